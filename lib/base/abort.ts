@@ -1,0 +1,25 @@
+import { ExaiError } from "./errors.ts";
+
+/** The error an aborted `signal` stands for: its reason when that is ours, otherwise `CANCELLED`. */
+export function abortError(signal: AbortSignal): ExaiError {
+  if (signal.reason instanceof ExaiError) return signal.reason;
+  return new ExaiError("CANCELLED", "the call was cancelled", { cause: signal.reason });
+}
+
+/**
+ * Settles as `work` does, or rejects as soon as `signal` aborts, whatever `work` does afterwards. Frees the
+ * caller of work that ignores its signal.
+ *
+ * @throws {ExaiError} the signal's reason, or `CANCELLED`
+ */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) {
+    work.catch(() => {});
+    return Promise.reject(abortError(signal));
+  }
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(abortError(signal));
+    signal.addEventListener("abort", onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,56 @@
+/** What can go wrong, as stable codes that clients may switch on. `lib/wire/codes.ts` maps each to the wire. */
+export type ErrorCode =
+  | "PARSE_ERROR"
+  | "INVALID_REQUEST"
+  | "INVALID_PARAMS"
+  | "METHOD_NOT_FOUND"
+  | "UNKNOWN_OP"
+  | "TOOL_NOT_FOUND"
+  | "RESOURCE_NOT_FOUND"
+  | "UNAUTHORIZED"
+  | "FORBIDDEN"
+  | "OVER_CAPACITY"
+  | "TIMEOUT"
+  | "CANCELLED"
+  | "TOO_LARGE"
+  | "UPSTREAM_UNAVAILABLE"
+  | "OUTCOME_UNKNOWN"
+  | "DAEMON_UNAVAILABLE"
+  | "SHUTTING_DOWN"
+  | "CONFIG"
+  | "INTERNAL";
+
+/** What an {@linkcode ExaiError} carries beside its code and message. */
+export interface ExaiErrorOptions {
+  cause?: unknown;
+  /** How long the caller should wait before it asks again, in milliseconds. */
+  retryAfterMs?: number;
+  /** Further facts for the caller, safe to send over the wire. */
+  details?: Record<string, unknown>;
+}
+
+/** An error with a message fit for the person at the client: what was wrong and what to do. */
+export class ExaiError extends Error {
+  override name = "ExaiError";
+  readonly code: ErrorCode;
+  readonly retryAfterMs?: number;
+  readonly details?: Record<string, unknown>;
+
+  constructor(code: ErrorCode, message: string, options: ExaiErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.retryAfterMs = options.retryAfterMs;
+    this.details = options.details;
+  }
+
+  /** `thrown` itself when it already is one of ours, otherwise wrapped as `INTERNAL`. */
+  static from(thrown: unknown): ExaiError {
+    if (thrown instanceof ExaiError) return thrown;
+    return new ExaiError("INTERNAL", messageOf(thrown), { cause: thrown });
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

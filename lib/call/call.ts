@@ -1,0 +1,82 @@
+import type { JsonObject } from "../base/json.ts";
+import type { Implementation, LogLevel } from "../wire/mcp.ts";
+import type { Result } from "../wire/rpc.ts";
+
+/** The session on whose behalf a call runs, as far as a target may know it. */
+export interface Caller {
+  /** Session id. */
+  readonly id: string;
+  readonly client: Implementation | undefined;
+  /** MCP revision negotiated with the client; undefined for a client that speaks EXAI ops only. */
+  readonly revision: string | undefined;
+  /** Client capabilities from `initialize`: whether it can sample, elicit, list roots. */
+  readonly capabilities: JsonObject;
+  /** Working directory of the window, absolute. */
+  readonly cwd: string | undefined;
+  /** Least severe level of log messages the client asked for with `logging/setLevel`. */
+  readonly logLevel: LogLevel | undefined;
+}
+
+/** One request on its way to a target. */
+export interface Call {
+  /** MCP method, as `tools/call`. */
+  readonly method: string;
+  readonly params: JsonObject;
+  readonly caller: Caller;
+  /** Aborted when the caller cancels or vanishes, the call times out, or the daemon stops. */
+  readonly signal: AbortSignal;
+  /** The token the caller gave for progress; undefined when it wants none. */
+  readonly progressToken: string | number | undefined;
+  /** Sends the caller a notification that belongs to this call: progress, log messages. */
+  notify(method: string, params: JsonObject): void;
+  /**
+   * Asks the caller's client something on behalf of this call: sampling, elicitation, roots.
+   *
+   * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
+   */
+  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+}
+
+export interface AskOptions {
+  signal?: AbortSignal;
+  timeoutMs?: number;
+  /** Called for each progress notification the client sends about what it was asked. */
+  onProgress?: (params: JsonObject) => void;
+}
+
+/** Anything callable: an in-process tool, a mounted server, the whole merged catalog. */
+export type Target = (call: Call) => Promise<Result>;
+
+/** Wraps a target with one concern: permits, time-outs, metrics. */
+export type Policy = (next: Target) => Target;
+
+/** `target` behind `policies`, the first outermost. */
+export function compose(target: Target, policies: readonly Policy[]): Target {
+  return policies.reduceRight((next, policy) => policy(next), target);
+}
+
+/** `call` with some of its parts replaced; the methods keep working on the original. */
+export function derive(call: Call, parts: Partial<Call>): Call {
+  return {
+    method: parts.method ?? call.method,
+    params: parts.params ?? call.params,
+    caller: parts.caller ?? call.caller,
+    signal: parts.signal ?? call.signal,
+    progressToken: "progressToken" in parts ? parts.progressToken : call.progressToken,
+    notify: parts.notify ?? call.notify.bind(call),
+    ask: parts.ask ?? call.ask.bind(call),
+  };
+}
+
+/** One step of a running call, for the caller to show. */
+export interface Progress {
+  progress: number;
+  total?: number;
+  message?: string;
+}
+
+/** Tells the caller how far its call has come, if it asked to know (MCP basic/utilities/progress). */
+export function reportProgress(call: Call, progress: Progress): void {
+  if (call.progressToken === undefined) return;
+  call.notify("notifications/progress", { progressToken: call.progressToken, ...progress });
+}

@@ -1,0 +1,115 @@
+import { parseEnv } from "node:util";
+import { parseArgs } from "@std/cli/parse-args";
+import * as z from "zod/mini";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { type Setting, SETTINGS, type Settings } from "./settings.ts";
+
+/** Where {@linkcode loadSettings} reads from; the defaults are the process's own. */
+export interface SettingSources {
+  args?: string[];
+  env?: Record<string, string | undefined>;
+  /** Directory whose `.env` is read when `ENV_FILE` names no other file. */
+  programDir?: string;
+  /** Flags of the command itself that are no settings: `--help`, `--if-not-running`. */
+  switches?: readonly string[];
+  /** Flags of the command itself that take a value. */
+  options?: readonly string[];
+}
+
+/** What a command line and its surroundings say. */
+export interface Loaded {
+  settings: Settings;
+  /** The arguments that are no flags. */
+  words: string[];
+  /** Which of the command's own switches are on. */
+  switches: ReadonlySet<string>;
+  /** The command's own flags with a value; a repeated one keeps all. */
+  options: ReadonlyMap<string, string[]>;
+}
+
+const entries = Object.entries(SETTINGS) as [keyof Settings, Setting][];
+
+// One schema of the whole table: a setting is read as text, whatever its source, and checked in one pass.
+const schema = z.object(Object.fromEntries(entries.map(([name, setting]) => [name, setting.schema])));
+
+/**
+ * Reads every setting: flags before environment before env file before default.
+ *
+ * @throws {ExaiError} `CONFIG`, one line per fault naming variable, value and what is allowed
+ */
+export function loadSettings(sources: SettingSources = {}): Loaded {
+  const faults: string[] = [];
+  const line = readFlags(sources, faults);
+  const env = sources.env ?? Deno.env.toObject();
+  const file = readEnvFile(line.flags.get("env-file") ?? env.ENV_FILE, sources.programDir, faults);
+  const raw: Record<string, string> = {};
+  for (const [name, setting] of entries) {
+    raw[name] = line.flags.get(setting.flag) ?? env[setting.env] ?? file[setting.env] ?? setting.fallback;
+  }
+  const parsed = schema.safeParse(raw);
+  for (const issue of parsed.error?.issues ?? []) {
+    const name = String(issue.path[0]) as keyof Settings;
+    faults.push(describeFault(SETTINGS[name], raw[name] ?? ""));
+  }
+  if (faults.length > 0) throw new ExaiError("CONFIG", faults.join("\n"));
+  return {
+    settings: parsed.data as Settings,
+    words: line.words,
+    switches: line.switches,
+    options: line.options,
+  };
+}
+
+/** The settings of a program started with nothing set; for tests and tools. */
+export function defaultSettings(overrides: Partial<Settings> = {}): Settings {
+  const { settings } = loadSettings({ args: [], env: { ENV_FILE: "" } });
+  return { ...settings, ...overrides };
+}
+
+function describeFault(setting: Setting, value: string): string {
+  const shown = setting.secret ? "(a secret, not shown)" : JSON.stringify(value);
+  return `${setting.env} (--${setting.flag}) is ${shown}; allowed: ${setting.allowed}`;
+}
+
+function readFlags(sources: SettingSources, faults: string[]) {
+  const switchNames = ["help", ...(sources.switches ?? [])];
+  const optionNames = [...(sources.options ?? [])];
+  const settingFlags = entries.map(([, setting]) => setting.flag);
+  const unknown: string[] = [];
+  const parsed: Record<string, unknown> = parseArgs(sources.args ?? Deno.args, {
+    boolean: switchNames,
+    string: [...settingFlags, ...optionNames],
+    collect: optionNames,
+    alias: { h: "help" },
+    unknown: (arg: string, key?: string) => {
+      if (key !== undefined) unknown.push(arg);
+      return key === undefined;
+    },
+  });
+  for (const arg of unknown) faults.push(`${arg} is no flag of this program; --help lists them all`);
+  const flags = new Map<string, string>();
+  for (const flag of settingFlags) {
+    if (typeof parsed[flag] === "string") flags.set(flag, parsed[flag]);
+  }
+  const options = new Map<string, string[]>();
+  for (const name of optionNames) options.set(name, parsed[name] as string[]);
+  return {
+    flags,
+    options,
+    switches: new Set(switchNames.filter((name) => parsed[name] === true)),
+    words: (parsed._ as (string | number)[]).map(String),
+  };
+}
+
+function readEnvFile(named: string | undefined, programDir: string | undefined, faults: string[]) {
+  const path = named || (named === undefined && programDir ? `${programDir}/.env` : undefined);
+  if (!path) return {};
+  try {
+    return parseEnv(Deno.readTextFileSync(path)) as Record<string, string>;
+  } catch (thrown) {
+    if (named) {
+      faults.push(`ENV_FILE is ${JSON.stringify(named)}, which cannot be read: ${messageOf(thrown)}`);
+    }
+    return {};
+  }
+}

@@ -1,0 +1,286 @@
+import * as z from "zod/mini";
+import { HOUR_MS, KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+
+/** One setting: where it is read from, what it may be, and the line of help that `--help` and the README show. */
+export interface Setting<T = unknown> {
+  /** Environment variable. */
+  env: string;
+  /** Command-line flag without its dashes. */
+  flag: string;
+  /** What stands for it when nobody sets it, as text. */
+  fallback: string;
+  /** Unit of the text value, if it has one. */
+  unit?: string;
+  help: string;
+  /** What a good value looks like, for the message about a bad one. */
+  allowed: string;
+  /** Text to value; fails on what is not allowed. */
+  schema: z.ZodMiniType<T, string>;
+  /** A secret never appears in help, logs or messages. */
+  secret?: boolean;
+}
+
+type Spec = { env: string; help: string; fallback?: string | number | boolean; flag?: string };
+
+function setting<T>(spec: Spec, kind: Pick<Setting<T>, "allowed" | "schema" | "unit">): Setting<T> {
+  const flag = spec.flag ?? spec.env.replace(/^EXAI_(WS_)?/, "").toLowerCase().replaceAll("_", "-");
+  return { env: spec.env, help: spec.help, flag, fallback: String(spec.fallback ?? ""), ...kind };
+}
+
+function numberIn(min: number, max: number, scale = 1) {
+  const inRange = (text: string) =>
+    /^\d+(\.\d+)?$/.test(text.trim()) && Number(text) >= min && Number(text) <= max;
+  return z.pipe(z.string().check(z.refine(inRange)), z.transform((text: string) => Number(text) * scale));
+}
+
+function seconds(spec: Spec, min: number, max: number) {
+  const allowed = `a number of seconds from ${min} to ${max}`;
+  return setting(spec, { allowed, unit: "s", schema: numberIn(min, max, SECOND_MS) });
+}
+
+function hours(spec: Spec, min: number, max: number) {
+  const allowed = `a number of hours from ${min} to ${max}`;
+  return setting(spec, { allowed, unit: "h", schema: numberIn(min, max, HOUR_MS) });
+}
+
+function integer(spec: Spec & { unit?: string }, min: number, max: number) {
+  const inRange = (text: string) => /^\d+$/.test(text.trim()) && Number(text) >= min && Number(text) <= max;
+  const schema = z.pipe(z.string().check(z.refine(inRange)), z.transform(Number));
+  return setting(spec, { allowed: `a whole number from ${min} to ${max}`, unit: spec.unit, schema });
+}
+
+const TRUE = ["true", "1", "yes", "on"];
+const FALSE = ["false", "0", "no", "off"];
+
+function flag(spec: Spec) {
+  const known = (text: string) => [...TRUE, ...FALSE].includes(text.trim().toLowerCase());
+  const schema = z.pipe(
+    z.string().check(z.refine(known)),
+    z.transform((text: string) => TRUE.includes(text.trim().toLowerCase())),
+  );
+  return setting(spec, { allowed: "true or false", schema });
+}
+
+function text(spec: Spec) {
+  return setting<string>(spec, { allowed: "any text", schema: z.string() });
+}
+
+function list(spec: Spec) {
+  const schema = z.pipe(
+    z.string(),
+    z.transform((value: string) => value.split(",").map((part) => part.trim()).filter((part) => part !== "")),
+  );
+  return setting(spec, { allowed: "names separated by commas", schema });
+}
+
+function oneOf<const T extends string>(spec: Spec, values: readonly T[]) {
+  const schema = z.pipe(
+    z.string().check(z.refine((value) => (values as readonly string[]).includes(value.trim().toLowerCase()))),
+    z.transform((value: string) => value.trim().toLowerCase() as T),
+  );
+  return setting<T>(spec, { allowed: values.join(", "), schema });
+}
+
+const TOKEN = z.string().check(z.refine((value) => value === "" || value === "auto" || value.length >= 8));
+
+/** Every setting of both programs. The order is the order of `--help` and of the README's table. */
+export const SETTINGS = {
+  host: text({ env: "EXAI_WS_HOST", fallback: "127.0.0.1", help: "Address the daemon listens on" }),
+  port: integer(
+    { env: "EXAI_WS_PORT", fallback: 8765, help: "Port the daemon listens on; 0 takes a free one" },
+    0,
+    65535,
+  ),
+  token: {
+    ...setting<string>(
+      {
+        env: "EXAI_WS_TOKEN",
+        help: "Token clients must show; empty: none; auto: made once and kept in the state directory",
+      },
+      { allowed: "empty, auto, or at least 8 characters", schema: TOKEN },
+    ),
+    secret: true,
+  },
+  allowedHosts: list({
+    env: "EXAI_WS_ALLOWED_HOSTS",
+    help: "Host header values accepted beside loopback and the listening address",
+  }),
+  allowedOrigins: list({
+    env: "EXAI_WS_ALLOWED_ORIGINS",
+    help: "Origin header values accepted; any other Origin is refused",
+  }),
+  maxFrameBytes: integer(
+    { env: "EXAI_WS_MAX_BYTES", fallback: 32 * 1024 * KIB, unit: "bytes", help: "Largest message accepted" },
+    KIB,
+    60 * 1024 * KIB,
+  ),
+  maxQueuedBytes: integer(
+    {
+      env: "EXAI_WS_MAX_QUEUED_BYTES",
+      fallback: 64 * 1024 * KIB,
+      unit: "bytes",
+      help: "Unread answers held for one client before it is dropped as too slow",
+    },
+    KIB,
+    1024 * 1024 * KIB,
+  ),
+  maxConnections: integer(
+    { env: "EXAI_WS_MAX_CONNECTIONS", fallback: 4096, help: "Connections served at once" },
+    1,
+    100_000,
+  ),
+  pingIntervalMs: seconds(
+    { env: "EXAI_WS_PING_INTERVAL", fallback: 25, help: "How often a quiet connection is pinged" },
+    1,
+    3600,
+  ),
+  pingTimeoutMs: seconds(
+    { env: "EXAI_WS_PING_TIMEOUT", fallback: 10, help: "How long a ping may stay unanswered" },
+    1,
+    3600,
+  ),
+  helloTimeoutMs: seconds(
+    { env: "EXAI_WS_HELLO_TIMEOUT", fallback: 5, help: "How long a new connection may take to say hello" },
+    0.05,
+    3600,
+  ),
+  callTimeoutMs: seconds(
+    { env: "EXAI_WS_CALL_TIMEOUT", fallback: 120, help: "How long one call may take" },
+    0.05,
+    86_400,
+  ),
+  sessionMaxInflight: integer(
+    { env: "EXAI_WS_SESSION_MAX_INFLIGHT", fallback: 8, help: "Calls one session may run at once" },
+    1,
+    10_000,
+  ),
+  globalMaxInflight: integer(
+    { env: "EXAI_WS_GLOBAL_MAX_INFLIGHT", fallback: 24, help: "Calls the daemon may run at once" },
+    1,
+    100_000,
+  ),
+  queueMax: integer(
+    {
+      env: "EXAI_WS_QUEUE_MAX",
+      fallback: 256,
+      help: "Calls of one session that may wait for a permit; beyond that OVER_CAPACITY",
+    },
+    0,
+    100_000,
+  ),
+  sessionId: text({
+    env: "EXAI_SESSION_ID",
+    help: "Name the shim asks for as its session id; empty: one is made",
+  }),
+  sessionIdleMs: seconds(
+    {
+      env: "EXAI_SESSION_IDLE",
+      fallback: 3600,
+      help:
+        "A connected session that sends nothing for this long is closed when it has no call running; 0: never",
+    },
+    0,
+    604_800,
+  ),
+  resumeWindowMs: seconds(
+    {
+      env: "EXAI_RESUME_WINDOW",
+      fallback: 60,
+      help: "How long a session whose connection was cut waits for its client to come back",
+    },
+    0,
+    86_400,
+  ),
+  drainTimeoutMs: seconds(
+    {
+      env: "EXAI_DRAIN_TIMEOUT",
+      fallback: 10,
+      help: "How long running calls may take to finish when the daemon stops",
+    },
+    0,
+    3600,
+  ),
+  autostart: flag({
+    env: "EXAI_WS_AUTOSTART",
+    fallback: true,
+    help: "Whether the shim starts the daemon when none answers",
+  }),
+  connectTimeoutMs: seconds(
+    {
+      env: "EXAI_WS_CONNECT_TIMEOUT",
+      fallback: 10,
+      help: "How long the shim lets a request wait for the daemon before it answers with an error",
+    },
+    0.1,
+    3600,
+  ),
+  shimRpcTimeoutMs: seconds(
+    {
+      env: "EXAI_SHIM_RPC_TIMEOUT",
+      fallback: 0,
+      help: "How long the shim waits for one answer; 0: as long as the daemon allows",
+    },
+    0,
+    86_400,
+  ),
+  home: text({ env: "EXAI_HOME", help: "State directory; empty: the system's place for it" }),
+  envFile: text({
+    env: "ENV_FILE",
+    flag: "env-file",
+    help: "File of NAME=value lines read before the environment; empty: .env beside the program",
+  }),
+  logLevel: oneOf({ env: "LOG_LEVEL", fallback: "info", help: "Least severe level that is logged" }, [
+    "trace",
+    "debug",
+    "info",
+    "warning",
+    "error",
+    "fatal",
+  ]),
+  logFormat: oneOf({ env: "LOG_FORMAT", fallback: "text", help: "How log lines are written" }, [
+    "text",
+    "json",
+  ]),
+  disabledTools: list({ env: "DISABLED_TOOLS", help: "Tools not offered, by name" }),
+  leanMode: flag({
+    env: "LEAN_MODE",
+    fallback: false,
+    help:
+      "Offer only the core tools: version, health, listmodels, challenge, planner, chat, thinkdeep, codereview, debug",
+  }),
+  conversationTimeoutMs: hours(
+    { env: "CONVERSATION_TIMEOUT_HOURS", fallback: 3, help: "How long a thread is kept after its last use" },
+    0.01,
+    8760,
+  ),
+  maxConversationTurns: integer(
+    {
+      env: "MAX_CONVERSATION_TURNS",
+      fallback: 50,
+      help: "Exchanges one thread holds; a full one is refused",
+    },
+    1,
+    10_000,
+  ),
+  metricsMaxBytes: integer(
+    {
+      env: "EXAI_METRICS_MAX_BYTES",
+      fallback: 16 * 1024 * KIB,
+      unit: "bytes",
+      help: "Size at which metrics.jsonl and the log files are rotated",
+    },
+    KIB,
+    1024 * 1024 * KIB,
+  ),
+} as const satisfies Record<string, Setting>;
+
+/** The parsed settings: times in milliseconds, sizes in bytes. */
+export type Settings = {
+  -readonly [K in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[K]["schema"]>;
+};
+
+/** How often `health.json` is written when nothing changes, in milliseconds. */
+export const HEALTH_INTERVAL_MS = 10 * SECOND_MS;
+
+/** How long the shim and `--if-not-running` wait for a daemon they know is starting, in milliseconds. */
+export const DAEMON_START_TIMEOUT_MS = MINUTE_MS / 2;

@@ -1,0 +1,67 @@
+import type { Json, JsonObject } from "../base/json.ts";
+
+/** MCP revisions with an `initialize` handshake that EXAI speaks, newest first. */
+export const REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] as const;
+
+/** The revision offered to a client that asks for one we do not speak (MCP lifecycle, version negotiation). */
+export const LATEST_REVISION = REVISIONS[0];
+
+/** The revision both sides go on with after a client asked for `requested`. */
+export function negotiateRevision(requested: Json | undefined): string {
+  return REVISIONS.find((revision) => revision === requested) ?? LATEST_REVISION;
+}
+
+/** Name and version of a client or server, as `initialize` carries it. */
+export interface Implementation extends JsonObject {
+  name: string;
+  version: string;
+}
+
+/** The result of `initialize`. */
+export interface InitializeResult extends JsonObject {
+  protocolVersion: string;
+  capabilities: JsonObject;
+  serverInfo: Implementation;
+  instructions?: string;
+}
+
+/** A tool as `tools/list` shows it; fields we do not know are passed on as they are. */
+export interface ToolDefinition extends JsonObject {
+  name: string;
+  description?: string;
+  inputSchema: JsonObject;
+}
+
+/** The result of `tools/call`. */
+export interface ToolResult extends JsonObject {
+  content: JsonObject[];
+  structuredContent?: JsonObject;
+  isError?: boolean;
+}
+
+/** A tool result of one text block. */
+export function textResult(text: string, options: { isError?: boolean } = {}): ToolResult {
+  const content = [{ type: "text", text }];
+  return options.isError ? { content, isError: true } : { content };
+}
+
+/** Log levels of `notifications/message`, least severe first (RFC 5424). */
+export const LOG_LEVELS = [
+  "debug",
+  "info",
+  "notice",
+  "warning",
+  "error",
+  "critical",
+  "alert",
+  "emergency",
+] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** The progress token of a request, if its caller wants progress. */
+export function progressTokenOf(params: JsonObject | undefined): string | number | undefined {
+  const meta = params?._meta as JsonObject | undefined;
+  const token = meta?.progressToken;
+  return typeof token === "string" || typeof token === "number" ? token : undefined;
+}

@@ -1,0 +1,106 @@
+import * as z from "zod/mini";
+import { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import type { OpError } from "./codes.ts";
+import type { RequestId } from "./rpc.ts";
+
+const requestId = z.union([z.string(), z.int()]);
+const clientInfo = z.union([
+  z.string(),
+  z.looseObject({ name: z.optional(z.string()), version: z.optional(z.string()) }),
+]);
+
+/** What a client that comes back after a cut connection says: who it was, and what it still waits for. */
+const resume = z.looseObject({ token: z.string(), waiting: z.optional(z.array(requestId)) });
+
+const hello = z.looseObject({
+  op: z.literal("hello"),
+  token: z.optional(z.nullable(z.string())),
+  session_id: z.optional(z.nullable(z.string())),
+  client: z.optional(z.nullable(clientInfo)),
+  cwd: z.optional(z.nullable(z.string())),
+  resume: z.optional(z.nullable(z.union([resume, z.boolean()]))),
+  server: z.optional(z.string()),
+});
+
+const opSchemas = {
+  hello,
+  list_tools: z.looseObject({ op: z.literal("list_tools") }),
+  call_tool: z.looseObject({
+    op: z.literal("call_tool"),
+    request_id: requestId,
+    name: z.string(),
+    arguments: z.optional(z.nullable(z.record(z.string(), z.unknown()))),
+    timeout_ms: z.optional(z.int().check(z.positive())),
+  }),
+  cancel: z.looseObject({ op: z.literal("cancel"), request_id: requestId }),
+  health: z.looseObject({ op: z.literal("health") }),
+  rotate_token: z.looseObject({ op: z.literal("rotate_token"), old: z.string(), new: z.string() }),
+};
+
+export type Hello = z.output<typeof hello>;
+export type CallToolOp = z.output<typeof opSchemas.call_tool>;
+
+/** A well-formed request of the EXAI protocol. */
+export type OpRequest = {
+  [K in keyof typeof opSchemas]: z.output<(typeof opSchemas)[K]>;
+}[keyof typeof opSchemas];
+
+/**
+ * Checks one op frame.
+ *
+ * @throws {ExaiError} `UNKNOWN_OP`, or `INVALID_REQUEST` naming the field that is wrong
+ */
+export function parseOp(frame: JsonObject): OpRequest {
+  const op = frame.op;
+  const schema = typeof op === "string" && Object.hasOwn(opSchemas, op)
+    ? opSchemas[op as keyof typeof opSchemas]
+    : undefined;
+  if (schema === undefined) {
+    const known = Object.keys(opSchemas).join(", ");
+    throw new ExaiError("UNKNOWN_OP", `there is no op ${JSON.stringify(op)}; known: ${known}`);
+  }
+  const parsed = schema.safeParse(frame);
+  if (parsed.success) return parsed.data as OpRequest;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join(".") || "frame";
+  throw new ExaiError("INVALID_REQUEST", `${op}: field ${field}: ${issue?.message ?? "invalid"}`);
+}
+
+/** The reply to a good hello. */
+export interface HelloAck {
+  op: "hello_ack";
+  ok: true;
+  session_id: string;
+  daemon: { version: string; pid: number };
+  limits: { max_bytes: number; session_max_inflight: number; call_timeout_ms: number };
+  /** Shown again in `hello.resume.token` to take this session over after a cut connection. */
+  resume_token?: string;
+  /** In answer to `resume.waiting`: the requests that never arrived here and should be sent again. */
+  unseen?: RequestId[];
+}
+
+/** The reply to a hello that is refused. */
+export interface HelloRefused {
+  op: "hello_ack";
+  ok: false;
+  error: string;
+}
+
+/** Every frame the daemon sends that is not JSON-RPC. */
+export type OpReply =
+  | HelloAck
+  | HelloRefused
+  | { op: "list_tools_res"; tools: JsonObject[] }
+  | { op: "progress"; request_id: RequestId; progress: number; total?: number; message?: string }
+  | {
+    op: "call_tool_res";
+    request_id: RequestId;
+    outputs: JsonObject[];
+    is_error?: boolean;
+    structured?: JsonObject;
+  }
+  | { op: "call_tool_res"; request_id: RequestId; error: OpError }
+  | { op: "health_res"; ok: true; health: JsonObject }
+  | { op: "rotate_token_res"; ok: boolean; error?: string }
+  | { op: "error"; code: string; message: string; request_id?: RequestId };

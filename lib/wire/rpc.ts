@@ -1,0 +1,73 @@
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
+
+/** A request id as JSON-RPC has it: `1` and `"1"` are two different ids. */
+export type RequestId = string | number;
+
+/** JSON-RPC 2.0 request. */
+export interface RpcRequest {
+  jsonrpc: "2.0";
+  id: RequestId;
+  method: string;
+  params?: JsonObject;
+}
+
+/** JSON-RPC 2.0 notification: a request that wants no answer. */
+export interface RpcNotification {
+  jsonrpc: "2.0";
+  method: string;
+  params?: JsonObject;
+}
+
+/** The `error` member of a JSON-RPC response. */
+export interface RpcError {
+  code: number;
+  message: string;
+  data?: Json;
+}
+
+/** How a request ended, without its id: what a target gives and a response carries. */
+export type Result = { result: JsonObject; error?: undefined } | { error: RpcError; result?: undefined };
+
+/** JSON-RPC 2.0 response. `id` is null only when the request's id could not be read. */
+export type RpcResponse = { jsonrpc: "2.0"; id: RequestId | null } & Result;
+
+export type RpcMessage = RpcRequest | RpcNotification | RpcResponse;
+
+/** A response to `id` that carries `result`; the id stands first so that a reader can find it without parsing. */
+export function responseTo(id: RequestId | null, result: Result): RpcResponse {
+  return result.error === undefined
+    ? { jsonrpc: "2.0", id, result: result.result }
+    : { jsonrpc: "2.0", id, error: result.error };
+}
+
+/** What kind of JSON-RPC message `message` is. */
+export function kindOf(message: RpcMessage): "request" | "notification" | "response" {
+  if ("method" in message) return "id" in message ? "request" : "notification";
+  return "response";
+}
+
+/**
+ * Checks the envelope of a parsed JSON-RPC message and nothing within: what is only passed on is not ours to judge.
+ *
+ * @returns the message, or the text of what is wrong with it
+ */
+export function checkEnvelope(value: JsonObject): RpcMessage | string {
+  if (value.jsonrpc !== "2.0") return 'jsonrpc must be "2.0"';
+  const { id, method, params } = value;
+  if (id !== undefined && typeof id !== "string" && !Number.isInteger(id)) {
+    if (!(id === null && value.error !== undefined)) return "id must be a string or a whole number";
+  }
+  if (method !== undefined) {
+    if (typeof method !== "string") return "method must be a string";
+    if (params !== undefined && !isObject(params)) return "params must be an object";
+    return value as unknown as RpcMessage;
+  }
+  if (id === undefined) return "a message needs a method or an id";
+  const { result, error } = value;
+  if ((result === undefined) === (error === undefined)) return "a response needs either a result or an error";
+  if (result !== undefined && !isObject(result)) return "result must be an object";
+  if (error !== undefined && !(isObject(error) && typeof error.code === "number")) {
+    return "error must be an object with a code and a message";
+  }
+  return value as unknown as RpcMessage;
+}
