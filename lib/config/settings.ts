@@ -1,6 +1,9 @@
 import * as z from "zod/mini";
 import { HOUR_MS, KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 
+/** Which of the two programs reads a setting. */
+export type Program = "daemon" | "shim";
+
 /** One setting: where it is read from, what it may be, and the line of help that `--help` and the README show. */
 export interface Setting<T = unknown> {
   /** Environment variable. */
@@ -16,15 +19,27 @@ export interface Setting<T = unknown> {
   allowed: string;
   /** Text to value; fails on what is not allowed. */
   schema: z.ZodMiniType<T, string>;
+  /** The programs it means something to. */
+  programs: readonly Program[];
   /** A secret never appears in help, logs or messages. */
   secret?: boolean;
 }
 
-type Spec = { env: string; help: string; fallback?: string | number | boolean; flag?: string };
+type Spec = {
+  env: string;
+  help: string;
+  fallback?: string | number | boolean;
+  flag?: string;
+  programs?: readonly Program[];
+};
+
+const BOTH: readonly Program[] = ["daemon", "shim"];
+const SHIM: readonly Program[] = ["shim"];
 
 function setting<T>(spec: Spec, kind: Pick<Setting<T>, "allowed" | "schema" | "unit">): Setting<T> {
   const flag = spec.flag ?? spec.env.replace(/^EXAI_(WS_)?/, "").toLowerCase().replaceAll("_", "-");
-  return { env: spec.env, help: spec.help, flag, fallback: String(spec.fallback ?? ""), ...kind };
+  const { env, help, programs = ["daemon"] } = spec;
+  return { env, help, flag, programs, fallback: String(spec.fallback ?? ""), ...kind };
 }
 
 function numberIn(min: number, max: number, scale = 1) {
@@ -85,9 +100,19 @@ const TOKEN = z.string().check(z.refine((value) => value === "" || value === "au
 
 /** Every setting of both programs. The order is the order of `--help` and of the README's table. */
 export const SETTINGS = {
-  host: text({ env: "EXAI_WS_HOST", fallback: "127.0.0.1", help: "Address the daemon listens on" }),
+  host: text({
+    env: "EXAI_WS_HOST",
+    programs: BOTH,
+    fallback: "127.0.0.1",
+    help: "Address the daemon listens on",
+  }),
   port: integer(
-    { env: "EXAI_WS_PORT", fallback: 8765, help: "Port the daemon listens on; 0 takes a free one" },
+    {
+      env: "EXAI_WS_PORT",
+      programs: BOTH,
+      fallback: 8765,
+      help: "Port the daemon listens on; 0 takes a free one",
+    },
     0,
     65535,
   ),
@@ -95,6 +120,7 @@ export const SETTINGS = {
     ...setting<string>(
       {
         env: "EXAI_WS_TOKEN",
+        programs: BOTH,
         help: "Token clients must show; empty: none; auto: made once and kept in the state directory",
       },
       { allowed: "empty, auto, or at least 8 characters", schema: TOKEN },
@@ -110,7 +136,13 @@ export const SETTINGS = {
     help: "Origin header values accepted; any other Origin is refused",
   }),
   maxFrameBytes: integer(
-    { env: "EXAI_WS_MAX_BYTES", fallback: 32 * 1024 * KIB, unit: "bytes", help: "Largest message accepted" },
+    {
+      env: "EXAI_WS_MAX_BYTES",
+      programs: BOTH,
+      fallback: 32 * 1024 * KIB,
+      unit: "bytes",
+      help: "Largest message accepted",
+    },
     KIB,
     60 * 1024 * KIB,
   ),
@@ -170,6 +202,7 @@ export const SETTINGS = {
   ),
   sessionId: text({
     env: "EXAI_SESSION_ID",
+    programs: SHIM,
     help: "Name the shim asks for as its session id; empty: one is made",
   }),
   sessionIdleMs: seconds(
@@ -202,12 +235,14 @@ export const SETTINGS = {
   ),
   autostart: flag({
     env: "EXAI_WS_AUTOSTART",
+    programs: SHIM,
     fallback: true,
     help: "Whether the shim starts the daemon when none answers",
   }),
   connectTimeoutMs: seconds(
     {
       env: "EXAI_WS_CONNECT_TIMEOUT",
+      programs: SHIM,
       fallback: 10,
       help: "How long the shim lets a request wait for the daemon before it answers with an error",
     },
@@ -217,19 +252,26 @@ export const SETTINGS = {
   shimRpcTimeoutMs: seconds(
     {
       env: "EXAI_SHIM_RPC_TIMEOUT",
+      programs: SHIM,
       fallback: 0,
       help: "How long the shim waits for one answer; 0: as long as the daemon allows",
     },
     0,
     86_400,
   ),
-  home: text({ env: "EXAI_HOME", help: "State directory; empty: the system's place for it" }),
+  home: text({ env: "EXAI_HOME", programs: BOTH, help: "State directory; empty: the system's place for it" }),
   envFile: text({
     env: "ENV_FILE",
+    programs: BOTH,
     flag: "env-file",
     help: "File of NAME=value lines read before the environment; empty: .env beside the program",
   }),
-  logLevel: oneOf({ env: "LOG_LEVEL", fallback: "info", help: "Least severe level that is logged" }, [
+  logLevel: oneOf({
+    env: "LOG_LEVEL",
+    programs: BOTH,
+    fallback: "info",
+    help: "Least severe level that is logged",
+  }, [
     "trace",
     "debug",
     "info",
@@ -237,10 +279,13 @@ export const SETTINGS = {
     "error",
     "fatal",
   ]),
-  logFormat: oneOf({ env: "LOG_FORMAT", fallback: "text", help: "How log lines are written" }, [
-    "text",
-    "json",
-  ]),
+  logFormat: oneOf(
+    { env: "LOG_FORMAT", programs: BOTH, fallback: "text", help: "How log lines are written" },
+    [
+      "text",
+      "json",
+    ],
+  ),
   disabledTools: list({ env: "DISABLED_TOOLS", help: "Tools not offered, by name" }),
   leanMode: flag({
     env: "LEAN_MODE",
@@ -265,6 +310,7 @@ export const SETTINGS = {
   metricsMaxBytes: integer(
     {
       env: "EXAI_METRICS_MAX_BYTES",
+      programs: BOTH,
       fallback: 16 * 1024 * KIB,
       unit: "bytes",
       help: "Size at which metrics.jsonl and the log files are rotated",
