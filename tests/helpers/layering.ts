@@ -1,0 +1,89 @@
+import { ROOMS } from "../../tools/rooms.ts";
+import type { Source } from "./source.ts";
+
+export const MAX_FILE_LINES = 400;
+export const MAX_FUNCTION_LINES = 80;
+
+/** The room a file of `lib/` belongs to. */
+export function roomOf(path: string): string | undefined {
+  return /^lib\/([^/]+)\//.exec(path)?.[1];
+}
+
+/** Imports that the table of rooms does not allow. */
+export function forbiddenImports(sources: readonly Source[]): string[] {
+  return sources.flatMap(({ path, imports }) =>
+    imports.filter((target) => !mayImport(path, target)).map((target) => `${path} imports ${target}`)
+  );
+}
+
+function mayImport(path: string, target: string): boolean {
+  const [from, to] = [roomOf(path), roomOf(target)];
+  const isOwnFile = target.endsWith(".ts");
+  if (from === undefined) {
+    // The two entry points only compose; tools and tests may look anywhere.
+    const isEntryPoint = !path.includes("/");
+    return !isEntryPoint || !isOwnFile || (to === "cli" && !isInside(target));
+  }
+  if (!isOwnFile) return true;
+  if (from === to) return true;
+  return to !== undefined && ROOMS[from]?.mayImport.includes(to) === true && !isInside(target);
+}
+
+/** Whether `path` is a room's own affair: what lies in a folder within the room. */
+function isInside(path: string): boolean {
+  return path.split("/").length > 3;
+}
+
+/** Folders of `lib/` that are not in the table of rooms. */
+export function unknownRooms(sources: readonly Source[]): string[] {
+  const rooms = new Set(sources.map(({ path }) => roomOf(path)).filter((room) => room !== undefined));
+  return [...rooms].filter((room) => !Object.hasOwn(ROOMS, room));
+}
+
+/** Uses of the outside world in rooms that must not know it. */
+export function outsideWorldUses(sources: readonly Source[]): string[] {
+  return sources.flatMap(({ path, imports, globals }) => {
+    const room = roomOf(path);
+    if (room === undefined || ROOMS[room]?.outsideWorld) return [];
+    const uses = [...imports.filter((target) => target.startsWith("node:")), ...globals];
+    return [...new Set(uses)].map((use) => `${path} uses ${use}`);
+  });
+}
+
+/** Each ring of files that import one another, once, as the files along it. */
+export function cycles(sources: readonly Source[]): string[] {
+  const byPath = new Map(sources.map((source) => [source.path, source]));
+  const done = new Set<string>();
+  const trail: string[] = [];
+  const found: string[] = [];
+  const visit = (path: string) => {
+    const start = trail.indexOf(path);
+    if (start >= 0) found.push([...trail.slice(start), path].join(" -> "));
+    if (start >= 0 || done.has(path)) return;
+    trail.push(path);
+    for (const target of byPath.get(path)?.imports ?? []) visit(target);
+    trail.pop();
+    done.add(path);
+  };
+  for (const { path } of sources) visit(path);
+  return found;
+}
+
+/** Every file and package that loading `entry` loads. */
+export function reachable(sources: readonly Source[], entry: string): string[] {
+  const byPath = new Map(sources.map((source) => [source.path, source]));
+  const seen = new Set([entry]);
+  for (const path of seen) {
+    for (const target of byPath.get(path)?.imports ?? []) seen.add(target);
+  }
+  return [...seen];
+}
+
+/** Files and functions longer than a reader can hold. */
+export function tooLong(sources: readonly Source[]): string[] {
+  return sources.flatMap(({ path, lines, functions }) => [
+    ...(lines > MAX_FILE_LINES ? [`${path} has ${lines} lines`] : []),
+    ...functions.filter((fn) => fn.lines > MAX_FUNCTION_LINES)
+      .map((fn) => `${path}: ${fn.name} has ${fn.lines} lines`),
+  ]);
+}

@@ -1,0 +1,107 @@
+import { dirname, join, relative } from "@std/path";
+
+/** What the layering test knows of one source file. */
+export interface Source {
+  /** From the repository's root, with forward slashes. */
+  path: string;
+  lines: number;
+  /** What it imports or re-exports, types too: a path from the root when relative, else the bare specifier. */
+  imports: string[];
+  /** The globals of the outside world it names: `Deno`, `fetch`, `WebSocket`. */
+  globals: string[];
+  functions: { name: string; lines: number }[];
+}
+
+const OUTSIDE = new Set(["Deno", "fetch", "WebSocket"]);
+
+/** Reads every TypeScript file under `entries` (files or directories below `root`). */
+export async function readSources(root: string, entries: readonly string[]): Promise<Source[]> {
+  const sources: Source[] = [];
+  for (const entry of entries) {
+    for await (const file of typescriptFiles(join(root, entry))) {
+      const path = relative(root, file).replaceAll("\\", "/");
+      sources.push(parseSource(path, await Deno.readTextFile(file)));
+    }
+  }
+  return sources;
+}
+
+async function* typescriptFiles(path: string): AsyncGenerator<string> {
+  if (path.endsWith(".ts")) yield path;
+  else {
+    for await (const entry of Deno.readDir(path)) {
+      if (entry.isDirectory || entry.name.endsWith(".ts")) yield* typescriptFiles(join(path, entry.name));
+    }
+  }
+}
+
+/** Parses one file with the parser that `deno lint` gives its plugins; it is there under `deno test` only. */
+export function parseSource(path: string, text: string): Source {
+  const source: Source = {
+    path,
+    lines: text.split("\n").length - 1,
+    imports: [],
+    globals: [],
+    functions: [],
+  };
+  const onImport = (node: { source: unknown }) => {
+    const specifier = (node.source as { value?: unknown } | null)?.value;
+    if (typeof specifier === "string") source.imports.push(resolve(path, specifier));
+  };
+  const create = (context: Deno.lint.RuleContext): Deno.lint.LintVisitor => {
+    const onFunction = (node: Deno.lint.Node) => {
+      const name = functionName(node);
+      source.functions.push({ name, lines: context.sourceCode.getText(node).split("\n").length });
+    };
+    return {
+      ImportDeclaration: onImport,
+      ExportNamedDeclaration: onImport,
+      ExportAllDeclaration: onImport,
+      ImportExpression: onImport,
+      TSImportType: (node) => onImport({ source: "literal" in node.argument ? node.argument.literal : null }),
+      FunctionDeclaration: onFunction,
+      FunctionExpression: onFunction,
+      ArrowFunctionExpression: onFunction,
+      Identifier: (node) => {
+        if (OUTSIDE.has(node.name) && !isLabel(node)) source.globals.push(node.name);
+      },
+    };
+  };
+  const failed = Deno.lint.runPlugin({ name: "source", rules: { read: { create } } }, path, text);
+  if (failed.length > 0) throw new Error(`${path}: ${failed[0]!.message}`);
+  return source;
+}
+
+/** Whether `node` only names a member or a field: `options.fetch`, `{ fetch: 1 }`. */
+function isLabel(node: Deno.lint.Identifier): boolean {
+  // Matched on the position of the child, since a node's children are read anew each time and have no identity.
+  const parent = node.parent as unknown as Record<string, unknown>;
+  const isAt = (field: string) =>
+    (parent[field] as { range?: number[] } | undefined)?.range?.[0] === node.range[0];
+  switch (parent.type as string) {
+    case "MemberExpression":
+      return !parent.computed && isAt("property");
+    case "TSQualifiedName":
+      return isAt("right");
+    case "Property":
+      return isAt("key") && !parent.shorthand && !parent.computed;
+    case "PropertyDefinition":
+    case "MethodDefinition":
+    case "TSPropertySignature":
+    case "TSMethodSignature":
+      return isAt("key") && !parent.computed;
+    default:
+      return false;
+  }
+}
+
+function functionName(node: Deno.lint.Node): string {
+  const named = node as unknown as { id?: { name?: string } | null; parent: Record<string, unknown> };
+  const around = (named.parent.id ?? named.parent.key) as { name?: string } | undefined;
+  return named.id?.name ?? around?.name ?? "(anonymous)";
+}
+
+function resolve(from: string, specifier: string): string {
+  if (!specifier.startsWith(".")) return specifier;
+  return join(dirname(from), specifier).replaceAll("\\", "/");
+}

@@ -1,0 +1,87 @@
+import { assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { SHIM_ROOMS } from "../tools/rooms.ts";
+import {
+  cycles,
+  forbiddenImports,
+  outsideWorldUses,
+  reachable,
+  roomOf,
+  tooLong,
+  unknownRooms,
+} from "./helpers/layering.ts";
+import { parseSource, readSources, type Source } from "./helpers/source.ts";
+
+const root = fromFileUrl(new URL("..", import.meta.url));
+const entryPoints = [...Deno.readDirSync(root)].map(({ name }) => name).filter((name) =>
+  name.endsWith(".ts")
+);
+const product = await readSources(root, [...entryPoints, "lib"]);
+const helpers = await readSources(root, ["tools", "tests"]);
+
+Deno.test("every folder of lib is a room of the table", () => {
+  assertEquals(unknownRooms(product), []);
+});
+
+Deno.test("a room imports only the rooms its row allows, and never another room's insides", () => {
+  assertEquals(forbiddenImports(product), []);
+});
+
+Deno.test("no file imports itself by a detour", () => {
+  assertEquals(cycles([...product, ...helpers]), []);
+});
+
+Deno.test("only the rooms of the outside world touch Deno, node:, fetch and WebSocket", () => {
+  assertEquals(outsideWorldUses(product), []);
+});
+
+Deno.test("the shim loads no room it does not need", () => {
+  const loaded = reachable(product, "shim.ts");
+  assertEquals(loaded.filter((path) => !SHIM_ROOMS.includes(roomOf(path) ?? "base")), []);
+});
+
+Deno.test("the shim loads zod/mini and not the whole of zod", () => {
+  assertEquals(reachable(product, "shim.ts").includes("zod"), false);
+});
+
+Deno.test("files and functions stay short", () => {
+  assertEquals(tooLong(product), []);
+  assertEquals(tooLong(helpers), []);
+});
+
+Deno.test("the rules find what they forbid", async (test) => {
+  const rule = (name: string, found: (sources: Source[]) => string[], files: Record<string, string>) =>
+    test.step(name, () => {
+      const sources = Object.entries(files).map(([path, text]) => parseSource(path, text));
+      assertEquals(found(sources).length, 1, JSON.stringify(found(sources)));
+    });
+  await rule("an import upward", forbiddenImports, {
+    "lib/base/a.ts": 'import { x } from "../wire/b.ts"; import { y } from "./c.ts";',
+  });
+  await rule("a type from a room upward", forbiddenImports, {
+    "lib/call/a.ts": 'type X = import("../session/b.ts").X;',
+  });
+  await rule("a dynamic import and a re-export", (sources) => forbiddenImports(sources).slice(1), {
+    "lib/call/a.ts": 'await import("../edge/b.ts"); export * from "../edge/c.ts";',
+  });
+  await rule("another room's insides", forbiddenImports, {
+    "lib/cli/a.ts": 'import "../tool/inner/b.ts"; import "../tool/b.ts"; import "npm:x@1.0.0";',
+  });
+  await rule("an entry point that does more than compose", forbiddenImports, {
+    "shim.ts": 'import "./lib/cli/shim_main.ts"; import "./lib/transport/stdio.ts";',
+  });
+  await rule("a ring of three files", cycles, {
+    "lib/base/a.ts": 'import "./b.ts";',
+    "lib/base/b.ts": 'export * from "./c.ts";',
+    "lib/base/c.ts": 'import type { A } from "./a.ts";',
+  });
+  await rule("fetch, but no member or field of that name", outsideWorldUses, {
+    "lib/router/a.ts": "const o = { fetch: 1 }; o.fetch; interface I { fetch: 1 } await fetch(o.fetch);",
+  });
+  await rule("the type of a socket", outsideWorldUses, { "lib/session/a.ts": "let s: WebSocket;" });
+  await rule("Deno", outsideWorldUses, { "lib/tool/a.ts": "let l: Deno.Listener = Deno.listen();" });
+  await rule("a node module", outsideWorldUses, { "lib/tool/a.ts": 'import { join } from "node:path";' });
+  await rule("a room nobody planned", unknownRooms, { "lib/utils/a.ts": "" });
+  await rule("a file too long", tooLong, { "tools/a.ts": "\n".repeat(401) });
+  await rule("a function too long", tooLong, { "tools/a.ts": `const f = () => {${"\n".repeat(80)}};` });
+});

@@ -1,0 +1,103 @@
+/** One folder of `lib/`, as docs/architecture.md lists it and tests/layering_test.ts enforces it. */
+export interface Room {
+  holds: string;
+  /** The rooms whose files it may import. */
+  mayImport: readonly string[];
+  /** Whether it may touch the outside world: `Deno`, `node:` modules, `fetch`, `WebSocket`. */
+  outsideWorld?: boolean;
+}
+
+/** The rooms of `lib/`, lowest first. */
+export const ROOMS: Readonly<Record<string, Room>> = {
+  base: {
+    holds: "errors with stable codes, abort and deadline helpers, units, log set-up",
+    mayImport: [],
+  },
+  config: {
+    holds: "every setting; the only reader of environment, files and flags for them; per-system paths",
+    mayImport: ["base"],
+    outsideWorld: true,
+  },
+  wire: {
+    holds: "EXAI ops, JSON-RPC, MCP revisions, the one table of error codes",
+    mayImport: ["base"],
+  },
+  transport: {
+    holds: "stdio, WebSocket, HTTP and memory behind one contract",
+    mayImport: ["base", "wire"],
+    outsideWorld: true,
+  },
+  call: {
+    holds: "`Call`, `Result`, `Target`, `Policy`",
+    mayImport: ["base", "wire"],
+  },
+  session: {
+    holds: "one record for each attached client, their registry, resume",
+    mayImport: ["base", "wire", "call", "transport"],
+  },
+  admission: {
+    holds: "permits, the fair queue, breakers, as policies",
+    mayImport: ["base", "call"],
+  },
+  router: {
+    holds: "method dispatch and the merged catalog",
+    mayImport: ["base", "wire", "call"],
+  },
+  upstream: {
+    holds: "mounted MCP servers: processes and URLs, share key, lease, supervisor",
+    mayImport: ["base", "wire", "call", "transport"],
+    outsideWorld: true,
+  },
+  tool: {
+    holds: "the in-process tools, one in a file, and their registry",
+    mayImport: ["base", "wire", "call", "provider", "conversation"],
+  },
+  provider: {
+    holds: "LLM providers, model catalogue, routing",
+    mayImport: ["base"],
+    outsideWorld: true,
+  },
+  conversation: {
+    holds: "threads and workflow state on SQLite",
+    mayImport: ["base"],
+    outsideWorld: true,
+  },
+  observe: {
+    holds: "metrics, health, the record of calls",
+    mayImport: ["base", "call"],
+  },
+  edge: {
+    holds: "listening, upgrade, the guard (Host, Origin, token), HTTP routes",
+    mayImport: ["base", "transport", "observe"],
+    outsideWorld: true,
+  },
+  shim: {
+    holds: "the bridge, reconnect, daemon autostart",
+    mayImport: ["base", "config", "wire", "transport"],
+    outsideWorld: true,
+  },
+  cli: {
+    holds: "the commands of both programs, composed from the other rooms",
+    mayImport: [
+      "base",
+      "config",
+      "wire",
+      "transport",
+      "call",
+      "session",
+      "admission",
+      "router",
+      "upstream",
+      "tool",
+      "provider",
+      "conversation",
+      "observe",
+      "edge",
+      "shim",
+    ],
+    outsideWorld: true,
+  },
+};
+
+/** The rooms `shim.ts` may load, all told: it is started once for each window. */
+export const SHIM_ROOMS: readonly string[] = ["base", "config", "wire", "transport", "shim", "cli"];
