@@ -27,6 +27,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** The token the caller gave for progress; undefined when it wants none. */
   readonly progressToken: string | number | undefined;
+  /** How long the caller will wait, in milliseconds, if it said so. */
+  readonly timeoutMs?: number;
   /** Sends the caller a notification that belongs to this call: progress, log messages. */
   notify(method: string, params: JsonObject): void;
   /**
@@ -63,6 +65,7 @@ export function derive(call: Call, parts: Partial<Call>): Call {
     caller: parts.caller ?? call.caller,
     signal: parts.signal ?? call.signal,
     progressToken: "progressToken" in parts ? parts.progressToken : call.progressToken,
+    timeoutMs: parts.timeoutMs ?? call.timeoutMs,
     notify: parts.notify ?? call.notify.bind(call),
     ask: parts.ask ?? call.ask.bind(call),
   };

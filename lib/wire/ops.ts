@@ -34,6 +34,7 @@ const opSchemas = {
     timeout_ms: z.optional(z.int().check(z.positive())),
   }),
   cancel: z.looseObject({ op: z.literal("cancel"), request_id: requestId }),
+  received: z.looseObject({ op: z.literal("received"), answers: z.int().check(z.nonnegative()) }),
   health: z.looseObject({ op: z.literal("health") }),
   rotate_token: z.looseObject({ op: z.literal("rotate_token"), old: z.string(), new: z.string() }),
 };

@@ -1,0 +1,75 @@
+import { Buffer } from "node:buffer";
+import { createHash, timingSafeEqual } from "node:crypto";
+import { ExaiError } from "../base/errors.ts";
+
+export interface GuardOptions {
+  /** The token in force now; empty: none is needed. Asked on every check, since it can be rotated. */
+  token: () => string;
+  /** Host names accepted beside loopback. */
+  allowedHosts: readonly string[];
+  /** Origins accepted; a request with another Origin is refused. */
+  allowedOrigins: readonly string[];
+}
+
+const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
+
+/** Decides who may speak to the daemon at all. Asked before anything else happens to a request. */
+export class Guard {
+  readonly #options: GuardOptions;
+  readonly #hosts: ReadonlySet<string>;
+
+  constructor(options: GuardOptions) {
+    this.#options = options;
+    this.#hosts = new Set([...LOOPBACK, ...options.allowedHosts.map((host) => host.toLowerCase())]);
+  }
+
+  /**
+   * Refuses a request a browser tab could have made: one whose Host is not ours (DNS rebinding) or that comes from a
+   * web page (any Origin that is not on the list).
+   *
+   * @throws {ExaiError} `FORBIDDEN`
+   */
+  checkOrigin(request: Request): void {
+    const host = request.headers.get("host") ?? "";
+    if (!this.#hosts.has(hostName(host)) && !this.#hosts.has(host.toLowerCase())) {
+      const hint = "add it to EXAI_WS_ALLOWED_HOSTS if it is yours";
+      throw new ExaiError("FORBIDDEN", `Host ${JSON.stringify(host)} is not allowed; ${hint}`);
+    }
+    const origin = request.headers.get("origin");
+    if (origin !== null && !this.#options.allowedOrigins.includes(origin)) {
+      const hint = "add it to EXAI_WS_ALLOWED_ORIGINS if it is yours";
+      throw new ExaiError("FORBIDDEN", `Origin ${JSON.stringify(origin)} is not allowed; ${hint}`);
+    }
+  }
+
+  /**
+   * Checks the token a request carries as `Authorization: Bearer` or, for clients that cannot set headers, as `?token=`.
+   *
+   * @throws {ExaiError} `UNAUTHORIZED`
+   */
+  checkToken(request: Request): void {
+    const bearer = request.headers.get("authorization")?.match(/^Bearer +(.+)$/i)?.[1];
+    const shown = bearer ?? new URL(request.url).searchParams.get("token") ?? undefined;
+    if (this.authenticate(shown)) return;
+    throw new ExaiError("UNAUTHORIZED", "a token is needed: Authorization: Bearer <EXAI_WS_TOKEN>");
+  }
+
+  /** Whether `shown` is the token in force, in a time that does not depend on how much of it is right. */
+  authenticate(shown: string | undefined): boolean {
+    const token = this.#options.token();
+    return token === "" || sameSecret(shown ?? "", token);
+  }
+}
+
+/** Compares two secrets in constant time, whatever their lengths. */
+export function sameSecret(a: string, b: string): boolean {
+  return timingSafeEqual(digest(a), digest(b));
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+function hostName(host: string): string {
+  return host.replace(/:\d+$/, "").toLowerCase();
+}

@@ -1,0 +1,89 @@
+import { abortError } from "../base/abort.ts";
+import { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import type { AskOptions } from "../call/call.ts";
+import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
+
+interface Pending {
+  settle(result: Result): void;
+  fail(error: ExaiError): void;
+  onProgress?: (params: JsonObject) => void;
+}
+
+/** Sends a message to the client; `relatedTo` is the client's own request that caused it. */
+export type Post = (message: RpcMessage, relatedTo?: RequestId) => void;
+
+/** Requests sent to a client that it has not answered yet: sampling, elicitation, roots. */
+export class Asks {
+  readonly #pending = new Map<RequestId, Pending>();
+  readonly #post: Post;
+  #next = 1;
+
+  constructor(post: Post) {
+    this.#post = post;
+  }
+
+  /**
+   * Asks the client and waits for its answer. Progress of the client is passed on when `onProgress` is given.
+   *
+   * @throws {ExaiError} the reason `options.signal` aborted with (the client is told), `TIMEOUT`, or why the
+   * session ended
+   */
+  ask(request: { method: string; params: JsonObject; relatedTo?: RequestId }, options: AskOptions = {}) {
+    const id = `exai-${this.#next++}`;
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const params = { ...request.params };
+    if (options.onProgress) params._meta = { ...(params._meta as JsonObject), progressToken: id };
+    const cleanup = this.#watch(id, options, { relatedTo: request.relatedTo });
+    this.#pending.set(id, {
+      settle: (result) => (cleanup(), resolve(result)),
+      fail: (error) => (cleanup(), reject(error)),
+      onProgress: options.onProgress,
+    });
+    this.#post({ jsonrpc: "2.0", id, method: request.method, params }, request.relatedTo);
+    if (options.signal?.aborted) this.#withdraw(id, abortError(options.signal), request.relatedTo);
+    return promise;
+  }
+
+  /** Takes the client's response; false when nothing waits for it. */
+  settle(response: RpcResponse): boolean {
+    const pending = response.id === null ? undefined : this.#pending.get(response.id);
+    if (!pending) return false;
+    this.#pending.delete(response.id!);
+    pending.settle(response.error ? { error: response.error } : { result: response.result! });
+    return true;
+  }
+
+  /** Passes on the client's progress about what it was asked. */
+  progress(params: JsonObject): void {
+    this.#pending.get(params.progressToken as RequestId)?.onProgress?.(params);
+  }
+
+  /** Fails everything that waits, as when the session ends. */
+  failAll(error: ExaiError): void {
+    const waiting = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const pending of waiting) pending.fail(error);
+  }
+
+  #watch(id: string, options: AskOptions, related: { relatedTo?: RequestId }): () => void {
+    const { signal, timeoutMs } = options;
+    const onAbort = () => this.#withdraw(id, abortError(signal!), related.relatedTo);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const late = () => new ExaiError("TIMEOUT", `the client did not answer within ${timeoutMs} ms`);
+    const timer = timeoutMs && setTimeout(() => this.#withdraw(id, late(), related.relatedTo), timeoutMs);
+    return () => {
+      signal?.removeEventListener("abort", onAbort);
+      if (timer) clearTimeout(timer);
+    };
+  }
+
+  #withdraw(id: string, error: ExaiError, relatedTo?: RequestId): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    this.#pending.delete(id);
+    const params = { requestId: id, reason: error.message };
+    this.#post({ jsonrpc: "2.0", method: "notifications/cancelled", params }, relatedTo);
+    pending.fail(error);
+  }
+}

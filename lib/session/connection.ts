@@ -1,0 +1,118 @@
+import { getLogger } from "@logtape/logtape";
+import { ExaiError } from "../base/errors.ts";
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
+import { CLOSE, toRpcError } from "../wire/codes.ts";
+import { responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { encode } from "./encode.ts";
+import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
+import { type OpHooks, OpPeer } from "./op_peer.ts";
+import type { SessionRegistry } from "./registry.ts";
+import type { Session } from "./session.ts";
+
+const log = getLogger(["exai", "session"]);
+
+/** What a connection needs of the daemon once its session is known. */
+export interface ConnectionHooks extends OpHooks {
+  registry: SessionRegistry;
+  onNotification(session: Session, method: string, params: JsonObject): void;
+}
+
+/** The peers of a session outlive its connections, so that a call that was cut off finds its way back. */
+const peers = new WeakMap<Session, { mcp: McpPeer; ops: OpPeer }>();
+
+/** The MCP peer of `session`, once a connection has been attached to it. */
+export function peerOf(session: Session): McpPeer | undefined {
+  return peers.get(session)?.mcp;
+}
+
+export interface JoinOptions {
+  hooks: ConnectionHooks;
+  /** Whether EXAI ops are spoken beside MCP. */
+  opsToo: boolean;
+}
+
+/** Makes `channel` the connection of `session`: what arrives is handled, what the session sends goes out. */
+export function join(channel: FrameChannel, session: Session, { hooks, opsToo }: JoinOptions): void {
+  const { mcp, ops } = peersFor(session, hooks);
+  session.mailbox.attach(channel);
+  const counted = { in: channel.bytesIn, out: channel.bytesOut };
+  const count = () => {
+    session.bytesIn += channel.bytesIn - counted.in;
+    session.bytesOut += channel.bytesOut - counted.out;
+    counted.in = channel.bytesIn;
+    counted.out = channel.bytesOut;
+  };
+  const refuse = (why: string) => {
+    if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
+    else mcp.refuseText(why);
+  };
+  channel.onbadframe = refuse;
+  channel.onframe = (text) => {
+    count();
+    const frame = parse(text);
+    if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
+    else if (!isObject(frame)) refuse("a frame must hold one JSON object");
+    else if (opsToo && frame.jsonrpc === undefined) ops.receive(frame);
+    else mcp.receive(frame);
+  };
+  channel.onclose = (end) => {
+    count();
+    leave(session, channel, { hooks, end });
+  };
+}
+
+function leave(
+  session: Session,
+  channel: FrameChannel,
+  how: { hooks: ConnectionHooks; end: ChannelEnd },
+): void {
+  // When a newer connection has taken the session over, the end of this one is no news.
+  if (!session.mailbox.detach(channel)) return;
+  log.debug("session {id} lost its connection ({code})", { id: session.id, code: how.end.code });
+  const meant = how.end.clean && how.end.code < CLOSE.invalidHello;
+  if (meant) how.hooks.registry.end(session, "the client closed the connection");
+  else how.hooks.registry.detached(session);
+}
+
+function parse(text: string): Json | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function peersFor(session: Session, hooks: ConnectionHooks): { mcp: McpPeer; ops: OpPeer } {
+  let pair = peers.get(session);
+  if (!pair) {
+    const mcp = new McpPeer(session, mailboxOutlet(session), {
+      target: hooks.target,
+      onNotification: (method, params) => hooks.onNotification(session, method, params),
+    });
+    pair = { mcp, ops: new OpPeer(session, hooks) };
+    peers.set(session, pair);
+  }
+  return pair;
+}
+
+function mailboxOutlet(session: Session): PeerOutlet {
+  const { mailbox, maxFrameBytes } = session;
+  return {
+    answer(id, response) {
+      const text = encode(response, maxFrameBytes, (error) => responseTo(id, { error: toRpcError(error) }));
+      if (id === null) mailbox.postNow(text);
+      else mailbox.answer(id, text);
+    },
+    post(message, { passing }) {
+      const text = encode<RpcMessage>(message, maxFrameBytes, tooLargeNotice);
+      if (passing) mailbox.postNow(text);
+      else mailbox.post(text);
+    },
+  };
+}
+
+function tooLargeNotice(error: ExaiError): RpcMessage {
+  const params = { level: "error", logger: "exai", data: error.message };
+  return { jsonrpc: "2.0", method: "notifications/message", params };
+}

@@ -1,0 +1,122 @@
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { isObject } from "../base/json.ts";
+import type { FrameChannel } from "../transport/channel.ts";
+import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
+import type { Implementation } from "../wire/mcp.ts";
+import { type Hello, type HelloAck, type OpReply, parseOp } from "../wire/ops.ts";
+import { type RequestId, responseTo } from "../wire/rpc.ts";
+import { type ConnectionHooks, join } from "./connection.ts";
+import type { SessionRegistry } from "./registry.ts";
+import type { Session } from "./session.ts";
+
+/** What attaching a connection needs of the daemon. */
+export interface AttachHooks extends ConnectionHooks {
+  helloTimeoutMs: number;
+  daemon: HelloAck["daemon"];
+  limits: HelloAck["limits"];
+  /** Compares in constant time. */
+  authenticate(token: string | undefined): boolean;
+}
+
+/** Takes a new connection that must begin with a hello (docs/protocol.md). */
+export function attachExai(channel: FrameChannel, hooks: AttachHooks): void {
+  const refuse = (code: CloseCode, reason: string) => channel.close(code, reason);
+  const timer = setTimeout(() => refuse(CLOSE.helloTimedOut, "no hello in time"), hooks.helloTimeoutMs);
+  channel.onclose = () => clearTimeout(timer);
+  channel.onbadframe = () => refuse(CLOSE.helloExpected, "the first frame must be a hello");
+  channel.onframe = (text) => {
+    clearTimeout(timer);
+    channel.onframe = undefined;
+    const hello = readHello(text);
+    if (typeof hello === "number") return refuse(hello, "the first frame must be a hello with valid fields");
+    greet(channel, hello, hooks);
+  };
+}
+
+/** Takes a connection of the subprotocol `mcp`, which authenticated in its upgrade request and says no hello. */
+export function attachMcp(
+  channel: FrameChannel,
+  hooks: AttachHooks,
+  options: { server?: string } = {},
+): void {
+  const session = hooks.registry.create({ resumable: false, server: options.server });
+  join(channel, session, { hooks, opsToo: false });
+}
+
+function readHello(text: string): Hello | CloseCode {
+  let frame: unknown;
+  try {
+    frame = JSON.parse(text);
+  } catch {
+    return CLOSE.helloExpected;
+  }
+  if (!isObject(frame) || frame.op !== "hello") return CLOSE.helloExpected;
+  try {
+    return parseOp(frame) as Hello;
+  } catch {
+    return CLOSE.invalidHello;
+  }
+}
+
+function greet(channel: FrameChannel, hello: Hello, hooks: AttachHooks): void {
+  const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
+  if (!hooks.authenticate(hello.token ?? undefined)) {
+    say({ op: "hello_ack", ok: false, error: "unauthorized" });
+    return channel.close(CLOSE.unauthorized, "unauthorized");
+  }
+  try {
+    const { session, waiting } = findSession(hello, hooks.registry);
+    say({ op: "hello_ack", ok: true, ...ackOf(session, waiting, hooks) });
+    join(channel, session, { hooks, opsToo: true });
+    if (waiting) answerForgotten(session, waiting);
+    if (waiting) session.mailbox.resume(waiting);
+  } catch (thrown) {
+    say({ op: "hello_ack", ok: false, error: messageOf(thrown) });
+    channel.close(CLOSE.invalidHello, "invalid hello");
+  }
+}
+
+function findSession(hello: Hello, registry: SessionRegistry): { session: Session; waiting?: RequestId[] } {
+  const wantedId = hello.session_id || undefined;
+  if (wantedId !== undefined && typeof hello.resume === "object" && hello.resume) {
+    const session = registry.resume(wantedId, hello.resume.token);
+    if (session) return { session, waiting: hello.resume.waiting ?? [] };
+  }
+  const client = typeof hello.client === "string"
+    ? { name: hello.client, version: "" }
+    : { name: hello.client?.name ?? "", version: hello.client?.version ?? "" };
+  const session = registry.create({
+    wantedId,
+    client: client.name ? client as Implementation : undefined,
+    cwd: hello.cwd || undefined,
+    server: hello.server,
+    resumable: Boolean(hello.resume),
+  });
+  return { session };
+}
+
+function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: AttachHooks) {
+  const { mailbox, calls } = session;
+  return {
+    session_id: session.id,
+    daemon: hooks.daemon,
+    limits: hooks.limits,
+    ...(session.resumable ? { resume_token: session.resumeToken } : {}),
+    ...(waiting
+      ? { unseen: waiting.filter((id) => !calls.has(id) && !mailbox.holds(id) && !mailbox.hasForgotten(id)) }
+      : {}),
+  };
+}
+
+function answerForgotten(session: Session, waiting: readonly RequestId[]): void {
+  for (const id of waiting.filter((id) => session.mailbox.hasForgotten(id))) {
+    const error = new ExaiError(
+      "OUTCOME_UNKNOWN",
+      "the call ended, but its answer was too large to be kept",
+      {
+        details: { outcome: "unknown" },
+      },
+    );
+    session.mailbox.postNow(JSON.stringify(responseTo(id, { error: toRpcError(error) })));
+  }
+}

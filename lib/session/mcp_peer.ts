@@ -1,0 +1,156 @@
+import { ExaiError } from "../base/errors.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import type { Target } from "../call/call.ts";
+import { toRpcError } from "../wire/codes.ts";
+import {
+  type Implementation,
+  LOG_LEVELS,
+  type LogLevel,
+  negotiateRevision,
+  progressTokenOf,
+} from "../wire/mcp.ts";
+import {
+  checkEnvelope,
+  type RequestId,
+  responseTo,
+  type Result,
+  type RpcMessage,
+  type RpcRequest,
+  type RpcResponse,
+} from "../wire/rpc.ts";
+import { Asks } from "./asks.ts";
+import type { Session } from "./session.ts";
+
+/** Where the peer's messages go: a connection, or the streams of an HTTP session. */
+export interface PeerOutlet {
+  /** The answer to the client's request `id`; `id` is null when the request's could not be read. */
+  answer(id: RequestId | null, response: RpcResponse): void;
+  /** A request or notification; `relatedTo` is the client's request it belongs to. `passing`: of use only now. */
+  post(message: RpcMessage, options: { relatedTo?: RequestId; passing?: boolean }): void;
+  /** The request `id` was cancelled and gets no answer. */
+  abandon?(id: RequestId): void;
+}
+
+/** What the peer hands on. */
+export interface PeerHooks {
+  target: Target;
+  /** A notification of the client that belongs to no call. */
+  onNotification?(method: string, params: JsonObject): void;
+}
+
+/** Speaks MCP with the client of one session (MCP basic, lifecycle, utilities), whatever carries the messages. */
+export class McpPeer {
+  readonly #session: Session;
+  readonly #outlet: PeerOutlet;
+  readonly #hooks: PeerHooks;
+  readonly #asks: Asks;
+  /** Requests the client has cancelled: it wants no answer to them (MCP basic/utilities/cancellation). */
+  readonly #cancelled = new Set<RequestId>();
+
+  constructor(session: Session, outlet: PeerOutlet, hooks: PeerHooks) {
+    this.#session = session;
+    this.#outlet = outlet;
+    this.#hooks = hooks;
+    this.#asks = new Asks((message, relatedTo) => outlet.post(message, { relatedTo }));
+    session.ended.addEventListener("abort", () => this.#asks.failAll(session.ended.reason), { once: true });
+  }
+
+  /** Takes one parsed message of the client. Never throws: what is wrong with it is answered. */
+  receive(value: JsonObject): void {
+    const message = checkEnvelope(value);
+    if (typeof message === "string") return this.#refuse(value, message);
+    if (!("method" in message)) this.#asks.settle(message);
+    else if ("id" in message) this.#handleRequest(message);
+    else this.#handleNotification(message.method, message.params ?? {});
+  }
+
+  /** Answers text that is no JSON-RPC message at all. */
+  refuseText(message: string): void {
+    this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError("PARSE_ERROR", message)) }));
+  }
+
+  /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
+  notify(method: string, params?: JsonObject): void {
+    this.#outlet.post({ jsonrpc: "2.0", method, ...(params ? { params } : {}) }, {});
+  }
+
+  /** Asks the client outside of any call, as for its roots. */
+  ask(method: string, params: JsonObject, options?: Parameters<Asks["ask"]>[1]): Promise<Result> {
+    return this.#asks.ask({ method, params }, options);
+  }
+
+  #refuse(value: JsonObject, why: string): void {
+    const id = typeof value.id === "string" || typeof value.id === "number" ? value.id : null;
+    const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
+    this.#outlet.answer(id, responseTo(id, { error }));
+  }
+
+  async #handleRequest(request: RpcRequest): Promise<void> {
+    const params = request.params ?? {};
+    this.#session.touch();
+    const result = request.method === "ping" ? { result: {} } : await this.#run(request, params);
+    if (this.#cancelled.delete(request.id)) this.#outlet.abandon?.(request.id);
+    else this.#outlet.answer(request.id, responseTo(request.id, result));
+  }
+
+  async #run(request: RpcRequest, params: JsonObject): Promise<Result> {
+    const fault = this.#note(request.method, params);
+    if (fault) return { error: toRpcError(new ExaiError("INVALID_PARAMS", fault)) };
+    const { id, method } = request;
+    if (method === "tools/call") this.#session.callCount++;
+    return await this.#session.calls.run(
+      {
+        id,
+        method,
+        params,
+        progressToken: progressTokenOf(params),
+        notify: (method, params) => this.#notifyAbout(id, method, params),
+        ask: (method, params, options) => this.#asks.ask({ method, params, relatedTo: id }, options),
+      },
+      this.#session,
+      this.#hooks.target,
+    );
+  }
+
+  /** Keeps what a request says about its client. Returns what is wrong with it, if anything is. */
+  #note(method: string, params: JsonObject): string | undefined {
+    if (method === "initialize") {
+      const { clientInfo, capabilities } = params;
+      this.#session.revision = negotiateRevision(params.protocolVersion);
+      this.#session.capabilities = isObject(capabilities) ? capabilities : {};
+      if (isObject(clientInfo)) this.#session.client = clientInfo as Implementation;
+    } else if (method === "logging/setLevel") {
+      if (!LOG_LEVELS.includes(params.level as LogLevel)) {
+        return `level must be one of ${LOG_LEVELS.join(", ")}`;
+      }
+      this.#session.logLevel = params.level as LogLevel;
+    }
+    return undefined;
+  }
+
+  #notifyAbout(relatedTo: RequestId, method: string, params: JsonObject): void {
+    if (method === "notifications/message" && !this.#wantsLog(params.level)) return;
+    const passing = method === "notifications/progress";
+    this.#outlet.post({ jsonrpc: "2.0", method, params }, { relatedTo, passing });
+  }
+
+  // Without logging/setLevel the server decides what it sends (MCP server/utilities/logging): all of it.
+  #wantsLog(level: unknown): boolean {
+    const wanted = this.#session.logLevel;
+    return wanted === undefined || LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);
+  }
+
+  #handleNotification(method: string, params: JsonObject): void {
+    this.#session.touch();
+    if (method === "notifications/cancelled") {
+      const why = typeof params.reason === "string" ? params.reason : "no reason given";
+      const reason = new ExaiError("CANCELLED", `the client cancelled the call: ${why}`);
+      const id = params.requestId as RequestId;
+      if (this.#session.calls.cancel(id, reason)) this.#cancelled.add(id);
+    } else if (method === "notifications/progress") {
+      this.#asks.progress(params);
+    } else {
+      this.#hooks.onNotification?.(method, params);
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import type { Target } from "../call/call.ts";
+import { toOpError, toRpcError } from "../wire/codes.ts";
+import type { ToolResult } from "../wire/mcp.ts";
+import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/ops.ts";
+import type { RequestId, Result } from "../wire/rpc.ts";
+import { encode } from "./encode.ts";
+import type { Session } from "./session.ts";
+
+/** What the ops need of the daemon. */
+export interface OpHooks {
+  target: Target;
+  health(): Promise<JsonObject>;
+  /** Makes `next` the daemon's token; false when `current` is not the one in force. */
+  rotateToken(current: string, next: string): Promise<boolean>;
+}
+
+/** Speaks the EXAI ops with the client of one session (docs/protocol.md). */
+export class OpPeer {
+  readonly #session: Session;
+  readonly #hooks: OpHooks;
+  #lists = 0;
+
+  constructor(session: Session, hooks: OpHooks) {
+    this.#session = session;
+    this.#hooks = hooks;
+  }
+
+  /** Takes one frame with an `op`. Never throws: what is wrong with it is answered, and the session goes on. */
+  async receive(frame: JsonObject): Promise<void> {
+    try {
+      await this.#handle(parseOp(frame));
+    } catch (thrown) {
+      this.refuse(thrown, frame.request_id);
+    }
+  }
+
+  /** Answers a frame that could not be handled. */
+  refuse(thrown: unknown, requestId?: unknown): void {
+    const error = toOpError(toRpcError(thrown));
+    const known = typeof requestId === "string" || typeof requestId === "number";
+    this.#send({ op: "error", ...error, ...(known ? { request_id: requestId } : {}) });
+  }
+
+  #send(reply: OpReply): void {
+    this.#session.mailbox.postNow(
+      encode(reply, this.#session.maxFrameBytes, (error) => refusal(reply, error)),
+    );
+  }
+
+  async #handle(request: OpRequest): Promise<void> {
+    this.#session.touch();
+    switch (request.op) {
+      case "hello":
+        throw new ExaiError("INVALID_REQUEST", "this connection has said hello already; its session goes on");
+      case "list_tools":
+        return this.#send({ op: "list_tools_res", tools: await this.#listTools() });
+      case "call_tool":
+        return await this.#callTool(request);
+      case "cancel":
+        return this.#cancel(request.request_id);
+      case "received":
+        return this.#session.mailbox.confirm(request.answers);
+      case "health":
+        return this.#send({ op: "health_res", ok: true, health: await this.#hooks.health() });
+      case "rotate_token":
+        return await this.#rotateToken(request);
+    }
+  }
+
+  async #listTools(): Promise<JsonObject[]> {
+    const tools: JsonObject[] = [];
+    let cursor: string | undefined;
+    do {
+      const result = await this.#run(`list_tools ${this.#lists++}`, "tools/list", cursor ? { cursor } : {});
+      if (result.error) throw new ExaiError("INTERNAL", result.error.message);
+      tools.push(...(result.result.tools as JsonObject[]));
+      cursor = result.result.nextCursor as string | undefined;
+    } while (cursor);
+    return tools;
+  }
+
+  async #callTool(op: CallToolOp): Promise<void> {
+    const id = op.request_id;
+    const params = { name: op.name, arguments: (op.arguments ?? {}) as JsonObject };
+    this.#session.callCount++;
+    const result = await this.#run(id, "tools/call", params, { progressToken: id, timeoutMs: op.timeout_ms });
+    this.#send(callReply(id, result));
+  }
+
+  #run(
+    id: RequestId,
+    method: string,
+    params: JsonObject,
+    options: { progressToken?: RequestId; timeoutMs?: number } = {},
+  ) {
+    return this.#session.calls.run(
+      {
+        id: opKey(id),
+        method,
+        params,
+        ...options,
+        notify: (method, params) => this.#progress(id, method, params),
+        ask: () =>
+          Promise.reject(new ExaiError("METHOD_NOT_FOUND", "a client of EXAI ops cannot be asked; use MCP")),
+      },
+      this.#session,
+      this.#hooks.target,
+    );
+  }
+
+  #progress(id: RequestId, method: string, params: JsonObject): void {
+    if (method !== "notifications/progress") return;
+    const { progress, total, message } = params as { progress: number; total?: number; message?: string };
+    this.#send({ op: "progress", request_id: id, progress, total, message });
+  }
+
+  // A cancel that comes after its call has ended says nothing: the client waits for another reply by then.
+  #cancel(id: RequestId): void {
+    this.#session.calls.cancel(opKey(id), new ExaiError("CANCELLED", "the client cancelled the call"));
+  }
+
+  async #rotateToken(request: Extract<OpRequest, { op: "rotate_token" }>): Promise<void> {
+    const ok = await this.#hooks.rotateToken(request.old, request.new);
+    this.#send(ok ? { op: "rotate_token_res", ok } : { op: "rotate_token_res", ok, error: "unauthorized" });
+  }
+}
+
+// A socket may speak ops and MCP side by side: the two count their ids apart.
+function opKey(id: RequestId): string {
+  return `op ${typeof id} ${id}`;
+}
+
+function refusal(reply: OpReply, error: ExaiError): OpReply {
+  const op = toOpError(toRpcError(error));
+  if (reply.op === "call_tool_res") return { op: reply.op, request_id: reply.request_id, error: op };
+  return { op: "error", ...op };
+}
+
+function callReply(id: RequestId, result: Result): OpReply {
+  if (result.error) return { op: "call_tool_res", request_id: id, error: toOpError(result.error) };
+  const { content, isError, structuredContent } = result.result as ToolResult;
+  return {
+    op: "call_tool_res",
+    request_id: id,
+    outputs: content ?? [],
+    ...(isError ? { is_error: true } : {}),
+    ...(structuredContent === undefined ? {} : { structured: structuredContent }),
+  };
+}

@@ -1,0 +1,125 @@
+import { getLogger } from "@logtape/logtape";
+import { ExaiError } from "../base/errors.ts";
+import { MIB } from "../base/units.ts";
+import { CLOSE } from "../wire/codes.ts";
+import { Session, type SessionOptions } from "./session.ts";
+
+const log = getLogger(["exai", "session"]);
+
+export interface RegistryOptions {
+  /** How long a session whose connection was cut waits for its client. */
+  resumeWindowMs: number;
+  /** A connected session that sends nothing and runs nothing for this long is closed; 0: never. */
+  idleMs: number;
+  maxFrameBytes: number;
+  /** Called when a session is over for good. */
+  onEnd?(session: Session): void;
+}
+
+/** What a client says about itself when it attaches. */
+export type NewSession = Pick<SessionOptions, "client" | "cwd" | "server" | "resumable"> & {
+  wantedId?: string;
+};
+
+const SESSION_ID = /^[\w.:@-]{1,128}$/;
+
+/** Every session of the daemon. */
+export class SessionRegistry implements Disposable {
+  readonly #sessions = new Map<string, Session>();
+  readonly #deadlines = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #options: RegistryOptions;
+  readonly #sweeper: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    if (options.idleMs > 0) this.#sweeper = setInterval(() => this.sweep(), Math.min(options.idleMs, 30_000));
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  [Symbol.iterator](): Iterator<Session> {
+    return this.#sessions.values();
+  }
+
+  get(id: string): Session | undefined {
+    return this.#sessions.get(id);
+  }
+
+  /**
+   * A new session under the id the client wants if that is free, otherwise under another: two windows that were given
+   * one name by their environment must not meet.
+   *
+   * @throws {ExaiError} `INVALID_REQUEST` when the wanted id is not one
+   */
+  create(wanted: NewSession): Session {
+    const { wantedId, ...rest } = wanted;
+    if (wantedId !== undefined && !SESSION_ID.test(wantedId)) {
+      throw new ExaiError(
+        "INVALID_REQUEST",
+        "session_id must be 1 to 128 letters, digits, or one of _ . : @ -",
+      );
+    }
+    const id = this.#freeId(wantedId);
+    const { maxFrameBytes } = this.#options;
+    const mailbox = { maxMessages: 256, maxChars: Math.max(2 * maxFrameBytes, 16 * MIB) };
+    const session = new Session({ ...rest, id, mailbox, maxFrameBytes });
+    this.#sessions.set(id, session);
+    return session;
+  }
+
+  /** The session `id`, for a client that shows its resume token; a connection it still has is replaced. */
+  resume(id: string, token: string): Session | undefined {
+    const session = this.#sessions.get(id);
+    if (!session?.resumable || session.resumeToken !== token) return undefined;
+    this.#stopWaiting(id);
+    session.mailbox.close(CLOSE.sessionReplaced, "the client has attached anew");
+    return session;
+  }
+
+  /** The connection of `session` was cut: it waits for its client, or ends when it cannot come back. */
+  detached(session: Session): void {
+    if (!session.resumable || this.#options.resumeWindowMs === 0) {
+      return this.end(session, "the client has gone away");
+    }
+    log.debug("session {id} was cut off and waits", { id: session.id });
+    const giveUp = () => this.end(session, "the client did not come back");
+    this.#deadlines.set(session.id, setTimeout(giveUp, this.#options.resumeWindowMs));
+  }
+
+  /** Ends `session` for good and aborts its calls. */
+  end(session: Session, why: string): void {
+    if (!this.#sessions.delete(session.id)) return;
+    this.#stopWaiting(session.id);
+    session.end(why);
+    this.#options.onEnd?.(session);
+  }
+
+  /** Closes the sessions that have been idle for too long. */
+  sweep(now = Date.now()): void {
+    for (const session of this.#sessions.values()) {
+      if (session.calls.size > 0 || now - session.lastUsedAt.getTime() < this.#options.idleMs) continue;
+      log.info("session {id} was idle for too long and is closed", { id: session.id });
+      session.mailbox.close(CLOSE.goingAway, "idle for too long");
+      this.end(session, "the session was idle for too long");
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#sweeper);
+    for (const session of [...this.#sessions.values()]) this.end(session, "the daemon is stopping");
+  }
+
+  #freeId(wanted: string | undefined): string {
+    if (wanted === undefined) return crypto.randomUUID();
+    let id = wanted;
+    for (let n = 2; this.#sessions.has(id); n++) id = `${wanted}:${n}`;
+    return id;
+  }
+
+  #stopWaiting(id: string): void {
+    clearTimeout(this.#deadlines.get(id));
+    this.#deadlines.delete(id);
+  }
+}
