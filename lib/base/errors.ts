@@ -1,24 +1,27 @@
 /** What can go wrong, as stable codes that clients may switch on. `lib/wire/codes.ts` maps each to the wire. */
-export type ErrorCode =
-  | "PARSE_ERROR"
-  | "INVALID_REQUEST"
-  | "INVALID_PARAMS"
-  | "METHOD_NOT_FOUND"
-  | "UNKNOWN_OP"
-  | "TOOL_NOT_FOUND"
-  | "RESOURCE_NOT_FOUND"
-  | "UNAUTHORIZED"
-  | "FORBIDDEN"
-  | "OVER_CAPACITY"
-  | "TIMEOUT"
-  | "CANCELLED"
-  | "TOO_LARGE"
-  | "UPSTREAM_UNAVAILABLE"
-  | "OUTCOME_UNKNOWN"
-  | "DAEMON_UNAVAILABLE"
-  | "SHUTTING_DOWN"
-  | "CONFIG"
-  | "INTERNAL";
+export const ERROR_CODES = [
+  "PARSE_ERROR",
+  "INVALID_REQUEST",
+  "INVALID_PARAMS",
+  "METHOD_NOT_FOUND",
+  "UNKNOWN_OP",
+  "TOOL_NOT_FOUND",
+  "RESOURCE_NOT_FOUND",
+  "UNAUTHORIZED",
+  "FORBIDDEN",
+  "OVER_CAPACITY",
+  "TIMEOUT",
+  "CANCELLED",
+  "TOO_LARGE",
+  "UPSTREAM_UNAVAILABLE",
+  "OUTCOME_UNKNOWN",
+  "DAEMON_UNAVAILABLE",
+  "SHUTTING_DOWN",
+  "CONFIG",
+  "INTERNAL",
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** What an {@linkcode ExaiError} carries beside its code and message. */
 export interface ExaiErrorOptions {
