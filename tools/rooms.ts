@@ -68,7 +68,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   edge: {
     holds: "listening, upgrade, the guard (Host, Origin, token), HTTP routes",
-    mayImport: ["base", "transport", "observe"],
+    mayImport: ["base", "wire", "transport", "observe"],
     outsideWorld: true,
   },
   shim: {

@@ -1,0 +1,73 @@
+import type { JsonObject } from "../base/json.ts";
+
+export interface HealthWriterOptions {
+  build: () => JsonObject;
+  /** Replaces the file as a whole. */
+  write: (text: string) => Promise<void>;
+  /** How often the file is written when nothing changes, in milliseconds. */
+  intervalMs: number;
+  /** Least time between two writes, in milliseconds. */
+  minGapMs?: number;
+  /** Told once when writing begins to fail, and once (with undefined) when it works again. */
+  onFault?: (thrown: unknown | undefined) => void;
+}
+
+/** Keeps a file of the daemon's health: written at once, on change, at an interval, and when it stops. */
+export class HealthWriter implements AsyncDisposable {
+  readonly #options: HealthWriterOptions;
+  readonly #minGapMs: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #dueMs = Infinity;
+  #lastWriteMs = -Infinity;
+  #writing: Promise<void> = Promise.resolve();
+  #busy = false;
+  #failing = false;
+  #stopped = false;
+
+  constructor(options: HealthWriterOptions) {
+    this.#options = options;
+    this.#minGapMs = options.minGapMs ?? 1000;
+    this.#schedule(0);
+  }
+
+  /** Says that something worth seeing has changed. Cheap enough to call for every connection. */
+  changed(): void {
+    this.#schedule(Math.max(0, this.#lastWriteMs + this.#minGapMs - performance.now()));
+  }
+
+  #schedule(delayMs: number): void {
+    const dueMs = performance.now() + delayMs;
+    if (this.#stopped || this.#dueMs <= dueMs) return;
+    clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
+    this.#timer = setTimeout(() => this.#tick(), delayMs);
+  }
+
+  #tick(): void {
+    this.#dueMs = Infinity;
+    this.#lastWriteMs = performance.now();
+    this.#writing = this.#write(this.#options.build()).finally(() =>
+      this.#schedule(this.#options.intervalMs)
+    );
+  }
+
+  async #write(health: JsonObject): Promise<void> {
+    try {
+      await this.#options.write(JSON.stringify(health, null, 2) + "\n");
+      if (this.#failing) this.#options.onFault?.(undefined);
+      this.#failing = false;
+    } catch (thrown) {
+      if (!this.#failing) this.#options.onFault?.(thrown);
+      this.#failing = true;
+    }
+  }
+
+  /** Writes a last time, with the status `stopped`, so that the file does not claim a daemon that is gone. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#writing;
+    await this.#write({ ...this.#options.build(), status: "stopped" });
+  }
+}

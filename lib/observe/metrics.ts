@@ -1,0 +1,122 @@
+import type { CallRecord } from "./record.ts";
+import type { Gauges } from "./gauges.ts";
+
+/** Upper bounds of the latency buckets, in seconds. */
+const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+
+/** What a name becomes that would make one series too many. */
+const OTHER = "(other)";
+
+/** Outcomes of a call whose name nobody here gave: counted together, so that a client cannot fill the table. */
+const NAMELESS: ReadonlySet<string> = new Set(["TOOL_NOT_FOUND", "METHOD_NOT_FOUND"]);
+
+interface Series {
+  /** Calls whose latency fell into each bucket; the last is for all longer ones. */
+  readonly buckets: number[];
+  count: number;
+  sumMs: number;
+}
+
+export interface MetricsOptions {
+  /** Tools told apart; the calls of all further ones are counted together. */
+  maxTools?: number;
+}
+
+/** Counts calls and their latency by tool and outcome, for Prometheus. */
+export class Metrics {
+  readonly #maxTools: number;
+  readonly #series = new Map<string, Map<string, Series>>();
+  #bytesIn = 0;
+  #bytesOut = 0;
+
+  constructor(options: MetricsOptions = {}) {
+    this.#maxTools = options.maxTools ?? 500;
+  }
+
+  record(record: CallRecord): void {
+    this.#bytesIn += record.bytesIn;
+    this.#bytesOut += record.bytesOut;
+    const series = this.#seriesOf(record);
+    const seconds = record.durationMs / 1000;
+    let bucket = 0;
+    while (bucket < BUCKETS_S.length && seconds > BUCKETS_S[bucket]!) bucket++;
+    series.buckets[bucket]!++;
+    series.count++;
+    series.sumMs += record.durationMs;
+  }
+
+  #seriesOf(record: CallRecord): Series {
+    const tool = NAMELESS.has(record.outcome) ? OTHER : record.tool;
+    let outcomes = this.#series.get(tool);
+    if (outcomes === undefined) {
+      const name = this.#series.size < this.#maxTools ? tool : OTHER;
+      outcomes = this.#series.get(name) ?? new Map();
+      this.#series.set(name, outcomes);
+    }
+    let series = outcomes.get(record.outcome);
+    if (series === undefined) {
+      series = { buckets: new Array(BUCKETS_S.length + 1).fill(0), count: 0, sumMs: 0 };
+      outcomes.set(record.outcome, series);
+    }
+    return series;
+  }
+
+  /** Everything in the Prometheus text format, version 0.0.4. */
+  expose(gauges: Gauges): string {
+    return [
+      ...this.#exposeCalls(),
+      ...family("exai_payload_bytes_total", "counter", "Text moved in arguments and answers.", [
+        `{direction="in"} ${this.#bytesIn}`,
+        `{direction="out"} ${this.#bytesOut}`,
+      ]),
+      ...GAUGES.flatMap(([name, help, read]) => family(name, "gauge", help, [` ${read(gauges)}`])),
+      "",
+    ].join("\n");
+  }
+
+  #exposeCalls(): string[] {
+    const counts: string[] = [];
+    const latencies: string[] = [];
+    for (const [tool, outcomes] of this.#series) {
+      for (const [outcome, { buckets, count, sumMs }] of outcomes) {
+        const labels = `tool="${escapeLabel(tool)}",outcome="${escapeLabel(outcome)}"`;
+        counts.push(`{${labels}} ${count}`);
+        let upTo = 0;
+        for (const [index, bound] of BUCKETS_S.entries()) {
+          upTo += buckets[index]!;
+          latencies.push(`_bucket{${labels},le="${bound}"} ${upTo}`);
+        }
+        latencies.push(`_bucket{${labels},le="+Inf"} ${count}`);
+        latencies.push(`_sum{${labels}} ${sumMs / 1000}`, `_count{${labels}} ${count}`);
+      }
+    }
+    return [
+      ...family("exai_calls_total", "counter", "Calls answered, by tool and outcome.", counts),
+      ...family("exai_call_duration_seconds", "histogram", "Time from admission to answer.", latencies),
+    ];
+  }
+}
+
+const GAUGES: readonly [name: string, help: string, read: (gauges: Gauges) => number][] = [
+  ["exai_sessions", "Sessions the daemon knows, connected or waiting to resume.", (g) => g.sessions],
+  ["exai_connections", "Connections open.", (g) => g.connections],
+  ["exai_calls_inflight", "Calls running.", (g) => g.inflight],
+  ["exai_calls_queued", "Calls waiting for a permit.", (g) => g.queued],
+  ["exai_tools", "Tools offered.", (g) => g.tools],
+  ["exai_uptime_seconds", "Time since the daemon started.", (g) => g.uptimeMs / 1000],
+  [
+    "exai_event_loop_lag_seconds",
+    "Worst delay of a timer in the last seconds.",
+    (g) => g.eventLoopLagMs / 1000,
+  ],
+  ["exai_resident_memory_bytes", "Memory of the process.", (g) => g.memory.rssBytes],
+  ["exai_heap_used_bytes", "JavaScript heap in use.", (g) => g.memory.heapUsedBytes],
+];
+
+function family(name: string, type: string, help: string, samples: readonly string[]): string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...samples.map((sample) => name + sample)];
+}
+
+function escapeLabel(value: string): string {
+  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}

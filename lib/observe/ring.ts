@@ -1,0 +1,23 @@
+/** The last `capacity` things that were pushed. */
+export class Ring<T> {
+  readonly #capacity: number;
+  readonly #items: T[] = [];
+  #next = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  push(item: T): void {
+    this.#items[this.#next] = item;
+    this.#next = (this.#next + 1) % this.#capacity;
+  }
+
+  /** At most `count` of the latest, oldest first. */
+  last(count: number): T[] {
+    const ordered = this.#items.length < this.#capacity
+      ? this.#items
+      : [...this.#items.slice(this.#next), ...this.#items.slice(0, this.#next)];
+    return ordered.slice(Math.max(0, ordered.length - count));
+  }
+}

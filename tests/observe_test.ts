@@ -1,0 +1,280 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
+import type { JsonObject } from "../lib/base/json.ts";
+import type { Call, Target } from "../lib/call/call.ts";
+import type { Gauges } from "../lib/observe/gauges.ts";
+import { buildHealth } from "../lib/observe/health.ts";
+import { HealthWriter } from "../lib/observe/health_writer.ts";
+import { Metrics } from "../lib/observe/metrics.ts";
+import { type CallRecord, metricsLine, observeCalls, payloadBytes } from "../lib/observe/record.ts";
+import { Recorder } from "../lib/observe/recorder.ts";
+
+const gauges: Gauges = {
+  sessions: 3,
+  connections: 2,
+  inflight: 1,
+  queued: 0,
+  tools: 21,
+  uptimeMs: 90_500,
+  eventLoopLagMs: 2,
+  memory: { rssBytes: 1000, heapUsedBytes: 500 },
+};
+
+function callOf(params: JsonObject, method = "tools/call"): Call {
+  return {
+    method,
+    params,
+    caller: {
+      id: "session-1",
+      client: { name: "test-client", version: "1" },
+      revision: undefined,
+      capabilities: {},
+      cwd: undefined,
+      logLevel: undefined,
+    },
+    signal: new AbortController().signal,
+    progressToken: undefined,
+    notify: () => {},
+    ask: () => Promise.reject(new Error("nobody to ask")),
+  };
+}
+
+async function recordOf(target: Target, call = callOf({ name: "probe", arguments: { text: "12345" } })) {
+  const records: CallRecord[] = [];
+  await observeCalls({ record: (record) => records.push(record) })(target)(call).catch(() => {});
+  assertEquals(records.length, 1);
+  return records[0]!;
+}
+
+function recordWith(parts: Partial<CallRecord> = {}): CallRecord {
+  return {
+    endedAtMs: Date.UTC(2026, 0, 2),
+    session: "session-1",
+    client: "test-client",
+    method: "tools/call",
+    tool: "probe",
+    durationMs: 3,
+    outcome: "ok",
+    bytesIn: 5,
+    bytesOut: 7,
+    message: undefined,
+    ...parts,
+  };
+}
+
+Deno.test("every way a call can end is recorded under its own outcome", async () => {
+  const text = (isError: boolean) => ({ result: { content: [{ type: "text", text: "1234567" }], isError } });
+  const cases: [string, Target][] = [
+    ["ok", () => Promise.resolve(text(false))],
+    ["tool_error", () => Promise.resolve(text(true))],
+    ["TIMEOUT", () => Promise.reject(new ExaiError("TIMEOUT", "too long"))],
+    ["INTERNAL", () => Promise.reject(new Error("broken"))],
+    [
+      "UPSTREAM_UNAVAILABLE",
+      () =>
+        Promise.resolve({ error: { code: -32012, message: "gone", data: { code: "UPSTREAM_UNAVAILABLE" } } }),
+    ],
+    ["error", () => Promise.resolve({ error: { code: -1, message: "its own", data: { code: "E_THEIRS" } } })],
+  ];
+  for (const [outcome, target] of cases) {
+    const record = await recordOf(target);
+    assertEquals([record.outcome, record.tool, record.session], [outcome, "probe", "session-1"]);
+  }
+});
+
+Deno.test("an observed call gives its result or its error to the caller unchanged", async () => {
+  const result = { result: { content: [] } };
+  const failure = new ExaiError("FORBIDDEN", "no");
+  const observe = observeCalls({ record: () => {} });
+  assertEquals(await observe(() => Promise.resolve(result))(callOf({})) === result, true);
+  assertEquals(await assertRejects(() => observe(() => Promise.reject(failure))(callOf({}))), failure);
+});
+
+Deno.test("a line of metrics.jsonl says time, session, client, tool, duration, outcome and bytes", async () => {
+  const record = await recordOf(() =>
+    Promise.resolve({ result: { content: [{ type: "t", text: "1234567" }] } })
+  );
+  const line = metricsLine(record);
+  assertEquals(line.endsWith("}\n"), true);
+  const { time, duration_ms, ...rest } = JSON.parse(line);
+  assert(!Number.isNaN(Date.parse(time)) && duration_ms >= 0);
+  assertEquals(rest, {
+    session: "session-1",
+    client: "test-client",
+    tool: "probe",
+    outcome: "ok",
+    bytes_in: 5,
+    bytes_out: 8,
+  });
+});
+
+Deno.test("counting the bytes of a huge argument costs no more than a few hundred steps", () => {
+  let reads = 0;
+  const huge = new Proxy(new Array(1_000_000).fill("x"), {
+    get: (target, key, self) => (reads++, Reflect.get(target, key, self)),
+  });
+  assert(payloadBytes(huge) > 0);
+  assert(reads < 2000, `${reads} reads`);
+});
+
+Deno.test("metrics count calls and latency by tool and outcome in the Prometheus format", () => {
+  const metrics = new Metrics();
+  metrics.record(recordWith({ durationMs: 3 }));
+  metrics.record(recordWith({ durationMs: 40 }));
+  metrics.record(recordWith({ outcome: "TIMEOUT", durationMs: 500_000 }));
+  const lines = metrics.expose(gauges).split("\n");
+  for (
+    const line of [
+      'exai_calls_total{tool="probe",outcome="ok"} 2',
+      'exai_calls_total{tool="probe",outcome="TIMEOUT"} 1',
+      'exai_call_duration_seconds_bucket{tool="probe",outcome="ok",le="0.0025"} 0',
+      'exai_call_duration_seconds_bucket{tool="probe",outcome="ok",le="0.005"} 1',
+      'exai_call_duration_seconds_bucket{tool="probe",outcome="ok",le="0.05"} 2',
+      'exai_call_duration_seconds_bucket{tool="probe",outcome="TIMEOUT",le="120"} 0',
+      'exai_call_duration_seconds_bucket{tool="probe",outcome="TIMEOUT",le="+Inf"} 1',
+      'exai_call_duration_seconds_sum{tool="probe",outcome="ok"} 0.043',
+      'exai_call_duration_seconds_count{tool="probe",outcome="ok"} 2',
+      'exai_payload_bytes_total{direction="out"} 21',
+      "exai_sessions 3",
+      "exai_calls_inflight 1",
+      "exai_resident_memory_bytes 1000",
+    ]
+  ) assert(lines.includes(line), line);
+});
+
+Deno.test("every line of the metrics is one Prometheus can read, whatever a tool is called", () => {
+  const metrics = new Metrics();
+  metrics.record(recordWith({ tool: 'a"b\\c\nd' }));
+  const sample = /^[a-z_]+(\{([a-z]+="([^"\\\n]|\\["\\n])*",?)+\})? [-+0-9.eInf]+$/;
+  const text = metrics.expose(gauges);
+  for (const line of text.trimEnd().split("\n")) {
+    assert(/^# (HELP|TYPE) /.test(line) || sample.test(line), line);
+  }
+  assertEquals(text.endsWith("\n"), true);
+});
+
+Deno.test("a client that makes up tool names cannot make the metrics grow", () => {
+  const metrics = new Metrics({ maxTools: 10 });
+  for (let i = 0; i < 1000; i++) {
+    metrics.record(recordWith({ tool: `made-up-${i}`, outcome: "TOOL_NOT_FOUND" }));
+    metrics.record(recordWith({ tool: `real-${i}` }));
+  }
+  const counters = metrics.expose(gauges).split("\n").filter((line) => line.startsWith("exai_calls_total{"));
+  assert(counters.length <= 12, String(counters.length));
+  const total = counters.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+  assertEquals(total, 2000);
+});
+
+Deno.test("the recorder keeps the latest calls and failures and forgets older ones", () => {
+  const recorder = new Recorder({ maxCalls: 3, maxErrors: 2 });
+  for (let i = 1; i <= 5; i++) recorder.record(recordWith({ tool: `t${i}` }));
+  assertEquals(recorder.activity(100).map((line) => line.split(" ")[1]), ["t3", "t4", "t5"]);
+  assertEquals(recorder.activity(1).map((line) => line.split(" ")[1]), ["t5"]);
+  assertEquals(recorder.recentErrors(100), []);
+  recorder.record(recordWith({ tool: "slow", outcome: "TIMEOUT", message: "took too long" }));
+  recorder.record(recordWith({ tool: "gone", outcome: "CANCELLED", message: "nobody's fault" }));
+  recorder.noteError("the disk is full");
+  const [first, second] = recorder.recentErrors(100);
+  assertEquals(first, "2026-01-02T00:00:00.000Z slow TIMEOUT: took too long [session-1]");
+  assert(second!.endsWith(" the disk is full"));
+  assertEquals(recorder.errorsSince(Date.now() - 60_000), 1);
+});
+
+const sources = {
+  version: "1.2.3",
+  pid: 42,
+  startedAt: new Date(0),
+  address: "ws://127.0.0.1:8765/",
+  gauges: () => gauges,
+  recentErrors: () => 4,
+  faults: (): string[] => [],
+};
+
+Deno.test("health is ok when nothing is wrong and says every reason when it is degraded", () => {
+  const { time, ...health } = buildHealth(sources);
+  assert(typeof time === "string");
+  assertEquals(health, {
+    status: "ok",
+    reasons: [],
+    version: "1.2.3",
+    pid: 42,
+    started_at: "1970-01-01T00:00:00.000Z",
+    uptime_s: 90,
+    address: "ws://127.0.0.1:8765/",
+    sessions: 3,
+    connections: 2,
+    inflight: 1,
+    queued: 0,
+    tools: 21,
+    recent_errors: 4,
+    event_loop_lag_ms: 2,
+    memory: { rss_bytes: 1000, heap_used_bytes: 500 },
+  });
+  const blocked = { ...gauges, eventLoopLagMs: 2500 };
+  const degraded = buildHealth({ ...sources, faults: () => ["the disk is full"], gauges: () => blocked });
+  assertEquals([degraded.status, degraded.reasons], [
+    "degraded",
+    ["the disk is full", "the event loop stood still for 2500 ms"],
+  ]);
+});
+
+/** A place to write to that tells when something was written. */
+function slate() {
+  const texts: string[] = [];
+  let wake = () => {};
+  return {
+    texts,
+    write: (text: string) => (texts.push(text), wake(), Promise.resolve()),
+    async until(count: number) {
+      while (texts.length < count) await new Promise<void>((resolve) => wake = resolve);
+    },
+  };
+}
+
+Deno.test("the health file is written at the start, on change, and says stopped at the end", async () => {
+  const file = slate();
+  let sessions = 0;
+  const build = () => ({ status: "ok", sessions });
+  const writer = new HealthWriter({ build, write: file.write, intervalMs: 3_600_000, minGapMs: 1 });
+  await file.until(1);
+  sessions = 1;
+  for (let i = 0; i < 100; i++) writer.changed();
+  await file.until(2);
+  await writer[Symbol.asyncDispose]();
+  assertEquals(file.texts.map((text) => JSON.parse(text)), [
+    { status: "ok", sessions: 0 },
+    { status: "ok", sessions: 1 },
+    { status: "stopped", sessions: 1 },
+  ]);
+});
+
+Deno.test("the health file is written again and again when nothing changes", async () => {
+  const file = slate();
+  await using _writer = new HealthWriter({
+    build: () => ({}),
+    write: file.write,
+    intervalMs: 1,
+    minGapMs: 1,
+  });
+  await file.until(4);
+});
+
+Deno.test("a disk that cannot be written to is told of once, and once when it is well again", async () => {
+  const file = slate();
+  const told: unknown[] = [];
+  const write = async (text: string) => {
+    await file.write(text);
+    if (file.texts.length <= 3) throw new Error("no space left");
+  };
+  {
+    await using _writer = new HealthWriter({
+      build: () => ({}),
+      write,
+      intervalMs: 1,
+      minGapMs: 1,
+      onFault: (thrown) => told.push(thrown instanceof Error ? thrown.message : thrown),
+    });
+    await file.until(5);
+  }
+  assertEquals(told, ["no space left", undefined]);
+});
