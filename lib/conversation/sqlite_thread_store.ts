@@ -1,0 +1,203 @@
+import type { DatabaseSync } from "node:sqlite";
+import { ExaiError } from "../base/errors.ts";
+import { HOUR_MS } from "../base/units.ts";
+import { databaseError, IN_MEMORY, inTransaction, type Lock, openDatabase } from "./database.ts";
+import { MIGRATIONS } from "./migrations.ts";
+import { prepareStatements, type Statements, type ThreadRow, toTurn } from "./statements.ts";
+import type { Recorded, Thread, ThreadStore, Turn, TurnEntry } from "./thread_store.ts";
+
+/** Where threads are kept, how long and how many exchanges each. */
+export interface ThreadStoreOptions {
+  /** Database file; made, with its directory, if it is not there. Absent: in memory, gone with the process. */
+  path?: string;
+  /** How long a thread is kept after its last use, in milliseconds. */
+  timeoutMs: number;
+  /** Exchanges one thread holds. */
+  maxTurns: number;
+  /** Length of one exchange as JSON, in characters; a million unless said otherwise. */
+  maxTurnChars?: number;
+  /** The time, in milliseconds since 1970. */
+  now?: () => number;
+}
+
+const DEFAULT_LIST_LIMIT = 100;
+const MAX_TITLE_CHARS = 100;
+const MAX_TURN_CHARS = 1_000_000;
+
+/**
+ * Opens the threads kept in a SQLite database.
+ *
+ * @throws {ExaiError} `CONFIG` naming the file and what to do, when it is damaged, newer, not ours or out of reach
+ */
+export function openThreadStore(options: ThreadStoreOptions): ThreadStore {
+  return new SqliteThreadStore(options);
+}
+
+class SqliteThreadStore implements ThreadStore {
+  readonly #db: DatabaseSync;
+  readonly #sql: Statements;
+  readonly #options: ThreadStoreOptions;
+  readonly #path: string;
+  readonly #now: () => number;
+  #closed = false;
+
+  constructor(options: ThreadStoreOptions) {
+    this.#options = options;
+    this.#path = options.path ?? IN_MEMORY;
+    this.#now = options.now ?? Date.now;
+    this.#db = openDatabase(this.#path, MIGRATIONS);
+    try {
+      this.#sql = prepareStatements(this.#db);
+    } catch (thrown) {
+      this.#db.close();
+      throw databaseError(thrown, this.#path);
+    }
+  }
+
+  record(entry: TurnEntry): Promise<Recorded> {
+    return this.#atomically("write", () => {
+      const nowMs = this.#now();
+      const id = entry.threadId === undefined ? this.#begin(entry, nowMs) : this.#live(entry.threadId).id;
+      const request = JSON.stringify(entry.request);
+      const reply = entry.reply === undefined ? null : JSON.stringify(entry.reply);
+      this.#checkSize(request.length + (reply?.length ?? 0));
+      const dropped = this.#drop(id, entry);
+      const run = this.#runFor(id, entry, request);
+      const mark = entry.step ?? { number: null, branch: "", last: false };
+      const key = [id, entry.tool, run, mark.branch, mark.number] as const;
+      const replaced = this.#sql.hasStep.get(...key) !== undefined;
+      if (!replaced) this.#checkRoom(id);
+      this.#sql.putTurn.run(...key, Number(mark.last), request, reply, nowMs);
+      this.#sql.touch.run(nowMs, id);
+      const turns = this.#sql.turnsOfRun.all(id, entry.tool, run).map(toTurn);
+      return { thread: this.#toThread(this.#live(id)), turns, replaced, dropped };
+    });
+  }
+
+  show(id: string, options: { tool?: string } = {}): Promise<{ thread: Thread; turns: readonly Turn[] }> {
+    return this.#atomically("read", () => {
+      const thread = this.#toThread(this.#live(id));
+      const { tool } = options;
+      const rows = tool === undefined
+        ? this.#sql.turns.all(id)
+        : this.#sql.turnsOfRun.all(id, tool, this.#currentRun(id, tool));
+      return { thread, turns: rows.map(toTurn) };
+    });
+  }
+
+  list(options: { limit?: number } = {}): Promise<Thread[]> {
+    return this.#atomically("read", () => {
+      const rows = this.#sql.threads.all(this.#expiryMs(), options.limit ?? DEFAULT_LIST_LIMIT);
+      return (rows as unknown as ThreadRow[]).map((row) => this.#toThread(row));
+    });
+  }
+
+  delete(id: string): Promise<boolean> {
+    return this.#atomically("write", () => Number(this.#sql.deleteThread.run(id).changes) > 0);
+  }
+
+  deleteExpired(): Promise<number> {
+    return this.#atomically("write", () => this.#sweep());
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#db.close();
+  }
+
+  /** SQLite works at once, but the contract must also fit a store that is asked over a network. */
+  #atomically<T>(lock: Lock, work: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      if (this.#closed) {
+        throw new ExaiError("SHUTTING_DOWN", "the thread store is closed; the daemon is stopping");
+      }
+      try {
+        resolve(inTransaction(this.#db, lock, work));
+      } catch (thrown) {
+        throw databaseError(thrown, this.#path);
+      }
+    });
+  }
+
+  #begin(entry: TurnEntry, nowMs: number): string {
+    this.#sweep();
+    const id = crypto.randomUUID();
+    const title = entry.title.replace(/[\p{Cc}\s]+/gu, " ").trim().slice(0, MAX_TITLE_CHARS);
+    this.#sql.addThread.run(id, entry.tool, title, nowMs, nowMs);
+    return id;
+  }
+
+  #sweep(): number {
+    return Number(this.#sql.deleteExpired.run(this.#expiryMs()).changes);
+  }
+
+  /** Threads last used at this moment or before are expired. */
+  #expiryMs(): number {
+    return this.#now() - this.#options.timeoutMs;
+  }
+
+  #live(id: string): ThreadRow {
+    const row = this.#sql.thread.get(id, this.#expiryMs()) as ThreadRow | undefined;
+    if (row) return row;
+    const hours = Number((this.#options.timeoutMs / HOUR_MS).toFixed(2));
+    throw new ExaiError(
+      "RESOURCE_NOT_FOUND",
+      `there is no thread ${
+        JSON.stringify(id.slice(0, MAX_TITLE_CHARS))
+      }: it never was, was deleted, or was not ` +
+        `used for ${hours} h (CONVERSATION_TIMEOUT_HOURS); leave continuation_id out to begin a new one`,
+    );
+  }
+
+  #drop(id: string, { tool, dropFrom }: TurnEntry): number {
+    if (dropFrom === undefined) return 0;
+    return Number(this.#sql.dropSteps.run(id, tool, this.#currentRun(id, tool), dropFrom).changes);
+  }
+
+  #currentRun(id: string, tool: string): number {
+    const { run } = this.#sql.currentRun.get(id, tool) as { run: number | null };
+    return run ?? 1;
+  }
+
+  #runFor(id: string, { tool, step }: TurnEntry, request: string): number {
+    const run = this.#currentRun(id, tool);
+    if (step?.number !== 1 || step.branch !== "") return run;
+    const first = this.#sql.hasStep.get(id, tool, run, "", 1) as { request: string } | undefined;
+    const isSentAgain = first?.request === request;
+    return !isSentAgain && this.#sql.isFinished.get(id, tool, run) !== undefined ? run + 1 : run;
+  }
+
+  #checkSize(chars: number): void {
+    const { maxTurnChars = MAX_TURN_CHARS } = this.#options;
+    if (chars <= maxTurnChars) return;
+    throw new ExaiError(
+      "TOO_LARGE",
+      `this exchange has ${chars} characters, a thread takes ${maxTurnChars} at a time; send a summary, or name ` +
+        "files instead of quoting them",
+    );
+  }
+
+  #checkRoom(id: string): void {
+    const { turns } = this.#live(id);
+    if (turns < this.#options.maxTurns) return;
+    throw new ExaiError(
+      "TOO_LARGE",
+      `this thread is full: it holds ${turns} exchanges (MAX_CONVERSATION_TURNS); leave continuation_id out to ` +
+        "begin a new thread and say in it what matters of this one",
+    );
+  }
+
+  #toThread(row: ThreadRow): Thread {
+    return {
+      id: row.id,
+      tool: row.tool,
+      title: row.title,
+      createdAtMs: row.created_at_ms,
+      usedAtMs: row.used_at_ms,
+      expiresAtMs: row.used_at_ms + this.#options.timeoutMs,
+      turns: row.turns,
+      remainingTurns: Math.max(0, this.#options.maxTurns - row.turns),
+    };
+  }
+}

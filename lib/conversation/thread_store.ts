@@ -1,0 +1,95 @@
+import type { JsonObject } from "../base/json.ts";
+
+/**
+ * One conversation or investigation over many calls. It belongs to no session: whoever holds its id, which cannot be
+ * guessed, goes on with it, in another window or after a restart.
+ */
+export interface Thread {
+  /** The `continuation_id` clients show. */
+  readonly id: string;
+  /** The tool that began it. */
+  readonly tool: string;
+  /** What it is about, one line, for a list. */
+  readonly title: string;
+  readonly createdAtMs: number;
+  readonly usedAtMs: number;
+  /** When it is forgotten unless it is used before. */
+  readonly expiresAtMs: number;
+  readonly turns: number;
+  /** Exchanges it still takes. */
+  readonly remainingTurns: number;
+}
+
+/** Where an exchange stands in a tool's work in steps. */
+export interface StepMark {
+  /** 1 and up. */
+  readonly number: number;
+  /** Empty on the main line. */
+  readonly branch: string;
+  /** Whether the work ended with it. */
+  readonly last: boolean;
+}
+
+/** One exchange: what was asked of a tool and, unless it follows from the requests, what it answered. */
+export interface Turn {
+  readonly tool: string;
+  /** Counts how often this tool's work in steps began anew in this thread, from 1. */
+  readonly run: number;
+  /** Absent for an exchange that is no step. */
+  readonly step?: StepMark;
+  readonly request: JsonObject;
+  readonly reply?: JsonObject;
+  readonly atMs: number;
+}
+
+/** An exchange to keep. */
+export interface TurnEntry {
+  /** The thread it continues; absent: a new one begins. */
+  threadId?: string;
+  tool: string;
+  /** Title of the thread if a new one begins. */
+  title: string;
+  step?: StepMark;
+  request: JsonObject;
+  reply?: JsonObject;
+  /** Steps of this tool's current run with this number or a later one are dropped first. */
+  dropFrom?: number;
+}
+
+/** What {@linkcode ThreadStore.record} did, as one consistent moment of the thread. */
+export interface Recorded {
+  readonly thread: Thread;
+  /** The turns of this tool's current run, oldest first; the new one among them. */
+  readonly turns: readonly Turn[];
+  /** Whether the step was there already and has been replaced. */
+  readonly replaced: boolean;
+  /** Steps dropped by `dropFrom`. */
+  readonly dropped: number;
+}
+
+/**
+ * Keeps threads beyond the process. Every method is one atomic operation, so that windows and processes may work on
+ * the same thread at the same time.
+ */
+export interface ThreadStore extends Disposable {
+  /**
+   * Keeps one exchange. A step sent twice (same tool, run, branch and number) replaces the first; a different step 1
+   * after the tool's work in this thread has ended begins a new run.
+   *
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a thread unknown or expired, `TOO_LARGE` for one that is full or an
+   * exchange that is too big, `OVER_CAPACITY` while another process holds the store
+   */
+  record(entry: TurnEntry): Promise<Recorded>;
+  /**
+   * A thread and its exchanges, oldest first; of one tool's current run only, if `tool` is given.
+   *
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND`
+   */
+  show(id: string, options?: { tool?: string }): Promise<{ thread: Thread; turns: readonly Turn[] }>;
+  /** The threads that are not expired, last used first. */
+  list(options?: { limit?: number }): Promise<Thread[]>;
+  /** Forgets a thread; false if there was none. */
+  delete(id: string): Promise<boolean>;
+  /** Forgets the expired threads and says how many; a new thread does so too. */
+  deleteExpired(): Promise<number>;
+}
