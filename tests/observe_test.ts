@@ -258,23 +258,3 @@ Deno.test("the health file is written again and again when nothing changes", asy
   });
   await file.until(4);
 });
-
-Deno.test("a disk that cannot be written to is told of once, and once when it is well again", async () => {
-  const file = slate();
-  const told: unknown[] = [];
-  const write = async (text: string) => {
-    await file.write(text);
-    if (file.texts.length <= 3) throw new Error("no space left");
-  };
-  {
-    await using _writer = new HealthWriter({
-      build: () => ({}),
-      write,
-      intervalMs: 1,
-      minGapMs: 1,
-      onFault: (thrown) => told.push(thrown instanceof Error ? thrown.message : thrown),
-    });
-    await file.until(5);
-  }
-  assertEquals(told, ["no space left", undefined]);
-});

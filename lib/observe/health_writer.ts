@@ -2,14 +2,12 @@ import type { JsonObject } from "../base/json.ts";
 
 export interface HealthWriterOptions {
   build: () => JsonObject;
-  /** Replaces the file as a whole. */
+  /** Replaces the file as a whole; tells of its own failures and never rejects. */
   write: (text: string) => Promise<void>;
   /** How often the file is written when nothing changes, in milliseconds. */
   intervalMs: number;
   /** Least time between two writes, in milliseconds. */
   minGapMs?: number;
-  /** Told once when writing begins to fail, and once (with undefined) when it works again. */
-  onFault?: (thrown: unknown | undefined) => void;
 }
 
 /** Keeps a file of the daemon's health: written at once, on change, at an interval, and when it stops. */
@@ -21,7 +19,6 @@ export class HealthWriter implements AsyncDisposable {
   #lastWriteMs = -Infinity;
   #writing: Promise<void> = Promise.resolve();
   #busy = false;
-  #failing = false;
   #stopped = false;
 
   constructor(options: HealthWriterOptions) {
@@ -51,15 +48,8 @@ export class HealthWriter implements AsyncDisposable {
     );
   }
 
-  async #write(health: JsonObject): Promise<void> {
-    try {
-      await this.#options.write(JSON.stringify(health, null, 2) + "\n");
-      if (this.#failing) this.#options.onFault?.(undefined);
-      this.#failing = false;
-    } catch (thrown) {
-      if (!this.#failing) this.#options.onFault?.(thrown);
-      this.#failing = true;
-    }
+  #write(health: JsonObject): Promise<void> {
+    return this.#options.write(JSON.stringify(health, null, 2) + "\n");
   }
 
   /** Writes a last time, with the status `stopped`, so that the file does not claim a daemon that is gone. */

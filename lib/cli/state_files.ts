@@ -1,0 +1,140 @@
+import { getLogger } from "@logtape/logtape";
+import { delay } from "@std/async/delay";
+import { basename } from "@std/path";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import type { StatePaths } from "../config/paths.ts";
+import { RotatingFile } from "./rotating_file.ts";
+
+const log = getLogger(["exai", "state"]);
+
+const PRIVATE_FILE = 0o600;
+const PRIVATE_DIR = 0o700;
+const OTHERS = 0o077;
+const RENAME_ATTEMPTS = 10;
+const RENAME_PAUSE_MS = 20;
+
+/** The files a daemon keeps up to date in its state directory. What goes wrong with them is told, never thrown. */
+export class StateFiles implements AsyncDisposable {
+  readonly #paths: StatePaths;
+  readonly #metrics: RotatingFile;
+  #healthFault: string | undefined;
+
+  private constructor(paths: StatePaths, maxBytes: number) {
+    this.#paths = paths;
+    this.#metrics = new RotatingFile(paths.metrics, { maxBytes, onFault: report });
+  }
+
+  /**
+   * Makes the state directory fit for use.
+   *
+   * @throws {ExaiError} `CONFIG` (see {@linkcode ensureStateDir})
+   */
+  static async open(paths: StatePaths, options: { maxBytes: number }): Promise<StateFiles> {
+    await ensureStateDir(paths);
+    return new StateFiles(paths, options.maxBytes);
+  }
+
+  /** What is wrong with the files now, each in a sentence. */
+  faults(): string[] {
+    return [this.#healthFault, this.#metrics.fault].filter((fault) => fault !== undefined);
+  }
+
+  /** Adds one line to `metrics.jsonl`. */
+  appendMetrics(line: string): void {
+    this.#metrics.append(line);
+  }
+
+  /** Replaces `health.json`. */
+  async writeHealth(text: string): Promise<void> {
+    const before = this.#healthFault;
+    try {
+      await writePrivateFile(this.#paths.health, text);
+      this.#healthFault = undefined;
+      if (before !== undefined) report(undefined);
+    } catch (thrown) {
+      this.#healthFault = `${this.#paths.health} cannot be written: ${messageOf(thrown)}`;
+      if (before === undefined) report(this.#healthFault);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#metrics[Symbol.asyncDispose]();
+  }
+}
+
+function report(fault: string | undefined): void {
+  if (fault === undefined) log.info("the state directory can be written again");
+  else log.error("{fault}; calls go on without it", { fault });
+}
+
+/**
+ * Makes the state directory, for this user alone, or checks the one that is there.
+ *
+ * @throws {ExaiError} `CONFIG` when it cannot be made, is another user's, or is open to others and not ours to close
+ */
+export async function ensureStateDir(paths: StatePaths): Promise<void> {
+  const { home } = paths;
+  try {
+    await Deno.mkdir(home, { recursive: true, mode: PRIVATE_DIR });
+    const info = await Deno.stat(home);
+    if (!info.isDirectory) throw new Error("it is no directory");
+    if (Deno.build.os !== "windows") await checkPrivacy(paths, info);
+  } catch (thrown) {
+    throw new ExaiError(
+      "CONFIG",
+      `the state directory ${home} cannot be used: ${messageOf(thrown)}; EXAI_HOME (--home) names another`,
+      { cause: thrown },
+    );
+  }
+}
+
+async function checkPrivacy(paths: StatePaths, info: Deno.FileInfo): Promise<void> {
+  if (info.uid !== null && info.uid !== Deno.uid()) {
+    throw new Error(`it belongs to user ${info.uid}, and this program runs as user ${Deno.uid()}`);
+  }
+  if (info.mode === null || (info.mode & OTHERS) === 0) return;
+  // Closing a directory of other things, as a home or a shared one, would lock their users out of it.
+  if (!await isOursAlone(paths)) {
+    const mode = (info.mode & 0o777).toString(8);
+    throw new Error(
+      `it is open to other users (mode ${mode}) and holds other files, so it is not closed to them`,
+    );
+  }
+  await Deno.chmod(paths.home, PRIVATE_DIR);
+}
+
+/** Whether the directory is empty or known by a file only EXAI makes. */
+async function isOursAlone(paths: StatePaths): Promise<boolean> {
+  const names = (await Array.fromAsync(Deno.readDir(paths.home))).map(({ name }) => name);
+  return names.length === 0 || [paths.database, paths.health].some((path) => names.includes(basename(path)));
+}
+
+let writes = 0;
+
+/**
+ * Replaces the file at `path` as a whole, readable by this user alone. A reader sees the old text or the new one.
+ *
+ * @throws what the file system says, with nothing left behind
+ */
+export async function writePrivateFile(path: string, text: string): Promise<void> {
+  const fresh = `${path}.${Deno.pid}.${writes++}.tmp`;
+  try {
+    await Deno.writeTextFile(fresh, text, { createNew: true, mode: PRIVATE_FILE });
+    await replace(fresh, path);
+  } catch (thrown) {
+    await Deno.remove(fresh).catch(() => {});
+    throw thrown;
+  }
+}
+
+/** Renames over `path`, which Windows refuses while another program has it open: a reader is done in a moment. */
+async function replace(fresh: string, path: string): Promise<void> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await Deno.rename(fresh, path);
+    } catch (thrown) {
+      if (Deno.build.os !== "windows" || attempt === RENAME_ATTEMPTS) throw thrown;
+      await delay(RENAME_PAUSE_MS * attempt);
+    }
+  }
+}
