@@ -18,8 +18,8 @@ const MAX_PENDING_CHARS = 4 * MIB;
 
 /**
  * A private file that lines are appended to, in batches and without blocking. It is opened anew for each batch, so
- * that several processes may share it, Windows may rename it, and a disk that was full or a directory that was
- * removed heals by itself. Lines that cannot be written are dropped and counted; nothing is ever thrown.
+ * that several processes may share it, Windows may rename it, and a full disk or a missing directory does no harm
+ * once it is back. Lines that cannot be written are dropped and counted; nothing is ever thrown.
  */
 export class RotatingFile implements AsyncDisposable {
   readonly path: string;
