@@ -44,7 +44,8 @@ export function loadSettings(sources: SettingSources = {}): Loaded {
   const file = readEnvFile(line.flags.get("env-file") ?? env.ENV_FILE, sources.programDir, faults);
   const raw: Record<string, string> = {};
   for (const [name, setting] of entries) {
-    raw[name] = line.flags.get(setting.flag) ?? env[setting.env] ?? file[setting.env] ?? setting.fallback;
+    // An editor's form or a `NAME=` line leaves variables empty that nobody meant to set.
+    raw[name] = line.flags.get(setting.flag) ?? ((env[setting.env] ?? file[setting.env]) || setting.fallback);
   }
   const parsed = schema.safeParse(raw);
   for (const issue of parsed.error?.issues ?? []) {

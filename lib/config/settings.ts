@@ -80,6 +80,11 @@ function text(spec: Spec) {
   return setting<string>(spec, { allowed: "any text", schema: z.string() });
 }
 
+function address(spec: Spec) {
+  const schema = z.string().check(z.regex(/^[^\s/]+$/));
+  return setting<string>(spec, { allowed: "a host name or an IP address", schema });
+}
+
 function list(spec: Spec) {
   const schema = z.pipe(
     z.string(),
@@ -100,7 +105,7 @@ const TOKEN = z.string().check(z.refine((value) => value === "" || value === "au
 
 /** Every setting of both programs. The order is the order of `--help` and of the README's table. */
 export const SETTINGS = {
-  host: text({
+  host: address({
     env: "EXAI_WS_HOST",
     programs: BOTH,
     fallback: "127.0.0.1",
@@ -260,6 +265,10 @@ export const SETTINGS = {
     86_400,
   ),
   home: text({ env: "EXAI_HOME", programs: BOTH, help: "State directory; empty: the system's place for it" }),
+  config: text({
+    env: "EXAI_CONFIG",
+    help: "File of the mounted MCP servers; empty: mcp.json in EXAI_HOME, or in the system's place for it",
+  }),
   envFile: text({
     env: "ENV_FILE",
     programs: BOTH,
