@@ -1,8 +1,18 @@
+import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
 import { shownDefault } from "../lib/config/help.ts";
 import { type Setting, SETTINGS } from "../lib/config/settings.ts";
+import { CLOSE, CODES } from "../lib/wire/codes.ts";
+import { type Room, ROOMS } from "./rooms.ts";
 
-/** Every setting as a Markdown table. */
-export function settingsTable(): string {
+/** The generated parts of README.md and docs/, by the name their markers carry. */
+export const TABLES: Readonly<Record<string, () => string>> = {
+  settings: settingsTable,
+  rooms: roomsTable,
+  "close codes": closeCodesTable,
+  "error codes": errorCodesTable,
+};
+
+function settingsTable(): string {
   const rows = Object.values<Setting>(SETTINGS).map((setting) => [
     code(setting.env),
     code(`--${setting.flag}`),
@@ -14,8 +24,77 @@ export function settingsTable(): string {
   return markdownTable(["variable", "flag", "default", "allowed", "what it does", "read by"], rows);
 }
 
+function roomsTable(): string {
+  const everywhere = Object.keys(ROOMS);
+  const imports = (name: string, { mayImport }: Room) => {
+    const others = everywhere.filter((other) => other !== name);
+    if (mayImport.length === 0) return "nothing";
+    return others.every((other) => mayImport.includes(other)) ? "any room" : mayImport.map(code).join(", ");
+  };
+  const rows = Object.entries(ROOMS).map(([name, room]) => [
+    code(name),
+    room.holds,
+    imports(name, room),
+    room.outsideWorld ? "yes" : "",
+  ]);
+  return markdownTable(["room", "holds", "may import", "touches the outside world"], rows);
+}
+
+const CLOSE_MEANINGS: Readonly<Record<keyof typeof CLOSE, string>> = {
+  goingAway: "the daemon stops, or the session was idle for longer than `EXAI_SESSION_IDLE`",
+  frameTooLarge: "a message was larger than `EXAI_WS_MAX_BYTES`",
+  internal: "a fault in the daemon; its log says more",
+  invalidHello: "the hello has a field of the wrong kind",
+  helloExpected: "the first frame is not a hello",
+  helloTimedOut: "no hello within `EXAI_WS_HELLO_TIMEOUT`",
+  unauthorized: "the token is missing or wrong",
+  sessionReplaced: "the client has taken its session over with a newer connection",
+  tooSlowReader: "the client left more than `EXAI_WS_MAX_QUEUED_BYTES` unread",
+  overCapacity: "more than `EXAI_WS_MAX_CONNECTIONS` connections",
+};
+
+function closeCodesTable(): string {
+  const names = Object.keys(CLOSE) as (keyof typeof CLOSE)[];
+  return markdownTable(
+    ["close code", "meaning"],
+    names.map((name) => [`${CLOSE[name]}`, CLOSE_MEANINGS[name]]),
+  );
+}
+
+const ERROR_MEANINGS: Readonly<Record<ErrorCode, string>> = {
+  PARSE_ERROR: "the text is no JSON",
+  INVALID_REQUEST: "the message is not one of the protocol, or its id is in use",
+  INVALID_PARAMS: "a parameter is missing, unknown or of the wrong kind",
+  METHOD_NOT_FOUND: "there is no such MCP method here",
+  UNKNOWN_OP: "there is no such op",
+  TOOL_NOT_FOUND: "there is no such tool",
+  RESOURCE_NOT_FOUND: "there is no such resource or path",
+  UNAUTHORIZED: "the token is missing or wrong",
+  FORBIDDEN: "the Host or the Origin is not allowed",
+  OVER_CAPACITY: "too many calls wait already; `retry_after_ms` says when to ask again",
+  TIMEOUT: "the call took too long and was stopped",
+  CANCELLED: "the caller cancelled the call, or went away",
+  TOO_LARGE: "the answer does not fit in one message",
+  UPSTREAM_UNAVAILABLE: "the server behind the tool cannot be reached or started",
+  OUTCOME_UNKNOWN: "the call may or may not have run; look before calling again",
+  DAEMON_UNAVAILABLE: "the shim cannot reach a daemon",
+  SHUTTING_DOWN: "the daemon is stopping and takes no new calls",
+  CONFIG: "a setting or the state directory cannot be used",
+  INTERNAL: "a fault in the daemon or in a tool; the log says more",
+};
+
+function errorCodesTable(): string {
+  const rows = ERROR_CODES.map((name) => [
+    code(name),
+    `${CODES[name].rpc}`,
+    `${CODES[name].http}`,
+    ERROR_MEANINGS[name],
+  ]);
+  return markdownTable(["code", "JSON-RPC", "HTTP", "meaning"], rows);
+}
+
 /** Rows as a Markdown table. */
-export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n") + "\n";

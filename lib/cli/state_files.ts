@@ -103,10 +103,12 @@ async function checkPrivacy(paths: StatePaths, info: Deno.FileInfo): Promise<voi
   await Deno.chmod(paths.home, PRIVATE_DIR);
 }
 
-/** Whether the directory is empty or known by a file only EXAI makes. */
+/** Whether the directory holds nothing but our files and those a user puts there for us, or one only EXAI makes. */
 async function isOursAlone(paths: StatePaths): Promise<boolean> {
   const names = (await Array.fromAsync(Deno.readDir(paths.home))).map(({ name }) => name);
-  return names.length === 0 || [paths.database, paths.health].some((path) => names.includes(basename(path)));
+  const known = Object.values(paths).map((path) => basename(path));
+  const sure = [paths.database, paths.health].map((path) => basename(path));
+  return names.every((name) => known.includes(name)) || names.some((name) => sure.includes(name));
 }
 
 let writes = 0;
