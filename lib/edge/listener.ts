@@ -18,6 +18,7 @@ export class Listener implements AsyncDisposable {
   readonly #options: ListenOptions;
   #server: Deno.HttpServer<Deno.NetAddr>;
   #stopping = false;
+  readonly #restarted = Promise.withResolvers<void>();
 
   /** @throws {ExaiError} `CONFIG` when the address cannot be listened on */
   constructor(options: ListenOptions) {
@@ -27,6 +28,11 @@ export class Listener implements AsyncDisposable {
 
   get address(): Deno.NetAddr {
     return this.#server.addr;
+  }
+
+  /** Resolves once the server has had to be started again. */
+  get restarted(): Promise<void> {
+    return this.#restarted.promise;
   }
 
   /** Stops accepting connections; those that are open stay. Resolves when the last one is closed. */
@@ -56,6 +62,7 @@ export class Listener implements AsyncDisposable {
     if (this.#stopping) return;
     log.error("the server on port {port} stopped by itself and is started again", { port });
     this.#server = this.#listen(port);
+    this.#restarted.resolve();
   }
 }
 

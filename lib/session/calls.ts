@@ -45,7 +45,9 @@ export class ActiveCalls {
       ask: (method, params, options) => request.ask(method, params, options),
     };
     try {
-      return await target(call);
+      const result: Result | undefined = await target(call);
+      return result ??
+        { error: toRpcError(new ExaiError("INTERNAL", `${request.method} ended without a result`)) };
     } catch (thrown) {
       return { error: toRpcError(thrown) };
     } finally {

@@ -1,0 +1,4 @@
+/** `exai-daemon`: see README.md. Everything is in lib/. */
+import { daemonMain } from "./lib/cli/daemon_main.ts";
+
+Deno.exit(await daemonMain());

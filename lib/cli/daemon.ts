@@ -1,0 +1,191 @@
+import { delay } from "@std/async/delay";
+import { Drain } from "../admission/drain.ts";
+import { Permits } from "../admission/permits.ts";
+import { freeOnAbort, withPermits, withTimeout } from "../admission/policies.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { VERSION } from "../base/version.ts";
+import type { Target } from "../call/call.ts";
+import type { Server } from "../call/server.ts";
+import type { StatePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import { Doors, type Route } from "../edge/doors.ts";
+import { Guard } from "../edge/guard.ts";
+import { Listener } from "../edge/listener.ts";
+import { Router } from "../router/router.ts";
+import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
+import { SessionRegistry } from "../session/registry.ts";
+import { EndpointFile } from "./endpoint_file.ts";
+import { Observation } from "./observation.ts";
+import { openOwnServer } from "./own_server.ts";
+import { StateFiles } from "./state_files.ts";
+import { TokenKeeper } from "./token.ts";
+
+/** How long one server may take for a list before the merged list is given without it. */
+const LIST_DEADLINE_MS = 5 * SECOND_MS;
+
+/** How long clients may take to answer the close frame when the daemon stops. */
+const CLOSE_GRACE_MS = SECOND_MS;
+
+const INSTRUCTIONS =
+  "EXAI: tools for planning, tracing, documenting and checking work in steps. Multi-step tools answer with " +
+  "next_call: call it with what you found until they are done.";
+
+export interface DaemonOptions {
+  settings: Settings;
+  paths: StatePaths;
+  /** Servers beside EXAI's own tools; tests put theirs here. */
+  servers?: readonly Server[];
+}
+
+/** One running daemon: every part, wired up. */
+export class Daemon implements AsyncDisposable {
+  readonly toolCount: number;
+  readonly #settings: Settings;
+  readonly #drain: Drain;
+  readonly #registry: SessionRegistry;
+  readonly #doors: Doors;
+  readonly #listener: Listener;
+  #resources = new AsyncDisposableStack();
+
+  private constructor(options: DaemonOptions, resources: Resources) {
+    const { settings } = options;
+    const { token, own, files, stack } = resources;
+    const permits = new Permits({
+      perKey: settings.sessionMaxInflight,
+      total: settings.globalMaxInflight,
+      queueMax: settings.queueMax,
+    });
+    this.#settings = settings;
+    this.toolCount = own.toolNames.length;
+    this.#drain = new Drain();
+    const observation = new Observation({
+      files,
+      address: () => this.url,
+      counts: () => ({
+        sessions: this.#registry.size,
+        connections: this.#doors.connections,
+        inflight: permits.held,
+        queued: permits.waiting,
+        tools: this.toolCount,
+      }),
+    });
+    stack.use(observation);
+    own.observe(observation);
+    this.#registry = new SessionRegistry({
+      resumeWindowMs: settings.resumeWindowMs,
+      idleMs: settings.sessionIdleMs,
+      maxFrameBytes: settings.maxFrameBytes,
+      onChange: () => observation.changed(),
+    });
+    const router = new Router({
+      servers: () => [own.server, ...(options.servers ?? [])],
+      serverInfo: { name: "exai", version: VERSION },
+      instructions: INSTRUCTIONS,
+      policies: [
+        observation.policy,
+        withTimeout(settings.callTimeoutMs),
+        withPermits(permits),
+        freeOnAbort(),
+      ],
+      listDeadlineMs: LIST_DEADLINE_MS,
+    });
+    const guard = new Guard({ ...settings, token: () => token.current });
+    const hooks = this.#attachHooks({ target: this.#drain.guard(router.target), guard, token, observation });
+    this.#doors = new Doors({
+      ...settings,
+      guard,
+      routes: httpRoutes(observation),
+      onExai: (channel) => attachExai(channel, hooks),
+      onMcp: (channel, options) => attachMcp(channel, hooks, options),
+    });
+    this.#listener = new Listener({
+      hostname: settings.host,
+      port: settings.port,
+      handler: this.#doors.handle,
+    });
+    observation.start();
+  }
+
+  /**
+   * Starts a daemon; when it resolves, the daemon listens.
+   *
+   * @throws {ExaiError} `CONFIG`, with what to do: the address is taken, the state directory cannot be used
+   */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const { settings, paths } = options;
+    await using stack = new AsyncDisposableStack();
+    const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
+    const token = await TokenKeeper.open({ setting: settings.token, path: paths.token });
+    const own = stack.use(openOwnServer(settings, paths));
+    const daemon = new Daemon(options, { token, own, files, stack });
+    stack.use(await EndpointFile.write(paths.endpoint, { url: daemon.url, pid: Deno.pid, version: VERSION }));
+    daemon.#resources = stack.move();
+    return daemon;
+  }
+
+  /** Where clients connect: `ws://host:port/`. */
+  get url(): string {
+    const { hostname, port } = this.#listener.address;
+    return `ws://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+  }
+
+  /**
+   * Stops: takes no new connections or calls, lets running ones finish for `EXAI_DRAIN_TIMEOUT`, tells the clients.
+   */
+  async stop(): Promise<void> {
+    const closed = this.#listener.stop();
+    await withinMs(this.#drain.close(), this.#settings.drainTimeoutMs);
+    this.#doors.closeAll("the daemon is stopping");
+    this.#registry[Symbol.dispose]();
+    // A client that does not answer the close frame must not keep the daemon.
+    await withinMs(closed, CLOSE_GRACE_MS);
+    await this.#resources.disposeAsync();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #attachHooks(
+    parts: { target: Target; guard: Guard; token: TokenKeeper; observation: Observation },
+  ): AttachHooks {
+    const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
+    return {
+      registry: this.#registry,
+      target: parts.target,
+      helloTimeoutMs,
+      daemon: { version: VERSION, pid: Deno.pid },
+      limits: {
+        max_bytes: maxFrameBytes,
+        session_max_inflight: sessionMaxInflight,
+        call_timeout_ms: callTimeoutMs,
+      },
+      authenticate: (shown) => parts.guard.authenticate(shown),
+      health: () => Promise.resolve(parts.observation.health()),
+      rotateToken: (current, next) => parts.token.rotate(current, next),
+      onNotification: () => {},
+    };
+  }
+}
+
+/** What must be open before the daemon can be put together, and closed after it. */
+interface Resources {
+  token: TokenKeeper;
+  own: ReturnType<typeof openOwnServer>;
+  files: StateFiles;
+  stack: AsyncDisposableStack;
+}
+
+function httpRoutes(observation: Observation): Map<string, Route> {
+  const prometheus = { "content-type": "text/plain; version=0.0.4" };
+  return new Map<string, Route>([
+    ["/health", () => Response.json(observation.health())],
+    ["/metrics", () => new Response(observation.exposition(), { headers: prometheus })],
+  ]);
+}
+
+async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {
+  using stack = new DisposableStack();
+  const timer = stack.adopt(new AbortController(), (controller) => controller.abort());
+  await Promise.race([work, delay(ms, { signal: timer.signal }).catch(() => {})]);
+}

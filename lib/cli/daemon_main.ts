@@ -1,0 +1,105 @@
+import { getLogger } from "@logtape/logtape";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { registerSecret } from "../base/log.ts";
+import { VERSION } from "../base/version.ts";
+import { formatHelp, settingsOf } from "../config/help.ts";
+import { type Loaded, loadSettings } from "../config/load.ts";
+import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import { AddressInUse } from "../edge/listener.ts";
+import { Daemon } from "./daemon.ts";
+import { holdWindow } from "./double_click.ts";
+import { startLogging } from "./log_files.ts";
+import { probe } from "./probe.ts";
+import { stopSignal } from "./signals.ts";
+import { ensureStateDir } from "./state_files.ts";
+
+const log = getLogger(["exai", "daemon"]);
+
+const SWITCHES = [
+  { flag: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
+  { flag: "version", help: "Show the version and exit" },
+] as const;
+
+const PROBE_TIMEOUT_MS = 2000;
+
+/** Runs `exai-daemon`. Resolves with the exit code: 0 when it was told to stop, 1 when it could not start. */
+export async function daemonMain(): Promise<number> {
+  try {
+    const loaded = loadSettings({ programDir: programDir(), switches: SWITCHES.map(({ flag }) => flag) });
+    if (loaded.switches.has("help")) return say(help());
+    if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
+    return await serve(loaded);
+  } catch (thrown) {
+    complain(thrown);
+    await holdWindow();
+    return 1;
+  }
+}
+
+function help(): string {
+  return formatHelp({
+    program: "exai-daemon",
+    usage: "[--flag=value ...]",
+    about: "One warm daemon per machine: runs EXAI's tools and shares MCP servers between every window.",
+    settings: settingsOf("daemon"),
+    switches: SWITCHES,
+  });
+}
+
+async function serve({ settings, switches }: Loaded): Promise<number> {
+  const paths = statePaths(settings);
+  registerSecret(settings.token);
+  await ensureStateDir(paths);
+  await using _logging = await startLogging({ program: "daemon", settings, paths });
+  let daemon: Daemon;
+  try {
+    daemon = await Daemon.start({ settings, paths });
+  } catch (thrown) {
+    if (!(thrown instanceof AddressInUse)) throw thrown;
+    return await explainTaken(thrown, settings, { fine: switches.has("if-not-running") });
+  }
+  say(banner(daemon, paths));
+  log.info("exai {version} listens on {url}", { version: VERSION, url: daemon.url });
+  const signal = await stopSignal();
+  log.info("{signal}: stopping", { signal });
+  await daemon.stop();
+  return 0;
+}
+
+/** Says who holds the address. Only the answer of whoever listens there is proof, not a file with a process id. */
+async function explainTaken(
+  taken: AddressInUse,
+  settings: Settings,
+  how: { fine: boolean },
+): Promise<number> {
+  const url = `ws://${settings.host}:${settings.port}/`;
+  const found = await probe(url, { token: settings.token, timeoutMs: PROBE_TIMEOUT_MS });
+  if (found.kind !== "exai") throw taken;
+  const who = found.pid === undefined ? "" : ` (version ${found.version}, process ${found.pid})`;
+  const message = `an EXAI daemon already runs at ${url}${who}`;
+  if (how.fine) return say(message);
+  throw new ExaiError("CONFIG", `${message}; use it, stop it first, or set EXAI_WS_PORT to run another`);
+}
+
+function banner(daemon: Daemon, paths: StatePaths): string {
+  return [
+    `EXAI ${VERSION} is running (process ${Deno.pid}). Stop it with Ctrl+C.`,
+    `  address  ${daemon.url}`,
+    `  tools    ${daemon.toolCount}`,
+    `  state    ${paths.home}`,
+    `  next     point your editor's MCP configuration at exai-shim; "exai-shim --help" shows how`,
+  ].join("\n");
+}
+
+function say(text: string): number {
+  // deno-lint-ignore no-console -- standard output is this program's own, unlike the shim's
+  console.log(text);
+  return 0;
+}
+
+function complain(thrown: unknown): void {
+  const lines = thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`;
+  // deno-lint-ignore no-console -- the log may not be set up yet
+  console.error(lines.split("\n").map((line) => `exai-daemon: ${line}`).join("\n"));
+}

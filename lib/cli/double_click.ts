@@ -1,0 +1,28 @@
+/**
+ * Waits for a key when the program was double-clicked on Windows: its window closes with it, and nobody could read why
+ * it failed. A program started from a console or a script shares that window or has none, and goes on at once.
+ */
+export async function holdWindow(): Promise<void> {
+  if (!ownsItsConsole()) return;
+  await Deno.stderr.write(new TextEncoder().encode("\nPress any key to close this window.\n"));
+  Deno.stdin.setRaw(true);
+  await Deno.stdin.read(new Uint8Array(16));
+}
+
+/** Whether this process is the only one attached to its console, which is how Explorer starts a program. */
+function ownsItsConsole(): boolean {
+  if (Deno.build.os !== "windows" || !Deno.stdin.isTerminal()) return false;
+  try {
+    using kernel32 = openKernel32();
+    return kernel32.symbols.GetConsoleProcessList(new Uint32Array(2), 2) === 1;
+  } catch {
+    return false;
+  }
+}
+
+function openKernel32() {
+  const library = Deno.dlopen("kernel32.dll", {
+    GetConsoleProcessList: { parameters: ["buffer", "u32"], result: "u32" },
+  });
+  return { symbols: library.symbols, [Symbol.dispose]: () => library.close() };
+}

@@ -1,0 +1,31 @@
+import { writePrivateFile } from "./state_files.ts";
+
+/** What the running daemon says of itself for shims that cannot know its port. */
+export interface Endpoint {
+  url: string;
+  pid: number;
+  version: string;
+}
+
+/** The file that says where the daemon of this state directory listens; there while it runs. */
+export class EndpointFile implements AsyncDisposable {
+  readonly #path: string;
+  readonly #text: string;
+
+  private constructor(path: string, text: string) {
+    this.#path = path;
+    this.#text = text;
+  }
+
+  static async write(path: string, endpoint: Endpoint): Promise<EndpointFile> {
+    const text = JSON.stringify(endpoint) + "\n";
+    await writePrivateFile(path, text);
+    return new EndpointFile(path, text);
+  }
+
+  /** Removes the file, unless another daemon has written its own by now. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const found = await Deno.readTextFile(this.#path).catch(() => undefined);
+    if (found === this.#text) await Deno.remove(this.#path).catch(() => {});
+  }
+}

@@ -1,0 +1,86 @@
+import { delay } from "@std/async/delay";
+import type { JsonObject } from "../../lib/base/json.ts";
+import { MIB } from "../../lib/base/units.ts";
+import { type Call, reportProgress } from "../../lib/call/call.ts";
+import type { Server } from "../../lib/call/server.ts";
+import { textResult } from "../../lib/wire/mcp.ts";
+import type { Result } from "../../lib/wire/rpc.ts";
+
+type Tool = (call: Call, args: JsonObject) => Result | Promise<Result>;
+
+/** A server of tools that behave as tools should not, and of some that let a test hold a call in its hands. */
+export class OddServer implements Server {
+  readonly name = "odd";
+  /** Resolves when a call of `hold` has begun; replaced for each. */
+  readonly begun: PromiseWithResolvers<Call>[] = [];
+  /** Resolves with the reason a call of `hold` was aborted with. */
+  readonly aborted = Promise.withResolvers<unknown>();
+  /** Lets every call of `hold` finish. */
+  readonly release = Promise.withResolvers<void>();
+  runs = 0;
+
+  readonly #tools: Record<string, Tool> = {
+    throws: () => {
+      throw new Error("the tool fell over");
+    },
+    hangs: () => new Promise<never>(() => {}),
+    hold: async (call) => {
+      this.runs++;
+      this.begun.shift()?.resolve(call);
+      call.signal.addEventListener("abort", () => this.aborted.resolve(call.signal.reason), { once: true });
+      await this.release.promise;
+      return { result: textResult("released") };
+    },
+    large: (_call, args) => ({ result: textResult("x".repeat(Number(args.mib ?? 20) * MIB)) }),
+    nothing: () => ({ result: {} }),
+    undefined: () => undefined as unknown as Result,
+    circular: () => {
+      const loop: JsonObject = {};
+      loop.self = loop;
+      return { result: { content: [loop] } };
+    },
+    whoami: (call) => ({ result: textResult(call.caller.id) }),
+    steps: async (call, args) => {
+      const total = Number(args.total ?? 3);
+      for (let progress = 1; progress <= total; progress++) {
+        reportProgress(call, { progress, total, message: `step ${progress}` });
+        await delay(0);
+      }
+      return { result: textResult("done") };
+    },
+    logs: (call) => {
+      for (const level of ["debug", "info", "error"]) {
+        call.notify("notifications/message", { level, data: `a line of ${level}` });
+      }
+      return { result: textResult("logged") };
+    },
+    asks: async (call) => {
+      const { result, error } = await call.ask("elicitation/create", {
+        message: "your name?",
+        requestedSchema: { type: "object", properties: { name: { type: "string" } } },
+      });
+      return { result: textResult(JSON.stringify(error ?? result)) };
+    },
+  };
+
+  readonly target = (call: Call): Promise<Result> => {
+    if (call.method === "tools/list") {
+      const tools = Object.keys(this.#tools).map((name) => ({ name, inputSchema: { type: "object" } }));
+      return Promise.resolve({ result: { tools } });
+    }
+    const tool = this.#tools[String(call.params.name)]!;
+    return Promise.resolve(tool(call, (call.params.arguments ?? {}) as JsonObject));
+  };
+
+  describe() {
+    const serverInfo = { name: this.name, version: "1" };
+    return Promise.resolve({ protocolVersion: "2025-11-25", capabilities: { tools: {} }, serverInfo });
+  }
+
+  /** The next call of `hold`, once it has begun. */
+  nextHold(): Promise<Call> {
+    const begun = Promise.withResolvers<Call>();
+    this.begun.push(begun);
+    return begun.promise;
+  }
+}
