@@ -28,7 +28,7 @@ export function openDatabase(path: string, migrations: readonly string[]): Datab
     if (path !== IN_MEMORY) makePrivate(path);
     const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
     try {
-      checkOwner(db, path, migrations.length);
+      inTransaction(db, "read", () => checkOwner(db, path, migrations.length));
       switchToWal(db);
       db.exec("PRAGMA synchronous = NORMAL");
       inTransaction(db, "write", () => migrate(db, { path, migrations }));

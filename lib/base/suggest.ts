@@ -1,0 +1,22 @@
+import { levenshteinDistance } from "@std/text/levenshtein-distance";
+
+/** A name this long or longer is no typo of ours; comparing it would only cost time. */
+const MAX_COMPARED_CHARS = 100;
+
+/** Those of `names` that `word` may be a typo of, closest first. */
+export function closeMatches(word: string, names: readonly string[]): string[] {
+  if (word.length > MAX_COMPARED_CHARS) return [];
+  const wanted = word.toLowerCase();
+  return names
+    .map((name) => ({ name, distance: levenshteinDistance(wanted, name.toLowerCase()) }))
+    .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(name.length / 3)))
+    .sort((a, b) => a.distance - b.distance)
+    .map(({ name }) => name)
+    .slice(0, 3);
+}
+
+/** " (did you mean a or b?)", or nothing if no name is close. */
+export function didYouMean(word: string, names: readonly string[]): string {
+  const close = closeMatches(word, names);
+  return close.length === 0 ? "" : ` (did you mean ${close.join(" or ")}?)`;
+}

@@ -1,0 +1,25 @@
+/** What a model or a provider can do beside chat. */
+export interface Abilities {
+  files: boolean;
+  search: boolean;
+  thinking: boolean;
+  images: boolean;
+}
+
+/** A model a provider offers. */
+export interface ModelStatus {
+  name: string;
+  aliases: readonly string[];
+  contextTokens: number;
+  abilities: Abilities;
+}
+
+/** A provider that is set up, and how it fares. */
+export interface ProviderStatus {
+  name: string;
+  available: boolean;
+  /** Why it is not available. */
+  reason?: string;
+  abilities: Abilities;
+  models: readonly ModelStatus[];
+}

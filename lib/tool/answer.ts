@@ -1,0 +1,91 @@
+import type { JsonObject } from "../base/json.ts";
+import type { ToolResult } from "../wire/mcp.ts";
+
+/** What a tool gives back; the envelope around it is the registry's. */
+export interface ToolAnswer {
+  /** `success` unless the tool has more to say: `pause_for_planning`, `planning_complete`. */
+  status?: string;
+  /** Text, or an object, which is then of content type `json`. */
+  content: string | JsonObject;
+  /** `text` for a string unless said otherwise. */
+  contentType?: "text" | "markdown";
+  /** Which model answered, through whom, and what it used; absent when no model was asked. */
+  model?: string;
+  provider?: string;
+  usage?: JsonObject;
+  /** How to go on with the same thread. */
+  continuation?: Continuation;
+}
+
+/** A thread that can be continued, as the envelope shows it. */
+export interface Continuation {
+  continuation_id: string;
+  remaining_turns: number;
+}
+
+/** Every tool's answer, as text block and as `structuredContent`. */
+export interface Envelope extends JsonObject {
+  status: string;
+  content: string | JsonObject;
+  content_type: "text" | "markdown" | "json";
+  metadata: JsonObject & { tool: string; duration_ms: number };
+  continuation_offer: (JsonObject & Continuation) | null;
+}
+
+/**
+ * Describes {@linkcode Envelope}. Every definition carries it, so it says no more than a client must know: `content`
+ * is an object when `content_type` is json, `continuation_offer` may be null.
+ */
+export const OUTPUT_SCHEMA: JsonObject = {
+  type: "object",
+  properties: {
+    status: { type: "string" },
+    content: {},
+    content_type: { type: "string", enum: ["text", "markdown", "json"] },
+    metadata: { type: "object" },
+    continuation_offer: {},
+  },
+  required: ["status", "content", "content_type", "metadata", "continuation_offer"],
+};
+
+const NO_OUTPUT: ToolAnswer = { content: "The tool has nothing to say; it is done." };
+
+/** `answer` in its envelope as the result of `tools/call`; one that is missing still makes a well-formed result. */
+export function toToolResult(
+  answer: ToolAnswer | undefined,
+  facts: { tool: string; durationMs: number },
+): ToolResult {
+  const { status, content, contentType, model, provider, usage, continuation } = answer ?? NO_OUTPUT;
+  return enclose({
+    status: status ?? "success",
+    content,
+    content_type: typeof content === "string" ? contentType ?? "text" : "json",
+    metadata: { tool: facts.tool, model, provider, usage, duration_ms: Math.round(facts.durationMs) },
+    continuation_offer: continuation ? { ...continuation } : null,
+  });
+}
+
+/** A failure as a tool execution error: the model reads it and can do better. */
+export function toErrorResult(
+  failure: { message: string; code: string; retryAfterMs?: number },
+  facts: { tool: string; durationMs: number },
+): ToolResult {
+  const metadata = {
+    tool: facts.tool,
+    duration_ms: Math.round(facts.durationMs),
+    error_code: failure.code,
+    retry_after_ms: failure.retryAfterMs,
+  };
+  const envelope: Envelope = {
+    status: "error",
+    content: failure.message,
+    content_type: "text",
+    metadata,
+    continuation_offer: null,
+  };
+  return { ...enclose(envelope), isError: true };
+}
+
+function enclose(envelope: Envelope): ToolResult {
+  return { content: [{ type: "text", text: JSON.stringify(envelope) }], structuredContent: envelope };
+}

@@ -1,0 +1,67 @@
+import type * as z from "zod";
+import { ExaiError } from "../base/errors.ts";
+import { didYouMean } from "../base/suggest.ts";
+
+/** More faults than this help nobody. */
+const MAX_FAULTS = 8;
+
+/** What is wrong with the arguments of a call, as one error that names each field and what is allowed. */
+export function argumentError(
+  tool: string,
+  issues: readonly z.core.$ZodIssue[],
+  fields: readonly string[],
+): ExaiError {
+  const faults = issues.flatMap((issue) => describeIssue(issue, fields));
+  const more = faults.length > MAX_FAULTS ? [`and ${faults.length - MAX_FAULTS} more`] : [];
+  const lines = [...faults.slice(0, MAX_FAULTS), ...more].map((fault) => `- ${fault}`);
+  const text = `the arguments of ${tool} do not fit; correct them and call again:\n${lines.join("\n")}`;
+  return new ExaiError("INVALID_PARAMS", text);
+}
+
+function describeIssue(issue: z.core.$ZodIssue, fields: readonly string[]): string[] {
+  const field = fieldOf(issue.path);
+  switch (issue.code) {
+    case "unrecognized_keys": {
+      const allowed = fields.length === 0 ? "this tool takes no fields" : `allowed: ${fields.join(", ")}`;
+      return issue.keys.map((key) => {
+        return `${JSON.stringify(key)} is no field of this tool${didYouMean(key, fields)}; ${allowed}`;
+      });
+    }
+    case "invalid_type": {
+      const kind = issue.expected === "int" ? "a whole number" : withArticle(issue.expected);
+      const isMissing = issue.message.endsWith("received undefined");
+      return [isMissing ? `${field} is required: ${kind}` : `${field} must be ${kind}`];
+    }
+    case "invalid_value":
+      return [`${field} must be one of ${issue.values.map(String).join(", ")}`];
+    case "too_small":
+    case "too_big":
+      return [`${field} must ${describeLimit(issue)}`];
+    default:
+      return [`${field}: ${issue.message}`];
+  }
+}
+
+function describeLimit(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
+  const [bound, limit] = issue.code === "too_small"
+    ? ["at least", issue.minimum]
+    : ["at most", issue.maximum];
+  if (issue.origin === "string") {
+    const advice = issue.code === "too_big" ? "; shorten it, or name files instead of quoting them" : "";
+    return `have ${bound} ${limit} characters${advice}`;
+  }
+  if (issue.origin === "array") return `have ${bound} ${limit} entries`;
+  return `be ${bound} ${limit}`;
+}
+
+function withArticle(type: string): string {
+  return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
+}
+
+/** `issues_found[0].severity` for the path of a field. */
+function fieldOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((field, key) => {
+    if (typeof key === "number") return `${field}[${key}]`;
+    return field === "" ? String(key) : `${field}.${String(key)}`;
+  }, "");
+}

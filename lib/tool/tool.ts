@@ -1,0 +1,96 @@
+import type * as z from "zod";
+import { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import type { Caller, Progress } from "../call/call.ts";
+import type { ThreadStore } from "../conversation/thread_store.ts";
+import type { ToolDefinition } from "../wire/mcp.ts";
+import { OUTPUT_SCHEMA, type ToolAnswer } from "./answer.ts";
+import { argumentError } from "./faults.ts";
+import type { ToolHost } from "./host.ts";
+import { publishSchema } from "./schema.ts";
+
+/** What a tool has at hand while one call of it runs. */
+export interface ToolContext {
+  /** The session that calls. */
+  readonly caller: Caller;
+  /** Aborted when the answer is no longer wanted; stop what costs time or money. */
+  readonly signal: AbortSignal;
+  /** Tells the caller how far the call has come; dropped once the call has ended. */
+  progress(progress: Progress): void;
+  readonly threads: ThreadStore;
+  readonly host: ToolHost;
+  /** Every tool on offer, as published. */
+  readonly tools: readonly ToolDefinition[];
+}
+
+/** Hints for clients about what a tool does (MCP server/tools, `ToolAnnotations`). */
+export interface ToolAnnotations extends JsonObject {
+  readOnlyHint?: boolean;
+  destructiveHint?: boolean;
+  idempotentHint?: boolean;
+  openWorldHint?: boolean;
+}
+
+/** What a tool may give back: nothing at all is an answer too. */
+export type ToolOutcome = ToolAnswer | undefined | void;
+
+/** A tool as its file writes it. */
+export interface ToolSpec<Input extends z.ZodObject> {
+  /** `[A-Za-z0-9_-]`, at most 64 characters. */
+  name: string;
+  /** Shown to people. */
+  title: string;
+  /** For the model that chooses: what it is for, in a sentence or two. */
+  description: string;
+  /** Fields that are not in it are refused by name. */
+  input: Input;
+  annotations: ToolAnnotations;
+  /**
+   * Does the work. The arguments have passed `input`.
+   *
+   * @throws {ExaiError} what the caller should read and do next; anything else is reported as a fault of the tool
+   */
+  run(args: z.output<Input>, context: ToolContext): ToolOutcome | Promise<ToolOutcome>;
+}
+
+/** A tool ready to be offered and called. */
+export interface Tool {
+  readonly name: string;
+  /** As `tools/list` shows it; made once. */
+  readonly definition: ToolDefinition;
+  /**
+   * Checks `args` and runs the tool.
+   *
+   * @throws {ExaiError} `INVALID_PARAMS` naming each field that is wrong and what is allowed
+   */
+  call(args: JsonObject, context: ToolContext): ToolOutcome | Promise<ToolOutcome>;
+}
+
+/** Makes a {@linkcode Tool} of its parts: schema in, typed arguments to `run`. */
+export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): Tool {
+  const { name, title, description, annotations } = spec;
+  const input = spec.input.strict();
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
+    throw new ExaiError(
+      "INTERNAL",
+      `${JSON.stringify(name)} cannot be the name of a tool: use A-Z a-z 0-9 _ -`,
+    );
+  }
+  const fields = Object.keys(input.shape);
+  return {
+    name,
+    definition: {
+      name,
+      title,
+      description,
+      inputSchema: publishSchema(input),
+      outputSchema: OUTPUT_SCHEMA,
+      annotations,
+    },
+    call(args, context) {
+      const parsed = input.safeParse(args);
+      if (!parsed.success) throw argumentError(name, parsed.error.issues, fields);
+      return spec.run(parsed.data as z.output<Input>, context);
+    },
+  };
+}
