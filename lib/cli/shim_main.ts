@@ -1,0 +1,114 @@
+import { getLogger } from "@logtape/logtape";
+import { deadline } from "@std/async/deadline";
+import { resolve } from "@std/path";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { registerSecret } from "../base/log.ts";
+import { VERSION } from "../base/version.ts";
+import { formatHelp, settingsOf } from "../config/help.ts";
+import { loadSettings } from "../config/load.ts";
+import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import { isLocal, locateDaemon } from "../shim/address.ts";
+import { DaemonStarter } from "../shim/autostart.ts";
+import { Bridge } from "../shim/bridge.ts";
+import { Dialer, type Dialing } from "../shim/dialer.ts";
+import { openLink } from "../shim/link.ts";
+import { StdioPeer } from "../transport/stdio.ts";
+import { startLogging } from "./log_files.ts";
+import { stopSignal } from "./signals.ts";
+
+const log = getLogger(["exai", "shim"]);
+
+const SWITCHES = [{ flag: "version", help: "Show the version and exit" }] as const;
+
+/** What was asked before the client closed stdin may still be answered for so long. */
+const LAST_ANSWERS_MS = 1000;
+const LAST_WRITE_MS = 1000;
+const CLOSE_MS = 250;
+
+/**
+ * Runs `exai-shim`. Resolves with the exit code: 0 when the client has gone or told it to stop, 1 when a setting is
+ * wrong. Nothing but MCP is written to stdout, `--help` and `--version` aside.
+ */
+export async function shimMain(): Promise<number> {
+  try {
+    const { settings, switches } = loadSettings({
+      programDir: programDir(),
+      switches: SWITCHES.map(({ flag }) => flag),
+    });
+    if (switches.has("help")) return say(help());
+    if (switches.has("version")) return say(`exai-shim ${VERSION}`);
+    return await serve(settings);
+  } catch (thrown) {
+    return complain(thrown);
+  }
+}
+
+async function serve(given: Settings): Promise<number> {
+  // The daemon is started in another directory than this one.
+  const settings = given.home ? { ...given, home: resolve(given.home) } : given;
+  const paths = statePaths(settings);
+  registerSecret(settings.token);
+  await using _logging = await startLogging({ program: "shim", settings, paths });
+  logUnhandled();
+  const ended = Promise.withResolvers<string>();
+  const client = new StdioPeer({ input: Deno.stdin, output: Deno.stdout }, {
+    onmessage: (message, line) => bridge.fromClient(message, line),
+    onend: ended.resolve,
+  });
+  const bridge = new Bridge(client, settings);
+  const dialer = new Dialer(dialing(settings, paths), bridge);
+  bridge.ondemand = () => dialer.demand();
+  dialer.run();
+  await client.start();
+  const why = await Promise.race([ended.promise, stopSignal()]);
+  log.info("{why}: the shim ends, the daemon goes on", { why });
+  if (why === "stdin has ended") await deadline(bridge.idle(), LAST_ANSWERS_MS).catch(() => {});
+  await deadline(client.flushed(), LAST_WRITE_MS).catch(() => {});
+  await bridge.close(CLOSE_MS);
+  return 0;
+}
+
+function dialing(settings: Settings, paths: StatePaths): Dialing {
+  const connect: Dialing["connect"] = async (hello) => openLink(await locateDaemon(settings, paths), hello);
+  if (!settings.autostart || !isLocal(settings.host)) return { connect };
+  const starter = new DaemonStarter(settings, paths);
+  return { connect, start: (connect) => starter.start(connect) };
+}
+
+// A fault of ours must not end the window's only way to its tools, nor reach stdout.
+function logUnhandled(): void {
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log.error("unhandled: {reason}", { reason: event.reason });
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    log.error("uncaught: {error}", { error: event.error });
+  });
+}
+
+function help(): string {
+  return formatHelp({
+    program: "exai-shim",
+    usage: "[--flag=value ...]",
+    about:
+      "Connects one editor or agent window, which speaks MCP on stdin and stdout, to the EXAI daemon, and " +
+      "starts the daemon if none runs. It is the command to give in an editor's MCP configuration.",
+    settings: settingsOf("shim"),
+    switches: SWITCHES,
+  });
+}
+
+function say(text: string): number {
+  // deno-lint-ignore no-console -- asked for by hand, in place of serving
+  console.log(text);
+  return 0;
+}
+
+function complain(thrown: unknown): number {
+  const lines = thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`;
+  // deno-lint-ignore no-console -- stderr; the log may not be set up yet
+  console.error(lines.split("\n").map((line) => `exai-shim: ${line}`).join("\n"));
+  return 1;
+}

@@ -1,0 +1,103 @@
+import type { RequestId } from "../wire/rpc.ts";
+
+/** A message of the client that may still be needed. */
+export interface Entry {
+  readonly kind: "request" | "notification" | "response";
+  readonly method?: string;
+  /** The text as the client wrote it. */
+  readonly text: string;
+  readonly bytes: number;
+  /** Whether it has gone out on some connection; it may have been received then. */
+  sent: boolean;
+}
+
+/** A request the client waits on. */
+export interface RequestEntry extends Entry {
+  readonly kind: "request";
+  readonly id: RequestId;
+  readonly method: string;
+  /** How often it has gone out. */
+  sends: number;
+  /** Runs out when the request has waited long enough for a daemon. */
+  daemonTimer?: ReturnType<typeof setTimeout>;
+  /** Runs out when the request has waited long enough for its answer (`EXAI_SHIM_RPC_TIMEOUT`). */
+  answerTimer?: ReturnType<typeof setTimeout>;
+}
+
+/**
+ * What the client has said and the daemon has not confirmed, in order: requests until they are answered, other
+ * messages until the answer to a later request shows that they arrived.
+ */
+export class Ledger {
+  // A set keeps the order in which it was filled.
+  readonly #entries = new Set<Entry | RequestEntry>();
+  readonly #requests = new Map<RequestId, RequestEntry>();
+  #bytes = 0;
+
+  /** Size of everything kept, in UTF-8. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get requestCount(): number {
+    return this.#requests.size;
+  }
+
+  has(id: RequestId): boolean {
+    return this.#requests.has(id);
+  }
+
+  requests(): IterableIterator<RequestEntry> {
+    return this.#requests.values();
+  }
+
+  /** Everything kept, oldest first; entries may be removed while walking. */
+  [Symbol.iterator](): IterableIterator<Entry | RequestEntry> {
+    return this.#entries.values();
+  }
+
+  add(entry: Entry | RequestEntry): void {
+    this.#entries.add(entry);
+    this.#bytes += entry.bytes;
+    if (isRequest(entry)) this.#requests.set(entry.id, entry);
+  }
+
+  /** Forgets `entry` and its timers; false when it was gone already. */
+  remove(entry: Entry | RequestEntry): boolean {
+    if (!this.#entries.delete(entry)) return false;
+    this.#bytes -= entry.bytes;
+    if (!isRequest(entry)) return true;
+    this.#requests.delete(entry.id);
+    clearTimeout(entry.daemonTimer);
+    clearTimeout(entry.answerTimer);
+    return true;
+  }
+
+  /** Takes out the request `id`, which is settled one way or another; undefined when nobody waits for it. */
+  take(id: RequestId): RequestEntry | undefined {
+    const entry = this.#requests.get(id);
+    if (entry) this.remove(entry);
+    return entry;
+  }
+
+  /** Takes out the request `id` as answered. What was said before it must have arrived, for frames keep their order. */
+  answer(id: RequestId): RequestEntry | undefined {
+    const entry = this.#requests.get(id);
+    if (!entry) return undefined;
+    if (this.#entries.size > this.#requests.size) this.#confirmBefore(entry);
+    this.remove(entry);
+    return entry;
+  }
+
+  #confirmBefore(request: RequestEntry): void {
+    for (const entry of this.#entries) {
+      if (entry === request) return;
+      if (!isRequest(entry) && entry.sent) this.remove(entry);
+    }
+  }
+}
+
+/** Whether `entry` is a request. */
+export function isRequest(entry: Entry | RequestEntry): entry is RequestEntry {
+  return entry.kind === "request";
+}

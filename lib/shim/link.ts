@@ -1,0 +1,110 @@
+import { getLogger } from "@logtape/logtape";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
+import { CLOSE } from "../wire/codes.ts";
+import type { HelloAck } from "../wire/ops.ts";
+
+const log = getLogger(["exai", "shim"]);
+
+/**
+ * Why there is no link: nobody listens; the token is not accepted; the daemon refuses what the hello says; what is
+ * there does not answer, or not as a daemon does.
+ */
+export type LinkFault = "refused" | "unauthorized" | "rejected" | "unreachable";
+
+/** No link to the daemon came about. The message is fit for the person at the client. */
+export class LinkError extends Error {
+  override name = "LinkError";
+  readonly fault: LinkFault;
+
+  constructor(fault: LinkFault, message: string) {
+    super(message);
+    this.fault = fault;
+  }
+}
+
+/** A connection on which the daemon has said welcome. */
+export interface Link {
+  socket: ClientSocket;
+  ack: HelloAck;
+}
+
+/** Where and as whom to connect. */
+export interface LinkTarget {
+  url: string;
+  /** Read when the connection is open: by then a daemon that makes its token has made it. */
+  readToken(): Promise<string | undefined>;
+}
+
+/** How long the daemon may take to accept a connection, and again to answer the hello. */
+const ANSWER_TIMEOUT_MS = 5000;
+
+/**
+ * Connects to the daemon and says `hello`, to which the token is added.
+ *
+ * @throws {LinkError}
+ */
+export async function openLink(target: LinkTarget, hello: JsonObject): Promise<Link> {
+  const socket = await connect(target.url);
+  const token = await target.readToken();
+  socket.send(JSON.stringify({ op: "hello", ...(token ? { token } : {}), ...hello }));
+  const answer = await firstFrame(socket);
+  const ack = parseAck(answer.text);
+  if (ack?.ok === true) return { socket, ack: ack as unknown as HelloAck };
+  socket.drop("no use of it");
+  if (answer.code === CLOSE.unauthorized || ack?.error === "unauthorized") {
+    throw new LinkError("unauthorized", `the daemon at ${target.url} does not accept our token`);
+  }
+  const refusal = ack ? String(ack.error) : isOurCode(answer.code) && answer.why;
+  if (refusal) throw new LinkError("rejected", `the daemon at ${target.url} refuses us: ${refusal}`);
+  const said = answer.text === undefined ? answer.why : "its first frame is no hello_ack";
+  throw new LinkError("unreachable", `what answers at ${target.url} is no EXAI daemon: ${said}`);
+}
+
+// The range WebSocket leaves to applications (RFC 6455, 7.4.2).
+function isOurCode(code: number | undefined): boolean {
+  return code !== undefined && code >= 4000 && code < 5000;
+}
+
+async function connect(url: string): Promise<ClientSocket> {
+  try {
+    return await connectWebSocket(url, { timeoutMs: ANSWER_TIMEOUT_MS });
+  } catch (thrown) {
+    const { message } = thrown as Error;
+    log.debug("no connection to {url}: {message}", { url, message });
+    const refused = thrown instanceof ConnectError && thrown.refused;
+    if (refused) throw new LinkError("refused", `no daemon listens at ${url}`);
+    throw new LinkError("unreachable", `what listens at ${url} does not answer as a daemon: ${message}`);
+  }
+}
+
+interface Answer {
+  text?: string;
+  /** Close code, when the connection was closed in place of an answer. */
+  code?: number;
+  why?: string;
+}
+
+async function firstFrame(socket: ClientSocket): Promise<Answer> {
+  const { promise, resolve } = Promise.withResolvers<Answer>();
+  const why = `no answer to our hello within ${ANSWER_TIMEOUT_MS} ms`;
+  const timer = setTimeout(() => resolve({ why }), ANSWER_TIMEOUT_MS);
+  socket.closed.then(({ code, reason }) => resolve({ code, why: `closed with ${code} ${reason}`.trimEnd() }));
+  socket.onframe = (text) => {
+    // What follows the answer waits for whoever takes the link.
+    socket.onframe = undefined;
+    resolve({ text });
+  };
+  const answer = await promise;
+  clearTimeout(timer);
+  return answer;
+}
+
+function parseAck(text: string | undefined): JsonObject | undefined {
+  try {
+    const frame: unknown = JSON.parse(text ?? "");
+    return isObject(frame) && frame.op === "hello_ack" ? frame : undefined;
+  } catch {
+    return undefined;
+  }
+}

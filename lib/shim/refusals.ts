@@ -1,0 +1,66 @@
+import { ExaiError } from "../base/errors.ts";
+import { formatBytes, SECOND_MS } from "../base/units.ts";
+
+/** The person at the client reads these: what went wrong, what became of the request, what to do. */
+
+/** No daemon was there for `waitedMs`; the request was not run, or may be made again without harm. */
+export function daemonUnavailable(waitedMs: number, why: string): ExaiError {
+  return new ExaiError(
+    "DAEMON_UNAVAILABLE",
+    `the EXAI daemon could not be reached for ${waitedMs / SECOND_MS} s: ${why}. ` +
+      "The shim keeps trying; ask again when the daemon runs",
+    { retryAfterMs: SECOND_MS },
+  );
+}
+
+/** The daemon was there and turned us away. */
+export function turnedAway(fault: string, why: string): ExaiError {
+  if (fault !== "unauthorized") return new ExaiError("DAEMON_UNAVAILABLE", `${why}. The shim keeps trying`);
+  return new ExaiError(
+    "UNAUTHORIZED",
+    `${why}. Give this window the daemon's EXAI_WS_TOKEN, or set EXAI_WS_TOKEN=auto for both; ` +
+      "the shim keeps trying",
+  );
+}
+
+/** The request was sent and the daemon that had it is gone. */
+export function outcomeUnknown(method: string): ExaiError {
+  return new ExaiError(
+    "OUTCOME_UNKNOWN",
+    `the daemon went away while it had this ${method}, so it may or may not have run; ` +
+      "check what it was to do before asking again",
+    { details: { outcome: "unknown" } },
+  );
+}
+
+export function timedOut(method: string, timeoutMs: number): ExaiError {
+  return new ExaiError(
+    "TIMEOUT",
+    `${method} was not answered within ${timeoutMs / SECOND_MS} s (EXAI_SHIM_RPC_TIMEOUT) and was cancelled`,
+  );
+}
+
+export function tooLarge(bytes: number, maxBytes: number): ExaiError {
+  return new ExaiError(
+    "TOO_LARGE",
+    `the message holds ${formatBytes(bytes)} and the daemon takes ${formatBytes(maxBytes)} at most; ` +
+      "send less at once, or raise EXAI_WS_MAX_BYTES for the daemon",
+  );
+}
+
+export function tooMuchWaiting(count: number, bytes: number): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    `${count} requests with ${
+      formatBytes(bytes)
+    } are waiting for the daemon; ask again when some are answered`,
+    { retryAfterMs: SECOND_MS },
+  );
+}
+
+export function idInUse(id: string | number): ExaiError {
+  return new ExaiError(
+    "INVALID_REQUEST",
+    `request id ${JSON.stringify(id)} is in use by a request that is not answered yet`,
+  );
+}

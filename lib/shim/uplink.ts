@@ -1,0 +1,161 @@
+import { getLogger } from "@logtape/logtape";
+import { messageOf } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import { VERSION } from "../base/version.ts";
+import type { Settings } from "../config/settings.ts";
+import type { SocketEnd } from "../transport/websocket_client.ts";
+import { peek, type Peeked } from "../wire/peek.ts";
+import type { RequestId } from "../wire/rpc.ts";
+import type { Link } from "./link.ts";
+import { OwnRequests } from "./own_requests.ts";
+import { Receipts } from "./receipts.ts";
+import { Watchdog } from "./watchdog.ts";
+
+const log = getLogger(["exai", "shim"]);
+
+/** What the owner of an {@linkcode Uplink} does. */
+export interface UplinkHooks {
+  /** Requests that were sent and are not answered. */
+  waiting(): RequestId[];
+  /** A frame for the client, of a kind already known. */
+  onframe(text: string, frame: Peeked): void;
+  /** The daemon knows our session; these requests never reached it. */
+  onresume(unseen: ReadonlySet<RequestId>): void;
+  /** The daemon has not met our client: introduce it. What is thrown ends the connection. */
+  introduce(): Promise<void>;
+  onlost(end: SocketEnd): void;
+}
+
+export type UplinkSettings = Pick<
+  Settings,
+  "maxFrameBytes" | "pingIntervalMs" | "pingTimeoutMs" | "sessionId"
+>;
+
+/** Our session with the daemon, over however many connections. */
+export class Uplink {
+  /** Largest message the daemon takes, in bytes. */
+  maxFrameBytes: number;
+  readonly own = new OwnRequests((text) => void this.send(text));
+  readonly #hooks: UplinkHooks;
+  readonly #receipts = new Receipts((text) => void this.send(text));
+  readonly #watchdog: Watchdog;
+  #sessionId: string | undefined;
+  #resumeToken: string | undefined;
+  #link: Link | undefined;
+  #ready = false;
+
+  constructor(settings: UplinkSettings, hooks: UplinkHooks) {
+    this.#hooks = hooks;
+    this.maxFrameBytes = settings.maxFrameBytes;
+    this.#sessionId = settings.sessionId || undefined;
+    this.#watchdog = new Watchdog({
+      intervalMs: settings.pingIntervalMs,
+      timeoutMs: settings.pingTimeoutMs,
+      isWaiting: () => hooks.waiting().length > 0,
+      ping: () => this.own.ask("ping").catch(() => {}),
+      onhang: () => this.#link?.socket.drop("the daemon does not answer pings"),
+    });
+  }
+
+  /** Whether the daemon is there, known to the client or not. */
+  get connected(): boolean {
+    return this.#link !== undefined;
+  }
+
+  /** Whether the client's messages may be sent. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** The next hello, apart from the token (docs/protocol.md). */
+  hello(): JsonObject {
+    const resume = this.#resumeToken ? { token: this.#resumeToken, waiting: this.#hooks.waiting() } : true;
+    return {
+      client: { name: "exai-shim", version: VERSION },
+      cwd: Deno.cwd(),
+      resume,
+      ...(this.#sessionId ? { session_id: this.#sessionId } : {}),
+    };
+  }
+
+  /** Sends one frame; false when there is no connection to send it on. */
+  send(text: string): boolean {
+    return this.#link?.socket.send(text) ?? false;
+  }
+
+  /** Sends a request of the client; from here on the daemon must not fall silent. */
+  sendRequest(text: string): boolean {
+    this.#watchdog.watch();
+    return this.send(text);
+  }
+
+  onup(link: Link): void {
+    const { ack, socket } = link;
+    log.info("connected to daemon {version}, process {pid}, session {session}", {
+      ...ack.daemon,
+      session: ack.session_id,
+    });
+    this.#link = link;
+    this.#sessionId = ack.session_id;
+    this.#resumeToken = ack.resume_token;
+    this.maxFrameBytes = ack.limits?.max_bytes ?? this.maxFrameBytes;
+    if (ack.unseen) {
+      this.#hooks.onresume(new Set(ack.unseen));
+      this.#ready = true;
+    } else {
+      this.#meet(link);
+    }
+    socket.onframe = (text) => this.#receive(text);
+  }
+
+  ondown(end: SocketEnd): void {
+    this.#link = undefined;
+    this.#ready = false;
+    this.#watchdog.stop();
+    this.#receipts.reset();
+    this.own.failAll("the connection to the daemon was cut");
+    this.#hooks.onlost(end);
+  }
+
+  /** Cuts the connection, to take it up again later. */
+  cut(why: string): void {
+    this.#link?.socket.drop(why);
+  }
+
+  /** Ends the session for good; resolves when the daemon has confirmed or `timeoutMs` has passed. */
+  async close(timeoutMs: number): Promise<void> {
+    const socket = this.#link?.socket;
+    if (!socket) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    socket.close(1000, "the client has ended");
+    await Promise.race([promise, socket.closed]);
+    clearTimeout(timer);
+  }
+
+  async #meet(link: Link): Promise<void> {
+    try {
+      await this.#hooks.introduce();
+      this.#ready = this.#link === link;
+    } catch (thrown) {
+      log.warning("the client could not be introduced: {reason}", { reason: messageOf(thrown) });
+      link.socket.drop(messageOf(thrown));
+    }
+  }
+
+  #receive(text: string): void {
+    this.#watchdog.heard();
+    try {
+      const frame = peek(text);
+      if (frame === undefined) return log.warning("the daemon sent a frame that is no JSON object");
+      if (frame.kind === "op") return log.debug("the daemon says {message}", { message: frame.message });
+      if (frame.kind === "response" && frame.id !== null) {
+        this.#receipts.count(text.length);
+        if (this.own.settle(text, frame)) return;
+      }
+      this.#hooks.onframe(text, frame);
+    } catch (thrown) {
+      log.error("a frame of the daemon could not be handled: {thrown}", { thrown });
+    }
+  }
+}
