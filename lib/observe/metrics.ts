@@ -92,7 +92,12 @@ export class Metrics {
     }
     return [
       ...family("exai_calls_total", "counter", "Calls answered, by tool and outcome.", counts),
-      ...family("exai_call_duration_seconds", "histogram", "Time from admission to answer.", latencies),
+      ...family(
+        "exai_call_duration_seconds",
+        "histogram",
+        "Time from request to answer, waiting for a permit included.",
+        latencies,
+      ),
     ];
   }
 }
