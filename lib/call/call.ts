@@ -15,6 +15,18 @@ export interface Caller {
   readonly cwd: string | undefined;
   /** Least severe level of log messages the client asked for with `logging/setLevel`. */
   readonly logLevel: LogLevel | undefined;
+  /** The one mounted server this session sees, under its own names; undefined for the merged catalog. */
+  readonly server: string | undefined;
+  /** Sends the client a notification that belongs to no call; dropped when it cannot take any. */
+  notify(method: string, params?: JsonObject): void;
+  /**
+   * Asks the client something outside of any call: its roots, or what a task of its needs.
+   *
+   * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
+   */
+  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+  /** URIs of the client's roots, in its order; undefined when it has none to tell. Asked for once, until they change. */
+  roots(): Promise<readonly string[] | undefined>;
 }
 
 /** One request on its way to a target. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
-import type { Caller, Target } from "./call.ts";
+import type { Call, Caller, Target } from "./call.ts";
 
 /**
  * A server in the catalog: EXAI's own tools or a mounted MCP server. It answers MCP requests (`tools/list`,
@@ -16,8 +16,25 @@ export interface Server {
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` naming the server
    */
   describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult>;
+  /**
+   * The complete list of `kind` for this caller, under the names the server goes by in the merged catalog; the very
+   * same array as long as nothing has changed. Without it the list is asked for through the target.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` naming the server
+   */
+  list?(kind: ListKind, call: Call): Promise<readonly JsonObject[]>;
   /** Passes on a notification of the client that belongs to no call: `notifications/roots/list_changed`. */
   notify?(caller: Caller, method: string, params: JsonObject): void;
-  /** A session came or went; leases are taken and given back here. */
+  /** A session is over: what it held is given back. */
   detach?(caller: Caller): void;
 }
+
+/** The lists of MCP: the method that asks for each and the field of the result that holds it. */
+export const LISTS = {
+  tools: { method: "tools/list", field: "tools" },
+  prompts: { method: "prompts/list", field: "prompts" },
+  resources: { method: "resources/list", field: "resources" },
+  templates: { method: "resources/templates/list", field: "resourceTemplates" },
+} as const;
+
+export type ListKind = keyof typeof LISTS;

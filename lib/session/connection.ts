@@ -21,11 +21,6 @@ export interface ConnectionHooks extends OpHooks {
 /** The peers of a session outlive its connections, so that a call that was cut off finds its way back. */
 const peers = new WeakMap<Session, { mcp: McpPeer; ops: OpPeer }>();
 
-/** The MCP peer of `session`, once a connection has been attached to it. */
-export function peerOf(session: Session): McpPeer | undefined {
-  return peers.get(session)?.mcp;
-}
-
 export interface JoinOptions {
   hooks: ConnectionHooks;
   /** Whether EXAI ops are spoken beside MCP. */

@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import type { Target } from "../call/call.ts";
+import type { AskOptions, Target } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";
 import {
   type Implementation,
@@ -19,7 +19,7 @@ import {
   type RpcResponse,
 } from "../wire/rpc.ts";
 import { Asks } from "./asks.ts";
-import type { Session } from "./session.ts";
+import type { Session, Speaker } from "./session.ts";
 
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface PeerOutlet {
@@ -39,7 +39,7 @@ export interface PeerHooks {
 }
 
 /** Speaks MCP with the client of one session (MCP basic, lifecycle, utilities), whatever carries the messages. */
-export class McpPeer {
+export class McpPeer implements Speaker {
   readonly #session: Session;
   readonly #outlet: PeerOutlet;
   readonly #hooks: PeerHooks;
@@ -52,6 +52,7 @@ export class McpPeer {
     this.#outlet = outlet;
     this.#hooks = hooks;
     this.#asks = new Asks((message, relatedTo) => outlet.post(message, { relatedTo }));
+    session.speaker = this;
     session.ended.addEventListener("abort", () => this.#asks.failAll(session.ended.reason), { once: true });
   }
 
@@ -75,7 +76,7 @@ export class McpPeer {
   }
 
   /** Asks the client outside of any call, as for its roots. */
-  ask(method: string, params: JsonObject, options?: Parameters<Asks["ask"]>[1]): Promise<Result> {
+  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result> {
     return this.#asks.ask({ method, params }, options);
   }
 
@@ -150,6 +151,7 @@ export class McpPeer {
     } else if (method === "notifications/progress") {
       this.#asks.progress(params);
     } else {
+      if (method === "notifications/roots/list_changed") this.#session.forgetRoots();
       this.#hooks.onNotification?.(method, params);
     }
   }

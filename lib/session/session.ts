@@ -1,8 +1,10 @@
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
-import type { Caller } from "../call/call.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { SECOND_MS } from "../base/units.ts";
+import type { AskOptions, Caller } from "../call/call.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
+import type { Result } from "../wire/rpc.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
 
 export interface SessionOptions {
@@ -17,6 +19,15 @@ export interface SessionOptions {
   /** Largest message the client takes, in bytes. */
   maxFrameBytes: number;
 }
+
+/** How a session speaks to its client outside of any call. */
+export interface Speaker {
+  notify(method: string, params?: JsonObject): void;
+  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+}
+
+/** How long a client may take to tell its roots before it is taken to have none. */
+const ROOTS_TIMEOUT_MS = 3 * SECOND_MS;
 
 /** Our record of one attached client. Nothing in it is shared with another session. */
 export class Session implements Caller {
@@ -38,6 +49,9 @@ export class Session implements Caller {
   callCount = 0;
   bytesIn = 0;
   bytesOut = 0;
+  /** Set by the peer that speaks MCP with the client; a client of EXAI ops only has none. */
+  speaker: Speaker | undefined;
+  #roots: Promise<readonly string[] | undefined> | undefined;
   readonly #ended = new AbortController();
 
   constructor(options: SessionOptions) {
@@ -59,6 +73,38 @@ export class Session implements Caller {
   /** Whether a client is attached now. */
   get connected(): boolean {
     return this.mailbox.attached;
+  }
+
+  notify(method: string, params?: JsonObject): void {
+    // A client that has not initialized speaks EXAI ops, and gets nothing it did not ask for.
+    if (this.revision !== undefined) this.speaker?.notify(method, params);
+  }
+
+  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result> {
+    if (this.speaker && this.revision !== undefined) return this.speaker.ask(method, params, options);
+    return Promise.reject(
+      new ExaiError("METHOD_NOT_FOUND", "this client cannot be asked; it does not speak MCP"),
+    );
+  }
+
+  roots(): Promise<readonly string[] | undefined> {
+    if (!isObject(this.capabilities.roots)) return Promise.resolve(undefined);
+    return this.#roots ??= this.#askRoots();
+  }
+
+  /** The client says that its roots have changed: they are asked for anew. */
+  forgetRoots(): void {
+    this.#roots = undefined;
+  }
+
+  async #askRoots(): Promise<readonly string[] | undefined> {
+    try {
+      const { result } = await this.ask("roots/list", {}, { timeoutMs: ROOTS_TIMEOUT_MS });
+      const roots = (result?.roots ?? []) as { uri?: unknown }[];
+      return roots.map(({ uri }) => uri).filter((uri) => typeof uri === "string");
+    } catch {
+      return undefined;
+    }
   }
 
   touch(): void {
