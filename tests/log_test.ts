@@ -1,4 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
 import { getLogger } from "@logtape/logtape";
 import { type LogOptions, redact, registerSecret, setupLog } from "../lib/base/log.ts";
 
@@ -57,4 +58,26 @@ Deno.test("what is less severe than the level is not logged", () => {
     log.warn("loud");
   });
   assertEquals(lines.map((line) => line.trimEnd().split(": ")[1]), ["loud"]);
+});
+
+Deno.test("a program whose stderr nobody reads goes on, and its log file has every line", async () => {
+  const home = await Deno.makeTempDir();
+  try {
+    const program = fromFileUrl(new URL("fixtures/chatty.ts", import.meta.url));
+    const command = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", program, home],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    });
+    await using child = command.spawn();
+    assertEquals(await new Response(child.stdout).text(), "through\n");
+    await child.stderr.cancel();
+    assertEquals((await child.status).code, 0);
+    const lines = (await Deno.readTextFile(join(home, "logs", "shim.log"))).trimEnd().split("\n");
+    assertEquals(lines.length, 5000);
+    assertStringIncludes(lines.at(-1)!, "line 4999");
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
 });
