@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { ExaiError } from "../base/errors.ts";
+import { quoteName } from "../base/suggest.ts";
 import { HOUR_MS } from "../base/units.ts";
 import { databaseError, IN_MEMORY, inTransaction, type Lock, openDatabase } from "./database.ts";
 import { MIGRATIONS } from "./migrations.ts";

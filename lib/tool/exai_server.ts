@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { didYouMean } from "../base/suggest.ts";
+import { didYouMean, quoteName } from "../base/suggest.ts";
 import type { Call } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { ThreadStore } from "../conversation/thread_store.ts";
@@ -97,7 +97,7 @@ function unknownTool(name: string, { offered, switchedOff }: Selection): ExaiErr
   const close = didYouMean(name, offered.map((tool) => tool.name));
   return new ExaiError(
     "TOOL_NOT_FOUND",
-    `there is no tool ${JSON.stringify(name)}${close}; tools/list names them all`,
+    `there is no tool ${quoteName(name)}${close}; tools/list names them all`,
   );
 }
 

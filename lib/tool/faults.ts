@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
-import { didYouMean } from "../base/suggest.ts";
+import { didYouMean, quoteName } from "../base/suggest.ts";
 
 /** More faults than this help nobody. */
 const MAX_FAULTS = 8;
@@ -11,22 +11,25 @@ export function argumentError(
   issues: readonly z.core.$ZodIssue[],
   fields: readonly string[],
 ): ExaiError {
-  const faults = issues.flatMap((issue) => describeIssue(issue, fields));
-  const more = faults.length > MAX_FAULTS ? [`and ${faults.length - MAX_FAULTS} more`] : [];
-  const lines = [...faults.slice(0, MAX_FAULTS), ...more].map((fault) => `- ${fault}`);
+  // A call may hold a million faults: only those that are shown are put into words.
+  const faults = issues.slice(0, MAX_FAULTS).flatMap((issue) => describeIssue(issue, fields));
+  const count = issues.reduce((sum, issue) => sum + countFaults(issue), 0);
+  const shown = faults.slice(0, MAX_FAULTS);
+  const more = count > shown.length ? [`and ${count - shown.length} more`] : [];
+  const lines = [...shown, ...more].map((fault) => `- ${fault}`);
   const text = `the arguments of ${tool} do not fit; correct them and call again:\n${lines.join("\n")}`;
   return new ExaiError("INVALID_PARAMS", text);
+}
+
+function countFaults(issue: z.core.$ZodIssue): number {
+  return issue.code === "unrecognized_keys" ? issue.keys.length : 1;
 }
 
 function describeIssue(issue: z.core.$ZodIssue, fields: readonly string[]): string[] {
   const field = fieldOf(issue.path);
   switch (issue.code) {
-    case "unrecognized_keys": {
-      const allowed = fields.length === 0 ? "this tool takes no fields" : `allowed: ${fields.join(", ")}`;
-      return issue.keys.map((key) => {
-        return `${JSON.stringify(key)} is no field of this tool${didYouMean(key, fields)}; ${allowed}`;
-      });
-    }
+    case "unrecognized_keys":
+      return issue.keys.slice(0, MAX_FAULTS).map((key) => describeUnknown(key, fields));
     case "invalid_type": {
       const kind = issue.expected === "int" ? "a whole number" : withArticle(issue.expected);
       const isMissing = issue.message.endsWith("received undefined");
@@ -40,6 +43,11 @@ function describeIssue(issue: z.core.$ZodIssue, fields: readonly string[]): stri
     default:
       return [`${field}: ${issue.message}`];
   }
+}
+
+function describeUnknown(key: string, fields: readonly string[]): string {
+  const allowed = fields.length === 0 ? "this tool takes no fields" : `allowed: ${fields.join(", ")}`;
+  return `${quoteName(key)} is no field of this tool${didYouMean(key, fields)}; ${allowed}`;
 }
 
 function describeLimit(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {

@@ -5,6 +5,9 @@ import { SECOND_MS } from "../base/units.ts";
 /** Longest pattern taken. */
 export const MAX_PATTERN_CHARS = 200;
 
+/** Largest compiled pattern taken, in RE2's instructions: what matching one character costs at worst. */
+const MAX_INSTRUCTIONS = 1000;
+
 /** Only this much of a line is looked at. */
 const MAX_LINE_CHARS = 2000;
 
@@ -48,8 +51,9 @@ export async function filterLines(
 }
 
 function compile(engine: typeof import("re2js").RE2JS, pattern: string) {
+  let regex;
   try {
-    return engine.compile(pattern);
+    regex = engine.compile(pattern);
   } catch (thrown) {
     throw new ExaiError(
       "INVALID_PARAMS",
@@ -60,4 +64,6 @@ function compile(engine: typeof import("re2js").RE2JS, pattern: string) {
       { cause: thrown },
     );
   }
+  if (regex.programSize() <= MAX_INSTRUCTIONS) return regex;
+  throw new ExaiError("INVALID_PARAMS", "filter repeats too much: use smaller counts in {}, or + and *");
 }

@@ -1,4 +1,4 @@
-import { didYouMean } from "../base/suggest.ts";
+import { didYouMean, quoteName } from "../base/suggest.ts";
 import type { Tool } from "./tool.ts";
 
 /** What `LEAN_MODE` leaves, as far as it is there. */
@@ -47,7 +47,7 @@ export function selectTools(tools: readonly Tool[], options: SelectionOptions): 
     if (name === ALWAYS_OFFERED) return [`DISABLED_TOOLS names ${name}, which is always offered`];
     if (names.includes(name)) return [];
     return [
-      `DISABLED_TOOLS names ${JSON.stringify(name)}, but there is no such tool${didYouMean(name, names)}`,
+      `DISABLED_TOOLS names ${quoteName(name)}, but there is no such tool${didYouMean(name, names)}`,
     ];
   });
   return { offered: tools.filter((tool) => !switchedOff.has(tool.name)), switchedOff, warnings };
