@@ -144,9 +144,7 @@ class SqliteThreadStore implements ThreadStore {
     const hours = Number((this.#options.timeoutMs / HOUR_MS).toFixed(2));
     throw new ExaiError(
       "RESOURCE_NOT_FOUND",
-      `there is no thread ${
-        JSON.stringify(id.slice(0, MAX_TITLE_CHARS))
-      }: it never was, was deleted, or was not ` +
+      `there is no thread ${quoteName(id)}: it never was, was deleted, or was not ` +
         `used for ${hours} h (CONVERSATION_TIMEOUT_HOURS); leave continuation_id out to begin a new one`,
     );
   }
