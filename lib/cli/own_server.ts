@@ -1,16 +1,69 @@
-import type { Settings } from "../config/settings.ts";
+import { VERSION } from "../base/version.ts";
 import type { StatePaths } from "../config/paths.ts";
-import type { Server } from "../call/server.ts";
-export function openOwnServer(_s: Settings, _p: StatePaths) {
-  const server: Server = {
-    name: "exai",
-    target: (call) =>
-      Promise.resolve(
-        call.method === "tools/list"
-          ? { result: { tools: [{ name: "version", inputSchema: { type: "object" } }] } }
-          : { result: { content: [{ type: "text", text: "0.1.0" }] } },
-      ),
-    describe: () => Promise.reject(new Error("x")),
+import type { Settings } from "../config/settings.ts";
+import { openThreadStore } from "../conversation/sqlite_thread_store.ts";
+import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
+import type { ToolHost } from "../tool/host.ts";
+import { REVISIONS } from "../wire/mcp.ts";
+import type { Observation } from "./observation.ts";
+
+/** EXAI's own tools and the threads they remember. */
+export interface OwnServer extends Disposable {
+  readonly server: ExaiServer;
+  readonly toolNames: readonly string[];
+  /** Says what watches the daemon; its tools show it. Called before the first call. */
+  observe(observation: ToolObservation): void;
+}
+
+/** What the tools show of the daemon. */
+export type ToolObservation = Pick<Observation, "health" | "recorder" | "startedAt">;
+
+/**
+ * Opens the server of EXAI's own tools.
+ *
+ * @throws {ExaiError} `CONFIG` when the thread database cannot be used
+ */
+export function openOwnServer(settings: Settings, paths: StatePaths): OwnServer {
+  const threads = openThreadStore({
+    path: paths.database,
+    timeoutMs: settings.conversationTimeoutMs,
+    maxTurns: settings.maxConversationTurns,
+  });
+  const host = new DaemonHost();
+  const { disabledTools, leanMode } = settings;
+  const server = createExaiServer({ host, threads, disabledTools, leanMode });
+  return {
+    server,
+    toolNames: server.toolNames,
+    observe: (observation) => host.observation = observation,
+    [Symbol.dispose]: () => threads[Symbol.dispose](),
   };
-  return { server, toolNames: ["version"], observe(_o: unknown) {}, [Symbol.dispose]() {} };
+}
+
+class DaemonHost implements ToolHost {
+  readonly version = VERSION;
+  readonly runtime = `deno ${Deno.version.deno}`;
+  readonly pid = Deno.pid;
+  readonly revisions = REVISIONS;
+  observation: ToolObservation | undefined;
+
+  get startedAtMs() {
+    return this.observation?.startedAt.getTime() ?? Date.now();
+  }
+
+  health() {
+    return this.observation?.health() ?? {};
+  }
+
+  recentErrors(maxLines: number) {
+    return this.observation?.recorder.recentErrors(maxLines) ?? [];
+  }
+
+  activity(maxLines: number) {
+    return this.observation?.recorder.activity(maxLines) ?? [];
+  }
+
+  providers() {
+    return [];
+  }
 }
