@@ -6,6 +6,7 @@ import { CLOSE, toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { encode } from "./encode.ts";
 import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
+import { nudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
@@ -25,10 +26,12 @@ export interface JoinOptions {
   hooks: ConnectionHooks;
   /** Whether EXAI ops are spoken beside MCP. */
   opsToo: boolean;
+  /** Whether the client asked in its hello to be nudged. */
+  nudge?: boolean;
 }
 
 /** Makes `channel` the connection of `session`: what arrives is handled, what the session sends goes out. */
-export function join(channel: FrameChannel, session: Session, { hooks, opsToo }: JoinOptions): void {
+export function join(channel: FrameChannel, session: Session, { hooks, opsToo, nudge }: JoinOptions): void {
   const { mcp, ops } = peersFor(session, hooks);
   session.mailbox.attach(channel);
   const counted = { in: channel.bytesIn, out: channel.bytesOut };
@@ -42,9 +45,11 @@ export function join(channel: FrameChannel, session: Session, { hooks, opsToo }:
     if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
     else mcp.refuseText(why);
   };
+  const arrived = nudge ? nudger(channel) : undefined;
   channel.onbadframe = refuse;
   channel.onframe = (text) => {
     count();
+    arrived?.();
     const frame = parse(text);
     if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");

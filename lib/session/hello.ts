@@ -67,7 +67,7 @@ function greet(channel: FrameChannel, hello: Hello, hooks: AttachHooks): void {
   try {
     const { session, waiting } = findSession(hello, hooks.registry);
     say({ op: "hello_ack", ok: true, ...ackOf(session, waiting, hooks) });
-    join(channel, session, { hooks, opsToo: true });
+    join(channel, session, { hooks, opsToo: true, nudge: hello.nudge });
     if (waiting) answerForgotten(session, waiting);
     if (waiting) session.mailbox.resume(waiting);
   } catch (thrown) {

@@ -1,5 +1,5 @@
 /** Answers received after which the daemon is told at once. */
-const BATCH_ANSWERS = 64;
+const BATCH_ANSWERS = 128;
 const BATCH_CHARS = 1024 * 1024;
 const QUIET_MS = 500;
 

@@ -73,6 +73,7 @@ export class Uplink {
     return {
       client: { name: "exai-shim", version: VERSION },
       cwd: Deno.cwd(),
+      nudge: true,
       resume,
       ...(this.#sessionId ? { session_id: this.#sessionId } : {}),
     };
@@ -148,7 +149,7 @@ export class Uplink {
     try {
       const frame = peek(text);
       if (frame === undefined) return log.warning("the daemon sent a frame that is no JSON object");
-      if (frame.kind === "op") return log.debug("the daemon says {message}", { message: frame.message });
+      if (frame.kind === "op") return this.#hearOp(frame.message);
       if (frame.kind === "response" && frame.id !== null) {
         this.#receipts.count(text.length);
         if (this.own.settle(text, frame)) return;
@@ -157,5 +158,9 @@ export class Uplink {
     } catch (thrown) {
       log.error("a frame of the daemon could not be handled: {thrown}", { thrown });
     }
+  }
+
+  #hearOp(message: JsonObject): void {
+    if (message.op !== "nudge") log.debug("the daemon says {message}", { message });
   }
 }

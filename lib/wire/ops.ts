@@ -21,6 +21,7 @@ const hello = z.looseObject({
   cwd: z.optional(z.nullable(z.string())),
   resume: z.optional(z.nullable(z.union([resume, z.boolean()]))),
   server: z.optional(z.string()),
+  nudge: z.optional(z.boolean()),
 });
 
 const opSchemas = {
@@ -104,4 +105,5 @@ export type OpReply =
   | { op: "call_tool_res"; request_id: RequestId; error: OpError }
   | { op: "health_res"; ok: true; health: JsonObject }
   | { op: "rotate_token_res"; ok: boolean; error?: string }
+  | { op: "nudge" }
   | { op: "error"; code: string; message: string; request_id?: RequestId };
