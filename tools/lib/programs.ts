@@ -1,0 +1,74 @@
+import { deadline } from "@std/async/deadline";
+import { fromFileUrl, resolve } from "@std/path";
+import { tempDir } from "./held.ts";
+import { type Command, Spawned } from "./spawned.ts";
+
+const root = fromFileUrl(new URL("../..", import.meta.url));
+
+const START_MS = 30_000;
+const DRAIN_MS = 5000;
+
+/** `path` as a command: a `.ts` file is run by Deno, anything else is a program. */
+export function commandFor(path: string): Command {
+  const full = resolve(path);
+  return full.endsWith(".ts")
+    ? { command: Deno.execPath(), args: ["run", "-A", "--no-check", full] }
+    : { command: full, args: [] };
+}
+
+/** The two programs as they stand in this repository. */
+export const SOURCE = { daemon: resolve(root, "daemon.ts"), shim: resolve(root, "shim.ts") };
+
+/** What keeps a program of this tool from the user's own state and settings. */
+export function privateEnv(home: string): Record<string, string> {
+  return { EXAI_HOME: home, EXAI_WS_PORT: "0", EXAI_WS_TOKEN: "", ENV_FILE: "", LOG_LEVEL: "warning" };
+}
+
+export interface PrivateDaemon extends AsyncDisposable {
+  url: string;
+  pid: number;
+  home: string;
+}
+
+export interface PrivateDaemonOptions {
+  env?: Record<string, string>;
+  /** Done to the new state directory before the daemon starts. */
+  prepare?: (home: string) => Promise<void>;
+}
+
+/**
+ * Starts the daemon `path` (an executable or `daemon.ts`) on a free port in a state directory of its own.
+ *
+ * @throws when it does not listen in time
+ */
+export async function startPrivateDaemon(
+  path: string,
+  options: PrivateDaemonOptions = {},
+): Promise<PrivateDaemon> {
+  const home = await tempDir("exai-tool-");
+  await options.prepare?.(home);
+  const command = commandFor(path);
+  const env = { ...privateEnv(home), ...options.env };
+  const spawned = new Spawned({ ...command, env }, { graceMs: DRAIN_MS });
+  const url = await deadline(readAddress(spawned), START_MS).catch((thrown: Error) => {
+    throw new Error(`${path} does not listen: ${thrown.message}${spawned.lastWords}`);
+  });
+  return {
+    url,
+    pid: spawned.pid,
+    home,
+    [Symbol.asyncDispose]: () => spawned[Symbol.asyncDispose](),
+  };
+}
+
+function readAddress(spawned: Spawned): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let text = "";
+  spawned.child.stdout.on("data", (chunk) => {
+    text = (text + chunk).slice(-4096);
+    const url = /(ws:\/\/\S+)\s/.exec(text)?.[1];
+    if (url) resolve(url);
+  });
+  spawned.exited.then((how) => reject(new Error(how)));
+  return promise;
+}

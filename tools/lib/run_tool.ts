@@ -1,0 +1,43 @@
+// deno-lint-ignore-file no-console -- a program of the command line speaks on it
+import { messageOf } from "../../lib/base/errors.ts";
+import { releaseAll } from "./held.ts";
+
+export interface ToolOptions {
+  name: string;
+  /** The tool fails when it has not ended by then. */
+  deadlineMs: number;
+}
+
+/** Something the person at the keyboard got wrong: it is shown as it is and the exit code is 2. */
+export class UsageError extends Error {}
+
+/** Runs a tool to its end, a signal, or its deadline, releases all it holds, and exits: with 0 when all went well. */
+export async function runTool(main: () => Promise<void>, options: ToolOptions): Promise<never> {
+  const { name, deadlineMs } = options;
+  const cut = Promise.withResolvers<never>();
+  const signals: Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT", "SIGBREAK"]
+    : ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) {
+    Deno.addSignalListener(signal, () => cut.reject(new Error(`stopped by ${signal}`)));
+  }
+  setTimeout(() => cut.reject(new Error(`not done after ${deadlineMs / 1000} s`)), deadlineMs);
+  let code = 0;
+  const fail = (thrown: unknown) => {
+    code ||= thrown instanceof UsageError ? 2 : 1;
+    console.error(`${name}: failed: ${messageOf(thrown)}`);
+  };
+  // What was cut off in the middle may fail later; only the first fault is told, and nothing keeps us from tidying up.
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    cut.reject(event.reason);
+  });
+  try {
+    await Promise.race([main(), cut.promise]);
+  } catch (thrown) {
+    fail(thrown);
+  }
+  for (const fault of await releaseAll()) fail(new Error(`left behind: ${fault}`));
+  if (code === 0) console.log(`${name}: ok`);
+  Deno.exit(code);
+}

@@ -1,0 +1,94 @@
+import { dirname, fromFileUrl, resolve } from "@std/path";
+import { probe } from "../../lib/cli/probe.ts";
+import { loadSettings } from "../../lib/config/load.ts";
+import { statePaths } from "../../lib/config/paths.ts";
+import { locateDaemon } from "../../lib/shim/address.ts";
+import type { LinkTarget } from "../../lib/shim/link.ts";
+import { endTree, gone } from "../lib/end_tree.ts";
+import { hold, tempDir } from "../lib/held.ts";
+import { commandFor, privateEnv, SOURCE, startPrivateDaemon } from "../lib/programs.ts";
+import type { Command } from "../lib/spawned.ts";
+import { type Seen, type Server, throughShim } from "./clients.ts";
+
+const PROBE_MS = 2000;
+const STOP_MS = 15_000;
+
+/** A daemon to check and how a shim reaches it. */
+export interface Subject {
+  server: Server;
+  shim: Command;
+  /** For the person who reads the table. */
+  note: string;
+  /** What was seen while it was started. */
+  seen: Seen[];
+}
+
+/** The daemon at `url`, wherever it is. */
+export async function givenDaemon(server: Server, shim = SOURCE.shim): Promise<Subject> {
+  const { hostname, port, protocol } = new URL(server.url);
+  const env = {
+    ...privateEnv(await tempDir("exai-smoke-")),
+    EXAI_WS_HOST: hostname.replace(/^\[|\]$/g, ""),
+    EXAI_WS_PORT: port || (protocol === "wss:" ? "443" : "80"),
+    EXAI_WS_TOKEN: server.token ?? "",
+    EXAI_WS_AUTOSTART: "false",
+  };
+  return { server, shim: { ...commandFor(shim), env }, note: `the daemon at ${server.url}`, seen: [] };
+}
+
+/** The daemon that runs where the settings say, if one does. */
+export async function runningDaemon(shim = SOURCE.shim): Promise<Subject | undefined> {
+  const programDir = fromFileUrl(new URL("../..", import.meta.url));
+  const { settings } = loadSettings({ args: [], programDir });
+  const target = await locateDaemon(settings, statePaths(settings)).catch((): LinkTarget | undefined =>
+    undefined
+  );
+  if (!target) return undefined;
+  const token = await target.readToken();
+  const found = await probe(target.url, { token, timeoutMs: PROBE_MS });
+  if (found.kind !== "exai") return undefined;
+  const server = { url: target.url, token };
+  const env = { EXAI_WS_AUTOSTART: "false" };
+  return {
+    server,
+    shim: { ...commandFor(shim), env },
+    note: `the daemon running at ${target.url}`,
+    seen: [],
+  };
+}
+
+/** A daemon of our own, ended with the tool. */
+export async function ownDaemon(daemon = SOURCE.daemon, shim = SOURCE.shim): Promise<Subject> {
+  const { url } = await startPrivateDaemon(daemon);
+  const subject = await givenDaemon({ url }, shim);
+  return { ...subject, note: `a private daemon, ${daemon}` };
+}
+
+/** Whether the shim at `shim` would start the daemon at `daemon`. */
+export function isPair(daemon: string, shim: string): boolean {
+  return dirname(resolve(daemon)) === dirname(resolve(shim));
+}
+
+/** A daemon that the shim at `path` starts by itself, ended with the tool. */
+export async function startedByShim(path: string): Promise<Subject> {
+  const home = await tempDir("exai-smoke-");
+  const shim = { ...commandFor(path), env: privateEnv(home) };
+  const endpoint = statePaths({ home }).endpoint;
+  // Held before it is started: a shim that fails may have started it all the same.
+  hold("process", () => endStarted(endpoint));
+  const seen = await throughShim("shim alone", shim);
+  const { url } = await readEndpoint(endpoint);
+  return { server: { url }, shim, note: `the daemon that ${path} started`, seen: [seen] };
+}
+
+async function readEndpoint(path: string): Promise<{ url: string; pid: number }> {
+  return JSON.parse(await Deno.readTextFile(path));
+}
+
+async function endStarted(endpoint: string): Promise<void> {
+  const found = await readEndpoint(endpoint).catch(() => undefined);
+  if (!found) return;
+  await endTree(found.pid, { graceMs: STOP_MS });
+  const left = await gone([found.pid], 0);
+  if (left.length > 0) throw new Error(`the daemon that was started (process ${found.pid}) did not end`);
+}
