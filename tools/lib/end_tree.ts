@@ -6,7 +6,7 @@ const POLL_MS = 20;
 const KILLED_MS = 3000;
 
 export interface EndOptions {
-  /** How long the process may take to end by itself after it was asked to. */
+  /** How long the process may take to end by itself after it was asked to; 0: it is not asked. */
   graceMs?: number;
   /** Whether it leads a process group of its own, which is ended with it. */
   leadsGroup?: boolean;
@@ -18,10 +18,15 @@ export interface EndOptions {
  * @throws when one still runs
  */
 export async function endTree(pid: number, options: EndOptions = {}): Promise<void> {
-  const tree = await treeOf([pid]);
+  const { graceMs = 1000 } = options;
   if (Deno.build.os === "windows") return await endWindowsTree(pid);
-  signal(pid, "SIGTERM");
-  await gone([pid], options.graceMs ?? 1000);
+  // A process that is not asked is stopped first: it must not start another after its tree was looked up.
+  if (graceMs === 0) signal(pid, "SIGSTOP");
+  const tree = await treeOf([pid]);
+  if (graceMs > 0) {
+    signal(pid, "SIGTERM");
+    await gone([pid], graceMs);
+  }
   if (options.leadsGroup) signal(-pid, "SIGKILL");
   // What has left the group is found by descent; what has lost its parent, by the group.
   for (const each of await running(tree)) signal(each, "SIGKILL");
@@ -51,7 +56,7 @@ async function endWindowsTree(pid: number): Promise<void> {
   if (left.length > 0) throw new Error(`still running after taskkill: ${pid}`);
 }
 
-function signal(pid: number, name: "SIGTERM" | "SIGKILL"): void {
+function signal(pid: number, name: Deno.Signal): void {
   try {
     process.kill(pid, name);
   } catch {

@@ -40,6 +40,11 @@ export async function releaseAll(): Promise<string[]> {
   return faults;
 }
 
+/** Whether the tool is ending, so that what is released now is cut off and not done with. */
+export function isEnding(): boolean {
+  return closing;
+}
+
 /** A directory of its own, removed at the end of the tool. */
 export async function tempDir(prefix: string): Promise<string> {
   const path = await Deno.makeTempDir({ prefix });

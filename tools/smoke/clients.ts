@@ -6,7 +6,7 @@ import { deadline } from "@std/async/deadline";
 import { messageOf } from "../../lib/base/errors.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import { endTree, gone } from "../lib/end_tree.ts";
-import { hold } from "../lib/held.ts";
+import { hold, isEnding } from "../lib/held.ts";
 import { firstText, OpClient } from "../lib/op_client.ts";
 import { type Command } from "../lib/spawned.ts";
 
@@ -76,6 +76,8 @@ export async function throughShim(client: string, shim: Command): Promise<Seen> 
 
 async function endShim(mcp: Client, transport: StdioClientTransport): Promise<void> {
   const { pid } = transport;
+  // With all below it: it may be starting the daemon.
+  if (isEnding() && pid !== null) return await endTree(pid, { graceMs: 0 });
   await deadline(mcp.close(), END_MS).catch(() => {});
   if (pid === null || (await gone([pid], END_MS)).length === 0) return;
   await endTree(pid);
