@@ -7,6 +7,7 @@ import {
   outsideWorldUses,
   reachable,
   roomOf,
+  settingsPastConfig,
   tooLong,
   unknownRooms,
 } from "./helpers/layering.ts";
@@ -33,6 +34,10 @@ Deno.test("no file imports itself by a detour", () => {
 
 Deno.test("only the rooms of the outside world touch Deno, node:, fetch and WebSocket", () => {
   assertEquals(outsideWorldUses(product), []);
+});
+
+Deno.test("only config reads the environment and the command line", () => {
+  assertEquals(settingsPastConfig(product), []);
 });
 
 Deno.test("the shim loads no room it does not need", () => {
@@ -81,6 +86,7 @@ Deno.test("the rules find what they forbid", async (test) => {
   await rule("the type of a socket", outsideWorldUses, { "lib/session/a.ts": "let s: WebSocket;" });
   await rule("Deno", outsideWorldUses, { "lib/tool/a.ts": "let l: Deno.Listener = Deno.listen();" });
   await rule("a node module", outsideWorldUses, { "lib/tool/a.ts": 'import { join } from "node:path";' });
+  await rule("a setting of its own", settingsPastConfig, { "lib/edge/a.ts": 'Deno.env.get("X"); x.env;' });
   await rule("a room nobody planned", unknownRooms, { "lib/utils/a.ts": "" });
   await rule("a file too long", tooLong, { "tools/a.ts": "\n".repeat(401) });
   await rule("a function too long", tooLong, { "tools/a.ts": `const f = () => {${"\n".repeat(80)}};` });

@@ -50,6 +50,14 @@ export function outsideWorldUses(sources: readonly Source[]): string[] {
   });
 }
 
+/** Readings of the environment or the command line that pass the schema of the settings by. */
+export function settingsPastConfig(sources: readonly Source[]): string[] {
+  return sources.flatMap(({ path, settings }) => {
+    const room = roomOf(path);
+    return room === undefined || room === "config" ? [] : settings.map((read) => `${path} reads ${read}`);
+  });
+}
+
 /** Each ring of files that import one another, once, as the files along it. */
 export function cycles(sources: readonly Source[]): string[] {
   const byPath = new Map(sources.map((source) => [source.path, source]));

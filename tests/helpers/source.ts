@@ -9,10 +9,13 @@ export interface Source {
   imports: string[];
   /** The globals of the outside world it names: `Deno`, `fetch`, `WebSocket`. */
   globals: string[];
+  /** Where it reads the environment or the command line: `Deno.env`, `Deno.args`, `process.env`, `process.argv`. */
+  settings: string[];
   functions: { name: string; lines: number }[];
 }
 
 const OUTSIDE = new Set(["Deno", "fetch", "WebSocket"]);
+const SETTINGS = new Set(["Deno.env", "Deno.args", "process.env", "process.argv"]);
 
 /** Reads every TypeScript file under `entries` (files or directories below `root`). */
 export async function readSources(root: string, entries: readonly string[]): Promise<Source[]> {
@@ -42,6 +45,7 @@ export function parseSource(path: string, text: string): Source {
     lines: text.split("\n").length - 1,
     imports: [],
     globals: [],
+    settings: [],
     functions: [],
   };
   const onImport = (node: { source: unknown }) => {
@@ -64,6 +68,10 @@ export function parseSource(path: string, text: string): Source {
       ArrowFunctionExpression: onFunction,
       Identifier: (node) => {
         if (OUTSIDE.has(node.name) && !isLabel(node)) source.globals.push(node.name);
+      },
+      MemberExpression: (node) => {
+        const read = context.sourceCode.getText(node);
+        if (SETTINGS.has(read)) source.settings.push(read);
       },
     };
   };
