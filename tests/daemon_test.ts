@@ -20,7 +20,7 @@ for (const signal of SIGNALS) {
     daemon.process.kill(signal);
     assertEquals((await client.closed).code, 1001);
     assertEquals((await daemon.process.status).code, 0);
-    const left = Array.from(Deno.readDirSync(daemon.home), ({ name }) => name);
+    const left = await Array.fromAsync(Deno.readDir(daemon.home), ({ name }) => name);
     assertEquals(left.includes("daemon.json"), false);
     assertEquals(JSON.parse(await Deno.readTextFile(`${daemon.home}/health.json`)).status, "stopped");
   });
