@@ -25,8 +25,13 @@ export interface Caller {
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
-  /** URIs of the client's roots, in its order; undefined when it has none to tell. Asked for once, until they change. */
-  roots(): Promise<readonly string[] | undefined>;
+  /** The client's roots, in its order; undefined when it has none to tell. Asked for once, until they change. */
+  roots(): Promise<readonly Root[] | undefined>;
+}
+
+/** A directory or file the client works in (MCP client/roots). */
+export interface Root extends JsonObject {
+  uri: string;
 }
 
 /** One request on its way to a target. */

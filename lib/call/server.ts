@@ -17,12 +17,17 @@ export interface Server {
    */
   describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult>;
   /**
-   * The complete list of `kind` for this caller, under the names the server goes by in the merged catalog; the very
-   * same array as long as nothing has changed. Without it the list is asked for through the target.
+   * The complete list of `kind` for this caller, under the names the server goes by in the merged catalog.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` naming the server
    */
-  list?(kind: ListKind, call: Call): Promise<readonly JsonObject[]>;
+  list(kind: ListKind, call: Call): Promise<readonly JsonObject[]>;
+  /** How long one call may take; undefined: the daemon's own limit. */
+  readonly callTimeoutMs?: number;
+  /** Calls it may run at once; undefined: no limit of its own. */
+  readonly maxInflight?: number;
+  /** The caller wants log messages from another level on. */
+  logLevelChanged?(caller: Caller): void;
   /** Passes on a notification of the client that belongs to no call: `notifications/roots/list_changed`. */
   notify?(caller: Caller, method: string, params: JsonObject): void;
   /** A session is over: what it held is given back. */

@@ -4,7 +4,7 @@ import { Permits } from "../admission/permits.ts";
 import { freeOnAbort, withPermits, withTimeout } from "../admission/policies.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
-import type { Target } from "../call/call.ts";
+import type { Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
@@ -15,6 +15,7 @@ import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { EndpointFile } from "./endpoint_file.ts";
+import { type ConfiguredMounts, openMounts } from "./mounts.ts";
 import { Observation } from "./observation.ts";
 import { openOwnServer } from "./own_server.ts";
 import { StateFiles } from "./state_files.ts";
@@ -49,7 +50,7 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, files, stack } = resources;
+    const { token, own, files, mounts, stack } = resources;
     const permits = new Permits({
       perKey: settings.sessionMaxInflight,
       total: settings.globalMaxInflight,
@@ -75,22 +76,29 @@ export class Daemon implements AsyncDisposable {
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
       maxFrameBytes: settings.maxFrameBytes,
-      onChange: () => observation.changed(),
+      onStart: () => observation.changed(),
+      onEnd: (session) => {
+        router.detach(session);
+        observation.changed();
+      },
     });
     const router = new Router({
-      servers: () => [own.server, ...(options.servers ?? [])],
+      servers: () => [own.server, ...mounts.servers, ...(options.servers ?? [])],
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
-      policies: [
-        observation.policy,
-        withTimeout(settings.callTimeoutMs),
+      policies: [observation.policy],
+      policiesFor: (server) => [
+        withTimeout(server.callTimeoutMs ?? settings.callTimeoutMs),
         withPermits(permits),
+        ...ownPermits(server, settings.queueMax),
         freeOnAbort(),
       ],
       listDeadlineMs: LIST_DEADLINE_MS,
     });
     const guard = new Guard({ ...settings, token: () => token.current });
-    const hooks = this.#attachHooks({ target: this.#drain.guard(router.target), guard, token, observation });
+    mounts.onListChanged = () => router.invalidate();
+    mounts.onServersChanged = () => this.#announceServers(router);
+    const hooks = this.#attachHooks({ router, guard, token, observation });
     this.#doors = new Doors({
       ...settings,
       guard,
@@ -117,7 +125,8 @@ export class Daemon implements AsyncDisposable {
     const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
     const token = await TokenKeeper.open({ setting: settings.token, path: paths.token });
     const own = stack.use(openOwnServer(settings, paths));
-    const daemon = new Daemon(options, { token, own, files, stack });
+    const mounts = stack.use(await openMounts(paths));
+    const daemon = new Daemon(options, { token, own, files, mounts, stack });
     stack.use(await EndpointFile.write(paths.endpoint, { url: daemon.url, pid: Deno.pid, version: VERSION }));
     daemon.#resources = stack.move();
     return daemon;
@@ -146,13 +155,24 @@ export class Daemon implements AsyncDisposable {
     await this.stop();
   }
 
+  /** Servers have come or gone: every window that sees them all is told. */
+  #announceServers(router: Router): void {
+    router.invalidate();
+    for (const session of this.#registry) {
+      if (session.server !== undefined) continue;
+      for (const what of ["tools", "prompts", "resources"]) {
+        session.notify(`notifications/${what}/list_changed`);
+      }
+    }
+  }
+
   #attachHooks(
-    parts: { target: Target; guard: Guard; token: TokenKeeper; observation: Observation },
+    parts: { router: Router; guard: Guard; token: TokenKeeper; observation: Observation },
   ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
       registry: this.#registry,
-      target: parts.target,
+      target: this.#drain.guard(parts.router.target),
       helloTimeoutMs,
       daemon: { version: VERSION, pid: Deno.pid },
       limits: {
@@ -163,7 +183,7 @@ export class Daemon implements AsyncDisposable {
       authenticate: (shown) => parts.guard.authenticate(shown),
       health: () => Promise.resolve(parts.observation.health()),
       rotateToken: (current, next) => parts.token.rotate(current, next),
-      onNotification: () => {},
+      onNotification: (session, method, params) => parts.router.notify(session, method, params),
     };
   }
 }
@@ -173,7 +193,14 @@ interface Resources {
   token: TokenKeeper;
   own: ReturnType<typeof openOwnServer>;
   files: StateFiles;
+  mounts: ConfiguredMounts;
   stack: AsyncDisposableStack;
+}
+
+/** The limit a server has of its own, whoever calls it. */
+function ownPermits({ maxInflight }: Server, queueMax: number): Policy[] {
+  if (maxInflight === undefined) return [];
+  return [withPermits(new Permits({ perKey: maxInflight, total: maxInflight, queueMax }))];
 }
 
 function httpRoutes(observation: Observation): Map<string, Route> {

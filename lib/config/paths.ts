@@ -1,7 +1,7 @@
 import { dirname, fromFileUrl, join } from "@std/path";
 import type { Settings } from "./settings.ts";
 
-/** The files of one state directory. All of them are private to the user. */
+/** The files of one user. All of them are private to the user, and all but `config` lie in the state directory. */
 export interface StatePaths {
   home: string;
   token: string;
@@ -13,10 +13,12 @@ export interface StatePaths {
   startLock: string;
   /** Where the running daemon says its address, for shims when the port is taken from the system. */
   endpoint: string;
+  /** The mounted servers: `mcp.json`, which the user writes. */
+  config: string;
 }
 
 /** The paths in the state directory that `settings` and this system give. */
-export function statePaths(settings: Pick<Settings, "home">): StatePaths {
+export function statePaths(settings: Pick<Settings, "home"> & Partial<Pick<Settings, "config">>): StatePaths {
   const home = settings.home || defaultHome();
   return {
     home,
@@ -27,12 +29,29 @@ export function statePaths(settings: Pick<Settings, "home">): StatePaths {
     logs: join(home, "logs"),
     startLock: join(home, "start.lock"),
     endpoint: join(home, "daemon.json"),
+    config: settings.config || join(settings.home || defaultConfigDir(), "mcp.json"),
   };
 }
 
+const env = (name: string) => Deno.env.get(name) || undefined;
+
+function userHome(): string {
+  return env("HOME") ?? env("USERPROFILE") ?? ".";
+}
+
+function defaultConfigDir(): string {
+  switch (Deno.build.os) {
+    case "windows":
+      return join(env("APPDATA") ?? join(userHome(), "AppData", "Roaming"), "exai");
+    case "darwin":
+      return join(userHome(), "Library", "Application Support", "exai");
+    default:
+      return join(env("XDG_CONFIG_HOME") ?? join(userHome(), ".config"), "exai");
+  }
+}
+
 function defaultHome(): string {
-  const env = (name: string) => Deno.env.get(name) || undefined;
-  const user = env("HOME") ?? env("USERPROFILE") ?? ".";
+  const user = userHome();
   switch (Deno.build.os) {
     case "windows":
       return join(env("LOCALAPPDATA") ?? join(user, "AppData", "Local"), "exai");

@@ -1,78 +1,129 @@
 import { getLogger } from "@logtape/logtape";
-import { abortError } from "../base/abort.ts";
+import { untilAborted } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { type Call, derive } from "../call/call.ts";
-import type { Server } from "../call/server.ts";
+import { type Call, type Caller, derive } from "../call/call.ts";
+import type { ListKind, Server } from "../call/server.ts";
 import { publicNames } from "./names.ts";
 
 const log = getLogger(["exai", "router"]);
 
-/** One list of MCP: how to ask for it and where its entries stand in the result. */
-export interface ListKind {
-  method: string;
-  field: string;
-}
-
-export const LISTS = {
-  tools: { method: "tools/list", field: "tools" },
-  prompts: { method: "prompts/list", field: "prompts" },
-  resources: { method: "resources/list", field: "resources" },
-  templates: { method: "resources/templates/list", field: "resourceTemplates" },
-} as const satisfies Record<string, ListKind>;
-
 /** One entry of a merged list and the server it leads to. */
 export interface Entry {
   server: Server;
-  /** As the server itself describes it. */
+  /** As the server describes it. */
   own: JsonObject;
 }
 
-/** A list without end is cut here: no real server has a thousand pages. */
-const MAX_PAGES = 1000;
+export interface CatalogOptions {
+  servers: () => readonly Server[];
+  /** How long one server may take for a list before it is left out, in milliseconds. */
+  deadlineMs: number;
+}
 
-/**
- * The entries of `kind` that `servers` offer to the caller of `call`, in the order of the servers. A server that fails
- * or has not answered by `deadlineMs` is left out and logged: it never delays or fails the others.
- */
-export async function gather(
-  call: Call,
-  kind: ListKind,
-  options: { servers: readonly Server[]; deadlineMs: number },
-): Promise<Entry[]> {
-  const signal = AbortSignal.any([call.signal, AbortSignal.timeout(options.deadlineMs)]);
-  const lists = await Promise.all(options.servers.map(async (server) => {
+/** What tells the entries of each list apart. */
+const KEY: Readonly<Record<ListKind, string>> = {
+  tools: "name",
+  prompts: "name",
+  resources: "uri",
+  templates: "uriTemplate",
+};
+
+/** The merged lists as each session sees them. */
+export class Catalog {
+  readonly #options: CatalogOptions;
+  /** The entries each session was shown last, by the key it knows them by. */
+  readonly #shown = new Map<string, Map<ListKind, Map<string, Entry>>>();
+  /** Lists that missed their deadline and are still awaited: they are not waited for twice. */
+  readonly #late = new Set<string>();
+
+  constructor(options: CatalogOptions) {
+    this.#options = options;
+  }
+
+  /** Something in the lists has changed: what sessions were shown no longer leads anywhere. */
+  invalidate(): void {
+    this.#shown.clear();
+  }
+
+  /** Forgets a session that is over. */
+  forget(caller: Caller): void {
+    this.#shown.delete(caller.id);
+  }
+
+  /** The merged list of `kind` for the caller of `call`, in the order of the servers, by public name or URI. */
+  async list(kind: ListKind, call: Call): Promise<Map<string, Entry>> {
+    const lists = await Promise.all(
+      this.#options.servers().map((server) => this.#listOf(server, kind, call)),
+    );
+    const entries = byKey(kind, lists.flat());
+    const shown = this.#shown.get(call.caller.id);
+    if (shown) shown.set(kind, entries);
+    else if (call.caller.server === undefined) this.#shown.set(call.caller.id, new Map([[kind, entries]]));
+    return entries;
+  }
+
+  /** The entry the caller of `call` knows as `key`; asked for anew when it was not shown one. */
+  find(kind: ListKind, key: string, call: Call): Entry | undefined | Promise<Entry | undefined> {
+    const known = this.#shown.get(call.caller.id)?.get(kind)?.get(key);
+    return known ?? this.list(kind, call).then((entries) => entries.get(key));
+  }
+
+  // One bad server never delays or fails the others: it is left out, and the session told when it has come round.
+  async #listOf(server: Server, kind: ListKind, call: Call): Promise<Entry[]> {
+    const key = `${server.name} ${kind} ${call.caller.id}`;
+    const asked = this.#ask(server, kind, call);
+    const waitMs = this.#late.has(key) ? 0 : this.#options.deadlineMs;
+    const late = Symbol("late");
+    const { promise: deadline, resolve } = Promise.withResolvers<typeof late>();
+    const timer = setTimeout(() => resolve(late), waitMs);
     try {
-      return await listAll(server, kind, derive(call, { signal, progressToken: undefined }));
+      const list = await untilAborted(Promise.race([asked, deadline]), call.signal);
+      if (list !== late) return list.map((own) => ({ server, own }));
+      if (waitMs > 0) this.#awaitLate(asked, { key, kind, caller: call.caller });
     } catch (thrown) {
-      if (call.signal.aborted) throw abortError(call.signal);
-      log.warning("{server} did not answer {method}: {message}", {
+      if (call.signal.aborted) throw thrown;
+      log.warning("{server} is left out of {kind}: {message}", {
         server: server.name,
-        method: kind.method,
+        kind,
         message: messageOf(thrown),
       });
-      return [];
+    } finally {
+      clearTimeout(timer);
     }
-  }));
-  return lists.flat();
-}
-
-/** `entries` by the names the merged catalog shows for them. */
-export function nameEntries(entries: readonly Entry[]): Map<string, Entry> {
-  const offers = entries.map(({ server, own }) => ({ server: server.name, name: String(own.name) }));
-  const names = publicNames(offers);
-  return new Map(entries.map((entry, i) => [names[i]!, entry]));
-}
-
-async function listAll(server: Server, kind: ListKind, call: Call): Promise<Entry[]> {
-  const entries: Entry[] = [];
-  let params: JsonObject = {};
-  for (let page = 0; page < MAX_PAGES; page++) {
-    const { result, error } = await server.target(derive(call, { method: kind.method, params }));
-    if (error) throw new Error(error.message);
-    for (const own of (result[kind.field] ?? []) as JsonObject[]) entries.push({ server, own });
-    if (typeof result.nextCursor !== "string") return entries;
-    params = { cursor: result.nextCursor };
+    return [];
   }
-  return entries;
+
+  // The list is wanted beyond this call, so the call's end does not take it back.
+  #ask(server: Server, kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
+    const lasting = derive(call, { signal: NEVER, progressToken: undefined });
+    return Promise.resolve().then(() => server.list(kind, lasting));
+  }
+
+  #awaitLate(asked: Promise<unknown>, late: { key: string; kind: ListKind; caller: Caller }): void {
+    this.#late.add(late.key);
+    asked.then(() => {
+      this.invalidate();
+      late.caller.notify(`notifications/${late.kind === "templates" ? "resources" : late.kind}/list_changed`);
+    }).catch(() => {}).finally(() => this.#late.delete(late.key));
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+function byKey(kind: ListKind, entries: readonly Entry[]): Map<string, Entry> {
+  const key = KEY[kind];
+  if (key !== "name") {
+    // A URI is what it is; where two servers offer the same one, the first answers for it.
+    const first = new Map<string, Entry>();
+    for (const entry of entries) {
+      const uri = String(entry.own[key]);
+      if (!first.has(uri)) first.set(uri, entry);
+    }
+    return first;
+  }
+  const names = publicNames(
+    entries.map(({ server, own }) => ({ server: server.name, name: String(own.name) })),
+  );
+  return new Map(entries.map((entry, i) => [names[i]!, entry]));
 }

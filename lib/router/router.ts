@@ -1,82 +1,197 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { type Call, compose, derive, type Policy, type Target } from "../call/call.ts";
-import type { Server } from "../call/server.ts";
+import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
+import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
-import { type Entry, gather, LISTS, nameEntries } from "./catalog.ts";
+import { Catalog, type Entry } from "./catalog.ts";
+import { ResourceFinder } from "./resources.ts";
+import { TaskRoutes } from "./tasks.ts";
 
 export interface RouterOptions {
   servers: () => readonly Server[];
   serverInfo: Implementation;
   instructions?: string;
-  /** What stands in front of every call that does work, outermost first: metrics, time-out, permits. */
+  /** What stands in front of every call that does work, before it is known where it leads: metrics. */
   policies: readonly Policy[];
+  /** What stands in front of one server's work: time-out, permits. Asked once for each server. */
+  policiesFor(server: Server): readonly Policy[];
   /** How long one server may take for a list before it is left out, in milliseconds. */
   listDeadlineMs: number;
 }
 
-/** The merged catalog as one target: every MCP method a client may send, led to the server it belongs to. */
+type Handler = (call: Call) => Promise<Result>;
+
+/** Every MCP method a client may send, led to the server it belongs to: the merged catalog, or one server alone. */
 export class Router {
   readonly #options: RouterOptions;
+  readonly #catalog: Catalog;
+  readonly #resources: ResourceFinder;
+  readonly #tasks = new TaskRoutes();
   readonly #work: Target;
-  /** Where each tool leads, as last listed; asked anew for a name it does not hold. */
-  #tools = new Map<string, Entry>();
+  readonly #protected = new WeakMap<Server, Target>();
+  readonly #handlers: Readonly<Record<string, Handler>>;
 
   constructor(options: RouterOptions) {
     this.#options = options;
-    this.#work = compose((call) => this.#callTool(call), options.policies);
+    this.#catalog = new Catalog({ servers: options.servers, deadlineMs: options.listDeadlineMs });
+    this.#resources = new ResourceFinder(this.#catalog, options.servers);
+    this.#work = compose((call) => this.#lead(call), options.policies);
+    this.#handlers = {
+      "initialize": (call) => this.#initialize(call),
+      "logging/setLevel": (call) => this.#setLevel(call),
+      "tools/list": (call) => this.#list("tools", call),
+      "prompts/list": (call) => this.#list("prompts", call),
+      "resources/list": (call) => this.#list("resources", call),
+      "resources/templates/list": (call) => this.#list("templates", call),
+      "tasks/list": (call) => this.#tasks.list(call),
+    };
   }
 
   /** Handles one request of any session. */
   readonly target: Target = (call) => {
-    switch (call.method) {
-      case "initialize":
-        return Promise.resolve(this.#initialize(call));
-      case "tools/list":
-        return this.#listTools(call);
-      case "tools/call":
-        return this.#work(call);
-      case "logging/setLevel":
-        return Promise.resolve({ result: {} });
-      default:
-        throw new ExaiError("METHOD_NOT_FOUND", `this server has no method ${call.method}`);
-    }
+    const handler = this.#handlers[call.method];
+    return handler ? handler(call) : this.#work(call);
   };
 
-  #initialize(call: Call): Result {
+  /** Names of the servers that have a door of their own. */
+  get serverNames(): string[] {
+    return this.#options.servers().map(({ name }) => name);
+  }
+
+  /** The lists of some server have changed. */
+  invalidate(): void {
+    this.#catalog.invalidate();
+  }
+
+  /** Passes on a notification of a client that belongs to no call. */
+  notify(caller: Caller, method: string, params: JsonObject): void {
+    for (const server of this.#seenBy(caller)) server.notify?.(caller, method, params);
+  }
+
+  /** A session is over: whatever was held for it is given back. */
+  detach(caller: Caller): void {
+    this.#catalog.forget(caller);
+    this.#tasks.forget(caller);
+    for (const server of this.#options.servers()) server.detach?.(caller);
+  }
+
+  async #initialize(call: Call): Promise<Result> {
     const { serverInfo, instructions } = this.#options;
-    const result: JsonObject = {
-      protocolVersion: call.caller.revision ?? LATEST_REVISION,
-      capabilities: { tools: { listChanged: true }, logging: {} },
-      serverInfo,
-    };
+    const protocolVersion = call.caller.revision ?? LATEST_REVISION;
+    if (call.caller.server !== undefined) {
+      const description = await this.#one(call.caller.server).describe(call.caller, call.signal);
+      return { result: { ...description, protocolVersion } };
+    }
+    const result: JsonObject = { protocolVersion, capabilities: CAPABILITIES, serverInfo };
     if (instructions) result.instructions = instructions;
     return { result };
   }
 
-  async #listTools(call: Call): Promise<Result> {
-    const tools = await this.#refreshTools(call);
-    return { result: { tools: Array.from(tools, ([name, entry]) => ({ ...entry.own, name })) } };
+  async #setLevel(call: Call): Promise<Result> {
+    if (call.caller.server !== undefined) return await this.#one(call.caller.server).target(call);
+    for (const server of this.#options.servers()) server.logLevelChanged?.(call.caller);
+    return { result: {} };
   }
 
-  async #refreshTools(call: Call): Promise<Map<string, Entry>> {
-    const { servers, listDeadlineMs } = this.#options;
-    const entries = await gather(call, LISTS.tools, { servers: servers(), deadlineMs: listDeadlineMs });
-    return this.#tools = nameEntries(entries);
-  }
-
-  async #callTool(call: Call): Promise<Result> {
-    const name = call.params.name;
-    if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be the name of a tool");
-    const entry = this.#tools.get(name) ?? (await this.#refreshTools(call)).get(name);
-    if (!entry) {
-      throw new ExaiError(
-        "TOOL_NOT_FOUND",
-        `there is no tool ${JSON.stringify(name)}; tools/list names them all`,
-      );
+  async #list(kind: ListKind, call: Call): Promise<Result> {
+    const { field } = LISTS[kind];
+    if (call.caller.server !== undefined) return await this.#one(call.caller.server).target(call);
+    if (call.params.cursor !== undefined) {
+      throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
-    const params = entry.own.name === name ? call.params : { ...call.params, name: entry.own.name };
-    return await entry.server.target(derive(call, { params }));
+    const entries = await this.#catalog.list(kind, call);
+    return { result: { [field]: Array.from(entries, ([name, entry]) => shownAs(name, entry)) } };
   }
+
+  /** Leads a call that does work to its server. */
+  async #lead(call: Call): Promise<Result> {
+    if (call.caller.server !== undefined) return await this.#run(this.#one(call.caller.server), call);
+    switch (call.method) {
+      case "tools/call":
+        return await this.#named("tools", call);
+      case "prompts/get":
+        return await this.#named("prompts", call);
+      case "resources/read":
+      case "resources/subscribe":
+      case "resources/unsubscribe":
+        return await this.#resources.lead(call, (server) => this.#run(server, call));
+      case "completion/complete":
+        return await this.#complete(call);
+      case "tasks/get":
+      case "tasks/result":
+      case "tasks/cancel":
+        return await this.#run(this.#tasks.serverOf(call), call);
+      default:
+        throw new ExaiError("METHOD_NOT_FOUND", `this server has no method ${call.method}`);
+    }
+  }
+
+  async #named(kind: "tools" | "prompts", call: Call): Promise<Result> {
+    const { name } = call.params;
+    if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be a text");
+    const found = this.#catalog.find(kind, name, call);
+    const entry = found instanceof Promise ? await found : found;
+    if (!entry) throw unknownName(kind, name);
+    const own = entry.own.name === name
+      ? call
+      : derive(call, { params: { ...call.params, name: entry.own.name } });
+    const result = await this.#run(entry.server, own);
+    this.#tasks.note(call.caller, entry.server, result);
+    return result;
+  }
+
+  async #complete(call: Call): Promise<Result> {
+    const ref = (call.params.ref ?? {}) as JsonObject;
+    if (ref.type === "ref/resource") {
+      return await this.#resources.lead(call, (server) => this.#run(server, call), String(ref.uri));
+    }
+    const entry = await this.#catalog.find("prompts", String(ref.name), call);
+    if (!entry) throw unknownName("prompts", String(ref.name));
+    const params = { ...call.params, ref: { ...ref, name: entry.own.name } };
+    return await this.#run(entry.server, derive(call, { params }));
+  }
+
+  #run(server: Server, call: Call): Promise<Result> {
+    let target = this.#protected.get(server);
+    if (!target) {
+      target = compose(server.target, this.#options.policiesFor(server));
+      this.#protected.set(server, target);
+    }
+    return target(call);
+  }
+
+  #one(name: string): Server {
+    const server = this.#options.servers().find((server) => server.name === name);
+    if (server) return server;
+    const known = this.serverNames.join(", ");
+    throw new ExaiError("INVALID_PARAMS", `there is no server ${JSON.stringify(name)}; there are: ${known}`);
+  }
+
+  #seenBy(caller: Caller): readonly Server[] {
+    const servers = this.#options.servers();
+    return caller.server === undefined ? servers : servers.filter(({ name }) => name === caller.server);
+  }
+}
+
+/** What the merged catalog offers, whatever is mounted at the moment: servers come and go while a session lasts. */
+const CAPABILITIES: JsonObject = {
+  tools: { listChanged: true },
+  prompts: { listChanged: true },
+  resources: { subscribe: true, listChanged: true },
+  completions: {},
+  logging: {},
+  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
+};
+
+function shownAs(name: string, { own }: Entry): JsonObject {
+  return own.name === undefined || own.uri !== undefined || own.uriTemplate !== undefined || own.name === name
+    ? own
+    : { ...own, name };
+}
+
+function unknownName(kind: "tools" | "prompts", name: string): ExaiError {
+  const what = kind === "tools" ? "tool" : "prompt";
+  const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
+  return new ExaiError(code, `there is no ${what} ${JSON.stringify(name)}; ${kind}/list names them all`);
 }

@@ -12,8 +12,10 @@ export interface RegistryOptions {
   /** A connected session that sends nothing and runs nothing for this long is closed; 0: never. */
   idleMs: number;
   maxFrameBytes: number;
-  /** Called when a session has come or is over for good. */
-  onChange?(session: Session): void;
+  /** Called when a session has come. */
+  onStart?(session: Session): void;
+  /** Called when a session is over for good. */
+  onEnd?(session: Session): void;
 }
 
 /** What a client says about itself when it attaches. */
@@ -39,7 +41,7 @@ export class SessionRegistry implements Disposable {
     return this.#sessions.size;
   }
 
-  [Symbol.iterator](): Iterator<Session> {
+  [Symbol.iterator](): IterableIterator<Session> {
     return this.#sessions.values();
   }
 
@@ -66,7 +68,7 @@ export class SessionRegistry implements Disposable {
     const mailbox = { maxMessages: 256, maxChars: Math.max(2 * maxFrameBytes, 16 * MIB) };
     const session = new Session({ ...rest, id, mailbox, maxFrameBytes });
     this.#sessions.set(id, session);
-    this.#options.onChange?.(session);
+    this.#options.onStart?.(session);
     return session;
   }
 
@@ -94,7 +96,7 @@ export class SessionRegistry implements Disposable {
     if (!this.#sessions.delete(session.id)) return;
     this.#stopWaiting(session.id);
     session.end(why);
-    this.#options.onChange?.(session);
+    this.#options.onEnd?.(session);
   }
 
   /** Closes the sessions that have been idle for too long. */

@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { AskOptions, Caller } from "../call/call.ts";
+import type { AskOptions, Caller, Root } from "../call/call.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -51,7 +51,7 @@ export class Session implements Caller {
   bytesOut = 0;
   /** Set by the peer that speaks MCP with the client; a client of EXAI ops only has none. */
   speaker: Speaker | undefined;
-  #roots: Promise<readonly string[] | undefined> | undefined;
+  #roots: Promise<readonly Root[] | undefined> | undefined;
   readonly #ended = new AbortController();
 
   constructor(options: SessionOptions) {
@@ -87,7 +87,7 @@ export class Session implements Caller {
     );
   }
 
-  roots(): Promise<readonly string[] | undefined> {
+  roots(): Promise<readonly Root[] | undefined> {
     if (!isObject(this.capabilities.roots)) return Promise.resolve(undefined);
     return this.#roots ??= this.#askRoots();
   }
@@ -97,11 +97,11 @@ export class Session implements Caller {
     this.#roots = undefined;
   }
 
-  async #askRoots(): Promise<readonly string[] | undefined> {
+  async #askRoots(): Promise<readonly Root[] | undefined> {
     try {
       const { result } = await this.ask("roots/list", {}, { timeoutMs: ROOTS_TIMEOUT_MS });
-      const roots = (result?.roots ?? []) as { uri?: unknown }[];
-      return roots.map(({ uri }) => uri).filter((uri) => typeof uri === "string");
+      const roots = (result?.roots ?? []) as JsonObject[];
+      return roots.filter((root): root is Root => isObject(root) && typeof root.uri === "string");
     } catch {
       return undefined;
     }

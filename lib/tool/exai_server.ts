@@ -60,6 +60,7 @@ export function createExaiServer(options: ExaiServerOptions): ExaiServer {
         serverInfo: { name: NAME, title: "EXAI", version: options.host.version },
         instructions: INSTRUCTIONS,
       }),
+    list: (kind) => Promise.resolve(kind === "tools" ? definitions : []),
     async target(call) {
       switch (call.method) {
         case "tools/call":

@@ -2,7 +2,7 @@ import { delay } from "@std/async/delay";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { MIB } from "../../lib/base/units.ts";
 import { type Call, reportProgress } from "../../lib/call/call.ts";
-import type { Server } from "../../lib/call/server.ts";
+import type { ListKind, Server } from "../../lib/call/server.ts";
 import { textResult } from "../../lib/wire/mcp.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
 
@@ -63,13 +63,17 @@ export class OddServer implements Server {
     },
   };
 
-  readonly target = (call: Call): Promise<Result> => {
-    if (call.method === "tools/list") {
-      const tools = Object.keys(this.#tools).map((name) => ({ name, inputSchema: { type: "object" } }));
-      return Promise.resolve({ result: { tools } });
-    }
+  list(kind: ListKind): Promise<JsonObject[]> {
+    if (kind !== "tools") return Promise.resolve([]);
+    return Promise.resolve(
+      Object.keys(this.#tools).map((name) => ({ name, inputSchema: { type: "object" } })),
+    );
+  }
+
+  readonly target = async (call: Call): Promise<Result> => {
+    if (call.method === "tools/list") return { result: { tools: await this.list("tools") } };
     const tool = this.#tools[String(call.params.name)]!;
-    return Promise.resolve(tool(call, (call.params.arguments ?? {}) as JsonObject));
+    return await tool(call, (call.params.arguments ?? {}) as JsonObject);
   };
 
   describe() {

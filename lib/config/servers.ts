@@ -1,0 +1,176 @@
+import { dirname } from "@std/path";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import type { ServerConfig } from "../base/server_config.ts";
+import { type JsonDocument, parseDocument } from "./servers/document.ts";
+import { type EntryContext, keyOf, readEntry, type Report } from "./servers/entry.ts";
+import { Expander, type VariableSources } from "./servers/expand.ts";
+import { type ConfigFault, formatFault } from "./servers/fault.ts";
+import { meantKey } from "./servers/hints.ts";
+import { catalogName, OWN_SERVER_NAME } from "./servers/names.ts";
+
+export { type ConfigFault, formatFault } from "./servers/fault.ts";
+export { serversJsonSchema } from "./servers/keys.ts";
+
+/** Where variables in the file get their values from; the defaults are the process's own. */
+export type ServersOptions = Partial<Pick<VariableSources, "env" | "loginEnv">>;
+
+/** What `mcp.json` says. */
+export interface ServersFile {
+  /** The servers without a fault, by name. */
+  servers: Map<string, ServerConfig>;
+  /** Names of the servers that are switched off. */
+  disabled: string[];
+  /** Names of the servers that could not be read, as far as they have one. */
+  faulty: string[];
+  faults: ConfigFault[];
+  /** What does no harm but is hardly what was meant. */
+  warnings: ConfigFault[];
+  /** Whether the file could be read as a whole; when not, it says nothing about any server. */
+  readable: boolean;
+  /** Whether there is no file, or not a word in it. */
+  isBlank: boolean;
+}
+
+/** The two names clients give the object of servers; the first goes before the second. */
+const SECTIONS = ["mcpServers", "servers"] as const;
+
+/**
+ * Reads the mounted servers from the file at `path` (README, Mount MCP servers). A missing file holds none. Faults are
+ * part of the answer: one faulty server never hides the others.
+ */
+export async function readServers(path: string, options: ServersOptions = {}): Promise<ServersFile> {
+  try {
+    return await parseServers(await Deno.readTextFile(path), path, options);
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) return { ...emptyFile(), isBlank: true };
+    const reason = thrown instanceof Deno.errors.PermissionDenied
+      ? "this user may not read it"
+      : messageOf(thrown);
+    return { ...emptyFile(), readable: false, faults: [{ path, message: `cannot be read: ${reason}` }] };
+  }
+}
+
+/** Every fault of `file` as one `CONFIG` error, a line each; undefined when there is none. */
+export function faultsError(file: Pick<ServersFile, "faults">): ExaiError | undefined {
+  if (file.faults.length === 0) return undefined;
+  return new ExaiError("CONFIG", file.faults.map(formatFault).join("\n"));
+}
+
+function emptyFile(): ServersFile {
+  return {
+    servers: new Map(),
+    disabled: [],
+    faulty: [],
+    faults: [],
+    warnings: [],
+    readable: true,
+    isBlank: false,
+  };
+}
+
+async function parseServers(text: string, path: string, options: ServersOptions): Promise<ServersFile> {
+  const file = { ...emptyFile(), isBlank: text.trim() === "" };
+  const document = parseDocument(text);
+  if ("reason" in document) {
+    const { reason, line, column } = document;
+    return { ...file, readable: false, faults: [{ path, line, column, message: reason }] };
+  }
+  const expander = new Expander({
+    env: options.env ?? Deno.env.toObject(),
+    loginEnv: options.loginEnv,
+    configDir: dirname(path),
+  });
+  const reader = new Reader(file, { path, document, expander });
+  reader.checkSections();
+  for (const section of SECTIONS) await reader.readSection(section);
+  return file;
+}
+
+/** Collects what one document says. */
+class Reader {
+  readonly #file: ServersFile;
+  readonly #source: { path: string; document: JsonDocument; expander: Expander };
+  /** Title by name of each server met so far. */
+  readonly #titles = new Map<string, string>();
+
+  constructor(file: ServersFile, source: { path: string; document: JsonDocument; expander: Expander }) {
+    this.#file = file;
+    this.#source = source;
+  }
+
+  /** A file whose servers nobody would find is a fault, not an empty file. */
+  checkSections(): void {
+    const { path, document: { value, positionOf } } = this.#source;
+    const keys = Object.keys(value).filter((key) => key !== "$schema");
+    if (keys.length === 0 || SECTIONS.some((section) => section in value)) return;
+    const typo = keys.find((key) => meantKey(key, SECTIONS) !== undefined);
+    const advice = typo === undefined
+      ? `has no mcpServers; allowed: {"mcpServers": {"name": {"command": ...} or {"url": ...}}}`
+      : `has ${typo} where mcpServers is meant`;
+    this.#file.readable = false;
+    this.#file.faults.push({ path, ...positionOf(typo === undefined ? [] : [typo]), message: advice });
+  }
+
+  async readSection(section: typeof SECTIONS[number]): Promise<void> {
+    const { path, document } = this.#source;
+    const entries = document.value[section];
+    if (entries === undefined) return;
+    if (!isObject(entries)) {
+      const message = `${section} must be an object of servers by name`;
+      this.#file.faults.push({ path, ...document.positionOf([section]), message });
+      this.#file.readable = false;
+      return;
+    }
+    for (const title of document.repeatedKeys([section])) {
+      this.#report("warnings", section, title)([], "stands twice; the last one counts");
+    }
+    for (const title of Object.keys(entries)) await this.#readServer(section, title, entries);
+  }
+
+  async #readServer(section: string, title: string, entries: JsonObject): Promise<void> {
+    const fault = this.#report("faults", section, title);
+    const faultsBefore = this.#file.faults.length;
+    const name = this.#nameOf(title, fault);
+    if (name === undefined) return;
+    const value = entries[title] ?? null;
+    if (isObject(value) && value.disabled === true) {
+      this.#file.disabled.push(name);
+      return;
+    }
+    const context: EntryContext = {
+      name,
+      title,
+      expander: this.#source.expander,
+      fault,
+      warn: this.#report("warnings", section, title),
+    };
+    const config = await readEntry(value, context);
+    if (config && this.#file.faults.length === faultsBefore) this.#file.servers.set(name, config);
+    else this.#file.faulty.push(name);
+  }
+
+  #nameOf(title: string, fault: Report): string | undefined {
+    const name = catalogName(title);
+    const taken = name === undefined ? undefined : this.#titles.get(name);
+    if (name === undefined) fault([], "needs a name with letters or digits (A-Z a-z 0-9 _ -)");
+    else if (name === OWN_SERVER_NAME) fault([], "has the name of EXAI's own tools; give it another");
+    else if (taken === title) {
+      this.#report("warnings", "servers", title)([], "stands in mcpServers too; the one there counts");
+    } else if (taken !== undefined) {
+      fault([], `has the same name as "${taken}" once cleaned (${name}); rename one`);
+    } else {
+      this.#titles.set(name, title);
+      return name;
+    }
+    return undefined;
+  }
+
+  #report(list: "faults" | "warnings", section: string, title: string): Report {
+    const { path, document } = this.#source;
+    return (keys, message) => {
+      const position = document.positionOf([section, title, ...keys as (string | number)[]]);
+      this.#file[list].push({ path, ...position, server: title, key: keyOf(keys), message });
+    };
+  }
+}

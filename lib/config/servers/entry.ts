@@ -1,0 +1,237 @@
+import { parseEnv } from "node:util";
+import type * as z from "zod/mini";
+import { messageOf } from "../../base/errors.ts";
+import { isObject, type Json } from "../../base/json.ts";
+import type {
+  CommonServerConfig,
+  ServerConfig,
+  StdioServerConfig,
+  UrlServerConfig,
+} from "../../base/server_config.ts";
+import { escapeVariables, variablesIn } from "../../base/template.ts";
+import { MINUTE_MS } from "../../base/units.ts";
+import { type Expander, VariableFault } from "./expand.ts";
+import { formatKey } from "./fault.ts";
+import { adviceOnKey, meantKey } from "./hints.ts";
+import {
+  OWN_KEYS,
+  STDIO_KEYS,
+  type StdioEntry,
+  stdioSchema,
+  URL_KEYS,
+  URL_TYPES,
+  type UrlEntry,
+  urlSchema,
+} from "./keys.ts";
+
+const START_TIMEOUT_MS = MINUTE_MS;
+const IDLE_STOP_MS = 5 * MINUTE_MS;
+
+/** Takes note of something wrong at `path` within the entry. */
+export type Report = (path: PropertyKey[], message: string) => void;
+
+/** Where an entry's faults and its values come from and go to. */
+export interface EntryContext {
+  /** The server's name in the catalog and in the file. */
+  name: string;
+  title: string;
+  expander: Expander;
+  fault: Report;
+  warn: Report;
+}
+
+type Kind = "stdio" | "url";
+
+/**
+ * One server's entry as a {@linkcode ServerConfig}; what is wrong with it goes to `context`, and whoever asked decides
+ * by the faults whether to use the outcome.
+ *
+ * @returns undefined when it is too faulty to make anything of
+ */
+export async function readEntry(value: Json, context: EntryContext): Promise<ServerConfig | undefined> {
+  if (!isObject(value)) {
+    context.fault([], `is ${describe(value)}; allowed: an object with command or url`);
+    return undefined;
+  }
+  const kind = kindOf(value, context);
+  if (kind === undefined) return undefined;
+  const keys = { ...(kind === "stdio" ? STDIO_KEYS : URL_KEYS), ...OWN_KEYS };
+  const names = Object.keys(keys);
+  for (const key of Object.keys(value)) {
+    const advice = names.includes(key) ? undefined : adviceOnKey(key, names);
+    if (advice) context.warn([key], advice);
+  }
+  const parsed = (kind === "stdio" ? stdioSchema : urlSchema).safeParse(value);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) faultOf(issue, { value, keys, context });
+    return undefined;
+  }
+  const common = commonOf(parsed.data, context);
+  return kind === "stdio"
+    ? await stdioOf(parsed.data as StdioEntry, common, context)
+    : await urlOf(parsed.data as UrlEntry, common, context);
+}
+
+function kindOf(entry: Record<string, unknown>, context: EntryContext): Kind | undefined {
+  const has = (key: string) => entry[key] !== undefined;
+  if (has("command") && has("url")) {
+    context.fault(["url"], "stands beside command; a server has either a command or a url");
+    return undefined;
+  }
+  if (has("command")) return "stdio";
+  if (has("url")) return "url";
+  const typo = Object.keys(entry).find((key) =>
+    ["command", "url"].includes(meantKey(key, ["command", "url"]) ?? "")
+  );
+  if (typo === undefined) {
+    context.fault([], "has neither command nor url; one of them must say what to start or reach");
+  } else {context.fault(
+      [typo],
+      `is no key that EXAI reads; write ${meantKey(typo, ["command", "url"])} in its place`,
+    );}
+  return undefined;
+}
+
+type Issue = { path: PropertyKey[] };
+
+function faultOf(
+  issue: Issue,
+  entry: { value: Json; keys: Record<string, { allowed: string }>; context: EntryContext },
+): void {
+  const [first] = issue.path;
+  const found = issue.path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown>)?.[key],
+    entry.value,
+  );
+  // What a person put into env, headers or args may be a secret.
+  const isPlain = issue.path.length === 1 && typeof found !== "object" && first !== "url";
+  const shown = isPlain ? JSON.stringify(found) : describe(found);
+  entry.context.fault(
+    issue.path,
+    `is ${shown}; allowed: ${entry.keys[String(first)]?.allowed ?? "another value"}`,
+  );
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return "nothing";
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object") return "an object";
+  if (typeof value === "string") return value === "" ? "an empty text" : "a text";
+  return typeof value === "number" ? "a number" : "true or false";
+}
+
+type OwnValues = { [K in keyof typeof OWN_KEYS]?: z.output<(typeof OWN_KEYS)[K]["schema"]> };
+
+function commonOf(entry: OwnValues, { name, title, fault }: EntryContext): CommonServerConfig {
+  const rename = entry.rename ?? {};
+  const targets = Object.values(rename);
+  for (const [tool, target] of Object.entries(rename)) {
+    if (targets.indexOf(target) !== targets.lastIndexOf(target)) {
+      fault(["rename", tool], `is ${JSON.stringify(target)}, which another tool is renamed to as well`);
+    }
+  }
+  return {
+    name,
+    title,
+    share: entry.share ?? "auto",
+    cwdFree: entry.cwdFree ?? false,
+    tools: { include: entry.include, exclude: entry.exclude ?? [], rename, prefix: entry.prefix ?? "" },
+    maxInflight: entry.maxInflight,
+    callTimeoutMs: entry.callTimeoutMs,
+    startTimeoutMs: entry.startTimeoutMs ?? START_TIMEOUT_MS,
+    idleStopMs: entry.idleStopMs ?? IDLE_STOP_MS,
+  };
+}
+
+async function stdioOf(entry: StdioEntry, common: CommonServerConfig, context: EntryContext) {
+  const { expander } = context;
+  const text = (path: PropertyKey[], value: string) => expandAt(path, value, context);
+  const env: Record<string, string | null> = { ...await envFileOf(entry, context) };
+  for (const [name, value] of Object.entries(entry.env ?? {})) {
+    env[name] = value === null ? null : await text(["env", name], String(value));
+  }
+  const args: string[] = [];
+  for (const [i, arg] of (entry.args ?? []).entries()) args.push(await text(["args", i], arg));
+  const config: StdioServerConfig = {
+    ...common,
+    kind: "stdio",
+    command: expander.expandHome(await text(["command"], entry.command)),
+    args,
+    env,
+  };
+  if (entry.cwd !== undefined) config.cwd = expander.expandHome(await text(["cwd"], entry.cwd));
+  return config;
+}
+
+async function envFileOf(entry: StdioEntry, context: EntryContext): Promise<Record<string, string>> {
+  if (entry.envFile === undefined) return {};
+  const path = await expandAt(["envFile"], entry.envFile, context);
+  if (variablesIn(path).length > 0) {
+    context.fault(
+      ["envFile"],
+      "is in the session's directory; allowed: a path that is the same for all sessions",
+    );
+    return {};
+  }
+  try {
+    const values = parseEnv(await Deno.readTextFile(context.expander.pathBesideConfig(path)));
+    const escaped = Object.entries(values).map((
+      [name, value],
+    ) => [name, escapeVariables(value ?? "")]);
+    return Object.fromEntries(escaped);
+  } catch (thrown) {
+    context.fault(["envFile"], `cannot be read: ${messageOf(thrown)}`);
+    return {};
+  }
+}
+
+async function urlOf(entry: UrlEntry, common: CommonServerConfig, context: EntryContext) {
+  const url = await expandAt(["url"], entry.url, context);
+  const isLate = variablesIn(url).length > 0;
+  if (!isLate && !["http:", "https:"].includes(URL.parse(url)?.protocol ?? "")) {
+    context.fault(["url"], `is no such URL; allowed: ${URL_KEYS.url.allowed}`);
+  }
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(entry.headers ?? {})) {
+    headers[name] = await expandAt(["headers", name], String(value), context);
+    if (!isHeader(name, headers[name])) {
+      context.fault(["headers", name], "is no HTTP header; allowed: a header name and one line of text");
+    }
+  }
+  const config: UrlServerConfig = {
+    ...common,
+    kind: URL_TYPES[entry.type ?? "http"] ?? "http",
+    url,
+    headers,
+    fallBackToSse: entry.type === undefined,
+  };
+  return config;
+}
+
+function isHeader(name: string, value: string): boolean {
+  try {
+    new Headers().set(name, value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function expandAt(
+  path: PropertyKey[],
+  text: string,
+  { expander, fault }: EntryContext,
+): Promise<string> {
+  try {
+    return await expander.expand(text);
+  } catch (thrown) {
+    if (!(thrown instanceof VariableFault)) throw thrown;
+    fault(path, thrown.message);
+    return "";
+  }
+}
+
+/** `path` within an entry as a fault names it; undefined for the entry as a whole. */
+export function keyOf(path: readonly PropertyKey[]): string | undefined {
+  return path.length === 0 ? undefined : formatKey(path);
+}

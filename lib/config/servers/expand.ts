@@ -1,0 +1,121 @@
+import { isAbsolute, join, SEPARATOR } from "@std/path";
+import { messageOf } from "../../base/errors.ts";
+import { registerSecret } from "../../base/log.ts";
+import { SESSION_VARIABLES } from "../../base/server_config.ts";
+import { fillSome, variablesIn } from "../../base/template.ts";
+import { MIB } from "../../base/units.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where variables in `mcp.json` get their values from. */
+export interface VariableSources {
+  env: Environment;
+  /**
+   * Asked only for a variable that `env` lacks: what a login shell would set, for a daemon that was started from the
+   * desktop.
+   */
+  loginEnv?: () => Promise<Environment>;
+  /** The directory of `mcp.json`; relative paths in `${file:}` are relative to it. */
+  configDir: string;
+}
+
+/** A variable that cannot be filled in; the message says why and what to write in its place. */
+export class VariableFault extends Error {}
+
+const MAX_FILE_BYTES = MIB;
+const KNOWN = "${env:NAME}, ${env:NAME:-default}, ${file:PATH}, ${userHome} and ${workspaceFolder}";
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const SECRET_NAME = /TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH/i;
+const MIN_SECRET_CHARS = 8;
+
+/** Keeps `value` out of the logs. Shorter values would blot out ordinary words. */
+function keepSecret(value: string): string {
+  if (value.length >= MIN_SECRET_CHARS && value.length <= MAX_FILE_BYTES / 16) registerSecret(value);
+  return value;
+}
+
+/** Fills in the variables of `mcp.json`, all but those of the session. */
+export class Expander {
+  readonly #sources: VariableSources;
+  readonly #home: string;
+
+  constructor(sources: VariableSources) {
+    this.#sources = sources;
+    this.#home = sources.env.HOME || sources.env.USERPROFILE || "";
+  }
+
+  /**
+   * `text` with its variables filled in, escaped for {@linkcode fill}.
+   *
+   * @throws {VariableFault}
+   */
+  async expand(text: string): Promise<string> {
+    const values = new Map<string, string>();
+    for (const name of new Set(variablesIn(text))) {
+      if (!SESSION_VARIABLES.includes(name)) values.set(name, await this.#valueOf(name));
+    }
+    return fillSome(text, (name) => values.get(name));
+  }
+
+  /** `path` with a leading `~` as the home directory, and absolute if it stands beside the configuration. */
+  pathBesideConfig(path: string): string {
+    const expanded = this.expandHome(path);
+    return isAbsolute(expanded) ? expanded : join(this.#sources.configDir, expanded);
+  }
+
+  /** `path` with a leading `~` as the home directory. */
+  expandHome(path: string): string {
+    return path === "~" || /^~[/\\]/.test(path) ? this.#home + path.slice(1) : path;
+  }
+
+  #valueOf(name: string): string | Promise<string> {
+    const [, kind, rest = ""] = /^([a-z]+):(.*)$/s.exec(name) ?? [];
+    if (kind === "env") return this.#envValue(rest);
+    if (kind === "file") return this.#fileValue(rest);
+    if (kind === "input") throw new VariableFault(inputAdvice(rest));
+    if (name === "userHome") return this.#home;
+    if (name === "pathSeparator" || name === "/") return SEPARATOR;
+    // The form without a prefix, as Claude Code has it.
+    if (ENV_NAME.test(name.split(":-")[0] ?? "")) return this.#envValue(name);
+    throw new VariableFault(
+      `holds \${${name}}, which means nothing here; allowed: ${KNOWN}, and $\${ for a literal \${`,
+    );
+  }
+
+  async #envValue(spec: string): Promise<string> {
+    const cut = spec.indexOf(":-");
+    const name = cut < 0 ? spec : spec.slice(0, cut);
+    const fallback = cut < 0 ? undefined : spec.slice(cut + 2);
+    const value = this.#sources.env[name] ?? (await this.#sources.loginEnv?.())?.[name];
+    if (value || (value !== undefined && fallback === undefined)) {
+      return SECRET_NAME.test(name) ? keepSecret(value) : value;
+    }
+    if (fallback !== undefined) return fallback;
+    throw new VariableFault(
+      `needs the environment variable ${name}, which is not set; set it where the daemon starts, ` +
+        `or write \${env:${name}:-default} or \${file:PATH}`,
+    );
+  }
+
+  async #fileValue(spec: string): Promise<string> {
+    const path = this.pathBesideConfig(spec);
+    const shown = `\${file:${spec}}`;
+    try {
+      const { size } = await Deno.stat(path);
+      if (size > MAX_FILE_BYTES) throw new VariableFault(`names ${shown}, which is over 1 MiB`);
+      const text = (await Deno.readTextFile(path)).trim();
+      if (text.includes("\0")) throw new VariableFault(`names ${shown}, which is no text`);
+      return keepSecret(text);
+    } catch (thrown) {
+      if (thrown instanceof VariableFault) throw thrown;
+      throw new VariableFault(`names ${shown}, which cannot be read: ${messageOf(thrown)}`);
+    }
+  }
+}
+
+function inputAdvice(spec: string): string {
+  const id = spec.replace(/:.*$/s, "");
+  const name = id.toUpperCase().replace(/[^A-Z0-9]+/g, "_") || "NAME";
+  return `asks an editor for a value with \${input:${id}}, and no editor is there to answer; put the value into the ` +
+    `environment and write \${env:${name}}, or into a file only you can read and write \${file:~/PATH}`;
+}

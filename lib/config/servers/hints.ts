@@ -1,0 +1,52 @@
+import { closeMatches } from "../../base/suggest.ts";
+
+/** Keys of other clients that change nothing here. */
+const HARMLESS = new Set([
+  "$schema",
+  "alwaysAllow",
+  "autoApprove",
+  "autoStart",
+  "description",
+  "dev",
+  "displayName",
+  "gallery",
+  "icon",
+  "metadata",
+  "tags",
+  "trust",
+  "version",
+]);
+
+/** Keys of other clients for which we have one of our own. */
+const OUR_NAME: Readonly<Record<string, string>> = {
+  allowedTools: "include",
+  cmd: "command",
+  disabledTools: "exclude",
+  enabled: "disabled",
+  enabledTools: "include",
+  environment: "env",
+  excludeTools: "exclude",
+  httpUrl: "url",
+  includeTools: "include",
+  serverUrl: "url",
+  startupTimeout: "startTimeoutMs",
+  timeout: "callTimeoutMs",
+  tools: "include",
+  workingDirectory: "cwd",
+};
+
+/** The key of ours that somebody who wrote `key` most likely meant. */
+export function meantKey(key: string, known: readonly string[]): string | undefined {
+  const ours = OUR_NAME[key];
+  if (ours !== undefined) return ours;
+  return closeMatches(key.replace(/[_-]/g, ""), known)[0];
+}
+
+/** What to say about a key that is not one of `known`; nothing when it does no harm. */
+export function adviceOnKey(key: string, known: readonly string[]): string | undefined {
+  if (HARMLESS.has(key)) return undefined;
+  const meant = meantKey(key, known);
+  return meant === undefined
+    ? "is no key that EXAI reads; it is ignored"
+    : `is no key that EXAI reads; it is ignored; write ${meant} if that is meant`;
+}

@@ -1,0 +1,58 @@
+import { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import { type Call, type Caller, derive } from "../call/call.ts";
+import type { Server } from "../call/server.ts";
+import type { Result } from "../wire/rpc.ts";
+
+/** Which server each task of a session runs on (MCP 2025-11-25, basic/utilities/tasks). */
+export class TaskRoutes {
+  readonly #bySession = new Map<string, Map<string, Server>>();
+
+  /** Notes the task a call has made, if it made one. */
+  note(caller: Caller, server: Server, { result }: Result): void {
+    const taskId = (result?.task as JsonObject | undefined)?.taskId;
+    if (typeof taskId !== "string") return;
+    const tasks = this.#bySession.get(caller.id);
+    if (tasks) tasks.set(taskId, server);
+    else this.#bySession.set(caller.id, new Map([[taskId, server]]));
+  }
+
+  forget(caller: Caller): void {
+    this.#bySession.delete(caller.id);
+  }
+
+  /** @throws {ExaiError} `INVALID_PARAMS` when the caller has no such task */
+  serverOf(call: Call): Server {
+    const { taskId } = call.params;
+    const server = this.#bySession.get(call.caller.id)?.get(String(taskId));
+    if (server) return server;
+    throw new ExaiError("INVALID_PARAMS", `there is no task ${JSON.stringify(taskId)} of this session`);
+  }
+
+  /** The session's tasks on every server it has any on; a server that does not answer is left out. */
+  async list(call: Call): Promise<Result> {
+    if (call.params.cursor !== undefined) {
+      throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
+    }
+    const servers = new Set(this.#bySession.get(call.caller.id)?.values() ?? []);
+    const lists = await Promise.all(Array.from(servers, async (server) => {
+      try {
+        return await allTasks(server, call);
+      } catch {
+        return [];
+      }
+    }));
+    return { result: { tasks: lists.flat() } };
+  }
+}
+
+async function allTasks(server: Server, call: Call): Promise<JsonObject[]> {
+  const tasks: JsonObject[] = [];
+  let cursor: string | undefined;
+  do {
+    const { result } = await server.target(derive(call, { params: cursor ? { cursor } : {} }));
+    tasks.push(...(result?.tasks ?? []) as JsonObject[]);
+    cursor = result?.nextCursor as string | undefined;
+  } while (cursor);
+  return tasks;
+}

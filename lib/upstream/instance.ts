@@ -1,0 +1,297 @@
+import { getLogger } from "@logtape/logtape";
+import { abortError } from "../base/abort.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import type { Call, Caller, Root } from "../call/call.ts";
+import type { ListKind } from "../call/server.ts";
+import type { Transport } from "../transport/transport.ts";
+import { type Implementation, type InitializeResult, LATEST_REVISION, REVISIONS } from "../wire/mcp.ts";
+import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
+import { InFlightTable } from "./inflight.ts";
+import { Inbound } from "./inbound.ts";
+import { ListCache } from "./lists.ts";
+import { SharedLogLevel } from "./log_level.ts";
+import { createdTask, Owners, requiredElicitations } from "./owners.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+const log = getLogger(["exai", "upstream"]);
+
+export interface InstanceOptions {
+  /** The server's name, for messages. */
+  name: string;
+  clientInfo: Implementation;
+  /** Client capabilities the upstream is told of: those of the sessions that share it. */
+  capabilities: JsonObject;
+  /** The roots the sessions share; undefined when each has its own. */
+  roots: readonly Root[] | undefined;
+  startTimeoutMs: number;
+  /** Called when the upstream says that some of its lists have changed. */
+  onListChanged(kinds: readonly ListKind[]): void;
+}
+
+/** The transport of an upstream, with what only some transports have. */
+export interface UpstreamTransport extends Transport {
+  setProtocolVersion?(revision: string): void;
+}
+
+/**
+ * One running MCP server, shared by the sessions attached to it. The daemon is its only client: it mints every id and
+ * progress token and maps them back, so that no session ever sees what belongs to another.
+ */
+export class Instance implements AsyncDisposable {
+  readonly attached = new Map<string, Caller>();
+  readonly lists: ListCache;
+  readonly startedAt = new Date();
+  lastUsedAtMs = Date.now();
+  callCount = 0;
+  readonly #options: InstanceOptions;
+  readonly #transport: UpstreamTransport;
+  readonly #inflight = new InFlightTable();
+  readonly #owners = new Owners();
+  readonly #subscriptions = new Subscriptions();
+  readonly #logLevel: SharedLogLevel;
+  readonly #inbound: Inbound;
+  readonly #ended = Promise.withResolvers<ExaiError>();
+  #description: InitializeResult | undefined;
+  #end: ExaiError | undefined;
+  #nextId = 1;
+
+  private constructor(transport: UpstreamTransport, options: InstanceOptions) {
+    this.#transport = transport;
+    this.#options = options;
+    const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
+    this.lists = new ListCache((method, params) => this.#hasList(method) ? ask(method, params) : NOTHING);
+    this.#logLevel = new SharedLogLevel((level) => ask("logging/setLevel", { level }));
+    this.#inbound = new Inbound({
+      name: options.name,
+      roots: () => options.roots,
+      inflight: this.#inflight,
+      attached: this.attached,
+      owners: this.#owners,
+      subscriptions: this.#subscriptions,
+      send: (message) => this.#send(message),
+      onListChanged: (kinds) => {
+        for (const kind of kinds) this.lists.forget(kind);
+        options.onListChanged(kinds);
+      },
+    });
+  }
+
+  /**
+   * Connects and initializes the server behind `transport`.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` naming the server and what went wrong
+   */
+  static async start(transport: UpstreamTransport, options: InstanceOptions): Promise<Instance> {
+    const instance = new Instance(transport, options);
+    try {
+      await instance.#initialize();
+      return instance;
+    } catch (thrown) {
+      await transport.close().catch(() => {});
+      throw thrown instanceof ExaiError ? thrown : instance.#unavailable(messageOf(thrown), thrown);
+    }
+  }
+
+  /** What the server said to `initialize`. */
+  get description(): InitializeResult {
+    return this.#description!;
+  }
+
+  /** Requests it has not answered yet. */
+  get inflight(): number {
+    return this.#inflight.size;
+  }
+
+  /** Resolves with the reason once the server is gone. */
+  get ended(): Promise<ExaiError> {
+    return this.#ended.promise;
+  }
+
+  get alive(): boolean {
+    return this.#end === undefined;
+  }
+
+  attach(caller: Caller): void {
+    this.attached.set(caller.id, caller);
+  }
+
+  /** Lets go of a session: its subscriptions are taken back, its tasks forgotten. */
+  detach(caller: Caller): void {
+    if (!this.attached.delete(caller.id)) return;
+    this.#owners.forget(caller);
+    for (const uri of this.#subscriptions.removeAll(caller)) {
+      this.#ask("resources/unsubscribe", { uri }, this.#options.startTimeoutMs).catch(() => {});
+    }
+  }
+
+  /**
+   * Passes a call on and its result back, untouched but for ids and progress tokens.
+   *
+   * @throws {ExaiError} the signal's reason (the server is told), `UPSTREAM_UNAVAILABLE` when the server ends meanwhile
+   */
+  async call(call: Call): Promise<Result> {
+    this.callCount++;
+    switch (call.method) {
+      case "resources/subscribe":
+        return await this.#subscribe(call);
+      case "resources/unsubscribe":
+        return await this.#unsubscribe(call);
+      case "logging/setLevel":
+        return await this.setLogLevel(call.caller);
+      case "tasks/list":
+        return this.#owners.filterTasks(call.caller, await this.#forward(call));
+      case "tasks/get":
+      case "tasks/result":
+      case "tasks/cancel":
+        this.#owners.checkTask(call.caller, call.params.taskId);
+    }
+    const result = await this.#forward(call);
+    this.#noteHandles(call.caller, result);
+    return result;
+  }
+
+  /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
+  setLogLevel(caller: Caller): Promise<Result> {
+    return this.#logLevel.set(caller, this.attached.values());
+  }
+
+  /** Resolves when nothing is in flight, now or later. */
+  idle(): Promise<void> {
+    return this.#inflight.idle();
+  }
+
+  /** Passes on a notification of a client that belongs to no call. */
+  notify(method: string, params: JsonObject): void {
+    this.#send({ jsonrpc: "2.0", method, params });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#transport.close().catch(() => {});
+    this.#finish(this.#unavailable("it was stopped"));
+  }
+
+  async #initialize(): Promise<void> {
+    const { capabilities, clientInfo, startTimeoutMs } = this.#options;
+    this.#transport.onmessage = (message) => this.#receive(message);
+    this.#transport.onclose = () => this.#finish(this.#unavailable("it ended"));
+    this.#transport.onerror = (error) => {
+      log.debug("{server}: {message}", { server: this.#options.name, message: error.message });
+    };
+    await this.#transport.start();
+    const params = { protocolVersion: LATEST_REVISION, capabilities, clientInfo };
+    const { result, error } = await this.#ask("initialize", params, startTimeoutMs);
+    if (error) throw this.#unavailable(`it refused to initialize: ${error.message}`);
+    const description = result as InitializeResult;
+    if (!(REVISIONS as readonly string[]).includes(description.protocolVersion)) {
+      throw this.#unavailable(`it speaks MCP ${description.protocolVersion}, which EXAI does not`);
+    }
+    this.#description = { ...description, capabilities: description.capabilities ?? {} };
+    this.#transport.setProtocolVersion?.(description.protocolVersion);
+    this.#send({ jsonrpc: "2.0", method: "notifications/initialized" });
+  }
+
+  #forward(call: Call): Promise<Result> {
+    const id = this.#nextId++;
+    const { method, progressToken } = call;
+    const params = progressToken === undefined ? call.params : withProgressToken(call.params, id);
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const onAbort = () => this.#withdraw(id, abortError(call.signal));
+    const stop = () => call.signal.removeEventListener("abort", onAbort);
+    this.#inflight.add(id, {
+      call,
+      settle: (result) => (stop(), resolve(result)),
+      fail: (error) => (stop(), reject(error)),
+    });
+    call.signal.addEventListener("abort", onAbort, { once: true });
+    if (this.#end) this.#fail(id, this.#end);
+    else this.#send({ jsonrpc: "2.0", id, method, params }, id);
+    if (call.signal.aborted) onAbort();
+    return promise;
+  }
+
+  async #ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
+    if (this.#end) throw this.#end;
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const late = this.#unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
+    const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
+    this.#inflight.add(id, { call: undefined, settle: resolve, fail: reject });
+    this.#send({ jsonrpc: "2.0", id, method, params }, id);
+    return await promise.finally(() => clearTimeout(timer));
+  }
+
+  // `initialize` must not be cancelled (MCP basic/utilities/cancellation).
+  #withdraw(id: RequestId, error: ExaiError, method?: string): void {
+    const entry = this.#inflight.take(id);
+    if (!entry) return;
+    entry.fail(error);
+    if (method === "initialize") return;
+    this.notify("notifications/cancelled", { requestId: id, reason: error.message });
+  }
+
+  #send(message: RpcMessage, id?: RequestId): void {
+    this.lastUsedAtMs = Date.now();
+    this.#transport.send(message).catch((thrown) => {
+      if (id !== undefined) this.#fail(id, this.#unavailable(messageOf(thrown), thrown));
+    });
+  }
+
+  #fail(id: RequestId, error: ExaiError): void {
+    this.#inflight.take(id)?.fail(error);
+  }
+
+  #receive(message: RpcMessage): void {
+    if ("method" in message) return this.#inbound.receive(message);
+    const entry = message.id === null ? undefined : this.#inflight.take(message.id);
+    entry?.settle(message.error ? { error: message.error } : { result: message.result ?? {} });
+  }
+
+  #finish(reason: ExaiError): void {
+    if (this.#end) return;
+    this.#end = reason;
+    this.#inbound.stop(reason);
+    for (const entry of this.#inflight.takeAll()) entry.fail(reason);
+    this.#ended.resolve(reason);
+  }
+
+  async #subscribe(call: Call): Promise<Result> {
+    const uri = String(call.params.uri);
+    if (!this.#subscriptions.add(uri, call.caller)) return { result: {} };
+    const result = await this.#forward(call);
+    if (result.error) this.#subscriptions.remove(uri, call.caller);
+    return result;
+  }
+
+  async #unsubscribe(call: Call): Promise<Result> {
+    if (!this.#subscriptions.remove(String(call.params.uri), call.caller)) return { result: {} };
+    return await this.#forward(call);
+  }
+
+  #noteHandles(caller: Caller, result: Result): void {
+    if (result.error) {
+      for (const id of requiredElicitations(result.error.data)) this.#own(id, caller);
+    } else this.#own(createdTask(result.result), caller);
+  }
+
+  #own(handle: unknown, caller: Caller): void {
+    if (typeof handle === "string") this.#owners.set(handle, caller);
+  }
+
+  #hasList(method: string): boolean {
+    return isObject(this.#description?.capabilities[method.split("/")[0]!]);
+  }
+
+  #unavailable(why: string, cause?: unknown): ExaiError {
+    return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${why}`, {
+      cause,
+      details: { server: this.#options.name },
+    });
+  }
+}
+
+const NOTHING = Promise.resolve({ result: {} });
+
+function withProgressToken(params: JsonObject, token: RequestId): JsonObject {
+  return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };
+}

@@ -1,0 +1,78 @@
+import { getLogger } from "@logtape/logtape";
+import type { ServerConfig } from "../base/server_config.ts";
+import type { ListKind } from "../call/server.ts";
+import type { Implementation } from "../wire/mcp.ts";
+import { MountedServer } from "./mounted_server.ts";
+import { type Connect, Pool } from "./pool.ts";
+
+const log = getLogger(["exai", "upstream"]);
+
+export interface MountsOptions {
+  connect: Connect;
+  /** Who the daemon says it is to the servers it mounts. */
+  clientInfo: Implementation;
+  /** Called when some of the lists of a server have changed; the sessions attached to it have been told. */
+  onListChanged(kinds: readonly ListKind[]): void;
+  /** Called when the servers themselves have changed. */
+  onServersChanged(): void;
+}
+
+/** Which servers a new reading of the configuration adds, takes away and changes. */
+export interface MountsChange {
+  servers: ReadonlyMap<string, ServerConfig>;
+  added: readonly string[];
+  removed: readonly string[];
+  changed: readonly string[];
+}
+
+/** Every mounted server. */
+export class Mounts implements AsyncDisposable {
+  readonly #options: MountsOptions;
+  readonly #byName = new Map<string, MountedServer>();
+  readonly #retiring = new Set<Promise<void>>();
+  #ordered: readonly MountedServer[] = [];
+
+  constructor(options: MountsOptions) {
+    this.#options = options;
+  }
+
+  /** The servers in the order of their names, so that the catalog is the same in every run. */
+  get servers(): readonly MountedServer[] {
+    return this.#ordered;
+  }
+
+  /**
+   * Puts a new configuration in force. What has not changed goes on untouched; calls in flight on what was removed or
+   * changed finish on the old instance.
+   */
+  apply(change: MountsChange): void {
+    const { servers, added, removed, changed } = change;
+    for (const name of [...removed, ...changed]) this.#retire(name);
+    for (const name of [...added, ...changed]) this.#mount(servers.get(name)!);
+    this.#ordered = [...this.#byName.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+    if (added.length + removed.length + changed.length > 0) this.#options.onServersChanged();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const servers = [...this.#byName.values()];
+    this.#byName.clear();
+    this.#ordered = [];
+    await Promise.all([...this.#retiring, ...servers.map((server) => server[Symbol.asyncDispose]())]);
+  }
+
+  #mount(config: ServerConfig): void {
+    const pool = new Pool({ ...this.#options, name: config.name });
+    this.#byName.set(config.name, new MountedServer(config, pool));
+    log.info("{server} is mounted", { server: config.name });
+  }
+
+  #retire(name: string): void {
+    const server = this.#byName.get(name);
+    if (!server) return;
+    this.#byName.delete(name);
+    log.info("{server} is unmounted", { server: name });
+    const retiring = server.retire();
+    this.#retiring.add(retiring);
+    retiring.finally(() => this.#retiring.delete(retiring));
+  }
+}

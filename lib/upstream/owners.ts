@@ -1,0 +1,75 @@
+import { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import type { Caller } from "../call/call.ts";
+import type { Result } from "../wire/rpc.ts";
+
+/** Handles kept at most; beyond that the oldest are forgotten. */
+const MAX_HANDLES = 10_000;
+
+/**
+ * Which session a handle of an upstream belongs to: a task (MCP basic/utilities/tasks) or a URL elicitation. Messages
+ * that carry one find their session although the call that made it has ended.
+ */
+export class Owners {
+  readonly #callers = new Map<string, Caller>();
+
+  set(handle: string, caller: Caller): void {
+    this.#callers.set(handle, caller);
+    if (this.#callers.size <= MAX_HANDLES) return;
+    for (const oldest of this.#callers.keys()) {
+      this.#callers.delete(oldest);
+      break;
+    }
+  }
+
+  get(handle: unknown): Caller | undefined {
+    return typeof handle === "string" ? this.#callers.get(handle) : undefined;
+  }
+
+  /**
+   * Keeps one session's hands off another's task. A task nobody here made may be asked for: a server may share some.
+   *
+   * @throws {ExaiError} `INVALID_PARAMS`, as for a task that does not exist
+   */
+  checkTask(caller: Caller, taskId: unknown): void {
+    const owner = this.get(taskId);
+    if (owner === undefined || owner.id === caller.id) return;
+    throw new ExaiError("INVALID_PARAMS", `there is no task ${JSON.stringify(taskId)} of this session`);
+  }
+
+  /** A result of `tasks/list` without the tasks of other sessions. */
+  filterTasks(caller: Caller, answer: Result): Result {
+    if (!Array.isArray(answer.result?.tasks)) return answer;
+    const tasks = (answer.result.tasks as JsonObject[]).filter(({ taskId }) => {
+      const owner = this.get(taskId);
+      return owner === undefined || owner.id === caller.id;
+    });
+    return { result: { ...answer.result, tasks } };
+  }
+
+  /** Forgets everything of a session that is over. */
+  forget(caller: Caller): void {
+    for (const [handle, owner] of this.#callers) {
+      if (owner.id === caller.id) this.#callers.delete(handle);
+    }
+  }
+}
+
+/** The task a message says it belongs to. */
+export function relatedTask(params: JsonObject | undefined): unknown {
+  const meta = params?._meta as JsonObject | undefined;
+  return (meta?.["io.modelcontextprotocol/related-task"] as JsonObject | undefined)?.taskId;
+}
+
+/** The task a result has made: of a request that was to run as one. */
+export function createdTask(result: JsonObject): unknown {
+  return (result.task as JsonObject | undefined)?.taskId;
+}
+
+/** Ids of the URL elicitations an error says must be completed first (-32042, MCP client/elicitation). */
+export function requiredElicitations(data: unknown): unknown[] {
+  const elicitations = (data as JsonObject | undefined)?.elicitations;
+  return Array.isArray(elicitations)
+    ? elicitations.map((one) => (one as JsonObject | null)?.elicitationId)
+    : [];
+}

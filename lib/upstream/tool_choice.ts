@@ -1,0 +1,50 @@
+import type { JsonObject } from "../base/json.ts";
+import type { ToolChoice } from "../base/server_config.ts";
+
+/** Applies the configuration's include, exclude, rename and prefix to one server's tools. */
+export class ToolFilter {
+  readonly #choice: ToolChoice;
+  readonly #include: RegExp | undefined;
+  readonly #exclude: RegExp | undefined;
+  readonly #ownNames: ReadonlyMap<string, string>;
+
+  constructor(choice: ToolChoice) {
+    this.#choice = choice;
+    this.#include = choice.include && anyOf(choice.include);
+    this.#exclude = choice.exclude.length > 0 ? anyOf(choice.exclude) : undefined;
+    this.#ownNames = new Map(Object.entries(choice.rename).map(([own, shown]) => [shown, own]));
+  }
+
+  /** Whether the tool of this own name is offered at all, through any door. */
+  offers(own: string): boolean {
+    return (this.#include?.test(own) ?? true) && !this.#exclude?.test(own);
+  }
+
+  /** The tools offered, under the names they go by in the merged catalog. */
+  shown(tools: readonly JsonObject[]): readonly JsonObject[] {
+    return tools.filter(({ name }) => this.offers(String(name))).map((tool) => {
+      const name = this.#shownName(String(tool.name));
+      return name === tool.name ? tool : { ...tool, name };
+    });
+  }
+
+  /** The server's own name for what the merged catalog shows as `shown`. */
+  ownName(shown: string): string {
+    const { prefix, rename } = this.#choice;
+    const renamed = this.#ownNames.get(shown);
+    if (renamed !== undefined) return renamed;
+    const own = shown.startsWith(prefix) ? shown.slice(prefix.length) : shown;
+    return Object.hasOwn(rename, own) ? shown : own;
+  }
+
+  #shownName(own: string): string {
+    const { prefix, rename } = this.#choice;
+    return Object.hasOwn(rename, own) ? rename[own]! : prefix + own;
+  }
+}
+
+/** A pattern list as one expression; `*` stands for any characters. */
+function anyOf(patterns: readonly string[]): RegExp {
+  const alternatives = patterns.map((pattern) => pattern.split("*").map(RegExp.escape).join(".*"));
+  return new RegExp(`^(?:${alternatives.join("|")})$`, "s");
+}

@@ -1,0 +1,89 @@
+import { abortError } from "../base/abort.ts";
+
+/** What a session gets that has the floor: dispose it when the call is over. */
+export type Turn = Disposable;
+
+interface Waiter {
+  session: string;
+  grant(): void;
+}
+
+/**
+ * Lets one session at a time call a shared process: as many calls of it at once as it likes, but none of another, so
+ * that whatever the process asks meanwhile can only be that session's. Turns go round in the order of asking.
+ */
+export class SessionTurns {
+  #holder: string | undefined;
+  #running = 0;
+  readonly #waiting: Waiter[] = [];
+
+  /**
+   * The floor for `session`; undefined when it was not free within `maxWaitMs`.
+   *
+   * @throws {ExaiError} the signal's reason
+   */
+  acquire(
+    session: string,
+    options: { signal: AbortSignal; maxWaitMs: number },
+  ): Turn | Promise<Turn | undefined> {
+    const free = this.#holder === undefined || this.#holder === session;
+    if (free && this.#waiting.length === 0) return this.#take(session);
+    return this.#wait(session, options);
+  }
+
+  #wait(session: string, { signal, maxWaitMs }: { signal: AbortSignal; maxWaitMs: number }) {
+    if (signal.aborted) throw abortError(signal);
+    const { promise, resolve, reject } = Promise.withResolvers<Turn | undefined>();
+    const leave = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+      const at = this.#waiting.indexOf(waiter);
+      if (at !== -1) this.#waiting.splice(at, 1);
+    };
+    const giveUp = () => {
+      leave();
+      resolve(undefined);
+      this.#pass();
+    };
+    const onAbort = () => {
+      leave();
+      reject(abortError(signal));
+      this.#pass();
+    };
+    const waiter: Waiter = {
+      session,
+      grant: () => {
+        leave();
+        resolve(this.#take(session));
+      },
+    };
+    const timer = Number.isFinite(maxWaitMs) ? setTimeout(giveUp, maxWaitMs) : undefined;
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#waiting.push(waiter);
+    return promise;
+  }
+
+  #take(session: string): Turn {
+    this.#holder = session;
+    this.#running++;
+    let over = false;
+    return {
+      [Symbol.dispose]: () => {
+        if (over) return;
+        over = true;
+        this.#running--;
+        if (this.#running === 0) this.#holder = undefined;
+        this.#pass();
+      },
+    };
+  }
+
+  // The first in line gets the floor with everything else it waits for, up to the next session in line.
+  #pass(): void {
+    while (this.#waiting.length > 0) {
+      const next = this.#waiting[0]!;
+      if (this.#holder !== undefined && this.#holder !== next.session) return;
+      next.grant();
+    }
+  }
+}
