@@ -48,6 +48,8 @@ export function isEnding(): boolean {
 /** A directory of its own, removed at the end of the tool. */
 export async function tempDir(prefix: string): Promise<string> {
   const path = await Deno.makeTempDir({ prefix });
-  hold("directory", () => Deno.remove(path, { recursive: true }));
+  const remove = () => Deno.remove(path, { recursive: true });
+  if (closing) await remove();
+  hold("directory", remove);
   return path;
 }

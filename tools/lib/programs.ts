@@ -50,15 +50,23 @@ export async function startPrivateDaemon(
   const command = commandFor(path);
   const env = { ...privateEnv(home), ...options.env };
   const spawned = new Spawned({ ...command, env }, { graceMs: DRAIN_MS });
-  const url = await deadline(readAddress(spawned), START_MS).catch((thrown: Error) => {
-    throw new Error(`${path} does not listen: ${thrown.message}${spawned.lastWords}`);
-  });
   return {
-    url,
+    url: await addressOf(spawned, path),
     pid: spawned.pid,
     home,
     [Symbol.asyncDispose]: () => spawned[Symbol.asyncDispose](),
   };
+}
+
+/**
+ * The WebSocket address that `spawned` says on its stdout.
+ *
+ * @throws when it says none in time; `name` is what the message calls it
+ */
+export async function addressOf(spawned: Spawned, name: string): Promise<string> {
+  return await deadline(readAddress(spawned), START_MS).catch((thrown: Error) => {
+    throw new Error(`${name} does not listen: ${thrown.message}${spawned.lastWords}`);
+  });
 }
 
 function readAddress(spawned: Spawned): Promise<string> {

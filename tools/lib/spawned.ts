@@ -24,6 +24,8 @@ export class Spawned implements AsyncDisposable {
 
   /** @param options `graceMs`: how long it may take to end when asked */
   constructor({ command, args, env, cwd }: Command, options: { graceMs?: number } = {}) {
+    // Held before it is there: once the tool is ending, nothing may be started.
+    this.#held = hold("process", () => this.#end(options));
     this.child = spawn(command, [...args], {
       cwd,
       env: { ...Deno.env.toObject(), ...env },
@@ -37,11 +39,6 @@ export class Spawned implements AsyncDisposable {
     this.child.stdin.on("error", () => {});
     this.child.stderr.on("data", (chunk) => {
       this.#stderr = (this.#stderr + chunk).slice(-STDERR_KEPT_CHARS);
-    });
-    const { pid } = this.child;
-    this.#held = hold("process", async () => {
-      this.child.stdin.end();
-      if (pid !== undefined) await endTree(pid, { ...options, leadsGroup: true });
     });
   }
 
@@ -58,5 +55,11 @@ export class Spawned implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#held[Symbol.asyncDispose]();
+  }
+
+  async #end(options: { graceMs?: number }): Promise<void> {
+    this.child.stdin.end();
+    const { pid } = this.child;
+    if (pid !== undefined) await endTree(pid, { ...options, leadsGroup: true });
   }
 }

@@ -1,0 +1,113 @@
+import { delay } from "@std/async/delay";
+import { tempDir } from "../lib/held.ts";
+import { type Command, Spawned } from "../lib/spawned.ts";
+import type { Entries } from "./install.ts";
+import { ECHO, openStdioWindow } from "./stdio_window.ts";
+import type { Shape, Subject } from "./subject.ts";
+
+const LISTEN_MS = 30_000;
+const POLL_MS = 20;
+
+const NODE = "node";
+
+/** The server that all peers share. */
+export function everythingServer(entryOf: Entries): { command: string; args: string[] } {
+  return { command: NODE, args: [entryOf("@modelcontextprotocol/server-everything"), "stdio"] };
+}
+
+/** A server for each window and nothing between: as it is without EXAI. */
+export function directSubject(entryOf: Entries, shapes: readonly Shape[]): Subject {
+  return {
+    name: "direct stdio",
+    role: "direct",
+    shapes,
+    hasWindows: true,
+    open: () =>
+      Promise.resolve({
+        roots: [],
+        openWindow: () => openStdioWindow(everythingServer(entryOf), ECHO),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      }),
+  };
+}
+
+/** `mcp-proxy` before one server for all windows, `mcp-remote` in each window. */
+export function mcpRemoteSubject(entryOf: Entries, shapes: readonly Shape[]): Subject {
+  return bridgeSubject("mcp-remote + mcp-proxy", shapes, {
+    shared(port) {
+      const { command, args } = everythingServer(entryOf);
+      const own = ["--host", "127.0.0.1", "--port", String(port), "--server", "stream"];
+      return { command: NODE, args: [entryOf("mcp-proxy"), ...own, "--", command, ...args] };
+    },
+    window(url, home) {
+      const flags = ["--transport", "http-only", "--allow-http", "--silent"];
+      const env = { MCP_REMOTE_CONFIG_DIR: home };
+      return { command: NODE, args: [entryOf("mcp-remote"), url, ...flags], env };
+    },
+  });
+}
+
+/** `supergateway` on both sides. It runs a server for each session. */
+export function supergatewaySubject(entryOf: Entries, shapes: readonly Shape[]): Subject {
+  const entry = entryOf("supergateway");
+  return bridgeSubject("supergateway pair", shapes, {
+    shared(port) {
+      const { command, args } = everythingServer(entryOf);
+      const how = ["--outputTransport", "streamableHttp", "--stateful", "--logLevel", "none"];
+      const stdio = [command, ...args].join(" ");
+      return { command: NODE, args: [entry, "--stdio", stdio, "--port", String(port), ...how] };
+    },
+    window: (url) => ({
+      command: NODE,
+      args: [entry, "--streamableHttp", url, "--outputTransport", "stdio", "--logLevel", "none"],
+    }),
+  });
+}
+
+interface Bridge {
+  /** Serves at `/mcp` on `port`. */
+  shared(port: number): Command;
+  /** Connects one window to `url`; `home` is a directory for what it keeps. */
+  window(url: string, home: string): Command;
+}
+
+function bridgeSubject(name: string, shapes: readonly Shape[], bridge: Bridge): Subject {
+  return {
+    name,
+    role: "peer",
+    shapes,
+    hasWindows: true,
+    async open() {
+      const port = freePort();
+      const home = await tempDir("exai-bench-");
+      const server = new Spawned(bridge.shared(port));
+      await listening(port, server);
+      const url = `http://127.0.0.1:${port}/mcp`;
+      return {
+        roots: [server.pid],
+        openWindow: () => openStdioWindow(bridge.window(url, home), ECHO),
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      };
+    },
+  };
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+async function listening(port: number, server: Spawned): Promise<void> {
+  let ended: string | undefined;
+  server.exited.then((how) => ended = how);
+  const untilMs = performance.now() + LISTEN_MS;
+  while (performance.now() < untilMs && ended === undefined) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      return;
+    } catch {
+      await delay(POLL_MS);
+    }
+  }
+  throw new Error(`nothing listens on port ${port}: ${ended ?? "it took too long"}${server.lastWords}`);
+}

@@ -1,0 +1,37 @@
+import type { Role, Shape } from "./subject.ts";
+
+/** What was measured of one subject. */
+export interface SubjectResult {
+  name: string;
+  role: Role;
+  /** Why it could not be measured at all. */
+  unavailable?: string;
+  windows?: WindowsResult;
+  loads: LoadResult[];
+}
+
+/** What windows cost before they do anything. Memory is of every process of the subject, in MiB. */
+export interface WindowsResult {
+  /** From the start of a window's process to the answer to its `initialize`, one for each window started. */
+  initializeMs: number[];
+  oneWindowMib?: number;
+  allWindowsMib?: number;
+  addedPerWindowMib?: number;
+  /** Processor time of all processes at rest, in percent of one core. */
+  idlePercent?: number;
+}
+
+/** How a subject bore one shape of work. */
+export interface LoadResult {
+  shape: Shape;
+  /** Why there are no numbers, or no more of them. */
+  failure?: string;
+  calls: number;
+  p50Ms: number;
+  p99Ms: number;
+  callsPerSecond: number;
+  /** The same for each round, to see how steady they were. */
+  rounds: number[];
+  /** Processor time of all processes of the subject, the client's not counted. */
+  cpuUsPerCall?: number;
+}

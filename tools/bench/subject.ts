@@ -1,0 +1,50 @@
+/** One way to work: so many windows, each with so many calls in flight, each call with so much text in it. */
+export interface Shape {
+  windows: number;
+  inflight: number;
+  /** Text that each call sends and gets back; undefined for the smallest call there is. */
+  payloadBytes?: number;
+}
+
+/** One call, done again and again. Rejects when its answer is an error or not the one expected. */
+export type Exchange = () => Promise<void>;
+
+/** One client of the subject and what runs for it alone. */
+export interface Window extends AsyncDisposable {
+  /** Its own processes; each stands for all below it. */
+  readonly roots: readonly number[];
+  /** From the start of its process to the answer to `initialize`; undefined when it has no process of its own. */
+  readonly initializeMs?: number;
+  exchange(payloadBytes: number | undefined): Exchange;
+}
+
+/** A subject that runs. */
+export interface Fleet extends AsyncDisposable {
+  /** The processes that all windows share; each stands for all below it. */
+  readonly roots: readonly number[];
+  openWindow(): Promise<Window>;
+}
+
+/** What a subject stands for in the comparison. `raw`, `own` and `mounted` are EXAI. */
+export type Role = "floor" | "raw" | "own" | "mounted" | "direct" | "peer";
+
+/** Something to measure. */
+export interface Subject {
+  readonly name: string;
+  readonly role: Role;
+  readonly shapes: readonly Shape[];
+  /** Whether its start, its memory for each window and its rest are measured too. */
+  readonly hasWindows: boolean;
+  /** @throws {NotAvailable} when this machine or this state of the program does not have it */
+  open(): Promise<Fleet>;
+}
+
+/** A subject that cannot be measured here; the message says why. */
+export class NotAvailable extends Error {}
+
+/** `shape` for a table: "10 x 1, 100 KB". */
+export function describeShape({ windows, inflight, payloadBytes }: Shape): string {
+  const work = `${windows} x ${inflight}`;
+  if (payloadBytes === undefined) return work;
+  return `${work}, ${payloadBytes >= 1e6 ? `${payloadBytes / 1e6} MB` : `${payloadBytes / 1000} KB`}`;
+}
