@@ -15,7 +15,8 @@ import {
   type RpcMessage,
   type RpcRequest,
 } from "../wire/rpc.ts";
-import { type ByteSource, LineSource, type OverlongLine } from "./line_source.ts";
+import { findId, type OverlongLine } from "./line_framer.ts";
+import { type ByteSource, LineSource } from "./line_source.ts";
 import { type ByteSink, LineWriter } from "./line_writer.ts";
 
 const log = getLogger(["exai", "transport"]);
@@ -153,14 +154,4 @@ export class StdioPeer {
     const why = `the message holds ${size}; ${formatBytes(MAX_LINE_BYTES)} is the most there can be`;
     this.refuse(findId(line), new ExaiError("TOO_LARGE", why));
   }
-}
-
-const ID = String.raw`"id"\s*:\s*(-?\d{1,15}|"(?:[^"\\]|\\.)*")`;
-const ID_FIRST = new RegExp(String.raw`^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?${ID}\s*,`);
-const ID_LAST = new RegExp(String.raw`,\s*${ID}\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$`);
-
-/** The id of a message of which only the ends are known, where writers of JSON-RPC put it. */
-function findId({ head, tail }: OverlongLine): RequestId | null {
-  const found = ID_FIRST.exec(head) ?? ID_LAST.exec(tail);
-  return found ? JSON.parse(found[1]!) : null;
 }

@@ -1,4 +1,3 @@
-import { parseEnv } from "node:util";
 import type * as z from "zod/mini";
 import { messageOf } from "../../base/errors.ts";
 import { isObject, type Json } from "../../base/json.ts";
@@ -10,6 +9,7 @@ import type {
 } from "../../base/server_config.ts";
 import { escapeVariables, variablesIn } from "../../base/template.ts";
 import { MINUTE_MS } from "../../base/units.ts";
+import { parseEnvFile } from "../env_file.ts";
 import { type Expander, VariableFault } from "./expand.ts";
 import { formatKey } from "./fault.ts";
 import { adviceOnKey, meantKey } from "./hints.ts";
@@ -174,7 +174,7 @@ async function envFileOf(entry: StdioEntry, context: EntryContext): Promise<Reco
     return {};
   }
   try {
-    const values = parseEnv(await Deno.readTextFile(context.expander.pathBesideConfig(path)));
+    const values = parseEnvFile(await Deno.readTextFile(context.expander.pathBesideConfig(path)));
     const escaped = Object.entries(values).map((
       [name, value],
     ) => [name, escapeVariables(value ?? "")]);

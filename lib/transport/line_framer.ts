@@ -1,0 +1,93 @@
+import { Buffer } from "node:buffer";
+import { KIB } from "../base/units.ts";
+import type { RequestId } from "../wire/rpc.ts";
+
+/** A line too long to be kept: its size and its two ends. */
+export interface OverlongLine {
+  bytes: number;
+  head: string;
+  tail: string;
+}
+
+export interface LineFramerOptions {
+  /** Longest line kept, its newline included. */
+  maxLineBytes: number;
+  /** Takes one whole line, its newline included. The bytes are good only until it returns. */
+  online(line: Uint8Array): void;
+  /** Told of a line beyond `maxLineBytes`. */
+  onoverlong?(line: OverlongLine): void;
+}
+
+const KEPT_END_BYTES = 4 * KIB;
+const NEWLINE = 10;
+
+/**
+ * Cuts bytes into lines, whatever pieces they come in. Each byte is copied twice at most, however long its line;
+ * of a line that is too long only the ends are kept.
+ */
+export class LineFramer {
+  readonly #options: LineFramerOptions;
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
+  #tail = "";
+
+  constructor(options: LineFramerOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes of the line that is not whole yet. */
+  get pendingBytes(): number {
+    return this.#bytes;
+  }
+
+  /** Takes the next piece, which is not kept. */
+  take(chunk: Uint8Array): void {
+    let start = 0;
+    for (let end; (end = chunk.indexOf(NEWLINE, start)) >= 0; start = end + 1) {
+      const rest = chunk.subarray(start, end + 1);
+      if (this.#bytes === 0 && rest.length <= this.#options.maxLineBytes) this.#options.online(rest);
+      else this.#finish(rest);
+    }
+    if (start < chunk.length) this.#keep(chunk.slice(start));
+  }
+
+  /** A last line without a newline is taken as a line. */
+  end(): void {
+    if (this.#bytes > 0) this.take(Uint8Array.of(NEWLINE));
+  }
+
+  #keep(part: Uint8Array): void {
+    this.#bytes += part.length;
+    if (this.#bytes <= this.#options.maxLineBytes || this.#parts.length === 0) this.#parts.push(part);
+    else this.#parts.length = 1;
+    if (this.#bytes > this.#options.maxLineBytes) {
+      this.#tail = (this.#tail + text(part.subarray(-KEPT_END_BYTES))).slice(-KEPT_END_BYTES);
+    }
+  }
+
+  #finish(rest: Uint8Array): void {
+    this.#keep(rest);
+    const [parts, bytes, tail] = [this.#parts, this.#bytes, this.#tail];
+    this.#parts = [];
+    this.#bytes = 0;
+    this.#tail = "";
+    if (bytes <= this.#options.maxLineBytes) return this.#options.online(Buffer.concat(parts, bytes));
+    const head = parts[0] ? text(parts[0].subarray(0, KEPT_END_BYTES)) : "";
+    this.#options.onoverlong?.({ bytes, head, tail });
+  }
+}
+
+// Only looked at for an id, which is ASCII where it matters.
+function text(bytes: Uint8Array): string {
+  return new TextDecoder("latin1").decode(bytes);
+}
+
+const ID = String.raw`"id"\s*:\s*(-?\d{1,15}|"(?:[^"\\]|\\.)*")`;
+const ID_FIRST = new RegExp(String.raw`^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?${ID}\s*,`);
+const ID_LAST = new RegExp(String.raw`,\s*${ID}\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$`);
+
+/** The id of a message of which only the ends are known, where writers of JSON-RPC put it. */
+export function findId({ head, tail }: OverlongLine): RequestId | null {
+  const found = ID_FIRST.exec(head) ?? ID_LAST.exec(tail);
+  return found ? JSON.parse(found[1]!) : null;
+}
