@@ -1,0 +1,51 @@
+// @ts-types="@modelcontextprotocol/sdk/inMemory"
+import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+// @ts-types="@modelcontextprotocol/sdk/server/mcp"
+import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
+import type { ServerConfig } from "../../lib/base/server_config.ts";
+import type { ListKind } from "../../lib/call/server.ts";
+import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
+import { MountedServer } from "../../lib/upstream/mounted_server.ts";
+import { Pool } from "../../lib/upstream/pool.ts";
+
+export interface SharedServerOptions {
+  config?: Partial<ServerConfig>;
+  /** Fills a fresh server of the SDK; called once for each instance that is started. */
+  build(server: McpServer, n: number): void;
+}
+
+/** A mounted server whose instances are servers of the MCP SDK in this process. */
+export function sharedServer(options: SharedServerOptions) {
+  const servers: McpServer[] = [];
+  const changes: ListKind[][] = [];
+  const config = {
+    kind: "stdio",
+    name: "shared",
+    title: "shared",
+    share: "project",
+    cwdFree: false,
+    tools: { exclude: [], rename: {}, prefix: "" },
+    startTimeoutMs: 5000,
+    idleStopMs: 60_000,
+    command: "none",
+    args: [],
+    env: {},
+    ...options.config,
+  } as ServerConfig;
+  const connect = async () => {
+    const [ours, theirs] = InMemoryTransport.createLinkedPair();
+    const capabilities = { logging: {}, resources: { subscribe: true, listChanged: true } };
+    const server = new McpServer({ name: "fixture", version: "1" }, { capabilities });
+    options.build(server, servers.push(server));
+    await server.connect(theirs);
+    return ours as unknown as UpstreamTransport;
+  };
+  const pool = new Pool({
+    name: config.name,
+    connect,
+    clientInfo: { name: "exai", version: "1" },
+    onListChanged: (kinds) => void changes.push([...kinds]),
+  });
+  const mounted = new MountedServer(config, pool);
+  return { mounted, servers, changes, [Symbol.asyncDispose]: () => mounted[Symbol.asyncDispose]() };
+}

@@ -1,0 +1,295 @@
+import { assertEquals, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
+// @ts-types="@modelcontextprotocol/sdk/server/mcp"
+import type { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
+// @ts-types="@modelcontextprotocol/sdk/types"
+import {
+  LoggingMessageNotificationSchema,
+  ResourceUpdatedNotificationSchema,
+  SubscribeRequestSchema,
+  ToolListChangedNotificationSchema,
+  UnsubscribeRequestSchema,
+} from "@modelcontextprotocol/sdk/types.js";
+import { z } from "zod";
+import { testDaemon } from "./helpers/daemon.ts";
+import { sdkClient, textOf } from "./helpers/sdk_client.ts";
+import { sharedServer } from "./helpers/shared_server.ts";
+
+/** Tools that ask, log and tell progress, each naming whoever called. */
+function talkative(server: McpServer, n: number): void {
+  server.registerTool("process", {}, () => ({ content: [{ type: "text", text: String(n) }] }));
+  server.registerTool("ask", {}, async () => {
+    const answer = await server.server.elicitInput({
+      message: "who are you?",
+      requestedSchema: { type: "object", properties: { name: { type: "string" } } },
+    });
+    return { content: [{ type: "text", text: String(answer.content?.name) }] };
+  });
+  server.registerTool("sample", {}, async () => {
+    const messages = [{ role: "user" as const, content: { type: "text" as const, text: "who?" } }];
+    const answer = await server.server.createMessage({ messages, maxTokens: 5 });
+    return { content: [answer.content as { type: "text"; text: string }] };
+  });
+  server.registerTool("tell", { inputSchema: { who: z.string() } }, async ({ who }, extra) => {
+    const progressToken = extra._meta?.progressToken;
+    for (let progress = 1; progress <= 3; progress++) {
+      await server.server.sendLoggingMessage({ level: "info", data: who });
+      if (progressToken === undefined) continue;
+      await extra.sendNotification({
+        method: "notifications/progress",
+        params: { progressToken, progress, message: who },
+      });
+    }
+    return { content: [{ type: "text", text: who }] };
+  });
+}
+
+const ASKED = { elicitation: {}, sampling: {} };
+
+for (const tool of ["ask", "sample"]) {
+  Deno.test(`two windows that ${tool} on one process at the same time each get their own answer, a hundred times`, async () => {
+    await using shared = sharedServer({ build: talkative });
+    await using it = await testDaemon({ servers: [shared.mounted] });
+    await using ada = await sdkClient(it.url, { name: "ada", capabilities: ASKED });
+    await using bob = await sdkClient(it.url, { name: "bob", capabilities: ASKED });
+    for (let round = 0; round < 100; round++) {
+      const answers = await Promise.all([ada, bob].map((client) => client.callTool({ name: tool })));
+      assertEquals(answers.map(textOf), ["ada", "bob"]);
+    }
+    assertEquals(shared.servers.length, 1);
+  });
+}
+
+Deno.test("calls of one window run side by side although the process takes sessions in turn", async () => {
+  const both = Promise.withResolvers<void>();
+  let running = 0;
+  await using shared = sharedServer({
+    build: (server) =>
+      server.registerTool("meet", {}, async () => {
+        if (++running === 2) both.resolve();
+        await both.promise;
+        return { content: [] };
+      }),
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using ada = await sdkClient(it.url, { capabilities: ASKED });
+  await Promise.all([ada.callTool({ name: "meet" }), ada.callTool({ name: "meet" })]);
+});
+
+Deno.test("a window is not held up by another whose call does not end: it gets a process of its own", async () => {
+  const release = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  await using shared = sharedServer({
+    build: (server, n) => {
+      talkative(server, n);
+      server.registerTool("wait", {}, async () => {
+        begun.resolve();
+        await release.promise;
+        return { content: [] };
+      });
+    },
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using ada = await sdkClient(it.url, { name: "ada", capabilities: ASKED });
+  await using bob = await sdkClient(it.url, { name: "bob", capabilities: ASKED });
+  await bob.callTool({ name: "process" });
+  const waiting = ada.callTool({ name: "wait" });
+  await begun.promise;
+  assertEquals(textOf(await bob.callTool({ name: "process" })), "2");
+  assertEquals(textOf(await bob.callTool({ name: "ask" })), "bob");
+  release.resolve();
+  await waiting;
+});
+
+Deno.test("progress and log messages reach the window whose call they belong to, and no other", async () => {
+  await using shared = sharedServer({ build: talkative });
+  await using it = await testDaemon({ servers: [shared.mounted], settings: { globalMaxInflight: 100 } });
+  const names = Array.from({ length: 10 }, (_, i) => `window ${i}`);
+  await Promise.all(names.map(async (who) => {
+    await using client = await sdkClient(it.url, { name: who });
+    const heard = new Set<unknown>();
+    client.setNotificationHandler(
+      LoggingMessageNotificationSchema,
+      ({ params }) => void heard.add(params.data),
+    );
+    const progress: unknown[] = [];
+    const options = { onprogress: ({ message }: { message?: string }) => void progress.push(message) };
+    for (let i = 0; i < 10; i++) {
+      await client.callTool({ name: "tell", arguments: { who } }, undefined, options);
+    }
+    assertEquals(progress, Array.from({ length: 30 }, () => who));
+    heard.delete(who);
+    assertEquals([...heard], []);
+  }));
+  assertEquals(shared.servers.length, 1);
+});
+
+Deno.test("windows in one directory share a process; other roots, other capabilities or `session` do not", async () => {
+  await using shared = sharedServer({ build: talkative });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  const processOf = async (options: Parameters<typeof sdkClient>[1]) => {
+    await using client = await sdkClient(it.url, options);
+    return textOf(await client.callTool({ name: "process" }));
+  };
+  const first = await processOf({ roots: ["file:///a"] });
+  assertEquals(await processOf({ roots: ["file:///a"] }), first);
+  assertNotEquals(await processOf({ roots: ["file:///b"] }), first);
+  assertNotEquals(await processOf({ roots: ["file:///a"], capabilities: { elicitation: {} } }), first);
+  await using alone = sharedServer({ build: talkative, config: { share: "session" } });
+  await using other = await testDaemon({ servers: [alone.mounted] });
+  for (const _ of [1, 2]) {
+    await using client = await sdkClient(other.url);
+    await client.callTool({ name: "process" });
+  }
+  assertEquals(alone.servers.length, 2);
+});
+
+Deno.test("`machine` shares one process whatever the directory", async () => {
+  await using shared = sharedServer({ build: talkative, config: { share: "machine" } });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  for (const root of ["file:///a", "file:///b"]) {
+    await using client = await sdkClient(it.url, { roots: [root] });
+    await client.callTool({ name: "process" });
+  }
+  assertEquals(shared.servers.length, 1);
+});
+
+Deno.test("a process is told the roots its windows share", async () => {
+  const seen: string[] = [];
+  await using shared = sharedServer({
+    build: (server) =>
+      server.registerTool("roots", {}, async () => {
+        const { roots } = await server.server.listRoots();
+        seen.push(...roots.map(({ uri }) => uri));
+        return { content: [] };
+      }),
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using client = await sdkClient(it.url, { roots: ["file:///work"] });
+  await client.callTool({ name: "roots" });
+  assertEquals(seen, ["file:///work"]);
+});
+
+Deno.test("a resource is subscribed to once for all its windows, and each that asked is told", async () => {
+  const asked: string[] = [];
+  await using shared = sharedServer({
+    build: (server) => {
+      server.registerResource("r", "test://r", {}, () => ({ contents: [] }));
+      server.server.setRequestHandler(
+        SubscribeRequestSchema,
+        ({ params }) => (asked.push(`+${params.uri}`), {}),
+      );
+      server.server.setRequestHandler(
+        UnsubscribeRequestSchema,
+        ({ params }) => (asked.push(`-${params.uri}`), {}),
+      );
+    },
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using ada = await sdkClient(it.url);
+  await using bob = await sdkClient(it.url);
+  await using eve = await sdkClient(it.url);
+  await eve.listResources();
+  const told = [ada, bob].map((client) => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => resolve(params.uri));
+    return promise;
+  });
+  let overheard = 0;
+  eve.setNotificationHandler(ResourceUpdatedNotificationSchema, () => void overheard++);
+  for (const client of [ada, bob]) await client.subscribeResource({ uri: "test://r" });
+  await shared.servers[0]!.server.sendResourceUpdated({ uri: "test://r" });
+  assertEquals(await Promise.all(told), ["test://r", "test://r"]);
+  await ada.unsubscribeResource({ uri: "test://r" });
+  await bob.unsubscribeResource({ uri: "test://r" });
+  assertEquals([asked, overheard], [["+test://r", "-test://r"], 0]);
+});
+
+Deno.test("a list that changes is asked for anew, and the windows are told", async () => {
+  await using shared = sharedServer({ build: talkative });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using client = await sdkClient(it.url);
+  const told = Promise.withResolvers<void>();
+  client.setNotificationHandler(ToolListChangedNotificationSchema, () => told.resolve());
+  await client.listTools();
+  shared.servers[0]!.registerTool("fresh", {}, () => ({ content: [{ type: "text", text: "new" }] }));
+  await told.promise;
+  assertEquals((await client.listTools()).tools.some(({ name }) => name === "fresh"), true);
+  assertEquals(textOf(await client.callTool({ name: "fresh" })), "new");
+});
+
+Deno.test("a cancelled call is cancelled on the shared process, under its own id there", async () => {
+  const begun = Promise.withResolvers<void>();
+  const aborted = Promise.withResolvers<void>();
+  await using shared = sharedServer({
+    build: (server) =>
+      server.registerTool("long", {}, async (extra) => {
+        extra.signal.addEventListener("abort", () => aborted.resolve());
+        begun.resolve();
+        await aborted.promise;
+        return { content: [] };
+      }),
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using client = await sdkClient(it.url);
+  const controller = new AbortController();
+  const call = client.callTool({ name: "long" }, undefined, { signal: controller.signal });
+  await begun.promise;
+  controller.abort();
+  await assertRejects(() => call);
+  await aborted.promise;
+});
+
+Deno.test("a server that ends in mid-call fails that call by name, and the next call finds a fresh one", async () => {
+  await using shared = sharedServer({
+    build: (server, n) => {
+      talkative(server, n);
+      server.registerTool("die", {}, async () => {
+        await server.close();
+        return { content: [] };
+      });
+    },
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using client = await sdkClient(it.url);
+  const error = await assertRejects(() => client.callTool({ name: "die" })) as Error;
+  assertStringIncludes(error.message, '"shared"');
+  assertEquals(textOf(await client.callTool({ name: "process" })), "2");
+});
+
+Deno.test("a log level is kept for each window; the process hears the most talkative", async () => {
+  const levels: string[] = [];
+  await using shared = sharedServer({
+    build: (server) => {
+      server.registerTool("log", {}, async () => {
+        for (const level of ["debug", "error"] as const) {
+          await server.server.notification({
+            method: "notifications/message",
+            params: { level, data: level },
+          });
+        }
+        return { content: [] };
+      });
+    },
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using quiet = await sdkClient(it.url);
+  await quiet.setLoggingLevel("error");
+  quiet.setNotificationHandler(
+    LoggingMessageNotificationSchema,
+    ({ params }) => void levels.push(params.level),
+  );
+  await quiet.callTool({ name: "log" });
+  assertEquals(levels, ["error"]);
+});
+
+Deno.test("include, exclude, rename and prefix choose what a window sees, and calls find their way", async () => {
+  const tools = { include: ["p*", "t*", "ask"], exclude: ["ask"], rename: { tell: "say" }, prefix: "my_" };
+  await using shared = sharedServer({ build: talkative, config: { tools } });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using client = await sdkClient(it.url);
+  const names = (await client.listTools()).tools.map(({ name }) => name);
+  assertEquals(names.filter((name) => /my_|say|ask|sample/.test(name)), ["my_process", "say"]);
+  assertEquals(textOf(await client.callTool({ name: "my_process" })), "1");
+  assertEquals(textOf(await client.callTool({ name: "say", arguments: { who: "me" } })), "me");
+  await assertRejects(() => client.callTool({ name: "ask" }));
+});
