@@ -7,6 +7,7 @@ import { type Loaded, loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { AddressInUse } from "../edge/listener.ts";
+import { COMMANDS, runCommand } from "./commands.ts";
 import { Daemon } from "./daemon.ts";
 import { holdWindow } from "./double_click.ts";
 import { startLogging } from "./log_files.ts";
@@ -18,6 +19,7 @@ const log = getLogger(["exai", "daemon"]);
 
 const SWITCHES = [
   { flag: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
+  { flag: "json", help: "With a command: print all of it as JSON" },
   { flag: "version", help: "Show the version and exit" },
 ] as const;
 
@@ -29,6 +31,7 @@ export async function daemonMain(): Promise<number> {
     const loaded = loadSettings({ programDir: programDir(), switches: SWITCHES.map(({ flag }) => flag) });
     if (loaded.switches.has("help")) return say(help());
     if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
+    if (loaded.words.length > 0) return say(await runCommand(loaded));
     return await serve(loaded);
   } catch (thrown) {
     complain(thrown);
@@ -40,8 +43,13 @@ export async function daemonMain(): Promise<number> {
 function help(): string {
   return formatHelp({
     program: "exai-daemon",
-    usage: "[--flag=value ...]",
-    about: "One warm daemon per machine: runs EXAI's tools and shares MCP servers between every window.",
+    usage: "[command] [--flag=value ...]",
+    about: [
+      "One warm daemon per machine: runs EXAI's tools and shares MCP servers between every window.",
+      "",
+      "Without a command it starts the daemon. Commands:",
+      ...Object.entries(COMMANDS).map(([word, { help }]) => `  ${word.padEnd(28)}  ${help}`),
+    ].join("\n"),
     settings: settingsOf("daemon"),
     switches: SWITCHES,
   });

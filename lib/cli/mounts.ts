@@ -39,6 +39,9 @@ export class ConfiguredMounts implements AsyncDisposable {
     return this.#mounts.servers;
   }
 
+  /** Memory of a server's process and what it has started, in bytes; undefined where it cannot be told. */
+  readonly memoryOf = (_pid: number): Promise<number | undefined> => Promise.resolve(undefined);
+
   /** What is wrong with the configuration, each in a sentence. */
   faults(): string[] {
     return this.#faults.map(formatFault);

@@ -19,6 +19,8 @@ export interface ObservationOptions {
   files: StateFiles;
   address: () => string;
   counts: () => Counts;
+  /** What is wrong with the configuration, each in a sentence. */
+  faults: () => string[];
 }
 
 /** Failures older than this are no longer worth a mention in the health report. */
@@ -65,7 +67,7 @@ export class Observation implements AsyncDisposable {
       address: this.#options.address(),
       gauges: () => this.#gauges(),
       recentErrors: () => this.recorder.errorsSince(Date.now() - RECENT_MS),
-      faults: () => this.#options.files.faults(),
+      faults: () => [...this.#options.files.faults(), ...this.#options.faults()],
     });
   }
 

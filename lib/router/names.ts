@@ -1,3 +1,5 @@
+import { fnv1a } from "../base/hash.ts";
+
 /** The longest tool or prompt name clients are known to take. */
 const MAX_NAME_CHARS = 64;
 
@@ -37,15 +39,8 @@ function firstFree(wanted: string, taken: ReadonlySet<string>): string {
   const clean = wanted.replace(/[^A-Za-z0-9_-]/g, "_");
   if (clean === wanted && wanted.length <= MAX_NAME_CHARS && !taken.has(wanted)) return wanted;
   for (let salt = 0;; salt++) {
-    const suffix = `_${hash(`${wanted}#${salt}`)}`;
+    const suffix = `_${fnv1a(`${wanted}#${salt}`)}`;
     const name = clean.slice(0, MAX_NAME_CHARS - suffix.length) + suffix;
     if (!taken.has(name)) return name;
   }
-}
-
-/** FNV-1a, 32 bits: short and the same everywhere; names are no secrets. */
-function hash(text: string): string {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return (value >>> 0).toString(36).padStart(7, "0");
 }

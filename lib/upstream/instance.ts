@@ -31,6 +31,8 @@ export interface InstanceOptions {
 
 /** The transport of an upstream, with what only some transports have. */
 export interface UpstreamTransport extends Transport {
+  /** Process id of a server that runs as a child. */
+  readonly pid?: number;
   setProtocolVersion?(revision: string): void;
 }
 
@@ -96,6 +98,11 @@ export class Instance implements AsyncDisposable {
   /** What the server said to `initialize`. */
   get description(): InitializeResult {
     return this.#description!;
+  }
+
+  /** Process id, for a server that runs as a child. */
+  get pid(): number | undefined {
+    return this.#transport.pid;
   }
 
   /** Requests it has not answered yet. */

@@ -174,7 +174,7 @@ export class MountedServer implements Server, AsyncDisposable {
       workspace,
     );
     const key = shareKey(bound, tenant);
-    const slot = this.#pool.slot(key, { config: bound, tenant, scope: scopeOf(bound, tenant) });
+    const slot = this.#pool.slot({ key, config: bound, tenant, scope: scopeOf(bound, tenant) });
     slot.lease(caller);
     return slot;
   }

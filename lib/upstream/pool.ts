@@ -5,6 +5,7 @@ import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import { Instance, type UpstreamTransport } from "./instance.ts";
+import { fnv1a } from "../base/hash.ts";
 import { mayBeAsked, type Scope, sharedCapabilities, type Tenant } from "./share_key.ts";
 import { Supervisor } from "./supervisor.ts";
 import { SessionTurns } from "./turns.ts";
@@ -23,6 +24,8 @@ export interface PoolOptions {
 
 /** What a new instance is made for. */
 export interface SlotRequest {
+  /** Share key. */
+  key: string;
   /** Bound to the session. */
   config: ServerConfig;
   tenant: Tenant;
@@ -33,6 +36,8 @@ export interface SlotRequest {
 export class Slot {
   readonly instance: Promise<Instance>;
   readonly scope: Scope;
+  /** Names the share key without telling what is in it: the environment may hold secrets. */
+  readonly keyHash: string;
   /** Present when sessions must take turns, because what the server asks could be any of theirs. */
   readonly turns: SessionTurns | undefined;
   started: Instance | undefined;
@@ -45,6 +50,7 @@ export class Slot {
   constructor(instance: Promise<Instance>, request: SlotRequest, stop: () => void) {
     this.instance = instance;
     this.scope = request.scope;
+    this.keyHash = fnv1a(request.key);
     const capabilities = sharedCapabilities(request.tenant.caller);
     this.turns = request.scope !== "session" && mayBeAsked(capabilities) ? new SessionTurns() : undefined;
     this.#idleStopMs = request.config.idleStopMs;
@@ -61,6 +67,10 @@ export class Slot {
   /** Sessions attached. */
   get tenants(): number {
     return this.#callers.size;
+  }
+
+  get sessionIds(): string[] {
+    return [...this.#callers.keys()];
   }
 
   /** Whether a session may leave for a process of its own; one that everybody was told to share stays shared. */
@@ -113,7 +123,8 @@ export class Pool implements AsyncDisposable {
   }
 
   /** The slot of `key`; a new one starts an instance. */
-  slot(key: string, request: SlotRequest): Slot {
+  slot(request: SlotRequest): Slot {
+    const { key } = request;
     const known = this.#slots.get(key);
     if (known) return known;
     this.#supervisor.checkMayStart();

@@ -1,0 +1,78 @@
+import { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import { formatBytes } from "../base/units.ts";
+import type { Loaded } from "../config/load.ts";
+import { askDaemon } from "./daemon_client.ts";
+import type { DaemonStatus } from "./status.ts";
+import { formatTable } from "./table.ts";
+
+/** A command of `exai-daemon` that speaks to the running daemon and gives what to print. */
+interface Command {
+  help: string;
+  run(loaded: Loaded): Promise<string>;
+}
+
+/** The commands by their first word. */
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  ps: { help: "Show mounted servers and sessions of the running daemon (--json for all of it)", run: ps },
+  reload: { help: "Have the running daemon read mcp.json again", run: reload },
+};
+
+/**
+ * Runs the command the command line names.
+ *
+ * @throws {ExaiError} `CONFIG` for a word that is no command; what the command itself throws
+ */
+export async function runCommand(loaded: Loaded): Promise<string> {
+  const [word = "", ...rest] = loaded.words;
+  const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
+  if (!command || rest.length > 0) {
+    const known = Object.keys(COMMANDS).join(", ");
+    throw new ExaiError(
+      "CONFIG",
+      `${JSON.stringify(loaded.words.join(" "))} is no command; there are: ${known}`,
+    );
+  }
+  return await command.run(loaded);
+}
+
+async function ps({ settings, switches }: Loaded): Promise<string> {
+  const status = await askDaemon(settings, "/status") as DaemonStatus;
+  if (switches.has("json")) return JSON.stringify(status, null, 2);
+  const servers = status.servers.map((row) => [
+    row.server,
+    row.state,
+    row.pid,
+    row.scope,
+    row.share_key,
+    row.sessions.length,
+    row.memory_bytes === undefined ? undefined : formatBytes(row.memory_bytes),
+    row.calls,
+    row.inflight,
+  ]);
+  const sessions = status.sessions.map((row) => [
+    row.session,
+    row.client,
+    row.connected ? "yes" : "no",
+    row.calls,
+    row.inflight,
+    row.cwd,
+  ]);
+  return [
+    formatTable(
+      ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING"],
+      servers,
+    ),
+    formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),
+  ].join("\n\n");
+}
+
+async function reload({ settings }: Loaded): Promise<string> {
+  const change = await askDaemon(settings, "/reload", "POST");
+  const lines = (["added", "changed", "removed", "unchanged"] as const)
+    .map((what) => [what, change[what] as string[]] as const)
+    .filter(([, names]) => names.length > 0)
+    .map(([what, names]) => `${what}: ${names.join(", ")}`);
+  const faults = (change.faults as JsonObject[]).map(String);
+  return [...lines, ...faults].join("\n") || "mcp.json names no server";
+}

@@ -1,0 +1,44 @@
+import { ExaiError } from "../base/errors.ts";
+import { formatFault } from "../config/servers.ts";
+import type { Route } from "../edge/doors.ts";
+import type { Session } from "../session/session.ts";
+import type { ConfiguredMounts } from "./mounts.ts";
+import type { Observation } from "./observation.ts";
+import { buildStatus } from "./status.ts";
+
+export interface RouteSources {
+  observation: Observation;
+  mounts: ConfiguredMounts;
+  sessions: Iterable<Session>;
+}
+
+const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
+
+/** What the daemon shows and takes over plain HTTP, by path. */
+export function httpRoutes({ observation, mounts, sessions }: RouteSources): Map<string, Route> {
+  return new Map<string, Route>([
+    ["/health", only("GET", () => Response.json(observation.health()))],
+    ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
+    [
+      "/status",
+      only("GET", async () => {
+        const { servers, memoryOf } = mounts;
+        return Response.json(await buildStatus({ servers, sessions, memoryOf }));
+      }),
+    ],
+    [
+      "/reload",
+      only("POST", async () => {
+        const { added, changed, removed, unchanged, faults } = await mounts.reload();
+        return Response.json({ added, changed, removed, unchanged, faults: faults.map(formatFault) });
+      }),
+    ],
+  ]);
+}
+
+function only(method: string, route: Route): Route {
+  return (request) => {
+    if (request.method === method) return route(request);
+    throw new ExaiError("INVALID_REQUEST", `${new URL(request.url).pathname} takes ${method} only`);
+  };
+}

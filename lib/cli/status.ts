@@ -1,0 +1,77 @@
+import type { JsonObject } from "../base/json.ts";
+import type { Session } from "../session/session.ts";
+import type { MountedServer } from "../upstream/mounted_server.ts";
+
+/** What runs in the daemon now, as `GET /status` and `exai-daemon ps` show it. */
+export interface DaemonStatus extends JsonObject {
+  servers: ServerStatus[];
+  sessions: JsonObject[];
+}
+
+/** One running instance of a mounted server, or the server itself when none runs. */
+export interface ServerStatus extends JsonObject {
+  server: string;
+  state: string;
+  pid?: number;
+  /** Whom it is shared with: machine, project or session. */
+  scope?: string;
+  share_key?: string;
+  sessions: string[];
+  calls: number;
+  inflight: number;
+  memory_bytes?: number;
+  started_at?: string;
+}
+
+export interface StatusSources {
+  servers: readonly MountedServer[];
+  sessions: Iterable<Session>;
+  /** Memory of a process and what it has started, in bytes; undefined where it cannot be told. */
+  memoryOf(pid: number): Promise<number | undefined>;
+}
+
+/** Collects the status of every mounted server and session. */
+export async function buildStatus(sources: StatusSources): Promise<DaemonStatus> {
+  const servers = await Promise.all(sources.servers.map((server) => describeServer(server, sources)));
+  return { servers: servers.flat(), sessions: Array.from(sources.sessions, describeSession) };
+}
+
+async function describeServer(server: MountedServer, { memoryOf }: StatusSources): Promise<ServerStatus[]> {
+  const slots = [...server.slots];
+  if (slots.length === 0) {
+    return [{ server: server.name, state: "not started", sessions: [], calls: 0, inflight: 0 }];
+  }
+  return await Promise.all(slots.map(async (slot): Promise<ServerStatus> => {
+    const { started } = slot;
+    const pid = started?.pid;
+    return {
+      server: server.name,
+      state: started ? "running" : "starting",
+      pid,
+      scope: slot.scope,
+      share_key: slot.keyHash,
+      sessions: slot.sessionIds,
+      calls: started?.callCount ?? 0,
+      inflight: started?.inflight ?? 0,
+      memory_bytes: pid === undefined ? undefined : await memoryOf(pid),
+      started_at: started?.startedAt.toISOString(),
+    };
+  }));
+}
+
+function describeSession(session: Session): JsonObject {
+  return {
+    session: session.id,
+    client: session.client?.name,
+    client_version: session.client?.version,
+    connected: session.connected,
+    server: session.server,
+    cwd: session.cwd,
+    started_at: session.startedAt.toISOString(),
+    last_used_at: session.lastUsedAt.toISOString(),
+    calls: session.callCount,
+    inflight: session.calls.size,
+    bytes_in: session.bytesIn,
+    bytes_out: session.bytesOut,
+  };
+}
