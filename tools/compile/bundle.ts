@@ -1,0 +1,73 @@
+import * as esbuild from "esbuild";
+import { fromFileUrl } from "@std/path";
+
+/** A module to be replaced, and by what. */
+export interface Replacement {
+  /** The specifier as it is written in the import. */
+  specifier: string;
+  /** How the path of the importing file ends. */
+  importer: string;
+  by: URL;
+}
+
+export interface BundleOptions {
+  /** The program's entry point. */
+  entry: URL;
+  outfile: string;
+  replace?: readonly Replacement[];
+}
+
+/** What {@linkcode bundle} made. */
+export interface Bundle {
+  bytes: number;
+}
+
+/**
+ * Makes one minified file of a program and everything it imports, `node:` modules aside.
+ *
+ * @throws when something cannot be resolved, or a replacement found nothing to replace
+ */
+export async function bundle({ entry, outfile, replace = [] }: BundleOptions): Promise<Bundle> {
+  const used = new Set<Replacement>();
+  try {
+    const { metafile } = await esbuild.build({
+      entryPoints: [fromFileUrl(entry)],
+      outfile,
+      bundle: true,
+      minify: true,
+      format: "esm",
+      target: "esnext",
+      platform: "neutral",
+      mainFields: ["module", "main"],
+      conditions: ["deno"],
+      legalComments: "none",
+      metafile: true,
+      plugins: [resolver(replace, used)],
+    });
+    const missed = replace.find((replacement) => !used.has(replacement));
+    if (missed) throw new Error(`nothing like ${missed.importer} imports ${missed.specifier} any more`);
+    return { bytes: Object.values(metafile.outputs)[0]!.bytes };
+  } finally {
+    await esbuild.stop();
+  }
+}
+
+/** Resolves what esbuild cannot: the names in deno.json, to where Deno keeps the packages. */
+function resolver(replace: readonly Replacement[], used: Set<Replacement>): esbuild.Plugin {
+  return {
+    name: "deno",
+    setup(build) {
+      build.onResolve({ filter: /.*/ }, ({ path, importer, kind }) => {
+        if (kind === "entry-point") return undefined;
+        const slashed = importer.replaceAll("\\", "/");
+        const found = replace.find((one) => one.specifier === path && slashed.endsWith(one.importer));
+        if (found) {
+          used.add(found);
+          return { path: fromFileUrl(found.by) };
+        }
+        if (path.startsWith("node:")) return { path, external: true };
+        return /^[.#/]/.test(path) ? undefined : { path: fromFileUrl(import.meta.resolve(path)) };
+      });
+    },
+  };
+}
