@@ -49,7 +49,8 @@ async function serve(given: Settings): Promise<number> {
   const settings = given.home ? { ...given, home: resolve(given.home) } : given;
   const paths = statePaths(settings);
   registerSecret(settings.token);
-  await using _logging = await startLogging({ program: "shim", settings, paths });
+  // The connection comes first; the log is there long before there is anything to tell.
+  const starting = startLogging({ program: "shim", settings, paths });
   logUnhandled();
   const ended = Promise.withResolvers<string>();
   const client = new StdioPeer({ input: Deno.stdin, output: Deno.stdout }, {
@@ -61,6 +62,7 @@ async function serve(given: Settings): Promise<number> {
   bridge.ondemand = () => dialer.demand();
   dialer.run();
   await client.start();
+  await using _logging = await starting;
   const why = await Promise.race([ended.promise, stopSignal()]);
   log.info("{why}: the shim ends, the daemon goes on", { why });
   if (why === "stdin has ended") await deadline(bridge.idle(), LAST_ANSWERS_MS).catch(() => {});
