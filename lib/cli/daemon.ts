@@ -8,12 +8,14 @@ import type { Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { Doors, type Route } from "../edge/doors.ts";
+import { Doors } from "../edge/doors.ts";
 import { Guard } from "../edge/guard.ts";
 import { Listener } from "../edge/listener.ts";
 import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
+import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
+import { httpRoutes } from "./http_routes.ts";
 import { EndpointFile } from "./endpoint_file.ts";
 import { type ConfiguredMounts, openMounts } from "./mounts.ts";
 import { Observation } from "./observation.ts";
@@ -62,6 +64,7 @@ export class Daemon implements AsyncDisposable {
     const observation = new Observation({
       files,
       address: () => this.url,
+      faults: () => mounts.faults(),
       counts: () => ({
         sessions: this.#registry.size,
         connections: this.#doors.connections,
@@ -82,8 +85,9 @@ export class Daemon implements AsyncDisposable {
         observation.changed();
       },
     });
+    const servers = () => [own.server, ...mounts.servers, ...(options.servers ?? [])];
     const router = new Router({
-      servers: () => [own.server, ...mounts.servers, ...(options.servers ?? [])],
+      servers,
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
       policies: [observation.policy],
@@ -102,9 +106,11 @@ export class Daemon implements AsyncDisposable {
     this.#doors = new Doors({
       ...settings,
       guard,
-      routes: httpRoutes(observation),
+      routes: httpRoutes({ observation, mounts, sessions: this.#registry }),
+      serverNames: () => servers().map(({ name }) => name),
       onExai: (channel) => attachExai(channel, hooks),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
+      onHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
     });
     this.#listener = new Listener({
       hostname: settings.host,
@@ -201,14 +207,6 @@ interface Resources {
 function ownPermits({ maxInflight }: Server, queueMax: number): Policy[] {
   if (maxInflight === undefined) return [];
   return [withPermits(new Permits({ perKey: maxInflight, total: maxInflight, queueMax }))];
-}
-
-function httpRoutes(observation: Observation): Map<string, Route> {
-  const prometheus = { "content-type": "text/plain; version=0.0.4" };
-  return new Map<string, Route>([
-    ["/health", () => Response.json(observation.health())],
-    ["/metrics", () => new Response(observation.exposition(), { headers: prometheus })],
-  ]);
 }
 
 async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {

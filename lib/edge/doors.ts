@@ -1,16 +1,21 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import type { HttpServerTransport } from "../transport/http_server.ts";
 import { WebSocketChannel, type WebSocketChannelOptions } from "../transport/websocket_server.ts";
 import { CLOSE, CODES } from "../wire/codes.ts";
+import { preflight, withCors } from "./cors.ts";
 import type { Guard } from "./guard.ts";
+import { type HttpClient, HttpDoor, rpcRefusal } from "./http_door.ts";
 
 /** What stands behind a path of the daemon: plain HTTP. The guard has been passed when it is called. */
 export type Route = (request: Request) => Response | Promise<Response>;
 
 export interface DoorOptions extends WebSocketChannelOptions {
   guard: Guard;
-  /** HTTP routes by exact path. */
+  /** HTTP routes by exact path, beside those of MCP. */
   routes: ReadonlyMap<string, Route>;
+  /** Names of the servers that can be had alone, under `/mcp/NAME`. */
+  serverNames(): readonly string[];
   maxConnections: number;
   pingIntervalMs: number;
   pingTimeoutMs: number;
@@ -18,7 +23,12 @@ export interface DoorOptions extends WebSocketChannelOptions {
   onExai(channel: WebSocketChannel): void;
   /** A connection of the subprotocol `mcp`, already authenticated. */
   onMcp(channel: WebSocketChannel, options: { server?: string }): void;
+  /** Makes the transport of a client that is about to initialize over HTTP. */
+  onHttp(client: HttpClient): HttpServerTransport;
 }
+
+/** Where MCP is spoken: the merged catalog, and one server alone below it. */
+const MCP_PATH = /^\/mcp(?:\/([^/]*))?\/?$/;
 
 /** The subprotocol by which a client says that it speaks MCP only. */
 const MCP_SUBPROTOCOL = "mcp";
@@ -27,9 +37,11 @@ const MCP_SUBPROTOCOL = "mcp";
 export class Doors {
   readonly #options: DoorOptions;
   readonly #channels = new Set<WebSocketChannel>();
+  readonly #mcp: HttpDoor;
 
   constructor(options: DoorOptions) {
     this.#options = options;
+    this.#mcp = new HttpDoor({ ...options, open: (client) => options.onHttp(client) });
   }
 
   /** WebSocket connections that are open. */
@@ -43,45 +55,99 @@ export class Doors {
   }
 
   /** Handles one request; refusals are answered, never thrown. */
-  readonly handle = async (request: Request): Promise<Response> => {
+  readonly handle = async (request: Request, info: { completed: Promise<void> }): Promise<Response> => {
+    const { guard } = this.#options;
     try {
-      const { guard, routes } = this.#options;
       guard.checkOrigin(request);
-      if (request.headers.get("upgrade")?.toLowerCase() === "websocket") return this.#upgrade(request);
-      guard.checkToken(request);
-      const route = routes.get(new URL(request.url).pathname);
-      if (!route) throw new ExaiError("RESOURCE_NOT_FOUND", `paths: ${[...routes.keys()].join(", ")}`);
-      return await route(request);
+      const { pathname } = new URL(request.url);
+      if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
+        return this.#upgrade(request, pathname);
+      }
+      return preflight(request, guard) ??
+        withCors(request, await this.#serve(request, pathname, info), guard);
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
   };
 
+  async #serve(request: Request, pathname: string, info: { completed: Promise<void> }): Promise<Response> {
+    const { guard, routes } = this.#options;
+    try {
+      guard.checkToken(request);
+      const mcp = MCP_PATH.exec(pathname);
+      if (mcp) return await this.#serveMcp(request, mcp[1], info.completed);
+      const route = routes.get(pathname);
+      if (route) return await route(request);
+      throw new ExaiError(
+        "RESOURCE_NOT_FOUND",
+        `paths: ${[...routes.keys(), "/mcp", "/mcp/NAME"].join(", ")}`,
+      );
+    } catch (thrown) {
+      return refusal(ExaiError.from(thrown));
+    }
+  }
+
+  #serveMcp(
+    request: Request,
+    name: string | undefined,
+    completed: Promise<void>,
+  ): Promise<Response> | Response {
+    try {
+      return this.#mcp.handle(request, { server: this.#serverOf(name), completed });
+    } catch (thrown) {
+      return rpcRefusal(thrown);
+    }
+  }
+
+  /**
+   * The server a path names; undefined for the merged catalog.
+   *
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND` naming those there are
+   */
+  #serverOf(name: string | undefined): string | undefined {
+    if (!name) return undefined;
+    const names = this.#options.serverNames();
+    if (names.includes(name)) return name;
+    throw new ExaiError(
+      "RESOURCE_NOT_FOUND",
+      `there is no server ${JSON.stringify(name)}; there are: ${names.join(", ")}`,
+    );
+  }
+
   // Everything that can fail comes before the upgrade: whatever throws after it stops the whole server.
-  #upgrade(request: Request): Response {
+  #upgrade(request: Request, pathname: string): Response {
     const { guard, pingIntervalMs, pingTimeoutMs, maxConnections } = this.#options;
     const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ??
       [];
     const mcpOnly = offered.includes(MCP_SUBPROTOCOL);
     if (mcpOnly) guard.checkToken(request);
-    const path = new URL(request.url).pathname;
-    if (path !== "/") throw new ExaiError("RESOURCE_NOT_FOUND", "WebSocket connections are accepted at /");
+    const mcp = mcpOnly ? MCP_PATH.exec(pathname) : null;
+    if (pathname !== "/" && !mcp) {
+      const why =
+        "WebSocket connections are accepted at /, and with the subprotocol mcp at /mcp and /mcp/NAME";
+      throw new ExaiError("RESOURCE_NOT_FOUND", why);
+    }
+    const server = this.#serverOf(mcp?.[1]);
     const full = this.#channels.size >= maxConnections;
     const { socket, response } = Deno.upgradeWebSocket(request, {
       // The runtime pings after half of this time and gives up after the whole.
       idleTimeout: Math.max(2, Math.round((pingIntervalMs + pingTimeoutMs) / SECOND_MS)),
       ...(mcpOnly ? { protocol: MCP_SUBPROTOCOL } : {}),
     });
-    this.#admit(new WebSocketChannel(socket, this.#options), socket, { mcpOnly, full });
+    this.#admit(new WebSocketChannel(socket, this.#options), socket, { mcpOnly, full, server });
     return response;
   }
 
-  #admit(channel: WebSocketChannel, socket: WebSocket, how: { mcpOnly: boolean; full: boolean }): void {
+  #admit(
+    channel: WebSocketChannel,
+    socket: WebSocket,
+    how: { mcpOnly: boolean; full: boolean; server: string | undefined },
+  ): void {
     this.#channels.add(channel);
     socket.addEventListener("close", () => this.#channels.delete(channel));
     socket.onopen = () => {
       if (how.full) channel.close(CLOSE.overCapacity, "too many connections");
-      else if (how.mcpOnly) this.#options.onMcp(channel, {});
+      else if (how.mcpOnly) this.#options.onMcp(channel, { server: how.server });
       else this.#options.onExai(channel);
     };
   }
@@ -89,6 +155,7 @@ export class Doors {
 
 function refusal(error: ExaiError): Response {
   const body = JSON.stringify({ error: { code: error.code, message: error.message } }) + "\n";
-  const headers = { "content-type": "application/json" };
+  const headers = new Headers({ "content-type": "application/json" });
+  if (error.code === "UNAUTHORIZED") headers.set("www-authenticate", "Bearer");
   return new Response(body, { status: CODES[error.code].http, headers });
 }

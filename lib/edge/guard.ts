@@ -25,7 +25,7 @@ export class Guard {
 
   /**
    * Refuses a request a browser tab could have made: one whose Host is not ours (DNS rebinding) or that comes from a
-   * web page (any Origin that is not on the list).
+   * web page (any Origin that is neither on the list nor the very address the request was sent to).
    *
    * @throws {ExaiError} `FORBIDDEN`
    */
@@ -36,10 +36,15 @@ export class Guard {
       throw new ExaiError("FORBIDDEN", `Host ${JSON.stringify(host)} is not allowed; ${hint}`);
     }
     const origin = request.headers.get("origin");
-    if (origin !== null && !this.#options.allowedOrigins.includes(origin)) {
+    if (origin !== null && !this.allowsOrigin(origin) && !isSameOrigin(origin, host)) {
       const hint = "add it to EXAI_WS_ALLOWED_ORIGINS if it is yours";
       throw new ExaiError("FORBIDDEN", `Origin ${JSON.stringify(origin)} is not allowed; ${hint}`);
     }
+  }
+
+  /** Whether web pages of `origin` may speak to the daemon. */
+  allowsOrigin(origin: string): boolean {
+    return this.#options.allowedOrigins.includes(origin);
   }
 
   /**
@@ -68,6 +73,11 @@ export function sameSecret(a: string, b: string): boolean {
 
 function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();
+}
+
+// The Host has been checked by then: a page of that origin can only have come from the daemon itself.
+function isSameOrigin(origin: string, host: string): boolean {
+  return origin.toLowerCase() === `http://${host.toLowerCase()}`;
 }
 
 function hostName(host: string): string {

@@ -112,7 +112,8 @@ function mailboxOutlet(session: Session): PeerOutlet {
   };
 }
 
-function tooLargeNotice(error: ExaiError): RpcMessage {
+/** What the client is told in place of a message that cannot be sent to it. */
+export function tooLargeNotice(error: ExaiError): RpcMessage {
   const params = { level: "error", logger: "exai", data: error.message };
   return { jsonrpc: "2.0", method: "notifications/message", params };
 }

@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { MIB } from "../base/units.ts";
 import { CLOSE } from "../wire/codes.ts";
+import type { MailboxLimits } from "./mailbox.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 const log = getLogger(["exai", "session"]);
@@ -21,6 +22,8 @@ export interface RegistryOptions {
 /** What a client says about itself when it attaches. */
 export type NewSession = Pick<SessionOptions, "client" | "cwd" | "server" | "resumable"> & {
   wantedId?: string;
+  /** Whether the client is there although it sends nothing; such a session is not idle. */
+  listens?: () => boolean;
 };
 
 const SESSION_ID = /^[\w.:@-]{1,128}$/;
@@ -29,6 +32,7 @@ const SESSION_ID = /^[\w.:@-]{1,128}$/;
 export class SessionRegistry implements Disposable {
   readonly #sessions = new Map<string, Session>();
   readonly #deadlines = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #listens = new Map<string, () => boolean>();
   readonly #options: RegistryOptions;
   readonly #sweeper: ReturnType<typeof setInterval> | undefined;
 
@@ -45,6 +49,11 @@ export class SessionRegistry implements Disposable {
     return this.#sessions.values();
   }
 
+  /** What is kept for a client that is away. */
+  get mailboxLimits(): MailboxLimits {
+    return { maxMessages: 256, maxChars: Math.max(2 * this.#options.maxFrameBytes, 16 * MIB) };
+  }
+
   get(id: string): Session | undefined {
     return this.#sessions.get(id);
   }
@@ -56,7 +65,7 @@ export class SessionRegistry implements Disposable {
    * @throws {ExaiError} `INVALID_REQUEST` when the wanted id is not one
    */
   create(wanted: NewSession): Session {
-    const { wantedId, ...rest } = wanted;
+    const { wantedId, listens, ...rest } = wanted;
     if (wantedId !== undefined && !SESSION_ID.test(wantedId)) {
       throw new ExaiError(
         "INVALID_REQUEST",
@@ -65,9 +74,9 @@ export class SessionRegistry implements Disposable {
     }
     const id = this.#freeId(wantedId);
     const { maxFrameBytes } = this.#options;
-    const mailbox = { maxMessages: 256, maxChars: Math.max(2 * maxFrameBytes, 16 * MIB) };
-    const session = new Session({ ...rest, id, mailbox, maxFrameBytes });
+    const session = new Session({ ...rest, id, mailbox: this.mailboxLimits, maxFrameBytes });
     this.#sessions.set(id, session);
+    if (listens) this.#listens.set(id, listens);
     this.#options.onStart?.(session);
     return session;
   }
@@ -95,6 +104,7 @@ export class SessionRegistry implements Disposable {
   end(session: Session, why: string): void {
     if (!this.#sessions.delete(session.id)) return;
     this.#stopWaiting(session.id);
+    this.#listens.delete(session.id);
     session.end(why);
     this.#options.onEnd?.(session);
   }
@@ -102,6 +112,7 @@ export class SessionRegistry implements Disposable {
   /** Closes the sessions that have been idle for too long. */
   sweep(now = Date.now()): void {
     for (const session of this.#sessions.values()) {
+      if (this.#listens.get(session.id)?.()) session.touch();
       if (session.calls.size > 0 || now - session.lastUsedAt.getTime() < this.#options.idleMs) continue;
       log.info("session {id} was idle for too long and is closed", { id: session.id });
       session.mailbox.close(CLOSE.goingAway, "idle for too long");

@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { MIB } from "../../lib/base/units.ts";
-import { type Call, reportProgress } from "../../lib/call/call.ts";
+import { type Call, type Caller, reportProgress } from "../../lib/call/call.ts";
 import type { ListKind, Server } from "../../lib/call/server.ts";
 import { textResult } from "../../lib/wire/mcp.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
@@ -18,6 +18,8 @@ export class OddServer implements Server {
   /** Lets every call of `hold` finish. */
   readonly release = Promise.withResolvers<void>();
   runs = 0;
+  /** Called when a session is over for good. */
+  ondetach?: (caller: Caller) => void;
 
   readonly #tools: Record<string, Tool> = {
     throws: () => {
@@ -54,6 +56,14 @@ export class OddServer implements Server {
       }
       return { result: textResult("logged") };
     },
+    floods: async (call) => {
+      for (let i = 0; i < 64; i++) {
+        call.notify("notifications/message", { level: "info", data: "x".repeat(MIB) });
+        await delay(0);
+      }
+      this.release.resolve();
+      return { result: textResult("flooded") };
+    },
     asks: async (call) => {
       const { result, error } = await call.ask("elicitation/create", {
         message: "your name?",
@@ -62,6 +72,10 @@ export class OddServer implements Server {
       return { result: textResult(JSON.stringify(error ?? result)) };
     },
   };
+
+  detach(caller: Caller): void {
+    this.ondetach?.(caller);
+  }
 
   list(kind: ListKind): Promise<JsonObject[]> {
     if (kind !== "tools") return Promise.resolve([]);

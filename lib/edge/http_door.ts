@@ -1,0 +1,119 @@
+import { ExaiError } from "../base/errors.ts";
+import { isObject } from "../base/json.ts";
+import { readJsonBody } from "../transport/http_body.ts";
+import type { Exchange, HttpServerTransport } from "../transport/http_server.ts";
+import { CODES, toRpcError } from "../wire/codes.ts";
+import { responseTo } from "../wire/rpc.ts";
+
+/** A client of Streamable HTTP that wants to attach. */
+export interface HttpClient {
+  /** The one server it wants; undefined for the merged catalog. */
+  server?: string;
+  /** Its working directory, if it told. */
+  cwd?: string;
+}
+
+export interface HttpDoorOptions {
+  /** Largest body accepted. */
+  maxFrameBytes: number;
+  maxConnections: number;
+  /** Makes the transport of a session that is about to begin. */
+  open(client: HttpClient): HttpServerTransport;
+}
+
+/** The header by which a client may tell its working directory, percent-encoded; MCP has no word for it. */
+export const CWD_HEADER = "x-exai-cwd";
+
+/**
+ * The Streamable HTTP door (MCP basic/transports): leads each request to the transport of its session. The guard has
+ * been passed, and the server is known, when it is asked.
+ */
+export class HttpDoor {
+  readonly #options: HttpDoorOptions;
+  /** By session id, the least recently used first. */
+  readonly #sessions = new Map<string, { transport: HttpServerTransport; server: string | undefined }>();
+
+  constructor(options: HttpDoorOptions) {
+    this.#options = options;
+  }
+
+  /** Answers one request; what is wrong with it is answered as a JSON-RPC error. */
+  async handle(request: Request, how: { server?: string; completed: Promise<void> }): Promise<Response> {
+    try {
+      const exchange: Exchange = { completed: how.completed };
+      if (request.method === "POST") {
+        const { value, bytes } = await readJsonBody(request, this.#options.maxFrameBytes);
+        Object.assign(exchange, { body: value, bodyBytes: bytes });
+      }
+      const id = request.headers.get("mcp-session-id");
+      if (id !== null) return await this.#find(id, how.server).handle(request, exchange);
+      return await this.#begin(request, exchange, how.server);
+    } catch (thrown) {
+      return rpcRefusal(thrown);
+    }
+  }
+
+  #find(id: string, server: string | undefined): HttpServerTransport {
+    const session = this.#sessions.get(id);
+    if (session?.server !== server || !session) {
+      const why =
+        "it has ended, or the daemon has been started anew; initialize again without Mcp-Session-Id";
+      throw new ExaiError("RESOURCE_NOT_FOUND", `there is no session ${JSON.stringify(id)} here: ${why}`);
+    }
+    this.#sessions.delete(id);
+    this.#sessions.set(id, session);
+    return session.transport;
+  }
+
+  async #begin(request: Request, exchange: Exchange, server: string | undefined): Promise<Response> {
+    if (!["POST", "GET", "DELETE"].includes(request.method)) return methodNotAllowed();
+    if (!isObject(exchange.body) || exchange.body.method !== "initialize") {
+      throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
+    }
+    await this.#makeRoom();
+    const transport = this.#options.open({ server, cwd: cwdOf(request) });
+    await transport.start();
+    const response = await transport.handle(request, exchange);
+    const id = transport.sessionId;
+    if (id === undefined) return response.status === 400 ? badInitialize(exchange.body.id) : response;
+    this.#sessions.set(id, { transport, server });
+    transport.closed.then(() => this.#sessions.delete(id));
+    return response;
+  }
+
+  /** Clients of HTTP often go without a word: at the limit the one that has been silent longest makes room. */
+  async #makeRoom(): Promise<void> {
+    if (this.#sessions.size < this.#options.maxConnections) return;
+    for (const { transport } of this.#sessions.values()) {
+      if (transport.streams === 0) return await transport.close();
+    }
+    throw new ExaiError("OVER_CAPACITY", "too many sessions", { retryAfterMs: 1000 });
+  }
+}
+
+function cwdOf(request: Request): string | undefined {
+  const told = request.headers.get(CWD_HEADER) || undefined;
+  try {
+    return told && decodeURIComponent(told);
+  } catch {
+    return told;
+  }
+}
+
+function badInitialize(id: unknown): Response {
+  const why =
+    "initialize needs an id and the params protocolVersion, capabilities and clientInfo {name, version}";
+  return rpcRefusal(new ExaiError("INVALID_PARAMS", why), id);
+}
+
+/** Whatever was thrown as an HTTP response that carries a JSON-RPC error. */
+export function rpcRefusal(thrown: unknown, id: unknown = null): Response {
+  const error = ExaiError.from(thrown);
+  const known = typeof id === "string" || typeof id === "number" ? id : null;
+  const body = responseTo(known, { error: toRpcError(error) });
+  return Response.json(body, { status: CODES[error.code].http });
+}
+
+function methodNotAllowed(): Response {
+  return new Response(null, { status: 405, headers: { allow: "POST, GET, DELETE" } });
+}

@@ -1,0 +1,101 @@
+import { getLogger } from "@logtape/logtape";
+import type { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import type { Target } from "../call/call.ts";
+import { HttpServerTransport } from "../transport/http_server.ts";
+import { toRpcError } from "../wire/codes.ts";
+import { type RequestId, responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { tooLargeNotice } from "./connection.ts";
+import { sendable } from "./encode.ts";
+import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
+import type { SessionRegistry } from "./registry.ts";
+import type { Session } from "./session.ts";
+
+const log = getLogger(["exai", "session"]);
+
+/** What the sessions of Streamable HTTP need of the daemon. */
+export interface HttpSessionHooks {
+  registry: SessionRegistry;
+  target: Target;
+  onNotification(session: Session, method: string, params: JsonObject): void;
+}
+
+export interface HttpSessionOptions {
+  /** The one server this session sees; undefined for the merged catalog. */
+  server?: string;
+  /** Working directory of the client, if it told. */
+  cwd?: string;
+  /** Unread bytes held for one stream of the client. */
+  maxQueuedBytes: number;
+}
+
+/**
+ * The transport for a client that is about to initialize over HTTP. Its session begins when the transport has found
+ * the client's `initialize` valid, and ends with the transport; a cut connection ends neither.
+ */
+export function openHttpSession(hooks: HttpSessionHooks, options: HttpSessionOptions): HttpServerTransport {
+  const { maxQueuedBytes, ...about } = options;
+  const transport = new HttpServerTransport({
+    maxQueuedBytes,
+    keep: hooks.registry.mailboxLimits,
+    newSessionId: () => {
+      const session = hooks.registry.create({
+        ...about,
+        resumable: false,
+        listens: () => transport.listening,
+      });
+      attach(session, transport, hooks);
+      return session.id;
+    },
+  });
+  return transport;
+}
+
+function attach(session: Session, transport: HttpServerTransport, hooks: HttpSessionHooks): void {
+  const outlet = streamOutlet(session, transport);
+  const peer = new McpPeer(session, outlet, {
+    target: hooks.target,
+    onNotification: (method, params) => hooks.onNotification(session, method, params),
+  });
+  const count = () => {
+    session.bytesIn = transport.bytesIn;
+    session.bytesOut = transport.bytesOut;
+  };
+  session.mailbox.attach({ send: () => {}, close: () => void transport.close() });
+  session.ended.addEventListener("abort", () => void transport.close(), { once: true });
+  transport.onclose = () => {
+    count();
+    hooks.registry.end(session, "the client ended its session");
+  };
+  transport.onerror = ({ message }) => log.debug("session {id}: {message}", { id: session.id, message });
+  transport.onmessage = (message) => {
+    count();
+    if ("method" in message && message.method === "initialize" && "id" in message) {
+      outlet.initializing(message.id);
+    }
+    peer.receive(message as unknown as JsonObject);
+  };
+}
+
+/** What the peer says, led to the stream it belongs on. */
+function streamOutlet(session: Session, transport: HttpServerTransport) {
+  const { maxFrameBytes } = session;
+  let initializeId: RequestId | undefined;
+  const send = (message: RpcMessage, relatedRequestId?: RequestId) =>
+    transport.send(message, { relatedRequestId }).catch((thrown) => {
+      log.debug("session {id}: a message could not be sent: {thrown}", { id: session.id, thrown });
+    });
+  return {
+    initializing: (id: RequestId) => initializeId = id,
+    async answer(id, response) {
+      const refuse = (error: ExaiError) => responseTo(id, { error: toRpcError(error) });
+      await send(sendable(response, maxFrameBytes, refuse));
+      // A client that could not initialize begins anew, with another session.
+      if (response.error && id === initializeId) await transport.close();
+    },
+    post(message, { relatedTo }) {
+      void send(sendable<RpcMessage>(message, maxFrameBytes, tooLargeNotice), relatedTo);
+    },
+    abandon: (id) => transport.abandon(id),
+  } satisfies PeerOutlet & { initializing(id: RequestId): void };
+}

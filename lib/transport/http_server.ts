@@ -1,0 +1,166 @@
+// @ts-types="@modelcontextprotocol/sdk/server/webStandardStreamableHttp"
+import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
+import { SECOND_MS } from "../base/units.ts";
+import type { RequestId, RpcMessage } from "../wire/rpc.ts";
+import { EventLog, type EventLogLimits, type LoggedEvent, type SdkMessage } from "./event_log.ts";
+import { meteredStream } from "./http_stream.ts";
+import type { SendOptions, Transport } from "./transport.ts";
+
+export interface HttpTransportOptions {
+  /** Makes the session once a client's `initialize` has been found valid; its id becomes the session id. */
+  newSessionId(): string;
+  /** What is kept for a client whose connection was cut. */
+  keep: EventLogLimits;
+  /** Unread bytes held for one stream; beyond that it is cut. */
+  maxQueuedBytes: number;
+}
+
+/** One HTTP exchange of a session. */
+export interface Exchange {
+  /** What a POST carries, parsed. */
+  body?: unknown;
+  /** Its size. */
+  bodyBytes?: number;
+  /** Resolves when the response has been handed to the system, or its client has gone. */
+  completed: Promise<void>;
+}
+
+/** How long a client should wait before it comes back to a stream that was cut. */
+const RETRY_MS = SECOND_MS;
+
+/**
+ * The server's end of one Streamable HTTP session (MCP basic/transports): the SDK's transport, with what it leaves to
+ * its user. A stream nobody reads is cut, answers are kept until they are delivered, a stream that is over stays over.
+ */
+export class HttpServerTransport implements Transport {
+  onmessage?: (message: RpcMessage) => void;
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Resolves when the session is over. */
+  readonly closed: Promise<void>;
+  readonly #sdk: WebStandardStreamableHTTPServerTransport;
+  readonly #log: EventLog;
+  readonly #maxQueuedBytes: number;
+  #streams = 0;
+  #listeners = 0;
+
+  constructor(options: HttpTransportOptions) {
+    this.#log = new EventLog(options.keep);
+    this.#maxQueuedBytes = options.maxQueuedBytes;
+    this.#sdk = new WebStandardStreamableHTTPServerTransport({
+      sessionIdGenerator: options.newSessionId,
+      eventStore: this.#log,
+      retryInterval: RETRY_MS,
+    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#sdk.onmessage = (message) => this.onmessage?.(message as RpcMessage);
+    this.#sdk.onerror = (error) => this.onerror?.(error);
+    this.#sdk.onclose = () => {
+      resolve();
+      this.onclose?.();
+    };
+  }
+
+  /** Undefined until a client has initialized. */
+  get sessionId(): string | undefined {
+    return this.#sdk.sessionId;
+  }
+
+  /** Streams the client reads now. */
+  get streams(): number {
+    return this.#streams;
+  }
+
+  /** Whether the client holds a stream open for what belongs to no request of its own. */
+  get listening(): boolean {
+    return this.#listeners > 0;
+  }
+
+  start(): Promise<void> {
+    return this.#sdk.start();
+  }
+
+  /** Answers one request of the client. */
+  async handle(request: Request, exchange: Exchange): Promise<Response> {
+    this.bytesIn += exchange.bodyBytes ?? 0;
+    const lastEventId = request.method === "GET" ? request.headers.get("last-event-id") : null;
+    if (lastEventId !== null) {
+      const resumption = this.#log.resume(lastEventId);
+      if (resumption.kind === "over") return finished(resumption.missed);
+    }
+    const response = await this.#sdk.handleRequest(request, { parsedBody: exchange.body });
+    if (response.body === null || !isEventStream(response)) return response;
+    const { status, headers } = response;
+    return new Response(this.#watch(response.body, request, exchange), { status, headers });
+  }
+
+  /**
+   * Sends a message down the stream of the request it belongs to, or down the standalone stream when it belongs to
+   * none or that one has been answered.
+   */
+  async send(message: RpcMessage, options: SendOptions = {}): Promise<void> {
+    try {
+      await this.#sdk.send(message as SdkMessage, options);
+    } catch (thrown) {
+      if (options.relatedRequestId === undefined) throw thrown;
+      await this.#sdk.send(message as SdkMessage);
+    }
+  }
+
+  /**
+   * Ends the stream of a request that gets no answer since it was cancelled. The client may come back to it, and is
+   * then told that there is nothing more.
+   */
+  abandon(id: RequestId): void {
+    this.#log.discard(id);
+    this.#sdk.closeSSEStream(id);
+    // The SDK forgets the request only when it is answered; the answer goes nowhere, for its stream is closed.
+    this.#sdk.send({ jsonrpc: "2.0", id, result: {} }).catch(() => {});
+  }
+
+  close(): Promise<void> {
+    return this.#sdk.close();
+  }
+
+  #watch(body: ReadableStream<Uint8Array>, request: Request, exchange: Exchange) {
+    const listeners = request.method === "GET" ? 1 : 0;
+    this.#streams++;
+    this.#listeners += listeners;
+    let cut = false;
+    exchange.completed.then(() => cut || this.#delivered(exchange.body), () => {});
+    return meteredStream(body, {
+      maxQueuedBytes: this.#maxQueuedBytes,
+      onbytes: (bytes) => this.bytesOut += bytes,
+      onend: (wasCut) => {
+        cut = wasCut;
+        this.#streams--;
+        this.#listeners -= listeners;
+      },
+    });
+  }
+
+  #delivered(body: unknown): void {
+    const messages =
+      (Array.isArray(body) ? body : [body]) as ({ id?: RequestId; method?: string } | undefined)[];
+    for (const message of messages) {
+      if (message?.id !== undefined && message.method !== undefined) this.#log.delivered(message.id);
+    }
+  }
+}
+
+/** The rest of a stream that is over. Nothing to send is HTTP's way to say: do not come back for it (204). */
+function finished(missed: readonly LoggedEvent[]): Response {
+  if (missed.length === 0) return new Response(null, { status: 204 });
+  const events = missed.map(({ id, message }) =>
+    `id: ${id}\nevent: message\ndata: ${JSON.stringify(message)}\n\n`
+  );
+  const headers = { "content-type": "text/event-stream", "cache-control": "no-cache, no-transform" };
+  return new Response(events.join(""), { headers });
+}
+
+function isEventStream(response: Response): boolean {
+  return response.headers.get("content-type")?.startsWith("text/event-stream") === true;
+}
