@@ -262,3 +262,15 @@ Deno.test("the health file is written again and again when nothing changes", asy
   });
   await file.until(4);
 });
+
+Deno.test("a health report that cannot be made ends neither the daemon nor the reports after it", async () => {
+  const file = slate();
+  let reports = 0;
+  const build = () => {
+    if (++reports < 3) throw new Error("no report today");
+    return { status: "ok" };
+  };
+  await using _writer = new HealthWriter({ build, write: file.write, intervalMs: 1, minGapMs: 1 });
+  await file.until(1);
+  assertEquals(JSON.parse(file.texts[0]!), { status: "ok" });
+});

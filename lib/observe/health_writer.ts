@@ -1,8 +1,11 @@
+import { getLogger } from "@logtape/logtape";
 import type { JsonObject } from "../base/json.ts";
+
+const log = getLogger(["exai", "observe"]);
 
 export interface HealthWriterOptions {
   build: () => JsonObject;
-  /** Replaces the file as a whole; tells of its own failures and never rejects. */
+  /** Replaces the file as a whole; tells of its own failures and need not reject. */
   write: (text: string) => Promise<void>;
   /** How often the file is written when nothing changes, in milliseconds. */
   intervalMs: number;
@@ -48,8 +51,14 @@ export class HealthWriter implements AsyncDisposable {
     );
   }
 
-  #write(health: JsonObject): Promise<void> {
-    return this.#options.write(JSON.stringify(health, null, 2) + "\n");
+  // A fault in what is reported must not end the daemon that reports it.
+  async #write(status?: string): Promise<void> {
+    try {
+      const health = this.#options.build();
+      await this.#options.write(JSON.stringify(status ? { ...health, status } : health, null, 2) + "\n");
+    } catch (thrown) {
+      log.error("the health report could not be written: {thrown}", { thrown });
+    }
   }
 
   /** Writes a last time, with the status `stopped`, so that the file does not claim a daemon that is gone. */
@@ -58,6 +67,6 @@ export class HealthWriter implements AsyncDisposable {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#writing;
-    await this.#write({ ...this.#options.build(), status: "stopped" });
+    await this.#write("stopped");
   }
 }

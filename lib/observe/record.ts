@@ -88,7 +88,7 @@ function ofResult({ result, error }: TargetResult): Pick<CallRecord, "outcome" |
     const outcome = typeof code === "string" && KNOWN_CODES.has(code) ? code : "error";
     return { outcome, message: oneLine(error.message) };
   }
-  if (result.isError !== true) return { outcome: "ok", message: undefined };
+  if (result?.isError !== true) return { outcome: "ok", message: undefined };
   const first = Array.isArray(result.content) ? result.content[0] : undefined;
   return { outcome: "tool_error", message: oneLine(isObject(first) ? first.text : undefined) };
 }
