@@ -46,9 +46,7 @@ export class HealthWriter implements AsyncDisposable {
   #tick(): void {
     this.#dueMs = Infinity;
     this.#lastWriteMs = performance.now();
-    this.#writing = this.#write(this.#options.build()).finally(() =>
-      this.#schedule(this.#options.intervalMs)
-    );
+    this.#writing = this.#write().finally(() => this.#schedule(this.#options.intervalMs));
   }
 
   // A fault in what is reported must not end the daemon that reports it.
