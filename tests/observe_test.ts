@@ -274,3 +274,21 @@ Deno.test("a health report that cannot be made ends neither the daemon nor the r
   await file.until(1);
   assertEquals(JSON.parse(file.texts[0]!), { status: "ok" });
 });
+
+Deno.test("a disk slower than the changes never has two writes of the health file at once", async () => {
+  const file = slate();
+  let writing = 0;
+  let most = 0;
+  const write = async (text: string) => {
+    most = Math.max(most, ++writing);
+    writer.changed();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    writing--;
+    await file.write(text);
+  };
+  const writer = new HealthWriter({ build: () => ({}), write, intervalMs: 1, minGapMs: 1 });
+  writer.changed();
+  await file.until(5);
+  await writer[Symbol.asyncDispose]();
+  assertEquals(most, 1);
+});

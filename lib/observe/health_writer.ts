@@ -45,8 +45,14 @@ export class HealthWriter implements AsyncDisposable {
 
   #tick(): void {
     this.#dueMs = Infinity;
+    // A disk may be slower than the gap; the next write then waits for it.
+    if (this.#busy) return this.#schedule(this.#minGapMs);
     this.#lastWriteMs = performance.now();
-    this.#writing = this.#write().finally(() => this.#schedule(this.#options.intervalMs));
+    this.#busy = true;
+    this.#writing = this.#write().finally(() => {
+      this.#busy = false;
+      this.#schedule(this.#options.intervalMs);
+    });
   }
 
   // A fault in what is reported must not end the daemon that reports it.
