@@ -1,0 +1,29 @@
+import { win32 } from "node:path";
+
+/** `%~dp0` and `%dp0%`, the directory of the batch file, as the tools write it, with or without a backslash after. */
+const HERE = String.raw`%(?:~dp0|dp0%)\\?`;
+const SCRIPT = String.raw`${HERE}([^"%]+\.[cm]?js)`;
+
+/** A call of a script with all arguments passed on, as npm's cmd-shim, pnpm and yarn write it. */
+const CALL = new RegExp(String.raw`"${SCRIPT}"\s+%\*`, "gi");
+
+/** A script named by a variable, as the `npx.cmd` and `npm.cmd` that come with Node do it. */
+const NAMED = new RegExp(String.raw`^\s*SET\s+"?(\w+)=${SCRIPT}"?\s*$`, "gim");
+
+/** The last call of whatever program with a variable and all arguments. */
+const CALL_NAMED = /"%(\w+)%"\s+%\*/gi;
+
+/**
+ * The Node script that the batch file `text` in `dir` does nothing but start.
+ *
+ * @returns undefined when it is no such file
+ */
+export function readCmdShim(text: string, dir: string): string | undefined {
+  if (!/node/i.test(text)) return undefined;
+  const direct = [...text.matchAll(CALL)].at(-1)?.[1];
+  if (direct !== undefined) return win32.join(dir, direct);
+  const named = new Map([...text.matchAll(NAMED)].map(([, name, script]) => [name!.toUpperCase(), script!]));
+  const called = [...text.matchAll(CALL_NAMED)].at(-1)?.[1];
+  const script = called === undefined ? undefined : named.get(called.toUpperCase());
+  return script === undefined ? undefined : win32.join(dir, script);
+}

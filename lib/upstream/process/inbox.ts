@@ -1,0 +1,101 @@
+import { ExaiError } from "../../base/errors.ts";
+import { isObject } from "../../base/json.ts";
+import { formatBytes } from "../../base/units.ts";
+import { findId, LineFramer, type OverlongLine } from "../../transport/line_framer.ts";
+import { toRpcError } from "../../wire/codes.ts";
+import { checkEnvelope, responseTo, type RpcMessage } from "../../wire/rpc.ts";
+
+/** Lines of noise that are kept to be shown. */
+const MAX_NOISE_KEPT = 5;
+const MAX_NOISE_CHARS = 200;
+
+export interface InboxOptions {
+  server: string;
+  maxLineBytes: number;
+  onmessage(message: RpcMessage): void;
+  /** Something was wrong with a message. */
+  onerror(error: ExaiError): void;
+  /** A line was no message. */
+  onnoise(line: string): void;
+}
+
+/** Turns what a process writes to stdout into messages. What is no message is counted and passed over. */
+export class Inbox {
+  /** Bytes read in all. */
+  bytes = 0;
+  messageCount = 0;
+  noiseCount = 0;
+  /** The first lines of noise, shortened. */
+  readonly noise: string[] = [];
+  readonly #options: InboxOptions;
+  readonly #decoder = new TextDecoder();
+  readonly #framer: LineFramer;
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+    this.#framer = new LineFramer({
+      maxLineBytes: options.maxLineBytes,
+      online: (line) => this.#takeLine(this.#decoder.decode(line)),
+      onoverlong: (line) => this.#refuse(line),
+    });
+  }
+
+  take(chunk: Uint8Array): void {
+    this.bytes += chunk.length;
+    this.#framer.take(chunk);
+  }
+
+  end(): void {
+    this.#framer.end();
+  }
+
+  #takeLine(line: string): void {
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      return this.#note(line);
+    }
+    // Revision 2025-03-26 allows batches.
+    for (const item of Array.isArray(value) ? value : [value]) this.#takeValue(item, line);
+  }
+
+  #takeValue(value: unknown, line: string): void {
+    // A logger that writes JSON to stdout speaks JSON, but no JSON-RPC.
+    if (!isObject(value) || value.jsonrpc === undefined) return this.#note(line);
+    const message = checkEnvelope(value);
+    if (typeof message === "string") {
+      const { server, onerror } = this.#options;
+      return onerror(
+        new ExaiError("INVALID_REQUEST", `server "${server}" sent a message that is none: ${message}`),
+      );
+    }
+    this.messageCount++;
+    this.#options.onmessage(message);
+  }
+
+  #note(line: string): void {
+    const text = line.trim().slice(0, MAX_NOISE_CHARS);
+    if (text === "") return;
+    this.noiseCount++;
+    if (this.noise.length >= MAX_NOISE_KEPT) return;
+    this.noise.push(text);
+    this.#options.onnoise(text);
+  }
+
+  /** Whoever waits for a message that is too long is told so, instead of waiting on. */
+  #refuse(line: OverlongLine): void {
+    const { server, maxLineBytes, onerror, onmessage } = this.#options;
+    const error = new ExaiError(
+      "TOO_LARGE",
+      `server "${server}" sent a message of ${formatBytes(line.bytes)}; at most ${
+        formatBytes(maxLineBytes)
+      } are taken; ` +
+        "ask it for less",
+      { details: { server } },
+    );
+    onerror(error);
+    const id = /"method"\s*:/.test(line.head.slice(0, MAX_NOISE_CHARS)) ? null : findId(line);
+    if (id !== null) onmessage(responseTo(id, { error: toRpcError(error) }));
+  }
+}
