@@ -9,13 +9,13 @@ export interface Source {
   imports: string[];
   /** The globals of the outside world it names: `Deno`, `fetch`, `WebSocket`. */
   globals: string[];
-  /** Where it reads the environment or the command line: `Deno.env`, `Deno.args`, `process.env`, `process.argv`. */
+  /** Where it reads a variable by name or the command line; handing the whole environment on is another matter. */
   settings: string[];
   functions: { name: string; lines: number }[];
 }
 
 const OUTSIDE = new Set(["Deno", "fetch", "WebSocket"]);
-const SETTINGS = new Set(["Deno.env", "Deno.args", "process.env", "process.argv"]);
+const SETTINGS = new Set(["Deno.env.get", "Deno.env.has", "Deno.args", "process.argv", "process.env"]);
 
 /** Reads every TypeScript file under `entries` (files or directories below `root`). */
 export async function readSources(root: string, entries: readonly string[]): Promise<Source[]> {
