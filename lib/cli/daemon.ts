@@ -17,7 +17,7 @@ import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { httpRoutes } from "./http_routes.ts";
 import { EndpointFile } from "./endpoint_file.ts";
-import { type ConfiguredMounts, openMounts } from "./mounts.ts";
+import { ConfiguredMounts } from "./mounts.ts";
 import { Observation } from "./observation.ts";
 import { openOwnServer } from "./own_server.ts";
 import { StateFiles } from "./state_files.ts";
@@ -131,7 +131,7 @@ export class Daemon implements AsyncDisposable {
     const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
     const token = await TokenKeeper.open({ setting: settings.token, path: paths.token });
     const own = stack.use(openOwnServer(settings, paths));
-    const mounts = stack.use(await openMounts(paths));
+    const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
     const daemon = new Daemon(options, { token, own, files, mounts, stack });
     stack.use(await EndpointFile.write(paths.endpoint, { url: daemon.url, pid: Deno.pid, version: VERSION }));
     daemon.#resources = stack.move();

@@ -22,8 +22,8 @@ export function httpRoutes({ observation, mounts, sessions }: RouteSources): Map
     [
       "/status",
       only("GET", async () => {
-        const { servers, memoryOf } = mounts;
-        return Response.json(await buildStatus({ servers, sessions, memoryOf }));
+        const memory = await mounts.memory();
+        return Response.json(buildStatus({ servers: mounts.servers, sessions, memory }));
       }),
     ],
     [

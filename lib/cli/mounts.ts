@@ -1,11 +1,17 @@
 import { getLogger } from "@logtape/logtape";
+import { join } from "@std/path";
+import type { ServerConfig } from "../base/server_config.ts";
 import { VERSION } from "../base/version.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { type ConfigFault, formatFault } from "../config/servers.ts";
 import { type ServersChange, type ServersWatch, watchServers } from "../config/servers_watch.ts";
-import { connect } from "../upstream/connect.ts";
+import type { Settings } from "../config/settings.ts";
+import type { UpstreamTransport } from "../upstream/instance.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
+import { ProcessHost } from "../upstream/process_host.ts";
+import { connectUrl } from "../upstream/url_transport.ts";
+import { RotatingFile } from "./rotating_file.ts";
 
 const log = getLogger(["exai", "config"]);
 
@@ -16,21 +22,30 @@ export class ConfiguredMounts implements AsyncDisposable {
   /** Servers have come, gone or changed; set by whoever shows them. */
   onServersChanged = () => {};
   readonly #mounts: Mounts;
+  readonly #host: ProcessHost;
+  readonly #logs: ServerLogs;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
-  private constructor() {
+  private constructor(settings: Settings, paths: StatePaths) {
+    this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
+    this.#host = new ProcessHost({
+      env: Deno.env.toObject(),
+      log: (server, text) => this.#logs.append(server, text),
+    });
     this.#mounts = new Mounts({
-      connect,
+      connect: (config) => this.#connect(config),
       clientInfo: { name: "exai", version: VERSION },
       onListChanged: () => this.onListChanged(),
       onServersChanged: () => this.onServersChanged(),
     });
   }
 
-  static async open(path: string): Promise<ConfiguredMounts> {
-    const mounts = new ConfiguredMounts();
-    mounts.#watch = await watchServers(path, (change) => mounts.#apply(change));
+  /** Mounts what the configuration at `paths.config` names; servers are started when they are needed. */
+  static async open(settings: Settings, paths: StatePaths): Promise<ConfiguredMounts> {
+    const mounts = new ConfiguredMounts(settings, paths);
+    const loginEnv = () => mounts.#host.loginEnv();
+    mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), { loginEnv });
     mounts.#apply(mounts.#watch.current);
     return mounts;
   }
@@ -39,8 +54,10 @@ export class ConfiguredMounts implements AsyncDisposable {
     return this.#mounts.servers;
   }
 
-  /** Memory of a server's process and what it has started, in bytes; undefined where it cannot be told. */
-  readonly memoryOf = (_pid: number): Promise<number | undefined> => Promise.resolve(undefined);
+  /** Memory of each server's process and all it has started, in bytes, by process id. */
+  memory(): Promise<ReadonlyMap<number, number>> {
+    return this.#host.memory();
+  }
 
   /** What is wrong with the configuration, each in a sentence. */
   faults(): string[] {
@@ -48,14 +65,19 @@ export class ConfiguredMounts implements AsyncDisposable {
   }
 
   /** Reads the configuration now. */
-  async reload(): Promise<ServersChange> {
-    const change = await this.#watch!.reload();
-    return change;
+  reload(): Promise<ServersChange> {
+    return this.#watch!.reload();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#watch?.[Symbol.asyncDispose]();
     await this.#mounts[Symbol.asyncDispose]();
+    await this.#host[Symbol.asyncDispose]();
+    await this.#logs[Symbol.asyncDispose]();
+  }
+
+  async #connect(config: ServerConfig): Promise<UpstreamTransport> {
+    return config.kind === "stdio" ? await this.#host.spawn(config) : connectUrl(config);
   }
 
   #apply(change: ServersChange): void {
@@ -66,7 +88,28 @@ export class ConfiguredMounts implements AsyncDisposable {
   }
 }
 
-/** Mounts what the configuration at `paths.config` names. */
-export function openMounts(paths: StatePaths): Promise<ConfiguredMounts> {
-  return ConfiguredMounts.open(paths.config);
+/** What the servers write to stderr: a rotated file for each in the directory of the logs. */
+class ServerLogs implements AsyncDisposable {
+  readonly #dir: string;
+  readonly #maxBytes: number;
+  readonly #files = new Map<string, RotatingFile>();
+
+  constructor(dir: string, maxBytes: number) {
+    this.#dir = dir;
+    this.#maxBytes = maxBytes;
+  }
+
+  append(server: string, text: string): void {
+    let file = this.#files.get(server);
+    if (!file) {
+      const name = `server-${server.replaceAll(/[^\w.-]/g, "_")}.log`;
+      file = new RotatingFile(join(this.#dir, name), { maxBytes: this.#maxBytes });
+      this.#files.set(server, file);
+    }
+    file.append(text);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(Array.from(this.#files.values(), (file) => file[Symbol.asyncDispose]()));
+  }
 }

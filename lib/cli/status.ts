@@ -26,22 +26,22 @@ export interface ServerStatus extends JsonObject {
 export interface StatusSources {
   servers: readonly MountedServer[];
   sessions: Iterable<Session>;
-  /** Memory of a process and what it has started, in bytes; undefined where it cannot be told. */
-  memoryOf(pid: number): Promise<number | undefined>;
+  /** Memory of each server's process and all it has started, in bytes, by process id. */
+  memory: ReadonlyMap<number, number>;
 }
 
 /** Collects the status of every mounted server and session. */
-export async function buildStatus(sources: StatusSources): Promise<DaemonStatus> {
-  const servers = await Promise.all(sources.servers.map((server) => describeServer(server, sources)));
-  return { servers: servers.flat(), sessions: Array.from(sources.sessions, describeSession) };
+export function buildStatus(sources: StatusSources): DaemonStatus {
+  const servers = sources.servers.flatMap((server) => describeServer(server, sources.memory));
+  return { servers, sessions: Array.from(sources.sessions, describeSession) };
 }
 
-async function describeServer(server: MountedServer, { memoryOf }: StatusSources): Promise<ServerStatus[]> {
+function describeServer(server: MountedServer, memory: ReadonlyMap<number, number>): ServerStatus[] {
   const slots = [...server.slots];
   if (slots.length === 0) {
     return [{ server: server.name, state: "not started", sessions: [], calls: 0, inflight: 0 }];
   }
-  return await Promise.all(slots.map(async (slot): Promise<ServerStatus> => {
+  return slots.map((slot): ServerStatus => {
     const { started } = slot;
     const pid = started?.pid;
     return {
@@ -53,10 +53,10 @@ async function describeServer(server: MountedServer, { memoryOf }: StatusSources
       sessions: slot.sessionIds,
       calls: started?.callCount ?? 0,
       inflight: started?.inflight ?? 0,
-      memory_bytes: pid === undefined ? undefined : await memoryOf(pid),
+      memory_bytes: pid === undefined ? undefined : memory.get(pid),
       started_at: started?.startedAt.toISOString(),
     };
-  }));
+  });
 }
 
 function describeSession(session: Session): JsonObject {

@@ -33,6 +33,8 @@ export interface InstanceOptions {
 export interface UpstreamTransport extends Transport {
   /** Process id of a server that runs as a child. */
   readonly pid?: number;
+  /** Why it has ended, in words, where that is known. */
+  describeEnd?(): string;
   setProtocolVersion?(revision: string): void;
 }
 
@@ -181,7 +183,8 @@ export class Instance implements AsyncDisposable {
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
     this.#transport.onmessage = (message) => this.#receive(message);
-    this.#transport.onclose = () => this.#finish(this.#unavailable("it ended"));
+    this.#transport.onclose = () =>
+      this.#finish(this.#unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
       log.debug("{server}: {message}", { server: this.#options.name, message: error.message });
     };
