@@ -210,6 +210,11 @@ export const SETTINGS = {
     programs: SHIM,
     help: "Name the shim asks for as its session id; empty: one is made",
   }),
+  server: text({
+    env: "EXAI_SERVER",
+    programs: SHIM,
+    help: "The one mounted server this shim shows, under its own names; empty: all of them together",
+  }),
   sessionIdleMs: seconds(
     {
       env: "EXAI_SESSION_IDLE",

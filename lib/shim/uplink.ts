@@ -28,7 +28,7 @@ export interface UplinkHooks {
 
 export type UplinkSettings = Pick<
   Settings,
-  "maxFrameBytes" | "pingIntervalMs" | "pingTimeoutMs" | "sessionId"
+  "maxFrameBytes" | "pingIntervalMs" | "pingTimeoutMs" | "sessionId" | "server"
 >;
 
 /** Our session with the daemon, over however many connections. */
@@ -39,6 +39,7 @@ export class Uplink {
   readonly #hooks: UplinkHooks;
   readonly #receipts = new Receipts((text) => void this.send(text));
   readonly #watchdog: Watchdog;
+  readonly #server: string | undefined;
   #sessionId: string | undefined;
   #resumeToken: string | undefined;
   #link: Link | undefined;
@@ -47,6 +48,7 @@ export class Uplink {
   constructor(settings: UplinkSettings, hooks: UplinkHooks) {
     this.#hooks = hooks;
     this.maxFrameBytes = settings.maxFrameBytes;
+    this.#server = settings.server || undefined;
     this.#sessionId = settings.sessionId || undefined;
     this.#watchdog = new Watchdog({
       intervalMs: settings.pingIntervalMs,
@@ -75,6 +77,7 @@ export class Uplink {
       cwd: Deno.cwd(),
       nudge: true,
       resume,
+      ...(this.#server ? { server: this.#server } : {}),
       ...(this.#sessionId ? { session_id: this.#sessionId } : {}),
     };
   }
