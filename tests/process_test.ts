@@ -198,7 +198,7 @@ Deno.test("what cannot be started says which server, which command, where it was
   await using host = testHost();
   for (const [command, expected] of cases) {
     const error = await assertRejects(
-      () => host.spawn({ title: "shop", command, args: [], env: {}, cwd: dir }),
+      () => host.spawn({ name: "shop", title: "shop", command, args: [], env: {}, cwd: dir }),
       ExaiError,
     );
     assertEquals(error.code, "UPSTREAM_UNAVAILABLE");

@@ -17,13 +17,13 @@ import { PROCESS_LIMITS, type ProcessLimits, ServerProcess } from "./server_proc
 export interface ProcessHostOptions {
   /** The daemon's own environment. */
   env: Environment;
-  /** Takes whole lines for the log of one server: what it writes to stderr, when it starts and ends. */
-  log?(server: string, text: string): void;
+  /** Takes whole lines for the log of one server, by its name: what it writes to stderr, when it starts and ends. */
+  log?(name: string, text: string): void;
   limits?: Partial<ProcessLimits>;
 }
 
 /** What is started: a {@linkcode StdioServerConfig} bound to a session, as far as it matters here. */
-export type Command = Pick<StdioServerConfig, "title" | "command" | "args" | "env" | "cwd">;
+export type Command = Pick<StdioServerConfig, "name" | "title" | "command" | "args" | "env" | "cwd">;
 
 /** Everything a process is started with. Two servers with the same launch are the same. */
 export interface Launch extends Executable {
@@ -106,7 +106,7 @@ export class ProcessHost implements AsyncDisposable {
       ...this.#options.limits,
       server: command.title,
       trees: this.#trees,
-      log: (text) => this.#options.log?.(command.title, text),
+      log: (text) => this.#options.log?.(command.name, text),
     });
     this.#running.add(process);
     process.closed.finally(() => this.#running.delete(process));
@@ -163,7 +163,8 @@ function unavailable(command: Command, why: string, cause?: unknown): ExaiError 
   });
 }
 
-function notFound({ title, command, ...rest }: Command, env: Environment): ExaiError {
+function notFound(wanted: Command, env: Environment): ExaiError {
+  const { command } = wanted;
   const dirs = searchedDirs(env, PLATFORM);
   const isPath = /[/\\]/.test(command);
   const where = isPath
@@ -174,7 +175,7 @@ function notFound({ title, command, ...rest }: Command, env: Environment): ExaiE
     : isPath
     ? "correct command in mcp.json"
     : "install it, or write its full path as command in mcp.json";
-  return unavailable({ title, command, ...rest }, `command ${JSON.stringify(command)}: ${where}; ${advice}`);
+  return unavailable(wanted, `command ${JSON.stringify(command)}: ${where}; ${advice}`);
 }
 
 async function isDirectory(path: string): Promise<boolean> {

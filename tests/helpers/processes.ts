@@ -13,14 +13,14 @@ export function oddProcess(
 ): Command {
   const { port = 0, env = {}, cwd } = options;
   const args = ["run", "-A", "--no-config", "--no-lock", ODD_PROCESS, mode, String(port)];
-  return { title: mode, command: Deno.execPath(), args, env, cwd };
+  return { name: mode, title: mode, command: Deno.execPath(), args, env, cwd };
 }
 
 /** A host that waits for nothing long, with what it was told to log. */
 export function testHost(options: Partial<ProcessHostOptions> = {}): ProcessHost & { logged: string[] } {
   const logged: string[] = [];
   const host = new ProcessHost({
-    log: (_server, text) => logged.push(text),
+    log: (_name, text) => logged.push(text),
     ...options,
     env: { HOME: "/", SHELL: "/bin/sh", PATH: Deno.env.get("PATH"), ...options.env },
     limits: { closeGraceMs: 2000, termGraceMs: 200, ...options.limits },

@@ -3,7 +3,8 @@
  * descendants of those have made for themselves (browsers do) end too, as far as they can be found: `/proc` is read
  * without starting a process for each, elsewhere `ps` tells.
  */
-export const WATCHDOG_SCRIPT = String.raw`
+export const WATCHDOG_SCRIPT = String
+  .raw`# The watchdog of EXAI: ends the MCP servers of a daemon that was killed.
 trap '' HUP INT
 groups=' '
 while read -r line; do
