@@ -197,6 +197,17 @@ Deno.test("at the limit the session that was silent longest makes room", async (
   assertEquals(await statusOf(second.post({ id: 2, method: "ping" })), 404);
 });
 
+Deno.test("a client over HTTP may tell its working directory", async () => {
+  await using it = await oddDaemon();
+  const client = await RawHttp.open(it.mcp, { "x-exai-cwd": encodeURIComponent("/home/ada/Überblick") });
+  const held = it.odd.nextHold();
+  const response = await client.call(1, "hold");
+  assertEquals((await held).caller.cwd, "/home/ada/Überblick");
+  it.odd.release.resolve();
+  await sseMessages(response);
+  assertEquals(await client.delete(), 200);
+});
+
 const FAULTS: [name: string, ask: (client: RawHttp) => Promise<Response>, status: number][] = [
   [
     "an unknown session",
