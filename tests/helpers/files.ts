@@ -1,0 +1,31 @@
+import { dirname, join } from "@std/path";
+
+/** A directory of its own with `files` in it, gone with `await using`. Its path is real. */
+export async function tempDir(files: Readonly<Record<string, string | Uint8Array>>) {
+  const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "exai-files-" }));
+  for (const [name, content] of Object.entries(files)) await write(path, name, content);
+  return {
+    path,
+    write: (name: string, content: string | Uint8Array) => write(path, name, content),
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
+}
+
+async function write(dir: string, name: string, content: string | Uint8Array): Promise<void> {
+  const path = join(dir, name);
+  await Deno.mkdir(dirname(path), { recursive: true });
+  await Deno.writeFile(path, typeof content === "string" ? new TextEncoder().encode(content) : content);
+}
+
+const IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"];
+
+/** Runs git in `dir` and gives what it says. */
+export async function git(dir: string, ...args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command("git", {
+    args: [...IDENTITY, ...args],
+    cwd: dir,
+    stdin: "null",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}
