@@ -3,7 +3,7 @@
  * to share a server. `--help` lists the flags.
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { fromFileUrl, join } from "@std/path";
+import { fromFileUrl } from "@std/path";
 import os from "node:os";
 import { mountedSubject, type Programs, shimSubject } from "./bench/exai.ts";
 import { type Entries, installPackages, PACKAGES } from "./bench/install.ts";
@@ -19,7 +19,7 @@ import { runTool, UsageError } from "./lib/run_tool.ts";
 const HELP = `deno task bench [--peers] [--daemon PATH --shim PATH] [--only TEXT] [--json FILE]
 
   --peers          direct stdio, EXAI, mcp-remote + mcp-proxy, a pair of supergateway, all with server-everything
-  --daemon, --shim measure these compiled programs too; dist/exai-daemon and dist/exai-shim when they are there
+  --daemon, --shim measure these compiled programs too; otherwise what deno task compile has left in dist/
   --only TEXT      only subjects whose name holds the text; may be repeated
   --rounds N       rounds of each work; 3
   --seconds N      seconds of one round; 1
@@ -37,7 +37,8 @@ const LARGE = [100_000, 5_000_000].map((payloadBytes): Shape => ({ ...ONE, paylo
 interface Options {
   peers: boolean;
   only: string[];
-  compiled?: Programs;
+  /** Programs measured beside those from source, by what they are. */
+  built: Map<string, Programs>;
   json?: string;
   suite: SuiteOptions;
 }
@@ -71,22 +72,25 @@ function isFailed({ role, unavailable, loads }: SubjectResult): boolean {
   return unavailable !== undefined || loads.some(({ failure }) => failure !== undefined);
 }
 
-function ownSubjects({ compiled }: Options): Subject[] {
+function ownSubjects({ built }: Options): Subject[] {
   return [
     floorSubject(),
     rawSubject(SOURCE.daemon),
     shimSubject("version through shims", SOURCE, SMALL),
-    ...(compiled ? [shimSubject("version through shims, compiled", compiled, SMALL)] : []),
+    ...Array.from(
+      built,
+      ([kind, programs]) => shimSubject(`version through shims, ${kind}`, programs, SMALL),
+    ),
   ];
 }
 
-function peerSubjects(entryOf: Entries, { compiled }: Options): Subject[] {
+function peerSubjects(entryOf: Entries, { built }: Options): Subject[] {
   const shapes = [...SMALL, ...LARGE];
   const server = everythingServer(entryOf);
   return [
     directSubject(entryOf, shapes),
     mountedSubject("EXAI", SOURCE, { shapes, server }),
-    ...(compiled ? [mountedSubject("EXAI, compiled", compiled, { shapes, server })] : []),
+    ...Array.from(built, ([kind, programs]) => mountedSubject(`EXAI, ${kind}`, programs, { shapes, server })),
     mcpRemoteSubject(entryOf, shapes),
     supergatewaySubject(entryOf, shapes),
   ];
@@ -118,7 +122,7 @@ async function readOptions(): Promise<Options | undefined> {
   return {
     peers: parsed.peers === true,
     only: parsed.only as string[],
-    compiled: await findCompiled(parsed as { daemon?: string; shim?: string }),
+    built: await findBuilt(parsed as { daemon?: string; shim?: string }),
     json: parsed.json as string | undefined,
     suite: {
       rounds: positive("rounds", parsed.rounds ?? 3),
@@ -135,18 +139,24 @@ function positive(name: string, value: unknown): number {
   throw new UsageError(`--${name} must be a number above 0`);
 }
 
-async function findCompiled({ daemon, shim }: { daemon?: string; shim?: string }) {
-  if ((daemon === undefined) !== (shim === undefined)) throw new UsageError("give both --daemon and --shim");
-  const suffix = Deno.build.os === "windows" ? ".exe" : "";
-  const dist = fromFileUrl(new URL("../dist", import.meta.url));
-  const programs = {
-    daemon: daemon ?? join(dist, `exai-daemon${suffix}`),
-    shim: shim ?? join(dist, `exai-shim${suffix}`),
-  };
+async function findBuilt({ daemon, shim }: { daemon?: string; shim?: string }) {
   const isThere = async (path: string) => (await Deno.stat(path).catch(() => undefined)) !== undefined;
-  if (await isThere(programs.daemon) && await isThere(programs.shim)) return programs;
-  if (daemon) throw new UsageError(`${programs.daemon} or ${programs.shim} is not there`);
-  return undefined;
+  if ((daemon === undefined) !== (shim === undefined)) throw new UsageError("give both --daemon and --shim");
+  if (daemon && shim) {
+    for (const path of [daemon, shim]) if (!await isThere(path)) throw new UsageError(`${path} is not there`);
+    return new Map([["compiled", { daemon, shim }]]);
+  }
+  const suffix = Deno.build.os === "windows" ? ".exe" : "";
+  const dist = (name: string) => fromFileUrl(new URL(`../dist/${name}`, import.meta.url));
+  const candidates: [string, Programs][] = [
+    ["bundled shim", { daemon: SOURCE.daemon, shim: dist("shim.js") }],
+    ["compiled", { daemon: dist(`exai-daemon${suffix}`), shim: dist(`exai-shim${suffix}`) }],
+  ];
+  const found = new Map<string, Programs>();
+  for (const [kind, programs] of candidates) {
+    if (await isThere(programs.daemon) && await isThere(programs.shim)) found.set(kind, programs);
+  }
+  return found;
 }
 
 function say(text: string): void {

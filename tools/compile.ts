@@ -9,6 +9,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { fromFileUrl, join } from "@std/path";
 import { formatBytes } from "../lib/base/units.ts";
 import { bundle, type Replacement } from "./compile/bundle.ts";
+import { SHIM_V8_FLAGS } from "./compile/v8_flags.ts";
 
 const root = new URL("../", import.meta.url);
 const dist = fromFileUrl(new URL("dist", root));
@@ -34,9 +35,6 @@ const PERMISSIONS = [
   "--allow-sys",
   "--no-prompt",
 ];
-
-/** By measurement: 4 MB less for each window after some use, at no cost in calls per second (docs/benchmarks.md). */
-const SHIM_V8_FLAGS = "--v8-flags=--optimize-for-size,--single-threaded";
 
 const SHIM_REPLACEMENTS: readonly Replacement[] = [
   {

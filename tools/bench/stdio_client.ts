@@ -12,6 +12,8 @@ export interface Answer {
 const PARSED_BYTES = 64 * 1024;
 const ENDS_BYTES = 256;
 const NEWLINE = 10;
+/** The engine's own search: that of `Buffer` takes several times as long in Deno. */
+const findByte = Uint8Array.prototype.indexOf;
 
 /** Speaks JSON-RPC in lines with a child's stdin and stdout. Thin, so that it does not hide what the child costs. */
 export class StdioClient {
@@ -43,7 +45,7 @@ export class StdioClient {
 
   #take(chunk: Buffer): void {
     let start = 0;
-    for (let end; (end = chunk.indexOf(NEWLINE, start)) >= 0; start = end + 1) {
+    for (let end; (end = findByte.call(chunk, NEWLINE, start)) >= 0; start = end + 1) {
       this.#parts.push(chunk.subarray(start, end));
       this.#receive(this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts));
       this.#parts = [];

@@ -1,5 +1,6 @@
 import { deadline } from "@std/async/deadline";
 import { fromFileUrl, resolve } from "@std/path";
+import { SHIM_V8_FLAGS } from "../compile/v8_flags.ts";
 import { tempDir } from "./held.ts";
 import { type Command, Spawned } from "./spawned.ts";
 
@@ -8,12 +9,14 @@ const root = fromFileUrl(new URL("../..", import.meta.url));
 const START_MS = 30_000;
 const DRAIN_MS = 5000;
 
-/** `path` as a command: a `.ts` file is run by Deno, anything else is a program. */
+/** `path` as a command: a `.ts` file and a bundle (`.js`) are run by Deno, anything else is a program. */
 export function commandFor(path: string): Command {
   const full = resolve(path);
-  return full.endsWith(".ts")
-    ? { command: Deno.execPath(), args: ["run", "-A", "--no-check", full] }
-    : { command: full, args: [] };
+  if (full.endsWith(".ts")) return { command: Deno.execPath(), args: ["run", "-A", "--no-check", full] };
+  // With what deno compile gives the program it makes of the bundle.
+  const flags = ["--no-config", SHIM_V8_FLAGS];
+  if (full.endsWith(".js")) return { command: Deno.execPath(), args: ["run", "-A", ...flags, full] };
+  return { command: full, args: [] };
 }
 
 /** The two programs as they stand in this repository. */
