@@ -127,7 +127,7 @@ async function readOptions(): Promise<Options | undefined> {
     suite: {
       rounds: positive("rounds", parsed.rounds ?? 3),
       roundMs: positive("seconds", parsed.seconds ?? 1) * 1000,
-      idleMs: 4000,
+      idleMs: 3000,
       windows: WINDOWS,
       onstep: (what) => Deno.stderr.writeSync(new TextEncoder().encode(`bench: ${what}\n`)),
     },

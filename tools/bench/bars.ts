@@ -49,12 +49,12 @@ function rawBars(result: SubjectResult): Bar[] {
 function windowBars(result: SubjectResult): Bar[] {
   const { windows } = result;
   if (!windows) return [];
-  const { initializeMs, addedPerWindowMib, idlePercent } = windows;
+  const { initializeMs, addedAfterUseMib, idlePercent } = windows;
   return [
     atMost(result, "start to initialize, ms", { most: BARS.initializeMs, value: median(initializeMs) }),
     atMost(result, "memory added per window, MiB", {
       most: BARS.addedPerWindowMib,
-      value: addedPerWindowMib,
+      value: addedAfterUseMib,
     }),
     atMost(result, "all processes at rest, % of a core", { most: BARS.idlePercent, value: idlePercent }),
   ].flatMap((bar) => bar ?? []);

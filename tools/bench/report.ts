@@ -43,6 +43,7 @@ function windowTable(results: readonly SubjectResult[], { windows }: { windows: 
     "1 window MiB",
     `${windows} windows MiB`,
     "added each MiB",
+    "after use MiB",
     "idle CPU %",
   ];
   const rows = results.flatMap(({ name, windows }) => {
@@ -54,6 +55,7 @@ function windowTable(results: readonly SubjectResult[], { windows }: { windows: 
       show(windows.oneWindowMib, 1),
       show(windows.allWindowsMib, 1),
       show(windows.addedPerWindowMib, 1),
+      show(windows.addedAfterUseMib, 1),
       show(windows.idlePercent, 2),
     ]];
   });

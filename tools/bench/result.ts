@@ -16,7 +16,9 @@ export interface WindowsResult {
   initializeMs: number[];
   oneWindowMib?: number;
   allWindowsMib?: number;
+  /** What the second to the last window add, each after one call and after some hundred. */
   addedPerWindowMib?: number;
+  addedAfterUseMib?: number;
   /** Processor time of all processes at rest, in percent of one core. */
   idlePercent?: number;
 }
