@@ -19,10 +19,13 @@ interface Program {
   /** What is compiled; for the shim this is its bundle. */
   entry: string;
   flags: readonly string[];
+  /** Flags for Windows alone. */
+  windowsFlags?: readonly string[];
 }
 
 /**
- * Native code (FFI) and code from the network are what neither program may ever load. The rest cannot be narrowed when
+ * Native code (FFI) and code from the network are what neither program loads, but that the daemon on Windows asks
+ * kernel32 for the job object that ends its children with it. The rest cannot be narrowed when
  * the program is built: state directory, address, and what a mounted server's command is are known when it runs, and
  * a program that may run any other may do anything by way of it. Questions on stdin would end up in MCP.
  */
@@ -59,7 +62,12 @@ async function main(): Promise<number> {
   });
   report(`${shim}: ${formatBytes(bytes)}`);
   const programs: Program[] = [
-    { name: "exai-daemon", entry: fromFileUrl(new URL("daemon.ts", root)), flags: [] },
+    {
+      name: "exai-daemon",
+      entry: fromFileUrl(new URL("daemon.ts", root)),
+      flags: [],
+      windowsFlags: ["--allow-ffi"],
+    },
     { name: "exai-shim", entry: shim, flags: ["--no-config", SHIM_V8_FLAGS] },
   ];
   const targets: (string | undefined)[] = target.length > 0 ? target as string[] : [undefined];
@@ -82,6 +90,7 @@ async function compile(program: Program, target: string | undefined): Promise<nu
       "--no-check",
       ...PERMISSIONS,
       ...program.flags,
+      ...(isWindows ? program.windowsFlags ?? [] : []),
       ...(target ? ["--target", target] : []),
       "--output",
       output,
