@@ -169,6 +169,19 @@ Deno.test("a process is told the roots its windows share", async () => {
   assertEquals(seen, ["file:///work"]);
 });
 
+Deno.test("a process for the whole machine, or free of any directory, is told of no roots", async () => {
+  for (const config of [{ share: "machine" as const }, { cwdFree: true }]) {
+    await using shared = sharedServer({ build: talkative, config });
+    await using it = await testDaemon({ servers: [shared.mounted] });
+    for (const roots of [["file:///a"], ["file:///b"], undefined]) {
+      await using client = await sdkClient(it.url, { roots });
+      await client.callTool({ name: "process" });
+    }
+    assertEquals(shared.servers.length, 1);
+    assertEquals(shared.servers[0]!.server.getClientCapabilities()?.roots, undefined);
+  }
+});
+
 Deno.test("a resource is subscribed to once for all its windows, and each that asked is told", async () => {
   const asked: string[] = [];
   await using shared = sharedServer({

@@ -6,7 +6,7 @@ import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import { Instance, type UpstreamTransport } from "./instance.ts";
 import { fnv1a } from "../base/hash.ts";
-import { mayBeAsked, type Scope, sharedCapabilities, type Tenant } from "./share_key.ts";
+import { mayBeAsked, type Scope, type Tenant, toldCapabilities } from "./share_key.ts";
 import { Supervisor } from "./supervisor.ts";
 import { SessionTurns } from "./turns.ts";
 
@@ -51,7 +51,7 @@ export class Slot {
     this.instance = instance;
     this.scope = request.scope;
     this.keyHash = fnv1a(request.key);
-    const capabilities = sharedCapabilities(request.tenant.caller);
+    const capabilities = toldCapabilities(request.config, request.tenant);
     this.turns = request.scope !== "session" && mayBeAsked(capabilities) ? new SessionTurns() : undefined;
     this.#idleStopMs = request.config.idleStopMs;
     this.#stop = stop;
@@ -150,13 +150,14 @@ export class Pool implements AsyncDisposable {
     await Promise.all(this.#closing);
   }
 
-  async #start({ config, tenant }: SlotRequest): Promise<Instance> {
+  async #start({ config, tenant, scope }: SlotRequest): Promise<Instance> {
     const transport = await this.#options.connect(config);
     return await Instance.start(transport, {
       name: config.name,
       clientInfo: this.#options.clientInfo,
-      capabilities: sharedCapabilities(tenant.caller),
-      roots: tenant.roots,
+      capabilities: toldCapabilities(config, tenant),
+      // A process of one session asks it each time, so that it sees them change.
+      roots: scope === "project" ? tenant.roots : undefined,
       startTimeoutMs: config.startTimeoutMs,
       onListChanged: (kinds) => this.listChanged(kinds),
     });

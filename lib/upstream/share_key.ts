@@ -22,23 +22,38 @@ export function scopeOf(config: ServerConfig, { caller }: Tenant): Scope {
   if (config.share !== "auto") return config.share;
   if (config.kind !== "stdio") {
     // What a URL server asks cannot be told apart on a shared connection, and a connection of one's own costs nothing.
-    return mayBeAsked(sharedCapabilities(caller)) ? "session" : "machine";
+    const offered = offeredBy(caller);
+    return mayBeAsked(offered) || "roots" in offered ? "session" : "machine";
   }
   return STATEFUL.test([config.command, ...config.args].join(" ")) ? "session" : "project";
 }
 
-/** The client capabilities a shared process is told of: all that change what a server does, in a fixed order. */
-export function sharedCapabilities(caller: Caller): JsonObject {
-  const shared: JsonObject = {};
-  for (const name of ["roots", "sampling", "elicitation", "tasks", "experimental", "extensions"]) {
-    if (isObject(caller.capabilities[name])) shared[name] = caller.capabilities[name];
-  }
-  return shared;
+/**
+ * The client capabilities an instance is told of: all that change what a server does, in a fixed order. One that is
+ * declared free of any directory hears nothing of roots, which are directories.
+ */
+export function toldCapabilities(config: ServerConfig, tenant: Tenant): JsonObject {
+  const placeless = config.kind === "stdio" && !isPlaced(config, scopeOf(config, tenant));
+  return offeredBy(tenant.caller, placeless ? ["roots"] : []);
 }
 
 /** Whether a server that is told of `capabilities` may ask its client something that only one window can answer. */
 export function mayBeAsked(capabilities: JsonObject): boolean {
   return "sampling" in capabilities || "elicitation" in capabilities;
+}
+
+/** Whether it matters to the server in which directory its sessions are. */
+export function isPlaced(config: ServerConfig, scope: Scope): boolean {
+  return scope === "session" || scope === "project" && !config.cwdFree;
+}
+
+function offeredBy(caller: Caller, without: readonly string[] = []): JsonObject {
+  const offered: JsonObject = {};
+  for (const name of ["roots", "sampling", "elicitation", "tasks", "experimental", "extensions"]) {
+    const capability = caller.capabilities[name];
+    if (isObject(capability) && !without.includes(name)) offered[name] = capability;
+  }
+  return offered;
 }
 
 /**
@@ -56,9 +71,11 @@ export function shareKey(config: ServerConfig, tenant: Tenant): string {
       scope === "machine" || config.cwdFree ? null : config.cwd,
     ]
     : [config.kind, config.url, sorted(config.headers)];
-  const where = scope === "project" && !config.cwdFree ? [tenant.workspace ?? null, roots ?? null] : [];
+  const where = scope === "project" && isPlaced(config, scope)
+    ? [tenant.workspace ?? null, roots ?? null]
+    : [];
   const who = scope === "session" ? [caller.id] : [];
-  return JSON.stringify([what, where, who, sharedCapabilities(caller)]);
+  return JSON.stringify([what, where, who, toldCapabilities(config, tenant)]);
 }
 
 function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] {
