@@ -1,27 +1,39 @@
 // deno-lint-ignore-file no-console -- a program of the command line speaks on it
 /**
  * Writes the generated parts of README.md and docs/: what stands between `<!-- generated: NAME -->` and
- * `<!-- end -->`. With `--check` it writes nothing and fails when a part is stale or a JSON example does not parse.
+ * `<!-- end -->`, and the JSON Schema of mcp.json. With `--check` it writes nothing and fails when a part is stale or a
+ * JSON example does not parse.
  */
 import { fromFileUrl, join } from "@std/path";
+import { serversJsonSchema } from "../lib/config/servers.ts";
 import { TABLES } from "./tables.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
 const PART = /(<!-- generated: ([a-z ]+) -->\n)([\s\S]*?)(<!-- end -->)/g;
 const JSON_EXAMPLE = /^```json\n([\s\S]*?)^```$/gm;
+/** For completion in an editor: README, Mount MCP servers. */
+const SCHEMA = "docs/mcp.schema.json";
 
 /** The faults of all pages, each in a line; with `check` nothing is written. */
 async function run(check: boolean): Promise<string[]> {
   const faults: string[] = [];
   for (const page of await pages()) {
-    const path = join(root, page);
-    const before = await Deno.readTextFile(path);
-    const after = await format(fill(before, (name) => faults.push(`${page}: there is no table "${name}"`)));
-    if (check && before !== after) faults.push(`${page} is stale: run deno task docs`);
-    if (!check && before !== after) await Deno.writeTextFile(path, after);
+    const before = await Deno.readTextFile(join(root, page));
+    const filled = fill(before, (name) => faults.push(`${page}: there is no table "${name}"`));
+    faults.push(...await settle(page, { before, after: await format(filled, "md"), check }));
     faults.push(...jsonFaults(before).map((fault) => `${page}: ${fault}`));
   }
-  return faults;
+  const before = await Deno.readTextFile(join(root, SCHEMA)).catch(() => "");
+  const after = await format(JSON.stringify(serversJsonSchema(), null, 2), "json");
+  return [...faults, ...await settle(SCHEMA, { before, after, check })];
+}
+
+/** Writes `after`, or says that it is not what is there. */
+async function settle(page: string, text: { before: string; after: string; check: boolean }) {
+  if (text.before === text.after) return [];
+  if (text.check) return [`${page} is stale: run deno task docs`];
+  await Deno.writeTextFile(join(root, page), text.after);
+  return [];
 }
 
 async function pages(): Promise<string[]> {
@@ -38,9 +50,9 @@ function fill(text: string, onUnknown: (name: string) => void): string {
 }
 
 /** What `deno fmt` makes of `text`, so that a page it accepts is one this program does not change. */
-async function format(text: string): Promise<string> {
+async function format(text: string, extension: "md" | "json"): Promise<string> {
   const command = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--ext", "md", "-"],
+    args: ["fmt", "--ext", extension, "-"],
     cwd: root,
     stdin: "piped",
     stdout: "piped",

@@ -84,6 +84,8 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#faults = change.faults;
     for (const fault of change.faults) log.error("{fault}", { fault: formatFault(fault) });
     for (const warning of change.warnings) log.warning("{warning}", { warning: formatFault(warning) });
+    // The login shell takes its time; the first window need not wait for it.
+    if ([...change.servers.values()].some(({ kind }) => kind === "stdio")) void this.#host.loginEnv();
     this.#mounts.apply(change);
   }
 }
@@ -102,8 +104,7 @@ class ServerLogs implements AsyncDisposable {
   append(server: string, text: string): void {
     let file = this.#files.get(server);
     if (!file) {
-      const name = `server-${server.replaceAll(/[^\w.-]/g, "_")}.log`;
-      file = new RotatingFile(join(this.#dir, name), { maxBytes: this.#maxBytes });
+      file = new RotatingFile(join(this.#dir, `server-${server}.log`), { maxBytes: this.#maxBytes });
       this.#files.set(server, file);
     }
     file.append(text);

@@ -92,7 +92,8 @@ export class Instance implements AsyncDisposable {
       await instance.#initialize();
       return instance;
     } catch (thrown) {
-      await transport.close().catch(() => {});
+      // Not awaited: a server that hangs takes its time to end, and whoever waits for it need not.
+      transport.close().catch(() => {});
       throw thrown instanceof ExaiError ? thrown : instance.#unavailable(messageOf(thrown), thrown);
     }
   }
