@@ -190,13 +190,9 @@ export class MountedServer implements Server, AsyncDisposable {
   /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */
   #rootsChanged(caller: Caller, method: string, params: JsonObject): void {
     const lease = this.#leases.get(caller.id);
-    if (!lease) return;
-    lease.then(async (slot) => {
-      if (slot.tenants === 1 && (slot.scope === "session")) {
-        (await slot.instance).notify(method, params);
-        return;
-      }
+    lease?.then(async (slot) => {
       if (slot.scope === "machine") return;
+      if (slot.scope === "session") return (await slot.instance).notify(method, params);
       if (this.#leases.get(caller.id) === lease) this.#leases.delete(caller.id);
       slot.release(caller);
     }).catch(() => {});

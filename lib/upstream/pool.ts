@@ -65,10 +65,6 @@ export class Slot {
   }
 
   /** Sessions attached. */
-  get tenants(): number {
-    return this.#callers.size;
-  }
-
   get sessionIds(): string[] {
     return [...this.#callers.keys()];
   }
