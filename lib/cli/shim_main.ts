@@ -13,7 +13,7 @@ import { DaemonStarter } from "../shim/autostart.ts";
 import { Bridge } from "../shim/bridge.ts";
 import { Dialer, type Dialing } from "../shim/dialer.ts";
 import { openLink } from "../shim/link.ts";
-import { StdioPeer } from "../transport/stdio.ts";
+import { STDIN_ENDED, StdioPeer } from "../transport/stdio.ts";
 import { startLogging } from "./log_files.ts";
 import { stopSignal } from "./signals.ts";
 
@@ -65,7 +65,7 @@ async function serve(given: Settings): Promise<number> {
   await using _logging = await starting;
   const why = await Promise.race([ended.promise, stopSignal()]);
   log.info("{why}: the shim ends, the daemon goes on", { why });
-  if (why === "stdin has ended") await deadline(bridge.idle(), LAST_ANSWERS_MS).catch(() => {});
+  if (why === STDIN_ENDED) await deadline(bridge.idle(), LAST_ANSWERS_MS).catch(() => bridge.refuseAll());
   await deadline(client.flushed(), LAST_WRITE_MS).catch(() => {});
   await bridge.close(CLOSE_MS);
   return 0;

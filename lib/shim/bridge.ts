@@ -82,6 +82,13 @@ export class Bridge implements DialerHooks {
     if (this.#ledger.requestCount > 0) await new Promise<void>((resolve) => this.#onidle = resolve);
   }
 
+  /** Answers every request that still waits: the client has closed stdin and may yet read. */
+  refuseAll(): void {
+    for (const entry of [...this.#ledger.requests()]) {
+      this.#refuse(entry, entry.sent ? refusals.stdinClosed(entry.method) : refusals.notReached(this.#fault));
+    }
+  }
+
   /** Tells the daemon that the client has gone; resolves when it knows or `timeoutMs` has passed. */
   close(timeoutMs: number): Promise<void> {
     return this.#uplink.close(timeoutMs);
@@ -243,13 +250,17 @@ export class Bridge implements DialerHooks {
   #settle(fateOf: (entry: Entry | RequestEntry) => Fate): void {
     for (const entry of this.#ledger) {
       const fate = fateOf(entry);
-      if (isRequest(entry)) this.#stopWaiting(entry);
       if (fate === "send") this.#send(entry);
       else if (fate === "drop") this.#ledger.remove(entry);
-      else if (fate === "unknown") {
-        this.#refuse(entry as RequestEntry, refusals.outcomeUnknown(entry.method!));
-      }
+      else if (isRequest(entry)) this.#keepOrGiveUp(entry, fate);
     }
+  }
+
+  #keepOrGiveUp(entry: RequestEntry, fate: Fate): void {
+    const { method, sends } = entry;
+    this.#stopWaiting(entry);
+    if (fate === "unknown") this.#refuse(entry, refusals.outcomeUnknown(method));
+    if (fate === "undelivered") this.#refuse(entry, refusals.undelivered(method, sends));
   }
 
   #lost(end: SocketEnd): void {

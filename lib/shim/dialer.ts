@@ -96,7 +96,8 @@ export class Dialer {
   async #pause(minMs: number): Promise<void> {
     const waitMs = Math.max(minMs, this.#backoff.next());
     this.#notBefore = performance.now() + minMs;
-    await this.#sleep(this.#hooks.wanted() ? Math.max(minMs, MIN_GAP_MS) : waitMs);
+    const wantedMs = Math.max(minMs, MIN_GAP_MS);
+    await this.#sleep(this.#hooks.wanted() ? Math.min(waitMs, wantedMs) : waitMs);
   }
 
   async #sleep(ms: number): Promise<void> {

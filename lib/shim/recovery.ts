@@ -1,8 +1,11 @@
 import type { RequestId } from "../wire/rpc.ts";
 import { type Entry, isRequest, type RequestEntry } from "./ledger.ts";
 
-/** What becomes of a message after a cut: `send` it again, `keep` waiting, `drop` it, or own up that nobody knows. */
-export type Fate = "send" | "keep" | "drop" | "unknown";
+/**
+ * What becomes of a message after a cut: `send` it again, `keep` waiting for its answer, `drop` it, or give it up as
+ * `undelivered` or, when nobody knows whether it has run, as `unknown`.
+ */
+export type Fate = "send" | "keep" | "drop" | "undelivered" | "unknown";
 
 /** Requests that may be made twice: they read, or they set what they have set before. */
 const REPEATABLE_METHODS = new Set([
@@ -31,15 +34,15 @@ const REPEATABLE_NOTIFICATIONS = new Set([
 
 /** How often one request is sent: one that ends every daemon it reaches must not end them all. */
 const MAX_SENDS = 3;
-/** As above, for one that the daemon says never arrived. */
-const MAX_UNSEEN_SENDS = 20;
+/** As above, for one that the daemon says never arrived: something on the way may not let it pass. */
+const MAX_UNSEEN_SENDS = 50;
 
 /** After the daemon has taken its own session up again; `unseen` are the requests that never reached it. */
 export function afterResume(entry: Entry | RequestEntry, unseen: ReadonlySet<RequestId>): Fate {
   if (!entry.sent) return "send";
   if (isRequest(entry)) {
     if (!unseen.has(entry.id)) return "keep";
-    return entry.sends < MAX_UNSEEN_SENDS ? "send" : "unknown";
+    return entry.sends < MAX_UNSEEN_SENDS ? "send" : "undelivered";
   }
   if (entry.kind === "response") return "send";
   return REPEATABLE_NOTIFICATIONS.has(entry.method!) ? "send" : "drop";

@@ -13,6 +13,19 @@ export function daemonUnavailable(waitedMs: number, why: string): ExaiError {
   );
 }
 
+/** The client closed stdin before a daemon was reached. */
+export function notReached(why: string): ExaiError {
+  return new ExaiError("DAEMON_UNAVAILABLE", `stdin was closed before the EXAI daemon was reached: ${why}`);
+}
+
+/** The client closed stdin while the daemon was at work. */
+export function stdinClosed(method: string): ExaiError {
+  return new ExaiError(
+    "CANCELLED",
+    `stdin was closed before the answer to ${method}, which is cancelled with it`,
+  );
+}
+
 /** The daemon was there and turned us away. */
 export function turnedAway(fault: string, why: string): ExaiError {
   if (fault !== "unauthorized") return new ExaiError("DAEMON_UNAVAILABLE", `${why}. The shim keeps trying`);
@@ -30,6 +43,15 @@ export function outcomeUnknown(method: string): ExaiError {
     `the daemon went away while it had this ${method}, so it may or may not have run; ` +
       "check what it was to do before asking again",
     { details: { outcome: "unknown" } },
+  );
+}
+
+/** The connection was cut each time the request was sent; the daemon never had it. */
+export function undelivered(method: string, sends: number): ExaiError {
+  return new ExaiError(
+    "DAEMON_UNAVAILABLE",
+    `the connection was cut each of the ${sends} times this ${method} was sent, and the daemon never had it; ` +
+      "ask again, or for less at once",
   );
 }
 

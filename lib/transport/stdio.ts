@@ -28,6 +28,9 @@ export interface Line {
   bytes: number;
 }
 
+/** Why a client that closed stdin has ended, as against one that was cut off. */
+export const STDIN_ENDED = "stdin has ended";
+
 /** What a {@linkcode StdioPeer} tells its owner. */
 export interface StdioHandlers {
   onmessage(message: RpcMessage, line: Line): void;
@@ -71,7 +74,7 @@ export class StdioPeer {
   async start(): Promise<void> {
     await this.#transport.start();
     this.#source.run().then(
-      () => this.#end("stdin has ended"),
+      () => this.#end(STDIN_ENDED),
       (thrown) => this.#end(`stdin cannot be read: ${(thrown as Error).message}`),
     );
   }

@@ -1,0 +1,80 @@
+/** Passes TCP connections on to a port of this machine and cuts them where it is told. */
+export class CuttingProxy implements AsyncDisposable {
+  readonly port: number;
+  /** Connections cut so far. */
+  cuts = 0;
+  readonly #listener: Deno.TcpListener;
+  readonly #target: number;
+  readonly #nextCut: () => number;
+  readonly #open = new Set<Deno.TcpConn>();
+  readonly #done: Promise<void>;
+
+  /** `nextCut` gives the bytes, counted both ways, after which the next connection is cut; Infinity: never. */
+  constructor(target: number, nextCut: () => number) {
+    this.#target = target;
+    this.#nextCut = nextCut;
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.port = this.#listener.addr.port;
+    this.#done = this.#run();
+  }
+
+  /** Cuts every connection there is. */
+  cutAll(): void {
+    for (const socket of [...this.#open]) this.#close(socket);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    this.cutAll();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const passing: Promise<void>[] = [];
+    try {
+      for await (const client of this.#listener) passing.push(this.#pass(client));
+    } catch {
+      // Closed.
+    }
+    await Promise.all(passing);
+  }
+
+  async #pass(client: Deno.TcpConn): Promise<void> {
+    this.#open.add(client);
+    const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
+    server.setNoDelay();
+    client.setNoDelay();
+    this.#open.add(server);
+    const budget = { left: this.#nextCut() };
+    const end = () => {
+      this.#close(client);
+      this.#close(server);
+    };
+    await Promise.all(
+      [this.#pump(client, server, budget), this.#pump(server, client, budget)].map((pump) =>
+        pump.finally(end)
+      ),
+    );
+  }
+
+  async #pump(from: Deno.TcpConn, to: Deno.TcpConn, budget: { left: number }): Promise<void> {
+    const buffer = new Uint8Array(16 * 1024);
+    try {
+      for (let count; (count = await from.read(buffer)) !== null;) {
+        const taken = Math.min(count, budget.left);
+        budget.left -= taken;
+        for (let sent = 0; sent < taken;) sent += await to.write(buffer.subarray(sent, taken));
+        if (budget.left > 0) continue;
+        this.cuts++;
+        return;
+      }
+    } catch {
+      // The other half has been cut.
+    }
+  }
+
+  #close(socket: Deno.TcpConn): void {
+    if (!this.#open.delete(socket)) return;
+    socket.close();
+  }
+}
