@@ -169,6 +169,40 @@ Deno.test("a client that no longer reads stdout ends the shim", async () => {
   await Deno.remove(home, { recursive: true });
 });
 
+Deno.test("a client that does not read makes the shim let go of the daemon until it does, so that memory is bounded", async () => {
+  await using daemon = new ScriptedDaemon({
+    welcome: ({ resume }) => welcome(resume === true ? {} : { unseen: [] }),
+  });
+  const home = await Deno.makeTempDir();
+  const shim = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", new URL("../shim.ts", import.meta.url).pathname],
+    env: {
+      EXAI_HOME: home,
+      EXAI_WS_PORT: String(daemon.port),
+      EXAI_WS_AUTOSTART: "false",
+      EXAI_WS_MAX_QUEUED_BYTES: "100000",
+    },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const first = await daemon.connection();
+  const text = JSON.stringify({
+    jsonrpc: "2.0",
+    method: "notifications/x",
+    params: { text: "x".repeat(50_000) },
+  });
+  for (let count = 0; count < 20; count++) first.send(text);
+  await first.closed;
+  const stdout = new Response(shim.stdout).text();
+  const again = await daemon.connection();
+  again.send({ jsonrpc: "2.0", method: "notifications/last" });
+  await shim.stdin.close();
+  assertEquals((await shim.status).code, 0);
+  assertStringIncludes(await stdout, text);
+  await Deno.remove(home, { recursive: true });
+});
+
 async function run(args: string[], env: Record<string, string> = {}) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", new URL("../shim.ts", import.meta.url).pathname, ...args],

@@ -8,7 +8,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { fromFileUrl, join } from "@std/path";
 import { formatBytes } from "../lib/base/units.ts";
-import { bundle, type Replacement } from "./compile/bundle.ts";
+import { bundleShim } from "./compile/shim.ts";
 import { SHIM_V8_FLAGS } from "./compile/v8_flags.ts";
 
 const root = new URL("../", import.meta.url);
@@ -39,27 +39,10 @@ const PERMISSIONS = [
   "--no-prompt",
 ];
 
-const SHIM_REPLACEMENTS: readonly Replacement[] = [
-  {
-    specifier: "../types.js",
-    importer: "/dist/esm/shared/stdio.js",
-    by: new URL("compile/sdk_types.ts", import.meta.url),
-  },
-  {
-    specifier: "node:process",
-    importer: "/dist/esm/server/stdio.js",
-    by: new URL("compile/sdk_process.ts", import.meta.url),
-  },
-];
-
 async function main(): Promise<number> {
   const { target } = parseArgs(Deno.args, { string: ["target"], collect: ["target"] });
   const shim = join(dist, "shim.js");
-  const { bytes } = await bundle({
-    entry: new URL("shim.ts", root),
-    outfile: shim,
-    replace: SHIM_REPLACEMENTS,
-  });
+  const { bytes } = await bundleShim(shim);
   report(`${shim}: ${formatBytes(bytes)}`);
   const programs: Program[] = [
     {

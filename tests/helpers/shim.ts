@@ -9,6 +9,8 @@ export interface ShimOptions {
   args?: string[];
   /** State directory; made for this run when left out. */
   home?: string;
+  /** Another build of the shim. */
+  program?: string;
 }
 
 export const INITIALIZE = {
@@ -36,7 +38,7 @@ export class Shim implements AsyncDisposable {
     this.home = options.home;
     this.#ownsHome = options.ownsHome;
     this.process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", shimFile, ...options.args ?? []],
+      args: ["run", "-A", "--no-check", options.program ?? shimFile, ...options.args ?? []],
       env: {
         EXAI_HOME: options.home,
         EXAI_WS_PORT: String(options.port),

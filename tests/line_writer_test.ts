@@ -1,0 +1,56 @@
+import { assertEquals } from "@std/assert";
+import { LineWriter } from "../lib/transport/line_writer.ts";
+
+/** A sink that takes each write when it is told to, and a few bytes at a time. */
+class SlowSink {
+  readonly writes: string[] = [];
+  #gate = Promise.withResolvers<void>();
+
+  async write(data: Uint8Array): Promise<number> {
+    await this.#gate.promise;
+    const taken = data.subarray(0, 7);
+    this.writes.push(new TextDecoder().decode(taken));
+    return taken.length;
+  }
+
+  open(): void {
+    this.#gate.resolve();
+  }
+}
+
+Deno.test("text is written in order and whole, however little the sink takes", async () => {
+  const sink = new SlowSink();
+  const writer = new LineWriter(sink);
+  const lines = Array.from({ length: 50 }, (_, n) => `line ${n} of ASCII\n`);
+  for (const line of lines) writer.write(line);
+  sink.open();
+  await writer.flushed();
+  assertEquals(sink.writes.join(""), lines.join(""));
+  assertEquals(writer.queuedChars, 0);
+});
+
+Deno.test("what comes while a write is under way goes out together", async () => {
+  const sizes: number[] = [];
+  const writer = new LineWriter({
+    write: async (data) => {
+      await Promise.resolve();
+      sizes.push(data.length);
+      return data.length;
+    },
+  });
+  for (let n = 0; n < 100; n++) writer.write("0123456789");
+  await writer.flushed();
+  assertEquals(sizes, [10, 990]);
+});
+
+Deno.test("a sink that fails is told of once, and later text is dropped", async () => {
+  const errors: string[] = [];
+  const writer = new LineWriter({ write: () => Promise.reject(new Error("broken pipe")) });
+  writer.onbroken = ({ message }) => errors.push(message);
+  writer.write("a");
+  writer.write("b");
+  await writer.flushed();
+  writer.write("c");
+  await writer.flushed();
+  assertEquals([errors, writer.queuedChars], [["broken pipe"], 0]);
+});
