@@ -154,6 +154,7 @@ export const SETTINGS = {
   maxQueuedBytes: integer(
     {
       env: "EXAI_WS_MAX_QUEUED_BYTES",
+      programs: BOTH,
       fallback: 64 * 1024 * KIB,
       unit: "bytes",
       help: "Unread answers held for one client before it is dropped as too slow",
@@ -167,12 +168,22 @@ export const SETTINGS = {
     100_000,
   ),
   pingIntervalMs: seconds(
-    { env: "EXAI_WS_PING_INTERVAL", fallback: 25, help: "How often a quiet connection is pinged" },
+    {
+      env: "EXAI_WS_PING_INTERVAL",
+      programs: BOTH,
+      fallback: 25,
+      help: "How often a quiet connection is pinged",
+    },
     1,
     3600,
   ),
   pingTimeoutMs: seconds(
-    { env: "EXAI_WS_PING_TIMEOUT", fallback: 10, help: "How long a ping may stay unanswered" },
+    {
+      env: "EXAI_WS_PING_TIMEOUT",
+      programs: BOTH,
+      fallback: 10,
+      help: "How long a ping may stay unanswered",
+    },
     1,
     3600,
   ),
@@ -228,6 +239,7 @@ export const SETTINGS = {
   resumeWindowMs: seconds(
     {
       env: "EXAI_RESUME_WINDOW",
+      programs: BOTH,
       fallback: 60,
       help: "How long a session whose connection was cut waits for its client to come back",
     },
