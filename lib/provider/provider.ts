@@ -1,5 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
-import type { Abilities } from "./status.ts";
+import type { ProviderName } from "./kinds.ts";
+import type { Abilities, ProviderStatus } from "./status.ts";
 
 /** How hard a model should think before it answers, least first. Only a model with the ability `thinking` takes it. */
 export const THINKING_MODES = ["minimal", "low", "medium", "high", "max"] as const;
@@ -17,6 +18,16 @@ export interface ModelAbilities extends Abilities {
   jsonSchema: boolean;
 }
 
+/** How hard a provider's own dial makes a model think, least first. */
+export const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
+
+export type Effort = (typeof EFFORTS)[number];
+
+/**
+ * How the thinking of a model is steered: not at all, on or off, never off, or by the efforts it knows, least first.
+ */
+export type ThinkingControl = "none" | "switch" | "always" | readonly Effort[];
+
 /** A model as the catalogue has it. */
 export interface ModelInfo {
   /** Name the provider knows it by. */
@@ -30,6 +41,13 @@ export interface ModelInfo {
   /** Tokens of the answer alone. */
   maxOutputTokens: number;
   abilities: ModelAbilities;
+  thinking: ThinkingControl;
+  /** Whether it takes a temperature; many that think do not. */
+  takesTemperature: boolean;
+  /** Whether it searches the web only while it does not think. */
+  searchStopsThinking?: boolean;
+  /** Whether `auto` may choose it. */
+  auto: boolean;
 }
 
 export interface TextPart {
@@ -73,7 +91,7 @@ export type ToolChoice = "auto" | "none" | "required" | { name: string };
 /** A question to a model, whichever it is. */
 export interface ChatRequest {
   messages: readonly ChatMessage[];
-  /** 0 to 1; left out for models that take none. */
+  /** 0 to 1; not sent to models that take none. */
   temperature?: number;
   thinkingMode?: ThinkingMode;
   /** Whether the model may search the web. */
@@ -81,7 +99,7 @@ export interface ChatRequest {
   tools?: readonly ChatTool[];
   toolChoice?: ToolChoice;
   maxOutputTokens?: number;
-  /** The answer is JSON that fits `schema`. */
+  /** The answer is to be JSON that fits `schema`; a model that cannot be held to one is told so in words. */
   jsonSchema?: { name: string; schema: JsonObject };
 }
 
@@ -145,6 +163,8 @@ export interface ChatOptions {
   signal: AbortSignal;
   /** Called at most a few times a second. */
   onProgress?: (progress: ChatProgress) => void;
+  /** When the caller gives up, in milliseconds since 1970: no wait is begun that would outlast it. */
+  deadlineMs?: number;
 }
 
 /** A question to one model of one provider. */
@@ -157,6 +177,7 @@ export type ProviderRawRequest = RawRequest & { model: ModelInfo };
 export interface Provider {
   /** `kimi`, `openai`, or the name of a custom entry. */
   readonly name: string;
+  readonly kind: ProviderName;
   /** What it offers, as last known. */
   models(): readonly ModelInfo[];
   /**
@@ -171,8 +192,10 @@ export interface Provider {
   complete?(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult>;
   /** Absent where the provider takes no files. */
   readonly files?: FileService;
-  /** Asks the provider what it offers. */
-  refresh?(signal: AbortSignal): Promise<void>;
+  /** What it has to say of itself. */
+  status(): ProviderStatus;
+  /** Asks the provider what it offers, and forgets an open breaker. Never fails: `status` has the reason. */
+  refresh(signal: AbortSignal): Promise<void>;
 }
 
 /** What went wrong at a provider; `details.fault` of its errors. */
@@ -191,6 +214,10 @@ export type FaultKind =
   | "cut"
   /** The answer was no such thing as the protocol has. */
   | "malformed"
+  /** The model ran and said nothing. */
+  | "empty"
+  /** The answer grew past what is taken. */
+  | "too_large"
   /** Took longer than the provider may take. */
   | "timeout";
 

@@ -4,16 +4,19 @@ import type {
   ChatResult,
   FaultKind,
   FileService,
+  ModelClass,
   ModelInfo,
   RawRequest,
   Sample,
+  ThinkingMode,
 } from "./provider.ts";
 import type { ProviderStatus } from "./status.ts";
 
 /** What a call needs of its model beside text. */
 export interface ModelNeeds {
   images?: boolean;
-  thinking?: boolean;
+  /** Whether it must think, or how hard. */
+  thinking?: boolean | ThinkingMode;
   webSearch?: boolean;
   tools?: boolean;
   /** Tokens the question will have at least. */
@@ -26,6 +29,8 @@ export interface RouteQuery {
   requested?: string;
   /** Tool that asks; `auto` goes by it. */
   tool: string;
+  /** Takes the place of what `auto` thinks the tool needs. */
+  class?: ModelClass;
   /** Only this provider. */
   provider?: string;
   needs?: ModelNeeds;

@@ -1,3 +1,5 @@
+import type { ProviderName } from "./kinds.ts";
+
 /** What a model or a provider can do beside chat. */
 export interface Abilities {
   files: boolean;
@@ -17,6 +19,8 @@ export interface ModelStatus {
 /** A provider that is set up, and how it fares. */
 export interface ProviderStatus {
   name: string;
+  /** Left out: the kind of that name. Custom entries and Ollama are of the kind `custom`. */
+  kind?: ProviderName;
   available: boolean;
   /** Why it is not available. */
   reason?: string;

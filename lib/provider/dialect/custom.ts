@@ -1,0 +1,51 @@
+import { isObject, type JsonObject } from "../../base/json.ts";
+import type { ModelEntry } from "../catalogue/catalogue.ts";
+import { nearestEffort } from "../catalogue/thinking.ts";
+import type { ModelInfo, ThinkingMode } from "../provider.ts";
+import { type Dialect, windowOf } from "./dialect.ts";
+
+/** What local servers list beside the models that chat. */
+const NO_CHAT = /embed|rerank|whisper|\btts\b|diffusion/i;
+
+/** Any server of the OpenAI API: LM Studio, vLLM, llama.cpp, Ollama, a gateway. */
+export const CUSTOM: Dialect = {
+  maxTokensField: "max_tokens",
+  asksForUsage: true,
+  fetchesImages: false,
+  hasJsonMode: false,
+  thinking,
+  describe,
+};
+
+/**
+ * `reasoning_effort` is what Ollama (https://docs.ollama.com/api/openai-compatibility), vLLM and LM Studio take. Only
+ * models that someone said can think get it: by Ollama itself, or in models.json.
+ */
+function thinking(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject {
+  if (mode === undefined || typeof model.thinking === "string") return {};
+  return { reasoning_effort: nearestEffort(model.thinking, mode) };
+}
+
+function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
+  const id = String(listed.id);
+  if (NO_CHAT.test(id) || listed.type === "embeddings") return undefined;
+  const capabilities = capabilitiesOf(listed);
+  const contextTokens = windowOf(listed);
+  return {
+    contextTokens,
+    maxOutputTokens: contextTokens && Math.floor(contextTokens / 4),
+    images: listed.type === "vlm" || capabilities.includes("vision") || capabilities.includes("multimodal"),
+    tools: capabilities.includes("tools") || capabilities.includes("tool_use"),
+    thinking: capabilities.includes("thinking") ? ["none", "low", "medium", "high"] : undefined,
+    auto: true,
+  };
+}
+
+/** What LM Studio, llama.cpp and (through its own API) Ollama say a model can do. */
+function capabilitiesOf(listed: JsonObject): string[] {
+  const { capabilities } = listed;
+  if (Array.isArray(capabilities)) return capabilities.map(String);
+  return isObject(capabilities)
+    ? Object.keys(capabilities).filter((name) => capabilities[name] === true)
+    : [];
+}

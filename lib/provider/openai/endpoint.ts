@@ -1,0 +1,220 @@
+import { getLogger } from "@logtape/logtape";
+import { abortError } from "../../base/abort.ts";
+import { ExaiError, messageOf } from "../../base/errors.ts";
+import { isObject, type JsonObject } from "../../base/json.ts";
+import { MIB, SECOND_MS } from "../../base/units.ts";
+import { Answer } from "./answer.ts";
+import { Breaker, type BreakerOptions } from "./breaker.ts";
+import { faultOfApi, isApiError, providerFault } from "./faults.ts";
+import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
+import { isWorthWaiting, RETRY, type RetryOptions, wait, waitBefore, type WaitBounds } from "./retry.ts";
+import { type Address, openClient } from "./sdk.ts";
+
+const log = getLogger(["exai", "provider"]);
+
+/** Takes a slot of the provider's; given back by disposing it. */
+export type Admit = (provider: string, signal: AbortSignal) => Promise<Disposable> | Disposable;
+
+export interface EndpointOptions extends Address {
+  /** Name of the provider. */
+  name: string;
+  headers?: Readonly<Record<string, string>>;
+  /** How long the provider may send nothing at all. */
+  silenceMs: number;
+  admit?: Admit;
+  retry?: Partial<RetryOptions>;
+  breaker?: Partial<BreakerOptions>;
+}
+
+/** What is told while one question is asked. */
+export interface AskOptions extends WaitBounds {
+  /** The slot is there and the question goes out, for the `attempt`th time. */
+  onSent?: (attempt: number) => void;
+  /** More of the answer has come. */
+  onPart?: (answer: Answer) => void;
+  /** The provider would not; it is asked again after `waitMs`. */
+  onRetry?: (waitMs: number, reason: ExaiError) => void;
+}
+
+const BREAKER: BreakerOptions = { failures: 5, openMs: 30 * SECOND_MS };
+const LIST_SILENCE_MS = 10 * SECOND_MS;
+
+/** One token of a long answer takes some 200 bytes of its stream. */
+const MAX_STREAM_BYTES = 128 * MIB;
+const MAX_LIST_BYTES = 32 * MIB;
+
+/** The address of one provider, and the manners with which it is asked. */
+export class Endpoint {
+  readonly name: string;
+  readonly breaker: Breaker;
+  readonly #options: EndpointOptions;
+  readonly #retry: RetryOptions;
+  /** Until when the provider wants no question to a model, by model, as `performance.now()` has it. */
+  readonly #notBeforeMs = new Map<string, number>();
+
+  constructor(options: EndpointOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#retry = { ...RETRY, ...options.retry };
+    this.breaker = new Breaker(options.name, { ...BREAKER, ...options.breaker });
+  }
+
+  /**
+   * Asks for a completion, as a stream, and gives back the whole answer. What cannot have been billed is asked again.
+   *
+   * @throws {ExaiError} a fault of the provider; the reason `signal` was aborted with
+   */
+  async ask(body: JsonObject, options: AskOptions): Promise<Answer> {
+    const model = String(body.model);
+    for (let attempt = 1;; attempt++) {
+      try {
+        await this.#waitForLimit(model, options);
+        return await this.#askOnce(body, { ...options, attempt });
+      } catch (thrown) {
+        if (options.signal.aborted) throw abortError(options.signal);
+        const fault = ExaiError.from(thrown);
+        this.#heed(model, fault);
+        const waitMs = waitBefore(attempt, fault, this.#retry);
+        if (waitMs === undefined || !isWorthWaiting(waitMs, options)) throw fault;
+        log.info("asking {provider} again in {waitMs} ms: {reason}", {
+          provider: this.name,
+          waitMs: Math.round(waitMs),
+          reason: fault.message,
+        });
+        options.onRetry?.(waitMs, fault);
+        await wait(waitMs, options);
+      }
+    }
+  }
+
+  /**
+   * What `/models` lists.
+   *
+   * @throws {ExaiError} a fault of the provider
+   */
+  list(signal: AbortSignal): Promise<JsonObject[]> {
+    const limits = { silenceMs: LIST_SILENCE_MS, maxBytes: MAX_LIST_BYTES };
+    return this.exchange({ signal, limits }, async (client) => {
+      const page = await client.models.list({ signal });
+      const listed = (page as unknown as { data?: unknown }).data;
+      return Array.isArray(listed) ? listed.filter(isObject) : [];
+    });
+  }
+
+  /**
+   * One exchange through the `openai` package that is no completion.
+   *
+   * @throws {ExaiError} a fault of the provider; the reason `signal` was aborted with
+   */
+  async exchange<T>(
+    { signal, limits }: { signal: AbortSignal; limits: FetchLimits },
+    work: (client: Awaited<ReturnType<typeof openClient>>) => Promise<T>,
+  ): Promise<T> {
+    const facts = { provider: this.name };
+    const { headers } = this.#options;
+    using guard = new GuardedFetch({ ...limits, facts, headers, expectsEvents: false });
+    try {
+      return await work(await openClient(this.#options, guard));
+    } catch (thrown) {
+      throw this.#explain(thrown, { signal, guard, facts, hasOutput: false });
+    }
+  }
+
+  async #askOnce(body: JsonObject, options: AskOptions & { attempt: number }): Promise<Answer> {
+    using _slot = await this.#options.admit?.(this.name, options.signal);
+    if (options.signal.aborted) throw abortError(options.signal);
+    return await this.breaker.run(async () => {
+      options.onSent?.(options.attempt);
+      return await this.#stream(body, options);
+    });
+  }
+
+  async #stream(body: JsonObject, { signal, onPart }: AskOptions): Promise<Answer> {
+    const facts = { provider: this.name, model: String(body.model) };
+    const { headers, silenceMs } = this.#options;
+    using guard = new GuardedFetch({
+      silenceMs,
+      maxBytes: MAX_STREAM_BYTES,
+      facts,
+      headers,
+      expectsEvents: true,
+    });
+    const answer = new Answer(facts);
+    try {
+      const client = await openClient(this.#options, guard);
+      const events = await client.chat.completions.create(body as never, { signal });
+      for await (const event of events as unknown as AsyncIterable<unknown>) {
+        answer.add(event);
+        onPart?.(answer);
+      }
+      if (signal.aborted) throw abortError(signal);
+      answer.finish();
+      return answer;
+    } catch (thrown) {
+      throw this.#explain(thrown, { signal, guard, facts, hasOutput: answer.hasOutput, answer });
+    }
+  }
+
+  #explain(thrown: unknown, context: ExchangeContext): ExaiError {
+    const { signal, guard, facts, hasOutput, answer } = context;
+    if (signal.aborted) return abortError(signal);
+    const cause = causeOf(guard.explainBody(thrown));
+    if (cause instanceof ExaiError) return cause;
+    if (isApiError(thrown)) return faultOfApi(thrown, { ...facts, cause: thrown }, hasOutput);
+    if (cause instanceof SyntaxError) {
+      return providerFault(
+        "malformed",
+        `${this.name} sent what is no JSON; check that its URL is that of an OpenAI API`,
+        {
+          ...facts,
+          cause,
+        },
+      );
+    }
+    const why = messageOf(cause);
+    return answer ? ExaiError.from(answer.brokenOff(why)) : providerFault("outage", `${this.name}: ${why}`, {
+      ...facts,
+      cause,
+    });
+  }
+
+  /** Remembers how long the provider wants to be left alone. */
+  #heed(model: string, { retryAfterMs, details }: ExaiError): void {
+    if (details?.fault !== "rate_limit" || retryAfterMs === undefined) return;
+    this.#notBeforeMs.set(model, performance.now() + retryAfterMs);
+  }
+
+  /** Other calls heed the wait that one call was told. */
+  async #waitForLimit(model: string, options: AskOptions): Promise<void> {
+    const waitMs = (this.#notBeforeMs.get(model) ?? 0) - performance.now();
+    if (waitMs <= 0) {
+      this.#notBeforeMs.delete(model);
+      return;
+    }
+    const isTooLong = waitMs > this.#retry.maxWaitMs || !isWorthWaiting(waitMs, options);
+    const reason = providerFault(
+      "rate_limit",
+      `${this.name} wants no question to ${model} for ${
+        Math.ceil(waitMs / 1000)
+      } s; wait, or name another model`,
+      { provider: this.name, model, retryAfterMs: Math.ceil(waitMs) },
+    );
+    if (isTooLong) throw reason;
+    options.onRetry?.(waitMs, reason);
+    await wait(waitMs, options);
+  }
+}
+
+interface ExchangeContext {
+  signal: AbortSignal;
+  guard: GuardedFetch;
+  facts: { provider: string; model?: string };
+  hasOutput: boolean;
+  answer?: Answer;
+}
+
+/** What the `openai` package wrapped: it turns each failure of its `fetch` into one of its own. */
+function causeOf(thrown: unknown): unknown {
+  const { cause } = (thrown ?? {}) as { cause?: unknown };
+  return cause instanceof Error ? cause : thrown;
+}
