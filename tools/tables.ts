@@ -1,5 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
 import { shownDefault } from "../lib/config/help.ts";
+import { OWN_KEYS } from "../lib/config/servers/keys.ts";
 import { type Setting, SETTINGS } from "../lib/config/settings.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { type Room, ROOMS } from "./rooms.ts";
@@ -7,6 +8,7 @@ import { type Room, ROOMS } from "./rooms.ts";
 /** The generated parts of README.md and docs/, by the name their markers carry. */
 export const TABLES: Readonly<Record<string, () => string>> = {
   settings: settingsTable,
+  "server keys": serverKeysTable,
   rooms: roomsTable,
   "close codes": closeCodesTable,
   "error codes": errorCodesTable,
@@ -22,6 +24,11 @@ function settingsTable(): string {
     setting.programs.join(", "),
   ]);
   return markdownTable(["variable", "flag", "default", "allowed", "what it does", "read by"], rows);
+}
+
+function serverKeysTable(): string {
+  const rows = Object.entries(OWN_KEYS).map(([key, { allowed, help }]) => [code(key), allowed, help]);
+  return markdownTable(["key", "allowed", "what it does"], rows);
 }
 
 function roomsTable(): string {

@@ -6,10 +6,12 @@ interface Key<T extends z.ZodMiniType = z.ZodMiniType> {
   schema: T;
   /** What a good value looks like, for the message about a bad one. */
   allowed: string;
+  /** What it does, in a phrase. */
+  help: string;
 }
 
 function key<T extends z.ZodMiniType>(schema: T, allowed: string, help: string): Key<T> {
-  return { schema: schema.check(z.describe(help)) as T, allowed };
+  return { schema: schema.check(z.describe(help)) as T, allowed, help };
 }
 
 const text = z.string().check(z.minLength(1));
