@@ -45,6 +45,7 @@ Deno.test("ten windows opened at once start one daemon, and each gets its answer
     await Promise.all(shims.map((shim) => shim.initialize()));
     const versions = await Promise.all(shims.map((shim) => shim.call("version")));
     for (const version of versions) assertEquals(version.error, undefined);
+    await Promise.all(shims.map((shim) => shim.end()));
     const started = shims.filter(({ stderr }) => stderr.includes("no daemon answers; starting"));
     assertEquals(started.length, 1);
     const pids = new Set(

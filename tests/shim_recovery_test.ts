@@ -56,7 +56,8 @@ Deno.test("without a daemon a request gets a clear error in time, and the next o
   assertEquals(codeOf(failed), "DAEMON_UNAVAILABLE");
   const { message } = failed.error as { message: string };
   assertStringIncludes(message, `ws://127.0.0.1:${port}/`);
-  assertMatch(message, /keeps trying/);
+  assertMatch(message, /keeps trying.*EXAI_WS_AUTOSTART.*run exai-daemon/);
+  assertStringIncludes(message, `${shim.home}/logs`);
   await using _daemon = new ScriptedDaemon({ port });
   assertEquals((await shim.initialize()).error, undefined);
 });

@@ -49,7 +49,7 @@ async function serve(given: Settings): Promise<number> {
   const settings = given.home ? { ...given, home: resolve(given.home) } : given;
   const paths = statePaths(settings);
   registerSecret(settings.token);
-  // The connection comes first; the log is there long before there is anything to tell.
+  // The log is set up while the connection is made.
   const starting = startLogging({ program: "shim", settings, paths });
   logUnhandled();
   const ended = Promise.withResolvers<string>();
@@ -57,8 +57,8 @@ async function serve(given: Settings): Promise<number> {
     onmessage: (message, line) => bridge.fromClient(message, line),
     onend: ended.resolve,
   });
-  const bridge = new Bridge(client, settings);
-  const dialer = new Dialer(dialing(settings, paths), bridge);
+  const bridge = new Bridge(client, { ...settings, advice: adviceFor(settings, paths) });
+  const dialer = new Dialer(dialing(settings, paths, starting), bridge);
   bridge.ondemand = () => dialer.demand();
   dialer.run();
   await client.start();
@@ -71,11 +71,26 @@ async function serve(given: Settings): Promise<number> {
   return 0;
 }
 
-function dialing(settings: Settings, paths: StatePaths): Dialing {
-  const connect: Dialing["connect"] = async (hello) => openLink(await locateDaemon(settings, paths), hello);
+function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown>): Dialing {
+  const connect: Dialing["connect"] = async (hello) => {
+    try {
+      return await openLink(await locateDaemon(settings, paths), hello);
+    } finally {
+      // What comes of it is worth a line in the log.
+      await logging;
+    }
+  };
   if (!settings.autostart || !isLocal(settings.host)) return { connect };
   const starter = new DaemonStarter(settings, paths);
   return { connect, start: (connect) => starter.start(connect) };
+}
+
+function adviceFor({ autostart, host }: Settings, paths: StatePaths): string {
+  const log = `its log is in ${paths.logs}`;
+  if (!isLocal(host)) return `It does not start a daemon on another machine: see that one runs there; ${log}`;
+  return autostart
+    ? `It starts the daemon by itself when it can; to see why it cannot, run exai-daemon in a terminal; ${log}`
+    : `It was told not to start the daemon (EXAI_WS_AUTOSTART): run exai-daemon; ${log}`;
 }
 
 // A fault of ours must not end the window's only way to its tools, nor reach stdout.

@@ -17,6 +17,8 @@ export type Post = (message: RpcMessage, relatedTo?: RequestId) => void;
 export class Asks {
   readonly #pending = new Map<RequestId, Pending>();
   readonly #post: Post;
+  // A late answer to a daemon that is gone must not be taken for one to its successor, which counts anew.
+  readonly #prefix = `exai-${crypto.randomUUID().slice(0, 8)}-`;
   #next = 1;
 
   constructor(post: Post) {
@@ -30,7 +32,7 @@ export class Asks {
    * session ended
    */
   ask(request: { method: string; params: JsonObject; relatedTo?: RequestId }, options: AskOptions = {}) {
-    const id = `exai-${this.#next++}`;
+    const id = this.#prefix + this.#next++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const params = { ...request.params };
     if (options.onProgress) params._meta = { ...(params._meta as JsonObject), progressToken: id };

@@ -27,7 +27,11 @@ const log = getLogger(["exai", "shim"]);
 
 export type BridgeSettings =
   & UplinkSettings
-  & Pick<Settings, "connectTimeoutMs" | "maxQueuedBytes" | "resumeWindowMs" | "shimRpcTimeoutMs">;
+  & Pick<Settings, "connectTimeoutMs" | "maxQueuedBytes" | "resumeWindowMs" | "shimRpcTimeoutMs">
+  & {
+    /** What a person can do who has no daemon, as the end of an error message. */
+    advice: string;
+  };
 
 /** What the bridge needs of the client's side. */
 export type ClientPort = Pick<StdioPeer, "sendText" | "send" | "refuse" | "flushed" | "queuedChars">;
@@ -288,7 +292,7 @@ export class Bridge implements DialerHooks {
       const isLost = entry.sent && !this.#memory.isSafeToRepeat(entry);
       const error = isLost
         ? refusals.outcomeUnknown(entry.method)
-        : refusals.daemonUnavailable(waitMs, this.#fault);
+        : refusals.daemonUnavailable(waitMs, { why: this.#fault, advice: this.#settings.advice });
       this.#refuse(entry, error);
     }, waitMs);
   }

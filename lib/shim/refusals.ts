@@ -4,11 +4,14 @@ import { formatBytes, SECOND_MS } from "../base/units.ts";
 /** The person at the client reads these: what went wrong, what became of the request, what to do. */
 
 /** No daemon was there for `waitedMs`; the request was not run, or may be made again without harm. */
-export function daemonUnavailable(waitedMs: number, why: string): ExaiError {
+export function daemonUnavailable(
+  waitedMs: number,
+  { why, advice }: { why: string; advice: string },
+): ExaiError {
   return new ExaiError(
     "DAEMON_UNAVAILABLE",
     `the EXAI daemon could not be reached for ${waitedMs / SECOND_MS} s: ${why}. ` +
-      "The shim keeps trying; ask again when the daemon runs",
+      `The shim keeps trying. ${advice}`,
     { retryAfterMs: SECOND_MS },
   );
 }

@@ -121,9 +121,10 @@ export class Shim implements AsyncDisposable {
     });
   }
 
-  /** Closes stdin and waits for the end of the process. */
+  /** Closes stdin and waits for the end of the process and of all it wrote. */
   async end(): Promise<Deno.CommandStatus> {
     await this.#writer.close();
+    await this.#read;
     return await this.process.status;
   }
 
