@@ -55,7 +55,8 @@ export interface Route {
 export interface Attempt {
   model: string;
   provider: string;
-  fault: FaultKind | "too_small";
+  /** `unfit`: it was passed over, since it cannot do what is asked. */
+  fault: FaultKind | "unfit";
   message: string;
 }
 
@@ -71,7 +72,7 @@ export interface Routing {
 export type RoutedResult = ChatResult & { routing: Routing };
 
 /** Chooses models and asks them. */
-export interface ModelRouter {
+export interface ModelRouter extends Disposable {
   /**
    * Decides which model a question goes to. A name nobody knows yet is looked up at the providers once.
    *

@@ -1,0 +1,100 @@
+import { isObject, type JsonObject } from "../../base/json.ts";
+import { MIB } from "../../base/units.ts";
+
+/** Where Ollama is when nobody said otherwise (https://docs.ollama.com/faq). */
+const DEFAULT_PORT = 11434;
+
+/** It is on this machine: what does not answer at once is not there. */
+const PROBE_TIMEOUT_MS = 1000;
+const SHOW_TIMEOUT_MS = 5000;
+const MAX_BYTES = 16 * MIB;
+
+/** The window Ollama gives a model at least; a longer question is cut there without a word. */
+const LEAST_WINDOW_TOKENS = 4096;
+
+/** The origin `OLLAMA_HOST` names, which Ollama takes as host, host and port, or URL; all addresses means this one. */
+export function ollamaOrigin(host = ""): string {
+  const text = host.trim();
+  const [, scheme = "http", rest = ""] = /^(?:(https?):\/\/)?(.*?)\/*$/.exec(text) ?? [];
+  const [, name = "", port] = /^(.*?)(?::(\d+))?$/.exec(rest) ?? [];
+  const address = name === "" || name === "0.0.0.0" || name === "[::]" ? "127.0.0.1" : name;
+  const defaultPort = /^https?:\/\//.test(text) ? (scheme === "https" ? 443 : 80) : DEFAULT_PORT;
+  return `${scheme}://${address}:${port ?? defaultPort}`;
+}
+
+/** Whether an Ollama answers at `origin`. */
+export async function findOllama(origin: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const answer = await get(`${origin}/api/version`, { signal, timeoutMs: PROBE_TIMEOUT_MS });
+    return typeof answer.version === "string";
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The models of the Ollama at `origin`, as entries of `/models` with what they can do and the window they have
+ * (https://docs.ollama.com/api: tags, ps, show).
+ */
+export async function listOllama(origin: string, signal: AbortSignal): Promise<JsonObject[]> {
+  const [tags, running] = await Promise.all([
+    get(`${origin}/api/tags`, { signal, timeoutMs: SHOW_TIMEOUT_MS }),
+    get(`${origin}/api/ps`, { signal, timeoutMs: SHOW_TIMEOUT_MS }).catch(() => ({ models: [] })),
+  ]);
+  const loaded = new Map(objects(running.models).map((one) => [one.name, one.context_length]));
+  return await Promise.all(
+    objects(tags.models).map(async ({ name }) => {
+      const shown = await show(origin, String(name), signal);
+      const window = loaded.get(name) ?? setWindow(shown.parameters) ?? LEAST_WINDOW_TOKENS;
+      return { id: name, capabilities: shown.capabilities, context_length: window };
+    }),
+  );
+}
+
+/** What Ollama tells of one model; nothing when it would not. */
+async function show(origin: string, model: string, signal: AbortSignal): Promise<JsonObject> {
+  const init = { method: "POST", body: JSON.stringify({ model }) };
+  return await get(`${origin}/api/show`, { signal, timeoutMs: SHOW_TIMEOUT_MS, init }).catch(() => ({}));
+}
+
+/** The window the model's own file sets. */
+function setWindow(parameters: unknown): number | undefined {
+  const [, tokens] = /^num_ctx\s+(\d+)$/m.exec(typeof parameters === "string" ? parameters : "") ?? [];
+  return tokens === undefined ? undefined : Number(tokens);
+}
+
+function objects(value: unknown): JsonObject[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+async function get(
+  url: string,
+  { signal, timeoutMs, init }: { signal: AbortSignal; timeoutMs: number; init?: RequestInit },
+): Promise<JsonObject> {
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  try {
+    const response = await fetch(url, {
+      ...init,
+      signal: AbortSignal.any([signal, timeout.signal]),
+      redirect: "error",
+    });
+    const text = await readAtMost(response, MAX_BYTES);
+    const value: unknown = response.ok ? JSON.parse(text) : undefined;
+    if (!isObject(value)) throw new Error(`${url} answered ${response.status} with no JSON object`);
+    return value;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readAtMost(response: Response, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) throw new Error("the answer is too long");
+    chunks.push(chunk);
+  }
+  return await new Blob(chunks).text();
+}

@@ -1,0 +1,218 @@
+import { ExaiError } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { askChain } from "./router/chain.ts";
+import { chooseAuto, findModel, needsInWords } from "./router/choose.ts";
+import { classOf } from "./router/classes.ts";
+import { howToSetUp, nothingFits, unfitModel, unknownModel } from "./router/refusals.ts";
+import { estimateTokens } from "./tokens.ts";
+import type { ChatOptions, ChatRequest, FileService, ModelInfo, Provider, RawRequest } from "./provider.ts";
+import type { ModelNeeds, ModelRouter, Route, RoutedResult, RouteQuery } from "./routing.ts";
+import { askClient, CLIENT_PROVIDER, clientModel } from "./sampling.ts";
+import type { ProviderStatus } from "./status.ts";
+
+export interface ModelRouterOptions {
+  /** In the order in which `auto` prefers them. */
+  providers: readonly Provider[];
+  /** Looks for providers that come and go, as a local Ollama; called now, and whenever lists are asked for anew. */
+  discover?: (signal: AbortSignal) => Promise<readonly Provider[]>;
+  /** What is asked when a call names no model. */
+  defaultModel?: string;
+}
+
+/** How long `auto` waits for the providers' lists the first time; it goes by the catalogue when they take longer. */
+const FIRST_LIST_WAIT_MS = 3 * SECOND_MS;
+
+/** A name nobody knows makes the providers be asked again, but not more often than this. */
+const RELIST_AFTER_MS = 60 * SECOND_MS;
+
+/** Estimated tokens of one image; vendors count from some hundred to two thousand. */
+const IMAGE_TOKENS = 1500;
+
+/** Chooses among `options.providers` and the attached client's own model. Disposing it ends what it asks for itself. */
+export function createModelRouter(options: ModelRouterOptions): ModelRouter {
+  return new Router(options);
+}
+
+class Router implements ModelRouter {
+  readonly #options: ModelRouterOptions;
+  readonly #end = new AbortController();
+  #found: readonly Provider[] = [];
+  #discovery: Promise<void>;
+  #refresh: Promise<void> | undefined;
+  #refreshedAtMs = -Infinity;
+
+  constructor(options: ModelRouterOptions) {
+    this.#options = options;
+    this.#discovery = this.#discover(this.#end.signal);
+  }
+
+  async resolve(query: RouteQuery): Promise<Route> {
+    const requested = query.requested?.trim() || this.#options.defaultModel || "auto";
+    await this.#discovery;
+    if (requested.toLowerCase() === "auto") return await this.#resolveAuto(requested, query);
+    const { sample } = query;
+    const [head, ...hint] = requested.split("/");
+    if (head === CLIENT_PROVIDER && sample !== undefined && isOpen(query, CLIENT_PROVIDER)) {
+      return this.#resolveNamed(requested, { model: clientModel(hint.join("/")), query });
+    }
+    if (this.#providers.some(({ name }) => name === requested)) {
+      return await this.#resolveAuto(requested, { ...query, provider: requested });
+    }
+    const model = await this.#find(requested, query);
+    if (model === undefined) throw unknownModel(requested, this.#models(query));
+    return this.#resolveNamed(requested, { model, query });
+  }
+
+  chat(route: Route, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
+    return askChain(route, {
+      ...options,
+      needs: () => needsOf(request),
+      ask: (model, options) => {
+        const question = { ...request, model };
+        if (model.provider === CLIENT_PROVIDER && route.sample) {
+          return askClient(question, { ...options, sample: route.sample });
+        }
+        return this.#provider(model.provider).chat(question, options);
+      },
+    });
+  }
+
+  complete(route: Route, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {
+    const { webSearch, tools } = request;
+    return askChain(route, {
+      ...options,
+      needs: async () => ({
+        webSearch,
+        tools: (tools?.length ?? 0) > 0,
+        inputTokens: await estimateTokens(JSON.stringify(request.messages)),
+      }),
+      ask: (model, options) => {
+        const provider = model.provider === CLIENT_PROVIDER ? undefined : this.#provider(model.provider);
+        if (provider?.complete !== undefined) return provider.complete({ ...request, model }, options);
+        throw new ExaiError(
+          "INVALID_PARAMS",
+          `${model.provider} takes no raw completions; name a model of kimi`,
+        );
+      },
+    });
+  }
+
+  files(name: string): FileService {
+    const provider = this.#providers.find((one) => one.name === name);
+    if (provider === undefined) {
+      throw new ExaiError("INVALID_PARAMS", `${name} is not set up: ${howToSetUp(name)}`);
+    }
+    if (provider.files === undefined) {
+      throw new ExaiError("INVALID_PARAMS", `${name} stores no files; kimi does`);
+    }
+    return provider.files;
+  }
+
+  status(): readonly ProviderStatus[] {
+    return this.#providers.map((provider) => provider.status());
+  }
+
+  async refresh(signal?: AbortSignal): Promise<void> {
+    const ended = this.#end.signal;
+    const either = signal ? AbortSignal.any([signal, ended]) : ended;
+    this.#discovery = this.#discover(either);
+    await this.#discovery;
+    await Promise.all(this.#providers.map((provider) => provider.refresh(either)));
+    if (!either.aborted) this.#refreshedAtMs = performance.now();
+  }
+
+  [Symbol.dispose](): void {
+    this.#end.abort();
+  }
+
+  get #providers(): readonly Provider[] {
+    return [...this.#options.providers, ...this.#found];
+  }
+
+  #provider(name: string): Provider {
+    const provider = this.#providers.find((one) => one.name === name);
+    if (provider !== undefined) return provider;
+    throw new ExaiError(
+      "INVALID_PARAMS",
+      `the provider ${name} is not there any more; name another model, or auto`,
+    );
+  }
+
+  /** The models a query may choose from, the client's own last: its user may be asked before it answers. */
+  #models(query: RouteQuery): ModelInfo[] {
+    return this.#byProvider(query).flat();
+  }
+
+  #byProvider(query: RouteQuery): (readonly ModelInfo[])[] {
+    const own = query.sample && isOpen(query, CLIENT_PROVIDER) ? [[clientModel()]] : [];
+    const open = this.#providers.filter(({ name, kind }) => isOpen(query, name) || isOpen(query, kind));
+    return [...open.map((provider) => provider.models()), ...own];
+  }
+
+  #resolveNamed(requested: string, { model, query }: { model: ModelInfo; query: RouteQuery }): Route {
+    const unfit = unfitModel(model, query.needs ?? {}, this.#models(query));
+    if (unfit !== undefined) throw unfit;
+    const why = requested === model.name
+      ? `${model.name} was asked for`
+      : `${requested} was asked for: ${model.name}`;
+    return { requested, model, fallbacks: [], why, sample: query.sample };
+  }
+
+  async #resolveAuto(requested: string, query: RouteQuery): Promise<Route> {
+    await this.#listOnce(FIRST_LIST_WAIT_MS);
+    const { tool, needs = {}, sample } = query;
+    const wanted = query.class ?? classOf(tool);
+    const [model, ...fallbacks] = chooseAuto(this.#byProvider(query), { wanted, needs });
+    if (model === undefined) throw nothingFits(needs, this.#models(query), query.provider);
+    const which = query.provider === undefined ? "" : ` of ${query.provider}`;
+    const best = `${tool} wants a ${wanted} model${needsInWords(needs)}, and ${model.provider}/${model.name}`;
+    const why = model.class === wanted
+      ? `${best} is the first such${which}`
+      : `${best} (${model.class}) is the nearest there is${which}`;
+    return { requested, model, fallbacks, why, sample };
+  }
+
+  /** The model `requested` names; when nobody knows it, the providers are asked for their lists once more. */
+  async #find(requested: string, query: RouteQuery): Promise<ModelInfo | undefined> {
+    const known = findModel(this.#models(query), requested);
+    if (known !== undefined || performance.now() - this.#refreshedAtMs < RELIST_AFTER_MS) return known;
+    await this.#listOnce(Infinity, { again: true });
+    return findModel(this.#models(query), requested);
+  }
+
+  /** Has the lists asked for in the background, once, and waits for them for a while. */
+  async #listOnce(waitMs: number, { again = false } = {}): Promise<void> {
+    if (this.#refreshedAtMs > -Infinity && !again) return;
+    this.#refresh ??= this.refresh().finally(() => this.#refresh = undefined);
+    if (waitMs === Infinity) return await this.#refresh;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const timeout = new Promise<void>((resolve) => timer = setTimeout(resolve, waitMs));
+    await Promise.race([this.#refresh, timeout]);
+    clearTimeout(timer);
+  }
+
+  async #discover(signal: AbortSignal): Promise<void> {
+    this.#found = await this.#options.discover?.(signal).catch(() => []) ?? [];
+  }
+}
+
+/** Whether a query that asks for one provider may use the provider or kind `name`. */
+function isOpen({ provider }: RouteQuery, name: string): boolean {
+  return provider === undefined || provider === name;
+}
+
+/** What `request` needs of its model. */
+async function needsOf({ messages, thinkingMode, webSearch, tools }: ChatRequest): Promise<ModelNeeds> {
+  const parts = messages.flatMap(({ content }) =>
+    typeof content === "string" ? [{ type: "text" as const, text: content }] : content
+  );
+  const images = parts.filter((part) => part.type === "image").length;
+  const text = parts.map((part) => part.type === "text" ? part.text : "").join("\n");
+  return {
+    images: images > 0,
+    thinking: thinkingMode,
+    webSearch,
+    tools: (tools?.length ?? 0) > 0,
+    inputTokens: await estimateTokens(text) + images * IMAGE_TOKENS,
+  };
+}

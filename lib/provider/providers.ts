@@ -1,0 +1,161 @@
+import { registerSecret } from "../base/log.ts";
+import { MINUTE_MS } from "../base/units.ts";
+import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
+import { CUSTOM } from "./dialect/custom.ts";
+import type { Dialect } from "./dialect/dialect.ts";
+import { GLM } from "./dialect/glm.ts";
+import { KIMI } from "./dialect/kimi.ts";
+import { OPENAI } from "./dialect/openai.ts";
+import { OPENROUTER } from "./dialect/openrouter.ts";
+import { KimiFiles } from "./kimi/files.ts";
+import type { ProviderName } from "./kinds.ts";
+import { findOllama, listOllama, ollamaOrigin } from "./local/ollama.ts";
+import { createModelRouter } from "./model_router.ts";
+import { ApiProvider } from "./openai/api_provider.ts";
+import type { BreakerOptions } from "./openai/breaker.ts";
+import { type Admit, Endpoint } from "./openai/endpoint.ts";
+import type { RetryOptions } from "./openai/retry.ts";
+import { Roster } from "./openai/roster.ts";
+import type { Provider, TextCache } from "./provider.ts";
+import type { ModelRouter } from "./routing.ts";
+
+export type { ModelEntry } from "./catalogue/catalogue.ts";
+export type { Admit } from "./openai/endpoint.ts";
+
+/** One provider to set up. */
+export interface ProviderSetup {
+  kind: Exclude<ProviderName, "client">;
+  /** Left out: the kind. Custom entries have names of their own. */
+  name?: string;
+  /** Left out for servers that want none. */
+  apiKey?: string;
+  /** Up to where `/chat/completions` begins; left out: where the kind is at home. */
+  baseUrl?: string;
+  /** Sent with every request. */
+  headers?: Readonly<Record<string, string>>;
+  /** How long it may send nothing at all before it is given up. */
+  silenceMs?: number;
+  /** Models it has, for a server that lists none. */
+  models?: readonly string[];
+}
+
+export interface ProvidersOptions {
+  /** In the order in which `auto` prefers them. */
+  setups: readonly ProviderSetup[];
+  /** Looks for an Ollama at this `OLLAMA_HOST`; empty: where it is by default. Left out: does not look. */
+  ollamaHost?: string;
+  /** Laid over the shipped catalogue, by name. */
+  models?: readonly ModelEntry[];
+  defaultModel?: string;
+  /** Takes a slot of a provider for the time of one request. */
+  admit?: Admit;
+  /** Keeps what Kimi read in files. */
+  fileTexts?: TextCache;
+  retry?: Partial<RetryOptions>;
+  breaker?: Partial<BreakerOptions>;
+}
+
+interface Kind {
+  dialect: Dialect;
+  baseUrl: string;
+  /** Kimi and GLM stream their thoughts; OpenAI is silent while its models think, a local server while it reads. */
+  silenceMs: number;
+}
+
+const KINDS: Readonly<Record<ProviderSetup["kind"], Kind>> = {
+  kimi: { dialect: KIMI, baseUrl: "https://api.moonshot.ai/v1", silenceMs: 2 * MINUTE_MS },
+  glm: { dialect: GLM, baseUrl: "https://api.z.ai/api/paas/v4", silenceMs: 2 * MINUTE_MS },
+  openrouter: { dialect: OPENROUTER, baseUrl: "https://openrouter.ai/api/v1", silenceMs: 5 * MINUTE_MS },
+  openai: { dialect: OPENAI, baseUrl: "https://api.openai.com/v1", silenceMs: 5 * MINUTE_MS },
+  custom: { dialect: CUSTOM, baseUrl: "", silenceMs: 10 * MINUTE_MS },
+};
+
+const OLLAMA = "ollama";
+
+/**
+ * Sets up `options.setups` and chooses among them. Nothing is asked of a provider until it is needed, except that a
+ * local Ollama is looked for at once.
+ */
+export function createProviders(options: ProvidersOptions): ModelRouter {
+  const providers = options.setups.map((setup) => createProvider(setup, options));
+  const isTaken = providers.some(({ name }) => name === OLLAMA);
+  return createModelRouter({
+    providers,
+    defaultModel: options.defaultModel,
+    discover: options.ollamaHost === undefined || isTaken
+      ? undefined
+      : discoverOllama(options.ollamaHost, options),
+  });
+}
+
+function createProvider(setup: ProviderSetup, options: ProvidersOptions): ApiProvider {
+  const { kind, name = kind, apiKey = "", models } = setup;
+  registerSecret(apiKey);
+  const { dialect, ...home } = KINDS[kind];
+  const endpoint = new Endpoint({
+    name,
+    apiKey,
+    baseUrl: (setup.baseUrl || home.baseUrl).replace(/\/+$/, ""),
+    headers: setup.headers,
+    silenceMs: setup.silenceMs ?? home.silenceMs,
+    admit: options.admit,
+    retry: options.retry,
+    breaker: options.breaker,
+  });
+  const named = (models ?? []).map((model): ModelEntry => ({ name: model, provider: name, auto: true }));
+  const roster = new Roster({
+    provider: name,
+    known: SHIPPED_MODELS.filter(({ provider }) => provider === name),
+    overrides: mergeByName([...named, ...overridesOf(name, options)]),
+    describe: dialect.describe,
+  });
+  const files = kind === "kimi"
+    ? new KimiFiles({ endpoint, cache: options.fileTexts, admit: options.admit })
+    : undefined;
+  return new ApiProvider({ kind, endpoint, dialect, roster, files });
+}
+
+/** What the user says of the models of `name`, or of a model whoever has it. */
+function overridesOf(name: string, { models = [] }: ProvidersOptions): ModelEntry[] {
+  return models.filter(({ provider }) => provider === undefined || provider === name);
+}
+
+/** One entry for each name; of two, what the later says goes before. */
+function mergeByName(entries: readonly ModelEntry[]): ModelEntry[] {
+  const merged = new Map<string, ModelEntry>();
+  for (const entry of entries) merged.set(entry.name, { ...merged.get(entry.name), ...entry });
+  return [...merged.values()];
+}
+
+/** Finds Ollama by itself; it keeps its state for as long as it is there. */
+function discoverOllama(
+  host: string,
+  options: ProvidersOptions,
+): (signal: AbortSignal) => Promise<Provider[]> {
+  const origin = ollamaOrigin(host);
+  let found: ApiProvider | undefined;
+  return async (signal) => {
+    if (!await findOllama(origin, signal)) return [];
+    if (found === undefined) {
+      found = createOllama(origin, options);
+      await found.refresh(signal);
+    }
+    return [found];
+  };
+}
+
+function createOllama(origin: string, options: ProvidersOptions): ApiProvider {
+  const { dialect, silenceMs } = KINDS.custom;
+  const { admit, retry, breaker } = options;
+  const baseUrl = `${origin}/v1`;
+  const endpoint = new Endpoint({ name: OLLAMA, apiKey: "", baseUrl, silenceMs, admit, retry, breaker });
+  const overrides = mergeByName(overridesOf(OLLAMA, options));
+  const roster = new Roster({ provider: OLLAMA, known: [], overrides, describe: dialect.describe });
+  return new ApiProvider({
+    kind: "custom",
+    endpoint,
+    dialect,
+    roster,
+    list: (signal) => listOllama(origin, signal),
+  });
+}

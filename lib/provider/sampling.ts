@@ -1,0 +1,107 @@
+import { ExaiError } from "../base/errors.ts";
+import { unfitness } from "./catalogue/fitness.ts";
+import { schemaInWords } from "./openai/body.ts";
+import type {
+  ChatContent,
+  ChatOptions,
+  ChatResult,
+  ImagePart,
+  ModelInfo,
+  ProviderRequest,
+  Sample,
+  SampleMessage,
+  SampleRequest,
+  TextPart,
+} from "./provider.ts";
+
+export const CLIENT_PROVIDER = "client";
+
+/** What a client's own model is taken for: the protocol tells nothing of its window or of what it can do. */
+const CLIENT_MODEL: ModelInfo = {
+  name: CLIENT_PROVIDER,
+  provider: CLIENT_PROVIDER,
+  aliases: [],
+  class: "balanced",
+  contextTokens: 100_000,
+  maxOutputTokens: 8192,
+  abilities: { files: false, search: false, thinking: false, images: true, tools: false, jsonSchema: false },
+  thinking: "none",
+  takesTemperature: true,
+  auto: true,
+};
+
+/** The model of the attached client; `client/NAME` hints at which one would suit. */
+export function clientModel(hint = ""): ModelInfo {
+  return hint === "" ? CLIENT_MODEL : { ...CLIENT_MODEL, name: `${CLIENT_PROVIDER}/${hint}` };
+}
+
+/**
+ * Asks the attached client's own model (MCP 2025-11-25, client/sampling). The protocol has no thinking and no web
+ * search, and which model answers is for the client to choose.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` naming what the protocol has not; what `sample` throws
+ */
+export async function askClient(
+  request: ProviderRequest,
+  { sample, ...options }: ChatOptions & { sample: Sample },
+): Promise<ChatResult> {
+  const { model, messages, thinkingMode, webSearch, tools } = request;
+  const fault = unfitness(model, { thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
+  if (fault !== undefined) {
+    throw new ExaiError("INVALID_PARAMS", `the client's own model, asked through MCP, ${fault}`);
+  }
+  options.onProgress?.({
+    phase: "sent",
+    chars: 0,
+    message: "asked the client's own model; it may ask its user first",
+  });
+  const result = await sample({
+    systemPrompt: systemPrompt(request),
+    messages: messages.flatMap(toSamples),
+    temperature: request.temperature,
+    maxOutputTokens: Math.min(request.maxOutputTokens ?? model.maxOutputTokens, model.maxOutputTokens),
+    modelHint: model.name.slice(CLIENT_PROVIDER.length + 1) || undefined,
+  }, options);
+  if (result.text.trim() !== "") return result;
+  throw new ExaiError(
+    "UPSTREAM_UNAVAILABLE",
+    "the client's own model said nothing; try again, or name another model",
+    {
+      details: { provider: CLIENT_PROVIDER, fault: "empty" },
+    },
+  );
+}
+
+function systemPrompt({ messages, jsonSchema }: ProviderRequest): SampleRequest["systemPrompt"] {
+  const texts = messages.filter(({ role }) => role === "system").map(({ content }) => textOf(content));
+  if (jsonSchema !== undefined) texts.push(schemaInWords(jsonSchema));
+  return texts.length === 0 ? undefined : texts.join("\n\n");
+}
+
+function textOf(content: ChatContent): string {
+  return partsOf(content).map((part) => part.type === "text" ? part.text : "").join("\n");
+}
+
+function toSamples(message: ProviderRequest["messages"][number]): SampleMessage[] {
+  if (message.role === "system") return [];
+  if (message.role === "tool") {
+    throw new ExaiError(
+      "INVALID_PARAMS",
+      "the client's own model, asked through MCP, calls no tools: name another model",
+    );
+  }
+  const { role, content } = message;
+  return partsOf(content).map((part) => ({ role, content: part.type === "text" ? part : toImage(part) }));
+}
+
+function partsOf(content: ChatContent): readonly (TextPart | ImagePart)[] {
+  return typeof content === "string" ? [{ type: "text", text: content }] : content;
+}
+
+function toImage({ url }: ImagePart): SampleMessage["content"] {
+  const [, mimeType, data] = /^data:([^;,]+);base64,(.*)$/s.exec(url) ?? [];
+  if (mimeType === undefined || data === undefined) {
+    throw new ExaiError("INVALID_PARAMS", "MCP carries images as base64 only; give the image as a file");
+  }
+  return { type: "image", data, mimeType };
+}
