@@ -2,6 +2,7 @@ import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { derive, type Policy } from "../call/call.ts";
+import { Deadlines } from "./deadlines.ts";
 import type { Permits } from "./permits.ts";
 
 /** Runs a call only while it holds a permit of its session. */
@@ -18,17 +19,17 @@ export function withPermits(permits: Permits): Policy {
  * includes what the call waits for its permit.
  */
 export function withTimeout(limitMs: number): Policy {
+  const deadlines = new Deadlines();
   return (next) => async (call) => {
     const timeoutMs = Math.min(call.timeoutMs ?? limitMs, limitMs);
     const controller = new AbortController();
     const forward = () => controller.abort(call.signal.reason);
     if (call.signal.aborted) forward();
     else call.signal.addEventListener("abort", forward, { once: true });
-    const timer = setTimeout(() => controller.abort(timedOut(timeoutMs)), timeoutMs);
+    using _deadline = deadlines.after(timeoutMs, () => controller.abort(timedOut(timeoutMs)));
     try {
       return await next(derive(call, { signal: controller.signal }));
     } finally {
-      clearTimeout(timer);
       call.signal.removeEventListener("abort", forward);
     }
   };

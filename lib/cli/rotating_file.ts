@@ -49,37 +49,46 @@ export class RotatingFile implements AsyncDisposable {
     }
     this.#pending.push(line);
     this.#pendingChars += line.length;
-    if (this.#pendingChars >= BATCH_CHARS) this.flush();
-    else if (this.#timer === undefined) {
-      this.#timer = setTimeout(() => this.flush(), this.#options.delayMs ?? DELAY_MS);
-      // Whoever ends the program flushes; a waiting line alone does not keep it alive.
-      Deno.unrefTimer(this.#timer);
-    }
+    if (this.#pendingChars >= BATCH_CHARS) this.#start();
+    else this.#arm();
   }
 
   /** Resolves when everything queued so far is written, or could not be. */
-  flush(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    return this.#writing ??= this.#run().finally(() => this.#writing = undefined);
+  async flush(): Promise<void> {
+    while (this.#writing || this.#pending.length > 0) await this.#start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.flush();
   }
 
-  async #run(): Promise<void> {
-    while (this.#pending.length > 0) {
-      const lines = this.#pending;
-      this.#pending = [];
-      this.#pendingChars = 0;
-      try {
-        await this.#write(lines.join(""));
-        this.#tell(undefined);
-      } catch (thrown) {
-        this.#lost += lines.length;
-        this.#tell(`${this.path} cannot be written: ${messageOf(thrown)}`);
-      }
+  // Lines that come while a batch is written wait for the next like any others: a busy program writes many at once.
+  #arm(): void {
+    if (this.#timer !== undefined || this.#writing) return;
+    this.#timer = setTimeout(() => this.#start(), this.#options.delayMs ?? DELAY_MS);
+    // Whoever ends the program flushes; a waiting line alone does not keep it alive.
+    Deno.unrefTimer(this.#timer);
+  }
+
+  #start(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    return this.#writing ??= this.#writeBatch().finally(() => {
+      this.#writing = undefined;
+      if (this.#pending.length > 0) this.#arm();
+    });
+  }
+
+  async #writeBatch(): Promise<void> {
+    const lines = this.#pending;
+    this.#pending = [];
+    this.#pendingChars = 0;
+    try {
+      await this.#write(lines.join(""));
+      this.#tell(undefined);
+    } catch (thrown) {
+      this.#lost += lines.length;
+      this.#tell(`${this.path} cannot be written: ${messageOf(thrown)}`);
     }
   }
 

@@ -20,6 +20,8 @@ export interface LineFramerOptions {
 
 const KEPT_END_BYTES = 4 * KIB;
 const NEWLINE = 10;
+// On a Buffer this is twice as fast as its own indexOf.
+const indexOfByte = Uint8Array.prototype.indexOf;
 
 /**
  * Cuts bytes into lines, whatever pieces they come in. Each byte is copied twice at most, however long its line;
@@ -43,7 +45,7 @@ export class LineFramer {
   /** Takes the next piece, which is not kept. */
   take(chunk: Uint8Array): void {
     let start = 0;
-    for (let end; (end = chunk.indexOf(NEWLINE, start)) >= 0; start = end + 1) {
+    for (let end; (end = indexOfByte.call(chunk, NEWLINE, start)) >= 0; start = end + 1) {
       const rest = chunk.subarray(start, end + 1);
       if (this.#bytes === 0 && rest.length <= this.#options.maxLineBytes) this.#options.online(rest);
       else this.#finish(rest);
