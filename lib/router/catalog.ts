@@ -29,21 +29,30 @@ const KEY: Readonly<Record<ListKind, string>> = {
   templates: "uriTemplate",
 };
 
+/** What a session was shown last of one kind, by the key it knows each entry by, and when. */
+interface Shown {
+  entries: ReadonlyMap<string, Entry>;
+  generation: number;
+}
+
 /** The merged lists as each session sees them. */
 export class Catalog {
   readonly #options: CatalogOptions;
-  /** The entries each session was shown last, by the key it knows them by. */
-  readonly #shown = new Map<string, Map<ListKind, Map<string, Entry>>>();
-  /** Lists that missed their deadline and are still awaited: they are not waited for twice. */
-  readonly #late = new Set<string>();
+  readonly #shown = new Map<string, Map<ListKind, Shown>>();
+  /** The lists of each server that missed their deadline the last time: nobody waits for those again. */
+  readonly #late = new WeakMap<Server, Set<ListKind>>();
+  /** Who is told when a late list has come. */
+  readonly #awaiting = new Set<string>();
+  /** How often the lists have changed. */
+  #generation = 0;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
   }
 
-  /** Something in the lists has changed: what sessions were shown no longer leads anywhere. */
+  /** Something in the lists has changed: what sessions were shown need not be so any more. */
   invalidate(): void {
-    this.#shown.clear();
+    this.#generation++;
   }
 
   /** Forgets a session that is over. */
@@ -53,34 +62,46 @@ export class Catalog {
 
   /** The merged list of `kind` for the caller of `call`, in the order of the servers, by public name or URI. */
   async list(kind: ListKind, call: Call): Promise<Map<string, Entry>> {
-    const lists = await Promise.all(
-      this.#options.servers().map((server) => this.#listOf(server, kind, call)),
-    );
-    const entries = byKey(kind, lists.flat());
+    // What changes while servers are asked makes the answer out of date.
+    const generation = this.#generation;
+    const lists = this.#options.servers().map((server) => this.#listOf(server, kind, call));
+    const entries = byKey(kind, (await Promise.all(lists)).flat());
     const shown = this.#shown.get(call.caller.id);
-    if (shown) shown.set(kind, entries);
-    else if (call.caller.server === undefined) this.#shown.set(call.caller.id, new Map([[kind, entries]]));
+    if (shown) shown.set(kind, { entries, generation });
+    else this.#shown.set(call.caller.id, new Map([[kind, { entries, generation }]]));
     return entries;
   }
 
   /** The entry the caller of `call` knows as `key`; asked for anew when it was not shown one. */
   find(kind: ListKind, key: string, call: Call): Entry | undefined | Promise<Entry | undefined> {
-    const known = this.#shown.get(call.caller.id)?.get(kind)?.get(key);
-    return known ?? this.list(kind, call).then((entries) => entries.get(key));
+    const shown = this.#shown.get(call.caller.id)?.get(kind);
+    const known = shown?.entries.get(key);
+    if (known && shown?.generation === this.#generation) return known;
+    return this.#findAnew(kind, key, { call, known });
+  }
+
+  // Where the server still has it, no other server is waited for.
+  async #findAnew(kind: ListKind, key: string, from: { call: Call; known: Entry | undefined }) {
+    const { call, known } = from;
+    if (known && this.#options.servers().includes(known.server)) {
+      const entries = await this.#listOf(known.server, kind, call);
+      const still = entries.find(({ own }) => own[KEY[kind]] === known.own[KEY[kind]]);
+      if (still) return still;
+    }
+    return (await this.list(kind, call)).get(key);
   }
 
   // One bad server never delays or fails the others: it is left out, and the session told when it has come round.
   async #listOf(server: Server, kind: ListKind, call: Call): Promise<Entry[]> {
-    const key = `${server.name} ${kind} ${call.caller.id}`;
     const asked = this.#ask(server, kind, call);
-    const waitMs = this.#late.has(key) ? 0 : this.#options.deadlineMs;
     const late = Symbol("late");
     const { promise: deadline, resolve } = Promise.withResolvers<typeof late>();
-    const timer = setTimeout(() => resolve(late), waitMs);
+    const isLate = this.#late.get(server)?.has(kind);
+    const timer = setTimeout(() => resolve(late), isLate ? 0 : this.#options.deadlineMs);
     try {
       const list = await untilAborted(Promise.race([asked, deadline]), call.signal);
       if (list !== late) return list.map((own) => ({ server, own }));
-      if (waitMs > 0) this.#awaitLate(asked, { key, kind, caller: call.caller });
+      this.#awaitLate(asked, { server, kind, caller: call.caller });
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
       log.warning("{server} is left out of {kind}: {message}", {
@@ -100,12 +121,19 @@ export class Catalog {
     return Promise.resolve().then(() => server.list(kind, lasting));
   }
 
-  #awaitLate(asked: Promise<unknown>, late: { key: string; kind: ListKind; caller: Caller }): void {
-    this.#late.add(late.key);
+  #awaitLate(asked: Promise<unknown>, by: { server: Server; kind: ListKind; caller: Caller }): void {
+    const { server, kind, caller } = by;
+    const late = this.#late.get(server);
+    if (late) late.add(kind);
+    else this.#late.set(server, new Set([kind]));
+    const key = JSON.stringify([server.name, kind, caller.id]);
+    if (this.#awaiting.has(key)) return;
+    this.#awaiting.add(key);
     asked.then(() => {
+      this.#late.get(server)?.delete(kind);
       this.invalidate();
-      late.caller.notify(`notifications/${late.kind === "templates" ? "resources" : late.kind}/list_changed`);
-    }).catch(() => {}).finally(() => this.#late.delete(late.key));
+      caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
+    }).catch(() => {}).finally(() => this.#awaiting.delete(key));
   }
 }
 

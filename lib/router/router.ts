@@ -34,8 +34,9 @@ export class Router {
 
   constructor(options: RouterOptions) {
     this.#options = options;
-    this.#catalog = new Catalog({ servers: options.servers, deadlineMs: options.listDeadlineMs });
-    this.#resources = new ResourceFinder(this.#catalog, options.servers);
+    const catalogOptions = { servers: options.servers, deadlineMs: options.listDeadlineMs };
+    this.#catalog = new Catalog(catalogOptions);
+    this.#resources = new ResourceFinder(this.#catalog, catalogOptions);
     this.#work = compose((call) => this.#lead(call), options.policies);
     this.#handlers = {
       "initialize": (call) => this.#initialize(call),

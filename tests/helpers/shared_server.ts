@@ -1,5 +1,7 @@
 // @ts-types="@modelcontextprotocol/sdk/inMemory"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+// @ts-types="@modelcontextprotocol/sdk/server/index"
+import type { ServerOptions } from "@modelcontextprotocol/sdk/server/index.js";
 // @ts-types="@modelcontextprotocol/sdk/server/mcp"
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import type { ServerConfig } from "../../lib/base/server_config.ts";
@@ -10,9 +12,13 @@ import { Pool } from "../../lib/upstream/pool.ts";
 
 export interface SharedServerOptions {
   config?: Partial<ServerConfig>;
+  /** What each server is made with, beside logging and resources. */
+  serverOptions?: ServerOptions;
   /** Fills a fresh server of the SDK; called once for each instance that is started. */
   build(server: McpServer, n: number): void;
 }
+
+const CAPABILITIES = { logging: {}, resources: { subscribe: true, listChanged: true } };
 
 /** A mounted server whose instances are servers of the MCP SDK in this process. */
 export function sharedServer(options: SharedServerOptions) {
@@ -34,8 +40,10 @@ export function sharedServer(options: SharedServerOptions) {
   } as ServerConfig;
   const connect = async () => {
     const [ours, theirs] = InMemoryTransport.createLinkedPair();
-    const capabilities = { logging: {}, resources: { subscribe: true, listChanged: true } };
-    const server = new McpServer({ name: "fixture", version: "1" }, { capabilities });
+    const server = new McpServer({ name: "fixture", version: "1" }, {
+      ...options.serverOptions,
+      capabilities: { ...CAPABILITIES, ...options.serverOptions?.capabilities },
+    });
     options.build(server, servers.push(server));
     await server.connect(theirs);
     return ours as unknown as UpstreamTransport;
