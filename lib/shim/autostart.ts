@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
-import { join } from "@std/path";
+import { extname, join } from "@std/path";
 import { messageOf } from "../base/errors.ts";
 import { isCompiled, programDir, type StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS, SETTINGS, type Settings } from "../config/settings.ts";
@@ -20,7 +20,7 @@ const POLL_MS = 25;
 export class DaemonStarter {
   readonly #settings: StartSettings;
   readonly #paths: StatePaths;
-  readonly #pauses = new Backoff({ minMs: 1000, maxMs: 30_000 });
+  readonly #pauses = new Backoff({ minMs: 3000, maxMs: 30_000 });
   #notBefore = 0;
   #lastFault: LinkError | undefined;
 
@@ -106,7 +106,9 @@ export class DaemonStarter {
 export function daemonCommand(): { command: string; args: string[] } {
   const start = "--if-not-running";
   if (!isCompiled()) {
-    return { command: Deno.execPath(), args: ["run", "-A", join(programDir(), "daemon.ts"), start] };
+    // daemon.ts beside shim.ts, daemon.js beside a bundled shim.js.
+    const program = join(programDir(), `daemon${extname(Deno.mainModule)}`);
+    return { command: Deno.execPath(), args: ["run", "-A", program, start] };
   }
   const name = Deno.build.os === "windows" ? "exai-daemon.exe" : "exai-daemon";
   return { command: join(programDir(), name), args: [start] };

@@ -27,11 +27,12 @@ export class Shim implements AsyncDisposable {
   readonly lines: string[] = [];
   readonly #ownsHome: boolean;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #takers: { wanted(message: JsonObject): boolean; resolve(message: JsonObject): void }[] = [];
+  readonly #takers: (PromiseWithResolvers<JsonObject> & { wanted(message: JsonObject): boolean })[] = [];
   readonly #untaken: JsonObject[] = [];
   readonly #watchers = new Set<() => void>();
   readonly #read: Promise<unknown>;
   #stderr = "";
+  #over = false;
   #nextId = 1000;
 
   private constructor(options: ShimOptions & { home: string; ownsHome: boolean }) {
@@ -105,7 +106,10 @@ export class Shim implements AsyncDisposable {
   next(wanted: (message: JsonObject) => boolean = () => true): Promise<JsonObject> {
     const index = this.#untaken.findIndex(wanted);
     if (index >= 0) return Promise.resolve(this.#untaken.splice(index, 1)[0]!);
-    return new Promise((resolve) => this.#takers.push({ wanted, resolve }));
+    if (this.#over) return Promise.reject(new Error(`the shim has ended: ${this.#stderr}`));
+    const taker = { wanted, ...Promise.withResolvers<JsonObject>() };
+    this.#takers.push(taker);
+    return taker.promise;
   }
 
   /** Resolves when stderr holds `text`. */
@@ -148,6 +152,8 @@ export class Shim implements AsyncDisposable {
       }
     }
     if (parts.join("") !== "") this.lines.push(parts.join(""));
+    this.#over = true;
+    for (const { reject } of this.#takers) reject(new Error(`the shim has ended: ${this.#stderr}`));
   }
 
   #take(line: string): void {
