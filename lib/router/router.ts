@@ -45,7 +45,7 @@ export class Router {
       "prompts/list": (call) => this.#list("prompts", call),
       "resources/list": (call) => this.#list("resources", call),
       "resources/templates/list": (call) => this.#list("templates", call),
-      "tasks/list": (call) => this.#tasks.list(call),
+      "tasks/list": (call) => this.#listTasks(call),
     };
   }
 
@@ -65,8 +65,14 @@ export class Router {
     this.#catalog.invalidate();
   }
 
-  /** Passes on a notification of a client that belongs to no call. */
+  /**
+   * Passes on a notification of a client that belongs to no call. Of a window that sees all servers only those whose
+   * receiver is known are: nothing is broadcast.
+   */
   notify(caller: Caller, method: string, params: JsonObject): void {
+    // The daemon has said it to the server itself, once for all its windows.
+    if (method === "notifications/initialized") return;
+    if (caller.server === undefined && !FOR_ANY_SERVER.has(method)) return;
     for (const server of this.#seenBy(caller)) server.notify?.(caller, method, params);
   }
 
@@ -103,6 +109,11 @@ export class Router {
     }
     const entries = await this.#catalog.list(kind, call);
     return { result: { [field]: Array.from(entries, ([name, entry]) => shownAs(name, entry)) } };
+  }
+
+  async #listTasks(call: Call): Promise<Result> {
+    if (call.caller.server !== undefined) return await this.#one(call.caller.server).target(call);
+    return await this.#tasks.list(call);
   }
 
   /** Leads a call that does work to its server. */
@@ -174,6 +185,9 @@ export class Router {
     return caller.server === undefined ? servers : servers.filter(({ name }) => name === caller.server);
   }
 }
+
+/** Notifications of a client that each server may need: of its roots, and of the tasks it runs for a server. */
+const FOR_ANY_SERVER = new Set(["notifications/roots/list_changed", "notifications/tasks/status"]);
 
 /** What the merged catalog offers, whatever is mounted at the moment: servers come and go while a session lasts. */
 const CAPABILITIES: JsonObject = {

@@ -7,7 +7,7 @@ import { toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type Result, type RpcMessage, type RpcRequest } from "../wire/rpc.ts";
 import type { InFlightTable } from "./inflight.ts";
 import { changedLists } from "./lists.ts";
-import { type Owners, relatedTask } from "./owners.ts";
+import { createdTask, Owners, relatedTask, type TaskProgress } from "./owners.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -19,6 +19,7 @@ export interface InboundContext {
   inflight: InFlightTable;
   attached: ReadonlyMap<string, Caller>;
   owners: Owners;
+  progress: TaskProgress;
   subscriptions: Subscriptions;
   send(message: RpcMessage): void;
   onListChanged(kinds: readonly ListKind[]): void;
@@ -42,6 +43,8 @@ export class Inbound {
   readonly #context: InboundContext;
   /** Questions of the upstream that a client is busy with. */
   readonly #asked = new Map<RequestId, AbortController>();
+  /** Whose client runs a question of the upstream as a task. */
+  readonly #clientTasks = new Owners();
 
   constructor(context: InboundContext) {
     this.#context = context;
@@ -51,6 +54,16 @@ export class Inbound {
     if (!("method" in message)) return;
     if ("id" in message) this.#answer(message);
     else this.#deliver(message.method, message.params ?? {});
+  }
+
+  /** Whether a client runs a question of this upstream as the task `taskId`. */
+  hasClientTask(taskId: unknown): boolean {
+    return this.#clientTasks.get(taskId) !== undefined;
+  }
+
+  /** Forgets a session that is over. */
+  forget(caller: Caller): void {
+    this.#clientTasks.forget(caller);
   }
 
   /** The upstream is gone: nobody needs the answers any more. */
@@ -91,9 +104,13 @@ export class Inbound {
   }
 
   #deliverProgress(params: JsonObject): void {
-    const call = this.#context.inflight.get(params.progressToken as RequestId)?.call;
-    if (call?.progressToken === undefined) return;
-    call.notify("notifications/progress", { ...params, progressToken: call.progressToken });
+    const { inflight, progress } = this.#context;
+    const token = params.progressToken as RequestId;
+    const call = inflight.get(token)?.call;
+    const progressToken = call ? call.progressToken : progress.get(token)?.progressToken;
+    if (progressToken === undefined) return;
+    const speaker = call ?? progress.get(token)!.caller;
+    speaker.notify("notifications/progress", { ...params, progressToken });
   }
 
   #deliverToAddressee(method: string, params: JsonObject): void {
@@ -105,7 +122,7 @@ export class Inbound {
 
   /** Whom a message belongs to: the owner of its task, the one session that has calls running, the one there is. */
   #addressee(params: JsonObject | undefined): Addressee | undefined {
-    const owner = this.#context.owners.get(relatedTask(params));
+    const owner = this.#context.owners.get(relatedTask(params)) ?? this.#clientTasks.get(params?.taskId);
     if (owner) return { caller: owner };
     const { inflight, attached } = this.#context;
     if (inflight.sessions > 0) return inflight.onlySession();
@@ -144,7 +161,10 @@ export class Inbound {
     }
     if (typeof params.elicitationId === "string") this.#context.owners.set(params.elicitationId, to.caller);
     const options: AskOptions = { signal, onProgress: this.#progressTo(params) };
-    return await (to.call ?? to.caller).ask(method, withoutProgressToken(params), options);
+    const result = await (to.call ?? to.caller).ask(method, withoutProgressToken(params), options);
+    const task = result.result && createdTask(result.result);
+    if (typeof task === "string") this.#clientTasks.set(task, to.caller);
+    return result;
   }
 
   /** Passes the client's progress on under the upstream's own token, if it gave one. */

@@ -31,7 +31,7 @@ export class InFlightTable {
 
   add(id: RequestId, entry: InFlight): void {
     this.#byId.set(id, entry);
-    if (!entry.call) return;
+    if (!entry.call || namesItsTask(entry.call.method)) return;
     const calls = this.#bySession.get(entry.call.caller.id);
     if (calls) calls.add(entry.call);
     else this.#bySession.set(entry.call.caller.id, new Set([entry.call]));
@@ -82,4 +82,12 @@ export class InFlightTable {
     calls?.delete(call);
     if (calls?.size === 0) this.#bySession.delete(call.caller.id);
   }
+}
+
+/**
+ * Whether `method` is about a task. All that a server says on its behalf names the task (MCP basic/utilities/tasks), so
+ * it never has to be guessed whose it is.
+ */
+export function namesItsTask(method: string): boolean {
+  return method.startsWith("tasks/");
 }

@@ -11,7 +11,7 @@ import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import { ListCache } from "./lists.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { createdTask, Owners, requiredElicitations } from "./owners.ts";
+import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -52,6 +52,7 @@ export class Instance implements AsyncDisposable {
   readonly #transport: UpstreamTransport;
   readonly #inflight = new InFlightTable();
   readonly #owners = new Owners();
+  readonly #progress = new TaskProgress();
   readonly #subscriptions = new Subscriptions();
   readonly #logLevel: SharedLogLevel;
   readonly #inbound: Inbound;
@@ -72,6 +73,7 @@ export class Instance implements AsyncDisposable {
       inflight: this.#inflight,
       attached: this.attached,
       owners: this.#owners,
+      progress: this.#progress,
       subscriptions: this.#subscriptions,
       send: (message) => this.#send(message),
       onListChanged: (kinds) => {
@@ -130,6 +132,8 @@ export class Instance implements AsyncDisposable {
   detach(caller: Caller): void {
     if (!this.attached.delete(caller.id)) return;
     this.#owners.forget(caller);
+    this.#progress.forget(caller);
+    this.#inbound.forget(caller);
     for (const uri of this.#subscriptions.removeAll(caller)) {
       this.#ask("resources/unsubscribe", { uri }, this.#options.startTimeoutMs).catch(() => {});
     }
@@ -156,9 +160,7 @@ export class Instance implements AsyncDisposable {
       case "tasks/cancel":
         this.#owners.checkTask(call.caller, call.params.taskId);
     }
-    const result = await this.#forward(call);
-    this.#noteHandles(call.caller, result);
-    return result;
+    return await this.#forward(call);
   }
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
@@ -173,6 +175,7 @@ export class Instance implements AsyncDisposable {
 
   /** Passes on a notification of a client that belongs to no call. */
   notify(method: string, params: JsonObject): void {
+    if (method === "notifications/tasks/status" && !this.#inbound.hasClientTask(params.taskId)) return;
     this.#send({ jsonrpc: "2.0", method, params });
   }
 
@@ -211,7 +214,12 @@ export class Instance implements AsyncDisposable {
     const stop = () => call.signal.removeEventListener("abort", onAbort);
     this.#inflight.add(id, {
       call,
-      settle: (result) => (stop(), resolve(result)),
+      settle: (result) => {
+        stop();
+        // At once: what the server says of a new task may come in the same breath.
+        this.#noteHandles(id, call, result);
+        resolve(result);
+      },
       fail: (error) => (stop(), reject(error)),
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
@@ -269,9 +277,12 @@ export class Instance implements AsyncDisposable {
   async #subscribe(call: Call): Promise<Result> {
     const uri = String(call.params.uri);
     if (!this.#subscriptions.add(uri, call.caller)) return { result: {} };
-    const result = await this.#forward(call);
-    if (result.error) this.#subscriptions.remove(uri, call.caller);
-    return result;
+    let result: Result | undefined;
+    try {
+      return result = await this.#forward(call);
+    } finally {
+      if (!result || result.error) this.#subscriptions.remove(uri, call.caller);
+    }
   }
 
   async #unsubscribe(call: Call): Promise<Result> {
@@ -279,10 +290,16 @@ export class Instance implements AsyncDisposable {
     return await this.#forward(call);
   }
 
-  #noteHandles(caller: Caller, result: Result): void {
-    if (result.error) {
-      for (const id of requiredElicitations(result.error.data)) this.#own(id, caller);
-    } else this.#own(createdTask(result.result), caller);
+  #noteHandles(id: RequestId, call: Call, { result, error }: Result): void {
+    const { caller, progressToken } = call;
+    if (error) {
+      for (const elicitation of requiredElicitations(error.data)) this.#own(elicitation, caller);
+      return;
+    }
+    const task = createdTask(result);
+    this.#own(task, caller);
+    // The token stays good for as long as the task (MCP basic/utilities/tasks, progress).
+    if (task !== undefined && progressToken !== undefined) this.#progress.set(id, { caller, progressToken });
   }
 
   #own(handle: unknown, caller: Caller): void {

@@ -8,6 +8,7 @@ import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
+import { namesItsTask } from "./inflight.ts";
 import { Pool, type Slot } from "./pool.ts";
 import { scopeOf, shareKey, type Tenant } from "./share_key.ts";
 import { ToolFilter } from "./tool_choice.ts";
@@ -48,11 +49,13 @@ export class MountedServer implements Server, AsyncDisposable {
     const prepared = this.#prepare(call);
     const slot = await untilAborted(this.#lease(call.caller), call.signal);
     const instance = await untilAborted(slot.instance, call.signal);
-    if (!slot.turns) return await this.#finish(call, await instance.call(prepared));
+    if (!slot.turns || namesItsTask(call.method)) {
+      return this.#finish(call, await instance.call(prepared));
+    }
     const wait = { signal: call.signal, maxWaitMs: slot.mayMove ? MAX_TURN_WAIT_MS : Infinity };
     const asked = slot.turns.acquire(call.caller.id, wait);
     using turn = asked instanceof Promise ? await asked : asked;
-    if (turn) return await this.#finish(call, await instance.call(prepared));
+    if (turn) return this.#finish(call, await instance.call(prepared));
     this.#moveOut(call.caller, slot);
     return await this.target(call);
   };

@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
-import type { Result } from "../wire/rpc.ts";
+import type { RequestId, Result } from "../wire/rpc.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
 const MAX_HANDLES = 10_000;
@@ -51,6 +51,29 @@ export class Owners {
   forget(caller: Caller): void {
     for (const [handle, owner] of this.#callers) {
       if (owner.id === caller.id) this.#callers.delete(handle);
+    }
+  }
+}
+
+/** Whom the progress of a task goes to, by the token the server was given, and under which token. */
+export class TaskProgress {
+  readonly #byToken = new Map<RequestId, { caller: Caller; progressToken: RequestId }>();
+
+  set(token: RequestId, to: { caller: Caller; progressToken: RequestId }): void {
+    this.#byToken.set(token, to);
+    if (this.#byToken.size <= MAX_HANDLES) return;
+    const [oldest] = this.#byToken.keys();
+    this.#byToken.delete(oldest!);
+  }
+
+  get(token: RequestId) {
+    return this.#byToken.get(token);
+  }
+
+  /** Forgets everything of a session that is over. */
+  forget(caller: Caller): void {
+    for (const [token, to] of this.#byToken) {
+      if (to.caller.id === caller.id) this.#byToken.delete(token);
     }
   }
 }
