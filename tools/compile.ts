@@ -1,5 +1,6 @@
 /**
- * Builds the two programs as self-contained executables: `dist/exai-daemon` and `dist/exai-shim`.
+ * Builds the two programs as self-contained executables, `dist/exai-daemon` and `dist/exai-shim`, and on the way as
+ * one file each, `dist/daemon.js` and `dist/shim.js`, which do for `deno run -A` where nothing can be compiled.
  *
  * `--target=x86_64-pc-windows-msvc` (any target of `deno compile`, repeatable) builds for another system into
  * `dist/<target>/`. `DENO` names the deno to compile with, `DENORT_BIN` the base it is to put the programs on; both
@@ -8,6 +9,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { fromFileUrl, join } from "@std/path";
 import { formatBytes } from "../lib/base/units.ts";
+import { bundleDaemon } from "./compile/daemon.ts";
 import { bundleShim } from "./compile/shim.ts";
 import { SHIM_V8_FLAGS } from "./compile/v8_flags.ts";
 
@@ -16,8 +18,8 @@ const dist = fromFileUrl(new URL("dist", root));
 
 interface Program {
   name: string;
-  /** What is compiled; for the shim this is its bundle. */
-  entry: string;
+  /** The program as one file. */
+  bundle: string;
   flags: readonly string[];
   /** Flags for Windows alone. */
   windowsFlags?: readonly string[];
@@ -25,9 +27,9 @@ interface Program {
 
 /**
  * Native code (FFI) and code from the network are what neither program loads, but that the daemon on Windows asks
- * kernel32 for the job object that ends its children with it. The rest cannot be narrowed when
- * the program is built: state directory, address, and what a mounted server's command is are known when it runs, and
- * a program that may run any other may do anything by way of it. Questions on stdin would end up in MCP.
+ * kernel32 for the job object that ends its children with it. The rest cannot be narrowed when the program is built:
+ * state directory, address, and what a mounted server's command is are known when it runs, and a program that may run
+ * any other may do anything by way of it. Questions on stdin would end up in MCP.
  */
 const PERMISSIONS = [
   "--allow-env",
@@ -41,18 +43,14 @@ const PERMISSIONS = [
 
 async function main(): Promise<number> {
   const { target } = parseArgs(Deno.args, { string: ["target"], collect: ["target"] });
-  const shim = join(dist, "shim.js");
-  const { bytes } = await bundleShim(shim);
-  report(`${shim}: ${formatBytes(bytes)}`);
   const programs: Program[] = [
-    {
-      name: "exai-daemon",
-      entry: fromFileUrl(new URL("daemon.ts", root)),
-      flags: [],
-      windowsFlags: ["--allow-ffi"],
-    },
-    { name: "exai-shim", entry: shim, flags: ["--no-config", SHIM_V8_FLAGS] },
+    { name: "exai-daemon", bundle: join(dist, "daemon.js"), flags: [], windowsFlags: ["--allow-ffi"] },
+    { name: "exai-shim", bundle: join(dist, "shim.js"), flags: [SHIM_V8_FLAGS] },
   ];
+  await Deno.mkdir(dist, { recursive: true });
+  await bundleDaemon(programs[0]!.bundle);
+  await bundleShim(programs[1]!.bundle);
+  for (const { bundle } of programs) await report(bundle);
   const targets: (string | undefined)[] = target.length > 0 ? target as string[] : [undefined];
   for (const target of targets) {
     for (const program of programs) {
@@ -71,23 +69,23 @@ async function compile(program: Program, target: string | undefined): Promise<nu
       "compile",
       "--quiet",
       "--no-check",
+      "--no-config",
       ...PERMISSIONS,
       ...program.flags,
       ...(isWindows ? program.windowsFlags ?? [] : []),
       ...(target ? ["--target", target] : []),
       "--output",
       output,
-      program.entry,
+      program.bundle,
     ],
   }).spawn().status;
-  if (code !== 0) report(`deno compile could not make ${output}: exit code ${code}`);
-  else report(`${output}: ${formatBytes((await Deno.stat(output)).size)}`);
+  if (code === 0) await report(output);
   return code;
 }
 
-function report(line: string): void {
+async function report(path: string): Promise<void> {
   // deno-lint-ignore no-console -- a tool for the terminal
-  console.log(line);
+  console.log(`${path}: ${formatBytes((await Deno.stat(path)).size)}`);
 }
 
 Deno.exit(await main());
