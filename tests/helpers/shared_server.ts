@@ -8,7 +8,7 @@ import type { ServerConfig } from "../../lib/base/server_config.ts";
 import type { ListKind } from "../../lib/call/server.ts";
 import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
 import { MountedServer } from "../../lib/upstream/mounted_server.ts";
-import { Pool } from "../../lib/upstream/pool.ts";
+import { type Connect, Pool } from "../../lib/upstream/pool.ts";
 
 export interface SharedServerOptions {
   config?: Partial<ServerConfig>;
@@ -23,6 +23,21 @@ const CAPABILITIES = { logging: {}, resources: { subscribe: true, listChanged: t
 /** A mounted server whose instances are servers of the MCP SDK in this process. */
 export function sharedServer(options: SharedServerOptions) {
   const servers: McpServer[] = [];
+  const mount = mountedServer(options.config ?? {}, async () => {
+    const [ours, theirs] = InMemoryTransport.createLinkedPair();
+    const server = new McpServer({ name: "fixture", version: "1" }, {
+      ...options.serverOptions,
+      capabilities: { ...CAPABILITIES, ...options.serverOptions?.capabilities },
+    });
+    options.build(server, servers.push(server));
+    await server.connect(theirs);
+    return ours as unknown as UpstreamTransport;
+  });
+  return Object.assign(mount, { servers });
+}
+
+/** A mounted server that is reached by `connect`. */
+export function mountedServer(given: Partial<ServerConfig>, connect: Connect) {
   const changes: ListKind[][] = [];
   const config = {
     kind: "stdio",
@@ -36,18 +51,8 @@ export function sharedServer(options: SharedServerOptions) {
     command: "none",
     args: [],
     env: {},
-    ...options.config,
+    ...given,
   } as ServerConfig;
-  const connect = async () => {
-    const [ours, theirs] = InMemoryTransport.createLinkedPair();
-    const server = new McpServer({ name: "fixture", version: "1" }, {
-      ...options.serverOptions,
-      capabilities: { ...CAPABILITIES, ...options.serverOptions?.capabilities },
-    });
-    options.build(server, servers.push(server));
-    await server.connect(theirs);
-    return ours as unknown as UpstreamTransport;
-  };
   const pool = new Pool({
     name: config.name,
     connect,
@@ -55,5 +60,5 @@ export function sharedServer(options: SharedServerOptions) {
     onListChanged: (kinds) => void changes.push([...kinds]),
   });
   const mounted = new MountedServer(config, pool);
-  return { mounted, servers, changes, [Symbol.asyncDispose]: () => mounted[Symbol.asyncDispose]() };
+  return { mounted, changes, [Symbol.asyncDispose]: () => mounted[Symbol.asyncDispose]() };
 }

@@ -1,0 +1,59 @@
+// @ts-types="@modelcontextprotocol/sdk/inMemory"
+import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+import type { JsonObject } from "../../lib/base/json.ts";
+import type { ServerConfig } from "../../lib/base/server_config.ts";
+import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
+import type { RpcMessage, RpcRequest } from "../../lib/wire/rpc.ts";
+import { mountedServer } from "./shared_server.ts";
+
+export interface RawServerOptions {
+  config?: Partial<ServerConfig>;
+  capabilities?: JsonObject;
+  /** The result of a request; undefined: none is sent. */
+  answer(request: RpcRequest, server: RawConnection): unknown;
+}
+
+/** A server that knows nothing of MCP but `initialize`: it keeps what it is sent and answers as it is told. */
+export class RawConnection {
+  readonly received: RpcMessage[] = [];
+  readonly #transport: InMemoryTransport;
+  readonly #takers: { wanted(message: RpcMessage): boolean; resolve(message: RpcMessage): void }[] = [];
+
+  constructor(transport: InMemoryTransport, options: RawServerOptions) {
+    this.#transport = transport;
+    transport.onmessage = (message) => this.#take(message as RpcMessage, options);
+  }
+
+  send(message: object): void {
+    void this.#transport.send({ jsonrpc: "2.0", ...message } as never);
+  }
+
+  /** The first message received, or still to come, that `wanted` accepts. */
+  message(wanted: (message: RpcMessage) => boolean): Promise<RpcMessage> {
+    const known = this.received.find(wanted);
+    if (known) return Promise.resolve(known);
+    return new Promise((resolve) => this.#takers.push({ wanted, resolve }));
+  }
+
+  #take(message: RpcMessage, { capabilities = { tools: {} }, answer }: RawServerOptions): void {
+    this.received.push(message);
+    for (const { wanted, resolve } of this.#takers) if (wanted(message)) resolve(message);
+    if (!("method" in message) || !("id" in message)) return;
+    const result = message.method === "initialize"
+      ? { protocolVersion: "2025-11-25", capabilities, serverInfo: { name: "raw", version: "1" } }
+      : answer(message, this);
+    if (result !== undefined) this.send({ id: message.id, result });
+  }
+}
+
+/** A mounted server whose instances are {@linkcode RawConnection}s. */
+export function rawServer(options: RawServerOptions) {
+  const connections: RawConnection[] = [];
+  const mount = mountedServer({ name: "raw", title: "raw", ...options.config }, async () => {
+    const [ours, theirs] = InMemoryTransport.createLinkedPair();
+    connections.push(new RawConnection(theirs, options));
+    await theirs.start();
+    return ours as unknown as UpstreamTransport;
+  });
+  return Object.assign(mount, { connections });
+}
