@@ -1,11 +1,19 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { askChain } from "./router/chain.ts";
-import { chooseAuto, findModel, needsInWords } from "./router/choose.ts";
+import { chooseAuto, findModel, MAX_CHAIN, needsInWords } from "./router/choose.ts";
 import { classOf } from "./router/classes.ts";
-import { howToSetUp, nothingFits, unfitModel, unknownModel } from "./router/refusals.ts";
+import { clientLendsNothing, howToSetUp, nothingFits, unfitModel, unknownModel } from "./router/refusals.ts";
 import { estimateTokens } from "./tokens.ts";
-import type { ChatOptions, ChatRequest, FileService, ModelInfo, Provider, RawRequest } from "./provider.ts";
+import type {
+  ChatOptions,
+  ChatRequest,
+  FileService,
+  ModelClass,
+  ModelInfo,
+  Provider,
+  RawRequest,
+} from "./provider.ts";
 import type { ModelNeeds, ModelRouter, Route, RoutedResult, RouteQuery } from "./routing.ts";
 import { askClient, CLIENT_PROVIDER, clientModel } from "./sampling.ts";
 import type { ProviderStatus } from "./status.ts";
@@ -55,6 +63,7 @@ class Router implements ModelRouter {
     if (head === CLIENT_PROVIDER && sample !== undefined && isOpen(query, CLIENT_PROVIDER)) {
       return this.#resolveNamed(requested, { model: clientModel(hint.join("/")), query });
     }
+    if (head === CLIENT_PROVIDER && sample === undefined) throw clientLendsNothing(this.#models(query));
     if (this.#providers.some(({ name }) => name === requested)) {
       return await this.#resolveAuto(requested, { ...query, provider: requested });
     }
@@ -145,8 +154,11 @@ class Router implements ModelRouter {
 
   #byProvider(query: RouteQuery): (readonly ModelInfo[])[] {
     const own = query.sample && isOpen(query, CLIENT_PROVIDER) ? [[clientModel()]] : [];
-    const open = this.#providers.filter(({ name, kind }) => isOpen(query, name) || isOpen(query, kind));
-    return [...open.map((provider) => provider.models()), ...own];
+    return [...this.#open(query).map((provider) => provider.models()), ...own];
+  }
+
+  #open(query: RouteQuery): Provider[] {
+    return this.#providers.filter(({ name, kind }) => isOpen(query, name) || isOpen(query, kind));
   }
 
   #resolveNamed(requested: string, { model, query }: { model: ModelInfo; query: RouteQuery }): Route {
@@ -162,13 +174,17 @@ class Router implements ModelRouter {
     await this.#listOnce(FIRST_LIST_WAIT_MS);
     const { tool, needs = {}, sample } = query;
     const wanted = query.class ?? classOf(tool);
-    const [model, ...fallbacks] = chooseAuto(this.#byProvider(query), { wanted, needs });
+    const away = this.#open(query).map((provider) => provider.status()).filter(({ available }) => !available);
+    const isAway = ([first]: readonly ModelInfo[]) => away.some(({ name }) => name === first?.provider);
+    const all = this.#byProvider(query);
+    // What cannot be reached now is still better than nothing.
+    const chain = [
+      ...chooseAuto(all.filter((models) => !isAway(models)), { wanted, needs }),
+      ...chooseAuto(all.filter(isAway), { wanted, needs }),
+    ];
+    const [model, ...fallbacks] = chain.slice(0, MAX_CHAIN);
     if (model === undefined) throw nothingFits(needs, this.#models(query), query.provider);
-    const which = query.provider === undefined ? "" : ` of ${query.provider}`;
-    const best = `${tool} wants a ${wanted} model${needsInWords(needs)}, and ${model.provider}/${model.name}`;
-    const why = model.class === wanted
-      ? `${best} is the first such${which}`
-      : `${best} (${model.class}) is the nearest there is${which}`;
+    const why = whyChosen(model, { query, wanted, away });
     return { requested, model, fallbacks, why, sample };
   }
 
@@ -199,6 +215,21 @@ class Router implements ModelRouter {
 /** Whether a query that asks for one provider may use the provider or kind `name`. */
 function isOpen({ provider }: RouteQuery, name: string): boolean {
   return provider === undefined || provider === name;
+}
+
+/** Why `auto` chose `model`, in a sentence. */
+function whyChosen(
+  model: ModelInfo,
+  { query, wanted, away }: { query: RouteQuery; wanted: ModelClass; away: readonly ProviderStatus[] },
+): string {
+  const { tool, needs = {}, provider } = query;
+  const which = provider === undefined ? "" : ` of ${provider}`;
+  const best = `${tool} wants a ${wanted} model${needsInWords(needs)}, and ${model.provider}/${model.name}`;
+  const found = model.class === wanted ? "is the first such" : `(${model.class}) is the nearest there is`;
+  const others = away.filter(({ name }) => name !== model.provider).map(({ name, reason }) =>
+    `${name} (${reason})`
+  );
+  return `${best} ${found}${which}${others.length === 0 ? "" : `; passed over: ${others.join(", ")}`}`;
 }
 
 /** What `request` needs of its model. */

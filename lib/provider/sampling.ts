@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { unfitness } from "./catalogue/fitness.ts";
+import { unfitness } from "./fitness.ts";
 import { schemaInWords } from "./openai/body.ts";
 import type {
   ChatContent,

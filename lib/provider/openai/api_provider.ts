@@ -1,6 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
-import { unfitness } from "../catalogue/fitness.ts";
+import { unfitness } from "../fitness.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { ProviderName } from "../kinds.ts";
 import type {

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../../base/errors.ts";
-import { unfitness } from "../catalogue/fitness.ts";
+import { unfitness } from "../fitness.ts";
 import { faultOf, isSafeToRepeat } from "../openai/faults.ts";
 import type { ChatOptions, ChatResult, ModelInfo } from "../provider.ts";
 import type { Attempt, ModelNeeds, Route, RoutedResult } from "../routing.ts";

@@ -1,10 +1,10 @@
-import { unfitness } from "../catalogue/fitness.ts";
+import { unfitness } from "../fitness.ts";
 import type { ModelClass, ModelInfo } from "../provider.ts";
 import type { ModelNeeds } from "../routing.ts";
 import { classRank } from "./classes.ts";
 
 /** Models asked in one call at most: the first and those it falls back to. */
-const MAX_CHAIN = 4;
+export const MAX_CHAIN = 4;
 
 /**
  * The models `auto` asks, in turn: the best fit of each provider, since what fails one model of a provider mostly fails
@@ -20,7 +20,7 @@ export function chooseAuto(
     const fit = models.filter((model) => model.auto && unfitness(model, needs) === undefined);
     return nearest(fit, wanted).slice(0, 1);
   });
-  return nearest(best, wanted).slice(0, MAX_CHAIN);
+  return nearest(best, wanted);
 }
 
 /** `models` by how near they are to the class `wanted`; those as near stay in order. */

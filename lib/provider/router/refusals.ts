@@ -1,7 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
 import { didYouMean, quoteName } from "../../base/suggest.ts";
 import { SHIPPED_MODELS } from "../catalogue/catalogue.ts";
-import { unfitness } from "../catalogue/fitness.ts";
+import { unfitness } from "../fitness.ts";
 import { PROVIDER_KINDS } from "../kinds.ts";
 import type { ModelInfo } from "../provider.ts";
 import type { ModelNeeds } from "../routing.ts";
@@ -28,6 +28,14 @@ export function unknownModel(requested: string, available: readonly ModelInfo[])
   return new ExaiError(
     "INVALID_PARAMS",
     `there is no model ${quoteName(requested)}${didYouMean(requested, names)}. ${listing(available)}`,
+  );
+}
+
+/** The client's own model was asked for, and the client lends none. */
+export function clientLendsNothing(available: readonly ModelInfo[]): ExaiError {
+  return new ExaiError(
+    "INVALID_PARAMS",
+    `this client does not lend its model (it has no MCP sampling); name another. ${listing(available)}`,
   );
 }
 

@@ -1,6 +1,6 @@
-import type { ModelInfo } from "../provider.ts";
-import type { ModelNeeds } from "../routing.ts";
-import { canStopThinking, isThinking } from "./thinking.ts";
+import type { ModelInfo } from "./provider.ts";
+import type { ModelNeeds } from "./routing.ts";
+import { canStopThinking, isThinking } from "./catalogue/thinking.ts";
 
 /** Why `model` cannot do what `needs` says, as the rest of a sentence that begins with its name; undefined if it can. */
 export function unfitness(model: ModelInfo, needs: ModelNeeds): string | undefined {

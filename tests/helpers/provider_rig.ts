@@ -1,0 +1,53 @@
+import type { ChatOptions, ChatRequest } from "../../lib/provider/provider.ts";
+import { createProviders, type ProviderSetup, type ProvidersOptions } from "../../lib/provider/providers.ts";
+import type { ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/routing.ts";
+import { OpenAiServer, type Script } from "../fixtures/openai_server.ts";
+
+/** A provider of one kind at a server of the test's own. */
+export interface Rig extends AsyncDisposable {
+  server: OpenAiServer;
+  models: ModelRouter;
+  /** Asks `query` (a model's name, or more) one question. */
+  ask(
+    query: string | Partial<RouteQuery>,
+    request?: Partial<ChatRequest>,
+    options?: Partial<ChatOptions>,
+  ): Promise<
+    RoutedResult
+  >;
+}
+
+export interface RigOptions extends Partial<Omit<ProvidersOptions, "setups">> {
+  kind?: ProviderSetup["kind"];
+  scripts?: Script[];
+  setup?: Partial<ProviderSetup>;
+}
+
+/** The key every provider of a rig has; it must be seen nowhere but in the requests. */
+export const TEST_KEY = "sk-test-9f8e7d6c5b4a";
+
+export const QUESTION: ChatRequest = { messages: [{ role: "user", content: "Hello?" }] };
+
+/** Sets up a provider of `options.kind` at a server that does as `options.scripts` say. No retry waits. */
+export function rig({ kind = "openai", scripts = [], setup, ...rest }: RigOptions = {}): Rig {
+  const server = new OpenAiServer(...scripts);
+  const models = createProviders({
+    retry: { baseMs: 0 },
+    ...rest,
+    setups: [{ kind, apiKey: TEST_KEY, baseUrl: server.url, ...setup }],
+  });
+  return {
+    server,
+    models,
+    async ask(query, request = {}, options = {}) {
+      const named = typeof query === "string" ? { requested: query } : query;
+      const route = await models.resolve({ tool: "chat", ...named });
+      const signal = options.signal ?? new AbortController().signal;
+      return await models.chat(route, { ...QUESTION, ...request }, { ...options, signal });
+    },
+    async [Symbol.asyncDispose]() {
+      models[Symbol.dispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,71 @@
+// A second opinion: a mock server that others wrote to be taken for the real providers.
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createServer, type Fixture } from "@copilotkit/aimock";
+import { ExaiError } from "../lib/base/errors.ts";
+import { createProviders, type ProviderSetup } from "../lib/provider/providers.ts";
+import type { ModelRouter } from "../lib/provider/routing.ts";
+
+const { signal } = new AbortController();
+
+/** A mock that answers as `fixtures` say, and what asks it. */
+async function start(fixtures: Fixture[]) {
+  const mock = await createServer(fixtures, { port: 0, logLevel: "silent" });
+  const routers = new DisposableStack();
+  return {
+    requests: () => mock.journal.getAll().filter(({ path }) => path.endsWith("/chat/completions")).length,
+    models: (kind: ProviderSetup["kind"]) => {
+      const setups = [{ kind, apiKey: "mock-key-1234", baseUrl: `${mock.url}/v1` }];
+      return routers.use(createProviders({ setups, retry: { baseMs: 0 } }));
+    },
+    [Symbol.asyncDispose]: async () => {
+      routers[Symbol.dispose]();
+      const closed = new Promise((resolve) => mock.server.close(resolve));
+      // Its own way to stop waits for connections that a client keeps for later.
+      mock.server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function ask(models: ModelRouter, content: string, tools?: { name: string }[]) {
+  const requested = models.status()[0]!.kind === "kimi" ? "kimi-k2.6" : "gpt-5.2";
+  const route = await models.resolve({ requested, tool: "chat" });
+  return await models.chat(route, { messages: [{ role: "user", content }], tools }, { signal });
+}
+
+const GREETING: Fixture = { match: { userMessage: "greet" }, response: { content: "Hello from elsewhere." } };
+
+Deno.test("a mock of others' making is understood: text, usage, tool calls", async () => {
+  const toolCalls = [{ name: "weather", arguments: '{"city":"Oslo"}' }];
+  await using mock = await start([GREETING, { match: { userMessage: "weather" }, response: { toolCalls } }]);
+  for (const kind of ["openai", "kimi"] as const) {
+    const router = mock.models(kind);
+    const said = await ask(router, "please greet me");
+    assertEquals([said.text, said.finishReason], ["Hello from elsewhere.", "stop"]);
+    assert(said.usage.inputTokens > 0 && !said.usage.estimated, "stream_options was understood");
+    const called = await ask(router, "the weather", [{ name: "weather" }]);
+    assertEquals(called.toolCalls?.map(({ name, arguments: args }) => [name, JSON.parse(args)]), [
+      ["weather", { city: "Oslo" }],
+    ]);
+  }
+});
+
+Deno.test("errors of a mock of others' making are told apart", async () => {
+  const error = (status: number, message: string) => ({ error: { message, type: "server_error" }, status });
+  await using mock = await start([
+    { match: { userMessage: "greet", sequenceIndex: 0 }, response: error(503, "overloaded") },
+    GREETING,
+    { match: { userMessage: "refuse" }, response: error(400, "bad") },
+  ]);
+  const router = mock.models("openai");
+  assertEquals((await ask(router, "greet")).text, "Hello from elsewhere.");
+  assertEquals(mock.requests(), 2);
+  const refused = await assertRejects(() => ask(router, "refuse"), ExaiError);
+  assertEquals([refused.details?.fault, refused.code], ["refused", "INVALID_PARAMS"]);
+});
+
+Deno.test("a stream that a mock of others' making cuts is not asked again", async () => {
+  await using mock = await start([{ ...GREETING, chunkSize: 4, truncateAfterChunks: 3 }]);
+  const cut = await assertRejects(() => ask(mock.models("openai"), "greet"), ExaiError);
+  assertEquals([cut.details?.fault, mock.requests()], ["cut", 1]);
+});
