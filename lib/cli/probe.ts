@@ -32,7 +32,7 @@ export function probe(url: string, options: ProbeOptions): Promise<Probed> {
   socket.onmessage = (event) => finish(readAck(event.data));
   socket.onclose = () => finish({ kind: opened ? "stranger" : "nobody" });
   socket.onerror = (event) => {
-    const refused = /refused|os error 111|os error 61|10061/i.test((event as ErrorEvent).message ?? "");
+    const refused = /refused|tcp connect error/i.test((event as ErrorEvent).message ?? "");
     finish({ kind: refused ? "nobody" : "stranger" });
   };
   return promise;

@@ -44,7 +44,8 @@ export class Slot {
   alive = true;
   readonly #callers = new Map<string, Caller>();
   readonly #idleStopMs: number;
-  readonly #stop: () => void;
+  /** Stops the instance, also one that is still starting. */
+  readonly stop: () => void;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(instance: Promise<Instance>, request: SlotRequest, stop: () => void) {
@@ -54,13 +55,10 @@ export class Slot {
     const capabilities = toldCapabilities(request.config, request.tenant);
     this.turns = request.scope !== "session" && mayBeAsked(capabilities) ? new SessionTurns() : undefined;
     this.#idleStopMs = request.config.idleStopMs;
-    this.#stop = stop;
+    this.stop = stop;
     instance.then((started) => {
       this.started = started;
-      for (const caller of this.#callers.values()) {
-        started.attach(caller);
-        if (caller.logLevel !== undefined) started.setLogLevel(caller).catch(() => {});
-      }
+      for (const caller of this.#callers.values()) started.attach(caller);
     }, () => {});
   }
 
@@ -86,8 +84,8 @@ export class Slot {
     if (!this.#callers.delete(caller.id)) return;
     this.started?.detach(caller);
     if (this.#callers.size > 0 || !this.alive || this.#idleStopMs === 0) return;
-    if (this.scope === "session") return this.#stop();
-    this.#idleTimer = setTimeout(this.#stop, this.#idleStopMs);
+    if (this.scope === "session") return this.stop();
+    this.#idleTimer = setTimeout(this.stop, this.#idleStopMs);
   }
 
   /** The instance is gone or on its way out. */
@@ -124,7 +122,11 @@ export class Pool implements AsyncDisposable {
     const known = this.#slots.get(key);
     if (known) return known;
     this.#supervisor.checkMayStart();
-    const slot: Slot = new Slot(this.#start(request), request, () => this.#stop(key, slot));
+    const givenUp = new AbortController();
+    const slot: Slot = new Slot(this.#start(request, givenUp.signal), request, () => {
+      givenUp.abort();
+      this.#stop(key, slot);
+    });
     this.#slots.set(key, slot);
     slot.instance.then((instance) => this.#watch(key, slot, instance), (thrown) => {
       this.#forget(key, slot);
@@ -142,12 +144,16 @@ export class Pool implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const [key, slot] of this.#slots) this.#stop(key, slot);
+    for (const slot of this.#slots.values()) slot.stop();
     await Promise.all(this.#closing);
   }
 
-  async #start({ config, tenant, scope }: SlotRequest): Promise<Instance> {
+  async #start({ config, tenant, scope }: SlotRequest, givenUp: AbortSignal): Promise<Instance> {
     const transport = await this.#options.connect(config);
+    // A server that hangs at its start must not hold up the end of the daemon.
+    const close = () => void transport.close().catch(() => {});
+    if (givenUp.aborted) close();
+    else givenUp.addEventListener("abort", close, { once: true });
     return await Instance.start(transport, {
       name: config.name,
       clientInfo: this.#options.clientInfo,

@@ -1,0 +1,55 @@
+import { fromFileUrl } from "@std/path";
+import type { JsonObject } from "../../lib/base/json.ts";
+import { testDaemon } from "./daemon.ts";
+
+const badServer = fromFileUrl(new URL("../fixtures/bad_server.ts", import.meta.url));
+
+/** The entry of mcp.json for the fixture that misbehaves as `mode` says. */
+export function bad(mode: string, more: JsonObject = {}): JsonObject {
+  return {
+    command: Deno.execPath(),
+    args: ["run", "-A", "--no-check", badServer, mode],
+    share: "machine",
+    ...more,
+  };
+}
+
+/** The entry of mcp.json for an npm package that is an MCP server. */
+export function npmServer(name: string, args: string[] = [], env: Record<string, string> = {}): JsonObject {
+  const specifier = `npm:@modelcontextprotocol/server-${name}@2026.8.31`;
+  // The daemon does not hand its own environment on, so the cache is named.
+  const cache = Deno.env.get("DENO_DIR");
+  return {
+    command: Deno.execPath(),
+    args: ["run", "-A", "--quiet", specifier, ...args],
+    env: cache ? { DENO_DIR: cache, ...env } : env,
+    share: "machine",
+  };
+}
+
+/** A daemon of this process whose mcp.json names `servers`. */
+export async function mountingDaemon(servers: Record<string, JsonObject>) {
+  const home = await Deno.makeTempDir({ prefix: "exai-mounts-" });
+  await Deno.chmod(home, 0o700);
+  const config = `${home}/mcp.json`;
+  const write = (servers: Record<string, JsonObject>) =>
+    Deno.writeTextFile(config, JSON.stringify({ mcpServers: servers }));
+  await write(servers);
+  const it = await testDaemon({ settings: { home, globalMaxInflight: 100 } });
+  return {
+    ...it,
+    /** Puts other servers in the file and has them read. */
+    async remount(servers: Record<string, JsonObject>): Promise<JsonObject> {
+      await write(servers);
+      return await (await fetch(new URL("/reload", it.http), { method: "POST" })).json();
+    },
+    /** What `exai-daemon ps` shows of the servers. */
+    async status(): Promise<JsonObject[]> {
+      return (await (await fetch(new URL("/status", it.http))).json()).servers;
+    },
+    async [Symbol.asyncDispose]() {
+      await it[Symbol.asyncDispose]();
+      await Deno.remove(home, { recursive: true });
+    },
+  };
+}
