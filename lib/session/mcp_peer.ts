@@ -72,6 +72,7 @@ export class McpPeer implements Speaker {
 
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
   notify(method: string, params?: JsonObject): void {
+    if (method === "notifications/message" && !this.#wantsLog(params?.level)) return;
     this.#outlet.post({ jsonrpc: "2.0", method, ...(params ? { params } : {}) }, {});
   }
 

@@ -126,11 +126,13 @@ export class Instance implements AsyncDisposable {
 
   attach(caller: Caller): void {
     this.attached.set(caller.id, caller);
+    this.#levelMayDiffer();
   }
 
   /** Lets go of a session: its subscriptions are taken back, its tasks forgotten. */
   detach(caller: Caller): void {
     if (!this.attached.delete(caller.id)) return;
+    this.#levelMayDiffer();
     this.#owners.forget(caller);
     this.#progress.forget(caller);
     this.#inbound.forget(caller);
@@ -165,7 +167,7 @@ export class Instance implements AsyncDisposable {
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
   setLogLevel(caller: Caller): Promise<Result> {
-    return this.#logLevel.set(caller, this.attached.values());
+    return this.#logLevel.update(new Set([caller, ...this.attached.values()]));
   }
 
   /** Resolves when nothing is in flight, now or later. */
@@ -304,6 +306,11 @@ export class Instance implements AsyncDisposable {
 
   #own(handle: unknown, caller: Caller): void {
     if (typeof handle === "string") this.#owners.set(handle, caller);
+  }
+
+  #levelMayDiffer(): void {
+    if (this.#end || !isObject(this.#description?.capabilities.logging)) return;
+    this.#logLevel.update(this.attached.values()).catch(() => {});
   }
 
   #hasList(method: string): boolean {

@@ -3,8 +3,8 @@ import { LOG_LEVELS, type LogLevel } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 
 /**
- * The log level of a shared upstream: the most talkative that any of its sessions wants. What is too much for the
- * others is held back where it is delivered to them.
+ * The log level of a shared upstream: the most talkative that any of its sessions wants; one that has said nothing is
+ * taken to want all there is. What is too much for the others is held back where it is delivered to them.
  */
 export class SharedLogLevel {
   readonly #setLevel: (level: LogLevel) => Promise<Result>;
@@ -14,15 +14,21 @@ export class SharedLogLevel {
     this.#setLevel = setLevel;
   }
 
-  /** `asking` has set its level: tells the upstream if what all of `attached` want has changed. */
-  async set(asking: Caller, attached: Iterable<Caller>): Promise<Result> {
-    const levels = [asking, ...attached].map(({ logLevel }) => logLevel).filter((level) =>
-      level !== undefined
-    );
-    const wanted = LOG_LEVELS[Math.min(...levels.map((level) => LOG_LEVELS.indexOf(level)))];
-    if (wanted === undefined || wanted === this.#current) return { result: {} };
+  /** Tells the upstream if what all of `attached` want has changed. It decides for itself until one of them says. */
+  async update(attached: Iterable<Caller>): Promise<Result> {
+    const levels = Array.from(attached, ({ logLevel }) => logLevel);
+    const isOpen = this.#current === undefined && levels.every((level) => level === undefined);
+    const wanted = isOpen ? undefined : mostTalkative(levels);
+    const before = this.#current;
+    if (wanted === undefined || wanted === before) return { result: {} };
+    this.#current = wanted;
     const result = await this.#setLevel(wanted);
-    if (!result.error) this.#current = wanted;
+    if (result.error) this.#current = before;
     return result;
   }
+}
+
+function mostTalkative(levels: readonly (LogLevel | undefined)[]): LogLevel | undefined {
+  if (levels.length === 0) return undefined;
+  return LOG_LEVELS[Math.min(...levels.map((level) => LOG_LEVELS.indexOf(level ?? LOG_LEVELS[0])))];
 }
