@@ -10,6 +10,8 @@ export interface PermitLimits {
   total: number;
   /** Waiters one key may have; the next is refused. */
   queueMax: number;
+  /** Who is over capacity, for the message; left out: this session. */
+  holder?: string;
 }
 
 /** An admission slot; given back by `using`, once however often it is disposed. */
@@ -104,7 +106,9 @@ export class Permits {
     const retryAfterMs = Math.min(60 * SECOND_MS, Math.max(100, Math.round(this.#averageHoldMs * rounds)));
     return new ExaiError(
       "OVER_CAPACITY",
-      `this session already has ${this.#limits.perKey} calls running and ${this.#limits.queueMax} waiting; ` +
+      `${
+        this.#limits.holder ?? "this session"
+      } already has ${this.#limits.perKey} calls running and ${this.#limits.queueMax} waiting; ` +
         `try again in ${retryAfterMs} ms`,
       { retryAfterMs },
     );

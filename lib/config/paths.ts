@@ -1,7 +1,7 @@
 import { dirname, fromFileUrl, join } from "@std/path";
 import type { Settings } from "./settings.ts";
 
-/** The files of one user. All of them are private to the user, and all but `config` lie in the state directory. */
+/** The files of one user. All of them are private to the user, and all but `config` and `models` lie in the state directory. */
 export interface StatePaths {
   home: string;
   token: string;
@@ -15,11 +15,16 @@ export interface StatePaths {
   endpoint: string;
   /** The mounted servers: `mcp.json`, which the user writes. */
   config: string;
+  /** Custom providers and what models can do: `models.json`, which the user writes. */
+  models: string;
 }
 
 /** The paths in the state directory that `settings` and this system give. */
-export function statePaths(settings: Pick<Settings, "home"> & Partial<Pick<Settings, "config">>): StatePaths {
+export function statePaths(
+  settings: Pick<Settings, "home"> & Partial<Pick<Settings, "config" | "modelsFile">>,
+): StatePaths {
   const home = settings.home || defaultHome();
+  const config = settings.config || join(settings.home || defaultConfigDir(), "mcp.json");
   return {
     home,
     token: join(home, "token"),
@@ -29,7 +34,8 @@ export function statePaths(settings: Pick<Settings, "home"> & Partial<Pick<Setti
     logs: join(home, "logs"),
     startLock: join(home, "start.lock"),
     endpoint: join(home, "daemon.json"),
-    config: settings.config || join(settings.home || defaultConfigDir(), "mcp.json"),
+    config,
+    models: settings.modelsFile || join(dirname(config), "models.json"),
   };
 }
 

@@ -1,105 +1,23 @@
 import * as z from "zod/mini";
-import { HOUR_MS, KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { PROVIDER_SETTINGS } from "./provider_settings.ts";
+import {
+  address,
+  BOTH,
+  directories,
+  flag,
+  hours,
+  integer,
+  list,
+  oneOf,
+  seconds,
+  type Setting,
+  setting,
+  SHIM,
+  text,
+} from "./setting.ts";
 
-/** Which of the two programs reads a setting. */
-export type Program = "daemon" | "shim";
-
-/** One setting: where it is read from, what it may be, and the line of help that `--help` and the README show. */
-export interface Setting<T = unknown> {
-  /** Environment variable. */
-  env: string;
-  /** Command-line flag without its dashes. */
-  flag: string;
-  /** What stands for it when nobody sets it, as text. */
-  fallback: string;
-  /** Unit of the text value, if it has one. */
-  unit?: string;
-  help: string;
-  /** What a good value looks like, for the message about a bad one. */
-  allowed: string;
-  /** Text to value; fails on what is not allowed. */
-  schema: z.ZodMiniType<T, string>;
-  /** The programs it means something to. */
-  programs: readonly Program[];
-  /** A secret never appears in help, logs or messages. */
-  secret?: boolean;
-}
-
-type Spec = {
-  env: string;
-  help: string;
-  fallback?: string | number | boolean;
-  flag?: string;
-  programs?: readonly Program[];
-};
-
-const BOTH: readonly Program[] = ["daemon", "shim"];
-const SHIM: readonly Program[] = ["shim"];
-
-function setting<T>(spec: Spec, kind: Pick<Setting<T>, "allowed" | "schema" | "unit">): Setting<T> {
-  const flag = spec.flag ?? spec.env.replace(/^EXAI_(WS_)?/, "").toLowerCase().replaceAll("_", "-");
-  const { env, help, programs = ["daemon"] } = spec;
-  return { env, help, flag, programs, fallback: String(spec.fallback ?? ""), ...kind };
-}
-
-function numberIn(min: number, max: number, scale = 1) {
-  const inRange = (text: string) =>
-    /^\d+(\.\d+)?$/.test(text.trim()) && Number(text) >= min && Number(text) <= max;
-  return z.pipe(z.string().check(z.refine(inRange)), z.transform((text: string) => Number(text) * scale));
-}
-
-function seconds(spec: Spec, min: number, max: number) {
-  const allowed = `a number of seconds from ${min} to ${max}`;
-  return setting(spec, { allowed, unit: "s", schema: numberIn(min, max, SECOND_MS) });
-}
-
-function hours(spec: Spec, min: number, max: number) {
-  const allowed = `a number of hours from ${min} to ${max}`;
-  return setting(spec, { allowed, unit: "h", schema: numberIn(min, max, HOUR_MS) });
-}
-
-function integer(spec: Spec & { unit?: string }, min: number, max: number) {
-  const inRange = (text: string) => /^\d+$/.test(text.trim()) && Number(text) >= min && Number(text) <= max;
-  const schema = z.pipe(z.string().check(z.refine(inRange)), z.transform(Number));
-  return setting(spec, { allowed: `a whole number from ${min} to ${max}`, unit: spec.unit, schema });
-}
-
-const TRUE = ["true", "1", "yes", "on"];
-const FALSE = ["false", "0", "no", "off"];
-
-function flag(spec: Spec) {
-  const known = (text: string) => [...TRUE, ...FALSE].includes(text.trim().toLowerCase());
-  const schema = z.pipe(
-    z.string().check(z.refine(known)),
-    z.transform((text: string) => TRUE.includes(text.trim().toLowerCase())),
-  );
-  return setting(spec, { allowed: "true or false", schema });
-}
-
-function text(spec: Spec) {
-  return setting<string>(spec, { allowed: "any text", schema: z.string() });
-}
-
-function address(spec: Spec) {
-  const schema = z.string().check(z.regex(/^[^\s/]+$/));
-  return setting<string>(spec, { allowed: "a host name or an IP address", schema });
-}
-
-function list(spec: Spec) {
-  const schema = z.pipe(
-    z.string(),
-    z.transform((value: string) => value.split(",").map((part) => part.trim()).filter((part) => part !== "")),
-  );
-  return setting(spec, { allowed: "names separated by commas", schema });
-}
-
-function oneOf<const T extends string>(spec: Spec, values: readonly T[]) {
-  const schema = z.pipe(
-    z.string().check(z.refine((value) => (values as readonly string[]).includes(value.trim().toLowerCase()))),
-    z.transform((value: string) => value.trim().toLowerCase() as T),
-  );
-  return setting<T>(spec, { allowed: values.join(", "), schema });
-}
+export type { Program, Setting } from "./setting.ts";
 
 const TOKEN = z.string().check(z.refine((value) => value === "" || value === "auto" || value.length >= 8));
 
@@ -312,6 +230,10 @@ export const SETTINGS = {
       "json",
     ],
   ),
+  allowedDirs: directories({
+    env: "EXAI_ALLOWED_DIRS",
+    help: "Directories whose files every session's tools may read, beside its own directory and roots",
+  }),
   disabledTools: list({ env: "DISABLED_TOOLS", help: "Tools not offered, by name" }),
   leanMode: flag({
     env: "LEAN_MODE",
@@ -319,6 +241,7 @@ export const SETTINGS = {
     help:
       "Offer only the core tools: version, health, listmodels, challenge, planner, chat, thinkdeep, codereview, debug",
   }),
+  ...PROVIDER_SETTINGS,
   conversationTimeoutMs: hours(
     { env: "CONVERSATION_TIMEOUT_HOURS", fallback: 3, help: "How long a thread is kept after its last use" },
     0.01,

@@ -1,0 +1,113 @@
+import { getLogger } from "@logtape/logtape";
+import { Permits } from "../admission/permits.ts";
+import { readModels } from "../config/models.ts";
+import type { StatePaths } from "../config/paths.ts";
+import { formatFault } from "../config/servers.ts";
+import type { Settings } from "../config/settings.ts";
+import type { TextCache } from "../provider/provider.ts";
+import { type Admit, createProviders, type ProviderSetup } from "../provider/providers.ts";
+import type { ModelRouter } from "../provider/routing.ts";
+
+const log = getLogger(["exai", "config"]);
+
+/** Characters of extracted files that are kept, so that the same file is not sent twice. */
+const MAX_CACHED_CHARS = 32_000_000;
+
+/**
+ * Sets up the providers that `settings` and `models.json` name. A fault in that file is logged and costs only the entry
+ * it is in.
+ */
+export async function openModels(settings: Settings, paths: StatePaths): Promise<ModelRouter> {
+  const file = await readModels(paths.models, Deno.env.toObject());
+  for (const fault of file.faults) log.warning("{fault}", { fault: formatFault(fault) });
+  const custom = file.providers.map((one): ProviderSetup => ({ kind: "custom", ...one }));
+  return createProviders({
+    setups: [...setupsOf(settings), ...custom],
+    ollamaHost: settings.findLocal ? settings.ollamaHost : undefined,
+    models: file.models,
+    defaultModel: settings.defaultModel,
+    admit: admitBy(settings),
+    fileTexts: new BoundedTexts(MAX_CACHED_CHARS),
+  });
+}
+
+/** The providers with a key, or with an address of their own, in the order in which `auto` prefers them. */
+function setupsOf(settings: Settings): ProviderSetup[] {
+  const { kimiUrl, kimiSilenceMs, glmUrl, glmSilenceMs, openaiUrl, openaiSilenceMs } = settings;
+  const kimiKey = settings.kimiApiKey || settings.moonshotApiKey;
+  const glmKey = settings.glmApiKey || settings.zhipuaiApiKey;
+  const keyed: (ProviderSetup & { apiKey: string })[] = [
+    { kind: "kimi", apiKey: kimiKey, baseUrl: kimiUrl, silenceMs: kimiSilenceMs },
+    { kind: "glm", apiKey: glmKey, baseUrl: glmUrl, silenceMs: glmSilenceMs },
+    { kind: "openai", apiKey: settings.openaiApiKey, baseUrl: openaiUrl, silenceMs: openaiSilenceMs },
+    {
+      kind: "openrouter",
+      apiKey: settings.openrouterApiKey,
+      silenceMs: settings.openrouterSilenceMs,
+      headers: attribution(settings),
+    },
+  ];
+  const withKey: ProviderSetup[] = keyed.filter(({ apiKey }) => apiKey !== "");
+  const { customUrl, customApiKey, customModel, customSilenceMs } = settings;
+  if (customUrl === "") return withKey;
+  const models = customModel === "" ? undefined : [customModel];
+  return [...withKey, {
+    kind: "custom",
+    baseUrl: customUrl,
+    apiKey: customApiKey,
+    silenceMs: customSilenceMs,
+    models,
+  }];
+}
+
+/** How an application names itself to OpenRouter (https://openrouter.ai/docs/app-attribution). */
+function attribution({ openrouterReferer, openrouterTitle }: Settings): Record<string, string> {
+  return {
+    ...(openrouterReferer === "" ? {} : { "HTTP-Referer": openrouterReferer }),
+    ...(openrouterTitle === "" ? {} : { "X-Title": openrouterTitle }),
+  };
+}
+
+/** Slots for the providers that have a cap; the others are bounded by the daemon's own. */
+function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit {
+  const permits = new Map(
+    Object.entries({ kimi: kimiMaxInflight, glm: glmMaxInflight }).map(([provider, most]) => {
+      return [provider, new Permits({ perKey: most, total: most, queueMax, holder: provider })];
+    }),
+  );
+  return (provider, signal) => permits.get(provider)?.acquire(provider, signal) ?? NO_SLOT;
+}
+
+const NO_SLOT: Disposable = { [Symbol.dispose]() {} };
+
+/** Keeps the texts used last, up to so many characters in all. */
+class BoundedTexts implements TextCache {
+  readonly #maxChars: number;
+  readonly #texts = new Map<string, string>();
+  #chars = 0;
+
+  constructor(maxChars: number) {
+    this.#maxChars = maxChars;
+  }
+
+  get(key: string): string | undefined {
+    const text = this.#texts.get(key);
+    if (text === undefined) return undefined;
+    // A map keeps its order of insertion: the last used goes last.
+    this.#texts.delete(key);
+    this.#texts.set(key, text);
+    return text;
+  }
+
+  set(key: string, text: string): void {
+    if (text.length > this.#maxChars) return;
+    this.#chars += text.length - (this.#texts.get(key)?.length ?? 0);
+    this.#texts.delete(key);
+    this.#texts.set(key, text);
+    for (const [oldest, { length }] of this.#texts) {
+      if (this.#chars <= this.#maxChars) return;
+      this.#texts.delete(oldest);
+      this.#chars -= length;
+    }
+  }
+}

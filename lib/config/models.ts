@@ -1,0 +1,195 @@
+import { dirname } from "@std/path";
+import * as z from "zod/mini";
+import { messageOf } from "../base/errors.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { fill } from "../base/template.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { type JsonDocument, parseDocument } from "./servers/document.ts";
+import { Expander, VariableFault } from "./servers/expand.ts";
+import { type ConfigFault, formatKey } from "./servers/fault.ts";
+
+const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
+
+const name = z.string().check(z.minLength(1), z.maxLength(200));
+const tokens = z.int().check(z.gte(256), z.lte(100_000_000));
+const isHttp = (value: string) => /^https?:$/.test(URL.parse(value)?.protocol ?? "");
+
+const provider = z.strictObject({
+  url: z.string().check(z.refine(isHttp)),
+  apiKey: z.optional(z.string()),
+  headers: z.optional(z.record(z.string(), z.string())),
+  models: z.optional(z.array(name)),
+  timeoutSeconds: z.optional(z.number().check(z.gte(1), z.lte(3600))),
+});
+
+const model = z.strictObject({
+  name,
+  provider: z.optional(name),
+  aliases: z.optional(z.array(name)),
+  class: z.optional(z.enum(["fast", "balanced", "deep"])),
+  contextTokens: z.optional(tokens),
+  maxOutputTokens: z.optional(tokens),
+  images: z.optional(z.boolean()),
+  tools: z.optional(z.boolean()),
+  search: z.optional(z.boolean()),
+  jsonSchema: z.optional(z.boolean()),
+  thinking: z.optional(z.union([
+    z.enum(["none", "switch", "always"]),
+    z.array(z.enum(EFFORTS)).check(z.minLength(1)),
+  ])),
+  temperature: z.optional(z.boolean()),
+  auto: z.optional(z.boolean()),
+});
+
+/** A server of the OpenAI API that the user names. */
+export interface CustomProvider {
+  name: string;
+  baseUrl: string;
+  apiKey?: string;
+  headers?: Record<string, string>;
+  models?: string[];
+  silenceMs?: number;
+}
+
+/** What the user says of a model; what is left out stays as it is known. */
+export type ModelOverride = z.output<typeof model>;
+
+/** What `models.json` says: what is without a fault, and the faults. */
+export interface ModelsFile {
+  providers: CustomProvider[];
+  models: ModelOverride[];
+  faults: ConfigFault[];
+}
+
+/** Names a custom provider may not take: those of the providers EXAI knows, and what means something as a model. */
+const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto"];
+
+/**
+ * Reads the custom providers and models from the file at `path` (README, Models); variables as in `mcp.json`. A missing
+ * file says nothing. Faults are part of the answer: a faulty entry never hides the others.
+ */
+export async function readModels(path: string, env: Record<string, string | undefined>): Promise<ModelsFile> {
+  const file: ModelsFile = { providers: [], models: [], faults: [] };
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) return file;
+    return { ...file, faults: [{ path, message: `cannot be read: ${messageOf(thrown)}` }] };
+  }
+  const document = parseDocument(text);
+  if ("reason" in document) {
+    const { reason, line, column } = document;
+    return { ...file, faults: [{ path, line, column, message: reason }] };
+  }
+  const reader = new Reader(file, {
+    path,
+    document,
+    expander: new Expander({ env, configDir: dirname(path) }),
+  });
+  await reader.read();
+  return file;
+}
+
+interface ReaderSource {
+  path: string;
+  document: JsonDocument;
+  expander: Expander;
+}
+
+class Reader {
+  readonly #file: ModelsFile;
+  readonly #source: ReaderSource;
+
+  constructor(file: ModelsFile, source: ReaderSource) {
+    this.#file = file;
+    this.#source = source;
+  }
+
+  async read(): Promise<void> {
+    const { value } = this.#source.document;
+    for (const key of Object.keys(value)) {
+      if (!["$schema", "providers", "models"].includes(key)) {
+        this.#fault([key], "is no key here; allowed: providers, models");
+      }
+    }
+    const { providers = {}, models = [] } = value;
+    if (!isObject(providers)) this.#fault(["providers"], 'must be an object: {"name": {"url": ...}}');
+    else for (const [name, entry] of Object.entries(providers)) await this.#readProvider(name, entry);
+    if (!Array.isArray(models)) this.#fault(["models"], 'must be an array: [{"name": ...}]');
+    else models.forEach((entry, i) => this.#readModel(i, entry));
+  }
+
+  async #readProvider(name: string, entry: unknown): Promise<void> {
+    const path = ["providers", name];
+    if (!/^[A-Za-z0-9_.-]{1,64}$/.test(name) || TAKEN_NAMES.includes(name)) {
+      this.#fault(path, `cannot be a name; allowed: A-Z a-z 0-9 _ . -, none of ${TAKEN_NAMES.join(", ")}`);
+      return;
+    }
+    try {
+      const expanded = isObject(entry) ? await this.#expand(entry) : entry;
+      const parsed = provider.safeParse(expanded);
+      if (!parsed.success) return this.#issues(path, parsed.error.issues);
+      const { url: baseUrl, timeoutSeconds, ...rest } = parsed.data;
+      const silenceMs = timeoutSeconds === undefined ? undefined : timeoutSeconds * SECOND_MS;
+      this.#file.providers.push({ name, baseUrl, silenceMs, ...rest });
+    } catch (thrown) {
+      if (!(thrown instanceof VariableFault)) throw thrown;
+      this.#fault(path, thrown.message);
+    }
+  }
+
+  #readModel(index: number, entry: unknown): void {
+    const parsed = model.safeParse(entry);
+    if (parsed.success) this.#file.models.push(parsed.data);
+    else this.#issues(["models", index], parsed.error.issues);
+  }
+
+  /** `entry` with the variables in its texts filled in; there is no session here to leave any for. */
+  async #expand(entry: JsonObject): Promise<JsonObject> {
+    const { expander } = this.#source;
+    const put = async (value: unknown): Promise<unknown> => {
+      if (typeof value === "string") {
+        return fill(await expander.expand(value), (name) => {
+          throw new VariableFault(`holds \${${name}}, which only a session has`);
+        });
+      }
+      if (!isObject(value)) return value;
+      const parts = await Promise.all(
+        Object.entries(value).map(async ([key, part]) => [key, await put(part)]),
+      );
+      return Object.fromEntries(parts);
+    };
+    return await put(entry) as JsonObject;
+  }
+
+  #issues(path: (string | number)[], issues: readonly z.core.$ZodIssue[]): void {
+    for (const issue of issues) {
+      const where = [...path, ...issue.path as (string | number)[]];
+      if (issue.code === "unrecognized_keys") {
+        for (const key of issue.keys) this.#fault([...where, key], "is no key here");
+      } else this.#fault(where, ALLOWED[String(issue.path[0])] ?? "is not what is allowed here");
+    }
+  }
+
+  #fault(path: (string | number)[], message: string): void {
+    const { document, path: file } = this.#source;
+    this.#file.faults.push({ path: file, ...document.positionOf(path), key: formatKey(path), message });
+  }
+}
+
+/** What a good value looks like, by key. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  url: "must be a URL with http or https",
+  apiKey: "must be a text, best ${env:NAME}",
+  headers: "must be an object of names and texts",
+  models: "must be an array of names",
+  timeoutSeconds: "must be a number from 1 to 3600",
+  name: "must be the name of a model",
+  provider: "must be the name of a provider",
+  aliases: "must be an array of names",
+  class: "must be fast, balanced or deep",
+  contextTokens: "must be a whole number of at least 256",
+  maxOutputTokens: "must be a whole number of at least 256",
+  thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
+};

@@ -1,0 +1,124 @@
+import { isAbsolute } from "@std/path";
+import * as z from "zod/mini";
+import { HOUR_MS, SECOND_MS } from "../base/units.ts";
+
+/** Which of the two programs reads a setting. */
+export type Program = "daemon" | "shim";
+
+/** One setting: where it is read from, what it may be, and the line of help that `--help` and the README show. */
+export interface Setting<T = unknown> {
+  /** Environment variable. */
+  env: string;
+  /** Command-line flag without its dashes. */
+  flag: string;
+  /** What stands for it when nobody sets it, as text. */
+  fallback: string;
+  /** Unit of the text value, if it has one. */
+  unit?: string;
+  help: string;
+  /** What a good value looks like, for the message about a bad one. */
+  allowed: string;
+  /** Text to value; fails on what is not allowed. */
+  schema: z.ZodMiniType<T, string>;
+  /** The programs it means something to. */
+  programs: readonly Program[];
+  /** A secret never appears in help, logs or messages. */
+  secret?: boolean;
+}
+
+/** What every setting says of itself. */
+export type Spec = {
+  env: string;
+  help: string;
+  fallback?: string | number | boolean;
+  flag?: string;
+  programs?: readonly Program[];
+};
+
+export const BOTH: readonly Program[] = ["daemon", "shim"];
+export const SHIM: readonly Program[] = ["shim"];
+
+export function setting<T>(spec: Spec, kind: Pick<Setting<T>, "allowed" | "schema" | "unit">): Setting<T> {
+  const flag = spec.flag ?? spec.env.replace(/^EXAI_(WS_)?/, "").toLowerCase().replaceAll("_", "-");
+  const { env, help, programs = ["daemon"] } = spec;
+  return { env, help, flag, programs, fallback: String(spec.fallback ?? ""), ...kind };
+}
+
+function numberIn(min: number, max: number, scale = 1) {
+  const inRange = (text: string) =>
+    /^\d+(\.\d+)?$/.test(text.trim()) && Number(text) >= min && Number(text) <= max;
+  return z.pipe(z.string().check(z.refine(inRange)), z.transform((text: string) => Number(text) * scale));
+}
+
+export function seconds(spec: Spec, min: number, max: number) {
+  const allowed = `a number of seconds from ${min} to ${max}`;
+  return setting(spec, { allowed, unit: "s", schema: numberIn(min, max, SECOND_MS) });
+}
+
+export function hours(spec: Spec, min: number, max: number) {
+  const allowed = `a number of hours from ${min} to ${max}`;
+  return setting(spec, { allowed, unit: "h", schema: numberIn(min, max, HOUR_MS) });
+}
+
+export function integer(spec: Spec & { unit?: string }, min: number, max: number) {
+  const inRange = (text: string) => /^\d+$/.test(text.trim()) && Number(text) >= min && Number(text) <= max;
+  const schema = z.pipe(z.string().check(z.refine(inRange)), z.transform(Number));
+  return setting(spec, { allowed: `a whole number from ${min} to ${max}`, unit: spec.unit, schema });
+}
+
+const TRUE = ["true", "1", "yes", "on"];
+const FALSE = ["false", "0", "no", "off"];
+
+export function flag(spec: Spec) {
+  const known = (text: string) => [...TRUE, ...FALSE].includes(text.trim().toLowerCase());
+  const schema = z.pipe(
+    z.string().check(z.refine(known)),
+    z.transform((text: string) => TRUE.includes(text.trim().toLowerCase())),
+  );
+  return setting(spec, { allowed: "true or false", schema });
+}
+
+export function text(spec: Spec) {
+  return setting<string>(spec, { allowed: "any text", schema: z.string() });
+}
+
+export function address(spec: Spec) {
+  const schema = z.string().check(z.regex(/^[^\s/]+$/));
+  return setting<string>(spec, { allowed: "a host name or an IP address", schema });
+}
+
+export function list(spec: Spec) {
+  const schema = z.pipe(
+    z.string(),
+    z.transform((value: string) => value.split(",").map((part) => part.trim()).filter((part) => part !== "")),
+  );
+  return setting(spec, { allowed: "names separated by commas", schema });
+}
+
+export function directories(spec: Spec) {
+  const split = (value: string) => value.split(",").map((part) => part.trim()).filter((part) => part !== "");
+  const schema = z.pipe(
+    z.string().check(z.refine((value) => split(value).every((path) => isAbsolute(path)))),
+    z.transform(split),
+  );
+  return setting(spec, { allowed: "absolute paths separated by commas", schema });
+}
+
+export function oneOf<const T extends string>(spec: Spec, values: readonly T[]) {
+  const schema = z.pipe(
+    z.string().check(z.refine((value) => (values as readonly string[]).includes(value.trim().toLowerCase()))),
+    z.transform((value: string) => value.trim().toLowerCase() as T),
+  );
+  return setting<T>(spec, { allowed: values.join(", "), schema });
+}
+
+/** A secret: it never appears in help, logs or messages. */
+export function secret(spec: Spec) {
+  return { ...text(spec), secret: true };
+}
+
+export function url(spec: Spec) {
+  const isHttp = (value: string) => value === "" || /^https?:$/.test(URL.parse(value)?.protocol ?? "");
+  const schema = z.string().check(z.refine(isHttp));
+  return setting<string>(spec, { allowed: "empty, or a URL with http or https", schema });
+}
