@@ -97,11 +97,15 @@ export class Daemon implements AsyncDisposable {
         ...ownPermits(server, settings.queueMax),
         freeOnAbort(),
       ],
+      askingPoliciesFor: (server) => [
+        withTimeout(server.callTimeoutMs ?? settings.callTimeoutMs),
+        freeOnAbort(),
+      ],
       listDeadlineMs: LIST_DEADLINE_MS,
     });
     const guard = new Guard({ ...settings, token: () => token.current });
     mounts.onListChanged = () => router.invalidate();
-    mounts.onServersChanged = () => this.#announceServers(router);
+    mounts.onServersChanged = (names) => this.#announceServers(router, names);
     const hooks = this.#attachHooks({ router, guard, token, observation });
     this.#doors = new Doors({
       ...settings,
@@ -161,11 +165,11 @@ export class Daemon implements AsyncDisposable {
     await this.stop();
   }
 
-  /** Servers have come or gone: every window that sees them all is told. */
-  #announceServers(router: Router): void {
+  /** Servers have come, gone or changed: every window that sees one of them is told. */
+  #announceServers(router: Router, names: readonly string[]): void {
     router.invalidate();
     for (const session of this.#registry) {
-      if (session.server !== undefined) continue;
+      if (session.server !== undefined && !names.includes(session.server)) continue;
       for (const what of ["tools", "prompts", "resources"]) {
         session.notify(`notifications/${what}/list_changed`);
       }

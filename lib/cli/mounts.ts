@@ -19,8 +19,8 @@ const log = getLogger(["exai", "config"]);
 export class ConfiguredMounts implements AsyncDisposable {
   /** The lists of some server have changed; set by whoever shows them. */
   onListChanged = () => {};
-  /** Servers have come, gone or changed; set by whoever shows them. */
-  onServersChanged = () => {};
+  /** The servers of these names have come, gone or changed; set by whoever shows them. */
+  onServersChanged = (_names: readonly string[]) => {};
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
@@ -37,7 +37,7 @@ export class ConfiguredMounts implements AsyncDisposable {
       connect: (config) => this.#connect(config),
       clientInfo: { name: "exai", version: VERSION },
       onListChanged: () => this.onListChanged(),
-      onServersChanged: () => this.onServersChanged(),
+      onServersChanged: (names) => this.onServersChanged(names),
     });
   }
 

@@ -16,6 +16,8 @@ export interface RouterOptions {
   policies: readonly Policy[];
   /** What stands in front of one server's work: time-out, permits. Asked once for each server. */
   policiesFor(server: Server): readonly Policy[];
+  /** What stands in front of a question about a server itself, which waits for no work: time-out. Asked once too. */
+  askingPoliciesFor(server: Server): readonly Policy[];
   /** How long one server may take for a list before it is left out, in milliseconds. */
   listDeadlineMs: number;
 }
@@ -29,7 +31,8 @@ export class Router {
   readonly #resources: ResourceFinder;
   readonly #tasks = new TaskRoutes();
   readonly #work: Target;
-  readonly #protected = new WeakMap<Server, Target>();
+  readonly #working = new WeakMap<Server, Target>();
+  readonly #asking = new WeakMap<Server, Target>();
   readonly #handlers: Readonly<Record<string, Handler>>;
 
   constructor(options: RouterOptions) {
@@ -96,14 +99,14 @@ export class Router {
   }
 
   async #setLevel(call: Call): Promise<Result> {
-    if (call.caller.server !== undefined) return await this.#one(call.caller.server).target(call);
+    if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
     for (const server of this.#options.servers()) server.logLevelChanged?.(call.caller);
     return { result: {} };
   }
 
   async #list(kind: ListKind, call: Call): Promise<Result> {
     const { field } = LISTS[kind];
-    if (call.caller.server !== undefined) return await this.#one(call.caller.server).target(call);
+    if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
     if (call.params.cursor !== undefined) {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
@@ -112,8 +115,8 @@ export class Router {
   }
 
   async #listTasks(call: Call): Promise<Result> {
-    if (call.caller.server !== undefined) return await this.#one(call.caller.server).target(call);
-    return await this.#tasks.list(call);
+    if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
+    return await this.#tasks.list(call, (server, call) => this.#ask(server, call));
   }
 
   /** Leads a call that does work to its server. */
@@ -165,12 +168,11 @@ export class Router {
   }
 
   #run(server: Server, call: Call): Promise<Result> {
-    let target = this.#protected.get(server);
-    if (!target) {
-      target = compose(server.target, this.#options.policiesFor(server));
-      this.#protected.set(server, target);
-    }
-    return target(call);
+    return targetOf(server, this.#working, this.#options.policiesFor)(call);
+  }
+
+  #ask(server: Server, call: Call): Promise<Result> {
+    return targetOf(server, this.#asking, this.#options.askingPoliciesFor)(call);
   }
 
   #one(name: string): Server {
@@ -198,6 +200,16 @@ const CAPABILITIES: JsonObject = {
   logging: {},
   tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
 };
+
+function targetOf(
+  server: Server,
+  known: WeakMap<Server, Target>,
+  policiesFor: (server: Server) => readonly Policy[],
+): Target {
+  let target = known.get(server);
+  if (!target) known.set(server, target = compose(server.target, policiesFor(server)));
+  return target;
+}
 
 function shownAs(name: string, { own }: Entry): JsonObject {
   return own.name === undefined || own.uri !== undefined || own.uriTemplate !== undefined || own.name === name

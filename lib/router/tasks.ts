@@ -1,8 +1,11 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { type Call, type Caller, derive } from "../call/call.ts";
+import { type Call, type Caller, derive, type Target } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { Result } from "../wire/rpc.ts";
+
+/** Passes a call on to a server. */
+type Ask = (server: Server, call: Call) => Promise<Result>;
 
 /** Which server each task of a session runs on (MCP 2025-11-25, basic/utilities/tasks). */
 export class TaskRoutes {
@@ -30,14 +33,14 @@ export class TaskRoutes {
   }
 
   /** The session's tasks on every server it has any on; a server that does not answer is left out. */
-  async list(call: Call): Promise<Result> {
+  async list(call: Call, ask: Ask): Promise<Result> {
     if (call.params.cursor !== undefined) {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
     const servers = new Set(this.#bySession.get(call.caller.id)?.values() ?? []);
     const lists = await Promise.all(Array.from(servers, async (server) => {
       try {
-        return await allTasks(server, call);
+        return await allTasks((call) => ask(server, call), call);
       } catch {
         return [];
       }
@@ -46,11 +49,11 @@ export class TaskRoutes {
   }
 }
 
-async function allTasks(server: Server, call: Call): Promise<JsonObject[]> {
+async function allTasks(ask: Target, call: Call): Promise<JsonObject[]> {
   const tasks: JsonObject[] = [];
   let cursor: string | undefined;
   do {
-    const { result } = await server.target(derive(call, { params: cursor ? { cursor } : {} }));
+    const { result } = await ask(derive(call, { params: cursor ? { cursor } : {} }));
     tasks.push(...(result?.tasks ?? []) as JsonObject[]);
     cursor = result?.nextCursor as string | undefined;
   } while (cursor);

@@ -34,6 +34,10 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly #private = new Set<string>();
   /** What the server showed last, to any session: served while an instance starts. */
   readonly #lastLists = new Map<ListKind, readonly JsonObject[]>();
+  /** Calls that have come and are not answered yet. */
+  #running = 0;
+  /** Resolved when none runs, for a server that is to go. */
+  #quiet: PromiseWithResolvers<void> | undefined;
   readonly #shown = new WeakMap<readonly JsonObject[], readonly JsonObject[]>();
 
   constructor(config: ServerConfig, pool: Pool) {
@@ -46,6 +50,15 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   readonly target = async (call: Call): Promise<Result> => {
+    this.#running++;
+    try {
+      return await this.#serve(call);
+    } finally {
+      if (--this.#running === 0) this.#quiet?.resolve();
+    }
+  };
+
+  async #serve(call: Call): Promise<Result> {
     const prepared = this.#prepare(call);
     const slot = await untilAborted(this.#lease(call.caller), call.signal);
     const instance = await untilAborted(slot.instance, call.signal);
@@ -57,8 +70,8 @@ export class MountedServer implements Server, AsyncDisposable {
     using turn = asked instanceof Promise ? await asked : asked;
     if (turn) return this.#finish(call, await instance.call(prepared));
     this.#moveOut(call.caller, slot);
-    return await this.target(call);
-  };
+    return await this.#serve(call);
+  }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
     const slot = await untilAborted(this.#lease(caller), signal);
@@ -105,6 +118,9 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Takes nothing new, lets what runs finish, then stops every instance. */
   async retire(): Promise<void> {
+    // Those that wait for their turn run too.
+    this.#quiet = Promise.withResolvers();
+    if (this.#running > 0) await this.#quiet.promise;
     this.#leases.clear();
     await this.#pool.retire();
   }

@@ -13,8 +13,8 @@ export interface MountsOptions {
   clientInfo: Implementation;
   /** Called when some of the lists of a server have changed; the sessions attached to it have been told. */
   onListChanged(kinds: readonly ListKind[]): void;
-  /** Called when the servers themselves have changed. */
-  onServersChanged(): void;
+  /** Called when the servers of these names have come, gone or changed. */
+  onServersChanged(names: readonly string[]): void;
 }
 
 /** Which servers a new reading of the configuration adds, takes away and changes. */
@@ -50,7 +50,8 @@ export class Mounts implements AsyncDisposable {
     for (const name of [...removed, ...changed]) this.#retire(name);
     for (const name of [...added, ...changed]) this.#mount(servers.get(name)!);
     this.#ordered = [...this.#byName.values()].sort((a, b) => a.name < b.name ? -1 : 1);
-    if (added.length + removed.length + changed.length > 0) this.#options.onServersChanged();
+    const names = [...added, ...removed, ...changed];
+    if (names.length > 0) this.#options.onServersChanged(names);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

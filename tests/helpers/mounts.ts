@@ -36,12 +36,20 @@ export async function mountingDaemon(servers: Record<string, JsonObject>) {
     Deno.writeTextFile(config, JSON.stringify({ mcpServers: servers }));
   await write(servers);
   const it = await testDaemon({ settings: { home, globalMaxInflight: 100 } });
+  const reload = async (): Promise<JsonObject> =>
+    await (await fetch(new URL("/reload", it.http), { method: "POST" })).json();
   return {
     ...it,
+    /** Path of mcp.json. */
+    config,
+    /** Puts other servers in the file. */
+    write,
+    /** Has the file read. */
+    reload,
     /** Puts other servers in the file and has them read. */
     async remount(servers: Record<string, JsonObject>): Promise<JsonObject> {
       await write(servers);
-      return await (await fetch(new URL("/reload", it.http), { method: "POST" })).json();
+      return await reload();
     },
     /** What `exai-daemon ps` shows of the servers. */
     async status(): Promise<JsonObject[]> {
