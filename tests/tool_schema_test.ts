@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { Json, JsonObject } from "../lib/base/json.ts";
+import type { JsonObject } from "../lib/base/json.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
 import { LEAN_TOOLS } from "../lib/tool/selection.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
+import { fakeModel, FakeModels } from "./helpers/fake_models.ts";
+import { git, tempDir } from "./helpers/files.ts";
+import { geminiFaults, nodesOf, openAiFaults } from "./helpers/json_schema.ts";
 
 const NAMES = [
   "version",
@@ -14,16 +17,32 @@ const NAMES = [
   "planner",
   "tracer",
   "docgen",
+  "chat",
+  "thinkdeep",
+  "analyze",
+  "codereview",
+  "precommit",
+  "secaudit",
+  "refactor",
+  "testgen",
+  "debug",
+  "consensus",
+  "kimi_chat_with_tools",
+  "kimi_upload_and_extract",
 ];
 
-/** What all 21 definitions together may take, and what the nine tools here may take of it. */
-const MAX_SCHEMA_CHARS = 10_500;
+/** Tools that ask a model: running one again costs money again. */
+const ASKING = NAMES.slice(9);
+
+/** What all 21 definitions together may take. */
+const MAX_SCHEMA_CHARS = 40_000;
+
+const MODEL_FIELDS = ["model", "temperature", "thinking_mode", "use_websearch", "images"];
+
+const STEP_FIELDS = ["step", "step_number", "total_steps", "next_step_required"];
 
 const WORKFLOW_FIELDS = [
-  "step",
-  "step_number",
-  "total_steps",
-  "next_step_required",
+  ...STEP_FIELDS,
   "findings",
   "files_checked",
   "relevant_files",
@@ -33,7 +52,14 @@ const WORKFLOW_FIELDS = [
   "hypothesis",
   "backtrack_from_step",
   "continuation_id",
+  "use_assistant_model",
+  ...MODEL_FIELDS,
 ];
+
+/** A tool whose fields are those of all workflow tools, and these. */
+function workflow(...own: string[]) {
+  return { required: WORKFLOW_FIELDS.slice(0, 5), optional: [...WORKFLOW_FIELDS.slice(5), ...own] };
+}
 
 const FIELDS: Record<string, { required: string[]; optional: string[] }> = {
   version: { required: [], optional: [] },
@@ -74,14 +100,45 @@ const FIELDS: Record<string, { required: string[]; optional: string[] }> = {
     ],
     optional: WORKFLOW_FIELDS.slice(5),
   },
+  chat: { required: ["prompt"], optional: ["files", "continuation_id", ...MODEL_FIELDS] },
+  thinkdeep: workflow("problem_context", "focus_areas"),
+  analyze: workflow("analysis_type", "output_format"),
+  codereview: workflow("review_type", "focus_on", "standards", "severity_filter"),
+  precommit: workflow(
+    "path",
+    "compare_to",
+    "include_staged",
+    "include_unstaged",
+    "focus_on",
+    "severity_filter",
+  ),
+  secaudit: workflow(
+    "security_scope",
+    "threat_level",
+    "compliance_requirements",
+    "audit_focus",
+    "severity_filter",
+  ),
+  refactor: workflow("refactor_type", "focus_areas", "style_guide_examples"),
+  testgen: workflow(),
+  debug: workflow(),
+  consensus: {
+    required: STEP_FIELDS,
+    optional: [
+      "findings",
+      "models",
+      "relevant_files",
+      "backtrack_from_step",
+      "continuation_id",
+      ...MODEL_FIELDS.slice(1),
+    ],
+  },
+  kimi_chat_with_tools: {
+    required: ["messages"],
+    optional: ["model", "tools", "tool_choice", "temperature", "stream", "use_websearch"],
+  },
+  kimi_upload_and_extract: { required: ["files"], optional: ["purpose"] },
 };
-
-/** Every object within `value`, itself first. */
-function* objectsIn(value: Json | undefined): Generator<JsonObject> {
-  if (typeof value !== "object" || value === null) return;
-  if (!Array.isArray(value)) yield value;
-  for (const part of Object.values(value)) yield* objectsIn(part);
-}
 
 Deno.test("the tools are listed by the names of the original daemon, always in the same order", async () => {
   using tools = new TestTools();
@@ -101,36 +158,37 @@ Deno.test("every tool takes the fields the specification gives it, and no other"
   }
 });
 
-Deno.test("schemas are plain enough for strict clients", async () => {
+Deno.test("OpenAI and Gemini take every definition as it is", async () => {
   using tools = new TestTools();
-  const forbidden = [
-    "$ref",
-    "$schema",
-    "$defs",
-    "anyOf",
-    "oneOf",
-    "allOf",
-    "not",
-    "const",
-    "patternProperties",
-  ];
   for (const tool of await tools.list()) {
-    const input = tool.inputSchema as JsonObject;
-    assertEquals(input.type, "object");
-    for (const schema of objectsIn(input)) {
-      assertEquals(forbidden.filter((key) => key in schema), [], String(tool.name));
-      if (schema.type === undefined) continue;
-      assert(typeof schema.type === "string" || !("properties" in input), "no list of types");
-      if (schema.type === "array") {
-        assertEquals(typeof (schema.items as JsonObject).type, "string", `${tool.name}: typed items`);
-      }
-    }
-    for (const property of Object.values(input.properties as JsonObject)) {
-      assertEquals(typeof (property as JsonObject).type, "string", String(tool.name));
-    }
-    for (const schema of objectsIn(tool.outputSchema)) {
-      assertEquals(forbidden.filter((key) => key in schema), []);
-    }
+    assertEquals(openAiFaults(tool), [], String(tool.name));
+    assertEquals(geminiFaults(tool), [], String(tool.name));
+    for (const { schema } of nodesOf(tool.outputSchema as JsonObject)) assertEquals("$ref" in schema, false);
+  }
+});
+
+Deno.test("the rules of OpenAI and Gemini find what they forbid", () => {
+  const tool = (property: JsonObject) => ({
+    name: "t",
+    description: "d",
+    inputSchema: { type: "object", properties: { property }, required: ["property"] },
+  });
+  const faulty: JsonObject[] = [
+    {},
+    { type: ["string", "null"] },
+    { type: "array" },
+    { anyOf: [{ type: "string" }] },
+    { $ref: "#" },
+    { type: "object", properties: {}, required: ["x"] },
+  ];
+  for (const property of faulty) {
+    assert(openAiFaults(tool(property)).length > 0, JSON.stringify(property));
+    assert(geminiFaults(tool(property)).length > 0, JSON.stringify(property));
+  }
+  for (
+    const property of [{ type: "object" }, { type: "integer", enum: [1] }, { type: "string", pattern: "a" }]
+  ) {
+    assert(geminiFaults(tool(property)).length > 0, JSON.stringify(property));
   }
 });
 
@@ -149,8 +207,9 @@ Deno.test("every tool says whether it is safe to run again", async () => {
   using tools = new TestTools();
   for (const { name, annotations } of await tools.list()) {
     const { readOnlyHint, idempotentHint, openWorldHint } = annotations as JsonObject;
-    assert(readOnlyHint || idempotentHint, String(name));
-    assertEquals(openWorldHint, false);
+    const asks = ASKING.includes(String(name));
+    assertEquals(readOnlyHint === true || idempotentHint === true, !asks, String(name));
+    assertEquals(openWorldHint, asks);
   }
 });
 
@@ -164,7 +223,15 @@ Deno.test("nobody can change the list for the others", async () => {
 });
 
 Deno.test("the SDK's own client lists, calls and validates every tool", async () => {
-  using tools = new TestTools();
+  await using repository = await tempDir({ "a.ts": "A" });
+  await git(repository.path, "init", "-q");
+  const models = new FakeModels();
+  models.models.push(fakeModel("kimi-large", { provider: "kimi" }));
+  models.fileService = {
+    upload: ({ name, bytes }) =>
+      Promise.resolve({ name, sizeBytes: bytes.length, text: "text", cached: false }),
+  };
+  using tools = new TestTools({ cwd: repository.path, models });
   await using client = await tools.sdkClient();
   assertEquals(client.getServerVersion(), { name: "exai", title: "EXAI", version: "1.2.3" });
   assertStringIncludes(client.getInstructions()!, "next_call");
@@ -184,12 +251,19 @@ Deno.test("the SDK's own client lists, calls and validates every tool", async ()
     planner: step,
     tracer: { ...step, findings: "f", trace_mode: "precision", target_description: "t" },
     docgen: { ...step, findings: "f", ...docs },
+    chat: { prompt: "p" },
+    consensus: { ...step, models: [{ model: "one" }] },
+    precommit: { ...step, findings: "f", path: repository.path },
+    testgen: { ...step, findings: "f", relevant_files: ["a.ts"] },
+    kimi_chat_with_tools: { messages: [{ role: "user", content: "q" }] },
+    kimi_upload_and_extract: { files: ["a.ts"] },
   };
   for (const name of NAMES) {
     // The client checks the structured content against the output schema and throws if it does not fit.
-    const result = await client.callTool({ name, arguments: args[name] ?? {} });
+    const own = args[name] ?? (ASKING.includes(name) ? { ...step, findings: "f" } : {});
+    const result = await client.callTool({ name, arguments: own });
     assertEquals(result.isError, undefined, `${name}: ${JSON.stringify(result.content)}`);
-    const bad = await client.callTool({ name, arguments: { ...args[name], bogus: 1 } });
+    const bad = await client.callTool({ name, arguments: { ...own, bogus: 1 } });
     assertEquals(bad.isError, true);
     assertStringIncludes(JSON.stringify(bad.content), "bogus");
   }
@@ -212,7 +286,16 @@ Deno.test("DISABLED_TOOLS takes tools away, and a name that is none is reported"
 
 Deno.test("LEAN_MODE leaves the core tools, as its help says", async () => {
   using tools = new TestTools({ leanMode: true, disabledTools: ["challenge"] });
-  assertEquals(tools.server.toolNames, ["version", "health", "listmodels", "planner"]);
+  assertEquals(tools.server.toolNames, [
+    "version",
+    "health",
+    "listmodels",
+    "planner",
+    "chat",
+    "thinkdeep",
+    "codereview",
+    "debug",
+  ]);
   assertEquals(tools.server.warnings, []);
   assertStringIncludes(SETTINGS.leanMode.help, LEAN_TOOLS.join(", "));
   const error = await tools.call("docgen", {}).catch((thrown) => thrown);

@@ -19,7 +19,7 @@ import { httpRoutes } from "./http_routes.ts";
 import { EndpointFile } from "./endpoint_file.ts";
 import { ConfiguredMounts } from "./mounts.ts";
 import { Observation } from "./observation.ts";
-import { openOwnServer } from "./own_server.ts";
+import { openOwnServer, type OwnServer } from "./own_server.ts";
 import { StateFiles } from "./state_files.ts";
 import { TokenKeeper } from "./token.ts";
 
@@ -134,7 +134,7 @@ export class Daemon implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
     const token = await TokenKeeper.open({ setting: settings.token, path: paths.token });
-    const own = stack.use(openOwnServer(settings, paths));
+    const own = stack.use(await openOwnServer(settings, paths));
     const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
     const daemon = new Daemon(options, { token, own, files, mounts, stack });
     stack.use(await EndpointFile.write(paths.endpoint, { url: daemon.url, pid: Deno.pid, version: VERSION }));
@@ -201,7 +201,7 @@ export class Daemon implements AsyncDisposable {
 /** What must be open before the daemon can be put together, and closed after it. */
 interface Resources {
   token: TokenKeeper;
-  own: ReturnType<typeof openOwnServer>;
+  own: OwnServer;
   files: StateFiles;
   mounts: ConfiguredMounts;
   stack: AsyncDisposableStack;

@@ -2,10 +2,13 @@ import { VERSION } from "../base/version.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { openThreadStore } from "../conversation/sqlite_thread_store.ts";
+import type { ModelRouter } from "../provider/routing.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
 import { REVISIONS } from "../wire/mcp.ts";
 import type { Observation } from "./observation.ts";
+import { openModels } from "./providers.ts";
+import { sessionWorkspaces } from "./workspace.ts";
 
 /** EXAI's own tools and the threads they remember. */
 export interface OwnServer extends Disposable {
@@ -23,20 +26,25 @@ export type ToolObservation = Pick<Observation, "health" | "recorder" | "started
  *
  * @throws {ExaiError} `CONFIG` when the thread database cannot be used
  */
-export function openOwnServer(settings: Settings, paths: StatePaths): OwnServer {
+export async function openOwnServer(settings: Settings, paths: StatePaths): Promise<OwnServer> {
   const threads = openThreadStore({
     path: paths.database,
     timeoutMs: settings.conversationTimeoutMs,
     maxTurns: settings.maxConversationTurns,
   });
-  const host = new DaemonHost();
-  const { disabledTools, leanMode } = settings;
-  const server = createExaiServer({ host, threads, disabledTools, leanMode });
+  const models = await openModels(settings, paths);
+  const host = new DaemonHost(models);
+  const { disabledTools, leanMode, allowedDirs } = settings;
+  const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home] });
+  const server = createExaiServer({ host, threads, models, openWorkspace, disabledTools, leanMode });
   return {
     server,
     toolNames: server.toolNames,
     observe: (observation) => host.observation = observation,
-    [Symbol.dispose]: () => threads[Symbol.dispose](),
+    [Symbol.dispose]: () => {
+      models[Symbol.dispose]();
+      threads[Symbol.dispose]();
+    },
   };
 }
 
@@ -46,6 +54,11 @@ class DaemonHost implements ToolHost {
   readonly pid = Deno.pid;
   readonly revisions = REVISIONS;
   observation: ToolObservation | undefined;
+  readonly #models: ModelRouter;
+
+  constructor(models: ModelRouter) {
+    this.#models = models;
+  }
 
   get startedAtMs() {
     return this.observation?.startedAt.getTime() ?? Date.now();
@@ -64,6 +77,10 @@ class DaemonHost implements ToolHost {
   }
 
   providers() {
-    return [];
+    return this.#models.status();
+  }
+
+  refreshProviders() {
+    return this.#models.refresh();
   }
 }

@@ -5,7 +5,7 @@ import { HOUR_MS } from "../base/units.ts";
 import { databaseError, IN_MEMORY, inTransaction, type Lock, openDatabase } from "./database.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { prepareStatements, type Statements, type ThreadRow, toTurn } from "./statements.ts";
-import type { Recorded, Thread, ThreadStore, Turn, TurnEntry } from "./thread_store.ts";
+import type { Recorded, ShowOptions, Thread, ThreadStore, Turn, TurnEntry } from "./thread_store.ts";
 
 /** Where threads are kept, how long and how many exchanges each. */
 export interface ThreadStoreOptions {
@@ -75,10 +75,11 @@ class SqliteThreadStore implements ThreadStore {
     });
   }
 
-  show(id: string, options: { tool?: string } = {}): Promise<{ thread: Thread; turns: readonly Turn[] }> {
+  show(id: string, options: ShowOptions = {}): Promise<{ thread: Thread; turns: readonly Turn[] }> {
     return this.#atomically("read", () => {
       const thread = this.#toThread(this.#live(id));
-      const { tool } = options;
+      const { tool, forExchange = false } = options;
+      if (forExchange) this.#checkRoom(id);
       const rows = tool === undefined
         ? this.#sql.turns.all(id)
         : this.#sql.turnsOfRun.all(id, tool, this.#currentRun(id, tool));

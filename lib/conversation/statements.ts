@@ -29,7 +29,9 @@ const SQL = {
     INSERT INTO turn (thread_id, tool, run, branch, step, last, request, reply, at_ms)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (thread_id, tool, run, branch, step) WHERE step IS NOT NULL DO UPDATE
-    SET last = excluded.last, request = excluded.request, reply = excluded.reply, at_ms = excluded.at_ms`,
+    SET last = CASE WHEN request = excluded.request THEN max(last, excluded.last) ELSE excluded.last END,
+      reply = coalesce(excluded.reply, CASE WHEN request = excluded.request THEN reply END),
+      request = excluded.request, at_ms = excluded.at_ms`,
   turns: "SELECT * FROM turn WHERE thread_id = ? ORDER BY seq",
   turnsOfRun: `SELECT * FROM turn WHERE ${OF_RUN} ORDER BY seq`,
 } as const;

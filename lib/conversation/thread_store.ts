@@ -67,25 +67,33 @@ export interface Recorded {
   readonly dropped: number;
 }
 
+/** Which exchanges of a thread are wanted, and what for. */
+export interface ShowOptions {
+  tool?: string;
+  forExchange?: boolean;
+}
+
 /**
  * Keeps threads beyond the process. Every method is one atomic operation, so that windows and processes may work on
  * the same thread at the same time.
  */
 export interface ThreadStore extends Disposable {
   /**
-   * Keeps one exchange. A step sent twice (same tool, run, branch and number) replaces the first; a different step 1
-   * after the tool's work in this thread has ended begins a new run.
+   * Keeps one exchange. A step sent twice (same tool, run, branch and number) replaces the first; word for word the
+   * same, it keeps the answer it has until there is another. A different step 1 after the tool's work in this thread
+   * has ended begins a new run.
    *
    * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a thread unknown or expired, `TOO_LARGE` for one that is full or an
    * exchange that is too big, `OVER_CAPACITY` while another process holds the store
    */
   record(entry: TurnEntry): Promise<Recorded>;
   /**
-   * A thread and its exchanges, oldest first; of one tool's current run only, if `tool` is given.
+   * A thread and its exchanges, oldest first; of one tool's current run only, if `tool` is given. With `forExchange`
+   * it is asked for to be continued: one that takes no further exchange is refused, before anybody is paid for one.
    *
-   * @throws {ExaiError} `RESOURCE_NOT_FOUND`
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND`; with `forExchange` also `TOO_LARGE`
    */
-  show(id: string, options?: { tool?: string }): Promise<{ thread: Thread; turns: readonly Turn[] }>;
+  show(id: string, options?: ShowOptions): Promise<{ thread: Thread; turns: readonly Turn[] }>;
   /** The threads that are not expired, last used first. */
   list(options?: { limit?: number }): Promise<Thread[]>;
   /** Forgets a thread; false if there was none. */

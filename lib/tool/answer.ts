@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 
@@ -13,8 +14,19 @@ export interface ToolAnswer {
   model?: string;
   provider?: string;
   usage?: JsonObject;
+  /** What else is worth knowing of how the answer came about; stands in `metadata`. */
+  facts?: JsonObject;
+  /** Set when the tool failed although it has something to say: its state, how to repeat the call. */
+  failure?: Failure;
   /** How to go on with the same thread. */
   continuation?: Continuation;
+}
+
+/** Why a call failed. */
+export interface Failure {
+  code: ErrorCode;
+  /** When it may be tried again, in milliseconds. */
+  retryAfterMs?: number;
 }
 
 /** A thread that can be continued, as the envelope shows it. */
@@ -55,35 +67,34 @@ export function toToolResult(
   answer: ToolAnswer | undefined,
   facts: { tool: string; durationMs: number },
 ): ToolResult {
-  const { status, content, contentType, model, provider, usage, continuation } = answer ?? NO_OUTPUT;
-  return enclose({
-    status: status ?? "success",
+  const { status, content, contentType, model, provider, usage, failure, continuation, facts: more } =
+    answer ??
+      NO_OUTPUT;
+  const result = enclose({
+    status: status ?? (failure ? "error" : "success"),
     content,
     content_type: typeof content === "string" ? contentType ?? "text" : "json",
-    metadata: { tool: facts.tool, model, provider, usage, duration_ms: Math.round(facts.durationMs) },
+    metadata: {
+      tool: facts.tool,
+      model,
+      provider,
+      usage,
+      duration_ms: Math.round(facts.durationMs),
+      ...more,
+      error_code: failure?.code,
+      retry_after_ms: failure?.retryAfterMs,
+    },
     continuation_offer: continuation ? { ...continuation } : null,
   });
+  return failure ? { ...result, isError: true } : result;
 }
 
 /** A failure as a tool execution error: the model reads it and can do better. */
 export function toErrorResult(
-  failure: { message: string; code: string; retryAfterMs?: number },
+  failure: Failure & { message: string },
   facts: { tool: string; durationMs: number },
 ): ToolResult {
-  const metadata = {
-    tool: facts.tool,
-    duration_ms: Math.round(facts.durationMs),
-    error_code: failure.code,
-    retry_after_ms: failure.retryAfterMs,
-  };
-  const envelope: Envelope = {
-    status: "error",
-    content: failure.message,
-    content_type: "text",
-    metadata,
-    continuation_offer: null,
-  };
-  return { ...enclose(envelope), isError: true };
+  return toToolResult({ content: failure.message, failure }, facts);
 }
 
 function enclose(envelope: Envelope): ToolResult {

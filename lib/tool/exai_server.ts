@@ -5,6 +5,7 @@ import { didYouMean, quoteName } from "../base/suggest.ts";
 import type { Call } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { ThreadStore } from "../conversation/thread_store.ts";
+import type { ModelRouter } from "../provider/routing.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
@@ -12,6 +13,7 @@ import type { ToolHost } from "./host.ts";
 import { runTool, type ToolSurroundings } from "./run.ts";
 import { type Selection, selectTools } from "./selection.ts";
 import type { Tool } from "./tool.ts";
+import type { OpenWorkspace } from "./workspace.ts";
 
 const log = getLogger(["exai", "tool"]);
 
@@ -24,6 +26,9 @@ const INSTRUCTIONS =
 export interface ExaiServerOptions {
   host: ToolHost;
   threads: ThreadStore;
+  /** Whom the tools ask. */
+  models: ModelRouter;
+  openWorkspace: OpenWorkspace;
   /** Names of tools not to offer; `version` is always offered. */
   disabledTools?: readonly string[];
   /** Whether only the core tools are offered. */
@@ -48,7 +53,8 @@ export function createExaiServer(options: ExaiServerOptions): ExaiServer {
   const definitions = selection.offered.map((tool) => tool.definition);
   const byName = new Map(selection.offered.map((tool) => [tool.name, tool]));
   const list: Result = { result: deepFreeze({ tools: definitions }) };
-  const surroundings = { threads: options.threads, host: options.host, tools: definitions };
+  const { threads, models, openWorkspace, host } = options;
+  const surroundings = { threads, models, openWorkspace, host, tools: definitions };
   return {
     name: NAME,
     toolNames: [...byName.keys()],

@@ -58,7 +58,10 @@ function describeLimit(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig)
     const advice = issue.code === "too_big" ? "; shorten it, or name files instead of quoting them" : "";
     return `have ${bound} ${limit} characters${advice}`;
   }
-  if (issue.origin === "array") return `have ${bound} ${limit} entries`;
+  if (issue.origin === "array") {
+    const advice = issue.code === "too_big" ? "; leave some out, or spread them over several calls" : "";
+    return `have ${bound} ${limit} ${Number(limit) === 1 ? "entry" : "entries"}${advice}`;
+  }
   return `be ${bound} ${limit}`;
 }
 

@@ -18,9 +18,10 @@ export function listFindings(steps: readonly WorkflowArgs[]): JsonObject[] {
   return steps.map(({ step_number, step, findings }) => ({ step_number, step, findings }));
 }
 
-type ListField = "files_checked" | "relevant_files" | "relevant_context";
+export type ListField = "files_checked" | "relevant_files" | "relevant_context";
 
-function union(steps: readonly WorkflowArgs[], field: ListField): string[] {
+/** Everything `steps` name in `field`, each once. */
+export function union(steps: readonly WorkflowArgs[], field: ListField): string[] {
   return [...new Set(steps.flatMap((step) => step[field] ?? []))];
 }
 

@@ -5,12 +5,16 @@ import type { JsonObject } from "../base/json.ts";
 import { type Call, reportProgress } from "../call/call.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import { toErrorResult, toToolResult } from "./answer.ts";
+import { sampleOf } from "./sampling.ts";
 import type { Tool, ToolContext } from "./tool.ts";
+import type { OpenWorkspace, Workspace } from "./workspace.ts";
 
 const log = getLogger(["exai", "tool"]);
 
 /** What every call of every tool shares. */
-export type ToolSurroundings = Pick<ToolContext, "threads" | "host" | "tools">;
+export interface ToolSurroundings extends Pick<ToolContext, "threads" | "models" | "host" | "tools"> {
+  openWorkspace: OpenWorkspace;
+}
 
 /**
  * Runs one call of `tool`. Whatever the tool does, the result is well formed: a failure of the tool is a tool
@@ -52,6 +56,7 @@ function explain(tool: string, thrown: unknown): ExaiError {
 class CallContext implements ToolContext {
   readonly #call: Call;
   readonly #surroundings: ToolSurroundings;
+  #workspace: Workspace | undefined;
   ended = false;
 
   constructor(call: Call, surroundings: ToolSurroundings) {
@@ -69,6 +74,18 @@ class CallContext implements ToolContext {
 
   get threads() {
     return this.#surroundings.threads;
+  }
+
+  get models() {
+    return this.#surroundings.models;
+  }
+
+  get sample() {
+    return sampleOf(this.#call);
+  }
+
+  get workspace() {
+    return this.#workspace ??= this.#surroundings.openWorkspace(this.#call.caller);
   }
 
   get host() {

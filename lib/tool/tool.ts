@@ -3,11 +3,14 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller, Progress } from "../call/call.ts";
 import type { ThreadStore } from "../conversation/thread_store.ts";
+import type { Sample } from "../provider/provider.ts";
+import type { ModelRouter } from "../provider/routing.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import { OUTPUT_SCHEMA, type ToolAnswer } from "./answer.ts";
 import { argumentError } from "./faults.ts";
 import type { ToolHost } from "./host.ts";
 import { publishSchema } from "./schema.ts";
+import type { Workspace } from "./workspace.ts";
 
 /** What a tool has at hand while one call of it runs. */
 export interface ToolContext {
@@ -18,6 +21,11 @@ export interface ToolContext {
   /** Tells the caller how far the call has come; dropped once the call has ended. */
   progress(progress: Progress): void;
   readonly threads: ThreadStore;
+  readonly models: ModelRouter;
+  /** The client's own model, where it lends it. */
+  readonly sample: Sample | undefined;
+  /** The files and the git of this session. */
+  readonly workspace: Workspace;
   readonly host: ToolHost;
   /** Every tool on offer, as published. */
   readonly tools: readonly ToolDefinition[];
@@ -45,6 +53,8 @@ export interface ToolSpec<Input extends z.ZodObject> {
   /** Fields that are not in it are refused by name. */
   input: Input;
   annotations: ToolAnnotations;
+  /** Fields that are taken and mean nothing, unpublished: clients of the original daemon send them. */
+  ignores?: readonly string[];
   /**
    * Does the work. The arguments have passed `input`.
    *
@@ -68,7 +78,7 @@ export interface Tool {
 
 /** Makes a {@linkcode Tool} of its parts: schema in, typed arguments to `run`. */
 export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): Tool {
-  const { name, title, description, annotations } = spec;
+  const { name, title, description, annotations, ignores = [] } = spec;
   const input = spec.input.strict();
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
     throw new ExaiError(
@@ -88,9 +98,14 @@ export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): To
       annotations,
     },
     call(args, context) {
-      const parsed = input.safeParse(args);
+      const parsed = input.safeParse(without(args, ignores));
       if (!parsed.success) throw argumentError(name, parsed.error.issues, fields);
       return spec.run(parsed.data as z.output<Input>, context);
     },
   };
+}
+
+function without(args: JsonObject, names: readonly string[]): JsonObject {
+  if (!names.some((name) => name in args)) return args;
+  return Object.fromEntries(Object.entries(args).filter(([name]) => !names.includes(name)));
 }

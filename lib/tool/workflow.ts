@@ -1,18 +1,20 @@
 import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { Recorded, Turn } from "../conversation/thread_store.ts";
-import type { ToolAnswer } from "./answer.ts";
+import type { Recorded, Thread, Turn } from "../conversation/thread_store.ts";
+import type { Continuation, ToolAnswer } from "./answer.ts";
 import type { StepArgs } from "./fields.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";
 
-/** How the last step ended: nothing to send, no doubt left, or with a model's opinion. */
-export type Completion = "local" | "certain" | "expert";
+/** How the last step ended: nothing to send, no doubt left, with a model's opinion, or with a model that failed. */
+export type Completion = "local" | "certain" | "expert" | "error";
 
-/** What {@linkcode WorkflowSpec.finish} gives back. */
-export interface Ending extends Pick<ToolAnswer, "model" | "provider" | "usage"> {
+/** What {@linkcode WorkflowSpec.finish} gives back. With `failure` the work is not over: the step can be repeated. */
+export interface Ending extends Pick<ToolAnswer, "model" | "provider" | "usage" | "facts" | "failure"> {
   completion: Completion;
   content: JsonObject;
+  /** What the thread keeps as the answer to the last step; nothing if it follows from the steps. */
+  reply?: JsonObject;
 }
 
 /** The work so far: this step and all before it that still count, oldest first. */
@@ -25,7 +27,9 @@ export interface Work<Args> {
 
 /** A tool that works in steps, as its file writes it. */
 export interface WorkflowSpec<Args extends StepArgs>
-  extends Pick<ToolSpec<z.ZodObject>, "name" | "title" | "description"> {
+  extends Pick<ToolSpec<z.ZodObject>, "name" | "title" | "description" | "ignores"> {
+  /** Unless said otherwise the tool asks nobody, and a step that is sent again does no harm. */
+  annotations?: ToolSpec<z.ZodObject>["annotations"];
   input: z.ZodObject & z.ZodType<Args>;
   /** Status of a step that others must follow: `pause_for_planning`. */
   pauseStatus: string;
@@ -42,13 +46,19 @@ export interface WorkflowSpec<Args extends StepArgs>
    *
    * @throws {ExaiError} `INVALID_PARAMS` naming the field and what is allowed
    */
-  check?(args: Args, earlier: readonly Args[]): void;
+  check?(args: Args, earlier: readonly Args[], context: ToolContext): void | Promise<void>;
+  /** The arguments as the thread keeps them; all of them unless said otherwise. */
+  toRequest?(args: Args): JsonObject;
   /** Why the work is not done although the caller says so. */
   holdOpen?(args: Args): string | undefined;
   /** Everything the steps say, as one. */
   consolidate(steps: readonly Args[]): JsonObject;
   /** What the caller must do before its next step. */
   requiredActions(work: Work<Args>): string[];
+  /** What the next call has beside `carry`, or in its place. */
+  nextArguments?(work: Work<Args>): JsonObject;
+  /** What else the answer to a step that others must follow says. */
+  describePause?(work: Work<Args>, context: ToolContext): Promise<JsonObject | undefined>;
   /** Ends the work. If it throws, the steps are kept and the last can be sent again. */
   finish(work: Work<Args>, context: ToolContext): Ending | Promise<Ending>;
 }
@@ -60,8 +70,9 @@ export function defineWorkflow<Args extends StepArgs>(spec: WorkflowSpec<Args>):
     title: spec.title,
     description: spec.description,
     input: spec.input,
+    ignores: spec.ignores,
     // A step that is sent twice replaces itself.
-    annotations: { destructiveHint: false, idempotentHint: true, openWorldHint: false },
+    annotations: spec.annotations ?? { destructiveHint: false, idempotentHint: true, openWorldHint: false },
     run: (args, context) => runStep(spec, args as unknown as Args, context),
   });
 }
@@ -74,26 +85,62 @@ async function runStep<Args extends StepArgs>(
   const aside = spec.intercept?.(args);
   if (aside) return aside;
   checkStart(args);
-  spec.check?.(args, await earlierSteps(spec, args, context));
+  await spec.check?.(args, await earlierSteps(spec, args, context), context);
   const heldOpen = args.next_step_required ? undefined : spec.holdOpen?.(args);
   const isLast = !args.next_step_required && heldOpen === undefined;
-  const recorded = await record(spec, args, { context, isLast });
+  const recorded = await record(spec, args, context);
   const steps = recorded.turns.flatMap(toArgs<Args>);
   const work = { args, steps, state: spec.consolidate(steps) };
-  const { thread } = recorded;
-  const continuation = { continuation_id: thread.id, remaining_turns: thread.remainingTurns };
   const position = describePosition(work, recorded, { isLast, heldOpen });
-  if (!isLast) {
-    const content = { ...position, ...describePause(spec, work, continuation) };
-    return { status: spec.pauseStatus, content, continuation };
+  const continuation = continuationOf(recorded.thread);
+  if (isLast) return await end(spec, work, { context, position, continuation });
+  const more = await spec.describePause?.(work, context);
+  const content = { ...position, ...describePause(spec, work, continuation), ...more };
+  return { status: spec.pauseStatus, content, continuation };
+}
+
+interface Stand {
+  context: ToolContext;
+  position: JsonObject;
+  continuation: Continuation;
+}
+
+async function end<Args extends StepArgs>(
+  spec: WorkflowSpec<Args>,
+  work: Work<Args>,
+  { context, position, continuation }: Stand,
+): Promise<ToolAnswer> {
+  const { completion, content, reply, ...by } = await spec.finish(work, context);
+  const { state, args } = work;
+  if (by.failure) {
+    const { continuation_id } = continuation;
+    const again = {
+      tool: spec.name,
+      arguments: { ...args, continuation_id, backtrack_from_step: undefined },
+    };
+    return { content: { ...position, completion, state, ...content, next_call: again }, ...by, continuation };
   }
-  const { completion, content, ...by } = await spec.finish(work, context);
+  // Only now is the work over: had the end failed, the step would still stand open.
+  const { continuation_id } = continuation;
+  const kept = await record(spec, { ...args, continuation_id, backtrack_from_step: undefined }, context, {
+    isLast: true,
+    reply,
+  }).catch((thrown) => ({ note: notKept(thrown) }));
   return {
     status: spec.completeStatus,
-    content: { ...position, completion, state: work.state, ...content },
+    content: { ...position, completion, state, ...content, ...("note" in kept ? kept : {}) },
     ...by,
-    continuation,
+    continuation: "thread" in kept ? continuationOf(kept.thread) : undefined,
   };
+}
+
+function continuationOf({ id, remainingTurns }: Thread): Continuation {
+  return { continuation_id: id, remaining_turns: remainingTurns };
+}
+
+/** What to say when an answer is there and its thread is not: the answer has been paid for and must not be lost. */
+export function notKept(thrown: unknown): string {
+  return `this answer could not be added to its thread: ${ExaiError.from(thrown).message}`;
 }
 
 function checkStart({ step_number, continuation_id, backtrack_from_step }: StepArgs): void {
@@ -127,16 +174,19 @@ async function earlierSteps<Args extends StepArgs>(
 function record<Args extends StepArgs>(
   spec: WorkflowSpec<Args>,
   args: Args,
-  { context, isLast }: { context: ToolContext; isLast: boolean },
+  { threads }: ToolContext,
+  { isLast = false, reply }: { isLast?: boolean; reply?: JsonObject } = {},
 ): Promise<Recorded> {
-  const { continuation_id, backtrack_from_step, ...request } = args;
-  return context.threads.record({
-    threadId: continuation_id,
+  const { continuation_id: _thread, backtrack_from_step: _from, ...request } = spec.toRequest?.(args) ??
+    (args as JsonObject);
+  return threads.record({
+    threadId: args.continuation_id,
     tool: spec.name,
     title: args.step,
     step: { number: args.step_number, branch: spec.branchOf?.(args) ?? "", last: isLast },
-    request: request as JsonObject,
-    dropFrom: backtrack_from_step,
+    request,
+    reply,
+    dropFrom: args.backtrack_from_step,
   });
 }
 
@@ -176,6 +226,7 @@ function describePause<Args extends StepArgs>(
     next_step_required: step_number < args.total_steps,
     ...("findings" in args ? { findings: "(what you found)" } : {}),
     ...Object.fromEntries(carried),
+    ...spec.nextArguments?.(work),
     continuation_id,
   };
   const full = remaining_turns > 0 ? [] : [

@@ -7,11 +7,13 @@ import type { Call, Caller } from "../../lib/call/call.ts";
 import { openThreadStore } from "../../lib/conversation/sqlite_thread_store.ts";
 import type { ThreadStore } from "../../lib/conversation/thread_store.ts";
 import type { Envelope } from "../../lib/tool/answer.ts";
+import { sessionWorkspaces } from "../../lib/cli/workspace.ts";
 import { createExaiServer, type ExaiServer, type ExaiServerOptions } from "../../lib/tool/exai_server.ts";
 import type { ToolHost } from "../../lib/tool/host.ts";
 import { toRpcError } from "../../lib/wire/codes.ts";
 import type { ToolResult } from "../../lib/wire/mcp.ts";
 import { responseTo, type RpcRequest } from "../../lib/wire/rpc.ts";
+import { FakeModels } from "./fake_models.ts";
 
 export const TEST_HOST: ToolHost = {
   version: "1.2.3",
@@ -36,16 +38,24 @@ export interface Outcome {
 export class TestTools implements Disposable {
   readonly server: ExaiServer;
   readonly threads: ThreadStore;
+  readonly #cwd: string | undefined;
 
-  constructor(options: Partial<ExaiServerOptions> & { maxTurns?: number } = {}) {
-    const { maxTurns = 50, ...rest } = options;
+  constructor(options: Partial<ExaiServerOptions> & { maxTurns?: number; cwd?: string } = {}) {
+    const { maxTurns = 50, cwd, ...rest } = options;
+    this.#cwd = cwd;
     this.threads = options.threads ?? openThreadStore({ timeoutMs: HOUR_MS, maxTurns });
-    this.server = createExaiServer({ host: TEST_HOST, ...rest, threads: this.threads });
+    this.server = createExaiServer({
+      host: TEST_HOST,
+      models: new FakeModels(),
+      openWorkspace: sessionWorkspaces({ allowedDirs: [], deniedDirs: [] }),
+      ...rest,
+      threads: this.threads,
+    });
   }
 
   async call(name: string, args?: JsonObject, parts: Partial<Call> = {}): Promise<Outcome> {
     const params = args === undefined ? { name } : { name, arguments: args };
-    const { result } = await this.server.target(makeCall("tools/call", params, parts));
+    const { result } = await this.server.target(this.#call("tools/call", params, parts));
     const toolResult = result as ToolResult;
     const answer = JSON.parse(String(toolResult.content[0]!.text)) as Envelope;
     return { result: toolResult, answer, isError: toolResult.isError === true };
@@ -56,6 +66,11 @@ export class TestTools implements Disposable {
     const { answer, isError } = await this.call(name, args);
     if (isError || typeof answer.content === "string") throw new Error(String(answer.content));
     return answer.content;
+  }
+
+  #call(method: string, params: JsonObject, parts: Partial<Call> = {}): Call {
+    const call = makeCall(method, params, parts);
+    return this.#cwd === undefined ? call : { ...call, caller: { ...call.caller, cwd: this.#cwd } };
   }
 
   async list(): Promise<JsonObject[]> {
@@ -77,7 +92,7 @@ export class TestTools implements Disposable {
   }
 
   async #answer(request: RpcRequest) {
-    const call = makeCall(request.method, request.params ?? {});
+    const call = this.#call(request.method, request.params ?? {});
     try {
       if (request.method !== "initialize") return responseTo(request.id, await this.server.target(call));
       return responseTo(request.id, { result: await this.server.describe(call.caller, call.signal) });
@@ -96,7 +111,12 @@ export function makeCall(method: string, params: JsonObject, parts: Partial<Call
     method,
     params,
     // The tools look at no more of a caller than this.
-    caller: { id: "session", revision: "2025-11-25", capabilities: {} } as Caller,
+    caller: {
+      id: "session",
+      revision: "2025-11-25",
+      capabilities: {},
+      roots: () => Promise.resolve(undefined),
+    } as unknown as Caller,
     signal: new AbortController().signal,
     progressToken: undefined,
     notify: () => {},

@@ -12,6 +12,7 @@ export const listmodels = defineTool({
   title: "List models",
   description: "Models by provider: aliases, context window, abilities; for a provider without any, why.",
   input: z.object({ provider: z.enum(PROVIDER_NAMES).optional() }),
+  ignores: ["model"],
   annotations: READ_ONLY,
   run({ provider }, { host }) {
     const known = host.providers();

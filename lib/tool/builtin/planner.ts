@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { stepFields } from "../fields.ts";
+import { MODEL_FIELD_NAMES, stepFields } from "../fields.ts";
 import { defineWorkflow } from "../workflow.ts";
 
 /** A plan of this many steps is worth thinking about longer before it goes into detail. */
@@ -29,6 +29,7 @@ export const planner = defineWorkflow<PlannerArgs>({
     "Plan a task step by step, revising earlier steps and branching into alternatives. Step 1 states the task; " +
     "each answer says what to think about next.",
   input,
+  ignores: MODEL_FIELD_NAMES,
   pauseStatus: "pause_for_planning",
   completeStatus: "planning_complete",
   carry: ["branch_id"],

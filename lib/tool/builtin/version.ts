@@ -10,6 +10,7 @@ export const version = defineTool({
   title: "Version",
   description: "Version of EXAI, MCP revisions it speaks, runtime, uptime and configured providers.",
   input: z.object({}),
+  ignores: ["model"],
   annotations: READ_ONLY,
   run: (_args, { host }) => ({ content: describe(host) }),
 });

@@ -1,0 +1,79 @@
+import * as z from "zod";
+import type { Json, JsonObject } from "../../base/json.ts";
+import type { Thread } from "../../conversation/thread_store.ts";
+import type { ToolAnswer } from "../answer.ts";
+import { ask } from "../dialogue/ask.ts";
+import { toHistory } from "../dialogue/history.ts";
+import { tellProgress } from "../dialogue/progress.ts";
+import { continuationField, modelFields, promptText } from "../fields.ts";
+import { CHAT } from "../prompts/chat.ts";
+import { defineTool, type ToolContext } from "../tool.ts";
+import { notKept } from "../workflow.ts";
+import { ASKS_MODELS } from "./annotations.ts";
+
+const input = z.object({
+  prompt: promptText.describe("the question, with what is needed to understand it"),
+  files: z.array(z.string().min(1)).optional().describe("files or directories to show"),
+  ...continuationField,
+  ...modelFields,
+});
+
+type ChatArgs = z.output<typeof input>;
+
+/** Asks a model a question, with files and images, and goes on with the conversation. */
+export const chat = defineTool({
+  name: "chat",
+  title: "Chat",
+  description:
+    "Ask another model: questions, second opinions, brainstorming, explanations. Give files rather than their text.",
+  input,
+  ignores: ["use_assistant_model", "stream"],
+  annotations: ASKS_MODELS,
+  run: converse,
+});
+
+async function converse(args: ChatArgs, context: ToolContext): Promise<ToolAnswer> {
+  const { prompt, files = [], continuation_id } = args;
+  const earlier = continuation_id === undefined
+    ? undefined
+    : await context.threads.show(continuation_id, { forExchange: true });
+  const reply = await ask(
+    {
+      tool: "chat",
+      prompt: CHAT,
+      text: prompt,
+      args,
+      defaults: { temperature: 0.5 },
+      history: earlier && toHistory(earlier.turns),
+      material: { named: files, lineNumbers: false },
+    },
+    context,
+    { onProgress: tellProgress(context) },
+  );
+  const { text, model, provider, usage, facts } = reply;
+  const kept = await context.threads.record({
+    threadId: continuation_id,
+    tool: "chat",
+    title: prompt,
+    request: { prompt, ...(files.length > 0 ? { files } : {}) },
+    reply: { content: text, model, provider, files: reply.files as unknown as Json[] },
+  }).then(({ thread }) => offer(thread), (thrown): Kept => ({ facts: { note: notKept(thrown) } }));
+  return {
+    content: text,
+    contentType: "markdown",
+    model,
+    provider,
+    usage,
+    facts: { ...facts, ...kept.facts },
+    continuation: kept.continuation,
+  };
+}
+
+interface Kept {
+  facts?: JsonObject;
+  continuation?: ToolAnswer["continuation"];
+}
+
+function offer({ id, remainingTurns }: Thread): Kept {
+  return { continuation: { continuation_id: id, remaining_turns: remainingTurns } };
+}

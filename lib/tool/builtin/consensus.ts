@@ -1,0 +1,224 @@
+import * as z from "zod";
+import { abortError } from "../../base/abort.ts";
+import { ExaiError } from "../../base/errors.ts";
+import type { JsonObject } from "../../base/json.ts";
+import { ask } from "../dialogue/ask.ts";
+import { tellProgress } from "../dialogue/progress.ts";
+import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
+import { CONSENSUS, type Stance, STANCES } from "../prompts/consensus.ts";
+import type { ToolContext } from "../tool.ts";
+import { defineWorkflow, type Ending, type Work } from "../workflow.ts";
+import { ASKS_MODELS } from "./annotations.ts";
+
+const MAX_MODELS = 10;
+
+const opinion = z.object({
+  model: z.string().min(1).max(200),
+  stance: z.enum(["for", "against", "neutral"]).optional(),
+  stance_prompt: z.string().max(MAX_PROMPT_CHARS).optional(),
+}).strict();
+
+const { model: _perOpinion, ...howToAsk } = modelFields;
+
+const input = z.object({
+  ...stepFields,
+  step: promptText.describe("step 1: the proposal, complete, as every model is to see it"),
+  findings: z.string().max(MAX_PROMPT_CHARS).optional().describe("your own view; no model sees it"),
+  models: z.array(opinion).min(1).max(MAX_MODELS).optional().describe("required in step 1"),
+  relevant_files: z.array(z.string()).optional(),
+  ...howToAsk,
+});
+
+type ConsensusArgs = z.output<typeof input>;
+type Wanted = z.output<typeof opinion>;
+
+/** What one model said, or why it said nothing. */
+interface Opinion extends JsonObject {
+  model: string;
+  stance: Stance;
+  status: "success" | "error";
+}
+
+/** What clients of the original daemon send for its way of asking one model a step. */
+const OF_THE_ORIGINAL = [
+  "model",
+  "use_assistant_model",
+  "current_model_index",
+  "model_responses",
+  "files_checked",
+  "relevant_context",
+  "issues_found",
+  "confidence",
+  "hypothesis",
+];
+
+/** Asks several models about one proposal, at once, none knowing of the others. */
+export const consensus = defineWorkflow<ConsensusArgs>({
+  name: "consensus",
+  title: "Consensus",
+  description:
+    "Ask several models about one proposal at once, none seeing the others' answers, each for, against or neutral. " +
+    "They are asked in the step with next_step_required false.",
+  input,
+  annotations: ASKS_MODELS,
+  ignores: OF_THE_ORIGINAL,
+  pauseStatus: "pause_for_consensus",
+  completeStatus: "consensus_complete",
+  carry: ["models", "relevant_files", "temperature", "thinking_mode", "use_websearch"],
+  check({ step_number, models }) {
+    if (step_number === 1 && models === undefined) {
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        "models is required in step 1: name the models to ask (listmodels has them)",
+      );
+    }
+    refuseTwins(
+      (models ?? []).map(({ model, stance = "neutral" }) => ({ key: model.toLowerCase(), model, stance })),
+    );
+  },
+  consolidate: (steps) => ({
+    proposal: steps[0]?.step,
+    models: wantedIn(steps).map(({ model, stance = "neutral" }) => ({ model, stance })),
+    relevant_files: filesIn(steps),
+  }),
+  requiredActions: () => [
+    "Form your own view of the proposal before you read others'.",
+    "Then send the next step with next_step_required false: it asks all models at once.",
+  ],
+  nextArguments: ({ args }) => ({ total_steps: args.step_number + 1, next_step_required: false }),
+  finish: (work, context) => askAll(work, context),
+});
+
+function wantedIn(steps: readonly ConsensusArgs[]): readonly Wanted[] {
+  return steps.findLast(({ models }) => models !== undefined)?.models ?? [];
+}
+
+function filesIn(steps: readonly ConsensusArgs[]): string[] {
+  return [...new Set(steps.flatMap(({ relevant_files }) => relevant_files ?? []))];
+}
+
+interface Voice {
+  /** What tells one model from another. */
+  key: string;
+  model: string;
+  stance: Stance;
+}
+
+/** The same model asked twice from the same side would count its opinion double. */
+function refuseTwins(voices: readonly Voice[]): void {
+  const seen = new Map<string, string>();
+  for (const { key, model, stance } of voices) {
+    const twin = seen.get(`${key} ${stance}`);
+    if (twin !== undefined) {
+      const names = twin === model ? `${model} twice` : `${twin} and ${model}, which are the same model,`;
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        `models names ${names} with the stance ${stance}; give each another stance, or leave one out`,
+      );
+    }
+    seen.set(`${key} ${stance}`, model);
+  }
+}
+
+async function askAll(work: Work<ConsensusArgs>, context: ToolContext): Promise<Ending> {
+  const wanted = wantedIn(work.steps);
+  await refuseAliases(wanted, context);
+  const tell = tellProgress(context);
+  let answered = 0;
+  const outcomes = await Promise.all(wanted.map(async (one) => {
+    const who = `${one.model} (${one.stance ?? "neutral"})`;
+    const outcome = await askOne(one, work, { context, tell: (message) => tell(`${who}: ${message}`) });
+    answered++;
+    tell(
+      `${who} ${outcome.status === "success" ? "has answered" : "failed"} (${answered} of ${wanted.length})`,
+    );
+    return outcome;
+  }));
+  if (context.signal.aborted) throw abortError(context.signal);
+  return conclude(work, outcomes);
+}
+
+/** Two names for one model are found out before anybody is asked; a name nobody knows fails by itself later. */
+async function refuseAliases(wanted: readonly Wanted[], { models, sample }: ToolContext): Promise<void> {
+  const voices = await Promise.all(wanted.map(async ({ model, stance = "neutral" }) => {
+    const route = await models.resolve({ requested: model, tool: "consensus", sample }).catch(() =>
+      undefined
+    );
+    return { key: route ? `${route.model.provider}/${route.model.name}` : model, model, stance };
+  }));
+  refuseTwins(voices);
+}
+
+async function askOne(
+  { model, stance = "neutral", stance_prompt }: Wanted,
+  { args, steps }: Work<ConsensusArgs>,
+  { context, tell }: { context: ToolContext; tell: (message: string) => void },
+): Promise<Opinion> {
+  try {
+    const reply = await ask(
+      {
+        tool: "consensus",
+        prompt: CONSENSUS,
+        instructions: [STANCES[stance], stance_prompt ?? ""].join("\n").trim(),
+        text: `# Proposal\n${steps[0]!.step}`,
+        args: { ...args, model, images: args.images ?? steps.findLast(({ images }) => images)?.images },
+        defaults: { temperature: 0.2 },
+        material: { named: filesIn(steps), lineNumbers: true },
+      },
+      context,
+      { onProgress: tell },
+    );
+    const { text, provider, usage, facts } = reply;
+    return {
+      model: reply.model,
+      requested: model,
+      stance,
+      status: "success",
+      verdict: text,
+      provider,
+      usage,
+      ...facts,
+    };
+  } catch (thrown) {
+    const { message, code, retryAfterMs } = ExaiError.from(thrown);
+    return { model, stance, status: "error", error: message, error_code: code, retry_after_ms: retryAfterMs };
+  }
+}
+
+function conclude({ steps }: Work<ConsensusArgs>, responses: readonly Opinion[]): Ending {
+  const good = responses.filter(({ status }) => status === "success");
+  const content: JsonObject = {
+    your_findings: steps.findLast(({ findings }) => findings)?.findings,
+    responses: [...responses],
+    answered: good.length,
+    failed: responses.length - good.length,
+  };
+  if (good.length === 0) {
+    const required_actions = ["No model answered. Read the errors in responses, then send this step again."];
+    return {
+      completion: "error",
+      content: { ...content, required_actions },
+      failure: {
+        code: "UPSTREAM_UNAVAILABLE",
+        retryAfterMs: responses[0]?.retry_after_ms as number | undefined,
+      },
+    };
+  }
+  const opinions = good.map(({ model, stance, verdict }) => `## ${model} (${stance})\n${verdict}`);
+  return {
+    completion: "expert",
+    content: { ...content, presentation: PRESENTATION },
+    usage: total(good),
+    reply: { content: opinions.join("\n\n") },
+  };
+}
+
+const PRESENTATION =
+  "Say where the models agree and where they do not, and why; weigh reasons, not votes. Then give " +
+  "your own recommendation, how sure it is, and the next steps. Name the models that failed.";
+
+function total(responses: readonly Opinion[]): JsonObject {
+  const sum = (field: string) =>
+    responses.reduce((tokens, { usage }) => tokens + Number((usage as JsonObject)[field] ?? 0), 0);
+  return { input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens") };
+}

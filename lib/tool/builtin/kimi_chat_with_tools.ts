@@ -1,0 +1,115 @@
+import * as z from "zod";
+import { ExaiError } from "../../base/errors.ts";
+import type { JsonObject } from "../../base/json.ts";
+import type { RawRequest } from "../../provider/provider.ts";
+import type { RoutedResult } from "../../provider/routing.ts";
+import type { ToolAnswer } from "../answer.ts";
+import { describeUsage } from "../dialogue/ask.ts";
+import { tellProgress } from "../dialogue/progress.ts";
+import { modelFields } from "../fields.ts";
+import { defineTool, type ToolContext } from "../tool.ts";
+import { ASKS_MODELS } from "./annotations.ts";
+
+/** Published as text, which it mostly is; a list of parts is passed on too. */
+const text = z.unknown().optional().meta({ type: "string" });
+
+const message = z.looseObject({
+  role: z.enum(["system", "user", "assistant", "tool"]),
+  content: text,
+  tool_call_id: z.string().optional(),
+});
+
+const tool = z.looseObject({
+  type: z.enum(["function", "builtin_function"]),
+  function: z.looseObject({
+    name: z.string(),
+    description: z.string().optional(),
+    parameters: z.looseObject({ type: z.string().optional() }).optional().describe("JSON Schema"),
+  }),
+});
+
+const input = z.object({
+  messages: z.array(message).min(1),
+  tools: z.array(tool).optional(),
+  tool_choice: z.unknown().optional().meta({
+    type: "string",
+    description: "auto, none, required, or the name of a tool",
+  }),
+  stream: z.boolean().optional().describe("no matter: progress is sent either way"),
+  model: modelFields.model,
+  temperature: modelFields.temperature,
+  use_websearch: modelFields.use_websearch,
+});
+
+type Args = z.output<typeof input>;
+
+/** One completion of Kimi in its own terms, the calls it wants left to the caller. */
+export const kimiChatWithTools = defineTool({
+  name: "kimi_chat_with_tools",
+  title: "Kimi chat with tools",
+  description:
+    "One raw Kimi completion: your messages and function tools as they are. Answers with text or the tool_calls you run.",
+  input,
+  annotations: ASKS_MODELS,
+  run: complete,
+});
+
+async function complete(args: Args, context: ToolContext): Promise<ToolAnswer> {
+  const { models, signal } = context;
+  const route = await models.resolve({
+    requested: args.model,
+    tool: "kimi_chat_with_tools",
+    provider: "kimi",
+    needs: { tools: (args.tools?.length ?? 0) > 0, webSearch: args.use_websearch },
+  });
+  const tell = tellProgress(context);
+  const result = await models.complete(route, toRequest(args), {
+    signal,
+    onProgress: ({ message }) => tell(message),
+  });
+  const { model, provider, usage, routing } = result;
+  return {
+    content: toMessage(result),
+    model,
+    provider,
+    usage: describeUsage(usage),
+    facts: { routing: { requested: routing.requested, chosen: routing.chosen, why: routing.why } },
+  };
+}
+
+function toRequest({ messages, tools, tool_choice, temperature, use_websearch }: Args): RawRequest {
+  return {
+    messages: messages as JsonObject[],
+    tools: tools as JsonObject[] | undefined,
+    tool_choice: toChoice(tool_choice, tools),
+    temperature,
+    webSearch: use_websearch,
+  };
+}
+
+const CHOICES = ["auto", "none", "required"];
+
+function toChoice(choice: unknown, tools: Args["tools"] = []): RawRequest["tool_choice"] {
+  if (typeof choice !== "string") return choice as JsonObject | undefined;
+  if (CHOICES.includes(choice)) return choice;
+  const names = tools.map((one) => one.function.name);
+  if (names.includes(choice)) return { type: "function", function: { name: choice } };
+  const known = [...CHOICES, ...names].join(", ");
+  throw new ExaiError("INVALID_PARAMS", `tool_choice is ${JSON.stringify(choice)}; allowed: ${known}`);
+}
+
+/** The answer as the message a caller adds to its own, when it has run the tools. */
+function toMessage({ text, toolCalls, finishReason, reasoning, citations }: RoutedResult): JsonObject {
+  return {
+    role: "assistant",
+    content: text,
+    reasoning_content: reasoning,
+    tool_calls: toolCalls?.map(({ id, name, arguments: args }) => ({
+      id,
+      type: "function",
+      function: { name, arguments: args },
+    })),
+    finish_reason: finishReason,
+    citations: citations?.map((one) => ({ ...one })),
+  };
+}

@@ -1,0 +1,64 @@
+import * as z from "zod";
+import { ExaiError } from "../../base/errors.ts";
+import type { JsonObject } from "../../base/json.ts";
+import { formatBytes, MIB } from "../../base/units.ts";
+import type { ToolAnswer } from "../answer.ts";
+import { tellProgress } from "../dialogue/progress.ts";
+import { defineTool, type ToolContext } from "../tool.ts";
+import type { Entry } from "../workspace.ts";
+import { ASKS_MODELS } from "./annotations.ts";
+
+/** What Kimi's Files API takes. Nothing of it goes into a prompt by itself, so the limit of prompts does not apply. */
+const MAX_UPLOAD_BYTES = 100 * MIB;
+const MAX_FILES = 20;
+
+const input = z.object({
+  files: z.array(z.string().min(1)).min(1).max(MAX_FILES),
+  purpose: z.enum(["file-extract", "assistants"]).default("file-extract"),
+});
+
+type Args = z.output<typeof input>;
+
+/** Hands files to Kimi and gives back what it reads in them: PDFs, office documents, scans. */
+export const kimiUploadAndExtract = defineTool({
+  name: "kimi_upload_and_extract",
+  title: "Kimi upload and extract",
+  description:
+    "Upload documents (PDF, Office, images, code) to Kimi's Files API and get their text back; known content is not sent twice.",
+  input,
+  annotations: ASKS_MODELS,
+  run: extract,
+});
+
+async function extract({ files, purpose }: Args, context: ToolContext): Promise<ToolAnswer> {
+  const { models, workspace, signal } = context;
+  const service = models.files("kimi");
+  // Every file is checked before the first one leaves the machine.
+  const entries = await Promise.all(files.map((file) => findFile(file, context)));
+  const tell = tellProgress(context);
+  const results: JsonObject[] = [];
+  for (const [index, entry] of entries.entries()) {
+    const name = entry.shownAs.split("/").at(-1)!;
+    tell(`${name} (${index + 1} of ${entries.length})`);
+    const bytes = await workspace.read(entry, { maxBytes: MAX_UPLOAD_BYTES });
+    const { id, text, sizeBytes, cached } = await service.upload({ name, bytes, purpose }, { signal });
+    results.push({ file: entry.shownAs, file_id: id, size_bytes: sizeBytes, cached, text });
+  }
+  return { content: { purpose, files: results }, provider: "kimi" };
+}
+
+async function findFile(path: string, { workspace }: ToolContext): Promise<Entry> {
+  const entry = await workspace.find(path);
+  if (entry.kind !== "file") {
+    throw new ExaiError("INVALID_PARAMS", `${entry.shownAs} is a directory; name the files one by one`);
+  }
+  if (entry.sizeBytes === 0) {
+    throw new ExaiError("INVALID_PARAMS", `${entry.shownAs} is empty; leave it out`);
+  }
+  if (entry.sizeBytes > MAX_UPLOAD_BYTES) {
+    const size = formatBytes(entry.sizeBytes);
+    const limit = formatBytes(MAX_UPLOAD_BYTES);
+    throw new ExaiError("TOO_LARGE", `${entry.shownAs} has ${size}, and Kimi takes ${limit}; split it`);
+  }
+  return entry;
+}

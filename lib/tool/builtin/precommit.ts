@@ -1,0 +1,78 @@
+import * as z from "zod";
+import { ExaiError } from "../../base/errors.ts";
+import { defineExpertWorkflow } from "../expert.ts";
+import { severityFilter, workflowFields } from "../fields.ts";
+import { GitChanges } from "../material/git_changes.ts";
+import { PRECOMMIT } from "../prompts/precommit.ts";
+import type { ToolContext } from "../tool.ts";
+import type { Work } from "../workflow.ts";
+
+const input = z.object({
+  ...workflowFields,
+  path: z.string().min(1).optional().describe("repository; required in step 1"),
+  compare_to: z.string().min(1).optional().describe("branch, tag or commit"),
+  include_staged: z.boolean().optional(),
+  include_unstaged: z.boolean().optional(),
+  focus_on: z.string().optional(),
+  severity_filter: severityFilter,
+});
+
+type PrecommitArgs = z.output<typeof input>;
+
+/** Checks the changes of a git repository before they are committed. */
+export const precommit = defineExpertWorkflow<PrecommitArgs>({
+  name: "precommit",
+  title: "Precommit",
+  description:
+    "Check git changes in steps before a commit: staged, unstaged, or since compare_to. A model checks the diff.",
+  input,
+  phase: "validation",
+  ownFields: ["path", "compare_to", "include_staged", "include_unstaged", "focus_on", "severity_filter"],
+  prompt: PRECOMMIT,
+  defaults: { temperature: 0.2 },
+  async check(args, earlier, context) {
+    if (args.step_number === 1 && args.path === undefined) {
+      throw new ExaiError("INVALID_PARAMS", "path is required in step 1: name the repository");
+    }
+    await openChanges([...earlier, args], context);
+  },
+  async describePause({ args, steps }, context) {
+    // The list is for looking; it is not repeated with every step.
+    if (args.step_number !== 1) return undefined;
+    return { changes: await (await openChanges(steps, context))?.summarize() };
+  },
+  actions: {
+    begin: [
+      "Read the diff of every file in changes, and the code around each hunk.",
+      "Say what the change means to do.",
+    ],
+    deepen: [
+      "Find what relied on the old behaviour: callers, data, tests, configuration, docs.",
+      "Look for what is missing from the change and for what does not belong in it.",
+    ],
+    conclude: [
+      "Run the tests that cover the change, if you can.",
+      "Check that nothing secret or temporary is in it.",
+    ],
+  },
+  async material({ steps }: Work<PrecommitArgs>, context: ToolContext) {
+    const changes = await openChanges(steps, context);
+    return { documents: await changes?.diffs() ?? [], files: await changes?.untracked() ?? [] };
+  },
+});
+
+/** The changes that `steps` ask for, the latest word on each option counting. */
+async function openChanges(
+  steps: readonly PrecommitArgs[],
+  { workspace, signal }: ToolContext,
+): Promise<GitChanges | undefined> {
+  const latest = <K extends keyof PrecommitArgs>(field: K) =>
+    steps.findLast((step) => step[field] !== undefined)?.[field];
+  const path = latest("path");
+  if (path === undefined) return undefined;
+  const compareTo = latest("compare_to");
+  // Compared with a commit, what was committed since is meant, unless more is asked for.
+  const staged = latest("include_staged") ?? compareTo === undefined;
+  const unstaged = latest("include_unstaged") ?? compareTo === undefined;
+  return await GitChanges.open({ path, compareTo, staged, unstaged }, { workspace, signal });
+}

@@ -1,0 +1,48 @@
+import type { JsonObject } from "../../base/json.ts";
+import type { WorkflowArgs } from "../fields.ts";
+import type { Work } from "../workflow.ts";
+
+/** What an option means for the model that is told of it. */
+const HINTS: Readonly<Record<string, string>> = {
+  severity_filter: "leave out what is less severe",
+  path: "the repository",
+};
+
+/** Everything an investigation knows, as the question to a model; `ownFields` are the options the tool itself has. */
+export function describeWork<Args extends WorkflowArgs>(
+  { steps, state }: Work<Args>,
+  ownFields: readonly (keyof Args & string)[],
+): string {
+  const options = ownFields.flatMap((field) => {
+    const value = steps.findLast((step) => step[field] !== undefined)?.[field];
+    if (value === undefined) return [];
+    const hint = HINTS[field] === undefined ? "" : ` (${HINTS[field]})`;
+    return [`- ${field}: ${Array.isArray(value) ? value.join("; ") : value}${hint}`];
+  });
+  const [first] = steps;
+  const work = steps.map((one) => {
+    const step = one === first ? "" : `${one.step}\n\n`;
+    return `## Step ${one.step_number}\n${step}Findings: ${one.findings}`;
+  });
+  return [
+    section("Task", first?.step ?? ""),
+    section("Options", options.join("\n")),
+    section("Work so far", work.join("\n\n")),
+    section("What is known", JSON.stringify(known(state), null, 1)),
+    "Answer as you were told to.",
+  ].filter((part) => part !== "").join("\n\n");
+}
+
+function known({ issues_by_severity, ...state }: JsonObject): JsonObject {
+  const entries = Object.entries({ ...state, reported_issues: issues_by_severity });
+  return Object.fromEntries(entries.filter(([, value]) => !isBlank(value)));
+}
+
+function isBlank(value: unknown): boolean {
+  return value === undefined ||
+    (typeof value === "object" && value !== null && Object.keys(value).length === 0);
+}
+
+function section(title: string, text: string): string {
+  return text === "" ? "" : `# ${title}\n${text}`;
+}

@@ -1,0 +1,173 @@
+import { ExaiError } from "../../base/errors.ts";
+import type { JsonObject } from "../../base/json.ts";
+import { quoteName } from "../../base/suggest.ts";
+import { MIB } from "../../base/units.ts";
+import type { Entry, GitOutput, Workspace } from "../workspace.ts";
+import { type Attachment, hashOf } from "./attachment.ts";
+
+/** Which changes of a repository are looked at. */
+export interface ChangeQuery {
+  /** The repository, or a directory in it: only what lies below is looked at. */
+  path: string;
+  /** A commit, branch or tag: what was committed since the histories parted. */
+  compareTo?: string;
+  staged: boolean;
+  unstaged: boolean;
+}
+
+export interface ChangeOptions {
+  workspace: Workspace;
+  signal: AbortSignal;
+}
+
+/** One set of changes: what is staged, what is not, what was committed. */
+interface Range {
+  name: "committed" | "staged" | "unstaged";
+  /** For `git diff`. */
+  args: readonly string[];
+}
+
+const MAX_DIFF_BYTES = 4 * MIB;
+const MAX_LIST_BYTES = MIB;
+const MAX_REF_CHARS = 250;
+
+/** Nothing of the repository's own configuration changes how a diff is made or runs a program. */
+const DIFF = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--relative"];
+
+/** The changes of one repository below one directory. */
+export class GitChanges {
+  readonly #entry: Entry;
+  readonly #ranges: readonly Range[];
+  readonly #wantsUntracked: boolean;
+  readonly #options: ChangeOptions;
+
+  private constructor(entry: Entry, ranges: readonly Range[], query: ChangeQuery, options: ChangeOptions) {
+    this.#entry = entry;
+    this.#ranges = ranges;
+    this.#wantsUntracked = query.unstaged;
+    this.#options = options;
+  }
+
+  /**
+   * Finds the repository and the commit to compare with.
+   *
+   * @throws {ExaiError} `INVALID_PARAMS` when there is no repository or no such commit; what {@linkcode Workspace} throws
+   */
+  static async open(query: ChangeQuery, options: ChangeOptions): Promise<GitChanges> {
+    const entry = await options.workspace.find(query.path);
+    if (entry.kind !== "directory") {
+      throw wrong("path", query.path, "is a file; name the repository's directory");
+    }
+    const git = (args: readonly string[]) => run(entry, args, { ...options, maxBytes: MAX_LIST_BYTES });
+    const inside = await git(["rev-parse", "--is-inside-work-tree"]);
+    if (!inside.ok || inside.stdout.trim() !== "true") {
+      throw wrong("path", query.path, "is in no git work tree; name the repository, or run git init there");
+    }
+    const since = query.compareTo === undefined ? undefined : await findCommit(query.compareTo, git);
+    const ranges: Range[] = [];
+    if (since !== undefined) ranges.push({ name: "committed", args: [await startOf(since, git), "HEAD"] });
+    if (query.staged) ranges.push({ name: "staged", args: ["--cached"] });
+    if (query.unstaged) ranges.push({ name: "unstaged", args: [] });
+    return new GitChanges(entry, ranges, query, options);
+  }
+
+  /** Which files changed and by how many lines, without their content. */
+  async summarize(): Promise<JsonObject> {
+    const files: JsonObject[] = [];
+    for (const { name, args } of this.#ranges) {
+      const { stdout } = await this.#git([...DIFF, "--numstat", ...args, "--", "."], MAX_LIST_BYTES);
+      for (const line of stdout.split("\n")) {
+        const [added, removed, path] = line.split("\t");
+        if (path !== undefined) files.push({ path, in: name, added: count(added), removed: count(removed) });
+      }
+    }
+    for (const path of await this.#untrackedNames()) files.push({ path, in: "untracked" });
+    const branch = await this.#git(["rev-parse", "--abbrev-ref", "HEAD"], MAX_LIST_BYTES);
+    return {
+      repository: this.#entry.path,
+      branch: branch.ok ? branch.stdout.trim() : "(no commit yet)",
+      files,
+    };
+  }
+
+  /** The diffs, one text for each file and range. */
+  async diffs(): Promise<Attachment[]> {
+    const texts: Attachment[] = [];
+    for (const { name, args } of this.#ranges) {
+      const { stdout, cut } = await this.#git([...DIFF, ...args, "--", "."], MAX_DIFF_BYTES);
+      for (const [index, text] of splitDiff(stdout).entries()) {
+        const path = /^diff --git a\/(.*?) b\//.exec(text)?.[1] ?? `part ${index + 1}`;
+        texts.push({ name: `DIFF ${path} (${name})`, text, hash: await hashOf(`${name}\n${text}`) });
+      }
+      if (cut) {
+        const text = `The ${name} diff is larger than ${MAX_DIFF_BYTES} bytes; its end is missing.`;
+        texts.push({ name: `NOTE on ${name}`, text, hash: await hashOf(text) });
+      }
+    }
+    return texts;
+  }
+
+  /** The files git does not know yet and would not ignore, by their full paths. */
+  async untracked(): Promise<string[]> {
+    return (await this.#untrackedNames()).map((name) => `${this.#entry.path}/${name}`);
+  }
+
+  async #untrackedNames(): Promise<string[]> {
+    if (!this.#wantsUntracked) return [];
+    const args = ["ls-files", "-z", "--others", "--exclude-standard", "--", "."];
+    const { stdout } = await this.#git(args, MAX_LIST_BYTES);
+    return stdout.split("\0").filter((name) => name !== "");
+  }
+
+  #git(args: readonly string[], maxBytes: number): Promise<GitOutput> {
+    return run(this.#entry, args, { ...this.#options, maxBytes });
+  }
+}
+
+function run(
+  entry: Entry,
+  args: readonly string[],
+  { workspace, signal, maxBytes }: ChangeOptions & { maxBytes: number },
+): Promise<GitOutput> {
+  return workspace.git(entry, args, { signal, maxBytes });
+}
+
+type Git = (args: readonly string[]) => Promise<GitOutput>;
+
+/** The full name of the commit `ref` means. What begins with "-" would be an option to git, and is refused. */
+async function findCommit(ref: string, git: Git): Promise<string> {
+  const advice = "give a branch, a tag or a commit";
+  // deno-lint-ignore no-control-regex -- no name of a commit has one
+  if (ref.startsWith("-") || ref.length > MAX_REF_CHARS || /[\x00-\x20\x7f]/.test(ref)) {
+    throw wrong("compare_to", ref, `is no name of a commit; ${advice}`);
+  }
+  const { ok, stdout } = await git([
+    "rev-parse",
+    "--verify",
+    "--quiet",
+    "--end-of-options",
+    `${ref}^{commit}`,
+  ]);
+  const commit = stdout.trim();
+  if (ok && /^[0-9a-f]{40,64}$/.test(commit)) return commit;
+  throw wrong("compare_to", ref, `is not in this repository; ${advice} that it has`);
+}
+
+/** Where HEAD and `commit` parted; `commit` itself where they have nothing in common. */
+async function startOf(commit: string, git: Git): Promise<string> {
+  const { ok, stdout } = await git(["merge-base", commit, "HEAD"]);
+  return ok ? stdout.trim() : commit;
+}
+
+function splitDiff(diff: string): string[] {
+  return diff.split(/^(?=diff --git )/m).filter((part) => part.trim() !== "");
+}
+
+/** Lines as `--numstat` counts them; a binary file has none. */
+function count(text: string | undefined): number | undefined {
+  return text === undefined || text === "-" ? undefined : Number(text);
+}
+
+function wrong(field: string, value: string, why: string): ExaiError {
+  return new ExaiError("INVALID_PARAMS", `${field} ${quoteName(value)} ${why}`);
+}

@@ -1,0 +1,70 @@
+import { ExaiError } from "../base/errors.ts";
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import type { Call } from "../call/call.ts";
+import { estimateTokens } from "../provider/tokens.ts";
+import type { ChatResult, FinishReason, Sample, SampleRequest } from "../provider/provider.ts";
+
+/**
+ * The way to the attached client's own model (MCP client/sampling), on behalf of `call`; undefined when the client
+ * lends none.
+ */
+export function sampleOf(call: Call): Sample | undefined {
+  if (!isObject(call.caller.capabilities.sampling)) return undefined;
+  return async (request, { signal, onProgress }) => {
+    const { result, error } = await call.ask("sampling/createMessage", toParams(request), {
+      signal,
+      onProgress: () =>
+        onProgress?.({ phase: "answering", chars: 0, message: "the client's model is at work" }),
+    });
+    if (error) throw refused(error.message);
+    return await toResult(result ?? {}, request);
+  };
+}
+
+function toParams(request: SampleRequest): JsonObject {
+  const { systemPrompt, messages, temperature, maxOutputTokens, modelHint } = request;
+  return {
+    messages: messages.map(({ role, content }) => ({ role, content: { ...content } })),
+    ...(systemPrompt === undefined ? {} : { systemPrompt }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(modelHint === undefined ? {} : { modelPreferences: { hints: [{ name: modelHint }] } }),
+    maxTokens: maxOutputTokens,
+  };
+}
+
+async function toResult(
+  { content, model, stopReason }: JsonObject,
+  { systemPrompt = "", messages }: SampleRequest,
+): Promise<ChatResult> {
+  // One block before revision 2025-11-25, one or several since.
+  const blocks: Json[] = Array.isArray(content) ? content : [content ?? null];
+  const text = textOf(blocks);
+  const question = [systemPrompt, textOf(messages.map((message) => ({ ...message.content })))].join("\n");
+  return {
+    text,
+    model: typeof model === "string" && model !== "" ? model : "unknown",
+    provider: "client",
+    // A client tells nothing of what was used.
+    usage: {
+      inputTokens: await estimateTokens(question),
+      outputTokens: await estimateTokens(text),
+      estimated: true,
+    },
+    finishReason: FINISH[String(stopReason)] ?? "stop",
+  };
+}
+
+function textOf(blocks: readonly Json[]): string {
+  return blocks.flatMap((block) => isObject(block) && typeof block.text === "string" ? [block.text] : [])
+    .join("\n");
+}
+
+const FINISH: Readonly<Record<string, FinishReason>> = { maxTokens: "length", toolUse: "tool_calls" };
+
+function refused(why: string): ExaiError {
+  return new ExaiError(
+    "UPSTREAM_UNAVAILABLE",
+    `the client did not lend its model: ${why}. Allow sampling in the client, or set up a provider (listmodels says how)`,
+    { details: { provider: "client", fault: "refused" } },
+  );
+}

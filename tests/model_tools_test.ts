@@ -1,0 +1,73 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { testDaemon } from "./helpers/daemon.ts";
+import { sdkClient, textOf } from "./helpers/sdk_client.ts";
+
+const LENDING = { name: "the model", capabilities: { sampling: {} } };
+
+/** What a tool answered, and whether it says that it failed. */
+async function ask(
+  client: Awaited<ReturnType<typeof sdkClient>>,
+  name: string,
+  args: Record<string, unknown>,
+) {
+  const result = await client.callTool({ name, arguments: args });
+  return { ...JSON.parse(textOf(result)), isError: result.isError ?? false };
+}
+
+const LAST_STEP = {
+  step: "look",
+  step_number: 1,
+  total_steps: 1,
+  next_step_required: false,
+  findings: "a race",
+};
+
+Deno.test("chat works with no key at all where the client lends its model, and its thread goes on", async () => {
+  await using it = await testDaemon();
+  await using client = await sdkClient(it.url, LENDING);
+  const first = await ask(client, "chat", { prompt: "hello" });
+  assertEquals([first.isError, first.content, first.metadata.provider], [false, "the model", "client"]);
+  const { continuation_id } = first.continuation_offer;
+  const second = await ask(client, "chat", { prompt: "and?", continuation_id });
+  assertEquals(second.continuation_offer.continuation_id, continuation_id);
+});
+
+Deno.test("without a key and without a client's model, chat says what would set one up", async () => {
+  await using it = await testDaemon({ settings: { findLocal: false } });
+  await using client = await sdkClient(it.url);
+  const answer = await ask(client, "chat", { prompt: "hello" });
+  assertEquals([answer.isError, answer.status], [true, "error"]);
+  assertStringIncludes(answer.content, "KIMI_API_KEY");
+});
+
+for (const name of ["debug", "codereview", "analyze", "refactor", "secaudit", "thinkdeep"]) {
+  Deno.test(`${name} pauses without a model, then asks the expert with the whole state`, async () => {
+    await using it = await testDaemon();
+    await using client = await sdkClient(it.url, LENDING);
+    const paused = await ask(client, name, { ...LAST_STEP, total_steps: 2, next_step_required: true });
+    assertEquals([paused.isError, paused.metadata.model ?? null], [false, null]);
+    assertStringIncludes(paused.status, "pause_for_");
+    const { continuation_id } = paused.continuation_offer;
+    assertEquals(paused.content.next_call.arguments.continuation_id, continuation_id);
+    const ended = await ask(client, name, { ...LAST_STEP, step_number: 2, total_steps: 2, continuation_id });
+    assertEquals([ended.isError, ended.content.completion], [false, "expert"]);
+    assertStringIncludes(JSON.stringify(ended.content.expert_analysis), "the model");
+  });
+}
+
+Deno.test("who is certain skips the expert, and the answer says so", async () => {
+  await using it = await testDaemon();
+  await using client = await sdkClient(it.url, LENDING);
+  const ended = await ask(client, "debug", { ...LAST_STEP, confidence: "certain" });
+  assertEquals([ended.isError, ended.content.completion], [false, "certain"]);
+});
+
+Deno.test("files outside of the session's directory are refused, by name", async () => {
+  await using it = await testDaemon();
+  const root = await Deno.makeTempDir();
+  await using client = await sdkClient(it.url, { ...LENDING, roots: [`file://${root}`] });
+  const answer = await ask(client, "chat", { prompt: "read it", files: ["/etc/passwd"] });
+  assertEquals(answer.isError, true);
+  assertStringIncludes(JSON.stringify(answer), "/etc/passwd");
+  await Deno.remove(root, { recursive: true });
+});
