@@ -1,6 +1,7 @@
 /**
- * Builds the two programs as self-contained executables, `dist/exai-daemon` and `dist/exai-shim`, and on the way as
- * one file each, `dist/daemon.js` and `dist/shim.js`, which do for `deno run -A` where nothing can be compiled.
+ * Builds the two programs as self-contained executables, `dist/exai-daemon` and `dist/exai-shim`. On the way it makes
+ * `dist/daemon/daemon.js`, with the parts it loads late beside it, and `dist/shim.js`; these do for `deno run -A` where
+ * nothing can be compiled.
  *
  * `--target=x86_64-pc-windows-msvc` (any target of `deno compile`, repeatable) builds for another system into
  * `dist/<target>/`. `DENO` names the deno to compile with, `DENORT_BIN` the base it is to put the programs on; both
@@ -18,7 +19,7 @@ const dist = fromFileUrl(new URL("dist", root));
 
 interface Program {
   name: string;
-  /** The program as one file. */
+  /** The program as one file; what it loads late lies beside it. */
   bundle: string;
   flags: readonly string[];
   /** Flags for Windows alone. */
@@ -43,12 +44,13 @@ const PERMISSIONS = [
 
 async function main(): Promise<number> {
   const { target } = parseArgs(Deno.args, { string: ["target"], collect: ["target"] });
+  const daemonDir = join(dist, "daemon");
   const programs: Program[] = [
-    { name: "exai-daemon", bundle: join(dist, "daemon.js"), flags: [], windowsFlags: ["--allow-ffi"] },
+    { name: "exai-daemon", bundle: join(daemonDir, "daemon.js"), flags: [], windowsFlags: ["--allow-ffi"] },
     { name: "exai-shim", bundle: join(dist, "shim.js"), flags: [SHIM_V8_FLAGS] },
   ];
   await Deno.mkdir(dist, { recursive: true });
-  await bundleDaemon(programs[0]!.bundle);
+  await bundleDaemon(daemonDir);
   await bundleShim(programs[1]!.bundle);
   for (const { bundle } of programs) await report(bundle);
   const targets: (string | undefined)[] = target.length > 0 ? target as string[] : [undefined];

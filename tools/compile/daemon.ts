@@ -1,16 +1,32 @@
 import { fromFileUrl } from "@std/path";
 
 /**
- * Makes one file of the daemon. Compiled from its source it would carry every file of every package it uses: twice
- * the size on disk, twice the memory and more than twice the time to start.
+ * Makes one file of the daemon, `daemon.js` in `outdir`, and one of each package it loads only when it is needed.
+ * Compiled from its source it would carry every file of every package it uses: twice the size on disk, twice the memory
+ * and more than twice the time to start. In the one file, what is loaded late (the vocabulary of the tokenizer, the
+ * client of the providers) would be read at the start: 37 MB and 0.13 s more, by measurement.
  *
  * @throws when `deno bundle` fails; it has said why
  */
-export async function bundleDaemon(outfile: string): Promise<void> {
+export async function bundleDaemon(outdir: string): Promise<void> {
   const entry = fromFileUrl(new URL("../../daemon.ts", import.meta.url));
+  // The parts have names made of their content: those of an earlier build would stay.
+  await Deno.remove(outdir, { recursive: true }).catch((thrown) => {
+    if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
+  });
   const { success, code } = await new Deno.Command(Deno.execPath(), {
     // Names are kept because logs and errors show those of classes.
-    args: ["bundle", "--quiet", "--minify", "--keep-names", "--platform=deno", "--output", outfile, entry],
+    args: [
+      "bundle",
+      "--quiet",
+      "--minify",
+      "--keep-names",
+      "--platform=deno",
+      "--code-splitting",
+      "--outdir",
+      outdir,
+      entry,
+    ],
     stdin: "null",
   }).spawn().status;
   if (!success) throw new Error(`deno bundle of ${entry} ended with exit code ${code}`);
