@@ -77,7 +77,9 @@ Deno.test("tools of one name are told apart by their server's name; unique ones 
 Deno.test("prompts of one name are got from the server they are named after, and their arguments completed there", async () => {
   await using two = await twoLibraries();
   const prompts = (await two.client.listPrompts()).prompts.map(({ name }) => name);
-  assertEquals(prompts.toSorted(), ["blue__greet", "red__greet"]);
+  const theirs = prompts.filter((name) => name.endsWith("greet"));
+  assertEquals(theirs.toSorted(), ["blue__greet", "red__greet"]);
+  assertEquals(prompts.includes("codereview"), true, "EXAI's own stand beside them");
   for (const server of ["red", "blue"]) {
     const name = `${server}__greet`;
     const { messages } = await two.client.getPrompt({ name, arguments: { town: "Ulm" } });
@@ -104,7 +106,8 @@ Deno.test("a resource is read by its place in the list and by the template it fi
     assertEquals(completion.values, [`x1 of ${server}`]);
   }
   const { resourceTemplates } = await two.client.listResourceTemplates();
-  assertEquals(resourceTemplates.length, 2);
+  const templates = resourceTemplates.map(({ uriTemplate }) => uriTemplate);
+  assertEquals(templates, ["exai://threads/{id}", "test://red/items/{id}", "test://blue/items/{id}"]);
 });
 
 Deno.test("a resource two servers offer stands in the list once, and always the same one answers for it", async () => {

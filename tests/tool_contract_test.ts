@@ -190,7 +190,8 @@ Deno.test("a malformed request is a protocol error, not an answer", async () => 
   await fails("tools/call", { name: "nothing like it" }, "TOOL_NOT_FOUND", "tools/list");
   await fails("tools/call", { name: "x".repeat(1_000_000) }, "TOOL_NOT_FOUND", "tools/list");
   await fails("tools/list", { cursor: "2" }, "INVALID_PARAMS", "one page");
-  await fails("prompts/list", {}, "METHOD_NOT_FOUND", "prompts/list");
+  await fails("prompts/list", { cursor: "2" }, "INVALID_PARAMS", "one page");
+  await fails("resources/subscribe", { uri: "exai://calls" }, "METHOD_NOT_FOUND", "resources/subscribe");
 });
 
 Deno.test("a tool's name must be one clients accept", () => {

@@ -1,17 +1,19 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { didYouMean, quoteName } from "../base/suggest.ts";
-import type { Call } from "../call/call.ts";
-import type { Server } from "../call/server.ts";
+import type { Call, Caller } from "../call/call.ts";
+import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import type { ThreadStore } from "../conversation/thread_store.ts";
 import type { ModelRouter } from "../provider/routing.ts";
-import { negotiateRevision } from "../wire/mcp.ts";
+import { type InitializeResult, negotiateRevision } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { ToolHost } from "./host.ts";
+import { makeOffer, type Offer } from "./offer.ts";
 import { runTool, type ToolSurroundings } from "./run.ts";
-import { type Selection, selectTools } from "./selection.ts";
+import { complete } from "./surface/completion.ts";
+import { getPrompt, listPrompts } from "./surface/prompts.ts";
+import { listResources, readResource, RESOURCE_TEMPLATES } from "./surface/resources.ts";
 import type { Tool } from "./tool.ts";
 import type { OpenWorkspace } from "./workspace.ts";
 
@@ -20,8 +22,9 @@ const log = getLogger(["exai", "tool"]);
 const NAME = "exai";
 
 const INSTRUCTIONS =
-  "planner, tracer and docgen work in steps: each answer names what to do before the next step (required_actions) " +
-  "and the call that goes on (next_call); keep its continuation_id. challenge makes you re-examine a claim.";
+  "Tools that take step_number work in steps: each answer says what to do before the next step (required_actions) and " +
+  "gives the call that goes on (next_call); keep its continuation_id. chat and consensus ask other models. challenge " +
+  "makes you re-examine a claim.";
 
 export interface ExaiServerOptions {
   host: ToolHost;
@@ -35,88 +38,132 @@ export interface ExaiServerOptions {
   leanMode?: boolean;
   /** The tools to choose from; all of EXAI's own unless said otherwise. */
   tools?: readonly Tool[];
+  /** Tools of the user's own, to begin with. */
+  userTools?: readonly Tool[];
 }
 
 /** EXAI's own tools as one server of the catalog. */
 export interface ExaiServer extends Server {
-  /** Names of the tools offered, in order. */
+  /** Names of the tools offered now, in order. */
   readonly toolNames: readonly string[];
   /** What is odd about the settings that choose the tools; logged already. */
   readonly warnings: readonly string[];
+  /** Offers `tools` beside EXAI's own from now on, in place of those set before. */
+  setUserTools(tools: readonly Tool[]): void;
 }
 
-/** Makes the server `exai`. It has no state of its own: what must be remembered is in `options.threads`. */
+/** Makes the server `exai`. What must be remembered is in `options.threads`. */
 export function createExaiServer(options: ExaiServerOptions): ExaiServer {
-  const { disabledTools = [], leanMode = false, tools = BUILTIN_TOOLS } = options;
-  const selection = selectTools(tools, { disabledTools, leanMode });
-  for (const warning of selection.warnings) log.warning("{warning}", { warning });
-  const definitions = selection.offered.map((tool) => tool.definition);
-  const byName = new Map(selection.offered.map((tool) => [tool.name, tool]));
-  const list: Result = { result: deepFreeze({ tools: definitions }) };
-  const { threads, models, openWorkspace, host } = options;
-  const surroundings = { threads, models, openWorkspace, host, tools: definitions };
-  return {
-    name: NAME,
-    toolNames: [...byName.keys()],
-    warnings: selection.warnings,
-    describe: (caller) =>
-      Promise.resolve({
-        protocolVersion: negotiateRevision(caller.revision),
-        capabilities: { tools: {} },
-        serverInfo: { name: NAME, title: "EXAI", version: options.host.version },
-        instructions: INSTRUCTIONS,
-      }),
-    list: (kind) => Promise.resolve(kind === "tools" ? definitions : []),
-    async target(call) {
-      switch (call.method) {
-        case "tools/call":
-          return await callTool(call, byName, { selection, surroundings });
-        case "tools/list":
-          checkCursor(call.params);
-          return list;
-        default:
-          throw new ExaiError("METHOD_NOT_FOUND", `${NAME} has no method ${call.method}; it has tools only`);
-      }
-    },
+  return new OwnTools(options);
+}
+
+class OwnTools implements ExaiServer {
+  readonly name = NAME;
+  readonly #options: ExaiServerOptions;
+  #offer: Offer;
+  #surroundings: ToolSurroundings;
+
+  constructor(options: ExaiServerOptions) {
+    this.#options = options;
+    this.#offer = this.#makeOffer(options.userTools ?? []);
+    this.#surroundings = { ...options, tools: this.#offer.definitions };
+    for (const warning of this.warnings) log.warning("{warning}", { warning });
+  }
+
+  get toolNames(): string[] {
+    return this.#offer.definitions.map(({ name }) => name);
+  }
+
+  get warnings(): readonly string[] {
+    return this.#offer.warnings;
+  }
+
+  setUserTools(tools: readonly Tool[]): void {
+    this.#offer = this.#makeOffer(tools);
+    this.#surroundings = { ...this.#options, tools: this.#offer.definitions };
+  }
+
+  describe(caller: Caller): Promise<InitializeResult> {
+    return Promise.resolve({
+      protocolVersion: negotiateRevision(caller.revision),
+      capabilities: {
+        tools: { listChanged: true },
+        prompts: { listChanged: true },
+        resources: {},
+        completions: {},
+      },
+      serverInfo: { name: NAME, title: "EXAI", version: this.#options.host.version },
+      instructions: INSTRUCTIONS,
+    });
+  }
+
+  async list(kind: ListKind): Promise<readonly JsonObject[]> {
+    switch (kind) {
+      case "tools":
+        return this.#offer.definitions;
+      case "prompts":
+        return listPrompts(this.#offer.definitions);
+      case "resources":
+        return await listResources(this.#options);
+      case "templates":
+        return RESOURCE_TEMPLATES;
+    }
+  }
+
+  readonly target = async (call: Call): Promise<Result> => {
+    const kind = KIND_BY_METHOD.get(call.method);
+    if (kind !== undefined) {
+      checkCursor(call.params);
+      return { result: { [LISTS[kind].field]: await this.list(kind) as JsonObject[] } };
+    }
+    switch (call.method) {
+      case "tools/call":
+        return await this.#callTool(call);
+      case "prompts/get":
+        return { result: getPrompt(call.params, this.#offer.definitions) };
+      case "resources/read":
+        return { result: await readResource(call.params, this.#options) };
+      case "completion/complete":
+        return { result: await this.#complete(call) };
+      default:
+        throw new ExaiError("METHOD_NOT_FOUND", `${NAME} has no method ${call.method}`);
+    }
   };
+
+  #makeOffer(userTools: readonly Tool[]): Offer {
+    const { disabledTools = [], leanMode = false, tools = BUILTIN_TOOLS } = this.#options;
+    return makeOffer([...tools, ...userTools], {
+      disabledTools,
+      leanMode,
+      alwaysWanted: userTools.map(({ name }) => name),
+    });
+  }
+
+  async #callTool(call: Call): Promise<Result> {
+    const { name, arguments: args } = call.params;
+    if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be the name of a tool");
+    const tool = this.#offer.find(name);
+    if (args !== undefined && args !== null && !isObject(args)) {
+      throw new ExaiError("INVALID_PARAMS", `arguments of ${name} must be an object of its fields`);
+    }
+    return { result: await runTool(tool, call, this.#surroundings) };
+  }
+
+  async #complete({ params, caller }: Call): Promise<JsonObject> {
+    return await complete(params, {
+      tools: this.#offer.definitions,
+      models: this.#options.models,
+      threads: this.#options.threads,
+      canSample: isObject(caller.capabilities.sampling),
+    });
+  }
 }
 
-async function callTool(
-  call: Call,
-  byName: ReadonlyMap<string, Tool>,
-  { selection, surroundings }: { selection: Selection; surroundings: ToolSurroundings },
-): Promise<Result> {
-  const { name, arguments: args } = call.params;
-  if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be the name of a tool");
-  const tool = byName.get(name);
-  if (tool === undefined) throw unknownTool(name, selection);
-  if (args !== undefined && args !== null && !isObject(args)) {
-    throw new ExaiError("INVALID_PARAMS", `arguments of ${name} must be an object of its fields`);
-  }
-  return { result: await runTool(tool, call, surroundings) };
-}
-
-function unknownTool(name: string, { offered, switchedOff }: Selection): ExaiError {
-  const setting = switchedOff.get(name);
-  if (setting !== undefined) {
-    return new ExaiError("TOOL_NOT_FOUND", `the tool ${name} is switched off by ${setting}`);
-  }
-  const close = didYouMean(name, offered.map((tool) => tool.name));
-  return new ExaiError(
-    "TOOL_NOT_FOUND",
-    `there is no tool ${quoteName(name)}${close}; tools/list names them all`,
-  );
-}
+const KIND_BY_METHOD: ReadonlyMap<string, ListKind> = new Map(
+  Object.entries(LISTS).map(([kind, { method }]) => [method, kind as ListKind]),
+);
 
 function checkCursor({ cursor }: JsonObject): void {
   if (cursor === undefined) return;
   throw new ExaiError("INVALID_PARAMS", "this list has one page and gives out no cursor; ask without one");
-}
-
-/** The list is one object for all who ask: nobody may change it for the others. */
-function deepFreeze<T extends object>(value: T): T {
-  for (const part of Object.values(value)) {
-    if (typeof part === "object" && part !== null && !Object.isFrozen(part)) deepFreeze(part);
-  }
-  return Object.freeze(value);
 }

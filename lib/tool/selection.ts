@@ -22,6 +22,8 @@ export interface SelectionOptions {
   disabledTools: readonly string[];
   /** Whether only {@linkcode LEAN_TOOLS} are offered. */
   leanMode: boolean;
+  /** Names that `LEAN_MODE` does not take away: whoever wrote a tool wants it. */
+  alwaysWanted?: readonly string[];
 }
 
 /** Which tools are offered. */
@@ -37,11 +39,12 @@ export interface Selection {
 export function selectTools(tools: readonly Tool[], options: SelectionOptions): Selection {
   const names = tools.map((tool) => tool.name);
   const disabled = new Set(options.disabledTools);
+  const wanted = [...LEAN_TOOLS, ...options.alwaysWanted ?? []];
   const switchedOff = new Map<string, string>();
   for (const name of names) {
     if (name === ALWAYS_OFFERED) continue;
     if (disabled.has(name)) switchedOff.set(name, "DISABLED_TOOLS");
-    else if (options.leanMode && !LEAN_TOOLS.includes(name)) switchedOff.set(name, "LEAN_MODE");
+    else if (options.leanMode && !wanted.includes(name)) switchedOff.set(name, "LEAN_MODE");
   }
   const warnings = [...disabled].flatMap((name) => {
     if (name === ALWAYS_OFFERED) return [`DISABLED_TOOLS names ${name}, which is always offered`];

@@ -1,0 +1,36 @@
+import type { JsonObject } from "../base/json.ts";
+import type { Thread, Turn } from "./thread_store.ts";
+
+/** A thread as a page of Markdown that people can read. */
+export function writeTranscript(thread: Thread, turns: readonly Turn[]): string {
+  const { id, tool, title, createdAtMs, usedAtMs } = thread;
+  const head = [
+    `# ${title || tool}`,
+    "",
+    `- thread: ${id}`,
+    `- begun with: ${tool}`,
+    `- from ${isoTime(createdAtMs)} to ${isoTime(usedAtMs)}`,
+  ];
+  return `${[...head, ...turns.flatMap(writeTurn)].join("\n")}\n`;
+}
+
+function writeTurn({ tool, step, request, reply, atMs }: Turn): string[] {
+  const branch = step?.branch ? ` of ${step.branch}` : "";
+  const place = step === undefined ? "" : `, step ${step.number}${branch}`;
+  const head = ["", `## ${tool}${place} (${isoTime(atMs)})`];
+  const answer = reply === undefined ? [] : [`**${reply.model ?? "Answer"}:**`, said(reply)];
+  return [...head, ...[...sayings(request), ...answer].flatMap((text) => ["", text])];
+}
+
+function sayings({ prompt, step, findings }: JsonObject): string[] {
+  const texts = [prompt ?? step, findings ? `Findings: ${findings}` : undefined];
+  return texts.flatMap((text) => text === undefined || text === "" ? [] : [String(text)]);
+}
+
+function said({ content }: JsonObject): string {
+  return typeof content === "string" ? content : JSON.stringify(content, null, 2);
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+}

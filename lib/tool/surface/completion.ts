@@ -1,0 +1,91 @@
+import { ExaiError } from "../../base/errors.ts";
+import { isObject, type JsonObject } from "../../base/json.ts";
+import type { ThreadStore } from "../../conversation/thread_store.ts";
+import type { ModelRouter } from "../../provider/routing.ts";
+import type { ToolDefinition } from "../../wire/mcp.ts";
+import { type Parameter, parametersOf } from "./parameters.ts";
+import { findPrompt } from "./prompts.ts";
+import { isThreadTemplate } from "./resources.ts";
+
+/** Values given at most (MCP server/utilities/completion). */
+const MAX_VALUES = 100;
+
+/** Where values come from. */
+export interface CompletionSources {
+  tools: readonly ToolDefinition[];
+  models: ModelRouter;
+  threads: ThreadStore;
+  /** Whether the client lends its own model. */
+  canSample: boolean;
+}
+
+/**
+ * What the argument somebody is typing may become (MCP `completion/complete`).
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` for a prompt, template or argument there is not
+ */
+export async function complete(
+  { ref, argument }: JsonObject,
+  sources: CompletionSources,
+): Promise<JsonObject> {
+  if (!isObject(ref) || !isObject(argument) || typeof argument.name !== "string") {
+    throw new ExaiError("INVALID_PARAMS", "ref and argument.name say what is to be completed");
+  }
+  const typed = typeof argument.value === "string" ? argument.value : "";
+  if (ref.type === "ref/resource") {
+    if (!isThreadTemplate(ref.uri)) {
+      throw new ExaiError("INVALID_PARAMS", "there is no such resource template");
+    }
+    return toCompletion(await threadIds(sources), typed);
+  }
+  const parameters = parametersOf(findPrompt(ref.name, sources.tools));
+  const parameter = parameters.find(({ name }) => name === argument.name);
+  if (parameter === undefined) {
+    const known = parameters.map(({ name }) => name).join(", ") || "none";
+    throw new ExaiError("INVALID_PARAMS", `${argument.name} is no argument of this prompt; it has: ${known}`);
+  }
+  return toCompletion(await valuesFor(parameter, sources), typed, {
+    isList: parameter.schema.type === "array",
+  });
+}
+
+async function valuesFor({ field, schema }: Parameter, sources: CompletionSources): Promise<string[]> {
+  if (Array.isArray(schema.enum)) return schema.enum as string[];
+  if (schema.type === "boolean") return ["true", "false"];
+  switch (field) {
+    case "model":
+    case "models":
+      return modelNames(sources);
+    case "continuation_id":
+      return await threadIds(sources);
+    default:
+      return [];
+  }
+}
+
+function modelNames({ models, canSample }: CompletionSources): string[] {
+  const known = models.status().flatMap((provider) =>
+    provider.models.flatMap(({ name, aliases }) => [name, ...aliases])
+  );
+  return [...new Set(["auto", ...known, ...(canSample ? ["client"] : [])])];
+}
+
+async function threadIds({ threads }: CompletionSources): Promise<string[]> {
+  return (await threads.list({ limit: MAX_VALUES })).map(({ id }) => id);
+}
+
+/** Those of `values` that begin as `typed` does, then those that have it within; of a list, its last entry counts. */
+function toCompletion(values: readonly string[], typed: string, { isList = false } = {}): JsonObject {
+  const [, before = "", begun = ""] = (isList ? /^(.*,\s*)?(.*)$/s : /^()(.*)$/s).exec(typed) ?? [];
+  const wanted = begun.toLowerCase();
+  const rank = (value: string) => value.toLowerCase().indexOf(wanted);
+  const found = values.filter((value) => rank(value) >= 0)
+    .sort((a, b) => Number(rank(a) > 0) - Number(rank(b) > 0));
+  return {
+    completion: {
+      values: found.slice(0, MAX_VALUES).map((value) => before + value),
+      total: found.length,
+      hasMore: found.length > MAX_VALUES,
+    },
+  };
+}

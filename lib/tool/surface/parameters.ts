@@ -1,0 +1,113 @@
+import type { Json, JsonObject } from "../../base/json.ts";
+import type { ToolDefinition } from "../../wire/mcp.ts";
+
+/** One argument of the MCP prompt that stands for a tool. Its value is text, as the protocol has it. */
+export interface Parameter {
+  /** As people see it; `task` for the first step of a tool that works in steps. */
+  name: string;
+  /** The field of the tool it fills. */
+  field: string;
+  required: boolean;
+  schema: JsonObject;
+}
+
+/** Fields the work itself fills in, not the person who begins it. */
+const OF_THE_WORK: readonly string[] = [
+  "step_number",
+  "total_steps",
+  "next_step_required",
+  "findings",
+  "files_checked",
+  "relevant_context",
+  "issues_found",
+  "confidence",
+  "hypothesis",
+  "backtrack_from_step",
+  "use_assistant_model",
+  "temperature",
+  "images",
+  "is_step_revision",
+  "revises_step_number",
+  "is_branch_point",
+  "branch_from_step",
+  "branch_id",
+  "more_steps_needed",
+  "num_files_documented",
+  "total_files_to_document",
+  "stream",
+];
+
+/** What a tool can be begun without although its schema asks for it: a person need not say it. */
+const FALLBACKS: JsonObject = {
+  step_number: 1,
+  total_steps: 3,
+  next_step_required: true,
+  findings: "(what you know so far)",
+  trace_mode: "ask",
+  document_complexity: false,
+  document_flow: false,
+  update_existing: true,
+  comments_on_complex_logic: true,
+  num_files_documented: 0,
+  total_files_to_document: 0,
+};
+
+/** The arguments of the prompt for `tool`. */
+export function parametersOf(tool: ToolDefinition): Parameter[] {
+  const { properties = {}, required = [] } = tool.inputSchema as {
+    properties?: Record<string, JsonObject>;
+    required?: string[];
+  };
+  return Object.entries(properties)
+    .filter(([field]) => !OF_THE_WORK.includes(field))
+    .map(([field, schema]) => ({
+      name: field === "step" ? "task" : field,
+      field,
+      required: required.includes(field) && FALLBACKS[field] === undefined,
+      schema,
+    }));
+}
+
+/** The arguments of a first call of `tool`, from the texts a person gave. */
+export function firstCall(tool: ToolDefinition, given: Readonly<Record<string, string>>): JsonObject {
+  const { required = [] } = tool.inputSchema as { required?: string[] };
+  const fallbacks = required.filter((field) => FALLBACKS[field] !== undefined)
+    .map((field) => [field, FALLBACKS[field]]);
+  const said = parametersOf(tool).flatMap(({ name, field, schema }) => {
+    const text = given[name]?.trim() ?? "";
+    return text === "" ? [] : [[field, toValue(text, schema)]];
+  });
+  return Object.fromEntries([...fallbacks, ...said]);
+}
+
+function toValue(text: string, schema: JsonObject): Json {
+  switch (schema.type) {
+    case "boolean":
+      return /^(true|yes|1|on)$/i.test(text);
+    case "integer":
+    case "number":
+      return Number.isFinite(Number(text)) ? Number(text) : text;
+    case "array":
+      return toList(text, schema.items as JsonObject);
+    default:
+      return text;
+  }
+}
+
+/** A list as people write one: names separated by commas, or JSON. */
+function toList(text: string, items: JsonObject): Json[] {
+  if (/^\s*\[/.test(text)) {
+    try {
+      return JSON.parse(text) as Json[];
+    } catch {
+      // It only begins like JSON.
+    }
+  }
+  const parts = text.split(",").map((part) => part.trim()).filter((part) => part !== "");
+  if (items.type !== "object") return parts;
+  // `kimi:for` for consensus; the only lists of objects a person would write by hand.
+  return parts.map((part) => {
+    const [, model = part, stance] = /^(.*):(for|against|neutral)$/.exec(part) ?? [];
+    return stance === undefined ? { model } : { model, stance };
+  });
+}

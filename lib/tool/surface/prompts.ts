@@ -1,0 +1,85 @@
+import { ExaiError } from "../../base/errors.ts";
+import { isObject, type JsonObject } from "../../base/json.ts";
+import { didYouMean, quoteName } from "../../base/suggest.ts";
+import type { ToolDefinition } from "../../wire/mcp.ts";
+import { firstCall, type Parameter, parametersOf } from "./parameters.ts";
+
+/** The prompts a client shows its user, one for each tool (MCP server/prompts). */
+export function listPrompts(tools: readonly ToolDefinition[]): JsonObject[] {
+  return tools.map((tool) => ({
+    name: tool.name,
+    title: tool.title,
+    description: tool.description,
+    arguments: parametersOf(tool).map(describe),
+  }));
+}
+
+function describe({ name, required, schema }: Parameter): JsonObject {
+  const values = schema.enum as string[] | undefined;
+  const hint = schema.type === "array" ? "separated by commas" : values?.join(", ");
+  const description = [schema.description, hint].filter((part) => part !== undefined).join("; ");
+  return { name, required, ...(description === "" ? {} : { description }) };
+}
+
+/**
+ * The prompt `params.name`, filled in (MCP `prompts/get`).
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` naming the prompt or argument that is wrong
+ */
+export function getPrompt(params: JsonObject, tools: readonly ToolDefinition[]): JsonObject {
+  const tool = findPrompt(params.name, tools);
+  const given = checkArguments(params.arguments, tool);
+  const args = firstCall(tool, given);
+  const isEmpty = Object.keys(args).length === 0;
+  const text = [
+    `Call the tool ${tool.name} of the MCP server exai ${
+      isEmpty ? "without arguments." : "with these arguments:"
+    }`,
+    ...(isEmpty ? [] : [JSON.stringify(args, null, 2)]),
+    ...("step_number" in args ? [STEPS] : []),
+    "Then tell the user what came of it, in your own words.",
+  ].join("\n\n");
+  return {
+    description: tool.description,
+    messages: [{ role: "user", content: { type: "text", text } }],
+  };
+}
+
+const STEPS =
+  "Say in findings what you know before you call. After each answer do what its required_actions say, then send its " +
+  "next_call with what you found, until its status no longer begins with pause_for.";
+
+/** @throws {ExaiError} `INVALID_PARAMS` when there is no prompt `name` */
+export function findPrompt(name: unknown, tools: readonly ToolDefinition[]): ToolDefinition {
+  const tool = tools.find((one) => one.name === name);
+  if (tool !== undefined) return tool;
+  const shown = typeof name === "string" ? name : String(name);
+  const close = didYouMean(shown, tools.map((one) => one.name));
+  throw new ExaiError(
+    "INVALID_PARAMS",
+    `there is no prompt ${quoteName(shown)}${close}; prompts/list names them`,
+  );
+}
+
+function checkArguments(given: unknown, tool: ToolDefinition): Record<string, string> {
+  const args = isObject(given) ? given : {};
+  const parameters = parametersOf(tool);
+  for (const [name, value] of Object.entries(args)) {
+    if (!parameters.some((one) => one.name === name)) {
+      const known = parameters.map((one) => one.name).join(", ") || "none";
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        `${quoteName(name)} is no argument of this prompt; it has: ${known}`,
+      );
+    }
+    if (typeof value !== "string") {
+      throw new ExaiError("INVALID_PARAMS", `the argument ${name} must be a text`);
+    }
+  }
+  for (const { name, required } of parameters) {
+    if (required && !String(args[name] ?? "").trim()) {
+      throw new ExaiError("INVALID_PARAMS", `the argument ${name} is required`);
+    }
+  }
+  return args as Record<string, string>;
+}

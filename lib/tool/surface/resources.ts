@@ -1,0 +1,103 @@
+import { ExaiError } from "../../base/errors.ts";
+import type { JsonObject } from "../../base/json.ts";
+import { quoteName } from "../../base/suggest.ts";
+import type { Thread, ThreadStore } from "../../conversation/thread_store.ts";
+import { writeTranscript } from "../../conversation/transcript.ts";
+import type { ToolHost } from "../host.ts";
+
+/** Where a client finds what the daemon remembers (MCP server/resources). */
+const CALLS = "exai://calls";
+const THREADS = "exai://threads";
+const THREAD_TEMPLATE = `${THREADS}/{id}`;
+
+/** Calls shown. */
+const MAX_CALLS = 500;
+
+/** Threads listed, last used first. */
+const MAX_THREADS = 100;
+
+/** What the resources are made of. */
+export interface ResourceSources {
+  host: ToolHost;
+  threads: ThreadStore;
+}
+
+/** Every resource there is now. */
+export async function listResources({ threads }: ResourceSources): Promise<JsonObject[]> {
+  const known = await threads.list({ limit: MAX_THREADS });
+  return [
+    {
+      uri: CALLS,
+      name: "calls",
+      title: "Call record",
+      description: "The latest calls through the daemon, one line each",
+      mimeType: "text/plain",
+    },
+    {
+      uri: THREADS,
+      name: "threads",
+      title: "Threads",
+      description: "Conversations and investigations that can be continued",
+      mimeType: "application/json",
+    },
+    ...known.map(describeThread),
+  ];
+}
+
+function describeThread({ id, tool, title, turns, usedAtMs }: Thread): JsonObject {
+  return {
+    uri: `${THREADS}/${id}`,
+    name: id,
+    title: `${tool}: ${title}`,
+    description: `${turns} exchanges`,
+    mimeType: "text/markdown",
+    annotations: { lastModified: new Date(usedAtMs).toISOString() },
+  };
+}
+
+/** The templates of resources that are named, not listed. */
+export const RESOURCE_TEMPLATES: readonly JsonObject[] = [{
+  uriTemplate: THREAD_TEMPLATE,
+  name: "thread",
+  title: "Thread",
+  description: "One conversation or investigation in full; its id is a continuation_id",
+  mimeType: "text/markdown",
+}];
+
+/** Whether `uri` is the template that {@linkcode RESOURCE_TEMPLATES} has, or one of its resources. */
+export function isThreadTemplate(uri: unknown): boolean {
+  return typeof uri === "string" && (uri === THREAD_TEMPLATE || uri.startsWith(`${THREADS}/`));
+}
+
+/**
+ * The content of one resource (MCP `resources/read`).
+ *
+ * @throws {ExaiError} `RESOURCE_NOT_FOUND`
+ */
+export async function readResource(
+  { uri }: JsonObject,
+  { host, threads }: ResourceSources,
+): Promise<JsonObject> {
+  const contents = (mimeType: string, text: string) => ({ contents: [{ uri, mimeType, text }] });
+  if (uri === CALLS) return contents("text/plain", (await host.activity(MAX_CALLS)).join("\n"));
+  if (uri === THREADS) {
+    const known = await threads.list({ limit: MAX_THREADS });
+    return contents("application/json", JSON.stringify(known, null, 2));
+  }
+  if (typeof uri !== "string" || !uri.startsWith(`${THREADS}/`)) throw unknown(uri);
+  const id = uri.slice(THREADS.length + 1);
+  const { thread, turns } = await threads.show(id).catch((thrown) => {
+    throw thrown instanceof ExaiError && thrown.code === "RESOURCE_NOT_FOUND" ? unknown(uri) : thrown;
+  });
+  return contents("text/markdown", writeTranscript(thread, turns));
+}
+
+function unknown(uri: unknown): ExaiError {
+  return new ExaiError(
+    "RESOURCE_NOT_FOUND",
+    `there is no resource ${quoteName(String(uri))}; resources/list names them`,
+    {
+      details: { uri },
+    },
+  );
+}
