@@ -5,17 +5,25 @@ import type { Loaded } from "../config/load.ts";
 import { askDaemon } from "./daemon_client.ts";
 import type { DaemonStatus } from "./status.ts";
 import { formatTable } from "./table.ts";
+import { threadsCommand } from "./threads_command.ts";
 
-/** A command of `exai-daemon` that speaks to the running daemon and gives what to print. */
+/** A command of `exai-daemon` that gives what to print. */
 interface Command {
   help: string;
-  run(loaded: Loaded): Promise<string>;
+  /** Whether words may follow the command's own. */
+  takesWords?: boolean;
+  run(loaded: Loaded, words: readonly string[]): Promise<string>;
 }
 
 /** The commands by their first word. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   ps: { help: "Show mounted servers and sessions of the running daemon (--json for all of it)", run: ps },
   reload: { help: "Have the running daemon read mcp.json again", run: reload },
+  threads: {
+    help: "List threads; show ID, delete ID..., export [ID...] (--json)",
+    takesWords: true,
+    run: (loaded, words) => threadsCommand(words, loaded),
+  },
 };
 
 /**
@@ -26,14 +34,14 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
 export async function runCommand(loaded: Loaded): Promise<string> {
   const [word = "", ...rest] = loaded.words;
   const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
-  if (!command || rest.length > 0) {
+  if (!command || (rest.length > 0 && !command.takesWords)) {
     const known = Object.keys(COMMANDS).join(", ");
     throw new ExaiError(
       "CONFIG",
       `${JSON.stringify(loaded.words.join(" "))} is no command; there are: ${known}`,
     );
   }
-  return await command.run(loaded);
+  return await command.run(loaded, rest);
 }
 
 async function ps({ settings, switches }: Loaded): Promise<string> {

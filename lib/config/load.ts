@@ -79,7 +79,8 @@ function readFlags(sources: SettingSources, faults: string[]) {
   const unknown: string[] = [];
   const parsed: Record<string, unknown> = parseArgs(sources.args ?? Deno.args, {
     boolean: switchNames,
-    string: [...settingFlags, ...optionNames],
+    // The words too: an id of digits is no number.
+    string: ["_", ...settingFlags, ...optionNames],
     collect: optionNames,
     alias: { h: "help" },
     unknown: (arg: string, key?: string) => {

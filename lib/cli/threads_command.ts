@@ -1,0 +1,154 @@
+import { ExaiError } from "../base/errors.ts";
+import { quoteName } from "../base/suggest.ts";
+import type { Loaded } from "../config/load.ts";
+import { statePaths } from "../config/paths.ts";
+import { openThreadStore } from "../conversation/sqlite_thread_store.ts";
+import type { Thread, ThreadStore } from "../conversation/thread_store.ts";
+import { writeTranscript } from "../conversation/transcript.ts";
+import { formatTable } from "./table.ts";
+
+/** Threads looked through for an id that was shortened. */
+const MAX_THREADS = 10_000;
+
+/** Of an id, this much at least must be given. */
+const MIN_PREFIX_CHARS = 4;
+
+type Action = (store: ThreadStore, args: readonly string[], options: { json: boolean }) => Promise<string>;
+
+const ACTIONS: Readonly<Record<string, Action>> = { list, show, delete: remove, export: exportThreads };
+
+/** How `exai-daemon threads` is used. */
+export const THREADS_USAGE = "threads [list | show ID | delete ID... | export [ID...]] [--json]";
+
+/**
+ * Runs `exai-daemon threads ...` on the database itself, whether the daemon runs or not.
+ *
+ * @param args what follows `threads`
+ * @returns what to print
+ * @throws {ExaiError} `CONFIG` for what is no action or leaves the thread in doubt, `RESOURCE_NOT_FOUND`
+ */
+export async function threadsCommand(
+  args: readonly string[],
+  { settings, switches }: Pick<Loaded, "settings" | "switches">,
+): Promise<string> {
+  const [word = "list", ...rest] = args;
+  const action = Object.hasOwn(ACTIONS, word) ? ACTIONS[word] : undefined;
+  if (action === undefined) {
+    throw new ExaiError("CONFIG", `${quoteName(word)} is nothing to do with threads; ${THREADS_USAGE}`);
+  }
+  const path = statePaths(settings).database;
+  using store = openThreadStore({
+    // Where no daemon ever ran there are no threads, and looking makes no file.
+    path: await exists(path) ? path : undefined,
+    timeoutMs: settings.conversationTimeoutMs,
+    maxTurns: settings.maxConversationTurns,
+  });
+  return await action(store, rest, { json: switches.has("json") });
+}
+
+async function list(
+  store: ThreadStore,
+  _args: readonly string[],
+  { json }: { json: boolean },
+): Promise<string> {
+  const threads = await store.list({ limit: MAX_THREADS });
+  if (json) return JSON.stringify(threads, null, 2);
+  if (threads.length === 0) {
+    return "There are no threads; CONVERSATION_TIMEOUT_HOURS says how long one is kept.";
+  }
+  const rows = threads.map(({ id, tool, turns, usedAtMs, expiresAtMs, title }) => [
+    id,
+    tool,
+    turns,
+    localTime(usedAtMs),
+    localTime(expiresAtMs),
+    title,
+  ]);
+  return formatTable(["THREAD", "TOOL", "EXCHANGES", "LAST USED", "EXPIRES", "ABOUT"], rows);
+}
+
+async function show(
+  store: ThreadStore,
+  args: readonly string[],
+  { json }: { json: boolean },
+): Promise<string> {
+  const [id] = await resolveIds(store, args, { word: "show", exactly: 1 });
+  return await write(store, [id!], { json });
+}
+
+async function remove(store: ThreadStore, args: readonly string[]): Promise<string> {
+  const ids = await resolveIds(store, args, { word: "delete" });
+  for (const id of ids) await store.delete(id);
+  return ids.map((id) => `deleted ${id}`).join("\n");
+}
+
+async function exportThreads(
+  store: ThreadStore,
+  args: readonly string[],
+  { json }: { json: boolean },
+): Promise<string> {
+  if (args.length > 0) return await write(store, await resolveIds(store, args, { word: "export" }), { json });
+  const all = await store.list({ limit: MAX_THREADS });
+  return await write(store, all.map(({ id }) => id), { json });
+}
+
+/** Threads in full: as Markdown to read, or as JSON to keep. */
+async function write(
+  store: ThreadStore,
+  ids: readonly string[],
+  { json }: { json: boolean },
+): Promise<string> {
+  const threads = await Promise.all(ids.map((id) => store.show(id)));
+  if (json) {
+    return JSON.stringify(threads.map(({ thread, turns }) => ({ ...thread, exchanges: turns })), null, 2);
+  }
+  return threads.map(({ thread, turns }) => writeTranscript(thread, turns)).join("\n");
+}
+
+/** The full ids that `args` mean: each may be the beginning of one. */
+async function resolveIds(
+  store: ThreadStore,
+  args: readonly string[],
+  { word, exactly }: { word: string; exactly?: number },
+): Promise<string[]> {
+  if (args.length === 0 || (exactly !== undefined && args.length !== exactly)) {
+    throw new ExaiError(
+      "CONFIG",
+      `threads ${word} needs ${exactly === 1 ? "one thread" : "a thread"}; ${THREADS_USAGE}`,
+    );
+  }
+  const threads = await store.list({ limit: MAX_THREADS });
+  return args.map((arg) => resolveId(arg, threads));
+}
+
+function resolveId(arg: string, threads: readonly Thread[]): string {
+  const found = threads.filter(({ id }) =>
+    id === arg || (arg.length >= MIN_PREFIX_CHARS && id.startsWith(arg))
+  );
+  if (found.length === 1) return found[0]!.id;
+  if (found.length > 1) {
+    throw new ExaiError(
+      "CONFIG",
+      `${found.length} threads begin with ${quoteName(arg)}; give more of the id`,
+    );
+  }
+  throw new ExaiError(
+    "RESOURCE_NOT_FOUND",
+    `there is no thread ${quoteName(arg)}, or it has expired; exai-daemon threads lists them`,
+  );
+}
+
+function localTime(ms: number): string {
+  const at = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000);
+  return at.toISOString().slice(0, 16).replace("T", " ");
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) return false;
+    throw thrown;
+  }
+}
