@@ -17,7 +17,9 @@ const OF_RUN = "thread_id = ? AND tool = ? AND run = ?";
 const SQL = {
   addThread: "INSERT INTO thread (id, tool, title, created_at_ms, used_at_ms) VALUES (?, ?, ?, ?, ?)",
   thread: `${THREAD} WHERE id = ? AND used_at_ms > ?`,
-  threads: `${THREAD} WHERE used_at_ms > ? ORDER BY used_at_ms DESC, id LIMIT ?`,
+  // Two used in the same millisecond stand in the order of what was written in them.
+  threads: `${THREAD} WHERE used_at_ms > ?
+    ORDER BY used_at_ms DESC, (SELECT max(seq) FROM turn WHERE thread_id = id) DESC, id LIMIT ?`,
   touch: "UPDATE thread SET used_at_ms = ? WHERE id = ?",
   deleteThread: "DELETE FROM thread WHERE id = ?",
   deleteExpired: "DELETE FROM thread WHERE used_at_ms <= ?",
