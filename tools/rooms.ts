@@ -27,6 +27,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "wire"],
     outsideWorld: true,
   },
+  sqlite: {
+    holds: "opening, migrating and asking private SQLite databases",
+    mayImport: ["base"],
+    outsideWorld: true,
+  },
   call: {
     holds: "`Call`, `Result`, `Target`, `Policy`",
     mayImport: ["base", "wire"],
@@ -59,12 +64,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   conversation: {
     holds: "threads and workflow state on SQLite",
-    mayImport: ["base"],
+    mayImport: ["base", "sqlite"],
     outsideWorld: true,
   },
   observe: {
     holds: "metrics, health, the record of calls",
     mayImport: ["base", "call"],
+  },
+  store: {
+    holds: "SQLite behind the narrow interfaces of other rooms: the journal of answers, the record of calls",
+    mayImport: ["base", "wire", "call", "sqlite", "session", "observe"],
+    outsideWorld: true,
   },
   edge: {
     holds: "listening, upgrade, the guard (Host, Origin, token), HTTP routes",
@@ -83,6 +93,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "config",
       "wire",
       "transport",
+      "sqlite",
       "call",
       "session",
       "admission",
@@ -92,6 +103,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "provider",
       "conversation",
       "observe",
+      "store",
       "edge",
       "shim",
     ],

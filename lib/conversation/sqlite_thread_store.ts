@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { ExaiError } from "../base/errors.ts";
 import { quoteName } from "../base/suggest.ts";
 import { HOUR_MS } from "../base/units.ts";
-import { databaseError, IN_MEMORY, inTransaction, type Lock, openDatabase } from "./database.ts";
+import { databaseError, IN_MEMORY, inTransaction, type Lock, openDatabase } from "../sqlite/database.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { prepareStatements, type Statements, type ThreadRow, toTurn } from "./statements.ts";
 import type { Recorded, ShowOptions, Thread, ThreadStore, Turn, TurnEntry } from "./thread_store.ts";

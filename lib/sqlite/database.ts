@@ -72,7 +72,7 @@ export function databaseError(thrown: unknown, path: string): ExaiError {
     return new ExaiError("OVER_CAPACITY", text, { ...cause, retryAfterMs: BUSY_TIMEOUT_MS });
   }
   if (/not a database|malformed/.test(message)) {
-    const advice = "move it and its -wal and -shm files away and start again; the threads in it are lost";
+    const advice = "move it and its -wal and -shm files away and start again; what is in it is lost";
     return new ExaiError("CONFIG", `the database ${path} is damaged (${message}): ${advice}`, cause);
   }
   if (/is full/.test(message)) {
