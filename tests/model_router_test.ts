@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
+import { HOUR_MS } from "../lib/base/units.ts";
 import type { ChatResult, Sample, SampleRequest } from "../lib/provider/provider.ts";
 import { createProviders, type ModelEntry, type ProviderSetup } from "../lib/provider/providers.ts";
 import type { ModelRouter, RouteQuery } from "../lib/provider/routing.ts";
 import { cutAfter, fail, hang, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
-import { QUESTION, TEST_KEY } from "./helpers/provider_rig.ts";
+import { QUESTION, rig, TEST_KEY } from "./helpers/provider_rig.ts";
 
 type Kind = ProviderSetup["kind"];
 
@@ -142,6 +143,20 @@ Deno.test("a model that a provider has added since is found by its name", async 
   several.server("kimi").models = [{ id: "kimi-k9" }];
   const { model, routing } = await several.ask({ requested: "kimi-k9" });
   assertEquals([model, routing.chosen], ["kimi-k9", "kimi/kimi-k9"]);
+});
+
+Deno.test("lists are asked for once, and again when they are older than wanted", async () => {
+  await using it = rig({ kind: "kimi" });
+  it.server.models = [{ id: "kimi-k2.6" }];
+  const listings = () => it.server.requests.filter(({ path }) => path === "/models").length;
+  await it.models.listed(HOUR_MS);
+  await it.models.listed(HOUR_MS);
+  assertEquals(listings(), 1);
+  assertEquals(it.models.status()[0]!.models.map(({ name }) => name), ["kimi-k2.6"]);
+  it.server.models = [{ id: "kimi-k9" }];
+  await it.models.listed(-1);
+  assertEquals(listings(), 2);
+  assertEquals(it.models.status()[0]!.models.map(({ name }) => name), ["kimi-k9"]);
 });
 
 Deno.test("a provider that serves no list keeps the models of the catalogue; one that is down says why", async () => {

@@ -5,7 +5,7 @@ import { HOUR_MS, MINUTE_MS } from "../lib/base/units.ts";
 import { PROVIDER_NAMES } from "../lib/provider/kinds.ts";
 import type { ProviderStatus } from "../lib/provider/status.ts";
 import { filterLines } from "../lib/tool/line_filter.ts";
-import { TEST_HOST, TestTools } from "./helpers/exai_tools.ts";
+import { makeCall, TEST_HOST, TestTools } from "./helpers/exai_tools.ts";
 
 const KIMI: ProviderStatus = {
   name: "kimi",
@@ -112,6 +112,7 @@ Deno.test("without a provider, listmodels says so and which variable sets up eac
   using tools = new TestTools();
   const { summary, providers } = await tools.content("listmodels", {});
   assertStringIncludes(String(summary), "No provider is set up");
+  assertStringIncludes(String((await tools.content("listmodels", { provider: "glm" })).summary), "No glm");
   const reasons = new Map((providers as JsonObject[]).map(({ name, reason }) => [name, String(reason)]));
   assertEquals([...reasons.keys()], [...PROVIDER_NAMES]);
   const variables = {
@@ -145,6 +146,53 @@ Deno.test("a provider that is set up is shown with its models and abilities", as
   const capabilities = await tools.content("provider_capabilities", {});
   assertEquals(capabilities.configured, ["kimi"]);
   assertEquals((capabilities.providers as JsonObject[])[0]!.abilities, { ...KIMI.abilities });
+});
+
+Deno.test("an Ollama and servers of the user's own are shown under their names, among the custom ones", async () => {
+  const own = ["ollama", "lab"].map((name): ProviderStatus => ({ ...KIMI, name, kind: "custom" }));
+  using tools = new TestTools({ host: { ...TEST_HOST, providers: () => [...own, KIMI] } });
+  const { summary, providers } = await tools.content("listmodels", { provider: "custom" });
+  assertEquals(summary, "2 models of 2 providers.");
+  assertEquals((providers as JsonObject[]).map(({ name, kind, available }) => [name, kind, available]), [
+    ["ollama", "custom", true],
+    ["lab", "custom", true],
+  ]);
+  const all = (await tools.content("provider_capabilities", {})) as { providers: JsonObject[] };
+  assertEquals(all.providers.map(({ name, configured }) => `${name} ${configured}`), [
+    "kimi true",
+    "glm false",
+    "openrouter false",
+    "openai false",
+    "ollama true",
+    "lab true",
+    "client false",
+  ]);
+});
+
+Deno.test("the client's own model is shown to a client that lends it, and to no other", async () => {
+  using tools = new TestTools();
+  const lending = { ...makeCall("", {}).caller, capabilities: { sampling: {} } };
+  for (const [parts, configured] of [[{ caller: lending }, ["client"]], [{}, []]] as const) {
+    const { answer } = await tools.call("provider_capabilities", {}, parts);
+    assertEquals((answer.content as JsonObject).configured, [...configured]);
+    const { answer: listed } = await tools.call("listmodels", { provider: "client" }, parts);
+    const [client] = (listed.content as { providers: JsonObject[] }).providers;
+    assertEquals([client!.available, (client!.models as unknown[]).length], [
+      configured.length > 0,
+      configured.length,
+    ]);
+  }
+});
+
+Deno.test("listmodels shows what the providers list themselves, not older than a minute", async () => {
+  let known: ProviderStatus[] = [];
+  const providersListed = (maxAgeMs: number) => {
+    if (maxAgeMs <= MINUTE_MS) known = [KIMI];
+    return Promise.resolve();
+  };
+  using tools = new TestTools({ host: { ...TEST_HOST, providers: () => known, providersListed } });
+  const { summary } = await tools.content("listmodels", {});
+  assertEquals(summary, "1 model of 1 provider.");
 });
 
 Deno.test("provider_capabilities lists tools and options as asked, and asks anew when told to", async () => {

@@ -80,6 +80,10 @@ class DaemonHost implements ToolHost {
     return this.#models.status();
   }
 
+  providersListed(maxAgeMs: number) {
+    return this.#models.listed(maxAgeMs);
+  }
+
   refreshProviders() {
     return this.#models.refresh();
   }

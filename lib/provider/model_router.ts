@@ -27,8 +27,8 @@ export interface ModelRouterOptions {
   defaultModel?: string;
 }
 
-/** How long `auto` waits for the providers' lists the first time; it goes by the catalogue when they take longer. */
-const FIRST_LIST_WAIT_MS = 3 * SECOND_MS;
+/** How long the providers' lists are waited for; when they take longer, what was known before stands for them. */
+const LIST_WAIT_MS = 3 * SECOND_MS;
 
 /** A name nobody knows makes the providers be asked again, but not more often than this. */
 const RELIST_AFTER_MS = 60 * SECOND_MS;
@@ -121,6 +121,11 @@ class Router implements ModelRouter {
     return this.#providers.map((provider) => provider.status());
   }
 
+  async listed(maxAgeMs: number): Promise<void> {
+    await this.#discovery;
+    await this.#listOnce(LIST_WAIT_MS, { again: performance.now() - this.#refreshedAtMs > maxAgeMs });
+  }
+
   async refresh(signal?: AbortSignal): Promise<void> {
     const ended = this.#end.signal;
     const either = signal ? AbortSignal.any([signal, ended]) : ended;
@@ -171,7 +176,7 @@ class Router implements ModelRouter {
   }
 
   async #resolveAuto(requested: string, query: RouteQuery): Promise<Route> {
-    await this.#listOnce(FIRST_LIST_WAIT_MS);
+    await this.#listOnce(LIST_WAIT_MS);
     const { tool, needs = {}, sample } = query;
     const wanted = query.class ?? classOf(tool);
     const away = this.#open(query).map((provider) => provider.status()).filter(({ available }) => !available);

@@ -96,6 +96,11 @@ export interface ModelRouter extends Disposable {
   files(name: string): FileService;
   /** The providers that are set up, as last known. */
   status(): readonly ProviderStatus[];
+  /**
+   * Waits for lists of what the providers offer that are no older than `maxAgeMs`; a few seconds at most, they may be
+   * slow. Never fails: `status` has the reasons.
+   */
+  listed(maxAgeMs: number): Promise<void>;
   /** Asks every provider anew what it offers, and forgets open breakers. Never fails: `status` has the reasons. */
   refresh(signal?: AbortSignal): Promise<void>;
 }

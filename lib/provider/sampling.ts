@@ -13,6 +13,7 @@ import type {
   SampleRequest,
   TextPart,
 } from "./provider.ts";
+import type { ProviderStatus } from "./status.ts";
 
 export const CLIENT_PROVIDER = "client";
 
@@ -29,6 +30,19 @@ const CLIENT_MODEL: ModelInfo = {
   takesTemperature: true,
   auto: true,
 };
+
+/** The client's own model as a provider: there for the caller alone whose client it is. */
+export function clientStatus(): ProviderStatus {
+  const { name, aliases, contextTokens, abilities: { files, search, thinking, images } } = CLIENT_MODEL;
+  const abilities = { files, search, thinking, images };
+  return {
+    name,
+    kind: CLIENT_PROVIDER,
+    available: true,
+    abilities,
+    models: [{ name, aliases, contextTokens, abilities }],
+  };
+}
 
 /** The model of the attached client; `client/NAME` hints at which one would suit. */
 export function clientModel(hint = ""): ModelInfo {

@@ -23,6 +23,8 @@ export interface ToolHost {
   activity(maxLines: number): readonly string[] | Promise<readonly string[]>;
   /** The providers that are set up, as last known. */
   providers(): readonly ProviderStatus[];
+  /** Waits, some seconds at most, for lists of what the providers offer that are no older than `maxAgeMs`. */
+  providersListed?(maxAgeMs: number): Promise<void>;
   /** Asks every provider anew what it offers; absent when nothing about them is kept. */
   refreshProviders?(): Promise<void>;
 }

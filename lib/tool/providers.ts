@@ -1,16 +1,40 @@
 import type { JsonObject } from "../base/json.ts";
-import { PROVIDER_KINDS, type ProviderName } from "../provider/kinds.ts";
+import { PROVIDER_KINDS, PROVIDER_NAMES, type ProviderName } from "../provider/kinds.ts";
+import { clientStatus } from "../provider/sampling.ts";
 import type { ProviderStatus } from "../provider/status.ts";
+import type { ToolContext } from "./tool.ts";
 
-/** Whether the provider `name` can be used, and if not, why and what sets it up. */
-export function describeProvider(name: ProviderName, status: ProviderStatus | undefined): JsonObject {
-  const kind = PROVIDER_KINDS.find((one) => one.name === name);
+/** One provider as the tools show it. */
+export interface ProviderEntry {
+  kind: ProviderName;
+  /** Undefined when no provider of that kind is set up. */
+  status: ProviderStatus | undefined;
+  /** Whether it can be used, and if not, why and what sets it up. */
+  facts: JsonObject;
+}
+
+/**
+ * The providers this caller has, in the order of their kinds: every one that is set up under its own name, and one for
+ * each kind of which there is none.
+ */
+export function listProviders({ host, sample }: Pick<ToolContext, "host" | "sample">): ProviderEntry[] {
+  const known = [...host.providers(), ...(sample === undefined ? [] : [clientStatus()])];
+  return PROVIDER_NAMES.flatMap((kind): ProviderEntry[] => {
+    const ofKind = known.filter((status) => (status.kind ?? status.name) === kind);
+    const shown = ofKind.length === 0 ? [undefined] : ofKind;
+    return shown.map((status) => ({ kind, status, facts: describe(kind, status) }));
+  });
+}
+
+function describe(kind: ProviderName, status: ProviderStatus | undefined): JsonObject {
+  const { setUpBy = [], notes } = PROVIDER_KINDS.find(({ name }) => name === kind) ?? {};
   return {
-    name,
+    name: status?.name ?? kind,
+    kind,
     configured: status !== undefined,
     available: status?.available ?? false,
-    reason: status === undefined ? howToSetUp(kind?.setUpBy ?? []) : status.reason,
-    offers: kind?.notes,
+    reason: status === undefined ? howToSetUp(setUpBy) : status.reason,
+    offers: notes,
   };
 }
 

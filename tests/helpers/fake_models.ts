@@ -99,6 +99,10 @@ export class FakeModels implements ModelRouter {
     return [];
   }
 
+  listed(): Promise<void> {
+    return Promise.resolve();
+  }
+
   refresh(): Promise<void> {
     return Promise.resolve();
   }

@@ -1,10 +1,14 @@
 import * as z from "zod";
 import type { JsonObject } from "../../base/json.ts";
+import { MINUTE_MS } from "../../base/units.ts";
 import { PROVIDER_NAMES } from "../../provider/kinds.ts";
 import type { ModelStatus } from "../../provider/status.ts";
-import { describeProvider } from "../providers.ts";
+import { listProviders } from "../providers.ts";
 import { defineTool } from "../tool.ts";
 import { READ_ONLY } from "./annotations.ts";
+
+/** Providers add models and take them away; older than this their lists are asked for anew. */
+const MAX_AGE_MS = MINUTE_MS;
 
 /** The models of each provider, or how to get at them. */
 export const listmodels = defineTool({
@@ -14,15 +18,16 @@ export const listmodels = defineTool({
   input: z.object({ provider: z.enum(PROVIDER_NAMES).optional() }),
   ignores: ["model"],
   annotations: READ_ONLY,
-  run({ provider }, { host }) {
-    const known = host.providers();
-    const names = provider === undefined ? PROVIDER_NAMES : [provider];
-    const providers = names.map((name) => {
-      const status = known.find((one) => one.name === name);
-      return { ...describeProvider(name, status), models: (status?.models ?? []).map(describeModel) };
-    });
+  async run({ provider }, context) {
+    await context.host.providersListed?.(MAX_AGE_MS);
+    const shown = listProviders(context).filter(({ kind }) => provider === undefined || kind === provider);
+    const providers = shown.map(({ facts, status }) => ({
+      ...facts,
+      models: (status?.models ?? []).map(describeModel),
+    }));
     const count = providers.reduce((sum, { models }) => sum + models.length, 0);
-    return { content: { summary: summarize(count, known.length), providers } };
+    const isSetUp = shown.filter(({ status }) => status !== undefined);
+    return { content: { summary: summarize(count, isSetUp.length, provider), providers } };
   },
 });
 
@@ -30,9 +35,11 @@ function describeModel({ name, aliases, contextTokens, abilities }: ModelStatus)
   return { name, aliases: [...aliases], context_tokens: contextTokens, abilities: { ...abilities } };
 }
 
-function summarize(models: number, providers: number): string {
-  if (providers === 0) {
-    return "No provider is set up, so there is no model to ask; the tools offered now need none.";
-  }
-  return `${models} models of ${providers} providers that are set up.`;
+function summarize(models: number, providers: number, kind = "provider"): string {
+  if (providers > 0) return `${counted(models, "model")} of ${counted(providers, "provider")}.`;
+  return `No ${kind} is set up, so there is no model to ask; reason says what sets one up.`;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { PROVIDER_KINDS } from "../../provider/kinds.ts";
-import { describeProvider } from "../providers.ts";
+import { PROVIDER_KINDS, type ProviderName } from "../../provider/kinds.ts";
+import { listProviders } from "../providers.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import { READ_ONLY } from "./annotations.ts";
 
@@ -16,26 +16,28 @@ export const providerCapabilities = defineTool({
     invalidate_cache: z.boolean().default(false).describe("ask the providers anew"),
   }),
   annotations: READ_ONLY,
-  async run({ include_tools, show_advanced, invalidate_cache }, { host, tools }) {
-    if (invalidate_cache) await host.refreshProviders?.();
-    const known = host.providers();
-    const providers = PROVIDER_KINDS.map(({ name, options }) => {
-      const status = known.find((one) => one.name === name);
-      return {
-        ...describeProvider(name, status),
-        abilities: status && { ...status.abilities },
-        options: show_advanced ? [...options] : undefined,
-      };
-    });
+  async run({ include_tools, show_advanced, invalidate_cache }, context) {
+    const { host, tools } = context;
+    await (invalidate_cache ? host.refreshProviders?.() : host.providersListed?.(Infinity));
+    const entries = listProviders(context);
+    const providers = entries.map(({ kind, status, facts }) => ({
+      ...facts,
+      abilities: status && { ...status.abilities },
+      options: show_advanced ? [...optionsOf(kind)] : undefined,
+    }));
     return {
       content: {
-        configured: known.map(({ name }) => name),
+        configured: entries.flatMap(({ status }) => status === undefined ? [] : [status.name]),
         providers,
         tools: include_tools ? listTools(tools) : undefined,
       },
     };
   },
 });
+
+function optionsOf(kind: ProviderName): readonly string[] {
+  return PROVIDER_KINDS.find(({ name }) => name === kind)?.options ?? [];
+}
 
 function listTools(tools: ToolContext["tools"]) {
   return tools.map(({ name, title }) => ({ name, title }));
