@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { ScriptedDaemon, welcome } from "./fixtures/scripted_daemon.ts";
+import { testDaemon } from "./helpers/daemon.ts";
+import { tempDir } from "./helpers/files.ts";
 import { INITIALIZE, Shim } from "./helpers/shim.ts";
 
 const MIB = 1024 * 1024;
@@ -230,4 +233,35 @@ Deno.test("the log is kept in the state directory as well", async () => {
   await using shim = await Shim.ready({ port: daemon.port });
   await shim.end();
   assertStringIncludes(await Deno.readTextFile(`${shim.home}/logs/shim.log`), "connected to daemon 0");
+});
+
+Deno.test({
+  name: "a script may put a file in place of stdin and of stdout",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using daemon = await testDaemon();
+    await using dir = await tempDir({
+      "in.jsonl": [
+        { jsonrpc: "2.0", id: 1, method: "initialize", params: INITIALIZE },
+        { jsonrpc: "2.0", method: "notifications/initialized" },
+        { jsonrpc: "2.0", id: 2, method: "tools/call", params: { name: "version", arguments: {} } },
+      ].map((message) => JSON.stringify(message) + "\n").join(""),
+    });
+    const shim = `"${Deno.execPath()}" run -A --no-check "${
+      fromFileUrl(new URL("../shim.ts", import.meta.url))
+    }"`;
+    const { code } = await new Deno.Command("sh", {
+      args: ["-c", `${shim} < in.jsonl > out.jsonl`],
+      cwd: dir.path,
+      env: {
+        EXAI_HOME: dir.path,
+        EXAI_WS_PORT: new URL(daemon.url).port,
+        EXAI_WS_AUTOSTART: "false",
+        ENV_FILE: "",
+      },
+    }).output();
+    assertEquals(code, 0);
+    const answers = (await Deno.readTextFile(join(dir.path, "out.jsonl"))).trim().split("\n");
+    assertEquals(answers.map((line) => JSON.parse(line).id), [1, 2]);
+  },
 });

@@ -13,6 +13,7 @@ import { DaemonStarter } from "../shim/autostart.ts";
 import { Bridge } from "../shim/bridge.ts";
 import { Dialer, type Dialing } from "../shim/dialer.ts";
 import { openLink } from "../shim/link.ts";
+import { openStdin, openStdout } from "../transport/own_stdio.ts";
 import { STDIN_ENDED, StdioPeer } from "../transport/stdio.ts";
 import { startLogging } from "./log_files.ts";
 import { stopSignal } from "./signals.ts";
@@ -53,7 +54,7 @@ async function serve(given: Settings): Promise<number> {
   const starting = startLogging({ program: "shim", settings, paths });
   logUnhandled();
   const ended = Promise.withResolvers<string>();
-  const client = new StdioPeer({ input: Deno.stdin, output: Deno.stdout }, {
+  const client = new StdioPeer({ input: openStdin(), output: openStdout() }, {
     onmessage: (message, line) => bridge.fromClient(message, line),
     onend: ended.resolve,
   });

@@ -1,15 +1,12 @@
 import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
-import { KIB } from "../base/units.ts";
 import { LineFramer, type OverlongLine } from "./line_framer.ts";
 
-/** Where bytes come from: `Deno.stdin`, or anything that reads like it. */
+/** Where bytes come from. */
 export interface ByteSource {
-  /** Bytes read into `buffer`, or null at the end. */
-  read(buffer: Uint8Array): Promise<number | null>;
+  /** Hands every piece to `take`, which does not keep it; resolves at the end. */
+  readAll(take: (chunk: Uint8Array) => void): Promise<void>;
 }
-
-const CHUNK_BYTES = 64 * KIB;
 
 /**
  * Reads bytes and emits `data` once for each whole line, newline included, within one call: the shape of a stdin the
@@ -34,10 +31,7 @@ export class LineSource extends EventEmitter {
 
   /** Reads to the end. A last line without a newline is taken as a line. */
   async run(): Promise<void> {
-    const buffer = new Uint8Array(CHUNK_BYTES);
-    for (let count; (count = await this.#source.read(buffer)) !== null;) {
-      this.#framer.take(buffer.subarray(0, count));
-    }
+    await this.#source.readAll((chunk) => this.#framer.take(chunk));
     this.#framer.end();
   }
 
