@@ -31,8 +31,10 @@ const KEY: Readonly<Record<ListKind, string>> = {
 
 /** What a session was shown last of one kind, by the key it knows each entry by, and when. */
 interface Shown {
-  entries: ReadonlyMap<string, Entry>;
+  entries: Map<string, Entry>;
   generation: number;
+  /** Entries found to be there still after the lists had changed, and as of when. */
+  confirmed: { keys: Set<string>; generation: number };
 }
 
 /** The merged lists as each session sees them. */
@@ -66,9 +68,10 @@ export class Catalog {
     const generation = this.#generation;
     const lists = this.#options.servers().map((server) => this.#listOf(server, kind, call));
     const entries = byKey(kind, (await Promise.all(lists)).flat());
-    const shown = this.#shown.get(call.caller.id);
-    if (shown) shown.set(kind, { entries, generation });
-    else this.#shown.set(call.caller.id, new Map([[kind, { entries, generation }]]));
+    const shown = { entries, generation, confirmed: { keys: new Set<string>(), generation } };
+    const byKind = this.#shown.get(call.caller.id);
+    if (byKind) byKind.set(kind, shown);
+    else this.#shown.set(call.caller.id, new Map([[kind, shown]]));
     return entries;
   }
 
@@ -76,17 +79,29 @@ export class Catalog {
   find(kind: ListKind, key: string, call: Call): Entry | undefined | Promise<Entry | undefined> {
     const shown = this.#shown.get(call.caller.id)?.get(kind);
     const known = shown?.entries.get(key);
-    if (known && shown?.generation === this.#generation) return known;
-    return this.#findAnew(kind, key, { call, known });
+    if (shown && known && this.#isCurrent(shown, key)) return known;
+    return this.#findAnew(kind, key, { call, shown });
   }
 
-  // Where the server still has it, no other server is waited for.
-  async #findAnew(kind: ListKind, key: string, from: { call: Call; known: Entry | undefined }) {
-    const { call, known } = from;
-    if (known && this.#options.servers().includes(known.server)) {
+  #isCurrent({ generation, confirmed }: Shown, key: string): boolean {
+    if (generation === this.#generation) return true;
+    return confirmed.generation === this.#generation && confirmed.keys.has(key);
+  }
+
+  // Where the server still has it, no other server is waited for. A client need not list again after a change.
+  async #findAnew(kind: ListKind, key: string, from: { call: Call; shown: Shown | undefined }) {
+    const { call, shown } = from;
+    const known = shown?.entries.get(key);
+    if (shown && known && this.#options.servers().includes(known.server)) {
+      const generation = this.#generation;
       const entries = await this.#listOf(known.server, kind, call);
       const still = entries.find(({ own }) => own[KEY[kind]] === known.own[KEY[kind]]);
-      if (still) return still;
+      if (still) {
+        if (shown.confirmed.generation !== generation) shown.confirmed = { keys: new Set(), generation };
+        shown.confirmed.keys.add(key);
+        shown.entries.set(key, still);
+        return still;
+      }
     }
     return (await this.list(kind, call)).get(key);
   }
