@@ -20,6 +20,10 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(abortError(signal));
     signal.addEventListener("abort", onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    const settle = <V>(how: (value: V) => void) => (value: V) => {
+      signal.removeEventListener("abort", onAbort);
+      how(value);
+    };
+    work.then(settle(resolve), settle(reject));
   });
 }
