@@ -269,7 +269,7 @@ Deno.test("testgen needs the code it is to test", async () => {
   assertStringIncludes(String(answer.content), "relevant_files is required in step 1");
 });
 
-Deno.test("thinkdeep thinks hard where the models can, and says nothing of it where they cannot", async () => {
+Deno.test("thinkdeep thinks hard where the model can; where it cannot, the answer says that it did not", async () => {
   const models = analyst();
   using tools = new TestTools({ models });
   const last = step(1, { next_step_required: false });
@@ -279,8 +279,9 @@ Deno.test("thinkdeep thinks hard where the models can, and says nothing of it wh
     ...model,
     abilities: { ...model.abilities, thinking: false },
   }));
-  await tools.call("thinkdeep", last);
+  const { answer } = await tools.call("thinkdeep", last);
   assertEquals(models.asked[1]!.request.thinkingMode, undefined);
+  assertStringIncludes(String(answer.metadata.default_left_out), "one has no thinking to steer");
 });
 
 Deno.test("images named in a step go to the expert, and their data is not kept", async () => {

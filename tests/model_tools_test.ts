@@ -1,5 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { fail, OpenAiServer } from "./fixtures/openai_server.ts";
 import { testDaemon } from "./helpers/daemon.ts";
+import { RawClient } from "./helpers/raw_client.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
 
 const LENDING = { name: "the model", capabilities: { sampling: {} } };
@@ -60,6 +62,20 @@ Deno.test("who is certain skips the expert, and the answer says so", async () =>
   await using client = await sdkClient(it.url, LENDING);
   const ended = await ask(client, "debug", { ...LAST_STEP, confidence: "certain" });
   assertEquals([ended.isError, ended.content.completion], [false, "certain"]);
+});
+
+Deno.test("a provider that asks for a longer wait than the call may take is not waited for", async () => {
+  await using provider = new OpenAiServer(
+    fail(429, { error: { message: "slow down" } }, { "retry-after": "15" }),
+  );
+  const settings = { findLocal: false, customUrl: provider.url, customModel: "m" };
+  await using it = await testDaemon({ settings });
+  using client = await RawClient.hello(it.url);
+  const { error, is_error, outputs } = await client.call("chat", { prompt: "hello" }, { timeout_ms: 10_000 });
+  assertEquals([error, is_error], [undefined, true], "answered by the tool, not cut off");
+  assertStringIncludes(JSON.stringify(outputs), "slow down");
+  assertEquals(provider.chats.length, 1);
+  await client.close();
 });
 
 Deno.test("files outside of the session's directory are refused, by name", async () => {

@@ -123,6 +123,21 @@ Deno.test("web search is refused by name where there is none", async () => {
   assert(both.includes("kimi-k2.6 searches the web only while it does not think"), both);
 });
 
+Deno.test("a mere default is left out where it cannot be had with the rest, and the answer says so", async () => {
+  const request = { webSearch: true, defaultThinkingMode: "high" } as const;
+  await using kimi = rig({ kind: "kimi" });
+  const { leftOut } = await kimi.ask("kimi-k2.6", request);
+  assertEquals(kimi.server.lastBody.thinking, { type: "disabled" });
+  assertEquals(
+    leftOut,
+    "thinking_mode high, the default of the tool: kimi-k2.6 searches the web only while it does not think",
+  );
+  const alone = await kimi.ask("kimi-k2.6", { defaultThinkingMode: "high" });
+  assertEquals([kimi.server.lastBody.thinking, alone.leftOut], [{ type: "enabled" }, undefined]);
+  const asked = await kimi.ask("kimi-k2.6", { thinkingMode: "minimal", ...request });
+  assertEquals([kimi.server.lastBody.thinking, asked.leftOut], [{ type: "disabled" }, undefined]);
+});
+
 Deno.test("Kimi's search is answered with its own arguments until the model has its answer", async () => {
   const search = {
     id: "$web_search:0",

@@ -28,7 +28,7 @@ export function withTimeout(limitMs: number): Policy {
     else call.signal.addEventListener("abort", forward, { once: true });
     using _deadline = deadlines.after(timeoutMs, () => controller.abort(timedOut(timeoutMs)));
     try {
-      return await next(derive(call, { signal: controller.signal }));
+      return await next(derive(call, { signal: controller.signal, deadlineMs: Date.now() + timeoutMs }));
     } finally {
       call.signal.removeEventListener("abort", forward);
     }

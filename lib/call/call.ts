@@ -46,6 +46,8 @@ export interface Call {
   readonly progressToken: string | number | undefined;
   /** How long the caller will wait, in milliseconds, if it said so. */
   readonly timeoutMs?: number;
+  /** When `signal` will abort at the latest, in milliseconds since 1970; set by the policy that times calls out. */
+  readonly deadlineMs?: number;
   /** Sends the caller a notification that belongs to this call: progress, log messages. */
   notify(method: string, params: JsonObject): void;
   /**
@@ -83,6 +85,7 @@ export function derive(call: Call, parts: Partial<Call>): Call {
     signal: parts.signal ?? call.signal,
     progressToken: "progressToken" in parts ? parts.progressToken : call.progressToken,
     timeoutMs: parts.timeoutMs ?? call.timeoutMs,
+    deadlineMs: parts.deadlineMs ?? call.deadlineMs,
     notify: parts.notify ?? call.notify.bind(call),
     ask: parts.ask ?? call.ask.bind(call),
   };

@@ -4,6 +4,7 @@ import { askChain } from "./router/chain.ts";
 import { chooseAuto, findModel, MAX_CHAIN, needsInWords } from "./router/choose.ts";
 import { classOf } from "./router/classes.ts";
 import { clientLendsNothing, howToSetUp, nothingFits, unfitModel, unknownModel } from "./router/refusals.ts";
+import { settleDefaults } from "./fitness.ts";
 import { estimateTokens } from "./tokens.ts";
 import type {
   ChatOptions,
@@ -76,12 +77,13 @@ class Router implements ModelRouter {
     return askChain(route, {
       ...options,
       needs: () => needsOf(request),
-      ask: (model, options) => {
-        const question = { ...request, model };
-        if (model.provider === CLIENT_PROVIDER && route.sample) {
-          return askClient(question, { ...options, sample: route.sample });
-        }
-        return this.#provider(model.provider).chat(question, options);
+      ask: async (model, options) => {
+        const { request: settled, leftOut } = settleDefaults(request, model);
+        const question = { ...settled, model };
+        const result = model.provider === CLIENT_PROVIDER && route.sample
+          ? await askClient(question, { ...options, sample: route.sample })
+          : await this.#provider(model.provider).chat(question, options);
+        return { ...result, leftOut };
       },
     });
   }

@@ -94,6 +94,8 @@ export interface ChatRequest {
   /** 0 to 1; not sent to models that take none. */
   temperature?: number;
   thinkingMode?: ThinkingMode;
+  /** Stands for `thinkingMode` where that is left out, with a model that can do it beside the rest of the request. */
+  defaultThinkingMode?: ThinkingMode;
   /** Whether the model may search the web. */
   webSearch?: boolean;
   tools?: readonly ChatTool[];
@@ -147,6 +149,8 @@ export interface ChatResult {
   citations?: readonly Citation[];
   /** What the model thought, where the provider shows it. */
   reasoning?: string;
+  /** What of the request was a mere default and more than the model can do, and why, in a sentence. */
+  leftOut?: string;
 }
 
 /** How far an answer has come. */
@@ -167,8 +171,8 @@ export interface ChatOptions {
   deadlineMs?: number;
 }
 
-/** A question to one model of one provider. */
-export type ProviderRequest = ChatRequest & { model: ModelInfo };
+/** A question to one model of one provider, its defaults settled. */
+export type ProviderRequest = Omit<ChatRequest, "defaultThinkingMode"> & { model: ModelInfo };
 
 /** A question in the provider's own terms to one of its models. */
 export type ProviderRawRequest = RawRequest & { model: ModelInfo };

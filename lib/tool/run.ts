@@ -72,6 +72,10 @@ class CallContext implements ToolContext {
     return this.#call.signal;
   }
 
+  get deadlineMs() {
+    return this.#call.deadlineMs;
+  }
+
   get threads() {
     return this.#surroundings.threads;
   }

@@ -18,6 +18,8 @@ export interface ToolContext {
   readonly caller: Caller;
   /** Aborted when the answer is no longer wanted; stop what costs time or money. */
   readonly signal: AbortSignal;
+  /** When `signal` will abort at the latest, in milliseconds since 1970; undefined when nobody set a time. */
+  readonly deadlineMs: number | undefined;
   /** Tells the caller how far the call has come; dropped once the call has ended. */
   progress(progress: Progress): void;
   readonly threads: ThreadStore;

@@ -1,4 +1,5 @@
 import { ExaiError } from "../../lib/base/errors.ts";
+import { settleDefaults } from "../../lib/provider/fitness.ts";
 import type {
   ChatMessage,
   ChatOptions,
@@ -77,11 +78,17 @@ export class FakeModels implements ModelRouter {
 
   async chat(route: Route, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
     const { model } = route;
-    const asked = { model: model.name, query: this.#queries.get(model.name)!, request, options };
+    const settled = settleDefaults(request, model);
+    const asked = {
+      model: model.name,
+      query: this.#queries.get(model.name)!,
+      request: settled.request,
+      options,
+    };
     this.asked.push(asked);
     options.onProgress?.({ phase: "answering", chars: 1, message: `${model.name} is answering` });
     const answer = await this.#script(asked);
-    return toResult(answer, route);
+    return { ...toResult(answer, route), leftOut: settled.leftOut };
   }
 
   async complete(route: Route, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {

@@ -65,6 +65,7 @@ async function complete(args: Args, context: ToolContext): Promise<ToolAnswer> {
   const tell = tellProgress(context);
   const result = await models.complete(route, toRequest(args), {
     signal,
+    deadlineMs: context.deadlineMs,
     onProgress: ({ message }) => tell(message),
   });
   const { model, provider, usage, routing } = result;

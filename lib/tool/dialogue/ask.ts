@@ -88,8 +88,9 @@ export async function ask(
     budgetTokens: freeTokens(route.model, baseTokens, tool),
   });
   const messages = composeMessages({ system, history, text: question.text, material, images });
-  const result = await models.chat(route, toRequest(question, route, messages), {
+  const result = await models.chat(route, toRequest(question, messages), {
     signal,
+    deadlineMs: context.deadlineMs,
     onProgress: ({ message }) => options.onProgress?.(message),
   });
   return toReply(result, question, material);
@@ -137,20 +138,19 @@ async function gather(
 
 function toRequest(
   { args, defaults }: Question,
-  route: Route,
   messages: ChatRequest["messages"],
 ): ChatRequest {
-  const allThink = [route.model, ...route.fallbacks].every(({ abilities }) => abilities.thinking);
   return {
     messages,
     temperature: args.temperature ?? defaults.temperature,
-    thinkingMode: args.thinking_mode ?? (allThink ? defaults.thinkingMode : undefined),
+    thinkingMode: args.thinking_mode,
+    defaultThinkingMode: defaults.thinkingMode,
     webSearch: args.use_websearch === true || undefined,
   };
 }
 
 function toReply(result: RoutedResult, { prompt }: Question, { attachments, leftOut }: Material): Reply {
-  const { text, model, provider, usage, routing, finishReason, citations } = result;
+  const { text, model, provider, usage, routing, finishReason, citations, leftOut: leftOutDefault } = result;
   const files = attachments.flatMap(({ path, hash }) => path === undefined ? [] : [{ path, hash }]);
   return {
     text,
@@ -168,6 +168,7 @@ function toReply(result: RoutedResult, { prompt }: Question, { attachments, left
       },
       ...(attachments.length > 0 ? { shown: attachments.map(({ name }) => name) } : {}),
       ...(leftOut.length > 0 ? { not_shown: leftOut.map((one) => ({ ...one })) } : {}),
+      ...(leftOutDefault === undefined ? {} : { default_left_out: leftOutDefault }),
       ...(finishReason === "stop" ? {} : { finish_reason: finishReason }),
       ...(citations && citations.length > 0 ? { citations: citations.map((one) => ({ ...one })) } : {}),
     },
