@@ -1,0 +1,172 @@
+import { isDeepStrictEqual } from "node:util";
+import { basename, dirname, join, resolve } from "@std/path";
+import { getLogger } from "@logtape/logtape";
+import { messageOf } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
+
+const logger = getLogger(["exai", "config"]);
+
+/** How long the file must rest before it is read, in milliseconds: editors write it in several steps. */
+const SETTLE_MS = 100;
+
+/**
+ * How often the file is looked at even if no change was reported, in milliseconds: not every file system reports all,
+ * and Deno does not report a new link.
+ */
+const POLL_MS = 5 * SECOND_MS;
+
+export interface FileWatchOptions {
+  pollMs?: number;
+}
+
+/**
+ * Has a file read again whenever it changes, one reading after the other. The file, and the directories on the way to
+ * it, need not exist yet.
+ */
+export class FileWatch<Reading> implements AsyncDisposable {
+  readonly #path: string;
+  readonly #read: () => Promise<Reading>;
+  #reading: Promise<unknown> = Promise.resolve();
+  #watching: Promise<void> = Promise.resolve();
+  #watcher: Deno.FsWatcher | undefined;
+  #targets: WatchTargets | undefined;
+  readonly #pollMs: number;
+  readonly #polling: ReturnType<typeof setInterval>;
+  /** Fingerprint of the file as it was read last. */
+  #seen = "";
+  #settle: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+
+  /** @param read reads the file and takes over what it says; what it throws is logged, unless `reload` was called */
+  constructor(path: string, read: () => Promise<Reading>, options: FileWatchOptions = {}) {
+    this.#path = resolve(path);
+    this.#read = read;
+    this.#pollMs = options.pollMs ?? POLL_MS;
+    this.#polling = setInterval(() => this.#poll(), this.#pollMs);
+    Deno.unrefTimer(this.#polling);
+  }
+
+  /** Whether the file is no longer watched. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Reads the file now, whether it changed or not. */
+  reload(): Promise<Reading> {
+    const reading = this.#reading.then(() => {
+      this.#arm();
+      this.#seen = fingerprint(this.#path);
+      return this.#read();
+    });
+    this.#reading = reading.catch(() => {});
+    return reading;
+  }
+
+  /** Watches the directory of the file, or the nearest one that exists; again when that is another one than before. */
+  #arm(): void {
+    if (this.#isClosed) return;
+    const targets = watchTargets(this.#path);
+    if (isDeepStrictEqual(targets, this.#targets)) return;
+    this.#watcher?.close();
+    this.#targets = targets;
+    try {
+      this.#watcher = Deno.watchFs([...targets.dirs.keys()], { recursive: false });
+      this.#watching = this.#follow(this.#watcher, targets).catch((thrown) => this.#warn(thrown));
+      // A directory may have come between the look and the watch.
+      this.#arm();
+    } catch (thrown) {
+      this.#warn(thrown);
+    }
+  }
+
+  #warn(thrown: unknown): void {
+    const facts = { path: this.#path, reason: messageOf(thrown), seconds: this.#pollMs / SECOND_MS };
+    logger.warn("{path} cannot be watched ({reason}); its changes are noticed within {seconds} s", facts);
+  }
+
+  #report(thrown: unknown): void {
+    logger.error("{path} changed, and taking it over failed: {reason}", {
+      path: this.#path,
+      reason: messageOf(thrown),
+    });
+  }
+
+  async #follow(watcher: Deno.FsWatcher, { dirs, names }: WatchTargets): Promise<void> {
+    for await (const { kind, paths } of watcher) {
+      if (kind === "access") continue;
+      if (!paths.some((path) => names.has(basename(path)) || dirs.has(path))) continue;
+      this.#scheduleReload();
+      // The way to the file may have changed: a directory came or went, or a link points elsewhere.
+      this.#arm();
+    }
+  }
+
+  #poll(): void {
+    this.#arm();
+    if (this.#settle === undefined && fingerprint(this.#path) !== this.#seen) this.#scheduleReload();
+  }
+
+  #scheduleReload(): void {
+    if (this.#isClosed) return;
+    clearTimeout(this.#settle);
+    this.#settle = setTimeout(() => {
+      this.#settle = undefined;
+      this.reload().catch((thrown) => this.#report(thrown));
+    }, SETTLE_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#polling);
+    clearTimeout(this.#settle);
+    this.#watcher?.close();
+    await this.#watching;
+    await this.#reading;
+  }
+}
+
+interface WatchTargets {
+  /** Directories to watch, with what tells each from a later one of the same name. */
+  dirs: Map<string, number | null>;
+  /** Names in them that matter. */
+  names: Set<string>;
+}
+
+/** What must be watched to hear of every change of the file at `path`, which may be a link to elsewhere. */
+function watchTargets(path: string): WatchTargets {
+  let child = path;
+  let dir = dirname(path);
+  while (!stat(dir)?.isDirectory && dirname(dir) !== dir) {
+    child = dir;
+    dir = dirname(dir);
+  }
+  const found = [join(realPath(dir) ?? dir, basename(child))];
+  const real = realPath(path);
+  if (real !== undefined) found.push(real);
+  return {
+    dirs: new Map(found.map((name): string => dirname(name)).map((name) => [name, stat(name)?.ino ?? null])),
+    names: new Set(found.map((name) => basename(name))),
+  };
+}
+
+/** What changes whenever the file does. */
+function fingerprint(path: string): string {
+  const info = stat(path);
+  return info ? [info.dev, info.ino, info.size, info.mtime?.getTime()].join() : "";
+}
+
+function stat(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return undefined;
+  }
+}
