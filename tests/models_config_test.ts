@@ -1,13 +1,16 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
-import { openModels } from "../lib/cli/providers.ts";
+import type { JsonObject } from "../lib/base/json.ts";
+import { ConfiguredModels } from "../lib/cli/providers.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import type { Settings } from "../lib/config/settings.ts";
-import { hang, OpenAiServer, say } from "./fixtures/openai_server.ts";
+import { after, fail, hang, OpenAiServer, say } from "./fixtures/openai_server.ts";
+import { testDaemon } from "./helpers/daemon.ts";
 import { QUESTION } from "./helpers/provider_rig.ts";
+import { firstText, RawClient } from "./helpers/raw_client.ts";
 
 /** A home of the test's own with `models.json` in it. */
 async function withHome(text: string | undefined, work: (home: string) => Promise<void>): Promise<void> {
@@ -20,15 +23,16 @@ async function withHome(text: string | undefined, work: (home: string) => Promis
   }
 }
 
-function open(home: string, overrides: Partial<Settings>) {
+function open(home: string, overrides: Partial<Settings> = {}) {
   const settings = defaultSettings({ home, findLocal: false, ...overrides });
-  return openModels(settings, statePaths(settings));
+  return ConfiguredModels.open(settings, statePaths(settings));
 }
 
 Deno.test("a provider with a key is set up, under either of its names, and no other", async () => {
   await withHome(undefined, async (home) => {
     const names = async (overrides: Partial<Settings>) => {
-      using models = await open(home, overrides);
+      await using configured = await open(home, overrides);
+      const models = configured.router;
       return models.status().map(({ name }) => name);
     };
     assertEquals(await names({}), []);
@@ -52,7 +56,8 @@ Deno.test("custom providers and models of models.json are there, with keys from 
     "models": [{ "name": "llama", "provider": "lab", "aliases": ["mine"], "contextTokens": 9000 }],
   }`;
   await withHome(text, async (home) => {
-    using models = await open(home, {});
+    await using configured = await open(home);
+    const models = configured.router;
     const route = await models.resolve({ requested: "mine", tool: "chat" });
     assertEquals([route.model.provider, route.model.name, route.model.contextTokens], ["lab", "llama", 9000]);
     const { signal } = new AbortController();
@@ -93,7 +98,8 @@ Deno.test("a models.json that cannot be read as JSON costs nothing but itself", 
   await withHome('{ "models": [', async (home) => {
     const file = await readModels(join(home, "models.json"), {});
     assertEquals([file.models, file.faults.length], [[], 1]);
-    using models = await open(home, { kimiApiKey: "k-123456" });
+    await using configured = await open(home, { kimiApiKey: "k-123456" });
+    const models = configured.router;
     assertEquals(models.status().length, 1);
   });
 });
@@ -102,7 +108,8 @@ Deno.test("Kimi is sent as many requests at once as its cap says, the others wai
   await using server = new OpenAiServer(hang(), say("My turn."));
   await withHome(undefined, async (home) => {
     const settings = { kimiApiKey: "k-123456", kimiUrl: server.url, kimiMaxInflight: 1, queueMax: 1 };
-    using models = await open(home, settings);
+    await using configured = await open(home, settings);
+    const models = configured.router;
     const route = await models.resolve({ requested: "kimi-k2.6", tool: "chat" });
     const first = new AbortController();
     const { signal } = new AbortController();
@@ -119,5 +126,90 @@ Deno.test("Kimi is sent as many requests at once as its cap says, the others wai
     first.abort();
     await assertRejects(() => holding, ExaiError);
     assertEquals((await waiting).text, "My turn.");
+  });
+});
+
+const lab = (url: string, more: JsonObject = {}) =>
+  JSON.stringify({ providers: { lab: { url, models: ["llama"], ...more } } });
+
+Deno.test("a change of models.json takes effect while running, and a call under way ends where it began", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using server = new OpenAiServer(after(gate.promise, say("From the lab.")));
+  await withHome(lab(server.url), async (home) => {
+    await using configured = await open(home);
+    const { router } = configured;
+    const { signal } = new AbortController();
+    const route = await router.resolve({ requested: "llama", tool: "chat" });
+    const answer = router.chat(route, QUESTION, { signal });
+    await server.asked(1);
+    const changed = new Promise<void>((resolve) => configured.onChanged = resolve);
+    const moved = { providers: { desk: { url: server.url, models: ["qwen"] } } };
+    await Deno.writeTextFile(join(home, "models.json"), JSON.stringify(moved));
+    await changed;
+    assertEquals(router.status().map(({ name }) => name), ["desk"]);
+    const error = await assertRejects(() => router.resolve({ requested: "llama", tool: "chat" }), ExaiError);
+    assert(error.message.includes("Available: qwen"), error.message);
+    gate.resolve();
+    assertEquals((await answer).text, "From the lab.");
+  });
+});
+
+Deno.test("what a change leaves as it was keeps its state: its lists and its open breaker", async () => {
+  await using server = new OpenAiServer(fail(500, { error: { message: "broken" } }, { "retry-after": "0" }));
+  server.models = [{ id: "found" }];
+  await withHome(lab(server.url), async (home) => {
+    await using configured = await open(home);
+    const { router } = configured;
+    const { signal } = new AbortController();
+    const route = await router.resolve({ requested: "found", tool: "chat" });
+    for (let n = 0; n < 2; n++) {
+      await assertRejects(() => router.chat(route, QUESTION, { signal }), ExaiError);
+    }
+    assertEquals(router.status()[0]!.available, false);
+    const models = { ...JSON.parse(lab(server.url)), models: [{ name: "found", contextTokens: 5000 }] };
+    await Deno.writeTextFile(join(home, "models.json"), JSON.stringify(models));
+    await configured.reload();
+    const [status] = router.status();
+    assertEquals([status!.available, status!.models.map(({ name }) => name)], [false, ["found", "llama"]]);
+    assertEquals(status!.models[0]!.contextTokens, 5000);
+  });
+});
+
+Deno.test("a faulty change of models.json takes nothing down, and health and reload say what is wrong", async () => {
+  await using server = new OpenAiServer();
+  await withHome(lab(server.url), async (home) => {
+    await using it = await testDaemon({ settings: { home, findLocal: false } });
+    using client = await RawClient.hello(it.url);
+    const path = join(home, "models.json");
+    const health = async () => (await (await fetch(`${it.http}health`)).json()).reasons;
+    const names = async () => {
+      const listed = JSON.parse(firstText(await client.call("listmodels", { provider: "custom" })));
+      return listed.content.providers.map(({ name }: JsonObject) => name);
+    };
+    const reload = async (text: string | undefined) => {
+      await (text === undefined ? Deno.remove(path) : Deno.writeTextFile(path, text));
+      return (await (await fetch(`${it.http}reload`, { method: "POST" })).json()).faults;
+    };
+    assertEquals([await names(), await health()], [["lab"], []]);
+    const desk = `"desk": {"url": "${server.url}"}`;
+    const faulty: [string | undefined, string, string[]][] = [
+      ['{"providers": {', `${path}:1`, ["lab"]],
+      [`{"providers": {"lab": {"url": "nowhere"}, ${desk}}}`, "providers.lab.url must be a URL", [
+        "desk",
+        "lab",
+      ]],
+      [undefined, "is gone or empty; what it said stays", ["desk", "lab"]],
+    ];
+    for (const [text, fault, left] of faulty) {
+      const faults = await reload(text);
+      assert(faults.length === 1 && faults[0].includes(fault), faults.join());
+      assertEquals([await health(), await names()], [faults, left]);
+    }
+    assertEquals([await reload(`{"providers": {${desk}}}`), await names(), await health()], [
+      [],
+      ["desk"],
+      [],
+    ]);
+    await client.close();
   });
 });

@@ -18,7 +18,7 @@ interface Command {
 /** The commands by their first word. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   ps: { help: "Show mounted servers and sessions of the running daemon (--json for all of it)", run: ps },
-  reload: { help: "Have the running daemon read mcp.json again", run: reload },
+  reload: { help: "Have the running daemon read mcp.json and models.json again", run: reload },
   threads: {
     help: "List threads; show ID, delete ID..., export [ID...] (--json)",
     takesWords: true,

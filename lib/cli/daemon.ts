@@ -64,7 +64,7 @@ export class Daemon implements AsyncDisposable {
     const observation = new Observation({
       files,
       address: () => this.url,
-      faults: () => mounts.faults(),
+      faults: () => [...mounts.faults(), ...own.faults()],
       counts: () => ({
         sessions: this.#registry.size,
         connections: this.#doors.connections,
@@ -110,7 +110,7 @@ export class Daemon implements AsyncDisposable {
     this.#doors = new Doors({
       ...settings,
       guard,
-      routes: httpRoutes({ observation, mounts, sessions: this.#registry }),
+      routes: httpRoutes({ observation, mounts, own, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel) => attachExai(channel, hooks),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),

@@ -3,19 +3,21 @@ import { formatFault } from "../config/servers.ts";
 import type { Route } from "../edge/doors.ts";
 import type { Session } from "../session/session.ts";
 import type { ConfiguredMounts } from "./mounts.ts";
+import type { OwnServer } from "./own_server.ts";
 import type { Observation } from "./observation.ts";
 import { buildStatus } from "./status.ts";
 
 export interface RouteSources {
   observation: Observation;
   mounts: ConfiguredMounts;
+  own: OwnServer;
   sessions: Iterable<Session>;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
 /** What the daemon shows and takes over plain HTTP, by path. */
-export function httpRoutes({ observation, mounts, sessions }: RouteSources): Map<string, Route> {
+export function httpRoutes({ observation, mounts, own, sessions }: RouteSources): Map<string, Route> {
   return new Map<string, Route>([
     ["/health", only("GET", () => Response.json(observation.health()))],
     ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
@@ -29,8 +31,10 @@ export function httpRoutes({ observation, mounts, sessions }: RouteSources): Map
     [
       "/reload",
       only("POST", async () => {
-        const { added, changed, removed, unchanged, faults } = await mounts.reload();
-        return Response.json({ added, changed, removed, unchanged, faults: faults.map(formatFault) });
+        const [change] = await Promise.all([mounts.reload(), own.reload()]);
+        const { added, changed, removed, unchanged } = change;
+        const faults = [...change.faults.map(formatFault), ...own.faults()];
+        return Response.json({ added, changed, removed, unchanged, faults });
       }),
     ],
   ]);

@@ -7,19 +7,23 @@ import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
 import { REVISIONS } from "../wire/mcp.ts";
 import type { Observation } from "./observation.ts";
-import { openModels } from "./providers.ts";
+import { ConfiguredModels } from "./providers.ts";
 import { sessionWorkspaces } from "./workspace.ts";
 
 /** EXAI's own tools and the threads they remember. */
-export interface OwnServer extends Disposable {
+export interface OwnServer extends AsyncDisposable {
   readonly server: ExaiServer;
   readonly toolNames: readonly string[];
   /** Says what watches the daemon; its tools show it. Called before the first call. */
   observe(observation: ToolObservation): void;
+  /** What is wrong with the files that configure the tools, each in a sentence. */
+  faults(): string[];
+  /** Reads those files now. */
+  reload(): Promise<void>;
 }
 
 /** What the tools show of the daemon. */
-export type ToolObservation = Pick<Observation, "health" | "recorder" | "startedAt">;
+export type ToolObservation = Pick<Observation, "health" | "recorder" | "startedAt" | "changed">;
 
 /**
  * Opens the server of EXAI's own tools.
@@ -32,7 +36,8 @@ export async function openOwnServer(settings: Settings, paths: StatePaths): Prom
     timeoutMs: settings.conversationTimeoutMs,
     maxTurns: settings.maxConversationTurns,
   });
-  const models = await openModels(settings, paths);
+  const configured = await ConfiguredModels.open(settings, paths);
+  const models = configured.router;
   const host = new DaemonHost(models);
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home] });
@@ -40,9 +45,14 @@ export async function openOwnServer(settings: Settings, paths: StatePaths): Prom
   return {
     server,
     toolNames: server.toolNames,
-    observe: (observation) => host.observation = observation,
-    [Symbol.dispose]: () => {
-      models[Symbol.dispose]();
+    observe: (observation) => {
+      host.observation = observation;
+      configured.onChanged = () => observation.changed();
+    },
+    faults: () => configured.faults(),
+    reload: () => configured.reload(),
+    [Symbol.asyncDispose]: async () => {
+      await configured[Symbol.asyncDispose]();
       threads[Symbol.dispose]();
     },
   };

@@ -1,11 +1,11 @@
 import { getLogger } from "@logtape/logtape";
 import { Permits } from "../admission/permits.ts";
-import { readModels } from "../config/models.ts";
+import { type ModelsInForce, type ModelsWatch, watchModels } from "../config/models_watch.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { formatFault } from "../config/servers.ts";
 import type { Settings } from "../config/settings.ts";
 import type { TextCache } from "../provider/provider.ts";
-import { type Admit, createProviders, type ProviderSetup } from "../provider/providers.ts";
+import { type Admit, createProviders, type Providers, type ProviderSetup } from "../provider/providers.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 
 const log = getLogger(["exai", "config"]);
@@ -13,22 +13,56 @@ const log = getLogger(["exai", "config"]);
 /** Characters of extracted files that are kept, so that the same file is not sent twice. */
 const MAX_CACHED_CHARS = 32_000_000;
 
-/**
- * Sets up the providers that `settings` and `models.json` name. A fault in that file is logged and costs only the entry
- * it is in.
- */
-export async function openModels(settings: Settings, paths: StatePaths): Promise<ModelRouter> {
-  const file = await readModels(paths.models, Deno.env.toObject());
-  for (const fault of file.faults) log.warning("{fault}", { fault: formatFault(fault) });
-  const custom = file.providers.map((one): ProviderSetup => ({ kind: "custom", ...one }));
-  return createProviders({
-    setups: [...setupsOf(settings), ...custom],
-    ollamaHost: settings.findLocal ? settings.ollamaHost : undefined,
-    models: file.models,
-    defaultModel: settings.defaultModel,
-    admit: admitBy(settings),
-    fileTexts: new BoundedTexts(MAX_CACHED_CHARS),
-  });
+/** The providers and models as the settings and `models.json` have them, now and whenever that file changes. */
+export class ConfiguredModels implements AsyncDisposable {
+  readonly router: ModelRouter;
+  /** What is wrong with the file has changed; set by whoever shows it. */
+  onChanged = () => {};
+  readonly #settings: Settings;
+  readonly #providers: Providers;
+  #watch: ModelsWatch | undefined;
+
+  private constructor(settings: Settings) {
+    this.#settings = settings;
+    this.router = this.#providers = createProviders({
+      setups: setupsOf(settings),
+      ollamaHost: settings.findLocal ? settings.ollamaHost : undefined,
+      defaultModel: settings.defaultModel,
+      admit: admitBy(settings),
+      fileTexts: new BoundedTexts(MAX_CACHED_CHARS),
+    });
+  }
+
+  /** Sets up what `settings` and the file at `paths.models` name. A fault in the file costs only the entry it is in. */
+  static async open(settings: Settings, paths: StatePaths): Promise<ConfiguredModels> {
+    const models = new ConfiguredModels(settings);
+    const env = Deno.env.toObject();
+    models.#watch = await watchModels(paths.models, (inForce) => models.#apply(inForce), { env });
+    models.#apply(models.#watch.current);
+    return models;
+  }
+
+  /** What is wrong with the file, each in a sentence. */
+  faults(): string[] {
+    return this.#watch?.current.faults.map(formatFault) ?? [];
+  }
+
+  /** Reads the file now. */
+  async reload(): Promise<void> {
+    await this.#watch?.reload();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watch?.[Symbol.asyncDispose]();
+    this.#providers[Symbol.dispose]();
+  }
+
+  #apply({ providers, models, faults }: ModelsInForce): void {
+    for (const fault of faults) log.error("{fault}", { fault: formatFault(fault) });
+    const custom = providers.map((one): ProviderSetup => ({ kind: "custom", ...one }));
+    this.#providers.configure({ setups: [...setupsOf(this.#settings), ...custom], models });
+    this.onChanged();
+  }
 }
 
 /** The providers with a key, or with an address of their own, in the order in which `auto` prefers them. */

@@ -59,6 +59,14 @@ export interface ModelsFile {
   providers: CustomProvider[];
   models: ModelOverride[];
   faults: ConfigFault[];
+  /** Names of the providers whose entries could not be read. */
+  faultyProviders: string[];
+  /** Names of the models whose entries could not be read, as far as they have one. */
+  faultyModels: string[];
+  /** Whether the file could be read as a whole; when not, it says nothing about anything. */
+  readable: boolean;
+  /** Whether there is no file, or not a word in it. */
+  isBlank: boolean;
 }
 
 /** Names a custom provider may not take: those of the providers EXAI knows, and what means something as a model. */
@@ -69,19 +77,20 @@ const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto"];
  * file says nothing. Faults are part of the answer: a faulty entry never hides the others.
  */
 export async function readModels(path: string, env: Record<string, string | undefined>): Promise<ModelsFile> {
-  const file: ModelsFile = { providers: [], models: [], faults: [] };
   let text: string;
   try {
     text = await Deno.readTextFile(path);
   } catch (thrown) {
-    if (thrown instanceof Deno.errors.NotFound) return file;
-    return { ...file, faults: [{ path, message: `cannot be read: ${messageOf(thrown)}` }] };
+    if (thrown instanceof Deno.errors.NotFound) return { ...emptyFile(), isBlank: true };
+    const message = `cannot be read: ${messageOf(thrown)}`;
+    return { ...emptyFile(), readable: false, faults: [{ path, message }] };
   }
   const document = parseDocument(text);
   if ("reason" in document) {
     const { reason, line, column } = document;
-    return { ...file, faults: [{ path, line, column, message: reason }] };
+    return { ...emptyFile(), readable: false, faults: [{ path, line, column, message: reason }] };
   }
+  const file = { ...emptyFile(), isBlank: text.trim() === "" };
   const reader = new Reader(file, {
     path,
     document,
@@ -89,6 +98,18 @@ export async function readModels(path: string, env: Record<string, string | unde
   });
   await reader.read();
   return file;
+}
+
+function emptyFile(): ModelsFile {
+  return {
+    providers: [],
+    models: [],
+    faults: [],
+    faultyProviders: [],
+    faultyModels: [],
+    readable: true,
+    isBlank: false,
+  };
 }
 
 interface ReaderSource {
@@ -114,10 +135,11 @@ class Reader {
       }
     }
     const { providers = {}, models = [] } = value;
-    if (!isObject(providers)) this.#fault(["providers"], 'must be an object: {"name": {"url": ...}}');
-    else for (const [name, entry] of Object.entries(providers)) await this.#readProvider(name, entry);
-    if (!Array.isArray(models)) this.#fault(["models"], 'must be an array: [{"name": ...}]');
-    else models.forEach((entry, i) => this.#readModel(i, entry));
+    if (isObject(providers)) {
+      for (const [name, entry] of Object.entries(providers)) await this.#readProvider(name, entry);
+    } else this.#misshapen("providers", 'must be an object: {"name": {"url": ...}}');
+    if (Array.isArray(models)) models.forEach((entry, i) => this.#readModel(i, entry));
+    else this.#misshapen("models", 'must be an array: [{"name": ...}]');
   }
 
   async #readProvider(name: string, entry: unknown): Promise<void> {
@@ -129,20 +151,34 @@ class Reader {
     try {
       const expanded = isObject(entry) ? await this.#expand(entry) : entry;
       const parsed = provider.safeParse(expanded);
-      if (!parsed.success) return this.#issues(path, parsed.error.issues);
+      if (!parsed.success) {
+        this.#file.faultyProviders.push(name);
+        return this.#issues(path, parsed.error.issues);
+      }
       const { url: baseUrl, timeoutSeconds, ...rest } = parsed.data;
       const silenceMs = timeoutSeconds === undefined ? undefined : timeoutSeconds * SECOND_MS;
       this.#file.providers.push({ name, baseUrl, silenceMs, ...rest });
     } catch (thrown) {
       if (!(thrown instanceof VariableFault)) throw thrown;
+      this.#file.faultyProviders.push(name);
       this.#fault(path, thrown.message);
     }
   }
 
   #readModel(index: number, entry: unknown): void {
     const parsed = model.safeParse(entry);
-    if (parsed.success) this.#file.models.push(parsed.data);
-    else this.#issues(["models", index], parsed.error.issues);
+    if (parsed.success) {
+      this.#file.models.push(parsed.data);
+      return;
+    }
+    if (isObject(entry) && typeof entry.name === "string") this.#file.faultyModels.push(entry.name);
+    this.#issues(["models", index], parsed.error.issues);
+  }
+
+  /** A whole section is not what it should be: nothing is known of what it was meant to hold. */
+  #misshapen(section: string, message: string): void {
+    this.#file.readable = false;
+    this.#fault([section], message);
   }
 
   /** `entry` with the variables in its texts filled in; there is no session here to leave any for. */

@@ -20,8 +20,8 @@ import { askClient, CLIENT_PROVIDER, clientModel } from "./sampling.ts";
 import type { ProviderStatus } from "./status.ts";
 
 export interface ModelRouterOptions {
-  /** In the order in which `auto` prefers them. */
-  providers: readonly Provider[];
+  /** In the order in which `auto` prefers them; others from one call to the next when the configuration changes. */
+  providers: () => readonly Provider[];
   /** Looks for providers that come and go, as a local Ollama; called now, and whenever lists are asked for anew. */
   discover?: (signal: AbortSignal) => Promise<readonly Provider[]>;
   /** What is asked when a call names no model. */
@@ -38,17 +38,15 @@ const RELIST_AFTER_MS = 60 * SECOND_MS;
 const IMAGE_TOKENS = 1500;
 
 /** Chooses among `options.providers` and the attached client's own model. Disposing it ends what it asks for itself. */
-export function createModelRouter(options: ModelRouterOptions): ModelRouter {
-  return new Router(options);
-}
-
-class Router implements ModelRouter {
+export class Router implements ModelRouter {
   readonly #options: ModelRouterOptions;
   readonly #end = new AbortController();
   #found: readonly Provider[] = [];
   #discovery: Promise<void>;
   #refresh: Promise<void> | undefined;
   #refreshedAtMs = -Infinity;
+  /** How often there were other providers. */
+  #changes = 0;
 
   constructor(options: ModelRouterOptions) {
     this.#options = options;
@@ -131,18 +129,26 @@ class Router implements ModelRouter {
   async refresh(signal?: AbortSignal): Promise<void> {
     const ended = this.#end.signal;
     const either = signal ? AbortSignal.any([signal, ended]) : ended;
+    const change = this.#changes;
     this.#discovery = this.#discover(either);
     await this.#discovery;
     await Promise.all(this.#providers.map((provider) => provider.refresh(either)));
-    if (!either.aborted) this.#refreshedAtMs = performance.now();
+    if (!either.aborted && change === this.#changes) this.#refreshedAtMs = performance.now();
   }
 
   [Symbol.dispose](): void {
     this.#end.abort();
   }
 
+  /** There are other providers than before: their lists are asked for when they are next needed. */
+  providersChanged(): void {
+    this.#changes++;
+    this.#refresh = undefined;
+    this.#refreshedAtMs = -Infinity;
+  }
+
   get #providers(): readonly Provider[] {
-    return [...this.#options.providers, ...this.#found];
+    return [...this.#options.providers(), ...this.#found];
   }
 
   #provider(name: string): Provider {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { registerSecret } from "../base/log.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
@@ -10,7 +11,7 @@ import { OPENROUTER } from "./dialect/openrouter.ts";
 import { KimiFiles } from "./kimi/files.ts";
 import type { ProviderName } from "./kinds.ts";
 import { findOllama, listOllama, ollamaOrigin } from "./local/ollama.ts";
-import { createModelRouter } from "./model_router.ts";
+import { Router } from "./model_router.ts";
 import { ApiProvider } from "./openai/api_provider.ts";
 import type { BreakerOptions } from "./openai/breaker.ts";
 import { type Admit, Endpoint } from "./openai/endpoint.ts";
@@ -72,24 +73,87 @@ const KINDS: Readonly<Record<ProviderSetup["kind"], Kind>> = {
 
 const OLLAMA = "ollama";
 
+/** Providers whose configuration may change while they run. */
+export interface Providers extends ModelRouter {
+  /**
+   * Takes another configuration. A provider whose setup is as it was keeps its state; a call under way ends with the
+   * provider it began with.
+   */
+  configure(change: ProvidersChange): void;
+}
+
+/** What may change of {@linkcode ProvidersOptions}. */
+export type ProvidersChange = Pick<ProvidersOptions, "setups" | "models">;
+
 /**
  * Sets up `options.setups` and chooses among them. Nothing is asked of a provider until it is needed, except that a
  * local Ollama is looked for at once.
  */
-export function createProviders(options: ProvidersOptions): ModelRouter {
-  const providers = options.setups.map((setup) => createProvider(setup, options));
-  const isTaken = providers.some(({ name }) => name === OLLAMA);
-  return createModelRouter({
-    providers,
-    defaultModel: options.defaultModel,
-    discover: options.ollamaHost === undefined || isTaken
-      ? undefined
-      : discoverOllama(options.ollamaHost, options),
-  });
+export function createProviders(options: ProvidersOptions): Providers {
+  return new ConfiguredRouter(new Shelf(options));
+}
+
+class ConfiguredRouter extends Router implements Providers {
+  readonly #shelf: Shelf;
+
+  constructor(shelf: Shelf) {
+    super({
+      providers: () => shelf.providers,
+      defaultModel: shelf.options.defaultModel,
+      discover: (signal) => shelf.discover(signal),
+    });
+    this.#shelf = shelf;
+  }
+
+  configure(change: ProvidersChange): void {
+    this.#shelf.configure(change);
+    this.providersChanged();
+  }
+}
+
+/** The providers as the configuration has them now. */
+class Shelf {
+  options: ProvidersOptions;
+  #set: { setup: ProviderSetup; provider: ApiProvider }[];
+  #ollama: ApiProvider | undefined;
+
+  constructor(options: ProvidersOptions) {
+    this.options = options;
+    this.#set = options.setups.map((setup) => ({ setup, provider: createProvider(setup, options) }));
+  }
+
+  get providers(): ApiProvider[] {
+    return this.#set.map(({ provider }) => provider);
+  }
+
+  configure(change: ProvidersChange): void {
+    const options = this.options = { ...this.options, ...change };
+    this.#set = options.setups.map((setup) => {
+      const same = this.#set.find((one) => isDeepStrictEqual(one.setup, setup));
+      if (same === undefined) return { setup, provider: createProvider(setup, options) };
+      same.provider.override(overridesFor(setup, options));
+      return same;
+    });
+    this.#ollama?.override(mergeByName(overridesOf(OLLAMA, options)));
+  }
+
+  /** Finds Ollama by itself; it keeps its state for as long as it is there. */
+  async discover(signal: AbortSignal): Promise<Provider[]> {
+    const { ollamaHost } = this.options;
+    const isTaken = this.#set.some(({ provider }) => provider.name === OLLAMA);
+    if (ollamaHost === undefined || isTaken) return [];
+    const origin = ollamaOrigin(ollamaHost);
+    if (!await findOllama(origin, signal)) return [];
+    if (this.#ollama === undefined) {
+      this.#ollama = createOllama(origin, this.options);
+      await this.#ollama.refresh(signal);
+    }
+    return [this.#ollama];
+  }
 }
 
 function createProvider(setup: ProviderSetup, options: ProvidersOptions): ApiProvider {
-  const { kind, name = kind, apiKey = "", models } = setup;
+  const { kind, name = kind, apiKey = "" } = setup;
   registerSecret(apiKey);
   const { dialect, ...home } = KINDS[kind];
   const endpoint = new Endpoint({
@@ -102,17 +166,25 @@ function createProvider(setup: ProviderSetup, options: ProvidersOptions): ApiPro
     retry: options.retry,
     breaker: options.breaker,
   });
-  const named = (models ?? []).map((model): ModelEntry => ({ name: model, provider: name, auto: true }));
   const roster = new Roster({
     provider: name,
     known: SHIPPED_MODELS.filter(({ provider }) => provider === name),
-    overrides: mergeByName([...named, ...overridesOf(name, options)]),
+    overrides: overridesFor(setup, options),
     describe: dialect.describe,
   });
   const files = kind === "kimi"
     ? new KimiFiles({ endpoint, cache: options.fileTexts, admit: options.admit })
     : undefined;
   return new ApiProvider({ kind, endpoint, dialect, roster, files });
+}
+
+/** What the user says of the models of `setup`, those it names itself included. */
+function overridesFor(
+  { kind, name = kind, models = [] }: ProviderSetup,
+  options: ProvidersOptions,
+): ModelEntry[] {
+  const named = models.map((model): ModelEntry => ({ name: model, provider: name, auto: true }));
+  return mergeByName([...named, ...overridesOf(name, options)]);
 }
 
 /** What the user says of the models of `name`, or of a model whoever has it. */
@@ -125,23 +197,6 @@ function mergeByName(entries: readonly ModelEntry[]): ModelEntry[] {
   const merged = new Map<string, ModelEntry>();
   for (const entry of entries) merged.set(entry.name, { ...merged.get(entry.name), ...entry });
   return [...merged.values()];
-}
-
-/** Finds Ollama by itself; it keeps its state for as long as it is there. */
-function discoverOllama(
-  host: string,
-  options: ProvidersOptions,
-): (signal: AbortSignal) => Promise<Provider[]> {
-  const origin = ollamaOrigin(host);
-  let found: ApiProvider | undefined;
-  return async (signal) => {
-    if (!await findOllama(origin, signal)) return [];
-    if (found === undefined) {
-      found = createOllama(origin, options);
-      await found.refresh(signal);
-    }
-    return [found];
-  };
 }
 
 function createOllama(origin: string, options: ProvidersOptions): ApiProvider {

@@ -1,5 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
+import type { ModelEntry } from "../catalogue/catalogue.ts";
 import { unfitness } from "../fitness.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { ProviderName } from "../kinds.ts";
@@ -55,6 +56,11 @@ export class ApiProvider implements Provider {
 
   models(): readonly ModelInfo[] {
     return this.#options.roster.models;
+  }
+
+  /** Takes another word of the user's on its models in place of the one before. */
+  override(overrides: readonly ModelEntry[]): void {
+    this.#options.roster.override(overrides);
   }
 
   chat(request: ProviderRequest, options: ChatOptions): Promise<ChatResult> {

@@ -15,15 +15,26 @@ export interface RosterOptions {
 /** The models of one provider: the catalogue, the user's word, and the provider's own list once it was asked for. */
 export class Roster {
   readonly #options: RosterOptions;
+  /** What the catalogue and the provider say. */
+  #entries: readonly ModelEntry[];
+  #overrides: readonly ModelEntry[];
   #models: readonly ModelInfo[];
 
   constructor(options: RosterOptions) {
     this.#options = options;
-    this.#models = this.#put(options.known);
+    this.#entries = options.known;
+    this.#overrides = options.overrides;
+    this.#models = this.#put();
   }
 
   get models(): readonly ModelInfo[] {
     return this.#models;
+  }
+
+  /** Takes another word of the user's in place of the one before. */
+  override(overrides: readonly ModelEntry[]): void {
+    this.#overrides = overrides;
+    this.#models = this.#put();
   }
 
   /** Takes what `/models` lists: only that is there, and what nobody described is taken for the least. */
@@ -40,13 +51,14 @@ export class Roster {
       const merged = mergeEntries({ ...said, name: entry.name }, entry);
       return mergeEntries(merged, { contextTokens });
     });
-    this.#models = this.#put([...known, ...entries.values()]);
+    this.#entries = [...known, ...entries.values()];
+    this.#models = this.#put();
   }
 
-  #put(entries: readonly ModelEntry[]): ModelInfo[] {
-    const { provider, overrides } = this.#options;
-    const all = new Map(entries.map((entry) => [entry.name, entry]));
-    for (const over of overrides) {
+  #put(): ModelInfo[] {
+    const { provider } = this.#options;
+    const all = new Map(this.#entries.map((entry) => [entry.name, entry]));
+    for (const over of this.#overrides) {
       const entry = all.get(over.name);
       // Without a provider, an override is for whoever has such a model.
       if (entry === undefined && over.provider === undefined) continue;
