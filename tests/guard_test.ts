@@ -77,7 +77,7 @@ Deno.test("a server that a faulty handler has stopped comes back on its port", a
       throw new Error("after the upgrade");
     },
   });
-  const { port } = listener.address;
+  const { port } = listener.address as Deno.NetAddr;
   // The connection that was being upgraded is never answered: its client learns nothing until it is dropped.
   using _victim = await openUpgrade(port);
   await listener.restarted;

@@ -8,13 +8,14 @@ import type { Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import type { Handler } from "../edge/arrival.ts";
 import { Doors } from "../edge/doors.ts";
 import { Guard } from "../edge/guard.ts";
-import { Listener } from "../edge/listener.ts";
 import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
+import { FrontDoors } from "./front_doors.ts";
 import { httpRoutes } from "./http_routes.ts";
 import { EndpointFile } from "./endpoint_file.ts";
 import { ConfiguredMounts } from "./mounts.ts";
@@ -47,7 +48,8 @@ export class Daemon implements AsyncDisposable {
   readonly #drain: Drain;
   readonly #registry: SessionRegistry;
   readonly #doors: Doors;
-  readonly #listener: Listener;
+  readonly #observation: Observation;
+  #front: FrontDoors | undefined;
   #resources = new AsyncDisposableStack();
 
   private constructor(options: DaemonOptions, resources: Resources) {
@@ -116,12 +118,7 @@ export class Daemon implements AsyncDisposable {
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       onHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
     });
-    this.#listener = new Listener({
-      hostname: settings.host,
-      port: settings.port,
-      handler: this.#doors.handle,
-    });
-    observation.start();
+    this.#observation = observation;
   }
 
   /**
@@ -137,22 +134,34 @@ export class Daemon implements AsyncDisposable {
     const own = stack.use(await openOwnServer(settings, paths));
     const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
     const daemon = new Daemon(options, { token, own, files, mounts, stack });
-    stack.use(await EndpointFile.write(paths.endpoint, { url: daemon.url, pid: Deno.pid, version: VERSION }));
+    daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
+    daemon.#observation.start();
+    const { url, socket } = daemon;
+    stack.use(await EndpointFile.write(paths.endpoint, { url, socket, pid: Deno.pid, version: VERSION }));
     daemon.#resources = stack.move();
     return daemon;
   }
 
   /** Where clients connect: `ws://host:port/`. */
   get url(): string {
-    const { hostname, port } = this.#listener.address;
-    return `ws://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+    return this.#front?.url ?? "";
+  }
+
+  /** What answers at every door. */
+  get handler(): Handler {
+    return this.#doors.handle;
+  }
+
+  /** The Unix socket or named pipe clients of this machine can use in its place. */
+  get socket(): string | undefined {
+    return this.#front?.socket;
   }
 
   /**
    * Stops: takes no new connections or calls, lets running ones finish for `EXAI_DRAIN_TIMEOUT`, tells the clients.
    */
   async stop(): Promise<void> {
-    const closed = this.#listener.stop();
+    const closed = this.#front?.stop() ?? Promise.resolve();
     await withinMs(this.#drain.close(), this.#settings.drainTimeoutMs);
     this.#doors.closeAll("the daemon is stopping");
     this.#registry[Symbol.dispose]();

@@ -3,6 +3,8 @@ import { writePrivateFile } from "./state_files.ts";
 /** What the running daemon says of itself for shims that cannot know its port. */
 export interface Endpoint {
   url: string;
+  /** Its Unix socket or named pipe, if it has one. */
+  socket?: string;
   pid: number;
   version: string;
 }

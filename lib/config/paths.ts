@@ -13,6 +13,10 @@ export interface StatePaths {
   startLock: string;
   /** Where the running daemon says its address, for shims when the port is taken from the system. */
   endpoint: string;
+  /** The Unix socket the daemon listens on, where its path is short enough for one. */
+  socket: string;
+  /** Held by the daemon whose socket it is, for as long as it lives. */
+  socketLock: string;
   /** The mounted servers: `mcp.json`, which the user writes. */
   config: string;
   /** Custom providers and what models can do: `models.json`, which the user writes. */
@@ -34,6 +38,8 @@ export function statePaths(
     logs: join(home, "logs"),
     startLock: join(home, "start.lock"),
     endpoint: join(home, "daemon.json"),
+    socket: join(home, "daemon.sock"),
+    socketLock: join(home, "daemon.sock.lock"),
     config,
     models: settings.modelsFile || join(dirname(config), "models.json"),
   };
@@ -66,6 +72,11 @@ function defaultHome(): string {
     default:
       return join(env("XDG_STATE_HOME") ?? join(user, ".local", "state"), "exai");
   }
+}
+
+/** The user's directory for sockets, which is the user's alone; undefined where the system has none. */
+export function runtimeDir(): string | undefined {
+  return env("XDG_RUNTIME_DIR") ?? (Deno.build.os === "darwin" ? env("TMPDIR") : undefined);
 }
 
 /** Whether this program was made by `deno compile`. */

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { DOOR_SETTINGS } from "./door_settings.ts";
 import { PROVIDER_SETTINGS } from "./provider_settings.ts";
 import {
   address,
@@ -50,6 +51,7 @@ export const SETTINGS = {
     ),
     secret: true,
   },
+  ...DOOR_SETTINGS,
   allowedHosts: list({
     env: "EXAI_WS_ALLOWED_HOSTS",
     help: "Host header values accepted beside loopback and the listening address",

@@ -1,8 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
-import { SECOND_MS } from "../base/units.ts";
 import type { HttpServerTransport } from "../transport/http_server.ts";
 import { WebSocketChannel, type WebSocketChannelOptions } from "../transport/websocket_server.ts";
 import { CLOSE, CODES } from "../wire/codes.ts";
+import { type Arrival, type Handler, upgradeNatively } from "./arrival.ts";
 import { preflight, withCors } from "./cors.ts";
 import type { Guard } from "./guard.ts";
 import { type HttpClient, HttpDoor, rpcRefusal } from "./http_door.ts";
@@ -55,27 +55,27 @@ export class Doors {
   }
 
   /** Handles one request; refusals are answered, never thrown. */
-  readonly handle = async (request: Request, info: { completed: Promise<void> }): Promise<Response> => {
+  readonly handle: Handler = async (request, arrival) => {
     const { guard } = this.#options;
     try {
       guard.checkOrigin(request);
       const { pathname } = new URL(request.url);
       if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
-        return this.#upgrade(request, pathname);
+        return this.#upgrade(request, pathname, arrival);
       }
       return preflight(request, guard) ??
-        withCors(request, await this.#serve(request, pathname, info), guard);
+        withCors(request, await this.#serve(request, pathname, arrival), guard);
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
   };
 
-  async #serve(request: Request, pathname: string, info: { completed: Promise<void> }): Promise<Response> {
+  async #serve(request: Request, pathname: string, { completed }: Arrival): Promise<Response> {
     const { guard, routes } = this.#options;
     try {
       guard.checkToken(request);
       const mcp = MCP_PATH.exec(pathname);
-      if (mcp) return await this.#serveMcp(request, mcp[1], info.completed);
+      if (mcp) return await this.#serveMcp(request, mcp[1], completed);
       const route = routes.get(pathname);
       if (route) return await route(request);
       throw new ExaiError(
@@ -115,7 +115,7 @@ export class Doors {
   }
 
   // Everything that can fail comes before the upgrade: whatever throws after it stops the whole server.
-  #upgrade(request: Request, pathname: string): Response {
+  #upgrade(request: Request, pathname: string, arrival: Arrival): Response {
     const { guard, pingIntervalMs, pingTimeoutMs, maxConnections } = this.#options;
     const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ??
       [];
@@ -129,9 +129,8 @@ export class Doors {
     }
     const server = this.#serverOf(mcp?.[1]);
     const full = this.#channels.size >= maxConnections;
-    const { socket, response } = Deno.upgradeWebSocket(request, {
-      // The runtime pings after half of this time and gives up after the whole.
-      idleTimeout: Math.max(2, Math.round((pingIntervalMs + pingTimeoutMs) / SECOND_MS)),
+    const { socket, response } = (arrival.upgrade ?? upgradeNatively)(request, {
+      idleTimeoutMs: pingIntervalMs + pingTimeoutMs,
       ...(mcpOnly ? { protocol: MCP_SUBPROTOCOL } : {}),
     });
     this.#admit(new WebSocketChannel(socket, this.#options), socket, { mcpOnly, full, server });

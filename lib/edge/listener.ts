@@ -1,32 +1,37 @@
 import { getLogger } from "@logtape/logtape";
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import type { Handler } from "./arrival.ts";
+import { bindPrivately } from "./socket_file.ts";
 
 const log = getLogger(["exai", "edge"]);
 
-export interface ListenOptions {
-  hostname: string;
-  /** 0 takes a free port from the system. */
-  port: number;
-  handler: (request: Request, info: Deno.ServeHandlerInfo) => Response | Promise<Response>;
-}
+/** Where to listen. */
+export type ListenAt =
+  /** Port 0 takes a free one from the system. */
+  | { hostname: string; port: number }
+  /** A Unix socket; the path is free (see `SocketFile`). */
+  | { path: string };
+
+export type ListenOptions = ListenAt & { handler: Handler };
 
 /**
  * A server that comes back: a handler that throws after it has upgraded a connection stops the whole `Deno.serve`, so
- * its end is watched and it is started again on the same port.
+ * its end is watched and it is started again at the same place.
  */
 export class Listener implements AsyncDisposable {
   readonly #options: ListenOptions;
-  #server: Deno.HttpServer<Deno.NetAddr>;
+  #server: Deno.HttpServer<Deno.Addr>;
   #stopping = false;
   readonly #restarted = Promise.withResolvers<void>();
 
   /** @throws {ExaiError} `CONFIG` when the address cannot be listened on */
   constructor(options: ListenOptions) {
     this.#options = options;
-    this.#server = this.#listen(options.port);
+    this.#server = this.#listen(options);
   }
 
-  get address(): Deno.NetAddr {
+  /** Where it listens: of a TCP server, the port it has got. */
+  get address(): Deno.Addr {
     return this.#server.addr;
   }
 
@@ -45,25 +50,39 @@ export class Listener implements AsyncDisposable {
     await this.stop();
   }
 
-  #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const { hostname, handler } = this.#options;
+  #listen(at: ListenAt): Deno.HttpServer<Deno.Addr> {
+    const common = { onListen: () => {}, onError: answerFault };
+    const { handler } = this.#options;
     try {
-      const server = Deno.serve({ hostname, port, onListen: () => {}, onError: answerFault }, handler);
-      server.finished.then(() => this.#comeBack(server.addr.port), () => this.#comeBack(server.addr.port));
+      const server: Deno.HttpServer<Deno.Addr> = "path" in at
+        ? bindPrivately(() => Deno.serve({ path: at.path, ...common }, handler))
+        : Deno.serve({ hostname: at.hostname, port: at.port, ...common }, handler);
+      const again = () => this.#comeBack("path" in at ? at : { ...at, port: portOf(server) });
+      server.finished.then(again, again);
       return server;
     } catch (thrown) {
-      if (thrown instanceof Deno.errors.AddrInUse) throw new AddressInUse(hostname, port);
-      const why = thrown instanceof Error ? thrown.message : String(thrown);
-      throw new ExaiError("CONFIG", `cannot listen on ${hostname}:${port}: ${why}`, { cause: thrown });
+      if ("path" in at) throw cannotListen(at.path, thrown);
+      if (thrown instanceof Deno.errors.AddrInUse) throw new AddressInUse(at.hostname, at.port);
+      throw cannotListen(`${at.hostname}:${at.port}`, thrown);
     }
   }
 
-  #comeBack(port: number): void {
+  #comeBack(at: ListenAt): void {
     if (this.#stopping) return;
-    log.error("the server on port {port} stopped by itself and is started again", { port });
-    this.#server = this.#listen(port);
+    log.error("the server at {place} stopped by itself and is started again", {
+      place: "path" in at ? at.path : `port ${at.port}`,
+    });
+    this.#server = this.#listen(at);
     this.#restarted.resolve();
   }
+}
+
+function portOf(server: Deno.HttpServer<Deno.Addr>): number {
+  return (server.addr as Deno.NetAddr).port;
+}
+
+function cannotListen(place: string, thrown: unknown): ExaiError {
+  return new ExaiError("CONFIG", `cannot listen on ${place}: ${messageOf(thrown)}`, { cause: thrown });
 }
 
 /** The address is taken, by another daemon or by a stranger. */

@@ -1,23 +1,32 @@
 import { registerSecret } from "../base/log.ts";
-import { isObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { LinkError, type LinkTarget } from "./link.ts";
 
 /** The settings that say where the daemon is. */
-export type AddressSettings = Pick<Settings, "host" | "port" | "token">;
+export type AddressSettings = Pick<Settings, "host" | "port" | "token" | "socket">;
 
 /** The value of `EXAI_WS_TOKEN` that means the token the daemon keeps in the state directory. */
 const AUTO = "auto";
 
-/**
- * Where the daemon is now: both the address and the token may change while this program runs.
- *
- * @throws {LinkError} `refused` when the daemon says its address itself and has not, or is dead
- */
+/** Where the daemon is now: the address, the socket and the token may all change while this program runs. */
 export async function locateDaemon(settings: AddressSettings, paths: StatePaths): Promise<LinkTarget> {
-  const url = settings.port === 0 ? await readEndpoint(paths.endpoint) : urlOf(settings);
-  return { url, readToken: () => readToken(settings.token, paths.token) };
+  const endpoint = parse(await readIfThere(paths.endpoint));
+  return {
+    socket: socketOf(settings, endpoint),
+    readUrl: () => settings.port === 0 ? urlFrom(endpoint, paths.endpoint) : Promise.resolve(urlOf(settings)),
+    readToken: () => readToken(settings.token, paths.token),
+  };
+}
+
+/** The socket the settings name, or that of the daemon of this state directory if it is the one they mean. */
+function socketOf(settings: AddressSettings, endpoint: JsonObject | undefined): string | undefined {
+  if (settings.socket === "off") return undefined;
+  if (settings.socket !== "auto") return settings.socket;
+  if (typeof endpoint?.socket !== "string" || !isLocal(settings.host)) return undefined;
+  const samePort = settings.port === 0 || URL.parse(String(endpoint.url))?.port === String(settings.port);
+  return samePort ? endpoint.socket : undefined;
 }
 
 /** The address of a daemon on a fixed port. One that listens everywhere is reached on loopback. */
@@ -32,8 +41,7 @@ export function isLocal(host: string): boolean {
   return ["", "0.0.0.0", "::", "::1", "localhost"].includes(host) || host.startsWith("127.");
 }
 
-async function readEndpoint(path: string): Promise<string> {
-  const endpoint = parse(await readIfThere(path));
+async function urlFrom(endpoint: JsonObject | undefined, path: string): Promise<string> {
   if (typeof endpoint?.url !== "string") {
     throw new LinkError("refused", `no daemon has written its address to ${path}`);
   }

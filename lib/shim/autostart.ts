@@ -10,7 +10,17 @@ import { type Link, LinkError } from "./link.ts";
 const log = getLogger(["exai", "shim"]);
 
 /** The settings a started daemon must share with us, wherever we have them from. */
-const SHARED = ["home", "host", "port", "token", "config", "envFile", "logLevel", "logFormat"] as const;
+const SHARED = [
+  "home",
+  "host",
+  "port",
+  "token",
+  "socket",
+  "config",
+  "envFile",
+  "logLevel",
+  "logFormat",
+] as const;
 
 export type StartSettings = Pick<Settings, (typeof SHARED)[number]>;
 

@@ -74,14 +74,35 @@ export class ClientSocket {
   }
 }
 
+/** How to reach the peer. */
+export interface ConnectOptions {
+  timeoutMs: number;
+  /** Path of the Unix socket to go through; the URL then only names the host in the request. */
+  socket?: string;
+}
+
 /**
  * Opens a WebSocket to `url`.
  *
  * @throws {ConnectError}
  */
-export function connectWebSocket(url: string, options: { timeoutMs: number }): Promise<ClientSocket> {
+export async function connectWebSocket(url: string, options: ConnectOptions): Promise<ClientSocket> {
+  if (options.socket === undefined) return await opened(new WebSocket(url), options);
+  if (isPipe(options.socket)) {
+    const { openPipe } = await import("./pipe_client.ts");
+    return await opened(openPipe(url, options.socket), options);
+  }
+  using client = Deno.createHttpClient({ proxy: { transport: "unix", path: options.socket } });
+  return await opened(new WebSocket(url, { client }), options);
+}
+
+function isPipe(path: string): boolean {
+  return path.startsWith("\\\\.\\pipe\\");
+}
+
+/** Waits until `socket`, which has just been made, is open. */
+export function opened(socket: WebSocket, options: { timeoutMs: number }): Promise<ClientSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<ClientSocket>();
-  const socket = new WebSocket(url);
   const fail = (message: string) => {
     clearTimeout(timer);
     reject(new ConnectError(message, { refused: isRefusal(message) }));

@@ -15,6 +15,8 @@ export interface BundleOptions {
   entry: URL;
   outfile: string;
   replace?: readonly Replacement[];
+  /** Modules that are loaded late and lie in files of their own beside this one, by how their specifier ends. */
+  apart?: Readonly<Record<string, string>>;
 }
 
 /** What {@linkcode bundle} made. */
@@ -27,7 +29,7 @@ export interface Bundle {
  *
  * @throws when something cannot be resolved, or a replacement found nothing to replace
  */
-export async function bundle({ entry, outfile, replace = [] }: BundleOptions): Promise<Bundle> {
+export async function bundle({ entry, outfile, replace = [], apart = {} }: BundleOptions): Promise<Bundle> {
   const used = new Set<Replacement>();
   try {
     const { metafile } = await esbuild.build({
@@ -42,7 +44,7 @@ export async function bundle({ entry, outfile, replace = [] }: BundleOptions): P
       conditions: ["deno"],
       legalComments: "none",
       metafile: true,
-      plugins: [resolver(replace, used)],
+      plugins: [keeper(apart), resolver(replace, used)],
     });
     const missed = replace.find((replacement) => !used.has(replacement));
     if (missed) throw new Error(`nothing like ${missed.importer} imports ${missed.specifier} any more`);
@@ -50,6 +52,19 @@ export async function bundle({ entry, outfile, replace = [] }: BundleOptions): P
   } finally {
     await esbuild.stop();
   }
+}
+
+/** Leaves a module where it is: the import leads to the file that is made of it. */
+function keeper(apart: Readonly<Record<string, string>>): esbuild.Plugin {
+  return {
+    name: "apart",
+    setup(build) {
+      build.onResolve({ filter: /.*/ }, ({ path, kind }) => {
+        const file = kind === "dynamic-import" ? apart[path] : undefined;
+        return file ? { path: file, external: true } : undefined;
+      });
+    },
+  };
 }
 
 /** Resolves what esbuild cannot: the names in deno.json, to where Deno keeps the packages. */

@@ -31,3 +31,16 @@ export async function bundleDaemon(outdir: string): Promise<void> {
   }).spawn().status;
   if (!success) throw new Error(`deno bundle of ${entry} ended with exit code ${code}`);
 }
+
+/**
+ * Makes one file of a module and everything it imports, packages written for Node.js too.
+ *
+ * @throws when `deno bundle` fails; it has said why
+ */
+export async function bundleLate(entry: URL, outfile: string): Promise<void> {
+  const { success, code } = await new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", "--minify", "--platform=deno", "--output", outfile, fromFileUrl(entry)],
+    stdin: "null",
+  }).spawn().status;
+  if (!success) throw new Error(`deno bundle of ${entry} ended with exit code ${code}`);
+}

@@ -1,4 +1,6 @@
+import { dirname, join } from "@std/path";
 import { type Bundle, bundle, type Replacement } from "./bundle.ts";
+import { bundleLate } from "./daemon.ts";
 
 /** What the shim's bundle leaves out of the SDK's stdio transport. */
 const REPLACEMENTS: readonly Replacement[] = [
@@ -14,7 +16,22 @@ const REPLACEMENTS: readonly Replacement[] = [
   },
 ];
 
-/** Makes one file of the shim: less than half the memory and start-up time of its source for each window. */
-export function bundleShim(outfile: string): Promise<Bundle> {
-  return bundle({ entry: new URL("../../shim.ts", import.meta.url), outfile, replace: REPLACEMENTS });
+/** What only a shim on Windows loads: the client of named pipes, with `ws`. */
+const PIPE = "shim_pipe.js";
+
+/**
+ * Makes one file of the shim: less than half the memory and start-up time of its source for each window. What few
+ * shims need lies beside it.
+ */
+export async function bundleShim(outfile: string): Promise<Bundle> {
+  await bundleLate(
+    new URL("../../lib/transport/pipe_client.ts", import.meta.url),
+    join(dirname(outfile), PIPE),
+  );
+  return await bundle({
+    entry: new URL("../../shim.ts", import.meta.url),
+    outfile,
+    replace: REPLACEMENTS,
+    apart: { "./pipe_client.ts": `./${PIPE}` },
+  });
 }

@@ -3,7 +3,6 @@ import { probe } from "../../lib/cli/probe.ts";
 import { loadSettings } from "../../lib/config/load.ts";
 import { statePaths } from "../../lib/config/paths.ts";
 import { locateDaemon } from "../../lib/shim/address.ts";
-import type { LinkTarget } from "../../lib/shim/link.ts";
 import { endTree, gone } from "../lib/end_tree.ts";
 import { hold, tempDir } from "../lib/held.ts";
 import { commandFor, privateEnv, SOURCE, startPrivateDaemon } from "../lib/programs.ts";
@@ -40,19 +39,18 @@ export async function givenDaemon(server: Server, shim = SOURCE.shim): Promise<S
 export async function runningDaemon(shim = SOURCE.shim): Promise<Subject | undefined> {
   const programDir = fromFileUrl(new URL("../..", import.meta.url));
   const { settings } = loadSettings({ args: [], programDir });
-  const target = await locateDaemon(settings, statePaths(settings)).catch((): LinkTarget | undefined =>
-    undefined
-  );
-  if (!target) return undefined;
+  const target = await locateDaemon(settings, statePaths(settings));
+  const url = await target.readUrl().catch(() => undefined);
+  if (!url) return undefined;
   const token = await target.readToken();
-  const found = await probe(target.url, { token, timeoutMs: PROBE_MS });
+  const found = await probe(url, { token, timeoutMs: PROBE_MS });
   if (found.kind !== "exai") return undefined;
-  const server = { url: target.url, token };
+  const server = { url, token };
   const env = { EXAI_WS_AUTOSTART: "false" };
   return {
     server,
     shim: { ...commandFor(shim), env },
-    note: `the daemon running at ${target.url}`,
+    note: `the daemon running at ${url}`,
     seen: [],
   };
 }

@@ -1,0 +1,112 @@
+import { getLogger } from "@logtape/logtape";
+import { dirname, join } from "@std/path";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { fnv1a } from "../base/hash.ts";
+import type { StatePaths } from "../config/paths.ts";
+import { runtimeDir } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Handler } from "../edge/arrival.ts";
+import { Listener } from "../edge/listener.ts";
+import { MAX_SOCKET_PATH_BYTES, SocketFile } from "../edge/socket_file.ts";
+
+const log = getLogger(["exai", "edge"]);
+
+export interface FrontDoorOptions {
+  settings: Pick<Settings, "host" | "port" | "socket">;
+  paths: StatePaths;
+  handler: Handler;
+}
+
+/** Anything that listens. */
+interface Door {
+  stop(): Promise<void>;
+}
+
+/** Every address the daemon listens at. */
+export class FrontDoors implements AsyncDisposable {
+  /** The address everybody may use: `ws://host:port/`. */
+  readonly url: string;
+  /** Path of the Unix socket or named pipe, if there is one. */
+  socket: string | undefined;
+  readonly #doors: Door[];
+  readonly #files = new AsyncDisposableStack();
+  #stopped: Promise<void> | undefined;
+
+  private constructor(tcp: Listener) {
+    const { hostname, port } = tcp.address as Deno.NetAddr;
+    this.url = `ws://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+    this.#doors = [tcp];
+  }
+
+  /** @throws {ExaiError} `CONFIG`: the address is taken, a socket the settings name cannot be used */
+  static async open(options: FrontDoorOptions): Promise<FrontDoors> {
+    const { host: hostname, port } = options.settings;
+    // The address first: it is where another daemon of the same settings is noticed.
+    const doors = new FrontDoors(new Listener({ hostname, port, handler: options.handler }));
+    try {
+      await doors.#openSocket(options);
+      return doors;
+    } catch (thrown) {
+      await doors[Symbol.asyncDispose]();
+      throw thrown;
+    }
+  }
+
+  /** Stops accepting connections; those that are open stay. Resolves when the last one is closed. */
+  stop(): Promise<void> {
+    return this.#stopped ??= Promise.all(this.#doors.map((door) => door.stop())).then(() => {});
+  }
+
+  /** As `stop`, unless that has been asked for before: then connections still open are not waited for. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#stopped) await this.stop();
+    await this.#files.disposeAsync();
+  }
+
+  async #openSocket({ settings, paths, handler }: FrontDoorOptions): Promise<void> {
+    if (settings.socket === "off") return;
+    try {
+      if (Deno.build.os === "windows") return await this.#openPipe(settings, paths, handler);
+      const place = settings.socket === "auto"
+        ? shortSocket(paths)
+        : { path: settings.socket, lockPath: settings.socket + ".lock" };
+      const file = this.#files.use(await SocketFile.claim(place));
+      this.#doors.push(new Listener({ path: file.path, handler }));
+      this.socket = file.path;
+    } catch (thrown) {
+      if (settings.socket !== "auto") throw thrown;
+      // What nobody asked for must not keep the daemon from its work.
+      log.warning("{why}; shims use {url}", { why: messageOf(thrown), url: this.url });
+    }
+  }
+
+  /** A named pipe of this user, as Windows has it in place of sockets. */
+  async #openPipe({ socket }: { socket: string }, paths: StatePaths, handler: Handler): Promise<void> {
+    const { NodeListener } = await import("../edge/node_listener.ts");
+    const path = socket === "auto" ? `\\\\.\\pipe\\exai-${fnv1a(paths.home)}` : socket;
+    this.#doors.push(await NodeListener.listen({ path, handler }));
+    this.socket = path;
+  }
+}
+
+/**
+ * The socket in the state directory; where its path would be too long for one, in the user's directory for such
+ * things, under a name made of the state directory's.
+ *
+ * @throws {ExaiError} `CONFIG` when the path is too long and there is no such directory
+ */
+function shortSocket({ home, socket, socketLock }: StatePaths): { path: string; lockPath: string } {
+  if (fits(socket)) return { path: socket, lockPath: socketLock };
+  const dir = runtimeDir();
+  const path = dir && join(dir, `exai-${fnv1a(home)}.sock`);
+  if (path && fits(path)) return { path, lockPath: `${path}.lock` };
+  throw new ExaiError(
+    "CONFIG",
+    `no socket: ${dirname(socket)} is too long for one and XDG_RUNTIME_DIR names no other place; ` +
+      "set EXAI_SOCKET to a shorter path",
+  );
+}
+
+function fits(path: string): boolean {
+  return new TextEncoder().encode(path).length <= MAX_SOCKET_PATH_BYTES;
+}

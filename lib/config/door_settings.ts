@@ -1,0 +1,20 @@
+import * as z from "zod/mini";
+import { isAbsolute } from "@std/path";
+import { BOTH, setting } from "./setting.ts";
+
+const isSocket = (value: string) =>
+  ["auto", "off"].includes(value) || isAbsolute(value) || value.startsWith("\\\\.\\pipe\\");
+
+/** The settings of the ways into the daemon beside the WebSocket address itself. */
+export const DOOR_SETTINGS = {
+  socket: setting<string>(
+    {
+      env: "EXAI_SOCKET",
+      programs: BOTH,
+      fallback: "auto",
+      help:
+        "Unix socket (named pipe on Windows) that shims try before the address; auto: in the state directory",
+    },
+    { allowed: "auto, off, or an absolute path", schema: z.string().check(z.refine(isSocket)) },
+  ),
+} as const;

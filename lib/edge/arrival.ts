@@ -1,0 +1,33 @@
+import { SECOND_MS } from "../base/units.ts";
+
+export interface UpgradeOptions {
+  /** A connection is pinged after half of this time of silence, and given up after the whole. */
+  idleTimeoutMs: number;
+  /** The subprotocol chosen. */
+  protocol?: string;
+}
+
+/** What a door knows of a request beside the request itself. */
+export interface Arrival {
+  /** Resolves when the response has been sent as a whole, rejects when the client has gone before. */
+  completed: Promise<void>;
+  remoteAddr: Deno.Addr;
+  /** Makes a WebSocket of the connection; left out: as `Deno.serve` does it. */
+  upgrade?(request: Request, options: UpgradeOptions): Upgraded;
+}
+
+export interface Upgraded {
+  socket: WebSocket;
+  response: Response;
+}
+
+/** How every door of the daemon has its requests answered. */
+export type Handler = (request: Request, arrival: Arrival) => Response | Promise<Response>;
+
+/** Makes a WebSocket of a connection of `Deno.serve`. */
+export function upgradeNatively(request: Request, { idleTimeoutMs, protocol }: UpgradeOptions): Upgraded {
+  return Deno.upgradeWebSocket(request, {
+    idleTimeout: Math.max(2, Math.round(idleTimeoutMs / SECOND_MS)),
+    ...(protocol ? { protocol } : {}),
+  });
+}

@@ -1,0 +1,151 @@
+import { Buffer } from "node:buffer";
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { getRequestListener } from "@hono/node-server";
+import { getLogger } from "@logtape/logtape";
+// @ts-types="@types/ws"
+import { type WebSocket as NodeWebSocket, WebSocketServer } from "ws";
+import { MIB } from "../base/units.ts";
+import type { Handler, Upgraded, UpgradeOptions } from "./arrival.ts";
+
+const log = getLogger(["exai", "edge"]);
+
+/** As `Deno.serve` has it; what a message may really hold is checked after it. */
+const MAX_PAYLOAD_BYTES = 64 * MIB;
+
+export interface NodeListenOptions {
+  handler: Handler;
+  /** Path of a Unix socket or a named pipe. */
+  path: string;
+}
+
+/**
+ * A server for what `Deno.serve` does not do, named pipes, with the same handler and the same limits behind it.
+ * Loaded only where it is used.
+ */
+export class NodeListener implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(server: Server) {
+    this.#server = server;
+    server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+      socket.on("error", ({ message }) => log.debug("connection error: {message}", { message }));
+    });
+  }
+
+  /** Resolves when the server listens; rejects with what the system says. */
+  static async listen({ handler, path }: NodeListenOptions): Promise<NodeListener> {
+    const server = createServer(requestListener(handler));
+    const upgrades = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD_BYTES });
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      void answerUpgrade({ request, socket: socket as Socket, head, upgrades, handler });
+    });
+    const listener = new NodeListener(server);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once("error", reject);
+    server.listen(path, resolve);
+    await promise;
+    return listener;
+  }
+
+  /** Stops accepting connections; resolves when the last one is closed. */
+  async stop(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    this.#server.closeIdleConnections();
+    await promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    if (this.#server.listening) await this.stop();
+  }
+}
+
+function requestListener(handler: Handler) {
+  return getRequestListener((request, env) => {
+    const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: NodeJS.EventEmitter };
+    const completed = new Promise<void>((resolve, reject) => {
+      outgoing.on("finish", resolve);
+      outgoing.on("close", () => reject(new Error("the client has gone")));
+    });
+    completed.catch(() => {});
+    return handler(request, { completed, remoteAddr: addressOf(incoming.socket) });
+  }, { overrideGlobalObjects: false });
+}
+
+interface UpgradeRequest {
+  request: IncomingMessage;
+  socket: Socket;
+  head: Buffer;
+  upgrades: WebSocketServer;
+  handler: Handler;
+}
+
+async function answerUpgrade({ request, socket, head, upgrades, handler }: UpgradeRequest): Promise<void> {
+  let upgraded = false;
+  const upgrade = (_: Request, options: UpgradeOptions): Upgraded => {
+    let opened: NodeWebSocket | undefined;
+    upgrades.options.handleProtocols = () => options.protocol ?? false;
+    upgrades.handleUpgrade(request, socket, head, (made) => opened = made);
+    upgraded = true;
+    // Asked for wrongly: it has been answered with what is wrong.
+    if (!opened) return { socket: new EventTarget() as unknown as WebSocket, response: new Response(null) };
+    const made = opened;
+    keepAlive(made, options.idleTimeoutMs);
+    // Nobody can have listened for it yet.
+    queueMicrotask(() => made.emit("open"));
+    return { socket: made as unknown as WebSocket, response: new Response(null) };
+  };
+  try {
+    const response = await handler(toRequest(request), {
+      completed: Promise.resolve(),
+      remoteAddr: addressOf(socket),
+      upgrade,
+    });
+    if (!upgraded) await refuse(socket, response);
+  } catch (thrown) {
+    log.error("a connection could not be upgraded: {thrown}", { thrown });
+    socket.destroy();
+  }
+}
+
+function toRequest(request: IncomingMessage): Request {
+  const headers = new Headers();
+  for (let at = 0; at + 1 < request.rawHeaders.length; at += 2) {
+    headers.append(request.rawHeaders[at]!, request.rawHeaders[at + 1]!);
+  }
+  return new Request(new URL(request.url ?? "/", "http://localhost"), { headers });
+}
+
+async function refuse(socket: Socket, response: Response): Promise<void> {
+  const body = Buffer.from(await response.arrayBuffer());
+  response.headers.set("content-length", String(body.length));
+  response.headers.set("connection", "close");
+  const lines = Array.from(response.headers, ([name, value]) => `${name}: ${value}\r\n`).join("");
+  socket.write(`HTTP/1.1 ${response.status} ${STATUS_CODES[response.status] ?? ""}\r\n${lines}\r\n`);
+  socket.end(body);
+}
+
+/** As the idle time-out of `Deno.upgradeWebSocket`: ping at half of the time, give up at the whole. */
+function keepAlive(socket: NodeWebSocket, idleTimeoutMs: number): void {
+  let heard = true;
+  const timer = setInterval(() => {
+    if (!heard) return socket.terminate();
+    heard = false;
+    socket.ping();
+  }, idleTimeoutMs / 2);
+  const onHeard = () => heard = true;
+  socket.on("pong", onHeard).on("ping", onHeard).on("message", onHeard);
+  socket.on("close", () => clearInterval(timer));
+}
+
+function addressOf(socket: Socket): Deno.Addr {
+  const { address, port } = socket.address() as Partial<AddressInfo>;
+  if (address === undefined) return { transport: "unix", path: "" };
+  return { transport: "tcp", hostname: socket.remoteAddress ?? "", port: port ?? 0 };
+}

@@ -1,0 +1,99 @@
+import { dirname } from "@std/path";
+import { ExaiError, messageOf } from "../base/errors.ts";
+
+/** Longest path a Unix socket can have, in bytes: `sun_path` less the zero that ends it. */
+export const MAX_SOCKET_PATH_BYTES = Deno.build.os === "darwin" ? 103 : 107;
+
+const OWNER_ONLY = 0o177;
+const OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
+
+export interface SocketFileOptions {
+  path: string;
+  /** A file of its own, locked for as long as the socket is used: the system frees it when its holder dies. */
+  lockPath: string;
+}
+
+/**
+ * The right to listen at a path. Whoever holds the lock is the one daemon whose socket it is, so what a dead one left
+ * there is removed, and a live one's never.
+ */
+export class SocketFile implements AsyncDisposable {
+  readonly path: string;
+  readonly #lock: Deno.FsFile;
+
+  private constructor(path: string, lock: Deno.FsFile) {
+    this.path = path;
+    this.#lock = lock;
+  }
+
+  /** @throws {ExaiError} `CONFIG`: another daemon's, something else's, or a directory others may write to */
+  static async claim({ path, lockPath }: SocketFileOptions): Promise<SocketFile> {
+    if (new TextEncoder().encode(path).length > MAX_SOCKET_PATH_BYTES) {
+      throw refusal(path, `it is longer than the ${MAX_SOCKET_PATH_BYTES} bytes the system allows`);
+    }
+    try {
+      await checkDirectory(dirname(path));
+      const lock = await Deno.open(lockPath, { create: true, write: true, mode: 0o600 });
+      try {
+        if (!await lock.tryLock(true)) throw new Error("another daemon listens there");
+        await removeStale(path);
+        return new SocketFile(path, lock);
+      } catch (thrown) {
+        lock.close();
+        throw thrown;
+      }
+    } catch (thrown) {
+      throw refusal(path, messageOf(thrown), thrown);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.path).catch(() => {});
+    this.#lock.close();
+  }
+}
+
+/** Runs `bind`, which must make its socket before it returns, so that the socket is this user's alone from the start. */
+export function bindPrivately<T>(bind: () => T): T {
+  const before = Deno.umask(OWNER_ONLY);
+  try {
+    return bind();
+  } finally {
+    Deno.umask(before);
+  }
+}
+
+/** In a directory others can write to, the socket could be replaced by theirs, which would then be shown the token. */
+async function checkDirectory(dir: string): Promise<void> {
+  const { mode, uid } = await Deno.stat(dir);
+  if (uid !== null && uid !== Deno.uid() && uid !== 0) throw new Error(`${dir} belongs to user ${uid}`);
+  if (mode === null || (mode & OTHERS_WRITE) === 0 || (mode & STICKY) !== 0) return;
+  throw new Error(`other users may write to ${dir}`);
+}
+
+async function removeStale(path: string): Promise<void> {
+  const info = await Deno.lstat(path).catch((thrown) => {
+    if (thrown instanceof Deno.errors.NotFound) return undefined;
+    throw thrown;
+  });
+  if (!info) return;
+  if (!info.isSocket) throw new Error("it is there and is no socket");
+  if (info.uid !== null && info.uid !== Deno.uid()) throw new Error(`it belongs to user ${info.uid}`);
+  if (await isListening(path)) throw new Error("another program listens there");
+  await Deno.remove(path);
+}
+
+async function isListening(path: string): Promise<boolean> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    return true;
+  } catch (thrown) {
+    // Nobody listens: refused. Anything else, as a full queue, is a sign of life.
+    return !(thrown instanceof Deno.errors.ConnectionRefused || thrown instanceof Deno.errors.NotFound);
+  }
+}
+
+function refusal(path: string, why: string, cause?: unknown): ExaiError {
+  return new ExaiError("CONFIG", `the socket ${path} cannot be used: ${why}`, { cause });
+}

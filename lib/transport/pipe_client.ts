@@ -1,0 +1,16 @@
+import { connect } from "node:net";
+// @ts-types="@types/ws"
+import { WebSocket as NodeWebSocket } from "ws";
+
+/**
+ * Begins a WebSocket through a Windows named pipe (or a Unix socket), which the built-in client cannot. Loaded only
+ * where it is used: it costs a start of the shim time and memory.
+ */
+export function openPipe(url: string, path: string): WebSocket {
+  const socket = new NodeWebSocket(url, {
+    createConnection: () => connect({ path }),
+    perMessageDeflate: false,
+  });
+  // The same events and methods, by other types.
+  return socket as unknown as WebSocket;
+}
