@@ -58,6 +58,21 @@ Deno.test("bad settings stop the daemon before it listens, one line for each", a
   assertMatch(lines[1]!, /LOG_LEVEL.*"loud".*info/);
 });
 
+Deno.test("a log file that cannot be written is a reason in the health report", async () => {
+  const home = await Deno.makeTempDir({ prefix: "exai-daemon-" });
+  try {
+    await Deno.mkdir(`${home}/logs/daemon.log`, { recursive: true });
+    await using daemon = await startDaemon({ home });
+    const health = new URL("/health", daemon.url.replace(/^ws/, "http"));
+    let reasons: string[] = [];
+    // The log is written behind; each question gives it time.
+    while (reasons.length === 0) ({ reasons } = await (await fetch(health)).json());
+    assertMatch(reasons.join(), /daemon\.log cannot be written: .*; \d+ lines lost/);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
 Deno.test("every call leaves a line in metrics.jsonl", async () => {
   await using daemon = await startDaemon();
   await assertServes(daemon.url);

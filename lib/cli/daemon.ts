@@ -39,6 +39,8 @@ export interface DaemonOptions {
   paths: StatePaths;
   /** Servers beside EXAI's own tools; tests put theirs here. */
   servers?: readonly Server[];
+  /** What is wrong with what was set up before the daemon, its log file, each in a sentence. */
+  faults?: () => string[];
 }
 
 /** One running daemon: every part, wired up. */
@@ -66,7 +68,7 @@ export class Daemon implements AsyncDisposable {
     const observation = new Observation({
       files,
       address: () => this.url,
-      faults: () => [...mounts.faults(), ...own.faults()],
+      faults: () => [...mounts.faults(), ...own.faults(), ...options.faults?.() ?? []],
       counts: () => ({
         sessions: this.#registry.size,
         connections: this.#doors.connections,

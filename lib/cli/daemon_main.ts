@@ -59,10 +59,10 @@ async function serve({ settings, switches }: Loaded): Promise<number> {
   const paths = statePaths(settings);
   registerSecret(settings.token);
   await ensureStateDir(paths);
-  await using _logging = await startLogging({ program: "daemon", settings, paths });
+  await using logging = await startLogging({ program: "daemon", settings, paths });
   let daemon: Daemon;
   try {
-    daemon = await Daemon.start({ settings, paths });
+    daemon = await Daemon.start({ settings, paths, faults: () => logging.faults() });
   } catch (thrown) {
     if (!(thrown instanceof AddressInUse)) throw thrown;
     return await explainTaken(thrown, settings, { fine: switches.has("if-not-running") });
