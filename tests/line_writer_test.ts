@@ -29,16 +29,35 @@ Deno.test("text is written in order and whole, however little the sink takes", a
   assertEquals(writer.queuedChars, 0);
 });
 
+Deno.test("what comes in one turn goes out in one write", async () => {
+  const writes: string[] = [];
+  const writer = new LineWriter({
+    write: (data) => {
+      writes.push(new TextDecoder().decode(data));
+      return Promise.resolve(data.length);
+    },
+  });
+  for (const line of ["a\n", "b\n", "c\n"]) writer.write(line);
+  await writer.flushed();
+  assertEquals(writes, ["a\nb\nc\n"]);
+});
+
 Deno.test("what comes while a write is under way goes out together", async () => {
   const sizes: number[] = [];
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
   const writer = new LineWriter({
     write: async (data) => {
-      await Promise.resolve();
       sizes.push(data.length);
+      begun.resolve();
+      await gate.promise;
       return data.length;
     },
   });
-  for (let n = 0; n < 100; n++) writer.write("0123456789");
+  writer.write("0123456789");
+  await begun.promise;
+  for (let n = 0; n < 99; n++) writer.write("0123456789");
+  gate.resolve();
   await writer.flushed();
   assertEquals(sizes, [10, 990]);
 });

@@ -2,9 +2,11 @@ import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
+import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { encode } from "./encode.ts";
+import type { Outlet } from "./mailbox.ts";
 import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
 import { nudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";
@@ -28,12 +30,19 @@ export interface JoinOptions {
   opsToo: boolean;
   /** Whether the client asked in its hello to be nudged. */
   nudge?: boolean;
+  /** Whether the client asked in its hello for frames that hold several messages, each on its line. */
+  lines?: boolean;
 }
 
 /** Makes `channel` the connection of `session`: what arrives is handled, what the session sends goes out. */
-export function join(channel: FrameChannel, session: Session, { hooks, opsToo, nudge }: JoinOptions): void {
+export function join(
+  channel: FrameChannel,
+  session: Session,
+  { hooks, opsToo, nudge, lines }: JoinOptions,
+): void {
   const { mcp, ops } = peersFor(session, hooks);
-  session.mailbox.attach(channel);
+  const outlet = lines ? joining(channel) : channel;
+  session.mailbox.attach(outlet);
   const counted = { in: channel.bytesIn, out: channel.bytesOut };
   const count = () => {
     session.bytesIn += channel.bytesIn - counted.in;
@@ -47,32 +56,48 @@ export function join(channel: FrameChannel, session: Session, { hooks, opsToo, n
   };
   const arrived = nudge ? nudger(channel) : undefined;
   channel.onbadframe = refuse;
-  channel.onframe = (text) => {
-    count();
-    arrived?.();
+  const take = (text: string) => {
     const frame = parse(text);
     if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");
     else if (opsToo && frame.jsonrpc === undefined) ops.receive(frame);
     else mcp.receive(frame);
   };
+  channel.onframe = (text) => {
+    count();
+    arrived?.();
+    if (!lines) take(text);
+    else if (!eachLine(text, take)) refuse(`a frame may hold at most ${MAX_JOINED_LINES} messages`);
+  };
   channel.onclose = (end) => {
     count();
-    leave(session, channel, { hooks, end });
+    leave(session, outlet, { hooks, end });
   };
 }
 
 function leave(
   session: Session,
-  channel: FrameChannel,
+  outlet: Outlet,
   how: { hooks: ConnectionHooks; end: ChannelEnd },
 ): void {
   // When a newer connection has taken the session over, the end of this one is no news.
-  if (!session.mailbox.detach(channel)) return;
+  if (!session.mailbox.detach(outlet)) return;
   log.debug("session {id} lost its connection ({code})", { id: session.id, code: how.end.code });
   const meant = how.end.clean && how.end.code < CLOSE.invalidHello;
   if (meant) how.hooks.registry.end(session, "the client closed the connection");
   else how.hooks.registry.detached(session);
+}
+
+/** Sends the messages of one turn in one frame. */
+function joining(channel: FrameChannel): Outlet {
+  const joiner = new LineJoiner((frame) => channel.send(frame));
+  return {
+    send: (text) => joiner.send(text),
+    close(code, reason) {
+      joiner.flush();
+      channel.close(code, reason);
+    },
+  };
 }
 
 function parse(text: string): Json | undefined {

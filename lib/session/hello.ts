@@ -66,8 +66,13 @@ function greet(channel: FrameChannel, hello: Hello, hooks: AttachHooks): void {
   }
   try {
     const { session, waiting } = findSession(hello, hooks.registry);
-    say({ op: "hello_ack", ok: true, ...ackOf(session, waiting, hooks) });
-    join(channel, session, { hooks, opsToo: true, nudge: hello.nudge });
+    say({
+      op: "hello_ack",
+      ok: true,
+      ...ackOf(session, waiting, hooks),
+      ...(hello.lines ? { lines: true as const } : {}),
+    });
+    join(channel, session, { hooks, opsToo: true, nudge: hello.nudge, lines: hello.lines });
     if (waiting) answerForgotten(session, waiting);
     if (waiting) session.mailbox.resume(waiting);
   } catch (thrown) {

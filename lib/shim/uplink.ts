@@ -3,6 +3,7 @@ import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
 import type { Settings } from "../config/settings.ts";
+import { eachLine, LineJoiner } from "../transport/joined_lines.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { peek, type Peeked } from "../wire/peek.ts";
 import type { RequestId } from "../wire/rpc.ts";
@@ -43,6 +44,8 @@ export class Uplink {
   #sessionId: string | undefined;
   #resumeToken: string | undefined;
   #link: Link | undefined;
+  /** Present when the daemon takes several messages in one frame. */
+  #joiner: LineJoiner | undefined;
   #ready = false;
 
   constructor(settings: UplinkSettings, hooks: UplinkHooks) {
@@ -76,15 +79,20 @@ export class Uplink {
       client: { name: "exai-shim", version: VERSION },
       cwd: Deno.cwd(),
       nudge: true,
+      lines: true,
       resume,
       ...(this.#server ? { server: this.#server } : {}),
       ...(this.#sessionId ? { session_id: this.#sessionId } : {}),
     };
   }
 
-  /** Sends one frame; false when there is no connection to send it on. */
+  /** Sends one message; false when there is no connection to send it on. */
   send(text: string): boolean {
-    return this.#link?.socket.send(text) ?? false;
+    const socket = this.#link?.socket;
+    if (!socket?.open) return false;
+    if (this.#joiner) this.#joiner.send(text);
+    else socket.send(text);
+    return true;
   }
 
   /** Sends a request of the client; from here on the daemon must not fall silent. */
@@ -100,6 +108,7 @@ export class Uplink {
       session: ack.session_id,
     });
     this.#link = link;
+    this.#joiner = ack.lines ? new LineJoiner((frame) => void socket.send(frame)) : undefined;
     this.#sessionId = ack.session_id;
     this.#resumeToken = ack.resume_token;
     this.maxFrameBytes = ack.limits?.max_bytes ?? this.maxFrameBytes;
@@ -109,7 +118,8 @@ export class Uplink {
     } else {
       this.#meet(link);
     }
-    socket.onframe = (text) => this.#receive(text);
+    socket.onframe = (frame) =>
+      ack.lines ? eachLine(frame, (text) => this.#receive(text)) : this.#receive(frame);
   }
 
   ondown(end: SocketEnd): void {
@@ -132,6 +142,7 @@ export class Uplink {
     if (!socket) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeoutMs);
+    this.#joiner?.flush();
     socket.close(1000, "the client has ended");
     await Promise.race([promise, socket.closed]);
     clearTimeout(timer);

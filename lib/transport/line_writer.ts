@@ -38,7 +38,11 @@ export class LineWriter extends EventEmitter {
     if (this.#broken) return true;
     this.#queue.push(text);
     this.#queuedChars += text.length;
-    if (!this.#busy) this.#run();
+    if (!this.#busy) {
+      this.#busy = true;
+      // What else comes in this turn goes out in the same write.
+      queueMicrotask(() => this.#run());
+    }
     return this.#queuedChars < BATCH_CHARS;
   }
 
@@ -48,7 +52,6 @@ export class LineWriter extends EventEmitter {
   }
 
   async #run(): Promise<void> {
-    this.#busy = true;
     try {
       while (this.#queue.length > 0) await this.#writeAll(this.#nextBatch());
     } catch (thrown) {

@@ -49,9 +49,14 @@ export class ClientSocket {
     return this.#socket.bufferedAmount;
   }
 
+  /** Whether frames can be sent. */
+  get open(): boolean {
+    return !this.#over && this.#socket.readyState === WebSocket.OPEN;
+  }
+
   /** Sends one frame; false when the connection has ended. */
   send(text: string): boolean {
-    if (this.#over || this.#socket.readyState !== WebSocket.OPEN) return false;
+    if (!this.open) return false;
     this.#socket.send(text);
     return true;
   }

@@ -22,6 +22,7 @@ const hello = z.looseObject({
   resume: z.optional(z.nullable(z.union([resume, z.boolean()]))),
   server: z.optional(z.string()),
   nudge: z.optional(z.boolean()),
+  lines: z.optional(z.boolean()),
 });
 
 const opSchemas = {
@@ -78,6 +79,8 @@ export interface HelloAck {
   limits: { max_bytes: number; session_max_inflight: number; call_timeout_ms: number };
   /** Shown again in `hello.resume.token` to take this session over after a cut connection. */
   resume_token?: string;
+  /** Set when the hello asked for it: a frame may hold several messages, each on a line of its own. */
+  lines?: true;
   /** In answer to `resume.waiting`: the requests that never arrived here and should be sent again. */
   unseen?: RequestId[];
 }
