@@ -82,7 +82,8 @@ Deno.test("a client that says goodbye ends its session at once", async () => {
   const held = odd.nextHold();
   client.send(call(1, "hold"));
   await held;
-  await client.close();
+  client.socket.close(1000);
+  await client.closed;
   await odd.aborted.promise;
   using next = await RawClient.hello(it.url, { session_id: "w" } as JsonObject);
   assertEquals(next.ack.session_id, "w");

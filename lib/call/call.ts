@@ -48,6 +48,8 @@ export interface Call {
   readonly timeoutMs?: number;
   /** When `signal` will abort at the latest, in milliseconds since 1970; set by the policy that times calls out. */
   readonly deadlineMs?: number;
+  /** Says that work begins that must not be done twice; undefined where nobody asks about it afterwards. */
+  begin?(): void;
   /** Sends the caller a notification that belongs to this call: progress, log messages. */
   notify(method: string, params: JsonObject): void;
   /**
@@ -86,6 +88,7 @@ export function derive(call: Call, parts: Partial<Call>): Call {
     progressToken: "progressToken" in parts ? parts.progressToken : call.progressToken,
     timeoutMs: parts.timeoutMs ?? call.timeoutMs,
     deadlineMs: parts.deadlineMs ?? call.deadlineMs,
+    begin: "begin" in parts ? parts.begin : call.begin,
     notify: parts.notify ?? call.notify.bind(call),
     ask: parts.ask ?? call.ask.bind(call),
   };

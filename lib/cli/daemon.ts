@@ -1,4 +1,5 @@
 import { delay } from "@std/async/delay";
+import { noteBegin } from "../admission/begin.ts";
 import { Drain } from "../admission/drain.ts";
 import { Permits } from "../admission/permits.ts";
 import { freeOnAbort, withPermits, withTimeout } from "../admission/policies.ts";
@@ -15,6 +16,7 @@ import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
+import { SqliteCallJournal } from "../store/call_journal.ts";
 import { FrontDoors } from "./front_doors.ts";
 import { httpRoutes } from "./http_routes.ts";
 import { EndpointFile } from "./endpoint_file.ts";
@@ -56,7 +58,7 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, files, mounts, stack } = resources;
+    const { token, own, files, mounts, journal, stack } = resources;
     const permits = new Permits({
       perKey: settings.sessionMaxInflight,
       total: settings.globalMaxInflight,
@@ -68,7 +70,7 @@ export class Daemon implements AsyncDisposable {
     const observation = new Observation({
       files,
       address: () => this.url,
-      faults: () => [...mounts.faults(), ...own.faults(), ...options.faults?.() ?? []],
+      faults: () => [...mounts.faults(), ...own.faults(), ...options.faults?.() ?? [], ...faultsOf(journal)],
       counts: () => ({
         sessions: this.#registry.size,
         connections: this.#doors.connections,
@@ -83,6 +85,7 @@ export class Daemon implements AsyncDisposable {
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
       maxFrameBytes: settings.maxFrameBytes,
+      journal,
       onStart: () => observation.changed(),
       onEnd: (session) => {
         router.detach(session);
@@ -100,6 +103,7 @@ export class Daemon implements AsyncDisposable {
         withPermits(permits),
         ...ownPermits(server, settings.queueMax),
         freeOnAbort(),
+        noteBegin(),
       ],
       askingPoliciesFor: (server) => [
         withTimeout(server.callTimeoutMs ?? settings.callTimeoutMs),
@@ -135,7 +139,9 @@ export class Daemon implements AsyncDisposable {
     const token = await TokenKeeper.open({ setting: settings.token, path: paths.token });
     const own = stack.use(await openOwnServer(settings, paths));
     const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
-    const daemon = new Daemon(options, { token, own, files, mounts, stack });
+    const journal = openJournal(settings, paths);
+    if (journal) stack.use(journal);
+    const daemon = new Daemon(options, { token, own, files, mounts, journal, stack });
     daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
     daemon.#observation.start();
     const { url, socket } = daemon;
@@ -165,8 +171,9 @@ export class Daemon implements AsyncDisposable {
   async stop(): Promise<void> {
     const closed = this.#front?.stop() ?? Promise.resolve();
     await withinMs(this.#drain.close(), this.#settings.drainTimeoutMs);
-    this.#doors.closeAll("the daemon is stopping");
+    // First the sessions: that we close their connections must not pass for their clients' goodbye.
     this.#registry[Symbol.dispose]();
+    this.#doors.closeAll("the daemon is stopping");
     // A client that does not answer the close frame must not keep the daemon.
     await withinMs(closed, CLOSE_GRACE_MS);
     await this.#resources.disposeAsync();
@@ -215,7 +222,18 @@ interface Resources {
   own: OwnServer;
   files: StateFiles;
   mounts: ConfiguredMounts;
+  journal: SqliteCallJournal | undefined;
   stack: AsyncDisposableStack;
+}
+
+function openJournal(settings: Settings, paths: StatePaths): SqliteCallJournal | undefined {
+  if (!settings.journal) return undefined;
+  const { journalMaxAgeMs: maxAgeMs, journalMaxBytes: maxChars } = settings;
+  return new SqliteCallJournal({ path: paths.journal, maxAgeMs, maxChars });
+}
+
+function faultsOf(journal: SqliteCallJournal | undefined): string[] {
+  return journal?.fault === undefined ? [] : [journal.fault];
 }
 
 /** The limit a server has of its own, whoever calls it. */

@@ -8,6 +8,8 @@ export interface StatePaths {
   health: string;
   metrics: string;
   database: string;
+  /** The calls the next daemon must know of if this one crashes. */
+  journal: string;
   logs: string;
   /** Held while one shim starts the daemon, so that ten shims start one. */
   startLock: string;
@@ -35,6 +37,7 @@ export function statePaths(
     health: join(home, "health.json"),
     metrics: join(home, "metrics.jsonl"),
     database: join(home, "exai.db"),
+    journal: join(home, "journal.db"),
     logs: join(home, "logs"),
     startLock: join(home, "start.lock"),
     endpoint: join(home, "daemon.json"),

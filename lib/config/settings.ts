@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { DOOR_SETTINGS } from "./door_settings.ts";
+import { JOURNAL_SETTINGS } from "./journal_settings.ts";
 import { PROVIDER_SETTINGS } from "./provider_settings.ts";
 import {
   address,
@@ -166,6 +167,7 @@ export const SETTINGS = {
     0,
     86_400,
   ),
+  ...JOURNAL_SETTINGS,
   drainTimeoutMs: seconds(
     {
       env: "EXAI_DRAIN_TIMEOUT",

@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
+import { isRepeatableTool } from "../wire/repeatable.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Catalog, type Entry } from "./catalog.ts";
 import { ResourceFinder } from "./resources.ts";
@@ -151,7 +152,9 @@ export class Router {
     const own = entry.own.name === name
       ? call
       : derive(call, { params: { ...call.params, name: entry.own.name } });
-    const result = await this.#run(entry.server, own);
+    // What does no harm when it is done twice need not be kept in mind.
+    const quiet = call.begin && isRepeatableTool(entry.own) ? derive(own, { begin: undefined }) : own;
+    const result = await this.#run(entry.server, quiet);
     this.#tasks.note(call.caller, entry.server, result);
     return result;
   }

@@ -11,6 +11,7 @@ export interface CallRequest {
   params: JsonObject;
   progressToken?: string | number;
   timeoutMs?: number;
+  begin?(): void;
   notify(method: string, params: JsonObject): void;
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
 }
@@ -40,6 +41,7 @@ export class ActiveCalls {
       signal: controller.signal,
       progressToken: request.progressToken,
       timeoutMs: request.timeoutMs,
+      begin: request.begin,
       // A target that goes on after its end must not speak any more (MCP basic/utilities/progress).
       notify: (method, params) => over || request.notify(method, params),
       ask: (method, params, options) => request.ask(method, params, options),

@@ -15,6 +15,9 @@ import type { Session } from "./session.ts";
 
 const log = getLogger(["exai", "session"]);
 
+/** What stands for the code of a close frame without one (RFC 6455, 7.1.5). */
+const NO_CODE = 1005;
+
 /** What a connection needs of the daemon once its session is known. */
 export interface ConnectionHooks extends OpHooks {
   registry: SessionRegistry;
@@ -83,8 +86,11 @@ function leave(
   // When a newer connection has taken the session over, the end of this one is no news.
   if (!session.mailbox.detach(outlet)) return;
   log.debug("session {id} lost its connection ({code})", { id: session.id, code: how.end.code });
-  const meant = how.end.clean && how.end.code < CLOSE.invalidHello;
-  if (meant) how.hooks.registry.end(session, "the client closed the connection");
+  const { code, clean } = how.end;
+  // Deno reports a connection that ends without a close frame as it does one whose close frame has no code.
+  const isUnsure = code === NO_CODE && session.resumable;
+  const meant = clean && code < CLOSE.invalidHello && !isUnsure;
+  if (meant) how.hooks.registry.end(session, "the client closed the connection", { goodbye: true });
   else how.hooks.registry.detached(session);
 }
 
@@ -129,6 +135,8 @@ function mailboxOutlet(session: Session): PeerOutlet {
       if (id === null) mailbox.postNow(text);
       else mailbox.answer(id, text);
     },
+    began: (id) => mailbox.began(id),
+    abandon: (id) => mailbox.abandon(id),
     post(message, { passing }) {
       const text = encode<RpcMessage>(message, maxFrameBytes, tooLargeNotice);
       if (passing) mailbox.postNow(text);

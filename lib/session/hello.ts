@@ -6,7 +6,7 @@ import type { Implementation } from "../wire/mcp.ts";
 import { type Hello, type HelloAck, type OpReply, parseOp } from "../wire/ops.ts";
 import { type RequestId, responseTo } from "../wire/rpc.ts";
 import { type ConnectionHooks, join } from "./connection.ts";
-import type { SessionRegistry } from "./registry.ts";
+import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
 
 /** What attaching a connection needs of the daemon. */
@@ -83,34 +83,46 @@ function greet(channel: FrameChannel, hello: Hello, hooks: AttachHooks): void {
 
 function findSession(hello: Hello, registry: SessionRegistry): { session: Session; waiting?: RequestId[] } {
   const wantedId = hello.session_id || undefined;
+  const wanted = newSession(hello);
   if (wantedId !== undefined && typeof hello.resume === "object" && hello.resume) {
-    const session = registry.resume(wantedId, hello.resume.token);
-    if (session) return { session, waiting: hello.resume.waiting ?? [] };
+    const { token, waiting = [] } = hello.resume;
+    const session = registry.resume(wantedId, token) ??
+      registry.recover({ ...wanted, wantedId, resumeToken: token });
+    if (session) return { session, waiting };
   }
+  return { session: registry.create({ ...wanted, wantedId }) };
+}
+
+function newSession(hello: Hello): NewSession {
   const client = typeof hello.client === "string"
     ? { name: hello.client, version: "" }
     : { name: hello.client?.name ?? "", version: hello.client?.version ?? "" };
-  const session = registry.create({
-    wantedId,
+  return {
     client: client.name ? client as Implementation : undefined,
     cwd: hello.cwd || undefined,
     server: hello.server,
     resumable: Boolean(hello.resume),
-  });
-  return { session };
+  };
 }
 
 function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: AttachHooks) {
-  const { mailbox, calls } = session;
   return {
     session_id: session.id,
     daemon: hooks.daemon,
     limits: hooks.limits,
     ...(session.resumable ? { resume_token: session.resumeToken } : {}),
-    ...(waiting
-      ? { unseen: waiting.filter((id) => !calls.has(id) && !mailbox.holds(id) && !mailbox.hasForgotten(id)) }
-      : {}),
+    ...(waiting ? outcomes(session, waiting) : {}),
   };
+}
+
+/** What the client need not wait for, and whether it must be introduced first. */
+function outcomes({ mailbox, calls, isRecovered, revision }: Session, waiting: readonly RequestId[]) {
+  const unknown = waiting.filter((id) => mailbox.hasLost(id));
+  const unseen = waiting.filter((id) =>
+    !calls.has(id) && !mailbox.holds(id) && !mailbox.hasForgotten(id) && !mailbox.hasLost(id)
+  );
+  // Without the client's initialize it cannot know yet what was said to it here.
+  return isRecovered && revision === undefined ? { recovered: { unseen, unknown } } : { unseen };
 }
 
 function answerForgotten(session: Session, waiting: readonly RequestId[]): void {

@@ -1,4 +1,5 @@
 import type { RequestId } from "../wire/rpc.ts";
+import type { JournaledCall, Mark, SessionJournal } from "./journal.ts";
 
 export interface MailboxLimits {
   /** Messages kept for a client that is away or has not confirmed them. */
@@ -16,7 +17,12 @@ export interface Outlet {
 interface Answer {
   id: RequestId;
   text: string;
+  /** Where the journal has it. */
+  mark?: Mark;
 }
+
+/** Answers that were not kept are remembered as such for so many requests; a client confirms long before. */
+const MAX_FORGOTTEN = 10_000;
 
 /**
  * The messages of one session on their way out. Without a connection they wait; answers are also kept after they were
@@ -31,8 +37,13 @@ export class Mailbox {
   #answersChars = 0;
   /** Answers sent or kept since the client last came back; what {@linkcode confirm} counts from. */
   #answered = 0;
-  readonly #forgotten = new Set<RequestId>();
+  readonly #forgotten = new Map<RequestId, Mark | undefined>();
   #keepAnswers = false;
+  #journal: SessionJournal | undefined;
+  /** Calls the journal knows as begun, until they are answered. */
+  readonly #begun = new Map<RequestId, Mark>();
+  /** Calls an earlier daemon began; how they ended nobody knows. */
+  readonly #lost = new Map<RequestId, Mark>();
 
   constructor(limits: MailboxLimits) {
     this.#limits = limits;
@@ -45,6 +56,19 @@ export class Mailbox {
   /** Whether answers are kept until confirmed; only clients that can come back need it. */
   set keepAnswers(keep: boolean) {
     this.#keepAnswers = keep;
+  }
+
+  /** What begins and is answered from here on is kept in `journal` too, for the daemon after this one. */
+  set journal(journal: SessionJournal) {
+    this.#journal = journal;
+  }
+
+  /** Takes in what an earlier daemon has left. */
+  adopt(calls: readonly JournaledCall[]): void {
+    for (const { mark, answer } of calls) {
+      if (answer === undefined) this.#lost.set(mark.id, mark);
+      else this.#keep({ id: mark.id, text: answer, mark });
+    }
   }
 
   attach(outlet: Outlet): void {
@@ -78,9 +102,22 @@ export class Mailbox {
     this.#outlet?.send(text);
   }
 
+  /** The call `id` begins to do what must not be done twice. */
+  began(id: RequestId): void {
+    if (this.#journal && !this.#begun.has(id)) this.#begun.set(id, this.#journal.begin(id));
+  }
+
+  /** The call `id` gets no answer. */
+  abandon(id: RequestId): void {
+    const mark = this.#takeBegun(id);
+    if (mark) this.#journal?.forget(mark);
+  }
+
   /** Sends the answer to `id` and keeps it until {@linkcode confirm}. */
   answer(id: RequestId, text: string): void {
-    if (this.#keepAnswers) this.#keep({ id, text });
+    const mark = this.#takeBegun(id);
+    if (mark) this.#journal?.finish(mark, text, { soon: this.attached });
+    if (this.#keepAnswers) this.#keep({ id, text, mark });
     this.#outlet?.send(text);
   }
 
@@ -88,10 +125,12 @@ export class Mailbox {
   confirm(count: number): void {
     let first = this.#answered - this.#answers.length;
     while (first < count && this.#answers.length > 0) {
-      this.#answersChars -= this.#answers.shift()!.text.length;
+      this.#drop(this.#answers.shift()!);
       first++;
     }
-    if (this.#answers.length === 0) this.#forgotten.clear();
+    if (this.#answers.length > 0) return;
+    for (const mark of this.#forgotten.values()) if (mark) this.#journal?.forget(mark);
+    this.#forgotten.clear();
   }
 
   /** Whether the answer to `id` is kept here. */
@@ -104,6 +143,17 @@ export class Mailbox {
     return this.#forgotten.has(id);
   }
 
+  /** Whether the call `id` was begun by an earlier daemon and how it ended is not known. */
+  hasLost(id: RequestId): boolean {
+    return this.#lost.has(id);
+  }
+
+  /** The client knows which calls are lost. */
+  forgetLost(): void {
+    for (const mark of this.#lost.values()) this.#journal?.forget(mark);
+    this.#lost.clear();
+  }
+
   /**
    * Sends again what a client that came back still waits for, and everything that came up while it was away. Answers
    * it does not wait for are forgotten.
@@ -112,12 +162,19 @@ export class Mailbox {
    */
   resume(waiting: readonly RequestId[]): Set<RequestId> {
     const wanted = new Set(waiting);
-    const kept = this.#answers.splice(0).filter((answer) => wanted.has(answer.id));
+    const kept: Answer[] = [];
+    for (const answer of this.#answers.splice(0)) {
+      if (wanted.has(answer.id)) kept.push(answer);
+      else this.#drop(answer);
+    }
     this.#answersChars = 0;
     this.#answered = 0;
     for (const text of this.#waiting.splice(0)) this.#outlet?.send(text);
     this.#waitingChars = 0;
-    for (const { id, text } of kept) this.answer(id, text);
+    for (const answer of kept) {
+      this.#keep(answer);
+      this.#outlet?.send(answer.text);
+    }
     return new Set(kept.map((answer) => answer.id));
   }
 
@@ -126,6 +183,10 @@ export class Mailbox {
     this.#waiting = [];
     this.#answers.length = 0;
     this.#forgotten.clear();
+    // What ends after the session was ended by it: that is no answer to keep.
+    this.#begun.clear();
+    this.#lost.clear();
+    this.#journal = undefined;
     this.#waitingChars = 0;
     this.#answersChars = 0;
   }
@@ -140,7 +201,27 @@ export class Mailbox {
     ) {
       const oldest = this.#answers.shift()!;
       this.#answersChars -= oldest.text.length;
-      this.#forgotten.add(oldest.id);
+      if (oldest.mark) this.#journal?.dropAnswer(oldest.mark);
+      this.#forget(oldest);
     }
+  }
+
+  #forget({ id, mark }: Answer): void {
+    this.#forgotten.set(id, mark);
+    if (this.#forgotten.size <= MAX_FORGOTTEN) return;
+    const [first] = this.#forgotten;
+    this.#forgotten.delete(first![0]);
+    if (first![1]) this.#journal?.forget(first![1]);
+  }
+
+  #drop({ text, mark }: Answer): void {
+    this.#answersChars -= text.length;
+    if (mark) this.#journal?.forget(mark);
+  }
+
+  #takeBegun(id: RequestId): Mark | undefined {
+    const mark = this.#begun.get(id);
+    if (mark) this.#begun.delete(id);
+    return mark;
   }
 }

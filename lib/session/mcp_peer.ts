@@ -9,6 +9,7 @@ import {
   negotiateRevision,
   progressTokenOf,
 } from "../wire/mcp.ts";
+import { isRepeatable } from "../wire/repeatable.ts";
 import {
   checkEnvelope,
   type RequestId,
@@ -29,6 +30,8 @@ export interface PeerOutlet {
   post(message: RpcMessage, options: { relatedTo?: RequestId; passing?: boolean }): void;
   /** The request `id` was cancelled and gets no answer. */
   abandon?(id: RequestId): void;
+  /** The request `id` has begun to do what must not be done twice. */
+  began?(id: RequestId): void;
 }
 
 /** What the peer hands on. */
@@ -106,6 +109,7 @@ export class McpPeer implements Speaker {
         method,
         params,
         progressToken: progressTokenOf(params),
+        begin: isRepeatable(method) ? undefined : () => this.#outlet.began?.(id),
         notify: (method, params) => this.#notifyAbout(id, method, params),
         ask: (method, params, options) => this.#asks.ask({ method, params, relatedTo: id }, options),
       },
@@ -119,6 +123,7 @@ export class McpPeer implements Speaker {
     if (method === "initialize") {
       const { clientInfo, capabilities } = params;
       this.#session.revision = negotiateRevision(params.protocolVersion);
+      this.#session.mailbox.forgetLost();
       this.#session.capabilities = isObject(capabilities) ? capabilities : {};
       if (isObject(clientInfo)) this.#session.client = clientInfo as Implementation;
     } else if (method === "logging/setLevel") {

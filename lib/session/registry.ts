@@ -1,7 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
-import { MIB } from "../base/units.ts";
+import { patientTimeout } from "../base/patience.ts";
+import { MIB, SECOND_MS } from "../base/units.ts";
 import { CLOSE } from "../wire/codes.ts";
+import type { CallJournal } from "./journal.ts";
 import type { MailboxLimits } from "./mailbox.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
@@ -13,6 +15,8 @@ export interface RegistryOptions {
   /** A connected session that sends nothing and runs nothing for this long is closed; 0: never. */
   idleMs: number;
   maxFrameBytes: number;
+  /** Keeps the calls of sessions that can be resumed, for the next daemon. */
+  journal?: CallJournal;
   /** Called when a session has come. */
   onStart?(session: Session): void;
   /** Called when a session is over for good. */
@@ -26,12 +30,15 @@ export type NewSession = Pick<SessionOptions, "client" | "cwd" | "server" | "res
   listens?: () => boolean;
 };
 
+/** How much longer a session waits when this process was stopped meanwhile: its client may be at the door. */
+const RETURN_GRACE_MS = 5 * SECOND_MS;
+
 const SESSION_ID = /^[\w.:@-]{1,128}$/;
 
 /** Every session of the daemon. */
 export class SessionRegistry implements Disposable {
   readonly #sessions = new Map<string, Session>();
-  readonly #deadlines = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #deadlines = new Map<string, Disposable>();
   readonly #listens = new Map<string, () => boolean>();
   readonly #options: RegistryOptions;
   readonly #sweeper: ReturnType<typeof setInterval> | undefined;
@@ -65,6 +72,15 @@ export class SessionRegistry implements Disposable {
    * @throws {ExaiError} `INVALID_REQUEST` when the wanted id is not one
    */
   create(wanted: NewSession): Session {
+    const session = this.#add(wanted);
+    const { journal } = this.#options;
+    if (journal && session.resumable) {
+      session.journal = journal.open(session.resumeToken);
+    }
+    return session;
+  }
+
+  #add(wanted: NewSession & { resumeToken?: string }): Session {
     const { wantedId, listens, ...rest } = wanted;
     if (wantedId !== undefined && !SESSION_ID.test(wantedId)) {
       throw new ExaiError(
@@ -84,9 +100,26 @@ export class SessionRegistry implements Disposable {
   /** The session `id`, for a client that shows its resume token; a connection it still has is replaced. */
   resume(id: string, token: string): Session | undefined {
     const session = this.#sessions.get(id);
-    if (!session?.resumable || session.resumeToken !== token) return undefined;
+    if (!session?.resumable || !isSame(session.resumeToken, token)) return undefined;
     this.#stopWaiting(id);
     session.mailbox.close(CLOSE.sessionReplaced, "the client has attached anew");
+    return session;
+  }
+
+  /**
+   * The session of a client whose daemon is gone, or has given it up: begun anew under its token, and its id if that is
+   * free, with what the journal has of its calls. Undefined when the journal does not know it.
+   */
+  recover(wanted: NewSession & { resumeToken: string }): Session | undefined {
+    const found = this.#options.journal?.recover(wanted.resumeToken);
+    if (!found) return undefined;
+    const session = this.#add(wanted);
+    session.journal = found.journal;
+    session.mailbox.adopt(found.calls);
+    log.info("session {id} is taken over with {count} calls from the journal", {
+      id: session.id,
+      count: found.calls.length,
+    });
     return session;
   }
 
@@ -97,15 +130,15 @@ export class SessionRegistry implements Disposable {
     }
     log.debug("session {id} was cut off and waits", { id: session.id });
     const giveUp = () => this.end(session, "the client did not come back");
-    this.#deadlines.set(session.id, setTimeout(giveUp, this.#options.resumeWindowMs));
+    this.#deadlines.set(session.id, patientTimeout(giveUp, this.#options.resumeWindowMs, RETURN_GRACE_MS));
   }
 
-  /** Ends `session` for good and aborts its calls. */
-  end(session: Session, why: string): void {
+  /** Ends `session` for good and aborts its calls. `goodbye`: its client will not ask for anything any more. */
+  end(session: Session, why: string, options: { goodbye?: boolean } = {}): void {
     if (!this.#sessions.delete(session.id)) return;
     this.#stopWaiting(session.id);
     this.#listens.delete(session.id);
-    session.end(why);
+    session.end(why, options);
     this.#options.onEnd?.(session);
   }
 
@@ -133,7 +166,14 @@ export class SessionRegistry implements Disposable {
   }
 
   #stopWaiting(id: string): void {
-    clearTimeout(this.#deadlines.get(id));
+    this.#deadlines.get(id)?.[Symbol.dispose]();
     this.#deadlines.delete(id);
   }
+}
+
+/** Compares two tokens in constant time. */
+function isSame(a: string, b: string): boolean {
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i % (b.length || 1));
+  return difference === 0;
 }

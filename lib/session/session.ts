@@ -5,6 +5,7 @@ import type { AskOptions, Caller, Root } from "../call/call.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
 import type { Result } from "../wire/rpc.ts";
+import type { SessionJournal } from "./journal.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
 
 export interface SessionOptions {
@@ -18,6 +19,8 @@ export interface SessionOptions {
   mailbox: MailboxLimits;
   /** Largest message the client takes, in bytes. */
   maxFrameBytes: number;
+  /** What its client shows to take it over, if it was made by an earlier daemon. */
+  resumeToken?: string;
 }
 
 /** How a session speaks to its client outside of any call. */
@@ -34,7 +37,7 @@ export class Session implements Caller {
   readonly id: string;
   readonly resumable: boolean;
   /** What a client must show to take this session over; never logged. */
-  readonly resumeToken: string = crypto.randomUUID();
+  readonly resumeToken: string;
   readonly startedAt = new Date();
   readonly server: string | undefined;
   readonly maxFrameBytes: number;
@@ -51,6 +54,9 @@ export class Session implements Caller {
   bytesOut = 0;
   /** Set by the peer that speaks MCP with the client; a client of EXAI ops only has none. */
   speaker: Speaker | undefined;
+  /** Whether it was begun with an earlier daemon; its client must be introduced before it is as it was. */
+  readonly isRecovered: boolean;
+  #journal: SessionJournal | undefined;
   #roots: Promise<readonly Root[] | undefined> | undefined;
   readonly #ended = new AbortController();
 
@@ -61,6 +67,8 @@ export class Session implements Caller {
     this.server = options.server;
     this.resumable = options.resumable;
     this.maxFrameBytes = options.maxFrameBytes;
+    this.resumeToken = options.resumeToken ?? crypto.randomUUID();
+    this.isRecovered = options.resumeToken !== undefined;
     this.mailbox = new Mailbox(options.mailbox);
     this.mailbox.keepAnswers = options.resumable;
   }
@@ -111,12 +119,23 @@ export class Session implements Caller {
     this.lastUsedAt = new Date();
   }
 
-  /** Ends the session: its calls are aborted and nothing is kept for it. */
-  end(why: string): void {
+  /** Has its calls kept in `journal`. */
+  set journal(journal: SessionJournal | undefined) {
+    this.#journal = journal;
+    if (journal) this.mailbox.journal = journal;
+  }
+
+  /**
+   * Ends the session: its calls are aborted and nothing is kept for it, but in the journal, unless its client has said
+   * `goodbye`.
+   */
+  end(why: string, options: { goodbye?: boolean } = {}): void {
     if (this.#ended.signal.aborted) return;
     const reason = new ExaiError("CANCELLED", why);
     this.calls.cancelAll(reason);
     this.#ended.abort(reason);
     this.mailbox.clear();
+    if (options.goodbye) this.#journal?.close();
+    else this.#journal?.release();
   }
 }

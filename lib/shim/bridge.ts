@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { patientTimeout } from "../base/patience.ts";
 import { MIB } from "../base/units.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Line, StdioPeer } from "../transport/stdio.ts";
@@ -18,7 +19,7 @@ import type { DialerHooks } from "./dialer.ts";
 import { type Entry, isRequest, Ledger, type RequestEntry } from "./ledger.ts";
 import type { Link, LinkError } from "./link.ts";
 import { Memory } from "./memory.ts";
-import { afterRestart, afterResume, type Fate } from "./recovery.ts";
+import { afterRestart, afterResume, atRestart, type Fate, type RecoveredSets } from "./recovery.ts";
 import * as refusals from "./refusals.ts";
 import { changedLists, replay } from "./replay.ts";
 import { Uplink, type UplinkSettings } from "./uplink.ts";
@@ -64,6 +65,7 @@ export class Bridge implements DialerHooks {
       waiting: () => [...this.#ledger.requests()].filter(({ sent }) => sent).map(({ id }) => id),
       onframe: (text, frame) => this.#fromDaemon(text, frame),
       onresume: (unseen) => this.#settle((entry) => afterResume(entry, unseen)),
+      onrestart: (recovered) => this.#judge(recovered),
       introduce: () => this.#introduce(),
       onlost: (end) => this.#lost(end),
     });
@@ -201,6 +203,7 @@ export class Bridge implements DialerHooks {
     switch (frame.kind) {
       case "response": {
         if (frame.id === null) break;
+        if (frame.failed && this.#putOff(frame.id, text)) return;
         const request = this.#ledger.answer(frame.id);
         if (!request) return log.debug("the daemon answers {id}, which waits no more", { id: frame.id });
         this.#memory.noteAnswer(request, { text, response: frame });
@@ -218,6 +221,16 @@ export class Bridge implements DialerHooks {
     if (this.#client.queuedChars > this.#settings.maxQueuedBytes) {
       this.#uplink.cut("the client does not read");
     }
+  }
+
+  /** Keeps a request that a stopping daemon takes no more for the next one; false for any other error. */
+  #putOff(id: RequestId, text: string): boolean {
+    const entry = this.#ledger.get(id);
+    if (!entry || JSON.parse(text).error?.data?.code !== "SHUTTING_DOWN") return false;
+    entry.sent = false;
+    const { resumeWindowMs, connectTimeoutMs } = this.#settings;
+    this.#expectDaemon(entry, Math.max(resumeWindowMs, connectTimeoutMs));
+    return true;
   }
 
   #withdraw(cancelled: JsonObject): void {
@@ -239,9 +252,18 @@ export class Bridge implements DialerHooks {
     this.#asked.clear();
     const replayed = state.initialize !== undefined;
     if (replayed) await replay(state, { own: this.#uplink.own, send: (text) => this.#uplink.send(text) });
-    const isSafeToRepeat = (request: RequestEntry) => this.#memory.isSafeToRepeat(request);
-    this.#settle((entry) => afterRestart(entry, { replayed, isSafeToRepeat }));
+    this.#settle((entry) => afterRestart(entry, { replayed }));
     if (replayed) changedLists(lists, this.#uplink.own).then((names) => this.#tellChanged(names), () => {});
+  }
+
+  /** Decides about what an earlier daemon may have had, as long as the next one's word about it holds. */
+  #judge(recovered: RecoveredSets | undefined): void {
+    const isSafeToRepeat = (request: RequestEntry) => this.#memory.isSafeToRepeat(request);
+    for (const entry of this.#ledger.requests()) {
+      const fate = atRestart(entry, { recovered, isSafeToRepeat });
+      if (fate === "send") entry.sent = false;
+      else this.#keepOrGiveUp(entry, fate);
+    }
   }
 
   #tellChanged(names: ReadonlySet<string>): void {
@@ -284,21 +306,25 @@ export class Bridge implements DialerHooks {
   // Requests that run out of time.
 
   #awaitDaemon(entry: RequestEntry): void {
-    if (entry.daemonTimer !== undefined) return;
     const { connectTimeoutMs, resumeWindowMs } = this.#settings;
     // The daemon holds the answer to what it has got for that long.
-    const waitMs = entry.sent ? Math.max(connectTimeoutMs, resumeWindowMs) : connectTimeoutMs;
-    entry.daemonTimer = setTimeout(() => {
+    this.#expectDaemon(entry, entry.sent ? Math.max(connectTimeoutMs, resumeWindowMs) : connectTimeoutMs);
+  }
+
+  #expectDaemon(entry: RequestEntry, waitMs: number): void {
+    if (entry.daemonTimer !== undefined) return;
+    const giveUp = () => {
       const isLost = entry.sent && !this.#memory.isSafeToRepeat(entry);
       const error = isLost
         ? refusals.outcomeUnknown(entry.method)
         : refusals.daemonUnavailable(waitMs, { why: this.#fault, advice: this.#settings.advice });
       this.#refuse(entry, error);
-    }, waitMs);
+    };
+    entry.daemonTimer = patientTimeout(giveUp, waitMs, this.#settings.connectTimeoutMs);
   }
 
   #stopWaiting(entry: RequestEntry): void {
-    clearTimeout(entry.daemonTimer);
+    entry.daemonTimer?.[Symbol.dispose]();
     entry.daemonTimer = undefined;
   }
 

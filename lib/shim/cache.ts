@@ -1,6 +1,7 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import { type PeekedResponse, responseBody } from "../wire/peek.ts";
+import { isRepeatableTool } from "../wire/repeatable.ts";
 
 /** Requests whose answers are kept, so that they can be given while the daemon is away. */
 const LIST_METHODS = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
@@ -61,7 +62,7 @@ export class ListCache {
     for (const query of this.queries().filter(({ method }) => method === "tools/list")) {
       const { result } = JSON.parse(`{${this.get(query)}`);
       const tool = result?.tools?.find((tool: Json) => isObject(tool) && tool.name === name);
-      if (tool) return tool.annotations?.readOnlyHint === true || tool.annotations?.idempotentHint === true;
+      if (tool) return isRepeatableTool(tool);
     }
     return false;
   }

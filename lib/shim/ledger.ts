@@ -19,7 +19,7 @@ export interface RequestEntry extends Entry {
   /** How often it has gone out. */
   sends: number;
   /** Runs out when the request has waited long enough for a daemon. */
-  daemonTimer?: ReturnType<typeof setTimeout>;
+  daemonTimer?: Disposable;
   /** Runs out when the request has waited long enough for its answer (`EXAI_SHIM_RPC_TIMEOUT`). */
   answerTimer?: ReturnType<typeof setTimeout>;
 }
@@ -41,6 +41,11 @@ export class Ledger {
 
   get requestCount(): number {
     return this.#requests.size;
+  }
+
+  /** The request `id`, if somebody waits for it. */
+  get(id: RequestId): RequestEntry | undefined {
+    return this.#requests.get(id);
   }
 
   has(id: RequestId): boolean {
@@ -68,7 +73,7 @@ export class Ledger {
     this.#bytes -= entry.bytes;
     if (!isRequest(entry)) return true;
     this.#requests.delete(entry.id);
-    clearTimeout(entry.daemonTimer);
+    entry.daemonTimer?.[Symbol.dispose]();
     clearTimeout(entry.answerTimer);
     return true;
   }

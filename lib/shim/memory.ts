@@ -1,9 +1,9 @@
 import type { JsonObject } from "../base/json.ts";
 import { type PeekedResponse, withBody } from "../wire/peek.ts";
+import { isRepeatable } from "../wire/repeatable.ts";
 import { ListCache } from "./cache.ts";
 import { ClientState } from "./client_state.ts";
 import type { RequestEntry } from "./ledger.ts";
-import { isRepeatable } from "./recovery.ts";
 
 /** What the shim remembers of the conversation, for the time when the daemon is away or another. */
 export class Memory {

@@ -7,25 +7,6 @@ import { type Entry, isRequest, type RequestEntry } from "./ledger.ts";
  */
 export type Fate = "send" | "keep" | "drop" | "undelivered" | "unknown";
 
-/** Requests that may be made twice: they read, or they set what they have set before. */
-const REPEATABLE_METHODS = new Set([
-  "initialize",
-  "ping",
-  "completion/complete",
-  "logging/setLevel",
-  "prompts/get",
-  "prompts/list",
-  "resources/list",
-  "resources/read",
-  "resources/subscribe",
-  "resources/templates/list",
-  "resources/unsubscribe",
-  "tasks/get",
-  "tasks/list",
-  "tasks/result",
-  "tools/list",
-]);
-
 const REPEATABLE_NOTIFICATIONS = new Set([
   "notifications/cancelled",
   "notifications/initialized",
@@ -36,6 +17,8 @@ const REPEATABLE_NOTIFICATIONS = new Set([
 const MAX_SENDS = 3;
 /** As above, for one that the daemon says never arrived: something on the way may not let it pass. */
 const MAX_UNSEEN_SENDS = 50;
+/** As above, for one that had not begun when each of its daemons ended. */
+const MAX_UNBEGUN_SENDS = 10;
 
 /** After the daemon has taken its own session up again; `unseen` are the requests that never reached it. */
 export function afterResume(entry: Entry | RequestEntry, unseen: ReadonlySet<RequestId>): Fate {
@@ -48,22 +31,35 @@ export function afterResume(entry: Entry | RequestEntry, unseen: ReadonlySet<Req
   return REPEATABLE_NOTIFICATIONS.has(entry.method!) ? "send" : "drop";
 }
 
-/** After a daemon was reached that has not met the client; `replayed`: the client was introduced to it. */
-export function afterRestart(
-  entry: Entry | RequestEntry,
-  facts: { replayed: boolean; isSafeToRepeat(request: RequestEntry): boolean },
+/**
+ * What becomes of a request that an earlier daemon may have had. `recovered` is what the journal of the next one says of
+ * them; undefined when it knows nothing of our session.
+ */
+export function atRestart(
+  entry: RequestEntry,
+  facts: { recovered: RecoveredSets | undefined; isSafeToRepeat(request: RequestEntry): boolean },
 ): Fate {
-  if (isRequest(entry)) {
-    if (!entry.sent) return "send";
-    return entry.sends < MAX_SENDS && facts.isSafeToRepeat(entry) ? "send" : "unknown";
-  }
+  if (!entry.sent) return "send";
+  const { recovered } = facts;
+  const mayRepeat = () => facts.isSafeToRepeat(entry) && entry.sends < MAX_SENDS;
+  if (recovered === undefined || recovered.unknown.has(entry.id)) return mayRepeat() ? "send" : "unknown";
+  if (!recovered.unseen.has(entry.id)) return "keep";
+  // The journal does not hold what may be repeated, so such a request may have begun, and ended its daemon.
+  if (facts.isSafeToRepeat(entry)) return entry.sends < MAX_SENDS ? "send" : "unknown";
+  return entry.sends < MAX_UNBEGUN_SENDS ? "send" : "undelivered";
+}
+
+/** What the daemon says of requests whose session is older than it (docs/protocol.md). */
+export interface RecoveredSets {
+  unseen: ReadonlySet<RequestId>;
+  unknown: ReadonlySet<RequestId>;
+}
+
+/** When the next daemon has met the client, after {@linkcode atRestart}; `replayed`: it was introduced by us. */
+export function afterRestart(entry: Entry | RequestEntry, facts: { replayed: boolean }): Fate {
+  if (isRequest(entry)) return entry.sent ? "keep" : "send";
   // What was asked, or cancelled, was so by or at the daemon that is gone.
   if (entry.kind === "response" || entry.method === "notifications/cancelled") return "drop";
   if (entry.method === "notifications/initialized") return facts.replayed ? "drop" : "send";
   return entry.sent ? "drop" : "send";
-}
-
-/** Whether `method` changes nothing that matters when it is done twice. */
-export function isRepeatable(method: string): boolean {
-  return REPEATABLE_METHODS.has(method);
 }

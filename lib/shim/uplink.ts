@@ -6,9 +6,11 @@ import type { Settings } from "../config/settings.ts";
 import { eachLine, LineJoiner } from "../transport/joined_lines.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { peek, type Peeked } from "../wire/peek.ts";
+import type { HelloAck } from "../wire/ops.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import type { Link } from "./link.ts";
 import { OwnRequests } from "./own_requests.ts";
+import type { RecoveredSets } from "./recovery.ts";
 import { Receipts } from "./receipts.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -22,6 +24,8 @@ export interface UplinkHooks {
   onframe(text: string, frame: Peeked): void;
   /** The daemon knows our session; these requests never reached it. */
   onresume(unseen: ReadonlySet<RequestId>): void;
+  /** The daemon has not met our client. What its journal says of our requests; undefined: it does not know us. */
+  onrestart(recovered: RecoveredSets | undefined): void;
   /** The daemon has not met our client: introduce it. What is thrown ends the connection. */
   introduce(): Promise<void>;
   onlost(end: SocketEnd): void;
@@ -47,6 +51,8 @@ export class Uplink {
   /** Present when the daemon takes several messages in one frame. */
   #joiner: LineJoiner | undefined;
   #ready = false;
+  /** Whether the session we may resume has met our client; a cut may come before it has. */
+  #met = false;
 
   constructor(settings: UplinkSettings, hooks: UplinkHooks) {
     this.#hooks = hooks;
@@ -112,10 +118,12 @@ export class Uplink {
     this.#sessionId = ack.session_id;
     this.#resumeToken = ack.resume_token;
     this.maxFrameBytes = ack.limits?.max_bytes ?? this.maxFrameBytes;
-    if (ack.unseen) {
+    if (ack.unseen && this.#met) {
       this.#hooks.onresume(new Set(ack.unseen));
       this.#ready = true;
     } else {
+      this.#met = false;
+      this.#hooks.onrestart(recoveredOf(ack));
       this.#meet(link);
     }
     socket.onframe = (frame) =>
@@ -151,7 +159,7 @@ export class Uplink {
   async #meet(link: Link): Promise<void> {
     try {
       await this.#hooks.introduce();
-      this.#ready = this.#link === link;
+      this.#ready = this.#met = this.#link === link;
     } catch (thrown) {
       log.warning("the client could not be introduced: {reason}", { reason: messageOf(thrown) });
       link.socket.drop(messageOf(thrown));
@@ -177,4 +185,10 @@ export class Uplink {
   #hearOp(message: JsonObject): void {
     if (message.op !== "nudge") log.debug("the daemon says {message}", { message });
   }
+}
+
+function recoveredOf({ recovered, unseen }: HelloAck): RecoveredSets | undefined {
+  if (recovered) return { unseen: new Set(recovered.unseen), unknown: new Set(recovered.unknown) };
+  // A session begun on the last connection, which was cut before the client was introduced.
+  return unseen && { unseen: new Set(unseen), unknown: new Set() };
 }

@@ -83,6 +83,16 @@ export interface HelloAck {
   lines?: true;
   /** In answer to `resume.waiting`: the requests that never arrived here and should be sent again. */
   unseen?: RequestId[];
+  /** In answer to `resume` by a daemon that has not met the client, but has its session in its journal. */
+  recovered?: Recovered;
+}
+
+/** What became of the requests a client waits for whose session lasted longer than the daemon it was with. */
+export interface Recovered {
+  /** They never began: send them, once the client is introduced. */
+  unseen: RequestId[];
+  /** They began, and how they ended is not known. The rest are answered after the acknowledgement. */
+  unknown: RequestId[];
 }
 
 /** The reply to a hello that is refused. */

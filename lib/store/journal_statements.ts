@@ -1,0 +1,63 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+
+/** The format of `journal.db`, version by version. A call's answer is a row of its own: appending is cheapest. */
+export const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE boot (at_ms INTEGER NOT NULL);
+   CREATE TABLE session (
+     number INTEGER PRIMARY KEY,
+     token_hash BLOB NOT NULL,
+     used_ms INTEGER NOT NULL
+   );
+   CREATE INDEX session_by_token ON session (token_hash);
+   CREATE TABLE call (
+     number INTEGER PRIMARY KEY,
+     session INTEGER NOT NULL,
+     request TEXT NOT NULL
+   );
+   CREATE TABLE answer (call INTEGER PRIMARY KEY, text TEXT NOT NULL);`,
+];
+
+/** The statements of the journal, prepared once. */
+export interface Statements {
+  boot: StatementSync;
+  deleteBoot: StatementSync;
+  setBoot: StatementSync;
+  addSession: StatementSync;
+  sessionByToken: StatementSync;
+  touchSession: StatementSync;
+  deleteSession: StatementSync;
+  deleteOldSessions: StatementSync;
+  addCall: StatementSync;
+  callsOfSession: StatementSync;
+  deleteCall: StatementSync;
+  deleteStrayCalls: StatementSync;
+  addAnswer: StatementSync;
+  deleteAnswer: StatementSync;
+  deleteStrayAnswers: StatementSync;
+  answersByAge: StatementSync;
+}
+
+/** Prepares every statement on `db`. */
+export function prepareStatements(db: DatabaseSync): Statements {
+  const sql = (text: string) => db.prepare(text);
+  return {
+    boot: sql("SELECT at_ms FROM boot"),
+    deleteBoot: sql("DELETE FROM boot"),
+    setBoot: sql("INSERT INTO boot (at_ms) VALUES (?)"),
+    addSession: sql("INSERT INTO session (token_hash, used_ms) VALUES (?, ?)"),
+    sessionByToken: sql("SELECT number FROM session WHERE token_hash = ?"),
+    touchSession: sql("UPDATE session SET used_ms = ? WHERE number = ?"),
+    deleteSession: sql("DELETE FROM session WHERE number = ?"),
+    deleteOldSessions: sql("DELETE FROM session WHERE used_ms < ?"),
+    addCall: sql("INSERT INTO call (session, request) VALUES (?, ?)"),
+    callsOfSession: sql(
+      "SELECT number, request, text FROM call LEFT JOIN answer ON call = number WHERE session = ? ORDER BY number",
+    ),
+    deleteCall: sql("DELETE FROM call WHERE number = ?"),
+    deleteStrayCalls: sql("DELETE FROM call WHERE session NOT IN (SELECT number FROM session)"),
+    addAnswer: sql("INSERT INTO answer (call, text) VALUES (?, ?)"),
+    deleteAnswer: sql("DELETE FROM answer WHERE call = ?"),
+    deleteStrayAnswers: sql("DELETE FROM answer WHERE call NOT IN (SELECT number FROM call)"),
+    answersByAge: sql("SELECT call, length(text) AS chars FROM answer ORDER BY call"),
+  };
+}

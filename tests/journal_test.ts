@@ -1,0 +1,229 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import type { JsonObject } from "../lib/base/json.ts";
+import { HOUR_MS, MIB } from "../lib/base/units.ts";
+import { type CallJournalOptions, SqliteCallJournal } from "../lib/store/call_journal.ts";
+import { assertServes, testDaemon } from "./helpers/daemon.ts";
+import { tempDir } from "./helpers/files.ts";
+import { OddServer } from "./helpers/odd_server.ts";
+import { RawClient } from "./helpers/raw_client.ts";
+import { connectRaw } from "./helpers/raw_socket.ts";
+
+const LIMITS = { maxAgeMs: HOUR_MS, maxChars: MIB };
+
+function open(home: string, options: Partial<CallJournalOptions> = {}): SqliteCallJournal {
+  return new SqliteCallJournal({ path: `${home}/journal.db`, ...LIMITS, ...options });
+}
+
+/** What a journal opened now says of the session: its answer for each call. */
+function recovered(home: string, token: string): [unknown, string | undefined][] | undefined {
+  using journal = open(home);
+  return journal.recover(token)?.calls.map(({ mark, answer }) => [mark.id, answer]);
+}
+
+Deno.test("a journal tells the next daemon what was finished and what had begun, at every moment", async () => {
+  await using home = await tempDir({});
+  using journal = open(home.path);
+  const session = journal.open("token");
+  assertEquals(recovered(home.path, "token"), []);
+  const first = session.begin(1);
+  assertEquals(recovered(home.path, "token"), [[1, undefined]]);
+  session.finish(first, "the answer");
+  session.begin("1");
+  assertEquals(recovered(home.path, "token"), [[1, "the answer"], ["1", undefined]]);
+  assertEquals(recovered(home.path, "another token"), undefined);
+});
+
+Deno.test("what the client has got is forgotten, and a session after its goodbye", async () => {
+  await using home = await tempDir({});
+  using journal = open(home.path);
+  const [stays, leaves] = [journal.open("stays"), journal.open("leaves")];
+  const [got, kept] = [stays.begin(1), stays.begin(2)];
+  stays.finish(got, "got");
+  stays.finish(kept, "kept");
+  leaves.begin(1);
+  stays.forget(got);
+  leaves.close();
+  journal[Symbol.dispose]();
+  assertEquals(recovered(home.path, "stays"), [[2, "kept"]]);
+  assertEquals(recovered(home.path, "leaves"), undefined);
+});
+
+Deno.test("a journal that holds enough drops the oldest answers, not that their calls have run", async () => {
+  await using home = await tempDir({});
+  using journal = open(home.path, { maxChars: 1000 });
+  const session = journal.open("token");
+  const answer = "x".repeat(240);
+  for (let id = 1; id <= 6; id++) session.finish(session.begin(id), answer);
+  session.finish(session.begin(7), "y".repeat(500));
+  const calls = recovered(home.path, "token")!;
+  assertEquals(calls.map(([id, text]) => [id, text?.length]), [
+    [1, undefined],
+    [2, undefined],
+    [3, 240],
+    [4, 240],
+    [5, 240],
+    [6, 240],
+    [7, undefined],
+  ]);
+});
+
+Deno.test("a session nobody comes back for is dropped when it is too old", async () => {
+  await using home = await tempDir({});
+  using journal = open(home.path);
+  const [lives, gone] = [journal.open("lives"), journal.open("gone")];
+  lives.begin(1);
+  gone.begin(1);
+  gone.release();
+  journal.prune(Date.now() + 2 * HOUR_MS);
+  assertEquals(recovered(home.path, "gone"), undefined);
+  assertEquals(recovered(home.path, "lives"), [[1, undefined]]);
+});
+
+Deno.test("a large answer is written when its client does not confirm it, and at once when it is away", async () => {
+  await using home = await tempDir({});
+  const answer = "x".repeat(100_000);
+  {
+    using journal = open(home.path);
+    const session = journal.open("token");
+    session.finish(session.begin("away"), answer);
+    session.finish(session.begin("there"), answer, { soon: true });
+    const known = recovered(home.path, "token")!;
+    assertEquals(known.map(([id, text]) => [id, text?.length]), [["away", 100_000], ["there", undefined]]);
+  }
+  assertEquals(recovered(home.path, "token")!.map(([, text]) => text?.length), [100_000, 100_000]);
+});
+
+Deno.test("a journal that cannot be written costs no call, says so, and is whole when it can be again", async () => {
+  await using home = await tempDir({});
+  const changed: (() => void)[] = [];
+  const nextChange = () => new Promise<void>((resolve) => changed.push(resolve));
+  using journal = open(home.path, { retryMs: 5, onchange: () => changed.shift()?.() });
+  const session = journal.open("token");
+  const finished = session.begin(1);
+  session.finish(finished, "lost with the file");
+  const faulty = nextChange();
+  const mended = faulty.then(nextChange);
+  const other = new DatabaseSync(`${home.path}/journal.db`);
+  other.exec("DROP TABLE call");
+  other.close();
+  session.begin(2);
+  await faulty;
+  assertStringIncludes(journal.fault!, `${home.path}/journal.db cannot be written`);
+  const during = session.begin(3);
+  session.finish(during, "not kept");
+  const later = journal.open("later");
+  later.begin(1);
+  await mended;
+  assertEquals(journal.fault, undefined);
+  session.finish(session.begin(4), "kept again");
+  assertEquals(recovered(home.path, "token"), [
+    [1, undefined],
+    [2, undefined],
+    [3, undefined],
+    [4, "kept again"],
+  ]);
+  assertEquals(recovered(home.path, "later"), [[1, undefined]]);
+});
+
+Deno.test("a journal that is damaged or of a newer version is begun anew, for it can be missed", async (test) => {
+  const spoil: Record<string, (path: string) => void> = {
+    damaged: (path) => Deno.writeTextFileSync(path, "no database at all".repeat(1000)),
+    newer: (path) => {
+      using db = new DatabaseSync(path);
+      db.exec("PRAGMA application_id = 0x45584149; PRAGMA user_version = 99; CREATE TABLE x (y)");
+    },
+  };
+  for (const [name, make] of Object.entries(spoil)) {
+    await test.step(name, async () => {
+      await using home = await tempDir({});
+      make(`${home.path}/journal.db`);
+      using journal = open(home.path);
+      assertEquals(journal.fault, undefined);
+      journal.open("token").begin(1);
+      assertEquals(recovered(home.path, "token"), [[1, undefined]]);
+    });
+  }
+});
+
+Deno.test("after the machine itself was started anew nothing old is believed", async () => {
+  await using home = await tempDir({});
+  {
+    using journal = open(home.path);
+    journal.open("token");
+  }
+  {
+    using db = new DatabaseSync(`${home.path}/journal.db`);
+    db.exec("UPDATE boot SET at_ms = at_ms - 3600000");
+  }
+  assertEquals(recovered(home.path, "token"), undefined);
+});
+
+Deno.test("a daemon serves without its journal, and its health says so", async () => {
+  await using home = await tempDir({});
+  await Deno.mkdir(`${home.path}/journal.db/in the way`, { recursive: true });
+  await using it = await testDaemon({ settings: { home: home.path } });
+  await assertServes(it.url, { resume: true });
+  using client = await RawClient.hello(it.url);
+  const { health } = await client.ask({ op: "health" }) as { health: JsonObject };
+  assertEquals(health.status, "degraded");
+  assertStringIncludes(JSON.stringify(health), "journal.db cannot be written");
+  await client.close();
+});
+
+Deno.test("EXAI_JOURNAL=false keeps nothing on disk", async () => {
+  await using home = await tempDir({});
+  await using it = await testDaemon({ settings: { home: home.path, journal: false } });
+  await assertServes(it.url, { resume: true });
+  const names = (await Array.fromAsync(Deno.readDir(home.path))).map(({ name }) => name);
+  assert(!names.some((name) => name.startsWith("journal")), names.join());
+});
+
+const call = (id: number | string, name: string) => ({
+  jsonrpc: "2.0",
+  id,
+  method: "tools/call",
+  params: { name },
+});
+
+Deno.test("the next daemon answers what the last one had finished, and says what began and what did not", async () => {
+  await using home = await tempDir({});
+  const settings = { home: home.path, sessionMaxInflight: 2 };
+  const odd = new OddServer();
+  let token: string;
+  {
+    await using it = await testDaemon({ servers: [odd], settings });
+    using socket = await connectRaw(it.url);
+    await socket.send(JSON.stringify({ op: "hello", session_id: "window", resume: true }));
+    token = /"resume_token":"([^"]+)"/.exec(await socket.readUntil("resume_token"))![1]!;
+    const began = [odd.nextHold(), odd.nextHold()];
+    for (const id of [1, 2]) await socket.send(JSON.stringify(call(id, "hold")));
+    await Promise.all(began);
+    await socket.send(JSON.stringify(call(3, "whoami")));
+    // Answers are kept in order: what this one waits for is that the call before it has reached the queue.
+    await socket.send(JSON.stringify({ jsonrpc: "2.0", id: 4, method: "ping" }));
+    await socket.readUntil('"id":4');
+  }
+  const again = async (url: string, waiting: unknown[]) =>
+    await RawClient.hello(url, { session_id: "window", resume: { token, waiting } } as JsonObject);
+  await using it = await testDaemon({ servers: [odd], settings });
+  using client = await again(it.url, [1, 2, 3, 5]);
+  assertEquals(client.ack.recovered, { unseen: [3, 5], unknown: [1, 2] });
+  assertEquals([client.ack.session_id, client.ack.resume_token, client.ack.unseen], [
+    "window",
+    token,
+    undefined,
+  ]);
+  // Until the client is introduced, it is told the same again.
+  using cut = await again(it.url, [1, 3]);
+  assertEquals(cut.ack.recovered, { unseen: [3], unknown: [1] });
+  const initialize = {
+    protocolVersion: "2025-06-18",
+    capabilities: {},
+    clientInfo: { name: "x", version: "1" },
+  };
+  await cut.ask({ jsonrpc: "2.0", id: "i", method: "initialize", params: initialize });
+  using last = await again(it.url, [3]);
+  assertEquals([last.ack.unseen, last.ack.recovered], [[3], undefined]);
+  await last.close();
+});
