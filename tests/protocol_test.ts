@@ -134,7 +134,7 @@ Deno.test("health is what the daemon knows of itself", async () => {
 });
 
 Deno.test("a token rotated by its holder is in force at once", async () => {
-  await using it = await testDaemon({ settings: { token: "first-secret" } });
+  await using it = await testDaemon({ settings: { token: "first-secret", tokenGraceMs: 0 } });
   using client = await RawClient.hello(it.url, { token: "first-secret" });
   assertEquals(await client.ask({ op: "rotate_token", old: "wrong", new: "second-secret" }), {
     op: "rotate_token_res",

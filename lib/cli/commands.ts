@@ -6,6 +6,7 @@ import { askDaemon } from "./daemon_client.ts";
 import type { DaemonStatus } from "./status.ts";
 import { formatTable } from "./table.ts";
 import { threadsCommand } from "./threads_command.ts";
+import { tokenCommand } from "./token_command.ts";
 
 /** A command of `exai-daemon` that gives what to print. */
 interface Command {
@@ -19,6 +20,11 @@ interface Command {
 export const COMMANDS: Readonly<Record<string, Command>> = {
   ps: { help: "Show mounted servers and sessions of the running daemon (--json for all of it)", run: ps },
   reload: { help: "Have the running daemon read mcp.json and models.json again", run: reload },
+  token: {
+    help: "rotate: make a new one while the daemon runs; show: print it",
+    takesWords: true,
+    run: (loaded, words) => tokenCommand(words, loaded),
+  },
   threads: {
     help: "List threads; show ID, delete ID..., export [ID...] (--json)",
     takesWords: true,

@@ -111,14 +111,14 @@ export class Daemon implements AsyncDisposable {
       ],
       listDeadlineMs: LIST_DEADLINE_MS,
     });
-    const guard = new Guard({ ...settings, token: () => token.current });
+    const guard = new Guard({ ...settings, token });
     mounts.onListChanged = () => router.invalidate();
     mounts.onServersChanged = (names) => this.#announceServers(router, names);
     const hooks = this.#attachHooks({ router, guard, token, observation });
     this.#doors = new Doors({
       ...settings,
       guard,
-      routes: httpRoutes({ observation, mounts, own, sessions: this.#registry }),
+      routes: httpRoutes({ observation, mounts, own, token, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel) => attachExai(channel, hooks),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
@@ -136,7 +136,11 @@ export class Daemon implements AsyncDisposable {
     const { settings, paths } = options;
     await using stack = new AsyncDisposableStack();
     const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
-    const token = await TokenKeeper.open({ setting: settings.token, path: paths.token });
+    const token = await TokenKeeper.open({
+      setting: settings.token,
+      path: paths.token,
+      graceMs: settings.tokenGraceMs,
+    });
     const own = stack.use(await openOwnServer(settings, paths));
     const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
     const journal = openJournal(settings, paths);

@@ -1,11 +1,17 @@
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import type { Endpoint } from "./endpoint_file.ts";
+import { locateDaemon } from "../shim/address.ts";
 
 /** How long a running daemon may take to answer a command. */
 const TIMEOUT_MS = 10_000;
+
+/** An answer to a request, and where it came from. */
+interface Answer {
+  response: Response;
+  base: string;
+}
 
 /**
  * Asks the running daemon for `path` over HTTP, with the token the settings name.
@@ -13,35 +19,59 @@ const TIMEOUT_MS = 10_000;
  * @throws {ExaiError} `DAEMON_UNAVAILABLE` when none answers; what the daemon itself says is wrong
  */
 export async function askDaemon(settings: Settings, path: string, method = "GET"): Promise<JsonObject> {
-  const base = await daemonUrl(settings);
-  const token = settings.token === "auto" ? await readToken(settings) : settings.token;
-  const headers = token ? { authorization: `Bearer ${token}` } : undefined;
-  let response: Response;
-  try {
-    response = await fetch(new URL(path, base), { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
-  } catch (thrown) {
-    const hint = "start one with exai-daemon, or set EXAI_WS_PORT or EXAI_HOME to where it runs";
-    throw new ExaiError("DAEMON_UNAVAILABLE", `no daemon answers at ${base}; ${hint}`, { cause: thrown });
-  }
+  const { response, base } = await ask(settings, path, method);
   const body: unknown = await response.json().catch(() => undefined);
   if (response.ok && isObject(body)) return body;
   const error = isObject(body) && isObject(body.error) ? body.error.message : `status ${response.status}`;
   throw new ExaiError("DAEMON_UNAVAILABLE", `the daemon at ${base} refused: ${error}`);
 }
 
-async function daemonUrl(settings: Settings): Promise<string> {
-  if (settings.port !== 0) return `http://${settings.host}:${settings.port}/`;
-  const path = statePaths(settings).endpoint;
+/** Whether anybody answers where the settings say the daemon is, whatever the answer. */
+export async function isDaemonThere(settings: Settings): Promise<boolean> {
   try {
-    const { url } = JSON.parse(await Deno.readTextFile(path)) as Endpoint;
-    return url.replace(/^ws/, "http");
-  } catch (thrown) {
-    throw new ExaiError("DAEMON_UNAVAILABLE", `no daemon runs with this state directory: no ${path}`, {
-      cause: thrown,
-    });
+    const { response } = await ask(settings, "/health", "GET");
+    await response.body?.cancel();
+    return true;
+  } catch {
+    return false;
   }
 }
 
-async function readToken(settings: Settings): Promise<string> {
-  return (await Deno.readTextFile(statePaths(settings).token).catch(() => "")).trim();
+/** Through the socket if there is one that answers, otherwise by the address. */
+async function ask(settings: Settings, path: string, method: string): Promise<Answer> {
+  const target = await locateDaemon(settings, statePaths(settings));
+  const token = await target.readToken();
+  const init: RequestInit = {
+    method,
+    headers: token ? { authorization: `Bearer ${token}` } : undefined,
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  };
+  // Pipes of Windows cannot be had by fetch.
+  if (target.socket?.startsWith("/")) {
+    try {
+      using client = Deno.createHttpClient({ proxy: { transport: "unix", path: target.socket } });
+      const response = await fetch(new URL(path, "http://localhost/"), { ...init, client });
+      // Read while the client is there.
+      const whole = new Response(await response.arrayBuffer(), response);
+      return { response: whole, base: target.socket };
+    } catch {
+      // The address is left.
+    }
+  }
+  const base = await addressOf(target);
+  try {
+    return { response: await fetch(new URL(path, base), init), base };
+  } catch (thrown) {
+    const hint = "start one with exai-daemon, or set EXAI_WS_PORT or EXAI_HOME to where it runs";
+    throw new ExaiError("DAEMON_UNAVAILABLE", `no daemon answers at ${base}; ${hint}`, { cause: thrown });
+  }
+}
+
+async function addressOf(target: { readUrl(): Promise<string> }): Promise<string> {
+  try {
+    return (await target.readUrl()).replace(/^ws/, "http");
+  } catch (thrown) {
+    const why = `no daemon runs with this state directory: ${messageOf(thrown)}`;
+    throw new ExaiError("DAEMON_UNAVAILABLE", why, { cause: thrown });
+  }
 }

@@ -1,6 +1,5 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { registerSecret } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { formatHelp, settingsOf } from "../config/help.ts";
 import { type Loaded, loadSettings } from "../config/load.ts";
@@ -57,7 +56,6 @@ function help(): string {
 
 async function serve({ settings, switches }: Loaded): Promise<number> {
   const paths = statePaths(settings);
-  registerSecret(settings.token);
   await ensureStateDir(paths);
   await using logging = await startLogging({ program: "daemon", settings, paths });
   let daemon: Daemon;

@@ -1,23 +1,27 @@
 import { ExaiError } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
 import { formatFault } from "../config/servers.ts";
 import type { Route } from "../edge/doors.ts";
+import { shownToken } from "../edge/guard.ts";
 import type { Session } from "../session/session.ts";
 import type { ConfiguredMounts } from "./mounts.ts";
 import type { OwnServer } from "./own_server.ts";
 import type { Observation } from "./observation.ts";
 import { buildStatus } from "./status.ts";
+import type { TokenKeeper } from "./token.ts";
 
 export interface RouteSources {
   observation: Observation;
   mounts: ConfiguredMounts;
   own: OwnServer;
+  token: TokenKeeper;
   sessions: Iterable<Session>;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
 /** What the daemon shows and takes over plain HTTP, by path. */
-export function httpRoutes({ observation, mounts, own, sessions }: RouteSources): Map<string, Route> {
+export function httpRoutes({ observation, mounts, own, token, sessions }: RouteSources): Map<string, Route> {
   return new Map<string, Route>([
     ["/health", only("GET", () => Response.json(observation.health()))],
     ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
@@ -37,7 +41,16 @@ export function httpRoutes({ observation, mounts, own, sessions }: RouteSources)
         return Response.json({ added, changed, removed, unchanged, faults });
       }),
     ],
+    ["/token/rotate", only("POST", (request) => rotateToken(request, token))],
   ]);
+}
+
+/** Only who shows the token in force may replace it: one that was replaced opens connections, and no more. */
+async function rotateToken(request: Request, token: TokenKeeper): Promise<Response> {
+  if (await token.rotateFile(shownToken(request) ?? "")) {
+    return Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS });
+  }
+  throw new ExaiError("UNAUTHORIZED", "the token shown is no longer the one in force");
 }
 
 function only(method: string, route: Route): Route {

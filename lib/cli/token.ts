@@ -1,26 +1,34 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { sameSecret } from "../edge/guard.ts";
+import { registerSecret } from "../base/log.ts";
+import { sameSecret, type TokenCheck } from "../edge/guard.ts";
 import { writePrivateFile } from "./state_files.ts";
 
 /** The value of `EXAI_WS_TOKEN` that asks for a token kept in the state directory. */
-const AUTO = "auto";
+export const AUTO_TOKEN = "auto";
 const MIN_TOKEN_CHARS = 8;
+
+/** Tokens that were replaced and still work; of more of them the oldest goes. */
+const MAX_RETIRED = 8;
 
 export interface TokenOptions {
   /** `EXAI_WS_TOKEN`. */
   setting: string;
   /** The private file an automatic token is kept in. */
   path: string;
+  /** How long a token still works after it was replaced, in milliseconds. */
+  graceMs: number;
 }
 
-/** The token in force, and the file it is kept in when the daemon made it. */
-export class TokenKeeper {
+/** The token in force, those that were in force a moment ago, and the file it is kept in when the daemon made it. */
+export class TokenKeeper implements TokenCheck {
   #current: string;
-  readonly #path: string | undefined;
+  #retired: { token: string; untilMs: number }[] = [];
+  readonly #options: TokenOptions;
 
-  private constructor(current: string, path: string | undefined) {
+  private constructor(current: string, options: TokenOptions) {
+    registerSecret(current);
     this.#current = current;
-    this.#path = path;
+    this.#options = options;
   }
 
   /**
@@ -28,14 +36,11 @@ export class TokenKeeper {
    *
    * @throws {ExaiError} `CONFIG` when the file cannot be read or written
    */
-  static async open({ setting, path }: TokenOptions): Promise<TokenKeeper> {
-    if (setting !== AUTO) return new TokenKeeper(setting, undefined);
+  static async open(options: TokenOptions): Promise<TokenKeeper> {
+    const { setting, path } = options;
+    if (setting !== AUTO_TOKEN) return new TokenKeeper(setting, options);
     try {
-      const kept = await readIfThere(path);
-      if (kept !== undefined && kept.length >= MIN_TOKEN_CHARS) return new TokenKeeper(kept, path);
-      const made = makeToken();
-      await writePrivateFile(path, made + "\n");
-      return new TokenKeeper(made, path);
+      return new TokenKeeper(await readTokenFile(path) ?? await writeNewToken(path), options);
     } catch (thrown) {
       throw new ExaiError("CONFIG", `the token file ${path} cannot be used: ${messageOf(thrown)}`, {
         cause: thrown,
@@ -47,34 +52,91 @@ export class TokenKeeper {
     return this.#current;
   }
 
+  /** How long a token still works after it was replaced, in milliseconds. */
+  get graceMs(): number {
+    return this.#options.graceMs;
+  }
+
+  get required(): boolean {
+    return this.#current !== "";
+  }
+
+  /** Whether `shown` opens a new connection: it is the token in force, or was until a moment ago. */
+  accepts(shown: string): boolean {
+    const now = Date.now();
+    this.#retired = this.#retired.filter(({ untilMs }) => untilMs > now);
+    // Every one is compared, so that the time says nothing of which it was.
+    const matches = [this.#current, ...this.#retired.map(({ token }) => token)].filter((token) =>
+      sameSecret(shown, token)
+    );
+    return matches.length > 0;
+  }
+
   /**
-   * Puts `next` in force if `shown` is the token in force now; false if it is not.
+   * Puts `next` in force if `shown` is the token in force now; false if it is not. `shown` still opens connections for
+   * the grace, and no connection that is open ends.
    *
    * @throws {ExaiError} `INVALID_PARAMS` for a token that is too short, or when the daemon runs without one
    */
   async rotate(shown: string, next: string): Promise<boolean> {
-    if (this.#current === "") {
+    if (!this.required) {
       throw new ExaiError("INVALID_PARAMS", "this daemon runs without a token; set EXAI_WS_TOKEN to use one");
     }
     if (!sameSecret(shown, this.#current)) return false;
     if (next.length < MIN_TOKEN_CHARS) {
       throw new ExaiError("INVALID_PARAMS", `new must hold at least ${MIN_TOKEN_CHARS} characters`);
     }
-    if (this.#path) await writePrivateFile(this.#path, next + "\n");
+    registerSecret(next);
+    if (this.#options.setting === AUTO_TOKEN) await writePrivateFile(this.#options.path, next + "\n");
+    this.#retire(this.#current);
     this.#current = next;
     return true;
   }
+
+  /**
+   * As `rotate`, to a token made here, which whoever may reads in the file.
+   *
+   * @throws {ExaiError} `INVALID_PARAMS` when there is no such file
+   */
+  rotateFile(shown: string): Promise<boolean> {
+    if (this.#options.setting !== AUTO_TOKEN) throw noTokenFile(this.#options.setting);
+    return this.rotate(shown, makeToken());
+  }
+
+  #retire(token: string): void {
+    if (this.#options.graceMs === 0) return;
+    this.#retired.push({ token, untilMs: Date.now() + this.#options.graceMs });
+    this.#retired.splice(0, this.#retired.length - MAX_RETIRED);
+  }
 }
 
-function makeToken(): string {
-  return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
+/** Why there is nothing to rotate or show in a file. */
+export function noTokenFile(setting: string): ExaiError {
+  const why = setting === ""
+    ? "no token is used: EXAI_WS_TOKEN is empty; set it to auto"
+    : "the token is the one EXAI_WS_TOKEN holds: change it there, in the clients too, and start the daemon " +
+      "again; with EXAI_WS_TOKEN=auto it can be rotated while the daemon runs";
+  return new ExaiError("INVALID_PARAMS", why);
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
+/** The token in the file at `path`; undefined where there is none. */
+export async function readTokenFile(path: string): Promise<string | undefined> {
   try {
-    return (await Deno.readTextFile(path)).trim();
+    const kept = (await Deno.readTextFile(path)).trim();
+    return kept.length >= MIN_TOKEN_CHARS ? kept : undefined;
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return undefined;
     throw thrown;
   }
+}
+
+/** Puts a new token into the file at `path`. */
+export async function writeNewToken(path: string): Promise<string> {
+  const made = makeToken();
+  await writePrivateFile(path, made + "\n");
+  return made;
+}
+
+function makeToken(): string {
+  return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
 }

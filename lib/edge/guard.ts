@@ -2,9 +2,16 @@ import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ExaiError } from "../base/errors.ts";
 
+/** Knows the token. Asked on every check, since it can be rotated. */
+export interface TokenCheck {
+  /** Whether one is needed at all. */
+  readonly required: boolean;
+  /** Whether `shown` is one in force, in a time that does not depend on how much of it is right. */
+  accepts(shown: string): boolean;
+}
+
 export interface GuardOptions {
-  /** The token in force now; empty: none is needed. Asked on every check, since it can be rotated. */
-  token: () => string;
+  token: TokenCheck;
   /** Host names accepted beside loopback. */
   allowedHosts: readonly string[];
   /** Origins accepted; a request with another Origin is refused. */
@@ -53,17 +60,21 @@ export class Guard {
    * @throws {ExaiError} `UNAUTHORIZED`
    */
   checkToken(request: Request): void {
-    const bearer = request.headers.get("authorization")?.match(/^Bearer +(.+)$/i)?.[1];
-    const shown = bearer ?? new URL(request.url).searchParams.get("token") ?? undefined;
-    if (this.authenticate(shown)) return;
+    if (this.authenticate(shownToken(request))) return;
     throw new ExaiError("UNAUTHORIZED", "a token is needed: Authorization: Bearer <EXAI_WS_TOKEN>");
   }
 
-  /** Whether `shown` is the token in force, in a time that does not depend on how much of it is right. */
+  /** Whether `shown` is a token in force, in a time that does not depend on how much of it is right. */
   authenticate(shown: string | undefined): boolean {
-    const token = this.#options.token();
-    return token === "" || sameSecret(shown ?? "", token);
+    const { token } = this.#options;
+    return !token.required || token.accepts(shown ?? "");
   }
+}
+
+/** The token a request carries, if it carries one. */
+export function shownToken(request: Request): string | undefined {
+  const bearer = request.headers.get("authorization")?.match(/^Bearer +(.+)$/i)?.[1];
+  return bearer ?? new URL(request.url).searchParams.get("token") ?? undefined;
 }
 
 /** Compares two secrets in constant time, whatever their lengths. */
