@@ -10,6 +10,9 @@ import {
   ElicitResultSchema,
   TaskStatusNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
+import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { Caller } from "../lib/call/call.ts";
+import { LiveTasks } from "../lib/upstream/live_tasks.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
 import { sharedServer } from "./helpers/shared_server.ts";
@@ -44,10 +47,13 @@ class Bench {
     });
   };
 
-  share(name = "bench") {
+  share(options: { config?: Partial<ServerConfig>; build?: (server: McpServer, n: number) => void } = {}) {
     return sharedServer({
-      config: { name },
-      build: this.build,
+      config: { name: "bench", ...options.config },
+      build: (server, n) => {
+        this.build(server);
+        options.build?.(server, n);
+      },
       serverOptions: {
         taskStore: this.store,
         capabilities: { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } },
@@ -153,4 +159,98 @@ Deno.test("a question on behalf of a task reaches the window that began it, and 
   await Promise.all(bench.finish.map((finish) => finish()));
   assertEquals(await waiting, hers);
   assertEquals(shared.servers.length, 1);
+});
+
+/** A tool that does not end before the test says so, and one that tells which process runs it. */
+class Holding {
+  readonly begun = Promise.withResolvers<void>();
+  readonly release = Promise.withResolvers<void>();
+  /** Resolve when the first process, the second, ... has been stopped. */
+  readonly stopped: Promise<void>[] = [];
+
+  readonly build = (server: McpServer, n: number): void => {
+    this.stopped.push(new Promise((resolve) => server.server.onclose = resolve));
+    const content = [{ type: "text" as const, text: String(n) }];
+    server.registerTool("process", {}, () => ({ content }));
+    server.registerTool("hold", {}, async () => {
+      this.begun.resolve();
+      await this.release.promise;
+      return { content };
+    });
+  };
+}
+
+const AT_ONCE = { idleStopMs: 1 };
+
+Deno.test("a call finishes on the process it began on although its window has moved to another, and then that one stops", async () => {
+  const holding = new Holding();
+  await using shared = sharedServer({ config: AT_ONCE, build: holding.build });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  const roots = ["file:///a"];
+  await using client = await sdkClient(it.url, { roots });
+  const held = client.callTool({ name: "hold" });
+  await holding.begun.promise;
+  roots.splice(0, 1, "file:///b");
+  await client.sendRootsListChanged();
+  assertEquals(textOf(await client.callTool({ name: "process" })), "2");
+  holding.release.resolve();
+  assertEquals(textOf(await held), "1");
+  await holding.stopped[0];
+});
+
+Deno.test("a window whose roots have moved goes on with the tasks it began before; once they are fetched their process stops", async () => {
+  const bench = new Bench();
+  const holding = new Holding();
+  await using shared = bench.share({ config: AT_ONCE, build: holding.build });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  const roots = ["file:///a"];
+  await using client = await sdkClient(it.url, { roots });
+  await using other = await sdkClient(it.url, { roots: ["file:///b"] });
+  const taskId = await begin(client);
+  roots.splice(0, 1, "file:///b");
+  await client.sendRootsListChanged();
+  assertEquals(textOf(await client.callTool({ name: "process" })), "2");
+  const { tasks } = client.experimental;
+  assertEquals((await tasks.getTask(taskId)).status, "working");
+  assertEquals((await tasks.listTasks()).tasks.filter((task) => task.taskId === taskId).length, 1);
+  await assertRejects(() => other.experimental.tasks.getTask(taskId));
+  await bench.finish[0]!();
+  assertEquals(textOf(await tasks.getTaskResult(taskId, CallToolResultSchema)), taskId);
+  await holding.stopped[0];
+});
+
+Deno.test("a window that got a process of its own goes on with the tasks it began on the shared one", async () => {
+  const bench = new Bench();
+  const holding = new Holding();
+  await using shared = bench.share({ build: holding.build });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  const capabilities = { sampling: {} };
+  await using ada = await sdkClient(it.url, { capabilities });
+  await using bob = await sdkClient(it.url, { capabilities });
+  const taskId = await begin(bob);
+  const held = ada.callTool({ name: "hold" });
+  await holding.begun.promise;
+  assertEquals(textOf(await bob.callTool({ name: "process" })), "2");
+  const fetched = bob.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
+  await bench.finish[0]!();
+  assertEquals(textOf(await fetched), taskId);
+  holding.release.resolve();
+  assertEquals(textOf(await held), "1");
+});
+
+Deno.test("a task that nobody fetches keeps its process no longer than its time to live, nor than its window", () => {
+  const tasks = new LiveTasks();
+  const [ada, bob] = [{ id: "ada" }, { id: "bob" }] as [Caller, Caller];
+  tasks.begun(ada, { taskId: "a", ttl: 1000 }, 0);
+  tasks.begun(bob, { taskId: "b", ttl: null }, 0);
+  assertEquals(tasks.remainingMs(0), Infinity);
+  tasks.answered("tasks/get", "b", { result: {} });
+  assertEquals(tasks.has(bob), true);
+  tasks.forget(bob);
+  assertEquals([tasks.remainingMs(400), tasks.remainingMs(1000), tasks.has(ada)], [600, 0, false]);
+  tasks.begun(ada, { taskId: "c", ttl: 1000 }, 0);
+  tasks.answered("tasks/cancel", "c", { error: { code: -1, message: "no" } });
+  assertEquals(tasks.has(ada), true);
+  tasks.answered("tasks/cancel", "c", { result: {} });
+  assertEquals(tasks.has(ada), false);
 });

@@ -72,11 +72,17 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
     row.inflight,
     row.cwd,
   ]);
+  const troubles = status.servers.flatMap(({ server, failures, retry_at, last_error }) =>
+    failures === undefined
+      ? []
+      : [`${server} failed ${failures} times in a row, starts again from ${retry_at} on: ${last_error}`]
+  );
   return [
     formatTable(
       ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING"],
       servers,
     ),
+    ...troubles,
     formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),
   ].join("\n\n");
 }

@@ -59,14 +59,16 @@ export class ConfiguredMounts implements AsyncDisposable {
     return this.#host.memory();
   }
 
-  /** What is wrong with the configuration, each in a sentence. */
+  /** What is wrong with the configuration and with servers that keep failing, each in a sentence. */
   faults(): string[] {
-    return this.#faults.map(formatFault);
+    return [...this.#faults.map(formatFault), ...this.servers.flatMap(troubleOf)];
   }
 
-  /** Reads the configuration now. */
-  reload(): Promise<ServersChange> {
-    return this.#watch!.reload();
+  /** Reads the configuration now; servers that rest because they kept failing may start again at once. */
+  async reload(): Promise<ServersChange> {
+    const change = await this.#watch!.reload();
+    this.#mounts.forgive();
+    return change;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -88,6 +90,15 @@ export class ConfiguredMounts implements AsyncDisposable {
     if ([...change.servers.values()].some(({ kind }) => kind === "stdio")) void this.#host.loginEnv();
     this.#mounts.apply(change);
   }
+}
+
+/** A server that has failed once is started again at once, which is not worth a mention. */
+function troubleOf({ name, trouble }: MountedServer): string[] {
+  if (!trouble || trouble.failures < 2) return [];
+  const { failures, retryAt, lastError } = trouble;
+  return [
+    `server ${name} failed ${failures} times in a row and rests until ${retryAt.toISOString()}: ${lastError}`,
+  ];
 }
 
 /** What the servers write to stderr: a rotated file for each in the directory of the logs. */

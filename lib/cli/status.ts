@@ -21,6 +21,11 @@ export interface ServerStatus extends JsonObject {
   inflight: number;
   memory_bytes?: number;
   started_at?: string;
+  /** How often it has failed in a row, of a server that has not started since. */
+  failures?: number;
+  last_error?: string;
+  /** When it may be started again. */
+  retry_at?: string;
 }
 
 export interface StatusSources {
@@ -39,12 +44,13 @@ export function buildStatus(sources: StatusSources): DaemonStatus {
 function describeServer(server: MountedServer, memory: ReadonlyMap<number, number>): ServerStatus[] {
   const slots = [...server.slots];
   if (slots.length === 0) {
-    return [{ server: server.name, state: "not started", sessions: [], calls: 0, inflight: 0 }];
+    const idle = { server: server.name, sessions: [], calls: 0, inflight: 0 };
+    return [{ ...idle, state: "not started", ...describeTrouble(server) }];
   }
   return slots.map((slot): ServerStatus => {
     const { started } = slot;
     const pid = started?.pid;
-    return {
+    const row: ServerStatus = {
       server: server.name,
       state: started ? "running" : "starting",
       pid,
@@ -56,7 +62,17 @@ function describeServer(server: MountedServer, memory: ReadonlyMap<number, numbe
       memory_bytes: pid === undefined ? undefined : memory.get(pid),
       started_at: started?.startedAt.toISOString(),
     };
+    return started ? row : { ...describeTrouble(server), ...row };
   });
+}
+
+/** Why a server does not run, of one that has failed and not started since. */
+function describeTrouble({ trouble }: MountedServer): Partial<ServerStatus> & { state?: string } {
+  if (!trouble) return {};
+  const { failures, crashLimitReached, retryAt, lastError } = trouble;
+  const rests = retryAt.getTime() > Date.now();
+  const state = crashLimitReached ? "crash limit reached" : rests ? "backing off" : "failed";
+  return { state, failures, last_error: lastError, retry_at: retryAt.toISOString() };
 }
 
 function describeSession(session: Session): JsonObject {

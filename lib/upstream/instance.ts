@@ -10,6 +10,7 @@ import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import { ListCache } from "./lists.ts";
+import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -45,6 +46,7 @@ export interface UpstreamTransport extends Transport {
 export class Instance implements AsyncDisposable {
   readonly attached = new Map<string, Caller>();
   readonly lists: ListCache;
+  readonly tasks = new LiveTasks();
   readonly startedAt = new Date();
   lastUsedAtMs = Date.now();
   callCount = 0;
@@ -129,16 +131,34 @@ export class Instance implements AsyncDisposable {
     this.#levelMayDiffer();
   }
 
-  /** Lets go of a session: its subscriptions are taken back, its tasks forgotten. */
-  detach(caller: Caller): void {
+  /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
+  leave(caller: Caller): void {
     if (!this.attached.delete(caller.id)) return;
     this.#levelMayDiffer();
-    this.#owners.forget(caller);
-    this.#progress.forget(caller);
-    this.#inbound.forget(caller);
     for (const uri of this.#subscriptions.removeAll(caller)) {
       this.#ask("resources/unsubscribe", { uri }, this.#options.startTimeoutMs).catch(() => {});
     }
+  }
+
+  /** Lets go of a session that is over: its tasks are forgotten too. */
+  detach(caller: Caller): void {
+    this.leave(caller);
+    this.#owners.forget(caller);
+    this.#progress.forget(caller);
+    this.#inbound.forget(caller);
+    this.tasks.forget(caller);
+  }
+
+  /** Whether `caller` has begun the task `taskId` here. */
+  ownsTask(caller: Caller, taskId: unknown): boolean {
+    return this.#owners.get(taskId)?.id === caller.id;
+  }
+
+  /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
+  async resubscribe(caller: Caller, uri: string): Promise<Result> {
+    const params = { uri };
+    const ask = () => this.#ask("resources/subscribe", params, this.#options.startTimeoutMs);
+    return await this.#subscribeOnce(caller, uri, ask);
   }
 
   /**
@@ -150,7 +170,7 @@ export class Instance implements AsyncDisposable {
     this.callCount++;
     switch (call.method) {
       case "resources/subscribe":
-        return await this.#subscribe(call);
+        return await this.#subscribeOnce(call.caller, String(call.params.uri), () => this.#forward(call));
       case "resources/unsubscribe":
         return await this.#unsubscribe(call);
       case "logging/setLevel":
@@ -160,7 +180,7 @@ export class Instance implements AsyncDisposable {
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
-        this.#owners.checkTask(call.caller, call.params.taskId);
+        return await this.#aboutTask(call);
     }
     return await this.#forward(call);
   }
@@ -276,14 +296,22 @@ export class Instance implements AsyncDisposable {
     this.#ended.resolve(reason);
   }
 
-  async #subscribe(call: Call): Promise<Result> {
-    const uri = String(call.params.uri);
-    if (!this.#subscriptions.add(uri, call.caller)) return { result: {} };
+  async #aboutTask(call: Call): Promise<Result> {
+    const { taskId } = call.params;
+    this.#owners.checkTask(call.caller, taskId);
+    const result = await this.#forward(call);
+    this.tasks.answered(call.method, taskId, result);
+    return result;
+  }
+
+  /** Only the first of all sessions asks the server itself. */
+  async #subscribeOnce(caller: Caller, uri: string, ask: () => Promise<Result>): Promise<Result> {
+    if (!this.#subscriptions.add(uri, caller)) return { result: {} };
     let result: Result | undefined;
     try {
-      return result = await this.#forward(call);
+      return result = await ask();
     } finally {
-      if (!result || result.error) this.#subscriptions.remove(uri, call.caller);
+      if (!result || result.error) this.#subscriptions.remove(uri, caller);
     }
   }
 
@@ -300,6 +328,7 @@ export class Instance implements AsyncDisposable {
     }
     const task = createdTask(result);
     this.#own(task, caller);
+    if (task !== undefined) this.tasks.begun(caller, result.task as JsonObject);
     // The token stays good for as long as the task (MCP basic/utilities/tasks, progress).
     if (task !== undefined && progressToken !== undefined) this.#progress.set(id, { caller, progressToken });
   }

@@ -2,15 +2,19 @@ import { getLogger } from "@logtape/logtape";
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { bindToSession, type ServerConfig } from "../base/server_config.ts";
+import type { ServerConfig } from "../base/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { namesItsTask } from "./inflight.ts";
-import { Pool, type Slot } from "./pool.ts";
-import { scopeOf, shareKey, type Tenant } from "./share_key.ts";
+import type { Instance } from "./instance.ts";
+import { Leases } from "./leases.ts";
+import type { Pool } from "./pool.ts";
+import type { Slot } from "./slot.ts";
+import type { Trouble } from "./supervisor.ts";
+import { tasksElsewhere } from "./tasks_elsewhere.ts";
 import { ToolFilter } from "./tool_choice.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -29,9 +33,7 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly maxInflight: number | undefined;
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
-  /** The slot each session is attached to. */
-  readonly #leases = new Map<string, Promise<Slot>>();
-  readonly #private = new Set<string>();
+  readonly #leases: Leases;
   /** What the server showed last, to any session: served while an instance starts. */
   readonly #lastLists = new Map<ListKind, readonly JsonObject[]>();
   /** Calls that have come and are not answered yet. */
@@ -46,6 +48,7 @@ export class MountedServer implements Server, AsyncDisposable {
     this.callTimeoutMs = config.callTimeoutMs;
     this.maxInflight = config.maxInflight;
     this.#pool = pool;
+    this.#leases = new Leases(config, pool);
     this.#tools = new ToolFilter(config.tools);
   }
 
@@ -60,27 +63,33 @@ export class MountedServer implements Server, AsyncDisposable {
 
   async #serve(call: Call): Promise<Result> {
     const prepared = this.#prepare(call);
-    const slot = await untilAborted(this.#lease(call.caller), call.signal);
-    const instance = await untilAborted(slot.instance, call.signal);
-    if (!slot.turns || namesItsTask(call.method)) {
-      return this.#finish(call, await instance.call(prepared));
+    const isAboutTask = namesItsTask(call.method);
+    for (;;) {
+      const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
+      const slot = home ?? await untilAborted(this.#leases.lease(call.caller), call.signal);
+      slot.beginCall();
+      try {
+        const instance = slot.started ?? await untilAborted(slot.instance, call.signal);
+        if (!slot.turns || isAboutTask) return await this.#finish(call, await instance.call(prepared), slot);
+        const wait = { signal: call.signal, maxWaitMs: slot.mayMove ? MAX_TURN_WAIT_MS : Infinity };
+        const asked = slot.turns.acquire(call.caller.id, wait);
+        using turn = asked instanceof Promise ? await asked : asked;
+        if (turn) return await this.#finish(call, await instance.call(prepared), slot);
+      } finally {
+        slot.endCall();
+      }
+      this.#leases.moveOut(call.caller, slot);
     }
-    const wait = { signal: call.signal, maxWaitMs: slot.mayMove ? MAX_TURN_WAIT_MS : Infinity };
-    const asked = slot.turns.acquire(call.caller.id, wait);
-    using turn = asked instanceof Promise ? await asked : asked;
-    if (turn) return this.#finish(call, await instance.call(prepared));
-    this.#moveOut(call.caller, slot);
-    return await this.#serve(call);
   }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
-    const slot = await untilAborted(this.#lease(caller), signal);
+    const slot = await untilAborted(this.#leases.lease(caller), signal);
     return (await untilAborted(slot.instance, signal)).description;
   }
 
   async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
     const last = this.#lastLists.get(kind);
-    const slot = await untilAborted(this.#lease(call.caller), call.signal);
+    const slot = await untilAborted(this.#leases.lease(call.caller), call.signal);
     if (last && !slot.started) {
       this.#refresh(kind, slot, { caller: call.caller, last });
       return this.#show(kind, last);
@@ -93,26 +102,34 @@ export class MountedServer implements Server, AsyncDisposable {
 
   notify(caller: Caller, method: string, params: JsonObject): void {
     if (method === "notifications/roots/list_changed") return this.#rootsChanged(caller, method, params);
-    this.#leases.get(caller.id)?.then(async (slot) => (await slot.instance).notify(method, params)).catch(
-      () => {},
-    );
+    this.#onInstanceOf(caller, (instance) => instance.notify(method, params));
   }
 
   logLevelChanged(caller: Caller): void {
-    this.#leases.get(caller.id)?.then(async (slot) => (await slot.instance).setLogLevel(caller)).catch(
-      () => {},
-    );
+    this.#onInstanceOf(caller, (instance) => instance.setLogLevel(caller));
   }
 
   detach(caller: Caller): void {
-    const lease = this.#leases.get(caller.id);
-    this.#leases.delete(caller.id);
-    this.#private.delete(caller.id);
-    lease?.then((slot) => slot.release(caller)).catch(() => {});
+    this.#leases.end(caller);
+  }
+
+  /** Goes on for the sessions of `old`, this server under its configuration of before. */
+  inherit(old: MountedServer): void {
+    this.#leases.inherit(old.#leases);
+  }
+
+  /** What stands in the way of its next start; undefined when nothing does. */
+  get trouble(): Trouble | undefined {
+    return this.#pool.supervisor.trouble;
+  }
+
+  /** What went wrong so far does not count any more: it may be started at once. */
+  forgive(): void {
+    this.#pool.supervisor.forgive();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#leases.clear();
+    this.#leases.endAll();
     await this.#pool[Symbol.asyncDispose]();
   }
 
@@ -121,7 +138,7 @@ export class MountedServer implements Server, AsyncDisposable {
     // Those that wait for their turn run too.
     this.#quiet = Promise.withResolvers();
     if (this.#running > 0) await this.#quiet.promise;
-    this.#leases.clear();
+    this.#leases.endAll();
     await this.#pool.retire();
   }
 
@@ -141,8 +158,26 @@ export class MountedServer implements Server, AsyncDisposable {
     return name === shown ? call : derive(call, { params: { ...call.params, name } });
   }
 
-  #finish(call: Call, result: Result): Result {
-    if (call.method !== "tools/list" || !result.result || !Array.isArray(result.result.tools)) return result;
+  #finish(call: Call, result: Result, slot: Slot): Result | Promise<Result> {
+    if (result.error) return result;
+    switch (call.method) {
+      case "resources/subscribe":
+        this.#leases.subscribed(call.caller, String(call.params.uri), slot);
+        return result;
+      case "resources/unsubscribe":
+        this.#leases.unsubscribed(call.caller, String(call.params.uri));
+        return result;
+      case "tasks/list":
+        return tasksElsewhere(call, result, { here: slot, slots: this.#pool });
+      case "tools/list":
+        return this.#offeredOf(result);
+      default:
+        return result;
+    }
+  }
+
+  #offeredOf(result: Result): Result {
+    if (!Array.isArray(result.result?.tools)) return result;
     const tools = (result.result.tools as JsonObject[]).filter(({ name }) =>
       this.#tools.offers(String(name))
     );
@@ -168,61 +203,17 @@ export class MountedServer implements Server, AsyncDisposable {
     }).catch((thrown) => log.debug("{server}: {thrown}", { server: this.name, thrown }));
   }
 
-  #lease(caller: Caller): Promise<Slot> {
-    const known = this.#leases.get(caller.id);
-    if (known) return known.then((slot) => slot.alive ? slot : this.#renew(caller, known));
-    const lease = this.#attach(caller);
-    this.#leases.set(caller.id, lease);
-    lease.catch(() => this.#leases.get(caller.id) === lease && this.#leases.delete(caller.id));
-    return lease;
-  }
-
-  /** The instance of `stale` has ended: the first who notices gets a new one for all. */
-  #renew(caller: Caller, stale: Promise<Slot>): Promise<Slot> {
-    if (this.#leases.get(caller.id) === stale) this.#leases.delete(caller.id);
-    return this.#lease(caller);
-  }
-
-  async #attach(caller: Caller): Promise<Slot> {
-    const roots = await caller.roots();
-    const workspace = workspaceOf(roots?.[0]?.uri) ?? caller.cwd;
-    const tenant: Tenant = { caller, workspace, roots };
-    const isPrivate = this.#private.has(caller.id);
-    const bound = bindToSession(
-      isPrivate ? { ...this.config, share: "session" as const } : this.config,
-      workspace,
-    );
-    const key = shareKey(bound, tenant);
-    const slot = this.#pool.slot({ key, config: bound, tenant, scope: scopeOf(bound, tenant) });
-    slot.lease(caller);
-    return slot;
-  }
-
-  /** Another session has had the floor for too long: this one goes on in a process of its own. */
-  #moveOut(caller: Caller, slot: Slot): void {
-    log.info("{server}: session {id} gets a process of its own", { server: this.name, id: caller.id });
-    this.#private.add(caller.id);
-    this.#leases.delete(caller.id);
-    slot.release(caller);
-  }
-
   /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */
   #rootsChanged(caller: Caller, method: string, params: JsonObject): void {
-    const lease = this.#leases.get(caller.id);
-    lease?.then(async (slot) => {
+    this.#leases.current(caller)?.then(async (slot) => {
       if (slot.scope === "machine") return;
       if (slot.scope === "session") return (await slot.instance).notify(method, params);
-      if (this.#leases.get(caller.id) === lease) this.#leases.delete(caller.id);
-      slot.release(caller);
+      this.#leases.move(caller, slot);
     }).catch(() => {});
   }
-}
 
-/** The path a `file:` URI names. */
-function workspaceOf(uri: string | undefined): string | undefined {
-  if (uri === undefined || !URL.canParse(uri)) return undefined;
-  const url = new URL(uri);
-  if (url.protocol !== "file:") return undefined;
-  const path = decodeURIComponent(url.pathname);
-  return /^\/[A-Za-z]:/.test(path) ? path.slice(1) : path;
+  /** Does something on the instance a session is attached to, if it is to any. */
+  #onInstanceOf(caller: Caller, act: (instance: Instance) => unknown): void {
+    this.#leases.current(caller)?.then(async (slot) => await act(await slot.instance)).catch(() => {});
+  }
 }

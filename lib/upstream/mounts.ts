@@ -47,11 +47,16 @@ export class Mounts implements AsyncDisposable {
    */
   apply(change: MountsChange): void {
     const { servers, added, removed, changed } = change;
-    for (const name of [...removed, ...changed]) this.#retire(name);
+    for (const name of removed) this.#retire(name);
     for (const name of [...added, ...changed]) this.#mount(servers.get(name)!);
     this.#ordered = [...this.#byName.values()].sort((a, b) => a.name < b.name ? -1 : 1);
     const names = [...added, ...removed, ...changed];
     if (names.length > 0) this.#options.onServersChanged(names);
+  }
+
+  /** The configuration was read again: servers that rest because they kept failing may start at once. */
+  forgive(): void {
+    for (const server of this.#ordered) server.forgive();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -62,9 +67,14 @@ export class Mounts implements AsyncDisposable {
   }
 
   #mount(config: ServerConfig): void {
-    const pool = new Pool({ ...this.#options, name: config.name });
-    this.#byName.set(config.name, new MountedServer(config, pool));
-    log.info("{server} is mounted", { server: config.name });
+    const { name } = config;
+    const server = new MountedServer(config, new Pool({ ...this.#options, name }));
+    const old = this.#byName.get(name);
+    // Before it goes: its sessions keep what they are subscribed to.
+    if (old) server.inherit(old);
+    this.#retire(name);
+    this.#byName.set(name, server);
+    log.info("{server} is mounted", { server: name });
   }
 
   #retire(name: string): void {

@@ -5,10 +5,9 @@ import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import { Instance, type UpstreamTransport } from "./instance.ts";
-import { fnv1a } from "../base/hash.ts";
-import { mayBeAsked, type Scope, type Tenant, toldCapabilities } from "./share_key.ts";
-import { Supervisor } from "./supervisor.ts";
-import { SessionTurns } from "./turns.ts";
+import { toldCapabilities } from "./share_key.ts";
+import { Slot, type SlotRequest } from "./slot.ts";
+import { type Attempt, Supervisor } from "./supervisor.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -22,89 +21,19 @@ export interface PoolOptions {
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
-/** What a new instance is made for. */
-export interface SlotRequest {
-  /** Share key. */
-  key: string;
-  /** Bound to the session. */
-  config: ServerConfig;
-  tenant: Tenant;
-  scope: Scope;
-}
-
-/** The place of one share key: an instance that is starting or running, and who is attached to it. */
-export class Slot {
-  readonly instance: Promise<Instance>;
-  readonly scope: Scope;
-  /** Names the share key without telling what is in it: the environment may hold secrets. */
-  readonly keyHash: string;
-  /** Present when sessions must take turns, because what the server asks could be any of theirs. */
-  readonly turns: SessionTurns | undefined;
-  started: Instance | undefined;
-  alive = true;
-  readonly #callers = new Map<string, Caller>();
-  readonly #idleStopMs: number;
-  /** Stops the instance, also one that is still starting. */
-  readonly stop: () => void;
-  #idleTimer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(instance: Promise<Instance>, request: SlotRequest, stop: () => void) {
-    this.instance = instance;
-    this.scope = request.scope;
-    this.keyHash = fnv1a(request.key);
-    const capabilities = toldCapabilities(request.config, request.tenant);
-    this.turns = request.scope !== "session" && mayBeAsked(capabilities) ? new SessionTurns() : undefined;
-    this.#idleStopMs = request.config.idleStopMs;
-    this.stop = stop;
-    instance.then((started) => {
-      this.started = started;
-      for (const caller of this.#callers.values()) started.attach(caller);
-    }, () => {});
-  }
-
-  /** Sessions attached. */
-  get sessionIds(): string[] {
-    return [...this.#callers.keys()];
-  }
-
-  /** Whether a session may leave for a process of its own; one that everybody was told to share stays shared. */
-  get mayMove(): boolean {
-    return this.scope === "project";
-  }
-
-  /** Attaches a session; the instance runs at least as long as one is attached. */
-  lease(caller: Caller): void {
-    clearTimeout(this.#idleTimer);
-    this.#callers.set(caller.id, caller);
-    this.started?.attach(caller);
-  }
-
-  /** Lets a session go; with the last one the instance is stopped, after a while in which a window may come back. */
-  release(caller: Caller): void {
-    if (!this.#callers.delete(caller.id)) return;
-    this.started?.detach(caller);
-    if (this.#callers.size > 0 || !this.alive || this.#idleStopMs === 0) return;
-    if (this.scope === "session") return this.stop();
-    this.#idleTimer = setTimeout(this.stop, this.#idleStopMs);
-  }
-
-  /** The instance is gone or on its way out. */
-  close(): void {
-    this.alive = false;
-    clearTimeout(this.#idleTimer);
-  }
-}
-
 /** The instances of one server by their share keys; each is started once, however many ask at the same time. */
 export class Pool implements AsyncDisposable {
+  /** The instance of `slot` has ended by itself; set by whoever led sessions to it. */
+  onLost = (_slot: Slot) => {};
+  /** Says when a server that fails may be started again. */
+  readonly supervisor: Supervisor;
   readonly #slots = new Map<string, Slot>();
   readonly #closing = new Set<Promise<void>>();
-  readonly #supervisor: Supervisor;
   readonly #options: PoolOptions;
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#supervisor = new Supervisor(options.name);
+    this.supervisor = new Supervisor(options.name);
   }
 
   [Symbol.iterator](): Iterator<Slot> {
@@ -116,23 +45,36 @@ export class Pool implements AsyncDisposable {
     this.#options.onListChanged(kinds);
   }
 
-  /** The slot of `key`; a new one starts an instance. */
+  /** The slot whose instance runs the task `taskId` of `caller`. */
+  homeOf(caller: Caller, taskId: unknown): Slot | undefined {
+    for (const slot of this.#slots.values()) {
+      if (slot.started?.ownsTask(caller, taskId)) return slot;
+    }
+    return undefined;
+  }
+
+  /** A session is over: no instance keeps anything for it. */
+  forget(caller: Caller): void {
+    for (const slot of this.#slots.values()) slot.release(caller);
+  }
+
+  /**
+   * The slot of `key`; a new one starts an instance.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server has failed too often to be started now
+   */
   slot(request: SlotRequest): Slot {
     const { key } = request;
     const known = this.#slots.get(key);
     if (known) return known;
-    this.#supervisor.checkMayStart();
+    const attempt = this.supervisor.begin();
     const givenUp = new AbortController();
     const slot: Slot = new Slot(this.#start(request, givenUp.signal), request, () => {
       givenUp.abort();
       this.#stop(key, slot);
     });
     this.#slots.set(key, slot);
-    slot.instance.then((instance) => this.#watch(key, slot, instance), (thrown) => {
-      this.#forget(key, slot);
-      this.#supervisor.failed(ExaiError.from(thrown));
-      log.warning("{message}", { message: ExaiError.from(thrown).message });
-    });
+    void this.#watch(key, slot, attempt);
     return slot;
   }
 
@@ -165,13 +107,22 @@ export class Pool implements AsyncDisposable {
     });
   }
 
-  async #watch(key: string, slot: Slot, instance: Instance): Promise<void> {
-    const reason = await instance.ended;
+  /** Follows an instance to its end; one that was stopped from here has not failed. */
+  async #watch(key: string, slot: Slot, attempt: Attempt): Promise<void> {
+    let reason: ExaiError;
+    try {
+      const instance = await slot.instance;
+      this.supervisor.started(attempt);
+      reason = await instance.ended;
+    } catch (thrown) {
+      reason = ExaiError.from(thrown);
+    }
     if (!slot.alive) return;
     log.warning("{message}", { message: reason.message });
     this.#forget(key, slot);
-    this.#supervisor.failed(reason);
-    this.listChanged(["tools", "prompts", "resources", "templates"]);
+    this.supervisor.failed(attempt, reason);
+    if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
+    this.onLost(slot);
   }
 
   #stop(key: string, slot: Slot): void {

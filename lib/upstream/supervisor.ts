@@ -1,51 +1,103 @@
 import { ExaiError } from "../base/errors.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 
-/** Failures within this time count together. */
-const WINDOW_MS = MINUTE_MS;
-/** So many failures in the window and the server rests. */
+/** An instance that has run for this long was well: what went wrong before it does not count any more. */
+const WELL_MS = MINUTE_MS;
+/** So many failures in a row and the server rests for long. */
 const CRASH_LIMIT = 5;
 const FIRST_PAUSE_MS = SECOND_MS / 2;
 const MAX_PAUSE_MS = 30 * SECOND_MS;
+const REST_MS = 5 * MINUTE_MS;
 
-/** Decides when a server that keeps failing may be started again: at once the first time, later and later after. */
+/** One start of a server and what came of it. */
+export interface Attempt {
+  begunAtMs: number;
+  /** Undefined until it has answered `initialize`. */
+  startedAtMs?: number;
+}
+
+/** What stands in the way of a server's next start. */
+export interface Trouble {
+  /** How often it has failed in a row. */
+  failures: number;
+  /** Whether it failed too often to be started again soon. */
+  crashLimitReached: boolean;
+  /** When it may be started again; in the past when it may be now. */
+  retryAt: Date;
+  lastError: string;
+}
+
+/**
+ * Decides when a server that keeps failing may be started again: at once the first time, later and later after. What
+ * counts are failures in a row, however long each start took; starts that were under way together count once.
+ */
 export class Supervisor {
   readonly #name: string;
-  #failures: { atMs: number; reason: ExaiError }[] = [];
+  #failures = 0;
+  #last: { atMs: number; reason: ExaiError } | undefined;
+  /** Whether it has started since it last failed. */
+  #isUp = false;
 
   constructor(name: string) {
     this.#name = name;
   }
 
-  /** The server has ended by itself or could not be started. */
-  failed(reason: ExaiError, nowMs = Date.now()): void {
-    this.#failures = [...this.#recent(nowMs), { atMs: nowMs, reason }];
-  }
-
-  /** The configuration has changed: the past does not count any more. */
-  forgive(): void {
-    this.#failures = [];
-  }
-
-  /** @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again */
-  checkMayStart(nowMs = Date.now()): void {
-    const recent = this.#recent(nowMs);
-    const last = recent.at(-1);
-    if (!last || recent.length < 2) return;
-    const pauseMs = recent.length >= CRASH_LIMIT
-      ? MAX_PAUSE_MS
-      : Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (recent.length - 2));
-    const retryAfterMs = last.atMs + pauseMs - nowMs;
-    if (retryAfterMs <= 0) return;
+  /**
+   * A start is about to be made.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again
+   */
+  begin(nowMs = Date.now()): Attempt {
+    const trouble = this.trouble;
+    const retryAfterMs = trouble ? trouble.retryAt.getTime() - nowMs : 0;
+    if (!trouble || retryAfterMs <= 0) return { begunAtMs: nowMs };
+    const advice = trouble.crashLimitReached
+      ? "; put right what it says, then `exai-daemon reload` lets it start at once"
+      : "";
     throw new ExaiError(
       "UPSTREAM_UNAVAILABLE",
-      `server "${this.#name}" failed ${recent.length} times within a minute and rests; the last time: ` +
-        last.reason.message,
-      { retryAfterMs, cause: last.reason, details: { server: this.#name } },
+      `server "${this.#name}" failed ${trouble.failures} times in a row and rests for ` +
+        `${Math.ceil(retryAfterMs / SECOND_MS)} s; the last time: ${trouble.lastError}${advice}`,
+      { retryAfterMs, cause: this.#last!.reason, details: { server: this.#name } },
     );
   }
 
-  #recent(nowMs: number) {
-    return this.#failures.filter(({ atMs }) => nowMs - atMs < WINDOW_MS);
+  /** The server has answered `initialize`. */
+  started(attempt: Attempt, nowMs = Date.now()): void {
+    attempt.startedAtMs = nowMs;
+    this.#isUp = true;
   }
+
+  /** The server has ended by itself or could not be started. */
+  failed(attempt: Attempt, reason: ExaiError, nowMs = Date.now()): void {
+    const { begunAtMs, startedAtMs } = attempt;
+    const wasWell = startedAtMs !== undefined && nowMs - startedAtMs >= WELL_MS;
+    if (wasWell) this.#failures = 1;
+    else if (!this.#last || begunAtMs >= this.#last.atMs || this.#failures === 0) this.#failures++;
+    this.#last = { atMs: nowMs, reason };
+    this.#isUp = false;
+  }
+
+  /** The configuration was read again: the past does not count any more. */
+  forgive(): void {
+    this.#failures = 0;
+    this.#last = undefined;
+  }
+
+  /** What went wrong; undefined when nothing has, or it has started since. */
+  get trouble(): Trouble | undefined {
+    if (!this.#last || this.#isUp) return undefined;
+    const crashLimitReached = this.#failures >= CRASH_LIMIT;
+    const { atMs, reason } = this.#last;
+    return {
+      failures: this.#failures,
+      crashLimitReached,
+      retryAt: new Date(atMs + (crashLimitReached ? REST_MS : pauseAfterMs(this.#failures))),
+      lastError: reason.message,
+    };
+  }
+}
+
+function pauseAfterMs(failures: number): number {
+  return failures < 2 ? 0 : Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 2));
 }

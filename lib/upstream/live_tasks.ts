@@ -1,0 +1,52 @@
+import type { JsonObject } from "../base/json.ts";
+import type { Caller } from "../call/call.ts";
+import type { Result } from "../wire/rpc.ts";
+
+/** Tasks kept at most; beyond that the oldest are forgotten. */
+const MAX_TASKS = 10_000;
+
+/**
+ * The tasks begun on one instance whose results nobody has fetched yet (MCP basic/utilities/tasks). While there are any
+ * the instance must go on: a task cannot be taken to another.
+ */
+export class LiveTasks {
+  readonly #byId = new Map<string, { sessionId: string; expiresAtMs: number }>();
+
+  /** Notes the task a result has made; `ttl` is in milliseconds, none or null means without end. */
+  begun(caller: Caller, task: JsonObject, nowMs = Date.now()): void {
+    const { taskId, ttl } = task;
+    if (typeof taskId !== "string") return;
+    const expiresAtMs = typeof ttl === "number" ? nowMs + ttl : Infinity;
+    this.#byId.set(taskId, { sessionId: caller.id, expiresAtMs });
+    if (this.#byId.size <= MAX_TASKS) return;
+    const [oldest] = this.#byId.keys();
+    this.#byId.delete(oldest!);
+  }
+
+  /** The server has answered a request about a task: one whose result was fetched, or that was cancelled, is over. */
+  answered(method: string, taskId: unknown, { error }: Result): void {
+    if (!error && method !== "tasks/get") this.#byId.delete(String(taskId));
+  }
+
+  /** Whether `caller` has any. */
+  has(caller: Caller): boolean {
+    return this.#byId.values().some(({ sessionId }) => sessionId === caller.id);
+  }
+
+  /** Forgets a session that is over. */
+  forget(caller: Caller): void {
+    for (const [taskId, { sessionId }] of this.#byId) {
+      if (sessionId === caller.id) this.#byId.delete(taskId);
+    }
+  }
+
+  /** For how long there may be a task that somebody wants the result of, in milliseconds; 0: there is none. */
+  remainingMs(nowMs = Date.now()): number {
+    let latestMs = nowMs;
+    for (const [taskId, { expiresAtMs }] of this.#byId) {
+      if (expiresAtMs <= nowMs) this.#byId.delete(taskId);
+      else latestMs = Math.max(latestMs, expiresAtMs);
+    }
+    return latestMs - nowMs;
+  }
+}

@@ -1,0 +1,80 @@
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
+import { MINUTE_MS, SECOND_MS } from "../lib/base/units.ts";
+import { Supervisor } from "../lib/upstream/supervisor.ts";
+import { bad, mountingDaemon } from "./helpers/mounts.ts";
+import { sdkClient } from "./helpers/sdk_client.ts";
+
+const BROKEN = new ExaiError("UPSTREAM_UNAVAILABLE", "it is broken");
+
+/** Starts that each fail after `tookMs`, one as soon as the one before allows it; gives the pauses between them. */
+function failing(
+  supervisor: Supervisor,
+  options: { times: number; tookMs: number; fromMs?: number },
+): number[] {
+  let nowMs = options.fromMs ?? 0;
+  return Array.from({ length: options.times }, () => {
+    const attempt = supervisor.begin(nowMs);
+    nowMs += options.tookMs;
+    supervisor.failed(attempt, BROKEN, nowMs);
+    const pauseMs = supervisor.trouble!.retryAt.getTime() - nowMs;
+    nowMs += pauseMs;
+    return pauseMs / SECOND_MS;
+  });
+}
+
+for (const tookMs of [0, 10 * SECOND_MS, MINUTE_MS, 10 * MINUTE_MS]) {
+  Deno.test(`failed starts add up to the crash limit, at ${tookMs / SECOND_MS} s a start`, () => {
+    const supervisor = new Supervisor("odd");
+    assertEquals(failing(supervisor, { times: 6, tookMs }), [0, 0.5, 1, 2, 300, 300]);
+    assertEquals(supervisor.trouble?.crashLimitReached, true);
+  });
+}
+
+Deno.test("while a server rests its callers are told why, for how long, and what to do", () => {
+  const supervisor = new Supervisor("odd");
+  failing(supervisor, { times: 5, tookMs: 0 });
+  const nowMs = supervisor.trouble!.retryAt.getTime() - 90 * SECOND_MS;
+  const error = assertThrows(() => supervisor.begin(nowMs), ExaiError);
+  assertEquals([error.code, error.retryAfterMs], ["UPSTREAM_UNAVAILABLE", 90 * SECOND_MS]);
+  for (const part of ['"odd"', "5 times in a row", "90 s", "it is broken", "exai-daemon reload"]) {
+    assertStringIncludes(error.message, part);
+  }
+});
+
+Deno.test("a server that has run for a minute starts with a clean sheet; one that falls over at once does not", () => {
+  const supervisor = new Supervisor("odd");
+  failing(supervisor, { times: 3, tookMs: 0 });
+  const ends = (ranMs: number, fromMs: number) => {
+    const attempt = supervisor.begin(fromMs);
+    supervisor.started(attempt, fromMs);
+    assertEquals(supervisor.trouble, undefined);
+    supervisor.failed(attempt, BROKEN, fromMs + ranMs);
+    return supervisor.trouble!.failures;
+  };
+  assertEquals(ends(SECOND_MS, MINUTE_MS), 4);
+  assertEquals(ends(MINUTE_MS, 2 * MINUTE_MS), 1);
+});
+
+Deno.test("starts that failed together count once: ten windows that come at once do not use up the limit", () => {
+  const supervisor = new Supervisor("odd");
+  const attempts = Array.from({ length: 10 }, () => supervisor.begin(0));
+  for (const attempt of attempts) supervisor.failed(attempt, BROKEN, SECOND_MS);
+  assertEquals(supervisor.trouble?.failures, 1);
+});
+
+Deno.test("a server that keeps failing shows in status and health with its last error, and reload lets it start", async () => {
+  await using it = await mountingDaemon({ gone: bad("exits"), well: bad("well") });
+  const attempt = () => assertRejects(() => sdkClient(`${it.url}mcp/gone`)) as Promise<Error>;
+  while (!(await attempt()).message.includes("rests"));
+  const [row] = await it.status();
+  assertEquals([row!.server, row!.state], ["gone", "backing off"]);
+  assertEquals(Number(row!.failures) >= 2 && new Date(String(row!.retry_at)) > new Date(), true);
+  assertStringIncludes(String(row!.last_error), "exited with code 3");
+  const health = await (await fetch(new URL("/health", it.http))).json();
+  assertEquals(health.status, "degraded");
+  assertStringIncludes(health.reasons.join(), `server gone failed ${row!.failures} times in a row`);
+  await it.reload();
+  assertEquals((await it.status())[0]!.state, "not started");
+  assertEquals((await attempt()).message.includes("rests"), false);
+});
