@@ -1,3 +1,4 @@
+import { deadline } from "@std/async/deadline";
 import { dirname } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
 
@@ -7,6 +8,8 @@ export const MAX_SOCKET_PATH_BYTES = Deno.build.os === "darwin" ? 103 : 107;
 const OWNER_ONLY = 0o177;
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
+
+const LOCK_WAIT_MS = 500;
 
 export interface SocketFileOptions {
   path: string;
@@ -36,7 +39,7 @@ export class SocketFile implements AsyncDisposable {
       await checkDirectory(dirname(path));
       const lock = await Deno.open(lockPath, { create: true, write: true, mode: 0o600 });
       try {
-        if (!await lock.tryLock(true)) throw new Error("another daemon listens there");
+        if (!await tryLock(lock)) throw new Error("another daemon listens there");
         await removeStale(path);
         return new SocketFile(path, lock);
       } catch (thrown) {
@@ -52,6 +55,13 @@ export class SocketFile implements AsyncDisposable {
     await Deno.remove(this.path).catch(() => {});
     this.#lock.close();
   }
+}
+
+/** Locks `file` for this process alone; false when another has it. */
+async function tryLock(file: Deno.FsFile): Promise<boolean> {
+  if ("tryLock" in file) return await file.tryLock(true);
+  // Deno before 2.8 can only wait for a lock: one that is free comes at once.
+  return await deadline((file as Deno.FsFile).lock(true), LOCK_WAIT_MS).then(() => true, () => false);
 }
 
 /** Runs `bind`, which must make its socket before it returns, so that the socket is this user's alone from the start. */
