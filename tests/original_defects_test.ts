@@ -36,16 +36,16 @@ Deno.test("a call whose time is up is answered at once, while the others of its 
   const gate = Promise.withResolvers<void>();
   await using provider = new OpenAiServer(after(gate.promise, say("Here I am.")), hang());
   await using it = await testDaemon({ settings: onlyProvider(provider) });
-  await using window = await ToolWindow.open(it.url);
-  window.begin("other", "chat", { prompt: "other" });
+  await using client = await ToolWindow.open(it.url);
+  client.begin("other", "chat", { prompt: "other" });
   await provider.asked(1);
-  window.begin("slow", "chat", { prompt: "slow" }, { timeout_ms: 500 });
-  const { request_id, error } = await window.reply();
+  client.begin("slow", "chat", { prompt: "slow" }, { timeout_ms: 500 });
+  const { request_id, error } = await client.reply();
   assertEquals([request_id, (error as JsonObject).code], ["slow", "TIMEOUT"]);
   await provider.chats[1]?.closed;
-  assertEquals((await window.call("version")).isError, false);
+  assertEquals((await client.call("version")).isError, false);
   gate.resolve();
-  const last = await window.reply();
+  const last = await client.reply();
   assertEquals([last.request_id, answerOf(last).content], ["other", "Here I am."]);
   assert(provider.chats.length <= 2, "nobody asks again on his own account");
 });
@@ -59,12 +59,12 @@ Deno.test("tools that ask no model answer while every slot of the provider is ta
   busy.begin("holds the slot", "chat", { prompt: "one" });
   await provider.asked(1);
   busy.begin("waits for it", "chat", { prompt: "two" });
-  for (const window of [busy, await ToolWindow.open(it.url)]) {
-    assertEquals((await window.call("version")).isError, false);
-    assertEquals((await window.call("listmodels")).isError, false);
-    assertEquals((await window.call("challenge", { prompt: "so it is" })).isError, false);
-    assertEquals((await window.call("debug", step(1))).status, "pause_for_investigation");
-    if (window !== busy) await window[Symbol.asyncDispose]();
+  for (const client of [busy, await ToolWindow.open(it.url)]) {
+    assertEquals((await client.call("version")).isError, false);
+    assertEquals((await client.call("listmodels")).isError, false);
+    assertEquals((await client.call("challenge", { prompt: "so it is" })).isError, false);
+    assertEquals((await client.call("debug", step(1))).status, "pause_for_investigation");
+    if (client !== busy) await client[Symbol.asyncDispose]();
   }
   assertEquals(provider.chats.length, 1);
 });
@@ -72,11 +72,11 @@ Deno.test("tools that ask no model answer while every slot of the provider is ta
 Deno.test("the second investigation knows nothing of the first", async () => {
   await using provider = new OpenAiServer(say('{"summary": "done"}'));
   await using it = await testDaemon({ settings: onlyProvider(provider) });
-  await using window = await ToolWindow.open(it.url);
+  await using client = await ToolWindow.open(it.url);
   const investigate = async (what: string) => {
-    const first = await window.call("debug", step(1, { findings: what, files_checked: [`${what}.ts`] }));
+    const first = await client.call("debug", step(1, { findings: what, files_checked: [`${what}.ts`] }));
     const { continuation_id } = first.continuation_offer!;
-    return await window.content("debug", step(2, { findings: what, continuation_id }));
+    return await client.content("debug", step(2, { findings: what, continuation_id }));
   };
   await investigate("leak");
   const { state } = await investigate("deadlock");
@@ -90,11 +90,11 @@ Deno.test("the second investigation knows nothing of the first", async () => {
 Deno.test("the first reply is in the thread, and what was said is sent once", async () => {
   await using provider = new OpenAiServer(say("reply one"), say("reply two"), say("reply three"));
   await using it = await testDaemon({ settings: onlyProvider(provider) });
-  await using window = await ToolWindow.open(it.url);
-  const { continuation_offer } = await window.call("chat", { prompt: "question one" });
+  await using client = await ToolWindow.open(it.url);
+  const { continuation_offer } = await client.call("chat", { prompt: "question one" });
   const { continuation_id } = continuation_offer!;
-  await window.call("chat", { prompt: "question two", continuation_id });
-  await window.call("chat", { prompt: "question three", continuation_id });
+  await client.call("chat", { prompt: "question two", continuation_id });
+  await client.call("chat", { prompt: "question three", continuation_id });
   const text = sent(provider.chats[2]!);
   const parts = ["question one", "reply one", "question two", "reply two", "question three"];
   assertEquals(parts.map((part) => occurrences(text, part)), [1, 1, 1, 1, 1]);
@@ -109,12 +109,12 @@ Deno.test("a file that was edited is sent again in place of what it was, and one
   await using dir = await tempDir({ "edited.ts": "before the edit", "same.ts": "as it always was" });
   await using provider = new OpenAiServer();
   await using it = await testDaemon({ settings: onlyProvider(provider) });
-  await using window = await ToolWindow.open(it.url, dir.path);
+  await using client = await ToolWindow.open(it.url, dir.path);
   const files = ["edited.ts", "same.ts"];
-  const { continuation_offer } = await window.call("chat", { prompt: "one", files });
+  const { continuation_offer } = await client.call("chat", { prompt: "one", files });
   const { continuation_id } = continuation_offer!;
   await dir.write("edited.ts", "after the edit");
-  await window.call("chat", { prompt: "two", files, continuation_id });
+  await client.call("chat", { prompt: "two", files, continuation_id });
   const counts = provider.chats.map((chat) =>
     ["before the edit", "after the edit", "as it always was"].map((part) => occurrences(sent(chat), part))
   );
@@ -126,7 +126,7 @@ Deno.test("/etc/passwd and a symlink to it are refused, by every tool that shows
   await Deno.symlink("/etc/passwd", join(dir.path, "link.ts"));
   await using provider = new OpenAiServer();
   await using it = await testDaemon({ settings: onlyProvider(provider) });
-  await using window = await ToolWindow.open(it.url, dir.path);
+  await using client = await ToolWindow.open(it.url, dir.path);
   for (const path of ["/etc/passwd", "link.ts", "../../../../../../../../etc/passwd", "file:///etc/passwd"]) {
     const last = { ...step(1, { next_step_required: false }), relevant_files: [path] };
     const calls: [string, JsonObject][] = [
@@ -136,7 +136,7 @@ Deno.test("/etc/passwd and a symlink to it are refused, by every tool that shows
       ["consensus", { ...last, models: [{ model: "m" }] }],
     ];
     for (const [name, args] of calls) {
-      const answer = await window.call(name, args);
+      const answer = await client.call(name, args);
       assertEquals(answer.isError, true, `${name} ${path}`);
       const said = JSON.stringify(answer);
       assertStringIncludes(said, "EXAI_ALLOWED_DIRS");
@@ -150,7 +150,7 @@ Deno.test("next_call of every tool that works in steps can be called as it is, t
   await using dir = await tempDir({ "a.ts": "A" });
   await using provider = new OpenAiServer(say('{"summary": "done"}'));
   await using it = await testDaemon({ settings: onlyProvider(provider) });
-  await using window = await ToolWindow.open(it.url, dir.path);
+  await using client = await ToolWindow.open(it.url, dir.path);
   await new Deno.Command("git", { args: ["init", "-q"], cwd: dir.path }).output();
   const own: Record<string, JsonObject> = {
     debug: {},
@@ -175,12 +175,12 @@ Deno.test("next_call of every tool that works in steps can be called as it is, t
   };
   for (const [name, fields] of Object.entries(own)) {
     const { findings: _none, ...plan } = step(1, fields);
-    let answer = await window.call(name, name === "planner" ? plan : step(1, fields));
+    let answer = await client.call(name, name === "planner" ? plan : step(1, fields));
     const { continuation_id } = answer.continuation_offer!;
     while (answer.status.startsWith("pause_for_")) {
       const { next_call } = answer.content as { next_call: { tool: string; arguments: JsonObject } };
       assertEquals([next_call.tool, next_call.arguments.continuation_id], [name, continuation_id]);
-      answer = await window.call(next_call.tool, next_call.arguments);
+      answer = await client.call(next_call.tool, next_call.arguments);
     }
     assertEquals([answer.isError, answer.status.replace(/^.*_/, "")], [false, "complete"], name);
   }
@@ -193,14 +193,14 @@ Deno.test("a slow call is billed once, whatever its client does meanwhile", asyn
     const gate = Promise.withResolvers<void>();
     await using provider = new OpenAiServer(after(gate.promise, say("At last.")));
     await using it = await testDaemon({ settings: onlyProvider(provider) });
-    await using window = await ToolWindow.open(it.url);
-    window.begin("slow", "chat", args.arguments);
+    await using client = await ToolWindow.open(it.url);
+    client.begin("slow", "chat", args.arguments);
     await provider.asked(1);
-    window.begin("slow", "chat", args.arguments);
-    const refused = await window.reply();
+    client.begin("slow", "chat", args.arguments);
+    const refused = await client.reply();
     assertStringIncludes(JSON.stringify(refused.error), "INVALID_REQUEST");
     gate.resolve();
-    assertEquals([answerOf(await window.reply()).content, provider.chats.length], ["At last.", 1]);
+    assertEquals([answerOf(await client.reply()).content, provider.chats.length], ["At last.", 1]);
   });
 
   await test.step("its client is cut off and comes back", async () => {
@@ -230,25 +230,25 @@ Deno.test("a slow call is billed once, whatever its client does meanwhile", asyn
   await test.step("its client gives up", async () => {
     await using provider = new OpenAiServer(hangAfter("Once upon a time"), say("Again."));
     await using it = await testDaemon({ settings: onlyProvider(provider) });
-    await using window = await ToolWindow.open(it.url);
-    window.begin("slow", "chat", args.arguments);
+    await using client = await ToolWindow.open(it.url);
+    client.begin("slow", "chat", args.arguments);
     const { closed } = await provider.asked(1);
-    window.raw.send({ op: "cancel", request_id: "slow" });
-    assertEquals(((await window.reply()).error as JsonObject).code, "CANCELLED");
+    client.raw.send({ op: "cancel", request_id: "slow" });
+    assertEquals(((await client.reply()).error as JsonObject).code, "CANCELLED");
     // Nothing more is generated, and nobody asks again on his own account.
     await closed;
     assertEquals(provider.chats.length, 1);
-    assertEquals((await window.call("chat", args.arguments)).content, "Again.");
+    assertEquals((await client.call("chat", args.arguments)).content, "Again.");
     assertEquals(provider.chats.length, 2);
   });
 
   await test.step("its client leaves", async () => {
     await using provider = new OpenAiServer(hangAfter("Once upon a time"));
     await using it = await testDaemon({ settings: onlyProvider(provider) });
-    const window = await ToolWindow.open(it.url);
-    window.begin("slow", "chat", args.arguments);
+    const client = await ToolWindow.open(it.url);
+    client.begin("slow", "chat", args.arguments);
     const { closed } = await provider.asked(1);
-    await window[Symbol.asyncDispose]();
+    await client[Symbol.asyncDispose]();
     await closed;
     assertEquals(provider.chats.length, 1);
   });
