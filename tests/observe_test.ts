@@ -12,6 +12,8 @@ import { Recorder } from "../lib/observe/recorder.ts";
 const gauges: Gauges = {
   sessions: 3,
   connections: 2,
+  pending: 1,
+  refused: { token: 3 },
   inflight: 1,
   queued: 0,
   tools: 21,
@@ -207,6 +209,8 @@ Deno.test("health is ok when nothing is wrong and says every reason when it is d
     address: "ws://127.0.0.1:8765/",
     sessions: 3,
     connections: 2,
+    pending: 1,
+    refused: { token: 3 },
     inflight: 1,
     queued: 0,
     tools: 21,

@@ -74,6 +74,8 @@ export class Daemon implements AsyncDisposable {
       counts: () => ({
         sessions: this.#registry.size,
         connections: this.#doors.connections,
+        pending: this.#doors.pending,
+        refused: this.#doors.refusals,
         inflight: permits.held,
         queued: permits.waiting,
         tools: this.toolCount,
@@ -120,7 +122,7 @@ export class Daemon implements AsyncDisposable {
       guard,
       routes: httpRoutes({ observation, mounts, own, token, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
-      onExai: (channel) => attachExai(channel, hooks),
+      onExai: (channel, gate) => attachExai(channel, hooks, gate),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       onHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
     });

@@ -13,7 +13,10 @@ import { Recorder } from "../observe/recorder.ts";
 import type { StateFiles } from "./state_files.ts";
 
 /** What the daemon's own parts count. */
-export type Counts = Pick<Gauges, "sessions" | "connections" | "inflight" | "queued" | "tools">;
+export type Counts = Pick<
+  Gauges,
+  "sessions" | "connections" | "pending" | "refused" | "inflight" | "queued" | "tools"
+>;
 
 export interface ObservationOptions {
   files: StateFiles;

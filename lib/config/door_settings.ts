@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { isAbsolute } from "@std/path";
-import { BOTH, seconds, setting } from "./setting.ts";
+import { BOTH, integer, seconds, setting } from "./setting.ts";
 
 const isSocket = (value: string) =>
   ["auto", "off"].includes(value) || isAbsolute(value) || value.startsWith("\\\\.\\pipe\\");
@@ -25,5 +25,24 @@ export const DOOR_SETTINGS = {
     },
     0,
     86_400,
+  ),
+  maxPending: integer(
+    {
+      env: "EXAI_WS_MAX_PENDING",
+      fallback: 256,
+      help: "Connections that have not said hello yet; beyond that the one that has waited longest is closed",
+    },
+    1,
+    100_000,
+  ),
+  helloRate: integer(
+    {
+      env: "EXAI_WS_HELLO_RATE",
+      fallback: 200,
+      help:
+        "Hellos and wrong tokens taken from one address in a second, five times as many at once; 0: any number",
+    },
+    0,
+    1_000_000,
   ),
 } as const;

@@ -1,7 +1,15 @@
 import { ExaiError } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { HttpServerTransport } from "../transport/http_server.ts";
 import { WebSocketChannel, type WebSocketChannelOptions } from "../transport/websocket_server.ts";
 import { CLOSE, CODES } from "../wire/codes.ts";
+import {
+  AdmissionDesk,
+  type DeskOptions,
+  type Gate,
+  originOf,
+  type RefusalReason,
+} from "./admission_desk.ts";
 import { type Arrival, type Handler, upgradeNatively } from "./arrival.ts";
 import { preflight, withCors } from "./cors.ts";
 import type { Guard } from "./guard.ts";
@@ -10,17 +18,16 @@ import { type HttpClient, HttpDoor, rpcRefusal } from "./http_door.ts";
 /** What stands behind a path of the daemon: plain HTTP. The guard has been passed when it is called. */
 export type Route = (request: Request) => Response | Promise<Response>;
 
-export interface DoorOptions extends WebSocketChannelOptions {
+export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   guard: Guard;
   /** HTTP routes by exact path, beside those of MCP. */
   routes: ReadonlyMap<string, Route>;
   /** Names of the servers that can be had alone, under `/mcp/NAME`. */
   serverNames(): readonly string[];
-  maxConnections: number;
   pingIntervalMs: number;
   pingTimeoutMs: number;
   /** A connection that must say hello first. */
-  onExai(channel: WebSocketChannel): void;
+  onExai(channel: WebSocketChannel, gate: Gate): void;
   /** A connection of the subprotocol `mcp`, already authenticated. */
   onMcp(channel: WebSocketChannel, options: { server?: string }): void;
   /** Makes the transport of a client that is about to initialize over HTTP. */
@@ -36,22 +43,33 @@ const MCP_SUBPROTOCOL = "mcp";
 /** Every door of the daemon behind one request handler: guard, HTTP routes, WebSocket upgrades. */
 export class Doors {
   readonly #options: DoorOptions;
-  readonly #channels = new Set<WebSocketChannel>();
+  readonly #desk: AdmissionDesk;
   readonly #mcp: HttpDoor;
 
   constructor(options: DoorOptions) {
     this.#options = options;
+    this.#desk = new AdmissionDesk(options);
     this.#mcp = new HttpDoor({ ...options, open: (client) => options.onHttp(client) });
   }
 
   /** WebSocket connections that are open. */
   get connections(): number {
-    return this.#channels.size;
+    return this.#desk.connections;
+  }
+
+  /** Those of them that have not said hello yet. */
+  get pending(): number {
+    return this.#desk.pending;
+  }
+
+  /** How often somebody was turned away since the start, by reason. */
+  get refusals(): Readonly<Record<RefusalReason, number>> {
+    return this.#desk.refusals;
   }
 
   /** Tells every client that the daemon is going away. */
   closeAll(reason: string): void {
-    for (const channel of this.#channels) channel.close(CLOSE.goingAway, reason);
+    for (const channel of this.#desk.channels()) channel.close(CLOSE.goingAway, reason);
   }
 
   /** Handles one request; refusals are answered, never thrown. */
@@ -66,16 +84,18 @@ export class Doors {
       return preflight(request, guard) ??
         withCors(request, await this.#serve(request, pathname, arrival), guard);
     } catch (thrown) {
-      return refusal(ExaiError.from(thrown));
+      const error = ExaiError.from(thrown);
+      if (error.code === "FORBIDDEN") this.#desk.count("origin");
+      return refusal(error);
     }
   };
 
-  async #serve(request: Request, pathname: string, { completed }: Arrival): Promise<Response> {
-    const { guard, routes } = this.#options;
+  async #serve(request: Request, pathname: string, arrival: Arrival): Promise<Response> {
+    const { routes } = this.#options;
     try {
-      guard.checkToken(request);
+      this.#checkToken(request, arrival);
       const mcp = MCP_PATH.exec(pathname);
-      if (mcp) return await this.#serveMcp(request, mcp[1], completed);
+      if (mcp) return await this.#serveMcp(request, mcp[1], arrival.completed);
       const route = routes.get(pathname);
       if (route) return await route(request);
       throw new ExaiError(
@@ -114,13 +134,30 @@ export class Doors {
     );
   }
 
+  /**
+   * @throws {ExaiError} `UNAUTHORIZED`; `OVER_CAPACITY` for an address that tries too many tokens, but for those there
+   * who are in already: they know the id of their session
+   */
+  #checkToken(request: Request, { remoteAddr }: Arrival): void {
+    const { guard } = this.#options;
+    if (!guard.asksToken) return;
+    const from = originOf(remoteAddr);
+    if (!this.#mcp.knows(request)) this.#desk.checkRate(from);
+    try {
+      guard.checkToken(request);
+    } catch (thrown) {
+      this.#desk.wrongToken(from);
+      throw thrown;
+    }
+  }
+
   // Everything that can fail comes before the upgrade: whatever throws after it stops the whole server.
   #upgrade(request: Request, pathname: string, arrival: Arrival): Response {
-    const { guard, pingIntervalMs, pingTimeoutMs, maxConnections } = this.#options;
+    const { pingIntervalMs, pingTimeoutMs } = this.#options;
     const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ??
       [];
     const mcpOnly = offered.includes(MCP_SUBPROTOCOL);
-    if (mcpOnly) guard.checkToken(request);
+    if (mcpOnly) this.#checkToken(request, arrival);
     const mcp = mcpOnly ? MCP_PATH.exec(pathname) : null;
     if (pathname !== "/" && !mcp) {
       const why =
@@ -128,27 +165,24 @@ export class Doors {
       throw new ExaiError("RESOURCE_NOT_FOUND", why);
     }
     const server = this.#serverOf(mcp?.[1]);
-    const full = this.#channels.size >= maxConnections;
+    // Not known any more once the connection is upgraded.
+    const from = originOf(arrival.remoteAddr);
     const { socket, response } = (arrival.upgrade ?? upgradeNatively)(request, {
       idleTimeoutMs: pingIntervalMs + pingTimeoutMs,
       ...(mcpOnly ? { protocol: MCP_SUBPROTOCOL } : {}),
     });
-    this.#admit(new WebSocketChannel(socket, this.#options), socket, { mcpOnly, full, server });
+    const channel = new WebSocketChannel(socket, this.#options);
+    socket.addEventListener("close", () => this.#desk.left(channel));
+    socket.onopen = () => {
+      if (!mcpOnly) this.#receive(channel, from);
+      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server });
+    };
     return response;
   }
 
-  #admit(
-    channel: WebSocketChannel,
-    socket: WebSocket,
-    how: { mcpOnly: boolean; full: boolean; server: string | undefined },
-  ): void {
-    this.#channels.add(channel);
-    socket.addEventListener("close", () => this.#channels.delete(channel));
-    socket.onopen = () => {
-      if (how.full) channel.close(CLOSE.overCapacity, "too many connections");
-      else if (how.mcpOnly) this.#options.onMcp(channel, { server: how.server });
-      else this.#options.onExai(channel);
-    };
+  #receive(channel: WebSocketChannel, from: string): void {
+    const gate = this.#desk.receive(channel, from);
+    if (gate) this.#options.onExai(channel, gate);
   }
 }
 
@@ -156,5 +190,8 @@ function refusal(error: ExaiError): Response {
   const body = JSON.stringify({ error: { code: error.code, message: error.message } }) + "\n";
   const headers = new Headers({ "content-type": "application/json" });
   if (error.code === "UNAUTHORIZED") headers.set("www-authenticate", "Bearer");
+  if (error.retryAfterMs !== undefined) {
+    headers.set("retry-after", String(Math.ceil(error.retryAfterMs / SECOND_MS)));
+  }
   return new Response(body, { status: CODES[error.code].http, headers });
 }

@@ -49,6 +49,11 @@ export class Guard {
     }
   }
 
+  /** Whether a token is needed at all. */
+  get asksToken(): boolean {
+    return this.#options.token.required;
+  }
+
   /** Whether web pages of `origin` may speak to the daemon. */
   allowsOrigin(origin: string): boolean {
     return this.#options.allowedOrigins.includes(origin);

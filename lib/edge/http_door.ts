@@ -37,6 +37,11 @@ export class HttpDoor {
     this.#options = options;
   }
 
+  /** Whether `request` names a session that is open; nobody can guess one. */
+  knows(request: Request): boolean {
+    return this.#sessions.has(request.headers.get("mcp-session-id") ?? "");
+  }
+
   /** Answers one request; what is wrong with it is answered as a JSON-RPC error. */
   async handle(request: Request, how: { server?: string; completed: Promise<void> }): Promise<Response> {
     try {

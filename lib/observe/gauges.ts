@@ -2,6 +2,10 @@
 export interface Gauges {
   sessions: number;
   connections: number;
+  /** Connections that have not said hello yet. */
+  pending: number;
+  /** How often somebody was turned away at the door, by reason. */
+  refused: Readonly<Record<string, number>>;
   /** Calls running. */
   inflight: number;
   /** Calls waiting for a permit. */

@@ -32,6 +32,8 @@ export function buildHealth(sources: HealthSources): JsonObject {
     address: sources.address,
     sessions: gauges.sessions,
     connections: gauges.connections,
+    pending: gauges.pending,
+    refused: { ...gauges.refused },
     inflight: gauges.inflight,
     queued: gauges.queued,
     tools: gauges.tools,

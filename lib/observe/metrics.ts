@@ -69,6 +69,12 @@ export class Metrics {
         `{direction="in"} ${this.#bytesIn}`,
         `{direction="out"} ${this.#bytesOut}`,
       ]),
+      ...family(
+        "exai_refused_total",
+        "counter",
+        "Connections and requests turned away at the door, by reason.",
+        Object.entries(gauges.refused).map(([reason, count]) => `{reason="${reason}"} ${count}`),
+      ),
       ...GAUGES.flatMap(([name, help, read]) => family(name, "gauge", help, [` ${read(gauges)}`])),
       "",
     ].join("\n");
@@ -105,6 +111,7 @@ export class Metrics {
 const GAUGES: readonly [name: string, help: string, read: (gauges: Gauges) => number][] = [
   ["exai_sessions", "Sessions the daemon knows, connected or waiting to resume.", (g) => g.sessions],
   ["exai_connections", "Connections open.", (g) => g.connections],
+  ["exai_connections_pending", "Connections that have not said hello yet.", (g) => g.pending],
   ["exai_calls_inflight", "Calls running.", (g) => g.inflight],
   ["exai_calls_queued", "Calls waiting for a permit.", (g) => g.queued],
   ["exai_tools", "Tools offered.", (g) => g.tools],

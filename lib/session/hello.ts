@@ -18,8 +18,16 @@ export interface AttachHooks extends ConnectionHooks {
   authenticate(token: string | undefined): boolean;
 }
 
+/** What stands at the door a connection came through, and counts those who try it. */
+export interface HelloGate {
+  /** Whether the hello may be looked at; the connection has been closed if not. */
+  mayTry(): boolean;
+  entered(): void;
+  refused(): void;
+}
+
 /** Takes a new connection that must begin with a hello (docs/protocol.md). */
-export function attachExai(channel: FrameChannel, hooks: AttachHooks): void {
+export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: HelloGate): void {
   const refuse = (code: CloseCode, reason: string) => channel.close(code, reason);
   const timer = setTimeout(() => refuse(CLOSE.helloTimedOut, "no hello in time"), hooks.helloTimeoutMs);
   channel.onclose = () => clearTimeout(timer);
@@ -29,7 +37,8 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks): void {
     channel.onframe = undefined;
     const hello = readHello(text);
     if (typeof hello === "number") return refuse(hello, "the first frame must be a hello with valid fields");
-    greet(channel, hello, hooks);
+    if (gate && !gate.mayTry()) return;
+    greet(channel, hello, { hooks, gate });
   };
 }
 
@@ -58,14 +67,17 @@ function readHello(text: string): Hello | CloseCode {
   }
 }
 
-function greet(channel: FrameChannel, hello: Hello, hooks: AttachHooks): void {
+function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; gate?: HelloGate }): void {
+  const { hooks, gate } = how;
   const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
   if (!hooks.authenticate(hello.token ?? undefined)) {
+    gate?.refused();
     say({ op: "hello_ack", ok: false, error: "unauthorized" });
     return channel.close(CLOSE.unauthorized, "unauthorized");
   }
   try {
     const { session, waiting } = findSession(hello, hooks.registry);
+    gate?.entered();
     say({
       op: "hello_ack",
       ok: true,

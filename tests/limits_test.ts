@@ -1,0 +1,113 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { originOf } from "../lib/edge/admission_desk.ts";
+import { RateLimiter } from "../lib/edge/rate_limiter.ts";
+import { assertServes, testDaemon } from "./helpers/daemon.ts";
+import { RawClient } from "./helpers/raw_client.ts";
+import { RawHttp, statusOf } from "./helpers/http_client.ts";
+
+async function metric(http: string, name: string, token?: string): Promise<number> {
+  const headers = token ? { authorization: `Bearer ${token}` } : undefined;
+  const text = await (await fetch(new URL("/metrics", http), { headers })).text();
+  return Number(text.split("\n").find((line) => line.startsWith(name))?.split(" ").at(-1));
+}
+
+Deno.test("who only waits cannot keep others out: the longest waiting goes, and clients that are in stay", async () => {
+  await using it = await testDaemon({ settings: { maxPending: 3, helloTimeoutMs: 60_000 } });
+  using good = await RawClient.hello(it.url);
+  const idlers: RawClient[] = [];
+  for (let n = 0; n < 10; n++) idlers.push(await RawClient.connect(it.url));
+  for (const idler of idlers.slice(0, 7)) assertEquals((await idler.closed).code, 4029);
+  await assertServes(it.url);
+  assertEquals((await good.call("version")).error, undefined);
+  assertEquals(await metric(it.http, 'exai_refused_total{reason="pending"}'), 8, "and one for the newcomer");
+  const health = (await good.ask({ op: "health" })).health as Record<string, unknown>;
+  assertEquals([health.pending, (health.refused as Record<string, number>).pending], [2, 8]);
+  for (const idler of idlers) idler[Symbol.dispose]();
+  await good.close();
+});
+
+Deno.test("beyond the limit on connections a hello is closed with 4029, and who is in stays", async () => {
+  await using it = await testDaemon({ settings: { maxConnections: 2 } });
+  const early = await RawClient.connect(it.url);
+  using first = await RawClient.hello(it.url);
+  using second = await RawClient.hello(it.url);
+  early.send({ op: "hello" });
+  assertEquals((await early.closed).code, 4029);
+  using late = await RawClient.connect(it.url);
+  assertEquals((await late.closed).code, 4029);
+  for (const client of [first, second]) assertEquals((await client.call("version")).error, undefined);
+  assertEquals(await metric(it.http, 'exai_refused_total{reason="connections"}'), 2);
+  await Promise.all([first.close(), second.close()]);
+});
+
+Deno.test("too many hellos are closed with 4029 whatever their token, and who is in stays", async () => {
+  await using it = await testDaemon({ settings: { helloRate: 1, token: "correct-horse" } });
+  using good = await RawClient.hello(it.url, { token: "correct-horse" });
+  const codes: number[] = [];
+  for (let n = 0; n < 12; n++) {
+    using client = await RawClient.connect(it.url);
+    client.send({ op: "hello", token: `wrong-${n}` });
+    codes.push((await client.closed).code);
+  }
+  assertEquals([codes[0], codes.at(-1)], [4003, 4029]);
+  assertEquals((await good.call("version")).error, undefined);
+  if (it.daemon.socket) {
+    // The noise comes from an address; this user's own programs come through the socket.
+    using client = Deno.createHttpClient({ proxy: { transport: "unix", path: it.daemon.socket } });
+    const headers = { authorization: "Bearer correct-horse" };
+    const response = await fetch("http://localhost/health", { client, headers });
+    const { refused } = await response.json();
+    assertEquals(response.status, 200);
+    assertEquals([refused.token + refused.rate, refused.rate > 0], [12, true]);
+  }
+  await good.close();
+});
+
+Deno.test("an address that shows too many wrong tokens over HTTP gets 429, but for the sessions it has", async () => {
+  await using it = await testDaemon({ settings: { helloRate: 1, token: "correct-horse" } });
+  const authorization = "Bearer correct-horse";
+  const inside = await RawHttp.open(`${it.http}mcp`, { authorization });
+  const answers: Response[] = [];
+  for (let n = 0; n < 12; n++) {
+    answers.push(
+      await fetch(new URL("/health", it.http), { headers: { authorization: `Bearer wrong${n}` } }),
+    );
+  }
+  const last = answers.at(-1)!;
+  assertEquals([answers[0]!.status, last.status, last.headers.get("retry-after")], [401, 429, "1"]);
+  for (const answer of answers) await answer.body?.cancel();
+  assertMatch(await (await inside.post({ id: 9, method: "ping" })).text(), /"id":9/);
+  inside.headers.authorization = "Bearer wrong";
+  assertEquals(
+    await statusOf(inside.post({ id: 10, method: "ping" })),
+    401,
+    "the id of a session is no token",
+  );
+});
+
+Deno.test("a rate limit forgets in time, tells keys apart, and keeps no more of them than it may", () => {
+  let now = 0;
+  const limiter = new RateLimiter({ perSecond: 2, burstSeconds: 2, maxKeys: 3, now: () => now });
+  const taken = (key: string, count: number) => Array.from({ length: count }, () => limiter.take(key));
+  assertEquals(taken("a", 5), [true, true, true, true, false]);
+  assertEquals([limiter.has("a"), limiter.has("b")], [false, true]);
+  now += 500;
+  assertEquals(taken("a", 2), [true, false]);
+  now += 3_600_000;
+  assertEquals(taken("a", 5).filter(Boolean).length, 4, "a long rest is worth no more than the burst");
+  for (let n = 0; n < 100; n++) limiter.take(`key ${n}`);
+  assertEquals(limiter.size, 3);
+  const open = new RateLimiter({ perSecond: 0, burstSeconds: 2, maxKeys: 3 });
+  assert(Array.from({ length: 100 }, () => open.take("a")).every(Boolean));
+});
+
+Deno.test("tries are counted by address: of IPv6 by network, on the socket together", () => {
+  const tcp = (hostname: string): Deno.Addr => ({ transport: "tcp", hostname, port: 1 });
+  const of = (hostname: string) => originOf(tcp(hostname));
+  assertEquals(of("10.0.0.1"), "10.0.0.1");
+  assertEquals(of("::ffff:10.0.0.1"), "10.0.0.1");
+  assertEquals(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::9"));
+  assert(of("2001:db8:1:2::9") !== of("2001:db8:1:3::9"));
+  assertEquals(of("::1"), "::1");
+  assertEquals(originOf({ transport: "unix", path: "" }), "socket");
+});
