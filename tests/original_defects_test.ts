@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
-import { after, hang, hangAfter, OpenAiServer, say } from "./fixtures/openai_server.ts";
+import { after, fail, hang, hangAfter, OpenAiServer, say } from "./fixtures/openai_server.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
 import { RawClient } from "./helpers/raw_client.ts";
@@ -48,6 +48,18 @@ Deno.test("a call whose time is up is answered at once, while the others of its 
   const last = await client.reply();
   assertEquals([last.request_id, answerOf(last).content], ["other", "Here I am."]);
   assert(provider.chats.length <= 2, "nobody asks again on his own account");
+});
+
+Deno.test("a provider that asks for a longer wait than the call may take is not waited for", async () => {
+  const refusal = fail(429, { error: { message: "slow down" } }, { "retry-after": "15" });
+  await using provider = new OpenAiServer(refusal);
+  await using it = await testDaemon({ settings: onlyProvider(provider) });
+  await using client = await ToolWindow.open(it.url);
+  client.begin("asked", "chat", { prompt: "hello" }, { timeout_ms: 10_000 });
+  const answer = answerOf(await client.reply());
+  assertEquals(answer.isError, true, "answered by the tool, not cut off");
+  assertStringIncludes(String(answer.content), "slow down");
+  assertEquals(provider.chats.length, 1);
 });
 
 Deno.test("tools that ask no model answer while every slot of the provider is taken", async () => {
