@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ChatRequest, ThinkingMode } from "../lib/provider/provider.ts";
-import type { ProviderSetup } from "../lib/provider/providers.ts";
+import type { ModelEntry, ProviderSetup } from "../lib/provider/providers.ts";
+import type { JsonObject } from "../lib/base/json.ts";
+import type { ModelStatus } from "../lib/provider/status.ts";
 import { say } from "./fixtures/openai_server.ts";
+import { TestTools } from "./helpers/exai_tools.ts";
 import { assertDocumented } from "./helpers/documented_bodies.ts";
-import { rig, TEST_KEY } from "./helpers/provider_rig.ts";
+import { rig, type RigOptions, TEST_KEY } from "./helpers/provider_rig.ts";
 
 type Kind = ProviderSetup["kind"];
 
@@ -31,6 +34,14 @@ const MODELS: Record<Kind, string> = {
   openai: "gpt-5.2",
   custom: "qwen3:8b",
 };
+
+/** A rig of `kind`; of a server of the user's own it is told all its model can do. */
+function ableCustom(kind: Kind): RigOptions {
+  if (kind !== "custom") return { kind };
+  const name = MODELS.custom;
+  const able = { images: true, tools: true, jsonSchema: true, thinking: ["none", "low", "medium", "high"] };
+  return { kind, setup: { models: [name] }, models: [{ name, ...able } as ModelEntry] };
+}
 
 for (const [kind, model] of Object.entries(MODELS) as [Kind, string][]) {
   Deno.test(`${kind} gets a question as it documents one, streamed, under its key`, async () => {
@@ -188,13 +199,11 @@ Deno.test("what the web search found comes back as citations", async () => {
 Deno.test("functions are offered as documented, and the calls of a model come back whole", async () => {
   const call = { id: "call_1", name: "weather", arguments: '{"city":"Oslo"}' };
   const parameters = { type: "object", properties: { city: { type: "string" } } };
-  for (
-    const [kind, model] of [["kimi", "kimi-k2.6"], ["glm", "glm-4.7"], ["openai", "gpt-5.2"]] as [
-      Kind,
-      string,
-    ][]
-  ) {
-    await using one = rig({ kind, scripts: [say("", { toolCalls: [call, { ...call, id: "call_2" }] })] });
+  for (const [kind, model] of Object.entries(MODELS) as [Kind, string][]) {
+    await using one = rig({
+      ...ableCustom(kind),
+      scripts: [say("", { toolCalls: [call, { ...call, id: "call_2" }] })],
+    });
     const result = await one.ask(model, { tools: [{ name: "weather", description: "Weather", parameters }] });
     assertDocumented(kind, one.server.lastBody);
     assertEquals(result.toolCalls, [call, { ...call, id: "call_2" }]);
@@ -217,13 +226,12 @@ Deno.test("images reach the models that take them, and are refused by name by th
     content: [{ type: "text", text: "What is it?" }, { type: "image", url }],
   }];
   for (
-    const [kind, model] of [["kimi", "kimi-k3"], ["glm", "glm-4.6v"], ["openai", "gpt-5.2"]] as [
-      Kind,
-      string,
-    ][]
+    const [kind, model] of Object.entries({ ...MODELS, kimi: "kimi-k3", glm: "glm-4.6v" }) as [Kind, string][]
   ) {
-    const body = await bodyOf(kind, model, { messages });
-    const [{ content }] = body.messages as [{ content: unknown[] }];
+    await using one = rig(ableCustom(kind));
+    await one.ask(model, { messages });
+    assertDocumented(kind, one.server.lastBody);
+    const [{ content }] = one.server.lastBody.messages as [{ content: unknown[] }];
     assertEquals(content[1], { type: "image_url", image_url: { url } });
   }
   const refusal = await refusalOf("glm", "glm-4.7", { messages });
@@ -239,6 +247,13 @@ Deno.test("an answer in JSON is asked for by schema where the model keeps to one
   const jsonSchema = { name: "verdict", schema: { type: "object", properties: { ok: { type: "boolean" } } } };
   const held = await bodyOf("openai", "gpt-5.2", { jsonSchema });
   assertEquals(held.response_format, { type: "json_schema", json_schema: jsonSchema });
+  for (const kind of ["openrouter", "custom"] as const) {
+    await using one = rig(ableCustom(kind));
+    await one.ask(MODELS[kind], { jsonSchema });
+    assertDocumented(kind, one.server.lastBody);
+    assertEquals(one.server.lastBody.response_format, held.response_format, kind);
+  }
+  assertEquals((await bodyOf("kimi", MODELS.kimi, { jsonSchema })).response_format, { type: "json_object" });
   const told = await bodyOf("glm", "glm-4.7", { jsonSchema });
   assertEquals(told.response_format, { type: "json_object" });
   const [{ role, content }] = told.messages as [{ role: string; content: string }];
@@ -250,6 +265,65 @@ Deno.test("temperature goes only to models that take one", async () => {
   assertEquals((await bodyOf("glm", "glm-4.7", { temperature: 0.2 })).temperature, 0.2);
   assertEquals((await bodyOf("kimi", "kimi-k2.6", { temperature: 0.2 })).temperature, undefined);
   assertEquals((await bodyOf("openai", "gpt-5.2", { temperature: 0.2 })).temperature, undefined);
+  assertEquals((await bodyOf("openai", "gpt-4.1", { temperature: 0.2 })).temperature, 0.2);
+  for (const kind of ["openrouter", "custom"] as const) {
+    assertEquals((await bodyOf(kind, MODELS[kind], { temperature: 0.2 })).temperature, 0.2);
+  }
+});
+
+Deno.test("every provider streams and is asked to tell the usage, but for GLM, which tells it unasked", async () => {
+  for (const [kind, model] of Object.entries(MODELS) as [Kind, string][]) {
+    const { stream, stream_options } = await bodyOf(kind, model, {});
+    assertEquals(
+      [stream, stream_options],
+      [true, kind === "glm" ? undefined : { include_usage: true }],
+      kind,
+    );
+  }
+});
+
+Deno.test("a server of the user's own is told how hard to think, where the user says what its model takes", async () => {
+  await using one = rig(ableCustom("custom"));
+  const sent = [];
+  for (const thinkingMode of ["minimal", "low", "max"] as const) {
+    await one.ask(MODELS.custom, { thinkingMode });
+    assertDocumented("custom", one.server.lastBody);
+    sent.push(one.server.lastBody.reasoning_effort);
+  }
+  assertEquals(sent, ["none", "low", "high"]);
+});
+
+Deno.test("whatever a tool asks a model for by itself, the provider gets only what it documents", async () => {
+  const others: [Kind, string][] = [["kimi", "kimi-k3"], ["glm", "glm-5.2"], ["openai", "gpt-4.1"]];
+  const last = {
+    step: "look",
+    step_number: 1,
+    total_steps: 1,
+    next_step_required: false,
+    findings: "a race",
+    images: ["data:image/png;base64,iVBORw0KGgo="],
+  };
+  for (const [kind, model] of [...Object.entries(MODELS) as [Kind, string][], ...others]) {
+    await using one = rig({ ...ableCustom(kind), scripts: [say('{"summary": "done"}')] });
+    using tools = new TestTools({ models: one.models });
+    const [{ abilities }] = one.models.status()[0]!.models.filter(({ name }) => name === model) as [
+      ModelStatus,
+    ];
+    const wishes = { use_websearch: abilities.search, images: abilities.images ? last.images : [] };
+    const calls: [string, JsonObject][] = [
+      ["chat", { prompt: "hello", model, ...wishes }],
+      ["consensus", { ...last, models: [{ model }], ...wishes }],
+    ];
+    for (const name of ["thinkdeep", "analyze", "codereview", "secaudit", "refactor", "debug"]) {
+      calls.push([name, { ...last, model, ...wishes }]);
+    }
+    for (const [name, args] of calls) {
+      const { isError, answer } = await tools.call(name, args);
+      assertEquals(isError, false, `${model} ${name}: ${JSON.stringify(answer.content)}`);
+      assertDocumented(kind, one.server.lastBody);
+    }
+    assertEquals(one.server.chats.length, calls.length);
+  }
 });
 
 Deno.test("a raw completion keeps messages and tools as the caller wrote them", async () => {
