@@ -95,7 +95,7 @@ export const SETTINGS = {
       fallback: 25,
       help: "How often a quiet connection is pinged",
     },
-    1,
+    0.1,
     3600,
   ),
   pingTimeoutMs: seconds(
@@ -105,7 +105,7 @@ export const SETTINGS = {
       fallback: 10,
       help: "How long a ping may stay unanswered",
     },
-    1,
+    0.1,
     3600,
   ),
   helloTimeoutMs: seconds(
