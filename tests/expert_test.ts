@@ -3,7 +3,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { parseAnalysis } from "../lib/tool/dialogue/analysis.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
-import { FakeModels, promptOf, textOf } from "./helpers/fake_models.ts";
+import { fakeModel, FakeModels, promptOf, textOf } from "./helpers/fake_models.ts";
 import { git, tempDir } from "./helpers/files.ts";
 
 const ANALYSIS = { summary: "it leaks", issues: [{ severity: "high", title: "leak" }], files_needed: [] };
@@ -110,6 +110,34 @@ Deno.test("the last step gives a model the whole work and the files, and its ans
   assertStringIncludes(prompt, "--- BEGIN a.ts ---\n1| line one\n2| line two\n--- END a.ts ---");
   assertEquals(prompt.split("step 1\n").length, 2, "the task is said once");
   assertEquals(models.asked[0]!.request.temperature, 0.2);
+});
+
+Deno.test("however the last step ends, its status says that the work is complete or has failed", async () => {
+  await using repository = await tempDir({ "a.ts": "A" });
+  await git(repository.path, "init", "-q");
+  const endings: Record<string, JsonObject> = {
+    certain: { confidence: "certain" },
+    local: { use_assistant_model: false },
+    expert: {},
+    error: { model: "broken" },
+  };
+  const models = new FakeModels(({ model }) => {
+    if (model === "broken") throw new ExaiError("UPSTREAM_UNAVAILABLE", "the model is down");
+    return JSON.stringify(ANALYSIS);
+  });
+  models.models.push(fakeModel("broken"));
+  using tools = new TestTools({ models, cwd: repository.path });
+  for (const [name, pause] of Object.entries(PAUSES)) {
+    const own: JsonObject = name === "precommit" ? { path: "." } : { relevant_files: ["a.ts"] };
+    for (const [completion, how] of Object.entries(endings)) {
+      const last = step(1, { next_step_required: false, ...own, ...how });
+      const { answer, isError } = await tools.call(name, last);
+      assertEquals((answer.content as JsonObject).completion, completion, name);
+      const failed = completion === "error";
+      const status = failed ? "error" : pause.replace("pause_for_", "") + "_complete";
+      assertEquals([answer.status, isError], [status, failed], name);
+    }
+  }
 });
 
 Deno.test("certain: no model is asked, and the answer says so", async () => {

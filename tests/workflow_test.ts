@@ -326,6 +326,24 @@ Deno.test("docgen refuses to finish while files are undocumented, and keeps what
   assertStringIncludes(await refusal(tools, "docgen", document(4, 3)), "num_files_documented is 4");
 });
 
+Deno.test("the tools that ask no model take the fields of those that do", async () => {
+  using tools = new TestTools();
+  const asked = {
+    model: "any",
+    temperature: 0.1,
+    thinking_mode: "high",
+    use_websearch: true,
+    images: ["a.png"],
+    use_assistant_model: true,
+  };
+  for (
+    const [name, args] of [["planner", step(1)], ["tracer", trace(1)], ["docgen", document(0, 2)]] as const
+  ) {
+    const { isError, answer } = await tools.call(name, { ...args, ...asked });
+    assertEquals([isError, answer.metadata.model], [false, undefined], JSON.stringify(answer.content));
+  }
+});
+
 Deno.test("docgen asks for what its switches say and no more", async () => {
   using tools = new TestTools();
   const continuation_id = await begin(tools, "docgen", document(0, 2));
