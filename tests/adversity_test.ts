@@ -77,7 +77,11 @@ Deno.test("a client that never reads is dropped and costs bounded memory", async
 
 Deno.test("a thousand idle connections leave the daemon serving", async () => {
   await using it = await testDaemon();
-  const clients = await Promise.all(Array.from({ length: 1000 }, () => RawClient.hello(it.url)));
+  const clients: RawClient[] = [];
+  // So many at a time as may be without a hello.
+  while (clients.length < 1000) {
+    clients.push(...await Promise.all(Array.from({ length: 100 }, () => RawClient.hello(it.url))));
+  }
   await assertServes(it.url);
   await Promise.all(clients.map((client) => client.close()));
 });

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { Handler } from "./arrival.ts";
-import { bindPrivately } from "./socket_file.ts";
+import { makePrivate } from "./socket_file.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -55,8 +55,9 @@ export class Listener implements AsyncDisposable {
     const { handler } = this.#options;
     try {
       const server: Deno.HttpServer<Deno.Addr> = "path" in at
-        ? bindPrivately(() => Deno.serve({ path: at.path, ...common }, handler))
+        ? Deno.serve({ path: at.path, ...common }, handler)
         : Deno.serve({ hostname: at.hostname, port: at.port, ...common }, handler);
+      if ("path" in at) makePrivate(at.path);
       const again = () => this.#comeBack("path" in at ? at : { ...at, port: portOf(server) });
       server.finished.then(again, again);
       return server;

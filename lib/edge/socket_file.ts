@@ -5,7 +5,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 /** Longest path a Unix socket can have, in bytes: `sun_path` less the zero that ends it. */
 export const MAX_SOCKET_PATH_BYTES = Deno.build.os === "darwin" ? 103 : 107;
 
-const OWNER_ONLY = 0o177;
+const OWNER_ONLY = 0o600;
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
@@ -64,14 +64,13 @@ async function tryLock(file: Deno.FsFile): Promise<boolean> {
   return await deadline((file as Deno.FsFile).lock(true), LOCK_WAIT_MS).then(() => true, () => false);
 }
 
-/** Runs `bind`, which must make its socket before it returns, so that the socket is this user's alone from the start. */
-export function bindPrivately<T>(bind: () => T): T {
-  const before = Deno.umask(OWNER_ONLY);
-  try {
-    return bind();
-  } finally {
-    Deno.umask(before);
-  }
+/**
+ * Lets nobody but the user connect to the socket at `path`, which was just made. Not by the process's umask, which
+ * would hold for every file that is being made at the moment; where others can reach the directory, somebody who
+ * connects before this still has the guard and the hello before them.
+ */
+export function makePrivate(path: string): void {
+  Deno.chmodSync(path, OWNER_ONLY);
 }
 
 /** In a directory others can write to, the socket could be replaced by theirs, which would then be shown the token. */
