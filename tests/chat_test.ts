@@ -1,8 +1,9 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
+import { Pulse } from "../lib/tool/dialogue/pulse.ts";
 import { openThreadStore } from "../lib/conversation/sqlite_thread_store.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 import { fakeModel, FakeModels, promptOf, textOf } from "./helpers/fake_models.ts";
@@ -278,6 +279,18 @@ Deno.test("a cancelled chat stops its model and leaves no exchange behind", asyn
   controller.abort(new ExaiError("TIMEOUT", "too long"));
   assertEquals((await assertRejects(() => call, ExaiError)).code, "TIMEOUT");
   assertEquals([signal.aborted, await tools.threads.list()], [true, []]);
+});
+
+Deno.test("whoever waits for a silent model hears again and again that the wait goes on, and nothing after its end", async () => {
+  const told: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  {
+    using pulse = new Pulse((message) => told.push(message) === 4 && resolve(), 1);
+    pulse.tell("asked m");
+    await promise;
+  }
+  assertEquals(told[0], "asked m");
+  for (const beat of told.slice(1)) assertMatch(beat, /^still waiting for the answer \(\d+ s\)$/);
 });
 
 Deno.test("a chat says how far it has come, each time with a higher number", async () => {

@@ -24,8 +24,8 @@ export class ProgressReporter {
     this.#chars = answer.chars;
     const phase = answer.text === "" ? "thinking" : "answering";
     if (phase === this.#phase && performance.now() - this.#toldAtMs < INTERVAL_MS) return;
-    const count = answer.chars.toLocaleString("en-US");
-    this.#say(phase, `${this.#who} is ${phase} (${count} characters)`);
+    const count = answer.chars === 0 ? "" : ` (${answer.chars.toLocaleString("en-US")} characters)`;
+    this.#say(phase, `${this.#who} is ${phase}${count}`);
   }
 
   queued(): void {

@@ -6,6 +6,7 @@ import type { RoutedResult } from "../../provider/routing.ts";
 import type { ToolAnswer } from "../answer.ts";
 import { describeUsage } from "../dialogue/ask.ts";
 import { tellProgress } from "../dialogue/progress.ts";
+import { Pulse } from "../dialogue/pulse.ts";
 import { modelFields } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import { ASKS_MODELS } from "./annotations.ts";
@@ -62,11 +63,11 @@ async function complete(args: Args, context: ToolContext): Promise<ToolAnswer> {
     provider: "kimi",
     needs: { tools: (args.tools?.length ?? 0) > 0, webSearch: args.use_websearch },
   });
-  const tell = tellProgress(context);
+  using pulse = new Pulse(tellProgress(context));
   const result = await models.complete(route, toRequest(args), {
     signal,
     deadlineMs: context.deadlineMs,
-    onProgress: ({ message }) => tell(message),
+    onProgress: ({ message }) => pulse.tell(message),
   });
   const { model, provider, usage, routing } = result;
   return {

@@ -11,6 +11,7 @@ import { type Prompt, promptId, renderPrompt } from "../prompts/prompt.ts";
 import type { ToolContext } from "../tool.ts";
 import { filesShown, type History, NO_HISTORY } from "./history.ts";
 import { composeMessages } from "./messages.ts";
+import { Pulse } from "./pulse.ts";
 
 /** A question of a tool to a model. */
 export interface Question {
@@ -88,10 +89,11 @@ export async function ask(
     budgetTokens: freeTokens(route.model, baseTokens, tool),
   });
   const messages = composeMessages({ system, history, text: question.text, material, images });
+  using pulse = new Pulse((message) => options.onProgress?.(message));
   const result = await models.chat(route, toRequest(question, messages), {
     signal,
     deadlineMs: context.deadlineMs,
-    onProgress: ({ message }) => options.onProgress?.(message),
+    onProgress: ({ message }) => pulse.tell(message),
   });
   return toReply(result, question, material);
 }
