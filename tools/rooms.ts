@@ -72,8 +72,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "call"],
   },
   store: {
-    holds: "SQLite behind the narrow interfaces of other rooms: the journal of answers, the record of calls",
-    mayImport: ["base", "wire", "call", "sqlite", "session", "observe"],
+    holds:
+      "SQLite behind the narrow interfaces of other rooms: the journal of answers, the record of calls, servers' last lists",
+    mayImport: ["base", "wire", "call", "sqlite", "session", "upstream", "observe"],
     outsideWorld: true,
   },
   edge: {

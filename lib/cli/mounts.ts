@@ -6,6 +6,7 @@ import type { StatePaths } from "../config/paths.ts";
 import { type ConfigFault, formatFault } from "../config/servers.ts";
 import { type ServersChange, type ServersWatch, watchServers } from "../config/servers_watch.ts";
 import type { Settings } from "../config/settings.ts";
+import { SqliteServerLists } from "../store/server_lists.ts";
 import type { UpstreamTransport } from "../upstream/instance.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
@@ -24,6 +25,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
+  readonly #lists: SqliteServerLists | undefined;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
@@ -33,7 +35,9 @@ export class ConfiguredMounts implements AsyncDisposable {
       env: Deno.env.toObject(),
       log: (server, text) => this.#logs.append(server, text),
     });
+    this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists) : undefined;
     this.#mounts = new Mounts({
+      lists: this.#lists,
       connect: (config) => this.#connect(config),
       clientInfo: { name: "exai", version: VERSION },
       onListChanged: () => this.onListChanged(),
@@ -61,7 +65,11 @@ export class ConfiguredMounts implements AsyncDisposable {
 
   /** What is wrong with the configuration and with servers that keep failing, each in a sentence. */
   faults(): string[] {
-    return [...this.#faults.map(formatFault), ...this.servers.flatMap(troubleOf)];
+    return [
+      ...this.#faults.map(formatFault),
+      ...this.servers.flatMap(troubleOf),
+      ...[this.#lists?.fault ?? []].flat(),
+    ];
   }
 
   /** Reads the configuration now; servers that rest because they kept failing may start again at once. */
@@ -76,6 +84,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     await this.#mounts[Symbol.asyncDispose]();
     await this.#host[Symbol.asyncDispose]();
     await this.#logs[Symbol.asyncDispose]();
+    this.#lists?.[Symbol.dispose]();
   }
 
   async #connect(config: ServerConfig): Promise<UpstreamTransport> {

@@ -10,6 +10,8 @@ export interface StatePaths {
   database: string;
   /** The calls the next daemon must know of if this one crashes. */
   journal: string;
+  /** What mounted servers showed last. */
+  lists: string;
   logs: string;
   /** Held while one shim starts the daemon, so that ten shims start one. */
   startLock: string;
@@ -38,6 +40,7 @@ export function statePaths(
     metrics: join(home, "metrics.jsonl"),
     database: join(home, "exai.db"),
     journal: join(home, "journal.db"),
+    lists: join(home, "lists.db"),
     logs: join(home, "logs"),
     startLock: join(home, "start.lock"),
     endpoint: join(home, "daemon.json"),

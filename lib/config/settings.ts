@@ -214,6 +214,12 @@ export const SETTINGS = {
     flag: "env-file",
     help: "File of NAME=value lines read before the environment; empty: .env beside the program",
   }),
+  keepLists: flag({
+    env: "EXAI_KEEP_LISTS",
+    fallback: true,
+    help:
+      "Whether what mounted servers offer is kept in lists.db, so that a window sees it at once after a restart",
+  }),
   logLevel: oneOf({
     env: "LOG_LEVEL",
     programs: BOTH,

@@ -3,6 +3,7 @@ import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { bindToSession, type ServerConfig } from "../base/server_config.ts";
 import type { Caller } from "../call/call.ts";
+import type { Instance } from "./instance.ts";
 import type { Pool } from "./pool.ts";
 import { scopeOf, shareKey, type Tenant } from "./share_key.ts";
 import type { Slot } from "./slot.ts";
@@ -14,6 +15,8 @@ interface Tenancy {
   readonly caller: Caller;
   /** The slot it is attached to; undefined until it needs one. */
   slot: Promise<Slot> | undefined;
+  /** The same, once it is known. */
+  attached: Slot | undefined;
   /** It goes on in a process of its own. */
   isPrivate: boolean;
   /** Resources it is subscribed to, whichever instance that is with. */
@@ -56,6 +59,21 @@ export class Leases {
   /** The slot a session is attached to, if it is to any. */
   current(caller: Caller): Promise<Slot> | undefined {
     return this.#tenancies.get(caller.id)?.slot;
+  }
+
+  /** The running instance a session is attached to. */
+  running(caller: Caller): Instance | undefined {
+    const slot = this.#tenancies.get(caller.id)?.attached;
+    return slot?.alive && slot.serves(caller) ? slot.started : undefined;
+  }
+
+  /**
+   * The slot a session would be led to, started if it must be, without attaching the session.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it
+   */
+  visit(caller: Caller): Promise<Slot> {
+    return this.#slotFor(this.#of(caller));
   }
 
   /** Another session has had the floor for too long: this one goes on in a process of its own. */
@@ -118,6 +136,7 @@ export class Leases {
       tenancy = {
         caller,
         slot: undefined,
+        attached: undefined,
         isPrivate: false,
         subscriptions: new Set(),
         over,
@@ -135,7 +154,14 @@ export class Leases {
   }
 
   async #attach(tenancy: Tenancy): Promise<Slot> {
-    const { caller, isPrivate } = tenancy;
+    const slot = await this.#slotFor(tenancy);
+    slot.lease(tenancy.caller);
+    tenancy.attached = slot;
+    if (tenancy.subscriptions.size > 0) void this.#resubscribe(tenancy, slot);
+    return slot;
+  }
+
+  async #slotFor({ caller, isPrivate }: Tenancy): Promise<Slot> {
     const roots = await caller.roots();
     const workspace = workspaceOf(roots?.[0]?.uri) ?? caller.cwd;
     const tenant: Tenant = { caller, workspace, roots };
@@ -144,10 +170,7 @@ export class Leases {
       workspace,
     );
     const key = shareKey(bound, tenant);
-    const slot = this.#pool.slot({ key, config: bound, tenant, scope: scopeOf(bound, tenant) });
-    slot.lease(caller);
-    if (tenancy.subscriptions.size > 0) void this.#resubscribe(tenancy, slot);
-    return slot;
+    return this.#pool.slot({ key, config: bound, tenant, scope: scopeOf(bound, tenant) });
   }
 
   #leave(tenancy: Tenancy, slot: Slot): void {

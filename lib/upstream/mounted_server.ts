@@ -5,12 +5,15 @@ import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
-import type { ListKind, Server } from "../call/server.ts";
+import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
+import { Gate } from "./gate.ts";
 import { namesItsTask } from "./inflight.ts";
 import type { Instance } from "./instance.ts";
 import { Leases } from "./leases.ts";
+import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
+import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
 import type { Slot } from "./slot.ts";
 import type { Trouble } from "./supervisor.ts";
@@ -21,6 +24,16 @@ const log = getLogger(["exai", "upstream"]);
 
 /** How long a call waits for another session's to end before its session gets a process of its own. */
 const MAX_TURN_WAIT_MS = SECOND_MS;
+
+/** How long a list is waited for when the one before can be shown in its place. */
+const MAX_LIST_WAIT_MS = SECOND_MS / 2;
+
+export interface MountedServerOptions {
+  /** Keeps what the server shows beyond the life of the daemon. */
+  lists?: ListStore;
+  /** How many servers are started at once only to see what they show now. */
+  visits?: Gate;
+}
 
 /**
  * One server of the configuration. Each session is led to the running instance its share key names; the instance is
@@ -34,15 +47,15 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
   readonly #leases: Leases;
-  /** What the server showed last, to any session: served while an instance starts. */
-  readonly #lastLists = new Map<ListKind, readonly JsonObject[]>();
+  readonly #memory: ListMemory;
+  readonly #visits: Gate;
   /** Calls that have come and are not answered yet. */
   #running = 0;
   /** Resolved when none runs, for a server that is to go. */
   #quiet: PromiseWithResolvers<void> | undefined;
   readonly #shown = new WeakMap<readonly JsonObject[], readonly JsonObject[]>();
 
-  constructor(config: ServerConfig, pool: Pool) {
+  constructor(config: ServerConfig, pool: Pool, options: MountedServerOptions = {}) {
     this.name = config.name;
     this.config = config;
     this.callTimeoutMs = config.callTimeoutMs;
@@ -50,6 +63,10 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#pool = pool;
     this.#leases = new Leases(config, pool);
     this.#tools = new ToolFilter(config.tools);
+    this.#memory = new ListMemory(config, options.lists);
+    this.#visits = options.visits ?? new Gate(1);
+    pool.onStarted = (slot, instance) => void this.#learnAll(this.#memory.view(slot.capabilities), instance);
+    pool.onListsStale = (kinds) => this.#listsAreStale(kinds);
   }
 
   readonly target = async (call: Call): Promise<Result> => {
@@ -62,6 +79,8 @@ export class MountedServer implements Server, AsyncDisposable {
   };
 
   async #serve(call: Call): Promise<Result> {
+    const remembered = this.#rememberedResult(call);
+    if (remembered) return this.#offeredOf(remembered);
     const prepared = this.#prepare(call);
     const isAboutTask = namesItsTask(call.method);
     for (;;) {
@@ -83,21 +102,30 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
+    const view = this.#memory.viewOf(caller);
+    if (view.description && !this.#leases.running(caller)) {
+      this.#visitOnce(view, caller);
+      return view.description;
+    }
     const slot = await untilAborted(this.#leases.lease(caller), signal);
     return (await untilAborted(slot.instance, signal)).description;
   }
 
   async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
-    const last = this.#lastLists.get(kind);
-    const slot = await untilAborted(this.#leases.lease(call.caller), call.signal);
-    if (last && !slot.started) {
-      this.#refresh(kind, slot, { caller: call.caller, last });
-      return this.#show(kind, last);
-    }
-    const instance = await untilAborted(slot.instance, call.signal);
-    const list = await untilAborted(instance.lists.get(kind), call.signal);
-    this.#lastLists.set(kind, list);
-    return this.#show(kind, list);
+    const { caller, signal } = call;
+    const view = this.#memory.viewOf(caller);
+    const remembered = this.#remembered(kind, view, caller);
+    if (remembered) return this.#show(kind, remembered);
+    const asked = this.#ask(kind, view, caller);
+    const last = view.lists.get(kind);
+    if (!last) return this.#show(kind, await untilAborted(asked, signal));
+    // A server that was well before and is not now goes on being shown: its callers hear what is wrong with it.
+    const { promise: late, resolve: giveUp } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => giveUp(undefined), MAX_LIST_WAIT_MS);
+    const first = Promise.race([asked.catch(() => last), late]);
+    const list = await untilAborted(first, signal).finally(() => clearTimeout(timer));
+    if (!list) asked.then((list) => list !== last && this.#tell(kind, [caller])).catch(() => {});
+    return this.#show(kind, list ?? last);
   }
 
   notify(caller: Caller, method: string, params: JsonObject): void {
@@ -110,6 +138,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   detach(caller: Caller): void {
+    this.#memory.forget(caller);
     this.#leases.end(caller);
   }
 
@@ -140,6 +169,11 @@ export class MountedServer implements Server, AsyncDisposable {
     if (this.#running > 0) await this.#quiet.promise;
     this.#leases.endAll();
     await this.#pool.retire();
+  }
+
+  /** Stops one running instance; its sessions stay, and get another when they need one. */
+  end(slot: Slot): void {
+    this.#pool.end(slot);
   }
 
   /** The running instances, for `ps`. */
@@ -191,16 +225,72 @@ export class MountedServer implements Server, AsyncDisposable {
     return shown;
   }
 
-  /** Asks a server that is still starting, and tells the session if what it was shown meanwhile was out of date. */
-  #refresh(kind: ListKind, slot: Slot, shown: { caller: Caller; last: readonly JsonObject[] }): void {
-    const asked = slot.instance.then((instance) => instance.lists.get(kind));
-    asked.then((list) => {
-      this.#lastLists.set(kind, list);
-      if (JSON.stringify(list) === JSON.stringify(shown.last)) return;
-      this.#pool.listChanged([kind]);
-      const what = kind === "templates" ? "resources" : kind;
-      shown.caller.notify(`notifications/${what}/list_changed`);
+  /** The list a session is shown without asking the server, which need not run for it. */
+  #remembered(kind: ListKind, view: View, caller: Caller): readonly JsonObject[] | undefined {
+    const list = view.current(kind);
+    view.seen(kind, caller);
+    if (!list || this.#leases.running(caller)) return undefined;
+    this.#visitOnce(view, caller);
+    return list;
+  }
+
+  /** The same, for a window that asks this server alone. */
+  #rememberedResult({ method, params, caller }: Call): Result | undefined {
+    const kind = LIST_KINDS.find((kind) => LISTS[kind].method === method);
+    if (!kind || params.cursor !== undefined) return undefined;
+    const list = this.#remembered(kind, this.#memory.viewOf(caller), caller);
+    return list && { result: { [LISTS[kind].field]: [...list] } };
+  }
+
+  async #ask(kind: ListKind, view: View, caller: Caller): Promise<readonly JsonObject[]> {
+    const slot = await this.#leases.lease(caller);
+    const instance = await slot.instance;
+    const list = await instance.lists.get(kind);
+    this.#learn(kind, { view, list });
+    return list;
+  }
+
+  /** What an earlier daemon has kept is compared with what the server shows now, once; then it may stop again. */
+  #visitOnce(view: View, caller: Caller): void {
+    if (view.isFresh) return;
+    view.isFresh = true;
+    this.#visits.run(async () => {
+      const slot = await this.#leases.visit(caller);
+      slot.beginCall();
+      try {
+        await this.#learnAll(view, await slot.instance);
+      } finally {
+        slot.endCall();
+      }
     }).catch((thrown) => log.debug("{server}: {thrown}", { server: this.name, thrown }));
+  }
+
+  async #learnAll(view: View, instance: Instance): Promise<void> {
+    view.isFresh = true;
+    view.description = instance.description;
+    const learning = LIST_KINDS.map(async (kind) => {
+      this.#learn(kind, { view, list: await instance.lists.get(kind) });
+    });
+    await Promise.allSettled(learning);
+  }
+
+  #learn(kind: ListKind, { view, list }: { view: View; list: readonly JsonObject[] }): void {
+    const before = view.lists.get(kind);
+    if (view.learn(kind, list)) this.#tell(kind, view.viewers(kind));
+    if (before !== list) this.#memory.keep(view);
+  }
+
+  #listsAreStale(kinds: readonly ListKind[]): void {
+    this.#memory.changed(kinds);
+    // Those attached have heard it from the instance itself.
+    for (const [kind, caller] of this.#memory.viewers(kinds)) {
+      if (!this.#leases.running(caller)) notifyChanged(kind, caller);
+    }
+  }
+
+  #tell(kind: ListKind, callers: Iterable<Caller>): void {
+    this.#pool.listChanged([kind]);
+    for (const caller of callers) notifyChanged(kind, caller);
   }
 
   /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */
@@ -216,4 +306,8 @@ export class MountedServer implements Server, AsyncDisposable {
   #onInstanceOf(caller: Caller, act: (instance: Instance) => unknown): void {
     this.#leases.current(caller)?.then(async (slot) => await act(await slot.instance)).catch(() => {});
   }
+}
+
+function notifyChanged(kind: ListKind, caller: Caller): void {
+  caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
 }

@@ -2,15 +2,22 @@ import { getLogger } from "@logtape/logtape";
 import type { ServerConfig } from "../base/server_config.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
+import { Gate } from "./gate.ts";
+import type { ListStore } from "./list_store.ts";
 import { MountedServer } from "./mounted_server.ts";
 import { type Connect, Pool } from "./pool.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
+/** So many servers are started at once only to see what they show now. */
+const MAX_VISITS = 2;
+
 export interface MountsOptions {
   connect: Connect;
   /** Who the daemon says it is to the servers it mounts. */
   clientInfo: Implementation;
+  /** Keeps what the servers show beyond the life of the daemon. */
+  lists?: ListStore;
   /** Called when some of the lists of a server have changed; the sessions attached to it have been told. */
   onListChanged(kinds: readonly ListKind[]): void;
   /** Called when the servers of these names have come, gone or changed. */
@@ -30,6 +37,7 @@ export class Mounts implements AsyncDisposable {
   readonly #options: MountsOptions;
   readonly #byName = new Map<string, MountedServer>();
   readonly #retiring = new Set<Promise<void>>();
+  readonly #visits = new Gate(MAX_VISITS);
   #ordered: readonly MountedServer[] = [];
 
   constructor(options: MountsOptions) {
@@ -68,7 +76,10 @@ export class Mounts implements AsyncDisposable {
 
   #mount(config: ServerConfig): void {
     const { name } = config;
-    const server = new MountedServer(config, new Pool({ ...this.#options, name }));
+    const server = new MountedServer(config, new Pool({ ...this.#options, name }), {
+      lists: this.#options.lists,
+      visits: this.#visits,
+    });
     const old = this.#byName.get(name);
     // Before it goes: its sessions keep what they are subscribed to.
     if (old) server.inherit(old);

@@ -25,6 +25,10 @@ export interface PoolOptions {
 export class Pool implements AsyncDisposable {
   /** The instance of `slot` has ended by itself; set by whoever led sessions to it. */
   onLost = (_slot: Slot) => {};
+  /** The instance of `slot` has started; set by whoever wants to know what it shows. */
+  onStarted = (_slot: Slot, _instance: Instance) => {};
+  /** An instance says that its lists have changed, and has told those attached to it; set like the others. */
+  onListsStale = (_kinds: readonly ListKind[]) => {};
   /** Says when a server that fails may be started again. */
   readonly supervisor: Supervisor;
   readonly #slots = new Map<string, Slot>();
@@ -78,6 +82,13 @@ export class Pool implements AsyncDisposable {
     return slot;
   }
 
+  /** Stops the instance of `slot`; its sessions get another when they need one. */
+  end(slot: Slot): void {
+    if (!slot.alive) return;
+    slot.stop();
+    this.onLost(slot);
+  }
+
   /** Stops every instance once what runs on it has finished. */
   async retire(): Promise<void> {
     const slots = [...this.#slots];
@@ -103,7 +114,10 @@ export class Pool implements AsyncDisposable {
       // A process of one session asks it each time, so that it sees them change.
       roots: scope === "project" ? tenant.roots : undefined,
       startTimeoutMs: config.startTimeoutMs,
-      onListChanged: (kinds) => this.listChanged(kinds),
+      onListChanged: (kinds) => {
+        this.onListsStale(kinds);
+        this.listChanged(kinds);
+      },
     });
   }
 
@@ -113,6 +127,7 @@ export class Pool implements AsyncDisposable {
     try {
       const instance = await slot.instance;
       this.supervisor.started(attempt);
+      this.onStarted(slot, instance);
       reason = await instance.ended;
     } catch (thrown) {
       reason = ExaiError.from(thrown);

@@ -1,4 +1,5 @@
 import { fnv1a } from "../base/hash.ts";
+import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
@@ -25,6 +26,8 @@ export class Slot {
   readonly scope: Scope;
   /** Names the share key without telling what is in it: the environment may hold secrets. */
   readonly keyHash: string;
+  /** Client capabilities the instance is told of. */
+  readonly capabilities: JsonObject;
   /** Present when sessions must take turns, because what the server asks could be any of theirs. */
   readonly turns: SessionTurns | undefined;
   started: Instance | undefined;
@@ -40,8 +43,10 @@ export class Slot {
     this.instance = instance;
     this.scope = request.scope;
     this.keyHash = fnv1a(request.key);
-    const capabilities = toldCapabilities(request.config, request.tenant);
-    this.turns = request.scope !== "session" && mayBeAsked(capabilities) ? new SessionTurns() : undefined;
+    this.capabilities = toldCapabilities(request.config, request.tenant);
+    this.turns = request.scope !== "session" && mayBeAsked(this.capabilities)
+      ? new SessionTurns()
+      : undefined;
     this.#idleStopMs = request.config.idleStopMs;
     this.stop = stop;
     instance.then((started) => {

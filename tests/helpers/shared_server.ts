@@ -6,14 +6,19 @@ import type { ServerOptions } from "@modelcontextprotocol/sdk/server/index.js";
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import type { ServerConfig } from "../../lib/base/server_config.ts";
 import type { ListKind } from "../../lib/call/server.ts";
+import type { ListStore } from "../../lib/upstream/list_store.ts";
 import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
-import { MountedServer } from "../../lib/upstream/mounted_server.ts";
+import { MountedServer, type MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
 import { type Connect, Pool } from "../../lib/upstream/pool.ts";
 
 export interface SharedServerOptions {
   config?: Partial<ServerConfig>;
   /** What each server is made with, beside logging and resources. */
   serverOptions?: ServerOptions;
+  /** What each start waits for. */
+  before?: Promise<void>;
+  /** Where what the server shows is kept. */
+  lists?: ListStore;
   /** Fills a fresh server of the SDK; called once for each instance that is started. */
   build(server: McpServer, n: number): void;
 }
@@ -24,6 +29,7 @@ const CAPABILITIES = { logging: {}, resources: { subscribe: true, listChanged: t
 export function sharedServer(options: SharedServerOptions) {
   const servers: McpServer[] = [];
   const mount = mountedServer(options.config ?? {}, async () => {
+    await options.before;
     const [ours, theirs] = InMemoryTransport.createLinkedPair();
     const server = new McpServer({ name: "fixture", version: "1" }, {
       ...options.serverOptions,
@@ -32,12 +38,16 @@ export function sharedServer(options: SharedServerOptions) {
     options.build(server, servers.push(server));
     await server.connect(theirs);
     return ours as unknown as UpstreamTransport;
-  });
+  }, { lists: options.lists });
   return Object.assign(mount, { servers });
 }
 
 /** A mounted server that is reached by `connect`. */
-export function mountedServer(given: Partial<ServerConfig>, connect: Connect) {
+export function mountedServer(
+  given: Partial<ServerConfig>,
+  connect: Connect,
+  options: MountedServerOptions = {},
+) {
   const changes: ListKind[][] = [];
   const config = {
     kind: "stdio",
@@ -59,6 +69,6 @@ export function mountedServer(given: Partial<ServerConfig>, connect: Connect) {
     clientInfo: { name: "exai", version: "1" },
     onListChanged: (kinds) => void changes.push([...kinds]),
   });
-  const mounted = new MountedServer(config, pool);
+  const mounted = new MountedServer(config, pool, options);
   return { mounted, changes, [Symbol.asyncDispose]: () => mounted[Symbol.asyncDispose]() };
 }

@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+import type { JsonObject } from "../base/json.ts";
+import type { ServerConfig } from "../base/server_config.ts";
+import type { Caller } from "../call/call.ts";
+import { type ListKind, LISTS } from "../call/server.ts";
+import type { InitializeResult } from "../wire/mcp.ts";
+import type { KeptView, ListStore, ViewKey } from "./list_store.ts";
+import { toldCapabilities } from "./share_key.ts";
+
+export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
+
+/** What one server showed last to clients of the same capabilities, and who has seen it. */
+export class View {
+  description: InitializeResult | undefined;
+  readonly lists = new Map<ListKind, readonly JsonObject[]>();
+  /** Lists the server says have changed, and has not been asked for since. */
+  readonly stale = new Set<ListKind>();
+  /** Whether the server itself was asked in the life of this daemon. */
+  isFresh = false;
+  readonly key: ViewKey;
+  readonly #viewers = new Map<ListKind, Map<string, Caller>>();
+
+  constructor(key: ViewKey, kept: KeptView | undefined) {
+    this.key = key;
+    this.description = kept?.description;
+    for (const kind of LIST_KINDS) {
+      const list = kept?.lists[kind];
+      if (list) this.lists.set(kind, list);
+    }
+  }
+
+  /** The list of `kind`, if it is not known to be out of date. */
+  current(kind: ListKind): readonly JsonObject[] | undefined {
+    return this.stale.has(kind) ? undefined : this.lists.get(kind);
+  }
+
+  /** A session is shown the list of `kind`, and wants to hear when it changes. */
+  seen(kind: ListKind, caller: Caller): void {
+    const viewers = this.#viewers.get(kind);
+    if (viewers) viewers.set(caller.id, caller);
+    else this.#viewers.set(kind, new Map([[caller.id, caller]]));
+  }
+
+  viewers(kind: ListKind): Iterable<Caller> {
+    return this.#viewers.get(kind)?.values() ?? [];
+  }
+
+  /** Takes over what the server shows now; true when those who saw the list before have to be told. */
+  learn(kind: ListKind, list: readonly JsonObject[]): boolean {
+    const before = this.lists.get(kind);
+    this.lists.set(kind, list);
+    // Of a list that the server itself said has changed they have been told.
+    if (this.stale.delete(kind) || before === undefined || before === list) return false;
+    return JSON.stringify(before) !== JSON.stringify(list);
+  }
+
+  forget(caller: Caller): void {
+    for (const viewers of this.#viewers.values()) viewers.delete(caller.id);
+  }
+}
+
+/** What one server showed last, by the client capabilities it was told of; begun with what `store` has kept. */
+export class ListMemory {
+  readonly #config: ServerConfig;
+  readonly #store: ListStore | undefined;
+  readonly #views = new Map<string, View>();
+  #digest: string | undefined;
+
+  constructor(config: ServerConfig, store: ListStore | undefined) {
+    this.#config = config;
+    this.#store = store;
+  }
+
+  /** The view of a session. */
+  viewOf(caller: Caller): View {
+    return this.view(toldCapabilities(this.#config, { caller, workspace: undefined, roots: undefined }));
+  }
+
+  /** The view of clients that have `capabilities`. */
+  view(capabilities: JsonObject): View {
+    const told = JSON.stringify(capabilities);
+    let view = this.#views.get(told);
+    if (!view) {
+      const key = { server: this.#config.name, config: this.#configDigest(), capabilities: told };
+      this.#views.set(told, view = new View(key, this.#store?.get(key)));
+    }
+    return view;
+  }
+
+  /** The server says that its lists of `kinds` have changed. */
+  changed(kinds: readonly ListKind[]): void {
+    for (const view of this.#views.values()) for (const kind of kinds) view.stale.add(kind);
+  }
+
+  /** Every session that was shown a list of one of `kinds`, with that kind. */
+  *viewers(kinds: readonly ListKind[]): Iterable<[ListKind, Caller]> {
+    for (const view of this.#views.values()) {
+      for (const kind of kinds) for (const caller of view.viewers(kind)) yield [kind, caller];
+    }
+  }
+
+  keep({ key, description, lists }: View): void {
+    if (description) this.#store?.set(key, { description, lists: Object.fromEntries(lists) });
+  }
+
+  forget(caller: Caller): void {
+    for (const view of this.#views.values()) view.forget(caller);
+  }
+
+  // A digest, not the text: an environment may hold secrets.
+  #configDigest(): string {
+    return this.#digest ??= createHash("sha256").update(JSON.stringify(whatMatters(this.#config))).digest(
+      "hex",
+    );
+  }
+}
+
+/** What of a configuration decides which server runs, and how. */
+function whatMatters(config: ServerConfig): unknown[] {
+  const { kind, share, cwdFree } = config;
+  return kind === "stdio"
+    ? [kind, share, cwdFree, config.command, config.args, config.env, config.cwd]
+    : [kind, share, cwdFree, config.url, config.headers];
+}
