@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import { formatBytes } from "../base/units.ts";
 import type { Loaded } from "../config/load.ts";
 import { askDaemon } from "./daemon_client.ts";
+import { newToolCommand } from "./new_tool_command.ts";
 import type { DaemonStatus } from "./status.ts";
 import { formatTable } from "./table.ts";
 import { threadsCommand } from "./threads_command.ts";
@@ -19,11 +20,19 @@ interface Command {
 /** The commands by their first word. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   ps: { help: "Show mounted servers and sessions of the running daemon (--json for all of it)", run: ps },
-  reload: { help: "Have the running daemon read mcp.json and models.json again", run: reload },
+  reload: {
+    help: "Have the running daemon read mcp.json, models.json and your own tools again",
+    run: reload,
+  },
   token: {
     help: "rotate: make a new one while the daemon runs; show: print it",
     takesWords: true,
     run: (loaded, words) => tokenCommand(words, loaded),
+  },
+  "new-tool": {
+    help: "Write a tool of your own to begin with: new-tool NAME",
+    takesWords: true,
+    run: ({ settings }, words) => newToolCommand(words, settings),
   },
   threads: {
     help: "List threads; show ID, delete ID..., export [ID...] (--json)",
@@ -93,6 +102,9 @@ async function reload({ settings }: Loaded): Promise<string> {
     .map((what) => [what, change[what] as string[]] as const)
     .filter(([, names]) => names.length > 0)
     .map(([what, names]) => `${what}: ${names.join(", ")}`);
+  const tools = change.tools as string[];
+  if (lines.length === 0) lines.push("mcp.json names no server");
+  if (tools.length > 0) lines.push(`your own tools: ${tools.join(", ")}`);
   const faults = (change.faults as JsonObject[]).map(String);
-  return [...lines, ...faults].join("\n") || "mcp.json names no server";
+  return [...lines, ...faults].join("\n");
 }

@@ -47,7 +47,7 @@ export interface DaemonOptions {
 
 /** One running daemon: every part, wired up. */
 export class Daemon implements AsyncDisposable {
-  readonly toolCount: number;
+  readonly #own: OwnServer;
   readonly #settings: Settings;
   readonly #drain: Drain;
   readonly #registry: SessionRegistry;
@@ -65,7 +65,7 @@ export class Daemon implements AsyncDisposable {
       queueMax: settings.queueMax,
     });
     this.#settings = settings;
-    this.toolCount = own.toolNames.length;
+    this.#own = own;
     this.#drain = new Drain();
     const observation = new Observation({
       files,
@@ -116,6 +116,7 @@ export class Daemon implements AsyncDisposable {
     const guard = new Guard({ ...settings, token });
     mounts.onListChanged = () => router.invalidate();
     mounts.onServersChanged = (names) => this.#announceServers(router, names);
+    own.onToolsChanged = () => this.#announceServers(router, [own.server.name]);
     const hooks = this.#attachHooks({ router, guard, token, observation });
     this.#doors = new Doors({
       ...settings,
@@ -154,6 +155,11 @@ export class Daemon implements AsyncDisposable {
     stack.use(await EndpointFile.write(paths.endpoint, { url, socket, pid: Deno.pid, version: VERSION }));
     daemon.#resources = stack.move();
     return daemon;
+  }
+
+  /** How many tools EXAI itself offers, those the user has written among them. */
+  get toolCount(): number {
+    return this.#own.toolNames.length;
   }
 
   /** Where clients connect: `ws://host:port/`. */

@@ -38,7 +38,7 @@ export function httpRoutes({ observation, mounts, own, token, sessions }: RouteS
         const [change] = await Promise.all([mounts.reload(), own.reload()]);
         const { added, changed, removed, unchanged } = change;
         const faults = [...change.faults.map(formatFault), ...own.faults()];
-        return Response.json({ added, changed, removed, unchanged, faults });
+        return Response.json({ added, changed, removed, unchanged, tools: own.userToolNames, faults });
       }),
     ],
     ["/token/rotate", only("POST", (request) => rotateToken(request, token))],

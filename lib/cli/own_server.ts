@@ -8,12 +8,17 @@ import type { ToolHost } from "../tool/host.ts";
 import { REVISIONS } from "../wire/mcp.ts";
 import type { Observation } from "./observation.ts";
 import { ConfiguredModels } from "./providers.ts";
+import { UserTools } from "./user_tools/user_tools.ts";
 import { sessionWorkspaces } from "./workspace.ts";
 
-/** EXAI's own tools and the threads they remember. */
+/** EXAI's own tools, those the user has written, and the threads they remember. */
 export interface OwnServer extends AsyncDisposable {
   readonly server: ExaiServer;
   readonly toolNames: readonly string[];
+  /** Names of the tools the user has written. */
+  readonly userToolNames: readonly string[];
+  /** The tools on offer have changed; set by whoever shows them. */
+  onToolsChanged: () => void;
   /** Says what watches the daemon; its tools show it. Called before the first call. */
   observe(observation: ToolObservation): void;
   /** What is wrong with the files that configure the tools, each in a sentence. */
@@ -41,21 +46,45 @@ export async function openOwnServer(settings: Settings, paths: StatePaths): Prom
   const host = new DaemonHost(models);
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home] });
-  const server = createExaiServer({ host, threads, models, openWorkspace, disabledTools, leanMode });
-  return {
+  const userTools = await UserTools.open(paths.tools);
+  const server = createExaiServer({
+    host,
+    threads,
+    models,
+    openWorkspace,
+    disabledTools,
+    leanMode,
+    userTools: userTools.tools,
+  });
+  userTools.onChanged = () => {
+    server.setUserTools(userTools.tools);
+    own.onToolsChanged();
+    host.observation?.changed();
+  };
+  const own: OwnServer = {
     server,
-    toolNames: server.toolNames,
+    get toolNames() {
+      return server.toolNames;
+    },
+    get userToolNames() {
+      return userTools.tools.map(({ name }) => name);
+    },
+    onToolsChanged: () => {},
     observe: (observation) => {
       host.observation = observation;
       configured.onChanged = () => observation.changed();
     },
-    faults: () => configured.faults(),
-    reload: () => configured.reload(),
+    faults: () => [...configured.faults(), ...userTools.faults()],
+    reload: async () => {
+      await Promise.all([configured.reload(), userTools.reload()]);
+    },
     [Symbol.asyncDispose]: async () => {
+      await userTools[Symbol.asyncDispose]();
       await configured[Symbol.asyncDispose]();
       threads[Symbol.dispose]();
     },
   };
+  return own;
 }
 
 class DaemonHost implements ToolHost {

@@ -20,8 +20,8 @@ export interface FileWatchOptions {
 }
 
 /**
- * Has a file read again whenever it changes, one reading after the other. The file, and the directories on the way to
- * it, need not exist yet.
+ * Has a file, or the files of a directory, read again whenever one changes, one reading after the other. It, and the
+ * directories on the way to it, need not exist yet.
  */
 export class FileWatch<Reading> implements AsyncDisposable {
   readonly #path: string;
@@ -91,10 +91,10 @@ export class FileWatch<Reading> implements AsyncDisposable {
     });
   }
 
-  async #follow(watcher: Deno.FsWatcher, { dirs, names }: WatchTargets): Promise<void> {
+  async #follow(watcher: Deno.FsWatcher, { dirs, names, inside }: WatchTargets): Promise<void> {
+    const matters = (path: string) => names.has(basename(path)) || dirs.has(path) || dirname(path) === inside;
     for await (const { kind, paths } of watcher) {
-      if (kind === "access") continue;
-      if (!paths.some((path) => names.has(basename(path)) || dirs.has(path))) continue;
+      if (kind === "access" || !paths.some(matters)) continue;
       this.#scheduleReload();
       // The way to the file may have changed: a directory came or went, or a link points elsewhere.
       this.#arm();
@@ -130,6 +130,8 @@ interface WatchTargets {
   dirs: Map<string, number | null>;
   /** Names in them that matter. */
   names: Set<string>;
+  /** The one of them in which every name does. */
+  inside: string | undefined;
 }
 
 /** What must be watched to hear of every change of the file at `path`, which may be a link to elsewhere. */
@@ -143,16 +145,30 @@ function watchTargets(path: string): WatchTargets {
   const found = [join(realPath(dir) ?? dir, basename(child))];
   const real = realPath(path);
   if (real !== undefined) found.push(real);
+  const inside = real !== undefined && stat(real)?.isDirectory ? real : undefined;
+  const watched = [...found.map((name): string => dirname(name)), ...(inside === undefined ? [] : [inside])];
   return {
-    dirs: new Map(found.map((name): string => dirname(name)).map((name) => [name, stat(name)?.ino ?? null])),
+    dirs: new Map(watched.map((name) => [name, stat(name)?.ino ?? null])),
     names: new Set(found.map((name) => basename(name))),
+    inside,
   };
 }
 
-/** What changes whenever the file does. */
-function fingerprint(path: string): string {
+/** What changes whenever the file does, or a file of the directory. */
+export function fingerprint(path: string): string {
   const info = stat(path);
-  return info ? [info.dev, info.ino, info.size, info.mtime?.getTime()].join() : "";
+  if (!info) return "";
+  const own = [info.dev, info.ino, info.size, info.mtime?.getTime()].join();
+  return info.isDirectory ? [own, ...fingerprintsIn(path)].join("\n") : own;
+}
+
+function fingerprintsIn(dir: string): string[] {
+  try {
+    const files = Array.from(Deno.readDirSync(dir)).filter(({ isDirectory }) => !isDirectory);
+    return files.map(({ name }) => `${name} ${fingerprint(join(dir, name))}`).sort();
+  } catch {
+    return [];
+  }
 }
 
 function stat(path: string): Deno.FileInfo | undefined {

@@ -1,7 +1,7 @@
 import { dirname, fromFileUrl, join } from "@std/path";
 import type { Settings } from "./settings.ts";
 
-/** The files of one user. All of them are private to the user, and all but `config` and `models` lie in the state directory. */
+/** The files of one user, private to the user. Those that EXAI writes lie in the state directory. */
 export interface StatePaths {
   home: string;
   token: string;
@@ -25,11 +25,13 @@ export interface StatePaths {
   config: string;
   /** Custom providers and what models can do: `models.json`, which the user writes. */
   models: string;
+  /** The directory of the tools the user has written. */
+  tools: string;
 }
 
 /** The paths in the state directory that `settings` and this system give. */
 export function statePaths(
-  settings: Pick<Settings, "home"> & Partial<Pick<Settings, "config" | "modelsFile">>,
+  settings: Pick<Settings, "home"> & Partial<Pick<Settings, "config" | "modelsFile" | "toolsDir">>,
 ): StatePaths {
   const home = settings.home || defaultHome();
   const config = settings.config || join(settings.home || defaultConfigDir(), "mcp.json");
@@ -48,6 +50,7 @@ export function statePaths(
     socketLock: join(home, "daemon.sock.lock"),
     config,
     models: settings.modelsFile || join(dirname(config), "models.json"),
+    tools: settings.toolsDir || join(dirname(config), "tools"),
   };
 }
 

@@ -208,6 +208,10 @@ export const SETTINGS = {
     env: "EXAI_CONFIG",
     help: "File of the mounted MCP servers; empty: mcp.json in EXAI_HOME, or in the system's place for it",
   }),
+  toolsDir: text({
+    env: "EXAI_TOOLS_DIR",
+    help: "Directory of tools of your own; empty: tools beside mcp.json",
+  }),
   envFile: text({
     env: "ENV_FILE",
     programs: BOTH,

@@ -1,0 +1,75 @@
+import * as z from "zod";
+import { ExaiError } from "../base/errors.ts";
+import type { Json, JsonObject } from "../base/json.ts";
+import { ask } from "./dialogue/ask.ts";
+import { tellProgress } from "./dialogue/progress.ts";
+import { argumentError } from "./faults.ts";
+import { modelFields, promptText } from "./fields.ts";
+import { decodeText } from "./material/text.ts";
+import type { ToolContext } from "./tool.ts";
+import { MAX_FILE_BYTES } from "./workspace.ts";
+
+const question = z.strictObject({
+  prompt: promptText,
+  role: z.string().min(1).max(4000).optional(),
+  files: z.array(z.string().min(1)).optional(),
+  ...modelFields,
+});
+
+const file = z.strictObject({ path: z.string().min(1) });
+
+type Service = (params: JsonObject, call: { tool: string; context: ToolContext }) => Promise<Json>;
+
+/** What a user's tool may ask of the daemon while a call of it runs, by the name it has in its context. */
+const SERVICES: Readonly<Record<string, Service>> = {
+  async readFile(params, { context: { workspace } }) {
+    const { path } = parse(file, params, "context.readFile");
+    const entry = await workspace.find(path);
+    if (entry.kind !== "file") {
+      throw new ExaiError("INVALID_PARAMS", `${entry.shownAs} is a directory; name a file in it`);
+    }
+    const text = decodeText(await workspace.read(entry, { maxBytes: MAX_FILE_BYTES }));
+    if (text === undefined) throw new ExaiError("INVALID_PARAMS", `${entry.shownAs} is no text`);
+    return text;
+  },
+  async ask(params, { tool, context }) {
+    const { prompt: text, role, files = [], ...args } = parse(question, params, "context.ask");
+    const prompt = {
+      name: tool,
+      version: 1,
+      role: role ?? "You are a senior engineer whom a program consults.",
+      method: ["Answer what was asked, from what you are shown."],
+      output: "What the question asks for, and nothing else.",
+    };
+    const reply = await ask(
+      { tool: "chat", prompt, text, args, defaults: {}, material: { named: files, lineNumbers: false } },
+      context,
+      { onProgress: tellProgress(context) },
+    );
+    const { text: answer, model, provider, usage } = reply;
+    return { text: answer, model, provider, usage };
+  },
+};
+
+/**
+ * Does for a user's tool what it asks for by `method`: within the directories of the session, with its models.
+ *
+ * @throws {ExaiError} what the tool, and by its failure the caller, should read
+ */
+export async function serveUserTool(
+  method: string,
+  params: JsonObject,
+  call: { tool: string; context: ToolContext },
+): Promise<Json> {
+  const service = Object.hasOwn(SERVICES, method) ? SERVICES[method] : undefined;
+  if (service === undefined) {
+    throw new ExaiError("INVALID_PARAMS", `the context of a tool has no ${JSON.stringify(method)}`);
+  }
+  return await service(params, call);
+}
+
+function parse<Shape extends z.ZodObject>(schema: Shape, params: JsonObject, name: string): z.output<Shape> {
+  const parsed = schema.safeParse(params);
+  if (!parsed.success) throw argumentError(name, parsed.error.issues, Object.keys(schema.shape));
+  return parsed.data;
+}
