@@ -353,6 +353,8 @@ Deno.test("the client's model comes last in auto, and is asked by name with a hi
   assertEquals((await several.ask({ requested: "client", sample })).provider, "client");
   await several.ask({ requested: "client/claude-opus", sample });
   assertEquals(asked.map(({ modelHint }) => modelHint), [undefined, undefined, "claude-opus"]);
+  await several.ask({ requested: "client", tool: "codereview", sample });
+  assertEquals(asked.map(({ modelClass }) => modelClass), ["balanced", "balanced", "balanced", "deep"]);
   const without = await refusal(several, { requested: "client" });
   assert(without.includes("does not lend its model"), without);
 });

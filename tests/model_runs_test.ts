@@ -198,8 +198,9 @@ Deno.test("with no key at all a chat is answered by the client's own model, with
   const [first] = asked;
   assert(first!.maxTokens > 0 && first!.maxTokens <= 8192, String(first!.maxTokens));
   assert(typeof first!.systemPrompt === "string" && first!.systemPrompt.length > 0);
+  const forChat = { intelligencePriority: 0.6, speedPriority: 0.5 };
   assertEquals([first!.modelPreferences, first!.includeContext, first!.tools], [
-    undefined,
+    forChat,
     undefined,
     undefined,
   ]);
@@ -207,7 +208,7 @@ Deno.test("with no key at all a chat is answered by the client's own model, with
 
   const { continuation_id } = answer.continuation_offer!;
   await shim.call("chat", { prompt: "And then?", continuation_id, model: "client/small" });
-  assertEquals(asked[1]!.modelPreferences, { hints: [{ name: "small" }] });
+  assertEquals(asked[1]!.modelPreferences, { ...forChat, hints: [{ name: "small" }] });
   assertEquals(asked[1]!.messages.map(({ role }) => role), ["user", "assistant", "user"]);
   assertStringIncludes(JSON.stringify(asked[1]!.messages[1]), "reply 1");
 

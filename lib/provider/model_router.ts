@@ -79,7 +79,7 @@ export class Router implements ModelRouter {
         const { request: settled, leftOut } = settleDefaults(request, model);
         const question = { ...settled, model };
         const result = model.provider === CLIENT_PROVIDER && route.sample
-          ? await askClient(question, { ...options, sample: route.sample })
+          ? await askClient(question, { ...options, sample: route.sample, wanted: route.wanted })
           : await this.#provider(model.provider).chat(question, options);
         return { ...result, leftOut };
       },
@@ -180,13 +180,13 @@ export class Router implements ModelRouter {
     const why = requested === model.name
       ? `${model.name} was asked for`
       : `${requested} was asked for: ${model.name}`;
-    return { requested, model, fallbacks: [], why, sample: query.sample };
+    return { requested, model, fallbacks: [], why, wanted: wantedBy(query), sample: query.sample };
   }
 
   async #resolveAuto(requested: string, query: RouteQuery): Promise<Route> {
     await this.#listOnce(LIST_WAIT_MS);
-    const { tool, needs = {}, sample } = query;
-    const wanted = query.class ?? classOf(tool);
+    const { needs = {}, sample } = query;
+    const wanted = wantedBy(query);
     const away = this.#open(query).map((provider) => provider.status()).filter(({ available }) => !available);
     const isAway = ([first]: readonly ModelInfo[]) => away.some(({ name }) => name === first?.provider);
     const all = this.#byProvider(query);
@@ -198,7 +198,7 @@ export class Router implements ModelRouter {
     const [model, ...fallbacks] = chain.slice(0, MAX_CHAIN);
     if (model === undefined) throw nothingFits(needs, this.#models(query), query.provider);
     const why = whyChosen(model, { query, wanted, away });
-    return { requested, model, fallbacks, why, sample };
+    return { requested, model, fallbacks, why, wanted, sample };
   }
 
   /** The model `requested` names; when nobody knows it, the providers are asked for their lists once more. */
@@ -228,6 +228,11 @@ export class Router implements ModelRouter {
 /** Whether a query that asks for one provider may use the provider or kind `name`. */
 function isOpen({ provider }: RouteQuery, name: string): boolean {
   return provider === undefined || provider === name;
+}
+
+/** The class of model that serves `query` best. */
+function wantedBy({ class: said, tool }: RouteQuery): ModelClass {
+  return said ?? classOf(tool);
 }
 
 /** Why `auto` chose `model`, in a sentence. */

@@ -274,6 +274,8 @@ export interface SampleRequest {
   messages: readonly SampleMessage[];
   temperature?: number;
   maxOutputTokens: number;
+  /** The class of model that would suit; the client decides. */
+  modelClass: ModelClass;
   /** Part of the name of a model that would suit; the client decides. */
   modelHint?: string;
 }

@@ -48,6 +48,8 @@ export interface Route {
   readonly fallbacks: readonly ModelInfo[];
   /** Why `model`, in a sentence. */
   readonly why: string;
+  /** The class of model the question is best served by, whichever was chosen. */
+  readonly wanted: ModelClass;
   readonly sample?: Sample;
 }
 

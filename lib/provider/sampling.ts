@@ -6,6 +6,7 @@ import type {
   ChatOptions,
   ChatResult,
   ImagePart,
+  ModelClass,
   ModelInfo,
   ProviderRequest,
   Sample,
@@ -57,7 +58,7 @@ export function clientModel(hint = ""): ModelInfo {
  */
 export async function askClient(
   request: ProviderRequest,
-  { sample, ...options }: ChatOptions & { sample: Sample },
+  { sample, wanted, ...options }: ChatOptions & { sample: Sample; wanted: ModelClass },
 ): Promise<ChatResult> {
   const { model, messages, thinkingMode, webSearch, tools } = request;
   const fault = unfitness(model, { thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
@@ -74,6 +75,7 @@ export async function askClient(
     messages: messages.flatMap(toSamples),
     temperature: request.temperature,
     maxOutputTokens: Math.min(request.maxOutputTokens ?? model.maxOutputTokens, model.maxOutputTokens),
+    modelClass: wanted,
     modelHint: model.name.slice(CLIENT_PROVIDER.length + 1) || undefined,
   }, options);
   if (result.text.trim() !== "") return result;

@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import type { Call } from "../call/call.ts";
 import { estimateTokens } from "../provider/tokens.ts";
-import type { ChatResult, FinishReason, Sample, SampleRequest } from "../provider/provider.ts";
+import type { ChatResult, FinishReason, ModelClass, Sample, SampleRequest } from "../provider/provider.ts";
 
 /**
  * The way to the attached client's own model (MCP client/sampling), on behalf of `call`; undefined when the client
@@ -21,13 +21,23 @@ export function sampleOf(call: Call): Sample | undefined {
   };
 }
 
+/** What a class of model is in the terms of MCP: 0 is of no weight, 1 of the most. */
+const PRIORITIES: Readonly<Record<ModelClass, JsonObject>> = {
+  fast: { intelligencePriority: 0.2, speedPriority: 0.9 },
+  balanced: { intelligencePriority: 0.6, speedPriority: 0.5 },
+  deep: { intelligencePriority: 0.9, speedPriority: 0.2 },
+};
+
 function toParams(request: SampleRequest): JsonObject {
-  const { systemPrompt, messages, temperature, maxOutputTokens, modelHint } = request;
+  const { systemPrompt, messages, temperature, maxOutputTokens, modelClass, modelHint } = request;
   return {
     messages: messages.map(({ role, content }) => ({ role, content: { ...content } })),
     ...(systemPrompt === undefined ? {} : { systemPrompt }),
     ...(temperature === undefined ? {} : { temperature }),
-    ...(modelHint === undefined ? {} : { modelPreferences: { hints: [{ name: modelHint }] } }),
+    modelPreferences: {
+      ...PRIORITIES[modelClass],
+      ...(modelHint === undefined ? {} : { hints: [{ name: modelHint }] }),
+    },
     maxTokens: maxOutputTokens,
   };
 }

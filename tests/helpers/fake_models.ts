@@ -71,7 +71,7 @@ export class FakeModels implements ModelRouter {
         const names = offered.map(({ name }) => name).join(", ") || "none";
         throw new ExaiError("INVALID_PARAMS", `there is no model ${requested}; available: ${names}`);
       }
-      resolve({ requested, model, fallbacks: [], why: "the test says so", sample });
+      resolve({ requested, model, fallbacks: [], why: "the test says so", wanted: "balanced", sample });
       this.#queries.set(model.name, query);
     });
   }
