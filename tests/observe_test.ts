@@ -54,9 +54,12 @@ async function recordOf(target: Target, call = callOf({ name: "probe", arguments
 
 function recordWith(parts: Partial<CallRecord> = {}): CallRecord {
   return {
+    id: 1,
     endedAtMs: Date.UTC(2026, 0, 2),
     session: "session-1",
     client: "test-client",
+    clientVersion: "1",
+    server: undefined,
     method: "tools/call",
     tool: "probe",
     durationMs: 3,

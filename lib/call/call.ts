@@ -48,6 +48,8 @@ export interface Call {
   readonly timeoutMs?: number;
   /** When `signal` will abort at the latest, in milliseconds since 1970; set by the policy that times calls out. */
   readonly deadlineMs?: number;
+  /** What those it passes note about it; undefined where nobody reads it. */
+  readonly trace?: CallTrace;
   /** Says that work begins that must not be done twice; undefined where nobody asks about it afterwards. */
   begin?(): void;
   /** Sends the caller a notification that belongs to this call: progress, log messages. */
@@ -58,6 +60,12 @@ export interface Call {
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+}
+
+/** What is found out about a call on its way. */
+export interface CallTrace {
+  /** The server it was led to; undefined while it is not known. */
+  server?: string;
 }
 
 export interface AskOptions {
@@ -88,6 +96,7 @@ export function derive(call: Call, parts: Partial<Call>): Call {
     progressToken: "progressToken" in parts ? parts.progressToken : call.progressToken,
     timeoutMs: parts.timeoutMs ?? call.timeoutMs,
     deadlineMs: parts.deadlineMs ?? call.deadlineMs,
+    trace: call.trace,
     begin: "begin" in parts ? parts.begin : call.begin,
     notify: parts.notify ?? call.notify.bind(call),
     ask: parts.ask ?? call.ask.bind(call),

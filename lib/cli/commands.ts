@@ -2,6 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { formatBytes } from "../base/units.ts";
 import type { Loaded } from "../config/load.ts";
+import { callsCommand, cancelCommand, killCommand } from "./calls_command.ts";
 import { askDaemon } from "./daemon_client.ts";
 import { newToolCommand } from "./new_tool_command.ts";
 import type { DaemonStatus } from "./status.ts";
@@ -20,6 +21,22 @@ interface Command {
 /** The commands by their first word. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   ps: { help: "Show mounted servers and sessions of the running daemon (--json for all of it)", run: ps },
+  calls: {
+    help:
+      "List calls, or show one: calls ID (--session --server --tool --outcome --since --limit --follow --json)",
+    takesWords: true,
+    run: (loaded, words) => callsCommand(words, loaded, print),
+  },
+  cancel: {
+    help: "ID: cancel a call that runs; its client gets CANCELLED",
+    takesWords: true,
+    run: (loaded, words) => cancelCommand(words, loaded),
+  },
+  kill: {
+    help: "call ID, session ID, upstream NAME: end it; a server starts again with its next call",
+    takesWords: true,
+    run: (loaded, words) => killCommand(words, loaded),
+  },
   reload: {
     help: "Have the running daemon read mcp.json, models.json and your own tools again",
     run: reload,
@@ -57,6 +74,11 @@ export async function runCommand(loaded: Loaded): Promise<string> {
     );
   }
   return await command.run(loaded, rest);
+}
+
+function print(text: string): void {
+  // deno-lint-ignore no-console -- standard output is this program's own, unlike the shim's
+  console.log(text);
 }
 
 async function ps({ settings, switches }: Loaded): Promise<string> {

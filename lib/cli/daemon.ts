@@ -12,11 +12,14 @@ import type { Settings } from "../config/settings.ts";
 import type { Handler } from "../edge/arrival.ts";
 import { Doors } from "../edge/doors.ts";
 import { Guard } from "../edge/guard.ts";
+import { noteServer } from "../observe/record.ts";
 import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { SqliteCallJournal } from "../store/call_journal.ts";
+import { CallDesk } from "./call_desk.ts";
+import { openCallRecords } from "./call_records_file.ts";
 import { FrontDoors } from "./front_doors.ts";
 import { httpRoutes } from "./http_routes.ts";
 import { EndpointFile } from "./endpoint_file.ts";
@@ -58,7 +61,7 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, files, mounts, journal, stack } = resources;
+    const { token, own, files, mounts, journal, desk, stack } = resources;
     const permits = new Permits({
       perKey: settings.sessionMaxInflight,
       total: settings.globalMaxInflight,
@@ -69,6 +72,7 @@ export class Daemon implements AsyncDisposable {
     this.#drain = new Drain();
     const observation = new Observation({
       files,
+      desk,
       address: () => this.url,
       faults: () => [...mounts.faults(), ...own.faults(), ...options.faults?.() ?? [], ...faultsOf(journal)],
       counts: () => ({
@@ -101,6 +105,7 @@ export class Daemon implements AsyncDisposable {
       instructions: INSTRUCTIONS,
       policies: [observation.policy],
       policiesFor: (server) => [
+        noteServer(server.name),
         withTimeout(server.callTimeoutMs ?? settings.callTimeoutMs),
         withPermits(permits),
         ...ownPermits(server, settings.queueMax),
@@ -121,7 +126,7 @@ export class Daemon implements AsyncDisposable {
     this.#doors = new Doors({
       ...settings,
       guard,
-      routes: httpRoutes({ observation, mounts, own, token, sessions: this.#registry }),
+      routes: httpRoutes({ observation, mounts, own, token, desk, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel, gate) => attachExai(channel, hooks, gate),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
@@ -148,7 +153,10 @@ export class Daemon implements AsyncDisposable {
     const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
     const journal = openJournal(settings, paths);
     if (journal) stack.use(journal);
-    const daemon = new Daemon(options, { token, own, files, mounts, journal, stack });
+    const calls = openCallRecords(settings, paths);
+    if (calls) stack.use(calls);
+    const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
+    const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, stack });
     daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
     daemon.#observation.start();
     const { url, socket } = daemon;
@@ -235,6 +243,7 @@ interface Resources {
   files: StateFiles;
   mounts: ConfiguredMounts;
   journal: SqliteCallJournal | undefined;
+  desk: CallDesk;
   stack: AsyncDisposableStack;
 }
 

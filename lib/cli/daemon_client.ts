@@ -1,4 +1,4 @@
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { type ErrorCode, ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
@@ -22,8 +22,46 @@ export async function askDaemon(settings: Settings, path: string, method = "GET"
   const { response, base } = await ask(settings, path, method);
   const body: unknown = await response.json().catch(() => undefined);
   if (response.ok && isObject(body)) return body;
-  const error = isObject(body) && isObject(body.error) ? body.error.message : `status ${response.status}`;
-  throw new ExaiError("DAEMON_UNAVAILABLE", `the daemon at ${base} refused: ${error}`);
+  throw refusal(body, response, base);
+}
+
+/**
+ * The lines the running daemon sends for `path`, as they come, until it stops.
+ *
+ * @throws {ExaiError} as {@linkcode askDaemon}
+ */
+export async function* followDaemon(settings: Settings, path: string): AsyncGenerator<string> {
+  const target = await locateDaemon(settings, statePaths(settings));
+  const token = await target.readToken();
+  const headers = token ? { authorization: `Bearer ${token}` } : undefined;
+  const base = await addressOf(target);
+  const response = await fetch(new URL(path, base), { headers }).catch((thrown) => {
+    throw noDaemon(base, thrown);
+  });
+  if (!response.ok) throw refusal(await response.json().catch(() => undefined), response, base);
+  let rest = "";
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) if (line !== "") yield line;
+  }
+}
+
+/** Errors about what was asked for, not about the daemon. */
+const ABOUT_REQUEST: readonly string[] = ["RESOURCE_NOT_FOUND", "INVALID_PARAMS"];
+
+function refusal(body: unknown, response: Response, base: string): ExaiError {
+  const error = isObject(body) && isObject(body.error) ? body.error : {};
+  if (ABOUT_REQUEST.includes(String(error.code))) {
+    return new ExaiError(error.code as ErrorCode, String(error.message));
+  }
+  const why = error.message ?? `status ${response.status}`;
+  return new ExaiError("DAEMON_UNAVAILABLE", `the daemon at ${base} refused: ${why}`);
+}
+
+function noDaemon(base: string, cause: unknown): ExaiError {
+  const hint = "start one with exai-daemon, or set EXAI_WS_PORT or EXAI_HOME to where it runs";
+  return new ExaiError("DAEMON_UNAVAILABLE", `no daemon answers at ${base}; ${hint}`, { cause });
 }
 
 /** Whether anybody answers where the settings say the daemon is, whatever the answer. */
@@ -62,8 +100,7 @@ async function ask(settings: Settings, path: string, method: string): Promise<An
   try {
     return { response: await fetch(new URL(path, base), init), base };
   } catch (thrown) {
-    const hint = "start one with exai-daemon, or set EXAI_WS_PORT or EXAI_HOME to where it runs";
-    throw new ExaiError("DAEMON_UNAVAILABLE", `no daemon answers at ${base}; ${hint}`, { cause: thrown });
+    throw noDaemon(base, thrown);
   }
 }
 

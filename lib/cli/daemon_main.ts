@@ -6,6 +6,7 @@ import { type Loaded, loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { AddressInUse } from "../edge/listener.ts";
+import { CALLS_OPTIONS } from "./calls_command.ts";
 import { COMMANDS, runCommand } from "./commands.ts";
 import { Daemon } from "./daemon.ts";
 import { holdWindow } from "./double_click.ts";
@@ -19,6 +20,7 @@ const log = getLogger(["exai", "daemon"]);
 const SWITCHES = [
   { flag: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
   { flag: "json", help: "With a command: print all of it as JSON" },
+  { flag: "follow", help: "With calls: show each call as it ends, until Ctrl+C" },
   { flag: "version", help: "Show the version and exit" },
 ] as const;
 
@@ -27,7 +29,11 @@ const PROBE_TIMEOUT_MS = 2000;
 /** Runs `exai-daemon`. Resolves with the exit code: 0 when it was told to stop, 1 when it could not start. */
 export async function daemonMain(): Promise<number> {
   try {
-    const loaded = loadSettings({ programDir: programDir(), switches: SWITCHES.map(({ flag }) => flag) });
+    const loaded = loadSettings({
+      programDir: programDir(),
+      switches: SWITCHES.map(({ flag }) => flag),
+      options: CALLS_OPTIONS,
+    });
     if (loaded.switches.has("help")) return say(help());
     if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
     if (loaded.words.length > 0) return say(await runCommand(loaded));

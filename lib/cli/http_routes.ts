@@ -3,25 +3,30 @@ import { SECOND_MS } from "../base/units.ts";
 import { formatFault } from "../config/servers.ts";
 import type { Route } from "../edge/doors.ts";
 import { shownToken } from "../edge/guard.ts";
-import type { Session } from "../session/session.ts";
+import type { CallDesk, Sessions } from "./call_desk.ts";
+import { callRoutes } from "./call_routes.ts";
 import type { ConfiguredMounts } from "./mounts.ts";
 import type { OwnServer } from "./own_server.ts";
 import type { Observation } from "./observation.ts";
 import { buildStatus } from "./status.ts";
 import type { TokenKeeper } from "./token.ts";
+import { killUpstream } from "./upstream_kill.ts";
 
 export interface RouteSources {
   observation: Observation;
   mounts: ConfiguredMounts;
   own: OwnServer;
   token: TokenKeeper;
-  sessions: Iterable<Session>;
+  sessions: Sessions;
+  desk: CallDesk;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
 /** What the daemon shows and takes over plain HTTP, by path. */
-export function httpRoutes({ observation, mounts, own, token, sessions }: RouteSources): Map<string, Route> {
+export function httpRoutes(sources: RouteSources): Map<string, Route> {
+  const { observation, mounts, own, token, sessions, desk } = sources;
+  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
   return new Map<string, Route>([
     ["/health", only("GET", () => Response.json(observation.health()))],
     ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
@@ -41,6 +46,10 @@ export function httpRoutes({ observation, mounts, own, token, sessions }: RouteS
         return Response.json({ added, changed, removed, unchanged, tools: own.userToolNames, faults });
       }),
     ],
+    ["/calls", only("GET", calls.list)],
+    ["/calls/follow", only("GET", calls.follow)],
+    ["/cancel", only("POST", calls.cancel)],
+    ["/kill", only("POST", calls.kill)],
     ["/token/rotate", only("POST", (request) => rotateToken(request, token))],
   ]);
 }

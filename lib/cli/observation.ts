@@ -10,6 +10,7 @@ import { LagMeter } from "../observe/lag.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { metricsLine, observeCalls } from "../observe/record.ts";
 import { Recorder } from "../observe/recorder.ts";
+import type { CallDesk } from "./call_desk.ts";
 import type { StateFiles } from "./state_files.ts";
 
 /** What the daemon's own parts count. */
@@ -20,6 +21,8 @@ export type Counts = Pick<
 
 export interface ObservationOptions {
   files: StateFiles;
+  /** Where calls are looked at. */
+  desk: CallDesk;
   address: () => string;
   counts: () => Counts;
   /** What is wrong with the configuration, each in a sentence. */
@@ -43,9 +46,11 @@ export class Observation implements AsyncDisposable {
   constructor(options: ObservationOptions) {
     this.#options = options;
     this.policy = observeCalls({
-      record: (record) => {
+      running: options.desk.running,
+      record: (record, exchange) => {
         this.#metrics.record(record);
         this.recorder.record(record);
+        options.desk.record(record, exchange);
         options.files.appendMetrics(metricsLine(record));
       },
     });
@@ -70,7 +75,8 @@ export class Observation implements AsyncDisposable {
       address: this.#options.address(),
       gauges: () => this.#gauges(),
       recentErrors: () => this.recorder.errorsSince(Date.now() - RECENT_MS),
-      faults: () => [...this.#options.files.faults(), ...this.#options.faults()],
+      faults:
+        () => [...this.#options.files.faults(), ...this.#options.desk.faults(), ...this.#options.faults()],
     });
   }
 

@@ -10,6 +10,8 @@ export interface StatePaths {
   database: string;
   /** The calls the next daemon must know of if this one crashes. */
   journal: string;
+  /** Every call of the last days, for `exai-daemon calls`. */
+  calls: string;
   /** What mounted servers showed last. */
   lists: string;
   logs: string;
@@ -42,6 +44,7 @@ export function statePaths(
     metrics: join(home, "metrics.jsonl"),
     database: join(home, "exai.db"),
     journal: join(home, "journal.db"),
+    calls: join(home, "calls.db"),
     lists: join(home, "lists.db"),
     logs: join(home, "logs"),
     startLock: join(home, "start.lock"),

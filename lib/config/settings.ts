@@ -18,6 +18,7 @@ import {
   SHIM,
   text,
 } from "./setting.ts";
+import { UPKEEP_SETTINGS } from "./upkeep_settings.ts";
 
 export type { Program, Setting } from "./setting.ts";
 
@@ -281,6 +282,7 @@ export const SETTINGS = {
     KIB,
     1024 * 1024 * KIB,
   ),
+  ...UPKEEP_SETTINGS,
 } as const satisfies Record<string, Setting>;
 
 /** The parsed settings: times in milliseconds, sizes in bytes. */

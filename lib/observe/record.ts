@@ -1,17 +1,23 @@
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
-import { isObject, type Json } from "../base/json.ts";
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import type { Call, Policy } from "../call/call.ts";
+import { type RunningCall, RunningCalls } from "./running.ts";
 
 type TargetResult = Awaited<ReturnType<Parameters<Policy>[0]>>;
 
 /** How one call went. */
 export interface CallRecord {
+  /** No other call ever had it; `formatCallId` shows it. */
+  id: number;
   /** When it ended, in milliseconds since 1970. */
   endedAtMs: number;
   /** Session id. */
   session: string;
   /** Name of the client, if it said one. */
   client: string | undefined;
+  clientVersion: string | undefined;
+  /** The server it was led to, if there is one. */
+  server: string | undefined;
   /** MCP method. */
   method: string;
   /** What was called: the tool for `tools/call`, otherwise the method. */
@@ -26,8 +32,17 @@ export interface CallRecord {
   message: string | undefined;
 }
 
+/** What was said in a call: what was asked, and the result if there is one. */
+export interface Exchange {
+  params: JsonObject;
+  result: TargetResult | undefined;
+}
+
 export interface ObserveOptions {
-  record: (record: CallRecord) => void;
+  /** Told of each call once it has ended. `exchange` is not to be kept: it may be large. */
+  record: (record: CallRecord, exchange: Exchange) => void;
+  /** Where those that run are kept. */
+  running?: RunningCalls;
 }
 
 const MAX_MESSAGE_LENGTH = 500;
@@ -38,8 +53,10 @@ const KNOWN_CODES: ReadonlySet<string> = new Set(ERROR_CODES);
 
 /** Records every call that passes, whatever its end. Costs a call about a microsecond. */
 export function observeCalls(options: ObserveOptions): Policy {
+  const running = options.running ?? new RunningCalls();
   return (next) => async (call) => {
     const startedMs = performance.now();
+    const begun = running.begin(call);
     let result: TargetResult | undefined;
     let thrown: unknown;
     try {
@@ -48,33 +65,50 @@ export function observeCalls(options: ObserveOptions): Policy {
       thrown = error;
       throw error;
     } finally {
-      options.record(describe(call, {
-        durationMs: performance.now() - startedMs,
-        bytesOut: result === undefined ? 0 : payloadBytes(result.result?.content),
-        ...(result === undefined ? ofThrown(thrown) : ofResult(result)),
-      }));
+      running.end(begun);
+      const { outcome, message } = result === undefined ? ofThrown(thrown) : ofResult(result);
+      const durationMs = performance.now() - startedMs;
+      const bytesOut = result === undefined ? 0 : payloadBytes(result.result?.content);
+      const record = describe(begun, { durationMs, bytesOut, outcome, message });
+      options.record(record, { params: call.params, result });
     }
   };
 }
 
+/** Notes on the call which server it is led to, for its record. */
+export function noteServer(name: string): Policy {
+  return (next) => (call) => {
+    if (call.trace) call.trace.server = name;
+    return next(call);
+  };
+}
+
 function describe(
-  call: Call,
+  { id, call }: RunningCall,
   end: Pick<CallRecord, "durationMs" | "bytesOut" | "outcome" | "message">,
 ): CallRecord {
   const { method, params, caller } = call;
-  const name = method === "tools/call" && typeof params.name === "string" ? params.name : method;
   return {
+    id,
     endedAtMs: Date.now(),
     session: caller.id,
     client: caller.client?.name,
+    clientVersion: caller.client?.version,
+    server: call.trace?.server,
     method,
-    tool: name.length > MAX_NAME_LENGTH ? name.slice(0, MAX_NAME_LENGTH) : name,
+    tool: toolOf(call),
     durationMs: end.durationMs,
     outcome: end.outcome,
     bytesIn: payloadBytes(params.arguments),
     bytesOut: end.bytesOut,
     message: end.message,
   };
+}
+
+/** What `call` calls: its tool, or its method. */
+export function toolOf({ method, params }: Call): string {
+  const name = method === "tools/call" && typeof params.name === "string" ? params.name : method;
+  return name.length > MAX_NAME_LENGTH ? name.slice(0, MAX_NAME_LENGTH) : name;
 }
 
 function ofThrown(thrown: unknown): Pick<CallRecord, "outcome" | "message"> {

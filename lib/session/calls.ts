@@ -41,6 +41,7 @@ export class ActiveCalls {
       signal: controller.signal,
       progressToken: request.progressToken,
       timeoutMs: request.timeoutMs,
+      trace: { server: undefined },
       begin: request.begin,
       // A target that goes on after its end must not speak any more (MCP basic/utilities/progress).
       notify: (method, params) => over || request.notify(method, params),
@@ -63,6 +64,16 @@ export class ActiveCalls {
     const controller = this.#running.get(id);
     controller?.abort(reason);
     return controller !== undefined;
+  }
+
+  /** Aborts the call that runs under `signal`; false when none does. */
+  cancelBySignal(signal: AbortSignal, reason: ExaiError): boolean {
+    for (const controller of this.#running.values()) {
+      if (controller.signal !== signal) continue;
+      controller.abort(reason);
+      return true;
+    }
+    return false;
   }
 
   /** Aborts every call, as when the client has vanished. */

@@ -2,8 +2,8 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { HOUR_MS, KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { CallJournal, Mark, RecoveredSession, SessionJournal } from "../session/journal.ts";
 import type { RequestId } from "../wire/rpc.ts";
-import { JournalFile } from "./journal_file.ts";
-import type { Statements } from "./journal_statements.ts";
+import { MIGRATIONS, prepareStatements, type Statements } from "./journal_statements.ts";
+import { KeptFile } from "./kept_file.ts";
 
 export interface CallJournalOptions {
   /** Database file; made if it is not there. */
@@ -40,7 +40,7 @@ interface KeptSession {
 /** The journal of calls in a SQLite file of its own. */
 export class SqliteCallJournal implements CallJournal, Disposable {
   readonly #options: CallJournalOptions;
-  readonly #file: JournalFile;
+  readonly #file: KeptFile<Statements>;
   readonly #sessions = new Set<KeptSession>();
   /** The size of each answer in the file, by call, oldest first. */
   readonly #answers = new Map<number, number>();
@@ -53,8 +53,13 @@ export class SqliteCallJournal implements CallJournal, Disposable {
   /** Opens the journal. A file that cannot be used is a {@linkcode fault}, not an error. */
   constructor(options: CallJournalOptions) {
     this.#options = options;
-    this.#file = new JournalFile({
+    this.#file = new KeptFile({
       path: options.path,
+      what: "the journal",
+      migrations: MIGRATIONS,
+      prepare: prepareStatements,
+      // A successor must not take a call it does not name for one not begun.
+      losesAllByFault: true,
       retryMs: options.retryMs ?? RETRY_MS,
       onopen: (sql) => this.#begin(sql),
       onchange: options.onchange,

@@ -2,29 +2,36 @@ import type { DatabaseSync } from "node:sqlite";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { inTransaction, openDatabase } from "../sqlite/database.ts";
-import { MIGRATIONS, prepareStatements, type Statements } from "./journal_statements.ts";
 
-const log = getLogger(["exai", "journal"]);
+const log = getLogger(["exai", "store"]);
 
-export interface JournalFileOptions {
+export interface KeptFileOptions<S> {
   path: string;
+  /** What it is, for messages: "the journal". */
+  what: string;
+  /** Its format, version by version. */
+  migrations: readonly string[];
+  /** Prepares its statements. */
+  prepare(db: DatabaseSync): S;
+  /** Whether what it says is worth nothing once something could not be written to it. */
+  losesAllByFault: boolean;
   /** How long after a fault it is tried again, in milliseconds. */
   retryMs: number;
   /** Called inside the transaction that begins the work with a file just opened. What it throws is a fault. */
-  onopen(sql: Statements): void;
+  onopen(sql: S): void;
   /** Called when there has come, or gone, a fault. */
   onchange?(): void;
 }
 
-/** The file of the journal. A fault of it is told once, never thrown; work goes on without, until it can be used. */
-export class JournalFile implements Disposable {
-  readonly #options: JournalFileOptions;
+/** A database file that can be missed. A fault is told once, never thrown; work goes on without, until it can be used. */
+export class KeptFile<S> implements Disposable {
+  readonly #options: KeptFileOptions<S>;
   #db: DatabaseSync | undefined;
-  #sql: Statements | undefined;
+  #sql: S | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #fault: string | undefined;
 
-  constructor(options: JournalFileOptions) {
+  constructor(options: KeptFileOptions<S>) {
     this.#options = options;
   }
 
@@ -33,11 +40,12 @@ export class JournalFile implements Disposable {
     return this.#fault;
   }
 
-  /** Opens it. One that is damaged, or of another version, holds nothing that cannot be missed: it begins anew. */
+  /** Opens it. One that is damaged, or worth nothing by the fault it has, is begun anew. */
   open(): void {
     try {
       this.#openOnce();
     } catch (thrown) {
+      if (!this.#options.losesAllByFault && !/damaged/.test(messageOf(thrown))) return this.#fail(thrown);
       log.warning("{path} is begun anew: {reason}", { path: this.#options.path, reason: messageOf(thrown) });
       removeFiles(this.#options.path);
       this.#tryOpen();
@@ -45,7 +53,7 @@ export class JournalFile implements Disposable {
   }
 
   /** Runs `work`, whose single statement stands for itself; undefined when the file cannot be used. */
-  use<T>(work: (sql: Statements) => T): T | undefined {
+  use<T>(work: (sql: S) => T): T | undefined {
     if (!this.#sql) return undefined;
     try {
       return work(this.#sql);
@@ -56,7 +64,7 @@ export class JournalFile implements Disposable {
   }
 
   /** Runs `work` all or not at all; undefined when the file cannot be used. */
-  useAtOnce<T>(work: (sql: Statements) => T): T | undefined {
+  useAtOnce<T>(work: (sql: S) => T): T | undefined {
     const db = this.#db;
     return db && this.use((sql) => inTransaction(db, "write", () => work(sql)));
   }
@@ -67,11 +75,11 @@ export class JournalFile implements Disposable {
   }
 
   #openOnce(): void {
-    const db = openDatabase(this.#options.path, MIGRATIONS);
+    const db = openDatabase(this.#options.path, this.#options.migrations);
     try {
       // What SQLite has handed to the system outlives this process; of a machine that fails no window is left to ask.
       db.exec("PRAGMA synchronous = OFF");
-      const sql = prepareStatements(db);
+      const sql = this.#options.prepare(db);
       inTransaction(db, "write", () => this.#options.onopen(sql));
       this.#db = db;
       this.#sql = sql;
@@ -87,19 +95,19 @@ export class JournalFile implements Disposable {
     } catch (thrown) {
       return this.#fail(thrown);
     }
-    if (this.#fault !== undefined) log.info("the journal {path} can be written again", { ...this.#options });
+    const { what, path } = this.#options;
+    if (this.#fault !== undefined) log.info("{what} {path} can be written again", { what, path });
     this.#fault = undefined;
     this.#options.onchange?.();
   }
 
   #fail(thrown: unknown): void {
-    const { path, retryMs, onchange } = this.#options;
+    const { path, what, retryMs, losesAllByFault, onchange } = this.#options;
     const first = this.#fault === undefined;
-    this.#fault = `the journal ${path} cannot be written: ${messageOf(thrown)}`;
+    this.#fault = `${what} ${path} cannot be written: ${messageOf(thrown)}`;
     if (first) log.error("{fault}; calls go on without it", { fault: this.#fault });
     this.#close();
-    // What it says is out of date from here on: a successor must not take a call it does not name for one not begun.
-    removeFiles(path);
+    if (losesAllByFault) removeFiles(path);
     this.#retry = setTimeout(() => this.#tryOpen(), retryMs);
     if (first) onchange?.();
   }
@@ -111,7 +119,7 @@ export class JournalFile implements Disposable {
     try {
       db?.close();
     } catch (thrown) {
-      log.debug("closing the journal: {thrown}", { thrown });
+      log.debug("closing a database: {thrown}", { thrown });
     }
   }
 }

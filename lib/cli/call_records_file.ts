@@ -1,0 +1,14 @@
+import type { StatePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import { SqliteCallRecords } from "../store/call_records.ts";
+
+/** Opens the record of calls as the settings have it; undefined when it is off. */
+export function openCallRecords(settings: Settings, paths: StatePaths): SqliteCallRecords | undefined {
+  if (!settings.calls) return undefined;
+  return new SqliteCallRecords({
+    path: paths.calls,
+    maxAgeMs: settings.callsMaxAgeMs,
+    maxBytes: settings.callsMaxBytes,
+    withBodies: settings.callsBodies,
+  });
+}

@@ -1,0 +1,56 @@
+import { redact } from "../base/log.ts";
+
+/** Names of fields whose value nobody should find in a record. */
+const SECRET_KEY =
+  /(^|[_.-])(pass(word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|authorization|cookie|credentials?)s?$/i;
+const SECRET_CAMEL_KEY = /(Password|Passphrase|Secret|Token|ApiKey|AccessKey|PrivateKey|Credentials?)s?$/;
+/** `progressToken` is MCP's and opens nothing. */
+const HARMLESS = /^(progressToken|(max|total|prompt|completion|input|output)_?tokens?)$/i;
+
+/** What keys and passwords look like wherever they stand. */
+const SECRET_TEXTS: readonly RegExp[] = [
+  /\b(?:sk|rk|pk)[-_][A-Za-z0-9_-]{16,}/g,
+  /\bgh[pousr]_[A-Za-z0-9]{20,}/g,
+  /\bgithub_pat_[A-Za-z0-9_]{20,}/g,
+  /\bglpat-[A-Za-z0-9_-]{16,}/g,
+  /\bxox[abeprs]-[A-Za-z0-9-]{10,}/g,
+  /\bAKIA[0-9A-Z]{16}\b/g,
+  /\bAIza[A-Za-z0-9_-]{30,}/g,
+  /\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*/g,
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g,
+];
+const BEARER = /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi;
+const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"]*:)[^\s/@"]+@/gi;
+/** `password=...`, `--token ...` in a text of several words. */
+const ASSIGNED =
+  /((?:pass(?:word|wd)|secret|token|api[_-]?key|access[_-]?key)s?\\?["']?\s*[=:]\s*\\?["']?)[^\s"'\\,;&]{4,}/gi;
+
+/** `text` without what looks like a secret, and without every secret that was registered. */
+export function withoutSecrets(text: string): string {
+  let clean = redact(text);
+  for (const pattern of SECRET_TEXTS) clean = clean.replace(pattern, "[secret]");
+  return clean.replace(BEARER, "$1 [secret]").replace(USER_INFO, "$1[secret]@").replace(
+    ASSIGNED,
+    "$1[secret]",
+  );
+}
+
+/**
+ * `value` as JSON of at most `maxChars`, without secrets: registered ones, fields with the name of one, and texts that
+ * look like one.
+ */
+export function bodyText(value: unknown, maxChars: number): string {
+  // A secret must not be half kept because the cut went through it: cut with room to spare, clean, cut again.
+  const spareChars = 2 * maxChars + 4096;
+  const whole = JSON.stringify(value, (key, part) => {
+    if (typeof part !== "string") return isSecretKey(key) && typeof part === "number" ? "[secret]" : part;
+    if (isSecretKey(key)) return "[secret]";
+    return part.length > spareChars ? part.slice(0, spareChars) : part;
+  }) ?? "";
+  const clean = withoutSecrets(whole.length > spareChars ? whole.slice(0, spareChars) : whole);
+  return clean.length > maxChars ? `${clean.slice(0, maxChars)}… (cut off)` : clean;
+}
+
+function isSecretKey(key: string): boolean {
+  return (SECRET_KEY.test(key) || SECRET_CAMEL_KEY.test(key)) && !HARMLESS.test(key);
+}
