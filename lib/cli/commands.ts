@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import { formatBytes } from "../base/units.ts";
 import type { Loaded } from "../config/load.ts";
 import { callsCommand, cancelCommand, killCommand } from "./calls_command.ts";
+import { certsCommand } from "./certs_command.ts";
 import { askDaemon } from "./daemon_client.ts";
 import { newToolCommand } from "./new_tool_command.ts";
 import type { DaemonStatus } from "./status.ts";
@@ -50,6 +51,11 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     help: "Write a tool of your own to begin with: new-tool NAME",
     takesWords: true,
     run: ({ settings }, words) => newToolCommand(words, settings),
+  },
+  certs: {
+    help: "Make a local CA and certificates for TLS: [HOST...], or client NAME",
+    takesWords: true,
+    run: (loaded, words) => certsCommand(words, loaded),
   },
   threads: {
     help: "List threads; show ID, delete ID..., export [ID...] (--json)",

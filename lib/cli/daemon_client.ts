@@ -97,8 +97,11 @@ async function ask(settings: Settings, path: string, method: string): Promise<An
     }
   }
   const base = await addressOf(target);
+  const tls = base.startsWith("https:") ? await target.readTls?.() : undefined;
   try {
-    return { response: await fetch(new URL(path, base), init), base };
+    using client = tls && Deno.createHttpClient(tls as Deno.CreateHttpClientOptions);
+    const response = await fetch(new URL(path, base), { ...init, client });
+    return { response: new Response(await response.arrayBuffer(), response), base };
   } catch (thrown) {
     throw noDaemon(base, thrown);
   }

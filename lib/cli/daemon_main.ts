@@ -7,11 +7,12 @@ import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { AddressInUse } from "../edge/listener.ts";
 import { CALLS_OPTIONS } from "./calls_command.ts";
+import { locateDaemon } from "../shim/address.ts";
 import { COMMANDS, runCommand } from "./commands.ts";
 import { Daemon } from "./daemon.ts";
 import { holdWindow } from "./double_click.ts";
 import { startLogging } from "./log_files.ts";
-import { probe } from "./probe.ts";
+import { probe, type Probed } from "./probe.ts";
 import { stopSignal } from "./signals.ts";
 import { ensureStateDir } from "./state_files.ts";
 
@@ -85,13 +86,24 @@ async function explainTaken(
   settings: Settings,
   how: { fine: boolean },
 ): Promise<number> {
-  const url = `ws://${settings.host}:${settings.port}/`;
-  const found = await probe(url, { token: settings.token, timeoutMs: PROBE_TIMEOUT_MS });
+  const url = `${settings.tlsCert ? "wss" : "ws"}://${settings.host}:${settings.port}/`;
+  const found = await whoListens(url, settings);
   if (found.kind !== "exai") throw taken;
   const who = found.pid === undefined ? "" : ` (version ${found.version}, process ${found.pid})`;
   const message = `an EXAI daemon already runs at ${url}${who}`;
   if (how.fine) return say(message);
   throw new ExaiError("CONFIG", `${message}; use it, stop it first, or set EXAI_WS_PORT to run another`);
+}
+
+/** On the socket first: no certificate is asked there. */
+async function whoListens(url: string, settings: Settings): Promise<Probed> {
+  const { socket, readToken, readTls } = await locateDaemon(settings, statePaths(settings));
+  const options = { token: await readToken(), timeoutMs: PROBE_TIMEOUT_MS };
+  if (socket?.startsWith("/")) {
+    const found = await probe("ws://localhost/", { ...options, socket });
+    if (found.kind === "exai") return found;
+  }
+  return await probe(url, { ...options, tls: await readTls?.() });
 }
 
 function banner(daemon: Daemon, paths: StatePaths): string {

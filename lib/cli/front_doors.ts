@@ -5,14 +5,17 @@ import { fnv1a } from "../base/hash.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { runtimeDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import { loadServerTls } from "../config/tls.ts";
 import type { Handler } from "../edge/arrival.ts";
-import { Listener } from "../edge/listener.ts";
+import { AddressInUse, Listener } from "../edge/listener.ts";
+import type { NodeListener } from "../edge/node_listener.ts";
 import { MAX_SOCKET_PATH_BYTES, SocketFile } from "../edge/socket_file.ts";
+import { checkExposure, type ExposureSettings } from "./exposure.ts";
 
 const log = getLogger(["exai", "edge"]);
 
 export interface FrontDoorOptions {
-  settings: Pick<Settings, "host" | "port" | "socket">;
+  settings: ExposureSettings & Pick<Settings, "port" | "socket" | "tlsKey" | "tlsClientCa">;
   paths: StatePaths;
   handler: Handler;
 }
@@ -24,7 +27,7 @@ interface Door {
 
 /** Every address the daemon listens at. */
 export class FrontDoors implements AsyncDisposable {
-  /** The address everybody may use: `ws://host:port/`. */
+  /** The address everybody may use: `ws://host:port/`, or `wss:` with TLS. */
   readonly url: string;
   /** Path of the Unix socket or named pipe, if there is one. */
   socket: string | undefined;
@@ -32,17 +35,17 @@ export class FrontDoors implements AsyncDisposable {
   readonly #files = new AsyncDisposableStack();
   #stopped: Promise<void> | undefined;
 
-  private constructor(tcp: Listener) {
+  private constructor(tcp: Listener | NodeListener, scheme: "ws" | "wss") {
     const { hostname, port } = tcp.address as Deno.NetAddr;
-    this.url = `ws://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+    this.url = `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
     this.#doors = [tcp];
   }
 
   /** @throws {ExaiError} `CONFIG`: the address is taken, a socket the settings name cannot be used */
   static async open(options: FrontDoorOptions): Promise<FrontDoors> {
-    const { host: hostname, port } = options.settings;
+    checkExposure(options.settings);
     // The address first: it is where another daemon of the same settings is noticed.
-    const doors = new FrontDoors(new Listener({ hostname, port, handler: options.handler }));
+    const doors = await FrontDoors.#openAddress(options);
     try {
       await doors.#openSocket(options);
       return doors;
@@ -61,6 +64,23 @@ export class FrontDoors implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#stopped) await this.stop();
     await this.#files.disposeAsync();
+  }
+
+  static async #openAddress({ settings, handler }: FrontDoorOptions): Promise<FrontDoors> {
+    const at = { hostname: settings.host, port: settings.port, handler };
+    const tls = await loadServerTls(settings);
+    if (!tls) return new FrontDoors(new Listener(at), "ws");
+    try {
+      if (!tls.clientCa) return new FrontDoors(new Listener({ ...at, tls }), "wss");
+      const { NodeListener } = await import("../edge/node_listener.ts");
+      return new FrontDoors(await NodeListener.listen({ ...at, tls }), "wss");
+    } catch (thrown) {
+      if (thrown instanceof AddressInUse) throw thrown;
+      const hint = "see that EXAI_TLS_CERT and EXAI_TLS_KEY belong together";
+      throw new ExaiError("CONFIG", `cannot listen with TLS: ${messageOf(thrown)}; ${hint}`, {
+        cause: thrown,
+      });
+    }
   }
 
   async #openSocket({ settings, paths, handler }: FrontDoorOptions): Promise<void> {

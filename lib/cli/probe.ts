@@ -1,5 +1,6 @@
 import { isObject } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
+import type { ClientTls } from "../config/tls.ts";
 
 /** What answers at an address. */
 export type Probed =
@@ -10,12 +11,25 @@ export type Probed =
 export interface ProbeOptions {
   token?: string;
   timeoutMs: number;
+  /** Path of a Unix socket to ask through. */
+  socket?: string;
+  /** For `wss:`. */
+  tls?: ClientTls;
 }
 
 /** Asks whoever listens at `url` (`ws://host:port/`) whether it is an EXAI daemon: only its own answer is proof. */
-export function probe(url: string, options: ProbeOptions): Promise<Probed> {
+export async function probe(url: string, options: ProbeOptions): Promise<Probed> {
+  using client = clientFor(options);
+  return await ask(client ? new WebSocket(url, { client }) : new WebSocket(url), options);
+}
+
+function clientFor({ socket, tls }: ProbeOptions): Deno.HttpClient | undefined {
+  if (socket) return Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
+  return tls && Deno.createHttpClient(tls as Deno.CreateHttpClientOptions);
+}
+
+function ask(socket: WebSocket, options: ProbeOptions): Promise<Probed> {
   const { promise, resolve } = Promise.withResolvers<Probed>();
-  const socket = new WebSocket(url);
   let opened = false;
   const finish = (probed: Probed) => {
     clearTimeout(timer);

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { isAbsolute } from "@std/path";
-import { BOTH, integer, seconds, setting } from "./setting.ts";
+import { BOTH, integer, seconds, setting, text } from "./setting.ts";
 
 const isSocket = (value: string) =>
   ["auto", "off"].includes(value) || isAbsolute(value) || value.startsWith("\\\\.\\pipe\\");
@@ -45,4 +45,26 @@ export const DOOR_SETTINGS = {
     0,
     1_000_000,
   ),
+  tlsCert: text({
+    env: "EXAI_TLS_CERT",
+    help:
+      "PEM file of the daemon's certificate, with those between it and its CA; set: the address speaks TLS",
+  }),
+  tlsKey: text({ env: "EXAI_TLS_KEY", help: "PEM file of its key, which must be private to the user" }),
+  tlsClientCa: text({
+    env: "EXAI_TLS_CLIENT_CA",
+    help: "PEM file of the CA whose certificates clients must show at the address; empty: none is asked",
+  }),
+  tlsCa: text({
+    env: "EXAI_TLS_CA",
+    programs: BOTH,
+    help:
+      "PEM file of the CA the daemon's certificate is checked by; system: the system's; set: connect with TLS",
+  }),
+  tlsClientCert: text({
+    env: "EXAI_TLS_CLIENT_CERT",
+    programs: BOTH,
+    help: "PEM file of the certificate shown to a daemon that asks for one",
+  }),
+  tlsClientKey: text({ env: "EXAI_TLS_CLIENT_KEY", programs: BOTH, help: "PEM file of its key" }),
 } as const;

@@ -21,6 +21,8 @@ export interface StatePaths {
   endpoint: string;
   /** The Unix socket the daemon listens on, where its path is short enough for one. */
   socket: string;
+  /** The certificates `exai-daemon certs` makes. */
+  certs: string;
   /** Held by the daemon whose socket it is, for as long as it lives. */
   socketLock: string;
   /** The mounted servers: `mcp.json`, which the user writes. */
@@ -50,6 +52,7 @@ export function statePaths(
     startLock: join(home, "start.lock"),
     endpoint: join(home, "daemon.json"),
     socket: join(home, "daemon.sock"),
+    certs: join(home, "certs"),
     socketLock: join(home, "daemon.sock.lock"),
     config,
     models: settings.modelsFile || join(dirname(config), "models.json"),

@@ -31,3 +31,11 @@ export function upgradeNatively(request: Request, { idleTimeoutMs, protocol }: U
     ...(protocol ? { protocol } : {}),
   });
 }
+
+/** How a door speaks TLS, as PEM. */
+export interface TlsOptions {
+  cert: string;
+  key: string;
+  /** The CA whose certificates clients must show; undefined: none is asked. */
+  clientCa?: string;
+}

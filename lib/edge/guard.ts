@@ -12,7 +12,9 @@ export interface TokenCheck {
 
 export interface GuardOptions {
   token: TokenCheck;
-  /** Host names accepted beside loopback. */
+  /** The address listened on, by which clients may call it. */
+  host: string;
+  /** Host names accepted beside that and loopback. */
   allowedHosts: readonly string[];
   /** Origins accepted; a request with another Origin is refused. */
   allowedOrigins: readonly string[];
@@ -27,7 +29,8 @@ export class Guard {
 
   constructor(options: GuardOptions) {
     this.#options = options;
-    this.#hosts = new Set([...LOOPBACK, ...options.allowedHosts.map((host) => host.toLowerCase())]);
+    const own = options.host.includes(":") ? `[${options.host}]` : options.host;
+    this.#hosts = new Set([...LOOPBACK, ...[own, ...options.allowedHosts].map((host) => host.toLowerCase())]);
   }
 
   /**
@@ -37,7 +40,7 @@ export class Guard {
    * @throws {ExaiError} `FORBIDDEN`
    */
   checkOrigin(request: Request): void {
-    const host = request.headers.get("host") ?? "";
+    const host = hostOf(request);
     if (!this.#hosts.has(hostName(host)) && !this.#hosts.has(host.toLowerCase())) {
       const hint = "add it to EXAI_WS_ALLOWED_HOSTS if it is yours";
       throw new ExaiError("FORBIDDEN", `Host ${JSON.stringify(host)} is not allowed; ${hint}`);
@@ -93,7 +96,13 @@ function digest(text: string): Buffer {
 
 // The Host has been checked by then: a page of that origin can only have come from the daemon itself.
 function isSameOrigin(origin: string, host: string): boolean {
-  return origin.toLowerCase() === `http://${host.toLowerCase()}`;
+  return ["http", "https"].some((scheme) => origin.toLowerCase() === `${scheme}://${host.toLowerCase()}`);
+}
+
+/** HTTP/2, which is spoken with TLS only, says its host in the place of a header. */
+function hostOf(request: Request): string {
+  const url = new URL(request.url);
+  return request.headers.get("host") ?? (url.protocol === "https:" ? url.host : "");
 }
 
 function hostName(host: string): string {

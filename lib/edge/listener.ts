@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import type { Handler } from "./arrival.ts";
+import type { Handler, TlsOptions } from "./arrival.ts";
 import { makePrivate } from "./socket_file.ts";
 
 const log = getLogger(["exai", "edge"]);
@@ -8,7 +8,7 @@ const log = getLogger(["exai", "edge"]);
 /** Where to listen. */
 export type ListenAt =
   /** Port 0 takes a free one from the system. */
-  | { hostname: string; port: number }
+  | { hostname: string; port: number; tls?: Pick<TlsOptions, "cert" | "key"> }
   /** A Unix socket; the path is free (see `SocketFile`). */
   | { path: string };
 
@@ -56,7 +56,7 @@ export class Listener implements AsyncDisposable {
     try {
       const server: Deno.HttpServer<Deno.Addr> = "path" in at
         ? Deno.serve({ path: at.path, ...common }, handler)
-        : Deno.serve({ hostname: at.hostname, port: at.port, ...common }, handler);
+        : Deno.serve({ hostname: at.hostname, port: at.port, ...at.tls, ...common }, handler);
       if ("path" in at) makePrivate(at.path);
       const again = () => this.#comeBack("path" in at ? at : { ...at, port: portOf(server) });
       server.finished.then(again, again);

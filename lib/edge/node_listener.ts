@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
@@ -7,21 +8,24 @@ import { getLogger } from "@logtape/logtape";
 // @ts-types="@types/ws"
 import { type WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { MIB } from "../base/units.ts";
-import type { Handler, Upgraded, UpgradeOptions } from "./arrival.ts";
+import type { Handler, TlsOptions, Upgraded, UpgradeOptions } from "./arrival.ts";
+import { AddressInUse } from "./listener.ts";
 
 const log = getLogger(["exai", "edge"]);
 
 /** As `Deno.serve` has it; what a message may really hold is checked after it. */
 const MAX_PAYLOAD_BYTES = 64 * MIB;
 
-export interface NodeListenOptions {
-  handler: Handler;
-  /** Path of a Unix socket or a named pipe. */
-  path: string;
-}
+export type NodeListenOptions = { handler: Handler } & NodeListenAt;
+
+type NodeListenAt =
+  /** A Unix socket or a named pipe. */
+  | { path: string }
+  /** Port 0 takes a free one from the system. */
+  | { hostname: string; port: number; tls: TlsOptions };
 
 /**
- * A server for what `Deno.serve` does not do, named pipes, with the same handler and the same limits behind it.
+ * A server for what `Deno.serve` does not do, named pipes and certificates of clients, with the same handler and the same limits behind it.
  * Loaded only where it is used.
  */
 export class NodeListener implements AsyncDisposable {
@@ -37,19 +41,34 @@ export class NodeListener implements AsyncDisposable {
     });
   }
 
-  /** Resolves when the server listens; rejects with what the system says. */
-  static async listen({ handler, path }: NodeListenOptions): Promise<NodeListener> {
-    const server = createServer(requestListener(handler));
+  /**
+   * Resolves when the server listens.
+   *
+   * @throws {AddressInUse} and what else the system says
+   */
+  static async listen(options: NodeListenOptions): Promise<NodeListener> {
+    const { handler } = options;
+    const server = "tls" in options
+      ? createTlsServer(tlsOptions(options.tls), requestListener(handler))
+      : createServer(requestListener(handler));
     const upgrades = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD_BYTES });
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       void answerUpgrade({ request, socket: socket as Socket, head, upgrades, handler });
     });
+    server.on("tlsClientError", ({ message }: Error) => log.debug("no TLS: {message}", { message }));
     const listener = new NodeListener(server);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once("error", reject);
-    server.listen(path, resolve);
+    server.once("error", (thrown) => reject(inUse(thrown, options) ?? thrown));
+    if ("path" in options) server.listen(options.path, resolve);
+    else server.listen(options.port, options.hostname, resolve);
     await promise;
     return listener;
+  }
+
+  /** Where it listens, unless it is a pipe. */
+  get address(): Deno.NetAddr {
+    const { address, port } = this.#server.address() as AddressInfo;
+    return { transport: "tcp", hostname: address, port };
   }
 
   /** Stops accepting connections; resolves when the last one is closed. */
@@ -64,6 +83,15 @@ export class NodeListener implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
     if (this.#server.listening) await this.stop();
   }
+}
+
+function tlsOptions({ cert, key, clientCa }: TlsOptions) {
+  return { cert, key, ...(clientCa ? { ca: clientCa, requestCert: true, rejectUnauthorized: true } : {}) };
+}
+
+function inUse(thrown: Error, at: NodeListenAt): AddressInUse | undefined {
+  const taken = (thrown as { code?: string }).code === "EADDRINUSE" && "port" in at;
+  return taken ? new AddressInUse(at.hostname, at.port) : undefined;
 }
 
 function requestListener(handler: Handler) {

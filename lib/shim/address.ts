@@ -2,10 +2,14 @@ import { registerSecret } from "../base/log.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import { loadClientTls } from "../config/tls.ts";
 import { LinkError, type LinkTarget } from "./link.ts";
 
 /** The settings that say where the daemon is. */
-export type AddressSettings = Pick<Settings, "host" | "port" | "token" | "socket">;
+export type AddressSettings = Pick<
+  Settings,
+  "host" | "port" | "token" | "socket" | "tlsCa" | "tlsClientCert" | "tlsClientKey"
+>;
 
 /** The value of `EXAI_WS_TOKEN` that means the token the daemon keeps in the state directory. */
 const AUTO = "auto";
@@ -16,6 +20,7 @@ export async function locateDaemon(settings: AddressSettings, paths: StatePaths)
   return {
     socket: socketOf(settings, endpoint),
     readUrl: () => settings.port === 0 ? urlFrom(endpoint, paths.endpoint) : Promise.resolve(urlOf(settings)),
+    readTls: () => loadClientTls(settings),
     readToken: () => readToken(settings.token, paths.token),
   };
 }
@@ -30,10 +35,10 @@ function socketOf(settings: AddressSettings, endpoint: JsonObject | undefined): 
 }
 
 /** The address of a daemon on a fixed port. One that listens everywhere is reached on loopback. */
-export function urlOf({ host, port }: Pick<Settings, "host" | "port">): string {
+export function urlOf({ host, port, tlsCa }: Pick<Settings, "host" | "port" | "tlsCa">): string {
   const everywhere = host === "" || host === "0.0.0.0" || host === "::";
   const name = everywhere ? "127.0.0.1" : host;
-  return `ws://${name.includes(":") ? `[${name}]` : name}:${port}/`;
+  return `${tlsCa ? "wss" : "ws"}://${name.includes(":") ? `[${name}]` : name}:${port}/`;
 }
 
 /** Whether the daemon at `host` is one this machine could start. */

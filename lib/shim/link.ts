@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { isObject, type JsonObject } from "../base/json.ts";
+import type { ClientTls } from "../config/tls.ts";
 import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { HelloAck } from "../wire/ops.ts";
@@ -39,6 +40,8 @@ export interface LinkTarget {
    * @throws {LinkError} `refused` when there is none
    */
   readUrl(): Promise<string>;
+  /** What a connection with TLS needs; undefined: what it has by itself. */
+  readTls?(): Promise<ClientTls | undefined>;
   /** Read when the connection is open: by then a daemon that makes its token has made it. */
   readToken(): Promise<string | undefined>;
 }
@@ -55,6 +58,7 @@ const SOCKET_URL = "ws://localhost/";
 interface Way {
   url: string;
   socket?: string;
+  tls?: ClientTls;
   timeoutMs: number;
 }
 
@@ -75,7 +79,9 @@ export async function openLink(target: LinkTarget, hello: JsonObject): Promise<L
       log.debug("not through {socket}: {reason}", { socket, reason: (thrown as Error).message });
     }
   }
-  return await openWay({ url: await target.readUrl(), timeoutMs: ANSWER_TIMEOUT_MS }, target, hello);
+  const url = await target.readUrl();
+  const tls = url.startsWith("wss:") ? await target.readTls?.() : undefined;
+  return await openWay({ url, tls, timeoutMs: ANSWER_TIMEOUT_MS }, target, hello);
 }
 
 async function openWay(way: Way, { readToken }: LinkTarget, hello: JsonObject): Promise<Link> {

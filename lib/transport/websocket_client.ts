@@ -84,6 +84,8 @@ export interface ConnectOptions {
   timeoutMs: number;
   /** Path of the Unix socket to go through; the URL then only names the host in the request. */
   socket?: string;
+  /** For `wss:`, as PEM: whom to trust beside the usual authorities, and what to show. */
+  tls?: { caCerts?: string[]; cert?: string; key?: string };
 }
 
 /**
@@ -92,12 +94,15 @@ export interface ConnectOptions {
  * @throws {ConnectError}
  */
 export async function connectWebSocket(url: string, options: ConnectOptions): Promise<ClientSocket> {
-  if (options.socket === undefined) return await opened(new WebSocket(url), options);
-  if (isPipe(options.socket)) {
+  const { socket, tls } = options;
+  if (socket === undefined && tls === undefined) return await opened(new WebSocket(url), options);
+  if (socket && isPipe(socket)) {
     const { openPipe } = await import("./pipe_client.ts");
-    return await opened(openPipe(url, options.socket), options);
+    return await opened(openPipe(url, socket), options);
   }
-  using client = Deno.createHttpClient({ proxy: { transport: "unix", path: options.socket } });
+  using client = Deno.createHttpClient(
+    socket ? { proxy: { transport: "unix", path: socket } } : tls as Deno.CreateHttpClientOptions,
+  );
   return await opened(new WebSocket(url, { client }), options);
 }
 

@@ -25,7 +25,7 @@ export async function startDaemon(options: ProgramOptions = {}) {
   const process = command(home, options).spawn();
   const stderr = new Response(process.stderr).text();
   const { text: banner, rest } = await readUntil(process.stdout, "next ");
-  const url = /ws:\/\/\S+/.exec(banner)?.[0];
+  const url = /wss?:\/\/\S+/.exec(banner)?.[0];
   if (!url) throw new Error(`the daemon did not start: ${banner}${await stderr}`);
   return {
     process,
