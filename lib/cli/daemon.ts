@@ -158,6 +158,7 @@ export class Daemon implements AsyncDisposable {
     const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
     const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, stack });
     daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
+    daemon.#doors.forgetRefusals();
     daemon.#observation.start();
     const { url, socket } = daemon;
     stack.use(await EndpointFile.write(paths.endpoint, { url, socket, pid: Deno.pid, version: VERSION }));

@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { dirname, join } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { fnv1a } from "../base/hash.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { runtimeDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
@@ -10,9 +11,13 @@ import type { Handler } from "../edge/arrival.ts";
 import { AddressInUse, Listener } from "../edge/listener.ts";
 import type { NodeListener } from "../edge/node_listener.ts";
 import { MAX_SOCKET_PATH_BYTES, SocketFile } from "../edge/socket_file.ts";
+import { type ProbedDoor, probeOwnDoors } from "./self_probe.ts";
 import { checkExposure, type ExposureSettings } from "./exposure.ts";
 
 const log = getLogger(["exai", "edge"]);
+
+/** How long a door of ours may take to refuse a stranger; the start waits for it. */
+const PROBE_TIMEOUT_MS = 2 * SECOND_MS;
 
 export interface FrontDoorOptions {
   settings: ExposureSettings & Pick<Settings, "port" | "socket" | "tlsKey" | "tlsClientCa">;
@@ -31,23 +36,33 @@ export class FrontDoors implements AsyncDisposable {
   readonly url: string;
   /** Path of the Unix socket or named pipe, if there is one. */
   socket: string | undefined;
+  readonly #address: Deno.NetAddr;
   readonly #doors: Door[];
   readonly #files = new AsyncDisposableStack();
   #stopped: Promise<void> | undefined;
 
   private constructor(tcp: Listener | NodeListener, scheme: "ws" | "wss") {
-    const { hostname, port } = tcp.address as Deno.NetAddr;
+    this.#address = tcp.address as Deno.NetAddr;
+    const { hostname, port } = this.#address;
     this.url = `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
     this.#doors = [tcp];
   }
 
-  /** @throws {ExaiError} `CONFIG`: the address is taken, a socket the settings name cannot be used */
+  /**
+   * Listens everywhere the settings say.
+   *
+   * @throws {ExaiError} `CONFIG`: the address is taken, a socket the settings name cannot be used, a stranger gets in
+   */
   static async open(options: FrontDoorOptions): Promise<FrontDoors> {
     checkExposure(options.settings);
     // The address first: it is where another daemon of the same settings is noticed.
     const doors = await FrontDoors.#openAddress(options);
     try {
       await doors.#openSocket(options);
+      await probeOwnDoors(doors.#seenFromOutside(options.settings), {
+        asksToken: options.settings.token !== "",
+        timeoutMs: PROBE_TIMEOUT_MS,
+      });
       return doors;
     } catch (thrown) {
       await doors[Symbol.asyncDispose]();
@@ -64,6 +79,16 @@ export class FrontDoors implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#stopped) await this.stop();
     await this.#files.disposeAsync();
+  }
+
+  #seenFromOutside({ tlsClientCa }: { tlsClientCa: string }): ProbedDoor[] {
+    const { protocol } = new URL(this.url);
+    const { hostname, port } = this.#address;
+    const tls = protocol === "wss:" ? { asksCertificate: tlsClientCa !== "" } : undefined;
+    return [
+      { kind: "address", hostname, port, tls },
+      ...(this.socket ? [{ kind: "socket", path: this.socket } as const] : []),
+    ];
   }
 
   static async #openAddress({ settings, handler }: FrontDoorOptions): Promise<FrontDoors> {

@@ -76,6 +76,11 @@ export class AdmissionDesk {
     this.refusals[reason]++;
   }
 
+  /** Begins to count anew. */
+  forgetRefusals(): void {
+    for (const reason of Object.keys(this.refusals) as RefusalReason[]) this.refusals[reason] = 0;
+  }
+
   /**
    * Refuses a request whose token is about to be checked, from an address that has shown too many wrong ones: what is
    * not checked cannot be guessed.

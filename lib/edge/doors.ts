@@ -67,6 +67,11 @@ export class Doors {
     return this.#desk.refusals;
   }
 
+  /** Forgets them: what came before was ourselves, trying our own doors. */
+  forgetRefusals(): void {
+    this.#desk.forgetRefusals();
+  }
+
   /** Tells every client that the daemon is going away. */
   closeAll(reason: string): void {
     for (const channel of this.#desk.channels()) channel.close(CLOSE.goingAway, reason);

@@ -1,0 +1,24 @@
+import { connect, type Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { connect as connectTls } from "node:tls";
+
+/**
+ * Connects to a named pipe, or to an address with TLS whose certificate is not looked at: only for asking our own
+ * doors. Loaded only where one of them is of such a kind.
+ */
+export async function openByNode(to: { path: string } | { hostname: string; port: number }) {
+  const isPipe = "path" in to;
+  const socket: Socket = isPipe
+    ? connect({ path: to.path })
+    : connectTls({ host: to.hostname, port: to.port, rejectUnauthorized: false });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  socket.once(isPipe ? "connect" : "secureConnect", resolve);
+  socket.once("error", reject);
+  await promise;
+  const { readable, writable } = Duplex.toWeb(socket);
+  return {
+    readable: readable as ReadableStream<Uint8Array<ArrayBuffer>>,
+    writable: writable as WritableStream<Uint8Array>,
+    close: () => void socket.destroy(),
+  };
+}

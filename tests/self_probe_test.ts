@@ -1,0 +1,61 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
+import { FrontDoors } from "../lib/cli/front_doors.ts";
+import { probeOwnDoors } from "../lib/cli/self_probe.ts";
+import { defaultSettings } from "../lib/config/load.ts";
+import { statePaths } from "../lib/config/paths.ts";
+import type { Handler } from "../lib/edge/arrival.ts";
+import { assertServes, testDaemon } from "./helpers/daemon.ts";
+
+const letAllIn: Handler = (request) => {
+  if (request.headers.get("upgrade") !== "websocket") return new Response("come in");
+  const { socket, response } = Deno.upgradeWebSocket(request);
+  socket.onmessage = () => socket.send('{"op":"hello_ack","ok":true}');
+  return response;
+};
+
+async function openWith(handler: Handler, settings: Record<string, unknown> = {}) {
+  const home = await Deno.makeTempDir();
+  const all = defaultSettings({ port: 0, home, ...settings });
+  try {
+    await using _doors = await FrontDoors.open({ settings: all, paths: statePaths(all), handler });
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+}
+
+Deno.test("a daemon whose doors let a stranger in does not start, and says how they got in", async () => {
+  const error = await assertRejects(() => openWith(letAllIn, { token: "correct-horse" }), ExaiError);
+  assertEquals(error.code, "CONFIG");
+  for (
+    const how of ["another Host", "page's request", "page's WebSocket", "request without", "hello without"]
+  ) {
+    assert(error.message.includes(how), `${how} in: ${error.message}`);
+  }
+  const doors = Deno.build.os === "windows" ? 1 : 2;
+  assertEquals(error.message.split("hello without the token").length - 1, doors);
+});
+
+Deno.test("a door that checks one thing and not another is found out", async () => {
+  const hostOnly: Handler = (request, arrival) =>
+    /^localhost(:\d+)?$/.test(request.headers.get("host") ?? "")
+      ? letAllIn(request, arrival)
+      : new Response("no", { status: 403 });
+  const error = await assertRejects(() => openWith(hostOnly, { socket: "off" }), ExaiError);
+  assert(!error.message.includes("another Host") && !error.message.includes("token"), error.message);
+  assert(error.message.includes("page's WebSocket"), error.message);
+});
+
+Deno.test("a door that does not answer lets nobody in, and does not keep the daemon", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { hostname, port } = silent.addr as Deno.NetAddr;
+  await probeOwnDoors([{ kind: "address", hostname, port }], { asksToken: true, timeoutMs: 50 });
+});
+
+Deno.test("what the daemon tries itself is not counted as somebody turned away", async () => {
+  await using it = await testDaemon({ settings: { token: "correct-horse" } });
+  const headers = { authorization: "Bearer correct-horse" };
+  const { refused } = await (await fetch(new URL("/health", it.http), { headers })).json();
+  assertEquals(Object.values(refused), [0, 0, 0, 0, 0]);
+  await assertServes(it.url, { token: "correct-horse" });
+});
