@@ -15,23 +15,27 @@ function open(home: string, options: Partial<CallJournalOptions> = {}): SqliteCa
   return new SqliteCallJournal({ path: `${home}/journal.db`, ...LIMITS, ...options });
 }
 
-/** What a journal opened now says of the session: its answer for each call. */
-function recovered(home: string, token: string): [unknown, string | undefined][] | undefined {
-  using journal = open(home);
-  return journal.recover(token)?.calls.map(({ mark, answer }) => [mark.id, answer]);
+/** What the next daemon would know of the session if this process were killed now: the answer for each call. */
+async function recovered(home: string, token: string, options: Partial<CallJournalOptions> = {}) {
+  await using copy = await tempDir({});
+  for await (const { name } of Deno.readDir(home)) {
+    await Deno.copyFile(`${home}/${name}`, `${copy.path}/${name}`);
+  }
+  using journal = open(copy.path, options);
+  return journal.recover(token)?.calls.map(({ mark, answer }) => [mark.id, answer] as const);
 }
 
 Deno.test("a journal tells the next daemon what was finished and what had begun, at every moment", async () => {
   await using home = await tempDir({});
   using journal = open(home.path);
   const session = journal.open("token");
-  assertEquals(recovered(home.path, "token"), []);
+  assertEquals(await recovered(home.path, "token"), []);
   const first = session.begin(1);
-  assertEquals(recovered(home.path, "token"), [[1, undefined]]);
+  assertEquals(await recovered(home.path, "token"), [[1, undefined]]);
   session.finish(first, "the answer");
   session.begin("1");
-  assertEquals(recovered(home.path, "token"), [[1, "the answer"], ["1", undefined]]);
-  assertEquals(recovered(home.path, "another token"), undefined);
+  assertEquals(await recovered(home.path, "token"), [[1, "the answer"], ["1", undefined]]);
+  assertEquals(await recovered(home.path, "another token"), undefined);
 });
 
 Deno.test("what the client has got is forgotten, and a session after its goodbye", async () => {
@@ -45,8 +49,8 @@ Deno.test("what the client has got is forgotten, and a session after its goodbye
   stays.forget(got);
   leaves.close();
   journal[Symbol.dispose]();
-  assertEquals(recovered(home.path, "stays"), [[2, "kept"]]);
-  assertEquals(recovered(home.path, "leaves"), undefined);
+  assertEquals(await recovered(home.path, "stays"), [[2, "kept"]]);
+  assertEquals(await recovered(home.path, "leaves"), undefined);
 });
 
 Deno.test("a journal that holds enough drops the oldest answers, not that their calls have run", async () => {
@@ -56,7 +60,7 @@ Deno.test("a journal that holds enough drops the oldest answers, not that their 
   const answer = "x".repeat(240);
   for (let id = 1; id <= 6; id++) session.finish(session.begin(id), answer);
   session.finish(session.begin(7), "y".repeat(500));
-  const calls = recovered(home.path, "token")!;
+  const calls = (await recovered(home.path, "token", { maxChars: 1000 }))!;
   assertEquals(calls.map(([id, text]) => [id, text?.length]), [
     [1, undefined],
     [2, undefined],
@@ -76,8 +80,8 @@ Deno.test("a session nobody comes back for is dropped when it is too old", async
   gone.begin(1);
   gone.release();
   journal.prune(Date.now() + 2 * HOUR_MS);
-  assertEquals(recovered(home.path, "gone"), undefined);
-  assertEquals(recovered(home.path, "lives"), [[1, undefined]]);
+  assertEquals(await recovered(home.path, "gone"), undefined);
+  assertEquals(await recovered(home.path, "lives"), [[1, undefined]]);
 });
 
 Deno.test("a large answer is written when its client does not confirm it, and at once when it is away", async () => {
@@ -88,10 +92,10 @@ Deno.test("a large answer is written when its client does not confirm it, and at
     const session = journal.open("token");
     session.finish(session.begin("away"), answer);
     session.finish(session.begin("there"), answer, { soon: true });
-    const known = recovered(home.path, "token")!;
+    const known = (await recovered(home.path, "token"))!;
     assertEquals(known.map(([id, text]) => [id, text?.length]), [["away", 100_000], ["there", undefined]]);
   }
-  assertEquals(recovered(home.path, "token")!.map(([, text]) => text?.length), [100_000, 100_000]);
+  assertEquals((await recovered(home.path, "token"))!.map(([, text]) => text?.length), [100_000, 100_000]);
 });
 
 Deno.test("a journal that cannot be written costs no call, says so, and is whole when it can be again", async () => {
@@ -101,29 +105,30 @@ Deno.test("a journal that cannot be written costs no call, says so, and is whole
   using journal = open(home.path, { retryMs: 5, onchange: () => changed.shift()?.() });
   const session = journal.open("token");
   const finished = session.begin(1);
-  session.finish(finished, "lost with the file");
+  session.finish(finished, "an answer");
   const faulty = nextChange();
   const mended = faulty.then(nextChange);
   const other = new DatabaseSync(`${home.path}/journal.db`);
   other.exec("DROP TABLE call");
   other.close();
   session.begin(2);
+  journal.prune();
   await faulty;
   assertStringIncludes(journal.fault!, `${home.path}/journal.db cannot be written`);
   const during = session.begin(3);
-  session.finish(during, "not kept");
+  session.finish(during, "another");
   const later = journal.open("later");
   later.begin(1);
   await mended;
   assertEquals(journal.fault, undefined);
   session.finish(session.begin(4), "kept again");
-  assertEquals(recovered(home.path, "token"), [
-    [1, undefined],
+  assertEquals(await recovered(home.path, "token"), [
+    [1, "an answer"],
     [2, undefined],
-    [3, undefined],
+    [3, "another"],
     [4, "kept again"],
   ]);
-  assertEquals(recovered(home.path, "later"), [[1, undefined]]);
+  assertEquals(await recovered(home.path, "later"), [[1, undefined]]);
 });
 
 Deno.test("a journal that is damaged or of a newer version is begun anew, for it can be missed", async (test) => {
@@ -141,9 +146,27 @@ Deno.test("a journal that is damaged or of a newer version is begun anew, for it
       using journal = open(home.path);
       assertEquals(journal.fault, undefined);
       journal.open("token").begin(1);
-      assertEquals(recovered(home.path, "token"), [[1, undefined]]);
+      assertEquals(await recovered(home.path, "token"), [[1, undefined]]);
     });
   }
+});
+
+Deno.test("the calls of a daemon that is stopped, not gone, are given to no other: it may yet begin them", async () => {
+  await using home = await tempDir({});
+  const stopped = open(home.path);
+  stopped.open("token").begin(1);
+  using next = open(home.path);
+  assertEquals(next.recover("token"), undefined);
+  stopped[Symbol.dispose]();
+  assertEquals(next.recover("token")?.calls.map(({ mark }) => mark.id), [1]);
+});
+
+Deno.test("without its tail a session is not believed to have begun nothing since", async () => {
+  await using home = await tempDir({});
+  await using memory = await tempDir({});
+  using journal = open(home.path, { tailDir: `${memory.path}/tails` });
+  journal.open("token").begin(1);
+  assertEquals(await recovered(home.path, "token"), undefined);
 });
 
 Deno.test("after the machine itself was started anew nothing old is believed", async () => {
@@ -156,7 +179,7 @@ Deno.test("after the machine itself was started anew nothing old is believed", a
     using db = new DatabaseSync(`${home.path}/journal.db`);
     db.exec("UPDATE boot SET at_ms = at_ms - 3600000");
   }
-  assertEquals(recovered(home.path, "token"), undefined);
+  assertEquals(await recovered(home.path, "token"), undefined);
 });
 
 Deno.test("a daemon serves without its journal, and its health says so", async () => {

@@ -7,7 +7,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import type { StatePaths } from "../config/paths.ts";
+import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Handler } from "../edge/arrival.ts";
 import { Doors } from "../edge/doors.ts";
@@ -187,14 +187,16 @@ export class Daemon implements AsyncDisposable {
   }
 
   /**
-   * Stops: takes no new connections or calls, lets running ones finish for `EXAI_DRAIN_TIMEOUT`, tells the clients.
+   * Stops: takes no new calls, lets running ones finish for `EXAI_DRAIN_TIMEOUT`, tells the clients, and goes.
    */
   async stop(): Promise<void> {
-    const closed = this.#front?.stop() ?? Promise.resolve();
     await withinMs(this.#drain.close(), this.#settings.drainTimeoutMs);
+    // The answers of the last calls go out in this turn; a server that shuts down closes its connections at once.
+    await delay(0);
     // First the sessions: that we close their connections must not pass for their clients' goodbye.
     this.#registry[Symbol.dispose]();
     this.#doors.closeAll("the daemon is stopping");
+    const closed = this.#front?.stop() ?? Promise.resolve();
     // A client that does not answer the close frame must not keep the daemon.
     await withinMs(closed, CLOSE_GRACE_MS);
     await this.#resources.disposeAsync();
@@ -251,7 +253,7 @@ interface Resources {
 function openJournal(settings: Settings, paths: StatePaths): SqliteCallJournal | undefined {
   if (!settings.journal) return undefined;
   const { journalMaxAgeMs: maxAgeMs, journalMaxBytes: maxChars } = settings;
-  return new SqliteCallJournal({ path: paths.journal, maxAgeMs, maxChars });
+  return new SqliteCallJournal({ path: paths.journal, tailDir: volatileDir(paths.home), maxAgeMs, maxChars });
 }
 
 function faultsOf(journal: SqliteCallJournal | undefined): string[] {

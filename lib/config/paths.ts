@@ -1,4 +1,5 @@
 import { dirname, fromFileUrl, join } from "@std/path";
+import { fnv1a } from "../base/hash.ts";
 import type { Settings } from "./settings.ts";
 
 /** The files of one user, private to the user. Those that EXAI writes lie in the state directory. */
@@ -92,6 +93,12 @@ function defaultHome(): string {
 /** The user's directory for sockets, which is the user's alone; undefined where the system has none. */
 export function runtimeDir(): string | undefined {
   return env("XDG_RUNTIME_DIR") ?? (Deno.build.os === "darwin" ? env("TMPDIR") : undefined);
+}
+
+/** A directory in memory for what the daemon of `home` keeps there; undefined where the system has no place for it. */
+export function volatileDir(home: string): string | undefined {
+  const base = env("XDG_RUNTIME_DIR") ?? (Deno.build.os === "linux" ? "/dev/shm" : undefined);
+  return base && join(base, `exai-${Deno.uid()}-${fnv1a(home)}`);
 }
 
 /** Whether this program was made by `deno compile`. */

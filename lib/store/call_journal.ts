@@ -1,13 +1,23 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { HOUR_MS, KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import type { CallJournal, Mark, RecoveredSession, SessionJournal } from "../session/journal.ts";
+import { dirname } from "@std/path";
+import { HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import type {
+  CallJournal,
+  JournaledCall,
+  Mark,
+  RecoveredSession,
+  SessionJournal,
+} from "../session/journal.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { MIGRATIONS, prepareStatements, type Statements } from "./journal_statements.ts";
+import { isPrivateDir, JournalTail, readTail, tailsLeft } from "./journal_tail.ts";
 import { KeptFile } from "./kept_file.ts";
 
 export interface CallJournalOptions {
   /** Database file; made if it is not there. */
   path: string;
+  /** A directory in memory for the last second; the database's own unless it is, or can be made, this user's alone. */
+  tailDir?: string;
   /** How long a session is kept that nobody uses, in milliseconds. */
   maxAgeMs: number;
   /** Size of the answers kept, together, in UTF-16 code units; the oldest make room. */
@@ -20,15 +30,29 @@ export interface CallJournalOptions {
 
 /** A larger answer is worth waiting for its client's receipt, after which it need not be written at all. */
 const LARGE_ANSWER_CHARS = 16 * KIB;
-const FLUSH_MS = 100;
-const MAX_GONE = 256;
+/** How often what is still asked about goes from the tail into the database. Most calls are confirmed by then. */
+const FOLD_MS = SECOND_MS;
+const MAX_TAIL_BYTES = 4 * MIB;
 const RETRY_MS = 5 * SECOND_MS;
 /** When this machine started is reckoned from two clocks, one of which may be put right. */
 const BOOT_TOLERANCE_MS = MINUTE_MS;
 
-/** The calls of one session, as far as somebody may still ask about them. */
+/** What is open while the journal can be used. */
+interface Files {
+  sql: Statements;
+  tail: JournalTail;
+}
+
+/** In place of a session's tail: the database has all of it. */
+const FOLDED = "";
+
+/** A call somebody may still ask about. */
 interface KeptCall extends Mark {
-  row: number | undefined;
+  readonly n: number;
+  /** Its row in the database, once it is there. */
+  row?: number;
+  /** Its answer, as long as it is not in the database. */
+  answer?: string;
 }
 
 interface KeptSession {
@@ -37,31 +61,36 @@ interface KeptSession {
   row: number | undefined;
 }
 
-/** The journal of calls in a SQLite file of its own. */
+/** The journal of calls: in a SQLite file of its own, and for the last second in a tail beside it. */
 export class SqliteCallJournal implements CallJournal, Disposable {
   readonly #options: CallJournalOptions;
-  readonly #file: KeptFile<Statements>;
+  readonly #file: KeptFile<Files>;
+  readonly #tailDir: string;
   readonly #sessions = new Set<KeptSession>();
-  /** The size of each answer in the file, by call, oldest first. */
-  readonly #answers = new Map<number, number>();
-  #answersChars = 0;
-  readonly #deferred = new Map<KeptCall, string>();
+  /** Calls that began, or were answered, since the last fold. */
+  readonly #fresh = new Map<KeptCall, KeptSession>();
+  /** Rows of calls that nobody will ask about again. */
   #gone: number[] = [];
-  #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  #nextCall = 1;
+  #tailBytes = 0;
+  #foldTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #pruner: ReturnType<typeof setInterval>;
 
   /** Opens the journal. A file that cannot be used is a {@linkcode fault}, not an error. */
   constructor(options: CallJournalOptions) {
     this.#options = options;
+    const { path, tailDir } = options;
+    this.#tailDir = tailDir !== undefined && isPrivateDir(tailDir) ? tailDir : dirname(path);
     this.#file = new KeptFile({
-      path: options.path,
+      path,
       what: "the journal",
       migrations: MIGRATIONS,
-      prepare: prepareStatements,
+      prepare: (db) => ({ sql: prepareStatements(db), tail: new JournalTail(this.#tailDir) }),
       // A successor must not take a call it does not name for one not begun.
       losesAllByFault: true,
       retryMs: options.retryMs ?? RETRY_MS,
-      onopen: (sql) => this.#begin(sql),
+      onopen: ({ sql, tail }) => this.#begin(sql, tail),
+      onclose: ({ tail }) => tail[Symbol.dispose](),
       onchange: options.onchange,
     });
     this.#file.open();
@@ -76,166 +105,215 @@ export class SqliteCallJournal implements CallJournal, Disposable {
   open(token: string): SessionJournal {
     const session: KeptSession = { tokenHash: hashOf(token), calls: new Set(), row: undefined };
     this.#sessions.add(session);
-    this.#file.use((sql) => addSession(sql, session));
+    this.#file.useAtOnce(({ sql, tail }) => addSession(sql, tail, session));
     return this.#journalOf(session);
   }
 
   recover(token: string): RecoveredSession | undefined {
-    this.#flush();
     const tokenHash = hashOf(token);
     const isLive = [...this.#sessions].some((session) => timingSafeEqual(session.tokenHash, tokenHash));
     if (isLive) return undefined;
-    return this.#file.use((sql) => {
+    this.#fold();
+    return this.#file.useAtOnce(({ sql, tail }) => {
+      this.#takeTails(sql);
       // The hash is looked up, not compared: how long that takes says nothing of a token nobody could guess.
-      const row = sql.sessionByToken.get(tokenHash)?.number;
-      if (row === undefined) return undefined;
-      const session: KeptSession = { tokenHash, calls: new Set(), row: Number(row) };
+      const found = sql.sessionByToken.get(tokenHash);
+      if (!found) return undefined;
+      // Its tail is missing, or its daemon is stopped, not gone: what it has not begun it may begin when it is woken.
+      if (found.tail !== FOLDED && found.tail !== tail.name) return undefined;
+      const session: KeptSession = { tokenHash, calls: new Set(), row: Number(found.number) };
+      sql.touchSession.run(tail.name, Date.now(), session.row!);
       this.#sessions.add(session);
-      const calls = sql.callsOfSession.all(session.row!).map(({ number, request, text }) => {
-        const mark: KeptCall = { id: JSON.parse(String(request)), row: Number(number) };
-        session.calls.add(mark);
-        return { mark, answer: text === null ? undefined : String(text) };
-      });
-      return { journal: this.#journalOf(session), calls };
+      return { journal: this.#journalOf(session), calls: this.#readCalls(sql, session) };
     });
   }
 
   /** Drops the sessions nobody has used for too long. */
   prune(now = Date.now()): void {
-    this.#file.useAtOnce((sql) => this.#prune(sql, now));
+    this.#file.useAtOnce(({ sql, tail }) => this.#prune(sql, tail, now));
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#pruner);
-    this.#flush();
+    this.#fold();
+    this.#file.useAtOnce(({ sql, tail: { name } }) => sql.foldedTail.run(name));
     this.#file[Symbol.dispose]();
+    if (this.#tailDir !== dirname(this.#options.path)) removeIfEmpty(this.#tailDir);
   }
 
   #journalOf(session: KeptSession): SessionJournal {
     return {
       begin: (id) => this.#beginCall(session, id),
-      finish: (mark, answer, { soon = false } = {}) => {
-        if (answer.length <= LARGE_ANSWER_CHARS || !soon) return this.#addAnswer(mark as KeptCall, answer);
-        this.#deferred.set(mark as KeptCall, answer);
-        this.#flushSoon();
-      },
+      finish: (mark, answer, { soon = false } = {}) =>
+        this.#answer(session, mark as KeptCall, {
+          answer,
+          isUrgent: !soon || answer.length <= LARGE_ANSWER_CHARS,
+        }),
       dropAnswer: (mark) => this.#dropAnswer(mark as KeptCall),
       forget: (mark) => this.#forget(session, mark as KeptCall),
       close: () => this.#close(session),
-      release: () => void this.#sessions.delete(session),
+      release: () => {
+        this.#fold();
+        this.#sessions.delete(session);
+      },
     };
   }
 
   #beginCall(session: KeptSession, id: RequestId): Mark {
-    const call: KeptCall = { id, row: undefined };
+    const call: KeptCall = { id, n: this.#nextCall++ };
     session.calls.add(call);
-    if (session.row !== undefined) this.#file.use((sql) => addCall(sql, session, call));
+    const { row } = session;
+    if (row !== undefined) this.#file.use(({ tail }) => tail.begun(row, call.n, JSON.stringify(id)));
+    this.#note(call, session);
     return call;
   }
 
-  #addAnswer(call: KeptCall, answer: string): void {
-    const { row } = call;
-    const { maxChars } = this.#options;
+  #answer(
+    session: KeptSession,
+    call: KeptCall,
+    { answer, isUrgent }: { answer: string; isUrgent: boolean },
+  ): void {
     // One answer must not drive out all the others.
-    if (row === undefined || answer.length > maxChars / 4) return;
-    this.#file.use((sql) => {
-      sql.addAnswer.run(row, answer);
-      this.#answers.set(row, answer.length);
-      this.#answersChars += answer.length;
-      while (this.#answersChars > maxChars) this.#deleteAnswer(sql, this.#answers.keys().next().value!);
-    });
+    if (answer.length > this.#options.maxChars / 4) return;
+    call.answer = answer;
+    const { row } = session;
+    if (isUrgent && row !== undefined) {
+      this.#file.use(({ tail }) => {
+        // A call that is in the database already is named there, and here, by other numbers.
+        if (call.row !== undefined) tail.begun(row, call.n, JSON.stringify(call.id));
+        tail.answered(row, call.n, answer);
+        this.#tailBytes = tail.bytes;
+      });
+    }
+    this.#note(call, session);
+    if (this.#tailBytes > MAX_TAIL_BYTES) this.#fold();
+  }
+
+  #note(call: KeptCall, session: KeptSession): void {
+    this.#fresh.set(call, session);
+    this.#foldTimer ??= setTimeout(() => this.#fold(), FOLD_MS);
   }
 
   #dropAnswer(call: KeptCall): void {
-    this.#deferred.delete(call);
+    call.answer = undefined;
     const { row } = call;
-    if (row !== undefined && this.#answers.has(row)) this.#file.use((sql) => this.#deleteAnswer(sql, row));
-  }
-
-  #deleteAnswer(sql: Statements, row: number): void {
-    const chars = this.#answers.get(row);
-    if (chars === undefined) return;
-    this.#answers.delete(row);
-    this.#answersChars -= chars;
-    sql.deleteAnswer.run(row);
+    if (row !== undefined) this.#file.useAtOnce(({ sql }) => sql.deleteAnswer.run(row));
   }
 
   #forget(session: KeptSession, call: KeptCall): void {
     session.calls.delete(call);
-    this.#deferred.delete(call);
-    if (call.row === undefined) return;
-    this.#gone.push(call.row);
-    if (this.#gone.length >= MAX_GONE) this.#flush();
-    else this.#flushSoon();
+    this.#fresh.delete(call);
+    if (call.row !== undefined) this.#gone.push(call.row);
   }
 
   #close(session: KeptSession): void {
     this.#sessions.delete(session);
+    for (const call of session.calls) this.#forget(session, call);
     const { row } = session;
-    if (row === undefined) return;
-    for (const call of session.calls) {
-      this.#deferred.delete(call);
-      if (call.row !== undefined) this.#gone.push(call.row);
-    }
-    this.#flush();
-    this.#file.use((sql) => sql.deleteSession.run(row));
+    if (row !== undefined) this.#file.useAtOnce(({ sql }) => sql.deleteSession.run(row));
   }
 
-  #flushSoon(): void {
-    this.#flushTimer ??= setTimeout(() => this.#flush(), FLUSH_MS);
-  }
-
-  #flush(): void {
-    clearTimeout(this.#flushTimer);
-    this.#flushTimer = undefined;
-    const gone = this.#gone;
-    const deferred = [...this.#deferred];
-    this.#gone = [];
-    this.#deferred.clear();
-    if (gone.length + deferred.length === 0) return;
-    this.#file.useAtOnce((sql) => {
-      for (const row of gone) {
-        this.#deleteAnswer(sql, row);
-        sql.deleteCall.run(row);
+  /** Brings what is still asked about from the tail into the database, and clears the tail. */
+  #fold(): void {
+    clearTimeout(this.#foldTimer);
+    this.#foldTimer = undefined;
+    const { maxChars } = this.#options;
+    this.#file.useAtOnce(({ sql }) => {
+      for (const row of this.#gone) deleteCall(sql, row);
+      for (const [call, session] of this.#fresh) {
+        if (session.row !== undefined) putCall(sql, session.row, call);
       }
+      if (this.#fresh.size > 0) makeRoom(sql, maxChars);
     });
-    for (const [call, answer] of deferred) this.#addAnswer(call, answer);
+    this.#gone = [];
+    this.#fresh.clear();
+    this.#file.use(({ tail }) => tail.clear());
+    this.#tailBytes = 0;
+  }
+
+  #readCalls(sql: Statements, session: KeptSession): JournaledCall[] {
+    // A process killed between folding and clearing has left a call twice.
+    const known = new Map<RequestId, JournaledCall>();
+    for (const { number, request, text } of sql.callsOfSession.all(session.row!)) {
+      const mark: KeptCall = { id: JSON.parse(String(request)), n: this.#nextCall++, row: Number(number) };
+      session.calls.add(mark);
+      const twin = known.get(mark.id);
+      if (twin) this.#forget(session, twin.mark as KeptCall);
+      known.set(mark.id, { mark, answer: text === null ? twin?.answer : String(text) });
+    }
+    return [...known.values()];
   }
 
   /** Takes up a file just opened: what lives here is written into it, and what has no use any more is dropped. */
-  #begin(sql: Statements): void {
+  #begin(sql: Statements, tail: JournalTail): void {
     this.#gone = [];
-    this.#answers.clear();
-    this.#answersChars = 0;
+    this.#fresh.clear();
     forgetOtherBoots(sql);
     for (const { row } of this.#sessions) if (row !== undefined) sql.deleteSession.run(row);
     for (const session of this.#sessions) {
-      addSession(sql, session);
-      for (const call of session.calls) addCall(sql, session, call);
+      addSession(sql, tail, session);
+      for (const call of session.calls) {
+        call.row = undefined;
+        putCall(sql, session.row!, call);
+      }
     }
-    this.#prune(sql, Date.now());
-    for (const { call, chars } of sql.answersByAge.all() as { call: number; chars: number }[]) {
-      this.#answers.set(call, chars);
-      this.#answersChars += chars;
+    this.#takeTails(sql);
+    this.#prune(sql, tail, Date.now());
+    makeRoom(sql, this.#options.maxChars);
+  }
+
+  #takeTails(sql: Statements): void {
+    for (const { name, path } of tailsLeft(this.#tailDir)) {
+      takeTail(sql, path);
+      sql.foldedTail.run(name);
     }
   }
 
-  #prune(sql: Statements, now: number): void {
-    for (const { row } of this.#sessions) if (row !== undefined) sql.touchSession.run(now, row);
+  #prune(sql: Statements, { name }: JournalTail, now: number): void {
+    for (const { row } of this.#sessions) if (row !== undefined) sql.touchSession.run(name, now, row);
     sql.deleteOldSessions.run(now - this.#options.maxAgeMs);
     sql.deleteStrayCalls.run();
     sql.deleteStrayAnswers.run();
   }
 }
 
-function addSession(sql: Statements, session: KeptSession): void {
-  const { lastInsertRowid } = sql.addSession.run(session.tokenHash, Date.now());
+function addSession(sql: Statements, { name }: JournalTail, session: KeptSession): void {
+  const { lastInsertRowid } = sql.addSession.run(session.tokenHash, name, Date.now());
   session.row = Number(lastInsertRowid);
 }
 
-function addCall(sql: Statements, session: KeptSession, call: KeptCall): void {
-  const { lastInsertRowid } = sql.addCall.run(session.row!, JSON.stringify(call.id));
-  call.row = Number(lastInsertRowid);
+function putCall(sql: Statements, session: number, call: KeptCall): void {
+  call.row ??= Number(sql.addCall.run(session, JSON.stringify(call.id)).lastInsertRowid);
+  if (call.answer === undefined) return;
+  sql.addAnswer.run(call.row, call.answer);
+  call.answer = undefined;
+}
+
+function deleteCall(sql: Statements, row: number): void {
+  sql.deleteAnswer.run(row);
+  sql.deleteCall.run(row);
+}
+
+/** Brings what a process that was killed has left into the database. */
+function takeTail(sql: Statements, path: string): void {
+  const rows = new Map<number, number>();
+  for (const line of readTail(path)) {
+    if (line.kind === "begun") {
+      rows.set(line.n, Number(sql.addCall.run(line.session, line.request).lastInsertRowid));
+    } else if (rows.has(line.n)) sql.addAnswer.run(rows.get(line.n)!, line.text);
+  }
+  Deno.removeSync(path);
+}
+
+/** Drops the oldest answers until the rest is no larger than `maxChars`. */
+function makeRoom(sql: Statements, maxChars: number): void {
+  let excess = Number(sql.answersChars.get()?.chars ?? 0) - maxChars;
+  if (excess <= 0) return;
+  for (const { call, chars } of sql.answersByAge.all()) {
+    if (excess <= 0) return;
+    sql.deleteAnswer.run(call!);
+    excess -= Number(chars);
+  }
 }
 
 /** After the machine has failed the last writes may be missing, and calls would be taken for such as never began. */
@@ -250,4 +328,12 @@ function forgetOtherBoots(sql: Statements): void {
 
 function hashOf(token: string): Uint8Array {
   return createHash("sha256").update(token).digest();
+}
+
+function removeIfEmpty(dir: string): void {
+  try {
+    Deno.removeSync(dir);
+  } catch {
+    // Another daemon's tail is there.
+  }
 }

@@ -1,11 +1,12 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 
-/** The format of `journal.db`, version by version. A call's answer is a row of its own: appending is cheapest. */
+/** The format of `journal.db`, version by version. A call's answer is a row of its own, for it comes later, or never. */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE boot (at_ms INTEGER NOT NULL);
    CREATE TABLE session (
      number INTEGER PRIMARY KEY,
      token_hash BLOB NOT NULL,
+     tail TEXT NOT NULL,
      used_ms INTEGER NOT NULL
    );
    CREATE INDEX session_by_token ON session (token_hash);
@@ -14,7 +15,11 @@ export const MIGRATIONS: readonly string[] = [
      session INTEGER NOT NULL,
      request TEXT NOT NULL
    );
-   CREATE TABLE answer (call INTEGER PRIMARY KEY, text TEXT NOT NULL);`,
+   CREATE TABLE answer (
+     call INTEGER PRIMARY KEY,
+     chars INTEGER GENERATED ALWAYS AS (length(text)) STORED,
+     text TEXT NOT NULL
+   );`,
 ];
 
 /** The statements of the journal, prepared once. */
@@ -25,6 +30,7 @@ export interface Statements {
   addSession: StatementSync;
   sessionByToken: StatementSync;
   touchSession: StatementSync;
+  foldedTail: StatementSync;
   deleteSession: StatementSync;
   deleteOldSessions: StatementSync;
   addCall: StatementSync;
@@ -34,6 +40,7 @@ export interface Statements {
   addAnswer: StatementSync;
   deleteAnswer: StatementSync;
   deleteStrayAnswers: StatementSync;
+  answersChars: StatementSync;
   answersByAge: StatementSync;
 }
 
@@ -44,9 +51,10 @@ export function prepareStatements(db: DatabaseSync): Statements {
     boot: sql("SELECT at_ms FROM boot"),
     deleteBoot: sql("DELETE FROM boot"),
     setBoot: sql("INSERT INTO boot (at_ms) VALUES (?)"),
-    addSession: sql("INSERT INTO session (token_hash, used_ms) VALUES (?, ?)"),
-    sessionByToken: sql("SELECT number FROM session WHERE token_hash = ?"),
-    touchSession: sql("UPDATE session SET used_ms = ? WHERE number = ?"),
+    addSession: sql("INSERT INTO session (token_hash, tail, used_ms) VALUES (?, ?, ?)"),
+    sessionByToken: sql("SELECT number, tail FROM session WHERE token_hash = ?"),
+    touchSession: sql("UPDATE session SET tail = ?, used_ms = ? WHERE number = ?"),
+    foldedTail: sql("UPDATE session SET tail = '' WHERE tail = ?"),
     deleteSession: sql("DELETE FROM session WHERE number = ?"),
     deleteOldSessions: sql("DELETE FROM session WHERE used_ms < ?"),
     addCall: sql("INSERT INTO call (session, request) VALUES (?, ?)"),
@@ -55,9 +63,10 @@ export function prepareStatements(db: DatabaseSync): Statements {
     ),
     deleteCall: sql("DELETE FROM call WHERE number = ?"),
     deleteStrayCalls: sql("DELETE FROM call WHERE session NOT IN (SELECT number FROM session)"),
-    addAnswer: sql("INSERT INTO answer (call, text) VALUES (?, ?)"),
+    addAnswer: sql("INSERT OR REPLACE INTO answer (call, text) VALUES (?, ?)"),
     deleteAnswer: sql("DELETE FROM answer WHERE call = ?"),
     deleteStrayAnswers: sql("DELETE FROM answer WHERE call NOT IN (SELECT number FROM call)"),
-    answersByAge: sql("SELECT call, length(text) AS chars FROM answer ORDER BY call"),
+    answersChars: sql("SELECT sum(chars) AS chars FROM answer"),
+    answersByAge: sql("SELECT call, chars FROM answer ORDER BY call"),
   };
 }

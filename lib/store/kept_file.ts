@@ -19,6 +19,8 @@ export interface KeptFileOptions<S> {
   retryMs: number;
   /** Called inside the transaction that begins the work with a file just opened. What it throws is a fault. */
   onopen(sql: S): void;
+  /** Called when it is closed, for whatever reason: what `prepare` has made beside statements goes. */
+  onclose?(sql: S): void;
   /** Called when there has come, or gone, a fault. */
   onchange?(): void;
 }
@@ -76,15 +78,16 @@ export class KeptFile<S> implements Disposable {
 
   #openOnce(): void {
     const db = openDatabase(this.#options.path, this.#options.migrations);
+    let sql: S | undefined;
     try {
       // What SQLite has handed to the system outlives this process; of a machine that fails no window is left to ask.
       db.exec("PRAGMA synchronous = OFF");
-      const sql = this.#options.prepare(db);
-      inTransaction(db, "write", () => this.#options.onopen(sql));
+      const prepared = sql = this.#options.prepare(db);
+      inTransaction(db, "write", () => this.#options.onopen(prepared));
       this.#db = db;
       this.#sql = sql;
     } catch (thrown) {
-      db.close();
+      this.#letGo(db, sql);
       throw thrown;
     }
   }
@@ -113,10 +116,15 @@ export class KeptFile<S> implements Disposable {
   }
 
   #close(): void {
-    const db = this.#db;
+    const [db, sql] = [this.#db, this.#sql];
     this.#db = undefined;
     this.#sql = undefined;
+    this.#letGo(db, sql);
+  }
+
+  #letGo(db: DatabaseSync | undefined, sql: S | undefined): void {
     try {
+      if (sql !== undefined) this.#options.onclose?.(sql);
       db?.close();
     } catch (thrown) {
       log.debug("closing a database: {thrown}", { thrown });

@@ -4,14 +4,15 @@ export class CuttingProxy implements AsyncDisposable {
   /** Connections cut so far. */
   cuts = 0;
   readonly #listener: Deno.TcpListener;
-  readonly #target: number;
+  /** The port connections are passed on to from now on. */
+  target: number;
   readonly #nextCut: () => number;
   readonly #open = new Set<Deno.TcpConn>();
   readonly #done: Promise<void>;
 
   /** `nextCut` gives the bytes, counted both ways, after which the next connection is cut; Infinity: never. */
   constructor(target: number, nextCut: () => number) {
-    this.#target = target;
+    this.target = target;
     this.#nextCut = nextCut;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.port = this.#listener.addr.port;
@@ -41,7 +42,9 @@ export class CuttingProxy implements AsyncDisposable {
 
   async #pass(client: Deno.TcpConn): Promise<void> {
     this.#open.add(client);
-    const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
+    const server = await Deno.connect({ hostname: "127.0.0.1", port: this.target }).catch(() => undefined);
+    // As if nobody listened here either.
+    if (!server) return this.#close(client);
     server.setNoDelay();
     client.setNoDelay();
     this.#open.add(server);

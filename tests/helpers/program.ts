@@ -12,7 +12,7 @@ export interface ProgramOptions {
 function command(home: string, options: ProgramOptions): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", daemonFile, ...(options.args ?? [])],
-    env: { EXAI_HOME: home, EXAI_WS_PORT: "0", ENV_FILE: "", ...options.env },
+    env: { EXAI_HOME: home, XDG_RUNTIME_DIR: home, EXAI_WS_PORT: "0", ENV_FILE: "", ...options.env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

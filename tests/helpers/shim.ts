@@ -42,6 +42,8 @@ export class Shim implements AsyncDisposable {
       args: ["run", "-A", "--no-check", options.program ?? shimFile, ...options.args ?? []],
       env: {
         EXAI_HOME: options.home,
+        // What a daemon that is killed leaves in memory goes with its home.
+        XDG_RUNTIME_DIR: options.home,
         EXAI_WS_PORT: String(options.port),
         EXAI_WS_AUTOSTART: "false",
         ENV_FILE: "",
