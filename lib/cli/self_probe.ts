@@ -115,13 +115,14 @@ async function tryOne(door: ProbedDoor, { bytes, verdict }: Attempt, timeoutMs: 
   let conn: Connection | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
-    conn = await deadline(connect(door), timeoutMs);
-    const close = () => conn?.close();
+    const opened: Connection = await deadline(connect(door), timeoutMs);
+    conn = opened;
+    const close = () => opened.close();
     timer = setTimeout(close, timeoutMs);
-    const writer = conn.writable.getWriter();
+    const writer = opened.writable.getWriter();
     await writer.write(bytes);
     let text = "";
-    for await (const part of conn.readable.pipeThrough(new TextDecoderStream("latin1"))) {
+    for await (const part of opened.readable.pipeThrough(new TextDecoderStream("latin1"))) {
       text += part;
       const known = verdict(text);
       if (known !== undefined) return known;
