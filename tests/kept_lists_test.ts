@@ -10,6 +10,7 @@ import { SqliteServerLists } from "../lib/store/server_lists.ts";
 import type { UpstreamTransport } from "../lib/upstream/instance.ts";
 import type { KeptView } from "../lib/upstream/list_store.ts";
 import { testDaemon } from "./helpers/daemon.ts";
+import { rawServer } from "./helpers/raw_server.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
 import { mountedServer, sharedServer, type SharedServerOptions } from "./helpers/shared_server.ts";
 
@@ -17,6 +18,13 @@ type Client = Awaited<ReturnType<typeof sdkClient>>;
 
 const hasTool = async (client: Client, name: string) =>
   (await client.listTools()).tools.some((tool) => tool.name === name);
+
+/** Resolves when the client is told that its tools have changed. */
+function told(client: Client): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  client.setNotificationHandler(ToolListChangedNotificationSchema, () => resolve());
+  return promise;
+}
 
 /** A file of lists in a directory of its own. */
 async function listsFile() {
@@ -95,15 +103,11 @@ Deno.test("windows that were shown what is no longer so are told, and see what i
   await using it = await testDaemon({ servers: [shared.mounted] });
   await using ada = await sdkClient(it.url);
   await using bob = await sdkClient(`${it.url}mcp/shared`);
-  const told = [ada, bob].map((client) => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    client.setNotificationHandler(ToolListChangedNotificationSchema, () => resolve());
-    return promise;
-  });
+  const news = [ada, bob].map(told);
   const shown = await Promise.all([ada, bob].map((client) => client.listTools()));
   assertEquals(shown.map(({ tools }) => tools.some(({ name }) => name === "old")), [true, true]);
   start();
-  await Promise.all(told);
+  await Promise.all(news);
   for (const client of [ada, bob]) {
     assertEquals([await hasTool(client, "old"), await hasTool(client, "new")], [false, true]);
     assertEquals(textOf(await client.callTool({ name: "new" })), "new");
@@ -117,11 +121,39 @@ Deno.test("a list changed by a process a window has not called yet is told to it
   await using ada = await sdkClient(it.url);
   await using bob = await sdkClient(it.url);
   for (const client of [ada, bob]) assertEquals(await hasTool(client, "old"), true);
-  const { promise: told, resolve } = Promise.withResolvers<void>();
-  bob.setNotificationHandler(ToolListChangedNotificationSchema, () => resolve());
+  const news = told(bob);
   shared.servers[0]!.registerTool("fresh", {}, () => ({ content: [] }));
-  await told;
+  await news;
   assertEquals(await hasTool(bob, "fresh"), true);
+});
+
+Deno.test("a server that runs and does not answer goes on being shown as it was, and as it is once it answers", async () => {
+  const tool = (name: string) => ({ tools: [{ name, inputSchema: { type: "object" } }] });
+  const held = Promise.withResolvers<unknown>();
+  await using raw = rawServer({
+    capabilities: { tools: { listChanged: true } },
+    answer: ({ method, id }, connection) => {
+      if (method !== "tools/list") return {};
+      const isFirst = connection.received.filter((message) =>
+        "method" in message && message.method === method
+      )
+        .length === 1;
+      if (isFirst) return tool("old");
+      held.resolve(id);
+    },
+  });
+  await using it = await testDaemon({ servers: [raw.mounted] });
+  await using client = await sdkClient(it.url);
+  assertEquals(await hasTool(client, "old"), true);
+  const [connection] = raw.connections;
+  const changed = told(client);
+  connection!.send({ method: "notifications/tools/list_changed" });
+  await changed;
+  assertEquals(await hasTool(client, "old"), true);
+  const answered = told(client);
+  connection!.send({ id: await held.promise, result: tool("new") });
+  await answered;
+  assertEquals([await hasTool(client, "old"), await hasTool(client, "new")], [false, true]);
 });
 
 Deno.test("what is kept is shown for the very configuration and the client capabilities that made it", async () => {

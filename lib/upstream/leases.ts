@@ -73,7 +73,7 @@ export class Leases {
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it
    */
   visit(caller: Caller): Promise<Slot> {
-    return this.#slotFor(this.#of(caller));
+    return this.#slotFor({ caller, isPrivate: this.#tenancies.get(caller.id)?.isPrivate ?? false });
   }
 
   /** Another session has had the floor for too long: this one goes on in a process of its own. */
@@ -161,7 +161,7 @@ export class Leases {
     return slot;
   }
 
-  async #slotFor({ caller, isPrivate }: Tenancy): Promise<Slot> {
+  async #slotFor({ caller, isPrivate }: Pick<Tenancy, "caller" | "isPrivate">): Promise<Slot> {
     const roots = await caller.roots();
     const workspace = workspaceOf(roots?.[0]?.uri) ?? caller.cwd;
     const tenant: Tenant = { caller, workspace, roots };
