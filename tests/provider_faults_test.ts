@@ -175,10 +175,12 @@ Deno.test("a connection that breaks before the answer is not tried again: the mo
 
 Deno.test("a provider that falls silent is given up, and its connection closed", async () => {
   for (const script of [hang(), hangAfter("One two")]) {
-    await using one = rig({ scripts: [script], setup: { silenceMs: 40 } });
-    const error = await assertFault(one, "timeout", 1);
-    assertEquals(error.code, "TIMEOUT");
-    await one.server.chats[0]!.closed;
+    await using one = rig({ scripts: [script], setup: { silenceMs: 100 } });
+    const error = await assertRejects(() => one.ask(MODEL), ExaiError);
+    assertEquals([error.code, error.details?.fault], ["TIMEOUT", "timeout"]);
+    // On a busy machine the time can be up before the server has seen the question.
+    assert(one.server.chats.length <= 1, "it is not asked again");
+    await one.server.chats[0]?.closed;
   }
 });
 
