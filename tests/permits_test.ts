@@ -1,6 +1,7 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Permit, Permits } from "../lib/admission/permits.ts";
 import { ExaiError } from "../lib/base/errors.ts";
+import { seeded } from "./helpers/random.ts";
 
 const never = new AbortController().signal;
 
@@ -53,4 +54,72 @@ Deno.test("a full queue refuses and says when to come back", () => {
   const error = assertThrows(() => permits.acquire("a", never), ExaiError) as ExaiError;
   assertEquals(error.code, "OVER_CAPACITY");
   assertEquals(error.retryAfterMs! >= 100, true);
+});
+
+Deno.test("under any load the caps hold, the aborted leave at once, and no session waits while others are served twice", async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = seeded(seed);
+    const limits = { perKey: 3, total: 5, queueMax: 40 };
+    const permits = new Permits(limits);
+    const held = new Map<string, number>();
+    const running: Permit[] = [];
+    /** For each session that waits with nothing running: how often each other was served since. */
+    const passedBy = new Map<string, Map<string, number>>();
+    let [granted, aborted, refused, most] = [0, 0, 0, 0];
+    const waits: Promise<void>[] = [];
+
+    const take = (permit: Permit) => {
+      granted++;
+      running.push(permit);
+      held.set(permit.key, (held.get(permit.key) ?? 0) + 1);
+      most = Math.max(most, running.length);
+      assert(held.get(permit.key)! <= limits.perKey && running.length <= limits.total, `seed ${seed}`);
+      passedBy.delete(permit.key);
+      for (const served of passedBy.values()) {
+        const times = (served.get(permit.key) ?? 0) + 1;
+        served.set(permit.key, times);
+        assert(times <= 2, `seed ${seed}: ${permit.key} was served ${times} times while another waited`);
+      }
+    };
+    const ask = (key: string) => {
+      const controller = new AbortController();
+      let wait: Permit | Promise<Permit>;
+      try {
+        wait = permits.acquire(key, controller.signal);
+      } catch (thrown) {
+        assert(thrown instanceof ExaiError && thrown.retryAfterMs! > 0);
+        refused++;
+        return;
+      }
+      if (!(wait instanceof Promise)) return take(wait);
+      if (!held.get(key) && !passedBy.has(key)) passedBy.set(key, new Map());
+      waits.push(wait.then(take, () => void aborted++));
+      if (random() > 0.3) return;
+      const before = permits.waiting;
+      controller.abort();
+      assertEquals(permits.waiting, before - 1);
+      passedBy.delete(key);
+    };
+    for (let step = 0; step < 600; step++) {
+      // One session asks as often as all the others together.
+      if (random() < 0.6) ask(random() < 0.5 ? "busy" : `s${Math.floor(random() * 6)}`);
+      else if (running.length > 0) {
+        const [permit] = running.splice(Math.floor(random() * running.length), 1);
+        held.set(permit!.key, held.get(permit!.key)! - 1);
+        permit![Symbol.dispose]();
+      }
+      await Promise.resolve();
+      await Promise.resolve();
+      await Promise.resolve();
+    }
+    while (permits.held > 0) {
+      const permit = running.pop()!;
+      held.set(permit.key, held.get(permit.key)! - 1);
+      permit[Symbol.dispose]();
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    await Promise.all(waits);
+    assertEquals([permits.held, permits.waiting, most], [0, 0, limits.total], `seed ${seed}`);
+    assert(granted > 100 && aborted > 0 && refused >= 0);
+  }
 });

@@ -114,12 +114,18 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
       ? []
       : [`${server} failed ${failures} times in a row, starts again from ${retry_at} on: ${last_error}`]
   );
+  const breakers = status.servers.flatMap(({ server, breaker }) =>
+    breaker === undefined || breaker.state === "closed"
+      ? []
+      : [`${server} is left alone: ${breaker.last_error}`]
+  );
   return [
     formatTable(
       ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING"],
       servers,
     ),
     ...troubles,
+    ...new Set(breakers),
     formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),
   ].join("\n\n");
 }

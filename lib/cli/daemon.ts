@@ -1,23 +1,20 @@
 import { delay } from "@std/async/delay";
-import { noteBegin } from "../admission/begin.ts";
 import { Drain } from "../admission/drain.ts";
 import { Permits } from "../admission/permits.ts";
-import { freeOnAbort, withPermits, withTimeout } from "../admission/policies.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
-import type { Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Handler } from "../edge/arrival.ts";
 import { Doors } from "../edge/doors.ts";
 import { Guard } from "../edge/guard.ts";
-import { noteServer } from "../observe/record.ts";
 import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { SqliteCallJournal } from "../store/call_journal.ts";
+import { Breakers } from "./breakers.ts";
 import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
 import { FrontDoors } from "./front_doors.ts";
@@ -26,6 +23,7 @@ import { EndpointFile } from "./endpoint_file.ts";
 import { ConfiguredMounts } from "./mounts.ts";
 import { Observation } from "./observation.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
+import { serverPolicies } from "./server_policies.ts";
 import { StateFiles } from "./state_files.ts";
 import { TokenKeeper } from "./token.ts";
 
@@ -74,7 +72,13 @@ export class Daemon implements AsyncDisposable {
       files,
       desk,
       address: () => this.url,
-      faults: () => [...mounts.faults(), ...own.faults(), ...options.faults?.() ?? [], ...faultsOf(journal)],
+      faults: () => [
+        ...mounts.faults(),
+        ...breakers.faults(mounts.servers),
+        ...own.faults(),
+        ...options.faults?.() ?? [],
+        ...faultsOf(journal),
+      ],
       counts: () => ({
         sessions: this.#registry.size,
         connections: this.#doors.connections,
@@ -85,6 +89,8 @@ export class Daemon implements AsyncDisposable {
         tools: this.toolCount,
       }),
     });
+    const breakers = new Breakers(settings, () => observation.changed());
+    const breakerOf = (server: Server) => server === own.server ? undefined : breakers.of(server);
     stack.use(observation);
     own.observe(observation);
     this.#registry = new SessionRegistry({
@@ -104,18 +110,7 @@ export class Daemon implements AsyncDisposable {
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
       policies: [observation.policy],
-      policiesFor: (server) => [
-        noteServer(server.name),
-        withTimeout(server.callTimeoutMs ?? settings.callTimeoutMs),
-        withPermits(permits),
-        ...ownPermits(server, settings.queueMax),
-        freeOnAbort(),
-        noteBegin(),
-      ],
-      askingPoliciesFor: (server) => [
-        withTimeout(server.callTimeoutMs ?? settings.callTimeoutMs),
-        freeOnAbort(),
-      ],
+      ...serverPolicies({ settings, permits, breakerOf }),
       listDeadlineMs: LIST_DEADLINE_MS,
     });
     const guard = new Guard({ ...settings, token });
@@ -126,7 +121,7 @@ export class Daemon implements AsyncDisposable {
     this.#doors = new Doors({
       ...settings,
       guard,
-      routes: httpRoutes({ observation, mounts, own, token, desk, sessions: this.#registry }),
+      routes: httpRoutes({ observation, mounts, own, token, desk, breakers, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel, gate) => attachExai(channel, hooks, gate),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
@@ -258,12 +253,6 @@ function openJournal(settings: Settings, paths: StatePaths): SqliteCallJournal |
 
 function faultsOf(journal: SqliteCallJournal | undefined): string[] {
   return journal?.fault === undefined ? [] : [journal.fault];
-}
-
-/** The limit a server has of its own, whoever calls it. */
-function ownPermits({ maxInflight }: Server, queueMax: number): Policy[] {
-  if (maxInflight === undefined) return [];
-  return [withPermits(new Permits({ perKey: maxInflight, total: maxInflight, queueMax }))];
 }
 
 async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {

@@ -2,6 +2,7 @@ import { VERSION } from "../base/version.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { openThreadStore } from "../conversation/sqlite_thread_store.ts";
+import type { ProviderStatus } from "../provider/status.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
@@ -23,6 +24,8 @@ export interface OwnServer extends AsyncDisposable {
   observe(observation: ToolObservation): void;
   /** What is wrong with the files that configure the tools, each in a sentence. */
   faults(): string[];
+  /** The providers of models, and how they fare. */
+  providers(): readonly ProviderStatus[];
   /** Reads those files now. */
   reload(): Promise<void>;
 }
@@ -74,7 +77,8 @@ export async function openOwnServer(settings: Settings, paths: StatePaths): Prom
       host.observation = observation;
       configured.onChanged = () => observation.changed();
     },
-    faults: () => [...configured.faults(), ...userTools.faults()],
+    providers: () => models.status(),
+    faults: () => [...configured.faults(), ...userTools.faults(), ...models.status().flatMap(restOf)],
     reload: async () => {
       await Promise.all([configured.reload(), userTools.reload()]);
     },
@@ -85,6 +89,11 @@ export async function openOwnServer(settings: Settings, paths: StatePaths): Prom
     },
   };
   return own;
+}
+
+/** A provider that keeps failing is left alone for a while. */
+function restOf({ name, reason, restsForMs }: ProviderStatus): string[] {
+  return restsForMs === undefined ? [] : [`provider ${name} is not asked: ${reason}`];
 }
 
 class DaemonHost implements ToolHost {

@@ -1,11 +1,16 @@
+import type { BreakerStatus } from "../admission/breaker.ts";
 import type { JsonObject } from "../base/json.ts";
+import type { ProviderStatus } from "../provider/status.ts";
 import type { Session } from "../session/session.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
+import type { Breakers } from "./breakers.ts";
 
 /** What runs in the daemon now, as `GET /status` and `exai-daemon ps` show it. */
 export interface DaemonStatus extends JsonObject {
   servers: ServerStatus[];
   sessions: JsonObject[];
+  /** The providers of models that are set up. */
+  providers: JsonObject[];
 }
 
 /** One running instance of a mounted server, or the server itself when none runs. */
@@ -26,6 +31,8 @@ export interface ServerStatus extends JsonObject {
   last_error?: string;
   /** When it may be started again. */
   retry_at?: string;
+  /** How its circuit breaker stands: closed while calls are made. */
+  breaker?: JsonObject;
 }
 
 export interface StatusSources {
@@ -33,12 +40,31 @@ export interface StatusSources {
   sessions: Iterable<Session>;
   /** Memory of each server's process and all it has started, in bytes, by process id. */
   memory: ReadonlyMap<number, number>;
+  breakers: Breakers;
+  providers: readonly ProviderStatus[];
 }
 
 /** Collects the status of every mounted server and session. */
 export function buildStatus(sources: StatusSources): DaemonStatus {
-  const servers = sources.servers.flatMap((server) => describeServer(server, sources.memory));
-  return { servers, sessions: Array.from(sources.sessions, describeSession) };
+  const servers = sources.servers.flatMap((server) => {
+    const breaker = describeBreaker(sources.breakers.of(server)?.status);
+    return describeServer(server, sources.memory).map((row) => ({ ...row, breaker }));
+  });
+  const providers = sources.providers.map(describeProvider);
+  return { servers, sessions: Array.from(sources.sessions, describeSession), providers };
+}
+
+function describeBreaker(status: BreakerStatus | undefined): JsonObject | undefined {
+  if (!status) return undefined;
+  const { state, failures, lastError, retryAfterMs } = status;
+  const rest = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs);
+  return { state, failures, last_error: failures > 0 ? lastError : undefined, retry_after_ms: rest };
+}
+
+function describeProvider({ name, available, reason, restsForMs }: ProviderStatus): JsonObject {
+  const breaker = restsForMs === undefined ? "closed" : "open";
+  const rest = restsForMs === undefined ? undefined : Math.ceil(restsForMs);
+  return { provider: name, available, reason, breaker, retry_after_ms: rest };
 }
 
 function describeServer(server: MountedServer, memory: ReadonlyMap<number, number>): ServerStatus[] {

@@ -1,5 +1,5 @@
 import { KIB } from "../base/units.ts";
-import { flag, hours, integer } from "./setting.ts";
+import { flag, hours, integer, seconds } from "./setting.ts";
 
 /** The settings of what the daemon keeps of its calls and of how it looks after its servers. */
 export const UPKEEP_SETTINGS = {
@@ -37,5 +37,24 @@ export const UPKEEP_SETTINGS = {
     },
     64,
     16 * 1024 * KIB,
+  ),
+  breakerFailures: integer(
+    {
+      env: "EXAI_BREAKER_FAILURES",
+      fallback: 5,
+      help:
+        "Failures in a row (no answer in time, not reached, crashed) after which a mounted server is left alone; 0: never",
+    },
+    0,
+    1000,
+  ),
+  breakerOpenMs: seconds(
+    {
+      env: "EXAI_BREAKER_OPEN",
+      fallback: 30,
+      help: "How long it is left alone before one call tries it again",
+    },
+    0.01,
+    86_400,
   ),
 } as const;

@@ -24,6 +24,8 @@ export interface ProviderStatus {
   available: boolean;
   /** Why it is not available. */
   reason?: string;
+  /** How much longer it is left alone because it kept failing, in milliseconds; undefined when it is not. */
+  restsForMs?: number;
   abilities: Abilities;
   models: readonly ModelStatus[];
 }

@@ -347,9 +347,12 @@ export class Instance implements AsyncDisposable {
   }
 
   #unavailable(why: string, cause?: unknown): ExaiError {
+    // Of a server behind a URL: how it refused, and how long it wants to be left alone.
+    const { status, retryAfterMs } = (cause ?? {}) as { status?: number; retryAfterMs?: number };
     return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${why}`, {
       cause,
-      details: { server: this.#options.name },
+      retryAfterMs,
+      details: { server: this.#options.name, ...(status === undefined ? {} : { status }) },
     });
   }
 }

@@ -5,6 +5,7 @@ import {
   StreamableHTTPClientTransport,
   StreamableHTTPError,
 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { retryAfterMs } from "../base/retry_after.ts";
 import type { UrlServerConfig } from "../base/server_config.ts";
 import type { RpcMessage } from "../wire/rpc.ts";
 import type { UpstreamTransport } from "./instance.ts";
@@ -17,11 +18,38 @@ export function connectUrl(config: UrlServerConfig): UpstreamTransport {
 }
 
 function streamableHttp({ url, headers }: UrlServerConfig): UpstreamTransport {
-  return new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }) as UpstreamTransport;
+  return new StreamableHTTPClientTransport(new URL(url), {
+    requestInit: { headers },
+    fetch: watchfulFetch,
+  }) as UpstreamTransport;
 }
 
 function sse({ url, headers }: UrlServerConfig): UpstreamTransport {
-  return new SSEClientTransport(new URL(url), { requestInit: { headers } }) as UpstreamTransport;
+  return new SSEClientTransport(new URL(url), {
+    requestInit: { headers },
+    fetch: watchfulFetch,
+  }) as UpstreamTransport;
+}
+
+/** The server is not well or asked too often, and says so with an HTTP status. */
+export class UrlRefusal extends Error {
+  constructor(readonly status: number, readonly retryAfterMs: number | undefined, text: string) {
+    super(`it answered with HTTP status ${status}${text === "" ? "" : `: ${text}`}`);
+  }
+}
+
+const MAX_REFUSAL_CHARS = 300;
+
+/**
+ * Fetches, but throws for a message that was answered with 429 or 5xx: the SDK's own error does not say how long the
+ * server wants to be left alone.
+ */
+async function watchfulFetch(url: string | URL, init?: RequestInit): Promise<Response> {
+  const response = await fetch(url, init);
+  const { status } = response;
+  if (init?.method !== "POST" || (status !== 429 && status < 500)) return response;
+  const text = await response.text().catch(() => "");
+  throw new UrlRefusal(status, retryAfterMs(response.headers), text.trim().slice(0, MAX_REFUSAL_CHARS));
 }
 
 /**

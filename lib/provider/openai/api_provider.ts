@@ -92,6 +92,7 @@ export class ApiProvider implements Provider {
       kind: this.kind,
       available: reason === undefined,
       reason,
+      ...(openForMs === undefined ? {} : { restsForMs: openForMs }),
       abilities: {
         files: this.files !== undefined,
         search: some("search"),

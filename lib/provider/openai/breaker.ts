@@ -1,11 +1,4 @@
-import {
-  BrokenCircuitError,
-  circuitBreaker,
-  type CircuitBreakerPolicy,
-  CircuitState,
-  ConsecutiveBreaker,
-  handleWhen,
-} from "cockatiel";
+import { Circuit } from "../../base/circuit.ts";
 import type { FaultKind } from "../provider.ts";
 import { faultOf, providerFault } from "./faults.ts";
 
@@ -23,31 +16,22 @@ const UNWELL: readonly (FaultKind | undefined)[] = ["outage", "timeout", "cut"];
 export class Breaker {
   readonly #provider: string;
   readonly #options: BreakerOptions;
-  #policy!: CircuitBreakerPolicy;
-  #openedAtMs = 0;
+  readonly #circuit: Circuit;
 
   constructor(provider: string, options: BreakerOptions) {
     this.#provider = provider;
     this.#options = options;
-    this.reset();
+    this.#circuit = new Circuit(options);
   }
 
   /** How long it stays open, in milliseconds; undefined while calls go through. */
   get openForMs(): number | undefined {
-    if (this.#policy.state !== CircuitState.Open) return undefined;
-    const leftMs = this.#openedAtMs + this.#options.openMs - performance.now();
-    // Past its time it is open in name only: the next call tries.
-    return leftMs > 0 ? leftMs : undefined;
+    return this.#circuit.refusesForMs;
   }
 
   /** Forgets every failure. */
   reset(): void {
-    const { failures, openMs } = this.#options;
-    this.#policy = circuitBreaker(handleWhen((error) => UNWELL.includes(faultOf(error))), {
-      breaker: new ConsecutiveBreaker(failures),
-      halfOpenAfter: openMs,
-    });
-    this.#policy.onBreak(() => this.#openedAtMs = performance.now());
+    this.#circuit.reset();
   }
 
   /**
@@ -56,18 +40,26 @@ export class Breaker {
    * @throws {ExaiError} the fault `breaker_open`, with `retryAfterMs`; what `work` throws
    */
   async run<T>(work: () => Promise<T>): Promise<T> {
+    const era = this.#circuit.enter();
+    if (era === 0) throw this.#refusal();
     try {
-      return await this.#policy.execute(work);
+      const result = await work();
+      this.#circuit.leave(era, "well");
+      return result;
     } catch (thrown) {
-      if (!(thrown instanceof BrokenCircuitError)) throw thrown;
-      const retryAfterMs = Math.ceil(this.openForMs ?? 0);
-      const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
-      throw providerFault(
-        "breaker_open",
-        `${this.#provider} failed ${this.#options.failures} times in a row and is left alone for ${seconds} s more; ` +
-          "name a model of another provider, or try again then",
-        { provider: this.#provider, retryAfterMs },
-      );
+      this.#circuit.leave(era, UNWELL.includes(faultOf(thrown)) ? "unwell" : "nothing");
+      throw thrown;
     }
+  }
+
+  #refusal() {
+    const retryAfterMs = Math.ceil(this.openForMs ?? 0);
+    const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    return providerFault(
+      "breaker_open",
+      `${this.#provider} failed ${this.#options.failures} times in a row and is left alone for ${seconds} s more; ` +
+        "name a model of another provider, or try again then",
+      { provider: this.#provider, retryAfterMs },
+    );
   }
 }

@@ -1,6 +1,7 @@
 import { type ErrorCode, ExaiError } from "../../base/errors.ts";
 import { isObject } from "../../base/json.ts";
 import { redact } from "../../base/log.ts";
+import { retryAfterMs } from "../../base/retry_after.ts";
 import type { FaultKind } from "../provider.ts";
 
 const CODES: Readonly<Record<FaultKind, ErrorCode>> = {
@@ -59,16 +60,6 @@ export function faultOfStatus(status: number, code = ""): FaultKind {
   if (status >= 500 || status === 408) return "outage";
   if (status === 401 || status === 402 || status === 403) return "auth";
   return "refused";
-}
-
-/** How long an answer asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date (RFC 9110, 10.2.3). */
-export function retryAfterMs(headers: Headers | undefined, nowMs = Date.now()): number | undefined {
-  const precise = Number(headers?.get("retry-after-ms") ?? NaN);
-  if (precise >= 0) return precise;
-  const text = headers?.get("retry-after") ?? "";
-  if (text === "") return undefined;
-  const ms = /^\s*\d+(\.\d+)?\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
 /** What the `openai` package throws for an answer that is an error, as far as it is read here. */

@@ -1,0 +1,152 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ServerBreaker, type ServerBreakerOptions } from "../lib/admission/breaker.ts";
+import { Circuit } from "../lib/base/circuit.ts";
+import { type ErrorCode, ExaiError } from "../lib/base/errors.ts";
+import type { JsonObject } from "../lib/base/json.ts";
+import { compose, type Target } from "../lib/call/call.ts";
+import { call } from "./helpers/call.ts";
+import { mountingDaemon } from "./helpers/mounts.ts";
+import { RawClient } from "./helpers/raw_client.ts";
+import { UrlServer } from "./helpers/url_server.ts";
+
+/** A clock that a test sets. */
+function clock() {
+  let ms = 1000;
+  return { now: () => ms, pass: (by: number) => ms += by };
+}
+
+Deno.test("a circuit opens after failures in a row, lets one call try, and closes when that goes well", () => {
+  const { now, pass } = clock();
+  const circuit = new Circuit({ failures: 3, openMs: 100, now });
+  const fail = () => circuit.leave(circuit.enter(), "unwell");
+  fail();
+  fail();
+  circuit.leave(circuit.enter(), "well");
+  fail();
+  fail();
+  assertEquals(circuit.state, "closed");
+  fail();
+  assertEquals([circuit.state, circuit.enter(), circuit.refusesForMs], ["open", 0, 100]);
+  pass(100);
+  const probe = circuit.enter();
+  assert(probe !== 0);
+  assertEquals([circuit.state, circuit.enter()], ["half_open", 0]);
+  circuit.leave(probe, "well");
+  assertEquals([circuit.state, circuit.failures], ["closed", 0]);
+});
+
+Deno.test("a try that fails opens the circuit again; one that finds out nothing leaves the try to the next call", () => {
+  const { now, pass } = clock();
+  const circuit = new Circuit({ failures: 1, openMs: 100, now });
+  circuit.leave(circuit.enter(), "unwell");
+  pass(100);
+  circuit.leave(circuit.enter(), "unwell");
+  assertEquals([circuit.state, circuit.refusesForMs], ["open", 100]);
+  pass(100);
+  circuit.leave(circuit.enter(), "nothing");
+  const next = circuit.enter();
+  assert(next !== 0);
+  circuit.leave(next, "well");
+  assertEquals(circuit.state, "closed");
+});
+
+Deno.test("a call that began before the circuit opened neither closes it nor opens it anew", () => {
+  const { now, pass } = clock();
+  const circuit = new Circuit({ failures: 1, openMs: 100, now });
+  const [late, later, first] = [circuit.enter(), circuit.enter(), circuit.enter()];
+  circuit.leave(first, "unwell");
+  pass(60);
+  circuit.leave(late, "unwell");
+  assertEquals(circuit.refusesForMs, 40);
+  circuit.leave(later, "well");
+  assertEquals(circuit.state, "open");
+});
+
+function guarded(target: Target, options: Partial<ServerBreakerOptions> = {}) {
+  const { now, pass } = clock();
+  const breaker = new ServerBreaker({
+    name: "files",
+    failures: 2,
+    openMs: 1000,
+    callTimeoutMs: 5000,
+    now,
+    ...options,
+  });
+  return { breaker, pass, run: compose(target, [breaker.refuse, breaker.guard]) };
+}
+
+Deno.test("a server is left alone after time-outs and crashes, not after what callers do or tools say", async () => {
+  const unavailable = (options = {}) => new ExaiError("UPSTREAM_UNAVAILABLE", "it ended", options);
+  const cases: [string, ExaiError, boolean, number?][] = [
+    ["a time-out", new ExaiError("TIMEOUT", "late"), true],
+    ["a crash", unavailable(), true],
+    ["HTTP 503", unavailable({ retryAfterMs: 5, details: { status: 503 } }), true],
+    ["the caller's own time limit", new ExaiError("TIMEOUT", "late"), false, 10],
+    ["a server that rests and was not asked", unavailable({ retryAfterMs: 500 }), false],
+    ...(["CANCELLED", "INVALID_PARAMS", "TOOL_NOT_FOUND", "OVER_CAPACITY", "TOO_LARGE"] as ErrorCode[]).map((
+      code,
+    ): [string, ExaiError, boolean] => [code, new ExaiError(code, "no"), false]),
+  ];
+  for (const [what, error, opens, timeoutMs] of cases) {
+    const { breaker, run } = guarded(() => Promise.reject(error));
+    for (let i = 0; i < 2; i++) await run(call({ timeoutMs })).catch(() => {});
+    assertEquals(breaker.status.state, opens ? "open" : "closed", what);
+  }
+  const { breaker, run } = guarded(() => Promise.resolve({ result: { isError: true, content: [] } }));
+  for (let i = 0; i < 9; i++) await run(call());
+  assertEquals(breaker.status.state, "closed");
+});
+
+Deno.test("while a server is left alone calls are refused at once, with its name and when to ask again", async () => {
+  let made = 0;
+  let isWell = false;
+  const { breaker, run, pass } = guarded(() => {
+    made++;
+    if (isWell) return Promise.resolve({ result: {} });
+    return Promise.reject(new ExaiError("UPSTREAM_UNAVAILABLE", "it ended: exit code 3"));
+  });
+  for (let i = 0; i < 2; i++) await run(call()).catch(() => {});
+  const error = await assertRejects(async () => await run(call()), ExaiError);
+  assertEquals([error.code, error.retryAfterMs, error.details?.server, made], [
+    "UPSTREAM_UNAVAILABLE",
+    1000,
+    "files",
+    2,
+  ]);
+  assertStringIncludes(error.message, "exit code 3");
+  assertStringIncludes(breaker.fault!, 'server "files" failed 2 times in a row');
+  pass(1000);
+  isWell = true;
+  await run(call());
+  assertEquals([made, breaker.status.state, breaker.fault], [3, "closed", undefined]);
+});
+
+Deno.test("a server behind a URL that asks to be left alone is, for as long as it said, and health says so", async () => {
+  await using server = new UrlServer();
+  await using it = await mountingDaemon({ web: { url: server.url, type: "http" } });
+  using client = await RawClient.hello(it.url);
+  const health = async () => await (await fetch(new URL("/health", it.http))).json();
+  assertEquals((await client.call("ping")).error, undefined);
+  server.script.push({ status: 429, headers: { "retry-after": "120" } });
+  const limited = (await client.call("ping")).error as JsonObject;
+  assertEquals([limited.code, limited.retry_after_ms], ["UPSTREAM_UNAVAILABLE", 120_000]);
+  const refused = (await client.call("ping")).error as JsonObject;
+  assertEquals([refused.code, server.calls], ["UPSTREAM_UNAVAILABLE", 2]);
+  assert(Number(refused.retry_after_ms) > 100_000);
+  assertStringIncludes(String(refused.message), 'server "web"');
+  assertEquals((await health()).status, "degraded");
+  assertEquals(((await it.status())[0]!.breaker as JsonObject).state, "open");
+  await it.reload();
+  assertEquals((await client.call("ping")).error, undefined);
+  assertEquals((await health()).status, "ok");
+});
+
+Deno.test("a server behind a URL that answers 503 is asked five times, and then not at all", async () => {
+  await using server = new UrlServer();
+  await using it = await mountingDaemon({ web: { url: server.url, type: "http" } });
+  using client = await RawClient.hello(it.url);
+  await client.call("ping");
+  for (let i = 0; i < 9; i++) server.script.push({ status: 503 });
+  for (let i = 0; i < 8; i++) await client.call("ping");
+  assertEquals(server.calls, 6);
+});
