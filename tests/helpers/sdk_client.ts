@@ -1,7 +1,11 @@
 // @ts-types="@modelcontextprotocol/sdk/client/index"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+// @ts-types="@modelcontextprotocol/sdk/client/stdio"
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 // @ts-types="@modelcontextprotocol/sdk/client/websocket"
 import { WebSocketClientTransport } from "@modelcontextprotocol/sdk/client/websocket.js";
+// @ts-types="@modelcontextprotocol/sdk/shared/transport"
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
 import {
   type ClientCapabilities,
@@ -9,6 +13,9 @@ import {
   ElicitRequestSchema,
   ListRootsRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
+import { fromFileUrl } from "@std/path";
+
+const SHIM = fromFileUrl(new URL("../../shim.ts", import.meta.url));
 
 export interface SdkClientOptions {
   name?: string;
@@ -17,7 +24,38 @@ export interface SdkClientOptions {
 }
 
 /** The SDK's own client on the subprotocol `mcp`; answers whatever it is asked with its own name. */
-export async function sdkClient(url: string, options: SdkClientOptions = {}) {
+export function sdkClient(url: string, options: SdkClientOptions = {}) {
+  return connected(new WebSocketClientTransport(new URL(url)), options);
+}
+
+export interface ShimWindowOptions extends SdkClientOptions {
+  /** State directory of the daemon. */
+  home: string;
+  /** Where the daemon listens. */
+  url: string;
+  /** Directory the window works in. */
+  cwd: string;
+}
+
+/** The same client as a window has it: on stdin and stdout of the real `shim.ts` in a process of its own. */
+export function shimWindow({ home, url, cwd, ...options }: ShimWindowOptions) {
+  const transport = new StdioClientTransport({
+    command: Deno.execPath(),
+    args: ["run", "-A", "--no-check", SHIM],
+    env: {
+      ...Deno.env.toObject(),
+      EXAI_HOME: home,
+      EXAI_WS_PORT: new URL(url).port,
+      EXAI_WS_AUTOSTART: "false",
+      ENV_FILE: "",
+    },
+    cwd,
+    stderr: "ignore",
+  });
+  return connected(transport, options);
+}
+
+async function connected(transport: Transport, options: SdkClientOptions) {
   const { name = "sdk", capabilities = {}, roots } = options;
   const offered = roots ? { roots: { listChanged: true }, ...capabilities } : capabilities;
   const client = new Client({ name, version: "1" }, { capabilities: offered });
@@ -34,7 +72,7 @@ export async function sdkClient(url: string, options: SdkClientOptions = {}) {
   if (roots) {
     client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: roots.map((uri) => ({ uri })) }));
   }
-  await client.connect(new WebSocketClientTransport(new URL(url)));
+  await client.connect(transport);
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
 }
 
