@@ -1,5 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
 import { shownDefault } from "../lib/config/help.ts";
+import { CLIENT_KEYS } from "../lib/config/servers/clients.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
 import { type Setting, SETTINGS } from "../lib/config/settings.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
@@ -9,6 +10,7 @@ import { type Room, ROOMS } from "./rooms.ts";
 export const TABLES: Readonly<Record<string, () => string>> = {
   settings: settingsTable,
   "server keys": serverKeysTable,
+  "client keys": clientKeysTable,
   rooms: roomsTable,
   "close codes": closeCodesTable,
   "error codes": errorCodesTable,
@@ -28,6 +30,11 @@ function settingsTable(): string {
 
 function serverKeysTable(): string {
   const rows = Object.entries(OWN_KEYS).map(([key, { allowed, help }]) => [code(key), allowed, help]);
+  return markdownTable(["key", "allowed", "what it does"], rows);
+}
+
+function clientKeysTable(): string {
+  const rows = Object.entries(CLIENT_KEYS).map(([key, { allowed, help }]) => [code(key), allowed, help]);
   return markdownTable(["key", "allowed", "what it does"], rows);
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
 import { Permits } from "../admission/permits.ts";
@@ -10,9 +11,12 @@ import type { Handler } from "../edge/arrival.ts";
 import { Doors } from "../edge/doors.ts";
 import { Guard } from "../edge/guard.ts";
 import { Router } from "../router/router.ts";
+import type { ToolSets } from "../router/tool_set.ts";
+import type { ToolViewOptions } from "../router/tool_view.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
+import { LEAN_TOOLS } from "../tool/selection.ts";
 import { SqliteCallJournal } from "../store/call_journal.ts";
 import { Breakers } from "./breakers.ts";
 import { CallDesk } from "./call_desk.ts";
@@ -112,10 +116,12 @@ export class Daemon implements AsyncDisposable {
       policies: [observation.policy],
       ...serverPolicies({ settings, permits, breakerOf }),
       listDeadlineMs: LIST_DEADLINE_MS,
+      ...viewOf(settings, { own, mounts }),
     });
     const guard = new Guard({ ...settings, token });
     mounts.onListChanged = () => router.invalidate();
     mounts.onServersChanged = (names) => this.#announceServers(router, names);
+    mounts.onToolSetsChanged = (before) => this.#announceToolSets(before, mounts.toolSets);
     own.onToolsChanged = () => this.#announceServers(router, [own.server.name]);
     const hooks = this.#attachHooks({ router, guard, token, observation });
     this.#doors = new Doors({
@@ -212,6 +218,16 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
+  /** Which tools clients see has changed: the windows it concerns are told. */
+  #announceToolSets(before: ToolSets, now: ToolSets): void {
+    for (const session of this.#registry) {
+      if (session.server !== undefined) continue;
+      const name = session.client?.name;
+      if (isDeepStrictEqual(before(name)?.config, now(name)?.config)) continue;
+      session.notify("notifications/tools/list_changed");
+    }
+  }
+
   #attachHooks(
     parts: { router: Router; guard: Guard; token: TokenKeeper; observation: Observation },
   ): AttachHooks {
@@ -253,6 +269,20 @@ function openJournal(settings: Settings, paths: StatePaths): SqliteCallJournal |
 
 function faultsOf(journal: SqliteCallJournal | undefined): string[] {
   return journal?.fault === undefined ? [] : [journal.fault];
+}
+
+/** What windows see of all tools. */
+function viewOf(
+  { toolSearch, toolSearchChars }: Settings,
+  { own, mounts }: Pick<Resources, "own" | "mounts">,
+): ToolViewOptions {
+  return {
+    toolSets: () => mounts.toolSets,
+    search: toolSearch,
+    searchChars: toolSearchChars,
+    isCore: (name, { server }) =>
+      server === own.server && (LEAN_TOOLS.includes(name) || own.userToolNames.includes(name)),
+  };
 }
 
 async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {

@@ -7,6 +7,7 @@ import { type ConfigFault, formatFault } from "../config/servers.ts";
 import { type ServersChange, type ServersWatch, watchServers } from "../config/servers_watch.ts";
 import type { Settings } from "../config/settings.ts";
 import { SqliteServerLists } from "../store/server_lists.ts";
+import { type ToolSets, toolSetsOf } from "../router/tool_set.ts";
 import type { UpstreamTransport } from "../upstream/instance.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
@@ -22,6 +23,10 @@ export class ConfiguredMounts implements AsyncDisposable {
   onListChanged = () => {};
   /** The servers of these names have come, gone or changed; set by whoever shows them. */
   onServersChanged = (_names: readonly string[]) => {};
+  /** Which tools clients see has changed; set by whoever shows them. */
+  onToolSetsChanged = (_before: ToolSets) => {};
+  /** Which tools clients see. */
+  toolSets: ToolSets = toolSetsOf([]);
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
@@ -92,12 +97,15 @@ export class ConfiguredMounts implements AsyncDisposable {
   }
 
   #apply(change: ServersChange): void {
+    const before = this.toolSets;
+    this.toolSets = toolSetsOf(change.clients);
     this.#faults = change.faults;
     for (const fault of change.faults) log.error("{fault}", { fault: formatFault(fault) });
     for (const warning of change.warnings) log.warning("{warning}", { warning: formatFault(warning) });
     // The login shell takes its time; the first window need not wait for it.
     if ([...change.servers.values()].some(({ kind }) => kind === "stdio")) void this.#host.loginEnv();
     this.#mounts.apply(change);
+    this.onToolSetsChanged(before);
   }
 }
 

@@ -1,7 +1,9 @@
 import { dirname } from "@std/path";
+import type { ClientToolsConfig } from "../base/client_tools.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
+import { readClients } from "./servers/clients.ts";
 import { type JsonDocument, parseDocument } from "./servers/document.ts";
 import { type EntryContext, keyOf, readEntry, type Report } from "./servers/entry.ts";
 import { Expander, type VariableSources } from "./servers/expand.ts";
@@ -23,6 +25,10 @@ export interface ServersFile {
   disabled: string[];
   /** Names of the servers that could not be read, as far as they have one. */
   faulty: string[];
+  /** Which tools clients see. */
+  clients: ClientToolsConfig[];
+  /** Whether something is wrong with that. */
+  clientsFaulty: boolean;
   faults: ConfigFault[];
   /** What does no harm but is hardly what was meant. */
   warnings: ConfigFault[];
@@ -62,6 +68,8 @@ function emptyFile(): ServersFile {
     servers: new Map(),
     disabled: [],
     faulty: [],
+    clients: [],
+    clientsFaulty: false,
     faults: [],
     warnings: [],
     readable: true,
@@ -84,6 +92,9 @@ async function parseServers(text: string, path: string, options: ServersOptions)
   const reader = new Reader(file, { path, document, expander });
   reader.checkSections();
   for (const section of SECTIONS) await reader.readSection(section);
+  const { clients, faults } = readClients(document, path);
+  Object.assign(file, { clients, clientsFaulty: faults.length > 0 });
+  file.faults.push(...faults);
   return file;
 }
 
@@ -103,7 +114,7 @@ class Reader {
   checkSections(): void {
     const { path, document: { value, positionOf } } = this.#source;
     const keys = Object.keys(value).filter((key) => key !== "$schema");
-    if (keys.length === 0 || SECTIONS.some((section) => section in value)) return;
+    if (keys.length === 0 || SECTIONS.some((section) => section in value) || "clients" in value) return;
     const typo = keys.find((key) => meantKey(key, SECTIONS) !== undefined);
     const advice = typo === undefined
       ? `has no mcpServers; allowed: {"mcpServers": {"name": {"command": ...} or {"url": ...}}}`

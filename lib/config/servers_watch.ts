@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { resolve } from "@std/path";
+import type { ClientToolsConfig } from "../base/client_tools.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { FileWatch, type FileWatchOptions } from "./file_watch.ts";
 import { type ConfigFault, readServers, type ServersFile, type ServersOptions } from "./servers.ts";
@@ -13,6 +14,8 @@ export interface ServersChange {
   changed: string[];
   unchanged: string[];
   disabled: string[];
+  /** Which tools clients see. */
+  clients: readonly ClientToolsConfig[];
   faults: ConfigFault[];
   warnings: ConfigFault[];
 }
@@ -51,6 +54,7 @@ const NOTHING: ServersChange = {
   changed: [],
   unchanged: [],
   disabled: [],
+  clients: [],
   faults: [],
   warnings: [],
 };
@@ -83,7 +87,7 @@ class Watch implements ServersWatch {
     }
     const change = compare(this.current, file);
     const isNews = change.added.length + change.removed.length + change.changed.length > 0 ||
-      !isDeepStrictEqual([change.faults, change.warnings], [this.current.faults, this.current.warnings]);
+      !isDeepStrictEqual(noticed(change), noticed(this.current));
     this.current = change;
     const tell = isNews && !this.#isFirst && !this.#file.isClosed;
     this.#isFirst = false;
@@ -94,6 +98,11 @@ class Watch implements ServersWatch {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file[Symbol.asyncDispose]();
   }
+}
+
+/** What of a reading is news beside its servers. */
+function noticed({ clients, faults, warnings }: ServersChange) {
+  return [clients, faults, warnings];
 }
 
 /** What `file` changes about `before`; what it holds a fault about stays as it was. */
@@ -114,6 +123,7 @@ function compare(before: ServersChange, file: ServersFile): ServersChange {
     changed: names.filter((name) => old(name) !== undefined && !isSame(name)),
     unchanged: names.filter(isSame),
     disabled: file.readable ? file.disabled : before.disabled,
+    clients: file.readable && !file.clientsFaulty ? file.clients : before.clients,
     faults: file.faults,
     warnings: file.warnings,
   };

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { SEARCH_MODES } from "../base/client_tools.ts";
 import { KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { DOOR_SETTINGS } from "./door_settings.ts";
 import { JOURNAL_SETTINGS } from "./journal_settings.ts";
@@ -256,6 +257,22 @@ export const SETTINGS = {
     help:
       "Offer only the core tools: version, health, listmodels, challenge, planner, chat, thinkdeep, codereview, debug",
   }),
+  toolSearch: oneOf({
+    env: "EXAI_TOOL_SEARCH",
+    fallback: "off",
+    help:
+      "Whether windows see the core tools and find the others with find_tool and call_tool; auto: when there are many",
+  }, SEARCH_MODES),
+  toolSearchChars: integer(
+    {
+      env: "EXAI_TOOL_SEARCH_CHARS",
+      fallback: 60_000,
+      unit: "characters",
+      help: "Size of all tool definitions beyond which EXAI_TOOL_SEARCH auto is on; four are about a token",
+    },
+    1000,
+    10_000_000,
+  ),
   ...PROVIDER_SETTINGS,
   conversationTimeoutMs: hours(
     { env: "CONVERSATION_TIMEOUT_HOURS", fallback: 3, help: "How long a thread is kept after its last use" },

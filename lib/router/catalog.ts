@@ -15,6 +15,16 @@ export interface Entry {
   own: JsonObject;
 }
 
+/** The merged tools as one window may see them, by public name. */
+export type ShownTools = ReadonlyMap<string, Entry>;
+
+/** `entry` under the name the merged catalog has for it. */
+export function shownAs(name: string, { own }: Entry): JsonObject {
+  return own.name === undefined || own.uri !== undefined || own.uriTemplate !== undefined || own.name === name
+    ? own
+    : { ...own, name };
+}
+
 export interface CatalogOptions {
   servers: () => readonly Server[];
   /** How long one server may take for a list before it is left out, in milliseconds. */
@@ -73,6 +83,12 @@ export class Catalog {
     if (byKind) byKind.set(kind, shown);
     else this.#shown.set(call.caller.id, new Map([[kind, shown]]));
     return entries;
+  }
+
+  /** As {@linkcode list}; what the caller was shown last, where nothing has changed since. */
+  async current(kind: ListKind, call: Call): Promise<Map<string, Entry>> {
+    const shown = this.#shown.get(call.caller.id)?.get(kind);
+    return shown?.generation === this.#generation ? shown.entries : await this.list(kind, call);
   }
 
   /** The entry the caller of `call` knows as `key`; asked for anew when it was not shown one. */

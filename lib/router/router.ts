@@ -5,11 +5,13 @@ import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import { isRepeatableTool } from "../wire/repeatable.ts";
 import type { Result } from "../wire/rpc.ts";
-import { Catalog, type Entry } from "./catalog.ts";
+import { Catalog, shownAs } from "./catalog.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
+import { CALL_TOOL, callThrough, FIND_TOOL } from "./search_front.ts";
+import { ToolView, type ToolViewOptions } from "./tool_view.ts";
 
-export interface RouterOptions {
+export interface RouterOptions extends ToolViewOptions {
   servers: () => readonly Server[];
   serverInfo: Implementation;
   instructions?: string;
@@ -29,9 +31,11 @@ type Handler = (call: Call) => Promise<Result>;
 export class Router {
   readonly #options: RouterOptions;
   readonly #catalog: Catalog;
+  readonly #view: ToolView;
   readonly #resources: ResourceFinder;
   readonly #tasks = new TaskRoutes();
   readonly #work: Target;
+  readonly #find: Target;
   readonly #working = new WeakMap<Server, Target>();
   readonly #asking = new WeakMap<Server, Target>();
   readonly #handlers: Readonly<Record<string, Handler>>;
@@ -40,8 +44,10 @@ export class Router {
     this.#options = options;
     const catalogOptions = { servers: options.servers, deadlineMs: options.listDeadlineMs };
     this.#catalog = new Catalog(catalogOptions);
+    this.#view = new ToolView(this.#catalog, options);
     this.#resources = new ResourceFinder(this.#catalog, catalogOptions);
     this.#work = compose((call) => this.#lead(call), options.policies);
+    this.#find = compose((call) => this.#view.find(call), options.policies);
     this.#handlers = {
       "initialize": (call) => this.#initialize(call),
       "logging/setLevel": (call) => this.#setLevel(call),
@@ -56,7 +62,8 @@ export class Router {
   /** Handles one request of any session. */
   readonly target: Target = (call) => {
     const handler = this.#handlers[call.method];
-    return handler ? handler(call) : this.#work(call);
+    if (handler) return handler(call);
+    return isFrontName(call) ? this.#workAtFront(call) : this.#work(call);
   };
 
   /** Names of the servers that have a door of their own. */
@@ -83,6 +90,7 @@ export class Router {
   /** A session is over: whatever was held for it is given back. */
   detach(caller: Caller): void {
     this.#catalog.forget(caller);
+    this.#view.forget(caller);
     this.#tasks.forget(caller);
     for (const server of this.#options.servers()) server.detach?.(caller);
   }
@@ -112,7 +120,14 @@ export class Router {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
     const entries = await this.#catalog.list(kind, call);
+    if (kind === "tools") return { result: { tools: this.#view.show(entries, call.caller) } };
     return { result: { [field]: Array.from(entries, ([name, entry]) => shownAs(name, entry)) } };
+  }
+
+  // What call_tool stands for meets every policy as if the window had called it by its name.
+  async #workAtFront(call: Call): Promise<Result> {
+    if (!await this.#view.isFront(call)) return await this.#work(call);
+    return call.params.name === FIND_TOOL ? await this.#find(call) : await this.#work(callThrough(call));
   }
 
   async #listTasks(call: Call): Promise<Result> {
@@ -148,7 +163,10 @@ export class Router {
     if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be a text");
     const found = this.#catalog.find(kind, name, call);
     const entry = found instanceof Promise ? await found : found;
-    if (!entry) throw unknownName(kind, name);
+    if (!entry) {
+      throw unknownName(kind, name, kind === "tools" ? this.#view.adviceFor(call.caller) : undefined);
+    }
+    if (kind === "tools") this.#view.check(name, entry, call.caller);
     const own = entry.own.name === name
       ? call
       : derive(call, { params: { ...call.params, name: entry.own.name } });
@@ -214,14 +232,17 @@ function targetOf(
   return target;
 }
 
-function shownAs(name: string, { own }: Entry): JsonObject {
-  return own.name === undefined || own.uri !== undefined || own.uriTemplate !== undefined || own.name === name
-    ? own
-    : { ...own, name };
+function isFrontName({ method, params, caller }: Call): boolean {
+  return method === "tools/call" && caller.server === undefined &&
+    (params.name === CALL_TOOL || params.name === FIND_TOOL);
 }
 
-function unknownName(kind: "tools" | "prompts", name: string): ExaiError {
+function unknownName(
+  kind: "tools" | "prompts",
+  name: string,
+  advice = `${kind}/list names them all`,
+): ExaiError {
   const what = kind === "tools" ? "tool" : "prompt";
   const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
-  return new ExaiError(code, `there is no ${what} ${JSON.stringify(name)}; ${kind}/list names them all`);
+  return new ExaiError(code, `there is no ${what} ${JSON.stringify(name)}; ${advice}`);
 }

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
+import { anyOf } from "../base/patterns.ts";
 import type { ToolChoice } from "../base/server_config.ts";
 
 /** Applies the configuration's include, exclude, rename and prefix to one server's tools. */
@@ -41,10 +42,4 @@ export class ToolFilter {
     const { prefix, rename } = this.#choice;
     return Object.hasOwn(rename, own) ? rename[own]! : prefix + own;
   }
-}
-
-/** A pattern list as one expression; `*` stands for any characters. */
-function anyOf(patterns: readonly string[]): RegExp {
-  const alternatives = patterns.map((pattern) => pattern.split("*").map(RegExp.escape).join(".*"));
-  return new RegExp(`^(?:${alternatives.join("|")})$`, "s");
 }

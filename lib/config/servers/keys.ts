@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { HOUR_MS } from "../../base/units.ts";
+import { clientsSchema } from "./clients.ts";
 
 /** One key of a server's entry. */
 interface Key<T extends z.ZodMiniType = z.ZodMiniType> {
@@ -131,6 +132,11 @@ export function serversJsonSchema(): Record<string, unknown> {
   const file = z.looseObject({
     mcpServers: z.optional(servers.check(z.describe("The mounted servers, by name"))),
     servers: z.optional(servers.check(z.describe("The same, under the name VS Code gives it"))),
+    clients: z.optional(
+      clientsSchema.check(
+        z.describe("Which tools clients see, by the client's name; * stands for any characters"),
+      ),
+    ),
   }).check(z.meta({ title: "mcp.json of EXAI", description: "MCP servers that the EXAI daemon mounts" }));
   return z.toJSONSchema(file, { target: "draft-7", io: "input" }) as Record<string, unknown>;
 }

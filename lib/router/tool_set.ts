@@ -1,0 +1,37 @@
+import type { ClientToolsConfig } from "../base/client_tools.ts";
+import { anyOf } from "../base/patterns.ts";
+import type { Entry } from "./catalog.ts";
+
+/** Which tools of the merged catalog some clients see. */
+export interface ToolSet {
+  /** What it is made of. */
+  readonly config: ClientToolsConfig;
+  /** Whether they see the tool the merged catalog has as `name`. */
+  shows(name: string, entry: Entry): boolean;
+}
+
+/** The tool set of a client by the client's own name; undefined: it sees everything. */
+export type ToolSets = (clientName: string | undefined) => ToolSet | undefined;
+
+/** Reads `configs` in their order: the first that fits a client counts, whatever the case of its letters. */
+export function toolSetsOf(configs: readonly ClientToolsConfig[]): ToolSets {
+  const sets = configs.map((config) => ({
+    fits: anyOf([config.client], { ignoreCase: true }),
+    set: toSet(config),
+  }));
+  return (clientName = "") => sets.find(({ fits }) => fits.test(clientName))?.set;
+}
+
+function toSet(config: ClientToolsConfig): ToolSet {
+  const { include, exclude } = config;
+  const included = include && anyOf(include);
+  const excluded = exclude.length > 0 ? anyOf(exclude) : undefined;
+  return {
+    config,
+    shows(name, { server, own }) {
+      const names = [name, `${server.name}/${String(own.name)}`];
+      const any = (patterns: RegExp) => names.some((one) => patterns.test(one));
+      return (included === undefined || any(included)) && !(excluded !== undefined && any(excluded));
+    },
+  };
+}
