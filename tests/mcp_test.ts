@@ -149,6 +149,19 @@ for (const [name, frame, code, id] of FAULTS) {
   });
 }
 
+Deno.test("a malformed answer is not answered, even under the id of a request of the client's own", async () => {
+  await using it = await testDaemon();
+  using client = await RawClient.connect(it.url, ["mcp"]);
+  client.send('{"jsonrpc":"2.0","id":1,"result":5}');
+  client.send('{"jsonrpc":"2.0","id":1,"error":"no"}');
+  assertEquals(await client.ask({ jsonrpc: "2.0", id: 1, method: "ping" }), {
+    jsonrpc: "2.0",
+    id: 1,
+    result: {},
+  });
+  await client.close();
+});
+
 Deno.test("a path that is no door is refused", async () => {
   await using it = await testDaemon();
   await assertRejects(() => RawClient.connect(new URL("/nowhere", it.url).href));

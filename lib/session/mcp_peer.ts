@@ -85,6 +85,8 @@ export class McpPeer implements Speaker {
   }
 
   #refuse(value: JsonObject, why: string): void {
+    // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
+    if (value.method === undefined && ("result" in value || "error" in value)) return;
     const id = typeof value.id === "string" || typeof value.id === "number" ? value.id : null;
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     this.#outlet.answer(id, responseTo(id, { error }));
