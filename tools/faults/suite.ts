@@ -1,0 +1,104 @@
+import { messageOf } from "../../lib/base/errors.ts";
+import { Load } from "../load/load.ts";
+import { Rig } from "../load/rig.ts";
+import type { Verdict } from "../load/tally.ts";
+import type { CallOptions } from "../load/window.ts";
+import { seeded } from "../lib/random.ts";
+import { type Fault, Unavailable } from "./fault.ts";
+import { Gate } from "./gate.ts";
+
+const INFLIGHT = 2;
+/** How long a window may take until a call goes through again. */
+const RECOVERY_MS = 60_000;
+/** What has no answer so long after the last call is lost. */
+const LOST_MS = 75_000;
+/** The longest pause before a fault strikes: it must find the calls in every state. */
+const LULL_MS = 40;
+
+export interface SuiteOptions {
+  times: number;
+  seed: number;
+  /** Windows that call. */
+  windows: number;
+  onstep?(what: string): void;
+}
+
+/** What one fault came to. */
+export interface FaultResult {
+  name: string;
+  /** Why it was not tried. */
+  skipped?: string;
+  times: number;
+  elapsedMs: number;
+  /** The longest time until every window had an answer again. */
+  worstRecoveryMs: number;
+  verdict?: Verdict;
+  /** What went wrong with the windows or the daemon themselves. */
+  failure?: string;
+}
+
+/** Tries `fault` so many times under load. */
+export async function tryFault(fault: Fault, options: SuiteOptions): Promise<FaultResult> {
+  const begunMs = performance.now();
+  const result: FaultResult = { name: fault.name, times: 0, elapsedMs: 0, worstRecoveryMs: 0 };
+  try {
+    await run(fault, options, result);
+  } catch (thrown) {
+    if (thrown instanceof Unavailable) result.skipped = thrown.message;
+    else result.failure = messageOf(thrown);
+  }
+  result.elapsedMs = performance.now() - begunMs;
+  return result;
+}
+
+async function run(fault: Fault, options: SuiteOptions, result: FaultResult): Promise<void> {
+  const { times, seed, onstep } = options;
+  const random = seeded(seed);
+  await using rig = await Rig.open({
+    env: fault.env,
+    home: await fault.makeHome?.(),
+    prefix: await fault.prefix?.(),
+  });
+  if (!fault.autostart) await rig.startDaemon();
+  await using gate = new Gate(rig.port);
+  const windows = await rig.openWindows(options.windows, {
+    ...(fault.gate ? { port: gate.port } : {}),
+    env: {
+      EXAI_WS_AUTOSTART: String(fault.autostart ?? false),
+      ...(fault.gate ? { EXAI_SOCKET: "off" } : {}),
+    },
+  });
+  const nextCall = () => (fault.nextCall ?? smallCall)(random);
+  const load = new Load(windows, { inflight: INFLIGHT, nextCall });
+  try {
+    await load.flows(RECOVERY_MS);
+    for (let n = 0; n < times; n++) {
+      if (n % 10 === 0) onstep?.(`${fault.name}: ${n} of ${times}`);
+      await new Promise((resolve) => setTimeout(resolve, random() * LULL_MS));
+      const atMs = performance.now();
+      await fault.harm({ rig, gate, windows, load, random }, n);
+      await load.flows(RECOVERY_MS);
+      result.worstRecoveryMs = Math.max(result.worstRecoveryMs, performance.now() - atMs);
+      result.times++;
+    }
+  } finally {
+    await load.stop(LOST_MS);
+    result.verdict = await rig.judge();
+  }
+}
+
+function smallCall(random: () => number): CallOptions {
+  return {
+    tool: random() < 0.7 ? "count" : "look",
+    delayMs: random() * 40,
+    bytes: Math.floor(random() ** 4 * 4000),
+  };
+}
+
+/** Whether nothing happened that must not. */
+export function isClean({ verdict, failure, skipped }: FaultResult): boolean {
+  if (skipped !== undefined) return true;
+  if (!verdict || failure !== undefined) return false;
+  const { lost, wrong, doubled, denied } = verdict;
+  return lost.length + wrong.length + doubled.length + denied.length === 0;
+}

@@ -1,0 +1,66 @@
+/** Sends changed and broken frames to every door and checks that each holds. `--help` lists the flags. */
+import { parseArgs } from "@std/cli/parse-args";
+import { type Door } from "./fuzz/door.ts";
+import { SESSION_DOOR } from "./fuzz/session_door.ts";
+import { HTTP_DOOR, SOCKET_DOOR } from "./fuzz/network_doors.ts";
+import { fuzz, type FuzzResult } from "./fuzz/run.ts";
+import { STDIN_DOOR, STDOUT_DOOR } from "./fuzz/stdio_doors.ts";
+import { runTool, UsageError } from "./lib/run_tool.ts";
+import { formatTable } from "./lib/table.ts";
+
+const DOORS: readonly Door[] = [SESSION_DOOR, STDIN_DOOR, STDOUT_DOOR, SOCKET_DOOR, HTTP_DOOR];
+
+const HELP = `deno task fuzz [--frames N] [--seed N] [--only DOOR] [--from N]
+
+  --frames N   how many, over all doors; 1000000
+  --seed N     what they are made from; 1
+  --only DOOR  ${DOORS.map(({ name }) => name).join(", ")}; may be repeated
+  --from N     begin with this batch of each door, to see a failure again; 0`;
+
+/** Memory that may be held more at the end than at the beginning, for each million frames, beyond the error of the slope. */
+const MAX_SLOPE_MIB = 1;
+
+async function main(): Promise<void> {
+  const parsed = parseArgs(Deno.args, {
+    string: ["frames", "seed", "only", "from"],
+    boolean: ["help"],
+    collect: ["only"],
+    default: { frames: "1000000", seed: "1", from: "0" },
+    unknown: (arg: string) => {
+      throw new UsageError(`${arg} is not known; --help lists what is`);
+    },
+  });
+  if (parsed.help) return say(HELP);
+  const [frames, seed, from] = [Number(parsed.frames), Number(parsed.seed), Number(parsed.from)];
+  const only = parsed.only as string[];
+  const doors = DOORS.filter(({ name }) => only.length === 0 || only.includes(name));
+  if (doors.length === 0 || !(frames > 0) || !(seed >= 0)) throw new UsageError("see --help");
+  const total = doors.reduce((sum, { share }) => sum + share, 0);
+  const results: FuzzResult[] = [];
+  for (const door of doors) {
+    results.push(await fuzz(door, { frames: frames * door.share / total, seed, fromBatch: from, onstep }));
+  }
+  say(formatTable(
+    ["door", "frames", "frames/s", "heap slope, MiB per million", "standard error"],
+    results.map((result) => [
+      result.door,
+      String(result.frames),
+      (result.frames / result.elapsedMs * 1000).toFixed(0),
+      result.trend?.slope.toFixed(2) ?? "-",
+      result.trend?.error.toFixed(2) ?? "-",
+    ]),
+  ));
+  const grown = results.filter(({ trend }) => trend && trend.slope - 2 * trend.error > MAX_SLOPE_MIB);
+  if (grown.length > 0) throw new Error(`memory grows: ${grown.map(({ door }) => door).join(", ")}`);
+}
+
+function onstep(what: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`fuzz: ${what}\n`));
+}
+
+function say(text: string): void {
+  // deno-lint-ignore no-console -- a program of the command line speaks on it
+  console.log(text);
+}
+
+await runTool(main, { name: "fuzz", deadlineMs: 6 * 3_600_000 });

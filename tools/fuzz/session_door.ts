@@ -1,0 +1,184 @@
+import { noteBegin } from "../../lib/admission/begin.ts";
+import { Permits } from "../../lib/admission/permits.ts";
+import { freeOnAbort, withPermits, withTimeout } from "../../lib/admission/policies.ts";
+import type { JsonObject } from "../../lib/base/json.ts";
+import { type Call, reportProgress } from "../../lib/call/call.ts";
+import { type ListKind, LISTS, type Server } from "../../lib/call/server.ts";
+import { Router } from "../../lib/router/router.ts";
+import { attachExai, type AttachHooks, attachMcp } from "../../lib/session/hello.ts";
+import { SessionRegistry } from "../../lib/session/registry.ts";
+import type { ChannelEnd, FrameChannel } from "../../lib/transport/channel.ts";
+import { textResult } from "../../lib/wire/mcp.ts";
+import type { Result } from "../../lib/wire/rpc.ts";
+import { type Door, Expected, type OpenDoor, parse, until, Violation } from "./door.ts";
+import type { Random } from "./frames.ts";
+
+const MAX_FRAME_BYTES = 1024 * 1024;
+const LAST_ID = "the last ping";
+
+/** The daemon's sessions, router and policies, without sockets: nothing but the frames takes time. */
+export const SESSION_DOOR: Door = {
+  name: "session",
+  share: 0.9,
+  open: () => Promise.resolve(new SessionDoor()),
+};
+
+class SessionDoor implements OpenDoor {
+  readonly #registry = new SessionRegistry({ resumeWindowMs: 0, idleMs: 0, maxFrameBytes: MAX_FRAME_BYTES });
+  readonly #hooks: AttachHooks = hooksFor(this.#registry);
+
+  async batch(frames: readonly string[], random: Random): Promise<void> {
+    const mcpOnly = random() < 0.2;
+    const channel = new MemoryChannel(random, { opsToo: !mcpOnly });
+    if (mcpOnly) attachMcp(channel, this.#hooks);
+    else this.#greet(channel, frames, random() < 0.3);
+    const lines = !mcpOnly && channel.lines;
+    for (const frame of frames) channel.deliver(frame, { lines });
+    channel.deliver(JSON.stringify({ jsonrpc: "2.0", id: LAST_ID, method: "ping" }), { lines });
+    if (!await until(() => channel.expected.isMet)) channel.expected.check();
+    channel.expected.check();
+    if (channel.endedBy) throw new Violation(`the session was ended: ${channel.endedBy}`);
+    channel.hangUp();
+    if (this.#registry.size !== 0) throw new Violation(`${this.#registry.size} sessions are left`);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#registry[Symbol.dispose]();
+    return Promise.resolve();
+  }
+
+  // First come connections whose first frame is not what it should be: each is turned away or let in, never lost.
+  #greet(channel: MemoryChannel, frames: readonly string[], lines: boolean): void {
+    for (const frame of frames.slice(0, 20)) {
+      const stranger = new MemoryChannel(() => 1, { opsToo: true });
+      attachExai(stranger, this.#hooks);
+      stranger.deliver(frame, { lines: false });
+      if (!stranger.endedBy && stranger.frameCount === 0) throw new Violation("a first frame had no answer");
+      stranger.hangUp();
+    }
+    attachExai(channel, this.#hooks);
+    channel.lines = lines;
+    channel.deliver(JSON.stringify({ op: "hello", lines, nudge: lines }), { lines: false });
+  }
+}
+
+/** The client's end and the connection in one. */
+class MemoryChannel implements FrameChannel {
+  onframe?: (text: string) => void;
+  onbadframe?: (reason: string) => void;
+  onclose?: (end: ChannelEnd) => void;
+  readonly queuedBytes = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  lines = false;
+  frameCount = 0;
+  endedBy: string | undefined;
+  readonly expected: Expected;
+  readonly #random: Random;
+
+  constructor(random: Random, options: { opsToo: boolean }) {
+    this.#random = random;
+    this.expected = new Expected(options);
+  }
+
+  /** As if the client had sent `text`. */
+  deliver(text: string, { lines }: { lines: boolean }): void {
+    // Joined messages stand each on its line.
+    const messages = lines ? text.split("\n").filter((line) => line.trim() !== "") : [text];
+    for (const message of messages) this.expected.sent(parse(message));
+    this.bytesIn += text.length;
+    this.onframe?.(text);
+  }
+
+  send(text: string): void {
+    this.bytesOut += text.length;
+    for (const line of this.lines ? text.split("\n") : [text]) this.#take(line);
+  }
+
+  close(code: number, reason: string): void {
+    this.endedBy = `${code} ${reason}`;
+    this.hangUp(code);
+  }
+
+  hangUp(code = 1000): void {
+    const { onclose } = this;
+    this.onclose = undefined;
+    onclose?.({ code, clean: true });
+  }
+
+  #take(text: string): void {
+    this.frameCount++;
+    const message = parse(text) as JsonObject | undefined;
+    if (message === undefined) throw new Violation(`the daemon sent what is no JSON: ${text}`);
+    if (message.jsonrpc === undefined) return;
+    if (message.method === undefined) this.expected.got(message.id);
+    else if (message.id !== undefined) this.#answer(message);
+  }
+
+  // What the daemon asks is answered, sometimes with nonsense first.
+  #answer({ id }: JsonObject): void {
+    const reply = (rest: JsonObject) =>
+      queueMicrotask(() => this.onframe?.(JSON.stringify({ jsonrpc: "2.0", id, ...rest })));
+    if (this.#random() < 0.3) reply({ result: 1 });
+    if (this.#random() < 0.3) reply({ error: { code: 1, message: "no" } });
+    reply({ result: { action: "decline" } });
+  }
+}
+
+function hooksFor(registry: SessionRegistry): AttachHooks {
+  const permits = new Permits({ perKey: 8, total: 24, queueMax: 256 });
+  const router: Router = new Router({
+    servers: () => [FIXTURE],
+    serverInfo: { name: "fuzz", version: "1" },
+    policies: [],
+    policiesFor: () => [withTimeout(60_000), withPermits(permits), freeOnAbort(), noteBegin()],
+    askingPoliciesFor: () => [withTimeout(60_000), freeOnAbort()],
+    listDeadlineMs: 5000,
+  });
+  return {
+    registry,
+    target: router.target,
+    helloTimeoutMs: 60_000,
+    daemon: { version: "1", pid: 1 },
+    limits: { max_bytes: MAX_FRAME_BYTES, session_max_inflight: 8, call_timeout_ms: 60_000 },
+    authenticate: () => true,
+    health: () => Promise.resolve({}),
+    rotateToken: () => Promise.resolve(false),
+    onNotification: (session, method, params) => router.notify(session, method, params),
+  };
+}
+
+/** A server whose tools do what makes a session work: answer, throw, report progress, ask. */
+const FIXTURE: Server = {
+  name: "fixture",
+  describe: () =>
+    Promise.resolve({
+      protocolVersion: "2025-11-25",
+      capabilities: { tools: {} },
+      serverInfo: { name: "fixture", version: "1" },
+    }),
+  list: (kind: ListKind) => Promise.resolve(kind === "tools" ? TOOLS : []),
+  target: run,
+};
+
+const TOOLS = ["echo", "throws", "steps", "asks"].map((name) => ({ name, inputSchema: { type: "object" } }));
+
+async function run(call: Call): Promise<Result> {
+  for (const [kind, { method, field }] of Object.entries(LISTS)) {
+    if (method === call.method) {
+      return { result: { [field]: await FIXTURE.list(kind as ListKind, call) as JsonObject[] } };
+    }
+  }
+  const { name } = call.params;
+  if (name === "throws") throw new Error("the tool fell over");
+  if (name === "steps") {
+    for (let progress = 1; progress <= 3; progress++) {
+      reportProgress(call, { progress, message: "on the way" });
+      await Promise.resolve();
+    }
+  }
+  if (name === "asks") {
+    await call.ask("elicitation/create", { message: "?", requestedSchema: { type: "object" } }, call);
+  }
+  return { result: textResult(JSON.stringify(call.params.arguments ?? null)) };
+}

@@ -1,0 +1,109 @@
+import { Inbox } from "../../lib/upstream/process/inbox.ts";
+import { StdioPeer } from "../../lib/transport/stdio.ts";
+import { checkEnvelope, responseTo } from "../../lib/wire/rpc.ts";
+import { isObject } from "../../lib/base/json.ts";
+import { type Door, Expected, type OpenDoor, parse, until, Violation } from "./door.ts";
+import type { Random } from "./frames.ts";
+
+const encoder = new TextEncoder();
+const MAX_LINE_BYTES = 1024 * 1024;
+
+/** The shim's stdin, whose every request is answered. */
+export const STDIN_DOOR: Door = { name: "stdin", share: 0.05, open: () => Promise.resolve(new StdinDoor()) };
+
+/** What a mounted server writes to its stdout. */
+export const STDOUT_DOOR: Door = {
+  name: "stdout",
+  share: 0.05,
+  open: () => Promise.resolve(new StdoutDoor()),
+};
+
+class StdinDoor implements OpenDoor {
+  async batch(frames: readonly string[], random: Random): Promise<void> {
+    const expected = new Expected({ opsToo: false });
+    const reading = Promise.withResolvers<void>();
+    let take: (chunk: Uint8Array) => void = () => {};
+    let written = "";
+    const decoder = new TextDecoder();
+    const peer = new StdioPeer({
+      input: { readAll: (given) => (take = given, reading.promise) },
+      output: {
+        write(data) {
+          written += decoder.decode(data, { stream: true });
+          return Promise.resolve(data.length);
+        },
+      },
+    }, {
+      onmessage(message) {
+        if ("method" in message && "id" in message) {
+          queueMicrotask(() => peer.sendText(JSON.stringify(responseTo(message.id, { result: {} }))));
+        }
+      },
+      onend: () => {},
+    });
+    await peer.start();
+    for (const line of linesOf(frames)) {
+      const value = parse(line);
+      // Revision 2025-03-26 allows batches.
+      for (const item of Array.isArray(value) ? value : [value]) expected.sent(item);
+    }
+    for (const chunk of chunksOf(frames, random)) take(chunk);
+    reading.resolve();
+    await until(() => peer.queuedChars === 0);
+    await peer.flushed();
+    for (const line of written.split("\n")) {
+      if (line === "") continue;
+      const answer = parse(line);
+      if (!isObject(answer)) throw new Violation(`stdout held what is no message: ${line}`);
+      expected.got(answer.id);
+    }
+    expected.check();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+class StdoutDoor implements OpenDoor {
+  batch(frames: readonly string[], random: Random): Promise<void> {
+    let messages = 0;
+    const inbox = new Inbox({
+      server: "fuzz",
+      maxLineBytes: MAX_LINE_BYTES,
+      onmessage: () => messages++,
+      onerror: () => {},
+      onnoise: () => {},
+    });
+    let expected = 0;
+    for (const line of linesOf(frames)) {
+      const value = parse(line);
+      for (const item of Array.isArray(value) ? value : [value]) {
+        if (isObject(item) && typeof checkEnvelope(item) !== "string") expected++;
+      }
+    }
+    for (const chunk of chunksOf(frames, random)) inbox.take(chunk);
+    inbox.end();
+    if (messages !== expected) throw new Violation(`${expected} messages went in and ${messages} came out`);
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** The lines that the frames make when each is written with a newline. */
+function linesOf(frames: readonly string[]): string[] {
+  return frames.flatMap((frame) => frame.toWellFormed().split("\n"));
+}
+
+/** The frames as bytes, cut anywhere. */
+function* chunksOf(frames: readonly string[], random: Random): Iterable<Uint8Array> {
+  const bytes = encoder.encode(frames.join("\n") + "\n");
+  for (let at = 0; at < bytes.length;) {
+    const end = at + 1 + Math.floor(random() ** 4 * 64 * 1024);
+    yield bytes.slice(at, end);
+    at = end;
+  }
+}
