@@ -219,8 +219,11 @@ Deno.test("a host that is disposed of ends all its processes", async () => {
     await host.spawn(oddProcess("deaf", { port: lifelines.port }));
     ends.push((await lifelines.next()).ended);
   }
-  assertEquals((await host.memory()).size, 3);
-  for (const bytes of (await host.memory()).values()) assert(bytes > MIB, String(bytes));
+  const usage = await host.usage();
+  assertEquals(usage.size, 3);
+  for (const { memoryBytes, processes } of usage.values()) {
+    assert(memoryBytes > MIB && processes >= 1, String(memoryBytes));
+  }
   await host[Symbol.asyncDispose]();
   await Promise.all(ends);
   assertEquals(host.running.size, 0);

@@ -20,6 +20,8 @@ export interface CommonServerConfig {
   callTimeoutMs?: number;
   /** How long it may take from spawn to the answer to `initialize`. */
   startTimeoutMs: number;
+  /** Memory its process and all it starts may hold before it is replaced, in bytes; undefined: the daemon's own limit. */
+  memoryLimitBytes?: number;
   /** How long it runs on with nobody attached; 0: as long as the daemon. */
   idleStopMs: number;
 }

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { join } from "@std/path";
 import type { ServerConfig } from "../base/server_config.ts";
+import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { type ConfigFault, formatFault } from "../config/servers.ts";
@@ -8,6 +9,7 @@ import { type ServersChange, type ServersWatch, watchServers } from "../config/s
 import type { Settings } from "../config/settings.ts";
 import { SqliteServerLists } from "../store/server_lists.ts";
 import { type ToolSets, toolSetsOf } from "../router/tool_set.ts";
+import { Governor } from "../upstream/governor.ts";
 import type { UpstreamTransport } from "../upstream/instance.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
@@ -31,6 +33,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
   readonly #lists: SqliteServerLists | undefined;
+  readonly #governor: Governor;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
@@ -48,6 +51,15 @@ export class ConfiguredMounts implements AsyncDisposable {
       onListChanged: () => this.onListChanged(),
       onServersChanged: (names) => this.onServersChanged(names),
     });
+    const { upstreamMemory, upstreamProcesses, upstreamMemoryLimitMib } = settings;
+    this.#governor = new Governor({
+      memoryBytes: upstreamMemory === "auto" ? Deno.systemMemoryInfo().total / 2 : upstreamMemory,
+      processes: upstreamProcesses,
+      memoryLimitBytes: upstreamMemoryLimitMib * MIB,
+      usage: () => this.#host.usage(),
+      servers: () => this.servers,
+    });
+    this.#governor.start();
   }
 
   /** Mounts what the configuration at `paths.config` names; servers are started when they are needed. */
@@ -64,8 +76,9 @@ export class ConfiguredMounts implements AsyncDisposable {
   }
 
   /** Memory of each server's process and all it has started, in bytes, by process id. */
-  memory(): Promise<ReadonlyMap<number, number>> {
-    return this.#host.memory();
+  async memory(): Promise<ReadonlyMap<number, number>> {
+    const usage = await this.#host.usage();
+    return new Map(Array.from(usage, ([pid, { memoryBytes }]) => [pid, memoryBytes]));
   }
 
   /** What is wrong with the configuration and with servers that keep failing, each in a sentence. */
@@ -74,6 +87,7 @@ export class ConfiguredMounts implements AsyncDisposable {
       ...this.#faults.map(formatFault),
       ...this.servers.flatMap(troubleOf),
       ...[this.#lists?.fault ?? []].flat(),
+      ...[this.#governor.fault ?? []].flat(),
     ];
   }
 
@@ -85,6 +99,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#governor[Symbol.dispose]();
     await this.#watch?.[Symbol.asyncDispose]();
     await this.#mounts[Symbol.asyncDispose]();
     await this.#host[Symbol.asyncDispose]();

@@ -1,5 +1,6 @@
+import * as z from "zod/mini";
 import { KIB } from "../base/units.ts";
-import { flag, hours, integer, seconds } from "./setting.ts";
+import { flag, hours, integer, seconds, setting } from "./setting.ts";
 
 /** The settings of what the daemon keeps of its calls and of how it looks after its servers. */
 export const UPKEEP_SETTINGS = {
@@ -56,5 +57,41 @@ export const UPKEEP_SETTINGS = {
     },
     0.01,
     86_400,
+  ),
+  upstreamMemory: setting<number | "auto">(
+    {
+      env: "EXAI_UPSTREAM_MEMORY",
+      fallback: "auto",
+      help:
+        "Memory mounted servers may hold together; beyond it the one not used for longest is stopped until its next call; auto: half of the machine's; 0: any",
+    },
+    {
+      allowed: "auto, or a whole number of MiB",
+      unit: "MiB",
+      schema: z.pipe(
+        z.string().check(z.regex(/^(auto|\d{1,8})$/)),
+        z.transform((text: string) => text === "auto" ? "auto" as const : Number(text) * 1024 * KIB),
+      ),
+    },
+  ),
+  upstreamProcesses: integer(
+    {
+      env: "EXAI_UPSTREAM_PROCESSES",
+      fallback: 0,
+      help: "Processes mounted servers may be together, in the same way; 0: any number",
+    },
+    0,
+    100_000,
+  ),
+  upstreamMemoryLimitMib: integer(
+    {
+      env: "EXAI_UPSTREAM_MEMORY_LIMIT",
+      fallback: 0,
+      unit: "MiB",
+      help:
+        "Memory one mounted server may hold where mcp.json has no memoryLimitMb for it; one that holds more is replaced when its calls are done; 0: any",
+    },
+    0,
+    1024 * 1024,
   ),
 } as const;

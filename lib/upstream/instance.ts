@@ -117,6 +117,11 @@ export class Instance implements AsyncDisposable {
     return this.#inflight.size;
   }
 
+  /** Whether some session is subscribed to a resource of it. */
+  get hasSubscriptions(): boolean {
+    return this.#subscriptions.size > 0;
+  }
+
   /** Resolves with the reason once the server is gone. */
   get ended(): Promise<ExaiError> {
     return this.#ended.promise;

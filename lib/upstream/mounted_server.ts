@@ -176,6 +176,15 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#pool.end(slot);
   }
 
+  /** Stops one running instance once its calls are done, after `graceMs` at the latest; its sessions stay. */
+  retireSlot(slot: Slot, graceMs: number): void {
+    this.#pool.retireSlot(slot, graceMs);
+  }
+
+  get memoryLimitBytes(): number | undefined {
+    return this.config.memoryLimitBytes;
+  }
+
   /** The running instances, for `ps`. */
   get slots(): Iterable<Slot> {
     return this.#pool;

@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import type { Caller } from "../call/call.ts";
@@ -33,6 +34,8 @@ export class Pool implements AsyncDisposable {
   readonly supervisor: Supervisor;
   readonly #slots = new Map<string, Slot>();
   readonly #closing = new Set<Promise<void>>();
+  /** Aborted when nothing may take its time any more. */
+  readonly #ending = new AbortController();
   readonly #options: PoolOptions;
 
   constructor(options: PoolOptions) {
@@ -89,6 +92,32 @@ export class Pool implements AsyncDisposable {
     this.onLost(slot);
   }
 
+  /**
+   * Stops the instance of `slot` once what runs on it has finished, after `graceMs` at the latest. Its sessions get
+   * another when they need one.
+   */
+  retireSlot(slot: Slot, graceMs: number): void {
+    const [key] = [...this.#slots].find(([, known]) => known === slot) ?? [];
+    if (key === undefined || !slot.alive) return;
+    this.#forget(key, slot);
+    this.onLost(slot);
+    const closing = this.#endInTime(slot, graceMs);
+    this.#closing.add(closing);
+    closing.finally(() => this.#closing.delete(closing));
+  }
+
+  async #endInTime(slot: Slot, graceMs: number): Promise<void> {
+    const instance = await slot.instance.catch(() => undefined);
+    if (!instance) return;
+    const timer = new AbortController();
+    const late = delay(graceMs, { signal: AbortSignal.any([timer.signal, this.#ending.signal]) }).catch(
+      () => {},
+    );
+    await Promise.race([instance.idle(), late]);
+    timer.abort();
+    await instance[Symbol.asyncDispose]();
+  }
+
   /** Stops every instance once what runs on it has finished. */
   async retire(): Promise<void> {
     const slots = [...this.#slots];
@@ -97,6 +126,7 @@ export class Pool implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
     for (const slot of this.#slots.values()) slot.stop();
     await Promise.all(this.#closing);
   }

@@ -8,7 +8,7 @@ import { type Executable, type Files, resolveCommand, searchedDirs } from "./pro
 import { type Environment, inheritedFrom, type Platform, withVariables } from "./process/environment.ts";
 import { loginEnvironment } from "./process/login_shell.ts";
 import { PosixTrees } from "./process/posix_trees.ts";
-import { treeMemory } from "./process/process_table.ts";
+import { type TreeUsage, treeUsage } from "./process/process_table.ts";
 import { searchPath } from "./process/search_path.ts";
 import type { ProcessTrees } from "./process/trees.ts";
 import { WindowsTrees } from "./process/windows_trees.ts";
@@ -113,9 +113,9 @@ export class ProcessHost implements AsyncDisposable {
     return process;
   }
 
-  /** Memory of each running process with all that it has started, in bytes, by process id. */
-  memory(): Promise<Map<number, number>> {
-    return treeMemory([...this.#running].map(({ pid }) => pid));
+  /** What each running process holds with all that it has started, by process id. */
+  usage(): Promise<Map<number, TreeUsage>> {
+    return treeUsage([...this.#running].map(({ pid }) => pid));
   }
 
   /** Ends every process. */

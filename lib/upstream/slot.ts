@@ -69,6 +69,13 @@ export class Slot {
     return this.#callers.has(caller.id);
   }
 
+  /** Whether nothing runs on it and nobody waits for anything from it: a call, a task, word of a resource. */
+  get isIdle(): boolean {
+    const { started } = this;
+    return started !== undefined && this.#calls === 0 && started.inflight === 0 &&
+      started.tasks.remainingMs() === 0 && !started.hasSubscriptions;
+  }
+
   /** Whether a session may leave for a process of its own; one that everybody was told to share stays shared. */
   get mayMove(): boolean {
     return this.scope === "project";

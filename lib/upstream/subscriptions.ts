@@ -4,6 +4,11 @@ import type { Caller } from "../call/call.ts";
 export class Subscriptions {
   readonly #byUri = new Map<string, Map<string, Caller>>();
 
+  /** Resources somebody is subscribed to. */
+  get size(): number {
+    return this.#byUri.size;
+  }
+
   /** Notes a subscription; true when it is the first to this resource. */
   add(uri: string, caller: Caller): boolean {
     const callers = this.#byUri.get(uri);

@@ -8,7 +8,7 @@ import type {
   UrlServerConfig,
 } from "../../base/server_config.ts";
 import { escapeVariables, variablesIn } from "../../base/template.ts";
-import { MINUTE_MS } from "../../base/units.ts";
+import { MIB, MINUTE_MS } from "../../base/units.ts";
 import { parseEnvFile } from "../env_file.ts";
 import { type Expander, VariableFault } from "./expand.ts";
 import { formatKey } from "./fault.ts";
@@ -139,6 +139,7 @@ function commonOf(entry: OwnValues, { name, title, fault }: EntryContext): Commo
     maxInflight: entry.maxInflight,
     callTimeoutMs: entry.callTimeoutMs,
     startTimeoutMs: entry.startTimeoutMs ?? START_TIMEOUT_MS,
+    memoryLimitBytes: entry.memoryLimitMb === undefined ? undefined : entry.memoryLimitMb * MIB,
     idleStopMs: entry.idleStopMs ?? IDLE_STOP_MS,
   };
 }

@@ -100,6 +100,11 @@ export const OWN_KEYS = {
   callTimeoutMs: whole(1, DAY_MS, "How long one call may take, in milliseconds"),
   startTimeoutMs: whole(1, DAY_MS, "How long the server may take to start, in milliseconds (60000)"),
   idleStopMs: whole(0, 30 * DAY_MS, "How long it runs on unused, in milliseconds; 0: for ever (300000)"),
+  memoryLimitMb: whole(
+    1,
+    1024 * 1024,
+    "Memory it may hold with all it starts, in MiB; one that holds more is replaced when its calls are done",
+  ),
   disabled: key(z.boolean(), "true or false", "Whether to leave the server out"),
 };
 

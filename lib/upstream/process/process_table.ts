@@ -43,12 +43,20 @@ export function treeOf(roots: Iterable<number>, table: readonly ProcessRow[]): P
   return [...found];
 }
 
-/** Memory that each tree below one of `roots` holds, in bytes, shared pages counted in each process. */
-export async function treeMemory(roots: readonly number[]): Promise<Map<number, number>> {
+/** What one process and all it has started hold. */
+export interface TreeUsage {
+  /** Shared pages are counted in each process. */
+  memoryBytes: number;
+  processes: number;
+}
+
+/** What each tree below one of `roots` holds, by its root. */
+export async function treeUsage(roots: readonly number[]): Promise<Map<number, TreeUsage>> {
   const table = await processTable();
   const sums = await Promise.all(roots.map(async (root) => {
     const sizes = await Promise.all(treeOf([root], table).map(residentBytes));
-    return [root, sizes.reduce((sum, size) => sum + size, 0)] as const;
+    const memoryBytes = sizes.reduce((sum, size) => sum + size, 0);
+    return [root, { memoryBytes, processes: sizes.length }] as const;
   }));
   return new Map(sums);
 }
