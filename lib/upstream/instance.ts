@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { abortError } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
+import { redact } from "../base/log.ts";
 import type { Call, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -354,7 +355,8 @@ export class Instance implements AsyncDisposable {
   #unavailable(why: string, cause?: unknown): ExaiError {
     // Of a server behind a URL: how it refused, and how long it wants to be left alone.
     const { status, retryAfterMs } = (cause ?? {}) as { status?: number; retryAfterMs?: number };
-    return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${why}`, {
+    // It may also repeat in its refusal the key it was shown.
+    return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${redact(why)}`, {
       cause,
       retryAfterMs,
       details: { server: this.#options.name, ...(status === undefined ? {} : { status }) },

@@ -10,7 +10,7 @@ import type {
 import { escapeVariables, variablesIn } from "../../base/template.ts";
 import { MIB, MINUTE_MS } from "../../base/units.ts";
 import { parseEnvFile } from "../env_file.ts";
-import { type Expander, VariableFault } from "./expand.ts";
+import { type Expander, keepNamedSecret, VariableFault } from "./expand.ts";
 import { formatKey } from "./fault.ts";
 import { adviceOnKey, meantKey } from "./hints.ts";
 import {
@@ -160,6 +160,7 @@ async function stdioOf(entry: StdioEntry, common: CommonServerConfig, context: E
     args,
     env,
   };
+  for (const [name, value] of Object.entries(env)) if (value) keepNamedSecret(name, value);
   if (entry.cwd !== undefined) config.cwd = expander.expandHome(await text(["cwd"], entry.cwd));
   return config;
 }
@@ -195,6 +196,7 @@ async function urlOf(entry: UrlEntry, common: CommonServerConfig, context: Entry
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(entry.headers ?? {})) {
     headers[name] = await expandAt(["headers", name], String(value), context);
+    keepNamedSecret(name, headers[name]);
     if (!isHeader(name, headers[name])) {
       context.fault(["headers", name], "is no HTTP header; allowed: a header name and one line of text");
     }

@@ -25,13 +25,25 @@ export class VariableFault extends Error {}
 const MAX_FILE_BYTES = MIB;
 const KNOWN = "${env:NAME}, ${env:NAME:-default}, ${file:PATH}, ${userHome} and ${workspaceFolder}";
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-const SECRET_NAME = /TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH/i;
+const SECRET_NAME = /TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|_PAT$/i;
 const MIN_SECRET_CHARS = 8;
 
 /** Keeps `value` out of the logs. Shorter values would blot out ordinary words. */
 function keepSecret(value: string): string {
   if (value.length >= MIN_SECRET_CHARS && value.length <= MAX_FILE_BYTES / 16) registerSecret(value);
   return value;
+}
+
+/**
+ * Keeps `value` out of the logs when the variable or header it is for is one that holds secrets: servers print their
+ * environment, and repeat in their errors what they were sent.
+ */
+export function keepNamedSecret(name: string, value: string): void {
+  if (!SECRET_NAME.test(name)) return;
+  keepSecret(value);
+  // Without the scheme before it, as in "Bearer TOKEN".
+  const bare = /^[A-Za-z]+ +(\S+)$/.exec(value)?.[1];
+  if (bare) keepSecret(bare);
 }
 
 /** Fills in the variables of `mcp.json`, all but those of the session. */
