@@ -7,6 +7,7 @@ import { VERSION } from "../base/version.ts";
 import type { Server } from "../call/server.ts";
 import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import type { RefusalReason } from "../edge/admission_desk.ts";
 import type { Handler } from "../edge/arrival.ts";
 import { Doors } from "../edge/doors.ts";
 import { Guard } from "../edge/guard.ts";
@@ -175,6 +176,11 @@ export class Daemon implements AsyncDisposable {
   /** Where clients connect: `ws://host:port/`. */
   get url(): string {
     return this.#front?.url ?? "";
+  }
+
+  /** How often somebody was turned away at a door, by reason. */
+  get refusals(): Readonly<Record<RefusalReason, number>> {
+    return this.#doors.refusals;
   }
 
   /** What answers at every door. */
