@@ -197,6 +197,7 @@ const sources = {
   gauges: () => gauges,
   recentErrors: () => 4,
   faults: (): string[] => [],
+  notes: () => ["the machine slept for 60 s"],
 };
 
 Deno.test("health is ok when nothing is wrong and says every reason when it is degraded", () => {
@@ -205,6 +206,7 @@ Deno.test("health is ok when nothing is wrong and says every reason when it is d
   assertEquals(health, {
     status: "ok",
     reasons: [],
+    notes: ["the machine slept for 60 s"],
     version: "1.2.3",
     pid: 42,
     started_at: "1970-01-01T00:00:00.000Z",

@@ -1,5 +1,6 @@
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
+import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { derive, type Policy } from "../call/call.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -28,7 +29,7 @@ export function withTimeout(limitMs: number): Policy {
     else call.signal.addEventListener("abort", forward, { once: true });
     using _deadline = deadlines.after(timeoutMs, () => controller.abort(timedOut(timeoutMs)));
     try {
-      return await next(derive(call, { signal: controller.signal, deadlineMs: Date.now() + timeoutMs }));
+      return await next(derive(call, { signal: controller.signal, deadlineMs: steadyNow() + timeoutMs }));
     } finally {
       call.signal.removeEventListener("abort", forward);
     }

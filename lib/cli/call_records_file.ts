@@ -3,12 +3,17 @@ import type { Settings } from "../config/settings.ts";
 import { SqliteCallRecords } from "../store/call_records.ts";
 
 /** Opens the record of calls as the settings have it; undefined when it is off. */
-export function openCallRecords(settings: Settings, paths: StatePaths): SqliteCallRecords | undefined {
+export function openCallRecords(
+  settings: Settings,
+  paths: StatePaths,
+  now?: () => number,
+): SqliteCallRecords | undefined {
   if (!settings.calls) return undefined;
   return new SqliteCallRecords({
     path: paths.calls,
     maxAgeMs: settings.callsMaxAgeMs,
     maxBytes: settings.callsMaxBytes,
     withBodies: settings.callsBodies,
+    now,
   });
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
 import { Permits } from "../admission/permits.ts";
+import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Server } from "../call/server.ts";
@@ -11,6 +12,7 @@ import type { RefusalReason } from "../edge/admission_desk.ts";
 import type { Handler } from "../edge/arrival.ts";
 import { Doors } from "../edge/doors.ts";
 import { Guard } from "../edge/guard.ts";
+import type { ClockWatch } from "../observe/clock_watch.ts";
 import { Router } from "../router/router.ts";
 import type { ToolSets } from "../router/tool_set.ts";
 import type { ToolViewOptions } from "../router/tool_view.ts";
@@ -27,6 +29,7 @@ import { httpRoutes } from "./http_routes.ts";
 import { EndpointFile } from "./endpoint_file.ts";
 import { ConfiguredMounts } from "./mounts.ts";
 import { Observation } from "./observation.ts";
+import { Notes, openClock } from "./notes.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
 import { serverPolicies } from "./server_policies.ts";
 import { StateFiles } from "./state_files.ts";
@@ -49,6 +52,8 @@ export interface DaemonOptions {
   servers?: readonly Server[];
   /** What is wrong with what was set up before the daemon, its log file, each in a sentence. */
   faults?: () => string[];
+  /** What is worth knowing of the daemons before this one, each in a sentence. */
+  notes?: () => readonly string[];
 }
 
 /** One running daemon: every part, wired up. */
@@ -64,7 +69,7 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, files, mounts, journal, desk, stack } = resources;
+    const { token, own, files, mounts, journal, desk, clock, stack } = resources;
     const permits = new Permits({
       perKey: settings.sessionMaxInflight,
       total: settings.globalMaxInflight,
@@ -84,6 +89,7 @@ export class Daemon implements AsyncDisposable {
         ...options.faults?.() ?? [],
         ...faultsOf(journal),
       ],
+      notes: () => [...options.notes?.() ?? [], ...notes.list],
       counts: () => ({
         sessions: this.#registry.size,
         connections: this.#doors.connections,
@@ -96,6 +102,8 @@ export class Daemon implements AsyncDisposable {
     });
     const breakers = new Breakers(settings, () => observation.changed());
     const breakerOf = (server: Server) => server === own.server ? undefined : breakers.of(server);
+    const notes = new Notes();
+    notes.follow(clock, () => this.#registry.touchAll());
     stack.use(observation);
     own.observe(observation);
     this.#registry = new SessionRegistry({
@@ -151,14 +159,15 @@ export class Daemon implements AsyncDisposable {
       path: paths.token,
       graceMs: settings.tokenGraceMs,
     });
-    const own = stack.use(await openOwnServer(settings, paths));
+    const clock = stack.use(openClock());
+    const own = stack.use(await openOwnServer(settings, paths, clock));
     const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
     const journal = openJournal(settings, paths);
     if (journal) stack.use(journal);
-    const calls = openCallRecords(settings, paths);
+    const calls = openCallRecords(settings, paths, clock.now);
     if (calls) stack.use(calls);
     const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-    const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, stack });
+    const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, clock, stack });
     daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
     daemon.#doors.forgetRefusals();
     daemon.#observation.start();
@@ -171,6 +180,11 @@ export class Daemon implements AsyncDisposable {
   /** How many tools EXAI itself offers, those the user has written among them. */
   get toolCount(): number {
     return this.#own.toolNames.length;
+  }
+
+  /** The daemon's health, as `GET /health` shows it. */
+  health(): JsonObject {
+    return this.#observation.health();
   }
 
   /** Where clients connect: `ws://host:port/`. */
@@ -264,6 +278,7 @@ interface Resources {
   mounts: ConfiguredMounts;
   journal: SqliteCallJournal | undefined;
   desk: CallDesk;
+  clock: ClockWatch;
   stack: AsyncDisposableStack;
 }
 

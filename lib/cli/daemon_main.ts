@@ -11,7 +11,9 @@ import { locateDaemon } from "../shim/address.ts";
 import { COMMANDS, runCommand } from "./commands.ts";
 import { Daemon } from "./daemon.ts";
 import { holdWindow } from "./double_click.ts";
-import { startLogging } from "./log_files.ts";
+import { CrashReports } from "./crash_reports.ts";
+import { type Logging, startLogging } from "./log_files.ts";
+import { endOfThePreviousDaemon } from "./previous_daemon.ts";
 import { probe, type Probed } from "./probe.ts";
 import { stopSignal } from "./signals.ts";
 import { ensureStateDir } from "./state_files.ts";
@@ -61,23 +63,57 @@ function help(): string {
   });
 }
 
-async function serve({ settings, switches }: Loaded): Promise<number> {
-  const paths = statePaths(settings);
+async function serve(loaded: Loaded): Promise<number> {
+  const paths = statePaths(loaded.settings);
   await ensureStateDir(paths);
-  await using logging = await startLogging({ program: "daemon", settings, paths });
+  const crashed = Promise.withResolvers<number>();
+  using crashes = new CrashReports({ dir: paths.crashes, exit: crashed.resolve });
+  await using logging = await startLogging({
+    program: "daemon",
+    settings: loaded.settings,
+    paths,
+    sinks: { recent: crashes.sink },
+  });
+  crashes.install();
+  try {
+    return await run(loaded, { paths, logging, crashes, crashed: crashed.promise });
+  } catch (thrown) {
+    if (!(thrown instanceof ExaiError)) crashes.write(thrown, true);
+    throw thrown;
+  }
+}
+
+interface Surroundings {
+  paths: StatePaths;
+  logging: Logging;
+  crashes: CrashReports;
+  /** Resolves with the exit code when there are too many errors nobody caught. */
+  crashed: Promise<number>;
+}
+
+async function run({ settings, switches }: Loaded, around: Surroundings): Promise<number> {
+  const { paths, logging, crashes, crashed } = around;
+  const before = await endOfThePreviousDaemon(paths.health);
   let daemon: Daemon;
   try {
-    daemon = await Daemon.start({ settings, paths, faults: () => logging.faults() });
+    daemon = await Daemon.start({
+      settings,
+      paths,
+      faults: () => logging.faults(),
+      notes: () => [...before, ...crashes.notes],
+    });
   } catch (thrown) {
     if (!(thrown instanceof AddressInUse)) throw thrown;
     return await explainTaken(thrown, settings, { fine: switches.has("if-not-running") });
   }
+  crashes.counts = () => daemon.health();
   say(banner(daemon, paths));
   log.info("exai {version} listens on {url}", { version: VERSION, url: daemon.url });
-  const signal = await stopSignal();
-  log.info("{signal}: stopping", { signal });
+  for (const note of before) log.warning("{note}", { note });
+  const end = await Promise.race([stopSignal(), crashed]);
+  log.info("{end}: stopping", { end: typeof end === "number" ? "too many errors" : end });
   await daemon.stop();
-  return 0;
+  return typeof end === "number" ? end : 0;
 }
 
 /** Says who holds the address. Only the answer of whoever listens there is proof, not a file with a process id. */

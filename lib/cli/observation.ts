@@ -27,6 +27,8 @@ export interface ObservationOptions {
   counts: () => Counts;
   /** What is wrong with the configuration, each in a sentence. */
   faults: () => string[];
+  /** What is worth knowing, each in a sentence. */
+  notes: () => string[];
 }
 
 /** Failures older than this are no longer worth a mention in the health report. */
@@ -35,6 +37,7 @@ const RECENT_MS = 15 * MINUTE_MS;
 /** Everything that watches the daemon, wired to where it is shown: health, metrics, the record of calls. */
 export class Observation implements AsyncDisposable {
   readonly startedAt = new Date();
+  readonly #startedMs = performance.now();
   readonly recorder = new Recorder();
   /** Records every call that passes. */
   readonly policy: Policy;
@@ -75,6 +78,7 @@ export class Observation implements AsyncDisposable {
       address: this.#options.address(),
       gauges: () => this.#gauges(),
       recentErrors: () => this.recorder.errorsSince(Date.now() - RECENT_MS),
+      notes: () => this.#options.notes(),
       faults:
         () => [...this.#options.files.faults(), ...this.#options.desk.faults(), ...this.#options.faults()],
     });
@@ -89,7 +93,7 @@ export class Observation implements AsyncDisposable {
     const { rss, heapUsed } = Deno.memoryUsage();
     return {
       ...this.#options.counts(),
-      uptimeMs: Date.now() - this.startedAt.getTime(),
+      uptimeMs: performance.now() - this.#startedMs,
       eventLoopLagMs: this.#lag.worstMs,
       memory: { rssBytes: rss, heapUsedBytes: heapUsed },
     };

@@ -2,6 +2,7 @@ import { VERSION } from "../base/version.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { openThreadStore } from "../conversation/sqlite_thread_store.ts";
+import type { ClockWatch } from "../observe/clock_watch.ts";
 import type { ProviderStatus } from "../provider/status.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
@@ -38,10 +39,15 @@ export type ToolObservation = Pick<Observation, "health" | "recorder" | "started
  *
  * @throws {ExaiError} `CONFIG` when the thread database cannot be used
  */
-export async function openOwnServer(settings: Settings, paths: StatePaths): Promise<OwnServer> {
+export async function openOwnServer(
+  settings: Settings,
+  paths: StatePaths,
+  clock?: Pick<ClockWatch, "now">,
+): Promise<OwnServer> {
   const threads = openThreadStore({
     path: paths.database,
     timeoutMs: settings.conversationTimeoutMs,
+    now: clock?.now,
     maxTurns: settings.maxConversationTurns,
   });
   const configured = await ConfiguredModels.open(settings, paths);

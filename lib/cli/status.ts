@@ -1,5 +1,6 @@
 import type { BreakerStatus } from "../admission/breaker.ts";
 import type { JsonObject } from "../base/json.ts";
+import { steadyNow } from "../base/steady.ts";
 import type { ProviderStatus } from "../provider/status.ts";
 import type { Session } from "../session/session.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
@@ -96,7 +97,7 @@ function describeServer(server: MountedServer, memory: ReadonlyMap<number, numbe
 function describeTrouble({ trouble }: MountedServer): Partial<ServerStatus> & { state?: string } {
   if (!trouble) return {};
   const { failures, crashLimitReached, retryAt, lastError } = trouble;
-  const rests = retryAt.getTime() > Date.now();
+  const rests = retryAt.getTime() > steadyNow();
   const state = crashLimitReached ? "crash limit reached" : rests ? "backing off" : "failed";
   return { state, failures, last_error: lastError, retry_at: retryAt.toISOString() };
 }

@@ -1,5 +1,6 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
+import { steadyNow } from "../base/steady.ts";
 import { sameSecret, type TokenCheck } from "../edge/guard.ts";
 import { writePrivateFile } from "./state_files.ts";
 
@@ -63,7 +64,7 @@ export class TokenKeeper implements TokenCheck {
 
   /** Whether `shown` opens a new connection: it is the token in force, or was until a moment ago. */
   accepts(shown: string): boolean {
-    const now = Date.now();
+    const now = steadyNow();
     this.#retired = this.#retired.filter(({ untilMs }) => untilMs > now);
     // Every one is compared, so that the time says nothing of which it was.
     const matches = [this.#current, ...this.#retired.map(({ token }) => token)].filter((token) =>
@@ -105,7 +106,7 @@ export class TokenKeeper implements TokenCheck {
 
   #retire(token: string): void {
     if (this.#options.graceMs === 0) return;
-    this.#retired.push({ token, untilMs: Date.now() + this.#options.graceMs });
+    this.#retired.push({ token, untilMs: steadyNow() + this.#options.graceMs });
     this.#retired.splice(0, this.#retired.length - MAX_RETIRED);
   }
 }

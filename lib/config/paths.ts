@@ -15,6 +15,8 @@ export interface StatePaths {
   calls: string;
   /** What mounted servers showed last. */
   lists: string;
+  /** Reports of errors nobody caught. */
+  crashes: string;
   logs: string;
   /** Held while one shim starts the daemon, so that ten shims start one. */
   startLock: string;
@@ -49,6 +51,7 @@ export function statePaths(
     journal: join(home, "journal.db"),
     calls: join(home, "calls.db"),
     lists: join(home, "lists.db"),
+    crashes: join(home, "crashes"),
     logs: join(home, "logs"),
     startLock: join(home, "start.lock"),
     endpoint: join(home, "daemon.json"),

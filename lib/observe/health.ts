@@ -13,6 +13,8 @@ export interface HealthSources {
   recentErrors(): number;
   /** What is wrong now, each in a sentence; empty when all is well. */
   faults(): string[];
+  /** What is worth knowing and nothing is to be done about, each in a sentence. */
+  notes(): string[];
 }
 
 /** A blocked event loop delays every call of every window. */
@@ -25,6 +27,7 @@ export function buildHealth(sources: HealthSources): JsonObject {
   return {
     status: reasons.length === 0 ? "ok" : "degraded",
     reasons,
+    notes: sources.notes(),
     version: sources.version,
     pid: sources.pid,
     started_at: sources.startedAt.toISOString(),

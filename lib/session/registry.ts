@@ -143,14 +143,19 @@ export class SessionRegistry implements Disposable {
   }
 
   /** Closes the sessions that have been idle for too long. */
-  sweep(now = Date.now()): void {
+  sweep(nowMs = performance.now()): void {
     for (const session of this.#sessions.values()) {
       if (this.#listens.get(session.id)?.()) session.touch();
-      if (session.calls.size > 0 || now - session.lastUsedAt.getTime() < this.#options.idleMs) continue;
+      if (session.calls.size > 0 || nowMs - session.lastUsedMs < this.#options.idleMs) continue;
       log.info("session {id} was idle for too long and is closed", { id: session.id });
       session.mailbox.close(CLOSE.goingAway, "idle for too long");
       this.end(session, "the session was idle for too long");
     }
+  }
+
+  /** Time has passed in which no client could say anything: none of them was idle. */
+  touchAll(): void {
+    for (const session of this.#sessions.values()) session.touch();
   }
 
   [Symbol.dispose](): void {

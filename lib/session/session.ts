@@ -48,7 +48,8 @@ export class Session implements Caller {
   revision: string | undefined;
   capabilities: JsonObject = {};
   logLevel: LogLevel | undefined;
-  lastUsedAt: Date = this.startedAt;
+  /** When its client last said something, by a clock that never jumps, in milliseconds. */
+  lastUsedMs: number = performance.now();
   callCount = 0;
   bytesIn = 0;
   bytesOut = 0;
@@ -115,8 +116,12 @@ export class Session implements Caller {
     }
   }
 
+  get lastUsedAt(): Date {
+    return new Date(Date.now() - (performance.now() - this.lastUsedMs));
+  }
+
   touch(): void {
-    this.lastUsedAt = new Date();
+    this.lastUsedMs = performance.now();
   }
 
   /** Has its calls kept in `journal`. */

@@ -15,6 +15,8 @@ export interface CallRecordsOptions {
   withBodies: boolean;
   /** How long after a fault the file is tried again, in milliseconds; 5 s unless said otherwise. */
   retryMs?: number;
+  /** The time by which calls grow old, in milliseconds since 1970. */
+  now?: () => number;
   /** Called when a fault has come or gone. */
   onchange?(): void;
 }
@@ -107,7 +109,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   }
 
   /** Deletes what is too old or too much, a part at a time. */
-  prune(nowMs = Date.now()): void {
+  prune(nowMs = (this.#options.now ?? Date.now)()): void {
     const more = this.#file.useAtOnce((sql) => {
       const end = this.#pruneEnd(sql, nowMs);
       if (end === undefined) return false;

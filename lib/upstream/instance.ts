@@ -3,6 +3,7 @@ import { abortError } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { redact } from "../base/log.ts";
+import { steadyNow } from "../base/steady.ts";
 import type { Call, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -49,7 +50,7 @@ export class Instance implements AsyncDisposable {
   readonly lists: ListCache;
   readonly tasks = new LiveTasks();
   readonly startedAt = new Date();
-  lastUsedAtMs = Date.now();
+  lastUsedAtMs = steadyNow();
   callCount = 0;
   readonly #options: InstanceOptions;
   readonly #transport: UpstreamTransport;
@@ -278,7 +279,7 @@ export class Instance implements AsyncDisposable {
   }
 
   #send(message: RpcMessage, id?: RequestId): void {
-    this.lastUsedAtMs = Date.now();
+    this.lastUsedAtMs = steadyNow();
     this.#transport.send(message).catch((thrown) => {
       if (id !== undefined) this.#fail(id, this.#unavailable(messageOf(thrown), thrown));
     });

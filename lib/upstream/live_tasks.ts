@@ -1,4 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
+import { steadyNow } from "../base/steady.ts";
 import type { Caller } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
 
@@ -13,7 +14,7 @@ export class LiveTasks {
   readonly #byId = new Map<string, { sessionId: string; expiresAtMs: number }>();
 
   /** Notes the task a result has made; `ttl` is in milliseconds, none or null means without end. */
-  begun(caller: Caller, task: JsonObject, nowMs = Date.now()): void {
+  begun(caller: Caller, task: JsonObject, nowMs = steadyNow()): void {
     const { taskId, ttl } = task;
     if (typeof taskId !== "string") return;
     const expiresAtMs = typeof ttl === "number" ? nowMs + ttl : Infinity;
@@ -41,7 +42,7 @@ export class LiveTasks {
   }
 
   /** For how long there may be a task that somebody wants the result of, in milliseconds; 0: there is none. */
-  remainingMs(nowMs = Date.now()): number {
+  remainingMs(nowMs = steadyNow()): number {
     let latestMs = nowMs;
     for (const [taskId, { expiresAtMs }] of this.#byId) {
       if (expiresAtMs <= nowMs) this.#byId.delete(taskId);

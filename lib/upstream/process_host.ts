@@ -3,6 +3,7 @@ import { access, constants } from "node:fs/promises";
 import { isAbsolute } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { StdioServerConfig } from "../base/server_config.ts";
+import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Executable, type Files, resolveCommand, searchedDirs } from "./process/command.ts";
 import { type Environment, inheritedFrom, type Platform, withVariables } from "./process/environment.ts";
@@ -64,7 +65,7 @@ export class ProcessHost implements AsyncDisposable {
   /** What a login shell of this user sets; empty when it does not tell. Asked once. */
   loginEnv(): Promise<Record<string, string>> {
     this.#login ??= {
-      atMs: Date.now(),
+      atMs: steadyNow(),
       env: loginEnvironment(this.#options.env).then((env) => env ?? {}),
     };
     return this.#login.env;
@@ -83,7 +84,7 @@ export class ProcessHost implements AsyncDisposable {
     const launch = await this.#find(command, cwd);
     if (launch) return launch;
     // It may have been installed, or its place added to the profile, since the shell was asked.
-    if (this.#login && Date.now() - this.#login.atMs > STALE_MS) {
+    if (this.#login && steadyNow() - this.#login.atMs > STALE_MS) {
       this.#login = undefined;
       const second = await this.#find(command, cwd);
       if (second) return second;

@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { steadyNow } from "../base/steady.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 
 /** An instance that has run for this long was well: what went wrong before it does not count any more. */
@@ -47,7 +48,7 @@ export class Supervisor {
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again
    */
-  begin(nowMs = Date.now()): Attempt {
+  begin(nowMs = steadyNow()): Attempt {
     const trouble = this.trouble;
     const retryAfterMs = trouble ? trouble.retryAt.getTime() - nowMs : 0;
     if (!trouble || retryAfterMs <= 0) return { begunAtMs: nowMs };
@@ -63,13 +64,13 @@ export class Supervisor {
   }
 
   /** The server has answered `initialize`. */
-  started(attempt: Attempt, nowMs = Date.now()): void {
+  started(attempt: Attempt, nowMs = steadyNow()): void {
     attempt.startedAtMs = nowMs;
     this.#isUp = true;
   }
 
   /** The server has ended by itself or could not be started. */
-  failed(attempt: Attempt, reason: ExaiError, nowMs = Date.now()): void {
+  failed(attempt: Attempt, reason: ExaiError, nowMs = steadyNow()): void {
     const { begunAtMs, startedAtMs } = attempt;
     const wasWell = startedAtMs !== undefined && nowMs - startedAtMs >= WELL_MS;
     if (wasWell) this.#failures = 1;

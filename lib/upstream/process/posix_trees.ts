@@ -1,4 +1,5 @@
 import { delay } from "@std/async/delay";
+import { steadyNow } from "../../base/steady.ts";
 import { type ProcessRow, processTable, treeOf } from "./process_table.ts";
 import { signalGroup } from "./signals.ts";
 import type { ProcessTrees } from "./trees.ts";
@@ -57,10 +58,10 @@ export class PosixTrees implements ProcessTrees {
 
 // The end of a process that is not our child is no event anyone tells us of.
 async function areGone(groups: readonly number[], timeoutMs: number): Promise<boolean> {
-  const deadline = Date.now() + timeoutMs;
+  const deadline = steadyNow() + timeoutMs;
   for (;;) {
     if (!groups.some((pgid) => signalGroup(pgid, 0))) return true;
-    if (Date.now() >= deadline) return false;
+    if (steadyNow() >= deadline) return false;
     await delay(POLL_MS);
   }
 }
