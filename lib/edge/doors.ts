@@ -178,10 +178,13 @@ export class Doors {
     });
     const channel = new WebSocketChannel(socket, this.#options);
     socket.addEventListener("close", () => this.#desk.left(channel));
-    socket.onopen = () => {
+    const enter = () => {
       if (!mcpOnly) this.#receive(channel, from);
       else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server });
     };
+    // A socket of Node's is open by now, and its first frame may come at once.
+    if (socket.readyState === WebSocket.OPEN) enter();
+    else socket.onopen = enter;
     return response;
   }
 

@@ -123,11 +123,8 @@ async function answerUpgrade({ request, socket, head, upgrades, handler }: Upgra
     upgraded = true;
     // Asked for wrongly: it has been answered with what is wrong.
     if (!opened) return { socket: new EventTarget() as unknown as WebSocket, response: new Response(null) };
-    const made = opened;
-    keepAlive(made, options.idleTimeoutMs);
-    // Nobody can have listened for it yet.
-    queueMicrotask(() => made.emit("open"));
-    return { socket: made as unknown as WebSocket, response: new Response(null) };
+    keepAlive(opened, options.idleTimeoutMs);
+    return { socket: opened as unknown as WebSocket, response: new Response(null) };
   };
   try {
     const response = await handler(toRequest(request), {

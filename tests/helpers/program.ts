@@ -7,11 +7,13 @@ export interface ProgramOptions {
   env?: Record<string, string>;
   /** State directory; made for this run when left out. */
   home?: string;
+  /** Another build of the daemon. */
+  program?: string;
 }
 
 function command(home: string, options: ProgramOptions): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", daemonFile, ...(options.args ?? [])],
+    args: ["run", "-A", "--no-check", options.program ?? daemonFile, ...(options.args ?? [])],
     env: { EXAI_HOME: home, XDG_RUNTIME_DIR: home, EXAI_WS_PORT: "0", ENV_FILE: "", ...options.env },
     stdin: "null",
     stdout: "piped",

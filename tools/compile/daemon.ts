@@ -1,4 +1,4 @@
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 
 /**
  * Makes one file of the daemon, `daemon.js` in `outdir`, and one of each package it loads only when it is needed.
@@ -30,6 +30,21 @@ export async function bundleDaemon(outdir: string): Promise<void> {
     stdin: "null",
   }).spawn().status;
   if (!success) throw new Error(`deno bundle of ${entry} ended with exit code ${code}`);
+  for await (const { name } of Deno.readDir(outdir)) await letRequire(join(outdir, name));
+}
+
+// It throws for what is not there: packages look for others they can do without.
+const REQUIRE = "var require=(name)=>{const found=process.getBuiltinModule(name);" +
+  'if(!found)throw new Error("there is no module "+name);return found};\n';
+
+/**
+ * Packages of CommonJS, as `ws`, require the modules of Node.js, and what the bundler puts in the place of `require`
+ * asks for one that is there; in a module there is none.
+ */
+async function letRequire(path: string): Promise<void> {
+  const text = await Deno.readTextFile(path);
+  if (!text.includes("Dynamic require of")) return;
+  await Deno.writeTextFile(path, REQUIRE + text);
 }
 
 /**
@@ -43,4 +58,5 @@ export async function bundleLate(entry: URL, outfile: string): Promise<void> {
     stdin: "null",
   }).spawn().status;
   if (!success) throw new Error(`deno bundle of ${entry} ended with exit code ${code}`);
+  await letRequire(outfile);
 }
