@@ -1,12 +1,12 @@
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { SqliteCallRecords } from "../store/call_records.ts";
+import { type CallRecordsOptions, SqliteCallRecords } from "../store/call_records.ts";
 
 /** Opens the record of calls as the settings have it; undefined when it is off. */
 export function openCallRecords(
   settings: Settings,
   paths: StatePaths,
-  now?: () => number,
+  hooks: Pick<CallRecordsOptions, "now" | "onchange"> = {},
 ): SqliteCallRecords | undefined {
   if (!settings.calls) return undefined;
   return new SqliteCallRecords({
@@ -14,6 +14,6 @@ export function openCallRecords(
     maxAgeMs: settings.callsMaxAgeMs,
     maxBytes: settings.callsMaxBytes,
     withBodies: settings.callsBodies,
-    now,
+    ...hooks,
   });
 }

@@ -162,12 +162,16 @@ export class Daemon implements AsyncDisposable {
     const clock = stack.use(openClock());
     const own = stack.use(await openOwnServer(settings, paths, clock));
     const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
-    const journal = openJournal(settings, paths);
+    // Health is written anew when a file fails or can be used again, and this is when it can be written again too.
+    let observation: Observation | undefined;
+    const onchange = () => observation?.changed();
+    const journal = openJournal(settings, paths, onchange);
     if (journal) stack.use(journal);
-    const calls = openCallRecords(settings, paths, clock.now);
+    const calls = openCallRecords(settings, paths, { now: clock.now, onchange });
     if (calls) stack.use(calls);
     const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
     const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, clock, stack });
+    observation = daemon.#observation;
     daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
     daemon.#doors.forgetRefusals();
     daemon.#observation.start();
@@ -282,10 +286,20 @@ interface Resources {
   stack: AsyncDisposableStack;
 }
 
-function openJournal(settings: Settings, paths: StatePaths): SqliteCallJournal | undefined {
+function openJournal(
+  settings: Settings,
+  paths: StatePaths,
+  onchange: () => void,
+): SqliteCallJournal | undefined {
   if (!settings.journal) return undefined;
   const { journalMaxAgeMs: maxAgeMs, journalMaxBytes: maxChars } = settings;
-  return new SqliteCallJournal({ path: paths.journal, tailDir: volatileDir(paths.home), maxAgeMs, maxChars });
+  return new SqliteCallJournal({
+    path: paths.journal,
+    tailDir: volatileDir(paths.home),
+    maxAgeMs,
+    maxChars,
+    onchange,
+  });
 }
 
 function faultsOf(journal: SqliteCallJournal | undefined): string[] {
