@@ -191,6 +191,13 @@ Deno.test("no secret gets into what is kept of arguments and answers", () => {
   assertEquals([innocent.max_tokens, innocent.path, innocent.monkey], [99, "/a/token/file", "see"]);
 });
 
+Deno.test("no secret gets into what is kept of a failure", async () => {
+  await using home = await tempDir({});
+  using store = open(home.path);
+  store.add(recordWith({ outcome: "error", message: "refused: Bearer canary-abcdefgh" }), unsaid);
+  assertEquals(store.list({}, 1)[0]!.message, "refused: Bearer [secret]");
+});
+
 Deno.test("what is kept of a huge argument is cut, and no secret is cut in half", () => {
   const secret = "ghp_" + "a1".repeat(20);
   const kept = bodyText({ text: "x ".repeat(40) + secret + "y".repeat(10 * MIB) }, 100);

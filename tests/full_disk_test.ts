@@ -53,6 +53,8 @@ async function fits(file: Deno.FsFile, block: Uint8Array): Promise<boolean> {
   }
 }
 
+const PLAN = { step: "x".repeat(8 * KIB), step_number: 1, total_steps: 2, next_step_required: true };
+
 /** Mounting takes root on Linux: elsewhere this cannot be tried. */
 async function mayMount(): Promise<boolean> {
   await using disk = await smallDisk();
@@ -88,6 +90,7 @@ Deno.test({
     await disk!.fill();
     assertStringIncludes(await until("degraded"), "written");
     for (let i = 0; i < 50; i++) await call();
+    assertStringIncludes(JSON.stringify(await client.call("planner", PLAN)), "no space is left");
     await disk!.free();
     await until("ok");
 

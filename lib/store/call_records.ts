@@ -1,4 +1,5 @@
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { withoutSecrets } from "../observe/body_text.ts";
 import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
 import type { CallRecord } from "../observe/record.ts";
 import { MIGRATIONS, prepareStatements, ROWS_AT_ONCE, type Statements } from "./call_record_statements.ts";
@@ -184,7 +185,8 @@ export class SqliteCallRecords implements CallStore, Disposable {
       record.bytesIn,
       record.bytesOut,
       record.outcome === "ok" ? null : record.outcome,
-      record.message ?? null,
+      // What a server says of its failure may quote what it was given.
+      record.message === undefined ? null : withoutSecrets(record.message),
     ];
   }
 
