@@ -90,13 +90,25 @@ function isLeft(path: string): boolean {
   }
 }
 
-/** Makes `dir` for this user alone, or finds it so; false when it is not, for others could write answers in it. */
+/**
+ * Makes `dir` for this user alone, or finds it so, and can write there; false when not. Where others may write they
+ * could write answers, and below `/dev` a compiled program, which has not every permission, may not open a file.
+ */
 export function isPrivateDir(dir: string): boolean {
   try {
     Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
     const { isDirectory, uid, mode } = Deno.lstatSync(dir);
-    return isDirectory && (Deno.build.os === "windows" || (uid === Deno.uid() && (mode! & 0o077) === 0));
+    const isOurs = Deno.build.os === "windows" || (uid === Deno.uid() && (mode! & 0o077) === 0);
+    return isDirectory && isOurs && canWrite(dir);
   } catch {
     return false;
   }
+}
+
+/** @throws what the file system says, or that Deno does not allow it */
+function canWrite(dir: string): boolean {
+  const path = join(dir, `try-${crypto.randomUUID()}`);
+  Deno.openSync(path, { createNew: true, write: true }).close();
+  Deno.removeSync(path);
+  return true;
 }
