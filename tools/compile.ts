@@ -22,17 +22,13 @@ interface Program {
   /** The program as one file; what it loads late lies beside it. */
   bundle: string;
   flags: readonly string[];
-  /** Flags for Windows alone. */
-  windowsFlags?: readonly string[];
 }
 
 /**
- * Native code (FFI) and code from the network are what neither program loads, but that the daemon on Windows asks
- * kernel32 for the job object that ends its children with it. The rest cannot be narrowed when the program is built:
- * state directory, address, and what a mounted server's command is are known when it runs, and a program that may run
- * any other may do anything by way of it. Questions on stdin would end up in MCP.
+ * What the shim may do. Where the daemon listens, and where its state is kept, are known only when it runs; native code
+ * and code from the network are what it never loads. Questions on stdin would end up in MCP.
  */
-const PERMISSIONS = [
+const SHIM_PERMISSIONS = [
   "--allow-env",
   "--allow-net",
   "--allow-read",
@@ -42,12 +38,19 @@ const PERMISSIONS = [
   "--no-prompt",
 ];
 
+/**
+ * The daemon runs any command `mcp.json` names, so whatever it were denied it could do by way of one. Less than all
+ * would cost it `/proc` (Deno opens that only to programs that may do everything), where it finds what a server has
+ * left running and how much memory it takes.
+ */
+const DAEMON_PERMISSIONS = ["--allow-all"];
+
 async function main(): Promise<number> {
   const { target } = parseArgs(Deno.args, { string: ["target"], collect: ["target"] });
   const daemonDir = join(dist, "daemon");
   const programs: Program[] = [
-    { name: "exai-daemon", bundle: join(daemonDir, "daemon.js"), flags: [], windowsFlags: ["--allow-ffi"] },
-    { name: "exai-shim", bundle: join(dist, "shim.js"), flags: [SHIM_V8_FLAGS] },
+    { name: "exai-daemon", bundle: join(daemonDir, "daemon.js"), flags: DAEMON_PERMISSIONS },
+    { name: "exai-shim", bundle: join(dist, "shim.js"), flags: [...SHIM_PERMISSIONS, SHIM_V8_FLAGS] },
   ];
   await Deno.mkdir(dist, { recursive: true });
   await bundleDaemon(daemonDir);
@@ -72,9 +75,7 @@ async function compile(program: Program, target: string | undefined): Promise<nu
       "--quiet",
       "--no-check",
       "--no-config",
-      ...PERMISSIONS,
       ...program.flags,
-      ...(isWindows ? program.windowsFlags ?? [] : []),
       ...(target ? ["--target", target] : []),
       "--output",
       output,
