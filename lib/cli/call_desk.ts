@@ -39,7 +39,9 @@ export class CallDesk {
 
   /** Takes note of a call that has ended. */
   record(record: CallRecord, exchange: Exchange): void {
-    this.#options.store?.add(record, () => this.#bodiesOf(exchange));
+    const { store } = this.#options;
+    // What was said is not held until it is written where it is not wanted: it would outlive its call by far.
+    store?.add(record, store.withBodies ? () => this.#bodiesOf(exchange) : undefined);
     for (const watch of this.#watchers) watch(record);
   }
 

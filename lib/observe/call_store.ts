@@ -21,8 +21,10 @@ export interface CallBodies {
 
 /** Every call of the last days. Nothing in it throws for its own faults: a call is never hurt by being recorded. */
 export interface CallStore {
-  /** Takes note of a call; written a moment later. `bodies` is asked then, and only where bodies are recorded. */
-  add(record: CallRecord, bodies: () => CallBodies): void;
+  /** Whether what was said is recorded too. */
+  readonly withBodies: boolean;
+  /** Takes note of a call; written a moment later. `bodies` is asked then, for what was said. */
+  add(record: CallRecord, bodies?: () => CallBodies): void;
   /** The latest calls that pass `filter`, oldest first. */
   list(filter: CallFilter, limit: number): CallRecord[];
   /** One call, with what was said in it. */

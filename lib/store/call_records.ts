@@ -22,15 +22,10 @@ export interface CallRecordsOptions {
   onchange?(): void;
 }
 
-interface Pending {
-  record: CallRecord;
-  bodies: () => CallBodies;
-}
-
 /** How long a call waits for others to be written with it. */
 const FLUSH_MS = 100;
-/** So many at once take about a millisecond. */
-const MAX_BATCH = 512;
+/** So many at once take a fraction of a millisecond. */
+const MAX_BATCH = 128;
 /** While the file cannot be written the latest of these many are kept for when it can be. */
 const MAX_PENDING = 4096;
 const RETRY_MS = 5 * SECOND_MS;
@@ -45,7 +40,9 @@ export class SqliteCallRecords implements CallStore, Disposable {
   readonly #file: KeptFile<Statements>;
   readonly #numbers = new Map<string, number>();
   readonly #pruner: ReturnType<typeof setInterval>;
-  #pending: Pending[] = [];
+  #pending: CallRecord[] = [];
+  /** What was said in those that wait. */
+  readonly #bodies = new WeakMap<CallRecord, () => CallBodies>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pruneTimer: ReturnType<typeof setTimeout> | undefined;
   #lost = 0;
@@ -77,8 +74,13 @@ export class SqliteCallRecords implements CallStore, Disposable {
     return fault && (this.#lost > 0 ? `${fault}; ${this.#lost} calls are not in it` : fault);
   }
 
-  add(record: CallRecord, bodies: () => CallBodies): void {
-    this.#pending.push({ record, bodies });
+  get withBodies(): boolean {
+    return this.#options.withBodies;
+  }
+
+  add(record: CallRecord, bodies?: () => CallBodies): void {
+    this.#pending.push(record);
+    if (bodies) this.#bodies.set(record, bodies);
     if (this.#pending.length >= MAX_BATCH && this.#file.fault === undefined) this.#flush();
     else this.#flushSoon();
   }
@@ -159,18 +161,17 @@ export class SqliteCallRecords implements CallStore, Disposable {
     this.#lost += batch.length - this.#pending.length;
   }
 
-  #write(sql: Statements, batch: readonly Pending[]): void {
+  #write(sql: Statements, batch: readonly CallRecord[]): void {
     if (this.#numbers.size > MAX_NAMES) this.#numbers.clear();
-    const rows = batch.map(({ record }) => this.#rowOf(sql, record));
+    const rows = batch.map((record) => this.#rowOf(sql, record));
     let done = 0;
     for (; done + ROWS_AT_ONCE <= rows.length; done += ROWS_AT_ONCE) {
       sql.addCalls.run(...rows.slice(done, done + ROWS_AT_ONCE).flat());
     }
     for (const row of rows.slice(done)) sql.addCall.run(...row);
-    if (!this.#options.withBodies) return;
-    for (const { record, bodies } of batch) {
-      const { request, answer } = bodies();
-      sql.addBody.run(record.id, request, answer ?? null);
+    for (const record of this.withBodies ? batch : []) {
+      const said = this.#bodies.get(record)?.();
+      if (said) sql.addBody.run(record.id, said.request, said.answer ?? null);
     }
   }
 
