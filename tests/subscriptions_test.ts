@@ -89,6 +89,18 @@ Deno.test("a subscription survives a server that cannot be started a few times i
   assertEquals([asked.lines.at(-1), shared.servers.length], ["4 +test://r", 4]);
 });
 
+Deno.test("a server that is stopped while a window is subscribed is started again for it", async () => {
+  const asked = new Asked();
+  await using shared = sharedServer({ build: asked.build });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using client = await sdkClient(it.url);
+  await client.subscribeResource({ uri: "test://r" });
+  const missed = updated(client, "test://r");
+  for (const slot of shared.mounted.slots) shared.mounted.end(slot);
+  await missed;
+  assertEquals(asked.lines, ["1 +test://r", "2 +test://r"]);
+});
+
 Deno.test("a crashed server that nobody is subscribed to is not started until somebody calls it", async () => {
   const asked = new Asked();
   await using shared = sharedServer({ build: asked.build });

@@ -24,7 +24,7 @@ export interface PoolOptions {
 
 /** The instances of one server by their share keys; each is started once, however many ask at the same time. */
 export class Pool implements AsyncDisposable {
-  /** The instance of `slot` has ended by itself; set by whoever led sessions to it. */
+  /** The instance of `slot` has ended or is being stopped; set by whoever led sessions to it. */
   onLost = (_slot: Slot) => {};
   /** The instance of `slot` has started; set by whoever wants to know what it shows. */
   onStarted = (_slot: Slot, _instance: Instance) => {};
