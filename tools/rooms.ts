@@ -67,6 +67,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "sqlite"],
     outsideWorld: true,
   },
+  detach: {
+    holds: "calls that outlast their request, and the tool that waits for them",
+    mayImport: ["base", "wire", "call"],
+  },
   observe: {
     holds: "metrics, health, the record of calls",
     mayImport: ["base", "call"],
@@ -103,6 +107,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "tool",
       "provider",
       "conversation",
+      "detach",
       "observe",
       "store",
       "edge",

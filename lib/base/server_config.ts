@@ -18,6 +18,8 @@ export interface CommonServerConfig {
   maxInflight?: number;
   /** How long one call may take; undefined: the daemon's own limit. */
   callTimeoutMs?: number;
+  /** Silence after which a call is answered with a handle and goes on, in milliseconds; undefined: never. */
+  detachAfterMs?: number;
   /** How long it may take from spawn to the answer to `initialize`. */
   startTimeoutMs: number;
   /** Memory its process and all it starts may hold before it is replaced, in bytes; undefined: the daemon's own limit. */

@@ -24,6 +24,8 @@ export interface Server {
   list(kind: ListKind, call: Call): Promise<readonly JsonObject[]>;
   /** How long one call may take; undefined: the daemon's own limit. */
   readonly callTimeoutMs?: number;
+  /** Silence after which a call is answered with a handle and goes on, in milliseconds; undefined: never. */
+  readonly detachAfterMs?: number;
   /** Calls it may run at once; undefined: no limit of its own. */
   readonly maxInflight?: number;
   /** The caller wants log messages from another level on. */

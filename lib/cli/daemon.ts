@@ -31,6 +31,7 @@ import { ConfiguredMounts } from "./mounts.ts";
 import { Observation } from "./observation.ts";
 import { Notes, openClock } from "./notes.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
+import { Patience } from "./patience.ts";
 import { serverPolicies } from "./server_policies.ts";
 import { StateFiles } from "./state_files.ts";
 import { TokenKeeper } from "./token.ts";
@@ -65,6 +66,7 @@ export class Daemon implements AsyncDisposable {
   readonly #doors: Doors;
   readonly #observation: Observation;
   #front: FrontDoors | undefined;
+  readonly #patience: Patience;
   #resources = new AsyncDisposableStack();
 
   private constructor(options: DaemonOptions, resources: Resources) {
@@ -114,18 +116,21 @@ export class Daemon implements AsyncDisposable {
       onStart: () => observation.changed(),
       onEnd: (session) => {
         router.detach(session);
+        patience.forget(session);
         observation.changed();
       },
     });
-    const servers = () => [own.server, ...mounts.servers, ...(options.servers ?? [])];
+    const patience = this.#patience = new Patience(settings, own.server);
+    const servers = () => patience.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = new Router({
       servers,
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
       policies: [observation.policy],
-      ...serverPolicies({ settings, permits, breakerOf }),
+      ...serverPolicies({ settings, permits, breakerOf, patience }),
       listDeadlineMs: LIST_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
+      hidesOutputSchemas: (server) => patience.detaches(server),
     });
     const guard = new Guard({ ...settings, token });
     mounts.onListChanged = () => router.invalidate();
@@ -215,7 +220,8 @@ export class Daemon implements AsyncDisposable {
    * Stops: takes no new calls, lets running ones finish for `EXAI_DRAIN_TIMEOUT`, tells the clients, and goes.
    */
   async stop(): Promise<void> {
-    await withinMs(this.#drain.close(), this.#settings.drainTimeoutMs);
+    const done = Promise.all([this.#drain.close(), this.#patience.idle()]);
+    await withinMs(done, this.#settings.drainTimeoutMs);
     // The answers of the last calls go out in this turn; a server that shuts down closes its connections at once.
     await delay(0);
     // First the sessions: that we close their connections must not pass for their clients' goodbye.

@@ -1,7 +1,7 @@
 import { KIB } from "../base/units.ts";
-import { flag, hours, integer } from "./setting.ts";
+import { flag, hours, integer, seconds } from "./setting.ts";
 
-/** The settings of the journal that lets a daemon answer for the one before it. */
+/** The settings of what outlives a daemon, the journal, and of what outlives its request, a detached call. */
 export const JOURNAL_SETTINGS = {
   journal: flag({
     env: "EXAI_JOURNAL",
@@ -26,5 +26,24 @@ export const JOURNAL_SETTINGS = {
     },
     64 * KIB,
     4 * 1024 * 1024 * KIB,
+  ),
+  detachAfterMs: seconds(
+    {
+      env: "EXAI_DETACH_AFTER",
+      fallback: 0,
+      help: "Silence after which a call of EXAI's own tools is answered with a handle and goes on; 0: never",
+    },
+    0,
+    86_400,
+  ),
+  detachMaxMs: seconds(
+    {
+      env: "EXAI_DETACH_MAX",
+      fallback: 3600,
+      help:
+        "How long a call may take that can be answered with a handle, unless its server has a callTimeoutMs",
+    },
+    1,
+    86_400,
   ),
 } as const;

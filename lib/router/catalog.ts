@@ -29,6 +29,8 @@ export interface CatalogOptions {
   servers: () => readonly Server[];
   /** How long one server may take for a list before it is left out, in milliseconds. */
   deadlineMs: number;
+  /** Whether results of the server's tools may be other than their output schemas say, so that none are shown. */
+  hidesOutputSchemas?(server: Server): boolean;
 }
 
 /** What tells the entries of each list apart. */
@@ -131,7 +133,7 @@ export class Catalog {
     const timer = setTimeout(() => resolve(late), isLate ? 0 : this.#options.deadlineMs);
     try {
       const list = await untilAborted(Promise.race([asked, deadline]), call.signal);
-      if (list !== late) return list.map((own) => ({ server, own }));
+      if (list !== late) return this.#entriesOf(server, list);
       this.#awaitLate(asked, { server, kind, caller: call.caller });
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
@@ -144,6 +146,11 @@ export class Catalog {
       clearTimeout(timer);
     }
     return [];
+  }
+
+  #entriesOf(server: Server, list: readonly JsonObject[]): Entry[] {
+    if (!this.#options.hidesOutputSchemas?.(server)) return list.map((own) => ({ server, own }));
+    return list.map(({ outputSchema: _, ...own }) => ({ server, own }));
   }
 
   // The list is wanted beyond this call, so the call's end does not take it back.

@@ -23,6 +23,8 @@ export interface RouterOptions extends ToolViewOptions {
   askingPoliciesFor(server: Server): readonly Policy[];
   /** How long one server may take for a list before it is left out, in milliseconds. */
   listDeadlineMs: number;
+  /** Whether results of the server's tools may be other than their output schemas say, so that none are shown. */
+  hidesOutputSchemas?(server: Server): boolean;
 }
 
 type Handler = (call: Call) => Promise<Result>;
@@ -42,7 +44,11 @@ export class Router {
 
   constructor(options: RouterOptions) {
     this.#options = options;
-    const catalogOptions = { servers: options.servers, deadlineMs: options.listDeadlineMs };
+    const catalogOptions = {
+      servers: options.servers,
+      deadlineMs: options.listDeadlineMs,
+      hidesOutputSchemas: options.hidesOutputSchemas,
+    };
     this.#catalog = new Catalog(catalogOptions);
     this.#view = new ToolView(this.#catalog, options);
     this.#resources = new ResourceFinder(this.#catalog, catalogOptions);

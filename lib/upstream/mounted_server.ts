@@ -43,6 +43,7 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly name: string;
   readonly config: ServerConfig;
   readonly callTimeoutMs: number | undefined;
+  readonly detachAfterMs: number | undefined;
   readonly maxInflight: number | undefined;
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
@@ -59,6 +60,7 @@ export class MountedServer implements Server, AsyncDisposable {
     this.name = config.name;
     this.config = config;
     this.callTimeoutMs = config.callTimeoutMs;
+    this.detachAfterMs = config.detachAfterMs;
     this.maxInflight = config.maxInflight;
     this.#pool = pool;
     this.#leases = new Leases(config, pool);

@@ -138,6 +138,7 @@ function commonOf(entry: OwnValues, { name, title, fault }: EntryContext): Commo
     tools: { include: entry.include, exclude: entry.exclude ?? [], rename, prefix: entry.prefix ?? "" },
     maxInflight: entry.maxInflight,
     callTimeoutMs: entry.callTimeoutMs,
+    detachAfterMs: entry.detachAfterMs,
     startTimeoutMs: entry.startTimeoutMs ?? START_TIMEOUT_MS,
     memoryLimitBytes: entry.memoryLimitMb === undefined ? undefined : entry.memoryLimitMb * MIB,
     idleStopMs: entry.idleStopMs ?? IDLE_STOP_MS,

@@ -98,6 +98,11 @@ export const OWN_KEYS = {
   ),
   maxInflight: whole(1, 10_000, "Calls this server may run at once"),
   callTimeoutMs: whole(1, DAY_MS, "How long one call may take, in milliseconds"),
+  detachAfterMs: whole(
+    1,
+    DAY_MS,
+    "Silence after which a call is answered with a handle for await_call and goes on, in milliseconds",
+  ),
   startTimeoutMs: whole(1, DAY_MS, "How long the server may take to start, in milliseconds (60000)"),
   idleStopMs: whole(0, 30 * DAY_MS, "How long it runs on unused, in milliseconds; 0: for ever (300000)"),
   memoryLimitMb: whole(

@@ -1,0 +1,70 @@
+import { withTimeout } from "../admission/policies.ts";
+import { MIB } from "../base/units.ts";
+import type { Caller, Policy } from "../call/call.ts";
+import type { Server } from "../call/server.ts";
+import type { Settings } from "../config/settings.ts";
+import { AwaitServer } from "../detach/await_call.ts";
+import { DetachedCalls } from "../detach/detached_calls.ts";
+import { detaching } from "../detach/detaching.ts";
+
+/** What is kept of finished calls for one session: as much as for a client that is away. */
+const KEPT = { maxResults: 256, maxChars: 16 * MIB };
+
+type PatienceSettings = Pick<Settings, "callTimeoutMs" | "detachAfterMs" | "detachMaxMs">;
+
+/** How long callers wait, and calls may take: time limits, and calls that are detached from their requests. */
+export class Patience {
+  readonly #settings: PatienceSettings;
+  readonly #own: Server;
+  readonly #calls = new DetachedCalls(KEPT);
+  readonly #awaiting = new AwaitServer(this.#calls);
+
+  /** `own`: the server of the daemon's own tools, for which the settings speak. */
+  constructor(settings: PatienceSettings, own: Server) {
+    this.#settings = settings;
+    this.#own = own;
+  }
+
+  /** `servers`, with the one that waits for detached calls when there may be such. */
+  withAwaiting(servers: readonly Server[]): Server[] {
+    return servers.some((server) => this.detaches(server)) ? [...servers, this.#awaiting] : [...servers];
+  }
+
+  /** Whether calls of `server` may be answered with a handle, which no output schema allows for. */
+  detaches(server: Server): boolean {
+    return this.#afterMs(server) > 0;
+  }
+
+  /** Whether `server` does no work of its own: its calls wait for others that have their permits. */
+  onlyWaits(server: Server): boolean {
+    return server === this.#awaiting;
+  }
+
+  /** The time limit of the calls of `server`. */
+  limit(server: Server): Policy {
+    const { callTimeoutMs, detachMaxMs } = this.#settings;
+    if (this.onlyWaits(server)) return withTimeout(detachMaxMs);
+    const short = withTimeout(server.callTimeoutMs ?? callTimeoutMs);
+    const afterMs = this.#afterMs(server);
+    if (afterMs === 0) return short;
+    return detaching(this.#calls, {
+      afterMs,
+      short,
+      whole: withTimeout(server.callTimeoutMs ?? detachMaxMs),
+    });
+  }
+
+  /** A session is over: nobody waits for its calls any more. */
+  forget(caller: Caller): void {
+    this.#calls.forget(caller);
+  }
+
+  /** Resolves when no detached call runs. */
+  idle(): Promise<void> {
+    return this.#calls.idle();
+  }
+
+  #afterMs(server: Server): number {
+    return server === this.#own ? this.#settings.detachAfterMs : server.detachAfterMs ?? 0;
+  }
+}

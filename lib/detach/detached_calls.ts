@@ -1,0 +1,140 @@
+import { ExaiError } from "../base/errors.ts";
+import type { Caller, Progress } from "../call/call.ts";
+import { toRpcError } from "../wire/codes.ts";
+import type { Result } from "../wire/rpc.ts";
+
+/** The tool that waits for a detached call. */
+export const AWAIT_CALL = "await_call";
+
+/** How much of finished calls is kept for one session. */
+export interface DetachedLimits {
+  maxResults: number;
+  /** Their size in UTF-16 code units, together. */
+  maxChars: number;
+}
+
+/** A call that outlasts the request it came with; its session asks for it by its handle. */
+export interface DetachedCall {
+  readonly handle: string;
+  /** The tool's name, as the session knows it. */
+  readonly tool: string;
+  readonly startedAtMs: number;
+  /** The last progress it told. */
+  readonly progress: Progress | undefined;
+  /** Resolves with its outcome; never rejects. */
+  readonly outcome: Promise<Result>;
+  readonly isOver: boolean;
+  /** Called with each progress while somebody waits. */
+  onprogress?: (progress: Progress) => void;
+  /** Stops it; its outcome is an error that says so. */
+  cancel(reason: ExaiError): void;
+}
+
+/** What a call that is to be detached gives. */
+export type Detachable = Pick<DetachedCall, "tool" | "startedAtMs" | "progress" | "outcome" | "cancel">;
+
+interface Kept extends Detachable {
+  readonly handle: string;
+  isOver: boolean;
+  chars: number;
+  progress: Progress | undefined;
+  onprogress?: (progress: Progress) => void;
+}
+
+/** The detached calls of every session. */
+export class DetachedCalls {
+  readonly #limits: DetachedLimits;
+  readonly #sessions = new Map<string, Map<string, Kept>>();
+  #running = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  constructor(limits: DetachedLimits) {
+    this.#limits = limits;
+  }
+
+  /** Takes a call over. */
+  add(caller: Caller, call: Detachable): DetachedCall & { tell(progress: Progress): void } {
+    const calls = this.#sessions.get(caller.id) ?? new Map<string, Kept>();
+    this.#sessions.set(caller.id, calls);
+    const handle = `call-${crypto.randomUUID()}`;
+    const kept: Kept = { ...call, handle, isOver: false, chars: 0 };
+    const outcome = call.outcome.then((result) => this.#finished(calls, kept, result));
+    calls.set(handle, Object.assign(kept, { outcome }));
+    this.#running++;
+    const tell = (progress: Progress) => {
+      kept.progress = progress;
+      kept.onprogress?.(progress);
+    };
+    return Object.assign(kept, { tell });
+  }
+
+  /**
+   * The call `handle` of the session of `caller`.
+   *
+   * @throws {ExaiError} `INVALID_PARAMS` when the session has no such call, or not any more
+   */
+  get(caller: Caller, handle: string): DetachedCall {
+    const found = this.#sessions.get(caller.id)?.get(handle);
+    if (found) return found;
+    throw new ExaiError(
+      "INVALID_PARAMS",
+      `this session has no call ${
+        JSON.stringify(handle)
+      }: handles are good in the session that got them, until ` +
+        "newer results take their place or the daemon is started anew; what became of a call that is gone is not known",
+      { details: { outcome: "unknown" } },
+    );
+  }
+
+  /** Stops the calls of a session that is over. */
+  forget(caller: Caller): void {
+    const calls = this.#sessions.get(caller.id);
+    this.#sessions.delete(caller.id);
+    const reason = new ExaiError("CANCELLED", "the session is over");
+    for (const call of calls?.values() ?? []) if (!call.isOver) call.cancel(reason);
+  }
+
+  /** Resolves when none is running. */
+  async idle(): Promise<void> {
+    if (this.#running === 0) return;
+    this.#idle ??= Promise.withResolvers<void>();
+    await this.#idle.promise;
+  }
+
+  #finished(calls: Map<string, Kept>, call: Kept, result: Result): Result {
+    call.isOver = true;
+    call.onprogress = undefined;
+    call.chars = lengthOf(result);
+    if (--this.#running === 0) this.#idle?.resolve();
+    const { maxResults, maxChars } = this.#limits;
+    const over = [...calls.values()].filter(({ isOver }) => isOver);
+    let chars = over.reduce((sum, { chars }) => sum + chars, 0);
+    for (const [i, { handle, chars: size }] of over.entries()) {
+      if (over.length - i <= 1 || (over.length - i <= maxResults && chars <= maxChars)) break;
+      calls.delete(handle);
+      chars -= size;
+    }
+    return result;
+  }
+}
+
+/** The outcome of `work`, with what it throws as its error. */
+export function settled(work: Promise<Result>): Promise<Result> {
+  return work.catch((thrown) => ({ error: toRpcError(thrown) }));
+}
+
+/** How far a call has come, as a sentence with a space behind it. */
+export function progressText(progress: Progress | undefined): string {
+  if (!progress) return "";
+  const { progress: step, total, message } = progress;
+  const said = message ? `: ${message}` : "";
+  return `Its progress is ${step}${total === undefined ? "" : ` of ${total}`}${said}. `;
+}
+
+function lengthOf(result: Result): number {
+  try {
+    return JSON.stringify(result).length;
+  } catch {
+    return 0;
+  }
+}
