@@ -167,16 +167,16 @@ export class Daemon implements AsyncDisposable {
     const clock = stack.use(openClock());
     const own = stack.use(await openOwnServer(settings, paths, clock));
     const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
-    // Health is written anew when a file fails or can be used again, and this is when it can be written again too.
-    let observation: Observation | undefined;
-    const onchange = () => observation?.changed();
+    // Health is written anew when a file fails or can be used again; nobody keeps it before there is a daemon.
+    const health = { changed: () => {} };
+    const onchange = () => health.changed();
     const journal = openJournal(settings, paths, onchange);
     if (journal) stack.use(journal);
     const calls = openCallRecords(settings, paths, { now: clock.now, onchange });
     if (calls) stack.use(calls);
     const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
     const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, clock, stack });
-    observation = daemon.#observation;
+    health.changed = () => daemon.#observation.changed();
     daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
     daemon.#doors.forgetRefusals();
     daemon.#observation.start();
