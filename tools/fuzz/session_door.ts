@@ -24,8 +24,15 @@ export const SESSION_DOOR: Door = {
 };
 
 class SessionDoor implements OpenDoor {
-  readonly #registry = new SessionRegistry({ resumeWindowMs: 0, idleMs: 0, maxFrameBytes: MAX_FRAME_BYTES });
-  readonly #hooks: AttachHooks = hooksFor(this.#registry);
+  readonly #router = routerOf();
+  readonly #registry = new SessionRegistry({
+    resumeWindowMs: 0,
+    idleMs: 0,
+    maxFrameBytes: MAX_FRAME_BYTES,
+    // As the daemon does: what the router keeps of a session goes with it.
+    onEnd: (session) => this.#router.detach(session),
+  });
+  readonly #hooks: AttachHooks = hooksFor(this.#registry, this.#router);
 
   async batch(frames: readonly string[], random: Random): Promise<void> {
     const mcpOnly = random() < 0.2;
@@ -125,9 +132,9 @@ class MemoryChannel implements FrameChannel {
   }
 }
 
-function hooksFor(registry: SessionRegistry): AttachHooks {
+function routerOf(): Router {
   const permits = new Permits({ perKey: 8, total: 24, queueMax: 256 });
-  const router: Router = new Router({
+  return new Router({
     servers: () => [FIXTURE],
     serverInfo: { name: "fuzz", version: "1" },
     policies: [],
@@ -135,6 +142,9 @@ function hooksFor(registry: SessionRegistry): AttachHooks {
     askingPoliciesFor: () => [withTimeout(60_000), freeOnAbort()],
     listDeadlineMs: 5000,
   });
+}
+
+function hooksFor(registry: SessionRegistry, router: Router): AttachHooks {
   return {
     registry,
     target: router.target,
