@@ -5,12 +5,16 @@ import { OWN_KEYS } from "../lib/config/servers/keys.ts";
 import { type Setting, SETTINGS } from "../lib/config/settings.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { type Room, ROOMS } from "./rooms.ts";
+import { modelFieldRows, stepFieldRows, toolRows } from "./tool_tables.ts";
 
 /** The generated parts of README.md and docs/, by the name their markers carry. */
 export const TABLES: Readonly<Record<string, () => string>> = {
   settings: settingsTable,
   "server keys": serverKeysTable,
   "client keys": clientKeysTable,
+  tools: () => markdownTable(["tool", "what it is for", "fields of its own", "works in, asks a"], toolRows()),
+  "step fields": () => markdownTable(["field", "type", "what it is"], stepFieldRows()),
+  "model fields": () => markdownTable(["field", "type", "what it is"], modelFieldRows()),
   rooms: roomsTable,
   "close codes": closeCodesTable,
   "error codes": errorCodesTable,

@@ -19,6 +19,7 @@ import type { ToolViewOptions } from "../router/tool_view.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
+import { INSTRUCTIONS } from "../tool/instructions.ts";
 import { LEAN_TOOLS } from "../tool/selection.ts";
 import { SqliteCallJournal } from "../store/call_journal.ts";
 import { Breakers } from "./breakers.ts";
@@ -41,10 +42,6 @@ const LIST_DEADLINE_MS = 5 * SECOND_MS;
 
 /** How long clients may take to answer the close frame when the daemon stops. */
 const CLOSE_GRACE_MS = SECOND_MS;
-
-const INSTRUCTIONS =
-  "EXAI: tools for planning, tracing, documenting and checking work in steps. Multi-step tools answer with " +
-  "next_call: call it with what you found until they are done.";
 
 export interface DaemonOptions {
   settings: Settings;

@@ -9,6 +9,7 @@ import { type InitializeResult, negotiateRevision } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { ToolHost } from "./host.ts";
+import { INSTRUCTIONS } from "./instructions.ts";
 import { makeOffer, type Offer } from "./offer.ts";
 import { runTool, type ToolSurroundings } from "./run.ts";
 import { complete } from "./surface/completion.ts";
@@ -20,11 +21,6 @@ import type { OpenWorkspace } from "./workspace.ts";
 const log = getLogger(["exai", "tool"]);
 
 const NAME = "exai";
-
-const INSTRUCTIONS =
-  "Tools that take step_number work in steps: each answer says what to do before the next step (required_actions) and " +
-  "gives the call that goes on (next_call); keep its continuation_id. chat and consensus ask other models. challenge " +
-  "makes you re-examine a claim.";
 
 export interface ExaiServerOptions {
   host: ToolHost;
