@@ -102,3 +102,14 @@ Deno.test("what a server that was unmounted offered leads nowhere; its successor
   catalog.invalidate();
   assertEquals(await catalog.find("tools", "tool", call), undefined);
 });
+
+Deno.test("a tool a window was shown still leads to its server when that cannot be listed: it says itself why", async () => {
+  const server = new HeldServer("ill");
+  const catalog = new Catalog({ servers: () => [server], deadlineMs: NEVER_MS });
+  const call = callOf("window");
+  await catalog.list("tools", call);
+  catalog.invalidate();
+  server.list = () => Promise.reject(new Error("it is being restarted"));
+  assertEquals((await catalog.find("tools", "ill", call))?.server, server);
+  assertEquals(await catalog.find("tools", "never", call), undefined);
+});

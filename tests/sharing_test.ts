@@ -1,4 +1,5 @@
 import { assertEquals, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import type { JsonObject } from "../lib/base/json.ts";
 // @ts-types="@modelcontextprotocol/sdk/server/mcp"
 import type { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
@@ -264,8 +265,9 @@ Deno.test("a server that ends in mid-call fails that call by name, and the next 
   });
   await using it = await testDaemon({ servers: [shared.mounted] });
   await using client = await sdkClient(it.url);
-  const error = await assertRejects(() => client.callTool({ name: "die" })) as Error;
+  const error = await assertRejects(() => client.callTool({ name: "die" })) as Error & { data: JsonObject };
   assertStringIncludes(error.message, '"shared"');
+  assertEquals([error.data.code, error.data.outcome], ["UPSTREAM_UNAVAILABLE", "unknown"]);
   assertEquals(textOf(await client.callTool({ name: "process" })), "2");
 });
 

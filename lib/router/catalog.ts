@@ -79,7 +79,7 @@ export class Catalog {
     // What changes while servers are asked makes the answer out of date.
     const generation = this.#generation;
     const lists = this.#options.servers().map((server) => this.#listOf(server, kind, call));
-    const entries = byKey(kind, (await Promise.all(lists)).flat());
+    const entries = byKey(kind, (await Promise.all(lists)).flatMap((entries) => entries ?? []));
     const shown = { entries, generation, confirmed: { keys: new Set<string>(), generation } };
     const byKind = this.#shown.get(call.caller.id);
     if (byKind) byKind.set(kind, shown);
@@ -113,6 +113,8 @@ export class Catalog {
     if (shown && known && this.#options.servers().includes(known.server)) {
       const generation = this.#generation;
       const entries = await this.#listOf(known.server, kind, call);
+      // A server that cannot say what it has is the one to say so: what it had is not gone.
+      if (entries === undefined) return known;
       const still = entries.find(({ own }) => own[KEY[kind]] === known.own[KEY[kind]]);
       if (still) {
         if (shown.confirmed.generation !== generation) shown.confirmed = { keys: new Set(), generation };
@@ -125,7 +127,7 @@ export class Catalog {
   }
 
   // One bad server never delays or fails the others: it is left out, and the session told when it has come round.
-  async #listOf(server: Server, kind: ListKind, call: Call): Promise<Entry[]> {
+  async #listOf(server: Server, kind: ListKind, call: Call): Promise<Entry[] | undefined> {
     const asked = this.#ask(server, kind, call);
     const late = Symbol("late");
     const { promise: deadline, resolve } = Promise.withResolvers<typeof late>();
@@ -145,7 +147,7 @@ export class Catalog {
     } finally {
       clearTimeout(timer);
     }
-    return [];
+    return undefined;
   }
 
   #entriesOf(server: Server, list: readonly JsonObject[]): Entry[] {

@@ -299,7 +299,7 @@ export class Instance implements AsyncDisposable {
     if (this.#end) return;
     this.#end = reason;
     this.#inbound.stop(reason);
-    for (const entry of this.#inflight.takeAll()) entry.fail(reason);
+    for (const entry of this.#inflight.takeAll()) entry.fail(entry.call ? this.#cutOff(reason) : reason);
     this.#ended.resolve(reason);
   }
 
@@ -351,6 +351,14 @@ export class Instance implements AsyncDisposable {
 
   #hasList(method: string): boolean {
     return isObject(this.#description?.capabilities[method.split("/")[0]!]);
+  }
+
+  /** What a call is told that was under way when the server ended. */
+  #cutOff(reason: ExaiError): ExaiError {
+    return new ExaiError(reason.code, `${reason.message}; the call was under way and may have run`, {
+      cause: reason,
+      details: { server: this.#options.name, outcome: "unknown" },
+    });
   }
 
   #unavailable(why: string, cause?: unknown): ExaiError {
