@@ -338,3 +338,17 @@ Deno.test("since takes how long ago, or a time", () => {
   assertEquals(sinceMs("2026-11-24T00:00:00Z"), NOW);
   assertThrows(() => sinceMs("yesterday"), ExaiError, "allowed: how long ago");
 });
+
+Deno.test("a client that gives no name a person could read is served and recorded like any other", async () => {
+  await using it = await testDaemon();
+  using client = await RawClient.connect(it.url, ["mcp"]);
+  const clientInfo = { name: 7, version: { major: 1 } };
+  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo };
+  await client.ask({ jsonrpc: "2.0", id: 1, method: "initialize", params });
+  const call = { jsonrpc: "2.0", id: 2, method: "tools/call", params: { name: "version" } };
+  assertEquals((await client.ask(call)).error, undefined);
+  const [recorded] = await calls(it.home, it.url, ["--tool=version"]);
+  assertEquals([recorded.tool, recorded.outcome], ["version", "ok"]);
+  assertEquals(it.daemon.health().status, "ok");
+  await client.close();
+});

@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";
 import {
@@ -21,6 +21,9 @@ import {
 } from "../wire/rpc.ts";
 import { Asks } from "./asks.ts";
 import type { Session, Speaker } from "./session.ts";
+
+/** Of what a client calls itself, this much is kept. */
+const MAX_NAME_CHARS = 256;
 
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface PeerOutlet {
@@ -127,7 +130,7 @@ export class McpPeer implements Speaker {
       this.#session.revision = negotiateRevision(params.protocolVersion);
       this.#session.mailbox.forgetLost();
       this.#session.capabilities = isObject(capabilities) ? capabilities : {};
-      if (isObject(clientInfo)) this.#session.client = clientInfo as Implementation;
+      if (isObject(clientInfo)) this.#session.client = implementationOf(clientInfo);
     } else if (method === "logging/setLevel") {
       if (!LOG_LEVELS.includes(params.level as LogLevel)) {
         return `level must be one of ${LOG_LEVELS.join(", ")}`;
@@ -163,4 +166,10 @@ export class McpPeer implements Speaker {
       this.#hooks.onNotification?.(method, params);
     }
   }
+}
+
+/** A client's name and version are texts, whatever it says: they are shown, recorded, and compared with patterns. */
+function implementationOf(info: JsonObject): Implementation {
+  const text = (value: Json | undefined) => typeof value === "string" ? value.slice(0, MAX_NAME_CHARS) : "";
+  return { ...info, name: text(info.name), version: text(info.version) };
 }
