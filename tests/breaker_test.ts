@@ -88,7 +88,7 @@ Deno.test("a server is left alone after time-outs and crashes, not after what ca
     ): [string, ExaiError, boolean] => [code, new ExaiError(code, "no"), false]),
   ];
   for (const [what, error, opens, timeoutMs] of cases) {
-    const { breaker, run } = guarded(() => Promise.reject(error));
+    const { breaker, run } = guarded(() => Promise.reject(new ExaiError(error.code, error.message, error)));
     for (let i = 0; i < 2; i++) await run(call({ timeoutMs })).catch(() => {});
     assertEquals(breaker.status.state, opens ? "open" : "closed", what);
   }
@@ -149,4 +149,18 @@ Deno.test("a server behind a URL that answers 503 is asked five times, and then 
   for (let i = 0; i < 9; i++) server.script.push({ status: 503 });
   for (let i = 0; i < 8; i++) await client.call("ping");
   assertEquals(server.calls, 6);
+});
+
+Deno.test("one crash with ten calls under way is one failure, not ten", async () => {
+  const breaker = new ServerBreaker({ name: "files", failures: 2, openMs: 100, callTimeoutMs: 1000 });
+  const crash = () => {
+    const cause = new ExaiError("UPSTREAM_UNAVAILABLE", "it was ended by SIGKILL");
+    return () => Promise.reject(new ExaiError(cause.code, `${cause.message}; it may have run`, { cause }));
+  };
+  const [first, second] = [crash(), crash()];
+  const run = (target: Target) => compose(target, [breaker.refuse, breaker.guard])(call());
+  await Promise.all(Array.from({ length: 10 }, () => assertRejects(() => run(first))));
+  assertEquals([breaker.status.state, breaker.status.failures], ["closed", 1]);
+  await assertRejects(() => run(second));
+  assertEquals(breaker.status.state, "open");
 });

@@ -41,6 +41,8 @@ export class ServerBreaker {
   readonly #options: ServerBreakerOptions;
   readonly #circuit: Circuit;
   #lastError: string | undefined;
+  /** What the last failure came of. */
+  #lastCause: unknown;
 
   constructor(options: ServerBreakerOptions) {
     this.name = options.name;
@@ -84,7 +86,11 @@ export class ServerBreaker {
   };
 
   #learn(era: number, call: Call, error: ExaiError): void {
-    const finding = findingOf(error, call, this.#options.callTimeoutMs);
+    let finding = findingOf(error, call, this.#options.callTimeoutMs);
+    // One crash ends every call under way: that is one failure, however many they are.
+    const cause = error.cause instanceof ExaiError ? error.cause : error;
+    if (finding === "unwell" && cause === this.#lastCause) finding = "nothing";
+    this.#lastCause = cause;
     if (finding === "unwell") this.#lastError = error.message;
     this.#circuit.leave(era, finding);
     if (finding === "unwell" && error.retryAfterMs !== undefined) this.#circuit.hold(error.retryAfterMs);
