@@ -225,6 +225,14 @@ const FAULTS: [name: string, ask: (client: RawHttp) => Promise<Response>, status
   ["no message", (client) => client.post("{}"), 400],
   ["a second initialize", (client) => client.post(initialize()), 400],
   [
+    "a batch of malformed initializes with one id",
+    (client) => {
+      const again = { jsonrpc: "2.0", ...initialize({ clientInfo: { name: "no version" } }), id: 5 };
+      return client.post(JSON.stringify([again, again]));
+    },
+    200,
+  ],
+  [
     "an initialize without params",
     (client) => new RawHttp(client.url).post({ id: 1, method: "initialize" }),
     400,

@@ -57,6 +57,7 @@ function attach(session: Session, transport: HttpServerTransport, hooks: HttpSes
     target: hooks.target,
     onNotification: (method, params) => hooks.onNotification(session, method, params),
   });
+  let begun = false;
   const count = () => {
     session.bytesIn = transport.bytesIn;
     session.bytesOut = transport.bytesOut;
@@ -70,9 +71,9 @@ function attach(session: Session, transport: HttpServerTransport, hooks: HttpSes
   transport.onerror = ({ message }) => log.debug("session {id}: {message}", { id: session.id, message });
   transport.onmessage = (message) => {
     count();
-    if ("method" in message && message.method === "initialize" && "id" in message) {
-      outlet.initializing(message.id);
-    }
+    // Only the message that began the session: a later, malformed initialize is refused and ends nothing.
+    if (!begun && "method" in message && "id" in message) outlet.initializing(message.id);
+    begun = true;
     peer.receive(message as unknown as JsonObject);
   };
 }
@@ -89,9 +90,12 @@ function streamOutlet(session: Session, transport: HttpServerTransport) {
     initializing: (id: RequestId) => initializeId = id,
     async answer(id, response) {
       const refuse = (error: ExaiError) => responseTo(id, { error: toRpcError(error) });
+      const isInitialize = id !== null && id === initializeId;
+      // Its id may come again, in a request whose error concerns nobody else.
+      if (isInitialize) initializeId = undefined;
       await send(sendable(response, maxFrameBytes, refuse));
       // A client that could not initialize begins anew, with another session.
-      if (response.error && id === initializeId) await transport.close();
+      if (response.error && isInitialize) await transport.close();
     },
     post(message, { relatedTo }) {
       void send(sendable<RpcMessage>(message, maxFrameBytes, tooLargeNotice), relatedTo);
