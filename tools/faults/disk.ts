@@ -5,6 +5,7 @@ import { Unavailable } from "./fault.ts";
 
 const SIZE = "8m";
 const PIECE_BYTES = 4096;
+const UMOUNT_MS = 20_000;
 
 /**
  * A directory on a file system of its own, in memory and small.
@@ -16,7 +17,11 @@ export async function mountSmall(): Promise<string> {
   await mount("-t", "tmpfs", "-o", `size=${SIZE},mode=0700`, "exai-faults", path);
   // The processes that use it are ended before; until the last has gone it is busy.
   hold("process", async () => {
-    while (!await succeeds("umount", path)) await delay(50);
+    const untilMs = performance.now() + UMOUNT_MS;
+    while (!await succeeds("umount", path)) {
+      if (performance.now() > untilMs) throw new Error(`${path} stays mounted: it is in use`);
+      await delay(50);
+    }
   });
   return path;
 }

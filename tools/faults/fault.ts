@@ -2,6 +2,7 @@ import type { Load } from "../load/load.ts";
 import type { Rig } from "../load/rig.ts";
 import type { CallOptions, LoadWindow } from "../load/window.ts";
 import type { Gate } from "./gate.ts";
+import type { ThreadKeeper } from "./threads.ts";
 
 /** What a fault has to do its harm with. */
 export interface Scene {
@@ -10,6 +11,10 @@ export interface Scene {
   gate: Gate;
   windows: readonly LoadWindow[];
   load: Load;
+  /** Only there when the fault asks for it. */
+  threads?: ThreadKeeper;
+  /** Holds the threads the product shows against what they must be; what is wrong goes into the account. */
+  checkThreads(): Promise<void>;
   /** From 0 to 1, the same for the same seed. */
   random: () => number;
 }
@@ -23,6 +28,8 @@ export interface Fault {
   gate?: boolean;
   /** Whether the shims start the daemon. */
   autostart?: boolean;
+  /** Whether threads grow under the load. */
+  threads?: boolean;
   /** Makes the state directory where it must be a special one. @throws {Unavailable} */
   makeHome?(): Promise<string>;
   /** Put before the daemon's command line. @throws {Unavailable} */

@@ -1,12 +1,15 @@
 import { delay } from "@std/async/delay";
 import { running } from "../lib/process_table.ts";
+import { runCommands } from "./commands.ts";
 import { fillUp, makeReadOnly, mountSmall, withoutOverride } from "./disk.ts";
 import type { Fault, Scene } from "./fault.ts";
+import { startSecondDaemons } from "./second_daemon.ts";
 import { strangerAt } from "./stranger.ts";
 
 /** So quick a watchdog that a fault can be repeated a hundred times. */
 const QUICK_PINGS = { EXAI_WS_PING_INTERVAL: "0.3", EXAI_WS_PING_TIMEOUT: "0.3" };
 const BEYOND_PINGS_MS = 900;
+const RELOAD_MS = 30_000;
 
 /** Every fault there is. */
 export const FAULTS: readonly Fault[] = [
@@ -62,6 +65,14 @@ export const FAULTS: readonly Fault[] = [
     env: { EXAI_SOCKET: "off" },
     harm: takePort,
   },
+  { name: "second daemon", autostart: true, threads: true, harm: startSecondDaemons },
+  {
+    name: "every command beside a busy daemon",
+    autostart: true,
+    threads: true,
+    env: { EXAI_WS_TOKEN: "auto" },
+    harm: runCommands,
+  },
 ];
 
 /** Stopped until every shim has given it up, then set going again. */
@@ -77,7 +88,8 @@ async function killUpstream({ rig }: Scene): Promise<void> {
   Deno.kill(pid, "SIGKILL");
   while ((await running([pid])).length > 0) await delay(5);
   // A server that dies a hundred times in a minute is left to rest; this lets it start at once.
-  await fetch(`http://127.0.0.1:${rig.port}/reload`, { method: "POST" }).then((answer) => answer.text());
+  const init = { method: "POST", signal: AbortSignal.timeout(RELOAD_MS) };
+  await fetch(`http://127.0.0.1:${rig.port}/reload`, init).then((answer) => answer.text());
 }
 
 async function stopReading({ windows, random }: Scene): Promise<void> {

@@ -1,7 +1,7 @@
 import { formatTable } from "../lib/table.ts";
 import type { FaultResult } from "./suite.ts";
 
-const HEAD = [
+export const HEAD = [
   "fault",
   "times",
   "calls",
@@ -13,17 +13,23 @@ const HEAD = [
   "wrong",
   "ran though denied",
   "worst recovery",
+  "took",
 ];
 
-const SHOWN = 5;
+const SHOWN = 12;
+
+/** The results as rows under {@linkcode HEAD}. */
+export function rowsOf(results: readonly FaultResult[]): string[][] {
+  return results.map(rowOf);
+}
 
 /** The results as a table, and below it what must not have been. */
 export function formatFaults(results: readonly FaultResult[]): string {
   const notes = results.flatMap(notesOf);
-  return [formatTable(HEAD, results.map(rowOf)), ...notes].join("\n");
+  return [formatTable(HEAD, rowsOf(results)), ...notes].join("\n");
 }
 
-function rowOf({ name, times, verdict, skipped, worstRecoveryMs }: FaultResult): string[] {
+function rowOf({ name, times, verdict, skipped, worstRecoveryMs, elapsedMs }: FaultResult): string[] {
   if (skipped !== undefined || !verdict) return [name, String(times), ...HEAD.slice(2).map(() => "-")];
   const errors = Object.entries(verdict.errors).map(([code, count]) => `${count} ${code}`).join(", ");
   return [
@@ -38,15 +44,17 @@ function rowOf({ name, times, verdict, skipped, worstRecoveryMs }: FaultResult):
     String(verdict.wrong.length),
     String(verdict.denied.length),
     `${(worstRecoveryMs / 1000).toFixed(1)} s`,
+    `${(elapsedMs / 1000).toFixed(0)} s`,
   ];
 }
 
-function notesOf({ name, verdict, skipped, failure }: FaultResult): string[] {
+export function notesOf({ name, verdict, skipped, failure, threads }: FaultResult): string[] {
   const notes: string[] = [];
   if (skipped !== undefined) notes.push(`${name}: skipped: ${skipped}`);
   if (failure !== undefined) notes.push(`${name}: failed: ${failure}`);
+  if (threads !== undefined) notes.push(`${name}: ${threads}`);
   for (const kind of ["doubled", "lost", "wrong", "denied"] as const) {
-    for (const what of verdict?.[kind].slice(0, SHOWN) ?? []) notes.push(`${name}: ${kind}: ${what}`);
+    for (const what of [...new Set(verdict?.[kind])].slice(0, SHOWN)) notes.push(`${name}: ${kind}: ${what}`);
   }
   return notes;
 }

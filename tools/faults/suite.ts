@@ -1,11 +1,13 @@
+import { deadline } from "@std/async/deadline";
 import { messageOf } from "../../lib/base/errors.ts";
 import { Load } from "../load/load.ts";
 import { Rig } from "../load/rig.ts";
 import type { Verdict } from "../load/tally.ts";
-import type { CallOptions } from "../load/window.ts";
+import type { CallOptions, LoadWindow } from "../load/window.ts";
 import { seeded } from "../lib/random.ts";
-import { type Fault, Unavailable } from "./fault.ts";
+import { type Fault, type Scene, Unavailable } from "./fault.ts";
 import { Gate } from "./gate.ts";
+import { ThreadKeeper } from "./threads.ts";
 
 const INFLIGHT = 2;
 /** How long a window may take until a call goes through again. */
@@ -14,6 +16,9 @@ const RECOVERY_MS = 60_000;
 const LOST_MS = 75_000;
 /** The longest pause before a fault strikes: it must find the calls in every state. */
 const LULL_MS = 40;
+/** The harm itself may take so long; a program that hangs must not hold up the others. */
+const HARM_MS = 180_000;
+const PROGRESS_EVERY = 10;
 
 export interface SuiteOptions {
   times: number;
@@ -33,6 +38,8 @@ export interface FaultResult {
   /** The longest time until every window had an answer again. */
   worstRecoveryMs: number;
   verdict?: Verdict;
+  /** What was kept in threads meanwhile, in words. */
+  threads?: string;
   /** What went wrong with the windows or the daemon themselves. */
   failure?: string;
 }
@@ -52,8 +59,7 @@ export async function tryFault(fault: Fault, options: SuiteOptions): Promise<Fau
 }
 
 async function run(fault: Fault, options: SuiteOptions, result: FaultResult): Promise<void> {
-  const { times, seed, onstep } = options;
-  const random = seeded(seed);
+  const random = seeded(options.seed);
   await using rig = await Rig.open({
     env: fault.env,
     home: await fault.makeHome?.(),
@@ -61,30 +67,65 @@ async function run(fault: Fault, options: SuiteOptions, result: FaultResult): Pr
   });
   if (!fault.autostart) await rig.startDaemon();
   await using gate = new Gate(rig.port);
-  const windows = await rig.openWindows(options.windows, {
+  const windows = await openWindows(fault, { rig, gate, count: options.windows });
+  // A window of its own, whose answers are no part of the load.
+  const [ofThreads] = fault.threads ? await openWindows(fault, { rig, gate, count: 1 }) : [];
+  const threads = ofThreads && new ThreadKeeper(rig, ofThreads, seeded(options.seed + 1));
+  const nextCall = () => (fault.nextCall ?? smallCall)(random);
+  const load = new Load(windows, { inflight: INFLIGHT, nextCall });
+  const told = new Set<string>();
+  const checkThreads = async () => {
+    // What is lost is lost at each look; it is told once.
+    for (const what of await threads?.check() ?? []) {
+      if (!told.has(what)) rig.tally.wrong(what), told.add(what);
+    }
+  };
+  try {
+    await strike(fault, { rig, gate, windows, load, random, threads, checkThreads }, { ...options, result });
+  } finally {
+    await load.stop(LOST_MS);
+    await threads?.[Symbol.asyncDispose]();
+    await checkThreads();
+    result.threads = threads?.summary;
+    result.verdict = await rig.judge();
+  }
+}
+
+async function strike(
+  fault: Fault,
+  scene: Scene,
+  { times, onstep, result }: SuiteOptions & { result: FaultResult },
+): Promise<void> {
+  const { load, random } = scene;
+  await load.flows(RECOVERY_MS);
+  const begunMs = performance.now();
+  for (let n = 0; n < times; n++) {
+    if (n % PROGRESS_EVERY === 0) {
+      onstep?.(`${fault.name}: ${n} of ${times}, ${((performance.now() - begunMs) / 1000).toFixed(0)} s`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, random() * LULL_MS));
+    const atMs = performance.now();
+    await deadline(fault.harm(scene, n), HARM_MS).catch((thrown: Error) => {
+      const why = thrown.name === "TimeoutError" ? `not done after ${HARM_MS / 1000} s` : messageOf(thrown);
+      throw new Error(`strike ${n}: ${why}`, { cause: thrown });
+    });
+    await load.flows(RECOVERY_MS);
+    result.worstRecoveryMs = Math.max(result.worstRecoveryMs, performance.now() - atMs);
+    result.times++;
+  }
+}
+
+async function openWindows(
+  fault: Fault,
+  { rig, gate, count }: { rig: Rig; gate: Gate; count: number },
+): Promise<LoadWindow[]> {
+  return await rig.openWindows(count, {
     ...(fault.gate ? { port: gate.port } : {}),
     env: {
       EXAI_WS_AUTOSTART: String(fault.autostart ?? false),
       ...(fault.gate ? { EXAI_SOCKET: "off" } : {}),
     },
   });
-  const nextCall = () => (fault.nextCall ?? smallCall)(random);
-  const load = new Load(windows, { inflight: INFLIGHT, nextCall });
-  try {
-    await load.flows(RECOVERY_MS);
-    for (let n = 0; n < times; n++) {
-      if (n % 10 === 0) onstep?.(`${fault.name}: ${n} of ${times}`);
-      await new Promise((resolve) => setTimeout(resolve, random() * LULL_MS));
-      const atMs = performance.now();
-      await fault.harm({ rig, gate, windows, load, random }, n);
-      await load.flows(RECOVERY_MS);
-      result.worstRecoveryMs = Math.max(result.worstRecoveryMs, performance.now() - atMs);
-      result.times++;
-    }
-  } finally {
-    await load.stop(LOST_MS);
-    result.verdict = await rig.judge();
-  }
 }
 
 function smallCall(random: () => number): CallOptions {

@@ -18,6 +18,8 @@ export async function runTool(main: () => Promise<void>, options: ToolOptions): 
   const signals: Deno.Signal[] = Deno.build.os === "windows"
     ? ["SIGINT", "SIGBREAK"]
     : ["SIGINT", "SIGTERM", "SIGHUP"];
+  // Started with nohup it goes on when its terminal is closed.
+  if (isHangupIgnored()) signals.splice(signals.indexOf("SIGHUP"), 1);
   for (const signal of signals) {
     Deno.addSignalListener(signal, () => cut.reject(new Error(`stopped by ${signal}`)));
   }
@@ -40,4 +42,22 @@ export async function runTool(main: () => Promise<void>, options: ToolOptions): 
   for (const fault of await releaseAll()) fail(new Error(`left behind: ${fault}`));
   if (code === 0) console.log(`${name}: ok`);
   Deno.exit(code);
+}
+
+/** Says on stderr how far it is. A terminal that is gone is no reason to stop. */
+export function progress(text: string): void {
+  try {
+    Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
+  } catch {
+    // Nobody reads any more.
+  }
+}
+
+const SIGHUP_BIT = 1n;
+
+/** Whether this process was started with SIGHUP ignored, which a listener would undo (Linux; elsewhere false). */
+function isHangupIgnored(): boolean {
+  if (Deno.build.os !== "linux") return false;
+  const [, ignored] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(Deno.readTextFileSync("/proc/self/status")) ?? [];
+  return ignored !== undefined && (BigInt(`0x${ignored}`) & SIGHUP_BIT) !== 0n;
 }

@@ -92,6 +92,12 @@ export class Rig implements AsyncDisposable {
     this.#daemon = undefined;
   }
 
+  /** Starts the daemon program with `args` on the same state directory, beside whatever runs there. */
+  startBeside(args: readonly string[]): Spawned {
+    const { command, args: first } = commandFor(SOURCE.daemon);
+    return new Spawned({ command, args: [...first, ...args], env: this.#environment() });
+  }
+
   /** The process id of the counter that was started last. */
   async counterPid(): Promise<number> {
     return Number(await Deno.readTextFile(`${this.recordPath}.pid`));

@@ -38,6 +38,7 @@ export class LoadWindow implements AsyncDisposable {
   #refusalsDue: string[] = [];
   #rest = "";
   #calls = 0;
+  #asked = 0;
   #ended = false;
 
   constructor(name: string, command: Command, tally: Account) {
@@ -64,10 +65,19 @@ export class LoadWindow implements AsyncDisposable {
   async open(): Promise<void> {
     const clientInfo = { name: this.name, version: "1" };
     const params = { protocolVersion: REVISION, capabilities: {}, clientInfo };
-    await deadline(this.#ask("initialize", params), START_MS);
+    await deadline(this.ask("initialize", params), START_MS);
     this.#send({ method: "notifications/initialized" });
     // A client lists the tools before it calls one; only so does the shim know which may be called again.
-    await deadline(this.#ask("tools/list", {}), START_MS);
+    await deadline(this.ask("tools/list", {}), START_MS);
+  }
+
+  /** Sends a request that is not in the account of calls; resolves with the response, and never when there is none. */
+  ask(method: string, params: JsonObject): Promise<JsonObject> {
+    const id = `own ${this.#asked++} ${method}`;
+    const { promise, resolve } = Promise.withResolvers<JsonObject>();
+    this.#others.set(id, resolve);
+    this.#send({ id, method, params });
+    return promise;
   }
 
   /** Calls the counter; resolves with what the answer says, and never when there is none. */
@@ -117,14 +127,6 @@ export class LoadWindow implements AsyncDisposable {
     this.#tally.begin(label, tool);
     const args = { label, delayMs, bytes, ...(padding ? { padding } : {}) };
     this.#send({ id, method: "tools/call", params: { name: tool, arguments: args } });
-  }
-
-  #ask(method: string, params: JsonObject): Promise<JsonObject> {
-    const id = `own ${method}`;
-    const { promise, resolve } = Promise.withResolvers<JsonObject>();
-    this.#others.set(id, resolve);
-    this.#send({ id, method, params });
-    return promise;
   }
 
   #send(message: JsonObject): void {
