@@ -1,28 +1,41 @@
 /** Sends changed and broken frames to every door and checks that each holds. `--help` lists the flags. */
 import { parseArgs } from "@std/cli/parse-args";
+import { messageOf } from "../lib/base/errors.ts";
 import { type Door } from "./fuzz/door.ts";
 import { SESSION_DOOR } from "./fuzz/session_door.ts";
 import { HTTP_DOOR, SOCKET_DOOR } from "./fuzz/network_doors.ts";
 import { fuzz, type FuzzResult } from "./fuzz/run.ts";
 import { STDIN_DOOR, STDOUT_DOOR } from "./fuzz/stdio_doors.ts";
-import { runTool, UsageError } from "./lib/run_tool.ts";
+import { UPSTREAM_HTTP_DOOR, UPSTREAM_SSE_DOOR, UPSTREAM_STDIO_DOOR } from "./fuzz/upstream_doors.ts";
+import { commitHere, whereHere } from "./lib/here.ts";
+import { progress, runTool, UsageError } from "./lib/run_tool.ts";
 import { formatTable } from "./lib/table.ts";
 
-const DOORS: readonly Door[] = [SESSION_DOOR, STDIN_DOOR, STDOUT_DOOR, SOCKET_DOOR, HTTP_DOOR];
+const DOORS: readonly Door[] = [
+  SESSION_DOOR,
+  STDIN_DOOR,
+  STDOUT_DOOR,
+  SOCKET_DOOR,
+  HTTP_DOOR,
+  UPSTREAM_HTTP_DOOR,
+  UPSTREAM_SSE_DOOR,
+  UPSTREAM_STDIO_DOOR,
+];
 
-const HELP = `deno task fuzz [--frames N] [--seed N] [--only DOOR] [--from N]
+const HELP = `deno task fuzz [--frames N] [--seed N] [--only DOOR] [--from N] [--json FILE]
 
   --frames N   how many, over all doors; 1000000
   --seed N     what they are made from; 1
   --only DOOR  ${DOORS.map(({ name }) => name).join(", ")}; may be repeated
-  --from N     begin with this batch of each door, to see a failure again; 0`;
+  --from N     begin with this batch of each door, to see a failure again; 0
+  --json FILE  write all numbers there too, after each door`;
 
 /** Memory that may be held more at the end than at the beginning, for each million frames, beyond the error of the slope. */
 const MAX_SLOPE_MIB = 1;
 
 async function main(): Promise<void> {
   const parsed = parseArgs(Deno.args, {
-    string: ["frames", "seed", "only", "from"],
+    string: ["frames", "seed", "only", "from", "json"],
     boolean: ["help"],
     collect: ["only"],
     default: { frames: "1000000", seed: "1", from: "0" },
@@ -35,12 +48,30 @@ async function main(): Promise<void> {
   const only = parsed.only as string[];
   const doors = DOORS.filter(({ name }) => only.length === 0 || only.includes(name));
   if (doors.length === 0 || !(frames > 0) || !(seed >= 0)) throw new UsageError("see --help");
+  const facts = { commit: await commitHere(), where: whereHere(), seed };
+  say(`commit ${facts.commit}, ${facts.where}, seed ${seed}`);
   const total = doors.reduce((sum, { share }) => sum + share, 0);
-  const results: FuzzResult[] = [];
+  const [results, faults]: [FuzzResult[], string[]] = [[], []];
   for (const door of doors) {
-    results.push(await fuzz(door, { frames: frames * door.share / total, seed, fromBatch: from, onstep }));
+    try {
+      const result = await fuzz(door, { frames: frames * door.share / total, seed, fromBatch: from, onstep });
+      results.push(result);
+      faults.push(...result.findings.map((finding) => `${door.name}: ${finding}`));
+      if (hasGrown(result)) faults.push(`${door.name}: memory grows`);
+    } catch (thrown) {
+      // The other doors are tried all the same.
+      faults.push(messageOf(thrown));
+    }
+    onstep(`${door.name}: done`);
+    const text = JSON.stringify({ ...facts, results, faults }, undefined, 2);
+    if (parsed.json) await Deno.writeTextFile(parsed.json, text + "\n");
   }
-  say(formatTable(
+  say(tableOf(results));
+  if (faults.length > 0) throw new Error(faults.join("\n"));
+}
+
+function tableOf(results: readonly FuzzResult[]): string {
+  return formatTable(
     ["door", "frames", "frames/s", "heap slope, MiB per million", "standard error"],
     results.map((result) => [
       result.door,
@@ -49,13 +80,15 @@ async function main(): Promise<void> {
       result.trend?.slope.toFixed(2) ?? "-",
       result.trend?.error.toFixed(2) ?? "-",
     ]),
-  ));
-  const grown = results.filter(({ trend }) => trend && trend.slope - 2 * trend.error > MAX_SLOPE_MIB);
-  if (grown.length > 0) throw new Error(`memory grows: ${grown.map(({ door }) => door).join(", ")}`);
+  );
+}
+
+function hasGrown({ trend }: FuzzResult): boolean {
+  return trend !== undefined && trend.slope - 2 * trend.error > MAX_SLOPE_MIB;
 }
 
 function onstep(what: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`fuzz: ${what}\n`));
+  progress(`fuzz: ${what}`);
 }
 
 function say(text: string): void {

@@ -7,7 +7,10 @@ export interface Door {
   name: string;
   /** Share of all frames that it gets. */
   share: number;
-  open(): Promise<OpenDoor>;
+  /** Frames in a batch; a thousand when left out. */
+  batchFrames?: number;
+  /** @param onfault takes what must not be and is not thrown: what was logged as an error */
+  open(onfault: (what: string) => void): Promise<OpenDoor>;
 }
 
 export interface OpenDoor extends AsyncDisposable {
@@ -17,6 +20,8 @@ export interface OpenDoor extends AsyncDisposable {
    * @throws {Violation}
    */
   batch(frames: readonly string[], random: Random): Promise<void>;
+  /** What is found wrong when all batches are through, one line each. */
+  inspect?(): Promise<string[]>;
 }
 
 /** Something that must not be. */
@@ -34,6 +39,13 @@ export class Expected {
   /** @param options `opsToo`: whether a message without `jsonrpc` is an EXAI op, and no faulty request */
   constructor(options: { opsToo: boolean }) {
     this.#opsToo = options.opsToo;
+  }
+
+  /** Forgets all, so that ids can be used again. */
+  clear(): void {
+    this.#due.clear();
+    this.#got.clear();
+    this.#excused.clear();
   }
 
   /** Takes note of a message that was sent. */

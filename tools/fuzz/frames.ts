@@ -1,30 +1,10 @@
+import { HOSTILE_TEXTS, LONG_TEXTS, ODD_IDS } from "./texts.ts";
+
 /** Numbers from 0 to 1. */
 export type Random = () => number;
 
-const WORDS = [
-  "__proto__",
-  "constructor",
-  "prototype",
-  "toString",
-  "hasOwnProperty",
-  "then",
-  "toJSON",
-  "",
-  " ",
-  "\u0000",
-  "\ud800",
-  "\udfff\ud800",
-  "\u2028",
-  "é😀",
-  "id",
-  "result",
-  "error",
-  "notifications/cancelled",
-  "exai-shim-1",
-  "x".repeat(300),
-  "../../etc/passwd",
-  "op 1",
-];
+/** Words of the protocol and its implementation, in places where they do not belong. */
+const WORDS = ["id", "result", "error", "notifications/cancelled", "exai-shim-1", ...HOSTILE_TEXTS];
 
 /** As JSON text: some are what a parser takes and a program stumbles over. */
 const RAW_VALUES = [
@@ -50,7 +30,7 @@ const RAW_VALUES = [
   '"\\u0000"',
 ];
 
-/** Every kind of frame there is, as it should be; `$` stands for a fresh id. */
+/** Every kind of frame there is, as it should be; `$` stands for a fresh id, `%` for a name. */
 const CORPUS = [
   '{"jsonrpc":"2.0","id":$,"method":"ping"}',
   '{"jsonrpc":"2.0","id":$,"method":"tools/list","params":{}}',
@@ -82,6 +62,32 @@ const CORPUS = [
   '{"op":"health"}',
   '{"op":"rotate_token","old":"a","new":"b"}',
   '{"op":"hello","session_id":"s","client":{"name":"c"},"cwd":"/","resume":{"token":"t","waiting":[1,"2"]}}',
+] as const;
+
+/** The same with names of others in every place where one can stand. */
+const NAMED = [
+  '{"jsonrpc":"2.0","id":$,"method":%,"params":{}}',
+  '{"jsonrpc":"2.0","id":$,"method":"tools/call","params":{"name":%,"arguments":{%:1}}}',
+  '{"jsonrpc":"2.0","id":$,"method":"tools/call","params":{"name":"echo","arguments":{"text":%},"_meta":{"progressToken":%}}}',
+  '{"jsonrpc":"2.0","id":$,"method":"tools/call","params":{"name":"steps","arguments":{},"_meta":{"progressToken":%}}}',
+  '{"jsonrpc":"2.0","id":$,"method":"prompts/get","params":{"name":%,"arguments":{%:%}}}',
+  '{"jsonrpc":"2.0","id":$,"method":"resources/read","params":{"uri":%}}',
+  '{"jsonrpc":"2.0","id":$,"method":"resources/subscribe","params":{"uri":%}}',
+  '{"jsonrpc":"2.0","id":$,"method":"resources/unsubscribe","params":{"uri":%}}',
+  '{"jsonrpc":"2.0","id":$,"method":"completion/complete","params":{"ref":{"type":"ref/resource","uri":%},"argument":{"name":%,"value":%}}}',
+  '{"jsonrpc":"2.0","id":$,"method":"logging/setLevel","params":{"level":%}}',
+  '{"jsonrpc":"2.0","id":$,"method":"tasks/get","params":{"taskId":%}}',
+  '{"jsonrpc":"2.0","id":$,"method":"tasks/cancel","params":{"taskId":%}}',
+  '{"jsonrpc":"2.0","id":$,"method":"initialize","params":{"protocolVersion":%,"capabilities":{%:{}},"clientInfo":{"name":%,"version":%,"title":%}}}',
+  '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":%,"reason":%}}',
+  '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%,"progress":1,"message":%}}',
+  '{"jsonrpc":"2.0","method":%}',
+  '{"jsonrpc":"2.0","id":%,"result":{%:%}}',
+  '{"jsonrpc":"2.0","id":$,"error":{"code":-1,"message":%,"data":%}}',
+  '{"op":%,"request_id":$}',
+  '{"op":"call_tool","request_id":$,"name":%,"arguments":{%:%}}',
+  '{"op":"cancel","request_id":%}',
+  '{"op":"hello","session_id":%,"client":{"name":%,"version":%},"cwd":%,"resume":{"token":%,"waiting":[%]}}',
 ] as const;
 
 const KEYS = [
@@ -144,7 +150,7 @@ export class FrameMaker {
 
   next(): string {
     const random = this.#random;
-    let text = pick(CORPUS, random).replace("$", this.#freshId());
+    let text = random() < 0.25 ? this.#named() : pick(CORPUS, random).replace("$", this.#freshId());
     // Three in ten stay as they are, so that there is work under way when the others come.
     for (let more = random(); more > 0.3 && text.length < MAX_CHARS; more = random()) {
       text = pick(MUTATIONS, random)(text, random);
@@ -152,9 +158,18 @@ export class FrameMaker {
     return text;
   }
 
-  // Now and then one that is in use.
+  #named(): string {
+    const random = this.#random;
+    const name = () =>
+      JSON.stringify(random() < 0.002 ? pick(LONG_TEXTS, random) : pick(HOSTILE_TEXTS, random));
+    // Given as functions: in a text `$` would mean something to `replace`.
+    return pick(NAMED, random).replace("$", () => this.#freshId()).replaceAll("%", name);
+  }
+
+  // Now and then one that is in use, or odd.
   #freshId(): string {
     const random = this.#random;
+    if (random() < 0.03) return pick(ODD_IDS, random);
     const id = random() < 0.1 ? Math.floor(random() * this.#id) : this.#id++;
     return random() < 0.5 ? String(id) : `"${id}"`;
   }

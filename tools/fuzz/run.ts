@@ -6,10 +6,12 @@ import { type Door, Violation } from "./door.ts";
 import { FrameMaker } from "./frames.ts";
 
 const BATCH_FRAMES = 1000;
-/** Batches between two looks at the memory. */
-const LOOK_BATCHES = 50;
+/** How often the memory is looked at; a look takes a collection. */
+const LOOKS = 60;
 /** Looks that are too early to count: the engine still compiles. */
-const WARM_UP_LOOKS = 3;
+const WARM_UP_LOOKS = 12;
+/** How often it is said how far a door is. */
+const PROGRESS_STEPS = 10;
 const MIB = 1024 * 1024;
 
 export interface FuzzOptions {
@@ -27,6 +29,8 @@ export interface FuzzResult {
   elapsedMs: number;
   /** Heap in use after a collection, MiB for each million frames; undefined when it was looked at too seldom. */
   trend?: Trend;
+  /** What was found wrong at the end, one line each. */
+  findings: string[];
 }
 
 /**
@@ -35,12 +39,15 @@ export interface FuzzResult {
  * @throws {Violation} saying how to see the failure again
  */
 export async function fuzz(door: Door, options: FuzzOptions): Promise<FuzzResult> {
-  const { frames, seed, fromBatch = 0, batchFrames = BATCH_FRAMES, onstep } = options;
+  const { frames, seed, fromBatch = 0, batchFrames = door.batchFrames ?? BATCH_FRAMES, onstep } = options;
   await using faults = await watchFaults();
-  await using open = await door.open();
+  await using open = await door.open(faults.note);
   const begunMs = performance.now();
   const looks: { millions: number; mib: number }[] = [];
   const batches = Math.ceil(frames / batchFrames);
+  const [lookEvery, sayEvery] = [LOOKS, PROGRESS_STEPS].map((times) =>
+    Math.max(1, Math.floor(batches / times))
+  );
   for (let n = fromBatch; n < fromBatch + batches; n++) {
     const random = seeded((seed * 1_000_003 + n) >>> 0);
     const maker = new FrameMaker(random);
@@ -52,16 +59,19 @@ export async function fuzz(door: Door, options: FuzzOptions): Promise<FuzzResult
       const again = `deno task fuzz --only ${door.name} --seed ${seed} --from ${n} --frames ${batchFrames}`;
       throw new Violation(`${door.name}: ${messageOf(thrown)}; to see it again: ${again}`, { cause: thrown });
     }
-    if (n % LOOK_BATCHES === 0) looks.push({ millions: (n - fromBatch) * batchFrames / 1e6, mib: heapMib() });
-    if (n % 1000 === 0) {
-      onstep?.(`${door.name}: ${n} of ${batches} batches, ${looks.at(-1)?.mib.toFixed(1)} MiB`);
+    const done = n - fromBatch;
+    if (done % lookEvery! === 0) looks.push({ millions: done * batchFrames / 1e6, mib: heapMib() });
+    if (done % sayEvery! === 0) {
+      onstep?.(`${door.name}: ${done} of ${batches} batches, ${looks.at(-1)?.mib.toFixed(1)} MiB`);
     }
   }
+  const elapsedMs = performance.now() - begunMs;
   return {
     door: door.name,
     frames: batches * batchFrames,
-    elapsedMs: performance.now() - begunMs,
+    elapsedMs,
     trend: slopeOf(looks.slice(WARM_UP_LOOKS)),
+    findings: await open.inspect?.() ?? [],
   };
 }
 
@@ -98,6 +108,7 @@ async function watchFaults() {
     ],
   });
   return {
+    note: (what: string) => void faults.push(what),
     check() {
       if (faults.length > 0) throw new Violation(faults.splice(0).join("; "));
     },

@@ -15,6 +15,13 @@ import type { Random } from "./frames.ts";
 
 const MAX_FRAME_BYTES = 1024 * 1024;
 const LAST_ID = "the last ping";
+/** A bystander calls beside every so manyeth frame. */
+const BYSTANDER_EVERY = 50;
+
+function callOf(id: string): string {
+  const params = { name: "echo", arguments: { text: id } };
+  return JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params });
+}
 
 /** The daemon's sessions, router and policies, without sockets: nothing but the frames takes time. */
 export const SESSION_DOOR: Door = {
@@ -33,6 +40,12 @@ class SessionDoor implements OpenDoor {
     onEnd: (session) => this.#router.detach(session),
   });
   readonly #hooks: AttachHooks = hooksFor(this.#registry, this.#router);
+  readonly #bystander = new MemoryChannel(() => 1, { opsToo: true });
+
+  constructor() {
+    attachExai(this.#bystander, this.#hooks);
+    this.#bystander.deliver(JSON.stringify({ op: "hello", client: "bystander" }), { lines: false });
+  }
 
   async batch(frames: readonly string[], random: Random): Promise<void> {
     const mcpOnly = random() < 0.2;
@@ -40,13 +53,30 @@ class SessionDoor implements OpenDoor {
     if (mcpOnly) attachMcp(channel, this.#hooks);
     else this.#greet(channel, frames, random() < 0.3);
     const lines = !mcpOnly && channel.lines;
-    for (const frame of frames) channel.deliver(frame, { lines });
+    this.#bystander.expected.clear();
+    frames.forEach((frame, n) => {
+      channel.deliver(frame, { lines });
+      if (n % BYSTANDER_EVERY === 0) this.#bystander.deliver(callOf(`bystander ${n}`), { lines: false });
+    });
     channel.deliver(JSON.stringify({ jsonrpc: "2.0", id: LAST_ID, method: "ping" }), { lines });
     if (!await until(() => channel.expected.isMet)) channel.expected.check();
     channel.expected.check();
+    await this.#checkBystander();
     if (channel.endedBy) throw new Violation(`the session was ended: ${channel.endedBy}`);
     channel.hangUp();
-    if (this.#registry.size !== 0) throw new Violation(`${this.#registry.size} sessions are left`);
+    if (this.#registry.size !== 1) throw new Violation(`${this.#registry.size - 1} sessions are left`);
+  }
+
+  /** Each of its calls was answered once, and nothing else came to it. */
+  async #checkBystander(): Promise<void> {
+    const { expected, frameCount } = this.#bystander;
+    await until(() => expected.isMet);
+    expected.check();
+    const unasked = this.#bystander.unasked;
+    if (unasked > 0) {
+      throw new Violation(`${unasked} of ${frameCount} messages came to the bystander unasked`);
+    }
+    if (this.#bystander.endedBy) throw new Violation(`the bystander was ended: ${this.#bystander.endedBy}`);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -79,6 +109,8 @@ class MemoryChannel implements FrameChannel {
   bytesOut = 0;
   lines = false;
   frameCount = 0;
+  /** Requests and notifications that came. */
+  unasked = 0;
   endedBy: string | undefined;
   readonly expected: Expected;
   readonly #random: Random;
@@ -118,6 +150,7 @@ class MemoryChannel implements FrameChannel {
     const message = parse(text) as JsonObject | undefined;
     if (message === undefined) throw new Violation(`the daemon sent what is no JSON: ${text}`);
     if (message.jsonrpc === undefined) return;
+    if (message.method !== undefined) this.unasked++;
     if (message.method === undefined) this.expected.got(message.id);
     else if (message.id !== undefined) this.#answer(message);
   }
