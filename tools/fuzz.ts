@@ -32,6 +32,8 @@ const HELP = `deno task fuzz [--frames N] [--seed N] [--only DOOR] [--from N] [-
 
 /** Memory that may be held more at the end than at the beginning, for each million frames, beyond the error of the slope. */
 const MAX_SLOPE_MIB = 1;
+/** Less than this over a whole run is no growth: what is kept of the last calls and sessions still fills up. */
+const MIN_GROWTH_MIB = 0.5;
 
 async function main(): Promise<void> {
   const parsed = parseArgs(Deno.args, {
@@ -83,8 +85,10 @@ function tableOf(results: readonly FuzzResult[]): string {
   );
 }
 
-function hasGrown({ trend }: FuzzResult): boolean {
-  return trend !== undefined && trend.slope - 2 * trend.error > MAX_SLOPE_MIB;
+function hasGrown({ trend, frames }: FuzzResult): boolean {
+  if (trend === undefined) return false;
+  const sureSlope = trend.slope - 2 * trend.error;
+  return sureSlope > MAX_SLOPE_MIB && sureSlope * frames / 1e6 > MIN_GROWTH_MIB;
 }
 
 function onstep(what: string): void {

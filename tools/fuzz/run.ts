@@ -8,8 +8,8 @@ import { FrameMaker } from "./frames.ts";
 const BATCH_FRAMES = 1000;
 /** How often the memory is looked at; a look takes a collection. */
 const LOOKS = 60;
-/** Looks that are too early to count: the engine still compiles. */
-const WARM_UP_LOOKS = 12;
+/** Looks that are too early to count: the engine still compiles, and what is kept of the last calls fills up. */
+const WARM_UP_LOOKS = 20;
 /** How often it is said how far a door is. */
 const PROGRESS_STEPS = 10;
 const MIB = 1024 * 1024;
