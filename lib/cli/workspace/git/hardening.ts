@@ -16,8 +16,8 @@ import { isAbsolute, join } from "@std/path";
 /** Settings of the private git directory. Most repeat git's defaults, and hold whatever git would infer otherwise. */
 export const PRIVATE_CONFIG: readonly [key: string, value: string][] = [
   ["core.bare", "false"],
-  // A monitor is a program; true would start git's own, which stays.
-  ["core.fsmonitor", "false"],
+  // A monitor is a program; true would start git's own, which stays. Git before 2.36 takes "false" for a program.
+  ["core.fsmonitor", ""],
   // No directory, so there is no hook in it (`git diff` would run post-index-change).
   ["core.hooksPath", "/dev/null"],
   ["core.pager", "cat"],
@@ -52,7 +52,7 @@ export const PRIVATE_CONFIG: readonly [key: string, value: string][] = [
 export const ALWAYS: readonly string[] = [
   "--no-pager",
   "--literal-pathspecs",
-  ...["core.fsmonitor=false", "core.hooksPath=/dev/null", "protocol.allow=never"].flatMap((
+  ...["core.fsmonitor=", "core.hooksPath=/dev/null", "protocol.allow=never"].flatMap((
     set,
   ) => ["-c", set]),
 ];
