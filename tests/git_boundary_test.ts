@@ -86,6 +86,33 @@ Deno.test("no part of a repository leads git out of the session's directories", 
   }
 });
 
+Deno.test(
+  "a submodule's directory leads nowhere outside, and a named pipe in it holds nothing",
+  onUnix,
+  async () => {
+    await using other = await otherRepository();
+    await using inner = await changedRepository();
+    const ways: ((path: string) => Promise<unknown>)[] = [
+      (path) => Deno.writeTextFile(join(path, "sub/.git"), `gitdir: ${other.path}/.git\n`),
+      (path) => replace(join(path, ".git/modules/sub/HEAD"), join(other.path, ".git/HEAD")),
+      (path) => replace(join(path, ".git/modules/sub/config"), join(other.path, ".git/config")),
+      async (path) => {
+        await Deno.remove(join(path, ".git/modules/sub/config"));
+        await new Deno.Command("mkfifo", { args: [join(path, ".git/modules/sub/config")] }).output();
+      },
+    ];
+    for (const make of ways) {
+      await using at = await changedRepository();
+      await at.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", inner.path, "sub");
+      await make(at.path);
+      const { refusals, shown } = await lookAt(at.path, { gitTimeoutMs: 2000 });
+      assertEquals(refusals.length, 3, shown);
+      assertEquals(shown.includes((await other.git("rev-parse", "HEAD")).trim()), false);
+      assertEquals(refusals.join().includes("did not end"), false);
+    }
+  },
+);
+
 Deno.test("what is included is not read, and no error shows content from outside", onUnix, async () => {
   await using secret = await tempDir({ "conf": `[core]\n\tautocrlf = ${SECRET}\n`, "broken": `${SECRET}\n` });
   for (const name of ["conf", "broken"]) {

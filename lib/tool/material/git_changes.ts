@@ -160,6 +160,8 @@ async function rangesOf(query: ChangeQuery, git: Git): Promise<Range[]> {
 
 /** What git said went wrong, and what helps where objects of a partial clone were not fetched. */
 function reasonIn(stderr: string): string {
+  // What is said of a configuration may repeat a value of it.
+  if (/config/i.test(stderr)) return "a configuration cannot be read; run the command there yourself";
   const said = stderr.trim().split("\n").slice(0, 3).join("; ").slice(0, MAX_REASON_CHARS);
   const isMissing = /unable to read|bad object|missing|could not get object/i.test(stderr);
   return isMissing

@@ -50,7 +50,7 @@ async function deviceOf(dir: string): Promise<number | undefined> {
 }
 
 /** Where `.git` leads: itself, what a link leads to, or what the file `.git` names. */
-async function gitDirOf(dotGit: string, guard: GitGuard): Promise<string | undefined> {
+export async function gitDirOf(dotGit: string, guard: GitGuard): Promise<string | undefined> {
   const info = await Deno.lstat(dotGit).catch(ifMissing);
   if (info === undefined) return undefined;
   const real = info.isSymlink ? await guard.resolve(dotGit, "directory .git") : dotGit;
@@ -71,7 +71,8 @@ async function looksLikeGitDir(dir: string): Promise<boolean> {
   return isMade || await Deno.lstat(join(dir, "commondir")).catch(ifMissing) !== undefined;
 }
 
-async function commonDirOf(gitDir: string, guard: GitGuard): Promise<string> {
+/** The directory that the linked work tree of `gitDir` shares with others; `gitDir` itself for any other. */
+export async function commonDirOf(gitDir: string, guard: GitGuard): Promise<string> {
   const named = (await guard.text(join(gitDir, "commondir"), MAX_POINTER_BYTES))?.replace(/[\r\n]+$/, "");
   if (named === undefined) return gitDir;
   if (named === "" || named.includes("\0")) throw unusable(join(gitDir, "commondir"), "names no directory");

@@ -12,11 +12,13 @@ import {
   repositoryValues,
   userValues,
 } from "./config_values.ts";
+import { unusable } from "./guard.ts";
 import { gitEnvironment, PRIVATE_CONFIG, userEnvironment } from "./hardening.ts";
 import { Inspector } from "./inspect.ts";
 import { checkOwner, locate, type Location } from "./locate.ts";
 import { type Borrowed, fillPrivateDir } from "./private_dir.ts";
 import { runGit } from "./run.ts";
+import { checkSubmodules, LIST_STAGED, MAX_STAGED_BYTES } from "./submodules.ts";
 
 export interface OpenOptions {
   boundary: Boundary;
@@ -99,6 +101,11 @@ class PrivateRepository implements Repository {
    */
   async openAt(dir: string, signal: AbortSignal): Promise<void> {
     const { below, top } = this.#at;
+    this.#cwd = top;
+    const staged = await this.run(LIST_STAGED, { signal, maxBytes: MAX_STAGED_BYTES });
+    if (staged.cut) throw unusable(top, "has too many files");
+    // An index that cannot be read fails later runs too, and they say why.
+    await checkSubmodules(staged.stdout, this.#at);
     this.#cwd = dir;
     if (below === undefined) return;
     this.#cwd = below;
