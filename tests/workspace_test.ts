@@ -167,12 +167,14 @@ Deno.test("git runs without a shell and starts no program that the repository na
   await git(dir.path, "config", "core.fsmonitor", trap);
   const workspace = open(dir.path);
   const here = await workspace.find(".");
-  const status = await workspace.git(here, ["status", "--porcelain", "-z"], { signal, maxBytes: 1000 });
+  await using opened = await workspace.openRepository(here, signal);
+  const repository = opened!;
+  const status = await repository.run(["status", "--porcelain", "-z"], { signal, maxBytes: 1000 });
   assert(status.ok && status.stdout.includes("a.ts"));
   await refused(workspace.find("sprung"), "RESOURCE_NOT_FOUND");
-  const failed = await workspace.git(here, ["rev-parse", "$(touch sprung)"], { signal, maxBytes: 1000 });
+  const failed = await repository.run(["rev-parse", "$(touch sprung)"], { signal, maxBytes: 1000 });
   assertEquals(failed.ok, false);
   await refused(workspace.find("sprung"), "RESOURCE_NOT_FOUND");
-  const cut = await workspace.git(here, ["help", "-a"], { signal, maxBytes: 10 });
+  const cut = await repository.run(["help", "-a"], { signal, maxBytes: 10 });
   assertEquals([cut.ok, cut.cut, cut.stdout.length], [true, true, 10]);
 });

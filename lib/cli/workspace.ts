@@ -2,24 +2,34 @@ import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { quoteName } from "../base/suggest.ts";
 import type { Caller } from "../call/call.ts";
-import type { Entry, GitOptions, OpenWorkspace, Walked, WalkOptions, Workspace } from "../tool/workspace.ts";
+import { SECOND_MS } from "../base/units.ts";
+import type { Entry, OpenWorkspace, Repository, Walked, WalkOptions, Workspace } from "../tool/workspace.ts";
 import { Boundary, type BoundaryOptions } from "./workspace/boundary.ts";
-import { runGit } from "./workspace/git.ts";
+import { openRepository } from "./workspace/git/repository.ts";
 import { listTracked, worthReading } from "./workspace/listing.ts";
 import { walkTree } from "./workspace/walk.ts";
 
 /** Of the files of one directory, so many are looked at to find the newest. */
 const MAX_CANDIDATES = 5000;
 
+const GIT_TIMEOUT_MS = 30 * SECOND_MS;
+
+export interface WorkspaceOptions extends BoundaryOptions {
+  /** Longest time one run of git may take. */
+  gitTimeoutMs?: number;
+}
+
 /** Opens the files and the git of sessions, each within its own {@linkcode Boundary}. */
-export function sessionWorkspaces(options: BoundaryOptions): OpenWorkspace {
+export function sessionWorkspaces(options: WorkspaceOptions): OpenWorkspace {
   return (caller) => new SessionWorkspace(caller, options);
 }
 
 class SessionWorkspace implements Workspace {
   readonly #boundary: Boundary;
+  readonly #gitTimeoutMs: number;
 
-  constructor(caller: Caller, options: BoundaryOptions) {
+  constructor(caller: Caller, options: WorkspaceOptions) {
+    this.#gitTimeoutMs = options.gitTimeoutMs ?? GIT_TIMEOUT_MS;
     this.#boundary = new Boundary(caller, options);
   }
 
@@ -31,7 +41,9 @@ class SessionWorkspace implements Workspace {
   }
 
   async walk(directory: Entry, { maxFiles, signal }: WalkOptions): Promise<Walked> {
-    const paths = await listTracked(directory.path, signal) ?? await walkTree(directory.path, signal);
+    const open = () => this.openRepository(directory, signal);
+    const paths = await listTracked(directory.path, { open, signal }) ??
+      await walkTree(directory.path, signal);
     const worthy = paths.filter((path) => worthReading(path.slice(directory.path.length)));
     const found: Entry[] = [];
     for (const path of worthy.slice(0, MAX_CANDIDATES)) {
@@ -57,8 +69,8 @@ class SessionWorkspace implements Workspace {
     return await readUpTo(file, { maxBytes, shownAs });
   }
 
-  git(directory: Entry, args: readonly string[], options: GitOptions) {
-    return runGit(directory.path, args, options);
+  openRepository({ path }: Entry, signal: AbortSignal): Promise<Repository | undefined> {
+    return openRepository(path, { boundary: this.#boundary, signal, timeoutMs: this.#gitTimeoutMs });
   }
 
   async #describe(path: string): Promise<Entry | undefined> {

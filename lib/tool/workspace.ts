@@ -44,6 +44,18 @@ export interface GitOutput {
   cut: boolean;
 }
 
+/** A git repository for looking. Nothing it says is run, and nothing is written. */
+export interface Repository extends AsyncDisposable {
+  /**
+   * Runs git in the directory it was opened for, without a shell. Everything in `args` is git's own or checked by the
+   * caller.
+   *
+   * @throws {ExaiError} `TIMEOUT`; `UPSTREAM_UNAVAILABLE` when git cannot be run; the reason `options.signal` was
+   * aborted with
+   */
+  run(args: readonly string[], options: GitOptions): Promise<GitOutput>;
+}
+
 /**
  * Files and git as far as one session may see them: its working directory, its roots and `EXAI_ALLOWED_DIRS`, each
  * after its symbolic links are resolved.
@@ -65,11 +77,12 @@ export interface Workspace {
    */
   read(file: Entry, options: { maxBytes: number }): Promise<Uint8Array>;
   /**
-   * Runs git in `directory`, without a shell. Everything in `args` is git's own or checked by the caller.
+   * The git repository `directory` lies in, undefined where it lies in none.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when git cannot be run; the reason `options.signal` was aborted with
+   * @throws {ExaiError} `FORBIDDEN` when the repository is outside of what the session may see, `INVALID_PARAMS` when
+   * it is damaged, `UPSTREAM_UNAVAILABLE` when git cannot be run; the reason `signal` was aborted with
    */
-  git(directory: Entry, args: readonly string[], options: GitOptions): Promise<GitOutput>;
+  openRepository(directory: Entry, signal: AbortSignal): Promise<Repository | undefined>;
 }
 
 /** Opens the workspace of one session. Costs nothing until it is used. */

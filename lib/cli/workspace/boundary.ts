@@ -60,6 +60,12 @@ export class Boundary {
     }
   }
 
+  /** The outermost allowed directory that `real` lies in. */
+  async homeOf(real: string): Promise<string | undefined> {
+    const around = (await this.#allowedDirs()).filter((dir) => isWithin(real, dir));
+    return around.sort((a, b) => a.length - b.length)[0];
+  }
+
   /** `real` as it is shown: relative to the first allowed directory it lies in. */
   async shorten(real: string): Promise<string> {
     const allowed = await this.#allowedDirs();

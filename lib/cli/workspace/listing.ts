@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { runGit } from "./git.ts";
+import type { Repository } from "../../tool/workspace.ts";
 
 /** Directories that hold what others made: dependencies, builds, caches, the insides of tools. */
 export const SKIPPED_DIRS: ReadonlySet<string> = new Set([
@@ -53,16 +53,26 @@ export function worthReading(way: string): boolean {
   return !way.split(/[/\\]/).slice(0, -1).some((part) => SKIPPED_DIRS.has(part));
 }
 
-/** The files below `dir` that git tracks or would offer to track, absolute; undefined where there is no repository. */
-export async function listTracked(dir: string, signal: AbortSignal): Promise<string[] | undefined> {
-  const args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"];
+export interface ListOptions {
+  /** Opens the repository that the directory lies in. */
+  open(): Promise<Repository | undefined>;
+  signal: AbortSignal;
+}
+
+/**
+ * The files below `dir` that git tracks or would offer to track, absolute; undefined where there is no repository, or
+ * none that may be used.
+ */
+export async function listTracked(dir: string, { open, signal }: ListOptions): Promise<string[] | undefined> {
+  const args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
   try {
-    const { ok, stdout, cut } = await runGit(dir, args, { signal, maxBytes: MAX_LIST_BYTES });
+    await using repository = await open();
+    if (repository === undefined) return undefined;
+    const { ok, stdout, cut } = await repository.run(args, { signal, maxBytes: MAX_LIST_BYTES });
     if (!ok) return undefined;
-    const names = stdout.split("\0");
-    // The last one ends with NUL too, unless it was cut off.
-    names.pop();
-    return names.length === 0 && !cut ? undefined : names.map((name) => join(dir, name));
+    // The last one ends with NUL too, unless it was cut off. A file in conflict is named once for each side.
+    const names = new Set(stdout.split("\0").slice(0, -1));
+    return names.size === 0 && !cut ? undefined : [...names].map((name) => join(dir, name));
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     return undefined;

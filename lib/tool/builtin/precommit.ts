@@ -34,12 +34,13 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
     if (args.step_number === 1 && args.path === undefined) {
       throw new ExaiError("INVALID_PARAMS", "path is required in step 1: name the repository");
     }
-    await openChanges([...earlier, args], context);
+    await using _changes = await openChanges([...earlier, args], context);
   },
   async describePause({ args, steps }, context) {
     // The list is for looking; it is not repeated with every step.
     if (args.step_number !== 1) return undefined;
-    return { changes: await (await openChanges(steps, context))?.summarize() };
+    await using changes = await openChanges(steps, context);
+    return { changes: await changes?.summarize() };
   },
   actions: {
     begin: [
@@ -56,7 +57,7 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
     ],
   },
   async material({ steps }: Work<PrecommitArgs>, context: ToolContext) {
-    const changes = await openChanges(steps, context);
+    await using changes = await openChanges(steps, context);
     return { documents: await changes?.diffs() ?? [], files: await changes?.untracked() ?? [] };
   },
 });

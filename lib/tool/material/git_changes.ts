@@ -2,7 +2,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { quoteName } from "../../base/suggest.ts";
 import { MIB } from "../../base/units.ts";
-import type { Entry, GitOutput, Workspace } from "../workspace.ts";
+import type { Entry, GitOutput, Repository, Workspace } from "../workspace.ts";
 import { type Attachment, hashOf } from "./attachment.ts";
 
 /** Which changes of a repository are looked at. */
@@ -30,22 +30,28 @@ interface Range {
 const MAX_DIFF_BYTES = 4 * MIB;
 const MAX_LIST_BYTES = MIB;
 const MAX_REF_CHARS = 250;
+const MAX_REASON_CHARS = 300;
 
-/** Nothing of the repository's own configuration changes how a diff is made or runs a program. */
 const DIFF = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--relative"];
 
-/** The changes of one repository below one directory. */
-export class GitChanges {
+/** The changes of one repository below one directory. Open until it is disposed of. */
+export class GitChanges implements AsyncDisposable {
+  readonly #repository: Repository;
   readonly #entry: Entry;
   readonly #ranges: readonly Range[];
   readonly #wantsUntracked: boolean;
-  readonly #options: ChangeOptions;
+  readonly #signal: AbortSignal;
 
-  private constructor(entry: Entry, ranges: readonly Range[], query: ChangeQuery, options: ChangeOptions) {
-    this.#entry = entry;
-    this.#ranges = ranges;
+  private constructor(
+    found: { repository: Repository; entry: Entry; ranges: Range[] },
+    query: ChangeQuery,
+    signal: AbortSignal,
+  ) {
+    this.#repository = found.repository;
+    this.#entry = found.entry;
+    this.#ranges = found.ranges;
     this.#wantsUntracked = query.unstaged;
-    this.#options = options;
+    this.#signal = signal;
   }
 
   /**
@@ -58,31 +64,35 @@ export class GitChanges {
     if (entry.kind !== "directory") {
       throw wrong("path", query.path, "is a file; name the repository's directory");
     }
-    const git = (args: readonly string[]) => run(entry, args, { ...options, maxBytes: MAX_LIST_BYTES });
-    const inside = await git(["rev-parse", "--is-inside-work-tree"]);
-    if (!inside.ok || inside.stdout.trim() !== "true") {
+    const { signal } = options;
+    const repository = await options.workspace.openRepository(entry, signal);
+    if (repository === undefined) {
       throw wrong("path", query.path, "is in no git work tree; name the repository, or run git init there");
     }
-    const since = query.compareTo === undefined ? undefined : await findCommit(query.compareTo, git);
-    const ranges: Range[] = [];
-    if (since !== undefined) ranges.push({ name: "committed", args: [await startOf(since, git), "HEAD"] });
-    if (query.staged) ranges.push({ name: "staged", args: ["--cached"] });
-    if (query.unstaged) ranges.push({ name: "unstaged", args: [] });
-    return new GitChanges(entry, ranges, query, options);
+    try {
+      const ranges = await rangesOf(
+        query,
+        (args) => repository.run(args, { signal, maxBytes: MAX_LIST_BYTES }),
+      );
+      return new GitChanges({ repository, entry, ranges }, query, signal);
+    } catch (thrown) {
+      await repository[Symbol.asyncDispose]();
+      throw thrown;
+    }
   }
 
   /** Which files changed and by how many lines, without their content. */
   async summarize(): Promise<JsonObject> {
     const files: JsonObject[] = [];
     for (const { name, args } of this.#ranges) {
-      const { stdout } = await this.#git([...DIFF, "--numstat", ...args, "--", "."], MAX_LIST_BYTES);
+      const { stdout } = await this.#mustRun([...DIFF, "--numstat", ...args, "--", "."], MAX_LIST_BYTES);
       for (const line of stdout.split("\n")) {
         const [added, removed, path] = line.split("\t");
         if (path !== undefined) files.push({ path, in: name, added: count(added), removed: count(removed) });
       }
     }
     for (const path of await this.#untrackedNames()) files.push({ path, in: "untracked" });
-    const branch = await this.#git(["rev-parse", "--abbrev-ref", "HEAD"], MAX_LIST_BYTES);
+    const branch = await this.#run(["rev-parse", "--abbrev-ref", "HEAD"], MAX_LIST_BYTES);
     return {
       repository: this.#entry.path,
       branch: branch.ok ? branch.stdout.trim() : "(no commit yet)",
@@ -94,7 +104,7 @@ export class GitChanges {
   async diffs(): Promise<Attachment[]> {
     const texts: Attachment[] = [];
     for (const { name, args } of this.#ranges) {
-      const { stdout, cut } = await this.#git([...DIFF, ...args, "--", "."], MAX_DIFF_BYTES);
+      const { stdout, cut } = await this.#mustRun([...DIFF, ...args, "--", "."], MAX_DIFF_BYTES);
       for (const [index, text] of splitDiff(stdout).entries()) {
         const path = /^diff --git a\/(.*?) b\//.exec(text)?.[1] ?? `part ${index + 1}`;
         texts.push({ name: `DIFF ${path} (${name})`, text, hash: await hashOf(`${name}\n${text}`) });
@@ -115,21 +125,48 @@ export class GitChanges {
   async #untrackedNames(): Promise<string[]> {
     if (!this.#wantsUntracked) return [];
     const args = ["ls-files", "-z", "--others", "--exclude-standard", "--", "."];
-    const { stdout } = await this.#git(args, MAX_LIST_BYTES);
+    const { stdout } = await this.#mustRun(args, MAX_LIST_BYTES);
     return stdout.split("\0").filter((name) => name !== "");
   }
 
-  #git(args: readonly string[], maxBytes: number): Promise<GitOutput> {
-    return run(this.#entry, args, { ...this.#options, maxBytes });
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#repository[Symbol.asyncDispose]();
+  }
+
+  #run(args: readonly string[], maxBytes: number): Promise<GitOutput> {
+    return this.#repository.run(args, { signal: this.#signal, maxBytes });
+  }
+
+  /** As {@linkcode #run}, where a failure must not look like "no changes". */
+  async #mustRun(args: readonly string[], maxBytes: number): Promise<GitOutput> {
+    const output = await this.#run(args, maxBytes);
+    if (output.ok) return output;
+    throw new ExaiError(
+      "INVALID_PARAMS",
+      `git ${args[0]} failed in this repository: ${reasonIn(output.stderr)}`,
+    );
   }
 }
 
-function run(
-  entry: Entry,
-  args: readonly string[],
-  { workspace, signal, maxBytes }: ChangeOptions & { maxBytes: number },
-): Promise<GitOutput> {
-  return workspace.git(entry, args, { signal, maxBytes });
+async function rangesOf(query: ChangeQuery, git: Git): Promise<Range[]> {
+  const since = query.compareTo === undefined ? undefined : await findCommit(query.compareTo, git);
+  const ranges: Range[] = [];
+  if (since !== undefined) ranges.push({ name: "committed", args: [await startOf(since, git), "HEAD"] });
+  if (query.staged) ranges.push({ name: "staged", args: ["--cached"] });
+  // To tell what changed within a submodule, git would open that repository.
+  if (query.unstaged) ranges.push({ name: "unstaged", args: ["--ignore-submodules=all"] });
+  return ranges;
+}
+
+/** What git said went wrong, and what helps where objects of a partial clone were not fetched. */
+function reasonIn(stderr: string): string {
+  // What is said of a configuration may repeat a value of it.
+  if (/config/i.test(stderr)) return "a configuration cannot be read; run the command there yourself";
+  const said = stderr.trim().split("\n").slice(0, 3).join("; ").slice(0, MAX_REASON_CHARS);
+  const isMissing = /unable to read|bad object|missing|could not get object/i.test(stderr);
+  return isMissing
+    ? `${said}; nothing is fetched here: run git fetch or git diff there yourself first`
+    : said;
 }
 
 type Git = (args: readonly string[]) => Promise<GitOutput>;
@@ -141,13 +178,7 @@ async function findCommit(ref: string, git: Git): Promise<string> {
   if (ref.startsWith("-") || ref.length > MAX_REF_CHARS || /[\x00-\x20\x7f]/.test(ref)) {
     throw wrong("compare_to", ref, `is no name of a commit; ${advice}`);
   }
-  const { ok, stdout } = await git([
-    "rev-parse",
-    "--verify",
-    "--quiet",
-    "--end-of-options",
-    `${ref}^{commit}`,
-  ]);
+  const { ok, stdout } = await git(["rev-parse", "--verify", "--quiet", `${ref}^{commit}`]);
   const commit = stdout.trim();
   if (ok && /^[0-9a-f]{40,64}$/.test(commit)) return commit;
   throw wrong("compare_to", ref, `is not in this repository; ${advice} that it has`);
