@@ -2,6 +2,7 @@ import { dirname } from "@std/path";
 import * as z from "zod/mini";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
+import { ownEntry } from "../base/own.ts";
 import { fill } from "../base/template.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type JsonDocument, parseDocument } from "./servers/document.ts";
@@ -204,7 +205,7 @@ class Reader {
       const where = [...path, ...issue.path as (string | number)[]];
       if (issue.code === "unrecognized_keys") {
         for (const key of issue.keys) this.#fault([...where, key], "is no key here");
-      } else this.#fault(where, ALLOWED[String(issue.path[0])] ?? "is not what is allowed here");
+      } else this.#fault(where, ownEntry(ALLOWED, String(issue.path[0])) ?? "is not what is allowed here");
     }
   }
 

@@ -9,6 +9,7 @@ import { formatBytes, MIB } from "../base/units.ts";
 import { toRpcError } from "../wire/codes.ts";
 import {
   checkEnvelope,
+  isRequestId,
   kindOf,
   type RequestId,
   responseTo,
@@ -148,7 +149,7 @@ export class StdioPeer {
     const fields = isObject(value) ? value : {};
     // A response is never answered, not even a malformed one.
     if (fields.method === undefined && ("result" in fields || "error" in fields)) return;
-    const id = typeof fields.id === "string" || typeof fields.id === "number" ? fields.id : null;
+    const id = isRequestId(fields.id) ? fields.id : null;
     this.refuse(id, new ExaiError("INVALID_REQUEST", why));
   }
 

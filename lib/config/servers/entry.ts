@@ -1,6 +1,7 @@
 import type * as z from "zod/mini";
 import { messageOf } from "../../base/errors.ts";
 import { isObject, type Json } from "../../base/json.ts";
+import { ownEntry } from "../../base/own.ts";
 import type {
   CommonServerConfig,
   ServerConfig,
@@ -108,7 +109,7 @@ function faultOf(
   const shown = isPlain ? JSON.stringify(found) : describe(found);
   entry.context.fault(
     issue.path,
-    `is ${shown}; allowed: ${entry.keys[String(first)]?.allowed ?? "another value"}`,
+    `is ${shown}; allowed: ${ownEntry(entry.keys, String(first))?.allowed ?? "another value"}`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { isAbsolute, join, SEPARATOR } from "@std/path";
 import { messageOf } from "../../base/errors.ts";
 import { registerSecret } from "../../base/log.ts";
+import { ownEntry } from "../../base/own.ts";
 import { SESSION_VARIABLES } from "../../base/server_config.ts";
 import { fillSome, variablesIn } from "../../base/template.ts";
 import { MIB } from "../../base/units.ts";
@@ -98,7 +99,7 @@ export class Expander {
     const cut = spec.indexOf(":-");
     const name = cut < 0 ? spec : spec.slice(0, cut);
     const fallback = cut < 0 ? undefined : spec.slice(cut + 2);
-    const value = this.#sources.env[name] ?? (await this.#sources.loginEnv?.())?.[name];
+    const value = ownEntry(this.#sources.env, name) ?? ownEntry(await this.#sources.loginEnv?.() ?? {}, name);
     if (value || (value !== undefined && fallback === undefined)) {
       return SECRET_NAME.test(name) ? keepSecret(value) : value;
     }
