@@ -7,6 +7,7 @@ import {
   type TextFormatter,
 } from "@logtape/logtape";
 import { redact, registerSecret } from "./secrets.ts";
+import { jsonEscaped, visibleLines } from "./visible.ts";
 
 export { redact, registerSecret };
 
@@ -35,7 +36,9 @@ export function setupLog(options: LogOptions): void {
     // A name a client chose must not be able to forge a line of its own.
     sanitize: { newlines: "escape" },
   });
-  const clean: TextFormatter = (record) => redact(formatter(record));
+  // A client or a server may have chosen any part of a line.
+  const shown = options.format === "json" ? jsonEscaped : visibleLines;
+  const clean: TextFormatter = (record) => shown(redact(formatter(record)));
   const sinks = Object.fromEntries(
     Object.entries(options.sinks).map(([name, sink]) => [name, sink(clean)]),
   );

@@ -1,9 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
-  type Implementation,
+  implementationOf,
   LOG_LEVELS,
   type LogLevel,
   negotiateRevision,
@@ -22,9 +22,6 @@ import {
 } from "../wire/rpc.ts";
 import { Asks } from "./asks.ts";
 import type { Session, Speaker } from "./session.ts";
-
-/** Of what a client calls itself, this much is kept. */
-const MAX_NAME_CHARS = 256;
 
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface PeerOutlet {
@@ -177,10 +174,4 @@ export class McpPeer implements Speaker {
       this.#hooks.onNotification?.(method, params);
     }
   }
-}
-
-/** A client's name and version are texts, whatever it says: they are shown, recorded, and compared with patterns. */
-function implementationOf(info: JsonObject): Implementation {
-  const text = (value: Json | undefined) => typeof value === "string" ? value.slice(0, MAX_NAME_CHARS) : "";
-  return { ...info, name: text(info.name), version: text(info.version) };
 }
