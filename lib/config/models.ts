@@ -8,6 +8,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { type JsonDocument, parseDocument } from "./servers/document.ts";
 import { Expander, VariableFault } from "./servers/expand.ts";
 import { type ConfigFault, formatKey } from "./servers/fault.ts";
+import { whyUntrusted } from "./trust.ts";
 
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
@@ -78,6 +79,11 @@ const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto"];
  * file says nothing. Faults are part of the answer: a faulty entry never hides the others.
  */
 export async function readModels(path: string, env: Record<string, string | undefined>): Promise<ModelsFile> {
+  const distrust = whyUntrusted(path);
+  if (distrust !== undefined) {
+    const message = `is not used, since it says who is sent your keys and questions: ${distrust}`;
+    return { ...emptyFile(), readable: false, faults: [{ path, message }] };
+  }
   let text: string;
   try {
     text = await Deno.readTextFile(path);

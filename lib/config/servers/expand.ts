@@ -5,6 +5,7 @@ import { ownEntry } from "../../base/own.ts";
 import { SESSION_VARIABLES } from "../../base/server_config.ts";
 import { fillSome, variablesIn } from "../../base/template.ts";
 import { MIB } from "../../base/units.ts";
+import { whyUntrusted } from "../trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -28,6 +29,11 @@ const KNOWN = "${env:NAME}, ${env:NAME:-default}, ${file:PATH}, ${userHome} and 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const SECRET_NAME = /TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|_PAT$/i;
 const MIN_SECRET_CHARS = 8;
+
+/** Whether a variable or a header of this name holds a secret as a rule. */
+export function isSecretName(name: string): boolean {
+  return SECRET_NAME.test(name);
+}
 
 /** Keeps `value` out of the logs. Shorter values would blot out ordinary words. */
 function keepSecret(value: string): string {
@@ -113,6 +119,8 @@ export class Expander {
   async #fileValue(spec: string): Promise<string> {
     const path = this.pathBesideConfig(spec);
     const shown = `\${file:${spec}}`;
+    const distrust = whyUntrusted(path);
+    if (distrust !== undefined) throw new VariableFault(`names ${shown}, which is not used: ${distrust}`);
     try {
       const { size } = await Deno.stat(path);
       if (size > MAX_FILE_BYTES) throw new VariableFault(`names ${shown}, which is over 1 MiB`);
