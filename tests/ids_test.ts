@@ -99,7 +99,7 @@ Deno.test("a request under the id of a cancelled call that still runs is refused
 Deno.test("an id that cannot be told apart from its neighbour is refused", async () => {
   await using it = await oddDaemon();
   using client = await RawClient.hello(it.url);
-  for (const id of ["9007199254740993", "1e300", "-9007199254740993", "1.5"]) {
+  for (const id of ["9007199254740993", "1e300", "-9007199254740993", "1e999"]) {
     const { id: shown, error } = await client.ask(`{"jsonrpc":"2.0","id":${id},"method":"ping"}`);
     assertEquals([shown, (error as JsonObject).code], [null, -32600]);
   }

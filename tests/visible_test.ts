@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-control-regex no-sync-fn-in-async-fn -- controls are what is looked for
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
@@ -12,7 +13,6 @@ const HOSTILE =
   "\ud800\u3164\u034f\u{e0041}\0\x08";
 
 /** What must not be in what a terminal is sent: controls but line ends, direction marks, what has no width. */
-// deno-lint-ignore no-control-regex
 const UNSEEN =
   /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u3164\u034f\u{e0000}-\u{e007f}\ud800-\udfff]/u;
 

@@ -12,7 +12,7 @@ import {
 import { isRepeatable } from "../wire/repeatable.ts";
 import {
   checkEnvelope,
-  isRequestId,
+  refusedId,
   type RequestId,
   responseTo,
   type Result,
@@ -90,7 +90,7 @@ export class McpPeer implements Speaker {
   #refuse(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
     if (value.method === undefined && ("result" in value || "error" in value)) return;
-    const id = isRequestId(value.id) ? value.id : null;
+    const id = refusedId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     const response = responseTo(id, { error });
     if (id !== null && this.#session.calls.has(id)) this.#outlet.refuseTwin(id, response);

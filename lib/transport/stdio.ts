@@ -9,8 +9,8 @@ import { formatBytes, MIB } from "../base/units.ts";
 import { toRpcError } from "../wire/codes.ts";
 import {
   checkEnvelope,
-  isRequestId,
   kindOf,
+  refusedId,
   type RequestId,
   responseTo,
   type RpcMessage,
@@ -149,7 +149,7 @@ export class StdioPeer {
     const fields = isObject(value) ? value : {};
     // A response is never answered, not even a malformed one.
     if (fields.method === undefined && ("result" in fields || "error" in fields)) return;
-    const id = isRequestId(fields.id) ? fields.id : null;
+    const id = refusedId(fields.id);
     this.refuse(id, new ExaiError("INVALID_REQUEST", why));
   }
 

@@ -51,6 +51,12 @@ export function isRequestId(id: unknown): id is RequestId {
   return typeof id === "string" || Number.isSafeInteger(id);
 }
 
+/** The id a refused request is answered under: what it gave, unless reading has changed it into another number. */
+export function refusedId(id: unknown): RequestId | null {
+  if (isRequestId(id)) return id;
+  return typeof id === "number" && Number.isFinite(id) && !Number.isInteger(id) ? id : null;
+}
+
 /**
  * Checks the envelope of a parsed JSON-RPC message and nothing within: what is only passed on is not ours to judge.
  *
