@@ -4,6 +4,9 @@
  */
 const UNSEEN = /[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]--[\ufe0f]]/gv;
 const UNSEEN_IN_LINES = /[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]--[\ufe0f\n\t]]/gv;
+/** Most texts hold nothing else, and are found to in a tenth of the time. */
+const PLAIN = /^[ -~]*$/;
+const PLAIN_LINES = /^[\n\t -~]*$/;
 /** More marks on one letter than any writing has; they would run over the lines around it. */
 const FLOOD = /(\p{M}{4})\p{M}+/gu;
 
@@ -30,11 +33,13 @@ export function visibleJson(value: unknown, indent?: number): string {
 
 /** `text`, which is JSON, with what cannot be seen as `\u` escapes; it means the same. */
 export function jsonEscaped(text: string): string {
+  if (PLAIN_LINES.test(text)) return text;
   // Of controls, what JSON.stringify writes has line ends alone, and those between its strings.
   return text.replace(UNSEEN_IN_LINES, units);
 }
 
 function escaped(text: string, pattern: RegExp): string {
+  if (PLAIN.test(text)) return text;
   return text.replace(pattern, (char) => {
     const code = char.codePointAt(0)!;
     if (code === 0x0a) return "\\n";
