@@ -2,13 +2,14 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/suggest.ts";
 import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { jsonEscaped, visible, visibleJson } from "../base/visible.ts";
 import type { Loaded } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
 import { callJson, filterOf } from "./call_routes.ts";
 import { askDaemon, followDaemon, isDaemonThere } from "./daemon_client.ts";
-import { formatTable } from "./table.ts";
+import { formatCell, formatRow, formatTable } from "./table.ts";
 
 /** The flags with a value that `calls` takes. */
 export const CALLS_OPTIONS = ["session", "server", "tool", "outcome", "since", "limit"] as const;
@@ -52,7 +53,7 @@ export async function cancelCommand(words: readonly string[], { settings }: Load
   if (id === undefined || words.length > 1) throw new ExaiError("CONFIG", "cancel takes the id of one call");
   const { cancelled } = await askDaemon(settings, `/cancel?${new URLSearchParams({ id })}`, "POST");
   const { id: full, tool, session } = cancelled as JsonObject;
-  return `cancelled ${full}: ${tool} of session ${session}`;
+  return visible(`cancelled ${full}: ${tool} of session ${session}`, 500);
 }
 
 /** Has the daemon end a call, a session or the processes of a server. */
@@ -65,7 +66,7 @@ export async function killCommand(words: readonly string[], { settings }: Loaded
     );
   }
   const { ended } = await askDaemon(settings, `/kill?${new URLSearchParams({ what, id })}`, "POST");
-  return (ended as string[]).map((name) => `ended ${what} ${name}`).join("\n");
+  return (ended as string[]).map((name) => visible(`ended ${what} ${name}`, 500)).join("\n");
 }
 
 function queryOf({ options }: Loaded): URLSearchParams {
@@ -129,11 +130,10 @@ async function follow(
 ): Promise<string> {
   const json = loaded.switches.has("json");
   const widths = [9, 23, 12, 28, 20, 10, 9, 9, 36];
-  const line = (cells: readonly unknown[]) =>
-    cells.map((cell, i) => String(cell ?? "-").padEnd(widths[i] ?? 0)).join("  ").trimEnd();
+  const line = (cells: readonly unknown[]) => formatRow(cells.map(formatCell), widths);
   if (!json) print(line(HEADINGS));
   for await (const text of followDaemon(loaded.settings, `/calls/follow?${query}`)) {
-    print(json ? text : line(rowOf(JSON.parse(text))));
+    print(json ? jsonEscaped(text) : line(rowOf(JSON.parse(text))));
   }
   return "the daemon has stopped";
 }
@@ -158,7 +158,7 @@ function inFull(call: JsonObject): string {
   const { request, answer, ...facts } = call;
   const lines = Object.entries(facts)
     .filter(([, value]) => value !== undefined && value !== null)
-    .map(([name, value]) => `${name.padEnd(16)}${value}`);
+    .map(([name, value]) => `${name.padEnd(16)}${visible(String(value), 2000)}`);
   const bodies = [["request", request], ["answer", answer]]
     .filter(([, text]) => typeof text === "string")
     .map(([name, text]) => `\n${name}\n${pretty(String(text))}`);
@@ -187,7 +187,7 @@ function localTime(iso: string): string {
 }
 
 function asJson(value: unknown): string {
-  return JSON.stringify(value, null, 2);
+  return visibleJson(value, 2);
 }
 
 async function isFile(path: string): Promise<boolean> {

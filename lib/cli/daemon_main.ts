@@ -16,6 +16,7 @@ import { type Logging, startLogging } from "./log_files.ts";
 import { endOfThePreviousDaemon } from "./previous_daemon.ts";
 import { probe, type Probed } from "./probe.ts";
 import { stopSignal } from "./signals.ts";
+import { complainAs, print } from "./terminal.ts";
 import { ensureStateDir } from "./state_files.ts";
 
 const log = getLogger(["exai", "daemon"]);
@@ -153,13 +154,11 @@ function banner(daemon: Daemon, paths: StatePaths): string {
 }
 
 function say(text: string): number {
-  // deno-lint-ignore no-console -- standard output is this program's own, unlike the shim's
-  console.log(text);
+  print(text);
   return 0;
 }
 
 function complain(thrown: unknown): void {
   const lines = thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`;
-  // deno-lint-ignore no-console -- the log may not be set up yet
-  console.error(lines.split("\n").map((line) => `exai-daemon: ${line}`).join("\n"));
+  complainAs("exai-daemon", lines);
 }

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { deadline } from "@std/async/deadline";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { ownEntry } from "../base/own.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -159,7 +160,7 @@ async function connect(door: ProbedDoor): Promise<Connection> {
 /** Where a server that listens everywhere is reached. */
 function reachable({ hostname, port }: { hostname: string; port: number }) {
   const everywhere: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
-  return { hostname: everywhere[hostname] ?? hostname, port };
+  return { hostname: ownEntry(everywhere, hostname) ?? hostname, port };
 }
 
 /** As it is, but that it may be closed more than once. */

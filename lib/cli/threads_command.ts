@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { quoteName } from "../base/suggest.ts";
+import { visibleJson } from "../base/visible.ts";
 import type { Loaded } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { openThreadStore } from "../conversation/sqlite_thread_store.ts";
@@ -52,7 +53,7 @@ async function list(
   { json }: { json: boolean },
 ): Promise<string> {
   const threads = await store.list({ limit: MAX_THREADS });
-  if (json) return JSON.stringify(threads, null, 2);
+  if (json) return visibleJson(threads, 2);
   if (threads.length === 0) {
     return "There are no threads; CONVERSATION_TIMEOUT_HOURS says how long one is kept.";
   }
@@ -100,7 +101,7 @@ async function write(
 ): Promise<string> {
   const threads = await Promise.all(ids.map((id) => store.show(id)));
   if (json) {
-    return JSON.stringify(threads.map(({ thread, turns }) => ({ ...thread, exchanges: turns })), null, 2);
+    return visibleJson(threads.map(({ thread, turns }) => ({ ...thread, exchanges: turns })), 2);
   }
   return threads.map(({ thread, turns }) => writeTranscript(thread, turns)).join("\n");
 }

@@ -1,8 +1,12 @@
+import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
 import { steadyNow } from "../base/steady.ts";
+import { othersCanRead, whyUntrusted } from "../config/trust.ts";
 import { sameSecret, type TokenCheck } from "../edge/guard.ts";
 import { writePrivateFile } from "./state_files.ts";
+
+const log = getLogger(["exai", "daemon"]);
 
 /** The value of `EXAI_WS_TOKEN` that asks for a token kept in the state directory. */
 export const AUTO_TOKEN = "auto";
@@ -120,8 +124,22 @@ export function noTokenFile(setting: string): ExaiError {
   return new ExaiError("INVALID_PARAMS", why);
 }
 
-/** The token in the file at `path`; undefined where there is none. */
+/**
+ * The token in the file at `path`; undefined where there is none.
+ *
+ * @throws {ExaiError} `CONFIG` when others can write the file; what the file system says
+ */
 export async function readTokenFile(path: string): Promise<string | undefined> {
+  const distrust = whyUntrusted(path);
+  if (distrust !== undefined) {
+    throw new ExaiError("CONFIG", `the token in ${path} is not used, since others may know it: ${distrust}`);
+  }
+  if (othersCanRead(path)) {
+    log.warning("other users can read the token in {path}; close it and make a new one: {remedy}", {
+      path,
+      remedy: `chmod 600 '${path}' && exai-daemon token rotate`,
+    });
+  }
   try {
     const kept = (await Deno.readTextFile(path)).trim();
     return kept.length >= MIN_TOKEN_CHARS ? kept : undefined;

@@ -158,7 +158,9 @@ function watchTargets(path: string): WatchTargets {
 export function fingerprint(path: string): string {
   const info = stat(path);
   if (!info) return "";
-  const own = [info.dev, info.ino, info.size, info.mtime?.getTime()].join();
+  const { dev, ino, size, mtime, mode, uid, gid } = info;
+  // Who may write to it counts: what is not read for that is read once it is closed to others.
+  const own = [dev, ino, size, mtime?.getTime(), mode, uid, gid].join();
   return info.isDirectory ? [own, ...fingerprintsIn(path)].join("\n") : own;
 }
 

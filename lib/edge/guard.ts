@@ -81,7 +81,7 @@ export class Guard {
 
 /** The token a request carries, if it carries one. */
 export function shownToken(request: Request): string | undefined {
-  const bearer = request.headers.get("authorization")?.match(/^Bearer +(.+)$/i)?.[1];
+  const bearer = request.headers.get("authorization")?.match(/^Bearer +([^ ].*)$/i)?.[1];
   return bearer ?? new URL(request.url).searchParams.get("token") ?? undefined;
 }
 

@@ -1,12 +1,20 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { AskOptions, Call, Caller, Target } from "../call/call.ts";
-import { toRpcError } from "../wire/codes.ts";
+import { idInUse, toRpcError } from "../wire/codes.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
+
+/**
+ * Who has chosen an id. A socket may speak MCP and ops side by side, and the daemon asks on behalf of an op under ids of
+ * its own: the same id in two spaces is two calls.
+ */
+export type IdSpace = "mcp" | "op" | "own";
 
 /** What the session room needs to make a {@linkcode Call} of a request. */
 export interface CallRequest {
   id: RequestId;
+  /** Whose ids `id` is one of; MCP's when left out. */
+  space?: IdSpace;
   method: string;
   params: JsonObject;
   progressToken?: string | number;
@@ -18,21 +26,27 @@ export interface CallRequest {
 
 /** The calls of one session that are running: each id at most once, each answered exactly once. */
 export class ActiveCalls {
-  readonly #running = new Map<RequestId, AbortController>();
+  readonly #running: Readonly<Record<IdSpace, Map<RequestId, AbortController>>> = {
+    mcp: new Map(),
+    op: new Map(),
+    own: new Map(),
+  };
 
   get size(): number {
-    return this.#running.size;
+    const { mcp, op, own } = this.#running;
+    return mcp.size + op.size + own.size;
   }
 
-  has(id: RequestId): boolean {
-    return this.#running.has(id);
+  has(id: RequestId, space: IdSpace = "mcp"): boolean {
+    return this.#running[space].has(id);
   }
 
   /** Runs `request` on `target`. Never rejects: what is thrown becomes the result's error. */
   async run(request: CallRequest, caller: Caller, target: Target): Promise<Result> {
-    if (this.#running.has(request.id)) return { error: toRpcError(duplicate(request.id)) };
+    const running = this.#running[request.space ?? "mcp"];
+    if (running.has(request.id)) return { error: toRpcError(idInUse(request.id)) };
     const controller = new AbortController();
-    this.#running.set(request.id, controller);
+    running.set(request.id, controller);
     let over = false;
     const call: Call = {
       method: request.method,
@@ -55,20 +69,20 @@ export class ActiveCalls {
       return { error: toRpcError(thrown) };
     } finally {
       over = true;
-      this.#running.delete(request.id);
+      running.delete(request.id);
     }
   }
 
   /** Aborts the call `id`; false when it is not running. */
-  cancel(id: RequestId, reason: ExaiError): boolean {
-    const controller = this.#running.get(id);
+  cancel(id: RequestId, reason: ExaiError, space: IdSpace = "mcp"): boolean {
+    const controller = this.#running[space].get(id);
     controller?.abort(reason);
     return controller !== undefined;
   }
 
   /** Aborts the call that runs under `signal`; false when none does. */
   cancelBySignal(signal: AbortSignal, reason: ExaiError): boolean {
-    for (const controller of this.#running.values()) {
+    for (const controller of this.#controllers()) {
       if (controller.signal !== signal) continue;
       controller.abort(reason);
       return true;
@@ -78,14 +92,10 @@ export class ActiveCalls {
 
   /** Aborts every call, as when the client has vanished. */
   cancelAll(reason: ExaiError): void {
-    for (const controller of this.#running.values()) controller.abort(reason);
+    for (const controller of this.#controllers()) controller.abort(reason);
   }
-}
 
-function duplicate(id: RequestId): ExaiError {
-  return new ExaiError(
-    "INVALID_REQUEST",
-    `request id ${JSON.stringify(id)} is already in use by a call that is still running; ` +
-      "give each request an id of its own",
-  );
+  #controllers(): AbortController[] {
+    return Object.values(this.#running).flatMap((running) => [...running.values()]);
+  }
 }

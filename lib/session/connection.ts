@@ -135,6 +135,7 @@ function mailboxOutlet(session: Session): PeerOutlet {
       if (id === null) mailbox.postNow(text);
       else mailbox.answer(id, text);
     },
+    refuseTwin: (id, response) => mailbox.refuseTwin(id, JSON.stringify(response)),
     began: (id) => mailbox.began(id),
     abandon: (id) => mailbox.abandon(id),
     post(message, { passing }) {

@@ -2,7 +2,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
-import type { Implementation } from "../wire/mcp.ts";
+import { implementationOf } from "../wire/mcp.ts";
 import { type Hello, type HelloAck, type OpReply, parseOp } from "../wire/ops.ts";
 import { type RequestId, responseTo } from "../wire/rpc.ts";
 import { type ConnectionHooks, join } from "./connection.ts";
@@ -110,7 +110,7 @@ function newSession(hello: Hello): NewSession {
     ? { name: hello.client, version: "" }
     : { name: hello.client?.name ?? "", version: hello.client?.version ?? "" };
   return {
-    client: client.name ? client as Implementation : undefined,
+    client: client.name ? implementationOf(client) : undefined,
     cwd: hello.cwd || undefined,
     server: hello.server,
     resumable: Boolean(hello.resume),

@@ -97,6 +97,8 @@ function streamOutlet(session: Session, transport: HttpServerTransport) {
       // A client that could not initialize begins anew, with another session.
       if (response.error && isInitialize) await transport.close();
     },
+    // The transport refuses what shares the id of a request that still waits; this one has a stream of its own.
+    refuseTwin: (_id, response) => void send(response),
     post(message, { relatedTo }) {
       void send(sendable<RpcMessage>(message, maxFrameBytes, tooLargeNotice), relatedTo);
     },

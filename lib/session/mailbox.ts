@@ -121,6 +121,12 @@ export class Mailbox {
     this.#outlet?.send(text);
   }
 
+  /** Sends the refusal of a request that came under the id of a running call, which goes on and keeps its mark. */
+  refuseTwin(id: RequestId, text: string): void {
+    if (this.#keepAnswers) this.#keep({ id, text });
+    this.#outlet?.send(text);
+  }
+
   /** The client has received the first `count` answers of this connection. */
   confirm(count: number): void {
     let first = this.#answered - this.#answers.length;

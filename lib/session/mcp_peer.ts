@@ -1,9 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Target } from "../call/call.ts";
-import { toRpcError } from "../wire/codes.ts";
+import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
-  type Implementation,
+  implementationOf,
   LOG_LEVELS,
   type LogLevel,
   negotiateRevision,
@@ -12,6 +12,7 @@ import {
 import { isRepeatable } from "../wire/repeatable.ts";
 import {
   checkEnvelope,
+  refusedId,
   type RequestId,
   responseTo,
   type Result,
@@ -22,13 +23,12 @@ import {
 import { Asks } from "./asks.ts";
 import type { Session, Speaker } from "./session.ts";
 
-/** Of what a client calls itself, this much is kept. */
-const MAX_NAME_CHARS = 256;
-
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface PeerOutlet {
   /** The answer to the client's request `id`; `id` is null when the request's could not be read. */
   answer(id: RequestId | null, response: RpcResponse): void;
+  /** The answer to a request whose id a running call has; that call is answered apart from it. */
+  refuseTwin(id: RequestId, response: RpcResponse): void;
   /** A request or notification; `relatedTo` is the client's request it belongs to. `passing`: of use only now. */
   post(message: RpcMessage, options: { relatedTo?: RequestId; passing?: boolean }): void;
   /** The request `id` was cancelled and gets no answer. */
@@ -90,17 +90,25 @@ export class McpPeer implements Speaker {
   #refuse(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
     if (value.method === undefined && ("result" in value || "error" in value)) return;
-    const id = typeof value.id === "string" || typeof value.id === "number" ? value.id : null;
+    const id = refusedId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
-    this.#outlet.answer(id, responseTo(id, { error }));
+    const response = responseTo(id, { error });
+    if (id !== null && this.#session.calls.has(id)) this.#outlet.refuseTwin(id, response);
+    else this.#outlet.answer(id, response);
   }
 
   async #handleRequest(request: RpcRequest): Promise<void> {
     const params = request.params ?? {};
     this.#session.touch();
+    if (this.#session.calls.has(request.id)) return this.#refuseTwin(request.id);
     const result = request.method === "ping" ? { result: {} } : await this.#run(request, params);
     if (this.#cancelled.delete(request.id)) this.#outlet.abandon?.(request.id);
     else this.#outlet.answer(request.id, responseTo(request.id, result));
+  }
+
+  // Before all else: what is noted of a request by its id is noted of the call that runs.
+  #refuseTwin(id: RequestId): void {
+    this.#outlet.refuseTwin(id, responseTo(id, { error: toRpcError(idInUse(id)) }));
   }
 
   async #run(request: RpcRequest, params: JsonObject): Promise<Result> {
@@ -166,10 +174,4 @@ export class McpPeer implements Speaker {
       this.#hooks.onNotification?.(method, params);
     }
   }
-}
-
-/** A client's name and version are texts, whatever it says: they are shown, recorded, and compared with patterns. */
-function implementationOf(info: JsonObject): Implementation {
-  const text = (value: Json | undefined) => typeof value === "string" ? value.slice(0, MAX_NAME_CHARS) : "";
-  return { ...info, name: text(info.name), version: text(info.version) };
 }

@@ -2,6 +2,7 @@ import { registerSecret } from "../base/log.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import { whyUntrusted } from "../config/trust.ts";
 import { loadClientTls } from "../config/tls.ts";
 import { LinkError, type LinkTarget } from "./link.ts";
 
@@ -58,6 +59,13 @@ async function urlFrom(endpoint: JsonObject | undefined, path: string): Promise<
 }
 
 async function readToken(setting: string, path: string): Promise<string | undefined> {
+  const distrust = setting === AUTO ? whyUntrusted(path) : undefined;
+  if (distrust !== undefined) {
+    throw new LinkError(
+      "unauthorized",
+      `the token in ${path} is not used, since others may know it: ${distrust}`,
+    );
+  }
   const token = setting === AUTO ? (await readIfThere(path))?.trim() : setting;
   if (token) registerSecret(token);
   return token || undefined;

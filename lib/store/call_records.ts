@@ -193,7 +193,8 @@ export class SqliteCallRecords implements CallStore, Disposable {
 
   /** The number of what many calls have in common; given one if it has none. */
   #number(add: Statements["addOrigin"], a: string, b: string, c: string): number {
-    const key = `${a}\0${b}\0${c}`;
+    // With the lengths, since names chosen by others may hold any separator.
+    const key = `${a.length} ${b.length} ${a}${b}${c}`;
     let number = this.#numbers.get(key);
     if (number === undefined) {
       number = Number(add.get(a, b, c)!.number);

@@ -95,11 +95,11 @@ export class EventLog implements EventStore {
     return streamId;
   }
 
-  /** The stream that answered `id` was sent to its end: it need not be kept as long as others. */
+  /** The stream that answered `id` last was sent to its end: it need not be kept as long as others. */
   delivered(id: RequestId): void {
-    for (const [streamId, stream] of this.#streams) {
-      if (stream.answered.has(id)) this.#delivered.add(streamId);
-    }
+    // The latest of them: an id may come again once it is answered.
+    const [streamId] = [...this.#streams].findLast(([, stream]) => stream.answered.has(id)) ?? [];
+    if (streamId !== undefined) this.#delivered.add(streamId);
     this.#trimDelivered();
   }
 

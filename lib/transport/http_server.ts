@@ -1,9 +1,11 @@
 // @ts-types="@modelcontextprotocol/sdk/server/webStandardStreamableHttp"
 import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
 import { SECOND_MS } from "../base/units.ts";
-import type { RequestId, RpcMessage } from "../wire/rpc.ts";
+import { CODES, idInUse, toRpcError } from "../wire/codes.ts";
+import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
 import { EventLog, type EventLogLimits, type LoggedEvent, type SdkMessage } from "./event_log.ts";
 import { meteredStream } from "./http_stream.ts";
+import { RequestsInFlight } from "./requests_in_flight.ts";
 import type { SendOptions, Transport } from "./transport.ts";
 
 export interface HttpTransportOptions {
@@ -42,6 +44,7 @@ export class HttpServerTransport implements Transport {
   readonly closed: Promise<void>;
   readonly #sdk: WebStandardStreamableHTTPServerTransport;
   readonly #log: EventLog;
+  readonly #inFlight = new RequestsInFlight();
   readonly #maxQueuedBytes: number;
   #streams = 0;
   #listeners = 0;
@@ -91,10 +94,16 @@ export class HttpServerTransport implements Transport {
       const resumption = this.#log.resume(lastEventId);
       if (resumption.kind === "over") return finished(resumption.missed);
     }
-    const response = await this.#sdk.handleRequest(request, { parsedBody: exchange.body });
-    if (response.body === null || !isEventStream(response)) return response;
+    const { body, ids, twins } = this.#inFlight.admit(exchange.body);
+    if (twins.length > 0 && body === undefined) return refusedTwins(twins);
+    const response = await this.#sdk.handleRequest(request, { parsedBody: body });
+    if (response.body === null || !isEventStream(response)) {
+      this.#inFlight.release(ids);
+      return response.ok && twins.length > 0 ? refusedTwins(twins) : response;
+    }
     const { status, headers } = response;
-    return new Response(this.#watch(response.body, request, exchange), { status, headers });
+    const stream = this.#watch(response.body, request, { ...exchange, body });
+    return new Response(twins.length > 0 ? headedBy(twins, stream) : stream, { status, headers });
   }
 
   /**
@@ -107,6 +116,8 @@ export class HttpServerTransport implements Transport {
     } catch (thrown) {
       if (options.relatedRequestId === undefined) throw thrown;
       await this.#sdk.send(message as SdkMessage);
+    } finally {
+      if (!("method" in message) && message.id !== null) this.#inFlight.answered(message.id);
     }
   }
 
@@ -118,7 +129,9 @@ export class HttpServerTransport implements Transport {
     this.#log.discard(id);
     this.#sdk.closeSSEStream(id);
     // The SDK forgets the request only when it is answered; the answer goes nowhere, for its stream is closed.
-    this.#sdk.send({ jsonrpc: "2.0", id, result: {} }).catch(() => {});
+    this.#sdk.send({ jsonrpc: "2.0", id, result: {} }).catch(() => {}).finally(() =>
+      this.#inFlight.answered(id)
+    );
   }
 
   close(): Promise<void> {
@@ -159,6 +172,34 @@ function finished(missed: readonly LoggedEvent[]): Response {
   );
   const headers = { "content-type": "text/event-stream", "cache-control": "no-cache, no-transform" };
   return new Response(events.join(""), { headers });
+}
+
+/** A stream as it is, with the refusals of `twins` before it. */
+function headedBy(
+  twins: readonly RequestId[],
+  stream: ReadableStream<Uint8Array>,
+): ReadableStream<Uint8Array> {
+  const events = twins.map((id) => `event: message\ndata: ${JSON.stringify(refusalOf(id))}\n\n`).join("");
+  const head = new TextEncoder().encode(events);
+  return stream.pipeThrough(
+    new TransformStream(
+      {
+        start: (controller) => controller.enqueue(head),
+      },
+      undefined,
+      { highWaterMark: 1 },
+    ),
+  );
+}
+
+function refusedTwins(twins: readonly RequestId[]): Response {
+  const refusals = twins.map(refusalOf);
+  const { http: status } = CODES.INVALID_REQUEST;
+  return Response.json(refusals.length === 1 ? refusals[0] : refusals, { status });
+}
+
+function refusalOf(id: RequestId): RpcResponse {
+  return responseTo(id, { error: toRpcError(idInUse(id)) });
 }
 
 function isEventStream(response: Response): boolean {

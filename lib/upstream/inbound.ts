@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
+import { ownEntry } from "../base/own.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import { toRpcError } from "../wire/codes.ts";
@@ -155,7 +156,7 @@ export class Inbound {
     if (!to) {
       throw new ExaiError("INVALID_REQUEST", `${method} belongs to no call that is running, so to no client`);
     }
-    const capability = NEEDED_CAPABILITY[method];
+    const capability = ownEntry(NEEDED_CAPABILITY, method);
     if (capability && !isObject(to.caller.capabilities[capability])) {
       throw new ExaiError("METHOD_NOT_FOUND", `this client does not offer ${capability}`);
     }

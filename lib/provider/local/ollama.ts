@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { MIB } from "../../base/units.ts";
+import { trimEndOf } from "../../base/trim.ts";
 
 /** Where Ollama is when nobody said otherwise (https://docs.ollama.com/faq). */
 const DEFAULT_PORT = 11434;
@@ -15,7 +16,7 @@ const LEAST_WINDOW_TOKENS = 4096;
 /** The origin `OLLAMA_HOST` names, which Ollama takes as host, host and port, or URL; all addresses means this one. */
 export function ollamaOrigin(host = ""): string {
   const text = host.trim();
-  const [, scheme = "http", rest = ""] = /^(?:(https?):\/\/)?(.*?)\/*$/.exec(text) ?? [];
+  const [, scheme = "http", rest = ""] = /^(?:(https?):\/\/)?(.*)$/s.exec(trimEndOf(text, "/")) ?? [];
   const [, name = "", port] = /^(.*?)(?::(\d+))?$/.exec(rest) ?? [];
   const address = name === "" || name === "0.0.0.0" || name === "[::]" ? "127.0.0.1" : name;
   const defaultPort = /^https?:\/\//.test(text) ? (scheme === "https" ? 443 : 80) : DEFAULT_PORT;

@@ -127,7 +127,7 @@ export class GuardedFetch implements Disposable {
     const bounded = this.#bounded(response);
     if (!/^application\/json/i.test(type)) return bounded;
     const text = await bounded.text();
-    return new Response(`data: ${text.replace(/\s*\n\s*/g, " ")}\n\n`, { headers: response.headers });
+    return new Response(`data: ${text.replace(/[\r\n]+/g, " ")}\n\n`, { headers: response.headers });
   }
 
   #bounded(response: Response): Response {
