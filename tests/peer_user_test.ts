@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { isOwnListener, isOwnPeer, PeerUsers } from "../lib/transport/peer_user.ts";
-import { addressBytes } from "../lib/transport/peer_user/address.ts";
+import { addressBytes } from "../lib/base/ip_address.ts";
 import { findSocket } from "../lib/transport/peer_user/linux_proc.ts";
 import { decodeSocketInfo, isWanted, socketDescriptors } from "../lib/transport/peer_user/macos.ts";
 import { decodeTcpTable, findRow } from "../lib/transport/peer_user/windows.ts";

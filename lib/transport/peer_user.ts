@@ -1,7 +1,7 @@
-import { addressBytes, type Endpoint, isUnspecified } from "./peer_user/address.ts";
+import { addressBytes, type Endpoint, isUnspecified } from "../base/ip_address.ts";
 import type { SocketOwner, SocketOwners } from "./peer_user/owner.ts";
 
-export type { Endpoint } from "./peer_user/address.ts";
+export type { Endpoint } from "../base/ip_address.ts";
 export type { SocketOwner } from "./peer_user/owner.ts";
 
 /** Both ends of one TCP connection, as our own end sees them. */

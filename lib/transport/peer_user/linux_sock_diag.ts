@@ -1,4 +1,4 @@
-import { isMapped, sameAddress } from "./address.ts";
+import { isMapped, sameAddress } from "../../base/ip_address.ts";
 import type { LinuxSocket, WantedSocket } from "./owner.ts";
 
 const LIBC = {

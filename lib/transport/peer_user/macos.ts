@@ -1,4 +1,4 @@
-import { isUnspecified, mapped, sameAddress, type SocketAddress } from "./address.ts";
+import { isUnspecified, mapped, sameAddress, type SocketAddress } from "../../base/ip_address.ts";
 import type { SocketOwner, SocketOwners, WantedSocket } from "./owner.ts";
 
 const LIBPROC = {

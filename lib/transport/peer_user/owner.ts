@@ -1,4 +1,4 @@
-import type { SocketAddress } from "./address.ts";
+import type { SocketAddress } from "../../base/ip_address.ts";
 
 /** Whose a socket is. */
 export interface SocketOwner {

@@ -39,6 +39,12 @@ export function isUnspecified(address: Uint8Array): boolean {
   return (isMapped(address) ? address.subarray(12) : address).every((byte) => byte === 0);
 }
 
+/** Whether an address leads to this machine alone: 127.0.0.0/8 or ::1. */
+export function isLoopback(address: Uint8Array): boolean {
+  if (isMapped(address)) return address[12] === 127;
+  return address.every((byte, at) => byte === (at === 15 ? 1 : 0));
+}
+
 export function sameAddress(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
