@@ -138,9 +138,9 @@ Deno.test("the socket lets no other user connect, and never has", { ignore: !onU
     assertEquals(Deno.statSync(path).mode! & 0o077, 0, "between being made and being made private");
     return listener;
   });
-  assertEquals(Deno.statSync(path).mode! & 0o777, 0o600);
+  assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
   await Deno.writeTextFile(join(dir, "after"), "");
-  assertEquals(Deno.statSync(join(dir, "after")).mode! & 0o044, 0o044, "the umask is as it was");
+  assertEquals((await Deno.stat(join(dir, "after"))).mode! & 0o044, 0o044, "the umask is as it was");
   if (canBeOther) assertMatch(await talkAsOther({ hostname: path, port: 0 }, ""), /PermissionError/);
   await Deno.remove(dir, { recursive: true });
 });
