@@ -13,7 +13,6 @@ const BAD_TOKENS = [
   " correct-horse",
   "correct-horse ",
   "\ncorrect-horse",
-  "correct horse",
   "correct\thorse",
   "correct\nhorse",
   "correct\u00a0horse",
@@ -34,11 +33,11 @@ Deno.test("a token that could not be shown again is refused in a rotation, and n
   for (const next of ["", ...BAD_TOKENS]) {
     const answer = await client.ask({ op: "rotate_token", old: token, new: next });
     assertEquals(answer.ok, undefined, JSON.stringify(next));
-    assertMatch(String(answer.message), /8 to 512 letters|new/, JSON.stringify(next));
+    assertMatch(String(answer.message), /8 to 512 printable|new/, JSON.stringify(next));
   }
   assertEquals((await Deno.readTextFile(file)).trim(), token);
   await assertServes(it.url, { token });
-  const good = "!#$%&'*+-./:;<=>?@[]^_`{|}~\"\\,";
+  const good = "a pass  phrase !#$%&'*+-./:;<=>?@[]^_`{|}~\"\\,";
   assertEquals((await client.ask({ op: "rotate_token", old: token, new: good })).ok, true);
   await assertServes(it.url, { token: good });
   assertEquals(

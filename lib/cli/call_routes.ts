@@ -17,7 +17,7 @@ export interface CallRouteSources {
 const DEFAULT_LIMIT = 50;
 
 /** Calls listed at once: reading and writing them takes milliseconds in which nobody else is served. */
-const MAX_LIMIT = 1000;
+const MAX_LIMIT = 2000;
 
 /** Lines a follower may leave unread before the oldest it has not seen are left out. */
 const MAX_UNREAD_LINES = 10_000;
@@ -82,17 +82,17 @@ export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" 
 }
 
 /**
- * How many calls a query asks for.
+ * How many calls a query asks for; of more than can be had at once, the latest.
  *
  * @throws {ExaiError} `INVALID_PARAMS` for what is no number of calls
  */
 export function limitOf(query: URLSearchParams): number {
   const text = query.get("limit");
   if (text === null) return DEFAULT_LIMIT;
-  if (/^\d{1,9}$/.test(text) && Number(text) >= 1 && Number(text) <= MAX_LIMIT) return Number(text);
+  if (/^\d{1,9}$/.test(text) && Number(text) >= 1) return Math.min(Number(text), MAX_LIMIT);
   throw new ExaiError(
     "INVALID_PARAMS",
-    `limit is ${quoteName(text)}; allowed: a number from 1 to ${MAX_LIMIT}`,
+    `limit is ${quoteName(text)}; allowed: a whole number from 1, of which ${MAX_LIMIT} are listed at most`,
   );
 }
 
