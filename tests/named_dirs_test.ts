@@ -12,6 +12,7 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { CreateMessageRequestSchema, ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { Arrival } from "../lib/edge/arrival.ts";
 import { type PeerPolicy, Principals } from "../lib/edge/principal.ts";
+import { SessionRegistry } from "../lib/session/registry.ts";
 import type { SocketOwner } from "../lib/transport/peer_user.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -82,6 +83,14 @@ Deno.test("a window of the owner's on a WebSocket reads in its roots, as ever", 
   );
   const again = new WebSocketClientTransport(new URL("/mcp", it.url));
   assert((await readBy(again, dir.path, join(dir.path, "secret.txt"))).shown.includes(SECRET));
+});
+
+Deno.test("of another user's session no directory is known, and its client is not asked for any", async () => {
+  using registry = new SessionRegistry({ resumeWindowMs: 0, idleMs: 0, maxFrameBytes: 1024 });
+  const session = registry.create({ cwd: "/home/owner", resumable: false, namedDirs: "none" });
+  session.capabilities = { roots: { listChanged: true }, sampling: {} };
+  assertEquals(session.capabilities, { sampling: {} });
+  assertEquals([session.cwd, await session.roots()], [undefined, undefined]);
 });
 
 const at = (port: number) => ({ transport: "tcp", hostname: "127.0.0.1", port }) as const;
