@@ -166,7 +166,8 @@ export class Doors {
 
   /** @throws {ExaiError} `UNAUTHORIZED`; `OVER_CAPACITY` from an address that shows too many wrong tokens */
   #checkToken(request: Request, { arrival }: Visit): void {
-    if (this.#options.guard.authenticate(shownToken(request))) return;
+    const { guard } = this.#options;
+    if (!guard.asksToken || guard.authenticate(shownToken(request))) return;
     throw this.#desk.wrongToken(originOf(arrival.remoteAddr));
   }
 

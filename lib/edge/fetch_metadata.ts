@@ -10,12 +10,12 @@ const NESTED = ["iframe", "frame", "embed", "object", "fencedframe"];
  */
 export function isForeignFetch(request: Request, isAllowedOrigin: boolean): boolean {
   const site = request.headers.get("sec-fetch-site");
-  const mode = request.headers.get("sec-fetch-mode");
   const destination = request.headers.get("sec-fetch-dest");
   if (site === null) {
     // Node.js sends the mode and nothing else. A destination comes from a browser, and something kept the site back.
     return destination !== null && destination !== "empty" && !isAllowedOrigin;
   }
+  const mode = request.headers.get("sec-fetch-mode");
   switch (site) {
     case "same-origin":
       return false;

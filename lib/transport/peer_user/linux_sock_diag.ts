@@ -32,6 +32,7 @@ const MAX_STALE_REPLIES = 8;
 export class SocketDiag implements Disposable {
   readonly #library: Deno.DynamicLibrary<typeof LIBC>;
   readonly #fd: number;
+  readonly #reply = new Uint8Array(1024);
   #sequence = 0;
 
   private constructor(library: Deno.DynamicLibrary<typeof LIBC>, fd: number) {
@@ -59,7 +60,7 @@ export class SocketDiag implements Disposable {
     const request = encodeRequest(wanted, sequence);
     const { send, recv } = this.#library.symbols;
     if (Number(send(this.#fd, request, BigInt(request.length), 0)) !== request.length) return undefined;
-    const reply = new Uint8Array(1024);
+    const reply = this.#reply;
     // The answer is there when `send` returns. What an interrupted question has left is passed over.
     for (let n = 0; n < MAX_STALE_REPLIES; n++) {
       const length = Number(recv(this.#fd, reply, BigInt(reply.length), MSG_DONTWAIT));
