@@ -36,6 +36,7 @@ function callOf(params: JsonObject, method = "tools/call"): Call {
       ask: () => Promise.reject(new Error("nobody is there to be asked")),
       roots: () => Promise.resolve(undefined),
       cwd: undefined,
+      namedDirs: "read",
       logLevel: undefined,
     },
     signal: new AbortController().signal,

@@ -69,7 +69,7 @@ const CLOSE_MEANINGS: Readonly<Record<keyof typeof CLOSE, string>> = {
   sessionReplaced: "the client has taken its session over with a newer connection",
   tooSlowReader: "the client left more than `EXAI_WS_MAX_QUEUED_BYTES` unread",
   overCapacity:
-    "too many connections, connections without a hello, or hellos: `EXAI_WS_MAX_CONNECTIONS`, `EXAI_WS_MAX_PENDING`, `EXAI_WS_HELLO_RATE`",
+    "too many connections, connections without a hello, or wrong tokens or hellos: `EXAI_WS_MAX_CONNECTIONS`, `EXAI_WS_MAX_PENDING`, `EXAI_WS_HELLO_RATE`",
 };
 
 function closeCodesTable(): string {

@@ -7,7 +7,7 @@ import type { Loaded } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
-import { callJson, filterOf } from "./call_routes.ts";
+import { callJson, filterOf, limitOf } from "./call_routes.ts";
 import { askDaemon, followDaemon, isDaemonThere } from "./daemon_client.ts";
 import { formatCell, formatRow, formatTable } from "./table.ts";
 
@@ -119,8 +119,7 @@ async function fromFile(loaded: Loaded, query: URLSearchParams): Promise<JsonObj
     const { record, bodies } = desk.find(id);
     return { call: callJson(record, bodies) };
   }
-  const limit = Number(query.get("limit")) || 50;
-  return { calls: desk.list(filterOf(query), limit).map((record) => callJson(record)) };
+  return { calls: desk.list(filterOf(query), limitOf(query)).map((record) => callJson(record)) };
 }
 
 async function follow(

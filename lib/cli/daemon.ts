@@ -21,6 +21,7 @@ import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { INSTRUCTIONS } from "../tool/instructions.ts";
 import { LEAN_TOOLS } from "../tool/selection.ts";
+import { PeerUsers } from "../transport/peer_user.ts";
 import { SqliteCallJournal } from "../store/call_journal.ts";
 import { Breakers } from "./breakers.ts";
 import { CallDesk } from "./call_desk.ts";
@@ -36,6 +37,7 @@ import { Patience } from "./patience.ts";
 import { serverPolicies } from "./server_policies.ts";
 import { StateFiles } from "./state_files.ts";
 import { TokenKeeper } from "./token.ts";
+import { checkPeers } from "./exposure.ts";
 
 /** How long one server may take for a list before the merged list is given without it. */
 const LIST_DEADLINE_MS = 5 * SECOND_MS;
@@ -68,7 +70,7 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, files, mounts, journal, desk, clock, stack } = resources;
+    const { token, own, files, mounts, journal, desk, clock, users, stack } = resources;
     const permits = new Permits({
       perKey: settings.sessionMaxInflight,
       total: settings.globalMaxInflight,
@@ -103,8 +105,7 @@ export class Daemon implements AsyncDisposable {
     const breakerOf = (server: Server) => server === own.server ? undefined : breakers.of(server);
     const notes = new Notes();
     notes.follow(clock, () => this.#registry.touchAll());
-    stack.use(observation);
-    own.observe(observation);
+    own.observe(stack.use(observation));
     this.#registry = new SessionRegistry({
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
@@ -138,6 +139,7 @@ export class Daemon implements AsyncDisposable {
     this.#doors = new Doors({
       ...settings,
       guard,
+      users,
       routes: httpRoutes({ observation, mounts, own, token, desk, breakers, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel, gate) => attachExai(channel, hooks, gate),
@@ -161,6 +163,8 @@ export class Daemon implements AsyncDisposable {
       path: paths.token,
       graceMs: settings.tokenGraceMs,
     });
+    const users = stack.use(await PeerUsers.open());
+    await checkPeers(settings, users);
     const clock = stack.use(openClock());
     const own = stack.use(await openOwnServer(settings, paths, clock));
     const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
@@ -172,7 +176,7 @@ export class Daemon implements AsyncDisposable {
     const calls = openCallRecords(settings, paths, { now: clock.now, onchange });
     if (calls) stack.use(calls);
     const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-    const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, clock, stack });
+    const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, clock, users, stack });
     health.changed = () => daemon.#observation.changed();
     daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
     daemon.#doors.forgetRefusals();
@@ -286,6 +290,7 @@ interface Resources {
   journal: SqliteCallJournal | undefined;
   desk: CallDesk;
   clock: ClockWatch;
+  users: PeerUsers;
   stack: AsyncDisposableStack;
 }
 

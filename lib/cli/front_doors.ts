@@ -12,7 +12,7 @@ import { AddressInUse, Listener } from "../edge/listener.ts";
 import type { NodeListener } from "../edge/node_listener.ts";
 import { MAX_SOCKET_PATH_BYTES, SocketFile } from "../edge/socket_file.ts";
 import { type ProbedDoor, probeOwnDoors } from "./self_probe.ts";
-import { checkExposure, type ExposureSettings } from "./exposure.ts";
+import { checkBound, checkExposure, type ExposureSettings } from "./exposure.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -58,6 +58,7 @@ export class FrontDoors implements AsyncDisposable {
     // The address first: it is where another daemon of the same settings is noticed.
     const doors = await FrontDoors.#openAddress(options);
     try {
+      checkBound(doors.#address.hostname, options.settings);
       await doors.#openSocket(options);
       await probeOwnDoors(doors.#seenFromOutside(options.settings), {
         asksToken: options.settings.token !== "",

@@ -62,6 +62,7 @@ function attempts(door: ProbedDoor, asksToken: boolean): Attempt[] {
   const all = [
     http("a request for another Host is not refused", { host: "stranger.invalid" }, 403),
     http("a web page's request is not refused", { host, origin: "https://stranger.invalid" }, 403),
+    http("what a page of another site loads is not refused", { host, "sec-fetch-site": "cross-site" }, 403),
     upgrade("a web page's WebSocket is not refused", { host, origin: "https://stranger.invalid" }, false),
   ];
   if (!asksToken) return all;

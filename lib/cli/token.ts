@@ -2,15 +2,12 @@ import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
 import { steadyNow } from "../base/steady.ts";
+import { AUTO_TOKEN, isToken, TOKEN_RULE } from "../config/token_rule.ts";
 import { othersCanRead, whyUntrusted } from "../config/trust.ts";
 import { sameSecret, type TokenCheck } from "../edge/guard.ts";
 import { writePrivateFile } from "./state_files.ts";
 
 const log = getLogger(["exai", "daemon"]);
-
-/** The value of `EXAI_WS_TOKEN` that asks for a token kept in the state directory. */
-export const AUTO_TOKEN = "auto";
-const MIN_TOKEN_CHARS = 8;
 
 /** Tokens that were replaced and still work; of more of them the oldest goes. */
 const MAX_RETIRED = 8;
@@ -81,15 +78,16 @@ export class TokenKeeper implements TokenCheck {
    * Puts `next` in force if `shown` is the token in force now; false if it is not. `shown` still opens connections for
    * the grace, and no connection that is open ends.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` for a token that is too short, or when the daemon runs without one
+   * @throws {ExaiError} `INVALID_PARAMS` for what could not be shown again, or when the daemon runs without one
    */
   async rotate(shown: string, next: string): Promise<boolean> {
     if (!this.required) {
       throw new ExaiError("INVALID_PARAMS", "this daemon runs without a token; set EXAI_WS_TOKEN to use one");
     }
     if (!sameSecret(shown, this.#current)) return false;
-    if (next.length < MIN_TOKEN_CHARS) {
-      throw new ExaiError("INVALID_PARAMS", `new must hold at least ${MIN_TOKEN_CHARS} characters`);
+    if (!isToken(next)) {
+      const why = next === AUTO_TOKEN ? "; auto is for the setting EXAI_WS_TOKEN only" : "";
+      throw new ExaiError("INVALID_PARAMS", `new must be ${TOKEN_RULE}${why}; the token stays as it was`);
     }
     registerSecret(next);
     if (this.#options.setting === AUTO_TOKEN) await writePrivateFile(this.#options.path, next + "\n");
@@ -127,7 +125,8 @@ export function noTokenFile(setting: string): ExaiError {
 /**
  * The token in the file at `path`; undefined where there is none.
  *
- * @throws {ExaiError} `CONFIG` when others can write the file; what the file system says
+ * @throws {ExaiError} `CONFIG` when others can write the file
+ * @throws what the file system says; for a token that could not be shown: with it nobody would get in
  */
 export async function readTokenFile(path: string): Promise<string | undefined> {
   const distrust = whyUntrusted(path);
@@ -140,13 +139,18 @@ export async function readTokenFile(path: string): Promise<string | undefined> {
       remedy: `chmod 600 '${path}' && exai-daemon token rotate`,
     });
   }
+  let kept: string;
   try {
-    const kept = (await Deno.readTextFile(path)).trim();
-    return kept.length >= MIN_TOKEN_CHARS ? kept : undefined;
+    kept = (await Deno.readTextFile(path)).trim();
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return undefined;
     throw thrown;
   }
+  if (kept === "" || isToken(kept)) return kept || undefined;
+  throw new ExaiError(
+    "CONFIG",
+    `it holds no token, which is ${TOKEN_RULE}; delete it, and the daemon makes a new one`,
+  );
 }
 
 /** Puts a new token into the file at `path`. */

@@ -1,11 +1,12 @@
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import { quoteName } from "../base/suggest.ts";
 import type { Loaded } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
+import { AUTO_TOKEN } from "../config/token_rule.ts";
 import type { Settings } from "../config/settings.ts";
 import { askDaemon, isDaemonThere } from "./daemon_client.ts";
 import { ensureStateDir } from "./state_files.ts";
-import { AUTO_TOKEN, noTokenFile, readTokenFile, writeNewToken } from "./token.ts";
+import { noTokenFile, readTokenFile, writeNewToken } from "./token.ts";
 
 const USAGE = "token rotate | token show";
 
@@ -42,7 +43,11 @@ async function rotate(settings: Settings): Promise<string> {
 
 async function show(settings: Settings): Promise<string> {
   const { token: path } = statePaths(settings);
-  const token = await readTokenFile(path);
+  const token = await readTokenFile(path).catch((thrown) => {
+    throw new ExaiError("CONFIG", `the token file ${path} cannot be used: ${messageOf(thrown)}`, {
+      cause: thrown,
+    });
+  });
   if (token) return token;
   throw new ExaiError(
     "INVALID_PARAMS",

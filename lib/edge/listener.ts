@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { Handler, TlsOptions } from "./arrival.ts";
-import { makePrivate } from "./socket_file.ts";
+import { bindPrivately } from "./socket_file.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -52,12 +52,20 @@ export class Listener implements AsyncDisposable {
 
   #listen(at: ListenAt): Deno.HttpServer<Deno.Addr> {
     const common = { onListen: () => {}, onError: answerFault };
-    const { handler } = this.#options;
+    const handler: Deno.ServeHandler<Deno.Addr> = (request, info) =>
+      this.#options.handler(request, {
+        get completed() {
+          return info.completed;
+        },
+        get remoteAddr() {
+          return info.remoteAddr;
+        },
+        localAddr: this.address,
+      });
     try {
       const server: Deno.HttpServer<Deno.Addr> = "path" in at
-        ? Deno.serve({ path: at.path, ...common }, handler)
+        ? bindPrivately(at.path, () => Deno.serve({ path: at.path, ...common }, handler))
         : Deno.serve({ hostname: at.hostname, port: at.port, ...at.tls, ...common }, handler);
-      if ("path" in at) makePrivate(at.path);
       const again = () => this.#comeBack("path" in at ? at : { ...at, port: portOf(server) });
       server.finished.then(again, again);
       return server;

@@ -6,7 +6,9 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 export const MAX_SOCKET_PATH_BYTES = Deno.build.os === "darwin" ? 103 : 107;
 
 const OWNER_ONLY = 0o600;
+const OTHERS_NOTHING = 0o077;
 const OTHERS_WRITE = 0o022;
+const EVERYBODY_WRITES = 0o002;
 const STICKY = 0o1000;
 
 const LOCK_WAIT_MS = 500;
@@ -65,20 +67,50 @@ async function tryLock(file: Deno.FsFile): Promise<boolean> {
 }
 
 /**
- * Lets nobody but the user connect to the socket at `path`, which was just made. Not by the process's umask, which
- * would hold for every file that is being made at the moment; where others can reach the directory, somebody who
- * connects before this still has the guard and the hello before them.
+ * Makes a socket at `path` that nobody but the user can connect to, from the moment it is there: `bind` makes it before
+ * it returns. The umask holds for the whole process; a file another thread makes meanwhile is private too, no worse.
  */
-export function makePrivate(path: string): void {
+export function bindPrivately<T>(path: string, bind: () => T): T {
+  const umask = Deno.umask(OTHERS_NOTHING);
+  let bound: T;
+  try {
+    bound = bind();
+  } finally {
+    Deno.umask(umask);
+  }
   Deno.chmodSync(path, OWNER_ONLY);
+  return bound;
 }
 
-/** In a directory others can write to, the socket could be replaced by theirs, which would then be shown the token. */
+/**
+ * In a directory others can write to they could put their own socket there before ours, which clients would then take
+ * for ours; the sticky bit, as /tmp has it, does not help against that. The same holds for what leads there, where the
+ * sticky bit keeps others from replacing a directory that is ours.
+ */
 async function checkDirectory(dir: string): Promise<void> {
-  const { mode, uid } = await Deno.stat(dir);
-  if (uid !== null && uid !== Deno.uid() && uid !== 0) throw new Error(`${dir} belongs to user ${uid}`);
-  if (mode === null || (mode & OTHERS_WRITE) === 0 || (mode & STICKY) !== 0) return;
-  throw new Error(`other users may write to ${dir}`);
+  for (const place of new Set([dir, await Deno.realPath(dir)])) {
+    await checkOwner(place);
+    const { mode } = await Deno.stat(place);
+    if (mode !== null && (mode & OTHERS_WRITE) !== 0) throw new Error(`other users may write to ${place}`);
+    for (const above of ancestorsOf(place)) {
+      await checkOwner(above);
+      const { mode } = await Deno.stat(above);
+      if (mode === null || (mode & EVERYBODY_WRITES) === 0 || (mode & STICKY) !== 0) continue;
+      throw new Error(`other users may write to ${above}, which leads to it`);
+    }
+  }
+}
+
+/** Refuses what belongs to another user, a symbolic link among it. */
+async function checkOwner(path: string): Promise<void> {
+  for (const { uid } of [await Deno.lstat(path), await Deno.stat(path)]) {
+    if (uid !== null && uid !== Deno.uid() && uid !== 0) throw new Error(`${path} belongs to user ${uid}`);
+  }
+}
+
+function ancestorsOf(path: string): string[] {
+  const above = dirname(path);
+  return above === path ? [] : [above, ...ancestorsOf(above)];
 }
 
 async function removeStale(path: string): Promise<void> {

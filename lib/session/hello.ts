@@ -20,10 +20,13 @@ export interface AttachHooks extends ConnectionHooks {
 
 /** What stands at the door a connection came through, and counts those who try it. */
 export interface HelloGate {
-  /** Whether the hello may be looked at; the connection has been closed if not. */
-  mayTry(): boolean;
+  /** Whether it comes on behalf of the daemon's own user: others name directories that are not theirs. */
+  isOwner: boolean;
+  /** The token was right, or none is asked: whether there is room; the connection has been closed if not. */
+  mayEnter(): boolean;
   entered(): void;
-  refused(): void;
+  /** The token was wrong: whether to say so; the connection has been closed if not. */
+  refused(): boolean;
 }
 
 /** Takes a new connection that must begin with a hello (docs/protocol.md). */
@@ -37,7 +40,6 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
     channel.onframe = undefined;
     const hello = readHello(text);
     if (typeof hello === "number") return refuse(hello, "the first frame must be a hello with valid fields");
-    if (gate && !gate.mayTry()) return;
     greet(channel, hello, { hooks, gate });
   };
 }
@@ -46,9 +48,9 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
 export function attachMcp(
   channel: FrameChannel,
   hooks: AttachHooks,
-  options: { server?: string } = {},
+  { server, isOwner = true }: { server?: string; isOwner?: boolean } = {},
 ): void {
-  const session = hooks.registry.create({ resumable: false, server: options.server });
+  const session = hooks.registry.create({ resumable: false, server, namedDirs: isOwner ? "read" : "none" });
   join(channel, session, { hooks, opsToo: false });
 }
 
@@ -71,12 +73,13 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
   const { hooks, gate } = how;
   const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
   if (!hooks.authenticate(hello.token ?? undefined)) {
-    gate?.refused();
+    if (gate && !gate.refused()) return;
     say({ op: "hello_ack", ok: false, error: "unauthorized" });
     return channel.close(CLOSE.unauthorized, "unauthorized");
   }
+  if (gate && !gate.mayEnter()) return;
   try {
-    const { session, waiting } = findSession(hello, hooks.registry);
+    const { session, waiting } = findSession(hello, { registry: hooks.registry, gate });
     gate?.entered();
     say({
       op: "hello_ack",
@@ -93,9 +96,13 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
   }
 }
 
-function findSession(hello: Hello, registry: SessionRegistry): { session: Session; waiting?: RequestId[] } {
+function findSession(
+  hello: Hello,
+  { registry, gate }: { registry: SessionRegistry; gate?: HelloGate },
+): { session: Session; waiting?: RequestId[] } {
   const wantedId = hello.session_id || undefined;
-  const wanted = newSession(hello);
+  const namedDirs = gate?.isOwner === false ? "none" : "read";
+  const wanted: NewSession = { ...newSession(hello), namedDirs };
   if (wantedId !== undefined && typeof hello.resume === "object" && hello.resume) {
     const { token, waiting = [] } = hello.resume;
     const session = registry.resume(wantedId, token) ??
@@ -105,7 +112,7 @@ function findSession(hello: Hello, registry: SessionRegistry): { session: Sessio
   return { session: registry.create({ ...wanted, wantedId }) };
 }
 
-function newSession(hello: Hello): NewSession {
+function newSession(hello: Hello): Omit<NewSession, "namedDirs"> {
   const client = typeof hello.client === "string"
     ? { name: hello.client, version: "" }
     : { name: hello.client?.name ?? "", version: hello.client?.version ?? "" };

@@ -23,8 +23,10 @@ export interface HttpSessionHooks {
 export interface HttpSessionOptions {
   /** The one server this session sees; undefined for the merged catalog. */
   server?: string;
-  /** Working directory of the client, if it told. */
+  /** Working directory of the client, if it told: mounted servers start there, but no tool reads there for it. */
   cwd?: string;
+  /** Whether it comes on behalf of the daemon's own user. */
+  isOwner: boolean;
   /** Unread bytes held for one stream of the client. */
   maxQueuedBytes: number;
 }
@@ -34,21 +36,31 @@ export interface HttpSessionOptions {
  * the client's `initialize` valid, and ends with the transport; a cut connection ends neither.
  */
 export function openHttpSession(hooks: HttpSessionHooks, options: HttpSessionOptions): HttpServerTransport {
-  const { maxQueuedBytes, ...about } = options;
+  const { maxQueuedBytes, isOwner, ...about } = options;
   const transport = new HttpServerTransport({
     maxQueuedBytes,
     keep: hooks.registry.mailboxLimits,
     newSessionId: () => {
       const session = hooks.registry.create({
         ...about,
+        wantedId: shownId(),
         resumable: false,
+        namedDirs: isOwner ? "start" : "none",
         listens: () => transport.listening,
       });
       attach(session, transport, hooks);
-      return session.id;
+      return crypto.randomUUID();
     },
   });
   return transport;
+}
+
+/**
+ * The id under which an HTTP session is shown, logged and ended. The `Mcp-Session-Id` its client sends is another:
+ * whoever knows that one can use the session, so it is shown to nobody else.
+ */
+function shownId(): string {
+  return `http-${crypto.randomUUID().slice(0, 8)}`;
 }
 
 function attach(session: Session, transport: HttpServerTransport, hooks: HttpSessionHooks): void {

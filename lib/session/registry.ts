@@ -24,11 +24,16 @@ export interface RegistryOptions {
 }
 
 /** What a client says about itself when it attaches. */
-export type NewSession = Pick<SessionOptions, "client" | "cwd" | "server" | "resumable"> & {
-  wantedId?: string;
-  /** Whether the client is there although it sends nothing; such a session is not idle. */
-  listens?: () => boolean;
-};
+export type NewSession =
+  & Pick<
+    SessionOptions,
+    "client" | "cwd" | "server" | "resumable" | "namedDirs"
+  >
+  & {
+    wantedId?: string;
+    /** Whether the client is there although it sends nothing; such a session is not idle. */
+    listens?: () => boolean;
+  };
 
 /** How much longer a session waits when this process was stopped meanwhile: its client may be at the door. */
 const RETURN_GRACE_MS = 5 * SECOND_MS;

@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { AskOptions, Caller, Root } from "../call/call.ts";
+import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -12,6 +12,7 @@ export interface SessionOptions {
   id: string;
   client?: Implementation;
   cwd?: string;
+  namedDirs: NamedDirs;
   /** The one mounted server this session sees; undefined for the merged catalog. */
   server?: string;
   /** Whether its client may come back after a cut connection. */
@@ -35,6 +36,7 @@ const ROOTS_TIMEOUT_MS = 3 * SECOND_MS;
 /** Our record of one attached client. Nothing in it is shared with another session. */
 export class Session implements Caller {
   readonly id: string;
+  readonly namedDirs: NamedDirs;
   readonly resumable: boolean;
   /** What a client must show to take this session over; never logged. */
   readonly resumeToken: string;
@@ -46,7 +48,6 @@ export class Session implements Caller {
   client: Implementation | undefined;
   cwd: string | undefined;
   revision: string | undefined;
-  capabilities: JsonObject = {};
   logLevel: LogLevel | undefined;
   /** When its client last said something, by a clock that never jumps, in milliseconds. */
   lastUsedMs: number = performance.now();
@@ -57,6 +58,7 @@ export class Session implements Caller {
   speaker: Speaker | undefined;
   /** Whether it was begun with an earlier daemon; its client must be introduced before it is as it was. */
   readonly isRecovered: boolean;
+  #capabilities: JsonObject = {};
   #journal: SessionJournal | undefined;
   #roots: Promise<readonly Root[] | undefined> | undefined;
   readonly #ended = new AbortController();
@@ -64,7 +66,8 @@ export class Session implements Caller {
   constructor(options: SessionOptions) {
     this.id = options.id;
     this.client = options.client;
-    this.cwd = options.cwd;
+    this.cwd = options.namedDirs === "none" ? undefined : options.cwd;
+    this.namedDirs = options.namedDirs;
     this.server = options.server;
     this.resumable = options.resumable;
     this.maxFrameBytes = options.maxFrameBytes;
@@ -82,6 +85,16 @@ export class Session implements Caller {
   /** Whether a client is attached now. */
   get connected(): boolean {
     return this.mailbox.attached;
+  }
+
+  get capabilities(): JsonObject {
+    return this.#capabilities;
+  }
+
+  /** What the client has offered in `initialize`; one whose directories are good for nothing is not asked for them. */
+  set capabilities(offered: JsonObject) {
+    const { roots: _, ...rest } = offered;
+    this.#capabilities = this.namedDirs === "none" ? rest : offered;
   }
 
   notify(method: string, params?: JsonObject): void {
