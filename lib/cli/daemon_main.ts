@@ -133,8 +133,8 @@ async function explainTaken(
 
 /** On the socket first: no certificate is asked there. */
 async function whoListens(url: string, settings: Settings): Promise<Probed> {
-  const { socket, readToken, readTls } = await locateDaemon(settings, statePaths(settings));
-  const options = { token: await readToken(), timeoutMs: PROBE_TIMEOUT_MS };
+  const { socket, usesToken, readToken, readTls } = await locateDaemon(settings, statePaths(settings));
+  const options = { usesToken, readToken, timeoutMs: PROBE_TIMEOUT_MS };
   if (socket?.startsWith("/")) {
     const found = await probe("ws://localhost/", { ...options, socket });
     if (found.kind === "exai") return found;

@@ -12,6 +12,8 @@ export interface Arrival {
   /** Resolves when the response has been sent as a whole, rejects when the client has gone before. */
   completed: Promise<void>;
   remoteAddr: Deno.Addr;
+  /** The address or socket it came to, as `wire/proof.ts` writes it. */
+  door: string;
   /** Makes a WebSocket of the connection; left out: as `Deno.serve` does it. */
   upgrade?(request: Request, options: UpgradeOptions): Upgraded;
 }

@@ -27,11 +27,20 @@ export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   pingIntervalMs: number;
   pingTimeoutMs: number;
   /** A connection that must say hello first. */
-  onExai(channel: WebSocketChannel, gate: Gate): void;
+  onExai(channel: WebSocketChannel, gate: Gate & { door: string }): void;
   /** A connection of the subprotocol `mcp`, already authenticated. */
   onMcp(channel: WebSocketChannel, options: { server?: string }): void;
   /** Makes the transport of a client that is about to initialize over HTTP. */
   onHttp(client: HttpClient): HttpServerTransport;
+}
+
+/** A request of one of our commands. */
+interface Command {
+  method: string;
+  /** With its query. */
+  path: string;
+  /** The token it has proved to know; undefined where none is needed. */
+  token: string | undefined;
 }
 
 /** Where MCP is spoken: the merged catalog, and one server alone below it. */
@@ -95,21 +104,36 @@ export class Doors {
     }
   };
 
+  /** Answers a command that came over a WebSocket and has proved that it knows `token`, as if by HTTP with it. */
+  async command({ method, path, token }: Command): Promise<Response> {
+    try {
+      const url = new URL(`http://localhost${path}`);
+      const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
+      return await this.#route(new Request(url, { method, headers }), url.pathname);
+    } catch (thrown) {
+      return refusal(ExaiError.from(thrown));
+    }
+  }
+
   async #serve(request: Request, pathname: string, arrival: Arrival): Promise<Response> {
-    const { routes } = this.#options;
     try {
       this.#checkToken(request, arrival);
       const mcp = MCP_PATH.exec(pathname);
       if (mcp) return await this.#serveMcp(request, mcp[1], arrival.completed);
-      const route = routes.get(pathname);
-      if (route) return await route(request);
-      throw new ExaiError(
-        "RESOURCE_NOT_FOUND",
-        `paths: ${[...routes.keys(), "/mcp", "/mcp/NAME"].join(", ")}`,
-      );
+      return await this.#route(request, pathname);
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
+  }
+
+  async #route(request: Request, pathname: string): Promise<Response> {
+    const { routes } = this.#options;
+    const route = routes.get(pathname);
+    if (route) return await route(request);
+    throw new ExaiError(
+      "RESOURCE_NOT_FOUND",
+      `paths: ${[...routes.keys(), "/mcp", "/mcp/NAME"].join(", ")}`,
+    );
   }
 
   #serveMcp(
@@ -172,6 +196,7 @@ export class Doors {
     const server = this.#serverOf(mcp?.[1]);
     // Not known any more once the connection is upgraded.
     const from = originOf(arrival.remoteAddr);
+    const { door } = arrival;
     const { socket, response } = (arrival.upgrade ?? upgradeNatively)(request, {
       idleTimeoutMs: pingIntervalMs + pingTimeoutMs,
       ...(mcpOnly ? { protocol: MCP_SUBPROTOCOL } : {}),
@@ -179,7 +204,7 @@ export class Doors {
     const channel = new WebSocketChannel(socket, this.#options);
     socket.addEventListener("close", () => this.#desk.left(channel));
     const enter = () => {
-      if (!mcpOnly) this.#receive(channel, from);
+      if (!mcpOnly) this.#receive(channel, { from, door });
       else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server });
     };
     // A socket of Node's is open by now, and its first frame may come at once.
@@ -188,9 +213,9 @@ export class Doors {
     return response;
   }
 
-  #receive(channel: WebSocketChannel, from: string): void {
+  #receive(channel: WebSocketChannel, { from, door }: { from: string; door: string }): void {
     const gate = this.#desk.receive(channel, from);
-    if (gate) this.#options.onExai(channel, gate);
+    if (gate) this.#options.onExai(channel, Object.assign(gate, { door }));
   }
 }
 
