@@ -179,6 +179,8 @@ Deno.test("without a token a shim and commands say nothing to another user's pro
   const { code, stderr } = await runDaemon({ args: ["ps"], env: { EXAI_WS_PORT: String(foreign.port) } });
   assertEquals(code, 1);
   assertStringIncludes(stderr, "another user's program listens");
+  const shared = { EXAI_WS_PORT: String(foreign.port), EXAI_WS_PEERS: "any" };
+  assert(!(await runDaemon({ args: ["ps"], env: shared })).stderr.includes("another user"), "meant so");
 });
 
 Deno.test(

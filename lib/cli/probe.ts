@@ -12,6 +12,7 @@ export type Probed =
 export interface ProbeOptions {
   /** Whether a token is used at all. */
   usesToken: boolean;
+  ofAnyUser: boolean;
   readToken(): Promise<string | undefined>;
   timeoutMs: number;
   /** Path of a Unix socket to ask through. */
@@ -22,9 +23,9 @@ export interface ProbeOptions {
 
 /** Asks whoever listens at `url` (`ws://host:port/`) whether it is an EXAI daemon: only its own answer is proof. */
 export async function probe(url: string, options: ProbeOptions): Promise<Probed> {
-  const { usesToken, readToken, ...way } = options;
+  const { usesToken, ofAnyUser, readToken, ...way } = options;
   try {
-    const reached = await openWay({ url, ...way }, { usesToken, readToken });
+    const reached = await openWay({ url, ...way }, { usesToken, ofAnyUser, readToken });
     const { socket, ack } = await sayHello(reached, { client: { name: "exai-probe", version: VERSION } });
     socket.close(1000);
     return { kind: "exai", ...ack.daemon };

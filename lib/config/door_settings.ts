@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { isAbsolute } from "@std/path";
-import { BOTH, integer, seconds, setting, text } from "./setting.ts";
+import { BOTH, integer, oneOf, seconds, setting, text } from "./setting.ts";
 
 const isSocket = (value: string) =>
   ["auto", "off"].includes(value) || isAbsolute(value) || value.startsWith("\\\\.\\pipe\\");
@@ -16,6 +16,16 @@ export const DOOR_SETTINGS = {
         "Unix socket (named pipe on Windows) that shims try before the address; auto: in the state directory",
     },
     { allowed: "auto, off, or an absolute path", schema: z.string().check(z.refine(isSocket)) },
+  ),
+  peers: oneOf(
+    {
+      env: "EXAI_WS_PEERS",
+      programs: BOTH,
+      fallback: "own",
+      help:
+        "Whose programs the daemon, the shim and the commands speak with at the address while no token is set; own: those of their own user; any: every user's of this machine",
+    },
+    ["own", "any"],
   ),
   tokenGraceMs: seconds(
     {

@@ -11,7 +11,7 @@ import type { LinkTarget } from "./ways.ts";
 /** The settings that say where the daemon is. */
 export type AddressSettings = Pick<
   Settings,
-  "host" | "port" | "token" | "socket" | "tlsCa" | "tlsClientCert" | "tlsClientKey"
+  "host" | "port" | "token" | "peers" | "socket" | "tlsCa" | "tlsClientCert" | "tlsClientKey"
 >;
 
 /** The value of `EXAI_WS_TOKEN` that means the token the daemon keeps in the state directory. */
@@ -29,6 +29,7 @@ export async function locateDaemon(settings: AddressSettings, paths: StatePaths)
         : Promise.resolve(urlOf(settings)),
     readTls: () => loadClientTls(settings),
     usesToken: settings.token !== "",
+    ofAnyUser: settings.peers === "any",
     fault: file.fault,
     readToken: () => readToken(settings.token, paths.token),
   };

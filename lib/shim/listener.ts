@@ -1,7 +1,8 @@
 import { isLoopback } from "./loopback.ts";
 import { LinkError } from "./link_error.ts";
 
-const ADVICE = "set EXAI_WS_TOKEN=auto for the daemon and its windows, or another EXAI_WS_PORT";
+const ADVICE = "set EXAI_WS_TOKEN=auto for the daemon and its windows, or another EXAI_WS_PORT, " +
+  "or EXAI_WS_PEERS=any if the daemon is another user's on purpose";
 
 /**
  * Without a token nothing proves that our daemon listens at an address, so its listener must at least belong to our
@@ -18,8 +19,17 @@ export async function checkListener(url: string, { mayBeNobody }: { mayBeNobody:
   using users = await PeerUsers.open();
   const { kind } = users.ofListener({ hostname: host, port: Number(port || 80) });
   if (kind === "own" || (kind === "unknown" && mayBeNobody)) return;
-  const why = kind === "other"
-    ? `another user's program listens at ${url}; nothing was sent to it`
-    : `the system does not tell whose program listens at ${url}, and no token is set to prove it`;
-  throw new LinkError("unproven", `${why}; ${ADVICE}`);
+  if (kind === "other") {
+    throw new LinkError(
+      "unproven",
+      `another user's program listens at ${url}; nothing was sent to it; ${ADVICE}`,
+    );
+  }
+  // A daemon that has just ended has no listener: that passes, unlike a system that tells nothing.
+  throw users.works
+    ? new LinkError("unreachable", `the system knows of no listener at ${url}`)
+    : new LinkError(
+      "unproven",
+      `this system does not tell whose program listens at ${url}, and there is no token to prove it; ${ADVICE}`,
+    );
 }

@@ -23,6 +23,8 @@ export interface LinkTarget {
   readTls?(): Promise<ClientTls | undefined>;
   /** Whether a token is used at all. */
   usesToken: boolean;
+  /** Whether without one the daemon may be another user's. */
+  ofAnyUser: boolean;
   /**
    * Read when the connection is open: by then a daemon that makes its token has made it.
    *
@@ -98,9 +100,9 @@ function mayUse(socket: string, { usesToken }: LinkTarget): boolean {
  */
 export async function openWay(
   way: Way,
-  target: Pick<LinkTarget, "usesToken" | "readToken">,
+  target: Pick<LinkTarget, "usesToken" | "ofAnyUser" | "readToken">,
 ): Promise<Reached> {
-  const ownerMatters = !target.usesToken && way.socket === undefined;
+  const ownerMatters = !target.usesToken && !target.ofAnyUser && way.socket === undefined;
   if (ownerMatters) await checkListener(way.url, { mayBeNobody: true });
   const socket = await connect(way);
   try {
