@@ -6,7 +6,6 @@ import { locateDaemon } from "../shim/address.ts";
 import { LinkError } from "../shim/link.ts";
 import { reachDaemon, type Reached } from "../shim/ways.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
-import { CLOSE } from "../wire/codes.ts";
 
 /** How long a running daemon may take to answer a command. */
 const TIMEOUT_MS = 10_000;
@@ -21,8 +20,8 @@ interface Answer extends Disposable {
   parts: AsyncIterable<string>;
   /** Who answers. */
   place: string;
-  /** It may take as long as it likes from here on. */
-  liftDeadline(): void;
+  /** It goes on for as long as the daemon does. */
+  goOn(): void;
 }
 
 /**
@@ -45,7 +44,7 @@ export async function askDaemon(settings: Settings, path: string, method = "GET"
 export async function* followDaemon(settings: Settings, path: string): AsyncGenerator<string> {
   using answer = await ask(settings, path, "GET");
   if (answer.status !== OK) throw refusal(await bodyOf(answer), answer);
-  answer.liftDeadline();
+  answer.goOn();
   let rest = "";
   for await (const part of answer.parts) {
     const lines = (rest + part).split("\n");
@@ -71,7 +70,8 @@ async function ask(settings: Settings, path: string, method: string): Promise<An
   });
   const place = way.socket ?? way.url;
   const timer = setTimeout(() => socket.drop(`no answer within ${TIMEOUT_MS / 1000} s`), TIMEOUT_MS);
-  const frames = framesOf(socket, place);
+  const frames = framesOf(socket);
+  let isEndless = false;
   const end = () => {
     clearTimeout(timer);
     socket.close(NORMAL_CLOSURE);
@@ -79,12 +79,17 @@ async function ask(settings: Settings, path: string, method: string): Promise<An
   try {
     socket.send(JSON.stringify({ op: "request", method, path, ...(proof ? { proof } : {}) }));
     const { value: head, done } = await frames.next();
-    if (done || head.op !== "response") throw unexpected(place, head);
+    if (done) return await cutOff(socket, place);
+    if (head.op !== "response") throw unexpected(place, head);
     return {
       status: Number(head.status),
-      parts: partsOf(frames),
+      // What goes on for as long as the daemon does ends with it, without an end of its own.
+      parts: partsOf(frames, async () => isEndless || await cutOff(socket, place)),
       place,
-      liftDeadline: () => clearTimeout(timer),
+      goOn() {
+        isEndless = true;
+        clearTimeout(timer);
+      },
       [Symbol.dispose]: end,
     };
   } catch (thrown) {
@@ -101,36 +106,36 @@ async function reach(settings: Settings): Promise<Reached> {
   );
 }
 
-/** The frames of a connection until the daemon ends it; one that is cut throws. */
-function framesOf(socket: ClientSocket, place: string): AsyncGenerator<JsonObject, undefined> {
+/** The frames of a connection until it ends, however it does. */
+async function* framesOf(socket: ClientSocket): AsyncGenerator<JsonObject, undefined> {
   let over = false;
   const stream = new ReadableStream<string>({
     start(controller) {
       socket.onframe = (text) => over || controller.enqueue(text);
-      socket.closed.then(({ code, reason }) => {
-        if (over) return;
-        if (code === NORMAL_CLOSURE || code === CLOSE.goingAway) return controller.close();
-        const why = `closed with ${code} ${reason}`.trimEnd();
-        controller.error(
-          new ExaiError("DAEMON_UNAVAILABLE", `the daemon at ${place} has not answered: ${why}`),
-        );
-      });
+      socket.closed.then(() => over || controller.close());
     },
     cancel() {
       over = true;
     },
   });
-  return (async function* () {
-    for await (const text of stream) yield parse(text) ?? {};
-    return undefined;
-  })();
+  for await (const text of stream) yield parse(text) ?? {};
 }
 
-async function* partsOf(frames: AsyncIterable<JsonObject>): AsyncGenerator<string> {
+async function* partsOf(
+  frames: AsyncIterable<JsonObject>,
+  onCut: () => Promise<unknown>,
+): AsyncGenerator<string> {
   for await (const frame of frames) {
     if (frame.op === "response_end") return;
     if (frame.op === "response_part") yield String(frame.text);
   }
+  await onCut();
+}
+
+async function cutOff(socket: ClientSocket, place: string): Promise<never> {
+  const { code, reason } = await socket.closed;
+  const why = `the connection ended with ${code} ${reason}`.trimEnd();
+  throw new ExaiError("DAEMON_UNAVAILABLE", `the daemon at ${place} has not answered: ${why}`);
 }
 
 async function bodyOf({ parts }: Answer): Promise<JsonObject | undefined> {
@@ -158,8 +163,8 @@ function refusal(body: JsonObject | undefined, { status, place }: Answer): ExaiE
   return new ExaiError("DAEMON_UNAVAILABLE", `the daemon at ${place} refused: ${why}`);
 }
 
-function unexpected(place: string, frame: JsonObject | undefined): ExaiError {
-  const why = frame?.op === "hello_ack" && typeof frame.error === "string"
+function unexpected(place: string, frame: JsonObject): ExaiError {
+  const why = frame.op === "hello_ack" && typeof frame.error === "string"
     ? `the daemon at ${place} refused: ${frame.error}; give it and this command the same EXAI_WS_TOKEN`
     : `what answers at ${place} is no EXAI daemon of this version`;
   return new ExaiError("DAEMON_UNAVAILABLE", why);

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { addressDoor, SOCKET_DOOR } from "../wire/proof.ts";
+import { SOCKET_DOOR } from "../wire/proof.ts";
 import type { Handler, TlsOptions } from "./arrival.ts";
 import { makePrivate } from "./socket_file.ts";
 
@@ -94,7 +94,7 @@ export class Listener implements AsyncDisposable {
 /** The door a TCP server is, by the address and the port it has got. */
 export function doorOf({ hostname, port }: { hostname: string; port: number }, tls: boolean): string {
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return addressDoor(`${tls ? "wss" : "ws"}://${host}:${port}/`);
+  return `${tls ? "wss" : "ws"}://${host}:${port}`;
 }
 
 function portOf(server: Deno.HttpServer<Deno.Addr>): number {
