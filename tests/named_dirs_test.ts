@@ -107,7 +107,7 @@ function principalOf(
   const principals = new Principals({ users: { ofPeer: () => owner }, policy, asksToken: () => asksToken });
   const completed = Promise.resolve();
   try {
-    return principals.of({ completed, localAddr: at(1), remoteAddr: at(2), ...arrival });
+    return principals.of({ completed, localAddr: at(1), remoteAddr: at(2), door: "", ...arrival });
   } catch (thrown) {
     return (thrown as { code?: string }).code;
   }

@@ -14,7 +14,7 @@ const V4_MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 /** The 16 bytes of an IP address, with or without a scope; undefined for what is none. */
 export function addressBytes(hostname: string): Uint8Array<ArrayBuffer> | undefined {
-  const plain = hostname.replace(/^\[(.*)\]$/, "$1").replace(/%.*$/, "");
+  const plain = hostname.replace(/^\[(.*)\]$/, "$1").split("%", 1)[0]!;
   if (/^\d{1,3}(\.\d{1,3}){3}$/.test(plain)) {
     const parts = plain.split(".").map(Number);
     return parts.every((part) => part <= 255) ? mapped(parts) : undefined;

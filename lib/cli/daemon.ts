@@ -10,6 +10,7 @@ import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { RefusalReason } from "../edge/admission_desk.ts";
 import type { Handler } from "../edge/arrival.ts";
+import { Challenge } from "../edge/challenge.ts";
 import { Doors } from "../edge/doors.ts";
 import { Guard } from "../edge/guard.ts";
 import type { ClockWatch } from "../observe/clock_watch.ts";
@@ -274,6 +275,8 @@ export class Daemon implements AsyncDisposable {
         call_timeout_ms: callTimeoutMs,
       },
       authenticate: (shown) => parts.guard.authenticate(shown),
+      challenge: (asked) => new Challenge(parts.token.inForce, asked),
+      command: (command) => this.#doors.command(command),
       health: () => Promise.resolve(parts.observation.health()),
       rotateToken: (current, next) => parts.token.rotate(current, next),
       onNotification: (session, method, params) => parts.router.notify(session, method, params),

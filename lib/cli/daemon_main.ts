@@ -134,8 +134,9 @@ async function explainTaken(
 
 /** On the socket first: no certificate is asked there. */
 async function whoListens(url: string, settings: Settings): Promise<Probed> {
-  const { socket, readToken, readTls } = await locateDaemon(settings, statePaths(settings));
-  const options = { token: await readToken(), timeoutMs: PROBE_TIMEOUT_MS };
+  const found = await locateDaemon(settings, statePaths(settings));
+  const { socket, usesToken, ofAnyUser, readToken, readTls } = found;
+  const options = { usesToken, ofAnyUser, readToken, timeoutMs: PROBE_TIMEOUT_MS };
   if (socket?.startsWith("/")) {
     const found = await probe("ws://localhost/", { ...options, socket });
     if (found.kind === "exai") return found;

@@ -93,7 +93,9 @@ export class FrontDoors implements AsyncDisposable {
   }
 
   static async #openAddress({ settings, handler }: FrontDoorOptions): Promise<FrontDoors> {
-    const at = { hostname: settings.host, port: settings.port, handler };
+    // Clients dial this address for the name: it may mean another one to each program.
+    const hostname = settings.host.toLowerCase() === "localhost" ? "127.0.0.1" : settings.host;
+    const at = { hostname, port: settings.port, handler };
     const tls = await loadServerTls(settings);
     if (!tls) return new FrontDoors(new Listener(at), "ws");
     try {

@@ -63,13 +63,18 @@ function attempts(door: ProbedDoor, asksToken: boolean): Attempt[] {
     http("a request for another Host is not refused", { host: "stranger.invalid" }, 403),
     http("a web page's request is not refused", { host, origin: "https://stranger.invalid" }, 403),
     http("what a page of another site loads is not refused", { host, "sec-fetch-site": "cross-site" }, 403),
-    upgrade("a web page's WebSocket is not refused", { host, origin: "https://stranger.invalid" }, false),
+    upgrade("a web page's WebSocket is not refused", { host, origin: "https://stranger.invalid" }),
   ];
   if (!asksToken) return all;
   return [
     ...all,
     http("a request without the token is not refused", { host }, 401),
-    upgrade("a hello without the token is not refused", { host }, true),
+    upgrade("a hello without the token is not refused", { host }, '{"op":"hello","client":"stranger"}'),
+    upgrade(
+      "a command without a proof is not refused",
+      { host },
+      '{"op":"request","method":"GET","path":"/health"}',
+    ),
   ];
 }
 
@@ -85,18 +90,19 @@ function http(gotIn: string, headers: Record<string, string>, refused: number | 
   };
 }
 
-function upgrade(gotIn: string, headers: Record<string, string>, sayHello: boolean): Attempt {
+/** A WebSocket; with an `opening` only its answer tells. */
+function upgrade(gotIn: string, headers: Record<string, string>, opening?: string): Attempt {
   const key = { "sec-websocket-version": "13", "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==" };
   const start = head({ ...headers, upgrade: "websocket", connection: "Upgrade", ...key }, "/");
-  const hello = sayHello ? textFrame('{"op":"hello","client":"stranger"}') : new Uint8Array();
+  const frame = opening === undefined ? new Uint8Array() : textFrame(opening);
   return {
     gotIn,
-    bytes: new Uint8Array([...start, ...hello]),
+    bytes: new Uint8Array([...start, ...frame]),
     verdict: (text) => {
       const status = statusIn(text);
       if (status !== 101) return status === undefined ? undefined : false;
-      if (!sayHello) return true;
-      return /"ok":true/.test(text) || (/"ok":false/.test(text) ? false : undefined);
+      if (opening === undefined) return true;
+      return /"ok":true|"op":"response"/.test(text) || (/"ok":false/.test(text) ? false : undefined);
     },
   };
 }

@@ -76,7 +76,7 @@ async function serve(given: Settings): Promise<number> {
 function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown>): Dialing {
   const connect: Dialing["connect"] = async (hello) => {
     try {
-      return await openLink(await locateDaemon(settings, paths), hello);
+      return await openLink({ ...await locateDaemon(settings, paths), logReady: logging }, hello);
     } finally {
       // What comes of it is worth a line in the log.
       await logging;

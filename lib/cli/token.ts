@@ -59,14 +59,20 @@ export class TokenKeeper implements TokenCheck {
     return this.#options.graceMs;
   }
 
+  /** Every token that opens a new connection now, the newest first; none when none is needed. */
+  get inForce(): string[] {
+    if (!this.required) return [];
+    this.#forgetExpired();
+    return [this.#current, ...this.#retired.map(({ token }) => token)];
+  }
+
   get required(): boolean {
     return this.#current !== "";
   }
 
   /** Whether `shown` opens a new connection: it is the token in force, or was until a moment ago. */
   accepts(shown: string): boolean {
-    const now = steadyNow();
-    this.#retired = this.#retired.filter(({ untilMs }) => untilMs > now);
+    this.#forgetExpired();
     // Every one is compared, so that the time says nothing of which it was.
     const matches = [this.#current, ...this.#retired.map(({ token }) => token)].filter((token) =>
       sameSecret(shown, token)
@@ -104,6 +110,11 @@ export class TokenKeeper implements TokenCheck {
   rotateFile(shown: string): Promise<boolean> {
     if (this.#options.setting !== AUTO_TOKEN) throw noTokenFile(this.#options.setting);
     return this.rotate(shown, makeToken());
+  }
+
+  #forgetExpired(): void {
+    const now = steadyNow();
+    this.#retired = this.#retired.filter(({ untilMs }) => untilMs > now);
   }
 
   #retire(token: string): void {

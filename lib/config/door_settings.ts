@@ -20,9 +20,10 @@ export const DOOR_SETTINGS = {
   peers: oneOf(
     {
       env: "EXAI_WS_PEERS",
+      programs: BOTH,
       fallback: "own",
       help:
-        "Whose programs may connect to the address while no token is set; own: those of the daemon's user; any: every user's of this machine",
+        "Whose programs the daemon, the shim and the commands speak with at the address while no token is set; own: those of their own user; any: every user's of this machine",
     },
     ["own", "any"],
   ),

@@ -14,6 +14,8 @@ export interface Arrival {
   localAddr: Deno.Addr;
   /** SHA-256 fingerprint of the certificate the client has shown, if one was asked. */
   clientCertificate?: string;
+  /** The address or socket it came to, as `wire/proof.ts` writes it. */
+  door: string;
   /** Makes a WebSocket of the connection; left out: as `Deno.serve` does it. */
   upgrade?(request: Request, options: UpgradeOptions): Upgraded;
 }

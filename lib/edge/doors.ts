@@ -35,11 +35,20 @@ export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   pingIntervalMs: number;
   pingTimeoutMs: number;
   /** A connection that must say hello first. */
-  onExai(channel: WebSocketChannel, gate: Gate & Pick<Principal, "isOwner">): void;
+  onExai(channel: WebSocketChannel, gate: Gate & Pick<Principal, "isOwner"> & { door: string }): void;
   /** A connection of the subprotocol `mcp`, already authenticated. */
   onMcp(channel: WebSocketChannel, options: { server?: string } & Pick<Principal, "isOwner">): void;
   /** Makes the transport of a client that is about to initialize over HTTP. */
   onHttp(client: HttpClient): HttpServerTransport;
+}
+
+/** A request of one of our commands. */
+interface Command {
+  method: string;
+  /** With its query. */
+  path: string;
+  /** The token it has proved to know; undefined where none is needed. */
+  token: string | undefined;
 }
 
 /** Where MCP is spoken: the merged catalog, and one server alone below it. */
@@ -103,6 +112,17 @@ export class Doors {
     }
   };
 
+  /** Answers a command that came over a WebSocket and has proved that it knows `token`, as if by HTTP with it. */
+  async command({ method, path, token }: Command): Promise<Response> {
+    try {
+      const url = new URL(`http://localhost${path}`);
+      const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
+      return await this.#route(new Request(url, { method, headers }), url.pathname);
+    } catch (thrown) {
+      return refusal(ExaiError.from(thrown));
+    }
+  }
+
   /**
    * Refuses pages of others and other users of the machine before anything is counted or looked up for them.
    *
@@ -121,20 +141,24 @@ export class Doors {
   }
 
   async #serve(request: Request, pathname: string, visit: Visit): Promise<Response> {
-    const { routes } = this.#options;
     try {
       this.#checkToken(request, visit);
       const mcp = MCP_PATH.exec(pathname);
       if (mcp) return await this.#serveMcp(request, mcp[1], visit);
-      const route = routes.get(pathname);
-      if (route) return await route(request);
-      throw new ExaiError(
-        "RESOURCE_NOT_FOUND",
-        `paths: ${[...routes.keys(), "/mcp", "/mcp/NAME"].join(", ")}`,
-      );
+      return await this.#route(request, pathname);
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
+  }
+
+  async #route(request: Request, pathname: string): Promise<Response> {
+    const { routes } = this.#options;
+    const route = routes.get(pathname);
+    if (route) return await route(request);
+    throw new ExaiError(
+      "RESOURCE_NOT_FOUND",
+      `paths: ${[...routes.keys(), "/mcp", "/mcp/NAME"].join(", ")}`,
+    );
   }
 
   #serveMcp(
@@ -187,6 +211,8 @@ export class Doors {
     }
     const server = this.#serverOf(mcp?.[1]);
     const newcomer = this.#newcomer(visit);
+    // Not known any more once the connection is upgraded.
+    const { door } = arrival;
     const { socket, response } = (arrival.upgrade ?? upgradeNatively)(request, {
       idleTimeoutMs: pingIntervalMs + pingTimeoutMs,
       ...(mcpOnly ? { protocol: MCP_SUBPROTOCOL } : {}),
@@ -195,7 +221,7 @@ export class Doors {
     socket.addEventListener("close", () => this.#desk.left(channel));
     const { isOwner } = principal;
     const enter = () => {
-      if (!mcpOnly) this.#receive(channel, newcomer, { isOwner });
+      if (!mcpOnly) this.#receive(channel, newcomer, { isOwner, door });
       else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, isOwner });
     };
     // A socket of Node's is open by now, and its first frame may come at once.
@@ -210,7 +236,11 @@ export class Doors {
     return { asksToken, from: asksToken ? originOf(arrival.remoteAddr) : principal.id };
   }
 
-  #receive(channel: WebSocketChannel, newcomer: Newcomer, about: Pick<Principal, "isOwner">): void {
+  #receive(
+    channel: WebSocketChannel,
+    newcomer: Newcomer,
+    about: Pick<Principal, "isOwner"> & { door: string },
+  ): void {
     const gate = this.#desk.receive(channel, newcomer);
     if (gate) this.#options.onExai(channel, { ...gate, ...about });
   }

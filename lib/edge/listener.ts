@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { SOCKET_DOOR } from "../wire/proof.ts";
 import type { Handler, TlsOptions } from "./arrival.ts";
 import { bindPrivately } from "./socket_file.ts";
 
@@ -52,6 +53,8 @@ export class Listener implements AsyncDisposable {
 
   #listen(at: ListenAt): Deno.HttpServer<Deno.Addr> {
     const common = { onListen: () => {}, onError: answerFault };
+    // Which port it is is known when the server listens.
+    let door = SOCKET_DOOR;
     const handler: Deno.ServeHandler<Deno.Addr> = (request, info) =>
       this.#options.handler(request, {
         get completed() {
@@ -61,11 +64,13 @@ export class Listener implements AsyncDisposable {
           return info.remoteAddr;
         },
         localAddr: this.address,
+        door,
       });
     try {
       const server: Deno.HttpServer<Deno.Addr> = "path" in at
         ? bindPrivately(at.path, () => Deno.serve({ path: at.path, ...common }, handler))
         : Deno.serve({ hostname: at.hostname, port: at.port, ...at.tls, ...common }, handler);
+      if (!("path" in at)) door = doorOf(server.addr as Deno.NetAddr, at.tls !== undefined);
       const again = () => this.#comeBack("path" in at ? at : { ...at, port: portOf(server) });
       server.finished.then(again, again);
       return server;
@@ -84,6 +89,12 @@ export class Listener implements AsyncDisposable {
     this.#server = this.#listen(at);
     this.#restarted.resolve();
   }
+}
+
+/** The door a TCP server is, by the address and the port it has got. */
+export function doorOf({ hostname, port }: { hostname: string; port: number }, tls: boolean): string {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return `${tls ? "wss" : "ws"}://${host}:${port}`;
 }
 
 function portOf(server: Deno.HttpServer<Deno.Addr>): number {

@@ -10,7 +10,8 @@ import { getLogger } from "@logtape/logtape";
 import { type WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { MIB } from "../base/units.ts";
 import type { Arrival, Handler, TlsOptions, Upgraded, UpgradeOptions } from "./arrival.ts";
-import { AddressInUse } from "./listener.ts";
+import { SOCKET_DOOR } from "../wire/proof.ts";
+import { AddressInUse, doorOf } from "./listener.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -48,7 +49,9 @@ export class NodeListener implements AsyncDisposable {
    * @throws {AddressInUse} and what else the system says
    */
   static async listen(options: NodeListenOptions): Promise<NodeListener> {
-    const { handler } = options;
+    // Which port it is is known when the server listens.
+    const handler: Handler = (request, arrival) => options.handler(request, { ...arrival, door: place() });
+    const place = () => "path" in options ? SOCKET_DOOR : doorOf(listener.address, true);
     const server = "tls" in options
       ? createTlsServer(tlsOptions(options.tls), requestListener(handler))
       : createServer(requestListener(handler));
@@ -105,7 +108,7 @@ function requestListener(handler: Handler) {
       outgoing.on("close", () => reject(new Error("the client has gone")));
     });
     completed.catch(() => {});
-    return handler(request, { completed, ...endsOf(incoming.socket) });
+    return handler(request, { completed, ...endsOf(incoming.socket), door: "" });
   }, { overrideGlobalObjects: false });
 }
 
@@ -137,6 +140,7 @@ async function answerUpgrade({ request, socket, head, upgrades, handler }: Upgra
     const response = await handler(asked, {
       completed: Promise.resolve(),
       ...endsOf(socket),
+      door: "",
       upgrade,
     });
     if (!upgraded) await refuse(socket, response);

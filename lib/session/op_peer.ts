@@ -55,6 +55,9 @@ export class OpPeer {
     switch (request.op) {
       case "hello":
         throw new ExaiError("INVALID_REQUEST", "this connection has said hello already; its session goes on");
+      case "challenge":
+      case "request":
+        throw new ExaiError("INVALID_REQUEST", `${request.op} is said in front of a hello, or in its place`);
       case "list_tools":
         return this.#send({ op: "list_tools_res", tools: await this.#listTools() });
       case "call_tool":
