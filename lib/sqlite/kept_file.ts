@@ -144,9 +144,10 @@ export class KeptFile<S> implements Disposable {
    */
   #saveLog(): boolean {
     const { path, losesAllByFault } = this.#options;
-    const reason = walFault(realPathOf(path));
-    if (reason === undefined) return false;
-    if (losesAllByFault) throw new DamagedDatabase(path, reason);
+    const fault = walFault(realPathOf(path));
+    if (!fault) return false;
+    const { reason, losesAll } = fault;
+    if (losesAll || losesAllByFault) throw new DamagedDatabase(path, reason);
     let copy: string;
     try {
       copy = `as it was found it is kept as ${copyAside(realPathOf(path))}`;

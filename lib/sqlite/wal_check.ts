@@ -8,6 +8,14 @@ const MAX_PAGE_BYTES = 64 * KIB;
 
 type Checksum = readonly [number, number];
 
+/** A log that SQLite would not read to its end. */
+export interface WalFault {
+  /** In words that go on after "because". */
+  reason: string;
+  /** Whether the database is of no use without what is lost. */
+  losesAll: boolean;
+}
+
 /**
  * What is wrong with the write-ahead log beside the database at `path`; undefined when SQLite will read all of it that
  * was ever committed. SQLite reads a log up to the first frame that does not fit and takes the rest for the remains of
@@ -16,17 +24,22 @@ type Checksum = readonly [number, number];
  *
  * A last transaction that was not written to its end is what any crash leaves, and is no fault.
  */
-export function walFault(path: string): string | undefined {
+export function walFault(path: string): WalFault | undefined {
   const wal = open(`${path}-wal`);
   if (!wal) return undefined;
   using file = wal;
   const header = read(file, new Uint8Array(HEADER_BYTES));
   if (header.length === 0) return undefined;
   const log = header.length === HEADER_BYTES ? readHeader(header) : undefined;
-  if (!log) return "the header of its write-ahead log is damaged";
-  const frames = scan(file, log);
-  if (frames > 0 && sizeOf(path) === 0) return "it is empty, but its write-ahead log is not";
-  return frames < 0 ? `its write-ahead log is damaged in frame ${-frames}` : undefined;
+  const frames = log ? scan(file, log) : undefined;
+  if (frames !== 0 && sizeOf(path) === 0) {
+    return { reason: "it is empty, but its write-ahead log is not", losesAll: true };
+  }
+  if (frames === undefined) {
+    return { reason: "the header of its write-ahead log is damaged", losesAll: false };
+  }
+  if (frames >= 0) return undefined;
+  return { reason: `its write-ahead log is damaged in frame ${-frames}`, losesAll: false };
 }
 
 /** What the header of a log says of its frames. */
