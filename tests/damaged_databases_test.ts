@@ -110,7 +110,7 @@ Deno.test("whatever is wrong with the databases, they are put aside, said in hea
       }
       assertEquals((await client.call("planner", STEP)).error, undefined);
       const { tools } = await client.ask({ op: "list_tools" }) as { tools: { name: string }[] };
-      assert(tools.some(({ name }) => name === "say"), "the mounted server's tools are there");
+      assert(tools.some(({ name }) => name === "well_echo"), "the mounted server's tools are there");
       await client.close();
     });
   }

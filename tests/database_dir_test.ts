@@ -31,7 +31,7 @@ Deno.test({
     await home.write("mcp.json", JSON.stringify({ mcpServers: { echo: bad("well") } }));
     await until(async () => {
       const { tools } = await client.ask({ op: "list_tools" }) as unknown as { tools: { name: string }[] };
-      return tools.some(({ name }) => name === "say");
+      return tools.some(({ name }) => name === "well_echo");
     });
     await client.call("planner", step);
     // Were the locks gone, this would be the last connection: it would take the log into the file and remove it.
