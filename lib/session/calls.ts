@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { AskOptions, Call, Caller, Target } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";
@@ -19,6 +20,12 @@ export interface CallRequest {
 /** The calls of one session that are running: each id at most once, each answered exactly once. */
 export class ActiveCalls {
   readonly #running = new Map<RequestId, AbortController>();
+  readonly #max: number;
+
+  /** @param max how many may run at once */
+  constructor(max = Infinity) {
+    this.#max = max;
+  }
 
   get size(): number {
     return this.#running.size;
@@ -31,6 +38,7 @@ export class ActiveCalls {
   /** Runs `request` on `target`. Never rejects: what is thrown becomes the result's error. */
   async run(request: CallRequest, caller: Caller, target: Target): Promise<Result> {
     if (this.#running.has(request.id)) return { error: toRpcError(duplicate(request.id)) };
+    if (this.#running.size >= this.#max) return { error: toRpcError(tooMany(this.#max)) };
     const controller = new AbortController();
     this.#running.set(request.id, controller);
     let over = false;
@@ -80,6 +88,16 @@ export class ActiveCalls {
   cancelAll(reason: ExaiError): void {
     for (const controller of this.#running.values()) controller.abort(reason);
   }
+}
+
+function tooMany(max: number): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    `this session has ${max} requests running and waiting, the most it may have`,
+    {
+      retryAfterMs: SECOND_MS,
+    },
+  );
 }
 
 function duplicate(id: RequestId): ExaiError {

@@ -46,6 +46,9 @@ export function kindOf(message: RpcMessage): "request" | "notification" | "respo
   return "response";
 }
 
+/** How long an id may be: ids are kept as long as their requests, and longer where answers were not kept. */
+export const MAX_ID_CHARS = 1024;
+
 /**
  * Checks the envelope of a parsed JSON-RPC message and nothing within: what is only passed on is not ours to judge.
  *
@@ -54,6 +57,9 @@ export function kindOf(message: RpcMessage): "request" | "notification" | "respo
 export function checkEnvelope(value: JsonObject): RpcMessage | string {
   if (value.jsonrpc !== "2.0") return 'jsonrpc must be "2.0"';
   const { id, method, params } = value;
+  if (typeof id === "string" && id.length > MAX_ID_CHARS) {
+    return `id may hold ${MAX_ID_CHARS} characters at most`;
+  }
   if (id !== undefined && typeof id !== "string" && !Number.isInteger(id)) {
     if (!(id === null && value.error !== undefined)) return "id must be a string or a whole number";
   }
