@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
 import { Permits } from "../admission/permits.ts";
+import type { ByteBudget } from "../base/byte_budget.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
@@ -11,6 +12,7 @@ import type { Settings } from "../config/settings.ts";
 import type { RefusalReason } from "../edge/admission_desk.ts";
 import type { Handler } from "../edge/arrival.ts";
 import { Doors } from "../edge/doors.ts";
+import { HandleBudget } from "../edge/handles.ts";
 import { Guard } from "../edge/guard.ts";
 import type { ClockWatch } from "../observe/clock_watch.ts";
 import { Router } from "../router/router.ts";
@@ -27,6 +29,7 @@ import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
 import { FrontDoors } from "./front_doors.ts";
 import { httpRoutes } from "./http_routes.ts";
+import { heldFault, openHeldBudget } from "./held_budget.ts";
 import { EndpointFile } from "./endpoint_file.ts";
 import { ConfiguredMounts } from "./mounts.ts";
 import { Observation } from "./observation.ts";
@@ -39,6 +42,9 @@ import { TokenKeeper } from "./token.ts";
 
 /** How long one server may take for a list before the merged list is given without it. */
 const LIST_DEADLINE_MS = 5 * SECOND_MS;
+
+/** Requests of a session that need no permit, beside those that run and wait for one. */
+const SPARE_REQUESTS = 256;
 
 /** How long clients may take to answer the close frame when the daemon stops. */
 const CLOSE_GRACE_MS = SECOND_MS;
@@ -68,7 +74,7 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, files, mounts, journal, desk, clock, stack } = resources;
+    const { token, own, mounts, journal, desk, clock, handles, stack } = resources;
     const permits = new Permits({
       perKey: settings.sessionMaxInflight,
       total: settings.globalMaxInflight,
@@ -77,27 +83,12 @@ export class Daemon implements AsyncDisposable {
     this.#settings = settings;
     this.#own = own;
     this.#drain = new Drain();
-    const observation = new Observation({
-      files,
-      desk,
-      address: () => this.url,
-      faults: () => [
-        ...mounts.faults(),
-        ...breakers.faults(mounts.servers),
-        ...own.faults(),
-        ...options.faults?.() ?? [],
-        ...faultsOf(journal),
-      ],
-      notes: () => [...options.notes?.() ?? [], ...notes.list],
-      counts: () => ({
-        sessions: this.#registry.size,
-        connections: this.#doors.connections,
-        pending: this.#doors.pending,
-        refused: this.#doors.refusals,
-        inflight: permits.held,
-        queued: permits.waiting,
-        tools: this.toolCount,
-      }),
+    const budget = openHeldBudget(settings, () => observation.changed());
+    const observation = this.#observe(options, resources, {
+      permits,
+      budget,
+      breakers: () => breakers.faults(mounts.servers),
+      notes: () => notes.list,
     });
     const breakers = new Breakers(settings, () => observation.changed());
     const breakerOf = (server: Server) => server === own.server ? undefined : breakers.of(server);
@@ -109,6 +100,8 @@ export class Daemon implements AsyncDisposable {
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
       maxFrameBytes: settings.maxFrameBytes,
+      maxRunning: settings.sessionMaxInflight + settings.queueMax + SPARE_REQUESTS,
+      budget,
       journal,
       onStart: () => observation.changed(),
       onEnd: (session) => {
@@ -117,7 +110,7 @@ export class Daemon implements AsyncDisposable {
         observation.changed();
       },
     });
-    const patience = this.#patience = new Patience(settings, own.server);
+    const patience = this.#patience = new Patience(settings, own.server, { budget });
     const servers = () => patience.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = new Router({
       servers,
@@ -137,6 +130,8 @@ export class Daemon implements AsyncDisposable {
     const hooks = this.#attachHooks({ router, guard, token, observation });
     this.#doors = new Doors({
       ...settings,
+      budget,
+      handles,
       guard,
       routes: httpRoutes({ observation, mounts, own, token, desk, breakers, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
@@ -172,9 +167,10 @@ export class Daemon implements AsyncDisposable {
     const calls = openCallRecords(settings, paths, { now: clock.now, onchange });
     if (calls) stack.use(calls);
     const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-    const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, clock, stack });
+    const handles = stack.use(HandleBudget.ofProcess(onchange));
+    const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, clock, handles, stack });
     health.changed = () => daemon.#observation.changed();
-    daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
+    daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler, handles }));
     daemon.#doors.forgetRefusals();
     daemon.#observation.start();
     const { url, socket } = daemon;
@@ -234,6 +230,37 @@ export class Daemon implements AsyncDisposable {
     await this.stop();
   }
 
+  /** What watches the daemon, with where it takes what it shows from. */
+  #observe(options: DaemonOptions, resources: Resources, parts: ObservedParts): Observation {
+    const { own, files, mounts, journal, desk, handles } = resources;
+    const { permits, budget } = parts;
+    return new Observation({
+      files,
+      desk,
+      address: () => this.url,
+      faults: () => [
+        ...mounts.faults(),
+        ...parts.breakers(),
+        ...own.faults(),
+        ...options.faults?.() ?? [],
+        ...faultsOf(journal),
+        ...[heldFault(budget) ?? [], handles.fault ?? []].flat(),
+      ],
+      notes: () => [...options.notes?.() ?? [], ...parts.notes()],
+      counts: () => ({
+        sessions: this.#registry.size,
+        connections: this.#doors.connections,
+        pending: this.#doors.pending,
+        refused: this.#doors.refusals,
+        inflight: permits.held,
+        queued: permits.waiting,
+        tools: this.toolCount,
+        held: heldBy(budget),
+        handles: handles.state,
+      }),
+    });
+  }
+
   /** Servers have come, gone or changed: every window that sees one of them is told. */
   #announceServers(router: Router, names: readonly string[]): void {
     router.invalidate();
@@ -277,6 +304,15 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
+/** What health is told of beside what is open. */
+interface ObservedParts {
+  permits: Permits;
+  budget: ByteBudget;
+  /** What the breakers say is wrong. */
+  breakers(): string[];
+  notes(): readonly string[];
+}
+
 /** What must be open before the daemon can be put together, and closed after it. */
 interface Resources {
   token: TokenKeeper;
@@ -286,6 +322,7 @@ interface Resources {
   journal: SqliteCallJournal | undefined;
   desk: CallDesk;
   clock: ClockWatch;
+  handles: HandleBudget;
   stack: AsyncDisposableStack;
 }
 
@@ -303,6 +340,13 @@ function openJournal(
     maxChars,
     onchange,
   });
+}
+
+/** What is held now: of what goes without a word this is found out here. */
+function heldBy(budget: ByteBudget) {
+  budget.recount();
+  const { bytes, maxBytes, evictions } = budget;
+  return { bytes, maxBytes, evictions };
 }
 
 function faultsOf(journal: SqliteCallJournal | undefined): string[] {

@@ -8,6 +8,7 @@ import { runtimeDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { loadServerTls } from "../config/tls.ts";
 import type { Handler } from "../edge/arrival.ts";
+import type { HandleBudget } from "../edge/handles.ts";
 import { AddressInUse, Listener } from "../edge/listener.ts";
 import type { NodeListener } from "../edge/node_listener.ts";
 import { MAX_SOCKET_PATH_BYTES, SocketFile } from "../edge/socket_file.ts";
@@ -23,6 +24,8 @@ export interface FrontDoorOptions {
   settings: ExposureSettings & Pick<Settings, "port" | "socket" | "tlsKey" | "tlsClientCa">;
   paths: StatePaths;
   handler: Handler;
+  /** The file handles of this process. */
+  handles?: HandleBudget;
 }
 
 /** Anything that listens. */
@@ -91,8 +94,8 @@ export class FrontDoors implements AsyncDisposable {
     ];
   }
 
-  static async #openAddress({ settings, handler }: FrontDoorOptions): Promise<FrontDoors> {
-    const at = { hostname: settings.host, port: settings.port, handler };
+  static async #openAddress({ settings, handler, handles }: FrontDoorOptions): Promise<FrontDoors> {
+    const at = { hostname: settings.host, port: settings.port, handler, handles };
     const tls = await loadServerTls(settings);
     if (!tls) return new FrontDoors(new Listener(at), "ws");
     try {
@@ -108,7 +111,7 @@ export class FrontDoors implements AsyncDisposable {
     }
   }
 
-  async #openSocket({ settings, paths, handler }: FrontDoorOptions): Promise<void> {
+  async #openSocket({ settings, paths, handler, handles }: FrontDoorOptions): Promise<void> {
     if (settings.socket === "off") return;
     try {
       if (Deno.build.os === "windows") return await this.#openPipe(settings, paths, handler);
@@ -116,7 +119,7 @@ export class FrontDoors implements AsyncDisposable {
         ? shortSocket(paths)
         : { path: settings.socket, lockPath: settings.socket + ".lock" };
       const file = this.#files.use(await SocketFile.claim(place));
-      this.#doors.push(new Listener({ path: file.path, handler }));
+      this.#doors.push(new Listener({ path: file.path, handler, handles }));
       this.socket = file.path;
     } catch (thrown) {
       if (settings.socket !== "auto") throw thrown;

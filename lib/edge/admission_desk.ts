@@ -3,6 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { WebSocketChannel } from "../transport/websocket_server.ts";
 import { CLOSE } from "../wire/codes.ts";
+import type { HandleBudget } from "./handles.ts";
 import { RateLimiter } from "./rate_limiter.ts";
 
 const log = getLogger(["exai", "edge"]);
@@ -14,10 +15,12 @@ export interface DeskOptions {
   maxPending: number;
   /** Hellos, and requests with a wrong token, from one address in a second; 0: any number. */
   helloRate: number;
+  /** The file handles of this process: where they run short, whoever comes is turned away. */
+  handles?: Pick<HandleBudget, "isTight">;
 }
 
 /** Why somebody was not let in. */
-export type RefusalReason = "origin" | "token" | "connections" | "pending" | "rate";
+export type RefusalReason = "origin" | "token" | "connections" | "pending" | "rate" | "handles";
 
 /** What a connection that must say hello is asked by. */
 export interface Gate {
@@ -46,6 +49,7 @@ export class AdmissionDesk {
     connections: 0,
     pending: 0,
     rate: 0,
+    handles: 0,
   };
 
   constructor(options: DeskOptions) {
@@ -103,6 +107,10 @@ export class AdmissionDesk {
 
   /** Takes a connection that has shown its token; false when there is no room, and it has been closed. */
   admit(channel: WebSocketChannel): boolean {
+    if (this.#options.handles?.isTight) {
+      this.#turnAway(channel, "handles", "no file handles to spare");
+      return false;
+    }
     if (this.#inside.size >= this.#options.maxConnections) {
       this.#turnAway(channel, "connections", "too many connections");
       return false;
@@ -116,15 +124,14 @@ export class AdmissionDesk {
    * says hello at once, so that somebody who only waits cannot keep others out.
    */
   receive(channel: WebSocketChannel, from: string): Gate | undefined {
+    if (this.#options.handles?.isTight) this.#closeLongestPending("handles", "no file handles to spare");
     if (this.#inside.size >= this.#options.maxConnections) {
       this.#turnAway(channel, "connections", "too many connections");
       return undefined;
     }
     this.#pending.add(channel);
     if (this.#pending.size > this.#options.maxPending) {
-      const [oldest] = this.#pending;
-      this.#pending.delete(oldest!);
-      this.#turnAway(oldest!, "pending", "no hello yet, and too many others wait");
+      this.#closeLongestPending("pending", "no hello yet, and too many others wait");
     }
     return {
       mayTry: () => this.#mayTry(channel, from),
@@ -140,7 +147,18 @@ export class AdmissionDesk {
     this.#pending.delete(channel);
   }
 
+  #closeLongestPending(reason: RefusalReason, why: string): void {
+    const [oldest] = this.#pending;
+    if (oldest === undefined) return;
+    this.#pending.delete(oldest);
+    this.#turnAway(oldest, reason, why);
+  }
+
   #mayTry(channel: WebSocketChannel, from: string): boolean {
+    if (this.#options.handles?.isTight) {
+      this.#turnAway(channel, "handles", "no file handles to spare; try again in a moment");
+      return false;
+    }
     if (!this.#tries.take(from)) {
       this.#turnAway(channel, "rate", "too many hellos from this address; try again in a second");
       return false;

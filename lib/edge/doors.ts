@@ -12,6 +12,7 @@ import {
 } from "./admission_desk.ts";
 import { type Arrival, type Handler, upgradeNatively } from "./arrival.ts";
 import { preflight, withCors } from "./cors.ts";
+import { cutConnection } from "./cut_connection.ts";
 import type { Guard } from "./guard.ts";
 import { type HttpClient, HttpDoor, rpcRefusal } from "./http_door.ts";
 
@@ -86,8 +87,11 @@ export class Doors {
       if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
         return this.#upgrade(request, pathname, arrival);
       }
-      return preflight(request, guard) ??
+      const response = preflight(request, guard) ??
         withCors(request, await this.#serve(request, pathname, arrival), guard);
+      // Where handles run short, a connection is not kept for a request that may never come.
+      if (this.#options.handles?.isTight) response.headers.set("connection", "close");
+      return response;
     } catch (thrown) {
       const error = ExaiError.from(thrown);
       if (error.code === "FORBIDDEN") this.#desk.count("origin");
@@ -171,12 +175,13 @@ export class Doors {
     }
     const server = this.#serverOf(mcp?.[1]);
     // Not known any more once the connection is upgraded.
-    const from = originOf(arrival.remoteAddr);
+    const { remoteAddr } = arrival;
+    const from = originOf(remoteAddr);
     const { socket, response } = (arrival.upgrade ?? upgradeNatively)(request, {
       idleTimeoutMs: pingIntervalMs + pingTimeoutMs,
       ...(mcpOnly ? { protocol: MCP_SUBPROTOCOL } : {}),
     });
-    const channel = new WebSocketChannel(socket, this.#options);
+    const channel = new WebSocketChannel(socket, { ...this.#options, cut: () => cut(socket, remoteAddr) });
     socket.addEventListener("close", () => this.#desk.left(channel));
     const enter = () => {
       if (!mcpOnly) this.#receive(channel, from);
@@ -192,6 +197,13 @@ export class Doors {
     const gate = this.#desk.receive(channel, from);
     if (gate) this.#options.onExai(channel, gate);
   }
+}
+
+/** Ends a connection whose peer does not read what it is sent. */
+function cut(socket: WebSocket, remoteAddr: Deno.Addr): void {
+  // A socket of Node's knows how.
+  if ("terminate" in socket && typeof socket.terminate === "function") socket.terminate();
+  else cutConnection(remoteAddr);
 }
 
 function refusal(error: ExaiError): Response {
