@@ -73,9 +73,9 @@ Deno.test({
     assertMatch(String(health!.reasons), /64 file handles.*ulimit -n/);
     assertEquals(health!.handles.max, 64);
     assert(health!.handles.open < 64);
-    using window = await RawClient.hello(daemon.url);
-    assertEquals((await window.call("version")).error, undefined);
-    await window.close();
+    using good = await RawClient.hello(daemon.url);
+    assertEquals((await good.call("version")).error, undefined);
+    await good.close();
     for (const one of silent) one.close();
   },
 });

@@ -19,8 +19,8 @@ export function heldBytesOf(value: unknown, depth = 0): number {
     for (const item of value) bytes += heldBytesOf(item, depth + 1);
     return bytes;
   }
-  for (const key in value) {
-    bytes += NODE_BYTES + heldBytesOf((value as Record<string, unknown>)[key], depth + 1);
+  for (const [key, item] of Object.entries(value)) {
+    bytes += NODE_BYTES + heldBytes(key) + heldBytesOf(item, depth + 1);
   }
   return bytes;
 }

@@ -33,6 +33,7 @@ import { heldFault, openHeldBudget } from "./held_budget.ts";
 import { EndpointFile } from "./endpoint_file.ts";
 import { ConfiguredMounts } from "./mounts.ts";
 import { Observation } from "./observation.ts";
+import { MemoryReturn } from "./memory_return.ts";
 import { Notes, openClock } from "./notes.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
 import { Patience } from "./patience.ts";
@@ -167,6 +168,7 @@ export class Daemon implements AsyncDisposable {
     const calls = openCallRecords(settings, paths, { now: clock.now, onchange });
     if (calls) stack.use(calls);
     const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
+    stack.use(new MemoryReturn());
     const handles = stack.use(HandleBudget.ofProcess(onchange));
     const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, clock, handles, stack });
     health.changed = () => daemon.#observation.changed();

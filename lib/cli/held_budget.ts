@@ -12,12 +12,12 @@ const LOG_EVERY_MS = 10 * SECOND_MS;
 
 /** The bound on all that is held for clients, as the settings have it. */
 export function openHeldBudget(
-  { maxHeldBytes }: Pick<Settings, "maxHeldBytes">,
+  settings: Pick<Settings, "maxHeldBytes" | "maxFrameBytes">,
   onevict: () => void,
 ): ByteBudget {
   let loggedMs = -Infinity;
   const budget = new ByteBudget({
-    maxBytes: maxHeldBytes === "auto" ? byMemory() : maxHeldBytes,
+    maxBytes: settings.maxHeldBytes === "auto" ? byMemory(settings.maxFrameBytes) : settings.maxHeldBytes,
     onevict: () => {
       onevict();
       if (performance.now() - loggedMs < LOG_EVERY_MS) return;
@@ -35,9 +35,12 @@ export function heldFault(budget: ByteBudget): string | undefined {
     `so the oldest gave way (${budget.evictions} times since the start)`;
 }
 
-/** A sixteenth of the machine's memory, and never more than a quarter of what the heap may grow to. */
-function byMemory(): number {
+/**
+ * A sixteenth of the machine's memory, and no more than a quarter of what the heap may grow to; but always enough for two
+ * answers: a window that is about to read one must not be taken for one that does not.
+ */
+function byMemory(maxFrameBytes: number): number {
   const { heap_size_limit: heapBytes } = getHeapStatistics();
   const bytes = Math.min(MOST_BYTES, Deno.systemMemoryInfo().total / 16, heapBytes / 4);
-  return Math.round(Math.max(LEAST_BYTES, bytes));
+  return Math.round(Math.max(LEAST_BYTES, 2 * maxFrameBytes, bytes));
 }
