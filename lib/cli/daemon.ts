@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
 import { Permits } from "../admission/permits.ts";
+import type { ByteBudget } from "../base/byte_budget.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
@@ -12,6 +13,7 @@ import type { RefusalReason } from "../edge/admission_desk.ts";
 import type { Handler } from "../edge/arrival.ts";
 import { Challenge } from "../edge/challenge.ts";
 import { Doors } from "../edge/doors.ts";
+import { HandleBudget } from "../edge/handles.ts";
 import { Guard } from "../edge/guard.ts";
 import { StartGate } from "../edge/start_gate.ts";
 import { Router } from "../router/router.ts";
@@ -28,10 +30,12 @@ import { Breakers } from "./breakers.ts";
 import { FrontDoors } from "./front_doors.ts";
 import { HomeLock } from "./home_lock.ts";
 import { httpRoutes } from "./http_routes.ts";
+import { heldFault, openHeldBudget } from "./held_budget.ts";
 import { EndpointFile } from "./endpoint_file.ts";
 import { checkPeers } from "./exposure.ts";
 import { openResources, type Resources } from "./resources.ts";
 import { Observation } from "./observation.ts";
+import { MemoryReturn } from "./memory_return.ts";
 import type { OwnServer } from "./own_server.ts";
 import { Patience } from "./patience.ts";
 import { serverPolicies } from "./server_policies.ts";
@@ -40,6 +44,9 @@ import type { TokenKeeper } from "./token.ts";
 
 /** How long one server may take for a list before the merged list is given without it. */
 const LIST_DEADLINE_MS = 5 * SECOND_MS;
+
+/** Requests of a session that need no permit, beside those that run and wait for one. */
+const SPARE_REQUESTS = 256;
 
 /** How long clients may take to answer the close frame when the daemon stops. */
 const CLOSE_GRACE_MS = SECOND_MS;
@@ -71,7 +78,7 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, files, mounts, journal, desk, clock, notes, users, stack } = resources;
+    const { token, own, mounts, journal, desk, clock, notes, users, handles, stack } = resources;
     this.#front = resources.front;
     const permits = new Permits({
       perKey: settings.sessionMaxInflight,
@@ -81,34 +88,23 @@ export class Daemon implements AsyncDisposable {
     this.#settings = settings;
     this.#own = own;
     this.#drain = new Drain();
-    const observation = new Observation({
-      files,
-      desk,
-      address: () => this.url,
-      faults: () => [
-        ...[mounts.faults(), breakers.faults(mounts.servers), own.faults(), faultsOf(journal)].flat(),
-        ...options.faults?.() ?? [],
-      ],
-      notes: () => [...options.notes?.() ?? [], ...notes.list],
-      counts: () => ({
-        sessions: this.#registry.size,
-        connections: this.#doors.connections,
-        pending: this.#doors.pending,
-        refused: this.#doors.refusals,
-        inflight: permits.held,
-        queued: permits.waiting,
-        tools: this.toolCount,
-      }),
+    const budget = openHeldBudget(settings, () => observation.changed());
+    const observation = this.#observe(options, resources, {
+      permits,
+      budget,
+      breakers: () => breakers.faults(mounts.servers),
     });
     const breakers = new Breakers(settings, () => observation.changed());
     const breakerOf = (server: Server) => server === own.server ? undefined : breakers.of(server);
     notes.follow(clock, () => this.#registry.touchAll());
-    resources.hooks.onchange = () => observation.changed();
+    resources.health.changed = () => observation.changed();
     own.observe(stack.use(observation));
     this.#registry = new SessionRegistry({
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
       maxFrameBytes: settings.maxFrameBytes,
+      maxRunning: settings.sessionMaxInflight + settings.queueMax + SPARE_REQUESTS,
+      budget,
       journal,
       onStart: () => observation.changed(),
       onEnd: (session) => {
@@ -117,7 +113,7 @@ export class Daemon implements AsyncDisposable {
         observation.changed();
       },
     });
-    const patience = this.#patience = new Patience(settings, own.server);
+    const patience = this.#patience = new Patience(settings, own.server, { budget });
     const servers = () => patience.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = new Router({
       servers,
@@ -137,6 +133,8 @@ export class Daemon implements AsyncDisposable {
     const hooks = this.#attachHooks({ router, guard, token, observation });
     this.#doors = new Doors({
       ...settings,
+      budget,
+      handles,
       guard,
       users,
       routes: httpRoutes({ observation, mounts, own, token, desk, breakers, sessions: this.#registry }),
@@ -163,11 +161,16 @@ export class Daemon implements AsyncDisposable {
     if (!options.lock) stack.use(await takeHome(paths));
     const users = stack.use(await PeerUsers.open());
     await checkPeers(settings, users);
+    // Nobody keeps health before there is a daemon.
+    const health = { changed: () => {} };
+    const handles = stack.use(HandleBudget.ofProcess(() => health.changed()));
     const gate = new StartGate();
-    const front = stack.use(await FrontDoors.open({ settings, paths, handler: gate.handle }));
+    const front = stack.use(await FrontDoors.open({ settings, paths, handler: gate.handle, handles }));
     // Before the doors are closed, which waits for those who wait.
     stack.use(gate);
-    const daemon = new Daemon(options, await openResources(options, { front, users, stack }));
+    stack.use(new MemoryReturn());
+    const opened = await openResources(options, { front, users, handles, health, stack });
+    const daemon = new Daemon(options, opened);
     gate.open(daemon.handler);
     await front.probe();
     daemon.#doors.forgetRefusals();
@@ -229,6 +232,37 @@ export class Daemon implements AsyncDisposable {
     await this.stop();
   }
 
+  /** What watches the daemon, with where it takes what it shows from. */
+  #observe(options: DaemonOptions, resources: Resources, parts: ObservedParts): Observation {
+    const { own, files, mounts, journal, desk, handles, notes } = resources;
+    const { permits, budget } = parts;
+    return new Observation({
+      files,
+      desk,
+      address: () => this.url,
+      faults: () => [
+        ...mounts.faults(),
+        ...parts.breakers(),
+        ...own.faults(),
+        ...options.faults?.() ?? [],
+        ...faultsOf(journal),
+        ...[heldFault(budget) ?? [], handles.fault ?? []].flat(),
+      ],
+      notes: () => [...options.notes?.() ?? [], ...notes.list],
+      counts: () => ({
+        sessions: this.#registry.size,
+        connections: this.#doors.connections,
+        pending: this.#doors.pending,
+        refused: this.#doors.refusals,
+        inflight: permits.held,
+        queued: permits.waiting,
+        tools: this.toolCount,
+        held: heldBy(budget),
+        handles: handles.state,
+      }),
+    });
+  }
+
   /** Servers have come, gone or changed: every window that sees one of them is told. */
   #announceServers(router: Router, names: readonly string[]): void {
     router.invalidate();
@@ -277,6 +311,21 @@ export class Daemon implements AsyncDisposable {
 /** @throws {ExaiError} `CONFIG` when another process has it */
 async function takeHome(paths: StatePaths): Promise<HomeLock> {
   return await HomeLock.wait<never>(paths, () => Promise.resolve(undefined), 0);
+}
+
+/** What health is told of beside what is open. */
+interface ObservedParts {
+  permits: Permits;
+  budget: ByteBudget;
+  /** What the breakers say is wrong. */
+  breakers(): string[];
+}
+
+/** What is held now: of what goes without a word this is found out here. */
+function heldBy(budget: ByteBudget) {
+  budget.recount();
+  const { bytes, maxBytes, evictions } = budget;
+  return { bytes, maxBytes, evictions };
 }
 
 function faultsOf(journal: SqliteCallJournal | undefined): string[] {

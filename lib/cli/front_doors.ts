@@ -8,6 +8,7 @@ import { runtimeDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { loadServerTls } from "../config/tls.ts";
 import type { Handler } from "../edge/arrival.ts";
+import type { HandleBudget } from "../edge/handles.ts";
 import { AddressInUse, Listener } from "../edge/listener.ts";
 import type { NodeListener } from "../edge/node_listener.ts";
 import { MAX_SOCKET_PATH_BYTES, SocketFile } from "../edge/socket_file.ts";
@@ -23,6 +24,8 @@ export interface FrontDoorOptions {
   settings: ExposureSettings & Pick<Settings, "port" | "socket" | "tlsKey" | "tlsClientCa">;
   paths: StatePaths;
   handler: Handler;
+  /** The file handles of this process. */
+  handles?: HandleBudget;
 }
 
 /** Anything that listens. */
@@ -101,10 +104,10 @@ export class FrontDoors implements AsyncDisposable {
   }
 
   static async #openAddress(options: FrontDoorOptions): Promise<FrontDoors> {
-    const { settings, handler } = options;
+    const { settings, handler, handles } = options;
     // Clients dial this address for the name: it may mean another one to each program.
     const hostname = settings.host.toLowerCase() === "localhost" ? "127.0.0.1" : settings.host;
-    const at = { hostname, port: settings.port, handler };
+    const at = { hostname, port: settings.port, handler, handles };
     const tls = await loadServerTls(settings);
     if (!tls) return new FrontDoors(new Listener(at), "ws", options);
     try {
@@ -120,7 +123,7 @@ export class FrontDoors implements AsyncDisposable {
     }
   }
 
-  async #openSocket({ settings, paths, handler }: FrontDoorOptions): Promise<void> {
+  async #openSocket({ settings, paths, handler, handles }: FrontDoorOptions): Promise<void> {
     if (settings.socket === "off") return;
     try {
       if (Deno.build.os === "windows") return await this.#openPipe(settings, paths, handler);
@@ -128,7 +131,7 @@ export class FrontDoors implements AsyncDisposable {
         ? shortSocket(paths)
         : { path: settings.socket, lockPath: settings.socket + ".lock" };
       const file = this.#files.use(await SocketFile.claim(place));
-      this.#doors.push(new Listener({ path: file.path, handler }));
+      this.#doors.push(new Listener({ path: file.path, handler, handles }));
       this.socket = file.path;
     } catch (thrown) {
       if (settings.socket !== "auto") throw thrown;

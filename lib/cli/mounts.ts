@@ -22,6 +22,9 @@ const log = getLogger(["exai", "config"]);
 /** What is told of the file that servers' lists are kept in. */
 type ListHooks = Pick<ServerListsOptions, "onchange" | "onaside">;
 
+/** A server may send messages of this size, however small those of clients must be. */
+const MIN_MESSAGE_BYTES = 4 * MIB;
+
 /** The mounted servers as `mcp.json` has them, now and whenever it changes. */
 export class ConfiguredMounts implements AsyncDisposable {
   /** The lists of some server have changed; set by whoever shows them. */
@@ -35,16 +38,20 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
+  readonly #maxMessageBytes: number;
   readonly #lists: SqliteServerLists | undefined;
   readonly #governor: Governor;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
   private constructor(settings: Settings, paths: StatePaths, hooks: ListHooks) {
+    // A larger message could not be passed on to a client; what a server says of itself must fit all the same.
+    this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
     this.#host = new ProcessHost({
       env: Deno.env.toObject(),
       log: (server, text) => this.#logs.append(server, text),
+      limits: { maxLineBytes: this.#maxMessageBytes },
     });
     this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, hooks) : undefined;
     this.#mounts = new Mounts({
@@ -118,7 +125,9 @@ export class ConfiguredMounts implements AsyncDisposable {
   }
 
   async #connect(config: ServerConfig): Promise<UpstreamTransport> {
-    return config.kind === "stdio" ? await this.#host.spawn(config) : connectUrl(config);
+    return config.kind === "stdio" ? await this.#host.spawn(config) : connectUrl(config, {
+      maxMessageBytes: this.#maxMessageBytes,
+    });
   }
 
   #apply(change: ServersChange): void {

@@ -2,6 +2,7 @@ import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { ClockWatch } from "../observe/clock_watch.ts";
 import { SqliteCallJournal } from "../store/call_journal.ts";
+import type { HandleBudget } from "../edge/handles.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
 import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
@@ -25,10 +26,14 @@ export interface Resources {
   notes: Notes;
   front: FrontDoors;
   users: PeerUsers;
+  handles: HandleBudget;
   stack: AsyncDisposableStack;
-  /** What the databases call when something is the matter with them: health is to be written anew. */
-  hooks: DatabaseHooks;
+  /** Told when something is the matter with a file or with handles: health is to be written anew. */
+  health: { changed(): void };
 }
+
+/** What is open before the databases are. */
+export type Opened = Pick<Resources, "front" | "users" | "handles" | "health" | "stack">;
 
 /** What the databases call: a fault has come or gone, a file was put aside. */
 interface DatabaseHooks {
@@ -39,8 +44,9 @@ interface DatabaseHooks {
 /** Opens them, each to be closed by `stack`. */
 export async function openResources(
   { settings, paths }: { settings: Settings; paths: StatePaths },
-  { front, users, stack }: Pick<Resources, "front" | "users" | "stack">,
+  opened: Opened,
 ): Promise<Resources> {
+  const { health, stack } = opened;
   const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
   const token = await TokenKeeper.open({
     setting: settings.token,
@@ -49,25 +55,22 @@ export async function openResources(
   });
   const notes = new Notes();
   const hooks: DatabaseHooks = {
-    // Nobody keeps health before there is a daemon.
-    onchange: () => {},
+    onchange: () => health.changed(),
     onaside: (note) => {
       notes.addLasting(note);
-      hooks.onchange();
+      health.changed();
     },
   };
-  // As they stand then, not now.
-  const late: DatabaseHooks = { onchange: () => hooks.onchange(), onaside: (note) => hooks.onaside(note) };
   const clock = stack.use(openClock());
-  const own = stack.use(await openOwnServer(settings, paths, { clock, ...late }));
-  const mounts = stack.use(await ConfiguredMounts.open(settings, paths, late));
+  const own = stack.use(await openOwnServer(settings, paths, { clock, ...hooks }));
+  const mounts = stack.use(await ConfiguredMounts.open(settings, paths, hooks));
   await sweepVolatileDirs(paths.home);
-  const journal = openJournal(settings, paths, late);
+  const journal = openJournal(settings, paths, hooks);
   if (journal) stack.use(journal);
-  const calls = openCallRecords(settings, paths, { now: clock.now, ...late });
+  const calls = openCallRecords(settings, paths, { now: clock.now, ...hooks });
   if (calls) stack.use(calls);
   const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-  return { token, own, files, mounts, journal, desk, clock, notes, front, users, stack, hooks };
+  return { ...opened, token, own, files, mounts, journal, desk, clock, notes };
 }
 
 function openJournal(
