@@ -5,6 +5,7 @@
  */
 import { Script } from "node:vm";
 import { endTree } from "../../tools/lib/end_tree.ts";
+import { definitionOf } from "../../tools/lib/test_definition.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
@@ -56,17 +57,9 @@ function watched(body: Body): Body {
   };
 }
 
-/** The definition of a test, whichever way it was given: a name, options and a function, or some of them. */
 function limited(args: readonly unknown[]): Deno.TestDefinition {
-  const name = args.find((arg) => typeof arg === "string");
-  const options = args.find((arg) => typeof arg === "object" && arg !== null) as Partial<Deno.TestDefinition>;
-  const body = (args.find((arg) => typeof arg === "function") ?? options.fn) as Body;
-  return {
-    timeout: timeoutMs,
-    ...options,
-    name: name ?? options?.name ?? body.name,
-    fn: watched(body),
-  };
+  const definition = definitionOf(args);
+  return { timeout: timeoutMs, ...definition, fn: watched(definition.fn) };
 }
 
 type Register = (...args: unknown[]) => void;
