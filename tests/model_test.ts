@@ -4,7 +4,10 @@ import { hurry, World } from "./model/world.ts";
 
 const env = (name: string) => Deno.env.get(name) || undefined;
 
-/** `MODEL_RUNS`: how many histories are tried. `MODEL_SEED`, `MODEL_PATH`, `MODEL_REPLAY`: one that failed, as told. */
+/**
+ * `MODEL_RUNS`: how many histories are tried. `MODEL_SEED`, `MODEL_PATH`, `MODEL_REPLAY`: one that failed, as told.
+ * `MODEL_SHRINK=false`: a history that fails is not made shorter.
+ */
 const RUNS = Number(env("MODEL_RUNS") ?? 40);
 const SEED = Number(env("MODEL_SEED") ?? 20_261_126);
 
@@ -29,6 +32,7 @@ Deno.test({
       numRuns: RUNS,
       seed: SEED,
       path: env("MODEL_PATH"),
+      endOnFailure: env("MODEL_SHRINK") === "false",
       interruptAfterTimeLimit: 30_000 + RUNS * 1000,
     });
     if (!found.failed) return;

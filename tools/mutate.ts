@@ -37,7 +37,8 @@ async function mutate(): Promise<void> {
   const work = chosen.map((mutant) => ({ mutant, steps: stepsFor(mutant, coverage) }));
   if (flags.list) return say(work.map(describeWork).join("\n"));
   const verdicts = await judgeAll(work, { flags, trees, known });
-  await conclude(verdicts, { flags, total: mutants.length });
+  const total = choose(mutants, { ...flags, sample: Infinity }, known.survivors).length;
+  await conclude(verdicts, { flags, total });
 }
 
 type Work = { mutant: Mutant; steps: ReturnType<typeof stepsFor> };

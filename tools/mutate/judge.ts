@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutants.ts";
 import type { Step } from "./plan.ts";
-import type { Tree } from "./tree.ts";
+import type { TestRun, Tree } from "./tree.ts";
 
 export type Outcome = "killed" | "timeout" | "survived" | "unreached";
 
@@ -34,26 +34,41 @@ export async function judge(
   const startMs = performance.now();
   const elapsed = () => Math.round(performance.now() - startMs);
   if (steps.length === 0) return { mutant, outcome: "unreached", by: "", ms: 0 };
-  await tree.wake(mutant.id);
   let ran = 0;
-  for (const { file, names, ms, longestMs } of steps) {
+  for (const step of steps) {
     if (elapsed() > maxMs) break;
-    const { isOk, isTimeout, output } = await tree.run({
-      file,
-      names,
-      preload: "tests/helpers/time_limit.ts",
-      maxMs: START_MS + PATIENCE * ms,
-      testTimeoutMs: Math.max(MIN_TEST_TIMEOUT_MS, PATIENCE * longestMs),
-    });
     ran++;
-    if (isTimeout) return { mutant, outcome: "timeout", by: file, ms: elapsed() };
-    if (!isOk) return { mutant, outcome: "killed", by: `${file}: ${failedTest(output)}`, ms: elapsed() };
+    await tree.wake(mutant.id);
+    const { isOk, isTimeout, output } = await tree.run(testRun(step));
+    if (isOk) continue;
+    const name = isTimeout ? undefined : failedTest(output);
+    // A test that fails without the mutant too, as on a machine that is too busy, has not noticed it.
+    await tree.wake("");
+    const again = await tree.run(testRun(name === undefined ? step : { ...step, names: [name] }));
+    if (!again.isOk) continue;
+    if (isTimeout) return { mutant, outcome: "timeout", by: step.file, ms: elapsed() };
+    return { mutant, outcome: "killed", by: `${step.file}: ${name ?? lastLine(output)}`, ms: elapsed() };
   }
   const isPartial = ran < steps.length;
   return { mutant, outcome: "survived", by: `${ran} of ${steps.length} files`, ms: elapsed(), isPartial };
 }
 
-function failedTest(output: string): string {
-  const failures = output.split(/^ FAILURES $/m)[1] ?? output;
-  return /^(.+?) => /m.exec(failures)?.[1] ?? output.trim().split("\n").at(-1) ?? "";
+function testRun({ file, names, ms, longestMs }: Step): TestRun {
+  return {
+    file,
+    names,
+    preload: "tests/helpers/time_limit.ts",
+    maxMs: START_MS + PATIENCE * ms,
+    testTimeoutMs: Math.max(MIN_TEST_TIMEOUT_MS, PATIENCE * longestMs),
+  };
+}
+
+/** The first test that failed; undefined when the file could not even be loaded. */
+function failedTest(output: string): string | undefined {
+  const failures = output.split(/^ FAILURES $/m)[1] ?? "";
+  return /^(.+?) => .*$/m.exec(failures)?.[1];
+}
+
+function lastLine(output: string): string {
+  return output.trim().split("\n").at(-1) ?? "";
 }

@@ -83,6 +83,8 @@ export class Tree {
       NO_COLOR: "1",
       TMPDIR: join(this.dir, "t"),
       TEST_TIMEOUT_MS: String(test.testTimeoutMs),
+      // That it fails is enough.
+      MODEL_SHRINK: "false",
     };
     await using spawned = new Spawned(
       { command: Deno.execPath(), args: [...args, test.file], env, cwd: this.dir },
@@ -136,7 +138,8 @@ function importOfRuntime(file: string): string {
   return `import { cover as ${cover}, isActive as ${isActive} } from "${path}";`;
 }
 
-function filterFor(names: readonly string[]): string {
+/** The pattern that matches these names of tests and no other. */
+export function filterFor(names: readonly string[]): string {
   // A slash ends the pattern for Deno, whatever stands before it.
   const escaped = names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll("/", "."));
   return `/^(${escaped.join("|")})$/`;
