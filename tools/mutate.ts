@@ -49,9 +49,10 @@ async function judgeAll(
 ): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
   const queue = [...work];
+  const endMs = performance.now() + flags.minutes * 60_000;
   let done = 0;
   const each = async (tree: Tree) => {
-    for (let next = queue.shift(); next; next = queue.shift()) {
+    for (let next = queue.shift(); next && performance.now() < endMs; next = queue.shift()) {
       const old = flags.resume ? known.get(next.mutant.key) : undefined;
       const verdict = old ? { ...old, mutant: next.mutant } : await judge(tree, next, {
         maxMs: flags.maxSeconds * 1000,
@@ -74,7 +75,7 @@ async function conclude(
   for (const verdict of lives) say(describe(verdict));
   say(scoreTable(verdicts, ({ mutant }) => argued.about(mutant)?.equivalent === true).join("\n"));
   if (!flags.report) return;
-  const chosen = flags.sample < total
+  const chosen = verdicts.length < total
     ? `A sample of ${verdicts.length} of ${total} mutants (seed ${flags.seed}).`
     : `${verdicts.length} of ${total} mutants.`;
   const commit = (await git("rev-parse", "--short", "HEAD")) +

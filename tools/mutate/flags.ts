@@ -17,6 +17,7 @@ a survivor. Without --file and --room: ${ROOMS.join(", ")}.
   --seed N            1
   --jobs N            so many at once; 1
   --max-seconds N     begin no further file of tests for a mutant after this; 120
+  --minutes N         try no further mutant after this, and report those that were tried; no end
   --list              say what the mutants are and what reaches them, and run nothing
   --resume            do not try again what was tried on this code before, by a run that was cut off
   --fresh             measure anew what each test reaches, which takes as long as all tests
@@ -36,6 +37,7 @@ export interface Flags {
   seed: number;
   jobs: number;
   maxSeconds: number;
+  minutes: number;
   list: boolean;
   resume: boolean;
   fresh: boolean;
@@ -43,7 +45,7 @@ export interface Flags {
   help: boolean;
 }
 
-const NUMBERS = ["sample", "seed", "jobs", "max-seconds"] as const;
+const NUMBERS = ["sample", "seed", "jobs", "max-seconds", "minutes"] as const;
 const LISTS = ["file", "room", "operator", "tests"] as const;
 
 export function readFlags(args: string[]): Flags {
@@ -51,7 +53,7 @@ export function readFlags(args: string[]): Flags {
     string: [...NUMBERS, ...LISTS],
     boolean: ["survivors", "list", "resume", "fresh", "report", "help"],
     collect: [...LISTS],
-    default: { seed: "1", jobs: "1", "max-seconds": "120", sample: "Infinity" },
+    default: { seed: "1", jobs: "1", "max-seconds": "120", sample: "Infinity", minutes: "Infinity" },
     unknown: (arg: string) => {
       throw new UsageError(`${arg} is not known; --help lists what is`);
     },
@@ -70,6 +72,7 @@ export function readFlags(args: string[]): Flags {
     seed: number("seed"),
     jobs: number("jobs"),
     maxSeconds: number("max-seconds"),
+    minutes: number("minutes"),
     ...{ survivors, list, resume, fresh, report, help },
   };
 }

@@ -33,6 +33,8 @@ export function formatReport(verdicts: readonly Verdict[], options: ReportOption
       ? ` For ${cut} of the survivors not every test that reaches the place was run, for want of time.`
       : ""),
     "",
+    ...scoreTable(verdicts, isEquivalent, { head: "operator", groupBy: byOperator }),
+    "",
     "## Survivors",
     "",
     ...survivorTable(survivors.filter((verdict) => !isEquivalent(verdict)), options.arguments),
@@ -44,16 +46,18 @@ export function formatReport(verdicts: readonly Verdict[], options: ReportOption
   ].join("\n");
 }
 
-/** One line for each room, and one for all. */
+type GroupBy = (verdict: Verdict) => string;
+
+const byRoom: GroupBy = ({ mutant }) => `\`${mutant.file.split("/")[1]}\``;
+const byOperator: GroupBy = ({ mutant }) => mutant.operator;
+
+/** One line for each room, or other group, and one for all. */
 export function scoreTable(
   verdicts: readonly Verdict[],
   isEquivalent: (verdict: Verdict) => boolean,
+  { head = "room", groupBy = byRoom } = {},
 ): string[] {
-  const rooms = new Map<string, Verdict[]>();
-  for (const verdict of verdicts) {
-    const room = verdict.mutant.file.split("/")[1]!;
-    rooms.set(room, [...rooms.get(room) ?? [], verdict]);
-  }
+  const groups = Map.groupBy(verdicts, groupBy);
   const row = (name: string, list: readonly Verdict[]) => {
     const count = (column: Column) =>
       list.filter((verdict) => columnOf(verdict, isEquivalent(verdict)) === column).length;
@@ -64,9 +68,9 @@ export function scoreTable(
     return `| ${[name, list.length, ...columns.map(count), score].join(" | ")} |`;
   };
   return [
-    "| room | mutants | failed a test | made one hang | survived | reached by no test | equivalent | score |",
+    `| ${head} | mutants | failed a test | made one hang | survived | reached by no test | equivalent | score |`,
     "| --- | --: | --: | --: | --: | --: | --: | --: |",
-    ...[...rooms].sort().map(([room, list]) => row(`\`${room}\``, list)),
+    ...[...groups].sort(([a], [b]) => a < b ? -1 : 1).map(([name, list]) => row(name, list)),
     row("all", verdicts),
   ];
 }
