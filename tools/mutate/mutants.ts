@@ -41,7 +41,7 @@ export async function instrument(sources: ReadonlyMap<string, string>): Promise<
     ({ id, fileName: file, location, mutatorName, replacement = "" }) => {
       const text = sources.get(file)!;
       const [from, to] = [offsetOf(text, location.start), offsetOf(text, location.end)];
-      if (logged.get(file)!.some(([start, end]) => start <= from && to <= end)) return [];
+      if (onlyLogs(text, { from, to, logged: logged.get(file)! })) return [];
       const short = { code: oneLine(text.slice(from, to)), replacement: oneLine(replacement) };
       const what = [file, mutatorName, short.code, short.replacement].join(" | ");
       const nth = (seen.get(what) ?? 0) + 1;
@@ -68,6 +68,23 @@ function offsetOf(text: string, { line, column }: Position): number {
   let at = 0;
   for (let i = 0; i < line; i++) at = text.indexOf("\n", at) + 1;
   return at + column;
+}
+
+/** Whether what stands there is part of what is logged, or a block that does nothing but log. */
+function onlyLogs(
+  text: string,
+  { from, to, logged }: { from: number; to: number; logged: readonly [number, number][] },
+): boolean {
+  if (logged.some(([start, end]) => start <= from && to <= end)) return true;
+  const inside = logged.filter(([start, end]) => from < start && end <= to);
+  if (inside.length === 0) return false;
+  let rest = "";
+  let at = from;
+  for (const [start, end] of inside) {
+    rest += text.slice(at, start);
+    at = end;
+  }
+  return /^\s*\{\s*(return)?\s*\}\s*$/.test(rest + text.slice(at, to));
 }
 
 /**
