@@ -2,7 +2,7 @@ import type { JsonObject } from "../../lib/base/json.ts";
 import type { ModelWindow, Sent } from "./window.ts";
 
 /** How much later than its time-out a call may be given up, on a busy machine. */
-const LATE_MS = 1500;
+const LATE_MS = 1800;
 
 /** What is wrong with what came of one request: each has exactly one answer, and that is its own. */
 export function faultsOf(window: ModelWindow, sent: Sent): string[] {
