@@ -53,7 +53,9 @@ async function judgeAll(
   let done = 0;
   const each = async (tree: Tree) => {
     for (let next = queue.shift(); next && performance.now() < endMs; next = queue.shift()) {
-      const old = flags.resume ? known.get(next.mutant.key) : undefined;
+      const tried = flags.resume ? known.get(next.mutant.key) : undefined;
+      // One that no test had noticed when its time was up may be noticed yet.
+      const old = tried?.isPartial ? undefined : tried;
       const verdict = old ? { ...old, mutant: next.mutant } : await judge(tree, next, {
         maxMs: flags.maxSeconds * 1000,
       });
