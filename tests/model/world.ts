@@ -3,6 +3,7 @@ import { noteBegin } from "../../lib/admission/begin.ts";
 import { Permits } from "../../lib/admission/permits.ts";
 import { freeOnAbort, withPermits, withTimeout } from "../../lib/admission/policies.ts";
 import type { Server } from "../../lib/call/server.ts";
+import { Challenge } from "../../lib/edge/challenge.ts";
 import { Router } from "../../lib/router/router.ts";
 import type { AttachHooks } from "../../lib/session/hello.ts";
 import { SessionRegistry } from "../../lib/session/registry.ts";
@@ -61,6 +62,8 @@ export class World {
       daemon: { version: "1", pid: 1 },
       limits: { max_bytes: MAX_FRAME_BYTES, session_max_inflight: 100, call_timeout_ms: CALL_TIMEOUT_MS },
       authenticate: () => true,
+      challenge: (asked) => new Challenge([], asked),
+      command: () => Promise.resolve(Response.json({})),
       health: () => Promise.resolve({}),
       rotateToken: () => Promise.resolve(false),
       onNotification: (session, method, params) => router.notify(session, method, params),
