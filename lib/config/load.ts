@@ -2,6 +2,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import * as z from "zod/mini";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { parseEnvFile } from "./env_file.ts";
+import { readRegularFileSync } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 import { type Setting, SETTINGS, type Settings } from "./settings.ts";
 
@@ -113,7 +114,7 @@ function readEnvFile(named: string | undefined, programDir: string | undefined, 
     return {};
   }
   try {
-    return parseEnvFile(Deno.readTextFileSync(path));
+    return parseEnvFile(readRegularFileSync(path));
   } catch (thrown) {
     if (named) {
       faults.push(`ENV_FILE is ${JSON.stringify(named)}, which cannot be read: ${messageOf(thrown)}`);

@@ -139,6 +139,9 @@ async function tryDial(dial: () => Promise<Link>): Promise<Link | undefined> {
 // than one daemon may be started; all but the first find the port taken and end.
 async function takeLock(path: string): Promise<Disposable> {
   try {
+    const found = await Deno.stat(path).catch(() => undefined);
+    // Opening a named pipe waits for its other end.
+    if (found && !found.isFile) throw new Error("it is no regular file; remove it");
     const file = await Deno.open(path, { create: true, write: true, mode: 0o600 });
     await file.lock(true);
     return file;
