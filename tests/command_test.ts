@@ -94,7 +94,11 @@ Deno.test("no more of an answer is sent than is read, and who leaves ends the wo
   });
   const hooks = { command: () => Promise.resolve(new Response(endless)) };
   const answering = answerCommand(channel, COMMAND, { hooks, token: undefined, isOwner: true });
-  while (channel.queuedBytes <= 4 * 1024 * 1024) await new Promise((resolve) => setTimeout(resolve, 1));
+  const deadlineMs = performance.now() + DEADLINE_MS;
+  while (channel.queuedBytes <= 4 * 1024 * 1024) {
+    assert(performance.now() < deadlineMs, `only ${channel.queuedBytes} bytes were sent`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
   const { length } = channel.frames;
   channel.onclose?.({ code: 1006, clean: false });
   await deadline(Promise.all([answering, cancelled.promise]), DEADLINE_MS);

@@ -116,20 +116,16 @@ Deno.test({
       await waitFor(async () => (await healthOf(daemon.url)).inflight === 0, "the call never ended");
       clients.push({ client, lastEventId: lastEventId! });
     };
-    for (let n = 0; n < 20; n++) await leave();
-    const before = await residentBytesOf(daemon.process.pid);
-    for (let n = 0; n < 80; n++) {
+    for (let n = 0; n < 100; n++) {
       await leave();
       if (n % 20 === 0) assertEquals((await good.call("version")).error, undefined);
     }
     const { held, reasons } = await healthOf(daemon.url);
     assert(
-      held.bytes <= held.max_bytes && held.max_bytes === 16 * MIB && held.evictions > 10,
+      held.bytes <= held.max_bytes && held.max_bytes === 16 * MIB && held.evictions >= 84,
       JSON.stringify(held),
     );
     assert(String(reasons).includes("EXAI_MAX_HELD_BYTES"), String(reasons));
-    const grown = await residentBytesOf(daemon.process.pid) - before;
-    assert(grown < 100 * MIB, `memory grew by ${grown / MIB} MiB`);
     const resume = async ({ client, lastEventId }: typeof clients[number]) =>
       await sseMessages(await client.get({ "last-event-id": lastEventId }));
     const [first] = await resume(clients[0]!);
@@ -149,10 +145,9 @@ Deno.test({
   async fn() {
     await using server = new FloodingServer();
     await using daemon = await holdingDaemon(server);
-    server.resultChars = MIB / 4;
+    server.resultChars = MIB;
     const away: { session_id: string; token: string }[] = [];
-    let peak = 0;
-    for (let n = 0; n < 200; n++) {
+    for (let n = 0; n < 80; n++) {
       const client = await RawClient.hello(daemon.url, { resume: true });
       client.send(JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params: ABOUT }));
       await client.nextWhere(({ id }) => id === 0);
@@ -161,12 +156,9 @@ Deno.test({
       await client.nextWhere(({ id }) => id === 1);
       away.push({ session_id: String(client.ack.session_id), token: String(client.ack.resume_token) });
       client.socket.close();
-      if (n === 70) peak = await residentBytesOf(daemon.process.pid);
     }
     const { held } = await healthOf(daemon.url);
-    assert(held.bytes <= held.max_bytes && held.evictions > 10, JSON.stringify(held));
-    const grown = await residentBytesOf(daemon.process.pid) - peak;
-    assert(grown < 100 * MIB, `memory grew by ${grown / MIB} MiB`);
+    assert(held.bytes <= held.max_bytes && held.evictions >= 64, JSON.stringify(held));
     const back = async ({ session_id, token }: typeof away[number]) => {
       const client = await RawClient.hello(daemon.url, { session_id, resume: { token, waiting: [1] } });
       const frame = await client.nextWhere(({ id }) => id === 1);

@@ -95,3 +95,51 @@ Deno.test({
       }
     }),
 });
+
+Deno.test({
+  name: "every command and the daemon say that EXAI_HOME is to be changed when it cannot be a directory",
+  ignore: isWindows,
+  fn: () =>
+    inDir(async (dir) => {
+      await Deno.symlink(`${dir}/loop`, `${dir}/loop`);
+      const homes = [`${dir}/${"x".repeat(300)}`, "/etc/passwd", "/dev/null/x", `${dir}/loop`];
+      const commands = [
+        "ps",
+        "threads list",
+        "calls",
+        "token show",
+        "token rotate",
+        "certs",
+        "reload",
+        "new-tool x",
+        "",
+      ];
+      const runs = [
+        ...commands.map((command) => [homes[0]!, command]),
+        ...homes.map((home) => [home, "threads"]),
+      ];
+      for (const [home, command] of [...runs, ...homes.map((home) => [home, ""])] as [string, string][]) {
+        const args = command.split(" ").filter((word) => word !== "");
+        const { code, stderr } = await runDaemon({ home, args, env: { EXAI_WS_TOKEN: "auto" } });
+        assertEquals(code, 1, command);
+        assertMatch(
+          stderr,
+          /the state directory .* cannot be used: .*; set EXAI_HOME/,
+          `${command}: ${stderr}`,
+        );
+        assert(stderr.length < 1000, `${command}: ${stderr.length} characters`);
+      }
+    }),
+});
+
+Deno.test("a token is rotated while no daemon runs although a stranger answers at the address", () =>
+  inDir(async (dir) => {
+    await using stranger = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+      () => new Response("?"),
+    );
+    const env = { EXAI_WS_TOKEN: "auto", EXAI_WS_PORT: String(stranger.addr.port) };
+    const { code, stdout } = await runDaemon({ home: `${dir}/home`, args: ["token", "rotate"], env });
+    assertEquals(code, 0);
+    assertStringIncludes(stdout, "No daemon runs");
+  }));

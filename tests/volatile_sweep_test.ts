@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { sweepVolatileDirs } from "../lib/cli/volatile_sweep.ts";
+import { sweepSockets, sweepVolatileDirs } from "../lib/cli/volatile_sweep.ts";
+import { FileLock } from "../lib/edge/file_lock.ts";
 import { HomeLock } from "../lib/cli/home_lock.ts";
-import { statePaths, volatileName } from "../lib/config/paths.ts";
+import { socketName, statePaths, volatileName } from "../lib/config/paths.ts";
 import { HOUR_MS, MIB } from "../lib/base/units.ts";
 import { SqliteCallJournal } from "../lib/store/call_journal.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -143,4 +144,30 @@ Deno.test("what belongs to the home of another user is left alone, and nothing i
   await sweepVolatileDirs(home.path, [base.path]);
   assertEquals(await namesIn(dir), ["home", "journal-a.tail"]);
   assertEquals(await namesIn(theirs.path), []);
+});
+
+Deno.test("sockets of killed daemons are cleared beside the state directories, those of live ones never", {
+  ignore,
+}, async () => {
+  await using base = await tempDir({});
+  const [left, live, other] = [socketName("/left"), socketName("/live"), "exai-notes.sock"];
+  for (const name of [left, `${left}.lock`, `${live}.lock`, other]) await base.write(name, "");
+  using listener = Deno.listen({ transport: "unix", path: `${base.path}/${live}` });
+  using _lock = (await FileLock.tryTake(`${base.path}/${live}.lock`))!;
+  await sweepSockets("/nowhere", base.path);
+  assertEquals(await namesIn(base.path), [live, `${live}.lock`, other].sort());
+  listener.close();
+});
+
+Deno.test("the next daemon clears the private git directories and the socket a killed one left", {
+  ignore,
+}, async () => {
+  await using base = await tempDir({});
+  await using home = await tempDir({ "git/exai-git-1/config": "[core]" });
+  await Deno.chmod(home.path, 0o700);
+  const left = socketName("/left");
+  await base.write(left, "");
+  await using _daemon = await startDaemon({ home: home.path, env: { XDG_RUNTIME_DIR: base.path } });
+  assertEquals((await namesIn(home.path)).includes("git"), false);
+  assertEquals((await namesIn(base.path)).includes(left), false);
 });

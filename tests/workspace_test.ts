@@ -18,9 +18,13 @@ function caller(cwd: string | undefined, roots?: string[], namedDirs: Caller["na
 
 function open(
   cwd: string | undefined,
-  more: { roots?: string[]; allowed?: string[]; denied?: string[] } = {},
+  more: { roots?: string[]; allowed?: string[]; denied?: string[]; gitDir?: string } = {},
 ) {
-  const openFor = sessionWorkspaces({ allowedDirs: more.allowed ?? [], deniedDirs: more.denied ?? [] });
+  const openFor = sessionWorkspaces({
+    allowedDirs: more.allowed ?? [],
+    deniedDirs: more.denied ?? [],
+    gitDir: more.gitDir,
+  });
   return openFor(caller(cwd, more.roots));
 }
 
@@ -161,6 +165,19 @@ Deno.test("a directory gives the files worth reading, newest first, without buil
     const names = files.map(({ shownAs }) => shownAs).toSorted();
     assertEquals(names, [".env.example", ".git_not/x.ts", ".gitignore", "old.ts", "tracked.ts"]);
   });
+});
+
+Deno.test("the private git directory lies where it is to lie, while the repository is looked at", async () => {
+  await using dir = await tempDir({ "a.ts": "A" });
+  await using home = await tempDir({});
+  await git(dir.path, "init", "-q");
+  const gitDir = join(home.path, "git");
+  const workspace = open(dir.path, { gitDir });
+  {
+    await using _opened = await workspace.openRepository(await workspace.find("."), signal);
+    assertEquals((await Array.fromAsync(Deno.readDir(gitDir))).length, 1);
+  }
+  assertEquals((await Array.fromAsync(Deno.readDir(gitDir))).length, 0);
 });
 
 Deno.test("git runs without a shell and starts no program that the repository names", async () => {

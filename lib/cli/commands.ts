@@ -3,10 +3,12 @@ import type { JsonObject } from "../base/json.ts";
 import { formatBytes } from "../base/units.ts";
 import { visible, visibleJson } from "../base/visible.ts";
 import type { Loaded } from "../config/load.ts";
+import { statePaths } from "../config/paths.ts";
 import { callsCommand, cancelCommand, killCommand } from "./calls_command.ts";
 import { certsCommand } from "./certs_command.ts";
 import { askDaemon } from "./daemon_client.ts";
 import { newToolCommand } from "./new_tool_command.ts";
+import { checkStateDir } from "./state_files.ts";
 import type { DaemonStatus } from "./status.ts";
 import { formatTable } from "./table.ts";
 import { print } from "./terminal.ts";
@@ -84,6 +86,7 @@ export async function runCommand(loaded: Loaded): Promise<string> {
       `${JSON.stringify(loaded.words.join(" "))} is no command; there are: ${known}`,
     );
   }
+  await checkStateDir(statePaths(loaded.settings));
   return await command.run(loaded, rest);
 }
 

@@ -99,6 +99,7 @@ export class Daemon implements AsyncDisposable {
     notes.follow(clock, () => this.#registry.touchAll());
     resources.health.changed = () => observation.changed();
     own.observe(stack.use(observation));
+    stack.use(new MemoryReturn({ isBusy: () => permits.held > 0 }));
     this.#registry = new SessionRegistry({
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
@@ -171,7 +172,6 @@ export class Daemon implements AsyncDisposable {
     );
     // Before the doors are closed, which waits for those who wait.
     stack.use(gate);
-    stack.use(new MemoryReturn());
     const opened = await openResources(options, { front, users, handles, health, stack });
     const daemon = new Daemon(options, opened);
     gate.open(daemon.handler);

@@ -4,7 +4,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { fnv1a } from "../base/hash.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { StatePaths } from "../config/paths.ts";
-import { runtimeDir } from "../config/paths.ts";
+import { runtimeDir, socketName } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { loadServerTls } from "../config/tls.ts";
 import type { Handler } from "../edge/arrival.ts";
@@ -167,7 +167,7 @@ export class FrontDoors implements AsyncDisposable {
 function shortSocket({ home, socket, socketLock }: StatePaths): { path: string; lockPath: string } {
   if (fits(socket)) return { path: socket, lockPath: socketLock };
   const dir = runtimeDir();
-  const path = dir && join(dir, `exai-${fnv1a(home)}.sock`);
+  const path = dir && join(dir, socketName(home));
   if (path && fits(path)) return { path, lockPath: `${path}.lock` };
   throw new ExaiError(
     "CONFIG",

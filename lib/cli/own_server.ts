@@ -60,7 +60,7 @@ export async function openOwnServer(
   const models = configured.router;
   const host = new DaemonHost(models);
   const { disabledTools, leanMode, allowedDirs } = settings;
-  const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home] });
+  const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
   const userTools = await UserTools.open(paths.tools, { databaseDir: paths.home });
   const server = createExaiServer({
     host,

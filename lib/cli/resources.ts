@@ -12,7 +12,7 @@ import { Notes, openClock } from "./notes.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
 import { StateFiles } from "./state_files.ts";
 import { TokenKeeper } from "./token.ts";
-import { sweepVolatileDirs } from "./volatile_sweep.ts";
+import { sweepSockets, sweepVolatileDirs } from "./volatile_sweep.ts";
 
 /** What must be open before the daemon can be put together, and closed after it. */
 export interface Resources {
@@ -61,10 +61,13 @@ export async function openResources(
       health.changed();
     },
   };
+  // What a daemon left that was killed while git ran.
+  await Deno.remove(paths.git, { recursive: true }).catch(() => {});
   const clock = stack.use(openClock());
   const own = stack.use(await openOwnServer(settings, paths, { clock, ...hooks }));
   const mounts = stack.use(await ConfiguredMounts.open(settings, paths, hooks));
   await sweepVolatileDirs(paths.home);
+  await sweepSockets(paths.home);
   const journal = openJournal(settings, paths, hooks);
   if (journal) stack.use(journal);
   const calls = openCallRecords(settings, paths, { now: clock.now, ...hooks });

@@ -11,6 +11,7 @@ const log = getLogger(["exai", "state"]);
 const PRIVATE_FILE = 0o600;
 const PRIVATE_DIR = 0o700;
 const OTHERS = 0o077;
+const MAX_SHOWN_CHARS = 120;
 const RENAME_ATTEMPTS = 10;
 const RENAME_PAUSE_MS = 20;
 
@@ -81,12 +82,34 @@ export async function ensureStateDir(paths: StatePaths): Promise<void> {
     if (!info.isDirectory) throw new Error("it is no directory");
     if (Deno.build.os !== "windows") await checkPrivacy(paths, info);
   } catch (thrown) {
-    throw new ExaiError(
-      "CONFIG",
-      `the state directory ${home} cannot be used: ${messageOf(thrown)}; EXAI_HOME (--home) names another`,
-      { cause: thrown },
-    );
+    throw unusable(home, thrown);
   }
+}
+
+/**
+ * Sees that the state directory, if there is one, is a directory; what reads a file in it need not tell a path that
+ * leads nowhere from a file that is missing.
+ *
+ * @throws {ExaiError} `CONFIG` when there cannot be one at this path
+ */
+export async function checkStateDir({ home }: Pick<StatePaths, "home">): Promise<void> {
+  try {
+    if (!(await Deno.stat(home)).isDirectory) throw new Error("it is no directory");
+  } catch (thrown) {
+    // It is made when it is wanted.
+    if (!(thrown instanceof Deno.errors.NotFound)) throw unusable(home, thrown);
+  }
+}
+
+function unusable(home: string, thrown: unknown): ExaiError {
+  const shown = home.length > MAX_SHOWN_CHARS ? `${home.slice(0, MAX_SHOWN_CHARS)}...` : home;
+  // Errors of the file system repeat the path, however long it is.
+  const why = messageOf(thrown).replaceAll(home, shown);
+  return new ExaiError(
+    "CONFIG",
+    `the state directory ${shown} cannot be used: ${why}; set EXAI_HOME (--home) to another directory`,
+    { cause: thrown },
+  );
 }
 
 async function checkPrivacy(paths: StatePaths, info: Deno.FileInfo): Promise<void> {

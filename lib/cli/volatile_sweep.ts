@@ -1,9 +1,18 @@
 import { getLogger } from "@logtape/logtape";
-import { basename, isAbsolute } from "@std/path";
+import { basename, isAbsolute, join } from "@std/path";
 import { messageOf } from "../base/errors.ts";
 import { HOUR_MS, MINUTE_MS } from "../base/units.ts";
-import { statePaths, volatileBases, volatileDir, volatileName, volatilePrefix } from "../config/paths.ts";
+import {
+  runtimeDir,
+  socketName,
+  statePaths,
+  volatileBases,
+  volatileDir,
+  volatileName,
+  volatilePrefix,
+} from "../config/paths.ts";
 import { changedAtMs, discardVolatileDir, homeOf, moveTails, volatileDirs } from "../store/volatile_dir.ts";
+import { FileLock } from "../edge/file_lock.ts";
 import { HomeLock } from "./home_lock.ts";
 
 const log = getLogger(["exai", "state"]);
@@ -28,6 +37,39 @@ export async function sweepVolatileDirs(
       log.debug("{dir} stays: {why}", { dir, why: messageOf(thrown) });
     }
   }
+}
+
+/** The sockets of homes whose path is too long for one in them, and their locks. */
+const SOCKET_NAME = /^exai-[0-9a-z]{7}\.sock(\.lock)?$/;
+
+/**
+ * Removes the sockets daemons of this user have left in the user's directory for sockets. A daemon that lives holds the
+ * lock of its own. The right to `home` is had.
+ */
+export async function sweepSockets(home: string, dir: string | undefined = runtimeDir()): Promise<void> {
+  const names = dir === undefined ? [] : await Array.fromAsync(Deno.readDir(dir)).catch(() => []);
+  const own = socketName(home);
+  const paths = names.filter(({ name }) => SOCKET_NAME.test(name) && !name.startsWith(own))
+    .map(({ name }) => join(dir!, name.replace(/\.lock$/, "")));
+  for (const path of new Set(paths)) {
+    try {
+      await clearSocket(path);
+    } catch (thrown) {
+      log.debug("{path} stays: {why}", { path, why: messageOf(thrown) });
+    }
+  }
+}
+
+async function clearSocket(path: string): Promise<void> {
+  for (const part of [path, `${path}.lock`]) {
+    const info = await Deno.lstat(part).catch(() => undefined);
+    if (info && info.uid !== Deno.uid()) return;
+  }
+  using lock = await FileLock.tryTake(`${path}.lock`);
+  if (!lock) return;
+  await Deno.remove(path).catch(() => {});
+  await Deno.remove(`${path}.lock`);
+  log.info("{path} was left by a daemon that is gone", { path });
 }
 
 async function clear(dir: string, home: string): Promise<void> {

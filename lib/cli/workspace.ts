@@ -17,6 +17,8 @@ const GIT_TIMEOUT_MS = 30 * SECOND_MS;
 export interface WorkspaceOptions extends BoundaryOptions {
   /** Longest time one run of git may take. */
   gitTimeoutMs?: number;
+  /** Where private git directories are made; left out: where the system has its temporary files. */
+  gitDir?: string;
 }
 
 /** Opens the files and the git of sessions, each within its own {@linkcode Boundary}. */
@@ -27,9 +29,11 @@ export function sessionWorkspaces(options: WorkspaceOptions): OpenWorkspace {
 class SessionWorkspace implements Workspace {
   readonly #boundary: Boundary;
   readonly #gitTimeoutMs: number;
+  readonly #gitDir: string | undefined;
 
   constructor(caller: Caller, options: WorkspaceOptions) {
     this.#gitTimeoutMs = options.gitTimeoutMs ?? GIT_TIMEOUT_MS;
+    this.#gitDir = options.gitDir;
     this.#boundary = new Boundary(caller, options);
   }
 
@@ -70,7 +74,8 @@ class SessionWorkspace implements Workspace {
   }
 
   openRepository({ path }: Entry, signal: AbortSignal): Promise<Repository | undefined> {
-    return openRepository(path, { boundary: this.#boundary, signal, timeoutMs: this.#gitTimeoutMs });
+    const [timeoutMs, privateDirs] = [this.#gitTimeoutMs, this.#gitDir];
+    return openRepository(path, { boundary: this.#boundary, signal, timeoutMs, privateDirs });
   }
 
   async #describe(path: string): Promise<Entry | undefined> {

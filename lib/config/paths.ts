@@ -20,6 +20,8 @@ export interface StatePaths {
   /** Reports of errors nobody caught. */
   crashes: string;
   logs: string;
+  /** The private git directories of tools that look at a repository, each there while one runs. */
+  git: string;
   /** Held while one shim starts the daemon, so that ten shims start one. */
   startLock: string;
   /** Where the running daemon says its address, for shims when the port is taken from the system. */
@@ -56,6 +58,7 @@ export function statePaths(
     lists: join(home, "lists.db"),
     crashes: join(home, "crashes"),
     logs: join(home, "logs"),
+    git: join(home, "git"),
     startLock: join(home, "start.lock"),
     endpoint: join(home, "daemon.json"),
     socket: join(home, "daemon.sock"),
@@ -99,6 +102,11 @@ function defaultHome(): string {
 /** The user's directory for sockets, which is the user's alone; undefined where the system has none. */
 export function runtimeDir(): string | undefined {
   return env("XDG_RUNTIME_DIR") ?? (Deno.build.os === "darwin" ? env("TMPDIR") : undefined);
+}
+
+/** The name of the socket of the daemon of `home` in {@linkcode runtimeDir}. */
+export function socketName(home: string): string {
+  return `exai-${fnv1a(home)}.sock`;
 }
 
 /** Directories in memory, the preferred one first; none where the system has no place for such. */

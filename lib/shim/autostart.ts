@@ -64,7 +64,7 @@ export class DaemonStarter {
   }
 
   async #startLocked(dial: () => Promise<Link>): Promise<Link> {
-    await Deno.mkdir(this.#paths.home, { recursive: true, mode: 0o700 });
+    await makeHome(this.#paths.home);
     using _lock = await takeLock(this.#paths.startLock);
     return await tryDial(dial) ?? await this.#spawnAndDial(dial);
   }
@@ -132,6 +132,16 @@ async function tryDial(dial: () => Promise<Link>): Promise<Link | undefined> {
   } catch (thrown) {
     if (thrown instanceof LinkError && thrown.fault === "refused") return undefined;
     throw thrown;
+  }
+}
+
+/** @throws {LinkError} naming the setting when there cannot be such a directory */
+async function makeHome(home: string): Promise<void> {
+  try {
+    await Deno.mkdir(home, { recursive: true, mode: 0o700 });
+  } catch (thrown) {
+    const why = `the state directory cannot be made: ${messageOf(thrown)}`;
+    throw new LinkError("refused", `${why}; set EXAI_HOME (--home) to another directory`);
   }
 }
 

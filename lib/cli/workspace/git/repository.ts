@@ -24,6 +24,8 @@ export interface OpenOptions {
   boundary: Boundary;
   signal: AbortSignal;
   timeoutMs: number;
+  /** Where the private git directory is made; left out: where the system has its temporary files. */
+  privateDirs?: string;
 }
 
 interface ListOptions {
@@ -46,7 +48,7 @@ const NEWLINE = new Uint8Array([10]);
 export async function openRepository(dir: string, options: OpenOptions): Promise<Repository | undefined> {
   const at = await locate(dir, options.boundary);
   if (at === undefined) return undefined;
-  const privateDir = await Deno.makeTempDir({ prefix: "exai-git-" });
+  const privateDir = await makePrivateDir(options.privateDirs);
   try {
     const repository = new PrivateRepository(privateDir, at, options.timeoutMs);
     if (!await repository.fill(options.signal)) {
@@ -59,6 +61,11 @@ export async function openRepository(dir: string, options: OpenOptions): Promise
     await remove(privateDir);
     throw thrown;
   }
+}
+
+async function makePrivateDir(dir: string | undefined): Promise<string> {
+  if (dir !== undefined) await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+  return await Deno.makeTempDir({ dir, prefix: "exai-git-" });
 }
 
 /** A repository as git sees it through a private git directory. */
