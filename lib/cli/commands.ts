@@ -120,13 +120,16 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
       ? []
       : [`${visible(server)} is left alone: ${visible(String(breaker.last_error), MAX_ERROR_CHARS)}`]
   );
+  const listFaults = status.servers.flatMap(({ server, list_faults }) =>
+    (list_faults ?? []).map((fault) => `${visible(server)}: ${visible(fault, MAX_ERROR_CHARS)}`)
+  );
   return [
     formatTable(
       ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING"],
       servers,
     ),
     ...troubles,
-    ...new Set(breakers),
+    ...new Set([...breakers, ...listFaults]),
     formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),
   ].join("\n\n");
 }

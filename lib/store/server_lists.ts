@@ -69,8 +69,8 @@ export class SqliteServerLists implements ListStore, Disposable {
   }
 
   set({ server, capabilities, config }: ViewKey, view: KeptView): void {
-    const text = JSON.stringify(view);
-    if (text.length > MAX_VIEW_CHARS) return;
+    const text = textOf(view);
+    if (text === undefined || text.length > MAX_VIEW_CHARS) return;
     this.#attempt(() => {
       this.#set?.run(server, capabilities, config, text, Date.now());
       this.#db?.prepare(PRUNE).run(...this.#bounds);
@@ -106,5 +106,14 @@ export class SqliteServerLists implements ListStore, Disposable {
     } catch {
       // Not there, or not ours to remove.
     }
+  }
+}
+
+/** Undefined for lists that are nested too deeply to be written; they are asked for again. */
+function textOf(view: KeptView): string | undefined {
+  try {
+    return JSON.stringify(view);
+  } catch {
+    return undefined;
   }
 }

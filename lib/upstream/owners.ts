@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 
@@ -40,8 +40,8 @@ export class Owners {
   /** A result of `tasks/list` without the tasks of other sessions. */
   filterTasks(caller: Caller, answer: Result): Result {
     if (!Array.isArray(answer.result?.tasks)) return answer;
-    const tasks = (answer.result.tasks as JsonObject[]).filter(({ taskId }) => {
-      const owner = this.get(taskId);
+    const tasks = answer.result.tasks.filter((task) => {
+      const owner = isObject(task) ? this.get(task.taskId) : undefined;
       return owner === undefined || owner.id === caller.id;
     });
     return { result: { ...answer.result, tasks } };
