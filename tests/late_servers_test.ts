@@ -108,7 +108,7 @@ Deno.test("of several servers with one template each is asked until one knows th
   await using client = await sdkClient(it.url);
   assertEquals(
     (await client.readResource({ uri: "doc://x" })).contents[0],
-    contents("doc://x", "from c").contents[0],
+    { uri: "doc://x", text: "from c" },
   );
 });
 

@@ -70,14 +70,13 @@ export class Daemon implements AsyncDisposable {
   #resources = new AsyncDisposableStack();
 
   private constructor(options: DaemonOptions, resources: Resources) {
-    const { settings } = options;
+    const settings = this.#settings = options.settings;
     const { token, own, files, mounts, journal, desk, clock, users, stack } = resources;
     const permits = new Permits({
       perKey: settings.sessionMaxInflight,
       total: settings.globalMaxInflight,
       queueMax: settings.queueMax,
     });
-    this.#settings = settings;
     this.#own = own;
     this.#drain = new Drain();
     const observation = new Observation({
@@ -136,10 +135,11 @@ export class Daemon implements AsyncDisposable {
     mounts.onServersChanged = (names) => this.#announceServers(router, names);
     mounts.onToolSetsChanged = (before) => this.#announceToolSets(before, mounts.toolSets);
     own.onToolsChanged = () => this.#announceServers(router, [own.server.name]);
-    const hooks = this.#attachHooks({ router, guard, token, observation });
+    const hooks = this.#attachHooks({ router, guard, token, observation, mounts });
     this.#doors = new Doors({
       ...settings,
       guard,
+      daemonId: mounts.daemonId,
       users,
       routes: httpRoutes({ observation, mounts, own, token, desk, breakers, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
@@ -261,7 +261,13 @@ export class Daemon implements AsyncDisposable {
   }
 
   #attachHooks(
-    parts: { router: Router; guard: Guard; token: TokenKeeper; observation: Observation },
+    parts: {
+      router: Router;
+      guard: Guard;
+      token: TokenKeeper;
+      observation: Observation;
+      mounts: ConfiguredMounts;
+    },
   ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
@@ -274,6 +280,7 @@ export class Daemon implements AsyncDisposable {
         session_max_inflight: sessionMaxInflight,
         call_timeout_ms: callTimeoutMs,
       },
+      daemonId: parts.mounts.daemonId,
       authenticate: (shown) => parts.guard.authenticate(shown),
       challenge: (asked) => new Challenge(parts.token.inForce, asked),
       command: (command) => this.#doors.command(command),

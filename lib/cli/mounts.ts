@@ -29,6 +29,8 @@ export class ConfiguredMounts implements AsyncDisposable {
   onToolSetsChanged = (_before: ToolSets) => {};
   /** Which tools clients see. */
   toolSets: ToolSets = toolSetsOf([]);
+  /** By which this daemon is known to what it starts and reaches; another at each start. */
+  readonly daemonId = crypto.randomUUID();
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
@@ -48,6 +50,7 @@ export class ConfiguredMounts implements AsyncDisposable {
       lists: this.#lists,
       connect: (config) => this.#connect(config),
       clientInfo: { name: "exai", version: VERSION },
+      daemonId: this.daemonId,
       onListChanged: () => this.onListChanged(),
       onServersChanged: (names) => this.onServersChanged(names),
     });
@@ -66,7 +69,11 @@ export class ConfiguredMounts implements AsyncDisposable {
   static async open(settings: Settings, paths: StatePaths): Promise<ConfiguredMounts> {
     const mounts = new ConfiguredMounts(settings, paths);
     const loginEnv = () => mounts.#host.loginEnv();
-    mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), { loginEnv });
+    const ownPort = settings.port || undefined;
+    mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), {
+      loginEnv,
+      ownPort,
+    });
     mounts.#apply(mounts.#watch.current);
     return mounts;
   }

@@ -4,6 +4,7 @@ import { readJsonBody } from "../transport/http_body.ts";
 import type { Exchange, HttpServerTransport } from "../transport/http_server.ts";
 import { CODES, toRpcError } from "../wire/codes.ts";
 import { responseTo } from "../wire/rpc.ts";
+import { checkVia, readVia, VIA_HEADER } from "../base/via.ts";
 import type { Principal } from "./principal.ts";
 
 /** A client of Streamable HTTP that wants to attach. */
@@ -12,6 +13,8 @@ export interface HttpClient {
   server?: string;
   /** Its working directory, if it told. */
   cwd?: string;
+  /** The daemons by which it comes. */
+  via?: readonly string[];
   /** Whether it comes on behalf of the daemon's own user. */
   isOwner: boolean;
 }
@@ -20,6 +23,8 @@ export interface HttpDoorOptions {
   /** Largest body accepted. */
   maxFrameBytes: number;
   maxConnections: number;
+  /** Which daemon this is, to refuse what comes from itself. */
+  daemonId: string;
   /** Makes the transport of a session that is about to begin. */
   open(client: HttpClient): HttpServerTransport;
 }
@@ -90,8 +95,11 @@ export class HttpDoor {
     if (!isObject(exchange.body) || exchange.body.method !== "initialize") {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
     }
+    const via = readVia(request.headers.get(VIA_HEADER));
+    checkVia(via, this.#options.daemonId);
     await this.#makeRoom();
-    const transport = this.#options.open({ server, cwd: cwdOf(request), isOwner: principal.isOwner });
+    const { isOwner } = principal;
+    const transport = this.#options.open({ server, cwd: cwdOf(request), via, isOwner });
     await transport.start();
     const response = await transport.handle(request, exchange);
     const id = transport.sessionId;

@@ -27,7 +27,7 @@ export interface RegistryOptions {
 export type NewSession =
   & Pick<
     SessionOptions,
-    "client" | "cwd" | "server" | "resumable" | "namedDirs"
+    "client" | "cwd" | "server" | "resumable" | "namedDirs" | "via"
   >
   & {
     wantedId?: string;

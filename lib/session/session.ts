@@ -15,6 +15,8 @@ export interface SessionOptions {
   namedDirs: NamedDirs;
   /** The one mounted server this session sees; undefined for the merged catalog. */
   server?: string;
+  /** The daemons by which it comes. */
+  via?: readonly string[];
   /** Whether its client may come back after a cut connection. */
   resumable: boolean;
   mailbox: MailboxLimits;
@@ -42,6 +44,7 @@ export class Session implements Caller {
   readonly resumeToken: string;
   readonly startedAt = new Date();
   readonly server: string | undefined;
+  readonly via: readonly string[] | undefined;
   readonly maxFrameBytes: number;
   readonly calls = new ActiveCalls();
   readonly mailbox: Mailbox;
@@ -69,6 +72,7 @@ export class Session implements Caller {
     this.cwd = options.namedDirs === "none" ? undefined : options.cwd;
     this.namedDirs = options.namedDirs;
     this.server = options.server;
+    this.via = options.via;
     this.resumable = options.resumable;
     this.maxFrameBytes = options.maxFrameBytes;
     this.resumeToken = options.resumeToken ?? crypto.randomUUID();
