@@ -43,7 +43,7 @@ const KEYS: Readonly<Record<Sieved, { key: string; noun: string }>> = {
 const MAX_DEPTH = 100;
 const MAX_ENTRY_CHARS = MIB;
 /** All entries of one server together; the merged list must fit into one message. */
-const MAX_LIST_CHARS = 8 * MIB;
+const MAX_LIST_CHARS = 4 * MIB;
 const MAX_NAMED = 10;
 const MAX_REASON_CHARS = KIB / 4;
 
@@ -71,7 +71,7 @@ export function sift(kind: Sieved, list: readonly unknown[]): Sifted {
     chars += size;
     if (chars > MAX_LIST_CHARS) {
       faults.push(
-        `the ${list.length - i} entries from ${noun} ${called} on are left out: the list is over 8 MiB`,
+        `the ${list.length - i} entries from ${noun} ${called} on are left out: the list is over 4 MiB`,
       );
       break;
     }

@@ -9,7 +9,7 @@ import { measure } from "./measure.ts";
 export interface PageLimits {
   maxPages: number;
   maxEntries: number;
-  /** Of the pages' JSON, in UTF-16 code units; a list of one page is as long as its message may be. */
+  /** Of the entries' JSON, and of the cursors, in UTF-16 code units. */
   maxChars: number;
   /** How long the pages after the first may take together. */
   timeoutMs: number;
@@ -45,9 +45,9 @@ export async function allPages(
   { method, field }: { method: string; field: string },
   limits: Partial<PageLimits> = {},
 ): Promise<Pages> {
-  const reading = new ListReading(field, { ...LIMITS, ...limits });
   const first = await ask({});
   if (first.error) throw new Error(`${method}: ${first.error.message}`);
+  const reading = new ListReading(field, { ...LIMITS, ...limits });
   let cursor = reading.take(first.result);
   while (cursor !== undefined) {
     const page = await reading.inTime(ask({ cursor }));
@@ -84,17 +84,17 @@ class ListReading {
     // Not spread: a page may hold more entries than a function takes arguments.
     for (const entry of entries) {
       if (taken.length >= maxEntries) return this.stop(`it has more than ${maxEntries} entries`);
+      const chars = measure(entry, { maxDepth: Infinity, maxChars: maxChars - this.#chars });
+      if (typeof chars === "string") return this.stop(`it holds more than ${maxChars / MIB} MiB`);
+      this.#chars += chars;
       taken.push(entry as JsonObject);
     }
-    this.#pageCount++;
     if (nextCursor === undefined || nextCursor === null) return undefined;
     if (typeof nextCursor !== "string") return this.stop("nextCursor is no text");
     if (this.#cursors.has(nextCursor)) return this.stop("it gave the same cursor twice");
+    this.#chars += nextCursor.length;
     this.#cursors.add(nextCursor);
-    const chars = measure(page, { maxDepth: Infinity, maxChars: maxChars - this.#chars });
-    if (typeof chars === "string") return this.stop(`it holds more than ${maxChars / MIB} MiB`);
-    this.#chars += chars;
-    if (this.#pageCount >= maxPages) return this.stop(`it has more than ${maxPages} pages`);
+    if (++this.#pageCount >= maxPages) return this.stop(`it has more than ${maxPages} pages`);
     return nextCursor;
   }
 

@@ -5,7 +5,10 @@ import { type Call, type Caller, derive, type Target } from "../call/call.ts";
 import { sift } from "../call/definitions.ts";
 import { allPages } from "../call/pages.ts";
 import type { Server } from "../call/server.ts";
-import type { Result } from "../wire/rpc.ts";
+import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
+
+/** Tasks of one session that are known at once; beyond that the oldest are forgotten. */
+const MAX_TASKS = 10_000;
 
 const log = getLogger(["exai", "router"]);
 
@@ -19,10 +22,11 @@ export class TaskRoutes {
   /** Notes the task a call has made, if it made one. */
   note(caller: Caller, server: Server, { result }: Result): void {
     const taskId = (result?.task as JsonObject | undefined)?.taskId;
-    if (typeof taskId !== "string") return;
-    const tasks = this.#bySession.get(caller.id);
-    if (tasks) tasks.set(taskId, server);
-    else this.#bySession.set(caller.id, new Map([[taskId, server]]));
+    if (typeof taskId !== "string" || taskId.length > MAX_ID_CHARS) return;
+    const tasks = this.#bySession.get(caller.id) ?? new Map<string, Server>();
+    this.#bySession.set(caller.id, tasks);
+    tasks.set(taskId, server);
+    if (tasks.size > MAX_TASKS) tasks.delete(tasks.keys().next().value!);
   }
 
   forget(caller: Caller): void {

@@ -1,11 +1,14 @@
+import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { SECOND_MS } from "../base/units.ts";
+import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
+import { jsonChars } from "../transport/json_size.ts";
+import { SubscriptionQuota } from "./subscription_quota.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
 
 export interface SessionOptions {
@@ -20,11 +23,17 @@ export interface SessionOptions {
   /** Whether its client may come back after a cut connection. */
   resumable: boolean;
   mailbox: MailboxLimits;
+  /** Requests that may run and wait at once; any number unless said otherwise. */
+  maxRunning?: number;
   /** Largest message the client takes, in bytes. */
   maxFrameBytes: number;
   /** What its client shows to take it over, if it was made by an earlier daemon. */
   resumeToken?: string;
 }
+
+/** Roots a client may tell of, and how long each may be; what is beyond is passed over. */
+const MAX_ROOTS = 1000;
+const MAX_ROOT_CHARS = 8 * KIB;
 
 /** How a session speaks to its client outside of any call. */
 export interface Speaker {
@@ -46,8 +55,12 @@ export class Session implements Caller {
   readonly server: string | undefined;
   readonly via: readonly string[] | undefined;
   readonly maxFrameBytes: number;
-  readonly calls = new ActiveCalls();
+  readonly calls: ActiveCalls;
+  /** Resources its client is subscribed to. */
+  readonly subscriptions = new SubscriptionQuota();
   readonly mailbox: Mailbox;
+  /** The bound on what is held for all sessions together. */
+  readonly budget: ByteBudget;
   client: Implementation | undefined;
   cwd: string | undefined;
   revision: string | undefined;
@@ -75,6 +88,8 @@ export class Session implements Caller {
     this.via = options.via;
     this.resumable = options.resumable;
     this.maxFrameBytes = options.maxFrameBytes;
+    this.calls = new ActiveCalls(options.maxRunning);
+    this.budget = options.mailbox.budget ?? UNBOUNDED;
     this.resumeToken = options.resumeToken ?? crypto.randomUUID();
     this.isRecovered = options.resumeToken !== undefined;
     this.mailbox = new Mailbox(options.mailbox);
@@ -127,7 +142,10 @@ export class Session implements Caller {
     try {
       const { result } = await this.ask("roots/list", {}, { timeoutMs: ROOTS_TIMEOUT_MS });
       const roots = (result?.roots ?? []) as JsonObject[];
-      return roots.filter((root): root is Root => isObject(root) && typeof root.uri === "string");
+      return roots.slice(0, MAX_ROOTS)
+        .filter((root): root is Root =>
+          isObject(root) && typeof root.uri === "string" && jsonChars(root, MAX_ROOT_CHARS) !== Infinity
+        );
     } catch {
       return undefined;
     }
@@ -157,6 +175,7 @@ export class Session implements Caller {
     this.calls.cancelAll(reason);
     this.#ended.abort(reason);
     this.mailbox.clear();
+    this.subscriptions.clear();
     if (options.goodbye) this.#journal?.close();
     else this.#journal?.release();
   }
