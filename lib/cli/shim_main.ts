@@ -58,8 +58,9 @@ async function serve(given: Settings): Promise<number> {
   const client = new StdioPeer({ input: openStdin(), output: openStdout() }, {
     onmessage: (message, line) => bridge.fromClient(message, line),
     onend: ended.resolve,
+    revision: () => bridge.revision,
   });
-  const bridge = new Bridge(client, { ...settings, advice: adviceFor(settings, paths) });
+  const bridge: Bridge = new Bridge(client, { ...settings, advice: adviceFor(settings, paths) });
   const dialer = new Dialer(dialing(settings, paths, starting), bridge);
   bridge.ondemand = () => dialer.demand();
   dialer.run();
