@@ -49,8 +49,17 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
         const [change] = await Promise.all([mounts.reload(), own.reload()]);
         breakers.reset(mounts.servers);
         const { added, changed, removed, unchanged } = change;
+        const warnings = change.warnings.map(formatFault);
         const faults = [...change.faults.map(formatFault), ...own.faults()];
-        return Response.json({ added, changed, removed, unchanged, tools: own.userToolNames, faults });
+        return Response.json({
+          added,
+          changed,
+          removed,
+          unchanged,
+          tools: own.userToolNames,
+          warnings,
+          faults,
+        });
       }),
     ],
     ["/calls", only("GET", calls.list)],

@@ -15,7 +15,7 @@ import { parseEnvFile } from "../env_file.ts";
 import { whyUntrusted } from "../trust.ts";
 import { type Expander, keepNamedSecret, VariableFault } from "./expand.ts";
 import { formatKey } from "./fault.ts";
-import { adviceOnKey, meantKey } from "./hints.ts";
+import { adviceOnKey, meantKey, misspeltKey } from "./hints.ts";
 import {
   OWN_KEYS,
   STDIO_KEYS,
@@ -64,7 +64,11 @@ export async function readEntry(value: Json, context: EntryContext): Promise<Ser
   const keys = { ...(kind === "stdio" ? STDIO_KEYS : URL_KEYS), ...OWN_KEYS };
   const names = Object.keys(keys);
   for (const key of Object.keys(value)) {
-    const advice = names.includes(key) ? undefined : adviceOnKey(key, names);
+    if (names.includes(key)) continue;
+    const meant = misspeltKey(key, names);
+    // Ignored, it would leave the server other than its owner believes it to be.
+    if (meant !== undefined) context.fault([key], `is no key that EXAI reads; write ${meant}`);
+    const advice = meant === undefined ? adviceOnKey(key, names) : undefined;
     if (advice) context.warn([key], advice);
   }
   const parsed = (kind === "stdio" ? stdioSchema : urlSchema).safeParse(value);
