@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Json, JsonObject } from "../lib/base/json.ts";
+import { sift } from "../lib/call/definitions.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { scripted, tool } from "./helpers/scripted.ts";
 import { sdkClient } from "./helpers/sdk_client.ts";
@@ -142,4 +143,18 @@ Deno.test("at its own door a server's list passes as it came", async () => {
     socket.close();
     await closed;
   }
+});
+
+Deno.test("entries of megabytes, and lists of many, are left out before they fill a client's message", () => {
+  const large = tool("large", { description: "x".repeat(1_100_000) });
+  const many = Array.from({ length: 6 }, (_, i) => tool(`t${i}`, { description: "x".repeat(900_000) }));
+  const { entries, faults } = sift("tools", [large, ...many]);
+  assertEquals(entries.map(({ name }) => name), ["t0", "t1", "t2", "t3"]);
+  assertStringIncludes(faults[0]!, 'tool "large" is left out');
+  assertStringIncludes(faults[1]!, 'the 2 entries from tool "t4" on are left out');
+});
+
+Deno.test("of many bad entries some are named, and how many more there are", () => {
+  const { entries, faults } = sift("tools", Array.from({ length: 500 }, () => null));
+  assertEquals([entries.length, faults.length, faults.at(-1)], [0, 11, "and 490 more"]);
 });

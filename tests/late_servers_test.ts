@@ -72,6 +72,12 @@ Deno.test("names nobody has do not hammer the servers: one list at a time, and a
     assertEquals(result.status, "rejected");
   }
   assert(await asked() - before <= 3, `${await asked()} lists for 40 names`);
+  const [begunAtMs, soFar] = [performance.now(), await asked()];
+  for (const name of ["wrong", "wronger", "wrongest"]) {
+    await assertRejects(() => client.callTool({ name }));
+  }
+  const seconds = (performance.now() - begunAtMs) / 1000;
+  assert(await asked() - soFar <= 1 + seconds, `${await asked() - soFar} lists in ${seconds} s`);
 });
 
 Deno.test("prompts are looked for once again as tools are", async () => {
@@ -110,6 +116,25 @@ Deno.test("of several servers with one template each is asked until one knows th
     (await client.readResource({ uri: "doc://x" })).contents[0],
     { uri: "doc://x", text: "from c" },
   );
+});
+
+Deno.test("a server that does not know what it lists is passed over for one that does", async () => {
+  await using it = await mountingDaemon({
+    a: scripted({
+      "resources/list": { resources: [{ uri: "doc://x", name: "x" }] },
+      "resources/read": failing(-32002, "gone"),
+    }),
+    b: scripted({
+      "resources/templates/list": template("doc://{name}"),
+      "resources/read": [contents("doc://x", "from b"), failing(-32603, "away")],
+    }),
+  });
+  await using client = await sdkClient(it.url);
+  assertEquals((await client.readResource({ uri: "doc://x" })).contents.length, 1);
+  const error = await assertRejects(() => client.readResource({ uri: "doc://x" })) as Error & {
+    code: number;
+  };
+  assertEquals(error.code, -32603);
 });
 
 Deno.test("a server's own error about a resource reaches the client", async () => {
