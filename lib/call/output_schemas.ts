@@ -1,6 +1,8 @@
+import { delay } from "@std/async/delay";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/quote.ts";
+import { steadyNow } from "../base/steady.ts";
 import { KIB } from "../base/units.ts";
 import { measure } from "./measure.ts";
 import type { Sifted } from "./definitions.ts";
@@ -8,6 +10,7 @@ import type { Sifted } from "./definitions.ts";
 /** Compiling a larger one would hold everybody up; clients would be held up by it as well. */
 const MAX_SCHEMA_CHARS = 64 * KIB;
 const MAX_REASON_CHARS = 200;
+const MAX_TURN_MS = 5;
 
 /**
  * `tools` without the output schemas that cannot be compiled: the SDK's clients compile each as the list arrives, and
@@ -22,13 +25,23 @@ export async function siftOutputSchemas({ entries, faults }: Sifted): Promise<Si
   const compile = (schema: JsonObject) =>
     typeof schema.$id === "string" ? ajv.getSchema(schema.$id) ?? ajv.compile(schema) : ajv.compile(schema);
   const found: string[] = [];
-  const kept = entries.map((entry) => {
+  const kept: JsonObject[] = [];
+  let sinceMs = steadyNow();
+  for (const entry of entries) {
+    // A schema takes a millisecond or more, and everybody else waits for it.
+    if (steadyNow() - sinceMs > MAX_TURN_MS) {
+      await delay(0);
+      sinceMs = steadyNow();
+    }
     const why = isObject(entry.outputSchema) ? whyNot(entry.outputSchema, compile) : undefined;
-    if (why === undefined) return entry;
+    if (why === undefined) {
+      kept.push(entry);
+      continue;
+    }
     found.push(`tool ${quoteName(String(entry.name))} is shown without its outputSchema: ${why}`);
     const { outputSchema: _, ...rest } = entry;
-    return rest;
-  });
+    kept.push(rest);
+  }
   return { entries: kept, faults: [...faults, ...found.slice(0, 10)] };
 }
 
