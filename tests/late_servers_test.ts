@@ -60,6 +60,18 @@ Deno.test("a tool that a server has after a call, without a word, is found at on
   assertStringIncludes(textOf(await client.callTool({ name: "secret" })), "asked");
 });
 
+Deno.test("a window that has not called a shared server yet finds what it has got since", async () => {
+  await using it = await mountingDaemon({
+    silent: scripted({ "tools/list": [toolsPage(["login"]), toolsPage(["login", "secret"])] }),
+  });
+  await using one = await sdkClient(it.url);
+  await one.listTools();
+  await one.callTool({ name: "login" });
+  await using other = await sdkClient(it.url);
+  await other.listTools();
+  assertStringIncludes(textOf(await other.callTool({ name: "secret" })), "asked");
+});
+
 Deno.test("names nobody has do not hammer the servers: one list at a time, and a pause between", async () => {
   await using it = await mountingDaemon({ silent: scripted({ "tools/list": toolsPage(["known"]) }) });
   await using client = await sdkClient(it.url);

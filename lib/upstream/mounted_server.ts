@@ -135,7 +135,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   async refresh(kind: ListKind, { caller }: Call): Promise<boolean> {
-    const instance = this.#leases.running(caller);
+    const instance = this.#leases.running(caller) ?? this.#sharedWith(caller);
     if (!instance) return false;
     const view = this.#memory.viewOf(caller);
     const before = view.lists.get(kind);
@@ -324,6 +324,15 @@ export class MountedServer implements Server, AsyncDisposable {
       if (slot.scope === "session") return (await slot.instance).notify(method, params);
       this.#leases.move(caller, slot);
     }).catch(() => {});
+  }
+
+  /** The running instance a session would be led to, of a session that has not needed one yet. */
+  #sharedWith({ cwd }: Caller): Instance | undefined {
+    for (const { started, scope, callers } of this.#pool) {
+      if (started === undefined || scope === "session") continue;
+      if (scope === "machine" || [...callers].some((caller) => caller.cwd === cwd)) return started;
+    }
+    return undefined;
   }
 
   /** Does something on the instance a session is attached to, if it is to any. */
