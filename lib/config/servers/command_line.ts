@@ -73,7 +73,9 @@ function inShell(words: Words, nested: number): string[] {
 /** The commands of a shell's text, one array each; quotes are taken off, comments and line ends left out. */
 export function wordsOf(text: string): Words[] {
   const lines: string[][] = [[]];
-  const token = /\\\r?\n|"((?:[^"\\]|\\.)*)"|'([^']*)'|(#[^\n]*)|([;&|(){}`\n]|\$\()|([^\s;&|(){}`"'#]+)/g;
+  // A quote that is not closed goes on to the end, so that the text is read once.
+  const token =
+    /\\\r?\n|"((?:[^"\\]|\\[^]?)*)(?:"|$)|'([^']*)(?:'|$)|(#[^\n]*)|([;&|(){}`\n]|\$\()|([^\s;&|(){}`"'#]+)/g;
   let joined = false;
   let end = -1;
   for (const match of text.matchAll(token)) {
