@@ -87,6 +87,11 @@ export class McpPeer implements Speaker {
     return this.#asks.ask({ method, params }, options);
   }
 
+  /** To its servers it is as if the client had just changed its roots: those of other sessions stay as they are. */
+  rootsArrived(): void {
+    this.#hooks.onNotification?.("notifications/roots/list_changed", {});
+  }
+
   #refuse(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
     if (value.method === undefined && ("result" in value || "error" in value)) return;
@@ -116,6 +121,7 @@ export class McpPeer implements Speaker {
     if (fault) return { error: toRpcError(new ExaiError("INVALID_PARAMS", fault)) };
     const { id, method } = request;
     if (method === "tools/call") this.#session.callCount++;
+    this.#session.remindOfRoots();
     return await this.#session.calls.run(
       {
         id,

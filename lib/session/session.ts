@@ -1,12 +1,15 @@
+import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
+import { ClientRoots, type RootsState } from "./client_roots.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
+
+const log = getLogger(["exai", "session"]);
 
 export interface SessionOptions {
   id: string;
@@ -28,10 +31,9 @@ export interface SessionOptions {
 export interface Speaker {
   notify(method: string, params?: JsonObject): void;
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+  /** The client's roots are others than those its servers were started with. */
+  rootsArrived(): void;
 }
-
-/** How long a client may take to tell its roots before it is taken to have none. */
-const ROOTS_TIMEOUT_MS = 3 * SECOND_MS;
 
 /** Our record of one attached client. Nothing in it is shared with another session. */
 export class Session implements Caller {
@@ -60,7 +62,11 @@ export class Session implements Caller {
   readonly isRecovered: boolean;
   #capabilities: JsonObject = {};
   #journal: SessionJournal | undefined;
-  #roots: Promise<readonly Root[] | undefined> | undefined;
+  readonly #roots = new ClientRoots({
+    ask: (options) => this.ask("roots/list", {}, options),
+    onMissing: (why) => this.#warnOfRoots(why),
+    onLate: () => this.speaker?.rootsArrived(),
+  });
   readonly #ended = new AbortController();
 
   constructor(options: SessionOptions) {
@@ -110,23 +116,30 @@ export class Session implements Caller {
   }
 
   roots(): Promise<readonly Root[] | undefined> {
-    if (!isObject(this.capabilities.roots)) return Promise.resolve(undefined);
-    return this.#roots ??= this.#askRoots();
+    return isObject(this.capabilities.roots) ? this.#roots.get() : Promise.resolve(undefined);
+  }
+
+  /** What is known of the client's roots; undefined for a client that has none to tell. */
+  get rootsState(): RootsState | undefined {
+    return isObject(this.capabilities.roots) ? this.#roots.state : undefined;
   }
 
   /** The client says that its roots have changed: they are asked for anew. */
   forgetRoots(): void {
-    this.#roots = undefined;
+    this.#roots.changed();
   }
 
-  async #askRoots(): Promise<readonly Root[] | undefined> {
-    try {
-      const { result } = await this.ask("roots/list", {}, { timeoutMs: ROOTS_TIMEOUT_MS });
-      const roots = (result?.roots ?? []) as JsonObject[];
-      return roots.filter((root): root is Root => isObject(root) && typeof root.uri === "string");
-    } catch {
-      return undefined;
-    }
+  /** A call of the client's comes: roots that are overdue are asked for again. */
+  remindOfRoots(): void {
+    if (this.#roots.state === "late") this.#roots.remind();
+  }
+
+  #warnOfRoots(why: string): void {
+    const instead = this.cwd === undefined ? "without a directory" : `in ${this.cwd}`;
+    const data = `this window's roots are not known, because ${why}; ` +
+      `its servers run ${instead} until it tells them`;
+    log.warning("session {id}: {data}", { id: this.id, data });
+    this.notify("notifications/message", { level: "warning", logger: "exai", data });
   }
 
   get lastUsedAt(): Date {

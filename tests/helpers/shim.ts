@@ -9,6 +9,8 @@ export interface ShimOptions {
   args?: string[];
   /** State directory; made for this run when left out. */
   home?: string;
+  /** Directory of the window. */
+  cwd?: string;
   /** Another build of the shim. */
   program?: string;
 }
@@ -49,6 +51,7 @@ export class Shim implements AsyncDisposable {
         ENV_FILE: "",
         ...options.env,
       },
+      cwd: options.cwd,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
