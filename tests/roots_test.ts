@@ -8,7 +8,7 @@ import { ClientRoots, type RootsHooks } from "../lib/session/client_roots.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { tempDir } from "./helpers/files.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
-import { INITIALIZE, Shim } from "./helpers/shim.ts";
+import { Shim } from "./helpers/shim.ts";
 
 const WHERE = {
   command: Deno.execPath(),

@@ -18,7 +18,8 @@ async function openWith(handler: Handler, settings: Record<string, unknown> = {}
   const home = await Deno.makeTempDir();
   const all = defaultSettings({ port: 0, home, ...settings });
   try {
-    await using _doors = await FrontDoors.open({ settings: all, paths: statePaths(all), handler });
+    await using doors = await FrontDoors.open({ settings: all, paths: statePaths(all), handler });
+    await doors.probe();
   } finally {
     await Deno.remove(home, { recursive: true });
   }

@@ -4,11 +4,13 @@ import { quoteName } from "../base/suggest.ts";
 import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped, visible, visibleJson } from "../base/visible.ts";
 import type { Loaded } from "../config/load.ts";
-import { statePaths } from "../config/paths.ts";
+import { type StatePaths, statePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
 import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
 import { callJson, filterOf, limitOf } from "./call_routes.ts";
 import { askDaemon, followDaemon, isDaemonThere } from "./daemon_client.ts";
+import { accessHome } from "./home_access.ts";
 import { formatCell, formatRow, formatTable } from "./table.ts";
 
 /** The flags with a value that `calls` takes. */
@@ -38,9 +40,8 @@ export async function callsCommand(
   if (loaded.switches.has("follow")) return await follow(loaded, query, print);
   const [id] = words;
   if (id !== undefined) query.set("id", id);
-  const found = await isDaemonThere(loaded.settings)
-    ? await askDaemon(loaded.settings, `/calls?${query}`)
-    : await fromFile(loaded, query);
+  const ask = () => askDaemon(loaded.settings, `/calls?${query}`);
+  const found = await isDaemonThere(loaded.settings) ? await ask() : await withoutDaemon(loaded, query, ask);
   if (id !== undefined) return json ? asJson(found.call) : inFull(found.call as JsonObject);
   const calls = found.calls as JsonObject[];
   if (json) return asJson(calls);
@@ -100,8 +101,12 @@ export function sinceMs(text: string, nowMs = Date.now()): number {
   );
 }
 
-async function fromFile(loaded: Loaded, query: URLSearchParams): Promise<JsonObject> {
-  const { settings } = loaded;
+/** Reads the file, unless a daemon has started in the meantime. */
+async function withoutDaemon(
+  { settings }: Loaded,
+  query: URLSearchParams,
+  ask: () => Promise<JsonObject>,
+): Promise<JsonObject> {
   const paths = statePaths(settings);
   if (!await isFile(paths.calls)) {
     throw new ExaiError(
@@ -109,10 +114,15 @@ async function fromFile(loaded: Loaded, query: URLSearchParams): Promise<JsonObj
       `no daemon runs, and there is no record of calls at ${paths.calls}`,
     );
   }
-  // Only to read: the daemon, when it runs again, deletes what is too old.
-  using store = openCallRecords({ ...settings, calls: true }, paths);
+  return await accessHome(settings, { ask, alone: () => fromFile(settings, paths, query) });
+}
+
+// deno-lint-ignore require-await -- SQLite works at once
+async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchParams): Promise<JsonObject> {
+  const notes: string[] = [];
+  using store = openCallRecords({ ...settings, calls: true }, paths, { onaside: (note) => notes.push(note) });
   const desk = new CallDesk({ store, maxBodyChars: settings.callsBodyMaxBytes });
-  const [fault] = desk.faults();
+  const [fault] = [...notes, ...desk.faults()];
   if (fault !== undefined) throw new ExaiError("CONFIG", fault);
   const id = query.get("id");
   if (id !== null) {

@@ -2,46 +2,51 @@ import { isDeepStrictEqual } from "node:util";
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
 import { Permits } from "../admission/permits.ts";
+import type { ByteBudget } from "../base/byte_budget.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Server } from "../call/server.ts";
-import { type StatePaths, volatileDir } from "../config/paths.ts";
+import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { RefusalReason } from "../edge/admission_desk.ts";
 import type { Handler } from "../edge/arrival.ts";
 import { Challenge } from "../edge/challenge.ts";
 import { Doors } from "../edge/doors.ts";
+import { HandleBudget } from "../edge/handles.ts";
 import { Guard } from "../edge/guard.ts";
-import type { ClockWatch } from "../observe/clock_watch.ts";
+import { StartGate } from "../edge/start_gate.ts";
 import { Router } from "../router/router.ts";
 import type { ToolSets } from "../router/tool_set.ts";
 import type { ToolViewOptions } from "../router/tool_view.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
+import { PeerUsers } from "../transport/peer_user.ts";
 import { INSTRUCTIONS } from "../tool/instructions.ts";
 import { LEAN_TOOLS } from "../tool/selection.ts";
-import { PeerUsers } from "../transport/peer_user.ts";
-import { SqliteCallJournal } from "../store/call_journal.ts";
+import type { SqliteCallJournal } from "../store/call_journal.ts";
 import { Breakers } from "./breakers.ts";
-import { CallDesk } from "./call_desk.ts";
-import { openCallRecords } from "./call_records_file.ts";
 import { FrontDoors } from "./front_doors.ts";
+import { HomeLock } from "./home_lock.ts";
 import { httpRoutes } from "./http_routes.ts";
+import { heldFault, openHeldBudget } from "./held_budget.ts";
 import { EndpointFile } from "./endpoint_file.ts";
-import { ConfiguredMounts } from "./mounts.ts";
+import { checkPeers } from "./exposure.ts";
+import { openResources, type Resources } from "./resources.ts";
 import { Observation } from "./observation.ts";
-import { Notes, openClock } from "./notes.ts";
-import { openOwnServer, type OwnServer } from "./own_server.ts";
+import { MemoryReturn } from "./memory_return.ts";
+import type { OwnServer } from "./own_server.ts";
 import { Patience } from "./patience.ts";
 import { serverPolicies } from "./server_policies.ts";
-import { StateFiles } from "./state_files.ts";
-import { TokenKeeper } from "./token.ts";
-import { checkPeers } from "./exposure.ts";
+import { ensureStateDir } from "./state_files.ts";
+import type { TokenKeeper } from "./token.ts";
 
 /** How long one server may take for a list before the merged list is given without it. */
 const LIST_DEADLINE_MS = 5 * SECOND_MS;
+
+/** Requests of a session that need no permit, beside those that run and wait for one. */
+const SPARE_REQUESTS = 256;
 
 /** How long clients may take to answer the close frame when the daemon stops. */
 const CLOSE_GRACE_MS = SECOND_MS;
@@ -55,6 +60,8 @@ export interface DaemonOptions {
   faults?: () => string[];
   /** What is worth knowing of the daemons before this one, each in a sentence. */
   notes?: () => readonly string[];
+  /** The right to use the state directory, which its owner gives back; left out: the daemon takes it for itself. */
+  lock?: HomeLock;
 }
 
 /** One running daemon: every part, wired up. */
@@ -65,13 +72,14 @@ export class Daemon implements AsyncDisposable {
   readonly #registry: SessionRegistry;
   readonly #doors: Doors;
   readonly #observation: Observation;
-  #front: FrontDoors | undefined;
+  readonly #front: FrontDoors;
   readonly #patience: Patience;
   #resources = new AsyncDisposableStack();
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, files, mounts, journal, desk, clock, users, stack } = resources;
+    const { token, own, mounts, journal, desk, clock, notes, users, handles, stack } = resources;
+    this.#front = resources.front;
     const permits = new Permits({
       perKey: settings.sessionMaxInflight,
       total: settings.globalMaxInflight,
@@ -80,37 +88,23 @@ export class Daemon implements AsyncDisposable {
     this.#settings = settings;
     this.#own = own;
     this.#drain = new Drain();
-    const observation = new Observation({
-      files,
-      desk,
-      address: () => this.url,
-      faults: () => [
-        ...mounts.faults(),
-        ...breakers.faults(mounts.servers),
-        ...own.faults(),
-        ...options.faults?.() ?? [],
-        ...faultsOf(journal),
-      ],
-      notes: () => [...options.notes?.() ?? [], ...notes.list],
-      counts: () => ({
-        sessions: this.#registry.size,
-        connections: this.#doors.connections,
-        pending: this.#doors.pending,
-        refused: this.#doors.refusals,
-        inflight: permits.held,
-        queued: permits.waiting,
-        tools: this.toolCount,
-      }),
+    const budget = openHeldBudget(settings, () => observation.changed());
+    const observation = this.#observe(options, resources, {
+      permits,
+      budget,
+      breakers: () => breakers.faults(mounts.servers),
     });
     const breakers = new Breakers(settings, () => observation.changed());
     const breakerOf = (server: Server) => server === own.server ? undefined : breakers.of(server);
-    const notes = new Notes();
     notes.follow(clock, () => this.#registry.touchAll());
+    resources.health.changed = () => observation.changed();
     own.observe(stack.use(observation));
     this.#registry = new SessionRegistry({
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
       maxFrameBytes: settings.maxFrameBytes,
+      maxRunning: settings.sessionMaxInflight + settings.queueMax + SPARE_REQUESTS,
+      budget,
       journal,
       onStart: () => observation.changed(),
       onEnd: (session) => {
@@ -119,7 +113,7 @@ export class Daemon implements AsyncDisposable {
         observation.changed();
       },
     });
-    const patience = this.#patience = new Patience(settings, own.server);
+    const patience = this.#patience = new Patience(settings, own.server, { budget });
     const servers = () => patience.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = new Router({
       servers,
@@ -139,6 +133,8 @@ export class Daemon implements AsyncDisposable {
     const hooks = this.#attachHooks({ router, guard, token, observation });
     this.#doors = new Doors({
       ...settings,
+      budget,
+      handles,
       guard,
       users,
       routes: httpRoutes({ observation, mounts, own, token, desk, breakers, sessions: this.#registry }),
@@ -151,35 +147,32 @@ export class Daemon implements AsyncDisposable {
   }
 
   /**
-   * Starts a daemon; when it resolves, the daemon listens.
+   * Starts a daemon; when it resolves, the daemon answers.
+   *
+   * The state directory is had before anything in it is touched, then the address, and only then the databases are
+   * opened: who is one daemon too many must not come near them. Requests that come meanwhile wait.
    *
    * @throws {ExaiError} `CONFIG`, with what to do: the address is taken, the state directory cannot be used
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { settings, paths } = options;
     await using stack = new AsyncDisposableStack();
-    const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
-    const token = await TokenKeeper.open({
-      setting: settings.token,
-      path: paths.token,
-      graceMs: settings.tokenGraceMs,
-    });
+    await ensureStateDir(paths);
+    if (!options.lock) stack.use(await takeHome(paths));
     const users = stack.use(await PeerUsers.open());
     await checkPeers(settings, users);
-    const clock = stack.use(openClock());
-    const own = stack.use(await openOwnServer(settings, paths, clock));
-    const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
-    // Health is written anew when a file fails or can be used again; nobody keeps it before there is a daemon.
+    // Nobody keeps health before there is a daemon.
     const health = { changed: () => {} };
-    const onchange = () => health.changed();
-    const journal = openJournal(settings, paths, onchange);
-    if (journal) stack.use(journal);
-    const calls = openCallRecords(settings, paths, { now: clock.now, onchange });
-    if (calls) stack.use(calls);
-    const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-    const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, clock, users, stack });
-    health.changed = () => daemon.#observation.changed();
-    daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
+    const handles = stack.use(HandleBudget.ofProcess(() => health.changed()));
+    const gate = new StartGate();
+    const front = stack.use(await FrontDoors.open({ settings, paths, handler: gate.handle, handles }));
+    // Before the doors are closed, which waits for those who wait.
+    stack.use(gate);
+    stack.use(new MemoryReturn());
+    const opened = await openResources(options, { front, users, handles, health, stack });
+    const daemon = new Daemon(options, opened);
+    gate.open(daemon.handler);
+    await front.probe();
     daemon.#doors.forgetRefusals();
     daemon.#observation.start();
     const { url, socket } = daemon;
@@ -200,7 +193,7 @@ export class Daemon implements AsyncDisposable {
 
   /** Where clients connect: `ws://host:port/`. */
   get url(): string {
-    return this.#front?.url ?? "";
+    return this.#front.url;
   }
 
   /** How often somebody was turned away at a door, by reason. */
@@ -215,7 +208,7 @@ export class Daemon implements AsyncDisposable {
 
   /** The Unix socket or named pipe clients of this machine can use in its place. */
   get socket(): string | undefined {
-    return this.#front?.socket;
+    return this.#front.socket;
   }
 
   /**
@@ -229,7 +222,7 @@ export class Daemon implements AsyncDisposable {
     // First the sessions: that we close their connections must not pass for their clients' goodbye.
     this.#registry[Symbol.dispose]();
     this.#doors.closeAll("the daemon is stopping");
-    const closed = this.#front?.stop() ?? Promise.resolve();
+    const closed = this.#front.stop();
     // A client that does not answer the close frame must not keep the daemon.
     await withinMs(closed, CLOSE_GRACE_MS);
     await this.#resources.disposeAsync();
@@ -237,6 +230,37 @@ export class Daemon implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+
+  /** What watches the daemon, with where it takes what it shows from. */
+  #observe(options: DaemonOptions, resources: Resources, parts: ObservedParts): Observation {
+    const { own, files, mounts, journal, desk, handles, notes } = resources;
+    const { permits, budget } = parts;
+    return new Observation({
+      files,
+      desk,
+      address: () => this.url,
+      faults: () => [
+        ...mounts.faults(),
+        ...parts.breakers(),
+        ...own.faults(),
+        ...options.faults?.() ?? [],
+        ...faultsOf(journal),
+        ...[heldFault(budget) ?? [], handles.fault ?? []].flat(),
+      ],
+      notes: () => [...options.notes?.() ?? [], ...notes.list],
+      counts: () => ({
+        sessions: this.#registry.size,
+        connections: this.#doors.connections,
+        pending: this.#doors.pending,
+        refused: this.#doors.refusals,
+        inflight: permits.held,
+        queued: permits.waiting,
+        tools: this.toolCount,
+        held: heldBy(budget),
+        handles: handles.state,
+      }),
+    });
   }
 
   /** Servers have come, gone or changed: every window that sees one of them is told. */
@@ -284,33 +308,24 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-/** What must be open before the daemon can be put together, and closed after it. */
-interface Resources {
-  token: TokenKeeper;
-  own: OwnServer;
-  files: StateFiles;
-  mounts: ConfiguredMounts;
-  journal: SqliteCallJournal | undefined;
-  desk: CallDesk;
-  clock: ClockWatch;
-  users: PeerUsers;
-  stack: AsyncDisposableStack;
+/** @throws {ExaiError} `CONFIG` when another process has it */
+async function takeHome(paths: StatePaths): Promise<HomeLock> {
+  return await HomeLock.wait<never>(paths, () => Promise.resolve(undefined), 0);
 }
 
-function openJournal(
-  settings: Settings,
-  paths: StatePaths,
-  onchange: () => void,
-): SqliteCallJournal | undefined {
-  if (!settings.journal) return undefined;
-  const { journalMaxAgeMs: maxAgeMs, journalMaxBytes: maxChars } = settings;
-  return new SqliteCallJournal({
-    path: paths.journal,
-    tailDir: volatileDir(paths.home),
-    maxAgeMs,
-    maxChars,
-    onchange,
-  });
+/** What health is told of beside what is open. */
+interface ObservedParts {
+  permits: Permits;
+  budget: ByteBudget;
+  /** What the breakers say is wrong. */
+  breakers(): string[];
+}
+
+/** What is held now: of what goes without a word this is found out here. */
+function heldBy(budget: ByteBudget) {
+  budget.recount();
+  const { bytes, maxBytes, evictions } = budget;
+  return { bytes, maxBytes, evictions };
 }
 
 function faultsOf(journal: SqliteCallJournal | undefined): string[] {

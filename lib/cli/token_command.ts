@@ -5,7 +5,7 @@ import { statePaths } from "../config/paths.ts";
 import { AUTO_TOKEN } from "../config/token_rule.ts";
 import type { Settings } from "../config/settings.ts";
 import { askDaemon, isDaemonThere } from "./daemon_client.ts";
-import { ensureStateDir } from "./state_files.ts";
+import { accessHome } from "./home_access.ts";
 import { noTokenFile, readTokenFile, writeNewToken } from "./token.ts";
 
 const USAGE = "token rotate | token show";
@@ -32,13 +32,16 @@ export async function tokenCommand(
 async function rotate(settings: Settings): Promise<string> {
   const paths = statePaths(settings);
   // A daemon that runs must hear of it, or it would refuse those who read the new one.
-  if (await isDaemonThere(settings)) {
+  const ask = async () => {
     const { grace_s: graceS } = await askDaemon(settings, "/token/rotate", "POST");
     return `The token in ${paths.token} is new. New connections need it; the old one still works for ${graceS} s.`;
-  }
-  await ensureStateDir(paths);
-  await writeNewToken(paths.token);
-  return `The token in ${paths.token} is new. No daemon runs; the next one will ask for it.`;
+  };
+  if (await isDaemonThere(settings)) return await ask();
+  const alone = async () => {
+    await writeNewToken(paths.token);
+    return `The token in ${paths.token} is new. No daemon runs; the next one will ask for it.`;
+  };
+  return await accessHome(settings, { ask, alone });
 }
 
 async function show(settings: Settings): Promise<string> {

@@ -3,6 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { WebSocketChannel } from "../transport/websocket_server.ts";
 import { CLOSE } from "../wire/codes.ts";
+import type { HandleBudget } from "./handles.ts";
 import { RateLimiter } from "./rate_limiter.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 
@@ -15,10 +16,12 @@ export interface DeskOptions {
   maxPending: number;
   /** Wrong tokens from one address in a second, and hellos of one user where no token is asked; 0: any number. */
   helloRate: number;
+  /** The file handles of this process: where they run short, whoever comes is turned away. */
+  handles?: Pick<HandleBudget, "isTight">;
 }
 
 /** Why somebody was not let in. */
-export type RefusalReason = "origin" | "user" | "token" | "connections" | "pending" | "rate";
+export type RefusalReason = "origin" | "user" | "token" | "connections" | "pending" | "rate" | "handles";
 
 /** What a connection that must say hello is asked by. */
 export interface Gate {
@@ -55,6 +58,7 @@ export class AdmissionDesk {
     connections: 0,
     pending: 0,
     rate: 0,
+    handles: 0,
   };
 
   constructor(options: DeskOptions) {
@@ -109,6 +113,10 @@ export class AdmissionDesk {
 
   /** Takes a connection that has shown its token; false when there is no room, and it has been closed. */
   admit(channel: WebSocketChannel): boolean {
+    if (this.#options.handles?.isTight) {
+      this.#turnAway(channel, "handles", "no file handles to spare");
+      return false;
+    }
     if (this.#inside.size >= this.#options.maxConnections) {
       this.#turnAway(channel, "connections", "too many connections");
       return false;
@@ -122,13 +130,14 @@ export class AdmissionDesk {
    * at once, so that somebody who only waits cannot keep others out.
    */
   receive(channel: WebSocketChannel, newcomer: Newcomer): Gate | undefined {
+    if (this.#options.handles?.isTight) this.#closeOneWaiting("handles", "no file handles to spare");
     if (this.#inside.size >= this.#options.maxConnections) {
       this.#turnAway(channel, "connections", "too many connections");
       return undefined;
     }
     this.#waiting.add(channel, newcomer.from);
     if (this.#waiting.size > this.#options.maxPending) {
-      this.#turnAway(this.#waiting.removeOne()!, "pending", "no hello yet, and too many others wait");
+      this.#closeOneWaiting("pending", "no hello yet, and too many others wait");
     }
     return {
       mayEnter: () => this.#mayEnter(channel, newcomer),
@@ -148,7 +157,16 @@ export class AdmissionDesk {
     this.#waiting.delete(channel);
   }
 
+  #closeOneWaiting(reason: RefusalReason, why: string): void {
+    const channel = this.#waiting.removeOne();
+    if (channel) this.#turnAway(channel, reason, why);
+  }
+
   #mayEnter(channel: WebSocketChannel, { from, asksToken }: Newcomer): boolean {
+    if (this.#options.handles?.isTight) {
+      this.#turnAway(channel, "handles", "no file handles to spare; try again in a moment");
+      return false;
+    }
     if (!asksToken && !this.#tries.take(from)) {
       this.#turnAway(channel, "rate", "too many hellos of this user; try again in a second");
       return false;

@@ -13,6 +13,7 @@ import {
 } from "./admission_desk.ts";
 import type { Arrival, Handler } from "./arrival.ts";
 import { preflight, withCors } from "./cors.ts";
+import { cutConnection } from "./cut_connection.ts";
 import { keepFromPages } from "./fetch_metadata.ts";
 import { type Guard, shownToken, urlOf } from "./guard.ts";
 import { type HttpClient, HttpDoor, rpcRefusal } from "./http_door.ts";
@@ -104,9 +105,13 @@ export class Doors {
       const principal = this.#admit(request, arrival);
       const { pathname } = urlOf(request);
       if (asksUpgrade(request)) return this.#upgrade(request, pathname, { arrival, principal });
-      const answer = preflight(request, guard) ??
-        withCors(request, await this.#serve(request, pathname, { arrival, principal }), guard);
-      return keepFromPages(answer);
+      const answer = keepFromPages(
+        preflight(request, guard) ??
+          withCors(request, await this.#serve(request, pathname, { arrival, principal }), guard),
+      );
+      // Where handles run short, a connection is not kept for a request that may never come.
+      if (this.#options.handles?.isTight) answer.headers.set("connection", "close");
+      return answer;
     } catch (thrown) {
       return keepFromPages(refusal(ExaiError.from(thrown)));
     }
@@ -212,12 +217,12 @@ export class Doors {
     const server = this.#serverOf(mcp?.[1]);
     const newcomer = this.#newcomer(visit);
     // Not known any more once the connection is upgraded.
-    const { door } = arrival;
+    const { door, remoteAddr } = arrival;
     const { socket, response } = (arrival.upgrade ?? upgradeNatively)(request, {
       idleTimeoutMs: pingIntervalMs + pingTimeoutMs,
       ...(mcpOnly ? { protocol: MCP_SUBPROTOCOL } : {}),
     });
-    const channel = new WebSocketChannel(socket, this.#options);
+    const channel = new WebSocketChannel(socket, { ...this.#options, cut: () => cut(socket, remoteAddr) });
     socket.addEventListener("close", () => this.#desk.left(channel));
     const { isOwner } = principal;
     const enter = () => {
@@ -250,6 +255,13 @@ export class Doors {
 interface Visit {
   arrival: Arrival;
   principal: Principal;
+}
+
+/** Ends a connection whose peer does not read what it is sent. */
+function cut(socket: WebSocket, remoteAddr: Deno.Addr): void {
+  // A socket of Node's knows how.
+  if ("terminate" in socket && typeof socket.terminate === "function") socket.terminate();
+  else cutConnection(remoteAddr);
 }
 
 function refusal(error: ExaiError): Response {

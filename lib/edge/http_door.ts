@@ -1,3 +1,4 @@
+import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import { readJsonBody } from "../transport/http_body.ts";
@@ -20,6 +21,8 @@ export interface HttpDoorOptions {
   /** Largest body accepted. */
   maxFrameBytes: number;
   maxConnections: number;
+  /** The bound on what is held for all clients together. */
+  budget?: ByteBudget;
   /** Makes the transport of a session that is about to begin. */
   open(client: HttpClient): HttpServerTransport;
 }
@@ -61,7 +64,10 @@ export class HttpDoor {
     try {
       const exchange: Exchange = { completed: how.completed };
       if (request.method === "POST") {
-        const { value, bytes } = await readJsonBody(request, this.#options.maxFrameBytes);
+        const { value, bytes } = await readJsonBody(request, {
+          maxBytes: this.#options.maxFrameBytes,
+          budget: this.#options.budget,
+        });
         Object.assign(exchange, { body: value, bodyBytes: bytes });
       }
       const id = request.headers.get("mcp-session-id");

@@ -1,6 +1,6 @@
-import { deadline } from "@std/async/deadline";
 import { dirname } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { FileLock } from "./file_lock.ts";
 
 /** Longest path a Unix socket can have, in bytes: `sun_path` less the zero that ends it. */
 export const MAX_SOCKET_PATH_BYTES = Deno.build.os === "darwin" ? 103 : 107;
@@ -10,8 +10,6 @@ const OTHERS_NOTHING = 0o077;
 const OTHERS_WRITE = 0o022;
 const EVERYBODY_WRITES = 0o002;
 const STICKY = 0o1000;
-
-const LOCK_WAIT_MS = 500;
 
 export interface SocketFileOptions {
   path: string;
@@ -25,9 +23,9 @@ export interface SocketFileOptions {
  */
 export class SocketFile implements AsyncDisposable {
   readonly path: string;
-  readonly #lock: Deno.FsFile;
+  readonly #lock: FileLock;
 
-  private constructor(path: string, lock: Deno.FsFile) {
+  private constructor(path: string, lock: FileLock) {
     this.path = path;
     this.#lock = lock;
   }
@@ -39,13 +37,13 @@ export class SocketFile implements AsyncDisposable {
     }
     try {
       await checkDirectory(dirname(path));
-      const lock = await Deno.open(lockPath, { create: true, write: true, mode: 0o600 });
+      const lock = await FileLock.tryTake(lockPath);
+      if (!lock) throw new Error("another daemon listens there");
       try {
-        if (!await tryLock(lock)) throw new Error("another daemon listens there");
         await removeStale(path);
         return new SocketFile(path, lock);
       } catch (thrown) {
-        lock.close();
+        lock[Symbol.dispose]();
         throw thrown;
       }
     } catch (thrown) {
@@ -55,15 +53,8 @@ export class SocketFile implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Deno.remove(this.path).catch(() => {});
-    this.#lock.close();
+    this.#lock[Symbol.dispose]();
   }
-}
-
-/** Locks `file` for this process alone; false when another has it. */
-async function tryLock(file: Deno.FsFile): Promise<boolean> {
-  if ("tryLock" in file) return await file.tryLock(true);
-  // Deno before 2.8 can only wait for a lock: one that is free comes at once.
-  return await deadline((file as Deno.FsFile).lock(true), LOCK_WAIT_MS).then(() => true, () => false);
 }
 
 /**

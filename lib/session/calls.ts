@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { AskOptions, Call, Caller, Target } from "../call/call.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
@@ -31,6 +32,12 @@ export class ActiveCalls {
     op: new Map(),
     own: new Map(),
   };
+  readonly #max: number;
+
+  /** @param max how many may run at once */
+  constructor(max = Infinity) {
+    this.#max = max;
+  }
 
   get size(): number {
     const { mcp, op, own } = this.#running;
@@ -45,6 +52,7 @@ export class ActiveCalls {
   async run(request: CallRequest, caller: Caller, target: Target): Promise<Result> {
     const running = this.#running[request.space ?? "mcp"];
     if (running.has(request.id)) return { error: toRpcError(idInUse(request.id)) };
+    if (this.size >= this.#max) return { error: toRpcError(tooMany(this.#max)) };
     const controller = new AbortController();
     running.set(request.id, controller);
     let over = false;
@@ -98,4 +106,12 @@ export class ActiveCalls {
   #controllers(): AbortController[] {
     return Object.values(this.#running).flatMap((running) => [...running.values()]);
   }
+}
+
+function tooMany(max: number): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    `this session has ${max} requests running and waiting, the most it may have`,
+    { retryAfterMs: SECOND_MS },
+  );
 }

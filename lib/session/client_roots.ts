@@ -1,8 +1,9 @@
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Root } from "../call/call.ts";
+import { jsonChars } from "../transport/json_size.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
 
 type Roots = readonly Root[] | undefined;
@@ -31,6 +32,9 @@ const ASK_ANEW_MS = 10 * SECOND_MS;
 const RETRY_PAUSES_MS = [100, 500];
 /** How often a client is asked again because its roots changed before it had answered. */
 const MAX_ROUNDS = 3;
+/** Roots a client may tell of, and how long each may be; what is beyond is passed over. */
+const MAX_ROOTS = 1000;
+const MAX_ROOT_CHARS = 8 * KIB;
 
 /**
  * The roots of one client (MCP client/roots). They decide in which directory servers run, so whoever needs them waits for
@@ -127,7 +131,10 @@ export class ClientRoots {
     if (answer.error) return isUnknownMethod(answer.error) ? {} : { failure: answer.error.message };
     const { roots } = answer.result ?? {};
     if (!Array.isArray(roots)) return { failure: "the answer holds no list of roots" };
-    return { roots: (roots as JsonObject[]).filter(isRoot), isOld: changes !== this.#changes };
+    return {
+      roots: (roots as JsonObject[]).slice(0, MAX_ROOTS).filter(isRoot),
+      isOld: changes !== this.#changes,
+    };
   }
 
   #learn(roots: Roots): Roots {
@@ -145,7 +152,8 @@ export class ClientRoots {
 }
 
 function isRoot(value: JsonObject): value is Root {
-  return isObject(value) && typeof value.uri === "string";
+  return isObject(value) && typeof value.uri === "string" &&
+    jsonChars(value, MAX_ROOT_CHARS) !== Infinity;
 }
 
 /** A client that offers roots and does not know the method has none. */

@@ -6,6 +6,7 @@ import type { ToolResult } from "../wire/mcp.ts";
 import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/ops.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import type { IdSpace } from "./calls.ts";
+import { MIN_COUNTED_BYTES, tooMuchHeld } from "./mcp_peer.ts";
 import { encode } from "./encode.ts";
 import type { Session } from "./session.ts";
 
@@ -29,11 +30,16 @@ export class OpPeer {
   }
 
   /** Takes one frame with an `op`. Never throws: what is wrong with it is answered, and the session goes on. */
-  async receive(frame: JsonObject): Promise<void> {
+  async receive(frame: JsonObject, size = 0): Promise<void> {
+    const { budget } = this.#session;
+    const bytes = size < MIN_COUNTED_BYTES ? 0 : size;
+    if (!budget.tryTakeCall(bytes)) return this.refuse(tooMuchHeld(), frame.request_id);
     try {
       await this.#handle(parseOp(frame));
     } catch (thrown) {
       this.refuse(thrown, frame.request_id);
+    } finally {
+      budget.giveBackCall(bytes);
     }
   }
 

@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
@@ -7,6 +8,7 @@ import { ActiveCalls } from "./calls.ts";
 import { ClientRoots, type RootsState } from "./client_roots.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
+import { SubscriptionQuota } from "./subscription_quota.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
 
 const log = getLogger(["exai", "session"]);
@@ -21,6 +23,8 @@ export interface SessionOptions {
   /** Whether its client may come back after a cut connection. */
   resumable: boolean;
   mailbox: MailboxLimits;
+  /** Requests that may run and wait at once; any number unless said otherwise. */
+  maxRunning?: number;
   /** Largest message the client takes, in bytes. */
   maxFrameBytes: number;
   /** What its client shows to take it over, if it was made by an earlier daemon. */
@@ -45,8 +49,12 @@ export class Session implements Caller {
   readonly startedAt = new Date();
   readonly server: string | undefined;
   readonly maxFrameBytes: number;
-  readonly calls = new ActiveCalls();
+  readonly calls: ActiveCalls;
+  /** Resources its client is subscribed to. */
+  readonly subscriptions = new SubscriptionQuota();
   readonly mailbox: Mailbox;
+  /** The bound on what is held for all sessions together. */
+  readonly budget: ByteBudget;
   client: Implementation | undefined;
   cwd: string | undefined;
   revision: string | undefined;
@@ -77,6 +85,8 @@ export class Session implements Caller {
     this.server = options.server;
     this.resumable = options.resumable;
     this.maxFrameBytes = options.maxFrameBytes;
+    this.calls = new ActiveCalls(options.maxRunning);
+    this.budget = options.mailbox.budget ?? UNBOUNDED;
     this.resumeToken = options.resumeToken ?? crypto.randomUUID();
     this.isRecovered = options.resumeToken !== undefined;
     this.mailbox = new Mailbox(options.mailbox);
@@ -166,6 +176,7 @@ export class Session implements Caller {
     this.calls.cancelAll(reason);
     this.#ended.abort(reason);
     this.mailbox.clear();
+    this.subscriptions.clear();
     if (options.goodbye) this.#journal?.close();
     else this.#journal?.release();
   }

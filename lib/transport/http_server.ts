@@ -1,5 +1,6 @@
 // @ts-types="@modelcontextprotocol/sdk/server/webStandardStreamableHttp"
 import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
+import type { ByteBudget } from "../base/byte_budget.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { CODES, idInUse, toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
@@ -46,12 +47,14 @@ export class HttpServerTransport implements Transport {
   readonly #log: EventLog;
   readonly #inFlight = new RequestsInFlight();
   readonly #maxQueuedBytes: number;
+  readonly #budget: ByteBudget | undefined;
   #streams = 0;
   #listeners = 0;
 
   constructor(options: HttpTransportOptions) {
     this.#log = new EventLog(options.keep);
     this.#maxQueuedBytes = options.maxQueuedBytes;
+    this.#budget = options.keep.budget;
     this.#sdk = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: options.newSessionId,
       eventStore: this.#log,
@@ -62,6 +65,7 @@ export class HttpServerTransport implements Transport {
     this.#sdk.onmessage = (message) => this.onmessage?.(message as RpcMessage);
     this.#sdk.onerror = (error) => this.onerror?.(error);
     this.#sdk.onclose = () => {
+      this.#log.clear();
       resolve();
       this.onclose?.();
     };
@@ -92,7 +96,7 @@ export class HttpServerTransport implements Transport {
     const lastEventId = request.method === "GET" ? request.headers.get("last-event-id") : null;
     if (lastEventId !== null) {
       const resumption = this.#log.resume(lastEventId);
-      if (resumption.kind === "over") return finished(resumption.missed);
+      if (resumption.kind === "over") return this.#finished(resumption.missed, request, exchange);
     }
     const { body, ids, twins } = this.#inFlight.admit(exchange.body);
     if (twins.length > 0 && body === undefined) return refusedTwins(twins);
@@ -140,19 +144,28 @@ export class HttpServerTransport implements Transport {
 
   #watch(body: ReadableStream<Uint8Array>, request: Request, exchange: Exchange) {
     const listeners = request.method === "GET" ? 1 : 0;
-    this.#streams++;
+    if (this.#streams++ === 0) this.#log.isAttended = true;
     this.#listeners += listeners;
     let cut = false;
     exchange.completed.then(() => cut || this.#delivered(exchange.body), () => {});
     return meteredStream(body, {
       maxQueuedBytes: this.#maxQueuedBytes,
+      budget: this.#budget,
+      completed: exchange.completed,
       onbytes: (bytes) => this.bytesOut += bytes,
       onend: (wasCut) => {
         cut = wasCut;
-        this.#streams--;
+        if (--this.#streams === 0) this.#log.isAttended = false;
         this.#listeners -= listeners;
       },
     });
+  }
+
+  /** The rest of a stream that is over. Nothing to send is HTTP's way to say: do not come back for it (204). */
+  #finished(missed: readonly LoggedEvent[], request: Request, exchange: Exchange): Response {
+    if (missed.length === 0) return new Response(null, { status: 204 });
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-cache, no-transform" };
+    return new Response(this.#watch(eventStream(missed), request, exchange), { headers });
   }
 
   #delivered(body: unknown): void {
@@ -164,14 +177,12 @@ export class HttpServerTransport implements Transport {
   }
 }
 
-/** The rest of a stream that is over. Nothing to send is HTTP's way to say: do not come back for it (204). */
-function finished(missed: readonly LoggedEvent[]): Response {
-  if (missed.length === 0) return new Response(null, { status: 204 });
-  const events = missed.map(({ id, message }) =>
+/** Events as text, written one by one as they are read. */
+function eventStream(events: readonly LoggedEvent[]): ReadableStream<Uint8Array> {
+  const texts = events.values().map(({ id, message }) =>
     `id: ${id}\nevent: message\ndata: ${JSON.stringify(message)}\n\n`
   );
-  const headers = { "content-type": "text/event-stream", "cache-control": "no-cache, no-transform" };
-  return new Response(events.join(""), { headers });
+  return ReadableStream.from(texts).pipeThrough(new TextEncoderStream());
 }
 
 /** A stream as it is, with the refusals of `twins` before it. */

@@ -26,6 +26,9 @@ export interface InboundContext {
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
+/** Questions of one server that are being answered. */
+const MAX_ASKED = 256;
+
 /** Where a message goes: the session it belongs to, by way of a call of it where one is known. */
 type Addressee = { caller: Caller; call?: Call };
 
@@ -134,6 +137,12 @@ export class Inbound {
 
   async #answer(request: RpcRequest): Promise<void> {
     const controller = new AbortController();
+    if (this.#asked.size >= MAX_ASKED) {
+      const error = toRpcError(
+        new ExaiError("OVER_CAPACITY", `${MAX_ASKED} of your requests are not answered yet`),
+      );
+      return this.#context.send(responseTo(request.id, { error }));
+    }
     this.#asked.set(request.id, controller);
     let result: Result;
     try {

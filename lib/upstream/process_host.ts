@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { isAbsolute } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { overCapacityFor } from "../base/machine_want.ts";
 import type { StdioServerConfig } from "../base/server_config.ts";
 import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -104,6 +105,8 @@ export class ProcessHost implements AsyncDisposable {
   async spawn(command: Command): Promise<ServerProcess> {
     const launch = await this.resolve(command);
     const child = await started(launch).catch((thrown) => {
+      const want = overCapacityFor(`server "${command.title}" cannot start`, thrown);
+      if (want) throw want;
       throw unavailable(command, `${launch.file} cannot be run: ${messageOf(thrown)}`, thrown);
     });
     const process = new ServerProcess(child, {
