@@ -59,7 +59,11 @@ async function serve(given: Settings): Promise<number> {
     onmessage: (message, line) => bridge.fromClient(message, line),
     onend: ended.resolve,
   });
-  const bridge = new Bridge(client, { ...settings, advice: adviceFor(settings, paths) });
+  const bridge = new Bridge(client, {
+    ...settings,
+    cwd: startDirectory(),
+    advice: adviceFor(settings, paths),
+  });
   const dialer = new Dialer(dialing(settings, paths, starting), bridge);
   bridge.ondemand = () => dialer.demand();
   dialer.run();
@@ -71,6 +75,18 @@ async function serve(given: Settings): Promise<number> {
   await deadline(client.flushed(), LAST_WRITE_MS).catch(() => {});
   await bridge.close(CLOSE_MS);
   return 0;
+}
+
+/** The directory the window was opened in; undefined when it is gone already. */
+function startDirectory(): string | undefined {
+  try {
+    return Deno.cwd();
+  } catch (thrown) {
+    log.warning("the working directory cannot be read, so servers start without one: {reason}", {
+      reason: messageOf(thrown),
+    });
+    return undefined;
+  }
 }
 
 function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown>): Dialing {

@@ -31,10 +31,12 @@ export interface UplinkHooks {
   onlost(end: SocketEnd): void;
 }
 
-export type UplinkSettings = Pick<
-  Settings,
-  "maxFrameBytes" | "pingIntervalMs" | "pingTimeoutMs" | "sessionId" | "server"
->;
+export type UplinkSettings =
+  & Pick<Settings, "maxFrameBytes" | "pingIntervalMs" | "pingTimeoutMs" | "sessionId" | "server">
+  & {
+    /** The window's directory as it was at the start: it may be deleted, and then cannot be read any more. */
+    cwd: string | undefined;
+  };
 
 /** Our session with the daemon, over however many connections. */
 export class Uplink {
@@ -45,6 +47,7 @@ export class Uplink {
   readonly #receipts = new Receipts((text) => void this.send(text));
   readonly #watchdog: Watchdog;
   readonly #server: string | undefined;
+  readonly #cwd: string | undefined;
   #sessionId: string | undefined;
   #resumeToken: string | undefined;
   #link: Link | undefined;
@@ -58,6 +61,7 @@ export class Uplink {
     this.#hooks = hooks;
     this.maxFrameBytes = settings.maxFrameBytes;
     this.#server = settings.server || undefined;
+    this.#cwd = settings.cwd;
     this.#sessionId = settings.sessionId || undefined;
     this.#watchdog = new Watchdog({
       intervalMs: settings.pingIntervalMs,
@@ -83,7 +87,7 @@ export class Uplink {
     const resume = this.#resumeToken ? { token: this.#resumeToken, waiting: this.#hooks.waiting() } : true;
     return {
       client: { name: "exai-shim", version: VERSION },
-      cwd: Deno.cwd(),
+      cwd: this.#cwd,
       nudge: true,
       lines: true,
       resume,
