@@ -8,7 +8,7 @@ import { ClientRoots, type RootsHooks } from "../lib/session/client_roots.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { tempDir } from "./helpers/files.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
-import { Shim } from "./helpers/shim.ts";
+import { INITIALIZE, Shim } from "./helpers/shim.ts";
 
 const WHERE = {
   command: Deno.execPath(),
@@ -20,7 +20,8 @@ type Answer = { result: JsonObject } | { error: JsonObject } | undefined;
 
 /** A window on the real shim whose client answers `roots/list` as it is told, and counts how often it is asked. */
 async function rootsWindow(it: { home: string; url: string }, cwd: string, answer: () => Promise<Answer>) {
-  const shim = await Shim.ready({ home: it.home, port: Number(new URL(it.url).port), cwd });
+  const shim = await Shim.start({ home: it.home, port: Number(new URL(it.url).port), cwd });
+  await shim.initialize({ ...INITIALIZE, capabilities: { roots: { listChanged: true } } });
   let asked = 0;
   const over = (async () => {
     for (;;) {

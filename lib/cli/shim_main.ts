@@ -55,11 +55,12 @@ async function serve(given: Settings): Promise<number> {
   const starting = startLogging({ program: "shim", settings, paths });
   logUnhandled();
   const ended = Promise.withResolvers<string>();
-  const client = new StdioPeer({ input: openStdin(), output: openStdout() }, {
+  const client: StdioPeer = new StdioPeer({ input: openStdin(), output: openStdout() }, {
     onmessage: (message, line) => bridge.fromClient(message, line),
+    backpressure: (): Promise<void> | undefined => bridge.backpressure(),
     onend: ended.resolve,
   });
-  const bridge = new Bridge(client, {
+  const bridge: Bridge = new Bridge(client, {
     ...settings,
     cwd: startDirectory(),
     advice: adviceFor(settings, paths),

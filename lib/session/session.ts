@@ -64,6 +64,8 @@ export class Session implements Caller {
   callCount = 0;
   bytesIn = 0;
   bytesOut = 0;
+  /** What has arrived on the last connection on which anything did; of clients that want to be told. */
+  arrivals: { readonly messages: number } | undefined;
   /** Set by the peer that speaks MCP with the client; a client of EXAI ops only has none. */
   speaker: Speaker | undefined;
   /** Whether it was begun with an earlier daemon; its client must be introduced before it is as it was. */
@@ -148,6 +150,14 @@ export class Session implements Caller {
     const instead = this.cwd === undefined ? "without a directory" : `in ${this.cwd}`;
     const data = `this window's roots are not known, because ${why}; ` +
       `its servers run ${instead} until it tells them`;
+    log.warning("session {id}: {data}", { id: this.id, data });
+    this.notify("notifications/message", { level: "warning", logger: "exai", data });
+  }
+
+  /** Tells window and log that `count` messages to it are lost. */
+  warnOfLost(count: number): void {
+    if (count === 0) return;
+    const data = `${count} messages for this window are lost: it did not read, and they had to make room`;
     log.warning("session {id}: {data}", { id: this.id, data });
     this.notify("notifications/message", { level: "warning", logger: "exai", data });
   }

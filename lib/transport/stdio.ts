@@ -35,6 +35,8 @@ export const STDIN_ENDED = "stdin has ended";
 /** What a {@linkcode StdioPeer} tells its owner. */
 export interface StdioHandlers {
   onmessage(message: RpcMessage, line: Line): void;
+  /** What is to be waited for before more is read of the client, if anything is. */
+  backpressure?(): Promise<void> | undefined;
   /** Called once: the client closed stdin or no longer reads stdout. */
   onend(why: string): void;
 }
@@ -58,6 +60,7 @@ export class StdioPeer {
     this.#handlers = handlers;
     this.#source = new LineSource(io.input, { maxLineBytes: MAX_LINE_BYTES });
     this.#source.onoverlong = (line) => this.#refuseOverlong(line);
+    this.#source.backpressure = () => handlers.backpressure?.();
     this.#source.prependListener("data", (line: Buffer) => this.#line = line);
     this.#writer = new LineWriter(io.output);
     this.#writer.onbroken = (error) => this.#end(`stdout takes no more: ${error.message}`);

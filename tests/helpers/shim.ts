@@ -17,7 +17,7 @@ export interface ShimOptions {
 
 export const INITIALIZE = {
   protocolVersion: "2025-06-18",
-  capabilities: { roots: {} },
+  capabilities: {},
   clientInfo: { name: "test window", version: "1" },
 };
 
