@@ -57,6 +57,7 @@ async function serve(given: Settings): Promise<number> {
   const ended = Promise.withResolvers<string>();
   const client: StdioPeer = new StdioPeer({ input: openStdin(), output: openStdout() }, {
     onmessage: (message, line) => bridge.fromClient(message, line),
+    onbadanswer: (id, why) => bridge.badAnswer(id, why),
     backpressure: (): Promise<void> | undefined => bridge.backpressure(),
     onend: ended.resolve,
   });

@@ -5,18 +5,18 @@ import { MIB } from "../base/units.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Line, StdioPeer } from "../transport/stdio.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
-import { CLOSE, toRpcError } from "../wire/codes.ts";
+import { CLOSE } from "../wire/codes.ts";
 import type { Peeked } from "../wire/peek.ts";
 import {
   kindOf,
   type RequestId,
-  responseTo,
   type RpcMessage,
   type RpcNotification,
   type RpcRequest,
 } from "../wire/rpc.ts";
 import type { DialerHooks } from "./dialer.ts";
 import { type Entry, isRequest, Ledger, type RequestEntry } from "./ledger.ts";
+import { errorLine, notificationLine } from "./lines.ts";
 import type { Link, LinkError } from "./link.ts";
 import { Memory } from "./memory.ts";
 import { afterRestart, afterResume, atRestart, type Fate, type RecoveredSets } from "./recovery.ts";
@@ -95,6 +95,11 @@ export class Bridge implements DialerHooks {
       case "response":
         return this.#response(message as RpcMessage & { id: RequestId }, line);
     }
+  }
+
+  /** The client has answered with what is no response. */
+  badAnswer(id: RequestId, why: string): void {
+    if (this.#asked.delete(id)) this.#failAnswer(id, refusals.malformedAnswer(why));
   }
 
   /**
@@ -205,11 +210,13 @@ export class Bridge implements DialerHooks {
     }
     // Whoever asked must not wait for an answer that has no room.
     const error = this.#whyNoRoom(line);
-    const kept = error ? asLine(responseTo(message.id, { error: toRpcError(error) })) : line;
-    if (error) {
-      log.warning("an answer of {bytes} bytes is replaced: {reason}", { ...line, reason: error.message });
-    }
-    this.#keepAndSend({ kind: "response", ...kept, sent: false }, this.#uplink.connected);
+    if (error) this.#failAnswer(message.id, error);
+    else this.#keepAndSend({ kind: "response", ...line, sent: false }, this.#uplink.connected);
+  }
+
+  #failAnswer(id: RequestId, error: ExaiError): void {
+    log.warning("the client's answer to {id} cannot be passed on: {reason}", { id, reason: error.message });
+    this.#keepAndSend({ kind: "response", ...errorLine(id, error), sent: false }, this.#uplink.connected);
   }
 
   #whyNoRoom({ bytes }: Line): ExaiError | undefined {
@@ -374,13 +381,9 @@ export class Bridge implements DialerHooks {
   }
 
   #cancel(requestId: RequestId): void {
-    const params = { requestId, reason: "not answered in time" };
-    const text = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
     const method = "notifications/cancelled";
-    this.#keepAndSend(
-      { kind: "notification", method, text, bytes: text.length, sent: false },
-      this.#uplink.ready,
-    );
+    const line = notificationLine(method, { requestId, reason: "not answered in time" });
+    this.#keepAndSend({ kind: "notification", method, ...line, sent: false }, this.#uplink.ready);
   }
 
   #refuse(entry: RequestEntry, error: ExaiError): void {
@@ -388,9 +391,4 @@ export class Bridge implements DialerHooks {
     this.#client.refuse(entry.id, error);
     this.#checkIdle();
   }
-}
-
-function asLine(message: RpcMessage): Line {
-  const text = JSON.stringify(message);
-  return { text, bytes: text.length };
 }

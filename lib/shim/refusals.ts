@@ -91,6 +91,11 @@ export function answerNotKept(bytes: number): ExaiError {
   );
 }
 
+/** What whoever asked the client is told in place of an answer that is none. */
+export function malformedAnswer(why: string): ExaiError {
+  return new ExaiError("INVALID_REQUEST", `the client's answer is malformed: ${why}`);
+}
+
 export function idInUse(id: string | number): ExaiError {
   return new ExaiError(
     "INVALID_REQUEST",

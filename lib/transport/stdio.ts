@@ -35,6 +35,8 @@ export const STDIN_ENDED = "stdin has ended";
 /** What a {@linkcode StdioPeer} tells its owner. */
 export interface StdioHandlers {
   onmessage(message: RpcMessage, line: Line): void;
+  /** The client has answered the request `id` with what is no response. */
+  onbadanswer?(id: RequestId, why: string): void;
   /** What is to be waited for before more is read of the client, if anything is. */
   backpressure?(): Promise<void> | undefined;
   /** Called once: the client closed stdin or no longer reads stdout. */
@@ -150,9 +152,12 @@ export class StdioPeer {
 
   #refuseValue(value: unknown, why: string): void {
     const fields = isObject(value) ? value : {};
-    // A response is never answered, not even a malformed one.
-    if (fields.method === undefined && ("result" in fields || "error" in fields)) return;
     const id = refusedId(fields.id);
+    // A response is never answered, not even a malformed one.
+    if (fields.method === undefined && ("result" in fields || "error" in fields)) {
+      if (id !== null) this.#handlers.onbadanswer?.(id, why);
+      return;
+    }
     this.refuse(id, new ExaiError("INVALID_REQUEST", why));
   }
 
