@@ -82,7 +82,10 @@ export class Boundary {
     if (path.includes("\0")) throw new ExaiError("INVALID_PARAMS", "a path cannot hold a NUL character");
     const plain = path.startsWith("file:") ? pathOfUri(path) : { path };
     if (plain.path === undefined) {
-      throw new ExaiError("INVALID_PARAMS", `${quoteName(path)} is no file URI of this machine: ${plain.why}`);
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        `${quoteName(path)} is no file URI of this machine: ${plain.why}`,
+      );
     }
     if (isAbsolute(plain.path)) return plain.path;
     if (this.#caller.cwd !== undefined) return join(this.#caller.cwd, plain.path);
