@@ -226,8 +226,10 @@ export class Mailbox {
     return lost.length;
   }
 
+  /** The session is over: nothing is kept from here on, for nobody comes to fetch it and free its bytes. */
   clear(): void {
     this.#outlet = undefined;
+    this.#keepAnswers = false;
     this.#posts.clear();
     this.#answers.length = 0;
     this.#forgotten.clear();

@@ -97,7 +97,9 @@ export interface ConnectOptions {
  */
 export async function connectWebSocket(url: string, options: ConnectOptions): Promise<ClientSocket> {
   const { socket, tls, makeClient } = options;
-  if (socket === undefined && tls === undefined && makeClient === undefined) return await opened(new WebSocket(url), options);
+  if (socket === undefined && tls === undefined && makeClient === undefined) {
+    return await opened(new WebSocket(url), options);
+  }
   if (socket && isPipe(socket)) {
     const { openPipe } = await import("./pipe_client.ts");
     return await opened(openPipe(url, socket), options);
