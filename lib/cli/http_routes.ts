@@ -11,7 +11,7 @@ import type { OwnServer } from "./own_server.ts";
 import { only } from "./route.ts";
 import type { Observation } from "./observation.ts";
 import { buildStatus } from "./status.ts";
-import { threadRoutes } from "./thread_routes.ts";
+import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { TokenKeeper } from "./token.ts";
 import { killUpstream } from "./upstream_kill.ts";
 
@@ -57,7 +57,7 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
     ["/calls/follow", only("GET", calls.follow)],
     ["/cancel", only("POST", calls.cancel)],
     ["/kill", only("POST", calls.kill)],
-    ...threadRoutes(own.threads),
+    ...threadRoutes(allThreads(own.threads)),
     ["/token/rotate", only("POST", (request) => rotateToken(request, token))],
   ]);
 }

@@ -36,9 +36,9 @@ export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   pingIntervalMs: number;
   pingTimeoutMs: number;
   /** A connection that must say hello first. */
-  onExai(channel: WebSocketChannel, gate: Gate & Pick<Principal, "isOwner"> & { door: string }): void;
+  onExai(channel: WebSocketChannel, gate: Gate & { principal: Principal; door: string }): void;
   /** A connection of the subprotocol `mcp`, already authenticated. */
-  onMcp(channel: WebSocketChannel, options: { server?: string } & Pick<Principal, "isOwner">): void;
+  onMcp(channel: WebSocketChannel, options: { server?: string; principal: Principal }): void;
   /** Makes the transport of a client that is about to initialize over HTTP. */
   onHttp(client: HttpClient): HttpServerTransport;
 }
@@ -50,10 +50,15 @@ interface Command {
   path: string;
   /** The token it has proved to know; undefined where none is needed. */
   token: string | undefined;
+  /** Whether it comes on behalf of the daemon's own user. */
+  isOwner: boolean;
 }
 
 /** Where MCP is spoken: the merged catalog, and one server alone below it. */
 const MCP_PATH = /^\/mcp(?:\/([^/]*))?\/?$/;
+
+/** What other users may see, where they are let in: the rest shows what windows do, or changes it. */
+const FOR_EVERYBODY = new Set(["/health"]);
 
 /** The subprotocol by which a client says that it speaks MCP only. */
 const MCP_SUBPROTOCOL = "mcp";
@@ -118,11 +123,11 @@ export class Doors {
   };
 
   /** Answers a command that came over a WebSocket and has proved that it knows `token`, as if by HTTP with it. */
-  async command({ method, path, token }: Command): Promise<Response> {
+  async command({ method, path, token, isOwner }: Command): Promise<Response> {
     try {
       const url = new URL(`http://localhost${path}`);
       const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
-      return await this.#route(new Request(url, { method, headers }), url.pathname);
+      return await this.#route(new Request(url, { method, headers }), url.pathname, { isOwner });
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
@@ -150,15 +155,22 @@ export class Doors {
       this.#checkToken(request, visit);
       const mcp = MCP_PATH.exec(pathname);
       if (mcp) return await this.#serveMcp(request, mcp[1], visit);
-      return await this.#route(request, pathname);
+      return await this.#route(request, pathname, visit.principal);
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
   }
 
-  async #route(request: Request, pathname: string): Promise<Response> {
+  async #route(
+    request: Request,
+    pathname: string,
+    { isOwner }: Pick<Principal, "isOwner">,
+  ): Promise<Response> {
     const { routes } = this.#options;
     const route = routes.get(pathname);
+    if (route && !isOwner && !FOR_EVERYBODY.has(pathname)) {
+      throw new ExaiError("FORBIDDEN", `${pathname} is for the user alone whose daemon this is`);
+    }
     if (route) return await route(request);
     throw new ExaiError(
       "RESOURCE_NOT_FOUND",
@@ -224,10 +236,9 @@ export class Doors {
     });
     const channel = new WebSocketChannel(socket, { ...this.#options, cut: () => cut(socket, remoteAddr) });
     socket.addEventListener("close", () => this.#desk.left(channel));
-    const { isOwner } = principal;
     const enter = () => {
-      if (!mcpOnly) this.#receive(channel, newcomer, { isOwner, door });
-      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, isOwner });
+      if (!mcpOnly) this.#receive(channel, newcomer, { principal, door });
+      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, principal });
     };
     // A socket of Node's is open by now, and its first frame may come at once.
     if (socket.readyState === WebSocket.OPEN) enter();
@@ -244,7 +255,7 @@ export class Doors {
   #receive(
     channel: WebSocketChannel,
     newcomer: Newcomer,
-    about: Pick<Principal, "isOwner"> & { door: string },
+    about: { principal: Principal; door: string },
   ): void {
     const gate = this.#desk.receive(channel, newcomer);
     if (gate) this.#options.onExai(channel, { ...gate, ...about });

@@ -1,6 +1,7 @@
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
+import { isSamePrincipal } from "../call/owner.ts";
 import { readJsonBody } from "../transport/http_body.ts";
 import type { Exchange, HttpServerTransport } from "../transport/http_server.ts";
 import { CODES, toRpcError } from "../wire/codes.ts";
@@ -13,8 +14,7 @@ export interface HttpClient {
   server?: string;
   /** Its working directory, if it told. */
   cwd?: string;
-  /** Whether it comes on behalf of the daemon's own user. */
-  isOwner: boolean;
+  principal: Principal;
 }
 
 export interface HttpDoorOptions {
@@ -81,7 +81,7 @@ export class HttpDoor {
   // To another principal a session is not there, whatever it knows of it.
   #find(id: string, { server, principal }: Approach): HttpServerTransport {
     const session = this.#sessions.get(id);
-    if (!session || session.server !== server || session.owner !== principal.id) {
+    if (!session || session.server !== server || !isSamePrincipal(session.owner, principal.id)) {
       const why =
         "it has ended, or the daemon has been started anew; initialize again without Mcp-Session-Id";
       throw new ExaiError("RESOURCE_NOT_FOUND", `there is no such session here: ${why}`);
@@ -97,7 +97,7 @@ export class HttpDoor {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
     }
     await this.#makeRoom();
-    const transport = this.#options.open({ server, cwd: cwdOf(request), isOwner: principal.isOwner });
+    const transport = this.#options.open({ server, cwd: cwdOf(request), principal });
     await transport.start();
     const response = await transport.handle(request, exchange);
     const id = transport.sessionId;

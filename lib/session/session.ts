@@ -3,11 +3,13 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
+import type { Belonging, Identity } from "../call/owner.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
 import { jsonChars } from "../transport/json_size.ts";
+import { type FindWorkspace, Ownership } from "./ownership.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
 
@@ -16,6 +18,10 @@ export interface SessionOptions {
   client?: Implementation;
   cwd?: string;
   namedDirs: NamedDirs;
+  /** On whose behalf it was begun. */
+  principal: string;
+  /** Left out: it has no workspace, and what is kept for it is its own alone. */
+  findWorkspace?: FindWorkspace;
   /** The one mounted server this session sees; undefined for the merged catalog. */
   server?: string;
   /** Whether its client may come back after a cut connection. */
@@ -46,6 +52,7 @@ const ROOTS_TIMEOUT_MS = 3 * SECOND_MS;
 export class Session implements Caller {
   readonly id: string;
   readonly namedDirs: NamedDirs;
+  readonly principal: string;
   readonly resumable: boolean;
   /** What a client must show to take this session over; never logged. */
   readonly resumeToken: string;
@@ -74,6 +81,7 @@ export class Session implements Caller {
   #capabilities: JsonObject = {};
   #journal: SessionJournal | undefined;
   #roots: Promise<readonly Root[] | undefined> | undefined;
+  readonly #ownership: Ownership;
   readonly #ended = new AbortController();
 
   constructor(options: SessionOptions) {
@@ -81,6 +89,7 @@ export class Session implements Caller {
     this.client = options.client;
     this.cwd = options.namedDirs === "none" ? undefined : options.cwd;
     this.namedDirs = options.namedDirs;
+    this.principal = options.principal;
     this.server = options.server;
     this.resumable = options.resumable;
     this.maxFrameBytes = options.maxFrameBytes;
@@ -88,6 +97,14 @@ export class Session implements Caller {
     this.budget = options.mailbox.budget ?? UNBOUNDED;
     this.resumeToken = options.resumeToken ?? crypto.randomUUID();
     this.isRecovered = options.resumeToken !== undefined;
+    this.#ownership = new Ownership({
+      principal: this.principal,
+      secret: this.resumeToken,
+      cwd: this.cwd,
+      hasRoots: () => isObject(this.capabilities.roots),
+      roots: () => this.roots(),
+      findWorkspace: options.findWorkspace,
+    });
     this.mailbox = new Mailbox(options.mailbox);
     this.mailbox.keepAnswers = options.resumable;
   }
@@ -102,6 +119,14 @@ export class Session implements Caller {
     return this.mailbox.attached;
   }
 
+  get belonging(): Belonging {
+    return this.#ownership.belonging;
+  }
+
+  identity(): Promise<Identity> {
+    return this.#ownership.identity();
+  }
+
   get capabilities(): JsonObject {
     return this.#capabilities;
   }
@@ -110,6 +135,7 @@ export class Session implements Caller {
   set capabilities(offered: JsonObject) {
     const { roots: _, ...rest } = offered;
     this.#capabilities = this.namedDirs === "none" ? rest : offered;
+    this.#ownership.moved();
   }
 
   notify(method: string, params?: JsonObject): void {
@@ -131,6 +157,7 @@ export class Session implements Caller {
 
   /** The client says that its roots have changed: they are asked for anew. */
   forgetRoots(): void {
+    this.#ownership.moved();
     this.#roots = undefined;
   }
 
@@ -169,6 +196,7 @@ export class Session implements Caller {
     if (this.#ended.signal.aborted) return;
     const reason = new ExaiError("CANCELLED", why);
     this.calls.cancelAll(reason);
+    this.#ownership.end();
     this.#ended.abort(reason);
     this.mailbox.clear();
     this.subscriptions.clear();

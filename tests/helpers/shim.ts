@@ -11,6 +11,8 @@ export interface ShimOptions {
   home?: string;
   /** Another build of the shim. */
   program?: string;
+  /** Directory the window works in. */
+  cwd?: string;
 }
 
 export const INITIALIZE = {
@@ -49,6 +51,7 @@ export class Shim implements AsyncDisposable {
         ENV_FILE: "",
         ...options.env,
       },
+      cwd: options.cwd,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

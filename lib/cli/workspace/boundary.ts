@@ -142,11 +142,13 @@ function isWithinAny(path: string, dirs: readonly string[]): boolean {
   return dirs.some((dir) => isWithin(path, dir));
 }
 
-function isTop(dir: string): boolean {
+/** Whether `dir` is the top of a disk. */
+export function isTop(dir: string): boolean {
   return join(dir, "..") === join(dir);
 }
 
-function pathOfUri(uri: string): string | undefined {
+/** The path a `file:` URI names; undefined for what is none of this machine. */
+export function pathOfUri(uri: string): string | undefined {
   try {
     return fromFileUrl(uri);
   } catch {
