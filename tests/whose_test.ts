@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { join, toFileUrl } from "@std/path";
+import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
@@ -9,7 +9,7 @@ import { openThreadStore } from "../lib/conversation/sqlite_thread_store.ts";
 import { SessionRegistry } from "../lib/session/registry.ts";
 import type { Envelope } from "../lib/tool/answer.ts";
 import { testDaemon } from "./helpers/daemon.ts";
-import { RawHttp } from "./helpers/http_client.ts";
+import { httpClient, RawHttp } from "./helpers/http_client.ts";
 import { OddServer } from "./helpers/odd_server.ts";
 import { canBeOther, talkAsOther } from "./helpers/other_user.ts";
 import { RawClient } from "./helpers/raw_client.ts";
@@ -150,6 +150,25 @@ Deno.test("the calls of a window that has gone are still its workspace's", async
   await using bob = await ToolWindow.open(it.url, dirs.q);
   assertStringIncludes(String((await ada.call("activity")).content), " version ok ");
   assert(!String((await bob.call("activity")).content).includes(" version "));
+});
+
+Deno.test("what a server lists in one directory is not shown in another, also after a restart of the daemon", async () => {
+  await using dirs = await twoWorkspaces();
+  const fixture = fromFileUrl(new URL("./fixtures/directory_server.ts", import.meta.url));
+  const directory = { command: Deno.execPath(), args: ["run", "-A", "--no-check", fixture] };
+  await Deno.writeTextFile(join(dirs.home, "mcp.json"), JSON.stringify({ mcpServers: { directory } }));
+  await Deno.chmod(dirs.home, 0o700);
+  const namesIn = async (url: string, cwd: string) => {
+    await using client = await httpClient(`${url}mcp`, { headers: { "x-exai-cwd": cwd } });
+    const { resources } = await client.listResources();
+    return resources.map(({ name }: { name: string }) => name).filter((name: string) =>
+      name.startsWith("notes of")
+    );
+  };
+  for (const order of [[dirs.p, dirs.q], [dirs.q, dirs.p]]) {
+    await using it = await testDaemon({ settings: { home: dirs.home } });
+    for (const cwd of [...order, order[0]!]) assertEquals(await namesIn(it.http, cwd), [`notes of ${cwd}`]);
+  }
 });
 
 Deno.test("a handle is good in every window of its workspace, and in no other", async () => {
