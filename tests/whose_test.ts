@@ -264,7 +264,7 @@ Deno.test(
     ) {
       assertMatch(
         await ask(request),
-        /^HTTP\/1\.1 403 [\s\S]*for the user alone whose daemon this is/,
+        /^HTTP\/1\.1 403 [\s\S]*for the user the daemon runs as/,
         request,
       );
     }

@@ -8,7 +8,7 @@ import type { CallDesk, Sessions } from "./call_desk.ts";
 import { callRoutes } from "./call_routes.ts";
 import type { ConfiguredMounts } from "./mounts.ts";
 import type { OwnServer } from "./own_server.ts";
-import { only } from "./route.ts";
+import { only, ownersOnly } from "./route.ts";
 import type { Observation } from "./observation.ts";
 import { buildStatus } from "./status.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
@@ -29,10 +29,19 @@ const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
 /** What the daemon shows and takes over plain HTTP, by path. */
 export function httpRoutes(sources: RouteSources): Map<string, Route> {
-  const { observation, mounts, own, token, sessions, desk, breakers } = sources;
-  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
+  const { observation } = sources;
   return new Map<string, Route>([
     ["/health", only("GET", () => Response.json(observation.health()))],
+    ...ownersOnly(ownersRoutes(sources)),
+  ]);
+}
+
+/** What shows or changes the owner's threads, calls, sessions and configuration; `ps` shows directories too. */
+function ownersRoutes(
+  { observation, mounts, own, token, sessions, desk, breakers }: RouteSources,
+): [string, Route][] {
+  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
+  return [
     ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
     [
       "/status",
@@ -59,7 +68,7 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
     ["/kill", only("POST", calls.kill)],
     ...threadRoutes(allThreads(own.threads)),
     ["/token/rotate", only("POST", (request) => rotateToken(request, token))],
-  ]);
+  ];
 }
 
 /** Only who shows the token in force may replace it: one that was replaced opens connections, and no more. */

@@ -21,7 +21,7 @@ import { type Principal, type PrincipalOptions, Principals } from "./principal.t
 import { asksUpgrade, offeredProtocols, upgradeFault, upgradeNatively } from "./upgrade.ts";
 
 /** What stands behind a path of the daemon: plain HTTP. The guard has been passed when it is called. */
-export type Route = (request: Request) => Response | Promise<Response>;
+export type Route = (request: Request, by: Pick<Principal, "isOwner">) => Response | Promise<Response>;
 
 export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   guard: Guard;
@@ -44,21 +44,16 @@ export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
 }
 
 /** A request of one of our commands. */
-interface Command {
+interface Command extends Pick<Principal, "isOwner"> {
   method: string;
   /** With its query. */
   path: string;
   /** The token it has proved to know; undefined where none is needed. */
   token: string | undefined;
-  /** Whether it comes on behalf of the daemon's own user. */
-  isOwner: boolean;
 }
 
 /** Where MCP is spoken: the merged catalog, and one server alone below it. */
 const MCP_PATH = /^\/mcp(?:\/([^/]*))?\/?$/;
-
-/** What other users may see, where they are let in: the rest shows what windows do, or changes it. */
-const FOR_EVERYBODY = new Set(["/health"]);
 
 /** The subprotocol by which a client says that it speaks MCP only. */
 const MCP_SUBPROTOCOL = "mcp";
@@ -161,17 +156,10 @@ export class Doors {
     }
   }
 
-  async #route(
-    request: Request,
-    pathname: string,
-    { isOwner }: Pick<Principal, "isOwner">,
-  ): Promise<Response> {
+  async #route(request: Request, pathname: string, by: Pick<Principal, "isOwner">): Promise<Response> {
     const { routes } = this.#options;
     const route = routes.get(pathname);
-    if (route && !isOwner && !FOR_EVERYBODY.has(pathname)) {
-      throw new ExaiError("FORBIDDEN", `${pathname} is for the user alone whose daemon this is`);
-    }
-    if (route) return await route(request);
+    if (route) return await route(request, by);
     throw new ExaiError(
       "RESOURCE_NOT_FOUND",
       `paths: ${[...routes.keys(), "/mcp", "/mcp/NAME"].join(", ")}`,

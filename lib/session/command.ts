@@ -7,10 +7,8 @@ import type { CommandOp, OpReply } from "../wire/ops.ts";
 
 const log = getLogger(["exai", "session"]);
 
-/** A request of a command. */
-export interface CommandRequest {
+export interface AskedCommand {
   method: string;
-  /** With its query. */
   path: string;
   /** The token it has proved to know; undefined where none is needed. */
   token: string | undefined;
@@ -21,7 +19,7 @@ export interface CommandRequest {
 /** What a command needs of the daemon. */
 export interface CommandHooks {
   /** Answers what would be the same request over HTTP. Never throws. */
-  command(command: CommandRequest): Promise<Response>;
+  command(command: AskedCommand): Promise<Response>;
 }
 
 const NORMAL_CLOSURE = 1000;
@@ -35,7 +33,7 @@ const READ_PAUSE_MS = 5;
 export async function answerCommand(
   channel: FrameChannel,
   { method, path }: CommandOp,
-  { hooks, ...by }: { hooks: CommandHooks } & Pick<CommandRequest, "token" | "isOwner">,
+  { hooks, ...by }: { hooks: CommandHooks } & Pick<AskedCommand, "token" | "isOwner">,
 ): Promise<void> {
   const gone = new AbortController();
   channel.onclose = () => gone.abort();

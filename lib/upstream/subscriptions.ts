@@ -1,11 +1,9 @@
-import { KIB } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
+import { MAX_URI_CHARS } from "../wire/mcp.ts";
 
 const NOBODY: ReadonlyMap<string, Caller> = new Map();
 /** A resource is looked for in so many of those it may be a part of. */
 const MAX_DEPTH = 64;
-/** No session is subscribed to anything longer. */
-const MAX_URI_CHARS = 8 * KIB;
 
 /** Who has subscribed to which resource of one upstream, counted so that it hears of each resource once. */
 export class Subscriptions {
