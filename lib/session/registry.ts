@@ -3,9 +3,11 @@ import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { patientTimeout } from "../base/patience.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
+import { isSamePrincipal } from "../call/owner.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { CallJournal } from "./journal.ts";
 import type { MailboxLimits } from "./mailbox.ts";
+import type { FindWorkspace } from "./ownership.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 const log = getLogger(["exai", "session"]);
@@ -20,6 +22,8 @@ export interface RegistryOptions {
   maxRunning?: number;
   /** The bound on what is held for all sessions together. */
   budget?: ByteBudget;
+  /** Finds the directory a session works in; left out: what is kept for a session is its own alone. */
+  findWorkspace?: FindWorkspace;
   /** Keeps the calls of sessions that can be resumed, for the next daemon. */
   journal?: CallJournal;
   /** Called when a session has come. */
@@ -32,7 +36,7 @@ export interface RegistryOptions {
 export type NewSession =
   & Pick<
     SessionOptions,
-    "client" | "cwd" | "server" | "resumable" | "namedDirs" | "via"
+    "client" | "cwd" | "server" | "resumable" | "namedDirs" | "principal" | "via"
   >
   & {
     wantedId?: string;
@@ -103,18 +107,29 @@ export class SessionRegistry implements Disposable {
       );
     }
     const id = this.#freeId(wantedId);
-    const { maxFrameBytes, maxRunning } = this.#options;
-    const session = new Session({ ...rest, id, mailbox: this.mailboxLimits, maxFrameBytes, maxRunning });
+    const { maxFrameBytes, maxRunning, findWorkspace } = this.#options;
+    const session = new Session({
+      ...rest,
+      id,
+      mailbox: this.mailboxLimits,
+      maxFrameBytes,
+      maxRunning,
+      findWorkspace,
+    });
     this.#sessions.set(id, session);
     if (listens) this.#listens.set(id, listens);
     this.#options.onStart?.(session);
     return session;
   }
 
-  /** The session `id`, for a client that shows its resume token; a connection it still has is replaced. */
-  resume(id: string, token: string): Session | undefined {
+  /**
+   * The session `id`, for a client that shows its resume token on behalf of the same principal; a connection it still
+   * has is replaced.
+   */
+  resume(id: string, token: string, principal: string): Session | undefined {
     const session = this.#sessions.get(id);
     if (!session?.resumable || !isSame(session.resumeToken, token)) return undefined;
+    if (!isSamePrincipal(session.principal, principal)) return undefined;
     this.#stopWaiting(id);
     session.mailbox.close(CLOSE.sessionReplaced, "the client has attached anew");
     return session;

@@ -3,11 +3,13 @@ import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
+import type { Belonging, Identity } from "../call/owner.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
 import { ClientRoots, type RootsState } from "./client_roots.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
+import { type FindWorkspace, Ownership } from "./ownership.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
 
@@ -18,6 +20,10 @@ export interface SessionOptions {
   client?: Implementation;
   cwd?: string;
   namedDirs: NamedDirs;
+  /** On whose behalf it was begun. */
+  principal: string;
+  /** Left out: it has no workspace, and what is kept for it is its own alone. */
+  findWorkspace?: FindWorkspace;
   /** The one mounted server this session sees; undefined for the merged catalog. */
   server?: string;
   /** The daemons by which it comes. */
@@ -45,6 +51,7 @@ export interface Speaker {
 export class Session implements Caller {
   readonly id: string;
   readonly namedDirs: NamedDirs;
+  readonly principal: string;
   readonly resumable: boolean;
   /** What a client must show to take this session over; never logged. */
   readonly resumeToken: string;
@@ -78,8 +85,12 @@ export class Session implements Caller {
   readonly #roots = new ClientRoots({
     ask: (options) => this.ask("roots/list", {}, options),
     onMissing: (why) => this.#warnOfRoots(why),
-    onLate: () => this.speaker?.rootsArrived(),
+    onLate: () => {
+      this.#ownership.moved();
+      this.speaker?.rootsArrived();
+    },
   });
+  readonly #ownership: Ownership;
   readonly #ended = new AbortController();
 
   constructor(options: SessionOptions) {
@@ -87,6 +98,7 @@ export class Session implements Caller {
     this.client = options.client;
     this.cwd = options.namedDirs === "none" ? undefined : options.cwd;
     this.namedDirs = options.namedDirs;
+    this.principal = options.principal;
     this.server = options.server;
     this.via = options.via;
     this.resumable = options.resumable;
@@ -95,6 +107,14 @@ export class Session implements Caller {
     this.budget = options.mailbox.budget ?? UNBOUNDED;
     this.resumeToken = options.resumeToken ?? crypto.randomUUID();
     this.isRecovered = options.resumeToken !== undefined;
+    this.#ownership = new Ownership({
+      principal: this.principal,
+      secret: this.resumeToken,
+      cwd: this.cwd,
+      hasRoots: () => isObject(this.capabilities.roots),
+      roots: () => this.roots(),
+      findWorkspace: options.findWorkspace,
+    });
     this.mailbox = new Mailbox(options.mailbox);
     this.mailbox.keepAnswers = options.resumable;
   }
@@ -109,6 +129,14 @@ export class Session implements Caller {
     return this.mailbox.attached;
   }
 
+  get belonging(): Belonging {
+    return this.#ownership.belonging;
+  }
+
+  identity(): Promise<Identity> {
+    return this.#ownership.identity();
+  }
+
   get capabilities(): JsonObject {
     return this.#capabilities;
   }
@@ -117,6 +145,7 @@ export class Session implements Caller {
   set capabilities(offered: JsonObject) {
     const { roots: _, ...rest } = offered;
     this.#capabilities = this.namedDirs === "none" ? rest : offered;
+    this.#ownership.moved();
   }
 
   notify(method: string, params?: JsonObject): void {
@@ -142,6 +171,7 @@ export class Session implements Caller {
 
   /** The client says that its roots have changed: they are asked for anew. */
   forgetRoots(): void {
+    this.#ownership.moved();
     this.#roots.changed();
   }
 
@@ -188,6 +218,7 @@ export class Session implements Caller {
     if (this.#ended.signal.aborted) return;
     const reason = new ExaiError("CANCELLED", why);
     this.calls.cancelAll(reason);
+    this.#ownership.end();
     this.#ended.abort(reason);
     this.mailbox.clear();
     this.subscriptions.clear();

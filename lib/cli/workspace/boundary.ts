@@ -146,7 +146,8 @@ function isWithinAny(path: string, dirs: readonly string[]): boolean {
   return dirs.some((dir) => isWithin(path, dir));
 }
 
-function isTop(dir: string): boolean {
+/** Whether `dir` is the top of a disk. */
+export function isTop(dir: string): boolean {
   return join(dir, "..") === join(dir);
 }
 
