@@ -1,5 +1,5 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { isObject } from "../base/json.ts";
+import { isObject, textOf } from "../base/json.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
 import { implementationOf } from "../wire/mcp.ts";
@@ -114,7 +114,7 @@ function readOpening(text: string): Opening | CloseCode {
   } catch {
     return CLOSE.helloExpected;
   }
-  if (!isObject(frame) || !OPENINGS.includes(String(frame.op))) return CLOSE.helloExpected;
+  if (!isObject(frame) || !OPENINGS.includes(textOf(frame.op) ?? "")) return CLOSE.helloExpected;
   try {
     return parseOp(frame) as Opening;
   } catch {

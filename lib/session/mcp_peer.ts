@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { jsonChars } from "../transport/json_size.ts";
@@ -144,7 +144,10 @@ export class McpPeer implements Speaker {
   /** Counts what the session is subscribed to; what it is refused, or gives up, counts no more. */
   async #subscribe(request: RpcRequest, params: JsonObject): Promise<Result> {
     const { subscriptions } = this.#session;
-    const uri = String(params.uri);
+    const uri = textOf(params.uri);
+    if (uri === undefined) {
+      return { error: toRpcError(new ExaiError("INVALID_PARAMS", "uri must be a text")) };
+    }
     const isWanted = request.method === "resources/subscribe";
     let isNew = false;
     try {

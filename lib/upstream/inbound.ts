@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { ownEntry } from "../base/own.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
@@ -90,14 +90,11 @@ export class Inbound {
         return this.#asked.get(params.requestId as RequestId)?.abort(
           new ExaiError(
             "CANCELLED",
-            `the server withdrew its question: ${params.reason ?? "no reason given"}`,
+            `the server withdrew its question: ${textOf(params.reason) ?? "no reason given"}`,
           ),
         );
       case "notifications/resources/updated":
-        for (const caller of this.#context.subscriptions.subscribersOf(String(params.uri))) {
-          caller.notify(method, params);
-        }
-        return;
+        return this.#deliverUpdate(method, params);
       case "notifications/elicitation/complete":
         return this.#context.owners.get(params.elicitationId)?.notify(method, params);
       case "notifications/tasks/status":
@@ -105,6 +102,14 @@ export class Inbound {
       default:
         return this.#deliverToAddressee(method, params);
     }
+  }
+
+  #deliverUpdate(method: string, params: JsonObject): void {
+    const uri = textOf(params.uri);
+    if (uri === undefined) {
+      return log.debug("{server}: {method} without a URI", { server: this.#context.name, method });
+    }
+    for (const caller of this.#context.subscriptions.subscribersOf(uri)) caller.notify(method, params);
   }
 
   #deliverProgress(params: JsonObject): void {

@@ -8,7 +8,13 @@ import { steadyNow } from "../base/steady.ts";
 import type { Call, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Transport } from "../transport/transport.ts";
-import { type Implementation, type InitializeResult, LATEST_REVISION, REVISIONS } from "../wire/mcp.ts";
+import {
+  type Implementation,
+  type InitializeResult,
+  LATEST_REVISION,
+  REVISIONS,
+  uriOf,
+} from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
@@ -178,7 +184,7 @@ export class Instance implements AsyncDisposable {
     this.callCount++;
     switch (call.method) {
       case "resources/subscribe":
-        return await this.#subscribeOnce(call.caller, String(call.params.uri), () => this.#forward(call));
+        return await this.#subscribeOnce(call.caller, uriOf(call), () => this.#forward(call));
       case "resources/unsubscribe":
         return await this.#unsubscribe(call);
       case "logging/setLevel":
@@ -326,7 +332,7 @@ export class Instance implements AsyncDisposable {
   }
 
   async #unsubscribe(call: Call): Promise<Result> {
-    if (!this.#subscriptions.remove(String(call.params.uri), call.caller)) return { result: {} };
+    if (!this.#subscriptions.remove(uriOf(call), call.caller)) return { result: {} };
     return await this.#forward(call);
   }
 

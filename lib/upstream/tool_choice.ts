@@ -1,4 +1,4 @@
-import type { JsonObject } from "../base/json.ts";
+import { type JsonObject, textOf } from "../base/json.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
 import type { ToolChoice } from "../base/server_config.ts";
 
@@ -23,8 +23,8 @@ export class ToolFilter {
 
   /** The tools offered, under the names they go by in the merged catalog. */
   shown(tools: readonly JsonObject[]): readonly JsonObject[] {
-    return tools.filter(({ name }) => this.offers(String(name))).map((tool) => {
-      const name = this.#shownName(String(tool.name));
+    return tools.filter(({ name }) => this.offers(textOf(name) ?? "")).map((tool) => {
+      const name = this.#shownName(textOf(tool.name) ?? "");
       return name === tool.name ? tool : { ...tool, name };
     });
   }

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { quoteValue } from "../base/quote.ts";
 import type { OpError } from "./codes.ts";
 import { isNonce } from "./proof.ts";
 import type { RequestId } from "./rpc.ts";
@@ -78,7 +79,7 @@ export function parseOp(frame: JsonObject): OpRequest {
     : undefined;
   if (schema === undefined) {
     const known = Object.keys(opSchemas).join(", ");
-    throw new ExaiError("UNKNOWN_OP", `there is no op ${JSON.stringify(op)}; known: ${known}`);
+    throw new ExaiError("UNKNOWN_OP", `there is no op ${quoteValue(op)}; known: ${known}`);
   }
   const parsed = schema.safeParse(frame);
   if (parsed.success) return parsed.data as OpRequest;

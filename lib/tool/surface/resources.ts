@@ -1,6 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { quoteName } from "../../base/suggest.ts";
+import { quoteValue } from "../../base/quote.ts";
 import type { Thread, ThreadStore } from "../../conversation/thread_store.ts";
 import { writeTranscript } from "../../conversation/transcript.ts";
 import type { ToolHost } from "../host.ts";
@@ -95,7 +95,7 @@ export async function readResource(
 function unknown(uri: unknown): ExaiError {
   return new ExaiError(
     "RESOURCE_NOT_FOUND",
-    `there is no resource ${quoteName(String(uri))}; resources/list names them`,
+    `there is no resource ${quoteValue(uri)}; resources/list names them`,
     {
       details: { uri },
     },
