@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
@@ -59,12 +60,21 @@ export function join(
   };
   const arrived = nudge ? nudger(channel) : undefined;
   channel.onbadframe = refuse;
-  const take = (text: string) => {
+  const handle = (text: string) => {
     const frame = parse(text);
     if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");
-    else if (opsToo && frame.jsonrpc === undefined) ops.receive(frame, text.length);
+    else if (opsToo && frame.jsonrpc === undefined) void ops.receive(frame, text.length);
     else mcp.receive(frame, text.length);
+  };
+  // One that cannot be handled must not take those behind it in the same frame along.
+  const take = (text: string) => {
+    try {
+      handle(text);
+    } catch (thrown) {
+      logHandlingFault("a frame of a client", thrown);
+      refuse(`the frame could not be handled: ${messageOf(thrown)}`);
+    }
   };
   channel.onframe = (text) => {
     count();

@@ -1,4 +1,5 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, textOf } from "../base/json.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
@@ -77,7 +78,10 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
     if (gate && !gate.mayEnter()) return;
     if (opening.op === "hello") return greet(channel, opening, { hooks, gate });
     gate?.entered();
-    void answerCommand(channel, opening, { hooks, token, isOwner: gate?.isOwner ?? true });
+    answerCommand(channel, opening, { hooks, token, isOwner: gate?.isOwner ?? true }).catch((thrown) => {
+      logHandlingFault("a command", thrown);
+      refuse(CLOSE.internal, "internal error");
+    });
   };
 }
 

@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
@@ -73,11 +74,23 @@ export class McpPeer implements Speaker {
 
   /** Takes one parsed message of the client, of a size that is told where it matters. Never throws: what is wrong with it is answered. */
   receive(value: JsonObject, bytes = 0): void {
-    const message = checkEnvelope(value);
-    if (typeof message === "string") return this.#refuse(value, message);
-    if (!("method" in message)) this.#asks.settle(message);
-    else if ("id" in message) void this.#handleRequest(message, bytes);
-    else this.#handleNotification(message.method, message.params ?? {});
+    try {
+      const message = checkEnvelope(value);
+      if (typeof message === "string") return this.#refuse(value, message);
+      if (!("method" in message)) this.#asks.settle(message);
+      else if ("id" in message) {
+        this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
+      } else this.#handleNotification(message.method, message.params ?? {});
+    } catch (thrown) {
+      logHandlingFault("a message of a client", thrown);
+    }
+  }
+
+  /** The handling of a request itself has failed: its client is told so, as it may wait without end. */
+  #giveUp({ id }: RpcRequest, thrown: unknown): void {
+    logHandlingFault("a request of a client", thrown);
+    this.#cancelled.delete(id);
+    this.#outlet.answer(id, responseTo(id, { error: toRpcError(thrown) }));
   }
 
   /** Answers text that is no JSON-RPC message at all. */

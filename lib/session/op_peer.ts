@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Target } from "../call/call.ts";
 import { toOpError, toRpcError } from "../wire/codes.ts";
@@ -37,9 +38,17 @@ export class OpPeer {
     try {
       await this.#handle(parseOp(frame));
     } catch (thrown) {
-      this.refuse(thrown, frame.request_id);
+      this.#giveUp(thrown, frame.request_id);
     } finally {
       budget.giveBackCall(bytes);
+    }
+  }
+
+  #giveUp(thrown: unknown, requestId: unknown): void {
+    try {
+      this.refuse(thrown, requestId);
+    } catch (fault) {
+      logHandlingFault("an op of a client", fault);
     }
   }
 

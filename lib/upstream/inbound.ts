@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { ownEntry } from "../base/own.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
@@ -56,7 +57,7 @@ export class Inbound {
 
   receive(message: RpcMessage): void {
     if (!("method" in message)) return;
-    if ("id" in message) this.#answer(message);
+    if ("id" in message) this.#answer(message).catch((thrown) => this.#giveUp(message, thrown));
     else this.#deliver(message.method, message.params ?? {});
   }
 
@@ -159,6 +160,13 @@ export class Inbound {
     if (this.#asked.delete(request.id) && !controller.signal.aborted) {
       this.#context.send(responseTo(request.id, result));
     }
+  }
+
+  /** Answering has failed: the server is told so, as it may wait without end. */
+  #giveUp({ id }: RpcRequest, thrown: unknown): void {
+    logHandlingFault("a request of a server", thrown);
+    this.#asked.delete(id);
+    this.#context.send(responseTo(id, { error: toRpcError(new ExaiError("INTERNAL", messageOf(thrown))) }));
   }
 
   async #handle(request: RpcRequest, signal: AbortSignal): Promise<Result> {
