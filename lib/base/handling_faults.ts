@@ -16,3 +16,14 @@ export function logHandlingFault(what: string, thrown: unknown, nowMs = performa
   lastSaidMs.set(what, nowMs);
   log.error("{what} could not be handled: {thrown}", { what, thrown });
 }
+
+/** `handle` without throwing: whoever reads messages has more to read, and those belong to others too. */
+export function contained<T>(what: string, handle: (message: T) => void): (message: T) => void {
+  return (message) => {
+    try {
+      handle(message);
+    } catch (thrown) {
+      logHandlingFault(what, thrown);
+    }
+  };
+}

@@ -1,10 +1,10 @@
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { isObject } from "../base/json.ts";
+import { isObject, type Json } from "../base/json.ts";
 import { readJsonBody } from "../transport/http_body.ts";
 import type { Exchange, HttpServerTransport } from "../transport/http_server.ts";
 import { CODES, toRpcError } from "../wire/codes.ts";
-import { responseTo } from "../wire/rpc.ts";
+import { checkEnvelope, isRequestId, responseTo } from "../wire/rpc.ts";
 import type { Principal } from "./principal.ts";
 
 /** A client of Streamable HTTP that wants to attach. */
@@ -68,6 +68,7 @@ export class HttpDoor {
           maxBytes: this.#options.maxFrameBytes,
           budget: this.#options.budget,
         });
+        checkIds(value);
         Object.assign(exchange, { body: value, bodyBytes: bytes });
       }
       const id = request.headers.get("mcp-session-id");
@@ -114,6 +115,21 @@ export class HttpDoor {
       if (transport.streams === 0) return await transport.close();
     }
     throw new ExaiError("OVER_CAPACITY", "too many sessions", { retryAfterMs: 1000 });
+  }
+}
+
+/**
+ * A request whose id cannot be used is refused here: the transport leads an answer to its stream by the id, and one
+ * without would leave the stream open and say nothing.
+ *
+ * @throws {ExaiError} `INVALID_REQUEST`
+ */
+function checkIds(body: Json): void {
+  for (const message of Array.isArray(body) ? body : [body]) {
+    if (!isObject(message) || message.method === undefined || message.id === undefined) continue;
+    if (isRequestId(message.id)) continue;
+    const fault = checkEnvelope({ jsonrpc: "2.0", id: message.id, method: "" });
+    throw new ExaiError("INVALID_REQUEST", typeof fault === "string" ? fault : "id must not be null");
   }
 }
 

@@ -6,6 +6,7 @@ import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import type { Outlet } from "./mailbox.ts";
 import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
@@ -61,6 +62,8 @@ export function join(
   const arrived = nudge ? nudger(channel) : undefined;
   channel.onbadframe = refuse;
   const handle = (text: string) => {
+    const fault = shapeFault(text);
+    if (fault !== undefined) return refuse(fault);
     const frame = parse(text);
     if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");

@@ -14,6 +14,7 @@ import {
 } from "../wire/ops.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
 import { type RequestId, responseTo } from "../wire/rpc.ts";
+import { shapeFault } from "../wire/shape.ts";
 import { answerCommand, type CommandHooks } from "./command.ts";
 import { type ConnectionHooks, join } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
@@ -112,6 +113,7 @@ type Opening = Hello | ChallengeOp | CommandOp;
 const OPENINGS = ["hello", "challenge", "request"];
 
 function readOpening(text: string): Opening | CloseCode {
+  if (shapeFault(text) !== undefined) return CLOSE.helloExpected;
   let frame: unknown;
   try {
     frame = JSON.parse(text);

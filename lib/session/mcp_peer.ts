@@ -1,3 +1,4 @@
+import { ChangeNotices } from "../base/change_notices.ts";
 import { ExaiError } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
@@ -60,6 +61,7 @@ export class McpPeer implements Speaker {
   readonly #outlet: PeerOutlet;
   readonly #hooks: PeerHooks;
   readonly #asks: Asks;
+  readonly #changes = new ChangeNotices();
   /** Requests the client has cancelled: it wants no answer to them (MCP basic/utilities/cancellation). */
   readonly #cancelled = new Set<RequestId>();
 
@@ -69,7 +71,10 @@ export class McpPeer implements Speaker {
     this.#hooks = hooks;
     this.#asks = new Asks((message, relatedTo) => outlet.post(message, { relatedTo }));
     session.speaker = this;
-    session.ended.addEventListener("abort", () => this.#asks.failAll(session.ended.reason), { once: true });
+    session.ended.addEventListener("abort", () => {
+      this.#changes.flush();
+      this.#asks.failAll(session.ended.reason);
+    }, { once: true });
   }
 
   /** Takes one parsed message of the client, of a size that is told where it matters. Never throws: what is wrong with it is answered. */
@@ -228,6 +233,12 @@ export class McpPeer implements Speaker {
     return wanted === undefined || LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);
   }
 
+  #rootsChanged(method: string, params: JsonObject): void {
+    if (this.#session.ended.aborted) return;
+    this.#session.forgetRoots();
+    this.#hooks.onNotification?.(method, params);
+  }
+
   #handleNotification(method: string, params: JsonObject): void {
     this.#session.touch();
     if (method === "notifications/cancelled") {
@@ -238,8 +249,9 @@ export class McpPeer implements Speaker {
     } else if (method === "notifications/progress") {
       this.#asks.progress(params);
     } else {
-      if (method === "notifications/roots/list_changed") this.#session.forgetRoots();
-      this.#hooks.onNotification?.(method, params);
+      const isRoots = method === "notifications/roots/list_changed";
+      if (isRoots) this.#changes.tell(method, () => this.#rootsChanged(method, params));
+      else this.#hooks.onNotification?.(method, params);
     }
   }
 }

@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { ChangeNotices } from "../base/change_notices.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
@@ -6,6 +7,7 @@ import { ownEntry } from "../base/own.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import { toRpcError } from "../wire/codes.ts";
+import { MAX_URI_CHARS } from "../wire/mcp.ts";
 import { type RequestId, responseTo, type Result, type RpcMessage, type RpcRequest } from "../wire/rpc.ts";
 import type { InFlightTable } from "./inflight.ts";
 import { changedLists } from "./lists.ts";
@@ -48,6 +50,7 @@ export class Inbound {
   readonly #context: InboundContext;
   /** Questions of the upstream that a client is busy with. */
   readonly #asked = new Map<RequestId, AbortController>();
+  readonly #changes = new ChangeNotices();
   /** Whose client runs a question of the upstream as a task. */
   readonly #clientTasks = new Owners();
 
@@ -75,14 +78,16 @@ export class Inbound {
   stop(reason: ExaiError): void {
     for (const controller of this.#asked.values()) controller.abort(reason);
     this.#asked.clear();
+    this.#changes.flush();
   }
 
   #deliver(method: string, params: JsonObject): void {
     const kinds = changedLists(method);
     if (kinds.length > 0) {
-      this.#context.onListChanged(kinds);
-      for (const caller of this.#context.attached.values()) caller.notify(method, params);
-      return;
+      return this.#changes.tell(method, () => {
+        this.#context.onListChanged(kinds);
+        for (const caller of this.#context.attached.values()) caller.notify(method, params);
+      });
     }
     switch (method) {
       case "notifications/progress":
@@ -110,7 +115,13 @@ export class Inbound {
     if (uri === undefined) {
       return log.debug("{server}: {method} without a URI", { server: this.#context.name, method });
     }
-    for (const caller of this.#context.subscriptions.subscribersOf(uri)) caller.notify(method, params);
+    const callers = this.#context.subscriptions.subscribersOf(uri);
+    if (callers.length === 0) return;
+    if (uri.length > MAX_URI_CHARS) return callers.forEach((caller) => caller.notify(method, params));
+    // Who has unsubscribed by the time it is told need not hear of it.
+    this.#changes.tell(`${method} ${uri}`, () => {
+      for (const caller of this.#context.subscriptions.subscribersOf(uri)) caller.notify(method, params);
+    });
   }
 
   #deliverProgress(params: JsonObject): void {

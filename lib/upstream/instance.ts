@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { abortError } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { contained } from "../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { redact } from "../base/log.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
@@ -16,7 +16,7 @@ import {
   REVISIONS,
   uriOf,
 } from "../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
+import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import { ListCache } from "./lists.ts";
@@ -223,7 +223,7 @@ export class Instance implements AsyncDisposable {
 
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
-    this.#transport.onmessage = (message) => this.#receive(message);
+    this.#transport.onmessage = contained("a message of a server", (message) => this.#receive(message));
     this.#transport.onclose = () =>
       this.#finish(this.#unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
@@ -299,24 +299,9 @@ export class Instance implements AsyncDisposable {
     this.#inflight.take(id)?.fail(error);
   }
 
-  /** Never throws: the transport has more messages to read, which are of other sessions too. */
   #receive(message: RpcMessage): void {
-    try {
-      if ("method" in message) this.#inbound.receive(message);
-      else this.#settle(message);
-    } catch (thrown) {
-      logHandlingFault("a message of a server", thrown);
-    }
-  }
-
-  #settle(response: RpcResponse): void {
-    const entry = response.id === null ? undefined : this.#inflight.take(response.id);
-    try {
-      entry?.settle(response.error ? { error: response.error } : { result: response.result ?? {} });
-    } catch (thrown) {
-      entry?.fail(ExaiError.from(thrown));
-      throw thrown;
-    }
+    if ("method" in message) this.#inbound.receive(message);
+    else this.#inflight.settle(message);
   }
 
   #finish(reason: ExaiError): void {

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import { quoteValue } from "../base/quote.ts";
 import type { OpError } from "./codes.ts";
 import { isNonce } from "./proof.ts";
@@ -48,7 +48,7 @@ const opSchemas = {
     op: z.literal("call_tool"),
     request_id: requestId,
     name: z.string(),
-    arguments: z.optional(z.nullable(z.record(z.string(), z.unknown()))),
+    arguments: z.optional(z.nullable(z.custom<JsonObject>(isObject))),
     timeout_ms: z.optional(z.int().check(z.positive())),
   }),
   cancel: z.looseObject({ op: z.literal("cancel"), request_id: requestId }),

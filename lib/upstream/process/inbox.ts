@@ -1,5 +1,5 @@
 import { ExaiError } from "../../base/errors.ts";
-import { logHandlingFault } from "../../base/handling_faults.ts";
+import { contained } from "../../base/handling_faults.ts";
 import { isObject } from "../../base/json.ts";
 import { formatBytes } from "../../base/units.ts";
 import { findId, LineFramer, type OverlongLine } from "../../transport/line_framer.ts";
@@ -30,10 +30,13 @@ export class Inbox {
   readonly noise: string[] = [];
   readonly #options: InboxOptions;
   readonly #decoder = new TextDecoder();
+  readonly #handOn: (message: RpcMessage) => void;
   readonly #framer: LineFramer;
 
   constructor(options: InboxOptions) {
     this.#options = options;
+    // What stands behind a message in the same chunk belongs to other calls.
+    this.#handOn = contained("a line of a server", options.onmessage);
     this.#framer = new LineFramer({
       maxLineBytes: options.maxLineBytes,
       online: (line) => this.#takeLine(this.#decoder.decode(line)),
@@ -73,15 +76,6 @@ export class Inbox {
     }
     this.messageCount++;
     this.#handOn(message);
-  }
-
-  // What stands behind it in the same chunk belongs to other calls.
-  #handOn(message: RpcMessage): void {
-    try {
-      this.#options.onmessage(message);
-    } catch (thrown) {
-      logHandlingFault("a line of a server", thrown);
-    }
   }
 
   #note(line: string): void {
