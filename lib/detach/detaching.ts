@@ -1,5 +1,6 @@
 import { SECOND_MS } from "../base/units.ts";
 import { type AskOptions, type Call, derive, type Policy, type Progress, type Target } from "../call/call.ts";
+import { textOf } from "../base/json.ts";
 import { textResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { AWAIT_CALL, type DetachedCalls, progressText, settled } from "./detached_calls.ts";
@@ -75,7 +76,7 @@ class Running {
   }
 
   #detach(work: Promise<Result>): Result {
-    const tool = String(this.#call.params.name);
+    const tool = textOf(this.#call.params.name) ?? "the call";
     const call = this.#calls.add(this.#call.caller, {
       tool,
       startedAtMs: this.#startedAtMs,

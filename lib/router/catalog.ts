@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { deadline } from "@std/async/deadline";
 import { untilAborted } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { type JsonObject, textOf } from "../base/json.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
@@ -274,19 +274,21 @@ async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Serv
 
 const NEVER = new AbortController().signal;
 
-function byKey(kind: ListKind, entries: readonly Entry[]): Map<string, Entry> {
+function byKey(kind: ListKind, all: readonly Entry[]): Map<string, Entry> {
   const key = KEY[kind];
+  // What has no text for a key cannot be asked for.
+  const entries = all.filter(({ own }) => textOf(own[key]) !== undefined);
   if (key !== "name") {
     // A URI is what it is; where two servers offer the same one, the first answers for it.
     const first = new Map<string, Entry>();
     for (const entry of entries) {
-      const uri = String(entry.own[key]);
+      const uri = textOf(entry.own[key])!;
       if (!first.has(uri)) first.set(uri, entry);
     }
     return first;
   }
   const names = publicNames(
-    entries.map(({ server, own }) => ({ server: server.name, name: String(own.name) })),
+    entries.map(({ server, own }) => ({ server: server.name, name: textOf(own.name)! })),
   );
   return new Map(entries.map((entry, i) => [names[i]!, entry]));
 }

@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { ownEntry } from "../base/own.ts";
 import { quoteName } from "../base/quote.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
@@ -193,11 +193,12 @@ export class Router {
   }
 
   async #complete(call: Call): Promise<Result> {
-    const ref = (call.params.ref ?? {}) as JsonObject;
+    const ref = isObject(call.params.ref) ? call.params.ref : {};
     if (ref.type === "ref/resource") {
-      return await this.#resources.lead(call, (server) => this.#run(server, call), String(ref.uri));
+      return await this.#resources.lead(call, (server) => this.#run(server, call), ref.uri ?? null);
     }
-    const name = String(ref.name);
+    const name = textOf(ref.name);
+    if (name === undefined) throw new ExaiError("INVALID_PARAMS", "ref.name must be a text");
     const entry = await this.#catalog.find("prompts", name, call) ??
       await this.#search("prompts", name, call);
     const params = { ...call.params, ref: { ...ref, name: entry.own.name } };

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { type JsonObject, textOf } from "../base/json.ts";
+import { quoteValue } from "../base/quote.ts";
 import { type Call, type Caller, derive, type Target } from "../call/call.ts";
 import { sift } from "../call/definitions.ts";
 import { allPages } from "../call/pages.ts";
@@ -36,9 +37,9 @@ export class TaskRoutes {
   /** @throws {ExaiError} `INVALID_PARAMS` when the caller has no such task */
   serverOf(call: Call): Server {
     const { taskId } = call.params;
-    const server = this.#bySession.get(call.caller.id)?.get(String(taskId));
+    const server = this.#bySession.get(call.caller.id)?.get(textOf(taskId) ?? "");
     if (server) return server;
-    throw new ExaiError("INVALID_PARAMS", `there is no task ${JSON.stringify(taskId)} of this session`);
+    throw new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
   }
 
   /** The session's tasks on every server it has any on; a server that does not answer is left out. */

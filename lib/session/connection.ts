@@ -1,14 +1,16 @@
 import { getLogger } from "@logtape/logtape";
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
 import type { Outlet } from "./mailbox.ts";
-import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
+import { endsOf, McpPeer, type PeerOutlet } from "./mcp_peer.ts";
 import { nudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
@@ -61,17 +63,32 @@ export function join(
     if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
     else mcp.refuseText(why);
   };
+  const refuseUnparsed = (text: string, why: string) => {
+    if (opsToo && !/"jsonrpc"\s*:/.test(endsOf(text))) ops.refuseUnparsed(endsOf(text), why);
+    else mcp.refuseUnparsed(text, why);
+  };
   const arrived = nudge ? nudger(channel) : undefined;
   channel.onbadframe = refuse;
-  const take = (text: string) => {
+  const handle = (text: string) => {
+    const fault = shapeFault(text);
+    if (fault !== undefined) return refuseUnparsed(text, fault);
     const frame = parse(text);
     if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
     else if (Array.isArray(frame) && (!opsToo || frame.some(isRpc))) mcp.receiveBatch(frame, text.length);
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");
-    else if (opsToo && frame.jsonrpc === undefined) ops.receive(frame, text.length);
+    else if (opsToo && frame.jsonrpc === undefined) void ops.receive(frame, text.length);
     else {
       if (arrivals) countArrival(session, arrivals, text);
       mcp.receive(frame, text.length);
+    }
+  };
+  // One that cannot be handled must not take those behind it in the same frame along.
+  const take = (text: string) => {
+    try {
+      handle(text);
+    } catch (thrown) {
+      logHandlingFault("a frame of a client", thrown);
+      refuse(`the frame could not be handled: ${messageOf(thrown)}`);
     }
   };
   channel.onframe = (text) => {

@@ -1,5 +1,6 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { isObject } from "../base/json.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
+import { isObject, textOf } from "../base/json.ts";
 import { checkVia, readVia } from "../base/via.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
@@ -14,6 +15,7 @@ import {
 } from "../wire/ops.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
 import { type RequestId, responseTo } from "../wire/rpc.ts";
+import { shapeFault } from "../wire/shape.ts";
 import { answerCommand, type CommandHooks } from "./command.ts";
 import { type ConnectionHooks, join } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
@@ -90,7 +92,11 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
     if (gate && !gate.mayEnter()) return;
     if (opening.op === "hello") return greet(channel, opening, { hooks, gate });
     gate?.entered();
-    void answerCommand(channel, opening, { hooks, token, isOwner: principalAt(gate).isOwner });
+    const { isOwner } = principalAt(gate);
+    answerCommand(channel, opening, { hooks, token, isOwner }).catch((thrown) => {
+      logHandlingFault("a command", thrown);
+      refuse(CLOSE.internal, "internal error");
+    });
   };
 }
 
@@ -129,13 +135,14 @@ type Opening = Hello | ChallengeOp | CommandOp;
 const OPENINGS = ["hello", "challenge", "request"];
 
 function readOpening(text: string): Opening | CloseCode {
+  if (shapeFault(text) !== undefined) return CLOSE.helloExpected;
   let frame: unknown;
   try {
     frame = JSON.parse(text);
   } catch {
     return CLOSE.helloExpected;
   }
-  if (!isObject(frame) || !OPENINGS.includes(String(frame.op))) return CLOSE.helloExpected;
+  if (!isObject(frame) || !OPENINGS.includes(textOf(frame.op) ?? "")) return CLOSE.helloExpected;
   try {
     return parseOp(frame) as Opening;
   } catch {

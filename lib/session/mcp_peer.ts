@@ -1,7 +1,10 @@
+import { ChangeNotices } from "../base/change_notices.ts";
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
+import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
+import { findId } from "../transport/line_framer.ts";
 import { jsonChars } from "../transport/json_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
@@ -33,6 +36,14 @@ const MAX_ABOUT_CHARS = 64 * KIB;
 
 /** What a request carries is counted from this size on. */
 export const MIN_COUNTED_BYTES = 4 * KIB;
+
+/** Of a message that is not parsed, this much of each end is looked at. */
+const END_CHARS = 2 * KIB;
+
+/** The beginning and the end of a message that is not parsed. */
+export function endsOf(text: string): string {
+  return text.length <= 2 * END_CHARS ? text : text.slice(0, END_CHARS) + text.slice(-END_CHARS);
+}
 
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface PeerOutlet {
@@ -68,6 +79,7 @@ export class McpPeer implements Speaker {
   readonly #outlet: PeerOutlet;
   readonly #hooks: PeerHooks;
   readonly #asks: Asks;
+  readonly #changes = new ChangeNotices();
   /** Requests the client has cancelled: it wants no answer to them (MCP basic/utilities/cancellation). */
   readonly #cancelled = new Set<RequestId>();
 
@@ -77,16 +89,31 @@ export class McpPeer implements Speaker {
     this.#hooks = hooks;
     this.#asks = new Asks((message, options) => outlet.post(message, options));
     session.speaker = this;
-    session.ended.addEventListener("abort", () => this.#asks.failAll(session.ended.reason), { once: true });
+    session.ended.addEventListener("abort", () => {
+      this.#changes.flush();
+      this.#asks.failAll(session.ended.reason);
+    }, { once: true });
   }
 
   /** Takes one parsed message of the client, of a size that is told where it matters. Never throws: what is wrong with it is answered. */
   receive(value: JsonObject, bytes = 0): void {
-    const message = checkEnvelope(asMeant(value));
-    if (typeof message === "string") return this.#refuse(value, message);
-    if (!("method" in message)) this.#asks.settle(message);
-    else if ("id" in message) void this.#handleRequest(message, bytes);
-    else this.#handleNotification(message.method, message.params ?? {});
+    try {
+      const message = checkEnvelope(asMeant(value));
+      if (typeof message === "string") return this.#refuse(value, message);
+      if (!("method" in message)) this.#asks.settle(message);
+      else if ("id" in message) {
+        this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
+      } else this.#handleNotification(message.method, message.params ?? {});
+    } catch (thrown) {
+      logHandlingFault("a message of a client", thrown);
+    }
+  }
+
+  /** The handling of a request itself has failed: its client is told so, as it may wait without end. */
+  #giveUp({ id }: RpcRequest, thrown: unknown): void {
+    logHandlingFault("a request of a client", thrown);
+    this.#cancelled.delete(id);
+    this.#outlet.answer(id, responseTo(id, { error: toRpcError(thrown) }));
   }
 
   /** Takes the messages of one batch, of which some may be no messages, where the client's revision has batches. */
@@ -106,6 +133,15 @@ export class McpPeer implements Speaker {
 
   #refuseUnread(code: ErrorCode, message: string): void {
     this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
+  }
+
+  /** Refuses a message that is not parsed, under its id where that stands at one of its ends. */
+  refuseUnparsed(text: string, why: string): void {
+    const ends = endsOf(text);
+    const id = findId({ bytes: text.length, head: ends.slice(0, END_CHARS), tail: ends.slice(-END_CHARS) });
+    const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
+    if (/"method"\s*:/.test(ends)) this.#refuse({ id, method: "" }, why);
+    else if (id === null || !this.#asks.settle(responseTo(id, { error }))) this.refuseText(why);
   }
 
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
@@ -174,7 +210,10 @@ export class McpPeer implements Speaker {
   /** Counts what the session is subscribed to; what it is refused, or gives up, counts no more. */
   async #subscribe(request: RpcRequest, params: JsonObject): Promise<Result> {
     const { subscriptions } = this.#session;
-    const uri = String(params.uri);
+    const uri = textOf(params.uri);
+    if (uri === undefined) {
+      return { error: toRpcError(new ExaiError("INVALID_PARAMS", "uri must be a text")) };
+    }
     const isWanted = request.method === "resources/subscribe";
     let isNew = false;
     try {
@@ -243,6 +282,12 @@ export class McpPeer implements Speaker {
     return wanted === undefined || LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);
   }
 
+  #rootsChanged(method: string, params: JsonObject): void {
+    if (this.#session.ended.aborted) return;
+    this.#session.forgetRoots();
+    this.#hooks.onNotification?.(method, params);
+  }
+
   #handleNotification(method: string, params: JsonObject): void {
     this.#session.touch();
     if (method === "notifications/cancelled") {
@@ -253,8 +298,9 @@ export class McpPeer implements Speaker {
     } else if (method === "notifications/progress") {
       this.#asks.progress(params);
     } else {
-      if (method === "notifications/roots/list_changed") this.#session.forgetRoots();
-      this.#hooks.onNotification?.(method, params);
+      const isRoots = method === "notifications/roots/list_changed";
+      if (isRoots) this.#changes.tell(method, () => this.#rootsChanged(method, params));
+      else this.#hooks.onNotification?.(method, params);
     }
   }
 }

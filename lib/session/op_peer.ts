@@ -1,4 +1,5 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Target } from "../call/call.ts";
 import { allPages } from "../call/pages.ts";
@@ -38,9 +39,17 @@ export class OpPeer {
     try {
       await this.#handle(parseOp(frame));
     } catch (thrown) {
-      this.refuse(thrown, frame.request_id);
+      this.#giveUp(thrown, frame.request_id);
     } finally {
       budget.giveBackCall(bytes);
+    }
+  }
+
+  #giveUp(thrown: unknown, requestId: unknown): void {
+    try {
+      this.refuse(thrown, requestId);
+    } catch (fault) {
+      logHandlingFault("an op of a client", fault);
     }
   }
 
@@ -49,6 +58,12 @@ export class OpPeer {
     const error = toOpError(toRpcError(thrown));
     const known = typeof requestId === "string" || typeof requestId === "number";
     this.#send({ op: "error", ...error, ...(known ? { request_id: requestId } : {}) });
+  }
+
+  /** Refuses a frame that is not parsed, under the id that stands in `ends`, its beginning and end. */
+  refuseUnparsed(ends: string, why: string): void {
+    const id = /"request_id"\s*:\s*(-?\d{1,15}|"[^"\\]{0,200}")\s*[,}]/.exec(ends)?.[1];
+    this.refuse(new ExaiError("INVALID_REQUEST", why), id === undefined ? undefined : JSON.parse(id));
   }
 
   #send(reply: OpReply): void {

@@ -1,10 +1,13 @@
 import { getLogger } from "@logtape/logtape";
-import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { ChangeNotices } from "../base/change_notices.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
+import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { ownEntry } from "../base/own.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import { toRpcError } from "../wire/codes.ts";
+import { MAX_URI_CHARS } from "../wire/mcp.ts";
 import { type RequestId, responseTo, type Result, type RpcMessage, type RpcRequest } from "../wire/rpc.ts";
 import type { InFlightTable } from "./inflight.ts";
 import { changedLists } from "./lists.ts";
@@ -47,6 +50,7 @@ export class Inbound {
   readonly #context: InboundContext;
   /** Questions of the upstream that a client is busy with. */
   readonly #asked = new Map<RequestId, AbortController>();
+  readonly #changes = new ChangeNotices();
   /** Whose client runs a question of the upstream as a task. */
   readonly #clientTasks = new Owners();
 
@@ -56,7 +60,7 @@ export class Inbound {
 
   receive(message: RpcMessage): void {
     if (!("method" in message)) return;
-    if ("id" in message) this.#answer(message);
+    if ("id" in message) this.#answer(message).catch((thrown) => this.#giveUp(message, thrown));
     else this.#deliver(message.method, message.params ?? {});
   }
 
@@ -74,14 +78,16 @@ export class Inbound {
   stop(reason: ExaiError): void {
     for (const controller of this.#asked.values()) controller.abort(reason);
     this.#asked.clear();
+    this.#changes.flush();
   }
 
   #deliver(method: string, params: JsonObject): void {
     const kinds = changedLists(method);
     if (kinds.length > 0) {
-      this.#context.onListChanged(kinds);
-      for (const caller of this.#context.attached.values()) caller.notify(method, params);
-      return;
+      return this.#changes.tell(method, () => {
+        this.#context.onListChanged(kinds);
+        for (const caller of this.#context.attached.values()) caller.notify(method, params);
+      });
     }
     switch (method) {
       case "notifications/progress":
@@ -90,14 +96,11 @@ export class Inbound {
         return this.#asked.get(params.requestId as RequestId)?.abort(
           new ExaiError(
             "CANCELLED",
-            `the server withdrew its question: ${params.reason ?? "no reason given"}`,
+            `the server withdrew its question: ${textOf(params.reason) ?? "no reason given"}`,
           ),
         );
       case "notifications/resources/updated":
-        for (const caller of this.#context.subscriptions.subscribersOf(String(params.uri))) {
-          caller.notify(method, params);
-        }
-        return;
+        return this.#deliverUpdate(method, params);
       case "notifications/elicitation/complete":
         return this.#context.owners.get(params.elicitationId)?.notify(method, params);
       case "notifications/tasks/status":
@@ -105,6 +108,20 @@ export class Inbound {
       default:
         return this.#deliverToAddressee(method, params);
     }
+  }
+
+  #deliverUpdate(method: string, params: JsonObject): void {
+    const uri = textOf(params.uri);
+    if (uri === undefined) {
+      return log.debug("{server}: {method} without a URI", { server: this.#context.name, method });
+    }
+    const callers = this.#context.subscriptions.subscribersOf(uri);
+    if (callers.length === 0) return;
+    if (uri.length > MAX_URI_CHARS) return callers.forEach((caller) => caller.notify(method, params));
+    // Who has unsubscribed by the time it is told need not hear of it.
+    this.#changes.tell(`${method} ${uri}`, () => {
+      for (const caller of this.#context.subscriptions.subscribersOf(uri)) caller.notify(method, params);
+    });
   }
 
   #deliverProgress(params: JsonObject): void {
@@ -154,6 +171,13 @@ export class Inbound {
     if (this.#asked.delete(request.id) && !controller.signal.aborted) {
       this.#context.send(responseTo(request.id, result));
     }
+  }
+
+  /** Answering has failed: the server is told so, as it may wait without end. */
+  #giveUp({ id }: RpcRequest, thrown: unknown): void {
+    logHandlingFault("a request of a server", thrown);
+    this.#asked.delete(id);
+    this.#context.send(responseTo(id, { error: toRpcError(new ExaiError("INTERNAL", messageOf(thrown))) }));
   }
 
   async #handle(request: RpcRequest, signal: AbortSignal): Promise<Result> {

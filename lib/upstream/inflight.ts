@@ -1,6 +1,6 @@
-import type { ExaiError } from "../base/errors.ts";
+import { ExaiError } from "../base/errors.ts";
 import type { Call, Caller } from "../call/call.ts";
-import type { RequestId, Result } from "../wire/rpc.ts";
+import type { RequestId, Result, RpcResponse } from "../wire/rpc.ts";
 
 /** One request on its way to an upstream. */
 export interface InFlight {
@@ -48,6 +48,17 @@ export class InFlightTable {
     if (entry.call) this.#forget(entry.call);
     this.#settleIdle();
     return entry;
+  }
+
+  /** Gives a response to the request it answers; one that cannot be taken fails it, so that nobody waits without end. */
+  settle({ id, result, error }: RpcResponse): void {
+    const entry = id === null ? undefined : this.take(id);
+    try {
+      entry?.settle(error ? { error } : { result: result ?? {} });
+    } catch (thrown) {
+      entry?.fail(ExaiError.from(thrown));
+      throw thrown;
+    }
   }
 
   takeAll(): InFlight[] {

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { abortError } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { contained } from "../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { redact } from "../base/log.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
@@ -8,7 +9,13 @@ import { steadyNow } from "../base/steady.ts";
 import type { Call, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Transport } from "../transport/transport.ts";
-import { type Implementation, type InitializeResult, LATEST_REVISION, REVISIONS } from "../wire/mcp.ts";
+import {
+  type Implementation,
+  type InitializeResult,
+  LATEST_REVISION,
+  REVISIONS,
+  uriOf,
+} from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
@@ -182,7 +189,7 @@ export class Instance implements AsyncDisposable {
     this.callCount++;
     switch (call.method) {
       case "resources/subscribe":
-        return await this.#subscribeOnce(call.caller, String(call.params.uri), () => this.#forward(call));
+        return await this.#subscribeOnce(call.caller, uriOf(call), () => this.#forward(call));
       case "resources/unsubscribe":
         return await this.#unsubscribe(call);
       case "logging/setLevel":
@@ -220,7 +227,7 @@ export class Instance implements AsyncDisposable {
 
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
-    this.#transport.onmessage = (message) => this.#receive(message);
+    this.#transport.onmessage = contained("a message of a server", (message) => this.#receive(message));
     this.#transport.onclose = () =>
       this.#finish(this.#unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
@@ -297,9 +304,8 @@ export class Instance implements AsyncDisposable {
   }
 
   #receive(message: RpcMessage): void {
-    if ("method" in message) return this.#inbound.receive(message);
-    const entry = message.id === null ? undefined : this.#inflight.take(message.id);
-    entry?.settle(message.error ? { error: message.error } : { result: message.result ?? {} });
+    if ("method" in message) this.#inbound.receive(message);
+    else this.#inflight.settle(message);
   }
 
   #finish(reason: ExaiError): void {
@@ -330,7 +336,7 @@ export class Instance implements AsyncDisposable {
   }
 
   async #unsubscribe(call: Call): Promise<Result> {
-    if (!this.#subscriptions.remove(String(call.params.uri), call.caller)) return { result: {} };
+    if (!this.#subscriptions.remove(uriOf(call), call.caller)) return { result: {} };
     return await this.#forward(call);
   }
 

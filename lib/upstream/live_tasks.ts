@@ -1,4 +1,4 @@
-import type { JsonObject } from "../base/json.ts";
+import { type JsonObject, textOf } from "../base/json.ts";
 import { steadyNow } from "../base/steady.ts";
 import type { Caller } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -27,7 +27,8 @@ export class LiveTasks {
 
   /** The server has answered a request about a task: one whose result was fetched, or that was cancelled, is over. */
   answered(method: string, taskId: unknown, { error }: Result): void {
-    if (!error && method !== "tasks/get") this.#byId.delete(String(taskId));
+    const id = textOf(taskId);
+    if (!error && method !== "tasks/get" && id !== undefined) this.#byId.delete(id);
   }
 
   /** Whether `caller` has any. */

@@ -1,12 +1,12 @@
 import { getLogger } from "@logtape/logtape";
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { type JsonObject, textOf } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
-import type { InitializeResult } from "../wire/mcp.ts";
+import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Gate } from "./gate.ts";
 import { namesItsTask } from "./inflight.ts";
@@ -215,7 +215,8 @@ export class MountedServer implements Server, AsyncDisposable {
   // The merged catalog shows names of the configuration's making; the server knows its own only.
   #prepare(call: Call): Call {
     if (call.method !== "tools/call") return call;
-    const shown = String(call.params.name);
+    const shown = textOf(call.params.name);
+    if (shown === undefined) throw new ExaiError("INVALID_PARAMS", "name must be a text");
     const name = call.caller.server === undefined ? this.#tools.ownName(shown) : shown;
     if (!this.#tools.offers(name)) {
       throw new ExaiError("TOOL_NOT_FOUND", `server "${this.name}" offers no tool ${JSON.stringify(shown)}`);
@@ -227,10 +228,10 @@ export class MountedServer implements Server, AsyncDisposable {
     if (result.error) return result;
     switch (call.method) {
       case "resources/subscribe":
-        this.#leases.subscribed(call.caller, String(call.params.uri), slot);
+        this.#leases.subscribed(call.caller, uriOf(call), slot);
         return result;
       case "resources/unsubscribe":
-        this.#leases.unsubscribed(call.caller, String(call.params.uri));
+        this.#leases.unsubscribed(call.caller, uriOf(call));
         return result;
       case "tasks/list":
         return tasksElsewhere(call, result, { here: slot, slots: this.#pool });

@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
+import { quoteValue } from "../base/quote.ts";
 import type { Caller } from "../call/call.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 
@@ -45,7 +46,7 @@ export class Owners {
    */
   checkTask(caller: Caller, taskId: unknown): void {
     if (this.#isOpenTo(caller, taskId)) return;
-    throw new ExaiError("INVALID_PARAMS", `there is no task ${JSON.stringify(taskId)} of this session`);
+    throw new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
   }
 
   /** A result of `tasks/list` without the tasks of other sessions. */

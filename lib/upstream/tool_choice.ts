@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
 import type { ToolChoice } from "../base/server_config.ts";
 
@@ -29,7 +29,7 @@ export class ToolFilter {
   /** `tools` under the names they go by in the merged catalog. */
   named(tools: readonly JsonObject[]): readonly JsonObject[] {
     return tools.map((tool) => {
-      const name = this.#shownName(String(tool.name));
+      const name = this.#shownName(textOf(tool.name) ?? "");
       return name === tool.name ? tool : { ...tool, name };
     });
   }

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { quoteValue } from "../base/quote.ts";
 import type { OpError } from "./codes.ts";
 import { isNonce } from "./proof.ts";
 import type { RequestId } from "./rpc.ts";
@@ -53,7 +54,7 @@ const opSchemas = {
     op: z.literal("call_tool"),
     request_id: requestId,
     name: z.string(),
-    arguments: z.optional(z.nullable(z.record(z.string(), z.unknown()))),
+    arguments: z.optional(z.nullable(z.custom<JsonObject>(isObject))),
     timeout_ms: z.optional(z.int().check(z.positive())),
   }),
   cancel: z.looseObject({ op: z.literal("cancel"), request_id: requestId }),
@@ -88,7 +89,7 @@ export function parseOp(frame: JsonObject): OpRequest {
     : undefined;
   if (schema === undefined) {
     const known = Object.keys(opSchemas).join(", ");
-    throw new ExaiError("UNKNOWN_OP", `there is no op ${JSON.stringify(op)}; known: ${known}`);
+    throw new ExaiError("UNKNOWN_OP", `there is no op ${quoteValue(op)}; known: ${known}`);
   }
   const parsed = schema.safeParse(frame);
   if (parsed.success) return parsed.data as OpRequest;

@@ -1,6 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { quoteName } from "../../base/suggest.ts";
+import { quoteValue } from "../../base/quote.ts";
 import type { Thread } from "../../conversation/thread_store.ts";
 import { writeTranscript } from "../../conversation/transcript.ts";
 import type { Caller } from "../../call/call.ts";
@@ -101,7 +101,7 @@ function unknown(uri: unknown): ExaiError {
   return new ExaiError(
     "RESOURCE_NOT_FOUND",
     `there is no resource ${
-      quoteName(String(uri))
+      quoteValue(uri)
     } here, or it belongs to another workspace; resources/list names ` +
       "those of this one",
     {

@@ -1,4 +1,5 @@
 import { ExaiError } from "../../base/errors.ts";
+import { contained } from "../../base/handling_faults.ts";
 import { isObject } from "../../base/json.ts";
 import { formatBytes } from "../../base/units.ts";
 import { findId, LineFramer, type OverlongLine } from "../../transport/line_framer.ts";
@@ -29,10 +30,13 @@ export class Inbox {
   readonly noise: string[] = [];
   readonly #options: InboxOptions;
   readonly #decoder = new TextDecoder();
+  readonly #handOn: (message: RpcMessage) => void;
   readonly #framer: LineFramer;
 
   constructor(options: InboxOptions) {
     this.#options = options;
+    // What stands behind a message in the same chunk belongs to other calls.
+    this.#handOn = contained("a line of a server", options.onmessage);
     this.#framer = new LineFramer({
       maxLineBytes: options.maxLineBytes,
       online: (line) => this.#takeLine(this.#decoder.decode(line)),
@@ -71,7 +75,7 @@ export class Inbox {
       );
     }
     this.messageCount++;
-    this.#options.onmessage(message);
+    this.#handOn(message);
   }
 
   #note(line: string): void {
@@ -85,7 +89,7 @@ export class Inbox {
 
   /** Whoever waits for a message that is too long is told so, instead of waiting on. */
   #refuse(line: OverlongLine): void {
-    const { server, maxLineBytes, onerror, onmessage } = this.#options;
+    const { server, maxLineBytes, onerror } = this.#options;
     const error = new ExaiError(
       "TOO_LARGE",
       `server "${server}" sent a message of ${formatBytes(line.bytes)}; at most ${
@@ -96,6 +100,6 @@ export class Inbox {
     );
     onerror(error);
     const id = /"method"\s*:/.test(line.head.slice(0, MAX_NOISE_CHARS)) ? null : findId(line);
-    if (id !== null) onmessage(responseTo(id, { error: toRpcError(error) }));
+    if (id !== null) this.#handOn(responseTo(id, { error: toRpcError(error) }));
   }
 }
