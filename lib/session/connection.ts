@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { KIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
@@ -42,6 +43,9 @@ export interface JoinOptions {
   receipts?: boolean;
 }
 
+/** A message of an impossible shape is parsed all the same up to this size, so that it is refused under its id. */
+const MAX_TRIED_CHARS = 256 * KIB;
+
 /** Makes `channel` the connection of `session`: what arrives is handled, what the session sends goes out. */
 export function join(
   channel: FrameChannel,
@@ -63,15 +67,22 @@ export function join(
     if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
     else mcp.refuseText(why);
   };
-  const refuseUnparsed = (text: string, why: string) => {
-    if (opsToo && !/"jsonrpc"\s*:/.test(endsOf(text))) ops.refuseUnparsed(endsOf(text), why);
-    else mcp.refuseUnparsed(text, why);
+  const refuseShape = (text: string, why: string) => {
+    if (text.length > MAX_TRIED_CHARS) {
+      if (opsToo && !/"jsonrpc"\s*:/.test(endsOf(text))) return ops.refuseUnparsed(endsOf(text), why);
+      return mcp.refuseUnparsed(text, why);
+    }
+    const value = parse(text);
+    if (!isObject(value)) refuse(why);
+    else if (opsToo && value.jsonrpc === undefined) {
+      ops.refuse(new ExaiError("INVALID_REQUEST", why), value.request_id);
+    } else mcp.refuseMessage(value, why);
   };
   const arrived = nudge ? nudger(channel) : undefined;
   channel.onbadframe = refuse;
   const handle = (text: string) => {
     const fault = shapeFault(text);
-    if (fault !== undefined) return refuseUnparsed(text, fault);
+    if (fault !== undefined) return refuseShape(text, fault);
     const frame = parse(text);
     if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
     else if (Array.isArray(frame) && (!opsToo || frame.some(isRpc))) mcp.receiveBatch(frame, text.length);

@@ -135,6 +135,11 @@ export class McpPeer implements Speaker {
     this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
   }
 
+  /** Refuses a message for what it is as a whole. */
+  refuseMessage(value: JsonObject, why: string): void {
+    this.#refuse(value, why);
+  }
+
   /** Refuses a message that is not parsed, under its id where that stands at one of its ends. */
   refuseUnparsed(text: string, why: string): void {
     const ends = endsOf(text);
