@@ -154,8 +154,12 @@ Deno.test("a message nested too deep or of too many members is refused by name o
   const tooMuch = [nested(1_000_000), nested(MAX_DEPTH * 5), members(MAX_MEMBERS + 1)];
   for (const value of tooMuch) {
     const frame = `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":${value}}}`;
-    const { message } = await client.ask(frame);
-    assertMatch(String(message), /at most/);
+    const { id, error } = await client.ask(frame);
+    assertEquals([id, (error as JsonObject).code], [1, -32600]);
+    assertMatch(String((error as JsonObject).message), /at most/);
+    const op = `{"op":"call_tool","request_id":"o","name":"version","arguments":{"a":${value}}}`;
+    const refusal = await client.ask(op);
+    assertEquals([refusal.op, refusal.request_id, refusal.code], ["error", "o", "INVALID_REQUEST"]);
     const http = new RawHttp(new URL("/mcp", it.http).href);
     const response = await http.post(frame);
     assertEquals(response.status, 400);
