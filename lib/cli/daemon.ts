@@ -165,9 +165,12 @@ export class Daemon implements AsyncDisposable {
     await checkPeers(settings, users);
     // Nobody keeps health before there is a daemon.
     const health = { changed: () => {} };
-    const handles = stack.use(HandleBudget.ofProcess(() => health.changed()));
+    const onchange = () => health.changed();
+    const handles = stack.use(HandleBudget.ofProcess(onchange));
     const gate = new StartGate();
-    const front = stack.use(await FrontDoors.open({ settings, paths, handler: gate.handle, handles }));
+    const front = stack.use(
+      await FrontDoors.open({ settings, paths, handler: gate.handle, handles, onchange }),
+    );
     // Before the doors are closed, which waits for those who wait.
     stack.use(gate);
     stack.use(new MemoryReturn());
@@ -248,6 +251,7 @@ export class Daemon implements AsyncDisposable {
         ...own.faults(),
         ...options.faults?.() ?? [],
         ...faultsOf(journal),
+        ...this.#front.faults(),
         ...[heldFault(budget) ?? [], handles.fault ?? [], lock.fault ?? []].flat(),
       ],
       notes: () => [...options.notes?.() ?? [], ...notes.list],

@@ -4,6 +4,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { closeMatches } from "../base/suggest.ts";
 import { trimStartOf } from "../base/trim.ts";
 import { parseEnvFile } from "./env_file.ts";
+import { readRegularFileSync } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 import { type Setting, SETTINGS, type Settings } from "./settings.ts";
 
@@ -121,7 +122,7 @@ function readEnvFile(named: string | undefined, programDir: string | undefined, 
     return {};
   }
   try {
-    return parseEnvFile(Deno.readTextFileSync(path));
+    return parseEnvFile(readRegularFileSync(path));
   } catch (thrown) {
     if (named) {
       faults.push(`ENV_FILE is ${JSON.stringify(named)}, which cannot be read: ${messageOf(thrown)}`);

@@ -10,6 +10,7 @@ import { Expander, isSecretName, type VariableSources } from "./servers/expand.t
 import { type ConfigFault, formatFault } from "./servers/fault.ts";
 import { meantKey } from "./servers/hints.ts";
 import { catalogName, OWN_SERVER_NAME } from "./servers/names.ts";
+import { readRegularFile } from "./regular_file.ts";
 import { othersCanRead, whyUntrusted } from "./trust.ts";
 
 export { type ConfigFault, formatFault } from "./servers/fault.ts";
@@ -55,7 +56,7 @@ export async function readServers(path: string, options: ServersOptions = {}): P
     return { ...emptyFile(), readable: false, faults: [{ path, message }] };
   }
   try {
-    return await parseServers(await Deno.readTextFile(path), path, options);
+    return await parseServers(await readRegularFile(path), path, options);
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return { ...emptyFile(), isBlank: true };
     const reason = thrown instanceof Deno.errors.PermissionDenied

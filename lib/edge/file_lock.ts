@@ -25,6 +25,7 @@ export class FileLock implements Disposable {
    */
   static async tryTake(path: string): Promise<FileLock | undefined> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      await refuseOther(path);
       const file = await Deno.open(path, { create: true, write: true, mode: 0o600 });
       try {
         const isOurs = await tryLock(file);
@@ -56,6 +57,12 @@ export class FileLock implements Disposable {
     this.#isFree = true;
     this.#file.close();
   }
+}
+
+/** Opening a named pipe to write waits for a reader, who may never come; a device is nobody's to lock. */
+async function refuseOther(path: string): Promise<void> {
+  const info = await Deno.stat(path).catch(() => undefined);
+  if (info && !info.isFile) throw new Error(`${path} is no regular file; remove it`);
 }
 
 /** Locks `file` for this process alone; false when another has it. */

@@ -12,6 +12,7 @@ import { escapeVariables, variablesIn } from "../../base/template.ts";
 import { MIB, MINUTE_MS } from "../../base/units.ts";
 import { trimEndOf } from "../../base/trim.ts";
 import { parseEnvFile } from "../env_file.ts";
+import { readRegularFile } from "../regular_file.ts";
 import { whyUntrusted } from "../trust.ts";
 import { type Expander, keepNamedSecret, VariableFault } from "./expand.ts";
 import { formatKey } from "./fault.ts";
@@ -195,7 +196,7 @@ async function envFileOf(entry: StdioEntry, context: EntryContext): Promise<Reco
     return {};
   }
   try {
-    const values = parseEnvFile(await Deno.readTextFile(file));
+    const values = parseEnvFile(await readRegularFile(file));
     const escaped = Object.entries(values).map((
       [name, value],
     ) => [name, escapeVariables(value ?? "")]);

@@ -5,6 +5,7 @@ import { ownEntry } from "../../base/own.ts";
 import { SESSION_VARIABLES } from "../../base/server_config.ts";
 import { fillSome, variablesIn } from "../../base/template.ts";
 import { MIB } from "../../base/units.ts";
+import { readRegularFile } from "../regular_file.ts";
 import { whyUntrusted } from "../trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -130,7 +131,7 @@ export class Expander {
     try {
       const { size } = await Deno.stat(path);
       if (size > MAX_FILE_BYTES) throw new VariableFault(`names ${shown}, which is over 1 MiB`);
-      const text = (await Deno.readTextFile(path)).trim();
+      const text = (await readRegularFile(path)).trim();
       if (text.includes("\0")) throw new VariableFault(`names ${shown}, which is no text`);
       return keepSecret(text);
     } catch (thrown) {
