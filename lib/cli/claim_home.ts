@@ -2,6 +2,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { isObject } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import { readRegularFile } from "../config/regular_file.ts";
 import { loadClientTls } from "../config/tls.ts";
 import { HomeLock, type HomeOwner } from "./home_lock.ts";
 import { probe } from "./probe.ts";
@@ -83,7 +84,7 @@ async function answersAtAddress(url: string, settings: Settings): Promise<boolea
 
 async function readEndpoint(path: string) {
   try {
-    const found: unknown = JSON.parse(await Deno.readTextFile(path));
+    const found: unknown = JSON.parse(await readRegularFile(path));
     if (!isObject(found) || typeof found.url !== "string") return undefined;
     return {
       url: found.url,

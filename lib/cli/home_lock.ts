@@ -5,6 +5,7 @@ import { isObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { StatePaths } from "../config/paths.ts";
+import { readRegularFile } from "../config/regular_file.ts";
 import { FileLock } from "../edge/file_lock.ts";
 
 const log = getLogger(["exai", "state"]);
@@ -143,7 +144,7 @@ function heldBy(owner: HomeOwner, home: string, waitMs: number): ExaiError {
 /** Who has locked the file; empty where that cannot be read, as on Windows while it is locked. */
 async function readOwner(path: string): Promise<HomeOwner> {
   try {
-    const found: unknown = JSON.parse(await Deno.readTextFile(path));
+    const found: unknown = JSON.parse(await readRegularFile(path));
     if (!isObject(found)) return {};
     return {
       pid: typeof found.pid === "number" ? found.pid : undefined,

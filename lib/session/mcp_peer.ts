@@ -149,15 +149,6 @@ export class McpPeer implements Speaker {
     else if (id === null || !this.#asks.settle(responseTo(id, { error }))) this.refuseText(why);
   }
 
-  /** Refuses a message that is not parsed, under its id where that stands at one of its ends. */
-  refuseUnread(text: string, why: string): void {
-    const ends = endsOf(text);
-    const id = findId({ bytes: text.length, head: ends.slice(0, END_CHARS), tail: ends.slice(-END_CHARS) });
-    const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
-    if (/"method"\s*:/.test(ends)) this.#refuse({ id, method: "" }, why);
-    else if (id === null || !this.#asks.settle(responseTo(id, { error }))) this.refuseText(why);
-  }
-
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
   notify(method: string, params?: JsonObject): void {
     if (method === "notifications/message" && !this.#wantsLog(params?.level)) return;

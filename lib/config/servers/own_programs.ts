@@ -1,3 +1,4 @@
+import { readRegularFileSync } from "../regular_file.ts";
 import { isAbsolute, join } from "@std/path";
 import { firstCommands, type Words, wordsOf } from "./command_line.ts";
 
@@ -105,7 +106,7 @@ function realPathOf(path: string): string | undefined {
 }
 
 function readText(path: string): string | undefined {
-  return orNothing(() => Deno.readTextFileSync(path));
+  return orNothing(() => readRegularFileSync(path));
 }
 
 function orNothing<T>(read: () => T): T | undefined {
