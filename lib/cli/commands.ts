@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { formatBytes } from "../base/units.ts";
+import { formatBytes, SECOND_MS } from "../base/units.ts";
 import type { Loaded } from "../config/load.ts";
 import { callsCommand, cancelCommand, killCommand } from "./calls_command.ts";
 import { certsCommand } from "./certs_command.ts";
@@ -100,6 +100,7 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
     row.memory_bytes === undefined ? undefined : formatBytes(row.memory_bytes),
     row.calls,
     row.inflight,
+    row.queued,
   ]);
   const sessions = status.sessions.map((row) => [
     row.session,
@@ -112,6 +113,8 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
   const troubles = status.servers.flatMap(({ server, failures, retry_at, last_error }) =>
     failures === undefined
       ? []
+      : failures === 0
+      ? [`${server} does not start for its caller: ${last_error}`]
       : [`${server} failed ${failures} times in a row, starts again from ${retry_at} on: ${last_error}`]
   );
   const breakers = status.servers.flatMap(({ server, breaker }) =>
@@ -119,15 +122,27 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
       ? []
       : [`${server} is left alone: ${breaker.last_error}`]
   );
+  const waiting = status.waiting.map((row) => [
+    row.call,
+    row.session,
+    row.tool,
+    row.waits_for,
+    formatAge(row.since),
+  ]);
   return [
     formatTable(
-      ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING"],
+      ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING", "QUEUED"],
       servers,
     ),
     ...troubles,
     ...new Set(breakers),
     formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),
+    ...(waiting.length > 0 ? [formatTable(["CALL", "SESSION", "TOOL", "WAITS FOR", "FOR"], waiting)] : []),
   ].join("\n\n");
+}
+
+function formatAge(since: string): string {
+  return `${(Math.max(0, Date.now() - Date.parse(since)) / SECOND_MS).toFixed(1)} s`;
 }
 
 async function reload({ settings }: Loaded): Promise<string> {

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
-import { Permits } from "../admission/permits.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
@@ -22,7 +21,7 @@ import { SessionRegistry } from "../session/registry.ts";
 import { INSTRUCTIONS } from "../tool/instructions.ts";
 import { LEAN_TOOLS } from "../tool/selection.ts";
 import { SqliteCallJournal } from "../store/call_journal.ts";
-import { Breakers } from "./breakers.ts";
+import { Admissions } from "./admissions.ts";
 import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
 import { FrontDoors } from "./front_doors.ts";
@@ -68,12 +67,7 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, files, mounts, journal, desk, clock, stack } = resources;
-    const permits = new Permits({
-      perKey: settings.sessionMaxInflight,
-      total: settings.globalMaxInflight,
-      queueMax: settings.queueMax,
-    });
+    const { token, own, files, mounts, journal, desk, clock, admissions, stack } = resources;
     this.#settings = settings;
     this.#own = own;
     this.#drain = new Drain();
@@ -83,7 +77,6 @@ export class Daemon implements AsyncDisposable {
       address: () => this.url,
       faults: () => [
         ...mounts.faults(),
-        ...breakers.faults(mounts.servers),
         ...own.faults(),
         ...options.faults?.() ?? [],
         ...faultsOf(journal),
@@ -94,13 +87,11 @@ export class Daemon implements AsyncDisposable {
         connections: this.#doors.connections,
         pending: this.#doors.pending,
         refused: this.#doors.refusals,
-        inflight: permits.held,
-        queued: permits.waiting,
+        inflight: admissions.permits.held,
+        queued: admissions.waiting,
         tools: this.toolCount,
       }),
     });
-    const breakers = new Breakers(settings, () => observation.changed());
-    const breakerOf = (server: Server) => server === own.server ? undefined : breakers.of(server);
     const notes = new Notes();
     notes.follow(clock, () => this.#registry.touchAll());
     stack.use(observation);
@@ -124,7 +115,7 @@ export class Daemon implements AsyncDisposable {
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
       policies: [observation.policy],
-      ...serverPolicies({ settings, permits, breakerOf, patience }),
+      ...serverPolicies({ settings, admissions, patience, own: own.server }),
       listDeadlineMs: LIST_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => patience.detaches(server),
@@ -138,7 +129,7 @@ export class Daemon implements AsyncDisposable {
     this.#doors = new Doors({
       ...settings,
       guard,
-      routes: httpRoutes({ observation, mounts, own, token, desk, breakers, sessions: this.#registry }),
+      routes: httpRoutes({ observation, mounts, own, token, desk, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel, gate) => attachExai(channel, hooks, gate),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
@@ -163,16 +154,28 @@ export class Daemon implements AsyncDisposable {
     });
     const clock = stack.use(openClock());
     const own = stack.use(await openOwnServer(settings, paths, clock));
-    const mounts = stack.use(await ConfiguredMounts.open(settings, paths));
     // Health is written anew when a file fails or can be used again; nobody keeps it before there is a daemon.
     const health = { changed: () => {} };
     const onchange = () => health.changed();
+    const admissions = new Admissions(settings, onchange);
+    const { ofProcess: admissionFor } = admissions;
+    const mounts = stack.use(await ConfiguredMounts.open(settings, paths, { admissionFor }));
     const journal = openJournal(settings, paths, onchange);
     if (journal) stack.use(journal);
     const calls = openCallRecords(settings, paths, { now: clock.now, onchange });
     if (calls) stack.use(calls);
     const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-    const daemon = new Daemon(options, { token, own, files, mounts, journal, desk, clock, stack });
+    const daemon = new Daemon(options, {
+      token,
+      own,
+      files,
+      mounts,
+      journal,
+      desk,
+      clock,
+      admissions,
+      stack,
+    });
     health.changed = () => daemon.#observation.changed();
     daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
     daemon.#doors.forgetRefusals();
@@ -286,6 +289,7 @@ interface Resources {
   journal: SqliteCallJournal | undefined;
   desk: CallDesk;
   clock: ClockWatch;
+  admissions: Admissions;
   stack: AsyncDisposableStack;
 }
 

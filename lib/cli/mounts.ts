@@ -14,10 +14,16 @@ import type { UpstreamTransport } from "../upstream/instance.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
 import { ProcessHost } from "../upstream/process_host.ts";
+import type { AdmissionFor } from "../upstream/process_records.ts";
 import { connectUrl } from "../upstream/url_transport.ts";
 import { RotatingFile } from "./rotating_file.ts";
 
 const log = getLogger(["exai", "config"]);
+
+export interface ConfiguredMountsOptions {
+  /** Decides when calls may run on each process; left out: at once. */
+  admissionFor?: AdmissionFor;
+}
 
 /** The mounted servers as `mcp.json` has them, now and whenever it changes. */
 export class ConfiguredMounts implements AsyncDisposable {
@@ -37,7 +43,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
-  private constructor(settings: Settings, paths: StatePaths) {
+  private constructor(settings: Settings, paths: StatePaths, options: ConfiguredMountsOptions) {
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
     this.#host = new ProcessHost({
       env: Deno.env.toObject(),
@@ -47,6 +53,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#mounts = new Mounts({
       lists: this.#lists,
       connect: (config) => this.#connect(config),
+      admissionFor: options.admissionFor,
       clientInfo: { name: "exai", version: VERSION },
       onListChanged: () => this.onListChanged(),
       onServersChanged: (names) => this.onServersChanged(names),
@@ -63,8 +70,12 @@ export class ConfiguredMounts implements AsyncDisposable {
   }
 
   /** Mounts what the configuration at `paths.config` names; servers are started when they are needed. */
-  static async open(settings: Settings, paths: StatePaths): Promise<ConfiguredMounts> {
-    const mounts = new ConfiguredMounts(settings, paths);
+  static async open(
+    settings: Settings,
+    paths: StatePaths,
+    options: ConfiguredMountsOptions = {},
+  ): Promise<ConfiguredMounts> {
+    const mounts = new ConfiguredMounts(settings, paths, options);
     const loginEnv = () => mounts.#host.loginEnv();
     mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), { loginEnv });
     mounts.#apply(mounts.#watch.current);
@@ -85,7 +96,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   faults(): string[] {
     return [
       ...this.#faults.map(formatFault),
-      ...this.servers.flatMap(troubleOf),
+      ...this.servers.flatMap(troublesOf),
       ...[this.#lists?.fault ?? []].flat(),
       ...[this.#governor.fault ?? []].flat(),
     ];
@@ -124,13 +135,20 @@ export class ConfiguredMounts implements AsyncDisposable {
   }
 }
 
-/** A server that has failed once is started again at once, which is not worth a mention. */
-function troubleOf({ name, trouble }: MountedServer): string[] {
-  if (!trouble || trouble.failures < 2) return [];
-  const { failures, retryAt, lastError } = trouble;
-  return [
-    `server ${name} failed ${failures} times in a row and rests until ${retryAt.toISOString()}: ${lastError}`,
-  ];
+/** What is wrong with the processes of a server, each in a sentence. */
+function troublesOf({ name, records }: MountedServer): string[] {
+  return Array.from(records).flatMap(({ supervisor: { trouble }, admission, where }) => {
+    const faults = admission.fault === undefined ? [] : [admission.fault];
+    // One that has failed once is started again at once, which is not worth a mention.
+    if (!trouble || trouble.failures < 2 || trouble.isCallersFault) return faults;
+    const { failures, retryAt, lastError } = trouble;
+    const which = where === undefined ? name : `${name} ${where}`;
+    const until = retryAt.toISOString();
+    return [
+      `server ${which} failed ${failures} times in a row and rests until ${until}: ${lastError}`,
+      ...faults,
+    ];
+  });
 }
 
 /** What the servers write to stderr: a rotated file for each in the directory of the logs. */

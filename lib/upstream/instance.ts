@@ -14,6 +14,7 @@ import { Inbound } from "./inbound.ts";
 import { ListCache } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
+import { messageFault, refusalStatus } from "./message_fault.ts";
 import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
@@ -281,7 +282,11 @@ export class Instance implements AsyncDisposable {
   #send(message: RpcMessage, id?: RequestId): void {
     this.lastUsedAtMs = steadyNow();
     this.#transport.send(message).catch((thrown) => {
-      if (id !== undefined) this.#fail(id, this.#unavailable(messageOf(thrown), thrown));
+      if (id === undefined) return;
+      this.#fail(
+        id,
+        messageFault(thrown, this.#options.name) ?? this.#unavailable(messageOf(thrown), thrown),
+      );
     });
   }
 
@@ -363,7 +368,10 @@ export class Instance implements AsyncDisposable {
 
   #unavailable(why: string, cause?: unknown): ExaiError {
     // Of a server behind a URL: how it refused, and how long it wants to be left alone.
-    const { status, retryAfterMs } = (cause ?? {}) as { status?: number; retryAfterMs?: number };
+    const { status = refusalStatus(cause), retryAfterMs } = (cause ?? {}) as {
+      status?: number;
+      retryAfterMs?: number;
+    };
     // It may also repeat in its refusal the key it was shown.
     return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${redact(why)}`, {
       cause,

@@ -4,8 +4,10 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { ANY_PLACE } from "../call/admission.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
+import { waitingFor } from "../call/wait.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Gate } from "./gate.ts";
@@ -16,7 +18,8 @@ import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
 import type { Slot } from "./slot.ts";
-import type { Trouble } from "./supervisor.ts";
+import type { SessionTurns, Turn } from "./turns.ts";
+import type { ProcessRecord } from "./process_records.ts";
 import { tasksElsewhere } from "./tasks_elsewhere.ts";
 import { ToolFilter } from "./tool_choice.ts";
 
@@ -27,6 +30,21 @@ const MAX_TURN_WAIT_MS = SECOND_MS;
 
 /** How long a list is waited for when the one before can be shown in its place. */
 const MAX_LIST_WAIT_MS = SECOND_MS / 2;
+
+/** What is asked about a server itself: it does no work, and waits for none to be done. */
+const QUESTIONS: ReadonlySet<string> = new Set([
+  ...Object.values(LISTS).map(({ method }) => method),
+  "tasks/list",
+  "logging/setLevel",
+]);
+
+/** Where a call is about to run. */
+interface Where {
+  slot: Slot;
+  instance: Instance;
+  /** Whether it does work, and needs what calls that work need. */
+  isWork: boolean;
+}
 
 export interface MountedServerOptions {
   /** Keeps what the server shows beyond the life of the daemon. */
@@ -45,6 +63,7 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly callTimeoutMs: number | undefined;
   readonly detachAfterMs: number | undefined;
   readonly maxInflight: number | undefined;
+  readonly admitsItself = true;
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
   readonly #leases: Leases;
@@ -85,22 +104,64 @@ export class MountedServer implements Server, AsyncDisposable {
     if (remembered) return this.#offeredOf(remembered);
     const prepared = this.#prepare(call);
     const isAboutTask = namesItsTask(call.method);
+    // A task runs by itself by now: whoever waits for it, or stops it, must not wait for a permit.
+    const isWork = !isAboutTask && !QUESTIONS.has(call.method);
     for (;;) {
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
-      const slot = home ?? await untilAborted(this.#leases.lease(call.caller), call.signal);
+      const slot = home ?? await this.#leased(call);
+      if (isWork) slot.admission.check();
       slot.beginCall();
       try {
-        const instance = slot.started ?? await untilAborted(slot.instance, call.signal);
-        if (!slot.turns || isAboutTask) return await this.#finish(call, await instance.call(prepared), slot);
-        const wait = { signal: call.signal, maxWaitMs: slot.mayMove ? MAX_TURN_WAIT_MS : Infinity };
-        const asked = slot.turns.acquire(call.caller.id, wait);
-        using turn = asked instanceof Promise ? await asked : asked;
-        if (turn) return await this.#finish(call, await instance.call(prepared), slot);
+        const instance = slot.started ?? await this.#startOf(slot, call);
+        const result = isAboutTask
+          ? await this.#ofTask(prepared, instance)
+          : await this.#run(prepared, { slot, instance, isWork });
+        if (result) return await this.#finish(call, result, slot);
       } finally {
         slot.endCall();
       }
-      this.#leases.moveOut(call.caller, slot);
     }
+  }
+
+  #leased(call: Call): Promise<Slot> {
+    const slot = untilAborted(this.#leases.lease(call.caller), call.signal);
+    return this.#leases.running(call.caller) ? slot : waitingFor(call, "its client to tell its roots", slot);
+  }
+
+  #startOf(slot: Slot, call: Call): Promise<Instance> {
+    return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));
+  }
+
+  #ofTask(call: Call, instance: Instance): Promise<Result> {
+    call.begin?.();
+    return instance.call(call);
+  }
+
+  /** Runs a call when it may; undefined when its session is led elsewhere by then. */
+  #run(call: Call, where: Where): Promise<Result | undefined> {
+    const { slot, instance, isWork } = where;
+    const isFree = isWork && !slot.turns && this.maxInflight === undefined;
+    return isFree ? slot.admission.run(call, instance) : this.#inTurn(call, where);
+  }
+
+  async #inTurn(call: Call, { slot, instance, isWork }: Where): Promise<Result | undefined> {
+    const wanted = isWork ? slot.admission.place(call) : ANY_PLACE;
+    using _place = wanted instanceof Promise ? await wanted : wanted;
+    const run = () => isWork ? slot.admission.run(call, instance) : instance.call(call);
+    if (!slot.turns) return await run();
+    const asked = this.#turn(slot.turns, slot, call);
+    using turn = asked instanceof Promise ? await asked : asked;
+    if (turn) return await run();
+    this.#leases.moveOut(call.caller, slot);
+    return undefined;
+  }
+
+  #turn(turns: SessionTurns, slot: Slot, call: Call): Turn | Promise<Turn | undefined> {
+    const wait = { signal: call.signal, maxWaitMs: slot.mayMove ? MAX_TURN_WAIT_MS : Infinity };
+    const turn = turns.acquire(call.caller.id, wait);
+    if (!(turn instanceof Promise)) return turn;
+    // The id of a session may be a key: its beginning tells which it is.
+    return waitingFor(call, () => `its turn: session ${turns.holder?.slice(0, 8)}... runs a call`, turn);
   }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
@@ -149,14 +210,14 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#leases.inherit(old.#leases);
   }
 
-  /** What stands in the way of its next start; undefined when nothing does. */
-  get trouble(): Trouble | undefined {
-    return this.#pool.supervisor.trouble;
+  /** What is remembered of its processes, those that do not run among them. */
+  get records(): Iterable<ProcessRecord> {
+    return this.#pool.records;
   }
 
-  /** What went wrong so far does not count any more: it may be started at once. */
+  /** What went wrong so far does not count any more: it may be started, and called, at once. */
   forgive(): void {
-    this.#pool.supervisor.forgive();
+    this.#pool.records.forgive();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

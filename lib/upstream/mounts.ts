@@ -6,6 +6,7 @@ import { Gate } from "./gate.ts";
 import type { ListStore } from "./list_store.ts";
 import { MountedServer } from "./mounted_server.ts";
 import { type Connect, Pool } from "./pool.ts";
+import type { AdmissionFor } from "./process_records.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -18,6 +19,8 @@ export interface MountsOptions {
   clientInfo: Implementation;
   /** Keeps what the servers show beyond the life of the daemon. */
   lists?: ListStore;
+  /** Decides when calls may run on each process; left out: at once. */
+  admissionFor?: AdmissionFor;
   /** Called when some of the lists of a server have changed; the sessions attached to it have been told. */
   onListChanged(kinds: readonly ListKind[]): void;
   /** Called when the servers of these names have come, gone or changed. */

@@ -7,8 +7,9 @@ import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import { Instance, type UpstreamTransport } from "./instance.ts";
 import { toldCapabilities } from "./share_key.ts";
+import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
-import { type Attempt, Supervisor } from "./supervisor.ts";
+import type { Attempt } from "./supervisor.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -19,6 +20,8 @@ export interface PoolOptions {
   name: string;
   connect: Connect;
   clientInfo: Implementation;
+  /** Decides when calls may run on each process; left out: at once. */
+  admissionFor?: AdmissionFor;
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
@@ -30,8 +33,8 @@ export class Pool implements AsyncDisposable {
   onStarted = (_slot: Slot, _instance: Instance) => {};
   /** An instance says that its lists have changed, and has told those attached to it; set like the others. */
   onListsStale = (_kinds: readonly ListKind[]) => {};
-  /** Says when a server that fails may be started again. */
-  readonly supervisor: Supervisor;
+  /** What is remembered of each process, whether it runs or not. */
+  readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
   readonly #closing = new Set<Promise<void>>();
   /** Aborted when nothing may take its time any more. */
@@ -40,7 +43,8 @@ export class Pool implements AsyncDisposable {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.supervisor = new Supervisor(options.name);
+    const inUse = (key: string) => this.#slots.has(key);
+    this.records = new ProcessRecords({ name: options.name, admissionFor: options.admissionFor, inUse });
   }
 
   [Symbol.iterator](): Iterator<Slot> {
@@ -63,6 +67,7 @@ export class Pool implements AsyncDisposable {
   /** A session is over: no instance keeps anything for it. */
   forget(caller: Caller): void {
     for (const slot of this.#slots.values()) slot.release(caller);
+    this.records.forget(caller);
   }
 
   /**
@@ -74,14 +79,16 @@ export class Pool implements AsyncDisposable {
     const { key } = request;
     const known = this.#slots.get(key);
     if (known) return known;
-    const attempt = this.supervisor.begin();
+    const record = this.records.of(request);
+    const attempt = record.supervisor.begin();
     const givenUp = new AbortController();
-    const slot: Slot = new Slot(this.#start(request, givenUp.signal), request, () => {
+    const made = { ...request, admission: record.admission };
+    const slot: Slot = new Slot(this.#start(request, givenUp.signal), made, () => {
       givenUp.abort();
       this.#stop(key, slot);
     });
     this.#slots.set(key, slot);
-    void this.#watch(key, slot, attempt);
+    void this.#watch(record, slot, attempt);
     return slot;
   }
 
@@ -152,11 +159,11 @@ export class Pool implements AsyncDisposable {
   }
 
   /** Follows an instance to its end; one that was stopped from here has not failed. */
-  async #watch(key: string, slot: Slot, attempt: Attempt): Promise<void> {
+  async #watch({ key, supervisor }: ProcessRecord, slot: Slot, attempt: Attempt): Promise<void> {
     let reason: ExaiError;
     try {
       const instance = await slot.instance;
-      this.supervisor.started(attempt);
+      supervisor.started(attempt);
       this.onStarted(slot, instance);
       reason = await instance.ended;
     } catch (thrown) {
@@ -164,8 +171,8 @@ export class Pool implements AsyncDisposable {
     }
     if (!slot.alive) return;
     log.warning("{message}", { message: reason.message });
+    supervisor.failed(attempt, reason);
     this.#forget(key, slot);
-    this.supervisor.failed(attempt, reason);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
     this.onLost(slot);
   }
@@ -179,6 +186,8 @@ export class Pool implements AsyncDisposable {
 
   #forget(key: string, slot: Slot): void {
     slot.close();
-    if (this.#slots.get(key) === slot) this.#slots.delete(key);
+    if (this.#slots.get(key) !== slot) return;
+    this.#slots.delete(key);
+    this.records.release(key);
   }
 }

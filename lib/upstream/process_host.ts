@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { isAbsolute } from "@std/path";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { ExaiError, type ExaiErrorOptions, messageOf } from "../base/errors.ts";
 import type { StdioServerConfig } from "../base/server_config.ts";
 import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -79,7 +79,11 @@ export class ProcessHost implements AsyncDisposable {
   async resolve(command: Command): Promise<Launch> {
     const cwd = command.cwd ?? this.#options.env.HOME ?? this.#options.env.USERPROFILE ?? "/";
     if (!isAbsolute(cwd) || !await isDirectory(cwd)) {
-      throw unavailable(command, `its directory ${cwd} does not exist; correct cwd in mcp.json`);
+      // Of this session's directory, so that it says nothing of the server: another session may have one.
+      const fault = { server: command.title, fault: "caller" };
+      throw unavailable(command, `its directory ${cwd} does not exist; correct cwd in mcp.json`, {
+        details: fault,
+      });
     }
     const launch = await this.#find(command, cwd);
     if (launch) return launch;
@@ -100,7 +104,7 @@ export class ProcessHost implements AsyncDisposable {
   async spawn(command: Command): Promise<ServerProcess> {
     const launch = await this.resolve(command);
     const child = await started(launch).catch((thrown) => {
-      throw unavailable(command, `${launch.file} cannot be run: ${messageOf(thrown)}`, thrown);
+      throw unavailable(command, `${launch.file} cannot be run: ${messageOf(thrown)}`, { cause: thrown });
     });
     const process = new ServerProcess(child, {
       ...PROCESS_LIMITS,
@@ -157,10 +161,10 @@ function started(launch: Launch): Promise<ChildProcess & { pid: number }> {
   });
 }
 
-function unavailable(command: Command, why: string, cause?: unknown): ExaiError {
+function unavailable(command: Command, why: string, options: ExaiErrorOptions = {}): ExaiError {
   return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${command.title}" cannot start: ${why}`, {
-    cause,
     details: { server: command.title },
+    ...options,
   });
 }
 

@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
+import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance.ts";
 import { mayBeAsked, type Scope, type Tenant, toldCapabilities } from "./share_key.ts";
 import { SessionTurns } from "./turns.ts";
@@ -24,10 +25,14 @@ export interface SlotRequest {
 export class Slot {
   readonly instance: Promise<Instance>;
   readonly scope: Scope;
+  /** Share key. */
+  readonly key: string;
   /** Names the share key without telling what is in it: the environment may hold secrets. */
   readonly keyHash: string;
   /** Client capabilities the instance is told of. */
   readonly capabilities: JsonObject;
+  /** Decides when calls may run on it. */
+  readonly admission: Admission;
   /** Present when sessions must take turns, because what the server asks could be any of theirs. */
   readonly turns: SessionTurns | undefined;
   started: Instance | undefined;
@@ -39,9 +44,15 @@ export class Slot {
   #calls = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(instance: Promise<Instance>, request: SlotRequest, stop: () => void) {
+  constructor(
+    instance: Promise<Instance>,
+    request: SlotRequest & { admission: Admission },
+    stop: () => void,
+  ) {
     this.instance = instance;
+    this.admission = request.admission;
     this.scope = request.scope;
+    this.key = request.key;
     this.keyHash = fnv1a(request.key);
     this.capabilities = toldCapabilities(request.config, request.tenant);
     this.turns = request.scope !== "session" && mayBeAsked(this.capabilities)

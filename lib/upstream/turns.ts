@@ -17,6 +17,11 @@ export class SessionTurns {
   #running = 0;
   readonly #waiting: Waiter[] = [];
 
+  /** The session whose calls run; undefined while there is none. */
+  get holder(): string | undefined {
+    return this.#holder;
+  }
+
   /**
    * The floor for `session`; undefined when it was not free within `maxWaitMs`.
    *
