@@ -154,14 +154,15 @@ Deno.test("calls that are too old, or more than the file may hold, make room, ol
 Deno.test("a record that cannot be written says so, keeps what comes meanwhile, and goes on when it can be", async () => {
   await using home = await tempDir({});
   const changed = Promise.withResolvers<void>();
-  const path = `${home.path}/calls.db`;
-  await Deno.mkdir(path);
+  // A file where the directory should be.
+  const dir = `${home.path}/state`;
+  await Deno.writeTextFile(dir, "");
   let changes = 0;
-  using store = open(home.path, { retryMs: 5, onchange: () => ++changes === 2 && changed.resolve() });
+  using store = open(dir, { retryMs: 5, onchange: () => ++changes === 2 && changed.resolve() });
   store.add(recordWith({ id: 7 }), unsaid);
   assertEquals(store.list({}, 10), []);
-  assertStringIncludes(store.fault!, path);
-  await Deno.remove(path);
+  assertStringIncludes(store.fault!, `${dir}/calls.db`);
+  await Deno.remove(dir);
   await changed.promise;
   assertEquals([store.fault, store.list({}, 10).map(({ id }) => id)], [undefined, [7]]);
 });

@@ -2,6 +2,9 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS, MIB } from "../lib/base/units.ts";
+import { Daemon } from "../lib/cli/daemon.ts";
+import { defaultSettings } from "../lib/config/load.ts";
+import { statePaths } from "../lib/config/paths.ts";
 import { type CallJournalOptions, SqliteCallJournal } from "../lib/store/call_journal.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -184,10 +187,12 @@ Deno.test("after the machine itself was started anew nothing old is believed", a
 
 Deno.test("a daemon serves without its journal, and its health says so", async () => {
   await using home = await tempDir({});
-  await Deno.mkdir(`${home.path}/journal.db/in the way`, { recursive: true });
-  await using it = await testDaemon({ settings: { home: home.path } });
-  await assertServes(it.url, { resume: true });
-  using client = await RawClient.hello(it.url);
+  const settings = defaultSettings({ port: 0, drainTimeoutMs: 0, home: home.path });
+  // A directory that cannot be made.
+  const paths = { ...statePaths(settings), journal: "/dev/null/journal.db" };
+  await using daemon = await Daemon.start({ settings, paths });
+  await assertServes(daemon.url, { resume: true });
+  using client = await RawClient.hello(daemon.url);
   const { health } = await client.ask({ op: "health" }) as { health: JsonObject };
   assertEquals(health.status, "degraded");
   assertStringIncludes(JSON.stringify(health), "journal.db cannot be written");

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { originOf } from "../lib/edge/admission_desk.ts";
 import { RateLimiter } from "../lib/edge/rate_limiter.ts";
+import { WaitingRoom } from "../lib/edge/waiting_room.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { RawHttp, statusOf } from "./helpers/http_client.ts";
@@ -40,9 +41,8 @@ Deno.test("beyond the limit on connections a hello is closed with 4029, and who 
   await Promise.all([first.close(), second.close()]);
 });
 
-Deno.test("too many hellos are closed with 4029 whatever their token, and who is in stays", async () => {
+Deno.test("too many wrong tokens are closed with 4029, and a right one enters whatever came before it", async () => {
   await using it = await testDaemon({ settings: { helloRate: 1, token: "correct-horse" } });
-  using good = await RawClient.hello(it.url, { token: "correct-horse" });
   const codes: number[] = [];
   for (let n = 0; n < 12; n++) {
     using client = await RawClient.connect(it.url);
@@ -50,39 +50,56 @@ Deno.test("too many hellos are closed with 4029 whatever their token, and who is
     codes.push((await client.closed).code);
   }
   assertEquals([codes[0], codes.at(-1)], [4003, 4029]);
-  assertEquals((await good.call("version")).error, undefined);
-  if (it.daemon.socket) {
-    // The noise comes from an address; this user's own programs come through the socket.
-    using client = Deno.createHttpClient({ proxy: { transport: "unix", path: it.daemon.socket } });
-    const headers = { authorization: "Bearer correct-horse" };
-    const response = await fetch("http://localhost/health", { client, headers });
-    const { refused } = await response.json();
-    assertEquals(response.status, 200);
-    assertEquals([refused.token + refused.rate, refused.rate > 0], [12, true]);
-  }
-  await good.close();
+  for (let n = 0; n < 12; n++) await assertServes(it.url, { token: "correct-horse" });
+  const headers = { authorization: "Bearer correct-horse" };
+  const { refused } = await (await fetch(new URL("/health", it.http), { headers })).json();
+  assertEquals([refused.token + refused.rate, refused.rate > 0], [12, true]);
 });
 
-Deno.test("an address that shows too many wrong tokens over HTTP gets 429, but for the sessions it has", async () => {
+Deno.test("too many wrong tokens over HTTP get 429, and a right one enters whatever came before it", async () => {
   await using it = await testDaemon({ settings: { helloRate: 1, token: "correct-horse" } });
-  const authorization = "Bearer correct-horse";
-  const inside = await RawHttp.open(`${it.http}mcp`, { authorization });
+  const ask = (token: string) =>
+    fetch(new URL("/health", it.http), { headers: { authorization: `Bearer ${token}` } });
   const answers: Response[] = [];
-  for (let n = 0; n < 12; n++) {
-    answers.push(
-      await fetch(new URL("/health", it.http), { headers: { authorization: `Bearer wrong${n}` } }),
-    );
-  }
+  for (let n = 0; n < 12; n++) answers.push(await ask(`wrong${n}`));
   const last = answers.at(-1)!;
   assertEquals([answers[0]!.status, last.status, last.headers.get("retry-after")], [401, 429, "1"]);
   for (const answer of answers) await answer.body?.cancel();
+  const inside = await RawHttp.open(`${it.http}mcp`, { authorization: "Bearer correct-horse" });
   assertMatch(await (await inside.post({ id: 9, method: "ping" })).text(), /"id":9/);
+  using socket = await RawClient.connect(`${it.url}?token=correct-horse`, ["mcp"]);
+  assertEquals((await socket.ask({ jsonrpc: "2.0", id: 1, method: "ping" })).result, {});
   inside.headers.authorization = "Bearer wrong";
   assertEquals(
     await statusOf(inside.post({ id: 10, method: "ping" })),
-    401,
+    429,
     "the id of a session is no token",
   );
+});
+
+Deno.test("hellos of one user without a token are limited, and who is in stays", async () => {
+  await using it = await testDaemon({ settings: { helloRate: 1 } });
+  using good = await RawClient.hello(it.url);
+  const codes: (number | undefined)[] = [];
+  for (let n = 0; n < 12; n++) {
+    using client = await RawClient.connect(it.url);
+    client.send({ op: "hello" });
+    codes.push(
+      await Promise.race([client.closed.then(({ code }) => code), client.next().then(() => undefined)]),
+    );
+  }
+  assertEquals([codes[0], codes.at(-1)], [undefined, 4029]);
+  assertEquals((await good.call("version")).error, undefined);
+  await good.close();
+});
+
+Deno.test("of those who wait without a hello one of the largest crowd goes, so that it keeps nobody else out", () => {
+  const room = new WaitingRoom<string>();
+  room.add("other", "2.2.2.2");
+  for (let n = 0; n < 5; n++) room.add(`crowd ${n}`, "1.1.1.1");
+  assertEquals([room.removeOne(), room.removeOne()], ["crowd 0", "crowd 1"]);
+  assertEquals([room.delete("other"), room.delete("other")], [true, false]);
+  assertEquals([...room], ["crowd 2", "crowd 3", "crowd 4"]);
 });
 
 Deno.test("a rate limit forgets in time, tells keys apart, and keeps no more of them than it may", () => {

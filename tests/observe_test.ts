@@ -10,6 +10,8 @@ import { type CallRecord, metricsLine, observeCalls, payloadBytes } from "../lib
 import { Recorder } from "../lib/observe/recorder.ts";
 
 const gauges: Gauges = {
+  held: { bytes: 0, maxBytes: 0, evictions: 0 },
+  handles: undefined,
   sessions: 3,
   connections: 2,
   pending: 1,
@@ -36,6 +38,7 @@ function callOf(params: JsonObject, method = "tools/call"): Call {
       ask: () => Promise.reject(new Error("nobody is there to be asked")),
       roots: () => Promise.resolve(undefined),
       cwd: undefined,
+      namedDirs: "read",
       logLevel: undefined,
     },
     signal: new AbortController().signal,
@@ -221,6 +224,7 @@ Deno.test("health is ok when nothing is wrong and says every reason when it is d
     tools: 21,
     recent_errors: 4,
     event_loop_lag_ms: 2,
+    held: { bytes: 0, max_bytes: 0, evictions: 0 },
     memory: { rss_bytes: 1000, heap_used_bytes: 500 },
   });
   const blocked = { ...gauges, eventLoopLagMs: 2500 };

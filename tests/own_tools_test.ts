@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { VERSION } from "../lib/base/version.ts";
 import type { Envelope } from "../lib/tool/answer.ts";
@@ -40,19 +40,6 @@ Deno.test("an investigation begun in one window goes on in another, after a rest
     const { status, content } = await call(client, "planner", second);
     assertEquals([status, (content as JsonObject).steps_kept], ["planning_complete", [1, 2]]);
     await client.close();
-  } finally {
-    await Deno.remove(home, { recursive: true });
-  }
-});
-
-Deno.test("a damaged thread database stops the daemon before it listens, naming the file", async () => {
-  const home = await Deno.makeTempDir({ prefix: "exai-own-tools-" });
-  try {
-    await Deno.writeTextFile(`${home}/exai.db`, "not a database ".repeat(100));
-    const error = await testDaemon({ settings: { home } }).then(() => undefined, (thrown) => thrown);
-    assert(error !== undefined);
-    assertEquals(error.code, "CONFIG");
-    assertStringIncludes(error.message, `${home}/exai.db`);
   } finally {
     await Deno.remove(home, { recursive: true });
   }

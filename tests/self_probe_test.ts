@@ -18,7 +18,8 @@ async function openWith(handler: Handler, settings: Record<string, unknown> = {}
   const home = await Deno.makeTempDir();
   const all = defaultSettings({ port: 0, home, ...settings });
   try {
-    await using _doors = await FrontDoors.open({ settings: all, paths: statePaths(all), handler });
+    await using doors = await FrontDoors.open({ settings: all, paths: statePaths(all), handler });
+    await doors.probe();
   } finally {
     await Deno.remove(home, { recursive: true });
   }
@@ -56,6 +57,6 @@ Deno.test("what the daemon tries itself is not counted as somebody turned away",
   await using it = await testDaemon({ settings: { token: "correct-horse" } });
   const headers = { authorization: "Bearer correct-horse" };
   const { refused } = await (await fetch(new URL("/health", it.http), { headers })).json();
-  assertEquals(Object.values(refused), [0, 0, 0, 0, 0]);
+  assert(Object.values(refused).every((count) => count === 0));
   await assertServes(it.url, { token: "correct-horse" });
 });

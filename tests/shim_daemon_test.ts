@@ -71,7 +71,7 @@ Deno.test("the daemon a shim started goes on when the shim ends, and serves the 
 
 Deno.test("a daemon that cannot start is reported with its exit code and where to look", async () => {
   await using place = await home();
-  await Deno.mkdir(`${place.path}/exai.db`);
+  await Deno.mkdir(`${place.path}/daemon.lock`);
   const env = { EXAI_WS_AUTOSTART: "true" };
   await using shim = await Shim.start({ port: 0, home: place.path, env });
   const answer = shim.ask("initialize", INITIALIZE);

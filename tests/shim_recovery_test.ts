@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import { type Script, ScriptedDaemon, welcome } from "./fixtures/scripted_daemon.ts";
+import { type Script, ScriptedDaemon } from "./fixtures/scripted_daemon.ts";
+import { testDaemon } from "./helpers/daemon.ts";
 import { INITIALIZE, Shim } from "./helpers/shim.ts";
 
 const TOOLS = {
@@ -214,15 +215,12 @@ Deno.test("a question of a daemon that is gone is withdrawn, and its late answer
 });
 
 Deno.test("a token that is not accepted is said at once, and the window works when it is put right", async () => {
-  const daemon = new ScriptedDaemon({
-    welcome: ({ token }) =>
-      token === "the right one" ? welcome() : { op: "hello_ack", ok: false, error: "unauthorized" },
-  });
-  await using _daemon = daemon;
+  await using it = await testDaemon({ settings: { token: "the right one" } });
   const home = await Deno.makeTempDir();
   await Deno.writeTextFile(`${home}/token`, "the wrong one\n");
   {
-    await using shim = await Shim.start({ port: daemon.port, home, env: { EXAI_WS_TOKEN: "auto" } });
+    const port = Number(new URL(it.url).port);
+    await using shim = await Shim.start({ port, home, env: { EXAI_WS_TOKEN: "auto" } });
     const refused = await shim.ask("initialize", INITIALIZE);
     assertEquals(codeOf(refused), "UNAUTHORIZED");
     assertStringIncludes((refused.error as { message: string }).message, "EXAI_WS_TOKEN");

@@ -1,14 +1,18 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { ExaiError } from "../lib/base/errors.ts";
 import { HOUR_MS, MINUTE_MS } from "../lib/base/units.ts";
-import { openThreadStore, type ThreadStoreOptions } from "../lib/conversation/sqlite_thread_store.ts";
-import type { StepMark, ThreadStore, TurnEntry } from "../lib/conversation/thread_store.ts";
+import {
+  type KeptThreadStore,
+  openThreadStore,
+  type ThreadStoreOptions,
+} from "../lib/conversation/sqlite_thread_store.ts";
+import type { StepMark, TurnEntry } from "../lib/conversation/thread_store.ts";
 
 const TIMEOUT_MS = 3 * HOUR_MS;
 
-function open(options: Partial<ThreadStoreOptions> = {}): ThreadStore {
+function open(options: Partial<ThreadStoreOptions> = {}): KeptThreadStore {
   return openThreadStore({ timeoutMs: TIMEOUT_MS, maxTurns: 50, ...options });
 }
 
@@ -176,31 +180,51 @@ Deno.test("a store held by another process answers with when to try again", asyn
   }
 });
 
-Deno.test("a database that cannot be used says which file and what to do", async (test) => {
+Deno.test("a database that cannot be read is put aside, said so, and a new one begun", async (test) => {
   await using temp = await temporary();
-  const refuses = (name: string, path: string, words: string[]) =>
-    test.step(name, () => {
-      const error = assertThrows(() => open({ path }), ExaiError, path);
-      assertEquals(error.code, "CONFIG");
-      for (const word of words) assertStringIncludes(error.message, word);
+  const begins = (name: string, path: string, words: string[]) =>
+    test.step(name, async () => {
+      const notes: string[] = [];
+      using store = open({ path, onaside: (note) => notes.push(note) });
+      assertEquals([store.fault, notes.length], [undefined, 1]);
+      for (const word of [path, `${path}.damaged-`, ...words]) assertStringIncludes(notes[0]!, word);
+      assertEquals(await store.list(), []);
     });
   const damaged = join(temp.dir, "damaged.db");
   await Deno.writeTextFile(damaged, "this was a database once ".repeat(200));
-  await refuses("damaged", damaged, ["damaged", "move it"]);
-  assertStringIncludes(await Deno.readTextFile(damaged), "once");
+  await begins("damaged", damaged, ["not a database"]);
+  const aside = (await Array.fromAsync(Deno.readDir(temp.dir))).find(({ name }) =>
+    /^damaged\.db\.damaged-[^.]+$/.test(name)
+  );
+  assertStringIncludes(await Deno.readTextFile(join(temp.dir, aside!.name)), "once");
 
   open({ path: temp.file })[Symbol.dispose]();
   let raw = new DatabaseSync(temp.file);
   raw.exec("PRAGMA user_version = 99");
   raw.close();
-  await refuses("newer", temp.file, ["newer EXAI", "99", "update this program"]);
+  await begins("newer", temp.file, ["newer EXAI", "99"]);
 
   const foreign = join(temp.dir, "foreign.db");
   raw = new DatabaseSync(foreign);
   raw.exec("CREATE TABLE theirs (x)");
   raw.close();
-  await refuses("another program's", foreign, ["another program's"]);
-  await refuses("a directory", temp.dir, ["EXAI_HOME"]);
+  await begins("another program's", foreign, ["another program's"]);
+  const dir = join(temp.dir, "dir.db");
+  await Deno.mkdir(join(dir, "in the way"), { recursive: true });
+  await begins("a directory", dir, ["unable to open"]);
+});
+
+Deno.test("a database out of reach refuses work, saying which file and what to do, until it can be reached", async () => {
+  await using temp = await temporary();
+  const path = join(temp.dir, "no directory", "exai.db");
+  await Deno.writeTextFile(join(temp.dir, "no directory"), "");
+  using store = open({ path });
+  assertStringIncludes(store.fault!, path);
+  const error = await assertRejects(() => store.list(), ExaiError, path);
+  assertEquals(error.code, "CONFIG");
+  assertStringIncludes(error.message, "EXAI_HOME");
+  await Deno.remove(join(temp.dir, "no directory"));
+  assertEquals([await store.list(), store.fault], [[], undefined]);
 });
 
 Deno.test("a closed store refuses work and may be closed again", async () => {

@@ -74,7 +74,13 @@ Deno.test("a clock that is set by a day makes no thread too old and none too you
 
 Deno.test("no session is idle for the time in which its client could not speak", () => {
   using registry = new SessionRegistry({ resumeWindowMs: 0, idleMs: HOUR_MS, maxFrameBytes: 1000 });
-  const session = registry.create({ client: undefined, cwd: undefined, server: undefined, resumable: false });
+  const session = registry.create({
+    client: undefined,
+    cwd: undefined,
+    server: undefined,
+    resumable: false,
+    namedDirs: "read",
+  });
   session.lastUsedMs -= 2 * HOUR_MS;
   registry.touchAll();
   registry.sweep();

@@ -222,7 +222,7 @@ Deno.test({
     assertStringIncludes(tools.faults().join(), `chmod go-w '${join(dir.path, "open.js")}'`);
     await Deno.chmod(dir.path, 0o777);
     await tools.reload();
-    assertStringIncludes(tools.faults()[0]!, `${dir.path} is not used: others may write to it`);
+    assertStringIncludes(tools.faults()[0]!, `${dir.path} is not used: others may write to ${dir.path}`);
     await using none = await UserTools.open(dir.path);
     assertEquals(none.tools, []);
     await Deno.chmod(dir.path, 0o700);

@@ -8,8 +8,12 @@ import { git, tempDir } from "./helpers/files.ts";
 
 const signal = new AbortController().signal;
 
-function caller(cwd: string | undefined, roots?: string[]): Caller {
-  return { cwd, roots: () => Promise.resolve(roots?.map((uri) => ({ uri }))) } as unknown as Caller;
+function caller(cwd: string | undefined, roots?: string[], namedDirs: Caller["namedDirs"] = "read"): Caller {
+  return {
+    cwd,
+    namedDirs,
+    roots: () => Promise.resolve(roots?.map((uri) => ({ uri }))),
+  } as unknown as Caller;
 }
 
 function open(

@@ -62,14 +62,14 @@ const CLOSE_MEANINGS: Readonly<Record<keyof typeof CLOSE, string>> = {
   goingAway: "the daemon stops, or the session was idle for longer than `EXAI_SESSION_IDLE`",
   frameTooLarge: "a message was larger than `EXAI_WS_MAX_BYTES`",
   internal: "a fault in the daemon; its log says more",
-  invalidHello: "the hello has a field of the wrong kind",
-  helloExpected: "the first frame is not a hello",
+  invalidHello: "the hello, challenge or request has a field of the wrong kind",
+  helloExpected: "the first frame is not a hello, a challenge or a request, or a second challenge came",
   helloTimedOut: "no hello within `EXAI_WS_HELLO_TIMEOUT`",
-  unauthorized: "the token is missing or wrong",
+  unauthorized: "the token or its proof is missing or wrong",
   sessionReplaced: "the client has taken its session over with a newer connection",
   tooSlowReader: "the client left more than `EXAI_WS_MAX_QUEUED_BYTES` unread",
   overCapacity:
-    "too many connections, connections without a hello, or hellos: `EXAI_WS_MAX_CONNECTIONS`, `EXAI_WS_MAX_PENDING`, `EXAI_WS_HELLO_RATE`",
+    "too many connections, connections without a hello, or wrong tokens or hellos: `EXAI_WS_MAX_CONNECTIONS`, `EXAI_WS_MAX_PENDING`, `EXAI_WS_HELLO_RATE`",
 };
 
 function closeCodesTable(): string {

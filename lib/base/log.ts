@@ -6,6 +6,10 @@ import {
   type LogRecord,
   type TextFormatter,
 } from "@logtape/logtape";
+import { redact, registerSecret } from "./secrets.ts";
+import { jsonEscaped, visibleLines } from "./visible.ts";
+
+export { redact, registerSecret };
 
 /** Makes of a formatter the place log lines go to. What it writes has no secret in it. */
 export type LogSink = (format: TextFormatter) => (record: LogRecord) => void;
@@ -16,35 +20,6 @@ export interface LogOptions {
   format: "text" | "json";
   /** Where every line goes, by a name of its own. */
   sinks: Readonly<Record<string, LogSink>>;
-}
-
-// Longest first: a secret that holds another must go as a whole.
-const secrets: string[] = [];
-
-const MIN_SECRET_LENGTH = 4;
-
-/**
- * Keeps `value` out of every log line from now on, as it is and as JSON, `Deno.inspect` and URLs write it. A value
- * too short to be a secret is ignored.
- */
-export function registerSecret(value: string): void {
-  if (value.length < MIN_SECRET_LENGTH) return;
-  const escaped = escape(value);
-  const inspected = value.replaceAll("\\", "\\\\");
-  for (const form of [value, escaped, escape(escaped), inspected, encodeURIComponent(value)]) {
-    if (!secrets.includes(form)) secrets.push(form);
-  }
-  secrets.sort((a, b) => b.length - a.length);
-}
-
-/** `text` as it stands within a JSON string. */
-function escape(text: string): string {
-  return JSON.stringify(text).slice(1, -1);
-}
-
-/** `text` with `[secret]` in place of every registered secret. */
-export function redact(text: string): string {
-  return secrets.reduce((clean, secret) => clean.replaceAll(secret, "[secret]"), text);
 }
 
 /**
@@ -61,7 +36,9 @@ export function setupLog(options: LogOptions): void {
     // A name a client chose must not be able to forge a line of its own.
     sanitize: { newlines: "escape" },
   });
-  const clean: TextFormatter = (record) => redact(formatter(record));
+  // A client or a server may have chosen any part of a line.
+  const shown = options.format === "json" ? jsonEscaped : visibleLines;
+  const clean: TextFormatter = (record) => shown(redact(formatter(record)));
   const sinks = Object.fromEntries(
     Object.entries(options.sinks).map(([name, sink]) => [name, sink(clean)]),
   );

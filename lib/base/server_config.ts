@@ -1,4 +1,5 @@
 import { ExaiError } from "./errors.ts";
+import { trimEndOf } from "./trim.ts";
 import { fill, variablesIn } from "./template.ts";
 
 /** What makes two sessions share one process of a mounted server (design.md section 7). */
@@ -106,11 +107,12 @@ function textsOf(config: ServerConfig): string[] {
 
 function within(folder: string | undefined, path: string): string {
   const isAbsolute = /^([/\\]|[A-Za-z]:[/\\])/.test(path);
-  return isAbsolute || folder === undefined ? path : `${folder.replace(/[/\\]+$/, "")}/${path}`;
+  return isAbsolute || folder === undefined ? path : `${trimEndOf(folder, "/\\")}/${path}`;
 }
 
 function baseName(path: string): string {
-  return /[^/\\]*(?=[/\\]*$)/.exec(path)?.[0] ?? "";
+  const whole = trimEndOf(path, "/\\");
+  return whole.slice(Math.max(whole.lastIndexOf("/"), whole.lastIndexOf("\\")) + 1);
 }
 
 function mapValues<T, U>(record: Readonly<Record<string, T>>, map: (value: T) => U): Record<string, U> {

@@ -1,13 +1,15 @@
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
+import { MAX_NAME_CHARS } from "./quote.ts";
 
-/** A name longer than this is no typo of ours; comparing or showing all of it would only cost time. */
-const MAX_NAME_CHARS = 100;
+export { quoteName } from "./quote.ts";
 
 /** Those of `names` that `word` may be a typo of, closest first. */
 export function closeMatches(word: string, names: readonly string[]): string[] {
+  // A longer word is no typo of ours, and comparing it costs its length times that of every name.
   if (word.length > MAX_NAME_CHARS) return [];
   const wanted = word.toLowerCase();
   return names
+    .filter((name) => name.length <= MAX_NAME_CHARS)
     .map((name) => ({ name, distance: levenshteinDistance(wanted, name.toLowerCase()) }))
     .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(name.length / 3)))
     .sort((a, b) => a.distance - b.distance)
@@ -19,9 +21,4 @@ export function closeMatches(word: string, names: readonly string[]): string[] {
 export function didYouMean(word: string, names: readonly string[]): string {
   const close = closeMatches(word, names);
   return close.length === 0 ? "" : ` (did you mean ${close.join(" or ")}?)`;
-}
-
-/** `name` in quotes for a message, cut if it is long. */
-export function quoteName(name: string): string {
-  return JSON.stringify(name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS)}…` : name);
 }

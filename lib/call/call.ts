@@ -13,6 +13,7 @@ export interface Caller {
   readonly capabilities: JsonObject;
   /** Working directory of the window, absolute. */
   readonly cwd: string | undefined;
+  readonly namedDirs: NamedDirs;
   /** Least severe level of log messages the client asked for with `logging/setLevel`. */
   readonly logLevel: LogLevel | undefined;
   /** The one mounted server this session sees, under its own names; undefined for the merged catalog. */
@@ -33,6 +34,13 @@ export interface Caller {
 export interface Root extends JsonObject {
   uri: string;
 }
+
+/**
+ * What the directories a client names, `cwd` and its roots, are good for: `read`, our tools read there, and mounted
+ * servers start there; `start`, the latter only, for clients of HTTP, whose directory no program of ours has vouched
+ * for; `none`, for other users of the machine, who name the directories of the owner.
+ */
+export type NamedDirs = "read" | "start" | "none";
 
 /** One request on its way to a target. */
 export interface Call {

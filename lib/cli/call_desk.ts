@@ -71,10 +71,14 @@ export class CallDesk {
     const number = parseCallId(id);
     const running = number === undefined ? undefined : this.running.get(number);
     if (running) {
-      const { call } = running;
+      const { store, maxBodyChars } = this.#options;
+      const { params } = running.call;
       return {
         record: describeRunning(running),
-        bodies: { request: bodyText(call.params, this.#options.maxBodyChars) },
+        // What is said in a call is shown only where it is recorded as well.
+        bodies: store?.withBodies
+          ? { request: bodyText(params.arguments ?? params, maxBodyChars) }
+          : undefined,
       };
     }
     const found = number === undefined ? undefined : this.#options.store?.find(number);

@@ -6,7 +6,7 @@ import { type CallRecordsOptions, SqliteCallRecords } from "../store/call_record
 export function openCallRecords(
   settings: Settings,
   paths: StatePaths,
-  hooks: Pick<CallRecordsOptions, "now" | "onchange"> = {},
+  hooks: Pick<CallRecordsOptions, "now" | "onchange" | "onaside"> = {},
 ): SqliteCallRecords | undefined {
   if (!settings.calls) return undefined;
   return new SqliteCallRecords({

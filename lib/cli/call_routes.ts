@@ -15,7 +15,9 @@ export interface CallRouteSources {
 }
 
 const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = 100_000;
+
+/** Calls listed at once: reading and writing them takes milliseconds in which nobody else is served. */
+const MAX_LIMIT = 2000;
 
 /** Lines a follower may leave unread before the oldest it has not seen are left out. */
 const MAX_UNREAD_LINES = 10_000;
@@ -56,8 +58,8 @@ export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" 
         const { record, bodies } = desk.find(id);
         return Response.json({ call: callJson(record, bodies) });
       }
-      const limit = Math.min(MAX_LIMIT, Number(query.get("limit")) || DEFAULT_LIMIT);
-      return Response.json({ calls: desk.list(filterOf(query), limit).map((record) => callJson(record)) });
+      const calls = desk.list(filterOf(query), limitOf(query));
+      return Response.json({ calls: calls.map((record) => callJson(record)) });
     },
     follow: (request) => follow(desk, filterOf(new URL(request.url).searchParams)),
     cancel(request) {
@@ -83,10 +85,35 @@ export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" 
   };
 }
 
-/** Which calls a query asks for. */
+/**
+ * How many calls a query asks for; of more than can be had at once, the latest.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` for what is no number of calls
+ */
+export function limitOf(query: URLSearchParams): number {
+  const text = query.get("limit");
+  if (text === null) return DEFAULT_LIMIT;
+  if (/^\d{1,9}$/.test(text) && Number(text) >= 1) return Math.min(Number(text), MAX_LIMIT);
+  throw new ExaiError(
+    "INVALID_PARAMS",
+    `limit is ${quoteName(text)}; allowed: a whole number from 1, of which ${MAX_LIMIT} are listed at most`,
+  );
+}
+
+/**
+ * Which calls a query asks for.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` for a time that is none
+ */
 export function filterOf(query: URLSearchParams): CallFilter {
   const text = (name: string) => query.get(name) ?? undefined;
   const since = text("since");
+  if (since !== undefined && !/^-?\d{1,16}(\.\d+)?$/.test(since)) {
+    throw new ExaiError(
+      "INVALID_PARAMS",
+      `since is ${quoteName(since)}; allowed: milliseconds since 1970`,
+    );
+  }
   return {
     session: text("session"),
     server: text("server"),

@@ -2,13 +2,16 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/suggest.ts";
 import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { jsonEscaped, visible, visibleJson } from "../base/visible.ts";
 import type { Loaded } from "../config/load.ts";
-import { statePaths } from "../config/paths.ts";
+import { type StatePaths, statePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
 import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
-import { callJson, filterOf } from "./call_routes.ts";
+import { callJson, filterOf, limitOf } from "./call_routes.ts";
 import { askDaemon, followDaemon, isDaemonThere } from "./daemon_client.ts";
-import { formatTable } from "./table.ts";
+import { accessHome } from "./home_access.ts";
+import { formatCell, formatRow, formatTable } from "./table.ts";
 
 /** The flags with a value that `calls` takes. */
 export const CALLS_OPTIONS = ["session", "server", "tool", "outcome", "since", "limit"] as const;
@@ -49,9 +52,8 @@ export async function callsCommand(
   if (loaded.switches.has("follow")) return await follow(loaded, query, print);
   const [id] = words;
   if (id !== undefined) query.set("id", id);
-  const found = await isDaemonThere(loaded.settings)
-    ? await askDaemon(loaded.settings, `/calls?${query}`)
-    : await fromFile(loaded, query);
+  const ask = () => askDaemon(loaded.settings, `/calls?${query}`);
+  const found = await isDaemonThere(loaded.settings) ? await ask() : await withoutDaemon(loaded, query, ask);
   if (id !== undefined) return json ? asJson(found.call) : inFull(found.call as JsonObject);
   const calls = found.calls as JsonObject[];
   if (json) return asJson(calls);
@@ -64,7 +66,7 @@ export async function cancelCommand(words: readonly string[], { settings }: Load
   if (id === undefined || words.length > 1) throw new ExaiError("CONFIG", "cancel takes the id of one call");
   const { cancelled } = await askDaemon(settings, `/cancel?${new URLSearchParams({ id })}`, "POST");
   const { id: full, tool, session } = cancelled as JsonObject;
-  return `cancelled ${full}: ${tool} of session ${session}`;
+  return visible(`cancelled ${full}: ${tool} of session ${session}`, 500);
 }
 
 /** Has the daemon end a call, a session or the processes of a server. */
@@ -77,7 +79,7 @@ export async function killCommand(words: readonly string[], { settings }: Loaded
     );
   }
   const { ended } = await askDaemon(settings, `/kill?${new URLSearchParams({ what, id })}`, "POST");
-  return (ended as string[]).map((name) => `ended ${what} ${name}`).join("\n");
+  return (ended as string[]).map((name) => visible(`ended ${what} ${name}`, 500)).join("\n");
 }
 
 function queryOf({ options }: Loaded): URLSearchParams {
@@ -111,8 +113,12 @@ export function sinceMs(text: string, nowMs = Date.now()): number {
   );
 }
 
-async function fromFile(loaded: Loaded, query: URLSearchParams): Promise<JsonObject> {
-  const { settings } = loaded;
+/** Reads the file, unless a daemon has started in the meantime. */
+async function withoutDaemon(
+  { settings }: Loaded,
+  query: URLSearchParams,
+  ask: () => Promise<JsonObject>,
+): Promise<JsonObject> {
   const paths = statePaths(settings);
   if (!await isFile(paths.calls)) {
     throw new ExaiError(
@@ -120,18 +126,22 @@ async function fromFile(loaded: Loaded, query: URLSearchParams): Promise<JsonObj
       `no daemon runs, and there is no record of calls at ${paths.calls}`,
     );
   }
-  // Only to read: the daemon, when it runs again, deletes what is too old.
-  using store = openCallRecords({ ...settings, calls: true }, paths);
+  return await accessHome(settings, { ask, alone: () => fromFile(settings, paths, query) });
+}
+
+// deno-lint-ignore require-await -- SQLite works at once
+async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchParams): Promise<JsonObject> {
+  const notes: string[] = [];
+  using store = openCallRecords({ ...settings, calls: true }, paths, { onaside: (note) => notes.push(note) });
   const desk = new CallDesk({ store, maxBodyChars: settings.callsBodyMaxBytes });
-  const [fault] = desk.faults();
+  const [fault] = [...notes, ...desk.faults()];
   if (fault !== undefined) throw new ExaiError("CONFIG", fault);
   const id = query.get("id");
   if (id !== null) {
     const { record, bodies } = desk.find(id);
     return { call: callJson(record, bodies) };
   }
-  const limit = Number(query.get("limit")) || 50;
-  return { calls: desk.list(filterOf(query), limit).map((record) => callJson(record)) };
+  return { calls: desk.list(filterOf(query), limitOf(query)).map((record) => callJson(record)) };
 }
 
 async function follow(
@@ -141,11 +151,10 @@ async function follow(
 ): Promise<string> {
   const json = loaded.switches.has("json");
   const widths = [9, 23, 12, 28, 20, 10, 9, 9, 36];
-  const line = (cells: readonly unknown[]) =>
-    cells.map((cell, i) => String(cell ?? "-").padEnd(widths[i] ?? 0)).join("  ").trimEnd();
+  const line = (cells: readonly unknown[]) => formatRow(cells.map(formatCell), widths);
   if (!json) print(line(HEADINGS));
   for await (const text of followDaemon(loaded.settings, `/calls/follow?${query}`)) {
-    print(json ? text : line(rowOf(JSON.parse(text))));
+    print(json ? jsonEscaped(text) : line(rowOf(JSON.parse(text))));
   }
   return "the daemon has stopped";
 }
@@ -171,7 +180,7 @@ function inFull(call: JsonObject): string {
   const { request, answer, ...facts } = call;
   const lines = Object.entries(facts)
     .filter(([, value]) => value !== undefined && value !== null)
-    .map(([name, value]) => `${name.padEnd(16)}${value}`);
+    .map(([name, value]) => `${name.padEnd(16)}${visible(String(value), 2000)}`);
   const bodies = [["request", request], ["answer", answer]]
     .filter(([, text]) => typeof text === "string")
     .map(([name, text]) => `\n${name}\n${pretty(String(text))}`);
@@ -200,7 +209,7 @@ function localTime(iso: string): string {
 }
 
 function asJson(value: unknown): string {
-  return JSON.stringify(value, null, 2);
+  return visibleJson(value, 2);
 }
 
 async function isFile(path: string): Promise<boolean> {

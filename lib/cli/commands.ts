@@ -1,6 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
+import { visible, visibleJson } from "../base/visible.ts";
 import type { Loaded } from "../config/load.ts";
 import { callsCommand, cancelCommand, killCommand } from "./calls_command.ts";
 import { certsCommand } from "./certs_command.ts";
@@ -8,8 +9,12 @@ import { askDaemon } from "./daemon_client.ts";
 import { newToolCommand } from "./new_tool_command.ts";
 import type { DaemonStatus } from "./status.ts";
 import { formatTable } from "./table.ts";
+import { print } from "./terminal.ts";
 import { threadsCommand } from "./threads_command.ts";
 import { tokenCommand } from "./token_command.ts";
+
+/** Of an error, this much is shown. */
+const MAX_ERROR_CHARS = 2000;
 
 /** A command of `exai-daemon` that gives what to print. */
 interface Command {
@@ -82,14 +87,9 @@ export async function runCommand(loaded: Loaded): Promise<string> {
   return await command.run(loaded, rest);
 }
 
-function print(text: string): void {
-  // deno-lint-ignore no-console -- standard output is this program's own, unlike the shim's
-  console.log(text);
-}
-
 async function ps({ settings, switches }: Loaded): Promise<string> {
   const status = await askDaemon(settings, "/status") as DaemonStatus;
-  if (switches.has("json")) return JSON.stringify(status, null, 2);
+  if (switches.has("json")) return visibleJson(status, 2);
   const servers = status.servers.map((row) => [
     row.server,
     row.state,
@@ -111,16 +111,15 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
     row.cwd,
   ]);
   const troubles = status.servers.flatMap(({ server, failures, retry_at, last_error }) =>
-    failures === undefined
-      ? []
-      : failures === 0
-      ? [`${server} does not start for its caller: ${last_error}`]
-      : [`${server} failed ${failures} times in a row, starts again from ${retry_at} on: ${last_error}`]
+    !failures ? [] : [
+      `${visible(server)} failed ${failures} times in a row, starts again from ${retry_at} on: ` +
+      visible(String(last_error), MAX_ERROR_CHARS),
+    ]
   );
   const breakers = status.servers.flatMap(({ server, breaker }) =>
     breaker === undefined || breaker.state === "closed"
       ? []
-      : [`${server} is left alone: ${breaker.last_error}`]
+      : [`${visible(server)} is left alone: ${visible(String(breaker.last_error), MAX_ERROR_CHARS)}`]
   );
   const waiting = status.waiting.map((row) => [
     row.call,
@@ -150,10 +149,10 @@ async function reload({ settings }: Loaded): Promise<string> {
   const lines = (["added", "changed", "removed", "unchanged"] as const)
     .map((what) => [what, change[what] as string[]] as const)
     .filter(([, names]) => names.length > 0)
-    .map(([what, names]) => `${what}: ${names.join(", ")}`);
+    .map(([what, names]) => `${what}: ${names.map((name) => visible(name)).join(", ")}`);
   const tools = change.tools as string[];
   if (lines.length === 0) lines.push("mcp.json names no server");
-  if (tools.length > 0) lines.push(`your own tools: ${tools.join(", ")}`);
-  const faults = (change.faults as JsonObject[]).map(String);
+  if (tools.length > 0) lines.push(`your own tools: ${tools.map((name) => visible(name)).join(", ")}`);
+  const faults = (change.faults as JsonObject[]).map((fault) => visible(String(fault), MAX_ERROR_CHARS));
   return [...lines, ...faults].join("\n");
 }

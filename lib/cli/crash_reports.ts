@@ -4,6 +4,7 @@ import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { type LogSink, redact } from "../base/log.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { jsonEscaped } from "../base/visible.ts";
 import { VERSION } from "../base/version.ts";
 import { Ring } from "../observe/ring.ts";
 
@@ -71,9 +72,13 @@ export class CrashReports implements Disposable {
       const name = `crash-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.json`;
       const path = join(this.#options.dir, name);
       // Redacted as a whole: a secret may be in the message, in the stack, or in what the daemon counts.
-      Deno.writeTextFileSync(path, redact(JSON.stringify(this.#report(thrown, fatal), null, 2)) + "\n", {
-        mode: 0o600,
-      });
+      Deno.writeTextFileSync(
+        path,
+        jsonEscaped(redact(JSON.stringify(this.#report(thrown, fatal), null, 2))) + "\n",
+        {
+          mode: 0o600,
+        },
+      );
       for (const old of this.#names().slice(0, -MAX_REPORTS)) Deno.removeSync(join(this.#options.dir, old));
       return path;
     } catch (fault) {

@@ -1,43 +1,51 @@
 import { isDeepStrictEqual } from "node:util";
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
+import type { ByteBudget } from "../base/byte_budget.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Server } from "../call/server.ts";
-import { type StatePaths, volatileDir } from "../config/paths.ts";
+import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { RefusalReason } from "../edge/admission_desk.ts";
 import type { Handler } from "../edge/arrival.ts";
+import { Challenge } from "../edge/challenge.ts";
 import { Doors } from "../edge/doors.ts";
+import { HandleBudget } from "../edge/handles.ts";
 import { Guard } from "../edge/guard.ts";
-import type { ClockWatch } from "../observe/clock_watch.ts";
+import { StartGate } from "../edge/start_gate.ts";
 import { Router } from "../router/router.ts";
 import type { ToolSets } from "../router/tool_set.ts";
 import type { ToolViewOptions } from "../router/tool_view.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
+import { PeerUsers } from "../transport/peer_user.ts";
 import { INSTRUCTIONS } from "../tool/instructions.ts";
 import { LEAN_TOOLS } from "../tool/selection.ts";
-import { SqliteCallJournal } from "../store/call_journal.ts";
-import { Admissions } from "./admissions.ts";
-import { CallDesk } from "./call_desk.ts";
-import { openCallRecords } from "./call_records_file.ts";
+import type { SqliteCallJournal } from "../store/call_journal.ts";
+import type { Admissions } from "./admissions.ts";
 import { FrontDoors } from "./front_doors.ts";
+import { HomeLock } from "./home_lock.ts";
 import { httpRoutes } from "./http_routes.ts";
+import { heldFault, openHeldBudget } from "./held_budget.ts";
 import { EndpointFile } from "./endpoint_file.ts";
-import { ConfiguredMounts } from "./mounts.ts";
+import { checkPeers } from "./exposure.ts";
+import { openResources, type Resources } from "./resources.ts";
 import { Observation } from "./observation.ts";
-import { Notes, openClock } from "./notes.ts";
-import { openOwnServer, type OwnServer } from "./own_server.ts";
+import { MemoryReturn } from "./memory_return.ts";
+import type { OwnServer } from "./own_server.ts";
 import { Patience } from "./patience.ts";
 import { serverPolicies } from "./server_policies.ts";
-import { StateFiles } from "./state_files.ts";
-import { TokenKeeper } from "./token.ts";
+import { ensureStateDir } from "./state_files.ts";
+import type { TokenKeeper } from "./token.ts";
 
 /** How long one server may take for a list before the merged list is given without it. */
 const LIST_DEADLINE_MS = 5 * SECOND_MS;
+
+/** Requests of a session that need no permit, beside those that run and wait for one. */
+const SPARE_REQUESTS = 256;
 
 /** How long clients may take to answer the close frame when the daemon stops. */
 const CLOSE_GRACE_MS = SECOND_MS;
@@ -51,6 +59,8 @@ export interface DaemonOptions {
   faults?: () => string[];
   /** What is worth knowing of the daemons before this one, each in a sentence. */
   notes?: () => readonly string[];
+  /** The right to use the state directory, which its owner gives back; left out: the daemon takes it for itself. */
+  lock?: HomeLock;
 }
 
 /** One running daemon: every part, wired up. */
@@ -61,45 +71,28 @@ export class Daemon implements AsyncDisposable {
   readonly #registry: SessionRegistry;
   readonly #doors: Doors;
   readonly #observation: Observation;
-  #front: FrontDoors | undefined;
+  readonly #front: FrontDoors;
   readonly #patience: Patience;
   #resources = new AsyncDisposableStack();
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, files, mounts, journal, desk, clock, admissions, stack } = resources;
+    const { token, own, mounts, journal, desk, clock, notes, users, handles, admissions, stack } = resources;
+    this.#front = resources.front;
     this.#settings = settings;
     this.#own = own;
     this.#drain = new Drain();
-    const observation = new Observation({
-      files,
-      desk,
-      address: () => this.url,
-      faults: () => [
-        ...mounts.faults(),
-        ...own.faults(),
-        ...options.faults?.() ?? [],
-        ...faultsOf(journal),
-      ],
-      notes: () => [...options.notes?.() ?? [], ...notes.list],
-      counts: () => ({
-        sessions: this.#registry.size,
-        connections: this.#doors.connections,
-        pending: this.#doors.pending,
-        refused: this.#doors.refusals,
-        inflight: admissions.permits.held,
-        queued: admissions.waiting,
-        tools: this.toolCount,
-      }),
-    });
-    const notes = new Notes();
+    const budget = openHeldBudget(settings, () => observation.changed());
+    const observation = this.#observe(options, resources, { admissions, budget });
     notes.follow(clock, () => this.#registry.touchAll());
-    stack.use(observation);
-    own.observe(observation);
+    resources.health.changed = () => observation.changed();
+    own.observe(stack.use(observation));
     this.#registry = new SessionRegistry({
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
       maxFrameBytes: settings.maxFrameBytes,
+      maxRunning: settings.sessionMaxInflight + settings.queueMax + SPARE_REQUESTS,
+      budget,
       journal,
       onStart: () => observation.changed(),
       onEnd: (session) => {
@@ -108,7 +101,7 @@ export class Daemon implements AsyncDisposable {
         observation.changed();
       },
     });
-    const patience = this.#patience = new Patience(settings, own.server);
+    const patience = this.#patience = new Patience(settings, own.server, { budget });
     const servers = () => patience.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = new Router({
       servers,
@@ -128,7 +121,10 @@ export class Daemon implements AsyncDisposable {
     const hooks = this.#attachHooks({ router, guard, token, observation });
     this.#doors = new Doors({
       ...settings,
+      budget,
+      handles,
       guard,
+      users,
       routes: httpRoutes({ observation, mounts, own, token, desk, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel, gate) => attachExai(channel, hooks, gate),
@@ -139,45 +135,32 @@ export class Daemon implements AsyncDisposable {
   }
 
   /**
-   * Starts a daemon; when it resolves, the daemon listens.
+   * Starts a daemon; when it resolves, the daemon answers.
+   *
+   * The state directory is had before anything in it is touched, then the address, and only then the databases are
+   * opened: who is one daemon too many must not come near them. Requests that come meanwhile wait.
    *
    * @throws {ExaiError} `CONFIG`, with what to do: the address is taken, the state directory cannot be used
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { settings, paths } = options;
     await using stack = new AsyncDisposableStack();
-    const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
-    const token = await TokenKeeper.open({
-      setting: settings.token,
-      path: paths.token,
-      graceMs: settings.tokenGraceMs,
-    });
-    const clock = stack.use(openClock());
-    const own = stack.use(await openOwnServer(settings, paths, clock));
-    // Health is written anew when a file fails or can be used again; nobody keeps it before there is a daemon.
+    await ensureStateDir(paths);
+    if (!options.lock) stack.use(await takeHome(paths));
+    const users = stack.use(await PeerUsers.open());
+    await checkPeers(settings, users);
+    // Nobody keeps health before there is a daemon.
     const health = { changed: () => {} };
-    const onchange = () => health.changed();
-    const admissions = new Admissions(settings, onchange);
-    const { ofProcess: admissionFor } = admissions;
-    const mounts = stack.use(await ConfiguredMounts.open(settings, paths, { admissionFor }));
-    const journal = openJournal(settings, paths, onchange);
-    if (journal) stack.use(journal);
-    const calls = openCallRecords(settings, paths, { now: clock.now, onchange });
-    if (calls) stack.use(calls);
-    const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-    const daemon = new Daemon(options, {
-      token,
-      own,
-      files,
-      mounts,
-      journal,
-      desk,
-      clock,
-      admissions,
-      stack,
-    });
-    health.changed = () => daemon.#observation.changed();
-    daemon.#front = stack.use(await FrontDoors.open({ settings, paths, handler: daemon.handler }));
+    const handles = stack.use(HandleBudget.ofProcess(() => health.changed()));
+    const gate = new StartGate();
+    const front = stack.use(await FrontDoors.open({ settings, paths, handler: gate.handle, handles }));
+    // Before the doors are closed, which waits for those who wait.
+    stack.use(gate);
+    stack.use(new MemoryReturn());
+    const opened = await openResources(options, { front, users, handles, health, stack });
+    const daemon = new Daemon(options, opened);
+    gate.open(daemon.handler);
+    await front.probe();
     daemon.#doors.forgetRefusals();
     daemon.#observation.start();
     const { url, socket } = daemon;
@@ -198,7 +181,7 @@ export class Daemon implements AsyncDisposable {
 
   /** Where clients connect: `ws://host:port/`. */
   get url(): string {
-    return this.#front?.url ?? "";
+    return this.#front.url;
   }
 
   /** How often somebody was turned away at a door, by reason. */
@@ -213,7 +196,7 @@ export class Daemon implements AsyncDisposable {
 
   /** The Unix socket or named pipe clients of this machine can use in its place. */
   get socket(): string | undefined {
-    return this.#front?.socket;
+    return this.#front.socket;
   }
 
   /**
@@ -227,7 +210,7 @@ export class Daemon implements AsyncDisposable {
     // First the sessions: that we close their connections must not pass for their clients' goodbye.
     this.#registry[Symbol.dispose]();
     this.#doors.closeAll("the daemon is stopping");
-    const closed = this.#front?.stop() ?? Promise.resolve();
+    const closed = this.#front.stop();
     // A client that does not answer the close frame must not keep the daemon.
     await withinMs(closed, CLOSE_GRACE_MS);
     await this.#resources.disposeAsync();
@@ -235,6 +218,36 @@ export class Daemon implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+
+  /** What watches the daemon, with where it takes what it shows from. */
+  #observe(options: DaemonOptions, resources: Resources, parts: ObservedParts): Observation {
+    const { own, files, mounts, journal, desk, handles, notes } = resources;
+    const { admissions, budget } = parts;
+    return new Observation({
+      files,
+      desk,
+      address: () => this.url,
+      faults: () => [
+        ...mounts.faults(),
+        ...own.faults(),
+        ...options.faults?.() ?? [],
+        ...faultsOf(journal),
+        ...[heldFault(budget) ?? [], handles.fault ?? []].flat(),
+      ],
+      notes: () => [...options.notes?.() ?? [], ...notes.list],
+      counts: () => ({
+        sessions: this.#registry.size,
+        connections: this.#doors.connections,
+        pending: this.#doors.pending,
+        refused: this.#doors.refusals,
+        inflight: admissions.permits.held,
+        queued: admissions.waiting,
+        tools: this.toolCount,
+        held: heldBy(budget),
+        handles: handles.state,
+      }),
+    });
   }
 
   /** Servers have come, gone or changed: every window that sees one of them is told. */
@@ -273,6 +286,8 @@ export class Daemon implements AsyncDisposable {
         call_timeout_ms: callTimeoutMs,
       },
       authenticate: (shown) => parts.guard.authenticate(shown),
+      challenge: (asked) => new Challenge(parts.token.inForce, asked),
+      command: (command) => this.#doors.command(command),
       health: () => Promise.resolve(parts.observation.health()),
       rotateToken: (current, next) => parts.token.rotate(current, next),
       onNotification: (session, method, params) => parts.router.notify(session, method, params),
@@ -280,33 +295,22 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-/** What must be open before the daemon can be put together, and closed after it. */
-interface Resources {
-  token: TokenKeeper;
-  own: OwnServer;
-  files: StateFiles;
-  mounts: ConfiguredMounts;
-  journal: SqliteCallJournal | undefined;
-  desk: CallDesk;
-  clock: ClockWatch;
-  admissions: Admissions;
-  stack: AsyncDisposableStack;
+/** @throws {ExaiError} `CONFIG` when another process has it */
+async function takeHome(paths: StatePaths): Promise<HomeLock> {
+  return await HomeLock.wait<never>(paths, () => Promise.resolve(undefined), 0);
 }
 
-function openJournal(
-  settings: Settings,
-  paths: StatePaths,
-  onchange: () => void,
-): SqliteCallJournal | undefined {
-  if (!settings.journal) return undefined;
-  const { journalMaxAgeMs: maxAgeMs, journalMaxBytes: maxChars } = settings;
-  return new SqliteCallJournal({
-    path: paths.journal,
-    tailDir: volatileDir(paths.home),
-    maxAgeMs,
-    maxChars,
-    onchange,
-  });
+/** What health is told of beside what is open. */
+interface ObservedParts {
+  admissions: Admissions;
+  budget: ByteBudget;
+}
+
+/** What is held now: of what goes without a word this is found out here. */
+function heldBy(budget: ByteBudget) {
+  budget.recount();
+  const { bytes, maxBytes, evictions } = budget;
+  return { bytes, maxBytes, evictions };
 }
 
 function faultsOf(journal: SqliteCallJournal | undefined): string[] {

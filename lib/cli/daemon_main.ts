@@ -8,14 +8,17 @@ import type { Settings } from "../config/settings.ts";
 import { AddressInUse } from "../edge/listener.ts";
 import { CALLS_OPTIONS } from "./calls_command.ts";
 import { locateDaemon } from "../shim/address.ts";
+import { claimHome, type RunningDaemon } from "./claim_home.ts";
 import { COMMANDS, runCommand } from "./commands.ts";
 import { Daemon } from "./daemon.ts";
 import { holdWindow } from "./double_click.ts";
 import { CrashReports } from "./crash_reports.ts";
+import { describeOwner, HomeLock } from "./home_lock.ts";
 import { type Logging, startLogging } from "./log_files.ts";
 import { endOfThePreviousDaemon } from "./previous_daemon.ts";
 import { probe, type Probed } from "./probe.ts";
 import { stopSignal } from "./signals.ts";
+import { complainAs, print } from "./terminal.ts";
 import { ensureStateDir } from "./state_files.ts";
 
 const log = getLogger(["exai", "daemon"]);
@@ -66,6 +69,11 @@ function help(): string {
 async function serve(loaded: Loaded): Promise<number> {
   const paths = statePaths(loaded.settings);
   await ensureStateDir(paths);
+  const home = await claimHome(loaded.settings, paths);
+  const isFine = loaded.switches.has("if-not-running");
+  if (!(home instanceof HomeLock)) return explainRunning(home, { isFine, home: paths.home });
+  // Given back last: until then this process writes to the directory.
+  using lock = home;
   const crashed = Promise.withResolvers<number>();
   using crashes = new CrashReports({ dir: paths.crashes, exit: crashed.resolve });
   await using logging = await startLogging({
@@ -76,7 +84,7 @@ async function serve(loaded: Loaded): Promise<number> {
   });
   crashes.install();
   try {
-    return await run(loaded, { paths, logging, crashes, crashed: crashed.promise });
+    return await run(loaded, { paths, lock, logging, crashes, crashed: crashed.promise });
   } catch (thrown) {
     if (!(thrown instanceof ExaiError)) crashes.write(thrown, true);
     throw thrown;
@@ -85,6 +93,7 @@ async function serve(loaded: Loaded): Promise<number> {
 
 interface Surroundings {
   paths: StatePaths;
+  lock: HomeLock;
   logging: Logging;
   crashes: CrashReports;
   /** Resolves with the exit code when there are too many errors nobody caught. */
@@ -92,13 +101,14 @@ interface Surroundings {
 }
 
 async function run({ settings, switches }: Loaded, around: Surroundings): Promise<number> {
-  const { paths, logging, crashes, crashed } = around;
+  const { paths, lock, logging, crashes, crashed } = around;
   const before = await endOfThePreviousDaemon(paths.health);
   let daemon: Daemon;
   try {
     daemon = await Daemon.start({
       settings,
       paths,
+      lock,
       faults: () => logging.faults(),
       notes: () => [...before, ...crashes.notes],
     });
@@ -116,6 +126,17 @@ async function run({ settings, switches }: Loaded, around: Surroundings): Promis
   return typeof end === "number" ? end : 0;
 }
 
+/** Says which daemon has the state directory. */
+function explainRunning(running: RunningDaemon, { isFine, home }: { isFine: boolean; home: string }): number {
+  const message = `an EXAI daemon already runs at ${running.url}${describeOwner(running)}`;
+  if (isFine) return say(message);
+  throw new ExaiError(
+    "CONFIG",
+    `${message} and uses the state directory ${home}; use it, stop it first, or set EXAI_HOME and EXAI_WS_PORT to ` +
+      "run another beside it",
+  );
+}
+
 /** Says who holds the address. Only the answer of whoever listens there is proof, not a file with a process id. */
 async function explainTaken(
   taken: AddressInUse,
@@ -125,16 +146,16 @@ async function explainTaken(
   const url = `${settings.tlsCert ? "wss" : "ws"}://${settings.host}:${settings.port}/`;
   const found = await whoListens(url, settings);
   if (found.kind !== "exai") throw taken;
-  const who = found.pid === undefined ? "" : ` (version ${found.version}, process ${found.pid})`;
-  const message = `an EXAI daemon already runs at ${url}${who}`;
+  const message = `an EXAI daemon already runs at ${url}${describeOwner(found)}`;
   if (how.fine) return say(message);
   throw new ExaiError("CONFIG", `${message}; use it, stop it first, or set EXAI_WS_PORT to run another`);
 }
 
 /** On the socket first: no certificate is asked there. */
 async function whoListens(url: string, settings: Settings): Promise<Probed> {
-  const { socket, readToken, readTls } = await locateDaemon(settings, statePaths(settings));
-  const options = { token: await readToken(), timeoutMs: PROBE_TIMEOUT_MS };
+  const found = await locateDaemon(settings, statePaths(settings));
+  const { socket, usesToken, ofAnyUser, readToken, readTls } = found;
+  const options = { usesToken, ofAnyUser, readToken, timeoutMs: PROBE_TIMEOUT_MS };
   if (socket?.startsWith("/")) {
     const found = await probe("ws://localhost/", { ...options, socket });
     if (found.kind === "exai") return found;
@@ -153,13 +174,11 @@ function banner(daemon: Daemon, paths: StatePaths): string {
 }
 
 function say(text: string): number {
-  // deno-lint-ignore no-console -- standard output is this program's own, unlike the shim's
-  console.log(text);
+  print(text);
   return 0;
 }
 
 function complain(thrown: unknown): void {
   const lines = thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`;
-  // deno-lint-ignore no-console -- the log may not be set up yet
-  console.error(lines.split("\n").map((line) => `exai-daemon: ${line}`).join("\n"));
+  complainAs("exai-daemon", lines);
 }

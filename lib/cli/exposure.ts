@@ -1,5 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
+import { addressBytes, isLoopback } from "../base/ip_address.ts";
 import type { Settings } from "../config/settings.ts";
+import type { PeerUsers } from "../transport/peer_user.ts";
 
 /** What decides who can reach the daemon, and what stops them. */
 export type ExposureSettings = Pick<Settings, "host" | "token" | "tlsCert">;
@@ -10,8 +12,20 @@ export type ExposureSettings = Pick<Settings, "host" | "token" | "tlsCert">;
  *
  * @throws {ExaiError} `CONFIG` with what is missing
  */
-export function checkExposure({ host, token, tlsCert }: ExposureSettings): void {
-  if (isLoopback(host)) return;
+export function checkExposure(settings: ExposureSettings): void {
+  const { host } = settings;
+  if (host.toLowerCase() !== "localhost" && !isLoopbackAddress(host)) refuseExposed(host, settings);
+}
+
+/**
+ * As {@linkcode checkExposure}, for the address the system has listened at: `localhost` is what the machine's hosts
+ * file says.
+ */
+export function checkBound(address: string, settings: ExposureSettings): void {
+  if (!isLoopbackAddress(address)) refuseExposed(`${settings.host} (here ${address})`, settings);
+}
+
+function refuseExposed(shown: string, { token, tlsCert }: ExposureSettings): void {
   const missing = [
     ...(token === "" ? ["a token (EXAI_WS_TOKEN=auto)"] : []),
     ...(tlsCert === "" ? ["TLS (EXAI_TLS_CERT and EXAI_TLS_KEY; exai-daemon certs makes them)"] : []),
@@ -19,12 +33,49 @@ export function checkExposure({ host, token, tlsCert }: ExposureSettings): void 
   if (missing.length === 0) return;
   throw new ExaiError(
     "CONFIG",
-    `EXAI_WS_HOST is ${host}, which other machines can reach: that needs ${missing.join(" and ")}; ` +
+    `EXAI_WS_HOST is ${shown}, which other machines can reach: that needs ${missing.join(" and ")}; ` +
       "or set EXAI_WS_HOST to 127.0.0.1",
   );
 }
 
-function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
-  return name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
+function isLoopbackAddress(host: string): boolean {
+  const address = addressBytes(host);
+  return address !== undefined && isLoopback(address);
+}
+
+/**
+ * Sees to it that the users of connections can be told where that is what keeps others out: by a connection to
+ * ourselves.
+ *
+ * @throws {ExaiError} `CONFIG` when they cannot
+ */
+export async function checkPeers(
+  { token, peers }: Pick<Settings, "token" | "peers">,
+  users: Pick<PeerUsers, "ofPeer">,
+): Promise<void> {
+  if (token !== "" || peers === "any" || await knowsOurselves(users)) return;
+  throw new ExaiError(
+    "CONFIG",
+    "this system does not say which user a loopback connection comes from, so a token is needed: set " +
+      "EXAI_WS_TOKEN=auto, or EXAI_WS_PEERS=any to let in every user of this machine",
+  );
+}
+
+async function knowsOurselves(users: Pick<PeerUsers, "ofPeer">): Promise<boolean> {
+  // The address a default daemon listens at; where only IPv6 is there, the other.
+  for (const hostname of ["127.0.0.1", "::1"]) {
+    try {
+      using listener = Deno.listen({ hostname, port: 0 });
+      const [client, server] = await Promise.all([
+        Deno.connect({ hostname, port: listener.addr.port }),
+        listener.accept(),
+      ]);
+      using _client = client;
+      using _server = server;
+      return users.ofPeer({ local: listener.addr, remote: client.localAddr as Deno.NetAddr }).kind === "own";
+    } catch (thrown) {
+      if (hostname === "::1") throw thrown;
+    }
+  }
+  return false;
 }

@@ -8,11 +8,12 @@ import { runtimeDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { loadServerTls } from "../config/tls.ts";
 import type { Handler } from "../edge/arrival.ts";
+import type { HandleBudget } from "../edge/handles.ts";
 import { AddressInUse, Listener } from "../edge/listener.ts";
 import type { NodeListener } from "../edge/node_listener.ts";
 import { MAX_SOCKET_PATH_BYTES, SocketFile } from "../edge/socket_file.ts";
 import { type ProbedDoor, probeOwnDoors } from "./self_probe.ts";
-import { checkExposure, type ExposureSettings } from "./exposure.ts";
+import { checkBound, checkExposure, type ExposureSettings } from "./exposure.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -23,6 +24,8 @@ export interface FrontDoorOptions {
   settings: ExposureSettings & Pick<Settings, "port" | "socket" | "tlsKey" | "tlsClientCa">;
   paths: StatePaths;
   handler: Handler;
+  /** The file handles of this process. */
+  handles?: HandleBudget;
 }
 
 /** Anything that listens. */
@@ -39,9 +42,11 @@ export class FrontDoors implements AsyncDisposable {
   readonly #address: Deno.NetAddr;
   readonly #doors: Door[];
   readonly #files = new AsyncDisposableStack();
+  readonly #settings: FrontDoorOptions["settings"];
   #stopped: Promise<void> | undefined;
 
-  private constructor(tcp: Listener | NodeListener, scheme: "ws" | "wss") {
+  private constructor(tcp: Listener | NodeListener, scheme: "ws" | "wss", { settings }: FrontDoorOptions) {
+    this.#settings = settings;
     this.#address = tcp.address as Deno.NetAddr;
     const { hostname, port } = this.#address;
     this.url = `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
@@ -51,23 +56,30 @@ export class FrontDoors implements AsyncDisposable {
   /**
    * Listens everywhere the settings say.
    *
-   * @throws {ExaiError} `CONFIG`: the address is taken, a socket the settings name cannot be used, a stranger gets in
+   * @throws {ExaiError} `CONFIG`: the address is taken, a socket the settings name cannot be used
    */
   static async open(options: FrontDoorOptions): Promise<FrontDoors> {
     checkExposure(options.settings);
     // The address first: it is where another daemon of the same settings is noticed.
     const doors = await FrontDoors.#openAddress(options);
     try {
+      checkBound(doors.#address.hostname, options.settings);
       await doors.#openSocket(options);
-      await probeOwnDoors(doors.#seenFromOutside(options.settings), {
-        asksToken: options.settings.token !== "",
-        timeoutMs: PROBE_TIMEOUT_MS,
-      });
       return doors;
     } catch (thrown) {
       await doors[Symbol.asyncDispose]();
       throw thrown;
     }
+  }
+
+  /**
+   * Tries every door as a stranger would; what answers there is in place by now.
+   *
+   * @throws {ExaiError} `CONFIG` when a stranger gets in
+   */
+  async probe(): Promise<void> {
+    const asksToken = this.#settings.token !== "";
+    await probeOwnDoors(this.#seenFromOutside(), { asksToken, timeoutMs: PROBE_TIMEOUT_MS });
   }
 
   /** Stops accepting connections; those that are open stay. Resolves when the last one is closed. */
@@ -81,24 +93,27 @@ export class FrontDoors implements AsyncDisposable {
     await this.#files.disposeAsync();
   }
 
-  #seenFromOutside({ tlsClientCa }: { tlsClientCa: string }): ProbedDoor[] {
+  #seenFromOutside(): ProbedDoor[] {
     const { protocol } = new URL(this.url);
     const { hostname, port } = this.#address;
-    const tls = protocol === "wss:" ? { asksCertificate: tlsClientCa !== "" } : undefined;
+    const tls = protocol === "wss:" ? { asksCertificate: this.#settings.tlsClientCa !== "" } : undefined;
     return [
       { kind: "address", hostname, port, tls },
       ...(this.socket ? [{ kind: "socket", path: this.socket } as const] : []),
     ];
   }
 
-  static async #openAddress({ settings, handler }: FrontDoorOptions): Promise<FrontDoors> {
-    const at = { hostname: settings.host, port: settings.port, handler };
+  static async #openAddress(options: FrontDoorOptions): Promise<FrontDoors> {
+    const { settings, handler, handles } = options;
+    // Clients dial this address for the name: it may mean another one to each program.
+    const hostname = settings.host.toLowerCase() === "localhost" ? "127.0.0.1" : settings.host;
+    const at = { hostname, port: settings.port, handler, handles };
     const tls = await loadServerTls(settings);
-    if (!tls) return new FrontDoors(new Listener(at), "ws");
+    if (!tls) return new FrontDoors(new Listener(at), "ws", options);
     try {
-      if (!tls.clientCa) return new FrontDoors(new Listener({ ...at, tls }), "wss");
+      if (!tls.clientCa) return new FrontDoors(new Listener({ ...at, tls }), "wss", options);
       const { NodeListener } = await import("../edge/node_listener.ts");
-      return new FrontDoors(await NodeListener.listen({ ...at, tls }), "wss");
+      return new FrontDoors(await NodeListener.listen({ ...at, tls }), "wss", options);
     } catch (thrown) {
       if (thrown instanceof AddressInUse) throw thrown;
       const hint = "see that EXAI_TLS_CERT and EXAI_TLS_KEY belong together";
@@ -108,7 +123,7 @@ export class FrontDoors implements AsyncDisposable {
     }
   }
 
-  async #openSocket({ settings, paths, handler }: FrontDoorOptions): Promise<void> {
+  async #openSocket({ settings, paths, handler, handles }: FrontDoorOptions): Promise<void> {
     if (settings.socket === "off") return;
     try {
       if (Deno.build.os === "windows") return await this.#openPipe(settings, paths, handler);
@@ -116,7 +131,7 @@ export class FrontDoors implements AsyncDisposable {
         ? shortSocket(paths)
         : { path: settings.socket, lockPath: settings.socket + ".lock" };
       const file = this.#files.use(await SocketFile.claim(place));
-      this.#doors.push(new Listener({ path: file.path, handler }));
+      this.#doors.push(new Listener({ path: file.path, handler, handles }));
       this.socket = file.path;
     } catch (thrown) {
       if (settings.socket !== "auto") throw thrown;

@@ -7,8 +7,10 @@ import type { CallDesk, Sessions } from "./call_desk.ts";
 import { callRoutes } from "./call_routes.ts";
 import type { ConfiguredMounts } from "./mounts.ts";
 import type { OwnServer } from "./own_server.ts";
+import { only } from "./route.ts";
 import type { Observation } from "./observation.ts";
 import { buildStatus } from "./status.ts";
+import { threadRoutes } from "./thread_routes.ts";
 import type { TokenKeeper } from "./token.ts";
 import { killUpstream } from "./upstream_kill.ts";
 
@@ -52,6 +54,7 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
     ["/calls/follow", only("GET", calls.follow)],
     ["/cancel", only("POST", calls.cancel)],
     ["/kill", only("POST", calls.kill)],
+    ...threadRoutes(own.threads),
     ["/token/rotate", only("POST", (request) => rotateToken(request, token))],
   ]);
 }
@@ -62,11 +65,4 @@ async function rotateToken(request: Request, token: TokenKeeper): Promise<Respon
     return Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS });
   }
   throw new ExaiError("UNAUTHORIZED", "the token shown is no longer the one in force");
-}
-
-function only(method: string, route: Route): Route {
-  return (request) => {
-    if (request.method === method) return route(request);
-    throw new ExaiError("INVALID_REQUEST", `${new URL(request.url).pathname} takes ${method} only`);
-  };
 }

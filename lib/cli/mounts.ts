@@ -7,7 +7,7 @@ import type { StatePaths } from "../config/paths.ts";
 import { type ConfigFault, formatFault } from "../config/servers.ts";
 import { type ServersChange, type ServersWatch, watchServers } from "../config/servers_watch.ts";
 import type { Settings } from "../config/settings.ts";
-import { SqliteServerLists } from "../store/server_lists.ts";
+import { type ServerListsOptions, SqliteServerLists } from "../store/server_lists.ts";
 import { type ToolSets, toolSetsOf } from "../router/tool_set.ts";
 import { Governor } from "../upstream/governor.ts";
 import type { UpstreamTransport } from "../upstream/instance.ts";
@@ -20,10 +20,16 @@ import { RotatingFile } from "./rotating_file.ts";
 
 const log = getLogger(["exai", "config"]);
 
-export interface ConfiguredMountsOptions {
+/** What is told of the file that servers' lists are kept in. */
+type ListHooks = Pick<ServerListsOptions, "onchange" | "onaside">;
+
+export interface ConfiguredMountsOptions extends ListHooks {
   /** Decides when calls may run on each process; left out: at once. */
   admissionFor?: AdmissionFor;
 }
+
+/** A server may send messages of this size, however small those of clients must be. */
+const MIN_MESSAGE_BYTES = 4 * MIB;
 
 /** The mounted servers as `mcp.json` has them, now and whenever it changes. */
 export class ConfiguredMounts implements AsyncDisposable {
@@ -38,22 +44,26 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
+  readonly #maxMessageBytes: number;
   readonly #lists: SqliteServerLists | undefined;
   readonly #governor: Governor;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
-  private constructor(settings: Settings, paths: StatePaths, options: ConfiguredMountsOptions) {
+  private constructor(settings: Settings, paths: StatePaths, hooks: ConfiguredMountsOptions) {
+    // A larger message could not be passed on to a client; what a server says of itself must fit all the same.
+    this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
     this.#host = new ProcessHost({
       env: Deno.env.toObject(),
       log: (server, text) => this.#logs.append(server, text),
+      limits: { maxLineBytes: this.#maxMessageBytes },
     });
-    this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists) : undefined;
+    this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, hooks) : undefined;
     this.#mounts = new Mounts({
       lists: this.#lists,
       connect: (config) => this.#connect(config),
-      admissionFor: options.admissionFor,
+      admissionFor: hooks.admissionFor,
       clientInfo: { name: "exai", version: VERSION },
       onListChanged: () => this.onListChanged(),
       onServersChanged: (names) => this.onServersChanged(names),
@@ -73,11 +83,14 @@ export class ConfiguredMounts implements AsyncDisposable {
   static async open(
     settings: Settings,
     paths: StatePaths,
-    options: ConfiguredMountsOptions = {},
+    hooks: ConfiguredMountsOptions = {},
   ): Promise<ConfiguredMounts> {
-    const mounts = new ConfiguredMounts(settings, paths, options);
+    const mounts = new ConfiguredMounts(settings, paths, hooks);
     const loginEnv = () => mounts.#host.loginEnv();
-    mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), { loginEnv });
+    mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), {
+      loginEnv,
+      databaseDir: paths.home,
+    });
     mounts.#apply(mounts.#watch.current);
     return mounts;
   }
@@ -119,7 +132,9 @@ export class ConfiguredMounts implements AsyncDisposable {
   }
 
   async #connect(config: ServerConfig): Promise<UpstreamTransport> {
-    return config.kind === "stdio" ? await this.#host.spawn(config) : connectUrl(config);
+    return config.kind === "stdio" ? await this.#host.spawn(config) : connectUrl(config, {
+      maxMessageBytes: this.#maxMessageBytes,
+    });
   }
 
   #apply(change: ServersChange): void {

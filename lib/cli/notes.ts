@@ -6,6 +6,7 @@ import { Ring } from "../observe/ring.ts";
 const log = getLogger(["exai", "daemon"]);
 
 const MAX_NOTES = 5;
+const MAX_LASTING = 20;
 
 /** Watches the clocks of this machine. */
 export function openClock(): ClockWatch {
@@ -21,10 +22,16 @@ export function openClock(): ClockWatch {
 /** What has happened that is worth knowing, for the health report. */
 export class Notes {
   readonly #ring = new Ring<string>(MAX_NOTES);
+  readonly #lasting = new Ring<string>(MAX_LASTING);
 
-  /** The latest, oldest first. */
+  /** What stays worth knowing until the daemon ends, then the latest of the rest, oldest first. */
   get list(): string[] {
-    return this.#ring.last(MAX_NOTES);
+    return [...this.#lasting.last(MAX_LASTING), ...this.#ring.last(MAX_NOTES)];
+  }
+
+  /** Notes something that other notes do not push out, as a file that was put aside. */
+  addLasting(text: string): void {
+    this.#lasting.push(`${new Date().toISOString()} ${text}`);
   }
 
   /** Notes when time does not go on evenly, and has `onReturn` called when clients could not say anything meanwhile. */

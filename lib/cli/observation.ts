@@ -16,7 +16,7 @@ import type { StateFiles } from "./state_files.ts";
 /** What the daemon's own parts count. */
 export type Counts = Pick<
   Gauges,
-  "sessions" | "connections" | "pending" | "refused" | "inflight" | "queued" | "tools"
+  "sessions" | "connections" | "pending" | "refused" | "inflight" | "queued" | "tools" | "held" | "handles"
 >;
 
 export interface ObservationOptions {

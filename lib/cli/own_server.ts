@@ -1,7 +1,8 @@
 import { VERSION } from "../base/version.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { openThreadStore } from "../conversation/sqlite_thread_store.ts";
+import { openThreadStore, type ThreadStoreOptions } from "../conversation/sqlite_thread_store.ts";
+import type { ThreadStore } from "../conversation/thread_store.ts";
 import type { ClockWatch } from "../observe/clock_watch.ts";
 import type { ProviderStatus } from "../provider/status.ts";
 import type { ModelRouter } from "../provider/routing.ts";
@@ -27,6 +28,8 @@ export interface OwnServer extends AsyncDisposable {
   faults(): string[];
   /** The providers of models, and how they fare. */
   providers(): readonly ProviderStatus[];
+  /** The threads its tools remember. */
+  readonly threads: ThreadStore;
   /** Reads those files now. */
   reload(): Promise<void>;
 }
@@ -34,28 +37,31 @@ export interface OwnServer extends AsyncDisposable {
 /** What the tools show of the daemon. */
 export type ToolObservation = Pick<Observation, "health" | "recorder" | "startedAt" | "changed">;
 
-/**
- * Opens the server of EXAI's own tools.
- *
- * @throws {ExaiError} `CONFIG` when the thread database cannot be used
- */
+/** What the server is told and tells while it runs. */
+export interface OwnServerOptions extends Pick<ThreadStoreOptions, "onchange" | "onaside"> {
+  clock?: Pick<ClockWatch, "now">;
+}
+
+/** Opens the server of EXAI's own tools. A database of threads that cannot be used is a fault of it, not an error. */
 export async function openOwnServer(
   settings: Settings,
   paths: StatePaths,
-  clock?: Pick<ClockWatch, "now">,
+  { clock, onchange, onaside }: OwnServerOptions = {},
 ): Promise<OwnServer> {
   const threads = openThreadStore({
     path: paths.database,
     timeoutMs: settings.conversationTimeoutMs,
     now: clock?.now,
     maxTurns: settings.maxConversationTurns,
+    onchange,
+    onaside,
   });
   const configured = await ConfiguredModels.open(settings, paths);
   const models = configured.router;
   const host = new DaemonHost(models);
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home] });
-  const userTools = await UserTools.open(paths.tools);
+  const userTools = await UserTools.open(paths.tools, { databaseDir: paths.home });
   const server = createExaiServer({
     host,
     threads,
@@ -84,7 +90,13 @@ export async function openOwnServer(
       configured.onChanged = () => observation.changed();
     },
     providers: () => models.status(),
-    faults: () => [...configured.faults(), ...userTools.faults(), ...models.status().flatMap(restOf)],
+    threads,
+    faults: () => [
+      ...(threads.fault === undefined ? [] : [threads.fault]),
+      ...configured.faults(),
+      ...userTools.faults(),
+      ...models.status().flatMap(restOf),
+    ],
     reload: async () => {
       await Promise.all([configured.reload(), userTools.reload()]);
     },

@@ -1,4 +1,5 @@
 import { withTimeout } from "../admission/policies.ts";
+import type { ByteBudget } from "../base/byte_budget.ts";
 import { MIB } from "../base/units.ts";
 import type { Caller, Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
@@ -16,11 +17,13 @@ type PatienceSettings = Pick<Settings, "callTimeoutMs" | "detachAfterMs" | "deta
 export class Patience {
   readonly #settings: PatienceSettings;
   readonly #own: Server;
-  readonly #calls = new DetachedCalls(KEPT);
-  readonly #awaiting = new AwaitServer(this.#calls);
+  readonly #calls: DetachedCalls;
+  readonly #awaiting: AwaitServer;
 
   /** `own`: the server of the daemon's own tools, for which the settings speak. */
-  constructor(settings: PatienceSettings, own: Server) {
+  constructor(settings: PatienceSettings, own: Server, options: { budget?: ByteBudget } = {}) {
+    this.#calls = new DetachedCalls({ ...KEPT, ...options });
+    this.#awaiting = new AwaitServer(this.#calls);
     this.#settings = settings;
     this.#own = own;
   }

@@ -37,7 +37,10 @@ export class ConfiguredModels implements AsyncDisposable {
   static async open(settings: Settings, paths: StatePaths): Promise<ConfiguredModels> {
     const models = new ConfiguredModels(settings);
     const env = Deno.env.toObject();
-    models.#watch = await watchModels(paths.models, (inForce) => models.#apply(inForce), { env });
+    models.#watch = await watchModels(paths.models, (inForce) => models.#apply(inForce), {
+      env,
+      databaseDir: paths.home,
+    });
     models.#apply(models.#watch.current);
     return models;
   }

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { deadline } from "@std/async/deadline";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { ownEntry } from "../base/own.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -61,13 +62,19 @@ function attempts(door: ProbedDoor, asksToken: boolean): Attempt[] {
   const all = [
     http("a request for another Host is not refused", { host: "stranger.invalid" }, 403),
     http("a web page's request is not refused", { host, origin: "https://stranger.invalid" }, 403),
-    upgrade("a web page's WebSocket is not refused", { host, origin: "https://stranger.invalid" }, false),
+    http("what a page of another site loads is not refused", { host, "sec-fetch-site": "cross-site" }, 403),
+    upgrade("a web page's WebSocket is not refused", { host, origin: "https://stranger.invalid" }),
   ];
   if (!asksToken) return all;
   return [
     ...all,
     http("a request without the token is not refused", { host }, 401),
-    upgrade("a hello without the token is not refused", { host }, true),
+    upgrade("a hello without the token is not refused", { host }, '{"op":"hello","client":"stranger"}'),
+    upgrade(
+      "a command without a proof is not refused",
+      { host },
+      '{"op":"request","method":"GET","path":"/health"}',
+    ),
   ];
 }
 
@@ -83,18 +90,19 @@ function http(gotIn: string, headers: Record<string, string>, refused: number | 
   };
 }
 
-function upgrade(gotIn: string, headers: Record<string, string>, sayHello: boolean): Attempt {
+/** A WebSocket; with an `opening` only its answer tells. */
+function upgrade(gotIn: string, headers: Record<string, string>, opening?: string): Attempt {
   const key = { "sec-websocket-version": "13", "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==" };
   const start = head({ ...headers, upgrade: "websocket", connection: "Upgrade", ...key }, "/");
-  const hello = sayHello ? textFrame('{"op":"hello","client":"stranger"}') : new Uint8Array();
+  const frame = opening === undefined ? new Uint8Array() : textFrame(opening);
   return {
     gotIn,
-    bytes: new Uint8Array([...start, ...hello]),
+    bytes: new Uint8Array([...start, ...frame]),
     verdict: (text) => {
       const status = statusIn(text);
       if (status !== 101) return status === undefined ? undefined : false;
-      if (!sayHello) return true;
-      return /"ok":true/.test(text) || (/"ok":false/.test(text) ? false : undefined);
+      if (opening === undefined) return true;
+      return /"ok":true|"op":"response"/.test(text) || (/"ok":false/.test(text) ? false : undefined);
     },
   };
 }
@@ -159,7 +167,7 @@ async function connect(door: ProbedDoor): Promise<Connection> {
 /** Where a server that listens everywhere is reached. */
 function reachable({ hostname, port }: { hostname: string; port: number }) {
   const everywhere: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
-  return { hostname: everywhere[hostname] ?? hostname, port };
+  return { hostname: ownEntry(everywhere, hostname) ?? hostname, port };
 }
 
 /** As it is, but that it may be closed more than once. */

@@ -17,6 +17,7 @@ import { openStdin, openStdout } from "../transport/own_stdio.ts";
 import { STDIN_ENDED, StdioPeer } from "../transport/stdio.ts";
 import { startLogging } from "./log_files.ts";
 import { stopSignal } from "./signals.ts";
+import { complainAs, print } from "./terminal.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -75,7 +76,7 @@ async function serve(given: Settings): Promise<number> {
 function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown>): Dialing {
   const connect: Dialing["connect"] = async (hello) => {
     try {
-      return await openLink(await locateDaemon(settings, paths), hello);
+      return await openLink({ ...await locateDaemon(settings, paths), logReady: logging }, hello);
     } finally {
       // What comes of it is worth a line in the log.
       await logging;
@@ -119,14 +120,12 @@ function help(): string {
 }
 
 function say(text: string): number {
-  // deno-lint-ignore no-console -- asked for by hand, in place of serving
-  console.log(text);
+  print(text);
   return 0;
 }
 
 function complain(thrown: unknown): number {
   const lines = thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`;
-  // deno-lint-ignore no-console -- stderr; the log may not be set up yet
-  console.error(lines.split("\n").map((line) => `exai-shim: ${line}`).join("\n"));
+  complainAs("exai-shim", lines);
   return 1;
 }

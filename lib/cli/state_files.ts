@@ -3,6 +3,7 @@ import { delay } from "@std/async/delay";
 import { basename } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { StatePaths } from "../config/paths.ts";
+import { whyUntrusted } from "../config/trust.ts";
 import { RotatingFile } from "./rotating_file.ts";
 
 const log = getLogger(["exai", "state"]);
@@ -92,6 +93,9 @@ async function checkPrivacy(paths: StatePaths, info: Deno.FileInfo): Promise<voi
   if (info.uid !== null && info.uid !== Deno.uid()) {
     throw new Error(`it belongs to user ${info.uid}, and this program runs as user ${Deno.uid()}`);
   }
+  // Who may write to the directory around it could put another in its place.
+  const distrust = whyUntrusted(paths.home, { around: true });
+  if (distrust !== undefined) throw new Error(distrust);
   if (info.mode === null || (info.mode & OTHERS) === 0) return;
   // Closing a directory of other things, as a home or a shared one, would lock their users out of it.
   if (!await isOursAlone(paths)) {

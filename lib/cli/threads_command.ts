@@ -1,19 +1,20 @@
 import { ExaiError } from "../base/errors.ts";
 import { quoteName } from "../base/suggest.ts";
+import { visibleJson } from "../base/visible.ts";
 import type { Loaded } from "../config/load.ts";
-import { statePaths } from "../config/paths.ts";
+import { type StatePaths, statePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
 import { openThreadStore } from "../conversation/sqlite_thread_store.ts";
-import type { Thread, ThreadStore } from "../conversation/thread_store.ts";
+import type { Thread } from "../conversation/thread_store.ts";
 import { writeTranscript } from "../conversation/transcript.ts";
+import { accessHome } from "./home_access.ts";
 import { formatTable } from "./table.ts";
-
-/** Threads looked through for an id that was shortened. */
-const MAX_THREADS = 10_000;
+import { MAX_THREADS, type ThreadAccess, threadsOfDaemon } from "./thread_routes.ts";
 
 /** Of an id, this much at least must be given. */
 const MIN_PREFIX_CHARS = 4;
 
-type Action = (store: ThreadStore, args: readonly string[], options: { json: boolean }) => Promise<string>;
+type Action = (store: ThreadAccess, args: readonly string[], options: { json: boolean }) => Promise<string>;
 
 const ACTIONS: Readonly<Record<string, Action>> = { list, show, delete: remove, export: exportThreads };
 
@@ -21,7 +22,7 @@ const ACTIONS: Readonly<Record<string, Action>> = { list, show, delete: remove, 
 export const THREADS_USAGE = "threads [list | show ID | delete ID... | export [ID...]] [--json]";
 
 /**
- * Runs `exai-daemon threads ...` on the database itself, whether the daemon runs or not.
+ * Runs `exai-daemon threads ...`: through the daemon, or on the database itself while none runs.
  *
  * @param args what follows `threads`
  * @returns what to print
@@ -36,23 +37,47 @@ export async function threadsCommand(
   if (action === undefined) {
     throw new ExaiError("CONFIG", `${quoteName(word)} is nothing to do with threads; ${THREADS_USAGE}`);
   }
-  const path = statePaths(settings).database;
-  using store = openThreadStore({
-    // Where no daemon ever ran there are no threads, and looking makes no file.
-    path: await exists(path) ? path : undefined,
-    timeoutMs: settings.conversationTimeoutMs,
-    maxTurns: settings.maxConversationTurns,
+  const act = (threads: ThreadAccess) => action(threads, rest, { json: switches.has("json") });
+  // Where no daemon ever ran there are no threads, and looking makes no file.
+  if (!await exists(statePaths(settings).database)) {
+    using none = openThreadStore(limitsOf(settings));
+    return await act(none);
+  }
+  return await accessHome(settings, {
+    ask: () => act(threadsOfDaemon(settings)),
+    alone: (paths) => onDatabase(settings, paths, act),
   });
-  return await action(store, rest, { json: switches.has("json") });
+}
+
+/** @throws {ExaiError} `CONFIG` when the database could not be read and was put aside */
+async function onDatabase(
+  settings: Settings,
+  { database }: StatePaths,
+  act: (threads: ThreadAccess) => Promise<string>,
+): Promise<string> {
+  const notes: string[] = [];
+  using store = openThreadStore({
+    ...limitsOf(settings),
+    path: database,
+    onaside: (note) => notes.push(note),
+  });
+  const printed = await act(store).catch((thrown) => thrown);
+  if (notes.length > 0) throw new ExaiError("CONFIG", notes.join("\n"));
+  if (typeof printed !== "string") throw printed;
+  return printed;
+}
+
+function limitsOf(settings: Settings) {
+  return { timeoutMs: settings.conversationTimeoutMs, maxTurns: settings.maxConversationTurns };
 }
 
 async function list(
-  store: ThreadStore,
+  store: ThreadAccess,
   _args: readonly string[],
   { json }: { json: boolean },
 ): Promise<string> {
   const threads = await store.list({ limit: MAX_THREADS });
-  if (json) return JSON.stringify(threads, null, 2);
+  if (json) return visibleJson(threads, 2);
   if (threads.length === 0) {
     return "There are no threads; CONVERSATION_TIMEOUT_HOURS says how long one is kept.";
   }
@@ -68,7 +93,7 @@ async function list(
 }
 
 async function show(
-  store: ThreadStore,
+  store: ThreadAccess,
   args: readonly string[],
   { json }: { json: boolean },
 ): Promise<string> {
@@ -76,14 +101,14 @@ async function show(
   return await write(store, [id!], { json });
 }
 
-async function remove(store: ThreadStore, args: readonly string[]): Promise<string> {
+async function remove(store: ThreadAccess, args: readonly string[]): Promise<string> {
   const ids = await resolveIds(store, args, { word: "delete" });
   for (const id of ids) await store.delete(id);
   return ids.map((id) => `deleted ${id}`).join("\n");
 }
 
 async function exportThreads(
-  store: ThreadStore,
+  store: ThreadAccess,
   args: readonly string[],
   { json }: { json: boolean },
 ): Promise<string> {
@@ -94,20 +119,21 @@ async function exportThreads(
 
 /** Threads in full: as Markdown to read, or as JSON to keep. */
 async function write(
-  store: ThreadStore,
+  store: ThreadAccess,
   ids: readonly string[],
   { json }: { json: boolean },
 ): Promise<string> {
-  const threads = await Promise.all(ids.map((id) => store.show(id)));
+  const threads = [];
+  for (const id of ids) threads.push(await store.show(id));
   if (json) {
-    return JSON.stringify(threads.map(({ thread, turns }) => ({ ...thread, exchanges: turns })), null, 2);
+    return visibleJson(threads.map(({ thread, turns }) => ({ ...thread, exchanges: turns })), 2);
   }
   return threads.map(({ thread, turns }) => writeTranscript(thread, turns)).join("\n");
 }
 
 /** The full ids that `args` mean: each may be the beginning of one. */
 async function resolveIds(
-  store: ThreadStore,
+  store: ThreadAccess,
   args: readonly string[],
   { word, exactly }: { word: string; exactly?: number },
 ): Promise<string[]> {

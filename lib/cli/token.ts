@@ -1,12 +1,13 @@
+import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
 import { steadyNow } from "../base/steady.ts";
+import { AUTO_TOKEN, isToken, TOKEN_RULE } from "../config/token_rule.ts";
+import { othersCanRead, whyUntrusted } from "../config/trust.ts";
 import { sameSecret, type TokenCheck } from "../edge/guard.ts";
 import { writePrivateFile } from "./state_files.ts";
 
-/** The value of `EXAI_WS_TOKEN` that asks for a token kept in the state directory. */
-export const AUTO_TOKEN = "auto";
-const MIN_TOKEN_CHARS = 8;
+const log = getLogger(["exai", "daemon"]);
 
 /** Tokens that were replaced and still work; of more of them the oldest goes. */
 const MAX_RETIRED = 8;
@@ -58,14 +59,20 @@ export class TokenKeeper implements TokenCheck {
     return this.#options.graceMs;
   }
 
+  /** Every token that opens a new connection now, the newest first; none when none is needed. */
+  get inForce(): string[] {
+    if (!this.required) return [];
+    this.#forgetExpired();
+    return [this.#current, ...this.#retired.map(({ token }) => token)];
+  }
+
   get required(): boolean {
     return this.#current !== "";
   }
 
   /** Whether `shown` opens a new connection: it is the token in force, or was until a moment ago. */
   accepts(shown: string): boolean {
-    const now = steadyNow();
-    this.#retired = this.#retired.filter(({ untilMs }) => untilMs > now);
+    this.#forgetExpired();
     // Every one is compared, so that the time says nothing of which it was.
     const matches = [this.#current, ...this.#retired.map(({ token }) => token)].filter((token) =>
       sameSecret(shown, token)
@@ -77,15 +84,16 @@ export class TokenKeeper implements TokenCheck {
    * Puts `next` in force if `shown` is the token in force now; false if it is not. `shown` still opens connections for
    * the grace, and no connection that is open ends.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` for a token that is too short, or when the daemon runs without one
+   * @throws {ExaiError} `INVALID_PARAMS` for what could not be shown again, or when the daemon runs without one
    */
   async rotate(shown: string, next: string): Promise<boolean> {
     if (!this.required) {
       throw new ExaiError("INVALID_PARAMS", "this daemon runs without a token; set EXAI_WS_TOKEN to use one");
     }
     if (!sameSecret(shown, this.#current)) return false;
-    if (next.length < MIN_TOKEN_CHARS) {
-      throw new ExaiError("INVALID_PARAMS", `new must hold at least ${MIN_TOKEN_CHARS} characters`);
+    if (!isToken(next)) {
+      const why = next === AUTO_TOKEN ? "; auto is for the setting EXAI_WS_TOKEN only" : "";
+      throw new ExaiError("INVALID_PARAMS", `new must be ${TOKEN_RULE}${why}; the token stays as it was`);
     }
     registerSecret(next);
     if (this.#options.setting === AUTO_TOKEN) await writePrivateFile(this.#options.path, next + "\n");
@@ -104,6 +112,11 @@ export class TokenKeeper implements TokenCheck {
     return this.rotate(shown, makeToken());
   }
 
+  #forgetExpired(): void {
+    const now = steadyNow();
+    this.#retired = this.#retired.filter(({ untilMs }) => untilMs > now);
+  }
+
   #retire(token: string): void {
     if (this.#options.graceMs === 0) return;
     this.#retired.push({ token, untilMs: steadyNow() + this.#options.graceMs });
@@ -120,15 +133,35 @@ export function noTokenFile(setting: string): ExaiError {
   return new ExaiError("INVALID_PARAMS", why);
 }
 
-/** The token in the file at `path`; undefined where there is none. */
+/**
+ * The token in the file at `path`; undefined where there is none.
+ *
+ * @throws {ExaiError} `CONFIG` when others can write the file
+ * @throws what the file system says; for a token that could not be shown: with it nobody would get in
+ */
 export async function readTokenFile(path: string): Promise<string | undefined> {
+  const distrust = whyUntrusted(path);
+  if (distrust !== undefined) {
+    throw new ExaiError("CONFIG", `the token in ${path} is not used, since others may know it: ${distrust}`);
+  }
+  if (othersCanRead(path)) {
+    log.warning("other users can read the token in {path}; close it and make a new one: {remedy}", {
+      path,
+      remedy: `chmod 600 '${path}' && exai-daemon token rotate`,
+    });
+  }
+  let kept: string;
   try {
-    const kept = (await Deno.readTextFile(path)).trim();
-    return kept.length >= MIN_TOKEN_CHARS ? kept : undefined;
+    kept = (await Deno.readTextFile(path)).trim();
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return undefined;
     throw thrown;
   }
+  if (kept === "" || isToken(kept)) return kept || undefined;
+  throw new ExaiError(
+    "CONFIG",
+    `it holds no token, which is ${TOKEN_RULE}; delete it, and the daemon makes a new one`,
+  );
 }
 
 /** Puts a new token into the file at `path`. */

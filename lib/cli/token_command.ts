@@ -1,11 +1,12 @@
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import { quoteName } from "../base/suggest.ts";
 import type { Loaded } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
+import { AUTO_TOKEN } from "../config/token_rule.ts";
 import type { Settings } from "../config/settings.ts";
 import { askDaemon, isDaemonThere } from "./daemon_client.ts";
-import { ensureStateDir } from "./state_files.ts";
-import { AUTO_TOKEN, noTokenFile, readTokenFile, writeNewToken } from "./token.ts";
+import { accessHome } from "./home_access.ts";
+import { noTokenFile, readTokenFile, writeNewToken } from "./token.ts";
 
 const USAGE = "token rotate | token show";
 
@@ -31,18 +32,25 @@ export async function tokenCommand(
 async function rotate(settings: Settings): Promise<string> {
   const paths = statePaths(settings);
   // A daemon that runs must hear of it, or it would refuse those who read the new one.
-  if (await isDaemonThere(settings)) {
+  const ask = async () => {
     const { grace_s: graceS } = await askDaemon(settings, "/token/rotate", "POST");
     return `The token in ${paths.token} is new. New connections need it; the old one still works for ${graceS} s.`;
-  }
-  await ensureStateDir(paths);
-  await writeNewToken(paths.token);
-  return `The token in ${paths.token} is new. No daemon runs; the next one will ask for it.`;
+  };
+  if (await isDaemonThere(settings)) return await ask();
+  const alone = async () => {
+    await writeNewToken(paths.token);
+    return `The token in ${paths.token} is new. No daemon runs; the next one will ask for it.`;
+  };
+  return await accessHome(settings, { ask, alone });
 }
 
 async function show(settings: Settings): Promise<string> {
   const { token: path } = statePaths(settings);
-  const token = await readTokenFile(path);
+  const token = await readTokenFile(path).catch((thrown) => {
+    throw new ExaiError("CONFIG", `the token file ${path} cannot be used: ${messageOf(thrown)}`, {
+      cause: thrown,
+    });
+  });
   if (token) return token;
   throw new ExaiError(
     "INVALID_PARAMS",

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { isAbsolute } from "@std/path";
-import { BOTH, integer, seconds, setting, text } from "./setting.ts";
+import { BOTH, integer, oneOf, seconds, setting, text } from "./setting.ts";
 
 const isSocket = (value: string) =>
   ["auto", "off"].includes(value) || isAbsolute(value) || value.startsWith("\\\\.\\pipe\\");
@@ -17,6 +17,16 @@ export const DOOR_SETTINGS = {
     },
     { allowed: "auto, off, or an absolute path", schema: z.string().check(z.refine(isSocket)) },
   ),
+  peers: oneOf(
+    {
+      env: "EXAI_WS_PEERS",
+      programs: BOTH,
+      fallback: "own",
+      help:
+        "Whose programs the daemon, the shim and the commands speak with at the address while no token is set; own: those of their own user; any: every user's of this machine",
+    },
+    ["own", "any"],
+  ),
   tokenGraceMs: seconds(
     {
       env: "EXAI_TOKEN_GRACE",
@@ -30,7 +40,8 @@ export const DOOR_SETTINGS = {
     {
       env: "EXAI_WS_MAX_PENDING",
       fallback: 256,
-      help: "Connections that have not said hello yet; beyond that the one that has waited longest is closed",
+      help:
+        "Connections that have not said hello yet; beyond that the longest waiting of the address with most of them is closed",
     },
     1,
     100_000,
@@ -40,7 +51,7 @@ export const DOOR_SETTINGS = {
       env: "EXAI_WS_HELLO_RATE",
       fallback: 200,
       help:
-        "Hellos and wrong tokens taken from one address in a second, five times as many at once; 0: any number",
+        "Wrong tokens answered to one address in a second, five times as many at once; without a token: hellos of one user; 0: any number",
     },
     0,
     1_000_000,

@@ -15,8 +15,23 @@ const SETTLE_MS = 100;
  */
 const POLL_MS = 5 * SECOND_MS;
 
+/**
+ * As `POLL_MS`, where a directory is not watched at all. Looking is a handful of `stat` calls, some tens of
+ * microseconds.
+ */
+const POLL_UNWATCHED_MS = SECOND_MS;
+
 export interface FileWatchOptions {
   pollMs?: number;
+  /**
+   * A directory that holds databases of this process: what lies in it is looked at every second, never watched.
+   *
+   * `Deno.watchFs` opens, and closes, each file an event names to see which it is (inotify reports names only), in a
+   * thread of its own. SQLite's locks are POSIX locks, which belong to the process, and which the system drops as soon
+   * as the process closes any handle of the file. Another process would then take a database that is in use for one
+   * that nobody uses, and its log for a left one.
+   */
+  databaseDir?: string;
 }
 
 /**
@@ -30,8 +45,9 @@ export class FileWatch<Reading> implements AsyncDisposable {
   #watching: Promise<void> = Promise.resolve();
   #watcher: Deno.FsWatcher | undefined;
   #targets: WatchTargets | undefined;
-  readonly #pollMs: number;
-  readonly #polling: ReturnType<typeof setInterval>;
+  readonly #databaseDir: string | undefined;
+  #pollMs: number;
+  #polling: ReturnType<typeof setInterval> | undefined;
   /** Fingerprint of the file as it was read last. */
   #seen = "";
   #settle: ReturnType<typeof setTimeout> | undefined;
@@ -41,9 +57,16 @@ export class FileWatch<Reading> implements AsyncDisposable {
   constructor(path: string, read: () => Promise<Reading>, options: FileWatchOptions = {}) {
     this.#path = resolve(path);
     this.#read = read;
+    this.#databaseDir = options.databaseDir;
     this.#pollMs = options.pollMs ?? POLL_MS;
-    this.#polling = setInterval(() => this.#poll(), this.#pollMs);
-    Deno.unrefTimer(this.#polling);
+    this.#polling = this.#startPolling();
+  }
+
+  #startPolling(): ReturnType<typeof setInterval> {
+    clearInterval(this.#polling);
+    const timer = setInterval(() => this.#poll(), this.#pollMs);
+    Deno.unrefTimer(timer);
+    return timer;
   }
 
   /** Whether the file is no longer watched. */
@@ -65,10 +88,12 @@ export class FileWatch<Reading> implements AsyncDisposable {
   /** Watches the directory of the file, or the nearest one that exists; again when that is another one than before. */
   #arm(): void {
     if (this.#isClosed) return;
-    const targets = watchTargets(this.#path);
+    const targets = this.#withoutDatabases(watchTargets(this.#path));
     if (isDeepStrictEqual(targets, this.#targets)) return;
     this.#watcher?.close();
+    this.#watcher = undefined;
     this.#targets = targets;
+    if (targets.dirs.size === 0) return;
     try {
       this.#watcher = Deno.watchFs([...targets.dirs.keys()], { recursive: false });
       this.#watching = this.#follow(this.#watcher, targets).catch((thrown) => this.#warn(thrown));
@@ -77,6 +102,18 @@ export class FileWatch<Reading> implements AsyncDisposable {
     } catch (thrown) {
       this.#warn(thrown);
     }
+  }
+
+  /** Leaves the directory of the databases out, and sees to it that what lies there is looked at often enough. */
+  #withoutDatabases(targets: WatchTargets): WatchTargets {
+    const holdsDatabases = (dir: string) =>
+      this.#databaseDir !== undefined && isSameDir(dir, this.#databaseDir);
+    const dirs = new Map([...targets.dirs].filter(([dir]) => !holdsDatabases(dir)));
+    if (dirs.size < targets.dirs.size && this.#pollMs > POLL_UNWATCHED_MS) {
+      this.#pollMs = POLL_UNWATCHED_MS;
+      this.#polling = this.#startPolling();
+    }
+    return { ...targets, dirs };
   }
 
   #warn(thrown: unknown): void {
@@ -154,11 +191,20 @@ function watchTargets(path: string): WatchTargets {
   };
 }
 
+/** Whether both names lead to the same directory, by links or mounts. */
+function isSameDir(a: string, b: string): boolean {
+  const [one, other] = [stat(a), stat(b)];
+  if (one?.ino && other?.ino) return one.ino === other.ino && one.dev === other.dev;
+  return (realPath(a) ?? a) === (realPath(b) ?? b);
+}
+
 /** What changes whenever the file does, or a file of the directory. */
 export function fingerprint(path: string): string {
   const info = stat(path);
   if (!info) return "";
-  const own = [info.dev, info.ino, info.size, info.mtime?.getTime()].join();
+  const { dev, ino, size, mtime, mode, uid, gid } = info;
+  // Who may write to it counts: what is not read for that is read once it is closed to others.
+  const own = [dev, ino, size, mtime?.getTime(), mode, uid, gid].join();
   return info.isDirectory ? [own, ...fingerprintsIn(path)].join("\n") : own;
 }
 

@@ -2,6 +2,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import * as z from "zod/mini";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { parseEnvFile } from "./env_file.ts";
+import { whyUntrusted } from "./trust.ts";
 import { type Setting, SETTINGS, type Settings } from "./settings.ts";
 
 /** Where {@linkcode loadSettings} reads from; the defaults are the process's own. */
@@ -106,6 +107,11 @@ function readFlags(sources: SettingSources, faults: string[]) {
 function readEnvFile(named: string | undefined, programDir: string | undefined, faults: string[]) {
   const path = named || (named === undefined && programDir ? findEnvFile(programDir) : undefined);
   if (!path) return {};
+  const distrust = whyUntrusted(path);
+  if (distrust !== undefined) {
+    faults.push(`the env file ${path} is not used, and nothing started without what it says: ${distrust}`);
+    return {};
+  }
   try {
     return parseEnvFile(Deno.readTextFileSync(path));
   } catch (thrown) {

@@ -2,11 +2,13 @@ import { dirname } from "@std/path";
 import * as z from "zod/mini";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
+import { ownEntry } from "../base/own.ts";
 import { fill } from "../base/template.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type JsonDocument, parseDocument } from "./servers/document.ts";
 import { Expander, VariableFault } from "./servers/expand.ts";
 import { type ConfigFault, formatKey } from "./servers/fault.ts";
+import { whyUntrusted } from "./trust.ts";
 
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
@@ -77,6 +79,11 @@ const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto"];
  * file says nothing. Faults are part of the answer: a faulty entry never hides the others.
  */
 export async function readModels(path: string, env: Record<string, string | undefined>): Promise<ModelsFile> {
+  const distrust = whyUntrusted(path);
+  if (distrust !== undefined) {
+    const message = `is not used, since it says who is sent your keys and questions: ${distrust}`;
+    return { ...emptyFile(), readable: false, faults: [{ path, message }] };
+  }
   let text: string;
   try {
     text = await Deno.readTextFile(path);
@@ -204,7 +211,7 @@ class Reader {
       const where = [...path, ...issue.path as (string | number)[]];
       if (issue.code === "unrecognized_keys") {
         for (const key of issue.keys) this.#fault([...where, key], "is no key here");
-      } else this.#fault(where, ALLOWED[String(issue.path[0])] ?? "is not what is allowed here");
+      } else this.#fault(where, ownEntry(ALLOWED, String(issue.path[0])) ?? "is not what is allowed here");
     }
   }
 

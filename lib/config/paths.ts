@@ -5,6 +5,8 @@ import type { Settings } from "./settings.ts";
 /** The files of one user, private to the user. Those that EXAI writes lie in the state directory. */
 export interface StatePaths {
   home: string;
+  /** Held by the one process that may open the databases: the daemon of this directory, for as long as it lives. */
+  lock: string;
   token: string;
   health: string;
   metrics: string;
@@ -44,6 +46,7 @@ export function statePaths(
   const config = settings.config || join(settings.home || defaultConfigDir(), "mcp.json");
   return {
     home,
+    lock: join(home, "daemon.lock"),
     token: join(home, "token"),
     health: join(home, "health.json"),
     metrics: join(home, "metrics.jsonl"),
@@ -98,10 +101,26 @@ export function runtimeDir(): string | undefined {
   return env("XDG_RUNTIME_DIR") ?? (Deno.build.os === "darwin" ? env("TMPDIR") : undefined);
 }
 
+/** Directories in memory, the preferred one first; none where the system has no place for such. */
+export function volatileBases(): string[] {
+  const memory = Deno.build.os === "linux" ? "/dev/shm" : undefined;
+  return [env("XDG_RUNTIME_DIR"), memory].filter((base) => base !== undefined);
+}
+
 /** A directory in memory for what the daemon of `home` keeps there; undefined where the system has no place for it. */
 export function volatileDir(home: string): string | undefined {
-  const base = env("XDG_RUNTIME_DIR") ?? (Deno.build.os === "linux" ? "/dev/shm" : undefined);
-  return base && join(base, `exai-${Deno.uid()}-${fnv1a(home)}`);
+  const [base] = volatileBases();
+  return base && join(base, volatileName(home));
+}
+
+/** The name of the directory for what the daemon of `home` keeps in memory. */
+export function volatileName(home: string): string {
+  return `${volatilePrefix()}${fnv1a(home)}`;
+}
+
+/** What the names of all such directories of this user begin with. */
+export function volatilePrefix(): string {
+  return `exai-${Deno.uid()}-`;
 }
 
 /** Whether this program was made by `deno compile`. */

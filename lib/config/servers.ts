@@ -6,10 +6,11 @@ import type { ServerConfig } from "../base/server_config.ts";
 import { readClients } from "./servers/clients.ts";
 import { type JsonDocument, parseDocument } from "./servers/document.ts";
 import { type EntryContext, keyOf, readEntry, type Report } from "./servers/entry.ts";
-import { Expander, type VariableSources } from "./servers/expand.ts";
+import { Expander, isSecretName, type VariableSources } from "./servers/expand.ts";
 import { type ConfigFault, formatFault } from "./servers/fault.ts";
 import { meantKey } from "./servers/hints.ts";
 import { catalogName, OWN_SERVER_NAME } from "./servers/names.ts";
+import { othersCanRead, whyUntrusted } from "./trust.ts";
 
 export { type ConfigFault, formatFault } from "./servers/fault.ts";
 export { serversJsonSchema } from "./servers/keys.ts";
@@ -46,6 +47,11 @@ const SECTIONS = ["mcpServers", "servers"] as const;
  * part of the answer: one faulty server never hides the others.
  */
 export async function readServers(path: string, options: ServersOptions = {}): Promise<ServersFile> {
+  const distrust = whyUntrusted(path);
+  if (distrust !== undefined) {
+    const message = `is not used, since its commands would run with your rights: ${distrust}`;
+    return { ...emptyFile(), readable: false, faults: [{ path, message }] };
+  }
   try {
     return await parseServers(await Deno.readTextFile(path), path, options);
   } catch (thrown) {
@@ -92,6 +98,7 @@ async function parseServers(text: string, path: string, options: ServersOptions)
   const reader = new Reader(file, { path, document, expander });
   reader.checkSections();
   for (const section of SECTIONS) await reader.readSection(section);
+  reader.checkSecrets();
   const { clients, faults } = readClients(document, path);
   Object.assign(file, { clients, clientsFaulty: faults.length > 0 });
   file.faults.push(...faults);
@@ -121,6 +128,25 @@ class Reader {
       : `has ${typo} where mcpServers is meant`;
     this.#file.readable = false;
     this.#file.faults.push({ path, ...positionOf(typo === undefined ? [] : [typo]), message: advice });
+  }
+
+  /** A secret that stands in the file itself, and not in a variable, is only as private as the file. */
+  checkSecrets(): void {
+    const { path, document: { value } } = this.#source;
+    const entries = SECTIONS.flatMap((section) =>
+      Object.values(isObject(value[section]) ? value[section] : {})
+    );
+    const named = entries.flatMap((entry) =>
+      isObject(entry)
+        ? [entry.env, entry.headers].flatMap((part) => isObject(part) ? Object.entries(part) : [])
+        : []
+    );
+    const holdsSecret = named.some(([name, value]) =>
+      isSecretName(name) && typeof value === "string" && !value.includes("${")
+    );
+    if (!holdsSecret || !othersCanRead(path)) return;
+    const message = `holds secrets and other users can read it; close it: chmod 600 '${path}'`;
+    this.#file.warnings.push({ path, message });
   }
 
   async readSection(section: typeof SECTIONS[number]): Promise<void> {

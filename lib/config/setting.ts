@@ -83,7 +83,11 @@ export function text(spec: Spec) {
 }
 
 export function address(spec: Spec) {
-  const schema = z.string().check(z.regex(/^[^\s/]+$/));
+  // An IPv6 address is written in brackets in a URL, and nowhere else.
+  const schema = z.pipe(
+    z.string().check(z.regex(/^[^\s/]+$/)),
+    z.transform((value: string) => value.replace(/^\[(.*)\]$/, "$1")),
+  );
   return setting<string>(spec, { allowed: "a host name or an IP address", schema });
 }
 

@@ -19,11 +19,12 @@ import {
   SHIM,
   text,
 } from "./setting.ts";
+import { AUTO_TOKEN, isToken, TOKEN_RULE } from "./token_rule.ts";
 import { UPKEEP_SETTINGS } from "./upkeep_settings.ts";
 
 export type { Program, Setting } from "./setting.ts";
 
-const TOKEN = z.string().check(z.refine((value) => value === "" || value === "auto" || value.length >= 8));
+const TOKEN = z.string().check(z.refine((value) => ["", AUTO_TOKEN].includes(value) || isToken(value)));
 
 /** Every setting of both programs. The order is the order of `--help` and of the README's table. */
 export const SETTINGS = {
@@ -50,7 +51,7 @@ export const SETTINGS = {
         programs: BOTH,
         help: "Token clients must show; empty: none; auto: made once and kept in the state directory",
       },
-      { allowed: "empty, auto, or at least 8 characters", schema: TOKEN },
+      { allowed: `empty, auto, or ${TOKEN_RULE}`, schema: TOKEN },
     ),
     secret: true,
   },
@@ -248,7 +249,8 @@ export const SETTINGS = {
   ),
   allowedDirs: directories({
     env: "EXAI_ALLOWED_DIRS",
-    help: "Directories whose files every session's tools may read, beside its own directory and roots",
+    help:
+      "Directories whose files every session's tools may read, beside its own directory and roots; over HTTP these alone",
   }),
   disabledTools: list({ env: "DISABLED_TOOLS", help: "Tools not offered, by name" }),
   leanMode: flag({

@@ -1,5 +1,6 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { Settings } from "./settings.ts";
+import { whyUntrusted } from "./trust.ts";
 
 /** What a TLS server needs, as PEM. */
 export interface ServerTls {
@@ -82,6 +83,8 @@ async function readKey(name: string, path: string): Promise<string> {
 }
 
 async function readPem(name: string, path: string): Promise<string> {
+  const distrust = whyUntrusted(path);
+  if (distrust !== undefined) throw new ExaiError("CONFIG", `${name}: ${path} is not used: ${distrust}`);
   let text: string;
   try {
     text = await Deno.readTextFile(path);

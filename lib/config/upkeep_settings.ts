@@ -74,6 +74,24 @@ export const UPKEEP_SETTINGS = {
       ),
     },
   ),
+  maxHeldBytes: setting<number | "auto">(
+    {
+      env: "EXAI_MAX_HELD_BYTES",
+      fallback: "auto",
+      help:
+        "What may be held for all clients together: answers not fetched, unread or to be sent again, requests being read; beyond it the oldest gives way; auto: by the memory there is, 256 MiB at most",
+    },
+    {
+      allowed: "auto, or a whole number of bytes, at least 1048576",
+      unit: "bytes",
+      schema: z.pipe(
+        z.string().check(
+          z.refine((text) => text === "auto" || (/^\d{7,15}$/.test(text) && Number(text) >= 1024 * KIB)),
+        ),
+        z.transform((text: string) => text === "auto" ? "auto" as const : Number(text)),
+      ),
+    },
+  ),
   upstreamProcesses: integer(
     {
       env: "EXAI_UPSTREAM_PROCESSES",

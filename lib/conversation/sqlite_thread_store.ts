@@ -1,8 +1,8 @@
-import type { DatabaseSync } from "node:sqlite";
 import { ExaiError } from "../base/errors.ts";
 import { quoteName } from "../base/suggest.ts";
-import { HOUR_MS } from "../base/units.ts";
-import { databaseError, IN_MEMORY, inTransaction, type Lock, openDatabase } from "../sqlite/database.ts";
+import { HOUR_MS, SECOND_MS } from "../base/units.ts";
+import { IN_MEMORY, type Lock } from "../sqlite/database.ts";
+import { KeptFile } from "../sqlite/kept_file.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { prepareStatements, type Statements, type ThreadRow, toTurn } from "./statements.ts";
 import type { Recorded, ShowOptions, Thread, ThreadStore, Turn, TurnEntry } from "./thread_store.ts";
@@ -19,40 +19,57 @@ export interface ThreadStoreOptions {
   maxTurnChars?: number;
   /** The time, in milliseconds since 1970. */
   now?: () => number;
+  /** Called when a fault has come or gone. */
+  onchange?(): void;
+  /** Called with a sentence when a file that could not be read was put aside. */
+  onaside?(note: string): void;
+}
+
+/** Threads in a file, which may have faults. */
+export interface KeptThreadStore extends ThreadStore {
+  /** What is wrong with the file now, in a sentence; every operation fails with it. */
+  readonly fault: string | undefined;
 }
 
 const DEFAULT_LIST_LIMIT = 100;
 const MAX_TITLE_CHARS = 100;
 const MAX_TURN_CHARS = 1_000_000;
+const RETRY_MS = 5 * SECOND_MS;
 
 /**
- * Opens the threads kept in a SQLite database.
- *
- * @throws {ExaiError} `CONFIG` naming the file and what to do, when it is damaged, newer, not ours or out of reach
+ * Opens the threads kept in a SQLite database. A file that is damaged, newer or not ours is put aside and a new one
+ * begun; one that cannot be reached is a {@linkcode KeptThreadStore.fault}, and tried again.
  */
-export function openThreadStore(options: ThreadStoreOptions): ThreadStore {
+export function openThreadStore(options: ThreadStoreOptions): KeptThreadStore {
   return new SqliteThreadStore(options);
 }
 
-class SqliteThreadStore implements ThreadStore {
-  readonly #db: DatabaseSync;
-  readonly #sql: Statements;
+class SqliteThreadStore implements KeptThreadStore {
+  readonly #file: KeptFile<Statements>;
+  /** Of the file that is open; a new one when a damaged file was put aside. */
+  #sql!: Statements;
   readonly #options: ThreadStoreOptions;
-  readonly #path: string;
   readonly #now: () => number;
   #closed = false;
 
   constructor(options: ThreadStoreOptions) {
     this.#options = options;
-    this.#path = options.path ?? IN_MEMORY;
     this.#now = options.now ?? Date.now;
-    this.#db = openDatabase(this.#path, MIGRATIONS);
-    try {
-      this.#sql = prepareStatements(this.#db);
-    } catch (thrown) {
-      this.#db.close();
-      throw databaseError(thrown, this.#path);
-    }
+    this.#file = new KeptFile({
+      path: options.path ?? IN_MEMORY,
+      what: "the database of threads",
+      migrations: MIGRATIONS,
+      prepare: (db) => this.#sql = prepareStatements(db),
+      isDurable: true,
+      retryMs: RETRY_MS,
+      onchange: options.onchange,
+      onaside: options.onaside,
+    });
+    this.#file.open();
+  }
+
+  get fault(): string | undefined {
+    return this.#file.fault;
   }
 
   record(entry: TurnEntry): Promise<Recorded> {
@@ -105,7 +122,7 @@ class SqliteThreadStore implements ThreadStore {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#db.close();
+    this.#file[Symbol.dispose]();
   }
 
   /** SQLite works at once, but the contract must also fit a store that is asked over a network. */
@@ -114,11 +131,7 @@ class SqliteThreadStore implements ThreadStore {
       if (this.#closed) {
         throw new ExaiError("SHUTTING_DOWN", "the thread store is closed; the daemon is stopping");
       }
-      try {
-        resolve(inTransaction(this.#db, lock, work));
-      } catch (thrown) {
-        throw databaseError(thrown, this.#path);
-      }
+      resolve(this.#file.run(lock, work));
     });
   }
 

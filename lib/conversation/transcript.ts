@@ -1,21 +1,22 @@
 import type { JsonObject } from "../base/json.ts";
+import { visible } from "../base/visible.ts";
 import type { Thread, Turn } from "./thread_store.ts";
 
 /** A thread as a page of Markdown that people can read. */
 export function writeTranscript(thread: Thread, turns: readonly Turn[]): string {
   const { id, tool, title, createdAtMs, usedAtMs } = thread;
   const head = [
-    `# ${title || tool}`,
+    `# ${visible(title || tool)}`,
     "",
     `- thread: ${id}`,
-    `- begun with: ${tool}`,
+    `- begun with: ${visible(tool)}`,
     `- from ${isoTime(createdAtMs)} to ${isoTime(usedAtMs)}`,
   ];
   return `${[...head, ...turns.flatMap(writeTurn)].join("\n")}\n`;
 }
 
 function writeTurn({ tool, step, request, reply, atMs }: Turn): string[] {
-  const branch = step?.branch ? ` of ${step.branch}` : "";
+  const branch = step?.branch ? ` of ${visible(step.branch)}` : "";
   const place = step === undefined ? "" : `, step ${step.number}${branch}`;
   const head = ["", `## ${tool}${place} (${isoTime(atMs)})`];
   const answer = reply === undefined ? [] : [`**${reply.model ?? "Answer"}:**`, said(reply)];

@@ -1,4 +1,6 @@
+import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
+import { heldBytesOf } from "../base/held_bytes.ts";
 import type { Caller, Progress } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -11,6 +13,8 @@ export interface DetachedLimits {
   maxResults: number;
   /** Their size in UTF-16 code units, together. */
   maxChars: number;
+  /** The bound on what is held for all sessions together. */
+  budget?: ByteBudget;
 }
 
 /** A call that outlasts the request it came with; its session asks for it by its handle. */
@@ -37,6 +41,8 @@ interface Kept extends Detachable {
   readonly handle: string;
   isOver: boolean;
   chars: number;
+  /** What its result holds of the budget of all. */
+  account: ByteAccount | undefined;
   progress: Progress | undefined;
   onprogress?: (progress: Progress) => void;
 }
@@ -57,7 +63,7 @@ export class DetachedCalls {
     const calls = this.#sessions.get(caller.id) ?? new Map<string, Kept>();
     this.#sessions.set(caller.id, calls);
     const handle = `call-${crypto.randomUUID()}`;
-    const kept: Kept = { ...call, handle, isOver: false, chars: 0 };
+    const kept: Kept = { ...call, handle, isOver: false, chars: 0, account: undefined };
     const outcome = call.outcome.then((result) => this.#finished(calls, kept, result));
     calls.set(handle, Object.assign(kept, { outcome }));
     this.#running++;
@@ -91,7 +97,11 @@ export class DetachedCalls {
     const calls = this.#sessions.get(caller.id);
     this.#sessions.delete(caller.id);
     const reason = new ExaiError("CANCELLED", "the session is over");
-    for (const call of calls?.values() ?? []) if (!call.isOver) call.cancel(reason);
+    for (const call of calls?.values() ?? []) {
+      call.account?.set(0);
+      if (!call.isOver) call.cancel(reason);
+    }
+    calls?.clear();
   }
 
   /** Resolves when none is running. */
@@ -105,17 +115,35 @@ export class DetachedCalls {
     call.isOver = true;
     call.onprogress = undefined;
     call.chars = lengthOf(result);
+    this.#charge(calls, call, result);
     if (--this.#running === 0) this.#idle?.resolve();
     const { maxResults, maxChars } = this.#limits;
     const over = [...calls.values()].filter(({ isOver }) => isOver);
     let chars = over.reduce((sum, { chars }) => sum + chars, 0);
     for (const [i, { handle, chars: size }] of over.entries()) {
       if (over.length - i <= 1 || (over.length - i <= maxResults && chars <= maxChars)) break;
-      calls.delete(handle);
+      drop(calls, handle);
       chars -= size;
     }
     return result;
   }
+
+  /** Has the result counted, unless its session is over; when room is needed its handle is forgotten. */
+  #charge(calls: Map<string, Kept>, call: Kept, result: Result): void {
+    if (!calls.has(call.handle)) return;
+    const budget = this.#limits.budget ?? UNBOUNDED;
+    call.account = budget.open({
+      rank: GIVES_WAY.results,
+      sinceMs: performance.now(),
+      giveWay: () => drop(calls, call.handle),
+    });
+    call.account.add(heldBytesOf(result));
+  }
+}
+
+function drop(calls: Map<string, Kept>, handle: string): void {
+  calls.get(handle)?.account?.set(0);
+  calls.delete(handle);
 }
 
 /** The outcome of `work`, with what it throws as its error. */

@@ -3,7 +3,9 @@ import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { WebSocketChannel } from "../transport/websocket_server.ts";
 import { CLOSE } from "../wire/codes.ts";
+import type { HandleBudget } from "./handles.ts";
 import { RateLimiter } from "./rate_limiter.ts";
+import { WaitingRoom } from "./waiting_room.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -12,21 +14,31 @@ export interface DeskOptions {
   maxConnections: number;
   /** Connections that have not said hello yet. */
   maxPending: number;
-  /** Hellos, and requests with a wrong token, from one address in a second; 0: any number. */
+  /** Wrong tokens from one address in a second, and hellos of one user where no token is asked; 0: any number. */
   helloRate: number;
+  /** The file handles of this process: where they run short, whoever comes is turned away. */
+  handles?: Pick<HandleBudget, "isTight">;
 }
 
 /** Why somebody was not let in. */
-export type RefusalReason = "origin" | "token" | "connections" | "pending" | "rate";
+export type RefusalReason = "origin" | "user" | "token" | "connections" | "pending" | "rate" | "handles";
 
 /** What a connection that must say hello is asked by. */
 export interface Gate {
-  /** Whether its hello may be looked at; it has been closed if not. */
-  mayTry(): boolean;
+  /** Its token is right, or none is asked: whether there is room for it; it has been closed if not. */
+  mayEnter(): boolean;
   /** Its hello was good. */
   entered(): void;
-  /** Its token was wrong. */
-  refused(): void;
+  /** Its token was wrong: whether to tell it so; it has been closed if not. */
+  refused(): boolean;
+}
+
+/** Who stands at the door. */
+export interface Newcomer {
+  /** For whom its tries are counted. */
+  from: string;
+  /** Whether a token is asked of it. */
+  asksToken: boolean;
 }
 
 const BURST_SECONDS = 5;
@@ -37,15 +49,16 @@ export class AdmissionDesk {
   readonly #options: DeskOptions;
   readonly #tries: RateLimiter;
   readonly #inside = new Set<WebSocketChannel>();
-  /** The one that has waited longest first. */
-  readonly #pending = new Set<WebSocketChannel>();
+  readonly #waiting = new WaitingRoom<WebSocketChannel>();
   /** How often somebody was turned away since the start, by reason. */
   readonly refusals: Record<RefusalReason, number> = {
     origin: 0,
+    user: 0,
     token: 0,
     connections: 0,
     pending: 0,
     rate: 0,
+    handles: 0,
   };
 
   constructor(options: DeskOptions) {
@@ -59,16 +72,16 @@ export class AdmissionDesk {
 
   /** Connections open, those that have not said hello among them. */
   get connections(): number {
-    return this.#inside.size + this.#pending.size;
+    return this.#inside.size + this.#waiting.size;
   }
 
   get pending(): number {
-    return this.#pending.size;
+    return this.#waiting.size;
   }
 
   *channels(): IterableIterator<WebSocketChannel> {
     yield* this.#inside;
-    yield* this.#pending;
+    yield* this.#waiting;
   }
 
   /** Counts `reason`. */
@@ -82,27 +95,28 @@ export class AdmissionDesk {
   }
 
   /**
-   * Refuses a request whose token is about to be checked, from an address that has shown too many wrong ones: what is
-   * not checked cannot be guessed.
+   * Counts a wrong token. A right one is never asked how many wrong ones came before it, from the same address or not:
+   * otherwise strangers could keep out who knows it.
    *
-   * @throws {ExaiError} `OVER_CAPACITY`
+   * @returns why it is refused: `OVER_CAPACITY` from an address that has shown too many
    */
-  checkRate(from: string): void {
-    if (this.#tries.has(from)) return;
+  wrongToken(from: string): ExaiError {
+    if (this.#tries.take(from)) {
+      this.count("token");
+      return new ExaiError("UNAUTHORIZED", "a token is needed: Authorization: Bearer <EXAI_WS_TOKEN>");
+    }
     this.count("rate");
-    throw new ExaiError("OVER_CAPACITY", "too many wrong tokens from this address", {
+    return new ExaiError("OVER_CAPACITY", "too many wrong tokens from this address", {
       retryAfterMs: SECOND_MS,
     });
   }
 
-  /** A token shown by `from` was wrong. */
-  wrongToken(from: string): void {
-    this.count("token");
-    this.#tries.take(from);
-  }
-
   /** Takes a connection that has shown its token; false when there is no room, and it has been closed. */
   admit(channel: WebSocketChannel): boolean {
+    if (this.#options.handles?.isTight) {
+      this.#turnAway(channel, "handles", "no file handles to spare");
+      return false;
+    }
     if (this.#inside.size >= this.#options.maxConnections) {
       this.#turnAway(channel, "connections", "too many connections");
       return false;
@@ -112,37 +126,49 @@ export class AdmissionDesk {
   }
 
   /**
-   * Takes a connection that will say hello. At the limit the one that has waited longest goes: who means to come in
-   * says hello at once, so that somebody who only waits cannot keep others out.
+   * Takes a connection that will say hello. At the limit one goes that has waited long: who means to come in says hello
+   * at once, so that somebody who only waits cannot keep others out.
    */
-  receive(channel: WebSocketChannel, from: string): Gate | undefined {
+  receive(channel: WebSocketChannel, newcomer: Newcomer): Gate | undefined {
+    if (this.#options.handles?.isTight) this.#closeOneWaiting("handles", "no file handles to spare");
     if (this.#inside.size >= this.#options.maxConnections) {
       this.#turnAway(channel, "connections", "too many connections");
       return undefined;
     }
-    this.#pending.add(channel);
-    if (this.#pending.size > this.#options.maxPending) {
-      const [oldest] = this.#pending;
-      this.#pending.delete(oldest!);
-      this.#turnAway(oldest!, "pending", "no hello yet, and too many others wait");
+    this.#waiting.add(channel, newcomer.from);
+    if (this.#waiting.size > this.#options.maxPending) {
+      this.#closeOneWaiting("pending", "no hello yet, and too many others wait");
     }
     return {
-      mayTry: () => this.#mayTry(channel, from),
+      mayEnter: () => this.#mayEnter(channel, newcomer),
       entered: () => {
-        if (this.#pending.delete(channel)) this.#inside.add(channel);
+        if (this.#waiting.delete(channel)) this.#inside.add(channel);
       },
-      refused: () => this.count("token"),
+      refused: () => {
+        const { code, message } = this.wrongToken(newcomer.from);
+        if (code === "OVER_CAPACITY") channel.close(CLOSE.overCapacity, message);
+        return code !== "OVER_CAPACITY";
+      },
     };
   }
 
   left(channel: WebSocketChannel): void {
     this.#inside.delete(channel);
-    this.#pending.delete(channel);
+    this.#waiting.delete(channel);
   }
 
-  #mayTry(channel: WebSocketChannel, from: string): boolean {
-    if (!this.#tries.take(from)) {
-      this.#turnAway(channel, "rate", "too many hellos from this address; try again in a second");
+  #closeOneWaiting(reason: RefusalReason, why: string): void {
+    const channel = this.#waiting.removeOne();
+    if (channel) this.#turnAway(channel, reason, why);
+  }
+
+  #mayEnter(channel: WebSocketChannel, { from, asksToken }: Newcomer): boolean {
+    if (this.#options.handles?.isTight) {
+      this.#turnAway(channel, "handles", "no file handles to spare; try again in a moment");
+      return false;
+    }
+    if (!asksToken && !this.#tries.take(from)) {
+      this.#turnAway(channel, "rate", "too many hellos of this user; try again in a second");
       return false;
     }
     if (this.#inside.size < this.#options.maxConnections) return true;

@@ -1,5 +1,3 @@
-import { SECOND_MS } from "../base/units.ts";
-
 export interface UpgradeOptions {
   /** A connection is pinged after half of this time of silence, and given up after the whole. */
   idleTimeoutMs: number;
@@ -12,6 +10,12 @@ export interface Arrival {
   /** Resolves when the response has been sent as a whole, rejects when the client has gone before. */
   completed: Promise<void>;
   remoteAddr: Deno.Addr;
+  /** Our end of the connection; of a server that listens everywhere, that address. */
+  localAddr: Deno.Addr;
+  /** SHA-256 fingerprint of the certificate the client has shown, if one was asked. */
+  clientCertificate?: string;
+  /** The address or socket it came to, as `wire/proof.ts` writes it. */
+  door: string;
   /** Makes a WebSocket of the connection; left out: as `Deno.serve` does it. */
   upgrade?(request: Request, options: UpgradeOptions): Upgraded;
 }
@@ -23,14 +27,6 @@ export interface Upgraded {
 
 /** How every door of the daemon has its requests answered. */
 export type Handler = (request: Request, arrival: Arrival) => Response | Promise<Response>;
-
-/** Makes a WebSocket of a connection of `Deno.serve`. */
-export function upgradeNatively(request: Request, { idleTimeoutMs, protocol }: UpgradeOptions): Upgraded {
-  return Deno.upgradeWebSocket(request, {
-    idleTimeout: Math.max(2, Math.round(idleTimeoutMs / SECOND_MS)),
-    ...(protocol ? { protocol } : {}),
-  });
-}
 
 /** How a door speaks TLS, as PEM. */
 export interface TlsOptions {

@@ -7,19 +7,28 @@ import {
   AdmissionDesk,
   type DeskOptions,
   type Gate,
+  type Newcomer,
   originOf,
   type RefusalReason,
 } from "./admission_desk.ts";
-import { type Arrival, type Handler, upgradeNatively } from "./arrival.ts";
+import type { Arrival, Handler } from "./arrival.ts";
 import { preflight, withCors } from "./cors.ts";
-import type { Guard } from "./guard.ts";
+import { cutConnection } from "./cut_connection.ts";
+import { keepFromPages } from "./fetch_metadata.ts";
+import { type Guard, shownToken, urlOf } from "./guard.ts";
 import { type HttpClient, HttpDoor, rpcRefusal } from "./http_door.ts";
+import { type Principal, type PrincipalOptions, Principals } from "./principal.ts";
+import { asksUpgrade, offeredProtocols, upgradeFault, upgradeNatively } from "./upgrade.ts";
 
 /** What stands behind a path of the daemon: plain HTTP. The guard has been passed when it is called. */
 export type Route = (request: Request) => Response | Promise<Response>;
 
 export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   guard: Guard;
+  /** Tells whose a connection is while no token is asked. */
+  users: PrincipalOptions["users"];
+  /** Whose are taken then. */
+  peers: PrincipalOptions["policy"];
   /** HTTP routes by exact path, beside those of MCP. */
   routes: ReadonlyMap<string, Route>;
   /** Names of the servers that can be had alone, under `/mcp/NAME`. */
@@ -27,11 +36,20 @@ export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   pingIntervalMs: number;
   pingTimeoutMs: number;
   /** A connection that must say hello first. */
-  onExai(channel: WebSocketChannel, gate: Gate): void;
+  onExai(channel: WebSocketChannel, gate: Gate & Pick<Principal, "isOwner"> & { door: string }): void;
   /** A connection of the subprotocol `mcp`, already authenticated. */
-  onMcp(channel: WebSocketChannel, options: { server?: string }): void;
+  onMcp(channel: WebSocketChannel, options: { server?: string } & Pick<Principal, "isOwner">): void;
   /** Makes the transport of a client that is about to initialize over HTTP. */
   onHttp(client: HttpClient): HttpServerTransport;
+}
+
+/** A request of one of our commands. */
+interface Command {
+  method: string;
+  /** With its query. */
+  path: string;
+  /** The token it has proved to know; undefined where none is needed. */
+  token: string | undefined;
 }
 
 /** Where MCP is spoken: the merged catalog, and one server alone below it. */
@@ -45,10 +63,13 @@ export class Doors {
   readonly #options: DoorOptions;
   readonly #desk: AdmissionDesk;
   readonly #mcp: HttpDoor;
+  readonly #principals: Principals;
 
   constructor(options: DoorOptions) {
     this.#options = options;
     this.#desk = new AdmissionDesk(options);
+    const { users, peers: policy, guard } = options;
+    this.#principals = new Principals({ users, policy, asksToken: () => guard.asksToken });
     this.#mcp = new HttpDoor({ ...options, open: (client) => options.onHttp(client) });
   }
 
@@ -81,44 +102,77 @@ export class Doors {
   readonly handle: Handler = async (request, arrival) => {
     const { guard } = this.#options;
     try {
-      guard.checkOrigin(request);
-      const { pathname } = new URL(request.url);
-      if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
-        return this.#upgrade(request, pathname, arrival);
-      }
-      return preflight(request, guard) ??
-        withCors(request, await this.#serve(request, pathname, arrival), guard);
+      const principal = this.#admit(request, arrival);
+      const { pathname } = urlOf(request);
+      if (asksUpgrade(request)) return this.#upgrade(request, pathname, { arrival, principal });
+      const answer = keepFromPages(
+        preflight(request, guard) ??
+          withCors(request, await this.#serve(request, pathname, { arrival, principal }), guard),
+      );
+      // Where handles run short, a connection is not kept for a request that may never come.
+      if (this.#options.handles?.isTight) answer.headers.set("connection", "close");
+      return answer;
     } catch (thrown) {
-      const error = ExaiError.from(thrown);
-      if (error.code === "FORBIDDEN") this.#desk.count("origin");
-      return refusal(error);
+      return keepFromPages(refusal(ExaiError.from(thrown)));
     }
   };
 
-  async #serve(request: Request, pathname: string, arrival: Arrival): Promise<Response> {
-    const { routes } = this.#options;
+  /** Answers a command that came over a WebSocket and has proved that it knows `token`, as if by HTTP with it. */
+  async command({ method, path, token }: Command): Promise<Response> {
     try {
-      this.#checkToken(request, arrival);
-      const mcp = MCP_PATH.exec(pathname);
-      if (mcp) return await this.#serveMcp(request, mcp[1], arrival.completed);
-      const route = routes.get(pathname);
-      if (route) return await route(request);
-      throw new ExaiError(
-        "RESOURCE_NOT_FOUND",
-        `paths: ${[...routes.keys(), "/mcp", "/mcp/NAME"].join(", ")}`,
-      );
+      const url = new URL(`http://localhost${path}`);
+      const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
+      return await this.#route(new Request(url, { method, headers }), url.pathname);
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
   }
 
+  /**
+   * Refuses pages of others and other users of the machine before anything is counted or looked up for them.
+   *
+   * @throws {ExaiError} `FORBIDDEN`
+   */
+  #admit(request: Request, arrival: Arrival): Principal {
+    let reason: RefusalReason = "origin";
+    try {
+      this.#options.guard.checkOrigin(request);
+      reason = "user";
+      return this.#principals.of(arrival);
+    } catch (thrown) {
+      this.#desk.count(reason);
+      throw thrown;
+    }
+  }
+
+  async #serve(request: Request, pathname: string, visit: Visit): Promise<Response> {
+    try {
+      this.#checkToken(request, visit);
+      const mcp = MCP_PATH.exec(pathname);
+      if (mcp) return await this.#serveMcp(request, mcp[1], visit);
+      return await this.#route(request, pathname);
+    } catch (thrown) {
+      return refusal(ExaiError.from(thrown));
+    }
+  }
+
+  async #route(request: Request, pathname: string): Promise<Response> {
+    const { routes } = this.#options;
+    const route = routes.get(pathname);
+    if (route) return await route(request);
+    throw new ExaiError(
+      "RESOURCE_NOT_FOUND",
+      `paths: ${[...routes.keys(), "/mcp", "/mcp/NAME"].join(", ")}`,
+    );
+  }
+
   #serveMcp(
     request: Request,
     name: string | undefined,
-    completed: Promise<void>,
+    { arrival: { completed }, principal }: Visit,
   ): Promise<Response> | Response {
     try {
-      return this.#mcp.handle(request, { server: this.#serverOf(name), completed });
+      return this.#mcp.handle(request, { server: this.#serverOf(name), completed, principal });
     } catch (thrown) {
       return rpcRefusal(thrown);
     }
@@ -139,30 +193,21 @@ export class Doors {
     );
   }
 
-  /**
-   * @throws {ExaiError} `UNAUTHORIZED`; `OVER_CAPACITY` for an address that tries too many tokens, but for those there
-   * who are in already: they know the id of their session
-   */
-  #checkToken(request: Request, { remoteAddr }: Arrival): void {
+  /** @throws {ExaiError} `UNAUTHORIZED`; `OVER_CAPACITY` from an address that shows too many wrong tokens */
+  #checkToken(request: Request, { arrival }: Visit): void {
     const { guard } = this.#options;
-    if (!guard.asksToken) return;
-    const from = originOf(remoteAddr);
-    if (!this.#mcp.knows(request)) this.#desk.checkRate(from);
-    try {
-      guard.checkToken(request);
-    } catch (thrown) {
-      this.#desk.wrongToken(from);
-      throw thrown;
-    }
+    if (!guard.asksToken || guard.authenticate(shownToken(request))) return;
+    throw this.#desk.wrongToken(originOf(arrival.remoteAddr));
   }
 
   // Everything that can fail comes before the upgrade: whatever throws after it stops the whole server.
-  #upgrade(request: Request, pathname: string, arrival: Arrival): Response {
+  #upgrade(request: Request, pathname: string, visit: Visit): Response {
     const { pingIntervalMs, pingTimeoutMs } = this.#options;
-    const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ??
-      [];
-    const mcpOnly = offered.includes(MCP_SUBPROTOCOL);
-    if (mcpOnly) this.#checkToken(request, arrival);
+    const { arrival, principal } = visit;
+    const fault = upgradeFault(request);
+    if (fault) return keepFromPages(fault);
+    const mcpOnly = offeredProtocols(request).includes(MCP_SUBPROTOCOL);
+    if (mcpOnly) this.#checkToken(request, visit);
     const mcp = mcpOnly ? MCP_PATH.exec(pathname) : null;
     if (pathname !== "/" && !mcp) {
       const why =
@@ -170,17 +215,19 @@ export class Doors {
       throw new ExaiError("RESOURCE_NOT_FOUND", why);
     }
     const server = this.#serverOf(mcp?.[1]);
+    const newcomer = this.#newcomer(visit);
     // Not known any more once the connection is upgraded.
-    const from = originOf(arrival.remoteAddr);
+    const { door, remoteAddr } = arrival;
     const { socket, response } = (arrival.upgrade ?? upgradeNatively)(request, {
       idleTimeoutMs: pingIntervalMs + pingTimeoutMs,
       ...(mcpOnly ? { protocol: MCP_SUBPROTOCOL } : {}),
     });
-    const channel = new WebSocketChannel(socket, this.#options);
+    const channel = new WebSocketChannel(socket, { ...this.#options, cut: () => cut(socket, remoteAddr) });
     socket.addEventListener("close", () => this.#desk.left(channel));
+    const { isOwner } = principal;
     const enter = () => {
-      if (!mcpOnly) this.#receive(channel, from);
-      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server });
+      if (!mcpOnly) this.#receive(channel, newcomer, { isOwner, door });
+      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, isOwner });
     };
     // A socket of Node's is open by now, and its first frame may come at once.
     if (socket.readyState === WebSocket.OPEN) enter();
@@ -188,10 +235,33 @@ export class Doors {
     return response;
   }
 
-  #receive(channel: WebSocketChannel, from: string): void {
-    const gate = this.#desk.receive(channel, from);
-    if (gate) this.#options.onExai(channel, gate);
+  /** For whom a connection's tries are counted: with a token its address, which is all that is known of strangers. */
+  #newcomer({ arrival, principal }: Visit): Newcomer {
+    const { asksToken } = this.#options.guard;
+    return { asksToken, from: asksToken ? originOf(arrival.remoteAddr) : principal.id };
   }
+
+  #receive(
+    channel: WebSocketChannel,
+    newcomer: Newcomer,
+    about: Pick<Principal, "isOwner"> & { door: string },
+  ): void {
+    const gate = this.#desk.receive(channel, newcomer);
+    if (gate) this.#options.onExai(channel, { ...gate, ...about });
+  }
+}
+
+/** A request that has been admitted. */
+interface Visit {
+  arrival: Arrival;
+  principal: Principal;
+}
+
+/** Ends a connection whose peer does not read what it is sent. */
+function cut(socket: WebSocket, remoteAddr: Deno.Addr): void {
+  // A socket of Node's knows how.
+  if ("terminate" in socket && typeof socket.terminate === "function") socket.terminate();
+  else cutConnection(remoteAddr);
 }
 
 function refusal(error: ExaiError): Response {

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ExaiError } from "../base/errors.ts";
+import { isForeignFetch } from "./fetch_metadata.ts";
 
 /** Knows the token. Asked on every check, since it can be rotated. */
 export interface TokenCheck {
@@ -34,8 +35,9 @@ export class Guard {
   }
 
   /**
-   * Refuses a request a browser tab could have made: one whose Host is not ours (DNS rebinding) or that comes from a
-   * web page (any Origin that is neither on the list nor the very address the request was sent to).
+   * Refuses a request a browser tab could have made: one whose Host is not ours (DNS rebinding), that comes from a
+   * web page (any Origin that is neither on the list nor the very address the request was sent to), or that a page of
+   * another site has the browser load.
    *
    * @throws {ExaiError} `FORBIDDEN`
    */
@@ -50,6 +52,13 @@ export class Guard {
       const hint = "add it to EXAI_WS_ALLOWED_ORIGINS if it is yours";
       throw new ExaiError("FORBIDDEN", `Origin ${JSON.stringify(origin)} is not allowed; ${hint}`);
     }
+    if (isForeignFetch(request, origin !== null && this.allowsOrigin(origin))) {
+      throw new ExaiError(
+        "FORBIDDEN",
+        "a page of another site has asked a browser for this (Sec-Fetch-Site); open the address itself, or add the " +
+          "page's Origin to EXAI_WS_ALLOWED_ORIGINS if it is yours",
+      );
+    }
   }
 
   /** Whether a token is needed at all. */
@@ -62,16 +71,6 @@ export class Guard {
     return this.#options.allowedOrigins.includes(origin);
   }
 
-  /**
-   * Checks the token a request carries as `Authorization: Bearer` or, for clients that cannot set headers, as `?token=`.
-   *
-   * @throws {ExaiError} `UNAUTHORIZED`
-   */
-  checkToken(request: Request): void {
-    if (this.authenticate(shownToken(request))) return;
-    throw new ExaiError("UNAUTHORIZED", "a token is needed: Authorization: Bearer <EXAI_WS_TOKEN>");
-  }
-
   /** Whether `shown` is a token in force, in a time that does not depend on how much of it is right. */
   authenticate(shown: string | undefined): boolean {
     const { token } = this.#options;
@@ -79,10 +78,10 @@ export class Guard {
   }
 }
 
-/** The token a request carries, if it carries one. */
+/** The token a request carries as `Authorization: Bearer` or, for clients that cannot set headers, as `?token=`. */
 export function shownToken(request: Request): string | undefined {
-  const bearer = request.headers.get("authorization")?.match(/^Bearer +(.+)$/i)?.[1];
-  return bearer ?? new URL(request.url).searchParams.get("token") ?? undefined;
+  const bearer = request.headers.get("authorization")?.match(/^Bearer +([^ ].*)$/i)?.[1];
+  return bearer ?? urlOf(request).searchParams.get("token") ?? undefined;
 }
 
 /** Compares two secrets in constant time, whatever their lengths. */
@@ -99,12 +98,28 @@ function isSameOrigin(origin: string, host: string): boolean {
   return ["http", "https"].some((scheme) => origin.toLowerCase() === `${scheme}://${host.toLowerCase()}`);
 }
 
-/** HTTP/2, which is spoken with TLS only, says its host in the place of a header. */
-function hostOf(request: Request): string {
-  const url = new URL(request.url);
-  return request.headers.get("host") ?? (url.protocol === "https:" ? url.host : "");
+/**
+ * The address of a request; a Host or a path can be such that there is none.
+ *
+ * @throws {ExaiError} `INVALID_REQUEST`
+ */
+export function urlOf(request: Request): URL {
+  try {
+    return new URL(request.url);
+  } catch (cause) {
+    throw new ExaiError("INVALID_REQUEST", "the Host and path of this request make no URL", { cause });
+  }
 }
 
+/** HTTP/2, which is spoken with TLS only, says its host in the place of a header. */
+function hostOf(request: Request): string {
+  const host = request.headers.get("host");
+  if (host !== null) return host;
+  const url = urlOf(request);
+  return url.protocol === "https:" ? url.host : "";
+}
+
+/** A Host without its port, if it has one that can be. */
 function hostName(host: string): string {
-  return host.replace(/:\d+$/, "").toLowerCase();
+  return host.replace(/:(\d{1,5})$/, (all, port) => Number(port) <= 65_535 ? "" : all).toLowerCase();
 }

@@ -1,9 +1,11 @@
+import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import { readJsonBody } from "../transport/http_body.ts";
 import type { Exchange, HttpServerTransport } from "../transport/http_server.ts";
 import { CODES, toRpcError } from "../wire/codes.ts";
 import { responseTo } from "../wire/rpc.ts";
+import type { Principal } from "./principal.ts";
 
 /** A client of Streamable HTTP that wants to attach. */
 export interface HttpClient {
@@ -11,14 +13,34 @@ export interface HttpClient {
   server?: string;
   /** Its working directory, if it told. */
   cwd?: string;
+  /** Whether it comes on behalf of the daemon's own user. */
+  isOwner: boolean;
 }
 
 export interface HttpDoorOptions {
   /** Largest body accepted. */
   maxFrameBytes: number;
   maxConnections: number;
+  /** The bound on what is held for all clients together. */
+  budget?: ByteBudget;
   /** Makes the transport of a session that is about to begin. */
   open(client: HttpClient): HttpServerTransport;
+}
+
+/** How a request came. */
+export interface Approach {
+  /** The one server its path names; undefined for the merged catalog. */
+  server?: string;
+  /** Resolves when the response has been sent. */
+  completed: Promise<void>;
+  /** On whose behalf; a session is there only for the one that opened it. */
+  principal: Principal;
+}
+
+interface OpenSession extends Pick<Approach, "server"> {
+  /** The id of its principal. */
+  owner: string;
+  transport: HttpServerTransport;
 }
 
 /** The header by which a client may tell its working directory, percent-encoded; MCP has no word for it. */
@@ -30,58 +52,57 @@ export const CWD_HEADER = "x-exai-cwd";
  */
 export class HttpDoor {
   readonly #options: HttpDoorOptions;
-  /** By session id, the least recently used first. */
-  readonly #sessions = new Map<string, { transport: HttpServerTransport; server: string | undefined }>();
+  /** By the key its client was given, the least recently used first. */
+  readonly #sessions = new Map<string, OpenSession>();
 
   constructor(options: HttpDoorOptions) {
     this.#options = options;
   }
 
-  /** Whether `request` names a session that is open; nobody can guess one. */
-  knows(request: Request): boolean {
-    return this.#sessions.has(request.headers.get("mcp-session-id") ?? "");
-  }
-
   /** Answers one request; what is wrong with it is answered as a JSON-RPC error. */
-  async handle(request: Request, how: { server?: string; completed: Promise<void> }): Promise<Response> {
+  async handle(request: Request, how: Approach): Promise<Response> {
     try {
       const exchange: Exchange = { completed: how.completed };
       if (request.method === "POST") {
-        const { value, bytes } = await readJsonBody(request, this.#options.maxFrameBytes);
+        const { value, bytes } = await readJsonBody(request, {
+          maxBytes: this.#options.maxFrameBytes,
+          budget: this.#options.budget,
+        });
         Object.assign(exchange, { body: value, bodyBytes: bytes });
       }
       const id = request.headers.get("mcp-session-id");
-      if (id !== null) return await this.#find(id, how.server).handle(request, exchange);
-      return await this.#begin(request, exchange, how.server);
+      if (id !== null) return await this.#find(id, how).handle(request, exchange);
+      return await this.#begin(request, exchange, how);
     } catch (thrown) {
       return rpcRefusal(thrown);
     }
   }
 
-  #find(id: string, server: string | undefined): HttpServerTransport {
+  // To another principal a session is not there, whatever it knows of it.
+  #find(id: string, { server, principal }: Approach): HttpServerTransport {
     const session = this.#sessions.get(id);
-    if (session?.server !== server || !session) {
+    if (!session || session.server !== server || session.owner !== principal.id) {
       const why =
         "it has ended, or the daemon has been started anew; initialize again without Mcp-Session-Id";
-      throw new ExaiError("RESOURCE_NOT_FOUND", `there is no session ${JSON.stringify(id)} here: ${why}`);
+      throw new ExaiError("RESOURCE_NOT_FOUND", `there is no such session here: ${why}`);
     }
     this.#sessions.delete(id);
     this.#sessions.set(id, session);
     return session.transport;
   }
 
-  async #begin(request: Request, exchange: Exchange, server: string | undefined): Promise<Response> {
+  async #begin(request: Request, exchange: Exchange, { server, principal }: Approach): Promise<Response> {
     if (!["POST", "GET", "DELETE"].includes(request.method)) return methodNotAllowed();
     if (!isObject(exchange.body) || exchange.body.method !== "initialize") {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
     }
     await this.#makeRoom();
-    const transport = this.#options.open({ server, cwd: cwdOf(request) });
+    const transport = this.#options.open({ server, cwd: cwdOf(request), isOwner: principal.isOwner });
     await transport.start();
     const response = await transport.handle(request, exchange);
     const id = transport.sessionId;
     if (id === undefined) return response.status === 400 ? badInitialize(exchange.body.id) : response;
-    this.#sessions.set(id, { transport, server });
+    this.#sessions.set(id, { transport, server, owner: principal.id });
     transport.closed.then(() => this.#sessions.delete(id));
     return response;
   }

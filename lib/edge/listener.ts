@@ -1,7 +1,12 @@
 import { getLogger } from "@logtape/logtape";
+import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { machineWant } from "../base/machine_want.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { SOCKET_DOOR } from "../wire/proof.ts";
 import type { Handler, TlsOptions } from "./arrival.ts";
-import { makePrivate } from "./socket_file.ts";
+import type { HandleBudget } from "./handles.ts";
+import { bindPrivately } from "./socket_file.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -12,16 +17,26 @@ export type ListenAt =
   /** A Unix socket; the path is free (see `SocketFile`). */
   | { path: string };
 
-export type ListenOptions = ListenAt & { handler: Handler };
+export type ListenOptions = ListenAt & {
+  handler: Handler;
+  /** What to do when the system has no handle for another connection. */
+  handles?: HandleBudget;
+};
+
+/** How long after a failure to listen again it is tried once more, in milliseconds; longer each time. */
+const FIRST_RETRY_MS = 50;
+const MAX_RETRY_MS = SECOND_MS;
 
 /**
- * A server that comes back: a handler that throws after it has upgraded a connection stops the whole `Deno.serve`, so
- * its end is watched and it is started again at the same place.
+ * A server that comes back: a handler that throws after it has upgraded a connection stops the whole `Deno.serve`, and
+ * so does a connection the system has no handle for. Its end is watched, and it is started again at the same place.
  */
 export class Listener implements AsyncDisposable {
   readonly #options: ListenOptions;
   #server: Deno.HttpServer<Deno.Addr>;
   #stopping = false;
+  /** Closes every connection of the server that runs, whatever it is for. */
+  #dropAll = new AbortController();
   readonly #restarted = Promise.withResolvers<void>();
 
   /** @throws {ExaiError} `CONFIG` when the address cannot be listened on */
@@ -51,15 +66,30 @@ export class Listener implements AsyncDisposable {
   }
 
   #listen(at: ListenAt): Deno.HttpServer<Deno.Addr> {
-    const common = { onListen: () => {}, onError: answerFault };
-    const { handler } = this.#options;
+    const { signal } = this.#dropAll = new AbortController();
+    const common = { onListen: () => {}, onError: answerFault, signal };
+    // Which port it is is known when the server listens.
+    let door = SOCKET_DOOR;
+    const handler: Deno.ServeHandler<Deno.Addr> = (request, info) =>
+      this.#options.handler(request, {
+        get completed() {
+          return info.completed;
+        },
+        get remoteAddr() {
+          return info.remoteAddr;
+        },
+        localAddr: this.address,
+        door,
+      });
     try {
       const server: Deno.HttpServer<Deno.Addr> = "path" in at
-        ? Deno.serve({ path: at.path, ...common }, handler)
+        ? bindPrivately(at.path, () => Deno.serve({ path: at.path, ...common }, handler))
         : Deno.serve({ hostname: at.hostname, port: at.port, ...at.tls, ...common }, handler);
-      if ("path" in at) makePrivate(at.path);
-      const again = () => this.#comeBack("path" in at ? at : { ...at, port: portOf(server) });
-      server.finished.then(again, again);
+      if (!("path" in at)) door = doorOf(server.addr as Deno.NetAddr, at.tls !== undefined);
+      const dropAll = this.#dropAll;
+      const again = (thrown?: unknown) =>
+        void this.#comeBack("path" in at ? at : { ...at, port: portOf(server) }, { thrown, dropAll });
+      server.finished.then(() => again(), again);
       return server;
     } catch (thrown) {
       if ("path" in at) throw cannotListen(at.path, thrown);
@@ -68,14 +98,30 @@ export class Listener implements AsyncDisposable {
     }
   }
 
-  #comeBack(at: ListenAt): void {
+  /** The connections of the server that has stopped go on, unless they hold the handles that are wanted. */
+  async #comeBack(at: ListenAt, end: { thrown?: unknown; dropAll: AbortController }): Promise<void> {
     if (this.#stopping) return;
+    const { handles } = this.#options;
+    if (handles && machineWant(end.thrown)) await handles.gone(() => end.dropAll.abort());
     log.error("the server at {place} stopped by itself and is started again", {
       place: "path" in at ? at.path : `port ${at.port}`,
     });
-    this.#server = this.#listen(at);
-    this.#restarted.resolve();
+    for (let retryMs = FIRST_RETRY_MS; !this.#stopping; retryMs = Math.min(2 * retryMs, MAX_RETRY_MS)) {
+      try {
+        this.#server = this.#listen(at);
+        return this.#restarted.resolve();
+      } catch (thrown) {
+        log.error("{why}; trying again", { why: messageOf(thrown) });
+        await delay(retryMs);
+      }
+    }
   }
+}
+
+/** The door a TCP server is, by the address and the port it has got. */
+export function doorOf({ hostname, port }: { hostname: string; port: number }, tls: boolean): string {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return `${tls ? "wss" : "ws"}://${host}:${port}`;
 }
 
 function portOf(server: Deno.HttpServer<Deno.Addr>): number {

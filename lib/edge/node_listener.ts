@@ -2,14 +2,16 @@ import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { getLogger } from "@logtape/logtape";
 // @ts-types="@types/ws"
 import { type WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { MIB } from "../base/units.ts";
-import type { Handler, TlsOptions, Upgraded, UpgradeOptions } from "./arrival.ts";
-import { AddressInUse } from "./listener.ts";
+import type { Arrival, Handler, TlsOptions, Upgraded, UpgradeOptions } from "./arrival.ts";
+import { SOCKET_DOOR } from "../wire/proof.ts";
+import { AddressInUse, doorOf } from "./listener.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -47,10 +49,14 @@ export class NodeListener implements AsyncDisposable {
    * @throws {AddressInUse} and what else the system says
    */
   static async listen(options: NodeListenOptions): Promise<NodeListener> {
-    const { handler } = options;
+    // Which port it is is known when the server listens.
+    const handler: Handler = (request, arrival) => options.handler(request, { ...arrival, door: place() });
+    const place = () => "path" in options ? SOCKET_DOOR : doorOf(listener.address, true);
     const server = "tls" in options
       ? createTlsServer(tlsOptions(options.tls), requestListener(handler))
       : createServer(requestListener(handler));
+    const isPipe = "path" in options;
+    server.on(isPipe ? "connection" : "secureConnection", (socket: Socket) => noteEnds(socket, isPipe));
     const upgrades = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD_BYTES });
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       void answerUpgrade({ request, socket: socket as Socket, head, upgrades, handler });
@@ -102,7 +108,7 @@ function requestListener(handler: Handler) {
       outgoing.on("close", () => reject(new Error("the client has gone")));
     });
     completed.catch(() => {});
-    return handler(request, { completed, remoteAddr: addressOf(incoming.socket) });
+    return handler(request, { completed, ...endsOf(incoming.socket), door: "" });
   }, { overrideGlobalObjects: false });
 }
 
@@ -127,9 +133,14 @@ async function answerUpgrade({ request, socket, head, upgrades, handler }: Upgra
     return { socket: opened as unknown as WebSocket, response: new Response(null) };
   };
   try {
-    const response = await handler(toRequest(request), {
+    const asked = toRequest(request);
+    if (!asked) {
+      return await refuse(socket, new Response("this is no request for a WebSocket\n", { status: 400 }));
+    }
+    const response = await handler(asked, {
       completed: Promise.resolve(),
-      remoteAddr: addressOf(socket),
+      ...endsOf(socket),
+      door: "",
       upgrade,
     });
     if (!upgraded) await refuse(socket, response);
@@ -139,12 +150,17 @@ async function answerUpgrade({ request, socket, head, upgrades, handler }: Upgra
   }
 }
 
-function toRequest(request: IncomingMessage): Request {
-  const headers = new Headers();
-  for (let at = 0; at + 1 < request.rawHeaders.length; at += 2) {
-    headers.append(request.rawHeaders[at]!, request.rawHeaders[at + 1]!);
+/** Undefined for a request whose method, path or headers no request of ours can have. */
+function toRequest({ method, url, rawHeaders }: IncomingMessage): Request | undefined {
+  try {
+    const headers = new Headers();
+    for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+      headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
+    }
+    return new Request(new URL(url ?? "/", "http://localhost"), { method, headers });
+  } catch {
+    return undefined;
   }
-  return new Request(new URL(request.url ?? "/", "http://localhost"), { headers });
 }
 
 async function refuse(socket: Socket, response: Response): Promise<void> {
@@ -169,8 +185,27 @@ function keepAlive(socket: NodeWebSocket, idleTimeoutMs: number): void {
   socket.on("close", () => clearInterval(timer));
 }
 
-function addressOf(socket: Socket): Deno.Addr {
-  const { address, port } = socket.address() as Partial<AddressInfo>;
-  if (address === undefined) return { transport: "unix", path: "" };
-  return { transport: "tcp", hostname: socket.remoteAddress ?? "", port: port ?? 0 };
+type Ends = Pick<Arrival, "localAddr" | "remoteAddr" | "clientCertificate">;
+
+/** Noted when a connection comes: a socket that is closed tells nothing any more, and must not pass for a pipe's. */
+const ends = new WeakMap<Socket, Ends>();
+
+function endsOf(socket: Socket): Ends {
+  const noted = ends.get(socket);
+  if (noted) return noted;
+  throw new Error("a request on a connection nobody has noted");
+}
+
+function noteEnds(socket: Socket, isPipe: boolean): void {
+  const pipe = { transport: "unix", path: "" } as const;
+  const end = (hostname = "", port = 0) => ({ transport: "tcp", hostname, port }) as const;
+  ends.set(socket, {
+    localAddr: isPipe ? pipe : end(socket.localAddress, socket.localPort),
+    remoteAddr: isPipe ? pipe : end(socket.remoteAddress, socket.remotePort),
+    clientCertificate: isPipe ? undefined : fingerprintOf(socket as TLSSocket),
+  });
+}
+
+function fingerprintOf(socket: TLSSocket): string | undefined {
+  return socket.getPeerCertificate?.()?.fingerprint256;
 }

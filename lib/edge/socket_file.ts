@@ -1,15 +1,15 @@
-import { deadline } from "@std/async/deadline";
 import { dirname } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { FileLock } from "./file_lock.ts";
 
 /** Longest path a Unix socket can have, in bytes: `sun_path` less the zero that ends it. */
 export const MAX_SOCKET_PATH_BYTES = Deno.build.os === "darwin" ? 103 : 107;
 
 const OWNER_ONLY = 0o600;
+const OTHERS_NOTHING = 0o077;
 const OTHERS_WRITE = 0o022;
+const EVERYBODY_WRITES = 0o002;
 const STICKY = 0o1000;
-
-const LOCK_WAIT_MS = 500;
 
 export interface SocketFileOptions {
   path: string;
@@ -23,9 +23,9 @@ export interface SocketFileOptions {
  */
 export class SocketFile implements AsyncDisposable {
   readonly path: string;
-  readonly #lock: Deno.FsFile;
+  readonly #lock: FileLock;
 
-  private constructor(path: string, lock: Deno.FsFile) {
+  private constructor(path: string, lock: FileLock) {
     this.path = path;
     this.#lock = lock;
   }
@@ -37,13 +37,13 @@ export class SocketFile implements AsyncDisposable {
     }
     try {
       await checkDirectory(dirname(path));
-      const lock = await Deno.open(lockPath, { create: true, write: true, mode: 0o600 });
+      const lock = await FileLock.tryTake(lockPath);
+      if (!lock) throw new Error("another daemon listens there");
       try {
-        if (!await tryLock(lock)) throw new Error("another daemon listens there");
         await removeStale(path);
         return new SocketFile(path, lock);
       } catch (thrown) {
-        lock.close();
+        lock[Symbol.dispose]();
         throw thrown;
       }
     } catch (thrown) {
@@ -53,32 +53,55 @@ export class SocketFile implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Deno.remove(this.path).catch(() => {});
-    this.#lock.close();
+    this.#lock[Symbol.dispose]();
   }
 }
 
-/** Locks `file` for this process alone; false when another has it. */
-async function tryLock(file: Deno.FsFile): Promise<boolean> {
-  if ("tryLock" in file) return await file.tryLock(true);
-  // Deno before 2.8 can only wait for a lock: one that is free comes at once.
-  return await deadline((file as Deno.FsFile).lock(true), LOCK_WAIT_MS).then(() => true, () => false);
+/**
+ * Makes a socket at `path` that nobody but the user can connect to, from the moment it is there: `bind` makes it before
+ * it returns. The umask holds for the whole process; a file another thread makes meanwhile is private too, no worse.
+ */
+export function bindPrivately<T>(path: string, bind: () => T): T {
+  const umask = Deno.umask(OTHERS_NOTHING);
+  let bound: T;
+  try {
+    bound = bind();
+  } finally {
+    Deno.umask(umask);
+  }
+  Deno.chmodSync(path, OWNER_ONLY);
+  return bound;
 }
 
 /**
- * Lets nobody but the user connect to the socket at `path`, which was just made. Not by the process's umask, which
- * would hold for every file that is being made at the moment; where others can reach the directory, somebody who
- * connects before this still has the guard and the hello before them.
+ * In a directory others can write to they could put their own socket there before ours, which clients would then take
+ * for ours; the sticky bit, as /tmp has it, does not help against that. The same holds for what leads there, where the
+ * sticky bit keeps others from replacing a directory that is ours.
  */
-export function makePrivate(path: string): void {
-  Deno.chmodSync(path, OWNER_ONLY);
+async function checkDirectory(dir: string): Promise<void> {
+  for (const place of new Set([dir, await Deno.realPath(dir)])) {
+    await checkOwner(place);
+    const { mode } = await Deno.stat(place);
+    if (mode !== null && (mode & OTHERS_WRITE) !== 0) throw new Error(`other users may write to ${place}`);
+    for (const above of ancestorsOf(place)) {
+      await checkOwner(above);
+      const { mode } = await Deno.stat(above);
+      if (mode === null || (mode & EVERYBODY_WRITES) === 0 || (mode & STICKY) !== 0) continue;
+      throw new Error(`other users may write to ${above}, which leads to it`);
+    }
+  }
 }
 
-/** In a directory others can write to, the socket could be replaced by theirs, which would then be shown the token. */
-async function checkDirectory(dir: string): Promise<void> {
-  const { mode, uid } = await Deno.stat(dir);
-  if (uid !== null && uid !== Deno.uid() && uid !== 0) throw new Error(`${dir} belongs to user ${uid}`);
-  if (mode === null || (mode & OTHERS_WRITE) === 0 || (mode & STICKY) !== 0) return;
-  throw new Error(`other users may write to ${dir}`);
+/** Refuses what belongs to another user, a symbolic link among it. */
+async function checkOwner(path: string): Promise<void> {
+  for (const { uid } of [await Deno.lstat(path), await Deno.stat(path)]) {
+    if (uid !== null && uid !== Deno.uid() && uid !== 0) throw new Error(`${path} belongs to user ${uid}`);
+  }
+}
+
+function ancestorsOf(path: string): string[] {
+  const above = dirname(path);
+  return above === path ? [] : [above, ...ancestorsOf(above)];
 }
 
 async function removeStale(path: string): Promise<void> {

@@ -16,11 +16,10 @@ const SECRET_TEXTS: readonly RegExp[] = [
   /\bxox[abeprs]-[A-Za-z0-9-]{10,}/g,
   /\bAKIA[0-9A-Z]{16}\b/g,
   /\bAIza[A-Za-z0-9_-]{30,}/g,
-  /\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*/g,
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g,
 ];
 const BEARER = /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi;
-const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"]*:)[^\s/@"]+@/gi;
+const USER_INFO = /(:\/\/[^\s/:@"]*:)[^\s/@"]+@/g;
 /** `password=...`, `--token ...` in a text of several words. */
 const ASSIGNED =
   /((?:pass(?:word|wd)|secret|token|api[_-]?key|access[_-]?key)s?\\?["']?\s*[=:]\s*\\?["']?)[^\s"'\\,;&]{4,}/gi;
@@ -29,10 +28,37 @@ const ASSIGNED =
 export function withoutSecrets(text: string): string {
   let clean = redact(text);
   for (const pattern of SECRET_TEXTS) clean = clean.replace(pattern, "[secret]");
+  clean = withoutJwts(clean);
   return clean.replace(BEARER, "$1 [secret]").replace(USER_INFO, "$1[secret]@").replace(
     ASSIGNED,
     "$1[secret]",
   );
+}
+
+const JWT_BEGIN = "eyJ";
+const JWT = /eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*/y;
+const REST_OF_PART = /[\w-]*/y;
+
+/**
+ * `text` without JSON Web Tokens. Of each part between dots only the first place is tried where one can begin: an
+ * expression alone would try each, and scan the rest of the part every time.
+ */
+function withoutJwts(text: string): string {
+  let clean = "";
+  let copied = 0;
+  for (let at = text.indexOf(JWT_BEGIN); at >= 0;) {
+    JWT.lastIndex = REST_OF_PART.lastIndex = at;
+    if (at > 0 && /\w/.test(text[at - 1]!)) at += JWT_BEGIN.length;
+    else if (JWT.test(text)) {
+      clean += `${text.slice(copied, at)}[secret]`;
+      copied = at = JWT.lastIndex;
+    } else {
+      REST_OF_PART.test(text);
+      at = REST_OF_PART.lastIndex;
+    }
+    at = text.indexOf(JWT_BEGIN, at);
+  }
+  return clean + text.slice(copied);
 }
 
 /**

@@ -15,5 +15,9 @@ export interface Gauges {
   uptimeMs: number;
   /** Worst delay of a timer in the last seconds. */
   eventLoopLagMs: number;
+  /** What is held for all clients together. */
+  held: { bytes: number; maxBytes: number; evictions: number };
+  /** Files, sockets and pipes that are open, and how many may be; undefined where the system does not say. */
+  handles: { open: number; max: number } | undefined;
   memory: { rssBytes: number; heapUsedBytes: number };
 }

@@ -42,6 +42,8 @@ export function buildHealth(sources: HealthSources): JsonObject {
     tools: gauges.tools,
     recent_errors: sources.recentErrors(),
     event_loop_lag_ms: Math.round(gauges.eventLoopLagMs),
+    held: { bytes: gauges.held.bytes, max_bytes: gauges.held.maxBytes, evictions: gauges.held.evictions },
+    ...(gauges.handles ? { handles: { ...gauges.handles } } : {}),
     memory: { rss_bytes: gauges.memory.rssBytes, heap_used_bytes: gauges.memory.heapUsedBytes },
     time: new Date().toISOString(),
   };

@@ -1,5 +1,6 @@
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { visibleJson } from "../base/visible.ts";
 import type { Call, Policy } from "../call/call.ts";
 import { type RunningCall, RunningCalls } from "./running.ts";
 
@@ -157,7 +158,7 @@ function count(value: Json | undefined, budget: { nodesLeft: number }): number {
 
 /** One line of `metrics.jsonl`, with its line end. */
 export function metricsLine(record: CallRecord): string {
-  return JSON.stringify({
+  return visibleJson({
     time: isoTime(record.endedAtMs),
     session: record.session,
     client: record.client,

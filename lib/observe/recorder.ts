@@ -1,3 +1,4 @@
+import { visible } from "../base/visible.ts";
 import { type CallRecord, isoTime } from "./record.ts";
 import { Ring } from "./ring.ts";
 
@@ -7,6 +8,8 @@ export interface RecorderOptions {
   /** Failures kept for `recentErrors`. */
   maxErrors?: number;
 }
+
+const MAX_MESSAGE_CHARS = 500;
 
 interface Failure {
   atMs: number;
@@ -56,13 +59,13 @@ export class Recorder {
 
 function activityLine(record: CallRecord): string {
   const { session, client, tool, durationMs, outcome, bytesIn, bytesOut } = record;
-  const who = client === undefined ? session : `${session} (${client})`;
-  return `${isoTime(record.endedAtMs)} ${tool} ${outcome} ${durationMs.toFixed(1)} ms, ` +
+  const who = client === undefined ? session : `${session} (${visible(client)})`;
+  return `${isoTime(record.endedAtMs)} ${visible(tool)} ${outcome} ${durationMs.toFixed(1)} ms, ` +
     `${bytesIn} B in, ${bytesOut} B out, ${who}`;
 }
 
 function failureLine(record: CallRecord): string {
-  return `${isoTime(record.endedAtMs)} ${record.tool} ${record.outcome}: ${
-    record.message ?? ""
+  return `${isoTime(record.endedAtMs)} ${visible(record.tool)} ${record.outcome}: ${
+    visible(record.message ?? "", MAX_MESSAGE_CHARS)
   } [${record.session}]`;
 }

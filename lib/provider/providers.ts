@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { registerSecret } from "../base/log.ts";
+import { trimEndOf } from "../base/trim.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
 import { CUSTOM } from "./dialect/custom.ts";
@@ -159,7 +160,7 @@ function createProvider(setup: ProviderSetup, options: ProvidersOptions): ApiPro
   const endpoint = new Endpoint({
     name,
     apiKey,
-    baseUrl: (setup.baseUrl || home.baseUrl).replace(/\/+$/, ""),
+    baseUrl: trimEndOf(setup.baseUrl || home.baseUrl, "/"),
     headers: setup.headers,
     silenceMs: setup.silenceMs ?? home.silenceMs,
     admit: options.admit,

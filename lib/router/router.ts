@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { ownEntry } from "../base/own.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
@@ -67,7 +68,7 @@ export class Router {
 
   /** Handles one request of any session. */
   readonly target: Target = (call) => {
-    const handler = this.#handlers[call.method];
+    const handler = ownEntry(this.#handlers, call.method);
     if (handler) return handler(call);
     return isFrontName(call) ? this.#workAtFront(call) : this.#work(call);
   };

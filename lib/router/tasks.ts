@@ -2,7 +2,12 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { type Call, type Caller, derive, type Target } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import type { Result } from "../wire/rpc.ts";
+import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
+
+/** Tasks of one session that are known at once; beyond that the oldest are forgotten. */
+const MAX_TASKS = 10_000;
+/** Pages asked of one server, and tasks taken of it: a list without end is cut. */
+const MAX_PAGES = 1000;
 
 /** Passes a call on to a server. */
 type Ask = (server: Server, call: Call) => Promise<Result>;
@@ -14,10 +19,11 @@ export class TaskRoutes {
   /** Notes the task a call has made, if it made one. */
   note(caller: Caller, server: Server, { result }: Result): void {
     const taskId = (result?.task as JsonObject | undefined)?.taskId;
-    if (typeof taskId !== "string") return;
-    const tasks = this.#bySession.get(caller.id);
-    if (tasks) tasks.set(taskId, server);
-    else this.#bySession.set(caller.id, new Map([[taskId, server]]));
+    if (typeof taskId !== "string" || taskId.length > MAX_ID_CHARS) return;
+    const tasks = this.#bySession.get(caller.id) ?? new Map<string, Server>();
+    this.#bySession.set(caller.id, tasks);
+    tasks.set(taskId, server);
+    if (tasks.size > MAX_TASKS) tasks.delete(tasks.keys().next().value!);
   }
 
   forget(caller: Caller): void {
@@ -52,10 +58,11 @@ export class TaskRoutes {
 async function allTasks(ask: Target, call: Call): Promise<JsonObject[]> {
   const tasks: JsonObject[] = [];
   let cursor: string | undefined;
+  let pages = 0;
   do {
     const { result } = await ask(derive(call, { params: cursor ? { cursor } : {} }));
     tasks.push(...(result?.tasks ?? []) as JsonObject[]);
     cursor = result?.nextCursor as string | undefined;
-  } while (cursor);
+  } while (cursor && ++pages < MAX_PAGES && tasks.length < MAX_TASKS);
   return tasks;
 }

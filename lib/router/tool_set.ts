@@ -1,5 +1,5 @@
 import type { ClientToolsConfig } from "../base/client_tools.ts";
-import { anyOf } from "../base/patterns.ts";
+import { anyOf, type Matcher } from "../base/patterns.ts";
 import type { Entry } from "./catalog.ts";
 
 /** Which tools of the merged catalog some clients see. */
@@ -30,7 +30,7 @@ function toSet(config: ClientToolsConfig): ToolSet {
     config,
     shows(name, { server, own }) {
       const names = [name, `${server.name}/${String(own.name)}`];
-      const any = (patterns: RegExp) => names.some((one) => patterns.test(one));
+      const any = (patterns: Matcher) => names.some((one) => patterns.test(one));
       return (included === undefined || any(included)) && !(excluded !== undefined && any(excluded));
     },
   };

@@ -10,6 +10,9 @@ interface Pending {
   onProgress?: (params: JsonObject) => void;
 }
 
+/** Questions one client may have before it. */
+const MAX_PENDING = 1024;
+
 /** Sends a message to the client; `relatedTo` is the client's own request that caused it. */
 export type Post = (message: RpcMessage, relatedTo?: RequestId) => void;
 
@@ -31,7 +34,15 @@ export class Asks {
    * @throws {ExaiError} the reason `options.signal` aborted with (the client is told), `TIMEOUT`, or why the
    * session ended
    */
-  ask(request: { method: string; params: JsonObject; relatedTo?: RequestId }, options: AskOptions = {}) {
+  ask(
+    request: { method: string; params: JsonObject; relatedTo?: RequestId },
+    options: AskOptions = {},
+  ): Promise<Result> {
+    if (this.#pending.size >= MAX_PENDING) {
+      return Promise.reject(
+        new ExaiError("OVER_CAPACITY", `this client has not answered ${MAX_PENDING} questions yet`),
+      );
+    }
     const id = this.#prefix + this.#next++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const params = { ...request.params };

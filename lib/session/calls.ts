@@ -1,13 +1,22 @@
 import { ExaiError } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { AskOptions, Call, Caller, Target } from "../call/call.ts";
 import { waitForClient, waitingFor } from "../call/wait.ts";
-import { toRpcError } from "../wire/codes.ts";
+import { idInUse, toRpcError } from "../wire/codes.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
+
+/**
+ * Who has chosen an id. A socket may speak MCP and ops side by side, and the daemon asks on behalf of an op under ids of
+ * its own: the same id in two spaces is two calls.
+ */
+export type IdSpace = "mcp" | "op" | "own";
 
 /** What the session room needs to make a {@linkcode Call} of a request. */
 export interface CallRequest {
   id: RequestId;
+  /** Whose ids `id` is one of; MCP's when left out. */
+  space?: IdSpace;
   method: string;
   params: JsonObject;
   progressToken?: string | number;
@@ -19,21 +28,34 @@ export interface CallRequest {
 
 /** The calls of one session that are running: each id at most once, each answered exactly once. */
 export class ActiveCalls {
-  readonly #running = new Map<RequestId, AbortController>();
+  readonly #running: Readonly<Record<IdSpace, Map<RequestId, AbortController>>> = {
+    mcp: new Map(),
+    op: new Map(),
+    own: new Map(),
+  };
+  readonly #max: number;
 
-  get size(): number {
-    return this.#running.size;
+  /** @param max how many may run at once */
+  constructor(max = Infinity) {
+    this.#max = max;
   }
 
-  has(id: RequestId): boolean {
-    return this.#running.has(id);
+  get size(): number {
+    const { mcp, op, own } = this.#running;
+    return mcp.size + op.size + own.size;
+  }
+
+  has(id: RequestId, space: IdSpace = "mcp"): boolean {
+    return this.#running[space].has(id);
   }
 
   /** Runs `request` on `target`. Never rejects: what is thrown becomes the result's error. */
   async run(request: CallRequest, caller: Caller, target: Target): Promise<Result> {
-    if (this.#running.has(request.id)) return { error: toRpcError(duplicate(request.id)) };
+    const running = this.#running[request.space ?? "mcp"];
+    if (running.has(request.id)) return { error: toRpcError(idInUse(request.id)) };
+    if (this.size >= this.#max) return { error: toRpcError(tooMany(this.#max)) };
     const controller = new AbortController();
-    this.#running.set(request.id, controller);
+    running.set(request.id, controller);
     let over = false;
     const call: Call = {
       method: request.method,
@@ -57,20 +79,20 @@ export class ActiveCalls {
       return { error: toRpcError(thrown) };
     } finally {
       over = true;
-      this.#running.delete(request.id);
+      running.delete(request.id);
     }
   }
 
   /** Aborts the call `id`; false when it is not running. */
-  cancel(id: RequestId, reason: ExaiError): boolean {
-    const controller = this.#running.get(id);
+  cancel(id: RequestId, reason: ExaiError, space: IdSpace = "mcp"): boolean {
+    const controller = this.#running[space].get(id);
     controller?.abort(reason);
     return controller !== undefined;
   }
 
   /** Aborts the call that runs under `signal`; false when none does. */
   cancelBySignal(signal: AbortSignal, reason: ExaiError): boolean {
-    for (const controller of this.#running.values()) {
+    for (const controller of this.#controllers()) {
       if (controller.signal !== signal) continue;
       controller.abort(reason);
       return true;
@@ -80,14 +102,18 @@ export class ActiveCalls {
 
   /** Aborts every call, as when the client has vanished. */
   cancelAll(reason: ExaiError): void {
-    for (const controller of this.#running.values()) controller.abort(reason);
+    for (const controller of this.#controllers()) controller.abort(reason);
+  }
+
+  #controllers(): AbortController[] {
+    return Object.values(this.#running).flatMap((running) => [...running.values()]);
   }
 }
 
-function duplicate(id: RequestId): ExaiError {
+function tooMany(max: number): ExaiError {
   return new ExaiError(
-    "INVALID_REQUEST",
-    `request id ${JSON.stringify(id)} is already in use by a call that is still running; ` +
-      "give each request an id of its own",
+    "OVER_CAPACITY",
+    `this session has ${max} requests running and waiting, the most it may have`,
+    { retryAfterMs: SECOND_MS },
   );
 }

@@ -63,8 +63,8 @@ export function join(
     const frame = parse(text);
     if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");
-    else if (opsToo && frame.jsonrpc === undefined) ops.receive(frame);
-    else mcp.receive(frame);
+    else if (opsToo && frame.jsonrpc === undefined) ops.receive(frame, text.length);
+    else mcp.receive(frame, text.length);
   };
   channel.onframe = (text) => {
     count();
@@ -135,6 +135,7 @@ function mailboxOutlet(session: Session): PeerOutlet {
       if (id === null) mailbox.postNow(text);
       else mailbox.answer(id, text);
     },
+    refuseTwin: (id, response) => mailbox.refuseTwin(id, JSON.stringify(response)),
     began: (id) => mailbox.began(id),
     abandon: (id) => mailbox.abandon(id),
     post(message, { passing }) {

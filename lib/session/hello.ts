@@ -2,28 +2,51 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
-import type { Implementation } from "../wire/mcp.ts";
-import { type Hello, type HelloAck, type OpReply, parseOp } from "../wire/ops.ts";
+import { implementationOf } from "../wire/mcp.ts";
+import {
+  type ChallengeOp,
+  type CommandOp,
+  type Hello,
+  type HelloAck,
+  type OpReply,
+  parseOp,
+} from "../wire/ops.ts";
+import { SOCKET_DOOR } from "../wire/proof.ts";
 import { type RequestId, responseTo } from "../wire/rpc.ts";
+import { answerCommand, type CommandHooks } from "./command.ts";
 import { type ConnectionHooks, join } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
 
 /** What attaching a connection needs of the daemon. */
-export interface AttachHooks extends ConnectionHooks {
+export interface AttachHooks extends ConnectionHooks, CommandHooks {
   helloTimeoutMs: number;
   daemon: HelloAck["daemon"];
   limits: HelloAck["limits"];
   /** Compares in constant time. */
   authenticate(token: string | undefined): boolean;
+  /** Proves to a client at `door` that we know the token, before it shows anything itself. */
+  challenge(asked: { door: string; clientNonce: string }): HelloChallenge;
+}
+
+/** The exchange of proofs on one connection. */
+export interface HelloChallenge {
+  answer: { nonce: string; door: string; proofs: string[] };
+  /** The token that a client's proof was made with. */
+  tokenOf(proof: string): string | undefined;
 }
 
 /** What stands at the door a connection came through, and counts those who try it. */
 export interface HelloGate {
-  /** Whether the hello may be looked at; the connection has been closed if not. */
-  mayTry(): boolean;
+  /** The address or socket the connection came to, as `proof.ts` writes it. */
+  door: string;
+  /** Whether it comes on behalf of the daemon's own user: others name directories that are not theirs. */
+  isOwner: boolean;
+  /** The token was right, or none is asked: whether there is room; the connection has been closed if not. */
+  mayEnter(): boolean;
   entered(): void;
-  refused(): void;
+  /** The token was wrong: whether to say so; the connection has been closed if not. */
+  refused(): boolean;
 }
 
 /** Takes a new connection that must begin with a hello (docs/protocol.md). */
@@ -32,36 +55,68 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
   const timer = setTimeout(() => refuse(CLOSE.helloTimedOut, "no hello in time"), hooks.helloTimeoutMs);
   channel.onclose = () => clearTimeout(timer);
   channel.onbadframe = () => refuse(CLOSE.helloExpected, "the first frame must be a hello");
+  let challenge: HelloChallenge | undefined;
   channel.onframe = (text) => {
+    const opening = readOpening(text);
+    if (typeof opening === "object" && opening.op === "challenge" && !challenge) {
+      // It costs less than the connection did and keeps nobody waiting, so it is not counted as a try: who knows the
+      // token must be able to ask, whatever strangers do. The time for the hello goes on.
+      challenge = hooks.challenge({ door: gate?.door ?? SOCKET_DOOR, clientNonce: opening.nonce });
+      return channel.send(JSON.stringify({ op: "challenge_res", ...challenge.answer } satisfies OpReply));
+    }
     clearTimeout(timer);
     channel.onframe = undefined;
-    const hello = readHello(text);
-    if (typeof hello === "number") return refuse(hello, "the first frame must be a hello with valid fields");
-    if (gate && !gate.mayTry()) return;
-    greet(channel, hello, { hooks, gate });
+    if (typeof opening === "number") {
+      return refuse(opening, "the first frame must be a hello with valid fields");
+    }
+    if (opening.op === "challenge") {
+      return refuse(CLOSE.helloExpected, "a connection has one challenge; a hello comes after it");
+    }
+    const token = opening.proof === undefined ? plainToken(opening) : challenge?.tokenOf(opening.proof);
+    if (!hooks.authenticate(token)) return turnAway(channel, gate);
+    if (gate && !gate.mayEnter()) return;
+    if (opening.op === "hello") return greet(channel, opening, { hooks, gate });
+    gate?.entered();
+    void answerCommand(channel, opening, { hooks, token });
   };
+}
+
+/** The token a hello carries as it is; a command carries a proof only. */
+function plainToken(opening: Hello | CommandOp): string | undefined {
+  return opening.op === "hello" ? opening.token ?? undefined : undefined;
+}
+
+function turnAway(channel: FrameChannel, gate: HelloGate | undefined): void {
+  if (gate && !gate.refused()) return;
+  channel.send(JSON.stringify({ op: "hello_ack", ok: false, error: "unauthorized" } satisfies OpReply));
+  channel.close(CLOSE.unauthorized, "unauthorized");
 }
 
 /** Takes a connection of the subprotocol `mcp`, which authenticated in its upgrade request and says no hello. */
 export function attachMcp(
   channel: FrameChannel,
   hooks: AttachHooks,
-  options: { server?: string } = {},
+  { server, isOwner = true }: { server?: string; isOwner?: boolean } = {},
 ): void {
-  const session = hooks.registry.create({ resumable: false, server: options.server });
+  const session = hooks.registry.create({ resumable: false, server, namedDirs: isOwner ? "read" : "none" });
   join(channel, session, { hooks, opsToo: false });
 }
 
-function readHello(text: string): Hello | CloseCode {
+/** What a connection may begin with. */
+type Opening = Hello | ChallengeOp | CommandOp;
+
+const OPENINGS = ["hello", "challenge", "request"];
+
+function readOpening(text: string): Opening | CloseCode {
   let frame: unknown;
   try {
     frame = JSON.parse(text);
   } catch {
     return CLOSE.helloExpected;
   }
-  if (!isObject(frame) || frame.op !== "hello") return CLOSE.helloExpected;
+  if (!isObject(frame) || !OPENINGS.includes(String(frame.op))) return CLOSE.helloExpected;
   try {
-    return parseOp(frame) as Hello;
+    return parseOp(frame) as Opening;
   } catch {
     return CLOSE.invalidHello;
   }
@@ -70,13 +125,8 @@ function readHello(text: string): Hello | CloseCode {
 function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; gate?: HelloGate }): void {
   const { hooks, gate } = how;
   const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
-  if (!hooks.authenticate(hello.token ?? undefined)) {
-    gate?.refused();
-    say({ op: "hello_ack", ok: false, error: "unauthorized" });
-    return channel.close(CLOSE.unauthorized, "unauthorized");
-  }
   try {
-    const { session, waiting } = findSession(hello, hooks.registry);
+    const { session, waiting } = findSession(hello, { registry: hooks.registry, gate });
     gate?.entered();
     say({
       op: "hello_ack",
@@ -93,9 +143,13 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
   }
 }
 
-function findSession(hello: Hello, registry: SessionRegistry): { session: Session; waiting?: RequestId[] } {
+function findSession(
+  hello: Hello,
+  { registry, gate }: { registry: SessionRegistry; gate?: HelloGate },
+): { session: Session; waiting?: RequestId[] } {
   const wantedId = hello.session_id || undefined;
-  const wanted = newSession(hello);
+  const namedDirs = gate?.isOwner === false ? "none" : "read";
+  const wanted: NewSession = { ...newSession(hello), namedDirs };
   if (wantedId !== undefined && typeof hello.resume === "object" && hello.resume) {
     const { token, waiting = [] } = hello.resume;
     const session = registry.resume(wantedId, token) ??
@@ -105,12 +159,12 @@ function findSession(hello: Hello, registry: SessionRegistry): { session: Sessio
   return { session: registry.create({ ...wanted, wantedId }) };
 }
 
-function newSession(hello: Hello): NewSession {
+function newSession(hello: Hello): Omit<NewSession, "namedDirs"> {
   const client = typeof hello.client === "string"
     ? { name: hello.client, version: "" }
     : { name: hello.client?.name ?? "", version: hello.client?.version ?? "" };
   return {
-    client: client.name ? client as Implementation : undefined,
+    client: client.name ? implementationOf(client) : undefined,
     cwd: hello.cwd || undefined,
     server: hello.server,
     resumable: Boolean(hello.resume),

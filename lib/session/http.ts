@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
+import { heldBytesOf } from "../base/held_bytes.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Target } from "../call/call.ts";
 import { HttpServerTransport } from "../transport/http_server.ts";
@@ -23,8 +24,10 @@ export interface HttpSessionHooks {
 export interface HttpSessionOptions {
   /** The one server this session sees; undefined for the merged catalog. */
   server?: string;
-  /** Working directory of the client, if it told. */
+  /** Working directory of the client, if it told: mounted servers start there, but no tool reads there for it. */
   cwd?: string;
+  /** Whether it comes on behalf of the daemon's own user. */
+  isOwner: boolean;
   /** Unread bytes held for one stream of the client. */
   maxQueuedBytes: number;
 }
@@ -34,21 +37,31 @@ export interface HttpSessionOptions {
  * the client's `initialize` valid, and ends with the transport; a cut connection ends neither.
  */
 export function openHttpSession(hooks: HttpSessionHooks, options: HttpSessionOptions): HttpServerTransport {
-  const { maxQueuedBytes, ...about } = options;
+  const { maxQueuedBytes, isOwner, ...about } = options;
   const transport = new HttpServerTransport({
     maxQueuedBytes,
     keep: hooks.registry.mailboxLimits,
     newSessionId: () => {
       const session = hooks.registry.create({
         ...about,
+        wantedId: shownId(),
         resumable: false,
+        namedDirs: isOwner ? "start" : "none",
         listens: () => transport.listening,
       });
       attach(session, transport, hooks);
-      return session.id;
+      return crypto.randomUUID();
     },
   });
   return transport;
+}
+
+/**
+ * The id under which an HTTP session is shown, logged and ended. The `Mcp-Session-Id` its client sends is another:
+ * whoever knows that one can use the session, so it is shown to nobody else.
+ */
+function shownId(): string {
+  return `http-${crypto.randomUUID().slice(0, 8)}`;
 }
 
 function attach(session: Session, transport: HttpServerTransport, hooks: HttpSessionHooks): void {
@@ -74,7 +87,7 @@ function attach(session: Session, transport: HttpServerTransport, hooks: HttpSes
     // Only the message that began the session: a later, malformed initialize is refused and ends nothing.
     if (!begun && "method" in message && "id" in message) outlet.initializing(message.id);
     begun = true;
-    peer.receive(message as unknown as JsonObject);
+    peer.receive(message as unknown as JsonObject, heldBytesOf(message));
   };
 }
 
@@ -97,6 +110,8 @@ function streamOutlet(session: Session, transport: HttpServerTransport) {
       // A client that could not initialize begins anew, with another session.
       if (response.error && isInitialize) await transport.close();
     },
+    // The transport refuses what shares the id of a request that still waits; this one has a stream of its own.
+    refuseTwin: (_id, response) => void send(response),
     post(message, { relatedTo }) {
       void send(sendable<RpcMessage>(message, maxFrameBytes, tooLargeNotice), relatedTo);
     },

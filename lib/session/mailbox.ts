@@ -1,3 +1,5 @@
+import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { heldBytes } from "../base/held_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import type { JournaledCall, Mark, SessionJournal } from "./journal.ts";
 
@@ -6,6 +8,8 @@ export interface MailboxLimits {
   maxMessages: number;
   /** Their size in UTF-16 code units, together. */
   maxChars: number;
+  /** The bound on what is held for all sessions together. */
+  budget?: ByteBudget;
 }
 
 /** Where a session's messages go while its client is attached. */
@@ -17,6 +21,8 @@ export interface Outlet {
 interface Answer {
   id: RequestId;
   text: string;
+  /** Memory it takes. */
+  bytes: number;
   /** Where the journal has it. */
   mark?: Mark;
 }
@@ -31,7 +37,7 @@ const MAX_FORGOTTEN = 10_000;
 export class Mailbox {
   readonly #limits: MailboxLimits;
   #outlet: Outlet | undefined;
-  #waiting: string[] = [];
+  #waiting: { text: string; bytes: number }[] = [];
   #waitingChars = 0;
   readonly #answers: Answer[] = [];
   #answersChars = 0;
@@ -45,8 +51,24 @@ export class Mailbox {
   /** Calls an earlier daemon began; how they ended nobody knows. */
   readonly #lost = new Map<RequestId, Mark>();
 
+  /** What this mailbox holds of the budget of all. */
+  readonly #account: ByteAccount;
+  /** Since when the client is there, or is not. */
+  #sinceMs = performance.now();
+
   constructor(limits: MailboxLimits) {
     this.#limits = limits;
+    const rank = () => this.attached ? GIVES_WAY.unconfirmed : GIVES_WAY.away;
+    const since = () => this.#sinceMs;
+    this.#account = (limits.budget ?? UNBOUNDED).open({
+      get rank() {
+        return rank();
+      },
+      get sinceMs() {
+        return since();
+      },
+      giveWay: (bytes) => this.#giveWay(bytes),
+    });
   }
 
   get attached(): boolean {
@@ -67,18 +89,20 @@ export class Mailbox {
   adopt(calls: readonly JournaledCall[]): void {
     for (const { mark, answer } of calls) {
       if (answer === undefined) this.#lost.set(mark.id, mark);
-      else this.#keep({ id: mark.id, text: answer, mark });
+      else this.#keep({ id: mark.id, text: answer, bytes: heldBytes(answer), mark });
     }
   }
 
   attach(outlet: Outlet): void {
     this.#outlet = outlet;
+    this.#sinceMs = performance.now();
   }
 
   /** Lets go of `outlet`; false when another connection has taken its place already. */
   detach(outlet: Outlet): boolean {
     if (this.#outlet !== outlet) return false;
     this.#outlet = undefined;
+    this.#sinceMs = performance.now();
     return true;
   }
 
@@ -90,11 +114,13 @@ export class Mailbox {
   post(text: string): void {
     if (this.#outlet) return this.#outlet.send(text);
     if (!this.#keepAnswers) return;
-    this.#waiting.push(text);
+    const bytes = heldBytes(text);
+    this.#waiting.push({ text, bytes });
     this.#waitingChars += text.length;
     while (this.#waiting.length > this.#limits.maxMessages || this.#waitingChars > this.#limits.maxChars) {
-      this.#waitingChars -= this.#waiting.shift()!.length;
+      this.#dropWaiting();
     }
+    this.#account.add(bytes);
   }
 
   /** Sends what is only of use now, as progress; dropped while the client is away. */
@@ -117,7 +143,13 @@ export class Mailbox {
   answer(id: RequestId, text: string): void {
     const mark = this.#takeBegun(id);
     if (mark) this.#journal?.finish(mark, text, { soon: this.attached });
-    if (this.#keepAnswers) this.#keep({ id, text, mark });
+    if (this.#keepAnswers) this.#keep({ id, text, bytes: heldBytes(text), mark });
+    this.#outlet?.send(text);
+  }
+
+  /** Sends the refusal of a request that came under the id of a running call, which goes on and keeps its mark. */
+  refuseTwin(id: RequestId, text: string): void {
+    if (this.#keepAnswers) this.#keep({ id, text, bytes: heldBytes(text) });
     this.#outlet?.send(text);
   }
 
@@ -169,8 +201,10 @@ export class Mailbox {
     }
     this.#answersChars = 0;
     this.#answered = 0;
-    for (const text of this.#waiting.splice(0)) this.#outlet?.send(text);
+    const waited = this.#waiting.splice(0);
     this.#waitingChars = 0;
+    this.#account.set(0);
+    for (const { text } of waited) this.#outlet?.send(text);
     for (const answer of kept) {
       this.#keep(answer);
       this.#outlet?.send(answer.text);
@@ -189,6 +223,7 @@ export class Mailbox {
     this.#journal = undefined;
     this.#waitingChars = 0;
     this.#answersChars = 0;
+    this.#account.set(0);
   }
 
   #keep(answer: Answer): void {
@@ -199,11 +234,31 @@ export class Mailbox {
     while (
       this.#answers.length > 1 && (this.#answers.length > maxMessages || this.#answersChars > maxChars)
     ) {
-      const oldest = this.#answers.shift()!;
-      this.#answersChars -= oldest.text.length;
-      if (oldest.mark) this.#journal?.dropAnswer(oldest.mark);
-      this.#forget(oldest);
+      this.#forgetOldest();
     }
+    this.#account.add(answer.bytes);
+  }
+
+  #dropWaiting(): void {
+    const { text, bytes } = this.#waiting.shift()!;
+    this.#waitingChars -= text.length;
+    this.#account.add(-bytes);
+  }
+
+  /** The oldest answer has to make room; that it was given is remembered. */
+  #forgetOldest(): void {
+    const oldest = this.#answers.shift()!;
+    this.#answersChars -= oldest.text.length;
+    this.#account.add(-oldest.bytes);
+    if (oldest.mark) this.#journal?.dropAnswer(oldest.mark);
+    this.#forget(oldest);
+  }
+
+  /** What answers nothing goes before answers do. */
+  #giveWay(bytes: number): void {
+    const target = this.#account.bytes - bytes;
+    while (this.#waiting.length > 0 && this.#account.bytes > target) this.#dropWaiting();
+    while (this.#answers.length > 0 && this.#account.bytes > target) this.#forgetOldest();
   }
 
   #forget({ id, mark }: Answer): void {
@@ -214,8 +269,9 @@ export class Mailbox {
     if (first![1]) this.#journal?.forget(first![1]);
   }
 
-  #drop({ text, mark }: Answer): void {
+  #drop({ text, bytes, mark }: Answer): void {
     this.#answersChars -= text.length;
+    this.#account.add(-bytes);
     if (mark) this.#journal?.forget(mark);
   }
 

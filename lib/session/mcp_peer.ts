@@ -1,9 +1,11 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
-import { toRpcError } from "../wire/codes.ts";
+import { jsonChars } from "../transport/json_size.ts";
+import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
-  type Implementation,
+  implementationOf,
   LOG_LEVELS,
   type LogLevel,
   negotiateRevision,
@@ -12,6 +14,8 @@ import {
 import { isRepeatable } from "../wire/repeatable.ts";
 import {
   checkEnvelope,
+  MAX_ID_CHARS,
+  refusedId,
   type RequestId,
   responseTo,
   type Result,
@@ -22,13 +26,18 @@ import {
 import { Asks } from "./asks.ts";
 import type { Session, Speaker } from "./session.ts";
 
-/** Of what a client calls itself, this much is kept. */
-const MAX_NAME_CHARS = 256;
+/** What a client says of itself is kept as long as its session, and told to servers. */
+const MAX_ABOUT_CHARS = 64 * KIB;
+
+/** What a request carries is counted from this size on. */
+export const MIN_COUNTED_BYTES = 4 * KIB;
 
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface PeerOutlet {
   /** The answer to the client's request `id`; `id` is null when the request's could not be read. */
   answer(id: RequestId | null, response: RpcResponse): void;
+  /** The answer to a request whose id a running call has; that call is answered apart from it. */
+  refuseTwin(id: RequestId, response: RpcResponse): void;
   /** A request or notification; `relatedTo` is the client's request it belongs to. `passing`: of use only now. */
   post(message: RpcMessage, options: { relatedTo?: RequestId; passing?: boolean }): void;
   /** The request `id` was cancelled and gets no answer. */
@@ -62,12 +71,12 @@ export class McpPeer implements Speaker {
     session.ended.addEventListener("abort", () => this.#asks.failAll(session.ended.reason), { once: true });
   }
 
-  /** Takes one parsed message of the client. Never throws: what is wrong with it is answered. */
-  receive(value: JsonObject): void {
+  /** Takes one parsed message of the client, of a size that is told where it matters. Never throws: what is wrong with it is answered. */
+  receive(value: JsonObject, bytes = 0): void {
     const message = checkEnvelope(value);
     if (typeof message === "string") return this.#refuse(value, message);
     if (!("method" in message)) this.#asks.settle(message);
-    else if ("id" in message) this.#handleRequest(message);
+    else if ("id" in message) void this.#handleRequest(message, bytes);
     else this.#handleNotification(message.method, message.params ?? {});
   }
 
@@ -90,22 +99,66 @@ export class McpPeer implements Speaker {
   #refuse(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
     if (value.method === undefined && ("result" in value || "error" in value)) return;
-    const id = typeof value.id === "string" || typeof value.id === "number" ? value.id : null;
+    const id = refusedId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
-    this.#outlet.answer(id, responseTo(id, { error }));
+    const response = responseTo(id, { error });
+    if (id !== null && this.#session.calls.has(id)) this.#outlet.refuseTwin(id, response);
+    else this.#outlet.answer(id, response);
   }
 
-  async #handleRequest(request: RpcRequest): Promise<void> {
+  async #handleRequest(request: RpcRequest, bytes: number): Promise<void> {
     const params = request.params ?? {};
     this.#session.touch();
-    const result = request.method === "ping" ? { result: {} } : await this.#run(request, params);
+    if (this.#session.calls.has(request.id)) return this.#refuseTwin(request.id);
+    const result = request.method === "ping" ? { result: {} } : await this.#runWithin(request, params, bytes);
     if (this.#cancelled.delete(request.id)) this.#outlet.abandon?.(request.id);
     else this.#outlet.answer(request.id, responseTo(request.id, result));
+  }
+
+  // Before all else: what is noted of a request by its id is noted of the call that runs.
+  #refuseTwin(id: RequestId): void {
+    this.#outlet.refuseTwin(id, responseTo(id, { error: toRpcError(idInUse(id)) }));
+  }
+
+  /** Holds what the request carries within the bound on all, for as long as it waits and runs. */
+  async #runWithin(request: RpcRequest, params: JsonObject, bytes: number): Promise<Result> {
+    const { budget } = this.#session;
+    if (bytes < MIN_COUNTED_BYTES) return await this.#run(request, params);
+    if (!budget.tryTakeCall(bytes)) return { error: toRpcError(tooMuchHeld()) };
+    try {
+      return await this.#run(request, params);
+    } finally {
+      budget.giveBackCall(bytes);
+    }
   }
 
   async #run(request: RpcRequest, params: JsonObject): Promise<Result> {
     const fault = this.#note(request.method, params);
     if (fault) return { error: toRpcError(new ExaiError("INVALID_PARAMS", fault)) };
+    if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
+      return await this.#subscribe(request, params);
+    }
+    return await this.#call(request, params);
+  }
+
+  /** Counts what the session is subscribed to; what it is refused, or gives up, counts no more. */
+  async #subscribe(request: RpcRequest, params: JsonObject): Promise<Result> {
+    const { subscriptions } = this.#session;
+    const uri = String(params.uri);
+    const isWanted = request.method === "resources/subscribe";
+    let isNew = false;
+    try {
+      isNew = isWanted && subscriptions.add(uri);
+    } catch (thrown) {
+      return { error: toRpcError(thrown) };
+    }
+    const result = await this.#call(request, params);
+    const isGone = isWanted ? isNew && result.error : !result.error;
+    if (isGone) subscriptions.remove(uri);
+    return result;
+  }
+
+  async #call(request: RpcRequest, params: JsonObject): Promise<Result> {
     const { id, method } = request;
     if (method === "tools/call") this.#session.callCount++;
     return await this.#session.calls.run(
@@ -125,8 +178,15 @@ export class McpPeer implements Speaker {
 
   /** Keeps what a request says about its client. Returns what is wrong with it, if anything is. */
   #note(method: string, params: JsonObject): string | undefined {
+    const token = progressTokenOf(params);
+    if (typeof token === "string" && token.length > MAX_ID_CHARS) {
+      return `progressToken may hold ${MAX_ID_CHARS} characters at most`;
+    }
     if (method === "initialize") {
       const { clientInfo, capabilities } = params;
+      if (jsonChars([clientInfo, capabilities], MAX_ABOUT_CHARS) === Infinity) {
+        return `clientInfo and capabilities may hold ${MAX_ABOUT_CHARS} characters at most`;
+      }
       this.#session.revision = negotiateRevision(params.protocolVersion);
       this.#session.mailbox.forgetLost();
       this.#session.capabilities = isObject(capabilities) ? capabilities : {};
@@ -168,8 +228,10 @@ export class McpPeer implements Speaker {
   }
 }
 
-/** A client's name and version are texts, whatever it says: they are shown, recorded, and compared with patterns. */
-function implementationOf(info: JsonObject): Implementation {
-  const text = (value: Json | undefined) => typeof value === "string" ? value.slice(0, MAX_NAME_CHARS) : "";
-  return { ...info, name: text(info.name), version: text(info.version) };
+export function tooMuchHeld(): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    "the calls that wait and run carry more than the daemon may hold (half of EXAI_MAX_HELD_BYTES); try again soon",
+    { retryAfterMs: SECOND_MS },
+  );
 }

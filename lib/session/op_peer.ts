@@ -5,6 +5,8 @@ import { toOpError, toRpcError } from "../wire/codes.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/ops.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
+import type { IdSpace } from "./calls.ts";
+import { MIN_COUNTED_BYTES, tooMuchHeld } from "./mcp_peer.ts";
 import { encode } from "./encode.ts";
 import type { Session } from "./session.ts";
 
@@ -28,11 +30,16 @@ export class OpPeer {
   }
 
   /** Takes one frame with an `op`. Never throws: what is wrong with it is answered, and the session goes on. */
-  async receive(frame: JsonObject): Promise<void> {
+  async receive(frame: JsonObject, size = 0): Promise<void> {
+    const { budget } = this.#session;
+    const bytes = size < MIN_COUNTED_BYTES ? 0 : size;
+    if (!budget.tryTakeCall(bytes)) return this.refuse(tooMuchHeld(), frame.request_id);
     try {
       await this.#handle(parseOp(frame));
     } catch (thrown) {
       this.refuse(thrown, frame.request_id);
+    } finally {
+      budget.giveBackCall(bytes);
     }
   }
 
@@ -54,6 +61,9 @@ export class OpPeer {
     switch (request.op) {
       case "hello":
         throw new ExaiError("INVALID_REQUEST", "this connection has said hello already; its session goes on");
+      case "challenge":
+      case "request":
+        throw new ExaiError("INVALID_REQUEST", `${request.op} is said in front of a hello, or in its place`);
       case "list_tools":
         return this.#send({ op: "list_tools_res", tools: await this.#listTools() });
       case "call_tool":
@@ -73,7 +83,8 @@ export class OpPeer {
     const tools: JsonObject[] = [];
     let cursor: string | undefined;
     do {
-      const result = await this.#run(`list_tools ${this.#lists++}`, "tools/list", cursor ? { cursor } : {});
+      const id = this.#lists++;
+      const result = await this.#run(id, "tools/list", cursor ? { cursor } : {}, { space: "own" });
       if (result.error) throw new ExaiError("INTERNAL", result.error.message);
       tools.push(...(result.result.tools as JsonObject[]));
       cursor = result.result.nextCursor as string | undefined;
@@ -85,7 +96,8 @@ export class OpPeer {
     const id = op.request_id;
     const params = { name: op.name, arguments: (op.arguments ?? {}) as JsonObject };
     this.#session.callCount++;
-    const result = await this.#run(id, "tools/call", params, { progressToken: id, timeoutMs: op.timeout_ms });
+    const options = { space: "op", progressToken: id, timeoutMs: op.timeout_ms } as const;
+    const result = await this.#run(id, "tools/call", params, options);
     this.#send(callReply(id, result));
   }
 
@@ -93,11 +105,11 @@ export class OpPeer {
     id: RequestId,
     method: string,
     params: JsonObject,
-    options: { progressToken?: RequestId; timeoutMs?: number } = {},
+    options: { space: IdSpace; progressToken?: RequestId; timeoutMs?: number },
   ) {
     return this.#session.calls.run(
       {
-        id: opKey(id),
+        id,
         method,
         params,
         ...options,
@@ -118,18 +130,13 @@ export class OpPeer {
 
   // A cancel that comes after its call has ended says nothing: the client waits for another reply by then.
   #cancel(id: RequestId): void {
-    this.#session.calls.cancel(opKey(id), new ExaiError("CANCELLED", "the client cancelled the call"));
+    this.#session.calls.cancel(id, new ExaiError("CANCELLED", "the client cancelled the call"), "op");
   }
 
   async #rotateToken(request: Extract<OpRequest, { op: "rotate_token" }>): Promise<void> {
     const ok = await this.#hooks.rotateToken(request.old, request.new);
     this.#send(ok ? { op: "rotate_token_res", ok } : { op: "rotate_token_res", ok, error: "unauthorized" });
   }
-}
-
-// A socket may speak ops and MCP side by side: the two count their ids apart.
-function opKey(id: RequestId): string {
-  return `op ${typeof id} ${id}`;
 }
 
 function refusal(reply: OpReply, error: ExaiError): OpReply {

@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { patientTimeout } from "../base/patience.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
@@ -15,6 +16,10 @@ export interface RegistryOptions {
   /** A connected session that sends nothing and runs nothing for this long is closed; 0: never. */
   idleMs: number;
   maxFrameBytes: number;
+  /** Requests one session may have running and waiting; any number unless said otherwise. */
+  maxRunning?: number;
+  /** The bound on what is held for all sessions together. */
+  budget?: ByteBudget;
   /** Keeps the calls of sessions that can be resumed, for the next daemon. */
   journal?: CallJournal;
   /** Called when a session has come. */
@@ -24,14 +29,22 @@ export interface RegistryOptions {
 }
 
 /** What a client says about itself when it attaches. */
-export type NewSession = Pick<SessionOptions, "client" | "cwd" | "server" | "resumable"> & {
-  wantedId?: string;
-  /** Whether the client is there although it sends nothing; such a session is not idle. */
-  listens?: () => boolean;
-};
+export type NewSession =
+  & Pick<
+    SessionOptions,
+    "client" | "cwd" | "server" | "resumable" | "namedDirs"
+  >
+  & {
+    wantedId?: string;
+    /** Whether the client is there although it sends nothing; such a session is not idle. */
+    listens?: () => boolean;
+  };
 
 /** How much longer a session waits when this process was stopped meanwhile: its client may be at the door. */
 const RETURN_GRACE_MS = 5 * SECOND_MS;
+
+/** Sessions that wait for clients whose connections were cut. */
+const MAX_AWAY = 4096;
 
 const SESSION_ID = /^[\w.:@-]{1,128}$/;
 
@@ -58,7 +71,8 @@ export class SessionRegistry implements Disposable {
 
   /** What is kept for a client that is away. */
   get mailboxLimits(): MailboxLimits {
-    return { maxMessages: 256, maxChars: Math.max(2 * this.#options.maxFrameBytes, 16 * MIB) };
+    const { maxFrameBytes, budget } = this.#options;
+    return { maxMessages: 256, maxChars: Math.max(2 * maxFrameBytes, 16 * MIB), budget };
   }
 
   get(id: string): Session | undefined {
@@ -89,8 +103,8 @@ export class SessionRegistry implements Disposable {
       );
     }
     const id = this.#freeId(wantedId);
-    const { maxFrameBytes } = this.#options;
-    const session = new Session({ ...rest, id, mailbox: this.mailboxLimits, maxFrameBytes });
+    const { maxFrameBytes, maxRunning } = this.#options;
+    const session = new Session({ ...rest, id, mailbox: this.mailboxLimits, maxFrameBytes, maxRunning });
     this.#sessions.set(id, session);
     if (listens) this.#listens.set(id, listens);
     this.#options.onStart?.(session);
@@ -129,8 +143,17 @@ export class SessionRegistry implements Disposable {
       return this.end(session, "the client has gone away");
     }
     log.debug("session {id} was cut off and waits", { id: session.id });
+    this.#makeRoomForAway();
     const giveUp = () => this.end(session, "the client did not come back");
     this.#deadlines.set(session.id, patientTimeout(giveUp, this.#options.resumeWindowMs, RETURN_GRACE_MS));
+  }
+
+  /** Who comes and is cut off again and again must not fill the memory: the session longest away is given up. */
+  #makeRoomForAway(): void {
+    const [longest] = this.#deadlines.keys();
+    if (this.#deadlines.size < MAX_AWAY || longest === undefined) return;
+    log.warning("more than {count} sessions are away: {id} is given up", { count: MAX_AWAY, id: longest });
+    this.end(this.#sessions.get(longest)!, "too many sessions wait for their clients");
   }
 
   /** Ends `session` for good and aborts its calls. `goodbye`: its client will not ask for anything any more. */

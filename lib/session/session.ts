@@ -1,27 +1,37 @@
+import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { SECOND_MS } from "../base/units.ts";
-import type { AskOptions, Caller, Root } from "../call/call.ts";
+import { KIB, SECOND_MS } from "../base/units.ts";
+import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
+import { jsonChars } from "../transport/json_size.ts";
+import { SubscriptionQuota } from "./subscription_quota.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
 
 export interface SessionOptions {
   id: string;
   client?: Implementation;
   cwd?: string;
+  namedDirs: NamedDirs;
   /** The one mounted server this session sees; undefined for the merged catalog. */
   server?: string;
   /** Whether its client may come back after a cut connection. */
   resumable: boolean;
   mailbox: MailboxLimits;
+  /** Requests that may run and wait at once; any number unless said otherwise. */
+  maxRunning?: number;
   /** Largest message the client takes, in bytes. */
   maxFrameBytes: number;
   /** What its client shows to take it over, if it was made by an earlier daemon. */
   resumeToken?: string;
 }
+
+/** Roots a client may tell of, and how long each may be; what is beyond is passed over. */
+const MAX_ROOTS = 1000;
+const MAX_ROOT_CHARS = 8 * KIB;
 
 /** How a session speaks to its client outside of any call. */
 export interface Speaker {
@@ -35,18 +45,22 @@ const ROOTS_TIMEOUT_MS = 3 * SECOND_MS;
 /** Our record of one attached client. Nothing in it is shared with another session. */
 export class Session implements Caller {
   readonly id: string;
+  readonly namedDirs: NamedDirs;
   readonly resumable: boolean;
   /** What a client must show to take this session over; never logged. */
   readonly resumeToken: string;
   readonly startedAt = new Date();
   readonly server: string | undefined;
   readonly maxFrameBytes: number;
-  readonly calls = new ActiveCalls();
+  readonly calls: ActiveCalls;
+  /** Resources its client is subscribed to. */
+  readonly subscriptions = new SubscriptionQuota();
   readonly mailbox: Mailbox;
+  /** The bound on what is held for all sessions together. */
+  readonly budget: ByteBudget;
   client: Implementation | undefined;
   cwd: string | undefined;
   revision: string | undefined;
-  capabilities: JsonObject = {};
   logLevel: LogLevel | undefined;
   /** When its client last said something, by a clock that never jumps, in milliseconds. */
   lastUsedMs: number = performance.now();
@@ -57,6 +71,7 @@ export class Session implements Caller {
   speaker: Speaker | undefined;
   /** Whether it was begun with an earlier daemon; its client must be introduced before it is as it was. */
   readonly isRecovered: boolean;
+  #capabilities: JsonObject = {};
   #journal: SessionJournal | undefined;
   #roots: Promise<readonly Root[] | undefined> | undefined;
   readonly #ended = new AbortController();
@@ -64,10 +79,13 @@ export class Session implements Caller {
   constructor(options: SessionOptions) {
     this.id = options.id;
     this.client = options.client;
-    this.cwd = options.cwd;
+    this.cwd = options.namedDirs === "none" ? undefined : options.cwd;
+    this.namedDirs = options.namedDirs;
     this.server = options.server;
     this.resumable = options.resumable;
     this.maxFrameBytes = options.maxFrameBytes;
+    this.calls = new ActiveCalls(options.maxRunning);
+    this.budget = options.mailbox.budget ?? UNBOUNDED;
     this.resumeToken = options.resumeToken ?? crypto.randomUUID();
     this.isRecovered = options.resumeToken !== undefined;
     this.mailbox = new Mailbox(options.mailbox);
@@ -82,6 +100,16 @@ export class Session implements Caller {
   /** Whether a client is attached now. */
   get connected(): boolean {
     return this.mailbox.attached;
+  }
+
+  get capabilities(): JsonObject {
+    return this.#capabilities;
+  }
+
+  /** What the client has offered in `initialize`; one whose directories are good for nothing is not asked for them. */
+  set capabilities(offered: JsonObject) {
+    const { roots: _, ...rest } = offered;
+    this.#capabilities = this.namedDirs === "none" ? rest : offered;
   }
 
   notify(method: string, params?: JsonObject): void {
@@ -110,7 +138,10 @@ export class Session implements Caller {
     try {
       const { result } = await this.ask("roots/list", {}, { timeoutMs: ROOTS_TIMEOUT_MS });
       const roots = (result?.roots ?? []) as JsonObject[];
-      return roots.filter((root): root is Root => isObject(root) && typeof root.uri === "string");
+      return roots.slice(0, MAX_ROOTS)
+        .filter((root): root is Root =>
+          isObject(root) && typeof root.uri === "string" && jsonChars(root, MAX_ROOT_CHARS) !== Infinity
+        );
     } catch {
       return undefined;
     }
@@ -140,6 +171,7 @@ export class Session implements Caller {
     this.calls.cancelAll(reason);
     this.#ended.abort(reason);
     this.mailbox.clear();
+    this.subscriptions.clear();
     if (options.goodbye) this.#journal?.close();
     else this.#journal?.release();
   }

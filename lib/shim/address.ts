@@ -3,12 +3,15 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { loadClientTls } from "../config/tls.ts";
-import { LinkError, type LinkTarget } from "./link.ts";
+import { LinkError } from "./link_error.ts";
+import { isLoopback } from "./loopback.ts";
+import { type ReadFile, readOwnFile } from "./own_files.ts";
+import type { LinkTarget } from "./ways.ts";
 
 /** The settings that say where the daemon is. */
 export type AddressSettings = Pick<
   Settings,
-  "host" | "port" | "token" | "socket" | "tlsCa" | "tlsClientCert" | "tlsClientKey"
+  "host" | "port" | "token" | "peers" | "socket" | "tlsCa" | "tlsClientCert" | "tlsClientKey"
 >;
 
 /** The value of `EXAI_WS_TOKEN` that means the token the daemon keeps in the state directory. */
@@ -16,11 +19,18 @@ const AUTO = "auto";
 
 /** Where the daemon is now: the address, the socket and the token may all change while this program runs. */
 export async function locateDaemon(settings: AddressSettings, paths: StatePaths): Promise<LinkTarget> {
-  const endpoint = parse(await readIfThere(paths.endpoint));
+  const file = await readOwnFile(paths.endpoint);
+  const endpoint = parse(file.text);
   return {
     socket: socketOf(settings, endpoint),
-    readUrl: () => settings.port === 0 ? urlFrom(endpoint, paths.endpoint) : Promise.resolve(urlOf(settings)),
+    readUrl: () =>
+      settings.port === 0
+        ? urlFrom(endpoint, { file, path: paths.endpoint })
+        : Promise.resolve(urlOf(settings)),
     readTls: () => loadClientTls(settings),
+    usesToken: settings.token !== "",
+    ofAnyUser: settings.peers === "any",
+    fault: file.fault,
     readToken: () => readToken(settings.token, paths.token),
   };
 }
@@ -36,19 +46,23 @@ function socketOf(settings: AddressSettings, endpoint: JsonObject | undefined): 
 
 /** The address of a daemon on a fixed port. One that listens everywhere is reached on loopback. */
 export function urlOf({ host, port, tlsCa }: Pick<Settings, "host" | "port" | "tlsCa">): string {
-  const everywhere = host === "" || host === "0.0.0.0" || host === "::";
-  const name = everywhere ? "127.0.0.1" : host;
+  // A name may mean several addresses, of which a stranger may hold one; the daemon takes this one.
+  const isV4 = host === "" || host === "0.0.0.0" || host === "::" || host.toLowerCase() === "localhost";
+  const name = isV4 ? "127.0.0.1" : host;
   return `${tlsCa ? "wss" : "ws"}://${name.includes(":") ? `[${name}]` : name}:${port}/`;
 }
 
 /** Whether the daemon at `host` is one this machine could start. */
 export function isLocal(host: string): boolean {
-  return ["", "0.0.0.0", "::", "::1", "localhost"].includes(host) || host.startsWith("127.");
+  return ["", "0.0.0.0", "::"].includes(host) || isLoopback(host);
 }
 
-async function urlFrom(endpoint: JsonObject | undefined, path: string): Promise<string> {
+async function urlFrom(
+  endpoint: JsonObject | undefined,
+  { file, path }: { file: ReadFile; path: string },
+): Promise<string> {
   if (typeof endpoint?.url !== "string") {
-    throw new LinkError("refused", `no daemon has written its address to ${path}`);
+    throw new LinkError("refused", file.fault ?? `no daemon has written its address to ${path}`);
   }
   // The port of a dead daemon may be someone else's by now.
   if (typeof endpoint.pid === "number" && !await isAlive(endpoint.pid)) {
@@ -58,17 +72,18 @@ async function urlFrom(endpoint: JsonObject | undefined, path: string): Promise<
 }
 
 async function readToken(setting: string, path: string): Promise<string | undefined> {
-  const token = setting === AUTO ? (await readIfThere(path))?.trim() : setting;
-  if (token) registerSecret(token);
-  return token || undefined;
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch {
-    return undefined;
+  if (setting !== AUTO) {
+    registerSecret(setting);
+    return setting || undefined;
   }
+  const { text, fault } = await readOwnFile(path);
+  const token = text?.trim();
+  if (!token) {
+    const why = fault ?? `there is no token in ${path}, which our daemon makes when it starts`;
+    throw new LinkError("unproven", `nothing can be proved to or by whoever listens: ${why}`);
+  }
+  registerSecret(token);
+  return token;
 }
 
 function parse(text: string | undefined) {

@@ -15,6 +15,7 @@ const SHARED = [
   "host",
   "port",
   "token",
+  "peers",
   "socket",
   "config",
   "envFile",

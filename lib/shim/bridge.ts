@@ -128,7 +128,7 @@ export class Bridge implements DialerHooks {
     this.#tried = true;
     if (this.#fault !== fault.message) log.warning("{reason}", { reason: fault.message });
     this.#fault = fault.message;
-    if (fault.fault !== "unauthorized" && fault.fault !== "rejected") return;
+    if (!["unauthorized", "rejected", "unproven"].includes(fault.fault)) return;
     // Waiting does not help here. What was sent waits on, for its outcome may still be learnt.
     for (const entry of this.#ledger.requests()) {
       if (!entry.sent) this.#refuse(entry, refusals.turnedAway(fault.fault, fault.message));

@@ -56,7 +56,7 @@ export class Dialer {
       const link = await this.#tryOnce();
       if (link instanceof LinkError) {
         this.#hooks.onfault(link);
-        await this.#pause(link.fault === "unauthorized" ? UNAUTHORIZED_GAP_MS : MIN_GAP_MS);
+        await this.#pause(isUnauthorized(link) ? UNAUTHORIZED_GAP_MS : MIN_GAP_MS);
         continue;
       }
       this.#hooks.onup(link);
@@ -113,6 +113,10 @@ export class Dialer {
 // The daemon collects sessions that have long been idle; coming back at once would undo that.
 function wasIdle({ code, reason }: SocketEnd): boolean {
   return code === CLOSE.goingAway && reason.startsWith("idle");
+}
+
+function isUnauthorized({ fault }: LinkError): boolean {
+  return fault === "unauthorized" || fault === "unproven";
 }
 
 function asLinkError(thrown: unknown): LinkError {

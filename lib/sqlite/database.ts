@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { dirname } from "@std/path";
-import { ExaiError, messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { DamagedDatabase, databaseError } from "./faults.ts";
 
 /** A database of this program's own, kept in memory and gone with the process. */
 export const IN_MEMORY = ":memory:";
@@ -17,10 +17,13 @@ const MAX_WAL_ATTEMPTS = 20;
 /** Marks a database file as ours, so that another program's is never migrated: "EXAI" in ASCII. */
 const APPLICATION_ID = 0x45584149;
 
+const OWNER_ONLY = 0o600;
+
 /**
  * Opens `path`, private to the user, in WAL mode, and brings it to the newest of `migrations`: the first makes
  * version 1, and so on.
  *
+ * @throws {DamagedDatabase} its content is of no use to this program
  * @throws {ExaiError} `CONFIG` naming the file and what to do
  */
 export function openDatabase(path: string, migrations: readonly string[]): DatabaseSync {
@@ -53,54 +56,54 @@ export function inTransaction<T>(db: DatabaseSync, lock: Lock, work: () => T): T
     db.exec("COMMIT");
     return result;
   } catch (thrown) {
-    // SQLite ends a transaction by itself on some faults, such as a full disk.
-    if (db.isTransaction) db.exec("ROLLBACK");
+    rollBack(db);
     throw thrown;
   }
 }
 
-/** What SQLite throws, as an error that names the file and what to do. Deno gives no code, only SQLite's words. */
-export function databaseError(thrown: unknown, path: string): ExaiError {
-  // A fault of SQLite or of the file system has a code; one of our own making has none.
-  if (!(thrown instanceof Error && "code" in thrown) || thrown instanceof ExaiError) {
-    return ExaiError.from(thrown);
+/** SQLite ends a transaction by itself on some faults, such as a full disk. */
+function rollBack(db: DatabaseSync): void {
+  try {
+    if (db.isTransaction) db.exec("ROLLBACK");
+  } catch {
+    // As with a damaged file. What made it necessary says more, and is thrown.
   }
-  const message = messageOf(thrown);
-  const cause = { cause: thrown };
-  if (/database (table |schema )?is locked/.test(message)) {
-    const text = `${path} is held by another process; try again in a moment`;
-    return new ExaiError("OVER_CAPACITY", text, { ...cause, retryAfterMs: BUSY_TIMEOUT_MS });
-  }
-  if (/not a database|malformed/.test(message)) {
-    const advice = "move it and its -wal and -shm files away and start again; what is in it is lost";
-    return new ExaiError("CONFIG", `the database ${path} is damaged (${message}): ${advice}`, cause);
-  }
-  if (/is full/.test(message)) {
-    return new ExaiError("INTERNAL", `no space is left for ${path}; free some and try again`, cause);
-  }
-  const advice = "make sure that its directory exists and that you may write there, or set EXAI_HOME";
-  return new ExaiError("CONFIG", `the database ${path} cannot be used (${message}): ${advice}`, cause);
 }
 
-/** SQLite gives its -wal and -shm files the mode of the database, so it is set before SQLite sees the file. */
+/**
+ * Makes the file, or the one that is there, readable by this user alone. SQLite gives its -wal and -shm files the mode
+ * of the database, so the mode is set before SQLite sees the file. A file that is there is never opened: SQLite's locks
+ * are the process's, and closing any handle of the file would drop those of every connection to it.
+ */
 function makePrivate(path: string): void {
   Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
-  if (Deno.build.os !== "windows") Deno.chmodSync(path, 0o600);
+  const info = infoOf(path);
+  if (!info) Deno.openSync(path, { createNew: true, write: true, mode: OWNER_ONLY }).close();
+  else if (info.isFile && info.mode !== null && (info.mode & 0o777) !== OWNER_ONLY) {
+    if (Deno.build.os !== "windows") Deno.chmodSync(path, OWNER_ONLY);
+  }
+}
+
+function infoOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) return undefined;
+    throw thrown;
+  }
 }
 
 function checkOwner(db: DatabaseSync, path: string, newest: number): void {
   const owner = pragma(db, "application_id");
   const isEmpty = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
   if (owner !== APPLICATION_ID && !(owner === 0 && isEmpty)) {
-    throw new ExaiError("CONFIG", `${path} is another program's database; move it away or set EXAI_HOME`);
+    throw new DamagedDatabase(path, "it is another program's database");
   }
   const version = Number(pragma(db, "user_version"));
   if (version > newest) {
-    throw new ExaiError(
-      "CONFIG",
-      `${path} was written by a newer EXAI (version ${version} of its format, this program knows ${newest}): ` +
-        "update this program, or move the file away to start with an empty one",
+    throw new DamagedDatabase(
+      path,
+      `it was written by a newer EXAI: version ${version} of its format, and this program knows ${newest}`,
     );
   }
 }

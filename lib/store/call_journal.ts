@@ -10,8 +10,9 @@ import type {
 } from "../session/journal.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { MIGRATIONS, prepareStatements, type Statements } from "./journal_statements.ts";
-import { isPrivateDir, JournalTail, readTail, tailsLeft } from "./journal_tail.ts";
-import { KeptFile } from "./kept_file.ts";
+import { JournalTail, readTail, tailsLeft } from "./journal_tail.ts";
+import { openVolatileDir, removeVolatileDir } from "./volatile_dir.ts";
+import { KeptFile } from "../sqlite/kept_file.ts";
 
 export interface CallJournalOptions {
   /** Database file; made if it is not there. */
@@ -26,6 +27,8 @@ export interface CallJournalOptions {
   retryMs?: number;
   /** Called when a fault has come or gone. */
   onchange?(): void;
+  /** Called with a sentence when a file that could not be read was put aside. */
+  onaside?(note: string): void;
 }
 
 /** A larger answer is worth waiting for its client's receipt, after which it need not be written at all. */
@@ -80,7 +83,8 @@ export class SqliteCallJournal implements CallJournal, Disposable {
   constructor(options: CallJournalOptions) {
     this.#options = options;
     const { path, tailDir } = options;
-    this.#tailDir = tailDir !== undefined && isPrivateDir(tailDir) ? tailDir : dirname(path);
+    const home = dirname(path);
+    this.#tailDir = tailDir !== undefined && openVolatileDir(tailDir, home) ? tailDir : home;
     this.#file = new KeptFile({
       path,
       what: "the journal",
@@ -92,6 +96,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
       onopen: ({ sql, tail }) => this.#begin(sql, tail),
       onclose: ({ tail }) => tail[Symbol.dispose](),
       onchange: options.onchange,
+      onaside: options.onaside,
     });
     this.#file.open();
     this.#pruner = setInterval(() => this.prune(), Math.min(options.maxAgeMs / 2, HOUR_MS));
@@ -138,7 +143,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     this.#fold();
     this.#file.useAtOnce(({ sql, tail: { name } }) => sql.foldedTail.run(name));
     this.#file[Symbol.dispose]();
-    if (this.#tailDir !== dirname(this.#options.path)) removeIfEmpty(this.#tailDir);
+    if (this.#tailDir !== dirname(this.#options.path)) removeVolatileDir(this.#tailDir);
   }
 
   #journalOf(session: KeptSession): SessionJournal {
@@ -263,7 +268,9 @@ export class SqliteCallJournal implements CallJournal, Disposable {
   }
 
   #takeTails(sql: Statements): void {
-    for (const { name, path } of tailsLeft(this.#tailDir)) {
+    // Beside the database are those of a daemon that could not write to memory, or that others have cleared from there.
+    const dirs = new Set([this.#tailDir, dirname(this.#options.path)]);
+    for (const { name, path } of Array.from(dirs, tailsLeft).flat()) {
       takeTail(sql, path);
       sql.foldedTail.run(name);
     }
@@ -328,12 +335,4 @@ function forgetOtherBoots(sql: Statements): void {
 
 function hashOf(token: string): Uint8Array {
   return createHash("sha256").update(token).digest();
-}
-
-function removeIfEmpty(dir: string): void {
-  try {
-    Deno.removeSync(dir);
-  } catch {
-    // Another daemon's tail is there.
-  }
 }

@@ -3,7 +3,7 @@ import { withoutSecrets } from "../observe/body_text.ts";
 import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
 import type { CallRecord } from "../observe/record.ts";
 import { MIGRATIONS, prepareStatements, ROWS_AT_ONCE, type Statements } from "./call_record_statements.ts";
-import { KeptFile } from "./kept_file.ts";
+import { KeptFile } from "../sqlite/kept_file.ts";
 
 export interface CallRecordsOptions {
   /** Database file; made if it is not there. */
@@ -20,6 +20,8 @@ export interface CallRecordsOptions {
   now?: () => number;
   /** Called when a fault has come or gone. */
   onchange?(): void;
+  /** Called with a sentence when a file that could not be read was put aside. */
+  onaside?(note: string): void;
 }
 
 /** How long a call waits for others to be written with it. */
@@ -56,13 +58,13 @@ export class SqliteCallRecords implements CallStore, Disposable {
       what: "the record of calls",
       migrations: MIGRATIONS,
       prepare: prepareStatements,
-      losesAllByFault: false,
       retryMs: options.retryMs ?? RETRY_MS,
       onopen: () => this.#numbers.clear(),
       onchange: () => {
         if (this.#pending.length > 0) this.#flushSoon();
         options.onchange?.();
       },
+      onaside: options.onaside,
     });
     this.#file.open();
     this.#pruner = setInterval(() => this.prune(), PRUNE_MS);
@@ -193,7 +195,8 @@ export class SqliteCallRecords implements CallStore, Disposable {
 
   /** The number of what many calls have in common; given one if it has none. */
   #number(add: Statements["addOrigin"], a: string, b: string, c: string): number {
-    const key = `${a}\0${b}\0${c}`;
+    // With the lengths, since names chosen by others may hold any separator.
+    const key = `${a.length} ${b.length} ${a}${b}${c}`;
     let number = this.#numbers.get(key);
     if (number === undefined) {
       number = Number(add.get(a, b, c)!.number);

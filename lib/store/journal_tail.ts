@@ -62,10 +62,21 @@ export class JournalTail implements Disposable {
   }
 }
 
-/** The tails in `dir` whose processes are gone; that of a process that is only stopped is not among them. */
-export function tailsLeft(dir: string): { name: string; path: string }[] {
+/** A tail in a directory. */
+export interface TailFile {
+  name: string;
+  path: string;
+}
+
+/** The tails in `dir`. */
+export function tailsOf(dir: string): TailFile[] {
   return Array.from(Deno.readDirSync(dir), ({ name }) => ({ name, path: join(dir, name) }))
-    .filter(({ name, path }) => NAME.test(name) && isLeft(path));
+    .filter(({ name }) => NAME.test(name));
+}
+
+/** The tails in `dir` whose processes are gone; that of a process that is only stopped is not among them. */
+export function tailsLeft(dir: string): TailFile[] {
+  return tailsOf(dir).filter(({ path }) => isLeft(path));
 }
 
 /** What the tail at `path` says; a line that was not written to its end is left out. */

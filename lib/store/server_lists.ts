@@ -1,11 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { getLogger } from "@logtape/logtape";
-import { messageOf } from "../base/errors.ts";
-import { MIB } from "../base/units.ts";
-import { openDatabase } from "../sqlite/database.ts";
+import { MIB, SECOND_MS } from "../base/units.ts";
+import { KeptFile } from "../sqlite/kept_file.ts";
 import type { KeptView, ListStore, ViewKey } from "../upstream/list_store.ts";
-
-const log = getLogger(["exai", "lists"]);
 
 /** A view larger than this is not kept, in characters. */
 const MAX_VIEW_CHARS = 8 * MIB;
@@ -29,82 +25,81 @@ const PRUNE = `DELETE FROM view WHERE rowid IN (
   ) WHERE n > ? OR chars > ?
 )`;
 
+const RETRY_MS = 5 * SECOND_MS;
+
 export interface ServerListsOptions {
   /** Views kept at most. */
   maxViews?: number;
   /** Characters of all views together. */
   maxChars?: number;
+  /** Called when a fault has come or gone. */
+  onchange?(): void;
+  /** Called with a sentence when a file that could not be read was put aside. */
+  onaside?(note: string): void;
+}
+
+interface Statements {
+  get: StatementSync;
+  set: StatementSync;
+  prune: StatementSync;
 }
 
 /** What mounted servers showed last, in SQLite. A fault of it is told once, never thrown: it holds nothing that is missed. */
 export class SqliteServerLists implements ListStore, Disposable {
-  readonly #path: string;
   readonly #bounds: readonly [maxViews: number, maxChars: number];
-  #db: DatabaseSync | undefined;
-  #get: StatementSync | undefined;
-  #set: StatementSync | undefined;
-  #fault: string | undefined;
+  readonly #file: KeptFile<Statements>;
 
   constructor(path: string, options: ServerListsOptions = {}) {
-    this.#path = path;
     this.#bounds = [options.maxViews ?? 500, options.maxChars ?? 64 * MIB];
-    this.#attempt(() => this.#open());
-    if (!this.#fault) return;
-    // One that is damaged, or of a newer version, is begun anew.
-    this.#fault = undefined;
-    for (const file of [path, `${path}-wal`, `${path}-shm`]) this.#remove(file);
-    this.#attempt(() => this.#open());
+    this.#file = new KeptFile({
+      path,
+      what: "the lists of the servers,",
+      migrations: MIGRATIONS,
+      prepare: prepareStatements,
+      retryMs: RETRY_MS,
+      onchange: options.onchange,
+      onaside: options.onaside,
+    });
+    this.#file.open();
   }
 
   /** What is wrong with it, in a sentence. */
   get fault(): string | undefined {
-    return this.#fault;
+    return this.#file.fault;
   }
 
   get({ server, capabilities, config }: ViewKey): KeptView | undefined {
-    return this.#attempt(() => {
-      const row = this.#get?.get(server, capabilities, config);
-      return row && JSON.parse(String(row.text));
-    });
+    const row = this.#file.use((sql) => sql.get.get(server, capabilities, config));
+    return row && parse(String(row.text));
   }
 
   set({ server, capabilities, config }: ViewKey, view: KeptView): void {
     const text = JSON.stringify(view);
     if (text.length > MAX_VIEW_CHARS) return;
-    this.#attempt(() => {
-      this.#set?.run(server, capabilities, config, text, Date.now());
-      this.#db?.prepare(PRUNE).run(...this.#bounds);
+    this.#file.useAtOnce((sql) => {
+      sql.set.run(server, capabilities, config, text, Date.now());
+      sql.prune.run(...this.#bounds);
     });
   }
 
   [Symbol.dispose](): void {
-    this.#attempt(() => this.#db?.close());
-    this.#db = this.#get = this.#set = undefined;
+    this.#file[Symbol.dispose]();
   }
+}
 
-  #open(): void {
-    const db = openDatabase(this.#path, MIGRATIONS);
-    this.#db = db;
-    this.#get = db.prepare("SELECT text FROM view WHERE server = ? AND capabilities = ? AND config = ?");
-    this.#set = db.prepare("INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?)");
-  }
+function prepareStatements(db: DatabaseSync): Statements {
+  return {
+    get: db.prepare("SELECT text FROM view WHERE server = ? AND capabilities = ? AND config = ?"),
+    set: db.prepare("INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?)"),
+    prune: db.prepare(PRUNE),
+  };
+}
 
-  #attempt<T>(work: () => T): T | undefined {
-    try {
-      return work();
-    } catch (thrown) {
-      const isFirst = this.#fault === undefined;
-      this.#fault = `the lists of the servers cannot be kept in ${this.#path}: ${messageOf(thrown)}`;
-      if (isFirst) log.warning("{fault}", { fault: this.#fault });
-      return undefined;
-    }
-  }
-
-  #remove(file: string): void {
-    try {
-      Deno.removeSync(file);
-    } catch {
-      // Not there, or not ours to remove.
-    }
+/** A view that cannot be read is as good as none: the server is asked. */
+function parse(text: string): KeptView | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }

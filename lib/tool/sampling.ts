@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { ownEntry } from "../base/own.ts";
 import type { Call } from "../call/call.ts";
 import { estimateTokens } from "../provider/tokens.ts";
 import type { ChatResult, FinishReason, ModelClass, Sample, SampleRequest } from "../provider/provider.ts";
@@ -60,7 +61,7 @@ async function toResult(
       outputTokens: await estimateTokens(text),
       estimated: true,
     },
-    finishReason: FINISH[String(stopReason)] ?? "stop",
+    finishReason: ownEntry(FINISH, String(stopReason)) ?? "stop",
   };
 }
 

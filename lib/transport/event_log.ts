@@ -1,6 +1,8 @@
 // @ts-types="@modelcontextprotocol/sdk/server/webStandardStreamableHttp"
 import type { EventStore } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
+import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
+import { heldBytesOf } from "../base/held_bytes.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
 import { jsonChars } from "./json_size.ts";
@@ -13,6 +15,8 @@ export interface EventLogLimits {
   maxMessages: number;
   /** Their size in UTF-16 code units, together. */
   maxChars: number;
+  /** The bound on what is held for all clients together. */
+  budget?: ByteBudget;
 }
 
 /** One message of a stream as Server-Sent Events number it. */
@@ -24,6 +28,10 @@ export interface LoggedEvent {
 interface Kept extends LoggedEvent {
   at: number;
   chars: number;
+  /** Memory it takes. */
+  bytes: number;
+  /** It stands for an answer that had to make room. */
+  isNotice?: boolean;
 }
 
 type Answer = RpcResponse & { id: RequestId };
@@ -45,6 +53,10 @@ export type Resumption =
 /** Streams that were sent to their end are kept in this number: some of it may be lost on the way all the same. */
 const DELIVERED_STREAMS = 8;
 const DELIVERED_CHARS = 1024 * 1024;
+/** Requests that get no answer and have not been answered for form's sake yet. */
+const MAX_DISCARDED = 1000;
+/** An answer of this size takes no more room than the word that it was given. */
+const SMALL_BYTES = 1024;
 /** The stream of what belongs to no request; it has no end of its own. */
 const STANDALONE = "_GET_stream";
 
@@ -60,9 +72,42 @@ export class EventLog implements EventStore {
   readonly #discarded = new Set<RequestId>();
   #events = 0;
   #chars = 0;
+  /** Whether the client reads some stream now. */
+  #isAttended = true;
+  /** Whether what is left of what had to make room is only the word that it was there. */
+  #isEmptied = false;
+  #sinceMs = performance.now();
+  readonly #account: ByteAccount;
 
   constructor(limits: EventLogLimits) {
     this.#limits = limits;
+    const rank = () => this.#rank;
+    const since = () => this.#sinceMs;
+    this.#account = (limits.budget ?? UNBOUNDED).open({
+      get rank() {
+        return rank();
+      },
+      get sinceMs() {
+        return since();
+      },
+      giveWay: (bytes) => this.#giveWay(bytes),
+    });
+  }
+
+  /** Whether the client reads some stream now; one that does not is away. */
+  set isAttended(is: boolean) {
+    this.#isAttended = is;
+    this.#sinceMs = performance.now();
+  }
+
+  /** The session is over: nobody comes back for anything. */
+  clear(): void {
+    this.#streams.clear();
+    this.#delivered.clear();
+    this.#discarded.clear();
+    this.#events = 0;
+    this.#chars = 0;
+    this.#account.set(0);
   }
 
   /** Numbers `message` as the next event of a stream and keeps it. */
@@ -72,7 +117,7 @@ export class EventLog implements EventStore {
     const id = `${streamId}.${at}`;
     // A stream is opened with an event that is empty.
     if ("jsonrpc" in message) {
-      this.#note(streamId, stream, { at, id, message: message as RpcMessage, chars: 0 });
+      this.#note(streamId, stream, { at, id, message: message as RpcMessage, chars: 0, bytes: 0 });
     }
     return Promise.resolve(id);
   }
@@ -95,17 +140,18 @@ export class EventLog implements EventStore {
     return streamId;
   }
 
-  /** The stream that answered `id` was sent to its end: it need not be kept as long as others. */
+  /** The stream that answered `id` last was sent to its end: it need not be kept as long as others. */
   delivered(id: RequestId): void {
-    for (const [streamId, stream] of this.#streams) {
-      if (stream.answered.has(id)) this.#delivered.add(streamId);
-    }
+    // The latest of them: an id may come again once it is answered.
+    const [streamId] = [...this.#streams].findLast(([, stream]) => stream.answered.has(id)) ?? [];
+    if (streamId !== undefined) this.#delivered.add(streamId);
     this.#trimDelivered();
   }
 
   /** The request `id` gets no answer: its stream is over once it is answered for form's sake. */
   discard(id: RequestId): void {
     this.#discarded.add(id);
+    if (this.#discarded.size > MAX_DISCARDED) this.#discarded.delete(this.#discarded.values().next().value!);
   }
 
   #open(streamId: string): Stream {
@@ -124,11 +170,14 @@ export class EventLog implements EventStore {
     }
     const { maxMessages, maxChars } = this.#limits;
     event.chars = Math.min(jsonChars(message, maxChars), maxChars);
+    event.bytes = heldBytesOf(message);
     stream.kept.push(event);
+    this.#isEmptied = false;
     this.#count(1, event.chars);
     // One talkative call must not take the room of the others' answers.
     if (stream.kept.length > maxMessages / 4) this.#drop(streamId, stream.kept[0]!);
     this.#trim(event);
+    this.#account.add(event.bytes);
   }
 
   #count(events: number, chars: number): void {
@@ -137,7 +186,10 @@ export class EventLog implements EventStore {
   }
 
   #forget(streamId: string): void {
-    for (const event of this.#streams.get(streamId)?.kept ?? []) this.#count(-1, -event.chars);
+    for (const event of this.#streams.get(streamId)?.kept ?? []) {
+      this.#count(-1, -event.chars);
+      this.#account.add(-event.bytes);
+    }
     this.#streams.delete(streamId);
     this.#delivered.delete(streamId);
   }
@@ -175,16 +227,57 @@ export class EventLog implements EventStore {
     const { message, chars } = event;
     if (!isAnswer(message) || this.#events > this.#limits.maxMessages) return this.#drop(streamId, event);
     event.message = forgotten(message.id);
+    event.isNotice = true;
     event.chars = jsonChars(event.message, Infinity);
     this.#count(0, event.chars - chars);
+    const noticeBytes = heldBytesOf(event.message);
+    this.#account.add(noticeBytes - event.bytes);
+    event.bytes = noticeBytes;
+  }
+
+  get #rank(): number {
+    if (this.#isEmptied) return GIVES_WAY.word;
+    if (this.#hasDelivered) return GIVES_WAY.delivered;
+    return this.#isAttended ? GIVES_WAY.unconfirmed : GIVES_WAY.away;
+  }
+
+  /** Whether there is anything to gain by letting go of what was delivered. */
+  get #hasDelivered(): boolean {
+    return this.#delivered.values().some((id) => this.#streams.get(id)?.kept.some(isWorthDropping));
+  }
+
+  /**
+   * Makes room for others, what was delivered first: answers leave word that they were given. Only when that word is
+   * all that is left does it go too.
+   */
+  #giveWay(bytes: number): void {
+    const before = this.#account.bytes;
+    const target = before - bytes;
+    const ids = this.#hasDelivered ? [...this.#delivered] : [...this.#streams.keys()];
+    const mayDropAll = this.#isEmptied;
+    for (const streamId of ids) this.#empty(streamId, { target, mayDropAll });
+    this.#isEmptied = this.#account.bytes === before;
+  }
+
+  #empty(streamId: string, { target, mayDropAll }: { target: number; mayDropAll: boolean }): void {
+    for (const event of [...this.#streams.get(streamId)?.kept ?? []]) {
+      if (this.#account.bytes <= target) return;
+      if (mayDropAll) this.#drop(streamId, event);
+      else if (isWorthDropping(event)) this.#makeRoom(streamId, event);
+    }
   }
 
   #drop(streamId: string, event: Kept): void {
     const stream = this.#streams.get(streamId)!;
     stream.kept.splice(stream.kept.indexOf(event), 1);
     this.#count(-1, -event.chars);
+    this.#account.add(-event.bytes);
     if (stream.answered.size > 0 && stream.kept.length === 0) this.#forget(streamId);
   }
+}
+
+function isWorthDropping({ isNotice, bytes }: Kept): boolean {
+  return !isNotice && bytes > SMALL_BYTES;
 }
 
 function isAnswer(message: RpcMessage): message is Answer {

@@ -1,6 +1,17 @@
+import { Buffer } from "node:buffer";
+import { type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { Json } from "../base/json.ts";
-import { formatBytes } from "../base/units.ts";
+import { formatBytes, KIB, SECOND_MS } from "../base/units.ts";
+
+/** A body of this size is read at once. */
+const MAX_SMALL_BYTES = 16 * KIB;
+
+export interface BodyLimits {
+  maxBytes: number;
+  /** The bound on what is held for all clients together. */
+  budget?: ByteBudget;
+}
 
 /** What a request carries. */
 export interface JsonBody {
@@ -10,12 +21,13 @@ export interface JsonBody {
 }
 
 /**
- * The JSON a request carries. No more than `maxBytes` of it is ever held.
+ * The JSON a request carries. No more than `maxBytes` of it is ever held, and of all that are being read at once no more
+ * than the budget allows: the one that has been coming for longest gives way.
  *
- * @throws {ExaiError} `TOO_LARGE`, `PARSE_ERROR`
+ * @throws {ExaiError} `TOO_LARGE`, `PARSE_ERROR`, `OVER_CAPACITY`
  */
-export async function readJsonBody(request: Request, maxBytes: number): Promise<JsonBody> {
-  const text = await readText(request, maxBytes);
+export async function readJsonBody(request: Request, limits: BodyLimits): Promise<JsonBody> {
+  const text = await readText(request, limits);
   try {
     const declared = Number(request.headers.get("content-length") ?? text.length);
     return { value: JSON.parse(text), bytes: declared };
@@ -24,20 +36,47 @@ export async function readJsonBody(request: Request, maxBytes: number): Promise<
   }
 }
 
-async function readText(request: Request, maxBytes: number): Promise<string> {
+async function readText(request: Request, { maxBytes, budget = UNBOUNDED }: BodyLimits): Promise<string> {
   const declared = request.headers.get("content-length");
   if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
-  // A declared length is kept to by the HTTP layer; without one the bytes are counted as they come.
-  if (declared !== null || request.body === null) return await request.text();
-  let bytes = 0;
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of request.body) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw tooLarge(maxBytes);
-    text += decoder.decode(chunk, { stream: true });
+  // A declared length is kept to by the HTTP layer. What is small comes in one piece and need not be watched.
+  if (request.body === null || (declared !== null && Number(declared) <= MAX_SMALL_BYTES)) {
+    return await request.text();
   }
-  return text + decoder.decode();
+  const reader = request.body.getReader();
+  let givenWay: ExaiError | undefined;
+  using account = budget.open({
+    rank: GIVES_WAY.incoming,
+    sinceMs: performance.now(),
+    giveWay: () => {
+      givenWay = tooMany();
+      chunks.length = 0;
+      account.set(0);
+      reader.cancel(givenWay).catch(() => {});
+    },
+  });
+  const chunks: Uint8Array[] = [];
+  for (let bytes = 0;;) {
+    const { done, value } = await reader.read();
+    if (givenWay) throw givenWay;
+    if (done) return new TextDecoder().decode(Buffer.concat(chunks));
+    bytes += value.length;
+    if (bytes > maxBytes) {
+      reader.cancel().catch(() => {});
+      throw tooLarge(maxBytes);
+    }
+    chunks.push(value);
+    account.add(value.length);
+    if (givenWay) throw givenWay;
+  }
+}
+
+function tooMany(): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    "too much is being sent to the daemon at once, and this request has been coming for longest; send it again",
+    { retryAfterMs: SECOND_MS },
+  );
 }
 
 function tooLarge(maxBytes: number): ExaiError {

@@ -1,13 +1,16 @@
 // @ts-types="@modelcontextprotocol/sdk/server/webStandardStreamableHttp"
 import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
+import type { ByteBudget } from "../base/byte_budget.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { RequestId, RpcMessage } from "../wire/rpc.ts";
+import { CODES, idInUse, toRpcError } from "../wire/codes.ts";
+import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
 import { EventLog, type EventLogLimits, type LoggedEvent, type SdkMessage } from "./event_log.ts";
 import { meteredStream } from "./http_stream.ts";
+import { RequestsInFlight } from "./requests_in_flight.ts";
 import type { SendOptions, Transport } from "./transport.ts";
 
 export interface HttpTransportOptions {
-  /** Makes the session once a client's `initialize` has been found valid; its id becomes the session id. */
+  /** Makes the session once a client's `initialize` has been found valid; gives what the client names it by. */
   newSessionId(): string;
   /** What is kept for a client whose connection was cut. */
   keep: EventLogLimits;
@@ -42,13 +45,16 @@ export class HttpServerTransport implements Transport {
   readonly closed: Promise<void>;
   readonly #sdk: WebStandardStreamableHTTPServerTransport;
   readonly #log: EventLog;
+  readonly #inFlight = new RequestsInFlight();
   readonly #maxQueuedBytes: number;
+  readonly #budget: ByteBudget | undefined;
   #streams = 0;
   #listeners = 0;
 
   constructor(options: HttpTransportOptions) {
     this.#log = new EventLog(options.keep);
     this.#maxQueuedBytes = options.maxQueuedBytes;
+    this.#budget = options.keep.budget;
     this.#sdk = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: options.newSessionId,
       eventStore: this.#log,
@@ -59,6 +65,7 @@ export class HttpServerTransport implements Transport {
     this.#sdk.onmessage = (message) => this.onmessage?.(message as RpcMessage);
     this.#sdk.onerror = (error) => this.onerror?.(error);
     this.#sdk.onclose = () => {
+      this.#log.clear();
       resolve();
       this.onclose?.();
     };
@@ -89,12 +96,18 @@ export class HttpServerTransport implements Transport {
     const lastEventId = request.method === "GET" ? request.headers.get("last-event-id") : null;
     if (lastEventId !== null) {
       const resumption = this.#log.resume(lastEventId);
-      if (resumption.kind === "over") return finished(resumption.missed);
+      if (resumption.kind === "over") return this.#finished(resumption.missed, request, exchange);
     }
-    const response = await this.#sdk.handleRequest(request, { parsedBody: exchange.body });
-    if (response.body === null || !isEventStream(response)) return response;
+    const { body, ids, twins } = this.#inFlight.admit(exchange.body);
+    if (twins.length > 0 && body === undefined) return refusedTwins(twins);
+    const response = await this.#sdk.handleRequest(request, { parsedBody: body });
+    if (response.body === null || !isEventStream(response)) {
+      this.#inFlight.release(ids);
+      return response.ok && twins.length > 0 ? refusedTwins(twins) : response;
+    }
     const { status, headers } = response;
-    return new Response(this.#watch(response.body, request, exchange), { status, headers });
+    const stream = this.#watch(response.body, request, { ...exchange, body });
+    return new Response(twins.length > 0 ? headedBy(twins, stream) : stream, { status, headers });
   }
 
   /**
@@ -107,6 +120,8 @@ export class HttpServerTransport implements Transport {
     } catch (thrown) {
       if (options.relatedRequestId === undefined) throw thrown;
       await this.#sdk.send(message as SdkMessage);
+    } finally {
+      if (!("method" in message) && message.id !== null) this.#inFlight.answered(message.id);
     }
   }
 
@@ -118,7 +133,9 @@ export class HttpServerTransport implements Transport {
     this.#log.discard(id);
     this.#sdk.closeSSEStream(id);
     // The SDK forgets the request only when it is answered; the answer goes nowhere, for its stream is closed.
-    this.#sdk.send({ jsonrpc: "2.0", id, result: {} }).catch(() => {});
+    this.#sdk.send({ jsonrpc: "2.0", id, result: {} }).catch(() => {}).finally(() =>
+      this.#inFlight.answered(id)
+    );
   }
 
   close(): Promise<void> {
@@ -127,19 +144,28 @@ export class HttpServerTransport implements Transport {
 
   #watch(body: ReadableStream<Uint8Array>, request: Request, exchange: Exchange) {
     const listeners = request.method === "GET" ? 1 : 0;
-    this.#streams++;
+    if (this.#streams++ === 0) this.#log.isAttended = true;
     this.#listeners += listeners;
     let cut = false;
     exchange.completed.then(() => cut || this.#delivered(exchange.body), () => {});
     return meteredStream(body, {
       maxQueuedBytes: this.#maxQueuedBytes,
+      budget: this.#budget,
+      completed: exchange.completed,
       onbytes: (bytes) => this.bytesOut += bytes,
       onend: (wasCut) => {
         cut = wasCut;
-        this.#streams--;
+        if (--this.#streams === 0) this.#log.isAttended = false;
         this.#listeners -= listeners;
       },
     });
+  }
+
+  /** The rest of a stream that is over. Nothing to send is HTTP's way to say: do not come back for it (204). */
+  #finished(missed: readonly LoggedEvent[], request: Request, exchange: Exchange): Response {
+    if (missed.length === 0) return new Response(null, { status: 204 });
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-cache, no-transform" };
+    return new Response(this.#watch(eventStream(missed), request, exchange), { headers });
   }
 
   #delivered(body: unknown): void {
@@ -151,14 +177,40 @@ export class HttpServerTransport implements Transport {
   }
 }
 
-/** The rest of a stream that is over. Nothing to send is HTTP's way to say: do not come back for it (204). */
-function finished(missed: readonly LoggedEvent[]): Response {
-  if (missed.length === 0) return new Response(null, { status: 204 });
-  const events = missed.map(({ id, message }) =>
+/** Events as text, written one by one as they are read. */
+function eventStream(events: readonly LoggedEvent[]): ReadableStream<Uint8Array> {
+  const texts = events.values().map(({ id, message }) =>
     `id: ${id}\nevent: message\ndata: ${JSON.stringify(message)}\n\n`
   );
-  const headers = { "content-type": "text/event-stream", "cache-control": "no-cache, no-transform" };
-  return new Response(events.join(""), { headers });
+  return ReadableStream.from(texts).pipeThrough(new TextEncoderStream());
+}
+
+/** A stream as it is, with the refusals of `twins` before it. */
+function headedBy(
+  twins: readonly RequestId[],
+  stream: ReadableStream<Uint8Array>,
+): ReadableStream<Uint8Array> {
+  const events = twins.map((id) => `event: message\ndata: ${JSON.stringify(refusalOf(id))}\n\n`).join("");
+  const head = new TextEncoder().encode(events);
+  return stream.pipeThrough(
+    new TransformStream(
+      {
+        start: (controller) => controller.enqueue(head),
+      },
+      undefined,
+      { highWaterMark: 1 },
+    ),
+  );
+}
+
+function refusedTwins(twins: readonly RequestId[]): Response {
+  const refusals = twins.map(refusalOf);
+  const { http: status } = CODES.INVALID_REQUEST;
+  return Response.json(refusals.length === 1 ? refusals[0] : refusals, { status });
+}
+
+function refusalOf(id: RequestId): RpcResponse {
+  return responseTo(id, { error: toRpcError(idInUse(id)) });
 }
 
 function isEventStream(response: Response): boolean {

@@ -1,11 +1,18 @@
 import { getLogger } from "@logtape/logtape";
-import { formatBytes } from "../base/units.ts";
+import { type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { formatBytes, KIB } from "../base/units.ts";
 
 const log = getLogger(["exai", "transport"]);
+
+const MAX_PIECE_BYTES = 256 * KIB;
 
 export interface StreamHooks {
   /** Unread bytes held for the client; beyond that the stream is cut. */
   maxQueuedBytes: number;
+  /** The bound on what is held for all clients together. */
+  budget?: ByteBudget;
+  /** Settles when the client has all of it, or has gone. */
+  completed?: Promise<void>;
   onbytes(bytes: number): void;
   /** Called once when nothing more will be read from `body`. `cut`: the client did not take all of it. */
   onend(cut: boolean): void;
@@ -19,38 +26,96 @@ export function meteredStream(
   body: ReadableStream<Uint8Array>,
   hooks: StreamHooks,
 ): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  let over = false;
-  const end = (cut: boolean) => {
-    if (!over) hooks.onend(cut);
-    over = true;
-  };
-  const pump = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+  const metered = new Metered(body.getReader(), hooks);
+  return new ReadableStream<Uint8Array>(metered, {
+    highWaterMark: hooks.maxQueuedBytes,
+    size: ({ length }) => length,
+  });
+}
+
+class Metered implements UnderlyingDefaultSource<Uint8Array> {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #hooks: StreamHooks;
+  readonly #account;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  /** Since when there has always been something unread. */
+  #unreadSinceMs = 0;
+  #isOver = false;
+  #isGone = false;
+
+  constructor(reader: ReadableStreamDefaultReader<Uint8Array>, hooks: StreamHooks) {
+    this.#reader = reader;
+    this.#hooks = hooks;
+    const since = () => this.#unreadSinceMs;
+    this.#account = (hooks.budget ?? UNBOUNDED).open({
+      rank: GIVES_WAY.unread,
+      get sinceMs() {
+        return since();
+      },
+      giveWay: () => this.#cut(new Error("what is held for all clients is too much, and this is unread")),
+      recount: () => this.#charge(),
+    });
+    const gone = () => {
+      this.#isGone = true;
+      this.#account.set(0);
+    };
+    hooks.completed?.then(gone, gone);
+  }
+
+  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.#controller = controller;
+    this.#pump(controller).catch((thrown) => this.#cut(thrown));
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    this.#isGone = true;
+    this.#account.set(0);
+    this.#end(true);
+    await this.#reader.cancel(reason);
+  }
+
+  async #pump(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
     for (;;) {
-      const { done, value } = await reader.read();
-      if (over) return;
+      const { done, value } = await this.#reader.read();
+      if (this.#isOver) return;
       if (done) break;
-      hooks.onbytes(value.length);
-      controller.enqueue(value);
-      if ((controller.desiredSize ?? 0) < 0) {
-        throw new Error(`${formatBytes(hooks.maxQueuedBytes)} are unread`);
+      this.#hooks.onbytes(value.length);
+      // In pieces, so that what is given to the system and cannot be taken back is little.
+      for (let at = 0; at < value.length; at += MAX_PIECE_BYTES) {
+        controller.enqueue(value.length <= MAX_PIECE_BYTES ? value : value.slice(at, at + MAX_PIECE_BYTES));
       }
+      if ((controller.desiredSize ?? 0) < 0) {
+        throw new Error(`${formatBytes(this.#hooks.maxQueuedBytes)} are unread`);
+      }
+      this.#charge();
     }
-    end(false);
+    this.#end(false);
     controller.close();
-  };
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      pump(controller).catch((thrown) => {
-        log.warning("an HTTP stream is cut: {thrown}", { thrown });
-        end(true);
-        reader.cancel(thrown).catch(() => {});
-        controller.error(thrown);
-      });
-    },
-    cancel(reason) {
-      end(true);
-      return reader.cancel(reason);
-    },
-  }, { highWaterMark: hooks.maxQueuedBytes, size: ({ length }) => length });
+  }
+
+  #charge(): void {
+    if (this.#account.bytes === 0) this.#unreadSinceMs = performance.now();
+    this.#account.set(this.#queuedBytes);
+  }
+
+  /** What was put in and not read yet; nothing once the stream has come to its end. */
+  get #queuedBytes(): number {
+    const desired = this.#controller?.desiredSize ?? null;
+    if (desired === null || this.#isGone || (this.#isOver && desired === 0)) return 0;
+    return Math.max(0, this.#hooks.maxQueuedBytes - desired);
+  }
+
+  #cut(thrown: unknown): void {
+    log.warning("an HTTP stream is cut: {thrown}", { thrown });
+    this.#isGone = true;
+    this.#account.set(0);
+    this.#end(true);
+    this.#reader.cancel(thrown).catch(() => {});
+    this.#controller?.error(thrown);
+  }
+
+  #end(cut: boolean): void {
+    if (!this.#isOver) this.#hooks.onend(cut);
+    this.#isOver = true;
+  }
 }

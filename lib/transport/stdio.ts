@@ -10,6 +10,7 @@ import { toRpcError } from "../wire/codes.ts";
 import {
   checkEnvelope,
   kindOf,
+  refusedId,
   type RequestId,
   responseTo,
   type RpcMessage,
@@ -148,7 +149,7 @@ export class StdioPeer {
     const fields = isObject(value) ? value : {};
     // A response is never answered, not even a malformed one.
     if (fields.method === undefined && ("result" in fields || "error" in fields)) return;
-    const id = typeof fields.id === "string" || typeof fields.id === "number" ? fields.id : null;
+    const id = refusedId(fields.id);
     this.refuse(id, new ExaiError("INVALID_REQUEST", why));
   }
 

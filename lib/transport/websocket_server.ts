@@ -1,16 +1,24 @@
 import { getLogger } from "@logtape/logtape";
-import { formatBytes } from "../base/units.ts";
+import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { formatBytes, SECOND_MS } from "../base/units.ts";
 import { CLOSE } from "../wire/codes.ts";
 import { byteLength } from "./bytes.ts";
 import type { ChannelEnd, FrameChannel } from "./channel.ts";
 
 const log = getLogger(["exai", "transport"]);
 
+/** How long a peer that reads too slowly may take to come to the close frame. */
+const CLOSE_GRACE_MS = 5 * SECOND_MS;
+
 export interface WebSocketChannelOptions {
   /** Largest message accepted, in bytes of UTF-8; a larger one closes the connection with 1009. */
   maxFrameBytes: number;
   /** Unread bytes held for the peer; beyond that the connection is closed with 4009. */
   maxQueuedBytes: number;
+  /** Ends the connection below the WebSocket, for a peer that does not read. */
+  cut?: () => void;
+  /** The bound on what is held for all clients together. */
+  budget?: ByteBudget;
 }
 
 /** The server's end of a WebSocket as a {@linkcode FrameChannel}. No event ever throws into `Deno.serve`. */
@@ -22,11 +30,24 @@ export class WebSocketChannel implements FrameChannel {
   bytesOut = 0;
   readonly #socket: WebSocket;
   readonly #options: WebSocketChannelOptions;
+  readonly #account: ByteAccount;
+  /** Since when there has always been something unread. */
+  #unreadSinceMs = 0;
   #ended = false;
 
   constructor(socket: WebSocket, options: WebSocketChannelOptions) {
     this.#socket = socket;
     this.#options = options;
+    const since = () => this.#unreadSinceMs;
+    this.#account = (options.budget ?? UNBOUNDED).open({
+      rank: GIVES_WAY.unread,
+      get sinceMs() {
+        return since();
+      },
+      // Where memory is short the peer is not waited for.
+      giveWay: () => this.#dropSlow({ graceMs: 0 }),
+      recount: () => this.#charge(this.queuedBytes),
+    });
     socket.onmessage = (event) => this.#guarded(() => this.#receive(event.data));
     socket.onclose = (event) => this.#end({ code: event.code, clean: event.wasClean });
     socket.onerror = (event) => {
@@ -43,10 +64,14 @@ export class WebSocketChannel implements FrameChannel {
     if (this.#ended || this.#socket.readyState !== WebSocket.OPEN) return;
     this.bytesOut += byteLength(text);
     this.#socket.send(text);
-    if (this.#socket.bufferedAmount > this.#options.maxQueuedBytes) {
-      log.warning("a client left {bytes} unread and is dropped", { bytes: formatBytes(this.queuedBytes) });
-      this.#drop(CLOSE.tooSlowReader, "answers are not being read");
-    }
+    const queuedBytes = this.#socket.bufferedAmount;
+    if (queuedBytes > this.#options.maxQueuedBytes) this.#dropSlow({ graceMs: CLOSE_GRACE_MS });
+    else if (queuedBytes > 0 || this.#account.bytes > 0) this.#charge(queuedBytes);
+  }
+
+  #charge(queuedBytes: number): void {
+    if (this.#account.bytes === 0) this.#unreadSinceMs = performance.now();
+    this.#account.set(queuedBytes);
   }
 
   close(code: number, reason: string): void {
@@ -56,6 +81,14 @@ export class WebSocketChannel implements FrameChannel {
     } catch (thrown) {
       log.debug("close failed: {thrown}", { thrown });
     }
+  }
+
+  /** The peer may still read that it was too slow, for a moment; then what it left unread is let go of. */
+  #dropSlow({ graceMs }: { graceMs: number }): void {
+    log.warning("a client left {bytes} unread and is dropped", { bytes: formatBytes(this.queuedBytes) });
+    this.#drop(CLOSE.tooSlowReader, "answers are not being read");
+    const cut = () => this.#socket.readyState === WebSocket.CLOSED || this.#options.cut?.();
+    setTimeout(cut, graceMs);
   }
 
   // A peer that does not read never sees the close frame either, so its close event may not come for hours: the
@@ -83,6 +116,7 @@ export class WebSocketChannel implements FrameChannel {
   #end(end: ChannelEnd): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#account.set(0);
     this.#guarded(() => this.onclose?.(end));
   }
 

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
+import { ownEntry } from "../base/own.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import { toRpcError } from "../wire/codes.ts";
@@ -24,6 +25,9 @@ export interface InboundContext {
   send(message: RpcMessage): void;
   onListChanged(kinds: readonly ListKind[]): void;
 }
+
+/** Questions of one server that are being answered. */
+const MAX_ASKED = 256;
 
 /** Where a message goes: the session it belongs to, by way of a call of it where one is known. */
 type Addressee = { caller: Caller; call?: Call };
@@ -133,6 +137,12 @@ export class Inbound {
 
   async #answer(request: RpcRequest): Promise<void> {
     const controller = new AbortController();
+    if (this.#asked.size >= MAX_ASKED) {
+      const error = toRpcError(
+        new ExaiError("OVER_CAPACITY", `${MAX_ASKED} of your requests are not answered yet`),
+      );
+      return this.#context.send(responseTo(request.id, { error }));
+    }
     this.#asked.set(request.id, controller);
     let result: Result;
     try {
@@ -155,7 +165,7 @@ export class Inbound {
     if (!to) {
       throw new ExaiError("INVALID_REQUEST", `${method} belongs to no call that is running, so to no client`);
     }
-    const capability = NEEDED_CAPABILITY[method];
+    const capability = ownEntry(NEEDED_CAPABILITY, method);
     if (capability && !isObject(to.caller.capabilities[capability])) {
       throw new ExaiError("METHOD_NOT_FOUND", `this client does not offer ${capability}`);
     }

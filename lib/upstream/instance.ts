@@ -3,6 +3,7 @@ import { abortError } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { redact } from "../base/log.ts";
+import { overCapacityFor } from "../base/machine_want.ts";
 import { steadyNow } from "../base/steady.ts";
 import type { Call, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
@@ -101,7 +102,7 @@ export class Instance implements AsyncDisposable {
     } catch (thrown) {
       // Not awaited: a server that hangs takes its time to end, and whoever waits for it need not.
       transport.close().catch(() => {});
-      throw thrown instanceof ExaiError ? thrown : instance.#unavailable(messageOf(thrown), thrown);
+      throw thrown instanceof ExaiError ? thrown : instance.#failureOf(thrown);
     }
   }
 
@@ -283,10 +284,7 @@ export class Instance implements AsyncDisposable {
     this.lastUsedAtMs = steadyNow();
     this.#transport.send(message).catch((thrown) => {
       if (id === undefined) return;
-      this.#fail(
-        id,
-        messageFault(thrown, this.#options.name) ?? this.#unavailable(messageOf(thrown), thrown),
-      );
+      this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#failureOf(thrown));
     });
   }
 
@@ -364,6 +362,12 @@ export class Instance implements AsyncDisposable {
       cause: reason,
       details: { server: this.#options.name, outcome: "unknown" },
     });
+  }
+
+  /** Why a message could not be sent or answered: the server's fault, unless it is this machine that lacks something. */
+  #failureOf(thrown: unknown): ExaiError {
+    const want = overCapacityFor(`server "${this.#options.name}"`, thrown);
+    return want ?? this.#unavailable(messageOf(thrown), thrown);
   }
 
   #unavailable(why: string, cause?: unknown): ExaiError {

@@ -9,6 +9,9 @@ import { toldCapabilities } from "./share_key.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
+/** Views of one server kept at once. */
+const MAX_VIEWS = 64;
+
 /** What one server showed last to clients of the same capabilities, and who has seen it. */
 export class View {
   description: InitializeResult | undefined;
@@ -54,6 +57,10 @@ export class View {
     return JSON.stringify(before) !== JSON.stringify(list);
   }
 
+  get hasViewers(): boolean {
+    return this.#viewers.values().some(({ size }) => size > 0);
+  }
+
   forget(caller: Caller): void {
     for (const viewers of this.#viewers.values()) viewers.delete(caller.id);
   }
@@ -82,9 +89,21 @@ export class ListMemory {
     let view = this.#views.get(told);
     if (!view) {
       const key = { server: this.#config.name, config: this.#configDigest(), capabilities: told };
-      this.#views.set(told, view = new View(key, this.#store?.get(key)));
+      view = new View(key, this.#store?.get(key));
+      this.#makeRoom();
+      this.#views.set(told, view);
     }
     return view;
+  }
+
+  /** Clients say of themselves what they like; a view nobody looks at is made anew when it is wanted. */
+  #makeRoom(): void {
+    if (this.#views.size < MAX_VIEWS) return;
+    for (const [told, view] of this.#views) {
+      if (view.hasViewers) continue;
+      this.#views.delete(told);
+      return;
+    }
   }
 
   /** The server says that its lists of `kinds` have changed. */

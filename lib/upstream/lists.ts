@@ -1,9 +1,15 @@
+import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { formatBytes, MIB } from "../base/units.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
+import { jsonChars } from "../transport/json_size.ts";
 import type { Result } from "../wire/rpc.ts";
 
 /** A list without end is cut here: no real server has a thousand pages. */
 const MAX_PAGES = 1000;
+/** A list is kept as long as its server is mounted. */
+const MAX_ENTRIES = 50_000;
+const MAX_LIST_CHARS = 32 * MIB;
 
 /** Asks an upstream one thing on the daemon's own behalf. */
 export type Asker = (method: string, params: JsonObject) => Promise<Result>;
@@ -36,16 +42,29 @@ export class ListCache {
   async #askAll(kind: ListKind): Promise<readonly JsonObject[]> {
     const { method, field } = LISTS[kind];
     const entries: JsonObject[] = [];
+    let chars = 0;
     let params: JsonObject = {};
     for (let page = 0; page < MAX_PAGES; page++) {
       const { result, error } = await this.#ask(method, params);
       if (error) throw new Error(`${method}: ${error.message}`);
-      if (Array.isArray(result[field])) entries.push(...result[field] as JsonObject[]);
+      const page = result[field];
+      if (Array.isArray(page)) { for (const entry of page as JsonObject[]) entries.push(entry); }
+      chars += jsonChars(page, MAX_LIST_CHARS);
+      if (entries.length > MAX_ENTRIES || chars > MAX_LIST_CHARS) throw tooLong(method, entries.length);
       if (typeof result.nextCursor !== "string") break;
       params = { cursor: result.nextCursor };
     }
     return entries;
   }
+}
+
+function tooLong(method: string, entries: number): ExaiError {
+  return new ExaiError(
+    "TOO_LARGE",
+    `${method}: the list goes on after ${entries} entries; at most ${MAX_ENTRIES}, with ${
+      formatBytes(MAX_LIST_CHARS)
+    } of text, are taken`,
+  );
 }
 
 /** The lists a `list_changed` notification speaks of. */

@@ -2,6 +2,7 @@ import type { JsonObject } from "../base/json.ts";
 import { steadyNow } from "../base/steady.ts";
 import type { Caller } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
+import { MAX_HANDLE_CHARS } from "./owners.ts";
 
 /** Tasks kept at most; beyond that the oldest are forgotten. */
 const MAX_TASKS = 10_000;
@@ -16,7 +17,7 @@ export class LiveTasks {
   /** Notes the task a result has made; `ttl` is in milliseconds, none or null means without end. */
   begun(caller: Caller, task: JsonObject, nowMs = steadyNow()): void {
     const { taskId, ttl } = task;
-    if (typeof taskId !== "string") return;
+    if (typeof taskId !== "string" || taskId.length > MAX_HANDLE_CHARS) return;
     const expiresAtMs = typeof ttl === "number" ? nowMs + ttl : Infinity;
     this.#byId.set(taskId, { sessionId: caller.id, expiresAtMs });
     if (this.#byId.size <= MAX_TASKS) return;

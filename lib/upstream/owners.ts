@@ -5,6 +5,8 @@ import type { RequestId, Result } from "../wire/rpc.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
 const MAX_HANDLES = 10_000;
+/** Longest handle that is kept; a server names its tasks as it likes. */
+export const MAX_HANDLE_CHARS = 1024;
 
 /**
  * Which session a handle of an upstream belongs to: a task (MCP basic/utilities/tasks) or a URL elicitation. Messages
@@ -14,6 +16,7 @@ export class Owners {
   readonly #callers = new Map<string, Caller>();
 
   set(handle: string, caller: Caller): void {
+    if (handle.length > MAX_HANDLE_CHARS) return;
     this.#callers.set(handle, caller);
     if (this.#callers.size <= MAX_HANDLES) return;
     for (const oldest of this.#callers.keys()) {

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
+import { overCapacityFor } from "../base/machine_want.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
@@ -139,7 +140,9 @@ export class Pool implements AsyncDisposable {
   }
 
   async #start({ config, tenant, scope }: SlotRequest, givenUp: AbortSignal): Promise<Instance> {
-    const transport = await this.#options.connect(config);
+    const transport = await this.#options.connect(config).catch((thrown) => {
+      throw overCapacityFor(`server "${config.title}" cannot start`, thrown) ?? thrown;
+    });
     // A server that hangs at its start must not hold up the end of the daemon.
     const close = () => void transport.close().catch(() => {});
     if (givenUp.aborted) close();
@@ -171,7 +174,8 @@ export class Pool implements AsyncDisposable {
     }
     if (!slot.alive) return;
     log.warning("{message}", { message: reason.message });
-    supervisor.failed(attempt, reason);
+    // That this machine had no handle for it says nothing of the server.
+    if (reason.code !== "OVER_CAPACITY") supervisor.failed(attempt, reason);
     this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
     this.onLost(slot);

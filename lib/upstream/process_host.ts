@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { isAbsolute } from "@std/path";
 import { ExaiError, type ExaiErrorOptions, messageOf } from "../base/errors.ts";
+import { overCapacityFor } from "../base/machine_want.ts";
 import type { StdioServerConfig } from "../base/server_config.ts";
 import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -80,10 +81,8 @@ export class ProcessHost implements AsyncDisposable {
     const cwd = command.cwd ?? this.#options.env.HOME ?? this.#options.env.USERPROFILE ?? "/";
     if (!isAbsolute(cwd) || !await isDirectory(cwd)) {
       // Of this session's directory, so that it says nothing of the server: another session may have one.
-      const fault = { server: command.title, fault: "caller" };
-      throw unavailable(command, `its directory ${cwd} does not exist; correct cwd in mcp.json`, {
-        details: fault,
-      });
+      const details = { server: command.title, fault: "caller" };
+      throw unavailable(command, `its directory ${cwd} does not exist; correct cwd in mcp.json`, { details });
     }
     const launch = await this.#find(command, cwd);
     if (launch) return launch;
@@ -104,6 +103,8 @@ export class ProcessHost implements AsyncDisposable {
   async spawn(command: Command): Promise<ServerProcess> {
     const launch = await this.resolve(command);
     const child = await started(launch).catch((thrown) => {
+      const want = overCapacityFor(`server "${command.title}" cannot start`, thrown);
+      if (want) throw want;
       throw unavailable(command, `${launch.file} cannot be run: ${messageOf(thrown)}`, { cause: thrown });
     });
     const process = new ServerProcess(child, {

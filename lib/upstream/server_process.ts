@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { ExaiError } from "../base/errors.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
+import { visibleLines } from "../base/visible.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { RpcMessage } from "../wire/rpc.ts";
 import { Inbox } from "./process/inbox.ts";
@@ -154,7 +155,9 @@ export class ServerProcess implements Transport, AsyncDisposable {
 
   #log(text: string): void {
     const prefix = `${new Date().toISOString()} [${this.pid}] `;
-    this.#options.log(text.replaceAll(/^(?=.)/gm, () => prefix));
+    // Line by line, so that none can be written that seems to come from another process; a log is read in a terminal.
+    const lines = visibleLines(text.replaceAll("\r\n", "\n")).split("\n");
+    this.#options.log(lines.map((line) => line === "" ? "" : prefix + line).join("\n"));
   }
 
   async #watch(): Promise<ProcessEnd> {

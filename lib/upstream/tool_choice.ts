@@ -1,12 +1,12 @@
 import type { JsonObject } from "../base/json.ts";
-import { anyOf } from "../base/patterns.ts";
+import { anyOf, type Matcher } from "../base/patterns.ts";
 import type { ToolChoice } from "../base/server_config.ts";
 
 /** Applies the configuration's include, exclude, rename and prefix to one server's tools. */
 export class ToolFilter {
   readonly #choice: ToolChoice;
-  readonly #include: RegExp | undefined;
-  readonly #exclude: RegExp | undefined;
+  readonly #include: Matcher | undefined;
+  readonly #exclude: Matcher | undefined;
   readonly #ownNames: ReadonlyMap<string, string>;
 
   constructor(choice: ToolChoice) {

@@ -5,29 +5,39 @@ import {
   StreamableHTTPClientTransport,
   StreamableHTTPError,
 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import type { ExaiError } from "../base/errors.ts";
 import { retryAfterMs } from "../base/retry_after.ts";
 import type { UrlServerConfig } from "../base/server_config.ts";
-import type { RpcMessage } from "../wire/rpc.ts";
+import { toRpcError } from "../wire/codes.ts";
+import { responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { BoundedFetch, type Fetch } from "./bounded_fetch.ts";
 import type { UpstreamTransport } from "./instance.ts";
 
-/** A server behind a URL, by the transport its configuration names (MCP basic/transports). */
-export function connectUrl(config: UrlServerConfig): UpstreamTransport {
-  if (config.kind === "sse") return sse(config);
-  const http = streamableHttp(config);
-  return config.fallBackToSse ? new FallingBack(http, () => sse(config)) : http;
+export interface UrlTransportOptions {
+  /** Largest message taken, after decompression. */
+  maxMessageBytes: number;
 }
 
-function streamableHttp({ url, headers }: UrlServerConfig): UpstreamTransport {
+/** A server behind a URL, by the transport its configuration names (MCP basic/transports). */
+export function connectUrl(config: UrlServerConfig, options: UrlTransportOptions): UpstreamTransport {
+  const bounded = new BoundedFetch({ server: config.title, maxBytes: options.maxMessageBytes });
+  const legacy = () => sse(config, bounded.fetch);
+  if (config.kind === "sse") return new UrlTransport(legacy(), bounded);
+  const http = streamableHttp(config, bounded.fetch);
+  return new UrlTransport(config.fallBackToSse ? new FallingBack(http, legacy) : http, bounded);
+}
+
+function streamableHttp({ url, headers }: UrlServerConfig, fetch: Fetch): UpstreamTransport {
   return new StreamableHTTPClientTransport(new URL(url), {
     requestInit: { headers },
-    fetch: watchfulFetch,
+    fetch: watchful(fetch),
   }) as UpstreamTransport;
 }
 
-function sse({ url, headers }: UrlServerConfig): UpstreamTransport {
+function sse({ url, headers }: UrlServerConfig, fetch: Fetch): UpstreamTransport {
   return new SSEClientTransport(new URL(url), {
     requestInit: { headers },
-    fetch: watchfulFetch,
+    fetch: watchful(fetch),
   }) as UpstreamTransport;
 }
 
@@ -44,12 +54,64 @@ const MAX_REFUSAL_CHARS = 300;
  * Fetches, but throws for a message that was answered with 429 or 5xx: the SDK's own error does not say how long the
  * server wants to be left alone.
  */
-async function watchfulFetch(url: string | URL, init?: RequestInit): Promise<Response> {
-  const response = await fetch(url, init);
-  const { status } = response;
-  if (init?.method !== "POST" || (status !== 429 && status < 500)) return response;
-  const text = await response.text().catch(() => "");
-  throw new UrlRefusal(status, retryAfterMs(response.headers), text.trim().slice(0, MAX_REFUSAL_CHARS));
+function watchful(fetch: Fetch): Fetch {
+  return async (url, init) => {
+    const response = await fetch(url, init);
+    const { status } = response;
+    if (init?.method !== "POST" || (status !== 429 && status < 500)) return response;
+    const text = await response.text().catch(() => "");
+    throw new UrlRefusal(status, retryAfterMs(response.headers), text.trim().slice(0, MAX_REFUSAL_CHARS));
+  };
+}
+
+/** A transport of the SDK's that ends, or fails the one call concerned, when the server sends more than is taken. */
+class UrlTransport implements UpstreamTransport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: (message: RpcMessage) => void;
+  readonly #inner: UpstreamTransport;
+  readonly #failed = Promise.withResolvers<never>();
+  #end: ExaiError | undefined;
+
+  constructor(inner: UpstreamTransport, bounded: BoundedFetch) {
+    this.#inner = inner;
+    this.#failed.promise.catch(() => {});
+    bounded.onoverflow = (error, id) => {
+      this.onerror?.(error);
+      if (id === undefined) this.#fail(error);
+      else this.onmessage?.(responseTo(id, { error: toRpcError(error) }));
+    };
+    inner.onclose = () => this.onclose?.();
+    inner.onerror = (error) => this.onerror?.(error);
+    inner.onmessage = (message) => this.onmessage?.(message);
+  }
+
+  async start(): Promise<void> {
+    await Promise.race([this.#inner.start(), this.#failed.promise]);
+  }
+
+  async send(message: RpcMessage): Promise<void> {
+    if (this.#end) throw this.#end;
+    await this.#inner.send(message);
+  }
+
+  async close(): Promise<void> {
+    await this.#inner.close();
+  }
+
+  setProtocolVersion(revision: string): void {
+    this.#inner.setProtocolVersion?.(revision);
+  }
+
+  describeEnd(): string {
+    return this.#end?.message ?? "it closed the connection";
+  }
+
+  #fail(error: ExaiError): void {
+    this.#end = error;
+    this.#failed.reject(error);
+    this.#inner.close().catch(() => {});
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { RpcError } from "./rpc.ts";
+import { quoteName } from "../base/quote.ts";
+import type { RequestId, RpcError } from "./rpc.ts";
 
 /** WebSocket close codes of the EXAI protocol (docs/protocol.md). */
 export const CLOSE = {
@@ -79,4 +80,15 @@ function nameOf(rpcCode: number): ErrorCode {
     if (codes.rpc === rpcCode) return name as ErrorCode;
   }
   return "INTERNAL";
+}
+
+/** Why a request is refused whose id a running call has. */
+export function idInUse(id: RequestId): ExaiError {
+  return new ExaiError(
+    "INVALID_REQUEST",
+    `request id ${
+      typeof id === "string" ? quoteName(id) : id
+    } is already in use by a call that is still running; ` +
+      "give each request an id of its own",
+  );
 }

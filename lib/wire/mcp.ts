@@ -17,6 +17,18 @@ export interface Implementation extends JsonObject {
   version: string;
 }
 
+/** Of what a client calls itself, this much is kept. */
+const MAX_NAME_CHARS = 256;
+
+/**
+ * A client as it is kept: its name and version are texts of a bounded length, whatever it says, for they are shown,
+ * recorded, and compared with patterns. What else it says of itself (icons, a description) nobody here asks for.
+ */
+export function implementationOf(info: JsonObject): Implementation {
+  const text = (value: Json | undefined) => typeof value === "string" ? value.slice(0, MAX_NAME_CHARS) : "";
+  return { name: text(info.name), version: text(info.version) };
+}
+
 /** The result of `initialize`. */
 export interface InitializeResult extends JsonObject {
   protocolVersion: string;

@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { OpError } from "./codes.ts";
+import { isNonce } from "./proof.ts";
 import type { RequestId } from "./rpc.ts";
 
 const requestId = z.union([z.string(), z.int()]);
@@ -23,10 +24,24 @@ const hello = z.looseObject({
   server: z.optional(z.string()),
   nudge: z.optional(z.boolean()),
   lines: z.optional(z.boolean()),
+  proof: z.optional(z.string()),
+});
+
+/** The client asks for proof that the daemon knows the token, before it shows anything itself. */
+const challenge = z.looseObject({ op: z.literal("challenge"), nonce: z.string().check(z.refine(isNonce)) });
+
+/** One request of a command in place of a hello; no session begins. */
+const request = z.looseObject({
+  op: z.literal("request"),
+  method: z.enum(["GET", "POST"]),
+  path: z.string().check(z.startsWith("/")),
+  proof: z.optional(z.string()),
 });
 
 const opSchemas = {
   hello,
+  challenge,
+  request,
   list_tools: z.looseObject({ op: z.literal("list_tools") }),
   call_tool: z.looseObject({
     op: z.literal("call_tool"),
@@ -42,6 +57,8 @@ const opSchemas = {
 };
 
 export type Hello = z.output<typeof hello>;
+export type ChallengeOp = z.output<typeof challenge>;
+export type CommandOp = z.output<typeof request>;
 export type CallToolOp = z.output<typeof opSchemas.call_tool>;
 
 /** A well-formed request of the EXAI protocol. */
@@ -106,6 +123,10 @@ export interface HelloRefused {
 export type OpReply =
   | HelloAck
   | HelloRefused
+  | { op: "challenge_res"; nonce: string; door: string; proofs: string[] }
+  | { op: "response"; status: number }
+  | { op: "response_part"; text: string }
+  | { op: "response_end" }
   | { op: "list_tools_res"; tools: JsonObject[] }
   | { op: "progress"; request_id: RequestId; progress: number; total?: number; message?: string }
   | {

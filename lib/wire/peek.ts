@@ -18,9 +18,10 @@ export interface PeekedResponse {
   bodyAt?: number;
 }
 
-// A response as `responseTo` writes it. Longer numbers are left to JSON.parse, which alone says what they become.
+// A response as `responseTo` writes it. Longer numbers are left to JSON.parse, which alone says what they become, and so
+// are longer texts: an expression that repeats a choice some million times runs out of stack.
 const RESPONSE_HEAD =
-  /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(-?(?:0|[1-9]\d{0,14})|"(?:[^"\\]|\\.)*")\s*,\s*"(result|error)"\s*:/d;
+  /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(-?(?:0|[1-9]\d{0,14})|"(?:[^"\\]|\\.){0,200}")\s*,\s*"(result|error)"\s*:/d;
 
 /**
  * Says what `text` is. A response is recognised by its first bytes, so that a large answer is not parsed to be passed

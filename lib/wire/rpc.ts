@@ -46,6 +46,20 @@ export function kindOf(message: RpcMessage): "request" | "notification" | "respo
   return "response";
 }
 
+/** How long an id may be: ids are kept as long as their requests, and longer where answers were not kept. */
+export const MAX_ID_CHARS = 1024;
+
+/** Whether `id` can name a request. Beyond the safe integers two numbers that were sent become one that is read. */
+export function isRequestId(id: unknown): id is RequestId {
+  return typeof id === "string" ? id.length <= MAX_ID_CHARS : Number.isSafeInteger(id);
+}
+
+/** The id a refused request is answered under: what it gave, unless reading has changed it into another number. */
+export function refusedId(id: unknown): RequestId | null {
+  if (isRequestId(id)) return id;
+  return typeof id === "number" && Number.isFinite(id) && !Number.isInteger(id) ? id : null;
+}
+
 /**
  * Checks the envelope of a parsed JSON-RPC message and nothing within: what is only passed on is not ours to judge.
  *
@@ -54,8 +68,13 @@ export function kindOf(message: RpcMessage): "request" | "notification" | "respo
 export function checkEnvelope(value: JsonObject): RpcMessage | string {
   if (value.jsonrpc !== "2.0") return 'jsonrpc must be "2.0"';
   const { id, method, params } = value;
-  if (id !== undefined && typeof id !== "string" && !Number.isInteger(id)) {
-    if (!(id === null && value.error !== undefined)) return "id must be a string or a whole number";
+  if (typeof id === "string" && id.length > MAX_ID_CHARS) {
+    return `id may hold ${MAX_ID_CHARS} characters at most`;
+  }
+  if (id !== undefined && !isRequestId(id)) {
+    if (!(id === null && value.error !== undefined)) {
+      return "id must be a string, or a whole number of at most 9007199254740991";
+    }
   }
   if (method !== undefined) {
     if (typeof method !== "string") return "method must be a string";

@@ -15,6 +15,7 @@ export function call(parts: Partial<Call> = {}): Call {
       ask: () => Promise.reject(new Error("nobody is there to be asked")),
       roots: () => Promise.resolve(undefined),
       cwd: undefined,
+      namedDirs: "read",
       logLevel: undefined,
     },
     signal: new AbortController().signal,

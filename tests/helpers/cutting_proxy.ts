@@ -1,21 +1,27 @@
-/** Passes TCP connections on to a port of this machine and cuts them where it is told. */
+/** Passes connections on to a port or Unix socket of this machine and cuts them where it is told. */
 export class CuttingProxy implements AsyncDisposable {
+  /** Where it listens, when its target is a port. */
   readonly port: number;
+  /** Where it listens, when its target is a socket. */
+  readonly path: string;
   /** Connections cut so far. */
   cuts = 0;
-  readonly #listener: Deno.TcpListener;
-  /** The port connections are passed on to from now on. */
-  target: number;
+  readonly #listener: Deno.Listener;
+  /** The port or socket connections are passed on to from now on. */
+  target: number | string;
   readonly #nextCut: () => number;
-  readonly #open = new Set<Deno.TcpConn>();
+  readonly #open = new Set<Deno.Conn>();
   readonly #done: Promise<void>;
 
   /** `nextCut` gives the bytes, counted both ways, after which the next connection is cut; Infinity: never. */
-  constructor(target: number, nextCut: () => number) {
+  constructor(target: number | string, nextCut: () => number) {
     this.target = target;
     this.#nextCut = nextCut;
-    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    this.port = this.#listener.addr.port;
+    this.path = typeof target === "string" ? `${target}.proxy` : "";
+    this.#listener = this.path
+      ? Deno.listen({ transport: "unix", path: this.path })
+      : Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.port = this.path ? 0 : (this.#listener.addr as Deno.NetAddr).port;
     this.#done = this.#run();
   }
 
@@ -40,13 +46,12 @@ export class CuttingProxy implements AsyncDisposable {
     await Promise.all(passing);
   }
 
-  async #pass(client: Deno.TcpConn): Promise<void> {
+  async #pass(client: Deno.Conn): Promise<void> {
     this.#open.add(client);
-    const server = await Deno.connect({ hostname: "127.0.0.1", port: this.target }).catch(() => undefined);
+    const server = await connectTo(this.target).catch(() => undefined);
     // As if nobody listened here either.
     if (!server) return this.#close(client);
-    server.setNoDelay();
-    client.setNoDelay();
+    for (const end of [server, client]) if ("setNoDelay" in end) (end as Deno.TcpConn).setNoDelay();
     this.#open.add(server);
     const budget = { left: this.#nextCut() };
     const end = () => {
@@ -60,7 +65,7 @@ export class CuttingProxy implements AsyncDisposable {
     );
   }
 
-  async #pump(from: Deno.TcpConn, to: Deno.TcpConn, budget: { left: number }): Promise<void> {
+  async #pump(from: Deno.Conn, to: Deno.Conn, budget: { left: number }): Promise<void> {
     const buffer = new Uint8Array(16 * 1024);
     try {
       for (let count; (count = await from.read(buffer)) !== null;) {
@@ -76,8 +81,14 @@ export class CuttingProxy implements AsyncDisposable {
     }
   }
 
-  #close(socket: Deno.TcpConn): void {
+  #close(socket: Deno.Conn): void {
     if (!this.#open.delete(socket)) return;
     socket.close();
   }
+}
+
+function connectTo(target: number | string): Promise<Deno.Conn> {
+  return typeof target === "string"
+    ? Deno.connect({ transport: "unix", path: target })
+    : Deno.connect({ hostname: "127.0.0.1", port: target });
 }

@@ -113,6 +113,7 @@ export function makeCall(method: string, params: JsonObject, parts: Partial<Call
     // The tools look at no more of a caller than this.
     caller: {
       id: "session",
+      namedDirs: "read",
       revision: "2025-11-25",
       capabilities: {},
       roots: () => Promise.resolve(undefined),

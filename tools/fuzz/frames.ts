@@ -61,6 +61,7 @@ const CORPUS = [
   '{"op":"received","answers":3}',
   '{"op":"health"}',
   '{"op":"rotate_token","old":"a","new":"b"}',
+  '{"op":"challenge","nonce":"0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"}',
   '{"op":"hello","session_id":"s","client":{"name":"c"},"cwd":"/","resume":{"token":"t","waiting":[1,"2"]}}',
 ] as const;
 

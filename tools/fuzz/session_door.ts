@@ -5,6 +5,7 @@ import type { JsonObject } from "../../lib/base/json.ts";
 import { type Call, reportProgress } from "../../lib/call/call.ts";
 import { type ListKind, LISTS, type Server } from "../../lib/call/server.ts";
 import { Router } from "../../lib/router/router.ts";
+import { Challenge } from "../../lib/edge/challenge.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../../lib/session/hello.ts";
 import { SessionRegistry } from "../../lib/session/registry.ts";
 import type { ChannelEnd, FrameChannel } from "../../lib/transport/channel.ts";
@@ -184,6 +185,8 @@ function hooksFor(registry: SessionRegistry, router: Router): AttachHooks {
     helloTimeoutMs: 60_000,
     daemon: { version: "1", pid: 1 },
     limits: { max_bytes: MAX_FRAME_BYTES, session_max_inflight: 8, call_timeout_ms: 60_000 },
+    challenge: (asked) => new Challenge([], asked),
+    command: () => Promise.resolve(Response.json({})),
     authenticate: () => true,
     health: () => Promise.resolve({}),
     rotateToken: () => Promise.resolve(false),

@@ -1,6 +1,9 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { VERSION } from "../../lib/base/version.ts";
+import { answerProof } from "../../lib/shim/handshake.ts";
+import { LinkError } from "../../lib/shim/link_error.ts";
 import type { HelloAck } from "../../lib/wire/ops.ts";
+import { makeNonce } from "../../lib/wire/proof.ts";
 
 /** A client of the EXAI ops as docs/protocol.md describes it, on the built-in WebSocket and nothing else. */
 export class OpClient implements Disposable {
@@ -28,13 +31,28 @@ export class OpClient implements Disposable {
     return new OpClient(socket);
   }
 
-  /** @throws when the daemon refuses */
+  /** @throws when the daemon refuses, or does not prove that it knows `token`, which is never sent */
   async hello(token?: string): Promise<HelloAck> {
     const client = { name: "exai-tools", version: VERSION };
-    const ack = await this.ask({ op: "hello", client, ...(token ? { token } : {}) });
+    const ack = await this.ask({
+      op: "hello",
+      client,
+      ...(token ? { proof: await this.#proof(token) } : {}),
+    });
     if (ack.op !== "hello_ack") throw new Error(`hello was answered with ${JSON.stringify(ack)}`);
     if (ack.ok !== true) throw new Error(`hello was refused: ${ack.error}`);
     return ack as unknown as HelloAck;
+  }
+
+  async #proof(token: string): Promise<string> {
+    const clientNonce = makeNonce();
+    const answer = await this.ask({ op: "challenge", nonce: clientNonce });
+    try {
+      return await answerProof(answer, { url: this.#socket.url, clientNonce, token });
+    } catch (thrown) {
+      if (!(thrown instanceof LinkError && thrown.fault === "unauthorized")) throw thrown;
+      throw new Error("hello was refused: unauthorized", { cause: thrown });
+    }
   }
 
   /** Sends `frame` and takes the next one that answers no call. */

@@ -42,10 +42,10 @@ export async function runningDaemon(shim = SOURCE.shim): Promise<Subject | undef
   const target = await locateDaemon(settings, statePaths(settings));
   const url = await target.readUrl().catch(() => undefined);
   if (!url) return undefined;
-  const token = await target.readToken();
-  const found = await probe(url, { token, timeoutMs: PROBE_MS });
+  const { usesToken, ofAnyUser, readToken } = target;
+  const found = await probe(url, { usesToken, ofAnyUser, readToken, timeoutMs: PROBE_MS });
   if (found.kind !== "exai") return undefined;
-  const server = { url, token };
+  const server = { url, token: await target.readToken() };
   const env = { EXAI_WS_AUTOSTART: "false" };
   return {
     server,

@@ -1,9 +1,7 @@
 import { extname, join } from "@std/path";
 import { messageOf } from "../../base/errors.ts";
 import { fingerprint } from "../../config/file_watch.ts";
-
-/** Others than the user may write. */
-const OTHERS_WRITE = 0o022;
+import { whyUntrusted } from "../../config/trust.ts";
 
 const EXTENSIONS = [".js", ".mjs", ".ts"];
 
@@ -27,10 +25,8 @@ export async function readToolFiles(dir: string): Promise<ToolFiles> {
   const found: ToolFiles = { files: new Map(), helpers: "", refused: new Map() };
   const info = await statOf(dir);
   if (info === undefined) return found;
-  const fault = info.isDirectory ? whyUnsafe(info) : "it is no directory";
-  if (fault !== undefined) {
-    return { ...found, fault: `${dir} is not used: ${fault}${info.isDirectory ? `; ${remedy(dir)}` : ""}` };
-  }
+  const fault = info.isDirectory ? whyUntrusted(dir) : "it is no directory";
+  if (fault !== undefined) return { ...found, fault: `${dir} is not used: ${fault}` };
   try {
     for (const { name } of (await Array.fromAsync(Deno.readDir(dir))).toSorted(byName)) {
       await look(join(dir, name), name, found);
@@ -46,23 +42,11 @@ async function look(path: string, name: string, found: ToolFiles): Promise<void>
   if (!info?.isFile || !EXTENSIONS.includes(extname(name)) || name.endsWith(".d.ts")) return;
   // A change of what a tool may import changes the tool, and must be the user's own as well.
   const isHelper = /^[._]/.test(name);
-  const fault = whyUnsafe(info);
-  if (fault !== undefined) found.refused.set(name, `${fault}; ${remedy(path)}`);
-  else if (isHelper) found.helpers += `${name} ${fingerprint(path)}\n`;
+  const fault = whyUntrusted(path);
+  if (fault !== undefined) {
+    found.refused.set(name, `it is not used, since it runs with your rights: ${fault}`);
+  } else if (isHelper) found.helpers += `${name} ${fingerprint(path)}\n`;
   else found.files.set(name, fingerprint(path));
-}
-
-function whyUnsafe({ uid, mode }: Deno.FileInfo): string | undefined {
-  if (Deno.build.os === "windows") return undefined;
-  if (uid !== null && uid !== Deno.uid()) return `it belongs to user ${uid}, not to you (user ${Deno.uid()})`;
-  if (mode !== null && (mode & OTHERS_WRITE) !== 0) {
-    return `others may write to it (mode ${(mode & 0o777).toString(8)}), and it runs with your rights`;
-  }
-  return undefined;
-}
-
-function remedy(path: string): string {
-  return `make it yours alone: chmod go-w '${path}'`;
 }
 
 async function statOf(path: string): Promise<Deno.FileInfo | undefined> {

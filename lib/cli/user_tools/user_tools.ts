@@ -3,7 +3,7 @@ import { delay } from "@std/async/delay";
 import { join } from "@std/path";
 import { messageOf } from "../../base/errors.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import { FileWatch } from "../../config/file_watch.ts";
+import { FileWatch, type FileWatchOptions } from "../../config/file_watch.ts";
 import type { Tool } from "../../tool/tool.ts";
 import { readToolFiles, type ToolFiles } from "./directory.ts";
 import { UserModule } from "./user_module.ts";
@@ -16,7 +16,7 @@ const LOAD_TIMEOUT_MS = 10 * SECOND_MS;
 /** How long the tools that are loaded wait for those that are not yet, in milliseconds. */
 const PATIENCE_MS = SECOND_MS;
 
-export interface UserToolsOptions {
+export interface UserToolsOptions extends Pick<FileWatchOptions, "databaseDir"> {
   loadTimeoutMs?: number;
 }
 
@@ -50,7 +50,7 @@ export class UserTools implements AsyncDisposable {
   private constructor(dir: string, options: UserToolsOptions) {
     this.#dir = dir;
     this.#options = options;
-    this.#watch = new FileWatch(dir, () => this.#read());
+    this.#watch = new FileWatch(dir, () => this.#read(), options);
   }
 
   /** Loads what is in `dir`; what is wrong with it is part of {@linkcode faults}, never thrown. */

@@ -93,7 +93,8 @@ export class Boundary {
 
   /** The allowed directories as they were named, for telling a missing file from one outside. */
   #named(): string[] {
-    return [this.#caller.cwd, ...this.#options.allowedDirs].filter((dir) =>
+    const { cwd, namedDirs } = this.#caller;
+    return [namedDirs === "read" ? cwd : undefined, ...this.#options.allowedDirs].filter((dir) =>
       dir !== undefined && !isTop(dir)
     ) as string[];
   }
@@ -103,18 +104,24 @@ export class Boundary {
   }
 
   async #findAllowed(): Promise<string[]> {
-    const roots = (await this.#caller.roots() ?? []).map(({ uri }) => pathOfUri(uri));
-    const own = [this.#caller.cwd, ...roots].filter((dir) => dir !== undefined) as string[];
+    const own = this.#caller.namedDirs === "read" ? await this.#ownDirs() : [];
     // A window started from nowhere in particular (the desktop, a service) has the top of the disk as its directory,
     // which is nothing anybody chose to share. Whoever wants that names it in EXAI_ALLOWED_DIRS.
     const sensible = (await realPaths(own)).filter((dir) => !isTop(dir));
     return [...new Set([...sensible, ...await realPaths(this.#options.allowedDirs)])];
   }
 
+  /** What the client says of where it works. */
+  async #ownDirs(): Promise<string[]> {
+    const roots = (await this.#caller.roots() ?? []).map(({ uri }) => pathOfUri(uri));
+    return [this.#caller.cwd, ...roots].filter((dir) => dir !== undefined);
+  }
+
   #outside(path: string, allowed: readonly string[]): ExaiError {
-    const where = allowed.length === 0
+    const none = this.#caller.namedDirs === "read"
       ? "this session told no working directory and no roots"
-      : `they are: ${allowed.join(", ")}`;
+      : "a session over HTTP or of another user may read none but those of EXAI_ALLOWED_DIRS, whatever it names";
+    const where = allowed.length === 0 ? none : `they are: ${allowed.join(", ")}`;
     return new ExaiError(
       "FORBIDDEN",
       `${

@@ -1,6 +1,7 @@
 import type * as z from "zod/mini";
 import { messageOf } from "../../base/errors.ts";
 import { isObject, type Json } from "../../base/json.ts";
+import { ownEntry } from "../../base/own.ts";
 import type {
   CommonServerConfig,
   ServerConfig,
@@ -10,6 +11,7 @@ import type {
 import { escapeVariables, variablesIn } from "../../base/template.ts";
 import { MIB, MINUTE_MS } from "../../base/units.ts";
 import { parseEnvFile } from "../env_file.ts";
+import { whyUntrusted } from "../trust.ts";
 import { type Expander, keepNamedSecret, VariableFault } from "./expand.ts";
 import { formatKey } from "./fault.ts";
 import { adviceOnKey, meantKey } from "./hints.ts";
@@ -108,7 +110,7 @@ function faultOf(
   const shown = isPlain ? JSON.stringify(found) : describe(found);
   entry.context.fault(
     issue.path,
-    `is ${shown}; allowed: ${entry.keys[String(first)]?.allowed ?? "another value"}`,
+    `is ${shown}; allowed: ${ownEntry(entry.keys, String(first))?.allowed ?? "another value"}`,
   );
 }
 
@@ -176,8 +178,14 @@ async function envFileOf(entry: StdioEntry, context: EntryContext): Promise<Reco
     );
     return {};
   }
+  const file = context.expander.pathBesideConfig(path);
+  const distrust = whyUntrusted(file);
+  if (distrust !== undefined) {
+    context.fault(["envFile"], `is not used: ${distrust}`);
+    return {};
+  }
   try {
-    const values = parseEnvFile(await Deno.readTextFile(context.expander.pathBesideConfig(path)));
+    const values = parseEnvFile(await Deno.readTextFile(file));
     const escaped = Object.entries(values).map((
       [name, value],
     ) => [name, escapeVariables(value ?? "")]);

@@ -1,9 +1,11 @@
 import { isAbsolute, join, SEPARATOR } from "@std/path";
 import { messageOf } from "../../base/errors.ts";
 import { registerSecret } from "../../base/log.ts";
+import { ownEntry } from "../../base/own.ts";
 import { SESSION_VARIABLES } from "../../base/server_config.ts";
 import { fillSome, variablesIn } from "../../base/template.ts";
 import { MIB } from "../../base/units.ts";
+import { whyUntrusted } from "../trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -27,6 +29,11 @@ const KNOWN = "${env:NAME}, ${env:NAME:-default}, ${file:PATH}, ${userHome} and 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const SECRET_NAME = /TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|_PAT$/i;
 const MIN_SECRET_CHARS = 8;
+
+/** Whether a variable or a header of this name holds a secret as a rule. */
+export function isSecretName(name: string): boolean {
+  return SECRET_NAME.test(name);
+}
 
 /** Keeps `value` out of the logs. Shorter values would blot out ordinary words. */
 function keepSecret(value: string): string {
@@ -98,7 +105,7 @@ export class Expander {
     const cut = spec.indexOf(":-");
     const name = cut < 0 ? spec : spec.slice(0, cut);
     const fallback = cut < 0 ? undefined : spec.slice(cut + 2);
-    const value = this.#sources.env[name] ?? (await this.#sources.loginEnv?.())?.[name];
+    const value = ownEntry(this.#sources.env, name) ?? ownEntry(await this.#sources.loginEnv?.() ?? {}, name);
     if (value || (value !== undefined && fallback === undefined)) {
       return SECRET_NAME.test(name) ? keepSecret(value) : value;
     }
@@ -112,6 +119,8 @@ export class Expander {
   async #fileValue(spec: string): Promise<string> {
     const path = this.pathBesideConfig(spec);
     const shown = `\${file:${spec}}`;
+    const distrust = whyUntrusted(path);
+    if (distrust !== undefined) throw new VariableFault(`names ${shown}, which is not used: ${distrust}`);
     try {
       const { size } = await Deno.stat(path);
       if (size > MAX_FILE_BYTES) throw new VariableFault(`names ${shown}, which is over 1 MiB`);

@@ -1,3 +1,4 @@
+import { ownEntry } from "../../base/own.ts";
 import { closeMatches } from "../../base/suggest.ts";
 
 /** Keys of other clients that change nothing here. */
@@ -37,7 +38,7 @@ const OUR_NAME: Readonly<Record<string, string>> = {
 
 /** The key of ours that somebody who wrote `key` most likely meant. */
 export function meantKey(key: string, known: readonly string[]): string | undefined {
-  const ours = OUR_NAME[key];
+  const ours = ownEntry(OUR_NAME, key);
   if (ours !== undefined) return ours;
   return closeMatches(key.replace(/[_-]/g, ""), known)[0];
 }

@@ -1,3 +1,5 @@
+import { trimEndOf, trimStartOf } from "../../base/trim.ts";
+
 /** The name of EXAI's own tools in the catalog, which no mounted server may take. */
 export const OWN_SERVER_NAME = "exai";
 
@@ -9,6 +11,9 @@ const MAX_NAME_CHARS = 64;
  * @returns undefined when no letter, digit, `_` or `-` of ASCII is in it
  */
 export function catalogName(title: string): string | undefined {
-  const name = title.replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^-+|-+$/g, "").slice(0, MAX_NAME_CHARS);
+  const name = trimEndOf(trimStartOf(title.replace(/[^A-Za-z0-9_-]+/g, "-"), "-"), "-").slice(
+    0,
+    MAX_NAME_CHARS,
+  );
   return name === "" ? undefined : name;
 }

@@ -1,5 +1,7 @@
+import { pooledMap } from "@std/async/pool";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { MIB } from "../../base/units.ts";
+import { trimEndOf } from "../../base/trim.ts";
 
 /** Where Ollama is when nobody said otherwise (https://docs.ollama.com/faq). */
 const DEFAULT_PORT = 11434;
@@ -8,6 +10,9 @@ const DEFAULT_PORT = 11434;
 const PROBE_TIMEOUT_MS = 1000;
 const SHOW_TIMEOUT_MS = 5000;
 const MAX_BYTES = 16 * MIB;
+/** Models looked at, and how many at once. */
+const MAX_MODELS = 1000;
+const MAX_AT_ONCE = 8;
 
 /** The window Ollama gives a model at least; a longer question is cut there without a word. */
 const LEAST_WINDOW_TOKENS = 4096;
@@ -15,7 +20,7 @@ const LEAST_WINDOW_TOKENS = 4096;
 /** The origin `OLLAMA_HOST` names, which Ollama takes as host, host and port, or URL; all addresses means this one. */
 export function ollamaOrigin(host = ""): string {
   const text = host.trim();
-  const [, scheme = "http", rest = ""] = /^(?:(https?):\/\/)?(.*?)\/*$/.exec(text) ?? [];
+  const [, scheme = "http", rest = ""] = /^(?:(https?):\/\/)?(.*)$/s.exec(trimEndOf(text, "/")) ?? [];
   const [, name = "", port] = /^(.*?)(?::(\d+))?$/.exec(rest) ?? [];
   const address = name === "" || name === "0.0.0.0" || name === "[::]" ? "127.0.0.1" : name;
   const defaultPort = /^https?:\/\//.test(text) ? (scheme === "https" ? 443 : 80) : DEFAULT_PORT;
@@ -42,13 +47,16 @@ export async function listOllama(origin: string, signal: AbortSignal): Promise<J
     get(`${origin}/api/ps`, { signal, timeoutMs: SHOW_TIMEOUT_MS }).catch(() => ({ models: [] })),
   ]);
   const loaded = new Map(objects(running.models).map((one) => [one.name, one.context_length]));
-  return await Promise.all(
-    objects(tags.models).map(async ({ name }) => {
+  const described = pooledMap(
+    MAX_AT_ONCE,
+    objects(tags.models).slice(0, MAX_MODELS),
+    async ({ name }: JsonObject) => {
       const shown = await show(origin, String(name), signal);
       const window = loaded.get(name) ?? setWindow(shown.parameters) ?? LEAST_WINDOW_TOKENS;
       return { id: name, capabilities: shown.capabilities, context_length: window };
-    }),
+    },
   );
+  return await Array.fromAsync(described);
 }
 
 /** What Ollama tells of one model; nothing when it would not. */

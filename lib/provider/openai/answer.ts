@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
+import { ownEntry } from "../../base/own.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
 import { type FaultFacts, providerFault } from "./faults.ts";
 
@@ -117,7 +118,7 @@ export class Answer {
   #addFinish(reason: Json | undefined): void {
     if (typeof reason !== "string") return;
     if (BROKEN_OFF.includes(reason)) throw this.brokenOff(`it said ${reason}`);
-    this.finishReason = FINISH_REASONS[reason] ?? "stop";
+    this.finishReason = ownEntry(FINISH_REASONS, reason) ?? "stop";
   }
 
   #addUsage(usage: Json | undefined): void {

@@ -1,5 +1,7 @@
+import { beginningOf } from "../../base/bounded_body.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
-import { formatBytes, MIB } from "../../base/units.ts";
+import { overCapacityFor } from "../../base/machine_want.ts";
+import { formatBytes, KIB, MIB } from "../../base/units.ts";
 import { type FaultFacts, providerFault } from "./faults.ts";
 
 /** Bounds on one exchange with a provider. */
@@ -17,6 +19,9 @@ export interface GuardedFetchOptions extends FetchLimits {
   /** Whether the answer is to be a stream of events; a whole JSON answer is then handed on as one event. */
   expectsEvents: boolean;
 }
+
+/** Of a body that says what went wrong, this much is read. */
+const MAX_ERROR_BODY_BYTES = 64 * KIB;
 
 /** One event of a stream is never near this. */
 const MAX_LINE_BYTES = 16 * MIB;
@@ -71,9 +76,8 @@ export class GuardedFetch implements Disposable {
         facts,
       );
     }
-    return response.ok && this.#options.expectsEvents
-      ? await this.#asEvents(response)
-      : this.#bounded(response);
+    if (!response.ok) return this.#bounded(beginningOf(response, MAX_ERROR_BODY_BYTES));
+    return this.#options.expectsEvents ? await this.#asEvents(response) : this.#bounded(response);
   };
 
   [Symbol.dispose](): void {
@@ -89,6 +93,8 @@ export class GuardedFetch implements Disposable {
     if (this.#silence.signal.aborted) return this.#silence.signal.reason as ExaiError;
     const { facts } = this.#options;
     const message = `${messageOf(thrown)} ${messageOf((thrown as Error).cause ?? "")}`;
+    const want = overCapacityFor(`${facts.provider} cannot be asked`, thrown);
+    if (want) return want;
     if (NEVER_SENT.test(message)) {
       return providerFault("outage", `${facts.provider} cannot be reached: ${messageOf(thrown)}`, {
         ...facts,
@@ -127,7 +133,7 @@ export class GuardedFetch implements Disposable {
     const bounded = this.#bounded(response);
     if (!/^application\/json/i.test(type)) return bounded;
     const text = await bounded.text();
-    return new Response(`data: ${text.replace(/\s*\n\s*/g, " ")}\n\n`, { headers: response.headers });
+    return new Response(`data: ${text.replace(/[\r\n]+/g, " ")}\n\n`, { headers: response.headers });
   }
 
   #bounded(response: Response): Response {

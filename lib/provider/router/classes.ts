@@ -1,3 +1,4 @@
+import { ownEntry } from "../../base/own.ts";
 import type { ModelClass } from "../provider.ts";
 
 /** The class of model a tool is best served by. What is not named is served by a balanced one. */
@@ -23,7 +24,7 @@ const ORDER: Readonly<Record<ModelClass, readonly ModelClass[]>> = {
 
 /** The class `auto` takes for `tool`. */
 export function classOf(tool: string): ModelClass {
-  return CLASS_BY_TOOL[tool] ?? "balanced";
+  return ownEntry(CLASS_BY_TOOL, tool) ?? "balanced";
 }
 
 /** How far `found` is from `wanted`; 0 is the class itself. */

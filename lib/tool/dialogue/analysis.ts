@@ -14,7 +14,12 @@ export function parseAnalysis(answer: string): JsonObject {
 }
 
 function fenced(answer: string): string | undefined {
-  return /```(?:json)?\s*\n([\s\S]*?)\n\s*```/i.exec(answer)?.[1];
+  const lines = answer.split("\n");
+  const begin = lines.findIndex((line) => /```(?:json)?$/i.test(line.trimEnd()));
+  const end = begin < 0
+    ? -1
+    : lines.findIndex((line, i) => i > begin + 1 && line.trimStart().startsWith("```"));
+  return end < 0 ? undefined : lines.slice(begin + 1, end).join("\n");
 }
 
 function tryParse(text: string): unknown {

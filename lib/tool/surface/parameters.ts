@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "../../base/json.ts";
+import { ownEntry } from "../../base/own.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 
 /** One argument of the MCP prompt that stands for a tool. Its value is text, as the protocol has it. */
@@ -63,7 +64,7 @@ export function parametersOf(tool: ToolDefinition): Parameter[] {
     .map(([field, schema]) => ({
       name: field === "step" ? "task" : field,
       field,
-      required: required.includes(field) && FALLBACKS[field] === undefined,
+      required: required.includes(field) && !Object.hasOwn(FALLBACKS, field),
       schema,
     }));
 }
@@ -71,10 +72,10 @@ export function parametersOf(tool: ToolDefinition): Parameter[] {
 /** The arguments of a first call of `tool`, from the texts a person gave. */
 export function firstCall(tool: ToolDefinition, given: Readonly<Record<string, string>>): JsonObject {
   const { required = [] } = tool.inputSchema as { required?: string[] };
-  const fallbacks = required.filter((field) => FALLBACKS[field] !== undefined)
+  const fallbacks = required.filter((field) => Object.hasOwn(FALLBACKS, field))
     .map((field) => [field, FALLBACKS[field]]);
   const said = parametersOf(tool).flatMap(({ name, field, schema }) => {
-    const text = given[name]?.trim() ?? "";
+    const text = ownEntry(given, name)?.trim() ?? "";
     return text === "" ? [] : [[field, toValue(text, schema)]];
   });
   return Object.fromEntries([...fallbacks, ...said]);

@@ -1,5 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
+import { ownEntry } from "../../base/own.ts";
 import { didYouMean, quoteName } from "../../base/suggest.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 import { firstCall, type Parameter, parametersOf } from "./parameters.ts";
@@ -77,7 +78,7 @@ function checkArguments(given: unknown, tool: ToolDefinition): Record<string, st
     }
   }
   for (const { name, required } of parameters) {
-    if (required && !String(args[name] ?? "").trim()) {
+    if (required && !String(ownEntry(args, name) ?? "").trim()) {
       throw new ExaiError("INVALID_PARAMS", `the argument ${name} is required`);
     }
   }

@@ -8,7 +8,7 @@ const SCRIPT = String.raw`${HERE}([^"%]+\.[cm]?js)`;
 const CALL = new RegExp(String.raw`"${SCRIPT}"\s+%\*`, "gi");
 
 /** A script named by a variable, as the `npx.cmd` and `npm.cmd` that come with Node do it. */
-const NAMED = new RegExp(String.raw`^\s*SET\s+"?(\w+)=${SCRIPT}"?\s*$`, "gim");
+const NAMED = new RegExp(String.raw`^[ \t]*SET[ \t]+"?(\w+)=${SCRIPT}"?[ \t\r]*$`, "gim");
 
 /** The last call of whatever program with a variable and all arguments. */
 const CALL_NAMED = /"%(\w+)%"\s+%\*/gi;

@@ -100,9 +100,17 @@ async function unwrapBatch(
  */
 function quoteForCmd(arg: string): string {
   if (/[\r\n\0]/.test(arg)) throw new Error("an argument of a batch file cannot hold a line end");
-  const escaped = arg
-    .replace(/(\\*)"/g, '$1$1""')
-    .replace(/(\\+)$/, "$1$1")
-    .replaceAll("%", "%%cd:~,%");
-  return `"${escaped}"`;
+  return `"${withDoubledQuotes(arg).replaceAll("%", "%%cd:~,%")}"`;
+}
+
+/** `arg` with each quote doubled, and the backslashes before a quote and at the end. */
+function withDoubledQuotes(arg: string): string {
+  let quoted = "";
+  let backslashes = 0;
+  for (const char of arg) {
+    if (char === '"') quoted += "\\".repeat(backslashes) + '""';
+    else quoted += char;
+    backslashes = char === "\\" ? backslashes + 1 : 0;
+  }
+  return quoted + "\\".repeat(backslashes);
 }

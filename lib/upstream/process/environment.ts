@@ -1,3 +1,5 @@
+import { ownEntry } from "../../base/own.ts";
+
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -61,7 +63,7 @@ export function withVariables(
 
 /** The value of `name` in `env`. Names on Windows know no case. */
 export function valueOf(env: Environment, name: string, platform: Platform): string | undefined {
-  if (platform === "posix") return env[name];
+  if (platform === "posix") return ownEntry(env, name);
   const key = Object.keys(env).find((known) => known.toUpperCase() === name.toUpperCase());
   return key === undefined ? undefined : env[key];
 }

@@ -19,6 +19,9 @@ export interface Location {
 
 const MAX_POINTER_BYTES = 16_384;
 
+/** How a file `.git` begins that stands for a directory elsewhere (gitrepository-layout). */
+const POINTER = "gitdir: ";
+
 /**
  * The repository `dir` lies in: found as git finds it, by `.git` alone, so a bare repository that was committed as
  * files is none.
@@ -58,10 +61,18 @@ export async function gitDirOf(dotGit: string, guard: GitGuard): Promise<string 
   // What is no repository does not hide the one above it.
   if (isDirectory) return await looksLikeGitDir(real) ? real : undefined;
   if (!isFile) throw unusable(dotGit, "is neither a directory nor a file");
-  const target = /^gitdir: ([^\0]+?)[\r\n]*$/.exec(await guard.text(real, MAX_POINTER_BYTES) ?? "")?.[1];
-  if (target === undefined) throw unusable(dotGit, 'does not say "gitdir: " and a path');
+  const text = await guard.text(real, MAX_POINTER_BYTES) ?? "";
+  const target = text.startsWith(POINTER) ? withoutLineEnds(text.slice(POINTER.length)) : "";
+  if (target === "" || target.includes("\0")) throw unusable(dotGit, 'does not say "gitdir: " and a path');
   const named = isAbsolute(target) ? target : join(dirname(dotGit), target);
   return await guard.resolve(named, "git directory, which the file .git names,");
+}
+
+/** `text` without the line ends it ends with, in linear time. */
+function withoutLineEnds(text: string): string {
+  let end = text.length;
+  while (end > 0 && (text[end - 1] === "\n" || text[end - 1] === "\r")) end--;
+  return text.slice(0, end);
 }
 
 async function looksLikeGitDir(dir: string): Promise<boolean> {
@@ -73,8 +84,9 @@ async function looksLikeGitDir(dir: string): Promise<boolean> {
 
 /** The directory that the linked work tree of `gitDir` shares with others; `gitDir` itself for any other. */
 export async function commonDirOf(gitDir: string, guard: GitGuard): Promise<string> {
-  const named = (await guard.text(join(gitDir, "commondir"), MAX_POINTER_BYTES))?.replace(/[\r\n]+$/, "");
-  if (named === undefined) return gitDir;
+  const text = await guard.text(join(gitDir, "commondir"), MAX_POINTER_BYTES);
+  if (text === undefined) return gitDir;
+  const named = withoutLineEnds(text);
   if (named === "" || named.includes("\0")) throw unusable(join(gitDir, "commondir"), "names no directory");
   return await guard.resolve(isAbsolute(named) ? named : join(gitDir, named), "common git directory");
 }

@@ -1,0 +1,61 @@
+/** A value shorter than this is too common in ordinary text to be a secret. */
+const MIN_SECRET_LENGTH = 4;
+
+/** The registered secrets in every form they are written in, by their first characters. */
+const byPrefix = new Map<string, Set<string>>();
+
+/** Whether some secret begins with the UTF-16 code unit; looked at for each character of a text. */
+const isFirstUnit = new Uint8Array(0x10000);
+
+/**
+ * Keeps `value` out of every log line from now on, as it is and as JSON, `Deno.inspect` and URLs write it. A value
+ * too short to be a secret is ignored.
+ */
+export function registerSecret(value: string): void {
+  if (value.length < MIN_SECRET_LENGTH) return;
+  const escaped = escape(value);
+  const inspected = value.replaceAll("\\", "\\\\");
+  for (const form of [value, escaped, escape(escaped), inspected, encodeURIComponent(value.toWellFormed())]) {
+    const prefix = form.slice(0, MIN_SECRET_LENGTH);
+    const known = byPrefix.get(prefix);
+    if (known) known.add(form);
+    else byPrefix.set(prefix, new Set([form]));
+    isFirstUnit[form.charCodeAt(0)] = 1;
+  }
+}
+
+/** `text` as it stands within a JSON string. */
+function escape(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
+
+/** `text` with `[secret]` in place of every registered secret; of secrets that overlap nothing is left either. */
+export function redact(text: string): string {
+  let clean = "";
+  let copied = 0;
+  let begin = 0;
+  let end = -1;
+  const last = text.length - MIN_SECRET_LENGTH;
+  for (let at = 0; at <= last; at++) {
+    if (isFirstUnit[text.charCodeAt(at)] === 0) continue;
+    const length = longestAt(text, at);
+    if (length === 0) continue;
+    if (at >= end) {
+      if (end > 0) clean += text.slice(copied, begin) + "[secret]";
+      if (end > 0) copied = end;
+      begin = at;
+    }
+    end = Math.max(end, at + length);
+  }
+  if (end < 0) return text;
+  return `${clean}${text.slice(copied, begin)}[secret]${text.slice(end)}`;
+}
+
+/** Length of the longest secret that stands at `at`; 0 when none does. */
+function longestAt(text: string, at: number): number {
+  let longest = 0;
+  for (const secret of byPrefix.get(text.slice(at, at + MIN_SECRET_LENGTH)) ?? []) {
+    if (secret.length > longest && text.startsWith(secret, at)) longest = secret.length;
+  }
+  return longest;
+}

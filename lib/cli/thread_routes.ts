@@ -1,0 +1,46 @@
+import { ExaiError } from "../base/errors.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Thread, ThreadStore, Turn } from "../conversation/thread_store.ts";
+import type { Route } from "../edge/doors.ts";
+import { askDaemon } from "./daemon_client.ts";
+import { only } from "./route.ts";
+
+/** Threads looked through for an id that was shortened. */
+export const MAX_THREADS = 10_000;
+
+/** What may be done with threads from outside of tools. */
+export type ThreadAccess = Pick<ThreadStore, "list" | "show" | "delete">;
+
+/** The threads over HTTP, for the commands: the daemon alone opens their database. */
+export function threadRoutes(threads: ThreadAccess): [string, Route][] {
+  return [
+    [
+      "/threads",
+      only("GET", async () => Response.json({ threads: await threads.list({ limit: MAX_THREADS }) })),
+    ],
+    ["/threads/show", only("GET", async (request) => Response.json(await threads.show(idIn(request))))],
+    [
+      "/threads/delete",
+      only("POST", async (request) => Response.json({ deleted: await threads.delete(idIn(request)) })),
+    ],
+  ];
+}
+
+/** The same threads, from the other end of those routes. */
+export function threadsOfDaemon(settings: Settings): ThreadAccess {
+  const withId = (path: string, id: string) => `${path}?${new URLSearchParams({ id })}`;
+  return {
+    list: async () => (await askDaemon(settings, "/threads")).threads as unknown as Thread[],
+    show: async (id) => {
+      const { thread, turns } = await askDaemon(settings, withId("/threads/show", id));
+      return { thread: thread as unknown as Thread, turns: turns as unknown as Turn[] };
+    },
+    delete: async (id) => (await askDaemon(settings, withId("/threads/delete", id), "POST")).deleted === true,
+  };
+}
+
+function idIn(request: Request): string {
+  const id = new URL(request.url).searchParams.get("id");
+  if (id) return id;
+  throw new ExaiError("INVALID_PARAMS", "the id of a thread is missing: ?id=ID");
+}

@@ -1,0 +1,73 @@
+import { getLogger } from "@logtape/logtape";
+import { basename, isAbsolute } from "@std/path";
+import { messageOf } from "../base/errors.ts";
+import { HOUR_MS, MINUTE_MS } from "../base/units.ts";
+import { statePaths, volatileBases, volatileDir, volatileName, volatilePrefix } from "../config/paths.ts";
+import { changedAtMs, discardVolatileDir, homeOf, moveTails, volatileDirs } from "../store/volatile_dir.ts";
+import { HomeLock } from "./home_lock.ts";
+
+const log = getLogger(["exai", "state"]);
+
+/** A directory that does not say whose it is may be about to; one with tails may be of an older version, and needed. */
+const UNSIGNED_KEEP_MS = { empty: MINUTE_MS, withTails: 24 * HOUR_MS };
+
+/**
+ * Clears the directories in memory that daemons of this user have left which were killed, whichever home they had. What
+ * a home that is still there needs of them goes into that home. The right to `home` is had.
+ */
+export async function sweepVolatileDirs(
+  home: string,
+  bases: readonly string[] = volatileBases(),
+): Promise<void> {
+  const own = volatileDir(home);
+  for (const dir of bases.flatMap((base) => volatileDirs(base, volatilePrefix()))) {
+    if (dir === own) continue;
+    try {
+      await clear(dir, home);
+    } catch (thrown) {
+      log.debug("{dir} stays: {why}", { dir, why: messageOf(thrown) });
+    }
+  }
+}
+
+async function clear(dir: string, home: string): Promise<void> {
+  const owner = homeOf(dir);
+  // A relative path leads elsewhere from here.
+  if (owner === undefined || !isAbsolute(owner) || volatileName(owner) !== basename(dir)) {
+    return clearUnsigned(dir);
+  }
+  // Ours, from a time when another directory was to be used.
+  if (owner === home) return moveTails(dir, home);
+  if (!await isOwnDirectory(owner)) {
+    if (discardVolatileDir(dir)) {
+      log.info("{dir} was left by a daemon whose home {owner} is gone", { dir, owner });
+    }
+    return;
+  }
+  using lock = await HomeLock.tryTake(statePaths({ home: owner }));
+  if (!lock) return;
+  moveTails(dir, owner);
+  log.info("{dir} was left by a daemon that is gone; what it held is in {owner}", { dir, owner });
+}
+
+function clearUnsigned(dir: string): void {
+  const ageMs = Date.now() - changedAtMs(dir);
+  const isEmpty = [...Deno.readDirSync(dir)].length === 0;
+  if (ageMs > (isEmpty ? UNSIGNED_KEEP_MS.empty : UNSIGNED_KEEP_MS.withTails)) discardVolatileDir(dir);
+}
+
+/**
+ * Whether the home is there.
+ *
+ * @throws what the file system says when that cannot be known, or that it is another user's
+ */
+async function isOwnDirectory(path: string): Promise<boolean> {
+  try {
+    const { isDirectory, uid } = await Deno.stat(path);
+    if (isDirectory && uid !== null && uid !== Deno.uid()) throw new Error(`${path} belongs to user ${uid}`);
+    return isDirectory;
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) return false;
+    throw thrown;
+  }
+}

@@ -1,0 +1,86 @@
+import { dirname } from "@std/path";
+
+const OTHERS_WRITE = 0o002;
+const GROUP_WRITES = 0o020;
+const OTHERS_READ = 0o044;
+const OTHERS_ENTER = 0o011;
+const STICKY = 0o1000;
+const ROOT = 0;
+
+/**
+ * Why what stands at `path` is not to be used: somebody else than this user and root can change it, so that it would
+ * have the user's rights, or a token of it be known. The rules are those of OpenSSH's StrictModes as Debian has them: the
+ * owner is this user or root; neither others nor a group may write, but the user's own private group. The same holds for
+ * the directory it lies in, where the sticky bit keeps others from replacing it, and for what a link leads to.
+ *
+ * @param options.around looks at what it lies in alone, and not at itself
+ * @returns a sentence with what to do; undefined when there is nothing wrong, no such file, or on Windows, where access
+ * lists say who may write and are not looked at
+ */
+export function whyUntrusted(path: string, options: { around?: boolean } = {}): string | undefined {
+  if (Deno.build.os === "windows") return undefined;
+  try {
+    const link = Deno.lstatSync(path);
+    const real = Deno.realPathSync(path);
+    if (link.isSymlink && !isOurs(link)) return faultOf(path, link);
+    const parts = new Set([
+      ...(options.around ? [] : [real]),
+      dirname(real),
+      ...(link.isSymlink ? [Deno.realPathSync(dirname(path))] : []),
+    ]);
+    for (const part of parts) {
+      const fault = faultOf(part, Deno.statSync(part));
+      if (fault !== undefined) return fault;
+    }
+  } catch {
+    // What cannot be looked at is not read either; reading it says why.
+  }
+  return undefined;
+}
+
+/** Whether others than this user can read the file at `path`; false where that cannot be said. */
+export function othersCanRead(path: string): boolean {
+  if (Deno.build.os === "windows") return false;
+  try {
+    const [file, dir] = [Deno.statSync(path), Deno.statSync(dirname(Deno.realPathSync(path)))];
+    return ((file.mode ?? 0) & OTHERS_READ) !== 0 && ((dir.mode ?? 0) & OTHERS_ENTER) !== 0;
+  } catch {
+    return false;
+  }
+}
+
+function isOurs({ uid }: Deno.FileInfo): boolean {
+  return uid === null || uid === ROOT || uid === Deno.uid();
+}
+
+function faultOf(path: string, info: Deno.FileInfo): string | undefined {
+  if (!isOurs(info)) {
+    return `${path} belongs to user ${info.uid}, not to you (user ${Deno.uid()}); make it yours: chown ${Deno.uid()} ` +
+      quoted(path);
+  }
+  const mode = info.mode ?? 0;
+  if (info.isDirectory && (mode & STICKY) !== 0) return undefined;
+  const shown = (mode & 0o777).toString(8);
+  const remedy = `make it yours alone: chmod go-w ${quoted(path)}`;
+  if ((mode & OTHERS_WRITE) !== 0) return `others may write to ${path} (mode ${shown}); ${remedy}`;
+  if ((mode & GROUP_WRITES) !== 0 && !isPrivateGroup(info.gid)) {
+    return `group ${info.gid} may write to ${path} (mode ${shown}); ${remedy}`;
+  }
+  return undefined;
+}
+
+function quoted(path: string): string {
+  return `'${path.replaceAll("'", "'\\''")}'`;
+}
+
+/** Whether `gid` is the group that bears this user's name and has no other member, as most systems make one for each. */
+function isPrivateGroup(gid: number | null): boolean {
+  if (gid === null || gid !== Deno.gid()) return false;
+  const lines = (file: string) => Deno.readTextFileSync(file).split("\n").map((line) => line.split(":"));
+  const users = lines("/etc/passwd");
+  const me = users.find(([, , uid]) => uid === String(Deno.uid()))?.[0];
+  const group = lines("/etc/group").find(([, , id]) => id === String(gid));
+  const members = (group?.[3] ?? "").split(",").filter((member) => member !== "");
+  const shares = users.some(([name, , , primary]) => primary === String(gid) && name !== me);
+  return me !== undefined && group?.[0] === me && !shares && members.every((member) => member === me);
+}

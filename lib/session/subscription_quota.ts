@@ -1,0 +1,50 @@
+import { ExaiError } from "../base/errors.ts";
+import { formatBytes, KIB, MIB } from "../base/units.ts";
+
+/** Resources one session may be subscribed to. */
+const MAX_SUBSCRIPTIONS = 4096;
+/** How long the URI of one may be. */
+export const MAX_URI_CHARS = 8 * KIB;
+/** All its URIs together, in UTF-16 code units. */
+const MAX_ALL_CHARS = MIB;
+
+/** What one session is subscribed to, within bounds: each subscription is kept, here and at a server, until its end. */
+export class SubscriptionQuota {
+  readonly #uris = new Set<string>();
+  #chars = 0;
+
+  get size(): number {
+    return this.#uris.size;
+  }
+
+  /** Takes a subscription; true when it is a new one. @throws {ExaiError} `INVALID_PARAMS`, `OVER_CAPACITY` */
+  add(uri: string): boolean {
+    if (this.#uris.has(uri)) return false;
+    if (uri.length > MAX_URI_CHARS) {
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        `uri may hold ${MAX_URI_CHARS} characters at most, not ${uri.length}`,
+      );
+    }
+    const isFull = this.#uris.size >= MAX_SUBSCRIPTIONS || this.#chars + uri.length > MAX_ALL_CHARS;
+    if (isFull) {
+      throw new ExaiError(
+        "OVER_CAPACITY",
+        `this session is subscribed to ${this.#uris.size} resources; it may be to ${MAX_SUBSCRIPTIONS}, ` +
+          `with ${formatBytes(MAX_ALL_CHARS)} of URIs, at most: unsubscribe from some`,
+      );
+    }
+    this.#uris.add(uri);
+    this.#chars += uri.length;
+    return true;
+  }
+
+  remove(uri: string): void {
+    if (this.#uris.delete(uri)) this.#chars -= uri.length;
+  }
+
+  clear(): void {
+    this.#uris.clear();
+    this.#chars = 0;
+  }
+}

@@ -1,0 +1,4 @@
+/** Whether `host` is this machine as seen from itself. */
+export function isLoopback(host: string): boolean {
+  return host === "::1" || host.toLowerCase() === "localhost" || /^127\.[\d.]+$/.test(host);
+}

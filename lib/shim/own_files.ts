@@ -1,0 +1,49 @@
+import { dirname } from "@std/path";
+import { whyUntrusted } from "../config/trust.ts";
+
+const OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
+const ROOT = 0;
+
+/** A file of the state directory, and why it is not believed. */
+export interface ReadFile {
+  text?: string;
+  /** Undefined: there is no such file, or `text` is what it holds. */
+  fault?: string;
+}
+
+/**
+ * Reads a file that only our own user, or the system's administrator, can have written: what another user could put
+ * there would send us to that user's program.
+ */
+export async function readOwnFile(path: string): Promise<ReadFile> {
+  try {
+    const distrust = whyUntrusted(path);
+    if (distrust !== undefined) return { fault: `${path} is not believed: ${distrust}` };
+    return { text: await Deno.readTextFile(path) };
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) return {};
+    return { fault: `${path} cannot be read: ${(thrown as Error).message}` };
+  }
+}
+
+/** Why the Unix socket at `path` is not to be spoken on; undefined: it is our own user's. */
+export async function faultOfSocket(path: string): Promise<string | undefined> {
+  if (Deno.build.os === "windows") return undefined;
+  try {
+    const info = await Deno.lstat(path);
+    if (!info.isSocket) return "it is no socket";
+    if (info.uid !== Deno.uid()) return `it belongs to user ${info.uid}`;
+    const dir = await Deno.stat(dirname(path));
+    if (isForeign(dir)) return `its directory belongs to user ${dir.uid}`;
+    // In a sticky directory nobody else can put another socket in the place of ours.
+    const open = ((dir.mode ?? 0) & OTHERS_WRITE) !== 0 && ((dir.mode ?? 0) & STICKY) === 0;
+    return open ? "other users may write to its directory" : undefined;
+  } catch (thrown) {
+    return (thrown as Error).message;
+  }
+}
+
+function isForeign({ uid }: Deno.FileInfo): boolean {
+  return uid !== null && uid !== Deno.uid() && uid !== ROOT;
+}

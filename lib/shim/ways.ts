@@ -1,0 +1,129 @@
+import { getLogger } from "@logtape/logtape";
+import { messageOf } from "../base/errors.ts";
+import type { ClientTls } from "../config/tls.ts";
+import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
+import { handshake } from "./handshake.ts";
+import { LinkError } from "./link_error.ts";
+import { checkListener } from "./listener.ts";
+import { faultOfSocket } from "./own_files.ts";
+
+const log = getLogger(["exai", "shim"]);
+
+/** Where and as whom to connect. */
+export interface LinkTarget {
+  /** Path of the daemon's Unix socket or named pipe, which is tried first. */
+  socket?: string;
+  /**
+   * The daemon's address, `ws://host:port/`.
+   *
+   * @throws {LinkError} `refused` when there is none
+   */
+  readUrl(): Promise<string>;
+  /** What a connection with TLS needs; undefined: what it has by itself. */
+  readTls?(): Promise<ClientTls | undefined>;
+  /** Whether a token is used at all. */
+  usesToken: boolean;
+  /** Whether without one the daemon may be another user's. */
+  ofAnyUser: boolean;
+  /**
+   * Read when the connection is open: by then a daemon that makes its token has made it.
+   *
+   * @throws {LinkError} `unproven` when there is none, so that nothing can be proved
+   */
+  readToken(): Promise<string | undefined>;
+  /** What was wrong where the daemon was looked for. */
+  fault?: string;
+  /** Settles when the log has been set up, which goes on beside the first try to connect. */
+  logReady?: Promise<unknown>;
+}
+
+/** How long the daemon may take to accept a connection, and again for each answer. */
+const ANSWER_TIMEOUT_MS = 5000;
+/** As above on the socket, which has the address behind it. */
+const SOCKET_TIMEOUT_MS = 2000;
+
+/** Whom a request on the socket is for: only its Host is of any use, and must be one the daemon allows. */
+const SOCKET_URL = "ws://localhost/";
+
+/** One way to the daemon. */
+export interface Way {
+  url: string;
+  socket?: string;
+  tls?: ClientTls;
+  timeoutMs: number;
+}
+
+/** A connection to a program that is our daemon, as far as can be known; the token has not been sent. */
+export interface Reached {
+  socket: ClientSocket;
+  way: Way;
+  /** What to show in place of the token; undefined where no token is used. */
+  proof?: string;
+}
+
+/**
+ * Connects to the daemon and hands the connection to `use`. Whatever goes wrong on the socket, the address is tried
+ * after it; each way must prove itself, so that who only holds the port learns nothing.
+ *
+ * @throws {LinkError}
+ */
+export async function reachDaemon<T>(target: LinkTarget, use: (reached: Reached) => Promise<T>): Promise<T> {
+  const { socket, fault } = target;
+  if (fault !== undefined) {
+    await target.logReady;
+    log.warning("{fault}", { fault });
+  }
+  if (socket && mayUse(socket, target)) {
+    try {
+      const fault = await faultOfSocket(socket);
+      if (fault !== undefined) throw new LinkError("unproven", fault);
+      return await use(await openWay({ url: SOCKET_URL, socket, timeoutMs: SOCKET_TIMEOUT_MS }, target));
+    } catch (thrown) {
+      await target.logReady;
+      log.debug("not through {socket}: {reason}", { socket, reason: messageOf(thrown) });
+    }
+  }
+  const url = await target.readUrl();
+  const tls = url.startsWith("wss:") ? await target.readTls?.() : undefined;
+  return await use(await openWay({ url, tls, timeoutMs: ANSWER_TIMEOUT_MS }, target));
+}
+
+/** Nothing tells whose a named pipe is, so without a token the address is used, whose owner the system tells. */
+function mayUse(socket: string, { usesToken }: LinkTarget): boolean {
+  return usesToken || !socket.startsWith("\\\\");
+}
+
+/**
+ * Opens one way and has what is there prove itself.
+ *
+ * @throws {LinkError}
+ */
+export async function openWay(
+  way: Way,
+  target: Pick<LinkTarget, "usesToken" | "ofAnyUser" | "readToken">,
+): Promise<Reached> {
+  const ownerMatters = !target.usesToken && !target.ofAnyUser && way.socket === undefined;
+  if (ownerMatters) await checkListener(way.url, { mayBeNobody: true });
+  const socket = await connect(way);
+  try {
+    const token = target.usesToken ? await target.readToken() : undefined;
+    if (token !== undefined) return { socket, way, proof: await handshake(socket, way, token) };
+    if (ownerMatters) await checkListener(way.url, { mayBeNobody: false });
+    return { socket, way };
+  } catch (thrown) {
+    socket.drop("it has not proved itself");
+    throw thrown;
+  }
+}
+
+async function connect({ url, ...options }: Way): Promise<ClientSocket> {
+  try {
+    return await connectWebSocket(url, options);
+  } catch (thrown) {
+    const message = messageOf(thrown);
+    log.debug("no connection to {url}: {message}", { url, message });
+    const refused = thrown instanceof ConnectError && thrown.refused;
+    if (refused) throw new LinkError("refused", `no daemon listens at ${url}`);
+    throw new LinkError("unreachable", `what listens at ${url} does not answer as a daemon: ${message}`);
+  }
+}

@@ -1,0 +1,118 @@
+import { isMapped, sameAddress } from "../../base/ip_address.ts";
+import type { LinuxSocket, WantedSocket } from "./owner.ts";
+
+const LIBC = {
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  close: { parameters: ["i32"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const AF_NETLINK = 16;
+const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
+const NETLINK_SOCK_DIAG = 4;
+const MSG_DONTWAIT = 0x40;
+const IPPROTO_TCP = 6;
+
+/** `nlmsghdr`, `inet_diag_req_v2` and `inet_diag_msg` of <linux/netlink.h> and <linux/inet_diag.h>. */
+const HEADER_BYTES = 16;
+const REQUEST_BYTES = HEADER_BYTES + 8 + 48;
+const REPLY_BYTES = HEADER_BYTES + 72;
+const SOCK_DIAG_BY_FAMILY = 20;
+const NLM_F_REQUEST = 1;
+const NLMSG_ERROR = 2;
+const ANY_STATE = 0xffffffff;
+const NO_COOKIE = 0xffffffff;
+
+const MAX_STALE_REPLIES = 8;
+
+/** Asks the kernel for one TCP socket by its ends, over netlink (sock_diag(7)). */
+export class SocketDiag implements Disposable {
+  readonly #library: Deno.DynamicLibrary<typeof LIBC>;
+  readonly #fd: number;
+  readonly #reply = new Uint8Array(1024);
+  #sequence = 0;
+
+  private constructor(library: Deno.DynamicLibrary<typeof LIBC>, fd: number) {
+    this.#library = library;
+    this.#fd = fd;
+  }
+
+  /** Undefined where there is no such library or no such family of sockets. */
+  static open(): SocketDiag | undefined {
+    let library: Deno.DynamicLibrary<typeof LIBC>;
+    try {
+      library = Deno.dlopen("libc.so.6", LIBC);
+    } catch {
+      return undefined;
+    }
+    const fd = library.symbols.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (fd >= 0) return new SocketDiag(library, fd);
+    library.close();
+    return undefined;
+  }
+
+  /** The socket; the kernel's error number when it has none to show; undefined when it gave no answer. */
+  find(wanted: WantedSocket): LinuxSocket | number | undefined {
+    const sequence = this.#sequence = (this.#sequence + 1) >>> 0;
+    const request = encodeRequest(wanted, sequence);
+    const { send, recv } = this.#library.symbols;
+    if (Number(send(this.#fd, request, BigInt(request.length), 0)) !== request.length) return undefined;
+    const reply = this.#reply;
+    // The answer is there when `send` returns. What an interrupted question has left is passed over.
+    for (let n = 0; n < MAX_STALE_REPLIES; n++) {
+      const length = Number(recv(this.#fd, reply, BigInt(reply.length), MSG_DONTWAIT));
+      if (length < HEADER_BYTES) return undefined;
+      const view = new DataView(reply.buffer, 0, length);
+      if (view.getUint32(8, true) === sequence) return decodeReply(view, wanted);
+    }
+    return undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#library.symbols.close(this.#fd);
+    this.#library.close();
+  }
+}
+
+function encodeRequest({ local, remote }: WantedSocket, sequence: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(REQUEST_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, REQUEST_BYTES, true);
+  view.setUint16(4, SOCK_DIAG_BY_FAMILY, true);
+  view.setUint16(6, NLM_F_REQUEST, true);
+  view.setUint32(8, sequence, true);
+  const isV4 = isMapped(local.address);
+  view.setUint8(16, isV4 ? AF_INET : AF_INET6);
+  view.setUint8(17, IPPROTO_TCP);
+  view.setUint32(20, ANY_STATE, true);
+  view.setUint16(24, local.port);
+  view.setUint16(26, remote?.port ?? 0);
+  bytes.set(isV4 ? local.address.subarray(12) : local.address, 28);
+  if (remote) bytes.set(isV4 ? remote.address.subarray(12) : remote.address, 44);
+  view.setUint32(64, NO_COOKIE, true);
+  view.setUint32(68, NO_COOKIE, true);
+  return bytes;
+}
+
+/** What the kernel found. Where there is no such connection it shows what listens at its end, which is another's. */
+function decodeReply(view: DataView, { local, remote }: WantedSocket): LinuxSocket | number | undefined {
+  const type = view.getUint16(4, true);
+  if (type === NLMSG_ERROR && view.byteLength >= HEADER_BYTES + 4) return -view.getInt32(16, true);
+  if (type !== SOCK_DIAG_BY_FAMILY || view.byteLength < REPLY_BYTES) return undefined;
+  const isSame = view.getUint16(20) === local.port && view.getUint16(22) === (remote?.port ?? 0);
+  if (!isSame) return { uid: 0, inode: 0 };
+  if (remote && !endsIn(view, 40, remote.address)) return { uid: 0, inode: 0 };
+  return { uid: view.getUint32(80, true), inode: view.getUint32(84, true) };
+}
+
+/** Whether the address at `offset`, 4 bytes or 16, is `address`. */
+function endsIn(view: DataView, offset: number, address: Uint8Array): boolean {
+  const bytes = (length: number) => new Uint8Array(view.buffer, view.byteOffset + offset, length);
+  if (view.getUint8(16) === AF_INET) {
+    return isMapped(address) && sameAddress(bytes(4), address.subarray(12));
+  }
+  return sameAddress(bytes(16), address);
+}

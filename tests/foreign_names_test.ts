@@ -1,0 +1,181 @@
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import type { JsonObject } from "../lib/base/json.ts";
+import { loadSettings } from "../lib/config/load.ts";
+import { adviceOnKey } from "../lib/config/servers/hints.ts";
+import { readServers } from "../lib/config/servers.ts";
+import { classOf } from "../lib/provider/router/classes.ts";
+import { testDaemon } from "./helpers/daemon.ts";
+import { RawHttp, sseMessages } from "./helpers/http_client.ts";
+import { runDaemon } from "./helpers/program.ts";
+import { RawClient } from "./helpers/raw_client.ts";
+import { Shim } from "./helpers/shim.ts";
+import { tableReads } from "./helpers/table_reads.ts";
+
+/** What every object inherits, so that a table finds it although nobody has put it there. */
+const INHERITED = Object.getOwnPropertyNames(Object.prototype);
+
+function codeOf({ error }: JsonObject): unknown {
+  return (error as JsonObject | undefined)?.code;
+}
+
+/** Requests whose names are inherited ones, with the code each is refused with. */
+function requests(name: string): [JsonObject, number][] {
+  return [
+    [{ method: name }, -32601],
+    [{ method: "tools/call", params: { name, arguments: {} } }, -32602],
+    [{ method: "prompts/get", params: { name } }, -32602],
+    [{ method: "resources/read", params: { uri: name } }, -32002],
+    [{ method: "completion/complete", params: { ref: { type: "ref/prompt", name }, argument: {} } }, -32602],
+    [{ method: "completion/complete", params: { ref: { type: name }, argument: {} } }, -32602],
+    [{ method: "logging/setLevel", params: { level: name } }, -32602],
+    [{ method: "tasks/get", params: { taskId: name } }, -32602],
+  ];
+}
+
+Deno.test("a name that every object inherits is not found over a WebSocket, and answered once", async () => {
+  await using it = await testDaemon();
+  using client = await RawClient.hello(it.url);
+  for (const name of INHERITED) {
+    for (const [request, code] of requests(name)) {
+      const answer = await client.ask({ jsonrpc: "2.0", id: name, ...request });
+      assertEquals([answer.id, codeOf(answer)], [name, code], JSON.stringify(request));
+    }
+    client.send({ jsonrpc: "2.0", method: name, params: {} });
+    const op = await client.ask({ op: name });
+    assertEquals([op.op, op.code], ["error", "UNKNOWN_OP"]);
+    const call = await client.ask({ op: "call_tool", request_id: name, name });
+    assertEquals([call.request_id, codeOf(call)], [name, "TOOL_NOT_FOUND"]);
+  }
+  await client.close();
+});
+
+Deno.test("a name that every object inherits is not found over HTTP, and answered once", async () => {
+  await using it = await testDaemon();
+  const client = await RawHttp.open(new URL("/mcp", it.http).href);
+  for (const name of INHERITED) {
+    for (const [request, code] of requests(name)) {
+      const answers = await sseMessages(await client.post({ id: name, ...request }));
+      assertEquals(answers.map((answer) => [answer.id, codeOf(answer)]), [[name, code]]);
+    }
+    for (const path of [`/${name}`, `/mcp/${name}`]) {
+      const response = await fetch(new URL(path, it.http), { method: "POST", body: "{}" });
+      await response.body?.cancel();
+      assertEquals(response.status, 404, path);
+    }
+    for (const path of ["/calls", "/status"]) {
+      const response = await fetch(new URL(`${path}?${name}=${name}`, it.http));
+      await response.body?.cancel();
+      assertEquals(response.status < 500, true, `${path}?${name} ${response.status}`);
+    }
+  }
+  await client.delete();
+});
+
+Deno.test("a name that every object inherits is not found through the shim, and answered once", async () => {
+  await using it = await testDaemon();
+  await using shim = await Shim.start({ port: Number(new URL(it.url).port) });
+  await shim.initialize();
+  for (const name of INHERITED) {
+    for (const [{ method, params }, code] of requests(name)) {
+      const answer = await shim.ask(String(method), params as JsonObject);
+      assertEquals(codeOf(answer), code, `${method} ${name}`);
+    }
+  }
+});
+
+Deno.test("a name that every object inherits is no flag and no command", async () => {
+  for (const name of INHERITED) {
+    const flag = () => loadSettings({ args: [`--${name}=1`], env: { ENV_FILE: "" } });
+    assertThrows(flag, Error, "is no flag");
+  }
+  for (const words of [["constructor"], ["threads", "toString"], ["token", "__proto__"]]) {
+    const { code, stderr } = await runDaemon({ args: words });
+    assertEquals(code === 0, false);
+    assertMatch(stderr, /is no command|is nothing to do with/);
+  }
+});
+
+Deno.test("a name that every object inherits is an ordinary name in mcp.json", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/mcp.json`;
+  await Deno.writeTextFile(
+    path,
+    `{"mcpServers": {
+      "__proto__": {"command": "a"}, "constructor": {"command": "b"}, "toString": {"url": "http://localhost/"},
+      "x": {"__proto__": {"command": "c"}}, "y": {"command": "\${env:constructor}"}, "z": {"command": "\${toString}"}
+    }}`,
+  );
+  const { servers, faults } = await readServers(path, { env: {}, loginEnv: () => Promise.resolve({}) });
+  assertEquals([...servers.keys()], ["__proto__", "constructor", "toString"]);
+  assertEquals(faults.map(({ server }) => server), ["x", "y", "z"]);
+  for (const { message } of faults.slice(1)) {
+    assertMatch(message, /environment variable \w+, which is not set/);
+  }
+  await Deno.remove(dir, { recursive: true });
+  for (const name of INHERITED) {
+    assertEquals(typeof (adviceOnKey(name, ["command"]) ?? ""), "string");
+    assertEquals(classOf(name), "balanced");
+  }
+});
+
+/**
+ * The look-ups by a computed name that were looked at: the name is one of our own by then. One by a name that somebody
+ * else chose goes through `ownEntry`, a `Map` or `Object.hasOwn`.
+ */
+const REVIEWED = new Set([
+  "cli/calls_command.ts UNITS_MS[ago[2]!]",
+  "cli/commands.ts COMMANDS[word]",
+  "cli/threads_command.ts ACTIONS[word]",
+  "cli/user_tools/user_tools.ts this.#tools[i]",
+  "config/help.ts SETTINGS[name]",
+  "config/load.ts SETTINGS[name]",
+  "config/servers.ts this.#file[list]",
+  "config/servers/clients.ts CLIENT_KEYS[key as keyof typeof CLIENT_KEYS]",
+  "config/servers/document.ts REASONS[code]",
+  'config/servers/entry.ts URL_TYPES[entry.type ?? "http"]',
+  "edge/doors.ts CODES[error.code]",
+  "edge/http_door.ts CODES[error.code]",
+  "edge/node_listener.ts STATUS_CODES[response.status]",
+  "observe/metrics.ts BUCKETS_S[bucket]",
+  "observe/ring.ts this.#items[this.#next]",
+  "provider/openai/faults.ts CODES[kind]",
+  "provider/providers.ts KINDS[kind]",
+  "provider/router/classes.ts ORDER[wanted]",
+  "router/catalog.ts KEY[kind]",
+  "router/router.ts LISTS[kind]",
+  'session/calls.ts this.#running[request.space ?? "mcp"]',
+  "session/calls.ts this.#running[space]",
+  "shim/autostart.ts SETTINGS[name]",
+  "shim/autostart.ts this.#settings[name]",
+  "tool/builtin/consensus.ts STANCES[stance]",
+  "tool/builtin/tracer.ts MODES[modeOf(args)]",
+  "tool/dialogue/brief.ts HINTS[field]",
+  "tool/exai_server.ts LISTS[kind]",
+  "tool/sampling.ts PRIORITIES[modelClass]",
+  "tool/surface/parameters.ts FALLBACKS[field]",
+  "tool/user_tool_services.ts SERVICES[method]",
+  "upstream/lists.ts LISTS[kind]",
+  "upstream/log_level.ts LOG_LEVELS[Math.min(...levels.map((level) => LOG_LEVELS.indexOf(level ?? LOG_LEVELS[0])))]",
+  "upstream/mounted_server.ts LISTS[kind]",
+  "upstream/process/environment.ts INHERITED[platform]",
+  "wire/codes.ts CODES[error.code]",
+]);
+
+Deno.test("no table is asked for a name that somebody else chose", async () => {
+  const root = fromFileUrl(new URL("../lib/", import.meta.url));
+  const found: string[] = [];
+  for (const path of filesBelow(root)) {
+    for (const read of tableReads(path.slice(root.length), await Deno.readTextFile(path))) {
+      found.push(`${read.path} ${read.text}`);
+    }
+  }
+  assertEquals(found.filter((read) => !REVIEWED.has(read)), []);
+  assertEquals([...REVIEWED].filter((read) => !found.includes(read)), []);
+});
+
+function filesBelow(dir: string): string[] {
+  return [...Deno.readDirSync(dir)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesBelow(`${dir}${name}/`) : name.endsWith(".ts") ? [dir + name] : []
+  );
+}

@@ -1,0 +1,174 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { delay } from "@std/async/delay";
+import { ExaiError } from "../lib/base/errors.ts";
+import { HomeLock } from "../lib/cli/home_lock.ts";
+import { statePaths } from "../lib/config/paths.ts";
+import { FileLock } from "../lib/edge/file_lock.ts";
+import { StartGate } from "../lib/edge/start_gate.ts";
+import { Listener } from "../lib/edge/listener.ts";
+import { assertServes, testDaemon } from "./helpers/daemon.ts";
+import { tempDir } from "./helpers/files.ts";
+import { runDaemon, startDaemon } from "./helpers/program.ts";
+import { RawClient } from "./helpers/raw_client.ts";
+
+Deno.test("a second daemon on one home, whatever its port, is told who runs there and touches nothing", async () => {
+  await using first = await startDaemon();
+  const before = await filesOf(first.home);
+  const second = await runDaemon({ home: first.home });
+  assertEquals(second.code, 1);
+  for (
+    const word of [
+      `an EXAI daemon already runs at ${first.url}`,
+      `process ${first.process.pid}`,
+      "version ",
+      first.home,
+      "EXAI_HOME",
+    ]
+  ) assertStringIncludes(second.stderr, word);
+  const fine = await runDaemon({ home: first.home, args: ["--if-not-running"] });
+  assertEquals(fine.code, 0);
+  assertStringIncludes(fine.stdout, `an EXAI daemon already runs at ${first.url}`);
+  assertEquals(await filesOf(first.home), before);
+  await assertServes(first.url);
+});
+
+Deno.test("with a token, too, a second daemon learns who runs there, and shows nobody its own", async () => {
+  await using first = await startDaemon({ env: { EXAI_WS_TOKEN: "correct-horse" } });
+  const env = { EXAI_WS_TOKEN: "another-horse" };
+  const second = await runDaemon({ home: first.home, env, args: ["--if-not-running"] });
+  assertEquals(second.code, 0);
+  assertStringIncludes(second.stdout, `process ${first.process.pid}`);
+});
+
+Deno.test("what a killed daemon has left does not keep the next from starting", async () => {
+  await using home = await tempDir({});
+  await Deno.chmod(home.path, 0o700);
+  {
+    await using killed = await startDaemon({ home: home.path });
+    killed.process.kill("SIGKILL");
+    await killed.process.status;
+  }
+  assert((await Deno.stat(`${home.path}/daemon.lock`)).isFile);
+  await using next = await startDaemon({ home: home.path, args: ["--if-not-running"] });
+  await assertServes(next.url);
+});
+
+Deno.test("a daemon waits for one that is just stopping", async () => {
+  await using home = await tempDir({});
+  await Deno.chmod(home.path, 0o700);
+  const lock = await HomeLock.tryTake(statePaths({ home: home.path }));
+  const starting = startDaemon({ home: home.path });
+  const first = await Promise.race([starting.then(() => "started"), delay(700).then(() => "waits")]);
+  assertEquals(first, "waits");
+  lock![Symbol.dispose]();
+  await using daemon = await starting;
+  await assertServes(daemon.url);
+});
+
+Deno.test("a daemon in this process has its home alone, and gives it back when it stops", async () => {
+  await using home = await tempDir({});
+  await Deno.chmod(home.path, 0o700);
+  {
+    await using _one = await testDaemon({ settings: { home: home.path } });
+    const error = await assertRejects(() => testDaemon({ settings: { home: home.path } }), ExaiError);
+    assertStringIncludes(error.message, `process ${Deno.pid}`);
+    assertStringIncludes(error.message, home.path);
+  }
+  await using next = await testDaemon({ settings: { home: home.path } });
+  await assertServes(next.url);
+});
+
+Deno.test("a daemon that cannot start gives its home back", async () => {
+  await using home = await tempDir({});
+  await Deno.chmod(home.path, 0o700);
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr as Deno.NetAddr;
+  await assertRejects(() => testDaemon({ settings: { home: home.path, port } }), ExaiError, "already in use");
+  const names = (await Array.fromAsync(Deno.readDir(home.path))).map(({ name }) => name);
+  assert(!names.some((name) => name.endsWith(".db")), `no database was opened: ${names}`);
+  await using next = await testDaemon({ settings: { home: home.path } });
+  await assertServes(next.url);
+});
+
+Deno.test("a home that cannot be locked is refused with what to do", async () => {
+  await using home = await tempDir({ "daemon.lock/in the way": "" });
+  await Deno.chmod(home.path, 0o700);
+  const { code, stderr } = await runDaemon({ home: home.path });
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, `${home.path} cannot be locked`);
+});
+
+Deno.test("a lock keeps a second holder out, and may be given back twice", async () => {
+  await using dir = await tempDir({});
+  const path = `${dir.path}/lock`;
+  using first = await FileLock.tryTake(path);
+  assertEquals(await FileLock.tryTake(path), undefined);
+  first![Symbol.dispose]();
+  first![Symbol.dispose]();
+  using again = await FileLock.tryTake(path);
+  assert(again !== undefined);
+});
+
+Deno.test("requests that come before the daemon is put together wait for it, and are refused when it fails", async () => {
+  const gate = new StartGate();
+  await using listener = new Listener({ hostname: "127.0.0.1", port: 0, handler: gate.handle });
+  const url = `http://127.0.0.1:${(listener.address as Deno.NetAddr).port}/`;
+  const early = fetch(url);
+  const opened = delay(50).then(() => gate.open(() => new Response("here")));
+  assertEquals(await (await early).text(), "here");
+  await opened;
+
+  const failing = new StartGate();
+  await using other = new Listener({ hostname: "127.0.0.1", port: 0, handler: failing.handle });
+  const waiting = fetch(`http://127.0.0.1:${(other.address as Deno.NetAddr).port}/`);
+  await delay(20);
+  failing[Symbol.dispose]();
+  const answer = await waiting;
+  assertEquals(answer.status, 503);
+  assertStringIncludes((await answer.json()).error.message, "starting");
+});
+
+Deno.test("every command beside a daemon that is killed in a call leaves calls, threads and databases as they were", async () => {
+  await using home = await tempDir({});
+  await Deno.chmod(home.path, 0o700);
+  const ids: string[] = [];
+  for (const _ of ["first", "second"]) {
+    await using daemon = await startDaemon({ home: home.path });
+    using client = await RawClient.hello(daemon.url);
+    const step = { step: "s", step_number: 1, total_steps: 1, next_step_required: false };
+    const said = JSON.stringify(await client.call("planner", step));
+    ids.push(/continuation_id[^0-9a-f]+([0-9a-f-]{36})/.exec(said)![1]!);
+    const commands = [
+      ["threads", "list"],
+      ["threads", "show", ids.at(-1)!],
+      ["threads", "export"],
+      ["calls"],
+      ["ps"],
+    ];
+    for (const args of commands) {
+      const { code, stdout, stderr } = await runDaemon({ home: home.path, args });
+      assertEquals(code, 0, `${args}: ${stderr}`);
+      if (args[0] === "threads") assertStringIncludes(stdout, ids.at(-1)!);
+      assert((await Deno.stat(`${home.path}/exai.db-wal`)).size > 0, `${args} left the log as it was`);
+    }
+    daemon.process.kill("SIGKILL");
+    await daemon.process.status;
+  }
+  const alone = await runDaemon({ home: home.path, args: ["threads", "list"] });
+  for (const id of ids) assertStringIncludes(alone.stdout, id);
+  assertEquals((await runDaemon({ home: home.path, args: ["threads", "delete", ids[0]!] })).code, 0);
+  await using daemon = await startDaemon({ home: home.path });
+  assertEquals((await runDaemon({ home: home.path, args: ["threads", "delete", ids[1]!] })).code, 0);
+  assertStringIncludes((await runDaemon({ home: home.path, args: ["threads"] })).stdout, "no threads");
+  await assertServes(daemon.url);
+});
+
+/** Names of what is in a home, and the sizes of what a second daemon might write to. */
+async function filesOf(home: string): Promise<string[]> {
+  const names = (await Array.fromAsync(Deno.readDir(home))).map(({ name }) => name).sort();
+  const kept = names.filter((name) => /\.db(-wal)?$|^token$|^daemon\.(json|lock)$/.test(name));
+  const sizes = await Promise.all(
+    kept.map(async (name) => `${name} ${(await Deno.stat(`${home}/${name}`)).size}`),
+  );
+  return [...names, ...sizes];
+}

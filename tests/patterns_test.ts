@@ -1,0 +1,142 @@
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { anyOf } from "../lib/base/patterns.ts";
+import { redact, registerSecret } from "../lib/base/secrets.ts";
+import { trimEndOf, trimStartOf } from "../lib/base/trim.ts";
+import { bodyText, withoutSecrets } from "../lib/observe/body_text.ts";
+import { parseAnalysis } from "../lib/tool/dialogue/analysis.ts";
+import { peek } from "../lib/wire/peek.ts";
+import { testDaemon } from "./helpers/daemon.ts";
+import { OddServer } from "./helpers/odd_server.ts";
+import { RawClient } from "./helpers/raw_client.ts";
+import { regexesIn, slowInput } from "./helpers/regexes.ts";
+
+const root = fromFileUrl(new URL("../lib/", import.meta.url));
+const regexes = filesBelow(root).flatMap((path) =>
+  regexesIn(path.slice(root.length), Deno.readTextFileSync(path))
+);
+
+function filesBelow(dir: string): string[] {
+  return [...Deno.readDirSync(dir)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesBelow(`${dir}${name}/`) : name.endsWith(".ts") ? [dir + name] : []
+  );
+}
+
+Deno.test("no expression takes time that grows faster than the text it sees", () => {
+  const slow = regexes.flatMap(({ path, text, literal }) => {
+    const input = literal && slowInput(literal.pattern, literal.flags);
+    return input === undefined ? [] : [`${path} ${text}: ${JSON.stringify(input)}`];
+  });
+  assertEquals(slow, []);
+});
+
+/** Expressions that are put together, and were looked at: none has a repeated part that can begin in several places. */
+const REVIEWED = {
+  "cli/workspace/listing.ts": 1, // alternatives of fixed length at the end of a path
+  "transport/line_framer.ts": 2, // sees the first and the last 4 KiB of a line
+  "upstream/process/cmd_shim.ts": 2, // each repeated part ends at a quote or a line end
+};
+
+Deno.test("an expression that is put together was looked at", () => {
+  const built = Object.groupBy(regexes.filter(({ literal }) => !literal), ({ path }) => path);
+  const counts = Object.fromEntries(Object.entries(built).map(([path, found]) => [path, found!.length]));
+  assertEquals(counts, REVIEWED);
+});
+
+Deno.test("the search for slow expressions finds those that were there", () => {
+  const were: RegExp[] = [
+    /\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*/g,
+    /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"]*:)[^\s/@"]+@/gi,
+    /\s*\n\s*/g,
+    /^Bearer +(.+)$/i,
+    /^-+|-+$/g,
+    /(\\*)"/g,
+  ];
+  const missed = were.filter(({ source, flags }) => slowInput(source, flags) === undefined).map(String);
+  assertEquals(missed, []);
+});
+
+Deno.test("secrets are taken out of a text in one pass, overlapping ones and every way they are written", () => {
+  for (const secret of ["pass-w0rd-one", "w0rd-one-and-two", 'quo"ted\\secret', "zz"]) registerSecret(secret);
+  assertEquals(redact("a pass-w0rd-one b"), "a [secret] b");
+  assertEquals(redact("a pass-w0rd-one-and-two b"), "a [secret] b", "nothing of two that overlap is left");
+  assertEquals(redact("pass-w0rd-onepass-w0rd-one"), "[secret][secret]");
+  assertEquals(redact(JSON.stringify({ a: 'quo"ted\\secret' })), '{"a":"[secret]"}');
+  assertEquals(redact("zz top"), "zz top");
+  assertEquals(redact("pass-w0rd-on"), "pass-w0rd-on");
+  for (let i = 0; i < 500; i++) registerSecret(`made-${i}-${crypto.randomUUID()}`);
+  registerSecret("made-up\ud800");
+  const text = "made-".repeat(20_000);
+  assertEquals(redact(text), text);
+});
+
+Deno.test("what looks like a secret is taken out wherever it stands", () => {
+  const jwt = `eyJ${"a".repeat(20)}.${"b".repeat(20)}.${"c".repeat(20)}`;
+  for (
+    const [text, clean] of [
+      [`x ${jwt} y`, "x [secret] y"],
+      [`token-${jwt}`, "token-[secret]"],
+      [`${"a".repeat(12)}.${jwt}`, `${"a".repeat(12)}.[secret]`],
+      [`eyJshort.${jwt} ${jwt}`, "eyJshort.[secret] [secret]"],
+      ["xeyJaaaaaaaaaaaa.bbbbbbbbbbbb.c", "xeyJaaaaaaaaaaaa.bbbbbbbbbbbb.c"],
+      ["postgres://ada:secret-word@host/db", "postgres://ada:[secret]@host/db"],
+      ["see http://host:80/a@b", "see http://host:80/a@b"],
+    ]
+  ) assertEquals(withoutSecrets(text!), clean);
+});
+
+Deno.test("a pattern with many stars fits names as it should, in time that grows with the name", () => {
+  const fits = (pattern: string, text: string) => anyOf([pattern]).test(text);
+  for (
+    const [pattern, text] of [["*", ""], ["a*", "a"], ["*a*b", "xaxxb"], ["a*a", "aa"], ["a*b*c", "abbc"], [
+      "a",
+      "a",
+    ]]
+  ) {
+    assert(fits(pattern!, text!), `${pattern} ${text}`);
+  }
+  for (
+    const [pattern, text] of [["a*a", "a"], ["*ab*b", "ab"], ["a*b*c", "acb"], ["a", "aa"], ["", "a"], [
+      "a.c",
+      "abc",
+    ]]
+  ) {
+    assert(!fits(pattern!, text!), `${pattern} ${text}`);
+  }
+  assert(anyOf(["CURSOR*"], { ignoreCase: true }).test("cursor-vscode"));
+  assert(!anyOf(["*a*a*a*a*a*a*a*a*b"]).test("a".repeat(100_000)));
+});
+
+Deno.test("the ends of a text are trimmed, and an analysis is found in its fence", () => {
+  assertEquals([trimEndOf("a//\\", "/\\"), trimEndOf("//", "/"), trimStartOf("--a-", "-")], ["a", "", "a-"]);
+  assertEquals(parseAnalysis('I say:\n```json\n{"a": 1}\n```\nSo {it} is.'), { a: 1 });
+  assertEquals(parseAnalysis('```\n{"a": 2}\n  ```'), { a: 2 });
+  const fences = "```\n".repeat(100_000);
+  assertEquals(parseAnalysis(fences), { text: fences });
+});
+
+Deno.test("an answer under an id of any length is read", () => {
+  const id = "a".repeat(12_000_000);
+  assertEquals(peek(`{"jsonrpc":"2.0","id":"${id}","result":{}}`)?.kind, "response");
+});
+
+Deno.test("what is said in a running call is shown only where it is recorded, whatever it is, at once", async () => {
+  for (const callsBodies of [false, true]) {
+    const odd = new OddServer();
+    await using it = await testDaemon({ servers: [odd], settings: { callsBodies } });
+    using client = await RawClient.hello(it.url);
+    const begun = odd.nextHold();
+    const args = { a: "eyJ-".repeat(40_000), b: "a.".repeat(80_000), password: "hush" };
+    client.send({ op: "call_tool", request_id: 1, name: "hold", arguments: args });
+    await begun;
+    const list = await (await fetch(new URL("/calls?outcome=running", it.http))).json();
+    const { call } = await (await fetch(new URL(`/calls?id=${list.calls[0].id}`, it.http))).json();
+    assertEquals(call.tool, "hold");
+    assertEquals(typeof call.request, callsBodies ? "string" : "undefined");
+    odd.release.resolve();
+    await client.next();
+    await client.close();
+  }
+  const text = bodyText({ a: "eyJ-".repeat(40_000), b: "a.".repeat(80_000), password: "hush" }, 1e6);
+  assert(!text.includes("hush"));
+});
