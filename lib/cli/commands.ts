@@ -26,7 +26,11 @@ interface Command {
 
 /** The commands by their first word. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
-  ps: { help: "Show mounted servers and sessions of the running daemon (--json for all of it)", run: ps },
+  ps: {
+    help:
+      "Show mounted servers and sessions of the running daemon (--why: and why each is shared; --json: all)",
+    run: ps,
+  },
   calls: {
     help:
       "List calls, or show one: calls ID (--session --server --tool --outcome --since --limit --follow --json)",
@@ -121,6 +125,9 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
       ? []
       : [`${visible(server)} is left alone: ${visible(String(breaker.last_error), MAX_ERROR_CHARS)}`]
   );
+  const reasons = status.servers.map((
+    row,
+  ) => [row.server, row.scope, row.share_key, row.sessions.length, row.why]);
   const waiting = status.waiting.map((row) => [
     row.call,
     row.session,
@@ -133,6 +140,7 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
       ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING", "QUEUED"],
       servers,
     ),
+    ...(switches.has("why") ? [formatTable(["SERVER", "SHARED", "KEY", "SESSIONS", "WHY"], reasons)] : []),
     ...troubles,
     ...new Set(breakers),
     formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),

@@ -65,6 +65,7 @@ export class ConfiguredMounts implements AsyncDisposable {
       connect: (config) => this.#connect(config),
       admissionFor: hooks.admissionFor,
       clientInfo: { name: "exai", version: VERSION },
+      log: (server, text) => this.#logs.append(server, text),
       onListChanged: () => this.onListChanged(),
       onServersChanged: (names) => this.onServersChanged(names),
     });

@@ -8,6 +8,7 @@ import type { ProviderStatus } from "../provider/status.ts";
 import type { Session } from "../session/session.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
+import { decideShare } from "../upstream/share_key.ts";
 import type { Slot } from "../upstream/slot.ts";
 
 /** What runs in the daemon now, as `GET /status` and `exai-daemon ps` show it. */
@@ -39,6 +40,10 @@ export interface ServerStatus extends JsonObject {
   /** Whom it is shared with: machine, project or session. */
   scope?: string;
   share_key?: string;
+  /** Why it is shared as far as it is. */
+  why?: string;
+  /** Client capabilities it has made use of: it asks its clients questions. */
+  asks?: string[];
   sessions: string[];
   calls: number;
   inflight: number;
@@ -111,12 +116,14 @@ function describeServer(server: MountedServer, memory: ReadonlyMap<number, numbe
     rows.push(describeIdle(server, { state: "not started", scope: record.scope, share_key: record.keyHash }));
     Object.assign(rows.at(-1)!, trouble, describeAdmission(record));
   }
-  return rows.length > 0 ? rows : [describeIdle(server, { state: "not started" })];
+  if (rows.length > 0) return rows;
+  const { scope, why } = decideShare(server.config);
+  return [describeIdle(server, { state: "not started", scope, why })];
 }
 
 function describeIdle(
   { name }: MountedServer,
-  more: Pick<ServerStatus, "state" | "scope" | "share_key">,
+  more: Pick<ServerStatus, "state" | "scope" | "share_key" | "why">,
 ): ServerStatus {
   return { server: name, sessions: [], calls: 0, inflight: 0, queued: 0, ...more };
 }
@@ -137,6 +144,8 @@ function describeSlot(
     pid,
     scope: slot.scope,
     share_key: slot.keyHash,
+    why: slot.why,
+    asks: slot.asked.size > 0 ? [...slot.asked] : undefined,
     sessions: slot.sessionIds,
     calls: started?.callCount ?? 0,
     inflight: started?.inflight ?? 0,

@@ -18,15 +18,11 @@ import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
 import type { Slot } from "./slot.ts";
-import type { SessionTurns, Turn } from "./turns.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { tasksElsewhere } from "./tasks_elsewhere.ts";
 import { ToolFilter } from "./tool_choice.ts";
 
 const log = getLogger(["exai", "upstream"]);
-
-/** How long a call waits for another session's to end before its session gets a process of its own. */
-const MAX_TURN_WAIT_MS = SECOND_MS;
 
 /** How long a list is waited for when the one before can be shown in its place. */
 const MAX_LIST_WAIT_MS = SECOND_MS / 2;
@@ -69,6 +65,8 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly #leases: Leases;
   readonly #memory: ListMemory;
   readonly #visits: Gate;
+  /** The same server under its configuration of now. */
+  #successor: MountedServer | undefined;
   /** Calls that have come and are not answered yet. */
   #running = 0;
   /** Resolved when none runs, for a server that is to go. */
@@ -86,7 +84,12 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#tools = new ToolFilter(config.tools);
     this.#memory = new ListMemory(config, options.lists);
     this.#visits = options.visits ?? new Gate(1);
-    pool.onStarted = (slot, instance) => void this.#learnAll(this.#memory.view(slot.capabilities), instance);
+    pool.onStarted = (slot, instance) => {
+      const view = this.#memory.view(slot.capabilities);
+      for (const capability of view.asked) slot.asked.add(capability);
+      void this.#learnAll(view, instance);
+    };
+    pool.onAsked = ({ asked, capabilities }) => this.#memory.asked(this.#memory.view(capabilities), asked);
     pool.onListsStale = (kinds) => this.#listsAreStale(kinds);
   }
 
@@ -94,10 +97,18 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#running++;
     try {
       return await this.#serve(call);
+    } catch (thrown) {
+      return await this.#insteadOf(thrown).target(call);
     } finally {
       if (--this.#running === 0) this.#quiet?.resolve();
     }
   };
+
+  /** The server that is to do in this one's place what could not be begun, because this one is retired. */
+  #insteadOf(thrown: unknown): MountedServer {
+    if (this.#successor && thrown === this.#pool.retired) return this.#successor;
+    throw thrown;
+  }
 
   async #serve(call: Call): Promise<Result> {
     const remembered = this.#rememberedResult(call);
@@ -109,6 +120,11 @@ export class MountedServer implements Server, AsyncDisposable {
     for (;;) {
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
       const slot = home ?? await this.#leased(call);
+      const why = isWork ? slot.apartFor(call.caller) : undefined;
+      if (why !== undefined) {
+        this.#leases.moveOut(call.caller, slot, why);
+        continue;
+      }
       if (isWork) slot.admission.check();
       slot.beginCall();
       try {
@@ -140,7 +156,7 @@ export class MountedServer implements Server, AsyncDisposable {
   /** Runs a call when it may; undefined when its session is led elsewhere by then. */
   #run(call: Call, where: Where): Promise<Result | undefined> {
     const { slot, instance, isWork } = where;
-    const isFree = isWork && !slot.turns && this.maxInflight === undefined;
+    const isFree = isWork && !slot.takesTurns && this.maxInflight === undefined;
     return isFree ? slot.admission.run(call, instance) : this.#inTurn(call, where);
   }
 
@@ -148,20 +164,8 @@ export class MountedServer implements Server, AsyncDisposable {
     const wanted = isWork ? slot.admission.place(call) : ANY_PLACE;
     using _place = wanted instanceof Promise ? await wanted : wanted;
     const run = () => isWork ? slot.admission.run(call, instance) : instance.call(call);
-    if (!slot.turns) return await run();
-    const asked = this.#turn(slot.turns, slot, call);
-    using turn = asked instanceof Promise ? await asked : asked;
-    if (turn) return await run();
-    this.#leases.moveOut(call.caller, slot);
-    return undefined;
-  }
-
-  #turn(turns: SessionTurns, slot: Slot, call: Call): Turn | Promise<Turn | undefined> {
-    const wait = { signal: call.signal, maxWaitMs: slot.mayMove ? MAX_TURN_WAIT_MS : Infinity };
-    const turn = turns.acquire(call.caller.id, wait);
-    if (!(turn instanceof Promise)) return turn;
-    // The id of a session may be a key: its beginning tells which it is.
-    return waitingFor(call, () => `its turn: session ${turns.holder?.slice(0, 8)}... runs a call`, turn);
+    using _turn = slot.takesTurns ? await slot.turn(call) : undefined;
+    return await run();
   }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
@@ -175,6 +179,10 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
+    return await this.#list(kind, call).catch((thrown) => this.#insteadOf(thrown).list(kind, call));
+  }
+
+  async #list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
     const { caller, signal } = call;
     const view = this.#memory.viewOf(caller);
     const remembered = this.#remembered(kind, view, caller);
@@ -208,6 +216,7 @@ export class MountedServer implements Server, AsyncDisposable {
   /** Goes on for the sessions of `old`, this server under its configuration of before. */
   inherit(old: MountedServer): void {
     this.#leases.inherit(old.#leases);
+    old.#successor = this;
   }
 
   /** What is remembered of its processes, those that do not run among them. */
@@ -227,6 +236,7 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Takes nothing new, lets what runs finish, then stops every instance. */
   async retire(): Promise<void> {
+    this.#pool.close();
     // Those that wait for their turn run too.
     this.#quiet = Promise.withResolvers();
     if (this.#running > 0) await this.#quiet.promise;

@@ -21,6 +21,10 @@ export interface MountsOptions {
   lists?: ListStore;
   /** Decides when calls may run on each process; left out: at once. */
   admissionFor?: AdmissionFor;
+  /** Takes a line for a server's own log file. */
+  log?(server: string, text: string): void;
+  /** How long after a call what a server says may be about it, in milliseconds. */
+  settleMs?: number;
   /** Called when some of the lists of a server have changed; the sessions attached to it have been told. */
   onListChanged(kinds: readonly ListKind[]): void;
   /** Called when the servers of these names have come, gone or changed. */

@@ -6,8 +6,8 @@ import type { ServerConfig } from "../base/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
+import type { Question } from "./inbound.ts";
 import { Instance, type UpstreamTransport } from "./instance.ts";
-import { toldCapabilities } from "./share_key.ts";
 import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import type { Attempt } from "./supervisor.ts";
@@ -23,6 +23,10 @@ export interface PoolOptions {
   clientInfo: Implementation;
   /** Decides when calls may run on each process; left out: at once. */
   admissionFor?: AdmissionFor;
+  /** Takes a line for the server's own log file: what it sends that belongs to no session. */
+  log?(server: string, text: string): void;
+  /** How long after a call what a server says may be about it, in milliseconds. */
+  settleMs?: number;
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
@@ -34,10 +38,14 @@ export class Pool implements AsyncDisposable {
   onStarted = (_slot: Slot, _instance: Instance) => {};
   /** An instance says that its lists have changed, and has told those attached to it; set like the others. */
   onListsStale = (_kinds: readonly ListKind[]) => {};
+  /** The server has asked a session something; set like the others. */
+  onAsked = (_slot: Slot) => {};
   /** What is remembered of each process, whether it runs or not. */
   readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
   readonly #closing = new Set<Promise<void>>();
+  /** What is thrown in place of a start once nothing may be started any more. */
+  retired: ExaiError | undefined;
   /** Aborted when nothing may take its time any more. */
   readonly #ending = new AbortController();
   readonly #options: PoolOptions;
@@ -74,17 +82,22 @@ export class Pool implements AsyncDisposable {
   /**
    * The slot of `key`; a new one starts an instance.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server has failed too often to be started now
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server has failed too often to be started now, or is retired
    */
   slot(request: SlotRequest): Slot {
     const { key } = request;
     const known = this.#slots.get(key);
     if (known) return known;
+    if (this.retired) throw this.retired;
     const record = this.records.of(request);
     const attempt = record.supervisor.begin();
     const givenUp = new AbortController();
     const made = { ...request, admission: record.admission };
-    const slot: Slot = new Slot(this.#start(request, givenUp.signal), made, () => {
+    const onQuestion = (question: Question) => {
+      slot.questioned(question);
+      this.onAsked(slot);
+    };
+    const slot: Slot = new Slot(this.#start(request, { givenUp: givenUp.signal, onQuestion }), made, () => {
       givenUp.abort();
       this.#stop(key, slot);
     });
@@ -126,8 +139,17 @@ export class Pool implements AsyncDisposable {
     await instance[Symbol.asyncDispose]();
   }
 
+  /** Nothing is started any more; what is starting goes on only where calls wait for it. */
+  close(): void {
+    const why =
+      `server "${this.#options.name}" was taken out of mcp.json or changed there; list and call again`;
+    this.retired ??= new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: this.#options.name } });
+    for (const slot of this.#slots.values()) if (!slot.started && !slot.isCalled) slot.stop();
+  }
+
   /** Stops every instance once what runs on it has finished. */
   async retire(): Promise<void> {
+    this.close();
     const slots = [...this.#slots];
     await Promise.all(slots.map(async ([, slot]) => (await slot.instance.catch(() => undefined))?.idle()));
     await this[Symbol.asyncDispose]();
@@ -135,11 +157,16 @@ export class Pool implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
+    this.close();
     for (const slot of this.#slots.values()) slot.stop();
     await Promise.all(this.#closing);
   }
 
-  async #start({ config, tenant, scope }: SlotRequest, givenUp: AbortSignal): Promise<Instance> {
+  async #start(
+    { config, tenant, scope, told }: SlotRequest,
+    { givenUp, onQuestion }: { givenUp: AbortSignal; onQuestion(question: Question): void },
+  ): Promise<Instance> {
+    const { clientInfo, settleMs, log } = this.#options;
     const transport = await this.#options.connect(config).catch((thrown) => {
       throw overCapacityFor(`server "${config.title}" cannot start`, thrown) ?? thrown;
     });
@@ -149,8 +176,11 @@ export class Pool implements AsyncDisposable {
     else givenUp.addEventListener("abort", close, { once: true });
     return await Instance.start(transport, {
       name: config.name,
-      clientInfo: this.#options.clientInfo,
-      capabilities: toldCapabilities(config, tenant),
+      clientInfo,
+      capabilities: told,
+      settleMs,
+      log: (line) => log?.(config.name, `${line}\n`),
+      onQuestion,
       // A process of one session asks it each time, so that it sees them change.
       roots: scope === "project" ? tenant.roots : undefined,
       startTimeoutMs: config.startTimeoutMs,
