@@ -83,7 +83,7 @@ export class ProcessAdmission implements Admission {
     } finally {
       // Its client may be busy with this call still, and what it asks for then must not have to wait for it.
       permit?.[Symbol.dispose]();
-      if (beganMs === undefined) this.#breaker?.giveUp(era);
+      if (beganMs === undefined) this.#breaker?.giveUp(era, call);
     }
   }
 
