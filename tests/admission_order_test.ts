@@ -133,6 +133,18 @@ Deno.test("calls that wait for a server to start keep nobody from another, and s
   await Deno.remove(sign);
 });
 
+Deno.test("a window has no more calls waiting than it may, whatever they wait for, and others go on", async () => {
+  const servers = { late: asking(["late", "/nowhere"]), idle: asking() };
+  await using it = await mountingDaemon(servers, { queueMax: 2, sessionMaxInflight: 1 });
+  using early = await RawClient.hello(it.url, { server: "late" });
+  using other = await RawClient.hello(it.url, { server: "idle" });
+  for (let n = 0; n < 3; n++) begin(early, "echo");
+  await waiting(it, 3);
+  const refused = (await early.call("echo")).error as JsonObject;
+  assertEquals(refused.code, "OVER_CAPACITY");
+  assertEquals((await other.call("echo", { text: "idle" })).error, undefined);
+});
+
 Deno.test("a call that waits for the person at its client holds no permit, and goes on when they have answered", async () => {
   await using it = await mountingDaemon({ asks: asking() }, { globalMaxInflight: 1, sessionMaxInflight: 1 });
   await using window = await sdkClient(it.url, { capabilities: { elicitation: {} } });

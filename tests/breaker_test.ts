@@ -4,7 +4,7 @@ import { ServerBreaker, type ServerBreakerOptions } from "../lib/admission/break
 import { Circuit } from "../lib/base/circuit.ts";
 import { type ErrorCode, ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { Permits } from "../lib/admission/permits.ts";
+import { type Permit, Permits } from "../lib/admission/permits.ts";
 import { admitted } from "../lib/admission/policies.ts";
 import { ProcessAdmission } from "../lib/admission/process_admission.ts";
 import type { CallTrace, Target } from "../lib/call/call.ts";
@@ -217,6 +217,35 @@ Deno.test("calls that come while one tries are refused once it has failed, and a
   await assertRejects(() => gone, ExaiError, "cancelled");
   circuit.leave(first, "unwell");
   assertEquals(await other, 0);
+});
+
+Deno.test("a try that is given up, even before it began, hands the try to the next call at once", async () => {
+  const circuit = new Circuit({ failures: 1, openMs: 0 });
+  circuit.leave(circuit.enter(), "unwell");
+  const first = circuit.enter();
+  const other = circuit.enterInTime(new AbortController().signal);
+  const begunMs = performance.now();
+  circuit.leave(first, "nothing");
+  assert(await other !== 0);
+  assert(performance.now() - begunMs < 1000);
+
+  const breaker = new ServerBreaker({ name: "files", failures: 1, openMs: 0, callTimeoutMs: 1 });
+  breaker.leave(breaker.enter(call()) as number, call(), {
+    error: new ExaiError("UPSTREAM_UNAVAILABLE", "it ended"),
+    ranMs: 1,
+  });
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
+  const admission = new ProcessAdmission({ name: "files", permits, queueMax: 9, breaker });
+  const busy = permits.acquire("other", new AbortController().signal) as Permit;
+  const run = admitted(admission)(() => Promise.resolve({ result: {} }));
+  const controller = new AbortController();
+  const waits = run(call({ signal: controller.signal }));
+  controller.abort();
+  await assertRejects(() => waits, ExaiError, "cancelled");
+  busy[Symbol.dispose]();
+  const againMs = performance.now();
+  assertEquals(await run(call()), { result: {} });
+  assert(performance.now() - againMs < 1000);
 });
 
 Deno.test("while a slow call tries a server that is well, another window is answered within seconds", async () => {

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { messageFault } from "../lib/upstream/message_fault.ts";
+import { messageFault, refusalStatus } from "../lib/upstream/message_fault.ts";
 import { asking, mountingDaemon } from "./helpers/mounts.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
@@ -137,6 +137,9 @@ Deno.test("a message that cannot be sent for what is in it is the caller's fault
   assertEquals(codeOf(new ExaiError("TOO_LARGE", "12 MiB")), "TOO_LARGE");
   assertEquals(codeOf(new ExaiError("UPSTREAM_UNAVAILABLE", "it has ended")), undefined);
   assertEquals(codeOf(new Error("EPIPE")), undefined);
+  assertEquals(refusalStatus(new Error("Error POSTing to endpoint (HTTP 413): too large")), 413);
+  assertEquals(refusalStatus(Object.assign(new Error("refused"), { code: 400 })), 400);
+  assertEquals(refusalStatus(Object.assign(new Error("gone"), { code: "ECONNREFUSED" })), undefined);
 });
 
 Deno.test("a message a server behind a URL refuses for what is in it is no failure of the server", async () => {
