@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject } from "../lib/base/json.ts";
 import { asking, bad, mountingDaemon } from "./helpers/mounts.ts";
+import { hang, OpenAiServer, say } from "./fixtures/openai_server.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
 import { until } from "./helpers/until.ts";
@@ -143,6 +144,37 @@ Deno.test("a window has no more calls waiting than it may, whatever they wait fo
   const refused = (await early.call("echo")).error as JsonObject;
   assertEquals(refused.code, "OVER_CAPACITY");
   assertEquals((await other.call("echo", { text: "idle" })).error, undefined);
+});
+
+Deno.test("calls that wait for a slot of a provider of models hold no permit, and say what they wait for", async () => {
+  await using provider = new OpenAiServer(hang(), say("the next"));
+  provider.models = [{ id: "kimi-k2.6" }];
+  const settings = {
+    findLocal: false,
+    kimiApiKey: "k-123456",
+    kimiUrl: provider.url,
+    kimiMaxInflight: 1,
+    globalMaxInflight: 2,
+    sessionMaxInflight: 2,
+  };
+  await using it = await mountingDaemon({}, settings);
+  using busy = await RawClient.hello(it.url);
+  const first = begin(busy, "chat", { prompt: "one" });
+  await provider.asked(1);
+  for (let n = 0; n < 4; n++) begin(busy, "chat", { prompt: `waits ${n}` });
+  const waits = await waiting(it, 4);
+  assertEquals(
+    waits.map(({ waits_for }) => waits_for).sort(),
+    [0, 1, 2, 3].map((n) => {
+      return `a permit of kimi (${n} before it)`;
+    }),
+  );
+  assertEquals((await health(it)).inflight, 1);
+  using other = await RawClient.hello(it.url);
+  assertEquals((await other.call("version")).error, undefined);
+  assertEquals((await busy.call("version")).error, undefined);
+  busy.send({ op: "cancel", request_id: first });
+  await provider.asked(2);
 });
 
 Deno.test("a call that waits for the person at its client holds no permit, and goes on when they have answered", async () => {
