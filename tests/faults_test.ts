@@ -9,7 +9,13 @@ import { judgeThreads } from "../tools/faults/threads.ts";
 import { readRecord, Tally } from "../tools/load/tally.ts";
 
 // All of them, a hundred times each: deno task faults.
-const HERE = ["frames cut in half", "daemon kill -9", "ids used twice"];
+const HERE = [
+  "frames cut in half",
+  "daemon kill -9",
+  "ids used twice",
+  "second daemon",
+  "every command beside a busy daemon",
+];
 
 for (const fault of FAULTS.filter(({ name }) => HERE.includes(name))) {
   Deno.test(`under load nothing is lost, doubled or crossed by: ${fault.name}`, async () => {

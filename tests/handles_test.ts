@@ -10,7 +10,7 @@ const IS_LINUX = Deno.build.os === "linux";
 const daemonFile = fromFileUrl(new URL("../daemon.ts", import.meta.url));
 
 async function waitFor(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadlineMs = performance.now() + 15_000;
+  const deadlineMs = performance.now() + 40_000;
   while (!await isSo()) {
     assert(performance.now() < deadlineMs, what);
     await new Promise((resolve) => setTimeout(resolve, 20));

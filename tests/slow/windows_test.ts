@@ -96,6 +96,7 @@ Deno.test({
   name:
     "two hundred windows come and go in two minutes: no orphan, no zombie, no growth of memory or open files",
   ignore: Deno.build.os !== "linux",
+  timeout: 600_000,
   fn: twoHundredWindows,
 });
 

@@ -1,5 +1,5 @@
 import { isObject, type Json, type JsonObject } from "../../lib/base/json.ts";
-import type { RequestId } from "../../lib/wire/rpc.ts";
+import { refusedId, type RequestId } from "../../lib/wire/rpc.ts";
 import type { Random } from "./frames.ts";
 
 /** A place where others' messages come in. */
@@ -92,9 +92,9 @@ export class Expected {
   }
 }
 
-/** Whether an answer can carry `id` and be recognised. */
+/** Whether an answer can carry `id` and be recognised: one that is read as another number, or is too long, is not said. */
 export function isId(id: Json | undefined): id is RequestId {
-  return typeof id === "string" || (typeof id === "number" && Number.isFinite(id));
+  return refusedId(id) !== null;
 }
 
 export function parse(text: string): Json | undefined {

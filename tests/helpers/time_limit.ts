@@ -1,0 +1,87 @@
+/**
+ * Gives every test a time limit: `deno test --preload=tests/helpers/time_limit.ts`, as the tasks do. A test that
+ * hangs fails under its own name, the programs it has started are ended, and the next test runs. A test that needs
+ * longer says so itself (`timeout`). `TEST_TIMEOUT_MS` sets another limit, for a slower machine.
+ */
+import { Script } from "node:vm";
+import { endTree } from "../../tools/lib/end_tree.ts";
+import { definitionOf } from "../../tools/lib/test_definition.ts";
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+
+const timeoutMs = Number(Deno.env.get("TEST_TIMEOUT_MS") ?? DEFAULT_TIMEOUT_MS);
+
+type Body = Deno.TestDefinition["fn"];
+
+/** Programs the test that runs now has started. */
+const started = new Set<Deno.ChildProcess>();
+/** The test that has begun and not come to its end. */
+let current: symbol | undefined;
+
+/** Deno.Command that remembers what it starts. */
+class RememberedCommand extends Deno.Command {
+  readonly #command: string | URL;
+  readonly #options: Deno.CommandOptions;
+
+  constructor(command: string | URL, options: Deno.CommandOptions = {}) {
+    super(command, options);
+    this.#command = command;
+    this.#options = options;
+  }
+
+  override spawn(): Deno.ChildProcess {
+    const child = super.spawn();
+    started.add(child);
+    child.status.then(() => started.delete(child), () => {});
+    return child;
+  }
+
+  override output(): Promise<Deno.CommandOutput> {
+    // What `output` starts is nowhere to be had; these are its own defaults.
+    const { stdin = "null", stdout = "piped", stderr = "piped" } = this.#options;
+    const options: Deno.CommandOptions = { ...this.#options, stdin, stdout, stderr };
+    return new RememberedCommand(this.#command, options).spawn().output();
+  }
+}
+
+function watched(body: Body): Body {
+  return async (context) => {
+    started.clear();
+    const mine = current = Symbol(context.name);
+    try {
+      await body(context);
+    } finally {
+      // One that was cut off may come to its end while a later one runs.
+      if (current === mine) current = undefined;
+    }
+  };
+}
+
+function limited(args: readonly unknown[]): Deno.TestDefinition {
+  const definition = definitionOf(args);
+  return { timeout: timeoutMs, ...definition, fn: watched(definition.fn) };
+}
+
+type Register = (...args: unknown[]) => void;
+
+/**
+ * `register` with a time limit. Deno reports a test with the line of the file that called it and passes over files of
+ * its own, `ext:`; under such a name this function does not hide where the test stands.
+ */
+const withLimit = new Script("(register, limited) => (...args) => register(limited(args))", {
+  filename: "ext:time_limit/test.js",
+}).runInThisContext() as (register: unknown, limited: unknown) => Register;
+
+const { test } = Deno;
+const ignore = Object.assign(withLimit(test.ignore, limited), { each: test.ignore.each });
+const only = Object.assign(withLimit(test.only, limited), { each: test.only.each });
+Object.assign(Deno, {
+  Command: RememberedCommand,
+  test: Object.assign(withLimit(test, limited), test, { ignore, only }),
+});
+
+test.afterEach(async () => {
+  if (!current) return;
+  current = undefined;
+  await Promise.all(Array.from(started, ({ pid }) => endTree(pid, { graceMs: 0 })));
+});

@@ -1,0 +1,44 @@
+import type { JsonObject } from "../../lib/base/json.ts";
+import type { ModelWindow, Sent } from "./window.ts";
+
+/** How much later than its time-out a call may be given up, on a busy machine. */
+const LATE_MS = 1800;
+
+/** What is wrong with what came of one request: each has exactly one answer, and that is its own. */
+export function faultsOf(window: ModelWindow, sent: Sent): string[] {
+  const { answers, isCancelled, tag } = sent;
+  const what = `${window.name}: ${sent.method} ${sent.mode ?? ""} ${sent.tag} of ${
+    sent.server?.name ?? "all"
+  }`;
+  if (answers.length > 1) return [`${what} has ${answers.length} answers: ${JSON.stringify(answers)}`];
+  if (answers.length === 0) return isCancelled ? [] : [`${what} has no answer`];
+  const runs = sent.server?.runs.get(tag) ?? 0;
+  if (runs > 1) return [`${what} ran ${runs} times`];
+  const [answer] = answers as [JsonObject];
+  return isRight(window, sent, answer) ? [] : [`${what} was answered ${JSON.stringify(answer)}`];
+}
+
+function isRight(window: ModelWindow, sent: Sent, answer: JsonObject): boolean {
+  const { mode, tag, server, mayFail, answeredAtMs, sentAtMs } = sent;
+  const error = answer.error as { code: number; message: string; data?: JsonObject } | undefined;
+  const limitMs = server?.callTimeoutMs;
+  if (error && mayFail) return true;
+  // What waits behind a call that has no answer runs out of time with it.
+  if (error && limitMs !== undefined && isTimeout(error)) return answeredAtMs - sentAtMs < limitMs + LATE_MS;
+  if (mode === undefined) return error === undefined;
+  if (mode === "fail") return error?.message.includes(`failed: ${tag}`) === true;
+  if (error) return false;
+  const text = textOf(answer);
+  if (mode !== "ask" && mode !== "sample") return text === tag;
+  // A process that one window has for itself knows whom it asks; any other may have to do without an answer.
+  const mustBeAnswered = server!.alone.has(tag) && window.canBeAsked;
+  return text === tag || text === `unanswered: ${tag}` && !mustBeAnswered;
+}
+
+function isTimeout({ data }: { data?: JsonObject }): boolean {
+  return data?.code === "TIMEOUT";
+}
+
+function textOf({ result }: JsonObject): string | undefined {
+  return (result as { content?: { text: string }[] }).content?.[0]?.text;
+}

@@ -1,0 +1,294 @@
+// @ts-types="@modelcontextprotocol/sdk/inMemory"
+import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+import type { Share } from "../../lib/base/server_config.ts";
+import { isObject, type JsonObject } from "../../lib/base/json.ts";
+import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
+import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
+import type { RequestId } from "../../lib/wire/rpc.ts";
+import { mountedServer } from "../helpers/shared_server.ts";
+import { turn } from "./channel.ts";
+import { isSpared } from "./spared.ts";
+
+/** What a call of the one tool every server has makes it do. */
+export const MODES = [
+  "ok",
+  "fail",
+  "hold",
+  "ask",
+  "sample",
+  "twice",
+  "stray",
+  "log",
+  "progress",
+  "silent",
+] as const;
+
+export type Mode = typeof MODES[number];
+
+/** What a window says in each call: who it is, a text no other call has, where it works, what it wants to see. */
+export interface CallArguments extends JsonObject {
+  who: string;
+  tag: string;
+  where: string;
+  mode: Mode;
+}
+
+export interface ModelServerOptions {
+  name: string;
+  share: Share;
+  callTimeoutMs?: number;
+}
+
+const IDLE_STOP_MS = 30;
+/** The process of one window alone does not wait for another to come. */
+const NEVER_MS = 3_600_000;
+/** A server may take so many turns of the event loop to answer. */
+const MAX_TURNS = 4;
+
+/** A server as `mcp.json` would name it: its processes come and go, what it offers stays. */
+export class ModelServer {
+  readonly name: string;
+  readonly share: Share;
+  readonly callTimeoutMs: number | undefined;
+  readonly uri: string;
+  readonly processes: ModelProcess[] = [];
+  /** How often each call was run, by its tag. */
+  readonly runs = new Map<string, number>();
+  /** Calls in which the server can only have asked the one window that ever called that process. */
+  readonly alone = new Set<string>();
+  readonly tools: string[];
+  readonly #mount: ReturnType<typeof mountedServer>;
+
+  constructor({ name, share, callTimeoutMs }: ModelServerOptions) {
+    this.name = name;
+    this.share = share;
+    this.callTimeoutMs = callTimeoutMs;
+    this.uri = `model://${name}/resource`;
+    this.tools = [this.tool];
+    const idleStopMs = share === "session" ? NEVER_MS : IDLE_STOP_MS;
+    const config = { name, title: name, share, callTimeoutMs, idleStopMs };
+    this.#mount = mountedServer(config, () => {
+      const [ours, theirs] = InMemoryTransport.createLinkedPair();
+      this.processes.push(new ModelProcess(this, theirs));
+      return Promise.resolve(ours as unknown as UpstreamTransport);
+    });
+  }
+
+  get tool(): string {
+    return `${this.name}_run`;
+  }
+
+  get mounted() {
+    return this.#mount.mounted;
+  }
+
+  get alive(): ModelProcess[] {
+    return this.processes.filter(({ isAlive }) => isAlive);
+  }
+
+  /** Offers one tool more and says so. */
+  addTool(): void {
+    this.tools.push(`${this.name}_extra${this.tools.length}`);
+    for (const process of this.alive) process.notify("notifications/tools/list_changed");
+  }
+
+  /** Says that its resource was updated, wherever somebody subscribed to it. */
+  update(): void {
+    for (const process of this.alive) {
+      if (process.isSubscribed) process.notify("notifications/resources/updated", { uri: this.uri });
+    }
+  }
+
+  /** Every process ends at once, as if killed. That it did so before does not keep it from starting again. */
+  async kill(): Promise<void> {
+    await Promise.all(this.alive.map((process) => process.end()));
+    this.mounted.forgive();
+  }
+
+  release(): void {
+    for (const process of this.alive) process.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#mount[Symbol.asyncDispose]();
+  }
+}
+
+/** One running server. */
+export class ModelProcess {
+  isAlive = true;
+  isSubscribed = false;
+  level: LogLevel | undefined;
+  /** Who has called it, and from where. */
+  readonly callers = new Set<string>();
+  readonly places = new Set<string>();
+  /** The same, since the test last looked. */
+  readonly lastCallers = new Set<string>();
+  readonly #server: ModelServer;
+  readonly #transport: InMemoryTransport;
+  /** Calls whose answers wait for a word of the test. */
+  readonly #held = new Map<RequestId, string>();
+  readonly #cancelled = new Set<RequestId>();
+  readonly #questions = new Map<RequestId, (answer: JsonObject) => void>();
+  #nextId = 1;
+  #handled = 0;
+
+  constructor(server: ModelServer, transport: InMemoryTransport) {
+    this.#server = server;
+    this.#transport = transport;
+    transport.onmessage = (message) => this.#receive(message as unknown as JsonObject);
+    transport.onclose = () => this.isAlive = false;
+    void transport.start();
+  }
+
+  /** Answers all that was held back, also what was given up meanwhile. */
+  release(): void {
+    for (const [id, text] of this.#held) this.#answer(id, text);
+    this.#held.clear();
+  }
+
+  async end(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  notify(method: string, params?: JsonObject): void {
+    this.#send({ method, ...(params ? { params } : {}) });
+  }
+
+  #send(message: JsonObject): void {
+    // Nobody is there any more when it fails.
+    this.#transport.send({ jsonrpc: "2.0", ...message } as never).catch(() => {});
+  }
+
+  #answer(id: RequestId, text: string): void {
+    this.#send({ id, result: { content: [{ type: "text", text }] } });
+  }
+
+  #receive(message: JsonObject): void {
+    const { id, method, params } = message as { id?: RequestId; method?: string; params?: JsonObject };
+    if (method === "notifications/cancelled") this.#cancelled.add(params!.requestId as RequestId);
+    else if (method === undefined) {
+      this.#questions.get(id!)?.(message);
+      this.#questions.delete(id!);
+    } else if (id !== undefined) void this.#handle(id, method, params ?? {});
+  }
+
+  /** What a request changes is changed in the order of requests; some answers take longer than others. */
+  async #handle(id: RequestId, method: string, params: JsonObject): Promise<void> {
+    const turns = this.#handled++ % MAX_TURNS;
+    const result = method === "tools/call" ? undefined : this.#resultOf(method, params);
+    for (let i = 0; i <= turns; i++) await turn();
+    if (result) this.#send({ id, result });
+    else await this.#call(id, params.arguments as CallArguments, params._meta as JsonObject | undefined);
+  }
+
+  #resultOf(method: string, params: JsonObject): JsonObject {
+    const { name, tools, uri } = this.#server;
+    switch (method) {
+      case "initialize":
+        return {
+          protocolVersion: "2025-11-25",
+          serverInfo: { name, version: "1" },
+          capabilities: CAPABILITIES,
+        };
+      case "tools/list":
+        return { tools: tools.map((name) => ({ name, inputSchema: { type: "object" } })) };
+      case "resources/list":
+        return { resources: [{ uri, name }] };
+      case "resources/templates/list":
+        return { resourceTemplates: [] };
+      case "resources/subscribe":
+        this.isSubscribed = true;
+        return {};
+      case "resources/unsubscribe":
+        this.isSubscribed = false;
+        return {};
+      case "logging/setLevel":
+        this.level = params.level as LogLevel;
+        return {};
+      default:
+        return {};
+    }
+  }
+
+  async #call(id: RequestId, args: CallArguments, meta: JsonObject | undefined): Promise<void> {
+    if (this.#cancelled.has(id) && isSpared("talkAfterCancel")) return;
+    const { who, tag, where, mode } = args;
+    this.callers.add(who);
+    this.lastCallers.add(who);
+    this.#server.runs.set(tag, (this.#server.runs.get(tag) ?? 0) + 1);
+    this.places.add(where);
+    switch (mode) {
+      case "fail":
+        return this.#send({ id, error: { code: -32050, message: `failed: ${tag}` } });
+      case "hold":
+      case "silent":
+        this.#held.set(id, tag);
+        return;
+      case "ask":
+      case "sample":
+        return this.#answer(id, await this.#ask(mode, tag).finally(() => this.#noteAlone(tag)));
+      case "twice":
+        this.#answer(id, tag);
+        return this.#answer(id, `again: ${tag}`);
+      case "stray":
+        this.#sayWhatBelongsToNobody(tag);
+        break;
+      case "log":
+        this.#log(tag);
+        break;
+      case "progress":
+        this.#tellProgress(meta?.progressToken, tag);
+        break;
+    }
+    this.#answer(id, tag);
+  }
+
+  #noteAlone(tag: string): void {
+    if (this.callers.size === 1) this.#server.alone.add(tag);
+  }
+
+  /** What the client has said, or that it has said nothing. */
+  async #ask(mode: "ask" | "sample", tag: string): Promise<string> {
+    const id = this.#nextId++;
+    const { promise, resolve } = Promise.withResolvers<JsonObject>();
+    this.#questions.set(id, resolve);
+    if (mode === "ask") {
+      const requestedSchema = { type: "object", properties: { name: { type: "string" } } };
+      this.#send({ id, method: "elicitation/create", params: { message: tag, requestedSchema } });
+    } else {
+      const messages = [{ role: "user", content: { type: "text", text: tag } }];
+      this.#send({ id, method: "sampling/createMessage", params: { messages, maxTokens: 5 } });
+    }
+    const { result } = await promise;
+    if (!isObject(result) || !isObject(result.content)) return `unanswered: ${tag}`;
+    return String(result.content.name ?? result.content.text);
+  }
+
+  #sayWhatBelongsToNobody(tag: string): void {
+    this.#answer(987_654, tag);
+    this.#answer("no such id", tag);
+    this.notify("notifications/progress", { progressToken: 987_654, progress: 1, message: tag });
+    this.notify("notifications/elicitation/complete", { elicitationId: tag });
+    this.notify("notifications/tasks/status", { taskId: tag, status: "working" });
+    this.notify("notifications/resources/updated", { uri: `model://${tag}` });
+  }
+
+  #log(tag: string): void {
+    if (this.level !== undefined && LOG_LEVELS.indexOf(this.level) > LOG_LEVELS.indexOf("info")) return;
+    this.notify("notifications/message", { level: "info", data: tag });
+  }
+
+  #tellProgress(progressToken: unknown, message: string): void {
+    if (progressToken === undefined) return;
+    for (const progress of [1, 2]) {
+      this.notify("notifications/progress", { progressToken: progressToken as RequestId, progress, message });
+    }
+  }
+}
+
+const CAPABILITIES = {
+  tools: { listChanged: true },
+  resources: { subscribe: true, listChanged: true },
+  logging: {},
+};

@@ -1,0 +1,274 @@
+import type { JsonObject } from "../../lib/base/json.ts";
+import { attachExai, type AttachHooks } from "../../lib/session/hello.ts";
+import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
+import type { RequestId } from "../../lib/wire/rpc.ts";
+import { MemoryChannel, turn } from "./channel.ts";
+import type { Mode, ModelServer } from "./server.ts";
+
+/** A request on its way, and what came of it. */
+export interface Sent {
+  id: RequestId;
+  frame: string;
+  method: string;
+  server: ModelServer | undefined;
+  mode: Mode | undefined;
+  tag: string;
+  sentAtMs: number;
+  answeredAtMs: number;
+  isCancelled: boolean;
+  /** Its server was killed while it was on its way: an error is right too. */
+  mayFail: boolean;
+  /** It was killed itself: nothing it asked matters any more. */
+  isCutOff: boolean;
+  answers: JsonObject[];
+}
+
+export interface WindowOptions {
+  name: string;
+  workspace: string;
+  canBeAsked: boolean;
+  /** Whether its person takes time to answer what is asked. */
+  isSlow: boolean;
+}
+
+/** A question that waits for the person. */
+interface Question {
+  id: RequestId;
+  sent: Sent;
+  answer: string;
+}
+
+/** Names of windows, wherever they stand in a message. */
+const WINDOW_NAME = /\bw\d+\b/g;
+
+/** One editor window with what it has sent, what it was told, and every breach of what it was promised. */
+export class ModelWindow {
+  readonly name: string;
+  readonly canBeAsked: boolean;
+  readonly isSlow: boolean;
+  workspace: string;
+  state: "open" | "cut" | "closed" = "cut";
+  level: LogLevel | undefined;
+  readonly sent: Sent[] = [];
+  readonly faults: string[] = [];
+  /** Resources it is subscribed to, as far as it knows. */
+  readonly subscribed = new Set<string>();
+  /** Those it wanted to give up and was told that it could not. */
+  readonly unsure = new Set<string>();
+  /** How often it was told of an update, by URI. */
+  readonly updates = new Map<string, number>();
+  /** What it was told in log lines. */
+  readonly lines: string[] = [];
+  /** What it was asked and has not answered. */
+  questions: Question[] = [];
+  readonly #hooks: AttachHooks;
+  readonly #byId = new Map<RequestId, Sent>();
+  #channel: MemoryChannel | undefined;
+  #session: { id: string; token: string } | undefined;
+  /** Answers to questions that came just before a cut. */
+  readonly #unsent: string[] = [];
+  #count = 0;
+
+  constructor(options: WindowOptions, hooks: AttachHooks) {
+    this.name = options.name;
+    this.workspace = options.workspace;
+    this.canBeAsked = options.canBeAsked;
+    this.isSlow = options.isSlow;
+    this.#hooks = hooks;
+  }
+
+  /** Requests that have no answer yet and are owed one. */
+  get pending(): Sent[] {
+    return this.sent.filter(({ answers, isCancelled }) => answers.length === 0 && !isCancelled);
+  }
+
+  /** Connects for the first time, or comes back after a cut. */
+  connect(): void {
+    const channel = new MemoryChannel((text) => channel === this.#channel && this.#take(text));
+    this.#channel = channel;
+    this.state = "open";
+    attachExai(channel, this.#hooks);
+    const waiting = this.pending.map(({ id }) => id);
+    const resume = this.#session ? { token: this.#session.token, waiting } : true;
+    const session_id = this.#session?.id;
+    channel.deliver(JSON.stringify({ op: "hello", session_id, client: this.name, resume }));
+    if (!this.#session) this.faults.push(`${this.name} was not let in`);
+    if (waiting.length === 0 && this.sent.length === 0) this.#introduce();
+  }
+
+  cut(): void {
+    this.state = "cut";
+    this.#channel!.cut();
+  }
+
+  close(): void {
+    if (this.state === "cut") this.connect();
+    this.state = "closed";
+    this.#channel!.leave();
+    for (const sent of this.pending) sent.isCancelled = true;
+  }
+
+  /** Sends a request. Ids go 1, "1", 2, "2": a number and a text are two ids. */
+  request(method: string, params: JsonObject, about: Partial<Sent> = {}): Sent {
+    const number = Math.floor(this.#count / 2) + 1;
+    const id = this.#count++ % 2 === 0 ? number : String(number);
+    const frame = JSON.stringify({ jsonrpc: "2.0", id, method, params });
+    const sent: Sent = {
+      ...{ id, frame, method, server: undefined, mode: undefined, tag: "" },
+      ...{
+        sentAtMs: performance.now(),
+        answeredAtMs: 0,
+        isCancelled: false,
+        mayFail: false,
+        isCutOff: false,
+        answers: [],
+      },
+      ...about,
+    };
+    this.sent.push(sent);
+    this.#byId.set(id, sent);
+    this.#channel!.deliver(frame);
+    return sent;
+  }
+
+  call(server: ModelServer, mode: Mode): Sent {
+    const tag = `${this.name}-${this.sent.length}`;
+    const args = { who: this.name, tag, where: this.workspace, mode };
+    const params = { name: server.tool, arguments: args, _meta: { progressToken: `token of ${tag}` } };
+    return this.request("tools/call", params, { server, mode, tag });
+  }
+
+  cancel(sent: Sent): void {
+    sent.isCancelled = true;
+    this.notify("notifications/cancelled", { requestId: sent.id, reason: "no longer wanted" });
+  }
+
+  setLevel(level: LogLevel): void {
+    this.level = level;
+    this.request("logging/setLevel", { level });
+  }
+
+  subscribe(server: ModelServer): void {
+    if (this.subscribed.has(server.uri)) return;
+    this.request("resources/subscribe", { uri: server.uri }, { server, tag: server.uri });
+  }
+
+  unsubscribe(server: ModelServer): void {
+    this.subscribed.delete(server.uri);
+    this.request("resources/unsubscribe", { uri: server.uri }, { server, tag: server.uri });
+  }
+
+  /** Works in another directory from now on. */
+  moveTo(workspace: string): void {
+    this.workspace = workspace;
+    this.notify("notifications/roots/list_changed", {});
+  }
+
+  notify(method: string, params: JsonObject): void {
+    this.#channel!.deliver(JSON.stringify({ jsonrpc: "2.0", method, params }));
+  }
+
+  #introduce(): void {
+    const asked = this.canBeAsked ? { elicitation: {}, sampling: {} } : {};
+    const capabilities = { roots: { listChanged: true }, ...asked };
+    const clientInfo = { name: this.name, version: "1" };
+    this.request("initialize", { protocolVersion: "2025-11-25", capabilities, clientInfo });
+    this.notify("notifications/initialized", {});
+  }
+
+  #take(text: string): void {
+    for (const name of new Set(text.match(WINDOW_NAME))) {
+      if (name !== this.name) this.faults.push(`${this.name} was sent what is of ${name}: ${text}`);
+    }
+    const message = JSON.parse(text) as JsonObject & { id?: RequestId; method?: string; params?: JsonObject };
+    if (message.op === "hello_ack") this.#enter(message);
+    else if (message.op !== undefined) this.faults.push(`${this.name} was sent ${text}`);
+    else if (message.method === undefined) this.#takeAnswer(message);
+    else if (message.id === undefined) this.#takeNotification(message.method, message.params ?? {});
+    else this.#takeQuestion(message.id, message.method, message.params ?? {});
+  }
+
+  #enter(ack: JsonObject): void {
+    if (this.#session && ack.session_id !== this.#session.id) {
+      this.faults.push(`${this.name} came back and lost its session`);
+    }
+    this.#session = { id: String(ack.session_id), token: String(ack.resume_token) };
+    // What the daemon has never seen was on its way when the connection was cut.
+    const unseen = (ack.unseen ?? []) as RequestId[];
+    void turn().then(() => {
+      for (const text of this.#unsent.splice(0)) this.#channel!.deliver(text);
+      for (const id of unseen) this.#channel!.deliver(this.#byId.get(id)!.frame);
+    });
+  }
+
+  #takeAnswer(answer: JsonObject): void {
+    const sent = this.#byId.get(answer.id as RequestId);
+    if (!sent) {
+      return void this.faults.push(
+        `${this.name} was answered what it did not ask: ${JSON.stringify(answer)}`,
+      );
+    }
+    sent.answers.push(answer);
+    sent.answeredAtMs = performance.now();
+    if (sent.method === "resources/subscribe" && answer.error === undefined) this.subscribed.add(sent.tag);
+    if (sent.method === "resources/unsubscribe" && answer.error !== undefined) this.unsure.add(sent.tag);
+  }
+
+  #takeNotification(method: string, params: JsonObject): void {
+    if (method === "notifications/progress") return this.#takeProgress(params);
+    if (method === "notifications/resources/updated") {
+      const uri = String(params.uri);
+      this.updates.set(uri, (this.updates.get(uri) ?? 0) + 1);
+      const asked = this.sent.some(({ method, tag }) => method === "resources/subscribe" && tag === uri);
+      if (!asked) this.faults.push(`${this.name} was told of ${uri}, which it never subscribed to`);
+    }
+    if (method === "notifications/cancelled") {
+      this.questions = this.questions.filter(({ id }) => id !== params.requestId);
+    }
+    if (method !== "notifications/message") return;
+    this.lines.push(String(params.data));
+    if (
+      this.level !== undefined &&
+      LOG_LEVELS.indexOf(params.level as LogLevel) < LOG_LEVELS.indexOf(this.level)
+    ) {
+      this.faults.push(`${this.name} wants ${this.level} and was sent ${JSON.stringify(params)}`);
+    }
+  }
+
+  #takeProgress(params: JsonObject): void {
+    const token = `token of ${params.message}`;
+    if (params.progressToken !== token) {
+      this.faults.push(`${this.name} was sent progress under a wrong token: ${JSON.stringify(params)}`);
+    }
+  }
+
+  #takeQuestion(id: RequestId, method: string, params: JsonObject): void {
+    const result = this.#resultOf(method, params);
+    if (!result) this.faults.push(`${this.name} was asked ${method}, which it does not offer`);
+    const reply = result ? { result } : { error: { code: -32601, message: "not offered" } };
+    const answer = JSON.stringify({ jsonrpc: "2.0", id, ...reply });
+    const sent = this.sent.find(({ tag }) => tag !== "" && JSON.stringify(params).includes(`"${tag}"`));
+    if (sent && this.isSlow) this.questions.push({ id, sent, answer });
+    else void turn().then(() => this.#reply(answer));
+  }
+
+  /** The person answers all that was asked. */
+  answerQuestions(): void {
+    for (const { answer } of this.questions.splice(0)) this.#reply(answer);
+  }
+
+  #reply(text: string): void {
+    if (this.#channel!.isOpen) this.#channel!.deliver(text);
+    else this.#unsent.push(text);
+  }
+
+  #resultOf(method: string, params: JsonObject): JsonObject | undefined {
+    if (method === "ping") return {};
+    if (method === "roots/list") return { roots: [{ uri: `file://${this.workspace}` }] };
+    if (!this.canBeAsked) return undefined;
+    if (method === "elicitation/create") return { action: "accept", content: { name: params.message! } };
+    if (method !== "sampling/createMessage") return undefined;
+    const [{ content }] = params.messages as [{ content: JsonObject }];
+    return { model: "model", role: "assistant", content };
+  }
+}

@@ -1,0 +1,278 @@
+import { delay } from "@std/async/delay";
+import { noteBegin } from "../../lib/admission/begin.ts";
+import { Permits } from "../../lib/admission/permits.ts";
+import { freeOnAbort, withPermits, withTimeout } from "../../lib/admission/policies.ts";
+import type { Server } from "../../lib/call/server.ts";
+import { Challenge } from "../../lib/edge/challenge.ts";
+import { Router } from "../../lib/router/router.ts";
+import type { AttachHooks } from "../../lib/session/hello.ts";
+import { SessionRegistry } from "../../lib/session/registry.ts";
+import { faultsOf } from "./answers.ts";
+import { LOG_LEVELS } from "../../lib/wire/mcp.ts";
+import { turn } from "./channel.ts";
+import { type ModelProcess, ModelServer } from "./server.ts";
+import { ModelWindow, type WindowOptions } from "./window.ts";
+
+const MAX_FRAME_BYTES = 1024 * 1024;
+const CALL_TIMEOUT_MS = 20_000;
+/** Of the one server that leaves calls without an answer. */
+export const SHORT_TIMEOUT_MS = 100;
+/** Far longer than anything should take here, on a machine that does other things too. */
+let settleMs = 5000;
+
+/** From here on histories are only made shorter, and most that are tried will have to be waited for. */
+export function hurry(): void {
+  settleMs = 1000;
+}
+
+/** What is owed to a window that was subscribed when a resource was updated: more than so many notices. */
+interface Owed {
+  window: ModelWindow;
+  server: ModelServer;
+  heard: number;
+}
+
+/** The daemon's sessions, router, admission and mounted servers in memory, with windows and servers around them. */
+export class World {
+  readonly windows: ModelWindow[] = [];
+  readonly servers: readonly ModelServer[];
+  readonly #permits = new Permits({ perKey: 100, total: 1000, queueMax: 1000 });
+  readonly #registry: SessionRegistry;
+  readonly #hooks: AttachHooks;
+  #owed: Owed[] = [];
+
+  constructor() {
+    this.servers = [
+      new ModelServer({ name: "s0", share: "machine" }),
+      new ModelServer({ name: "s1", share: "project" }),
+      new ModelServer({ name: "s2", share: "session" }),
+      new ModelServer({ name: "s3", share: "project", callTimeoutMs: SHORT_TIMEOUT_MS }),
+    ];
+    const router = this.#makeRouter();
+    this.#registry = new SessionRegistry({
+      resumeWindowMs: 60_000,
+      idleMs: 0,
+      maxFrameBytes: MAX_FRAME_BYTES,
+      onEnd: (session) => router.detach(session),
+    });
+    this.#hooks = {
+      registry: this.#registry,
+      target: router.target,
+      helloTimeoutMs: 60_000,
+      daemon: { version: "1", pid: 1 },
+      limits: { max_bytes: MAX_FRAME_BYTES, session_max_inflight: 100, call_timeout_ms: CALL_TIMEOUT_MS },
+      authenticate: () => true,
+      challenge: (asked) => new Challenge([], asked),
+      command: () => Promise.resolve(Response.json({})),
+      health: () => Promise.resolve({}),
+      rotateToken: () => Promise.resolve(false),
+      onNotification: (session, method, params) => router.notify(session, method, params),
+    };
+  }
+
+  #makeRouter(): Router {
+    const timeout = ({ callTimeoutMs }: Server) => withTimeout(callTimeoutMs ?? CALL_TIMEOUT_MS);
+    return new Router({
+      servers: () => this.servers.map(({ mounted }) => mounted),
+      serverInfo: { name: "model", version: "1" },
+      policies: [],
+      policiesFor: (server) => [timeout(server), withPermits(this.#permits), freeOnAbort(), noteBegin()],
+      askingPoliciesFor: (server) => [timeout(server), freeOnAbort()],
+      listDeadlineMs: 5000,
+    });
+  }
+
+  open(options: Omit<WindowOptions, "name">): void {
+    const name = `w${this.windows.length}`;
+    const window = new ModelWindow({ ...options, name }, this.#hooks);
+    this.windows.push(window);
+    window.connect();
+  }
+
+  get present(): ModelWindow[] {
+    return this.windows.filter(({ state }) => state !== "closed");
+  }
+
+  update(server: ModelServer): void {
+    for (const window of this.present) {
+      if (!window.subscribed.has(server.uri)) continue;
+      this.#owed.push({ window, server, heard: window.updates.get(server.uri) ?? 0 });
+    }
+    server.update();
+  }
+
+  /** A window that gives up a subscription is owed nothing by it any more. */
+  unsubscribe(window: ModelWindow, server: ModelServer): void {
+    this.#owed = this.#owed.filter((owed) => owed.window !== window || owed.server !== server);
+    window.unsubscribe(server);
+  }
+
+  async kill(server: ModelServer): Promise<void> {
+    for (const window of this.windows) {
+      for (const sent of window.pending) {
+        if (sent.server === server || sent.server === undefined) sent.mayFail = true;
+        if (sent.server === server) sent.isCutOff = true;
+      }
+    }
+    await server.kill();
+  }
+
+  /** Lets everything come to its end, and says what is not as it should be. */
+  async faults(): Promise<string[]> {
+    await turn();
+    for (const window of this.present) if (window.state === "cut") window.connect();
+    const questionFaults = await this.#questionFaults();
+    await this.#settled();
+    const updateFaults = await this.#updateFaults();
+    // Whatever happened before, every server serves every window now.
+    for (const { alive } of this.servers) for (const process of alive) process.lastCallers.clear();
+    for (const window of this.present) for (const server of this.servers) window.call(server, "ok");
+    await this.#settled();
+    const faults = [
+      ...this.windows.flatMap(({ faults }) => faults),
+      ...this.windows.flatMap((window) => window.sent.flatMap((sent) => faultsOf(window, sent))),
+      ...questionFaults,
+      ...updateFaults,
+      ...await this.#logFaults(),
+      ...await this.#listFaults(),
+      ...this.#sharingFaults(),
+    ];
+    return [...faults, ...await this.#endFaults()];
+  }
+
+  /** Nobody is left with a question whose server is gone. */
+  async #questionFaults(): Promise<string[]> {
+    const left = () =>
+      this.present.flatMap((window) =>
+        window.questions.filter(({ sent }) => sent.isCutOff).map(({ sent }) => ({ window, sent }))
+      );
+    await until(() => left().length === 0);
+    return left().map(({ window, sent }) => `${window.name} is still asked about ${sent.tag}, which is over`);
+  }
+
+  async #settled(): Promise<void> {
+    await until(() => {
+      // Again and again: what waited for its turn may be held in its turn.
+      for (const server of this.servers) if (!server.callTimeoutMs) server.release();
+      for (const window of this.present) window.answerQuestions();
+      return this.present.every(({ pending }) => pending.length === 0);
+    });
+    for (const server of this.servers) server.release();
+  }
+
+  /** An update has reached every window that was subscribed, also one that was cut off, and no other. */
+  async #updateFaults(): Promise<string[]> {
+    const before = await this.#unpaid();
+    const quiet = this.present.flatMap((window) =>
+      this.servers.filter(({ uri }) => !window.subscribed.has(uri) && !window.unsure.has(uri))
+        .map((server) => ({ window, server, heard: countOf(window, server) }))
+    );
+    for (const server of this.servers) this.update(server);
+    const after = await this.#unpaid();
+    const overheard = quiet.filter(({ window, server, heard }) => countOf(window, server) > heard);
+    return [
+      ...[...before, ...after].map(({ window, server }) => `${window.name} was not told of ${server.uri}`),
+      ...overheard.map(({ window, server }) => `${window.name} was told of ${server.uri} unasked`),
+    ];
+  }
+
+  /** Waits for what windows are owed, and gives what they did not get. */
+  async #unpaid(): Promise<Owed[]> {
+    const isOwed = ({ window, server, heard }: Owed) =>
+      window.state !== "closed" && countOf(window, server) <= heard;
+    await until(() => !this.#owed.some(isOwed));
+    const unpaid = this.#owed.filter(isOwed);
+    this.#owed = [];
+    return unpaid;
+  }
+
+  /** Each process is told how much the most curious of its windows wants to hear. */
+  async #logFaults(): Promise<string[]> {
+    const wrong = () =>
+      this.servers.flatMap((server) => server.alive.flatMap((process) => this.#levelFaults(server, process)));
+    await until(() => wrong().length === 0);
+    return [...wrong(), ...await this.#lineFaults()];
+  }
+
+  #levelFaults({ name }: ModelServer, process: ModelProcess): string[] {
+    const served = this.present.filter((window) => process.lastCallers.has(window.name));
+    if (served.length === 0) return [];
+    const wanted = Math.min(...served.map(({ level }) => LOG_LEVELS.indexOf(level ?? "debug")));
+    if (LOG_LEVELS.indexOf(process.level ?? "debug") === wanted) return [];
+    const levels = served.map(({ name, level }) => `${name} ${level ?? "all"}`).join(", ");
+    return [`${name} was told ${process.level}; its windows want ${levels}`];
+  }
+
+  /** What a server says that one window has for itself arrives, if it is wanted. */
+  async #lineFaults(): Promise<string[]> {
+    const own = this.servers.filter(({ share }) => share === "session");
+    const calls = this.present.flatMap((window) =>
+      own.map((server) => ({ window, tag: window.call(server, "log").tag }))
+    );
+    await this.#settled();
+    return calls.flatMap(({ window, tag }) => {
+      const isWanted = LOG_LEVELS.indexOf(window.level ?? "debug") <= LOG_LEVELS.indexOf("info");
+      if (window.lines.includes(tag) === isWanted) return [];
+      return [
+        `${window.name} wants ${window.level ?? "all"} and ${isWanted ? "missed" : "was sent"} line ${tag}`,
+      ];
+    });
+  }
+
+  /** Every window sees in the end what every server offers by now, each tool once. */
+  async #listFaults(): Promise<string[]> {
+    const expected = this.servers.flatMap(({ tools }) => tools).sort().join();
+    const shown = async (window: ModelWindow) => {
+      const sent = window.request("tools/list", {});
+      await until(() => sent.answers.length > 0);
+      const { tools = [] } = (sent.answers[0]?.result ?? {}) as { tools?: { name: string }[] };
+      return tools.map(({ name }) => name).sort().join();
+    };
+    const checks = this.present.map(async (window) => {
+      let last = "";
+      await until(async () => (last = await shown(window)) === expected);
+      return last === expected ? [] : [`${window.name} is shown ${last}, not ${expected}`];
+    });
+    return (await Promise.all(checks)).flat();
+  }
+
+  #sharingFaults(): string[] {
+    return this.servers.flatMap(({ name, share, processes }) =>
+      processes.flatMap(({ callers, places }) => {
+        if (share === "session" && callers.size > 1) return [`${name}: one process for ${[...callers]}`];
+        if (share === "project" && places.size > 1) return [`${name}: one process for ${[...places]}`];
+        return [];
+      })
+    );
+  }
+
+  /** When the last window has gone, so has everything that was there for it. */
+  async #endFaults(): Promise<string[]> {
+    for (const window of this.present) window.close();
+    const left = () => [
+      ...(this.#registry.size > 0 ? [`${this.#registry.size} sessions are left`] : []),
+      ...(this.#permits.held > 0 ? [`${this.#permits.held} permits are held`] : []),
+      ...(this.#permits.waiting > 0 ? [`${this.#permits.waiting} calls wait for a permit`] : []),
+      ...this.servers.flatMap(({ name, alive }) =>
+        alive.length > 0 ? [`${name}: ${alive.length} processes run`] : []
+      ),
+    ];
+    await until(() => left().length === 0);
+    return left();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#registry[Symbol.dispose]();
+    await Promise.all(this.servers.map((server) => server[Symbol.asyncDispose]()));
+  }
+}
+
+function countOf(window: ModelWindow, server: ModelServer): number {
+  return window.updates.get(server.uri) ?? 0;
+}
+
+/** Polls until `isSo`, for as long as anything may take. */
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + settleMs;
+  while (!await isSo() && performance.now() < endMs) await delay(1);
+}

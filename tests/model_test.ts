@@ -1,0 +1,47 @@
+import fc from "fast-check";
+import { begin, COMMANDS, type Model } from "./model/commands.ts";
+import { hurry, World } from "./model/world.ts";
+
+const env = (name: string) => Deno.env.get(name) || undefined;
+
+/**
+ * `MODEL_RUNS`: how many histories are tried. `MODEL_SEED`, `MODEL_PATH`, `MODEL_REPLAY`: one that failed, as told.
+ * `MODEL_SHRINK=false`: a history that fails is not made shorter.
+ */
+const RUNS = Number(env("MODEL_RUNS") ?? 40);
+const SEED = Number(env("MODEL_SEED") ?? 20_261_126);
+
+const HISTORY = fc.commands(COMMANDS, { maxCommands: 150, size: "max", replayPath: env("MODEL_REPLAY") });
+
+async function holds(history: Iterable<fc.AsyncCommand<Model, World>>): Promise<void> {
+  await using world = new World();
+  await fc.asyncModelRun(() => ({ model: begin(world), real: world }), history);
+  const faults = await world.faults();
+  if (faults.length === 0) return;
+  hurry();
+  throw new Error(faults.slice(0, 10).join("\n"));
+}
+
+Deno.test({
+  name: "whatever several windows and servers do: one answer for each request, nothing crosses, all ends",
+  sanitizeOps: true,
+  sanitizeResources: true,
+  timeout: 60_000 + RUNS * 2000,
+  async fn() {
+    const found = await fc.check(fc.asyncProperty(HISTORY, holds), {
+      numRuns: RUNS,
+      seed: SEED,
+      path: env("MODEL_PATH"),
+      endOnFailure: env("MODEL_SHRINK") === "false",
+      interruptAfterTimeLimit: 30_000 + RUNS * 1000,
+    });
+    if (!found.failed) return;
+    const replay = /replayPath="([^"]*)"/.exec(String(found.counterexample?.[0]))?.[1] ?? "";
+    throw new Error(
+      `${(found.errorInstance as Error).message}\n\n${
+        fc.defaultReportMessage(found)
+      }\n\nshow it again: MODEL_SEED=${found.seed} ` +
+        `MODEL_PATH=${found.counterexamplePath} MODEL_REPLAY=${replay} deno test -A tests/model_test.ts`,
+    );
+  },
+});
