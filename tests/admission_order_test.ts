@@ -179,23 +179,23 @@ Deno.test("calls that wait for a slot of a provider of models hold no permit, an
 
 Deno.test("a call that waits for the person at its client holds no permit, and goes on when they have answered", async () => {
   await using it = await mountingDaemon({ asks: asking() }, { globalMaxInflight: 1, sessionMaxInflight: 1 });
-  await using window = await sdkClient(it.url, { capabilities: { elicitation: {} } });
+  await using asked = await sdkClient(it.url, { capabilities: { elicitation: {} } });
   await using other = await sdkClient(it.url);
   const answered = Promise.withResolvers<void>();
-  window.setRequestHandler(ElicitRequestSchema, async () => {
+  asked.setRequestHandler(ElicitRequestSchema, async () => {
     await answered.promise;
     return { action: "accept", content: {} };
   });
   await other.listTools();
-  await window.listTools();
-  const call = window.callTool({ name: "ask" });
+  await asked.listTools();
+  const call = asked.callTool({ name: "ask" });
   const [wait] = await waiting(it, 1);
   assertEquals([wait!.waits_for, wait!.tool], ["the person at its client", "ask"]);
   assert(Date.now() - Date.parse(String(wait!.since)) < 10_000);
   const version = { name: "version", arguments: {} };
   assertEquals((await other.callTool(version)).isError, undefined);
   // What the person does at the client may need a call of the same session.
-  assertEquals((await window.callTool(version)).isError, undefined);
+  assertEquals((await asked.callTool(version)).isError, undefined);
   answered.resolve();
   assertEquals(textOf(await call), "accept");
   assertEquals((await health(it)).inflight, 0);

@@ -118,17 +118,17 @@ Deno.test("a window whose directory does not exist counts for nothing, and is se
 Deno.test("a person who does not answer in time is no fault of the server that asked", async () => {
   const one = asking([], { callTimeoutMs: 1000 });
   await using it = await mountingDaemon({ one }, { breakerFailures: 1 });
-  await using window = await sdkClient(it.url, { capabilities: { elicitation: {} } });
-  window.setRequestHandler(ElicitRequestSchema, () => new Promise<never>(() => {}));
-  await window.listTools();
+  await using asked = await sdkClient(it.url, { capabilities: { elicitation: {} } });
+  asked.setRequestHandler(ElicitRequestSchema, () => new Promise<never>(() => {}));
+  await asked.listTools();
   await until("a start", () => {
-    return window.callTool({ name: "echo", arguments: { text: "x" } }).then(() => true, () => undefined);
+    return asked.callTool({ name: "echo", arguments: { text: "x" } }).then(() => true, () => undefined);
   });
   for (let n = 0; n < 2; n++) {
-    const error = await window.callTool({ name: "ask" }).then(() => undefined, (error) => error);
+    const error = await asked.callTool({ name: "ask" }).then(() => undefined, (error) => error);
     assertStringIncludes(String(error), "took longer than the 1 s");
   }
-  assertEquals(textOf(await window.callTool({ name: "echo", arguments: { text: "well" } })), "well");
+  assertEquals(textOf(await asked.callTool({ name: "echo", arguments: { text: "well" } })), "well");
 });
 
 Deno.test("a message that cannot be sent for what is in it is the caller's fault, a broken connection is not", () => {
