@@ -10,6 +10,7 @@ import type { ListStore } from "../../lib/upstream/list_store.ts";
 import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
 import { MountedServer, type MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
 import { type Connect, Pool } from "../../lib/upstream/pool.ts";
+import type { AdmissionFor } from "../../lib/upstream/process_records.ts";
 
 export interface SharedServerOptions {
   config?: Partial<ServerConfig>;
@@ -46,7 +47,7 @@ export function sharedServer(options: SharedServerOptions) {
 export function mountedServer(
   given: Partial<ServerConfig>,
   connect: Connect,
-  options: MountedServerOptions = {},
+  options: MountedServerOptions & { admissionFor?: AdmissionFor } = {},
 ) {
   const changes: ListKind[][] = [];
   const config = {
@@ -67,6 +68,7 @@ export function mountedServer(
     name: config.name,
     connect,
     clientInfo: { name: "exai", version: "1" },
+    admissionFor: options.admissionFor,
     onListChanged: (kinds) => void changes.push([...kinds]),
   });
   const mounted = new MountedServer(config, pool, options);
