@@ -90,8 +90,8 @@ Deno.test("a process of one window ends with its window", async () => {
   await using other = await McpWindow.open(it.url);
   await other.call("t");
   {
-    await using window = await McpWindow.open(it.url);
-    await window.call("t");
+    await using client = await McpWindow.open(it.url);
+    await client.call("t");
     assertEquals([...raw.mounted.slots].map(({ sessionIds }) => sessionIds.length), [1, 1]);
   }
   const [, second] = raw.connections;
@@ -115,8 +115,8 @@ Deno.test("a page of a list is asked of the server, also where the first page is
     await first.request("tools/list");
   }
   await raw.connections[0]!.closed;
-  await using window = await McpWindow.open(`${it.url}mcp/raw`);
-  const { result } = await window.request("tools/list", { cursor: "p2" });
+  await using client = await McpWindow.open(`${it.url}mcp/raw`);
+  const { result } = await client.request("tools/list", { cursor: "p2" });
   assertEquals((result as { tools: JsonObject[] }).tools.map(({ name }) => name), ["page p2"]);
 });
 
