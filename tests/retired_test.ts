@@ -51,12 +51,14 @@ Deno.test("what waited when its server changed is done by the server as it is no
   await using now = plain("now");
   const window = slowCall();
   const [answer, list] = [old.mounted.target(window.call), old.mounted.list("tools", window.call)];
+  const description = old.mounted.describe(window.call.caller, window.call.signal);
   await window.asked;
   now.mounted.inherit(old.mounted);
   const retired = old.mounted.retire();
   window.tell();
   assertEquals((await answer).result, { content: [{ type: "text", text: "now" }] });
   assertEquals((await list).map(({ name }) => name), ["t"]);
+  assertEquals((await description).serverInfo.name, "raw");
   await retired;
   assertEquals([old.connections.length, now.connections.length], [0, 1]);
 });
