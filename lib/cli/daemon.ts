@@ -118,12 +118,13 @@ export class Daemon implements AsyncDisposable {
     mounts.onServersChanged = (names) => this.#announceServers(router, names);
     mounts.onToolSetsChanged = (before) => this.#announceToolSets(before, mounts.toolSets);
     own.onToolsChanged = () => this.#announceServers(router, [own.server.name]);
-    const hooks = this.#attachHooks({ router, guard, token, observation });
+    const hooks = this.#attachHooks({ router, guard, token, observation, mounts });
     this.#doors = new Doors({
       ...settings,
       budget,
       handles,
       guard,
+      daemonId: mounts.daemonId,
       users,
       routes: httpRoutes({ observation, mounts, own, token, desk, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
@@ -146,7 +147,7 @@ export class Daemon implements AsyncDisposable {
     const { settings, paths } = options;
     await using stack = new AsyncDisposableStack();
     await ensureStateDir(paths);
-    if (!options.lock) stack.use(await takeHome(paths));
+    const lock = options.lock ?? stack.use(await takeHome(paths));
     const users = stack.use(await PeerUsers.open());
     await checkPeers(settings, users);
     // Nobody keeps health before there is a daemon.
@@ -157,7 +158,7 @@ export class Daemon implements AsyncDisposable {
     // Before the doors are closed, which waits for those who wait.
     stack.use(gate);
     stack.use(new MemoryReturn());
-    const opened = await openResources(options, { front, users, handles, health, stack });
+    const opened = await openResources(options, { lock, front, users, handles, health, stack });
     const daemon = new Daemon(options, opened);
     gate.open(daemon.handler);
     await front.probe();
@@ -222,7 +223,7 @@ export class Daemon implements AsyncDisposable {
 
   /** What watches the daemon, with where it takes what it shows from. */
   #observe(options: DaemonOptions, resources: Resources, parts: ObservedParts): Observation {
-    const { own, files, mounts, journal, desk, handles, notes } = resources;
+    const { lock, own, files, mounts, journal, desk, handles, notes } = resources;
     const { admissions, budget } = parts;
     return new Observation({
       files,
@@ -233,7 +234,7 @@ export class Daemon implements AsyncDisposable {
         ...own.faults(),
         ...options.faults?.() ?? [],
         ...faultsOf(journal),
-        ...[heldFault(budget) ?? [], handles.fault ?? []].flat(),
+        ...[heldFault(budget) ?? [], handles.fault ?? [], lock.fault ?? []].flat(),
       ],
       notes: () => [...options.notes?.() ?? [], ...notes.list],
       counts: () => ({
@@ -272,7 +273,13 @@ export class Daemon implements AsyncDisposable {
   }
 
   #attachHooks(
-    parts: { router: Router; guard: Guard; token: TokenKeeper; observation: Observation },
+    parts: {
+      router: Router;
+      guard: Guard;
+      token: TokenKeeper;
+      observation: Observation;
+      mounts: Resources["mounts"];
+    },
   ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
@@ -285,6 +292,7 @@ export class Daemon implements AsyncDisposable {
         session_max_inflight: sessionMaxInflight,
         call_timeout_ms: callTimeoutMs,
       },
+      daemonId: parts.mounts.daemonId,
       authenticate: (shown) => parts.guard.authenticate(shown),
       challenge: (asked) => new Challenge(parts.token.inForce, asked),
       command: (command) => this.#doors.command(command),

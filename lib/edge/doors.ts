@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { checkVia, readVia, VIA_HEADER } from "../base/via.ts";
 import type { HttpServerTransport } from "../transport/http_server.ts";
 import { WebSocketChannel, type WebSocketChannelOptions } from "../transport/websocket_server.ts";
 import { CLOSE, CODES } from "../wire/codes.ts";
@@ -21,7 +22,7 @@ import { type Principal, type PrincipalOptions, Principals } from "./principal.t
 import { asksUpgrade, offeredProtocols, upgradeFault, upgradeNatively } from "./upgrade.ts";
 
 /** What stands behind a path of the daemon: plain HTTP. The guard has been passed when it is called. */
-export type Route = (request: Request) => Response | Promise<Response>;
+export type Route = (request: Request, by: Pick<Principal, "isOwner">) => Response | Promise<Response>;
 
 export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   guard: Guard;
@@ -33,18 +34,23 @@ export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   routes: ReadonlyMap<string, Route>;
   /** Names of the servers that can be had alone, under `/mcp/NAME`. */
   serverNames(): readonly string[];
+  /** Which daemon this is, to refuse what comes from itself. */
+  daemonId: string;
   pingIntervalMs: number;
   pingTimeoutMs: number;
   /** A connection that must say hello first. */
   onExai(channel: WebSocketChannel, gate: Gate & Pick<Principal, "isOwner"> & { door: string }): void;
   /** A connection of the subprotocol `mcp`, already authenticated. */
-  onMcp(channel: WebSocketChannel, options: { server?: string } & Pick<Principal, "isOwner">): void;
+  onMcp(
+    channel: WebSocketChannel,
+    options: { server?: string; via: readonly string[] } & Pick<Principal, "isOwner">,
+  ): void;
   /** Makes the transport of a client that is about to initialize over HTTP. */
   onHttp(client: HttpClient): HttpServerTransport;
 }
 
 /** A request of one of our commands. */
-interface Command {
+interface Command extends Pick<Principal, "isOwner"> {
   method: string;
   /** With its query. */
   path: string;
@@ -118,11 +124,11 @@ export class Doors {
   };
 
   /** Answers a command that came over a WebSocket and has proved that it knows `token`, as if by HTTP with it. */
-  async command({ method, path, token }: Command): Promise<Response> {
+  async command({ method, path, token, isOwner }: Command): Promise<Response> {
     try {
       const url = new URL(`http://localhost${path}`);
       const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
-      return await this.#route(new Request(url, { method, headers }), url.pathname);
+      return await this.#route(new Request(url, { method, headers }), url.pathname, { isOwner });
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
@@ -150,16 +156,16 @@ export class Doors {
       this.#checkToken(request, visit);
       const mcp = MCP_PATH.exec(pathname);
       if (mcp) return await this.#serveMcp(request, mcp[1], visit);
-      return await this.#route(request, pathname);
+      return await this.#route(request, pathname, visit.principal);
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
   }
 
-  async #route(request: Request, pathname: string): Promise<Response> {
+  async #route(request: Request, pathname: string, by: Pick<Principal, "isOwner">): Promise<Response> {
     const { routes } = this.#options;
     const route = routes.get(pathname);
-    if (route) return await route(request);
+    if (route) return await route(request, by);
     throw new ExaiError(
       "RESOURCE_NOT_FOUND",
       `paths: ${[...routes.keys(), "/mcp", "/mcp/NAME"].join(", ")}`,
@@ -215,6 +221,8 @@ export class Doors {
       throw new ExaiError("RESOURCE_NOT_FOUND", why);
     }
     const server = this.#serverOf(mcp?.[1]);
+    const via = readVia(request.headers.get(VIA_HEADER));
+    checkVia(via, this.#options.daemonId);
     const newcomer = this.#newcomer(visit);
     // Not known any more once the connection is upgraded.
     const { door, remoteAddr } = arrival;
@@ -227,7 +235,7 @@ export class Doors {
     const { isOwner } = principal;
     const enter = () => {
       if (!mcpOnly) this.#receive(channel, newcomer, { isOwner, door });
-      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, isOwner });
+      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, via, isOwner });
     };
     // A socket of Node's is open by now, and its first frame may come at once.
     if (socket.readyState === WebSocket.OPEN) enter();

@@ -6,6 +6,7 @@ import { redact } from "../base/log.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
 import { steadyNow } from "../base/steady.ts";
 import type { Call, Caller } from "../call/call.ts";
+import type { ListKind } from "../call/server.ts";
 import type { Transport } from "../transport/transport.ts";
 import { type InitializeResult, LATEST_REVISION, REVISIONS, withProgressToken } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
@@ -63,7 +64,11 @@ export class Instance implements AsyncDisposable {
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
-    this.lists = new ListCache((method, params) => this.#hasList(method) ? ask(method, params) : NOTHING);
+    this.lists = new ListCache({
+      ask: (method, params) => ask(method, params),
+      has: (kind) => this.#capabilityOf(kind) !== undefined,
+      isAnnounced: (kind) => this.#capabilityOf(kind)?.listChanged === true,
+    });
     this.#logLevel = new SharedLogLevel((level) => ask("logging/setLevel", { level }));
     this.#inbound = new Inbound({
       name: options.name,
@@ -343,8 +348,10 @@ export class Instance implements AsyncDisposable {
     this.#logLevel.update(() => this.attached.values()).catch(() => {});
   }
 
-  #hasList(method: string): boolean {
-    return isObject(this.#description?.capabilities[method.split("/")[0]!]);
+  /** What the server said of its lists of `kind`; undefined when it has none. */
+  #capabilityOf(kind: ListKind): JsonObject | undefined {
+    const capability = this.#description?.capabilities[kind === "templates" ? "resources" : kind];
+    return isObject(capability) ? capability : undefined;
   }
 
   /** What a call is told that was under way when the server ended. */
@@ -375,5 +382,3 @@ export class Instance implements AsyncDisposable {
     });
   }
 }
-
-const NOTHING = Promise.resolve({ result: {} });
