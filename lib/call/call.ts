@@ -1,6 +1,7 @@
 import type { JsonObject } from "../base/json.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
+import type { Belonging, Identity } from "./owner.ts";
 
 /** The session on whose behalf a call runs, as far as a target may know it. */
 export interface Caller {
@@ -14,6 +15,8 @@ export interface Caller {
   /** Working directory of the window, absolute. */
   readonly cwd: string | undefined;
   readonly namedDirs: NamedDirs;
+  /** To whom belongs what is kept of it now: a line of the record of calls. */
+  readonly belonging: Belonging;
   /** Least severe level of log messages the client asked for with `logging/setLevel`. */
   readonly logLevel: LogLevel | undefined;
   /** The daemons by which it comes, of a session of another daemon or of what one has started; see `base/via.ts`. */
@@ -30,6 +33,8 @@ export interface Caller {
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
   /** The client's roots, in its order; undefined when it has none to tell. Asked for once, until they change. */
   roots(): Promise<readonly Root[] | undefined>;
+  /** Who it is to those that keep something for it. May ask the client for its roots, once until they change. */
+  identity(): Promise<Identity>;
 }
 
 /** A directory or file the client works in (MCP client/roots). */

@@ -38,6 +38,7 @@ import { MemoryReturn } from "./memory_return.ts";
 import type { OwnServer } from "./own_server.ts";
 import { Patience } from "./patience.ts";
 import { serverPolicies } from "./server_policies.ts";
+import { findWorkspace } from "./session_workspace.ts";
 import { ensureStateDir } from "./state_files.ts";
 import type { TokenKeeper } from "./token.ts";
 
@@ -91,6 +92,7 @@ export class Daemon implements AsyncDisposable {
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
       maxFrameBytes: settings.maxFrameBytes,
+      findWorkspace,
       maxRunning: settings.sessionMaxInflight + settings.queueMax + SPARE_REQUESTS,
       budget,
       journal,

@@ -10,7 +10,7 @@ import type { OwnServer } from "./own_server.ts";
 import { only, ownersOnly } from "./route.ts";
 import type { Observation } from "./observation.ts";
 import { buildStatus } from "./status.ts";
-import { threadRoutes } from "./thread_routes.ts";
+import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { TokenKeeper } from "./token.ts";
 import { killUpstream } from "./upstream_kill.ts";
 
@@ -27,9 +27,19 @@ const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
 /** What the daemon shows and takes over plain HTTP, by path. */
 export function httpRoutes(sources: RouteSources): Map<string, Route> {
-  const { observation, mounts, own, sessions, desk } = sources;
+  const { observation } = sources;
   return new Map<string, Route>([
     ["/health", only("GET", () => Response.json(observation.health()))],
+    ...ownersOnly(ownersRoutes(sources)),
+  ]);
+}
+
+/** What shows or changes the owner's threads, calls, sessions and configuration; `ps` shows directories too. */
+function ownersRoutes(
+  { observation, mounts, own, token, sessions, desk }: RouteSources,
+): [string, Route][] {
+  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
+  return [
     ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
     [
       "/status",
@@ -40,14 +50,6 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
         return Response.json(buildStatus({ servers: mounts.servers, sessions, memory, running, providers }));
       }),
     ],
-    ...ownersOnly(ownersRoutes(sources)),
-  ]);
-}
-
-/** What shows or changes the owner's threads, calls, sessions and configuration. */
-function ownersRoutes({ mounts, own, token, sessions, desk }: RouteSources): [string, Route][] {
-  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
-  return [
     [
       "/reload",
       only("POST", async () => {
@@ -70,7 +72,7 @@ function ownersRoutes({ mounts, own, token, sessions, desk }: RouteSources): [st
     ["/calls/follow", only("GET", calls.follow)],
     ["/cancel", only("POST", calls.cancel)],
     ["/kill", only("POST", calls.kill)],
-    ...threadRoutes(own.threads),
+    ...threadRoutes(allThreads(own.threads)),
     ["/token/rotate", only("POST", (request) => rotateToken(request, token))],
   ];
 }

@@ -39,11 +39,11 @@ export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   pingIntervalMs: number;
   pingTimeoutMs: number;
   /** A connection that must say hello first. */
-  onExai(channel: WebSocketChannel, gate: Gate & Pick<Principal, "isOwner"> & { door: string }): void;
+  onExai(channel: WebSocketChannel, gate: Gate & { principal: Principal; door: string }): void;
   /** A connection of the subprotocol `mcp`, already authenticated. */
   onMcp(
     channel: WebSocketChannel,
-    options: { server?: string; via: readonly string[] } & Pick<Principal, "isOwner">,
+    options: { server?: string; via: readonly string[]; principal: Principal },
   ): void;
   /** Makes the transport of a client that is about to initialize over HTTP. */
   onHttp(client: HttpClient): HttpServerTransport;
@@ -232,10 +232,9 @@ export class Doors {
     });
     const channel = new WebSocketChannel(socket, { ...this.#options, cut: () => cut(socket, remoteAddr) });
     socket.addEventListener("close", () => this.#desk.left(channel));
-    const { isOwner } = principal;
     const enter = () => {
-      if (!mcpOnly) this.#receive(channel, newcomer, { isOwner, door });
-      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, via, isOwner });
+      if (!mcpOnly) this.#receive(channel, newcomer, { principal, door });
+      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, via, principal });
     };
     // A socket of Node's is open by now, and its first frame may come at once.
     if (socket.readyState === WebSocket.OPEN) enter();
@@ -252,7 +251,7 @@ export class Doors {
   #receive(
     channel: WebSocketChannel,
     newcomer: Newcomer,
-    about: Pick<Principal, "isOwner"> & { door: string },
+    about: { principal: Principal; door: string },
   ): void {
     const gate = this.#desk.receive(channel, newcomer);
     if (gate) this.#options.onExai(channel, { ...gate, ...about });

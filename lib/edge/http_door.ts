@@ -2,6 +2,7 @@ import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json } from "../base/json.ts";
 import { checkVia, readVia, VIA_HEADER } from "../base/via.ts";
+import { isSamePrincipal } from "../call/owner.ts";
 import { readJsonBody } from "../transport/http_body.ts";
 import type { Exchange, HttpServerTransport } from "../transport/http_server.ts";
 import { CODES, toRpcError } from "../wire/codes.ts";
@@ -19,8 +20,7 @@ export interface HttpClient {
   cwd?: string;
   /** The daemons by which it comes. */
   via?: readonly string[];
-  /** Whether it comes on behalf of the daemon's own user. */
-  isOwner: boolean;
+  principal: Principal;
 }
 
 export interface HttpDoorOptions {
@@ -94,7 +94,7 @@ export class HttpDoor {
   // To another principal a session is not there, whatever it knows of it.
   #find(id: string, { server, principal }: Approach): OpenSession {
     const session = this.#sessions.get(id);
-    if (!session || session.server !== server || session.owner !== principal.id) {
+    if (!session || session.server !== server || !isSamePrincipal(session.owner, principal.id)) {
       const why =
         "it has ended, or the daemon has been started anew; initialize again without Mcp-Session-Id";
       throw new ExaiError("RESOURCE_NOT_FOUND", `there is no such session here: ${why}`);
@@ -112,8 +112,7 @@ export class HttpDoor {
     const via = readVia(request.headers.get(VIA_HEADER));
     checkVia(via, this.#options.daemonId);
     await this.#makeRoom();
-    const { isOwner } = principal;
-    const transport = this.#options.open({ server, cwd: cwdOf(request), via, isOwner });
+    const transport = this.#options.open({ server, cwd: cwdOf(request), via, principal });
     await transport.start();
     const response = await transport.handle(request, exchange);
     const id = transport.sessionId;
