@@ -191,36 +191,45 @@ async function crowded(config: Partial<ServerConfig>, settleMs: number) {
   };
 }
 
-for (const share of ["auto", "project", "machine"] as const) {
+for (const share of ["auto", "project"] as const) {
   Deno.test(`a window that is asked goes to a copy of its own while another's call runs, with share ${share}, and it is said why`, async () => {
     await using it = await crowded({ share }, 0);
     assertEquals((await asked(it.bob)).result, { action: "accept", content: {} });
     assertEquals(it.raw.connections.length, 2);
     const [shared, copy] = [...it.raw.mounted.slots];
-    assertEquals([shared!.scope, copy!.scope, copy!.sessionIds.length], [
-      share === "machine" ? share : "project",
-      "session",
-      1,
-    ]);
+    assertEquals([shared!.scope, copy!.scope, copy!.sessionIds.length], ["project", "session", 1]);
     assertStringIncludes(copy!.why, "its server asks questions (elicitation)");
     await it.release();
     assertEquals(it.ada.heard, []);
   });
 }
 
-Deno.test("a server known to need one process has no copies: a question that cannot be attributed is refused, and turns are taken", async () => {
-  await using it = await crowded(SINGLE, 100);
-  assertEquals((await asked(it.bob)).error?.code, -32600);
-  const retry = asked(it.bob);
-  let waiting: JsonObject[] = [];
-  for (const deadlineMs = Date.now() + 2500; waiting.length === 0 && Date.now() < deadlineMs;) {
-    waiting = (await it.status()).waiting;
-  }
-  assertStringIncludes(String(waiting[0]?.waits_for), "its turn: session");
-  await it.release();
-  assertEquals((await retry).result, { action: "accept", content: {} });
-  assertEquals([it.raw.connections.length, it.ada.heard], [1, []]);
-});
+const ONE_PROCESS: [name: string, config: Partial<ServerConfig>, advice: string][] = [
+  [
+    "with share machine, as somebody wrote it,",
+    { share: "machine" },
+    'call again: windows take turns for some seconds, or give it "share": "project" or "session" in mcp.json',
+  ],
+  ["a server known to need one process", SINGLE, "call again"],
+];
+
+for (const [name, config, advice] of ONE_PROCESS) {
+  Deno.test(`${name} has no copies: a question that cannot be attributed is refused, and turns are taken`, async () => {
+    await using it = await crowded(config, 100);
+    const refused = (await asked(it.bob)).error;
+    assertEquals(refused?.code, -32600);
+    assertStringIncludes(JSON.stringify(refused), advice);
+    const retry = asked(it.bob);
+    let waiting: JsonObject[] = [];
+    for (const deadlineMs = Date.now() + 2500; waiting.length === 0 && Date.now() < deadlineMs;) {
+      waiting = (await it.status()).waiting;
+    }
+    assertStringIncludes(String(waiting[0]?.waits_for), "its turn: session");
+    await it.release();
+    assertEquals((await retry).result, { action: "accept", content: {} });
+    assertEquals([it.raw.connections.length, it.ada.heard], [1, []]);
+  });
+}
 
 Deno.test("a turn that does not come is not waited for longer than some seconds", async () => {
   await using it = await crowded(SINGLE, 0);

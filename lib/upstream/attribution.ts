@@ -6,8 +6,8 @@ import type { LiveTasks } from "./live_tasks.ts";
 /** So long after the answer to a call what a server says may still be about it. */
 export const SETTLE_MS = 2 * SECOND_MS;
 
-/** A call that was withdrawn and not answered is taken to go on for so long: a server need not stop at once. */
-const WITHDRAWN_MS = 10 * SECOND_MS;
+/** A call that was withdrawn and not answered may be spoken of so many times as long: a server need not stop at once. */
+const WITHDRAWN_FACTOR = 5;
 
 /** Sessions remembered beyond which those are forgotten whose calls have settled. */
 const MAX_SETTLED = 64;
@@ -64,7 +64,7 @@ export class Attribution {
   ended(call: Call, options: { withdrawn?: boolean } = {}): void {
     const activity = this.#bySession.get(call.caller.id);
     if (!activity?.calls.delete(call)) return;
-    const settledAtMs = steadyNow() + (options.withdrawn ? WITHDRAWN_MS : this.#settleMs);
+    const settledAtMs = steadyNow() + this.#settleMs * (options.withdrawn ? WITHDRAWN_FACTOR : 1);
     activity.settledAtMs = Math.max(activity.settledAtMs, settledAtMs);
     if (this.#bySession.size > MAX_SETTLED) this.#prune();
     this.onEnded?.();

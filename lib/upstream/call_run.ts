@@ -42,8 +42,9 @@ export function runOn(call: Call, where: Where): Promise<Result | undefined> {
 }
 
 async function inTurn(call: Call, { slot, instance, isWork }: Where): Promise<Result | undefined> {
+  // The turn first: with a place in hand, those who wait for a turn would hold up everybody behind them in vain.
+  using _turn = slot.takesTurns ? await slot.turn(call) : undefined;
   const wanted = isWork ? slot.admission.place(call) : ANY_PLACE;
   using _place = wanted instanceof Promise ? await wanted : wanted;
-  using _turn = slot.takesTurns ? await slot.turn(call) : undefined;
   return await (isWork ? slot.admission.run(call, instance) : instance.call(call));
 }

@@ -31,6 +31,8 @@ export interface InboundContext {
   send(message: RpcMessage): void;
   /** Takes what belongs to no session, one line. */
   log(line: string): void;
+  /** What a window can do whose question was refused because it might have been another's. */
+  whenRefused: string;
   onQuestion(question: Question): void;
   onListChanged(kinds: readonly ListKind[]): void;
 }
@@ -201,7 +203,7 @@ export class Inbound {
 
   /** Answers a question that cannot be attributed: as every client it may be for would, or with why it is refused. */
   #refuse(method: string, capability: string | undefined): never {
-    const { attribution, name, told } = this.#context;
+    const { attribution, name, told, whenRefused } = this.#context;
     const suspects = attribution.suspects();
     const able = suspects.filter(({ capabilities }) => !capability || isObject(capabilities[capability]));
     if (capability && (!isObject(told[capability]) || suspects.length > 0 && able.length === 0)) {
@@ -215,7 +217,7 @@ export class Inbound {
       suspects.length === 0
         ? `${method} belongs to no call that is running, so to no client`
         : `${method} was refused: calls of several windows run on server "${name}" or have just ended, and it cannot ` +
-          "be told which of them asks; call again, windows that are asked run apart from now on where they may",
+          `be told which of them asks; ${whenRefused}`,
     );
   }
 

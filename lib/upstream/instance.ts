@@ -73,6 +73,7 @@ export class Instance implements AsyncDisposable {
     this.#inbound = new Inbound({
       name: options.name,
       roots: () => options.roots,
+      whenRefused: options.whenRefused,
       told: options.capabilities,
       inflight: this.#inflight,
       attribution: this.attribution,
@@ -319,11 +320,10 @@ export class Instance implements AsyncDisposable {
 
   #aboutResource(call: Call): Promise<Result> {
     const uri = String(call.params.uri);
-    const what = call.method === "resources/subscribe" ? "subscribe" : "unsubscribe";
-    return this.#subscriptions[what](uri, call.caller, {
-      ask: () => this.#forward(call),
-      signal: call.signal,
-    });
+    const options = { ask: () => this.#forward(call), signal: call.signal };
+    return call.method === "resources/subscribe"
+      ? this.#subscriptions.subscribe(uri, call.caller, options)
+      : this.#subscriptions.unsubscribe(uri, call.caller, options);
   }
 
   #noteHandles(id: RequestId, call: Call, { result, error }: Result): void {

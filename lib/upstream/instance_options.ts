@@ -14,6 +14,8 @@ export interface InstanceOptions {
   /** The roots the sessions share; undefined when each has its own. */
   roots: readonly Root[] | undefined;
   startTimeoutMs: number;
+  /** What a window can do whose question was refused because it might have been another's. */
+  whenRefused: string;
   /** How long after a call what the server says may be about it, in milliseconds. */
   settleMs?: number;
   /** Takes what belongs to no session, one line. */

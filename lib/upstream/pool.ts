@@ -9,6 +9,7 @@ import type { Implementation } from "../wire/mcp.ts";
 import type { Question } from "./inbound.ts";
 import { Instance, type UpstreamTransport } from "./instance.ts";
 import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
+import { whenRefused } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import type { Attempt } from "./supervisor.ts";
 
@@ -169,7 +170,7 @@ export class Pool implements AsyncDisposable {
   }
 
   async #start(
-    { config, tenant, scope, told }: SlotRequest,
+    { config, tenant, scope, told, mayMove }: SlotRequest,
     { givenUp, onQuestion }: { givenUp: AbortSignal; onQuestion(question: Question): void },
   ): Promise<Instance> {
     const { clientInfo, settleMs, log } = this.#options;
@@ -184,6 +185,7 @@ export class Pool implements AsyncDisposable {
       name: config.name,
       clientInfo,
       capabilities: told,
+      whenRefused: whenRefused(config, mayMove),
       settleMs,
       log: (line) => log?.(config.name, `${line}\n`),
       onQuestion,

@@ -123,7 +123,7 @@ function isRunner(word: string): boolean {
 function namesOf(word: string): string[] {
   const bare = word
     .replace(/^(npm|jsr|git\+https?|git\+ssh|github|gitlab|nixpkgs|flake|docker|oci):(\/\/)?/, "")
-    .replace(/[#?].*$/, (rest) => ` ${rest.slice(1)}`)
+    .replace(/[#?]/, " ")
     .replace(/\.git\b/, "");
   const segments = bare.split(/[/\\]/).filter((segment) => segment !== "" && segment !== ".");
   const installed = segments.lastIndexOf("node_modules");
@@ -140,10 +140,7 @@ function namesOf(word: string): string[] {
 
 /** `text` as words: without version, tag, digest, extras and extension, in lower case. */
 function words(text: string): string {
-  return text
-    .replace(/(?!^)@[^\s]*$/, "")
-    .replace(/(?:==|~=|>=|<=).*$/, "")
-    .replace(/\[[^\]]*\]$/, "")
+  return withoutExtras(withoutVersion(text).split(/==|~=|>=|<=/, 1)[0]!)
     .replace(/:[\w.-]+$/, "")
     .replace(/\.(m?js|cjs|m?ts|py|pyz|php|rb|jar|exe|cmd|bat|ps1|sh|phar|dll)$/i, "")
     .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
@@ -151,6 +148,20 @@ function words(text: string): string {
     .split(/[^a-z0-9]+/)
     .filter((word) => word !== "")
     .join(" ");
+}
+
+// Written without expressions: those would take time that grows with the square of the text.
+/** Without `@1.2.3` at the end; an `@` at the beginning is that of a scope. */
+function withoutVersion(text: string): string {
+  const at = text.indexOf("@", Math.max(1, text.lastIndexOf(" ") + 1));
+  return at === -1 ? text : text.slice(0, at);
+}
+
+/** Without `[extra,other]` at the end. */
+function withoutExtras(text: string): string {
+  if (!text.endsWith("]")) return text;
+  const at = text.indexOf("[", text.lastIndexOf("]", text.length - 2) + 1);
+  return at === -1 ? text : text.slice(0, at);
 }
 
 function baseOf(path: string): string {

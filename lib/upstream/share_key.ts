@@ -44,7 +44,8 @@ export function decideShare(config: ServerConfig): ShareDecision {
 
 function asWritten({ share }: ServerConfig): ShareDecision | undefined {
   if (share === "auto") return undefined;
-  return { scope: share, why: `share is ${share} in mcp.json`, mayMove: true };
+  // Who writes machine wants one process, whatever comes of it; project says whose windows share, not that they must.
+  return { scope: share, why: `share is ${share} in mcp.json`, mayMove: share === "project" };
 }
 
 function asKnown(config: ServerConfig): ShareDecision | undefined {
@@ -56,6 +57,13 @@ function byKind({ kind }: ServerConfig): ShareDecision {
   return kind === "stdio"
     ? { scope: "project", why: "a command's process serves the windows of one directory", mayMove: true }
     : { scope: "machine", why: "one connection to a URL serves all windows", mayMove: true };
+}
+
+/** What a window can do that a server with this configuration asked, where it might as well have asked another. */
+export function whenRefused({ share }: ServerConfig, mayMove: boolean): string {
+  if (mayMove) return "call again: windows that are asked run apart from now on";
+  const turns = "call again: windows take turns for some seconds";
+  return share === "machine" ? `${turns}, or give it "share": "project" or "session" in mcp.json` : turns;
 }
 
 /** What the table says of the server that `config` starts or leads to. */

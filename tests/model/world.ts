@@ -22,11 +22,11 @@ const LIMITS = { sessionMaxInflight: 100, globalMaxInflight: 1000, queueMax: 100
 /** Few enough that calls of the one server that has a limit wait for one another. */
 const MAX_INFLIGHT = 3;
 /** Far longer than anything should take here, on a machine that does other things too. */
-let settleMs = 5000;
+let settleMs = 10_000;
 
 /** From here on histories are only made shorter, and most that are tried will have to be waited for. */
 export function hurry(): void {
-  settleMs = 1000;
+  settleMs = 4000;
 }
 
 /** What is owed to a window that was subscribed when a resource was updated: more than so many notices. */
