@@ -17,6 +17,7 @@ import { Leases } from "./leases.ts";
 import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
+import { decideShare } from "./share_key.ts";
 import { ShownLists } from "./shown_lists.ts";
 import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
@@ -359,7 +360,9 @@ export class MountedServer implements Server, AsyncDisposable {
   #rootsChanged(caller: Caller, method: string, params: JsonObject): void {
     this.#leases.current(caller)?.then(async (slot) => {
       if (slot.scope === "machine") return;
-      if (slot.scope === "session") return (await slot.instance).notify(method, params);
+      // The copy a window has of what is one for each directory is as much in a directory as what it is a copy of.
+      const isOwn = slot.scope === "session" && decideShare(this.config).scope !== "project";
+      if (isOwn) return (await slot.instance).notify(method, params);
       this.#leases.move(caller, slot);
     }).catch(() => {});
   }

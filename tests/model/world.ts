@@ -246,7 +246,9 @@ export class World {
     return this.servers.flatMap(({ name, share, processes }) =>
       processes.flatMap(({ callers, places }) => {
         if (share === "session" && callers.size > 1) return [`${name}: one process for ${[...callers]}`];
-        if (share === "project" && places.size > 1) return [`${name}: one process for ${[...places]}`];
+        if (share === "project" && places.size > 1) {
+          return [`${name}: one process for ${[...places]}, called by ${[...callers]}`];
+        }
         return [];
       })
     );
