@@ -6,39 +6,23 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { redact } from "../base/log.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
 import { steadyNow } from "../base/steady.ts";
-import type { Call, Caller, Root } from "../call/call.ts";
+import type { Call, Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Transport } from "../transport/transport.ts";
-import {
-  type Implementation,
-  type InitializeResult,
-  LATEST_REVISION,
-  REVISIONS,
-  uriOf,
-} from "../wire/mcp.ts";
+import { type InitializeResult, LATEST_REVISION, REVISIONS, uriOf, withProgressToken } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
+import { Attribution } from "./attribution.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
+import type { InstanceOptions } from "./instance_options.ts";
 import { ListCache } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
+import { messageFault, refusalStatus } from "./message_fault.ts";
 import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 const log = getLogger(["exai", "upstream"]);
-
-export interface InstanceOptions {
-  /** The server's name, for messages. */
-  name: string;
-  clientInfo: Implementation;
-  /** Client capabilities the upstream is told of: those of the sessions that share it. */
-  capabilities: JsonObject;
-  /** The roots the sessions share; undefined when each has its own. */
-  roots: readonly Root[] | undefined;
-  startTimeoutMs: number;
-  /** Called when the upstream says that some of its lists have changed. */
-  onListChanged(kinds: readonly ListKind[]): void;
-}
 
 /** The transport of an upstream, with what only some transports have. */
 export interface UpstreamTransport extends Transport {
@@ -60,9 +44,11 @@ export class Instance implements AsyncDisposable {
   readonly startedAt = new Date();
   lastUsedAtMs = steadyNow();
   callCount = 0;
+  /** Whose a message is that names nothing it belongs to. */
+  readonly attribution: Attribution;
   readonly #options: InstanceOptions;
   readonly #transport: UpstreamTransport;
-  readonly #inflight = new InFlightTable();
+  readonly #inflight: InFlightTable;
   readonly #owners = new Owners();
   readonly #progress = new TaskProgress();
   readonly #subscriptions = new Subscriptions();
@@ -76,6 +62,8 @@ export class Instance implements AsyncDisposable {
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
     this.#transport = transport;
     this.#options = options;
+    this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
+    this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
     this.lists = new ListCache({
       ask: (method, params) => ask(method, params),
@@ -86,12 +74,18 @@ export class Instance implements AsyncDisposable {
     this.#inbound = new Inbound({
       name: options.name,
       roots: () => options.roots,
+      whenRefused: options.whenRefused,
+      told: options.capabilities,
       inflight: this.#inflight,
+      attribution: this.attribution,
+      tasks: this.tasks,
       attached: this.attached,
       owners: this.#owners,
       progress: this.#progress,
       subscriptions: this.#subscriptions,
       send: (message) => this.#send(message),
+      log: options.log ?? (() => {}),
+      onQuestion: options.onQuestion ?? (() => {}),
       onListChanged: (kinds) => {
         for (const kind of kinds) this.lists.forget(kind);
         options.onListChanged(kinds);
@@ -147,16 +141,18 @@ export class Instance implements AsyncDisposable {
 
   attach(caller: Caller): void {
     this.attached.set(caller.id, caller);
+    this.attribution.met(caller);
     this.#levelMayDiffer();
   }
 
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
   leave(caller: Caller): void {
-    if (!this.attached.delete(caller.id)) return;
-    this.#levelMayDiffer();
-    for (const uri of this.#subscriptions.removeAll(caller)) {
-      this.#ask("resources/unsubscribe", { uri }, this.#options.startTimeoutMs).catch(() => {});
-    }
+    if (this.attached.delete(caller.id)) this.#levelMayDiffer();
+    const { startTimeoutMs } = this.#options;
+    this.#subscriptions.removeAll(
+      caller,
+      (uri) => this.#ask("resources/unsubscribe", { uri }, startTimeoutMs),
+    );
   }
 
   /** Lets go of a session that is over: its tasks are forgotten too. */
@@ -177,7 +173,7 @@ export class Instance implements AsyncDisposable {
   async resubscribe(caller: Caller, uri: string): Promise<Result> {
     const params = { uri };
     const ask = () => this.#ask("resources/subscribe", params, this.#options.startTimeoutMs);
-    return await this.#subscribeOnce(caller, uri, ask);
+    return await this.#subscriptions.subscribe(uri, caller, { ask });
   }
 
   /**
@@ -189,9 +185,8 @@ export class Instance implements AsyncDisposable {
     this.callCount++;
     switch (call.method) {
       case "resources/subscribe":
-        return await this.#subscribeOnce(call.caller, uriOf(call), () => this.#forward(call));
       case "resources/unsubscribe":
-        return await this.#unsubscribe(call);
+        return await this.#aboutResource(call);
       case "logging/setLevel":
         return await this.setLogLevel(call.caller);
       case "tasks/list":
@@ -206,7 +201,7 @@ export class Instance implements AsyncDisposable {
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
   setLogLevel(caller: Caller): Promise<Result> {
-    return this.#logLevel.update(new Set([caller, ...this.attached.values()]));
+    return this.#logLevel.update(() => new Set([caller, ...this.attached.values()]));
   }
 
   /** Resolves when nothing is in flight, now or later. */
@@ -283,7 +278,7 @@ export class Instance implements AsyncDisposable {
 
   // `initialize` must not be cancelled (MCP basic/utilities/cancellation).
   #withdraw(id: RequestId, error: ExaiError, method?: string): void {
-    const entry = this.#inflight.take(id);
+    const entry = this.#inflight.take(id, { withdrawn: true });
     if (!entry) return;
     entry.fail(error);
     if (method === "initialize") return;
@@ -294,8 +289,7 @@ export class Instance implements AsyncDisposable {
     this.lastUsedAtMs = steadyNow();
     this.#transport.send(message).catch((thrown) => {
       if (id === undefined) return;
-      const isTooLarge = thrown instanceof ExaiError && thrown.code === "TOO_LARGE";
-      this.#fail(id, isTooLarge ? thrown : this.#failureOf(thrown));
+      this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#failureOf(thrown));
     });
   }
 
@@ -324,20 +318,12 @@ export class Instance implements AsyncDisposable {
     return result;
   }
 
-  /** Only the first of all sessions asks the server itself. */
-  async #subscribeOnce(caller: Caller, uri: string, ask: () => Promise<Result>): Promise<Result> {
-    if (!this.#subscriptions.add(uri, caller)) return { result: {} };
-    let result: Result | undefined;
-    try {
-      return result = await ask();
-    } finally {
-      if (!result || result.error) this.#subscriptions.remove(uri, caller);
-    }
-  }
-
-  async #unsubscribe(call: Call): Promise<Result> {
-    if (!this.#subscriptions.remove(uriOf(call), call.caller)) return { result: {} };
-    return await this.#forward(call);
+  #aboutResource(call: Call): Promise<Result> {
+    const uri = uriOf(call);
+    const options = { ask: () => this.#forward(call), signal: call.signal };
+    return call.method === "resources/subscribe"
+      ? this.#subscriptions.subscribe(uri, call.caller, options)
+      : this.#subscriptions.unsubscribe(uri, call.caller, options);
   }
 
   #noteHandles(id: RequestId, call: Call, { result, error }: Result): void {
@@ -359,7 +345,7 @@ export class Instance implements AsyncDisposable {
 
   #levelMayDiffer(): void {
     if (this.#end || !isObject(this.#description?.capabilities.logging)) return;
-    this.#logLevel.update(this.attached.values()).catch(() => {});
+    this.#logLevel.update(() => this.attached.values()).catch(() => {});
   }
 
   /** What the server said of its lists of `kind`; undefined when it has none. */
@@ -384,7 +370,10 @@ export class Instance implements AsyncDisposable {
 
   #unavailable(why: string, cause?: unknown): ExaiError {
     // Of a server behind a URL: how it refused, and how long it wants to be left alone.
-    const { status, retryAfterMs } = (cause ?? {}) as { status?: number; retryAfterMs?: number };
+    const { status = refusalStatus(cause), retryAfterMs } = (cause ?? {}) as {
+      status?: number;
+      retryAfterMs?: number;
+    };
     // It may also repeat in its refusal the key it was shown.
     return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${redact(why)}`, {
       cause,
@@ -392,8 +381,4 @@ export class Instance implements AsyncDisposable {
       details: { server: this.#options.name, ...(status === undefined ? {} : { status }) },
     });
   }
-}
-
-function withProgressToken(params: JsonObject, token: RequestId): JsonObject {
-  return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };
 }

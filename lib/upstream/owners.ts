@@ -33,6 +33,11 @@ export class Owners {
     this.#hasForgotten = true;
   }
 
+  /** Whether it is known, be it of a session that is over: it belongs to nobody else then. */
+  has(handle: unknown): boolean {
+    return typeof handle === "string" && this.#callers.has(handle);
+  }
+
   get(handle: unknown): Caller | undefined {
     const caller = typeof handle === "string" ? this.#callers.get(handle) : undefined;
     return caller === OVER ? undefined : caller;
