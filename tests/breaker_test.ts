@@ -3,7 +3,10 @@ import { ServerBreaker, type ServerBreakerOptions } from "../lib/admission/break
 import { Circuit } from "../lib/base/circuit.ts";
 import { type ErrorCode, ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { compose, type Target } from "../lib/call/call.ts";
+import { Permits } from "../lib/admission/permits.ts";
+import { admitted } from "../lib/admission/policies.ts";
+import { ProcessAdmission } from "../lib/admission/process_admission.ts";
+import type { Target } from "../lib/call/call.ts";
 import { call } from "./helpers/call.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { RawClient } from "./helpers/raw_client.ts";
@@ -62,7 +65,10 @@ Deno.test("a call that began before the circuit opened neither closes it nor ope
   assertEquals(circuit.state, "open");
 });
 
-function guarded(target: Target, options: Partial<ServerBreakerOptions> = {}) {
+function guarded(
+  target: Target,
+  { tookMs = 0, ...options }: Partial<ServerBreakerOptions> & { tookMs?: number } = {},
+) {
   const { now, pass } = clock();
   const breaker = new ServerBreaker({
     name: "files",
@@ -72,14 +78,27 @@ function guarded(target: Target, options: Partial<ServerBreakerOptions> = {}) {
     now,
     ...options,
   });
-  return { breaker, pass, run: compose(target, [breaker.refuse, breaker.guard]) };
+  const timed: Target = (call) => {
+    pass(tookMs);
+    return target(call);
+  };
+  return { breaker, pass, run: behind(breaker, timed, now) };
+}
+
+/** `target` behind `breaker`, and nothing else that could refuse a call. */
+function behind(breaker: ServerBreaker, target: Target, now?: () => number): Target {
+  const permits = new Permits({ perKey: 100, total: 100, queueMax: 100 });
+  return admitted(new ProcessAdmission({ name: breaker.name, permits, queueMax: 100, breaker, now }))(target);
 }
 
 Deno.test("a server is left alone after time-outs and crashes, not after what callers do or tools say", async () => {
   const unavailable = (options = {}) => new ExaiError("UPSTREAM_UNAVAILABLE", "it ended", options);
   const cases: [string, ExaiError, boolean, number?][] = [
     ["a time-out", new ExaiError("TIMEOUT", "late"), true],
+    ["a time-out after a long queue", new ExaiError("TIMEOUT", "late"), false],
     ["a crash", unavailable(), true],
+    ["HTTP 413: the message is too large", unavailable({ details: { status: 413 } }), false],
+    ["HTTP 401", unavailable({ details: { status: 401 } }), true],
     ["HTTP 503", unavailable({ retryAfterMs: 5, details: { status: 503 } }), true],
     ["the caller's own time limit", new ExaiError("TIMEOUT", "late"), false, 10],
     ["a server that rests and was not asked", unavailable({ retryAfterMs: 500 }), false],
@@ -88,7 +107,11 @@ Deno.test("a server is left alone after time-outs and crashes, not after what ca
     ): [string, ExaiError, boolean] => [code, new ExaiError(code, "no"), false]),
   ];
   for (const [what, error, opens, timeoutMs] of cases) {
-    const { breaker, run } = guarded(() => Promise.reject(new ExaiError(error.code, error.message, error)));
+    const fail: Target = () => Promise.reject(new ExaiError(error.code, error.message, error));
+    const { breaker, run } = guarded(fail, {
+      tookMs: what === "a time-out after a long queue" ? 1000 : 5000,
+      openMs: 60_000,
+    });
     for (let i = 0; i < 2; i++) await run(call({ timeoutMs })).catch(() => {});
     assertEquals(breaker.status.state, opens ? "open" : "closed", what);
   }
@@ -158,7 +181,7 @@ Deno.test("one crash with ten calls under way is one failure, not ten", async ()
     return () => Promise.reject(new ExaiError(cause.code, `${cause.message}; it may have run`, { cause }));
   };
   const [first, second] = [crash(), crash()];
-  const run = (target: Target) => compose(target, [breaker.refuse, breaker.guard])(call());
+  const run = (target: Target) => behind(breaker, target)(call());
   await Promise.all(Array.from({ length: 10 }, () => assertRejects(() => run(first))));
   assertEquals([breaker.status.state, breaker.status.failures], ["closed", 1]);
   await assertRejects(() => run(second));

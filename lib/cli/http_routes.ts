@@ -3,7 +3,6 @@ import { SECOND_MS } from "../base/units.ts";
 import { formatFault } from "../config/servers.ts";
 import type { Route } from "../edge/doors.ts";
 import { shownToken } from "../edge/guard.ts";
-import type { Breakers } from "./breakers.ts";
 import type { CallDesk, Sessions } from "./call_desk.ts";
 import { callRoutes } from "./call_routes.ts";
 import type { ConfiguredMounts } from "./mounts.ts";
@@ -22,14 +21,13 @@ export interface RouteSources {
   token: TokenKeeper;
   sessions: Sessions;
   desk: CallDesk;
-  breakers: Breakers;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
 /** What the daemon shows and takes over plain HTTP, by path. */
 export function httpRoutes(sources: RouteSources): Map<string, Route> {
-  const { observation, mounts, own, token, sessions, desk, breakers } = sources;
+  const { observation, mounts, own, token, sessions, desk } = sources;
   const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
   return new Map<string, Route>([
     ["/health", only("GET", () => Response.json(observation.health()))],
@@ -38,16 +36,15 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
       "/status",
       only("GET", async () => {
         const memory = await mounts.memory();
-        return Response.json(
-          buildStatus({ servers: mounts.servers, sessions, memory, breakers, providers: own.providers() }),
-        );
+        const providers = own.providers();
+        const { running } = desk;
+        return Response.json(buildStatus({ servers: mounts.servers, sessions, memory, running, providers }));
       }),
     ],
     [
       "/reload",
       only("POST", async () => {
         const [change] = await Promise.all([mounts.reload(), own.reload()]);
-        breakers.reset(mounts.servers);
         const { added, changed, removed, unchanged } = change;
         const faults = [...change.faults.map(formatFault), ...own.faults()];
         return Response.json({ added, changed, removed, unchanged, tools: own.userToolNames, faults });

@@ -5,33 +5,22 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { redact } from "../base/log.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
 import { steadyNow } from "../base/steady.ts";
-import type { Call, Caller, Root } from "../call/call.ts";
-import type { ListKind } from "../call/server.ts";
+import type { Call, Caller } from "../call/call.ts";
 import type { Transport } from "../transport/transport.ts";
-import { type Implementation, type InitializeResult, LATEST_REVISION, REVISIONS } from "../wire/mcp.ts";
+import { type InitializeResult, LATEST_REVISION, REVISIONS, withProgressToken } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
+import { Attribution } from "./attribution.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
+import type { InstanceOptions } from "./instance_options.ts";
 import { ListCache } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
+import { messageFault, refusalStatus } from "./message_fault.ts";
 import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 const log = getLogger(["exai", "upstream"]);
-
-export interface InstanceOptions {
-  /** The server's name, for messages. */
-  name: string;
-  clientInfo: Implementation;
-  /** Client capabilities the upstream is told of: those of the sessions that share it. */
-  capabilities: JsonObject;
-  /** The roots the sessions share; undefined when each has its own. */
-  roots: readonly Root[] | undefined;
-  startTimeoutMs: number;
-  /** Called when the upstream says that some of its lists have changed. */
-  onListChanged(kinds: readonly ListKind[]): void;
-}
 
 /** The transport of an upstream, with what only some transports have. */
 export interface UpstreamTransport extends Transport {
@@ -53,9 +42,11 @@ export class Instance implements AsyncDisposable {
   readonly startedAt = new Date();
   lastUsedAtMs = steadyNow();
   callCount = 0;
+  /** Whose a message is that names nothing it belongs to. */
+  readonly attribution: Attribution;
   readonly #options: InstanceOptions;
   readonly #transport: UpstreamTransport;
-  readonly #inflight = new InFlightTable();
+  readonly #inflight: InFlightTable;
   readonly #owners = new Owners();
   readonly #progress = new TaskProgress();
   readonly #subscriptions = new Subscriptions();
@@ -69,18 +60,25 @@ export class Instance implements AsyncDisposable {
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
     this.#transport = transport;
     this.#options = options;
+    this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
+    this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
     this.lists = new ListCache((method, params) => this.#hasList(method) ? ask(method, params) : NOTHING);
     this.#logLevel = new SharedLogLevel((level) => ask("logging/setLevel", { level }));
     this.#inbound = new Inbound({
       name: options.name,
       roots: () => options.roots,
+      told: options.capabilities,
       inflight: this.#inflight,
+      attribution: this.attribution,
+      tasks: this.tasks,
       attached: this.attached,
       owners: this.#owners,
       progress: this.#progress,
       subscriptions: this.#subscriptions,
       send: (message) => this.#send(message),
+      log: options.log ?? (() => {}),
+      onQuestion: options.onQuestion ?? (() => {}),
       onListChanged: (kinds) => {
         for (const kind of kinds) this.lists.forget(kind);
         options.onListChanged(kinds);
@@ -136,16 +134,18 @@ export class Instance implements AsyncDisposable {
 
   attach(caller: Caller): void {
     this.attached.set(caller.id, caller);
+    this.attribution.met(caller);
     this.#levelMayDiffer();
   }
 
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
   leave(caller: Caller): void {
-    if (!this.attached.delete(caller.id)) return;
-    this.#levelMayDiffer();
-    for (const uri of this.#subscriptions.removeAll(caller)) {
-      this.#ask("resources/unsubscribe", { uri }, this.#options.startTimeoutMs).catch(() => {});
-    }
+    if (this.attached.delete(caller.id)) this.#levelMayDiffer();
+    const { startTimeoutMs } = this.#options;
+    this.#subscriptions.removeAll(
+      caller,
+      (uri) => this.#ask("resources/unsubscribe", { uri }, startTimeoutMs),
+    );
   }
 
   /** Lets go of a session that is over: its tasks are forgotten too. */
@@ -166,7 +166,7 @@ export class Instance implements AsyncDisposable {
   async resubscribe(caller: Caller, uri: string): Promise<Result> {
     const params = { uri };
     const ask = () => this.#ask("resources/subscribe", params, this.#options.startTimeoutMs);
-    return await this.#subscribeOnce(caller, uri, ask);
+    return await this.#subscriptions.subscribe(uri, caller, { ask });
   }
 
   /**
@@ -178,9 +178,8 @@ export class Instance implements AsyncDisposable {
     this.callCount++;
     switch (call.method) {
       case "resources/subscribe":
-        return await this.#subscribeOnce(call.caller, String(call.params.uri), () => this.#forward(call));
       case "resources/unsubscribe":
-        return await this.#unsubscribe(call);
+        return await this.#aboutResource(call);
       case "logging/setLevel":
         return await this.setLogLevel(call.caller);
       case "tasks/list":
@@ -195,7 +194,7 @@ export class Instance implements AsyncDisposable {
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
   setLogLevel(caller: Caller): Promise<Result> {
-    return this.#logLevel.update(new Set([caller, ...this.attached.values()]));
+    return this.#logLevel.update(() => new Set([caller, ...this.attached.values()]));
   }
 
   /** Resolves when nothing is in flight, now or later. */
@@ -272,7 +271,7 @@ export class Instance implements AsyncDisposable {
 
   // `initialize` must not be cancelled (MCP basic/utilities/cancellation).
   #withdraw(id: RequestId, error: ExaiError, method?: string): void {
-    const entry = this.#inflight.take(id);
+    const entry = this.#inflight.take(id, { withdrawn: true });
     if (!entry) return;
     entry.fail(error);
     if (method === "initialize") return;
@@ -283,8 +282,7 @@ export class Instance implements AsyncDisposable {
     this.lastUsedAtMs = steadyNow();
     this.#transport.send(message).catch((thrown) => {
       if (id === undefined) return;
-      const isTooLarge = thrown instanceof ExaiError && thrown.code === "TOO_LARGE";
-      this.#fail(id, isTooLarge ? thrown : this.#failureOf(thrown));
+      this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#failureOf(thrown));
     });
   }
 
@@ -314,20 +312,13 @@ export class Instance implements AsyncDisposable {
     return result;
   }
 
-  /** Only the first of all sessions asks the server itself. */
-  async #subscribeOnce(caller: Caller, uri: string, ask: () => Promise<Result>): Promise<Result> {
-    if (!this.#subscriptions.add(uri, caller)) return { result: {} };
-    let result: Result | undefined;
-    try {
-      return result = await ask();
-    } finally {
-      if (!result || result.error) this.#subscriptions.remove(uri, caller);
-    }
-  }
-
-  async #unsubscribe(call: Call): Promise<Result> {
-    if (!this.#subscriptions.remove(String(call.params.uri), call.caller)) return { result: {} };
-    return await this.#forward(call);
+  #aboutResource(call: Call): Promise<Result> {
+    const uri = String(call.params.uri);
+    const what = call.method === "resources/subscribe" ? "subscribe" : "unsubscribe";
+    return this.#subscriptions[what](uri, call.caller, {
+      ask: () => this.#forward(call),
+      signal: call.signal,
+    });
   }
 
   #noteHandles(id: RequestId, call: Call, { result, error }: Result): void {
@@ -349,7 +340,7 @@ export class Instance implements AsyncDisposable {
 
   #levelMayDiffer(): void {
     if (this.#end || !isObject(this.#description?.capabilities.logging)) return;
-    this.#logLevel.update(this.attached.values()).catch(() => {});
+    this.#logLevel.update(() => this.attached.values()).catch(() => {});
   }
 
   #hasList(method: string): boolean {
@@ -372,7 +363,10 @@ export class Instance implements AsyncDisposable {
 
   #unavailable(why: string, cause?: unknown): ExaiError {
     // Of a server behind a URL: how it refused, and how long it wants to be left alone.
-    const { status, retryAfterMs } = (cause ?? {}) as { status?: number; retryAfterMs?: number };
+    const { status = refusalStatus(cause), retryAfterMs } = (cause ?? {}) as {
+      status?: number;
+      retryAfterMs?: number;
+    };
     // It may also repeat in its refusal the key it was shown.
     return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${redact(why)}`, {
       cause,
@@ -383,7 +377,3 @@ export class Instance implements AsyncDisposable {
 }
 
 const NOTHING = Promise.resolve({ result: {} });
-
-function withProgressToken(params: JsonObject, token: RequestId): JsonObject {
-  return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };
-}

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { KeptView, ListStore, ViewKey } from "./list_store.ts";
-import { toldCapabilities } from "./share_key.ts";
+import { decideShare, isPlaced, toldCapabilities } from "./share_key.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
@@ -18,6 +18,8 @@ export class View {
   readonly lists = new Map<ListKind, readonly JsonObject[]>();
   /** Lists the server says have changed, and has not been asked for since. */
   readonly stale = new Set<ListKind>();
+  /** Client capabilities the server has made use of. */
+  readonly asked: Set<string>;
   /** Whether the server itself was asked in the life of this daemon. */
   isFresh = false;
   readonly key: ViewKey;
@@ -26,6 +28,7 @@ export class View {
   constructor(key: ViewKey, kept: KeptView | undefined) {
     this.key = key;
     this.description = kept?.description;
+    this.asked = new Set(kept?.asked);
     for (const kind of LIST_KINDS) {
       const list = kept?.lists[kind];
       if (list) this.lists.set(kind, list);
@@ -80,7 +83,9 @@ export class ListMemory {
 
   /** The view of a session. */
   viewOf(caller: Caller): View {
-    return this.view(toldCapabilities(this.#config, { caller, workspace: undefined, roots: undefined }));
+    const { scope } = decideShare(this.#config);
+    const hasRoots = isObject(caller.capabilities.roots);
+    return this.view(toldCapabilities({ scope, placed: isPlaced(this.#config, scope), hasRoots }, caller));
   }
 
   /** The view of clients that have `capabilities`. */
@@ -118,8 +123,16 @@ export class ListMemory {
     }
   }
 
-  keep({ key, description, lists }: View): void {
-    if (description) this.#store?.set(key, { description, lists: Object.fromEntries(lists) });
+  /** A server that shows `view` has made use of these client capabilities: the next daemon shall know it too. */
+  asked(view: View, capabilities: Iterable<string>): void {
+    const known = view.asked.size;
+    for (const capability of capabilities) view.asked.add(capability);
+    if (view.asked.size > known) this.keep(view);
+  }
+
+  keep({ key, description, lists, asked }: View): void {
+    if (!description) return;
+    this.#store?.set(key, { description, lists: Object.fromEntries(lists), asked: [...asked] });
   }
 
   forget(caller: Caller): void {

@@ -4,8 +4,10 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { ANY_PLACE } from "../call/admission.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
+import { waitingFor } from "../call/wait.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Gate } from "./gate.ts";
@@ -16,17 +18,29 @@ import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
 import type { Slot } from "./slot.ts";
-import type { Trouble } from "./supervisor.ts";
+import type { ProcessRecord } from "./process_records.ts";
 import { tasksElsewhere } from "./tasks_elsewhere.ts";
 import { ToolFilter } from "./tool_choice.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
-/** How long a call waits for another session's to end before its session gets a process of its own. */
-const MAX_TURN_WAIT_MS = SECOND_MS;
-
 /** How long a list is waited for when the one before can be shown in its place. */
 const MAX_LIST_WAIT_MS = SECOND_MS / 2;
+
+/** What is asked about a server itself: it does no work, and waits for none to be done. */
+const QUESTIONS: ReadonlySet<string> = new Set([
+  ...Object.values(LISTS).map(({ method }) => method),
+  "tasks/list",
+  "logging/setLevel",
+]);
+
+/** Where a call is about to run. */
+interface Where {
+  slot: Slot;
+  instance: Instance;
+  /** Whether it does work, and needs what calls that work need. */
+  isWork: boolean;
+}
 
 export interface MountedServerOptions {
   /** Keeps what the server shows beyond the life of the daemon. */
@@ -45,11 +59,14 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly callTimeoutMs: number | undefined;
   readonly detachAfterMs: number | undefined;
   readonly maxInflight: number | undefined;
+  readonly admitsItself = true;
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
   readonly #leases: Leases;
   readonly #memory: ListMemory;
   readonly #visits: Gate;
+  /** The same server under its configuration of now. */
+  #successor: MountedServer | undefined;
   /** Calls that have come and are not answered yet. */
   #running = 0;
   /** Resolved when none runs, for a server that is to go. */
@@ -67,7 +84,12 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#tools = new ToolFilter(config.tools);
     this.#memory = new ListMemory(config, options.lists);
     this.#visits = options.visits ?? new Gate(1);
-    pool.onStarted = (slot, instance) => void this.#learnAll(this.#memory.view(slot.capabilities), instance);
+    pool.onStarted = (slot, instance) => {
+      const view = this.#memory.view(slot.capabilities);
+      for (const capability of view.asked) slot.asked.add(capability);
+      void this.#learnAll(view, instance);
+    };
+    pool.onAsked = ({ asked, capabilities }) => this.#memory.asked(this.#memory.view(capabilities), asked);
     pool.onListsStale = (kinds) => this.#listsAreStale(kinds);
   }
 
@@ -75,32 +97,75 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#running++;
     try {
       return await this.#serve(call);
+    } catch (thrown) {
+      return await this.#insteadOf(thrown).target(call);
     } finally {
       if (--this.#running === 0) this.#quiet?.resolve();
     }
   };
+
+  /** The server that is to do in this one's place what could not be begun, because this one is retired. */
+  #insteadOf(thrown: unknown): MountedServer {
+    if (this.#successor && thrown === this.#pool.retired) return this.#successor;
+    throw thrown;
+  }
 
   async #serve(call: Call): Promise<Result> {
     const remembered = this.#rememberedResult(call);
     if (remembered) return this.#offeredOf(remembered);
     const prepared = this.#prepare(call);
     const isAboutTask = namesItsTask(call.method);
+    // A task runs by itself by now: whoever waits for it, or stops it, must not wait for a permit.
+    const isWork = !isAboutTask && !QUESTIONS.has(call.method);
     for (;;) {
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
-      const slot = home ?? await untilAborted(this.#leases.lease(call.caller), call.signal);
+      const slot = home ?? await this.#leased(call);
+      const why = isWork ? slot.apartFor(call.caller) : undefined;
+      if (why !== undefined) {
+        this.#leases.moveOut(call.caller, slot, why);
+        continue;
+      }
+      if (isWork) slot.admission.check();
       slot.beginCall();
       try {
-        const instance = slot.started ?? await untilAborted(slot.instance, call.signal);
-        if (!slot.turns || isAboutTask) return await this.#finish(call, await instance.call(prepared), slot);
-        const wait = { signal: call.signal, maxWaitMs: slot.mayMove ? MAX_TURN_WAIT_MS : Infinity };
-        const asked = slot.turns.acquire(call.caller.id, wait);
-        using turn = asked instanceof Promise ? await asked : asked;
-        if (turn) return await this.#finish(call, await instance.call(prepared), slot);
+        const instance = slot.started ?? await this.#startOf(slot, call);
+        const result = isAboutTask
+          ? await this.#ofTask(prepared, instance)
+          : await this.#run(prepared, { slot, instance, isWork });
+        if (result) return await this.#finish(call, result, slot);
       } finally {
         slot.endCall();
       }
-      this.#leases.moveOut(call.caller, slot);
     }
+  }
+
+  #leased(call: Call): Promise<Slot> {
+    const slot = untilAborted(this.#leases.lease(call.caller), call.signal);
+    return this.#leases.running(call.caller) ? slot : waitingFor(call, "its client to tell its roots", slot);
+  }
+
+  #startOf(slot: Slot, call: Call): Promise<Instance> {
+    return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));
+  }
+
+  #ofTask(call: Call, instance: Instance): Promise<Result> {
+    call.begin?.();
+    return instance.call(call);
+  }
+
+  /** Runs a call when it may; undefined when its session is led elsewhere by then. */
+  #run(call: Call, where: Where): Promise<Result | undefined> {
+    const { slot, instance, isWork } = where;
+    const isFree = isWork && !slot.takesTurns && this.maxInflight === undefined;
+    return isFree ? slot.admission.run(call, instance) : this.#inTurn(call, where);
+  }
+
+  async #inTurn(call: Call, { slot, instance, isWork }: Where): Promise<Result | undefined> {
+    const wanted = isWork ? slot.admission.place(call) : ANY_PLACE;
+    using _place = wanted instanceof Promise ? await wanted : wanted;
+    const run = () => isWork ? slot.admission.run(call, instance) : instance.call(call);
+    using _turn = slot.takesTurns ? await slot.turn(call) : undefined;
+    return await run();
   }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
@@ -114,6 +179,10 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
+    return await this.#list(kind, call).catch((thrown) => this.#insteadOf(thrown).list(kind, call));
+  }
+
+  async #list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
     const { caller, signal } = call;
     const view = this.#memory.viewOf(caller);
     const remembered = this.#remembered(kind, view, caller);
@@ -147,16 +216,17 @@ export class MountedServer implements Server, AsyncDisposable {
   /** Goes on for the sessions of `old`, this server under its configuration of before. */
   inherit(old: MountedServer): void {
     this.#leases.inherit(old.#leases);
+    old.#successor = this;
   }
 
-  /** What stands in the way of its next start; undefined when nothing does. */
-  get trouble(): Trouble | undefined {
-    return this.#pool.supervisor.trouble;
+  /** What is remembered of its processes, those that do not run among them. */
+  get records(): Iterable<ProcessRecord> {
+    return this.#pool.records;
   }
 
-  /** What went wrong so far does not count any more: it may be started at once. */
+  /** What went wrong so far does not count any more: it may be started, and called, at once. */
   forgive(): void {
-    this.#pool.supervisor.forgive();
+    this.#pool.records.forgive();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -166,6 +236,7 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Takes nothing new, lets what runs finish, then stops every instance. */
   async retire(): Promise<void> {
+    this.#pool.close();
     // Those that wait for their turn run too.
     this.#quiet = Promise.withResolvers();
     if (this.#running > 0) await this.#quiet.promise;

@@ -13,7 +13,8 @@ export const MAX_HANDLE_CHARS = 1024;
  * that carry one find their session although the call that made it has ended.
  */
 export class Owners {
-  readonly #callers = new Map<string, Caller>();
+  /** Undefined: of a session that is over. */
+  readonly #callers = new Map<string, Caller | undefined>();
 
   set(handle: string, caller: Caller): void {
     if (handle.length > MAX_HANDLE_CHARS) return;
@@ -23,6 +24,11 @@ export class Owners {
       this.#callers.delete(oldest);
       break;
     }
+  }
+
+  /** Whether it is known, be it of a session that is over: it belongs to nobody else then. */
+  has(handle: unknown): boolean {
+    return typeof handle === "string" && this.#callers.has(handle);
   }
 
   get(handle: unknown): Caller | undefined {
@@ -36,7 +42,7 @@ export class Owners {
    */
   checkTask(caller: Caller, taskId: unknown): void {
     const owner = this.get(taskId);
-    if (owner === undefined || owner.id === caller.id) return;
+    if (owner?.id === caller.id || !this.has(taskId)) return;
     throw new ExaiError("INVALID_PARAMS", `there is no task ${JSON.stringify(taskId)} of this session`);
   }
 
@@ -44,8 +50,7 @@ export class Owners {
   filterTasks(caller: Caller, answer: Result): Result {
     if (!Array.isArray(answer.result?.tasks)) return answer;
     const tasks = (answer.result.tasks as JsonObject[]).filter(({ taskId }) => {
-      const owner = this.get(taskId);
-      return owner === undefined || owner.id === caller.id;
+      return this.get(taskId)?.id === caller.id || !this.has(taskId);
     });
     return { result: { ...answer.result, tasks } };
   }
@@ -53,7 +58,7 @@ export class Owners {
   /** Forgets everything of a session that is over. */
   forget(caller: Caller): void {
     for (const [handle, owner] of this.#callers) {
-      if (owner.id === caller.id) this.#callers.delete(handle);
+      if (owner?.id === caller.id) this.#callers.set(handle, undefined);
     }
   }
 }

@@ -6,10 +6,11 @@ import type { ServerConfig } from "../base/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
+import type { Question } from "./inbound.ts";
 import { Instance, type UpstreamTransport } from "./instance.ts";
-import { toldCapabilities } from "./share_key.ts";
+import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
-import { type Attempt, Supervisor } from "./supervisor.ts";
+import type { Attempt } from "./supervisor.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -20,6 +21,12 @@ export interface PoolOptions {
   name: string;
   connect: Connect;
   clientInfo: Implementation;
+  /** Decides when calls may run on each process; left out: at once. */
+  admissionFor?: AdmissionFor;
+  /** Takes a line for the server's own log file: what it sends that belongs to no session. */
+  log?(server: string, text: string): void;
+  /** How long after a call what a server says may be about it, in milliseconds. */
+  settleMs?: number;
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
@@ -31,17 +38,22 @@ export class Pool implements AsyncDisposable {
   onStarted = (_slot: Slot, _instance: Instance) => {};
   /** An instance says that its lists have changed, and has told those attached to it; set like the others. */
   onListsStale = (_kinds: readonly ListKind[]) => {};
-  /** Says when a server that fails may be started again. */
-  readonly supervisor: Supervisor;
+  /** The server has asked a session something; set like the others. */
+  onAsked = (_slot: Slot) => {};
+  /** What is remembered of each process, whether it runs or not. */
+  readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
   readonly #closing = new Set<Promise<void>>();
+  /** What is thrown in place of a start once nothing may be started any more. */
+  retired: ExaiError | undefined;
   /** Aborted when nothing may take its time any more. */
   readonly #ending = new AbortController();
   readonly #options: PoolOptions;
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.supervisor = new Supervisor(options.name);
+    const inUse = (key: string) => this.#slots.has(key);
+    this.records = new ProcessRecords({ name: options.name, admissionFor: options.admissionFor, inUse });
   }
 
   [Symbol.iterator](): Iterator<Slot> {
@@ -64,25 +76,33 @@ export class Pool implements AsyncDisposable {
   /** A session is over: no instance keeps anything for it. */
   forget(caller: Caller): void {
     for (const slot of this.#slots.values()) slot.release(caller);
+    this.records.forget(caller);
   }
 
   /**
    * The slot of `key`; a new one starts an instance.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server has failed too often to be started now
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server has failed too often to be started now, or is retired
    */
   slot(request: SlotRequest): Slot {
     const { key } = request;
     const known = this.#slots.get(key);
     if (known) return known;
-    const attempt = this.supervisor.begin();
+    if (this.retired) throw this.retired;
+    const record = this.records.of(request);
+    const attempt = record.supervisor.begin();
     const givenUp = new AbortController();
-    const slot: Slot = new Slot(this.#start(request, givenUp.signal), request, () => {
+    const made = { ...request, admission: record.admission };
+    const onQuestion = (question: Question) => {
+      slot.questioned(question);
+      this.onAsked(slot);
+    };
+    const slot: Slot = new Slot(this.#start(request, { givenUp: givenUp.signal, onQuestion }), made, () => {
       givenUp.abort();
       this.#stop(key, slot);
     });
     this.#slots.set(key, slot);
-    void this.#watch(key, slot, attempt);
+    void this.#watch(record, slot, attempt);
     return slot;
   }
 
@@ -119,8 +139,17 @@ export class Pool implements AsyncDisposable {
     await instance[Symbol.asyncDispose]();
   }
 
+  /** Nothing is started any more; what is starting goes on only where calls wait for it. */
+  close(): void {
+    const why =
+      `server "${this.#options.name}" was taken out of mcp.json or changed there; list and call again`;
+    this.retired ??= new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: this.#options.name } });
+    for (const slot of this.#slots.values()) if (!slot.started && !slot.isCalled) slot.stop();
+  }
+
   /** Stops every instance once what runs on it has finished. */
   async retire(): Promise<void> {
+    this.close();
     const slots = [...this.#slots];
     await Promise.all(slots.map(async ([, slot]) => (await slot.instance.catch(() => undefined))?.idle()));
     await this[Symbol.asyncDispose]();
@@ -128,11 +157,16 @@ export class Pool implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
+    this.close();
     for (const slot of this.#slots.values()) slot.stop();
     await Promise.all(this.#closing);
   }
 
-  async #start({ config, tenant, scope }: SlotRequest, givenUp: AbortSignal): Promise<Instance> {
+  async #start(
+    { config, tenant, scope, told }: SlotRequest,
+    { givenUp, onQuestion }: { givenUp: AbortSignal; onQuestion(question: Question): void },
+  ): Promise<Instance> {
+    const { clientInfo, settleMs, log } = this.#options;
     const transport = await this.#options.connect(config).catch((thrown) => {
       throw overCapacityFor(`server "${config.title}" cannot start`, thrown) ?? thrown;
     });
@@ -142,8 +176,11 @@ export class Pool implements AsyncDisposable {
     else givenUp.addEventListener("abort", close, { once: true });
     return await Instance.start(transport, {
       name: config.name,
-      clientInfo: this.#options.clientInfo,
-      capabilities: toldCapabilities(config, tenant),
+      clientInfo,
+      capabilities: told,
+      settleMs,
+      log: (line) => log?.(config.name, `${line}\n`),
+      onQuestion,
       // A process of one session asks it each time, so that it sees them change.
       roots: scope === "project" ? tenant.roots : undefined,
       startTimeoutMs: config.startTimeoutMs,
@@ -155,11 +192,11 @@ export class Pool implements AsyncDisposable {
   }
 
   /** Follows an instance to its end; one that was stopped from here has not failed. */
-  async #watch(key: string, slot: Slot, attempt: Attempt): Promise<void> {
+  async #watch({ key, supervisor }: ProcessRecord, slot: Slot, attempt: Attempt): Promise<void> {
     let reason: ExaiError;
     try {
       const instance = await slot.instance;
-      this.supervisor.started(attempt);
+      supervisor.started(attempt);
       this.onStarted(slot, instance);
       reason = await instance.ended;
     } catch (thrown) {
@@ -167,9 +204,9 @@ export class Pool implements AsyncDisposable {
     }
     if (!slot.alive) return;
     log.warning("{message}", { message: reason.message });
-    this.#forget(key, slot);
     // That this machine had no handle for it says nothing of the server.
-    if (reason.code !== "OVER_CAPACITY") this.supervisor.failed(attempt, reason);
+    if (reason.code !== "OVER_CAPACITY") supervisor.failed(attempt, reason);
+    this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
     this.onLost(slot);
   }
@@ -183,6 +220,8 @@ export class Pool implements AsyncDisposable {
 
   #forget(key: string, slot: Slot): void {
     slot.close();
-    if (this.#slots.get(key) === slot) this.#slots.delete(key);
+    if (this.#slots.get(key) !== slot) return;
+    this.#slots.delete(key);
+    this.records.release(key);
   }
 }

@@ -26,6 +26,8 @@ export interface Trouble {
   /** When it may be started again; in the past when it may be now. */
   retryAt: Date;
   lastError: string;
+  /** It could not be started as its caller is: it does not count, and is tried again soon. */
+  isCallersFault: boolean;
 }
 
 /**
@@ -34,13 +36,21 @@ export interface Trouble {
  */
 export class Supervisor {
   readonly #name: string;
+  readonly #where: string | undefined;
   #failures = 0;
-  #last: { atMs: number; reason: ExaiError } | undefined;
+  #last: { atMs: number; reason: ExaiError; isCallersFault: boolean } | undefined;
   /** Whether it has started since it last failed. */
   #isUp = false;
 
-  constructor(name: string) {
+  /** `where` says which of the server's processes this is about, for messages; undefined when there is one. */
+  constructor(name: string, where?: string) {
     this.#name = name;
+    this.#where = where;
+  }
+
+  /** Whether there is nothing to remember. */
+  get isClean(): boolean {
+    return this.#failures === 0 && (this.#last === undefined || steadyNow() >= this.#retryAtMs);
   }
 
   /**
@@ -52,14 +62,15 @@ export class Supervisor {
     const trouble = this.trouble;
     const retryAfterMs = trouble ? trouble.retryAt.getTime() - nowMs : 0;
     if (!trouble || retryAfterMs <= 0) return { begunAtMs: nowMs };
+    if (trouble.isCallersFault) throw this.#refusal(trouble.lastError, retryAfterMs);
     const advice = trouble.crashLimitReached
       ? "; put right what it says, then `exai-daemon reload` lets it start at once"
       : "";
-    throw new ExaiError(
-      "UPSTREAM_UNAVAILABLE",
-      `server "${this.#name}" failed ${trouble.failures} times in a row and rests for ` +
+    const where = this.#where === undefined ? "" : ` ${this.#where}`;
+    throw this.#refusal(
+      `server "${this.#name}"${where} failed ${trouble.failures} times in a row and rests for ` +
         `${Math.ceil(retryAfterMs / SECOND_MS)} s; the last time: ${trouble.lastError}${advice}`,
-      { retryAfterMs, cause: this.#last!.reason, details: { server: this.#name } },
+      retryAfterMs,
     );
   }
 
@@ -72,10 +83,13 @@ export class Supervisor {
   /** The server has ended by itself or could not be started. */
   failed(attempt: Attempt, reason: ExaiError, nowMs = steadyNow()): void {
     const { begunAtMs, startedAtMs } = attempt;
+    const isCallersFault = reason.details?.fault === "caller";
     const wasWell = startedAtMs !== undefined && nowMs - startedAtMs >= WELL_MS;
-    if (wasWell) this.#failures = 1;
-    else if (!this.#last || begunAtMs >= this.#last.atMs || this.#failures === 0) this.#failures++;
-    this.#last = { atMs: nowMs, reason };
+    if (!isCallersFault) {
+      if (wasWell) this.#failures = 1;
+      else if (!this.#last || begunAtMs >= this.#last.atMs || this.#failures === 0) this.#failures++;
+    }
+    this.#last = { atMs: nowMs, reason, isCallersFault };
     this.#isUp = false;
   }
 
@@ -89,13 +103,29 @@ export class Supervisor {
   get trouble(): Trouble | undefined {
     if (!this.#last || this.#isUp) return undefined;
     const crashLimitReached = this.#failures >= CRASH_LIMIT;
-    const { atMs, reason } = this.#last;
+    const { reason, isCallersFault } = this.#last;
     return {
       failures: this.#failures,
       crashLimitReached,
-      retryAt: new Date(atMs + (crashLimitReached ? REST_MS : pauseAfterMs(this.#failures))),
+      retryAt: new Date(this.#retryAtMs),
       lastError: reason.message,
+      isCallersFault,
     };
+  }
+
+  get #retryAtMs(): number {
+    const { atMs, isCallersFault } = this.#last!;
+    if (isCallersFault) return atMs + FIRST_PAUSE_MS;
+    return atMs + (this.#failures >= CRASH_LIMIT ? REST_MS : pauseAfterMs(this.#failures));
+  }
+
+  #refusal(message: string, retryAfterMs: number): ExaiError {
+    const details = { server: this.#name };
+    return new ExaiError("UPSTREAM_UNAVAILABLE", message, {
+      retryAfterMs,
+      cause: this.#last!.reason,
+      details,
+    });
   }
 }
 

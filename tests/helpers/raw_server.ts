@@ -9,6 +9,10 @@ import { mountedServer } from "./shared_server.ts";
 export interface RawServerOptions {
   config?: Partial<ServerConfig>;
   capabilities?: JsonObject;
+  /** How long after a call what the server says may be about it, in milliseconds. */
+  settleMs?: number;
+  /** Takes what the server says that belongs to no window. */
+  log?(server: string, text: string): void;
   /** The result of a request; undefined: none is sent. */
   answer(request: RpcRequest, server: RawConnection): unknown;
 }
@@ -54,6 +58,6 @@ export function rawServer(options: RawServerOptions) {
     connections.push(new RawConnection(theirs, options));
     await theirs.start();
     return ours as unknown as UpstreamTransport;
-  });
+  }, options);
   return Object.assign(mount, { connections });
 }
