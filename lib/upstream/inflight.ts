@@ -39,14 +39,15 @@ export class InFlightTable {
   }
 
   get(id: RequestId): InFlight | undefined {
-    return this.#byId.get(id);
+    return this.#byId.get(ownId(id));
   }
 
   /** Takes a request out; `withdrawn` when the server has not answered it, and may go on with it. */
   take(id: RequestId, options?: { withdrawn: boolean }): InFlight | undefined {
-    const entry = this.#byId.get(id);
+    const own = ownId(id);
+    const entry = this.#byId.get(own);
     if (!entry) return undefined;
-    this.#byId.delete(id);
+    this.#byId.delete(own);
     if (entry.call) this.#attribution.ended(entry.call, options);
     this.#settleIdle();
     return entry;
@@ -72,4 +73,12 @@ export class InFlightTable {
  */
 export function namesItsTask(method: string): boolean {
   return method.startsWith("tasks/");
+}
+
+/**
+ * The id or progress token we minted that a server means by `id`. Ours are numbers, so one that a server sends back as
+ * text can be no other.
+ */
+export function ownId(id: RequestId): RequestId {
+  return typeof id === "string" && /^(?:0|[1-9]\d{0,14})$/.test(id) ? Number(id) : id;
 }

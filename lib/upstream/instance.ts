@@ -6,30 +6,23 @@ import { redact } from "../base/log.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
 import { steadyNow } from "../base/steady.ts";
 import type { Call, Caller } from "../call/call.ts";
-import type { Transport } from "../transport/transport.ts";
-import { type InitializeResult, LATEST_REVISION, REVISIONS, withProgressToken } from "../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
+import { type InitializeResult, withProgressToken } from "../wire/mcp.ts";
+import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
+import { initialize } from "./handshake.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
-import { ListCache } from "./lists.ts";
+import { ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { messageFault, refusalStatus } from "./message_fault.ts";
 import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
+import { outcomeOf } from "./outcome.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
-
-/** The transport of an upstream, with what only some transports have. */
-export interface UpstreamTransport extends Transport {
-  /** Process id of a server that runs as a child. */
-  readonly pid?: number;
-  /** Why it has ended, in words, where that is known. */
-  describeEnd?(): string;
-  setProtocolVersion?(revision: string): void;
-}
 
 /**
  * One running MCP server, shared by the sessions attached to it. The daemon is its only client: it mints every id and
@@ -42,6 +35,7 @@ export class Instance implements AsyncDisposable {
   readonly startedAt = new Date();
   lastUsedAtMs = steadyNow();
   callCount = 0;
+  #answers = 0;
   /** Whose a message is that names nothing it belongs to. */
   readonly attribution: Attribution;
   readonly #options: InstanceOptions;
@@ -55,6 +49,8 @@ export class Instance implements AsyncDisposable {
   readonly #ended = Promise.withResolvers<ExaiError>();
   #description: InitializeResult | undefined;
   #end: ExaiError | undefined;
+  /** Why nothing new is sent to it, while what is under way may still be answered. */
+  #lost: ExaiError | undefined;
   #nextId = 1;
 
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
@@ -128,8 +124,14 @@ export class Instance implements AsyncDisposable {
     return this.#ended.promise;
   }
 
+  /** Whether it takes anything new. */
   get alive(): boolean {
-    return this.#end === undefined;
+    return this.#end === undefined && this.#lost === undefined;
+  }
+
+  /** How the server's own stream stands, where there is one. */
+  get listening(): string | undefined {
+    return this.#transport.listening;
   }
 
   attach(caller: Caller): void {
@@ -220,18 +222,49 @@ export class Instance implements AsyncDisposable {
       this.#finish(this.#unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
       log.debug("{server}: {message}", { server: this.#options.name, message: error.message });
+      this.#options.log?.(`(${error.message})`);
     };
-    await this.#transport.start();
-    const params = { protocolVersion: LATEST_REVISION, capabilities, clientInfo };
-    const { result, error } = await this.#ask("initialize", params, startTimeoutMs);
-    if (error) throw this.#unavailable(`it refused to initialize: ${error.message}`);
-    const description = result as InitializeResult;
-    if (!(REVISIONS as readonly string[]).includes(description.protocolVersion)) {
-      throw this.#unavailable(`it speaks MCP ${description.protocolVersion}, which EXAI does not`);
-    }
-    this.#description = { ...description, capabilities: description.capabilities ?? {} };
+    this.#transport.onlost = (why) => this.#lose(why);
+    this.#transport.onresumed = () => void this.#catchUp();
+    await this.#opened();
+    const ask = (protocolVersion: string) =>
+      this.#ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
+    const description = await initialize(ask, this.#options.name);
+    this.#description = description;
     this.#transport.setProtocolVersion?.(description.protocolVersion);
     this.#send({ jsonrpc: "2.0", method: "notifications/initialized" });
+  }
+
+  /** A server behind a URL may take the connection and say nothing. */
+  async #opened(): Promise<void> {
+    const { startTimeoutMs } = this.#options;
+    const late = new ExaiError("TIMEOUT", "");
+    const { promise, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(late), startTimeoutMs);
+    try {
+      await Promise.race([this.#transport.start(), promise]);
+    } catch (thrown) {
+      throw thrown === late ? this.#unavailable(`it did not connect within ${startTimeoutMs} ms`) : thrown;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The server knows this connection no more: another is made for what comes next. */
+  #lose(why: string): void {
+    if (this.#end || this.#lost) return;
+    this.#lost = this.#unavailable(why);
+    this.#options.onLost?.(this.#lost, { wasUsed: this.#answers > 0 });
+  }
+
+  /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
+  async #catchUp(): Promise<void> {
+    for (const kind of await this.lists.refresh()) {
+      this.#inbound.receive({ jsonrpc: "2.0", method: listChangedMethod(kind) });
+    }
+    for (const uri of this.#subscriptions.uris) {
+      this.#inbound.receive({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } });
+    }
   }
 
   #forward(call: Call): Promise<Result> {
@@ -252,14 +285,14 @@ export class Instance implements AsyncDisposable {
       fail: (error) => (stop(), reject(error)),
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
-    if (this.#end) this.#fail(id, this.#end);
+    if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? notRun(this.#lost!));
     else this.#send({ jsonrpc: "2.0", id, method, params }, id);
     if (call.signal.aborted) onAbort();
     return promise;
   }
 
   async #ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
-    if (this.#end) throw this.#end;
+    if (this.#end ?? this.#lost) throw this.#end ?? this.#lost;
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const late = this.#unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
@@ -293,7 +326,16 @@ export class Instance implements AsyncDisposable {
   #receive(message: RpcMessage): void {
     if ("method" in message) return this.#inbound.receive(message);
     const entry = message.id === null ? undefined : this.#inflight.take(message.id);
-    entry?.settle(message.error ? { error: message.error } : { result: message.result ?? {} });
+    if (!entry) return this.#unasked(message);
+    if (this.#description) this.#answers++;
+    entry.settle(message.error ? { error: message.error } : { result: message.result ?? {} });
+  }
+
+  /** An answer comes late when its call was withdrawn; one to no request at all is the server's mistake. */
+  #unasked({ id, error }: RpcResponse): void {
+    if (typeof id === "number" && id < this.#nextId) return;
+    const what = error ? `an error (${error.message})` : "an answer";
+    this.#options.log?.(`(sent ${what} to no request: its id is ${JSON.stringify(id)?.slice(0, 80)})`);
   }
 
   #finish(reason: ExaiError): void {
@@ -371,9 +413,20 @@ export class Instance implements AsyncDisposable {
     return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${redact(why)}`, {
       cause,
       retryAfterMs,
-      details: { server: this.#options.name, ...(status === undefined ? {} : { status }) },
+      details: {
+        server: this.#options.name,
+        ...(status === undefined ? {} : { status }),
+        ...outcomeOf(cause),
+      },
     });
   }
+}
+
+function notRun(lost: ExaiError): ExaiError {
+  return new ExaiError(lost.code, lost.message, {
+    cause: lost,
+    details: { ...lost.details, outcome: "not_run" },
+  });
 }
 
 const NOTHING = Promise.resolve({ result: {} });

@@ -34,9 +34,28 @@ export class ListCache {
     return asked;
   }
 
+  /** The list as it was asked for last, which is not asked for again. */
+  async known(kind: ListKind): Promise<readonly JsonObject[] | undefined> {
+    return await this.#lists.get(kind)?.catch(() => undefined);
+  }
+
   /** The upstream's list of `kind` has changed. */
   forget(kind: ListKind): void {
     this.#lists.delete(kind);
+  }
+
+  /** Asks for every list that is known again; gives those that are others now. One that cannot be had stays. */
+  async refresh(): Promise<ListKind[]> {
+    const known = [...this.#lists];
+    const changed = await Promise.all(known.map(async ([kind, asked]) => {
+      try {
+        const [before, now] = [await asked, await this.#askAll(kind)];
+        return JSON.stringify(before) !== JSON.stringify(now) && this.#lists.get(kind) === asked;
+      } catch {
+        return false;
+      }
+    }));
+    return known.filter((_, i) => changed[i]).map(([kind]) => kind);
   }
 
   async #askAll(kind: ListKind): Promise<readonly JsonObject[]> {
@@ -48,7 +67,10 @@ export class ListCache {
       const { result, error } = await this.#ask(method, params);
       if (error) throw new Error(`${method}: ${error.message}`);
       const page = result[field];
-      if (Array.isArray(page)) { for (const entry of page as JsonObject[]) entries.push(entry); }
+      if (!Array.isArray(page)) {
+        throw new Error(`${method}: its answer is malformed: it has no list "${field}"`);
+      }
+      for (const entry of page as JsonObject[]) entries.push(entry);
       chars += jsonChars(page, MAX_LIST_CHARS);
       if (entries.length > MAX_ENTRIES || chars > MAX_LIST_CHARS) throw tooLong(method, entries.length);
       if (typeof result.nextCursor !== "string") break;
@@ -79,4 +101,9 @@ export function changedLists(method: string): ListKind[] {
     default:
       return [];
   }
+}
+
+/** The notification that says that the list of `kind` has changed. */
+export function listChangedMethod(kind: ListKind): string {
+  return `notifications/${kind === "templates" ? "resources" : kind}/list_changed`;
 }

@@ -14,6 +14,7 @@ import { Gate } from "./gate.ts";
 import { namesItsTask } from "./inflight.ts";
 import type { Instance } from "./instance.ts";
 import { Leases } from "./leases.ts";
+import { mayRepeat } from "./outcome.ts";
 import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
@@ -117,7 +118,7 @@ export class MountedServer implements Server, AsyncDisposable {
     const isAboutTask = namesItsTask(call.method);
     // A task runs by itself by now: whoever waits for it, or stops it, must not wait for a permit.
     const isWork = !isAboutTask && !QUESTIONS.has(call.method);
-    for (;;) {
+    for (let isRepeated = false;;) {
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
       const slot = home ?? await this.#leased(call);
       const why = isWork ? slot.apartFor(call.caller) : undefined;
@@ -133,6 +134,9 @@ export class MountedServer implements Server, AsyncDisposable {
           ? await this.#ofTask(prepared, instance)
           : await this.#run(prepared, { slot, instance, isWork });
         if (result) return await this.#finish(call, result, slot);
+      } catch (thrown) {
+        if (isRepeated || !await mayRepeat(thrown, prepared, slot.started)) throw thrown;
+        isRepeated = true;
       } finally {
         slot.endCall();
       }
