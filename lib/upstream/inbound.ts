@@ -9,7 +9,7 @@ import { toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type Result, type RpcMessage, type RpcRequest } from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_limits.ts";
-import type { InFlightTable } from "./inflight.ts";
+import { type InFlightTable, ownId } from "./inflight.ts";
 import { changedLists } from "./lists.ts";
 import type { LiveTasks } from "./live_tasks.ts";
 import { createdTask, Owners, relatedTask, type TaskProgress } from "./owners.ts";
@@ -98,7 +98,7 @@ export class Inbound {
       case "notifications/progress":
         return this.#deliverProgress(params);
       case "notifications/cancelled":
-        return this.#asked.get(params.requestId as RequestId)?.abort(
+        return this.#askedAs(params.requestId)?.abort(
           new ExaiError(
             "CANCELLED",
             `the server withdrew its question: ${params.reason ?? "no reason given"}`,
@@ -120,6 +120,12 @@ export class Inbound {
     const subscribers = this.#context.subscriptions.subscribersOf(String(params.uri));
     for (const caller of subscribers) caller.notify(method, params);
     if (subscribers.length === 0) this.#logStray(method, params);
+  }
+
+  /** The question a server names by `id`; it may write a number as text in one place and not in the other. */
+  #askedAs(id: unknown): AbortController | undefined {
+    const other = typeof id === "number" ? String(id) : ownId(id as RequestId);
+    return this.#asked.get(id as RequestId) ?? this.#asked.get(other);
   }
 
   #deliverProgress(params: JsonObject): void {

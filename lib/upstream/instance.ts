@@ -20,6 +20,7 @@ import { messageFault, refusalStatus } from "./message_fault.ts";
 import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { outcomeOf } from "./outcome.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { AnswerCut } from "./url/failures.ts";
 import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -400,7 +401,8 @@ export class Instance implements AsyncDisposable {
   /** Why a message could not be sent or answered: the server's fault, unless it is this machine that lacks something. */
   #failureOf(thrown: unknown): ExaiError {
     const want = overCapacityFor(`server "${this.#options.name}"`, thrown);
-    return want ?? this.#unavailable(messageOf(thrown), thrown);
+    const mayHaveRun = thrown instanceof AnswerCut ? "; the call was under way and may have run" : "";
+    return want ?? this.#unavailable(`${messageOf(thrown)}${mayHaveRun}`, thrown);
   }
 
   #unavailable(why: string, cause?: unknown): ExaiError {

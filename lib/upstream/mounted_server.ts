@@ -262,6 +262,11 @@ export class MountedServer implements Server, AsyncDisposable {
     return this.config.memoryLimitBytes;
   }
 
+  /** Those that end once what runs on them has finished, for `ps`. */
+  get retiring(): Iterable<Slot> {
+    return this.#pool.retiring;
+  }
+
   /** The running instances, for `ps`. */
   get slots(): Iterable<Slot> {
     return this.#pool;

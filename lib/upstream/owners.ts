@@ -2,6 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
+import { ownId } from "./inflight.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
 const MAX_HANDLES = 10_000;
@@ -75,7 +76,7 @@ export class TaskProgress {
   }
 
   get(token: RequestId) {
-    return this.#byToken.get(token);
+    return this.#byToken.get(ownId(token));
   }
 
   /** Forgets everything of a session that is over. */

@@ -52,6 +52,8 @@ export class Pool implements AsyncDisposable {
   /** What is remembered of each process, whether it runs or not. */
   readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
+  /** Those that take nothing new, and end once what runs on them has finished. */
+  readonly retiring = new Set<Slot>();
   readonly #closing = new Set<Promise<void>>();
   /** What is thrown in place of a start once nothing may be started any more. */
   retired: ExaiError | undefined;
@@ -110,7 +112,8 @@ export class Pool implements AsyncDisposable {
       if (!slot.alive) return;
       log.warning("{message}; another connection is made", { message: why.message });
       // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
-      if (!wasUsed) record.supervisor.failed(attempt, why);
+      if (wasUsed) record.supervisor.lost(why);
+      else record.supervisor.failed(attempt, why);
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
     const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onLost });
@@ -140,11 +143,13 @@ export class Pool implements AsyncDisposable {
 
   #retire(slot: Slot, { graceMs, isBroken }: { graceMs: number; isBroken: boolean }): void {
     if (this.#slots.get(slot.key) !== slot || !slot.alive) return;
+    if (!isBroken) this.records.known(slot.key)?.supervisor.stopped();
     this.#forget(slot.key, slot);
+    this.retiring.add(slot);
     this.onLost(slot, isBroken);
     const closing = this.#endInTime(slot, graceMs);
     this.#closing.add(closing);
-    closing.finally(() => this.#closing.delete(closing));
+    closing.finally(() => (this.#closing.delete(closing), this.retiring.delete(slot)));
   }
 
   async #endInTime(slot: Slot, graceMs: number): Promise<void> {
@@ -232,6 +237,7 @@ export class Pool implements AsyncDisposable {
   }
 
   #stop(key: string, slot: Slot): void {
+    if (this.#slots.get(key) === slot) this.records.known(key)?.supervisor.stopped();
     this.#forget(key, slot);
     const closing = slot.instance.then((instance) => instance[Symbol.asyncDispose](), () => {});
     this.#closing.add(closing);

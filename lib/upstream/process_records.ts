@@ -59,6 +59,11 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     return this.#byKey.values();
   }
 
+  /** The record of the process of `key`, if anything is remembered of it. */
+  known(key: string): ProcessRecord | undefined {
+    return this.#byKey.get(key);
+  }
+
   /** The record of the process that `request` asks for. */
   of(request: SlotRequest): ProcessRecord {
     const { key, config, scope, tenant } = request;

@@ -104,15 +104,20 @@ export class StreamableHttp implements UpstreamTransport {
     { id, signal }: { id: RequestId | undefined; signal: AbortSignal },
   ): Promise<void> {
     this.#endpoint.sessionId = response.headers.get("mcp-session-id") ?? this.#endpoint.sessionId;
-    if (id === undefined || response.body === null) {
-      await response.body?.cancel();
-      if (id !== undefined) this.#answerMalformed(id, `it has no body (HTTP status ${response.status})`);
+    const { status, body } = response;
+    if (id === undefined || body === null || status === 202 || status === 204) {
+      await body?.cancel();
+      // Some servers take a request with 202 and answer it on their own stream.
+      const comesElsewhere = status === 202 && this.#listening?.state === "open";
+      if (id !== undefined && !comesElsewhere) {
+        this.#answerMalformed(id, `it has no body (HTTP status ${status})`);
+      }
       return;
     }
     const type = response.headers.get("content-type") ?? "";
     if (/^\s*text\/event-stream\b/i.test(type)) return await this.#follow(response, { id, signal });
     if (!/^\s*application\/(?:[\w.-]+\+)?json\b/i.test(type)) {
-      await response.body.cancel();
+      await body.cancel();
       return this.#answerMalformed(
         id,
         `its content type is ${type === "" ? "not given" : JSON.stringify(type)}`,
