@@ -4,7 +4,9 @@ import {
   ResourceUpdatedNotificationSchema,
   ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
+import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import { Supervisor } from "../lib/upstream/supervisor.ts";
 import { HealingServer, type HealingServerOptions } from "./helpers/healing_server.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
@@ -223,6 +225,18 @@ Deno.test("a legacy SSE server that was restarted goes on, without a word of -32
   it.server.start();
   await until(async () => /^\d+$/.test(await outcome(it.windows[0], "write")), "it is back");
   assertMatch(await outcome(it.windows[1], "write"), /^\d+$/);
+});
+
+Deno.test("a server behind a URL that cannot be reached for long is tried every few seconds, not left for minutes", () => {
+  const remote = new Supervisor("remote", { isRemote: true });
+  const local = new Supervisor("local");
+  const away = new ExaiError("UPSTREAM_UNAVAILABLE", "away");
+  for (let n = 0; n < 20; n++) {
+    remote.failed({ begunAtMs: n * 1000 }, away, n * 1000);
+    local.failed({ begunAtMs: n * 1000 }, away, n * 1000);
+  }
+  assertEquals(remote.trouble!.retryAt.getTime(), 19_000 + 10_000);
+  assertEquals(local.trouble!.retryAt.getTime(), 19_000 + 300_000);
 });
 
 Deno.test("a legacy SSE server that forgets whose messages it gets goes on, and nothing runs twice", async () => {

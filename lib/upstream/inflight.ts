@@ -2,6 +2,7 @@ import type { ExaiError } from "../base/errors.ts";
 import type { Call } from "../call/call.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import type { Attribution } from "./attribution.ts";
+import { ownId } from "./own_id.ts";
 
 /** One request on its way to an upstream. */
 export interface InFlight {
@@ -73,12 +74,4 @@ export class InFlightTable {
  */
 export function namesItsTask(method: string): boolean {
   return method.startsWith("tasks/");
-}
-
-/**
- * The id or progress token we minted that a server means by `id`. Ours are numbers, so one that a server sends back as
- * text can be no other.
- */
-export function ownId(id: RequestId): RequestId {
-  return typeof id === "string" && /^(?:0|[1-9]\d{0,14})$/.test(id) ? Number(id) : id;
 }

@@ -1,14 +1,13 @@
 import { getLogger } from "@logtape/logtape";
-import { abortError } from "../base/abort.ts";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { abortError, within } from "../base/abort.ts";
+import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { redact } from "../base/log.ts";
-import { overCapacityFor } from "../base/machine_want.ts";
 import { steadyNow } from "../base/steady.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { type InitializeResult, withProgressToken } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
+import { Faults } from "./faults.ts";
 import { initialize } from "./handshake.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
@@ -16,11 +15,9 @@ import type { InstanceOptions } from "./instance_options.ts";
 import { ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { messageFault, refusalStatus } from "./message_fault.ts";
+import { messageFault } from "./message_fault.ts";
 import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
-import { outcomeOf } from "./outcome.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { AnswerCut } from "./url/failures.ts";
 import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -41,6 +38,7 @@ export class Instance implements AsyncDisposable {
   readonly attribution: Attribution;
   readonly #options: InstanceOptions;
   readonly #transport: UpstreamTransport;
+  readonly #faults: Faults;
   readonly #inflight: InFlightTable;
   readonly #owners = new Owners();
   readonly #progress = new TaskProgress();
@@ -57,6 +55,7 @@ export class Instance implements AsyncDisposable {
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
     this.#transport = transport;
     this.#options = options;
+    this.#faults = new Faults(options.name);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
@@ -96,7 +95,7 @@ export class Instance implements AsyncDisposable {
     } catch (thrown) {
       // Not awaited: a server that hangs takes its time to end, and whoever waits for it need not.
       transport.close().catch(() => {});
-      throw thrown instanceof ExaiError ? thrown : instance.#failureOf(thrown);
+      throw thrown instanceof ExaiError ? thrown : instance.#faults.of(thrown);
     }
   }
 
@@ -213,21 +212,23 @@ export class Instance implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport.close().catch(() => {});
-    this.#finish(this.#unavailable("it was stopped"));
+    this.#finish(this.#faults.unavailable("it was stopped"));
   }
 
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
     this.#transport.onmessage = (message) => this.#receive(message);
     this.#transport.onclose = () =>
-      this.#finish(this.#unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
+      this.#finish(this.#faults.unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
       log.debug("{server}: {message}", { server: this.#options.name, message: error.message });
       this.#options.log?.(`(${error.message})`);
     };
     this.#transport.onlost = (why) => this.#lose(why);
     this.#transport.onresumed = () => void this.#catchUp();
-    await this.#opened();
+    // A server behind a URL may take the connection and say nothing.
+    const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
+    await within(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
     const ask = (protocolVersion: string) =>
       this.#ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
     const description = await initialize(ask, this.#options.name);
@@ -236,25 +237,10 @@ export class Instance implements AsyncDisposable {
     this.#send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
 
-  /** A server behind a URL may take the connection and say nothing. */
-  async #opened(): Promise<void> {
-    const { startTimeoutMs } = this.#options;
-    const late = new ExaiError("TIMEOUT", "");
-    const { promise, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(late), startTimeoutMs);
-    try {
-      await Promise.race([this.#transport.start(), promise]);
-    } catch (thrown) {
-      throw thrown === late ? this.#unavailable(`it did not connect within ${startTimeoutMs} ms`) : thrown;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   /** The server knows this connection no more: another is made for what comes next. */
   #lose(why: string): void {
     if (this.#end || this.#lost) return;
-    this.#lost = this.#unavailable(why);
+    this.#lost = this.#faults.unavailable(why);
     this.#options.onLost?.(this.#lost, { wasUsed: this.#answers > 0 });
   }
 
@@ -286,7 +272,7 @@ export class Instance implements AsyncDisposable {
       fail: (error) => (stop(), reject(error)),
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
-    if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? notRun(this.#lost!));
+    if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? this.#faults.notRun(this.#lost!));
     else this.#send({ jsonrpc: "2.0", id, method, params }, id);
     if (call.signal.aborted) onAbort();
     return promise;
@@ -296,7 +282,7 @@ export class Instance implements AsyncDisposable {
     if (this.#end ?? this.#lost) throw this.#end ?? this.#lost;
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const late = this.#unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
+    const late = this.#faults.unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
     const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
     this.#inflight.add(id, { call: undefined, settle: resolve, fail: reject });
     this.#send({ jsonrpc: "2.0", id, method, params }, id);
@@ -316,7 +302,7 @@ export class Instance implements AsyncDisposable {
     this.lastUsedAtMs = steadyNow();
     this.#transport.send(message).catch((thrown) => {
       if (id === undefined) return;
-      this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#failureOf(thrown));
+      this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#faults.of(thrown));
     });
   }
 
@@ -343,7 +329,9 @@ export class Instance implements AsyncDisposable {
     if (this.#end) return;
     this.#end = reason;
     this.#inbound.stop(reason);
-    for (const entry of this.#inflight.takeAll()) entry.fail(entry.call ? this.#cutOff(reason) : reason);
+    for (const entry of this.#inflight.takeAll()) {
+      entry.fail(entry.call ? this.#faults.cutOff(reason) : reason);
+    }
     this.#ended.resolve(reason);
   }
 
@@ -389,46 +377,6 @@ export class Instance implements AsyncDisposable {
   #hasList(method: string): boolean {
     return isObject(this.#description?.capabilities[method.split("/")[0]!]);
   }
-
-  /** What a call is told that was under way when the server ended. */
-  #cutOff(reason: ExaiError): ExaiError {
-    return new ExaiError(reason.code, `${reason.message}; the call was under way and may have run`, {
-      cause: reason,
-      details: { server: this.#options.name, outcome: "unknown" },
-    });
-  }
-
-  /** Why a message could not be sent or answered: the server's fault, unless it is this machine that lacks something. */
-  #failureOf(thrown: unknown): ExaiError {
-    const want = overCapacityFor(`server "${this.#options.name}"`, thrown);
-    const mayHaveRun = thrown instanceof AnswerCut ? "; the call was under way and may have run" : "";
-    return want ?? this.#unavailable(`${messageOf(thrown)}${mayHaveRun}`, thrown);
-  }
-
-  #unavailable(why: string, cause?: unknown): ExaiError {
-    // Of a server behind a URL: how it refused, and how long it wants to be left alone.
-    const { status = refusalStatus(cause), retryAfterMs } = (cause ?? {}) as {
-      status?: number;
-      retryAfterMs?: number;
-    };
-    // It may also repeat in its refusal the key it was shown.
-    return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${redact(why)}`, {
-      cause,
-      retryAfterMs,
-      details: {
-        server: this.#options.name,
-        ...(status === undefined ? {} : { status }),
-        ...outcomeOf(cause),
-      },
-    });
-  }
-}
-
-function notRun(lost: ExaiError): ExaiError {
-  return new ExaiError(lost.code, lost.message, {
-    cause: lost,
-    details: { ...lost.details, outcome: "not_run" },
-  });
 }
 
 const NOTHING = Promise.resolve({ result: {} });

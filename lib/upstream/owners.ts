@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
-import { ownId } from "./inflight.ts";
+import { ownId } from "./own_id.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
 const MAX_HANDLES = 10_000;

@@ -77,7 +77,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       keyHash: fnv1a(key),
       scope,
       where,
-      supervisor: new Supervisor(name, where),
+      supervisor: new Supervisor(name, { where, isRemote: config.kind !== "stdio" }),
       admission: admissionFor({ name, maxInflight, callTimeoutMs, where }),
       session: scope === "session" ? tenant.caller.id : undefined,
     };

@@ -9,6 +9,8 @@ const CRASH_LIMIT = 5;
 const FIRST_PAUSE_MS = SECOND_MS / 2;
 const MAX_PAUSE_MS = 30 * SECOND_MS;
 const REST_MS = 5 * MINUTE_MS;
+/** Asking a server behind a URL costs next to nothing, and it comes back by itself: it never rests for long. */
+const MAX_REMOTE_PAUSE_MS = 10 * SECOND_MS;
 
 /** One start of a server and what came of it. */
 export interface Attempt {
@@ -51,14 +53,19 @@ export type ConnectionState =
 export class Supervisor {
   readonly #name: string;
   readonly #where: string | undefined;
+  readonly #isRemote: boolean;
   #failures = 0;
   #last: { atMs: number; reason: ExaiError; isCallersFault: boolean } | undefined;
   #connection: ConnectionState = { state: "idle" };
 
-  /** `where` says which of the server's processes this is about, for messages; undefined when there is one. */
-  constructor(name: string, where?: string) {
+  /**
+   * `where` says which of the server's processes this is about, for messages; undefined when there is one. `isRemote`:
+   * it runs elsewhere, and is not started from here.
+   */
+  constructor(name: string, { where, isRemote = false }: { where?: string; isRemote?: boolean } = {}) {
     this.#name = name;
     this.#where = where;
+    this.#isRemote = isRemote;
   }
 
   /** Whether there is nothing to remember. */
@@ -138,7 +145,7 @@ export class Supervisor {
   /** What went wrong; undefined when nothing has, or it has started since. */
   get trouble(): Trouble | undefined {
     if (!this.#last || this.#connection.state === "ready") return undefined;
-    const crashLimitReached = this.#failures >= CRASH_LIMIT;
+    const crashLimitReached = this.#isAtLimit;
     const { reason, isCallersFault } = this.#last;
     return {
       failures: this.#failures,
@@ -152,7 +159,12 @@ export class Supervisor {
   get #retryAtMs(): number {
     const { atMs, isCallersFault } = this.#last!;
     if (isCallersFault) return atMs + FIRST_PAUSE_MS;
-    return atMs + (this.#failures >= CRASH_LIMIT ? REST_MS : pauseAfterMs(this.#failures));
+    if (this.#isAtLimit) return atMs + REST_MS;
+    return atMs + Math.min(pauseAfterMs(this.#failures), this.#isRemote ? MAX_REMOTE_PAUSE_MS : Infinity);
+  }
+
+  get #isAtLimit(): boolean {
+    return !this.#isRemote && this.#failures >= CRASH_LIMIT;
   }
 
   #refusal(message: string, retryAfterMs: number): ExaiError {

@@ -48,6 +48,12 @@ export function isAboutSession({ status, body }: UrlRefusal, hasSession: boolean
 
 /** `thrown` by `fetch`, told apart: whether the server can have got the message. */
 export function fetchFailure(thrown: unknown): unknown {
-  if (!(thrown instanceof TypeError) || /\(Connect\)|dns error/i.test(thrown.message)) return thrown;
-  return new AnswerCut(`the connection was cut before it answered (${thrown.message})`, thrown);
+  if (!(thrown instanceof TypeError)) return thrown;
+  // What happened stands in the cause; the URL in it says nothing new, and may hold a key.
+  const { message } = thrown.cause instanceof Error ? thrown.cause : thrown;
+  const what = message.replace(/^error sending request .*?: client error \(\w+\): /, "");
+  if (/client error \(Connect\)/.test(message)) {
+    return new Error(`it cannot be reached (${what})`, { cause: thrown });
+  }
+  return new AnswerCut(`the connection was cut before it answered (${what})`, thrown);
 }
