@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { git, tempDir } from "./helpers/files.ts";
 import { assertDiffShown, changedRepository, lookAt } from "./helpers/git_repository.ts";
+import { withPackPrefix } from "./helpers/pack_index.ts";
 
 const onUnix = { ignore: Deno.build.os === "windows" };
 const SECRET = "content of another repository";
@@ -84,6 +85,22 @@ Deno.test("no part of a repository leads git out of the session's directories", 
       }
     });
   }
+});
+
+Deno.test("an index of packs that names another repository's packs opens none of them", onUnix, async () => {
+  await using other = await otherRepository();
+  await using at = await changedRepository();
+  await other.git("repack", "-a", "-d", "-q");
+  await other.git("multi-pack-index", "write");
+  const packs = join(at.path, ".git/objects/pack");
+  const midx = await Deno.readFile(join(other.path, ".git/objects/pack/multi-pack-index"));
+  const way = `../../../../${other.path.split("/").at(-1)}/.git/objects/pack/`;
+  await Deno.writeFile(join(packs, "multi-pack-index"), withPackPrefix(midx, way));
+  const blob = (await other.git("rev-parse", "HEAD:a.txt")).trim();
+  await at.git("update-index", "--cacheinfo", `100644,${blob},a.txt`);
+  assertStringIncludes(await at.git("cat-file", "-p", blob), SECRET);
+  const { shown } = await lookAt(at.path);
+  assertEquals(shown.includes(SECRET), false, shown);
 });
 
 Deno.test(

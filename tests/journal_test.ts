@@ -105,15 +105,19 @@ Deno.test("a journal that cannot be written costs no call, says so, and is whole
   await using home = await tempDir({});
   const changed: (() => void)[] = [];
   const nextChange = () => new Promise<void>((resolve) => changed.push(resolve));
+  {
+    using _made = open(home.path);
+  }
+  {
+    using db = new DatabaseSync(`${home.path}/journal.db`);
+    db.exec("CREATE TRIGGER broken BEFORE INSERT ON call BEGIN SELECT RAISE(ABORT, 'broken'); END");
+  }
   using journal = open(home.path, { retryMs: 5, onchange: () => changed.shift()?.() });
   const session = journal.open("token");
   const finished = session.begin(1);
   session.finish(finished, "an answer");
   const faulty = nextChange();
   const mended = faulty.then(nextChange);
-  const other = new DatabaseSync(`${home.path}/journal.db`);
-  other.exec("DROP TABLE call");
-  other.close();
   session.begin(2);
   journal.prune();
   await faulty;
@@ -154,13 +158,18 @@ Deno.test("a journal that is damaged or of a newer version is begun anew, for it
   }
 });
 
-Deno.test("the calls of a daemon that is stopped, not gone, are given to no other: it may yet begin them", async () => {
+Deno.test("while another has the journal it gives no calls, says so, and has them once it is free", async () => {
   await using home = await tempDir({});
   const stopped = open(home.path);
   stopped.open("token").begin(1);
-  using next = open(home.path);
+  const [held, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const changes = [held, free];
+  using next = open(home.path, { retryMs: 5, onchange: () => changes.shift()?.resolve() });
+  await held.promise;
+  assertStringIncludes(next.fault!, "held by another process");
   assertEquals(next.recover("token"), undefined);
   stopped[Symbol.dispose]();
+  await free.promise;
   assertEquals(next.recover("token")?.calls.map(({ mark }) => mark.id), [1]);
 });
 

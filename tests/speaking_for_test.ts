@@ -79,8 +79,8 @@ Deno.test("a process of one window is told what that window's client can do, and
   });
   await using it = await testDaemon({ servers: [raw.mounted] });
   const capabilities = { elicitation: { form: {} }, experimental: { odd: {} } };
-  await using window = await McpWindow.open(it.url, capabilities);
-  await window.call("echo");
+  await using client = await McpWindow.open(it.url, capabilities);
+  await client.call("echo");
   assertEquals(toldOf(raw.connections[0]!), capabilities);
 });
 
@@ -107,10 +107,10 @@ for (
   Deno.test(`asked for ${what}, a client of ${JSON.stringify(capabilities)} ${code ? `is spoken for with ${code}` : "answers itself"}`, async () => {
     await using raw = askingServer({ method, params: params as JsonObject });
     await using it = await testDaemon({ servers: [raw.mounted] });
-    await using window = await McpWindow.open(it.url, capabilities);
-    const { error } = await asked(window);
+    await using client = await McpWindow.open(it.url, capabilities);
+    const { error } = await asked(client);
     assertEquals(error?.code, code);
-    assertEquals(window.heard.length, code === undefined ? 1 : 0);
+    assertEquals(client.heard.length, code === undefined ? 1 : 0);
   });
 }
 

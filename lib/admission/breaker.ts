@@ -94,7 +94,7 @@ export class ServerBreaker {
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone; the signal's reason
    */
   enter(call: Call): number | Promise<number> {
-    const era = this.#circuit.enter();
+    const era = this.#circuit.enter(call.caller.id);
     if (era !== 0) return era;
     if (this.#circuit.state === "open") throw this.#refusal();
     return this.#enterInTime(call);
@@ -102,7 +102,7 @@ export class ServerBreaker {
 
   async #enterInTime(call: Call): Promise<number> {
     const what = `the call that tries whether server "${this.name}" is well again`;
-    const era = await waitingFor(call, what, this.#circuit.enterInTime(call.signal));
+    const era = await waitingFor(call, what, this.#circuit.enterInTime(call.signal, call.caller.id));
     if (era === 0) throw this.#refusal();
     return era;
   }
@@ -118,21 +118,21 @@ export class ServerBreaker {
 
   /** A call that was let through has ended: what that says of the server is learnt. */
   leave(era: number, call: Call, { error, ranMs }: Ending): void {
-    if (!error) return this.#circuit.leave(era, "well");
+    if (!error) return this.#circuit.leave(era, "well", call.caller.id);
     let finding = this.#findingOf(error, call, ranMs);
     // One crash ends every call under way: that is one failure, however many they are.
     const cause = error.cause instanceof ExaiError ? error.cause : error;
     if (finding === "unwell" && cause === this.#lastCause) finding = "nothing";
     this.#lastCause = cause;
     if (finding === "unwell") this.#lastError = error.message;
-    this.#circuit.leave(era, finding);
+    this.#circuit.leave(era, finding, call.caller.id);
     if (finding !== "unwell" || error.retryAfterMs === undefined) return;
     this.#circuit.hold(Math.min(error.retryAfterMs, MAX_HOLD_MS));
   }
 
   /** A call that was let through was not made: nothing is found out. */
-  giveUp(era: number): void {
-    this.#circuit.leave(era, "nothing");
+  giveUp(era: number, call: Call): void {
+    this.#circuit.leave(era, "nothing", call.caller.id);
   }
 
   #findingOf(error: ExaiError, call: Call, ranMs: number): Finding {

@@ -4,6 +4,7 @@ import { isObject } from "../base/json.ts";
 import { type Admission, ANY_PLACE, type BreakerStatus, type Worker } from "../call/admission.ts";
 import { type AskOptions, type Call, derive, type Target } from "../call/call.ts";
 import type { ServerBreaker } from "./breaker.ts";
+import { noteHolder } from "./holders.ts";
 import { type Permit, Permits } from "./permits.ts";
 
 export interface ProcessAdmissionOptions {
@@ -17,6 +18,8 @@ export interface ProcessAdmissionOptions {
   queueMax: number;
   /** Left out: it is never left alone. */
   breaker?: ServerBreaker;
+  /** Whether what it asks waits for slots of its own, and lends the permit of its call meanwhile: see `holders.ts`. */
+  asksProviders?: boolean;
   /** A clock that never jumps, in milliseconds. */
   now?: () => number;
 }
@@ -36,10 +39,13 @@ export class ProcessAdmission implements Admission {
   readonly #own: Permits | undefined;
   readonly #permits: Permits;
   readonly #breaker: ServerBreaker | undefined;
+  readonly #asksProviders: boolean;
   readonly #now: () => number;
 
-  constructor({ name, permits, maxInflight, queueMax, breaker, now }: ProcessAdmissionOptions) {
-    this.#now = now ?? (() => performance.now());
+  constructor(options: ProcessAdmissionOptions) {
+    const { name, permits, maxInflight, queueMax, breaker } = options;
+    this.#now = options.now ?? (() => performance.now());
+    this.#asksProviders = options.asksProviders ?? false;
     this.#permits = permits;
     this.#breaker = breaker;
     this.#own = maxInflight === undefined ? undefined : new Permits({
@@ -71,6 +77,7 @@ export class ProcessAdmission implements Admission {
       if (!worker.alive) return undefined;
       beganMs = this.#now();
       call.begin?.();
+      if (this.#asksProviders) noteHolder(call, permit);
       const work = worker.call(mayBeAsked(call) ? lendingWhileAsked(call, permit) : call);
       const result = await untilAborted(work, call.signal);
       this.#breaker?.leave(era, call, { ranMs: 0 });
@@ -83,7 +90,7 @@ export class ProcessAdmission implements Admission {
     } finally {
       // Its client may be busy with this call still, and what it asks for then must not have to wait for it.
       permit?.[Symbol.dispose]();
-      if (beganMs === undefined) this.#breaker?.giveUp(era);
+      if (beganMs === undefined) this.#breaker?.giveUp(era, call);
     }
   }
 

@@ -22,7 +22,10 @@ export type CircuitState = "closed" | "open" | "half_open";
 const TRY_INTERVAL_MS = 2000;
 
 /** Calls that may try at once: if the other side hangs, each of them hangs with it. */
-const MAX_TRIES = 4;
+const MAX_TRIES = 8;
+
+/** Of these, calls of one key, so that slow calls of one leave the others a try. */
+const MAX_TRIES_PER_KEY = 2;
 
 /** How long a call waits for what others find out, at most. */
 const MAX_VERDICT_WAIT_MS = 5000;
@@ -43,8 +46,8 @@ export class Circuit {
   #untilMs = 0;
   /** Told to a call that is let through; what a call finds that began before the last change says nothing. */
   #era = 1;
-  /** Calls that try now, while half open. */
-  #tries = 0;
+  /** The keys of the calls that try now, while half open. */
+  #tries: (string | undefined)[] = [];
   #nextTryAtMs = 0;
   /** Resolved when the state changes or a try has ended. */
   #news: PromiseWithResolvers<void> | undefined;
@@ -67,16 +70,21 @@ export class Circuit {
   get refusesForMs(): number | undefined {
     if (this.#state === "closed") return undefined;
     const leftMs = (this.#state === "open" ? this.#untilMs : this.#nextTryAtMs) - this.#now();
-    if (this.#state === "half_open" && this.#tries >= MAX_TRIES) return Math.max(leftMs, UNKNOWN_WAIT_MS);
+    if (this.#state === "half_open" && this.#tries.length >= MAX_TRIES) {
+      return Math.max(leftMs, UNKNOWN_WAIT_MS);
+    }
     return leftMs > 0 ? leftMs : undefined;
   }
 
-  /** Lets a call through, and gives what it must tell {@linkcode leave}; 0 when it is not let through. */
-  enter(): number {
+  /**
+   * Lets a call through, and gives what it must tell {@linkcode leave}; 0 when it is not let through. `key` says whose
+   * call it is, where that matters.
+   */
+  enter(key?: string): number {
     if (this.#state === "closed") return this.#era;
-    if (this.refusesForMs !== undefined) return 0;
+    if (this.refusesForMs !== undefined || this.#hasTries(key)) return 0;
     if (this.#state === "open") this.#change("half_open");
-    this.#tries++;
+    this.#tries.push(key);
     this.#nextTryAtMs = this.#now() + TRY_INTERVAL_MS;
     return this.#era;
   }
@@ -86,13 +94,13 @@ export class Circuit {
    *
    * @throws {ExaiError} the signal's reason
    */
-  async enterInTime(signal: AbortSignal): Promise<number> {
+  async enterInTime(signal: AbortSignal, key?: string): Promise<number> {
     const giveUpAtMs = this.#now() + MAX_VERDICT_WAIT_MS;
     for (;;) {
-      const era = this.enter();
+      const era = this.enter(key);
       const leftMs = giveUpAtMs - this.#now();
       if (era !== 0 || this.#state !== "half_open" || leftMs <= 0) return era;
-      await this.#newsWithin(Math.min(leftMs, this.refusesForMs ?? 0), signal);
+      await this.#newsWithin(Math.min(leftMs, this.refusesForMs ?? UNKNOWN_WAIT_MS), signal);
     }
   }
 
@@ -102,9 +110,9 @@ export class Circuit {
   }
 
   /** A call that was let through has ended. */
-  leave(era: number, finding: Finding): void {
+  leave(era: number, finding: Finding, key?: string): void {
     if (era !== this.#era) return;
-    if (this.#state === "half_open") return this.#tried(finding);
+    if (this.#state === "half_open") return this.#tried(finding, key);
     if (finding === "unwell") return this.#failed();
     if (finding === "well") this.#failures = 0;
   }
@@ -123,12 +131,16 @@ export class Circuit {
     this.#options.onchange?.();
   }
 
-  #tried(finding: Finding): void {
-    this.#tries--;
+  #hasTries(key: string | undefined): boolean {
+    return key !== undefined && this.#tries.filter((other) => other === key).length >= MAX_TRIES_PER_KEY;
+  }
+
+  #tried(finding: Finding, key: string | undefined): void {
+    this.#tries.splice(this.#tries.indexOf(key), 1);
     if (finding === "unwell") return this.#failed();
     if (finding === "well") return this.reset();
     // A call that was given up has found out nothing: the next one tries.
-    if (this.#tries === 0) this.#nextTryAtMs = this.#now();
+    if (this.#tries.length === 0) this.#nextTryAtMs = this.#now();
     this.#tell();
   }
 
@@ -147,7 +159,7 @@ export class Circuit {
   #change(state: CircuitState): void {
     this.#state = state;
     this.#era++;
-    this.#tries = 0;
+    this.#tries = [];
     this.#tell();
   }
 

@@ -51,7 +51,7 @@ export class Admissions {
   /** What decides for the daemon's own tools, which are never left alone. */
   ofOwn(name: string): Admission {
     const { queueMax } = this.#settings;
-    return new ProcessAdmission({ name, permits: this.permits, queueMax });
+    return new ProcessAdmission({ name, permits: this.permits, queueMax, asksProviders: true });
   }
 
   #breakerOf({ name, where, callTimeoutMs }: AdmittedProcess): ServerBreaker | undefined {

@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import { ownEntry } from "../base/own.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
+import { waitingFor } from "../call/wait.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import { isRepeatableTool } from "../wire/repeatable.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -169,7 +170,7 @@ export class Router {
     const { name } = call.params;
     if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be a text");
     const found = this.#catalog.find(kind, name, call);
-    const entry = found instanceof Promise ? await found : found;
+    const entry = found instanceof Promise ? await waitingFor(call, "the servers' lists", found) : found;
     if (!entry) {
       throw unknownName(kind, name, kind === "tools" ? this.#view.adviceFor(call.caller) : undefined);
     }

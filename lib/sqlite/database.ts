@@ -31,6 +31,9 @@ export function openDatabase(path: string, migrations: readonly string[]): Datab
     if (path !== IN_MEMORY) makePrivate(path);
     const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
     try {
+      // One process owns the file, so its log needs no index in shared memory, which could be taken away under it: a
+      // mapped file that is cut short ends the process. And whoever else opens the file is refused.
+      db.exec("PRAGMA locking_mode = EXCLUSIVE");
       inTransaction(db, "read", () => checkOwner(db, path, migrations.length));
       switchToWal(db);
       db.exec("PRAGMA synchronous = NORMAL");

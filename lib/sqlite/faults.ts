@@ -90,6 +90,13 @@ export function saysUseless(thrown: unknown): boolean {
   return saysDamaged(thrown) || (code !== undefined && !OF_THE_SURROUNDINGS.includes(primary(code)));
 }
 
+/** Whether what was thrown says that another process has the file: nothing is wrong with it, and it is not ours now. */
+export function saysHeld(thrown: unknown): boolean {
+  if (thrown instanceof ExaiError) return thrown.code === "OVER_CAPACITY";
+  const code = sqliteCode(thrown);
+  return code !== undefined && [BUSY, LOCKED].includes(primary(code));
+}
+
 /** What SQLite throws, as an error that names the file and what to do. */
 export function databaseError(thrown: unknown, path: string): ExaiError {
   if (saysDamaged(thrown)) {

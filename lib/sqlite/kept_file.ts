@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { IN_MEMORY, inTransaction, type Lock, openDatabase } from "./database.ts";
-import { DamagedDatabase, databaseError, saysDamaged, saysUseless } from "./faults.ts";
+import { DamagedDatabase, databaseError, saysDamaged, saysHeld, saysUseless } from "./faults.ts";
 import { copyAside, isOutOfReach, moveAside, removeDatabase } from "./put_aside.ts";
 import { walFault } from "./wal_check.ts";
 
@@ -110,7 +110,7 @@ export class KeptFile<S> implements Disposable {
       this.#openOnce();
     } catch (thrown) {
       const isUseless = saysUseless(thrown) || (path !== IN_MEMORY && isOutOfReach(realPathOf(path)));
-      if (!isUseless && !losesAllByFault) throw thrown;
+      if (!isUseless && (!losesAllByFault || saysHeld(thrown))) throw thrown;
       if (isUseless) this.#putAside(thrown);
       else removeDatabase(path);
       this.#openOnce();
@@ -213,7 +213,7 @@ export class KeptFile<S> implements Disposable {
     const first = this.#fault === undefined;
     this.#fault = `${what} ${path} cannot be written: ${messageOf(thrown)}`;
     if (first) log.error("{fault}; calls go on without it", { fault: this.#fault });
-    if (losesAllByFault) removeDatabase(path);
+    if (losesAllByFault && !saysHeld(thrown)) removeDatabase(path);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#tryOpen(), retryMs);
     if (first) onchange?.();

@@ -179,8 +179,12 @@ export class MountedServer implements Server, AsyncDisposable {
       this.#visitOnce(view, caller);
       return view.description;
     }
-    const slot = await untilAborted(this.#leases.lease(caller), signal);
-    return (await untilAborted(slot.instance, signal)).description;
+    try {
+      const slot = await untilAborted(this.#leases.lease(caller), signal);
+      return (await untilAborted(slot.instance, signal)).description;
+    } catch (thrown) {
+      return await this.#insteadOf(thrown).describe(caller, signal);
+    }
   }
 
   async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {

@@ -1,4 +1,5 @@
 import { fnv1a } from "../base/hash.ts";
+import { visible } from "../base/visible.ts";
 import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Caller } from "../call/call.ts";
 import type { Scope } from "./share_key.ts";
@@ -43,6 +44,9 @@ export interface ProcessRecordsOptions {
 
 /** So many processes that do not run are remembered, with what went wrong on them; then the oldest is forgotten. */
 const MAX_GONE = 256;
+
+/** Of a client's name, this much is shown. */
+const MAX_CLIENT_CHARS = 60;
 
 /** What is remembered of the processes of one server. */
 export class ProcessRecords implements Iterable<ProcessRecord> {
@@ -126,8 +130,8 @@ function placeOf({ scope, tenant }: SlotRequest): string | undefined {
     case "machine":
       return undefined;
     case "project":
-      return tenant.workspace === undefined ? undefined : `in ${tenant.workspace}`;
+      return tenant.workspace === undefined ? undefined : `in ${visible(tenant.workspace)}`;
     case "session":
-      return `of the window ${tenant.caller.client?.name ?? ""}`.trimEnd();
+      return `of the window ${visible(tenant.caller.client?.name ?? "", MAX_CLIENT_CHARS)}`.trimEnd();
   }
 }

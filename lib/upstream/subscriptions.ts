@@ -1,6 +1,13 @@
 import { untilAborted } from "../base/abort.ts";
+import { KIB } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
+
+const NOBODY: ReadonlyMap<string, Caller> = new Map();
+/** A resource is looked for in so many of those it may be a part of. */
+const MAX_DEPTH = 64;
+/** No session is subscribed to anything longer. */
+const MAX_URI_CHARS = 8 * KIB;
 
 /** What is asked of the server on behalf of one session. */
 export interface SubscriptionRequest {
@@ -88,14 +95,19 @@ export class Subscriptions {
 
   /** Who is to hear of `uri`. A server may also tell of a part of what was subscribed to (MCP server/resources). */
   subscribersOf(uri: string): Caller[] {
-    const found = new Map<string, Caller>();
-    for (const [subscribed, { callers }] of this.#byUri) {
-      if (uri !== subscribed && !uri.startsWith(subscribed.endsWith("/") ? subscribed : `${subscribed}/`)) {
-        continue;
-      }
-      for (const [id, caller] of callers) found.set(id, caller);
+    const callers = new Map<string, Caller>();
+    const take = (who: ReadonlyMap<string, Caller> = NOBODY) => {
+      for (const [id, caller] of who) callers.set(id, caller);
+    };
+    if (uri.length <= MAX_URI_CHARS) take(this.#byUri.get(uri)?.callers);
+    // Looking up what it could be a part of costs the same however many subscriptions there are.
+    let slash = -1;
+    for (let depth = 0; depth < MAX_DEPTH && (slash = uri.indexOf("/", slash + 1)) >= 0; depth++) {
+      if (slash > MAX_URI_CHARS) break;
+      take(this.#byUri.get(uri.slice(0, slash))?.callers);
+      take(this.#byUri.get(uri.slice(0, slash + 1))?.callers);
     }
-    return [...found.values()];
+    return [...callers.values()];
   }
 
   async #inOrder(

@@ -20,11 +20,14 @@ export interface RawServerOptions {
 /** A server that knows nothing of MCP but `initialize`: it keeps what it is sent and answers as it is told. */
 export class RawConnection {
   readonly received: RpcMessage[] = [];
+  /** Resolves when the daemon has let go of it. */
+  readonly closed: Promise<void>;
   readonly #transport: InMemoryTransport;
   readonly #takers: { wanted(message: RpcMessage): boolean; resolve(message: RpcMessage): void }[] = [];
 
   constructor(transport: InMemoryTransport, options: RawServerOptions) {
     this.#transport = transport;
+    this.closed = new Promise((resolve) => transport.onclose = resolve);
     transport.onmessage = (message) => this.#take(message as RpcMessage, options);
   }
 

@@ -50,7 +50,7 @@ export function sharedServer(options: SharedServerOptions) {
 export function mountedServer(
   given: Partial<ServerConfig>,
   connect: Connect,
-  options: MountedServerOptions & Pick<PoolOptions, "settleMs" | "log"> = {},
+  options: MountedServerOptions & Pick<PoolOptions, "admissionFor" | "settleMs" | "log"> = {},
 ) {
   const changes: ListKind[][] = [];
   const config = {
@@ -73,6 +73,7 @@ export function mountedServer(
     clientInfo: { name: "exai", version: "1" },
     settleMs: options.settleMs,
     log: options.log,
+    admissionFor: options.admissionFor,
     onListChanged: (kinds) => void changes.push([...kinds]),
   });
   const mounted = new MountedServer(config, pool, options);

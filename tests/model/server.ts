@@ -5,6 +5,7 @@ import { isObject, type JsonObject } from "../../lib/base/json.ts";
 import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
 import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
+import type { AdmissionFor } from "../../lib/upstream/process_records.ts";
 import { mountedServer } from "../helpers/shared_server.ts";
 import { turn } from "./channel.ts";
 import { isSpared } from "./spared.ts";
@@ -37,6 +38,10 @@ export interface ModelServerOptions {
   name: string;
   share: Share;
   callTimeoutMs?: number;
+  /** Calls each of its processes may run at once. */
+  maxInflight?: number;
+  /** Decides when calls may run on each of its processes. */
+  admissionFor: AdmissionFor;
 }
 
 const IDLE_STOP_MS = 30;
@@ -59,19 +64,19 @@ export class ModelServer {
   readonly tools: string[];
   readonly #mount: ReturnType<typeof mountedServer>;
 
-  constructor({ name, share, callTimeoutMs }: ModelServerOptions) {
+  constructor({ name, share, callTimeoutMs, maxInflight, admissionFor }: ModelServerOptions) {
     this.name = name;
     this.share = share;
     this.callTimeoutMs = callTimeoutMs;
     this.uri = `model://${name}/resource`;
     this.tools = [this.tool];
     const idleStopMs = share === "session" ? NEVER_MS : IDLE_STOP_MS;
-    const config = { name, title: name, share, callTimeoutMs, idleStopMs };
+    const config = { name, title: name, share, callTimeoutMs, maxInflight, idleStopMs };
     this.#mount = mountedServer(config, () => {
       const [ours, theirs] = InMemoryTransport.createLinkedPair();
       this.processes.push(new ModelProcess(this, theirs));
       return Promise.resolve(ours as unknown as UpstreamTransport);
-    });
+    }, { admissionFor });
   }
 
   get tool(): string {

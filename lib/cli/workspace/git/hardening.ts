@@ -31,6 +31,10 @@ export const PRIVATE_CONFIG: readonly [key: string, value: string][] = [
   // Status and log of a submodule run git inside it, with the submodule's own configuration.
   ["diff.submodule", "short"],
   ["submodule.recurse", "false"],
+  // An index of several packs names them by path, which may lead out of the repository; git opens what it names. The
+  // commit graph is not needed either, and is one file less that a repository could have forged.
+  ["core.multiPackIndex", "false"],
+  ["core.commitGraph", "false"],
   // Looking writes nothing.
   ["diff.autoRefreshIndex", "false"],
   ["core.untrackedCache", "false"],

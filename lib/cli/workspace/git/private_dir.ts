@@ -35,6 +35,7 @@ export async function fillPrivateDir(dir: string, at: Location, inspector: Inspe
     if (gitDir !== commonDir) {
       throw unusable(gitDir, "is a linked work tree with reftables, which is not supported");
     }
+    await checkTableNames(at);
     await place(await inspector.directory(reftable, "directory of references"), join(dir, "reftable"));
   }
   await Deno.mkdir(join(dir, "info"));
@@ -46,6 +47,14 @@ export async function fillPrivateDir(dir: string, at: Location, inspector: Inspe
   const index = await guard.file(join(gitDir, "index"), MAX_INDEX_BYTES);
   // A repository where nothing was added yet has no index.
   return { objects, index: index ?? join(dir, "index") };
+}
+
+/** Git opens the tables that this list names, whatever path a name is (reftable, "Stack of reftables"). */
+async function checkTableNames({ commonDir, guard }: Location): Promise<void> {
+  const list = join(commonDir, "reftable", "tables.list");
+  const names = (await guard.text(list, MAX_LIST_BYTES))?.split("\n") ?? [];
+  if (names.every((name) => name === "" || /^[\w-][\w.-]*$/.test(name))) return;
+  throw unusable(list, "names something else than tables beside it");
 }
 
 /** The branch or commit that is checked out. A link is how old gits said the branch. */
