@@ -79,7 +79,7 @@ Deno.test("a long answer comes in parts, whole, whatever its characters", async 
   const text = "é🙂x".repeat(400_000);
   const channel = new SlowChannel(false);
   const hooks = { command: () => Promise.resolve(new Response(text, { status: 418 })) };
-  await answerCommand(channel, COMMAND, { hooks, token: undefined });
+  await answerCommand(channel, COMMAND, { hooks, token: undefined, isOwner: true });
   assertEquals(channel.frames[0], { op: "response", status: 418 });
   assertEquals([channel.frames.at(-1)?.op, channel.closed], ["response_end", 1000]);
   assert(channel.text === text);
@@ -93,7 +93,7 @@ Deno.test("no more of an answer is sent than is read, and who leaves ends the wo
     cancel: () => cancelled.resolve(),
   });
   const hooks = { command: () => Promise.resolve(new Response(endless)) };
-  const answering = answerCommand(channel, COMMAND, { hooks, token: undefined });
+  const answering = answerCommand(channel, COMMAND, { hooks, token: undefined, isOwner: true });
   while (channel.queuedBytes <= 4 * 1024 * 1024) await new Promise((resolve) => setTimeout(resolve, 1));
   const { length } = channel.frames;
   channel.onclose?.({ code: 1006, clean: false });

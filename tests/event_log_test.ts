@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { ByteBudget } from "../lib/base/byte_budget.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { EventLog, type Resumption } from "../lib/transport/event_log.ts";
 import { jsonChars } from "../lib/transport/json_size.ts";
@@ -77,6 +78,16 @@ Deno.test("a request that was discarded leaves nothing to come back for", async 
   log.discard(1);
   await store(log, "a", answer(1));
   assertEquals(missed(log.resume(a)), []);
+});
+
+Deno.test("the answer of a call that outlasts its session holds nothing of the budget", async () => {
+  const budget = new ByteBudget({ maxBytes: 1_000_000 });
+  const log = new EventLog({ ...LIMITS, budget });
+  await store(log, "a", answer(1, "x".repeat(1000)));
+  assertEquals(budget.bytes > 1000, true);
+  log.clear();
+  await store(log, "a", answer(2, "x".repeat(1000)));
+  assertEquals(budget.bytes, 0);
 });
 
 Deno.test("the size of what may not be JSON is no number", () => {

@@ -43,8 +43,11 @@ const WAYS: Record<string, (at: Made, other: string) => Promise<unknown>> = {
   "commondir": (at, other) => at.write(".git/commondir", `${other}/.git\n`),
   "core.worktree": (at, other) => at.git("config", "core.worktree", other),
   "borrowed objects": (at, other) => at.write(".git/objects/info/alternates", `${other}/.git/objects\n`),
-  "borrowed objects, quoted": (at, other) =>
-    at.write(".git/objects/info/alternates", `"${other}/.git/objects"\n`),
+  "borrowed objects, quoted": async (at, other) => {
+    // Read without unquoting it is a directory within.
+    await Deno.mkdir(join(at.path, `.git/objects/"${other}/.git/objects"`), { recursive: true });
+    await at.write(".git/objects/info/alternates", `"${other}/.git/objects"\n`);
+  },
   "borrowed objects, through a store of its own": async (at, other) => {
     await at.write("store/info/alternates", `${other}/.git/objects\n`);
     await at.write(".git/objects/info/alternates", "../../store\n");

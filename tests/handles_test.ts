@@ -83,7 +83,12 @@ Deno.test({
 Deno.test("handles kept back are given up when the system has none left, and taken again when there are", async () => {
   let open = 60;
   let dropped = 0;
-  using handles = new HandleBudget({ max: 64, count: () => open });
+  const told: string[] = [];
+  using handles: HandleBudget = new HandleBudget({
+    max: 64,
+    count: () => open,
+    onchange: () => told.push(String(handles.fault)),
+  });
   assert(handles.isTight);
   const free = handles.gone(() => dropped++);
   assertMatch(String(handles.fault), /are used up/);
@@ -92,6 +97,10 @@ Deno.test("handles kept back are given up when the system has none left, and tak
   assertEquals([handles.isTight, dropped], [false, 0]);
   assertMatch(String(handles.fault), /are free again/);
   assertEquals(handles.state, { open: 20, max: 64 });
+  assertEquals(told.map((fault) => /are used up|are free again/.exec(fault)?.[0]), [
+    "are used up",
+    "are free again",
+  ]);
 });
 
 Deno.test("where the system does not say how many handles there are, nobody is turned away", () => {

@@ -115,6 +115,31 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "other users who are let in see and change nothing of the owner's threads, calls and configuration",
+  { ignore },
+  async () => {
+    await using it = await testDaemon({ settings: { peers: "any" } });
+    const paths = [
+      ["GET", "/threads"],
+      ["GET", "/threads/show?id=x"],
+      ["POST", "/threads/delete?id=x"],
+      ["GET", "/calls"],
+      ["GET", "/calls/follow"],
+      ["POST", "/cancel?id=x"],
+      ["POST", "/kill?what=session&id=x"],
+      ["POST", "/reload"],
+      ["POST", "/token/rotate"],
+    ] as const;
+    for (const [method, path] of paths) {
+      assertMatch(await askAsOther(it.url, `${method} ${path}`), /^HTTP\/1\.1 403 .*"FORBIDDEN"/s, path);
+      const said = await socketAsOther(it.url, [{ op: "request", method, path }]);
+      assertMatch(said, /"status":403/, path);
+    }
+    assertEquals(await statusOf(fetch(new URL("/threads", it.http))), 200);
+  },
+);
+
 Deno.test("another user does not get an HTTP session by its id", { ignore }, async () => {
   await using it = await testDaemon({ settings: { peers: "any" } });
   const mine = await RawHttp.open(`${it.http}mcp`);

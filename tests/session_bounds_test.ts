@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { ByteBudget } from "../lib/base/byte_budget.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Caller } from "../lib/call/call.ts";
 import { ActiveCalls } from "../lib/session/calls.ts";
+import { Mailbox } from "../lib/session/mailbox.ts";
 import { SubscriptionQuota } from "../lib/session/subscription_quota.ts";
 import { ListCache } from "../lib/upstream/lists.ts";
 import { Owners } from "../lib/upstream/owners.ts";
@@ -109,6 +111,20 @@ Deno.test("requests of a session that run at once are bounded, and their end mak
   resolve();
   await Promise.all(running);
   assertEquals((await run(4)).error, undefined);
+});
+
+Deno.test("calls that outlast their session hold nothing of the budget", () => {
+  const budget = new ByteBudget({ maxBytes: 1_000_000 });
+  const mailbox = new Mailbox({ maxMessages: 10, maxChars: 10_000, budget });
+  mailbox.keepAnswers = true;
+  mailbox.answer(1, "before");
+  mailbox.post("before");
+  assert(budget.bytes > 0);
+  mailbox.clear();
+  mailbox.answer(2, "after");
+  mailbox.refuseTwin(3, "after");
+  mailbox.post("after");
+  assertEquals(budget.bytes, 0);
 });
 
 const caller = (id: string) => ({ id }) as Caller;

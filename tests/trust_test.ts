@@ -66,7 +66,20 @@ Deno.test({
         `others may write to ${dir}/open`,
         "a link there",
       );
+      Deno.mkdirSync(`${dir}/open/closed/home`, { recursive: true, mode: 0o700 });
+      const deep = put(`${dir}/open/closed/home/f`);
+      assertStringIncludes(whyUntrusted(deep)!, `others may write to ${dir}/open`, "far above it");
+      Deno.symlinkSync(file, `${dir}/open/second`);
+      Deno.symlinkSync("open/second", `${dir}/first`);
+      assertStringIncludes(whyUntrusted(`${dir}/first`)!, `${dir}/open (mode 777)`, "a link to a link");
+      Deno.symlinkSync(`${dir}/open/closed/home`, `${dir}/home`);
+      assertStringIncludes(
+        whyUntrusted(`${dir}/home/f`)!,
+        `others may write to ${dir}/open`,
+        "a directory's link",
+      );
       Deno.chmodSync(`${dir}/open`, 0o1777);
+      for (const path of [deep, `${dir}/first`, `${dir}/home/f`]) assertEquals(whyUntrusted(path), undefined);
       assertEquals(whyUntrusted(inside), undefined, "the sticky bit keeps others from replacing it");
       assertEquals(whyUntrusted(`${dir}/none`), undefined, "what is not there does no harm");
     }),
@@ -92,6 +105,12 @@ Deno.test({
       const inside = put(`${dir}/theirs/f`);
       Deno.chownSync(`${dir}/theirs`, NOBODY, NOBODY);
       assertStringIncludes(whyUntrusted(inside)!, `${dir}/theirs belongs to user ${NOBODY}`);
+      Deno.mkdirSync(`${dir}/shared`);
+      Deno.chmodSync(`${dir}/shared`, 0o1777);
+      Deno.mkdirSync(`${dir}/shared/theirs/ours`, { recursive: true });
+      const deep = put(`${dir}/shared/theirs/ours/f`);
+      Deno.chownSync(`${dir}/shared/theirs`, NOBODY, NOBODY);
+      assertStringIncludes(whyUntrusted(deep)!, `${dir}/shared/theirs belongs to user ${NOBODY}`);
     }),
 });
 

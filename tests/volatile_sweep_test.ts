@@ -128,3 +128,19 @@ Deno.test(
     assertEquals((await namesIn(base.path)).length, 3);
   },
 );
+
+Deno.test("what belongs to the home of another user is left alone, and nothing is made in that home", {
+  ignore: ignore || Deno.uid() !== 0,
+}, async () => {
+  await using base = await tempDir({});
+  await using home = await tempDir({});
+  await using theirs = await tempDir({});
+  await Deno.chown(theirs.path, 65534, 65534);
+  const dir = `${base.path}/${volatileName(theirs.path)}`;
+  await Deno.mkdir(dir, { mode: 0o700 });
+  await Deno.writeTextFile(`${dir}/home`, theirs.path);
+  await Deno.writeTextFile(`${dir}/journal-a.tail`, "b 1 1 1\n");
+  await sweepVolatileDirs(home.path, [base.path]);
+  assertEquals(await namesIn(dir), ["home", "journal-a.tail"]);
+  assertEquals(await namesIn(theirs.path), []);
+});

@@ -146,7 +146,7 @@ export class Daemon implements AsyncDisposable {
     const { settings, paths } = options;
     await using stack = new AsyncDisposableStack();
     await ensureStateDir(paths);
-    if (!options.lock) stack.use(await takeHome(paths));
+    const lock = options.lock ?? stack.use(await takeHome(paths));
     const users = stack.use(await PeerUsers.open());
     await checkPeers(settings, users);
     // Nobody keeps health before there is a daemon.
@@ -157,7 +157,7 @@ export class Daemon implements AsyncDisposable {
     // Before the doors are closed, which waits for those who wait.
     stack.use(gate);
     stack.use(new MemoryReturn());
-    const opened = await openResources(options, { front, users, handles, health, stack });
+    const opened = await openResources(options, { lock, front, users, handles, health, stack });
     const daemon = new Daemon(options, opened);
     gate.open(daemon.handler);
     await front.probe();
@@ -222,7 +222,7 @@ export class Daemon implements AsyncDisposable {
 
   /** What watches the daemon, with where it takes what it shows from. */
   #observe(options: DaemonOptions, resources: Resources, parts: ObservedParts): Observation {
-    const { own, files, mounts, journal, desk, handles, notes } = resources;
+    const { lock, own, files, mounts, journal, desk, handles, notes } = resources;
     const { admissions, budget } = parts;
     return new Observation({
       files,
@@ -233,7 +233,7 @@ export class Daemon implements AsyncDisposable {
         ...own.faults(),
         ...options.faults?.() ?? [],
         ...faultsOf(journal),
-        ...[heldFault(budget) ?? [], handles.fault ?? []].flat(),
+        ...[heldFault(budget) ?? [], handles.fault ?? [], lock.fault ?? []].flat(),
       ],
       notes: () => [...options.notes?.() ?? [], ...notes.list],
       counts: () => ({

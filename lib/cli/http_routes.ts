@@ -7,7 +7,7 @@ import type { CallDesk, Sessions } from "./call_desk.ts";
 import { callRoutes } from "./call_routes.ts";
 import type { ConfiguredMounts } from "./mounts.ts";
 import type { OwnServer } from "./own_server.ts";
-import { only } from "./route.ts";
+import { only, ownersOnly } from "./route.ts";
 import type { Observation } from "./observation.ts";
 import { buildStatus } from "./status.ts";
 import { threadRoutes } from "./thread_routes.ts";
@@ -27,8 +27,7 @@ const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
 /** What the daemon shows and takes over plain HTTP, by path. */
 export function httpRoutes(sources: RouteSources): Map<string, Route> {
-  const { observation, mounts, own, token, sessions, desk } = sources;
-  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
+  const { observation, mounts, own, sessions, desk } = sources;
   return new Map<string, Route>([
     ["/health", only("GET", () => Response.json(observation.health()))],
     ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
@@ -41,6 +40,14 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
         return Response.json(buildStatus({ servers: mounts.servers, sessions, memory, running, providers }));
       }),
     ],
+    ...ownersOnly(ownersRoutes(sources)),
+  ]);
+}
+
+/** What shows or changes the owner's threads, calls, sessions and configuration. */
+function ownersRoutes({ mounts, own, token, sessions, desk }: RouteSources): [string, Route][] {
+  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
+  return [
     [
       "/reload",
       only("POST", async () => {
@@ -56,7 +63,7 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
     ["/kill", only("POST", calls.kill)],
     ...threadRoutes(own.threads),
     ["/token/rotate", only("POST", (request) => rotateToken(request, token))],
-  ]);
+  ];
 }
 
 /** Only who shows the token in force may replace it: one that was replaced opens connections, and no more. */

@@ -17,12 +17,11 @@ const WORTH_BYTES = 128 * MIB;
  */
 export class MemoryReturn implements Disposable {
   readonly #timer: ReturnType<typeof setInterval>;
-  readonly #collect: () => void;
+  #collect: (() => void) | undefined;
   #baselineBytes = residentBytes();
   #lastMs = -Infinity;
 
   constructor() {
-    this.#collect = collector();
     this.#timer = setInterval(() => this.#look(), CHECK_MS);
     Deno.unrefTimer(this.#timer);
   }
@@ -36,6 +35,8 @@ export class MemoryReturn implements Disposable {
     // What it has shrunk by without us counts too.
     this.#baselineBytes = Math.min(this.#baselineBytes, before);
     if (before - this.#baselineBytes < WORTH_BYTES || performance.now() - this.#lastMs < MIN_GAP_MS) return;
+    // Making it takes milliseconds, which most daemons never need.
+    this.#collect ??= collector();
     this.#collect();
     this.#lastMs = performance.now();
     this.#baselineBytes = residentBytes();

@@ -2,7 +2,7 @@
 export const MIN_TOKEN_CHARS = 8;
 const MAX_TOKEN_CHARS = 512;
 
-/** What stands for a token that the daemon makes itself. */
+/** What stands for a token that the daemon makes itself and keeps in the state directory. */
 export const AUTO_TOKEN = "auto";
 
 /** What a token may be, as a sentence says it. */

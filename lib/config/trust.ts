@@ -1,4 +1,4 @@
-import { dirname } from "@std/path";
+import { dirname, isAbsolute, join, resolve } from "@std/path";
 
 const OTHERS_WRITE = 0o002;
 const GROUP_WRITES = 0o020;
@@ -6,12 +6,15 @@ const OTHERS_READ = 0o044;
 const OTHERS_ENTER = 0o011;
 const STICKY = 0o1000;
 const ROOT = 0;
+/** More parts than this has no path that leads anywhere; links can lead in a circle. */
+const MAX_STEPS = 512;
 
 /**
  * Why what stands at `path` is not to be used: somebody else than this user and root can change it, so that it would
  * have the user's rights, or a token of it be known. The rules are those of OpenSSH's StrictModes as Debian has them: the
  * owner is this user or root; neither others nor a group may write, but the user's own private group. The same holds for
- * the directory it lies in, where the sticky bit keeps others from replacing it, and for what a link leads to.
+ * the directory it lies in, where the sticky bit keeps others from replacing it, and for what a link leads to. Nor may
+ * others be able to replace any directory or link on the way: then what is read could be another file than was checked.
  *
  * @param options.around looks at what it lies in alone, and not at itself
  * @returns a sentence with what to do; undefined when there is nothing wrong, no such file, or on Windows, where access
@@ -32,10 +35,36 @@ export function whyUntrusted(path: string, options: { around?: boolean } = {}): 
       const fault = faultOf(part, Deno.statSync(part));
       if (fault !== undefined) return fault;
     }
+    return faultOnTheWay(path);
   } catch {
     // What cannot be looked at is not read either; reading it says why.
   }
   return undefined;
+}
+
+/** Why others can make `path` lead elsewhere. In a sticky directory they can replace only what is their own. */
+function faultOnTheWay(path: string): string | undefined {
+  let [dir, around] = ["/", Deno.statSync("/")];
+  const names = namesIn(resolve(path));
+  for (let step = 0; names.length > 0 && step < MAX_STEPS; step++) {
+    const at = join(dir, names.shift()!);
+    const info = Deno.lstatSync(at);
+    if (((around.mode ?? 0) & OTHERS_WRITE) !== 0) {
+      const isSticky = ((around.mode ?? 0) & STICKY) !== 0;
+      if (!isSticky) return faultOf(dir, around);
+      if (!isOurs(info)) return faultOf(at, info);
+    }
+    if (info.isSymlink) {
+      const target = Deno.readLinkSync(at);
+      names.unshift(...namesIn(target));
+      if (isAbsolute(target)) [dir, around] = ["/", Deno.statSync("/")];
+    } else [dir, around] = [at, info];
+  }
+  return undefined;
+}
+
+function namesIn(path: string): string[] {
+  return path.split("/").filter((name) => name !== "" && name !== ".");
 }
 
 /** Whether others than this user can read the file at `path`; false where that cannot be said. */

@@ -21,7 +21,7 @@ import { type Principal, type PrincipalOptions, Principals } from "./principal.t
 import { asksUpgrade, offeredProtocols, upgradeFault, upgradeNatively } from "./upgrade.ts";
 
 /** What stands behind a path of the daemon: plain HTTP. The guard has been passed when it is called. */
-export type Route = (request: Request) => Response | Promise<Response>;
+export type Route = (request: Request, by: Pick<Principal, "isOwner">) => Response | Promise<Response>;
 
 export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   guard: Guard;
@@ -44,7 +44,7 @@ export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
 }
 
 /** A request of one of our commands. */
-interface Command {
+interface Command extends Pick<Principal, "isOwner"> {
   method: string;
   /** With its query. */
   path: string;
@@ -118,11 +118,11 @@ export class Doors {
   };
 
   /** Answers a command that came over a WebSocket and has proved that it knows `token`, as if by HTTP with it. */
-  async command({ method, path, token }: Command): Promise<Response> {
+  async command({ method, path, token, isOwner }: Command): Promise<Response> {
     try {
       const url = new URL(`http://localhost${path}`);
       const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
-      return await this.#route(new Request(url, { method, headers }), url.pathname);
+      return await this.#route(new Request(url, { method, headers }), url.pathname, { isOwner });
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
@@ -150,16 +150,16 @@ export class Doors {
       this.#checkToken(request, visit);
       const mcp = MCP_PATH.exec(pathname);
       if (mcp) return await this.#serveMcp(request, mcp[1], visit);
-      return await this.#route(request, pathname);
+      return await this.#route(request, pathname, visit.principal);
     } catch (thrown) {
       return refusal(ExaiError.from(thrown));
     }
   }
 
-  async #route(request: Request, pathname: string): Promise<Response> {
+  async #route(request: Request, pathname: string, by: Pick<Principal, "isOwner">): Promise<Response> {
     const { routes } = this.#options;
     const route = routes.get(pathname);
-    if (route) return await route(request);
+    if (route) return await route(request, by);
     throw new ExaiError(
       "RESOURCE_NOT_FOUND",
       `paths: ${[...routes.keys(), "/mcp", "/mcp/NAME"].join(", ")}`,

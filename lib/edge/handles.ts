@@ -33,6 +33,8 @@ export class HandleBudget implements Disposable {
   #reserve: Disposable[] = [];
   #counted = { atMs: -Infinity, open: 0 };
   #freeing: Promise<void> | undefined;
+  /** Whether there are none now. Not told by the promise: that is set after, and cleared after, `onchange` is called. */
+  #areGone = false;
   #lastGoneMs = -Infinity;
   #times = 0;
   #isOver = false;
@@ -57,14 +59,14 @@ export class HandleBudget implements Disposable {
   get isTight(): boolean {
     const { max } = this.#options;
     if (max === undefined) return false;
-    return this.#freeing !== undefined ||
+    return this.#areGone ||
       this.#open(max) - this.#reserve.length > (max - RESERVED) * TIGHT_SHARE;
   }
 
   /** What is wrong, in a sentence; undefined when they have not run out lately. */
   get fault(): string | undefined {
     if (performance.now() - this.#lastGoneMs > TOLD_MS) return undefined;
-    const now = this.#freeing ? "are used up" : "were used up a moment ago, and are free again";
+    const now = this.#areGone ? "are used up" : "were used up a moment ago, and are free again";
     return `the ${
       this.#options.max ?? ""
     } file handles this process may have ${now} (${this.#times} times since the ` +
@@ -88,6 +90,7 @@ export class HandleBudget implements Disposable {
 
   async #untilFree(): Promise<void> {
     this.#giveReserve();
+    this.#areGone = true;
     this.#times++;
     this.#lastGoneMs = performance.now();
     this.#options.onchange?.();
@@ -98,10 +101,10 @@ export class HandleBudget implements Disposable {
       !this.#isOver && !this.#isEnough()
     );
     this.#lastGoneMs = performance.now();
+    this.#areGone = false;
     this.#takeReserve();
     log.info("file handles are free again: connections are accepted");
-    // What is told of it is told once this is over.
-    queueMicrotask(() => this.#options.onchange?.());
+    this.#options.onchange?.();
   }
 
   #isEnough(): boolean {

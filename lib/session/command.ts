@@ -7,10 +7,19 @@ import type { CommandOp, OpReply } from "../wire/ops.ts";
 
 const log = getLogger(["exai", "session"]);
 
+export interface AskedCommand {
+  method: string;
+  path: string;
+  /** The token it has proved to know; undefined where none is needed. */
+  token: string | undefined;
+  /** Whether it comes on behalf of the daemon's own user. */
+  isOwner: boolean;
+}
+
 /** What a command needs of the daemon. */
 export interface CommandHooks {
   /** Answers what would be the same request over HTTP. Never throws. */
-  command(command: { method: string; path: string; token: string | undefined }): Promise<Response>;
+  command(command: AskedCommand): Promise<Response>;
 }
 
 const NORMAL_CLOSURE = 1000;
@@ -24,14 +33,14 @@ const READ_PAUSE_MS = 5;
 export async function answerCommand(
   channel: FrameChannel,
   { method, path }: CommandOp,
-  { hooks, token }: { hooks: CommandHooks; token: string | undefined },
+  { hooks, ...by }: { hooks: CommandHooks } & Pick<AskedCommand, "token" | "isOwner">,
 ): Promise<void> {
   const gone = new AbortController();
   channel.onclose = () => gone.abort();
   // It has been heard, and nothing else is expected.
   channel.onbadframe = undefined;
   const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
-  const response = await hooks.command({ method, path, token });
+  const response = await hooks.command({ method, path, ...by });
   say({ op: "response", status: response.status });
   const body = response.body?.pipeThrough(new TextDecoderStream()) ?? ReadableStream.from([]);
   try {

@@ -77,7 +77,7 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
     if (gate && !gate.mayEnter()) return;
     if (opening.op === "hello") return greet(channel, opening, { hooks, gate });
     gate?.entered();
-    void answerCommand(channel, opening, { hooks, token });
+    void answerCommand(channel, opening, { hooks, token, isOwner: gate?.isOwner ?? true });
   };
 }
 

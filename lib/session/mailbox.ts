@@ -212,8 +212,10 @@ export class Mailbox {
     return new Set(kept.map((answer) => answer.id));
   }
 
+  /** The session is over: nothing is kept from here on, for nobody comes to fetch it and free its bytes. */
   clear(): void {
     this.#outlet = undefined;
+    this.#keepAnswers = false;
     this.#waiting = [];
     this.#answers.length = 0;
     this.#forgotten.clear();

@@ -1,10 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
-import { formatBytes, KIB, MIB } from "../base/units.ts";
+import { formatBytes, MIB } from "../base/units.ts";
+import { MAX_URI_CHARS } from "../wire/mcp.ts";
 
 /** Resources one session may be subscribed to. */
 const MAX_SUBSCRIPTIONS = 4096;
-/** How long the URI of one may be. */
-export const MAX_URI_CHARS = 8 * KIB;
 /** All its URIs together, in UTF-16 code units. */
 const MAX_ALL_CHARS = MIB;
 
@@ -17,7 +16,11 @@ export class SubscriptionQuota {
     return this.#uris.size;
   }
 
-  /** Takes a subscription; true when it is a new one. @throws {ExaiError} `INVALID_PARAMS`, `OVER_CAPACITY` */
+  /**
+   * Takes a subscription; true when it is a new one.
+   *
+   * @throws {ExaiError} `INVALID_PARAMS`, `OVER_CAPACITY`
+   */
   add(uri: string): boolean {
     if (this.#uris.has(uri)) return false;
     if (uri.length > MAX_URI_CHARS) {

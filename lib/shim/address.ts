@@ -3,6 +3,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { loadClientTls } from "../config/tls.ts";
+import { AUTO_TOKEN } from "../config/token_rule.ts";
 import { LinkError } from "./link_error.ts";
 import { isLoopback } from "./loopback.ts";
 import { type ReadFile, readOwnFile } from "./own_files.ts";
@@ -13,9 +14,6 @@ export type AddressSettings = Pick<
   Settings,
   "host" | "port" | "token" | "peers" | "socket" | "tlsCa" | "tlsClientCert" | "tlsClientKey"
 >;
-
-/** The value of `EXAI_WS_TOKEN` that means the token the daemon keeps in the state directory. */
-const AUTO = "auto";
 
 /** Where the daemon is now: the address, the socket and the token may all change while this program runs. */
 export async function locateDaemon(settings: AddressSettings, paths: StatePaths): Promise<LinkTarget> {
@@ -72,7 +70,7 @@ async function urlFrom(
 }
 
 async function readToken(setting: string, path: string): Promise<string | undefined> {
-  if (setting !== AUTO) {
+  if (setting !== AUTO_TOKEN) {
     registerSecret(setting);
     return setting || undefined;
   }

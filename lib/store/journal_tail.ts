@@ -108,9 +108,18 @@ function isLeft(path: string): boolean {
 export function isPrivateDir(dir: string): boolean {
   try {
     Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
+    return isOursAlone(dir) && canWrite(dir);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether `dir` is a directory, and no link to one, that only this user may look into; false where there is none. */
+export function isOursAlone(dir: string): boolean {
+  try {
     const { isDirectory, uid, mode } = Deno.lstatSync(dir);
-    const isOurs = Deno.build.os === "windows" || (uid === Deno.uid() && (mode! & 0o077) === 0);
-    return isDirectory && isOurs && canWrite(dir);
+    if (Deno.build.os === "windows") return isDirectory;
+    return isDirectory && uid === Deno.uid() && (mode! & 0o077) === 0;
   } catch {
     return false;
   }

@@ -1,5 +1,5 @@
 import { basename, join } from "@std/path";
-import { isPrivateDir, tailsLeft, tailsOf } from "./journal_tail.ts";
+import { isOursAlone, isPrivateDir, tailsLeft, tailsOf } from "./journal_tail.ts";
 
 /** The file in a volatile directory that says whose it is. */
 const OWNER_FILE = "home";
@@ -43,7 +43,7 @@ export function homeOf(dir: string): string | undefined {
 export function volatileDirs(base: string, prefix: string): string[] {
   try {
     return Array.from(Deno.readDirSync(base), ({ name }) => join(base, name))
-      .filter((dir) => basename(dir).startsWith(prefix) && isOurs(dir));
+      .filter((dir) => basename(dir).startsWith(prefix) && isOursAlone(dir));
   } catch {
     return [];
   }
@@ -71,13 +71,4 @@ export function moveTails(dir: string, home: string): void {
 /** When something in the directory came or went last, in milliseconds since 1970. */
 export function changedAtMs(dir: string): number {
   return Deno.statSync(dir).mtime?.getTime() ?? Date.now();
-}
-
-function isOurs(dir: string): boolean {
-  try {
-    const { isDirectory, uid, mode } = Deno.lstatSync(dir);
-    return isDirectory && uid === Deno.uid() && (mode! & 0o077) === 0;
-  } catch {
-    return false;
-  }
 }

@@ -63,15 +63,16 @@ export class ListCache {
     const entries: JsonObject[] = [];
     let chars = 0;
     let params: JsonObject = {};
-    for (let page = 0; page < MAX_PAGES; page++) {
+    for (let pages = 0; pages < MAX_PAGES; pages++) {
       const { result, error } = await this.#ask(method, params);
       if (error) throw new Error(`${method}: ${error.message}`);
       const page = result[field];
       if (!Array.isArray(page)) {
         throw new Error(`${method}: its answer is malformed: it has no list "${field}"`);
       }
-      for (const entry of page as JsonObject[]) entries.push(entry);
       chars += jsonChars(page, MAX_LIST_CHARS);
+      // One by one: the arguments of a call stand on the stack, and a server chooses how many there are.
+      for (const entry of page as JsonObject[]) entries.push(entry);
       if (entries.length > MAX_ENTRIES || chars > MAX_LIST_CHARS) throw tooLong(method, entries.length);
       if (typeof result.nextCursor !== "string") break;
       params = { cursor: result.nextCursor };

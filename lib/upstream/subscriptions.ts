@@ -1,13 +1,11 @@
 import { untilAborted } from "../base/abort.ts";
-import { KIB } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
+import { MAX_URI_CHARS } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 
 const NOBODY: ReadonlyMap<string, Caller> = new Map();
 /** A resource is looked for in so many of those it may be a part of. */
 const MAX_DEPTH = 64;
-/** No session is subscribed to anything longer. */
-const MAX_URI_CHARS = 8 * KIB;
 
 /** What is asked of the server on behalf of one session. */
 export interface SubscriptionRequest {

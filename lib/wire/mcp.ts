@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "../base/json.ts";
+import { KIB } from "../base/units.ts";
 
 /** MCP revisions with an `initialize` handshake that EXAI speaks, newest first. */
 export const REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] as const;
@@ -16,6 +17,9 @@ export interface Implementation extends JsonObject {
   name: string;
   version: string;
 }
+
+/** How long the URI of a subscription may be. */
+export const MAX_URI_CHARS = 8 * KIB;
 
 /** Of what a client calls itself, this much is kept. */
 const MAX_NAME_CHARS = 256;
