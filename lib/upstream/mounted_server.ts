@@ -19,6 +19,7 @@ import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
 import type { ListStore } from "./list_store.ts";
 import { listChangedMethod } from "./lists.ts";
 import type { Pool } from "./pool.ts";
+import { QUESTIONS } from "./questions.ts";
 import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { tasksElsewhere } from "./tasks_elsewhere.ts";
@@ -28,13 +29,6 @@ const log = getLogger(["exai", "upstream"]);
 
 /** How long a list is waited for when the one before can be shown in its place. */
 const MAX_LIST_WAIT_MS = SECOND_MS / 2;
-
-/** What is asked about a server itself: it does no work, and waits for none to be done. */
-const QUESTIONS: ReadonlySet<string> = new Set([
-  ...Object.values(LISTS).map(({ method }) => method),
-  "tasks/list",
-  "logging/setLevel",
-]);
 
 /** Where a call is about to run. */
 interface Where {
