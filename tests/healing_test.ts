@@ -115,6 +115,8 @@ Deno.test("a server that knows no session it gives is told to the caller, and no
   });
   assertMatch(await outcome(it.windows[0], "write"), /server "remote".*does not know the session any more/);
   assertEquals(it.server.count("POST tools/call"), 2);
+  const { breaker } = await it.status();
+  assertEquals((breaker as JsonObject).failures, 0, "a server that refuses at once is well");
   assert(it.server.count("POST initialize") <= 4);
   await it[Symbol.asyncDispose]();
 });
@@ -173,6 +175,20 @@ Deno.test("the server's own stream comes back after it was cut or away, and what
   await changed.promise;
   const { tools } = await it.windows[0].listTools();
   assert(tools.some(({ name }) => name === "added"));
+});
+
+Deno.test("a window that only listens is connected again at once, with no call made", async () => {
+  await using it = await healing();
+  const changed = Promise.withResolvers<void>();
+  it.windows[0].setNotificationHandler(ToolListChangedNotificationSchema, () => changed.resolve());
+  await it.windows[0].listTools();
+  await run(it.windows[0], "write");
+  await until(() => it.server.streams === 1, "it listens");
+  await it.server.stop();
+  it.server.tools.push("added");
+  it.server.start();
+  await until(() => it.server.count("POST initialize") === 2, "it is initialized anew");
+  await changed.promise;
 });
 
 Deno.test("a stream that is refused with 503 is tried again, one refused with 405 is not", async () => {
