@@ -5,7 +5,7 @@ import { HealingServer } from "./helpers/healing_server.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
 
-const SCRIPTED = fromFileUrl(new URL("./fixtures/scripted_server.ts", import.meta.url));
+const SCRIPTED = fromFileUrl(new URL("./fixtures/odd_answers_server.ts", import.meta.url));
 const PONG = '{"content":[{"type":"text","text":"pong"}]}';
 
 /** What a tool's call is answered with, and what its caller is told: a text of the result, or an error. */
