@@ -16,6 +16,8 @@ export interface Caller {
   readonly namedDirs: NamedDirs;
   /** Least severe level of log messages the client asked for with `logging/setLevel`. */
   readonly logLevel: LogLevel | undefined;
+  /** The daemons by which it comes, of a session of another daemon or of what one has started; see `base/via.ts`. */
+  readonly via?: readonly string[];
   /** The one mounted server this session sees, under its own names; undefined for the merged catalog. */
   readonly server: string | undefined;
   /** Sends the client a notification that belongs to no call; dropped when it cannot take any. */

@@ -118,12 +118,13 @@ export class Daemon implements AsyncDisposable {
     mounts.onServersChanged = (names) => this.#announceServers(router, names);
     mounts.onToolSetsChanged = (before) => this.#announceToolSets(before, mounts.toolSets);
     own.onToolsChanged = () => this.#announceServers(router, [own.server.name]);
-    const hooks = this.#attachHooks({ router, guard, token, observation });
+    const hooks = this.#attachHooks({ router, guard, token, observation, mounts });
     this.#doors = new Doors({
       ...settings,
       budget,
       handles,
       guard,
+      daemonId: mounts.daemonId,
       users,
       routes: httpRoutes({ observation, mounts, own, token, desk, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
@@ -272,7 +273,13 @@ export class Daemon implements AsyncDisposable {
   }
 
   #attachHooks(
-    parts: { router: Router; guard: Guard; token: TokenKeeper; observation: Observation },
+    parts: {
+      router: Router;
+      guard: Guard;
+      token: TokenKeeper;
+      observation: Observation;
+      mounts: Resources["mounts"];
+    },
   ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
@@ -285,6 +292,7 @@ export class Daemon implements AsyncDisposable {
         session_max_inflight: sessionMaxInflight,
         call_timeout_ms: callTimeoutMs,
       },
+      daemonId: parts.mounts.daemonId,
       authenticate: (shown) => parts.guard.authenticate(shown),
       challenge: (asked) => new Challenge(parts.token.inForce, asked),
       command: (command) => this.#doors.command(command),

@@ -53,8 +53,17 @@ function ownersRoutes({ mounts, own, token, sessions, desk }: RouteSources): [st
       only("POST", async () => {
         const [change] = await Promise.all([mounts.reload(), own.reload()]);
         const { added, changed, removed, unchanged } = change;
+        const warnings = change.warnings.map(formatFault);
         const faults = [...change.faults.map(formatFault), ...own.faults()];
-        return Response.json({ added, changed, removed, unchanged, tools: own.userToolNames, faults });
+        return Response.json({
+          added,
+          changed,
+          removed,
+          unchanged,
+          tools: own.userToolNames,
+          warnings,
+          faults,
+        });
       }),
     ],
     ["/calls", only("GET", calls.list)],

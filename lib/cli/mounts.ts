@@ -41,6 +41,8 @@ export class ConfiguredMounts implements AsyncDisposable {
   onToolSetsChanged = (_before: ToolSets) => {};
   /** Which tools clients see. */
   toolSets: ToolSets = toolSetsOf([]);
+  /** By which this daemon is known to what it starts and reaches; another at each start. */
+  readonly daemonId = crypto.randomUUID();
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
@@ -66,6 +68,7 @@ export class ConfiguredMounts implements AsyncDisposable {
       admissionFor: hooks.admissionFor,
       clientInfo: { name: "exai", version: VERSION },
       log: (server, text) => this.#logs.append(server, text),
+      daemonId: this.daemonId,
       onListChanged: () => this.onListChanged(),
       onServersChanged: (names) => this.onServersChanged(names),
     });
@@ -88,8 +91,10 @@ export class ConfiguredMounts implements AsyncDisposable {
   ): Promise<ConfiguredMounts> {
     const mounts = new ConfiguredMounts(settings, paths, hooks);
     const loginEnv = () => mounts.#host.loginEnv();
+    const ownPort = settings.port || undefined;
     mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), {
       loginEnv,
+      ownPort,
       databaseDir: paths.home,
     });
     mounts.#apply(mounts.#watch.current);

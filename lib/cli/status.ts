@@ -59,6 +59,8 @@ export interface ServerStatus extends JsonObject {
   /** How often it has failed in a row, of a server that has not started since. */
   failures?: number;
   last_error?: string;
+  /** What is wrong with the lists it shows, of a server that shows some. */
+  list_faults?: string[];
   /** When it may be started again. */
   retry_at?: string;
   /** How its circuit breaker stands: closed while calls are made. */
@@ -77,7 +79,11 @@ export interface StatusSources {
 
 /** Collects the status of every mounted server and session. */
 export function buildStatus(sources: StatusSources): DaemonStatus {
-  const servers = sources.servers.flatMap((server) => describeServer(server, sources.memory));
+  const servers = sources.servers.flatMap((server) => {
+    const faults = server.listFaults;
+    const list_faults = faults.length === 0 ? undefined : faults;
+    return describeServer(server, sources.memory).map((row) => ({ ...row, list_faults }));
+  });
   const providers = sources.providers.map(describeProvider);
   const sessions = Array.from(sources.sessions, describeSession);
   return { servers, sessions, waiting: describeWaiting(sources.running), providers };

@@ -62,6 +62,7 @@ export function join(
   const take = (text: string) => {
     const frame = parse(text);
     if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
+    else if (Array.isArray(frame) && (!opsToo || frame.some(isRpc))) mcp.receiveBatch(frame, text.length);
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");
     else if (opsToo && frame.jsonrpc === undefined) ops.receive(frame, text.length);
     else mcp.receive(frame, text.length);
@@ -104,6 +105,10 @@ function joining(channel: FrameChannel): Outlet {
       channel.close(code, reason);
     },
   };
+}
+
+function isRpc(value: Json): boolean {
+  return isObject(value) && value.jsonrpc !== undefined;
 }
 
 function parse(text: string): Json | undefined {

@@ -1,5 +1,6 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
+import { checkVia, readVia } from "../base/via.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
 import { implementationOf } from "../wire/mcp.ts";
@@ -23,6 +24,8 @@ export interface AttachHooks extends ConnectionHooks, CommandHooks {
   helloTimeoutMs: number;
   daemon: HelloAck["daemon"];
   limits: HelloAck["limits"];
+  /** Which daemon this is, to refuse what comes from itself. */
+  daemonId: string;
   /** Compares in constant time. */
   authenticate(token: string | undefined): boolean;
   /** Proves to a client at `door` that we know the token, before it shows anything itself. */
@@ -96,9 +99,10 @@ function turnAway(channel: FrameChannel, gate: HelloGate | undefined): void {
 export function attachMcp(
   channel: FrameChannel,
   hooks: AttachHooks,
-  { server, isOwner = true }: { server?: string; isOwner?: boolean } = {},
+  { server, via, isOwner = true }: { server?: string; via?: readonly string[]; isOwner?: boolean } = {},
 ): void {
-  const session = hooks.registry.create({ resumable: false, server, namedDirs: isOwner ? "read" : "none" });
+  const namedDirs = isOwner ? "read" : "none";
+  const session = hooks.registry.create({ resumable: false, server, via, namedDirs });
   join(channel, session, { hooks, opsToo: false });
 }
 
@@ -126,6 +130,7 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
   const { hooks, gate } = how;
   const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
   try {
+    checkVia(readVia(hello.via), hooks.daemonId);
     const { session, waiting } = findSession(hello, { registry: hooks.registry, gate });
     gate?.entered();
     say({
@@ -167,6 +172,7 @@ function newSession(hello: Hello): Omit<NewSession, "namedDirs"> {
     client: client.name ? implementationOf(client) : undefined,
     cwd: hello.cwd || undefined,
     server: hello.server,
+    via: hello.via === undefined ? undefined : readVia(hello.via),
     resumable: Boolean(hello.resume),
   };
 }

@@ -26,6 +26,8 @@ export interface HttpSessionOptions {
   server?: string;
   /** Working directory of the client, if it told: mounted servers start there, but no tool reads there for it. */
   cwd?: string;
+  /** The daemons by which it comes. */
+  via?: readonly string[];
   /** Whether it comes on behalf of the daemon's own user. */
   isOwner: boolean;
   /** Unread bytes held for one stream of the client. */

@@ -1,5 +1,5 @@
-import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { type ErrorCode, ExaiError } from "../base/errors.ts";
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { jsonChars } from "../transport/json_size.ts";
@@ -11,6 +11,7 @@ import {
   negotiateRevision,
   progressTokenOf,
 } from "../wire/mcp.ts";
+import { asMeant, whyNoBatch } from "../wire/lenient.ts";
 import { isRepeatable } from "../wire/repeatable.ts";
 import {
   checkEnvelope,
@@ -73,16 +74,30 @@ export class McpPeer implements Speaker {
 
   /** Takes one parsed message of the client, of a size that is told where it matters. Never throws: what is wrong with it is answered. */
   receive(value: JsonObject, bytes = 0): void {
-    const message = checkEnvelope(value);
+    const message = checkEnvelope(asMeant(value));
     if (typeof message === "string") return this.#refuse(value, message);
     if (!("method" in message)) this.#asks.settle(message);
     else if ("id" in message) void this.#handleRequest(message, bytes);
     else this.#handleNotification(message.method, message.params ?? {});
   }
 
+  /** Takes the messages of one batch, of which some may be no messages, where the client's revision has batches. */
+  receiveBatch(batch: readonly Json[], bytes = 0): void {
+    const why = whyNoBatch(batch, this.#session.revision);
+    if (why !== undefined) return this.#refuseUnread("INVALID_REQUEST", why);
+    for (const value of batch) {
+      if (isObject(value)) this.receive(value, Math.ceil(bytes / batch.length));
+      else this.#refuseUnread("INVALID_REQUEST", "a message must be a JSON object");
+    }
+  }
+
   /** Answers text that is no JSON-RPC message at all. */
   refuseText(message: string): void {
-    this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError("PARSE_ERROR", message)) }));
+    this.#refuseUnread("PARSE_ERROR", message);
+  }
+
+  #refuseUnread(code: ErrorCode, message: string): void {
+    this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
   }
 
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */

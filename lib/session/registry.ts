@@ -32,7 +32,7 @@ export interface RegistryOptions {
 export type NewSession =
   & Pick<
     SessionOptions,
-    "client" | "cwd" | "server" | "resumable" | "namedDirs"
+    "client" | "cwd" | "server" | "resumable" | "namedDirs" | "via"
   >
   & {
     wantedId?: string;

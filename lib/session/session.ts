@@ -18,6 +18,8 @@ export interface SessionOptions {
   namedDirs: NamedDirs;
   /** The one mounted server this session sees; undefined for the merged catalog. */
   server?: string;
+  /** The daemons by which it comes. */
+  via?: readonly string[];
   /** Whether its client may come back after a cut connection. */
   resumable: boolean;
   mailbox: MailboxLimits;
@@ -51,6 +53,7 @@ export class Session implements Caller {
   readonly resumeToken: string;
   readonly startedAt = new Date();
   readonly server: string | undefined;
+  readonly via: readonly string[] | undefined;
   readonly maxFrameBytes: number;
   readonly calls: ActiveCalls;
   /** Resources its client is subscribed to. */
@@ -82,6 +85,7 @@ export class Session implements Caller {
     this.cwd = options.namedDirs === "none" ? undefined : options.cwd;
     this.namedDirs = options.namedDirs;
     this.server = options.server;
+    this.via = options.via;
     this.resumable = options.resumable;
     this.maxFrameBytes = options.maxFrameBytes;
     this.calls = new ActiveCalls(options.maxRunning);

@@ -71,6 +71,11 @@ export class Bridge implements DialerHooks {
     });
   }
 
+  /** The revision the client has agreed on, once it has initialized. */
+  get revision(): string | undefined {
+    return this.#memory.state.revision;
+  }
+
   /** Takes a message of the client. */
   fromClient(message: RpcMessage, line: Line): void {
     switch (kindOf(message)) {

@@ -1,7 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { writeVia } from "../base/via.ts";
 import { VERSION } from "../base/version.ts";
+import { inheritedVia } from "../config/via.ts";
 import type { Settings } from "../config/settings.ts";
 import { eachLine, LineJoiner } from "../transport/joined_lines.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
@@ -81,7 +83,9 @@ export class Uplink {
   /** The next hello, apart from the token (docs/protocol.md). */
   hello(): JsonObject {
     const resume = this.#resumeToken ? { token: this.#resumeToken, waiting: this.#hooks.waiting() } : true;
+    const via = inheritedVia();
     return {
+      ...(via.length > 0 ? { via: writeVia(via) } : {}),
       client: { name: "exai-shim", version: VERSION },
       cwd: Deno.cwd(),
       nudge: true,

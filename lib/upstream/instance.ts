@@ -4,6 +4,7 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { steadyNow } from "../base/steady.ts";
 import type { Call, Caller } from "../call/call.ts";
+import type { ListKind } from "../call/server.ts";
 import { type InitializeResult, withProgressToken } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
@@ -59,7 +60,11 @@ export class Instance implements AsyncDisposable {
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
-    this.lists = new ListCache((method, params) => this.#hasList(method) ? ask(method, params) : NOTHING);
+    this.lists = new ListCache({
+      ask: (method, params) => ask(method, params),
+      has: (kind) => this.#capabilityOf(kind) !== undefined,
+      isAnnounced: (kind) => this.#capabilityOf(kind)?.listChanged === true,
+    });
     this.#logLevel = new SharedLogLevel((level) => ask("logging/setLevel", { level }));
     this.#inbound = new Inbound({
       name: options.name,
@@ -246,7 +251,7 @@ export class Instance implements AsyncDisposable {
 
   /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
   async #catchUp(): Promise<void> {
-    for (const kind of await this.lists.refresh()) {
+    for (const kind of await this.lists.catchUp()) {
       this.#inbound.receive({ jsonrpc: "2.0", method: listChangedMethod(kind) });
     }
     for (const uri of this.#subscriptions.uris) {
@@ -374,9 +379,9 @@ export class Instance implements AsyncDisposable {
     this.#logLevel.update(() => this.attached.values()).catch(() => {});
   }
 
-  #hasList(method: string): boolean {
-    return isObject(this.#description?.capabilities[method.split("/")[0]!]);
+  /** What the server said of its lists of `kind`; undefined when it has none. */
+  #capabilityOf(kind: ListKind): JsonObject | undefined {
+    const capability = this.#description?.capabilities[kind === "templates" ? "resources" : kind];
+    return isObject(capability) ? capability : undefined;
   }
 }
-
-const NOTHING = Promise.resolve({ result: {} });

@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { bindToSession, type ServerConfig } from "../base/server_config.ts";
+import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
 import type { Caller } from "../call/call.ts";
 import type { Instance } from "./instance.ts";
 import type { Pool } from "./pool.ts";
@@ -178,7 +179,8 @@ export class Leases {
     const roots = await caller.roots();
     const workspace = workspaceOf(roots?.[0]?.uri) ?? caller.cwd;
     const tenant: Tenant = { caller, workspace, roots };
-    const config = bindToSession(this.#config, workspace);
+    const own = bindToSession(this.#config, workspace);
+    const config = markedVia(own, [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()]);
     const decision: ShareDecision = whyApart === undefined
       ? decideShare(this.#config)
       : { scope: "session", why: whyApart, mayMove: false };
@@ -254,6 +256,17 @@ export class Leases {
     caller.notify("notifications/message", { level: "warning", logger: "exai", data });
     caller.notify("notifications/resources/updated", { uri });
   }
+}
+
+/**
+ * `config` with the daemons by which its server is started or reached. As part of what the server gets it is part of
+ * its share key: what another daemon does here must not be led back to it under our name.
+ */
+function markedVia<T extends ServerConfig>(config: T, via: readonly string[]): T {
+  if (via.length === 0) return config;
+  return config.kind === "stdio"
+    ? { ...config, env: { ...config.env, [VIA_VARIABLE]: writeVia(via) } }
+    : { ...config, headers: { ...config.headers, [VIA_HEADER]: writeVia(via) } };
 }
 
 /** The path a `file:` URI names. */

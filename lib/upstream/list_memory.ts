@@ -5,6 +5,7 @@ import type { Caller } from "../call/call.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { KeptView, ListStore, ViewKey } from "./list_store.ts";
+import { isSameList } from "./lists.ts";
 import { decideShare, isPlaced, toldCapabilities } from "./share_key.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
@@ -57,7 +58,7 @@ export class View {
     this.lists.set(kind, list);
     // Of a list that the server itself said has changed they have been told.
     if (this.stale.delete(kind) || before === undefined || before === list) return false;
-    return JSON.stringify(before) !== JSON.stringify(list);
+    return !isSameList(before, list);
   }
 
   get hasViewers(): boolean {
@@ -121,6 +122,11 @@ export class ListMemory {
     for (const view of this.#views.values()) {
       for (const kind of kinds) for (const caller of view.viewers(kind)) yield [kind, caller];
     }
+  }
+
+  /** Every list that is shown to somebody, with its kind. */
+  *lists(): Iterable<[ListKind, readonly JsonObject[]]> {
+    for (const { lists } of this.#views.values()) yield* lists;
   }
 
   /** A server that shows `view` has made use of these client capabilities: the next daemon shall know it too. */

@@ -4,12 +4,12 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { ANY_PLACE } from "../call/admission.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
+import { doesWork, runOn } from "./call_run.ts";
 import { Gate } from "./gate.ts";
 import { namesItsTask } from "./inflight.ts";
 import type { Instance } from "./instance.ts";
@@ -19,7 +19,7 @@ import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
 import type { ListStore } from "./list_store.ts";
 import { listChangedMethod } from "./lists.ts";
 import type { Pool } from "./pool.ts";
-import { QUESTIONS } from "./questions.ts";
+import { ShownLists } from "./shown_lists.ts";
 import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { tasksElsewhere } from "./tasks_elsewhere.ts";
@@ -29,14 +29,6 @@ const log = getLogger(["exai", "upstream"]);
 
 /** How long a list is waited for when the one before can be shown in its place. */
 const MAX_LIST_WAIT_MS = SECOND_MS / 2;
-
-/** Where a call is about to run. */
-interface Where {
-  slot: Slot;
-  instance: Instance;
-  /** Whether it does work, and needs what calls that work need. */
-  isWork: boolean;
-}
 
 export interface MountedServerOptions {
   /** Keeps what the server shows beyond the life of the daemon. */
@@ -52,6 +44,7 @@ export interface MountedServerOptions {
 export class MountedServer implements Server, AsyncDisposable {
   readonly name: string;
   readonly config: ServerConfig;
+  readonly startTimeoutMs: number;
   readonly callTimeoutMs: number | undefined;
   readonly detachAfterMs: number | undefined;
   readonly maxInflight: number | undefined;
@@ -67,17 +60,19 @@ export class MountedServer implements Server, AsyncDisposable {
   #running = 0;
   /** Resolved when none runs, for a server that is to go. */
   #quiet: PromiseWithResolvers<void> | undefined;
-  readonly #shown = new WeakMap<readonly JsonObject[], readonly JsonObject[]>();
+  readonly #shown: ShownLists;
 
   constructor(config: ServerConfig, pool: Pool, options: MountedServerOptions = {}) {
     this.name = config.name;
     this.config = config;
+    this.startTimeoutMs = config.startTimeoutMs;
     this.callTimeoutMs = config.callTimeoutMs;
     this.detachAfterMs = config.detachAfterMs;
     this.maxInflight = config.maxInflight;
     this.#pool = pool;
     this.#leases = new Leases(config, pool);
     this.#tools = new ToolFilter(config.tools);
+    this.#shown = new ShownLists(config.name, this.#tools);
     this.#memory = new ListMemory(config, options.lists);
     this.#visits = options.visits ?? new Gate(1);
     pool.onStarted = (slot, instance) => {
@@ -111,8 +106,8 @@ export class MountedServer implements Server, AsyncDisposable {
     if (remembered) return this.#offeredOf(remembered);
     const prepared = this.#prepare(call);
     const isAboutTask = namesItsTask(call.method);
-    // A task runs by itself by now: whoever waits for it, or stops it, must not wait for a permit.
-    const isWork = !isAboutTask && !QUESTIONS.has(call.method);
+    const isWork = doesWork(call.method);
+    const isLimited = this.maxInflight !== undefined;
     for (let isRepeated = false;;) {
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
       const slot = home ?? await this.#leased(call);
@@ -125,9 +120,7 @@ export class MountedServer implements Server, AsyncDisposable {
       slot.beginCall();
       try {
         const instance = slot.started ?? await this.#startOf(slot, call);
-        const result = isAboutTask
-          ? await this.#ofTask(prepared, instance)
-          : await this.#run(prepared, { slot, instance, isWork });
+        const result = await runOn(prepared, { slot, instance, isWork, isLimited });
         if (result) return await this.#finish(call, result, slot);
       } catch (thrown) {
         if (isRepeated || !await mayRepeat(thrown, prepared, slot.started?.lists)) throw thrown;
@@ -145,26 +138,6 @@ export class MountedServer implements Server, AsyncDisposable {
 
   #startOf(slot: Slot, call: Call): Promise<Instance> {
     return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));
-  }
-
-  #ofTask(call: Call, instance: Instance): Promise<Result> {
-    call.begin?.();
-    return instance.call(call);
-  }
-
-  /** Runs a call when it may; undefined when its session is led elsewhere by then. */
-  #run(call: Call, where: Where): Promise<Result | undefined> {
-    const { slot, instance, isWork } = where;
-    const isFree = isWork && !slot.takesTurns && this.maxInflight === undefined;
-    return isFree ? slot.admission.run(call, instance) : this.#inTurn(call, where);
-  }
-
-  async #inTurn(call: Call, { slot, instance, isWork }: Where): Promise<Result | undefined> {
-    const wanted = isWork ? slot.admission.place(call) : ANY_PLACE;
-    using _place = wanted instanceof Promise ? await wanted : wanted;
-    const run = () => isWork ? slot.admission.run(call, instance) : instance.call(call);
-    using _turn = slot.takesTurns ? await slot.turn(call) : undefined;
-    return await run();
   }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
@@ -189,17 +162,33 @@ export class MountedServer implements Server, AsyncDisposable {
     const { caller, signal } = call;
     const view = this.#memory.viewOf(caller);
     const remembered = this.#remembered(kind, view, caller);
-    if (remembered) return this.#show(kind, remembered);
+    if (remembered) return await this.#shown.of(kind, remembered);
     const asked = this.#ask(kind, view, caller);
     const last = view.lists.get(kind);
-    if (!last) return this.#show(kind, await untilAborted(asked, signal));
+    if (!last) return await this.#shown.of(kind, await untilAborted(asked, signal));
     // A server that was well before and is not now goes on being shown: its callers hear what is wrong with it.
     const { promise: late, resolve: giveUp } = Promise.withResolvers<undefined>();
     const timer = setTimeout(() => giveUp(undefined), MAX_LIST_WAIT_MS);
     const first = Promise.race([asked.catch(() => last), late]);
     const list = await untilAborted(first, signal).finally(() => clearTimeout(timer));
     if (!list) asked.then((list) => list !== last && this.#tell(kind, [caller])).catch(() => {});
-    return this.#show(kind, list ?? last);
+    return await this.#shown.of(kind, list ?? last);
+  }
+
+  async refresh(kind: ListKind, { caller }: Call): Promise<boolean> {
+    const instance = this.#leases.running(caller) ?? this.#sharedWith(caller);
+    if (!instance) return false;
+    const view = this.#memory.viewOf(caller);
+    const before = view.lists.get(kind);
+    const list = await instance.lists.refresh(kind);
+    this.#learn(kind, { view, list });
+    return before !== list;
+  }
+
+  /** What is wrong with the lists it shows: entries that clients would refuse, lists without end. */
+  get listFaults(): string[] {
+    const faults = Array.from(this.#memory.lists(), ([, list]) => this.#shown.faultsOf(list));
+    return [...new Set(faults.flat())];
   }
 
   notify(caller: Caller, method: string, params: JsonObject): void {
@@ -301,17 +290,8 @@ export class MountedServer implements Server, AsyncDisposable {
 
   #offeredOf(result: Result): Result {
     if (!Array.isArray(result.result?.tools)) return result;
-    const tools = (result.result.tools as JsonObject[]).filter(({ name }) =>
-      this.#tools.offers(String(name))
-    );
+    const tools = result.result.tools.filter((tool) => this.#tools.offersEntry(tool));
     return { result: { ...result.result, tools } };
-  }
-
-  #show(kind: ListKind, list: readonly JsonObject[]): readonly JsonObject[] {
-    if (kind !== "tools") return list;
-    let shown = this.#shown.get(list);
-    if (!shown) this.#shown.set(list, shown = this.#tools.shown(list));
-    return shown;
   }
 
   /** The list a session is shown without asking the server, which need not run for it. */
@@ -366,6 +346,8 @@ export class MountedServer implements Server, AsyncDisposable {
   #learn(kind: ListKind, { view, list }: { view: View; list: readonly JsonObject[] }): void {
     const before = view.lists.get(kind);
     if (view.learn(kind, list)) this.#tell(kind, view.viewers(kind));
+    // At once, not when somebody is shown it: what is wrong with it is said when it comes.
+    this.#shown.of(kind, list).catch(() => {});
     if (before !== list) this.#memory.keep(view);
   }
 
@@ -389,6 +371,15 @@ export class MountedServer implements Server, AsyncDisposable {
       if (slot.scope === "session") return (await slot.instance).notify(method, params);
       this.#leases.move(caller, slot);
     }).catch(() => {});
+  }
+
+  /** The running instance a session would be led to, of a session that has not needed one yet. */
+  #sharedWith({ cwd }: Caller): Instance | undefined {
+    for (const { started, scope, callers } of this.#pool) {
+      if (started === undefined || scope === "session") continue;
+      if (scope === "machine" || [...callers].some((caller) => caller.cwd === cwd)) return started;
+    }
+    return undefined;
   }
 
   /** Does something on the instance a session is attached to, if it is to any. */

@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import { ownId } from "./own_id.ts";
@@ -50,7 +50,8 @@ export class Owners {
   /** A result of `tasks/list` without the tasks of other sessions. */
   filterTasks(caller: Caller, answer: Result): Result {
     if (!Array.isArray(answer.result?.tasks)) return answer;
-    const tasks = (answer.result.tasks as JsonObject[]).filter(({ taskId }) => {
+    const tasks = answer.result.tasks.filter((task) => {
+      const taskId = isObject(task) ? task.taskId : undefined;
       return this.get(taskId)?.id === caller.id || !this.has(taskId);
     });
     return { result: { ...answer.result, tasks } };

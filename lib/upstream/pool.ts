@@ -33,6 +33,7 @@ export interface PoolOptions {
   log?(server: string, text: string): void;
   /** How long after a call what a server says may be about it, in milliseconds. */
   settleMs?: number;
+  daemonId?: string;
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
@@ -69,6 +70,11 @@ export class Pool implements AsyncDisposable {
 
   [Symbol.iterator](): Iterator<Slot> {
     return this.#slots.values();
+  }
+
+  /** Which daemon this is, where that matters. */
+  get daemonId(): string | undefined {
+    return this.#options.daemonId;
   }
 
   /** Tells the catalog that lists of this server have changed. */

@@ -44,7 +44,7 @@ export function decideShare(config: ServerConfig): ShareDecision {
 
 function asWritten({ share }: ServerConfig): ShareDecision | undefined {
   if (share === "auto") return undefined;
-  return { scope: share, why: `share is ${share} in mcp.json`, mayMove: share === "project" };
+  return { scope: share, why: `share is ${share} in mcp.json`, mayMove: true };
 }
 
 function asKnown(config: ServerConfig): ShareDecision | undefined {
@@ -68,16 +68,12 @@ export function knownServer(config: ServerConfig): KnownServer | undefined {
 
 /**
  * What a process that several windows share is told its client can do: all that one of them may be able to, whoever
- * comes first. A question a window's client cannot answer is refused in its name.
+ * comes first. A question a window's client cannot answer is refused in its name. Tasks are not in it: nobody can run
+ * one in the name of a client that runs none.
  */
 const UNION: JsonObject = {
   sampling: { tools: {}, context: {} },
   elicitation: { form: {}, url: {} },
-  tasks: {
-    list: {},
-    cancel: {},
-    requests: { sampling: { createMessage: {} }, elicitation: { create: {} } },
-  },
 };
 
 /** What is told of roots to a process whose windows share them: they are part of the share key and never change. */

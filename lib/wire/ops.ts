@@ -25,6 +25,7 @@ const hello = z.looseObject({
   nudge: z.optional(z.boolean()),
   lines: z.optional(z.boolean()),
   proof: z.optional(z.string()),
+  via: z.optional(z.string()),
 });
 
 /** The client asks for proof that the daemon knows the token, before it shows anything itself. */
