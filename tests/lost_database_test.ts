@@ -45,7 +45,7 @@ async function spoilt(spoil: (path: string) => void) {
     now = all(file);
   }
   using again = open(path);
-  return { notes, now, again: all(again), mode: Deno.statSync(path).mode! & 0o777 };
+  return { notes, now, again: all(again), mode: (await Deno.stat(path)).mode! & 0o777 };
 }
 
 const onUnix = { ignore: Deno.build.os === "windows" };

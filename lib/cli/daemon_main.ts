@@ -11,6 +11,7 @@ import { locateDaemon } from "../shim/address.ts";
 import { claimHome, type RunningDaemon } from "./claim_home.ts";
 import { COMMANDS, givenOption, runCommand } from "./commands.ts";
 import { Daemon } from "./daemon.ts";
+import { keepLoopbackDirect } from "./direct_loopback.ts";
 import { holdWindow } from "./double_click.ts";
 import { CrashReports } from "./crash_reports.ts";
 import { describeOwner, HomeLock } from "./home_lock.ts";
@@ -79,6 +80,7 @@ function help(): string {
 }
 
 async function serve(loaded: Loaded): Promise<number> {
+  keepLoopbackDirect();
   const paths = statePaths(loaded.settings);
   await ensureStateDir(paths);
   const home = await claimHome(loaded.settings, paths);

@@ -65,12 +65,18 @@ async function serve(given: Settings): Promise<number> {
   const starting = startLogging({ program: "shim", settings, paths });
   logUnhandled();
   const ended = Promise.withResolvers<string>();
-  const client = new StdioPeer({ input: openStdin(), output: openStdout() }, {
+  const client: StdioPeer = new StdioPeer({ input: openStdin(), output: openStdout() }, {
     onmessage: (message, line) => bridge.fromClient(message, line),
+    onbadanswer: (id, why) => bridge.badAnswer(id, why),
+    backpressure: (): Promise<void> | undefined => bridge.backpressure(),
     onend: ended.resolve,
     revision: () => bridge.revision,
   });
-  const bridge: Bridge = new Bridge(client, { ...settings, advice: adviceFor(settings, paths) });
+  const bridge: Bridge = new Bridge(client, {
+    ...settings,
+    cwd: startDirectory(),
+    advice: adviceFor(settings, paths),
+  });
   const dialer = new Dialer(dialing(settings, paths, starting), bridge);
   bridge.ondemand = () => dialer.demand();
   dialer.run();
@@ -82,6 +88,18 @@ async function serve(given: Settings): Promise<number> {
   await deadline(client.flushed(), LAST_WRITE_MS).catch(() => {});
   await bridge.close(CLOSE_MS);
   return 0;
+}
+
+/** The directory the window was opened in; undefined when it is gone already. */
+function startDirectory(): string | undefined {
+  try {
+    return Deno.cwd();
+  } catch (thrown) {
+    log.warning("the working directory cannot be read, so servers start without one: {reason}", {
+      reason: messageOf(thrown),
+    });
+    return undefined;
+  }
 }
 
 function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown>): Dialing {

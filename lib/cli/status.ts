@@ -197,6 +197,7 @@ function describeSession(session: Session): JsonObject {
     connected: session.connected,
     server: session.server,
     cwd: session.cwd,
+    roots: session.rootsState,
     started_at: session.startedAt.toISOString(),
     last_used_at: session.lastUsedAt.toISOString(),
     calls: session.callCount,

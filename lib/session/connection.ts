@@ -6,6 +6,7 @@ import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_line
 import { CLOSE, toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { encode } from "./encode.ts";
+import { InboundReceipts } from "./inbound_receipts.ts";
 import type { Outlet } from "./mailbox.ts";
 import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
 import { nudger } from "./nudge.ts";
@@ -35,17 +36,20 @@ export interface JoinOptions {
   nudge?: boolean;
   /** Whether the client asked in its hello for frames that hold several messages, each on its line. */
   lines?: boolean;
+  /** Whether the client asked in its hello that either end tell the other what has arrived. */
+  receipts?: boolean;
 }
 
 /** Makes `channel` the connection of `session`: what arrives is handled, what the session sends goes out. */
 export function join(
   channel: FrameChannel,
   session: Session,
-  { hooks, opsToo, nudge, lines }: JoinOptions,
+  { hooks, opsToo, nudge, lines, receipts }: JoinOptions,
 ): void {
   const { mcp, ops } = peersFor(session, hooks);
   const outlet = lines ? joining(channel) : channel;
-  session.mailbox.attach(outlet);
+  session.mailbox.attach(outlet, { keepPosts: receipts });
+  const arrivals = receipts ? new InboundReceipts((text) => outlet.send(text)) : undefined;
   const counted = { in: channel.bytesIn, out: channel.bytesOut };
   const count = () => {
     session.bytesIn += channel.bytesIn - counted.in;
@@ -65,7 +69,10 @@ export function join(
     else if (Array.isArray(frame) && (!opsToo || frame.some(isRpc))) mcp.receiveBatch(frame, text.length);
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");
     else if (opsToo && frame.jsonrpc === undefined) ops.receive(frame, text.length);
-    else mcp.receive(frame, text.length);
+    else {
+      if (arrivals) countArrival(session, arrivals, text);
+      mcp.receive(frame, text.length);
+    }
   };
   channel.onframe = (text) => {
     count();
@@ -77,6 +84,12 @@ export function join(
     count();
     leave(session, outlet, { hooks, end });
   };
+}
+
+/** The count of a connection on which nothing came does not replace the one before, which its client asks for. */
+function countArrival(session: Session, arrivals: InboundReceipts, text: string): void {
+  arrivals.count(text.length);
+  session.arrivals = arrivals;
 }
 
 function leave(
@@ -143,10 +156,13 @@ function mailboxOutlet(session: Session): PeerOutlet {
     refuseTwin: (id, response) => mailbox.refuseTwin(id, JSON.stringify(response)),
     began: (id) => mailbox.began(id),
     abandon: (id) => mailbox.abandon(id),
-    post(message, { passing }) {
-      const text = encode<RpcMessage>(message, maxFrameBytes, tooLargeNotice);
+    post(message, { passing, onlost }) {
+      const text = encode<RpcMessage>(message, maxFrameBytes, (error) => {
+        onlost?.(error);
+        return tooLargeNotice(error);
+      });
       if (passing) mailbox.postNow(text);
-      else mailbox.post(text);
+      else mailbox.post(text, onlost);
     },
   };
 }

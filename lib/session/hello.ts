@@ -132,16 +132,19 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
   try {
     checkVia(readVia(hello.via), hooks.daemonId);
     const { session, waiting } = findSession(hello, { registry: hooks.registry, gate });
+    if (typeof hello.resume === "object") session.mailbox.confirmPosts(hello.resume?.posts ?? 0);
     gate?.entered();
     say({
       op: "hello_ack",
       ok: true,
       ...ackOf(session, waiting, hooks),
       ...(hello.lines ? { lines: true as const } : {}),
+      ...(hello.receipts ? receiptsOf(session) : {}),
     });
-    join(channel, session, { hooks, opsToo: true, nudge: hello.nudge, lines: hello.lines });
+    const { nudge, lines, receipts } = hello;
+    join(channel, session, { hooks, opsToo: true, nudge, lines, receipts });
     if (waiting) answerForgotten(session, waiting);
-    if (waiting) session.mailbox.resume(waiting);
+    if (waiting) session.warnOfLost(session.mailbox.resume(waiting));
   } catch (thrown) {
     say({ op: "hello_ack", ok: false, error: messageOf(thrown) });
     channel.close(CLOSE.invalidHello, "invalid hello");
@@ -195,6 +198,10 @@ function outcomes({ mailbox, calls, isRecovered, revision }: Session, waiting: r
   );
   // Without the client's initialize it cannot know yet what was said to it here.
   return isRecovered && revision === undefined ? { recovered: { unseen, unknown } } : { unseen };
+}
+
+function receiptsOf({ mailbox, arrivals }: Session) {
+  return { receipts: true as const, posts: mailbox.postsBase, received: arrivals?.messages ?? 0 };
 }
 
 function answerForgotten(session: Session, waiting: readonly RequestId[]): void {

@@ -114,8 +114,12 @@ function streamOutlet(session: Session, transport: HttpServerTransport) {
     },
     // The transport refuses what shares the id of a request that still waits; this one has a stream of its own.
     refuseTwin: (_id, response) => void send(response),
-    post(message, { relatedTo }) {
-      void send(sendable<RpcMessage>(message, maxFrameBytes, tooLargeNotice), relatedTo);
+    post(message, { relatedTo, onlost }) {
+      const refuse = (error: ExaiError) => {
+        onlost?.(error);
+        return tooLargeNotice(error);
+      };
+      void send(sendable<RpcMessage>(message, maxFrameBytes, refuse), relatedTo);
     },
     abandon: (id) => transport.abandon(id),
   } satisfies PeerOutlet & { initializing(id: RequestId): void };

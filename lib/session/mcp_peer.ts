@@ -25,6 +25,7 @@ import {
   type RpcResponse,
 } from "../wire/rpc.ts";
 import { Asks } from "./asks.ts";
+import type { OnLost } from "./posts.ts";
 import type { Session, Speaker } from "./session.ts";
 
 /** What a client says of itself is kept as long as its session, and told to servers. */
@@ -40,11 +41,18 @@ export interface PeerOutlet {
   /** The answer to a request whose id a running call has; that call is answered apart from it. */
   refuseTwin(id: RequestId, response: RpcResponse): void;
   /** A request or notification; `relatedTo` is the client's request it belongs to. `passing`: of use only now. */
-  post(message: RpcMessage, options: { relatedTo?: RequestId; passing?: boolean }): void;
+  post(message: RpcMessage, options: PostOptions): void;
   /** The request `id` was cancelled and gets no answer. */
   abandon?(id: RequestId): void;
   /** The request `id` has begun to do what must not be done twice. */
   began?(id: RequestId): void;
+}
+
+export interface PostOptions {
+  relatedTo?: RequestId;
+  passing?: boolean;
+  /** Told when the client never had the message and will not have it. */
+  onlost?: OnLost;
 }
 
 /** What the peer hands on. */
@@ -67,7 +75,7 @@ export class McpPeer implements Speaker {
     this.#session = session;
     this.#outlet = outlet;
     this.#hooks = hooks;
-    this.#asks = new Asks((message, relatedTo) => outlet.post(message, { relatedTo }));
+    this.#asks = new Asks((message, options) => outlet.post(message, options));
     session.speaker = this;
     session.ended.addEventListener("abort", () => this.#asks.failAll(session.ended.reason), { once: true });
   }
@@ -111,9 +119,16 @@ export class McpPeer implements Speaker {
     return this.#asks.ask({ method, params }, options);
   }
 
+  /** To its servers it is as if the client had just changed its roots: those of other sessions stay as they are. */
+  rootsArrived(): void {
+    this.#hooks.onNotification?.("notifications/roots/list_changed", {});
+  }
+
   #refuse(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
-    if (value.method === undefined && ("result" in value || "error" in value)) return;
+    if (value.method === undefined && ("result" in value || "error" in value)) {
+      return this.#asks.refused(value.id, why);
+    }
     const id = refusedId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     const response = responseTo(id, { error });
@@ -176,6 +191,7 @@ export class McpPeer implements Speaker {
   async #call(request: RpcRequest, params: JsonObject): Promise<Result> {
     const { id, method } = request;
     if (method === "tools/call") this.#session.callCount++;
+    this.#session.remindOfRoots();
     return await this.#session.calls.run(
       {
         id,

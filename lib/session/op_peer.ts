@@ -72,6 +72,7 @@ export class OpPeer {
       case "cancel":
         return this.#cancel(request.request_id);
       case "received":
+        this.#session.mailbox.confirmPosts(request.posts ?? 0);
         return this.#session.mailbox.confirm(request.answers);
       case "health":
         return this.#send({ op: "health_res", ok: true, health: await this.#hooks.health() });

@@ -13,7 +13,7 @@ const log = getLogger(["exai", "session"]);
 export interface RegistryOptions {
   /** How long a session whose connection was cut waits for its client. */
   resumeWindowMs: number;
-  /** A connected session that sends nothing and runs nothing for this long is closed; 0: never. */
+  /** A session that cannot be resumed, sends nothing and runs nothing for this long is closed; 0: never. */
   idleMs: number;
   maxFrameBytes: number;
   /** Requests one session may have running and waiting; any number unless said otherwise. */
@@ -165,9 +165,13 @@ export class SessionRegistry implements Disposable {
     this.#options.onEnd?.(session);
   }
 
-  /** Closes the sessions that have been idle for too long. */
+  /**
+   * Closes the sessions that have been idle for too long. One that can be resumed is never idle: its client is there to
+   * be told of updates, or has its resume window to come back in.
+   */
   sweep(nowMs = performance.now()): void {
     for (const session of this.#sessions.values()) {
+      if (session.resumable) continue;
       if (this.#listens.get(session.id)?.()) session.touch();
       if (session.calls.size > 0 || nowMs - session.lastUsedMs < this.#options.idleMs) continue;
       log.info("session {id} was idle for too long and is closed", { id: session.id });

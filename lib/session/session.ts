@@ -1,15 +1,17 @@
+import { getLogger } from "@logtape/logtape";
 import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
+import { ClientRoots, type RootsState } from "./client_roots.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
-import { jsonChars } from "../transport/json_size.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
+
+const log = getLogger(["exai", "session"]);
 
 export interface SessionOptions {
   id: string;
@@ -31,18 +33,13 @@ export interface SessionOptions {
   resumeToken?: string;
 }
 
-/** Roots a client may tell of, and how long each may be; what is beyond is passed over. */
-const MAX_ROOTS = 1000;
-const MAX_ROOT_CHARS = 8 * KIB;
-
 /** How a session speaks to its client outside of any call. */
 export interface Speaker {
   notify(method: string, params?: JsonObject): void;
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+  /** The client's roots are others than those its servers were started with. */
+  rootsArrived(): void;
 }
-
-/** How long a client may take to tell its roots before it is taken to have none. */
-const ROOTS_TIMEOUT_MS = 3 * SECOND_MS;
 
 /** Our record of one attached client. Nothing in it is shared with another session. */
 export class Session implements Caller {
@@ -70,13 +67,19 @@ export class Session implements Caller {
   callCount = 0;
   bytesIn = 0;
   bytesOut = 0;
+  /** What has arrived on the last connection on which anything did; of clients that want to be told. */
+  arrivals: { readonly messages: number } | undefined;
   /** Set by the peer that speaks MCP with the client; a client of EXAI ops only has none. */
   speaker: Speaker | undefined;
   /** Whether it was begun with an earlier daemon; its client must be introduced before it is as it was. */
   readonly isRecovered: boolean;
   #capabilities: JsonObject = {};
   #journal: SessionJournal | undefined;
-  #roots: Promise<readonly Root[] | undefined> | undefined;
+  readonly #roots = new ClientRoots({
+    ask: (options) => this.ask("roots/list", {}, options),
+    onMissing: (why) => this.#warnOfRoots(why),
+    onLate: () => this.speaker?.rootsArrived(),
+  });
   readonly #ended = new AbortController();
 
   constructor(options: SessionOptions) {
@@ -129,26 +132,38 @@ export class Session implements Caller {
   }
 
   roots(): Promise<readonly Root[] | undefined> {
-    if (!isObject(this.capabilities.roots)) return Promise.resolve(undefined);
-    return this.#roots ??= this.#askRoots();
+    return isObject(this.capabilities.roots) ? this.#roots.get() : Promise.resolve(undefined);
+  }
+
+  /** What is known of the client's roots; undefined for a client that has none to tell. */
+  get rootsState(): RootsState | undefined {
+    return isObject(this.capabilities.roots) ? this.#roots.state : undefined;
   }
 
   /** The client says that its roots have changed: they are asked for anew. */
   forgetRoots(): void {
-    this.#roots = undefined;
+    this.#roots.changed();
   }
 
-  async #askRoots(): Promise<readonly Root[] | undefined> {
-    try {
-      const { result } = await this.ask("roots/list", {}, { timeoutMs: ROOTS_TIMEOUT_MS });
-      const roots = (result?.roots ?? []) as JsonObject[];
-      return roots.slice(0, MAX_ROOTS)
-        .filter((root): root is Root =>
-          isObject(root) && typeof root.uri === "string" && jsonChars(root, MAX_ROOT_CHARS) !== Infinity
-        );
-    } catch {
-      return undefined;
-    }
+  /** A call of the client's comes: roots that are overdue are asked for again. */
+  remindOfRoots(): void {
+    if (this.#roots.state === "late") this.#roots.remind();
+  }
+
+  #warnOfRoots(why: string): void {
+    const instead = this.cwd === undefined ? "without a directory" : `in ${this.cwd}`;
+    const data = `this window's roots are not known, because ${why}; ` +
+      `its servers run ${instead} until it tells them`;
+    log.warning("session {id}: {data}", { id: this.id, data });
+    this.notify("notifications/message", { level: "warning", logger: "exai", data });
+  }
+
+  /** Tells window and log that `count` messages to it are lost. */
+  warnOfLost(count: number): void {
+    if (count === 0) return;
+    const data = `${count} messages for this window are lost: it did not read, and they had to make room`;
+    log.warning("session {id}: {data}", { id: this.id, data });
+    this.notify("notifications/message", { level: "warning", logger: "exai", data });
   }
 
   get lastUsedAt(): Date {

@@ -38,6 +38,10 @@ export interface StdioHandlers {
   onmessage(message: RpcMessage, line: Line): void;
   /** The revision the client has agreed on, once it has initialized. */
   revision?(): string | undefined;
+  /** The client has answered the request `id` with what is no response. */
+  onbadanswer?(id: RequestId, why: string): void;
+  /** What is to be waited for before more is read of the client, if anything is. */
+  backpressure?(): Promise<void> | undefined;
   /** Called once: the client closed stdin or no longer reads stdout. */
   onend(why: string): void;
 }
@@ -61,6 +65,7 @@ export class StdioPeer {
     this.#handlers = handlers;
     this.#source = new LineSource(io.input, { maxLineBytes: MAX_LINE_BYTES });
     this.#source.onoverlong = (line) => this.#refuseOverlong(line);
+    this.#source.backpressure = () => handlers.backpressure?.();
     this.#source.prependListener("data", (line: Buffer) => this.#line = line);
     this.#writer = new LineWriter(io.output);
     this.#writer.onbroken = (error) => this.#end(`stdout takes no more: ${error.message}`);
@@ -149,9 +154,12 @@ export class StdioPeer {
 
   #refuseValue(value: unknown, why: string): void {
     const fields = isObject(value) ? value : {};
-    // A response is never answered, not even a malformed one.
-    if (fields.method === undefined && ("result" in fields || "error" in fields)) return;
     const id = refusedId(fields.id);
+    // A response is never answered, not even a malformed one.
+    if (fields.method === undefined && ("result" in fields || "error" in fields)) {
+      if (id !== null) this.#handlers.onbadanswer?.(id, why);
+      return;
+    }
     this.refuse(id, new ExaiError("INVALID_REQUEST", why));
   }
 

@@ -15,6 +15,7 @@ import {
   toldCapabilities,
 } from "./share_key.ts";
 import type { Slot } from "./slot.ts";
+import { workspaceOf } from "./workspace.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -177,7 +178,7 @@ export class Leases {
 
   async #slotFor({ caller, whyApart }: Pick<Tenancy, "caller" | "whyApart">): Promise<Slot> {
     const roots = await caller.roots();
-    const workspace = workspaceOf(roots?.[0]?.uri) ?? caller.cwd;
+    const workspace = await workspaceOf(caller, roots);
     const tenant: Tenant = { caller, workspace, roots };
     const own = bindToSession(this.#config, workspace);
     const config = markedVia(own, [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()]);
@@ -267,13 +268,4 @@ function markedVia<T extends ServerConfig>(config: T, via: readonly string[]): T
   return config.kind === "stdio"
     ? { ...config, env: { ...config.env, [VIA_VARIABLE]: writeVia(via) } }
     : { ...config, headers: { ...config.headers, [VIA_HEADER]: writeVia(via) } };
-}
-
-/** The path a `file:` URI names. */
-function workspaceOf(uri: string | undefined): string | undefined {
-  if (uri === undefined || !URL.canParse(uri)) return undefined;
-  const url = new URL(uri);
-  if (url.protocol !== "file:") return undefined;
-  const path = decodeURIComponent(url.pathname);
-  return /^\/[A-Za-z]:/.test(path) ? path.slice(1) : path;
 }

@@ -82,7 +82,10 @@ export class ProcessHost implements AsyncDisposable {
     if (!isAbsolute(cwd) || !await isDirectory(cwd)) {
       // Of this session's directory, so that it says nothing of the server: another session may have one.
       const details = { server: command.title, fault: "caller" };
-      throw unavailable(command, `its directory ${cwd} does not exist; correct cwd in mcp.json`, { details });
+      const why =
+        `its directory ${cwd} does not exist; correct cwd in mcp.json or, if it is the window's own, open the ` +
+        "window in a directory that is there";
+      throw unavailable(command, why, { details });
     }
     const launch = await this.#find(command, cwd);
     if (launch) return launch;
