@@ -117,7 +117,7 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
   if (switches.has("json")) return visibleJson(status, 2);
   const servers = status.servers.map((row) => [
     row.server,
-    row.state,
+    row.listening === "waiting" ? `${row.state}, not heard` : row.state,
     row.pid,
     row.scope,
     row.share_key,

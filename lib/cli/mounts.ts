@@ -10,7 +10,7 @@ import type { Settings } from "../config/settings.ts";
 import { type ServerListsOptions, SqliteServerLists } from "../store/server_lists.ts";
 import { type ToolSets, toolSetsOf } from "../router/tool_set.ts";
 import { Governor } from "../upstream/governor.ts";
-import type { UpstreamTransport } from "../upstream/instance.ts";
+import type { UpstreamTransport } from "../upstream/upstream_transport.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
 import { ProcessHost } from "../upstream/process_host.ts";

@@ -9,6 +9,7 @@ import type { Session } from "../session/session.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
 import { decideShare } from "../upstream/share_key.ts";
+import type { ConnectionState } from "../upstream/supervisor.ts";
 import type { Slot } from "../upstream/slot.ts";
 
 /** What runs in the daemon now, as `GET /status` and `exai-daemon ps` show it. */
@@ -36,6 +37,10 @@ export interface WaitingCall extends JsonObject {
 export interface ServerStatus extends JsonObject {
   server: string;
   state: string;
+  /** How the connection to it stands: idle, connecting, ready, broken, resting or retired. */
+  connection?: ConnectionState["state"];
+  /** How the stream stands on which a server behind a URL sends of its own accord: opening, open, waiting or none. */
+  listening?: string;
   pid?: number;
   /** Whom it is shared with: machine, project or session. */
   scope?: string;
@@ -115,6 +120,9 @@ function describeServer(server: MountedServer, memory: ReadonlyMap<number, numbe
     records.delete(slot.key);
     return describeSlot(server, { slot, record, memory });
   });
+  for (const slot of server.retiring) {
+    rows.push({ ...describeSlot(server, { slot, record: undefined, memory }), ...RETIRED });
+  }
   // Those that do not run are shown for what is wrong with them.
   for (const record of records.values()) {
     const trouble = describeTrouble(record);
@@ -126,6 +134,8 @@ function describeServer(server: MountedServer, memory: ReadonlyMap<number, numbe
   const { scope, why } = decideShare(server.config);
   return [describeIdle(server, { state: "not started", scope, why })];
 }
+
+const RETIRED = { state: "ending", connection: "retired" } as const;
 
 function describeIdle(
   { name }: MountedServer,
@@ -160,6 +170,8 @@ function describeSlot(
     started_at: started?.startedAt.toISOString(),
   };
   if (!record) return row;
+  const { state: connection } = record.supervisor.connection;
+  Object.assign(row, { connection, listening: started?.listening });
   return { ...(started ? {} : describeTrouble(record)), ...row, ...describeAdmission(record) };
 }
 
@@ -173,7 +185,8 @@ function describeTrouble({ supervisor: { trouble } }: ProcessRecord): Partial<Se
   const { failures, crashLimitReached, retryAt, lastError } = trouble;
   const rests = retryAt.getTime() > steadyNow();
   const state = crashLimitReached ? "crash limit reached" : rests ? "backing off" : "failed";
-  return { state, failures, last_error: lastError, retry_at: retryAt.toISOString() };
+  const connection = rests ? "resting" : "broken";
+  return { state, connection, failures, last_error: lastError, retry_at: retryAt.toISOString() };
 }
 
 function describeSession(session: Session): JsonObject {

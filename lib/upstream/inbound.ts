@@ -1,4 +1,3 @@
-import { getLogger } from "@logtape/logtape";
 import { ChangeNotices } from "../base/change_notices.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
@@ -14,6 +13,7 @@ import { type RequestId, responseTo, type Result, type RpcMessage, type RpcReque
 import type { Addressee, Attribution } from "./attribution.ts";
 import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_limits.ts";
 import type { InFlightTable } from "./inflight.ts";
+import { ownId } from "./own_id.ts";
 import { changedLists } from "./lists.ts";
 import type { LiveTasks } from "./live_tasks.ts";
 import { createdTask, Owners, relatedTask, type TaskProgress } from "./owners.ts";
@@ -107,7 +107,7 @@ export class Inbound {
       case "notifications/progress":
         return this.#deliverProgress(params);
       case "notifications/cancelled":
-        return this.#asked.get(params.requestId as RequestId)?.abort(
+        return this.#askedAs(params.requestId)?.abort(
           new ExaiError(
             "CANCELLED",
             `the server withdrew its question: ${textOf(params.reason) ?? "no reason given"}`,
@@ -135,6 +135,12 @@ export class Inbound {
     this.#changes.tell(`${method} ${uri}`, () => {
       for (const caller of this.#context.subscriptions.subscribersOf(uri)) caller.notify(method, params);
     });
+  }
+
+  /** The question a server names by `id`; it may write a number as text in one place and not in the other. */
+  #askedAs(id: unknown): AbortController | undefined {
+    const other = typeof id === "number" ? String(id) : ownId(id as RequestId);
+    return this.#asked.get(id as RequestId) ?? this.#asked.get(other);
   }
 
   #deliverProgress(params: JsonObject): void {

@@ -2,6 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { Call } from "../call/call.ts";
 import type { RequestId, Result, RpcResponse } from "../wire/rpc.ts";
 import type { Attribution } from "./attribution.ts";
+import { ownId } from "./own_id.ts";
 
 /** One request on its way to an upstream. */
 export interface InFlight {
@@ -39,21 +40,26 @@ export class InFlightTable {
   }
 
   get(id: RequestId): InFlight | undefined {
-    return this.#byId.get(id);
+    return this.#byId.get(ownId(id));
   }
 
   /** Takes a request out; `withdrawn` when the server has not answered it, and may go on with it. */
   take(id: RequestId, options?: { withdrawn: boolean }): InFlight | undefined {
-    const entry = this.#byId.get(id);
+    const own = ownId(id);
+    const entry = this.#byId.get(own);
     if (!entry) return undefined;
-    this.#byId.delete(id);
+    this.#byId.delete(own);
     if (entry.call) this.#attribution.ended(entry.call, options);
     this.#settleIdle();
     return entry;
   }
 
-  /** Gives a response to the request it answers; one that cannot be taken fails it, so that nobody waits without end. */
-  settle({ id, result, error }: RpcResponse): void {
+  /**
+   * Gives a response to the request it answers; one that cannot be taken fails it, so that nobody waits without end.
+   *
+   * @returns whether it answers any
+   */
+  settle({ id, result, error }: RpcResponse): boolean {
     const entry = id === null ? undefined : this.take(id);
     try {
       entry?.settle(error ? { error } : { result: result ?? {} });
@@ -61,6 +67,7 @@ export class InFlightTable {
       entry?.fail(ExaiError.from(thrown));
       throw thrown;
     }
+    return entry !== undefined;
   }
 
   takeAll(): InFlight[] {

@@ -1,37 +1,28 @@
 import { getLogger } from "@logtape/logtape";
-import { abortError } from "../base/abort.ts";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { abortError, within } from "../base/abort.ts";
+import { ExaiError } from "../base/errors.ts";
 import { contained } from "../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { redact } from "../base/log.ts";
-import { overCapacityFor } from "../base/machine_want.ts";
 import { steadyNow } from "../base/steady.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
-import type { Transport } from "../transport/transport.ts";
-import { type InitializeResult, LATEST_REVISION, REVISIONS, uriOf, withProgressToken } from "../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
+import { type InitializeResult, uriOf, withProgressToken } from "../wire/mcp.ts";
+import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
+import { Faults } from "./faults.ts";
+import { initialize } from "./handshake.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
-import { ListCache } from "./lists.ts";
+import { ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { messageFault, refusalStatus } from "./message_fault.ts";
+import { messageFault } from "./message_fault.ts";
 import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
-
-/** The transport of an upstream, with what only some transports have. */
-export interface UpstreamTransport extends Transport {
-  /** Process id of a server that runs as a child. */
-  readonly pid?: number;
-  /** Why it has ended, in words, where that is known. */
-  describeEnd?(): string;
-  setProtocolVersion?(revision: string): void;
-}
 
 /**
  * One running MCP server, shared by the sessions attached to it. The daemon is its only client: it mints every id and
@@ -44,10 +35,12 @@ export class Instance implements AsyncDisposable {
   readonly startedAt = new Date();
   lastUsedAtMs = steadyNow();
   callCount = 0;
+  #answers = 0;
   /** Whose a message is that names nothing it belongs to. */
   readonly attribution: Attribution;
   readonly #options: InstanceOptions;
   readonly #transport: UpstreamTransport;
+  readonly #faults: Faults;
   readonly #inflight: InFlightTable;
   readonly #owners = new Owners();
   readonly #progress = new TaskProgress();
@@ -57,11 +50,14 @@ export class Instance implements AsyncDisposable {
   readonly #ended = Promise.withResolvers<ExaiError>();
   #description: InitializeResult | undefined;
   #end: ExaiError | undefined;
+  /** Why nothing new is sent to it, while what is under way may still be answered. */
+  #lost: ExaiError | undefined;
   #nextId = 1;
 
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
     this.#transport = transport;
     this.#options = options;
+    this.#faults = new Faults(options.name);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
@@ -106,7 +102,7 @@ export class Instance implements AsyncDisposable {
     } catch (thrown) {
       // Not awaited: a server that hangs takes its time to end, and whoever waits for it need not.
       transport.close().catch(() => {});
-      throw thrown instanceof ExaiError ? thrown : instance.#failureOf(thrown);
+      throw thrown instanceof ExaiError ? thrown : instance.#faults.of(thrown);
     }
   }
 
@@ -135,8 +131,14 @@ export class Instance implements AsyncDisposable {
     return this.#ended.promise;
   }
 
+  /** Whether it takes anything new. */
   get alive(): boolean {
-    return this.#end === undefined;
+    return this.#end === undefined && this.#lost === undefined;
+  }
+
+  /** How the server's own stream stands, where there is one. */
+  get listening(): string | undefined {
+    return this.#transport.listening;
   }
 
   attach(caller: Caller): void {
@@ -217,28 +219,46 @@ export class Instance implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport.close().catch(() => {});
-    this.#finish(this.#unavailable("it was stopped"));
+    this.#finish(this.#faults.unavailable("it was stopped"));
   }
 
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
     this.#transport.onmessage = contained("a message of a server", (message) => this.#receive(message));
     this.#transport.onclose = () =>
-      this.#finish(this.#unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
+      this.#finish(this.#faults.unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
       log.debug("{server}: {message}", { server: this.#options.name, message: error.message });
+      this.#options.log?.(`(${error.message})`);
     };
-    await this.#transport.start();
-    const params = { protocolVersion: LATEST_REVISION, capabilities, clientInfo };
-    const { result, error } = await this.#ask("initialize", params, startTimeoutMs);
-    if (error) throw this.#unavailable(`it refused to initialize: ${error.message}`);
-    const description = result as InitializeResult;
-    if (!(REVISIONS as readonly string[]).includes(description.protocolVersion)) {
-      throw this.#unavailable(`it speaks MCP ${description.protocolVersion}, which EXAI does not`);
-    }
-    this.#description = { ...description, capabilities: description.capabilities ?? {} };
+    this.#transport.onlost = (why) => this.#lose(why);
+    this.#transport.onresumed = () => void this.#catchUp();
+    // A server behind a URL may take the connection and say nothing.
+    const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
+    await within(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
+    const ask = (protocolVersion: string) =>
+      this.#ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
+    const description = await initialize(ask, this.#options.name);
+    this.#description = description;
     this.#transport.setProtocolVersion?.(description.protocolVersion);
     this.#send({ jsonrpc: "2.0", method: "notifications/initialized" });
+  }
+
+  /** The server knows this connection no more: another is made for what comes next. */
+  #lose(why: string): void {
+    if (this.#end || this.#lost) return;
+    this.#lost = this.#faults.unavailable(why);
+    this.#options.onLost?.(this.#lost, { wasUsed: this.#answers > 0 });
+  }
+
+  /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
+  async #catchUp(): Promise<void> {
+    for (const kind of await this.lists.catchUp()) {
+      this.#inbound.receive({ jsonrpc: "2.0", method: listChangedMethod(kind) });
+    }
+    for (const uri of this.#subscriptions.uris) {
+      this.#inbound.receive({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } });
+    }
   }
 
   #forward(call: Call): Promise<Result> {
@@ -259,17 +279,17 @@ export class Instance implements AsyncDisposable {
       fail: (error) => (stop(), reject(error)),
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
-    if (this.#end) this.#fail(id, this.#end);
+    if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? this.#faults.notRun(this.#lost!));
     else this.#send({ jsonrpc: "2.0", id, method, params }, id);
     if (call.signal.aborted) onAbort();
     return promise;
   }
 
   async #ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
-    if (this.#end) throw this.#end;
+    if (this.#end ?? this.#lost) throw this.#end ?? this.#lost;
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const late = this.#unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
+    const late = this.#faults.unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
     const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
     this.#inflight.add(id, { call: undefined, settle: resolve, fail: reject });
     this.#send({ jsonrpc: "2.0", id, method, params }, id);
@@ -289,7 +309,7 @@ export class Instance implements AsyncDisposable {
     this.lastUsedAtMs = steadyNow();
     this.#transport.send(message).catch((thrown) => {
       if (id === undefined) return;
-      this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#failureOf(thrown));
+      this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#faults.of(thrown));
     });
   }
 
@@ -298,15 +318,25 @@ export class Instance implements AsyncDisposable {
   }
 
   #receive(message: RpcMessage): void {
-    if ("method" in message) this.#inbound.receive(message);
-    else this.#inflight.settle(message);
+    if ("method" in message) return this.#inbound.receive(message);
+    if (!this.#inflight.settle(message)) this.#unasked(message);
+    else if (this.#description) this.#answers++;
+  }
+
+  /** An answer comes late when its call was withdrawn; one to no request at all is the server's mistake. */
+  #unasked({ id, error }: RpcResponse): void {
+    if (typeof id === "number" && id < this.#nextId) return;
+    const what = error ? `an error (${error.message})` : "an answer";
+    this.#options.log?.(`(sent ${what} to no request: its id is ${JSON.stringify(id)?.slice(0, 80)})`);
   }
 
   #finish(reason: ExaiError): void {
     if (this.#end) return;
     this.#end = reason;
     this.#inbound.stop(reason);
-    for (const entry of this.#inflight.takeAll()) entry.fail(entry.call ? this.#cutOff(reason) : reason);
+    for (const entry of this.#inflight.takeAll()) {
+      entry.fail(entry.call ? this.#faults.cutOff(reason) : reason);
+    }
     this.#ended.resolve(reason);
   }
 
@@ -352,33 +382,5 @@ export class Instance implements AsyncDisposable {
   #capabilityOf(kind: ListKind): JsonObject | undefined {
     const capability = this.#description?.capabilities[kind === "templates" ? "resources" : kind];
     return isObject(capability) ? capability : undefined;
-  }
-
-  /** What a call is told that was under way when the server ended. */
-  #cutOff(reason: ExaiError): ExaiError {
-    return new ExaiError(reason.code, `${reason.message}; the call was under way and may have run`, {
-      cause: reason,
-      details: { server: this.#options.name, outcome: "unknown" },
-    });
-  }
-
-  /** Why a message could not be sent or answered: the server's fault, unless it is this machine that lacks something. */
-  #failureOf(thrown: unknown): ExaiError {
-    const want = overCapacityFor(`server "${this.#options.name}"`, thrown);
-    return want ?? this.#unavailable(messageOf(thrown), thrown);
-  }
-
-  #unavailable(why: string, cause?: unknown): ExaiError {
-    // Of a server behind a URL: how it refused, and how long it wants to be left alone.
-    const { status = refusalStatus(cause), retryAfterMs } = (cause ?? {}) as {
-      status?: number;
-      retryAfterMs?: number;
-    };
-    // It may also repeat in its refusal the key it was shown.
-    return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${redact(why)}`, {
-      cause,
-      retryAfterMs,
-      details: { server: this.#options.name, ...(status === undefined ? {} : { status }) },
-    });
   }
 }

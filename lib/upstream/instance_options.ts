@@ -1,3 +1,4 @@
+import type { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
@@ -22,6 +23,8 @@ export interface InstanceOptions {
   log?(line: string): void;
   /** Called when the server asks a session something. */
   onQuestion?(question: Question): void;
+  /** Called when the server knows the connection no more; `wasUsed` says whether it has answered anything on it. */
+  onLost?(why: ExaiError, options: { wasUsed: boolean }): void;
   /** Called when the upstream says that some of its lists have changed. */
   onListChanged(kinds: readonly ListKind[]): void;
 }

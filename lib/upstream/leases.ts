@@ -47,7 +47,7 @@ export class Leases {
   constructor(config: ServerConfig, pool: Pool) {
     this.#config = config;
     this.#pool = pool;
-    pool.onLost = (slot) => this.#lost(slot);
+    pool.onLost = (slot, isBroken) => this.#lost(slot, isBroken);
   }
 
   /**
@@ -199,20 +199,22 @@ export class Leases {
     void this.#restore(tenancy);
   }
 
-  #lost(slot: Slot): void {
+  #lost(slot: Slot, isBroken: boolean): void {
+    // What a server behind a URL says of its own accord is heard by those attached, whether they call it or not.
+    const listens = isBroken && slot.started !== undefined && this.#config.kind !== "stdio";
     for (const { id } of slot.callers) {
       const tenancy = this.#tenancies.get(id);
-      if (tenancy) void this.#restore(tenancy);
+      if (tenancy) void this.#restore(tenancy, listens);
     }
   }
 
   /** Gets a session that is subscribed to something a new instance, however often that takes. */
-  async #restore(tenancy: Tenancy): Promise<void> {
+  async #restore(tenancy: Tenancy, listens = false): Promise<void> {
     if (tenancy.isRestoring) return;
     tenancy.isRestoring = true;
     const { caller, over, subscriptions } = tenancy;
     const { signal } = over;
-    while (subscriptions.size > 0 && !signal.aborted) {
+    while ((subscriptions.size > 0 || listens) && !signal.aborted) {
       try {
         const slot = await this.lease(caller);
         if (await slot.instance.then(() => slot.alive, () => false)) break;

@@ -14,8 +14,10 @@ import { Gate } from "./gate.ts";
 import { namesItsTask } from "./inflight.ts";
 import type { Instance } from "./instance.ts";
 import { Leases } from "./leases.ts";
+import { mayRepeat } from "./outcome.ts";
 import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
 import type { ListStore } from "./list_store.ts";
+import { listChangedMethod } from "./lists.ts";
 import type { Pool } from "./pool.ts";
 import { decideShare } from "./share_key.ts";
 import { ShownLists } from "./shown_lists.ts";
@@ -107,7 +109,7 @@ export class MountedServer implements Server, AsyncDisposable {
     const isAboutTask = namesItsTask(call.method);
     const isWork = doesWork(call.method);
     const isLimited = this.maxInflight !== undefined;
-    for (;;) {
+    for (let isRepeated = false;;) {
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
       const slot = home ?? await this.#leased(call);
       const why = isWork ? slot.apartFor(call.caller) : undefined;
@@ -121,6 +123,9 @@ export class MountedServer implements Server, AsyncDisposable {
         const instance = slot.started ?? await this.#startOf(slot, call);
         const result = await runOn(prepared, { slot, instance, isWork, isLimited });
         if (result) return await this.#finish(call, result, slot);
+      } catch (thrown) {
+        if (isRepeated || !await mayRepeat(thrown, prepared, slot.started?.lists)) throw thrown;
+        isRepeated = true;
       } finally {
         slot.endCall();
       }
@@ -246,9 +251,13 @@ export class MountedServer implements Server, AsyncDisposable {
     return this.config.memoryLimitBytes;
   }
 
-  /** The running instances, for `ps`. */
+  /** The running instances, for `ps`; `retiring`: those that end once what runs on them has finished. */
   get slots(): Iterable<Slot> {
     return this.#pool;
+  }
+
+  get retiring(): Iterable<Slot> {
+    return this.#pool.retiring;
   }
 
   // The merged catalog shows names of the configuration's making; the server knows its own only.
@@ -348,13 +357,13 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#memory.changed(kinds);
     // Those attached have heard it from the instance itself.
     for (const [kind, caller] of this.#memory.viewers(kinds)) {
-      if (!this.#leases.running(caller)) notifyChanged(kind, caller);
+      if (!this.#leases.running(caller)) caller.notify(listChangedMethod(kind));
     }
   }
 
   #tell(kind: ListKind, callers: Iterable<Caller>): void {
     this.#pool.listChanged([kind]);
-    for (const caller of callers) notifyChanged(kind, caller);
+    for (const caller of callers) caller.notify(listChangedMethod(kind));
   }
 
   /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */
@@ -381,8 +390,4 @@ export class MountedServer implements Server, AsyncDisposable {
   #onInstanceOf(caller: Caller, act: (instance: Instance) => unknown): void {
     this.#leases.current(caller)?.then(async (slot) => await act(await slot.instance)).catch(() => {});
   }
-}
-
-function notifyChanged(kind: ListKind, caller: Caller): void {
-  caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
 }

@@ -3,20 +3,26 @@ import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
 import type { ServerConfig } from "../base/server_config.ts";
+import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import type { Question } from "./inbound.ts";
-import { Instance, type UpstreamTransport } from "./instance.ts";
+import type { InstanceOptions } from "./instance_options.ts";
+import { Instance } from "./instance.ts";
 import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { whenRefused } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import type { Attempt } from "./supervisor.ts";
+import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
 /** Connects to a server as its configuration says: starts the process, or opens the URL. */
 export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
+
+/** How long calls may go on that were under way when the server lost our session. */
+const LOST_GRACE_MS = 10 * MINUTE_MS;
 
 export interface PoolOptions {
   name: string;
@@ -34,8 +40,11 @@ export interface PoolOptions {
 
 /** The instances of one server by their share keys; each is started once, however many ask at the same time. */
 export class Pool implements AsyncDisposable {
-  /** The instance of `slot` has ended or is being stopped; set by whoever led sessions to it. */
-  onLost = (_slot: Slot) => {};
+  /**
+   * The instance of `slot` has ended or is being stopped; set by whoever led sessions to it. `isBroken` says that nobody
+   * wanted it.
+   */
+  onLost = (_slot: Slot, _isBroken: boolean) => {};
   /** The instance of `slot` has started; set by whoever wants to know what it shows. */
   onStarted = (_slot: Slot, _instance: Instance) => {};
   /** An instance says that its lists have changed, and has told those attached to it; set like the others. */
@@ -45,6 +54,8 @@ export class Pool implements AsyncDisposable {
   /** What is remembered of each process, whether it runs or not. */
   readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
+  /** Those that take nothing new, and end once what runs on them has finished. */
+  readonly retiring = new Set<Slot>();
   readonly #closing = new Set<Promise<void>>();
   /** What is thrown in place of a start once nothing may be started any more. */
   retired: ExaiError | undefined;
@@ -104,7 +115,16 @@ export class Pool implements AsyncDisposable {
       slot.questioned(question);
       this.onAsked(slot);
     };
-    const slot: Slot = new Slot(this.#start(request, { givenUp: givenUp.signal, onQuestion }), made, () => {
+    const onLost: InstanceOptions["onLost"] = (why, { wasUsed }) => {
+      if (!slot.alive) return;
+      log.warning("{message}; another connection is made", { message: why.message });
+      // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
+      if (wasUsed) record.supervisor.lost(why);
+      else record.supervisor.failed(attempt, why);
+      this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
+    };
+    const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onLost });
+    const slot: Slot = new Slot(start, made, () => {
       givenUp.abort();
       this.#stop(key, slot);
     });
@@ -117,7 +137,7 @@ export class Pool implements AsyncDisposable {
   end(slot: Slot): void {
     if (!slot.alive) return;
     slot.stop();
-    this.onLost(slot);
+    this.onLost(slot, false);
   }
 
   /**
@@ -125,13 +145,18 @@ export class Pool implements AsyncDisposable {
    * another when they need one.
    */
   retireSlot(slot: Slot, graceMs: number): void {
-    const [key] = [...this.#slots].find(([, known]) => known === slot) ?? [];
-    if (key === undefined || !slot.alive) return;
-    this.#forget(key, slot);
-    this.onLost(slot);
+    this.#retire(slot, { graceMs, isBroken: false });
+  }
+
+  #retire(slot: Slot, { graceMs, isBroken }: { graceMs: number; isBroken: boolean }): void {
+    if (this.#slots.get(slot.key) !== slot || !slot.alive) return;
+    if (!isBroken) this.records.known(slot.key)?.supervisor.stopped();
+    this.#forget(slot.key, slot);
+    this.retiring.add(slot);
+    this.onLost(slot, isBroken);
     const closing = this.#endInTime(slot, graceMs);
     this.#closing.add(closing);
-    closing.finally(() => this.#closing.delete(closing));
+    closing.finally(() => (this.#closing.delete(closing), this.retiring.delete(slot)));
   }
 
   async #endInTime(slot: Slot, graceMs: number): Promise<void> {
@@ -171,7 +196,7 @@ export class Pool implements AsyncDisposable {
 
   async #start(
     { config, tenant, scope, told, mayMove }: SlotRequest,
-    { givenUp, onQuestion }: { givenUp: AbortSignal; onQuestion(question: Question): void },
+    { givenUp, ...hooks }: { givenUp: AbortSignal } & Pick<InstanceOptions, "onQuestion" | "onLost">,
   ): Promise<Instance> {
     const { clientInfo, settleMs, log } = this.#options;
     const transport = await this.#options.connect(config).catch((thrown) => {
@@ -188,7 +213,7 @@ export class Pool implements AsyncDisposable {
       whenRefused: whenRefused(config, mayMove),
       settleMs,
       log: (line) => log?.(config.name, `${line}\n`),
-      onQuestion,
+      ...hooks,
       // A process of one session asks it each time, so that it sees them change.
       roots: scope === "project" ? tenant.roots : undefined,
       startTimeoutMs: config.startTimeoutMs,
@@ -216,10 +241,11 @@ export class Pool implements AsyncDisposable {
     if (reason.code !== "OVER_CAPACITY") supervisor.failed(attempt, reason);
     this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
-    this.onLost(slot);
+    this.onLost(slot, true);
   }
 
   #stop(key: string, slot: Slot): void {
+    if (this.#slots.get(key) === slot) this.records.known(key)?.supervisor.stopped();
     this.#forget(key, slot);
     const closing = slot.instance.then((instance) => instance[Symbol.asyncDispose](), () => {});
     this.#closing.add(closing);

@@ -63,6 +63,11 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     return this.#byKey.values();
   }
 
+  /** The record of the process of `key`, if anything is remembered of it. */
+  known(key: string): ProcessRecord | undefined {
+    return this.#byKey.get(key);
+  }
+
   /** The record of the process that `request` asks for. */
   of(request: SlotRequest): ProcessRecord {
     const { key, config, scope, tenant } = request;
@@ -76,7 +81,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       keyHash: fnv1a(key),
       scope,
       where,
-      supervisor: new Supervisor(name, where),
+      supervisor: new Supervisor(name, { where, isRemote: config.kind !== "stdio" }),
       admission: admissionFor({ name, maxInflight, callTimeoutMs, where }),
       session: scope === "session" ? tenant.caller.id : undefined,
     };

@@ -39,6 +39,11 @@ export class Subscriptions {
     return this.#byUri.size;
   }
 
+  /** The resources somebody is subscribed to. */
+  get uris(): string[] {
+    return [...this.#byUri.keys()];
+  }
+
   /** Subscribes `caller` to `uri`; the server is asked unless it has agreed already. */
   subscribe(uri: string, caller: Caller, { ask, signal }: SubscriptionRequest): Promise<Result> {
     return this.#inOrder(uri, signal, async (topic) => {

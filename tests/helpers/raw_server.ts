@@ -2,7 +2,7 @@
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { ServerConfig } from "../../lib/base/server_config.ts";
-import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
+import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
 import type { RpcMessage, RpcRequest } from "../../lib/wire/rpc.ts";
 import { mountedServer } from "./shared_server.ts";
 

@@ -7,7 +7,7 @@ import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import type { ServerConfig } from "../../lib/base/server_config.ts";
 import type { ListKind } from "../../lib/call/server.ts";
 import type { ListStore } from "../../lib/upstream/list_store.ts";
-import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
+import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
 import { MountedServer, type MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
 import { type Connect, Pool, type PoolOptions } from "../../lib/upstream/pool.ts";
 

@@ -2,7 +2,7 @@
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import type { Share } from "../../lib/base/server_config.ts";
 import { isObject, type JsonObject } from "../../lib/base/json.ts";
-import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
+import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
 import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
 import type { AdmissionFor } from "../../lib/upstream/process_records.ts";
