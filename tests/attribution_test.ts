@@ -134,7 +134,7 @@ Deno.test("outside of any call a server that several windows know asks nobody, a
 });
 
 Deno.test("a call its window has withdrawn may still be meant, so that what the server asks then reaches no other", async () => {
-  await using raw = heldServer({ settleMs: 0 });
+  await using raw = heldServer({ settleMs: 400 });
   await using it = await testDaemon({ servers: [raw.mounted] });
   await using ada = await McpWindow.open(it.url, ASKED);
   await using bob = await McpWindow.open(it.url, ASKED);
@@ -142,11 +142,13 @@ Deno.test("a call its window has withdrawn may still be meant, so that what the 
   void ada.call("hold", "dropped");
   await until(() => raw.held.length === 1, "the call has begun");
   ada.send("notifications/cancelled", { requestId: "dropped" });
+  const settledAtMs = performance.now() + 500;
   const [connection] = raw.connections;
   await connection!.message((message) => "method" in message && message.method === "notifications/cancelled");
   raw.held.splice(0);
   const long = bob.call("hold");
   await until(() => raw.held.length === 1, "the other call has begun");
+  await until(() => performance.now() > settledAtMs, "a call that was answered would be spoken of no more");
   assertEquals(typeof (await raw.ask(connection!, "q1")).error, "object");
   raw.release(connection!);
   await long;

@@ -218,7 +218,7 @@ for (const [name, config, advice] of ONE_PROCESS) {
     await using it = await crowded(config, 100);
     const refused = (await asked(it.bob)).error;
     assertEquals(refused?.code, -32600);
-    assertStringIncludes(JSON.stringify(refused), advice);
+    assertStringIncludes((refused as { message?: string }).message ?? "", advice);
     const retry = asked(it.bob);
     let waiting: JsonObject[] = [];
     for (const deadlineMs = Date.now() + 2500; waiting.length === 0 && Date.now() < deadlineMs;) {
