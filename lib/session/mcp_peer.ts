@@ -1,3 +1,4 @@
+import { delay } from "@std/async/delay";
 import { ChangeNotices } from "../base/change_notices.ts";
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
@@ -180,6 +181,8 @@ export class McpPeer implements Speaker {
   async #handleRequest(request: RpcRequest, bytes: number): Promise<void> {
     const params = request.params ?? {};
     this.#session.touch();
+    // What it asks now is meant of what it has changed before; taking a change over goes on in this turn.
+    if (this.#changes.catchUp()) await delay(0);
     if (this.#session.calls.has(request.id)) return this.#refuseTwin(request.id);
     const result = request.method === "ping" ? { result: {} } : await this.#runWithin(request, params, bytes);
     if (this.#cancelled.delete(request.id)) this.#outlet.abandon?.(request.id);
