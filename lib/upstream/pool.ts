@@ -4,6 +4,8 @@ import { ExaiError } from "../base/errors.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { MINUTE_MS } from "../base/units.ts";
+import { redact } from "../base/log.ts";
+import { visible } from "../base/visible.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
@@ -17,6 +19,9 @@ import type { Attempt } from "./supervisor.ts";
 import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
+
+/** How much of what a server says of its own accord is kept in its log file, for each message. */
+const MAX_LOG_CHARS = 4096;
 
 /** Connects to a server as its configuration says: starts the process, or opens the URL. */
 export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
@@ -212,7 +217,7 @@ export class Pool implements AsyncDisposable {
       capabilities: told,
       whenRefused: whenRefused(config, mayMove),
       settleMs,
-      log: (line) => log?.(config.name, `${line}\n`),
+      log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
       ...hooks,
       // A process of one session asks it each time, so that it sees them change.
       roots: scope === "project" ? tenant.roots : undefined,
