@@ -26,21 +26,6 @@ export class ChangeNotices {
     }
   }
 
-  /**
-   * Tells what waits, before something of the same peer that may rely on it; the pauses go on.
-   *
-   * @returns whether anything waited
-   */
-  catchUp(): boolean {
-    const waiting = [...this.#pauses.values()].filter(({ again }) => again);
-    for (const pause of waiting) {
-      const { again } = pause;
-      pause.again = undefined;
-      again?.();
-    }
-    return waiting.length > 0;
-  }
-
   /** Tells what waits; for a peer that is gone. */
   flush(): void {
     const pauses = [...this.#pauses.values()];

@@ -1,5 +1,3 @@
-import { delay } from "@std/async/delay";
-import { ChangeNotices } from "../base/change_notices.ts";
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
@@ -80,7 +78,6 @@ export class McpPeer implements Speaker {
   readonly #outlet: PeerOutlet;
   readonly #hooks: PeerHooks;
   readonly #asks: Asks;
-  readonly #changes = new ChangeNotices();
   /** Requests the client has cancelled: it wants no answer to them (MCP basic/utilities/cancellation). */
   readonly #cancelled = new Set<RequestId>();
 
@@ -91,7 +88,6 @@ export class McpPeer implements Speaker {
     this.#asks = new Asks((message, options) => outlet.post(message, options));
     session.speaker = this;
     session.ended.addEventListener("abort", () => {
-      this.#changes.flush();
       this.#asks.failAll(session.ended.reason);
     }, { once: true });
   }
@@ -181,8 +177,6 @@ export class McpPeer implements Speaker {
   async #handleRequest(request: RpcRequest, bytes: number): Promise<void> {
     const params = request.params ?? {};
     this.#session.touch();
-    // What it asks now is meant of what it has changed before; taking a change over goes on in this turn.
-    if (this.#changes.catchUp()) await delay(0);
     if (this.#session.calls.has(request.id)) return this.#refuseTwin(request.id);
     const result = request.method === "ping" ? { result: {} } : await this.#runWithin(request, params, bytes);
     if (this.#cancelled.delete(request.id)) this.#outlet.abandon?.(request.id);
@@ -307,7 +301,8 @@ export class McpPeer implements Speaker {
       this.#asks.progress(params);
     } else {
       const isRoots = method === "notifications/roots/list_changed";
-      if (isRoots) this.#changes.tell(method, () => this.#rootsChanged(method, params));
+      // Not put off: a call that comes next is meant of the new roots.
+      if (isRoots) this.#rootsChanged(method, params);
       else this.#hooks.onNotification?.(method, params);
     }
   }
