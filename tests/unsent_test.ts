@@ -22,7 +22,8 @@ Deno.test("what a server tells a window that is cut off reaches it when it comes
   const { session_id, resume_token } = client.ack;
   using again = await RawClient.connect(it.url);
   again.send({ op: "hello", session_id, resume: { token: resume_token, waiting: [] } });
-  for (let i = 0; i < 3; i++) {
+  // Of the same change told in quick succession the first and the last are passed on.
+  for (let i = 0; i < 2; i++) {
     const { params } = await again.nextWhere(({ method }) => method === updated.method);
     assertEquals(params, updated.params);
   }
