@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 // @ts-types="@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory"
 import { InMemoryTaskStore } from "@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js";
 // @ts-types="@modelcontextprotocol/sdk/server/mcp"
@@ -13,6 +13,7 @@ import {
 import type { ServerConfig } from "../lib/base/server_config.ts";
 import type { Caller } from "../lib/call/call.ts";
 import { LiveTasks } from "../lib/upstream/live_tasks.ts";
+import { addSampling } from "./helpers/asking_tool.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
 import { sharedServer } from "./helpers/shared_server.ts";
@@ -107,6 +108,29 @@ for (const [door, path] of doors) {
   });
 }
 
+Deno.test("a task of a window that has gone is nobody's, also through the server's own door", async () => {
+  const bench = new Bench();
+  await using shared = bench.share({ config: { share: "machine" } });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using bob = await sdkClient(it.url + "mcp/bench");
+  await begin(bob);
+  let hers: string;
+  {
+    await using ada = await sdkClient(it.url + "mcp/bench");
+    hers = await begin(ada);
+    await bench.finish[1]!();
+  }
+  const { tasks } = bob.experimental;
+  const limitMs = performance.now() + 10_000;
+  while (it.daemon.health().sessions !== 1) {
+    assert(performance.now() < limitMs, "her session does not end");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await assertRejects(() => tasks.getTaskResult(hers, CallToolResultSchema), Error, "there is no task");
+  assert(!(await tasks.listTasks()).tasks.some(({ taskId }) => taskId === hers));
+  assertEquals(shared.servers.length, 1);
+});
+
 Deno.test("status and progress of a task reach the window that began it, although its call has ended", async () => {
   const bench = new Bench();
   await using shared = bench.share();
@@ -172,6 +196,7 @@ class Holding {
     this.stopped.push(new Promise((resolve) => server.server.onclose = resolve));
     const content = [{ type: "text" as const, text: String(n) }];
     server.registerTool("process", {}, () => ({ content }));
+    addSampling(server);
     server.registerTool("hold", {}, async () => {
       this.begun.resolve();
       await this.release.promise;
@@ -230,6 +255,7 @@ Deno.test("a window that got a process of its own goes on with the tasks it bega
   const taskId = await begin(bob);
   const held = ada.callTool({ name: "hold" });
   await holding.begun.promise;
+  assertEquals((await bob.callTool({ name: "sample" })).isError, true);
   assertEquals(textOf(await bob.callTool({ name: "process" })), "2");
   const fetched = bob.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
   await bench.finish[0]!();

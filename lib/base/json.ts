@@ -8,3 +8,11 @@ export type JsonObject = { [key: string]: Json | undefined };
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/**
+ * A foreign value where it is a text. `String()` and templates are not for foreign values: an object whose `toString`
+ * is no function, or an array nested thousands deep, makes them throw.
+ */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}

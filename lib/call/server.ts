@@ -22,12 +22,21 @@ export interface Server {
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` naming the server
    */
   list(kind: ListKind, call: Call): Promise<readonly JsonObject[]>;
+  /**
+   * Asks the server anew for a list it has not said has changed, for somebody names what is not in it. What does not run
+   * for this caller is not started for that. Resolves with whether the list is another now.
+   */
+  refresh?(kind: ListKind, call: Call): Promise<boolean>;
+  /** How long it may take to start; undefined: no longer than others. */
+  readonly startTimeoutMs?: number;
   /** How long one call may take; undefined: the daemon's own limit. */
   readonly callTimeoutMs?: number;
   /** Silence after which a call is answered with a handle and goes on, in milliseconds; undefined: never. */
   readonly detachAfterMs?: number;
   /** Calls it may run at once; undefined: no limit of its own. */
   readonly maxInflight?: number;
+  /** It decides itself when each of its processes may run a call; false: what stands in front of it does. */
+  readonly admitsItself?: boolean;
   /** The caller wants log messages from another level on. */
   logLevelChanged?(caller: Caller): void;
   /** Passes on a notification of the client that belongs to no call: `notifications/roots/list_changed`. */

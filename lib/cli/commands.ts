@@ -1,6 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { formatBytes } from "../base/units.ts";
+import { didYouMean, quoteName } from "../base/suggest.ts";
+import { formatBytes, SECOND_MS } from "../base/units.ts";
 import { visible, visibleJson } from "../base/visible.ts";
 import type { Loaded } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
@@ -23,16 +24,29 @@ interface Command {
   help: string;
   /** Whether words may follow the command's own. */
   takesWords?: boolean;
-  run(loaded: Loaded, words: readonly string[]): Promise<string>;
+  /** Whether it takes the flags of `calls`. */
+  takesOptions?: boolean;
+  run(loaded: Loaded, words: readonly string[]): Promise<string | Outcome>;
+}
+
+/** What a command has to say, and the exit code it ends with. */
+interface Outcome {
+  text: string;
+  code: number;
 }
 
 /** The commands by their first word. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
-  ps: { help: "Show mounted servers and sessions of the running daemon (--json for all of it)", run: ps },
+  ps: {
+    help:
+      "Show mounted servers and sessions of the running daemon (--why: and why each is shared; --json: all)",
+    run: ps,
+  },
   calls: {
     help:
       "List calls, or show one: calls ID (--session --server --tool --outcome --since --limit --follow --json)",
     takesWords: true,
+    takesOptions: true,
     run: (loaded, words) => callsCommand(words, loaded, print),
   },
   cancel: {
@@ -76,18 +90,29 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
  *
  * @throws {ExaiError} `CONFIG` for a word that is no command; what the command itself throws
  */
-export async function runCommand(loaded: Loaded): Promise<string> {
+export async function runCommand(loaded: Loaded): Promise<Outcome> {
   const [word = "", ...rest] = loaded.words;
   const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
   if (!command || (rest.length > 0 && !command.takesWords)) {
-    const known = Object.keys(COMMANDS).join(", ");
+    const known = Object.keys(COMMANDS);
+    const meant = command ? `; ${word} takes no more words` : didYouMean(word, known);
     throw new ExaiError(
       "CONFIG",
-      `${JSON.stringify(loaded.words.join(" "))} is no command; there are: ${known}`,
+      `${quoteName(loaded.words.join(" "))} is no command${meant}; there are: ${known.join(", ")}`,
     );
   }
+  const given = command.takesOptions ? undefined : givenOption(loaded);
+  if (given !== undefined) {
+    throw new ExaiError("CONFIG", `--${given} is a flag of calls; ${word} does not take it`);
+  }
   await checkStateDir(statePaths(loaded.settings));
-  return await command.run(loaded, rest);
+  const said = await command.run(loaded, rest);
+  return typeof said === "string" ? { text: said, code: 0 } : said;
+}
+
+/** One of the command's own flags with a value that the command line names. */
+export function givenOption({ options }: Loaded): string | undefined {
+  return [...options].find(([, values]) => values.length > 0)?.[0];
 }
 
 async function ps({ settings, switches }: Loaded): Promise<string> {
@@ -95,7 +120,7 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
   if (switches.has("json")) return visibleJson(status, 2);
   const servers = status.servers.map((row) => [
     row.server,
-    row.state,
+    row.listening === "waiting" ? `${row.state}, not heard` : row.state,
     row.pid,
     row.scope,
     row.share_key,
@@ -103,6 +128,7 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
     row.memory_bytes === undefined ? undefined : formatBytes(row.memory_bytes),
     row.calls,
     row.inflight,
+    row.queued,
   ]);
   const sessions = status.sessions.map((row) => [
     row.session,
@@ -113,7 +139,7 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
     row.cwd,
   ]);
   const troubles = status.servers.flatMap(({ server, failures, retry_at, last_error }) =>
-    failures === undefined ? [] : [
+    !failures ? [] : [
       `${visible(server)} failed ${failures} times in a row, starts again from ${retry_at} on: ` +
       visible(String(last_error), MAX_ERROR_CHARS),
     ]
@@ -123,18 +149,37 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
       ? []
       : [`${visible(server)} is left alone: ${visible(String(breaker.last_error), MAX_ERROR_CHARS)}`]
   );
+  const reasons = status.servers.map((
+    row,
+  ) => [row.server, row.scope, row.share_key, row.sessions.length, row.why]);
+  const waiting = status.waiting.map((row) => [
+    row.call,
+    row.session,
+    row.tool,
+    row.waits_for,
+    formatAge(row.since),
+  ]);
+  const listFaults = status.servers.flatMap(({ server, list_faults }) =>
+    (list_faults ?? []).map((fault) => `${visible(server)}: ${visible(fault, MAX_ERROR_CHARS)}`)
+  );
   return [
     formatTable(
-      ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING"],
+      ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING", "QUEUED"],
       servers,
     ),
+    ...(switches.has("why") ? [formatTable(["SERVER", "SHARED", "KEY", "SESSIONS", "WHY"], reasons)] : []),
     ...troubles,
-    ...new Set(breakers),
+    ...new Set([...breakers, ...listFaults]),
     formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),
+    ...(waiting.length > 0 ? [formatTable(["CALL", "SESSION", "TOOL", "WAITS FOR", "FOR"], waiting)] : []),
   ].join("\n\n");
 }
 
-async function reload({ settings }: Loaded): Promise<string> {
+function formatAge(since: string): string {
+  return `${(Math.max(0, Date.now() - Date.parse(since)) / SECOND_MS).toFixed(1)} s`;
+}
+
+async function reload({ settings }: Loaded): Promise<Outcome> {
   const change = await askDaemon(settings, "/reload", "POST");
   const lines = (["added", "changed", "removed", "unchanged"] as const)
     .map((what) => [what, change[what] as string[]] as const)
@@ -144,5 +189,8 @@ async function reload({ settings }: Loaded): Promise<string> {
   if (lines.length === 0) lines.push("mcp.json names no server");
   if (tools.length > 0) lines.push(`your own tools: ${tools.map((name) => visible(name)).join(", ")}`);
   const faults = (change.faults as JsonObject[]).map((fault) => visible(String(fault), MAX_ERROR_CHARS));
-  return [...lines, ...faults].join("\n");
+  const warnings = (change.warnings as JsonObject[]).map((warning) =>
+    `warning: ${visible(String(warning), MAX_ERROR_CHARS)}`
+  );
+  return { text: [...lines, ...warnings, ...faults].join("\n"), code: faults.length > 0 ? 1 : 0 };
 }

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
-import { Permits } from "../admission/permits.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -26,7 +25,7 @@ import { PeerUsers } from "../transport/peer_user.ts";
 import { INSTRUCTIONS } from "../tool/instructions.ts";
 import { LEAN_TOOLS } from "../tool/selection.ts";
 import type { SqliteCallJournal } from "../store/call_journal.ts";
-import { Breakers } from "./breakers.ts";
+import type { Admissions } from "./admissions.ts";
 import { FrontDoors } from "./front_doors.ts";
 import { HomeLock } from "./home_lock.ts";
 import { httpRoutes } from "./http_routes.ts";
@@ -39,6 +38,7 @@ import { MemoryReturn } from "./memory_return.ts";
 import type { OwnServer } from "./own_server.ts";
 import { Patience } from "./patience.ts";
 import { serverPolicies } from "./server_policies.ts";
+import { findWorkspace } from "./session_workspace.ts";
 import { ensureStateDir } from "./state_files.ts";
 import type { TokenKeeper } from "./token.ts";
 
@@ -78,24 +78,13 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions, resources: Resources) {
     const { settings } = options;
-    const { token, own, mounts, journal, desk, clock, notes, users, handles, stack } = resources;
+    const { token, own, mounts, journal, desk, clock, notes, users, handles, admissions, stack } = resources;
     this.#front = resources.front;
-    const permits = new Permits({
-      perKey: settings.sessionMaxInflight,
-      total: settings.globalMaxInflight,
-      queueMax: settings.queueMax,
-    });
     this.#settings = settings;
     this.#own = own;
     this.#drain = new Drain();
     const budget = openHeldBudget(settings, () => observation.changed());
-    const observation = this.#observe(options, resources, {
-      permits,
-      budget,
-      breakers: () => breakers.faults(mounts.servers),
-    });
-    const breakers = new Breakers(settings, () => observation.changed());
-    const breakerOf = (server: Server) => server === own.server ? undefined : breakers.of(server);
+    const observation = this.#observe(options, resources, { admissions, budget });
     notes.follow(clock, () => this.#registry.touchAll());
     resources.health.changed = () => observation.changed();
     own.observe(stack.use(observation));
@@ -104,6 +93,7 @@ export class Daemon implements AsyncDisposable {
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
       maxFrameBytes: settings.maxFrameBytes,
+      findWorkspace,
       maxRunning: settings.sessionMaxInflight + settings.queueMax + SPARE_REQUESTS,
       budget,
       journal,
@@ -121,7 +111,7 @@ export class Daemon implements AsyncDisposable {
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
       policies: [observation.policy],
-      ...serverPolicies({ settings, permits, breakerOf, patience }),
+      ...serverPolicies({ settings, admissions, patience, own: own.server }),
       listDeadlineMs: LIST_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => patience.detaches(server),
@@ -131,14 +121,15 @@ export class Daemon implements AsyncDisposable {
     mounts.onServersChanged = (names) => this.#announceServers(router, names);
     mounts.onToolSetsChanged = (before) => this.#announceToolSets(before, mounts.toolSets);
     own.onToolsChanged = () => this.#announceServers(router, [own.server.name]);
-    const hooks = this.#attachHooks({ router, guard, token, observation });
+    const hooks = this.#attachHooks({ router, guard, token, observation, mounts });
     this.#doors = new Doors({
       ...settings,
       budget,
       handles,
       guard,
+      daemonId: mounts.daemonId,
       users,
-      routes: httpRoutes({ observation, mounts, own, token, desk, breakers, sessions: this.#registry }),
+      routes: httpRoutes({ observation, mounts, own, token, desk, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel, gate) => attachExai(channel, hooks, gate),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
@@ -159,7 +150,7 @@ export class Daemon implements AsyncDisposable {
     const { settings, paths } = options;
     await using stack = new AsyncDisposableStack();
     await ensureStateDir(paths);
-    if (!options.lock) stack.use(await takeHome(paths));
+    const lock = options.lock ?? stack.use(await takeHome(paths));
     const users = stack.use(await PeerUsers.open());
     await checkPeers(settings, users);
     // Nobody keeps health before there is a daemon.
@@ -172,7 +163,7 @@ export class Daemon implements AsyncDisposable {
     );
     // Before the doors are closed, which waits for those who wait.
     stack.use(gate);
-    const opened = await openResources(options, { front, users, handles, health, stack });
+    const opened = await openResources(options, { lock, front, users, handles, health, stack });
     const daemon = new Daemon(options, opened);
     gate.open(daemon.handler);
     await front.probe();
@@ -237,20 +228,19 @@ export class Daemon implements AsyncDisposable {
 
   /** What watches the daemon, with where it takes what it shows from. */
   #observe(options: DaemonOptions, resources: Resources, parts: ObservedParts): Observation {
-    const { own, files, mounts, journal, desk, handles, notes } = resources;
-    const { permits, budget } = parts;
+    const { lock, own, files, mounts, journal, desk, handles, notes } = resources;
+    const { admissions, budget } = parts;
     return new Observation({
       files,
       desk,
       address: () => this.url,
       faults: () => [
         ...mounts.faults(),
-        ...parts.breakers(),
         ...own.faults(),
         ...options.faults?.() ?? [],
         ...faultsOf(journal),
         ...this.#front.faults(),
-        ...[heldFault(budget) ?? [], handles.fault ?? []].flat(),
+        ...[heldFault(budget) ?? [], handles.fault ?? [], lock.fault ?? []].flat(),
       ],
       notes: () => [...options.notes?.() ?? [], ...notes.list],
       counts: () => ({
@@ -258,8 +248,8 @@ export class Daemon implements AsyncDisposable {
         connections: this.#doors.connections,
         pending: this.#doors.pending,
         refused: this.#doors.refusals,
-        inflight: permits.held,
-        queued: permits.waiting,
+        inflight: admissions.permits.held,
+        queued: admissions.waiting,
         tools: this.toolCount,
         held: heldBy(budget),
         handles: handles.state,
@@ -289,7 +279,13 @@ export class Daemon implements AsyncDisposable {
   }
 
   #attachHooks(
-    parts: { router: Router; guard: Guard; token: TokenKeeper; observation: Observation },
+    parts: {
+      router: Router;
+      guard: Guard;
+      token: TokenKeeper;
+      observation: Observation;
+      mounts: Resources["mounts"];
+    },
   ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
@@ -302,6 +298,7 @@ export class Daemon implements AsyncDisposable {
         session_max_inflight: sessionMaxInflight,
         call_timeout_ms: callTimeoutMs,
       },
+      daemonId: parts.mounts.daemonId,
       authenticate: (shown) => parts.guard.authenticate(shown),
       challenge: (asked) => new Challenge(parts.token.inForce, asked),
       command: (command) => this.#doors.command(command),
@@ -319,10 +316,8 @@ async function takeHome(paths: StatePaths): Promise<HomeLock> {
 
 /** What health is told of beside what is open. */
 interface ObservedParts {
-  permits: Permits;
+  admissions: Admissions;
   budget: ByteBudget;
-  /** What the breakers say is wrong. */
-  breakers(): string[];
 }
 
 /** What is held now: of what goes without a word this is found out here. */

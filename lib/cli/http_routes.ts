@@ -3,7 +3,6 @@ import { SECOND_MS } from "../base/units.ts";
 import { formatFault } from "../config/servers.ts";
 import type { Route } from "../edge/doors.ts";
 import { shownToken } from "../edge/guard.ts";
-import type { Breakers } from "./breakers.ts";
 import type { CallDesk, Sessions } from "./call_desk.ts";
 import { callRoutes } from "./call_routes.ts";
 import type { ConfiguredMounts } from "./mounts.ts";
@@ -11,7 +10,7 @@ import type { OwnServer } from "./own_server.ts";
 import { only, ownersOnly } from "./route.ts";
 import type { Observation } from "./observation.ts";
 import { buildStatus } from "./status.ts";
-import { threadRoutes } from "./thread_routes.ts";
+import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { TokenKeeper } from "./token.ts";
 import { killUpstream } from "./upstream_kill.ts";
 
@@ -22,49 +21,58 @@ export interface RouteSources {
   token: TokenKeeper;
   sessions: Sessions;
   desk: CallDesk;
-  breakers: Breakers;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
 /** What the daemon shows and takes over plain HTTP, by path. */
 export function httpRoutes(sources: RouteSources): Map<string, Route> {
-  const { observation, mounts, own, sessions, breakers } = sources;
+  const { observation } = sources;
   return new Map<string, Route>([
     ["/health", only("GET", () => Response.json(observation.health()))],
+    ...ownersOnly(ownersRoutes(sources)),
+  ]);
+}
+
+/** What shows or changes the owner's threads, calls, sessions and configuration; `ps` shows directories too. */
+function ownersRoutes(
+  { observation, mounts, own, token, sessions, desk }: RouteSources,
+): [string, Route][] {
+  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
+  return [
     ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
     [
       "/status",
       only("GET", async () => {
         const memory = await mounts.memory();
-        return Response.json(
-          buildStatus({ servers: mounts.servers, sessions, memory, breakers, providers: own.providers() }),
-        );
+        const providers = own.providers();
+        const { running } = desk;
+        return Response.json(buildStatus({ servers: mounts.servers, sessions, memory, running, providers }));
       }),
     ],
-    ...ownersOnly(ownersRoutes(sources)),
-  ]);
-}
-
-/** What shows or changes the owner's threads, calls, sessions and configuration. */
-function ownersRoutes({ mounts, own, token, sessions, desk, breakers }: RouteSources): [string, Route][] {
-  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
-  return [
     [
       "/reload",
       only("POST", async () => {
         const [change] = await Promise.all([mounts.reload(), own.reload()]);
-        breakers.reset(mounts.servers);
         const { added, changed, removed, unchanged } = change;
+        const warnings = change.warnings.map(formatFault);
         const faults = [...change.faults.map(formatFault), ...own.faults()];
-        return Response.json({ added, changed, removed, unchanged, tools: own.userToolNames, faults });
+        return Response.json({
+          added,
+          changed,
+          removed,
+          unchanged,
+          tools: own.userToolNames,
+          warnings,
+          faults,
+        });
       }),
     ],
     ["/calls", only("GET", calls.list)],
     ["/calls/follow", only("GET", calls.follow)],
     ["/cancel", only("POST", calls.cancel)],
     ["/kill", only("POST", calls.kill)],
-    ...threadRoutes(own.threads),
+    ...threadRoutes(allThreads(own.threads)),
     ["/token/rotate", only("POST", (request) => rotateToken(request, token))],
   ];
 }

@@ -4,9 +4,11 @@ import type { ClockWatch } from "../observe/clock_watch.ts";
 import { SqliteCallJournal } from "../store/call_journal.ts";
 import type { HandleBudget } from "../edge/handles.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
+import { Admissions } from "./admissions.ts";
 import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
 import type { FrontDoors } from "./front_doors.ts";
+import type { HomeLock } from "./home_lock.ts";
 import { ConfiguredMounts } from "./mounts.ts";
 import { Notes, openClock } from "./notes.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
@@ -16,6 +18,7 @@ import { sweepSockets, sweepVolatileDirs } from "./volatile_sweep.ts";
 
 /** What must be open before the daemon can be put together, and closed after it. */
 export interface Resources {
+  lock: HomeLock;
   token: TokenKeeper;
   own: OwnServer;
   files: StateFiles;
@@ -27,13 +30,14 @@ export interface Resources {
   front: FrontDoors;
   users: PeerUsers;
   handles: HandleBudget;
+  admissions: Admissions;
   stack: AsyncDisposableStack;
   /** Told when something is the matter with a file or with handles: health is to be written anew. */
   health: { changed(): void };
 }
 
 /** What is open before the databases are. */
-export type Opened = Pick<Resources, "front" | "users" | "handles" | "health" | "stack">;
+export type Opened = Pick<Resources, "lock" | "front" | "users" | "handles" | "health" | "stack">;
 
 /** What the databases call: a fault has come or gone, a file was put aside. */
 interface DatabaseHooks {
@@ -65,7 +69,9 @@ export async function openResources(
   await Deno.remove(paths.git, { recursive: true }).catch(() => {});
   const clock = stack.use(openClock());
   const own = stack.use(await openOwnServer(settings, paths, { clock, ...hooks }));
-  const mounts = stack.use(await ConfiguredMounts.open(settings, paths, hooks));
+  const admissions = new Admissions(settings, hooks.onchange);
+  const { ofProcess: admissionFor } = admissions;
+  const mounts = stack.use(await ConfiguredMounts.open(settings, paths, { ...hooks, admissionFor }));
   await sweepVolatileDirs(paths.home);
   await sweepSockets(paths.home);
   const journal = openJournal(settings, paths, hooks);
@@ -73,7 +79,7 @@ export async function openResources(
   const calls = openCallRecords(settings, paths, { now: clock.now, ...hooks });
   if (calls) stack.use(calls);
   const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-  return { ...opened, token, own, files, mounts, journal, desk, clock, notes };
+  return { ...opened, token, own, files, mounts, journal, desk, clock, notes, admissions };
 }
 
 function openJournal(

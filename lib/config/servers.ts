@@ -17,7 +17,9 @@ export { type ConfigFault, formatFault } from "./servers/fault.ts";
 export { serversJsonSchema } from "./servers/keys.ts";
 
 /** Where variables in the file get their values from; the defaults are the process's own. */
-export type ServersOptions = Partial<Pick<VariableSources, "env" | "loginEnv">>;
+export type ServersOptions =
+  & Partial<Pick<VariableSources, "env" | "loginEnv">>
+  & Pick<EntryContext, "ownPort">;
 
 /** What `mcp.json` says. */
 export interface ServersFile {
@@ -96,7 +98,7 @@ async function parseServers(text: string, path: string, options: ServersOptions)
     loginEnv: options.loginEnv,
     configDir: dirname(path),
   });
-  const reader = new Reader(file, { path, document, expander });
+  const reader = new Reader(file, { path, document, expander, ownPort: options.ownPort });
   reader.checkSections();
   for (const section of SECTIONS) await reader.readSection(section);
   reader.checkSecrets();
@@ -106,14 +108,19 @@ async function parseServers(text: string, path: string, options: ServersOptions)
   return file;
 }
 
+interface Source extends Pick<EntryContext, "expander" | "ownPort"> {
+  path: string;
+  document: JsonDocument;
+}
+
 /** Collects what one document says. */
 class Reader {
   readonly #file: ServersFile;
-  readonly #source: { path: string; document: JsonDocument; expander: Expander };
+  readonly #source: Source;
   /** Title by name of each server met so far. */
   readonly #titles = new Map<string, string>();
 
-  constructor(file: ServersFile, source: { path: string; document: JsonDocument; expander: Expander }) {
+  constructor(file: ServersFile, source: Source) {
     this.#file = file;
     this.#source = source;
   }
@@ -180,6 +187,7 @@ class Reader {
       name,
       title,
       expander: this.#source.expander,
+      ownPort: this.#source.ownPort,
       fault,
       warn: this.#report("warnings", section, title),
     };

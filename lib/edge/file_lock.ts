@@ -9,10 +9,12 @@ const MAX_ATTEMPTS = 10;
  * and means nothing by itself.
  */
 export class FileLock implements Disposable {
+  readonly #path: string;
   readonly #file: Deno.FsFile;
   #isFree = false;
 
-  private constructor(file: Deno.FsFile) {
+  private constructor(path: string, file: Deno.FsFile) {
+    this.#path = path;
     this.#file = file;
   }
 
@@ -28,7 +30,7 @@ export class FileLock implements Disposable {
       try {
         const isOurs = await tryLock(file);
         // A lock on a file that was removed meanwhile keeps nobody out.
-        if (isOurs && await isStillAt(path, file)) return new FileLock(file);
+        if (isOurs && await isStillAt(path, file)) return new FileLock(path, file);
         file.close();
         if (!isOurs) return undefined;
       } catch (thrown) {
@@ -37,6 +39,11 @@ export class FileLock implements Disposable {
       }
     }
     return undefined;
+  }
+
+  /** Whether the file that is locked is still the one at its path: once it is not, the lock keeps nobody out. */
+  async isInPlace(): Promise<boolean> {
+    return await isStillAt(this.#path, this.#file);
   }
 
   /** Replaces what the file says about the holder, for people and for those who wait. */

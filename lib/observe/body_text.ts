@@ -68,13 +68,43 @@ function withoutJwts(text: string): string {
 export function bodyText(value: unknown, maxChars: number): string {
   // A secret must not be half kept because the cut went through it: cut with room to spare, clean, cut again.
   const spareChars = 2 * maxChars + 4096;
-  const whole = JSON.stringify(value, (key, part) => {
-    if (typeof part !== "string") return isSecretKey(key) && typeof part === "number" ? "[secret]" : part;
-    if (isSecretKey(key)) return "[secret]";
-    return part.length > spareChars ? part.slice(0, spareChars) : part;
-  }) ?? "";
+  const budget = { chars: spareChars };
+  const whole = JSON.stringify(excerpt(value, { budget, depth: 0 })) ?? "";
   const clean = withoutSecrets(whole.length > spareChars ? whole.slice(0, spareChars) : whole);
   return clean.length > maxChars ? `${clean.slice(0, maxChars)}… (cut off)` : clean;
+}
+
+/** What is nested deeper is left out: nobody reads it, and a walk without bound runs out of stack. */
+const MAX_DEPTH = 64;
+
+/** A copy of `value` that holds no secrets by name, and no more of it than `budget` allows. */
+function excerpt(value: unknown, at: { budget: { chars: number }; depth: number }): unknown {
+  const { budget, depth } = at;
+  budget.chars--;
+  if (typeof value === "string") {
+    const text = value.slice(0, Math.max(0, budget.chars));
+    budget.chars -= value.length;
+    return text;
+  }
+  if (typeof value !== "object" || value === null) return value;
+  if (depth >= MAX_DEPTH) return "… (nested too deep)";
+  const inner = { budget, depth: depth + 1 };
+  if (Array.isArray(value)) {
+    const items: unknown[] = [];
+    for (const item of value) {
+      if (budget.chars <= 0) break;
+      items.push(excerpt(item, inner));
+    }
+    return items;
+  }
+  const members: [string, unknown][] = [];
+  for (const [key, part] of Object.entries(value)) {
+    if (budget.chars <= 0) break;
+    budget.chars -= key.length;
+    const isSecret = isSecretKey(key) && (typeof part === "string" || typeof part === "number");
+    members.push([key, isSecret ? "[secret]" : excerpt(part, inner)]);
+  }
+  return Object.fromEntries(members);
 }
 
 function isSecretKey(key: string): boolean {

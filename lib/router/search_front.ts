@@ -1,6 +1,6 @@
 import MiniSearch from "minisearch";
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { type Call, derive } from "../call/call.ts";
 import { shownAs, type ShownTools } from "./catalog.ts";
 
@@ -133,10 +133,10 @@ function indexOf(tools: ShownTools): MiniSearch {
   });
   index.addAll(Array.from(tools, ([id, { server, own }]) => ({
     id,
-    name: `${id} ${String(own.name)}`,
-    title: String(own.title ?? ""),
+    name: `${id} ${textOf(own.name) ?? ""}`,
+    title: textOf(own.title) ?? "",
     server: server.name,
-    description: String(own.description ?? ""),
+    description: textOf(own.description) ?? "",
     parameters: parametersOf(own),
   })));
   indexes.set(tools, index);
@@ -146,7 +146,7 @@ function indexOf(tools: ShownTools): MiniSearch {
 function parametersOf({ inputSchema }: JsonObject): string {
   const properties = isObject(inputSchema) && isObject(inputSchema.properties) ? inputSchema.properties : {};
   return Object.entries(properties).map(([name, schema]) => {
-    return `${name} ${isObject(schema) ? String(schema.description ?? "") : ""}`;
+    return `${name} ${isObject(schema) ? textOf(schema.description) ?? "" : ""}`;
   }).join(" ");
 }
 

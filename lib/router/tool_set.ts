@@ -1,4 +1,5 @@
 import type { ClientToolsConfig } from "../base/client_tools.ts";
+import { textOf } from "../base/json.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
 import type { Entry } from "./catalog.ts";
 
@@ -29,7 +30,7 @@ function toSet(config: ClientToolsConfig): ToolSet {
   return {
     config,
     shows(name, { server, own }) {
-      const names = [name, `${server.name}/${String(own.name)}`];
+      const names = [name, `${server.name}/${textOf(own.name) ?? ""}`];
       const any = (patterns: Matcher) => names.some((one) => patterns.test(one));
       return (included === undefined || any(included)) && !(excluded !== undefined && any(excluded));
     },

@@ -1,7 +1,9 @@
-import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { type ErrorCode, ExaiError } from "../base/errors.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
+import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
+import { findId } from "../transport/line_framer.ts";
 import { jsonChars } from "../transport/json_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
@@ -11,6 +13,7 @@ import {
   negotiateRevision,
   progressTokenOf,
 } from "../wire/mcp.ts";
+import { asMeant, whyNoBatch } from "../wire/lenient.ts";
 import { isRepeatable } from "../wire/repeatable.ts";
 import {
   checkEnvelope,
@@ -24,6 +27,7 @@ import {
   type RpcResponse,
 } from "../wire/rpc.ts";
 import { Asks } from "./asks.ts";
+import type { OnLost } from "./posts.ts";
 import type { Session, Speaker } from "./session.ts";
 
 /** What a client says of itself is kept as long as its session, and told to servers. */
@@ -32,6 +36,14 @@ const MAX_ABOUT_CHARS = 64 * KIB;
 /** What a request carries is counted from this size on. */
 export const MIN_COUNTED_BYTES = 4 * KIB;
 
+/** Of a message that is not parsed, this much of each end is looked at. */
+const END_CHARS = 2 * KIB;
+
+/** The beginning and the end of a message that is not parsed. */
+export function endsOf(text: string): string {
+  return text.length <= 2 * END_CHARS ? text : text.slice(0, END_CHARS) + text.slice(-END_CHARS);
+}
+
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface PeerOutlet {
   /** The answer to the client's request `id`; `id` is null when the request's could not be read. */
@@ -39,11 +51,18 @@ export interface PeerOutlet {
   /** The answer to a request whose id a running call has; that call is answered apart from it. */
   refuseTwin(id: RequestId, response: RpcResponse): void;
   /** A request or notification; `relatedTo` is the client's request it belongs to. `passing`: of use only now. */
-  post(message: RpcMessage, options: { relatedTo?: RequestId; passing?: boolean }): void;
+  post(message: RpcMessage, options: PostOptions): void;
   /** The request `id` was cancelled and gets no answer. */
   abandon?(id: RequestId): void;
   /** The request `id` has begun to do what must not be done twice. */
   began?(id: RequestId): void;
+}
+
+export interface PostOptions {
+  relatedTo?: RequestId;
+  passing?: boolean;
+  /** Told when the client never had the message and will not have it. */
+  onlost?: OnLost;
 }
 
 /** What the peer hands on. */
@@ -66,23 +85,65 @@ export class McpPeer implements Speaker {
     this.#session = session;
     this.#outlet = outlet;
     this.#hooks = hooks;
-    this.#asks = new Asks((message, relatedTo) => outlet.post(message, { relatedTo }));
+    this.#asks = new Asks((message, options) => outlet.post(message, options));
     session.speaker = this;
-    session.ended.addEventListener("abort", () => this.#asks.failAll(session.ended.reason), { once: true });
+    session.ended.addEventListener("abort", () => {
+      this.#asks.failAll(session.ended.reason);
+    }, { once: true });
   }
 
   /** Takes one parsed message of the client, of a size that is told where it matters. Never throws: what is wrong with it is answered. */
   receive(value: JsonObject, bytes = 0): void {
-    const message = checkEnvelope(value);
-    if (typeof message === "string") return this.#refuse(value, message);
-    if (!("method" in message)) this.#asks.settle(message);
-    else if ("id" in message) void this.#handleRequest(message, bytes);
-    else this.#handleNotification(message.method, message.params ?? {});
+    try {
+      const message = checkEnvelope(asMeant(value));
+      if (typeof message === "string") return this.#refuse(value, message);
+      if (!("method" in message)) this.#asks.settle(message);
+      else if ("id" in message) {
+        this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
+      } else this.#handleNotification(message.method, message.params ?? {});
+    } catch (thrown) {
+      logHandlingFault("a message of a client", thrown);
+    }
+  }
+
+  /** The handling of a request itself has failed: its client is told so, as it may wait without end. */
+  #giveUp({ id }: RpcRequest, thrown: unknown): void {
+    logHandlingFault("a request of a client", thrown);
+    this.#cancelled.delete(id);
+    this.#outlet.answer(id, responseTo(id, { error: toRpcError(thrown) }));
+  }
+
+  /** Takes the messages of one batch, of which some may be no messages, where the client's revision has batches. */
+  receiveBatch(batch: readonly Json[], bytes = 0): void {
+    const why = whyNoBatch(batch, this.#session.revision);
+    if (why !== undefined) return this.#refuseUnread("INVALID_REQUEST", why);
+    for (const value of batch) {
+      if (isObject(value)) this.receive(value, Math.ceil(bytes / batch.length));
+      else this.#refuseUnread("INVALID_REQUEST", "a message must be a JSON object");
+    }
   }
 
   /** Answers text that is no JSON-RPC message at all. */
   refuseText(message: string): void {
-    this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError("PARSE_ERROR", message)) }));
+    this.#refuseUnread("PARSE_ERROR", message);
+  }
+
+  #refuseUnread(code: ErrorCode, message: string): void {
+    this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
+  }
+
+  /** Refuses a message for what it is as a whole. */
+  refuseMessage(value: JsonObject, why: string): void {
+    this.#refuse(value, why);
+  }
+
+  /** Refuses a message that is not parsed, under its id where that stands at one of its ends. */
+  refuseUnparsed(text: string, why: string): void {
+    const ends = endsOf(text);
+    const id = findId({ bytes: text.length, head: ends.slice(0, END_CHARS), tail: ends.slice(-END_CHARS) });
+    const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
+    if (/"method"\s*:/.test(ends)) this.#refuse({ id, method: "" }, why);
+    else if (id === null || !this.#asks.settle(responseTo(id, { error }))) this.refuseText(why);
   }
 
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
@@ -96,9 +157,16 @@ export class McpPeer implements Speaker {
     return this.#asks.ask({ method, params }, options);
   }
 
+  /** To its servers it is as if the client had just changed its roots: those of other sessions stay as they are. */
+  rootsArrived(): void {
+    this.#hooks.onNotification?.("notifications/roots/list_changed", {});
+  }
+
   #refuse(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
-    if (value.method === undefined && ("result" in value || "error" in value)) return;
+    if (value.method === undefined && ("result" in value || "error" in value)) {
+      return this.#asks.refused(value.id, why);
+    }
     const id = refusedId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     const response = responseTo(id, { error });
@@ -144,7 +212,10 @@ export class McpPeer implements Speaker {
   /** Counts what the session is subscribed to; what it is refused, or gives up, counts no more. */
   async #subscribe(request: RpcRequest, params: JsonObject): Promise<Result> {
     const { subscriptions } = this.#session;
-    const uri = String(params.uri);
+    const uri = textOf(params.uri);
+    if (uri === undefined) {
+      return { error: toRpcError(new ExaiError("INVALID_PARAMS", "uri must be a text")) };
+    }
     const isWanted = request.method === "resources/subscribe";
     let isNew = false;
     try {
@@ -161,6 +232,7 @@ export class McpPeer implements Speaker {
   async #call(request: RpcRequest, params: JsonObject): Promise<Result> {
     const { id, method } = request;
     if (method === "tools/call") this.#session.callCount++;
+    this.#session.remindOfRoots();
     return await this.#session.calls.run(
       {
         id,
@@ -212,6 +284,12 @@ export class McpPeer implements Speaker {
     return wanted === undefined || LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);
   }
 
+  #rootsChanged(method: string, params: JsonObject): void {
+    if (this.#session.ended.aborted) return;
+    this.#session.forgetRoots();
+    this.#hooks.onNotification?.(method, params);
+  }
+
   #handleNotification(method: string, params: JsonObject): void {
     this.#session.touch();
     if (method === "notifications/cancelled") {
@@ -222,8 +300,10 @@ export class McpPeer implements Speaker {
     } else if (method === "notifications/progress") {
       this.#asks.progress(params);
     } else {
-      if (method === "notifications/roots/list_changed") this.#session.forgetRoots();
-      this.#hooks.onNotification?.(method, params);
+      const isRoots = method === "notifications/roots/list_changed";
+      // Not put off: a call that comes next is meant of the new roots.
+      if (isRoots) this.#rootsChanged(method, params);
+      else this.#hooks.onNotification?.(method, params);
     }
   }
 }

@@ -1,6 +1,8 @@
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { logHandlingFault } from "../base/handling_faults.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Target } from "../call/call.ts";
+import { allPages } from "../call/pages.ts";
 import { toOpError, toRpcError } from "../wire/codes.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/ops.ts";
@@ -37,9 +39,17 @@ export class OpPeer {
     try {
       await this.#handle(parseOp(frame));
     } catch (thrown) {
-      this.refuse(thrown, frame.request_id);
+      this.#giveUp(thrown, frame.request_id);
     } finally {
       budget.giveBackCall(bytes);
+    }
+  }
+
+  #giveUp(thrown: unknown, requestId: unknown): void {
+    try {
+      this.refuse(thrown, requestId);
+    } catch (fault) {
+      logHandlingFault("an op of a client", fault);
     }
   }
 
@@ -48,6 +58,12 @@ export class OpPeer {
     const error = toOpError(toRpcError(thrown));
     const known = typeof requestId === "string" || typeof requestId === "number";
     this.#send({ op: "error", ...error, ...(known ? { request_id: requestId } : {}) });
+  }
+
+  /** Refuses a frame that is not parsed, under the id that stands in `ends`, its beginning and end. */
+  refuseUnparsed(ends: string, why: string): void {
+    const id = /"request_id"\s*:\s*(-?\d{1,15}|"[^"\\]{0,200}")\s*[,}]/.exec(ends)?.[1];
+    this.refuse(new ExaiError("INVALID_REQUEST", why), id === undefined ? undefined : JSON.parse(id));
   }
 
   #send(reply: OpReply): void {
@@ -71,6 +87,7 @@ export class OpPeer {
       case "cancel":
         return this.#cancel(request.request_id);
       case "received":
+        this.#session.mailbox.confirmPosts(request.posts ?? 0);
         return this.#session.mailbox.confirm(request.answers);
       case "health":
         return this.#send({ op: "health_res", ok: true, health: await this.#hooks.health() });
@@ -80,16 +97,12 @@ export class OpPeer {
   }
 
   async #listTools(): Promise<JsonObject[]> {
-    const tools: JsonObject[] = [];
-    let cursor: string | undefined;
-    do {
-      const id = this.#lists++;
-      const result = await this.#run(id, "tools/list", cursor ? { cursor } : {}, { space: "own" });
-      if (result.error) throw new ExaiError("INTERNAL", result.error.message);
-      tools.push(...(result.result.tools as JsonObject[]));
-      cursor = result.result.nextCursor as string | undefined;
-    } while (cursor);
-    return tools;
+    const ask = (params: JsonObject) => this.#run(this.#lists++, "tools/list", params, { space: "own" });
+    try {
+      return (await allPages(ask, { method: "tools/list", field: "tools" })).entries;
+    } catch (thrown) {
+      throw new ExaiError("INTERNAL", messageOf(thrown));
+    }
   }
 
   async #callTool(op: CallToolOp): Promise<void> {

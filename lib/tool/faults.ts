@@ -1,9 +1,28 @@
 import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
 import { didYouMean, quoteName } from "../base/suggest.ts";
 
 /** More faults than this help nobody. */
 const MAX_FAULTS = 8;
+
+/** No tool here has more than a few dozen fields; checking costs time for each. */
+const MAX_FIELDS = 1000;
+
+/**
+ * Refuses arguments of more fields than any tool has, before each of them is looked at.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS`
+ */
+export function checkFieldCount(tool: string, args: JsonObject, fields: readonly string[]): void {
+  const names = Object.keys(args);
+  if (names.length <= MAX_FIELDS) return;
+  const unknown = names.filter((name) => !fields.includes(name));
+  const shown = unknown.slice(0, MAX_FAULTS).map((name) => `- ${describeUnknown(name, fields)}`);
+  const more = `- and ${unknown.length - shown.length} more`;
+  const text = `the arguments of ${tool} do not fit; correct them and call again:`;
+  throw new ExaiError("INVALID_PARAMS", [text, ...shown, more].join("\n"));
+}
 
 /** What is wrong with the arguments of a call, as one error that names each field and what is allowed. */
 export function argumentError(

@@ -61,7 +61,7 @@ async function toResult(
       outputTokens: await estimateTokens(text),
       estimated: true,
     },
-    finishReason: ownEntry(FINISH, String(stopReason)) ?? "stop",
+    finishReason: ownEntry(FINISH, typeof stopReason === "string" ? stopReason : "") ?? "stop",
   };
 }
 

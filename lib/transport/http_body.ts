@@ -3,6 +3,7 @@ import { type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { Json } from "../base/json.ts";
 import { formatBytes, KIB, SECOND_MS } from "../base/units.ts";
+import { shapeFault } from "../wire/shape.ts";
 
 /** A body of this size is read at once. */
 const MAX_SMALL_BYTES = 16 * KIB;
@@ -24,10 +25,12 @@ export interface JsonBody {
  * The JSON a request carries. No more than `maxBytes` of it is ever held, and of all that are being read at once no more
  * than the budget allows: the one that has been coming for longest gives way.
  *
- * @throws {ExaiError} `TOO_LARGE`, `PARSE_ERROR`, `OVER_CAPACITY`
+ * @throws {ExaiError} `TOO_LARGE`, `PARSE_ERROR`, `INVALID_REQUEST`, `OVER_CAPACITY`
  */
 export async function readJsonBody(request: Request, limits: BodyLimits): Promise<JsonBody> {
   const text = await readText(request, limits);
+  const fault = shapeFault(text);
+  if (fault !== undefined) throw new ExaiError("INVALID_REQUEST", fault);
   try {
     const declared = Number(request.headers.get("content-length") ?? text.length);
     return { value: JSON.parse(text), bytes: declared };

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import type { JsonObject } from "../base/json.ts";
-import type { ServerConfig } from "../base/server_config.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { type ServerConfig, usesWorkspace } from "../base/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { KeptView, ListStore, ViewKey } from "./list_store.ts";
-import { toldCapabilities } from "./share_key.ts";
+import { isSameList } from "./lists.ts";
+import { decideShare, isPlaced, toldCapabilities } from "./share_key.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
@@ -18,22 +19,34 @@ export class View {
   readonly lists = new Map<ListKind, readonly JsonObject[]>();
   /** Lists the server says have changed, and has not been asked for since. */
   readonly stale = new Set<ListKind>();
+  /** Client capabilities the server has made use of. */
+  readonly asked: Set<string>;
   /** Whether the server itself was asked in the life of this daemon. */
   isFresh = false;
+  /** Whether resources are not remembered: a process in one directory lists what no other may see. */
+  #isLocal = false;
   readonly key: ViewKey;
   readonly #viewers = new Map<ListKind, Map<string, Caller>>();
 
   constructor(key: ViewKey, kept: KeptView | undefined) {
     this.key = key;
     this.description = kept?.description;
+    this.asked = new Set(kept?.asked);
     for (const kind of LIST_KINDS) {
       const list = kept?.lists[kind];
       if (list) this.lists.set(kind, list);
     }
   }
 
+  /** Of what the server lists of one directory nothing is remembered for windows in others. */
+  forgetResources(): void {
+    this.#isLocal = true;
+    this.lists.delete("resources");
+  }
+
   /** The list of `kind`, if it is not known to be out of date. */
   current(kind: ListKind): readonly JsonObject[] | undefined {
+    if (kind === "resources" && this.#isLocal) return this.#hasNoResources ? [] : undefined;
     return this.stale.has(kind) ? undefined : this.lists.get(kind);
   }
 
@@ -50,11 +63,16 @@ export class View {
 
   /** Takes over what the server shows now; true when those who saw the list before have to be told. */
   learn(kind: ListKind, list: readonly JsonObject[]): boolean {
+    if (kind === "resources" && this.#isLocal) return false;
     const before = this.lists.get(kind);
     this.lists.set(kind, list);
     // Of a list that the server itself said has changed they have been told.
     if (this.stale.delete(kind) || before === undefined || before === list) return false;
-    return JSON.stringify(before) !== JSON.stringify(list);
+    return !isSameList(before, list);
+  }
+
+  get #hasNoResources(): boolean {
+    return this.description !== undefined && !isObject(this.description.capabilities.resources);
   }
 
   get hasViewers(): boolean {
@@ -80,7 +98,9 @@ export class ListMemory {
 
   /** The view of a session. */
   viewOf(caller: Caller): View {
-    return this.view(toldCapabilities(this.#config, { caller, workspace: undefined, roots: undefined }));
+    const { scope } = decideShare(this.#config);
+    const hasRoots = isObject(caller.capabilities.roots);
+    return this.view(toldCapabilities({ scope, placed: isPlaced(this.#config, scope), hasRoots }, caller));
   }
 
   /** The view of clients that have `capabilities`. */
@@ -90,10 +110,18 @@ export class ListMemory {
     if (!view) {
       const key = { server: this.#config.name, config: this.#configDigest(), capabilities: told };
       view = new View(key, this.#store?.get(key));
+      if (this.#isLocal(capabilities)) view.forgetResources();
       this.#makeRoom();
       this.#views.set(told, view);
     }
     return view;
+  }
+
+  /** Whether the resources of a process may be other than those of another process of this server. */
+  #isLocal(capabilities: JsonObject): boolean {
+    const { scope } = decideShare(this.#config);
+    return scope === "session" || isPlaced(this.#config, scope) || usesWorkspace(this.#config) ||
+      "roots" in capabilities;
   }
 
   /** Clients say of themselves what they like; a view nobody looks at is made anew when it is wanted. */
@@ -118,8 +146,21 @@ export class ListMemory {
     }
   }
 
-  keep({ key, description, lists }: View): void {
-    if (description) this.#store?.set(key, { description, lists: Object.fromEntries(lists) });
+  /** Every list that is shown to somebody, with its kind. */
+  *lists(): Iterable<[ListKind, readonly JsonObject[]]> {
+    for (const { lists } of this.#views.values()) yield* lists;
+  }
+
+  /** A server that shows `view` has made use of these client capabilities: the next daemon shall know it too. */
+  asked(view: View, capabilities: Iterable<string>): void {
+    const known = view.asked.size;
+    for (const capability of capabilities) view.asked.add(capability);
+    if (view.asked.size > known) this.keep(view);
+  }
+
+  keep({ key, description, lists, asked }: View): void {
+    if (!description) return;
+    this.#store?.set(key, { description, lists: Object.fromEntries(lists), asked: [...asked] });
   }
 
   forget(caller: Caller): void {

@@ -1,4 +1,5 @@
-import type { Json, JsonObject } from "../base/json.ts";
+import { ExaiError } from "../base/errors.ts";
+import { type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 
 /** MCP revisions with an `initialize` handshake that EXAI speaks, newest first. */
@@ -23,6 +24,17 @@ export const MAX_URI_CHARS = 8 * KIB;
 
 /** Of what a client calls itself, this much is kept. */
 const MAX_NAME_CHARS = 256;
+
+/**
+ * The `uri` of a request about a resource.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS`
+ */
+export function uriOf({ params }: { params: JsonObject }): string {
+  const uri = textOf(params.uri);
+  if (uri === undefined) throw new ExaiError("INVALID_PARAMS", "uri must be a text");
+  return uri;
+}
 
 /**
  * A client as it is kept: its name and version are texts of a bounded length, whatever it says, for they are shown,
@@ -80,4 +92,9 @@ export function progressTokenOf(params: JsonObject | undefined): string | number
   const meta = params?._meta as JsonObject | undefined;
   const token = meta?.progressToken;
   return typeof token === "string" || typeof token === "number" ? token : undefined;
+}
+
+/** `params` with another progress token. */
+export function withProgressToken(params: JsonObject, token: string | number): JsonObject {
+  return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };
 }

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { quoteValue } from "../base/quote.ts";
 import type { OpError } from "./codes.ts";
 import { isNonce } from "./proof.ts";
 import type { RequestId } from "./rpc.ts";
@@ -12,7 +13,11 @@ const clientInfo = z.union([
 ]);
 
 /** What a client that comes back after a cut connection says: who it was, and what it still waits for. */
-const resume = z.looseObject({ token: z.string(), waiting: z.optional(z.array(requestId)) });
+const resume = z.looseObject({
+  token: z.string(),
+  waiting: z.optional(z.array(requestId)),
+  posts: z.optional(z.int().check(z.nonnegative())),
+});
 
 const hello = z.looseObject({
   op: z.literal("hello"),
@@ -24,7 +29,9 @@ const hello = z.looseObject({
   server: z.optional(z.string()),
   nudge: z.optional(z.boolean()),
   lines: z.optional(z.boolean()),
+  receipts: z.optional(z.boolean()),
   proof: z.optional(z.string()),
+  via: z.optional(z.string()),
 });
 
 /** The client asks for proof that the daemon knows the token, before it shows anything itself. */
@@ -47,11 +54,15 @@ const opSchemas = {
     op: z.literal("call_tool"),
     request_id: requestId,
     name: z.string(),
-    arguments: z.optional(z.nullable(z.record(z.string(), z.unknown()))),
+    arguments: z.optional(z.nullable(z.custom<JsonObject>(isObject))),
     timeout_ms: z.optional(z.int().check(z.positive())),
   }),
   cancel: z.looseObject({ op: z.literal("cancel"), request_id: requestId }),
-  received: z.looseObject({ op: z.literal("received"), answers: z.int().check(z.nonnegative()) }),
+  received: z.looseObject({
+    op: z.literal("received"),
+    answers: z.int().check(z.nonnegative()),
+    posts: z.optional(z.int().check(z.nonnegative())),
+  }),
   health: z.looseObject({ op: z.literal("health") }),
   rotate_token: z.looseObject({ op: z.literal("rotate_token"), old: z.string(), new: z.string() }),
 };
@@ -78,7 +89,7 @@ export function parseOp(frame: JsonObject): OpRequest {
     : undefined;
   if (schema === undefined) {
     const known = Object.keys(opSchemas).join(", ");
-    throw new ExaiError("UNKNOWN_OP", `there is no op ${JSON.stringify(op)}; known: ${known}`);
+    throw new ExaiError("UNKNOWN_OP", `there is no op ${quoteValue(op)}; known: ${known}`);
   }
   const parsed = schema.safeParse(frame);
   if (parsed.success) return parsed.data as OpRequest;
@@ -98,6 +109,12 @@ export interface HelloAck {
   resume_token?: string;
   /** Set when the hello asked for it: a frame may hold several messages, each on a line of its own. */
   lines?: true;
+  /** Set when the hello asked for it: either end tells the other how many messages have arrived. */
+  receipts?: true;
+  /** With `receipts`: number of the last request or notification before those that follow on this connection. */
+  posts?: number;
+  /** With `receipts`: messages of the client that arrived on the last connection of this session. */
+  received?: number;
   /** In answer to `resume.waiting`: the requests that never arrived here and should be sent again. */
   unseen?: RequestId[];
   /** In answer to `resume` by a daemon that has not met the client, but has its session in its journal. */
@@ -140,4 +157,5 @@ export type OpReply =
   | { op: "health_res"; ok: true; health: JsonObject }
   | { op: "rotate_token_res"; ok: boolean; error?: string }
   | { op: "nudge" }
+  | { op: "received"; messages: number }
   | { op: "error"; code: string; message: string; request_id?: RequestId };

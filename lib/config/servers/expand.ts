@@ -77,6 +77,12 @@ export class Expander {
     return fillSome(text, (name) => values.get(name));
   }
 
+  /** Where programs are looked for, and what relative paths are relative to. */
+  get places(): { searchPath: string; dir: string } {
+    const { env, configDir } = this.#sources;
+    return { searchPath: env.PATH ?? env.Path ?? "", dir: configDir };
+  }
+
   /** `path` with a leading `~` as the home directory, and absolute if it stands beside the configuration. */
   pathBesideConfig(path: string): string {
     const expanded = this.expandHome(path);

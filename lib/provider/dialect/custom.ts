@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../../base/json.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
 import { nearestEffort } from "../catalogue/thinking.ts";
 import type { ModelInfo, ThinkingMode } from "../provider.ts";
@@ -27,7 +27,7 @@ function thinking(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject 
 }
 
 function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
-  const id = String(listed.id);
+  const id = textOf(listed.id) ?? "";
   if (NO_CHAT.test(id) || listed.type === "embeddings") return undefined;
   const capabilities = capabilitiesOf(listed);
   const contextTokens = windowOf(listed);

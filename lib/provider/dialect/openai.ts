@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../base/json.ts";
+import { type JsonObject, textOf } from "../../base/json.ts";
 import { nearestEffort } from "../catalogue/thinking.ts";
 import type { ModelInfo, ThinkingMode } from "../provider.ts";
 import { type Dialect, windowOf } from "./dialect.ts";
@@ -17,7 +17,8 @@ export const OPENAI: Dialect = {
   // Chat completions search with the search models alone; they always do, and this says so
   // (https://developers.openai.com/api/docs/guides/tools-web-search).
   webSearch: () => ({ fields: { web_search_options: {} } }),
-  describe: (listed) => NO_CHAT.test(String(listed.id)) ? undefined : { contextTokens: windowOf(listed) },
+  describe: (listed) =>
+    NO_CHAT.test(textOf(listed.id) ?? "") ? undefined : { contextTokens: windowOf(listed) },
 };
 
 /** https://developers.openai.com/api/docs/guides/reasoning */

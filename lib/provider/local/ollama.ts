@@ -1,5 +1,5 @@
 import { pooledMap } from "@std/async/pool";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../../base/json.ts";
 import { MIB } from "../../base/units.ts";
 import { trimEndOf } from "../../base/trim.ts";
 
@@ -51,7 +51,7 @@ export async function listOllama(origin: string, signal: AbortSignal): Promise<J
     MAX_AT_ONCE,
     objects(tags.models).slice(0, MAX_MODELS),
     async ({ name }: JsonObject) => {
-      const shown = await show(origin, String(name), signal);
+      const shown = await show(origin, textOf(name) ?? "", signal);
       const window = loaded.get(name) ?? setWindow(shown.parameters) ?? LEAST_WINDOW_TOKENS;
       return { id: name, capabilities: shown.capabilities, context_length: window };
     },

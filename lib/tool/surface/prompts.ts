@@ -1,6 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../../base/json.ts";
 import { ownEntry } from "../../base/own.ts";
+import { quoteValue } from "../../base/quote.ts";
 import { didYouMean, quoteName } from "../../base/suggest.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 import { firstCall, type Parameter, parametersOf } from "./parameters.ts";
@@ -54,11 +55,10 @@ const STEPS =
 export function findPrompt(name: unknown, tools: readonly ToolDefinition[]): ToolDefinition {
   const tool = tools.find((one) => one.name === name);
   if (tool !== undefined) return tool;
-  const shown = typeof name === "string" ? name : String(name);
-  const close = didYouMean(shown, tools.map((one) => one.name));
+  const close = didYouMean(textOf(name) ?? "", tools.map((one) => one.name));
   throw new ExaiError(
     "INVALID_PARAMS",
-    `there is no prompt ${quoteName(shown)}${close}; prompts/list names them`,
+    `there is no prompt ${quoteValue(name)}${close}; prompts/list names them`,
   );
 }
 

@@ -1,9 +1,11 @@
 import { ExaiError } from "../../base/errors.ts";
+import { contained } from "../../base/handling_faults.ts";
 import { isObject } from "../../base/json.ts";
 import { formatBytes } from "../../base/units.ts";
 import { findId, LineFramer, type OverlongLine } from "../../transport/line_framer.ts";
 import { toRpcError } from "../../wire/codes.ts";
-import { checkEnvelope, responseTo, type RpcMessage } from "../../wire/rpc.ts";
+import { responseTo, type RpcMessage } from "../../wire/rpc.ts";
+import { isAnswer, readServerMessage } from "../../wire/server_message.ts";
 
 /** Lines of noise that are kept to be shown. */
 const MAX_NOISE_KEPT = 5;
@@ -29,10 +31,13 @@ export class Inbox {
   readonly noise: string[] = [];
   readonly #options: InboxOptions;
   readonly #decoder = new TextDecoder();
+  readonly #handOn: (message: RpcMessage) => void;
   readonly #framer: LineFramer;
 
   constructor(options: InboxOptions) {
     this.#options = options;
+    // What stands behind a message in the same chunk belongs to other calls.
+    this.#handOn = contained("a line of a server", options.onmessage);
     this.#framer = new LineFramer({
       maxLineBytes: options.maxLineBytes,
       online: (line) => this.#takeLine(this.#decoder.decode(line)),
@@ -62,8 +67,8 @@ export class Inbox {
 
   #takeValue(value: unknown, line: string): void {
     // A logger that writes JSON to stdout speaks JSON, but no JSON-RPC.
-    if (!isObject(value) || value.jsonrpc === undefined) return this.#note(line);
-    const message = checkEnvelope(value);
+    if (!isObject(value) || (value.jsonrpc === undefined && !isAnswer(value))) return this.#note(line);
+    const message = readServerMessage(value, this.#options.server);
     if (typeof message === "string") {
       const { server, onerror } = this.#options;
       return onerror(
@@ -71,7 +76,7 @@ export class Inbox {
       );
     }
     this.messageCount++;
-    this.#options.onmessage(message);
+    this.#handOn(message);
   }
 
   #note(line: string): void {
@@ -85,7 +90,7 @@ export class Inbox {
 
   /** Whoever waits for a message that is too long is told so, instead of waiting on. */
   #refuse(line: OverlongLine): void {
-    const { server, maxLineBytes, onerror, onmessage } = this.#options;
+    const { server, maxLineBytes, onerror } = this.#options;
     const error = new ExaiError(
       "TOO_LARGE",
       `server "${server}" sent a message of ${formatBytes(line.bytes)}; at most ${
@@ -96,6 +101,6 @@ export class Inbox {
     );
     onerror(error);
     const id = /"method"\s*:/.test(line.head.slice(0, MAX_NOISE_CHARS)) ? null : findId(line);
-    if (id !== null) onmessage(responseTo(id, { error: toRpcError(error) }));
+    if (id !== null) this.#handOn(responseTo(id, { error: toRpcError(error) }));
   }
 }
