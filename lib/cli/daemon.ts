@@ -88,7 +88,7 @@ export class Daemon implements AsyncDisposable {
     notes.follow(clock, () => this.#registry.touchAll());
     resources.health.changed = () => observation.changed();
     own.observe(stack.use(observation));
-    stack.use(new MemoryReturn({ isBusy: () => permits.held > 0 }));
+    stack.use(new MemoryReturn({ isBusy: () => admissions.permits.held > 0 }));
     this.#registry = new SessionRegistry({
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
