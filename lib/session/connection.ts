@@ -6,10 +6,10 @@ import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage } from "../wire/rpc.ts";
-import { shapeFault } from "../wire/shape.ts";
+import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import type { Outlet } from "./mailbox.ts";
-import { endsOf, McpPeer, type PeerOutlet } from "./mcp_peer.ts";
+import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
 import { nudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
@@ -59,15 +59,17 @@ export function join(
     if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
     else mcp.refuseText(why);
   };
-  const refuseUnread = (text: string, why: string) => {
-    if (opsToo && !/"jsonrpc"\s*:/.test(endsOf(text))) ops.refuseUnread(endsOf(text), why);
-    else mcp.refuseUnread(text, why);
+  const refuseShape = (text: string, why: string) => {
+    const frame = outlineOf(text);
+    if (!isObject(frame)) refuse(why);
+    else if (!opsToo || frame.jsonrpc !== undefined) mcp.refuse(frame, why);
+    else ops.refuse(new ExaiError("INVALID_REQUEST", why), frame.request_id);
   };
   const arrived = nudge ? nudger(channel) : undefined;
   channel.onbadframe = refuse;
   const handle = (text: string) => {
     const fault = shapeFault(text);
-    if (fault !== undefined) return refuseUnread(text, fault);
+    if (fault !== undefined) return refuseShape(text, fault);
     const frame = parse(text);
     if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");

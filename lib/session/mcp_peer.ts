@@ -4,7 +4,6 @@ import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
-import { findId } from "../transport/line_framer.ts";
 import { jsonChars } from "../transport/json_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
@@ -17,6 +16,7 @@ import {
 import { isRepeatable } from "../wire/repeatable.ts";
 import {
   checkEnvelope,
+  isRequestId,
   MAX_ID_CHARS,
   refusedId,
   type RequestId,
@@ -34,14 +34,6 @@ const MAX_ABOUT_CHARS = 64 * KIB;
 
 /** What a request carries is counted from this size on. */
 export const MIN_COUNTED_BYTES = 4 * KIB;
-
-/** Of a message that is not parsed, this much of each end is looked at. */
-const END_CHARS = 2 * KIB;
-
-/** The beginning and the end of a message that is not parsed. */
-export function endsOf(text: string): string {
-  return text.length <= 2 * END_CHARS ? text : text.slice(0, END_CHARS) + text.slice(-END_CHARS);
-}
 
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface PeerOutlet {
@@ -90,7 +82,7 @@ export class McpPeer implements Speaker {
   receive(value: JsonObject, bytes = 0): void {
     try {
       const message = checkEnvelope(value);
-      if (typeof message === "string") return this.#refuse(value, message);
+      if (typeof message === "string") return this.refuse(value, message);
       if (!("method" in message)) this.#asks.settle(message);
       else if ("id" in message) {
         this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
@@ -112,15 +104,6 @@ export class McpPeer implements Speaker {
     this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError("PARSE_ERROR", message)) }));
   }
 
-  /** Refuses a message that is not parsed, under its id where that stands at one of its ends. */
-  refuseUnread(text: string, why: string): void {
-    const ends = endsOf(text);
-    const id = findId({ bytes: text.length, head: ends.slice(0, END_CHARS), tail: ends.slice(-END_CHARS) });
-    const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
-    if (/"method"\s*:/.test(ends)) this.#refuse({ id, method: "" }, why);
-    else if (id === null || !this.#asks.settle(responseTo(id, { error }))) this.refuseText(why);
-  }
-
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
   notify(method: string, params?: JsonObject): void {
     if (method === "notifications/message" && !this.#wantsLog(params?.level)) return;
@@ -132,14 +115,25 @@ export class McpPeer implements Speaker {
     return this.#asks.ask({ method, params }, options);
   }
 
-  #refuse(value: JsonObject, why: string): void {
+  /** Refuses a message of which only the outermost members are looked at. */
+  refuse(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
-    if (value.method === undefined && ("result" in value || "error" in value)) return;
+    if (value.method === undefined && ("result" in value || "error" in value)) {
+      return this.#failAsked(value, why);
+    }
     const id = refusedId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     const response = responseTo(id, { error });
     if (id !== null && this.#session.calls.has(id)) this.#outlet.refuseTwin(id, response);
     else this.#outlet.answer(id, response);
+  }
+
+  // Whoever waits for the response learns at once that it is of no use.
+  #failAsked({ id }: JsonObject, why: string): void {
+    const error = toRpcError(
+      new ExaiError("INVALID_REQUEST", `the client's response cannot be used: ${why}`),
+    );
+    if (isRequestId(id)) this.#asks.settle(responseTo(id, { error }));
   }
 
   async #handleRequest(request: RpcRequest, bytes: number): Promise<void> {
