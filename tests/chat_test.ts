@@ -4,10 +4,10 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
 import { Pulse } from "../lib/tool/dialogue/pulse.ts";
-import { openThreadStore } from "../lib/conversation/sqlite_thread_store.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 import { fakeModel, FakeModels, promptOf, textOf } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
+import { openThreads } from "./helpers/threads.ts";
 
 const PNG = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]);
 
@@ -92,7 +92,7 @@ Deno.test("the first reply is in the thread, and every exchange is sent once", a
 Deno.test("a conversation goes on after a restart, in another window", async () => {
   await using dir = await tempDir({});
   const models = new FakeModels(() => "I said so");
-  const open = () => openThreadStore({ path: join(dir.path, "exai.db"), timeoutMs: HOUR_MS, maxTurns: 50 });
+  const open = () => openThreads({ path: join(dir.path, "exai.db"), timeoutMs: HOUR_MS, maxTurns: 50 });
   let continuation_id: string;
   {
     using tools = new TestTools({ models, threads: open() });

@@ -2,13 +2,13 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
-import { openThreadStore } from "../lib/conversation/sqlite_thread_store.ts";
 import { walFault } from "../lib/sqlite/wal_check.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
 import { bad } from "./helpers/mounts.ts";
 import { startDaemon } from "./helpers/program.ts";
 import { RawClient } from "./helpers/raw_client.ts";
+import { openThreads } from "./helpers/threads.ts";
 
 const DATABASES = ["exai.db", "journal.db", "calls.db", "lists.db"];
 const WAL_HEADER = 32;
@@ -122,7 +122,7 @@ Deno.test("of a log damaged in the middle what comes before stays, and all of it
   await using copy = await tempDir({});
   const options = { timeoutMs: HOUR_MS, maxTurns: 50 };
   {
-    using store = openThreadStore({ ...options, path });
+    using store = openThreads({ ...options, path });
     for (const title of ["one", "two", "three"]) await store.record({ tool: "chat", title, request: {} });
     for (const suffix of ["", "-wal"]) await Deno.copyFile(path + suffix, `${copy.path}/exai.db${suffix}`);
   }
@@ -132,12 +132,12 @@ Deno.test("of a log damaged in the middle what comes before stays, and all of it
   const notes: string[] = [];
   const titles = [];
   {
-    using store = openThreadStore({ ...options, path: spoilt, onaside: (note) => notes.push(note) });
+    using store = openThreads({ ...options, path: spoilt, onaside: (note) => notes.push(note) });
     titles.push(...(await store.list()).map(({ title }) => title));
   }
   assert(titles.includes("one") && !titles.includes("three"), titles.join());
   assertStringIncludes(notes.join(), "frame");
-  using again = openThreadStore({ ...options, path: spoilt, onaside: (note) => notes.push(note) });
+  using again = openThreads({ ...options, path: spoilt, onaside: (note) => notes.push(note) });
   assertEquals([again.fault, notes.length], [undefined, 1], "said once");
 });
 
@@ -161,7 +161,7 @@ Deno.test("a database found damaged in use is put aside, and the call that found
   const path = `${home.path}/exai.db`;
   const options = { timeoutMs: HOUR_MS, maxTurns: 50, path };
   {
-    using store = openThreadStore(options);
+    using store = openThreads(options);
     for (let n = 0; n < 50; n++) {
       await store.record({ tool: "chat", title: `${n}`, request: { text: "x".repeat(2000) } });
     }
@@ -170,7 +170,7 @@ Deno.test("a database found damaged in use is put aside, and the call that found
   // All but the first pages, which say what there is.
   for (let at = 5 * 4096; at < size; at += 4096) change(path, at, "\xff".repeat(64));
   const notes: string[] = [];
-  using store = openThreadStore({ ...options, onaside: (note) => notes.push(note) });
+  using store = openThreads({ ...options, onaside: (note) => notes.push(note) });
   const entry = { tool: "chat", title: "new", request: {} };
   for (let n = 0; n < 20 && notes.length === 0; n++) await store.record(entry);
   await store.list();
@@ -186,7 +186,7 @@ Deno.test("of what is put aside the last three of a database are kept", async ()
   const path = `${home.path}/exai.db`;
   for (let n = 1; n <= 5; n++) {
     await Deno.writeTextFile(path, `garbage ${n} `.repeat(200));
-    openThreadStore({ path, timeoutMs: HOUR_MS, maxTurns: 50 })[Symbol.dispose]();
+    openThreads({ path, timeoutMs: HOUR_MS, maxTurns: 50 })[Symbol.dispose]();
   }
   const names = (await Array.fromAsync(Deno.readDir(home.path))).map(({ name }) => name);
   const aside = names.filter((name) => name.includes(".damaged-")).sort();
@@ -201,9 +201,9 @@ Deno.test(
     await using home = await tempDir({});
     const path = `${home.path}/exai.db`;
     const options = { path, timeoutMs: HOUR_MS, maxTurns: 50 };
-    openThreadStore(options)[Symbol.dispose]();
+    openThreads(options)[Symbol.dispose]();
     await Deno.chmod(path, 0);
-    using store = openThreadStore(options);
+    using store = openThreads(options);
     assertEquals([store.fault, await store.list()], [undefined, []]);
     assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
   },

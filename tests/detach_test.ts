@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { type Call, derive, type Policy } from "../lib/call/call.ts";
+import { ownerOf } from "../lib/call/owner.ts";
 import { DetachedCalls } from "../lib/detach/detached_calls.ts";
 import { detaching } from "../lib/detach/detaching.ts";
 import { textResult } from "../lib/wire/mcp.ts";
@@ -8,6 +9,7 @@ import { testDaemon } from "./helpers/daemon.ts";
 import { bad, mountingDaemon } from "./helpers/mounts.ts";
 import { OddServer } from "./helpers/odd_server.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";
+import { SOMEBODY } from "./helpers/threads.ts";
 
 /** A server whose calls are detached after a moment; `hold` runs until the test lets it end. */
 function patientServer(limits: { callTimeoutMs?: number } = {}) {
@@ -66,7 +68,7 @@ Deno.test("the whole time of a detached call is limited too", async () => {
   await client.close();
 });
 
-Deno.test("a handle is good in its own session only, and the session's end stops its calls", async () => {
+Deno.test("a window without a directory has its handles to itself, and its end stops its calls", async () => {
   const odd = patientServer();
   await using it = await testDaemon({ servers: [odd] });
   using client = await RawClient.hello(it.url);
@@ -74,7 +76,7 @@ Deno.test("a handle is good in its own session only, and the session's end stops
   const handle = await detached(client);
   const { error } = await other.call("await_call", { handle });
   assertEquals((error as JsonObject).code, "INVALID_PARAMS");
-  assertStringIncludes(String((error as JsonObject).message), "this session has no call");
+  assertStringIncludes(String((error as JsonObject).message), "there is no call");
   await client.close();
   assertEquals(((await odd.aborted.promise) as { code: string }).code, "CANCELLED");
   await other.close();
@@ -121,6 +123,8 @@ function callOf(parts: Partial<Call> = {}): { call: Call; notified: string[] } {
     id: "s",
     server: undefined,
     notify: (method: string) => notified.push(`outside ${method}`),
+    identity: () => Promise.resolve(SOMEBODY),
+    belonging: { owner: () => Promise.resolve(ownerOf(SOMEBODY)) },
   };
   const call = {
     method: "tools/call",
@@ -177,12 +181,14 @@ Deno.test("what a detached call says reaches whoever waits, and logs go on to th
     return { result: {} };
   })(call);
   const { handle } = (answer.result!._meta as Record<string, JsonObject>)["exai/detached"]!;
-  const found = calls.get(call.caller, String(handle));
+  const found = await calls.get(call.caller, String(handle));
   const seen: unknown[] = [];
-  found.onprogress = (progress) => seen.push(progress);
+  for (const waiter of ["one", "two"]) {
+    found.watchers.add(({ progress, total }) => seen.push({ waiter, progress, total }));
+  }
   go.resolve();
   await found.outcome;
-  assertEquals(seen, [{ progress: 2, total: 3, message: undefined }]);
+  assertEquals(seen, [{ waiter: "one", progress: 2, total: 3 }, { waiter: "two", progress: 2, total: 3 }]);
   assertEquals(notified, ["outside notifications/message"]);
 });
 
@@ -193,16 +199,10 @@ Deno.test("of finished calls the newest are kept", async () => {
     const outcome = Promise.resolve({ result: textResult("x".repeat(chars)) });
     const parts = { tool: "t", startedAtMs: 0, progress: undefined, outcome, cancel: () => {} };
     const { handle } = calls.add(caller, parts);
-    await calls.get(caller, handle).outcome;
-    return () => {
-      try {
-        return calls.get(caller, handle).isOver;
-      } catch {
-        return "gone";
-      }
-    };
+    await (await calls.get(caller, handle)).outcome;
+    return () => calls.get(caller, handle).then(({ isOver }) => isOver, () => "gone");
   };
   const kept = [await add(1), await add(1), await add(1), await add(2000)];
-  assertEquals(kept.map((look) => look()), ["gone", "gone", "gone", true]);
+  assertEquals(await Promise.all(kept.map((look) => look())), ["gone", "gone", "gone", true]);
   await calls.idle();
 });

@@ -124,6 +124,8 @@ Deno.test("a name that every object inherits is an ordinary name in mcp.json", a
  * else chose goes through `ownEntry`, a `Map` or `Object.hasOwn`.
  */
 const REVIEWED = new Set([
+  "call/definitions.ts KEYS[kind]",
+  "call/definitions.ts SCHEMAS[kind]",
   "cli/calls_command.ts UNITS_MS[ago[2]!]",
   "cli/commands.ts COMMANDS[word]",
   "cli/threads_command.ts ACTIONS[word]",
@@ -134,6 +136,7 @@ const REVIEWED = new Set([
   "config/servers/clients.ts CLIENT_KEYS[key as keyof typeof CLIENT_KEYS]",
   "config/servers/document.ts REASONS[code]",
   'config/servers/entry.ts URL_TYPES[entry.type ?? "http"]',
+  "config/servers/own_programs.ts BESIDE[program]",
   "edge/doors.ts CODES[error.code]",
   "edge/http_door.ts CODES[error.code]",
   "edge/node_listener.ts STATUS_CODES[response.status]",

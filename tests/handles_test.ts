@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import { machineWant, overCapacityFor } from "../lib/base/machine_want.ts";
@@ -42,6 +42,7 @@ async function startWithHandles(limit: number) {
   }, "the daemon did not start");
   return {
     url,
+    home,
     async [Symbol.asyncDispose]() {
       process.kill("SIGKILL");
       await process.status;
@@ -76,6 +77,37 @@ Deno.test({
     using good = await RawClient.hello(daemon.url);
     assertEquals((await good.call("version")).error, undefined);
     await good.close();
+    for (const one of silent) one.close();
+  },
+});
+
+Deno.test({
+  name:
+    "a daemon without handles keeps its address from others until it serves there again, and health says so",
+  ignore: !IS_LINUX,
+  async fn() {
+    await using daemon = await startWithHandles(64);
+    const { hostname, port: text } = new URL(daemon.url);
+    const port = Number(text);
+    const silent: Deno.Conn[] = [];
+    let refusals = 0;
+    let reasons = "";
+    const client = Deno.createHttpClient({
+      proxy: { transport: "unix", path: `${daemon.home}/daemon.sock` },
+    });
+    await waitFor(async () => {
+      await Deno.connect({ hostname, port }).then((one) => silent.push(one), () => refusals++);
+      assertThrows(() => Deno.listen({ hostname, port }), Deno.errors.AddrInUse);
+      const signal = AbortSignal.timeout(500);
+      const health = await fetch("http://localhost/health", { signal, client }).then(
+        (r) => r.json(),
+        () => {},
+      );
+      reasons = String(health?.reasons ?? "");
+      return refusals > 0 && /was not served for .* is served again/.test(reasons);
+    }, "the address was never given up by the server, or never served again");
+    client.close();
+    assertMatch(reasons, new RegExp(`ws://127.0.0.1:${port} was not served`));
     for (const one of silent) one.close();
   },
 });

@@ -32,6 +32,39 @@ Deno.test("a second daemon on one home, whatever its port, is told who runs ther
   await assertServes(first.url);
 });
 
+Deno.test("a daemon whose lock file is removed keeps its home to itself, and makes the file again", async () => {
+  await using first = await startDaemon();
+  await Deno.remove(`${first.home}/daemon.lock`);
+  const second = await runDaemon({ home: first.home, args: ["--if-not-running"] });
+  assertEquals(second.code, 0);
+  assertStringIncludes(second.stdout, `process ${first.process.pid}`);
+  await assertServes(first.url);
+  await using home = await tempDir({});
+  const paths = { home: home.path, lock: `${home.path}/daemon.lock` };
+  using lock = await HomeLock.tryTake(paths);
+  await Deno.remove(paths.lock);
+  await lock!.look();
+  assertEquals([await HomeLock.tryTake(paths), lock!.fault], [undefined, undefined]);
+  await Deno.remove(paths.lock);
+  {
+    using _other = await HomeLock.tryTake(paths);
+    await lock!.look();
+    assertStringIncludes(lock!.fault!, "daemon.lock was removed while in use");
+  }
+  await lock!.look();
+  assertEquals(lock!.fault, undefined);
+});
+
+Deno.test("a stale daemon.json whose address another home's daemon has does not keep a daemon from starting", async () => {
+  await using other = await startDaemon();
+  await using home = await tempDir({
+    "daemon.json": JSON.stringify({ url: other.url, pid: 1, version: "0" }),
+  });
+  await Deno.chmod(home.path, 0o700);
+  await using daemon = await startDaemon({ home: home.path });
+  await assertServes(daemon.url);
+});
+
 Deno.test("with a token, too, a second daemon learns who runs there, and shows nobody its own", async () => {
   await using first = await startDaemon({ env: { EXAI_WS_TOKEN: "correct-horse" } });
   const env = { EXAI_WS_TOKEN: "another-horse" };

@@ -231,7 +231,8 @@ const FAULTS: [name: string, ask: (client: RawHttp) => Promise<Response>, status
     "a batch of malformed initializes with one id",
     (client) => {
       const again = { jsonrpc: "2.0", ...initialize({ clientInfo: { name: "no version" } }), id: 5 };
-      return client.post(JSON.stringify([again, again]));
+      const batching = withHeader(client, "mcp-protocol-version", "2025-03-26");
+      return batching.post(JSON.stringify([again, again]));
     },
     200,
   ],

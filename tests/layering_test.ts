@@ -5,11 +5,14 @@ import {
   cycles,
   forbiddenImports,
   outsideWorldUses,
+  ownerComparisons,
   reachable,
   roomOf,
+  seesAll,
   settingsPastConfig,
   tooLong,
   unknownRooms,
+  unownedMethods,
 } from "./helpers/layering.ts";
 import { parseSource, readSources, type Source } from "./helpers/source.ts";
 
@@ -34,6 +37,12 @@ Deno.test("no file imports itself by a detour", () => {
 
 Deno.test("only the rooms of the outside world touch Deno, node:, fetch and WebSocket", () => {
   assertEquals(outsideWorldUses(product), []);
+});
+
+Deno.test("one file decides whose something is, and what keeps something is always told who asks", () => {
+  assertEquals(ownerComparisons(product), []);
+  assertEquals(unownedMethods(product), []);
+  assertEquals(seesAll(product), []);
 });
 
 Deno.test("only config reads variables and the command line", () => {
@@ -88,6 +97,21 @@ Deno.test("the rules find what they forbid", async (test) => {
   await rule("a node module", outsideWorldUses, { "lib/tool/a.ts": 'import { join } from "node:path";' });
   await rule("a setting of its own", settingsPastConfig, {
     "lib/edge/a.ts": 'Deno.env.get("X"); Deno.env.toObject(); x.env;',
+  });
+  await rule("a comparison of owners", ownerComparisons, {
+    "lib/tool/a.ts": "a.principal === undefined; if (a.principal === b) c.workspace;",
+  });
+  const keeper = (members: string) => (sources: Source[]) =>
+    unownedMethods([parseSource("lib/observe/recorder.ts", members), ...sources])
+      .filter((fault) => fault.startsWith("Recorder."));
+  await rule(
+    "a store that is not told who asks",
+    keeper("class Recorder { #a(n: number) {} async b(viewer: Viewer, n: number) {} c(n: number) {} }"),
+    {},
+  );
+  await rule("an interface that is not", keeper("interface Recorder { b(id: Identity): X; c(): Y }"), {});
+  await rule("a room that shows everything", seesAll, {
+    "lib/tool/a.ts": 'import { OPERATOR } from "../call/owner.ts"; show(OPERATOR);',
   });
   await rule("a room nobody planned", unknownRooms, { "lib/utils/a.ts": "" });
   await rule("a file too long", tooLong, { "tools/a.ts": "\n".repeat(401) });

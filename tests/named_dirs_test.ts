@@ -87,7 +87,12 @@ Deno.test("a window of the owner's on a WebSocket reads in its roots, as ever", 
 
 Deno.test("of another user's session no directory is known, and its client is not asked for any", async () => {
   using registry = new SessionRegistry({ resumeWindowMs: 0, idleMs: 0, maxFrameBytes: 1024 });
-  const session = registry.create({ cwd: "/home/owner", resumable: false, namedDirs: "none" });
+  const session = registry.create({
+    cwd: "/home/owner",
+    resumable: false,
+    namedDirs: "none",
+    principal: "user 1000",
+  });
   session.capabilities = { roots: { listChanged: true }, sampling: {} };
   assertEquals(session.capabilities, { sampling: {} });
   assertEquals([session.cwd, await session.roots()], [undefined, undefined]);
@@ -128,7 +133,7 @@ Deno.test("who somebody is decides what is his, and nobody who cannot be told is
   assertEquals(principalOf({ kind: "other", user: "2" }, any), { id: "user 2", isOwner: false });
   assertEquals(principalOf({ kind: "unknown" }, any), { id: "user unknown", isOwner: false });
   const token = { asksToken: true };
-  assertEquals(principalOf({ kind: "other" }, token), { id: "token", isOwner: true });
+  assertEquals(principalOf({ kind: "other" }, token), own);
   const shown = principalOf({ kind: "other" }, { ...token, arrival: { clientCertificate: "AA" } });
   assertEquals(shown, { id: "certificate AA", isOwner: true });
 });

@@ -2,12 +2,14 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Call, Target } from "../lib/call/call.ts";
+import { OPERATOR, ownerOf } from "../lib/call/owner.ts";
 import type { Gauges } from "../lib/observe/gauges.ts";
 import { buildHealth } from "../lib/observe/health.ts";
 import { HealthWriter } from "../lib/observe/health_writer.ts";
 import { Metrics } from "../lib/observe/metrics.ts";
 import { type CallRecord, metricsLine, observeCalls, payloadBytes } from "../lib/observe/record.ts";
 import { Recorder } from "../lib/observe/recorder.ts";
+import { SOMEBODY } from "./helpers/threads.ts";
 
 const gauges: Gauges = {
   held: { bytes: 0, maxBytes: 0, evictions: 0 },
@@ -37,6 +39,8 @@ function callOf(params: JsonObject, method = "tools/call"): Call {
       notify: () => {},
       ask: () => Promise.reject(new Error("nobody is there to be asked")),
       roots: () => Promise.resolve(undefined),
+      identity: () => Promise.resolve(SOMEBODY),
+      belonging: { owner: () => Promise.resolve(ownerOf(SOMEBODY)) },
       cwd: undefined,
       namedDirs: "read",
       logLevel: undefined,
@@ -177,16 +181,18 @@ Deno.test("a client that makes up tool names cannot make the metrics grow", () =
   assertEquals(total, 2000);
 });
 
-Deno.test("the recorder keeps the latest calls and failures and forgets older ones", () => {
+Deno.test("the recorder keeps the latest calls and failures and forgets older ones", async () => {
   const recorder = new Recorder({ maxCalls: 3, maxErrors: 2 });
   for (let i = 1; i <= 5; i++) recorder.record(recordWith({ tool: `t${i}` }));
-  assertEquals(recorder.activity(100).map((line) => line.split(" ")[1]), ["t3", "t4", "t5"]);
-  assertEquals(recorder.activity(1).map((line) => line.split(" ")[1]), ["t5"]);
-  assertEquals(recorder.recentErrors(100), []);
+  const tools = async (maxLines: number) =>
+    (await recorder.activity(OPERATOR, maxLines)).map((line) => line.split(" ")[1]);
+  assertEquals(await tools(100), ["t3", "t4", "t5"]);
+  assertEquals(await tools(1), ["t5"]);
+  assertEquals(await recorder.recentErrors(OPERATOR, 100), []);
   recorder.record(recordWith({ tool: "slow", outcome: "TIMEOUT", message: "took too long" }));
   recorder.record(recordWith({ tool: "gone", outcome: "CANCELLED", message: "nobody's fault" }));
   recorder.noteError("the disk is full");
-  const [first, second] = recorder.recentErrors(100);
+  const [first, second] = await recorder.recentErrors(OPERATOR, 100);
   assertEquals(first, "2026-01-02T00:00:00.000Z slow TIMEOUT: took too long [session-1]");
   assert(second!.endsWith(" the disk is full"));
   assertEquals(recorder.errorsSince(Date.now() - 60_000), 1);

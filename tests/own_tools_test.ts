@@ -30,12 +30,12 @@ Deno.test("an investigation begun in one window goes on in another, after a rest
     let continuation_id: string;
     {
       await using running = await testDaemon({ settings: { home } });
-      using client = await RawClient.hello(running.url);
+      using client = await RawClient.hello(running.url, { cwd: home });
       ({ continuation_id } = (await call(client, "planner", step)).continuation_offer!);
       await client.close();
     }
     await using running = await testDaemon({ settings: { home } });
-    using client = await RawClient.hello(running.url);
+    using client = await RawClient.hello(running.url, { cwd: home });
     const second = { ...step, step_number: 2, next_step_required: false, continuation_id };
     const { status, content } = await call(client, "planner", second);
     assertEquals([status, (content as JsonObject).steps_kept], ["planning_complete", [1, 2]]);

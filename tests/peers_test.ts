@@ -125,6 +125,8 @@ Deno.test(
       ["GET", "/threads/show?id=x"],
       ["POST", "/threads/delete?id=x"],
       ["GET", "/calls"],
+      ["GET", "/status"],
+      ["GET", "/metrics"],
       ["GET", "/calls/follow"],
       ["POST", "/cancel?id=x"],
       ["POST", "/kill?what=session&id=x"],

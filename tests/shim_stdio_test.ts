@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
-import { ScriptedDaemon, welcome } from "./fixtures/scripted_daemon.ts";
+import { ScriptedDaemon, SERVER_INFO, welcome } from "./fixtures/scripted_daemon.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
 import { INITIALIZE, Shim } from "./helpers/shim.ts";
@@ -53,7 +53,8 @@ Deno.test("empty lines, carriage returns and malformed responses are no matter",
 });
 
 Deno.test("a batch of revision 2025-03-26 is taken apart, and each request in it answered", async () => {
-  await using daemon = new ScriptedDaemon();
+  const initialize = { protocolVersion: "2025-03-26", capabilities: {}, serverInfo: SERVER_INFO };
+  await using daemon = new ScriptedDaemon({ results: { initialize } });
   await using shim = await Shim.ready({ port: daemon.port });
   const ping = (id: number) => ({ jsonrpc: "2.0", id, method: "ping" });
   await shim.send(JSON.stringify([ping(1), { nothing: true }, ping(2)]));

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 // @ts-types="@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory"
 import { InMemoryTaskStore } from "@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js";
 // @ts-types="@modelcontextprotocol/sdk/server/mcp"
@@ -106,6 +106,29 @@ for (const [door, path] of doors) {
     assertEquals(shared.servers.length, 1);
   });
 }
+
+Deno.test("a task of a window that has gone is nobody's, also through the server's own door", async () => {
+  const bench = new Bench();
+  await using shared = bench.share({ config: { share: "machine" } });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using bob = await sdkClient(it.url + "mcp/bench");
+  await begin(bob);
+  let hers: string;
+  {
+    await using ada = await sdkClient(it.url + "mcp/bench");
+    hers = await begin(ada);
+    await bench.finish[1]!();
+  }
+  const { tasks } = bob.experimental;
+  const limitMs = performance.now() + 10_000;
+  while (it.daemon.health().sessions !== 1) {
+    assert(performance.now() < limitMs, "her session does not end");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await assertRejects(() => tasks.getTaskResult(hers, CallToolResultSchema), Error, "there is no task");
+  assert(!(await tasks.listTasks()).tasks.some(({ taskId }) => taskId === hers));
+  assertEquals(shared.servers.length, 1);
+});
 
 Deno.test("status and progress of a task reach the window that began it, although its call has ended", async () => {
   const bench = new Bench();

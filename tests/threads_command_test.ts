@@ -3,9 +3,9 @@ import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import { threadsCommand } from "../lib/cli/threads_command.ts";
 import { defaultSettings, loadSettings } from "../lib/config/load.ts";
-import { openThreadStore } from "../lib/conversation/sqlite_thread_store.ts";
 import { tempDir } from "./helpers/files.ts";
 import { runDaemon } from "./helpers/program.ts";
+import { openThreads } from "./helpers/threads.ts";
 
 /** A state directory with two threads in it. */
 async function setUp() {
@@ -13,7 +13,7 @@ async function setUp() {
   const settings = defaultSettings({ home: dir.path });
   const ids: string[] = [];
   {
-    using store = openThreadStore({
+    using store = openThreads({
       path: join(dir.path, "exai.db"),
       timeoutMs: settings.conversationTimeoutMs,
       maxTurns: 50,

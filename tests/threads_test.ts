@@ -3,17 +3,14 @@ import { dirname, fromFileUrl, join } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { ExaiError } from "../lib/base/errors.ts";
 import { HOUR_MS, MINUTE_MS } from "../lib/base/units.ts";
-import {
-  type KeptThreadStore,
-  openThreadStore,
-  type ThreadStoreOptions,
-} from "../lib/conversation/sqlite_thread_store.ts";
+import type { ThreadStoreOptions } from "../lib/conversation/sqlite_thread_store.ts";
 import type { StepMark, TurnEntry } from "../lib/conversation/thread_store.ts";
+import { openThreads, type TestThreads } from "./helpers/threads.ts";
 
 const TIMEOUT_MS = 3 * HOUR_MS;
 
-function open(options: Partial<ThreadStoreOptions> = {}): KeptThreadStore {
-  return openThreadStore({ timeoutMs: TIMEOUT_MS, maxTurns: 50, ...options });
+function open(options: Partial<ThreadStoreOptions> = {}): TestThreads {
+  return openThreads({ timeoutMs: TIMEOUT_MS, maxTurns: 50, ...options });
 }
 
 async function temporary(): Promise<AsyncDisposable & { file: string; dir: string }> {

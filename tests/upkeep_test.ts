@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { HOUR_MS, SECOND_MS } from "../lib/base/units.ts";
-import { openThreadStore } from "../lib/conversation/sqlite_thread_store.ts";
 import { ClockWatch, describeGap, type TimeGap } from "../lib/observe/clock_watch.ts";
 import { SessionRegistry } from "../lib/session/registry.ts";
 import { tempDir } from "./helpers/files.ts";
 import { startDaemon } from "./helpers/program.ts";
 import { RawClient } from "./helpers/raw_client.ts";
+import { openThreads } from "./helpers/threads.ts";
 
 const DAY_MS = 24 * HOUR_MS;
 const START = Date.UTC(2026, 10, 24);
@@ -58,7 +58,7 @@ Deno.test("sleep, a stopped process and a clock that is set are told apart", () 
 
 Deno.test("a clock that is set by a day makes no thread too old and none too young", async () => {
   const { watch, pass, sleep, set } = machine();
-  using threads = openThreadStore({ timeoutMs: 3 * HOUR_MS, maxTurns: 5, now: watch.now });
+  using threads = openThreads({ timeoutMs: 3 * HOUR_MS, maxTurns: 5, now: watch.now });
   const entry = { tool: "chat", title: "t", request: {} };
   const { thread } = await threads.record(entry);
   set(DAY_MS);
@@ -80,6 +80,7 @@ Deno.test("no session is idle for the time in which its client could not speak",
     server: undefined,
     resumable: false,
     namedDirs: "read",
+    principal: "owner",
   });
   session.lastUsedMs -= 2 * HOUR_MS;
   registry.touchAll();

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
-import { openThreadStore } from "../lib/conversation/sqlite_thread_store.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
+import { openThreads } from "./helpers/threads.ts";
 
 const FLAGS = {
   document_complexity: true,
@@ -191,7 +191,7 @@ Deno.test("an investigation goes on after a restart", async () => {
   const dir = await Deno.makeTempDir({ prefix: "exai-workflow-" });
   const open = () =>
     new TestTools({
-      threads: openThreadStore({ path: join(dir, "exai.db"), timeoutMs: HOUR_MS, maxTurns: 50 }),
+      threads: openThreads({ path: join(dir, "exai.db"), timeoutMs: HOUR_MS, maxTurns: 50 }),
     });
   try {
     let continuation_id: string;

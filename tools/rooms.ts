@@ -64,7 +64,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   conversation: {
     holds: "threads and workflow state on SQLite",
-    mayImport: ["base", "sqlite"],
+    mayImport: ["base", "sqlite", "call"],
     outsideWorld: true,
   },
   detach: {
@@ -83,7 +83,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   edge: {
     holds: "listening, upgrade, the guard (Host, Origin, token), HTTP routes",
-    mayImport: ["base", "wire", "transport", "observe"],
+    mayImport: ["base", "wire", "call", "transport", "observe"],
     outsideWorld: true,
   },
   shim: {
@@ -119,3 +119,33 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
 /** The rooms `shim.ts` may load, all told: it is started once for each window. */
 export const SHIM_ROOMS: readonly string[] = ["base", "config", "wire", "transport", "shim", "cli"];
+
+/** The one file that compares principals and workspaces: whose something is, and who may see it. */
+export const OWNERSHIP = "lib/call/owner.ts";
+
+/** Who asks, as the first parameter of a method that keeps or shows something for somebody. */
+export const ASKERS: readonly string[] = ["Viewer", "Identity", "Caller", "Call"];
+
+/** Where things of many sessions are kept, and the methods that need not say for whom since they show nothing. */
+export const KEEPERS: Readonly<Record<string, { in: string; except: readonly string[] }>> = {
+  ThreadStore: { in: "lib/conversation/thread_store.ts", except: ["deleteExpired"] },
+  OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list"] },
+  ToolHost: {
+    in: "lib/tool/host.ts",
+    except: ["health", "providers", "providersListed", "refreshProviders"],
+  },
+  Recorder: { in: "lib/observe/recorder.ts", except: ["record", "noteError", "errorsSince"] },
+  DetachedCalls: { in: "lib/detach/detached_calls.ts", except: ["idle"] },
+  TaskRoutes: { in: "lib/router/tasks.ts", except: [] },
+  Owners: { in: "lib/upstream/owners.ts", except: ["set", "get"] },
+};
+
+/**
+ * What shows everything, whosever it is, and the rooms that may name it: no room that answers a window is among them.
+ * `OPERATOR` is the viewer that sees all; `CallStore` and `CallDesk` are the record of all calls.
+ */
+export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
+  OPERATOR: ["call", "conversation", "observe", "cli"],
+  CallStore: ["observe", "store", "cli"],
+  CallDesk: ["cli"],
+};

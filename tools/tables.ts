@@ -59,7 +59,8 @@ function roomsTable(): string {
 }
 
 const CLOSE_MEANINGS: Readonly<Record<keyof typeof CLOSE, string>> = {
-  goingAway: "the daemon stops, or the session was idle for longer than `EXAI_SESSION_IDLE`",
+  goingAway:
+    "the daemon stops, or the session, which cannot be resumed, was idle for longer than `EXAI_SESSION_IDLE`",
   frameTooLarge: "a message was larger than `EXAI_WS_MAX_BYTES`",
   internal: "a fault in the daemon; its log says more",
   invalidHello: "the hello, challenge or request has a field of the wrong kind",

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../base/json.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
+import type { Belonging, Identity } from "./owner.ts";
 
 /** The session on whose behalf a call runs, as far as a target may know it. */
 export interface Caller {
@@ -14,8 +15,12 @@ export interface Caller {
   /** Working directory of the window, absolute. */
   readonly cwd: string | undefined;
   readonly namedDirs: NamedDirs;
+  /** To whom belongs what is kept of it now: a line of the record of calls. */
+  readonly belonging: Belonging;
   /** Least severe level of log messages the client asked for with `logging/setLevel`. */
   readonly logLevel: LogLevel | undefined;
+  /** The daemons by which it comes, of a session of another daemon or of what one has started; see `base/via.ts`. */
+  readonly via?: readonly string[];
   /** The one mounted server this session sees, under its own names; undefined for the merged catalog. */
   readonly server: string | undefined;
   /** Sends the client a notification that belongs to no call; dropped when it cannot take any. */
@@ -28,6 +33,8 @@ export interface Caller {
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
   /** The client's roots, in its order; undefined when it has none to tell. Asked for once, until they change. */
   roots(): Promise<readonly Root[] | undefined>;
+  /** Who it is to those that keep something for it. May ask the client for its roots, once until they change. */
+  identity(): Promise<Identity>;
 }
 
 /** A directory or file the client works in (MCP client/roots). */

@@ -22,6 +22,13 @@ export interface Server {
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` naming the server
    */
   list(kind: ListKind, call: Call): Promise<readonly JsonObject[]>;
+  /**
+   * Asks the server anew for a list it has not said has changed, for somebody names what is not in it. What does not run
+   * for this caller is not started for that. Resolves with whether the list is another now.
+   */
+  refresh?(kind: ListKind, call: Call): Promise<boolean>;
+  /** How long it may take to start; undefined: no longer than others. */
+  readonly startTimeoutMs?: number;
   /** How long one call may take; undefined: the daemon's own limit. */
   readonly callTimeoutMs?: number;
   /** Silence after which a call is answered with a handle and goes on, in milliseconds; undefined: never. */

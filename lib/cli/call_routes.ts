@@ -1,6 +1,6 @@
-import { ExaiError } from "../base/errors.ts";
+import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { quoteName } from "../base/suggest.ts";
+import { didYouMean, quoteName } from "../base/suggest.ts";
 import type { Route } from "../edge/doors.ts";
 import { type CallBodies, type CallFilter, passes } from "../observe/call_store.ts";
 import { type CallRecord, isoTime } from "../observe/record.ts";
@@ -99,7 +99,7 @@ export function limitOf(query: URLSearchParams): number {
 /**
  * Which calls a query asks for.
  *
- * @throws {ExaiError} `INVALID_PARAMS` for a time that is none
+ * @throws {ExaiError} `INVALID_PARAMS` for a time or an outcome that is none
  */
 export function filterOf(query: URLSearchParams): CallFilter {
   const text = (name: string) => query.get(name) ?? undefined;
@@ -110,6 +110,7 @@ export function filterOf(query: URLSearchParams): CallFilter {
       `since is ${quoteName(since)}; allowed: milliseconds since 1970`,
     );
   }
+  checkOutcome(text("outcome"));
   return {
     session: text("session"),
     server: text("server"),
@@ -117,6 +118,17 @@ export function filterOf(query: URLSearchParams): CallFilter {
     outcome: text("outcome"),
     sinceMs: since === undefined ? undefined : Number(since),
   };
+}
+
+/** How calls can have ended, as a filter names it. */
+const OUTCOMES: readonly string[] = ["ok", "failed", "running", "tool_error", "error", ...ERROR_CODES];
+
+function checkOutcome(outcome: string | undefined): void {
+  if (outcome === undefined || OUTCOMES.includes(outcome)) return;
+  throw new ExaiError(
+    "INVALID_PARAMS",
+    `outcome is ${quoteName(outcome)}${didYouMean(outcome, OUTCOMES)}; allowed: ${OUTCOMES.join(", ")}`,
+  );
 }
 
 /** Each call as it ends, a line of JSON each, until whoever asked goes. */

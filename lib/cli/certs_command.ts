@@ -2,6 +2,7 @@ import { join } from "@std/path";
 import { ExaiError } from "../base/errors.ts";
 import type { Loaded } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
+import { readRegularFile } from "../config/regular_file.ts";
 import type { Authority, Certified } from "./certificates.ts";
 import { ensureStateDir, writePrivateFile } from "./state_files.ts";
 
@@ -97,7 +98,7 @@ async function authorityIn(dir: string): Promise<{ authority: Authority; made: b
 
 async function load(dir: string, name: string): Promise<Certified | undefined> {
   const read = (suffix: string) =>
-    Deno.readTextFile(join(dir, `${name}.${suffix}`)).catch((thrown) => {
+    readRegularFile(join(dir, `${name}.${suffix}`)).catch((thrown) => {
       if (thrown instanceof Deno.errors.NotFound) return undefined;
       throw thrown;
     });

@@ -2,6 +2,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { isObject } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import { readRegularFile } from "../config/regular_file.ts";
 import { loadClientTls } from "../config/tls.ts";
 import { HomeLock, type HomeOwner } from "./home_lock.ts";
 import { probe } from "./probe.ts";
@@ -26,7 +27,25 @@ export interface RunningDaemon extends HomeOwner {
  * @throws {ExaiError} `CONFIG` when it neither answers nor goes
  */
 export async function claimHome(settings: Settings, paths: StatePaths): Promise<HomeLock | RunningDaemon> {
-  return await HomeLock.wait(paths, (owner) => findDaemon(settings, paths, owner));
+  const found = await HomeLock.wait(paths, (owner) => findDaemon(settings, paths, owner));
+  if (!(found instanceof HomeLock)) return found;
+  const running = await findWithoutLock(settings, paths);
+  if (!running) return found;
+  found[Symbol.dispose]();
+  return running;
+}
+
+/**
+ * A daemon of the home whose lock file was removed, so that its lock keeps nobody out: it answers under the process id
+ * it has written. Whoever answers at the address of a daemon that is gone has another.
+ */
+async function findWithoutLock(settings: Settings, paths: StatePaths): Promise<RunningDaemon | undefined> {
+  const endpoint = await readEndpoint(paths.endpoint);
+  if (endpoint?.pid === undefined || endpoint.pid === Deno.pid) return undefined;
+  const { url, socket, pid, version } = endpoint;
+  // The socket is the home's own: whoever listens there is of this home, also one that tells us nothing without a token.
+  const isThere = await answersAtSocket(socket) || await answersAs(pid, url, settings);
+  return isThere ? { url, pid, version } : undefined;
 }
 
 /** The daemon of the home, once it answers. It is shown no secret: that it answers as EXAI does is enough. */
@@ -49,6 +68,12 @@ async function answersAtSocket(socket: string | undefined): Promise<boolean> {
   return (await probe("ws://localhost/", { ...PROBE, socket })).kind === "exai";
 }
 
+async function answersAs(pid: number, url: string, settings: Settings): Promise<boolean> {
+  const tls = await loadClientTls(settings).catch(() => undefined);
+  const answer = await probe(url, { ...PROBE, tls });
+  return answer.kind === "exai" && answer.pid === pid;
+}
+
 async function answersAtAddress(url: string, settings: Settings): Promise<boolean> {
   const isTls = url.startsWith("wss:");
   const tls = isTls ? await loadClientTls(settings).catch(() => undefined) : undefined;
@@ -59,7 +84,7 @@ async function answersAtAddress(url: string, settings: Settings): Promise<boolea
 
 async function readEndpoint(path: string) {
   try {
-    const found: unknown = JSON.parse(await Deno.readTextFile(path));
+    const found: unknown = JSON.parse(await readRegularFile(path));
     if (!isObject(found) || typeof found.url !== "string") return undefined;
     return {
       url: found.url,

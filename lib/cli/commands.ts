@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { didYouMean, quoteName } from "../base/suggest.ts";
 import { formatBytes } from "../base/units.ts";
 import { visible, visibleJson } from "../base/visible.ts";
 import type { Loaded } from "../config/load.ts";
@@ -21,7 +22,15 @@ interface Command {
   help: string;
   /** Whether words may follow the command's own. */
   takesWords?: boolean;
-  run(loaded: Loaded, words: readonly string[]): Promise<string>;
+  /** Whether it takes the flags of `calls`. */
+  takesOptions?: boolean;
+  run(loaded: Loaded, words: readonly string[]): Promise<string | Outcome>;
+}
+
+/** What a command has to say, and the exit code it ends with. */
+interface Outcome {
+  text: string;
+  code: number;
 }
 
 /** The commands by their first word. */
@@ -31,6 +40,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     help:
       "List calls, or show one: calls ID (--session --server --tool --outcome --since --limit --follow --json)",
     takesWords: true,
+    takesOptions: true,
     run: (loaded, words) => callsCommand(words, loaded, print),
   },
   cancel: {
@@ -74,17 +84,28 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
  *
  * @throws {ExaiError} `CONFIG` for a word that is no command; what the command itself throws
  */
-export async function runCommand(loaded: Loaded): Promise<string> {
+export async function runCommand(loaded: Loaded): Promise<Outcome> {
   const [word = "", ...rest] = loaded.words;
   const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
   if (!command || (rest.length > 0 && !command.takesWords)) {
-    const known = Object.keys(COMMANDS).join(", ");
+    const known = Object.keys(COMMANDS);
+    const meant = command ? `; ${word} takes no more words` : didYouMean(word, known);
     throw new ExaiError(
       "CONFIG",
-      `${JSON.stringify(loaded.words.join(" "))} is no command; there are: ${known}`,
+      `${quoteName(loaded.words.join(" "))} is no command${meant}; there are: ${known.join(", ")}`,
     );
   }
-  return await command.run(loaded, rest);
+  const given = command.takesOptions ? undefined : givenOption(loaded);
+  if (given !== undefined) {
+    throw new ExaiError("CONFIG", `--${given} is a flag of calls; ${word} does not take it`);
+  }
+  const said = await command.run(loaded, rest);
+  return typeof said === "string" ? { text: said, code: 0 } : said;
+}
+
+/** One of the command's own flags with a value that the command line names. */
+export function givenOption({ options }: Loaded): string | undefined {
+  return [...options].find(([, values]) => values.length > 0)?.[0];
 }
 
 async function ps({ settings, switches }: Loaded): Promise<string> {
@@ -120,18 +141,21 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
       ? []
       : [`${visible(server)} is left alone: ${visible(String(breaker.last_error), MAX_ERROR_CHARS)}`]
   );
+  const listFaults = status.servers.flatMap(({ server, list_faults }) =>
+    (list_faults ?? []).map((fault) => `${visible(server)}: ${visible(fault, MAX_ERROR_CHARS)}`)
+  );
   return [
     formatTable(
       ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING"],
       servers,
     ),
     ...troubles,
-    ...new Set(breakers),
+    ...new Set([...breakers, ...listFaults]),
     formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),
   ].join("\n\n");
 }
 
-async function reload({ settings }: Loaded): Promise<string> {
+async function reload({ settings }: Loaded): Promise<Outcome> {
   const change = await askDaemon(settings, "/reload", "POST");
   const lines = (["added", "changed", "removed", "unchanged"] as const)
     .map((what) => [what, change[what] as string[]] as const)
@@ -141,5 +165,8 @@ async function reload({ settings }: Loaded): Promise<string> {
   if (lines.length === 0) lines.push("mcp.json names no server");
   if (tools.length > 0) lines.push(`your own tools: ${tools.map((name) => visible(name)).join(", ")}`);
   const faults = (change.faults as JsonObject[]).map((fault) => visible(String(fault), MAX_ERROR_CHARS));
-  return [...lines, ...faults].join("\n");
+  const warnings = (change.warnings as JsonObject[]).map((warning) =>
+    `warning: ${visible(String(warning), MAX_ERROR_CHARS)}`
+  );
+  return { text: [...lines, ...warnings, ...faults].join("\n"), code: faults.length > 0 ? 1 : 0 };
 }

@@ -39,6 +39,7 @@ import { MemoryReturn } from "./memory_return.ts";
 import type { OwnServer } from "./own_server.ts";
 import { Patience } from "./patience.ts";
 import { serverPolicies } from "./server_policies.ts";
+import { findWorkspace } from "./session_workspace.ts";
 import { ensureStateDir } from "./state_files.ts";
 import type { TokenKeeper } from "./token.ts";
 
@@ -77,7 +78,7 @@ export class Daemon implements AsyncDisposable {
   #resources = new AsyncDisposableStack();
 
   private constructor(options: DaemonOptions, resources: Resources) {
-    const { settings } = options;
+    const settings = this.#settings = options.settings;
     const { token, own, mounts, journal, desk, clock, notes, users, handles, stack } = resources;
     this.#front = resources.front;
     const permits = new Permits({
@@ -85,7 +86,6 @@ export class Daemon implements AsyncDisposable {
       total: settings.globalMaxInflight,
       queueMax: settings.queueMax,
     });
-    this.#settings = settings;
     this.#own = own;
     this.#drain = new Drain();
     const budget = openHeldBudget(settings, () => observation.changed());
@@ -103,6 +103,7 @@ export class Daemon implements AsyncDisposable {
       resumeWindowMs: settings.resumeWindowMs,
       idleMs: settings.sessionIdleMs,
       maxFrameBytes: settings.maxFrameBytes,
+      findWorkspace,
       maxRunning: settings.sessionMaxInflight + settings.queueMax + SPARE_REQUESTS,
       budget,
       journal,
@@ -130,12 +131,13 @@ export class Daemon implements AsyncDisposable {
     mounts.onServersChanged = (names) => this.#announceServers(router, names);
     mounts.onToolSetsChanged = (before) => this.#announceToolSets(before, mounts.toolSets);
     own.onToolsChanged = () => this.#announceServers(router, [own.server.name]);
-    const hooks = this.#attachHooks({ router, guard, token, observation });
+    const hooks = this.#attachHooks({ router, guard, token, observation, mounts });
     this.#doors = new Doors({
       ...settings,
       budget,
       handles,
       guard,
+      daemonId: mounts.daemonId,
       users,
       routes: httpRoutes({ observation, mounts, own, token, desk, breakers, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
@@ -158,18 +160,21 @@ export class Daemon implements AsyncDisposable {
     const { settings, paths } = options;
     await using stack = new AsyncDisposableStack();
     await ensureStateDir(paths);
-    if (!options.lock) stack.use(await takeHome(paths));
+    const lock = options.lock ?? stack.use(await takeHome(paths));
     const users = stack.use(await PeerUsers.open());
     await checkPeers(settings, users);
     // Nobody keeps health before there is a daemon.
     const health = { changed: () => {} };
-    const handles = stack.use(HandleBudget.ofProcess(() => health.changed()));
+    const onchange = () => health.changed();
+    const handles = stack.use(HandleBudget.ofProcess(onchange));
     const gate = new StartGate();
-    const front = stack.use(await FrontDoors.open({ settings, paths, handler: gate.handle, handles }));
+    const front = stack.use(
+      await FrontDoors.open({ settings, paths, handler: gate.handle, handles, onchange }),
+    );
     // Before the doors are closed, which waits for those who wait.
     stack.use(gate);
     stack.use(new MemoryReturn());
-    const opened = await openResources(options, { front, users, handles, health, stack });
+    const opened = await openResources(options, { lock, front, users, handles, health, stack });
     const daemon = new Daemon(options, opened);
     gate.open(daemon.handler);
     await front.probe();
@@ -234,7 +239,7 @@ export class Daemon implements AsyncDisposable {
 
   /** What watches the daemon, with where it takes what it shows from. */
   #observe(options: DaemonOptions, resources: Resources, parts: ObservedParts): Observation {
-    const { own, files, mounts, journal, desk, handles, notes } = resources;
+    const { lock, own, files, mounts, journal, desk, handles, notes } = resources;
     const { permits, budget } = parts;
     return new Observation({
       files,
@@ -246,7 +251,8 @@ export class Daemon implements AsyncDisposable {
         ...own.faults(),
         ...options.faults?.() ?? [],
         ...faultsOf(journal),
-        ...[heldFault(budget) ?? [], handles.fault ?? []].flat(),
+        ...this.#front.faults(),
+        ...[heldFault(budget) ?? [], handles.fault ?? [], lock.fault ?? []].flat(),
       ],
       notes: () => [...options.notes?.() ?? [], ...notes.list],
       counts: () => ({
@@ -285,7 +291,13 @@ export class Daemon implements AsyncDisposable {
   }
 
   #attachHooks(
-    parts: { router: Router; guard: Guard; token: TokenKeeper; observation: Observation },
+    parts: {
+      router: Router;
+      guard: Guard;
+      token: TokenKeeper;
+      observation: Observation;
+      mounts: Resources["mounts"];
+    },
   ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
@@ -298,6 +310,7 @@ export class Daemon implements AsyncDisposable {
         session_max_inflight: sessionMaxInflight,
         call_timeout_ms: callTimeoutMs,
       },
+      daemonId: parts.mounts.daemonId,
       authenticate: (shown) => parts.guard.authenticate(shown),
       challenge: (asked) => new Challenge(parts.token.inForce, asked),
       command: (command) => this.#doors.command(command),

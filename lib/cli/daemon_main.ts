@@ -9,8 +9,9 @@ import { AddressInUse } from "../edge/listener.ts";
 import { CALLS_OPTIONS } from "./calls_command.ts";
 import { locateDaemon } from "../shim/address.ts";
 import { claimHome, type RunningDaemon } from "./claim_home.ts";
-import { COMMANDS, runCommand } from "./commands.ts";
+import { COMMANDS, givenOption, runCommand } from "./commands.ts";
 import { Daemon } from "./daemon.ts";
+import { keepLoopbackDirect } from "./direct_loopback.ts";
 import { holdWindow } from "./double_click.ts";
 import { CrashReports } from "./crash_reports.ts";
 import { describeOwner, HomeLock } from "./home_lock.ts";
@@ -42,7 +43,18 @@ export async function daemonMain(): Promise<number> {
     });
     if (loaded.switches.has("help")) return say(help());
     if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
-    if (loaded.words.length > 0) return say(await runCommand(loaded));
+    if (loaded.words.length > 0) {
+      const { text, code } = await runCommand(loaded);
+      say(text);
+      return code;
+    }
+    const option = givenOption(loaded);
+    if (option !== undefined) {
+      throw new ExaiError(
+        "CONFIG",
+        `--${option} is a flag of calls; write exai-daemon calls --${option}=...`,
+      );
+    }
     return await serve(loaded);
   } catch (thrown) {
     complain(thrown);
@@ -67,6 +79,7 @@ function help(): string {
 }
 
 async function serve(loaded: Loaded): Promise<number> {
+  keepLoopbackDirect();
   const paths = statePaths(loaded.settings);
   await ensureStateDir(paths);
   const home = await claimHome(loaded.settings, paths);

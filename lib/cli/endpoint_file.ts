@@ -1,3 +1,4 @@
+import { readRegularFile } from "../config/regular_file.ts";
 import { writePrivateFile } from "./state_files.ts";
 
 /** What the running daemon says of itself for shims that cannot know its port. */
@@ -27,7 +28,7 @@ export class EndpointFile implements AsyncDisposable {
 
   /** Removes the file, unless another daemon has written its own by now. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const found = await Deno.readTextFile(this.#path).catch(() => undefined);
+    const found = await readRegularFile(this.#path).catch(() => undefined);
     if (found === this.#text) await Deno.remove(this.#path).catch(() => {});
   }
 }

@@ -26,10 +26,14 @@ export interface FrontDoorOptions {
   handler: Handler;
   /** The file handles of this process. */
   handles?: HandleBudget;
+  /** Called when a door is no longer served, and when it is again. */
+  onchange?(): void;
 }
 
 /** Anything that listens. */
 interface Door {
+  /** That it is not served, in a sentence. */
+  readonly fault?: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -82,6 +86,11 @@ export class FrontDoors implements AsyncDisposable {
     await probeOwnDoors(this.#seenFromOutside(), { asksToken, timeoutMs: PROBE_TIMEOUT_MS });
   }
 
+  /** Which doors are not served, each in a sentence. */
+  faults(): string[] {
+    return this.#doors.flatMap((door) => door.fault ?? []);
+  }
+
   /** Stops accepting connections; those that are open stay. Resolves when the last one is closed. */
   stop(): Promise<void> {
     return this.#stopped ??= Promise.all(this.#doors.map((door) => door.stop())).then(() => {});
@@ -104,10 +113,10 @@ export class FrontDoors implements AsyncDisposable {
   }
 
   static async #openAddress(options: FrontDoorOptions): Promise<FrontDoors> {
-    const { settings, handler, handles } = options;
+    const { settings, handler, handles, onchange } = options;
     // Clients dial this address for the name: it may mean another one to each program.
     const hostname = settings.host.toLowerCase() === "localhost" ? "127.0.0.1" : settings.host;
-    const at = { hostname, port: settings.port, handler, handles };
+    const at = { hostname, port: settings.port, handler, handles, onchange };
     const tls = await loadServerTls(settings);
     if (!tls) return new FrontDoors(new Listener(at), "ws", options);
     try {
@@ -123,7 +132,7 @@ export class FrontDoors implements AsyncDisposable {
     }
   }
 
-  async #openSocket({ settings, paths, handler, handles }: FrontDoorOptions): Promise<void> {
+  async #openSocket({ settings, paths, handler, handles, onchange }: FrontDoorOptions): Promise<void> {
     if (settings.socket === "off") return;
     try {
       if (Deno.build.os === "windows") return await this.#openPipe(settings, paths, handler);
@@ -131,7 +140,7 @@ export class FrontDoors implements AsyncDisposable {
         ? shortSocket(paths)
         : { path: settings.socket, lockPath: settings.socket + ".lock" };
       const file = this.#files.use(await SocketFile.claim(place));
-      this.#doors.push(new Listener({ path: file.path, handler, handles }));
+      this.#doors.push(new Listener({ path: file.path, handler, handles, onchange }));
       this.socket = file.path;
     } catch (thrown) {
       if (settings.socket !== "auto") throw thrown;

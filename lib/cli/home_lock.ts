@@ -1,12 +1,19 @@
 import { delay } from "@std/async/delay";
+import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { StatePaths } from "../config/paths.ts";
+import { readRegularFile } from "../config/regular_file.ts";
 import { FileLock } from "../edge/file_lock.ts";
 
+const log = getLogger(["exai", "state"]);
+
 const POLL_MS = 50;
+
+/** How often it is looked whether the lock still keeps others out, in milliseconds. */
+const LOOK_MS = 10 * SECOND_MS;
 
 /** How long a holder of the home that does not answer is waited for: it is starting, stopping, or a command. */
 export const HOME_WAIT_MS = 20 * SECOND_MS;
@@ -22,10 +29,38 @@ export interface HomeOwner {
  * while no daemon runs.
  */
 export class HomeLock implements Disposable {
-  readonly #lock: FileLock;
+  readonly #path: string;
+  #lock: FileLock;
+  #fault: string | undefined;
+  readonly #looking: ReturnType<typeof setInterval>;
 
-  private constructor(lock: FileLock) {
+  private constructor(path: string, lock: FileLock) {
+    this.#path = path;
     this.#lock = lock;
+    this.#looking = setInterval(() => void this.look(), LOOK_MS);
+    Deno.unrefTimer(this.#looking);
+  }
+
+  /** What is wrong with it, in a sentence; undefined while it keeps others out. */
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+
+  /** Takes the lock again when its file was removed or replaced, as programs that tidy up do. */
+  async look(): Promise<void> {
+    if (await this.#lock.isInPlace()) return;
+    const again = await FileLock.tryTake(this.#path).catch(() => undefined);
+    if (again) {
+      log.warning("{path} was removed while in use and has been made again", { path: this.#path });
+      sign(again);
+      this.#lock[Symbol.dispose]();
+      this.#lock = again;
+    } else if (this.#fault === undefined) {
+      log.error("{path} was removed while in use, and cannot be had again", { path: this.#path });
+    }
+    this.#fault = again
+      ? undefined
+      : `${this.#path} was removed while in use, and another process has it or it cannot be made; restart this daemon`;
   }
 
   /**
@@ -50,12 +85,8 @@ export class HomeLock implements Disposable {
       );
     }
     if (!lock) return undefined;
-    try {
-      lock.write(JSON.stringify({ pid: Deno.pid, version: VERSION }) + "\n");
-    } catch {
-      // A full disk: the lock holds all the same, only others cannot say whose it is.
-    }
-    return new HomeLock(lock);
+    sign(lock);
+    return new HomeLock(path, lock);
   }
 
   /**
@@ -82,7 +113,16 @@ export class HomeLock implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    clearInterval(this.#looking);
     this.#lock[Symbol.dispose]();
+  }
+}
+
+function sign(lock: FileLock): void {
+  try {
+    lock.write(JSON.stringify({ pid: Deno.pid, version: VERSION }) + "\n");
+  } catch {
+    // A full disk: the lock holds all the same, only others cannot say whose it is.
   }
 }
 
@@ -104,7 +144,7 @@ function heldBy(owner: HomeOwner, home: string, waitMs: number): ExaiError {
 /** Who has locked the file; empty where that cannot be read, as on Windows while it is locked. */
 async function readOwner(path: string): Promise<HomeOwner> {
   try {
-    const found: unknown = JSON.parse(await Deno.readTextFile(path));
+    const found: unknown = JSON.parse(await readRegularFile(path));
     if (!isObject(found)) return {};
     return {
       pid: typeof found.pid === "number" ? found.pid : undefined,

@@ -11,7 +11,7 @@ import type { OwnServer } from "./own_server.ts";
 import { only, ownersOnly } from "./route.ts";
 import type { Observation } from "./observation.ts";
 import { buildStatus } from "./status.ts";
-import { threadRoutes } from "./thread_routes.ts";
+import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { TokenKeeper } from "./token.ts";
 import { killUpstream } from "./upstream_kill.ts";
 
@@ -29,9 +29,19 @@ const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
 /** What the daemon shows and takes over plain HTTP, by path. */
 export function httpRoutes(sources: RouteSources): Map<string, Route> {
-  const { observation, mounts, own, sessions, breakers } = sources;
+  const { observation } = sources;
   return new Map<string, Route>([
     ["/health", only("GET", () => Response.json(observation.health()))],
+    ...ownersOnly(ownersRoutes(sources)),
+  ]);
+}
+
+/** What shows or changes the owner's threads, calls, sessions and configuration; `ps` shows directories too. */
+function ownersRoutes(
+  { observation, mounts, own, token, sessions, desk, breakers }: RouteSources,
+): [string, Route][] {
+  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
+  return [
     ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
     [
       "/status",
@@ -42,29 +52,30 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
         );
       }),
     ],
-    ...ownersOnly(ownersRoutes(sources)),
-  ]);
-}
-
-/** What shows or changes the owner's threads, calls, sessions and configuration. */
-function ownersRoutes({ mounts, own, token, sessions, desk, breakers }: RouteSources): [string, Route][] {
-  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
-  return [
     [
       "/reload",
       only("POST", async () => {
         const [change] = await Promise.all([mounts.reload(), own.reload()]);
         breakers.reset(mounts.servers);
         const { added, changed, removed, unchanged } = change;
+        const warnings = change.warnings.map(formatFault);
         const faults = [...change.faults.map(formatFault), ...own.faults()];
-        return Response.json({ added, changed, removed, unchanged, tools: own.userToolNames, faults });
+        return Response.json({
+          added,
+          changed,
+          removed,
+          unchanged,
+          tools: own.userToolNames,
+          warnings,
+          faults,
+        });
       }),
     ],
     ["/calls", only("GET", calls.list)],
     ["/calls/follow", only("GET", calls.follow)],
     ["/cancel", only("POST", calls.cancel)],
     ["/kill", only("POST", calls.kill)],
-    ...threadRoutes(own.threads),
+    ...threadRoutes(allThreads(own.threads)),
     ["/token/rotate", only("POST", (request) => rotateToken(request, token))],
   ];
 }

@@ -35,6 +35,8 @@ export class ConfiguredMounts implements AsyncDisposable {
   onToolSetsChanged = (_before: ToolSets) => {};
   /** Which tools clients see. */
   toolSets: ToolSets = toolSetsOf([]);
+  /** By which this daemon is known to what it starts and reaches; another at each start. */
+  readonly daemonId = crypto.randomUUID();
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
@@ -58,6 +60,7 @@ export class ConfiguredMounts implements AsyncDisposable {
       lists: this.#lists,
       connect: (config) => this.#connect(config),
       clientInfo: { name: "exai", version: VERSION },
+      daemonId: this.daemonId,
       onListChanged: () => this.onListChanged(),
       onServersChanged: (names) => this.onServersChanged(names),
     });
@@ -80,8 +83,10 @@ export class ConfiguredMounts implements AsyncDisposable {
   ): Promise<ConfiguredMounts> {
     const mounts = new ConfiguredMounts(settings, paths, hooks);
     const loginEnv = () => mounts.#host.loginEnv();
+    const ownPort = settings.port || undefined;
     mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), {
       loginEnv,
+      ownPort,
       databaseDir: paths.home,
     });
     mounts.#apply(mounts.#watch.current);

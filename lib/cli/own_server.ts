@@ -1,4 +1,5 @@
 import { VERSION } from "../base/version.ts";
+import type { Caller } from "../call/call.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { openThreadStore, type ThreadStoreOptions } from "../conversation/sqlite_thread_store.ts";
@@ -134,12 +135,12 @@ class DaemonHost implements ToolHost {
     return this.observation?.health() ?? {};
   }
 
-  recentErrors(maxLines: number) {
-    return this.observation?.recorder.recentErrors(maxLines) ?? [];
+  async recentErrors(caller: Caller, maxLines: number) {
+    return await this.observation?.recorder.recentErrors(await caller.identity(), maxLines) ?? [];
   }
 
-  activity(maxLines: number) {
-    return this.observation?.recorder.activity(maxLines) ?? [];
+  async activity(caller: Caller, maxLines: number) {
+    return await this.observation?.recorder.activity(await caller.identity(), maxLines) ?? [];
   }
 
   providers() {

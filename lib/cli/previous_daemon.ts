@@ -1,4 +1,5 @@
 import { isObject } from "../base/json.ts";
+import { readRegularFile } from "../config/regular_file.ts";
 
 /**
  * What the health file at `path` says of the daemon before this one, if that ended without saying so: killed, crashed,
@@ -6,7 +7,7 @@ import { isObject } from "../base/json.ts";
  */
 export async function endOfThePreviousDaemon(path: string): Promise<string[]> {
   try {
-    const health: unknown = JSON.parse(await Deno.readTextFile(path));
+    const health: unknown = JSON.parse(await readRegularFile(path));
     if (!isObject(health) || health.status === "stopped" || typeof health.pid !== "number") return [];
     if (isAlive(health.pid)) return [];
     return [

@@ -7,6 +7,7 @@ import type { PeerUsers } from "../transport/peer_user.ts";
 import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
 import type { FrontDoors } from "./front_doors.ts";
+import type { HomeLock } from "./home_lock.ts";
 import { ConfiguredMounts } from "./mounts.ts";
 import { Notes, openClock } from "./notes.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
@@ -16,6 +17,7 @@ import { sweepVolatileDirs } from "./volatile_sweep.ts";
 
 /** What must be open before the daemon can be put together, and closed after it. */
 export interface Resources {
+  lock: HomeLock;
   token: TokenKeeper;
   own: OwnServer;
   files: StateFiles;
@@ -33,7 +35,7 @@ export interface Resources {
 }
 
 /** What is open before the databases are. */
-export type Opened = Pick<Resources, "front" | "users" | "handles" | "health" | "stack">;
+export type Opened = Pick<Resources, "lock" | "front" | "users" | "handles" | "health" | "stack">;
 
 /** What the databases call: a fault has come or gone, a file was put aside. */
 interface DatabaseHooks {

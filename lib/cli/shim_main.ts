@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { deadline } from "@std/async/deadline";
 import { resolve } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { quoteName } from "../base/quote.ts";
 import { registerSecret } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { formatHelp, settingsOf } from "../config/help.ts";
@@ -34,16 +35,25 @@ const CLOSE_MS = 250;
  */
 export async function shimMain(): Promise<number> {
   try {
-    const { settings, switches } = loadSettings({
+    const { settings, switches, words } = loadSettings({
       programDir: programDir(),
       switches: SWITCHES.map(({ flag }) => flag),
     });
     if (switches.has("help")) return say(help());
     if (switches.has("version")) return say(`exai-shim ${VERSION}`);
+    if (words.length > 0) throw noWords(words);
     return await serve(settings);
   } catch (thrown) {
     return complain(thrown);
   }
+}
+
+function noWords([word]: readonly string[]): ExaiError {
+  return new ExaiError(
+    "CONFIG",
+    `${quoteName(word!)} means nothing to exai-shim, which takes flags only; --help lists them. ` +
+      "Commands are those of exai-daemon, as exai-daemon ps",
+  );
 }
 
 async function serve(given: Settings): Promise<number> {
@@ -55,11 +65,18 @@ async function serve(given: Settings): Promise<number> {
   const starting = startLogging({ program: "shim", settings, paths });
   logUnhandled();
   const ended = Promise.withResolvers<string>();
-  const client = new StdioPeer({ input: openStdin(), output: openStdout() }, {
+  const client: StdioPeer = new StdioPeer({ input: openStdin(), output: openStdout() }, {
     onmessage: (message, line) => bridge.fromClient(message, line),
+    onbadanswer: (id, why) => bridge.badAnswer(id, why),
+    backpressure: (): Promise<void> | undefined => bridge.backpressure(),
     onend: ended.resolve,
+    revision: () => bridge.revision,
   });
-  const bridge = new Bridge(client, { ...settings, advice: adviceFor(settings, paths) });
+  const bridge: Bridge = new Bridge(client, {
+    ...settings,
+    cwd: startDirectory(),
+    advice: adviceFor(settings, paths),
+  });
   const dialer = new Dialer(dialing(settings, paths, starting), bridge);
   bridge.ondemand = () => dialer.demand();
   dialer.run();
@@ -71,6 +88,18 @@ async function serve(given: Settings): Promise<number> {
   await deadline(client.flushed(), LAST_WRITE_MS).catch(() => {});
   await bridge.close(CLOSE_MS);
   return 0;
+}
+
+/** The directory the window was opened in; undefined when it is gone already. */
+function startDirectory(): string | undefined {
+  try {
+    return Deno.cwd();
+  } catch (thrown) {
+    log.warning("the working directory cannot be read, so servers start without one: {reason}", {
+      reason: messageOf(thrown),
+    });
+    return undefined;
+  }
 }
 
 function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown>): Dialing {

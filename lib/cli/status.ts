@@ -30,6 +30,8 @@ export interface ServerStatus extends JsonObject {
   /** How often it has failed in a row, of a server that has not started since. */
   failures?: number;
   last_error?: string;
+  /** What is wrong with the lists it shows, of a server that shows some. */
+  list_faults?: string[];
   /** When it may be started again. */
   retry_at?: string;
   /** How its circuit breaker stands: closed while calls are made. */
@@ -49,7 +51,9 @@ export interface StatusSources {
 export function buildStatus(sources: StatusSources): DaemonStatus {
   const servers = sources.servers.flatMap((server) => {
     const breaker = describeBreaker(sources.breakers.of(server)?.status);
-    return describeServer(server, sources.memory).map((row) => ({ ...row, breaker }));
+    const faults = server.listFaults;
+    const list_faults = faults.length === 0 ? undefined : faults;
+    return describeServer(server, sources.memory).map((row) => ({ ...row, breaker, list_faults }));
   });
   const providers = sources.providers.map(describeProvider);
   return { servers, sessions: Array.from(sources.sessions, describeSession), providers };
@@ -110,6 +114,7 @@ function describeSession(session: Session): JsonObject {
     connected: session.connected,
     server: session.server,
     cwd: session.cwd,
+    roots: session.rootsState,
     started_at: session.startedAt.toISOString(),
     last_used_at: session.lastUsedAt.toISOString(),
     calls: session.callCount,

@@ -1,6 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
+import { OPERATOR } from "../call/owner.ts";
 import type { Settings } from "../config/settings.ts";
-import type { Thread, ThreadStore, Turn } from "../conversation/thread_store.ts";
+import type { Shown, Thread, ThreadStore, Turn } from "../conversation/thread_store.ts";
 import type { Route } from "../edge/doors.ts";
 import { askDaemon } from "./daemon_client.ts";
 import { only } from "./route.ts";
@@ -8,8 +9,21 @@ import { only } from "./route.ts";
 /** Threads looked through for an id that was shortened. */
 export const MAX_THREADS = 10_000;
 
-/** What may be done with threads from outside of tools. */
-export type ThreadAccess = Pick<ThreadStore, "list" | "show" | "delete">;
+/** What may be done with threads from outside of tools: all of them, whosever they are. */
+export interface ThreadAccess {
+  list(options?: { limit?: number }): Promise<Thread[]>;
+  show(id: string): Promise<Shown>;
+  delete(id: string): Promise<boolean>;
+}
+
+/** The threads of `store`, for the commands of the daemon's own user. */
+export function allThreads(store: ThreadStore): ThreadAccess {
+  return {
+    list: (options) => store.list(OPERATOR, options),
+    show: (id) => store.show(OPERATOR, id),
+    delete: (id) => store.delete(OPERATOR, id),
+  };
+}
 
 /** The threads over HTTP, for the commands: the daemon alone opens their database. */
 export function threadRoutes(threads: ThreadAccess): [string, Route][] {

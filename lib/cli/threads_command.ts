@@ -9,7 +9,7 @@ import type { Thread } from "../conversation/thread_store.ts";
 import { writeTranscript } from "../conversation/transcript.ts";
 import { accessHome } from "./home_access.ts";
 import { formatTable } from "./table.ts";
-import { MAX_THREADS, type ThreadAccess, threadsOfDaemon } from "./thread_routes.ts";
+import { allThreads, MAX_THREADS, type ThreadAccess, threadsOfDaemon } from "./thread_routes.ts";
 
 /** Of an id, this much at least must be given. */
 const MIN_PREFIX_CHARS = 4;
@@ -41,7 +41,7 @@ export async function threadsCommand(
   // Where no daemon ever ran there are no threads, and looking makes no file.
   if (!await exists(statePaths(settings).database)) {
     using none = openThreadStore(limitsOf(settings));
-    return await act(none);
+    return await act(allThreads(none));
   }
   return await accessHome(settings, {
     ask: () => act(threadsOfDaemon(settings)),
@@ -61,7 +61,7 @@ async function onDatabase(
     path: database,
     onaside: (note) => notes.push(note),
   });
-  const printed = await act(store).catch((thrown) => thrown);
+  const printed = await act(allThreads(store)).catch((thrown) => thrown);
   if (notes.length > 0) throw new ExaiError("CONFIG", notes.join("\n"));
   if (typeof printed !== "string") throw printed;
   return printed;

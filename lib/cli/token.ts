@@ -3,6 +3,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
 import { steadyNow } from "../base/steady.ts";
 import { AUTO_TOKEN, isToken, TOKEN_RULE } from "../config/token_rule.ts";
+import { readRegularFile } from "../config/regular_file.ts";
 import { othersCanRead, whyUntrusted } from "../config/trust.ts";
 import { sameSecret, type TokenCheck } from "../edge/guard.ts";
 import { writePrivateFile } from "./state_files.ts";
@@ -152,7 +153,7 @@ export async function readTokenFile(path: string): Promise<string | undefined> {
   }
   let kept: string;
   try {
-    kept = (await Deno.readTextFile(path)).trim();
+    kept = (await readRegularFile(path)).trim();
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return undefined;
     throw thrown;

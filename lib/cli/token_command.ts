@@ -4,7 +4,7 @@ import type { Loaded } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { AUTO_TOKEN } from "../config/token_rule.ts";
 import type { Settings } from "../config/settings.ts";
-import { askDaemon, isDaemonThere } from "./daemon_client.ts";
+import { askDaemon } from "./daemon_client.ts";
 import { accessHome } from "./home_access.ts";
 import { noTokenFile, readTokenFile, writeNewToken } from "./token.ts";
 
@@ -36,7 +36,6 @@ async function rotate(settings: Settings): Promise<string> {
     const { grace_s: graceS } = await askDaemon(settings, "/token/rotate", "POST");
     return `The token in ${paths.token} is new. New connections need it; the old one still works for ${graceS} s.`;
   };
-  if (await isDaemonThere(settings)) return await ask();
   const alone = async () => {
     await writeNewToken(paths.token);
     return `The token in ${paths.token} is new. No daemon runs; the next one will ask for it.`;

@@ -1,7 +1,10 @@
 import { parseArgs } from "@std/cli/parse-args";
 import * as z from "zod/mini";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { closeMatches } from "../base/suggest.ts";
+import { trimStartOf } from "../base/trim.ts";
 import { parseEnvFile } from "./env_file.ts";
+import { readRegularFileSync } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 import { type Setting, SETTINGS, type Settings } from "./settings.ts";
 
@@ -89,7 +92,13 @@ function readFlags(sources: SettingSources, faults: string[]) {
       return key === undefined;
     },
   });
-  for (const arg of unknown) faults.push(`${arg} is no flag of this program; --help lists them all`);
+  const known = [...switchNames, ...settingFlags, ...optionNames];
+  for (const arg of unknown) {
+    const name = trimStartOf(arg.split("=", 1)[0]!, "-");
+    const close = closeMatches(name, known).map((flag) => `--${flag}`).join(" or ");
+    const advice = close === "" ? "" : ` (did you mean ${close}?)`;
+    faults.push(`${arg} is no flag of this program${advice}; --help lists them all`);
+  }
   const flags = new Map<string, string>();
   for (const flag of settingFlags) {
     if (typeof parsed[flag] === "string") flags.set(flag, parsed[flag]);
@@ -113,7 +122,7 @@ function readEnvFile(named: string | undefined, programDir: string | undefined, 
     return {};
   }
   try {
-    return parseEnvFile(Deno.readTextFileSync(path));
+    return parseEnvFile(readRegularFileSync(path));
   } catch (thrown) {
     if (named) {
       faults.push(`ENV_FILE is ${JSON.stringify(named)}, which cannot be read: ${messageOf(thrown)}`);

@@ -8,6 +8,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { type JsonDocument, parseDocument } from "./servers/document.ts";
 import { Expander, VariableFault } from "./servers/expand.ts";
 import { type ConfigFault, formatKey } from "./servers/fault.ts";
+import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
@@ -86,7 +87,7 @@ export async function readModels(path: string, env: Record<string, string | unde
   }
   let text: string;
   try {
-    text = await Deno.readTextFile(path);
+    text = await readRegularFile(path);
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return { ...emptyFile(), isBlank: true };
     const message = `cannot be read: ${messageOf(thrown)}`;

@@ -69,7 +69,8 @@ export function statePaths(
 
 const env = (name: string) => Deno.env.get(name) || undefined;
 
-function userHome(): string {
+/** The home directory of the user. */
+export function userHome(): string {
   return env("HOME") ?? env("USERPROFILE") ?? ".";
 }
 

@@ -10,13 +10,16 @@ import { Expander, isSecretName, type VariableSources } from "./servers/expand.t
 import { type ConfigFault, formatFault } from "./servers/fault.ts";
 import { meantKey } from "./servers/hints.ts";
 import { catalogName, OWN_SERVER_NAME } from "./servers/names.ts";
+import { readRegularFile } from "./regular_file.ts";
 import { othersCanRead, whyUntrusted } from "./trust.ts";
 
 export { type ConfigFault, formatFault } from "./servers/fault.ts";
 export { serversJsonSchema } from "./servers/keys.ts";
 
 /** Where variables in the file get their values from; the defaults are the process's own. */
-export type ServersOptions = Partial<Pick<VariableSources, "env" | "loginEnv">>;
+export type ServersOptions =
+  & Partial<Pick<VariableSources, "env" | "loginEnv">>
+  & Pick<EntryContext, "ownPort">;
 
 /** What `mcp.json` says. */
 export interface ServersFile {
@@ -53,7 +56,7 @@ export async function readServers(path: string, options: ServersOptions = {}): P
     return { ...emptyFile(), readable: false, faults: [{ path, message }] };
   }
   try {
-    return await parseServers(await Deno.readTextFile(path), path, options);
+    return await parseServers(await readRegularFile(path), path, options);
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return { ...emptyFile(), isBlank: true };
     const reason = thrown instanceof Deno.errors.PermissionDenied
@@ -95,7 +98,7 @@ async function parseServers(text: string, path: string, options: ServersOptions)
     loginEnv: options.loginEnv,
     configDir: dirname(path),
   });
-  const reader = new Reader(file, { path, document, expander });
+  const reader = new Reader(file, { path, document, expander, ownPort: options.ownPort });
   reader.checkSections();
   for (const section of SECTIONS) await reader.readSection(section);
   reader.checkSecrets();
@@ -105,14 +108,19 @@ async function parseServers(text: string, path: string, options: ServersOptions)
   return file;
 }
 
+interface Source extends Pick<EntryContext, "expander" | "ownPort"> {
+  path: string;
+  document: JsonDocument;
+}
+
 /** Collects what one document says. */
 class Reader {
   readonly #file: ServersFile;
-  readonly #source: { path: string; document: JsonDocument; expander: Expander };
+  readonly #source: Source;
   /** Title by name of each server met so far. */
   readonly #titles = new Map<string, string>();
 
-  constructor(file: ServersFile, source: { path: string; document: JsonDocument; expander: Expander }) {
+  constructor(file: ServersFile, source: Source) {
     this.#file = file;
     this.#source = source;
   }
@@ -179,6 +187,7 @@ class Reader {
       name,
       title,
       expander: this.#source.expander,
+      ownPort: this.#source.ownPort,
       fault,
       warn: this.#report("warnings", section, title),
     };

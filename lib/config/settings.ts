@@ -155,7 +155,8 @@ export const SETTINGS = {
       env: "EXAI_SESSION_IDLE",
       fallback: 3600,
       help:
-        "A connected session that sends nothing for this long is closed when it has no call running; 0: never",
+        "A session over HTTP or a plain WebSocket that sends nothing for this long is closed when it has no call " +
+        "running; a shim's lasts as long as its window; 0: never",
     },
     0,
     604_800,

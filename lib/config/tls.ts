@@ -1,5 +1,6 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { Settings } from "./settings.ts";
+import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 
 /** What a TLS server needs, as PEM. */
@@ -87,7 +88,7 @@ async function readPem(name: string, path: string): Promise<string> {
   if (distrust !== undefined) throw new ExaiError("CONFIG", `${name}: ${path} is not used: ${distrust}`);
   let text: string;
   try {
-    text = await Deno.readTextFile(path);
+    text = await readRegularFile(path);
   } catch (thrown) {
     throw new ExaiError("CONFIG", `${name}: ${path} cannot be read: ${messageOf(thrown)}`, { cause: thrown });
   }

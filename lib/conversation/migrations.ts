@@ -25,4 +25,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX turn_thread ON turn (thread_id, seq);
   CREATE UNIQUE INDEX turn_step ON turn (thread_id, tool, run, branch, step) WHERE step IS NOT NULL;
   `,
+  `
+  ALTER TABLE thread ADD COLUMN owner TEXT; -- as ownerKey writes it; null: begun before threads had owners
+  CREATE INDEX thread_owner ON thread (owner, used_at_ms);
+  `,
 ];

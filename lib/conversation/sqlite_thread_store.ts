@@ -1,11 +1,20 @@
 import { ExaiError } from "../base/errors.ts";
 import { quoteName } from "../base/suggest.ts";
 import { HOUR_MS, SECOND_MS } from "../base/units.ts";
+import {
+  type Identity,
+  mayUse,
+  OPERATOR,
+  ownerKey,
+  ownerKeysFor,
+  ownerOf,
+  type Viewer,
+} from "../call/owner.ts";
 import { IN_MEMORY, type Lock } from "../sqlite/database.ts";
 import { KeptFile } from "../sqlite/kept_file.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { prepareStatements, type Statements, type ThreadRow, toTurn } from "./statements.ts";
-import type { Recorded, ShowOptions, Thread, ThreadStore, Turn, TurnEntry } from "./thread_store.ts";
+import type { Recorded, Shown, ShowOptions, Thread, ThreadStore, TurnEntry } from "./thread_store.ts";
 
 /** Where threads are kept, how long and how many exchanges each. */
 export interface ThreadStoreOptions {
@@ -72,10 +81,12 @@ class SqliteThreadStore implements KeptThreadStore {
     return this.#file.fault;
   }
 
-  record(entry: TurnEntry): Promise<Recorded> {
+  record(by: Identity, entry: TurnEntry): Promise<Recorded> {
     return this.#atomically("write", () => {
       const nowMs = this.#now();
-      const id = entry.threadId === undefined ? this.#begin(entry, nowMs) : this.#live(entry.threadId).id;
+      const id = entry.threadId === undefined
+        ? this.#begin(by, entry, nowMs)
+        : this.#open(by, entry.threadId).id;
       const request = JSON.stringify(entry.request);
       const reply = entry.reply === undefined ? null : JSON.stringify(entry.reply);
       this.#checkSize(request.length + (reply?.length ?? 0));
@@ -92,9 +103,9 @@ class SqliteThreadStore implements KeptThreadStore {
     });
   }
 
-  show(id: string, options: ShowOptions = {}): Promise<{ thread: Thread; turns: readonly Turn[] }> {
+  show(viewer: Viewer, id: string, options: ShowOptions = {}): Promise<Shown> {
     return this.#atomically("read", () => {
-      const thread = this.#toThread(this.#live(id));
+      const thread = this.#toThread(this.#open(viewer, id));
       const { tool, forExchange = false } = options;
       if (forExchange) this.#checkRoom(id);
       const rows = tool === undefined
@@ -104,15 +115,23 @@ class SqliteThreadStore implements KeptThreadStore {
     });
   }
 
-  list(options: { limit?: number } = {}): Promise<Thread[]> {
+  list(viewer: Viewer, options: { limit?: number } = {}): Promise<Thread[]> {
     return this.#atomically("read", () => {
-      const rows = this.#sql.threads.all(this.#expiryMs(), options.limit ?? DEFAULT_LIST_LIMIT);
+      const { limit = DEFAULT_LIST_LIMIT } = options;
+      const owners = ownerKeysFor(viewer);
+      const rows = owners === undefined
+        ? this.#sql.threads.all(this.#expiryMs(), limit)
+        : this.#sql.threadsOf.all(this.#expiryMs(), JSON.stringify(owners), limit);
       return (rows as unknown as ThreadRow[]).map((row) => this.#toThread(row));
     });
   }
 
-  delete(id: string): Promise<boolean> {
-    return this.#atomically("write", () => Number(this.#sql.deleteThread.run(id).changes) > 0);
+  delete(viewer: Viewer, id: string): Promise<boolean> {
+    return this.#atomically("write", () => {
+      const row = this.#sql.thread.get(id, -Infinity) as ThreadRow | undefined;
+      if (row === undefined || !isOpenTo(viewer, row)) return false;
+      return Number(this.#sql.deleteThread.run(id).changes) > 0;
+    });
   }
 
   deleteExpired(): Promise<number> {
@@ -135,11 +154,11 @@ class SqliteThreadStore implements KeptThreadStore {
     });
   }
 
-  #begin(entry: TurnEntry, nowMs: number): string {
+  #begin(by: Identity, entry: TurnEntry, nowMs: number): string {
     this.#sweep();
     const id = crypto.randomUUID();
     const title = entry.title.replace(/[\p{Cc}\s]+/gu, " ").trim().slice(0, MAX_TITLE_CHARS);
-    this.#sql.addThread.run(id, entry.tool, title, nowMs, nowMs);
+    this.#sql.addThread.run(id, entry.tool, title, nowMs, nowMs, ownerKey(ownerOf(by)));
     return id;
   }
 
@@ -152,14 +171,31 @@ class SqliteThreadStore implements KeptThreadStore {
     return this.#now() - this.#options.timeoutMs;
   }
 
+  /**
+   * A thread that `viewer` may use. One that belongs to nobody is `viewer`'s from now on.
+   *
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND`, the same for a thread of others as for one that is not there
+   */
+  #open(viewer: Viewer, id: string): ThreadRow {
+    const row = this.#live(id);
+    if (!isOpenTo(viewer, row)) throw this.#notFound(id);
+    if (row.owner === null && viewer !== OPERATOR) this.#sql.adopt.run(ownerKey(ownerOf(viewer)), id);
+    return row;
+  }
+
   #live(id: string): ThreadRow {
     const row = this.#sql.thread.get(id, this.#expiryMs()) as ThreadRow | undefined;
     if (row) return row;
+    throw this.#notFound(id);
+  }
+
+  #notFound(id: string): ExaiError {
     const hours = Number((this.#options.timeoutMs / HOUR_MS).toFixed(2));
-    throw new ExaiError(
+    return new ExaiError(
       "RESOURCE_NOT_FOUND",
-      `there is no thread ${quoteName(id)}: it never was, was deleted, or was not ` +
-        `used for ${hours} h (CONVERSATION_TIMEOUT_HOURS); leave continuation_id out to begin a new one`,
+      `there is no thread ${quoteName(id)} here: it never was, was deleted, was not used for ${hours} h ` +
+        "(CONVERSATION_TIMEOUT_HOURS), or belongs to another workspace; continue it in the directory it was begun in, " +
+        "or leave continuation_id out to begin a new one",
     );
   }
 
@@ -213,4 +249,8 @@ class SqliteThreadStore implements KeptThreadStore {
       remainingTurns: Math.max(0, this.#options.maxTurns - row.turns),
     };
   }
+}
+
+function isOpenTo(viewer: Viewer, { owner }: ThreadRow): boolean {
+  return owner === null || mayUse(viewer, owner);
 }

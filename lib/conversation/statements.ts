@@ -8,18 +8,23 @@ export interface ThreadRow {
   title: string;
   created_at_ms: number;
   used_at_ms: number;
+  owner: string | null;
   turns: number;
 }
 
 const THREAD = "SELECT thread.*, (SELECT count(*) FROM turn WHERE thread_id = id) AS turns FROM thread";
+// Two used in the same millisecond stand in the order of what was written in them.
+const LATEST_FIRST =
+  "ORDER BY used_at_ms DESC, (SELECT max(seq) FROM turn WHERE thread_id = id) DESC, id LIMIT ?";
 const OF_RUN = "thread_id = ? AND tool = ? AND run = ?";
 
 const SQL = {
-  addThread: "INSERT INTO thread (id, tool, title, created_at_ms, used_at_ms) VALUES (?, ?, ?, ?, ?)",
+  addThread:
+    "INSERT INTO thread (id, tool, title, created_at_ms, used_at_ms, owner) VALUES (?, ?, ?, ?, ?, ?)",
   thread: `${THREAD} WHERE id = ? AND used_at_ms > ?`,
-  // Two used in the same millisecond stand in the order of what was written in them.
-  threads: `${THREAD} WHERE used_at_ms > ?
-    ORDER BY used_at_ms DESC, (SELECT max(seq) FROM turn WHERE thread_id = id) DESC, id LIMIT ?`,
+  adopt: "UPDATE thread SET owner = ? WHERE id = ? AND owner IS NULL",
+  threads: `${THREAD} WHERE used_at_ms > ? ${LATEST_FIRST}`,
+  threadsOf: `${THREAD} WHERE used_at_ms > ? AND owner IN (SELECT value FROM json_each(?)) ${LATEST_FIRST}`,
   touch: "UPDATE thread SET used_at_ms = ? WHERE id = ?",
   deleteThread: "DELETE FROM thread WHERE id = ?",
   deleteExpired: "DELETE FROM thread WHERE used_at_ms <= ?",

@@ -1,8 +1,9 @@
 import type { JsonObject } from "../base/json.ts";
+import type { Identity, Viewer } from "../call/owner.ts";
 
 /**
- * One conversation or investigation over many calls. It belongs to no session: whoever holds its id, which cannot be
- * guessed, goes on with it, in another window or after a restart.
+ * One conversation or investigation over many calls. It belongs to the workspace it was begun in, not to a session:
+ * another window there goes on with it, or the same after a restart.
  */
 export interface Thread {
   /** The `continuation_id` clients show. */
@@ -67,6 +68,12 @@ export interface Recorded {
   readonly dropped: number;
 }
 
+/** A thread with its exchanges. */
+export interface Shown {
+  readonly thread: Thread;
+  readonly turns: readonly Turn[];
+}
+
 /** Which exchanges of a thread are wanted, and what for. */
 export interface ShowOptions {
   tool?: string;
@@ -75,29 +82,32 @@ export interface ShowOptions {
 
 /**
  * Keeps threads beyond the process. Every method is one atomic operation, so that windows and processes may work on
- * the same thread at the same time.
+ * the same thread at the same time. To whom a thread does not belong, it is not there.
+ *
+ * A thread of before there were owners belongs to nobody: it stands in nobody's list, and becomes that of the first who
+ * shows its id, which cannot be guessed.
  */
 export interface ThreadStore extends Disposable {
   /**
    * Keeps one exchange. A step sent twice (same tool, run, branch and number) replaces the first; word for word the
    * same, it keeps the answer it has until there is another. A different step 1 after the tool's work in this thread
-   * has ended begins a new run.
+   * has ended begins a new run. A new thread belongs to `by`.
    *
-   * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a thread unknown or expired, `TOO_LARGE` for one that is full or an
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a thread unknown, expired or of others, `TOO_LARGE` for one that is full or an
    * exchange that is too big, `OVER_CAPACITY` while another process holds the store
    */
-  record(entry: TurnEntry): Promise<Recorded>;
+  record(by: Identity, entry: TurnEntry): Promise<Recorded>;
   /**
    * A thread and its exchanges, oldest first; of one tool's current run only, if `tool` is given. With `forExchange`
    * it is asked for to be continued: one that takes no further exchange is refused, before anybody is paid for one.
    *
    * @throws {ExaiError} `RESOURCE_NOT_FOUND`; with `forExchange` also `TOO_LARGE`
    */
-  show(id: string, options?: ShowOptions): Promise<{ thread: Thread; turns: readonly Turn[] }>;
-  /** The threads that are not expired, last used first. */
-  list(options?: { limit?: number }): Promise<Thread[]>;
-  /** Forgets a thread; false if there was none. */
-  delete(id: string): Promise<boolean>;
+  show(viewer: Viewer, id: string, options?: ShowOptions): Promise<Shown>;
+  /** The threads `viewer` may use that are not expired, last used first. */
+  list(viewer: Viewer, options?: { limit?: number }): Promise<Thread[]>;
+  /** Forgets a thread; false if there was none that `viewer` may use. */
+  delete(viewer: Viewer, id: string): Promise<boolean>;
   /** Forgets the expired threads and says how many; a new thread does so too. */
   deleteExpired(): Promise<number>;
 }

@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { type Call, reportProgress } from "../call/call.ts";
+import { type Call, type Progress, reportProgress } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { LATEST_REVISION, textResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -50,7 +50,7 @@ export class AwaitServer implements Server {
       throw new ExaiError("METHOD_NOT_FOUND", `this server has no method ${call.method}`);
     }
     const { handle, waitMs, cancel } = readArguments((call.params.arguments ?? {}) as JsonObject);
-    const found = this.#calls.get(call.caller, handle);
+    const found = await this.#calls.get(call.caller, handle);
     if (cancel) found.cancel(new ExaiError("CANCELLED", `the call was stopped by ${AWAIT_CALL}`));
     const outcome = await waitFor(found, call, waitMs);
     if (outcome) return outcome;
@@ -77,13 +77,14 @@ async function waitFor(found: DetachedCall, call: Call, waitMs: number): Promise
   const stop = () => resolve(undefined);
   const timer = setTimeout(stop, waitMs);
   call.signal.addEventListener("abort", stop, { once: true });
-  if (!found.isOver) found.onprogress = (progress) => reportProgress(call, progress);
+  const watch = (progress: Progress) => reportProgress(call, progress);
+  if (!found.isOver) found.watchers.add(watch);
   try {
     return await Promise.race([found.outcome, late]);
   } finally {
     clearTimeout(timer);
     call.signal.removeEventListener("abort", stop);
-    found.onprogress = undefined;
+    found.watchers.delete(watch);
   }
 }
 

@@ -2,6 +2,7 @@ import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base
 import { ExaiError } from "../base/errors.ts";
 import { heldBytesOf } from "../base/held_bytes.ts";
 import type { Caller, Progress } from "../call/call.ts";
+import { type Belonging, mayUse, ownerKey } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
 
@@ -17,7 +18,7 @@ export interface DetachedLimits {
   budget?: ByteBudget;
 }
 
-/** A call that outlasts the request it came with; its session asks for it by its handle. */
+/** A call that outlasts the request it came with; windows of its workspace ask for it by its handle. */
 export interface DetachedCall {
   readonly handle: string;
   /** The tool's name, as the session knows it. */
@@ -28,8 +29,8 @@ export interface DetachedCall {
   /** Resolves with its outcome; never rejects. */
   readonly outcome: Promise<Result>;
   readonly isOver: boolean;
-  /** Called with each progress while somebody waits. */
-  onprogress?: (progress: Progress) => void;
+  /** Those who wait, called with each progress. */
+  readonly watchers: Set<(progress: Progress) => void>;
   /** Stops it; its outcome is an error that says so. */
   cancel(reason: ExaiError): void;
 }
@@ -39,12 +40,13 @@ export type Detachable = Pick<DetachedCall, "tool" | "startedAtMs" | "progress" 
 
 interface Kept extends Detachable {
   readonly handle: string;
+  readonly belonging: Belonging;
   isOver: boolean;
   chars: number;
   /** What its result holds of the budget of all. */
   account: ByteAccount | undefined;
   progress: Progress | undefined;
-  onprogress?: (progress: Progress) => void;
+  readonly watchers: Set<(progress: Progress) => void>;
 }
 
 /** The detached calls of every session. */
@@ -63,33 +65,50 @@ export class DetachedCalls {
     const calls = this.#sessions.get(caller.id) ?? new Map<string, Kept>();
     this.#sessions.set(caller.id, calls);
     const handle = `call-${crypto.randomUUID()}`;
-    const kept: Kept = { ...call, handle, isOver: false, chars: 0, account: undefined };
+    const kept: Kept = {
+      ...call,
+      handle,
+      belonging: caller.belonging,
+      isOver: false,
+      chars: 0,
+      account: undefined,
+      watchers: new Set(),
+    };
     const outcome = call.outcome.then((result) => this.#finished(calls, kept, result));
     calls.set(handle, Object.assign(kept, { outcome }));
     this.#running++;
     const tell = (progress: Progress) => {
       kept.progress = progress;
-      kept.onprogress?.(progress);
+      for (const watch of kept.watchers) watch(progress);
     };
     return Object.assign(kept, { tell });
   }
 
   /**
-   * The call `handle` of the session of `caller`.
+   * The call `handle`, where it belongs to the workspace of `caller`.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` when the session has no such call, or not any more
+   * @throws {ExaiError} `INVALID_PARAMS` when there is no such call, not any more, or it belongs to others
    */
-  get(caller: Caller, handle: string): DetachedCall {
-    const found = this.#sessions.get(caller.id)?.get(handle);
-    if (found) return found;
+  async get(caller: Caller, handle: string): Promise<DetachedCall> {
+    const found = this.#find(handle);
+    if (found && mayUse(await caller.identity(), ownerKey(await found.belonging.owner()))) return found;
     throw new ExaiError(
       "INVALID_PARAMS",
-      `this session has no call ${
+      `there is no call ${
         JSON.stringify(handle)
-      }: handles are good in the session that got them, until ` +
-        "newer results take their place or the daemon is started anew; what became of a call that is gone is not known",
+      } here: a handle is good in the workspace it was given to, until the ` +
+        "window that got it goes, newer results take its place or the daemon is started anew; what became of a call " +
+        "that is gone is not known",
       { details: { outcome: "unknown" } },
     );
+  }
+
+  #find(handle: string): Kept | undefined {
+    for (const calls of this.#sessions.values()) {
+      const found = calls.get(handle);
+      if (found) return found;
+    }
+    return undefined;
   }
 
   /** Stops the calls of a session that is over. */
@@ -113,7 +132,7 @@ export class DetachedCalls {
 
   #finished(calls: Map<string, Kept>, call: Kept, result: Result): Result {
     call.isOver = true;
-    call.onprogress = undefined;
+    call.watchers.clear();
     call.chars = lengthOf(result);
     this.#charge(calls, call, result);
     if (--this.#running === 0) this.#idle?.resolve();

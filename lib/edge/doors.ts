@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { checkVia, readVia, VIA_HEADER } from "../base/via.ts";
 import type { HttpServerTransport } from "../transport/http_server.ts";
 import { WebSocketChannel, type WebSocketChannelOptions } from "../transport/websocket_server.ts";
 import { CLOSE, CODES } from "../wire/codes.ts";
@@ -33,12 +34,17 @@ export interface DoorOptions extends WebSocketChannelOptions, DeskOptions {
   routes: ReadonlyMap<string, Route>;
   /** Names of the servers that can be had alone, under `/mcp/NAME`. */
   serverNames(): readonly string[];
+  /** Which daemon this is, to refuse what comes from itself. */
+  daemonId: string;
   pingIntervalMs: number;
   pingTimeoutMs: number;
   /** A connection that must say hello first. */
-  onExai(channel: WebSocketChannel, gate: Gate & Pick<Principal, "isOwner"> & { door: string }): void;
+  onExai(channel: WebSocketChannel, gate: Gate & { principal: Principal; door: string }): void;
   /** A connection of the subprotocol `mcp`, already authenticated. */
-  onMcp(channel: WebSocketChannel, options: { server?: string } & Pick<Principal, "isOwner">): void;
+  onMcp(
+    channel: WebSocketChannel,
+    options: { server?: string; via: readonly string[]; principal: Principal },
+  ): void;
   /** Makes the transport of a client that is about to initialize over HTTP. */
   onHttp(client: HttpClient): HttpServerTransport;
 }
@@ -215,6 +221,8 @@ export class Doors {
       throw new ExaiError("RESOURCE_NOT_FOUND", why);
     }
     const server = this.#serverOf(mcp?.[1]);
+    const via = readVia(request.headers.get(VIA_HEADER));
+    checkVia(via, this.#options.daemonId);
     const newcomer = this.#newcomer(visit);
     // Not known any more once the connection is upgraded.
     const { door, remoteAddr } = arrival;
@@ -224,10 +232,9 @@ export class Doors {
     });
     const channel = new WebSocketChannel(socket, { ...this.#options, cut: () => cut(socket, remoteAddr) });
     socket.addEventListener("close", () => this.#desk.left(channel));
-    const { isOwner } = principal;
     const enter = () => {
-      if (!mcpOnly) this.#receive(channel, newcomer, { isOwner, door });
-      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, isOwner });
+      if (!mcpOnly) this.#receive(channel, newcomer, { principal, door });
+      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, via, principal });
     };
     // A socket of Node's is open by now, and its first frame may come at once.
     if (socket.readyState === WebSocket.OPEN) enter();
@@ -244,7 +251,7 @@ export class Doors {
   #receive(
     channel: WebSocketChannel,
     newcomer: Newcomer,
-    about: Pick<Principal, "isOwner"> & { door: string },
+    about: { principal: Principal; door: string },
   ): void {
     const gate = this.#desk.receive(channel, newcomer);
     if (gate) this.#options.onExai(channel, { ...gate, ...about });

@@ -9,10 +9,12 @@ const MAX_ATTEMPTS = 10;
  * and means nothing by itself.
  */
 export class FileLock implements Disposable {
+  readonly #path: string;
   readonly #file: Deno.FsFile;
   #isFree = false;
 
-  private constructor(file: Deno.FsFile) {
+  private constructor(path: string, file: Deno.FsFile) {
+    this.#path = path;
     this.#file = file;
   }
 
@@ -23,11 +25,12 @@ export class FileLock implements Disposable {
    */
   static async tryTake(path: string): Promise<FileLock | undefined> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      await refuseOther(path);
       const file = await Deno.open(path, { create: true, write: true, mode: 0o600 });
       try {
         const isOurs = await tryLock(file);
         // A lock on a file that was removed meanwhile keeps nobody out.
-        if (isOurs && await isStillAt(path, file)) return new FileLock(file);
+        if (isOurs && await isStillAt(path, file)) return new FileLock(path, file);
         file.close();
         if (!isOurs) return undefined;
       } catch (thrown) {
@@ -36,6 +39,11 @@ export class FileLock implements Disposable {
       }
     }
     return undefined;
+  }
+
+  /** Whether the file that is locked is still the one at its path: once it is not, the lock keeps nobody out. */
+  async isInPlace(): Promise<boolean> {
+    return await isStillAt(this.#path, this.#file);
   }
 
   /** Replaces what the file says about the holder, for people and for those who wait. */
@@ -49,6 +57,12 @@ export class FileLock implements Disposable {
     this.#isFree = true;
     this.#file.close();
   }
+}
+
+/** Opening a named pipe to write waits for a reader, who may never come; a device is nobody's to lock. */
+async function refuseOther(path: string): Promise<void> {
+  const info = await Deno.stat(path).catch(() => undefined);
+  if (info && !info.isFile) throw new Error(`${path} is no regular file; remove it`);
 }
 
 /** Locks `file` for this process alone; false when another has it. */

@@ -1,10 +1,15 @@
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json } from "../base/json.ts";
+import { checkVia, readVia, VIA_HEADER } from "../base/via.ts";
+import { isSamePrincipal } from "../call/owner.ts";
 import { readJsonBody } from "../transport/http_body.ts";
 import type { Exchange, HttpServerTransport } from "../transport/http_server.ts";
 import { CODES, toRpcError } from "../wire/codes.ts";
-import { checkEnvelope, isRequestId, responseTo } from "../wire/rpc.ts";
+import { asMeant, whyNoBatch } from "../wire/lenient.ts";
+import { negotiateRevision } from "../wire/mcp.ts";
+import { checkEnvelope, refusedId, type RequestId, responseTo } from "../wire/rpc.ts";
+import { plainAccept } from "./media_types.ts";
 import type { Principal } from "./principal.ts";
 
 /** A client of Streamable HTTP that wants to attach. */
@@ -13,14 +18,17 @@ export interface HttpClient {
   server?: string;
   /** Its working directory, if it told. */
   cwd?: string;
-  /** Whether it comes on behalf of the daemon's own user. */
-  isOwner: boolean;
+  /** The daemons by which it comes. */
+  via?: readonly string[];
+  principal: Principal;
 }
 
 export interface HttpDoorOptions {
   /** Largest body accepted. */
   maxFrameBytes: number;
   maxConnections: number;
+  /** Which daemon this is, to refuse what comes from itself. */
+  daemonId: string;
   /** The bound on what is held for all clients together. */
   budget?: ByteBudget;
   /** Makes the transport of a session that is about to begin. */
@@ -40,6 +48,8 @@ export interface Approach {
 interface OpenSession extends Pick<Approach, "server"> {
   /** The id of its principal. */
   owner: string;
+  /** As its client has asked for it. */
+  revision: string;
   transport: HttpServerTransport;
 }
 
@@ -68,28 +78,30 @@ export class HttpDoor {
           maxBytes: this.#options.maxFrameBytes,
           budget: this.#options.budget,
         });
-        checkIds(value);
-        Object.assign(exchange, { body: value, bodyBytes: bytes });
+        Object.assign(exchange, { body: Array.isArray(value) ? value : single(value), bodyBytes: bytes });
       }
+      plainAccept(request);
       const id = request.headers.get("mcp-session-id");
-      if (id !== null) return await this.#find(id, how).handle(request, exchange);
-      return await this.#begin(request, exchange, how);
+      if (id === null) return await this.#begin(request, exchange, how);
+      const session = this.#find(id, how);
+      if (Array.isArray(exchange.body)) exchange.body = batch(exchange.body, request, session);
+      return await session.transport.handle(request, exchange);
     } catch (thrown) {
-      return rpcRefusal(thrown);
+      return thrown instanceof BadMessage ? rpcRefusal(thrown.error, thrown.id) : rpcRefusal(thrown);
     }
   }
 
   // To another principal a session is not there, whatever it knows of it.
-  #find(id: string, { server, principal }: Approach): HttpServerTransport {
+  #find(id: string, { server, principal }: Approach): OpenSession {
     const session = this.#sessions.get(id);
-    if (!session || session.server !== server || session.owner !== principal.id) {
+    if (!session || session.server !== server || !isSamePrincipal(session.owner, principal.id)) {
       const why =
         "it has ended, or the daemon has been started anew; initialize again without Mcp-Session-Id";
       throw new ExaiError("RESOURCE_NOT_FOUND", `there is no such session here: ${why}`);
     }
     this.#sessions.delete(id);
     this.#sessions.set(id, session);
-    return session.transport;
+    return session;
   }
 
   async #begin(request: Request, exchange: Exchange, { server, principal }: Approach): Promise<Response> {
@@ -97,13 +109,17 @@ export class HttpDoor {
     if (!isObject(exchange.body) || exchange.body.method !== "initialize") {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
     }
+    const via = readVia(request.headers.get(VIA_HEADER));
+    checkVia(via, this.#options.daemonId);
     await this.#makeRoom();
-    const transport = this.#options.open({ server, cwd: cwdOf(request), isOwner: principal.isOwner });
+    const transport = this.#options.open({ server, cwd: cwdOf(request), via, principal });
     await transport.start();
     const response = await transport.handle(request, exchange);
     const id = transport.sessionId;
     if (id === undefined) return response.status === 400 ? badInitialize(exchange.body.id) : response;
-    this.#sessions.set(id, { transport, server, owner: principal.id });
+    const { params } = exchange.body;
+    const revision = negotiateRevision(isObject(params) ? params.protocolVersion : undefined);
+    this.#sessions.set(id, { transport, server, owner: principal.id, revision });
     transport.closed.then(() => this.#sessions.delete(id));
     return response;
   }
@@ -118,19 +134,31 @@ export class HttpDoor {
   }
 }
 
-/**
- * A request whose id cannot be used is refused here: the transport leads an answer to its stream by the id, and one
- * without would leave the stream open and say nothing.
- *
- * @throws {ExaiError} `INVALID_REQUEST`
- */
-function checkIds(body: Json): void {
-  for (const message of Array.isArray(body) ? body : [body]) {
-    if (!isObject(message) || message.method === undefined || message.id === undefined) continue;
-    if (isRequestId(message.id)) continue;
-    const fault = checkEnvelope({ jsonrpc: "2.0", id: message.id, method: "" });
-    throw new ExaiError("INVALID_REQUEST", typeof fault === "string" ? fault : "id must not be null");
+/** A body that is no message, and the id its refusal is to have. */
+class BadMessage extends Error {
+  readonly id: RequestId | null;
+  readonly error: ExaiError;
+
+  constructor(value: unknown, why: string) {
+    super(why);
+    this.id = isObject(value) ? refusedId(value.id) : null;
+    this.error = new ExaiError("INVALID_REQUEST", why);
   }
+}
+
+/** One message as it is meant; what is wrong with it is said as at the other doors. */
+function single(value: Json): Json {
+  if (!isObject(value)) throw new BadMessage(value, "a body must hold one JSON object");
+  const meant = asMeant(value);
+  const message = checkEnvelope(meant);
+  if (typeof message === "string") throw new BadMessage(value, message);
+  return meant;
+}
+
+function batch(messages: readonly Json[], { headers }: Request, { revision }: OpenSession): Json[] {
+  const why = whyNoBatch(messages, headers.get("mcp-protocol-version") ?? revision);
+  if (why !== undefined) throw new BadMessage(messages, why);
+  return messages.map(single);
 }
 
 function cwdOf(request: Request): string | undefined {

@@ -6,6 +6,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
 import type { Handler, TlsOptions } from "./arrival.ts";
 import type { HandleBudget } from "./handles.ts";
+import { KeptAddress } from "./kept_address.ts";
 import { bindPrivately } from "./socket_file.ts";
 
 const log = getLogger(["exai", "edge"]);
@@ -21,20 +22,28 @@ export type ListenOptions = ListenAt & {
   handler: Handler;
   /** What to do when the system has no handle for another connection. */
   handles?: HandleBudget;
+  /** Called when it is no longer served, and when it is again. */
+  onchange?(): void;
 };
 
 /** How long after a failure to listen again it is tried once more, in milliseconds; longer each time. */
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = SECOND_MS;
+/** For how long it is told that the place was not served. */
+const TOLD_MS = 60 * SECOND_MS;
 
 /**
  * A server that comes back: a handler that throws after it has upgraded a connection stops the whole `Deno.serve`, and
- * so does a connection the system has no handle for. Its end is watched, and it is started again at the same place.
+ * so does a connection the system has no handle for. Its end is watched, and it is started again at the same place,
+ * which no other program gets meanwhile.
  */
 export class Listener implements AsyncDisposable {
   readonly #options: ListenOptions;
+  /** Where it is no Unix socket; another user cannot make one in our directory. */
+  readonly #address: KeptAddress | undefined;
   #server: Deno.HttpServer<Deno.Addr>;
   #stopping = false;
+  #outage: { sinceMs: number; untilMs: number } | undefined;
   /** Closes every connection of the server that runs, whatever it is for. */
   #dropAll = new AbortController();
   readonly #restarted = Promise.withResolvers<void>();
@@ -42,7 +51,13 @@ export class Listener implements AsyncDisposable {
   /** @throws {ExaiError} `CONFIG` when the address cannot be listened on */
   constructor(options: ListenOptions) {
     this.#options = options;
-    this.#server = this.#listen(options);
+    this.#address = "path" in options ? undefined : new KeptAddress(options);
+    try {
+      this.#server = this.#listen();
+    } catch (thrown) {
+      this.#address?.[Symbol.dispose]();
+      throw thrown;
+    }
   }
 
   /** Where it listens: of a TCP server, the port it has got. */
@@ -55,9 +70,27 @@ export class Listener implements AsyncDisposable {
     return this.#restarted.promise;
   }
 
+  /** In a sentence, that it is not served now, or was not a moment ago; undefined when nothing is the matter. */
+  get fault(): string | undefined {
+    if (!this.#outage) return undefined;
+    const { sinceMs, untilMs } = this.#outage;
+    const nowMs = performance.now();
+    if (nowMs - untilMs > TOLD_MS) return undefined;
+    const seconds = (Math.min(untilMs, nowMs) - sinceMs) / SECOND_MS;
+    if (untilMs <= nowMs) {
+      return `${this.#place} was not served for ${seconds.toFixed(1)} s, and is served again`;
+    }
+    const isKept = this.#address?.isKept ?? true;
+    return `${this.#place} is not served for the moment (for ${
+      seconds.toFixed(1)
+    } s now); it is tried again by ` +
+      `itself, and meanwhile other programs ${isKept ? "cannot" : "may"} listen there`;
+  }
+
   /** Stops accepting connections; those that are open stay. Resolves when the last one is closed. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#address?.[Symbol.dispose]();
     await this.#server.shutdown();
   }
 
@@ -65,7 +98,8 @@ export class Listener implements AsyncDisposable {
     await this.stop();
   }
 
-  #listen(at: ListenAt): Deno.HttpServer<Deno.Addr> {
+  #listen(): Deno.HttpServer<Deno.Addr> {
+    const at: ListenAt = this.#options;
     const { signal } = this.#dropAll = new AbortController();
     const common = { onListen: () => {}, onError: answerFault, signal };
     // Which port it is is known when the server listens.
@@ -84,11 +118,10 @@ export class Listener implements AsyncDisposable {
     try {
       const server: Deno.HttpServer<Deno.Addr> = "path" in at
         ? bindPrivately(at.path, () => Deno.serve({ path: at.path, ...common }, handler))
-        : Deno.serve({ hostname: at.hostname, port: at.port, ...at.tls, ...common }, handler);
+        : this.#address!.serve((place) => Deno.serve({ ...place, ...at.tls, ...common }, handler));
       if (!("path" in at)) door = doorOf(server.addr as Deno.NetAddr, at.tls !== undefined);
       const dropAll = this.#dropAll;
-      const again = (thrown?: unknown) =>
-        void this.#comeBack("path" in at ? at : { ...at, port: portOf(server) }, { thrown, dropAll });
+      const again = (thrown?: unknown) => void this.#comeBack({ thrown, dropAll });
       server.finished.then(() => again(), again);
       return server;
     } catch (thrown) {
@@ -99,16 +132,26 @@ export class Listener implements AsyncDisposable {
   }
 
   /** The connections of the server that has stopped go on, unless they hold the handles that are wanted. */
-  async #comeBack(at: ListenAt, end: { thrown?: unknown; dropAll: AbortController }): Promise<void> {
+  async #comeBack(end: { thrown?: unknown; dropAll: AbortController }): Promise<void> {
     if (this.#stopping) return;
-    const { handles } = this.#options;
-    if (handles && machineWant(end.thrown)) await handles.gone(() => end.dropAll.abort());
-    log.error("the server at {place} stopped by itself and is started again", {
-      place: "path" in at ? at.path : `port ${at.port}`,
+    log.error("{place} is not served any more: the server stopped by itself and is started again", {
+      place: this.#place,
     });
+    const { handles } = this.#options;
+    const free = handles && machineWant(end.thrown)
+      ? handles.gone(() => end.dropAll.abort())
+      : Promise.resolve();
+    // The handles kept back are free by now, and one of them may be wanted for this.
+    this.#address?.keep();
+    this.#outage = { sinceMs: performance.now(), untilMs: Infinity };
+    this.#options.onchange?.();
+    await free;
     for (let retryMs = FIRST_RETRY_MS; !this.#stopping; retryMs = Math.min(2 * retryMs, MAX_RETRY_MS)) {
       try {
-        this.#server = this.#listen(at);
+        this.#server = this.#listen();
+        this.#outage.untilMs = performance.now();
+        this.#options.onchange?.();
+        log.info("{place} is served again", { place: this.#place });
         return this.#restarted.resolve();
       } catch (thrown) {
         log.error("{why}; trying again", { why: messageOf(thrown) });
@@ -116,16 +159,17 @@ export class Listener implements AsyncDisposable {
       }
     }
   }
+
+  get #place(): string {
+    if ("path" in this.#options) return `the socket ${this.#options.path}`;
+    return `the address ${doorOf(this.address as Deno.NetAddr, this.#options.tls !== undefined)}`;
+  }
 }
 
 /** The door a TCP server is, by the address and the port it has got. */
 export function doorOf({ hostname, port }: { hostname: string; port: number }, tls: boolean): string {
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return `${tls ? "wss" : "ws"}://${host}:${port}`;
-}
-
-function portOf(server: Deno.HttpServer<Deno.Addr>): number {
-  return (server.addr as Deno.NetAddr).port;
 }
 
 function cannotListen(place: string, thrown: unknown): ExaiError {

@@ -21,6 +21,7 @@ export interface PrincipalOptions {
   asksToken(): boolean;
 }
 
+/** The daemon's own user, and whoever shows a token of his. */
 const OWNER = "owner";
 
 /** Tells on whose behalf each connection is made, and refuses other users of the machine while there is no token. */
@@ -39,7 +40,7 @@ export class Principals {
    */
   of({ localAddr, remoteAddr, clientCertificate }: Arrival): Principal {
     const shown = clientCertificate === undefined ? undefined : `certificate ${clientCertificate}`;
-    if (this.#options.asksToken()) return { id: shown ?? "token", isOwner: true };
+    if (this.#options.asksToken()) return { id: shown ?? OWNER, isOwner: true };
     // The modes of the socket and of its directory have kept others out. The system knows who has connected
     // (SO_PEERCRED), but Deno does not hand out the descriptor it could be asked by.
     if (remoteAddr.transport !== "tcp" || localAddr.transport !== "tcp") return { id: OWNER, isOwner: true };

@@ -2,6 +2,7 @@ import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { visibleJson } from "../base/visible.ts";
 import type { Call, Policy } from "../call/call.ts";
+import type { Belonging } from "../call/owner.ts";
 import { type RunningCall, RunningCalls } from "./running.ts";
 
 type TargetResult = Awaited<ReturnType<Parameters<Policy>[0]>>;
@@ -14,6 +15,8 @@ export interface CallRecord {
   endedAtMs: number;
   /** Session id. */
   session: string;
+  /** Whose call it was; undefined for one read from a file, which the operator alone does. */
+  belonging?: Belonging;
   /** Name of the client, if it said one. */
   client: string | undefined;
   clientVersion: string | undefined;
@@ -85,7 +88,7 @@ export function noteServer(name: string): Policy {
 }
 
 function describe(
-  { id, call }: RunningCall,
+  { id, call, belonging }: RunningCall,
   end: Pick<CallRecord, "durationMs" | "bytesOut" | "outcome" | "message">,
 ): CallRecord {
   const { method, params, caller } = call;
@@ -93,6 +96,7 @@ function describe(
     id,
     endedAtMs: Date.now(),
     session: caller.id,
+    belonging,
     client: caller.client?.name,
     clientVersion: caller.client?.version,
     server: call.trace?.server,

@@ -1,4 +1,5 @@
 import { visible } from "../base/visible.ts";
+import { type Belonging, OPERATOR, usable, type Viewer } from "../call/owner.ts";
 import { type CallRecord, isoTime } from "./record.ts";
 import { Ring } from "./ring.ts";
 
@@ -11,8 +12,13 @@ export interface RecorderOptions {
 
 const MAX_MESSAGE_CHARS = 500;
 
+/** How long it may take to find out whose calls are whose; clients may have to be asked for their roots. */
+const OWNERS_WAIT_MS = 500;
+
 interface Failure {
   atMs: number;
+  /** Undefined for a failure of the daemon's own. */
+  belonging: Belonging | undefined;
   line: string;
 }
 
@@ -32,29 +38,38 @@ export class Recorder {
   record(record: CallRecord): void {
     this.#calls.push(record);
     if (UNREMARKABLE.has(record.outcome)) return;
-    this.#failures.push({ atMs: record.endedAtMs, line: failureLine(record) });
+    const { endedAtMs: atMs, belonging } = record;
+    this.#failures.push({ atMs, belonging, line: failureLine(record) });
   }
 
   /** Notes a failure that belongs to no call. */
   noteError(message: string): void {
     const atMs = Date.now();
-    this.#failures.push({ atMs, line: `${isoTime(atMs)} ${message.trimEnd()}` });
+    this.#failures.push({ atMs, belonging: undefined, line: `${isoTime(atMs)} ${message.trimEnd()}` });
   }
 
-  /** The latest calls, oldest first, one line each. */
-  activity(maxLines: number): string[] {
-    return this.#calls.last(maxLines).map(activityLine);
+  /** The latest calls that `viewer` may know of, oldest first, one line each. */
+  async activity(viewer: Viewer, maxLines: number): Promise<string[]> {
+    const calls = await seenBy(viewer, this.#calls.last(Infinity));
+    return calls.slice(-maxLines).map(activityLine);
   }
 
-  /** The latest failures, oldest first, one line each. */
-  recentErrors(maxLines: number): string[] {
-    return this.#failures.last(maxLines).map(({ line }) => line);
+  /** The latest failures that `viewer` may know of, oldest first, one line each. */
+  async recentErrors(viewer: Viewer, maxLines: number): Promise<string[]> {
+    if (maxLines === 0) return [];
+    const failures = await seenBy(viewer, this.#failures.last(Infinity));
+    return failures.slice(-maxLines).map(({ line }) => line);
   }
 
   /** How many failures there were since `sinceMs`; no more are counted than are kept. */
   errorsSince(sinceMs: number): number {
     return this.#failures.last(Infinity).filter(({ atMs }) => atMs >= sinceMs).length;
   }
+}
+
+async function seenBy<T extends { belonging?: Belonging }>(viewer: Viewer, all: readonly T[]): Promise<T[]> {
+  const known = await usable(viewer, all.flatMap(({ belonging }) => belonging ?? []), OWNERS_WAIT_MS);
+  return all.filter(({ belonging }) => belonging === undefined ? viewer === OPERATOR : known.has(belonging));
 }
 
 function activityLine(record: CallRecord): string {

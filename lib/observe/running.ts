@@ -1,9 +1,12 @@
 import type { Call } from "../call/call.ts";
+import type { Belonging } from "../call/owner.ts";
 
 /** A call that has begun and not ended. */
 export interface RunningCall {
   readonly id: number;
   readonly call: Call;
+  /** Whose it is, where its caller worked when it began. */
+  readonly belonging: Belonging;
   /** In milliseconds since 1970. */
   readonly startedAtMs: number;
 }
@@ -21,7 +24,12 @@ export class RunningCalls {
   }
 
   begin(call: Call): RunningCall {
-    const running = { id: this.#nextId++, call, startedAtMs: Date.now() };
+    const running = {
+      id: this.#nextId++,
+      call,
+      belonging: call.caller.belonging,
+      startedAtMs: Date.now(),
+    };
     this.#byId.set(running.id, running);
     return running;
   }

@@ -1,7 +1,9 @@
 import { getLogger } from "@logtape/logtape";
+import { deadline } from "@std/async/deadline";
 import { untilAborted } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { publicNames } from "./names.ts";
@@ -13,6 +15,15 @@ export interface Entry {
   server: Server;
   /** As the server describes it. */
   own: JsonObject;
+}
+
+/** A server that is not in a merged list although it belongs there. */
+export interface Missing {
+  server: Server;
+  /** What keeps it, in words. */
+  why: string;
+  /** Resolves when its list is there after all, or will not come; undefined when it is not on its way. */
+  coming?: Promise<unknown>;
 }
 
 /** The merged tools as one window may see them, by public name. */
@@ -44,6 +55,9 @@ const KEY: Readonly<Record<ListKind, string>> = {
 /** What a session was shown last of one kind, by the key it knows each entry by, and when. */
 interface Shown {
   entries: Map<string, Entry>;
+  /** The same, with those that stand behind another of the same key. */
+  all: readonly Entry[];
+  missing: readonly Missing[];
   generation: number;
   /** Entries found to be there still after the lists had changed, and as of when. */
   confirmed: { keys: Set<string>; generation: number };
@@ -76,15 +90,73 @@ export class Catalog {
 
   /** The merged list of `kind` for the caller of `call`, in the order of the servers, by public name or URI. */
   async list(kind: ListKind, call: Call): Promise<Map<string, Entry>> {
+    return (await this.#listAll(kind, call)).entries;
+  }
+
+  async #listAll(kind: ListKind, call: Call): Promise<Shown> {
     // What changes while servers are asked makes the answer out of date.
     const generation = this.#generation;
-    const lists = this.#options.servers().map((server) => this.#listOf(server, kind, call));
-    const entries = byKey(kind, (await Promise.all(lists)).flatMap((entries) => entries ?? []));
-    const shown = { entries, generation, confirmed: { keys: new Set<string>(), generation } };
+    const lists = await Promise.all(
+      this.#options.servers().map((server) => this.#listOf(server, kind, call)),
+    );
+    const all = lists.flatMap((list) => Array.isArray(list) ? list : []);
+    const missing = lists.filter((list): list is Missing => !Array.isArray(list));
+    const confirmed = { keys: new Set<string>(), generation };
+    const shown: Shown = { entries: byKey(kind, all), all, missing, generation, confirmed };
     const byKind = this.#shown.get(call.caller.id);
     if (byKind) byKind.set(kind, shown);
     else this.#shown.set(call.caller.id, new Map([[kind, shown]]));
-    return entries;
+    return shown;
+  }
+
+  /** The servers that offer an entry of `kind` whose key passes `test`, in their order; several may offer the same. */
+  async offering(kind: ListKind, test: (key: string) => boolean, call: Call): Promise<Server[]> {
+    const { all } = await this.#listAll(kind, call);
+    return [...new Set(all.filter(({ own }) => test(String(own[KEY[kind]]))).map(({ server }) => server))];
+  }
+
+  /**
+   * The entry of a name that {@linkcode find} has not found: servers are asked once again, for not all announce what
+   * changes, and those that are still starting are waited for, each within its start limit. What is missing at the end
+   * may have it.
+   */
+  async search(
+    kind: ListKind,
+    name: string,
+    call: Call,
+  ): Promise<{ entry?: Entry; missing: readonly Missing[] }> {
+    const again = await this.#refreshAll(kind, call);
+    let shown = this.#shown.get(call.caller.id)?.get(kind);
+    if (!shown || again || shown.generation !== this.#generation) shown = await this.#listAll(kind, call);
+    const failed = new Map<Server, string>();
+    for (;;) {
+      const entry = shown.entries.get(name);
+      if (entry) return { entry, missing: [] };
+      const missing = eligible(shown.missing, name).map((one) => ({
+        ...one,
+        why: failed.get(one.server) ?? one.why,
+      }));
+      const coming = missing.filter((one) => one.coming && !failed.has(one.server));
+      if (coming.length === 0) return { missing };
+      const [server, why] = await untilAborted(
+        Promise.race(coming.map((one) => outcomeOf(one, call))),
+        call.signal,
+      );
+      // It is waited for once, whatever becomes of its next start.
+      failed.set(server, why);
+      shown = await this.#listAll(kind, call);
+    }
+  }
+
+  /** Resolves with whether some server shows something else now. */
+  async #refreshAll(kind: ListKind, call: Call): Promise<boolean> {
+    const asked = this.#options.servers().map(async (server) => {
+      if (!server.refresh) return false;
+      return await deadline(server.refresh(kind, this.#lasting(call)), this.#options.deadlineMs).catch(() =>
+        false
+      );
+    });
+    return (await untilAborted(Promise.all(asked), call.signal)).includes(true);
   }
 
   /** As {@linkcode list}; what the caller was shown last, where nothing has changed since. */
@@ -114,7 +186,7 @@ export class Catalog {
       const generation = this.#generation;
       const entries = await this.#listOf(known.server, kind, call);
       // A server that cannot say what it has is the one to say so: what it had is not gone.
-      if (entries === undefined) return known;
+      if (!Array.isArray(entries)) return known;
       const still = entries.find(({ own }) => own[KEY[kind]] === known.own[KEY[kind]]);
       if (still) {
         if (shown.confirmed.generation !== generation) shown.confirmed = { keys: new Set(), generation };
@@ -127,27 +199,25 @@ export class Catalog {
   }
 
   // One bad server never delays or fails the others: it is left out, and the session told when it has come round.
-  async #listOf(server: Server, kind: ListKind, call: Call): Promise<Entry[] | undefined> {
+  async #listOf(server: Server, kind: ListKind, call: Call): Promise<Entry[] | Missing> {
     const asked = this.#ask(server, kind, call);
     const late = Symbol("late");
-    const { promise: deadline, resolve } = Promise.withResolvers<typeof late>();
+    const { promise: tooLate, resolve } = Promise.withResolvers<typeof late>();
     const isLate = this.#late.get(server)?.has(kind);
     const timer = setTimeout(() => resolve(late), isLate ? 0 : this.#options.deadlineMs);
     try {
-      const list = await untilAborted(Promise.race([asked, deadline]), call.signal);
+      const list = await untilAborted(Promise.race([asked, tooLate]), call.signal);
       if (list !== late) return this.#entriesOf(server, list);
       this.#awaitLate(asked, { server, kind, caller: call.caller });
+      return { server, why: "it is still starting", coming: asked };
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
-      log.warning("{server} is left out of {kind}: {message}", {
-        server: server.name,
-        kind,
-        message: messageOf(thrown),
-      });
+      const why = messageOf(thrown);
+      log.warning("{server} is left out of {kind}: {message}", { server: server.name, kind, message: why });
+      return { server, why };
     } finally {
       clearTimeout(timer);
     }
-    return undefined;
   }
 
   #entriesOf(server: Server, list: readonly JsonObject[]): Entry[] {
@@ -157,8 +227,12 @@ export class Catalog {
 
   // The list is wanted beyond this call, so the call's end does not take it back.
   #ask(server: Server, kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
-    const lasting = derive(call, { signal: NEVER, progressToken: undefined });
+    const lasting = this.#lasting(call);
     return Promise.resolve().then(() => server.list(kind, lasting));
+  }
+
+  #lasting(call: Call): Call {
+    return derive(call, { signal: NEVER, progressToken: undefined });
   }
 
   #awaitLate(asked: Promise<unknown>, by: { server: Server; kind: ListKind; caller: Caller }): void {
@@ -174,6 +248,27 @@ export class Catalog {
       this.invalidate();
       caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
     }).catch(() => {}).finally(() => this.#awaiting.delete(key));
+  }
+}
+
+/** Those whose names the merged list shows as `server__name` are alone meant by such a name. */
+function eligible(missing: readonly Missing[], name: string): readonly Missing[] {
+  const named = missing.filter(({ server }) => name.startsWith(`${server.name}__`));
+  return named.length > 0 ? named : missing;
+}
+
+/** What has become of a list that was late, in words. */
+async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Server, string]> {
+  const timeoutMs = Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
+  try {
+    await deadline(coming!, timeoutMs);
+    return [server, "its list has come and gone"];
+  } catch (thrown) {
+    const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
+    return [
+      server,
+      isLate ? `it was waited for ${timeoutMs / SECOND_MS} s and is still starting` : messageOf(thrown),
+    ];
   }
 }
 

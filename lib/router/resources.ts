@@ -3,10 +3,11 @@ import { UriTemplate } from "@modelcontextprotocol/sdk/shared/uriTemplate.js";
 import { deadline } from "@std/async/deadline";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
+import { quoteName } from "../base/quote.ts";
 import type { Call } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { toRpcError } from "../wire/codes.ts";
-import type { Result } from "../wire/rpc.ts";
+import type { Result, RpcError } from "../wire/rpc.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
 
 /** Runs the call on the server that was found. */
@@ -23,36 +24,34 @@ export class ResourceFinder {
   }
 
   /**
-   * Runs a call about the resource `uri` on its server. A server may know resources it does not list, as those a tool's
-   * result links to: one that stands nowhere is looked for on the servers that have resources, those first that list
-   * others of its scheme. Reading changes nothing and is tried in turn; a subscription is left with each that may mean.
+   * Runs a call about the resource `uri` on its server. Several servers may list it or have a template it fits: each is
+   * asked in turn until one knows it. A server may also know resources it does not list, as those a tool's result links
+   * to: one that stands nowhere is looked for on the servers that have resources, those first that list others of its
+   * scheme. Reading changes nothing and is tried in turn; a subscription is left with each that may mean. A server's
+   * own error is passed on, unless another server knows the resource.
    *
    * @throws {ExaiError} `RESOURCE_NOT_FOUND`
    */
   async lead(call: Call, run: Run, uri = call.params.uri): Promise<Result> {
     if (typeof uri !== "string") throw new ExaiError("INVALID_PARAMS", "uri must be a text");
-    const server = await this.#find(uri, call);
-    if (server) return await run(server);
-    const { likely, others } = await this.#candidates(uri, call);
-    const attempt = (server: Server) => attempted(run(server), call.signal);
-    const result = call.method.endsWith("subscribe")
-      ? await firstOfAll(likely.length > 0 ? likely : others, attempt)
-      : await firstInTurn([...likely, ...others], attempt);
-    if (result) return result;
-    throw new ExaiError("RESOURCE_NOT_FOUND", `there is no resource ${uri}; resources/list names them`, {
-      details: { uri },
-    });
-  }
-
-  async #find(uri: string, call: Call): Promise<Server | undefined> {
+    const tries = new Tries(run, call);
     const listed = await this.#catalog.find("resources", uri, call);
-    if (listed) return listed.server;
-    const exact = await this.#catalog.find("templates", uri, call);
-    if (exact) return exact.server;
-    for (const [template, entry] of await this.#catalog.list("templates", call)) {
-      if (fits(template, uri)) return entry.server;
+    // Nobody else is meant by what one server lists, whatever becomes of it there.
+    if (listed && (await tries.one(listed.server) || tries.fault)) return tries.outcome(uri);
+    const fitting = [
+      ...await this.#catalog.offering("resources", (key) => key === uri, call),
+      ...await this.#catalog.offering("templates", (key) => key === uri || fits(key, uri), call),
+    ];
+    if (await tries.some(fitting)) return tries.outcome(uri);
+    if (fitting.length > 0 && tries.fault) return tries.outcome(uri);
+    const { likely, others } = await this.#candidates(uri, call);
+    const isAlone = likely.length + others.length === 1;
+    if (await tries.some(likely)) return tries.outcome(uri);
+    // What a server says that was only guessed at is worth nothing beside others.
+    if (!(call.method.endsWith("subscribe") && likely.length > 0)) {
+      await tries.some(others, { isGuess: !isAlone });
     }
-    return undefined;
+    return tries.outcome(uri);
   }
 
   async #candidates(uri: string, call: Call): Promise<{ likely: Server[]; others: Server[] }> {
@@ -82,32 +81,71 @@ function schemeOf(uri: string): string {
   return uri.slice(0, uri.indexOf(":") + 1).toLowerCase();
 }
 
-/** One bad server does not fail the others: what it throws is its answer, unless the caller has given up. */
-async function attempted(running: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  try {
-    return await running;
-  } catch (thrown) {
-    if (signal.aborted) throw thrown;
-    return { error: toRpcError(thrown) };
+/** One call, tried on one server after the other. */
+class Tries {
+  /** The first error of a server that is about more than that it does not know the resource. */
+  fault: RpcError | undefined;
+  readonly #run: Run;
+  readonly #call: Call;
+  readonly #tried = new Set<Server>();
+  #good: Result | undefined;
+  #notFound: RpcError | undefined;
+  /** What was thrown for {@linkcode fault}, whose code it has. */
+  #thrown: unknown;
+
+  constructor(run: Run, call: Call) {
+    this.#run = run;
+    this.#call = call;
+  }
+
+  /** Whether one of `servers` takes the call; a subscription is tried on all at once. */
+  async some(servers: readonly Server[], options: { isGuess?: boolean } = {}): Promise<boolean> {
+    if (this.#call.method.endsWith("subscribe")) {
+      const taken = await Promise.all(servers.map((server) => this.one(server, options)));
+      return taken.includes(true);
+    }
+    for (const server of servers) if (await this.one(server, options)) return true;
+    return false;
+  }
+
+  /** Whether `server` takes the call. One bad server does not fail the others, unless the caller has given up. */
+  async one(server: Server, { isGuess = false } = {}): Promise<boolean> {
+    if (this.#tried.has(server)) return false;
+    this.#tried.add(server);
+    let result: Result;
+    try {
+      result = await this.#run(server);
+    } catch (thrown) {
+      if (this.#call.signal.aborted) throw thrown;
+      result = { error: toRpcError(thrown) };
+      if (!isNotFound(result.error) && !isGuess && !this.fault) this.#thrown = thrown;
+    }
+    const { error } = result;
+    if (error === undefined) this.#good ??= result;
+    else if (isNotFound(error)) this.#notFound ??= isGuess ? undefined : error;
+    else if (!isGuess) this.fault ??= error;
+    return error === undefined;
+  }
+
+  /** @throws {ExaiError} what a server threw; `RESOURCE_NOT_FOUND` when none said anything better */
+  outcome(uri: string): Result {
+    if (this.#good) return this.#good;
+    if (this.#thrown !== undefined) throw this.#thrown;
+    const error = this.fault ?? this.#notFound;
+    if (error) return { error };
+    throw new ExaiError(
+      "RESOURCE_NOT_FOUND",
+      `there is no resource ${quoteName(uri)}; resources/list names them`,
+      {
+        details: { uri },
+      },
+    );
   }
 }
 
-/** The first good result, one server after the other. */
-async function firstInTurn(servers: readonly Server[], run: Run): Promise<Result | undefined> {
-  for (const server of servers) {
-    const result = await run(server);
-    if (!result.error) return result;
-  }
-  return undefined;
-}
-
-/** The first good result, all servers at once. */
-async function firstOfAll(servers: readonly Server[], run: Run): Promise<Result | undefined> {
-  const good = servers.map(async (server) => {
-    const result = await run(server);
-    return result.error ? Promise.reject(result.error) : result;
-  });
-  return await Promise.any(good).catch(() => undefined);
+/** As servers say that they do not know a resource: by MCP's own code, or as a parameter that makes no sense. */
+function isNotFound({ code }: RpcError): boolean {
+  return code === -32002 || code === -32602;
 }
 
 function fits(template: string, uri: string): boolean {

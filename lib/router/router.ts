@@ -1,12 +1,13 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { ownEntry } from "../base/own.ts";
+import { quoteName } from "../base/quote.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import { isRepeatableTool } from "../wire/repeatable.ts";
 import type { Result } from "../wire/rpc.ts";
-import { Catalog, shownAs } from "./catalog.ts";
+import { Catalog, type Entry, type Missing, shownAs } from "./catalog.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
 import { CALL_TOOL, callThrough, FIND_TOOL } from "./search_front.ts";
@@ -169,10 +170,7 @@ export class Router {
     const { name } = call.params;
     if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be a text");
     const found = this.#catalog.find(kind, name, call);
-    const entry = found instanceof Promise ? await found : found;
-    if (!entry) {
-      throw unknownName(kind, name, kind === "tools" ? this.#view.adviceFor(call.caller) : undefined);
-    }
+    const entry = (found instanceof Promise ? await found : found) ?? await this.#search(kind, name, call);
     if (kind === "tools") this.#view.check(name, entry, call.caller);
     const own = entry.own.name === name
       ? call
@@ -184,6 +182,16 @@ export class Router {
     return result;
   }
 
+  /** @throws {ExaiError} naming the servers that could not be asked and why, where there are any */
+  async #search(kind: "tools" | "prompts", name: string, call: Call): Promise<Entry> {
+    const { entry, missing } = await this.#catalog.search(kind, name, call);
+    if (entry) return entry;
+    throw unknownName(kind, name, {
+      missing,
+      advice: kind === "tools" ? this.#view.adviceFor(call.caller) : `${kind}/list names them all`,
+    });
+  }
+
   async #complete(call: Call): Promise<Result> {
     const ref = isObject(call.params.ref) ? call.params.ref : {};
     if (ref.type === "ref/resource") {
@@ -191,8 +199,8 @@ export class Router {
     }
     const name = textOf(ref.name);
     if (name === undefined) throw new ExaiError("INVALID_PARAMS", "ref.name must be a text");
-    const entry = await this.#catalog.find("prompts", name, call);
-    if (!entry) throw unknownName("prompts", name);
+    const entry = await this.#catalog.find("prompts", name, call) ??
+      await this.#search("prompts", name, call);
     const params = { ...call.params, ref: { ...ref, name: entry.own.name } };
     return await this.#run(entry.server, derive(call, { params }));
   }
@@ -246,12 +254,23 @@ function isFrontName({ method, params, caller }: Call): boolean {
     (params.name === CALL_TOOL || params.name === FIND_TOOL);
 }
 
+/** Servers that could not be asked, named in one message. */
+const MAX_MISSING = 5;
+
 function unknownName(
   kind: "tools" | "prompts",
   name: string,
-  advice = `${kind}/list names them all`,
+  { missing, advice }: { missing: readonly Missing[]; advice: string },
 ): ExaiError {
-  const what = kind === "tools" ? "tool" : "prompt";
+  const what = `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
   const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
-  return new ExaiError(code, `there is no ${what} ${JSON.stringify(name)}; ${advice}`);
+  if (missing.length === 0) return new ExaiError(code, `there is no ${what}; ${advice}`);
+  const reasons = missing.slice(0, MAX_MISSING).map(({ server, why }) =>
+    why.startsWith("server ") ? why : `server "${server.name}": ${why}`
+  );
+  if (missing.length > MAX_MISSING) reasons.push(`and ${missing.length - MAX_MISSING} more servers`);
+  return new ExaiError(
+    code,
+    `no server that answers has the ${what}, and these could not be asked for theirs: ${reasons.join("; ")}`,
+  );
 }

@@ -1,14 +1,17 @@
-import { ExaiError } from "../base/errors.ts";
+import { getLogger } from "@logtape/logtape";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
 import { quoteValue } from "../base/quote.ts";
 import { type Call, type Caller, derive, type Target } from "../call/call.ts";
+import { sift } from "../call/definitions.ts";
+import { allPages } from "../call/pages.ts";
 import type { Server } from "../call/server.ts";
 import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
 
 /** Tasks of one session that are known at once; beyond that the oldest are forgotten. */
 const MAX_TASKS = 10_000;
-/** Pages asked of one server, and tasks taken of it: a list without end is cut. */
-const MAX_PAGES = 1000;
+
+const log = getLogger(["exai", "router"]);
 
 /** Passes a call on to a server. */
 type Ask = (server: Server, call: Call) => Promise<Result>;
@@ -48,7 +51,11 @@ export class TaskRoutes {
     const lists = await Promise.all(Array.from(servers, async (server) => {
       try {
         return await allTasks((call) => ask(server, call), call);
-      } catch {
+      } catch (thrown) {
+        log.warning("{server} is left out of tasks/list: {message}", {
+          server: server.name,
+          message: messageOf(thrown),
+        });
         return [];
       }
     }));
@@ -56,14 +63,10 @@ export class TaskRoutes {
   }
 }
 
-async function allTasks(ask: Target, call: Call): Promise<JsonObject[]> {
-  const tasks: JsonObject[] = [];
-  let cursor: string | undefined;
-  let pages = 0;
-  do {
-    const { result } = await ask(derive(call, { params: cursor ? { cursor } : {} }));
-    tasks.push(...(result?.tasks ?? []) as JsonObject[]);
-    cursor = result?.nextCursor as string | undefined;
-  } while (cursor && ++pages < MAX_PAGES && tasks.length < MAX_TASKS);
-  return tasks;
+async function allTasks(ask: Target, call: Call): Promise<readonly JsonObject[]> {
+  const askPage = (params: JsonObject) => ask(derive(call, { params }));
+  const { entries, fault } = await allPages(askPage, { method: "tasks/list", field: "tasks" });
+  const sifted = sift("tasks", entries);
+  for (const text of [...[fault ?? []].flat(), ...sifted.faults]) log.warning("tasks/list: {text}", { text });
+  return sifted.entries;
 }

@@ -2,6 +2,7 @@ import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { AskOptions } from "../call/call.ts";
+import type { OnLost } from "./posts.ts";
 import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
 
 interface Pending {
@@ -14,7 +15,7 @@ interface Pending {
 const MAX_PENDING = 1024;
 
 /** Sends a message to the client; `relatedTo` is the client's own request that caused it. */
-export type Post = (message: RpcMessage, relatedTo?: RequestId) => void;
+export type Post = (message: RpcMessage, options: { relatedTo?: RequestId; onlost?: OnLost }) => void;
 
 /** Requests sent to a client that it has not answered yet: sampling, elicitation, roots. */
 export class Asks {
@@ -53,7 +54,11 @@ export class Asks {
       fail: (error) => (cleanup(), reject(error)),
       onProgress: options.onProgress,
     });
-    this.#post({ jsonrpc: "2.0", id, method: request.method, params }, request.relatedTo);
+    const onlost: OnLost = (error) => this.#fail(id, error);
+    this.#post({ jsonrpc: "2.0", id, method: request.method, params }, {
+      relatedTo: request.relatedTo,
+      onlost,
+    });
     if (options.signal?.aborted) this.#withdraw(id, abortError(options.signal), request.relatedTo);
     return promise;
   }
@@ -67,6 +72,11 @@ export class Asks {
     return true;
   }
 
+  /** The client has answered `id` with what is no response. */
+  refused(id: unknown, why: string): void {
+    this.#fail(id as RequestId, new ExaiError("INVALID_REQUEST", `the client's answer is malformed: ${why}`));
+  }
+
   /** Passes on the client's progress about what it was asked. */
   progress(params: JsonObject): void {
     this.#pending.get(params.progressToken as RequestId)?.onProgress?.(params);
@@ -77,6 +87,12 @@ export class Asks {
     const waiting = [...this.#pending.values()];
     this.#pending.clear();
     for (const pending of waiting) pending.fail(error);
+  }
+
+  #fail(id: RequestId, error: ExaiError): void {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    pending?.fail(error);
   }
 
   #watch(id: string, options: AskOptions, related: { relatedTo?: RequestId }): () => void {
@@ -96,7 +112,7 @@ export class Asks {
     if (!pending) return;
     this.#pending.delete(id);
     const params = { requestId: id, reason: error.message };
-    this.#post({ jsonrpc: "2.0", method: "notifications/cancelled", params }, relatedTo);
+    this.#post({ jsonrpc: "2.0", method: "notifications/cancelled", params }, { relatedTo });
     pending.fail(error);
   }
 }

@@ -8,6 +8,7 @@ import { CLOSE, toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
+import { InboundReceipts } from "./inbound_receipts.ts";
 import type { Outlet } from "./mailbox.ts";
 import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
 import { nudger } from "./nudge.ts";
@@ -37,17 +38,20 @@ export interface JoinOptions {
   nudge?: boolean;
   /** Whether the client asked in its hello for frames that hold several messages, each on its line. */
   lines?: boolean;
+  /** Whether the client asked in its hello that either end tell the other what has arrived. */
+  receipts?: boolean;
 }
 
 /** Makes `channel` the connection of `session`: what arrives is handled, what the session sends goes out. */
 export function join(
   channel: FrameChannel,
   session: Session,
-  { hooks, opsToo, nudge, lines }: JoinOptions,
+  { hooks, opsToo, nudge, lines, receipts }: JoinOptions,
 ): void {
   const { mcp, ops } = peersFor(session, hooks);
   const outlet = lines ? joining(channel) : channel;
-  session.mailbox.attach(outlet);
+  session.mailbox.attach(outlet, { keepPosts: receipts });
+  const arrivals = receipts ? new InboundReceipts((text) => outlet.send(text)) : undefined;
   const counted = { in: channel.bytesIn, out: channel.bytesOut };
   const count = () => {
     session.bytesIn += channel.bytesIn - counted.in;
@@ -60,10 +64,11 @@ export function join(
     else mcp.refuseText(why);
   };
   const refuseShape = (text: string, why: string) => {
-    const frame = outlineOf(text);
-    if (!isObject(frame)) refuse(why);
-    else if (!opsToo || frame.jsonrpc !== undefined) mcp.refuse(frame, why);
-    else ops.refuse(new ExaiError("INVALID_REQUEST", why), frame.request_id);
+    const value = outlineOf(text);
+    if (!isObject(value)) refuse(why);
+    else if (opsToo && value.jsonrpc === undefined) {
+      ops.refuse(new ExaiError("INVALID_REQUEST", why), value.request_id);
+    } else mcp.refuseMessage(value, why);
   };
   const arrived = nudge ? nudger(channel) : undefined;
   channel.onbadframe = refuse;
@@ -72,9 +77,13 @@ export function join(
     if (fault !== undefined) return refuseShape(text, fault);
     const frame = parse(text);
     if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
+    else if (Array.isArray(frame) && (!opsToo || frame.some(isRpc))) mcp.receiveBatch(frame, text.length);
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");
     else if (opsToo && frame.jsonrpc === undefined) void ops.receive(frame, text.length);
-    else mcp.receive(frame, text.length);
+    else {
+      if (arrivals) countArrival(session, arrivals, text);
+      mcp.receive(frame, text.length);
+    }
   };
   // One that cannot be handled must not take those behind it in the same frame along.
   const take = (text: string) => {
@@ -95,6 +104,12 @@ export function join(
     count();
     leave(session, outlet, { hooks, end });
   };
+}
+
+/** The count of a connection on which nothing came does not replace the one before, which its client asks for. */
+function countArrival(session: Session, arrivals: InboundReceipts, text: string): void {
+  arrivals.count(text.length);
+  session.arrivals = arrivals;
 }
 
 function leave(
@@ -123,6 +138,10 @@ function joining(channel: FrameChannel): Outlet {
       channel.close(code, reason);
     },
   };
+}
+
+function isRpc(value: Json): boolean {
+  return isObject(value) && value.jsonrpc !== undefined;
 }
 
 function parse(text: string): Json | undefined {
@@ -157,10 +176,13 @@ function mailboxOutlet(session: Session): PeerOutlet {
     refuseTwin: (id, response) => mailbox.refuseTwin(id, JSON.stringify(response)),
     began: (id) => mailbox.began(id),
     abandon: (id) => mailbox.abandon(id),
-    post(message, { passing }) {
-      const text = encode<RpcMessage>(message, maxFrameBytes, tooLargeNotice);
+    post(message, { passing, onlost }) {
+      const text = encode<RpcMessage>(message, maxFrameBytes, (error) => {
+        onlost?.(error);
+        return tooLargeNotice(error);
+      });
       if (passing) mailbox.postNow(text);
-      else mailbox.post(text);
+      else mailbox.post(text, onlost);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, textOf } from "../base/json.ts";
+import { checkVia, readVia } from "../base/via.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
 import { implementationOf } from "../wire/mcp.ts";
@@ -25,6 +26,8 @@ export interface AttachHooks extends ConnectionHooks, CommandHooks {
   helloTimeoutMs: number;
   daemon: HelloAck["daemon"];
   limits: HelloAck["limits"];
+  /** Which daemon this is, to refuse what comes from itself. */
+  daemonId: string;
   /** Compares in constant time. */
   authenticate(token: string | undefined): boolean;
   /** Proves to a client at `door` that we know the token, before it shows anything itself. */
@@ -38,12 +41,22 @@ export interface HelloChallenge {
   tokenOf(proof: string): string | undefined;
 }
 
+/** On whose behalf a connection comes. */
+export interface HelloPrincipal {
+  id: string;
+  /** Whether that is the daemon's own user: others name directories that are not theirs. */
+  isOwner: boolean;
+}
+
+/** Where no door tells, as in tests of the session alone: whoever connects is the daemon's own user. */
+const OWN_USER: HelloPrincipal = { id: "owner", isOwner: true };
+
 /** What stands at the door a connection came through, and counts those who try it. */
 export interface HelloGate {
   /** The address or socket the connection came to, as `proof.ts` writes it. */
   door: string;
-  /** Whether it comes on behalf of the daemon's own user: others name directories that are not theirs. */
-  isOwner: boolean;
+  /** On whose behalf it comes. */
+  principal: HelloPrincipal;
   /** The token was right, or none is asked: whether there is room; the connection has been closed if not. */
   mayEnter(): boolean;
   entered(): void;
@@ -79,11 +92,16 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
     if (gate && !gate.mayEnter()) return;
     if (opening.op === "hello") return greet(channel, opening, { hooks, gate });
     gate?.entered();
-    answerCommand(channel, opening, { hooks, token, isOwner: gate?.isOwner ?? true }).catch((thrown) => {
+    const { isOwner } = principalAt(gate);
+    answerCommand(channel, opening, { hooks, token, isOwner }).catch((thrown) => {
       logHandlingFault("a command", thrown);
       refuse(CLOSE.internal, "internal error");
     });
   };
+}
+
+function principalAt(gate: HelloGate | undefined): HelloPrincipal {
+  return gate?.principal ?? OWN_USER;
 }
 
 /** The token a hello carries as it is; a command carries a proof only. */
@@ -101,9 +119,13 @@ function turnAway(channel: FrameChannel, gate: HelloGate | undefined): void {
 export function attachMcp(
   channel: FrameChannel,
   hooks: AttachHooks,
-  { server, isOwner = true }: { server?: string; isOwner?: boolean } = {},
+  { server, via, principal = OWN_USER }: {
+    server?: string;
+    via?: readonly string[];
+    principal?: HelloPrincipal;
+  } = {},
 ): void {
-  const session = hooks.registry.create({ resumable: false, server, namedDirs: isOwner ? "read" : "none" });
+  const session = hooks.registry.create({ resumable: false, server, via, ...claimsOf(principal) });
   join(channel, session, { hooks, opsToo: false });
 }
 
@@ -132,17 +154,21 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
   const { hooks, gate } = how;
   const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
   try {
+    checkVia(readVia(hello.via), hooks.daemonId);
     const { session, waiting } = findSession(hello, { registry: hooks.registry, gate });
+    if (typeof hello.resume === "object") session.mailbox.confirmPosts(hello.resume?.posts ?? 0);
     gate?.entered();
     say({
       op: "hello_ack",
       ok: true,
       ...ackOf(session, waiting, hooks),
       ...(hello.lines ? { lines: true as const } : {}),
+      ...(hello.receipts ? receiptsOf(session) : {}),
     });
-    join(channel, session, { hooks, opsToo: true, nudge: hello.nudge, lines: hello.lines });
+    const { nudge, lines, receipts } = hello;
+    join(channel, session, { hooks, opsToo: true, nudge, lines, receipts });
     if (waiting) answerForgotten(session, waiting);
-    if (waiting) session.mailbox.resume(waiting);
+    if (waiting) session.warnOfLost(session.mailbox.resume(waiting));
   } catch (thrown) {
     say({ op: "hello_ack", ok: false, error: messageOf(thrown) });
     channel.close(CLOSE.invalidHello, "invalid hello");
@@ -154,18 +180,23 @@ function findSession(
   { registry, gate }: { registry: SessionRegistry; gate?: HelloGate },
 ): { session: Session; waiting?: RequestId[] } {
   const wantedId = hello.session_id || undefined;
-  const namedDirs = gate?.isOwner === false ? "none" : "read";
-  const wanted: NewSession = { ...newSession(hello), namedDirs };
+  const principal = principalAt(gate);
+  const wanted: NewSession = { ...newSession(hello), ...claimsOf(principal) };
   if (wantedId !== undefined && typeof hello.resume === "object" && hello.resume) {
     const { token, waiting = [] } = hello.resume;
-    const session = registry.resume(wantedId, token) ??
+    const session = registry.resume(wantedId, token, principal.id) ??
       registry.recover({ ...wanted, wantedId, resumeToken: token });
     if (session) return { session, waiting };
   }
   return { session: registry.create({ ...wanted, wantedId }) };
 }
 
-function newSession(hello: Hello): Omit<NewSession, "namedDirs"> {
+/** What a connection of `principal` gets, whatever it says itself. */
+function claimsOf({ id, isOwner }: HelloPrincipal): Pick<NewSession, "principal" | "namedDirs"> {
+  return { principal: id, namedDirs: isOwner ? "read" : "none" };
+}
+
+function newSession(hello: Hello): Omit<NewSession, "namedDirs" | "principal"> {
   const client = typeof hello.client === "string"
     ? { name: hello.client, version: "" }
     : { name: hello.client?.name ?? "", version: hello.client?.version ?? "" };
@@ -173,6 +204,7 @@ function newSession(hello: Hello): Omit<NewSession, "namedDirs"> {
     client: client.name ? implementationOf(client) : undefined,
     cwd: hello.cwd || undefined,
     server: hello.server,
+    via: hello.via === undefined ? undefined : readVia(hello.via),
     resumable: Boolean(hello.resume),
   };
 }
@@ -195,6 +227,10 @@ function outcomes({ mailbox, calls, isRecovered, revision }: Session, waiting: r
   );
   // Without the client's initialize it cannot know yet what was said to it here.
   return isRecovered && revision === undefined ? { recovered: { unseen, unknown } } : { unseen };
+}
+
+function receiptsOf({ mailbox, arrivals }: Session) {
+  return { receipts: true as const, posts: mailbox.postsBase, received: arrivals?.messages ?? 0 };
 }
 
 function answerForgotten(session: Session, waiting: readonly RequestId[]): void {

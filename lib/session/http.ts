@@ -26,8 +26,10 @@ export interface HttpSessionOptions {
   server?: string;
   /** Working directory of the client, if it told: mounted servers start there, but no tool reads there for it. */
   cwd?: string;
-  /** Whether it comes on behalf of the daemon's own user. */
-  isOwner: boolean;
+  /** The daemons by which it comes. */
+  via?: readonly string[];
+  /** On whose behalf it comes; `isOwner`: that of the daemon's own user. */
+  principal: { id: string; isOwner: boolean };
   /** Unread bytes held for one stream of the client. */
   maxQueuedBytes: number;
 }
@@ -37,13 +39,14 @@ export interface HttpSessionOptions {
  * the client's `initialize` valid, and ends with the transport; a cut connection ends neither.
  */
 export function openHttpSession(hooks: HttpSessionHooks, options: HttpSessionOptions): HttpServerTransport {
-  const { maxQueuedBytes, isOwner, ...about } = options;
+  const { maxQueuedBytes, principal: { id: principal, isOwner }, ...about } = options;
   const transport = new HttpServerTransport({
     maxQueuedBytes,
     keep: hooks.registry.mailboxLimits,
     newSessionId: () => {
       const session = hooks.registry.create({
         ...about,
+        principal,
         wantedId: shownId(),
         resumable: false,
         namedDirs: isOwner ? "start" : "none",
@@ -112,8 +115,12 @@ function streamOutlet(session: Session, transport: HttpServerTransport) {
     },
     // The transport refuses what shares the id of a request that still waits; this one has a stream of its own.
     refuseTwin: (_id, response) => void send(response),
-    post(message, { relatedTo }) {
-      void send(sendable<RpcMessage>(message, maxFrameBytes, tooLargeNotice), relatedTo);
+    post(message, { relatedTo, onlost }) {
+      const refuse = (error: ExaiError) => {
+        onlost?.(error);
+        return tooLargeNotice(error);
+      };
+      void send(sendable<RpcMessage>(message, maxFrameBytes, refuse), relatedTo);
     },
     abandon: (id) => transport.abandon(id),
   } satisfies PeerOutlet & { initializing(id: RequestId): void };

@@ -1,7 +1,9 @@
 import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { ExaiError } from "../base/errors.ts";
 import { heldBytes } from "../base/held_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import type { JournaledCall, Mark, SessionJournal } from "./journal.ts";
+import { type OnLost, Posts } from "./posts.ts";
 
 export interface MailboxLimits {
   /** Messages kept for a client that is away or has not confirmed them. */
@@ -37,8 +39,9 @@ const MAX_FORGOTTEN = 10_000;
 export class Mailbox {
   readonly #limits: MailboxLimits;
   #outlet: Outlet | undefined;
-  #waiting: { text: string; bytes: number }[] = [];
-  #waitingChars = 0;
+  readonly #posts: Posts;
+  /** Whether the client of this connection confirms what answers nothing, so that it is kept until then. */
+  #keepPosts = false;
   readonly #answers: Answer[] = [];
   #answersChars = 0;
   /** Answers sent or kept since the client last came back; what {@linkcode confirm} counts from. */
@@ -69,6 +72,7 @@ export class Mailbox {
       },
       giveWay: (bytes) => this.#giveWay(bytes),
     });
+    this.#posts = new Posts({ ...limits, onmove: (bytes) => this.#account.add(bytes) });
   }
 
   get attached(): boolean {
@@ -93,8 +97,10 @@ export class Mailbox {
     }
   }
 
-  attach(outlet: Outlet): void {
+  /** `keepPosts`: the client confirms what answers nothing, too. */
+  attach(outlet: Outlet, { keepPosts = false } = {}): void {
     this.#outlet = outlet;
+    this.#keepPosts = keepPosts;
     this.#sinceMs = performance.now();
   }
 
@@ -110,17 +116,18 @@ export class Mailbox {
     this.#outlet?.close(code, reason);
   }
 
-  /** Sends a message that answers nothing; while the client is away it waits. */
-  post(text: string): void {
-    if (this.#outlet) return this.#outlet.send(text);
-    if (!this.#keepAnswers) return;
-    const bytes = heldBytes(text);
-    this.#waiting.push({ text, bytes });
-    this.#waitingChars += text.length;
-    while (this.#waiting.length > this.#limits.maxMessages || this.#waitingChars > this.#limits.maxChars) {
-      this.#dropWaiting();
-    }
-    this.#account.add(bytes);
+  /**
+   * Sends a message that answers nothing; while the client is away it waits. `onlost` is told when the client never had
+   * it.
+   */
+  post(text: string, onlost?: OnLost): void {
+    if (this.#keepAnswers && (this.#keepPosts || !this.#outlet)) this.#posts.keep(text, onlost);
+    this.#outlet?.send(text);
+  }
+
+  /** Number of the last message that answers nothing before those the next client is sent. */
+  get postsBase(): number {
+    return this.#posts.base;
   }
 
   /** Sends what is only of use now, as progress; dropped while the client is away. */
@@ -151,6 +158,11 @@ export class Mailbox {
   refuseTwin(id: RequestId, text: string): void {
     if (this.#keepAnswers) this.#keep({ id, text, bytes: heldBytes(text) });
     this.#outlet?.send(text);
+  }
+
+  /** The client has received the first `count` messages of the session that answer nothing. */
+  confirmPosts(count: number): void {
+    this.#posts.confirm(count);
   }
 
   /** The client has received the first `count` answers of this connection. */
@@ -187,12 +199,12 @@ export class Mailbox {
   }
 
   /**
-   * Sends again what a client that came back still waits for, and everything that came up while it was away. Answers
-   * it does not wait for are forgotten.
+   * Sends again what a client that came back still waits for, and everything else that it has not had. Answers it does
+   * not wait for are forgotten.
    *
-   * @returns the ids among `waiting` whose answers are kept here
+   * @returns how many messages it never had and will not have
    */
-  resume(waiting: readonly RequestId[]): Set<RequestId> {
+  resume(waiting: readonly RequestId[]): number {
     const wanted = new Set(waiting);
     const kept: Answer[] = [];
     for (const answer of this.#answers.splice(0)) {
@@ -201,29 +213,30 @@ export class Mailbox {
     }
     this.#answersChars = 0;
     this.#answered = 0;
-    const waited = this.#waiting.splice(0);
-    this.#waitingChars = 0;
-    this.#account.set(0);
-    for (const { text } of waited) this.#outlet?.send(text);
+    // What is not kept any more was confirmed before the client was told what it is sent now.
+    const { texts, lost } = this.#posts.resume(0);
+    for (const text of texts) this.#outlet?.send(text);
+    if (!this.#keepPosts) this.#posts.clear();
     for (const answer of kept) {
+      this.#account.add(-answer.bytes);
       this.#keep(answer);
       this.#outlet?.send(answer.text);
     }
-    return new Set(kept.map((answer) => answer.id));
+    for (const onlost of lost) onlost(madeRoom());
+    return lost.length;
   }
 
   /** The session is over: nothing is kept from here on, for nobody comes to fetch it and free its bytes. */
   clear(): void {
     this.#outlet = undefined;
     this.#keepAnswers = false;
-    this.#waiting = [];
+    this.#posts.clear();
     this.#answers.length = 0;
     this.#forgotten.clear();
     // What ends after the session was ended by it: that is no answer to keep.
     this.#begun.clear();
     this.#lost.clear();
     this.#journal = undefined;
-    this.#waitingChars = 0;
     this.#answersChars = 0;
     this.#account.set(0);
   }
@@ -241,12 +254,6 @@ export class Mailbox {
     this.#account.add(answer.bytes);
   }
 
-  #dropWaiting(): void {
-    const { text, bytes } = this.#waiting.shift()!;
-    this.#waitingChars -= text.length;
-    this.#account.add(-bytes);
-  }
-
   /** The oldest answer has to make room; that it was given is remembered. */
   #forgetOldest(): void {
     const oldest = this.#answers.shift()!;
@@ -259,7 +266,7 @@ export class Mailbox {
   /** What answers nothing goes before answers do. */
   #giveWay(bytes: number): void {
     const target = this.#account.bytes - bytes;
-    while (this.#waiting.length > 0 && this.#account.bytes > target) this.#dropWaiting();
+    while (this.#posts.size > 0 && this.#account.bytes > target) this.#posts.dropOldest();
     while (this.#answers.length > 0 && this.#account.bytes > target) this.#forgetOldest();
   }
 
@@ -282,4 +289,9 @@ export class Mailbox {
     if (mark) this.#begun.delete(id);
     return mark;
   }
+}
+
+function madeRoom(): ExaiError {
+  const why = "the client did not read what it was sent, and this had to make room for later messages";
+  return new ExaiError("OVER_CAPACITY", why);
 }

@@ -1,7 +1,7 @@
 import { ChangeNotices } from "../base/change_notices.ts";
-import { ExaiError } from "../base/errors.ts";
+import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
-import { isObject, type JsonObject, textOf } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { jsonChars } from "../transport/json_size.ts";
@@ -13,10 +13,10 @@ import {
   negotiateRevision,
   progressTokenOf,
 } from "../wire/mcp.ts";
+import { asMeant, whyNoBatch } from "../wire/lenient.ts";
 import { isRepeatable } from "../wire/repeatable.ts";
 import {
   checkEnvelope,
-  isRequestId,
   MAX_ID_CHARS,
   refusedId,
   type RequestId,
@@ -27,6 +27,7 @@ import {
   type RpcResponse,
 } from "../wire/rpc.ts";
 import { Asks } from "./asks.ts";
+import type { OnLost } from "./posts.ts";
 import type { Session, Speaker } from "./session.ts";
 
 /** What a client says of itself is kept as long as its session, and told to servers. */
@@ -42,11 +43,18 @@ export interface PeerOutlet {
   /** The answer to a request whose id a running call has; that call is answered apart from it. */
   refuseTwin(id: RequestId, response: RpcResponse): void;
   /** A request or notification; `relatedTo` is the client's request it belongs to. `passing`: of use only now. */
-  post(message: RpcMessage, options: { relatedTo?: RequestId; passing?: boolean }): void;
+  post(message: RpcMessage, options: PostOptions): void;
   /** The request `id` was cancelled and gets no answer. */
   abandon?(id: RequestId): void;
   /** The request `id` has begun to do what must not be done twice. */
   began?(id: RequestId): void;
+}
+
+export interface PostOptions {
+  relatedTo?: RequestId;
+  passing?: boolean;
+  /** Told when the client never had the message and will not have it. */
+  onlost?: OnLost;
 }
 
 /** What the peer hands on. */
@@ -70,7 +78,7 @@ export class McpPeer implements Speaker {
     this.#session = session;
     this.#outlet = outlet;
     this.#hooks = hooks;
-    this.#asks = new Asks((message, relatedTo) => outlet.post(message, { relatedTo }));
+    this.#asks = new Asks((message, options) => outlet.post(message, options));
     session.speaker = this;
     session.ended.addEventListener("abort", () => {
       this.#changes.flush();
@@ -81,8 +89,8 @@ export class McpPeer implements Speaker {
   /** Takes one parsed message of the client, of a size that is told where it matters. Never throws: what is wrong with it is answered. */
   receive(value: JsonObject, bytes = 0): void {
     try {
-      const message = checkEnvelope(value);
-      if (typeof message === "string") return this.refuse(value, message);
+      const message = checkEnvelope(asMeant(value));
+      if (typeof message === "string") return this.#refuse(value, message);
       if (!("method" in message)) this.#asks.settle(message);
       else if ("id" in message) {
         this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
@@ -99,9 +107,28 @@ export class McpPeer implements Speaker {
     this.#outlet.answer(id, responseTo(id, { error: toRpcError(thrown) }));
   }
 
+  /** Takes the messages of one batch, of which some may be no messages, where the client's revision has batches. */
+  receiveBatch(batch: readonly Json[], bytes = 0): void {
+    const why = whyNoBatch(batch, this.#session.revision);
+    if (why !== undefined) return this.#refuseUnread("INVALID_REQUEST", why);
+    for (const value of batch) {
+      if (isObject(value)) this.receive(value, Math.ceil(bytes / batch.length));
+      else this.#refuseUnread("INVALID_REQUEST", "a message must be a JSON object");
+    }
+  }
+
   /** Answers text that is no JSON-RPC message at all. */
   refuseText(message: string): void {
-    this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError("PARSE_ERROR", message)) }));
+    this.#refuseUnread("PARSE_ERROR", message);
+  }
+
+  #refuseUnread(code: ErrorCode, message: string): void {
+    this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
+  }
+
+  /** Refuses a message for what it is as a whole. */
+  refuseMessage(value: JsonObject, why: string): void {
+    this.#refuse(value, why);
   }
 
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
@@ -115,25 +142,21 @@ export class McpPeer implements Speaker {
     return this.#asks.ask({ method, params }, options);
   }
 
-  /** Refuses a message of which only the outermost members are looked at. */
-  refuse(value: JsonObject, why: string): void {
+  /** To its servers it is as if the client had just changed its roots: those of other sessions stay as they are. */
+  rootsArrived(): void {
+    this.#hooks.onNotification?.("notifications/roots/list_changed", {});
+  }
+
+  #refuse(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
     if (value.method === undefined && ("result" in value || "error" in value)) {
-      return this.#failAsked(value, why);
+      return this.#asks.refused(value.id, why);
     }
     const id = refusedId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     const response = responseTo(id, { error });
     if (id !== null && this.#session.calls.has(id)) this.#outlet.refuseTwin(id, response);
     else this.#outlet.answer(id, response);
-  }
-
-  // Whoever waits for the response learns at once that it is of no use.
-  #failAsked({ id }: JsonObject, why: string): void {
-    const error = toRpcError(
-      new ExaiError("INVALID_REQUEST", `the client's response cannot be used: ${why}`),
-    );
-    if (isRequestId(id)) this.#asks.settle(responseTo(id, { error }));
   }
 
   async #handleRequest(request: RpcRequest, bytes: number): Promise<void> {
@@ -194,6 +217,7 @@ export class McpPeer implements Speaker {
   async #call(request: RpcRequest, params: JsonObject): Promise<Result> {
     const { id, method } = request;
     if (method === "tools/call") this.#session.callCount++;
+    this.#session.remindOfRoots();
     return await this.#session.calls.run(
       {
         id,

@@ -1,7 +1,8 @@
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Target } from "../call/call.ts";
+import { allPages } from "../call/pages.ts";
 import { toOpError, toRpcError } from "../wire/codes.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/ops.ts";
@@ -80,6 +81,7 @@ export class OpPeer {
       case "cancel":
         return this.#cancel(request.request_id);
       case "received":
+        this.#session.mailbox.confirmPosts(request.posts ?? 0);
         return this.#session.mailbox.confirm(request.answers);
       case "health":
         return this.#send({ op: "health_res", ok: true, health: await this.#hooks.health() });
@@ -89,16 +91,12 @@ export class OpPeer {
   }
 
   async #listTools(): Promise<JsonObject[]> {
-    const tools: JsonObject[] = [];
-    let cursor: string | undefined;
-    do {
-      const id = this.#lists++;
-      const result = await this.#run(id, "tools/list", cursor ? { cursor } : {}, { space: "own" });
-      if (result.error) throw new ExaiError("INTERNAL", result.error.message);
-      tools.push(...(result.result.tools as JsonObject[]));
-      cursor = result.result.nextCursor as string | undefined;
-    } while (cursor);
-    return tools;
+    const ask = (params: JsonObject) => this.#run(this.#lists++, "tools/list", params, { space: "own" });
+    try {
+      return (await allPages(ask, { method: "tools/list", field: "tools" })).entries;
+    } catch (thrown) {
+      throw new ExaiError("INTERNAL", messageOf(thrown));
+    }
   }
 
   async #callTool(op: CallToolOp): Promise<void> {

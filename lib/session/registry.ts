@@ -3,9 +3,11 @@ import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { patientTimeout } from "../base/patience.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
+import { isSamePrincipal } from "../call/owner.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { CallJournal } from "./journal.ts";
 import type { MailboxLimits } from "./mailbox.ts";
+import type { FindWorkspace } from "./ownership.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 const log = getLogger(["exai", "session"]);
@@ -13,13 +15,15 @@ const log = getLogger(["exai", "session"]);
 export interface RegistryOptions {
   /** How long a session whose connection was cut waits for its client. */
   resumeWindowMs: number;
-  /** A connected session that sends nothing and runs nothing for this long is closed; 0: never. */
+  /** A session that cannot be resumed, sends nothing and runs nothing for this long is closed; 0: never. */
   idleMs: number;
   maxFrameBytes: number;
   /** Requests one session may have running and waiting; any number unless said otherwise. */
   maxRunning?: number;
   /** The bound on what is held for all sessions together. */
   budget?: ByteBudget;
+  /** Finds the directory a session works in; left out: what is kept for a session is its own alone. */
+  findWorkspace?: FindWorkspace;
   /** Keeps the calls of sessions that can be resumed, for the next daemon. */
   journal?: CallJournal;
   /** Called when a session has come. */
@@ -32,7 +36,7 @@ export interface RegistryOptions {
 export type NewSession =
   & Pick<
     SessionOptions,
-    "client" | "cwd" | "server" | "resumable" | "namedDirs"
+    "client" | "cwd" | "server" | "resumable" | "namedDirs" | "principal" | "via"
   >
   & {
     wantedId?: string;
@@ -103,18 +107,29 @@ export class SessionRegistry implements Disposable {
       );
     }
     const id = this.#freeId(wantedId);
-    const { maxFrameBytes, maxRunning } = this.#options;
-    const session = new Session({ ...rest, id, mailbox: this.mailboxLimits, maxFrameBytes, maxRunning });
+    const { maxFrameBytes, maxRunning, findWorkspace } = this.#options;
+    const session = new Session({
+      ...rest,
+      id,
+      mailbox: this.mailboxLimits,
+      maxFrameBytes,
+      maxRunning,
+      findWorkspace,
+    });
     this.#sessions.set(id, session);
     if (listens) this.#listens.set(id, listens);
     this.#options.onStart?.(session);
     return session;
   }
 
-  /** The session `id`, for a client that shows its resume token; a connection it still has is replaced. */
-  resume(id: string, token: string): Session | undefined {
+  /**
+   * The session `id`, for a client that shows its resume token on behalf of the same principal; a connection it still
+   * has is replaced.
+   */
+  resume(id: string, token: string, principal: string): Session | undefined {
     const session = this.#sessions.get(id);
     if (!session?.resumable || !isSame(session.resumeToken, token)) return undefined;
+    if (!isSamePrincipal(session.principal, principal)) return undefined;
     this.#stopWaiting(id);
     session.mailbox.close(CLOSE.sessionReplaced, "the client has attached anew");
     return session;
@@ -165,9 +180,13 @@ export class SessionRegistry implements Disposable {
     this.#options.onEnd?.(session);
   }
 
-  /** Closes the sessions that have been idle for too long. */
+  /**
+   * Closes the sessions that have been idle for too long. One that can be resumed is never idle: its client is there to
+   * be told of updates, or has its resume window to come back in.
+   */
   sweep(nowMs = performance.now()): void {
     for (const session of this.#sessions.values()) {
+      if (session.resumable) continue;
       if (this.#listens.get(session.id)?.()) session.touch();
       if (session.calls.size > 0 || nowMs - session.lastUsedMs < this.#options.idleMs) continue;
       log.info("session {id} was idle for too long and is closed", { id: session.id });

@@ -1,23 +1,33 @@
+import { getLogger } from "@logtape/logtape";
 import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
+import type { Belonging, Identity } from "../call/owner.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import { ActiveCalls } from "./calls.ts";
+import { ClientRoots, type RootsState } from "./client_roots.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
-import { jsonChars } from "../transport/json_size.ts";
+import { type FindWorkspace, Ownership } from "./ownership.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
+
+const log = getLogger(["exai", "session"]);
 
 export interface SessionOptions {
   id: string;
   client?: Implementation;
   cwd?: string;
   namedDirs: NamedDirs;
+  /** On whose behalf it was begun. */
+  principal: string;
+  /** Left out: it has no workspace, and what is kept for it is its own alone. */
+  findWorkspace?: FindWorkspace;
   /** The one mounted server this session sees; undefined for the merged catalog. */
   server?: string;
+  /** The daemons by which it comes. */
+  via?: readonly string[];
   /** Whether its client may come back after a cut connection. */
   resumable: boolean;
   mailbox: MailboxLimits;
@@ -29,28 +39,25 @@ export interface SessionOptions {
   resumeToken?: string;
 }
 
-/** Roots a client may tell of, and how long each may be; what is beyond is passed over. */
-const MAX_ROOTS = 1000;
-const MAX_ROOT_CHARS = 8 * KIB;
-
 /** How a session speaks to its client outside of any call. */
 export interface Speaker {
   notify(method: string, params?: JsonObject): void;
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+  /** The client's roots are others than those its servers were started with. */
+  rootsArrived(): void;
 }
-
-/** How long a client may take to tell its roots before it is taken to have none. */
-const ROOTS_TIMEOUT_MS = 3 * SECOND_MS;
 
 /** Our record of one attached client. Nothing in it is shared with another session. */
 export class Session implements Caller {
   readonly id: string;
   readonly namedDirs: NamedDirs;
+  readonly principal: string;
   readonly resumable: boolean;
   /** What a client must show to take this session over; never logged. */
   readonly resumeToken: string;
   readonly startedAt = new Date();
   readonly server: string | undefined;
+  readonly via: readonly string[] | undefined;
   readonly maxFrameBytes: number;
   readonly calls: ActiveCalls;
   /** Resources its client is subscribed to. */
@@ -67,13 +74,23 @@ export class Session implements Caller {
   callCount = 0;
   bytesIn = 0;
   bytesOut = 0;
+  /** What has arrived on the last connection on which anything did; of clients that want to be told. */
+  arrivals: { readonly messages: number } | undefined;
   /** Set by the peer that speaks MCP with the client; a client of EXAI ops only has none. */
   speaker: Speaker | undefined;
   /** Whether it was begun with an earlier daemon; its client must be introduced before it is as it was. */
   readonly isRecovered: boolean;
   #capabilities: JsonObject = {};
   #journal: SessionJournal | undefined;
-  #roots: Promise<readonly Root[] | undefined> | undefined;
+  readonly #roots = new ClientRoots({
+    ask: (options) => this.ask("roots/list", {}, options),
+    onMissing: (why) => this.#warnOfRoots(why),
+    onLate: () => {
+      this.#ownership.moved();
+      this.speaker?.rootsArrived();
+    },
+  });
+  readonly #ownership: Ownership;
   readonly #ended = new AbortController();
 
   constructor(options: SessionOptions) {
@@ -81,13 +98,23 @@ export class Session implements Caller {
     this.client = options.client;
     this.cwd = options.namedDirs === "none" ? undefined : options.cwd;
     this.namedDirs = options.namedDirs;
+    this.principal = options.principal;
     this.server = options.server;
+    this.via = options.via;
     this.resumable = options.resumable;
     this.maxFrameBytes = options.maxFrameBytes;
     this.calls = new ActiveCalls(options.maxRunning);
     this.budget = options.mailbox.budget ?? UNBOUNDED;
     this.resumeToken = options.resumeToken ?? crypto.randomUUID();
     this.isRecovered = options.resumeToken !== undefined;
+    this.#ownership = new Ownership({
+      principal: this.principal,
+      secret: this.resumeToken,
+      cwd: this.cwd,
+      hasRoots: () => isObject(this.capabilities.roots),
+      roots: () => this.roots(),
+      findWorkspace: options.findWorkspace,
+    });
     this.mailbox = new Mailbox(options.mailbox);
     this.mailbox.keepAnswers = options.resumable;
   }
@@ -102,6 +129,14 @@ export class Session implements Caller {
     return this.mailbox.attached;
   }
 
+  get belonging(): Belonging {
+    return this.#ownership.belonging;
+  }
+
+  identity(): Promise<Identity> {
+    return this.#ownership.identity();
+  }
+
   get capabilities(): JsonObject {
     return this.#capabilities;
   }
@@ -110,6 +145,7 @@ export class Session implements Caller {
   set capabilities(offered: JsonObject) {
     const { roots: _, ...rest } = offered;
     this.#capabilities = this.namedDirs === "none" ? rest : offered;
+    this.#ownership.moved();
   }
 
   notify(method: string, params?: JsonObject): void {
@@ -125,26 +161,39 @@ export class Session implements Caller {
   }
 
   roots(): Promise<readonly Root[] | undefined> {
-    if (!isObject(this.capabilities.roots)) return Promise.resolve(undefined);
-    return this.#roots ??= this.#askRoots();
+    return isObject(this.capabilities.roots) ? this.#roots.get() : Promise.resolve(undefined);
+  }
+
+  /** What is known of the client's roots; undefined for a client that has none to tell. */
+  get rootsState(): RootsState | undefined {
+    return isObject(this.capabilities.roots) ? this.#roots.state : undefined;
   }
 
   /** The client says that its roots have changed: they are asked for anew. */
   forgetRoots(): void {
-    this.#roots = undefined;
+    this.#ownership.moved();
+    this.#roots.changed();
   }
 
-  async #askRoots(): Promise<readonly Root[] | undefined> {
-    try {
-      const { result } = await this.ask("roots/list", {}, { timeoutMs: ROOTS_TIMEOUT_MS });
-      const roots = (result?.roots ?? []) as JsonObject[];
-      return roots.slice(0, MAX_ROOTS)
-        .filter((root): root is Root =>
-          isObject(root) && typeof root.uri === "string" && jsonChars(root, MAX_ROOT_CHARS) !== Infinity
-        );
-    } catch {
-      return undefined;
-    }
+  /** A call of the client's comes: roots that are overdue are asked for again. */
+  remindOfRoots(): void {
+    if (this.#roots.state === "late") this.#roots.remind();
+  }
+
+  #warnOfRoots(why: string): void {
+    const instead = this.cwd === undefined ? "without a directory" : `in ${this.cwd}`;
+    const data = `this window's roots are not known, because ${why}; ` +
+      `its servers run ${instead} until it tells them`;
+    log.warning("session {id}: {data}", { id: this.id, data });
+    this.notify("notifications/message", { level: "warning", logger: "exai", data });
+  }
+
+  /** Tells window and log that `count` messages to it are lost. */
+  warnOfLost(count: number): void {
+    if (count === 0) return;
+    const data = `${count} messages for this window are lost: it did not read, and they had to make room`;
+    log.warning("session {id}: {data}", { id: this.id, data });
+    this.notify("notifications/message", { level: "warning", logger: "exai", data });
   }
 
   get lastUsedAt(): Date {
@@ -169,6 +218,7 @@ export class Session implements Caller {
     if (this.#ended.signal.aborted) return;
     const reason = new ExaiError("CANCELLED", why);
     this.calls.cancelAll(reason);
+    this.#ownership.end();
     this.#ended.abort(reason);
     this.mailbox.clear();
     this.subscriptions.clear();

@@ -118,8 +118,9 @@ export function daemonCommand(): { command: string; args: string[] } {
   const start = "--if-not-running";
   if (!isCompiled()) {
     // daemon.ts beside shim.ts, daemon.js beside a bundled shim.js.
+    // A bundle has no deno.json beside it that would allow the daemon to hold its port (lib/edge/kept_address.ts).
     const program = join(programDir(), `daemon${extname(Deno.mainModule)}`);
-    return { command: Deno.execPath(), args: ["run", "-A", program, start] };
+    return { command: Deno.execPath(), args: ["run", "-A", "--unstable-net", program, start] };
   }
   const name = Deno.build.os === "windows" ? "exai-daemon.exe" : "exai-daemon";
   return { command: join(programDir(), name), args: [start] };
@@ -138,6 +139,9 @@ async function tryDial(dial: () => Promise<Link>): Promise<Link | undefined> {
 // than one daemon may be started; all but the first find the port taken and end.
 async function takeLock(path: string): Promise<Disposable> {
   try {
+    const found = await Deno.stat(path).catch(() => undefined);
+    // Opening a named pipe waits for its other end.
+    if (found && !found.isFile) throw new Error("it is no regular file; remove it");
     const file = await Deno.open(path, { create: true, write: true, mode: 0o600 });
     await file.lock(true);
     return file;

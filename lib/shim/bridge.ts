@@ -1,7 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { patientTimeout } from "../base/patience.ts";
 import { MIB } from "../base/units.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Line, StdioPeer } from "../transport/stdio.ts";
@@ -17,18 +16,21 @@ import {
 } from "../wire/rpc.ts";
 import type { DialerHooks } from "./dialer.ts";
 import { type Entry, isRequest, Ledger, type RequestEntry } from "./ledger.ts";
+import { errorLine, notificationLine } from "./lines.ts";
 import type { Link, LinkError } from "./link.ts";
 import { Memory } from "./memory.ts";
 import { afterRestart, afterResume, atRestart, type Fate, type RecoveredSets } from "./recovery.ts";
 import * as refusals from "./refusals.ts";
 import { changedLists, replay } from "./replay.ts";
+import { RequestTimers, type TimerSettings } from "./request_timers.ts";
 import { Uplink, type UplinkSettings } from "./uplink.ts";
 
 const log = getLogger(["exai", "shim"]);
 
 export type BridgeSettings =
   & UplinkSettings
-  & Pick<Settings, "connectTimeoutMs" | "maxQueuedBytes" | "resumeWindowMs" | "shimRpcTimeoutMs">
+  & TimerSettings
+  & Pick<Settings, "maxQueuedBytes">
   & {
     /** What a person can do who has no daemon, as the end of an error message. */
     advice: string;
@@ -37,8 +39,10 @@ export type BridgeSettings =
 /** What the bridge needs of the client's side. */
 export type ClientPort = Pick<StdioPeer, "sendText" | "send" | "refuse" | "flushed" | "queuedChars">;
 
-/** Messages kept for the daemon, together; beyond that requests are refused rather than let memory grow. */
+/** Requests kept for the daemon, together; beyond that they are refused rather than let memory grow. The rest likewise. */
 const MAX_HELD_BYTES = 128 * MIB;
+/** With so much under way to a daemon that is there, no more is read of the client until it has taken half of it. */
+const MAX_UNDER_WAY_BYTES = 32 * MIB;
 
 /**
  * Carries every MCP message between the client and the daemon as it is, and sees to it that each request of the client
@@ -52,23 +56,38 @@ export class Bridge implements DialerHooks {
   readonly #uplink: Uplink;
   readonly #ledger = new Ledger();
   readonly #memory = new Memory();
+  readonly #timers: RequestTimers;
   /** Requests the daemon has made of the client that are not answered. */
   readonly #asked = new Set<RequestId>();
   #onidle: (() => void) | undefined;
+  /** Present while the client is not read on. */
+  #heldUp: PromiseWithResolvers<void> | undefined;
   #tried = false;
   #fault = "it has not answered yet";
 
   constructor(client: ClientPort, settings: BridgeSettings) {
     this.#client = client;
     this.#settings = settings;
+    this.#timers = new RequestTimers(settings, {
+      ontired: (entry, waitedMs) => this.#refuse(entry, this.#whyNoDaemon(entry, waitedMs)),
+      onunanswered: (entry) => this.#giveUp(entry),
+    });
     this.#uplink = new Uplink(settings, {
       waiting: () => [...this.#ledger.requests()].filter(({ sent }) => sent).map(({ id }) => id),
       onframe: (text, frame) => this.#fromDaemon(text, frame),
-      onresume: (unseen) => this.#settle((entry) => afterResume(entry, unseen)),
+      isHeldUp: () => this.#heldUp !== undefined,
+      onresume: (unseen, { knowsArrivals }) =>
+        this.#settle((entry) => afterResume(entry, { unseen, knowsArrivals })),
+      onreceived: (messages) => this.#received(messages),
       onrestart: (recovered) => this.#judge(recovered),
       introduce: () => this.#introduce(),
       onlost: (end) => this.#lost(end),
     });
+  }
+
+  /** The revision the client has agreed on, once it has initialized. */
+  get revision(): string | undefined {
+    return this.#memory.state.revision;
   }
 
   /** Takes a message of the client. */
@@ -81,6 +100,24 @@ export class Bridge implements DialerHooks {
       case "response":
         return this.#response(message as RpcMessage & { id: RequestId }, line);
     }
+  }
+
+  /** The client has answered with what is no response. */
+  badAnswer(id: RequestId, why: string): void {
+    if (this.#asked.delete(id)) this.#failAnswer(id, refusals.malformedAnswer(why));
+  }
+
+  /**
+   * Resolves when the client may be read on; undefined when it may now. It may always while the daemon is away, for then
+   * its requests are answered here.
+   */
+  backpressure(): Promise<void> | undefined {
+    const { otherBytes } = this.#ledger;
+    if (otherBytes <= MAX_UNDER_WAY_BYTES || !this.#uplink.tellsArrivals) return undefined;
+    this.#heldUp ??= Promise.withResolvers();
+    // A daemon that hangs must not keep the client waiting for ever.
+    this.#uplink.expectWord();
+    return this.#heldUp.promise;
   }
 
   /** Resolves when no request waits for an answer. */
@@ -147,14 +184,14 @@ export class Bridge implements DialerHooks {
     }
     const remembered = this.#uplink.ready ? undefined : this.#memory.answerFor(entry);
     if (remembered !== undefined) return this.#client.sendText(remembered);
-    const { bytes, requestCount } = this.#ledger;
-    if (bytes + line.bytes > MAX_HELD_BYTES) {
-      return this.#client.refuse(id, refusals.tooMuchWaiting(requestCount, bytes));
+    const { requestBytes, requestCount } = this.#ledger;
+    if (requestBytes + line.bytes > MAX_HELD_BYTES) {
+      return this.#client.refuse(id, refusals.tooMuchWaiting(requestCount, requestBytes));
     }
     this.#ledger.add(entry);
-    this.#awaitAnswer(entry);
+    this.#timers.awaitAnswer(entry);
     if (this.#uplink.ready) return this.#send(entry);
-    this.#awaitDaemon(entry);
+    this.#timers.awaitDaemon(entry);
     this.ondemand();
   }
 
@@ -176,12 +213,43 @@ export class Bridge implements DialerHooks {
     if (!this.#asked.delete(message.id)) {
       return log.debug("the client answers {id}, which nobody asks any more", { id: message.id });
     }
-    this.#keepAndSend({ kind: "response", ...line, sent: false }, this.#uplink.connected);
+    // Whoever asked must not wait for an answer that has no room.
+    const error = this.#whyNoRoom(line);
+    if (error) this.#failAnswer(message.id, error);
+    else this.#keepAndSend({ kind: "response", ...line, sent: false }, this.#uplink.connected);
+  }
+
+  #failAnswer(id: RequestId, error: ExaiError): void {
+    log.warning("the client's answer to {id} cannot be passed on: {reason}", { id, reason: error.message });
+    this.#keepAndSend({ kind: "response", ...errorLine(id, error), sent: false }, this.#uplink.connected);
+  }
+
+  #whyNoRoom({ bytes }: Line): ExaiError | undefined {
+    const { maxFrameBytes } = this.#uplink;
+    if (bytes > maxFrameBytes) return refusals.tooLarge(bytes, maxFrameBytes);
+    if (this.#uplink.tellsArrivals) return undefined;
+    return this.#ledger.otherBytes + bytes > MAX_HELD_BYTES ? refusals.answerNotKept(bytes) : undefined;
+  }
+
+  #received(messages: number): void {
+    this.#ledger.confirm(messages);
+    if (this.#ledger.otherBytes <= MAX_UNDER_WAY_BYTES / 2) this.#readOn();
+  }
+
+  #readOn(): void {
+    this.#heldUp?.resolve();
+    this.#heldUp = undefined;
   }
 
   #keepAndSend(entry: Entry, now: boolean): void {
-    if (entry.bytes > this.#uplink.maxFrameBytes || this.#ledger.bytes + entry.bytes > MAX_HELD_BYTES) {
-      return log.warning("a {kind} of {bytes} bytes is dropped: there is no room for it", { ...entry });
+    const why = entry.kind === "notification" ? this.#whyNoRoom(entry) : undefined;
+    if (why) {
+      const { method, bytes } = entry;
+      return log.warning("{method} of {bytes} bytes is dropped: {reason}", {
+        method,
+        bytes,
+        reason: why.message,
+      });
     }
     this.#ledger.add(entry);
     if (now) this.#send(entry);
@@ -189,10 +257,12 @@ export class Bridge implements DialerHooks {
 
   #send(entry: Entry | RequestEntry): void {
     if (!isRequest(entry)) {
-      entry.sent = this.#uplink.send(entry.text) || entry.sent;
+      if (!this.#uplink.send(entry.text)) return;
+      entry.sent = true;
+      entry.place = this.#uplink.sent;
       return;
     }
-    this.#stopWaiting(entry);
+    this.#timers.stopWaiting(entry);
     entry.sent = this.#uplink.sendRequest(entry.text) || entry.sent;
     entry.sends++;
   }
@@ -228,8 +298,7 @@ export class Bridge implements DialerHooks {
     const entry = this.#ledger.get(id);
     if (!entry || JSON.parse(text).error?.data?.code !== "SHUTTING_DOWN") return false;
     entry.sent = false;
-    const { resumeWindowMs, connectTimeoutMs } = this.#settings;
-    this.#expectDaemon(entry, Math.max(resumeWindowMs, connectTimeoutMs));
+    this.#timers.awaitNextDaemon(entry);
     return true;
   }
 
@@ -284,15 +353,16 @@ export class Bridge implements DialerHooks {
 
   #keepOrGiveUp(entry: RequestEntry, fate: Fate): void {
     const { method, sends } = entry;
-    this.#stopWaiting(entry);
+    this.#timers.stopWaiting(entry);
     if (fate === "unknown") this.#refuse(entry, refusals.outcomeUnknown(method));
     if (fate === "undelivered") this.#refuse(entry, refusals.undelivered(method, sends));
   }
 
   #lost(end: SocketEnd): void {
     this.#fault = `the connection ended (${end.code} ${end.reason})`.replace(" )", ")");
+    this.#readOn();
     if (end.code === CLOSE.frameTooLarge) this.#refuseLargest();
-    for (const entry of this.#ledger.requests()) this.#awaitDaemon(entry);
+    for (const entry of this.#ledger.requests()) this.#timers.awaitDaemon(entry);
   }
 
   // The daemon says that a message was too large for it, after all: sent again, it would end every connection.
@@ -303,48 +373,22 @@ export class Bridge implements DialerHooks {
     this.#refuse(largest, refusals.tooLarge(largest.bytes, this.#uplink.maxFrameBytes));
   }
 
-  // Requests that run out of time.
+  // Requests that are given up.
 
-  #awaitDaemon(entry: RequestEntry): void {
-    const { connectTimeoutMs, resumeWindowMs } = this.#settings;
-    // The daemon holds the answer to what it has got for that long.
-    this.#expectDaemon(entry, entry.sent ? Math.max(connectTimeoutMs, resumeWindowMs) : connectTimeoutMs);
+  #whyNoDaemon(entry: RequestEntry, waitedMs: number): ExaiError {
+    if (entry.sent && !this.#memory.isSafeToRepeat(entry)) return refusals.outcomeUnknown(entry.method);
+    return refusals.daemonUnavailable(waitedMs, { why: this.#fault, advice: this.#settings.advice });
   }
 
-  #expectDaemon(entry: RequestEntry, waitMs: number): void {
-    if (entry.daemonTimer !== undefined) return;
-    const giveUp = () => {
-      const isLost = entry.sent && !this.#memory.isSafeToRepeat(entry);
-      const error = isLost
-        ? refusals.outcomeUnknown(entry.method)
-        : refusals.daemonUnavailable(waitMs, { why: this.#fault, advice: this.#settings.advice });
-      this.#refuse(entry, error);
-    };
-    entry.daemonTimer = patientTimeout(giveUp, waitMs, this.#settings.connectTimeoutMs);
-  }
-
-  #stopWaiting(entry: RequestEntry): void {
-    entry.daemonTimer?.[Symbol.dispose]();
-    entry.daemonTimer = undefined;
-  }
-
-  #awaitAnswer(entry: RequestEntry): void {
-    const { shimRpcTimeoutMs } = this.#settings;
-    if (shimRpcTimeoutMs === 0) return;
-    entry.answerTimer = setTimeout(() => {
-      this.#refuse(entry, refusals.timedOut(entry.method, shimRpcTimeoutMs));
-      if (entry.sent && entry.method !== "initialize") this.#cancel(entry.id);
-    }, shimRpcTimeoutMs);
+  #giveUp(entry: RequestEntry): void {
+    this.#refuse(entry, refusals.timedOut(entry.method, this.#settings.shimRpcTimeoutMs));
+    if (entry.sent && entry.method !== "initialize") this.#cancel(entry.id);
   }
 
   #cancel(requestId: RequestId): void {
-    const params = { requestId, reason: "not answered in time" };
-    const text = JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params });
     const method = "notifications/cancelled";
-    this.#keepAndSend(
-      { kind: "notification", method, text, bytes: text.length, sent: false },
-      this.#uplink.ready,
-    );
+    const line = notificationLine(method, { requestId, reason: "not answered in time" });
+    this.#keepAndSend({ kind: "notification", method, ...line, sent: false }, this.#uplink.ready);
   }
 
   #refuse(entry: RequestEntry, error: ExaiError): void {

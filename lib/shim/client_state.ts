@@ -14,6 +14,12 @@ export class ClientState {
   /** Parameters of `resources/subscribe` by URI. */
   readonly subscriptions = new Map<unknown, JsonObject>();
 
+  /** The revision the client has agreed on, once it has initialized. */
+  get revision(): string | undefined {
+    const revision = this.initializeBody && JSON.parse(`{${this.initializeBody}`).result?.protocolVersion;
+    return typeof revision === "string" && revision !== "" ? revision : undefined;
+  }
+
   /** Takes in that the daemon has answered `request` well. */
   noteAnswer(
     request: { method: string; text: string },

@@ -2,7 +2,6 @@ import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
-import { CLOSE } from "../wire/codes.ts";
 import { Backoff } from "./backoff.ts";
 import { type Link, LinkError } from "./link.ts";
 
@@ -63,9 +62,8 @@ export class Dialer {
       const end = await link.socket.closed;
       log.info("the connection to the daemon has ended: {code} {reason}", { ...end });
       this.#hooks.ondown(end);
-      if (wasIdle(end) && !this.#hooks.wanted()) await this.#sleep(Infinity);
       // A daemon that takes us and drops us at once must not be called in a tight loop.
-      else if (performance.now() - begunAt < SHORT_LIFE_MS) await this.#pause(0);
+      if (performance.now() - begunAt < SHORT_LIFE_MS) await this.#pause(0);
       else this.#backoff.reset();
     }
   }
@@ -103,16 +101,11 @@ export class Dialer {
   async #sleep(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    const timer = ms === Infinity ? undefined : setTimeout(resolve, ms);
+    const timer = setTimeout(resolve, ms);
     await promise;
     clearTimeout(timer);
     this.#wake = undefined;
   }
-}
-
-// The daemon collects sessions that have long been idle; coming back at once would undo that.
-function wasIdle({ code, reason }: SocketEnd): boolean {
-  return code === CLOSE.goingAway && reason.startsWith("idle");
 }
 
 function isUnauthorized({ fault }: LinkError): boolean {

@@ -9,6 +9,8 @@ export interface Entry {
   readonly bytes: number;
   /** Whether it has gone out on some connection; it may have been received then. */
   sent: boolean;
+  /** Which of the messages sent on its connection it was; of what is no request. */
+  place?: number;
 }
 
 /** A request the client waits on. */
@@ -33,10 +35,21 @@ export class Ledger {
   readonly #entries = new Set<Entry | RequestEntry>();
   readonly #requests = new Map<RequestId, RequestEntry>();
   #bytes = 0;
+  #requestBytes = 0;
 
   /** Size of everything kept, in UTF-8. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Size of the requests kept. */
+  get requestBytes(): number {
+    return this.#requestBytes;
+  }
+
+  /** Size of what is kept and is no request. */
+  get otherBytes(): number {
+    return this.#bytes - this.#requestBytes;
   }
 
   get requestCount(): number {
@@ -64,7 +77,9 @@ export class Ledger {
   add(entry: Entry | RequestEntry): void {
     this.#entries.add(entry);
     this.#bytes += entry.bytes;
-    if (isRequest(entry)) this.#requests.set(entry.id, entry);
+    if (!isRequest(entry)) return;
+    this.#requests.set(entry.id, entry);
+    this.#requestBytes += entry.bytes;
   }
 
   /** Forgets `entry` and its timers; false when it was gone already. */
@@ -73,6 +88,7 @@ export class Ledger {
     this.#bytes -= entry.bytes;
     if (!isRequest(entry)) return true;
     this.#requests.delete(entry.id);
+    this.#requestBytes -= entry.bytes;
     entry.daemonTimer?.[Symbol.dispose]();
     clearTimeout(entry.answerTimer);
     return true;
@@ -92,6 +108,13 @@ export class Ledger {
     if (this.#entries.size > this.#requests.size) this.#confirmBefore(entry);
     this.remove(entry);
     return entry;
+  }
+
+  /** The first `count` messages of the connection have arrived: what is no request need not be kept any more. */
+  confirm(count: number): void {
+    for (const entry of this.#entries) {
+      if (!isRequest(entry) && entry.sent && (entry.place ?? Infinity) <= count) this.remove(entry);
+    }
   }
 
   #confirmBefore(request: RequestEntry): void {

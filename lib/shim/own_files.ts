@@ -1,4 +1,5 @@
 import { dirname } from "@std/path";
+import { readRegularFile } from "../config/regular_file.ts";
 import { whyUntrusted } from "../config/trust.ts";
 
 const OTHERS_WRITE = 0o022;
@@ -20,7 +21,7 @@ export async function readOwnFile(path: string): Promise<ReadFile> {
   try {
     const distrust = whyUntrusted(path);
     if (distrust !== undefined) return { fault: `${path} is not believed: ${distrust}` };
-    return { text: await Deno.readTextFile(path) };
+    return { text: await readRegularFile(path) };
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return {};
     return { fault: `${path} cannot be read: ${(thrown as Error).message}` };

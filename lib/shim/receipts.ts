@@ -1,15 +1,18 @@
-/** Answers received after which the daemon is told at once. */
-const BATCH_ANSWERS = 128;
+/** Messages received after which the daemon is told at once. */
+const BATCH_MESSAGES = 128;
 const BATCH_CHARS = 1024 * 1024;
 const QUIET_MS = 500;
 
 /**
- * Tells the daemon how many answers of this connection have arrived, so that it need not keep them for a resume: now
- * and then, not each by itself.
+ * Tells the daemon how many messages have arrived, so that it need not keep them for a resume: now and then, not each by
+ * itself.
  */
 export class Receipts {
   readonly #send: (text: string) => void;
-  #received = 0;
+  /** Answers of this connection. */
+  #answers = 0;
+  /** What answers nothing, of the whole session. */
+  #posts = 0;
   #untold = 0;
   #untoldChars = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -18,26 +21,45 @@ export class Receipts {
     this.#send = send;
   }
 
+  /** Requests and notifications of the daemon that have arrived in this session. */
+  get posts(): number {
+    return this.#posts;
+  }
+
   /** An answer of so many UTF-16 code units has arrived. */
-  count(chars: number): void {
-    this.#received++;
+  countAnswer(chars: number): void {
+    this.#answers++;
+    this.#count(chars);
+  }
+
+  /** A message that answers nothing has arrived. */
+  countPost(chars: number): void {
+    this.#posts++;
+    this.#count(chars);
+  }
+
+  /** A connection has begun on which the daemon goes on after its message number `posts`. */
+  begin(posts: number): void {
+    this.#posts = posts;
+    this.#answers = this.#untold = this.#untoldChars = 0;
+  }
+
+  /** The connection has ended. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #count(chars: number): void {
     this.#untold++;
     this.#untoldChars += chars;
-    if (this.#untold >= BATCH_ANSWERS || this.#untoldChars >= BATCH_CHARS) this.#tell();
+    if (this.#untold >= BATCH_MESSAGES || this.#untoldChars >= BATCH_CHARS) this.#tell();
     else this.#timer ??= setTimeout(() => this.#tell(), QUIET_MS);
   }
 
-  /** The connection has ended; the next one is counted anew. */
-  reset(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#received = this.#untold = this.#untoldChars = 0;
-  }
-
   #tell(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.stop();
     this.#untold = this.#untoldChars = 0;
-    this.#send(JSON.stringify({ op: "received", answers: this.#received }));
+    this.#send(JSON.stringify({ op: "received", answers: this.#answers, posts: this.#posts }));
   }
 }

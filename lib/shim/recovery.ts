@@ -20,14 +20,20 @@ const MAX_UNSEEN_SENDS = 50;
 /** As above, for one that had not begun when each of its daemons ended. */
 const MAX_UNBEGUN_SENDS = 10;
 
-/** After the daemon has taken its own session up again; `unseen` are the requests that never reached it. */
-export function afterResume(entry: Entry | RequestEntry, unseen: ReadonlySet<RequestId>): Fate {
+/**
+ * After the daemon has taken its own session up again; `unseen` are the requests that never reached it. `knowsArrivals`:
+ * what else has arrived is not kept any more.
+ */
+export function afterResume(
+  entry: Entry | RequestEntry,
+  { unseen, knowsArrivals }: { unseen: ReadonlySet<RequestId>; knowsArrivals: boolean },
+): Fate {
   if (!entry.sent) return "send";
   if (isRequest(entry)) {
     if (!unseen.has(entry.id)) return "keep";
     return entry.sends < MAX_UNSEEN_SENDS ? "send" : "undelivered";
   }
-  if (entry.kind === "response") return "send";
+  if (entry.kind === "response" || knowsArrivals) return "send";
   return REPEATABLE_NOTIFICATIONS.has(entry.method!) ? "send" : "drop";
 }
 

@@ -83,6 +83,19 @@ export function tooMuchWaiting(count: number, bytes: number): ExaiError {
   );
 }
 
+/** What whoever asked the client is told in place of an answer for which there was no room. */
+export function answerNotKept(bytes: number): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    `the client's answer of ${formatBytes(bytes)} could not be kept while the daemon was away; ask again`,
+  );
+}
+
+/** What whoever asked the client is told in place of an answer that is none. */
+export function malformedAnswer(why: string): ExaiError {
+  return new ExaiError("INVALID_REQUEST", `the client's answer is malformed: ${why}`);
+}
+
 export function idInUse(id: string | number): ExaiError {
   return new ExaiError(
     "INVALID_REQUEST",

@@ -1,7 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { writeVia } from "../base/via.ts";
 import { VERSION } from "../base/version.ts";
+import { inheritedVia } from "../config/via.ts";
 import type { Settings } from "../config/settings.ts";
 import { eachLine, LineJoiner } from "../transport/joined_lines.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
@@ -20,10 +22,14 @@ const log = getLogger(["exai", "shim"]);
 export interface UplinkHooks {
   /** Requests that were sent and are not answered. */
   waiting(): RequestId[];
+  /** Whether the client is not read on until the daemon has taken more. */
+  isHeldUp(): boolean;
   /** A frame for the client, of a kind already known. */
   onframe(text: string, frame: Peeked): void;
   /** The daemon knows our session; these requests never reached it. */
-  onresume(unseen: ReadonlySet<RequestId>): void;
+  onresume(unseen: ReadonlySet<RequestId>, facts: { knowsArrivals: boolean }): void;
+  /** The first `messages` that were sent on the last connection, as {@linkcode Uplink.sent} counts, have arrived. */
+  onreceived(messages: number): void;
   /** The daemon has not met our client. What its journal says of our requests; undefined: it does not know us. */
   onrestart(recovered: RecoveredSets | undefined): void;
   /** The daemon has not met our client: introduce it. What is thrown ends the connection. */
@@ -31,10 +37,12 @@ export interface UplinkHooks {
   onlost(end: SocketEnd): void;
 }
 
-export type UplinkSettings = Pick<
-  Settings,
-  "maxFrameBytes" | "pingIntervalMs" | "pingTimeoutMs" | "sessionId" | "server"
->;
+export type UplinkSettings =
+  & Pick<Settings, "maxFrameBytes" | "pingIntervalMs" | "pingTimeoutMs" | "sessionId" | "server">
+  & {
+    /** The window's directory as it was at the start: it may be deleted, and then cannot be read any more. */
+    cwd: string | undefined;
+  };
 
 /** Our session with the daemon, over however many connections. */
 export class Uplink {
@@ -42,15 +50,18 @@ export class Uplink {
   maxFrameBytes: number;
   readonly own = new OwnRequests((text) => void this.send(text));
   readonly #hooks: UplinkHooks;
-  readonly #receipts = new Receipts((text) => void this.send(text));
+  readonly #receipts = new Receipts((text) => void this.#write(text));
   readonly #watchdog: Watchdog;
   readonly #server: string | undefined;
+  readonly #cwd: string | undefined;
   #sessionId: string | undefined;
   #resumeToken: string | undefined;
   #link: Link | undefined;
   /** Present when the daemon takes several messages in one frame. */
   #joiner: LineJoiner | undefined;
   #ready = false;
+  #sent = 0;
+  #takesReceipts = false;
   /** Whether the session we may resume has met our client; a cut may come before it has. */
   #met = false;
 
@@ -58,11 +69,12 @@ export class Uplink {
     this.#hooks = hooks;
     this.maxFrameBytes = settings.maxFrameBytes;
     this.#server = settings.server || undefined;
+    this.#cwd = settings.cwd;
     this.#sessionId = settings.sessionId || undefined;
     this.#watchdog = new Watchdog({
       intervalMs: settings.pingIntervalMs,
       timeoutMs: settings.pingTimeoutMs,
-      isWaiting: () => hooks.waiting().length > 0,
+      isWaiting: () => hooks.isHeldUp() || hooks.waiting().length > 0,
       ping: () => this.own.ask("ping").catch(() => {}),
       onhang: () => this.#link?.socket.drop("the daemon does not answer pings"),
     });
@@ -80,20 +92,42 @@ export class Uplink {
 
   /** The next hello, apart from the token (docs/protocol.md). */
   hello(): JsonObject {
-    const resume = this.#resumeToken ? { token: this.#resumeToken, waiting: this.#hooks.waiting() } : true;
+    const waiting = this.#hooks.waiting();
+    const resume = this.#resumeToken
+      ? { token: this.#resumeToken, waiting, posts: this.#receipts.posts }
+      : true;
+    const via = inheritedVia();
     return {
+      ...(via.length > 0 ? { via: writeVia(via) } : {}),
       client: { name: "exai-shim", version: VERSION },
-      cwd: Deno.cwd(),
+      cwd: this.#cwd,
       nudge: true,
       lines: true,
+      receipts: true,
       resume,
       ...(this.#server ? { server: this.#server } : {}),
       ...(this.#sessionId ? { session_id: this.#sessionId } : {}),
     };
   }
 
+  /** Messages sent on this connection. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Whether the daemon tells what has arrived, so that no more need be read of the client than it takes. */
+  get tellsArrivals(): boolean {
+    return this.#link !== undefined && this.#takesReceipts;
+  }
+
   /** Sends one message; false when there is no connection to send it on. */
   send(text: string): boolean {
+    if (!this.#write(text)) return false;
+    this.#sent++;
+    return true;
+  }
+
+  #write(text: string): boolean {
     const socket = this.#link?.socket;
     if (!socket?.open) return false;
     if (this.#joiner) this.#joiner.send(text);
@@ -103,8 +137,13 @@ export class Uplink {
 
   /** Sends a request of the client; from here on the daemon must not fall silent. */
   sendRequest(text: string): boolean {
-    this.#watchdog.watch();
+    this.expectWord();
     return this.send(text);
+  }
+
+  /** From here on the daemon must not fall silent. */
+  expectWord(): void {
+    this.#watchdog.watch();
   }
 
   onup(link: Link): void {
@@ -118,8 +157,13 @@ export class Uplink {
     this.#sessionId = ack.session_id;
     this.#resumeToken = ack.resume_token;
     this.maxFrameBytes = ack.limits?.max_bytes ?? this.maxFrameBytes;
+    this.#takesReceipts = ack.receipts === true;
+    this.#receipts.begin(ack.posts ?? 0);
+    // What is sent from here on is counted anew.
+    if (ack.unseen && ack.received !== undefined) this.#hooks.onreceived(ack.received);
+    this.#sent = 0;
     if (ack.unseen && this.#met) {
-      this.#hooks.onresume(new Set(ack.unseen));
+      this.#hooks.onresume(new Set(ack.unseen), { knowsArrivals: ack.received !== undefined });
       this.#ready = true;
     } else {
       this.#met = false;
@@ -134,7 +178,7 @@ export class Uplink {
     this.#link = undefined;
     this.#ready = false;
     this.#watchdog.stop();
-    this.#receipts.reset();
+    this.#receipts.stop();
     this.own.failAll("the connection to the daemon was cut");
     this.#hooks.onlost(end);
   }
@@ -173,9 +217,9 @@ export class Uplink {
       if (frame === undefined) return log.warning("the daemon sent a frame that is no JSON object");
       if (frame.kind === "op") return this.#hearOp(frame.message);
       if (frame.kind === "response" && frame.id !== null) {
-        this.#receipts.count(text.length);
+        this.#receipts.countAnswer(text.length);
         if (this.own.settle(text, frame)) return;
-      }
+      } else if (isPost(frame)) this.#receipts.countPost(text.length);
       this.#hooks.onframe(text, frame);
     } catch (thrown) {
       log.error("a frame of the daemon could not be handled: {thrown}", { thrown });
@@ -183,8 +227,15 @@ export class Uplink {
   }
 
   #hearOp(message: JsonObject): void {
+    if (message.op === "received") return this.#hooks.onreceived(Number(message.messages));
     if (message.op !== "nudge") log.debug("the daemon says {message}", { message });
   }
+}
+
+/** Whether the daemon counts `frame` among what answers nothing; progress is of use only now. */
+function isPost(frame: Peeked): boolean {
+  if (frame.kind === "notification") return frame.message.method !== "notifications/progress";
+  return frame.kind === "request";
 }
 
 function recoveredOf({ recovered, unseen }: HelloAck): RecoveredSets | undefined {

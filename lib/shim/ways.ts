@@ -1,9 +1,11 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
+import { namesProxies, withoutProxies } from "../config/proxies.ts";
 import type { ClientTls } from "../config/tls.ts";
 import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
 import { handshake } from "./handshake.ts";
 import { LinkError } from "./link_error.ts";
+import { isLoopback } from "./loopback.ts";
 import { checkListener } from "./listener.ts";
 import { faultOfSocket } from "./own_files.ts";
 
@@ -117,8 +119,12 @@ export async function openWay(
 }
 
 async function connect({ url, ...options }: Way): Promise<ClientSocket> {
+  // What is on this machine is never behind a proxy; a daemon elsewhere may be.
+  const isHere = options.socket !== undefined ||
+    isLoopback(new URL(url).hostname.replace(/^\[(.*)\]$/, "$1"));
+  const makeClient = isHere && namesProxies() ? directClient : undefined;
   try {
-    return await connectWebSocket(url, options);
+    return await connectWebSocket(url, { ...options, makeClient });
   } catch (thrown) {
     const message = messageOf(thrown);
     log.debug("no connection to {url}: {message}", { url, message });
@@ -126,4 +132,8 @@ async function connect({ url, ...options }: Way): Promise<ClientSocket> {
     if (refused) throw new LinkError("refused", `no daemon listens at ${url}`);
     throw new LinkError("unreachable", `what listens at ${url} does not answer as a daemon: ${message}`);
   }
+}
+
+function directClient(options: Deno.CreateHttpClientOptions): Deno.HttpClient {
+  return withoutProxies(() => Deno.createHttpClient(options));
 }

@@ -1,12 +1,17 @@
 import type { DatabaseSync } from "node:sqlite";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
 import { IN_MEMORY, inTransaction, type Lock, openDatabase } from "./database.ts";
 import { DamagedDatabase, databaseError, saysDamaged, saysHeld, saysUseless } from "./faults.ts";
+import { FileIdentity, rescue } from "./file_identity.ts";
 import { copyAside, isOutOfReach, moveAside, removeDatabase } from "./put_aside.ts";
 import { walFault } from "./wal_check.ts";
 
 const log = getLogger(["exai", "store"]);
+
+/** How often it is looked whether the file is still there, in milliseconds. */
+const LOOK_MS = 10 * SECOND_MS;
 
 export interface KeptFileOptions<S> {
   path: string;
@@ -42,9 +47,14 @@ export class KeptFile<S> implements Disposable {
   #sql: S | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #fault: string | undefined;
+  /** The database and its log, while they are open. */
+  #files: { database: FileIdentity; log: FileIdentity } | undefined;
+  readonly #looking: ReturnType<typeof setInterval>;
 
   constructor(options: KeptFileOptions<S>) {
     this.#options = options;
+    this.#looking = setInterval(() => this.look(), LOOK_MS);
+    Deno.unrefTimer(this.#looking);
   }
 
   /** What is wrong with it now, in a sentence. */
@@ -95,7 +105,27 @@ export class KeptFile<S> implements Disposable {
     }
   }
 
+  /**
+   * Notices that the file was removed or replaced while it was open, which SQLite does not: what it writes then is gone
+   * with the process. What was removed is written again.
+   */
+  look(): void {
+    if (!this.#db || !this.#files) return;
+    const { database, log } = this.#files;
+    const [change, logChange] = [database.look(), log.look()];
+    if (change === "same" && logChange === "same") return;
+    try {
+      const { path, what } = this.#options;
+      this.#tell(`${what} ${path} ${rescue(this.#db, path, change)}`);
+      this.#close();
+      this.#reopen();
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
   [Symbol.dispose](): void {
+    clearInterval(this.#looking);
     clearTimeout(this.#retry);
     this.#close();
   }
@@ -131,6 +161,9 @@ export class KeptFile<S> implements Disposable {
       if (onopen) inTransaction(db, "write", () => onopen(prepared));
       this.#db = db;
       this.#sql = sql;
+      this.#files = path === IN_MEMORY
+        ? undefined
+        : { database: new FileIdentity(path), log: new FileIdentity(`${realPathOf(path)}-wal`) };
     } catch (thrown) {
       this.#letGo(db, sql);
       throw thrown;

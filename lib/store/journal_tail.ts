@@ -70,8 +70,8 @@ export interface TailFile {
 
 /** The tails in `dir`. */
 export function tailsOf(dir: string): TailFile[] {
-  return Array.from(Deno.readDirSync(dir), ({ name }) => ({ name, path: join(dir, name) }))
-    .filter(({ name }) => NAME.test(name));
+  return Array.from(Deno.readDirSync(dir), ({ name, isFile }) => ({ name, path: join(dir, name), isFile }))
+    .filter(({ name, isFile }) => isFile && NAME.test(name));
 }
 
 /** The tails in `dir` whose processes are gone; that of a process that is only stopped is not among them. */

@@ -74,8 +74,8 @@ export class SqliteServerLists implements ListStore, Disposable {
   }
 
   set({ server, capabilities, config }: ViewKey, view: KeptView): void {
-    const text = JSON.stringify(view);
-    if (text.length > MAX_VIEW_CHARS) return;
+    const text = textOf(view);
+    if (text === undefined || text.length > MAX_VIEW_CHARS) return;
     this.#file.useAtOnce((sql) => {
       sql.set.run(server, capabilities, config, text, Date.now());
       sql.prune.run(...this.#bounds);
@@ -99,6 +99,15 @@ function prepareStatements(db: DatabaseSync): Statements {
 function parse(text: string): KeptView | undefined {
   try {
     return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined for lists that are nested too deeply to be written; they are asked for again. */
+function textOf(view: KeptView): string | undefined {
+  try {
+    return JSON.stringify(view);
   } catch {
     return undefined;
   }

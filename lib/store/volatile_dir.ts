@@ -10,7 +10,8 @@ const OWNER_FILE = "home";
  * gone.
  */
 export function openVolatileDir(dir: string, home: string): boolean {
-  if (!isPrivateDir(dir)) return false;
+  // Opening a named pipe waits for its other end.
+  if (!isPrivateDir(dir) || isNoFile(join(dir, OWNER_FILE))) return false;
   try {
     Deno.writeTextFileSync(join(dir, OWNER_FILE), home, { mode: 0o600 });
     return true;
@@ -33,9 +34,19 @@ export function removeVolatileDir(dir: string): void {
 /** The home a volatile directory says it belongs to; undefined when it says nothing. */
 export function homeOf(dir: string): string | undefined {
   try {
-    return Deno.readTextFileSync(join(dir, OWNER_FILE)) || undefined;
+    const path = join(dir, OWNER_FILE);
+    return isNoFile(path) ? undefined : Deno.readTextFileSync(path) || undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** Whether something else than a regular file is there. */
+function isNoFile(path: string): boolean {
+  try {
+    return !Deno.lstatSync(path).isFile;
+  } catch {
+    return false;
   }
 }
 

@@ -11,6 +11,7 @@ import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { ToolHost } from "./host.ts";
 import { INSTRUCTIONS } from "./instructions.ts";
 import { makeOffer, type Offer } from "./offer.ts";
+import { OwnThreads } from "./own_threads.ts";
 import { runTool, type ToolSurroundings } from "./run.ts";
 import { complete } from "./surface/completion.ts";
 import { getPrompt, listPrompts } from "./surface/prompts.ts";
@@ -93,14 +94,14 @@ class OwnTools implements ExaiServer {
     });
   }
 
-  async list(kind: ListKind): Promise<readonly JsonObject[]> {
+  async list(kind: ListKind, { caller }: Pick<Call, "caller">): Promise<readonly JsonObject[]> {
     switch (kind) {
       case "tools":
         return this.#offer.definitions;
       case "prompts":
         return listPrompts(this.#offer.definitions);
       case "resources":
-        return await listResources(this.#options);
+        return await listResources({ threads: this.#threadsOf(caller) });
       case "templates":
         return RESOURCE_TEMPLATES;
     }
@@ -110,7 +111,7 @@ class OwnTools implements ExaiServer {
     const kind = KIND_BY_METHOD.get(call.method);
     if (kind !== undefined) {
       checkCursor(call.params);
-      return { result: { [LISTS[kind].field]: await this.list(kind) as JsonObject[] } };
+      return { result: { [LISTS[kind].field]: await this.list(kind, call) as JsonObject[] } };
     }
     switch (call.method) {
       case "tools/call":
@@ -118,7 +119,7 @@ class OwnTools implements ExaiServer {
       case "prompts/get":
         return { result: getPrompt(call.params, this.#offer.definitions) };
       case "resources/read":
-        return { result: await readResource(call.params, this.#options) };
+        return { result: await this.#read(call) };
       case "completion/complete":
         return { result: await this.#complete(call) };
       default:
@@ -145,11 +146,20 @@ class OwnTools implements ExaiServer {
     return { result: await runTool(tool, call, this.#surroundings) };
   }
 
+  async #read({ params, caller }: Call): Promise<JsonObject> {
+    const { host } = this.#options;
+    return await readResource(params, { host, caller, threads: this.#threadsOf(caller) });
+  }
+
+  #threadsOf(caller: Caller): OwnThreads {
+    return new OwnThreads(this.#options.threads, caller);
+  }
+
   async #complete({ params, caller }: Call): Promise<JsonObject> {
     return await complete(params, {
       tools: this.#offer.definitions,
       models: this.#options.models,
-      threads: this.#options.threads,
+      threads: this.#threadsOf(caller),
       canSample: isObject(caller.capabilities.sampling),
     });
   }

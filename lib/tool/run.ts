@@ -3,8 +3,10 @@ import { abortError, untilAborted } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { type Call, reportProgress } from "../call/call.ts";
+import type { ThreadStore } from "../conversation/thread_store.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import { toErrorResult, toToolResult } from "./answer.ts";
+import { OwnThreads } from "./own_threads.ts";
 import { sampleOf } from "./sampling.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 import type { OpenWorkspace, Workspace } from "./workspace.ts";
@@ -12,7 +14,8 @@ import type { OpenWorkspace, Workspace } from "./workspace.ts";
 const log = getLogger(["exai", "tool"]);
 
 /** What every call of every tool shares. */
-export interface ToolSurroundings extends Pick<ToolContext, "threads" | "models" | "host" | "tools"> {
+export interface ToolSurroundings extends Pick<ToolContext, "models" | "host" | "tools"> {
+  threads: ThreadStore;
   openWorkspace: OpenWorkspace;
 }
 
@@ -77,7 +80,7 @@ class CallContext implements ToolContext {
   }
 
   get threads() {
-    return this.#surroundings.threads;
+    return new OwnThreads(this.#surroundings.threads, this.#call.caller);
   }
 
   get models() {

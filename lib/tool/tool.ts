@@ -2,13 +2,13 @@ import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller, Progress } from "../call/call.ts";
-import type { ThreadStore } from "../conversation/thread_store.ts";
 import type { Sample } from "../provider/provider.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import { OUTPUT_SCHEMA, type ToolAnswer } from "./answer.ts";
 import { argumentError, checkFieldCount } from "./faults.ts";
 import type { ToolHost } from "./host.ts";
+import type { OwnThreads } from "./own_threads.ts";
 import { publishSchema } from "./schema.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -22,7 +22,7 @@ export interface ToolContext {
   readonly deadlineMs: number | undefined;
   /** Tells the caller how far the call has come; dropped once the call has ended. */
   progress(progress: Progress): void;
-  readonly threads: ThreadStore;
+  readonly threads: OwnThreads;
   readonly models: ModelRouter;
   /** The client's own model, where it lends it. */
   readonly sample: Sample | undefined;

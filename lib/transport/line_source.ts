@@ -2,10 +2,13 @@ import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import { LineFramer, type OverlongLine } from "./line_framer.ts";
 
+/** Takes a piece; what it returns, if anything, is to be waited for before the next. */
+export type Taker = (chunk: Uint8Array) => Promise<void> | void;
+
 /** Where bytes come from. */
 export interface ByteSource {
-  /** Hands every piece to `take`, which does not keep it; resolves at the end. */
-  readAll(take: (chunk: Uint8Array) => void): Promise<void>;
+  /** Hands every piece to `take`, which does not keep it, and waits where it says so; resolves at the end. */
+  readAll(take: Taker): Promise<void>;
 }
 
 /**
@@ -16,6 +19,8 @@ export interface ByteSource {
  */
 export class LineSource extends EventEmitter {
   onoverlong?: (line: OverlongLine) => void;
+  /** What is to be waited for before more is read, if anything is. */
+  backpressure?: () => Promise<void> | undefined;
   readonly #source: ByteSource;
   readonly #framer: LineFramer;
 
@@ -31,7 +36,10 @@ export class LineSource extends EventEmitter {
 
   /** Reads to the end. A last line without a newline is taken as a line. */
   async run(): Promise<void> {
-    await this.#source.readAll((chunk) => this.#framer.take(chunk));
+    await this.#source.readAll((chunk) => {
+      this.#framer.take(chunk);
+      return this.backpressure?.();
+    });
     this.#framer.end();
   }
 

@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
 import { KIB } from "../base/units.ts";
-import type { ByteSource } from "./line_source.ts";
+import type { ByteSource, Taker } from "./line_source.ts";
 import type { ByteSink } from "./line_writer.ts";
 
 const CHUNK_BYTES = 64 * KIB;
@@ -33,15 +33,23 @@ function openSocket(fd: number, use: { readable: boolean; writable: boolean }): 
   }
 }
 
-function readSocket(socket: Socket, take: (chunk: Uint8Array) => void): Promise<void> {
+function readSocket(socket: Socket, take: Taker): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  socket.on("data", take).once("end", resolve).once("error", reject).once("close", () => resolve());
+  const onData = (chunk: Uint8Array) => {
+    const wait = take(chunk);
+    if (wait) socket.pause();
+    wait?.then(() => socket.resume(), reject);
+  };
+  socket.on("data", onData).once("end", resolve).once("error", reject).once("close", () => resolve());
   return promise;
 }
 
-async function readStdin(take: (chunk: Uint8Array) => void): Promise<void> {
+async function readStdin(take: Taker): Promise<void> {
   const buffer = new Uint8Array(CHUNK_BYTES);
-  for (let count; (count = await Deno.stdin.read(buffer)) !== null;) take(buffer.subarray(0, count));
+  for (let count; (count = await Deno.stdin.read(buffer)) !== null;) {
+    const wait = take(buffer.subarray(0, count));
+    if (wait) await wait;
+  }
 }
 
 function writeSocket(socket: Socket, data: Uint8Array): Promise<number> {

@@ -16,6 +16,7 @@ import {
   type RpcMessage,
   type RpcRequest,
 } from "../wire/rpc.ts";
+import { asMeant, whyNoBatch } from "../wire/lenient.ts";
 import { findId, type OverlongLine } from "./line_framer.ts";
 import { type ByteSource, LineSource } from "./line_source.ts";
 import { type ByteSink, LineWriter } from "./line_writer.ts";
@@ -35,6 +36,12 @@ export const STDIN_ENDED = "stdin has ended";
 /** What a {@linkcode StdioPeer} tells its owner. */
 export interface StdioHandlers {
   onmessage(message: RpcMessage, line: Line): void;
+  /** The revision the client has agreed on, once it has initialized. */
+  revision?(): string | undefined;
+  /** The client has answered the request `id` with what is no response. */
+  onbadanswer?(id: RequestId, why: string): void;
+  /** What is to be waited for before more is read of the client, if anything is. */
+  backpressure?(): Promise<void> | undefined;
   /** Called once: the client closed stdin or no longer reads stdout. */
   onend(why: string): void;
 }
@@ -58,6 +65,7 @@ export class StdioPeer {
     this.#handlers = handlers;
     this.#source = new LineSource(io.input, { maxLineBytes: MAX_LINE_BYTES });
     this.#source.onoverlong = (line) => this.#refuseOverlong(line);
+    this.#source.backpressure = () => handlers.backpressure?.();
     this.#source.prependListener("data", (line: Buffer) => this.#line = line);
     this.#writer = new LineWriter(io.output);
     this.#writer.onbroken = (error) => this.#end(`stdout takes no more: ${error.message}`);
@@ -126,19 +134,18 @@ export class StdioPeer {
       return this.refuse(null, new ExaiError("PARSE_ERROR", "a line must hold one JSON message"));
     }
     if (!Array.isArray(value)) return this.#handOn(value, { text, bytes: this.#line.length });
-    if (value.length === 0) this.#refuseValue(value, "a batch must hold a message");
-    // Revision 2025-03-26 allows batches, the later ones do not; the daemon is sent single messages.
-    for (const item of value) {
-      const itemText = JSON.stringify(item);
-      this.#handOn(item, { text: itemText, bytes: Buffer.byteLength(itemText) });
-    }
+    const why = whyNoBatch(value, this.#handlers.revision?.());
+    if (why !== undefined) return this.#refuseValue(value, why);
+    // The daemon is sent single messages.
+    for (const item of value) this.#handOn(item, lineOf(item));
   }
 
   #handOn(value: unknown, line: Line): void {
-    const message = isObject(value) ? checkEnvelope(value) : "a message must be a JSON object";
+    const meant = isObject(value) ? asMeant(value) : value;
+    const message = isObject(meant) ? checkEnvelope(meant) : "a message must be a JSON object";
     if (typeof message === "string") return this.#refuseValue(value, message);
     try {
-      this.#handlers.onmessage(message, line);
+      this.#handlers.onmessage(message, meant === value ? line : lineOf(meant));
     } catch (thrown) {
       log.error("a message of the client could not be handled: {thrown}", { thrown });
       if (kindOf(message) === "request") this.refuse((message as RpcRequest).id, ExaiError.from(thrown));
@@ -147,9 +154,12 @@ export class StdioPeer {
 
   #refuseValue(value: unknown, why: string): void {
     const fields = isObject(value) ? value : {};
-    // A response is never answered, not even a malformed one.
-    if (fields.method === undefined && ("result" in fields || "error" in fields)) return;
     const id = refusedId(fields.id);
+    // A response is never answered, not even a malformed one.
+    if (fields.method === undefined && ("result" in fields || "error" in fields)) {
+      if (id !== null) this.#handlers.onbadanswer?.(id, why);
+      return;
+    }
     this.refuse(id, new ExaiError("INVALID_REQUEST", why));
   }
 
@@ -158,4 +168,9 @@ export class StdioPeer {
     const why = `the message holds ${size}; ${formatBytes(MAX_LINE_BYTES)} is the most there can be`;
     this.refuse(findId(line), new ExaiError("TOO_LARGE", why));
   }
+}
+
+function lineOf(message: unknown): Line {
+  const text = JSON.stringify(message);
+  return { text, bytes: Buffer.byteLength(text) };
 }

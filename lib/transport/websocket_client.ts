@@ -86,6 +86,8 @@ export interface ConnectOptions {
   socket?: string;
   /** For `wss:`, as PEM: whom to trust beside the usual authorities, and what to show. */
   tls?: { caCerts?: string[]; cert?: string; key?: string };
+  /** Makes the HTTP client to connect with; Deno's own unless said otherwise. */
+  makeClient?(options: Deno.CreateHttpClientOptions): Deno.HttpClient;
 }
 
 /**
@@ -94,15 +96,16 @@ export interface ConnectOptions {
  * @throws {ConnectError}
  */
 export async function connectWebSocket(url: string, options: ConnectOptions): Promise<ClientSocket> {
-  const { socket, tls } = options;
-  if (socket === undefined && tls === undefined) return await opened(new WebSocket(url), options);
+  const { socket, tls, makeClient } = options;
+  if (socket === undefined && tls === undefined && makeClient === undefined) {
+    return await opened(new WebSocket(url), options);
+  }
   if (socket && isPipe(socket)) {
     const { openPipe } = await import("./pipe_client.ts");
     return await opened(openPipe(url, socket), options);
   }
-  using client = Deno.createHttpClient(
-    socket ? { proxy: { transport: "unix", path: socket } } : tls as Deno.CreateHttpClientOptions,
-  );
+  const how = socket ? { proxy: { transport: "unix", path: socket } as const } : tls ?? {};
+  using client = (makeClient ?? Deno.createHttpClient)(how as Deno.CreateHttpClientOptions);
   return await opened(new WebSocket(url, { client }), options);
 }
 

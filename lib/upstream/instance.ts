@@ -77,7 +77,11 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
-    this.lists = new ListCache((method, params) => this.#hasList(method) ? ask(method, params) : NOTHING);
+    this.lists = new ListCache({
+      ask: (method, params) => ask(method, params),
+      has: (kind) => this.#capabilityOf(kind) !== undefined,
+      isAnnounced: (kind) => this.#capabilityOf(kind)?.listChanged === true,
+    });
     this.#logLevel = new SharedLogLevel((level) => ask("logging/setLevel", { level }));
     this.#inbound = new Inbound({
       name: options.name,
@@ -358,8 +362,10 @@ export class Instance implements AsyncDisposable {
     this.#logLevel.update(this.attached.values()).catch(() => {});
   }
 
-  #hasList(method: string): boolean {
-    return isObject(this.#description?.capabilities[method.split("/")[0]!]);
+  /** What the server said of its lists of `kind`; undefined when it has none. */
+  #capabilityOf(kind: ListKind): JsonObject | undefined {
+    const capability = this.#description?.capabilities[kind === "templates" ? "resources" : kind];
+    return isObject(capability) ? capability : undefined;
   }
 
   /** What a call is told that was under way when the server ended. */
@@ -387,8 +393,6 @@ export class Instance implements AsyncDisposable {
     });
   }
 }
-
-const NOTHING = Promise.resolve({ result: {} });
 
 function withProgressToken(params: JsonObject, token: RequestId): JsonObject {
   return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };

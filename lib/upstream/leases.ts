@@ -2,11 +2,13 @@ import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { bindToSession, type ServerConfig } from "../base/server_config.ts";
+import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
 import type { Caller } from "../call/call.ts";
 import type { Instance } from "./instance.ts";
 import type { Pool } from "./pool.ts";
 import { scopeOf, shareKey, type Tenant } from "./share_key.ts";
 import type { Slot } from "./slot.ts";
+import { workspaceOf } from "./workspace.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -163,12 +165,13 @@ export class Leases {
 
   async #slotFor({ caller, isPrivate }: Pick<Tenancy, "caller" | "isPrivate">): Promise<Slot> {
     const roots = await caller.roots();
-    const workspace = workspaceOf(roots?.[0]?.uri) ?? caller.cwd;
+    const workspace = await workspaceOf(caller, roots);
     const tenant: Tenant = { caller, workspace, roots };
-    const bound = bindToSession(
+    const own = bindToSession(
       isPrivate ? { ...this.#config, share: "session" as const } : this.#config,
       workspace,
     );
+    const bound = markedVia(own, [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()]);
     const key = shareKey(bound, tenant);
     return this.#pool.slot({ key, config: bound, tenant, scope: scopeOf(bound, tenant) });
   }
@@ -234,11 +237,13 @@ export class Leases {
   }
 }
 
-/** The path a `file:` URI names. */
-function workspaceOf(uri: string | undefined): string | undefined {
-  if (uri === undefined || !URL.canParse(uri)) return undefined;
-  const url = new URL(uri);
-  if (url.protocol !== "file:") return undefined;
-  const path = decodeURIComponent(url.pathname);
-  return /^\/[A-Za-z]:/.test(path) ? path.slice(1) : path;
+/**
+ * `config` with the daemons by which its server is started or reached. As part of what the server gets it is part of
+ * its share key: what another daemon does here must not be led back to it under our name.
+ */
+function markedVia<T extends ServerConfig>(config: T, via: readonly string[]): T {
+  if (via.length === 0) return config;
+  return config.kind === "stdio"
+    ? { ...config, env: { ...config.env, [VIA_VARIABLE]: writeVia(via) } }
+    : { ...config, headers: { ...config.headers, [VIA_HEADER]: writeVia(via) } };
 }

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import type { JsonObject } from "../base/json.ts";
-import type { ServerConfig } from "../base/server_config.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { type ServerConfig, usesWorkspace } from "../base/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { KeptView, ListStore, ViewKey } from "./list_store.ts";
+import { isSameList } from "./lists.ts";
 import { toldCapabilities } from "./share_key.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
@@ -20,6 +21,8 @@ export class View {
   readonly stale = new Set<ListKind>();
   /** Whether the server itself was asked in the life of this daemon. */
   isFresh = false;
+  /** Whether resources are not remembered: a process in one directory lists what no other may see. */
+  #isLocal = false;
   readonly key: ViewKey;
   readonly #viewers = new Map<ListKind, Map<string, Caller>>();
 
@@ -32,8 +35,15 @@ export class View {
     }
   }
 
+  /** Of what the server lists of one directory nothing is remembered for windows in others. */
+  forgetResources(): void {
+    this.#isLocal = true;
+    this.lists.delete("resources");
+  }
+
   /** The list of `kind`, if it is not known to be out of date. */
   current(kind: ListKind): readonly JsonObject[] | undefined {
+    if (kind === "resources" && this.#isLocal) return this.#hasNoResources ? [] : undefined;
     return this.stale.has(kind) ? undefined : this.lists.get(kind);
   }
 
@@ -50,11 +60,16 @@ export class View {
 
   /** Takes over what the server shows now; true when those who saw the list before have to be told. */
   learn(kind: ListKind, list: readonly JsonObject[]): boolean {
+    if (kind === "resources" && this.#isLocal) return false;
     const before = this.lists.get(kind);
     this.lists.set(kind, list);
     // Of a list that the server itself said has changed they have been told.
     if (this.stale.delete(kind) || before === undefined || before === list) return false;
-    return JSON.stringify(before) !== JSON.stringify(list);
+    return !isSameList(before, list);
+  }
+
+  get #hasNoResources(): boolean {
+    return this.description !== undefined && !isObject(this.description.capabilities.resources);
   }
 
   get hasViewers(): boolean {
@@ -90,10 +105,18 @@ export class ListMemory {
     if (!view) {
       const key = { server: this.#config.name, config: this.#configDigest(), capabilities: told };
       view = new View(key, this.#store?.get(key));
+      if (this.#isLocal(capabilities)) view.forgetResources();
       this.#makeRoom();
       this.#views.set(told, view);
     }
     return view;
+  }
+
+  /** Whether the resources of a process may be other than those of another process of this server. */
+  #isLocal(capabilities: JsonObject): boolean {
+    const { share, kind } = this.#config;
+    if (share === "project" || share === "session" || usesWorkspace(this.#config)) return true;
+    return "roots" in capabilities || (kind === "stdio" && share === "auto" && !this.#config.cwdFree);
   }
 
   /** Clients say of themselves what they like; a view nobody looks at is made anew when it is wanted. */
@@ -116,6 +139,11 @@ export class ListMemory {
     for (const view of this.#views.values()) {
       for (const kind of kinds) for (const caller of view.viewers(kind)) yield [kind, caller];
     }
+  }
+
+  /** Every list that is shown to somebody, with its kind. */
+  *lists(): Iterable<[ListKind, readonly JsonObject[]]> {
+    for (const { lists } of this.#views.values()) yield* lists;
   }
 
   keep({ key, description, lists }: View): void {

@@ -1,71 +1,119 @@
-import { ExaiError } from "../base/errors.ts";
+import { delay } from "@std/async/delay";
 import type { JsonObject } from "../base/json.ts";
-import { formatBytes, MIB } from "../base/units.ts";
+import { steadyNow } from "../base/steady.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { allPages } from "../call/pages.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
-import { jsonChars } from "../transport/json_size.ts";
 import type { Result } from "../wire/rpc.ts";
 
-/** A list without end is cut here: no real server has a thousand pages. */
-const MAX_PAGES = 1000;
-/** A list is kept as long as its server is mounted. */
-const MAX_ENTRIES = 50_000;
-const MAX_LIST_CHARS = 32 * MIB;
+/** How long a list is good for that the upstream has not promised to announce, or that was cut short. */
+const UNANNOUNCED_MS = 30 * SECOND_MS;
 
-/** Asks an upstream one thing on the daemon's own behalf. */
-export type Asker = (method: string, params: JsonObject) => Promise<Result>;
+/** A list is asked for again at most this often because somebody named what is not in it. */
+const REFRESH_GAP_MS = SECOND_MS;
 
-/** The lists of one upstream, each asked for once until the upstream says that it has changed. */
+export interface ListCacheOptions {
+  /** Asks the upstream one thing on the daemon's own behalf. */
+  ask(method: string, params: JsonObject): Promise<Result>;
+  /** Whether the upstream has lists of `kind` at all. */
+  has(kind: ListKind): boolean;
+  /** Whether the upstream has promised to say when its list of `kind` changes. */
+  isAnnounced(kind: ListKind): boolean;
+}
+
+interface Kept {
+  list: Promise<readonly JsonObject[]>;
+  askedAtMs: number;
+  /** The same, once it is there. */
+  came?: readonly JsonObject[];
+}
+
+/** Why a list ends early, of those that do. */
+const cuts = new WeakMap<readonly JsonObject[], string>();
+
+/** Why `list` is not the whole of what its server has; undefined when it is. */
+export function cutOf(list: readonly JsonObject[]): string | undefined {
+  return cuts.get(list);
+}
+
+/** Whether two lists say the same; false as well where that cannot be told, as they are nested too deeply. */
+export function isSameList(one: readonly JsonObject[], other: readonly JsonObject[]): boolean {
+  try {
+    return one.length === other.length && JSON.stringify(one) === JSON.stringify(other);
+  } catch {
+    return false;
+  }
+}
+
+/** The lists of one upstream: each is kept until the upstream says that it has changed, or for a short time. */
 export class ListCache {
-  readonly #lists = new Map<ListKind, Promise<readonly JsonObject[]>>();
-  readonly #ask: Asker;
+  readonly #kept = new Map<ListKind, Kept>();
+  readonly #next = new Map<ListKind, Promise<readonly JsonObject[]>>();
+  readonly #options: ListCacheOptions;
 
-  constructor(ask: Asker) {
-    this.#ask = ask;
+  constructor(options: ListCacheOptions) {
+    this.#options = options;
   }
 
-  /** The whole list, page after page; the same array until {@linkcode forget}. */
+  /** The whole list, page after page; the same array for as long as what is in it is the same. */
   get(kind: ListKind): Promise<readonly JsonObject[]> {
-    const known = this.#lists.get(kind);
-    if (known) return known;
-    const asked = this.#askAll(kind);
-    this.#lists.set(kind, asked);
-    // A failure is not kept: the next one who asks tries again.
-    asked.catch(() => this.#lists.get(kind) === asked && this.#lists.delete(kind));
-    return asked;
+    const kept = this.#kept.get(kind);
+    return kept && this.#isGood(kind, kept) ? kept.list : this.#askAnew(kind);
   }
 
   /** The upstream's list of `kind` has changed. */
   forget(kind: ListKind): void {
-    this.#lists.delete(kind);
+    this.#kept.delete(kind);
   }
 
-  async #askAll(kind: ListKind): Promise<readonly JsonObject[]> {
-    const { method, field } = LISTS[kind];
-    const entries: JsonObject[] = [];
-    let chars = 0;
-    let params: JsonObject = {};
-    for (let pages = 0; pages < MAX_PAGES; pages++) {
-      const { result, error } = await this.#ask(method, params);
-      if (error) throw new Error(`${method}: ${error.message}`);
-      const page = Array.isArray(result[field]) ? result[field] as JsonObject[] : [];
-      chars += jsonChars(page, MAX_LIST_CHARS);
-      // One by one: the arguments of a call stand on the stack, and a server chooses how many there are.
-      for (const entry of page) entries.push(entry);
-      if (entries.length > MAX_ENTRIES || chars > MAX_LIST_CHARS) throw tooLong(method, entries.length);
-      if (typeof result.nextCursor !== "string") break;
-      params = { cursor: result.nextCursor };
-    }
+  /**
+   * The list as it is after now, though no change was announced: somebody knows a name that is not in it. All who ask
+   * for it before it is asked for share one request, and each follows the last after a while.
+   */
+  refresh(kind: ListKind): Promise<readonly JsonObject[]> {
+    const kept = this.#kept.get(kind);
+    if (!kept) return this.get(kind);
+    const next = this.#next.get(kind);
+    if (next) return next;
+    const refreshed = this.#afterGap(kept).then(() => {
+      this.#next.delete(kind);
+      return this.#askAnew(kind);
+    });
+    this.#next.set(kind, refreshed);
+    return refreshed;
+  }
+
+  #isGood(kind: ListKind, { askedAtMs, came }: Kept): boolean {
+    if (came === undefined) return true;
+    const isLasting = this.#options.isAnnounced(kind) && cutOf(came) === undefined;
+    return isLasting || steadyNow() - askedAtMs < UNANNOUNCED_MS;
+  }
+
+  async #afterGap({ askedAtMs, list }: Kept): Promise<void> {
+    await list.catch(() => {});
+    const waitMs = askedAtMs + REFRESH_GAP_MS - steadyNow();
+    if (waitMs > 0) await delay(waitMs, { persistent: false });
+  }
+
+  #askAnew(kind: ListKind): Promise<readonly JsonObject[]> {
+    const before = this.#kept.get(kind)?.came;
+    const kept: Kept = { list: this.#askAll(kind, before), askedAtMs: steadyNow() };
+    this.#kept.set(kind, kept);
+    kept.list.then((list) => kept.came = list, () => {
+      // A failure is not kept: the next one who asks tries again.
+      if (this.#kept.get(kind) === kept) this.#kept.delete(kind);
+    });
+    return kept.list;
+  }
+
+  async #askAll(kind: ListKind, before: readonly JsonObject[] | undefined): Promise<readonly JsonObject[]> {
+    if (!this.#options.has(kind)) return before ?? [];
+    const { method } = LISTS[kind];
+    const { entries, fault } = await allPages((params) => this.#options.ask(method, params), LISTS[kind]);
+    if (before && fault === cutOf(before) && isSameList(before, entries)) return before;
+    if (fault !== undefined) cuts.set(entries, fault);
     return entries;
   }
-}
-
-function tooLong(method: string, entries: number): ExaiError {
-  return new ExaiError(
-    "TOO_LARGE",
-    `${method}: the list goes on after ${entries} entries; at most ${MAX_ENTRIES}, with ${
-      formatBytes(MAX_LIST_CHARS)
-    } of text, are taken`,
-  );
 }
 
 /** The lists a `list_changed` notification speaks of. */

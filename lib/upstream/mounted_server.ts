@@ -15,6 +15,7 @@ import { Leases } from "./leases.ts";
 import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
+import { ShownLists } from "./shown_lists.ts";
 import type { Slot } from "./slot.ts";
 import type { Trouble } from "./supervisor.ts";
 import { tasksElsewhere } from "./tasks_elsewhere.ts";
@@ -42,6 +43,7 @@ export interface MountedServerOptions {
 export class MountedServer implements Server, AsyncDisposable {
   readonly name: string;
   readonly config: ServerConfig;
+  readonly startTimeoutMs: number;
   readonly callTimeoutMs: number | undefined;
   readonly detachAfterMs: number | undefined;
   readonly maxInflight: number | undefined;
@@ -54,17 +56,19 @@ export class MountedServer implements Server, AsyncDisposable {
   #running = 0;
   /** Resolved when none runs, for a server that is to go. */
   #quiet: PromiseWithResolvers<void> | undefined;
-  readonly #shown = new WeakMap<readonly JsonObject[], readonly JsonObject[]>();
+  readonly #shown: ShownLists;
 
   constructor(config: ServerConfig, pool: Pool, options: MountedServerOptions = {}) {
     this.name = config.name;
     this.config = config;
+    this.startTimeoutMs = config.startTimeoutMs;
     this.callTimeoutMs = config.callTimeoutMs;
     this.detachAfterMs = config.detachAfterMs;
     this.maxInflight = config.maxInflight;
     this.#pool = pool;
     this.#leases = new Leases(config, pool);
     this.#tools = new ToolFilter(config.tools);
+    this.#shown = new ShownLists(config.name, this.#tools);
     this.#memory = new ListMemory(config, options.lists);
     this.#visits = options.visits ?? new Gate(1);
     pool.onStarted = (slot, instance) => void this.#learnAll(this.#memory.view(slot.capabilities), instance);
@@ -117,17 +121,33 @@ export class MountedServer implements Server, AsyncDisposable {
     const { caller, signal } = call;
     const view = this.#memory.viewOf(caller);
     const remembered = this.#remembered(kind, view, caller);
-    if (remembered) return this.#show(kind, remembered);
+    if (remembered) return await this.#shown.of(kind, remembered);
     const asked = this.#ask(kind, view, caller);
     const last = view.lists.get(kind);
-    if (!last) return this.#show(kind, await untilAborted(asked, signal));
+    if (!last) return await this.#shown.of(kind, await untilAborted(asked, signal));
     // A server that was well before and is not now goes on being shown: its callers hear what is wrong with it.
     const { promise: late, resolve: giveUp } = Promise.withResolvers<undefined>();
     const timer = setTimeout(() => giveUp(undefined), MAX_LIST_WAIT_MS);
     const first = Promise.race([asked.catch(() => last), late]);
     const list = await untilAborted(first, signal).finally(() => clearTimeout(timer));
     if (!list) asked.then((list) => list !== last && this.#tell(kind, [caller])).catch(() => {});
-    return this.#show(kind, list ?? last);
+    return await this.#shown.of(kind, list ?? last);
+  }
+
+  async refresh(kind: ListKind, { caller }: Call): Promise<boolean> {
+    const instance = this.#leases.running(caller) ?? this.#sharedWith(caller);
+    if (!instance) return false;
+    const view = this.#memory.viewOf(caller);
+    const before = view.lists.get(kind);
+    const list = await instance.lists.refresh(kind);
+    this.#learn(kind, { view, list });
+    return before !== list;
+  }
+
+  /** What is wrong with the lists it shows: entries that clients would refuse, lists without end. */
+  get listFaults(): string[] {
+    const faults = Array.from(this.#memory.lists(), ([, list]) => this.#shown.faultsOf(list));
+    return [...new Set(faults.flat())];
   }
 
   notify(caller: Caller, method: string, params: JsonObject): void {
@@ -224,17 +244,8 @@ export class MountedServer implements Server, AsyncDisposable {
 
   #offeredOf(result: Result): Result {
     if (!Array.isArray(result.result?.tools)) return result;
-    const tools = (result.result.tools as JsonObject[]).filter(({ name }) =>
-      this.#tools.offers(textOf(name) ?? "")
-    );
+    const tools = result.result.tools.filter((tool) => this.#tools.offersEntry(tool));
     return { result: { ...result.result, tools } };
-  }
-
-  #show(kind: ListKind, list: readonly JsonObject[]): readonly JsonObject[] {
-    if (kind !== "tools") return list;
-    let shown = this.#shown.get(list);
-    if (!shown) this.#shown.set(list, shown = this.#tools.shown(list));
-    return shown;
   }
 
   /** The list a session is shown without asking the server, which need not run for it. */
@@ -289,6 +300,8 @@ export class MountedServer implements Server, AsyncDisposable {
   #learn(kind: ListKind, { view, list }: { view: View; list: readonly JsonObject[] }): void {
     const before = view.lists.get(kind);
     if (view.learn(kind, list)) this.#tell(kind, view.viewers(kind));
+    // At once, not when somebody is shown it: what is wrong with it is said when it comes.
+    this.#shown.of(kind, list).catch(() => {});
     if (before !== list) this.#memory.keep(view);
   }
 
@@ -312,6 +325,15 @@ export class MountedServer implements Server, AsyncDisposable {
       if (slot.scope === "session") return (await slot.instance).notify(method, params);
       this.#leases.move(caller, slot);
     }).catch(() => {});
+  }
+
+  /** The running instance a session would be led to, of a session that has not needed one yet. */
+  #sharedWith({ cwd }: Caller): Instance | undefined {
+    for (const { started, scope, callers } of this.#pool) {
+      if (started === undefined || scope === "session") continue;
+      if (scope === "machine" || [...callers].some((caller) => caller.cwd === cwd)) return started;
+    }
+    return undefined;
   }
 
   /** Does something on the instance a session is attached to, if it is to any. */

@@ -16,6 +16,8 @@ export interface MountsOptions {
   connect: Connect;
   /** Who the daemon says it is to the servers it mounts. */
   clientInfo: Implementation;
+  /** Which daemon this is, for what it starts and reaches; undefined: none that could be mounted. */
+  daemonId?: string;
   /** Keeps what the servers show beyond the life of the daemon. */
   lists?: ListStore;
   /** Called when some of the lists of a server have changed; the sessions attached to it have been told. */

@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import { quoteValue } from "../base/quote.ts";
 import type { Caller } from "../call/call.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
@@ -9,53 +9,66 @@ const MAX_HANDLES = 10_000;
 /** Longest handle that is kept; a server names its tasks as it likes. */
 export const MAX_HANDLE_CHARS = 1024;
 
+/** Stands for the session of a handle when that is over. */
+const OVER = Symbol("over");
+
 /**
  * Which session a handle of an upstream belongs to: a task (MCP basic/utilities/tasks) or a URL elicitation. Messages
  * that carry one find their session although the call that made it has ended.
+ *
+ * A handle belongs to its session alone, not to the workspace: its name is the server's, and two processes of one server
+ * may give out the same.
  */
 export class Owners {
-  readonly #callers = new Map<string, Caller>();
+  readonly #callers = new Map<string, Caller | typeof OVER>();
+  /** Whether handles have been forgotten, so that one that is not known may be somebody's. */
+  #hasForgotten = false;
 
   set(handle: string, caller: Caller): void {
-    if (handle.length > MAX_HANDLE_CHARS) return;
+    if (handle.length > MAX_HANDLE_CHARS) return void (this.#hasForgotten = true);
     this.#callers.set(handle, caller);
     if (this.#callers.size <= MAX_HANDLES) return;
-    for (const oldest of this.#callers.keys()) {
-      this.#callers.delete(oldest);
-      break;
-    }
+    const [oldest] = this.#callers.keys();
+    this.#callers.delete(oldest!);
+    this.#hasForgotten = true;
   }
 
   get(handle: unknown): Caller | undefined {
-    return typeof handle === "string" ? this.#callers.get(handle) : undefined;
+    const caller = typeof handle === "string" ? this.#callers.get(handle) : undefined;
+    return caller === OVER ? undefined : caller;
   }
 
   /**
-   * Keeps one session's hands off another's task. A task nobody here made may be asked for: a server may share some.
+   * Keeps one session's hands off another's task, also when that session is over. A task nobody here made may be asked
+   * for: a server may share some.
    *
    * @throws {ExaiError} `INVALID_PARAMS`, as for a task that does not exist
    */
   checkTask(caller: Caller, taskId: unknown): void {
-    const owner = this.get(taskId);
-    if (owner === undefined || owner.id === caller.id) return;
+    if (this.#isOpenTo(caller, taskId)) return;
     throw new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
   }
 
   /** A result of `tasks/list` without the tasks of other sessions. */
   filterTasks(caller: Caller, answer: Result): Result {
     if (!Array.isArray(answer.result?.tasks)) return answer;
-    const tasks = (answer.result.tasks as JsonObject[]).filter(({ taskId }) => {
-      const owner = this.get(taskId);
-      return owner === undefined || owner.id === caller.id;
-    });
+    const tasks = answer.result.tasks.filter((task) =>
+      this.#isOpenTo(caller, isObject(task) ? task.taskId : undefined)
+    );
     return { result: { ...answer.result, tasks } };
   }
 
-  /** Forgets everything of a session that is over. */
+  /** A session is over: its handles are nobody's. */
   forget(caller: Caller): void {
     for (const [handle, owner] of this.#callers) {
-      if (owner.id === caller.id) this.#callers.delete(handle);
+      if (owner !== OVER && owner.id === caller.id) this.#callers.set(handle, OVER);
     }
+  }
+
+  #isOpenTo(caller: Caller, taskId: unknown): boolean {
+    const owner = typeof taskId === "string" ? this.#callers.get(taskId) : undefined;
+    if (owner === undefined) return !this.#hasForgotten;
+    return owner !== OVER && owner.id === caller.id;
   }
 }
 

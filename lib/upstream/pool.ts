@@ -20,6 +20,7 @@ export interface PoolOptions {
   name: string;
   connect: Connect;
   clientInfo: Implementation;
+  daemonId?: string;
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
@@ -46,6 +47,11 @@ export class Pool implements AsyncDisposable {
 
   [Symbol.iterator](): Iterator<Slot> {
     return this.#slots.values();
+  }
+
+  /** Which daemon this is, where that matters. */
+  get daemonId(): string | undefined {
+    return this.#options.daemonId;
   }
 
   /** Tells the catalog that lists of this server have changed. */

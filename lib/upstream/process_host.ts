@@ -80,7 +80,11 @@ export class ProcessHost implements AsyncDisposable {
   async resolve(command: Command): Promise<Launch> {
     const cwd = command.cwd ?? this.#options.env.HOME ?? this.#options.env.USERPROFILE ?? "/";
     if (!isAbsolute(cwd) || !await isDirectory(cwd)) {
-      throw unavailable(command, `its directory ${cwd} does not exist; correct cwd in mcp.json`);
+      throw unavailable(
+        command,
+        `its directory ${cwd} does not exist; correct cwd in mcp.json or, if it is the window's own, open the ` +
+          "window in a directory that is there",
+      );
     }
     const launch = await this.#find(command, cwd);
     if (launch) return launch;

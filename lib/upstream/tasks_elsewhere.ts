@@ -1,10 +1,11 @@
+import { getLogger } from "@logtape/logtape";
 import type { JsonObject } from "../base/json.ts";
 import { type Call, derive } from "../call/call.ts";
+import { allPages } from "../call/pages.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Slot } from "./slot.ts";
 
-/** A list of tasks without end is cut here. */
-const MAX_PAGES = 100;
+const log = getLogger(["exai", "upstream"]);
 
 /**
  * The first page of `tasks/list` from the instance a session is on now, with the tasks it has on instances it was on
@@ -21,19 +22,14 @@ export async function tasksElsewhere(
   const more = await Promise.all(others.map((slot) => allTasks(slot, call).catch(() => [])));
   // Instances of one server may keep their tasks in one place.
   const byId = new Map(
-    [...first.result.tasks as JsonObject[], ...more.flat()].map((task) => [task.taskId, task]),
+    [...first.result.tasks as JsonObject[], ...more.flat()].map((task) => [task?.taskId, task]),
   );
   return { result: { ...first.result, tasks: [...byId.values()] } };
 }
 
 async function allTasks(slot: Slot, call: Call): Promise<JsonObject[]> {
-  const tasks: JsonObject[] = [];
-  let params: JsonObject = {};
-  for (let page = 0; page < MAX_PAGES; page++) {
-    const { result } = await slot.started!.call(derive(call, { params }));
-    if (Array.isArray(result?.tasks)) tasks.push(...result.tasks as JsonObject[]);
-    if (typeof result?.nextCursor !== "string") break;
-    params = { cursor: result.nextCursor };
-  }
-  return tasks;
+  const ask = (params: JsonObject) => slot.started!.call(derive(call, { params }));
+  const { entries, fault } = await allPages(ask, { method: "tasks/list", field: "tasks" });
+  if (fault !== undefined) log.warning("tasks/list: {fault}", { fault });
+  return entries;
 }

@@ -1,4 +1,4 @@
-import { type JsonObject, textOf } from "../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
 import type { ToolChoice } from "../base/server_config.ts";
 
@@ -21,9 +21,14 @@ export class ToolFilter {
     return (this.#include?.test(own) ?? true) && !this.#exclude?.test(own);
   }
 
-  /** The tools offered, under the names they go by in the merged catalog. */
-  shown(tools: readonly JsonObject[]): readonly JsonObject[] {
-    return tools.filter(({ name }) => this.offers(textOf(name) ?? "")).map((tool) => {
+  /** Whether an entry of the server's list is offered; one that has no name is, as far as this is concerned. */
+  offersEntry(entry: unknown): boolean {
+    return !isObject(entry) || typeof entry.name !== "string" || this.offers(entry.name);
+  }
+
+  /** `tools` under the names they go by in the merged catalog. */
+  named(tools: readonly JsonObject[]): readonly JsonObject[] {
+    return tools.map((tool) => {
       const name = this.#shownName(textOf(tool.name) ?? "");
       return name === tool.name ? tool : { ...tool, name };
     });

@@ -13,7 +13,11 @@ const clientInfo = z.union([
 ]);
 
 /** What a client that comes back after a cut connection says: who it was, and what it still waits for. */
-const resume = z.looseObject({ token: z.string(), waiting: z.optional(z.array(requestId)) });
+const resume = z.looseObject({
+  token: z.string(),
+  waiting: z.optional(z.array(requestId)),
+  posts: z.optional(z.int().check(z.nonnegative())),
+});
 
 const hello = z.looseObject({
   op: z.literal("hello"),
@@ -25,7 +29,9 @@ const hello = z.looseObject({
   server: z.optional(z.string()),
   nudge: z.optional(z.boolean()),
   lines: z.optional(z.boolean()),
+  receipts: z.optional(z.boolean()),
   proof: z.optional(z.string()),
+  via: z.optional(z.string()),
 });
 
 /** The client asks for proof that the daemon knows the token, before it shows anything itself. */
@@ -52,7 +58,11 @@ const opSchemas = {
     timeout_ms: z.optional(z.int().check(z.positive())),
   }),
   cancel: z.looseObject({ op: z.literal("cancel"), request_id: requestId }),
-  received: z.looseObject({ op: z.literal("received"), answers: z.int().check(z.nonnegative()) }),
+  received: z.looseObject({
+    op: z.literal("received"),
+    answers: z.int().check(z.nonnegative()),
+    posts: z.optional(z.int().check(z.nonnegative())),
+  }),
   health: z.looseObject({ op: z.literal("health") }),
   rotate_token: z.looseObject({ op: z.literal("rotate_token"), old: z.string(), new: z.string() }),
 };
@@ -99,6 +109,12 @@ export interface HelloAck {
   resume_token?: string;
   /** Set when the hello asked for it: a frame may hold several messages, each on a line of its own. */
   lines?: true;
+  /** Set when the hello asked for it: either end tells the other how many messages have arrived. */
+  receipts?: true;
+  /** With `receipts`: number of the last request or notification before those that follow on this connection. */
+  posts?: number;
+  /** With `receipts`: messages of the client that arrived on the last connection of this session. */
+  received?: number;
   /** In answer to `resume.waiting`: the requests that never arrived here and should be sent again. */
   unseen?: RequestId[];
   /** In answer to `resume` by a daemon that has not met the client, but has its session in its journal. */
@@ -141,4 +157,5 @@ export type OpReply =
   | { op: "health_res"; ok: true; health: JsonObject }
   | { op: "rotate_token_res"; ok: boolean; error?: string }
   | { op: "nudge" }
+  | { op: "received"; messages: number }
   | { op: "error"; code: string; message: string; request_id?: RequestId };

@@ -1,4 +1,6 @@
 import type { Call } from "../../lib/call/call.ts";
+import { ownerOf } from "../../lib/call/owner.ts";
+import { SOMEBODY } from "./threads.ts";
 
 /** A call of the tool `probe` by nobody in particular, with some of its parts replaced. */
 export function call(parts: Partial<Call> = {}): Call {
@@ -14,6 +16,8 @@ export function call(parts: Partial<Call> = {}): Call {
       notify: () => {},
       ask: () => Promise.reject(new Error("nobody is there to be asked")),
       roots: () => Promise.resolve(undefined),
+      identity: () => Promise.resolve(SOMEBODY),
+      belonging: { owner: () => Promise.resolve(ownerOf(SOMEBODY)) },
       cwd: undefined,
       namedDirs: "read",
       logLevel: undefined,

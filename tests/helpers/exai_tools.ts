@@ -4,8 +4,6 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { HOUR_MS } from "../../lib/base/units.ts";
 import type { Call, Caller } from "../../lib/call/call.ts";
-import { openThreadStore } from "../../lib/conversation/sqlite_thread_store.ts";
-import type { ThreadStore } from "../../lib/conversation/thread_store.ts";
 import type { Envelope } from "../../lib/tool/answer.ts";
 import { sessionWorkspaces } from "../../lib/cli/workspace.ts";
 import { createExaiServer, type ExaiServer, type ExaiServerOptions } from "../../lib/tool/exai_server.ts";
@@ -14,6 +12,7 @@ import { toRpcError } from "../../lib/wire/codes.ts";
 import type { ToolResult } from "../../lib/wire/mcp.ts";
 import { responseTo, type RpcRequest } from "../../lib/wire/rpc.ts";
 import { FakeModels } from "./fake_models.ts";
+import { openThreads, SOMEBODY, type TestThreads } from "./threads.ts";
 
 export const TEST_HOST: ToolHost = {
   version: "1.2.3",
@@ -22,8 +21,9 @@ export const TEST_HOST: ToolHost = {
   startedAtMs: Date.now(),
   revisions: ["2025-11-25", "2025-06-18"],
   health: () => ({ status: "ok" }),
-  recentErrors: (maxLines) => ["first fault", "second fault"].slice(-maxLines),
-  activity: (maxLines) => Array.from({ length: 5000 }, (_, i) => `call ${i} of planner`).slice(-maxLines),
+  recentErrors: (_caller, maxLines) => ["first fault", "second fault"].slice(-maxLines),
+  activity: (_caller, maxLines) =>
+    Array.from({ length: 5000 }, (_, i) => `call ${i} of planner`).slice(-maxLines),
   providers: () => [],
 };
 
@@ -34,22 +34,28 @@ export interface Outcome {
   isError: boolean;
 }
 
+export interface TestToolsOptions extends Partial<Omit<ExaiServerOptions, "threads">> {
+  threads?: TestThreads;
+  maxTurns?: number;
+  cwd?: string;
+}
+
 /** The server `exai` with threads in memory, and how to call it without a daemon around it. */
 export class TestTools implements Disposable {
   readonly server: ExaiServer;
-  readonly threads: ThreadStore;
+  readonly threads: TestThreads;
   readonly #cwd: string | undefined;
 
-  constructor(options: Partial<ExaiServerOptions> & { maxTurns?: number; cwd?: string } = {}) {
+  constructor(options: TestToolsOptions = {}) {
     const { maxTurns = 50, cwd, ...rest } = options;
     this.#cwd = cwd;
-    this.threads = options.threads ?? openThreadStore({ timeoutMs: HOUR_MS, maxTurns });
+    this.threads = options.threads ?? openThreads({ timeoutMs: HOUR_MS, maxTurns });
     this.server = createExaiServer({
       host: TEST_HOST,
       models: new FakeModels(),
       openWorkspace: sessionWorkspaces({ allowedDirs: [], deniedDirs: [] }),
       ...rest,
-      threads: this.threads,
+      threads: this.threads.store,
     });
   }
 
@@ -117,6 +123,7 @@ export function makeCall(method: string, params: JsonObject, parts: Partial<Call
       revision: "2025-11-25",
       capabilities: {},
       roots: () => Promise.resolve(undefined),
+      identity: () => Promise.resolve(SOMEBODY),
     } as unknown as Caller,
     signal: new AbortController().signal,
     progressToken: undefined,

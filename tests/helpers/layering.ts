@@ -1,4 +1,4 @@
-import { ROOMS } from "../../tools/rooms.ts";
+import { ASKERS, KEEPERS, OWNERSHIP, ROOMS, SEES_ALL } from "../../tools/rooms.ts";
 import type { Source } from "./source.ts";
 
 export const MAX_FILE_LINES = 400;
@@ -56,6 +56,36 @@ export function settingsPastConfig(sources: readonly Source[]): string[] {
     const room = roomOf(path);
     return room === undefined || room === "config" ? [] : settings.map((read) => `${path} reads ${read}`);
   });
+}
+
+/** Comparisons of owners beside those of the one file that decides whose something is. */
+export function ownerComparisons(sources: readonly Source[]): string[] {
+  return sources.filter(({ path }) => path.startsWith("lib/") && path !== OWNERSHIP).flatMap((
+    { path, compared },
+  ) =>
+    compared.filter((name) => ["principal", "workspace", "workspaces"].includes(name))
+      .map((name) => `${path} compares ${name}; ${OWNERSHIP} does`)
+  );
+}
+
+/** Methods that keep or show something of many sessions without being told for whom. */
+export function unownedMethods(sources: readonly Source[]): string[] {
+  return Object.entries(KEEPERS).flatMap(([keeper, { in: file, except }]) => {
+    const methods = sources.find(({ path }) => path === file)?.methods.filter(({ of }) => of === keeper) ??
+      [];
+    if (methods.length === 0) return [`${file} has no ${keeper} with methods`];
+    return methods.filter(({ name, takes }) => !except.includes(name) && !ASKERS.includes(takes ?? ""))
+      .map(({ name, takes }) => `${keeper}.${name} takes ${takes ?? "nothing"} first, not who asks`);
+  });
+}
+
+/** Names of what shows everything, in rooms that must not show it. */
+export function seesAll(sources: readonly Source[]): string[] {
+  return Object.entries(SEES_ALL).flatMap(([name, rooms]) =>
+    sources.filter(({ path, names }) =>
+      path.startsWith("lib/") && names.has(name) && !rooms.includes(roomOf(path) ?? "")
+    ).map(({ path }) => `${path} names ${name}`)
+  );
 }
 
 /** Each ring of files that import one another, once, as the files along it. */

@@ -9,13 +9,15 @@ export interface ShimOptions {
   args?: string[];
   /** State directory; made for this run when left out. */
   home?: string;
+  /** Directory of the window. */
+  cwd?: string;
   /** Another build of the shim. */
   program?: string;
 }
 
 export const INITIALIZE = {
   protocolVersion: "2025-06-18",
-  capabilities: { roots: {} },
+  capabilities: {},
   clientInfo: { name: "test window", version: "1" },
 };
 
@@ -49,6 +51,7 @@ export class Shim implements AsyncDisposable {
         ENV_FILE: "",
         ...options.env,
       },
+      cwd: options.cwd,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

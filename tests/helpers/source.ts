@@ -12,6 +12,12 @@ export interface Source {
   /** Where it reads a variable by name or the command line; handing the whole environment on is another matter. */
   settings: string[];
   functions: { name: string; lines: number }[];
+  /** Every name in it. */
+  names: Set<string>;
+  /** Members that are compared with something that may be equal: `a.principal === b`. */
+  compared: string[];
+  /** The public methods of its classes and interfaces, with the type of their first parameter. */
+  methods: { of: string; name: string; takes: string | undefined }[];
 }
 
 const OUTSIDE = new Set(["Deno", "fetch", "WebSocket"]);
@@ -47,6 +53,9 @@ export function parseSource(path: string, text: string): Source {
     globals: [],
     settings: [],
     functions: [],
+    names: new Set(),
+    compared: [],
+    methods: [],
   };
   const onImport = (node: { source: unknown }) => {
     const specifier = (node.source as { value?: unknown } | null)?.value;
@@ -66,7 +75,11 @@ export function parseSource(path: string, text: string): Source {
       FunctionDeclaration: onFunction,
       FunctionExpression: onFunction,
       ArrowFunctionExpression: onFunction,
+      BinaryExpression: (node) => source.compared.push(...comparedMembers(node)),
+      ClassDeclaration: (node) => source.methods.push(...methodsOf(node, context)),
+      TSInterfaceDeclaration: (node) => source.methods.push(...methodsOf(node, context)),
       Identifier: (node) => {
+        source.names.add(node.name);
         if (OUTSIDE.has(node.name) && !isLabel(node)) source.globals.push(node.name);
       },
       MemberExpression: (node) => {
@@ -78,6 +91,47 @@ export function parseSource(path: string, text: string): Source {
   const failed = Deno.lint.runPlugin({ name: "source", rules: { read: { create } } }, path, text);
   if (failed.length > 0) throw new Error(`${path}: ${failed[0]!.message}`);
   return source;
+}
+
+function comparedMembers({ operator, left, right }: Deno.lint.BinaryExpression): string[] {
+  if (!["===", "!==", "==", "!="].includes(operator)) return [];
+  const sides = [left, right] as {
+    type: string;
+    name?: string;
+    value?: unknown;
+    property?: { name?: string };
+  }[];
+  if (sides.some(({ type, name, value }) => name === "undefined" || (type === "Literal" && value === null))) {
+    return [];
+  }
+  return sides.flatMap(({ type, property }) => type === "MemberExpression" ? property?.name ?? [] : []);
+}
+
+/** A member of a class or an interface, as far as {@linkcode methodsOf} looks at it. */
+interface Member {
+  type: string;
+  kind?: string;
+  computed?: boolean;
+  key?: { type: string; name: string };
+  params?: Parameter[];
+  value?: { params: Parameter[] };
+}
+
+interface Parameter {
+  typeAnnotation?: { typeAnnotation: Deno.lint.Node };
+}
+
+function methodsOf(
+  { id, body }: Deno.lint.ClassDeclaration | Deno.lint.TSInterfaceDeclaration,
+  { sourceCode }: Deno.lint.RuleContext,
+): Source["methods"] {
+  return (body.body as unknown as Member[]).flatMap(({ type, kind, computed, key, params, value }) => {
+    const isMethod = type === "TSMethodSignature" || (type === "MethodDefinition" && kind === "method");
+    // Private names are of another type.
+    if (!isMethod || computed || key?.type !== "Identifier") return [];
+    const takes = (params ?? value?.params)?.[0]?.typeAnnotation?.typeAnnotation;
+    return [{ of: id?.name ?? "", name: key.name, takes: takes && sourceCode.getText(takes) }];
+  });
 }
 
 /** Whether `node` only names a member or a field: `options.fetch`, `{ fetch: 1 }`. */

@@ -61,6 +61,7 @@ export class World {
       helloTimeoutMs: 60_000,
       daemon: { version: "1", pid: 1 },
       limits: { max_bytes: MAX_FRAME_BYTES, session_max_inflight: 100, call_timeout_ms: CALL_TIMEOUT_MS },
+      daemonId: "model",
       authenticate: () => true,
       challenge: (asked) => new Challenge([], asked),
       command: () => Promise.resolve(Response.json({})),

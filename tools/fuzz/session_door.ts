@@ -187,6 +187,7 @@ function hooksFor(registry: SessionRegistry, router: Router): AttachHooks {
     limits: { max_bytes: MAX_FRAME_BYTES, session_max_inflight: 8, call_timeout_ms: 60_000 },
     challenge: (asked) => new Challenge([], asked),
     command: () => Promise.resolve(Response.json({})),
+    daemonId: "fuzzed",
     authenticate: () => true,
     health: () => Promise.resolve({}),
     rotateToken: () => Promise.resolve(false),

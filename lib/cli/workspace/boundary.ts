@@ -1,5 +1,6 @@
-import { basename, fromFileUrl, isAbsolute, join, relative, SEPARATOR } from "@std/path";
+import { basename, isAbsolute, join, relative, SEPARATOR } from "@std/path";
 import { ExaiError } from "../../base/errors.ts";
+import { pathOfUri } from "../../base/file_uri.ts";
 import { quoteName } from "../../base/suggest.ts";
 import type { Caller } from "../../call/call.ts";
 
@@ -79,12 +80,15 @@ export class Boundary {
 
   #absolute(path: string): string {
     if (path.includes("\0")) throw new ExaiError("INVALID_PARAMS", "a path cannot hold a NUL character");
-    const plain = path.startsWith("file:") ? pathOfUri(path) : path;
-    if (plain === undefined) {
-      throw new ExaiError("INVALID_PARAMS", `${quoteName(path)} is no file URI of this machine`);
+    const plain = path.startsWith("file:") ? pathOfUri(path) : { path };
+    if (plain.path === undefined) {
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        `${quoteName(path)} is no file URI of this machine: ${plain.why}`,
+      );
     }
-    if (isAbsolute(plain)) return plain;
-    if (this.#caller.cwd !== undefined) return join(this.#caller.cwd, plain);
+    if (isAbsolute(plain.path)) return plain.path;
+    if (this.#caller.cwd !== undefined) return join(this.#caller.cwd, plain.path);
     throw new ExaiError(
       "INVALID_PARAMS",
       `${quoteName(path)} is relative, and this session told no working directory; give an absolute path`,
@@ -113,7 +117,7 @@ export class Boundary {
 
   /** What the client says of where it works. */
   async #ownDirs(): Promise<string[]> {
-    const roots = (await this.#caller.roots() ?? []).map(({ uri }) => pathOfUri(uri));
+    const roots = (await this.#caller.roots() ?? []).map(({ uri }) => pathOfUri(uri).path);
     return [this.#caller.cwd, ...roots].filter((dir) => dir !== undefined);
   }
 
@@ -142,16 +146,9 @@ function isWithinAny(path: string, dirs: readonly string[]): boolean {
   return dirs.some((dir) => isWithin(path, dir));
 }
 
-function isTop(dir: string): boolean {
+/** Whether `dir` is the top of a disk. */
+export function isTop(dir: string): boolean {
   return join(dir, "..") === join(dir);
-}
-
-function pathOfUri(uri: string): string | undefined {
-  try {
-    return fromFileUrl(uri);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The real paths of those of `dirs` that are there. */

@@ -10,11 +10,13 @@ import type {
 } from "../../base/server_config.ts";
 import { escapeVariables, variablesIn } from "../../base/template.ts";
 import { MIB, MINUTE_MS } from "../../base/units.ts";
+import { trimEndOf } from "../../base/trim.ts";
 import { parseEnvFile } from "../env_file.ts";
+import { readRegularFile } from "../regular_file.ts";
 import { whyUntrusted } from "../trust.ts";
 import { type Expander, keepNamedSecret, VariableFault } from "./expand.ts";
 import { formatKey } from "./fault.ts";
-import { adviceOnKey, meantKey } from "./hints.ts";
+import { adviceOnKey, meantKey, misspeltKey } from "./hints.ts";
 import {
   OWN_KEYS,
   STDIO_KEYS,
@@ -25,6 +27,7 @@ import {
   type UrlEntry,
   urlSchema,
 } from "./keys.ts";
+import { ownProgram } from "./own_programs.ts";
 
 const START_TIMEOUT_MS = MINUTE_MS;
 const IDLE_STOP_MS = 5 * MINUTE_MS;
@@ -38,6 +41,8 @@ export interface EntryContext {
   name: string;
   title: string;
   expander: Expander;
+  /** Where this daemon listens; undefined when that is not known. */
+  ownPort?: number;
   fault: Report;
   warn: Report;
 }
@@ -60,7 +65,11 @@ export async function readEntry(value: Json, context: EntryContext): Promise<Ser
   const keys = { ...(kind === "stdio" ? STDIO_KEYS : URL_KEYS), ...OWN_KEYS };
   const names = Object.keys(keys);
   for (const key of Object.keys(value)) {
-    const advice = names.includes(key) ? undefined : adviceOnKey(key, names);
+    if (names.includes(key)) continue;
+    const meant = misspeltKey(key, names);
+    // Ignored, it would leave the server other than its owner believes it to be.
+    if (meant !== undefined) context.fault([key], `is no key that EXAI reads; write ${meant}`);
+    const advice = meant === undefined ? adviceOnKey(key, names) : undefined;
     if (advice) context.warn([key], advice);
   }
   const parsed = (kind === "stdio" ? stdioSchema : urlSchema).safeParse(value);
@@ -163,6 +172,8 @@ async function stdioOf(entry: StdioEntry, common: CommonServerConfig, context: E
     args,
     env,
   };
+  const own = ownProgram([config.command, ...args], expander.places);
+  if (own !== undefined) context.fault(["command"], wouldMountItself(`starts ${own}`));
   for (const [name, value] of Object.entries(env)) if (value) keepNamedSecret(name, value);
   if (entry.cwd !== undefined) config.cwd = expander.expandHome(await text(["cwd"], entry.cwd));
   return config;
@@ -185,7 +196,7 @@ async function envFileOf(entry: StdioEntry, context: EntryContext): Promise<Reco
     return {};
   }
   try {
-    const values = parseEnvFile(await Deno.readTextFile(file));
+    const values = parseEnvFile(await readRegularFile(file));
     const escaped = Object.entries(values).map((
       [name, value],
     ) => [name, escapeVariables(value ?? "")]);
@@ -201,6 +212,9 @@ async function urlOf(entry: UrlEntry, common: CommonServerConfig, context: Entry
   const isLate = variablesIn(url).length > 0;
   if (!isLate && !["http:", "https:"].includes(URL.parse(url)?.protocol ?? "")) {
     context.fault(["url"], `is no such URL; allowed: ${URL_KEYS.url.allowed}`);
+  }
+  if (!isLate && isOwnAddress(url, context.ownPort)) {
+    context.fault(["url"], wouldMountItself("is the address of this daemon"));
   }
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(entry.headers ?? {})) {
@@ -218,6 +232,20 @@ async function urlOf(entry: UrlEntry, common: CommonServerConfig, context: Entry
     fallBackToSse: entry.type === undefined,
   };
   return config;
+}
+
+function wouldMountItself(what: string): string {
+  return `${what}: EXAI would mount itself and show every tool twice; take this entry out here. exai-shim belongs ` +
+    "into the configuration of an editor, and the servers of that editor into this file";
+}
+
+/** Whether `url` leads to the port `own` of this machine. */
+function isOwnAddress(url: string, own: number | undefined): boolean {
+  const { hostname = "", port = "", protocol } = URL.parse(url) ?? {};
+  if (own === undefined || Number(port || (protocol === "https:" ? 443 : 80)) !== own) return false;
+  const host = trimEndOf(hostname.toLowerCase(), ".");
+  return /^(?:(?:.*\.)?localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\]|\[::ffff:7f.*\])$/.test(host) ||
+    host === Deno.hostname().toLowerCase();
 }
 
 function isHeader(name: string, value: string): boolean {

@@ -5,6 +5,7 @@ import { ownEntry } from "../../base/own.ts";
 import { SESSION_VARIABLES } from "../../base/server_config.ts";
 import { fillSome, variablesIn } from "../../base/template.ts";
 import { MIB } from "../../base/units.ts";
+import { readRegularFile } from "../regular_file.ts";
 import { whyUntrusted } from "../trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -76,6 +77,12 @@ export class Expander {
     return fillSome(text, (name) => values.get(name));
   }
 
+  /** Where programs are looked for, and what relative paths are relative to. */
+  get places(): { searchPath: string; dir: string } {
+    const { env, configDir } = this.#sources;
+    return { searchPath: env.PATH ?? env.Path ?? "", dir: configDir };
+  }
+
   /** `path` with a leading `~` as the home directory, and absolute if it stands beside the configuration. */
   pathBesideConfig(path: string): string {
     const expanded = this.expandHome(path);
@@ -124,7 +131,7 @@ export class Expander {
     try {
       const { size } = await Deno.stat(path);
       if (size > MAX_FILE_BYTES) throw new VariableFault(`names ${shown}, which is over 1 MiB`);
-      const text = (await Deno.readTextFile(path)).trim();
+      const text = (await readRegularFile(path)).trim();
       if (text.includes("\0")) throw new VariableFault(`names ${shown}, which is no text`);
       return keepSecret(text);
     } catch (thrown) {

@@ -1,3 +1,4 @@
+import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { ownEntry } from "../../base/own.ts";
 import { closeMatches } from "../../base/suggest.ts";
 
@@ -17,6 +18,9 @@ const HARMLESS = new Set([
   "trust",
   "version",
 ]);
+
+/** JSON has no comments, so some write them as keys. */
+const COMMENT = /^(?:[_$#/]|x-)|^comments?$/i;
 
 /** Keys of other clients for which we have one of our own. */
 const OUR_NAME: Readonly<Record<string, string>> = {
@@ -41,6 +45,15 @@ export function meantKey(key: string, known: readonly string[]): string | undefi
   const ours = ownEntry(OUR_NAME, key);
   if (ours !== undefined) return ours;
   return closeMatches(key.replace(/[_-]/g, ""), known)[0];
+}
+
+/** The key of ours that `key` is a slip of the pen for; none for one that other programs are known to read. */
+export function misspeltKey(key: string, known: readonly string[]): string | undefined {
+  if (HARMLESS.has(key) || ownEntry(OUR_NAME, key) !== undefined || COMMENT.test(key)) return undefined;
+  const folded = key.replace(/[_-]/g, "").toLowerCase();
+  const [close] = closeMatches(folded, known);
+  if (close === undefined || close[0] !== folded[0]) return undefined;
+  return levenshteinDistance(folded, close.toLowerCase()) <= 2 ? close : undefined;
 }
 
 /** What to say about a key that is not one of `known`; nothing when it does no harm. */

@@ -5,20 +5,20 @@ import { filterLines, MAX_PATTERN_CHARS } from "../line_filter.ts";
 
 const MAX_LINES = 5000;
 
-/** The latest calls of all windows, one line each. */
+/** The latest calls from the caller's workspace, one line each. */
 export const activity = defineTool({
   name: "activity",
   title: "Activity",
-  description: "Latest calls through the daemon, one line each: time, tool, outcome, duration, session.",
+  description: "Latest calls from this workspace, one line each: time, tool, outcome, duration, session.",
   input: z.object({
     lines: z.int().min(10).max(MAX_LINES).default(200),
     filter: z.string().max(MAX_PATTERN_CHARS).optional()
       .describe(`RE2 regex; keeps matching lines among the latest ${MAX_LINES}`),
   }),
   annotations: READ_ONLY,
-  async run({ lines, filter }, { host, signal }) {
-    if (!filter) return { content: show(await host.activity(lines), "no call is on record yet") };
-    const latest = await host.activity(MAX_LINES);
+  async run({ lines, filter }, { host, caller, signal }) {
+    if (!filter) return { content: show(await host.activity(caller, lines), "no call is on record yet") };
+    const latest = await host.activity(caller, MAX_LINES);
     const matching = await filterLines(latest, filter, signal);
     return {
       content: show(matching.slice(-lines), `none of the latest ${latest.length} calls matches ${filter}`),

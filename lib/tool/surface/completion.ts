@@ -1,8 +1,8 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
-import type { ThreadStore } from "../../conversation/thread_store.ts";
 import type { ModelRouter } from "../../provider/routing.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
+import type { OwnThreads } from "../own_threads.ts";
 import { type Parameter, parametersOf } from "./parameters.ts";
 import { findPrompt } from "./prompts.ts";
 import { isThreadTemplate } from "./resources.ts";
@@ -14,7 +14,8 @@ const MAX_VALUES = 100;
 export interface CompletionSources {
   tools: readonly ToolDefinition[];
   models: ModelRouter;
-  threads: ThreadStore;
+  /** Those of the caller. */
+  threads: OwnThreads;
   /** Whether the client lends its own model. */
   canSample: boolean;
 }

@@ -1,11 +1,13 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { quoteValue } from "../../base/quote.ts";
-import type { Thread, ThreadStore } from "../../conversation/thread_store.ts";
+import type { Thread } from "../../conversation/thread_store.ts";
 import { writeTranscript } from "../../conversation/transcript.ts";
+import type { Caller } from "../../call/call.ts";
 import type { ToolHost } from "../host.ts";
+import type { OwnThreads } from "../own_threads.ts";
 
-/** Where a client finds what the daemon remembers (MCP server/resources). */
+/** Where a client finds what the daemon remembers of its workspace (MCP server/resources). */
 const CALLS = "exai://calls";
 const THREADS = "exai://threads";
 const THREAD_TEMPLATE = `${THREADS}/{id}`;
@@ -19,18 +21,21 @@ const MAX_THREADS = 100;
 /** What the resources are made of. */
 export interface ResourceSources {
   host: ToolHost;
-  threads: ThreadStore;
+  /** Who asks. */
+  caller: Caller;
+  /** Its threads. */
+  threads: OwnThreads;
 }
 
 /** Every resource there is now. */
-export async function listResources({ threads }: ResourceSources): Promise<JsonObject[]> {
+export async function listResources({ threads }: Pick<ResourceSources, "threads">): Promise<JsonObject[]> {
   const known = await threads.list({ limit: MAX_THREADS });
   return [
     {
       uri: CALLS,
       name: "calls",
       title: "Call record",
-      description: "The latest calls through the daemon, one line each",
+      description: "The latest calls from this workspace, one line each",
       mimeType: "text/plain",
     },
     {
@@ -76,10 +81,10 @@ export function isThreadTemplate(uri: unknown): boolean {
  */
 export async function readResource(
   { uri }: JsonObject,
-  { host, threads }: ResourceSources,
+  { host, caller, threads }: ResourceSources,
 ): Promise<JsonObject> {
   const contents = (mimeType: string, text: string) => ({ contents: [{ uri, mimeType, text }] });
-  if (uri === CALLS) return contents("text/plain", (await host.activity(MAX_CALLS)).join("\n"));
+  if (uri === CALLS) return contents("text/plain", (await host.activity(caller, MAX_CALLS)).join("\n"));
   if (uri === THREADS) {
     const known = await threads.list({ limit: MAX_THREADS });
     return contents("application/json", JSON.stringify(known, null, 2));
@@ -95,7 +100,10 @@ export async function readResource(
 function unknown(uri: unknown): ExaiError {
   return new ExaiError(
     "RESOURCE_NOT_FOUND",
-    `there is no resource ${quoteValue(uri)}; resources/list names them`,
+    `there is no resource ${
+      quoteValue(uri)
+    } here, or it belongs to another workspace; resources/list names ` +
+      "those of this one",
     {
       details: { uri },
     },

@@ -1,0 +1,49 @@
+import { SEPARATOR } from "@std/path";
+import { normalize as normalizePosix } from "@std/path/posix/normalize";
+import { normalize as normalizeWindows } from "@std/path/windows/normalize";
+import { trimEndOf } from "./trim.ts";
+
+/** The path a URI leads to on this machine, or why it leads to none. */
+export type UriPath = { path: string; why?: undefined } | { path?: undefined; why: string };
+
+const ON_WINDOWS = SEPARATOR === "\\";
+
+/**
+ * The absolute path a `file:` URI, or a plain absolute path in its place, names on this machine. It takes what clients
+ * send that is no proper URI: a raw `%`, `#`, `?` or space, a drive letter where the host should stand, escapes that
+ * are no UTF-8. A host is refused by its name: to look it up would send it this user's name (UNC paths on Windows).
+ */
+export function pathOfUri(uri: string, onWindows = ON_WINDOWS): UriPath {
+  const [, scheme, rest = ""] = /^([A-Za-z][A-Za-z\d+.-]+):(.*)$/s.exec(uri) ?? [];
+  if (scheme === undefined) return absolute(uri, onWindows);
+  if (scheme.toLowerCase() !== "file") return { why: `its scheme is ${scheme}, not file` };
+  const text = unescape(onWindows ? rest.replaceAll("\\", "/") : rest);
+  const [, host = "", path = ""] = /^\/\/([^/]*)(.*)$/s.exec(text) ?? [undefined, "", text];
+  if (/^[A-Za-z]:$/.test(host)) return absolute(`${host}${path}`, onWindows);
+  if (host !== "" && host.toLowerCase() !== "localhost") return { why: `it names another machine, ${host}` };
+  return absolute(onWindows ? path.replace(/^\/+(?=[A-Za-z]:)/, "") : path, onWindows);
+}
+
+function absolute(path: string, onWindows: boolean): UriPath {
+  if (path.includes("\0")) return { why: "a path cannot hold a NUL character" };
+  if (!onWindows) {
+    if (!path.startsWith("/")) return { why: "it is no absolute path" };
+    return { path: trimEndOf(normalizePosix(path).replace(/^\/+/, "/"), "/") || "/" };
+  }
+  const plain = normalizeWindows(/^[A-Za-z]:$/.test(path) ? `${path}\\` : path);
+  if (plain.startsWith("\\\\")) return { why: "it names another machine or a device" };
+  if (!/^[A-Za-z]:\\/.test(`${plain}\\`)) return { why: "it is no absolute path" };
+  const trimmed = trimEndOf(plain, "\\");
+  return { path: trimmed.length === 2 ? `${trimmed}\\` : trimmed };
+}
+
+/** Escapes that make up text are taken as what they stand for; others stay as they are. */
+function unescape(text: string): string {
+  return text.replace(/(?:%[\dA-Fa-f]{2})+/g, (escapes) => {
+    try {
+      return decodeURIComponent(escapes);
+    } catch {
+      return escapes;
+    }
+  });
+}

@@ -1,0 +1,57 @@
+import { delay } from "@std/async/delay";
+import { messageOf } from "../base/errors.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { quoteName } from "../base/quote.ts";
+import { steadyNow } from "../base/steady.ts";
+import { KIB } from "../base/units.ts";
+import { measure } from "./measure.ts";
+import type { Sifted } from "./definitions.ts";
+
+/** Compiling a larger one would hold everybody up; clients would be held up by it as well. */
+const MAX_SCHEMA_CHARS = 64 * KIB;
+const MAX_REASON_CHARS = 200;
+const MAX_TURN_MS = 5;
+
+/**
+ * `tools` without the output schemas that cannot be compiled: the SDK's clients compile each as the list arrives, and
+ * one that fails makes them refuse the whole list. The tool itself can be used without it.
+ */
+export async function siftOutputSchemas({ entries, faults }: Sifted): Promise<Sifted> {
+  if (!entries.some(({ outputSchema }) => outputSchema !== undefined)) return { entries, faults };
+  // Loaded when the first server needs it.
+  const { Ajv } = await import("ajv");
+  // As the SDK's clients set it up; what it has to say of foreign schemas must not reach our own stderr.
+  const ajv = new Ajv({ strict: false, validateSchema: false, allErrors: true, logger: false });
+  const compile = (schema: JsonObject) =>
+    typeof schema.$id === "string" ? ajv.getSchema(schema.$id) ?? ajv.compile(schema) : ajv.compile(schema);
+  const found: string[] = [];
+  const kept: JsonObject[] = [];
+  let sinceMs = steadyNow();
+  for (const entry of entries) {
+    // A schema takes a millisecond or more, and everybody else waits for it.
+    if (steadyNow() - sinceMs > MAX_TURN_MS) {
+      await delay(0);
+      sinceMs = steadyNow();
+    }
+    const why = isObject(entry.outputSchema) ? whyNot(entry.outputSchema, compile) : undefined;
+    if (why === undefined) {
+      kept.push(entry);
+      continue;
+    }
+    found.push(`tool ${quoteName(String(entry.name))} is shown without its outputSchema: ${why}`);
+    const { outputSchema: _, ...rest } = entry;
+    kept.push(rest);
+  }
+  return { entries: kept, faults: [...faults, ...found.slice(0, 10)] };
+}
+
+function whyNot(schema: JsonObject, compile: (schema: JsonObject) => unknown): string | undefined {
+  const size = measure(schema, { maxDepth: 100, maxChars: MAX_SCHEMA_CHARS });
+  if (typeof size === "string") return size;
+  try {
+    compile(schema);
+    return undefined;
+  } catch (thrown) {
+    return messageOf(thrown).slice(0, MAX_REASON_CHARS);
+  }
+}

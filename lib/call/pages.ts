@@ -1,0 +1,119 @@
+import { deadline } from "@std/async/deadline";
+import type { JsonObject } from "../base/json.ts";
+import { steadyNow } from "../base/steady.ts";
+import { MIB, SECOND_MS } from "../base/units.ts";
+import type { Result } from "../wire/rpc.ts";
+import { measure } from "./measure.ts";
+
+/** How much of one list is taken from whoever sends it. */
+export interface PageLimits {
+  maxPages: number;
+  maxEntries: number;
+  /** Of the entries' JSON, and of the cursors, in UTF-16 code units. */
+  maxChars: number;
+  /** How long the pages after the first may take together. */
+  timeoutMs: number;
+}
+
+const LIMITS: PageLimits = {
+  maxPages: 500,
+  maxEntries: 10_000,
+  maxChars: 16 * MIB,
+  timeoutMs: 30 * SECOND_MS,
+};
+
+/** A whole list, or as much of it as was taken. */
+export interface Pages {
+  /** As they were sent: whether each is what it should be has not been looked at. */
+  entries: JsonObject[];
+  /** Why the list ends before its sender says so; undefined for a whole one. */
+  fault?: string;
+}
+
+/** Asks for one page. */
+export type AskPage = (params: JsonObject) => Promise<Result>;
+
+/**
+ * Every page of a list (MCP server/utilities/pagination), within `limits`: the sender decides how many pages it claims
+ * to have, so neither their number nor their size may be trusted. Ends where a cursor comes again; the empty text is a
+ * cursor like any other. What was taken by then is kept.
+ *
+ * @throws {Error} when the first page is refused, or a later one cannot be asked for
+ */
+export async function allPages(
+  ask: AskPage,
+  { method, field }: { method: string; field: string },
+  limits: Partial<PageLimits> = {},
+): Promise<Pages> {
+  const first = await ask({});
+  if (first.error) throw new Error(`${method}: ${first.error.message}`);
+  const reading = new ListReading(field, { ...LIMITS, ...limits });
+  let cursor = reading.take(first.result);
+  while (cursor !== undefined) {
+    const page = await reading.inTime(ask({ cursor }));
+    if (page === undefined) break;
+    cursor = page.error
+      ? reading.stop(`the next page was refused: ${page.error.message}`)
+      : reading.take(page.result);
+  }
+  return reading.pages;
+}
+
+/** One list on its way in. */
+class ListReading {
+  readonly pages: Pages = { entries: [] };
+  readonly #field: string;
+  readonly #limits: PageLimits;
+  readonly #cursors = new Set<string>();
+  readonly #begunAtMs = steadyNow();
+  #pageCount = 0;
+  #chars = 0;
+
+  constructor(field: string, limits: PageLimits) {
+    this.#field = field;
+    this.#limits = limits;
+  }
+
+  /** Takes one page; gives the cursor of the next. */
+  take(page: JsonObject): string | undefined {
+    const { maxEntries, maxPages, maxChars } = this.#limits;
+    const { [this.#field]: entries, nextCursor } = page;
+    if (entries === undefined && nextCursor === undefined) return undefined;
+    if (!Array.isArray(entries)) return this.stop(`${this.#field} is no array`);
+    const { entries: taken } = this.pages;
+    // Not spread: a page may hold more entries than a function takes arguments.
+    for (const entry of entries) {
+      if (taken.length >= maxEntries) return this.stop(`it has more than ${maxEntries} entries`);
+      const chars = measure(entry, { maxDepth: Infinity, maxChars: maxChars - this.#chars });
+      if (typeof chars === "string") return this.stop(`it holds more than ${maxChars / MIB} MiB`);
+      this.#chars += chars;
+      taken.push(entry as JsonObject);
+    }
+    if (nextCursor === undefined || nextCursor === null) return undefined;
+    if (typeof nextCursor !== "string") return this.stop("nextCursor is no text");
+    if (this.#cursors.has(nextCursor)) return this.stop("it gave the same cursor twice");
+    this.#chars += nextCursor.length;
+    this.#cursors.add(nextCursor);
+    if (++this.#pageCount >= maxPages) return this.stop(`it has more than ${maxPages} pages`);
+    return nextCursor;
+  }
+
+  /** The page, unless the time for the whole list is over before it comes. */
+  async inTime(asked: Promise<Result>): Promise<Result | undefined> {
+    const { timeoutMs } = this.#limits;
+    const remainingMs = Math.max(0, this.#begunAtMs + timeoutMs - steadyNow());
+    try {
+      return await deadline(asked, remainingMs);
+    } catch (thrown) {
+      if (!(thrown instanceof DOMException && thrown.name === "TimeoutError")) throw thrown;
+      asked.catch(() => {});
+      this.stop(`its pages took longer than ${timeoutMs / SECOND_MS} s`);
+      return undefined;
+    }
+  }
+
+  /** The list ends here for a reason that is not its sender's. */
+  stop(why: string): undefined {
+    this.pages.fault = `the list is cut after ${this.pages.entries.length} entries: ${why}`;
+  }
+}

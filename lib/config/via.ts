@@ -1,0 +1,6 @@
+import { readVia, VIA_VARIABLE } from "../base/via.ts";
+
+/** The daemons below which this process was started. */
+export function inheritedVia(): string[] {
+  return readVia(Deno.env.get(VIA_VARIABLE));
+}

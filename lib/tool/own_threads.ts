@@ -1,0 +1,35 @@
+import type { Caller } from "../call/call.ts";
+import type {
+  Recorded,
+  Shown,
+  ShowOptions,
+  Thread,
+  ThreadStore,
+  TurnEntry,
+} from "../conversation/thread_store.ts";
+
+/** The threads of one caller, the only ones its calls come near. */
+export class OwnThreads {
+  readonly #store: ThreadStore;
+  readonly #caller: Caller;
+
+  constructor(store: ThreadStore, caller: Caller) {
+    this.#store = store;
+    this.#caller = caller;
+  }
+
+  /** As {@linkcode ThreadStore.record}. */
+  async record(entry: TurnEntry): Promise<Recorded> {
+    return await this.#store.record(await this.#caller.identity(), entry);
+  }
+
+  /** As {@linkcode ThreadStore.show}. */
+  async show(id: string, options?: ShowOptions): Promise<Shown> {
+    return await this.#store.show(await this.#caller.identity(), id, options);
+  }
+
+  /** As {@linkcode ThreadStore.list}. */
+  async list(options?: { limit?: number }): Promise<Thread[]> {
+    return await this.#store.list(await this.#caller.identity(), options);
+  }
+}

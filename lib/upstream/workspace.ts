@@ -1,0 +1,62 @@
+import { getLogger } from "@logtape/logtape";
+import { deadline } from "@std/async/deadline";
+import { pathOfUri } from "../base/file_uri.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { visible } from "../base/visible.ts";
+import type { Caller, Root } from "../call/call.ts";
+
+const log = getLogger(["exai", "upstream"]);
+
+/** A directory that cannot be looked at for so long is on a disk or network that hangs. */
+const LOOK_TIMEOUT_MS = 2 * SECOND_MS;
+/** A client may name any number of roots; servers run in one of the first. */
+const MAX_ROOTS_TRIED = 20;
+const MAX_SHOWN_CHARS = 200;
+
+/** What each session has been told of its roots, so that it is told once and not by every server. */
+const told = new WeakMap<Caller, string>();
+
+/**
+ * The directory servers run in for a session: the first of its roots that is a directory here, else its working
+ * directory. Which roots cannot be used is told to the log and to the window.
+ */
+export async function workspaceOf(
+  caller: Caller,
+  roots: readonly Root[] | undefined,
+): Promise<string | undefined> {
+  const unusable: string[] = [];
+  for (const { uri } of (roots ?? []).slice(0, MAX_ROOTS_TRIED)) {
+    const { path, why } = pathOfUri(uri);
+    const fault = path === undefined ? why : await whyNoDirectory(path);
+    if (fault === undefined) {
+      tell(caller, { unusable, instead: path });
+      return path;
+    }
+    unusable.push(`${visible(uri.slice(0, MAX_SHOWN_CHARS))} (${visible(fault)})`);
+  }
+  tell(caller, { unusable, instead: caller.cwd });
+  return caller.cwd;
+}
+
+function tell(caller: Caller, what: { unusable: readonly string[]; instead: string | undefined }): void {
+  if (what.unusable.length === 0) return;
+  const instead = what.instead === undefined
+    ? "and has no working directory, so its servers run without one"
+    : `so its servers run in ${what.instead}`;
+  const data = `this window's roots cannot be used: ${what.unusable.join("; ")}; ${instead}`;
+  if (told.get(caller) === data) return;
+  told.set(caller, data);
+  log.warning("session {id}: {data}", { id: caller.id, data });
+  caller.notify("notifications/message", { level: "warning", logger: "exai", data });
+}
+
+async function whyNoDirectory(path: string): Promise<string | undefined> {
+  try {
+    const { isDirectory } = await deadline(Deno.stat(path), LOOK_TIMEOUT_MS);
+    return isDirectory ? undefined : "it is no directory";
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) return "there is no such directory here";
+    if (thrown instanceof DOMException) return `it does not answer within ${LOOK_TIMEOUT_MS / SECOND_MS} s`;
+    return "it cannot be looked at";
+  }
+}

@@ -1,0 +1,95 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { KeptFile } from "../lib/sqlite/kept_file.ts";
+import { tempDir } from "./helpers/files.ts";
+
+interface Notebook {
+  add: StatementSync;
+  all: StatementSync;
+}
+
+function open(path: string, notes: string[] = []) {
+  const file = new KeptFile<Notebook>({
+    path,
+    what: "the notebook",
+    migrations: ["CREATE TABLE note (text TEXT)"],
+    prepare: (db: DatabaseSync) => ({
+      add: db.prepare("INSERT INTO note VALUES (?)"),
+      all: db.prepare("SELECT text FROM note ORDER BY rowid"),
+    }),
+    retryMs: 60_000,
+    onaside: (note) => notes.push(note),
+  });
+  file.open();
+  return file;
+}
+
+const add = (file: KeptFile<Notebook>, text: string) => file.run("write", ({ add }) => add.run(text));
+const all = (file: KeptFile<Notebook>) => file.run("read", ({ all }) => all.all().map(({ text }) => text));
+
+/** What a database that was spoilt while it was open says of it, holds then, and holds after a restart. */
+async function spoilt(spoil: (path: string) => void) {
+  await using dir = await tempDir({});
+  const path = `${dir.path}/notes.db`;
+  const notes: string[] = [];
+  let now: unknown[];
+  {
+    using file = open(path, notes);
+    add(file, "before");
+    file.look();
+    spoil(path);
+    add(file, "after");
+    file.look();
+    file.look();
+    add(file, "later");
+    now = all(file);
+  }
+  using again = open(path);
+  return { notes, now, again: all(again), mode: (await Deno.stat(path)).mode! & 0o777 };
+}
+
+const onUnix = { ignore: Deno.build.os === "windows" };
+
+Deno.test(
+  "a database removed while it was open is noticed, said so once, and loses nothing",
+  onUnix,
+  async () => {
+    const found = await spoilt((path) => Deno.removeSync(path));
+    assertEquals(found.notes.length, 1);
+    assertStringIncludes(found.notes[0]!, "notes.db was removed while in use and has been written again");
+    assertEquals([found.now, found.again], [["before", "after", "later"], ["before", "after", "later"]]);
+    assertEquals(found.mode, 0o600);
+  },
+);
+
+Deno.test(
+  "a log removed while its database was open is noticed, and what was in it is kept",
+  onUnix,
+  async () => {
+    const found = await spoilt((path) => Deno.removeSync(`${path}-wal`));
+    assertEquals(found.notes.length, 1);
+    assertStringIncludes(found.notes[0]!, "notes.db lost its log while in use");
+    assertEquals([found.now, found.again], [["before", "after", "later"], ["before", "after", "later"]]);
+  },
+);
+
+Deno.test("a database removed with its log is written again too", onUnix, async () => {
+  const found = await spoilt((path) => ["", "-wal"].forEach((suffix) => Deno.removeSync(path + suffix)));
+  assertEquals(found.notes.length, 1);
+  assertEquals([found.now, found.again], [["before", "after", "later"], ["before", "after", "later"]]);
+});
+
+Deno.test("a database that another was put in place of is let go, and the other used", onUnix, async () => {
+  await using dir = await tempDir({});
+  {
+    using other = open(`${dir.path}/other.db`);
+    add(other, "restored");
+  }
+  const found = await spoilt((path) => {
+    Deno.removeSync(`${path}-wal`);
+    Deno.renameSync(`${dir.path}/other.db`, path);
+  });
+  assertEquals(found.notes.length, 1);
+  assertStringIncludes(found.notes[0]!, "was replaced while in use");
+  assertEquals([found.now, found.again], [["restored", "later"], ["restored", "later"]]);
+});
