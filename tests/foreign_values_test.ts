@@ -191,6 +191,17 @@ Deno.test("arguments of more fields than any tool has are refused with the first
   await client.close();
 });
 
+Deno.test("lists of more entries than any tool takes are refused before each is looked at", async () => {
+  await using it = await testDaemon();
+  using client = await RawClient.hello(it.url);
+  const files = JSON.stringify(Array.from({ length: 1_000_000 }, () => "a"));
+  client.send(
+    `{"op":"call_tool","request_id":1,"name":"chat","arguments":{"prompt":"p","files":${files}}}`,
+  );
+  assertMatch(JSON.stringify(await client.next()), /hold more than 50000 values/);
+  await client.close();
+});
+
 Deno.test("the record of a body goes no deeper than it is read, and keeps its secrets", () => {
   for (const levels of [100, 20_000]) {
     const text = bodyText({ password: "hunter22", deep: JSON.parse(nested(levels)) }, 1000);
