@@ -164,7 +164,7 @@ function logOf(client: Client): string[] {
 
 Deno.test("a window that wants little log takes none from a window that said nothing", async () => {
   let levels: string[] = [];
-  await using shared = sharedServer({ build: (server) => levels = logging(server) });
+  await using shared = sharedServer({ build: (server) => levels = logging(server), settleMs: 0 });
   await using it = await testDaemon({ servers: [shared.mounted] });
   await using silent = await sdkClient(it.url);
   await using quiet = await sdkClient(it.url);

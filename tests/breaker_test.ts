@@ -1,9 +1,15 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { ServerBreaker, type ServerBreakerOptions } from "../lib/admission/breaker.ts";
 import { Circuit } from "../lib/base/circuit.ts";
 import { type ErrorCode, ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { compose, type Target } from "../lib/call/call.ts";
+import { type Permit, Permits } from "../lib/admission/permits.ts";
+import { admitted } from "../lib/admission/policies.ts";
+import { ProcessAdmission } from "../lib/admission/process_admission.ts";
+import type { CallTrace, Target } from "../lib/call/call.ts";
+import { currentWait } from "../lib/call/wait.ts";
+import type { Result } from "../lib/wire/rpc.ts";
 import { call } from "./helpers/call.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { RawClient } from "./helpers/raw_client.ts";
@@ -62,7 +68,10 @@ Deno.test("a call that began before the circuit opened neither closes it nor ope
   assertEquals(circuit.state, "open");
 });
 
-function guarded(target: Target, options: Partial<ServerBreakerOptions> = {}) {
+function guarded(
+  target: Target,
+  { tookMs = 0, ...options }: Partial<ServerBreakerOptions> & { tookMs?: number } = {},
+) {
   const { now, pass } = clock();
   const breaker = new ServerBreaker({
     name: "files",
@@ -72,14 +81,27 @@ function guarded(target: Target, options: Partial<ServerBreakerOptions> = {}) {
     now,
     ...options,
   });
-  return { breaker, pass, run: compose(target, [breaker.refuse, breaker.guard]) };
+  const timed: Target = (call) => {
+    pass(tookMs);
+    return target(call);
+  };
+  return { breaker, pass, run: behind(breaker, timed, now) };
+}
+
+/** `target` behind `breaker`, and nothing else that could refuse a call. */
+function behind(breaker: ServerBreaker, target: Target, now?: () => number): Target {
+  const permits = new Permits({ perKey: 100, total: 100, queueMax: 100 });
+  return admitted(new ProcessAdmission({ name: breaker.name, permits, queueMax: 100, breaker, now }))(target);
 }
 
 Deno.test("a server is left alone after time-outs and crashes, not after what callers do or tools say", async () => {
   const unavailable = (options = {}) => new ExaiError("UPSTREAM_UNAVAILABLE", "it ended", options);
   const cases: [string, ExaiError, boolean, number?][] = [
     ["a time-out", new ExaiError("TIMEOUT", "late"), true],
+    ["a time-out after a long queue", new ExaiError("TIMEOUT", "late"), false],
     ["a crash", unavailable(), true],
+    ["HTTP 413: the message is too large", unavailable({ details: { status: 413 } }), false],
+    ["HTTP 401", unavailable({ details: { status: 401 } }), true],
     ["HTTP 503", unavailable({ retryAfterMs: 5, details: { status: 503 } }), true],
     ["the caller's own time limit", new ExaiError("TIMEOUT", "late"), false, 10],
     ["a server that rests and was not asked", unavailable({ retryAfterMs: 500 }), false],
@@ -88,7 +110,11 @@ Deno.test("a server is left alone after time-outs and crashes, not after what ca
     ): [string, ExaiError, boolean] => [code, new ExaiError(code, "no"), false]),
   ];
   for (const [what, error, opens, timeoutMs] of cases) {
-    const { breaker, run } = guarded(() => Promise.reject(new ExaiError(error.code, error.message, error)));
+    const fail: Target = () => Promise.reject(new ExaiError(error.code, error.message, error));
+    const { breaker, run } = guarded(fail, {
+      tookMs: what === "a time-out after a long queue" ? 1000 : 5000,
+      openMs: 60_000,
+    });
     for (let i = 0; i < 2; i++) await run(call({ timeoutMs })).catch(() => {});
     assertEquals(breaker.status.state, opens ? "open" : "closed", what);
   }
@@ -119,6 +145,163 @@ Deno.test("while a server is left alone calls are refused at once, with its name
   isWell = true;
   await run(call());
   assertEquals([made, breaker.status.state, breaker.fault], [3, "closed", undefined]);
+});
+
+/** A circuit that has opened and may be tried again, by a clock that a test sets. */
+function halfOpen() {
+  const { now, pass } = clock();
+  const circuit = new Circuit({ failures: 1, openMs: 100, now });
+  circuit.leave(circuit.enter(), "unwell");
+  pass(100);
+  const first = circuit.enter();
+  assert(first !== 0);
+  return { circuit, pass, first };
+}
+
+Deno.test("a try that takes long keeps the next from trying for two seconds, and no more than eight try at once", () => {
+  const { circuit, pass } = halfOpen();
+  assertEquals([circuit.enter(), circuit.refusesForMs], [0, 2000]);
+  pass(1999);
+  assertEquals(circuit.enter(), 0);
+  for (let n = 2; n <= 8; n++) {
+    pass(2000);
+    assert(circuit.enter(`session ${n}`) !== 0, `try ${n}`);
+    assertEquals(circuit.enter(`session ${n}`), 0);
+  }
+  pass(60_000);
+  assertEquals(circuit.enter("another"), 0, "a ninth");
+  assert(circuit.refusesForMs! > 0);
+});
+
+Deno.test("slow tries of one window leave the next try to another", () => {
+  const { circuit, pass } = halfOpen();
+  for (let n = 0; n < 2; n++) {
+    pass(2000);
+    assert(circuit.enter("slow") !== 0);
+  }
+  pass(2000);
+  assertEquals(circuit.enter("slow"), 0);
+  assert(circuit.enter("another") !== 0);
+});
+
+Deno.test("the first try that finds something out decides, whatever the slower ones find", () => {
+  const { circuit, pass, first } = halfOpen();
+  pass(2000);
+  circuit.leave(circuit.enter(), "well");
+  assertEquals(circuit.state, "closed");
+  circuit.leave(first, "unwell");
+  assertEquals([circuit.state, circuit.failures], ["closed", 0]);
+});
+
+Deno.test("calls that come while one tries wait for what it finds out, and go on when it is well", async () => {
+  const circuit = new Circuit({ failures: 1, openMs: 0 });
+  circuit.leave(circuit.enter(), "unwell");
+  const first = circuit.enter();
+  const { signal } = new AbortController();
+  const others = Promise.all([1, 2, 3].map(() => circuit.enterInTime(signal)));
+  circuit.leave(first, "well");
+  const eras = await others;
+  assert(eras.every((era) => era !== 0 && circuit.isCurrent(era)));
+});
+
+Deno.test("calls that come while one tries are refused once it has failed, and at once when they are cancelled", async () => {
+  const circuit = new Circuit({ failures: 1, openMs: 60_000, now: () => time.now() });
+  const time = clock();
+  circuit.leave(circuit.enter(), "unwell");
+  time.pass(60_000);
+  const first = circuit.enter();
+  const controller = new AbortController();
+  const gone = circuit.enterInTime(controller.signal);
+  const other = circuit.enterInTime(new AbortController().signal);
+  controller.abort();
+  await assertRejects(() => gone, ExaiError, "cancelled");
+  circuit.leave(first, "unwell");
+  assertEquals(await other, 0);
+});
+
+Deno.test("a try that is given up, even before it began, hands the try to the next call at once", async () => {
+  const circuit = new Circuit({ failures: 1, openMs: 0 });
+  circuit.leave(circuit.enter(), "unwell");
+  const first = circuit.enter();
+  const other = circuit.enterInTime(new AbortController().signal);
+  const begunMs = performance.now();
+  circuit.leave(first, "nothing");
+  assert(await other !== 0);
+  assert(performance.now() - begunMs < 1000);
+
+  const breaker = new ServerBreaker({ name: "files", failures: 1, openMs: 0, callTimeoutMs: 1 });
+  breaker.leave(breaker.enter(call()) as number, call(), {
+    error: new ExaiError("UPSTREAM_UNAVAILABLE", "it ended"),
+    ranMs: 1,
+  });
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
+  const admission = new ProcessAdmission({ name: "files", permits, queueMax: 9, breaker });
+  const busy = permits.acquire("other", new AbortController().signal) as Permit;
+  const run = admitted(admission)(() => Promise.resolve({ result: {} }));
+  const controller = new AbortController();
+  const waits = run(call({ signal: controller.signal }));
+  controller.abort();
+  await assertRejects(() => waits, ExaiError, "cancelled");
+  busy[Symbol.dispose]();
+  const againMs = performance.now();
+  assertEquals(await run(call()), { result: {} });
+  assert(performance.now() - againMs < 1000);
+});
+
+Deno.test("while a slow call tries a server that is well, another window is answered within seconds", async () => {
+  const breaker = new ServerBreaker({ name: "files", failures: 1, openMs: 1, callTimeoutMs: 1 });
+  const slow = Promise.withResolvers<Result>();
+  const answers: (() => Promise<Result>)[] = [
+    () => Promise.reject(new ExaiError("UPSTREAM_UNAVAILABLE", "it ended")),
+    () => slow.promise,
+  ];
+  const run = behind(breaker, () => answers.shift()?.() ?? Promise.resolve({ result: {} }));
+  await assertRejects(() => run(call()));
+  await delay(5);
+  const first = run(call());
+  assertEquals(breaker.status.state, "half_open");
+  const trace: CallTrace = {};
+  const begunMs = performance.now();
+  const second = run(call({ trace }));
+  assertEquals(
+    currentWait(trace)?.what(),
+    'the call that tries whether server "files" is well again',
+  );
+  assertEquals(await second, { result: {} });
+  const tookMs = performance.now() - begunMs;
+  assert(tookMs > 1500 && tookMs < 10_000, `${tookMs} ms`);
+  assertEquals([breaker.status.state, currentWait(trace)], ["closed", undefined]);
+  slow.resolve({ result: {} });
+  await first;
+});
+
+Deno.test("a call that waits for a permit while its server fails is refused when its turn comes", async () => {
+  const breaker = new ServerBreaker({ name: "files", failures: 1, openMs: 60_000, callTimeoutMs: 1 });
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
+  const admission = new ProcessAdmission({ name: "files", permits, queueMax: 9, breaker });
+  let made = 0;
+  const fail = Promise.withResolvers<Result>();
+  const run = admitted(admission)(() => (made++, fail.promise));
+  const [first, second] = [run(call()), run(call())];
+  fail.reject(new ExaiError("UPSTREAM_UNAVAILABLE", "it ended"));
+  await assertRejects(() => first, ExaiError, "it ended");
+  await assertRejects(() => second, ExaiError, "left alone");
+  assertEquals([made, permits.held], [1, 0]);
+});
+
+Deno.test("a server may not have itself left alone for longer than an hour", async () => {
+  const { breaker, run, pass } = guarded(() =>
+    Promise.reject(
+      new ExaiError("UPSTREAM_UNAVAILABLE", "it is busy", {
+        retryAfterMs: 1e12,
+        details: { status: 503 },
+      }),
+    )
+  );
+  await run(call()).catch(() => {});
+  assertEquals(breaker.status.retryAfterMs, 3_600_000);
+  pass(3_600_000);
+  assertEquals(breaker.status.retryAfterMs, undefined);
 });
 
 Deno.test("a server behind a URL that asks to be left alone is, for as long as it said, and health says so", async () => {
@@ -158,7 +341,7 @@ Deno.test("one crash with ten calls under way is one failure, not ten", async ()
     return () => Promise.reject(new ExaiError(cause.code, `${cause.message}; it may have run`, { cause }));
   };
   const [first, second] = [crash(), crash()];
-  const run = (target: Target) => compose(target, [breaker.refuse, breaker.guard])(call());
+  const run = (target: Target) => behind(breaker, target)(call());
   await Promise.all(Array.from({ length: 10 }, () => assertRejects(() => run(first))));
   assertEquals([breaker.status.state, breaker.status.failures], ["closed", 1]);
   await assertRejects(() => run(second));

@@ -4,21 +4,23 @@ import { conformanceServer, REQUIRED, runConformance, UNSCORED } from "./helpers
 import { testDaemon } from "./helpers/daemon.ts";
 import { httpBridge } from "./helpers/http_bridge.ts";
 
-/** The suite's clients come with two sets of capabilities; sessions with the same set share one process. */
-const PROCESSES = 2;
+/**
+ * What one client of the suite may miss on a process that it shares: it comes within two seconds after another, so a log
+ * line that names no call, and the first question of a server that is not yet known to ask, are nobody's.
+ */
+const NOBODYS =
+  /^(tools-call-with-logging: .*No log notifications received|(tools-call-(sampling|elicitation)|elicitation-sep\d+-[a-z]+): .*Server did not request )/;
 
 const ALL = { scenarios: REQUIRED + UNSCORED, faults: [] };
 
-/** A daemon with the suite's server mounted for everyone, and how often that was started. */
-async function mountedDaemon() {
+/** A daemon with the suite's server mounted. */
+async function mountedDaemon(share: "session" | "project") {
   const home = await Deno.makeTempDir({ prefix: "exai-conformance-" });
-  const starts = `${home}/starts`;
-  const conformance = { ...conformanceServer({ CONFORMANCE_STARTS: starts }), share: "machine" };
+  const conformance = { ...conformanceServer(), share };
   await Deno.writeTextFile(`${home}/mcp.json`, JSON.stringify({ mcpServers: { conformance } }));
   const it = await testDaemon({ settings: { home } });
   return {
     ...it,
-    starts: async () => (await Deno.readTextFile(starts)).length,
     async [Symbol.asyncDispose]() {
       await it[Symbol.asyncDispose]();
       await Deno.remove(home, { recursive: true });
@@ -31,15 +33,22 @@ Deno.test("the server of the conformance tests conforms by itself", async () => 
   assertEquals(await runConformance(bridge.url), ALL);
 });
 
-Deno.test("a shared stdio server conforms over HTTP, for two clients at once", async () => {
-  await using it = await mountedDaemon();
+Deno.test("a stdio server conforms over HTTP, for two clients at once", async () => {
+  await using it = await mountedDaemon("session");
   const url = new URL("/mcp/conformance", it.http).href;
   assertEquals(await Promise.all([runConformance(url), runConformance(url)]), [ALL, ALL]);
-  assertEquals(await it.starts(), PROCESSES);
 });
 
-Deno.test("a shared stdio server conforms through shims", async () => {
-  await using it = await mountedDaemon();
+Deno.test("a server shared by all clients of the suite conforms but for what is nobody's, and asks once in vain", async () => {
+  await using it = await mountedDaemon("project");
+  const { scenarios, faults } = await runConformance(new URL("/mcp/conformance", it.http).href);
+  assertEquals(scenarios, ALL.scenarios);
+  assertEquals(faults.filter((fault) => !NOBODYS.test(fault)), []);
+  assertEquals(faults.filter((fault) => !fault.startsWith("tools-call-with-logging")).length <= 1, true);
+});
+
+Deno.test("a stdio server conforms through shims", async () => {
+  await using it = await mountedDaemon("session");
   const shim = fromFileUrl(new URL("../shim.ts", import.meta.url));
   const { port } = new URL(it.http);
   await using bridge = httpBridge({
@@ -59,5 +68,4 @@ Deno.test("a shared stdio server conforms through shims", async () => {
     env: { EXAI_HOME: it.home, ENV_FILE: "" },
   });
   assertEquals(await runConformance(bridge.url), ALL);
-  assertEquals(await it.starts(), PROCESSES);
 });

@@ -7,7 +7,7 @@ import type { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { fromFileUrl } from "@std/path";
 import { SqliteServerLists } from "../lib/store/server_lists.ts";
-import type { UpstreamTransport } from "../lib/upstream/instance.ts";
+import type { UpstreamTransport } from "../lib/upstream/upstream_transport.ts";
 import type { KeptView } from "../lib/upstream/list_store.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { rawServer } from "./helpers/raw_server.ts";

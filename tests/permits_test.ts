@@ -1,6 +1,8 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { type Permit, Permits } from "../lib/admission/permits.ts";
 import { ExaiError } from "../lib/base/errors.ts";
+import type { CallTrace } from "../lib/call/call.ts";
+import { currentWait } from "../lib/call/wait.ts";
 import { seeded } from "./helpers/random.ts";
 
 const never = new AbortController().signal;
@@ -122,4 +124,108 @@ Deno.test("under any load the caps hold, the aborted leave at once, and no sessi
     assertEquals([permits.held, permits.waiting, most], [0, 0, limits.total], `seed ${seed}`);
     assert(granted > 100 && aborted > 0 && refused >= 0);
   }
+});
+
+Deno.test("a permit that is lent while its call waits for its client is another's meanwhile, and comes back first", async () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
+  const first = permits.acquire("a", never) as Permit;
+  first.lend();
+  const second = permits.acquire("b", never) as Permit;
+  const third = permits.acquire("c", never) as Promise<Permit>;
+  const trace: CallTrace = {};
+  const back = first.takeBack({ signal: never, trace });
+  assertEquals([permits.held, permits.waiting], [1, 2]);
+  assertStringIncludes(
+    currentWait(trace)!.what(),
+    "a permit of the daemon, which runs 1 calls (0 before it)",
+  );
+  second[Symbol.dispose]();
+  await back;
+  assertEquals([permits.held, permits.waiting, currentWait(trace)], [1, 1, undefined]);
+  first[Symbol.dispose]();
+  (await third)[Symbol.dispose]();
+  assertEquals([permits.held, permits.waiting], [0, 0]);
+});
+
+Deno.test("a permit is lent once however many questions are open, and none is lost when its call ends meanwhile", async () => {
+  const permits = new Permits({ perKey: 2, total: 2, queueMax: 9 });
+  const call = { signal: never };
+  const permit = permits.acquire("a", never) as Permit;
+  permit.lend();
+  permit.lend();
+  await permit.takeBack(call);
+  assertEquals(permits.held, 0, "one question is still open");
+  permit.lend();
+  await permit.takeBack(call);
+  await permit.takeBack(call);
+  assertEquals(permits.held, 1);
+  permit.lend();
+  permit[Symbol.dispose]();
+  await permit.takeBack(call);
+  assertEquals(permits.held, 0);
+  // Asked again, and ended, while it waits to get its permit back.
+  const [one, other] = [permits.acquire("a", never) as Permit, permits.acquire("a", never) as Permit];
+  one.lend();
+  const third = permits.acquire("a", never) as Permit;
+  const back = one.takeBack(call);
+  one.lend();
+  third[Symbol.dispose]();
+  await back;
+  assertEquals(permits.held, 1, "it is lent again");
+  await one.takeBack(call);
+  assertEquals(permits.held, 2);
+  for (const held of [one, other, third]) held[Symbol.dispose]();
+  assertEquals([permits.held, permits.waiting], [0, 0]);
+});
+
+Deno.test("a call that is cancelled while it waits for its permit to come back leaves nobody waiting", async () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
+  const controller = new AbortController();
+  const permit = permits.acquire("a", never) as Permit;
+  permit.lend();
+  const other = permits.acquire("b", never) as Permit;
+  const back = permit.takeBack({ signal: controller.signal });
+  controller.abort();
+  await assertRejects(() => back, ExaiError, "cancelled");
+  permit[Symbol.dispose]();
+  other[Symbol.dispose]();
+  assertEquals([permits.held, permits.waiting], [0, 0]);
+});
+
+Deno.test("when many wait in all, keys with more than their share are refused first", () => {
+  const permits = new Permits({
+    perKey: 1,
+    total: 1,
+    queueMax: 8,
+    queueTotalMax: 8,
+    holder: 'server "files"',
+  });
+  permits.acquire("holder", never);
+  const wait = (key: string) => void (permits.acquire(key, never) as Promise<Permit>).catch(() => {});
+  for (let n = 0; n < 8; n++) wait("greedy");
+  for (let n = 0; n < 3; n++) wait("modest");
+  const error = assertThrows(() => wait("modest"), ExaiError);
+  assertStringIncludes(error.message, 'server "files" already has 1 calls running');
+  wait("late");
+});
+
+Deno.test("how many are served before a waiter is what it says", async () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9, holder: "the server" });
+  const first = permits.acquire("a", never) as Permit;
+  const said: number[] = [];
+  const served: number[] = [];
+  const waits = ["a", "a", "b", "a", "b", "c"].map(async (key, n) => {
+    const trace: CallTrace = {};
+    const permit = permits.acquire(key, never, trace);
+    await Promise.resolve();
+    said[n] = Number(/\((\d+) before/.exec(currentWait(trace)!.what())![1]);
+    const held = await permit;
+    served.push(n);
+    held[Symbol.dispose]();
+  });
+  await Promise.resolve();
+  await Promise.resolve();
+  first[Symbol.dispose]();
+  await Promise.all(waits);
+  assertEquals(said.map((_, n) => served.indexOf(n)), said);
 });

@@ -129,12 +129,14 @@ Deno.test("calls that outlast their session hold nothing of the budget", () => {
 
 const caller = (id: string) => ({ id }) as Caller;
 
-Deno.test("an update of a resource finds those subscribed to it, or to what it is a part of, however many there are", () => {
+Deno.test("an update of a resource finds those subscribed to it, or to what it is a part of, however many there are", async () => {
   const subscriptions = new Subscriptions();
-  for (let n = 0; n < 4096; n++) subscriptions.add(`file:///${n}`, caller("many"));
-  subscriptions.add("file:///a", caller("parent"));
-  subscriptions.add("file:///a/", caller("slash"));
-  subscriptions.add("file:///a/b.txt", caller("exact"));
+  const subscribe = (uri: string, id: string) =>
+    subscriptions.subscribe(uri, caller(id), { ask: () => Promise.resolve({ result: {} }) });
+  for (let n = 0; n < 4096; n++) await subscribe(`file:///${n}`, "many");
+  await subscribe("file:///a", "parent");
+  await subscribe("file:///a/", "slash");
+  await subscribe("file:///a/b.txt", "exact");
   const found = (uri: string) => subscriptions.subscribersOf(uri).map(({ id }) => id).sort();
   assertEquals(found("file:///a/b.txt"), ["exact", "parent", "slash"]);
   assertEquals(found("file:///a"), ["parent"]);

@@ -62,7 +62,6 @@ Deno.test("no command of ours tells a stranger the token, and what listens is no
     ["reload"],
     ["cancel", "c1"],
     ["kill", "session", "s1"],
-    ["token", "rotate"],
     ["--if-not-running"],
   ];
   for (const EXAI_WS_TOKEN of ["auto", TOKEN]) {
@@ -80,7 +79,18 @@ Deno.test("no command of ours tells a stranger the token, and what listens is no
       await assertNotTold(stranger, stdout, stderr);
     }
   }
-  assertEquals((await Deno.readTextFile(join(home.path, "token"))).trim(), TOKEN, "rotated for nobody");
+});
+
+Deno.test("a stranger on the port neither hears of a new token nor keeps it from being made", async () => {
+  await using home = await homeWithToken();
+  await using stranger = new Stranger(PRETENCES["welcomes everybody"]!.pretence);
+  const env = { EXAI_WS_TOKEN: "auto", EXAI_WS_PORT: String(stranger.port), LOG_LEVEL: "trace" };
+  const { code, stdout, stderr } = await runDaemon({ home: home.path, args: ["token", "rotate"], env });
+  assertEquals(code, 0, stderr);
+  assertEquals(stranger.heard, "");
+  const made = (await Deno.readTextFile(join(home.path, "token"))).trim();
+  assert(made !== TOKEN && made.length > 40);
+  assert(!`${stdout}${stderr}`.includes(made));
 });
 
 Deno.test("a window whose daemon ends tells a stranger on its port nothing, and goes on with the next daemon", async () => {

@@ -8,6 +8,7 @@ import {
   SubscribeRequestSchema,
   UnsubscribeRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
+import { addSampling } from "./helpers/asking_tool.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { mountingDaemon, npmServer } from "./helpers/mounts.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
@@ -143,6 +144,7 @@ Deno.test("a window that gets a process of its own takes its subscription along"
   await using shared = sharedServer({
     build: (server, n) => {
       asked.build(server, n);
+      addSampling(server);
       server.registerTool("wait", {}, async () => {
         begun.resolve();
         await release.promise;
@@ -158,6 +160,7 @@ Deno.test("a window that gets a process of its own takes its subscription along"
   const missed = updated(bob, "test://r");
   const waiting = ada.callTool({ name: "wait" });
   await begun.promise;
+  assertEquals((await bob.callTool({ name: "sample" })).isError, true);
   assertEquals(textOf(await bob.callTool({ name: "process" })), "2");
   await missed;
   await asked.heard("1 -test://r");

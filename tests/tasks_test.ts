@@ -13,6 +13,7 @@ import {
 import type { ServerConfig } from "../lib/base/server_config.ts";
 import type { Caller } from "../lib/call/call.ts";
 import { LiveTasks } from "../lib/upstream/live_tasks.ts";
+import { addSampling } from "./helpers/asking_tool.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
 import { sharedServer } from "./helpers/shared_server.ts";
@@ -195,6 +196,7 @@ class Holding {
     this.stopped.push(new Promise((resolve) => server.server.onclose = resolve));
     const content = [{ type: "text" as const, text: String(n) }];
     server.registerTool("process", {}, () => ({ content }));
+    addSampling(server);
     server.registerTool("hold", {}, async () => {
       this.begun.resolve();
       await this.release.promise;
@@ -253,6 +255,7 @@ Deno.test("a window that got a process of its own goes on with the tasks it bega
   const taskId = await begin(bob);
   const held = ada.callTool({ name: "hold" });
   await holding.begun.promise;
+  assertEquals((await bob.callTool({ name: "sample" })).isError, true);
   assertEquals(textOf(await bob.callTool({ name: "process" })), "2");
   const fetched = bob.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
   await bench.finish[0]!();

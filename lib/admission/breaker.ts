@@ -1,14 +1,18 @@
 import { getLogger } from "@logtape/logtape";
-import { Circuit, type CircuitState, type Finding } from "../base/circuit.ts";
+import { Circuit, type Finding } from "../base/circuit.ts";
 import { ExaiError } from "../base/errors.ts";
-import { SECOND_MS } from "../base/units.ts";
-import type { Call, Policy } from "../call/call.ts";
+import { HOUR_MS, SECOND_MS } from "../base/units.ts";
+import type { BreakerStatus } from "../call/admission.ts";
+import type { Call } from "../call/call.ts";
+import { waitingFor } from "../call/wait.ts";
 
 const log = getLogger(["exai", "admission"]);
 
 export interface ServerBreakerOptions {
   /** The server's name, for messages. */
   name: string;
+  /** Which of its processes this is about, for messages, as "in /home/me/project"; left out: there is one. */
+  where?: string;
   /** Failures in a row after which it is left alone. */
   failures: number;
   /** How long it is left alone before one call tries it again, in milliseconds. */
@@ -21,15 +25,18 @@ export interface ServerBreakerOptions {
   onchange?(): void;
 }
 
-/** How a breaker stands, for `ps` and the health report. */
-export interface BreakerStatus {
-  state: CircuitState;
-  /** Failures in a row. */
-  failures: number;
-  /** What the last of them said. */
-  lastError: string | undefined;
-  /** How long calls are refused, in milliseconds; undefined when the next one is made. */
-  retryAfterMs: number | undefined;
+/** Longest time a server may ask to be left alone: after it one call tries, and it may ask again. */
+const MAX_HOLD_MS = HOUR_MS;
+
+/** HTTP statuses that say what is wrong with one message, not with the server. */
+const CALLERS_FAULT: ReadonlySet<unknown> = new Set([400, 413, 414, 422, 431]);
+
+/** How a call ended that was let through. */
+export interface Ending {
+  /** What it threw; undefined when it was answered. */
+  error?: ExaiError;
+  /** How long the server had it, in milliseconds: without waiting before it, or for the caller's client. */
+  ranMs: number;
 }
 
 /**
@@ -60,40 +67,92 @@ export class ServerBreaker {
     return this.#circuit.state === "closed" ? undefined : this.#describe();
   }
 
+  /** Whether there is nothing to remember of it. */
+  get isClean(): boolean {
+    return this.#circuit.state === "closed" && this.#circuit.failures === 0;
+  }
+
   /** Forgets every failure: the configuration was read again. */
   reset(): void {
     this.#circuit.reset();
   }
 
-  /** Refuses at once what {@linkcode guard} would refuse after a wait for a permit. Stands in front of the permits. */
-  readonly refuse: Policy = (next) => (call) => {
-    const mayPass = this.#circuit.state === "closed" || this.#circuit.refusesForMs === undefined;
-    return mayPass ? next(call) : Promise.reject(this.#refusal());
-  };
+  /**
+   * Refuses a call at once that {@linkcode enter} would refuse.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone
+   */
+  check(): void {
+    const { state, refusesForMs } = this.#circuit;
+    if (state === "open" && refusesForMs !== undefined) throw this.#refusal();
+  }
 
-  /** Makes a call unless the server is left alone, and learns from it. Stands behind the permits. */
-  readonly guard: Policy = (next) => async (call) => {
-    const era = this.#circuit.enter();
+  /**
+   * Lets a call through, and gives what it must tell {@linkcode leave}. While another call tries whether the server is
+   * well again, it waits some seconds for what that one finds out.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone; the signal's reason
+   */
+  enter(call: Call): number | Promise<number> {
+    const era = this.#circuit.enter(call.caller.id);
+    if (era !== 0) return era;
+    if (this.#circuit.state === "open") throw this.#refusal();
+    return this.#enterInTime(call);
+  }
+
+  async #enterInTime(call: Call): Promise<number> {
+    const what = `the call that tries whether server "${this.name}" is well again`;
+    const era = await waitingFor(call, what, this.#circuit.enterInTime(call.signal, call.caller.id));
     if (era === 0) throw this.#refusal();
-    try {
-      const result = await next(call);
-      this.#circuit.leave(era, "well");
-      return result;
-    } catch (thrown) {
-      this.#learn(era, call, ExaiError.from(thrown));
-      throw thrown;
-    }
-  };
+    return era;
+  }
 
-  #learn(era: number, call: Call, error: ExaiError): void {
-    let finding = findingOf(error, call, this.#options.callTimeoutMs);
+  /**
+   * A call that was let through has waited since for something else: refuses it if the server is left alone by now.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE`
+   */
+  checkStill(era: number): void {
+    if (!this.#circuit.isCurrent(era)) this.check();
+  }
+
+  /** A call that was let through has ended: what that says of the server is learnt. */
+  leave(era: number, call: Call, { error, ranMs }: Ending): void {
+    if (!error) return this.#circuit.leave(era, "well", call.caller.id);
+    let finding = this.#findingOf(error, call, ranMs);
     // One crash ends every call under way: that is one failure, however many they are.
     const cause = error.cause instanceof ExaiError ? error.cause : error;
     if (finding === "unwell" && cause === this.#lastCause) finding = "nothing";
     this.#lastCause = cause;
     if (finding === "unwell") this.#lastError = error.message;
-    this.#circuit.leave(era, finding);
-    if (finding === "unwell" && error.retryAfterMs !== undefined) this.#circuit.hold(error.retryAfterMs);
+    this.#circuit.leave(era, finding, call.caller.id);
+    if (finding !== "unwell" || error.retryAfterMs === undefined) return;
+    this.#circuit.hold(Math.min(error.retryAfterMs, MAX_HOLD_MS));
+  }
+
+  /** A call that was let through was not made: nothing is found out. */
+  giveUp(era: number, call: Call): void {
+    this.#circuit.leave(era, "nothing", call.caller.id);
+  }
+
+  #findingOf(error: ExaiError, call: Call, ranMs: number): Finding {
+    const { callTimeoutMs } = this.#options;
+    const status = error.details?.status;
+    switch (error.code) {
+      case "TIMEOUT":
+        // The caller's limit, or most of the time spent waiting for others: the server has not been late.
+        return (call.timeoutMs ?? Infinity) < callTimeoutMs || ranMs < callTimeoutMs / 2
+          ? "nothing"
+          : "unwell";
+      case "UPSTREAM_UNAVAILABLE":
+        // The server has lost our session, and refused at once: it is well.
+        if (error.details?.outcome === "not_run") return "nothing";
+        // A server that rests after its crashes was not asked at all; one that names a status was.
+        if (status === undefined) return error.retryAfterMs === undefined ? "unwell" : "nothing";
+        return CALLERS_FAULT.has(status) ? "nothing" : "unwell";
+      default:
+        return "nothing";
+    }
   }
 
   #refusal(): ExaiError {
@@ -111,7 +170,8 @@ export class ServerBreaker {
       ? "until a call that is made now finds it well"
       : `for ${seconds} s more`;
     const times = failures === 1 ? "failed" : `failed ${failures} times in a row`;
-    return `server "${this.name}" ${times} and is left alone ${until}; the last time: ${this.#lastError}`;
+    const where = this.#options.where === undefined ? "" : ` ${this.#options.where}`;
+    return `server "${this.name}"${where} ${times} and is left alone ${until}; the last time: ${this.#lastError}`;
   }
 
   #changed(): void {
@@ -119,17 +179,5 @@ export class ServerBreaker {
     if (state === "open") log.warning("{fault}", { fault: this.#describe() });
     else log.info('server "{name}" is well again', { name: this.name });
     this.#options.onchange?.();
-  }
-}
-
-function findingOf(error: ExaiError, call: Call, callTimeoutMs: number): Finding {
-  switch (error.code) {
-    case "TIMEOUT":
-      return (call.timeoutMs ?? Infinity) < callTimeoutMs ? "nothing" : "unwell";
-    case "UPSTREAM_UNAVAILABLE":
-      // A server that rests after its crashes was not asked at all; one that names a status was.
-      return error.retryAfterMs !== undefined && error.details?.status === undefined ? "nothing" : "unwell";
-    default:
-      return "nothing";
   }
 }

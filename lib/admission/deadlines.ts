@@ -1,3 +1,6 @@
+/** Longest time a timer can be set for; what is due later is looked at again then. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 interface Entry extends Disposable {
   atMs: number;
   expire(): void;
@@ -36,7 +39,10 @@ class Lane {
   }
 
   #arm(atMs: number): void {
-    this.#timer = setTimeout(() => this.#expire(), Math.max(0, atMs - performance.now()));
+    this.#timer = setTimeout(
+      () => this.#expire(),
+      Math.min(MAX_TIMER_MS, Math.max(0, atMs - performance.now())),
+    );
   }
 
   // The timer is set for an entry that may be gone by now: what has not ended yet gets it next.

@@ -17,6 +17,23 @@ export class FairQueue<T> {
     return this.#lanes.get(key)?.size ?? 0;
   }
 
+  /** Keys that have entries waiting. */
+  get keys(): number {
+    return this.#lanes.size;
+  }
+
+  /** How many entries are served before `entry` of `key`, if every key may be served and nobody leaves. */
+  ahead(key: string, entry: T): number {
+    const at = [...this.#lanes.get(key) ?? []].indexOf(entry);
+    let before = 0;
+    let isEarlier = true;
+    for (const [other, lane] of this.#lanes) {
+      if (other === key) isEarlier = false;
+      else before += Math.min(lane.size, isEarlier ? at + 1 : at);
+    }
+    return before + at;
+  }
+
   push(key: string, entry: T): void {
     const lane = this.#lanes.get(key);
     if (lane) lane.add(entry);

@@ -1,6 +1,8 @@
 import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import type { Call } from "../call/call.ts";
+import { beginWait } from "../call/wait.ts";
 import { FairQueue } from "./fair_queue.ts";
 
 export interface PermitLimits {
@@ -10,14 +12,29 @@ export interface PermitLimits {
   total: number;
   /** Waiters one key may have; the next is refused. */
   queueMax: number;
-  /** Who is over capacity, for the message; left out: this session. */
+  /** Waiters there may be in all before a key with more than its share is refused; left out: any number. */
+  queueTotalMax?: number;
+  /** Whose permits these are, for messages; left out: the daemon's, with a limit for each session. */
   holder?: string;
 }
 
 /** An admission slot; given back by `using`, once however often it is disposed. */
 export interface Permit extends Disposable {
   readonly key: string;
+  /** How long it has been lent back in all, in milliseconds. */
+  readonly lentMs: number;
+  /** Gives it back for as long as its call waits for somebody; the call gets it again by {@linkcode takeBack}. */
+  lend(): void;
+  /**
+   * Gets a permit back that was lent, before all who have not had one; waits while none is free.
+   *
+   * @throws {ExaiError} the signal's reason
+   */
+  takeBack(call: WaitingCall): Promise<void>;
 }
+
+/** What waiting for a permit needs to know of a call. */
+export type WaitingCall = Pick<Call, "signal" | "trace">;
 
 interface Waiter {
   grant(): void;
@@ -28,6 +45,8 @@ export class Permits {
   readonly #limits: PermitLimits;
   readonly #held = new Map<string, number>();
   readonly #queue = new FairQueue<Waiter>();
+  /** Those that had a permit and lent it back: they come first, for what they have begun is held up. */
+  readonly #returning = new FairQueue<Waiter>();
   #heldInAll = 0;
   /** Moving average of how long a permit is held, in milliseconds: what `retry_after_ms` is reckoned from. */
   #averageHoldMs = 0;
@@ -41,7 +60,7 @@ export class Permits {
   }
 
   get waiting(): number {
-    return this.#queue.size;
+    return this.#queue.size + this.#returning.size;
   }
 
   /**
@@ -50,67 +69,154 @@ export class Permits {
    *
    * @throws {ExaiError} `OVER_CAPACITY` with `retryAfterMs` when the queue of this key is full; the signal's reason
    */
-  acquire(key: string, signal: AbortSignal): Permit | Promise<Permit> {
+  acquire(key: string, signal: AbortSignal, trace?: Call["trace"]): Permit | Promise<Permit> {
     if (signal.aborted) throw abortError(signal);
-    if (this.#mayHold(key) && this.#queue.sizeOf(key) === 0) return this.#hold(key);
-    if (this.#queue.sizeOf(key) >= this.#limits.queueMax) throw this.#overCapacity(key);
-    return this.#wait(key, signal);
+    if (this.#mayHold(key) && this.#queue.sizeOf(key) + this.#returning.sizeOf(key) === 0) {
+      this.#count(key);
+      return new HeldPermit(this, key);
+    }
+    if (this.#isFull(key)) throw this.overCapacity(key);
+    return this.#wait(this.#queue, key, { signal, trace }).then(() => new HeldPermit(this, key));
   }
 
-  #wait(key: string, signal: AbortSignal): Promise<Permit> {
-    const { promise, resolve, reject } = Promise.withResolvers<Permit>();
+  /** Takes a permit again for a call that had one; `giveBack` follows. */
+  async reacquire(key: string, call: WaitingCall): Promise<void> {
+    if (call.signal.aborted) throw abortError(call.signal);
+    if (this.#mayHold(key)) this.#count(key);
+    else await this.#wait(this.#returning, key, call);
+  }
+
+  /** A permit of `key` is free that was held for `heldMs`. */
+  giveBack(key: string, heldMs: number): void {
+    this.#averageHoldMs += (heldMs - this.#averageHoldMs) / 16;
+    const left = this.#held.get(key)! - 1;
+    if (left === 0) this.#held.delete(key);
+    else this.#held.set(key, left);
+    this.#heldInAll--;
+    this.#pass();
+  }
+
+  /** The refusal of a call of `key` that more than may wait are before. */
+  overCapacity(key: string): ExaiError {
+    const { holder, perKey, total } = this.#limits;
+    const waiting = holder === undefined ? this.#queue.sizeOf(key) : this.#queue.size;
+    const most = holder === undefined ? perKey : total;
+    const rounds = Math.ceil((waiting + 1) / most);
+    const retryAfterMs = Math.min(60 * SECOND_MS, Math.max(100, Math.round(this.#averageHoldMs * rounds)));
+    return new ExaiError(
+      "OVER_CAPACITY",
+      `${holder ?? "this session"} already has ${most} calls running and ${
+        Math.max(waiting, this.#limits.queueMax)
+      } waiting; try again in ${retryAfterMs} ms`,
+      { retryAfterMs },
+    );
+  }
+
+  /** A key that waits for little is taken even when many wait, so that a few busy sessions do not lock it out. */
+  #isFull(key: string): boolean {
+    const { queueMax, queueTotalMax = Infinity } = this.#limits;
+    const waiting = this.#queue.sizeOf(key);
+    if (waiting >= queueMax) return true;
+    return this.#queue.size >= queueTotalMax && waiting >= queueTotalMax / (this.#queue.keys + 1);
+  }
+
+  #wait(queue: FairQueue<Waiter>, key: string, { signal, trace }: WaitingCall): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
     const onAbort = () => {
-      if (this.#queue.remove(key, waiter)) reject(abortError(signal));
+      if (!queue.remove(key, waiter)) return;
+      noted[Symbol.dispose]();
+      reject(abortError(signal));
     };
     const waiter: Waiter = {
+      // Counted at once: whoever asks before the waiter has noticed must not get the same one.
       grant: () => {
         signal.removeEventListener("abort", onAbort);
-        resolve(this.#hold(key));
+        noted[Symbol.dispose]();
+        this.#count(key);
+        resolve();
       },
     };
+    const noted = beginWait({ trace }, () => this.#describe(queue.ahead(key, waiter)));
     signal.addEventListener("abort", onAbort, { once: true });
-    this.#queue.push(key, waiter);
+    queue.push(key, waiter);
     return promise;
+  }
+
+  #describe(ahead: number): string {
+    const { holder, perKey, total } = this.#limits;
+    const before = `${ahead} before it`;
+    if (holder !== undefined) return `a permit of ${holder} (${before})`;
+    return this.#heldInAll >= total
+      ? `a permit of the daemon, which runs ${total} calls (${before})`
+      : `a permit of its session, which runs ${perKey} calls (${before})`;
   }
 
   #mayHold(key: string): boolean {
     return this.#heldInAll < this.#limits.total && (this.#held.get(key) ?? 0) < this.#limits.perKey;
   }
 
-  #hold(key: string): Permit {
+  #count(key: string): void {
     this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
     this.#heldInAll++;
-    const since = performance.now();
-    let released = false;
-    return {
-      key,
-      [Symbol.dispose]: () => {
-        if (released) return;
-        released = true;
-        this.#release(key, performance.now() - since);
-      },
-    };
   }
 
-  #release(key: string, heldMs: number): void {
-    this.#averageHoldMs += (heldMs - this.#averageHoldMs) / 16;
-    const left = this.#held.get(key)! - 1;
-    if (left === 0) this.#held.delete(key);
-    else this.#held.set(key, left);
-    this.#heldInAll--;
-    this.#queue.take((waiting) => this.#mayHold(waiting))?.grant();
+  #pass(): void {
+    const mayServe = (key: string) => this.#mayHold(key);
+    (this.#returning.take(mayServe) ?? this.#queue.take(mayServe))?.grant();
+  }
+}
+
+class HeldPermit implements Permit {
+  readonly key: string;
+  readonly #permits: Permits;
+  #sinceMs = performance.now();
+  #isOver = false;
+  /** Those that wait for somebody now: the permit is given back with the first, and taken with the last. */
+  #lent = 0;
+  /** Set while the permit is not held though nothing has ended. */
+  #isAway = false;
+  #lentSinceMs = 0;
+  #lentMs = 0;
+  #return: Promise<void> | undefined;
+
+  constructor(permits: Permits, key: string) {
+    this.#permits = permits;
+    this.key = key;
   }
 
-  #overCapacity(key: string): ExaiError {
-    const rounds = Math.ceil((this.#queue.sizeOf(key) + 1) / this.#limits.perKey);
-    const retryAfterMs = Math.min(60 * SECOND_MS, Math.max(100, Math.round(this.#averageHoldMs * rounds)));
-    return new ExaiError(
-      "OVER_CAPACITY",
-      `${
-        this.#limits.holder ?? "this session"
-      } already has ${this.#limits.perKey} calls running and ${this.#limits.queueMax} waiting; ` +
-        `try again in ${retryAfterMs} ms`,
-      { retryAfterMs },
-    );
+  get lentMs(): number {
+    return this.#isAway ? this.#lentMs + performance.now() - this.#lentSinceMs : this.#lentMs;
+  }
+
+  lend(): void {
+    this.#lent++;
+    if (!this.#isOver && !this.#isAway) this.#giveAway();
+  }
+
+  async takeBack(call: WaitingCall): Promise<void> {
+    if (--this.#lent > 0 || this.#isOver || !this.#isAway) return;
+    await (this.#return ??= this.#reacquire(call).finally(() => this.#return = undefined));
+  }
+
+  async #reacquire(call: WaitingCall): Promise<void> {
+    await this.#permits.reacquire(this.key, call);
+    const nowMs = performance.now();
+    this.#lentMs += nowMs - this.#lentSinceMs;
+    this.#sinceMs = nowMs;
+    this.#isAway = false;
+    if (this.#isOver) this.#permits.giveBack(this.key, 0);
+    else if (this.#lent > 0) this.#giveAway();
+  }
+
+  #giveAway(): void {
+    this.#isAway = true;
+    this.#lentSinceMs = performance.now();
+    this.#permits.giveBack(this.key, this.#lentSinceMs - this.#sinceMs);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (!this.#isAway) this.#permits.giveBack(this.key, performance.now() - this.#sinceMs);
   }
 }

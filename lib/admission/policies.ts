@@ -2,22 +2,62 @@ import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
+import type { Admission, Worker } from "../call/admission.ts";
 import { derive, type Policy } from "../call/call.ts";
 import { Deadlines } from "./deadlines.ts";
-import type { Permits } from "./permits.ts";
 
-/** Runs a call only while it holds a permit of its session. */
-export function withPermits(permits: Permits): Policy {
-  return (next) => async (call) => {
-    const admitted = permits.acquire(call.caller.id, call.signal);
-    using _permit = admitted instanceof Promise ? await admitted : admitted;
-    return await next(call);
+/** Runs a server's calls as its admission says: for a server that is one worker, and not several processes. */
+export function admitted(admission: Admission): Policy {
+  return (next) => {
+    const worker: Worker = { alive: true, call: next };
+    return async (call) => {
+      admission.check();
+      const admitted = admission.place(call);
+      using _place = admitted instanceof Promise ? await admitted : admitted;
+      // The worker is always there, so there is always a result.
+      return (await admission.run(call, worker))!;
+    };
+  };
+}
+
+/** How many calls there are, running and waiting for anything, of each session and in all. */
+export class CallBound {
+  readonly #maxPerSession: number;
+  readonly #refusal: (session: string) => ExaiError;
+  readonly #pending = new Map<string, number>();
+  #size = 0;
+
+  constructor(maxPerSession: number, refusal: (session: string) => ExaiError) {
+    this.#maxPerSession = maxPerSession;
+    this.#refusal = refusal;
+  }
+
+  /** Calls there are now. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Refuses calls of a session that has too many already, whatever those wait for. */
+  readonly policy: Policy = (next) => async (call) => {
+    const { id } = call.caller;
+    const pending = this.#pending.get(id) ?? 0;
+    if (pending >= this.#maxPerSession) throw this.#refusal(id);
+    this.#pending.set(id, pending + 1);
+    this.#size++;
+    try {
+      return await next(call);
+    } finally {
+      this.#size--;
+      const left = this.#pending.get(id)! - 1;
+      if (left === 0) this.#pending.delete(id);
+      else this.#pending.set(id, left);
+    }
   };
 }
 
 /**
  * Aborts a call after `limitMs`, or sooner if its caller asked for less, with `TIMEOUT` as the reason. The time
- * includes what the call waits for its permit.
+ * counts from when the call has come, and includes all it waits for.
  */
 export function withTimeout(limitMs: number): Policy {
   const deadlines = new Deadlines();

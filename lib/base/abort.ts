@@ -27,3 +27,13 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
     work.then(settle(resolve), settle(reject));
   });
 }
+
+/** Settles as `work` does, or rejects with `late` after `timeoutMs`. */
+export async function within<T>(
+  work: Promise<T>,
+  { timeoutMs, late }: { timeoutMs: number; late: Error },
+): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(late), timeoutMs);
+  return await Promise.race([work, promise]).finally(() => clearTimeout(timer));
+}

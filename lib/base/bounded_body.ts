@@ -45,6 +45,34 @@ export function boundedEvents(response: Response, { maxBytes, tooLarge }: BodyLi
   });
 }
 
+/**
+ * `response` with a body that is decompressed where it is `deflate`: `fetch` knows gzip and br and asks for no more, but
+ * some servers answer so all the same.
+ */
+export function inflated(response: Response): Response {
+  if (!/^\s*deflate\s*$/i.test(response.headers.get("content-encoding") ?? "")) return response;
+  let inflate: TransformStream<Chunk, Chunk> | undefined;
+  let writer: WritableStreamDefaultWriter<Chunk> | undefined;
+  let done: Promise<void> | undefined;
+  return withBody(response, {
+    async transform(chunk, controller) {
+      if (chunk.length === 0) return;
+      if (!inflate) {
+        // What HTTP calls deflate has the header of zlib (RFC 9110, 8.4.1.2); some servers leave it out.
+        inflate = new DecompressionStream((chunk[0]! & 15) === 8 ? "deflate" : "deflate-raw");
+        writer = inflate.writable.getWriter();
+        done = inflate.readable.pipeTo(new WritableStream({ write: (part) => controller.enqueue(part) }));
+        done.catch((thrown) => controller.error(thrown));
+      }
+      await writer!.write(chunk);
+    },
+    async flush() {
+      await writer?.close();
+      await done;
+    },
+  });
+}
+
 /** `response` with no more than the beginning of its body: enough to say what is wrong. */
 export function beginningOf(response: Response, maxBytes: number): Response {
   let left = maxBytes;

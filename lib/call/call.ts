@@ -81,6 +81,16 @@ export interface Call {
 export interface CallTrace {
   /** The server it was led to; undefined while it is not known. */
   server?: string;
+  /** What it waits for now, the latest last; written by `beginWait`. */
+  waits?: Wait[];
+}
+
+/** Something a call waits for before it can go on. */
+export interface Wait {
+  /** Since when, by `performance.now`, in milliseconds. */
+  readonly sinceMs: number;
+  /** What it waits for now, as "a permit of server "files" (7 before it)". */
+  what(): string;
 }
 
 export interface AskOptions {

@@ -35,6 +35,8 @@ export interface Server {
   readonly detachAfterMs?: number;
   /** Calls it may run at once; undefined: no limit of its own. */
   readonly maxInflight?: number;
+  /** It decides itself when each of its processes may run a call; false: what stands in front of it does. */
+  readonly admitsItself?: boolean;
   /** The caller wants log messages from another level on. */
   logLevelChanged?(caller: Caller): void;
   /** Passes on a notification of the client that belongs to no call: `notifications/roots/list_changed`. */

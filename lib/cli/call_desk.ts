@@ -1,6 +1,7 @@
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { didYouMean, quoteName } from "../base/suggest.ts";
+import { currentWait } from "../call/wait.ts";
 import { bodyText } from "../observe/body_text.ts";
 import { type CallBodies, type CallFilter, type CallStore, passes } from "../observe/call_store.ts";
 import { type CallRecord, type Exchange, payloadBytes, toolOf } from "../observe/record.ts";
@@ -158,6 +159,7 @@ function findSession(id: string, sessions: Sessions): Session {
 function describeRunning({ id, call, startedAtMs }: RunningCall): CallRecord {
   const { caller, method, params, trace } = call;
   const nowMs = Date.now();
+  const wait = currentWait(trace);
   return {
     id,
     endedAtMs: nowMs,
@@ -172,5 +174,7 @@ function describeRunning({ id, call, startedAtMs }: RunningCall): CallRecord {
     bytesIn: payloadBytes(params.arguments),
     bytesOut: 0,
     message: undefined,
+    waitsFor: wait?.what(),
+    waitingSinceMs: wait && nowMs - (performance.now() - wait.sinceMs),
   };
 }

@@ -39,6 +39,10 @@ export function callJson(record: CallRecord, bodies?: CallBodies): JsonObject {
     bytes_in: record.bytesIn,
     bytes_out: record.bytesOut,
     message,
+    waits_for: record.waitsFor,
+    waiting_since: record.waitingSinceMs === undefined
+      ? undefined
+      : isoTime(Math.round(record.waitingSinceMs)),
     ...(bodies ? { request: bodies.request, answer: bodies.answer } : {}),
   };
 }

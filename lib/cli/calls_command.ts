@@ -20,7 +20,19 @@ export const CALLS_USAGE =
   "calls [ID] [--session=ID] [--server=NAME] [--tool=NAME] [--outcome=CODE|failed|running] " +
   "[--since=10m|TIME] [--limit=N] [--follow] [--json]";
 
-const HEADINGS = ["CALL", "STARTED", "SERVER", "TOOL", "OUTCOME", "TOOK", "IN", "OUT", "SESSION", "CLIENT"];
+const HEADINGS = [
+  "CALL",
+  "STARTED",
+  "SERVER",
+  "TOOL",
+  "OUTCOME",
+  "TOOK",
+  "IN",
+  "OUT",
+  "SESSION",
+  "CLIENT",
+  "WAITS FOR",
+];
 
 /**
  * Runs `exai-daemon calls`: asks the daemon that runs, or reads the file where none does.
@@ -160,6 +172,7 @@ function rowOf(call: JsonObject): unknown[] {
     formatBytes(Number(call.bytes_out)),
     call.session,
     client,
+    call.waits_for,
   ];
 }
 

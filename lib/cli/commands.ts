@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { didYouMean, quoteName } from "../base/suggest.ts";
-import { formatBytes } from "../base/units.ts";
+import { formatBytes, SECOND_MS } from "../base/units.ts";
 import { visible, visibleJson } from "../base/visible.ts";
 import type { Loaded } from "../config/load.ts";
 import { callsCommand, cancelCommand, killCommand } from "./calls_command.ts";
@@ -35,7 +35,11 @@ interface Outcome {
 
 /** The commands by their first word. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
-  ps: { help: "Show mounted servers and sessions of the running daemon (--json for all of it)", run: ps },
+  ps: {
+    help:
+      "Show mounted servers and sessions of the running daemon (--why: and why each is shared; --json: all)",
+    run: ps,
+  },
   calls: {
     help:
       "List calls, or show one: calls ID (--session --server --tool --outcome --since --limit --follow --json)",
@@ -113,7 +117,7 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
   if (switches.has("json")) return visibleJson(status, 2);
   const servers = status.servers.map((row) => [
     row.server,
-    row.state,
+    row.listening === "waiting" ? `${row.state}, not heard` : row.state,
     row.pid,
     row.scope,
     row.share_key,
@@ -121,6 +125,7 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
     row.memory_bytes === undefined ? undefined : formatBytes(row.memory_bytes),
     row.calls,
     row.inflight,
+    row.queued,
   ]);
   const sessions = status.sessions.map((row) => [
     row.session,
@@ -131,7 +136,7 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
     row.cwd,
   ]);
   const troubles = status.servers.flatMap(({ server, failures, retry_at, last_error }) =>
-    failures === undefined ? [] : [
+    !failures ? [] : [
       `${visible(server)} failed ${failures} times in a row, starts again from ${retry_at} on: ` +
       visible(String(last_error), MAX_ERROR_CHARS),
     ]
@@ -141,18 +146,34 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
       ? []
       : [`${visible(server)} is left alone: ${visible(String(breaker.last_error), MAX_ERROR_CHARS)}`]
   );
+  const reasons = status.servers.map((
+    row,
+  ) => [row.server, row.scope, row.share_key, row.sessions.length, row.why]);
+  const waiting = status.waiting.map((row) => [
+    row.call,
+    row.session,
+    row.tool,
+    row.waits_for,
+    formatAge(row.since),
+  ]);
   const listFaults = status.servers.flatMap(({ server, list_faults }) =>
     (list_faults ?? []).map((fault) => `${visible(server)}: ${visible(fault, MAX_ERROR_CHARS)}`)
   );
   return [
     formatTable(
-      ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING"],
+      ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING", "QUEUED"],
       servers,
     ),
+    ...(switches.has("why") ? [formatTable(["SERVER", "SHARED", "KEY", "SESSIONS", "WHY"], reasons)] : []),
     ...troubles,
     ...new Set([...breakers, ...listFaults]),
     formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),
+    ...(waiting.length > 0 ? [formatTable(["CALL", "SESSION", "TOOL", "WAITS FOR", "FOR"], waiting)] : []),
   ].join("\n\n");
+}
+
+function formatAge(since: string): string {
+  return `${(Math.max(0, Date.now() - Date.parse(since)) / SECOND_MS).toFixed(1)} s`;
 }
 
 async function reload({ settings }: Loaded): Promise<Outcome> {

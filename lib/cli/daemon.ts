@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
-import { Permits } from "../admission/permits.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -26,7 +25,7 @@ import { PeerUsers } from "../transport/peer_user.ts";
 import { INSTRUCTIONS } from "../tool/instructions.ts";
 import { LEAN_TOOLS } from "../tool/selection.ts";
 import type { SqliteCallJournal } from "../store/call_journal.ts";
-import { Breakers } from "./breakers.ts";
+import type { Admissions } from "./admissions.ts";
 import { FrontDoors } from "./front_doors.ts";
 import { HomeLock } from "./home_lock.ts";
 import { httpRoutes } from "./http_routes.ts";
@@ -78,24 +77,14 @@ export class Daemon implements AsyncDisposable {
   #resources = new AsyncDisposableStack();
 
   private constructor(options: DaemonOptions, resources: Resources) {
-    const settings = this.#settings = options.settings;
-    const { token, own, mounts, journal, desk, clock, notes, users, handles, stack } = resources;
+    const { settings } = options;
+    const { token, own, mounts, journal, desk, clock, notes, users, handles, admissions, stack } = resources;
     this.#front = resources.front;
-    const permits = new Permits({
-      perKey: settings.sessionMaxInflight,
-      total: settings.globalMaxInflight,
-      queueMax: settings.queueMax,
-    });
+    this.#settings = settings;
     this.#own = own;
     this.#drain = new Drain();
     const budget = openHeldBudget(settings, () => observation.changed());
-    const observation = this.#observe(options, resources, {
-      permits,
-      budget,
-      breakers: () => breakers.faults(mounts.servers),
-    });
-    const breakers = new Breakers(settings, () => observation.changed());
-    const breakerOf = (server: Server) => server === own.server ? undefined : breakers.of(server);
+    const observation = this.#observe(options, resources, { admissions, budget });
     notes.follow(clock, () => this.#registry.touchAll());
     resources.health.changed = () => observation.changed();
     own.observe(stack.use(observation));
@@ -121,7 +110,7 @@ export class Daemon implements AsyncDisposable {
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
       policies: [observation.policy],
-      ...serverPolicies({ settings, permits, breakerOf, patience }),
+      ...serverPolicies({ settings, admissions, patience, own: own.server }),
       listDeadlineMs: LIST_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => patience.detaches(server),
@@ -139,7 +128,7 @@ export class Daemon implements AsyncDisposable {
       guard,
       daemonId: mounts.daemonId,
       users,
-      routes: httpRoutes({ observation, mounts, own, token, desk, breakers, sessions: this.#registry }),
+      routes: httpRoutes({ observation, mounts, own, token, desk, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel, gate) => attachExai(channel, hooks, gate),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
@@ -240,14 +229,13 @@ export class Daemon implements AsyncDisposable {
   /** What watches the daemon, with where it takes what it shows from. */
   #observe(options: DaemonOptions, resources: Resources, parts: ObservedParts): Observation {
     const { lock, own, files, mounts, journal, desk, handles, notes } = resources;
-    const { permits, budget } = parts;
+    const { admissions, budget } = parts;
     return new Observation({
       files,
       desk,
       address: () => this.url,
       faults: () => [
         ...mounts.faults(),
-        ...parts.breakers(),
         ...own.faults(),
         ...options.faults?.() ?? [],
         ...faultsOf(journal),
@@ -260,8 +248,8 @@ export class Daemon implements AsyncDisposable {
         connections: this.#doors.connections,
         pending: this.#doors.pending,
         refused: this.#doors.refusals,
-        inflight: permits.held,
-        queued: permits.waiting,
+        inflight: admissions.permits.held,
+        queued: admissions.waiting,
         tools: this.toolCount,
         held: heldBy(budget),
         handles: handles.state,
@@ -328,10 +316,8 @@ async function takeHome(paths: StatePaths): Promise<HomeLock> {
 
 /** What health is told of beside what is open. */
 interface ObservedParts {
-  permits: Permits;
+  admissions: Admissions;
   budget: ByteBudget;
-  /** What the breakers say is wrong. */
-  breakers(): string[];
 }
 
 /** What is held now: of what goes without a word this is found out here. */

@@ -27,6 +27,7 @@ const log = getLogger(["exai", "daemon"]);
 const SWITCHES = [
   { flag: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
   { flag: "json", help: "With a command: print all of it as JSON" },
+  { flag: "why", help: "With ps: say why each server is shared as far as it is" },
   { flag: "follow", help: "With calls: show each call as it ends, until Ctrl+C" },
   { flag: "version", help: "Show the version and exit" },
 ] as const;

@@ -3,7 +3,6 @@ import { SECOND_MS } from "../base/units.ts";
 import { formatFault } from "../config/servers.ts";
 import type { Route } from "../edge/doors.ts";
 import { shownToken } from "../edge/guard.ts";
-import type { Breakers } from "./breakers.ts";
 import type { CallDesk, Sessions } from "./call_desk.ts";
 import { callRoutes } from "./call_routes.ts";
 import type { ConfiguredMounts } from "./mounts.ts";
@@ -22,7 +21,6 @@ export interface RouteSources {
   token: TokenKeeper;
   sessions: Sessions;
   desk: CallDesk;
-  breakers: Breakers;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
@@ -38,7 +36,7 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
 
 /** What shows or changes the owner's threads, calls, sessions and configuration; `ps` shows directories too. */
 function ownersRoutes(
-  { observation, mounts, own, token, sessions, desk, breakers }: RouteSources,
+  { observation, mounts, own, token, sessions, desk }: RouteSources,
 ): [string, Route][] {
   const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
   return [
@@ -47,16 +45,15 @@ function ownersRoutes(
       "/status",
       only("GET", async () => {
         const memory = await mounts.memory();
-        return Response.json(
-          buildStatus({ servers: mounts.servers, sessions, memory, breakers, providers: own.providers() }),
-        );
+        const providers = own.providers();
+        const { running } = desk;
+        return Response.json(buildStatus({ servers: mounts.servers, sessions, memory, running, providers }));
       }),
     ],
     [
       "/reload",
       only("POST", async () => {
         const [change] = await Promise.all([mounts.reload(), own.reload()]);
-        breakers.reset(mounts.servers);
         const { added, changed, removed, unchanged } = change;
         const warnings = change.warnings.map(formatFault);
         const faults = [...change.faults.map(formatFault), ...own.faults()];

@@ -10,10 +10,11 @@ import type { Settings } from "../config/settings.ts";
 import { type ServerListsOptions, SqliteServerLists } from "../store/server_lists.ts";
 import { type ToolSets, toolSetsOf } from "../router/tool_set.ts";
 import { Governor } from "../upstream/governor.ts";
-import type { UpstreamTransport } from "../upstream/instance.ts";
+import type { UpstreamTransport } from "../upstream/upstream_transport.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
 import { ProcessHost } from "../upstream/process_host.ts";
+import type { AdmissionFor } from "../upstream/process_records.ts";
 import { connectUrl } from "../upstream/url_transport.ts";
 import { RotatingFile } from "./rotating_file.ts";
 
@@ -21,6 +22,11 @@ const log = getLogger(["exai", "config"]);
 
 /** What is told of the file that servers' lists are kept in. */
 type ListHooks = Pick<ServerListsOptions, "onchange" | "onaside">;
+
+export interface ConfiguredMountsOptions extends ListHooks {
+  /** Decides when calls may run on each process; left out: at once. */
+  admissionFor?: AdmissionFor;
+}
 
 /** A server may send messages of this size, however small those of clients must be. */
 const MIN_MESSAGE_BYTES = 4 * MIB;
@@ -46,7 +52,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
-  private constructor(settings: Settings, paths: StatePaths, hooks: ListHooks) {
+  private constructor(settings: Settings, paths: StatePaths, hooks: ConfiguredMountsOptions) {
     // A larger message could not be passed on to a client; what a server says of itself must fit all the same.
     this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
@@ -59,7 +65,9 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#mounts = new Mounts({
       lists: this.#lists,
       connect: (config) => this.#connect(config),
+      admissionFor: hooks.admissionFor,
       clientInfo: { name: "exai", version: VERSION },
+      log: (server, text) => this.#logs.append(server, text),
       daemonId: this.daemonId,
       onListChanged: () => this.onListChanged(),
       onServersChanged: (names) => this.onServersChanged(names),
@@ -79,7 +87,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   static async open(
     settings: Settings,
     paths: StatePaths,
-    hooks: ListHooks = {},
+    hooks: ConfiguredMountsOptions = {},
   ): Promise<ConfiguredMounts> {
     const mounts = new ConfiguredMounts(settings, paths, hooks);
     const loginEnv = () => mounts.#host.loginEnv();
@@ -107,7 +115,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   faults(): string[] {
     return [
       ...this.#faults.map(formatFault),
-      ...this.servers.flatMap(troubleOf),
+      ...this.servers.flatMap(troublesOf),
       ...[this.#lists?.fault ?? []].flat(),
       ...[this.#governor.fault ?? []].flat(),
     ];
@@ -148,13 +156,20 @@ export class ConfiguredMounts implements AsyncDisposable {
   }
 }
 
-/** A server that has failed once is started again at once, which is not worth a mention. */
-function troubleOf({ name, trouble }: MountedServer): string[] {
-  if (!trouble || trouble.failures < 2) return [];
-  const { failures, retryAt, lastError } = trouble;
-  return [
-    `server ${name} failed ${failures} times in a row and rests until ${retryAt.toISOString()}: ${lastError}`,
-  ];
+/** What is wrong with the processes of a server, each in a sentence. */
+function troublesOf({ name, records }: MountedServer): string[] {
+  return Array.from(records).flatMap(({ supervisor: { trouble }, admission, where }) => {
+    const faults = admission.fault === undefined ? [] : [admission.fault];
+    // One that has failed once is started again at once, which is not worth a mention.
+    if (!trouble || trouble.failures < 2 || trouble.isCallersFault) return faults;
+    const { failures, retryAt, lastError } = trouble;
+    const which = where === undefined ? name : `${name} ${where}`;
+    const until = retryAt.toISOString();
+    return [
+      `server ${which} failed ${failures} times in a row and rests until ${until}: ${lastError}`,
+      ...faults,
+    ];
+  });
 }
 
 /** What the servers write to stderr: a rotated file for each in the directory of the logs. */

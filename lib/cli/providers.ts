@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { holderOf, lendUntil } from "../admission/holders.ts";
 import { Permits } from "../admission/permits.ts";
 import { type ModelsInForce, type ModelsWatch, watchModels } from "../config/models_watch.ts";
 import type { StatePaths } from "../config/paths.ts";
@@ -112,7 +113,16 @@ function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit
       return [provider, new Permits({ perKey: most, total: most, queueMax, holder: provider })];
     }),
   );
-  return (provider, signal) => permits.get(provider)?.acquire(provider, signal) ?? NO_SLOT;
+  return (provider, signal) => {
+    const holder = holderOf(signal);
+    // In turn by window, as far as it is known whose call it is.
+    const slot = permits.get(provider)?.acquire(
+      holder?.call.caller.id ?? provider,
+      signal,
+      holder?.call.trace,
+    );
+    return holder && slot instanceof Promise ? lendUntil(holder, slot) : slot ?? NO_SLOT;
+  };
 }
 
 const NO_SLOT: Disposable = { [Symbol.dispose]() {} };

@@ -4,6 +4,7 @@ import type { ClockWatch } from "../observe/clock_watch.ts";
 import { SqliteCallJournal } from "../store/call_journal.ts";
 import type { HandleBudget } from "../edge/handles.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
+import { Admissions } from "./admissions.ts";
 import { CallDesk } from "./call_desk.ts";
 import { openCallRecords } from "./call_records_file.ts";
 import type { FrontDoors } from "./front_doors.ts";
@@ -29,6 +30,7 @@ export interface Resources {
   front: FrontDoors;
   users: PeerUsers;
   handles: HandleBudget;
+  admissions: Admissions;
   stack: AsyncDisposableStack;
   /** Told when something is the matter with a file or with handles: health is to be written anew. */
   health: { changed(): void };
@@ -65,14 +67,16 @@ export async function openResources(
   };
   const clock = stack.use(openClock());
   const own = stack.use(await openOwnServer(settings, paths, { clock, ...hooks }));
-  const mounts = stack.use(await ConfiguredMounts.open(settings, paths, hooks));
+  const admissions = new Admissions(settings, hooks.onchange);
+  const { ofProcess: admissionFor } = admissions;
+  const mounts = stack.use(await ConfiguredMounts.open(settings, paths, { ...hooks, admissionFor }));
   await sweepVolatileDirs(paths.home);
   const journal = openJournal(settings, paths, hooks);
   if (journal) stack.use(journal);
   const calls = openCallRecords(settings, paths, { now: clock.now, ...hooks });
   if (calls) stack.use(calls);
   const desk = new CallDesk({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-  return { ...opened, token, own, files, mounts, journal, desk, clock, notes };
+  return { ...opened, token, own, files, mounts, journal, desk, clock, notes, admissions };
 }
 
 function openJournal(

@@ -135,7 +135,7 @@ export const SETTINGS = {
     {
       env: "EXAI_WS_QUEUE_MAX",
       fallback: 256,
-      help: "Calls of one session that may wait for a permit; beyond that OVER_CAPACITY",
+      help: "Calls of one session that may wait, whatever for; beyond that OVER_CAPACITY",
     },
     0,
     100_000,

@@ -44,7 +44,7 @@ export const UPKEEP_SETTINGS = {
       env: "EXAI_BREAKER_FAILURES",
       fallback: 5,
       help:
-        "Failures in a row (no answer in time, not reached, crashed) after which a mounted server is left alone; 0: never",
+        "Failures in a row (no answer in time, not reached, crashed) after which a process of a mounted server is left alone; 0: never",
     },
     0,
     1000,
@@ -53,7 +53,7 @@ export const UPKEEP_SETTINGS = {
     {
       env: "EXAI_BREAKER_OPEN",
       fallback: 30,
-      help: "How long it is left alone before one call tries it again",
+      help: "How long it is left alone before calls try it again, one every two seconds at first",
     },
     0.01,
     86_400,

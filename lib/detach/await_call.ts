@@ -2,6 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { type Call, type Progress, reportProgress } from "../call/call.ts";
+import { beginWait } from "../call/wait.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { LATEST_REVISION, textResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -77,6 +78,7 @@ async function waitFor(found: DetachedCall, call: Call, waitMs: number): Promise
   const stop = () => resolve(undefined);
   const timer = setTimeout(stop, waitMs);
   call.signal.addEventListener("abort", stop, { once: true });
+  using _wait = beginWait(call, () => `the detached call of ${found.tool} to end`);
   const watch = (progress: Progress) => reportProgress(call, progress);
   if (!found.isOver) found.watchers.add(watch);
   try {

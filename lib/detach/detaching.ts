@@ -1,6 +1,7 @@
 import { SECOND_MS } from "../base/units.ts";
 import { type AskOptions, type Call, derive, type Policy, type Progress, type Target } from "../call/call.ts";
 import { textOf } from "../base/json.ts";
+import { waitForClient, waitingFor } from "../call/wait.ts";
 import { textResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { AWAIT_CALL, type DetachedCalls, progressText, settled } from "./detached_calls.ts";
@@ -109,7 +110,10 @@ class Running {
   }
 
   async #ask(method: string, params: Call["params"], options?: AskOptions): Promise<Result> {
-    if (this.#tell) return await this.#call.caller.ask(method, params, options);
+    if (this.#tell) {
+      const asked = this.#call.caller.ask(method, params, options);
+      return await waitingFor(this.#call, waitForClient(method), asked);
+    }
     // The client is busy with the call itself: it has not been left alone.
     clearTimeout(this.#timer);
     this.#asking++;

@@ -34,6 +34,10 @@ export interface CallRecord {
   bytesOut: number;
   /** What the failure said, for the log of recent errors; undefined for a call that went well. */
   message: string | undefined;
+  /** What it waits for, of a call that runs. */
+  waitsFor?: string;
+  /** Since when, in milliseconds since 1970. */
+  waitingSinceMs?: number;
 }
 
 /** What was said in a call: what was asked, and the result if there is one. */

@@ -1,4 +1,3 @@
-import { ChangeNotices } from "../base/change_notices.ts";
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
@@ -70,7 +69,6 @@ export class McpPeer implements Speaker {
   readonly #outlet: PeerOutlet;
   readonly #hooks: PeerHooks;
   readonly #asks: Asks;
-  readonly #changes = new ChangeNotices();
   /** Requests the client has cancelled: it wants no answer to them (MCP basic/utilities/cancellation). */
   readonly #cancelled = new Set<RequestId>();
 
@@ -81,7 +79,6 @@ export class McpPeer implements Speaker {
     this.#asks = new Asks((message, options) => outlet.post(message, options));
     session.speaker = this;
     session.ended.addEventListener("abort", () => {
-      this.#changes.flush();
       this.#asks.failAll(session.ended.reason);
     }, { once: true });
   }
@@ -286,7 +283,8 @@ export class McpPeer implements Speaker {
       this.#asks.progress(params);
     } else {
       const isRoots = method === "notifications/roots/list_changed";
-      if (isRoots) this.#changes.tell(method, () => this.#rootsChanged(method, params));
+      // Not put off: a call that comes next is meant of the new roots.
+      if (isRoots) this.#rootsChanged(method, params);
       else this.#hooks.onNotification?.(method, params);
     }
   }

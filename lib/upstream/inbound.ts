@@ -1,50 +1,64 @@
-import { getLogger } from "@logtape/logtape";
 import { ChangeNotices } from "../base/change_notices.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
+import { redact } from "../base/log.ts";
 import { ownEntry } from "../base/own.ts";
-import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
+import { visible, visibleJson } from "../base/visible.ts";
+import type { AskOptions, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { MAX_URI_CHARS } from "../wire/mcp.ts";
 import { type RequestId, responseTo, type Result, type RpcMessage, type RpcRequest } from "../wire/rpc.ts";
+import type { Addressee, Attribution } from "./attribution.ts";
+import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_limits.ts";
 import type { InFlightTable } from "./inflight.ts";
+import { ownId } from "./own_id.ts";
 import { changedLists } from "./lists.ts";
+import type { LiveTasks } from "./live_tasks.ts";
 import { createdTask, Owners, relatedTask, type TaskProgress } from "./owners.ts";
 import type { Subscriptions } from "./subscriptions.ts";
-
-const log = getLogger(["exai", "upstream"]);
 
 /** What deciding where a message belongs needs to know of the instance it came from. */
 export interface InboundContext {
   name: string;
   roots(): readonly Root[] | undefined;
+  /** The client capabilities the upstream was told of. */
+  told: JsonObject;
   inflight: InFlightTable;
+  attribution: Attribution;
+  tasks: LiveTasks;
   attached: ReadonlyMap<string, Caller>;
   owners: Owners;
   progress: TaskProgress;
   subscriptions: Subscriptions;
   send(message: RpcMessage): void;
+  /** Takes what belongs to no session, one line. */
+  log(line: string): void;
+  /** What a window can do whose question was refused because it might have been another's. */
+  whenRefused: string;
+  onQuestion(question: Question): void;
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
 /** Questions of one server that are being answered. */
 const MAX_ASKED = 256;
 
-/** Where a message goes: the session it belongs to, by way of a call of it where one is known. */
-type Addressee = { caller: Caller; call?: Call };
+/** What an upstream has asked. */
+export interface Question {
+  method: string;
+  /** The client capability it is about; undefined for a method that is none of MCP. */
+  capability: string | undefined;
+  /** Whose question it may be, where that is not certain: it was refused. */
+  suspects: readonly Caller[];
+}
 
-/** The client capability each request of a server needs. */
-const NEEDED_CAPABILITY: Readonly<Record<string, string>> = {
-  "sampling/createMessage": "sampling",
-  "elicitation/create": "elicitation",
-  "roots/list": "roots",
-};
+/** Of a message that belongs to no session so much is kept, in characters. */
+const MAX_LOG_CHARS = 4000;
 
 /**
- * What an upstream sends of its own accord, led to the one session it belongs to. A message that cannot be attributed
- * is dropped or refused: nothing is broadcast and nothing is guessed.
+ * What an upstream sends of its own accord, led to the one session it belongs to. A question that cannot be attributed
+ * is refused, anything else goes to the server's log file: nothing is broadcast and nothing is guessed.
  */
 export class Inbound {
   readonly #context: InboundContext;
@@ -93,7 +107,7 @@ export class Inbound {
       case "notifications/progress":
         return this.#deliverProgress(params);
       case "notifications/cancelled":
-        return this.#asked.get(params.requestId as RequestId)?.abort(
+        return this.#askedAs(params.requestId)?.abort(
           new ExaiError(
             "CANCELLED",
             `the server withdrew its question: ${textOf(params.reason) ?? "no reason given"}`,
@@ -102,9 +116,10 @@ export class Inbound {
       case "notifications/resources/updated":
         return this.#deliverUpdate(method, params);
       case "notifications/elicitation/complete":
-        return this.#context.owners.get(params.elicitationId)?.notify(method, params);
+        return this.#deliverTo(this.#context.owners.get(params.elicitationId), method, params);
       case "notifications/tasks/status":
-        return this.#context.owners.get(params.taskId)?.notify(method, params);
+        this.#context.tasks.hasStatus(params.taskId, params.status);
+        return this.#deliverTo(this.#context.owners.get(params.taskId), method, params);
       default:
         return this.#deliverToAddressee(method, params);
     }
@@ -112,11 +127,9 @@ export class Inbound {
 
   #deliverUpdate(method: string, params: JsonObject): void {
     const uri = textOf(params.uri);
-    if (uri === undefined) {
-      return log.debug("{server}: {method} without a URI", { server: this.#context.name, method });
-    }
+    if (uri === undefined) return this.#logStray(method, params);
     const callers = this.#context.subscriptions.subscribersOf(uri);
-    if (callers.length === 0) return;
+    if (callers.length === 0) return this.#logStray(method, params);
     if (uri.length > MAX_URI_CHARS) return callers.forEach((caller) => caller.notify(method, params));
     // Who has unsubscribed by the time it is told need not hear of it.
     this.#changes.tell(`${method} ${uri}`, () => {
@@ -124,32 +137,48 @@ export class Inbound {
     });
   }
 
+  /** The question a server names by `id`; it may write a number as text in one place and not in the other. */
+  #askedAs(id: unknown): AbortController | undefined {
+    const other = typeof id === "number" ? String(id) : ownId(id as RequestId);
+    return this.#asked.get(id as RequestId) ?? this.#asked.get(other);
+  }
+
   #deliverProgress(params: JsonObject): void {
     const { inflight, progress } = this.#context;
     const token = params.progressToken as RequestId;
     const call = inflight.get(token)?.call;
     const progressToken = call ? call.progressToken : progress.get(token)?.progressToken;
-    if (progressToken === undefined) return;
+    if (progressToken === undefined) return this.#logStray("notifications/progress", params);
     const speaker = call ?? progress.get(token)!.caller;
     speaker.notify("notifications/progress", { ...params, progressToken });
   }
 
   #deliverToAddressee(method: string, params: JsonObject): void {
     const to = this.#addressee(params);
-    if (!to) return log.debug("{server}: {method} belongs to nobody", { server: this.#context.name, method });
-    if (to.call) to.call.notify(method, params);
-    else to.caller.notify(method, params);
+    this.#deliverTo(to?.call ?? to?.caller, method, params);
   }
 
-  /** Whom a message belongs to: the owner of its task, the one session that has calls running, the one there is. */
+  #deliverTo(to: Pick<Caller, "notify"> | undefined, method: string, params: JsonObject): void {
+    if (to) to.notify(method, params);
+    else this.#logStray(method, params);
+  }
+
+  #logStray(method: string, params: JsonObject): void {
+    const text = redact(visibleJson(params)).slice(0, MAX_LOG_CHARS);
+    this.#context.log(`${new Date().toISOString()} ${visible(method)} of no window: ${text}`);
+  }
+
+  /** Whom a message belongs to: the owner of what it names; where it names nothing, who alone it can be about. */
   #addressee(params: JsonObject | undefined): Addressee | undefined {
-    const owner = this.#context.owners.get(relatedTask(params)) ?? this.#clientTasks.get(params?.taskId);
-    if (owner) return { caller: owner };
-    const { inflight, attached } = this.#context;
-    if (inflight.sessions > 0) return inflight.onlySession();
-    if (attached.size !== 1) return undefined;
-    const [caller] = attached.values();
-    return { caller: caller! };
+    const { owners, attribution } = this.#context;
+    for (const handle of [relatedTask(params), params?.elicitationId]) {
+      const caller = owners.get(handle);
+      if (caller) return { caller };
+      // It was a session's that is over.
+      if (owners.has(handle)) return undefined;
+    }
+    const caller = this.#clientTasks.get(params?.taskId);
+    return caller ? { caller } : attribution.addressee();
   }
 
   async #answer(request: RpcRequest): Promise<void> {
@@ -185,20 +214,37 @@ export class Inbound {
     if (method === "ping") return { result: {} };
     const roots = method === "roots/list" ? this.#context.roots() : undefined;
     if (roots) return { result: { roots: [...roots] } };
-    const to = this.#addressee(params);
-    if (!to) {
-      throw new ExaiError("INVALID_REQUEST", `${method} belongs to no call that is running, so to no client`);
-    }
-    const capability = ownEntry(NEEDED_CAPABILITY, method);
-    if (capability && !isObject(to.caller.capabilities[capability])) {
-      throw new ExaiError("METHOD_NOT_FOUND", `this client does not offer ${capability}`);
-    }
+    const capability = ownEntry(CLIENT_CAPABILITY, method);
+    const to = this.#addressee(params) ?? this.#refuse(method, capability);
+    this.#context.onQuestion({ method, capability, suspects: [] });
+    refuseUnanswerable(method, params, to.caller.capabilities);
     if (typeof params.elicitationId === "string") this.#context.owners.set(params.elicitationId, to.caller);
     const options: AskOptions = { signal, onProgress: this.#progressTo(params) };
-    const result = await (to.call ?? to.caller).ask(method, withoutProgressToken(params), options);
+    const understood = asUnderstood(method, withoutProgressToken(params), to.caller.capabilities);
+    const result = await (to.call ?? to.caller).ask(method, understood, options);
     const task = result.result && createdTask(result.result);
     if (typeof task === "string") this.#clientTasks.set(task, to.caller);
     return result;
+  }
+
+  /** Answers a question that cannot be attributed: as every client it may be for would, or with why it is refused. */
+  #refuse(method: string, capability: string | undefined): never {
+    const { attribution, name, told, whenRefused } = this.#context;
+    const suspects = attribution.suspects();
+    const able = suspects.filter(({ capabilities }) => !capability || isObject(capabilities[capability]));
+    if (capability && (!isObject(told[capability]) || suspects.length > 0 && able.length === 0)) {
+      throw new ExaiError("METHOD_NOT_FOUND", `this client does not offer ${capability}`);
+    }
+    this.#context.onQuestion({ method, capability, suspects: able });
+    const at = new Date().toISOString();
+    this.#context.log(`${at} ${visible(method)} refused: it cannot be told which window it is for`);
+    throw new ExaiError(
+      "INVALID_REQUEST",
+      suspects.length === 0
+        ? `${method} belongs to no call that is running, so to no client`
+        : `${method} was refused: calls of several windows run on server "${name}" or have just ended, and it cannot ` +
+          `be told which of them asks; ${whenRefused}`,
+    );
   }
 
   /** Passes the client's progress on under the upstream's own token, if it gave one. */

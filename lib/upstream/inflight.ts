@@ -1,6 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
-import type { Call, Caller } from "../call/call.ts";
+import type { Call } from "../call/call.ts";
 import type { RequestId, Result, RpcResponse } from "../wire/rpc.ts";
+import type { Attribution } from "./attribution.ts";
+import { ownId } from "./own_id.ts";
 
 /** One request on its way to an upstream. */
 export interface InFlight {
@@ -13,10 +15,13 @@ export interface InFlight {
 /** Everything asked of one upstream and not answered yet, by the ids the daemon has minted. */
 export class InFlightTable {
   readonly #byId = new Map<RequestId, InFlight>();
-  /** Running calls by session, in the order they began: who an unattributed message may belong to. */
-  readonly #bySession = new Map<string, Set<Call>>();
-
+  /** Told of the calls that run: what the server says meanwhile may be about them. */
+  readonly #attribution: Attribution;
   #idle: PromiseWithResolvers<void> | undefined;
+
+  constructor(attribution: Attribution) {
+    this.#attribution = attribution;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -31,27 +36,30 @@ export class InFlightTable {
 
   add(id: RequestId, entry: InFlight): void {
     this.#byId.set(id, entry);
-    if (!entry.call || namesItsTask(entry.call.method)) return;
-    const calls = this.#bySession.get(entry.call.caller.id);
-    if (calls) calls.add(entry.call);
-    else this.#bySession.set(entry.call.caller.id, new Set([entry.call]));
+    if (entry.call && !namesItsTask(entry.call.method)) this.#attribution.began(entry.call);
   }
 
   get(id: RequestId): InFlight | undefined {
-    return this.#byId.get(id);
+    return this.#byId.get(ownId(id));
   }
 
-  take(id: RequestId): InFlight | undefined {
-    const entry = this.#byId.get(id);
+  /** Takes a request out; `withdrawn` when the server has not answered it, and may go on with it. */
+  take(id: RequestId, options?: { withdrawn: boolean }): InFlight | undefined {
+    const own = ownId(id);
+    const entry = this.#byId.get(own);
     if (!entry) return undefined;
-    this.#byId.delete(id);
-    if (entry.call) this.#forget(entry.call);
+    this.#byId.delete(own);
+    if (entry.call) this.#attribution.ended(entry.call, options);
     this.#settleIdle();
     return entry;
   }
 
-  /** Gives a response to the request it answers; one that cannot be taken fails it, so that nobody waits without end. */
-  settle({ id, result, error }: RpcResponse): void {
+  /**
+   * Gives a response to the request it answers; one that cannot be taken fails it, so that nobody waits without end.
+   *
+   * @returns whether it answers any
+   */
+  settle({ id, result, error }: RpcResponse): boolean {
     const entry = id === null ? undefined : this.take(id);
     try {
       entry?.settle(error ? { error } : { result: result ?? {} });
@@ -59,39 +67,20 @@ export class InFlightTable {
       entry?.fail(ExaiError.from(thrown));
       throw thrown;
     }
+    return entry !== undefined;
   }
 
   takeAll(): InFlight[] {
     const entries = [...this.#byId.values()];
     this.#byId.clear();
-    this.#bySession.clear();
     this.#settleIdle();
     return entries;
-  }
-
-  /** Sessions that have calls running. */
-  get sessions(): number {
-    return this.#bySession.size;
-  }
-
-  /** The session every running call belongs to, with its latest call; undefined when there is none or more than one. */
-  onlySession(): { caller: Caller; call: Call } | undefined {
-    if (this.#bySession.size !== 1) return undefined;
-    const [calls] = this.#bySession.values();
-    const call = [...calls!].at(-1)!;
-    return { caller: call.caller, call };
   }
 
   #settleIdle(): void {
     if (this.#byId.size > 0 || !this.#idle) return;
     this.#idle.resolve();
     this.#idle = undefined;
-  }
-
-  #forget(call: Call): void {
-    const calls = this.#bySession.get(call.caller.id);
-    calls?.delete(call);
-    if (calls?.size === 0) this.#bySession.delete(call.caller.id);
   }
 }
 

@@ -1,53 +1,28 @@
 import { getLogger } from "@logtape/logtape";
-import { abortError } from "../base/abort.ts";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { abortError, within } from "../base/abort.ts";
+import { ExaiError } from "../base/errors.ts";
 import { contained } from "../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { redact } from "../base/log.ts";
-import { overCapacityFor } from "../base/machine_want.ts";
 import { steadyNow } from "../base/steady.ts";
-import type { Call, Caller, Root } from "../call/call.ts";
+import type { Call, Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
-import type { Transport } from "../transport/transport.ts";
-import {
-  type Implementation,
-  type InitializeResult,
-  LATEST_REVISION,
-  REVISIONS,
-  uriOf,
-} from "../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
+import { type InitializeResult, uriOf, withProgressToken } from "../wire/mcp.ts";
+import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
+import { Attribution } from "./attribution.ts";
+import { Faults } from "./faults.ts";
+import { initialize } from "./handshake.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
-import { ListCache } from "./lists.ts";
+import type { InstanceOptions } from "./instance_options.ts";
+import { ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
+import { messageFault } from "./message_fault.ts";
 import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
-
-export interface InstanceOptions {
-  /** The server's name, for messages. */
-  name: string;
-  clientInfo: Implementation;
-  /** Client capabilities the upstream is told of: those of the sessions that share it. */
-  capabilities: JsonObject;
-  /** The roots the sessions share; undefined when each has its own. */
-  roots: readonly Root[] | undefined;
-  startTimeoutMs: number;
-  /** Called when the upstream says that some of its lists have changed. */
-  onListChanged(kinds: readonly ListKind[]): void;
-}
-
-/** The transport of an upstream, with what only some transports have. */
-export interface UpstreamTransport extends Transport {
-  /** Process id of a server that runs as a child. */
-  readonly pid?: number;
-  /** Why it has ended, in words, where that is known. */
-  describeEnd?(): string;
-  setProtocolVersion?(revision: string): void;
-}
 
 /**
  * One running MCP server, shared by the sessions attached to it. The daemon is its only client: it mints every id and
@@ -60,9 +35,13 @@ export class Instance implements AsyncDisposable {
   readonly startedAt = new Date();
   lastUsedAtMs = steadyNow();
   callCount = 0;
+  #answers = 0;
+  /** Whose a message is that names nothing it belongs to. */
+  readonly attribution: Attribution;
   readonly #options: InstanceOptions;
   readonly #transport: UpstreamTransport;
-  readonly #inflight = new InFlightTable();
+  readonly #faults: Faults;
+  readonly #inflight: InFlightTable;
   readonly #owners = new Owners();
   readonly #progress = new TaskProgress();
   readonly #subscriptions = new Subscriptions();
@@ -71,11 +50,16 @@ export class Instance implements AsyncDisposable {
   readonly #ended = Promise.withResolvers<ExaiError>();
   #description: InitializeResult | undefined;
   #end: ExaiError | undefined;
+  /** Why nothing new is sent to it, while what is under way may still be answered. */
+  #lost: ExaiError | undefined;
   #nextId = 1;
 
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
     this.#transport = transport;
     this.#options = options;
+    this.#faults = new Faults(options.name);
+    this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
+    this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
     this.lists = new ListCache({
       ask: (method, params) => ask(method, params),
@@ -86,12 +70,18 @@ export class Instance implements AsyncDisposable {
     this.#inbound = new Inbound({
       name: options.name,
       roots: () => options.roots,
+      whenRefused: options.whenRefused,
+      told: options.capabilities,
       inflight: this.#inflight,
+      attribution: this.attribution,
+      tasks: this.tasks,
       attached: this.attached,
       owners: this.#owners,
       progress: this.#progress,
       subscriptions: this.#subscriptions,
       send: (message) => this.#send(message),
+      log: options.log ?? (() => {}),
+      onQuestion: options.onQuestion ?? (() => {}),
       onListChanged: (kinds) => {
         for (const kind of kinds) this.lists.forget(kind);
         options.onListChanged(kinds);
@@ -112,7 +102,7 @@ export class Instance implements AsyncDisposable {
     } catch (thrown) {
       // Not awaited: a server that hangs takes its time to end, and whoever waits for it need not.
       transport.close().catch(() => {});
-      throw thrown instanceof ExaiError ? thrown : instance.#failureOf(thrown);
+      throw thrown instanceof ExaiError ? thrown : instance.#faults.of(thrown);
     }
   }
 
@@ -141,22 +131,30 @@ export class Instance implements AsyncDisposable {
     return this.#ended.promise;
   }
 
+  /** Whether it takes anything new. */
   get alive(): boolean {
-    return this.#end === undefined;
+    return this.#end === undefined && this.#lost === undefined;
+  }
+
+  /** How the server's own stream stands, where there is one. */
+  get listening(): string | undefined {
+    return this.#transport.listening;
   }
 
   attach(caller: Caller): void {
     this.attached.set(caller.id, caller);
+    this.attribution.met(caller);
     this.#levelMayDiffer();
   }
 
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
   leave(caller: Caller): void {
-    if (!this.attached.delete(caller.id)) return;
-    this.#levelMayDiffer();
-    for (const uri of this.#subscriptions.removeAll(caller)) {
-      this.#ask("resources/unsubscribe", { uri }, this.#options.startTimeoutMs).catch(() => {});
-    }
+    if (this.attached.delete(caller.id)) this.#levelMayDiffer();
+    const { startTimeoutMs } = this.#options;
+    this.#subscriptions.removeAll(
+      caller,
+      (uri) => this.#ask("resources/unsubscribe", { uri }, startTimeoutMs),
+    );
   }
 
   /** Lets go of a session that is over: its tasks are forgotten too. */
@@ -177,7 +175,7 @@ export class Instance implements AsyncDisposable {
   async resubscribe(caller: Caller, uri: string): Promise<Result> {
     const params = { uri };
     const ask = () => this.#ask("resources/subscribe", params, this.#options.startTimeoutMs);
-    return await this.#subscribeOnce(caller, uri, ask);
+    return await this.#subscriptions.subscribe(uri, caller, { ask });
   }
 
   /**
@@ -189,9 +187,8 @@ export class Instance implements AsyncDisposable {
     this.callCount++;
     switch (call.method) {
       case "resources/subscribe":
-        return await this.#subscribeOnce(call.caller, uriOf(call), () => this.#forward(call));
       case "resources/unsubscribe":
-        return await this.#unsubscribe(call);
+        return await this.#aboutResource(call);
       case "logging/setLevel":
         return await this.setLogLevel(call.caller);
       case "tasks/list":
@@ -206,7 +203,7 @@ export class Instance implements AsyncDisposable {
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
   setLogLevel(caller: Caller): Promise<Result> {
-    return this.#logLevel.update(new Set([caller, ...this.attached.values()]));
+    return this.#logLevel.update(() => new Set([caller, ...this.attached.values()]));
   }
 
   /** Resolves when nothing is in flight, now or later. */
@@ -222,28 +219,46 @@ export class Instance implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport.close().catch(() => {});
-    this.#finish(this.#unavailable("it was stopped"));
+    this.#finish(this.#faults.unavailable("it was stopped"));
   }
 
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
     this.#transport.onmessage = contained("a message of a server", (message) => this.#receive(message));
     this.#transport.onclose = () =>
-      this.#finish(this.#unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
+      this.#finish(this.#faults.unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
       log.debug("{server}: {message}", { server: this.#options.name, message: error.message });
+      this.#options.log?.(`(${error.message})`);
     };
-    await this.#transport.start();
-    const params = { protocolVersion: LATEST_REVISION, capabilities, clientInfo };
-    const { result, error } = await this.#ask("initialize", params, startTimeoutMs);
-    if (error) throw this.#unavailable(`it refused to initialize: ${error.message}`);
-    const description = result as InitializeResult;
-    if (!(REVISIONS as readonly string[]).includes(description.protocolVersion)) {
-      throw this.#unavailable(`it speaks MCP ${description.protocolVersion}, which EXAI does not`);
-    }
-    this.#description = { ...description, capabilities: description.capabilities ?? {} };
+    this.#transport.onlost = (why) => this.#lose(why);
+    this.#transport.onresumed = () => void this.#catchUp();
+    // A server behind a URL may take the connection and say nothing.
+    const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
+    await within(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
+    const ask = (protocolVersion: string) =>
+      this.#ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
+    const description = await initialize(ask, this.#options.name);
+    this.#description = description;
     this.#transport.setProtocolVersion?.(description.protocolVersion);
     this.#send({ jsonrpc: "2.0", method: "notifications/initialized" });
+  }
+
+  /** The server knows this connection no more: another is made for what comes next. */
+  #lose(why: string): void {
+    if (this.#end || this.#lost) return;
+    this.#lost = this.#faults.unavailable(why);
+    this.#options.onLost?.(this.#lost, { wasUsed: this.#answers > 0 });
+  }
+
+  /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
+  async #catchUp(): Promise<void> {
+    for (const kind of await this.lists.catchUp()) {
+      this.#inbound.receive({ jsonrpc: "2.0", method: listChangedMethod(kind) });
+    }
+    for (const uri of this.#subscriptions.uris) {
+      this.#inbound.receive({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } });
+    }
   }
 
   #forward(call: Call): Promise<Result> {
@@ -264,17 +279,17 @@ export class Instance implements AsyncDisposable {
       fail: (error) => (stop(), reject(error)),
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
-    if (this.#end) this.#fail(id, this.#end);
+    if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? this.#faults.notRun(this.#lost!));
     else this.#send({ jsonrpc: "2.0", id, method, params }, id);
     if (call.signal.aborted) onAbort();
     return promise;
   }
 
   async #ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
-    if (this.#end) throw this.#end;
+    if (this.#end ?? this.#lost) throw this.#end ?? this.#lost;
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const late = this.#unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
+    const late = this.#faults.unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
     const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
     this.#inflight.add(id, { call: undefined, settle: resolve, fail: reject });
     this.#send({ jsonrpc: "2.0", id, method, params }, id);
@@ -283,7 +298,7 @@ export class Instance implements AsyncDisposable {
 
   // `initialize` must not be cancelled (MCP basic/utilities/cancellation).
   #withdraw(id: RequestId, error: ExaiError, method?: string): void {
-    const entry = this.#inflight.take(id);
+    const entry = this.#inflight.take(id, { withdrawn: true });
     if (!entry) return;
     entry.fail(error);
     if (method === "initialize") return;
@@ -294,8 +309,7 @@ export class Instance implements AsyncDisposable {
     this.lastUsedAtMs = steadyNow();
     this.#transport.send(message).catch((thrown) => {
       if (id === undefined) return;
-      const isTooLarge = thrown instanceof ExaiError && thrown.code === "TOO_LARGE";
-      this.#fail(id, isTooLarge ? thrown : this.#failureOf(thrown));
+      this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#faults.of(thrown));
     });
   }
 
@@ -304,15 +318,25 @@ export class Instance implements AsyncDisposable {
   }
 
   #receive(message: RpcMessage): void {
-    if ("method" in message) this.#inbound.receive(message);
-    else this.#inflight.settle(message);
+    if ("method" in message) return this.#inbound.receive(message);
+    if (!this.#inflight.settle(message)) this.#unasked(message);
+    else if (this.#description) this.#answers++;
+  }
+
+  /** An answer comes late when its call was withdrawn; one to no request at all is the server's mistake. */
+  #unasked({ id, error }: RpcResponse): void {
+    if (typeof id === "number" && id < this.#nextId) return;
+    const what = error ? `an error (${error.message})` : "an answer";
+    this.#options.log?.(`(sent ${what} to no request: its id is ${JSON.stringify(id)?.slice(0, 80)})`);
   }
 
   #finish(reason: ExaiError): void {
     if (this.#end) return;
     this.#end = reason;
     this.#inbound.stop(reason);
-    for (const entry of this.#inflight.takeAll()) entry.fail(entry.call ? this.#cutOff(reason) : reason);
+    for (const entry of this.#inflight.takeAll()) {
+      entry.fail(entry.call ? this.#faults.cutOff(reason) : reason);
+    }
     this.#ended.resolve(reason);
   }
 
@@ -324,20 +348,12 @@ export class Instance implements AsyncDisposable {
     return result;
   }
 
-  /** Only the first of all sessions asks the server itself. */
-  async #subscribeOnce(caller: Caller, uri: string, ask: () => Promise<Result>): Promise<Result> {
-    if (!this.#subscriptions.add(uri, caller)) return { result: {} };
-    let result: Result | undefined;
-    try {
-      return result = await ask();
-    } finally {
-      if (!result || result.error) this.#subscriptions.remove(uri, caller);
-    }
-  }
-
-  async #unsubscribe(call: Call): Promise<Result> {
-    if (!this.#subscriptions.remove(uriOf(call), call.caller)) return { result: {} };
-    return await this.#forward(call);
+  #aboutResource(call: Call): Promise<Result> {
+    const uri = uriOf(call);
+    const options = { ask: () => this.#forward(call), signal: call.signal };
+    return call.method === "resources/subscribe"
+      ? this.#subscriptions.subscribe(uri, call.caller, options)
+      : this.#subscriptions.unsubscribe(uri, call.caller, options);
   }
 
   #noteHandles(id: RequestId, call: Call, { result, error }: Result): void {
@@ -359,7 +375,7 @@ export class Instance implements AsyncDisposable {
 
   #levelMayDiffer(): void {
     if (this.#end || !isObject(this.#description?.capabilities.logging)) return;
-    this.#logLevel.update(this.attached.values()).catch(() => {});
+    this.#logLevel.update(() => this.attached.values()).catch(() => {});
   }
 
   /** What the server said of its lists of `kind`; undefined when it has none. */
@@ -367,33 +383,4 @@ export class Instance implements AsyncDisposable {
     const capability = this.#description?.capabilities[kind === "templates" ? "resources" : kind];
     return isObject(capability) ? capability : undefined;
   }
-
-  /** What a call is told that was under way when the server ended. */
-  #cutOff(reason: ExaiError): ExaiError {
-    return new ExaiError(reason.code, `${reason.message}; the call was under way and may have run`, {
-      cause: reason,
-      details: { server: this.#options.name, outcome: "unknown" },
-    });
-  }
-
-  /** Why a message could not be sent or answered: the server's fault, unless it is this machine that lacks something. */
-  #failureOf(thrown: unknown): ExaiError {
-    const want = overCapacityFor(`server "${this.#options.name}"`, thrown);
-    return want ?? this.#unavailable(messageOf(thrown), thrown);
-  }
-
-  #unavailable(why: string, cause?: unknown): ExaiError {
-    // Of a server behind a URL: how it refused, and how long it wants to be left alone.
-    const { status, retryAfterMs } = (cause ?? {}) as { status?: number; retryAfterMs?: number };
-    // It may also repeat in its refusal the key it was shown.
-    return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#options.name}": ${redact(why)}`, {
-      cause,
-      retryAfterMs,
-      details: { server: this.#options.name, ...(status === undefined ? {} : { status }) },
-    });
-  }
-}
-
-function withProgressToken(params: JsonObject, token: RequestId): JsonObject {
-  return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };
 }

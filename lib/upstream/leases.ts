@@ -6,7 +6,14 @@ import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
 import type { Caller } from "../call/call.ts";
 import type { Instance } from "./instance.ts";
 import type { Pool } from "./pool.ts";
-import { scopeOf, shareKey, type Tenant } from "./share_key.ts";
+import {
+  decideShare,
+  isPlaced,
+  type ShareDecision,
+  shareKey,
+  type Tenant,
+  toldCapabilities,
+} from "./share_key.ts";
 import type { Slot } from "./slot.ts";
 import { workspaceOf } from "./workspace.ts";
 
@@ -19,8 +26,8 @@ interface Tenancy {
   slot: Promise<Slot> | undefined;
   /** The same, once it is known. */
   attached: Slot | undefined;
-  /** It goes on in a process of its own. */
-  isPrivate: boolean;
+  /** Why it goes on in a process of its own; undefined: it shares one. */
+  whyApart: string | undefined;
   /** Resources it is subscribed to, whichever instance that is with. */
   readonly subscriptions: Set<string>;
   /** Aborted when the session is over. */
@@ -40,7 +47,7 @@ export class Leases {
   constructor(config: ServerConfig, pool: Pool) {
     this.#config = config;
     this.#pool = pool;
-    pool.onLost = (slot) => this.#lost(slot);
+    pool.onLost = (slot, isBroken) => this.#lost(slot, isBroken);
   }
 
   /**
@@ -75,17 +82,14 @@ export class Leases {
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it
    */
   visit(caller: Caller): Promise<Slot> {
-    return this.#slotFor({ caller, isPrivate: this.#tenancies.get(caller.id)?.isPrivate ?? false });
+    return this.#slotFor({ caller, whyApart: this.#tenancies.get(caller.id)?.whyApart });
   }
 
-  /** Another session has had the floor for too long: this one goes on in a process of its own. */
-  moveOut(caller: Caller, slot: Slot): void {
-    log.info("{server}: session {id} gets a process of its own", {
-      server: this.#config.name,
-      id: caller.id,
-    });
+  /** What a server asks would not be certain to be this session's: it goes on in a process of its own. */
+  moveOut(caller: Caller, slot: Slot, why: string): void {
+    log.info("{server}: a window gets a process of its own: {why}", { server: this.#config.name, why });
     const tenancy = this.#of(caller);
-    tenancy.isPrivate = true;
+    tenancy.whyApart = why;
     this.#leave(tenancy, slot);
   }
 
@@ -99,6 +103,15 @@ export class Leases {
     const tenancy = this.#of(caller);
     tenancy.subscriptions.add(uri);
     if (!slot.alive) void this.#restore(tenancy);
+    else if (!slot.serves(caller)) void this.#carryOver(tenancy, slot);
+  }
+
+  /** A session was led elsewhere while it subscribed on `slot`: the subscription follows it. */
+  async #carryOver(tenancy: Tenancy, slot: Slot): Promise<void> {
+    slot.started?.leave(tenancy.caller);
+    const current = await this.lease(tenancy.caller).catch(() => undefined);
+    if (current) await this.#resubscribe(tenancy, current);
+    else void this.#restore(tenancy);
   }
 
   unsubscribed(caller: Caller, uri: string): void {
@@ -139,7 +152,7 @@ export class Leases {
         caller,
         slot: undefined,
         attached: undefined,
-        isPrivate: false,
+        whyApart: undefined,
         subscriptions: new Set(),
         over,
         isRestoring: false,
@@ -163,17 +176,19 @@ export class Leases {
     return slot;
   }
 
-  async #slotFor({ caller, isPrivate }: Pick<Tenancy, "caller" | "isPrivate">): Promise<Slot> {
+  async #slotFor({ caller, whyApart }: Pick<Tenancy, "caller" | "whyApart">): Promise<Slot> {
     const roots = await caller.roots();
     const workspace = await workspaceOf(caller, roots);
     const tenant: Tenant = { caller, workspace, roots };
-    const own = bindToSession(
-      isPrivate ? { ...this.#config, share: "session" as const } : this.#config,
-      workspace,
-    );
-    const bound = markedVia(own, [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()]);
-    const key = shareKey(bound, tenant);
-    return this.#pool.slot({ key, config: bound, tenant, scope: scopeOf(bound, tenant) });
+    const own = bindToSession(this.#config, workspace);
+    const config = markedVia(own, [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()]);
+    const decision: ShareDecision = whyApart === undefined
+      ? decideShare(this.#config)
+      : { scope: "session", why: whyApart, mayMove: false };
+    const { scope } = decision;
+    const placed = isPlaced(config, scope);
+    const told = toldCapabilities({ scope, placed, hasRoots: roots !== undefined }, caller);
+    return this.#pool.slot({ ...decision, key: shareKey(config, tenant, scope), config, tenant, told });
   }
 
   #leave(tenancy: Tenancy, slot: Slot): void {
@@ -184,27 +199,29 @@ export class Leases {
     void this.#restore(tenancy);
   }
 
-  #lost(slot: Slot): void {
+  #lost(slot: Slot, isBroken: boolean): void {
+    // What a server behind a URL says of its own accord is heard by those attached, whether they call it or not.
+    const listens = isBroken && slot.started !== undefined && this.#config.kind !== "stdio";
     for (const { id } of slot.callers) {
       const tenancy = this.#tenancies.get(id);
-      if (tenancy) void this.#restore(tenancy);
+      if (tenancy) void this.#restore(tenancy, listens);
     }
   }
 
   /** Gets a session that is subscribed to something a new instance, however often that takes. */
-  async #restore(tenancy: Tenancy): Promise<void> {
+  async #restore(tenancy: Tenancy, listens = false): Promise<void> {
     if (tenancy.isRestoring) return;
     tenancy.isRestoring = true;
     const { caller, over, subscriptions } = tenancy;
     const { signal } = over;
-    while (subscriptions.size > 0 && !signal.aborted) {
+    while ((subscriptions.size > 0 || listens) && !signal.aborted) {
       try {
         const slot = await this.lease(caller);
         if (await slot.instance.then(() => slot.alive, () => false)) break;
       } catch (thrown) {
         const { retryAfterMs, message } = ExaiError.from(thrown);
         if (retryAfterMs === undefined) {
-          log.warning("{server}: subscriptions are lost: {message}", { server: this.#config.name, message });
+          for (const uri of [...subscriptions]) this.#subscriptionLost(tenancy, uri, message);
           break;
         }
         await delay(retryAfterMs, { signal }).catch(() => {});
@@ -214,7 +231,8 @@ export class Leases {
   }
 
   /** Subscribes a session on a new instance to all it was subscribed to, and tells it that it may have missed something. */
-  async #resubscribe({ caller, subscriptions }: Tenancy, slot: Slot): Promise<void> {
+  async #resubscribe(tenancy: Tenancy, slot: Slot): Promise<void> {
+    const { caller, subscriptions } = tenancy;
     const instance = await slot.instance.catch(() => undefined);
     if (!instance || !slot.serves(caller)) return;
     await Promise.all(Array.from(subscriptions, async (uri) => {
@@ -225,15 +243,19 @@ export class Leases {
       } catch (thrown) {
         // The next instance will be asked.
         if (!instance.alive) return;
-        subscriptions.delete(uri);
-        log.warning("{server}: {uri} cannot be subscribed to again: {message}", {
-          server: this.#config.name,
-          uri,
-          message: messageOf(thrown),
-        });
-        caller.notify("notifications/resources/updated", { uri });
+        this.#subscriptionLost(tenancy, uri, messageOf(thrown));
       }
     }));
+  }
+
+  /** A session hears no more of `uri`, and is told so; what it has of it may be out of date. */
+  #subscriptionLost({ caller, subscriptions }: Tenancy, uri: string, message: string): void {
+    subscriptions.delete(uri);
+    const server = this.#config.name;
+    log.warning("{server}: {uri} cannot be subscribed to again: {message}", { server, uri, message });
+    const data = `server "${server}": the subscription to ${uri} is lost: ${message}; subscribe again`;
+    caller.notify("notifications/message", { level: "warning", logger: "exai", data });
+    caller.notify("notifications/resources/updated", { uri });
   }
 }
 

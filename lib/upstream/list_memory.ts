@@ -6,7 +6,7 @@ import { type ListKind, LISTS } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { KeptView, ListStore, ViewKey } from "./list_store.ts";
 import { isSameList } from "./lists.ts";
-import { toldCapabilities } from "./share_key.ts";
+import { decideShare, isPlaced, toldCapabilities } from "./share_key.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
@@ -19,6 +19,8 @@ export class View {
   readonly lists = new Map<ListKind, readonly JsonObject[]>();
   /** Lists the server says have changed, and has not been asked for since. */
   readonly stale = new Set<ListKind>();
+  /** Client capabilities the server has made use of. */
+  readonly asked: Set<string>;
   /** Whether the server itself was asked in the life of this daemon. */
   isFresh = false;
   /** Whether resources are not remembered: a process in one directory lists what no other may see. */
@@ -29,6 +31,7 @@ export class View {
   constructor(key: ViewKey, kept: KeptView | undefined) {
     this.key = key;
     this.description = kept?.description;
+    this.asked = new Set(kept?.asked);
     for (const kind of LIST_KINDS) {
       const list = kept?.lists[kind];
       if (list) this.lists.set(kind, list);
@@ -95,7 +98,9 @@ export class ListMemory {
 
   /** The view of a session. */
   viewOf(caller: Caller): View {
-    return this.view(toldCapabilities(this.#config, { caller, workspace: undefined, roots: undefined }));
+    const { scope } = decideShare(this.#config);
+    const hasRoots = isObject(caller.capabilities.roots);
+    return this.view(toldCapabilities({ scope, placed: isPlaced(this.#config, scope), hasRoots }, caller));
   }
 
   /** The view of clients that have `capabilities`. */
@@ -114,9 +119,9 @@ export class ListMemory {
 
   /** Whether the resources of a process may be other than those of another process of this server. */
   #isLocal(capabilities: JsonObject): boolean {
-    const { share, kind } = this.#config;
-    if (share === "project" || share === "session" || usesWorkspace(this.#config)) return true;
-    return "roots" in capabilities || (kind === "stdio" && share === "auto" && !this.#config.cwdFree);
+    const { scope } = decideShare(this.#config);
+    return scope === "session" || isPlaced(this.#config, scope) || usesWorkspace(this.#config) ||
+      "roots" in capabilities;
   }
 
   /** Clients say of themselves what they like; a view nobody looks at is made anew when it is wanted. */
@@ -146,8 +151,16 @@ export class ListMemory {
     for (const { lists } of this.#views.values()) yield* lists;
   }
 
-  keep({ key, description, lists }: View): void {
-    if (description) this.#store?.set(key, { description, lists: Object.fromEntries(lists) });
+  /** A server that shows `view` has made use of these client capabilities: the next daemon shall know it too. */
+  asked(view: View, capabilities: Iterable<string>): void {
+    const known = view.asked.size;
+    for (const capability of capabilities) view.asked.add(capability);
+    if (view.asked.size > known) this.keep(view);
+  }
+
+  keep({ key, description, lists, asked }: View): void {
+    if (!description) return;
+    this.#store?.set(key, { description, lists: Object.fromEntries(lists), asked: [...asked] });
   }
 
   forget(caller: Caller): void {

@@ -17,6 +17,8 @@ export interface KeptView {
   /** Its answer to `initialize`. */
   description: InitializeResult;
   lists: Partial<Readonly<Record<ListKind, readonly JsonObject[]>>>;
+  /** Client capabilities it has made use of; left out by daemons that did not keep them. */
+  asked?: readonly string[];
 }
 
 /** Keeps what servers showed last, so that the next daemon can show it at once. Nothing of it throws. */

@@ -61,9 +61,24 @@ export class ListCache {
     return kept && this.#isGood(kind, kept) ? kept.list : this.#askAnew(kind);
   }
 
+  /** The list as it was asked for last, which is not asked for again. */
+  async known(kind: ListKind): Promise<readonly JsonObject[] | undefined> {
+    return await this.#kept.get(kind)?.list.catch(() => undefined);
+  }
+
   /** The upstream's list of `kind` has changed. */
   forget(kind: ListKind): void {
     this.#kept.delete(kind);
+  }
+
+  /** Asks for every list that is known again; gives those that are others now. One that cannot be had is left out. */
+  async catchUp(): Promise<ListKind[]> {
+    const known = Array.from(this.#kept, ([kind, { came }]) => ({ kind, came }));
+    const changed = await Promise.all(known.map(async ({ kind, came }) => {
+      const now = await this.#askAnew(kind).catch(() => came);
+      return now !== came;
+    }));
+    return known.filter((_, i) => changed[i]).map(({ kind }) => kind);
   }
 
   /**
@@ -128,4 +143,9 @@ export function changedLists(method: string): ListKind[] {
     default:
       return [];
   }
+}
+
+/** The notification that says that the list of `kind` has changed. */
+export function listChangedMethod(kind: ListKind): string {
+  return `notifications/${kind === "templates" ? "resources" : kind}/list_changed`;
 }

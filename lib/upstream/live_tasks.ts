@@ -7,28 +7,47 @@ import { MAX_HANDLE_CHARS } from "./owners.ts";
 /** Tasks kept at most; beyond that the oldest are forgotten. */
 const MAX_TASKS = 10_000;
 
+/** What a task is that does not run any more. */
+const OVER: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled"]);
+
 /**
  * The tasks begun on one instance whose results nobody has fetched yet (MCP basic/utilities/tasks). While there are any
  * the instance must go on: a task cannot be taken to another.
  */
 export class LiveTasks {
-  readonly #byId = new Map<string, { sessionId: string; expiresAtMs: number }>();
+  readonly #byId = new Map<string, { sessionId: string; expiresAtMs: number; isOver: boolean }>();
 
   /** Notes the task a result has made; `ttl` is in milliseconds, none or null means without end. */
   begun(caller: Caller, task: JsonObject, nowMs = steadyNow()): void {
     const { taskId, ttl } = task;
     if (typeof taskId !== "string" || taskId.length > MAX_HANDLE_CHARS) return;
     const expiresAtMs = typeof ttl === "number" ? nowMs + ttl : Infinity;
-    this.#byId.set(taskId, { sessionId: caller.id, expiresAtMs });
+    this.#byId.set(taskId, { sessionId: caller.id, expiresAtMs, isOver: false });
     if (this.#byId.size <= MAX_TASKS) return;
     const [oldest] = this.#byId.keys();
     this.#byId.delete(oldest!);
   }
 
   /** The server has answered a request about a task: one whose result was fetched, or that was cancelled, is over. */
-  answered(method: string, taskId: unknown, { error }: Result): void {
+  answered(method: string, taskId: unknown, { result, error }: Result): void {
     const id = textOf(taskId);
-    if (!error && method !== "tasks/get" && id !== undefined) this.#byId.delete(id);
+    if (error || id === undefined) return;
+    if (method !== "tasks/get") this.#byId.delete(id);
+    else this.hasStatus(id, result.status);
+  }
+
+  /** The server says how far a task is: of one that is over it has no more to say. */
+  hasStatus(taskId: unknown, status: unknown): void {
+    const id = textOf(taskId);
+    const task = id === undefined ? undefined : this.#byId.get(id);
+    if (task && OVER.has(status)) task.isOver = true;
+  }
+
+  /** Whether another session than `caller` has a task that runs. */
+  othersRun(caller: Caller, nowMs = steadyNow()): boolean {
+    return this.#byId.values().some(({ sessionId, expiresAtMs, isOver }) =>
+      sessionId !== caller.id && !isOver && expiresAtMs > nowMs
+    );
   }
 
   /** Whether `caller` has any. */

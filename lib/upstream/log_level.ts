@@ -8,22 +8,32 @@ import type { Result } from "../wire/rpc.ts";
  */
 export class SharedLogLevel {
   readonly #setLevel: (level: LogLevel) => Promise<Result>;
+  /** What the server has agreed to. */
   #current: LogLevel | undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(setLevel: (level: LogLevel) => Promise<Result>) {
     this.#setLevel = setLevel;
   }
 
-  /** Tells the upstream if what all of `attached` want has changed. It decides for itself until one of them says. */
-  async update(attached: Iterable<Caller>): Promise<Result> {
+  /**
+   * Tells the upstream if what all of `attached` want has changed. It decides for itself until one of them says. One
+   * change at a time, each decided when it is its turn, so that the server ends with what is wanted last; whoever asks
+   * hears what the server said.
+   */
+  update(attached: () => Iterable<Caller>): Promise<Result> {
+    const told = this.#last.then(() => this.#tell(attached()));
+    this.#last = told.catch(() => {});
+    return told;
+  }
+
+  async #tell(attached: Iterable<Caller>): Promise<Result> {
     const levels = Array.from(attached, ({ logLevel }) => logLevel);
     const isOpen = this.#current === undefined && levels.every((level) => level === undefined);
     const wanted = isOpen ? undefined : mostTalkative(levels);
-    const before = this.#current;
-    if (wanted === undefined || wanted === before) return { result: {} };
-    this.#current = wanted;
+    if (wanted === undefined || wanted === this.#current) return { result: {} };
     const result = await this.#setLevel(wanted);
-    if (result.error) this.#current = before;
+    if (!result.error) this.#current = wanted;
     return result;
   }
 }

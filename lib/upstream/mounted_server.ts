@@ -6,25 +6,27 @@ import type { ServerConfig } from "../base/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
+import { waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
+import { doesWork, runOn } from "./call_run.ts";
 import { Gate } from "./gate.ts";
 import { namesItsTask } from "./inflight.ts";
 import type { Instance } from "./instance.ts";
 import { Leases } from "./leases.ts";
+import { mayRepeat } from "./outcome.ts";
 import { LIST_KINDS, ListMemory, type View } from "./list_memory.ts";
 import type { ListStore } from "./list_store.ts";
+import { listChangedMethod } from "./lists.ts";
 import type { Pool } from "./pool.ts";
+import { decideShare } from "./share_key.ts";
 import { ShownLists } from "./shown_lists.ts";
 import type { Slot } from "./slot.ts";
-import type { Trouble } from "./supervisor.ts";
+import type { ProcessRecord } from "./process_records.ts";
 import { tasksElsewhere } from "./tasks_elsewhere.ts";
 import { ToolFilter } from "./tool_choice.ts";
 
 const log = getLogger(["exai", "upstream"]);
-
-/** How long a call waits for another session's to end before its session gets a process of its own. */
-const MAX_TURN_WAIT_MS = SECOND_MS;
 
 /** How long a list is waited for when the one before can be shown in its place. */
 const MAX_LIST_WAIT_MS = SECOND_MS / 2;
@@ -47,11 +49,14 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly callTimeoutMs: number | undefined;
   readonly detachAfterMs: number | undefined;
   readonly maxInflight: number | undefined;
+  readonly admitsItself = true;
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
   readonly #leases: Leases;
   readonly #memory: ListMemory;
   readonly #visits: Gate;
+  /** The same server under its configuration of now. */
+  #successor: MountedServer | undefined;
   /** Calls that have come and are not answered yet. */
   #running = 0;
   /** Resolved when none runs, for a server that is to go. */
@@ -71,7 +76,12 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#shown = new ShownLists(config.name, this.#tools);
     this.#memory = new ListMemory(config, options.lists);
     this.#visits = options.visits ?? new Gate(1);
-    pool.onStarted = (slot, instance) => void this.#learnAll(this.#memory.view(slot.capabilities), instance);
+    pool.onStarted = (slot, instance) => {
+      const view = this.#memory.view(slot.capabilities);
+      for (const capability of view.asked) slot.asked.add(capability);
+      void this.#learnAll(view, instance);
+    };
+    pool.onAsked = ({ asked, capabilities }) => this.#memory.asked(this.#memory.view(capabilities), asked);
     pool.onListsStale = (kinds) => this.#listsAreStale(kinds);
   }
 
@@ -79,32 +89,56 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#running++;
     try {
       return await this.#serve(call);
+    } catch (thrown) {
+      return await this.#insteadOf(thrown).target(call);
     } finally {
       if (--this.#running === 0) this.#quiet?.resolve();
     }
   };
+
+  /** The server that is to do in this one's place what could not be begun, because this one is retired. */
+  #insteadOf(thrown: unknown): MountedServer {
+    if (this.#successor && thrown === this.#pool.retired) return this.#successor;
+    throw thrown;
+  }
 
   async #serve(call: Call): Promise<Result> {
     const remembered = this.#rememberedResult(call);
     if (remembered) return this.#offeredOf(remembered);
     const prepared = this.#prepare(call);
     const isAboutTask = namesItsTask(call.method);
-    for (;;) {
+    const isWork = doesWork(call.method);
+    const isLimited = this.maxInflight !== undefined;
+    for (let isRepeated = false;;) {
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
-      const slot = home ?? await untilAborted(this.#leases.lease(call.caller), call.signal);
+      const slot = home ?? await this.#leased(call);
+      const why = isWork ? slot.apartFor(call.caller) : undefined;
+      if (why !== undefined) {
+        this.#leases.moveOut(call.caller, slot, why);
+        continue;
+      }
+      if (isWork) slot.admission.check();
       slot.beginCall();
       try {
-        const instance = slot.started ?? await untilAborted(slot.instance, call.signal);
-        if (!slot.turns || isAboutTask) return await this.#finish(call, await instance.call(prepared), slot);
-        const wait = { signal: call.signal, maxWaitMs: slot.mayMove ? MAX_TURN_WAIT_MS : Infinity };
-        const asked = slot.turns.acquire(call.caller.id, wait);
-        using turn = asked instanceof Promise ? await asked : asked;
-        if (turn) return await this.#finish(call, await instance.call(prepared), slot);
+        const instance = slot.started ?? await this.#startOf(slot, call);
+        const result = await runOn(prepared, { slot, instance, isWork, isLimited });
+        if (result) return await this.#finish(call, result, slot);
+      } catch (thrown) {
+        if (isRepeated || !await mayRepeat(thrown, prepared, slot.started?.lists)) throw thrown;
+        isRepeated = true;
       } finally {
         slot.endCall();
       }
-      this.#leases.moveOut(call.caller, slot);
     }
+  }
+
+  #leased(call: Call): Promise<Slot> {
+    const slot = untilAborted(this.#leases.lease(call.caller), call.signal);
+    return this.#leases.running(call.caller) ? slot : waitingFor(call, "its client to tell its roots", slot);
+  }
+
+  #startOf(slot: Slot, call: Call): Promise<Instance> {
+    return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));
   }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
@@ -113,11 +147,19 @@ export class MountedServer implements Server, AsyncDisposable {
       this.#visitOnce(view, caller);
       return view.description;
     }
-    const slot = await untilAborted(this.#leases.lease(caller), signal);
-    return (await untilAborted(slot.instance, signal)).description;
+    try {
+      const slot = await untilAborted(this.#leases.lease(caller), signal);
+      return (await untilAborted(slot.instance, signal)).description;
+    } catch (thrown) {
+      return await this.#insteadOf(thrown).describe(caller, signal);
+    }
   }
 
   async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
+    return await this.#list(kind, call).catch((thrown) => this.#insteadOf(thrown).list(kind, call));
+  }
+
+  async #list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
     const { caller, signal } = call;
     const view = this.#memory.viewOf(caller);
     const remembered = this.#remembered(kind, view, caller);
@@ -167,16 +209,17 @@ export class MountedServer implements Server, AsyncDisposable {
   /** Goes on for the sessions of `old`, this server under its configuration of before. */
   inherit(old: MountedServer): void {
     this.#leases.inherit(old.#leases);
+    old.#successor = this;
   }
 
-  /** What stands in the way of its next start; undefined when nothing does. */
-  get trouble(): Trouble | undefined {
-    return this.#pool.supervisor.trouble;
+  /** What is remembered of its processes, those that do not run among them. */
+  get records(): Iterable<ProcessRecord> {
+    return this.#pool.records;
   }
 
-  /** What went wrong so far does not count any more: it may be started at once. */
+  /** What went wrong so far does not count any more: it may be started, and called, at once. */
   forgive(): void {
-    this.#pool.supervisor.forgive();
+    this.#pool.records.forgive();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -186,6 +229,7 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Takes nothing new, lets what runs finish, then stops every instance. */
   async retire(): Promise<void> {
+    this.#pool.close();
     // Those that wait for their turn run too.
     this.#quiet = Promise.withResolvers();
     if (this.#running > 0) await this.#quiet.promise;
@@ -207,9 +251,13 @@ export class MountedServer implements Server, AsyncDisposable {
     return this.config.memoryLimitBytes;
   }
 
-  /** The running instances, for `ps`. */
+  /** The running instances, for `ps`; `retiring`: those that end once what runs on them has finished. */
   get slots(): Iterable<Slot> {
     return this.#pool;
+  }
+
+  get retiring(): Iterable<Slot> {
+    return this.#pool.retiring;
   }
 
   // The merged catalog shows names of the configuration's making; the server knows its own only.
@@ -309,20 +357,22 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#memory.changed(kinds);
     // Those attached have heard it from the instance itself.
     for (const [kind, caller] of this.#memory.viewers(kinds)) {
-      if (!this.#leases.running(caller)) notifyChanged(kind, caller);
+      if (!this.#leases.running(caller)) caller.notify(listChangedMethod(kind));
     }
   }
 
   #tell(kind: ListKind, callers: Iterable<Caller>): void {
     this.#pool.listChanged([kind]);
-    for (const caller of callers) notifyChanged(kind, caller);
+    for (const caller of callers) caller.notify(listChangedMethod(kind));
   }
 
   /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */
   #rootsChanged(caller: Caller, method: string, params: JsonObject): void {
     this.#leases.current(caller)?.then(async (slot) => {
       if (slot.scope === "machine") return;
-      if (slot.scope === "session") return (await slot.instance).notify(method, params);
+      // The copy a window has of what is one for each directory is as much in a directory as what it is a copy of.
+      const isOwn = slot.scope === "session" && decideShare(this.config).scope !== "project";
+      if (isOwn) return (await slot.instance).notify(method, params);
       this.#leases.move(caller, slot);
     }).catch(() => {});
   }
@@ -340,8 +390,4 @@ export class MountedServer implements Server, AsyncDisposable {
   #onInstanceOf(caller: Caller, act: (instance: Instance) => unknown): void {
     this.#leases.current(caller)?.then(async (slot) => await act(await slot.instance)).catch(() => {});
   }
-}
-
-function notifyChanged(kind: ListKind, caller: Caller): void {
-  caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
 }

@@ -6,6 +6,7 @@ import { Gate } from "./gate.ts";
 import type { ListStore } from "./list_store.ts";
 import { MountedServer } from "./mounted_server.ts";
 import { type Connect, Pool } from "./pool.ts";
+import type { AdmissionFor } from "./process_records.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -20,6 +21,12 @@ export interface MountsOptions {
   daemonId?: string;
   /** Keeps what the servers show beyond the life of the daemon. */
   lists?: ListStore;
+  /** Decides when calls may run on each process; left out: at once. */
+  admissionFor?: AdmissionFor;
+  /** Takes a line for a server's own log file. */
+  log?(server: string, text: string): void;
+  /** How long after a call what a server says may be about it, in milliseconds. */
+  settleMs?: number;
   /** Called when some of the lists of a server have changed; the sessions attached to it have been told. */
   onListChanged(kinds: readonly ListKind[]): void;
   /** Called when the servers of these names have come, gone or changed. */

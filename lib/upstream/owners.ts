@@ -3,6 +3,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { quoteValue } from "../base/quote.ts";
 import type { Caller } from "../call/call.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
+import { ownId } from "./own_id.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
 const MAX_HANDLES = 10_000;
@@ -31,6 +32,11 @@ export class Owners {
     const [oldest] = this.#callers.keys();
     this.#callers.delete(oldest!);
     this.#hasForgotten = true;
+  }
+
+  /** Whether it is known, be it of a session that is over: it belongs to nobody else then. */
+  has(handle: unknown): boolean {
+    return typeof handle === "string" && this.#callers.has(handle);
   }
 
   get(handle: unknown): Caller | undefined {
@@ -84,7 +90,7 @@ export class TaskProgress {
   }
 
   get(token: RequestId) {
-    return this.#byToken.get(token);
+    return this.#byToken.get(ownId(token));
   }
 
   /** Forgets everything of a session that is over. */

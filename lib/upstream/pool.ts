@@ -3,46 +3,75 @@ import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
 import type { ServerConfig } from "../base/server_config.ts";
+import { MINUTE_MS } from "../base/units.ts";
+import { redact } from "../base/log.ts";
+import { visible } from "../base/visible.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
-import { Instance, type UpstreamTransport } from "./instance.ts";
-import { toldCapabilities } from "./share_key.ts";
+import type { Question } from "./inbound.ts";
+import type { InstanceOptions } from "./instance_options.ts";
+import { Instance } from "./instance.ts";
+import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
+import { whenRefused } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
-import { type Attempt, Supervisor } from "./supervisor.ts";
+import type { Attempt } from "./supervisor.ts";
+import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
+/** How much of what a server says of its own accord is kept in its log file, for each message. */
+const MAX_LOG_CHARS = 4096;
+
 /** Connects to a server as its configuration says: starts the process, or opens the URL. */
 export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
+
+/** How long calls may go on that were under way when the server lost our session. */
+const LOST_GRACE_MS = 10 * MINUTE_MS;
 
 export interface PoolOptions {
   name: string;
   connect: Connect;
   clientInfo: Implementation;
+  /** Decides when calls may run on each process; left out: at once. */
+  admissionFor?: AdmissionFor;
+  /** Takes a line for the server's own log file: what it sends that belongs to no session. */
+  log?(server: string, text: string): void;
+  /** How long after a call what a server says may be about it, in milliseconds. */
+  settleMs?: number;
   daemonId?: string;
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
 /** The instances of one server by their share keys; each is started once, however many ask at the same time. */
 export class Pool implements AsyncDisposable {
-  /** The instance of `slot` has ended or is being stopped; set by whoever led sessions to it. */
-  onLost = (_slot: Slot) => {};
+  /**
+   * The instance of `slot` has ended or is being stopped; set by whoever led sessions to it. `isBroken` says that nobody
+   * wanted it.
+   */
+  onLost = (_slot: Slot, _isBroken: boolean) => {};
   /** The instance of `slot` has started; set by whoever wants to know what it shows. */
   onStarted = (_slot: Slot, _instance: Instance) => {};
   /** An instance says that its lists have changed, and has told those attached to it; set like the others. */
   onListsStale = (_kinds: readonly ListKind[]) => {};
-  /** Says when a server that fails may be started again. */
-  readonly supervisor: Supervisor;
+  /** The server has asked a session something; set like the others. */
+  onAsked = (_slot: Slot) => {};
+  /** What is remembered of each process, whether it runs or not. */
+  readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
+  /** Those that take nothing new, and end once what runs on them has finished. */
+  readonly retiring = new Set<Slot>();
   readonly #closing = new Set<Promise<void>>();
+  /** What is thrown in place of a start once nothing may be started any more. */
+  retired: ExaiError | undefined;
   /** Aborted when nothing may take its time any more. */
   readonly #ending = new AbortController();
   readonly #options: PoolOptions;
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.supervisor = new Supervisor(options.name);
+    const inUse = (key: string) => this.#slots.has(key);
+    this.records = new ProcessRecords({ name: options.name, admissionFor: options.admissionFor, inUse });
   }
 
   [Symbol.iterator](): Iterator<Slot> {
@@ -70,25 +99,42 @@ export class Pool implements AsyncDisposable {
   /** A session is over: no instance keeps anything for it. */
   forget(caller: Caller): void {
     for (const slot of this.#slots.values()) slot.release(caller);
+    this.records.forget(caller);
   }
 
   /**
    * The slot of `key`; a new one starts an instance.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server has failed too often to be started now
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server has failed too often to be started now, or is retired
    */
   slot(request: SlotRequest): Slot {
     const { key } = request;
     const known = this.#slots.get(key);
     if (known) return known;
-    const attempt = this.supervisor.begin();
+    if (this.retired) throw this.retired;
+    const record = this.records.of(request);
+    const attempt = record.supervisor.begin();
     const givenUp = new AbortController();
-    const slot: Slot = new Slot(this.#start(request, givenUp.signal), request, () => {
+    const made = { ...request, admission: record.admission };
+    const onQuestion = (question: Question) => {
+      slot.questioned(question);
+      this.onAsked(slot);
+    };
+    const onLost: InstanceOptions["onLost"] = (why, { wasUsed }) => {
+      if (!slot.alive) return;
+      log.warning("{message}; another connection is made", { message: why.message });
+      // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
+      if (wasUsed) record.supervisor.lost(why);
+      else record.supervisor.failed(attempt, why);
+      this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
+    };
+    const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onLost });
+    const slot: Slot = new Slot(start, made, () => {
       givenUp.abort();
       this.#stop(key, slot);
     });
     this.#slots.set(key, slot);
-    void this.#watch(key, slot, attempt);
+    void this.#watch(record, slot, attempt);
     return slot;
   }
 
@@ -96,7 +142,7 @@ export class Pool implements AsyncDisposable {
   end(slot: Slot): void {
     if (!slot.alive) return;
     slot.stop();
-    this.onLost(slot);
+    this.onLost(slot, false);
   }
 
   /**
@@ -104,13 +150,18 @@ export class Pool implements AsyncDisposable {
    * another when they need one.
    */
   retireSlot(slot: Slot, graceMs: number): void {
-    const [key] = [...this.#slots].find(([, known]) => known === slot) ?? [];
-    if (key === undefined || !slot.alive) return;
-    this.#forget(key, slot);
-    this.onLost(slot);
+    this.#retire(slot, { graceMs, isBroken: false });
+  }
+
+  #retire(slot: Slot, { graceMs, isBroken }: { graceMs: number; isBroken: boolean }): void {
+    if (this.#slots.get(slot.key) !== slot || !slot.alive) return;
+    if (!isBroken) this.records.known(slot.key)?.supervisor.stopped();
+    this.#forget(slot.key, slot);
+    this.retiring.add(slot);
+    this.onLost(slot, isBroken);
     const closing = this.#endInTime(slot, graceMs);
     this.#closing.add(closing);
-    closing.finally(() => this.#closing.delete(closing));
+    closing.finally(() => (this.#closing.delete(closing), this.retiring.delete(slot)));
   }
 
   async #endInTime(slot: Slot, graceMs: number): Promise<void> {
@@ -125,8 +176,17 @@ export class Pool implements AsyncDisposable {
     await instance[Symbol.asyncDispose]();
   }
 
+  /** Nothing is started any more; what is starting goes on only where calls wait for it. */
+  close(): void {
+    const why =
+      `server "${this.#options.name}" was taken out of mcp.json or changed there; list and call again`;
+    this.retired ??= new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: this.#options.name } });
+    for (const slot of this.#slots.values()) if (!slot.started && !slot.isCalled) slot.stop();
+  }
+
   /** Stops every instance once what runs on it has finished. */
   async retire(): Promise<void> {
+    this.close();
     const slots = [...this.#slots];
     await Promise.all(slots.map(async ([, slot]) => (await slot.instance.catch(() => undefined))?.idle()));
     await this[Symbol.asyncDispose]();
@@ -134,11 +194,16 @@ export class Pool implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
+    this.close();
     for (const slot of this.#slots.values()) slot.stop();
     await Promise.all(this.#closing);
   }
 
-  async #start({ config, tenant, scope }: SlotRequest, givenUp: AbortSignal): Promise<Instance> {
+  async #start(
+    { config, tenant, scope, told, mayMove }: SlotRequest,
+    { givenUp, ...hooks }: { givenUp: AbortSignal } & Pick<InstanceOptions, "onQuestion" | "onLost">,
+  ): Promise<Instance> {
+    const { clientInfo, settleMs, log } = this.#options;
     const transport = await this.#options.connect(config).catch((thrown) => {
       throw overCapacityFor(`server "${config.title}" cannot start`, thrown) ?? thrown;
     });
@@ -148,8 +213,12 @@ export class Pool implements AsyncDisposable {
     else givenUp.addEventListener("abort", close, { once: true });
     return await Instance.start(transport, {
       name: config.name,
-      clientInfo: this.#options.clientInfo,
-      capabilities: toldCapabilities(config, tenant),
+      clientInfo,
+      capabilities: told,
+      whenRefused: whenRefused(config, mayMove),
+      settleMs,
+      log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
+      ...hooks,
       // A process of one session asks it each time, so that it sees them change.
       roots: scope === "project" ? tenant.roots : undefined,
       startTimeoutMs: config.startTimeoutMs,
@@ -161,11 +230,11 @@ export class Pool implements AsyncDisposable {
   }
 
   /** Follows an instance to its end; one that was stopped from here has not failed. */
-  async #watch(key: string, slot: Slot, attempt: Attempt): Promise<void> {
+  async #watch({ key, supervisor }: ProcessRecord, slot: Slot, attempt: Attempt): Promise<void> {
     let reason: ExaiError;
     try {
       const instance = await slot.instance;
-      this.supervisor.started(attempt);
+      supervisor.started(attempt);
       this.onStarted(slot, instance);
       reason = await instance.ended;
     } catch (thrown) {
@@ -173,14 +242,15 @@ export class Pool implements AsyncDisposable {
     }
     if (!slot.alive) return;
     log.warning("{message}", { message: reason.message });
-    this.#forget(key, slot);
     // That this machine had no handle for it says nothing of the server.
-    if (reason.code !== "OVER_CAPACITY") this.supervisor.failed(attempt, reason);
+    if (reason.code !== "OVER_CAPACITY") supervisor.failed(attempt, reason);
+    this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
-    this.onLost(slot);
+    this.onLost(slot, true);
   }
 
   #stop(key: string, slot: Slot): void {
+    if (this.#slots.get(key) === slot) this.records.known(key)?.supervisor.stopped();
     this.#forget(key, slot);
     const closing = slot.instance.then((instance) => instance[Symbol.asyncDispose](), () => {});
     this.#closing.add(closing);
@@ -189,6 +259,8 @@ export class Pool implements AsyncDisposable {
 
   #forget(key: string, slot: Slot): void {
     slot.close();
-    if (this.#slots.get(key) === slot) this.#slots.delete(key);
+    if (this.#slots.get(key) !== slot) return;
+    this.#slots.delete(key);
+    this.records.release(key);
   }
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { isAbsolute } from "@std/path";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { ExaiError, type ExaiErrorOptions, messageOf } from "../base/errors.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
 import type { StdioServerConfig } from "../base/server_config.ts";
 import { steadyNow } from "../base/steady.ts";
@@ -80,11 +80,11 @@ export class ProcessHost implements AsyncDisposable {
   async resolve(command: Command): Promise<Launch> {
     const cwd = command.cwd ?? this.#options.env.HOME ?? this.#options.env.USERPROFILE ?? "/";
     if (!isAbsolute(cwd) || !await isDirectory(cwd)) {
-      throw unavailable(
-        command,
-        `its directory ${cwd} does not exist; correct cwd in mcp.json or, if it is the window's own, open the ` +
-          "window in a directory that is there",
-      );
+      // Of this session's directory, so that it says nothing of the server: another session may have one.
+      const details = { server: command.title, fault: "caller" };
+      const advice =
+        "correct cwd in mcp.json or, if it is the window's own, open the window in a directory that is there";
+      throw unavailable(command, `its directory ${cwd} does not exist; ${advice}`, { details });
     }
     const launch = await this.#find(command, cwd);
     if (launch) return launch;
@@ -107,7 +107,7 @@ export class ProcessHost implements AsyncDisposable {
     const child = await started(launch).catch((thrown) => {
       const want = overCapacityFor(`server "${command.title}" cannot start`, thrown);
       if (want) throw want;
-      throw unavailable(command, `${launch.file} cannot be run: ${messageOf(thrown)}`, thrown);
+      throw unavailable(command, `${launch.file} cannot be run: ${messageOf(thrown)}`, { cause: thrown });
     });
     const process = new ServerProcess(child, {
       ...PROCESS_LIMITS,
@@ -164,10 +164,10 @@ function started(launch: Launch): Promise<ChildProcess & { pid: number }> {
   });
 }
 
-function unavailable(command: Command, why: string, cause?: unknown): ExaiError {
+function unavailable(command: Command, why: string, options: ExaiErrorOptions = {}): ExaiError {
   return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${command.title}" cannot start: ${why}`, {
-    cause,
     details: { server: command.title },
+    ...options,
   });
 }
 

@@ -1,10 +1,8 @@
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { ServerConfig, Share } from "../base/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
-
-/** Programs known to keep state that belongs to one user of them: two windows in one browser would fight over it. */
-const STATEFUL =
-  /playwright|puppeteer|browser|chrome|selenium|stagehand|\bssh\b|shell|terminal|\btmux\b|desktop-commander|debug|\bdap\b|repl\b|jupyter|notebook|\blsp\b|language-server|serena|gdb|lldb|computer-use/i;
+import { KNOWN_SERVERS, type KnownServer } from "./known_servers.ts";
+import { hasWords, namesOfUrl, programNames } from "./program_names.ts";
 
 /** What one session brings to the question which process it may share. */
 export interface Tenant {
@@ -14,32 +12,93 @@ export interface Tenant {
   roots: readonly Root[] | undefined;
 }
 
-/** How far a server is shared for a tenant, once `auto` is decided (design.md section 7). */
+/** How far a server is shared, once `auto` is decided. */
 export type Scope = Exclude<Share, "auto">;
 
-/** What `auto` means for `config` and this tenant. When in doubt, it isolates. */
-export function scopeOf(config: ServerConfig, { caller }: Tenant): Scope {
-  if (config.share !== "auto") return config.share;
-  if (config.kind !== "stdio") {
-    // What a URL server asks cannot be told apart on a shared connection, and a connection of one's own costs nothing.
-    const offered = offeredBy(caller);
-    return mayBeAsked(offered) || "roots" in offered ? "session" : "machine";
+/** How far a server is shared, and why. */
+export interface ShareDecision {
+  scope: Scope;
+  /** In a few words, for `ps --why`. */
+  why: string;
+  /** Whether a session may be given a process of its own where its calls must run apart from those of others. */
+  mayMove: boolean;
+}
+
+/** Decides how far `config` is shared; undefined: nothing to say. The first that says something has its way. */
+type Decider = (config: ServerConfig) => ShareDecision | undefined;
+
+/** What the user wrote wins, then what is known of the server. What is observed of one belongs before the last. */
+const DECIDERS: readonly Decider[] = [asWritten, asKnown, byKind];
+
+const decisions = new WeakMap<ServerConfig, ShareDecision>();
+
+/** How far `config`, as the configuration file has it, is shared. */
+export function decideShare(config: ServerConfig): ShareDecision {
+  let decision = decisions.get(config);
+  if (!decision) {
+    for (const decide of DECIDERS) if ((decision = decide(config))) break;
+    decisions.set(config, decision!);
   }
-  return STATEFUL.test([config.command, ...config.args].join(" ")) ? "session" : "project";
+  return decision!;
+}
+
+function asWritten({ share }: ServerConfig): ShareDecision | undefined {
+  if (share === "auto") return undefined;
+  // Who writes machine wants one process, whatever comes of it; project says whose windows share, not that they must.
+  return { scope: share, why: `share is ${share} in mcp.json`, mayMove: share === "project" };
+}
+
+function asKnown(config: ServerConfig): ShareDecision | undefined {
+  const known = knownServer(config);
+  return known && { scope: known.share, why: known.why, mayMove: false };
+}
+
+function byKind({ kind }: ServerConfig): ShareDecision {
+  return kind === "stdio"
+    ? { scope: "project", why: "a command's process serves the windows of one directory", mayMove: true }
+    : { scope: "machine", why: "one connection to a URL serves all windows", mayMove: true };
+}
+
+/** What a window can do that a server with this configuration asked, where it might as well have asked another. */
+export function whenRefused({ share }: ServerConfig, mayMove: boolean): string {
+  if (mayMove) return "call again: windows that are asked run apart from now on";
+  const turns = "call again: windows take turns for some seconds";
+  return share === "machine" ? `${turns}, or give it "share": "project" or "session" in mcp.json` : turns;
+}
+
+/** What the table says of the server that `config` starts or leads to. */
+export function knownServer(config: ServerConfig): KnownServer | undefined {
+  const names = config.kind === "stdio" ? programNames(config.command, config.args) : namesOfUrl(config.url);
+  return KNOWN_SERVERS.find(({ words, isExact }) =>
+    words.some((wanted) => names.some((name) => isExact ? name === wanted : hasWords(name, wanted)))
+  );
 }
 
 /**
- * The client capabilities an instance is told of: all that change what a server does, in a fixed order. One that is
- * declared free of any directory hears nothing of roots, which are directories.
+ * What a process that several windows share is told its client can do: all that one of them may be able to, whoever
+ * comes first. A question a window's client cannot answer is refused in its name. Tasks are not in it: nobody can run
+ * one in the name of a client that runs none.
  */
-export function toldCapabilities(config: ServerConfig, tenant: Tenant): JsonObject {
-  const placeless = config.kind === "stdio" && !isPlaced(config, scopeOf(config, tenant));
-  return offeredBy(tenant.caller, placeless ? ["roots"] : []);
-}
+const UNION: JsonObject = {
+  sampling: { tools: {}, context: {} },
+  elicitation: { form: {}, url: {} },
+};
 
-/** Whether a server that is told of `capabilities` may ask its client something that only one window can answer. */
-export function mayBeAsked(capabilities: JsonObject): boolean {
-  return "sampling" in capabilities || "elicitation" in capabilities;
+/** What is told of roots to a process whose windows share them: they are part of the share key and never change. */
+const FIXED_ROOTS = { roots: {} };
+
+/** The client capabilities an instance is told of: those of its one window, or the union where there may be several. */
+export function toldCapabilities(
+  { scope, placed, hasRoots }: { scope: Scope; placed: boolean; hasRoots: boolean },
+  caller: Caller,
+): JsonObject {
+  if (scope !== "session") return placed && hasRoots ? { ...FIXED_ROOTS, ...UNION } : UNION;
+  const own: JsonObject = {};
+  for (const name of ["roots", "sampling", "elicitation", "tasks", "experimental", "extensions"]) {
+    const capability = caller.capabilities[name];
+    if (isObject(capability)) own[name] = capability;
+  }
+  return own;
 }
 
 /** Whether it matters to the server in which directory its sessions are. */
@@ -47,21 +106,12 @@ export function isPlaced(config: ServerConfig, scope: Scope): boolean {
   return scope === "session" || scope === "project" && !config.cwdFree;
 }
 
-function offeredBy(caller: Caller, without: readonly string[] = []): JsonObject {
-  const offered: JsonObject = {};
-  for (const name of ["roots", "sampling", "elicitation", "tasks", "experimental", "extensions"]) {
-    const capability = caller.capabilities[name];
-    if (isObject(capability) && !without.includes(name)) offered[name] = capability;
-  }
-  return offered;
-}
-
 /**
  * Names the process a tenant may share: two tenants with the same key get the same process. `config` is bound to the
- * session by now, so its command, arguments, environment, URL and headers are those the process really gets.
+ * session by now, so its command, arguments, environment, URL and headers are those the process really gets. What a
+ * client can do is not part of it: all windows of one place share one process.
  */
-export function shareKey(config: ServerConfig, tenant: Tenant): string {
-  const scope = scopeOf(config, tenant);
+export function shareKey(config: ServerConfig, tenant: Tenant, scope: Scope): string {
   const { caller, roots } = tenant;
   const what = config.kind === "stdio"
     ? [
@@ -75,7 +125,7 @@ export function shareKey(config: ServerConfig, tenant: Tenant): string {
     ? [tenant.workspace ?? null, roots ?? null]
     : [];
   const who = scope === "session" ? [caller.id] : [];
-  return JSON.stringify([what, where, who, toldCapabilities(config, tenant)]);
+  return JSON.stringify([what, where, who]);
 }
 
 function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] {

@@ -1,35 +1,59 @@
 import { fnv1a } from "../base/hash.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
-import { MINUTE_MS } from "../base/units.ts";
-import type { Caller } from "../call/call.ts";
+import { isObject } from "../base/json.ts";
+import { steadyNow } from "../base/steady.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import type { Call, Caller } from "../call/call.ts";
+import { waitingFor } from "../call/wait.ts";
+import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance.ts";
-import { mayBeAsked, type Scope, type Tenant, toldCapabilities } from "./share_key.ts";
-import { SessionTurns } from "./turns.ts";
+import type { Question } from "./inbound.ts";
+import type { Scope, ShareDecision, Tenant } from "./share_key.ts";
+import { SessionTurns, type Turn } from "./turns.ts";
 
 /** How often an instance that only tasks keep running is looked at: a timer cannot be set for as long as some last. */
 const TASK_CHECK_MS = MINUTE_MS;
 
+/** So long after a question that could not be attributed the sessions take turns. */
+const TURNS_MS = 10 * SECOND_MS;
+
+/** How long a call waits for those of other sessions meanwhile. */
+const MAX_TURN_WAIT_MS = 3 * SECOND_MS;
+
 /** What a new instance is made for. */
-export interface SlotRequest {
+export interface SlotRequest extends ShareDecision {
   /** Share key. */
   key: string;
   /** Bound to the session. */
   config: ServerConfig;
   tenant: Tenant;
-  scope: Scope;
+  /** Client capabilities it is told of. */
+  told: JsonObject;
 }
 
 /** The place of one share key: an instance that is starting or running, and who is attached to it. */
 export class Slot {
   readonly instance: Promise<Instance>;
   readonly scope: Scope;
+  /** Share key. */
+  readonly key: string;
   /** Names the share key without telling what is in it: the environment may hold secrets. */
   readonly keyHash: string;
   /** Client capabilities the instance is told of. */
   readonly capabilities: JsonObject;
-  /** Present when sessions must take turns, because what the server asks could be any of theirs. */
-  readonly turns: SessionTurns | undefined;
+  /** Decides when calls may run on it. */
+  readonly admission: Admission;
+  /** Why it is shared as far as it is. */
+  readonly why: string;
+  /** Whether a session may leave for a process of its own; one that everybody was told to share stays shared. */
+  readonly mayMove: boolean;
+  /** Client capabilities its server has made use of. */
+  readonly asked = new Set<string>();
+  /** Sessions a question may have been for that could not be attributed. */
+  readonly #suspects = new Set<string>();
+  #turns: SessionTurns | undefined;
+  #turnsUntilMs = 0;
   started: Instance | undefined;
   alive = true;
   /** Stops the instance, also one that is still starting. */
@@ -39,14 +63,19 @@ export class Slot {
   #calls = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(instance: Promise<Instance>, request: SlotRequest, stop: () => void) {
+  constructor(
+    instance: Promise<Instance>,
+    request: SlotRequest & { admission: Admission },
+    stop: () => void,
+  ) {
     this.instance = instance;
+    this.admission = request.admission;
     this.scope = request.scope;
+    this.key = request.key;
     this.keyHash = fnv1a(request.key);
-    this.capabilities = toldCapabilities(request.config, request.tenant);
-    this.turns = request.scope !== "session" && mayBeAsked(this.capabilities)
-      ? new SessionTurns()
-      : undefined;
+    this.why = request.why;
+    this.mayMove = request.mayMove && request.scope !== "session";
+    this.capabilities = request.told;
     this.#idleStopMs = request.config.idleStopMs;
     this.stop = stop;
     instance.then((started) => {
@@ -76,9 +105,50 @@ export class Slot {
       started.tasks.remainingMs() === 0 && !started.hasSubscriptions;
   }
 
-  /** Whether a session may leave for a process of its own; one that everybody was told to share stays shared. */
-  get mayMove(): boolean {
-    return this.scope === "project";
+  /** Whether sessions take turns: for some time after a question that could not be attributed, so that the next can. */
+  get takesTurns(): boolean {
+    return this.#turnsUntilMs !== 0 && steadyNow() < this.#turnsUntilMs;
+  }
+
+  /** The turn of `call`; undefined when it did not come in time, and the call runs together with the others, as ever. */
+  async turn(call: Call): Promise<Turn | undefined> {
+    const { id } = call.caller;
+    const turn = this.#turns!.acquire(id, { signal: call.signal, maxWaitMs: MAX_TURN_WAIT_MS });
+    return turn instanceof Promise ? await waitingFor(call, () => this.#waitedFor(id), turn) : turn;
+  }
+
+  #waitedFor(sessionId: string): string {
+    const other = this.#turns!.holder ?? this.started?.attribution.otherRunning(sessionId);
+    // The id of a session may be a key: its beginning tells which it is.
+    return other === undefined
+      ? "its turn: another session's call has just ended"
+      : `its turn: session ${other.slice(0, 8)}... runs a call`;
+  }
+
+  /** Its server has asked a session something, or may have: then nobody was asked. */
+  questioned({ capability, suspects }: Question): void {
+    if (capability) this.asked.add(capability);
+    if (suspects.length === 0 || this.scope === "session") return;
+    for (const { id } of suspects) this.#suspects.add(id);
+    const { attribution } = this.started!;
+    this.#turns ??= new SessionTurns((session) => attribution.quietInMs(session));
+    attribution.onEnded = () => this.#turns!.ended();
+    this.#turnsUntilMs = steadyNow() + TURNS_MS;
+  }
+
+  /**
+   * Why the calls of `caller` must run in a process of its own from now on; undefined where they may run together with
+   * those of others. A server that asks can be shared as long as nobody else's calls run when it does.
+   */
+  apartFor({ id, capabilities }: Caller): string | undefined {
+    if (!this.mayMove || this.asked.size === 0 || !this.started) return undefined;
+    const asked = this.asked.values().find((capability) => isObject(capabilities[capability]));
+    if (asked === undefined) return undefined;
+    if (this.#suspects.has(id) && this.#callers.size > 1) {
+      return `a question of its server (${asked}) could have been for this window or another`;
+    }
+    if (this.started.attribution.quietInMs(id) === 0) return undefined;
+    return `its server asks questions (${asked}), and another window's calls were running`;
   }
 
   /** Attaches a session; the instance runs at least as long as one is attached. */
@@ -100,6 +170,11 @@ export class Slot {
     this.#callers.delete(caller.id);
     this.started?.detach(caller);
     this.#mayStop();
+  }
+
+  /** Whether calls run on it or wait for it. */
+  get isCalled(): boolean {
+    return this.#calls > 0;
   }
 
   /** A call is about to run, and keeps the instance whether or not its session stays; {@linkcode endCall} follows. */

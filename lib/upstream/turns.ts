@@ -10,12 +10,30 @@ interface Waiter {
 
 /**
  * Lets one session at a time call a shared process: as many calls of it at once as it likes, but none of another, so
- * that whatever the process asks meanwhile can only be that session's. Turns go round in the order of asking.
+ * that whatever the process asks meanwhile can only be that session's. Turns go round in the order of asking. Calls
+ * that run already go on, and are waited for.
  */
 export class SessionTurns {
+  /** When nothing of another session runs or may be spoken of, in milliseconds; Infinity: not known yet. */
+  readonly #quietInMs: (session: string) => number;
   #holder: string | undefined;
   #running = 0;
   readonly #waiting: Waiter[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(quietInMs: (session: string) => number) {
+    this.#quietInMs = quietInMs;
+  }
+
+  /** A call has ended: whoever waits may have its turn, at the latest when that call is spoken of no more. */
+  ended(): void {
+    if (this.#waiting.length > 0) this.#pass();
+  }
+
+  /** The session whose calls run; undefined while there is none. */
+  get holder(): string | undefined {
+    return this.#holder;
+  }
 
   /**
    * The floor for `session`; undefined when it was not free within `maxWaitMs`.
@@ -27,8 +45,10 @@ export class SessionTurns {
     options: { signal: AbortSignal; maxWaitMs: number },
   ): Turn | Promise<Turn | undefined> {
     const free = this.#holder === undefined || this.#holder === session;
-    if (free && this.#waiting.length === 0) return this.#take(session);
-    return this.#wait(session, options);
+    if (free && this.#waiting.length === 0 && this.#quietInMs(session) <= 0) return this.#take(session);
+    const turn = this.#wait(session, options);
+    this.#pass();
+    return turn;
   }
 
   #wait(session: string, { signal, maxWaitMs }: { signal: AbortSignal; maxWaitMs: number }) {
@@ -57,7 +77,7 @@ export class SessionTurns {
         resolve(this.#take(session));
       },
     };
-    const timer = Number.isFinite(maxWaitMs) ? setTimeout(giveUp, maxWaitMs) : undefined;
+    const timer = setTimeout(giveUp, maxWaitMs);
     signal.addEventListener("abort", onAbort, { once: true });
     this.#waiting.push(waiter);
     return promise;
@@ -80,10 +100,18 @@ export class SessionTurns {
 
   // The first in line gets the floor with everything else it waits for, up to the next session in line.
   #pass(): void {
+    clearTimeout(this.#timer);
     while (this.#waiting.length > 0) {
       const next = this.#waiting[0]!;
       if (this.#holder !== undefined && this.#holder !== next.session) return;
+      const quietInMs = this.#quietInMs(next.session);
+      if (quietInMs > 0) return this.#passIn(quietInMs);
       next.grant();
     }
+  }
+
+  // Where calls still run their end is the next to be heard of.
+  #passIn(delayMs: number): void {
+    if (Number.isFinite(delayMs)) this.#timer = setTimeout(() => this.#pass(), delayMs);
   }
 }

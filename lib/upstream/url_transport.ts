@@ -1,17 +1,12 @@
-// @ts-types="@modelcontextprotocol/sdk/client/sse"
-import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
-// @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
-import {
-  StreamableHTTPClientTransport,
-  StreamableHTTPError,
-} from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import type { ExaiError } from "../base/errors.ts";
-import { retryAfterMs } from "../base/retry_after.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import type { UrlServerConfig } from "../base/server_config.ts";
-import { toRpcError } from "../wire/codes.ts";
-import { responseTo, type RpcMessage } from "../wire/rpc.ts";
-import { BoundedFetch, type Fetch } from "./bounded_fetch.ts";
-import type { UpstreamTransport } from "./instance.ts";
+import type { RpcMessage } from "../wire/rpc.ts";
+import { BoundedFetch } from "./bounded_fetch.ts";
+import { isAboutRevision } from "./handshake.ts";
+import type { UpstreamTransport } from "./upstream_transport.ts";
+import { UrlRefusal } from "./url/failures.ts";
+import { LegacySse } from "./url/legacy_sse.ts";
+import { StreamableHttp } from "./url/streamable_http.ts";
 
 export interface UrlTransportOptions {
   /** Largest message taken, after decompression. */
@@ -20,98 +15,10 @@ export interface UrlTransportOptions {
 
 /** A server behind a URL, by the transport its configuration names (MCP basic/transports). */
 export function connectUrl(config: UrlServerConfig, options: UrlTransportOptions): UpstreamTransport {
-  const bounded = new BoundedFetch({ server: config.title, maxBytes: options.maxMessageBytes });
-  const legacy = () => sse(config, bounded.fetch);
-  if (config.kind === "sse") return new UrlTransport(legacy(), bounded);
-  const http = streamableHttp(config, bounded.fetch);
-  return new UrlTransport(config.fallBackToSse ? new FallingBack(http, legacy) : http, bounded);
-}
-
-function streamableHttp({ url, headers }: UrlServerConfig, fetch: Fetch): UpstreamTransport {
-  return new StreamableHTTPClientTransport(new URL(url), {
-    requestInit: { headers },
-    fetch: watchful(fetch),
-  }) as UpstreamTransport;
-}
-
-function sse({ url, headers }: UrlServerConfig, fetch: Fetch): UpstreamTransport {
-  return new SSEClientTransport(new URL(url), {
-    requestInit: { headers },
-    fetch: watchful(fetch),
-  }) as UpstreamTransport;
-}
-
-/** The server is not well or asked too often, and says so with an HTTP status. */
-export class UrlRefusal extends Error {
-  constructor(readonly status: number, readonly retryAfterMs: number | undefined, text: string) {
-    super(`it answered with HTTP status ${status}${text === "" ? "" : `: ${text}`}`);
-  }
-}
-
-const MAX_REFUSAL_CHARS = 300;
-
-/**
- * Fetches, but throws for a message that was answered with 429 or 5xx: the SDK's own error does not say how long the
- * server wants to be left alone.
- */
-function watchful(fetch: Fetch): Fetch {
-  return async (url, init) => {
-    const response = await fetch(url, init);
-    const { status } = response;
-    if (init?.method !== "POST" || (status !== 429 && status < 500)) return response;
-    const text = await response.text().catch(() => "");
-    throw new UrlRefusal(status, retryAfterMs(response.headers), text.trim().slice(0, MAX_REFUSAL_CHARS));
-  };
-}
-
-/** A transport of the SDK's that ends, or fails the one call concerned, when the server sends more than is taken. */
-class UrlTransport implements UpstreamTransport {
-  onclose?: () => void;
-  onerror?: (error: Error) => void;
-  onmessage?: (message: RpcMessage) => void;
-  readonly #inner: UpstreamTransport;
-  readonly #failed = Promise.withResolvers<never>();
-  #end: ExaiError | undefined;
-
-  constructor(inner: UpstreamTransport, bounded: BoundedFetch) {
-    this.#inner = inner;
-    this.#failed.promise.catch(() => {});
-    bounded.onoverflow = (error, id) => {
-      this.onerror?.(error);
-      if (id === undefined) this.#fail(error);
-      else this.onmessage?.(responseTo(id, { error: toRpcError(error) }));
-    };
-    inner.onclose = () => this.onclose?.();
-    inner.onerror = (error) => this.onerror?.(error);
-    inner.onmessage = (message) => this.onmessage?.(message);
-  }
-
-  async start(): Promise<void> {
-    await Promise.race([this.#inner.start(), this.#failed.promise]);
-  }
-
-  async send(message: RpcMessage): Promise<void> {
-    if (this.#end) throw this.#end;
-    await this.#inner.send(message);
-  }
-
-  async close(): Promise<void> {
-    await this.#inner.close();
-  }
-
-  setProtocolVersion(revision: string): void {
-    this.#inner.setProtocolVersion?.(revision);
-  }
-
-  describeEnd(): string {
-    return this.#end?.message ?? "it closed the connection";
-  }
-
-  #fail(error: ExaiError): void {
-    this.#end = error;
-    this.#failed.reject(error);
-    this.#inner.close().catch(() => {});
-  }
+  const { fetch } = new BoundedFetch({ server: config.title, maxBytes: options.maxMessageBytes });
+  if (config.kind === "sse") return new LegacySse(config, fetch);
+  const http = new StreamableHttp(config, fetch);
+  return config.fallBackToSse ? new FallingBack(http, () => new LegacySse(config, fetch)) : http;
 }
 
 /**
@@ -122,13 +29,20 @@ class FallingBack implements UpstreamTransport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: (message: RpcMessage) => void;
+  onlost?: (why: string) => void;
+  onresumed?: () => void;
   #current: UpstreamTransport;
   readonly #fallBack: () => UpstreamTransport;
-  #settled = false;
+  #isSettled = false;
+  #isClosed = false;
 
   constructor(first: UpstreamTransport, fallBack: () => UpstreamTransport) {
     this.#current = first;
     this.#fallBack = fallBack;
+  }
+
+  get listening(): string | undefined {
+    return this.#current.listening;
   }
 
   async start(): Promise<void> {
@@ -137,37 +51,62 @@ class FallingBack implements UpstreamTransport {
   }
 
   async send(message: RpcMessage): Promise<void> {
-    if (this.#settled) return await this.#current.send(message);
+    if (this.#isSettled) return await this.#current.send(message);
     try {
       await this.#current.send(message);
     } catch (thrown) {
-      if (!isRefusal(thrown)) throw thrown;
-      this.#current.onclose = undefined;
-      await this.#current.close();
-      this.#current = this.#fallBack();
-      await this.start();
-      await this.#current.send(message);
+      if (this.#isClosed || !isForAnother(thrown)) throw thrown;
+      await this.#goOver(message, thrown);
     }
-    this.#settled = true;
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#current.close();
+  }
+
+  describeEnd(): string {
+    return this.#current.describeEnd?.() ?? "it closed the connection";
   }
 
   setProtocolVersion(revision: string): void {
     this.#current.setProtocolVersion?.(revision);
   }
 
+  async #goOver(message: RpcMessage, refusal: UrlRefusal): Promise<void> {
+    const first = this.#current;
+    first.onclose = undefined;
+    await first.close();
+    this.#current = this.#fallBack();
+    try {
+      this.#listen();
+      await this.#current.start();
+    } catch (thrown) {
+      if (thrown instanceof ExaiError) throw thrown;
+      // Whoever wrote the URL meant one of the two.
+      throw new Error(`${refusal.message}; as a server of the older HTTP with SSE: ${messageOf(thrown)}`, {
+        cause: refusal,
+      });
+    }
+    await this.#current.send(message);
+  }
+
   #listen(): void {
     this.#current.onclose = () => this.onclose?.();
     this.#current.onerror = (error) => this.onerror?.(error);
-    this.#current.onmessage = (message) => this.onmessage?.(message);
+    this.#current.onmessage = (message) => {
+      this.#isSettled = true;
+      this.onmessage?.(message);
+    };
+    this.#current.onlost = (why) => this.onlost?.(why);
+    this.#current.onresumed = () => this.onresumed?.();
   }
 }
 
-function isRefusal(thrown: unknown): boolean {
-  if (!(thrown instanceof StreamableHTTPError)) return false;
-  const { code = 0 } = thrown;
-  return code >= 400 && code < 500 && code !== 401 && code !== 403;
+/** Whether a server refuses Streamable HTTP itself, and not what was said with it. */
+function isForAnother(thrown: unknown): thrown is UrlRefusal {
+  if (!(thrown instanceof UrlRefusal)) return false;
+  const { status, body } = thrown;
+  if (status < 400 || status >= 500 || isAboutRevision(body)) return false;
+  return status !== 401 && status !== 403 && status !== 408 && status !== 429;
 }

@@ -93,3 +93,8 @@ export function progressTokenOf(params: JsonObject | undefined): string | number
   const token = meta?.progressToken;
   return typeof token === "string" || typeof token === "number" ? token : undefined;
 }
+
+/** `params` with another progress token. */
+export function withProgressToken(params: JsonObject, token: string | number): JsonObject {
+  return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };
+}

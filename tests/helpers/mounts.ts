@@ -1,6 +1,6 @@
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
-import { testDaemon } from "./daemon.ts";
+import { testDaemon, type TestDaemonOptions } from "./daemon.ts";
 
 const badServer = fromFileUrl(new URL("../fixtures/bad_server.ts", import.meta.url));
 
@@ -9,6 +9,18 @@ export function bad(mode: string, more: JsonObject = {}): JsonObject {
   return {
     command: Deno.execPath(),
     args: ["run", "-A", "--no-check", badServer, mode],
+    share: "machine",
+    ...more,
+  };
+}
+
+const askingServer = fromFileUrl(new URL("../fixtures/asking_server.ts", import.meta.url));
+
+/** The entry of mcp.json for the fixture that needs others to go on. */
+export function asking(mode: string[] = [], more: JsonObject = {}): JsonObject {
+  return {
+    command: Deno.execPath(),
+    args: ["run", "-A", "--no-check", askingServer, ...mode],
     share: "machine",
     ...more,
   };
@@ -28,14 +40,17 @@ export function npmServer(name: string, args: string[] = [], env: Record<string,
 }
 
 /** A daemon of this process whose mcp.json names `servers`. */
-export async function mountingDaemon(servers: Record<string, JsonObject>) {
+export async function mountingDaemon(
+  servers: Record<string, JsonObject>,
+  settings: TestDaemonOptions["settings"] = {},
+) {
   const home = await Deno.makeTempDir({ prefix: "exai-mounts-" });
   await Deno.chmod(home, 0o700);
   const config = `${home}/mcp.json`;
   const write = (servers: Record<string, JsonObject>) =>
     Deno.writeTextFile(config, JSON.stringify({ mcpServers: servers }));
   await write(servers);
-  const it = await testDaemon({ settings: { home, globalMaxInflight: 100 } });
+  const it = await testDaemon({ settings: { globalMaxInflight: 100, ...settings, home } });
   const reload = async (): Promise<JsonObject> =>
     await (await fetch(new URL("/reload", it.http), { method: "POST" })).json();
   return {

@@ -2,13 +2,17 @@
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { ServerConfig } from "../../lib/base/server_config.ts";
-import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
+import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
 import type { RpcMessage, RpcRequest } from "../../lib/wire/rpc.ts";
 import { mountedServer } from "./shared_server.ts";
 
 export interface RawServerOptions {
   config?: Partial<ServerConfig>;
   capabilities?: JsonObject;
+  /** How long after a call what the server says may be about it, in milliseconds. */
+  settleMs?: number;
+  /** Takes what the server says that belongs to no window. */
+  log?(server: string, text: string): void;
   /** The result of a request; undefined: none is sent. */
   answer(request: RpcRequest, server: RawConnection): unknown;
 }
@@ -16,11 +20,14 @@ export interface RawServerOptions {
 /** A server that knows nothing of MCP but `initialize`: it keeps what it is sent and answers as it is told. */
 export class RawConnection {
   readonly received: RpcMessage[] = [];
+  /** Resolves when the daemon has let go of it. */
+  readonly closed: Promise<void>;
   readonly #transport: InMemoryTransport;
   readonly #takers: { wanted(message: RpcMessage): boolean; resolve(message: RpcMessage): void }[] = [];
 
   constructor(transport: InMemoryTransport, options: RawServerOptions) {
     this.#transport = transport;
+    this.closed = new Promise((resolve) => transport.onclose = resolve);
     transport.onmessage = (message) => this.#take(message as RpcMessage, options);
   }
 
@@ -54,6 +61,6 @@ export function rawServer(options: RawServerOptions) {
     connections.push(new RawConnection(theirs, options));
     await theirs.start();
     return ours as unknown as UpstreamTransport;
-  });
+  }, options);
   return Object.assign(mount, { connections });
 }

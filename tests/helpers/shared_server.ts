@@ -7,9 +7,9 @@ import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import type { ServerConfig } from "../../lib/base/server_config.ts";
 import type { ListKind } from "../../lib/call/server.ts";
 import type { ListStore } from "../../lib/upstream/list_store.ts";
-import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
+import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
 import { MountedServer, type MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
-import { type Connect, Pool } from "../../lib/upstream/pool.ts";
+import { type Connect, Pool, type PoolOptions } from "../../lib/upstream/pool.ts";
 
 export interface SharedServerOptions {
   config?: Partial<ServerConfig>;
@@ -19,6 +19,10 @@ export interface SharedServerOptions {
   before?: Promise<void>;
   /** Where what the server shows is kept. */
   lists?: ListStore;
+  /** How long after a call what the server says may be about it, in milliseconds. */
+  settleMs?: number;
+  /** Takes what the server says that belongs to no window. */
+  log?(server: string, text: string): void;
   /** Fills a fresh server of the SDK; called once for each instance that is started. */
   build(server: McpServer, n: number): void;
 }
@@ -38,7 +42,7 @@ export function sharedServer(options: SharedServerOptions) {
     options.build(server, servers.push(server));
     await server.connect(theirs);
     return ours as unknown as UpstreamTransport;
-  }, { lists: options.lists });
+  }, options);
   return Object.assign(mount, { servers });
 }
 
@@ -46,7 +50,7 @@ export function sharedServer(options: SharedServerOptions) {
 export function mountedServer(
   given: Partial<ServerConfig>,
   connect: Connect,
-  options: MountedServerOptions = {},
+  options: MountedServerOptions & Pick<PoolOptions, "admissionFor" | "settleMs" | "log"> = {},
 ) {
   const changes: ListKind[][] = [];
   const config = {
@@ -67,6 +71,9 @@ export function mountedServer(
     name: config.name,
     connect,
     clientInfo: { name: "exai", version: "1" },
+    settleMs: options.settleMs,
+    log: options.log,
+    admissionFor: options.admissionFor,
     onListChanged: (kinds) => void changes.push([...kinds]),
   });
   const mounted = new MountedServer(config, pool, options);

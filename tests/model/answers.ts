@@ -30,7 +30,8 @@ function isRight(window: ModelWindow, sent: Sent, answer: JsonObject): boolean {
   if (error) return false;
   const text = textOf(answer);
   if (mode !== "ask" && mode !== "sample") return text === tag;
-  // A process that one window has for itself knows whom it asks; any other may have to do without an answer.
+  // A question that cannot be attributed is refused, and its call is answered all the same. One of a process that a
+  // single window has ever called is that window's.
   const mustBeAnswered = server!.alone.has(tag) && window.canBeAsked;
   return text === tag || text === `unanswered: ${tag}` && !mustBeAnswered;
 }

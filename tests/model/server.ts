@@ -2,9 +2,10 @@
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import type { Share } from "../../lib/base/server_config.ts";
 import { isObject, type JsonObject } from "../../lib/base/json.ts";
-import type { UpstreamTransport } from "../../lib/upstream/instance.ts";
+import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
 import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
+import type { AdmissionFor } from "../../lib/upstream/process_records.ts";
 import { mountedServer } from "../helpers/shared_server.ts";
 import { turn } from "./channel.ts";
 import { isSpared } from "./spared.ts";
@@ -37,9 +38,15 @@ export interface ModelServerOptions {
   name: string;
   share: Share;
   callTimeoutMs?: number;
+  /** Calls each of its processes may run at once. */
+  maxInflight?: number;
+  /** Decides when calls may run on each of its processes. */
+  admissionFor: AdmissionFor;
 }
 
 const IDLE_STOP_MS = 30;
+/** How long after a call the server may speak of it; five times as long after one that was given up. */
+const SETTLE_MS = 200;
 /** The process of one window alone does not wait for another to come. */
 const NEVER_MS = 3_600_000;
 /** A server may take so many turns of the event loop to answer. */
@@ -54,24 +61,27 @@ export class ModelServer {
   readonly processes: ModelProcess[] = [];
   /** How often each call was run, by its tag. */
   readonly runs = new Map<string, number>();
-  /** Calls in which the server can only have asked the one window that ever called that process. */
+  /**
+   * Calls in which the server can only have asked the one window that ever called that process. No request about a
+   * resource may have come there either: it says of no window, and is a call like any other to who attributes.
+   */
   readonly alone = new Set<string>();
   readonly tools: string[];
   readonly #mount: ReturnType<typeof mountedServer>;
 
-  constructor({ name, share, callTimeoutMs }: ModelServerOptions) {
+  constructor({ name, share, callTimeoutMs, maxInflight, admissionFor }: ModelServerOptions) {
     this.name = name;
     this.share = share;
     this.callTimeoutMs = callTimeoutMs;
     this.uri = `model://${name}/resource`;
     this.tools = [this.tool];
     const idleStopMs = share === "session" ? NEVER_MS : IDLE_STOP_MS;
-    const config = { name, title: name, share, callTimeoutMs, idleStopMs };
+    const config = { name, title: name, share, callTimeoutMs, maxInflight, idleStopMs };
     this.#mount = mountedServer(config, () => {
       const [ours, theirs] = InMemoryTransport.createLinkedPair();
       this.processes.push(new ModelProcess(this, theirs));
       return Promise.resolve(ours as unknown as UpstreamTransport);
-    });
+    }, { admissionFor, settleMs: SETTLE_MS });
   }
 
   get tool(): string {
@@ -130,6 +140,7 @@ export class ModelProcess {
   readonly #held = new Map<RequestId, string>();
   readonly #cancelled = new Set<RequestId>();
   readonly #questions = new Map<RequestId, (answer: JsonObject) => void>();
+  #wasSubscribed = false;
   #nextId = 1;
   #handled = 0;
 
@@ -176,6 +187,8 @@ export class ModelProcess {
   /** What a request changes is changed in the order of requests; some answers take longer than others. */
   async #handle(id: RequestId, method: string, params: JsonObject): Promise<void> {
     const turns = this.#handled++ % MAX_TURNS;
+    // When it comes, not when its turn has come: from here on the server may speak of it.
+    if (method === "tools/call") this.callers.add((params.arguments as CallArguments).who);
     const result = method === "tools/call" ? undefined : this.#resultOf(method, params);
     for (let i = 0; i <= turns; i++) await turn();
     if (result) this.#send({ id, result });
@@ -198,10 +211,11 @@ export class ModelProcess {
       case "resources/templates/list":
         return { resourceTemplates: [] };
       case "resources/subscribe":
-        this.isSubscribed = true;
+        this.isSubscribed = this.#wasSubscribed = true;
         return {};
       case "resources/unsubscribe":
         this.isSubscribed = false;
+        this.#wasSubscribed = true;
         return {};
       case "logging/setLevel":
         this.level = params.level as LogLevel;
@@ -214,7 +228,6 @@ export class ModelProcess {
   async #call(id: RequestId, args: CallArguments, meta: JsonObject | undefined): Promise<void> {
     if (this.#cancelled.has(id) && isSpared("talkAfterCancel")) return;
     const { who, tag, where, mode } = args;
-    this.callers.add(who);
     this.lastCallers.add(who);
     this.#server.runs.set(tag, (this.#server.runs.get(tag) ?? 0) + 1);
     this.places.add(where);
@@ -245,7 +258,8 @@ export class ModelProcess {
   }
 
   #noteAlone(tag: string): void {
-    if (this.callers.size === 1) this.#server.alone.add(tag);
+    const isCertain = this.#server.share === "session" || !this.#wasSubscribed;
+    if (isCertain && this.callers.size === 1) this.#server.alone.add(tag);
   }
 
   /** What the client has said, or that it has said nothing. */

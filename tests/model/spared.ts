@@ -7,12 +7,12 @@ const SPARED = {
    * A server goes on with a call its window has given up, and asks or logs: on a shared process that reaches whoever
    * calls at the time.
    */
-  talkAfterCancel: true,
+  talkAfterCancel: false,
   /**
    * Two windows subscribe to one resource at once and the request of the first does not succeed: the second is told
    * that it is subscribed, and hears nothing.
    */
-  failedFirstSubscription: true,
+  failedFirstSubscription: false,
 };
 
 export function isSpared(what: keyof typeof SPARED): boolean {

@@ -1,8 +1,8 @@
 import { delay } from "@std/async/delay";
-import { noteBegin } from "../../lib/admission/begin.ts";
-import { Permits } from "../../lib/admission/permits.ts";
-import { freeOnAbort, withPermits, withTimeout } from "../../lib/admission/policies.ts";
+import { freeOnAbort, withTimeout } from "../../lib/admission/policies.ts";
 import type { Server } from "../../lib/call/server.ts";
+import { Admissions } from "../../lib/cli/admissions.ts";
+import { defaultSettings } from "../../lib/config/load.ts";
 import { Challenge } from "../../lib/edge/challenge.ts";
 import { Router } from "../../lib/router/router.ts";
 import type { AttachHooks } from "../../lib/session/hello.ts";
@@ -17,12 +17,16 @@ const MAX_FRAME_BYTES = 1024 * 1024;
 const CALL_TIMEOUT_MS = 20_000;
 /** Of the one server that leaves calls without an answer. */
 export const SHORT_TIMEOUT_MS = 100;
+/** Servers are killed here all the time, and must go on being called: nothing is left alone. */
+const LIMITS = { sessionMaxInflight: 100, globalMaxInflight: 1000, queueMax: 1000, breakerFailures: 0 };
+/** Few enough that calls of the one server that has a limit wait for one another. */
+const MAX_INFLIGHT = 3;
 /** Far longer than anything should take here, on a machine that does other things too. */
-let settleMs = 5000;
+let settleMs = 10_000;
 
 /** From here on histories are only made shorter, and most that are tried will have to be waited for. */
 export function hurry(): void {
-  settleMs = 1000;
+  settleMs = 4000;
 }
 
 /** What is owed to a window that was subscribed when a resource was updated: more than so many notices. */
@@ -36,17 +40,18 @@ interface Owed {
 export class World {
   readonly windows: ModelWindow[] = [];
   readonly servers: readonly ModelServer[];
-  readonly #permits = new Permits({ perKey: 100, total: 1000, queueMax: 1000 });
+  readonly #admissions = new Admissions({ ...defaultSettings(), ...LIMITS }, () => {});
   readonly #registry: SessionRegistry;
   readonly #hooks: AttachHooks;
   #owed: Owed[] = [];
 
   constructor() {
+    const { ofProcess: admissionFor } = this.#admissions;
     this.servers = [
-      new ModelServer({ name: "s0", share: "machine" }),
-      new ModelServer({ name: "s1", share: "project" }),
-      new ModelServer({ name: "s2", share: "session" }),
-      new ModelServer({ name: "s3", share: "project", callTimeoutMs: SHORT_TIMEOUT_MS }),
+      new ModelServer({ name: "s0", share: "machine", admissionFor }),
+      new ModelServer({ name: "s1", share: "project", admissionFor, maxInflight: MAX_INFLIGHT }),
+      new ModelServer({ name: "s2", share: "session", admissionFor }),
+      new ModelServer({ name: "s3", share: "project", admissionFor, callTimeoutMs: SHORT_TIMEOUT_MS }),
     ];
     const router = this.#makeRouter();
     this.#registry = new SessionRegistry({
@@ -77,7 +82,7 @@ export class World {
       servers: () => this.servers.map(({ mounted }) => mounted),
       serverInfo: { name: "model", version: "1" },
       policies: [],
-      policiesFor: (server) => [timeout(server), withPermits(this.#permits), freeOnAbort(), noteBegin()],
+      policiesFor: (server) => [timeout(server), this.#admissions.bound.policy],
       askingPoliciesFor: (server) => [timeout(server), freeOnAbort()],
       listDeadlineMs: 5000,
     });
@@ -241,7 +246,9 @@ export class World {
     return this.servers.flatMap(({ name, share, processes }) =>
       processes.flatMap(({ callers, places }) => {
         if (share === "session" && callers.size > 1) return [`${name}: one process for ${[...callers]}`];
-        if (share === "project" && places.size > 1) return [`${name}: one process for ${[...places]}`];
+        if (share === "project" && places.size > 1) {
+          return [`${name}: one process for ${[...places]}, called by ${[...callers]}`];
+        }
         return [];
       })
     );
@@ -250,10 +257,17 @@ export class World {
   /** When the last window has gone, so has everything that was there for it. */
   async #endFaults(): Promise<string[]> {
     for (const window of this.present) window.close();
+    const { permits, bound } = this.#admissions;
     const left = () => [
       ...(this.#registry.size > 0 ? [`${this.#registry.size} sessions are left`] : []),
-      ...(this.#permits.held > 0 ? [`${this.#permits.held} permits are held`] : []),
-      ...(this.#permits.waiting > 0 ? [`${this.#permits.waiting} calls wait for a permit`] : []),
+      ...(permits.held > 0 ? [`${permits.held} permits are held`] : []),
+      ...(permits.waiting > 0 ? [`${permits.waiting} calls wait for a permit`] : []),
+      ...(bound.size > 0 ? [`${bound.size} calls are counted that are over`] : []),
+      ...this.servers.flatMap(({ name, mounted }) =>
+        Array.from(mounted.records).flatMap(({ admission: { running, waiting } }) =>
+          running + waiting > 0 ? [`${name}: ${running} places are held, ${waiting} calls wait for one`] : []
+        )
+      ),
       ...this.servers.flatMap(({ name, alive }) =>
         alive.length > 0 ? [`${name}: ${alive.length} processes run`] : []
       ),

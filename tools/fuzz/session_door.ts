@@ -1,6 +1,6 @@
-import { noteBegin } from "../../lib/admission/begin.ts";
 import { Permits } from "../../lib/admission/permits.ts";
-import { freeOnAbort, withPermits, withTimeout } from "../../lib/admission/policies.ts";
+import { admitted, freeOnAbort, withTimeout } from "../../lib/admission/policies.ts";
+import { ProcessAdmission } from "../../lib/admission/process_admission.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { type Call, reportProgress } from "../../lib/call/call.ts";
 import { type ListKind, LISTS, type Server } from "../../lib/call/server.ts";
@@ -168,11 +168,12 @@ class MemoryChannel implements FrameChannel {
 
 function routerOf(): Router {
   const permits = new Permits({ perKey: 8, total: 24, queueMax: 256 });
+  const admission = new ProcessAdmission({ name: "fuzz", permits, queueMax: 256 });
   return new Router({
     servers: () => [FIXTURE],
     serverInfo: { name: "fuzz", version: "1" },
     policies: [],
-    policiesFor: () => [withTimeout(60_000), withPermits(permits), freeOnAbort(), noteBegin()],
+    policiesFor: () => [withTimeout(60_000), admitted(admission)],
     askingPoliciesFor: () => [withTimeout(60_000), freeOnAbort()],
     listDeadlineMs: 5000,
   });

@@ -1,6 +1,7 @@
 import { Inbox } from "../../lib/upstream/process/inbox.ts";
 import { StdioPeer } from "../../lib/transport/stdio.ts";
-import { checkEnvelope, responseTo } from "../../lib/wire/rpc.ts";
+import { responseTo } from "../../lib/wire/rpc.ts";
+import { isAnswer, readServerMessage } from "../../lib/wire/server_message.ts";
 import { isObject } from "../../lib/base/json.ts";
 import { type Door, Expected, type OpenDoor, parse, until, Violation } from "./door.ts";
 import type { Random } from "./frames.ts";
@@ -80,7 +81,8 @@ class StdoutDoor implements OpenDoor {
     for (const line of linesOf(frames)) {
       const value = parse(line);
       for (const item of Array.isArray(value) ? value : [value]) {
-        if (isObject(item) && typeof checkEnvelope(item) !== "string") expected++;
+        if (!isObject(item) || (item.jsonrpc === undefined && !isAnswer(item))) continue;
+        if (typeof readServerMessage(item, "fuzz") !== "string") expected++;
       }
     }
     for (const chunk of chunksOf(frames, random)) inbox.take(chunk);

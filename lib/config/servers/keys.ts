@@ -96,7 +96,11 @@ export const OWN_KEYS = {
     "at most 32 of A-Z a-z 0-9 _ -",
     "Put before the name of each tool that is not renamed",
   ),
-  maxInflight: whole(1, 10_000, "Calls this server may run at once"),
+  maxInflight: whole(
+    1,
+    10_000,
+    "Calls one process of this server may run at once; the others wait, in turn by window",
+  ),
   callTimeoutMs: whole(1, DAY_MS, "How long one call may take, in milliseconds"),
   detachAfterMs: whole(
     1,

@@ -4,7 +4,8 @@ import { isObject } from "../../base/json.ts";
 import { formatBytes } from "../../base/units.ts";
 import { findId, LineFramer, type OverlongLine } from "../../transport/line_framer.ts";
 import { toRpcError } from "../../wire/codes.ts";
-import { checkEnvelope, responseTo, type RpcMessage } from "../../wire/rpc.ts";
+import { responseTo, type RpcMessage } from "../../wire/rpc.ts";
+import { isAnswer, readServerMessage } from "../../wire/server_message.ts";
 
 /** Lines of noise that are kept to be shown. */
 const MAX_NOISE_KEPT = 5;
@@ -66,8 +67,8 @@ export class Inbox {
 
   #takeValue(value: unknown, line: string): void {
     // A logger that writes JSON to stdout speaks JSON, but no JSON-RPC.
-    if (!isObject(value) || value.jsonrpc === undefined) return this.#note(line);
-    const message = checkEnvelope(value);
+    if (!isObject(value) || (value.jsonrpc === undefined && !isAnswer(value))) return this.#note(line);
+    const message = readServerMessage(value, this.#options.server);
     if (typeof message === "string") {
       const { server, onerror } = this.#options;
       return onerror(

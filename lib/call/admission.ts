@@ -1,0 +1,78 @@
+import type { Result } from "../wire/rpc.ts";
+import type { Call } from "./call.ts";
+
+/** What does the work of calls: a process of a mounted server, or a server within the daemon. */
+export interface Worker {
+  /** False once it has ended: a call that was only waiting for it may go to another. */
+  readonly alive: boolean;
+  call(call: Call): Promise<Result>;
+}
+
+/** How a circuit breaker stands, for `ps` and the health report. */
+export interface BreakerStatus {
+  state: "closed" | "open" | "half_open";
+  /** Failures in a row. */
+  failures: number;
+  /** What the last of them said. */
+  lastError: string | undefined;
+  /** How long calls are refused, in milliseconds; undefined when the next one is made. */
+  retryAfterMs: number | undefined;
+}
+
+/**
+ * Decides when calls may run on one worker. Kept by share key, not by the name of the server: what goes wrong in one
+ * project says nothing of the process in another.
+ */
+export interface Admission {
+  /**
+   * Refuses at once what would be refused after a wait.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the worker is left alone
+   */
+  check(): void;
+  /**
+   * A place among the calls the worker may run at once, when the call's turn comes; given back by `using`. Nothing that
+   * other workers need is held meanwhile.
+   *
+   * @throws {ExaiError} `OVER_CAPACITY` when too many wait; the signal's reason
+   */
+  place(call: Call): Disposable | Promise<Disposable>;
+  /**
+   * Runs a call that has its place, once the daemon and its session may run one more; undefined when the worker has
+   * ended before the call began.
+   *
+   * @throws {ExaiError} what the worker throws; `UPSTREAM_UNAVAILABLE` while it is left alone; the signal's reason
+   */
+  run(call: Call, worker: Worker): Promise<Result | undefined>;
+  /** Forgets every failure: the configuration was read again. */
+  reset(): void;
+  /** Calls that have a place. */
+  readonly running: number;
+  /** Calls that wait for a place. */
+  readonly waiting: number;
+  readonly breaker: BreakerStatus | undefined;
+  /** What is wrong, in a sentence; undefined when calls are made. */
+  readonly fault: string | undefined;
+  /** Whether there is nothing to remember and nobody waits. */
+  readonly isClean: boolean;
+}
+
+/** A place where nobody counts them. */
+export const ANY_PLACE: Disposable = { [Symbol.dispose]() {} };
+
+/** Admits every call at once. */
+export const UNLIMITED: Admission = {
+  check: () => {},
+  place: () => ANY_PLACE,
+  async run(call, worker) {
+    if (!worker.alive) return undefined;
+    call.begin?.();
+    return await worker.call(call);
+  },
+  reset: () => {},
+  running: 0,
+  waiting: 0,
+  breaker: undefined,
+  fault: undefined,
+  isClean: true,
+};

@@ -1,0 +1,69 @@
+import { ServerBreaker } from "../admission/breaker.ts";
+import { Permits } from "../admission/permits.ts";
+import { CallBound } from "../admission/policies.ts";
+import { ProcessAdmission } from "../admission/process_admission.ts";
+import type { Admission } from "../call/admission.ts";
+import type { Settings } from "../config/settings.ts";
+import type { AdmittedProcess } from "../upstream/process_records.ts";
+
+type AdmissionSettings = Pick<
+  Settings,
+  | "breakerFailures"
+  | "breakerOpenMs"
+  | "callTimeoutMs"
+  | "sessionMaxInflight"
+  | "globalMaxInflight"
+  | "queueMax"
+>;
+
+/** What decides when calls may run: the daemon's permits, the bound on what waits, what each process has of its own. */
+export class Admissions {
+  /** The permits of all calls. */
+  readonly permits: Permits;
+  /** Bounds the calls of each session. */
+  readonly bound: CallBound;
+  readonly #settings: AdmissionSettings;
+  readonly #onchange: () => void;
+
+  /** `onchange` is called when something in the health report has changed. */
+  constructor(settings: AdmissionSettings, onchange: () => void) {
+    const { sessionMaxInflight, globalMaxInflight, queueMax } = settings;
+    this.#settings = settings;
+    this.#onchange = onchange;
+    const permits = new Permits({ perKey: sessionMaxInflight, total: globalMaxInflight, queueMax });
+    this.permits = permits;
+    this.bound = new CallBound(sessionMaxInflight + queueMax, (session) => permits.overCapacity(session));
+  }
+
+  /** Calls that have come and wait for something. */
+  get waiting(): number {
+    return Math.max(0, this.bound.size - this.permits.held);
+  }
+
+  /** What decides for one process of a mounted server. */
+  readonly ofProcess = (process: AdmittedProcess): Admission => {
+    const { name, maxInflight } = process;
+    const { queueMax } = this.#settings;
+    const { permits } = this;
+    return new ProcessAdmission({ name, permits, maxInflight, queueMax, breaker: this.#breakerOf(process) });
+  };
+
+  /** What decides for the daemon's own tools, which are never left alone. */
+  ofOwn(name: string): Admission {
+    const { queueMax } = this.#settings;
+    return new ProcessAdmission({ name, permits: this.permits, queueMax, asksProviders: true });
+  }
+
+  #breakerOf({ name, where, callTimeoutMs }: AdmittedProcess): ServerBreaker | undefined {
+    const { breakerFailures, breakerOpenMs } = this.#settings;
+    if (breakerFailures === 0) return undefined;
+    return new ServerBreaker({
+      name,
+      where,
+      failures: breakerFailures,
+      openMs: breakerOpenMs,
+      callTimeoutMs: callTimeoutMs ?? this.#settings.callTimeoutMs,
+      onchange: this.#onchange,
+    });
+  }
+}

@@ -1,0 +1,117 @@
+import { steadyNow } from "../base/steady.ts";
+import { SECOND_MS } from "../base/units.ts";
+import type { Call, Caller } from "../call/call.ts";
+import type { LiveTasks } from "./live_tasks.ts";
+
+/** So long after the answer to a call what a server says may still be about it. */
+export const SETTLE_MS = 2 * SECOND_MS;
+
+/** A call that was withdrawn and not answered may be spoken of so many times as long: a server need not stop at once. */
+const WITHDRAWN_FACTOR = 5;
+
+/** Sessions remembered beyond which those are forgotten whose calls have settled. */
+const MAX_SETTLED = 64;
+
+/** Whom a message belongs to: a session, by way of a call of it where one is known. */
+export interface Addressee {
+  caller: Caller;
+  call?: Call;
+}
+
+/** What one session has running, and until when what it had running may be spoken of. */
+interface Activity {
+  readonly caller: Caller;
+  /** In the order they began. */
+  readonly calls: Set<Call>;
+  settledAtMs: number;
+}
+
+/**
+ * Says whose a message is that names nothing it belongs to: MCP of 2025 has no word for the call a log line or a
+ * question is about. It is certain only while calls of one session run, no other session's call has ended within
+ * {@linkcode SETTLE_MS}, and no other session has a task; and in a process that has never known but one session.
+ * Everything else is nobody's.
+ */
+export class Attribution {
+  readonly #bySession = new Map<string, Activity>();
+  readonly #settleMs: number;
+  readonly #tasks: LiveTasks | undefined;
+  #first: Caller | undefined;
+  #isShared = false;
+  /** Called when a call has ended; set by whoever lets calls wait for that. */
+  onEnded: (() => void) | undefined;
+
+  /** `tasks`: those that run on the process, and may say something too. */
+  constructor(options: { settleMs?: number; tasks?: LiveTasks } = {}) {
+    this.#settleMs = options.settleMs ?? SETTLE_MS;
+    this.#tasks = options.tasks;
+  }
+
+  /** A session is attached to the process. */
+  met(caller: Caller): void {
+    if (this.#first === undefined) this.#first = caller;
+    else if (this.#first.id !== caller.id) this.#isShared = true;
+  }
+
+  began(call: Call): void {
+    const { caller } = call;
+    this.met(caller);
+    const known = this.#bySession.get(caller.id);
+    if (known) known.calls.add(call);
+    else this.#bySession.set(caller.id, { caller, calls: new Set([call]), settledAtMs: 0 });
+  }
+
+  ended(call: Call, options: { withdrawn?: boolean } = {}): void {
+    const activity = this.#bySession.get(call.caller.id);
+    if (!activity?.calls.delete(call)) return;
+    const settledAtMs = steadyNow() + this.#settleMs * (options.withdrawn ? WITHDRAWN_FACTOR : 1);
+    activity.settledAtMs = Math.max(activity.settledAtMs, settledAtMs);
+    if (this.#bySession.size > MAX_SETTLED) this.#prune();
+    this.onEnded?.();
+  }
+
+  /** Whose a message is that names nothing; undefined when that is not certain. */
+  addressee(nowMs = steadyNow()): Addressee | undefined {
+    let running: Activity | undefined;
+    for (const activity of this.#bySession.values()) {
+      if (activity.calls.size === 0) continue;
+      if (running) return undefined;
+      running = activity;
+    }
+    if (!running) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
+    const { caller, calls } = running;
+    if (this.quietInMs(caller.id, nowMs) !== 0 || this.#tasks?.othersRun(caller)) return undefined;
+    return { caller, call: [...calls].at(-1) };
+  }
+
+  /** Sessions an uncertain message may belong to: those with calls that run or have just ended. */
+  suspects(nowMs = steadyNow()): Caller[] {
+    return [...this.#bySession.values()]
+      .filter(({ calls, settledAtMs }) => calls.size > 0 || settledAtMs > nowMs)
+      .map(({ caller }) => caller);
+  }
+
+  /** When no session but `sessionId` may be spoken of, in milliseconds from now; 0: now; Infinity: calls run. */
+  quietInMs(sessionId: string, nowMs = steadyNow()): number {
+    let latestMs = nowMs;
+    for (const [id, { calls, settledAtMs }] of this.#bySession) {
+      if (id === sessionId) continue;
+      if (calls.size > 0) return Infinity;
+      latestMs = Math.max(latestMs, settledAtMs);
+    }
+    return latestMs - nowMs;
+  }
+
+  /** Some session, other than `sessionId`, that has calls running. */
+  otherRunning(sessionId: string): string | undefined {
+    return this.#bySession.values().find(({ caller, calls }) => caller.id !== sessionId && calls.size > 0)
+      ?.caller.id;
+  }
+
+  #prune(): void {
+    const nowMs = steadyNow();
+    for (const [id, { calls, settledAtMs }] of this.#bySession) {
+      if (calls.size === 0 && settledAtMs <= nowMs) this.#bySession.delete(id);
+    }
+  }
+}

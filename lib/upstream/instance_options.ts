@@ -1,0 +1,30 @@
+import type { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import type { Root } from "../call/call.ts";
+import type { ListKind } from "../call/server.ts";
+import type { Implementation } from "../wire/mcp.ts";
+import type { Question } from "./inbound.ts";
+
+/** What an instance is made with. */
+export interface InstanceOptions {
+  /** The server's name, for messages. */
+  name: string;
+  clientInfo: Implementation;
+  /** Client capabilities the upstream is told of: those of the sessions that share it. */
+  capabilities: JsonObject;
+  /** The roots the sessions share; undefined when each has its own. */
+  roots: readonly Root[] | undefined;
+  startTimeoutMs: number;
+  /** What a window can do whose question was refused because it might have been another's. */
+  whenRefused: string;
+  /** How long after a call what the server says may be about it, in milliseconds. */
+  settleMs?: number;
+  /** Takes what belongs to no session, one line. */
+  log?(line: string): void;
+  /** Called when the server asks a session something. */
+  onQuestion?(question: Question): void;
+  /** Called when the server knows the connection no more; `wasUsed` says whether it has answered anything on it. */
+  onLost?(why: ExaiError, options: { wasUsed: boolean }): void;
+  /** Called when the upstream says that some of its lists have changed. */
+  onListChanged(kinds: readonly ListKind[]): void;
+}

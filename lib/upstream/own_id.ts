@@ -1,0 +1,9 @@
+import type { RequestId } from "../wire/rpc.ts";
+
+/**
+ * The id or progress token we minted that a server means by `id`. Ours are numbers, so one that a server sends back as
+ * text can be no other.
+ */
+export function ownId(id: RequestId): RequestId {
+  return typeof id === "string" && /^(?:0|[1-9]\d{0,14})$/.test(id) ? Number(id) : id;
+}

@@ -1,0 +1,137 @@
+import { fnv1a } from "../base/hash.ts";
+import { visible } from "../base/visible.ts";
+import { type Admission, UNLIMITED } from "../call/admission.ts";
+import type { Caller } from "../call/call.ts";
+import type { Scope } from "./share_key.ts";
+import type { SlotRequest } from "./slot.ts";
+import { Supervisor } from "./supervisor.ts";
+
+/** What an admission is made of: the server, and which of its processes. */
+export interface AdmittedProcess {
+  /** The server's name, for messages. */
+  name: string;
+  maxInflight?: number;
+  callTimeoutMs?: number;
+  /** Which of the server's processes it is, for messages; undefined when there is one. */
+  where?: string;
+}
+
+/** Makes what decides when calls may run on one process. */
+export type AdmissionFor = (process: AdmittedProcess) => Admission;
+
+/** What is remembered of one process, by its share key, whether it runs or not. */
+export interface ProcessRecord {
+  readonly key: string;
+  /** Names the share key without telling what is in it. */
+  readonly keyHash: string;
+  readonly scope: Scope;
+  /** Which of the server's processes it is, for messages; undefined when there is one. */
+  readonly where: string | undefined;
+  /** Says when it may be started again. */
+  readonly supervisor: Supervisor;
+  /** Decides when calls may run on it. */
+  readonly admission: Admission;
+  /** The session it belongs to, of one that belongs to a single session. */
+  readonly session: string | undefined;
+}
+
+export interface ProcessRecordsOptions {
+  name: string;
+  admissionFor?: AdmissionFor;
+  /** Whether a process of this key is starting or running. */
+  inUse(key: string): boolean;
+}
+
+/** So many processes that do not run are remembered, with what went wrong on them; then the oldest is forgotten. */
+const MAX_GONE = 256;
+
+/** Of a client's name, this much is shown. */
+const MAX_CLIENT_CHARS = 60;
+
+/** What is remembered of the processes of one server. */
+export class ProcessRecords implements Iterable<ProcessRecord> {
+  readonly #options: ProcessRecordsOptions;
+  readonly #byKey = new Map<string, ProcessRecord>();
+  /** Records of sessions that are over whose process has not ended yet. */
+  readonly #over = new WeakSet<ProcessRecord>();
+
+  constructor(options: ProcessRecordsOptions) {
+    this.#options = options;
+  }
+
+  [Symbol.iterator](): IterableIterator<ProcessRecord> {
+    return this.#byKey.values();
+  }
+
+  /** The record of the process of `key`, if anything is remembered of it. */
+  known(key: string): ProcessRecord | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** The record of the process that `request` asks for. */
+  of(request: SlotRequest): ProcessRecord {
+    const { key, config, scope, tenant } = request;
+    const known = this.#byKey.get(key);
+    if (known) return known;
+    const { name, admissionFor = () => UNLIMITED } = this.#options;
+    const where = placeOf(request);
+    const { maxInflight, callTimeoutMs } = config;
+    const record: ProcessRecord = {
+      key,
+      keyHash: fnv1a(key),
+      scope,
+      where,
+      supervisor: new Supervisor(name, { where, isRemote: config.kind !== "stdio" }),
+      admission: admissionFor({ name, maxInflight, callTimeoutMs, where }),
+      session: scope === "session" ? tenant.caller.id : undefined,
+    };
+    this.#byKey.set(key, record);
+    this.#prune();
+    return record;
+  }
+
+  /** The process of `key` has ended: nothing is kept of one that was well. */
+  release(key: string): void {
+    const record = this.#byKey.get(key);
+    if (record && (isClean(record) || this.#over.has(record))) this.#byKey.delete(key);
+  }
+
+  /** A session is over: nobody asks again for a process that was its own. */
+  forget(caller: Caller): void {
+    for (const record of this.#byKey.values()) {
+      if (record.session !== caller.id) continue;
+      if (this.#options.inUse(record.key)) this.#over.add(record);
+      else this.#byKey.delete(record.key);
+    }
+  }
+
+  /** The configuration was read again: the past does not count any more. */
+  forgive(): void {
+    for (const { key, supervisor, admission } of this.#byKey.values()) {
+      supervisor.forgive();
+      admission.reset();
+      if (!this.#options.inUse(key)) this.release(key);
+    }
+  }
+
+  #prune(): void {
+    const gone = [...this.#byKey.keys()].filter((key) => !this.#options.inUse(key));
+    // The newest is about to start.
+    for (const key of gone.slice(0, Math.max(0, gone.length - 1 - MAX_GONE))) this.#byKey.delete(key);
+  }
+}
+
+function isClean({ supervisor, admission }: ProcessRecord): boolean {
+  return supervisor.isClean && admission.isClean;
+}
+
+function placeOf({ scope, tenant }: SlotRequest): string | undefined {
+  switch (scope) {
+    case "machine":
+      return undefined;
+    case "project":
+      return tenant.workspace === undefined ? undefined : `in ${visible(tenant.workspace)}`;
+    case "session":
+      return `of the window ${visible(tenant.caller.client?.name ?? "", MAX_CLIENT_CHARS)}`.trimEnd();
+  }
+}

@@ -1,0 +1,16 @@
+import type { Transport } from "../transport/transport.ts";
+
+/** The transport of an upstream, with what only some transports have. */
+export interface UpstreamTransport extends Transport {
+  /** Process id of a server that runs as a child. */
+  readonly pid?: number;
+  /** How the server's own stream stands, where there is one. */
+  readonly listening?: string;
+  /** Why it has ended, in words, where that is known. */
+  describeEnd?(): string;
+  setProtocolVersion?(revision: string): void;
+  /** The server knows us no more: what is under way may still be answered, but nothing new is. */
+  onlost?: (why: string) => void;
+  /** What the server sent for some time was not heard, and now it is again. */
+  onresumed?: () => void;
+}

@@ -1,0 +1,47 @@
+import { createParser } from "eventsource-parser";
+
+/** One event of a stream of Server-Sent Events. */
+export interface ServerEvent {
+  event: string;
+  data: string;
+  id: string | undefined;
+}
+
+export interface EventsOptions {
+  /** The server says how long to wait before the stream is opened again. */
+  onretry?(ms: number): void;
+}
+
+/** The events of `body`, as they come. Ends when the stream does; throws when it is cut. */
+export async function* eventsOf(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  { onretry }: EventsOptions = {},
+): AsyncGenerator<ServerEvent, void> {
+  let ready: ServerEvent[] = [];
+  const parser = createParser({
+    onEvent: ({ event = "message", data, id }) => ready.push({ event, data, id }),
+    onRetry: onretry,
+  });
+  const unify = lineEndUnifier();
+  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+    parser.feed(unify(text));
+    if (ready.length === 0) continue;
+    const events = ready;
+    ready = [];
+    yield* events;
+  }
+}
+
+/**
+ * Makes every line end with LF. The parser holds back a line that ends with CR until it sees whether LF follows, so the
+ * last event of a server that writes CR would never come.
+ */
+export function lineEndUnifier(): (text: string) => string {
+  let isAfterReturn = false;
+  return (text) => {
+    if (text === "" || (!isAfterReturn && !text.includes("\r"))) return text;
+    const rest = isAfterReturn && text.startsWith("\n") ? text.slice(1) : text;
+    isAfterReturn = text.endsWith("\r");
+    return rest.replace(/\r\n?/g, "\n");
+  };
+}

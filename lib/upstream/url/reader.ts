@@ -1,0 +1,63 @@
+import { isObject } from "../../base/json.ts";
+import type { RequestId, RpcMessage } from "../../wire/rpc.ts";
+import { malformedAnswer, readServerMessage } from "../../wire/server_message.ts";
+
+export interface MessageReaderOptions {
+  server: string;
+  onmessage(message: RpcMessage): void;
+  onerror(error: Error): void;
+}
+
+/** Reads the messages a server behind a URL sends, in a body or in events. */
+export class MessageReader {
+  readonly #options: MessageReaderOptions;
+
+  constructor(options: MessageReaderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes one text of JSON: a message, or a batch of them (revision 2025-03-26).
+   *
+   * @param asked the request whose answer it should hold; an answer that names none is to this one
+   * @returns whether that answer was in it
+   */
+  take(text: string, asked?: RequestId): boolean {
+    const { server, onmessage } = this.#options;
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      if (asked === undefined) this.#refuse("a message must be JSON");
+      else onmessage({ jsonrpc: "2.0", id: asked, error: malformedAnswer("it is not JSON", server) });
+      return asked !== undefined;
+    }
+    let isAnswered = false;
+    const items = Array.isArray(value) ? value : [value];
+    for (const item of items) {
+      // In the body of an answer to one request it is plain which request an answer without an id is to.
+      const named =
+        asked !== undefined && items.length === 1 && isObject(item) && item.method === undefined &&
+          (item.id === null || item.id === undefined)
+          ? { ...item, id: asked }
+          : item;
+      if (this.#takeOne(named, asked)) isAnswered = true;
+    }
+    return isAnswered;
+  }
+
+  #takeOne(value: unknown, asked: RequestId | undefined): boolean {
+    const message = readServerMessage(value, this.#options.server);
+    if (typeof message === "string") {
+      this.#refuse(message);
+      return false;
+    }
+    this.#options.onmessage(message);
+    return asked !== undefined && !("method" in message) && String(message.id) === String(asked);
+  }
+
+  #refuse(what: string): void {
+    const { server, onerror } = this.#options;
+    onerror(new Error(`server "${server}" sent a message that is none: ${what}`));
+  }
+}

@@ -1,0 +1,245 @@
+import { delay } from "@std/async/delay";
+import type { UrlServerConfig } from "../../base/server_config.ts";
+import { SECOND_MS } from "../../base/units.ts";
+import type { RequestId, RpcMessage } from "../../wire/rpc.ts";
+import { malformedAnswer } from "../../wire/server_message.ts";
+import type { Fetch } from "../bounded_fetch.ts";
+import type { UpstreamTransport } from "../upstream_transport.ts";
+import { Endpoint } from "./endpoint.ts";
+import { eventsOf } from "./events.ts";
+import { AnswerCut, isAboutSession, SessionLost, UrlRefusal } from "./failures.ts";
+import { Listening } from "./listening.ts";
+import { MessageReader } from "./reader.ts";
+
+/** How long the server may take to hear that its session is over. */
+const FAREWELL_MS = SECOND_MS;
+/** How long a stream may go on after the answer it was opened for. */
+const AFTERWORD_MS = 5 * SECOND_MS;
+/** How often in a row a stream that was cut before its answer is taken up again in vain. */
+const MAX_RESUMES = 6;
+const RESUME_PAUSE_MS = SECOND_MS / 2;
+
+/**
+ * Streamable HTTP (MCP basic/transports). The SDK's own transport gives its stream up after two tries, does not say
+ * when an answer will never come because its stream was cut, and drops malformed answers; this one does none of these.
+ */
+export class StreamableHttp implements UpstreamTransport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: (message: RpcMessage) => void;
+  onlost?: (why: string) => void;
+  onresumed?: () => void;
+  readonly #endpoint: Endpoint;
+  readonly #server: string;
+  readonly #reader: MessageReader;
+  readonly #closing = new AbortController();
+  #listening: Listening | undefined;
+  #isLost = false;
+  #end: string | undefined;
+
+  constructor(config: UrlServerConfig, fetch: Fetch) {
+    this.#server = config.title;
+    this.#endpoint = new Endpoint(config, fetch);
+    this.#reader = new MessageReader({
+      server: config.title,
+      onmessage: (message) => this.onmessage?.(message),
+      onerror: (error) => this.onerror?.(error),
+    });
+  }
+
+  /** How its own stream stands. */
+  get listening(): string | undefined {
+    return this.#listening?.state;
+  }
+
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /**
+   * Sends `message`; of a request, settles when its answer has been passed on.
+   *
+   * @throws {SessionLost} it did not run; {@linkcode AnswerCut} it may have; {@linkcode UrlRefusal} any other refusal
+   */
+  async send(message: RpcMessage): Promise<void> {
+    if (this.#closing.signal.aborted) throw new Error(this.describeEnd());
+    const method = "method" in message ? message.method : undefined;
+    const id = "method" in message && "id" in message ? message.id : undefined;
+    // A server that is asked to initialize anew gives another session.
+    if (method === "initialize") this.#endpoint.sessionId = undefined;
+    try {
+      await this.#endpoint.post(
+        message,
+        undefined,
+        (response, signal) => this.#take(response, { id, signal }),
+      );
+    } catch (thrown) {
+      throw method === "initialize" ? thrown : this.#understood(thrown);
+    }
+    if (method === "notifications/initialized") this.#listen();
+    else this.#listening?.nudge();
+    if (method === "notifications/cancelled" && "params" in message) {
+      this.#endpoint.cancel(message.params?.requestId);
+    }
+  }
+
+  setProtocolVersion(revision: string): void {
+    this.#endpoint.revision = revision;
+  }
+
+  describeEnd(): string {
+    return this.#end ?? "it was stopped";
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#endpoint.close();
+    this.onclose?.();
+    await this.#sayFarewell();
+  }
+
+  async #take(
+    response: Response,
+    { id, signal }: { id: RequestId | undefined; signal: AbortSignal },
+  ): Promise<void> {
+    this.#endpoint.sessionId = response.headers.get("mcp-session-id") ?? this.#endpoint.sessionId;
+    const { status, body } = response;
+    if (id === undefined || body === null || status === 202 || status === 204) {
+      await body?.cancel();
+      // Some servers take a request with 202 and answer it on their own stream.
+      const comesElsewhere = status === 202 && this.#listening?.state === "open";
+      if (id !== undefined && !comesElsewhere) {
+        this.#answerMalformed(id, `it has no body (HTTP status ${status})`);
+      }
+      return;
+    }
+    const type = response.headers.get("content-type") ?? "";
+    if (/^\s*text\/event-stream\b/i.test(type)) return await this.#follow(response, { id, signal });
+    if (!/^\s*application\/(?:[\w.-]+\+)?json\b/i.test(type)) {
+      await body.cancel();
+      return this.#answerMalformed(
+        id,
+        `its content type is ${type === "" ? "not given" : JSON.stringify(type)}`,
+      );
+    }
+    const text = await response.text().catch((thrown) => {
+      throw cut(thrown, signal);
+    });
+    if (!this.#reader.take(text, id)) this.#answerMalformed(id, "it holds no response to the request");
+  }
+
+  /** Reads the stream of one request to its answer; one that is cut before is taken up again where that is possible. */
+  async #follow(response: Response, { id, signal }: { id: RequestId; signal: AbortSignal }): Promise<void> {
+    let body = response.body;
+    let lastEventId: string | undefined;
+    let retryMs = RESUME_PAUSE_MS;
+    for (let resumes = 0;; resumes++) {
+      let afterword: ReturnType<typeof setTimeout> | undefined;
+      const onretry = (ms: number) => retryMs = Math.min(ms, 30 * SECOND_MS);
+      try {
+        for await (const { event, data, id: eventId } of eventsOf(body!, { onretry })) {
+          if (eventId) lastEventId = eventId;
+          if (event !== "message" || data === "") continue;
+          resumes = 0;
+          if (!this.#reader.take(data, id) || afterword !== undefined) continue;
+          afterword = setTimeout(() => this.#endpoint.cancel(id), AFTERWORD_MS);
+        }
+      } catch (thrown) {
+        if (afterword !== undefined) return;
+        const failure = cut(thrown, signal);
+        if (!(failure instanceof AnswerCut) || lastEventId === undefined) throw failure;
+      } finally {
+        clearTimeout(afterword);
+      }
+      if (afterword !== undefined) return;
+      if (lastEventId === undefined) throw new AnswerCut("the stream of its answer ended without an answer");
+      body = await this.#resume(lastEventId, { signal, resumes, pauseMs: retryMs });
+    }
+  }
+
+  async #resume(
+    lastEventId: string,
+    { signal, resumes, pauseMs }: { signal: AbortSignal; resumes: number; pauseMs: number },
+  ): Promise<Response["body"]> {
+    let last: unknown;
+    for (let attempt = resumes; attempt < MAX_RESUMES; attempt++) {
+      await delay(pauseMs * 1.5 ** attempt, { signal });
+      try {
+        return (await this.#openStream(lastEventId, signal)).body;
+      } catch (thrown) {
+        if (thrown instanceof UrlRefusal && thrown.status < 500) {
+          throw new AnswerCut(
+            `the stream of its answer was cut and cannot be taken up: ${thrown.message}`,
+            thrown,
+          );
+        }
+        last = thrown;
+      }
+    }
+    throw new AnswerCut("the stream of its answer was cut again and again", last);
+  }
+
+  #openStream(lastEventId: string | undefined, signal: AbortSignal): Promise<Response> {
+    const headers = { accept: "text/event-stream", "last-event-id": lastEventId };
+    return this.#endpoint.fetch({ headers, signal });
+  }
+
+  #listen(): void {
+    if (this.#closing.signal.aborted) return;
+    const { signal } = this.#closing;
+    this.#listening = new Listening({
+      open: (lastEventId) => this.#openStream(lastEventId, signal),
+      onevent: ({ event, data }) => {
+        if (event === "message" && data !== "") this.#reader.take(data);
+      },
+      onresumed: () => this.onresumed?.(),
+      onlost: (refusal) => this.#lose(refusal),
+      onfatal: (error) => {
+        this.#end ??= error.message;
+        void this.close();
+      },
+      onerror: (thrown) => this.onerror?.(thrown instanceof Error ? thrown : new Error(String(thrown))),
+      signal,
+      hasSession: this.#endpoint.sessionId !== undefined,
+    });
+    void this.#listening.run();
+  }
+
+  #understood(thrown: unknown): unknown {
+    if (!(thrown instanceof UrlRefusal) || !isAboutSession(thrown, this.#endpoint.sessionId !== undefined)) {
+      return thrown;
+    }
+    return this.#lose(thrown);
+  }
+
+  /** What is under way may still be answered; nothing new is sent. */
+  #lose(refusal: UrlRefusal): SessionLost {
+    const lost = new SessionLost(refusal);
+    if (!this.#isLost) this.onlost?.(lost.message);
+    this.#isLost = true;
+    return lost;
+  }
+
+  #answerMalformed(id: RequestId, what: string): void {
+    this.onmessage?.({ jsonrpc: "2.0", id, error: malformedAnswer(what, this.#server) });
+  }
+
+  /** Tells the server that the session is over, so that it need not keep it until it runs out. */
+  async #sayFarewell(): Promise<void> {
+    if (this.#endpoint.sessionId === undefined || this.#isLost) return;
+    const signal = AbortSignal.timeout(FAREWELL_MS);
+    await this.#endpoint.fetch({ method: "DELETE", signal }).then((it) => it.body?.cancel(), () => {});
+  }
+}
+
+/** What the end of a body before its end means. */
+function cut(thrown: unknown, signal: AbortSignal): unknown {
+  const isNetwork = thrown instanceof TypeError || (thrown as Error)?.name === "Http" ||
+    /connection|body|reset|closed/i.test(String((thrown as Error)?.message));
+  if (signal.aborted || (thrown as { code?: unknown })?.code === "TOO_LARGE" || !isNetwork) return thrown;
+  return new AnswerCut(
+    `the connection was cut before the answer was whole (${(thrown as Error).message})`,
+    thrown,
+  );
+}

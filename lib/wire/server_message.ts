@@ -1,0 +1,76 @@
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { checkEnvelope, isRequestId, responseTo, type RpcError, type RpcMessage } from "./rpc.ts";
+
+/** JSON-RPC: internal error. What a server did wrong has no number of its own. */
+const INTERNAL = -32603;
+
+/** Of a malformed answer, this much is shown. */
+const MAX_SHOWN_CHARS = 200;
+
+/**
+ * Reads one message of a server. An answer that is malformed is taken where its meaning is plain, and becomes an error
+ * that says what is wrong where it is not: whoever waits for it hears at once, instead of waiting in vain.
+ *
+ * @returns the message, or the text of what is wrong with one that answers nothing
+ */
+export function readServerMessage(value: unknown, server: string): RpcMessage | string {
+  if (!isObject(value)) return "a message must be an object";
+  if (value.method === undefined) return readAnswer(value, server);
+  if (value.params !== null) return checkEnvelope(value);
+  const { params: _, ...message } = value;
+  return checkEnvelope(message);
+}
+
+/** Whether `value` answers a request, well-formed or not. */
+export function isAnswer(value: JsonObject): boolean {
+  return value.method === undefined && isRequestId(value.id) && ("result" in value || "error" in value);
+}
+
+function readAnswer(value: JsonObject, server: string): RpcMessage | string {
+  const { id, result, error } = value;
+  if (!isRequestId(id)) {
+    return id === null && isObject(error)
+      ? responseTo(null, { error: readError(error, server) })
+      : checkEnvelope(value) as string;
+  }
+  const malformed = (what: string) => responseTo(id, { error: malformedAnswer(what, server) });
+  const isError = error !== undefined && error !== null;
+  if (isError && result !== undefined && result !== null) {
+    return malformed("it has both a result and an error");
+  }
+  if (isError) return responseTo(id, { error: readError(error, server) });
+  if (isObject(result)) return responseTo(id, { result });
+  if (result === undefined) return malformed("it has neither a result nor an error");
+  return malformed(`its result must be an object, and is ${shown(result)}`);
+}
+
+/** The error of an answer that is none in the sense of JSON-RPC. */
+export function malformedAnswer(what: string, server: string): RpcError {
+  return {
+    code: INTERNAL,
+    message: `server "${server}" sent a malformed answer: ${what}`,
+    data: { code: "INTERNAL", server, malformed: true },
+  };
+}
+
+function readError(error: Json, server: string): RpcError {
+  if (!isObject(error)) {
+    return malformedAnswer(
+      `its error must be an object with a code and a message, and is ${shown(error)}`,
+      server,
+    );
+  }
+  const { code, message, data } = error;
+  const rest = data === undefined ? {} : { data };
+  if (typeof code === "number" && typeof message === "string") return { code, message, ...rest };
+  if (typeof code === "number") {
+    return { code, message: message === undefined ? "" : shown(message), ...rest };
+  }
+  const said = typeof message === "string" ? message : shown(error);
+  return malformedAnswer(`its error has no code; it says: ${said}`, server);
+}
+
+function shown(value: Json): string {
+  const text = JSON.stringify(value);
+  return text.length > MAX_SHOWN_CHARS ? `${text.slice(0, MAX_SHOWN_CHARS)}...` : text;
+}

@@ -1,0 +1,67 @@
+import { assertEquals } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
+import type { ServerConfig } from "../lib/base/server_config.ts";
+import { ProcessRecords } from "../lib/upstream/process_records.ts";
+import type { SlotRequest } from "../lib/upstream/slot.ts";
+import { call } from "./helpers/call.ts";
+
+const BROKEN = new ExaiError("UPSTREAM_UNAVAILABLE", "it is broken");
+
+function request(key: string, scope: SlotRequest["scope"] = "project"): SlotRequest {
+  const caller = { ...call().caller, id: `session of ${key}` };
+  return {
+    key,
+    scope,
+    why: "",
+    mayMove: false,
+    told: {},
+    config: {} as ServerConfig,
+    tenant: { caller, workspace: `/${key}`, roots: undefined },
+  };
+}
+
+/** The records of a server none of whose processes runs but those of `running`. */
+function recordsOf(running = new Set<string>()) {
+  const records = new ProcessRecords({ name: "files", inUse: (key) => running.has(key) });
+  const fail = (wanted: SlotRequest) => {
+    const { supervisor } = records.of(wanted);
+    supervisor.failed(supervisor.begin(0), BROKEN, 0);
+  };
+  return { records, running, fail, keys: () => Array.from(records, ({ key }) => key) };
+}
+
+Deno.test("of processes that do not run no more than some hundreds are remembered, the latest", () => {
+  const { records, running, fail, keys } = recordsOf();
+  running.add("project 0");
+  for (let n = 0; n < 1000; n++) fail(request(`project ${n}`));
+  assertEquals(keys().length, 258);
+  assertEquals([keys()[0], keys().at(-1)], ["project 0", "project 999"]);
+  assertEquals(records.of(request("project 999")).supervisor.trouble?.failures, 1);
+});
+
+Deno.test("nothing is kept of a process that was well, nor of a window's own once the window is gone", () => {
+  const { records, running, fail, keys } = recordsOf();
+  records.of(request("well"));
+  fail(request("ill"));
+  const [gone, busy] = [request("gone", "session"), request("busy", "session")];
+  fail(gone);
+  fail(busy);
+  for (const key of ["well", "ill"]) records.release(key);
+  assertEquals(keys(), ["ill", "gone", "busy"]);
+  running.add("busy");
+  records.forget(gone.tenant.caller);
+  records.forget(busy.tenant.caller);
+  assertEquals(keys(), ["ill", "busy"]);
+  running.delete("busy");
+  records.release("busy");
+  assertEquals(keys(), ["ill"]);
+  records.forgive();
+  assertEquals(keys(), []);
+});
+
+Deno.test("what goes wrong on one process says nothing of another", () => {
+  const { records, fail } = recordsOf();
+  for (let n = 0; n < 2; n++) fail(request("sick"));
+  assertEquals(records.of(request("sound")).supervisor.trouble, undefined);
+  assertEquals(records.of(request("sick")).where, "in /sick");
+});

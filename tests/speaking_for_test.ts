@@ -1,0 +1,242 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { JsonObject } from "../lib/base/json.ts";
+import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { RpcRequest } from "../lib/wire/rpc.ts";
+import { testDaemon } from "./helpers/daemon.ts";
+import { McpWindow } from "./helpers/mcp_window.ts";
+import { type RawConnection, rawServer, type RawServerOptions } from "./helpers/raw_server.ts";
+
+const TOOLS = [{ name: "ask", inputSchema: { type: "object" } }, {
+  name: "echo",
+  inputSchema: { type: "object" },
+}];
+const FORM = { message: "who?", requestedSchema: { type: "object", properties: {} } };
+const PAGE = { message: "open", mode: "url", url: "https://example.com/", elicitationId: "e" };
+const SAMPLE = { messages: [], maxTokens: 1 };
+
+/** A server whose tool `ask` asks its caller's client `question`, and answers with what it was told. */
+function askingServer(
+  question: { method: string; params: JsonObject },
+  options: Partial<RawServerOptions> = {},
+) {
+  return rawServer({
+    answer: ({ method, params, id }, connection) => {
+      if (method === "tools/list") return { tools: TOOLS };
+      if (method !== "tools/call") return {};
+      if (params?.name !== "ask") return { content: [] };
+      return void passOn(connection, id, question);
+    },
+    ...options,
+  });
+}
+
+async function passOn(connection: RawConnection, id: unknown, question: object): Promise<void> {
+  connection.send({ id: `about ${id}`, ...question });
+  const answer = await connection.message((message) =>
+    !("method" in message) && message.id === `about ${id}`
+  );
+  connection.send({ id, result: { content: [], structuredContent: answer } });
+}
+
+/** What the window's call of `ask` found out. */
+async function asked(window: McpWindow): Promise<{ result?: JsonObject; error?: { code: number } }> {
+  return ((await window.call("ask")).result as JsonObject).structuredContent as JsonObject;
+}
+
+function toldOf(connection: RawConnection): JsonObject {
+  const initialize = connection.received.find((message) =>
+    "method" in message && message.method === "initialize"
+  ) as RpcRequest;
+  return initialize.params!.capabilities as JsonObject;
+}
+
+Deno.test("a shared process is told the same of its clients, whoever comes first", async () => {
+  const told: JsonObject[] = [];
+  for (const first of [{}, { elicitation: {} }, { sampling: { tools: {} }, experimental: { odd: {} } }]) {
+    await using raw = askingServer({ method: "elicitation/create", params: FORM });
+    await using it = await testDaemon({ servers: [raw.mounted] });
+    await using one = await McpWindow.open(it.url, first);
+    await one.call("echo");
+    await using other = await McpWindow.open(it.url, { elicitation: { url: {} } });
+    await other.call("echo");
+    assertEquals(raw.connections.length, 1);
+    told.push(toldOf(raw.connections[0]!));
+  }
+  assertEquals([told[1], told[2]], [told[0], told[0]]);
+  assertEquals(told[0], {
+    sampling: { tools: {}, context: {} },
+    elicitation: { form: {}, url: {} },
+  });
+});
+
+Deno.test("a process of one window is told what that window's client can do, and nothing else", async () => {
+  await using raw = askingServer({ method: "elicitation/create", params: FORM }, {
+    config: { share: "session" },
+  });
+  await using it = await testDaemon({ servers: [raw.mounted] });
+  const capabilities = { elicitation: { form: {} }, experimental: { odd: {} } };
+  await using client = await McpWindow.open(it.url, capabilities);
+  await client.call("echo");
+  assertEquals(toldOf(raw.connections[0]!), capabilities);
+});
+
+for (
+  const [what, method, params, capabilities, code] of [
+    ["a form", "elicitation/create", FORM, {}, -32601],
+    ["a form", "elicitation/create", FORM, { elicitation: {} }, undefined],
+    ["a form", "elicitation/create", FORM, { elicitation: { url: {} } }, -32602],
+    ["a page", "elicitation/create", PAGE, { elicitation: {} }, -32602],
+    ["a page", "elicitation/create", PAGE, { elicitation: { form: {}, url: {} } }, undefined],
+    ["an answer of a model", "sampling/createMessage", SAMPLE, {}, -32601],
+    ["an answer of a model", "sampling/createMessage", SAMPLE, { sampling: {} }, undefined],
+    ["tools in sampling", "sampling/createMessage", { ...SAMPLE, tools: [] }, { sampling: {} }, -32602],
+    [
+      "tools in sampling",
+      "sampling/createMessage",
+      { ...SAMPLE, tools: [] },
+      { sampling: { tools: {} } },
+      undefined,
+    ],
+    ["roots", "roots/list", {}, {}, -32601],
+  ] as const
+) {
+  Deno.test(`asked for ${what}, a client of ${JSON.stringify(capabilities)} ${code ? `is spoken for with ${code}` : "answers itself"}`, async () => {
+    await using raw = askingServer({ method, params: params as JsonObject });
+    await using it = await testDaemon({ servers: [raw.mounted] });
+    await using client = await McpWindow.open(it.url, capabilities);
+    const { error } = await asked(client);
+    assertEquals(error?.code, code);
+    assertEquals(client.heard.length, code === undefined ? 1 : 0);
+  });
+}
+
+Deno.test("a client that runs no tasks is not handed a question to run as one", async () => {
+  await using raw = askingServer({
+    method: "sampling/createMessage",
+    params: { ...SAMPLE, task: { ttl: 1 } },
+  });
+  await using it = await testDaemon({ servers: [raw.mounted] });
+  await using plain = await McpWindow.open(it.url, { sampling: {} });
+  await asked(plain);
+  assertEquals(plain.heard[0]!.params, SAMPLE);
+});
+
+Deno.test("windows none of which can be asked do not take turns for a question of their server", async () => {
+  const held: RpcRequest[] = [];
+  await using raw = askingServer({ method: "elicitation/create", params: FORM }, {
+    answer: ({ method, params, id }, connection) => {
+      if (method === "tools/list") return { tools: TOOLS };
+      if (params?.name === "echo") return void held.push({ id } as RpcRequest);
+      return method === "tools/call"
+        ? void passOn(connection, id, { method: "elicitation/create", params: FORM })
+        : {};
+    },
+  });
+  await using it = await testDaemon({ servers: [raw.mounted] });
+  await using ada = await McpWindow.open(it.url);
+  await using bob = await McpWindow.open(it.url);
+  await bob.request("tools/list");
+  const long = ada.call("echo");
+  await raw.connections[0]!.message((message) => "method" in message && message.method === "tools/call");
+  const beganMs = performance.now();
+  for (let i = 0; i < 3; i++) assertEquals((await asked(bob)).error?.code, -32601);
+  assertEquals(performance.now() - beganMs < 1000, true);
+  raw.connections[0]!.send({ id: held[0]!.id, result: { content: [] } });
+  await long;
+});
+
+/** A server of which two processes would overwrite each other's file. */
+const SINGLE: Partial<ServerConfig> = {
+  share: "auto",
+  command: "npx",
+  args: ["-y", "@modelcontextprotocol/server-memory"],
+};
+
+/** Two windows of which one has a call running that does not end, on a server that asks. */
+async function crowded(config: Partial<ServerConfig>, settleMs: number) {
+  const held: RpcRequest[] = [];
+  const raw = askingServer({ method: "elicitation/create", params: FORM }, {
+    config,
+    settleMs,
+    answer: ({ method, params, id }, connection) => {
+      if (method === "tools/list") return { tools: TOOLS };
+      if (params?.name === "echo") return void held.push({ id } as RpcRequest);
+      return method === "tools/call"
+        ? void passOn(connection, id, { method: "elicitation/create", params: FORM })
+        : {};
+    },
+  });
+  const it = await testDaemon({ servers: [raw.mounted] });
+  const ada = await McpWindow.open(it.url, { elicitation: {} });
+  const bob = await McpWindow.open(it.url, { elicitation: {} });
+  await asked(bob);
+  const long = ada.call("echo");
+  await raw.connections[0]!.message((message) =>
+    "method" in message && message.method === "tools/call" && message.params?.name === "echo"
+  );
+  return {
+    raw,
+    ada,
+    bob,
+    async status() {
+      return await (await fetch(new URL("/status", it.http))).json();
+    },
+    async release() {
+      raw.connections[0]!.send({ id: held[0]!.id, result: { content: [] } });
+      await long;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const each of [ada, bob, it, raw]) await each[Symbol.asyncDispose]();
+    },
+  };
+}
+
+for (const share of ["auto", "project"] as const) {
+  Deno.test(`a window that is asked goes to a copy of its own while another's call runs, with share ${share}, and it is said why`, async () => {
+    await using it = await crowded({ share }, 0);
+    assertEquals((await asked(it.bob)).result, { action: "accept", content: {} });
+    assertEquals(it.raw.connections.length, 2);
+    const [shared, copy] = [...it.raw.mounted.slots];
+    assertEquals([shared!.scope, copy!.scope, copy!.sessionIds.length], ["project", "session", 1]);
+    assertStringIncludes(copy!.why, "its server asks questions (elicitation)");
+    await it.release();
+    assertEquals(it.ada.heard, []);
+  });
+}
+
+const ONE_PROCESS: [name: string, config: Partial<ServerConfig>, advice: string][] = [
+  [
+    "with share machine, as somebody wrote it,",
+    { share: "machine" },
+    'call again: windows take turns for some seconds, or give it "share": "project" or "session" in mcp.json',
+  ],
+  ["a server known to need one process", SINGLE, "call again"],
+];
+
+for (const [name, config, advice] of ONE_PROCESS) {
+  Deno.test(`${name} has no copies: a question that cannot be attributed is refused, and turns are taken`, async () => {
+    await using it = await crowded(config, 100);
+    const refused = (await asked(it.bob)).error;
+    assertEquals(refused?.code, -32600);
+    assertStringIncludes((refused as { message?: string }).message ?? "", advice);
+    const retry = asked(it.bob);
+    let waiting: JsonObject[] = [];
+    for (const deadlineMs = Date.now() + 2500; waiting.length === 0 && Date.now() < deadlineMs;) {
+      waiting = (await it.status()).waiting;
+    }
+    assertStringIncludes(String(waiting[0]?.waits_for), "its turn: session");
+    await it.release();
+    assertEquals((await retry).result, { action: "accept", content: {} });
+    assertEquals([it.raw.connections.length, it.ada.heard], [1, []]);
+  });
+}
+
+Deno.test("a turn that does not come is not waited for longer than some seconds", async () => {
+  await using it = await crowded(SINGLE, 0);
+  await asked(it.bob);
+  const beganMs = performance.now();
+  assertEquals((await asked(it.bob)).error?.code, -32600);
+  const waitedMs = performance.now() - beganMs;
+  assertEquals(waitedMs > 2000 && waitedMs < 5000, true, `${waitedMs} ms`);
+  await it.release();
+});
