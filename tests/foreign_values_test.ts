@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { contained } from "../lib/base/handling_faults.ts";
+import { Attribution } from "../lib/upstream/attribution.ts";
 import { InFlightTable } from "../lib/upstream/inflight.ts";
 import { bodyText } from "../lib/observe/body_text.ts";
 import type { JsonObject } from "../lib/base/json.ts";
@@ -291,7 +292,7 @@ Deno.test("a message whose handling throws is passed over, and a response that d
   });
   for (const n of [1, 2]) handle(n);
   assertEquals(read, [1, 2]);
-  const inflight = new InFlightTable();
+  const inflight = new InFlightTable(new Attribution());
   const failed: unknown[] = [];
   const settle = () => {
     throw new Error("cannot be taken");
