@@ -1,8 +1,11 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import { contained } from "../lib/base/handling_faults.ts";
+import { Attribution } from "../lib/upstream/attribution.ts";
+import { InFlightTable } from "../lib/upstream/inflight.ts";
 import { bodyText } from "../lib/observe/body_text.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { MAX_DEPTH, MAX_MEMBERS } from "../lib/wire/shape.ts";
+import { MAX_DEPTH, MAX_MEMBERS, outlineOf } from "../lib/wire/shape.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawHttp } from "./helpers/http_client.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
@@ -189,6 +192,17 @@ Deno.test("arguments of more fields than any tool has are refused with the first
   await client.close();
 });
 
+Deno.test("lists of more entries than any tool takes are refused before each is looked at", async () => {
+  await using it = await testDaemon();
+  using client = await RawClient.hello(it.url);
+  const files = JSON.stringify(Array.from({ length: 1_000_000 }, () => "a"));
+  client.send(
+    `{"op":"call_tool","request_id":1,"name":"chat","arguments":{"prompt":"p","files":${files}}}`,
+  );
+  assertMatch(JSON.stringify(await client.next()), /hold more than 50000 values/);
+  await client.close();
+});
+
 Deno.test("the record of a body goes no deeper than it is read, and keeps its secrets", () => {
   for (const levels of [100, 20_000]) {
     const text = bodyText({ password: "hunter22", deep: JSON.parse(nested(levels)) }, 1000);
@@ -249,4 +263,41 @@ Deno.test("a server's flood of list changes is told a few times, the last for ce
   const pauses = (performance.now() - startedMs) / 100;
   assert(told >= 2 && told <= pauses + 2, `${told} times in ${pauses} pauses`);
   await client.close();
+});
+
+Deno.test("of a large message of a refused shape the outermost members tell whose the refusal is", () => {
+  const large = `[${'{"id":9,"method":"x"},'.repeat(20_000)}1]`;
+  const cases: [string, unknown][] = [
+    [`{"a":${large},"id":1,"b":{"id":2,"c":[1]},"d":"]}\\"","e":[{"id":3}]}`, {
+      a: [],
+      id: 1,
+      b: {},
+      d: ']}"',
+      e: [],
+    }],
+    [`{"id":4,"a":${large}}`, { id: 4, a: [] }],
+    [`[${large},{"id":5}]`, [[], {}]],
+    [`{"a":${large},"id":`, undefined],
+    [`{"a":${large},"id":"6`, undefined],
+    [`{"a":"${"x".repeat(300_000)}","id":7}`, undefined],
+  ];
+  for (const [text, outline] of cases) assertEquals(outlineOf(text), outline);
+});
+
+Deno.test("a message whose handling throws is passed over, and a response that does so fails its request", () => {
+  const read: number[] = [];
+  const handle = contained("a message of the test", (n: number) => {
+    read.push(n);
+    if (n === 1) throw new Error("cannot be handled");
+  });
+  for (const n of [1, 2]) handle(n);
+  assertEquals(read, [1, 2]);
+  const inflight = new InFlightTable(new Attribution());
+  const failed: unknown[] = [];
+  const settle = () => {
+    throw new Error("cannot be taken");
+  };
+  inflight.add(1, { call: undefined, settle, fail: ({ code }) => failed.push(code) });
+  assertThrows(() => inflight.settle({ jsonrpc: "2.0", id: 1, result: {} }), Error, "cannot be taken");
+  assertEquals([failed, inflight.size], [["INTERNAL"], 0]);
 });

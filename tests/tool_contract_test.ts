@@ -161,7 +161,8 @@ Deno.test("bad arguments are refused with every field that is wrong and what is 
   await refused({ text: "x".repeat(11) }, "at most 10 characters", "shorten it");
   await refused({ tags: [{ name: "a" }, {}] }, "tags[1].name is required: a string");
   await refused(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`f${i}`, 1])), "and 12 more");
-  await refused({ tags: Array.from({ length: 100_000 }, () => 1) }, "tags[7]", "and 99992 more");
+  await refused({ tags: Array.from({ length: 10_000 }, () => 1) }, "tags[7]", "and 9992 more");
+  await refused({ tags: Array.from({ length: 100_000 }, () => 1) }, "hold more than 50000 values");
   assertEquals(runs, 0);
 });
 

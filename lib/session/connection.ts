@@ -2,16 +2,15 @@ import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { KIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage } from "../wire/rpc.ts";
-import { shapeFault } from "../wire/shape.ts";
+import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
 import type { Outlet } from "./mailbox.ts";
-import { endsOf, McpPeer, type PeerOutlet } from "./mcp_peer.ts";
+import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
 import { nudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
@@ -43,9 +42,6 @@ export interface JoinOptions {
   receipts?: boolean;
 }
 
-/** A message of an impossible shape is parsed all the same up to this size, so that it is refused under its id. */
-const MAX_TRIED_CHARS = 256 * KIB;
-
 /** Makes `channel` the connection of `session`: what arrives is handled, what the session sends goes out. */
 export function join(
   channel: FrameChannel,
@@ -68,11 +64,7 @@ export function join(
     else mcp.refuseText(why);
   };
   const refuseShape = (text: string, why: string) => {
-    if (text.length > MAX_TRIED_CHARS) {
-      if (opsToo && !/"jsonrpc"\s*:/.test(endsOf(text))) return ops.refuseUnparsed(endsOf(text), why);
-      return mcp.refuseUnparsed(text, why);
-    }
-    const value = parse(text);
+    const value = outlineOf(text);
     if (!isObject(value)) refuse(why);
     else if (opsToo && value.jsonrpc === undefined) {
       ops.refuse(new ExaiError("INVALID_REQUEST", why), value.request_id);

@@ -3,7 +3,6 @@ import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
-import { findId } from "../transport/line_framer.ts";
 import { jsonChars } from "../transport/json_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
@@ -35,14 +34,6 @@ const MAX_ABOUT_CHARS = 64 * KIB;
 
 /** What a request carries is counted from this size on. */
 export const MIN_COUNTED_BYTES = 4 * KIB;
-
-/** Of a message that is not parsed, this much of each end is looked at. */
-const END_CHARS = 2 * KIB;
-
-/** The beginning and the end of a message that is not parsed. */
-export function endsOf(text: string): string {
-  return text.length <= 2 * END_CHARS ? text : text.slice(0, END_CHARS) + text.slice(-END_CHARS);
-}
 
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface PeerOutlet {
@@ -135,15 +126,6 @@ export class McpPeer implements Speaker {
   /** Refuses a message for what it is as a whole. */
   refuseMessage(value: JsonObject, why: string): void {
     this.#refuse(value, why);
-  }
-
-  /** Refuses a message that is not parsed, under its id where that stands at one of its ends. */
-  refuseUnparsed(text: string, why: string): void {
-    const ends = endsOf(text);
-    const id = findId({ bytes: text.length, head: ends.slice(0, END_CHARS), tail: ends.slice(-END_CHARS) });
-    const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
-    if (/"method"\s*:/.test(ends)) this.#refuse({ id, method: "" }, why);
-    else if (id === null || !this.#asks.settle(responseTo(id, { error }))) this.refuseText(why);
   }
 
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */

@@ -60,12 +60,6 @@ export class OpPeer {
     this.#send({ op: "error", ...error, ...(known ? { request_id: requestId } : {}) });
   }
 
-  /** Refuses a frame that is not parsed, under the id that stands in `ends`, its beginning and end. */
-  refuseUnparsed(ends: string, why: string): void {
-    const id = /"request_id"\s*:\s*(-?\d{1,15}|"[^"\\]{0,200}")\s*[,}]/.exec(ends)?.[1];
-    this.refuse(new ExaiError("INVALID_REQUEST", why), id === undefined ? undefined : JSON.parse(id));
-  }
-
   #send(reply: OpReply): void {
     this.#session.mailbox.postNow(
       encode(reply, this.#session.maxFrameBytes, (error) => refusal(reply, error)),

@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import type { Json, JsonObject } from "../base/json.ts";
 import { didYouMean, quoteName } from "../base/suggest.ts";
 
 /** More faults than this help nobody. */
@@ -8,13 +8,35 @@ const MAX_FAULTS = 8;
 
 /** No tool here has more than a few dozen fields; checking costs time for each. */
 const MAX_FIELDS = 1000;
+/** The entries of all lists together, and what is in them. */
+const MAX_VALUES = 50_000;
 
 /**
- * Refuses arguments of more fields than any tool has, before each of them is looked at.
+ * Refuses arguments that are more than any tool takes, before each of them is looked at.
  *
  * @throws {ExaiError} `INVALID_PARAMS`
  */
-export function checkFieldCount(tool: string, args: JsonObject, fields: readonly string[]): void {
+export function checkSize(tool: string, args: JsonObject, fields: readonly string[]): void {
+  checkFieldCount(tool, args, fields);
+  if (valuesLeft(args, MAX_VALUES) >= 0) return;
+  throw new ExaiError(
+    "INVALID_PARAMS",
+    `the arguments of ${tool} hold more than ${MAX_VALUES} values; leave some out, or spread them over several calls`,
+  );
+}
+
+/** What is left of `max` values once those of `value` are counted; counting stops where none are. */
+function valuesLeft(value: Json | undefined, max: number): number {
+  let left = max - 1;
+  if (typeof value !== "object" || value === null || left < 0) return left;
+  for (const part of Array.isArray(value) ? value : Object.values(value)) {
+    left = valuesLeft(part, left);
+    if (left < 0) break;
+  }
+  return left;
+}
+
+function checkFieldCount(tool: string, args: JsonObject, fields: readonly string[]): void {
   const names = Object.keys(args);
   if (names.length <= MAX_FIELDS) return;
   const unknown = names.filter((name) => !fields.includes(name));

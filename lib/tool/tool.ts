@@ -6,7 +6,7 @@ import type { Sample } from "../provider/provider.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import { OUTPUT_SCHEMA, type ToolAnswer } from "./answer.ts";
-import { argumentError, checkFieldCount } from "./faults.ts";
+import { argumentError, checkSize } from "./faults.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
 import { publishSchema } from "./schema.ts";
@@ -100,7 +100,7 @@ export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): To
       annotations,
     },
     call(args, context) {
-      checkFieldCount(name, args, fields);
+      checkSize(name, args, fields);
       const parsed = input.safeParse(without(args, ignores));
       if (!parsed.success) throw argumentError(name, parsed.error.issues, fields);
       return spec.run(parsed.data as z.output<Input>, context);

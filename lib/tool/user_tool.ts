@@ -3,7 +3,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { OUTPUT_SCHEMA } from "./answer.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
-import { argumentError, checkFieldCount } from "./faults.ts";
+import { argumentError, checkSize } from "./faults.ts";
 import type { Tool, ToolAnnotations, ToolContext, ToolOutcome } from "./tool.ts";
 
 export { serveUserTool } from "./user_tool_services.ts";
@@ -44,7 +44,7 @@ export function defineUserTool(said: JsonObject, { fallbackName, run }: UserTool
       annotations: annotationsOf(said.annotations),
     },
     async call(args, context) {
-      checkFieldCount(name, args, fields);
+      checkSize(name, args, fields);
       const parsed = input.safeParse(args);
       if (!parsed.success) throw argumentError(name, parsed.error.issues, fields);
       return toOutcome(await run(parsed.data as JsonObject, context));

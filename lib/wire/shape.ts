@@ -35,6 +35,41 @@ export function shapeFault(text: string): string | undefined {
   return undefined;
 }
 
+/** A text of this size is parsed soon enough, whatever its shape. */
+const MAX_PARSED_CHARS = 256 * KIB;
+/** Of what is outermost in a larger one, this much is parsed. */
+const MAX_OUTLINE_CHARS = 64 * KIB;
+
+/**
+ * A message whose shape is refused, to tell by its outermost members whose answer the refusal is: of a large one what
+ * is nested stands empty. Undefined where that cannot be told.
+ */
+export function outlineOf(text: string): unknown {
+  const outline = text.length <= MAX_PARSED_CHARS ? text : withoutNested(text);
+  try {
+    return outline === undefined ? undefined : JSON.parse(outline);
+  } catch {
+    return undefined;
+  }
+}
+
+function withoutNested(text: string): string | undefined {
+  let outline = "";
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    const end = code === QUOTE ? endOfString(text, at) : at;
+    if (end < 0) return undefined;
+    const closes = (code & ~0x20) === 0x5d;
+    if (closes) depth--;
+    if (depth <= 1 && (depth === 0 || !closes)) outline += text.slice(at, end + 1);
+    if ((code & ~0x20) === 0x5b && ++depth === 2) outline += code === 0x5b ? "]" : "}";
+    if (outline.length > MAX_OUTLINE_CHARS) return undefined;
+    at = end;
+  }
+  return outline;
+}
+
 /** Where the string that begins at `from` ends; -1 if it does not. */
 function endOfString(text: string, from: number): number {
   for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
