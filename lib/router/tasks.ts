@@ -47,10 +47,13 @@ export class TaskRoutes {
     if (call.params.cursor !== undefined) {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
-    const servers = new Set(this.#bySession.get(call.caller.id)?.values() ?? []);
+    const routes = this.#bySession.get(call.caller.id);
+    const servers = new Set(routes?.values() ?? []);
     const lists = await Promise.all(Array.from(servers, async (server) => {
       try {
-        return await allTasks((call) => ask(server, call), call);
+        const tasks = await allTasks((call) => ask(server, call), call);
+        // What it shows beside the session's own may go by a name under which the session has another's.
+        return tasks.filter(({ taskId }) => leadsTo(routes, { taskId, server }));
       } catch (thrown) {
         log.warning("{server} is left out of tasks/list: {message}", {
           server: server.name,
@@ -61,6 +64,14 @@ export class TaskRoutes {
     }));
     return { result: { tasks: lists.flat() } };
   }
+}
+
+/** Whether a session that names `taskId` is not led to another server than `server`. */
+function leadsTo(
+  routes: ReadonlyMap<string, Server> | undefined,
+  { taskId, server }: { taskId: unknown; server: Server },
+): boolean {
+  return (routes?.get(textOf(taskId) ?? "")?.name ?? server.name) === server.name;
 }
 
 async function allTasks(ask: Target, call: Call): Promise<readonly JsonObject[]> {

@@ -12,12 +12,13 @@ import { MAX_URI_CHARS } from "../wire/mcp.ts";
 import { type RequestId, responseTo, type Result, type RpcMessage, type RpcRequest } from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_limits.ts";
-import type { InFlightTable } from "./inflight.ts";
+import { type InFlightTable, namesItsTask } from "./inflight.ts";
 import { ownId } from "./own_id.ts";
 import { changedLists } from "./lists.ts";
 import type { LiveTasks } from "./live_tasks.ts";
 import { createdTask, Owners, relatedTask, type TaskProgress } from "./owners.ts";
 import type { Subscriptions } from "./subscriptions.ts";
+import type { TaskNames } from "./task_names.ts";
 
 /** What deciding where a message belongs needs to know of the instance it came from. */
 export interface InboundContext {
@@ -31,6 +32,7 @@ export interface InboundContext {
   attached: ReadonlyMap<string, Caller>;
   owners: Owners;
   progress: TaskProgress;
+  taskNames: TaskNames;
   subscriptions: Subscriptions;
   send(message: RpcMessage): void;
   /** Takes what belongs to no session, one line. */
@@ -144,13 +146,13 @@ export class Inbound {
   }
 
   #deliverProgress(params: JsonObject): void {
-    const { inflight, progress } = this.#context;
+    const { inflight, progress, taskNames } = this.#context;
     const token = params.progressToken as RequestId;
     const call = inflight.get(token)?.call;
     const progressToken = call ? call.progressToken : progress.get(token)?.progressToken;
     if (progressToken === undefined) return this.#logStray("notifications/progress", params);
     const speaker = call ?? progress.get(token)!.caller;
-    speaker.notify("notifications/progress", { ...params, progressToken });
+    speaker.notify("notifications/progress", { ...taskNames.outward(params), progressToken });
   }
 
   #deliverToAddressee(method: string, params: JsonObject): void {
@@ -159,7 +161,7 @@ export class Inbound {
   }
 
   #deliverTo(to: Pick<Caller, "notify"> | undefined, method: string, params: JsonObject): void {
-    if (to) to.notify(method, params);
+    if (to) to.notify(method, this.#context.taskNames.outward(params));
     else this.#logStray(method, params);
   }
 
@@ -221,10 +223,13 @@ export class Inbound {
     if (typeof params.elicitationId === "string") this.#context.owners.set(params.elicitationId, to.caller);
     const options: AskOptions = { signal, onProgress: this.#progressTo(params) };
     const understood = asUnderstood(method, withoutProgressToken(params), to.caller.capabilities);
-    const result = await (to.call ?? to.caller).ask(method, understood, options);
+    const { taskNames } = this.#context;
+    // A task that is asked about is the client's own.
+    const shown = namesItsTask(method) ? understood : taskNames.outward(understood);
+    const result = await (to.call ?? to.caller).ask(method, shown, options);
     const task = result.result && createdTask(result.result);
     if (typeof task === "string") this.#clientTasks.set(task, to.caller);
-    return result;
+    return result.result ? { ...result, result: taskNames.inward(result.result) } : result;
   }
 
   /** Answers a question that cannot be attributed: as every client it may be for would, or with why it is refused. */
@@ -255,7 +260,7 @@ export class Inbound {
       this.#context.send({
         jsonrpc: "2.0",
         method: "notifications/progress",
-        params: { ...progress, progressToken },
+        params: { ...this.#context.taskNames.inward(progress), progressToken },
       });
   }
 }

@@ -18,8 +18,9 @@ import { ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { messageFault } from "./message_fault.ts";
-import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
+import { createdTask, noSuchTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { TaskNames } from "./task_names.ts";
 import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -44,6 +45,7 @@ export class Instance implements AsyncDisposable {
   readonly #inflight: InFlightTable;
   readonly #owners = new Owners();
   readonly #progress = new TaskProgress();
+  readonly #taskNames = new TaskNames();
   readonly #subscriptions = new Subscriptions();
   readonly #logLevel: SharedLogLevel;
   readonly #inbound: Inbound;
@@ -78,6 +80,7 @@ export class Instance implements AsyncDisposable {
       attached: this.attached,
       owners: this.#owners,
       progress: this.#progress,
+      taskNames: this.#taskNames,
       subscriptions: this.#subscriptions,
       send: (message) => this.#send(message),
       log: options.log ?? (() => {}),
@@ -162,13 +165,14 @@ export class Instance implements AsyncDisposable {
     this.leave(caller);
     this.#owners.forget(caller);
     this.#progress.forget(caller);
+    this.#taskNames.forget(caller);
     this.#inbound.forget(caller);
     this.tasks.forget(caller);
   }
 
   /** Whether `caller` has begun the task `taskId` here. */
   ownsTask(caller: Caller, taskId: unknown): boolean {
-    return this.#owners.get(taskId)?.id === caller.id;
+    return this.#owners.get(this.#taskNames.ownOf(taskId))?.id === caller.id;
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
@@ -191,8 +195,6 @@ export class Instance implements AsyncDisposable {
         return await this.#aboutResource(call);
       case "logging/setLevel":
         return await this.setLogLevel(call.caller);
-      case "tasks/list":
-        return this.#owners.filterTasks(call.caller, await this.#forward(call));
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
@@ -264,7 +266,8 @@ export class Instance implements AsyncDisposable {
   #forward(call: Call): Promise<Result> {
     const id = this.#nextId++;
     const { method, progressToken } = call;
-    const params = progressToken === undefined ? call.params : withProgressToken(call.params, id);
+    const own = this.#taskNames.inward(call.params);
+    const params = progressToken === undefined ? own : withProgressToken(own, id);
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const onAbort = () => this.#withdraw(id, abortError(call.signal));
     const stop = () => call.signal.removeEventListener("abort", onAbort);
@@ -274,7 +277,7 @@ export class Instance implements AsyncDisposable {
         stop();
         // At once: what the server says of a new task may come in the same breath.
         this.#noteHandles(id, call, result);
-        resolve(result);
+        resolve(this.#asSeen(call, result));
       },
       fail: (error) => (stop(), reject(error)),
     });
@@ -342,10 +345,18 @@ export class Instance implements AsyncDisposable {
 
   async #aboutTask(call: Call): Promise<Result> {
     const { taskId } = call.params;
-    this.#owners.checkTask(call.caller, taskId);
+    const own = this.#taskNames.ownOf(taskId);
+    if (own !== taskId && own === undefined) throw noSuchTask(taskId);
+    this.#owners.checkTask(call.caller, own);
     const result = await this.#forward(call);
-    this.tasks.answered(call.method, taskId, result);
+    this.tasks.answered(call.method, own, result);
     return result;
+  }
+
+  /** An answer of the server as the session of `call` is to see it. */
+  #asSeen({ method, caller }: Call, result: Result): Result {
+    const own = method === "tasks/list" ? this.#owners.filterTasks(caller, result) : result;
+    return this.#taskNames.shownResult(own);
   }
 
   #aboutResource(call: Call): Promise<Result> {
@@ -364,6 +375,7 @@ export class Instance implements AsyncDisposable {
     }
     const task = createdTask(result);
     this.#own(task, caller);
+    if (typeof task === "string") this.#taskNames.add(caller, task);
     if (task !== undefined) this.tasks.begun(caller, result.task as JsonObject);
     // The token stays good for as long as the task (MCP basic/utilities/tasks, progress).
     if (task !== undefined && progressToken !== undefined) this.#progress.set(id, { caller, progressToken });

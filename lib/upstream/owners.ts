@@ -52,7 +52,7 @@ export class Owners {
    */
   checkTask(caller: Caller, taskId: unknown): void {
     if (this.#isOpenTo(caller, taskId)) return;
-    throw new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
+    throw noSuchTask(taskId);
   }
 
   /** A result of `tasks/list` without the tasks of other sessions. */
@@ -76,6 +76,10 @@ export class Owners {
     if (owner === undefined) return !this.#hasForgotten;
     return owner !== OVER && owner.id === caller.id;
   }
+}
+
+export function noSuchTask(taskId: unknown): ExaiError {
+  return new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
 }
 
 /** Whom the progress of a task goes to, by the token the server was given, and under which token. */
