@@ -100,6 +100,7 @@ export class Daemon implements AsyncDisposable {
       onStart: () => observation.changed(),
       onEnd: (session) => {
         router.detach(session);
+        mounts.detach(session);
         patience.forget(session);
         observation.changed();
       },

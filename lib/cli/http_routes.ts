@@ -38,7 +38,7 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
 function ownersRoutes(
   { observation, mounts, own, token, sessions, desk }: RouteSources,
 ): [string, Route][] {
-  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts.servers) });
+  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts) });
   return [
     ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
     [
@@ -47,7 +47,8 @@ function ownersRoutes(
         const memory = await mounts.memory();
         const providers = own.providers();
         const { running } = desk;
-        return Response.json(buildStatus({ servers: mounts.servers, sessions, memory, running, providers }));
+        const { servers, retiring } = mounts;
+        return Response.json(buildStatus({ servers, retiring, sessions, memory, running, providers }));
       }),
     ],
     [

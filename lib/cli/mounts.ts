@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import type { ServerConfig } from "../base/server_config.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
+import type { Caller } from "../call/call.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { type ConfigFault, formatFault } from "../config/servers.ts";
 import { type ServersChange, type ServersWatch, watchServers } from "../config/servers_watch.ts";
@@ -103,6 +104,16 @@ export class ConfiguredMounts implements AsyncDisposable {
 
   get servers(): readonly MountedServer[] {
     return this.#mounts.servers;
+  }
+
+  /** Servers that were taken out of the configuration or changed there, while something runs on them. */
+  get retiring(): Iterable<MountedServer> {
+    return this.#mounts.retiring;
+  }
+
+  /** A session is over: servers that are on their way out keep nothing for it any more. */
+  detach(caller: Caller): void {
+    this.#mounts.detach(caller);
   }
 
   /** Memory of each server's process and all it has started, in bytes, by process id. */

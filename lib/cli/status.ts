@@ -69,6 +69,8 @@ export interface ServerStatus extends JsonObject {
 
 export interface StatusSources {
   servers: readonly MountedServer[];
+  /** Those that were taken out of the configuration or changed there, while something runs on them. */
+  retiring: Iterable<MountedServer>;
   sessions: Iterable<Session>;
   /** Memory of each server's process and all it has started, in bytes, by process id. */
   memory: ReadonlyMap<number, number>;
@@ -79,7 +81,7 @@ export interface StatusSources {
 
 /** Collects the status of every mounted server and session. */
 export function buildStatus(sources: StatusSources): DaemonStatus {
-  const servers = sources.servers.flatMap((server) => {
+  const servers = [...sources.servers, ...sources.retiring].flatMap((server) => {
     const faults = server.listFaults;
     const list_faults = faults.length === 0 ? undefined : faults;
     return describeServer(server, sources.memory).map((row) => ({ ...row, list_faults }));
@@ -123,6 +125,7 @@ function describeServer(server: MountedServer, memory: ReadonlyMap<number, numbe
   for (const slot of server.retiring) {
     rows.push({ ...describeSlot(server, { slot, record: undefined, memory }), ...RETIRED });
   }
+  if (server.isRetired) return rows.map((row) => ({ ...row, ...RETIRED }));
   // Those that do not run are shown for what is wrong with them.
   for (const record of records.values()) {
     const trouble = describeTrouble(record);

@@ -9,6 +9,12 @@ interface Found {
   slot: Slot;
 }
 
+/** Where to look: the servers of the configuration, and those on their way out of it. */
+interface Killable {
+  servers: readonly MountedServer[];
+  retiring: Iterable<MountedServer>;
+}
+
 /**
  * Ends the process trees, or connections, that `id` names: a server (all of its instances), a process id or a key, as
  * `exai-daemon ps` shows them. Calls in flight on them fail; the next call starts a fresh one.
@@ -16,8 +22,10 @@ interface Found {
  * @returns each as "server (process 1234)"
  * @throws {ExaiError} `RESOURCE_NOT_FOUND` when nothing of that name runs
  */
-export async function killUpstream(id: string, servers: readonly MountedServer[]): Promise<string[]> {
-  const all = servers.flatMap((server) => Array.from(server.slots, (slot): Found => ({ server, slot })));
+export async function killUpstream(id: string, { servers, retiring }: Killable): Promise<string[]> {
+  const all = [...servers, ...retiring].flatMap((server) =>
+    [...server.slots, ...server.retiring].map((slot): Found => ({ server, slot }))
+  );
   const found = all.filter(({ server, slot }) =>
     server.name === id || slot.keyHash === id || (id !== "" && String(slot.started?.pid) === id)
   );

@@ -48,8 +48,9 @@ export class TaskRoutes {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
     const routes = this.#bySession.get(call.caller.id);
-    const servers = new Set(routes?.values() ?? []);
-    const lists = await Promise.all(Array.from(servers, async (server) => {
+    // A server that was changed meanwhile lists what runs on it as it was.
+    const servers = new Map(Array.from(routes?.values() ?? [], (server) => [server.name, server]));
+    const lists = await Promise.all(Array.from(servers.values(), async (server) => {
       try {
         const tasks = await allTasks((call) => ask(server, call), call);
         // What it shows beside the session's own may go by a name under which the session has another's.

@@ -170,9 +170,9 @@ export class Instance implements AsyncDisposable {
     this.tasks.forget(caller);
   }
 
-  /** Whether `caller` has begun the task `taskId` here. */
+  /** Whether `caller` has begun the task `taskId` here, and may ask for it. */
   ownsTask(caller: Caller, taskId: unknown): boolean {
-    return this.#owners.get(this.#taskNames.ownOf(taskId))?.id === caller.id;
+    return this.alive && this.#owners.get(this.#taskNames.ownOf(taskId))?.id === caller.id;
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
@@ -337,6 +337,7 @@ export class Instance implements AsyncDisposable {
     if (this.#end) return;
     this.#end = reason;
     this.#inbound.stop(reason);
+    this.tasks.clear();
     for (const entry of this.#inflight.takeAll()) {
       entry.fail(entry.call ? this.#faults.cutOff(reason) : reason);
     }

@@ -1,11 +1,16 @@
+import { delay } from "@std/async/delay";
 import { type JsonObject, textOf } from "../base/json.ts";
 import { steadyNow } from "../base/steady.ts";
+import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
 import { MAX_HANDLE_CHARS } from "./owners.ts";
 
 /** Tasks kept at most; beyond that the oldest are forgotten. */
 const MAX_TASKS = 10_000;
+
+/** A timer cannot be set for as long as some tasks last. */
+const MAX_TIMER_MS = MINUTE_MS;
 
 /** What a task is that does not run any more. */
 const OVER: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled"]);
@@ -16,6 +21,8 @@ const OVER: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled"])
  */
 export class LiveTasks {
   readonly #byId = new Map<string, { sessionId: string; expiresAtMs: number; isOver: boolean }>();
+  /** Resolved when one is gone. */
+  #gone: PromiseWithResolvers<void> | undefined;
 
   /** Notes the task a result has made; `ttl` is in milliseconds, none or null means without end. */
   begun(caller: Caller, task: JsonObject, nowMs = steadyNow()): void {
@@ -32,7 +39,7 @@ export class LiveTasks {
   answered(method: string, taskId: unknown, { result, error }: Result): void {
     const id = textOf(taskId);
     if (error || id === undefined) return;
-    if (method !== "tasks/get") this.#byId.delete(id);
+    if (method !== "tasks/get") this.#forget([id]);
     else this.hasStatus(id, result.status);
   }
 
@@ -57,9 +64,33 @@ export class LiveTasks {
 
   /** Forgets a session that is over. */
   forget(caller: Caller): void {
-    for (const [taskId, { sessionId }] of this.#byId) {
-      if (sessionId === caller.id) this.#byId.delete(taskId);
+    const tasks = [...this.#byId].filter(([, { sessionId }]) => sessionId === caller.id);
+    this.#forget(tasks.map(([taskId]) => taskId));
+  }
+
+  /** The server has ended: there is nothing more to fetch. */
+  clear(): void {
+    this.#forget([...this.#byId.keys()]);
+  }
+
+  /** Resolves when nobody wants the result of any, or `signal` aborts. */
+  async over(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const remainingMs = this.remainingMs();
+      if (remainingMs === 0 || signal.aborted) return;
+      this.#gone ??= Promise.withResolvers();
+      const timer = new AbortController();
+      const waited = AbortSignal.any([signal, timer.signal]);
+      const later = delay(Math.min(remainingMs, MAX_TIMER_MS), { signal: waited }).catch(() => {});
+      await Promise.race([this.#gone.promise, later]);
+      timer.abort();
     }
+  }
+
+  #forget(taskIds: readonly string[]): void {
+    for (const taskId of taskIds) this.#byId.delete(taskId);
+    this.#gone?.resolve();
+    this.#gone = undefined;
   }
 
   /** For how long there may be a task that somebody wants the result of, in milliseconds; 0: there is none. */

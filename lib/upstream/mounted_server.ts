@@ -57,6 +57,8 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly #visits: Gate;
   /** The same server under its configuration of now. */
   #successor: MountedServer | undefined;
+  /** The same server under its configurations of before, while something runs on it. */
+  #before: ReadonlySet<MountedServer> = new Set();
   /** Calls that have come and are not answered yet. */
   #running = 0;
   /** Resolved when none runs, for a server that is to go. */
@@ -107,6 +109,8 @@ export class MountedServer implements Server, AsyncDisposable {
     if (remembered) return this.#offeredOf(remembered);
     const prepared = this.#prepare(call);
     const isAboutTask = namesItsTask(call.method);
+    const elsewhere = isAboutTask ? this.#taskElsewhere(call) : undefined;
+    if (elsewhere) return await elsewhere;
     const isWork = doesWork(call.method);
     const isLimited = this.maxInflight !== undefined;
     for (let isRepeated = false;;) {
@@ -130,6 +134,22 @@ export class MountedServer implements Server, AsyncDisposable {
         slot.endCall();
       }
     }
+  }
+
+  /** What a call about a task comes to where that runs under a configuration of before, or a list needs no process. */
+  #taskElsewhere(call: Call): Promise<Result> | undefined {
+    const { caller, method, params } = call;
+    if (method !== "tasks/list") {
+      return [...this.#before].find((old) => old.#pool.homeOf(caller, params.taskId))?.target(call);
+    }
+    if (this.#successor) return this.#successor.target(call);
+    return this.#pool.retired && tasksElsewhere(call, { result: { tasks: [] } }, { slots: this.#allSlots() });
+  }
+
+  /** Those of its configurations of before among them. */
+  *#allSlots(): Generator<Slot> {
+    yield* this.#pool.all();
+    for (const old of this.#before) yield* old.#pool.all();
   }
 
   #leased(call: Call): Promise<Slot> {
@@ -210,6 +230,7 @@ export class MountedServer implements Server, AsyncDisposable {
   inherit(old: MountedServer): void {
     this.#leases.inherit(old.#leases);
     old.#successor = this;
+    this.#before = new Set([...old.#before, old]);
   }
 
   /** What is remembered of its processes, those that do not run among them. */
@@ -235,6 +256,9 @@ export class MountedServer implements Server, AsyncDisposable {
     if (this.#running > 0) await this.#quiet.promise;
     this.#leases.endAll();
     await this.#pool.retire();
+    for (let next = this.#successor; next; next = next.#successor) {
+      next.#before = new Set([...next.#before].filter((old) => old !== this));
+    }
   }
 
   /** Stops one running instance; its sessions stay, and get another when they need one. */
@@ -260,6 +284,11 @@ export class MountedServer implements Server, AsyncDisposable {
     return this.#pool.retiring;
   }
 
+  /** Whether it is on its way out as a whole: taken out of the configuration, or changed there. */
+  get isRetired(): boolean {
+    return this.#pool.retired !== undefined;
+  }
+
   // The merged catalog shows names of the configuration's making; the server knows its own only.
   #prepare(call: Call): Call {
     if (call.method !== "tools/call") return call;
@@ -282,7 +311,7 @@ export class MountedServer implements Server, AsyncDisposable {
         this.#leases.unsubscribed(call.caller, uriOf(call));
         return result;
       case "tasks/list":
-        return tasksElsewhere(call, result, { here: slot, slots: this.#pool });
+        return tasksElsewhere(call, result, { here: slot, slots: this.#allSlots() });
       case "tools/list":
         return this.#offeredOf(result);
       default:

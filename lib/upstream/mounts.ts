@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { ServerConfig } from "../base/server_config.ts";
+import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import { Gate } from "./gate.ts";
@@ -45,7 +46,7 @@ export interface MountsChange {
 export class Mounts implements AsyncDisposable {
   readonly #options: MountsOptions;
   readonly #byName = new Map<string, MountedServer>();
-  readonly #retiring = new Set<Promise<void>>();
+  readonly #retiring = new Map<MountedServer, Promise<void>>();
   readonly #visits = new Gate(MAX_VISITS);
   #ordered: readonly MountedServer[] = [];
 
@@ -58,9 +59,19 @@ export class Mounts implements AsyncDisposable {
     return this.#ordered;
   }
 
+  /** Those that were taken out or changed, while something runs on them. */
+  get retiring(): Iterable<MountedServer> {
+    return this.#retiring.keys();
+  }
+
+  /** A session is over: what was taken out or changed keeps nothing for it any more. */
+  detach(caller: Caller): void {
+    for (const server of this.#retiring.keys()) server.detach(caller);
+  }
+
   /**
    * Puts a new configuration in force. What has not changed goes on untouched; calls in flight on what was removed or
-   * changed finish on the old instance.
+   * changed finish on the old instance, and so do tasks whose results somebody wants.
    */
   apply(change: MountsChange): void {
     const { servers, added, removed, changed } = change;
@@ -80,7 +91,11 @@ export class Mounts implements AsyncDisposable {
     const servers = [...this.#byName.values()];
     this.#byName.clear();
     this.#ordered = [];
-    await Promise.all([...this.#retiring, ...servers.map((server) => server[Symbol.asyncDispose]())]);
+    servers.push(...this.#retiring.keys());
+    await Promise.all([
+      ...this.#retiring.values(),
+      ...servers.map((server) => server[Symbol.asyncDispose]()),
+    ]);
   }
 
   #mount(config: ServerConfig): void {
@@ -103,7 +118,7 @@ export class Mounts implements AsyncDisposable {
     this.#byName.delete(name);
     log.info("{server} is unmounted", { server: name });
     const retiring = server.retire();
-    this.#retiring.add(retiring);
-    retiring.finally(() => this.#retiring.delete(retiring));
+    this.#retiring.set(server, retiring);
+    retiring.finally(() => this.#retiring.delete(server));
   }
 }

@@ -1,5 +1,4 @@
 import { getLogger } from "@logtape/logtape";
-import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
 import type { ServerConfig } from "../base/server_config.ts";
@@ -13,6 +12,7 @@ import type { Question } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
 import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
+import { quiet } from "./quiet.ts";
 import { whenRefused } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import type { Attempt } from "./supervisor.ts";
@@ -90,15 +90,18 @@ export class Pool implements AsyncDisposable {
 
   /** The slot whose instance runs the task `taskId` of `caller`. */
   homeOf(caller: Caller, taskId: unknown): Slot | undefined {
-    for (const slot of this.#slots.values()) {
-      if (slot.started?.ownsTask(caller, taskId)) return slot;
-    }
-    return undefined;
+    return this.all().find((slot) => slot.started?.ownsTask(caller, taskId));
+  }
+
+  /** Every slot, those among them that take nothing new. */
+  *all(): Generator<Slot> {
+    yield* this.#slots.values();
+    yield* this.retiring;
   }
 
   /** A session is over: no instance keeps anything for it. */
   forget(caller: Caller): void {
-    for (const slot of this.#slots.values()) slot.release(caller);
+    for (const slot of this.all()) slot.release(caller);
     this.records.forget(caller);
   }
 
@@ -140,6 +143,7 @@ export class Pool implements AsyncDisposable {
 
   /** Stops the instance of `slot`; its sessions get another when they need one. */
   end(slot: Slot): void {
+    if (this.retiring.has(slot)) void slot.instance.then((it) => it[Symbol.asyncDispose]()).catch(() => {});
     if (!slot.alive) return;
     slot.stop();
     this.onLost(slot, false);
@@ -167,12 +171,10 @@ export class Pool implements AsyncDisposable {
   async #endInTime(slot: Slot, graceMs: number): Promise<void> {
     const instance = await slot.instance.catch(() => undefined);
     if (!instance) return;
-    const timer = new AbortController();
-    const late = delay(graceMs, { signal: AbortSignal.any([timer.signal, this.#ending.signal]) }).catch(
-      () => {},
-    );
-    await Promise.race([instance.idle(), late]);
-    timer.abort();
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), graceMs);
+    await quiet(instance, AbortSignal.any([late.signal, this.#ending.signal]));
+    clearTimeout(timer);
     await instance[Symbol.asyncDispose]();
   }
 
@@ -184,11 +186,17 @@ export class Pool implements AsyncDisposable {
     for (const slot of this.#slots.values()) if (!slot.started && !slot.isCalled) slot.stop();
   }
 
-  /** Stops every instance once what runs on it has finished. */
+  /** Stops every instance once what runs on it has finished, and its tasks have been fetched or are over. */
   async retire(): Promise<void> {
     this.close();
-    const slots = [...this.#slots];
-    await Promise.all(slots.map(async ([, slot]) => (await slot.instance.catch(() => undefined))?.idle()));
+    const ending = Array.from(this.#slots.values(), async (slot) => {
+      const instance = await slot.instance.catch(() => undefined);
+      if (!instance) return;
+      for (const caller of [...instance.attached.values()]) instance.leave(caller);
+      await quiet(instance, this.#ending.signal);
+      slot.stop();
+    });
+    await Promise.all([...ending, ...this.#closing]);
     await this[Symbol.asyncDispose]();
   }
 

@@ -14,7 +14,7 @@ const log = getLogger(["exai", "upstream"]);
 export async function tasksElsewhere(
   call: Call,
   first: Result,
-  { here, slots }: { here: Slot; slots: Iterable<Slot> },
+  { here, slots }: { here?: Slot; slots: Iterable<Slot> },
 ): Promise<Result> {
   if (call.params.cursor !== undefined || !Array.isArray(first.result?.tasks)) return first;
   const others = [...slots].filter((slot) => slot !== here && slot.started?.tasks.has(call.caller));
