@@ -56,6 +56,35 @@ Deno.test("a server that has run for a minute starts with a clean sheet; one tha
   assertEquals(ends(MINUTE_MS, 2 * MINUTE_MS), 1);
 });
 
+for (const end of ["stopped", "lost"] as const) {
+  Deno.test(`failures before a server was well for a minute do not count once it is ${end}: they are not in a row`, () => {
+    const ending = (ranMs: number) => {
+      const supervisor = new Supervisor("odd");
+      failing(supervisor, { times: 4, tookMs: 0 });
+      const attempt = supervisor.begin(MINUTE_MS);
+      supervisor.started(attempt, MINUTE_MS);
+      if (end === "stopped") supervisor.stopped(MINUTE_MS + ranMs);
+      else supervisor.lost(BROKEN, MINUTE_MS + ranMs);
+      return supervisor;
+    };
+    const well = ending(MINUTE_MS);
+    assertEquals([well.isClean, well.trouble], [true, undefined]);
+    assertEquals(ending(SECOND_MS).trouble?.failures, 4);
+  });
+}
+
+Deno.test("a fault of the caller is told once, a failure of the server each time", () => {
+  const supervisor = new Supervisor("odd");
+  const own = new ExaiError("UPSTREAM_UNAVAILABLE", "no directory", { details: { fault: "caller" } });
+  const isTold = (reason: ExaiError, atMs: number) => {
+    const isNews = supervisor.isNews(reason);
+    supervisor.failed(supervisor.begin(atMs), reason, atMs);
+    return isNews;
+  };
+  assertEquals([isTold(own, 0), isTold(own, MINUTE_MS)], [true, false]);
+  assertEquals([isTold(BROKEN, 2 * MINUTE_MS), isTold(BROKEN, 3 * MINUTE_MS)], [true, true]);
+});
+
 Deno.test("starts that failed together count once: ten windows that come at once do not use up the limit", () => {
   const supervisor = new Supervisor("odd");
   const attempts = Array.from({ length: 10 }, () => supervisor.begin(0));

@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { bindToSession, type ServerConfig } from "../base/server_config.ts";
+import { SECOND_MS } from "../base/units.ts";
 import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
 import type { Caller } from "../call/call.ts";
 import type { Instance } from "./instance.ts";
@@ -21,6 +22,10 @@ import { workspaceOf } from "./workspace.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
+/** Between two attempts to get an instance for a session that is subscribed to something. */
+const FIRST_PAUSE_MS = SECOND_MS / 4;
+const MAX_PAUSE_MS = 30 * SECOND_MS;
+
 /** What one server has for one session. */
 interface Tenancy {
   readonly caller: Caller;
@@ -35,6 +40,10 @@ interface Tenancy {
   /** Aborted when the session is over. */
   readonly over: AbortController;
   isRestoring: boolean;
+  /** Whether it is to hear what the server says of its own accord, and has no instance it could hear. */
+  listens: boolean;
+  /** Aborted to try again now what {@linkcode Leases} is about to try again later. */
+  retry: AbortController | undefined;
 }
 
 /**
@@ -99,7 +108,9 @@ export class Leases {
 
   /** A session goes on in another process than that of `slot`: its roots are others now. */
   move(caller: Caller, slot: Slot): void {
-    this.#leave(this.#of(caller), slot);
+    const tenancy = this.#of(caller);
+    this.#leave(tenancy, slot);
+    tenancy.retry?.abort();
   }
 
   /** A session has subscribed to `uri` on `slot`. */
@@ -160,6 +171,8 @@ export class Leases {
         subscriptions: new Set(),
         over,
         isRestoring: false,
+        listens: false,
+        retry: undefined,
       };
       this.#tenancies.set(caller.id, tenancy);
     }
@@ -216,24 +229,34 @@ export class Leases {
 
   /** Gets a session that is subscribed to something a new instance, however often that takes. */
   async #restore(tenancy: Tenancy, listens = false): Promise<void> {
+    tenancy.listens ||= listens;
     if (tenancy.isRestoring) return;
     tenancy.isRestoring = true;
-    const { caller, over, subscriptions } = tenancy;
-    const { signal } = over;
-    while ((subscriptions.size > 0 || listens) && !signal.aborted) {
-      try {
-        const slot = await this.lease(caller);
-        if (await slot.instance.then(() => slot.alive, () => false)) break;
-      } catch (thrown) {
-        const { retryAfterMs, message } = ExaiError.from(thrown);
-        if (retryAfterMs === undefined) {
-          for (const uri of [...subscriptions]) this.#subscriptionLost(tenancy, uri, message);
-          break;
-        }
-        await delay(retryAfterMs, { signal }).catch(() => {});
-      }
+    const { over: { signal }, subscriptions } = tenancy;
+    for (let failures = 0; (subscriptions.size > 0 || tenancy.listens) && !signal.aborted;) {
+      const pauseMs = await this.#tryRestore(tenancy, failures);
+      if (pauseMs === undefined) break;
+      tenancy.retry = new AbortController();
+      await delay(pauseMs, { signal: AbortSignal.any([signal, tenancy.retry.signal]) }).catch(() => {});
+      failures = tenancy.retry.signal.aborted ? 0 : failures + 1;
     }
-    tenancy.isRestoring = false;
+    tenancy.retry = undefined;
+    tenancy.listens = tenancy.isRestoring = false;
+  }
+
+  /** One attempt after `failures` that came to nothing; gives the pause before the next, undefined when there is none. */
+  async #tryRestore(tenancy: Tenancy, failures: number): Promise<number | undefined> {
+    let slot: Slot;
+    try {
+      slot = await this.lease(tenancy.caller);
+    } catch (thrown) {
+      const error = ExaiError.from(thrown);
+      if (error.retryAfterMs !== undefined) return pauseMs(error, failures);
+      for (const uri of [...tenancy.subscriptions]) this.#subscriptionLost(tenancy, uri, error.message);
+      return undefined;
+    }
+    const error = await slot.instance.then(() => undefined, ExaiError.from);
+    return !error && slot.alive ? undefined : pauseMs(error, failures);
   }
 
   /** Subscribes a session on a new instance to all it was subscribed to, and tells it that it may have missed something. */
@@ -263,6 +286,17 @@ export class Leases {
     caller.notify("notifications/message", { level: "warning", logger: "exai", data });
     caller.notify("notifications/resources/updated", { uri });
   }
+}
+
+/**
+ * How long to wait before the next attempt. A server that fails rests by itself, which its refusals say; what does not
+ * count as its failure would be tried without end.
+ */
+function pauseMs(error: ExaiError | undefined, failures: number): number {
+  const isCounted = error?.code !== "OVER_CAPACITY" && error?.details?.fault !== "caller";
+  const growing = isCounted ? FIRST_PAUSE_MS * failures : FIRST_PAUSE_MS * 2 ** failures;
+  const leastMs = Math.min(growing, isCounted ? SECOND_MS : MAX_PAUSE_MS);
+  return Math.max(leastMs, error?.retryAfterMs ?? 0);
 }
 
 /**

@@ -249,9 +249,10 @@ export class Pool implements AsyncDisposable {
       reason = ExaiError.from(thrown);
     }
     if (!slot.alive) return;
-    log.warning("{message}", { message: reason.message });
+    if (supervisor.isNews(reason)) log.warning("{message}", { message: reason.message });
     // That this machine had no handle for it says nothing of the server.
-    if (reason.code !== "OVER_CAPACITY") supervisor.failed(attempt, reason);
+    if (reason.code === "OVER_CAPACITY") supervisor.lost(reason);
+    else supervisor.failed(attempt, reason);
     this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
     this.onLost(slot, true);

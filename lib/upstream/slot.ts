@@ -173,6 +173,7 @@ export class Slot {
   /** Lets go of all of a session that is over. */
   release(caller: Caller): void {
     this.#callers.delete(caller.id);
+    this.#suspects.delete(caller.id);
     this.started?.detach(caller);
     this.#mayStop();
   }

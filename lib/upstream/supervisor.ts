@@ -106,24 +106,31 @@ export class Supervisor {
   /** The server has ended by itself or could not be started. */
   failed(attempt: Attempt, reason: ExaiError, nowMs = steadyNow()): void {
     const { begunAtMs, startedAtMs } = attempt;
-    const isCallersFault = reason.details?.fault === "caller";
+    const isCallers = isCallersFault(reason);
     const wasWell = startedAtMs !== undefined && nowMs - startedAtMs >= WELL_MS;
-    if (!isCallersFault) {
+    if (!isCallers) {
       if (wasWell) this.#failures = 1;
       else if (!this.#last || begunAtMs >= this.#last.atMs || this.#failures === 0) this.#failures++;
     }
-    this.#last = { atMs: nowMs, reason, isCallersFault };
+    this.#last = { atMs: nowMs, reason, isCallersFault: isCallers };
     this.#connection = { state: "broken", lastError: reason.message };
   }
 
-  /** The server knows the connection no more, on which it was well: that is no failure. */
-  lost(reason: ExaiError): void {
+  /** It has no connection, which is no failure of the server: that was lost on which it was well, or none could be had. */
+  lost(reason: ExaiError, nowMs = steadyNow()): void {
+    this.#mayHaveBeenWell(nowMs);
     this.#connection = { state: "broken", lastError: reason.message };
   }
 
   /** It is being stopped from here. */
-  stopped(): void {
+  stopped(nowMs = steadyNow()): void {
+    this.#mayHaveBeenWell(nowMs);
     this.#connection = { state: "idle" };
+  }
+
+  /** Whether `reason` is worth a word: a caller's own mistake comes again with each attempt to do without it. */
+  isNews(reason: ExaiError): boolean {
+    return !isCallersFault(reason) || this.#last?.reason.message !== reason.message;
   }
 
   /** How its connection stands now. */
@@ -156,6 +163,11 @@ export class Supervisor {
     };
   }
 
+  /** What failed before an instance that was well for long does not count: failures are counted in a row. */
+  #mayHaveBeenWell(nowMs: number): void {
+    if (this.#connection.state === "ready" && nowMs - this.#connection.sinceMs >= WELL_MS) this.forgive();
+  }
+
   get #retryAtMs(): number {
     const { atMs, isCallersFault } = this.#last!;
     if (isCallersFault) return atMs + FIRST_PAUSE_MS;
@@ -168,10 +180,11 @@ export class Supervisor {
   }
 
   #refusal(message: string, retryAfterMs: number): ExaiError {
-    const details = { server: this.#name };
+    const { reason, isCallersFault } = this.#last!;
+    const details = { server: this.#name, ...(isCallersFault ? { fault: "caller" } : {}) };
     return new ExaiError("UPSTREAM_UNAVAILABLE", message, {
       retryAfterMs,
-      cause: this.#last!.reason,
+      cause: reason,
       details,
     });
   }
@@ -179,4 +192,9 @@ export class Supervisor {
 
 function pauseAfterMs(failures: number): number {
   return failures < 2 ? 0 : Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 2));
+}
+
+/** Whether a start has failed for what its caller is, as one without a directory. */
+function isCallersFault({ details }: ExaiError): boolean {
+  return details?.fault === "caller";
 }
