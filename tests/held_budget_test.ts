@@ -5,9 +5,11 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { MIB } from "../lib/base/units.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { FloodingServer } from "./helpers/flooding_server.ts";
+import { McpWindow } from "./helpers/mcp_window.ts";
 import { RawHttp, sseMessages } from "./helpers/http_client.ts";
 import { residentBytesOf } from "./helpers/proc.ts";
 import { startDaemon } from "./helpers/program.ts";
+import { rawServer } from "./helpers/raw_server.ts";
 import { connectRaw, type RawSocket } from "./helpers/raw_socket.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 
@@ -83,9 +85,44 @@ Deno.test("beyond the budget holders give way by rank, those that have waited lo
 
 Deno.test("arguments of calls have half of the budget, and one call is always taken", () => {
   const budget = new ByteBudget({ maxBytes: 100 });
-  assertEquals([budget.tryTakeCall(80), budget.tryTakeCall(1), budget.tryTakeCall(0)], [true, false, true]);
-  budget.giveBackCall(80);
-  assertEquals([budget.tryTakeCall(30), budget.tryTakeCall(30), budget.bytes], [true, false, 30]);
+  const take = (bytes: number) => budget.tryTakeCall(bytes, budget);
+  assertEquals([take(80), take(1), take(0)], [true, false, true]);
+  budget.giveBackCall(80, budget);
+  assertEquals([take(30), take(30), budget.bytes], [true, false, 30]);
+});
+
+Deno.test("a caller that has used up what calls may have leaves the others their share", () => {
+  const budget = new ByteBudget({ maxBytes: 1000 });
+  const callers = Array.from({ length: 20 }, () => ({}));
+  const [greedy, modest] = callers as [object, object];
+  const most = (caller: object, bytes = 1000): number =>
+    budget.tryTakeCall(bytes, caller) ? bytes : most(caller, bytes - 1);
+  assertEquals(budget.tryTakeCall(500, greedy), true);
+  assertEquals([budget.tryTakeCall(1, greedy), budget.tryTakeCall(100, modest)], [false, true]);
+  assertEquals([budget.tryTakeCall(67, modest), budget.tryTakeCall(66, modest)], [false, true]);
+  // However many are greedy, there is something left for the next, and what is kept of answers has its quarter.
+  for (const caller of callers.slice(2, 6)) assert(most(caller) > 0);
+  assert(budget.bytes <= 750);
+  budget.giveBackCall(500, greedy);
+  assertEquals(budget.tryTakeCall(100, greedy), true);
+});
+
+Deno.test("a window whose calls hold all that calls may have is refused more, another window's call is taken", async () => {
+  await using raw = rawServer({
+    answer: ({ method, params }) => {
+      if (method === "tools/list") return { tools: [{ name: "t", inputSchema: { type: "object" } }] };
+      return params?.name === "t" && (params.arguments as JsonObject).hold ? undefined : { content: [] };
+    },
+  });
+  const settings = { maxHeldBytes: MIB, globalMaxInflight: 100, sessionMaxInflight: 100 };
+  await using it = await testDaemon({ servers: [raw.mounted], settings });
+  await using greedy = await McpWindow.open(it.url);
+  await using modest = await McpWindow.open(it.url);
+  const call = (client: McpWindow, chars: number, hold: boolean) =>
+    client.request("tools/call", { name: "t", arguments: { hold, text: "x".repeat(chars) } });
+  const refused = await Promise.race(Array.from({ length: 12 }, () => call(greedy, 100_000, true)));
+  assert(JSON.stringify(refused.error).includes("OVER_CAPACITY"), JSON.stringify(refused));
+  assertEquals((await call(modest, 40_000, false)).result, { content: [] });
 });
 
 Deno.test("a text counts as what V8 keeps it in", () => {

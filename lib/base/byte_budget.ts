@@ -28,6 +28,11 @@ export interface Holder {
   recount?(): void;
 }
 
+/** The part of the budget that the arguments of calls may have, whosever they are. */
+const CALLS_PART = 1 / 2;
+/** The part they may have with what is set aside for callers that have less than others. */
+const MAX_CALLS_PART = 3 / 4;
+
 export interface ByteBudgetOptions {
   maxBytes: number;
   /** Called when something had to give way. */
@@ -49,6 +54,8 @@ export class ByteBudget {
   /** Accounts that are not empty. */
   readonly #accounts = new Set<ByteAccount>();
   readonly #calls: ByteAccount;
+  /** What calls hold for each of their callers. */
+  readonly #callers = new Map<object, number>();
   #bytes = 0;
   #evicting = false;
 
@@ -68,17 +75,33 @@ export class ByteBudget {
   }
 
   /**
-   * Takes `bytes` for the arguments of a call, which are not held any less while it waits or runs. False when calls
-   * have half of the budget already: the call is to be refused.
+   * Takes `bytes` for the arguments of a call of `caller`, which are not held any less while it waits or runs. False
+   * when the call is to be refused: calls have half of the budget already, and this caller its share of that, or there
+   * is little left of what is set aside for those that have less.
    */
-  tryTakeCall(bytes: number): boolean {
-    if (bytes > 0 && this.#calls.bytes > 0 && this.#calls.bytes + bytes > this.maxBytes / 2) return false;
+  tryTakeCall(bytes: number, caller: object): boolean {
+    if (bytes === 0) return true;
+    const own = (this.#callers.get(caller) ?? 0) + bytes;
+    const total = this.#calls.bytes;
+    const most = this.maxBytes * CALLS_PART;
+    if (total > 0 && total + bytes > most) {
+      const others = this.#callers.size - (this.#callers.has(caller) ? 1 : 0);
+      // As if there were one more, so that there is something left for the next.
+      const share = most / (others + 2);
+      const left = this.maxBytes * MAX_CALLS_PART - total;
+      if (own > share || bytes > left / 2) return false;
+    }
+    this.#callers.set(caller, own);
     this.#calls.add(bytes);
     return true;
   }
 
   /** The call is over. */
-  giveBackCall(bytes: number): void {
+  giveBackCall(bytes: number, caller: object): void {
+    if (bytes === 0) return;
+    const own = (this.#callers.get(caller) ?? 0) - bytes;
+    if (own > 0) this.#callers.set(caller, own);
+    else this.#callers.delete(caller);
     this.#calls.add(-bytes);
   }
 

@@ -173,11 +173,11 @@ export class McpPeer implements Speaker {
   async #runWithin(request: RpcRequest, params: JsonObject, bytes: number): Promise<Result> {
     const { budget } = this.#session;
     if (bytes < MIN_COUNTED_BYTES) return await this.#run(request, params);
-    if (!budget.tryTakeCall(bytes)) return { error: toRpcError(tooMuchHeld()) };
+    if (!budget.tryTakeCall(bytes, this.#session)) return { error: toRpcError(tooMuchHeld()) };
     try {
       return await this.#run(request, params);
     } finally {
-      budget.giveBackCall(bytes);
+      budget.giveBackCall(bytes, this.#session);
     }
   }
 

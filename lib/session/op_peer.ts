@@ -35,13 +35,13 @@ export class OpPeer {
   async receive(frame: JsonObject, size = 0): Promise<void> {
     const { budget } = this.#session;
     const bytes = size < MIN_COUNTED_BYTES ? 0 : size;
-    if (!budget.tryTakeCall(bytes)) return this.refuse(tooMuchHeld(), frame.request_id);
+    if (!budget.tryTakeCall(bytes, this.#session)) return this.refuse(tooMuchHeld(), frame.request_id);
     try {
       await this.#handle(parseOp(frame));
     } catch (thrown) {
       this.#giveUp(thrown, frame.request_id);
     } finally {
-      budget.giveBackCall(bytes);
+      budget.giveBackCall(bytes, this.#session);
     }
   }
 
