@@ -73,7 +73,8 @@ export class ProcessAdmission implements Admission {
     try {
       const admitted = this.#permits.acquire(call.caller.id, call.signal, call.trace);
       permit = admitted instanceof Promise ? await admitted : admitted;
-      this.#breaker?.checkStill(era);
+      // It may have failed for others meanwhile.
+      this.#breaker?.check();
       if (!worker.alive) return undefined;
       beganMs = this.#now();
       call.begin?.();
