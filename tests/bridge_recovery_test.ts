@@ -127,6 +127,7 @@ Deno.test("what a client has not said is not said for it", async () => {
   await it.connect();
   it.ask("initialize", INITIALIZE, 1);
   it.answer({ protocolVersion: "2025-06-18", capabilities: {} });
+  it.write({ method: "notifications/x" });
   it.cut();
   const next = await it.connect();
   next.answer(next.take()[0]!, {});
@@ -134,6 +135,56 @@ Deno.test("what a client has not said is not said for it", async () => {
   assertEquals(next.take(), []);
   it.write({ method: "notifications/initialized" });
   assertEquals(names(next.take()), ["notifications/initialized"]);
+});
+
+Deno.test("a client that has not initialized is introduced by nobody", async () => {
+  using it = new MemoryWindow();
+  await it.connect();
+  it.ask("tools/list", {}, 1);
+  it.answer(TOOLS);
+  it.write({ method: "notifications/x" });
+  it.cut();
+  assertEquals((await it.connect()).take(), []);
+});
+
+Deno.test("what is said while the client is introduced waits for the end of that", async () => {
+  using it = await MemoryWindow.ready();
+  it.cut();
+  const next = await it.connect();
+  it.write({ method: "notifications/x" });
+  it.call("acts", 1);
+  const [initialize, ...early] = next.take();
+  assertEquals(early, []);
+  next.answer(initialize!, {});
+  await it.turn();
+  assertEquals(names(next.take()).slice(1, 3), ["notifications/x", 1]);
+});
+
+Deno.test("a request that is cut off each time it is sent is given up after fifty", async () => {
+  using it = await MemoryWindow.ready();
+  it.call("acts", 1);
+  for (let sends = 2; sends <= 50; sends++) {
+    it.cut();
+    assertEquals(names((await it.connect({ unseen: [1] })).take()), [1], `the ${sends}th`);
+  }
+  it.cut();
+  assertEquals((await it.connect({ unseen: [1] })).take(), []);
+  const [refused] = it.client.take();
+  assertEquals(refused!.refused, "DAEMON_UNAVAILABLE");
+  assertStringIncludes(String(refused!.message), "each of the 50 times this tools/call was sent");
+});
+
+Deno.test("while the daemon is away, or the client being introduced, what is known is answered from memory", async () => {
+  using it = await MemoryWindow.ready();
+  it.cut();
+  it.ask("ping", {}, 1);
+  await it.connect();
+  it.ask("tools/list", {}, 2);
+  assertEquals(it.client.take().map(({ id, result }) => [id, result]), [[1, {}], [2, TOOLS]]);
+  it.daemon.answer(it.daemon.take()[0]!);
+  await it.turn();
+  it.ask("ping", {}, 3);
+  assertEquals(names(it.client.take()), []);
 });
 
 Deno.test("initialized that was not sent yet is said once to the next daemon", async () => {
@@ -154,6 +205,7 @@ Deno.test("questions of a daemon that is gone are withdrawn, with the reason, an
   for (const id of ["q1", "q2"]) it.daemon.send({ jsonrpc: "2.0", id, method: "roots/list" });
   it.daemon.send({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: "q1" } });
   it.daemon.send({ jsonrpc: "2.0", method: "notifications/cancelled" });
+  it.daemon.send({ jsonrpc: "2.0", method: "notifications/x", params: { requestId: "q2" } });
   it.write({ id: "q1", result: { roots: [] } });
   assertEquals(it.daemon.take(), [], "nobody asks that any more");
   it.client.take();
@@ -169,12 +221,15 @@ Deno.test("questions of a daemon that is gone are withdrawn, with the reason, an
 
 Deno.test("an answer given while the daemon is away goes nowhere if the next one is another", async () => {
   using it = await MemoryWindow.ready();
-  it.daemon.send({ jsonrpc: "2.0", id: "q", method: "roots/list" });
+  for (const id of ["q", "large"]) it.daemon.send({ jsonrpc: "2.0", id, method: "roots/list" });
   it.cut();
   it.write({ id: "q", result: { roots: [] } });
+  it.write({ id: "large", result: { roots: [] } }, 1e9);
   it.write({ method: "notifications/cancelled", params: { requestId: 7 } });
   it.write({ method: "notifications/roots/list_changed" });
   assertEquals(names(await it.meet()), ["notifications/roots/list_changed"]);
+  it.cut();
+  assertEquals(names((await it.connect({ unseen: [] })).take()), ["notifications/roots/list_changed"]);
   it.cut();
   assertEquals(await it.meet(), []);
 });
@@ -188,7 +243,9 @@ Deno.test("a request a stopping daemon refuses waits for the next one; any other
   refuse(1, { code: "SHUTTING_DOWN" });
   refuse(2);
   refuse(3, { code: "SHUTTING_DOWN" });
-  assertEquals(names(it.client.take()), [2]);
+  it.call("acts", 4);
+  it.daemon.send('{"jsonrpc":"2.0","id":4,"error":null}');
+  assertEquals(names(it.client.take()), [2, 4]);
   it.cut();
   assertEquals(names(await it.meet()), [1]);
 });
@@ -208,7 +265,9 @@ Deno.test("what was sent may have run: when no daemon comes its outcome is unkno
   it.call("reads", 2);
   it.cut();
   await new Promise((resolve) => setTimeout(resolve, 60));
-  assertEquals(codes(it.client.take()), [[1, "OUTCOME_UNKNOWN"], [2, "DAEMON_UNAVAILABLE"]]);
+  const told = it.client.take();
+  assertEquals(codes(told), [[1, "OUTCOME_UNKNOWN"], [2, "DAEMON_UNAVAILABLE"]]);
+  assertStringIncludes(String(told[1]!.message), "the connection ended (1006).");
 });
 
 Deno.test("a frame that was too large for the daemon is given up, and only that", async () => {
@@ -276,6 +335,9 @@ Deno.test("a daemon that sends single frames may break its lines, and the client
   it.daemon.send('{"jsonrpc":"2.0","id":1,\n"result":{}}');
   it.daemon.send('{"jsonrpc":"2.0","id":2,\r"result":{}}');
   assertEquals(it.client.lines.slice(-2), [1, 2].map((id) => `{"jsonrpc":"2.0","id":${id},"result":{}}`));
+  const text = '{ "jsonrpc":"2.0", "method":"notifications/x" }';
+  it.daemon.send(text);
+  assertEquals(it.client.lines.at(-1), text);
 });
 
 Deno.test("an answer to nobody in particular is the client's; one nobody waits for is not", async () => {

@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { LinkError, type LinkFault } from "../lib/shim/link.ts";
+import { CapturedLog } from "./helpers/captured_log.ts";
 import { MemoryWindow } from "./helpers/memory_window.ts";
 import { INITIALIZE } from "./helpers/shim.ts";
 
@@ -17,6 +18,10 @@ async function isOver(work: Promise<unknown>): Promise<boolean> {
   work.then(() => over = true);
   for (let turn = 0; turn < 5; turn++) await Promise.resolve();
   return over;
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 Deno.test("a request is refused whose id is in use, that is larger than the daemon takes, and no smaller one", async () => {
@@ -90,7 +95,8 @@ Deno.test("the client is read on while less than 32 MiB are under way, and again
   using it = await MemoryWindow.ready({ maxFrameBytes: Infinity }, { limits: undefined, receipts: true });
   const post = (bytes: number) => it.write({ method: "notifications/x" }, bytes);
   post(16 * MIB);
-  post(16 * MIB);
+  post(1);
+  post(16 * MIB - 1);
   assertEquals(it.bridge.backpressure(), undefined);
   post(1);
   const room = it.bridge.backpressure()!;
@@ -120,11 +126,85 @@ Deno.test("the client is read on at once when the daemon goes, and never held up
 Deno.test("a daemon that hangs while the client is held up is noticed, though nothing waits for an answer", async () => {
   const settings = { maxFrameBytes: Infinity, pingIntervalMs: 10, pingTimeoutMs: 10 };
   using it = await MemoryWindow.ready(settings, { limits: undefined, receipts: true });
+  // What was waited for on the way here has come.
+  await wait(60);
+  assertEquals(it.daemon.take(), []);
   it.write({ method: "notifications/x" }, 33 * MIB);
   assertEquals(it.bridge.backpressure() instanceof Promise, true);
   it.daemon.take();
   assertEquals((await it.daemon.next()).method, "ping");
   assertStringIncludes((await it.daemon.socket.closed).reason, "does not answer pings");
+});
+
+Deno.test("a daemon that hangs while a request waits is noticed, and one nobody waits for is left alone", async () => {
+  using it = await MemoryWindow.ready({ pingIntervalMs: 10, pingTimeoutMs: 10 });
+  await wait(60);
+  assertEquals(it.daemon.take(), []);
+  it.call("acts", 1);
+  it.daemon.take();
+  assertEquals((await it.daemon.next()).method, "ping");
+  assertStringIncludes((await it.daemon.socket.closed).reason, "does not answer pings");
+});
+
+Deno.test("what the client says has no bound while the daemon confirms what it takes", async () => {
+  using it = await MemoryWindow.ready({ maxFrameBytes: Infinity }, { limits: undefined, receipts: true });
+  for (const method of ["notifications/x", "notifications/y"]) it.write({ method }, 100 * MIB);
+  it.daemon.send({ jsonrpc: "2.0", id: "q", method: "roots/list" });
+  it.write({ id: "q", result: { roots: [] } });
+  assertEquals(it.daemon.take().map(({ id, method }) => id ?? method), [
+    "notifications/x",
+    "notifications/y",
+    "q",
+  ]);
+});
+
+Deno.test("a window knows its revision once it has initialized", async () => {
+  using fresh = new MemoryWindow();
+  using it = await MemoryWindow.ready();
+  assertEquals([fresh.bridge.revision, it.bridge.revision], [undefined, "2025-06-18"]);
+});
+
+Deno.test("why there is no daemon is logged when it changes, not with each try", async () => {
+  using it = await MemoryWindow.ready();
+  using log = new CapturedLog();
+  const faults = ["nobody listens", "nobody listens", "no answer", "nobody listens"];
+  for (const fault of faults) it.bridge.onfault(new LinkError("refused", fault));
+  assertEquals(log.take(), ["nobody listens", "no answer", "nobody listens"].map((why) => `warning: ${why}`));
+});
+
+Deno.test("a cancelled request is forgotten, and the daemon hears of it if it had it", async () => {
+  using it = await MemoryWindow.ready();
+  const cancel = (id: number, method = "notifications/cancelled") =>
+    it.write({ method, params: { requestId: id } });
+  it.call("acts", 1);
+  cancel(1, "notifications/x");
+  cancel(1);
+  it.daemon.answer({ id: 1 });
+  assertEquals(it.daemon.take().map(({ id, method }) => id ?? method), [
+    1,
+    "notifications/x",
+    "notifications/cancelled",
+  ]);
+  it.call("acts", 2);
+  cancel(2, "notifications/x");
+  it.daemon.answer({ id: 2 });
+  it.cut();
+  it.call("acts", 3);
+  cancel(3);
+  assertEquals((await it.connect({ unseen: [], receipts: true, received: 9 })).take(), []);
+  assertEquals(codes(it.client.take()), [[2, {}]]);
+});
+
+Deno.test("a request that has gone out need not be afraid of the time a daemon may take to come", async () => {
+  const settings = { connectTimeoutMs: 30, resumeWindowMs: 30 };
+  using it = new MemoryWindow(settings);
+  it.call("acts", 1);
+  await it.connect();
+  await wait(80);
+  it.cut();
+  await it.connect({ recovered: { unseen: [], unknown: [] } });
+  await wait(80);
+  assertEquals(it.client.take(), []);
 });
 
 Deno.test("a window is idle when its last request is answered, cancelled or refused, and not before", async () => {
@@ -205,12 +285,12 @@ for (const [fault, code] of TURNED_AWAY) {
 Deno.test("a request that waited too long for a daemon says why there was none, and what to do", async () => {
   using it = new MemoryWindow({ connectTimeoutMs: 20, resumeWindowMs: 20 });
   it.call("acts", 1);
-  await new Promise((resolve) => setTimeout(resolve, 40));
+  await wait(40);
   const [first] = it.client.take();
   assertStringIncludes(String(first!.message), "it has not answered yet");
   it.bridge.onfault(new LinkError("refused", "nobody listens"));
   it.call("acts", 2);
-  await new Promise((resolve) => setTimeout(resolve, 40));
+  await wait(40);
   const [second] = it.client.take();
   assertEquals([second!.refused, second!.retryAfterMs], ["DAEMON_UNAVAILABLE", 1000]);
   assertStringIncludes(String(second!.message), "for 0.02 s: nobody listens");
@@ -223,7 +303,7 @@ Deno.test("a request not answered in time is cancelled at the daemon, but never 
   it.ask("initialize", INITIALIZE, 1);
   it.call("acts", 2);
   it.daemon.take();
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await wait(60);
   assertEquals(codes(it.client.take()), [[1, "TIMEOUT"], [2, "TIMEOUT"]]);
   const [cancelled, ...others] = it.daemon.take();
   assertEquals(cancelled, {
@@ -234,7 +314,7 @@ Deno.test("a request not answered in time is cancelled at the daemon, but never 
   assertEquals(others, []);
   it.cut();
   it.call("acts", 3);
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await wait(60);
   assertEquals(codes(it.client.take()), [[3, "TIMEOUT"]]);
   assertEquals((await it.connect()).take(), []);
 });

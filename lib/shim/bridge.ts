@@ -205,8 +205,7 @@ export class Bridge implements DialerHooks {
       // The daemon need not hear of a request it never had.
       if (cancelled && !cancelled.sent) return;
     }
-    const entry: Entry = { kind: "notification", method, ...line, sent: false };
-    this.#keepAndSend(entry, this.#uplink.ready);
+    this.#keepAndSend({ kind: "notification", method, ...line }, this.#uplink.ready);
   }
 
   #response(message: { id: RequestId }, line: Line): void {
@@ -216,12 +215,12 @@ export class Bridge implements DialerHooks {
     // Whoever asked must not wait for an answer that has no room.
     const error = this.#whyNoRoom(line);
     if (error) this.#failAnswer(message.id, error);
-    else this.#keepAndSend({ kind: "response", ...line, sent: false }, this.#uplink.connected);
+    else this.#keepAndSend({ kind: "response", ...line }, this.#uplink.connected);
   }
 
   #failAnswer(id: RequestId, error: ExaiError): void {
     log.warning("the client's answer to {id} cannot be passed on: {reason}", { id, reason: error.message });
-    this.#keepAndSend({ kind: "response", ...errorLine(id, error), sent: false }, this.#uplink.connected);
+    this.#keepAndSend({ kind: "response", ...errorLine(id, error) }, this.#uplink.connected);
   }
 
   #whyNoRoom({ bytes }: Line): ExaiError | undefined {
@@ -241,16 +240,17 @@ export class Bridge implements DialerHooks {
     this.#heldUp = undefined;
   }
 
-  #keepAndSend(entry: Entry, now: boolean): void {
-    const why = entry.kind === "notification" ? this.#whyNoRoom(entry) : undefined;
+  #keepAndSend(message: Omit<Entry, "sent">, now: boolean): void {
+    const why = message.kind === "notification" ? this.#whyNoRoom(message) : undefined;
     if (why) {
-      const { method, bytes } = entry;
+      const { method, bytes } = message;
       return log.warning("{method} of {bytes} bytes is dropped: {reason}", {
         method,
         bytes,
         reason: why.message,
       });
     }
+    const entry: Entry = { ...message, sent: false };
     this.#ledger.add(entry);
     if (now) this.#send(entry);
   }
@@ -347,7 +347,8 @@ export class Bridge implements DialerHooks {
       const fate = fateOf(entry);
       if (fate === "send") this.#send(entry);
       else if (fate === "drop") this.#ledger.remove(entry);
-      else if (isRequest(entry)) this.#keepOrGiveUp(entry, fate);
+      // The rest is sent or dropped.
+      else this.#keepOrGiveUp(entry as RequestEntry, fate);
     }
   }
 
@@ -359,7 +360,7 @@ export class Bridge implements DialerHooks {
   }
 
   #lost(end: SocketEnd): void {
-    this.#fault = `the connection ended (${end.code} ${end.reason})`.replace(" )", ")");
+    this.#fault = `the connection ended (${`${end.code} ${end.reason}`.trimEnd()})`;
     this.#readOn();
     if (end.code === CLOSE.frameTooLarge) this.#refuseLargest();
     for (const entry of this.#ledger.requests()) this.#timers.awaitDaemon(entry);
@@ -388,7 +389,7 @@ export class Bridge implements DialerHooks {
   #cancel(requestId: RequestId): void {
     const method = "notifications/cancelled";
     const line = notificationLine(method, { requestId, reason: "not answered in time" });
-    this.#keepAndSend({ kind: "notification", method, ...line, sent: false }, this.#uplink.ready);
+    this.#keepAndSend({ kind: "notification", method, ...line }, this.#uplink.ready);
   }
 
   #refuse(entry: RequestEntry, error: ExaiError): void {
