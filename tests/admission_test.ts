@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import { noteBegin } from "../lib/admission/begin.ts";
 import { ServerBreaker } from "../lib/admission/breaker.ts";
 import { Drain } from "../lib/admission/drain.ts";
+import { FairQueue } from "../lib/admission/fair_queue.ts";
 import { holderOf, lendUntil } from "../lib/admission/holders.ts";
 import { type Permit, Permits } from "../lib/admission/permits.ts";
 import { CallBound, freeOnAbort, withTimeout } from "../lib/admission/policies.ts";
@@ -164,6 +165,28 @@ Deno.test("a permit that was lent for a slot there is none of comes back", async
   const gone = lendUntil({ call: call(), permit }, Promise.reject(new ExaiError("OVER_CAPACITY", "no slot")));
   await assertRejects(() => gone, ExaiError, "no slot");
   assertEquals(permits.held, 1);
+  const other = lendUntil(
+    { call: call({ signal: AbortSignal.abort(new ExaiError("CANCELLED", "not wanted")) }), permit },
+    Promise.reject(new ExaiError("OVER_CAPACITY", "no slot")),
+  );
+  await assertRejects(() => other, ExaiError, "not wanted");
+});
+
+Deno.test("a queue says what it holds, gives nobody twice, and passes over who may not be served", () => {
+  const queue = new FairQueue<string>();
+  assertEquals([queue.size, queue.keys, queue.sizeOf("a"), queue.take(() => true)], [0, 0, 0, undefined]);
+  for (const [key, entry] of [["a", "a1"], ["a", "a2"], ["b", "b1"], ["c", "c1"]]) queue.push(key!, entry!);
+  assertEquals([queue.size, queue.keys, queue.sizeOf("a")], [4, 3, 2]);
+  assertEquals(queue.remove("nobody", "x"), false);
+  assertEquals([queue.remove("c", "c1"), queue.remove("c", "c1"), queue.remove("a", "b1")], [
+    true,
+    false,
+    false,
+  ]);
+  assertEquals([queue.size, queue.keys], [3, 2]);
+  assertEquals(queue.take((key) => key === "b"), "b1");
+  assertEquals(queue.take((key) => key === "b"), undefined);
+  assertEquals([queue.take(() => true), queue.take(() => true), queue.size, queue.keys], ["a1", "a2", 0, 0]);
 });
 
 function admissionWith(options: Partial<ProcessAdmissionOptions> = {}) {

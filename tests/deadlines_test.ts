@@ -97,6 +97,7 @@ Deno.test("a timer that fires a little early ends its deadline, one that fires e
     deadlines.after(100, () => ended++);
     timers.nowMs += 100 - earlyMs;
     timers.fire();
+    assertEquals(timers.size, 0);
   }
   assertEquals(ended, 2);
   deadlines.after(100, () => ended++);

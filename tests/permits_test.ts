@@ -360,3 +360,36 @@ Deno.test("a session that waits for little is taken though many wait, one with i
   assertThrows(() => permits.acquire("modest", never), ExaiError);
   assertThrows(() => permits.acquire("greedy", never), ExaiError);
 });
+
+Deno.test("a wait that is over is noted no more, and listens no more to the signal of its call", async () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
+  const first = permits.acquire("a", never) as Permit;
+  const { controller, listeners } = countedSignal();
+  const traces: CallTrace[] = [{}, {}];
+  const second = permits.acquire("a", controller.signal, traces[0]) as Promise<Permit>;
+  const gone = new AbortController();
+  const third = permits.acquire("a", gone.signal, traces[1]) as Promise<Permit>;
+  assertEquals([listeners.size, traces.map((trace) => currentWait(trace) !== undefined)], [1, [true, true]]);
+  gone.abort();
+  await assertRejects(() => third, ExaiError, "cancelled");
+  first[Symbol.dispose]();
+  await second;
+  assertEquals([listeners.size, traces.map(currentWait)], [0, [undefined, undefined]]);
+});
+
+/** A signal whose listeners are counted. */
+function countedSignal() {
+  const controller = new AbortController();
+  const listeners = new Set<unknown>();
+  const add = controller.signal.addEventListener.bind(controller.signal);
+  Object.assign(controller.signal, {
+    addEventListener: (type: "abort", listener: () => void) => {
+      listeners.add(listener);
+      add(type, listener);
+    },
+    removeEventListener: (type: string, listener: unknown) => {
+      if (type === "abort") listeners.delete(listener);
+    },
+  });
+  return { controller, listeners };
+}

@@ -69,7 +69,8 @@ export class ServerBreaker {
 
   /** Whether there is nothing to remember of it. */
   get isClean(): boolean {
-    return this.#circuit.state === "closed" && this.#circuit.failures === 0;
+    // It is closed then: failures are what opens it.
+    return this.#circuit.failures === 0;
   }
 
   /** Forgets every failure: the configuration was read again. */

@@ -15,7 +15,7 @@ export interface PermitLimits {
   queueMax: number;
   /** Waiters there may be in all before a key with more than its share is refused; left out: any number. */
   queueTotalMax?: number;
-  /** Whose permits these are, for messages; left out: the daemon's, with a limit for each session. */
+  /** Whose permits these are, for messages, where one key may hold all; left out: the daemon's. */
   holder?: string;
 }
 
@@ -96,14 +96,13 @@ export class Permits {
 
   /** The refusal of a call of `key` that more than may wait are before. */
   overCapacity(key: string): ExaiError {
-    const { holder, perKey, total } = this.#limits;
+    const { holder, perKey } = this.#limits;
     const waiting = holder === undefined ? this.#queue.sizeOf(key) : this.#queue.size;
-    const most = holder === undefined ? perKey : total;
-    const rounds = Math.ceil((waiting + 1) / most);
+    const rounds = Math.ceil((waiting + 1) / perKey);
     const retryAfterMs = Math.min(60 * SECOND_MS, Math.max(100, Math.round(this.#averageHoldMs * rounds)));
     return new ExaiError(
       "OVER_CAPACITY",
-      `${holder ?? "this session"} already has ${most} calls running and ${
+      `${holder ?? "this session"} already has ${perKey} calls running and ${
         Math.max(waiting, this.#limits.queueMax)
       } waiting; try again in ${retryAfterMs} ms`,
       { retryAfterMs },
@@ -135,7 +134,7 @@ export class Permits {
       },
     };
     const noted = beginWait({ trace }, () => this.#describe(queue.ahead(key, waiter)));
-    signal.addEventListener("abort", onAbort, { once: true });
+    signal.addEventListener("abort", onAbort);
     queue.push(key, waiter);
     return promise;
   }

@@ -215,12 +215,12 @@ export class Bridge implements DialerHooks {
     // Whoever asked must not wait for an answer that has no room.
     const error = this.#whyNoRoom(line);
     if (error) this.#failAnswer(message.id, error);
-    else this.#keepAndSend({ kind: "response", ...line }, this.#uplink.connected);
+    else this.#keepAndSend({ kind: "response", ...line }, true);
   }
 
   #failAnswer(id: RequestId, error: ExaiError): void {
     log.warning("the client's answer to {id} cannot be passed on: {reason}", { id, reason: error.message });
-    this.#keepAndSend({ kind: "response", ...errorLine(id, error) }, this.#uplink.connected);
+    this.#keepAndSend({ kind: "response", ...errorLine(id, error) }, true);
   }
 
   #whyNoRoom({ bytes }: Line): ExaiError | undefined {
@@ -240,19 +240,17 @@ export class Bridge implements DialerHooks {
     this.#heldUp = undefined;
   }
 
-  #keepAndSend(message: Omit<Entry, "sent">, now: boolean): void {
+  /** Keeps `message` until the daemon has it, and sends it now if it may be and a daemon is there. */
+  #keepAndSend(message: Omit<Entry, "sent">, mayBeSent: boolean): void {
     const why = message.kind === "notification" ? this.#whyNoRoom(message) : undefined;
     if (why) {
       const { method, bytes } = message;
-      return log.warning("{method} of {bytes} bytes is dropped: {reason}", {
-        method,
-        bytes,
-        reason: why.message,
-      });
+      const reason = why.message;
+      return log.warning("{method} of {bytes} bytes is dropped: {reason}", { method, bytes, reason });
     }
     const entry: Entry = { ...message, sent: false };
     this.#ledger.add(entry);
-    if (now) this.#send(entry);
+    if (mayBeSent) this.#send(entry);
   }
 
   #send(entry: Entry | RequestEntry): void {

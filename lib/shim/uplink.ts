@@ -61,7 +61,6 @@ export class Uplink {
   #joiner: LineJoiner | undefined;
   #ready = false;
   #sent = 0;
-  #takesReceipts = false;
   /** Whether the session we may resume has met our client; a cut may come before it has. */
   #met = false;
 
@@ -76,13 +75,8 @@ export class Uplink {
       timeoutMs: settings.pingTimeoutMs,
       isWaiting: () => hooks.isHeldUp() || hooks.waiting().length > 0,
       ping: () => this.own.ask("ping").catch(() => {}),
-      onhang: () => this.#link?.socket.drop("the daemon does not answer pings"),
+      onhang: () => this.cut("the daemon does not answer pings"),
     });
-  }
-
-  /** Whether the daemon is there, known to the client or not. */
-  get connected(): boolean {
-    return this.#link !== undefined;
   }
 
   /** Whether the client's messages may be sent. */
@@ -117,7 +111,7 @@ export class Uplink {
 
   /** Whether the daemon tells what has arrived, so that no more need be read of the client than it takes. */
   get tellsArrivals(): boolean {
-    return this.#link !== undefined && this.#takesReceipts;
+    return this.#link?.ack.receipts === true;
   }
 
   /** Sends one message; false when there is no connection to send it on. */
@@ -157,7 +151,6 @@ export class Uplink {
     this.#sessionId = ack.session_id;
     this.#resumeToken = ack.resume_token;
     this.maxFrameBytes = ack.limits?.max_bytes ?? this.maxFrameBytes;
-    this.#takesReceipts = ack.receipts === true;
     this.#receipts.begin(ack.posts ?? 0);
     // What is sent from here on is counted anew.
     if (ack.unseen && ack.received !== undefined) this.#hooks.onreceived(ack.received);
