@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { dirname, join } from "@std/path";
 import { FileLock } from "../lib/file/file_lock.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { daemonCommand, DaemonStarter, type StartSettings } from "../lib/shim/autostart.ts";
@@ -138,6 +139,21 @@ Deno.test("from source the daemon is the program beside the window's own", () =>
   assert(/[/\\]daemon\.ts$/.test(args[3]!), args[3]);
   assertEquals(args.slice(4), ["--if-not-running"]);
 });
+
+for (const [os, name] of [["linux", "exai-daemon"], ["windows", "exai-daemon.exe"]] as const) {
+  Deno.test(`compiled for ${os} the daemon is ${name} beside the window's own`, () => {
+    const { build } = Deno;
+    Object.defineProperty(Deno, "build", { value: { ...build, os, standalone: true }, configurable: true });
+    try {
+      assertEquals(daemonCommand(), {
+        command: join(dirname(Deno.execPath()), name),
+        args: ["--if-not-running"],
+      });
+    } finally {
+      Object.defineProperty(Deno, "build", { value: build, configurable: true });
+    }
+  });
+}
 
 Deno.test("a daemon that ends at once is reported with its exit code, its log and its command", async () => {
   await using it = await place();

@@ -180,6 +180,16 @@ Deno.test("a permit is lent once however many questions are open, and none is lo
   assertEquals([permits.held, permits.waiting], [0, 0]);
 });
 
+Deno.test("a call with a question that is still open does not wait for its permit", async () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
+  const permit = permits.acquire("a", never) as Permit;
+  permit.lend();
+  permit.lend();
+  using _other = permits.acquire("b", never) as Permit;
+  await permit.takeBack({ signal: never });
+  assertEquals([permits.held, permits.waiting], [1, 0]);
+});
+
 Deno.test("a call that is cancelled while it waits for its permit to come back leaves nobody waiting", async () => {
   const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
   const controller = new AbortController();

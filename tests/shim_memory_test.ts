@@ -36,6 +36,8 @@ Deno.test("a ledger says what it holds, of requests and of the rest", () => {
   assertEquals([ledger.remove(first), ledger.remove(first)], [true, false]);
   assertEquals([ledger.requestBytes, ledger.otherBytes, ledger.requestCount], [10, 3, 1]);
   assertEquals([ledger.take("1")?.id, ledger.take("1"), [...ledger].length], ["1", undefined, 1]);
+  const [rest] = ledger;
+  assertEquals([ledger.remove(rest!), ledger.remove(rest!), ledger.otherBytes], [true, false, 0]);
 });
 
 Deno.test("an answer confirms what was sent before its request, and neither what came after nor what was not sent", () => {
@@ -165,6 +167,12 @@ Deno.test("what is remembered of a client is what its daemon answered well, anew
   note("initialize", undefined, { protocolVersion: "" });
   assertEquals([state.initialize, state.revision, state.mayNotify("tools")], [{}, undefined, false]);
   assertEquals([state.logLevel, state.subscriptions.size], [undefined, 0]);
+  const nothing = '{"jsonrpc":"2.0","id":1}';
+  state.noteAnswer({ method: "initialize", text: "{}" }, {
+    text: nothing,
+    response: peek(nothing) as PeekedResponse,
+  });
+  assertEquals([state.revision, state.mayNotify("tools")], [undefined, false]);
   note("initialize", {}, { protocolVersion: 7, capabilities: 7 });
   assertEquals([state.revision, state.mayNotify("tools")], [undefined, false]);
 });
