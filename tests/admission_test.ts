@@ -5,7 +5,7 @@ import { Drain } from "../lib/admission/drain.ts";
 import { FairQueue } from "../lib/admission/fair_queue.ts";
 import { holderOf, lendUntil } from "../lib/admission/holders.ts";
 import { type Permit, Permits } from "../lib/admission/permits.ts";
-import { CallBound, freeOnAbort, withTimeout } from "../lib/admission/policies.ts";
+import { admitted, CallBound, freeOnAbort, withTimeout } from "../lib/admission/policies.ts";
 import { ProcessAdmission, type ProcessAdmissionOptions } from "../lib/admission/process_admission.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import { steadyNow } from "../lib/base/steady.ts";
@@ -324,6 +324,16 @@ for (const [askedMs, workedMs, state] of [[700, 499, "closed"], [700, 500, "open
     assertEquals(breaker.status.state, state);
   });
 }
+
+Deno.test("a call of a server that is left alone is refused at once, though it would have to wait for its place", async () => {
+  const breaker = new ServerBreaker({ name: "files", failures: 1, openMs: 60_000, callTimeoutMs: 1000 });
+  const { admission } = admissionWith({ breaker, maxInflight: 1 });
+  const run = admitted(admission)(() => Promise.reject(new ExaiError("UPSTREAM_UNAVAILABLE", "it ended")));
+  await assertRejects(() => run(call()), ExaiError, "it ended");
+  assertEquals(admission.running, 0);
+  using _place = admission.place(callOf("other")) as Disposable;
+  await assertRejects(() => run(call()), ExaiError, "left alone");
+});
 
 Deno.test("a server that failed is refused, at once and after a wait, until its failures are forgotten", async () => {
   const breaker = new ServerBreaker({ name: "files", failures: 1, openMs: 60_000, callTimeoutMs: 1000 });

@@ -219,12 +219,14 @@ Deno.test("requests of the shim's own are told from the client's, and each gets 
   };
   assertEquals([settle(1, { result: {} }), settle("exai-shim-1", { result: {} })], [false, false]);
   assertEquals(settle(sent[1]!.id, { result: { b: 2 } }), true);
+  assertEquals(own.size, 1);
   assertEquals(settle(sent[0]!.id, { error: { code: 1 } }), true);
   assertEquals(settle(sent[0]!.id, { result: {} }), true, "late, and still nobody else's");
   assertEquals(await first, { failed: true, body: '"error":{"code":1}}' });
   assertEquals(await second, { failed: false, body: '"result":{"b":2}}' });
   const cut = own.ask("ping");
   own.failAll("the connection was cut");
+  assertEquals(own.size, 0);
   const error = await assertRejects(() => cut, Error, "the connection was cut");
   assertEquals((error as { code?: string }).code, "DAEMON_UNAVAILABLE");
 });

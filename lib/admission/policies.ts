@@ -61,7 +61,7 @@ export function withTimeout(limitMs: number): Policy {
     const controller = new AbortController();
     const forward = () => controller.abort(call.signal.reason);
     if (call.signal.aborted) forward();
-    else call.signal.addEventListener("abort", forward, { once: true });
+    else call.signal.addEventListener("abort", forward);
     using _deadline = deadlines.after(timeoutMs, () => controller.abort(timedOut(timeoutMs)));
     try {
       return await next(derive(call, { signal: controller.signal, deadlineMs: steadyNow() + timeoutMs }));
