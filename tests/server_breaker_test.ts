@@ -87,7 +87,7 @@ Deno.test("a breaker has nothing to remember while it is closed without a failur
   pass(1000);
   const era = breaker.enter(call()) as number;
   assertEquals([breaker.status.state, breaker.isClean], ["half_open", false]);
-  breaker.leave(era, call(), { ranMs: 1 });
+  breaker.leave(era, call());
   assertEquals(breaker.isClean, true);
   fail();
   breaker.reset();
@@ -168,6 +168,6 @@ Deno.test("that a server is left alone, and that it is well again, is logged and
   fail();
   assertEquals([log.take(), changes], [[`warning: ${breaker.fault}`], 1]);
   pass(1000);
-  breaker.leave(breaker.enter(call()) as number, call(), { ranMs: 1 });
+  breaker.leave(breaker.enter(call()) as number, call());
   assertEquals([log.take(), changes], [['info: server "files" is well again'], 2]);
 });

@@ -8,6 +8,7 @@ import { OwnRequests } from "../lib/shim/own_requests.ts";
 import { afterRestart, afterResume, atRestart } from "../lib/shim/recovery.ts";
 import { changedLists, replay } from "../lib/shim/replay.ts";
 import { peek, type PeekedResponse } from "../lib/wire/peek.ts";
+import { CapturedLog } from "./helpers/captured_log.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 
 function request(id: string | number, parts: Partial<RequestEntry> = {}): RequestEntry {
@@ -252,14 +253,34 @@ Deno.test("a client is introduced with all it has said, and with no more", async
   state.initialized = true;
   state.logLevel = { level: "error" };
   state.subscriptions.set("a:1", { uri: "a:1" });
+  using log = new CapturedLog();
   assertEquals(await introduced(state, "logging/setLevel"), [
     { method: "initialize", params: { a: 1 } },
     { jsonrpc: "2.0", method: "notifications/initialized" },
     { method: "logging/setLevel", params: { level: "error" } },
     { method: "resources/subscribe", params: { uri: "a:1" } },
   ]);
+  await Promise.resolve();
+  await Promise.resolve();
+  assertEquals(log.take(), ['warning: the new daemon refuses logging/setLevel: "error":{"message":"no"}}']);
   const error = await assertRejects(() => introduced(state, "initialize"), Error, '"message":"no"');
   assertEquals((error as { code?: string }).code, "DAEMON_UNAVAILABLE");
+});
+
+Deno.test("a daemon that goes while a client is introduced to it is no fault of the client's", async () => {
+  using log = new CapturedLog();
+  const state = new ClientState();
+  state.initialize = {};
+  state.logLevel = { level: "error" };
+  const own = new OwnRequests((text) => {
+    if (JSON.parse(text).method !== "initialize") return;
+    const answer = `{"jsonrpc":"2.0","id":${JSON.stringify(JSON.parse(text).id)},"result":{}}`;
+    queueMicrotask(() => own.settle(answer, peek(answer) as PeekedResponse));
+  });
+  await replay(state, { own, send: () => {} });
+  own.failAll("it is gone");
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+  assertEquals(log.take().length, 1);
 });
 
 Deno.test("lists that have changed are named once each and kept, but not what was refused or asked anew meanwhile", async () => {

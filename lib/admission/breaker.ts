@@ -31,10 +31,9 @@ const MAX_HOLD_MS = HOUR_MS;
 /** HTTP statuses that say what is wrong with one message, not with the server. */
 const CALLERS_FAULT: ReadonlySet<unknown> = new Set([400, 413, 414, 422, 431]);
 
-/** How a call ended that was let through. */
-export interface Ending {
-  /** What it threw; undefined when it was answered. */
-  error?: ExaiError;
+/** How a call failed that was let through. */
+export interface Failure {
+  error: ExaiError;
   /** How long the server had it, in milliseconds: without waiting before it, or for the caller's client. */
   ranMs: number;
 }
@@ -106,8 +105,9 @@ export class ServerBreaker {
   }
 
   /** A call that was let through has ended: what that says of the server is learnt. */
-  leave(era: number, call: Call, { error, ranMs }: Ending): void {
-    if (!error) return this.#circuit.leave(era, "well", call.caller.id);
+  leave(era: number, call: Call, failure?: Failure): void {
+    if (!failure) return this.#circuit.leave(era, "well", call.caller.id);
+    const { error, ranMs } = failure;
     // One crash ends every call under way: that is one failure, however many they are.
     const cause = error.cause instanceof ExaiError ? error.cause : error;
     const isUnwell = cause !== this.#lastCause && this.#saysUnwell(error, call, ranMs);

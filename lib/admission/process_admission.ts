@@ -81,7 +81,7 @@ export class ProcessAdmission implements Admission {
       if (this.#asksProviders) noteHolder(call, permit);
       const work = worker.call(mayBeAsked(call) ? lendingWhileAsked(call, permit) : call);
       const result = await untilAborted(work, call.signal);
-      this.#breaker?.leave(era, call, { ranMs: 0 });
+      this.#breaker?.leave(era, call);
       return result;
     } catch (thrown) {
       if (beganMs === undefined) throw thrown;

@@ -29,10 +29,10 @@ export async function nextFrame(socket: ClientSocket, timeoutMs: number): Promis
 /** The frame that `text` holds, if it is the op named. */
 export function opIn(text: string | undefined, op: string): JsonObject | undefined {
   try {
-    const frame: unknown = JSON.parse(text ?? "");
+    const frame: unknown = JSON.parse(String(text));
     return isObject(frame) && frame.op === op ? frame : undefined;
   } catch {
-    return undefined;
+    // Nothing came, or no JSON.
   }
 }
 
