@@ -279,7 +279,8 @@ Deno.test("an answer goes on once the call has its permit again, a refusal at on
   const { admission } = admissionWith({ permits });
   const answers = [Promise.resolve(DONE), Promise.reject(new ExaiError("CANCELLED", "no answer"))];
   const ask = () => answers.shift()!;
-  const one = callOf("a", { ask }, { sampling: {} });
+  const controller = new AbortController();
+  const one = callOf("a", { ask, signal: controller.signal }, { sampling: {} });
   const work = admission.run(one, worker((call) => call.ask("sampling/createMessage", {})));
   const other = permits.acquire("b", never) as Permit;
   assertEquals(await isOver(work), false);
@@ -288,6 +289,9 @@ Deno.test("an answer goes on once the call has its permit again, a refusal at on
   const refused = admission.run(one, worker((call) => call.ask("sampling/createMessage", {})));
   const next = permits.acquire("b", never) as Permit;
   await assertRejects(() => refused, ExaiError, "no answer");
+  controller.abort();
+  await isOver(Promise.resolve());
+  assertEquals([permits.held, permits.waiting], [1, 0], "who is gone waits for no permit");
   next[Symbol.dispose]();
   await isOver(Promise.resolve());
   assertEquals([permits.held, permits.waiting], [0, 0]);
@@ -327,6 +331,26 @@ for (const [askedMs, workedMs, state] of [[700, 499, "closed"], [700, 500, "open
     assertEquals(breaker.status.state, state);
   });
 }
+
+Deno.test("a try that finds nothing out leaves the others their tries", async () => {
+  let ms = 0;
+  const now = () => ms;
+  const breaker = new ServerBreaker({ name: "files", failures: 1, openMs: 1000, callTimeoutMs: 1000, now });
+  const { admission } = admissionWith({ breaker, now });
+  const reject = (error: ExaiError) => worker(() => Promise.reject(error));
+  const ended = new ExaiError("UPSTREAM_UNAVAILABLE", "it ended");
+  await assertRejects(() => admission.run(callOf("a"), reject(ended)), ExaiError, "it ended");
+  ms += 1000;
+  const slow = Promise.withResolvers<Result>();
+  const first = admission.run(callOf("a"), worker(() => slow.promise));
+  ms += 2000;
+  const wrong = reject(new ExaiError("INVALID_PARAMS", "no such argument"));
+  await assertRejects(() => admission.run(callOf("b"), wrong), ExaiError, "no such argument");
+  assertEquals([admission.breaker?.state, admission.breaker?.retryAfterMs], ["half_open", 2000]);
+  slow.resolve(DONE);
+  await first;
+  assertEquals(admission.breaker?.state, "closed");
+});
 
 Deno.test("a call of a server that is left alone is refused at once, though it would have to wait for its place", async () => {
   const breaker = new ServerBreaker({ name: "files", failures: 1, openMs: 60_000, callTimeoutMs: 1000 });

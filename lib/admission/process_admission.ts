@@ -116,7 +116,8 @@ export class ProcessAdmission implements Admission {
   }
 
   get isClean(): boolean {
-    return this.running === 0 && this.waiting === 0 && (this.#breaker?.isClean ?? true);
+    // Nobody waits for a place while none is taken.
+    return this.running === 0 && (this.#breaker?.isClean ?? true);
   }
 }
 
