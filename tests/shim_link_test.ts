@@ -6,6 +6,7 @@ import { answerProof, handshake } from "../lib/shim/handshake.ts";
 import { LinkError, type LinkFault, sayHello } from "../lib/shim/link.ts";
 import { isLoopback } from "../lib/shim/loopback.ts";
 import { makeNonce } from "../lib/wire/proof.ts";
+import { FakeTimers } from "./helpers/fake_timers.ts";
 import { MemoryDaemon } from "./helpers/memory_daemon.ts";
 
 const token = "correct-horse-battery";
@@ -25,11 +26,12 @@ async function faultOf(work: Promise<unknown>): Promise<{ fault: LinkFault; mess
 }
 
 Deno.test("the next frame is one frame: what follows waits for whoever takes the connection", async () => {
+  using timers = new FakeTimers();
   const daemon = new MemoryDaemon();
   const answer = nextFrame(daemon.socket, 60_000);
   daemon.send("first");
   daemon.send("second");
-  assertEquals(await answer, { text: "first" });
+  assertEquals([await answer, timers.size], [{ text: "first" }, 0]);
   const later: string[] = [];
   daemon.socket.onframe = (text) => later.push(text);
   assertEquals(later, ["second"]);

@@ -298,10 +298,21 @@ Deno.test("a request that needs the daemon hastens the next try, but not below t
   await it.pass(250);
   it.dialer.demand();
   await it.settle();
-  assertEquals(it.tries.length, 10, "at once after it");
+  assertEquals([it.tries.length, it.clock.size], [10, 0], "at once after it");
   it.dialer.demand();
   await it.settle();
   assertEquals(it.tries.length, 10, "one try at a time");
+});
+
+Deno.test("a request that comes while a try is under way waits for that, also if the try came early", async () => {
+  using it = dialing();
+  await it.fail();
+  it.clock.nowMs += 249;
+  it.clock.fire();
+  await it.settle();
+  assertEquals([it.tries.length, it.clock.set], [2, 1]);
+  it.dialer.demand();
+  assertEquals(it.clock.set, 1);
 });
 
 Deno.test("a link that lasted is tried again at once, one that was cut at once after a pause that grows", async () => {

@@ -37,6 +37,6 @@ export function opIn(text: string | undefined, op: string): JsonObject | undefin
 }
 
 /** Whether a close code is one a daemon chose: the range WebSocket leaves to applications (RFC 6455, 7.4.2). */
-export function isOurCode(code: number | undefined): boolean {
-  return code !== undefined && code >= 4000 && code < 5000;
+export function isOurCode(code = 0): boolean {
+  return code >= 4000 && code < 5000;
 }
