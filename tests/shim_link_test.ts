@@ -5,7 +5,7 @@ import { nextFrame } from "../lib/shim/frames.ts";
 import { answerProof, handshake } from "../lib/shim/handshake.ts";
 import { LinkError, type LinkFault, sayHello } from "../lib/shim/link.ts";
 import { isLoopback } from "../lib/shim/loopback.ts";
-import { makeNonce } from "../lib/wire/proof.ts";
+import { makeNonce, SOCKET_DOOR } from "../lib/wire/proof.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { MemoryDaemon } from "./helpers/memory_daemon.ts";
 
@@ -167,12 +167,17 @@ const NO_PROOFS: [string, (challenge: JsonObject) => Reply, LinkFault, string][]
     "malformed",
   ],
   ["has no token", (asked) => answerOf(asked, { known: [] }), "unproven", "it runs without a token"],
-  ["has another token", (asked) => answerOf(asked, { known: ["x"] }), "unauthorized", "another token"],
+  [
+    "has another token",
+    (asked) => answerOf(asked, { known: ["x"] }),
+    "unauthorized",
+    "another token, or another program",
+  ],
   [
     "listens elsewhere",
     (asked) => answerOf(asked, { door: "ws://127.0.0.1:1" }),
     "unproven",
-    "ws://127.0.0.1:1",
+    "at ws://127.0.0.1:1: another program passes the connection on and could read it. If you forward a port, keep its number, or use TLS",
   ],
 ];
 for (const [what, how, fault, why] of NO_PROOFS) {
@@ -202,11 +207,11 @@ Deno.test("who does not answer a challenge is named by the way it was reached", 
   assertStringIncludes((await faultOf(answerProof({}, at))).message, "/run/exai.sock");
 });
 
-/** Whether a proof for `door` is taken by one who dialled `url`. */
-async function isTaken(door: string, url: string): Promise<boolean> {
+/** Whether a proof for `door` is taken by one who dialled `url`, or a socket. */
+async function isTaken(door: string, url: string, socket?: string): Promise<boolean> {
   const clientNonce = makeNonce();
   const { answer } = new Challenge([token], { door, clientNonce });
-  return await answerProof({ ...answer }, { url, clientNonce, token }).then(() => true, () => false);
+  return await answerProof({ ...answer }, { url, socket, clientNonce, token }).then(() => true, () => false);
 }
 
 Deno.test("a host name may mean any address of the daemon, but only on the port that was dialled", async () => {
@@ -225,6 +230,13 @@ Deno.test("a host name may mean any address of the daemon, but only on the port 
   for (const [door, dialled, taken] of cases) {
     assertEquals(await isTaken(door, dialled), taken, `${door} by ${dialled}`);
   }
+});
+
+Deno.test("on a socket nothing but the daemon's own socket is taken", async () => {
+  const doors = [SOCKET_DOOR, "ws://127.0.0.1:8765", "ws://localhost:80"];
+  const taken = doors.map((door) => isTaken(door, "ws://localhost/", "/run/exai.sock"));
+  assertEquals(await Promise.all(taken), [true, false, false]);
+  assertEquals(await isTaken(SOCKET_DOOR, "ws://localhost/"), false);
 });
 
 Deno.test("this machine as seen from itself goes by few names", () => {
