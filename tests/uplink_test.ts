@@ -130,3 +130,12 @@ Deno.test("a request written to a connection that has just closed waits for the 
   assertMatch(JSON.stringify(resume), /"waiting":\[\]/);
   assertEquals(names((await it.connect({ unseen: [] })).take()), [1, "notifications/x"]);
 });
+
+Deno.test("a daemon that has not met the client is sent nothing of its before it has, whatever it says it knows", async () => {
+  using it = new MemoryWindow();
+  it.bridge.onup(it.daemon.link({ unseen: [] }));
+  it.call("acts", 1);
+  assertEquals(it.daemon.take(), []);
+  await it.turn();
+  assertEquals(names(it.daemon.take()), [1]);
+});
