@@ -81,6 +81,7 @@ export class Bridge implements DialerHooks {
       onreceived: (messages) => this.#received(messages),
       onrestart: (recovered) => this.#judge(recovered),
       introduce: () => this.#introduce(),
+      onmet: (facts) => this.#meet(facts),
       onlost: (end) => this.#lost(end),
     });
   }
@@ -281,7 +282,8 @@ export class Bridge implements DialerHooks {
         this.#asked.add(frame.id);
         break;
       case "notification":
-        if (frame.message.method === "notifications/cancelled") this.#withdraw(frame.message);
+        if (frame.message.method !== "notifications/cancelled") break;
+        this.#asked.delete((frame.message.params as JsonObject | undefined)?.requestId as RequestId);
     }
     // One line is one message: a text that holds line breaks between its tokens is written anew.
     this.#client.sendText(/[\n\r]/.test(text) ? JSON.stringify(JSON.parse(text)) : text);
@@ -300,18 +302,14 @@ export class Bridge implements DialerHooks {
     return true;
   }
 
-  #withdraw(cancelled: JsonObject): void {
-    this.#asked.delete((cancelled.params as JsonObject | undefined)?.requestId as RequestId);
-  }
-
   #checkIdle(): void {
     if (this.#onidle && this.#ledger.requestCount === 0) this.#onidle();
   }
 
   // When the daemon comes and goes.
 
-  async #introduce(): Promise<void> {
-    const { state, lists } = this.#memory;
+  async #introduce(): Promise<{ replayed: boolean }> {
+    const { state } = this.#memory;
     const reason = "the daemon that asked has gone away";
     for (const requestId of this.#asked) {
       this.#client.send({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId, reason } });
@@ -319,8 +317,13 @@ export class Bridge implements DialerHooks {
     this.#asked.clear();
     const replayed = state.initialize !== undefined;
     if (replayed) await replay(state, { own: this.#uplink.own, send: (text) => this.#uplink.send(text) });
-    this.#settle((entry) => afterRestart(entry, { replayed }));
-    if (replayed) changedLists(lists, this.#uplink.own).then((names) => this.#tellChanged(names), () => {});
+    return { replayed };
+  }
+
+  #meet(facts: { replayed: boolean }): void {
+    this.#settle((entry) => afterRestart(entry, facts));
+    if (!facts.replayed) return;
+    changedLists(this.#memory.lists, this.#uplink.own).then((names) => this.#tellChanged(names), () => {});
   }
 
   /** Decides about what an earlier daemon may have had, as long as the next one's word about it holds. */
@@ -335,8 +338,8 @@ export class Bridge implements DialerHooks {
 
   #tellChanged(names: ReadonlySet<string>): void {
     for (const name of names) {
-      if (!this.#memory.state.mayNotify(name)) continue;
-      this.#client.send({ jsonrpc: "2.0", method: `notifications/${name}/list_changed` });
+      const isWanted = this.#memory.state.mayNotify(name);
+      if (isWanted) this.#client.send({ jsonrpc: "2.0", method: `notifications/${name}/list_changed` });
     }
   }
 
@@ -381,12 +384,9 @@ export class Bridge implements DialerHooks {
 
   #giveUp(entry: RequestEntry): void {
     this.#refuse(entry, refusals.timedOut(entry.method, this.#settings.shimRpcTimeoutMs));
-    if (entry.sent && entry.method !== "initialize") this.#cancel(entry.id);
-  }
-
-  #cancel(requestId: RequestId): void {
+    if (!entry.sent || entry.method === "initialize") return;
     const method = "notifications/cancelled";
-    const line = notificationLine(method, { requestId, reason: "not answered in time" });
+    const line = notificationLine(method, { requestId: entry.id, reason: "not answered in time" });
     this.#keepAndSend({ kind: "notification", method, ...line }, this.#uplink.ready);
   }
 

@@ -32,8 +32,10 @@ export interface UplinkHooks {
   onreceived(messages: number): void;
   /** The daemon has not met our client. What its journal says of our requests; undefined: it does not know us. */
   onrestart(recovered: RecoveredSets | undefined): void;
-  /** The daemon has not met our client: introduce it. What is thrown ends the connection. */
-  introduce(): Promise<void>;
+  /** The daemon has not met our client: introduce it, if it has said who it is. What is thrown ends the connection. */
+  introduce(): Promise<{ replayed: boolean }>;
+  /** From here on messages may be sent to the daemon that had not met our client. */
+  onmet(facts: { replayed: boolean }): void;
   onlost(end: SocketEnd): void;
 }
 
@@ -195,8 +197,11 @@ export class Uplink {
 
   async #meet(link: Link): Promise<void> {
     try {
-      await this.#hooks.introduce();
-      this.#ready = this.#met = this.#link === link;
+      const facts = await this.#hooks.introduce();
+      if (this.#link !== link) return;
+      // In one turn: what the client says in between would be neither sent now nor among what was kept.
+      this.#ready = this.#met = true;
+      this.#hooks.onmet(facts);
     } catch (thrown) {
       log.warning("the client could not be introduced: {reason}", { reason: messageOf(thrown) });
       link.socket.drop(messageOf(thrown));
