@@ -153,7 +153,7 @@ const NO_PROOFS: [string, (challenge: JsonObject) => Reply, LinkFault, string][]
     "is an old one",
     () => (daemon) => daemon.end(4001, "hello expected"),
     "unproven",
-    "older than this program",
+    "4001 hello expected; it is an EXAI daemon older than this program",
   ],
   ["says something else", () => ({ op: "nudge" }), "unproven", "its first frame is no challenge_res"],
   ["gives no nonce", (asked) => ({ ...answerOf(asked), nonce: 7 }), "unproven", "malformed"],
@@ -189,6 +189,21 @@ for (const [what, how, fault, why] of NO_PROOFS) {
   });
 }
 
+Deno.test("the key made of the token cannot be read out again", async () => {
+  const { sign } = crypto.subtle;
+  const keys: CryptoKey[] = [];
+  crypto.subtle.sign = (algorithm, key, data) => {
+    keys.push(key);
+    return sign.call(crypto.subtle, algorithm, key, data);
+  };
+  try {
+    await shake((asked) => answerOf(asked));
+  } finally {
+    crypto.subtle.sign = sign;
+  }
+  assertEquals(keys.map(({ extractable }) => extractable), [false]);
+});
+
 Deno.test("sixteen proofs are as many as a daemon may have", async () => {
   const proof = await shake((asked) => {
     const { proofs, ...rest } = answerOf(asked) as { proofs: string[] };
@@ -211,7 +226,10 @@ Deno.test("who does not answer a challenge is named by the way it was reached", 
 async function isTaken(door: string, url: string, socket?: string): Promise<boolean> {
   const clientNonce = makeNonce();
   const { answer } = new Challenge([token], { door, clientNonce });
-  return await answerProof({ ...answer }, { url, socket, clientNonce, token }).then(() => true, () => false);
+  return await answerProof({ ...answer }, { url, socket, clientNonce, token }).then(() => true, (thrown) => {
+    if (!(thrown instanceof LinkError)) throw thrown;
+    return false;
+  });
 }
 
 Deno.test("a host name may mean any address of the daemon, but only on the port that was dialled", async () => {
@@ -219,6 +237,8 @@ Deno.test("a host name may mean any address of the daemon, but only on the port 
     ["ws://10.0.0.1:8765", "ws://box.example:8765/", true],
     ["ws://10.0.0.1:8765", "ws://box.example:876/", false],
     ["ws://10.0.0.1:80", "ws://box.example/", true],
+    ["ws://10.0.0.1:8765", "ws://box1:8765/", true],
+    ["8765", "ws://box.example:8765/", false],
     ["ws://[::1]:8765", "ws://1box.example:8765/", true],
     ["wss://10.0.0.1:8765", "ws://box.example:8765/", false],
     ["xws://10.0.0.1:8765", "ws://box.example:8765/", false],

@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { LinkError, type LinkFault } from "../lib/shim/link.ts";
+import { LinkError, type LinkFault, openLink } from "../lib/shim/link.ts";
 import { type LinkTarget, openWay, type Place, reachDaemon, type Reached } from "../lib/shim/ways.ts";
 import { PeerUsers } from "../lib/transport/peer_user.ts";
+import { ScriptedDaemon } from "./fixtures/scripted_daemon.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { tempDir } from "./helpers/files.ts";
 
@@ -103,6 +104,17 @@ Deno.test("a named pipe, which nobody can be seen to own, is used with a token a
   assertEquals(log.take(), []);
   await reach(at(it.url, { socket, usesToken: true }));
   assertStringIncludes(log.take()[0]!, `not through ${socket}`);
+});
+
+Deno.test("a link is a connection on which the daemon has said welcome", async () => {
+  await using daemon = new ScriptedDaemon();
+  const { socket, ack } = await openLink(at(`ws://127.0.0.1:${daemon.port}/`), { client: "test" });
+  assertEquals([ack.session_id, (await daemon.connection()).hello], ["window", {
+    op: "hello",
+    client: "test",
+  }]);
+  socket.close(1000);
+  await socket.closed;
 });
 
 Deno.test("nobody at an address, and somebody who is no daemon, are told apart", async () => {
