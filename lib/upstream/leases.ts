@@ -2,7 +2,8 @@ import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { bindToSession, type ServerConfig } from "../base/server_config.ts";
-import { SECOND_MS } from "../base/units.ts";
+import { isObject } from "../base/json.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
 import type { Caller } from "../call/call.ts";
 import type { Instance } from "./instance.ts";
@@ -25,6 +26,9 @@ const log = getLogger(["exai", "upstream"]);
 /** Between two attempts to get an instance for a session that is subscribed to something. */
 const FIRST_PAUSE_MS = SECOND_MS / 4;
 const MAX_PAUSE_MS = 30 * SECOND_MS;
+
+/** How long calls may go on in a process whose sessions go on elsewhere. */
+const PARTING_GRACE_MS = 10 * MINUTE_MS;
 
 /** What one server has for one session. */
 interface Tenancy {
@@ -54,6 +58,8 @@ export class Leases {
   readonly #config: ServerConfig;
   readonly #pool: Pool;
   readonly #tenancies = new Map<string, Tenancy>();
+  /** Whether the server is known to ask for roots; set by whoever knows. */
+  asksRoots = () => false;
   /** It is known where a session is led to; set by whoever wants to know. */
   onPlaced = (_caller: Caller, _place: ListPlace) => {};
 
@@ -111,6 +117,14 @@ export class Leases {
     const tenancy = this.#of(caller);
     this.#leave(tenancy, slot);
     tenancy.retry?.abort();
+  }
+
+  /** The server of `slot` asks for roots: sessions that tell some and such that tell none go on apart. */
+  partByRoots(slot: Slot): void {
+    if (!slot.hasRoots) return this.#pool.retireSlot(slot, PARTING_GRACE_MS);
+    for (const caller of [...slot.callers]) {
+      if (!isObject(caller.capabilities.roots)) this.#leave(this.#of(caller), slot);
+    }
   }
 
   /** A session has subscribed to `uri` on `slot`. */
@@ -196,7 +210,8 @@ export class Leases {
   async #requestFor({ caller, whyApart }: Pick<Tenancy, "caller" | "whyApart">): Promise<SlotRequest> {
     const roots = await caller.roots();
     const workspace = await workspaceOf(caller, roots);
-    const tenant: Tenant = { caller, workspace, roots };
+    const asksRoots = this.asksRoots();
+    const tenant: Tenant = { caller, workspace, roots, rootless: asksRoots && roots === undefined };
     const own = bindToSession(this.#config, workspace);
     const config = markedVia(own, [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()]);
     const decision: ShareDecision = whyApart === undefined
@@ -204,10 +219,11 @@ export class Leases {
       : { scope: "session", why: whyApart, mayMove: false };
     const { scope } = decision;
     const placed = isPlaced(config, scope);
-    const told = toldCapabilities({ scope, placed, hasRoots: roots !== undefined }, caller);
+    const told = toldCapabilities({ scope, placed, rootless: tenant.rootless }, caller);
     const listed = listPlace(this.#config, tenant, { scope, told });
     this.onPlaced(caller, listed);
-    return { ...decision, key: shareKey(config, tenant, scope), config, tenant, told, listed };
+    const mixesRoots = scope === "project" && placed && !asksRoots;
+    return { ...decision, key: shareKey(config, tenant, scope), config, tenant, told, listed, mixesRoots };
   }
 
   #leave(tenancy: Tenancy, slot: Slot): void {
