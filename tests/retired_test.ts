@@ -7,6 +7,7 @@ import { McpWindow } from "./helpers/mcp_window.ts";
 import { runDaemon, startDaemon } from "./helpers/program.ts";
 import { rawServer } from "./helpers/raw_server.ts";
 import { mountedServer } from "./helpers/shared_server.ts";
+import { until } from "./helpers/until.ts";
 
 const TOOLS = [{ name: "t", inputSchema: { type: "object" } }];
 
@@ -102,6 +103,30 @@ Deno.test("a process of one window ends with its window", async () => {
   await other.call("t");
   assertEquals(raw.connections.length, 2);
 });
+
+for (const idleStopMs of [60_000, 0]) {
+  const kept = idleStopMs === 0 ? "for ever" : "a minute";
+  Deno.test(`a window that changes its roots again and again leaves no process behind, where unused ones are kept ${kept}`, async () => {
+    await using raw = rawServer({
+      config: { idleStopMs },
+      answer: ({ method }) => method === "tools/list" ? { tools: TOOLS } : { content: [] },
+    });
+    await using it = await testDaemon({ servers: [raw.mounted] });
+    const roots = ["file:///0"];
+    await using client = await McpWindow.open(it.url, { roots: { listChanged: true } }, { roots });
+    await client.call("t");
+    for (const n of [1, 2, 3]) {
+      roots.splice(0, 1, `file:///${n}`);
+      client.send("notifications/roots/list_changed");
+      await until("another process", async () => {
+        await client.call("t");
+        return raw.connections.length > n || undefined;
+      });
+    }
+    await Promise.all(raw.connections.slice(0, 3).map(({ closed }) => closed));
+    assertEquals([...raw.mounted.slots].length, 1);
+  });
+}
 
 Deno.test("a page of a list is asked of the server, also where the first page is remembered", async () => {
   await using raw = rawServer({

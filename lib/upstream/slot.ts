@@ -21,6 +21,12 @@ const TURNS_MS = 10 * SECOND_MS;
 /** How long a call waits for those of other sessions meanwhile. */
 const MAX_TURN_WAIT_MS = 3 * SECOND_MS;
 
+/**
+ * An instance whose last session goes on in another ends as soon as that: its roots, say, are others now, and nobody
+ * else has those of before. One that changes them again and again would leave an instance behind each time.
+ */
+const LEFT_STOP_MS = 3 * SECOND_MS;
+
 /** What a new instance is made for. */
 export interface SlotRequest extends ShareDecision {
   /** Share key. */
@@ -72,6 +78,8 @@ export class Slot {
   readonly #idleStopMs: number;
   #calls = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether the last of its sessions goes on elsewhere. */
+  #isLeft = false;
 
   constructor(
     instance: Promise<Instance>,
@@ -167,6 +175,7 @@ export class Slot {
   /** Attaches a session; the instance runs at least as long as one is attached. */
   lease(caller: Caller): void {
     clearTimeout(this.#idleTimer);
+    this.#isLeft = false;
     this.#callers.set(caller.id, caller);
     this.started?.attach(caller);
   }
@@ -174,6 +183,7 @@ export class Slot {
   /** Lets a session go that goes on elsewhere; the tasks it has begun here stay its own. */
   leave(caller: Caller): void {
     if (!this.#callers.delete(caller.id)) return;
+    this.#isLeft = this.#callers.size === 0;
     this.started?.leave(caller);
     this.#mayStop();
   }
@@ -211,8 +221,10 @@ export class Slot {
     clearTimeout(this.#idleTimer);
     if (!this.#isUnused) return;
     if (this.scope === "session") return this.#stopOnceTasksAreOver();
-    if (this.#idleStopMs === 0) return;
-    this.#idleTimer = setTimeout(() => this.#stopOnceTasksAreOver(), this.#idleStopMs);
+    const idleStopMs = this.#idleStopMs || Infinity;
+    const waitMs = this.#isLeft ? Math.min(LEFT_STOP_MS, idleStopMs) : idleStopMs;
+    if (waitMs === Infinity) return;
+    this.#idleTimer = setTimeout(() => this.#stopOnceTasksAreOver(), waitMs);
   }
 
   #stopOnceTasksAreOver(): void {
