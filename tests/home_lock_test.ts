@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { setImmediate } from "node:timers";
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../lib/base/errors.ts";
 import { Daemon } from "../lib/cli/daemon.ts";
@@ -55,6 +56,21 @@ Deno.test("a daemon whose lock file is removed keeps its home to itself, and mak
   }
   await lock!.look();
   assertEquals(lock!.fault, undefined);
+});
+
+Deno.test("a home that is given back while its lock is being looked after is free for the next", async () => {
+  await using home = await tempDir({});
+  const paths = { home: home.path, lock: `${home.path}/daemon.lock` };
+  // However far the look has come by then.
+  for (let turns = 0; turns < 40; turns++) {
+    const lock = await HomeLock.tryTake(paths);
+    assert(lock, `after a look that was ${turns} turns old`);
+    await Deno.remove(paths.lock);
+    const looked = lock!.look();
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+    lock![Symbol.dispose]();
+    await looked;
+  }
 });
 
 Deno.test("a stale daemon.json whose address another home's daemon has does not keep a daemon from starting", async () => {

@@ -32,6 +32,7 @@ export class HomeLock implements Disposable {
   readonly #path: string;
   #lock: FileLock;
   #fault: string | undefined;
+  #isOver = false;
   readonly #looking: ReturnType<typeof setInterval>;
 
   private constructor(path: string, lock: FileLock) {
@@ -48,8 +49,11 @@ export class HomeLock implements Disposable {
 
   /** Takes the lock again when its file was removed or replaced, as programs that tidy up do. */
   async look(): Promise<void> {
-    if (await this.#lock.isInPlace()) return;
+    const isInPlace = await this.#lock.isInPlace().catch(() => false);
+    if (isInPlace || this.#isOver) return;
     const again = await FileLock.tryTake(this.#path).catch(() => undefined);
+    // It was given back meanwhile, and somebody else may be waiting for it.
+    if (this.#isOver) return again?.[Symbol.dispose]();
     if (again) {
       log.warning("{path} was removed while in use and has been made again", { path: this.#path });
       sign(again);
@@ -113,6 +117,7 @@ export class HomeLock implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isOver = true;
     clearInterval(this.#looking);
     this.#lock[Symbol.dispose]();
   }
