@@ -135,9 +135,13 @@ Deno.test("handles kept back are given up when the system has none left, and tak
   ]);
 });
 
-Deno.test("where the system does not say how many handles there are, nobody is turned away", () => {
+Deno.test("where the system does not say how many handles there are, nobody is turned away but while there are none", async () => {
   using handles = new HandleBudget({ max: undefined, count: () => 1e6 });
   assertEquals([handles.isTight, handles.state, handles.fault], [false, undefined, undefined]);
+  const free = handles.gone(() => {});
+  assert(handles.isTight, "whoever comes while there are none is turned away all the same");
+  await free;
+  assert(!handles.isTight);
 });
 
 const SPAWN = Object.assign(new Error("spawn EMFILE"), { code: "EMFILE" });

@@ -58,9 +58,9 @@ export class HandleBudget implements Disposable {
   /** Whether they run so short that whoever comes is turned away. */
   get isTight(): boolean {
     const { max } = this.#options;
+    if (this.#areGone) return true;
     if (max === undefined) return false;
-    return this.#areGone ||
-      this.#open(max) - this.#reserve.length > (max - RESERVED) * TIGHT_SHARE;
+    return this.#open(max) - this.#reserve.length > (max - RESERVED) * TIGHT_SHARE;
   }
 
   /** What is wrong, in a sentence; undefined when they have not run out lately. */
