@@ -1,13 +1,13 @@
 import { dirname } from "@std/path";
 import type { ClientToolsConfig } from "../base/client_tools.ts";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { readClients } from "./servers/clients.ts";
 import { type JsonDocument, parseDocument } from "./servers/document.ts";
 import { type EntryContext, keyOf, readEntry, type Report } from "./servers/entry.ts";
 import { Expander, isSecretName, type VariableSources } from "./servers/expand.ts";
-import { type ConfigFault, formatFault } from "./servers/fault.ts";
+import type { ConfigFault } from "./servers/fault.ts";
 import { meantKey } from "./servers/hints.ts";
 import { catalogName, OWN_SERVER_NAME } from "./servers/names.ts";
 import { readRegularFile } from "./regular_file.ts";
@@ -64,12 +64,6 @@ export async function readServers(path: string, options: ServersOptions = {}): P
       : messageOf(thrown);
     return { ...emptyFile(), readable: false, faults: [{ path, message: `cannot be read: ${reason}` }] };
   }
-}
-
-/** Every fault of `file` as one `CONFIG` error, a line each; undefined when there is none. */
-export function faultsError(file: Pick<ServersFile, "faults">): ExaiError | undefined {
-  if (file.faults.length === 0) return undefined;
-  return new ExaiError("CONFIG", file.faults.map(formatFault).join("\n"));
 }
 
 function emptyFile(): ServersFile {
