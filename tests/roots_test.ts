@@ -240,3 +240,12 @@ Deno.test("who waits for roots hears of the end of the session and starts nothin
   assertEquals(code, "CANCELLED");
   assert(roots.state === "unasked");
 });
+
+Deno.test("of roots without measure only the first are kept, some hundred kilobytes", async () => {
+  const many = Array.from({ length: 1000 }, (_, n) => ({ uri: `file:///${n}/${"x".repeat(8000)}` }));
+  const roots = new ClientRoots(hooks([() => Promise.resolve({ result: { roots: many } })]));
+  const kept = await roots.get();
+  assertEquals(kept, many.slice(0, kept!.length));
+  const { length } = JSON.stringify(kept);
+  assert(length > 200_000 && length < 300_000, `${length} characters`);
+});
