@@ -5,7 +5,7 @@ import type { RequestId, RpcMessage } from "../../wire/rpc.ts";
 import { malformedAnswer } from "../../wire/server_message.ts";
 import type { Fetch } from "../bounded_fetch.ts";
 import type { UpstreamTransport } from "../upstream_transport.ts";
-import { Endpoint } from "./endpoint.ts";
+import { Endpoint, withdrawnBy } from "./endpoint.ts";
 import { eventsOf } from "./events.ts";
 import { AnswerCut, isAboutSession, SessionLost, UrlRefusal } from "./failures.ts";
 import { Listening } from "./listening.ts";
@@ -13,8 +13,6 @@ import { MessageReader } from "./reader.ts";
 
 /** How long the server may take to hear that its session is over. */
 const FAREWELL_MS = SECOND_MS;
-/** How long a stream may go on after the answer it was opened for. */
-const AFTERWORD_MS = 5 * SECOND_MS;
 /** How often in a row a stream that was cut before its answer is taken up again in vain. */
 const MAX_RESUMES = 6;
 const RESUME_PAUSE_MS = SECOND_MS / 2;
@@ -67,6 +65,9 @@ export class StreamableHttp implements UpstreamTransport {
     const id = "method" in message && "id" in message ? message.id : undefined;
     // A server that is asked to initialize anew gives another session.
     if (method === "initialize") this.#endpoint.sessionId = undefined;
+    // A server that takes no word of it any more has its request ended all the same.
+    const withdrawn = withdrawnBy(message);
+    if (withdrawn !== undefined) this.#endpoint.cancelSoon(withdrawn);
     try {
       await this.#endpoint.post(
         message,
@@ -78,9 +79,7 @@ export class StreamableHttp implements UpstreamTransport {
     }
     if (method === "notifications/initialized") this.#listen();
     else this.#listening?.nudge();
-    if (method === "notifications/cancelled" && "params" in message) {
-      this.#endpoint.cancel(message.params?.requestId);
-    }
+    if (withdrawn !== undefined) this.#endpoint.cancel(withdrawn);
   }
 
   setProtocolVersion(revision: string): void {
@@ -135,24 +134,23 @@ export class StreamableHttp implements UpstreamTransport {
     let lastEventId: string | undefined;
     let retryMs = RESUME_PAUSE_MS;
     for (let resumes = 0;; resumes++) {
-      let afterword: ReturnType<typeof setTimeout> | undefined;
+      let isAnswered = false;
       const onretry = (ms: number) => retryMs = Math.min(ms, 30 * SECOND_MS);
       try {
         for await (const { event, data, id: eventId } of eventsOf(body!, { onretry })) {
           if (eventId) lastEventId = eventId;
           if (event !== "message" || data === "") continue;
           resumes = 0;
-          if (!this.#reader.take(data, id) || afterword !== undefined) continue;
-          afterword = setTimeout(() => this.#endpoint.cancel(id), AFTERWORD_MS);
+          if (!this.#reader.take(data, id)) continue;
+          isAnswered = true;
+          this.#endpoint.cancelSoon(id);
         }
       } catch (thrown) {
-        if (afterword !== undefined) return;
+        if (isAnswered) return;
         const failure = cut(thrown, signal);
         if (!(failure instanceof AnswerCut) || lastEventId === undefined) throw failure;
-      } finally {
-        clearTimeout(afterword);
       }
-      if (afterword !== undefined) return;
+      if (isAnswered) return;
       if (lastEventId === undefined) throw new AnswerCut("the stream of its answer ended without an answer");
       body = await this.#resume(lastEventId, { signal, resumes, pauseMs: retryMs });
     }
@@ -166,7 +164,7 @@ export class StreamableHttp implements UpstreamTransport {
     for (let attempt = resumes; attempt < MAX_RESUMES; attempt++) {
       await delay(pauseMs * 1.5 ** attempt, { signal });
       try {
-        return (await this.#openStream(lastEventId, signal)).body;
+        return (await this.#endpoint.openStream(lastEventId, signal)).body;
       } catch (thrown) {
         if (thrown instanceof UrlRefusal && thrown.status < 500) {
           throw new AnswerCut(
@@ -180,16 +178,11 @@ export class StreamableHttp implements UpstreamTransport {
     throw new AnswerCut("the stream of its answer was cut again and again", last);
   }
 
-  #openStream(lastEventId: string | undefined, signal: AbortSignal): Promise<Response> {
-    const headers = { accept: "text/event-stream", "last-event-id": lastEventId };
-    return this.#endpoint.fetch({ headers, signal });
-  }
-
   #listen(): void {
     if (this.#closing.signal.aborted) return;
     const { signal } = this.#closing;
     this.#listening = new Listening({
-      open: (lastEventId) => this.#openStream(lastEventId, signal),
+      open: (lastEventId) => this.#endpoint.openStream(lastEventId, signal),
       onevent: ({ event, data }) => {
         if (event === "message" && data !== "") this.#reader.take(data);
       },
