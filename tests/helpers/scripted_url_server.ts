@@ -58,12 +58,15 @@ export class ScriptedUrlServer implements AsyncDisposable {
   /** Messages whose HTTP request the client has ended before it was answered. */
   readonly dropped: RpcMessage[] = [];
   gets = 0;
+  /** In place of the option `post`, from now on. */
+  onPost: ScriptedUrlServerOptions["post"];
   readonly #options: ScriptedUrlServerOptions;
   readonly #ending = new AbortController();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
   constructor(options: ScriptedUrlServerOptions = {}) {
     this.#options = options;
+    this.onPost = options.post?.bind(options);
     this.#server = Deno.serve(
       { port: 0, hostname: "127.0.0.1", signal: this.#ending.signal, onListen: () => {} },
       (request) => this.#serve(request),
@@ -102,7 +105,7 @@ export class ScriptedUrlServer implements AsyncDisposable {
     this.received.push(message);
     const isLegacy = this.#options.isLegacy === true;
     if (message.method === "initialize" && !isLegacy) return this.#initialize(message);
-    const scripted = this.#options.post?.(message);
+    const scripted = this.onPost?.(message);
     if (!(scripted instanceof Promise)) return scripted ?? this.#ordinary(message);
     let isAnswered = false;
     request.signal.addEventListener("abort", () => void (isAnswered || this.dropped.push(message)));

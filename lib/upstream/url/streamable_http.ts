@@ -24,7 +24,7 @@ const RESUME_PAUSE_MS = SECOND_MS / 2;
 export class StreamableHttp implements UpstreamTransport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
-  onmessage?: (message: RpcMessage) => void;
+  onmessage?: UpstreamTransport["onmessage"];
   onlost?: (why: string) => void;
   onresumed?: () => void;
   readonly #endpoint: Endpoint;
@@ -40,7 +40,7 @@ export class StreamableHttp implements UpstreamTransport {
     this.#endpoint = new Endpoint(config, fetch);
     this.#reader = new MessageReader({
       server: config.title,
-      onmessage: (message) => this.onmessage?.(message),
+      onmessage: (message, about) => this.onmessage?.(message, { about }),
       onerror: (error) => this.onerror?.(error),
     });
   }
