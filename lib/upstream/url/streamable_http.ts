@@ -7,9 +7,10 @@ import type { Fetch } from "../bounded_fetch.ts";
 import type { UpstreamTransport } from "../upstream_transport.ts";
 import { Endpoint, withdrawnBy } from "./endpoint.ts";
 import { eventsOf } from "./events.ts";
-import { AnswerCut, isAboutSession, SessionLost, UrlRefusal } from "./failures.ts";
+import { AnswerCut, SessionLost, UrlRefusal } from "./failures.ts";
 import { Listening } from "./listening.ts";
 import { MessageReader } from "./reader.ts";
+import { isOwnAnswer, refusalIn, type Refused, SessionProbe, sessionVerdict } from "./session_loss.ts";
 
 /** How long the server may take to hear that its session is over. */
 const FAREWELL_MS = SECOND_MS;
@@ -30,6 +31,7 @@ export class StreamableHttp implements UpstreamTransport {
   readonly #endpoint: Endpoint;
   readonly #server: string;
   readonly #reader: MessageReader;
+  readonly #probe: SessionProbe;
   readonly #closing = new AbortController();
   #listening: Listening | undefined;
   #isLost = false;
@@ -38,6 +40,7 @@ export class StreamableHttp implements UpstreamTransport {
   constructor(config: UrlServerConfig, fetch: Fetch) {
     this.#server = config.title;
     this.#endpoint = new Endpoint(config, fetch);
+    this.#probe = new SessionProbe(this.#endpoint, config.startTimeoutMs);
     this.#reader = new MessageReader({
       server: config.title,
       onmessage: (message, about) => this.onmessage?.(message, { about }),
@@ -75,7 +78,8 @@ export class StreamableHttp implements UpstreamTransport {
         (response, signal) => this.#take(response, { id, signal }),
       );
     } catch (thrown) {
-      throw method === "initialize" ? thrown : this.#understood(thrown);
+      if (method === "initialize" || !(thrown instanceof UrlRefusal)) throw thrown;
+      await this.#refused(thrown, { id, method });
     }
     if (method === "notifications/initialized") this.#listen();
     else this.#listening?.nudge();
@@ -125,6 +129,7 @@ export class StreamableHttp implements UpstreamTransport {
     const text = await response.text().catch((thrown) => {
       throw cut(thrown, signal);
     });
+    this.#checkSession(text, response);
     if (!this.#reader.take(text, id)) this.#answerMalformed(id, "it holds no response to the request");
   }
 
@@ -141,6 +146,7 @@ export class StreamableHttp implements UpstreamTransport {
           if (eventId) lastEventId = eventId;
           if (event !== "message" || data === "") continue;
           resumes = 0;
+          if (!isAnswered) this.#checkSession(data, response);
           if (!this.#reader.take(data, id)) continue;
           isAnswered = true;
           this.#endpoint.cancelSoon(id);
@@ -199,11 +205,24 @@ export class StreamableHttp implements UpstreamTransport {
     void this.#listening.run();
   }
 
-  #understood(thrown: unknown): unknown {
-    if (!(thrown instanceof UrlRefusal) || !isAboutSession(thrown, this.#endpoint.sessionId !== undefined)) {
-      return thrown;
+  /** @throws {UrlRefusal} the answer says that the session is not known, or something like it */
+  #checkSession(text: string, response: Response): void {
+    const refusal = refusalIn(text, response);
+    if (refusal) throw refusal;
+  }
+
+  /** Passes a refusal on as the answer where it is one. */
+  async #refused(refusal: UrlRefusal, refused: Refused): Promise<void> {
+    const hasSession = this.#endpoint.sessionId !== undefined;
+    const verdict = sessionVerdict(refusal, { id: refused.id, hasSession });
+    if (verdict === "lost") throw this.#lose(refusal);
+    if (verdict === "perhaps" && !this.#closing.signal.aborted) {
+      const found = await this.#probe.look(refusal, refused);
+      const lost = found === "kept" ? undefined : this.#lose(refusal);
+      if (lost && found === "same") throw lost;
     }
-    return this.#lose(thrown);
+    if (!isOwnAnswer(refusal, refused)) throw refusal;
+    this.#reader.take(refusal.body, refused.id);
   }
 
   /** What is under way may still be answered; nothing new is sent. */
