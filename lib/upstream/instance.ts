@@ -42,7 +42,8 @@ export class Instance implements AsyncDisposable {
   readonly #transport: UpstreamTransport;
   readonly #faults: Faults;
   readonly #inflight: InFlightTable;
-  readonly #owners = new Owners();
+  /** Whose the handles are that it has given out. */
+  readonly owners: Owners;
   readonly #progress = new TaskProgress();
   readonly #subscriptions = new Subscriptions();
   readonly #logLevel: SharedLogLevel;
@@ -58,6 +59,7 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
+    this.owners = new Owners(options.ownersBefore);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
@@ -76,7 +78,7 @@ export class Instance implements AsyncDisposable {
       attribution: this.attribution,
       tasks: this.tasks,
       attached: this.attached,
-      owners: this.#owners,
+      owners: this.owners,
       progress: this.#progress,
       subscriptions: this.#subscriptions,
       send: (message) => this.#send(message),
@@ -160,15 +162,10 @@ export class Instance implements AsyncDisposable {
   /** Lets go of a session that is over: its tasks are forgotten too. */
   detach(caller: Caller): void {
     this.leave(caller);
-    this.#owners.forget(caller);
+    this.owners.forget(caller);
     this.#progress.forget(caller);
     this.#inbound.forget(caller);
     this.tasks.forget(caller);
-  }
-
-  /** Whether `caller` has begun the task `taskId` here. */
-  ownsTask(caller: Caller, taskId: unknown): boolean {
-    return this.#owners.get(taskId)?.id === caller.id;
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
@@ -192,7 +189,7 @@ export class Instance implements AsyncDisposable {
       case "logging/setLevel":
         return await this.setLogLevel(call.caller);
       case "tasks/list":
-        return this.#owners.filterTasks(call.caller, await this.#forward(call));
+        return this.owners.filterTasks(call.caller, await this.#forward(call));
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
@@ -352,7 +349,7 @@ export class Instance implements AsyncDisposable {
 
   async #aboutTask(call: Call): Promise<Result> {
     const { taskId } = call.params;
-    this.#owners.checkTask(call.caller, taskId);
+    this.owners.checkTask(call.caller, taskId);
     const result = await this.#forward(call);
     this.tasks.answered(call.method, taskId, result);
     return result;
@@ -380,7 +377,7 @@ export class Instance implements AsyncDisposable {
   }
 
   #own(handle: unknown, caller: Caller): void {
-    if (typeof handle === "string") this.#owners.set(handle, caller);
+    if (typeof handle === "string") this.owners.set(handle, caller);
   }
 
   #levelMayDiffer(): void {

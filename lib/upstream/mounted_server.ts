@@ -273,6 +273,9 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   #finish(call: Call, result: Result, slot: Slot): Result | Promise<Result> {
+    if (namesItsTask(call.method) && !slot.started?.owners.holds(call.caller, call.params.taskId)) {
+      this.#pool.lostTasks.explained(call, result);
+    }
     if (result.error) return result;
     switch (call.method) {
       case "resources/subscribe":
