@@ -9,9 +9,8 @@ import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
-import { doesWork, runOn } from "./call_run.ts";
+import { runOn } from "./call_run.ts";
 import { Gate } from "./gate.ts";
-import { namesItsTask } from "./inflight.ts";
 import type { Instance } from "./instance.ts";
 import { Leases } from "./leases.ts";
 import { mayRepeat } from "./outcome.ts";
@@ -25,6 +24,7 @@ import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { tasksElsewhere } from "./tasks_elsewhere.ts";
 import { ToolFilter } from "./tool_choice.ts";
+import { doesWork, namesItsTask } from "./work.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
