@@ -155,6 +155,35 @@ Deno.test("another user's socket, or one in another user's directory, is not spo
   await Deno.chown(it.dir, 0, null);
 });
 
+Deno.test("a user's socket may lie in a directory of the user's own, or of root's, and in no other", {
+  ignore: !isRoot,
+}, async () => {
+  await using it = await withSocket();
+  const { uid } = Deno;
+  await Deno.chown(it.path, 65534, null);
+  Deno.uid = () => 65534;
+  try {
+    assertEquals(await faultOfSocket(it.path), undefined, "root's");
+    await Deno.chown(it.dir, 65534, null);
+    assertEquals(await faultOfSocket(it.path), undefined);
+    await Deno.chown(it.dir, 1, null);
+    assertEquals(await faultOfSocket(it.path), "its directory belongs to user 1");
+  } finally {
+    Deno.uid = uid;
+  }
+  await Deno.chown(it.dir, 0, null);
+});
+
+Deno.test("on Windows no socket is a file, and none is looked at", async () => {
+  const { build } = Deno;
+  Object.defineProperty(Deno, "build", { value: { ...build, os: "windows" }, configurable: true });
+  try {
+    assertEquals(await faultOfSocket("\\\\.\\pipe\\exai"), undefined);
+  } finally {
+    Object.defineProperty(Deno, "build", { value: build, configurable: true });
+  }
+});
+
 const REFUSALS: [string, ReturnType<typeof refusals.notReached>, string, RegExp, number?][] = [
   [
     "no daemon",
