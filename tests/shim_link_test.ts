@@ -21,7 +21,8 @@ function reply(daemon: MemoryDaemon, how: Reply): void {
 }
 
 async function faultOf(work: Promise<unknown>): Promise<{ fault: LinkFault; message: string }> {
-  const { fault, message } = await assertRejects(() => work, LinkError);
+  const { fault, message, name } = await assertRejects(() => work, LinkError);
+  assertEquals(name, "LinkError");
   return { fault, message };
 }
 
@@ -106,10 +107,11 @@ for (const [what, how, fault, why] of REFUSED_HELLOS) {
 }
 
 Deno.test("a hello that is not answered names the way it took", async () => {
-  const { link } = hello(() => {}, { socket: "/run/exai.sock", timeoutMs: 10 });
+  const { daemon, link } = hello(() => {}, { socket: "/run/exai.sock", timeoutMs: 10 });
   const { fault, message } = await faultOf(link);
   assertEquals(fault, "unreachable");
   assertMatch(message, /at \/run\/exai\.sock is no EXAI daemon: no answer within 10 ms/);
+  assertEquals(await daemon.socket.closed, { code: 1006, reason: "no use of it" });
 });
 
 /** A handshake with a daemon that knows `known` and listens at `door`. */

@@ -155,39 +155,100 @@ Deno.test("another user's socket, or one in another user's directory, is not spo
   await Deno.chown(it.dir, 0, null);
 });
 
-const REFUSALS: [string, ReturnType<typeof refusals.notReached>, string, RegExp, number?][] = [
+Deno.test("a user's socket may lie in a directory of the user's own, or of root's, and in no other", {
+  ignore: !isRoot,
+}, async () => {
+  await using it = await withSocket();
+  const { uid } = Deno;
+  await Deno.chown(it.path, 65534, null);
+  Deno.uid = () => 65534;
+  try {
+    assertEquals(await faultOfSocket(it.path), undefined, "root's");
+    await Deno.chown(it.dir, 65534, null);
+    assertEquals(await faultOfSocket(it.path), undefined);
+    await Deno.chown(it.dir, 1, null);
+    assertEquals(await faultOfSocket(it.path), "its directory belongs to user 1");
+  } finally {
+    Deno.uid = uid;
+  }
+  await Deno.chown(it.dir, 0, null);
+});
+
+Deno.test("on Windows no socket is a file, and none is looked at", async () => {
+  const { build } = Deno;
+  Object.defineProperty(Deno, "build", { value: { ...build, os: "windows" }, configurable: true });
+  try {
+    assertEquals(await faultOfSocket("\\\\.\\pipe\\exai"), undefined);
+  } finally {
+    Object.defineProperty(Deno, "build", { value: build, configurable: true });
+  }
+});
+
+const REFUSALS: [string, () => ReturnType<typeof refusals.notReached>, string, RegExp, number?][] = [
   [
     "no daemon",
-    refusals.daemonUnavailable(2500, { why: "nobody listens", advice: "Start it." }),
+    () => refusals.daemonUnavailable(2500, { why: "nobody listens", advice: "Start it." }),
     "DAEMON_UNAVAILABLE",
     /for 2\.5 s: nobody listens\. The shim keeps trying\. Start it\.$/,
     1000,
   ],
-  ["no daemon before the end", refusals.notReached("why"), "DAEMON_UNAVAILABLE", /stdin was closed.*: why$/],
-  ["the end", refusals.stdinClosed("tools/call"), "CANCELLED", /stdin was closed.*tools\/call.*cancelled/],
+  [
+    "no daemon before the end",
+    () => refusals.notReached("why"),
+    "DAEMON_UNAVAILABLE",
+    /stdin was closed.*: why$/,
+  ],
+  [
+    "the end",
+    () => refusals.stdinClosed("tools/call"),
+    "CANCELLED",
+    /stdin was closed.*tools\/call.*cancelled/,
+  ],
   [
     "a wrong token",
-    refusals.turnedAway("unauthorized", "why"),
+    () => refusals.turnedAway("unauthorized", "why"),
     "UNAUTHORIZED",
-    /^why\..*EXAI_WS_TOKEN.*trying/,
+    /^why\..*EXAI_WS_TOKEN.*the shim keeps trying$/,
   ],
-  ["no proof", refusals.turnedAway("unproven", "why"), "DAEMON_UNAVAILABLE", /^why\. The shim keeps trying$/],
-  ["an unknown outcome", refusals.outcomeUnknown("tools/call"), "OUTCOME_UNKNOWN", /tools\/call.*check/],
+  [
+    "no proof",
+    () => refusals.turnedAway("unproven", "why"),
+    "DAEMON_UNAVAILABLE",
+    /^why\. The shim keeps trying$/,
+  ],
+  [
+    "an unknown outcome",
+    () => refusals.outcomeUnknown("tools/call"),
+    "OUTCOME_UNKNOWN",
+    /tools\/call, so it may or may not have run; check/,
+  ],
   [
     "cuts",
-    refusals.undelivered("tools/call", 50),
+    () => refusals.undelivered("tools/call", 50),
     "DAEMON_UNAVAILABLE",
     /50 times this tools\/call.*ask again/,
   ],
-  ["a time-out", refusals.timedOut("x", 1500), "TIMEOUT", /^x was.*within 1\.5 s \(EXAI_SHIM_RPC_TIMEOUT\)/],
-  ["a large message", refusals.tooLarge(2048, 1024), "TOO_LARGE", /2 KiB.*1 KiB.*EXAI_WS_MAX_BYTES/],
-  ["too much", refusals.tooMuchWaiting(3, 2048), "OVER_CAPACITY", /^3 requests with 2 KiB.*again/, 1000],
-  ["a lost answer", refusals.answerNotKept(2048), "OVER_CAPACITY", /answer of 2 KiB.*ask again/],
-  ["a bad answer", refusals.malformedAnswer("why"), "INVALID_REQUEST", /malformed: why$/],
-  ["an id in use", refusals.idInUse("1"), "INVALID_REQUEST", /request id "1" is in use/],
+  [
+    "a time-out",
+    () => refusals.timedOut("x", 1500),
+    "TIMEOUT",
+    /^x was.*within 1\.5 s \(EXAI_SHIM_RPC_TIMEOUT\)/,
+  ],
+  ["a large message", () => refusals.tooLarge(2048, 1024), "TOO_LARGE", /2 KiB.*1 KiB.*EXAI_WS_MAX_BYTES/],
+  [
+    "too much",
+    () => refusals.tooMuchWaiting(3, 2048),
+    "OVER_CAPACITY",
+    /^3 requests with 2 KiB.*again/,
+    1000,
+  ],
+  ["a lost answer", () => refusals.answerNotKept(2048), "OVER_CAPACITY", /answer of 2 KiB.*ask again/],
+  ["a bad answer", () => refusals.malformedAnswer("why"), "INVALID_REQUEST", /malformed: why$/],
+  ["an id in use", () => refusals.idInUse("1"), "INVALID_REQUEST", /request id "1" is in use/],
 ];
-for (const [what, error, code, message, retryAfterMs] of REFUSALS) {
+for (const [what, make, code, message, retryAfterMs] of REFUSALS) {
   Deno.test(`a person at the client is told of ${what}: what happened, and what to do`, () => {
+    const error = make();
     assertEquals([error.code, error.retryAfterMs], [code, retryAfterMs]);
     assertMatch(error.message, message);
     assertEquals(error.details, code === "OUTCOME_UNKNOWN" ? { outcome: "unknown" } : undefined);

@@ -386,8 +386,8 @@ export class Bridge implements DialerHooks {
     this.#refuse(entry, refusals.timedOut(entry.method, this.#settings.shimRpcTimeoutMs));
     if (!entry.sent || entry.method === "initialize") return;
     const method = "notifications/cancelled";
-    const line = notificationLine(method, { requestId: entry.id, reason: "not answered in time" });
-    this.#keepAndSend({ kind: "notification", method, ...line }, this.#uplink.ready);
+    const params = { requestId: entry.id, reason: "not answered in time" };
+    this.#notification({ jsonrpc: "2.0", method, params }, notificationLine(method, params));
   }
 
   #refuse(entry: RequestEntry, error: ExaiError): void {

@@ -46,5 +46,5 @@ export async function faultOfSocket(path: string): Promise<string | undefined> {
 }
 
 function isForeign({ uid }: Deno.FileInfo): boolean {
-  return uid !== null && uid !== Deno.uid() && uid !== ROOT;
+  return uid !== Deno.uid() && uid !== ROOT;
 }

@@ -7,13 +7,15 @@ import { TaskNames } from "./task_names.ts";
 
 /** What results of one upstream give their sessions to come back with: tasks, their progress, URL elicitations. */
 export class Handles {
-  readonly owners = new Owners();
+  readonly owners: Owners;
   readonly progress = new TaskProgress();
   readonly taskNames = new TaskNames();
   readonly #tasks: LiveTasks;
 
-  constructor(tasks: LiveTasks) {
+  /** `before`: whose the handles are that were given out on the connections before this one. */
+  constructor(tasks: LiveTasks, before?: Owners) {
     this.#tasks = tasks;
+    this.owners = new Owners(before);
   }
 
   /** Notes whose the handles in the result of `call` are, which was asked under `id`. */
@@ -32,9 +34,9 @@ export class Handles {
     if (progressToken !== undefined) this.progress.set(id, { caller, progressToken });
   }
 
-  /** Whether `caller` has begun the task it calls `taskId`. */
+  /** Whether `caller` has begun the task it calls `taskId`, on this very connection. */
   isTaskOf(caller: Caller, taskId: unknown): boolean {
-    return this.owners.get(this.taskNames.ownOf(taskId))?.id === caller.id;
+    return this.owners.holds(caller, this.taskNames.ownOf(taskId));
   }
 
   /**

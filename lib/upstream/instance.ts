@@ -9,7 +9,7 @@ import type { Call, Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
 import { type InitializeResult, type LogLevel, uriOf, withProgressToken } from "../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
+import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
 import { Faults } from "./faults.ts";
 import { Handles } from "./handles.ts";
@@ -22,7 +22,7 @@ import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { messageFault } from "./message_fault.ts";
 import { type SubscriptionRequest, Subscriptions } from "./subscriptions.ts";
-import type { UpstreamTransport } from "./upstream_transport.ts";
+import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -47,7 +47,8 @@ export class Instance implements AsyncDisposable {
   readonly #transport: UpstreamTransport;
   readonly #faults: Faults;
   readonly #inflight: InFlightTable;
-  readonly #handles: Handles;
+  /** What its results have given the sessions to come back with. */
+  readonly handles: Handles;
   readonly #subscriptions = new Subscriptions();
   readonly #logLevel: SharedLogLevel;
   readonly #inbound: Inbound;
@@ -62,7 +63,7 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
-    this.#handles = new Handles(this.tasks);
+    this.handles = new Handles(this.tasks, options.ownersBefore);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
@@ -84,9 +85,9 @@ export class Instance implements AsyncDisposable {
       attribution: this.attribution,
       tasks: this.tasks,
       attached: this.attached,
-      owners: this.#handles.owners,
-      progress: this.#handles.progress,
-      taskNames: this.#handles.taskNames,
+      owners: this.handles.owners,
+      progress: this.handles.progress,
+      taskNames: this.handles.taskNames,
       subscriptions: this.#subscriptions,
       send: (message) => this.#send(message),
       log: options.log ?? (() => {}),
@@ -170,13 +171,8 @@ export class Instance implements AsyncDisposable {
   detach(caller: Caller): void {
     this.leave(caller);
     this.attribution.forget(caller);
-    this.#handles.forget(caller);
+    this.handles.forget(caller);
     this.#inbound.forget(caller);
-  }
-
-  /** Whether `caller` has begun the task `taskId` here, and may ask for it. */
-  ownsTask(caller: Caller, taskId: unknown): boolean {
-    return this.alive && this.#handles.isTaskOf(caller, taskId);
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
@@ -230,7 +226,10 @@ export class Instance implements AsyncDisposable {
 
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
-    this.#transport.onmessage = contained("a message of a server", (message) => this.#receive(message));
+    this.#transport.onmessage = contained(
+      "a message of a server",
+      (message: RpcMessage, extra?: MessageExtra) => this.#receive(message, extra?.about),
+    );
     this.#transport.onclose = () =>
       this.#finish(this.#faults.unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
@@ -270,7 +269,7 @@ export class Instance implements AsyncDisposable {
   #forward(call: Call): Promise<Result> {
     const id = this.#nextId++;
     const { method, progressToken } = call;
-    const own = this.#handles.taskNames.inward(call.params);
+    const own = this.handles.taskNames.inward(call.params);
     const params = progressToken === undefined ? own : withProgressToken(own, id);
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const onAbort = () => this.#withdraw(id, abortError(call.signal));
@@ -280,14 +279,14 @@ export class Instance implements AsyncDisposable {
       settle: (result) => {
         stop();
         // At once: what the server says of a new task may come in the same breath.
-        this.#handles.note(id, call, result);
-        resolve(this.#handles.asSeen(call, result));
+        this.handles.note(id, call, result);
+        resolve(this.handles.asSeen(call, result));
       },
       fail: (error) => (stop(), reject(error)),
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
     if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? this.#faults.notRun(this.#lost!));
-    else this.#send({ jsonrpc: "2.0", id, method, params }, id);
+    else this.#request({ jsonrpc: "2.0", id, method, params }, call);
     if (call.signal.aborted) onAbort();
     return promise;
   }
@@ -299,7 +298,7 @@ export class Instance implements AsyncDisposable {
     const late = this.#faults.unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
     const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
     this.#inflight.add(id, { call: undefined, settle: resolve, fail: reject });
-    this.#send({ jsonrpc: "2.0", id, method, params }, id);
+    this.#request({ jsonrpc: "2.0", id, method, params });
     return await promise.finally(() => clearTimeout(timer));
   }
 
@@ -312,10 +311,15 @@ export class Instance implements AsyncDisposable {
     this.notify("notifications/cancelled", { requestId: id, reason: error.message });
   }
 
-  #send(message: RpcMessage, id?: RequestId): void {
+  #send(message: RpcMessage): void {
     this.lastUsedAtMs = steadyNow();
-    this.#transport.send(message).catch((thrown) => {
-      if (id === undefined) return;
+    this.#transport.send(message).catch(() => {});
+  }
+
+  #request(request: RpcRequest, call?: Call): void {
+    this.lastUsedAtMs = steadyNow();
+    const { id } = request;
+    this.#inflight.follow(id, call, this.#transport.send(request)).catch((thrown) => {
       this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#faults.of(thrown));
     });
   }
@@ -324,8 +328,10 @@ export class Instance implements AsyncDisposable {
     this.#inflight.take(id)?.fail(error);
   }
 
-  #receive(message: RpcMessage): void {
-    if ("method" in message) return this.#inbound.receive(message);
+  #receive(message: RpcMessage, about: RequestId | undefined): void {
+    if ("method" in message) {
+      return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
+    }
     if (!this.#inflight.settle(message)) this.#unasked(message);
     else if (this.#description) this.#answers++;
   }
@@ -350,7 +356,7 @@ export class Instance implements AsyncDisposable {
 
   async #aboutTask(call: Call): Promise<Result> {
     const { taskId } = call.params;
-    const own = this.#handles.ownTask(call.caller, taskId);
+    const own = this.handles.ownTask(call.caller, taskId);
     const result = await this.#forward(call);
     this.tasks.answered(call.method, own, result);
     return result;

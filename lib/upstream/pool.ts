@@ -11,6 +11,7 @@ import type { Implementation } from "../wire/mcp.ts";
 import type { Question } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
+import { LostTasks } from "./lost_tasks.ts";
 import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { quiet } from "./quiet.ts";
 import { type ListPlace, whenRefused } from "./share_key.ts";
@@ -63,6 +64,8 @@ export class Pool implements AsyncDisposable {
   readonly #slots = new Map<string, Slot>();
   /** Those that take nothing new, and end once what runs on them has finished. */
   readonly retiring = new Set<Slot>();
+  /** Tasks of instances that are gone. */
+  readonly lostTasks = new LostTasks();
   readonly #closing = new Set<Promise<void>>();
   /** What is thrown in place of a start once nothing may be started any more. */
   retired: ExaiError | undefined;
@@ -92,7 +95,7 @@ export class Pool implements AsyncDisposable {
 
   /** The slot whose instance runs the task `taskId` of `caller`. */
   homeOf(caller: Caller, taskId: unknown): Slot | undefined {
-    return this.all().find((slot) => slot.started?.ownsTask(caller, taskId));
+    return this.all().find(({ started }) => started?.alive && started.handles.isTaskOf(caller, taskId));
   }
 
   /** Every slot, those among them that take nothing new. */
@@ -105,6 +108,7 @@ export class Pool implements AsyncDisposable {
   forget(caller: Caller): void {
     for (const slot of this.all()) slot.release(caller);
     this.records.forget(caller);
+    this.lostTasks.owners.forget(caller);
   }
 
   /**
@@ -131,6 +135,7 @@ export class Pool implements AsyncDisposable {
       // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
       if (wasUsed) record.supervisor.lost(why);
       else record.supervisor.failed(attempt, why);
+      this.#loseTasks(slot, why.message);
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
     const onRootsAsked = () => this.onRootsAsked(slot);
@@ -178,6 +183,7 @@ export class Pool implements AsyncDisposable {
     const timer = setTimeout(() => late.abort(), graceMs);
     await quiet(instance, AbortSignal.any([late.signal, this.#ending.signal]));
     clearTimeout(timer);
+    this.#loseTasks(slot, `the process of server "${this.#options.name}" was replaced`);
     await instance[Symbol.asyncDispose]();
   }
 
@@ -230,6 +236,7 @@ export class Pool implements AsyncDisposable {
       capabilities: told,
       whenRefused: whenRefused(config, mayMove),
       settleMs,
+      ownersBefore: this.lostTasks.owners,
       log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
       ...hooks,
       // A process of one session asks it each time, so that it sees them change.
@@ -254,6 +261,7 @@ export class Pool implements AsyncDisposable {
       reason = ExaiError.from(thrown);
     }
     if (!slot.alive) return;
+    this.#loseTasks(slot, reason.message);
     if (supervisor.isNews(reason)) log.warning("{message}", { message: reason.message });
     // That this machine had no handle for it says nothing of the server.
     if (reason.code === "OVER_CAPACITY") supervisor.lost(reason);
@@ -263,7 +271,12 @@ export class Pool implements AsyncDisposable {
     this.onLost(slot, true);
   }
 
+  #loseTasks({ started }: Slot, why: string): void {
+    if (started) this.lostTasks.add(started.handles.owners, why);
+  }
+
   #stop(key: string, slot: Slot): void {
+    this.#loseTasks(slot, `server "${this.#options.name}" was stopped`);
     if (this.#slots.get(key) === slot) this.records.known(key)?.supervisor.stopped();
     this.#forget(key, slot);
     const closing = slot.instance.then((instance) => instance[Symbol.asyncDispose](), () => {});
