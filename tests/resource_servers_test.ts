@@ -35,7 +35,7 @@ async function tried(servers: readonly FakeServer[], uri: string, method = "reso
 const none = 'RESOURCE_NOT_FOUND: there is no resource "x:1"; resources/list names them';
 
 Deno.test("a listed resource is read from its server, and no other is asked whatever goes wrong there", async () => {
-  const other = () => serving("other", ["x:2"], good("other"));
+  const other = () => serving("other", ["x:2", "x:{n}"], good("other"));
   const read = (answer: Result | Error) => tried([other(), serving("its", ["x:1"], answer)], "x:1");
   assertEquals(await read(good("its")), { outcome: "its", asked: ["its"] });
   assertEquals(await read(fault("its disk is full")), { outcome: "its disk is full", asked: ["its"] });
@@ -57,6 +57,9 @@ Deno.test("of several that list a resource or have a template for it, the first 
   assertEquals(await tried(servers(), "x:1"), { outcome: "e", asked: ["a", "b", "d", "e"] });
   // The template itself is meant where a client completes for it.
   assertEquals(await tried(servers(), "x:{n}"), { outcome: "e", asked: ["d", "e"] });
+  // Also where it is no valid one, so that nothing fits it.
+  const odd = [serving("a", ["x:2"], good("a")), serving("b", ["x:{"], good("b"))];
+  assertEquals(await tried(odd, "x:{"), { outcome: "b", asked: ["b"] });
   assertEquals(await tried(servers().slice(0, 4), "x:1"), { outcome: "ill", asked: ["a", "b", "d"] });
 });
 
@@ -72,6 +75,8 @@ Deno.test("a resource nobody lists is looked for where others of its scheme are,
   rest.calls.length = 0;
   const templated = [rest, serving("like", ["x:a/{n}"], good("like"))];
   assertEquals(await tried(templated, "x:1"), { outcome: "like", asked: ["like"] });
+  const alike = [serving("a", ["xb:1"], good("a")), serving("b", ["xa:2"], good("b"))];
+  assertEquals(await tried(alike, "xa:1"), { outcome: "b", asked: ["b"] });
   const foreign = [serving("foreign", ["y:x:1"], good("foreign")), serving("like", ["x:2"], good("like"))];
   assertEquals(await tried(foreign, "x:1"), { outcome: "like", asked: ["like"] });
 });
@@ -131,6 +136,8 @@ Deno.test("a subscription is left with each server it may mean, and not with tho
       serving("c", ["x:{n}"], good("c")),
     ];
     assertEquals(await tried(fitting(), "x:1", method), { outcome: "a", asked: ["a", "b", "c"] });
+    const like2 = [serving("a", ["x:{n}"], good("a")), serving("b", ["x:2"], good("b"))];
+    assertEquals(await tried(like2, "x:1", method), { outcome: "a", asked: ["a"] });
     const rest = () => serving("rest", [], good("rest"));
     const like = (answer: Result) => [rest(), serving("l", ["x:2"], answer), serving("m", ["x:3"], answer)];
     assertEquals(await tried(like(good("l")), "x:1", method), { outcome: "l", asked: ["l", "m"] });

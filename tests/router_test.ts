@@ -175,12 +175,12 @@ Deno.test("the end of a session is told to each server, and its tasks and lists 
   assertEquals(await ask(router, "tools/call", { name: "t" }), { task: { taskId: "t1" } });
   router.detach(callerOf());
   assertEquals(gone, ["session-1"]);
+  assertEquals((await failure(ask(router, "tools/call", { name: "t" })))[0], "TOOL_NOT_FOUND");
   assertEquals(await failure(ask(router, "tasks/get", { taskId: "t1" })), [
     "INVALID_PARAMS",
     'there is no task "t1" of this session',
   ]);
   assertEquals(await advice(), 'there is no tool "none"; tools/list names them all');
-  assertEquals((await failure(ask(router, "tools/call", { name: "t" })))[0], "TOOL_NOT_FOUND");
 });
 
 Deno.test("a method nobody has, or a name that is no text, is refused with what is wrong", async () => {
@@ -217,6 +217,8 @@ Deno.test("a server is called by its own name for a thing, and completes for its
   const router = routerOf([a, b]);
   await ask(router, "tools/call", { name: "b__t", arguments: { n: 1 } });
   await ask(router, "prompts/get", { name: "a__p", arguments: { n: 2 } });
+  await ask(router, "prompts/list");
+  b.refresh = a.refresh = () => Promise.reject(new Error("what is known is not looked for"));
   const argument = { name: "x", value: "y" };
   await ask(router, "completion/complete", {
     ref: { type: "ref/prompt", name: "a__p", title: "P" },
@@ -227,6 +229,7 @@ Deno.test("a server is called by its own name for a thing, and completes for its
     { name: "p", arguments: { n: 2 } },
     { ref: { type: "ref/prompt", name: "p", title: "P" }, argument },
   ]);
+  b.refresh = a.refresh = undefined;
   assertEquals(
     (await failure(ask(router, "completion/complete", { ref: { type: "ref/prompt", name: "q" } })))[1],
     'there is no prompt "q"; prompts/list names them all',
@@ -327,6 +330,7 @@ Deno.test("a task is led to the server that runs it, and a session sees its own 
     return (tasks as JsonObject[]).map(({ taskId }) => taskId);
   };
   assertEquals(await listed(), ["of a", "of b"]);
+  assertEquals(a.calls.at(-1)!.params, {}, "what the window says of its own request is not the server's");
   assertEquals([a.takeMethods(), b.takeMethods()], [["tools/call", "tasks/list"], [
     "tools/call",
     "tasks/list",
@@ -368,4 +372,14 @@ Deno.test("a session's oldest tasks are forgotten beyond ten thousand, and an id
   for (let n = 0; n < 10_000; n++) await begin(`t${n}`);
   assertEquals((await failure(ask(router, "tasks/get", { taskId: "x".repeat(1024) })))[0], "INVALID_PARAMS");
   await ask(router, "tasks/get", { taskId: "t0" });
+});
+
+Deno.test("once lists have changed, what was shown is not relied on", async () => {
+  const server = new FakeServer("a", { tools: toolsOf("t") });
+  const router = routerOf([server]);
+  await ask(router, "tools/call", { name: "t" });
+  server.lists.tools = [];
+  await ask(router, "tools/call", { name: "t" });
+  router.invalidate();
+  assertEquals((await failure(ask(router, "tools/call", { name: "t" })))[0], "TOOL_NOT_FOUND");
 });

@@ -136,7 +136,7 @@ Deno.test("a tool is found by its name in any spelling, its server, title, descr
     tool("counted", {
       inputSchema: {
         type: "object",
-        properties: { velocity: { description: "metres travelled" }, odd: 3, odder: { description: 4 } },
+        properties: { velocity: { description: "metres travelled" }, weight: 3, odd: { description: 4 } },
       },
     }),
     tool("bare", { inputSchema: 5, title: 6, description: 7 }),
@@ -152,6 +152,8 @@ Deno.test("a tool is found by its name in any spelling, its server, title, descr
   assertEquals(await first("ALOUD"), "spoken");
   assertEquals(await first("velocity"), "counted");
   assertEquals(await first("metre"), "counted");
+  assertEquals(await first("weight"), "counted");
+  assertEquals(await first("zzzzz?"), undefined, "no word is not a word");
   assertEquals((await find("desk", { limit: 20 })).tools.length, 6, "all of the server");
   assertEquals(await first("was here"), undefined, "what is not there is found by no words");
   // Words of two letters are too short to begin others, those of four to be misspelt.
@@ -164,11 +166,12 @@ Deno.test("a tool is found by its name in any spelling, its server, title, descr
 Deno.test("a word in a name weighs more than in a title, and there more than in a description", async () => {
   const tool = (name: string, more: JsonObject = {}) => ({ name, inputSchema: { type: "object" }, ...more });
   const { find } = windowOn([
-    tool("described", { description: "mail" }),
-    tool("titled", { title: "mail" }),
-    tool("mail"),
+    tool("described", { description: "mail mail mail" }),
+    tool("titled", { title: "mail box" }),
+    tool("mail in a box of many"),
   ]);
-  assertEquals(namesIn(await find("mail")), ["mail", "titled", "described"]);
+  const [heaviest, ...rest] = namesIn(await find("mail"));
+  assertEquals([String(heaviest).startsWith("desk__mail_in"), rest], [true, ["titled", "described"]]);
   // Where two servers have the same name it is found by that as well.
   const [a, b] = [
     new FakeServer("a", { tools: toolsOf("send") }),
@@ -184,7 +187,9 @@ Deno.test("a word in a name weighs more than in a title, and there more than in 
 });
 
 Deno.test("short words keep their s, and so do those that end in two", async () => {
-  const { find } = windowOn(toolsOf("gas", "class", "things"));
+  const { find } = windowOn(toolsOf("gas", "class", "things", "cat", `${"x".repeat(90)}_zebra`));
+  assertEquals(namesIn(await find("cats")), ["cat"]);
+  assertEquals((await find("zebra")).tools.length, 1, "also by what its name was too long for");
   assertEquals(namesIn(await find("gas")), ["gas"]);
   assertEquals(namesIn(await find("ga")), []);
   assertEquals(namesIn(await find("class")), ["class"]);
@@ -271,17 +276,16 @@ Deno.test("a server's own find_tool and call_tool are called where the window do
   assertEquals(namesIn(await fresh.find("other")), ["other"]);
   const off = windowOn(toolsOf("other"), { search: "off" });
   assertEquals((await assertRejects(() => off.find("other"), ExaiError)).code, "TOOL_NOT_FOUND");
+  const unsaid = windowOn(toolsOf("other"), { search: undefined });
+  assertEquals((await assertRejects(() => unsaid.find("other"), ExaiError)).code, "TOOL_NOT_FOUND");
 });
 
 Deno.test("a window of one server has no front: its names are that server's own", async () => {
-  const { router, server } = windowOn(toolsOf("find_tool"));
+  const { router, server } = windowOn(toolsOf("t"));
+  server.lists.prompts = [{ name: "find_tool" }];
   await ask(router, "tools/call", { name: "find_tool" }, { caller: callerOf({ server: "desk" }) });
-  assertEquals(server.takeMethods(), ["tools/call"]);
-  await assertRejects(
-    () => ask(router, "prompts/get", { name: "find_tool" }),
-    ExaiError,
-    "there is no prompt",
-  );
+  await ask(router, "prompts/get", { name: "find_tool" });
+  assertEquals(server.takeMethods(), ["tools/call", "prompts/get"]);
 });
 
 const config = (parts: Partial<ClientToolsConfig>): ClientToolsConfig => ({
@@ -333,6 +337,12 @@ Deno.test("a client's own entry says what it sees, finds and may call, and how i
   assertEquals(await large.names(), ["find_tool", "call_tool"]);
   assertEquals(namesIn(await large.find("mail")), ["send_mail"]);
   assertEquals(textIn(await large.run("send_mail", {})), '{"name":"send_mail","arguments":{}}');
+  const unnamed = windowOn(tools, { toolSets: () => toolSetsOf([config({ exclude: ["read"] })]) });
+  assertEquals(await unnamed.run("send_mail", {}) !== undefined, true);
+  assertEquals((await assertRejects(() => unnamed.run("read"), ExaiError)).code, "TOOL_NOT_FOUND");
+  unnamed.server.lists.prompts = [{ name: "read" }];
+  unnamed.router.invalidate();
+  await ask(unnamed.router, "prompts/get", { name: "read" });
   const on = () => toolSetsOf([config({ client: "small", exclude: ["*_mail"], search: "on" })]);
   const searches = windowOn(tools, { toolSets: on, search: "off" }, client("small"));
   assertEquals(await searches.names(), ["find_tool", "call_tool"]);
