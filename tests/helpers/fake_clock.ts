@@ -2,7 +2,7 @@
 export class FakeClock implements Disposable {
   readonly #real = { setTimeout, clearTimeout, setInterval, clearInterval, now: performance.now };
   readonly #timers = new Map<number, { dueMs: number; run: () => void; everyMs?: number }>();
-  #nowMs = performance.now();
+  #nowMs = Math.ceil(performance.now());
   #ids = 1_000_000_000;
 
   constructor() {
