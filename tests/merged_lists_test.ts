@@ -103,6 +103,12 @@ Deno.test("what a window was shown is taken until something changes, for each ki
   catalog.invalidate();
   await catalog.find("tools", "u", call);
   assertEquals(take(), ["tools of ada"]);
+  server.lists.tools = toolsOf("unannounced");
+  assertEquals(
+    (await catalog.find("tools", "unannounced", call))?.server,
+    server,
+    "nor is what is not known",
+  );
   catalog.forget(call.caller);
   assertEquals(catalog.find("tools", "t", call) instanceof Promise, true);
 });
