@@ -152,6 +152,35 @@ Deno.test("a client that answers with an error is asked twice again after a paus
   assertEquals([next.roots, said.at(-1)], [A, "late"]);
 });
 
+Deno.test("a client that answered with an error is not asked again before its time", async () => {
+  using clock = new FakeClock();
+  const { roots, asked, get } = client();
+  get();
+  for (let n = 0; n < 3; n++) {
+    asked[n]!.answer(fault(-32603, "no"));
+    await clock.pass(500);
+  }
+  assertEquals(roots.state, "late");
+  roots.remind();
+  assertEquals(asked.length, 3);
+  await clock.pass(10_000);
+  roots.remind();
+  assertEquals(asked.length, 4);
+});
+
+Deno.test("a question that was withdrawn between two tries is not tried again", async () => {
+  using clock = new FakeClock();
+  const { asked, get } = client();
+  get();
+  await clock.pass(9950);
+  asked[0]!.answer(fault(-32603, "not yet"));
+  await clock.pass(51);
+  get();
+  assertEquals(asked.length, 2);
+  await clock.pass(1000);
+  assertEquals(asked.length, 2);
+});
+
 Deno.test("the reason is the client's own word", async () => {
   using clock = new FakeClock();
   const { asked, said, get } = client();

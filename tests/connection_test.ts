@@ -43,6 +43,10 @@ Deno.test("a frame that is no message is answered with what one may be, and the 
   }
   channel.onbadframe!("a frame must be text");
   assertEquals(channel.take()[0]!.message, "a frame must be text");
+  assertEquals(
+    (await refused(`{"x":${"[".repeat(5000)}`))[0],
+    "a message may be nested 512 levels deep at most",
+  );
   const deep = `${"[".repeat(600)}${"]".repeat(600)}`.padEnd(5000);
   assertEquals(await refused(deep), ["a message may be nested 512 levels deep at most", undefined]);
   assertEquals((await refused(`{"op":"call_tool","request_id":7,"x":${deep}}`))[1], 7);
@@ -115,8 +119,11 @@ Deno.test("a session knows how much went over its connections", async () => {
 
 Deno.test("a client that says goodbye ends its session; one that was cut off may come back", () => {
   const left = (code: number, clean: boolean, resume: boolean) => {
-    const { channel, registry } = client({ resume });
+    const { channel, registry, session } = client({ resume });
     channel.onclose!({ code, clean });
+    if (clean && code < 1005) {
+      assertEquals(session.ended.reason.message, "the client closed the connection");
+    }
     return registry.size === 0;
   };
   assertEquals([left(1000, true, true), left(1001, true, true)], [true, true]);
@@ -150,6 +157,30 @@ Deno.test("whatever is wrong with the handling of one frame, the client is told 
   assertEquals((await say(ping(1)))[0]!.error, { code: -32603, message: "odd", data: { code: "INTERNAL" } });
   delete (session as Partial<typeof session>).touch;
   assertEquals((await say(ping(1)))[0]!.result, {});
+});
+
+Deno.test("a frame whose handling fails in the middle is answered, and the next is handled", async () => {
+  const { say, channel } = client({ receipts: true });
+  const send = channel.send.bind(channel);
+  const large = { jsonrpc: "2.0", method: "notifications/x", params: { x: "x".repeat(300_000) } };
+  channel.send = (text) => {
+    channel.send = send;
+    throw new Error(`cannot send ${text.length} characters`);
+  };
+  const [error, answer] = await say(large, ping(1));
+  assertMatch(String(error!.message), /^the frame could not be handled: cannot send \d+ characters$/);
+  assertEquals([error!.code, answer!.id], ["INVALID_REQUEST", 1]);
+});
+
+Deno.test("a question put before a cut is answered after it", async () => {
+  const { say, channel, session, hello } = client({ resume: true, session_id: "s" });
+  await say({ jsonrpc: "2.0", id: 0, method: "initialize", params: { protocolVersion: "2025-11-25" } });
+  const asked = session.ask("roots/list", {});
+  const [{ id }] = await say() as [JsonObject];
+  channel.onclose!({ code: 1006, clean: false });
+  const [back] = hello({ session_id: "s", resume: { token: session.resumeToken } });
+  back.say({ jsonrpc: "2.0", id, result: { roots: [] } });
+  assertEquals(await asked, { result: { roots: [] } });
 });
 
 Deno.test("the ops of a client: tools, health, token, and what is said too late", async () => {
@@ -264,6 +295,8 @@ Deno.test("answers are confirmed by count, and kept until they are", async () =>
   ]);
   await say({ op: "received", answers: 3, posts: 1 });
   assertEquals([session.mailbox.holds(2), session.mailbox.postsBase], [false, 1]);
+  await say({ jsonrpc: "2.0", id: {}, method: "ping" }, ping(3), { op: "received", answers: 4 });
+  assertEquals(session.mailbox.holds(3), false, "what answers no request is not counted");
 });
 
 Deno.test("an answer too large for one message is replaced by why, under the id that waits for it", async () => {
@@ -281,7 +314,8 @@ Deno.test("an answer too large for one message is replaced by why, under the id 
   session.notify("notifications/x", { large });
   const asked = session.ask("m", { large }).catch(({ code }) => code);
   const notices = await say();
-  for (const { method, params } of notices) {
+  for (const { jsonrpc, method, params } of notices) {
+    assertEquals(jsonrpc, "2.0");
     const { level, logger, data } = params as JsonObject;
     assertEquals([method, level, logger], ["notifications/message", "error", "exai"]);
     assertStringIncludes(String(data), "EXAI_WS_MAX_BYTES");

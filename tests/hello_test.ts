@@ -345,6 +345,11 @@ Deno.test("a connection of the subprotocol mcp speaks MCP alone, for whom it aut
   channel.say({ jsonrpc: "2.0", id: 1, method: "ping" });
   await settle();
   assertEquals(channel.take(), [{ jsonrpc: "2.0", id: 1, result: {} }]);
+  channel.say("{");
+  const { error, id } = channel.take()[0]!;
+  assertEquals([(error as JsonObject).code, id], [-32700, null]);
+  channel.onbadframe!("a frame must be text");
+  assertEquals((channel.take()[0]!.error as JsonObject).message, "a frame must be text");
   channel.say({ op: "health" });
   assertEquals((channel.take()[0]!.error as JsonObject).code, -32600);
   assertEquals([attach({}).session.principal, attach({}).session.namedDirs], ["owner", "read"]);

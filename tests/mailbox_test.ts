@@ -45,6 +45,8 @@ function mailboxOf(limits: Partial<MailboxLimits> = {}) {
   return { mailbox, told: kept.take, bytes: () => budget!.bytes };
 }
 
+const refusal = (id: RequestId) => `refused ${id}`;
+
 const call = (id: RequestId, answer?: string): JournaledCall => ({ mark: { id } as Mark, answer });
 
 Deno.test("what a client is sent while it is there goes out at once, and a connection that was replaced says nothing more", () => {
@@ -84,7 +86,7 @@ Deno.test("a client that comes back has what it was not sent and the answers it 
     true,
   ]);
   mailbox.attach(after);
-  assertEquals(mailbox.resume([1, "3", 9]), 0);
+  assertEquals(mailbox.resume([1, "3", 9], refusal), 0);
   assertEquals(after.take(), ["kept", "one", "three"]);
   assertEquals([mailbox.holds(1), mailbox.holds(2)], [true, false]);
   // Counted anew: the first answer of this connection is the first it was sent.
@@ -92,7 +94,7 @@ Deno.test("a client that comes back has what it was not sent and the answers it 
   assertEquals([mailbox.holds(1), mailbox.holds("3")], [false, true]);
   mailbox.detach(after);
   mailbox.attach(after);
-  mailbox.resume(["3"]);
+  mailbox.resume(["3"], refusal);
   assertEquals(after.take(), ["three"], "what it was sent before it is not sent again");
 });
 
@@ -131,18 +133,18 @@ Deno.test("notifications are kept for a client that confirms them until it has, 
   assertEquals([mailbox.postsBase, line.take()], [1, ["a", "b", "c"]]);
   mailbox.detach(line);
   mailbox.attach(line, { keepPosts: true });
-  mailbox.resume([]);
+  mailbox.resume([], refusal);
   assertEquals(line.take(), ["b", "c"]);
-  mailbox.resume([]);
+  mailbox.resume([], refusal);
   assertEquals(line.take(), ["b", "c"], "until they are confirmed");
   mailbox.attach(line);
-  mailbox.resume([]);
-  mailbox.resume([]);
+  mailbox.resume([], refusal);
+  mailbox.resume([], refusal);
   assertEquals(line.take(), ["b", "c"], "once, to a client that confirms none");
   const lasting = new Mailbox({ maxMessages: 9, maxChars: 9 });
   lasting.post("nobody");
   lasting.attach(line);
-  lasting.resume([]);
+  lasting.resume([], refusal);
   assertEquals(line.take(), [], "nothing waits for a client that cannot come back");
 });
 
@@ -154,12 +156,12 @@ Deno.test("the oldest messages make room, and a client that never had them is to
   }
   const line = new Line();
   mailbox.attach(line);
-  assertEquals(mailbox.resume([]), 2);
+  assertEquals(mailbox.resume([], refusal), 2);
   assertEquals(line.take(), ["c", "d"]);
   const why =
     "OVER_CAPACITY the client did not read what it was sent, and this had to make room for later messages";
   assertEquals(lost, [`a ${why}`, `b ${why}`]);
-  assertEquals(mailbox.resume([]), 0, "they are told once");
+  assertEquals(mailbox.resume([], refusal), 0, "they are told once");
 });
 
 Deno.test("the oldest answers make room, and that they were given is remembered until all is confirmed", () => {
@@ -177,6 +179,22 @@ Deno.test("the oldest answers make room, and that they were given is remembered 
   assertEquals([mailbox.hasForgotten(1), told()], [false, ["forget 3", "forget 1"]]);
 });
 
+Deno.test("who waits for a forgotten answer is told that it is, and what it is told is kept like any answer", () => {
+  const { mailbox, told } = mailboxOf({ maxMessages: 1 });
+  const line = new Line();
+  for (const id of [1, 2, 3]) {
+    mailbox.began(id);
+    mailbox.answer(id, `answer ${id}`);
+  }
+  told();
+  mailbox.attach(line);
+  mailbox.resume([1, 3], refusal);
+  assertEquals(line.take(), ["answer 3", "refused 1"]);
+  assertEquals([mailbox.hasForgotten(1), mailbox.hasForgotten(2), mailbox.holds(1)], [false, true, true]);
+  mailbox.confirm(2);
+  assertEquals([mailbox.holds(1), told()], [false, ["drop 3", "forget 1", "forget 2", "forget 3"]]);
+});
+
 Deno.test("answers are bounded by their length as well, but the newest is always kept", () => {
   const { mailbox } = mailboxOf({ maxChars: 10 });
   mailbox.attach(new Line());
@@ -191,8 +209,8 @@ Deno.test("answers are bounded by their length as well, but the newest is always
   mailbox.answer(5, "12345");
   mailbox.answer(6, "67890");
   assertEquals([mailbox.holds(5), mailbox.holds(6)], [true, true], "what was confirmed takes no room");
-  mailbox.resume([5, 6]);
-  mailbox.resume([6]);
+  mailbox.resume([5, 6], refusal);
+  mailbox.resume([6], refusal);
   mailbox.answer(7, "12345");
   assertEquals([mailbox.holds(6), mailbox.holds(7)], [true, true], "nor what was sent again");
 });
@@ -232,7 +250,7 @@ Deno.test("the journal knows a call from its beginning to the word that its clie
   mailbox.answer(3, "three");
   assertEquals(told(), ["finish 3 three false"]);
   mailbox.attach(line);
-  mailbox.resume([3]);
+  mailbox.resume([3], refusal);
   assertEquals(told(), ["forget 1"]);
   mailbox.confirm(2);
   assertEquals(told(), ["forget 3"]);
@@ -244,7 +262,7 @@ Deno.test("what an earlier daemon has left is taken in: answers as answers, the 
   assertEquals([mailbox.holds(1), mailbox.hasLost(1), mailbox.hasLost(2)], [true, false, true]);
   const line = new Line();
   mailbox.attach(line);
-  mailbox.resume([1, 2]);
+  mailbox.resume([1, 2], refusal);
   assertEquals(line.take(), ["one"]);
   mailbox.forgetLost();
   assertEquals([mailbox.hasLost(2), told()], [false, ["forget 2"]]);
@@ -264,7 +282,7 @@ Deno.test("without a journal calls are answered all the same", () => {
   mailbox.forgetLost();
   assertEquals(line.take(), ["one"]);
   mailbox.confirm(9);
-  mailbox.resume([]);
+  mailbox.resume([], refusal);
   for (let id = 10; id < 10_020; id++) mailbox.answer(id, "x");
 });
 
@@ -281,7 +299,7 @@ Deno.test("all that is kept is counted, and counted no more when it is confirmed
   mailbox.refuseTwin(3, "12");
   assertEquals(bytes(), 21);
   mailbox.attach(line);
-  mailbox.resume([1, 2]);
+  mailbox.resume([1, 2], refusal);
   assertEquals(bytes(), 11);
   mailbox.confirm(1);
   assertEquals(bytes(), 4);
@@ -330,6 +348,7 @@ Deno.test("once its session is over nothing is kept, sent or told the journal", 
   const budget = new ByteBudget({ maxBytes: 1000 });
   const { mailbox, told, bytes } = mailboxOf({ budget, maxMessages: 1 });
   const line = new Line();
+  mailbox.post("never sent");
   mailbox.attach(line);
   mailbox.began(5);
   for (const id of [1, 2]) mailbox.answer(id, "x");
@@ -337,10 +356,13 @@ Deno.test("once its session is over nothing is kept, sent or told the journal", 
   mailbox.clear();
   told();
   line.take();
+  assertEquals(mailbox.hasLost(9), false);
   mailbox.answer(5, "late");
   mailbox.began(6);
-  mailbox.forgetLost();
   mailbox.post("late");
   assertEquals([told(), line.take(), bytes(), mailbox.attached], [[], [], 0, false]);
+  mailbox.attach(line);
+  mailbox.resume([1, 2], refusal);
+  assertEquals(line.take(), []);
   assertEquals([mailbox.hasForgotten(1), mailbox.holds(2), mailbox.hasLost(9)], [false, false, false]);
 });
