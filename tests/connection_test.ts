@@ -199,6 +199,15 @@ Deno.test("the ops of a client: tools, health, token, and what is said too late"
     { op: "list_tools_res", tools: [{ name: "a" }, { name: "b" }] },
   ]);
   assertEquals(calls.map(({ method }) => method), ["tools/list", "tools/list"]);
+  const { answer } = daemon;
+  daemon.answer = () => new Promise(() => {});
+  assertEquals(await say({ jsonrpc: "2.0", id: 2, method: "tools/call" }), []);
+  daemon.answer = answer;
+  assertEquals(
+    (await say({ op: "list_tools" }))[0]!.op,
+    "list_tools_res",
+    "its requests have ids of their own",
+  );
   daemon.answer = () => ({ error: { code: 1, message: "no lists" } });
   const [failed] = await say({ op: "list_tools" });
   assertEquals([failed!.code, failed!.message], ["INTERNAL", "tools/list: no lists"]);

@@ -316,10 +316,19 @@ Deno.test("a client of another daemon's session is introduced first, and told wh
         }
         : undefined,
   };
-  const { connect } = daemonHooks({}, { journal: journal as never });
+  const { connect, registry } = daemonHooks({}, { journal: journal as never });
   const channel = connect();
   channel.say({ op: "hello", session_id: "s", resume: { token: "old", waiting: [1, 2, 3] } });
   const [ack, ...rest] = channel.take();
+  const session = registry.get("s")!;
+  assertEquals(session.mailbox.hasLost(2), true);
+  channel.say({ jsonrpc: "2.0", id: 4, method: "initialize", params: {} });
+  assertEquals(session.mailbox.hasLost(2), false, "it has been told");
+  channel.onclose!({ code: 1006, clean: false });
+  const again = connect();
+  again.say({ op: "hello", session_id: "s", resume: { token: "old", waiting: [9] } });
+  const [later] = again.take();
+  assertEquals([later!.recovered, later!.unseen], [undefined, [9]], "it is a session like any other by then");
   assertEquals([ack!.recovered, ack!.unseen, rest], [{ unseen: [3], unknown: [2] }, undefined, [{ id: 1 }]]);
 });
 

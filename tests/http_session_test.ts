@@ -86,6 +86,7 @@ Deno.test("what a call says comes down its own stream, before its answer", async
   const { post, daemon, session, calls } = await httpClient();
   await post(INITIALIZE);
   daemon.answer = (call) => {
+    call.begin?.();
     call.notify("notifications/progress", { progressToken: 1, progress: 1 });
     return { result: textResult("done") };
   };

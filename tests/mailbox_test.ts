@@ -228,6 +228,8 @@ Deno.test("ten thousand forgotten answers are remembered, and the journal forget
     true,
   ]);
   assertEquals(told().filter((what) => /forget/.test(what)), ["forget 0"]);
+  for (const id of ["a", "b"]) mailbox.answer(id, "x");
+  assertEquals(told().filter((what) => /forget/.test(what)), ["forget 1"]);
 });
 
 Deno.test("the journal knows a call from its beginning to the word that its client has the answer", () => {
@@ -342,6 +344,18 @@ Deno.test("a client that is away gives way before one that is there, the longest
     here.mailbox.answer(3, "x".repeat(50));
     assertEquals([longAway, away, here].map(({ mailbox }) => mailbox.holds(1)), [false, false, true]);
   });
+});
+
+Deno.test("who has little to give gives it all, and the rest is another's to give", () => {
+  const budget = new ByteBudget({ maxBytes: 160 });
+  const [away, here] = [mailboxOf({ budget }), mailboxOf({ budget })];
+  here.mailbox.attach(new Line());
+  away.mailbox.answer(1, "x".repeat(10));
+  away.mailbox.post("x".repeat(10));
+  here.mailbox.answer(1, "x".repeat(60));
+  here.mailbox.answer(2, "x".repeat(110));
+  assertEquals([away.mailbox.holds(1), here.mailbox.holds(1), here.mailbox.holds(2)], [false, false, true]);
+  assertEquals(budget.bytes, 110);
 });
 
 Deno.test("once its session is over nothing is kept, sent or told the journal", () => {

@@ -73,7 +73,11 @@ Deno.test("a ping is answered by the session itself, and a call by its target", 
   const [{ method, params, progressToken, caller }] = calls as [typeof calls[0]];
   assertEquals([method, params.name, progressToken, caller === session], ["tools/call", "t", 5, true]);
   assertEquals(session.callCount, 1);
-  await say(request(2, "tools/list"));
+  const seen: string[] = [];
+  session.remindOfRoots = () => seen.push("roots");
+  session.touch = () => seen.push("touch");
+  await say(request(2, "tools/list"), notification("notifications/x"), request(5, "ping"));
+  assertEquals(seen, ["touch", "roots", "touch", "touch"]);
   assertEquals([session.callCount, calls[1]!.params], [1, {}]);
   daemon.answer = () => Promise.reject(new ExaiError("TOOL_NOT_FOUND", "none"));
   assertEquals(errorIn(await say(request(3, "tools/call"))), [-32602, "none", 3]);
@@ -143,6 +147,7 @@ Deno.test("what a call says reaches its client: progress, and what is as severe 
   assertEquals(levels(await say(request(2, "tools/call"))), [undefined, "error"]);
   session.notify("notifications/message", { level: "info" });
   session.notify("notifications/message", { level: "critical" });
+  session.notify("notifications/message");
   session.notify("notifications/x");
   assertEquals(await say(), [
     notification("notifications/message", { level: "critical" }),
@@ -288,6 +293,8 @@ Deno.test("only what must not be done twice is noted as begun, and what is cance
   daemon.answer = (call) => (call.begin?.(), new Promise((_, reject) => call.signal.onabort = reject));
   await say(request(3, "tools/call"), notification("notifications/cancelled", { requestId: 3 }));
   assertEquals(told.splice(0), ["begin 3", "forget 3"]);
+  await say(request(4, "tools/call"), { jsonrpc: "1.0", id: 4, method: "ping" });
+  assertEquals(told.splice(0), ["begin 4"], "the refusal of another message is not its answer");
   channel.onclose!({ code: 1000, clean: true });
   assertEquals(told, ["close"], "a client that says goodbye asks for nothing any more");
 });

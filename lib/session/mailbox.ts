@@ -297,7 +297,7 @@ export class Mailbox {
 
   #takeBegun(id: RequestId): Mark | undefined {
     const mark = this.#begun.get(id);
-    if (mark) this.#begun.delete(id);
+    this.#begun.delete(id);
     return mark;
   }
 }
