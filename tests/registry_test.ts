@@ -219,5 +219,6 @@ Deno.test("the journal keeps the calls of sessions that can be resumed, until th
   assertEquals([one.isRecovered, one.resumeToken === two.resumeToken], [false, false]);
   registry.end(one, "over", { goodbye: true });
   registry.end(two, "over");
+  one.end("once more");
   assertEquals(told.slice(2), [`close ${one.resumeToken}`, `release ${two.resumeToken}`]);
 });
