@@ -9,7 +9,7 @@ import type { Call, Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
 import { type InitializeResult, type LogLevel, uriOf, withProgressToken } from "../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
+import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
 import { Faults } from "./faults.ts";
 import { Handles } from "./handles.ts";
@@ -21,8 +21,9 @@ import { ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { messageFault } from "./message_fault.ts";
+import type { Owners } from "./owners.ts";
 import { type SubscriptionRequest, Subscriptions } from "./subscriptions.ts";
-import type { UpstreamTransport } from "./upstream_transport.ts";
+import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -62,7 +63,7 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
-    this.#handles = new Handles(this.tasks);
+    this.#handles = new Handles(this.tasks, options.ownersBefore);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
@@ -76,7 +77,8 @@ export class Instance implements AsyncDisposable {
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
     this.#inbound = new Inbound({
       name: options.name,
-      roots: () => options.roots,
+      roots: options.roots,
+      onRootsAsked: options.onRootsAsked ?? (() => {}),
       whenRefused: options.whenRefused,
       told: options.capabilities,
       inflight: this.#inflight,
@@ -172,9 +174,9 @@ export class Instance implements AsyncDisposable {
     this.#inbound.forget(caller);
   }
 
-  /** Whether `caller` has begun the task `taskId` here. */
-  ownsTask(caller: Caller, taskId: unknown): boolean {
-    return this.#handles.owners.get(taskId)?.id === caller.id;
+  /** Whose the handles are that it has given out. */
+  get owners(): Owners {
+    return this.#handles.owners;
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
@@ -230,7 +232,10 @@ export class Instance implements AsyncDisposable {
 
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
-    this.#transport.onmessage = contained("a message of a server", (message) => this.#receive(message));
+    this.#transport.onmessage = contained(
+      "a message of a server",
+      (message: RpcMessage, extra?: MessageExtra) => this.#receive(message, extra?.about),
+    );
     this.#transport.onclose = () =>
       this.#finish(this.#faults.unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
@@ -286,7 +291,7 @@ export class Instance implements AsyncDisposable {
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
     if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? this.#faults.notRun(this.#lost!));
-    else this.#send({ jsonrpc: "2.0", id, method, params }, id);
+    else this.#request({ jsonrpc: "2.0", id, method, params }, call);
     if (call.signal.aborted) onAbort();
     return promise;
   }
@@ -298,7 +303,7 @@ export class Instance implements AsyncDisposable {
     const late = this.#faults.unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
     const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
     this.#inflight.add(id, { call: undefined, settle: resolve, fail: reject });
-    this.#send({ jsonrpc: "2.0", id, method, params }, id);
+    this.#request({ jsonrpc: "2.0", id, method, params });
     return await promise.finally(() => clearTimeout(timer));
   }
 
@@ -311,10 +316,15 @@ export class Instance implements AsyncDisposable {
     this.notify("notifications/cancelled", { requestId: id, reason: error.message });
   }
 
-  #send(message: RpcMessage, id?: RequestId): void {
+  #send(message: RpcMessage): void {
     this.lastUsedAtMs = steadyNow();
-    this.#transport.send(message).catch((thrown) => {
-      if (id === undefined) return;
+    this.#transport.send(message).catch(() => {});
+  }
+
+  #request(request: RpcRequest, call?: Call): void {
+    this.lastUsedAtMs = steadyNow();
+    const { id } = request;
+    this.#inflight.follow(id, call, this.#transport.send(request)).catch((thrown) => {
       this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#faults.of(thrown));
     });
   }
@@ -323,8 +333,10 @@ export class Instance implements AsyncDisposable {
     this.#inflight.take(id)?.fail(error);
   }
 
-  #receive(message: RpcMessage): void {
-    if ("method" in message) return this.#inbound.receive(message);
+  #receive(message: RpcMessage, about: RequestId | undefined): void {
+    if ("method" in message) {
+      return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
+    }
     if (!this.#inflight.settle(message)) this.#unasked(message);
     else if (this.#description) this.#answers++;
   }

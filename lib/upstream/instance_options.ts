@@ -4,6 +4,7 @@ import type { Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import type { Question } from "./inbound.ts";
+import type { Owners } from "./owners.ts";
 
 /** What an instance is made with. */
 export interface InstanceOptions {
@@ -12,9 +13,11 @@ export interface InstanceOptions {
   clientInfo: Implementation;
   /** Client capabilities the upstream is told of: those of the sessions that share it. */
   capabilities: JsonObject;
-  /** The roots the sessions share; undefined when each has its own. */
-  roots: readonly Root[] | undefined;
+  /** The roots the sessions share, `none` when they have none to tell; undefined when each has its own. */
+  roots: readonly Root[] | "none" | undefined;
   startTimeoutMs: number;
+  /** Whose the handles are that were given out on the connections before this one. */
+  ownersBefore?: Owners;
   /** What a window can do whose question was refused because it might have been another's. */
   whenRefused: string;
   /** How long after a call what the server says may be about it, in milliseconds. */
@@ -23,6 +26,8 @@ export interface InstanceOptions {
   log?(line: string): void;
   /** Called when the server asks a session something. */
   onQuestion?(question: Question): void;
+  /** Called when the server asks for the roots the sessions share. */
+  onRootsAsked?(): void;
   /** Called when the server knows the connection no more; `wasUsed` says whether it has answered anything on it. */
   onLost?(why: ExaiError, options: { wasUsed: boolean }): void;
   /** Called when the upstream says that some of its lists have changed. */

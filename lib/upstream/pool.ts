@@ -12,6 +12,7 @@ import type { Implementation } from "../wire/mcp.ts";
 import type { Question } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
+import { LostTasks } from "./lost_tasks.ts";
 import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { type ListPlace, whenRefused } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
@@ -56,11 +57,15 @@ export class Pool implements AsyncDisposable {
   onListsStale = (_kinds: readonly ListKind[], _place: ListPlace) => {};
   /** The server has asked a session something; set like the others. */
   onAsked = (_slot: Slot) => {};
+  /** The server has asked for the roots that the sessions of `slot` share; set like the others. */
+  onRootsAsked = (_slot: Slot) => {};
   /** What is remembered of each process, whether it runs or not. */
   readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
   /** Those that take nothing new, and end once what runs on them has finished. */
   readonly retiring = new Set<Slot>();
+  /** Tasks of instances that are gone. */
+  readonly lostTasks = new LostTasks();
   readonly #closing = new Set<Promise<void>>();
   /** What is thrown in place of a start once nothing may be started any more. */
   retired: ExaiError | undefined;
@@ -90,8 +95,10 @@ export class Pool implements AsyncDisposable {
 
   /** The slot whose instance runs the task `taskId` of `caller`. */
   homeOf(caller: Caller, taskId: unknown): Slot | undefined {
-    for (const slot of this.#slots.values()) {
-      if (slot.started?.ownsTask(caller, taskId)) return slot;
+    for (const slots of [this.#slots.values(), this.retiring]) {
+      for (const slot of slots) {
+        if (slot.started?.alive && slot.started.owners.holds(caller, taskId)) return slot;
+      }
     }
     return undefined;
   }
@@ -100,6 +107,7 @@ export class Pool implements AsyncDisposable {
   forget(caller: Caller): void {
     for (const slot of this.#slots.values()) slot.release(caller);
     this.records.forget(caller);
+    this.lostTasks.owners.forget(caller);
   }
 
   /**
@@ -126,9 +134,11 @@ export class Pool implements AsyncDisposable {
       // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
       if (wasUsed) record.supervisor.lost(why);
       else record.supervisor.failed(attempt, why);
+      this.#loseTasks(slot, why.message);
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
-    const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onLost });
+    const onRootsAsked = () => this.onRootsAsked(slot);
+    const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onRootsAsked, onLost });
     const slot: Slot = new Slot(start, made, () => {
       givenUp.abort();
       this.#stop(key, slot);
@@ -173,6 +183,7 @@ export class Pool implements AsyncDisposable {
     );
     await Promise.race([instance.idle(), late]);
     timer.abort();
+    this.#loseTasks(slot, `the process of server "${this.#options.name}" was replaced`);
     await instance[Symbol.asyncDispose]();
   }
 
@@ -201,7 +212,9 @@ export class Pool implements AsyncDisposable {
 
   async #start(
     { config, tenant, scope, told, listed, mayMove }: SlotRequest,
-    { givenUp, ...hooks }: { givenUp: AbortSignal } & Pick<InstanceOptions, "onQuestion" | "onLost">,
+    { givenUp, ...hooks }:
+      & { givenUp: AbortSignal }
+      & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost">,
   ): Promise<Instance> {
     const { clientInfo, settleMs, log } = this.#options;
     const transport = await this.#options.connect(config).catch((thrown) => {
@@ -217,10 +230,11 @@ export class Pool implements AsyncDisposable {
       capabilities: told,
       whenRefused: whenRefused(config, mayMove),
       settleMs,
+      ownersBefore: this.lostTasks.owners,
       log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
       ...hooks,
       // A process of one session asks it each time, so that it sees them change.
-      roots: scope === "project" ? tenant.roots : undefined,
+      roots: scope === "project" ? tenant.roots ?? "none" : undefined,
       startTimeoutMs: config.startTimeoutMs,
       onListChanged: (kinds) => {
         this.onListsStale(kinds, listed);
@@ -241,6 +255,7 @@ export class Pool implements AsyncDisposable {
       reason = ExaiError.from(thrown);
     }
     if (!slot.alive) return;
+    this.#loseTasks(slot, reason.message);
     log.warning("{message}", { message: reason.message });
     // That this machine had no handle for it says nothing of the server.
     if (reason.code !== "OVER_CAPACITY") supervisor.failed(attempt, reason);
@@ -249,7 +264,12 @@ export class Pool implements AsyncDisposable {
     this.onLost(slot, true);
   }
 
+  #loseTasks({ started }: Slot, why: string): void {
+    if (started) this.lostTasks.add(started.owners, why);
+  }
+
   #stop(key: string, slot: Slot): void {
+    this.#loseTasks(slot, `server "${this.#options.name}" was stopped`);
     if (this.#slots.get(key) === slot) this.records.known(key)?.supervisor.stopped();
     this.#forget(key, slot);
     const closing = slot.instance.then((instance) => instance[Symbol.asyncDispose](), () => {});

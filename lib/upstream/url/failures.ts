@@ -1,3 +1,4 @@
+import { clip } from "../../base/clip.ts";
 import { retryAfterMs } from "../../base/retry_after.ts";
 
 /** Of what a server says when it refuses, this much is shown. */
@@ -11,7 +12,7 @@ export class UrlRefusal extends Error {
   readonly body: string;
 
   constructor({ status, headers }: Pick<Response, "status" | "headers">, body: string) {
-    const text = body.trim().slice(0, MAX_SHOWN_CHARS);
+    const text = clip(body.trim(), MAX_SHOWN_CHARS);
     super(`it answered with HTTP status ${status}${text === "" ? "" : `: ${text}`}`);
     this.status = status;
     this.retryAfterMs = status === 429 || status >= 500 ? retryAfterMs(headers) : undefined;
@@ -23,6 +24,13 @@ export class UrlRefusal extends Error {
 export class SessionLost extends Error {
   constructor(override readonly cause: UrlRefusal) {
     super(`it does not know the session any more (${cause.message})`);
+  }
+}
+
+/** A stream of events did not begin in time. */
+export class StreamLate extends Error {
+  constructor(timeoutMs: number) {
+    super(`its event stream did not begin within ${timeoutMs} ms`);
   }
 }
 
