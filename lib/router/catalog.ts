@@ -235,14 +235,13 @@ export class Catalog {
 
   #awaitLate(asked: Promise<unknown>, by: { server: Server; kind: ListKind; caller: Caller }): void {
     const { server, kind, caller } = by;
-    const late = this.#late.get(server);
-    if (late) late.add(kind);
-    else this.#late.set(server, new Set([kind]));
+    const late = this.#late.get(server) ?? new Set();
+    this.#late.set(server, late.add(kind));
     const key = JSON.stringify([server.name, kind, caller.id]);
     if (this.#awaiting.has(key)) return;
     this.#awaiting.add(key);
     asked.then(() => {
-      this.#late.get(server)?.delete(kind);
+      late.delete(kind);
       this.invalidate();
       caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
     }).catch(() => {}).finally(() => this.#awaiting.delete(key));

@@ -43,7 +43,7 @@ export class ResourceFinder {
       ...await this.#catalog.offering("templates", (key) => key === uri || fits(key, uri), call),
     ];
     if (await tries.some(fitting)) return tries.outcome(uri);
-    if (fitting.length > 0 && tries.fault) return tries.outcome(uri);
+    if (tries.fault) return tries.outcome(uri);
     const { likely, others } = await this.#candidates(uri, call);
     const isAlone = likely.length + others.length === 1;
     if (await tries.some(likely)) return tries.outcome(uri);

@@ -65,9 +65,11 @@ export class Asks {
 
   /** Takes the client's response; false when nothing waits for it. */
   settle(response: RpcResponse): boolean {
-    const pending = response.id === null ? undefined : this.#pending.get(response.id);
+    // No question has the id null.
+    const id = response.id as RequestId;
+    const pending = this.#pending.get(id);
     if (!pending) return false;
-    this.#pending.delete(response.id!);
+    this.#pending.delete(id);
     pending.settle(response.error ? { error: response.error } : { result: response.result! });
     return true;
   }
@@ -100,10 +102,12 @@ export class Asks {
     const onAbort = () => this.#withdraw(id, abortError(signal!), related.relatedTo);
     signal?.addEventListener("abort", onAbort, { once: true });
     const late = () => new ExaiError("TIMEOUT", `the client did not answer within ${timeoutMs} ms`);
-    const timer = timeoutMs && setTimeout(() => this.#withdraw(id, late(), related.relatedTo), timeoutMs);
+    const timer = timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => this.#withdraw(id, late(), related.relatedTo), timeoutMs);
     return () => {
       signal?.removeEventListener("abort", onAbort);
-      if (timer) clearTimeout(timer);
+      clearTimeout(timer);
     };
   }
 

@@ -44,7 +44,7 @@ export interface PeerOutlet {
   /** A request or notification; `relatedTo` is the client's request it belongs to. */
   post(message: RpcMessage, options: PostOptions): void;
   /** The request `id` was cancelled and gets no answer. */
-  abandon?(id: RequestId): void;
+  abandon(id: RequestId): void;
   /** The request `id` has begun to do what must not be done twice. */
   began?(id: RequestId): void;
 }
@@ -59,7 +59,7 @@ export interface PostOptions {
 export interface PeerHooks {
   target: Target;
   /** A notification of the client that belongs to no call. */
-  onNotification?(method: string, params: JsonObject): void;
+  onNotification(method: string, params: JsonObject): void;
 }
 
 /** Speaks MCP with the client of one session (MCP basic, lifecycle, utilities), whatever carries the messages. */
@@ -140,7 +140,7 @@ export class McpPeer implements Speaker {
 
   /** To its servers it is as if the client had just changed its roots: those of other sessions stay as they are. */
   rootsArrived(): void {
-    this.#hooks.onNotification?.("notifications/roots/list_changed", {});
+    this.#hooks.onNotification("notifications/roots/list_changed", {});
   }
 
   #refuse(value: JsonObject, why: string): void {
@@ -160,7 +160,7 @@ export class McpPeer implements Speaker {
     this.#session.touch();
     if (this.#session.calls.has(request.id)) return this.#refuseTwin(request.id);
     const result = request.method === "ping" ? { result: {} } : await this.#runWithin(request, params, bytes);
-    if (this.#cancelled.delete(request.id)) this.#outlet.abandon?.(request.id);
+    if (this.#cancelled.delete(request.id)) this.#outlet.abandon(request.id);
     else this.#outlet.answer(request.id, responseTo(request.id, result));
   }
 
@@ -267,7 +267,7 @@ export class McpPeer implements Speaker {
   #rootsChanged(method: string, params: JsonObject): void {
     if (this.#session.ended.aborted) return;
     this.#session.forgetRoots();
-    this.#hooks.onNotification?.(method, params);
+    this.#hooks.onNotification(method, params);
   }
 
   #handleNotification(method: string, params: JsonObject): void {
@@ -283,7 +283,7 @@ export class McpPeer implements Speaker {
       const isRoots = method === "notifications/roots/list_changed";
       // Not put off: a call that comes next is meant of the new roots.
       if (isRoots) this.#rootsChanged(method, params);
-      else this.#hooks.onNotification?.(method, params);
+      else this.#hooks.onNotification(method, params);
     }
   }
 }
