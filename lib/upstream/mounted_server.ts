@@ -117,7 +117,7 @@ export class MountedServer implements Server, AsyncDisposable {
         this.#leases.moveOut(call.caller, slot, why);
         continue;
       }
-      if (isWork) slot.admission.check();
+      if (isWork) slot.admission.check(call);
       slot.beginCall();
       try {
         const instance = slot.started ?? await this.#startOf(slot, call);

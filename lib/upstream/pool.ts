@@ -26,6 +26,9 @@ const MAX_LOG_CHARS = 4096;
 /** Connects to a server as its configuration says: starts the process, or opens the URL. */
 export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
 
+/** What one session has for itself may work for long without a word, and nobody else waits for it. */
+const MAX_SILENCES_OF_OWN = 3;
+
 /** How long calls may go on that were under way when the server lost our session. */
 const LOST_GRACE_MS = 10 * MINUTE_MS;
 
@@ -120,12 +123,11 @@ export class Pool implements AsyncDisposable {
       slot.questioned(question);
       this.onAsked(slot);
     };
-    const onLost: InstanceOptions["onLost"] = (why, { wasUsed }) => {
+    const onLost: InstanceOptions["onLost"] = (why, { isFault }) => {
       if (!slot.alive) return;
       log.warning("{message}; another connection is made", { message: why.message });
-      // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
-      if (wasUsed) record.supervisor.lost(why);
-      else record.supervisor.failed(attempt, why);
+      if (isFault) record.supervisor.failed(attempt, why);
+      else record.supervisor.lost(why);
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
     const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onLost });
@@ -222,6 +224,7 @@ export class Pool implements AsyncDisposable {
       // A process of one session asks it each time, so that it sees them change.
       roots: scope === "project" ? tenant.roots : undefined,
       startTimeoutMs: config.startTimeoutMs,
+      maxSilences: scope === "session" ? MAX_SILENCES_OF_OWN : undefined,
       onListChanged: (kinds) => {
         this.onListsStale(kinds);
         this.listChanged(kinds);

@@ -14,6 +14,8 @@ export interface AdmittedProcess {
   callTimeoutMs?: number;
   /** Which of the server's processes it is, for messages; undefined when there is one. */
   where?: string;
+  /** Whether several sessions may call it. */
+  isShared?: boolean;
 }
 
 /** Makes what decides when calls may run on one process. */
@@ -82,7 +84,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       scope,
       where,
       supervisor: new Supervisor(name, { where, isRemote: config.kind !== "stdio" }),
-      admission: admissionFor({ name, maxInflight, callTimeoutMs, where }),
+      admission: admissionFor({ name, maxInflight, callTimeoutMs, where, isShared: scope !== "session" }),
       session: scope === "session" ? tenant.caller.id : undefined,
     };
     this.#byKey.set(key, record);
@@ -99,6 +101,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   /** A session is over: nobody asks again for a process that was its own. */
   forget(caller: Caller): void {
     for (const record of this.#byKey.values()) {
+      record.admission.forget(caller.id);
       if (record.session !== caller.id) continue;
       if (this.#options.inUse(record.key)) this.#over.add(record);
       else this.#byKey.delete(record.key);
