@@ -46,7 +46,7 @@ Deno.test("a shared process that answers nobody is replaced, whoever's calls it 
     async () => codeOf(await first.call("echo", { text: "x" })) === undefined || undefined,
   );
   const { pid } = (await it.status())[0]!;
-  Deno.kill(pid!, "SIGSTOP");
+  Deno.kill(Number(pid), "SIGSTOP");
   assertEquals(codeOf(await first.call("echo", { text: "x" })), "TIMEOUT");
   const answer = await until("an answer", async () => {
     const reply = await second.call("echo", { text: "well" });

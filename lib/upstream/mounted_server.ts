@@ -122,7 +122,9 @@ export class MountedServer implements Server, AsyncDisposable {
       try {
         const instance = slot.started ?? await this.#startOf(slot, call);
         const result = await runOn(prepared, { slot, instance, isWork, isLimited });
-        if (result) return await this.#finish(call, result, slot);
+        if (!result) continue;
+        slot.hasAnswered ||= isWork;
+        return await this.#finish(call, result, slot);
       } catch (thrown) {
         if (isRepeated || !await mayRepeat(thrown, prepared, slot.started?.lists)) throw thrown;
         isRepeated = true;

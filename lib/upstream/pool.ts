@@ -115,6 +115,7 @@ export class Pool implements AsyncDisposable {
     const known = this.#slots.get(key);
     if (known) return known;
     if (this.retired) throw this.retired;
+    this.records.checkAlike(request, this.#slots.values());
     const record = this.records.of(request);
     const attempt = record.supervisor.begin();
     const givenUp = new AbortController();
@@ -136,7 +137,9 @@ export class Pool implements AsyncDisposable {
       this.#stop(key, slot);
     });
     this.#slots.set(key, slot);
-    void this.#watch(record, slot, attempt);
+    void this.#watch(record, slot, attempt).then((reason) => {
+      if (reason) this.records.failedAlike(request, { slot, attempt, reason });
+    });
     return slot;
   }
 
@@ -232,8 +235,12 @@ export class Pool implements AsyncDisposable {
     });
   }
 
-  /** Follows an instance to its end; one that was stopped from here has not failed. */
-  async #watch({ key, supervisor }: ProcessRecord, slot: Slot, attempt: Attempt): Promise<void> {
+  /** Follows an instance to its end, and says why it failed; one that was stopped from here has not. */
+  async #watch(
+    { key, supervisor }: ProcessRecord,
+    slot: Slot,
+    attempt: Attempt,
+  ): Promise<ExaiError | undefined> {
     let reason: ExaiError;
     try {
       const instance = await slot.instance;
@@ -243,13 +250,15 @@ export class Pool implements AsyncDisposable {
     } catch (thrown) {
       reason = ExaiError.from(thrown);
     }
-    if (!slot.alive) return;
+    if (!slot.alive) return undefined;
     log.warning("{message}", { message: reason.message });
     // That this machine had no handle for it says nothing of the server.
-    if (reason.code !== "OVER_CAPACITY") supervisor.failed(attempt, reason);
+    const isFault = reason.code !== "OVER_CAPACITY";
+    if (isFault) supervisor.failed(attempt, reason);
     this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
     this.onLost(slot, true);
+    return isFault ? reason : undefined;
   }
 
   #stop(key: string, slot: Slot): void {
