@@ -79,7 +79,7 @@ export class McpPeer implements Speaker {
     this.#asks = new Asks((message, options) => outlet.post(message, options));
     session.speaker = this;
     session.ended.addEventListener("abort", () => {
-      this.#asks.failAll(session.ended.reason);
+      this.#asks.end(session.ended.reason);
     }, { once: true });
   }
 
