@@ -4,7 +4,7 @@ import { isObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Admission, ANY_PLACE, type BreakerStatus, type Worker } from "../call/admission.ts";
 import { type AskOptions, type Call, derive, type Target } from "../call/call.ts";
-import { type Ending, isServersTime, type ServerBreaker } from "./breaker.ts";
+import { type Failure, isServersTime, type ServerBreaker } from "./breaker.ts";
 import { noteHolder } from "./holders.ts";
 import { type Permit, Permits } from "./permits.ts";
 
@@ -98,14 +98,15 @@ export class ProcessAdmission implements Admission {
     try {
       const admitted = this.#permits.acquire(call.caller.id, call.signal, call.trace);
       permit = admitted instanceof Promise ? await admitted : admitted;
-      this.#breaker?.checkStill(era, call);
+      // It may have failed for others meanwhile.
+      this.#breaker?.check(call);
       if (!worker.alive) return undefined;
       run = { era, call, worker, heard: worker.liveness?.heard, beganMs: this.#now() };
       call.begin?.();
       if (this.#asksProviders) noteHolder(call, permit);
       const work = worker.call(mayBeAsked(call) ? lendingWhileAsked(call, permit) : call);
       const result = await untilAborted(work, call.signal);
-      this.#breaker?.leave(era, call, { ranMs: 0 });
+      this.#breaker?.leave(era, call);
       return result;
     } catch (thrown) {
       if (!run) throw thrown;
@@ -120,28 +121,28 @@ export class ProcessAdmission implements Admission {
   }
 
   /** What is learnt from a call that failed; of one that was not answered in time, once it is known who was late. */
-  #learn({ era, call, worker, heard }: Run, ending: Ending): void {
+  #learn({ era, call, worker, heard }: Run, failure: Failure): void {
     const { liveness } = worker;
-    const patienceMs = this.#patienceMs(call, ending);
+    const patienceMs = this.#patienceMs(call, failure);
     const isAnswering = liveness !== undefined && liveness.heard !== heard;
     const isAsked = liveness !== undefined && patienceMs !== undefined && !isAnswering;
     // Where one session has it for itself, it makes no difference to the breaker.
-    if (!isAsked || !this.#isShared) this.#breaker?.leave(era, call, { ...ending, isAnswering });
+    if (!isAsked || !this.#isShared) this.#breaker?.leave(era, call, { ...failure, isAnswering });
     if (!isAsked) return;
     void liveness.check(patienceMs).then((isAnswering) => {
       if (!this.#isShared) return;
       // The next process is another: what this one was like says nothing of it.
       if (!worker.alive) this.#breaker?.giveUp(era, call);
-      else this.#breaker?.leave(era, call, { ...ending, isAnswering });
+      else this.#breaker?.leave(era, call, { ...failure, isAnswering });
     });
   }
 
   /** How long a worker may take to show that it answers at all; undefined where its call says nothing of that. */
-  #patienceMs(call: Call, { error, ranMs }: Ending): number | undefined {
-    const isLate = error?.code === "TIMEOUT";
+  #patienceMs(call: Call, { error, ranMs }: Failure): number | undefined {
+    const isLate = error.code === "TIMEOUT";
     if (isLate && isServersTime(call, { ranMs, callTimeoutMs: this.#callTimeoutMs })) return PATIENCE_MS;
     // What one session has for itself may work for long without a word, and waits for nobody but that session.
-    const isGivenUp = this.#isShared && (isLate || error?.code === "CANCELLED");
+    const isGivenUp = this.#isShared && (isLate || error.code === "CANCELLED");
     return isGivenUp && ranMs >= GIVEN_UP_PATIENCE_MS ? GIVEN_UP_PATIENCE_MS : undefined;
   }
 
@@ -170,7 +171,8 @@ export class ProcessAdmission implements Admission {
   }
 
   get isClean(): boolean {
-    return this.running === 0 && this.waiting === 0 && (this.#breaker?.isClean ?? true);
+    // Nobody waits for a place while none is taken.
+    return this.running === 0 && (this.#breaker?.isClean ?? true);
   }
 }
 

@@ -1,6 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { deadline } from "@std/async/deadline";
-import { untilAborted } from "../base/abort.ts";
+import { untilAborted, within } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
@@ -146,9 +145,8 @@ export class Catalog {
   async #refreshAll(kind: ListKind, call: Call): Promise<boolean> {
     const asked = this.#options.servers().map(async (server) => {
       if (!server.refresh) return false;
-      return await deadline(server.refresh(kind, this.#lasting(call)), this.#options.deadlineMs).catch(() =>
-        false
-      );
+      return await within(server.refresh(kind, this.#lasting(call)), { timeoutMs: this.#options.deadlineMs })
+        .catch(() => false);
     });
     const all = untilAborted(Promise.all(asked), call.signal);
     return (await waitingFor(call, "the servers' lists", all)).includes(true);

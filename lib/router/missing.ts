@@ -1,4 +1,4 @@
-import { deadline } from "@std/async/deadline";
+import { within } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
@@ -28,7 +28,7 @@ export function eligible(missing: readonly Missing[], name: string): readonly Mi
 export async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Server, string]> {
   const timeoutMs = Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
   try {
-    await deadline(coming!, timeoutMs);
+    await within(coming!, { timeoutMs });
     return [server, "its list has come and gone"];
   } catch (thrown) {
     const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
