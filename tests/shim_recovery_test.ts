@@ -52,7 +52,7 @@ function described(message: JsonObject): string {
 
 Deno.test("without a daemon a request gets a clear error in time, and the next one works when it is there", async () => {
   const port = freePort();
-  await using shim = await Shim.start({ port, env: { EXAI_WS_CONNECT_TIMEOUT: "0.3" } });
+  await using shim = await Shim.start({ port, env: { EXAI_WS_CONNECT_TIMEOUT: "1" } });
   const failed = await shim.ask("initialize", INITIALIZE);
   assertEquals(codeOf(failed), "DAEMON_UNAVAILABLE");
   const { message } = failed.error as { message: string };

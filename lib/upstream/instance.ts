@@ -6,10 +6,9 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
-import type { ListKind } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
 import { type InitializeResult, type LogLevel, uriOf, withProgressToken } from "../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
+import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
 import { Faults } from "./faults.ts";
 import { Handles } from "./handles.ts";
@@ -18,12 +17,13 @@ import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { PingedLiveness } from "./liveness.ts";
-import { ListCache, listChangedMethod } from "./lists.ts";
+import { capabilityOf, ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { messageFault } from "./message_fault.ts";
+import type { Owners } from "./owners.ts";
 import { type SubscriptionRequest, Subscriptions } from "./subscriptions.ts";
-import type { UpstreamTransport } from "./upstream_transport.ts";
+import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -64,14 +64,14 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
-    this.#handles = new Handles(this.tasks);
+    this.#handles = new Handles(this.tasks, options.ownersBefore);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
     this.lists = new ListCache({
       ask: (method, params) => ask(method, params),
-      has: (kind) => this.#capabilityOf(kind) !== undefined,
-      isAnnounced: (kind) => this.#capabilityOf(kind)?.listChanged === true,
+      has: (kind) => capabilityOf(this.#description, kind) !== undefined,
+      isAnnounced: (kind) => capabilityOf(this.#description, kind)?.listChanged === true,
     });
     this.liveness = new PingedLiveness({
       ping: (timeoutMs) => this.#ask("ping", {}, timeoutMs),
@@ -180,9 +180,9 @@ export class Instance implements AsyncDisposable {
     this.#inbound.forget(caller);
   }
 
-  /** Whether `caller` has begun the task `taskId` here. */
-  ownsTask(caller: Caller, taskId: unknown): boolean {
-    return this.#handles.owners.get(taskId)?.id === caller.id;
+  /** Whose the handles are that it has given out. */
+  get owners(): Owners {
+    return this.#handles.owners;
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
@@ -238,7 +238,10 @@ export class Instance implements AsyncDisposable {
 
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
-    this.#transport.onmessage = contained("a message of a server", (message) => this.#receive(message));
+    this.#transport.onmessage = contained(
+      "a message of a server",
+      (message: RpcMessage, extra?: MessageExtra) => this.#receive(message, extra?.about),
+    );
     this.#transport.onclose = () =>
       this.#finish(this.#faults.unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
@@ -295,7 +298,7 @@ export class Instance implements AsyncDisposable {
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
     if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? this.#faults.notRun(this.#lost!));
-    else this.#send({ jsonrpc: "2.0", id, method, params }, id);
+    else this.#request({ jsonrpc: "2.0", id, method, params }, call);
     if (call.signal.aborted) onAbort();
     return promise;
   }
@@ -307,7 +310,7 @@ export class Instance implements AsyncDisposable {
     const late = this.#faults.unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
     const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
     this.#inflight.add(id, { call: undefined, settle: resolve, fail: reject });
-    this.#send({ jsonrpc: "2.0", id, method, params }, id);
+    this.#request({ jsonrpc: "2.0", id, method, params });
     return await promise.finally(() => clearTimeout(timer));
   }
 
@@ -320,10 +323,15 @@ export class Instance implements AsyncDisposable {
     this.notify("notifications/cancelled", { requestId: id, reason: error.message });
   }
 
-  #send(message: RpcMessage, id?: RequestId): void {
+  #send(message: RpcMessage): void {
     this.lastUsedAtMs = steadyNow();
-    this.#transport.send(message).catch((thrown) => {
-      if (id === undefined) return;
+    this.#transport.send(message).catch(() => {});
+  }
+
+  #request(request: RpcRequest, call?: Call): void {
+    this.lastUsedAtMs = steadyNow();
+    const { id } = request;
+    this.#inflight.follow(id, call, this.#transport.send(request)).catch((thrown) => {
       this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#faults.of(thrown));
     });
   }
@@ -332,9 +340,11 @@ export class Instance implements AsyncDisposable {
     this.#inflight.take(id)?.fail(error);
   }
 
-  #receive(message: RpcMessage): void {
+  #receive(message: RpcMessage, about: RequestId | undefined): void {
     this.liveness.heard++;
-    if ("method" in message) return this.#inbound.receive(message);
+    if ("method" in message) {
+      return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
+    }
     if (!this.#inflight.settle(message)) this.#unasked(message);
     else if (this.#description) this.#answers++;
   }
@@ -384,11 +394,5 @@ export class Instance implements AsyncDisposable {
   #levelMayDiffer(): void {
     if (this.#end || !isObject(this.#description?.capabilities.logging)) return;
     this.#logLevel.attachedChanged();
-  }
-
-  /** What the server said of its lists of `kind`; undefined when it has none. */
-  #capabilityOf(kind: ListKind): JsonObject | undefined {
-    const capability = this.#description?.capabilities[kind === "templates" ? "resources" : kind];
-    return isObject(capability) ? capability : undefined;
   }
 }
