@@ -78,7 +78,7 @@ export class McpPeer implements Speaker {
     this.#asks = new Asks((message, options) => outlet.post(message, options));
     session.speaker = this;
     session.ended.addEventListener("abort", () => {
-      this.#asks.failAll(session.ended.reason);
+      this.#asks.end(session.ended.reason);
     }, { once: true });
   }
 
@@ -86,7 +86,7 @@ export class McpPeer implements Speaker {
   receive(value: JsonObject, bytes = 0): void {
     try {
       const message = checkEnvelope(asMeant(value));
-      if (typeof message === "string") return this.#refuse(value, message);
+      if (typeof message === "string") return this.refuseMessage(value, message);
       if (!("method" in message)) this.#asks.settle(message);
       else if ("id" in message) {
         this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
@@ -106,25 +106,20 @@ export class McpPeer implements Speaker {
   /** Takes the messages of one batch, of which some may be no messages, where the client's revision has batches. */
   receiveBatch(batch: readonly Json[], bytes = 0): void {
     const why = whyNoBatch(batch, this.#session.revision);
-    if (why !== undefined) return this.#refuseUnread("INVALID_REQUEST", why);
+    if (why !== undefined) return this.#refuseWithoutId("INVALID_REQUEST", why);
     for (const value of batch) {
       if (isObject(value)) this.receive(value, Math.ceil(bytes / batch.length));
-      else this.#refuseUnread("INVALID_REQUEST", "a message must be a JSON object");
+      else this.#refuseWithoutId("INVALID_REQUEST", "a message must be a JSON object");
     }
   }
 
   /** Answers text that is no JSON-RPC message at all. */
   refuseText(message: string): void {
-    this.#refuseUnread("PARSE_ERROR", message);
+    this.#refuseWithoutId("PARSE_ERROR", message);
   }
 
-  #refuseUnread(code: ErrorCode, message: string): void {
+  #refuseWithoutId(code: ErrorCode, message: string): void {
     this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
-  }
-
-  /** Refuses a message for what it is as a whole. */
-  refuseMessage(value: JsonObject, why: string): void {
-    this.#refuse(value, why);
   }
 
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
@@ -143,7 +138,8 @@ export class McpPeer implements Speaker {
     this.#hooks.onNotification("notifications/roots/list_changed", {});
   }
 
-  #refuse(value: JsonObject, why: string): void {
+  /** Refuses a message for what it is as a whole. */
+  refuseMessage(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
     if (value.method === undefined && ("result" in value || "error" in value)) {
       return this.#asks.refused(value.id, why);

@@ -97,7 +97,7 @@ export class Inbound {
   stop(reason: ExaiError): void {
     for (const controller of this.#asked.values()) controller.abort(reason);
     this.#asked.clear();
-    this.#changes.flush();
+    this.#changes.end();
   }
 
   #deliver(method: string, params: JsonObject, origin?: Origin): void {
