@@ -72,14 +72,10 @@ export class Attribution {
 
   /** Whose a message is that names nothing; undefined when that is not certain. */
   addressee(nowMs = steadyNow()): Addressee | undefined {
-    let running: Activity | undefined;
-    for (const activity of this.#bySession.values()) {
-      if (activity.calls.size === 0) continue;
-      if (running) return undefined;
-      running = activity;
-    }
+    const running = this.#bySession.values().find(({ calls }) => calls.size > 0);
     if (!running) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
     const { caller, calls } = running;
+    // Also where calls of others run: it is not quiet then.
     if (this.quietInMs(caller.id, nowMs) !== 0 || this.#tasks?.othersRun(caller)) return undefined;
     return { caller, call: [...calls].at(-1) };
   }
