@@ -1,6 +1,7 @@
 /** Stops the clock that measures how long something takes (`steadyNow`), so that a test says when time passes. */
 export class SteadyClock implements Disposable {
-  #nowMs = performance.now();
+  // Whole, so that differences are exact.
+  #nowMs = Math.ceil(performance.now());
 
   constructor() {
     Object.defineProperty(performance, "now", { value: () => this.#nowMs, configurable: true });
