@@ -32,17 +32,17 @@ Deno.test("a server that does not come in time is given up by name, and let go",
   const silent = new Upstream();
   silent.start = () => new Promise(() => {});
   const late = await assertRejects(() => instanceOf({ upstream: silent, startTimeoutMs: 5 }), ExaiError);
-  assertEquals([late.code, late.message, silent.closes], [
+  assertEquals([late.code, late.message, silent.isClosed], [
     "UPSTREAM_UNAVAILABLE",
     'server "it": it did not connect within 5 ms',
-    1,
+    true,
   ]);
   const mute = new Upstream();
   mute.send = () => Promise.resolve();
   const unanswered = await assertRejects(() => instanceOf({ upstream: mute, startTimeoutMs: 5 }), ExaiError);
-  assertEquals([unanswered.message, mute.closes], [
+  assertEquals([unanswered.message, mute.isClosed], [
     'server "it": it did not answer initialize within 5 ms',
-    1,
+    true,
   ]);
   const broken = new Upstream();
   broken.start = () => Promise.reject(new Error("no route"));
@@ -151,8 +151,8 @@ Deno.test("a server that is stopped says so, and one that says nothing closed th
     assertRejects(() => running, ExaiError, 'server "it": it was stopped'),
     stopped.instance[Symbol.asyncDispose](),
   ]);
-  assertEquals([stopped.upstream.closes, (await stopped.instance.ended).message], [
-    1,
+  assertEquals([stopped.upstream.isClosed, (await stopped.instance.ended).message], [
+    true,
     'server "it": it was stopped',
   ]);
   const closed = await instanceOf();

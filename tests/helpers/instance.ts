@@ -17,7 +17,7 @@ export class Upstream implements UpstreamTransport {
   readonly listening: string | undefined = "open";
   readonly sent: RpcMessage[] = [];
   revision: string | undefined;
-  closes = 0;
+  isClosed = false;
   /** What it can do, as it says to `initialize`. */
   capabilities: JsonObject = { tools: {}, logging: {}, resources: { subscribe: true } };
   /** Answers requests at once; undefined: not at all. */
@@ -35,7 +35,7 @@ export class Upstream implements UpstreamTransport {
   }
 
   close(): Promise<void> {
-    this.closes++;
+    this.isClosed = true;
     return Promise.resolve();
   }
 
