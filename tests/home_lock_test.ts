@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../lib/base/errors.ts";
+import { Daemon } from "../lib/cli/daemon.ts";
 import { HomeLock } from "../lib/cli/home_lock.ts";
+import { defaultSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import { FileLock } from "../lib/edge/file_lock.ts";
+import { FileLock } from "../lib/file/file_lock.ts";
 import { StartGate } from "../lib/edge/start_gate.ts";
 import { Listener } from "../lib/edge/listener.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
@@ -206,4 +208,33 @@ async function filesOf(home: string): Promise<string[]> {
     kept.map(async (name) => `${name} ${(await Deno.stat(`${home}/${name}`)).size}`),
   );
   return [...names, ...sizes];
+}
+
+Deno.test(
+  "whom a daemon answers finds it in daemon.json",
+  { ignore: Deno.build.os === "windows" },
+  async () => {
+    await using dir = await tempDir({});
+    const settings = defaultSettings({ home: dir.path, port: 0, drainTimeoutMs: 0 });
+    const paths = statePaths(settings);
+    const old = { url: "ws://127.0.0.1:1/", socket: paths.socket, pid: 1, version: "0.0.0" };
+    await Deno.writeTextFile(paths.endpoint, JSON.stringify(old));
+    const starting = Daemon.start({ settings, paths });
+    await whenAnswered(paths.socket);
+    const found = JSON.parse(await Deno.readTextFile(paths.endpoint));
+    await using daemon = await starting;
+    assertEquals(found.url, daemon.url);
+  },
+);
+
+/** Asks at a Unix socket until somebody answers. */
+async function whenAnswered(path: string): Promise<void> {
+  using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
+  for (;;) {
+    try {
+      return await (await fetch("http://localhost/health", { client })).body?.cancel();
+    } catch {
+      await delay(1);
+    }
+  }
 }

@@ -5,7 +5,7 @@ import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models.ts";
 import { readServers } from "../lib/config/servers.ts";
 import { loadServerTls } from "../lib/config/tls.ts";
-import { FileLock } from "../lib/edge/file_lock.ts";
+import { FileLock } from "../lib/file/file_lock.ts";
 import { readOwnFile } from "../lib/shim/own_files.ts";
 import { runDaemon, startDaemon } from "./helpers/program.ts";
 

@@ -4,7 +4,9 @@ import { fromFileUrl } from "@std/path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/stdio"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { FileLock } from "../lib/file/file_lock.ts";
 import { RawClient } from "./helpers/raw_client.ts";
+import { tempDir } from "./helpers/files.ts";
 import { startDaemon } from "./helpers/program.ts";
 import { INITIALIZE, Shim } from "./helpers/shim.ts";
 
@@ -55,6 +57,18 @@ Deno.test("ten windows opened at once start one daemon, and each gets its answer
   } finally {
     await Promise.all(shims.map((shim) => shim[Symbol.asyncDispose]()));
   }
+});
+
+Deno.test("a window does not wait for another that starts the daemon once the daemon is there", async () => {
+  await using place = await tempDir({});
+  using lock = await FileLock.tryTake(`${place.path}/start.lock`);
+  assert(lock);
+  const env = { EXAI_WS_AUTOSTART: "true" };
+  await using shim = await Shim.start({ port: 0, home: place.path, env });
+  const answer = shim.ask("initialize", INITIALIZE);
+  await using _daemon = await startDaemon({ home: place.path });
+  assertEquals((await answer).error, undefined);
+  assert(!shim.stderr.includes("starting"), shim.stderr);
 });
 
 Deno.test("the daemon a shim started goes on when the shim ends, and serves the next one", async () => {

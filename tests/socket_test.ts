@@ -6,8 +6,9 @@ import { SocketFile } from "../lib/edge/socket_file.ts";
 import { openPipe } from "../lib/transport/pipe_client.ts";
 import { connectWebSocket, opened } from "../lib/transport/websocket_client.ts";
 import { testDaemon } from "./helpers/daemon.ts";
-import { startDaemon } from "./helpers/program.ts";
-import { Shim } from "./helpers/shim.ts";
+import { tempDir } from "./helpers/files.ts";
+import { runDaemon, startDaemon } from "./helpers/program.ts";
+import { INITIALIZE, Shim } from "./helpers/shim.ts";
 
 const ignore = Deno.build.os === "windows";
 const URL_ON_SOCKET = "ws://localhost/";
@@ -171,6 +172,50 @@ Deno.test("a shim that was told another port does not use the socket of this one
   assertEquals(health.sessions, 0);
 });
 
+Deno.test("a window whose port nobody has uses the daemon of its state directory", async () => {
+  for (const socket of ["auto", "off"]) {
+    await using it = await testDaemon({ settings: { socket } });
+    const env = { EXAI_SOCKET: socket, EXAI_WS_AUTOSTART: "true" };
+    await using shim = await Shim.ready({ port: freePort(), home: it.home, env });
+    assertEquals((await shim.call("version")).error, undefined);
+    assert(shim.stderr.includes("no daemon listens at ws://127.0.0.1:"), shim.stderr);
+    assert(!shim.stderr.includes("starting"), shim.stderr);
+  }
+});
+
+Deno.test("a command whose port nobody has asks the daemon of its state directory", async () => {
+  await using it = await testDaemon();
+  for (const command of [["ps"], ["threads", "export"]]) {
+    const ended = await runDaemon({
+      args: command,
+      env: { EXAI_WS_PORT: String(freePort()) },
+      home: it.home,
+    });
+    assertEquals([ended.code, ended.stderr], [0, ""]);
+  }
+});
+
+Deno.test("what a daemon that is gone has left sends no window to whoever has its port now", async () => {
+  const dir = await tempDir({});
+  await using _dir = dir;
+  let asked = 0;
+  await using stranger = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    asked++;
+    return new Response("hello");
+  });
+  const url = `ws://127.0.0.1:${stranger.addr.port}/`;
+  // A process that runs, as after the system has given the daemon's id to another.
+  await Deno.writeTextFile(join(dir.path, "daemon.json"), JSON.stringify({ url, pid: Deno.pid }));
+  const port = freePort();
+  await using shim = await Shim.start({ port, home: dir.path, env: { EXAI_WS_CONNECT_TIMEOUT: "0.5" } });
+  const { error } = await shim.ask("initialize", INITIALIZE);
+  assert(
+    JSON.stringify(error).includes(`no daemon listens at ws://127.0.0.1:${port}/`),
+    JSON.stringify(error),
+  );
+  assert(asked > 0);
+});
+
 Deno.test(
   "the door for named pipes does as the others: guard, HTTP, WebSocket, size",
   { ignore },
@@ -209,3 +254,9 @@ Deno.test(
     assertEquals((await socket.closed).code, 1009);
   },
 );
+
+/** A port that nobody listens on. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
-import { threadsCommand } from "../lib/cli/threads_command.ts";
+import { allThreads } from "../lib/cli/thread_routes.ts";
+import { threadsAction, threadsCommand } from "../lib/cli/threads_command.ts";
+import { openThreadStore } from "../lib/conversation/sqlite_thread_store.ts";
 import { defaultSettings, loadSettings } from "../lib/config/load.ts";
 import { tempDir } from "./helpers/files.ts";
 import { runDaemon } from "./helpers/program.ts";
@@ -52,6 +54,22 @@ Deno.test("a thread is shown and exported in full, by the beginning of its id", 
   const [thread] = JSON.parse(await at.run("export", at.ids[0]!, "--json"));
   assertEquals([thread.id, thread.exchanges[0].request.prompt], [at.ids[0], "what is a monad?"]);
   assertEquals(JSON.parse(await at.run("export", "--json")).length, 2);
+});
+
+Deno.test("an export of all threads passes over one that is deleted meanwhile", async () => {
+  await using at = await setUp();
+  using store = openThreadStore({ path: join(at.home, "exai.db"), timeoutMs: 3_600_000, maxTurns: 50 });
+  const threads = allThreads(store);
+  const racing = {
+    ...threads,
+    list: async () => {
+      const listed = await threads.list();
+      await threads.delete(at.ids[0]!);
+      return listed;
+    },
+  };
+  const exported = JSON.parse(await threadsAction(["export"], { json: true })(racing));
+  assertEquals(exported.map(({ id }: { id: string }) => id), [at.ids[1]]);
 });
 
 Deno.test("threads are deleted all or none", async () => {

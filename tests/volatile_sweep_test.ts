@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { sweepSockets, sweepVolatileDirs } from "../lib/cli/volatile_sweep.ts";
-import { FileLock } from "../lib/edge/file_lock.ts";
+import { FileLock } from "../lib/file/file_lock.ts";
 import { HomeLock } from "../lib/cli/home_lock.ts";
 import { socketName, statePaths, volatileName } from "../lib/config/paths.ts";
 import { HOUR_MS, MIB } from "../lib/base/units.ts";

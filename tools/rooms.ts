@@ -13,6 +13,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     holds: "errors with stable codes, abort and deadline helpers, units, log set-up",
     mayImport: [],
   },
+  file: {
+    holds: "locks that the system gives back when their holder ends",
+    mayImport: [],
+    outsideWorld: true,
+  },
   config: {
     holds: "every setting; the only reader of environment, files and flags for them; per-system paths",
     mayImport: ["base"],
@@ -83,18 +88,19 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   edge: {
     holds: "listening, upgrade, the guard (Host, Origin, token), HTTP routes",
-    mayImport: ["base", "wire", "call", "transport", "observe"],
+    mayImport: ["base", "file", "wire", "call", "transport", "observe"],
     outsideWorld: true,
   },
   shim: {
     holds: "the bridge, reconnect, daemon autostart",
-    mayImport: ["base", "config", "wire", "transport"],
+    mayImport: ["base", "file", "config", "wire", "transport"],
     outsideWorld: true,
   },
   cli: {
     holds: "the commands of both programs, composed from the other rooms",
     mayImport: [
       "base",
+      "file",
       "config",
       "wire",
       "transport",
@@ -118,7 +124,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 };
 
 /** The rooms `shim.ts` may load, all told: it is started once for each window. */
-export const SHIM_ROOMS: readonly string[] = ["base", "config", "wire", "transport", "shim", "cli"];
+export const SHIM_ROOMS: readonly string[] = ["base", "file", "config", "wire", "transport", "shim", "cli"];
 
 /** The one file that compares principals and workspaces: whose something is, and who may see it. */
 export const OWNERSHIP = "lib/call/owner.ts";

@@ -165,12 +165,13 @@ export class Daemon implements AsyncDisposable {
     stack.use(gate);
     const opened = await openResources(options, { lock, front, users, handles, health, stack });
     const daemon = new Daemon(options, opened);
+    // Before anybody is answered: what the file says of the daemon before this one is wrong by then.
+    const { url, socket } = daemon;
+    stack.use(await EndpointFile.write(paths.endpoint, { url, socket, pid: Deno.pid, version: VERSION }));
     gate.open(daemon.handler);
     await front.probe();
     daemon.#doors.forgetRefusals();
     daemon.#observation.start();
-    const { url, socket } = daemon;
-    stack.use(await EndpointFile.write(paths.endpoint, { url, socket, pid: Deno.pid, version: VERSION }));
     daemon.#resources = stack.move();
     return daemon;
   }

@@ -1,7 +1,7 @@
 import { readRegularFile } from "../config/regular_file.ts";
 import { writePrivateFile } from "./state_files.ts";
 
-/** What the running daemon says of itself for shims that cannot know its port. */
+/** What the running daemon says of itself for shims and commands that look for it. */
 export interface Endpoint {
   url: string;
   /** Its Unix socket or named pipe, if it has one. */

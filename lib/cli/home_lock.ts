@@ -6,7 +6,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { readRegularFile } from "../config/regular_file.ts";
-import { FileLock } from "../edge/file_lock.ts";
+import { FileLock } from "../file/file_lock.ts";
 
 const log = getLogger(["exai", "state"]);
 

@@ -5,7 +5,7 @@ import type { Loaded } from "../config/load.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { openThreadStore } from "../conversation/sqlite_thread_store.ts";
-import type { Thread } from "../conversation/thread_store.ts";
+import type { Shown, Thread } from "../conversation/thread_store.ts";
 import { writeTranscript } from "../conversation/transcript.ts";
 import { accessHome } from "./home_access.ts";
 import { formatTable } from "./table.ts";
@@ -32,12 +32,7 @@ export async function threadsCommand(
   args: readonly string[],
   { settings, switches }: Pick<Loaded, "settings" | "switches">,
 ): Promise<string> {
-  const [word = "list", ...rest] = args;
-  const action = Object.hasOwn(ACTIONS, word) ? ACTIONS[word] : undefined;
-  if (action === undefined) {
-    throw new ExaiError("CONFIG", `${quoteName(word)} is nothing to do with threads; ${THREADS_USAGE}`);
-  }
-  const act = (threads: ThreadAccess) => action(threads, rest, { json: switches.has("json") });
+  const act = threadsAction(args, { json: switches.has("json") });
   // Where no daemon ever ran there are no threads, and looking makes no file.
   if (!await exists(statePaths(settings).database)) {
     using none = openThreadStore(limitsOf(settings));
@@ -47,6 +42,22 @@ export async function threadsCommand(
     ask: () => act(threadsOfDaemon(settings)),
     alone: (paths) => onDatabase(settings, paths, act),
   });
+}
+
+/**
+ * What `args` ask to be done with threads.
+ *
+ * @throws {ExaiError} `CONFIG` when that is nothing there is
+ */
+export function threadsAction(
+  [word = "list", ...rest]: readonly string[],
+  options: { json: boolean },
+): (threads: ThreadAccess) => Promise<string> {
+  const action = Object.hasOwn(ACTIONS, word) ? ACTIONS[word] : undefined;
+  if (action === undefined) {
+    throw new ExaiError("CONFIG", `${quoteName(word)} is nothing to do with threads; ${THREADS_USAGE}`);
+  }
+  return (threads) => action(threads, rest, options);
 }
 
 /** @throws {ExaiError} `CONFIG` when the database could not be read and was put aside */
@@ -98,7 +109,7 @@ async function show(
   { json }: { json: boolean },
 ): Promise<string> {
   const [id] = await resolveIds(store, args, { word: "show", exactly: 1 });
-  return await write(store, [id!], { json });
+  return print(await showAll(store, [id!]), { json });
 }
 
 async function remove(store: ThreadAccess, args: readonly string[]): Promise<string> {
@@ -112,19 +123,33 @@ async function exportThreads(
   args: readonly string[],
   { json }: { json: boolean },
 ): Promise<string> {
-  if (args.length > 0) return await write(store, await resolveIds(store, args, { word: "export" }), { json });
+  if (args.length > 0) {
+    return print(await showAll(store, await resolveIds(store, args, { word: "export" })), { json });
+  }
   const all = await store.list({ limit: MAX_THREADS });
-  return await write(store, all.map(({ id }) => id), { json });
+  const left: Shown[] = [];
+  for (const { id } of all) left.push(...await showIfThere(store, id));
+  return print(left, { json });
+}
+
+/** A thread that was listed may have been deleted, or have expired, before it is read. */
+async function showIfThere(store: ThreadAccess, id: string): Promise<Shown[]> {
+  try {
+    return [await store.show(id)];
+  } catch (thrown) {
+    if (thrown instanceof ExaiError && thrown.code === "RESOURCE_NOT_FOUND") return [];
+    throw thrown;
+  }
+}
+
+async function showAll(store: ThreadAccess, ids: readonly string[]): Promise<Shown[]> {
+  const threads: Shown[] = [];
+  for (const id of ids) threads.push(await store.show(id));
+  return threads;
 }
 
 /** Threads in full: as Markdown to read, or as JSON to keep. */
-async function write(
-  store: ThreadAccess,
-  ids: readonly string[],
-  { json }: { json: boolean },
-): Promise<string> {
-  const threads = [];
-  for (const id of ids) threads.push(await store.show(id));
+function print(threads: readonly Shown[], { json }: { json: boolean }): string {
   if (json) {
     return visibleJson(threads.map(({ thread, turns }) => ({ ...thread, exchanges: turns })), 2);
   }

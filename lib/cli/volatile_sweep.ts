@@ -12,7 +12,7 @@ import {
   volatilePrefix,
 } from "../config/paths.ts";
 import { changedAtMs, discardVolatileDir, homeOf, moveTails, volatileDirs } from "../store/volatile_dir.ts";
-import { FileLock } from "../edge/file_lock.ts";
+import { FileLock } from "../file/file_lock.ts";
 import { HomeLock } from "./home_lock.ts";
 
 const log = getLogger(["exai", "state"]);

@@ -30,16 +30,37 @@ export async function locateDaemon(settings: AddressSettings, paths: StatePaths)
     ofAnyUser: settings.peers === "any",
     fault: file.fault,
     readToken: () => readToken(settings.token, paths.token),
+    elsewhere: listensElsewhere(settings, endpoint)
+      ? {
+        socket: settings.socket === "off" ? undefined : textOf(endpoint.socket),
+        readUrl: () => urlFrom(endpoint, { file, path: paths.endpoint }),
+      }
+      : undefined,
   };
+}
+
+/** Whether the daemon of this state directory is not where the settings say, though they mean one of this machine. */
+function listensElsewhere(
+  settings: AddressSettings,
+  endpoint: JsonObject | undefined,
+): endpoint is JsonObject {
+  return endpoint !== undefined && isLocal(settings.host) && !hasPort(endpoint, settings.port);
+}
+
+function hasPort({ url }: JsonObject, port: number): boolean {
+  return port === 0 || URL.parse(String(url))?.port === String(port);
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 /** The socket the settings name, or that of the daemon of this state directory if it is the one they mean. */
 function socketOf(settings: AddressSettings, endpoint: JsonObject | undefined): string | undefined {
   if (settings.socket === "off") return undefined;
   if (settings.socket !== "auto") return settings.socket;
-  if (typeof endpoint?.socket !== "string" || !isLocal(settings.host)) return undefined;
-  const samePort = settings.port === 0 || URL.parse(String(endpoint.url))?.port === String(settings.port);
-  return samePort ? endpoint.socket : undefined;
+  if (!endpoint || !isLocal(settings.host) || !hasPort(endpoint, settings.port)) return undefined;
+  return textOf(endpoint.socket);
 }
 
 /** The address of a daemon on a fixed port. One that listens everywhere is reached on loopback. */

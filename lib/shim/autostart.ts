@@ -4,6 +4,7 @@ import { extname, join } from "@std/path";
 import { messageOf } from "../base/errors.ts";
 import { isCompiled, programDir, type StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS, SETTINGS, type Settings } from "../config/settings.ts";
+import { FileLock } from "../file/file_lock.ts";
 import { Backoff } from "./backoff.ts";
 import { type Link, LinkError } from "./link.ts";
 
@@ -26,6 +27,10 @@ const SHARED = [
 export type StartSettings = Pick<Settings, (typeof SHARED)[number]>;
 
 const POLL_MS = 25;
+/** How often a window looks whether the one that starts the daemon has done so. */
+const TURN_POLL_MS = 100;
+
+const SILENT = `has not answered within ${DAEMON_START_TIMEOUT_MS / 1000} s`;
 
 /** Starts the daemon, once however many shims want it at the same moment. */
 export class DaemonStarter {
@@ -50,7 +55,7 @@ export class DaemonStarter {
     // A daemon that cannot start must not be started again with every request.
     if (this.#lastFault && performance.now() < this.#notBefore) throw this.#lastFault;
     try {
-      const link = await this.#startLocked(dial);
+      const link = await this.#startAsOne(dial);
       this.#pauses.reset();
       this.#lastFault = undefined;
       return link;
@@ -63,10 +68,17 @@ export class DaemonStarter {
     }
   }
 
-  async #startLocked(dial: () => Promise<Link>): Promise<Link> {
+  /** Of all windows that want the daemon one starts it; the others look for it meanwhile. */
+  async #startAsOne(dial: () => Promise<Link>): Promise<Link> {
     await makeHome(this.#paths.home);
-    using _lock = await takeLock(this.#paths.startLock);
-    return await tryDial(dial) ?? await this.#spawnAndDial(dial);
+    const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
+    do {
+      using lock = await tryLock(this.#paths.startLock);
+      const link = await tryDial(dial) ?? (lock && await this.#spawnAndDial(dial));
+      if (link) return link;
+      await delay(TURN_POLL_MS);
+    } while (performance.now() < deadline);
+    throw this.#fault(`by another window ${SILENT}`);
   }
 
   async #spawnAndDial(dial: () => Promise<Link>): Promise<Link> {
@@ -93,7 +105,7 @@ export class DaemonStarter {
       // Exit code 0 means that another daemon was faster; it will answer.
       if (exitCode) throw this.#fault(`ended at once with exit code ${exitCode}`);
     }
-    throw this.#fault(`has not answered within ${DAEMON_START_TIMEOUT_MS / 1000} s`);
+    throw this.#fault(SILENT);
   }
 
   #fault(what: string): LinkError {
@@ -145,17 +157,13 @@ async function makeHome(home: string): Promise<void> {
   }
 }
 
-// The system frees the lock when its holder dies. Without one, as on a state directory that cannot be written, more
-// than one daemon may be started; all but the first find the port taken and end.
-async function takeLock(path: string): Promise<Disposable> {
+/** The lock; undefined while another window has it. */
+async function tryLock(path: string): Promise<Disposable | undefined> {
   try {
-    const found = await Deno.stat(path).catch(() => undefined);
-    // Opening a named pipe waits for its other end.
-    if (found && !found.isFile) throw new Error("it is no regular file; remove it");
-    const file = await Deno.open(path, { create: true, write: true, mode: 0o600 });
-    await file.lock(true);
-    return file;
+    return await FileLock.tryTake(path);
   } catch (thrown) {
+    // As on a state directory that cannot be written. More than one daemon may be started then; all but the first find
+    // the address taken and end.
     log.warning("cannot lock {path}: {reason}", { path, reason: messageOf(thrown) });
     return { [Symbol.dispose]: () => {} };
   }

@@ -4,15 +4,15 @@ import { namesProxies, withoutProxies } from "../config/proxies.ts";
 import type { ClientTls } from "../config/tls.ts";
 import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
 import { handshake } from "./handshake.ts";
-import { LinkError } from "./link_error.ts";
+import { LinkError, type LinkFault } from "./link_error.ts";
 import { isLoopback } from "./loopback.ts";
 import { checkListener } from "./listener.ts";
 import { faultOfSocket } from "./own_files.ts";
 
 const log = getLogger(["exai", "shim"]);
 
-/** Where and as whom to connect. */
-export interface LinkTarget {
+/** Where a daemon listens. */
+export interface Place {
   /** Path of the daemon's Unix socket or named pipe, which is tried first. */
   socket?: string;
   /**
@@ -21,6 +21,15 @@ export interface LinkTarget {
    * @throws {LinkError} `refused` when there is none
    */
   readUrl(): Promise<string>;
+}
+
+/** Where and as whom to connect. */
+export interface LinkTarget extends Place {
+  /**
+   * Where the daemon of our state directory says that it listens, when that is another place: when nobody listens at
+   * ours, it is the one to use, since a state directory has one daemon.
+   */
+  elsewhere?: Place;
   /** What a connection with TLS needs; undefined: what it has by itself. */
   readTls?(): Promise<ClientTls | undefined>;
   /** Whether a token is used at all. */
@@ -65,16 +74,51 @@ export interface Reached {
 
 /**
  * Connects to the daemon and hands the connection to `use`. Whatever goes wrong on the socket, the address is tried
- * after it; each way must prove itself, so that who only holds the port learns nothing.
+ * after it, and elsewhere when nobody listens there; each way must prove itself, so that who only holds the port learns
+ * nothing.
  *
  * @throws {LinkError}
  */
 export async function reachDaemon<T>(target: LinkTarget, use: (reached: Reached) => Promise<T>): Promise<T> {
-  const { socket, fault } = target;
+  const { elsewhere, fault } = target;
   if (fault !== undefined) {
     await target.logReady;
     log.warning("{fault}", { fault });
   }
+  try {
+    return await reachAt(target, target, use);
+  } catch (thrown) {
+    if (!elsewhere || !isFault(thrown, "refused")) throw thrown;
+    return await reachElsewhere(elsewhere, { target, use, nobody: thrown });
+  }
+}
+
+async function reachElsewhere<T>(
+  elsewhere: Place,
+  { target, use, nobody }: { target: LinkTarget; use: (reached: Reached) => Promise<T>; nobody: LinkError },
+): Promise<T> {
+  try {
+    return await reachAt(elsewhere, target, async (reached) => {
+      await target.logReady;
+      const { url, socket } = reached.way;
+      log.info("{nobody}; the daemon of this state directory, at {place}, is used", {
+        nobody: nobody.message,
+        place: socket ?? url,
+      });
+      return await use(reached);
+    });
+  } catch (thrown) {
+    if (isFault(thrown, "unauthorized") || isFault(thrown, "rejected")) throw thrown;
+    // No daemon is there any more, and whoever has its port is nobody we asked for.
+    throw nobody;
+  }
+}
+
+async function reachAt<T>(
+  { socket, readUrl }: Place,
+  target: LinkTarget,
+  use: (reached: Reached) => Promise<T>,
+): Promise<T> {
   if (socket && mayUse(socket, target)) {
     try {
       const fault = await faultOfSocket(socket);
@@ -85,9 +129,13 @@ export async function reachDaemon<T>(target: LinkTarget, use: (reached: Reached)
       log.debug("not through {socket}: {reason}", { socket, reason: messageOf(thrown) });
     }
   }
-  const url = await target.readUrl();
+  const url = await readUrl();
   const tls = url.startsWith("wss:") ? await target.readTls?.() : undefined;
   return await use(await openWay({ url, tls, timeoutMs: ANSWER_TIMEOUT_MS }, target));
+}
+
+function isFault(thrown: unknown, fault: LinkFault): thrown is LinkError {
+  return thrown instanceof LinkError && thrown.fault === fault;
 }
 
 /** Nothing tells whose a named pipe is, so without a token the address is used, whose owner the system tells. */
