@@ -307,6 +307,8 @@ Deno.test("the status of a task tells whether it may still be spoken of, and its
   assertEquals(instance.tasks.othersRun(bob.caller), true);
   upstream.say({ method: "notifications/tasks/status", params: { taskId: "t1", status: "completed" } });
   assertEquals(instance.tasks.othersRun(bob.caller), true);
+  upstream.say({ method: "notifications/tasks/status", params: { taskId: "t2", status: "failed" } });
+  assertEquals([instance.tasks.othersRun(bob.caller), instance.tasks.has(ada.caller)], [false, true]);
   instance.detach(ada.caller);
   assertEquals([instance.tasks.othersRun(bob.caller), instance.tasks.has(ada.caller)], [false, false]);
 });

@@ -9,7 +9,14 @@ import type { AskOptions, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { MAX_URI_CHARS } from "../wire/mcp.ts";
-import { type RequestId, responseTo, type Result, type RpcMessage, type RpcRequest } from "../wire/rpc.ts";
+import {
+  type RequestId,
+  responseTo,
+  type Result,
+  type RpcMessage,
+  type RpcNotification,
+  type RpcRequest,
+} from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_limits.ts";
 import type { InFlightTable } from "./inflight.ts";
@@ -72,8 +79,7 @@ export class Inbound {
     this.#context = context;
   }
 
-  receive(message: RpcMessage): void {
-    if (!("method" in message)) return;
+  receive(message: RpcRequest | RpcNotification): void {
     if ("id" in message) this.#answer(message).catch((thrown) => this.#giveUp(message, thrown));
     else this.#deliver(message.method, message.params ?? {});
   }
@@ -91,7 +97,6 @@ export class Inbound {
   /** The upstream is gone: nobody needs the answers any more. */
   stop(reason: ExaiError): void {
     for (const controller of this.#asked.values()) controller.abort(reason);
-    this.#asked.clear();
     this.#changes.flush();
   }
 
