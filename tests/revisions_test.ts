@@ -75,6 +75,11 @@ Deno.test("a server that refuses by HTTP is understood the same way, and other f
   assertEquals((await agreeing(http, speaks("2025-03-26"))).asked, ["2025-11-25", "2025-03-26"]);
   const twice = await agreeing(http, http);
   assert((twice.outcome as Error).cause === http);
+  const then = await agreeing(http, refuses("no license"));
+  assertEquals([(then.outcome as Error).cause === http, then.message], [
+    true,
+    "it refused to initialize: no license",
+  ]);
   const unavailable = new Error("it failed", { cause: refusal(400, "no key") });
   assert((await agreeing(unavailable)).outcome === unavailable);
   const plain = new Error("unsupported protocol version");

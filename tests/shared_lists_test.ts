@@ -99,6 +99,30 @@ Deno.test("who asks while a list is on its way waits for the same answer", async
   assertEquals(asked.length, 1);
 });
 
+Deno.test("a list on its way is not asked for again, however long it takes", async () => {
+  using clock = new SteadyClock();
+  const { cache, asked } = cacheOf(() => new Promise<Result>(() => {}), { isAnnounced: false });
+  const first = cache.get("tools");
+  clock.pass(40_000);
+  assertEquals([cache.get("tools") === first, asked.length], [true, 1]);
+});
+
+Deno.test("the failure of an older request does not take away what a newer one has brought", async () => {
+  const old = Promise.withResolvers<Result>();
+  let isFirst = true;
+  const { cache } = cacheOf(() => {
+    if (!isFirst) return { result: { tools: [tool("a")] } };
+    isFirst = false;
+    return old.promise;
+  });
+  const failing = cache.get("tools");
+  cache.forget("tools");
+  await cache.get("tools");
+  old.reject(new Error("late"));
+  await assertRejects(() => failing, Error, "late");
+  assertEquals(namesOf(await cache.known("tools")), ["a"]);
+});
+
 Deno.test("a list that was cut and now is whole is another, though its entries are the same", async () => {
   using clock = new SteadyClock();
   let nextCursor: unknown = 7;
