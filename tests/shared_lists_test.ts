@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
+import { setupLog } from "../lib/base/log.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ListKind } from "../lib/call/server.ts";
 import type { Result } from "../lib/wire/rpc.ts";
@@ -99,7 +100,7 @@ Deno.test("who asks while a list is on its way waits for the same answer", async
   assertEquals(asked.length, 1);
 });
 
-Deno.test("a list on its way is not asked for again, however long it takes", async () => {
+Deno.test("a list on its way is not asked for again, however long it takes", () => {
   using clock = new SteadyClock();
   const { cache, asked } = cacheOf(() => new Promise<Result>(() => {}), { isAnnounced: false });
   const first = cache.get("tools");
@@ -242,6 +243,32 @@ Deno.test("a list is shown without what clients refuse and what is not offered; 
   const cut = await cache.get("tools");
   await shown.of("tools", cut);
   assertEquals(shown.faultsOf(cut), [`tools: ${cutOf(cut)}`]);
+});
+
+Deno.test("what is wrong with a list is logged once, however often it comes, and again when something else is", async () => {
+  const lines: string[] = [];
+  setupLog({
+    level: "warning",
+    format: "text",
+    sinks: { test: (format) => (record) => lines.push(format(record)) },
+  });
+  const shown = new ShownLists("far", new ToolFilter(CHOICE));
+  await shown.of("tools", [tool("a")]);
+  assertEquals(lines, []);
+  for (let n = 0; n < 2; n++) await shown.of("tools", [{ name: "one" }, { name: "two" }]);
+  assertEquals([lines.length, /far: tools: .*one.*; tools: .*two/.test(lines[0]!)], [1, true], lines[0]);
+  await shown.of("tools", [tool("a")]);
+  assertEquals(lines.length, 1);
+  await shown.of("prompts", [{ name: 7 }]);
+  await shown.of("tools", [{ name: "one" }, { name: "two" }]);
+  assertEquals(lines.length, 3);
+});
+
+Deno.test("an output schema that no client can read is left out of a tool, and of nothing else", async () => {
+  const shown = new ShownLists("far", new ToolFilter(CHOICE));
+  const odd = { outputSchema: { type: "object", properties: { a: { $ref: "#/nowhere" } } } };
+  const [entry] = await shown.of("tools", [tool("a", odd)]);
+  assertEquals([entry!.name, entry!.outputSchema], ["a", undefined]);
 });
 
 Deno.test("a call is made again where it did not run, or where running twice does no harm", async () => {
