@@ -241,6 +241,19 @@ Deno.test("a turn waits for calls that run without one, and says whose they are"
   assertNotEquals(got, undefined);
 });
 
+Deno.test("of the session that is waited for no more than the beginning of its id is told: it may be a key", async () => {
+  const { slot } = await slotOf();
+  const [ada, bob] = [new Window("http-0123456789"), new Window("bob")];
+  slot.questioned({ method: "x", capability: undefined, suspects: [ada.caller] });
+  using hers = await slot.turn(ada.call());
+  const trace = {};
+  const his = slot.turn(bob.call({ trace }));
+  await settled();
+  assertEquals(currentWait(trace)!.what(), "its turn: session http-012... runs a call");
+  hers![Symbol.dispose]();
+  using _his = await his;
+});
+
 Deno.test("one of a single session takes no turns, whatever is asked", async () => {
   const { slot } = await slotOf({ scope: "session" });
   const [ada] = windows();
