@@ -9,7 +9,7 @@ import {
   valueOf,
   withVariables,
 } from "../lib/upstream/process/environment.ts";
-import { treeOf } from "../lib/upstream/process/process_table.ts";
+import { processTable, treeOf, treeUsage } from "../lib/upstream/process/process_table.ts";
 import { searchPath } from "../lib/upstream/process/search_path.ts";
 import { signalGroup } from "../lib/upstream/process/signals.ts";
 
@@ -252,5 +252,29 @@ Deno.test({
     await Deno.symlink(join(home, "file"), dirs[1]!);
     assertEquals((await pathOf({}, { HOME: home })).includes(dirs[1]!), false);
     await Deno.remove(home, { recursive: true });
+  },
+});
+
+Deno.test({
+  name:
+    "the table of processes tells of each its parent, its group, and what tells it from a later one of its number",
+  ignore: !isPosix,
+  fn: async () => {
+    const child = new Deno.Command("cat", { stdin: "piped", stdout: "null" }).spawn();
+    const table = await processTable();
+    const row = table.find(({ pid }) => pid === child.pid)!;
+    const own = table.find(({ pid }) => pid === Deno.pid)!;
+    assertEquals([row.ppid, own.ppid, row.pgid], [Deno.pid, Deno.ppid, own.pgid]);
+    assertEquals([row.startedAt === own.startedAt, row.startedAt !== "", own.startedAt !== ""], [
+      false,
+      true,
+      true,
+    ]);
+    const usage = await treeUsage([child.pid]);
+    const { memoryBytes, processes } = usage.get(child.pid)!;
+    assertEquals([usage.size, processes, memoryBytes > 100_000 && memoryBytes < 100_000_000], [1, 1, true]);
+    await child.stdin.close();
+    await child.status;
+    assertEquals(await treeUsage([child.pid]), new Map([[child.pid, { memoryBytes: 0, processes: 0 }]]));
   },
 });
