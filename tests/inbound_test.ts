@@ -227,7 +227,7 @@ Deno.test("so many questions of one server are open at once, more are refused", 
   assertEquals([ada.asked.length, upstream.answered("q255")], [256, undefined]);
   const refused = await ask(upstream, "one more");
   assertEquals([refused?.error?.message, ada.asked.length], [
-    "256 of your requests are not answered yet",
+    "256 of your requests to this client are not answered yet",
     256,
   ]);
 });

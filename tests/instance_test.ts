@@ -252,6 +252,7 @@ Deno.test("the log level is the most talkative of those attached, and follows wh
   await settled();
   assertEquals(levels() as unknown, [{ level: "error" }, { level: "info" }, { level: "error" }]);
   const cleo = new Window("cleo", {}, { logLevel: "debug" });
+  instance.attached.set("cleo", cleo.caller);
   await instance.call(cleo.call({ method: "logging/setLevel", params: { level: "debug" } }));
   assertEquals(levels().at(-1) as unknown, { level: "debug" });
   const mute = await instanceOf({ upstream: Object.assign(new Upstream(), { capabilities: { tools: {} } }) });

@@ -276,10 +276,13 @@ Deno.test("a gate lets so many through at once, the others in the order they cam
 /** A server's log level, and what it is told. */
 function logLevel(answer: () => Result = () => ({ result: {} })) {
   const told: string[] = [];
-  const shared = new SharedLogLevel((level) => (told.push(level), Promise.resolve(answer())));
-  const wanting = (...levels: (LogLevel | undefined)[]) => () =>
-    levels.map((level) => ({ ...ADA, logLevel: level }));
-  return { told, update: (...levels: (LogLevel | undefined)[]) => shared.update(wanting(...levels)) };
+  let attached: Caller[] = [];
+  const shared = new SharedLogLevel((level) => (told.push(level), Promise.resolve(answer())), () => attached);
+  const update = (...levels: (LogLevel | undefined)[]) => {
+    attached = levels.map((level) => ({ ...ADA, logLevel: level }));
+    return shared.update();
+  };
+  return { told, update, shared };
 }
 
 Deno.test("a server is told the most talkative level that any of its windows wants, when that changes", async () => {
@@ -312,19 +315,43 @@ Deno.test("a level the server refuses is asked for again, and whoever asked hear
   assertEquals(told, ["info", "info"]);
 });
 
-Deno.test("one change of level at a time, and the next is made though the last one failed", async () => {
+Deno.test("one change of level at a time, and who asks meanwhile shares the next, though the last one failed", async () => {
   const told: string[] = [];
   const first = Promise.withResolvers<Result>();
+  let wanted: LogLevel = "info";
   const shared = new SharedLogLevel((level) => {
     told.push(level);
     return told.length === 1 ? first.promise : Promise.resolve({ result: {} });
-  });
-  const one = shared.update(() => [{ ...ADA, logLevel: "info" }]);
-  const two = shared.update(() => [{ ...ADA, logLevel: "error" }]);
+  }, () => [{ ...ADA, logLevel: wanted }]);
+  const one = shared.update();
+  wanted = "debug";
+  const two = shared.update();
+  wanted = "error";
+  assertEquals(shared.update() === two, true);
   await settled();
   assertEquals(told, ["info"]);
   first.reject(new Error("it is gone"));
   await assertRejects(() => one, Error, "it is gone");
   await two;
   assertEquals(told, ["info", "error"]);
+});
+
+Deno.test("a server that does not answer is asked for a level again only when a window says what it wants", async () => {
+  let fails = true;
+  const told: string[] = [];
+  const shared = new SharedLogLevel((level) => {
+    told.push(level);
+    return fails ? Promise.reject(new Error("silent")) : Promise.resolve({ result: {} });
+  }, () => [{ ...ADA, logLevel: told.length > 2 ? "error" : "info" }]);
+  shared.attachedChanged();
+  await settled();
+  shared.attachedChanged();
+  await settled();
+  assertEquals(told, ["info"]);
+  await assertRejects(() => shared.update(), Error, "silent");
+  fails = false;
+  await shared.update();
+  shared.attachedChanged();
+  await settled();
+  assertEquals(told, ["info", "info", "info", "error"]);
 });

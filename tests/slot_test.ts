@@ -24,6 +24,7 @@ async function slotOf(
     why: "because",
     mayMove: true,
     told: { elicitation: {} },
+    listed: { listKey: "k", told: {}, resourcesFor: "directory" },
     tenant: {} as never,
     config: { idleStopMs } as ServerConfig,
     admission: UNLIMITED,

@@ -1,5 +1,7 @@
 import { call } from "./helpers/call.ts";
+import { HurriedTime } from "./helpers/hurried_time.ts";
 import { assertEquals, assertRejects } from "@std/assert";
+import { untilAborted } from "../lib/base/abort.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { Caller } from "../lib/call/call.ts";
 import { Subscriptions } from "../lib/upstream/subscriptions.ts";
@@ -88,7 +90,8 @@ Deno.test("a window that no longer waits leaves the line, and those behind it ar
   const first = add(ADA, "a:", answer.promise);
   const controller = new AbortController();
   const ask = () => Promise.reject(new Error("not to be asked"));
-  const dropped = subscriptions.subscribe("a:", BOB, { ask, signal: controller.signal });
+  const turn = (before: Promise<void>) => untilAborted(before, controller.signal);
+  const dropped = subscriptions.subscribe("a:", BOB, { ask, turn });
   const last = add({ ...BOB, id: "cleo" });
   controller.abort();
   await assertRejects(() => dropped, ExaiError);
@@ -141,4 +144,18 @@ Deno.test("a server may tell of a part of what was subscribed to, at any slash w
   const deeper = "e:" + "/x".repeat(64);
   await add(ADA, deeper);
   assertEquals([who(deeper), who(`${deeper}/y`)], [["ada"], []]);
+});
+
+Deno.test("nobody waits longer than two seconds for what another has asked about the same resource", async () => {
+  const { add, asked } = subscriptionsOf();
+  void add(ADA, "a:", new Promise<Result>(() => {}));
+  using time = new HurriedTime((ms) => ms === 2000);
+  const unfinished = AbortSignal.timeout;
+  AbortSignal.timeout = (ms) => (time.delaysMs.push(ms), unfinished.call(AbortSignal, 1));
+  try {
+    await add(BOB);
+  } finally {
+    AbortSignal.timeout = unfinished;
+  }
+  assertEquals([asked, time.delaysMs], [["+a:", "+a:"], [2000]]);
 });

@@ -41,7 +41,7 @@ export interface PeerOutlet {
   answer(id: RequestId | null, response: RpcResponse): void;
   /** The answer to a request whose id a running call has; that call is answered apart from it. */
   refuseTwin(id: RequestId, response: RpcResponse): void;
-  /** A request or notification; `relatedTo` is the client's request it belongs to. `passing`: of use only now. */
+  /** A request or notification; `relatedTo` is the client's request it belongs to. */
   post(message: RpcMessage, options: PostOptions): void;
   /** The request `id` was cancelled and gets no answer. */
   abandon?(id: RequestId): void;
@@ -51,7 +51,6 @@ export interface PeerOutlet {
 
 export interface PostOptions {
   relatedTo?: RequestId;
-  passing?: boolean;
   /** Told when the client never had the message and will not have it. */
   onlost?: OnLost;
 }
@@ -256,8 +255,7 @@ export class McpPeer implements Speaker {
 
   #notifyAbout(relatedTo: RequestId, method: string, params: JsonObject): void {
     if (method === "notifications/message" && !this.#wantsLog(params.level)) return;
-    const passing = method === "notifications/progress";
-    this.#outlet.post({ jsonrpc: "2.0", method, params }, { relatedTo, passing });
+    this.#outlet.post({ jsonrpc: "2.0", method, params }, { relatedTo });
   }
 
   // Without logging/setLevel the server decides what it sends (MCP server/utilities/logging): all of it.
