@@ -197,18 +197,33 @@ Deno.test("a line without end is cut at some length", async () => {
   assertEquals(texts.length, 1);
 });
 
+/** Holds the timers of a tenth of a second back; `pass` lets one be over. */
+function heldSlices() {
+  const { setTimeout: set } = globalThis;
+  const waiting: (() => void)[] = [];
+  globalThis.setTimeout =
+    ((run: () => void, ms?: number) => ms === 100 ? waiting.push(run) : set(run, ms)) as typeof setTimeout;
+  return {
+    pass: () => waiting.shift()!(),
+    waiting,
+    [Symbol.dispose]: () => void (globalThis.setTimeout = set),
+  };
+}
+
 Deno.test("a flood is thinned out before the log, its end is kept, and it is said how much is missing", async () => {
+  using slices = heldSlices();
   const { stream, texts, reader, say } = stderrOf();
   await say(`${"x".repeat(20_000)}\n`);
   await say(`${"y".repeat(4096)}\n`);
   await say(`${"z".repeat(4096)}\nlast words\n`);
   assertEquals([texts.length, reader.tail.endsWith("last words")], [1, true]);
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  slices.pass();
   assertEquals(texts.slice(1), ["(8.0 KiB more than the log takes are left out)\n"]);
   await say("after\n");
   assertEquals(texts.at(-1), "after\n");
-  await new Promise((resolve) => setTimeout(resolve, 250));
-  assertEquals(texts.length, 3);
+  slices.pass();
+  slices.pass();
+  assertEquals([texts.length, slices.waiting.length], [3, 0]);
   await say(`${"x".repeat(20_000)}\n`);
   await say("gone\n");
   await closed(stream);
@@ -216,14 +231,16 @@ Deno.test("a flood is thinned out before the log, its end is kept, and it is sai
 });
 
 Deno.test("a flood is read no faster than so much in each tenth of a second", async () => {
-  const { stream, say } = stderrOf();
-  await say("x".repeat(1_048_576));
-  assertEquals(stream.isPaused(), false);
-  await say("x".repeat(1_048_576));
-  assertEquals(stream.isPaused(), false);
-  await say("x");
-  const isPaused = stream.isPaused();
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  assertEquals([isPaused, stream.isPaused()], [true, false]);
-  await closed(stream);
+  using slices = heldSlices();
+  for (const [size, isPaused] of [[2_097_152, false], [2_097_153, true]] as const) {
+    const { stream, say } = stderrOf();
+    await say("x".repeat(size));
+    assertEquals(stream.isPaused(), isPaused);
+    slices.pass();
+    assertEquals(stream.isPaused(), false);
+    await say("x".repeat(size - 1));
+    assertEquals(stream.isPaused(), false);
+    await closed(stream);
+    slices.waiting.length = 0;
+  }
 });
