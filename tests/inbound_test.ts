@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { delay } from "@std/async/delay";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Question } from "../lib/upstream/inbound.ts";
 import type { Result } from "../lib/wire/rpc.ts";
+import { HeldTimers } from "./helpers/held_timers.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
 
 const QUESTION = { method: "elicitation/create", params: { message: "who?" } };
@@ -304,6 +304,7 @@ Deno.test("of what belongs to nobody so much is logged, without secrets", async 
 });
 
 Deno.test("an update that comes again and again is told once each pause, the last always; a window that left hears no more", async () => {
+  using pauses = new HeldTimers(100);
   const { instance, upstream, ada } = await together();
   upstream.answer = () => ({ result: {} });
   for (const uri of ["a:", "b:"]) {
@@ -314,13 +315,12 @@ Deno.test("an update that comes again and again is told once each pause, the las
   }
   upstream.say({ method: "notifications/resources/updated", params: { uri: "b:" } });
   assertEquals(ada.heard.map(({ params }) => params?.uri), ["a:", "b:"]);
-  await delay(150);
-  assertEquals(ada.heard.length, 3);
-  for (let n = 0; n < 2; n++) {
-    upstream.say({ method: "notifications/resources/updated", params: { uri: "a:" } });
-  }
+  pauses.pass();
+  pauses.pass();
+  assertEquals(ada.heard.map(({ params }) => params?.uri), ["a:", "b:", "a:"]);
+  upstream.say({ method: "notifications/resources/updated", params: { uri: "a:" } });
   await instance.call(ada.call({ method: "resources/unsubscribe", params: { uri: "a:" } }));
-  await delay(150);
+  pauses.pass();
   assertEquals(ada.heard.length, 3);
   for (let n = 0; n < 2; n++) upstream.say({ method: "notifications/tools/list_changed" });
   assertEquals(ada.heard.length, 4);

@@ -6,6 +6,7 @@ import { Inbox } from "../lib/upstream/process/inbox.ts";
 import { Outbox } from "../lib/upstream/process/outbox.ts";
 import { StderrReader } from "../lib/upstream/process/stderr.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
+import { HeldTimers } from "./helpers/held_timers.ts";
 import { settled } from "./helpers/instance.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -197,21 +198,8 @@ Deno.test("a line without end is cut at some length", async () => {
   assertEquals(texts.length, 1);
 });
 
-/** Holds the timers of a tenth of a second back; `pass` lets one be over. */
-function heldSlices() {
-  const { setTimeout: set } = globalThis;
-  const waiting: (() => void)[] = [];
-  globalThis.setTimeout =
-    ((run: () => void, ms?: number) => ms === 100 ? waiting.push(run) : set(run, ms)) as typeof setTimeout;
-  return {
-    pass: () => waiting.shift()!(),
-    waiting,
-    [Symbol.dispose]: () => void (globalThis.setTimeout = set),
-  };
-}
-
 Deno.test("a flood is thinned out before the log, its end is kept, and it is said how much is missing", async () => {
-  using slices = heldSlices();
+  using slices = new HeldTimers(100);
   const { stream, texts, reader, say } = stderrOf();
   await say(`${"x".repeat(20_000)}\n`);
   await say(`${"y".repeat(4096)}\n`);
@@ -231,7 +219,7 @@ Deno.test("a flood is thinned out before the log, its end is kept, and it is sai
 });
 
 Deno.test("a flood is read no faster than so much in each tenth of a second", async () => {
-  using slices = heldSlices();
+  using slices = new HeldTimers(100);
   for (const [size, isPaused] of [[2_097_152, false], [2_097_153, true]] as const) {
     const { stream, say } = stderrOf();
     await say("x".repeat(size));
