@@ -3,6 +3,7 @@ import { Deadlines } from "../lib/admission/deadlines.ts";
 import { withTimeout } from "../lib/admission/policies.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import { call } from "./helpers/call.ts";
+import { FakeTimers } from "./helpers/fake_timers.ts";
 
 /** How late a deadline may be on a machine that is busy: far less than what a wrong one is late. */
 const LATE_MS = 1500;
@@ -72,9 +73,62 @@ Deno.test("a deadline further away than a timer can be set for does not end at o
   far[Symbol.dispose]();
 });
 
-Deno.test("no deadline, no timer: nothing is left behind", () => {
+Deno.test("deadlines of one length share one timer, and no deadline leaves one behind", () => {
+  using timers = new FakeTimers();
   const deadlines = new Deadlines();
-  for (let i = 0; i < 3; i++) deadlines.after(60_000, () => {})[Symbol.dispose]();
+  const [first, ...others] = Array.from({ length: 100 }, () => deadlines.after(60_000, () => {}));
+  const long = deadlines.after(90_000, () => {});
+  assertEquals([timers.set, timers.size, deadlines.timers], [2, 2, 2]);
+  first![Symbol.dispose]();
+  first![Symbol.dispose]();
+  assertEquals([timers.size, deadlines.timers], [2, 2], "the others still run");
+  for (const one of [...others, long]) one[Symbol.dispose]();
+  assertEquals([timers.size, deadlines.timers], [0, 0]);
+  deadlines.after(60_000, () => {});
+  timers.pass(60_000);
+  assertEquals([timers.size, deadlines.timers], [0, 0]);
+});
+
+Deno.test("a timer that fires a little early ends its deadline, one that fires earlier waits for the rest", () => {
+  using timers = new FakeTimers();
+  const deadlines = new Deadlines();
+  let ended = 0;
+  for (const earlyMs of [1, 0.5]) {
+    deadlines.after(100, () => ended++);
+    timers.nowMs += 100 - earlyMs;
+    timers.fire();
+    assertEquals(timers.size, 0);
+  }
+  assertEquals(ended, 2);
+  deadlines.after(100, () => ended++);
+  timers.nowMs += 98;
+  timers.fire();
+  assertEquals([ended, timers.lastMs], [2, 2]);
+  timers.pass(2);
+  assertEquals(ended, 3);
+});
+
+Deno.test("one deadline behind another gets the timer for what is left, at once when nothing is", () => {
+  using timers = new FakeTimers();
+  const deadlines = new Deadlines();
+  const ended: string[] = [];
+  deadlines.after(100, () => {
+    ended.push("first");
+    timers.nowMs += 70;
+  });
+  timers.nowMs += 50;
+  deadlines.after(100, () => ended.push("second"));
+  timers.pass(50);
+  assertEquals([ended, timers.lastMs], [["first"], 0]);
+  timers.pass(0);
+  assertEquals(ended, ["first", "second"]);
+});
+
+Deno.test("a timer is never set for longer than one can be", () => {
+  using timers = new FakeTimers();
+  const deadlines = new Deadlines();
+  deadlines.after(2 ** 40, () => {});
+  assertEquals(timers.lastMs, 2 ** 31 - 1);
 });
 
 Deno.test("a call is stopped when its limit is up, or its caller's if that is shorter, never a longer one", async () => {

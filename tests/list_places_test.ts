@@ -2,6 +2,11 @@ import { assertEquals } from "@std/assert";
 import { fromFileUrl, toFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { Caller, Root } from "../lib/call/call.ts";
+import type { RpcMessage, RpcRequest, RpcResponse } from "../lib/wire/rpc.ts";
+import { call } from "./helpers/call.ts";
+import { firstText, RawClient } from "./helpers/raw_client.ts";
+import { rawServer } from "./helpers/raw_server.ts";
 import { ListMemory } from "../lib/upstream/list_memory.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
@@ -83,6 +88,58 @@ Deno.test("windows of one directory share one process however their clients writ
   }
   const { servers } = await (await fetch(new URL("/status", it.http))).json();
   assertEquals(servers.filter(({ server }: { server: string }) => server === "directory").length, 1);
+});
+
+Deno.test("a window that tells roots and one that tells none share the process of their directory", async () => {
+  await using at = await twoWorkspaces();
+  await using it = await setUp();
+  await using rooted = await windowIn(it.url, at.p);
+  using plain = await RawClient.hello(it.url, { cwd: at.p });
+  await until("in_p", async () => (await toolsOf(rooted)).includes("in_p") || undefined);
+  await rooted.call("anywhere");
+  assertEquals(firstText(await plain.call("anywhere")), "p");
+  const { servers } = await (await fetch(new URL("/status", it.http))).json();
+  assertEquals(servers.filter(({ server }: { server: string }) => server === "directory").length, 1);
+  await plain.close();
+});
+
+/** A window in the root directory; `roots` when its client tells them. */
+function callerIn(id: string, roots?: readonly Root[]): Caller {
+  const { caller } = call();
+  const capabilities = roots ? { roots: {} } : {};
+  return { ...caller, id, cwd: "/", capabilities, roots: () => Promise.resolve(roots) };
+}
+
+Deno.test("of a server that asks for roots, windows that tell none have a process that is told of none", async () => {
+  const answers: RpcMessage[] = [];
+  await using it = rawServer({
+    config: { share: "project" },
+    answer: ({ method }, connection) => {
+      if (method !== "tools/call") return {};
+      connection.send({ id: "roots", method: "roots/list" });
+      connection.message((message) => !("method" in message) && message.id === "roots").then((answer) =>
+        answers.push(answer)
+      );
+      return {};
+    },
+  });
+  const rooted = callerIn("rooted", [{ uri: "file:///" }]);
+  const plain = callerIn("plain");
+  const run = (caller: Caller) => it.mounted.target(call({ caller }));
+  await run(plain);
+  await until("an answer", () => answers.length === 1 || undefined);
+  for (const caller of [rooted, plain, rooted, plain]) await run(caller);
+  await until("the answers", () => answers.length >= 3 || undefined);
+  const capabilities = it.connections.map(({ received }) => {
+    const { params } = received.find((message) =>
+      "method" in message && message.method === "initialize"
+    ) as RpcRequest;
+    return "roots" in (params!.capabilities as JsonObject);
+  });
+  // The first was told of roots, before it was known that it asks for them.
+  assertEquals(capabilities, [true, true, false]);
+  const [first, second] = answers as RpcResponse[];
+  assertEquals([first!.error?.code, second!.result], [-32601, { roots: [{ uri: "file:///" }] }]);
 });
 
 Deno.test("a list that was being read when the server said it had changed is not taken for the list of now", () => {

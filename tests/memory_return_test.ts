@@ -14,7 +14,8 @@ Deno.test("garbage is not collected while calls run, but for at most a minute", 
   let [nowMs, rss, isBusy, looks, collections] = [0, 100 * MIB, true, 0, 0];
   using _ = new MemoryReturn({
     isBusy: () => isBusy,
-    residentBytes: () => (looks++, rss),
+    use: () => (looks++, { rss, heapTotal: 0, heapUsed: 0 }),
+    trim: () => Promise.resolve(),
     collect: () => {
       collections++;
       rss = 100 * MIB;
@@ -39,4 +40,39 @@ Deno.test("garbage is not collected while calls run, but for at most a minute", 
   assertEquals(collections, 1);
   isBusy = false;
   await until(() => collections === 2);
+});
+
+Deno.test("room that a collection after a burst leaves empty is given back once nobody waits, and what was freed with it", async () => {
+  let [nowMs, rss, heapTotal, isBusy, looks, trims] = [0, 100 * MIB, 30 * MIB, false, 0, 0];
+  const collections: boolean[] = [];
+  using _ = new MemoryReturn({
+    isBusy: () => isBusy,
+    use: () => (looks++, { rss, heapTotal, heapUsed: 20 * MIB }),
+    collect: ({ isThorough }) => {
+      collections.push(isThorough);
+      if (isThorough) [rss, heapTotal] = [110 * MIB, 30 * MIB];
+    },
+    trim: () => {
+      trims++;
+      return Promise.resolve();
+    },
+    nowMs: () => nowMs,
+    checkMs: 1,
+  });
+  const lookedAgain = async () => {
+    const before = looks;
+    await until(() => looks > before + 3);
+  };
+  [rss, heapTotal] = [600 * MIB, 500 * MIB];
+  await until(() => collections.length === 1);
+  isBusy = true;
+  nowMs += 2 * MINUTE_MS;
+  await lookedAgain();
+  assertEquals(collections, [false], "nobody who waits is held up for it");
+  isBusy = false;
+  await until(() => collections.length === 2);
+  nowMs += 2 * MINUTE_MS;
+  await lookedAgain();
+  assertEquals(collections, [false, true], "once is enough");
+  assertEquals(trims, 2);
 });

@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { type Permit, Permits } from "../lib/admission/permits.ts";
+import { Tally } from "../lib/admission/tally.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { CallTrace } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";
+import { FakeTimers } from "./helpers/fake_timers.ts";
 import { seeded } from "./helpers/random.ts";
 
 const never = new AbortController().signal;
@@ -126,72 +128,6 @@ Deno.test("under any load the caps hold, the aborted leave at once, and no sessi
   }
 });
 
-Deno.test("a permit that is lent while its call waits for its client is another's meanwhile, and comes back first", async () => {
-  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
-  const first = permits.acquire("a", never) as Permit;
-  first.lend();
-  const second = permits.acquire("b", never) as Permit;
-  const third = permits.acquire("c", never) as Promise<Permit>;
-  const trace: CallTrace = {};
-  const back = first.takeBack({ signal: never, trace });
-  assertEquals([permits.held, permits.waiting], [1, 2]);
-  assertStringIncludes(
-    currentWait(trace)!.what(),
-    "a permit of the daemon, which runs 1 calls (0 before it)",
-  );
-  second[Symbol.dispose]();
-  await back;
-  assertEquals([permits.held, permits.waiting, currentWait(trace)], [1, 1, undefined]);
-  first[Symbol.dispose]();
-  (await third)[Symbol.dispose]();
-  assertEquals([permits.held, permits.waiting], [0, 0]);
-});
-
-Deno.test("a permit is lent once however many questions are open, and none is lost when its call ends meanwhile", async () => {
-  const permits = new Permits({ perKey: 2, total: 2, queueMax: 9 });
-  const call = { signal: never };
-  const permit = permits.acquire("a", never) as Permit;
-  permit.lend();
-  permit.lend();
-  await permit.takeBack(call);
-  assertEquals(permits.held, 0, "one question is still open");
-  permit.lend();
-  await permit.takeBack(call);
-  await permit.takeBack(call);
-  assertEquals(permits.held, 1);
-  permit.lend();
-  permit[Symbol.dispose]();
-  await permit.takeBack(call);
-  assertEquals(permits.held, 0);
-  // Asked again, and ended, while it waits to get its permit back.
-  const [one, other] = [permits.acquire("a", never) as Permit, permits.acquire("a", never) as Permit];
-  one.lend();
-  const third = permits.acquire("a", never) as Permit;
-  const back = one.takeBack(call);
-  one.lend();
-  third[Symbol.dispose]();
-  await back;
-  assertEquals(permits.held, 1, "it is lent again");
-  await one.takeBack(call);
-  assertEquals(permits.held, 2);
-  for (const held of [one, other, third]) held[Symbol.dispose]();
-  assertEquals([permits.held, permits.waiting], [0, 0]);
-});
-
-Deno.test("a call that is cancelled while it waits for its permit to come back leaves nobody waiting", async () => {
-  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
-  const controller = new AbortController();
-  const permit = permits.acquire("a", never) as Permit;
-  permit.lend();
-  const other = permits.acquire("b", never) as Permit;
-  const back = permit.takeBack({ signal: controller.signal });
-  controller.abort();
-  await assertRejects(() => back, ExaiError, "cancelled");
-  permit[Symbol.dispose]();
-  other[Symbol.dispose]();
-  assertEquals([permits.held, permits.waiting], [0, 0]);
-});
-
 Deno.test("when many wait in all, keys with more than their share are refused first", () => {
   const permits = new Permits({
     perKey: 1,
@@ -229,3 +165,143 @@ Deno.test("how many are served before a waiter is what it says", async () => {
   await Promise.all(waits);
   assertEquals(said.map((_, n) => served.indexOf(n)), said);
 });
+
+Deno.test("a key that counts nothing is forgotten", () => {
+  const tally = new Tally();
+  for (const key of ["a", "a", "b"]) tally.add(key);
+  assertEquals([tally.of("a"), tally.of("b"), tally.of("c"), tally.total, tally.keys], [2, 1, 0, 3, 2]);
+  for (const key of ["a", "b"]) tally.remove(key);
+  assertEquals([tally.of("a"), tally.of("b"), tally.total, tally.keys], [1, 0, 1, 1]);
+});
+
+/** When a call of `key` that is refused is to come back, in milliseconds. */
+function retryAfterMs(permits: Permits, key = "a"): number {
+  return permits.overCapacity(key).retryAfterMs!;
+}
+
+Deno.test("when to come back is reckoned from how long permits are held, and from how many wait", () => {
+  using timers = new FakeTimers();
+  const permits = new Permits({ perKey: 1, total: 2, queueMax: 2 });
+  assertEquals(retryAfterMs(permits), 100, "at least");
+  const hold = (ms: number) => {
+    using _permit = permits.acquire("a", never) as Permit;
+    timers.nowMs += ms;
+  };
+  hold(16_000);
+  assertEquals(retryAfterMs(permits), 1000, "a sixteenth of it");
+  hold(33_000);
+  assertEquals(retryAfterMs(permits), 3000);
+  permits.acquire("a", never);
+  permits.acquire("a", never);
+  assertEquals([retryAfterMs(permits), retryAfterMs(permits, "b")], [6000, 3000]);
+  permits.acquire("b", never);
+  for (let n = 0; n < 2; n++) permits.acquire("b", never);
+  assertEquals([retryAfterMs(permits), retryAfterMs(permits, "b")], [6000, 9000]);
+  permits.giveBack("b", 1e9);
+  assertEquals(retryAfterMs(permits), 60_000, "at most");
+});
+
+Deno.test("of a server with one queue for all, those of every session count", () => {
+  using timers = new FakeTimers();
+  const permits = new Permits({ perKey: 2, total: 2, queueMax: 9, holder: 'server "files"' });
+  {
+    using _permit = permits.acquire("a", never) as Permit;
+    timers.nowMs += 16_000;
+  }
+  for (const key of ["a", "a", "b", "b", "c"]) permits.acquire(key, never);
+  assertEquals(retryAfterMs(permits, "d"), 2000);
+  assertStringIncludes(permits.overCapacity("d").message, "already has 2 calls running and 9 waiting");
+});
+
+Deno.test("a refusal says how many run and wait: of this session, or more than may wait", () => {
+  const permits = new Permits({ perKey: 1, total: 9, queueMax: 1 });
+  for (let n = 0; n < 2; n++) permits.acquire("a", never);
+  const error = assertThrows(() => permits.acquire("a", never), ExaiError);
+  assertEquals(
+    error.message,
+    "this session already has 1 calls running and 1 waiting; try again in 100 ms",
+  );
+});
+
+Deno.test("a call that was given up gets no permit, free or not, nor its own back", async () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
+  const gone = AbortSignal.abort(new ExaiError("CANCELLED", "not wanted"));
+  assertThrows(() => permits.acquire("a", gone), ExaiError, "not wanted");
+  const permit = permits.acquire("a", never) as Permit;
+  permit.lend();
+  await assertRejects(() => permit.takeBack({ signal: gone }), ExaiError, "not wanted");
+  assertEquals([permits.held, permits.waiting], [0, 0]);
+});
+
+Deno.test("who waits for a permit of the daemon learns whether all are taken, or only those of its session", () => {
+  const permits = new Permits({ perKey: 1, total: 2, queueMax: 9 });
+  const traces: CallTrace[] = [{}, {}];
+  permits.acquire("a", never);
+  permits.acquire("a", never, traces[0]);
+  assertEquals(
+    currentWait(traces[0])!.what(),
+    "a permit of its session, which runs 1 calls (0 before it)",
+  );
+  permits.acquire("b", never);
+  permits.acquire("c", never, traces[1]);
+  assertEquals(
+    currentWait(traces[1])!.what(),
+    "a permit of the daemon, which runs 2 calls (1 before it)",
+  );
+});
+
+Deno.test("a waiter that was granted its permit and is given up then keeps it, and is counted once", async () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
+  const controller = new AbortController();
+  const first = permits.acquire("a", never) as Permit;
+  const trace: CallTrace = {};
+  const second = permits.acquire("a", controller.signal, trace) as Promise<Permit>;
+  first[Symbol.dispose]();
+  controller.abort();
+  using permit = await second;
+  assertEquals([permit.key, permits.held, permits.waiting, currentWait(trace)], ["a", 1, 0, undefined]);
+});
+
+Deno.test("a session that waits for little is taken though many wait, one with its share of them is not", () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9, queueTotalMax: 4, holder: "it" });
+  permits.acquire("holder", never);
+  for (let n = 0; n < 3; n++) permits.acquire("greedy", never);
+  permits.acquire("modest", never);
+  // Four wait, of two sessions: a third of them is a share.
+  permits.acquire("modest", never);
+  assertThrows(() => permits.acquire("modest", never), ExaiError);
+  assertThrows(() => permits.acquire("greedy", never), ExaiError);
+});
+
+Deno.test("a wait that is over is noted no more, and listens no more to the signal of its call", async () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9 });
+  const first = permits.acquire("a", never) as Permit;
+  const { controller, listeners } = countedSignal();
+  const traces: CallTrace[] = [{}, {}];
+  const second = permits.acquire("a", controller.signal, traces[0]) as Promise<Permit>;
+  const gone = new AbortController();
+  const third = permits.acquire("a", gone.signal, traces[1]) as Promise<Permit>;
+  assertEquals([listeners.size, traces.map((trace) => currentWait(trace) !== undefined)], [1, [true, true]]);
+  gone.abort();
+  await assertRejects(() => third, ExaiError, "cancelled");
+  first[Symbol.dispose]();
+  await second;
+  assertEquals([listeners.size, traces.map(currentWait)], [0, [undefined, undefined]]);
+});
+
+/** A signal whose listeners are counted. */
+function countedSignal() {
+  const controller = new AbortController();
+  const listeners = new Set<unknown>();
+  const add = controller.signal.addEventListener.bind(controller.signal);
+  Object.assign(controller.signal, {
+    addEventListener: (type: "abort", listener: () => void) => {
+      listeners.add(listener);
+      add(type, listener);
+    },
+    removeEventListener: (type: string, listener: unknown) => {
+      if (type === "abort") listeners.delete(listener);
+    },
+  });
+  return { controller, listeners };
+}

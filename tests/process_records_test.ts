@@ -17,7 +17,8 @@ function request(key: string, scope: SlotRequest["scope"] = "project"): SlotRequ
     told: {},
     listed: { listKey: key, told: {}, resourcesFor: "directory" },
     config: {} as ServerConfig,
-    tenant: { caller, workspace: `/${key}`, roots: undefined },
+    tenant: { caller, workspace: `/${key}`, roots: undefined, rootless: false },
+    mixesRoots: false,
   };
 }
 

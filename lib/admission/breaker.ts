@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { Circuit, type Finding } from "../base/circuit.ts";
+import { Circuit } from "../base/circuit.ts";
 import { ExaiError } from "../base/errors.ts";
 import { HOUR_MS, SECOND_MS } from "../base/units.ts";
 import type { BreakerStatus } from "../call/admission.ts";
@@ -31,10 +31,9 @@ const MAX_HOLD_MS = HOUR_MS;
 /** HTTP statuses that say what is wrong with one message, not with the server. */
 const CALLERS_FAULT: ReadonlySet<unknown> = new Set([400, 413, 414, 422, 431]);
 
-/** How a call ended that was let through. */
-export interface Ending {
-  /** What it threw; undefined when it was answered. */
-  error?: ExaiError;
+/** How a call failed that was let through. */
+export interface Failure {
+  error: ExaiError;
   /** How long the server had it, in milliseconds: without waiting before it, or for the caller's client. */
   ranMs: number;
 }
@@ -69,7 +68,8 @@ export class ServerBreaker {
 
   /** Whether there is nothing to remember of it. */
   get isClean(): boolean {
-    return this.#circuit.state === "closed" && this.#circuit.failures === 0;
+    // It is closed then: failures are what opens it.
+    return this.#circuit.failures === 0;
   }
 
   /** Forgets every failure: the configuration was read again. */
@@ -78,7 +78,7 @@ export class ServerBreaker {
   }
 
   /**
-   * Refuses a call at once that {@linkcode enter} would refuse.
+   * Refuses a call at once that {@linkcode enter} would refuse, or that has waited for something else since.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone
    */
@@ -94,10 +94,7 @@ export class ServerBreaker {
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone; the signal's reason
    */
   enter(call: Call): number | Promise<number> {
-    const era = this.#circuit.enter(call.caller.id);
-    if (era !== 0) return era;
-    if (this.#circuit.state === "open") throw this.#refusal();
-    return this.#enterInTime(call);
+    return this.#circuit.enter(call.caller.id) || this.#enterInTime(call);
   }
 
   async #enterInTime(call: Call): Promise<number> {
@@ -107,26 +104,17 @@ export class ServerBreaker {
     return era;
   }
 
-  /**
-   * A call that was let through has waited since for something else: refuses it if the server is left alone by now.
-   *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE`
-   */
-  checkStill(era: number): void {
-    if (!this.#circuit.isCurrent(era)) this.check();
-  }
-
   /** A call that was let through has ended: what that says of the server is learnt. */
-  leave(era: number, call: Call, { error, ranMs }: Ending): void {
-    if (!error) return this.#circuit.leave(era, "well", call.caller.id);
-    let finding = this.#findingOf(error, call, ranMs);
+  leave(era: number, call: Call, failure?: Failure): void {
+    if (!failure) return this.#circuit.leave(era, "well", call.caller.id);
+    const { error, ranMs } = failure;
     // One crash ends every call under way: that is one failure, however many they are.
     const cause = error.cause instanceof ExaiError ? error.cause : error;
-    if (finding === "unwell" && cause === this.#lastCause) finding = "nothing";
+    const isUnwell = cause !== this.#lastCause && this.#saysUnwell(error, call, ranMs);
     this.#lastCause = cause;
-    if (finding === "unwell") this.#lastError = error.message;
-    this.#circuit.leave(era, finding, call.caller.id);
-    if (finding !== "unwell" || error.retryAfterMs === undefined) return;
+    if (isUnwell) this.#lastError = error.message;
+    this.#circuit.leave(era, isUnwell ? "unwell" : "nothing", call.caller.id);
+    if (!isUnwell || error.retryAfterMs === undefined) return;
     this.#circuit.hold(Math.min(error.retryAfterMs, MAX_HOLD_MS));
   }
 
@@ -135,24 +123,19 @@ export class ServerBreaker {
     this.#circuit.leave(era, "nothing", call.caller.id);
   }
 
-  #findingOf(error: ExaiError, call: Call, ranMs: number): Finding {
+  #saysUnwell(error: ExaiError, call: Call, ranMs: number): boolean {
     const { callTimeoutMs } = this.#options;
-    const status = error.details?.status;
-    switch (error.code) {
-      case "TIMEOUT":
-        // The caller's limit, or most of the time spent waiting for others: the server has not been late.
-        return (call.timeoutMs ?? Infinity) < callTimeoutMs || ranMs < callTimeoutMs / 2
-          ? "nothing"
-          : "unwell";
-      case "UPSTREAM_UNAVAILABLE":
-        // The server has lost our session, and refused at once: it is well.
-        if (error.details?.outcome === "not_run") return "nothing";
-        // A server that rests after its crashes was not asked at all; one that names a status was.
-        if (status === undefined) return error.retryAfterMs === undefined ? "unwell" : "nothing";
-        return CALLERS_FAULT.has(status) ? "nothing" : "unwell";
-      default:
-        return "nothing";
+    // The caller's limit, or most of the time spent waiting for others: the server has not been late.
+    if (error.code === "TIMEOUT") {
+      return (call.timeoutMs ?? Infinity) >= callTimeoutMs && ranMs >= callTimeoutMs / 2;
     }
+    if (error.code !== "UPSTREAM_UNAVAILABLE") return false;
+    // The server has lost our session, and refused at once: it is well.
+    if (error.details?.outcome === "not_run") return false;
+    const status = error.details?.status;
+    // A server that rests after its crashes was not asked at all; one that names a status was.
+    if (status === undefined) return error.retryAfterMs === undefined;
+    return !CALLERS_FAULT.has(status);
   }
 
   #refusal(): ExaiError {
@@ -165,10 +148,9 @@ export class ServerBreaker {
 
   #describe(): string {
     const { failures, refusesForMs } = this.#circuit;
-    const seconds = Math.max(1, Math.ceil((refusesForMs ?? 0) / SECOND_MS));
     const until = refusesForMs === undefined
       ? "until a call that is made now finds it well"
-      : `for ${seconds} s more`;
+      : `for ${Math.ceil(refusesForMs / SECOND_MS)} s more`;
     const times = failures === 1 ? "failed" : `failed ${failures} times in a row`;
     const where = this.#options.where === undefined ? "" : ` ${this.#options.where}`;
     return `server "${this.name}"${where} ${times} and is left alone ${until}; the last time: ${this.#lastError}`;

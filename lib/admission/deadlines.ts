@@ -13,6 +13,11 @@ interface Entry extends Disposable {
 export class Deadlines {
   readonly #lanes = new Map<number, Lane>();
 
+  /** Timers set now. */
+  get timers(): number {
+    return this.#lanes.size;
+  }
+
   /** Calls `expire` after `durationMs`, unless what is returned is disposed before. */
   after(durationMs: number, expire: () => void): Disposable {
     let lane = this.#lanes.get(durationMs);

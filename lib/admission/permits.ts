@@ -4,6 +4,7 @@ import { SECOND_MS } from "../base/units.ts";
 import type { Call } from "../call/call.ts";
 import { beginWait } from "../call/wait.ts";
 import { FairQueue } from "./fair_queue.ts";
+import { Tally } from "./tally.ts";
 
 export interface PermitLimits {
   /** Permits one key (a session) may hold at once. */
@@ -14,7 +15,7 @@ export interface PermitLimits {
   queueMax: number;
   /** Waiters there may be in all before a key with more than its share is refused; left out: any number. */
   queueTotalMax?: number;
-  /** Whose permits these are, for messages; left out: the daemon's, with a limit for each session. */
+  /** Whose permits these are, for messages, where one key may hold all; left out: the daemon's. */
   holder?: string;
 }
 
@@ -43,11 +44,10 @@ interface Waiter {
 /** Counting permits with a bounded, fair queue in front of them. */
 export class Permits {
   readonly #limits: PermitLimits;
-  readonly #held = new Map<string, number>();
+  readonly #held = new Tally();
   readonly #queue = new FairQueue<Waiter>();
   /** Those that had a permit and lent it back: they come first, for what they have begun is held up. */
   readonly #returning = new FairQueue<Waiter>();
-  #heldInAll = 0;
   /** Moving average of how long a permit is held, in milliseconds: what `retry_after_ms` is reckoned from. */
   #averageHoldMs = 0;
 
@@ -56,7 +56,7 @@ export class Permits {
   }
 
   get held(): number {
-    return this.#heldInAll;
+    return this.#held.total;
   }
 
   get waiting(): number {
@@ -71,8 +71,9 @@ export class Permits {
    */
   acquire(key: string, signal: AbortSignal, trace?: Call["trace"]): Permit | Promise<Permit> {
     if (signal.aborted) throw abortError(signal);
-    if (this.#mayHold(key) && this.#queue.sizeOf(key) + this.#returning.sizeOf(key) === 0) {
-      this.#count(key);
+    // Nobody waits who might hold one: whoever gives one back passes it on.
+    if (this.#mayHold(key)) {
+      this.#held.add(key);
       return new HeldPermit(this, key);
     }
     if (this.#isFull(key)) throw this.overCapacity(key);
@@ -82,30 +83,26 @@ export class Permits {
   /** Takes a permit again for a call that had one; `giveBack` follows. */
   async reacquire(key: string, call: WaitingCall): Promise<void> {
     if (call.signal.aborted) throw abortError(call.signal);
-    if (this.#mayHold(key)) this.#count(key);
+    if (this.#mayHold(key)) this.#held.add(key);
     else await this.#wait(this.#returning, key, call);
   }
 
   /** A permit of `key` is free that was held for `heldMs`. */
   giveBack(key: string, heldMs: number): void {
     this.#averageHoldMs += (heldMs - this.#averageHoldMs) / 16;
-    const left = this.#held.get(key)! - 1;
-    if (left === 0) this.#held.delete(key);
-    else this.#held.set(key, left);
-    this.#heldInAll--;
+    this.#held.remove(key);
     this.#pass();
   }
 
   /** The refusal of a call of `key` that more than may wait are before. */
   overCapacity(key: string): ExaiError {
-    const { holder, perKey, total } = this.#limits;
+    const { holder, perKey } = this.#limits;
     const waiting = holder === undefined ? this.#queue.sizeOf(key) : this.#queue.size;
-    const most = holder === undefined ? perKey : total;
-    const rounds = Math.ceil((waiting + 1) / most);
+    const rounds = Math.ceil((waiting + 1) / perKey);
     const retryAfterMs = Math.min(60 * SECOND_MS, Math.max(100, Math.round(this.#averageHoldMs * rounds)));
     return new ExaiError(
       "OVER_CAPACITY",
-      `${holder ?? "this session"} already has ${most} calls running and ${
+      `${holder ?? "this session"} already has ${perKey} calls running and ${
         Math.max(waiting, this.#limits.queueMax)
       } waiting; try again in ${retryAfterMs} ms`,
       { retryAfterMs },
@@ -132,12 +129,12 @@ export class Permits {
       grant: () => {
         signal.removeEventListener("abort", onAbort);
         noted[Symbol.dispose]();
-        this.#count(key);
+        this.#held.add(key);
         resolve();
       },
     };
     const noted = beginWait({ trace }, () => this.#describe(queue.ahead(key, waiter)));
-    signal.addEventListener("abort", onAbort, { once: true });
+    signal.addEventListener("abort", onAbort);
     queue.push(key, waiter);
     return promise;
   }
@@ -146,18 +143,13 @@ export class Permits {
     const { holder, perKey, total } = this.#limits;
     const before = `${ahead} before it`;
     if (holder !== undefined) return `a permit of ${holder} (${before})`;
-    return this.#heldInAll >= total
+    return this.held >= total
       ? `a permit of the daemon, which runs ${total} calls (${before})`
       : `a permit of its session, which runs ${perKey} calls (${before})`;
   }
 
   #mayHold(key: string): boolean {
-    return this.#heldInAll < this.#limits.total && (this.#held.get(key) ?? 0) < this.#limits.perKey;
-  }
-
-  #count(key: string): void {
-    this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
-    this.#heldInAll++;
+    return this.held < this.#limits.total && this.#held.of(key) < this.#limits.perKey;
   }
 
   #pass(): void {

@@ -5,6 +5,7 @@ import { SECOND_MS } from "../base/units.ts";
 import type { Admission, Worker } from "../call/admission.ts";
 import { derive, type Policy } from "../call/call.ts";
 import { Deadlines } from "./deadlines.ts";
+import { Tally } from "./tally.ts";
 
 /** Runs a server's calls as its admission says: for a server that is one worker, and not several processes. */
 export function admitted(admission: Admission): Policy {
@@ -24,8 +25,7 @@ export function admitted(admission: Admission): Policy {
 export class CallBound {
   readonly #maxPerSession: number;
   readonly #refusal: (session: string) => ExaiError;
-  readonly #pending = new Map<string, number>();
-  #size = 0;
+  readonly #pending = new Tally();
 
   constructor(maxPerSession: number, refusal: (session: string) => ExaiError) {
     this.#maxPerSession = maxPerSession;
@@ -34,23 +34,18 @@ export class CallBound {
 
   /** Calls there are now. */
   get size(): number {
-    return this.#size;
+    return this.#pending.total;
   }
 
   /** Refuses calls of a session that has too many already, whatever those wait for. */
   readonly policy: Policy = (next) => async (call) => {
     const { id } = call.caller;
-    const pending = this.#pending.get(id) ?? 0;
-    if (pending >= this.#maxPerSession) throw this.#refusal(id);
-    this.#pending.set(id, pending + 1);
-    this.#size++;
+    if (this.#pending.of(id) >= this.#maxPerSession) throw this.#refusal(id);
+    this.#pending.add(id);
     try {
       return await next(call);
     } finally {
-      this.#size--;
-      const left = this.#pending.get(id)! - 1;
-      if (left === 0) this.#pending.delete(id);
-      else this.#pending.set(id, left);
+      this.#pending.remove(id);
     }
   };
 }
@@ -66,7 +61,7 @@ export function withTimeout(limitMs: number): Policy {
     const controller = new AbortController();
     const forward = () => controller.abort(call.signal.reason);
     if (call.signal.aborted) forward();
-    else call.signal.addEventListener("abort", forward, { once: true });
+    else call.signal.addEventListener("abort", forward);
     using _deadline = deadlines.after(timeoutMs, () => controller.abort(timedOut(timeoutMs)));
     try {
       return await next(derive(call, { signal: controller.signal, deadlineMs: steadyNow() + timeoutMs }));

@@ -73,14 +73,15 @@ export class ProcessAdmission implements Admission {
     try {
       const admitted = this.#permits.acquire(call.caller.id, call.signal, call.trace);
       permit = admitted instanceof Promise ? await admitted : admitted;
-      this.#breaker?.checkStill(era);
+      // It may have failed for others meanwhile.
+      this.#breaker?.check();
       if (!worker.alive) return undefined;
       beganMs = this.#now();
       call.begin?.();
       if (this.#asksProviders) noteHolder(call, permit);
       const work = worker.call(mayBeAsked(call) ? lendingWhileAsked(call, permit) : call);
       const result = await untilAborted(work, call.signal);
-      this.#breaker?.leave(era, call, { ranMs: 0 });
+      this.#breaker?.leave(era, call);
       return result;
     } catch (thrown) {
       if (beganMs === undefined) throw thrown;
@@ -115,7 +116,8 @@ export class ProcessAdmission implements Admission {
   }
 
   get isClean(): boolean {
-    return this.running === 0 && this.waiting === 0 && (this.#breaker?.isClean ?? true);
+    // Nobody waits for a place while none is taken.
+    return this.running === 0 && (this.#breaker?.isClean ?? true);
   }
 }
 

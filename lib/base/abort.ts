@@ -28,12 +28,21 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   });
 }
 
-/** Settles as `work` does, or rejects with `late` after `timeoutMs`. */
-export async function within<T>(
-  work: Promise<T>,
-  { timeoutMs, late }: { timeoutMs: number; late: Error },
-): Promise<T> {
+export interface WithinOptions {
+  timeoutMs: number;
+  /** What it rejects with; left out: a `DOMException` named `TimeoutError`. */
+  late?: Error;
+}
+
+/**
+ * Settles as `work` does, or rejects after `timeoutMs`. Its timer goes with the work: that of `deadline` in @std/async
+ * stays until its time is over, so that a client could heap up one for each of its calls.
+ */
+export async function within<T>(work: Promise<T>, { timeoutMs, late }: WithinOptions): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(late), timeoutMs);
+  const timer = setTimeout(
+    () => reject(late ?? new DOMException("Signal timed out.", "TimeoutError")),
+    timeoutMs,
+  );
   return await Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }

@@ -104,11 +104,6 @@ export class Circuit {
     }
   }
 
-  /** Whether what a call finds that was let through in `era` still says something. */
-  isCurrent(era: number): boolean {
-    return era === this.#era;
-  }
-
   /** A call that was let through has ended. */
   leave(era: number, finding: Finding, key?: string): void {
     if (era !== this.#era) return;

@@ -6,6 +6,7 @@ import {
   TaskSchema,
   ToolSchema,
 } from "@modelcontextprotocol/sdk/types.js";
+import { clip } from "../base/clip.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/quote.ts";
 import { KIB, MIB } from "../base/units.ts";
@@ -96,7 +97,7 @@ function faultOf(kind: Sieved, entry: JsonObject): string | undefined {
   const parsed = SCHEMAS[kind].safeParse(entry);
   if (parsed.success) return undefined;
   const [issue] = parsed.error.issues;
-  return `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`.slice(0, MAX_REASON_CHARS);
+  return clip(`${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`, MAX_REASON_CHARS);
 }
 
 function whyNotBeside(entry: JsonObject, { key, seen }: { key: string; seen: ReadonlySet<string> }) {

@@ -1,3 +1,4 @@
+import { clip } from "../base/clip.ts";
 import { delay } from "@std/async/delay";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
@@ -52,6 +53,6 @@ function whyNot(schema: JsonObject, compile: (schema: JsonObject) => unknown): s
     compile(schema);
     return undefined;
   } catch (thrown) {
-    return messageOf(thrown).slice(0, MAX_REASON_CHARS);
+    return clip(messageOf(thrown), MAX_REASON_CHARS);
   }
 }

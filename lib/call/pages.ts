@@ -1,4 +1,4 @@
-import { deadline } from "@std/async/deadline";
+import { within } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import { steadyNow } from "../base/steady.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
@@ -103,7 +103,7 @@ class ListReading {
     const { timeoutMs } = this.#limits;
     const remainingMs = Math.max(0, this.#begunAtMs + timeoutMs - steadyNow());
     try {
-      return await deadline(asked, remainingMs);
+      return await within(asked, { timeoutMs: remainingMs });
     } catch (thrown) {
       if (!(thrown instanceof DOMException && thrown.name === "TimeoutError")) throw thrown;
       asked.catch(() => {});

@@ -1,3 +1,4 @@
+import { clip } from "../base/clip.ts";
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { visibleJson } from "../base/visible.ts";
@@ -104,7 +105,7 @@ function describe(
     client: caller.client?.name,
     clientVersion: caller.client?.version,
     server: call.trace?.server,
-    method,
+    method: nameOf(method),
     tool: toolOf(call),
     durationMs: end.durationMs,
     outcome: end.outcome,
@@ -117,7 +118,11 @@ function describe(
 /** What `call` calls: its tool, or its method. */
 export function toolOf({ method, params }: Call): string {
   const name = method === "tools/call" && typeof params.name === "string" ? params.name : method;
-  return name.length > MAX_NAME_LENGTH ? name.slice(0, MAX_NAME_LENGTH) : name;
+  return nameOf(name);
+}
+
+function nameOf(name: string): string {
+  return name.length > MAX_NAME_LENGTH ? clip(name, MAX_NAME_LENGTH) : name;
 }
 
 function ofThrown(thrown: unknown): Pick<CallRecord, "outcome" | "message"> {
@@ -137,7 +142,7 @@ function ofResult({ result, error }: TargetResult): Pick<CallRecord, "outcome" |
 }
 
 function oneLine(message: Json | undefined): string {
-  return typeof message === "string" ? message.slice(0, MAX_MESSAGE_LENGTH).replaceAll(/\s+/g, " ") : "";
+  return typeof message === "string" ? clip(message, MAX_MESSAGE_LENGTH).replaceAll(/\s+/g, " ") : "";
 }
 
 /**

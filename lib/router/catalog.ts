@@ -1,6 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { deadline } from "@std/async/deadline";
-import { untilAborted } from "../base/abort.ts";
+import { untilAborted, within } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
@@ -152,9 +151,8 @@ export class Catalog {
   async #refreshAll(kind: ListKind, call: Call): Promise<boolean> {
     const asked = this.#options.servers().map(async (server) => {
       if (!server.refresh) return false;
-      return await deadline(server.refresh(kind, this.#lasting(call)), this.#options.deadlineMs).catch(() =>
-        false
-      );
+      return await within(server.refresh(kind, this.#lasting(call)), { timeoutMs: this.#options.deadlineMs })
+        .catch(() => false);
     });
     return (await untilAborted(Promise.all(asked), call.signal)).includes(true);
   }
@@ -261,7 +259,7 @@ function eligible(missing: readonly Missing[], name: string): readonly Missing[]
 async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Server, string]> {
   const timeoutMs = Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
   try {
-    await deadline(coming!, timeoutMs);
+    await within(coming!, { timeoutMs });
     return [server, "its list has come and gone"];
   } catch (thrown) {
     const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";

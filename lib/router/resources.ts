@@ -1,6 +1,6 @@
 // @ts-types="@modelcontextprotocol/sdk/shared/uriTemplate"
 import { UriTemplate } from "@modelcontextprotocol/sdk/shared/uriTemplate.js";
-import { deadline } from "@std/async/deadline";
+import { within } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import { quoteName } from "../base/quote.ts";
@@ -70,7 +70,8 @@ export class ResourceFinder {
   async #hasResources(server: Server, call: Call): Promise<boolean> {
     try {
       const asked = server.describe(call.caller, call.signal);
-      return isObject((await deadline(asked, this.#options.deadlineMs)).capabilities.resources);
+      const { capabilities } = await within(asked, { timeoutMs: this.#options.deadlineMs });
+      return isObject(capabilities.resources);
     } catch {
       return false;
     }

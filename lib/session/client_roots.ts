@@ -32,9 +32,10 @@ const ASK_ANEW_MS = 10 * SECOND_MS;
 const RETRY_PAUSES_MS = [100, 500];
 /** How often a client is asked again because its roots changed before it had answered. */
 const MAX_ROUNDS = 3;
-/** Roots a client may tell of, and how long each may be; what is beyond is passed over. */
+/** Roots a client may tell of, how long each may be and all together: they are kept. What is beyond is passed over. */
 const MAX_ROOTS = 1000;
 const MAX_ROOT_CHARS = 8 * KIB;
+const MAX_ALL_ROOTS_CHARS = 256 * KIB;
 
 /**
  * The roots of one client (MCP client/roots). They decide in which directory servers run, so whoever needs them waits for
@@ -132,7 +133,7 @@ export class ClientRoots {
     const { roots } = answer.result ?? {};
     if (!Array.isArray(roots)) return { failure: "the answer holds no list of roots" };
     return {
-      roots: (roots as JsonObject[]).slice(0, MAX_ROOTS).filter(isRoot),
+      roots: keptRoots(roots as JsonObject[]),
       isOld: changes !== this.#changes,
     };
   }
@@ -149,6 +150,17 @@ export class ClientRoots {
     if (!this.#hasFailed) this.#hooks.onMissing(why);
     this.#hasFailed = this.#missed = true;
   }
+}
+
+function keptRoots(told: readonly JsonObject[]): Root[] {
+  const kept: Root[] = [];
+  let chars = 0;
+  for (const value of told.slice(0, MAX_ROOTS)) {
+    if (!isRoot(value)) continue;
+    chars += jsonChars(value, MAX_ROOT_CHARS);
+    if (chars <= MAX_ALL_ROOTS_CHARS) kept.push(value);
+  }
+  return kept;
 }
 
 function isRoot(value: JsonObject): value is Root {

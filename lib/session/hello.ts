@@ -1,6 +1,7 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, textOf } from "../base/json.ts";
+import { KIB } from "../base/units.ts";
 import { checkVia, readVia } from "../base/via.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
@@ -20,6 +21,9 @@ import { answerCommand, type CommandHooks } from "./command.ts";
 import { type ConnectionHooks, join } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
+
+/** No system has longer paths. */
+const MAX_CWD_CHARS = 32 * KIB;
 
 /** What attaching a connection needs of the daemon. */
 export interface AttachHooks extends ConnectionHooks, CommandHooks {
@@ -155,6 +159,7 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
   const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
   try {
     checkVia(readVia(hello.via), hooks.daemonId);
+    checkDirectory(hello.cwd ?? "");
     const { session, waiting } = findSession(hello, { registry: hooks.registry, gate });
     if (typeof hello.resume === "object") session.mailbox.confirmPosts(hello.resume?.posts ?? 0);
     gate?.entered();
@@ -172,6 +177,12 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
     say({ op: "hello_ack", ok: false, error: messageOf(thrown) });
     channel.close(CLOSE.invalidHello, "invalid hello");
   }
+}
+
+/** A session keeps its directory for as long as it lasts. */
+function checkDirectory({ length }: string): void {
+  if (length <= MAX_CWD_CHARS) return;
+  throw new ExaiError("INVALID_REQUEST", `cwd may hold ${MAX_CWD_CHARS} characters at most, not ${length}`);
 }
 
 function findSession(

@@ -107,10 +107,10 @@ async function readToken(setting: string, path: string): Promise<string | undefi
 
 function parse(text: string | undefined) {
   try {
-    const value: unknown = JSON.parse(text ?? "");
+    const value: unknown = JSON.parse(String(text));
     return isObject(value) ? value : undefined;
   } catch {
-    return undefined;
+    // Nothing was read, or no JSON.
   }
 }
 

@@ -81,6 +81,7 @@ export class Bridge implements DialerHooks {
       onreceived: (messages) => this.#received(messages),
       onrestart: (recovered) => this.#judge(recovered),
       introduce: () => this.#introduce(),
+      onmet: (facts) => this.#meet(facts),
       onlost: (end) => this.#lost(end),
     });
   }
@@ -205,8 +206,7 @@ export class Bridge implements DialerHooks {
       // The daemon need not hear of a request it never had.
       if (cancelled && !cancelled.sent) return;
     }
-    const entry: Entry = { kind: "notification", method, ...line, sent: false };
-    this.#keepAndSend(entry, this.#uplink.ready);
+    this.#keepAndSend({ kind: "notification", method, ...line }, this.#uplink.ready);
   }
 
   #response(message: { id: RequestId }, line: Line): void {
@@ -216,12 +216,12 @@ export class Bridge implements DialerHooks {
     // Whoever asked must not wait for an answer that has no room.
     const error = this.#whyNoRoom(line);
     if (error) this.#failAnswer(message.id, error);
-    else this.#keepAndSend({ kind: "response", ...line, sent: false }, this.#uplink.connected);
+    else this.#keepAndSend({ kind: "response", ...line }, true);
   }
 
   #failAnswer(id: RequestId, error: ExaiError): void {
     log.warning("the client's answer to {id} cannot be passed on: {reason}", { id, reason: error.message });
-    this.#keepAndSend({ kind: "response", ...errorLine(id, error), sent: false }, this.#uplink.connected);
+    this.#keepAndSend({ kind: "response", ...errorLine(id, error) }, true);
   }
 
   #whyNoRoom({ bytes }: Line): ExaiError | undefined {
@@ -241,18 +241,17 @@ export class Bridge implements DialerHooks {
     this.#heldUp = undefined;
   }
 
-  #keepAndSend(entry: Entry, now: boolean): void {
-    const why = entry.kind === "notification" ? this.#whyNoRoom(entry) : undefined;
+  /** Keeps `message` until the daemon has it, and sends it now if it may be and a daemon is there. */
+  #keepAndSend(message: Omit<Entry, "sent">, mayBeSent: boolean): void {
+    const why = message.kind === "notification" ? this.#whyNoRoom(message) : undefined;
     if (why) {
-      const { method, bytes } = entry;
-      return log.warning("{method} of {bytes} bytes is dropped: {reason}", {
-        method,
-        bytes,
-        reason: why.message,
-      });
+      const { method, bytes } = message;
+      const reason = why.message;
+      return log.warning("{method} of {bytes} bytes is dropped: {reason}", { method, bytes, reason });
     }
+    const entry: Entry = { ...message, sent: false };
     this.#ledger.add(entry);
-    if (now) this.#send(entry);
+    if (mayBeSent) this.#send(entry);
   }
 
   #send(entry: Entry | RequestEntry): void {
@@ -283,7 +282,8 @@ export class Bridge implements DialerHooks {
         this.#asked.add(frame.id);
         break;
       case "notification":
-        if (frame.message.method === "notifications/cancelled") this.#withdraw(frame.message);
+        if (frame.message.method !== "notifications/cancelled") break;
+        this.#asked.delete((frame.message.params as JsonObject | undefined)?.requestId as RequestId);
     }
     // One line is one message: a text that holds line breaks between its tokens is written anew.
     this.#client.sendText(/[\n\r]/.test(text) ? JSON.stringify(JSON.parse(text)) : text);
@@ -302,18 +302,14 @@ export class Bridge implements DialerHooks {
     return true;
   }
 
-  #withdraw(cancelled: JsonObject): void {
-    this.#asked.delete((cancelled.params as JsonObject | undefined)?.requestId as RequestId);
-  }
-
   #checkIdle(): void {
     if (this.#onidle && this.#ledger.requestCount === 0) this.#onidle();
   }
 
   // When the daemon comes and goes.
 
-  async #introduce(): Promise<void> {
-    const { state, lists } = this.#memory;
+  async #introduce(): Promise<{ replayed: boolean }> {
+    const { state } = this.#memory;
     const reason = "the daemon that asked has gone away";
     for (const requestId of this.#asked) {
       this.#client.send({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId, reason } });
@@ -321,8 +317,13 @@ export class Bridge implements DialerHooks {
     this.#asked.clear();
     const replayed = state.initialize !== undefined;
     if (replayed) await replay(state, { own: this.#uplink.own, send: (text) => this.#uplink.send(text) });
-    this.#settle((entry) => afterRestart(entry, { replayed }));
-    if (replayed) changedLists(lists, this.#uplink.own).then((names) => this.#tellChanged(names), () => {});
+    return { replayed };
+  }
+
+  #meet(facts: { replayed: boolean }): void {
+    this.#settle((entry) => afterRestart(entry, facts));
+    if (!facts.replayed) return;
+    changedLists(this.#memory.lists, this.#uplink.own).then((names) => this.#tellChanged(names), () => {});
   }
 
   /** Decides about what an earlier daemon may have had, as long as the next one's word about it holds. */
@@ -337,8 +338,8 @@ export class Bridge implements DialerHooks {
 
   #tellChanged(names: ReadonlySet<string>): void {
     for (const name of names) {
-      if (!this.#memory.state.mayNotify(name)) continue;
-      this.#client.send({ jsonrpc: "2.0", method: `notifications/${name}/list_changed` });
+      const isWanted = this.#memory.state.mayNotify(name);
+      if (isWanted) this.#client.send({ jsonrpc: "2.0", method: `notifications/${name}/list_changed` });
     }
   }
 
@@ -347,7 +348,8 @@ export class Bridge implements DialerHooks {
       const fate = fateOf(entry);
       if (fate === "send") this.#send(entry);
       else if (fate === "drop") this.#ledger.remove(entry);
-      else if (isRequest(entry)) this.#keepOrGiveUp(entry, fate);
+      // The rest is sent or dropped.
+      else this.#keepOrGiveUp(entry as RequestEntry, fate);
     }
   }
 
@@ -359,7 +361,7 @@ export class Bridge implements DialerHooks {
   }
 
   #lost(end: SocketEnd): void {
-    this.#fault = `the connection ended (${end.code} ${end.reason})`.replace(" )", ")");
+    this.#fault = `the connection ended (${`${end.code} ${end.reason}`.trimEnd()})`;
     this.#readOn();
     if (end.code === CLOSE.frameTooLarge) this.#refuseLargest();
     for (const entry of this.#ledger.requests()) this.#timers.awaitDaemon(entry);
@@ -382,13 +384,10 @@ export class Bridge implements DialerHooks {
 
   #giveUp(entry: RequestEntry): void {
     this.#refuse(entry, refusals.timedOut(entry.method, this.#settings.shimRpcTimeoutMs));
-    if (entry.sent && entry.method !== "initialize") this.#cancel(entry.id);
-  }
-
-  #cancel(requestId: RequestId): void {
+    if (!entry.sent || entry.method === "initialize") return;
     const method = "notifications/cancelled";
-    const line = notificationLine(method, { requestId, reason: "not answered in time" });
-    this.#keepAndSend({ kind: "notification", method, ...line, sent: false }, this.#uplink.ready);
+    const line = notificationLine(method, { requestId: entry.id, reason: "not answered in time" });
+    this.#keepAndSend({ kind: "notification", method, ...line }, this.#uplink.ready);
   }
 
   #refuse(entry: RequestEntry, error: ExaiError): void {

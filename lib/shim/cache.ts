@@ -60,8 +60,8 @@ export class ListCache {
   /** Whether the daemon's list says that calling the tool `name` again does no harm. */
   isSafeToRepeat(name: Json | undefined): boolean {
     for (const query of this.queries().filter(({ method }) => method === "tools/list")) {
-      const { result } = JSON.parse(`{${this.get(query)}`);
-      const tool = result?.tools?.find((tool: Json) => isObject(tool) && tool.name === name);
+      const tools: Json = JSON.parse(`{${this.get(query)}`).result?.tools;
+      const tool = Array.isArray(tools) && tools.find((tool) => isObject(tool) && tool.name === name);
       if (tool) return isRepeatableTool(tool);
     }
     return false;

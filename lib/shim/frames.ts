@@ -29,14 +29,14 @@ export async function nextFrame(socket: ClientSocket, timeoutMs: number): Promis
 /** The frame that `text` holds, if it is the op named. */
 export function opIn(text: string | undefined, op: string): JsonObject | undefined {
   try {
-    const frame: unknown = JSON.parse(text ?? "");
+    const frame: unknown = JSON.parse(String(text));
     return isObject(frame) && frame.op === op ? frame : undefined;
   } catch {
-    return undefined;
+    // Nothing came, or no JSON.
   }
 }
 
 /** Whether a close code is one a daemon chose: the range WebSocket leaves to applications (RFC 6455, 7.4.2). */
-export function isOurCode(code: number | undefined): boolean {
-  return code !== undefined && code >= 4000 && code < 5000;
+export function isOurCode(code = 0): boolean {
+  return code >= 4000 && code < 5000;
 }

@@ -94,8 +94,8 @@ function isDialled(door: string, { url, socket }: { url: string; socket?: string
   if (url.startsWith("wss:")) return true;
   const dialled = addressDoor(url);
   if (door === dialled) return true;
-  return !isAddress(new URL(url).hostname) &&
-    /^ws:\/\/.*(:\d+)$/.exec(door)?.[1] === /:\d+$/.exec(dialled)?.[0];
+  const port = dialled.slice(dialled.lastIndexOf(":"));
+  return !isAddress(new URL(url).hostname) && door.startsWith("ws://") && door.endsWith(port);
 }
 
 function isAddress(hostname: string): boolean {

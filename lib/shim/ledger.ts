@@ -34,22 +34,17 @@ export class Ledger {
   // A set keeps the order in which it was filled.
   readonly #entries = new Set<Entry | RequestEntry>();
   readonly #requests = new Map<RequestId, RequestEntry>();
-  #bytes = 0;
   #requestBytes = 0;
+  #otherBytes = 0;
 
-  /** Size of everything kept, in UTF-8. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  /** Size of the requests kept. */
+  /** Size of the requests kept, in UTF-8. */
   get requestBytes(): number {
     return this.#requestBytes;
   }
 
   /** Size of what is kept and is no request. */
   get otherBytes(): number {
-    return this.#bytes - this.#requestBytes;
+    return this.#otherBytes;
   }
 
   get requestCount(): number {
@@ -76,8 +71,10 @@ export class Ledger {
 
   add(entry: Entry | RequestEntry): void {
     this.#entries.add(entry);
-    this.#bytes += entry.bytes;
-    if (!isRequest(entry)) return;
+    if (!isRequest(entry)) {
+      this.#otherBytes += entry.bytes;
+      return;
+    }
     this.#requests.set(entry.id, entry);
     this.#requestBytes += entry.bytes;
   }
@@ -85,8 +82,10 @@ export class Ledger {
   /** Forgets `entry` and its timers; false when it was gone already. */
   remove(entry: Entry | RequestEntry): boolean {
     if (!this.#entries.delete(entry)) return false;
-    this.#bytes -= entry.bytes;
-    if (!isRequest(entry)) return true;
+    if (!isRequest(entry)) {
+      this.#otherBytes -= entry.bytes;
+      return true;
+    }
     this.#requests.delete(entry.id);
     this.#requestBytes -= entry.bytes;
     entry.daemonTimer?.[Symbol.dispose]();

@@ -15,5 +15,5 @@ export function notificationLine(method: string, params: JsonObject): Line {
 
 function asLine(message: RpcMessage): Line {
   const text = JSON.stringify(message);
-  return { text, bytes: text.length };
+  return { text, bytes: new TextEncoder().encode(text).length };
 }

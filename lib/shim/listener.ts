@@ -1,4 +1,4 @@
-import { isLoopback } from "./loopback.ts";
+import { hostOf, isLoopback } from "./loopback.ts";
 import { LinkError } from "./link_error.ts";
 
 const ADVICE = "set EXAI_WS_TOKEN=auto for the daemon and its windows, or another EXAI_WS_PORT, " +
@@ -11,8 +11,9 @@ const ADVICE = "set EXAI_WS_TOKEN=auto for the daemon and its windows, or anothe
  * @throws {LinkError} `unproven`
  */
 export async function checkListener(url: string, { mayBeNobody }: { mayBeNobody: boolean }): Promise<void> {
-  const { protocol, hostname, port } = new URL(url);
-  const host = hostname.replace(/^\[|\]$/g, "");
+  const address = new URL(url);
+  const { protocol, port } = address;
+  const host = hostOf(address);
   if (protocol !== "ws:" || !isLoopback(host)) return;
   // Needed by few windows: most have a socket.
   const { PeerUsers } = await import("../transport/peer_user.ts");

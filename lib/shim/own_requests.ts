@@ -27,6 +27,11 @@ export class OwnRequests {
     this.#send = send;
   }
 
+  /** Requests that are not answered. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
   /** @throws {ExaiError} `DAEMON_UNAVAILABLE` when the connection ends first */
   ask(method: string, params?: JsonObject): Promise<OwnAnswer> {
     const id = this.#prefix + this.#next++;

@@ -32,8 +32,10 @@ export interface UplinkHooks {
   onreceived(messages: number): void;
   /** The daemon has not met our client. What its journal says of our requests; undefined: it does not know us. */
   onrestart(recovered: RecoveredSets | undefined): void;
-  /** The daemon has not met our client: introduce it. What is thrown ends the connection. */
-  introduce(): Promise<void>;
+  /** The daemon has not met our client: introduce it, if it has said who it is. What is thrown ends the connection. */
+  introduce(): Promise<{ replayed: boolean }>;
+  /** From here on messages may be sent to the daemon that had not met our client. */
+  onmet(facts: { replayed: boolean }): void;
   onlost(end: SocketEnd): void;
 }
 
@@ -61,7 +63,6 @@ export class Uplink {
   #joiner: LineJoiner | undefined;
   #ready = false;
   #sent = 0;
-  #takesReceipts = false;
   /** Whether the session we may resume has met our client; a cut may come before it has. */
   #met = false;
 
@@ -76,13 +77,8 @@ export class Uplink {
       timeoutMs: settings.pingTimeoutMs,
       isWaiting: () => hooks.isHeldUp() || hooks.waiting().length > 0,
       ping: () => this.own.ask("ping").catch(() => {}),
-      onhang: () => this.#link?.socket.drop("the daemon does not answer pings"),
+      onhang: () => this.cut("the daemon does not answer pings"),
     });
-  }
-
-  /** Whether the daemon is there, known to the client or not. */
-  get connected(): boolean {
-    return this.#link !== undefined;
   }
 
   /** Whether the client's messages may be sent. */
@@ -117,7 +113,7 @@ export class Uplink {
 
   /** Whether the daemon tells what has arrived, so that no more need be read of the client than it takes. */
   get tellsArrivals(): boolean {
-    return this.#link !== undefined && this.#takesReceipts;
+    return this.#link?.ack.receipts === true;
   }
 
   /** Sends one message; false when there is no connection to send it on. */
@@ -157,7 +153,6 @@ export class Uplink {
     this.#sessionId = ack.session_id;
     this.#resumeToken = ack.resume_token;
     this.maxFrameBytes = ack.limits?.max_bytes ?? this.maxFrameBytes;
-    this.#takesReceipts = ack.receipts === true;
     this.#receipts.begin(ack.posts ?? 0);
     // What is sent from here on is counted anew.
     if (ack.unseen && ack.received !== undefined) this.#hooks.onreceived(ack.received);
@@ -202,8 +197,11 @@ export class Uplink {
 
   async #meet(link: Link): Promise<void> {
     try {
-      await this.#hooks.introduce();
-      this.#ready = this.#met = this.#link === link;
+      const facts = await this.#hooks.introduce();
+      if (this.#link !== link) return;
+      // In one turn: what the client says in between would be neither sent now nor among what was kept.
+      this.#ready = this.#met = true;
+      this.#hooks.onmet(facts);
     } catch (thrown) {
       log.warning("the client could not be introduced: {reason}", { reason: messageOf(thrown) });
       link.socket.drop(messageOf(thrown));

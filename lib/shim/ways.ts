@@ -5,7 +5,7 @@ import type { ClientTls } from "../config/tls.ts";
 import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
 import { handshake } from "./handshake.ts";
 import { LinkError, type LinkFault } from "./link_error.ts";
-import { isLoopback } from "./loopback.ts";
+import { hostOf, isLoopback } from "./loopback.ts";
 import { checkListener } from "./listener.ts";
 import { faultOfSocket } from "./own_files.ts";
 
@@ -168,8 +168,7 @@ export async function openWay(
 
 async function connect({ url, ...options }: Way): Promise<ClientSocket> {
   // What is on this machine is never behind a proxy; a daemon elsewhere may be.
-  const isHere = options.socket !== undefined ||
-    isLoopback(new URL(url).hostname.replace(/^\[(.*)\]$/, "$1"));
+  const isHere = options.socket !== undefined || isLoopback(hostOf(new URL(url)));
   const makeClient = isHere && namesProxies() ? directClient : undefined;
   try {
     return await connectWebSocket(url, { ...options, makeClient });

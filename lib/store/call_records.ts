@@ -34,7 +34,8 @@ const RETRY_MS = 5 * SECOND_MS;
 const PRUNE_MS = MINUTE_MS;
 /** Deleted in one go, so that no call waits long for it. */
 const PRUNE_ROWS = 2000;
-const MAX_NAMES = 10_000;
+/** Names whose numbers are known without asking the file, which takes some ten microseconds beside the calls. */
+const MAX_NAMES = 1000;
 
 /** The record of calls in a SQLite file of its own, written in batches beside the calls. */
 export class SqliteCallRecords implements CallStore, Disposable {

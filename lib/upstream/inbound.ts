@@ -29,7 +29,9 @@ import type { Subscriptions } from "./subscriptions.ts";
 /** What deciding where a message belongs needs to know of the instance it came from. */
 export interface InboundContext {
   name: string;
-  roots(): readonly Root[] | undefined;
+  /** The roots its sessions share, `none` when they have none to tell; undefined when each has its own. */
+  roots: readonly Root[] | "none" | undefined;
+  onRootsAsked(): void;
   /** The client capabilities the upstream was told of. */
   told: JsonObject;
   inflight: InFlightTable;
@@ -217,8 +219,7 @@ export class Inbound {
   async #handle(request: RpcRequest, signal: AbortSignal): Promise<Result> {
     const { method, params = {} } = request;
     if (method === "ping") return { result: {} };
-    const roots = method === "roots/list" ? this.#context.roots() : undefined;
-    if (roots) return { result: { roots: [...roots] } };
+    if (method === "roots/list" && this.#context.roots) return this.#sharedRoots(this.#context.roots);
     const capability = ownEntry(CLIENT_CAPABILITY, method);
     const to = this.#addressee(params) ?? this.#refuse(method, capability);
     this.#context.onQuestion({ method, capability, suspects: [] });
@@ -229,6 +230,12 @@ export class Inbound {
     const task = result.result && createdTask(result.result);
     if (typeof task === "string") this.#clientTasks.set(task, to.caller);
     return result;
+  }
+
+  #sharedRoots(roots: readonly Root[] | "none"): Result {
+    this.#context.onRootsAsked();
+    if (roots !== "none") return { result: { roots: [...roots] } };
+    throw new ExaiError("METHOD_NOT_FOUND", "this client does not offer roots");
   }
 
   /** Asks the client; a question of a call that is withdrawn is withdrawn with it. */

@@ -76,7 +76,8 @@ export class Instance implements AsyncDisposable {
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
     this.#inbound = new Inbound({
       name: options.name,
-      roots: () => options.roots,
+      roots: options.roots,
+      onRootsAsked: options.onRootsAsked ?? (() => {}),
       whenRefused: options.whenRefused,
       told: options.capabilities,
       inflight: this.#inflight,

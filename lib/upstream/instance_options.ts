@@ -12,8 +12,8 @@ export interface InstanceOptions {
   clientInfo: Implementation;
   /** Client capabilities the upstream is told of: those of the sessions that share it. */
   capabilities: JsonObject;
-  /** The roots the sessions share; undefined when each has its own. */
-  roots: readonly Root[] | undefined;
+  /** The roots the sessions share, `none` when they have none to tell; undefined when each has its own. */
+  roots: readonly Root[] | "none" | undefined;
   startTimeoutMs: number;
   /** What a window can do whose question was refused because it might have been another's. */
   whenRefused: string;
@@ -23,6 +23,8 @@ export interface InstanceOptions {
   log?(line: string): void;
   /** Called when the server asks a session something. */
   onQuestion?(question: Question): void;
+  /** Called when the server asks for the roots the sessions share. */
+  onRootsAsked?(): void;
   /** Called when the server knows the connection no more; `wasUsed` says whether it has answered anything on it. */
   onLost?(why: ExaiError, options: { wasUsed: boolean }): void;
   /** Called when the upstream says that some of its lists have changed. */

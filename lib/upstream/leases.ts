@@ -3,6 +3,8 @@ import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { bindToSession, type ServerConfig } from "../base/server_config.ts";
 import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
+import { isObject } from "../base/json.ts";
+import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Instance } from "./instance.ts";
 import type { Pool } from "./pool.ts";
@@ -20,6 +22,9 @@ import type { Slot, SlotRequest } from "./slot.ts";
 import { workspaceOf } from "./workspace.ts";
 
 const log = getLogger(["exai", "upstream"]);
+
+/** How long calls may go on in a process whose sessions go on elsewhere. */
+const PARTING_GRACE_MS = 10 * MINUTE_MS;
 
 /** What one server has for one session. */
 interface Tenancy {
@@ -45,6 +50,8 @@ export class Leases {
   readonly #config: ServerConfig;
   readonly #pool: Pool;
   readonly #tenancies = new Map<string, Tenancy>();
+  /** Whether the server is known to ask for roots; set by whoever knows. */
+  asksRoots = () => false;
   /** It is known where a session is led to; set by whoever wants to know. */
   onPlaced = (_caller: Caller, _place: ListPlace) => {};
 
@@ -100,6 +107,14 @@ export class Leases {
   /** A session goes on in another process than that of `slot`: its roots are others now. */
   move(caller: Caller, slot: Slot): void {
     this.#leave(this.#of(caller), slot);
+  }
+
+  /** The server of `slot` asks for roots: sessions that tell some and such that tell none go on apart. */
+  partByRoots(slot: Slot): void {
+    if (!slot.hasRoots) return this.#pool.retireSlot(slot, PARTING_GRACE_MS);
+    for (const caller of [...slot.callers]) {
+      if (!isObject(caller.capabilities.roots)) this.#leave(this.#of(caller), slot);
+    }
   }
 
   /** A session has subscribed to `uri` on `slot`. */
@@ -183,7 +198,8 @@ export class Leases {
   async #requestFor({ caller, whyApart }: Pick<Tenancy, "caller" | "whyApart">): Promise<SlotRequest> {
     const roots = await caller.roots();
     const workspace = await workspaceOf(caller, roots);
-    const tenant: Tenant = { caller, workspace, roots };
+    const asksRoots = this.asksRoots();
+    const tenant: Tenant = { caller, workspace, roots, rootless: asksRoots && roots === undefined };
     const own = bindToSession(this.#config, workspace);
     const config = markedVia(own, [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()]);
     const decision: ShareDecision = whyApart === undefined
@@ -191,10 +207,11 @@ export class Leases {
       : { scope: "session", why: whyApart, mayMove: false };
     const { scope } = decision;
     const placed = isPlaced(config, scope);
-    const told = toldCapabilities({ scope, placed, hasRoots: roots !== undefined }, caller);
+    const told = toldCapabilities({ scope, placed, rootless: tenant.rootless }, caller);
     const listed = listPlace(this.#config, tenant, { scope, told });
     this.onPlaced(caller, listed);
-    return { ...decision, key: shareKey(config, tenant, scope), config, tenant, told, listed };
+    const mixesRoots = scope === "project" && placed && !asksRoots;
+    return { ...decision, key: shareKey(config, tenant, scope), config, tenant, told, listed, mixesRoots };
   }
 
   #leave(tenancy: Tenancy, slot: Slot): void {

@@ -6,7 +6,7 @@ import { type ListKind, LISTS } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { KeptView, ListStore, ViewKey } from "./list_store.ts";
 import { isSameList } from "./lists.ts";
-import { decideShare, isPlaced, type ListPlace, toldCapabilities } from "./share_key.ts";
+import { decideShare, isPlaced, type ListPlace, TOLD_WITH_ROOTS, toldCapabilities } from "./share_key.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
@@ -171,6 +171,11 @@ export class ListMemory {
     if (kept.asked.size > known) this.#save(kept);
   }
 
+  /** Whether the server asks for roots when it is told that there are some. */
+  get asksRoots(): boolean {
+    return this.askedBy(TOLD_WITH_ROOTS).has("roots");
+  }
+
   forget(caller: Caller): void {
     this.#over.add(caller);
     this.#viewers.delete(caller.id);
@@ -237,8 +242,8 @@ export class ListMemory {
 
   #toldTo(caller: Caller): JsonObject {
     const { scope } = decideShare(this.#config);
-    const hasRoots = isObject(caller.capabilities.roots);
-    return toldCapabilities({ scope, placed: isPlaced(this.#config, scope), hasRoots }, caller);
+    const rootless = this.asksRoots && !isObject(caller.capabilities.roots);
+    return toldCapabilities({ scope, placed: isPlaced(this.#config, scope), rootless }, caller);
   }
 
   /** A view nobody looks at is made anew when it is wanted. */

@@ -56,6 +56,8 @@ export class Pool implements AsyncDisposable {
   onListsStale = (_kinds: readonly ListKind[], _place: ListPlace) => {};
   /** The server has asked a session something; set like the others. */
   onAsked = (_slot: Slot) => {};
+  /** The server has asked for the roots that the sessions of `slot` share; set like the others. */
+  onRootsAsked = (_slot: Slot) => {};
   /** What is remembered of each process, whether it runs or not. */
   readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
@@ -128,7 +130,8 @@ export class Pool implements AsyncDisposable {
       else record.supervisor.failed(attempt, why);
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
-    const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onLost });
+    const onRootsAsked = () => this.onRootsAsked(slot);
+    const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onRootsAsked, onLost });
     const slot: Slot = new Slot(start, made, () => {
       givenUp.abort();
       this.#stop(key, slot);
@@ -201,7 +204,9 @@ export class Pool implements AsyncDisposable {
 
   async #start(
     { config, tenant, scope, told, listed, mayMove }: SlotRequest,
-    { givenUp, ...hooks }: { givenUp: AbortSignal } & Pick<InstanceOptions, "onQuestion" | "onLost">,
+    { givenUp, ...hooks }:
+      & { givenUp: AbortSignal }
+      & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost">,
   ): Promise<Instance> {
     const { clientInfo, settleMs, log } = this.#options;
     const transport = await this.#options.connect(config).catch((thrown) => {
@@ -220,7 +225,7 @@ export class Pool implements AsyncDisposable {
       log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
       ...hooks,
       // A process of one session asks it each time, so that it sees them change.
-      roots: scope === "project" ? tenant.roots : undefined,
+      roots: scope === "project" ? tenant.roots ?? "none" : undefined,
       startTimeoutMs: config.startTimeoutMs,
       onListChanged: (kinds) => {
         this.onListsStale(kinds, listed);

@@ -55,10 +55,18 @@ export class ServerLists {
     this.#gate = visits ?? new Gate(1);
     leases.onPlaced = (caller, place) => this.#tell(this.#memory.settle(caller, place));
     pool.onStarted = (slot, instance) => {
-      for (const capability of this.#memory.askedBy(slot.capabilities)) slot.asked.add(capability);
+      for (const capability of this.#memory.askedBy(slot.capabilities)) {
+        // What the windows of a place share is told without asking any.
+        if (capability !== "roots" || slot.scope === "session") slot.asked.add(capability);
+      }
       void this.#learnAll(slot.listed, instance);
     };
     pool.onAsked = ({ asked, capabilities }) => this.#memory.asked(capabilities, asked);
+    leases.asksRoots = () => this.#memory.asksRoots;
+    pool.onRootsAsked = (slot) => {
+      this.#memory.asked(slot.capabilities, ["roots"]);
+      if (slot.mixesRoots) leases.partByRoots(slot);
+    };
     pool.onListsStale = (kinds, place) => {
       const outdated = this.#memory.changed(kinds, place);
       // Those attached have heard it from the instance itself.

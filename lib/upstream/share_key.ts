@@ -11,6 +11,8 @@ export interface Tenant {
   /** The session's directory: its first root or its working directory, absolute. */
   workspace: string | undefined;
   roots: readonly Root[] | undefined;
+  /** Whether it tells no roots although the server is known to ask for them. */
+  rootless: boolean;
 }
 
 /** Which lists a session is shown: those of the processes it may be led to. */
@@ -95,15 +97,19 @@ const UNION: JsonObject = {
   elicitation: { form: {}, url: {} },
 };
 
-/** What is told of roots to a process whose windows share them: they are part of the share key and never change. */
-const FIXED_ROOTS = { roots: {} };
+/** What a process is told that has the roots of its place, which are part of the share key and never change. */
+export const TOLD_WITH_ROOTS: JsonObject = { roots: {}, ...UNION };
 
-/** The client capabilities an instance is told of: those of its one window, or the union where there may be several. */
+/**
+ * The client capabilities an instance is told of: those of its one window, or the union where there may be several.
+ *
+ * @param rootless whether it is for windows that tell no roots, and is known to ask for them
+ */
 export function toldCapabilities(
-  { scope, placed, hasRoots }: { scope: Scope; placed: boolean; hasRoots: boolean },
+  { scope, placed, rootless }: { scope: Scope; placed: boolean; rootless: boolean },
   caller: Caller,
 ): JsonObject {
-  if (scope !== "session") return placed && hasRoots ? { ...FIXED_ROOTS, ...UNION } : UNION;
+  if (scope !== "session") return placed && !rootless ? TOLD_WITH_ROOTS : UNION;
   const own: JsonObject = {};
   for (const name of ["roots", "sampling", "elicitation", "tasks", "experimental", "extensions"]) {
     const capability = caller.capabilities[name];
@@ -120,10 +126,11 @@ export function isPlaced(config: ServerConfig, scope: Scope): boolean {
 /**
  * Names the process a tenant may share: two tenants with the same key get the same process. `config` is bound to the
  * session by now, so its command, arguments, environment, URL and headers are those the process really gets. What a
- * client can do is not part of it: all windows of one place share one process.
+ * client can do is not part of it: all windows of one place share one process. Only of a server that asks for roots, and
+ * may do something else without any, windows that tell none have a process of their own.
  */
 export function shareKey(config: ServerConfig, tenant: Tenant, scope: Scope): string {
-  const { caller, roots } = tenant;
+  const { caller } = tenant;
   const what = config.kind === "stdio"
     ? [
       config.command,
@@ -132,9 +139,7 @@ export function shareKey(config: ServerConfig, tenant: Tenant, scope: Scope): st
       scope === "machine" || config.cwdFree ? null : config.cwd,
     ]
     : [config.kind, config.url, sorted(config.headers)];
-  const where = scope === "project" && isPlaced(config, scope)
-    ? [tenant.workspace ?? null, placesOf(roots)]
-    : [];
+  const where = scope === "project" && isPlaced(config, scope) ? placeOf(tenant) : [];
   const who = scope === "session" ? [caller.id] : [];
   return JSON.stringify([what, where, who]);
 }
@@ -145,11 +150,11 @@ export function shareKey(config: ServerConfig, tenant: Tenant, scope: Scope): st
  */
 export function listPlace(
   config: ServerConfig,
-  { workspace, roots }: Tenant,
+  tenant: Tenant,
   { scope, told }: { scope: Scope; told: JsonObject },
 ): ListPlace {
   const isLocal = scope === "session" || isPlaced(config, scope) || usesWorkspace(config);
-  const where = isLocal ? [workspace ?? null, placesOf(roots)] : null;
+  const where = isLocal ? placeOf(tenant) : null;
   return {
     listKey: JSON.stringify([told, where]),
     told,
@@ -157,9 +162,12 @@ export function listPlace(
   };
 }
 
-/** Roots as they matter: by what they lead to, however that is written and whatever name a client gives it. */
-function placesOf(roots: readonly Root[] | undefined): string[] | null {
-  return roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? null;
+/** The place of a tenant: its directory, and its roots where they are more than that. */
+function placeOf({ workspace, roots, rootless }: Tenant) {
+  // By what they lead to, however that is written and whatever name a client gives it.
+  const places = roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? [];
+  const isPlain = places.length === 0 || places.length === 1 && places[0] === workspace;
+  return [workspace ?? null, isPlain ? rootless : places];
 }
 
 function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] {

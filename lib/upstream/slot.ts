@@ -32,6 +32,8 @@ export interface SlotRequest extends ShareDecision {
   told: JsonObject;
   /** Whose lists it shows. */
   listed: ListPlace;
+  /** Whether windows that tell roots and such that tell none share it, as long as its server does not ask for any. */
+  mixesRoots: boolean;
 }
 
 /** The place of one share key: an instance that is starting or running, and who is attached to it. */
@@ -46,6 +48,10 @@ export class Slot {
   readonly capabilities: JsonObject;
   /** Whose lists it shows. */
   readonly listed: ListPlace;
+  /** Whether windows that tell roots and such that tell none share it, as long as its server does not ask for any. */
+  readonly mixesRoots: boolean;
+  /** Whether it has roots to tell its server. */
+  readonly hasRoots: boolean;
   /** Decides when calls may run on it. */
   readonly admission: Admission;
   /** Why it is shared as far as it is. */
@@ -81,6 +87,8 @@ export class Slot {
     this.mayMove = request.mayMove && request.scope !== "session";
     this.capabilities = request.told;
     this.listed = request.listed;
+    this.mixesRoots = request.mixesRoots;
+    this.hasRoots = request.tenant.roots !== undefined;
     this.#idleStopMs = request.config.idleStopMs;
     this.stop = stop;
     instance.then((started) => {

@@ -1,5 +1,6 @@
+import { clip } from "../base/clip.ts";
 import { getLogger } from "@logtape/logtape";
-import { deadline } from "@std/async/deadline";
+import { within } from "../base/abort.ts";
 import { pathOfUri } from "../base/file_uri.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
@@ -32,7 +33,7 @@ export async function workspaceOf(
       tell(caller, { unusable, instead: path });
       return path;
     }
-    unusable.push(`${visible(uri.slice(0, MAX_SHOWN_CHARS))} (${visible(fault)})`);
+    unusable.push(`${visible(clip(uri, MAX_SHOWN_CHARS))} (${visible(fault)})`);
   }
   tell(caller, { unusable, instead: caller.cwd });
   return caller.cwd;
@@ -52,7 +53,7 @@ function tell(caller: Caller, what: { unusable: readonly string[]; instead: stri
 
 async function whyNoDirectory(path: string): Promise<string | undefined> {
   try {
-    const { isDirectory } = await deadline(Deno.stat(path), LOOK_TIMEOUT_MS);
+    const { isDirectory } = await within(Deno.stat(path), { timeoutMs: LOOK_TIMEOUT_MS });
     return isDirectory ? undefined : "it is no directory";
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return "there is no such directory here";

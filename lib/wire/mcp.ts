@@ -1,3 +1,4 @@
+import { clip } from "../base/clip.ts";
 import { ExaiError } from "../base/errors.ts";
 import { type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
@@ -41,7 +42,7 @@ export function uriOf({ params }: { params: JsonObject }): string {
  * recorded, and compared with patterns. What else it says of itself (icons, a description) nobody here asks for.
  */
 export function implementationOf(info: JsonObject): Implementation {
-  const text = (value: Json | undefined) => typeof value === "string" ? value.slice(0, MAX_NAME_CHARS) : "";
+  const text = (value: Json | undefined) => typeof value === "string" ? clip(value, MAX_NAME_CHARS) : "";
   return { name: text(info.name), version: text(info.version) };
 }
 

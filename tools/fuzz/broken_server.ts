@@ -13,10 +13,14 @@ export interface Plan {
   intact?: boolean;
   /** How it was sent. */
   how?: string;
+  /** Set when its caller has an answer. */
+  isAnswered?: boolean;
 }
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+/** How often an answer is the last of its stream. */
+const CUT = 0.002;
 const TOOL = { inputSchema: { type: "object" } };
 
 /** An MCP server over HTTP, both transports, on raw connections: its calls are answered as planned, all else well. */
@@ -25,9 +29,11 @@ export class BrokenServer implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #connections = new Set<Deno.TcpConn>();
   /** Open streams of the older transport. */
-  readonly #streams = new Map<string, Deno.TcpConn>();
+  readonly #streams = new Map<string, EventStream>();
   readonly #done: Promise<void>;
   #lastStream = 0;
+  /** Answers sent so far: while it rises, nothing hangs. */
+  sentCount = 0;
 
   constructor() {
     this.#done = this.#run();
@@ -71,12 +77,10 @@ export class BrokenServer implements AsyncDisposable {
   async #listen(connection: Deno.TcpConn, path: string): Promise<void> {
     if (!path.startsWith("/sse")) return await write(connection, plain("405 Method Not Allowed", ""));
     const name = `/sse?s=${++this.#lastStream}`;
-    this.#streams.set(name, connection);
+    const stream = new EventStream(connection);
+    this.#streams.set(name, stream);
     const head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    await write(connection, [
-      encoder.encode(head),
-      chunk(encoder.encode(`event: endpoint\ndata: ${name}\n\n`)),
-    ]);
+    await stream.write([encoder.encode(head), chunk(encoder.encode(`event: endpoint\ndata: ${name}\n\n`))]);
   }
 
   async #answer(connection: Deno.TcpConn, path: string, message: Json | undefined): Promise<void> {
@@ -89,9 +93,10 @@ export class BrokenServer implements AsyncDisposable {
       ? message.params.arguments
       : {};
     const plan = message.method === "tools/call" ? this.plans.get(Number(args.plan)) : undefined;
+    this.sentCount++;
     if (!plan) {
       const text = JSON.stringify(answerTo(message));
-      if (stream) return await write(stream, [chunk(encoder.encode(`data: ${text}\n\n`))]);
+      if (stream) return await stream.write([chunk(encoder.encode(`data: ${text}\n\n`))]);
       return await write(connection, plain("200 OK", text));
     }
     if (stream) await this.#spoil(stream, messagesOf(plan, message), plan);
@@ -111,13 +116,46 @@ export class BrokenServer implements AsyncDisposable {
   }
 
   /** On the one stream of a client: broken framing would end it for all calls, so it is rare. */
-  async #spoil(stream: Deno.TcpConn, messages: readonly string[], plan: Plan): Promise<void> {
+  async #spoil(stream: EventStream, messages: readonly string[], plan: Plan): Promise<void> {
     const { random } = plan;
     // Ended: another call's answer would otherwise be a piece of this one.
     const { text, intact } = eventStream(messages, random);
-    await write(stream, [chunk(encoder.encode(`${text.replace(/^\ufeff/, "").toWellFormed()}\n\n`))]);
-    plan.intact = intact;
-    if (random() < 0.002) await write(stream, [encoder.encode("no chunk\r\n")]).finally(() => close(stream));
+    plan.how = "an event of the one stream";
+    plan.intact = intact && !stream.isCut;
+    stream.plans.add(plan);
+    const whole = chunk(encoder.encode(`${text.replace(/^\ufeff/, "").toWellFormed()}\n\n`));
+    await stream.write([whole]).catch((thrown) => {
+      plan.intact = false;
+      throw thrown;
+    });
+    if (random() < CUT) await stream.cut();
+  }
+}
+
+/** The one stream of a client: what is written to it at once goes one after the other, whole. */
+class EventStream {
+  /** What was answered on it. */
+  readonly plans = new Set<Plan>();
+  isCut = false;
+  readonly #connection: Deno.TcpConn;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(connection: Deno.TcpConn) {
+    this.#connection = connection;
+  }
+
+  write(parts: readonly Uint8Array[]): Promise<void> {
+    const written = this.#last.then(() => write(this.#connection, parts));
+    this.#last = written.catch(() => {});
+    return written;
+  }
+
+  /** Breaks its framing. Whatever its client has not read by then is lost with it. */
+  async cut(): Promise<void> {
+    this.isCut = true;
+    await this.write([encoder.encode("no chunk\r\n")]).finally(() => close(this.#connection));
+    for (const plan of this.plans) if (!plan.isAnswered) plan.intact = false;
+    this.plans.clear();
   }
 }
 

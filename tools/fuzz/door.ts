@@ -7,6 +7,8 @@ export interface Door {
   name: string;
   /** Share of all frames that it gets. */
   share: number;
+  /** Memory is measured after so many frames: what is kept of the last calls, with a bound, is full by then. */
+  fillFrames?: number;
   /** Frames in a batch; a thousand when left out. */
   batchFrames?: number;
   /** @param onfault takes what must not be and is not thrown: what was logged as an error */

@@ -9,6 +9,8 @@ import { WholeDaemon, type WholeDaemonOptions } from "./whole_daemon.ts";
 export const SOCKET_DOOR: Door = {
   name: "websocket",
   share: 0.02,
+  // The last to fill is the record of calls' table of names, with ten new ones in a thousand frames; it holds a thousand.
+  fillFrames: 100_000,
   open: (onfault) =>
     openDaemon({ onfault }, (daemon) => ({ batch: (frames) => overSocket(daemon.url, frames) })),
 };

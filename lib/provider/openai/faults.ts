@@ -1,3 +1,4 @@
+import { clip } from "../../base/clip.ts";
 import { type ErrorCode, ExaiError } from "../../base/errors.ts";
 import { isObject } from "../../base/json.ts";
 import { redact } from "../../base/log.ts";
@@ -33,7 +34,7 @@ const MAX_MESSAGE_CHARS = 600;
 export function providerFault(kind: FaultKind, message: string, facts: FaultFacts): ExaiError {
   const { retryAfterMs, cause, ...details } = facts;
   const clean = redact(message);
-  const short = clean.length > MAX_MESSAGE_CHARS ? `${clean.slice(0, MAX_MESSAGE_CHARS)}…` : clean;
+  const short = clean.length > MAX_MESSAGE_CHARS ? `${clip(clean, MAX_MESSAGE_CHARS)}…` : clean;
   return new ExaiError(CODES[kind], short, { cause, retryAfterMs, details: { ...details, fault: kind } });
 }
 

@@ -1,3 +1,4 @@
+import { clip } from "../../base/clip.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { contained } from "../../base/handling_faults.ts";
 import { isObject } from "../../base/json.ts";
@@ -80,7 +81,7 @@ export class Inbox {
   }
 
   #note(line: string): void {
-    const text = line.trim().slice(0, MAX_NOISE_CHARS);
+    const text = clip(line.trim(), MAX_NOISE_CHARS);
     if (text === "") return;
     this.noiseCount++;
     if (this.noise.length >= MAX_NOISE_KEPT) return;

@@ -1,3 +1,4 @@
+import { clip } from "../../base/clip.ts";
 import { retryAfterMs } from "../../base/retry_after.ts";
 
 /** Of what a server says when it refuses, this much is shown. */
@@ -11,7 +12,7 @@ export class UrlRefusal extends Error {
   readonly body: string;
 
   constructor({ status, headers }: Pick<Response, "status" | "headers">, body: string) {
-    const text = body.trim().slice(0, MAX_SHOWN_CHARS);
+    const text = clip(body.trim(), MAX_SHOWN_CHARS);
     super(`it answered with HTTP status ${status}${text === "" ? "" : `: ${text}`}`);
     this.status = status;
     this.retryAfterMs = status === 429 || status >= 500 ? retryAfterMs(headers) : undefined;
