@@ -232,6 +232,7 @@ Deno.test("windows see the same lists where their processes are told the same, a
       caller: ADA,
       workspace,
       roots: uris?.map((uri) => ({ uri })),
+      rootless: false,
     }, { scope, told });
   const key = (...args: Parameters<typeof of>) => of(...args).listKey;
   assertEquals([
@@ -250,7 +251,7 @@ Deno.test("windows see the same lists where their processes are told the same, a
   assertEquals(key({}, "machine", there), key({}, "machine"));
   assert(key({}, "project", there) !== key({}, "project"));
   assert(key({}, "machine", { told: { roots: {} } }) !== key({}, "machine"));
-  assert(key({}, "project", { uris: ["file:///w"] }) !== key({}, "project"));
+  assert(key({}, "project", { uris: ["file:///v"] }) !== key({}, "project"));
   assertEquals(
     key({}, "project", { uris: ["file:///a%20b", "odd:x"] }),
     key({}, "project", { uris: ["file:///a b", "odd:x"] }),

@@ -55,12 +55,12 @@ Deno.test("a window whose question was refused is told what it can do", () => {
 });
 
 Deno.test("a process of several windows is told what any of them may be able to, one of a window what it is", () => {
-  const told = (scope: Scope, placed: boolean, hasRoots: boolean, capabilities: JsonObject = {}) =>
-    toldCapabilities({ scope, placed, hasRoots }, { ...ADA, capabilities });
+  const told = (scope: Scope, placed: boolean, rootless: boolean, capabilities: JsonObject = {}) =>
+    toldCapabilities({ scope, placed, rootless }, { ...ADA, capabilities });
   const union = { sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } };
   assertEquals(told("machine", false, true, { tasks: {} }), union);
-  assertEquals([told("project", true, false), told("project", false, true)], [union, union]);
-  assertEquals(told("project", true, true), { roots: {}, ...union });
+  assertEquals([told("project", true, true), told("project", false, false)], [union, union]);
+  assertEquals(told("project", true, false), { roots: {}, ...union });
   const own = {
     roots: {},
     sampling: {},
@@ -88,7 +88,13 @@ Deno.test("a directory matters to a process of one window, and to one of a direc
 
 Deno.test("two windows share a process when all that it gets and where it is are the same", () => {
   const key = (parts: object = {}, scope: Scope = "project", tenant: object = {}, base: object = STDIO) =>
-    shareKey(configOf(parts, base), { caller: ADA, workspace: "/w", roots: undefined, ...tenant }, scope);
+    shareKey(configOf(parts, base), {
+      caller: ADA,
+      workspace: "/w",
+      roots: undefined,
+      rootless: false,
+      ...tenant,
+    }, scope);
   const one = key({ env: { a: "1", b: null } });
   assertEquals(key({ env: { b: null, a: "1" } }), one);
   assertEquals(
@@ -102,13 +108,17 @@ Deno.test("two windows share a process when all that it gets and where it is are
       key({ args: [] }),
       key({ cwd: "/x" }),
       key({}, "project", { workspace: "/x" }),
-      key({}, "project", { roots: [] }),
+      key({}, "project", { roots: [{ uri: "file:///v" }] }),
+      key({}, "project", { rootless: true }),
       key({}, "project", { workspace: undefined }),
       key({}, "session"),
       key({}, "machine"),
     ]
   ) assertNotEquals(other, key());
   assertNotEquals(key({}, "session"), key({}, "session", { caller: BOB }));
+  for (const roots of [[], [{ uri: "file:///w", name: "w" }]]) {
+    assertEquals(key({}, "project", { roots }), key());
+  }
   const elsewhere = { caller: BOB, workspace: "/x", roots: [] };
   assertEquals(key({ cwd: "/x" }, "machine", elsewhere), key({}, "machine"));
   assertEquals(key({ cwdFree: true, cwd: "/x" }, "project", elsewhere), key({ cwdFree: true }));

@@ -26,6 +26,7 @@ async function slotOf(
     told: { elicitation: {} },
     listed: { listKey: "k", told: {}, resourcesFor: "directory" },
     tenant: {} as never,
+    mixesRoots: false,
     config: { idleStopMs } as ServerConfig,
     admission: UNLIMITED,
     ...request,
@@ -312,7 +313,7 @@ Deno.test("before it has started nobody goes on by itself, and nothing fails whe
   slot.release(ada.caller);
   const failing = new Slot(
     Promise.reject(new Error("no")),
-    { ...slot, config: { idleStopMs: 0 } } as never,
+    { ...slot, tenant: {}, config: { idleStopMs: 0 } } as never,
     () => {},
   );
   await settled();
