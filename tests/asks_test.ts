@@ -138,7 +138,7 @@ Deno.test("a question that never reached the client, or was answered by what is 
 Deno.test("at the end of a session every question fails", async () => {
   const { asks, ask, answer } = client();
   const all = [ask(), ask()].map(failure);
-  asks.failAll(new ExaiError("CANCELLED", "gone"));
+  asks.end(new ExaiError("CANCELLED", "gone"));
   assertEquals(await Promise.all(all), ["CANCELLED: gone", "CANCELLED: gone"]);
   assertEquals(answer(0), false);
 });
