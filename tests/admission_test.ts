@@ -231,7 +231,7 @@ Deno.test("a worker without a limit has a place for everybody, and nothing to co
   for (let n = 0; n < 99; n++) (admission.place(call()) as Disposable)[Symbol.dispose]();
   assertEquals([admission.running, admission.waiting, admission.isClean], [0, 0, true]);
   assertEquals([admission.breaker, admission.fault], [undefined, undefined]);
-  admission.check();
+  admission.check(call());
   admission.reset();
 });
 
@@ -369,7 +369,7 @@ Deno.test("a server that failed is refused, at once and after a wait, until its 
   await assertRejects(() => admission.run(call(), worker(fail)), ExaiError, "it ended");
   assertEquals([admission.breaker?.state, admission.isClean], ["open", false]);
   assertStringIncludes(admission.fault!, "it ended");
-  assertThrows(() => admission.check(), ExaiError, "left alone");
+  assertThrows(() => admission.check(call()), ExaiError, "left alone");
   await assertRejects(() => admission.run(call(), worker(fail)), ExaiError, "left alone");
   admission.reset();
   assertEquals([admission.breaker?.state, admission.isClean, admission.fault], ["closed", true, undefined]);

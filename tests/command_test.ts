@@ -105,3 +105,28 @@ Deno.test("no more of an answer is sent than is read, and who leaves ends the wo
   assertEquals(channel.frames.length, length, "nothing more was sent");
   assert(channel.queuedBytes < 6 * 1024 * 1024, `${channel.queuedBytes}`);
 });
+
+Deno.test("who leaves while nothing comes ends the work behind its command, and is not written to", async () => {
+  const channel = new SlowChannel(false);
+  const cancelled = Promise.withResolvers<void>();
+  const silent = new ReadableStream<Uint8Array>({ cancel: () => cancelled.resolve() });
+  const hooks = { command: () => Promise.resolve(new Response(silent)) };
+  const answering = answerCommand(channel, COMMAND, { hooks, token: undefined, isOwner: true });
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  channel.onclose?.({ code: 1006, clean: false });
+  await deadline(Promise.all([answering, cancelled.promise]), DEADLINE_MS);
+  assertEquals([channel.frames.length, channel.closed], [1, undefined]);
+});
+
+Deno.test("no part of an answer is empty", async () => {
+  const channel = new SlowChannel(false);
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(new Uint8Array(256 * 1024).fill(120));
+      controller.close();
+    },
+  });
+  const hooks = { command: () => Promise.resolve(new Response(body)) };
+  await answerCommand(channel, COMMAND, { hooks, token: undefined, isOwner: true });
+  assertEquals(channel.frames.map(({ op }) => op), ["response", "response_part", "response_end"]);
+});

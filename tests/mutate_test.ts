@@ -40,6 +40,48 @@ Deno.test("the usual changes are found where they stand, and none in what is log
   ]);
 });
 
+/** What is found in `code`, apart from blocks taken out and what is common to all code. */
+async function changesOf(code: string): Promise<string[]> {
+  const found = (await mutantsOf(code)).filter(({ operator }) => !/^(Block|Call|Conditional)/.test(operator));
+  return found.map(({ code, replacement }) => `${code} -> ${replacement}`);
+}
+
+Deno.test("a change that can mean nothing is not made, and its like that can is", async () => {
+  assertEquals(
+    await changesOf(`signal.addEventListener("abort", () => stop({ once: true }), { once: true });
+      socket.addEventListener("close", stop, { once: true });`),
+    [
+      '"abort" -> ""',
+      "() => stop({ once: true }) -> () => undefined",
+      "{ once: true } -> {}",
+      "true -> false",
+      '"close" -> ""',
+      "{ once: true } -> {}",
+      "true -> false",
+    ],
+  );
+  assertEquals(await changesOf("f(performance.now() - begunMs > maxMs, spentMs > maxMs);"), [
+    "performance.now() - begunMs > maxMs -> performance.now() - begunMs <= maxMs",
+    "performance.now() - begunMs -> performance.now() + begunMs",
+    "spentMs > maxMs -> spentMs >= maxMs",
+    "spentMs > maxMs -> spentMs <= maxMs",
+  ]);
+  const other = Deno.build.os === "windows" ? "linux" : "windows";
+  const asked = (os: string) => `f(Deno.build.os === "${os}");`;
+  assertEquals((await mutantsOf(asked(other))).map(({ replacement }) => replacement), [
+    "true",
+    `Deno.build.os !== "${other}"`,
+  ]);
+  assertEquals((await mutantsOf(asked(Deno.build.os))).length, 4);
+  assertEquals(await changesOf('f(typeof a === "string", b === "string");'), [
+    'typeof a === "string" -> typeof a !== "string"',
+    'b === "string" -> b !== "string"',
+    '"string" -> ""',
+  ]);
+  assertEquals(await changesOf('work.catch((why: Error) => log.debug("{why}", { why }));'), []);
+  assertEquals(await changesOf('take(contained("a line", read(["b"])));'), ['["b"] -> []', '"b" -> ""']);
+});
+
 Deno.test("a mutant goes by the same name when the code around it changes", async () => {
   const keys = (mutants: Mutant[]) => mutants.map(({ key }) => key);
   const moved = `// A comment.\n\n${CODE}`;

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { fnv1a } from "../lib/base/hash.ts";
 import { publicNames } from "../lib/router/names.ts";
 
 Deno.test("a name that is unique and valid stays as its server gave it", () => {
@@ -35,4 +36,29 @@ Deno.test("a server whose name and tool happen to spell another's name does not 
   const names = publicNames(offers);
   assertEquals(names[2], "a__b");
   assertEquals(new Set(names).size, 3);
+});
+
+Deno.test("a name may be 64 characters long, and a longer one ends in a hash of the whole", () => {
+  const [fits, long] = ["x".repeat(64), "x".repeat(65)];
+  assertEquals(publicNames([{ server: "a", name: fits }]), [fits]);
+  const hash = (text: string) => `_${fnv1a(text)}`;
+  assertEquals(publicNames([{ server: "a", name: long }]), [
+    `a__${long}`.slice(0, 64 - 8) + hash(`a__${long}#0`),
+  ]);
+  // So with its server's name in front.
+  const [shared, longer] = ["y".repeat(61), "y".repeat(62)];
+  const both = (name: string) => publicNames([{ server: "a", name }, { server: "b", name }])[0];
+  assertEquals(both(shared), `a__${shared}`);
+  assertEquals(both(longer), `a__${longer}`.slice(0, 56) + hash(`a__${longer}#0`));
+});
+
+Deno.test("what a name has that clients do not take is written as an underscore, and stays apart from all others", () => {
+  const [first, second] = [0, 1].map((n) => `a__x_y_${fnv1a(`a__x y#${n}`)}`);
+  assertEquals(publicNames([{ server: "a", name: "x y" }]), [first]);
+  assertEquals(publicNames([{ server: "a", name: "x y" }, { server: "b", name: first! }]), [second, first]);
+  assertEquals(publicNames([{ server: "a", name: "" }]), ["a__"]);
+  assertEquals(publicNames([{ server: "a", name: "b" }, { server: "a", name: "b" }]), [
+    "a__b",
+    `a__b_${fnv1a("a__b#0")}`,
+  ]);
 });

@@ -64,6 +64,18 @@ Deno.test("a client is asked for its roots when somebody looks, once until they 
   assertEquals((await own.belonging.owner()).workspace, "/q");
 });
 
+Deno.test("a session is remembered to have worked in its last sixteen directories", async () => {
+  let n = 0;
+  const { own } = ownership({ findWorkspace: () => Promise.resolve(`/p${n}`) });
+  for (; n < 30; n++) {
+    own.moved();
+    await own.identity();
+  }
+  own.moved();
+  const { workspaces } = await own.identity();
+  assertEquals([workspaces.length, workspaces[0], workspaces.at(-1)], [17, "/p30", "/p14"]);
+});
+
 Deno.test("a client that does not tell its roots works in its directory", async () => {
   const { own } = ownership({ hasRoots: () => true });
   assertEquals((await own.identity()).workspaces, ["/cwd"]);

@@ -63,6 +63,7 @@ Deno.test("what a caller did wrong is not what a server said the last time", () 
     state: "closed",
     failures: 1,
     lastError: "it ended",
+    refusedSessions: 0,
     retryAfterMs: undefined,
   });
 });
@@ -107,7 +108,7 @@ Deno.test("a breaker without failures that was held for is not clean", () => {
 Deno.test("a refusal names the server, where it runs, how often it failed, with what, and for how long", async () => {
   const { breaker, fail, pass } = breakerWith({ failures: 1, openMs: 1500, where: "in /home/me/project" });
   fail();
-  const error = assertThrows(() => breaker.check(), ExaiError);
+  const error = assertThrows(() => breaker.check(call()), ExaiError);
   assertEquals(error.details, { server: "files", breaker: "open" });
   assertEquals(error.retryAfterMs, 1500);
   assertEquals(
@@ -121,7 +122,7 @@ Deno.test("a refusal names the server, where it runs, how often it failed, with 
     'server "files" in /home/me/project failed and is left alone until a call that is made now finds it well; ' +
       "the last time: it ended",
   );
-  breaker.check();
+  breaker.check(call());
   const { breaker: twice, fail: again } = breakerWith();
   again();
   again();
@@ -156,6 +157,7 @@ Deno.test("a call that was not made leaves the try to another of its session", (
     state: "half_open",
     failures: 1,
     lastError: "it ended",
+    refusedSessions: 0,
     retryAfterMs: undefined,
   });
   assertEquals(typeof breaker.enter(call()), "number");

@@ -74,6 +74,7 @@ Deno.test("a session is found again after its tail was moved to its home", { ign
       await Deno.copyFile(`${base.path}/t/${name}`, `${dir}/${name}`);
     }
     await Deno.writeTextFile(`${dir}/home`, copy.path);
+    await Deno.writeTextFile(`${copy.path}/daemon.lock`, "");
     for (const name of await namesIn(home.path)) {
       await Deno.copyFile(`${home.path}/${name}`, `${copy.path}/${name}`);
     }

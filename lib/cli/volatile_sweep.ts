@@ -86,7 +86,10 @@ async function clear(dir: string, home: string): Promise<void> {
     }
     return;
   }
-  using lock = await HomeLock.tryTake(statePaths({ home: owner }));
+  const paths = statePaths({ home: owner });
+  // A home without one is being made or removed, and not by us.
+  if (!await Deno.stat(paths.lock).catch(() => undefined)) return;
+  using lock = await HomeLock.tryTake(paths);
   if (!lock) return;
   moveTails(dir, owner);
   log.info("{dir} was left by a daemon that is gone; what it held is in {owner}", { dir, owner });

@@ -6,6 +6,7 @@ import { isObject } from "../base/json.ts";
 import { quoteName } from "../base/quote.ts";
 import type { Call } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
+import { waitingFor } from "../call/wait.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
@@ -43,7 +44,7 @@ export class ResourceFinder {
       ...await this.#catalog.offering("templates", (key) => key === uri || fits(key, uri), call),
     ];
     if (await tries.some(fitting)) return tries.outcome(uri);
-    if (fitting.length > 0 && tries.fault) return tries.outcome(uri);
+    if (tries.fault) return tries.outcome(uri);
     const { likely, others } = await this.#candidates(uri, call);
     const isAlone = likely.length + others.length === 1;
     if (await tries.some(likely)) return tries.outcome(uri);
@@ -69,9 +70,10 @@ export class ResourceFinder {
 
   async #hasResources(server: Server, call: Call): Promise<boolean> {
     try {
-      const asked = server.describe(call.caller, call.signal);
-      const { capabilities } = await within(asked, { timeoutMs: this.#options.deadlineMs });
-      return isObject(capabilities.resources);
+      const described = server.describe(call.caller, call.signal);
+      const asked = within(described, { timeoutMs: this.#options.deadlineMs });
+      const wait = () => server.waitOf?.(call.caller) ?? `server "${server.name}" to say what it offers`;
+      return isObject((await waitingFor(call, wait, asked)).capabilities.resources);
     } catch {
       return false;
     }

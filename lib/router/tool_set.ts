@@ -26,13 +26,13 @@ export function toolSetsOf(configs: readonly ClientToolsConfig[]): ToolSets {
 function toSet(config: ClientToolsConfig): ToolSet {
   const { include, exclude } = config;
   const included = include && anyOf(include);
-  const excluded = exclude.length > 0 ? anyOf(exclude) : undefined;
+  const excluded = anyOf(exclude);
   return {
     config,
     shows(name, { server, own }) {
       const names = [name, `${server.name}/${textOf(own.name) ?? ""}`];
       const any = (patterns: Matcher) => names.some((one) => patterns.test(one));
-      return (included === undefined || any(included)) && !(excluded !== undefined && any(excluded));
+      return (included === undefined || any(included)) && !any(excluded);
     },
   };
 }

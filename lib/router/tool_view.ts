@@ -69,10 +69,9 @@ export class ToolView {
       : "tools/list names them all";
   }
 
-  /** Whether a call of the caller names one of the two tools of the search front, and means it. */
+  /** Whether a call that names one of the two tools of the search front means it. */
   async isFront(call: Call): Promise<boolean> {
-    const { name } = call.params;
-    if (name !== FIND_TOOL && name !== CALL_TOOL) return false;
+    const name = call.params.name as string;
     if (this.#searching.has(call.caller.id)) return true;
     // After a restart of the daemon a window has not listed again; a server may have a tool of this name as well.
     return this.#modeOf(call.caller) !== "off" && await this.#catalog.find("tools", name, call) === undefined;

@@ -112,8 +112,9 @@ export class ClientRoots {
       if (failure === undefined) continue;
       why = failure;
       const pauseMs = RETRY_PAUSES_MS[failures++];
-      if (pauseMs === undefined || signal.aborted) break;
+      if (pauseMs === undefined) break;
       await delay(pauseMs, { signal }).catch(() => {});
+      if (signal.aborted) break;
     }
     if (!signal.aborted) this.#miss(`it answers roots/list with an error: ${why}`);
     return undefined;

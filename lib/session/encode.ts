@@ -26,7 +26,7 @@ function textOf(message: unknown, maxBytes: number): string | ExaiError {
     text = JSON.stringify(message);
   } catch (thrown) {
     const why = `the answer cannot be written as JSON: ${messageOf(thrown)}`;
-    return new ExaiError("INTERNAL", why, { cause: thrown });
+    return new ExaiError("INTERNAL", why);
   }
   if (!exceedsBytes(text, maxBytes)) return text;
   const why = `the answer is larger than the ${formatBytes(maxBytes)} one message may hold; ` +

@@ -106,7 +106,7 @@ function streamOutlet(session: Session, transport: HttpServerTransport) {
     initializing: (id: RequestId) => initializeId = id,
     async answer(id, response) {
       const refuse = (error: ExaiError) => responseTo(id, { error: toRpcError(error) });
-      const isInitialize = id !== null && id === initializeId;
+      const isInitialize = id === initializeId;
       // Its id may come again, in a request whose error concerns nobody else.
       if (isInitialize) initializeId = undefined;
       await send(sendable(response, maxFrameBytes, refuse));

@@ -143,13 +143,13 @@ export class Mailbox {
   /** The call `id` gets no answer. */
   abandon(id: RequestId): void {
     const mark = this.#takeBegun(id);
-    if (mark) this.#journal?.forget(mark);
+    if (mark) this.#journal!.forget(mark);
   }
 
   /** Sends the answer to `id` and keeps it until {@linkcode confirm}. */
   answer(id: RequestId, text: string): void {
     const mark = this.#takeBegun(id);
-    if (mark) this.#journal?.finish(mark, text, { soon: this.attached });
+    if (mark) this.#journal!.finish(mark, text, { soon: this.attached });
     if (this.#keepAnswers) this.#keep({ id, text, bytes: heldBytes(text), mark });
     this.#outlet?.send(text);
   }
@@ -206,6 +206,8 @@ export class Mailbox {
    */
   resume(waiting: readonly RequestId[], refusal: (id: RequestId) => string): number {
     const wanted = new Set(waiting);
+    // Before anything is kept anew: what makes room from here on has been sent again.
+    const forgotten = waiting.filter((id) => this.#forgotten.has(id));
     const kept: Answer[] = [];
     for (const answer of this.#answers.splice(0)) {
       if (wanted.has(answer.id)) kept.push(answer);
@@ -222,7 +224,7 @@ export class Mailbox {
       this.#keep(answer);
       this.#outlet?.send(answer.text);
     }
-    for (const id of waiting) if (this.#forgotten.has(id)) this.#refuseForgotten(id, refusal(id));
+    for (const id of forgotten) this.#refuseForgotten(id, refusal(id));
     for (const onlost of lost) onlost(madeRoom());
     return lost.length;
   }
@@ -295,7 +297,7 @@ export class Mailbox {
 
   #takeBegun(id: RequestId): Mark | undefined {
     const mark = this.#begun.get(id);
-    if (mark) this.#begun.delete(id);
+    this.#begun.delete(id);
     return mark;
   }
 }

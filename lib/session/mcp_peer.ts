@@ -44,7 +44,7 @@ export interface PeerOutlet {
   /** A request or notification; `relatedTo` is the client's request it belongs to. */
   post(message: RpcMessage, options: PostOptions): void;
   /** The request `id` was cancelled and gets no answer. */
-  abandon?(id: RequestId): void;
+  abandon(id: RequestId): void;
   /** The request `id` has begun to do what must not be done twice. */
   began?(id: RequestId): void;
 }
@@ -59,7 +59,7 @@ export interface PostOptions {
 export interface PeerHooks {
   target: Target;
   /** A notification of the client that belongs to no call. */
-  onNotification?(method: string, params: JsonObject): void;
+  onNotification(method: string, params: JsonObject): void;
 }
 
 /** Speaks MCP with the client of one session (MCP basic, lifecycle, utilities), whatever carries the messages. */
@@ -78,7 +78,7 @@ export class McpPeer implements Speaker {
     this.#asks = new Asks((message, options) => outlet.post(message, options));
     session.speaker = this;
     session.ended.addEventListener("abort", () => {
-      this.#asks.failAll(session.ended.reason);
+      this.#asks.end(session.ended.reason);
     }, { once: true });
   }
 
@@ -86,7 +86,7 @@ export class McpPeer implements Speaker {
   receive(value: JsonObject, bytes = 0): void {
     try {
       const message = checkEnvelope(asMeant(value));
-      if (typeof message === "string") return this.#refuse(value, message);
+      if (typeof message === "string") return this.refuseMessage(value, message);
       if (!("method" in message)) this.#asks.settle(message);
       else if ("id" in message) {
         this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
@@ -106,25 +106,20 @@ export class McpPeer implements Speaker {
   /** Takes the messages of one batch, of which some may be no messages, where the client's revision has batches. */
   receiveBatch(batch: readonly Json[], bytes = 0): void {
     const why = whyNoBatch(batch, this.#session.revision);
-    if (why !== undefined) return this.#refuseUnread("INVALID_REQUEST", why);
+    if (why !== undefined) return this.#refuseWithoutId("INVALID_REQUEST", why);
     for (const value of batch) {
       if (isObject(value)) this.receive(value, Math.ceil(bytes / batch.length));
-      else this.#refuseUnread("INVALID_REQUEST", "a message must be a JSON object");
+      else this.#refuseWithoutId("INVALID_REQUEST", "a message must be a JSON object");
     }
   }
 
   /** Answers text that is no JSON-RPC message at all. */
   refuseText(message: string): void {
-    this.#refuseUnread("PARSE_ERROR", message);
+    this.#refuseWithoutId("PARSE_ERROR", message);
   }
 
-  #refuseUnread(code: ErrorCode, message: string): void {
+  #refuseWithoutId(code: ErrorCode, message: string): void {
     this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
-  }
-
-  /** Refuses a message for what it is as a whole. */
-  refuseMessage(value: JsonObject, why: string): void {
-    this.#refuse(value, why);
   }
 
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
@@ -140,10 +135,11 @@ export class McpPeer implements Speaker {
 
   /** To its servers it is as if the client had just changed its roots: those of other sessions stay as they are. */
   rootsArrived(): void {
-    this.#hooks.onNotification?.("notifications/roots/list_changed", {});
+    this.#hooks.onNotification("notifications/roots/list_changed", {});
   }
 
-  #refuse(value: JsonObject, why: string): void {
+  /** Refuses a message for what it is as a whole. */
+  refuseMessage(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
     if (value.method === undefined && ("result" in value || "error" in value)) {
       return this.#asks.refused(value.id, why);
@@ -160,7 +156,7 @@ export class McpPeer implements Speaker {
     this.#session.touch();
     if (this.#session.calls.has(request.id)) return this.#refuseTwin(request.id);
     const result = request.method === "ping" ? { result: {} } : await this.#runWithin(request, params, bytes);
-    if (this.#cancelled.delete(request.id)) this.#outlet.abandon?.(request.id);
+    if (this.#cancelled.delete(request.id)) this.#outlet.abandon(request.id);
     else this.#outlet.answer(request.id, responseTo(request.id, result));
   }
 
@@ -267,7 +263,7 @@ export class McpPeer implements Speaker {
   #rootsChanged(method: string, params: JsonObject): void {
     if (this.#session.ended.aborted) return;
     this.#session.forgetRoots();
-    this.#hooks.onNotification?.(method, params);
+    this.#hooks.onNotification(method, params);
   }
 
   #handleNotification(method: string, params: JsonObject): void {
@@ -283,7 +279,7 @@ export class McpPeer implements Speaker {
       const isRoots = method === "notifications/roots/list_changed";
       // Not put off: a call that comes next is meant of the new roots.
       if (isRoots) this.#rootsChanged(method, params);
-      else this.#hooks.onNotification?.(method, params);
+      else this.#hooks.onNotification(method, params);
     }
   }
 }

@@ -160,6 +160,6 @@ function callReply(id: RequestId, result: Result): OpReply {
     request_id: id,
     outputs: content ?? [],
     ...(isError ? { is_error: true } : {}),
-    ...(structuredContent === undefined ? {} : { structured: structuredContent }),
+    structured: structuredContent,
   };
 }

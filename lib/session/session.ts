@@ -177,7 +177,7 @@ export class Session implements Caller {
 
   /** A call of the client's comes: roots that are overdue are asked for again. */
   remindOfRoots(): void {
-    if (this.#roots.state === "late") this.#roots.remind();
+    this.#roots.remind();
   }
 
   #warnOfRoots(why: string): void {
@@ -205,9 +205,9 @@ export class Session implements Caller {
   }
 
   /** Has its calls kept in `journal`. */
-  set journal(journal: SessionJournal | undefined) {
+  set journal(journal: SessionJournal) {
     this.#journal = journal;
-    if (journal) this.mailbox.journal = journal;
+    this.mailbox.journal = journal;
   }
 
   /**

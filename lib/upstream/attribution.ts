@@ -89,16 +89,12 @@ export class Attribution {
 
   /** Whose a message is that names nothing, a question or not; undefined when that is not certain. */
   addressee(isQuestion: boolean, nowMs = steadyNow()): Addressee | undefined {
-    let running: Activity | undefined;
-    for (const activity of this.#bySession.values()) {
-      if (activity.calls.size === 0) continue;
-      if (running) return undefined;
-      running = activity;
-    }
+    const running = this.#bySession.values().find(({ calls }) => calls.size > 0);
     if (!running) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
     const { caller, calls } = running;
     if (!caller) return undefined;
     const until = isQuestion ? "askedUntilMs" : "settledAtMs";
+    // Also where calls of others run: it is not quiet then.
     if (this.#latest(until, { but: caller.id, nowMs }) > nowMs || this.#tasks?.othersRun(caller)) {
       return undefined;
     }

@@ -9,7 +9,14 @@ import type { AskOptions, Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { MAX_URI_CHARS } from "../wire/mcp.ts";
-import { type RequestId, responseTo, type Result, type RpcMessage, type RpcRequest } from "../wire/rpc.ts";
+import {
+  type RequestId,
+  responseTo,
+  type Result,
+  type RpcMessage,
+  type RpcNotification,
+  type RpcRequest,
+} from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_limits.ts";
 import type { InFlightTable, Origin } from "./inflight.ts";
@@ -80,8 +87,7 @@ export class Inbound {
   }
 
   /** `origin`: the request on whose stream it came, where there are such. */
-  receive(message: RpcMessage, origin?: Origin): void {
-    if (!("method" in message)) return;
+  receive(message: RpcRequest | RpcNotification, origin?: Origin): void {
     if ("id" in message) this.#answer(message, origin).catch((thrown) => this.#giveUp(message, thrown));
     else this.#deliver(message.method, message.params ?? {}, origin);
   }
@@ -99,8 +105,7 @@ export class Inbound {
   /** The upstream is gone: nobody needs the answers any more. */
   stop(reason: ExaiError): void {
     for (const controller of this.#asked.values()) controller.abort(reason);
-    this.#asked.clear();
-    this.#changes.flush();
+    this.#changes.end();
   }
 
   #deliver(method: string, params: JsonObject, origin?: Origin): void {

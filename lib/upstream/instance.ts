@@ -6,7 +6,6 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
-import type { ListKind } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
 import { type InitializeResult, type LogLevel, uriOf, withProgressToken } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
@@ -17,7 +16,8 @@ import { initialize } from "./handshake.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
-import { ListCache, listChangedMethod } from "./lists.ts";
+import { PingedLiveness } from "./liveness.ts";
+import { capabilityOf, ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { messageFault } from "./message_fault.ts";
@@ -36,6 +36,7 @@ const LEVEL_TIMEOUT_MS = 10 * SECOND_MS;
 export class Instance implements AsyncDisposable {
   readonly attached = new Map<string, Caller>();
   readonly lists: ListCache;
+  readonly liveness: PingedLiveness;
   readonly tasks = new LiveTasks();
   readonly startedAt = new Date();
   lastUsedAtMs = steadyNow();
@@ -69,8 +70,13 @@ export class Instance implements AsyncDisposable {
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
     this.lists = new ListCache({
       ask: (method, params) => ask(method, params),
-      has: (kind) => this.#capabilityOf(kind) !== undefined,
-      isAnnounced: (kind) => this.#capabilityOf(kind)?.listChanged === true,
+      has: (kind) => capabilityOf(this.#description, kind) !== undefined,
+      isAnnounced: (kind) => capabilityOf(this.#description, kind)?.listChanged === true,
+    });
+    this.liveness = new PingedLiveness({
+      ping: (timeoutMs) => this.#ask("ping", {}, timeoutMs),
+      maxSilences: options.maxSilences ?? 2,
+      onsilent: (why) => this.#lose(why, { isFault: true }),
     });
     const setLevel = (level: LogLevel) =>
       this.#ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
@@ -236,7 +242,8 @@ export class Instance implements AsyncDisposable {
       log.debug("{server}: {message}", { server: this.#options.name, message: error.message });
       this.#options.log?.(`(${error.message})`);
     };
-    this.#transport.onlost = (why) => this.#lose(why);
+    // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
+    this.#transport.onlost = (why) => this.#lose(why, { isFault: this.#answers === 0 });
     this.#transport.onresumed = () => void this.#catchUp();
     // A server behind a URL may take the connection and say nothing.
     const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
@@ -249,11 +256,11 @@ export class Instance implements AsyncDisposable {
     this.#send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
 
-  /** The server knows this connection no more: another is made for what comes next. */
-  #lose(why: string): void {
+  /** The server knows this connection no more, or answers nobody on it: another is made for what comes next. */
+  #lose(why: string, fault: { isFault: boolean }): void {
     if (this.#end || this.#lost) return;
     this.#lost = this.#faults.unavailable(why);
-    this.#options.onLost?.(this.#lost, { wasUsed: this.#answers > 0 });
+    this.#options.onLost?.(this.#lost, fault);
   }
 
   /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
@@ -329,6 +336,7 @@ export class Instance implements AsyncDisposable {
   }
 
   #receive(message: RpcMessage, about: RequestId | undefined): void {
+    this.liveness.heard++;
     if ("method" in message) {
       return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
     }
@@ -382,11 +390,5 @@ export class Instance implements AsyncDisposable {
   #levelMayDiffer(): void {
     if (this.#end || !isObject(this.#description?.capabilities.logging)) return;
     this.#logLevel.attachedChanged();
-  }
-
-  /** What the server said of its lists of `kind`; undefined when it has none. */
-  #capabilityOf(kind: ListKind): JsonObject | undefined {
-    const capability = this.#description?.capabilities[kind === "templates" ? "resources" : kind];
-    return isObject(capability) ? capability : undefined;
   }
 }

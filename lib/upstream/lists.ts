@@ -1,9 +1,10 @@
 import { delay } from "@std/async/delay";
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { allPages } from "../call/pages.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
+import type { InitializeResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 
 /** How long a list is good for that the upstream has not promised to announce, or that was cut short. */
@@ -148,4 +149,13 @@ export function changedLists(method: string): ListKind[] {
 /** The notification that says that the list of `kind` has changed. */
 export function listChangedMethod(kind: ListKind): string {
   return `notifications/${kind === "templates" ? "resources" : kind}/list_changed`;
+}
+
+/** What the server said of its lists of `kind`; undefined when it has none. */
+export function capabilityOf(
+  description: InitializeResult | undefined,
+  kind: ListKind,
+): JsonObject | undefined {
+  const capability = description?.capabilities[kind === "templates" ? "resources" : kind];
+  return isObject(capability) ? capability : undefined;
 }

@@ -64,7 +64,6 @@ export function programNames(command: string, args: readonly string[]): string[]
   for (let i = 0; i < queue.length; i++) {
     const word = queue[i]!;
     if (/^[A-Za-z_][A-Za-z0-9_]*=/.test(word)) continue;
-    if (word === "--") continue;
     if (word.startsWith("-") || /^\/[a-z]$/i.test(word)) {
       const [option, value] = splitOption(word);
       if (isContainer) {
@@ -77,14 +76,15 @@ export function programNames(command: string, args: readonly string[]): string[]
       if (option === "-m") return names;
       continue;
     }
-    if (isRunner(word)) {
-      isContainer ||= CONTAINER_RUNNERS.has(baseOf(word).toLowerCase().replace(/\.exe$/, ""));
+    const runner = runnerOf(word);
+    if (runner !== undefined) {
+      isContainer ||= CONTAINER_RUNNERS.has(runner);
       continue;
     }
     names.push(...namesOf(word));
     // `mcp-remote URL` and the like: the URL names the server too.
     const next = queue[i + 1];
-    if (next !== undefined && URL.canParse(next) && /^https?:/.test(next)) names.push(...namesOfUrl(next));
+    if (next && /^https?:/.test(next)) names.push(...namesOfUrl(next));
     return names;
   }
   return names;
@@ -104,7 +104,7 @@ export function hasWords(name: string, wanted: string): boolean {
 // A shell is handed a whole command line in one argument.
 function unquoted(argument: string): string[] {
   const isLine = /\s/.test(argument) && !/^[/\\]|^[A-Za-z]:[\\/]/.test(argument);
-  return isLine ? argument.split(/[\s"']+|&&|;/).filter((word) => word !== "") : [argument];
+  return isLine ? argument.split(/[\s"']|&&|;/).filter((word) => word !== "") : [argument];
 }
 
 function splitOption(word: string): [option: string, value: string | undefined] {
@@ -112,12 +112,13 @@ function splitOption(word: string): [option: string, value: string | undefined] 
   return at === -1 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)];
 }
 
-function isRunner(word: string): boolean {
-  const base = baseOf(word).toLowerCase().replace(/\.(exe|cmd|bat|ps1)$/, "");
-  if (word.startsWith("npm:") || word.startsWith("jsr:")) return false;
-  if (/^@smithery[/\\]cli(@|$)/.test(word)) return true;
-  const plain = base.replace(/@[^/]*$/, "");
-  return RUNNERS.has(plain) || /^(python|php|node|ruby|pypy|java)[\d.]+$/.test(plain);
+/** What `word` is called where it starts another program: without path, extension and version. */
+function runnerOf(word: string): string | undefined {
+  if (word.startsWith("npm:") || word.startsWith("jsr:")) return undefined;
+  if (/^@smithery[/\\]cli(@|$)/.test(word)) return "smithery";
+  const plain = baseOf(word).toLowerCase().replace(/\.(exe|cmd|bat|ps1)$/, "").replace(/@.*/, "");
+  const isRunner = RUNNERS.has(plain) || /^(python|php|node|ruby|pypy|java)[\d.]+$/.test(plain);
+  return isRunner ? plain : undefined;
 }
 
 function namesOf(word: string): string[] {
@@ -126,8 +127,7 @@ function namesOf(word: string): string[] {
     .replace(/[#?]/, " ")
     .replace(/\.git\b/, "");
   const segments = bare.split(/[/\\]/).filter((segment) => segment !== "" && segment !== ".");
-  const installed = segments.lastIndexOf("node_modules");
-  const path = installed === -1 ? segments : segments.slice(installed + 1);
+  const path = segments.slice(segments.lastIndexOf("node_modules") + 1);
   const file = path.pop();
   if (file === undefined) return [];
   const names = [words(file), ...(path.length > 0 ? [words(`${path.at(-1)} ${file}`)] : [])];
@@ -145,7 +145,7 @@ function words(text: string): string {
     .replace(/\.(m?js|cjs|m?ts|py|pyz|php|rb|jar|exe|cmd|bat|ps1|sh|phar|dll)$/i, "")
     .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
     .toLowerCase()
-    .split(/[^a-z0-9]+/)
+    .split(/[^a-z0-9]/)
     .filter((word) => word !== "")
     .join(" ");
 }

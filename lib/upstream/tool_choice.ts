@@ -6,19 +6,19 @@ import type { ToolChoice } from "../base/server_config.ts";
 export class ToolFilter {
   readonly #choice: ToolChoice;
   readonly #include: Matcher | undefined;
-  readonly #exclude: Matcher | undefined;
+  readonly #exclude: Matcher;
   readonly #ownNames: ReadonlyMap<string, string>;
 
   constructor(choice: ToolChoice) {
     this.#choice = choice;
     this.#include = choice.include && anyOf(choice.include);
-    this.#exclude = choice.exclude.length > 0 ? anyOf(choice.exclude) : undefined;
+    this.#exclude = anyOf(choice.exclude);
     this.#ownNames = new Map(Object.entries(choice.rename).map(([own, shown]) => [shown, own]));
   }
 
   /** Whether the tool of this own name is offered at all, through any door. */
   offers(own: string): boolean {
-    return (this.#include?.test(own) ?? true) && !this.#exclude?.test(own);
+    return (this.#include?.test(own) ?? true) && !this.#exclude.test(own);
   }
 
   /** Whether an entry of the server's list is offered; one that has no name is, as far as this is concerned. */

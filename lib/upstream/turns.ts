@@ -27,7 +27,7 @@ export class SessionTurns {
 
   /** A call has ended: whoever waits may have its turn, at the latest when that call is spoken of no more. */
   ended(): void {
-    if (this.#waiting.length > 0) this.#pass();
+    this.#pass();
   }
 
   /** The session whose calls run; undefined while there is none. */
@@ -57,8 +57,7 @@ export class SessionTurns {
     const leave = () => {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
-      const at = this.#waiting.indexOf(waiter);
-      if (at !== -1) this.#waiting.splice(at, 1);
+      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
     };
     const giveUp = () => {
       leave();
@@ -78,7 +77,7 @@ export class SessionTurns {
       },
     };
     const timer = setTimeout(giveUp, maxWaitMs);
-    signal.addEventListener("abort", onAbort, { once: true });
+    signal.addEventListener("abort", onAbort);
     this.#waiting.push(waiter);
     return promise;
   }

@@ -21,6 +21,8 @@ export function connectUrl(config: UrlServerConfig, options: UrlTransportOptions
   return config.fallBackToSse ? new FallingBack(http, () => new LegacySse(config, fetch)) : http;
 }
 
+type Connection = UpstreamTransport & Required<Pick<UpstreamTransport, "describeEnd" | "setProtocolVersion">>;
+
 /**
  * Tries Streamable HTTP and goes over to SSE when the server refuses the first message with a 4xx, as servers from
  * before 2025-03-26 do (MCP basic/transports, backwards compatibility).
@@ -31,12 +33,12 @@ class FallingBack implements UpstreamTransport {
   onmessage?: UpstreamTransport["onmessage"];
   onlost?: (why: string) => void;
   onresumed?: () => void;
-  #current: UpstreamTransport;
-  readonly #fallBack: () => UpstreamTransport;
+  #current: Connection;
+  readonly #fallBack: () => Connection;
   #isSettled = false;
   #isClosed = false;
 
-  constructor(first: UpstreamTransport, fallBack: () => UpstreamTransport) {
+  constructor(first: Connection, fallBack: () => Connection) {
     this.#current = first;
     this.#fallBack = fallBack;
   }
@@ -66,11 +68,11 @@ class FallingBack implements UpstreamTransport {
   }
 
   describeEnd(): string {
-    return this.#current.describeEnd?.() ?? "it closed the connection";
+    return this.#current.describeEnd();
   }
 
   setProtocolVersion(revision: string): void {
-    this.#current.setProtocolVersion?.(revision);
+    this.#current.setProtocolVersion(revision);
   }
 
   async #goOver(message: RpcMessage, refusal: UrlRefusal): Promise<void> {

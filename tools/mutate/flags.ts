@@ -8,6 +8,9 @@ export const HELP =
 
 Changes the code in one small way at a time and runs the tests that reach the changed place. What no test notices is
 a survivor. Without --file and --room: ${ROOMS.join(", ")}.
+Changes that can mean nothing, whatever the tests are, are not made: of what the log says; of \`once\` for a listener of
+an abort signal, which aborts once; from < to <= beside a reading of the clock; of the name of another system than this
+one; of a type's name to "", which the change of the whole test to \`false\` is already.
 
   --file PATH[:LINE]  only the mutants of this file of lib/, or of this line of it; may be given more than once
   --room NAME         only this room of lib/; may be given more than once

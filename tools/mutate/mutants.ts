@@ -1,5 +1,6 @@
 import { createInstrumenter } from "@stryker-mutator/instrumenter";
 import { createInjector } from "typed-inject";
+import { loggingIn, pointlessIn } from "./pointless.ts";
 
 /** One small change of the code that a test should notice. */
 export interface Mutant {
@@ -26,7 +27,7 @@ export interface Instrumented {
 /** The names Stryker gives its two functions in the code; `runtime.ts` has what they do. */
 export const RUNTIME_NAMES = { isActive: "stryMutAct_9fa48", cover: "stryCov_9fa48" } as const;
 
-/** Puts every mutant that Stryker's operators find into `sources`, the code by path. */
+/** Puts every mutant that Stryker's operators find, and that can mean something, into `sources`, the code by path. */
 export async function instrument(sources: ReadonlyMap<string, string>): Promise<Instrumented> {
   const instrumenter = createInjector()
     .provideValue("logger", SILENT)
@@ -36,16 +37,22 @@ export async function instrument(sources: ReadonlyMap<string, string>): Promise<
   const options = { plugins: null, excludedMutations: [], ignorers: [], noHeader: true };
   const result = await instrumenter.instrument(files, options);
   const seen = new Map<string, number>();
-  const logged = new Map(Array.from(sources, ([name, content]) => [name, logRanges(content)]));
+  const pointless = new Map(Array.from(sources, ([name, content]) => [name, {
+    isLogging: loggingIn(content),
+    isPointless: pointlessIn(content),
+  }]));
   const mutants = result.mutants.flatMap(
     ({ id, fileName: file, location, mutatorName, replacement = "" }) => {
       const text = sources.get(file)!;
       const [from, to] = [offsetOf(text, location.start), offsetOf(text, location.end)];
-      if (onlyLogs(text, { from, to, logged: logged.get(file)! })) return [];
       const short = { code: oneLine(text.slice(from, to)), replacement: oneLine(replacement) };
+      const change = { operator: mutatorName, ...short, from, to };
+      const { isLogging, isPointless } = pointless.get(file)!;
+      if (isLogging(change)) return [];
       const what = [file, mutatorName, short.code, short.replacement].join(" | ");
       const nth = (seen.get(what) ?? 0) + 1;
       seen.set(what, nth);
+      if (isPointless(change)) return [];
       return [{
         id,
         key: `${what} | ${nth}`,
@@ -68,42 +75,6 @@ function offsetOf(text: string, { line, column }: Position): number {
   let at = 0;
   for (let i = 0; i < line; i++) at = text.indexOf("\n", at) + 1;
   return at + column;
-}
-
-/** Whether what stands there is part of what is logged, or a block that does nothing but log. */
-function onlyLogs(
-  text: string,
-  { from, to, logged }: { from: number; to: number; logged: readonly [number, number][] },
-): boolean {
-  if (logged.some(([start, end]) => start <= from && to <= end)) return true;
-  const inside = logged.filter(([start, end]) => from < start && end <= to);
-  if (inside.length === 0) return false;
-  let rest = "";
-  let at = from;
-  for (const [start, end] of inside) {
-    rest += text.slice(at, start);
-    at = end;
-  }
-  return /^\s*\{\s*(return)?\s*\}\s*$/.test(rest + text.slice(at, to));
-}
-
-/**
- * Where in `text` something is logged, from the name to the closing parenthesis: what the log says, and under what
- * name, is not held by tests.
- */
-function logRanges(text: string): [number, number][] {
-  const ranges: [number, number][] = [];
-  for (const { index } of text.matchAll(/(?<![\w.])(?:log\.\w+|getLogger)\(/g)) {
-    let depth = 0;
-    let end = index;
-    do {
-      if (text[end] === "(") depth++;
-      if (text[end] === ")" && --depth === 0) break;
-    } while (++end < text.length);
-    // With the semicolon, since a whole statement may be taken out.
-    ranges.push([index, end + 2]);
-  }
-  return ranges;
 }
 
 function oneLine(code: string): string {

@@ -1,0 +1,148 @@
+import { assertEquals } from "@std/assert";
+import type { Call, Caller } from "../lib/call/call.ts";
+import { Attribution, SETTLE_MS } from "../lib/upstream/attribution.ts";
+import { LiveTasks } from "../lib/upstream/live_tasks.ts";
+import { call } from "./helpers/call.ts";
+import { SteadyClock } from "./helpers/steady_clock.ts";
+
+const [ADA, BOB, CLEO] = ["ada", "bob", "cleo"].map((id) => ({ ...call().caller, id })) as [
+  Caller,
+  Caller,
+  Caller,
+];
+const callOf = (caller: Caller): Call => call({ caller });
+
+Deno.test("a server that knows one window alone speaks to it, whether it calls or not", () => {
+  const attribution = new Attribution();
+  assertEquals(attribution.addressee(true), undefined);
+  attribution.met(ADA);
+  attribution.met({ ...ADA });
+  assertEquals(attribution.addressee(true), { caller: ADA });
+  attribution.met(BOB);
+  assertEquals(attribution.addressee(true), undefined);
+});
+
+Deno.test("whoever calls a server is known to it from then on", () => {
+  using _clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 0 });
+  const [hers, his] = [callOf(ADA), callOf(BOB)];
+  attribution.began(hers);
+  attribution.ended(hers);
+  assertEquals(attribution.addressee(true), { caller: ADA });
+  attribution.began(his);
+  attribution.ended(his);
+  assertEquals(attribution.addressee(true), undefined);
+});
+
+Deno.test("what a server says is about the latest call of the one window whose calls run", () => {
+  const attribution = new Attribution();
+  const [first, second, his] = [callOf(ADA), callOf(ADA), callOf(BOB)];
+  attribution.began(first);
+  attribution.began(second);
+  assertEquals(attribution.addressee(true), { caller: ADA, call: second });
+  attribution.ended(second);
+  assertEquals(attribution.addressee(true)?.call, first);
+  attribution.began(his);
+  assertEquals(attribution.addressee(true), undefined);
+});
+
+Deno.test("for two seconds after a call of another window it is nobody's, and then the window's whose calls run", () => {
+  using clock = new SteadyClock();
+  const attribution = new Attribution();
+  const [hers, his] = [callOf(ADA), callOf(BOB)];
+  attribution.began(hers);
+  attribution.ended(hers);
+  attribution.began(his);
+  assertEquals([attribution.quietInMs("bob"), SETTLE_MS], [2000, 2000]);
+  clock.pass(1999);
+  assertEquals([attribution.quietInMs("bob"), attribution.addressee(true)], [1, undefined]);
+  assertEquals(attribution.suspects().map(({ id }) => id), ["ada", "bob"]);
+  clock.pass(1);
+  assertEquals([attribution.quietInMs("bob"), attribution.addressee(true)?.caller], [0, BOB]);
+  assertEquals(attribution.suspects().map(({ id }) => id), ["bob"]);
+  clock.pass(1000);
+  assertEquals(attribution.quietInMs("bob"), 0);
+});
+
+Deno.test("a call that was withdrawn and not answered may be spoken of five times as long, whatever ends after it", () => {
+  using clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 100 });
+  const [dropped, answered] = [callOf(ADA), callOf(ADA)];
+  attribution.began(dropped);
+  attribution.began(answered);
+  attribution.ended(dropped, { withdrawn: true });
+  attribution.ended(answered);
+  assertEquals(attribution.quietInMs("bob"), 500);
+  clock.pass(500);
+  assertEquals(attribution.quietInMs("bob"), 0);
+});
+
+Deno.test("a window is quiet when no calls of others run, and it says who else runs some", () => {
+  using _clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 100 });
+  const [hers, his, cleos] = [callOf(ADA), callOf(BOB), callOf(CLEO)];
+  attribution.began(his);
+  assertEquals([attribution.quietInMs("bob"), attribution.otherRunning("bob")], [0, undefined]);
+  assertEquals([attribution.quietInMs("ada"), attribution.otherRunning("ada")], [Infinity, "bob"]);
+  attribution.ended(his);
+  assertEquals([attribution.quietInMs("ada"), attribution.otherRunning("ada")], [100, undefined]);
+  attribution.began(hers);
+  attribution.began(cleos);
+  assertEquals(attribution.otherRunning("ada"), "cleo");
+});
+
+Deno.test("while another window has a task that runs, what names nothing is nobody's", () => {
+  const tasks = new LiveTasks();
+  const attribution = new Attribution({ tasks });
+  attribution.began(callOf(BOB));
+  tasks.begun(BOB, { taskId: "his" });
+  assertEquals(attribution.addressee(true)?.caller, BOB);
+  tasks.begun(ADA, { taskId: "hers" });
+  assertEquals(attribution.addressee(true), undefined);
+});
+
+Deno.test("the end of each call is told once, and the end of one that is not known is nothing", () => {
+  const attribution = new Attribution();
+  let ends = 0;
+  const hers = callOf(ADA);
+  attribution.ended(hers);
+  attribution.began(hers);
+  attribution.ended(hers);
+  attribution.onEnded = () => ends++;
+  attribution.ended(hers);
+  attribution.began(hers);
+  attribution.ended(hers);
+  assertEquals(ends, 1);
+});
+
+Deno.test("windows whose calls have settled are forgotten beyond some number, and none that may still be meant", () => {
+  using clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 100 });
+  const end = (id: string) => {
+    const its = callOf({ ...ADA, id });
+    attribution.began(its);
+    attribution.ended(its);
+  };
+  const running = callOf({ ...ADA, id: "running" });
+  attribution.began(running);
+  for (let n = 0; n < 63; n++) end(`early ${n}`);
+  clock.pass(100);
+  end("late");
+  assertEquals(attribution.suspects().map(({ id }) => id), ["running", "late"]);
+  // The clock goes back to where all would be meant who are remembered.
+  clock.pass(-1);
+  assertEquals(attribution.suspects().map(({ id }) => id), ["running", "late"]);
+});
+
+Deno.test("up to that number nobody is forgotten", () => {
+  using clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 100 });
+  for (let n = 0; n < 64; n++) {
+    const its = callOf({ ...ADA, id: `window ${n}` });
+    attribution.began(its);
+    attribution.ended(its);
+    if (n === 62) clock.pass(100);
+  }
+  clock.pass(-1);
+  assertEquals(attribution.suspects().length, 64);
+});

@@ -1,0 +1,131 @@
+import type { JsonObject } from "../../lib/base/json.ts";
+import type { AskOptions, Call, Caller } from "../../lib/call/call.ts";
+import { Instance } from "../../lib/upstream/instance.ts";
+import type { InstanceOptions } from "../../lib/upstream/instance_options.ts";
+import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
+import type { Result, RpcMessage, RpcRequest } from "../../lib/wire/rpc.ts";
+import { call } from "./call.ts";
+
+/** The side of an upstream that a test plays: what it was sent, and what it says. */
+export class Upstream implements UpstreamTransport {
+  onmessage?: (message: RpcMessage) => void;
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onlost?: (why: string) => void;
+  onresumed?: () => void;
+  readonly pid: number | undefined = 4711;
+  readonly listening: string | undefined = "open";
+  readonly sent: RpcMessage[] = [];
+  revision: string | undefined;
+  isClosed = false;
+  /** What it can do, as it says to `initialize`. */
+  capabilities: JsonObject = { tools: {}, logging: {}, resources: { subscribe: true } };
+  /** Answers requests at once; undefined: not at all. */
+  answer: (request: RpcRequest) => Result | undefined = () => undefined;
+  /** Thrown in place of sending. */
+  fault: unknown;
+  start: () => Promise<void> = () => Promise.resolve();
+  describeEnd?: () => string;
+
+  send(message: RpcMessage): Promise<void> {
+    if (this.fault !== undefined) return Promise.reject(this.fault);
+    this.sent.push(message);
+    if ("method" in message && "id" in message) this.#respond(message);
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    this.isClosed = true;
+    return Promise.resolve();
+  }
+
+  setProtocolVersion(revision: string): void {
+    this.revision = revision;
+  }
+
+  /** Says something, as the upstream. */
+  say(message: object): void {
+    this.onmessage!({ jsonrpc: "2.0", ...message } as RpcMessage);
+  }
+
+  /** What it was sent of `method` last. */
+  last(method: string): RpcRequest {
+    return this.sent.findLast((message) => "method" in message && message.method === method) as RpcRequest;
+  }
+
+  /** What it was answered to its request `id`. */
+  answered(id: unknown): Result | undefined {
+    return this.sent.find((message) => !("method" in message) && message.id === id) as Result | undefined;
+  }
+
+  #respond(request: RpcRequest): void {
+    const answer = request.method === "initialize"
+      ? {
+        result: {
+          protocolVersion: "2025-11-25",
+          capabilities: this.capabilities,
+          serverInfo: { name: "it", version: "1" },
+        },
+      }
+      : this.answer(request);
+    if (answer) this.say({ id: request.id, ...answer });
+  }
+}
+
+/** A window that notes what it is told and asked, and answers as the test says. */
+export class Window {
+  readonly heard: { method: string; params: JsonObject | undefined }[] = [];
+  readonly asked: { method: string; params: JsonObject; by: "call" | "session"; options?: AskOptions }[] = [];
+  answer: (method: string, params: JsonObject) => Promise<Result> = () =>
+    Promise.resolve({ result: { action: "accept" } });
+  readonly caller: Caller;
+
+  constructor(id: string, capabilities: JsonObject = {}, more: Partial<Caller> = {}) {
+    this.caller = {
+      ...call().caller,
+      id,
+      capabilities,
+      notify: (method, params) => void this.heard.push({ method, params }),
+      ask: (method, params, options) => this.#ask({ method, params, by: "session", options }),
+      ...more,
+    };
+  }
+
+  call(parts: Partial<Call> = {}): Call {
+    return call({
+      caller: this.caller,
+      notify: (method, params) => void this.heard.push({ method, params }),
+      ask: (method, params, options) => this.#ask({ method, params, by: "call", options }),
+      ...parts,
+    });
+  }
+
+  #ask(question: Window["asked"][number]): Promise<Result> {
+    this.asked.push(question);
+    return this.answer(question.method, question.params);
+  }
+}
+
+/** A running instance of an {@linkcode Upstream}, with what it logs. */
+export async function instanceOf(
+  options: Partial<InstanceOptions> & { upstream?: Upstream } = {},
+): Promise<{ instance: Instance; upstream: Upstream; logged: string[] }> {
+  const { upstream = new Upstream(), ...more } = options;
+  const logged: string[] = [];
+  const instance = await Instance.start(upstream, {
+    name: "it",
+    clientInfo: { name: "exai", version: "1" },
+    capabilities: { elicitation: {}, sampling: {} },
+    roots: undefined,
+    startTimeoutMs: 1000,
+    whenRefused: "call again",
+    settleMs: 0,
+    log: (line) => void logged.push(line),
+    onListChanged: () => {},
+    ...more,
+  });
+  return { instance, upstream, logged };
+}
+
+/** Everything that is under way has been done. */
+export const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));

@@ -1,0 +1,259 @@
+import { assert, assertEquals } from "@std/assert";
+import type { JsonObject } from "../lib/base/json.ts";
+import type { ServerConfig } from "../lib/base/server_config.ts";
+import { ListMemory, type Outdated } from "../lib/upstream/list_memory.ts";
+import type { KeptView, ViewKey } from "../lib/upstream/list_store.ts";
+import { type ListPlace, listPlace, type Scope } from "../lib/upstream/share_key.ts";
+import { Window } from "./helpers/instance.ts";
+
+const tool = (name: string): JsonObject => ({ name });
+const namesOf = (list: readonly JsonObject[] | undefined) => list?.map(({ name, uri }) => name ?? uri);
+const told = (outdated: Outdated) => outdated.map(([kind, { id }]) => `${id} ${kind}`);
+
+const STDIO = {
+  kind: "stdio",
+  name: "s",
+  title: "s",
+  share: "project",
+  cwdFree: false,
+  command: "c",
+  args: ["a"],
+  env: { E: "1" },
+  cwd: "/w",
+} as never as ServerConfig;
+const HTTP = { ...STDIO, kind: "http", url: "http://h/", headers: { h: "1" } } as never as ServerConfig;
+const DESCRIPTION: KeptView["description"] = {
+  protocolVersion: "2025-11-25",
+  capabilities: { tools: {} },
+  serverInfo: { name: "s", version: "1" },
+};
+const place = (listKey: string, resourcesFor: ListPlace["resourcesFor"] = "directory"): ListPlace => ({
+  listKey,
+  told: {},
+  resourcesFor,
+});
+const [HERE, THERE] = [place("here"), place("there")];
+const [ADA, BOB] = ["ada", "bob"].map((id) => new Window(id).caller) as [Window["caller"], Window["caller"]];
+
+/** A memory with what its store was asked for and given. */
+function memoryOf(config = STDIO, kept?: KeptView) {
+  const keys: ViewKey[] = [];
+  const saved: KeptView[] = [];
+  const memory = new ListMemory(config, {
+    get: (key) => (keys.push(key), kept),
+    set: (_, view) => void saved.push(view),
+  });
+  const learn = (list: JsonObject[], where = HERE, asOf = memory.viewAt(where).changes) =>
+    told(memory.learn("tools", { list, asOf }, where));
+  return { memory, keys, saved, learn };
+}
+
+Deno.test("a window is shown what its own place shows, and before that is known what was kept", () => {
+  const kept: KeptView = { description: DESCRIPTION, lists: { tools: [tool("kept")] }, asked: ["sampling"] };
+  const { memory, learn } = memoryOf(STDIO, kept);
+  assertEquals([namesOf(memory.viewOf(ADA).current("tools")), memory.isSettled(ADA)], [["kept"], false]);
+  assertEquals([...memory.askedBy(union)], ["sampling"]);
+  memory.settle(ADA, HERE);
+  assertEquals([namesOf(memory.viewOf(ADA).current("tools")), memory.isSettled(ADA)], [["kept"], true]);
+  assertEquals(memory.viewOf(ADA).description, DESCRIPTION);
+  learn([tool("here")]);
+  learn([tool("there")], THERE);
+  assertEquals(namesOf(memory.viewOf(ADA).current("tools")), ["here"]);
+  memory.settle(ADA, THERE);
+  assertEquals(namesOf(memory.viewOf(ADA).current("tools")), ["there"]);
+  const shown = [...memory.lists()].map(([kind, list]) => `${kind} ${namesOf(list)}`);
+  assert(["tools here", "tools there", "tools kept"].every((line) => shown.includes(line)), shown.join());
+});
+
+const union = { sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } };
+
+Deno.test("a window that has seen a list hears once that its place shows another, and of other places nothing", () => {
+  const { memory, learn } = memoryOf();
+  const list = [tool("a")];
+  assertEquals(learn(list), []);
+  memory.settle(ADA, HERE);
+  memory.settle(BOB, THERE);
+  learn(list, THERE);
+  for (const caller of [ADA, BOB]) assertEquals(memory.seen("tools", list, caller), false);
+  assertEquals([learn(list), learn([tool("a")]), learn([tool("b")]), learn([tool("c")])], [[], [], [
+    "ada tools",
+  ], []]);
+  assertEquals(memory.seen("tools", [tool("c")], ADA), false);
+  assertEquals(memory.seen("tools", [tool("old")], ADA), true);
+  assertEquals(learn([tool("d")]), []);
+});
+
+Deno.test("a window that asks for a list need not be told of it", () => {
+  const { memory, learn } = memoryOf();
+  memory.settle(ADA, HERE);
+  memory.asks("tools", ADA);
+  memory.asks("tools", BOB);
+  memory.seen("tools", [tool("a")], ADA);
+  memory.asks("tools", ADA);
+  assertEquals(learn([tool("b")]), []);
+});
+
+Deno.test("a window that is led elsewhere hears what is other there", () => {
+  const { memory, learn } = memoryOf();
+  const list = [tool("a")];
+  learn(list);
+  learn([tool("b")], THERE);
+  memory.settle(ADA, HERE);
+  memory.seen("tools", list, ADA);
+  assertEquals([
+    told(memory.settle(ADA, HERE)),
+    told(memory.settle(ADA, THERE)),
+    told(memory.settle(ADA, HERE)),
+  ], [
+    [],
+    ["ada tools"],
+    [],
+  ]);
+});
+
+Deno.test("a change is told to those of its place that have seen such a list, and the list is not shown any more", () => {
+  const { memory, learn } = memoryOf();
+  const list = [tool("a")];
+  for (const where of [HERE, THERE]) learn(list, where);
+  memory.settle(ADA, HERE);
+  memory.settle(BOB, THERE);
+  for (const caller of [ADA, BOB]) memory.seen("tools", list, caller);
+  assertEquals(told(memory.changed(["tools", "prompts"], HERE)), ["ada tools"]);
+  assertEquals([memory.viewAt(HERE).current("tools"), namesOf(memory.viewAt(THERE).current("tools"))], [
+    undefined,
+    ["a"],
+  ]);
+  assertEquals(told(memory.changed(["tools"], place("nowhere"))), []);
+  const { changes } = memory.viewAt(HERE);
+  learn([tool("old")], HERE, changes - 1);
+  assertEquals(memory.viewAt(HERE).current("tools"), undefined);
+  learn([tool("new")], HERE, changes);
+  assertEquals(namesOf(memory.viewAt(HERE).current("tools")), ["new"]);
+});
+
+Deno.test("of a window that is over nothing is kept, whatever comes late for it", () => {
+  const { memory, learn } = memoryOf();
+  const ada = new Window("ada").caller;
+  memory.settle(ada, HERE);
+  memory.seen("tools", [tool("a")], ada);
+  memory.forget(ada);
+  assertEquals([learn([tool("b")]), memory.isSettled(ada)], [[], false]);
+  memory.settle(ada, HERE);
+  memory.seen("tools", [tool("a")], ada);
+  assertEquals([learn([tool("c")]), memory.isSettled(ada)], [[], false]);
+});
+
+Deno.test("resources of one directory are shown in no other, and those of one window not even to the next there", () => {
+  const resources = [{ uri: "a:" }];
+  const of = (where: ListPlace) => {
+    const { memory, saved } = memoryOf();
+    memory.viewAt(where).description = DESCRIPTION;
+    memory.learn("resources", { list: resources, asOf: 0 }, where);
+    const other = memory.viewAt({ ...where, listKey: "other" });
+    return [memory.viewAt(where).lists.has("resources"), other.lists.has("resources"), saved.length];
+  };
+  assertEquals(of(place("p", "everybody")), [true, true, 1]);
+  assertEquals(of(place("p", "directory")), [true, false, 0]);
+  assertEquals(of(place("p", "session")), [false, false, 0]);
+});
+
+Deno.test("a server that has no resources has none anywhere, once it has described itself", () => {
+  const view = memoryOf().memory.viewAt(HERE);
+  assertEquals(view.current("resources"), undefined);
+  view.description = DESCRIPTION;
+  assertEquals([view.current("resources"), view.current("prompts")], [[], undefined]);
+  view.stale.add("resources");
+  assertEquals(view.current("resources"), undefined);
+  view.stale.clear();
+  view.description = { ...DESCRIPTION, capabilities: { resources: {} } };
+  assertEquals(view.current("resources"), undefined);
+});
+
+Deno.test("what a place showed and asked is kept for the next daemon, once it has described itself", () => {
+  const { memory, learn, saved } = memoryOf();
+  learn([tool("a")]);
+  memory.asked({}, ["sampling"]);
+  assertEquals(saved, []);
+  memory.viewAt(HERE).description = DESCRIPTION;
+  const list = [tool("b")];
+  learn(list);
+  learn(list);
+  memory.asked({}, ["sampling"]);
+  assertEquals(saved, [{ description: DESCRIPTION, lists: { tools: list }, asked: ["sampling"] }]);
+  memory.asked({}, ["sampling", "roots"]);
+  assertEquals(saved.at(-1)!.asked, ["sampling", "roots"]);
+});
+
+Deno.test("what is kept is known by all of a configuration that decides which server runs, and by nothing else", () => {
+  const digestOf = (config: ServerConfig) => {
+    const { memory, keys } = memoryOf(config);
+    memory.askedBy({});
+    memory.askedBy({ roots: {} });
+    memory.askedBy({});
+    assertEquals(keys.map(({ server, capabilities }) => [server, capabilities]), [["s", "{}"], [
+      "s",
+      '{"roots":{}}',
+    ]]);
+    return keys[0]!.config;
+  };
+  const changed = (config: ServerConfig, parts: object) => digestOf({ ...config, ...parts } as ServerConfig);
+  const [stdio, http] = [digestOf(STDIO), digestOf(HTTP)];
+  assertEquals(/^[0-9a-f]{64}$/.test(stdio), true);
+  const shared = [{ share: "session" }, { cwdFree: true }];
+  const ofStdio = [...shared, { command: "d" }, { args: [] }, { env: {} }, { cwd: "/x" }];
+  const ofHttp = [...shared, { url: "http://i/" }, { headers: {} }, { kind: "sse" }];
+  const others = [
+    stdio,
+    http,
+    ...ofStdio.map((parts) => changed(STDIO, parts)),
+    ...ofHttp.map((parts) => changed(HTTP, parts)),
+  ];
+  assertEquals(new Set(others).size, others.length);
+  assertEquals([changed(STDIO, { title: "t" }), changed(HTTP, { command: "d" })], [stdio, http]);
+});
+
+Deno.test("so many places are remembered; one that no window is in makes room", () => {
+  const { memory } = memoryOf();
+  const views = Array.from({ length: 64 }, (_, n) => memory.viewAt(place(`p${n}`)));
+  memory.settle(ADA, place("p0"));
+  assert(memory.viewAt(place("p1")) === views[1]);
+  memory.viewAt(place("p64"));
+  assert(memory.viewAt(place("p0")) === views[0] && memory.viewAt(place("p2")) === views[2]);
+  assert(memory.viewAt(place("p1")) !== views[1]);
+});
+
+Deno.test("windows see the same lists where their processes are told the same, and look around in the same place", () => {
+  const of = (
+    parts: object,
+    scope: Scope,
+    { workspace = "/w", uris = undefined as string[] | undefined, told = {} } = {},
+  ) =>
+    listPlace({ ...STDIO, ...parts } as ServerConfig, {
+      caller: ADA,
+      workspace,
+      roots: uris?.map((uri) => ({ uri })),
+      rootless: false,
+    }, { scope, told });
+  const key = (...args: Parameters<typeof of>) => of(...args).listKey;
+  assertEquals([
+    of({}, "session").resourcesFor,
+    of({}, "project").resourcesFor,
+    of({}, "machine").resourcesFor,
+  ], [
+    "session",
+    "directory",
+    "everybody",
+  ]);
+  assertEquals(of({ cwdFree: true }, "project").resourcesFor, "everybody");
+  assertEquals(of({ args: ["${workspaceFolder}"] }, "machine").resourcesFor, "directory");
+  assertEquals(of({}, "machine", { told: { roots: {} } }).told, { roots: {} });
+  const there = { workspace: "/x" };
+  assertEquals(key({}, "machine", there), key({}, "machine"));
+  assert(key({}, "project", there) !== key({}, "project"));
+  assert(key({}, "machine", { told: { roots: {} } }) !== key({}, "machine"));
+  assert(key({}, "project", { uris: ["file:///v"] }) !== key({}, "project"));
+  assertEquals(
+    key({}, "project", { uris: ["file:///a%20b", "odd:x"] }),
+    key({}, "project", { uris: ["file:///a b", "odd:x"] }),
+  );
+});

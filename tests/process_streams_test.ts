@@ -1,0 +1,234 @@
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { PassThrough, Writable } from "node:stream";
+import { ExaiError } from "../lib/base/errors.ts";
+import { registerSecret } from "../lib/base/log.ts";
+import { Inbox } from "../lib/upstream/process/inbox.ts";
+import { Outbox } from "../lib/upstream/process/outbox.ts";
+import { StderrReader } from "../lib/upstream/process/stderr.ts";
+import type { RpcMessage } from "../lib/wire/rpc.ts";
+import { HeldTimers } from "./helpers/held_timers.ts";
+import { settled } from "./helpers/instance.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** What an inbox makes of what a process writes. */
+function inboxOf(maxLineBytes = 10_000) {
+  const messages: RpcMessage[] = [];
+  const errors: ExaiError[] = [];
+  const noises: string[] = [];
+  const inbox = new Inbox({
+    server: "odd",
+    maxLineBytes,
+    onmessage: (message) => {
+      if ("method" in message && message.method === "throw") throw new Error("not handled");
+      messages.push(message);
+    },
+    onerror: (error) => void errors.push(error),
+    onnoise: (line) => void noises.push(line),
+  });
+  return {
+    inbox,
+    messages: messages as unknown[],
+    errors,
+    noises,
+    take: (text: string) => inbox.take(bytes(text)),
+  };
+}
+
+const NOTE = { jsonrpc: "2.0", method: "x" };
+const line = (value: unknown) => `${JSON.stringify(value)}\n`;
+
+Deno.test("lines of a process are messages, alone or in batches, also without the name of the protocol in an answer", () => {
+  const { inbox, messages, take, errors } = inboxOf();
+  take(line(NOTE) + line([NOTE, { jsonrpc: "2.0", id: 1, result: {} }]) + line({ id: 2, result: {} }));
+  assertEquals([messages.length, inbox.messageCount, inbox.noiseCount, errors], [4, 4, 0, []]);
+  take('{"jsonrpc":"2.0","method":"late"}');
+  assertEquals([messages.length, inbox.bytes > 100], [4, true]);
+  inbox.end();
+  assertEquals(messages.length, 5);
+});
+
+Deno.test("what is no message is noise: the first lines are kept, shortened, and all are counted", () => {
+  const { inbox, take, noises } = inboxOf();
+  take(`  ready  \n\n   \n"text"\n{"level":"info"}\n${"x".repeat(300)}\n[1]\nsixth\n`);
+  assertEquals([inbox.noiseCount, inbox.messageCount], [6, 0]);
+  assertEquals(noises, ["ready", '"text"', '{"level":"info"}', "x".repeat(200), "[1]"]);
+  assertEquals(inbox.noise, noises);
+});
+
+Deno.test("a message that is none is told by name, and one that cannot be handled holds up no other", () => {
+  const { take, errors, messages } = inboxOf();
+  take(line({ jsonrpc: "2.0", method: 7 }) + line({ jsonrpc: "2.0", method: "throw" }) + line(NOTE));
+  assertEquals([errors.length, errors[0]!.code, messages], [1, "INVALID_REQUEST", [NOTE]]);
+  assertMatch(errors[0]!.message, /^server "odd" sent a message that is none: /);
+});
+
+Deno.test("whoever waits for an answer that is too long is told, and nobody is for anything else", () => {
+  const { take, errors, messages } = inboxOf(100);
+  const long = "x".repeat(200);
+  take(line({ jsonrpc: "2.0", id: 7, result: { long } }));
+  const [{ id, error }] = messages as [{ id: number; error: { message: string } }];
+  assertEquals([id, error.message, errors[0]!.code, errors[0]!.details], [
+    7,
+    errors[0]!.message,
+    "TOO_LARGE",
+    {
+      server: "odd",
+    },
+  ]);
+  assertMatch(
+    error.message,
+    /^server "odd" sent a message of 24\d B; at most 100 B are taken; ask it for less$/,
+  );
+  take(line({ jsonrpc: "2.0", method: "x", id: 8, params: { long } }) + line({ long }));
+  assertEquals([messages.length, errors.length], [1, 3]);
+});
+
+/** A stdin that takes what it is given when the test says so. */
+function stdin(highWaterMark: number) {
+  const taken: string[] = [];
+  const waiting: (() => void)[] = [];
+  const stream = new Writable({
+    highWaterMark,
+    decodeStrings: false,
+    write: (chunk, _encoding, done) => {
+      taken.push(String(chunk));
+      waiting.push(done);
+    },
+  });
+  return { stream, taken, read: () => waiting.shift()!() };
+}
+
+Deno.test("a process is sent what it can take, and the sender waits while it is ahead", async () => {
+  const { stream, taken, read } = stdin(10);
+  const outbox = new Outbox(stream, { server: "slow", maxBytes: 100 });
+  await outbox.write("12345");
+  let isSent = false;
+  const second = outbox.write("67890").then(() => isSent = true);
+  const third = outbox.write("abc");
+  await settled();
+  assertEquals([isSent, outbox.bufferedBytes, outbox.bytes], [false, 13, 13]);
+  read();
+  read();
+  await settled();
+  read();
+  await Promise.all([second, third]);
+  assertEquals([taken, outbox.bufferedBytes], [["12345", "67890", "abc"], 0]);
+  assertEquals([stream.listenerCount("drain"), stream.listenerCount("close")], [0, 0]);
+  const again = outbox.write("0123456789").then(() => isSent = false);
+  await settled();
+  assertEquals(isSent, true);
+  stream.destroy();
+  await again;
+});
+
+Deno.test("a process that leaves too much unread is sent no more, and a single line is always sent", async () => {
+  const { stream, read } = stdin(1000);
+  const outbox = new Outbox(stream, { server: "slow", maxBytes: 20 });
+  await outbox.write("x".repeat(15));
+  await outbox.write("x".repeat(5));
+  const error = await assertRejects(() => outbox.write("x"), ExaiError);
+  assertEquals([error.code, error.retryAfterMs, error.details], ["OVER_CAPACITY", 1000, { server: "slow" }]);
+  assertMatch(error.message, /^server "slow" does not read what it is sent: 20 B wait; try again/);
+  assertEquals(outbox.bytes, 20);
+  read();
+  await settled();
+  read();
+  await settled();
+  await outbox.write("x".repeat(50));
+  assertEquals(outbox.bytes, 70);
+  outbox.end();
+  assertEquals(stream.writableEnded, true);
+});
+
+/** A stderr, and what its reader hands on. */
+function stderrOf() {
+  const stream = new PassThrough({ highWaterMark: 64_000_000 });
+  const texts: string[] = [];
+  const reader = new StderrReader(stream, (text) => void texts.push(text));
+  return { stream, texts, reader, say: async (text: string) => (stream.write(text), await settled()) };
+}
+
+const closed = async (stream: PassThrough) => {
+  stream.destroy();
+  await settled();
+};
+
+Deno.test("what a server writes to stderr goes on in whole lines, and its last lines are kept", async () => {
+  const { stream, texts, reader, say } = stderrOf();
+  await say("one\ntw");
+  await say("o\n");
+  await say("thr");
+  await say("ee");
+  assertEquals(texts, ["one\n", "two\n"]);
+  assertEquals(reader.tail, "one\ntwo\nthree");
+  await closed(stream);
+  assertEquals(texts, ["one\n", "two\n", "three\n"]);
+  const many = stderrOf();
+  await many.say(Array.from({ length: 12 }, (_, n) => `line ${n}  \n\n`).join(""));
+  assertEquals(many.reader.tail.split("\n").length, 10);
+  assertEquals([many.reader.tail.split("\n")[0], many.reader.tail.split("\n").at(-1)], ["line 2", "line 11"]);
+  await closed(many.stream);
+  assertEquals(many.texts.length, 1);
+});
+
+Deno.test("secrets are in neither, and letters that are cut in two are whole", async () => {
+  registerSecret("a-secret-of-this-test");
+  const { stream, texts, reader, say } = stderrOf();
+  await say("key a-secret-of-this-test\n");
+  assertEquals([texts, reader.tail], [["key [secret]\n"], "key [secret]"]);
+  const letter = bytes("ü\n");
+  stream.write(letter.subarray(0, 1));
+  await settled();
+  stream.write(letter.subarray(1));
+  await settled();
+  assertEquals(texts.at(-1), "ü\n");
+  await say("key a-secret-of-this-test");
+  await closed(stream);
+  assertEquals(texts.at(-1), "key [secret]\n");
+});
+
+Deno.test("a line without end is cut at some length", async () => {
+  const { stream, texts, say } = stderrOf();
+  await say("x".repeat(16_384));
+  assertEquals(texts, []);
+  await say("yz");
+  assertEquals([texts.length, texts[0]!.length, texts[0]!.endsWith("yz\n")], [1, 16_387, true]);
+  await closed(stream);
+  assertEquals(texts.length, 1);
+});
+
+Deno.test("a flood is thinned out before the log, its end is kept, and it is said how much is missing", async () => {
+  using slices = new HeldTimers(100);
+  const { stream, texts, reader, say } = stderrOf();
+  await say(`${"x".repeat(20_000)}\n`);
+  await say(`${"y".repeat(4096)}\n`);
+  await say(`${"z".repeat(4096)}\nlast words\n`);
+  assertEquals([texts.length, reader.tail.endsWith("last words")], [1, true]);
+  slices.pass();
+  assertEquals(texts.slice(1), ["(8.0 KiB more than the log takes are left out)\n"]);
+  await say("after\n");
+  assertEquals(texts.at(-1), "after\n");
+  slices.pass();
+  slices.pass();
+  assertEquals([texts.length, slices.waiting.length], [3, 0]);
+  await say(`${"x".repeat(20_000)}\n`);
+  await say("gone\n");
+  await closed(stream);
+  assertEquals(texts.at(-1), "(5 B more than the log takes are left out)\n");
+});
+
+Deno.test("a flood is read no faster than so much in each tenth of a second", async () => {
+  using slices = new HeldTimers(100);
+  for (const [size, isPaused] of [[2_097_152, false], [2_097_153, true]] as const) {
+    const { stream, say } = stderrOf();
+    await say("x".repeat(size));
+    assertEquals(stream.isPaused(), isPaused);
+    slices.pass();
+    assertEquals(stream.isPaused(), false);
+    await say("x".repeat(size - 1));
+    assertEquals(stream.isPaused(), false);
+    await closed(stream);
+    slices.waiting.length = 0;
+  }
+});

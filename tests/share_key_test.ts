@@ -1,0 +1,132 @@
+import { call } from "./helpers/call.ts";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import type { JsonObject } from "../lib/base/json.ts";
+import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { Caller } from "../lib/call/call.ts";
+import {
+  decideShare,
+  isPlaced,
+  type Scope,
+  shareKey,
+  toldCapabilities,
+  whenRefused,
+} from "../lib/upstream/share_key.ts";
+
+const [ADA, BOB] = ["ada", "bob"].map((id) => ({ ...call().caller, id })) as [Caller, Caller];
+const STDIO = {
+  kind: "stdio",
+  share: "auto",
+  cwdFree: false,
+  command: "node",
+  args: ["x.js"],
+  env: {},
+  cwd: "/w",
+};
+const HTTP = { kind: "http", share: "auto", cwdFree: false, url: "https://h/mcp", headers: {} };
+const configOf = (parts: object, base: object = STDIO) => ({ ...base, ...parts }) as never as ServerConfig;
+
+Deno.test("what the user wrote decides, then what is known, then how the server is reached", () => {
+  const decided = (parts: object, base = STDIO as object) => {
+    const { scope, mayMove, why } = decideShare(configOf(parts, base));
+    assertMatch(why, /\w+ \w+ \w+/);
+    return [scope, mayMove];
+  };
+  assertEquals(decided({}), ["project", true]);
+  assertEquals(decided({}, HTTP), ["machine", true]);
+  assertEquals(decided({ args: ["playwright-mcp"] }), ["session", false]);
+  assertEquals(decided({ url: "https://h/playwright" }, HTTP), ["session", false]);
+  assertEquals(decided({ args: ["playwright-mcp"], share: "machine" }), ["machine", false]);
+  assertEquals([decided({ share: "project" }), decided({ share: "session" })], [["project", true], [
+    "session",
+    false,
+  ]]);
+  const written = configOf({ share: "session" });
+  assertMatch(decideShare(written).why, /session in mcp\.json/);
+  assert(decideShare(written) === decideShare(written));
+});
+
+Deno.test("a window whose question was refused is told what it can do", () => {
+  const refused = (share: string, mayMove: boolean) => whenRefused(configOf({ share }), mayMove);
+  assertMatch(refused("auto", true), /call again.* run apart/);
+  for (const share of ["auto", "machine"]) {
+    assertMatch(refused(share, false), /call again.* turns/);
+    assertEquals(/"share": "project" or "session"/.test(refused(share, false)), share === "machine");
+  }
+});
+
+Deno.test("a process of several windows is told what any of them may be able to, one of a window what it is", () => {
+  const told = (scope: Scope, placed: boolean, rootless: boolean, capabilities: JsonObject = {}) =>
+    toldCapabilities({ scope, placed, rootless }, { ...ADA, capabilities });
+  const union = { sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } };
+  assertEquals(told("machine", false, true, { tasks: {} }), union);
+  assertEquals([told("project", true, true), told("project", false, false)], [union, union]);
+  assertEquals(told("project", true, false), { roots: {}, ...union });
+  const own = {
+    roots: {},
+    sampling: {},
+    elicitation: { form: {} },
+    tasks: {},
+    experimental: {},
+    extensions: {},
+  };
+  assertEquals(told("session", true, true, own), own);
+  assertEquals(told("session", true, true, { ...own, roots: true, odd: {} }), {
+    sampling: {},
+    elicitation: { form: {} },
+    tasks: {},
+    experimental: {},
+    extensions: {},
+  });
+});
+
+Deno.test("a directory matters to a process of one window, and to one of a directory that does not say otherwise", () => {
+  const placed = (scope: Scope, cwdFree: boolean) => isPlaced(configOf({ cwdFree }), scope);
+  assertEquals([placed("session", true), placed("session", false)], [true, true]);
+  assertEquals([placed("project", true), placed("project", false)], [false, true]);
+  assertEquals([placed("machine", true), placed("machine", false)], [false, false]);
+});
+
+Deno.test("two windows share a process when all that it gets and where it is are the same", () => {
+  const key = (parts: object = {}, scope: Scope = "project", tenant: object = {}, base: object = STDIO) =>
+    shareKey(configOf(parts, base), {
+      caller: ADA,
+      workspace: "/w",
+      roots: undefined,
+      rootless: false,
+      ...tenant,
+    }, scope);
+  const one = key({ env: { a: "1", b: null } });
+  assertEquals(key({ env: { b: null, a: "1" } }), one);
+  assertEquals(
+    key({ env: { a: "1", b: null } }, "project", { caller: { ...BOB, capabilities: { roots: {} } } }),
+    one,
+  );
+  for (
+    const other of [
+      key({ env: { a: "1" } }),
+      key({ command: "deno" }),
+      key({ args: [] }),
+      key({ cwd: "/x" }),
+      key({}, "project", { workspace: "/x" }),
+      key({}, "project", { roots: [{ uri: "file:///v" }] }),
+      key({}, "project", { rootless: true }),
+      key({}, "project", { workspace: undefined }),
+      key({}, "session"),
+      key({}, "machine"),
+    ]
+  ) assertNotEquals(other, key());
+  assertNotEquals(key({}, "session"), key({}, "session", { caller: BOB }));
+  for (const roots of [[], [{ uri: "file:///w", name: "w" }]]) {
+    assertEquals(key({}, "project", { roots }), key());
+  }
+  const elsewhere = { caller: BOB, workspace: "/x", roots: [] };
+  assertEquals(key({ cwd: "/x" }, "machine", elsewhere), key({}, "machine"));
+  assertEquals(key({ cwdFree: true, cwd: "/x" }, "project", elsewhere), key({ cwdFree: true }));
+  const url = (parts: object, scope: Scope = "machine", tenant = {}) => key(parts, scope, tenant, HTTP);
+  assertEquals(url({}, "machine", elsewhere), url({}));
+  for (const parts of [{ url: "https://h/2" }, { headers: { a: "1" } }, { kind: "sse" }]) {
+    assertNotEquals(url(parts), url({}));
+  }
+  assertEquals(url({ headers: { a: "1", b: "2" } }), url({ headers: { b: "2", a: "1" } }));
+  assertNotEquals(url({}, "project"), url({}, "project", elsewhere));
+});

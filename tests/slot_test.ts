@@ -1,0 +1,321 @@
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { delay } from "@std/async/delay";
+import type { ServerConfig } from "../lib/base/server_config.ts";
+import { UNLIMITED } from "../lib/call/admission.ts";
+import { currentWait } from "../lib/call/wait.ts";
+import { Slot, type SlotRequest } from "../lib/upstream/slot.ts";
+import { instanceOf, settled, Window } from "./helpers/instance.ts";
+import { HurriedTime } from "./helpers/hurried_time.ts";
+import { SteadyClock } from "./helpers/steady_clock.ts";
+
+const ASKED = { elicitation: {} };
+
+/** A slot with a running instance of nobody yet; `stops` counts how often it was to be stopped. */
+async function slotOf(
+  request: Partial<SlotRequest> = {},
+  { idleStopMs = 20, isStarted = true, settleMs = 0 } = {},
+) {
+  const rig = await instanceOf({ settleMs });
+  const started = Promise.withResolvers<typeof rig.instance>();
+  let stops = 0;
+  const slot = new Slot(started.promise, {
+    key: '["a key"]',
+    scope: "project",
+    why: "because",
+    mayMove: true,
+    told: { elicitation: {} },
+    listed: { listKey: "k", told: {}, resourcesFor: "directory" },
+    tenant: {} as never,
+    mixesRoots: false,
+    config: { kind: "stdio", command: "none", args: [], env: {}, idleStopMs } as unknown as ServerConfig,
+    admission: UNLIMITED,
+    ...request,
+  }, () => void stops++);
+  if (isStarted) started.resolve(rig.instance);
+  await settled();
+  return { ...rig, slot, start: () => started.resolve(rig.instance), stops: () => stops };
+}
+
+const windows = (capabilities = ASKED) =>
+  ["ada", "bob"].map((id) => new Window(id, capabilities)) as [Window, Window];
+
+Deno.test("a slot says what it was made for, and names its key without telling it", async () => {
+  const { slot } = await slotOf();
+  assertEquals([slot.scope, slot.why, slot.mayMove, slot.key, slot.capabilities as unknown, slot.alive], [
+    "project",
+    "because",
+    true,
+    '["a key"]',
+    { elicitation: {} },
+    true,
+  ]);
+  assertNotEquals(slot.keyHash, slot.key);
+  assertEquals((await slotOf({ scope: "session" })).slot.mayMove, false);
+  assertEquals((await slotOf({ mayMove: false })).slot.mayMove, false);
+});
+
+Deno.test("whoever leases a slot is attached to its instance, at once or when that has started", async () => {
+  const { slot, instance, start } = await slotOf({}, { isStarted: false });
+  const [ada, bob] = windows();
+  slot.lease(ada.caller);
+  assertEquals([slot.started, instance.attached.size, slot.isIdle], [undefined, 0, false]);
+  start();
+  await settled();
+  slot.lease(bob.caller);
+  assertEquals([slot.started === instance, [...instance.attached.keys()], slot.sessionIds], [
+    true,
+    ["ada", "bob"],
+    ["ada", "bob"],
+  ]);
+  assertEquals([[...slot.callers].map(({ id }) => id), slot.serves(ada.caller)], [["ada", "bob"], true]);
+  slot.leave(ada.caller);
+  assertEquals([slot.serves(ada.caller), [...instance.attached.keys()]], [false, ["bob"]]);
+  slot.release(bob.caller);
+  assertEquals([slot.sessionIds, instance.attached.size], [[], 0]);
+});
+
+Deno.test("a session that leaves keeps its tasks, one that is over does not", async () => {
+  const { slot, instance } = await slotOf();
+  const [ada] = windows();
+  slot.lease(ada.caller);
+  instance.tasks.begun(ada.caller, { taskId: "t" });
+  slot.leave(ada.caller);
+  assertEquals([instance.tasks.has(ada.caller), slot.isIdle], [true, false]);
+  slot.release(ada.caller);
+  assertEquals([instance.tasks.has(ada.caller), slot.isIdle], [false, true]);
+});
+
+Deno.test("a slot is idle when no call, no task and no subscription needs it", async () => {
+  const { slot, instance, upstream } = await slotOf();
+  const [ada] = windows();
+  slot.lease(ada.caller);
+  assertEquals([slot.isIdle, slot.isCalled], [true, false]);
+  slot.beginCall();
+  assertEquals([slot.isIdle, slot.isCalled], [false, true]);
+  slot.endCall();
+  assertEquals([slot.isIdle, slot.isCalled], [true, false]);
+  void instance.call(ada.call());
+  assertEquals(slot.isIdle, false);
+  upstream.say({ id: upstream.last("tools/call").id, result: {} });
+  assertEquals(slot.isIdle, true);
+  upstream.answer = () => ({ result: {} });
+  await instance.resubscribe(ada.caller, "a:");
+  assertEquals(slot.isIdle, false);
+});
+
+Deno.test("with nobody left it is stopped after a while, unless somebody comes back", async () => {
+  const { slot, stops } = await slotOf({}, { idleStopMs: 30 });
+  const [ada] = windows();
+  slot.lease(ada.caller);
+  slot.leave(ada.caller);
+  slot.lease(ada.caller);
+  await delay(60);
+  assertEquals(stops(), 0);
+  slot.release(ada.caller);
+  assertEquals(stops(), 0);
+  await delay(60);
+  assertEquals(stops(), 1);
+});
+
+Deno.test("a call keeps it though its session has left, and the last that ends lets it go", async () => {
+  const { slot, stops } = await slotOf({ scope: "session" });
+  const [ada, bob] = windows();
+  slot.lease(ada.caller);
+  slot.beginCall();
+  slot.beginCall();
+  slot.leave(ada.caller);
+  slot.leave(bob.caller);
+  slot.endCall();
+  assertEquals(stops(), 0);
+  slot.endCall();
+  assertEquals(stops(), 1);
+  slot.lease(ada.caller);
+  slot.beginCall();
+  slot.endCall();
+  assertEquals(stops(), 1);
+});
+
+Deno.test("one of a single session is stopped at once, one that is to run as long as the daemon never", async () => {
+  const [ada] = windows();
+  const own = await slotOf({ scope: "session" }, { idleStopMs: 0 });
+  own.slot.lease(ada.caller);
+  own.slot.release(ada.caller);
+  assertEquals(own.stops(), 1);
+  const lasting = await slotOf({}, { idleStopMs: 0 });
+  lasting.slot.lease(ada.caller);
+  lasting.slot.release(ada.caller);
+  await delay(10);
+  assertEquals(lasting.stops(), 0);
+});
+
+Deno.test("one whose tasks run is looked at again each minute, and stopped when they are over", async () => {
+  const { slot, instance, stops } = await slotOf({ scope: "session" });
+  const [ada] = windows();
+  slot.lease(ada.caller);
+  instance.tasks.begun(ada.caller, { taskId: "t" });
+  {
+    using time = new HurriedTime((ms) => ms === 60_000);
+    slot.leave(ada.caller);
+    await settled();
+    assertEquals([stops(), time.delaysMs[0]], [0, 60_000]);
+    instance.tasks.answered("tasks/result", "t", { result: {} });
+    await delay(5);
+    assertEquals(stops(), 1);
+  }
+  const brief = await slotOf({ scope: "session" });
+  brief.slot.lease(ada.caller);
+  brief.instance.tasks.begun(ada.caller, { taskId: "t", ttl: 200 });
+  brief.slot.leave(ada.caller);
+  assertEquals(brief.stops(), 0);
+  await delay(300);
+  assertEquals(brief.stops(), 1);
+});
+
+Deno.test("somebody who comes back while its tasks are waited for keeps it", async () => {
+  const { slot, instance, stops } = await slotOf({ scope: "session" });
+  const [ada, bob] = windows();
+  slot.lease(ada.caller);
+  instance.tasks.begun(ada.caller, { taskId: "t", ttl: 200 });
+  slot.leave(ada.caller);
+  slot.lease(bob.caller);
+  await delay(300);
+  assertEquals(stops(), 0);
+});
+
+Deno.test("one that is closed is not stopped any more", async () => {
+  const { slot, stops } = await slotOf({}, { idleStopMs: 10 });
+  const [ada] = windows();
+  slot.lease(ada.caller);
+  slot.leave(ada.caller);
+  slot.close();
+  slot.release(ada.caller);
+  await delay(30);
+  assertEquals([stops(), slot.alive], [0, false]);
+});
+
+Deno.test("after a question that could be two windows' they take turns for ten seconds", async () => {
+  using clock = new SteadyClock();
+  const { slot, instance } = await slotOf();
+  const [ada, bob] = windows();
+  for (const { caller } of [ada, bob]) slot.lease(caller);
+  slot.questioned({ method: "elicitation/create", capability: "elicitation", suspects: [] });
+  assertEquals([slot.takesTurns, [...slot.asked]], [false, ["elicitation"]]);
+  const suspects = [ada.caller, bob.caller];
+  slot.questioned({ method: "x/odd", capability: undefined, suspects });
+  assertEquals([slot.takesTurns, slot.asked.size], [true, 1]);
+  using hers = await slot.turn(ada.call());
+  const trace = {};
+  const his = slot.turn(bob.call({ trace }));
+  await settled();
+  assertEquals(currentWait(trace)!.what(), "its turn: session ada... runs a call");
+  hers![Symbol.dispose]();
+  using _his = await his;
+  assertEquals(currentWait(trace), undefined);
+  clock.pass(9999);
+  assertEquals(slot.takesTurns, true);
+  clock.pass(1);
+  assertEquals([slot.takesTurns, instance.alive], [false, true]);
+});
+
+Deno.test("a turn that does not come in three seconds is done without", async () => {
+  const { slot } = await slotOf();
+  const [ada, bob] = windows();
+  slot.questioned({ method: "x", capability: undefined, suspects: [ada.caller] });
+  using _hers = await slot.turn(ada.call());
+  using time = new HurriedTime((ms) => ms === 3000);
+  assertEquals([await slot.turn(bob.call()), time.delaysMs], [undefined, [3000]]);
+});
+
+Deno.test("a turn waits for calls that run without one, and says whose they are", async () => {
+  const { slot, instance, upstream } = await slotOf({}, { settleMs: 400 });
+  const [ada, bob] = windows();
+  for (const { caller } of [ada, bob]) slot.lease(caller);
+  slot.questioned({ method: "x", capability: undefined, suspects: [ada.caller] });
+  void instance.call(ada.call());
+  const trace = {};
+  const turn = slot.turn(bob.call({ trace }));
+  await settled();
+  assertMatch(currentWait(trace)!.what(), /session ada\.\.\. runs a call$/);
+  upstream.say({ id: upstream.last("tools/call").id, result: {} });
+  await settled();
+  assertEquals(currentWait(trace)!.what(), "its turn: another session's call has just ended");
+  using got = await turn;
+  assertNotEquals(got, undefined);
+});
+
+Deno.test("of the session that is waited for no more than the beginning of its id is told: it may be a key", async () => {
+  const { slot } = await slotOf();
+  const [ada, bob] = [new Window("http-0123456789"), new Window("bob")];
+  slot.questioned({ method: "x", capability: undefined, suspects: [ada.caller] });
+  using hers = await slot.turn(ada.call());
+  const trace = {};
+  const his = slot.turn(bob.call({ trace }));
+  await settled();
+  assertEquals(currentWait(trace)!.what(), "its turn: session http-012... runs a call");
+  hers![Symbol.dispose]();
+  using _his = await his;
+});
+
+Deno.test("one of a single session takes no turns, whatever is asked", async () => {
+  const { slot } = await slotOf({ scope: "session" });
+  const [ada] = windows();
+  slot.questioned({ method: "x", capability: "sampling", suspects: [ada.caller] });
+  assertEquals([slot.takesTurns, [...slot.asked]], [false, ["sampling"]]);
+});
+
+Deno.test("a window whose question could have been another's goes on by itself, if it can be asked at all", async () => {
+  const { slot } = await slotOf();
+  const [ada, bob] = windows();
+  const mute = new Window("mute");
+  for (const { caller } of [ada, bob, mute]) slot.lease(caller);
+  assertEquals(slot.apartFor(ada.caller), undefined);
+  slot.questioned({
+    method: "elicitation/create",
+    capability: "elicitation",
+    suspects: [ada.caller, mute.caller],
+  });
+  assertEquals(
+    slot.apartFor(ada.caller),
+    "a question of its server (elicitation) could have been for this window or another",
+  );
+  assertEquals([slot.apartFor(bob.caller), slot.apartFor(mute.caller)], [undefined, undefined]);
+  for (const { caller } of [bob, mute]) slot.leave(caller);
+  assertEquals(slot.apartFor(ada.caller), undefined);
+});
+
+Deno.test("a window that can be asked goes on by itself while calls of others run on a server that asks", async () => {
+  const rigs = [{}, { mayMove: false }] as const;
+  for (const request of rigs) {
+    const { slot, instance, upstream } = await slotOf(request);
+    const [ada, bob] = windows();
+    for (const { caller } of [ada, bob]) slot.lease(caller);
+    void instance.call(ada.call());
+    assertEquals(slot.apartFor(bob.caller), undefined);
+    slot.questioned({ method: "elicitation/create", capability: "elicitation", suspects: [] });
+    assertEquals(
+      slot.apartFor(bob.caller),
+      "mayMove" in request
+        ? undefined
+        : "its server asks questions (elicitation), and another window's calls were running",
+    );
+    assertEquals(slot.apartFor(ada.caller), undefined);
+    upstream.say({ id: upstream.last("tools/call").id, result: {} });
+    assertEquals(slot.apartFor(bob.caller), undefined);
+  }
+});
+
+Deno.test("before it has started nobody goes on by itself, and nothing fails when it never does", async () => {
+  const { slot } = await slotOf({}, { isStarted: false });
+  const [ada] = windows();
+  slot.lease(ada.caller);
+  slot.asked.add("elicitation");
+  assertEquals(slot.apartFor(ada.caller), undefined);
+  slot.release(ada.caller);
+  const failing = new Slot(
+    Promise.reject(new Error("no")),
+    { ...slot, tenant: {}, told: {}, config: { kind: "stdio", env: {}, idleStopMs: 0 } } as never,
+    () => {},
+  );
+  await settled();
+  assertEquals([failing.started, failing.isIdle], [undefined, false]);
+});
