@@ -18,10 +18,13 @@ export function logHandlingFault(what: string, thrown: unknown, nowMs = performa
 }
 
 /** `handle` without throwing: whoever reads messages has more to read, and those belong to others too. */
-export function contained<T>(what: string, handle: (message: T) => void): (message: T) => void {
-  return (message) => {
+export function contained<T extends unknown[]>(
+  what: string,
+  handle: (...message: T) => void,
+): (...message: T) => void {
+  return (...message) => {
     try {
-      handle(message);
+      handle(...message);
     } catch (thrown) {
       logHandlingFault(what, thrown);
     }

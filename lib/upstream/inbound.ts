@@ -12,7 +12,7 @@ import { MAX_URI_CHARS } from "../wire/mcp.ts";
 import { type RequestId, responseTo, type Result, type RpcMessage, type RpcRequest } from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_limits.ts";
-import type { InFlightTable } from "./inflight.ts";
+import type { InFlightTable, Origin } from "./inflight.ts";
 import { ownId } from "./own_id.ts";
 import { changedLists } from "./lists.ts";
 import type { LiveTasks } from "./live_tasks.ts";
@@ -72,10 +72,11 @@ export class Inbound {
     this.#context = context;
   }
 
-  receive(message: RpcMessage): void {
+  /** `origin`: the request on whose stream it came, where there are such. */
+  receive(message: RpcMessage, origin?: Origin): void {
     if (!("method" in message)) return;
-    if ("id" in message) this.#answer(message).catch((thrown) => this.#giveUp(message, thrown));
-    else this.#deliver(message.method, message.params ?? {});
+    if ("id" in message) this.#answer(message, origin).catch((thrown) => this.#giveUp(message, thrown));
+    else this.#deliver(message.method, message.params ?? {}, origin);
   }
 
   /** Whether a client runs a question of this upstream as the task `taskId`. */
@@ -95,7 +96,7 @@ export class Inbound {
     this.#changes.flush();
   }
 
-  #deliver(method: string, params: JsonObject): void {
+  #deliver(method: string, params: JsonObject, origin?: Origin): void {
     const kinds = changedLists(method);
     if (kinds.length > 0) {
       return this.#changes.tell(method, () => {
@@ -121,7 +122,7 @@ export class Inbound {
         this.#context.tasks.hasStatus(params.taskId, params.status);
         return this.#deliverTo(this.#context.owners.get(params.taskId), method, params);
       default:
-        return this.#deliverToAddressee(method, params);
+        return this.#deliverToAddressee(method, params, origin);
     }
   }
 
@@ -153,8 +154,8 @@ export class Inbound {
     speaker.notify("notifications/progress", { ...params, progressToken });
   }
 
-  #deliverToAddressee(method: string, params: JsonObject): void {
-    const to = this.#addressee(params);
+  #deliverToAddressee(method: string, params: JsonObject, origin?: Origin): void {
+    const to = this.#addressee(params, origin);
     this.#deliverTo(to?.call ?? to?.caller, method, params);
   }
 
@@ -168,8 +169,11 @@ export class Inbound {
     this.#context.log(`${new Date().toISOString()} ${visible(method)} of no window: ${text}`);
   }
 
-  /** Whom a message belongs to: the owner of what it names; where it names nothing, who alone it can be about. */
-  #addressee(params: JsonObject | undefined): Addressee | undefined {
+  /**
+   * Whom a message belongs to: the owner of what it names; where it names nothing, whose request it came on, or else
+   * who alone it can be about.
+   */
+  #addressee(params: JsonObject | undefined, origin?: Origin): Addressee | undefined {
     const { owners, attribution } = this.#context;
     for (const handle of [relatedTask(params), params?.elicitationId]) {
       const caller = owners.get(handle);
@@ -178,10 +182,11 @@ export class Inbound {
       if (owners.has(handle)) return undefined;
     }
     const caller = this.#clientTasks.get(params?.taskId);
-    return caller ? { caller } : attribution.addressee();
+    if (caller) return { caller };
+    return origin ? origin.to : attribution.addressee();
   }
 
-  async #answer(request: RpcRequest): Promise<void> {
+  async #answer(request: RpcRequest, origin?: Origin): Promise<void> {
     const controller = new AbortController();
     if (this.#asked.size >= MAX_ASKED) {
       const error = toRpcError(
@@ -192,7 +197,7 @@ export class Inbound {
     this.#asked.set(request.id, controller);
     let result: Result;
     try {
-      result = await this.#handle(request, controller.signal);
+      result = await this.#handle(request, { signal: controller.signal, origin });
     } catch (thrown) {
       result = { error: toRpcError(thrown) };
     }
@@ -209,14 +214,18 @@ export class Inbound {
     this.#context.send(responseTo(id, { error: toRpcError(new ExaiError("INTERNAL", messageOf(thrown))) }));
   }
 
-  async #handle(request: RpcRequest, signal: AbortSignal): Promise<Result> {
+  async #handle(
+    request: RpcRequest,
+    { signal, origin }: { signal: AbortSignal; origin?: Origin },
+  ): Promise<Result> {
     const { method, params = {} } = request;
     if (method === "ping") return { result: {} };
     const roots = method === "roots/list" ? this.#context.roots() : undefined;
     if (roots) return { result: { roots: [...roots] } };
     const capability = ownEntry(CLIENT_CAPABILITY, method);
-    const to = this.#addressee(params) ?? this.#refuse(method, capability);
-    this.#context.onQuestion({ method, capability, suspects: [] });
+    const to = this.#addressee(params, origin) ?? this.#refuse(method, capability, origin);
+    // A server whose questions come with the call they belong to may ask many windows at once.
+    if (!origin) this.#context.onQuestion({ method, capability, suspects: [] });
     refuseUnanswerable(method, params, to.caller.capabilities);
     if (typeof params.elicitationId === "string") this.#context.owners.set(params.elicitationId, to.caller);
     const options: AskOptions = { signal, onProgress: this.#progressTo(params) };
@@ -228,14 +237,14 @@ export class Inbound {
   }
 
   /** Answers a question that cannot be attributed: as every client it may be for would, or with why it is refused. */
-  #refuse(method: string, capability: string | undefined): never {
+  #refuse(method: string, capability: string | undefined, origin?: Origin): never {
     const { attribution, name, told, whenRefused } = this.#context;
-    const suspects = attribution.suspects();
+    const suspects = origin ? [] : attribution.suspects();
     const able = suspects.filter(({ capabilities }) => !capability || isObject(capabilities[capability]));
     if (capability && (!isObject(told[capability]) || suspects.length > 0 && able.length === 0)) {
       throw new ExaiError("METHOD_NOT_FOUND", `this client does not offer ${capability}`);
     }
-    this.#context.onQuestion({ method, capability, suspects: able });
+    if (!origin) this.#context.onQuestion({ method, capability, suspects: able });
     const at = new Date().toISOString();
     this.#context.log(`${at} ${visible(method)} refused: it cannot be told which window it is for`);
     throw new ExaiError(

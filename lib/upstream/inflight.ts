@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Call } from "../call/call.ts";
 import type { RequestId, Result, RpcResponse } from "../wire/rpc.ts";
-import type { Attribution } from "./attribution.ts";
+import type { Addressee, Attribution } from "./attribution.ts";
 import { ownId } from "./own_id.ts";
 
 /** One request on its way to an upstream. */
@@ -12,12 +12,20 @@ export interface InFlight {
   fail(error: ExaiError): void;
 }
 
+/** The request of ours on whose stream a message came: it can be about no other (MCP basic/transports). */
+export interface Origin {
+  /** Whose request it is; undefined: the daemon's own, and so nobody's. */
+  to: Addressee | undefined;
+}
+
 /** Everything asked of one upstream and not answered yet, by the ids the daemon has minted. */
 export class InFlightTable {
   readonly #byId = new Map<RequestId, InFlight>();
   /** Told of the calls that run: what the server says meanwhile may be about them. */
   readonly #attribution: Attribution;
   #idle: PromiseWithResolvers<void> | undefined;
+  /** Requests whose streams may still go on, answered or not. */
+  readonly #streams = new Map<RequestId, Call | undefined>();
 
   constructor(attribution: Attribution) {
     this.#attribution = attribution;
@@ -37,6 +45,21 @@ export class InFlightTable {
   add(id: RequestId, entry: InFlight): void {
     this.#byId.set(id, entry);
     if (entry.call && !namesItsTask(entry.call.method)) this.#attribution.began(entry.call);
+  }
+
+  /** `id` is sent; what comes on its stream until `sent` settles is about `call`. */
+  follow(id: RequestId, call: Call | undefined, sent: Promise<void>): Promise<void> {
+    this.#streams.set(id, call);
+    return sent.finally(() => this.#streams.delete(id));
+  }
+
+  /** Whose a message is that came on the stream of the request `id`. */
+  origin(id: RequestId): Origin {
+    const call = this.#streams.get(id);
+    if (call === undefined) return { to: undefined };
+    const { caller } = call;
+    // A call that has been answered, or withdrawn, has no more way back of its own; its window has.
+    return { to: this.#byId.has(id) ? { caller, call } : { caller } };
   }
 
   get(id: RequestId): InFlight | undefined {

@@ -7,7 +7,7 @@ import { steadyNow } from "../base/steady.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import { type InitializeResult, uriOf, withProgressToken } from "../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
+import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
 import { Faults } from "./faults.ts";
 import { initialize } from "./handshake.ts";
@@ -20,7 +20,7 @@ import { SharedLogLevel } from "./log_level.ts";
 import { messageFault } from "./message_fault.ts";
 import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import type { UpstreamTransport } from "./upstream_transport.ts";
+import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -224,7 +224,10 @@ export class Instance implements AsyncDisposable {
 
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
-    this.#transport.onmessage = contained("a message of a server", (message) => this.#receive(message));
+    this.#transport.onmessage = contained(
+      "a message of a server",
+      (message: RpcMessage, extra?: MessageExtra) => this.#receive(message, extra?.about),
+    );
     this.#transport.onclose = () =>
       this.#finish(this.#faults.unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
@@ -280,7 +283,7 @@ export class Instance implements AsyncDisposable {
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
     if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? this.#faults.notRun(this.#lost!));
-    else this.#send({ jsonrpc: "2.0", id, method, params }, id);
+    else this.#request({ jsonrpc: "2.0", id, method, params }, call);
     if (call.signal.aborted) onAbort();
     return promise;
   }
@@ -292,7 +295,7 @@ export class Instance implements AsyncDisposable {
     const late = this.#faults.unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
     const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
     this.#inflight.add(id, { call: undefined, settle: resolve, fail: reject });
-    this.#send({ jsonrpc: "2.0", id, method, params }, id);
+    this.#request({ jsonrpc: "2.0", id, method, params });
     return await promise.finally(() => clearTimeout(timer));
   }
 
@@ -305,10 +308,15 @@ export class Instance implements AsyncDisposable {
     this.notify("notifications/cancelled", { requestId: id, reason: error.message });
   }
 
-  #send(message: RpcMessage, id?: RequestId): void {
+  #send(message: RpcMessage): void {
     this.lastUsedAtMs = steadyNow();
-    this.#transport.send(message).catch((thrown) => {
-      if (id === undefined) return;
+    this.#transport.send(message).catch(() => {});
+  }
+
+  #request(request: RpcRequest, call?: Call): void {
+    this.lastUsedAtMs = steadyNow();
+    const { id } = request;
+    this.#inflight.follow(id, call, this.#transport.send(request)).catch((thrown) => {
       this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#faults.of(thrown));
     });
   }
@@ -317,8 +325,10 @@ export class Instance implements AsyncDisposable {
     this.#inflight.take(id)?.fail(error);
   }
 
-  #receive(message: RpcMessage): void {
-    if ("method" in message) return this.#inbound.receive(message);
+  #receive(message: RpcMessage, about: RequestId | undefined): void {
+    if ("method" in message) {
+      return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
+    }
     if (!this.#inflight.settle(message)) this.#unasked(message);
     else if (this.#description) this.#answers++;
   }

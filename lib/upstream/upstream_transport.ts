@@ -1,4 +1,11 @@
 import type { Transport } from "../transport/transport.ts";
+import type { RequestId, RpcMessage } from "../wire/rpc.ts";
+
+/** What a transport knows of a message beside what is in it; the SDK's transports have words of their own here. */
+export interface MessageExtra {
+  /** The request of ours on whose own stream it came, where requests have one. */
+  about?: RequestId;
+}
 
 /** The transport of an upstream, with what only some transports have. */
 export interface UpstreamTransport extends Transport {
@@ -8,6 +15,7 @@ export interface UpstreamTransport extends Transport {
   readonly listening?: string;
   /** Why it has ended, in words, where that is known. */
   describeEnd?(): string;
+  onmessage?: (message: RpcMessage, extra?: MessageExtra) => void;
   setProtocolVersion?(revision: string): void;
   /** The server knows us no more: what is under way may still be answered, but nothing new is. */
   onlost?: (why: string) => void;

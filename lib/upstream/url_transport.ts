@@ -28,7 +28,7 @@ export function connectUrl(config: UrlServerConfig, options: UrlTransportOptions
 class FallingBack implements UpstreamTransport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
-  onmessage?: (message: RpcMessage) => void;
+  onmessage?: UpstreamTransport["onmessage"];
   onlost?: (why: string) => void;
   onresumed?: () => void;
   #current: UpstreamTransport;
@@ -94,9 +94,9 @@ class FallingBack implements UpstreamTransport {
   #listen(): void {
     this.#current.onclose = () => this.onclose?.();
     this.#current.onerror = (error) => this.onerror?.(error);
-    this.#current.onmessage = (message) => {
+    this.#current.onmessage = (message, extra) => {
       this.#isSettled = true;
-      this.onmessage?.(message);
+      this.onmessage?.(message, extra);
     };
     this.#current.onlost = (why) => this.onlost?.(why);
     this.#current.onresumed = () => this.onresumed?.();

@@ -3,7 +3,8 @@ import type { JsonObject } from "../../lib/base/json.ts";
 /** What the server refuses a message with. */
 export interface Refusal {
   status: number;
-  body?: string;
+  body?: string | ((message: JsonObject) => string);
+  type?: string;
 }
 
 export interface HealingServerOptions {
@@ -124,7 +125,7 @@ export class HealingServer implements AsyncDisposable {
     const key = isLegacy ? crypto.randomUUID() : id ?? "";
     if (isLegacy) this.#sessions.set(key, { isInitialized: false });
     const session = this.#sessions.get(key);
-    if (!session) return refused(this.refusal);
+    if (!session) return refused(this.refusal, {});
     const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (stream) => {
         session.stream = stream;
@@ -141,7 +142,7 @@ export class HealingServer implements AsyncDisposable {
 
   #legacyPost(message: JsonObject, id: string | null): Response {
     const session = this.#sessions.get(id ?? "");
-    if (!session) return refused(this.refusal);
+    if (!session) return refused(this.refusal, message);
     if (message.method === "initialize") session.isInitialized = true;
     void this.#answer(message, session.isInitialized).then((answer) => {
       if (answer) session.stream?.enqueue(event(answer));
@@ -156,7 +157,7 @@ export class HealingServer implements AsyncDisposable {
       const key = this.#options.sessions === false ? "the one" : crypto.randomUUID();
       if (!scripted) this.#sessions.set(key, { isInitialized: true });
       if (this.#options.sessions !== false) headers.set("mcp-session-id", key);
-    } else if (!this.#sessions.has(id ?? "")) return refused(this.refusal);
+    } else if (!this.#sessions.has(id ?? "")) return refused(this.refusal, message);
     if (scripted) return scripted;
     if (message.id === undefined) return new Response(null, { status: 202 });
     if ((message.params as JsonObject | undefined)?.name === "slow") {
@@ -209,6 +210,7 @@ function event(message: JsonObject): Uint8Array<ArrayBuffer> {
   return encoder.encode(`event: message\ndata: ${JSON.stringify(message)}\n\n`);
 }
 
-function refused({ status, body }: Refusal): Response {
-  return new Response(body ?? null, { status });
+function refused({ status, body, type }: Refusal, message: JsonObject): Response {
+  const headers: HeadersInit = type === undefined ? {} : { "content-type": type };
+  return new Response((typeof body === "function" ? body(message) : body) ?? null, { status, headers });
 }

@@ -4,10 +4,15 @@ import type { UrlServerConfig } from "../../base/server_config.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { RequestId, RpcMessage } from "../../wire/rpc.ts";
 import type { Fetch } from "../bounded_fetch.ts";
-import { fetchFailure, UrlRefusal } from "./failures.ts";
+import { fetchFailure, StreamLate, UrlRefusal } from "./failures.ts";
 
 /** How long the server may take to accept what wants no answer. */
 const ACCEPT_MS = 30 * SECOND_MS;
+
+/** How long a request stays open after nobody needs its answer any more. */
+const AFTERWORD_MS = 5 * SECOND_MS;
+
+type EndpointConfig = Pick<UrlServerConfig, "url" | "headers" | "startTimeoutMs">;
 
 /** One HTTP request. */
 export interface UrlRequest {
@@ -23,12 +28,14 @@ export class Endpoint {
   /** Sent with every request, once known. */
   sessionId: string | undefined;
   revision: string | undefined;
-  readonly #config: Pick<UrlServerConfig, "url" | "headers">;
+  readonly #config: EndpointConfig;
   readonly #fetch: Fetch;
   readonly #open = new Set<AbortController>();
   readonly #byId = new Map<RequestId, AbortController>();
+  /** What ends requests that are still open although nobody needs their answers. */
+  readonly #afterwords = new Map<RequestId, ReturnType<typeof setTimeout>>();
 
-  constructor(config: Pick<UrlServerConfig, "url" | "headers">, fetch: Fetch) {
+  constructor(config: EndpointConfig, fetch: Fetch) {
     this.#config = config;
     // Follows redirects within the origin only, five at most, so that our headers reach nobody else.
     this.#fetch = fetchWithinOrigin(fetch);
@@ -57,6 +64,23 @@ export class Endpoint {
     throw new UrlRefusal(response, await response.text().catch(() => ""));
   }
 
+  /**
+   * Opens a stream of events. What bounds it is when it begins: it may then be silent for as long as it likes.
+   *
+   * @throws {StreamLate} its headers did not come in time; the errors of {@linkcode fetch}
+   */
+  async openStream(lastEventId: string | undefined, signal: AbortSignal): Promise<Response> {
+    const headers = { accept: "text/event-stream", "last-event-id": lastEventId };
+    const late = new AbortController();
+    const { startTimeoutMs } = this.#config;
+    const timer = setTimeout(() => late.abort(new StreamLate(startTimeoutMs)), startTimeoutMs);
+    try {
+      return await this.fetch({ headers, signal: AbortSignal.any([signal, late.signal]) });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** Posts `message`, and hands the answer on while the request can still be ended by {@linkcode cancel}. */
   async post(
     message: RpcMessage,
@@ -76,13 +100,26 @@ export class Endpoint {
     } finally {
       clearTimeout(timer);
       this.#open.delete(controller);
-      if (id !== undefined && this.#byId.get(id) === controller) this.#byId.delete(id);
+      if (id !== undefined && this.#byId.get(id) === controller) this.#forget(id);
     }
   }
 
   /** Nobody waits for the answer to `id` any more. */
   cancel(id: unknown): void {
     this.#byId.get(id as RequestId)?.abort();
+  }
+
+  /** The same; its request is given a moment to end by itself. */
+  cancelSoon(id: unknown): void {
+    const own = id as RequestId;
+    if (!this.#byId.has(own) || this.#afterwords.has(own)) return;
+    this.#afterwords.set(own, setTimeout(() => this.cancel(own), AFTERWORD_MS));
+  }
+
+  #forget(id: RequestId): void {
+    this.#byId.delete(id);
+    clearTimeout(this.#afterwords.get(id));
+    this.#afterwords.delete(id);
   }
 
   /** A signal that {@linkcode close} aborts. */
@@ -109,4 +146,11 @@ export class Endpoint {
     for (const [name, value] of Object.entries(this.#config.headers)) headers.set(name, value);
     return headers;
   }
+}
+
+/** The request `message` withdraws, if it does withdraw one. */
+export function withdrawnBy(message: RpcMessage): unknown {
+  return "method" in message && message.method === "notifications/cancelled"
+    ? message.params?.requestId
+    : undefined;
 }

@@ -26,6 +26,13 @@ export class SessionLost extends Error {
   }
 }
 
+/** A stream of events did not begin in time. */
+export class StreamLate extends Error {
+  constructor(timeoutMs: number) {
+    super(`its event stream did not begin within ${timeoutMs} ms`);
+  }
+}
+
 /** The connection was cut, or the answer ended, before there was an answer: the message may have run. */
 export class AnswerCut extends Error {
   constructor(what: string, cause?: unknown) {

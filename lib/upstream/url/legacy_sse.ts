@@ -2,8 +2,9 @@ import type { UrlServerConfig } from "../../base/server_config.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import type { RpcMessage } from "../../wire/rpc.ts";
 import type { Fetch } from "../bounded_fetch.ts";
+import { ownId } from "../own_id.ts";
 import type { UpstreamTransport } from "../upstream_transport.ts";
-import { Endpoint } from "./endpoint.ts";
+import { Endpoint, withdrawnBy } from "./endpoint.ts";
 import { eventsOf, type ServerEvent } from "./events.ts";
 import { isAboutSession, SessionLost, UrlRefusal } from "./failures.ts";
 import { MessageReader } from "./reader.ts";
@@ -31,7 +32,11 @@ export class LegacySse implements UpstreamTransport {
     this.#ready.promise.catch(() => {});
     this.#reader = new MessageReader({
       server: config.title,
-      onmessage: (message) => this.onmessage?.(message),
+      onmessage: (message) => {
+        // The answer has come here: whatever its request waits for, nobody needs it.
+        if (!("method" in message) && message.id !== null) this.#endpoint.cancelSoon(ownId(message.id));
+        this.onmessage?.(message);
+      },
       onerror: (error) => this.onerror?.(error),
     });
   }
@@ -54,14 +59,14 @@ export class LegacySse implements UpstreamTransport {
   /** @throws {SessionLost} it did not run; {@linkcode UrlRefusal} any other refusal */
   async send(message: RpcMessage): Promise<void> {
     if (this.#isClosed || !this.#messages) throw new Error(this.describeEnd());
+    const withdrawn = withdrawnBy(message);
+    if (withdrawn !== undefined) this.#endpoint.cancelSoon(withdrawn);
     try {
       await this.#endpoint.post(message, this.#messages, async (response) => await response.body?.cancel());
     } catch (thrown) {
       throw this.#understood(thrown);
     }
-    if ("method" in message && message.method === "notifications/cancelled") {
-      this.#endpoint.cancel(message.params?.requestId);
-    }
+    if (withdrawn !== undefined) this.#endpoint.cancel(withdrawn);
   }
 
   setProtocolVersion(revision: string): void {

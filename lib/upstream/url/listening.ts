@@ -2,7 +2,7 @@ import { delay } from "@std/async/delay";
 import { ExaiError } from "../../base/errors.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { eventsOf, type ServerEvent } from "./events.ts";
-import { isAboutSession, UrlRefusal } from "./failures.ts";
+import { isAboutSession, StreamLate, UrlRefusal } from "./failures.ts";
 
 const FIRST_PAUSE_MS = SECOND_MS;
 const MAX_PAUSE_MS = 30 * SECOND_MS;
@@ -55,9 +55,10 @@ export class Listening {
     const { signal } = this.#options;
     for (let isFirst = true; !signal.aborted; isFirst = false) {
       this.#triedAtMs = performance.now();
-      if (!await this.#listenOnce(isFirst) || signal.aborted) break;
+      const again = await this.#listenOnce(isFirst);
+      if (!again || signal.aborted) break;
       this.state = "waiting";
-      await this.#pause();
+      if (again !== "at once") await this.#pause();
     }
     this.state = "none";
   }
@@ -67,8 +68,8 @@ export class Listening {
     if (this.state === "waiting" && performance.now() - this.#triedAtMs >= MIN_NUDGE_MS) this.#wake?.abort();
   }
 
-  /** Listens once; false when there is no sense in trying again. */
-  async #listenOnce(isFirst: boolean): Promise<boolean> {
+  /** Listens once; says whether, and when, it is to be tried again. */
+  async #listenOnce(isFirst: boolean): Promise<boolean | "at once"> {
     const { open, onresumed, onerror, onfatal, onevent } = this.#options;
     try {
       const response = await open(this.#lastEventId);
@@ -83,6 +84,8 @@ export class Listening {
     } catch (thrown) {
       if (this.#options.signal.aborted) return false;
       onerror(thrown);
+      // Some servers send headers with their first event. Not to miss it, the next stream is opened without a pause.
+      if (thrown instanceof StreamLate) return "at once";
       if (thrown instanceof UrlRefusal) return this.#isWorthRetrying(thrown);
       if (thrown instanceof ExaiError) {
         onfatal(thrown);
@@ -94,7 +97,8 @@ export class Listening {
 
   #isWorthRetrying(refusal: UrlRefusal): boolean {
     const { status } = refusal;
-    if (status === 408 || status === 429 || status >= 500) return true;
+    // 409: it has not noticed yet that the last stream is over, and there may be but one.
+    if (status === 408 || status === 409 || status === 429 || status >= 500) return true;
     const { hasSession, onlost } = this.#options;
     // Servers without such a stream refuse it in many ways; of one that had it, the refusal means something.
     if (this.#wasOpen && isAboutSession(refusal, hasSession)) onlost(refusal);

@@ -4,7 +4,8 @@ import { malformedAnswer, readServerMessage } from "../../wire/server_message.ts
 
 export interface MessageReaderOptions {
   server: string;
-  onmessage(message: RpcMessage): void;
+  /** `about`: the request in whose answer it came. */
+  onmessage(message: RpcMessage, about?: RequestId): void;
   onerror(error: Error): void;
 }
 
@@ -52,7 +53,7 @@ export class MessageReader {
       this.#refuse(message);
       return false;
     }
-    this.#options.onmessage(message);
+    this.#options.onmessage(message, asked);
     return asked !== undefined && !("method" in message) && String(message.id) === String(asked);
   }
 

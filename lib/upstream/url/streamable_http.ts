@@ -5,16 +5,15 @@ import type { RequestId, RpcMessage } from "../../wire/rpc.ts";
 import { malformedAnswer } from "../../wire/server_message.ts";
 import type { Fetch } from "../bounded_fetch.ts";
 import type { UpstreamTransport } from "../upstream_transport.ts";
-import { Endpoint } from "./endpoint.ts";
+import { Endpoint, withdrawnBy } from "./endpoint.ts";
 import { eventsOf } from "./events.ts";
-import { AnswerCut, isAboutSession, SessionLost, UrlRefusal } from "./failures.ts";
+import { AnswerCut, SessionLost, UrlRefusal } from "./failures.ts";
 import { Listening } from "./listening.ts";
 import { MessageReader } from "./reader.ts";
+import { isOwnAnswer, refusalIn, type Refused, SessionProbe, sessionVerdict } from "./session_loss.ts";
 
 /** How long the server may take to hear that its session is over. */
 const FAREWELL_MS = SECOND_MS;
-/** How long a stream may go on after the answer it was opened for. */
-const AFTERWORD_MS = 5 * SECOND_MS;
 /** How often in a row a stream that was cut before its answer is taken up again in vain. */
 const MAX_RESUMES = 6;
 const RESUME_PAUSE_MS = SECOND_MS / 2;
@@ -26,12 +25,13 @@ const RESUME_PAUSE_MS = SECOND_MS / 2;
 export class StreamableHttp implements UpstreamTransport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
-  onmessage?: (message: RpcMessage) => void;
+  onmessage?: UpstreamTransport["onmessage"];
   onlost?: (why: string) => void;
   onresumed?: () => void;
   readonly #endpoint: Endpoint;
   readonly #server: string;
   readonly #reader: MessageReader;
+  readonly #probe: SessionProbe;
   readonly #closing = new AbortController();
   #listening: Listening | undefined;
   #isLost = false;
@@ -40,9 +40,10 @@ export class StreamableHttp implements UpstreamTransport {
   constructor(config: UrlServerConfig, fetch: Fetch) {
     this.#server = config.title;
     this.#endpoint = new Endpoint(config, fetch);
+    this.#probe = new SessionProbe(this.#endpoint, config.startTimeoutMs);
     this.#reader = new MessageReader({
       server: config.title,
-      onmessage: (message) => this.onmessage?.(message),
+      onmessage: (message, about) => this.onmessage?.(message, { about }),
       onerror: (error) => this.onerror?.(error),
     });
   }
@@ -67,6 +68,9 @@ export class StreamableHttp implements UpstreamTransport {
     const id = "method" in message && "id" in message ? message.id : undefined;
     // A server that is asked to initialize anew gives another session.
     if (method === "initialize") this.#endpoint.sessionId = undefined;
+    // A server that takes no word of it any more has its request ended all the same.
+    const withdrawn = withdrawnBy(message);
+    if (withdrawn !== undefined) this.#endpoint.cancelSoon(withdrawn);
     try {
       await this.#endpoint.post(
         message,
@@ -74,13 +78,12 @@ export class StreamableHttp implements UpstreamTransport {
         (response, signal) => this.#take(response, { id, signal }),
       );
     } catch (thrown) {
-      throw method === "initialize" ? thrown : this.#understood(thrown);
+      if (method === "initialize" || !(thrown instanceof UrlRefusal)) throw thrown;
+      await this.#refused(thrown, { id, method });
     }
     if (method === "notifications/initialized") this.#listen();
     else this.#listening?.nudge();
-    if (method === "notifications/cancelled" && "params" in message) {
-      this.#endpoint.cancel(message.params?.requestId);
-    }
+    if (withdrawn !== undefined) this.#endpoint.cancel(withdrawn);
   }
 
   setProtocolVersion(revision: string): void {
@@ -126,6 +129,7 @@ export class StreamableHttp implements UpstreamTransport {
     const text = await response.text().catch((thrown) => {
       throw cut(thrown, signal);
     });
+    this.#checkSession(text, response);
     if (!this.#reader.take(text, id)) this.#answerMalformed(id, "it holds no response to the request");
   }
 
@@ -135,24 +139,24 @@ export class StreamableHttp implements UpstreamTransport {
     let lastEventId: string | undefined;
     let retryMs = RESUME_PAUSE_MS;
     for (let resumes = 0;; resumes++) {
-      let afterword: ReturnType<typeof setTimeout> | undefined;
+      let isAnswered = false;
       const onretry = (ms: number) => retryMs = Math.min(ms, 30 * SECOND_MS);
       try {
         for await (const { event, data, id: eventId } of eventsOf(body!, { onretry })) {
           if (eventId) lastEventId = eventId;
           if (event !== "message" || data === "") continue;
           resumes = 0;
-          if (!this.#reader.take(data, id) || afterword !== undefined) continue;
-          afterword = setTimeout(() => this.#endpoint.cancel(id), AFTERWORD_MS);
+          if (!isAnswered) this.#checkSession(data, response);
+          if (!this.#reader.take(data, id)) continue;
+          isAnswered = true;
+          this.#endpoint.cancelSoon(id);
         }
       } catch (thrown) {
-        if (afterword !== undefined) return;
+        if (isAnswered) return;
         const failure = cut(thrown, signal);
         if (!(failure instanceof AnswerCut) || lastEventId === undefined) throw failure;
-      } finally {
-        clearTimeout(afterword);
       }
-      if (afterword !== undefined) return;
+      if (isAnswered) return;
       if (lastEventId === undefined) throw new AnswerCut("the stream of its answer ended without an answer");
       body = await this.#resume(lastEventId, { signal, resumes, pauseMs: retryMs });
     }
@@ -166,7 +170,7 @@ export class StreamableHttp implements UpstreamTransport {
     for (let attempt = resumes; attempt < MAX_RESUMES; attempt++) {
       await delay(pauseMs * 1.5 ** attempt, { signal });
       try {
-        return (await this.#openStream(lastEventId, signal)).body;
+        return (await this.#endpoint.openStream(lastEventId, signal)).body;
       } catch (thrown) {
         if (thrown instanceof UrlRefusal && thrown.status < 500) {
           throw new AnswerCut(
@@ -180,16 +184,11 @@ export class StreamableHttp implements UpstreamTransport {
     throw new AnswerCut("the stream of its answer was cut again and again", last);
   }
 
-  #openStream(lastEventId: string | undefined, signal: AbortSignal): Promise<Response> {
-    const headers = { accept: "text/event-stream", "last-event-id": lastEventId };
-    return this.#endpoint.fetch({ headers, signal });
-  }
-
   #listen(): void {
     if (this.#closing.signal.aborted) return;
     const { signal } = this.#closing;
     this.#listening = new Listening({
-      open: (lastEventId) => this.#openStream(lastEventId, signal),
+      open: (lastEventId) => this.#endpoint.openStream(lastEventId, signal),
       onevent: ({ event, data }) => {
         if (event === "message" && data !== "") this.#reader.take(data);
       },
@@ -206,11 +205,24 @@ export class StreamableHttp implements UpstreamTransport {
     void this.#listening.run();
   }
 
-  #understood(thrown: unknown): unknown {
-    if (!(thrown instanceof UrlRefusal) || !isAboutSession(thrown, this.#endpoint.sessionId !== undefined)) {
-      return thrown;
+  /** @throws {UrlRefusal} the answer says that the session is not known, or something like it */
+  #checkSession(text: string, response: Response): void {
+    const refusal = refusalIn(text, response);
+    if (refusal) throw refusal;
+  }
+
+  /** Passes a refusal on as the answer where it is one. */
+  async #refused(refusal: UrlRefusal, refused: Refused): Promise<void> {
+    const hasSession = this.#endpoint.sessionId !== undefined;
+    const verdict = sessionVerdict(refusal, { id: refused.id, hasSession });
+    if (verdict === "lost") throw this.#lose(refusal);
+    if (verdict === "perhaps" && !this.#closing.signal.aborted) {
+      const found = await this.#probe.look(refusal, refused);
+      const lost = found === "kept" ? undefined : this.#lose(refusal);
+      if (lost && found === "same") throw lost;
     }
-    return this.#lose(thrown);
+    if (!isOwnAnswer(refusal, refused)) throw refusal;
+    this.#reader.take(refusal.body, refused.id);
   }
 
   /** What is under way may still be answered; nothing new is sent. */

@@ -1,0 +1,148 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import type { JsonObject } from "../lib/base/json.ts";
+import { HealingServer, type Refusal } from "./helpers/healing_server.ts";
+import { McpWindow } from "./helpers/mcp_window.ts";
+import { mountingDaemon } from "./helpers/mounts.ts";
+
+const JSON_TYPE = "application/json";
+const EVENTS = "text/event-stream";
+
+/** A server behind a URL, and two windows on it. */
+async function healing(answer?: (message: JsonObject) => Response | undefined) {
+  const server = new HealingServer({ answer });
+  const it = await mountingDaemon({ remote: { url: server.url } });
+  const windows = [
+    await McpWindow.open(`${it.url}mcp/remote`),
+    await McpWindow.open(`${it.url}mcp/remote`),
+  ] as const;
+  return {
+    server,
+    windows,
+    async [Symbol.asyncDispose]() {
+      for (const window of windows) await window[Symbol.asyncDispose]();
+      await it[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const textOf = ({ result }: JsonObject) =>
+  ((result as JsonObject | undefined)?.content as JsonObject[] | undefined)?.[0]?.text;
+
+const error = (code: number, message: string) => ({ id }: JsonObject) =>
+  JSON.stringify({ jsonrpc: "2.0", id: id ?? null, error: { code, message } });
+
+const unnamed = (id: string | null, code: number, message: string) =>
+  JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });
+
+const event = (body: (message: JsonObject) => string) => (message: JsonObject) =>
+  `event: message\ndata: ${body(message)}\n\n`;
+
+const told = ({ id, method }: JsonObject) =>
+  error(-32600, `Unknown session id '0fbc7f3f' for '${method}'; client should reinitialize`)({ id });
+
+/** How servers have been seen to say that they do not know a session, beside HTTP 404. */
+const LOST: Record<string, Refusal> = {
+  "200 and a text for an error": { status: 200, type: JSON_TYPE, body: '{"error":"Session not found"}' },
+  "200, an event and a text for an error": {
+    status: 200,
+    type: EVENTS,
+    body: event(() => '{"error":"Session not found"}'),
+  },
+  "200 and an error of no request": {
+    status: 200,
+    type: JSON_TYPE,
+    body: unnamed("server-error", -32600, "Session not found"),
+  },
+  "200 and an error of the request": {
+    status: 200,
+    type: JSON_TYPE,
+    body: error(-32005, "Session not found or expired"),
+  },
+  "200, an event and an error of the request": { status: 200, type: EVENTS, body: event(told) },
+  "400 and an error of the request": {
+    status: 400,
+    type: JSON_TYPE,
+    body: error(-32000, "Bad Request: No valid session ID provided"),
+  },
+  "400 and an error that names the method": { status: 400, type: JSON_TYPE, body: told },
+  "400 for what is no initialize request": {
+    status: 400,
+    body: unnamed(null, -32000, "Bad Request: No valid session ID or not an initialize request"),
+  },
+  "400 for an unknown header": { status: 400, body: "Bad Request: Unknown Mcp-Session-Id header" },
+  "404 and an error of the request": {
+    status: 404,
+    type: JSON_TYPE,
+    body: error(-32001, "Session not found"),
+  },
+  "422 in other words": { status: 422, body: "session has been terminated" },
+  "500 of what stands before the server": {
+    status: 500,
+    body: unnamed(null, -32000, "Bad Request: No valid session ID provided"),
+  },
+};
+
+for (const [how, refusal] of Object.entries(LOST)) {
+  Deno.test(`a session that is not known any more, said with ${how}, is made anew, and each call runs once`, async () => {
+    await using it = await healing();
+    it.server.refusal = refusal;
+    assertEquals(textOf(await it.windows[0].call("write")), "1");
+    it.server.forgetSessions();
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => it.windows[n % 2]!.call("write")),
+    );
+    assertEquals(new Set(answers.map(textOf)).size, 10, JSON.stringify(answers[0]));
+    assertEquals([it.server.runs.length, it.server.count("POST initialize")], [11, 2]);
+  });
+}
+
+const isWrite = ({ params }: JsonObject) => (params as JsonObject | undefined)?.name === "write";
+
+/** Errors a tool may give that are about something of its own. */
+const OWN: Record<string, Refusal> = {
+  "200": { status: 200, type: JSON_TYPE, body: error(-32602, "Session abc not found") },
+  "200 and an event": { status: 200, type: EVENTS, body: event(error(-32000, "browser session expired")) },
+  "404": { status: 404, type: JSON_TYPE, body: error(-32601, "there is no session of that kind") },
+};
+
+for (const [how, { status, type, body }] of Object.entries(OWN)) {
+  Deno.test(`an error of a tool about a session of its own, with ${how}, is its window's answer, and nothing is run or made again`, async () => {
+    await using it = await healing((message) =>
+      isWrite(message)
+        ? new Response((body as (message: JsonObject) => string)(message), {
+          status,
+          headers: { "content-type": type! },
+        })
+        : undefined
+    );
+    const answer = await it.windows[0].call("write");
+    assertMatch(String((answer.error as JsonObject).message), /session/i);
+    assertEquals(
+      (answer.error as JsonObject).code,
+      JSON.parse(/\{.*\}/.exec((body as (message: JsonObject) => string)({ id: 1 }))![0]).error.code,
+    );
+    assertEquals([it.server.count("POST tools/call"), it.server.count("POST initialize")], [1, 1]);
+    assertEquals(textOf(await it.windows[1].call("read")), "1");
+  });
+}
+
+Deno.test("a call whose own error looks like a lost session is not run again when the session is lost in other words", async () => {
+  let isForgotten = false;
+  const it: Awaited<ReturnType<typeof healing>> = await healing((message) => {
+    if (!isWrite(message) || isForgotten) return undefined;
+    isForgotten = true;
+    queueMicrotask(() => it.server.forgetSessions());
+    return Response.json({
+      jsonrpc: "2.0",
+      id: message.id!,
+      error: { code: -32603, message: "wrote it, then the session expired" },
+    });
+  });
+  await using _it = it;
+  it.server.refusal = { status: 404, body: "Session not found" };
+  const answer = await it.windows[0].call("write");
+  assertMatch(String((answer.error as JsonObject).message), /wrote it/);
+  assertEquals(it.server.count("POST tools/call"), 1);
+  assertEquals(textOf(await it.windows[0].call("write")), "1", "and the next has another session");
+});
