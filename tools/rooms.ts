@@ -130,7 +130,7 @@ export const SHIM_ROOMS: readonly string[] = ["base", "file", "config", "wire", 
 export const OWNERSHIP = "lib/call/owner.ts";
 
 /** Who asks, as the first parameter of a method that keeps or shows something for somebody. */
-export const ASKERS: readonly string[] = ["Viewer", "Identity", "Caller", "Call"];
+export const ASKERS: readonly string[] = ["Viewer", "Identity", "Whereabouts", "Caller", "Call"];
 
 /** Where things of many sessions are kept, and the methods that need not say for whom since they show nothing. */
 export const KEEPERS: Readonly<Record<string, { in: string; except: readonly string[] }>> = {

@@ -5,6 +5,7 @@ import { HOUR_MS, SECOND_MS } from "../base/units.ts";
 import type { BreakerStatus } from "../call/admission.ts";
 import type { Call } from "../call/call.ts";
 import { waitingFor } from "../call/wait.ts";
+import { SessionTimeouts } from "./session_timeouts.ts";
 
 const log = getLogger(["exai", "admission"]);
 
@@ -19,6 +20,8 @@ export interface ServerBreakerOptions {
   openMs: number;
   /** How long one of its calls may take, in milliseconds; a caller that gave less has found out nothing. */
   callTimeoutMs: number;
+  /** Whether several sessions may call it: time-outs of one then say little about the others' calls. */
+  isShared?: boolean;
   /** A clock that never jumps, in milliseconds. */
   now?: () => number;
   /** Called when it has opened or closed. */
@@ -37,16 +40,21 @@ export interface Ending {
   error?: ExaiError;
   /** How long the server had it, in milliseconds: without waiting before it, or for the caller's client. */
   ranMs: number;
+  /** Whether the server answers anybody, of a call it did not answer in time; undefined when that is not known. */
+  isAnswering?: boolean;
 }
 
 /**
  * Leaves a server alone that keeps failing: does not answer in time, cannot be reached, crashes, is overloaded. What a
- * tool itself says has failed, what a caller did wrong and what it cancelled are no failures of the server.
+ * tool itself says has failed, what a caller did wrong and what it cancelled are no failures of the server. A call that
+ * runs out of time on a process that several sessions share and that answers is a matter of that call: it counts for its
+ * session alone. So do other breakers tell errors of one transaction from those of the host (Envoy's outlier detection).
  */
 export class ServerBreaker {
   readonly name: string;
   readonly #options: ServerBreakerOptions;
   readonly #circuit: Circuit;
+  readonly #timeouts: SessionTimeouts;
   #lastError: string | undefined;
   /** What the last failure came of. */
   #lastCause: unknown;
@@ -55,11 +63,13 @@ export class ServerBreaker {
     this.name = options.name;
     this.#options = options;
     this.#circuit = new Circuit({ ...options, onchange: () => this.#changed() });
+    this.#timeouts = new SessionTimeouts(options);
   }
 
   get status(): BreakerStatus {
     const { state, failures, refusesForMs: retryAfterMs } = this.#circuit;
-    return { state, failures, lastError: this.#lastError, retryAfterMs };
+    const refusedSessions = this.#timeouts.refused;
+    return { state, failures, lastError: this.#lastError, retryAfterMs, refusedSessions };
   }
 
   /** What is wrong, in a sentence; undefined when calls are made. */
@@ -69,12 +79,18 @@ export class ServerBreaker {
 
   /** Whether there is nothing to remember of it. */
   get isClean(): boolean {
-    return this.#circuit.state === "closed" && this.#circuit.failures === 0;
+    return this.#circuit.state === "closed" && this.#circuit.failures === 0 && this.#timeouts.size === 0;
   }
 
   /** Forgets every failure: the configuration was read again. */
   reset(): void {
     this.#circuit.reset();
+    this.#timeouts.clear();
+  }
+
+  /** Forgets the session `id`, which is over. */
+  forget(id: string): void {
+    this.#timeouts.forget(id);
   }
 
   /**
@@ -82,7 +98,8 @@ export class ServerBreaker {
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone
    */
-  check(): void {
+  check(call: Call): void {
+    this.#checkSession(call);
     const { state, refusesForMs } = this.#circuit;
     if (state === "open" && refusesForMs !== undefined) throw this.#refusal();
   }
@@ -94,6 +111,7 @@ export class ServerBreaker {
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone; the signal's reason
    */
   enter(call: Call): number | Promise<number> {
+    this.#checkSession(call);
     const era = this.#circuit.enter(call.caller.id);
     if (era !== 0) return era;
     if (this.#circuit.state === "open") throw this.#refusal();
@@ -112,14 +130,18 @@ export class ServerBreaker {
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE`
    */
-  checkStill(era: number): void {
-    if (!this.#circuit.isCurrent(era)) this.check();
+  checkStill(era: number, call: Call): void {
+    if (!this.#circuit.isCurrent(era)) this.check(call);
   }
 
   /** A call that was let through has ended: what that says of the server is learnt. */
-  leave(era: number, call: Call, { error, ranMs }: Ending): void {
-    if (!error) return this.#circuit.leave(era, "well", call.caller.id);
-    let finding = this.#findingOf(error, call, ranMs);
+  leave(era: number, call: Call, ending: Ending): void {
+    const { error } = ending;
+    if (!error) {
+      this.#timeouts.forget(call.caller.id);
+      return this.#circuit.leave(era, "well", call.caller.id);
+    }
+    let finding = this.#findingOf(error, call, ending);
     // One crash ends every call under way: that is one failure, however many they are.
     const cause = error.cause instanceof ExaiError ? error.cause : error;
     if (finding === "unwell" && cause === this.#lastCause) finding = "nothing";
@@ -135,15 +157,11 @@ export class ServerBreaker {
     this.#circuit.leave(era, "nothing", call.caller.id);
   }
 
-  #findingOf(error: ExaiError, call: Call, ranMs: number): Finding {
-    const { callTimeoutMs } = this.#options;
+  #findingOf(error: ExaiError, call: Call, ending: Ending): Finding {
     const status = error.details?.status;
     switch (error.code) {
       case "TIMEOUT":
-        // The caller's limit, or most of the time spent waiting for others: the server has not been late.
-        return (call.timeoutMs ?? Infinity) < callTimeoutMs || ranMs < callTimeoutMs / 2
-          ? "nothing"
-          : "unwell";
+        return this.#findingOfTimeout(error, call, ending);
       case "UPSTREAM_UNAVAILABLE":
         // The server has lost our session, and refused at once: it is well.
         if (error.details?.outcome === "not_run") return "nothing";
@@ -153,6 +171,28 @@ export class ServerBreaker {
       default:
         return "nothing";
     }
+  }
+
+  #findingOfTimeout(error: ExaiError, call: Call, { ranMs, isAnswering }: Ending): Finding {
+    const { callTimeoutMs, isShared } = this.#options;
+    if (!isServersTime(call, { ranMs, callTimeoutMs })) return "nothing";
+    if (!isShared || !isAnswering) return "unwell";
+    this.#timeouts.timedOut(call.caller.id, error.message);
+    return "nothing";
+  }
+
+  #checkSession({ caller }: Call): void {
+    const refused = this.#timeouts.refusalOf(caller.id);
+    if (!refused) return;
+    const { timeouts, forMs, lastError } = refused;
+    throw new ExaiError(
+      "UPSTREAM_UNAVAILABLE",
+      `server "${this.name}" answers, but not the last ${timeouts} calls of this session in time: its calls are ` +
+        `refused for ${
+          Math.ceil(forMs / SECOND_MS)
+        } s more, those of others are made; the last time: ${lastError}`,
+      { retryAfterMs: Math.ceil(forMs), details: { server: this.name, breaker: "open" } },
+    );
   }
 
   #refusal(): ExaiError {
@@ -180,4 +220,12 @@ export class ServerBreaker {
     else log.info('server "{name}" is well again', { name: this.name });
     this.#options.onchange?.();
   }
+}
+
+/** Whether a call that ran out of time had the time the server may take: not its caller's limit, not spent waiting. */
+export function isServersTime(
+  { timeoutMs = Infinity }: Pick<Call, "timeoutMs">,
+  { ranMs, callTimeoutMs }: { ranMs: number; callTimeoutMs: number },
+): boolean {
+  return timeoutMs >= callTimeoutMs && ranMs >= callTimeoutMs / 2;
 }

@@ -11,7 +11,7 @@ export function admitted(admission: Admission): Policy {
   return (next) => {
     const worker: Worker = { alive: true, call: next };
     return async (call) => {
-      admission.check();
+      admission.check(call);
       const admitted = admission.place(call);
       using _place = admitted instanceof Promise ? await admitted : admitted;
       // The worker is always there, so there is always a result.

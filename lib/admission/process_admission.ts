@@ -1,9 +1,10 @@
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
+import { SECOND_MS } from "../base/units.ts";
 import { type Admission, ANY_PLACE, type BreakerStatus, type Worker } from "../call/admission.ts";
 import { type AskOptions, type Call, derive, type Target } from "../call/call.ts";
-import type { ServerBreaker } from "./breaker.ts";
+import { type Ending, isServersTime, type ServerBreaker } from "./breaker.ts";
 import { noteHolder } from "./holders.ts";
 import { type Permit, Permits } from "./permits.ts";
 
@@ -18,6 +19,10 @@ export interface ProcessAdmissionOptions {
   queueMax: number;
   /** Left out: it is never left alone. */
   breaker?: ServerBreaker;
+  /** How long one of its calls may take, in milliseconds; left out: any time. */
+  callTimeoutMs?: number;
+  /** Whether several sessions may call it. */
+  isShared?: boolean;
   /** Whether what it asks waits for slots of its own, and lends the permit of its call meanwhile: see `holders.ts`. */
   asksProviders?: boolean;
   /** A clock that never jumps, in milliseconds. */
@@ -28,6 +33,22 @@ type Result = Awaited<ReturnType<Target>>;
 
 /** So many times what one session may have waiting, all sessions may have before those with the most are refused. */
 const QUEUE_TOTAL_FACTOR = 4;
+
+/** How long a worker that let a call run out of all the time it had may take to show that it answers at all. */
+const PATIENCE_MS = 5 * SECOND_MS;
+
+/** The same, where a caller gave up before: clients wait for a minute, and so long a worker must have been silent. */
+const GIVEN_UP_PATIENCE_MS = 30 * SECOND_MS;
+
+/** A call that has begun. */
+interface Run {
+  era: number;
+  call: Call;
+  worker: Worker;
+  /** What the worker had sent by then. */
+  heard: number | undefined;
+  beganMs: number;
+}
 
 /**
  * The way of a call to one worker. What is scarce for everybody is taken last: a call waits for the worker's own place
@@ -40,12 +61,16 @@ export class ProcessAdmission implements Admission {
   readonly #permits: Permits;
   readonly #breaker: ServerBreaker | undefined;
   readonly #asksProviders: boolean;
+  readonly #callTimeoutMs: number;
+  readonly #isShared: boolean;
   readonly #now: () => number;
 
   constructor(options: ProcessAdmissionOptions) {
     const { name, permits, maxInflight, queueMax, breaker } = options;
     this.#now = options.now ?? (() => performance.now());
     this.#asksProviders = options.asksProviders ?? false;
+    this.#callTimeoutMs = options.callTimeoutMs ?? Infinity;
+    this.#isShared = options.isShared ?? false;
     this.#permits = permits;
     this.#breaker = breaker;
     this.#own = maxInflight === undefined ? undefined : new Permits({
@@ -57,8 +82,8 @@ export class ProcessAdmission implements Admission {
     });
   }
 
-  check(): void {
-    this.#breaker?.check();
+  check(call: Call): void {
+    this.#breaker?.check(call);
   }
 
   place(call: Call): Disposable | Promise<Disposable> {
@@ -69,13 +94,13 @@ export class ProcessAdmission implements Admission {
     const entered = this.#breaker?.enter(call) ?? 0;
     const era = entered instanceof Promise ? await entered : entered;
     let permit: Permit | undefined;
-    let beganMs: number | undefined;
+    let run: Run | undefined;
     try {
       const admitted = this.#permits.acquire(call.caller.id, call.signal, call.trace);
       permit = admitted instanceof Promise ? await admitted : admitted;
-      this.#breaker?.checkStill(era);
+      this.#breaker?.checkStill(era, call);
       if (!worker.alive) return undefined;
-      beganMs = this.#now();
+      run = { era, call, worker, heard: worker.liveness?.heard, beganMs: this.#now() };
       call.begin?.();
       if (this.#asksProviders) noteHolder(call, permit);
       const work = worker.call(mayBeAsked(call) ? lendingWhileAsked(call, permit) : call);
@@ -83,19 +108,49 @@ export class ProcessAdmission implements Admission {
       this.#breaker?.leave(era, call, { ranMs: 0 });
       return result;
     } catch (thrown) {
-      if (beganMs === undefined) throw thrown;
-      const ranMs = this.#now() - beganMs - permit!.lentMs;
-      this.#breaker?.leave(era, call, { error: ExaiError.from(thrown), ranMs });
+      if (!run) throw thrown;
+      const ranMs = this.#now() - run.beganMs - permit!.lentMs;
+      this.#learn(run, { error: ExaiError.from(thrown), ranMs });
       throw thrown;
     } finally {
       // Its client may be busy with this call still, and what it asks for then must not have to wait for it.
       permit?.[Symbol.dispose]();
-      if (beganMs === undefined) this.#breaker?.giveUp(era, call);
+      if (!run) this.#breaker?.giveUp(era, call);
     }
+  }
+
+  /** What is learnt from a call that failed; of one that was not answered in time, once it is known who was late. */
+  #learn({ era, call, worker, heard }: Run, ending: Ending): void {
+    const { liveness } = worker;
+    const patienceMs = this.#patienceMs(call, ending);
+    const isAnswering = liveness !== undefined && liveness.heard !== heard;
+    const isAsked = liveness !== undefined && patienceMs !== undefined && !isAnswering;
+    // Where one session has it for itself, it makes no difference to the breaker.
+    if (!isAsked || !this.#isShared) this.#breaker?.leave(era, call, { ...ending, isAnswering });
+    if (!isAsked) return;
+    void liveness.check(patienceMs).then((isAnswering) => {
+      if (!this.#isShared) return;
+      // The next process is another: what this one was like says nothing of it.
+      if (!worker.alive) this.#breaker?.giveUp(era, call);
+      else this.#breaker?.leave(era, call, { ...ending, isAnswering });
+    });
+  }
+
+  /** How long a worker may take to show that it answers at all; undefined where its call says nothing of that. */
+  #patienceMs(call: Call, { error, ranMs }: Ending): number | undefined {
+    const isLate = error?.code === "TIMEOUT";
+    if (isLate && isServersTime(call, { ranMs, callTimeoutMs: this.#callTimeoutMs })) return PATIENCE_MS;
+    // What one session has for itself may work for long without a word, and waits for nobody but that session.
+    const isGivenUp = this.#isShared && (isLate || error?.code === "CANCELLED");
+    return isGivenUp && ranMs >= GIVEN_UP_PATIENCE_MS ? GIVEN_UP_PATIENCE_MS : undefined;
   }
 
   reset(): void {
     this.#breaker?.reset();
+  }
+
+  forget(id: string): void {
+    this.#breaker?.forget(id);
   }
 
   get running(): number {

@@ -5,7 +5,20 @@ import type { Call } from "./call.ts";
 export interface Worker {
   /** False once it has ended: a call that was only waiting for it may go to another. */
   readonly alive: boolean;
+  /** Whether it answers anybody; undefined where nobody can find out. */
+  readonly liveness?: Liveness;
   call(call: Call): Promise<Result>;
+}
+
+/** Whether a process answers at all, whatever becomes of one call. */
+export interface Liveness {
+  /** Messages it has sent so far. */
+  readonly heard: number;
+  /**
+   * Whether it sends anything within `patienceMs` now that it is asked to; asked for each call that was not answered. A
+   * process that says nothing, call after call, is replaced.
+   */
+  check(patienceMs: number): Promise<boolean>;
 }
 
 /** How a circuit breaker stands, for `ps` and the health report. */
@@ -17,6 +30,8 @@ export interface BreakerStatus {
   lastError: string | undefined;
   /** How long calls are refused, in milliseconds; undefined when the next one is made. */
   retryAfterMs: number | undefined;
+  /** Sessions whose calls are refused for their own time-outs, while those of others are made. */
+  refusedSessions: number;
 }
 
 /**
@@ -29,7 +44,7 @@ export interface Admission {
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the worker is left alone
    */
-  check(): void;
+  check(call: Call): void;
   /**
    * A place among the calls the worker may run at once, when the call's turn comes; given back by `using`. Nothing that
    * other workers need is held meanwhile.
@@ -46,6 +61,8 @@ export interface Admission {
   run(call: Call, worker: Worker): Promise<Result | undefined>;
   /** Forgets every failure: the configuration was read again. */
   reset(): void;
+  /** Forgets the session `id`, which is over. */
+  forget(id: string): void;
   /** Calls that have a place. */
   readonly running: number;
   /** Calls that wait for a place. */
@@ -70,6 +87,7 @@ export const UNLIMITED: Admission = {
     return await worker.call(call);
   },
   reset: () => {},
+  forget: () => {},
   running: 0,
   waiting: 0,
   breaker: undefined,

@@ -37,6 +37,9 @@ export interface Caller {
   identity(): Promise<Identity>;
 }
 
+/** Who a caller is and where it works, as far as that decides what its calls may see. */
+export type Whereabouts = Pick<Caller, "cwd" | "namedDirs" | "roots" | "identity">;
+
 /** A directory or file the client works in (MCP client/roots). */
 export interface Root extends JsonObject {
   uri: string;

@@ -27,6 +27,8 @@ export interface Server {
    * for this caller is not started for that. Resolves with whether the list is another now.
    */
   refresh?(kind: ListKind, call: Call): Promise<boolean>;
+  /** What stands between `caller` and the server, as "server "files" to start"; undefined: nothing but its answer. */
+  waitOf?(caller: Caller): string | undefined;
   /** How long it may take to start; undefined: no longer than others. */
   readonly startTimeoutMs?: number;
   /** How long one call may take; undefined: the daemon's own limit. */

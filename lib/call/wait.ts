@@ -1,4 +1,4 @@
-import type { Call, CallTrace, Wait } from "./call.ts";
+import type { Call, CallTrace, Wait, Whereabouts } from "./call.ts";
 
 /** Notes that `call` waits for `what`, until what is returned is disposed. Nothing is noted where nobody reads it. */
 export function beginWait({ trace }: Pick<Call, "trace">, what: () => string): Disposable {
@@ -22,6 +22,20 @@ export async function waitingFor<T>(
 ): Promise<T> {
   using _wait = beginWait(call, typeof what === "string" ? () => what : what);
   return await work;
+}
+
+/** What a call waits for while its client is asked for its roots. */
+export const ROOTS_WAIT = "its client to tell its roots";
+
+/** Where the caller of `call` works; while its client is asked for that, `call` is noted to wait for it. */
+export function whereaboutsOf(call: Call): Whereabouts {
+  const { caller } = call;
+  return {
+    cwd: caller.cwd,
+    namedDirs: caller.namedDirs,
+    roots: () => waitingFor(call, ROOTS_WAIT, caller.roots()),
+    identity: () => waitingFor(call, ROOTS_WAIT, caller.identity()),
+  };
 }
 
 /** What a call waits for now; undefined while it runs. */

@@ -42,10 +42,15 @@ export class Admissions {
 
   /** What decides for one process of a mounted server. */
   readonly ofProcess = (process: AdmittedProcess): Admission => {
-    const { name, maxInflight } = process;
     const { queueMax } = this.#settings;
-    const { permits } = this;
-    return new ProcessAdmission({ name, permits, maxInflight, queueMax, breaker: this.#breakerOf(process) });
+    const callTimeoutMs = process.callTimeoutMs ?? this.#settings.callTimeoutMs;
+    const options = { ...process, callTimeoutMs };
+    return new ProcessAdmission({
+      ...options,
+      permits: this.permits,
+      queueMax,
+      breaker: this.#breakerOf(options),
+    });
   };
 
   /** What decides for the daemon's own tools, which are never left alone. */
@@ -54,7 +59,9 @@ export class Admissions {
     return new ProcessAdmission({ name, permits: this.permits, queueMax, asksProviders: true });
   }
 
-  #breakerOf({ name, where, callTimeoutMs }: AdmittedProcess): ServerBreaker | undefined {
+  #breakerOf(
+    { name, where, callTimeoutMs, isShared }: AdmittedProcess & { callTimeoutMs: number },
+  ): ServerBreaker | undefined {
     const { breakerFailures, breakerOpenMs } = this.#settings;
     if (breakerFailures === 0) return undefined;
     return new ServerBreaker({
@@ -62,7 +69,8 @@ export class Admissions {
       where,
       failures: breakerFailures,
       openMs: breakerOpenMs,
-      callTimeoutMs: callTimeoutMs ?? this.#settings.callTimeoutMs,
+      callTimeoutMs,
+      isShared,
       onchange: this.#onchange,
     });
   }

@@ -1,5 +1,5 @@
 import { VERSION } from "../base/version.ts";
-import type { Caller } from "../call/call.ts";
+import type { Whereabouts } from "../call/call.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { openThreadStore, type ThreadStoreOptions } from "../conversation/sqlite_thread_store.ts";
@@ -135,11 +135,11 @@ class DaemonHost implements ToolHost {
     return this.observation?.health() ?? {};
   }
 
-  async recentErrors(caller: Caller, maxLines: number) {
+  async recentErrors(caller: Whereabouts, maxLines: number) {
     return await this.observation?.recorder.recentErrors(await caller.identity(), maxLines) ?? [];
   }
 
-  async activity(caller: Caller, maxLines: number) {
+  async activity(caller: Whereabouts, maxLines: number) {
     return await this.observation?.recorder.activity(await caller.identity(), maxLines) ?? [];
   }
 

@@ -102,9 +102,14 @@ function describeWaiting(running: Iterable<RunningCall>): WaitingCall[] {
 
 function describeBreaker(status: BreakerStatus | undefined): JsonObject | undefined {
   if (!status) return undefined;
-  const { state, failures, lastError, retryAfterMs } = status;
-  const rest = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs);
-  return { state, failures, last_error: failures > 0 ? lastError : undefined, retry_after_ms: rest };
+  const { state, failures, lastError, retryAfterMs, refusedSessions } = status;
+  return {
+    state,
+    failures,
+    last_error: failures > 0 ? lastError : undefined,
+    retry_after_ms: retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs),
+    refused_sessions: refusedSessions > 0 ? refusedSessions : undefined,
+  };
 }
 
 function describeProvider({ name, available, reason, restsForMs }: ProviderStatus): JsonObject {

@@ -1,7 +1,7 @@
 import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { quoteName } from "../base/suggest.ts";
-import type { Caller } from "../call/call.ts";
+import type { Whereabouts } from "../call/call.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Entry, OpenWorkspace, Repository, Walked, WalkOptions, Workspace } from "../tool/workspace.ts";
 import { Boundary, type BoundaryOptions } from "./workspace/boundary.ts";
@@ -31,7 +31,7 @@ class SessionWorkspace implements Workspace {
   readonly #gitTimeoutMs: number;
   readonly #gitDir: string | undefined;
 
-  constructor(caller: Caller, options: WorkspaceOptions) {
+  constructor(caller: Whereabouts, options: WorkspaceOptions) {
     this.#gitTimeoutMs = options.gitTimeoutMs ?? GIT_TIMEOUT_MS;
     this.#gitDir = options.gitDir;
     this.#boundary = new Boundary(caller, options);

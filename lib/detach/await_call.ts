@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { type Call, type Progress, reportProgress } from "../call/call.ts";
-import { beginWait } from "../call/wait.ts";
+import { beginWait, whereaboutsOf } from "../call/wait.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { LATEST_REVISION, textResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -51,7 +51,7 @@ export class AwaitServer implements Server {
       throw new ExaiError("METHOD_NOT_FOUND", `this server has no method ${call.method}`);
     }
     const { handle, waitMs, cancel } = readArguments((call.params.arguments ?? {}) as JsonObject);
-    const found = await this.#calls.get(call.caller, handle);
+    const found = await this.#calls.get(whereaboutsOf(call), handle);
     if (cancel) found.cancel(new ExaiError("CANCELLED", `the call was stopped by ${AWAIT_CALL}`));
     const outcome = await waitFor(found, call, waitMs);
     if (outcome) return outcome;

@@ -1,7 +1,7 @@
 import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { heldBytesOf } from "../base/held_bytes.ts";
-import type { Caller, Progress } from "../call/call.ts";
+import type { Caller, Progress, Whereabouts } from "../call/call.ts";
 import { type Belonging, mayUse, ownerKey } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -89,7 +89,7 @@ export class DetachedCalls {
    *
    * @throws {ExaiError} `INVALID_PARAMS` when there is no such call, not any more, or it belongs to others
    */
-  async get(caller: Caller, handle: string): Promise<DetachedCall> {
+  async get(caller: Whereabouts, handle: string): Promise<DetachedCall> {
     const found = this.#find(handle);
     if (found && mayUse(await caller.identity(), ownerKey(await found.belonging.owner()))) return found;
     throw new ExaiError(

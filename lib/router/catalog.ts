@@ -3,9 +3,10 @@ import { deadline } from "@std/async/deadline";
 import { untilAborted } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
-import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
+import { waitingFor } from "../call/wait.ts";
+import { eligible, type Missing, outcomeOf, waitOf } from "./missing.ts";
 import { publicNames } from "./names.ts";
 
 const log = getLogger(["exai", "router"]);
@@ -15,15 +16,6 @@ export interface Entry {
   server: Server;
   /** As the server describes it. */
   own: JsonObject;
-}
-
-/** A server that is not in a merged list although it belongs there. */
-export interface Missing {
-  server: Server;
-  /** What keeps it, in words. */
-  why: string;
-  /** Resolves when its list is there after all, or will not come; undefined when it is not on its way. */
-  coming?: Promise<unknown>;
 }
 
 /** The merged tools as one window may see them, by public name. */
@@ -138,9 +130,11 @@ export class Catalog {
       }));
       const coming = missing.filter((one) => one.coming && !failed.has(one.server));
       if (coming.length === 0) return { missing };
-      const [server, why] = await untilAborted(
-        Promise.race(coming.map((one) => outcomeOf(one, call))),
-        call.signal,
+      const outcomes = coming.map((one) => outcomeOf(one, call));
+      const [server, why] = await waitingFor(
+        call,
+        () => coming.map(({ server }) => waitOf(server, kind, call.caller)).join(", "),
+        untilAborted(Promise.race(outcomes), call.signal),
       );
       // It is waited for once, whatever becomes of its next start.
       failed.set(server, why);
@@ -156,7 +150,8 @@ export class Catalog {
         false
       );
     });
-    return (await untilAborted(Promise.all(asked), call.signal)).includes(true);
+    const all = untilAborted(Promise.all(asked), call.signal);
+    return (await waitingFor(call, "the servers' lists", all)).includes(true);
   }
 
   /** As {@linkcode list}; what the caller was shown last, where nothing has changed since. */
@@ -206,7 +201,11 @@ export class Catalog {
     const isLate = this.#late.get(server)?.has(kind);
     const timer = setTimeout(() => resolve(late), isLate ? 0 : this.#options.deadlineMs);
     try {
-      const list = await untilAborted(Promise.race([asked, tooLate]), call.signal);
+      const list = await waitingFor(
+        call,
+        () => waitOf(server, kind, call.caller),
+        untilAborted(Promise.race([asked, tooLate]), call.signal),
+      );
       if (list !== late) return this.#entriesOf(server, list);
       this.#awaitLate(asked, { server, kind, caller: call.caller });
       return { server, why: "it is still starting", coming: asked };
@@ -248,27 +247,6 @@ export class Catalog {
       this.invalidate();
       caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
     }).catch(() => {}).finally(() => this.#awaiting.delete(key));
-  }
-}
-
-/** Those whose names the merged list shows as `server__name` are alone meant by such a name. */
-function eligible(missing: readonly Missing[], name: string): readonly Missing[] {
-  const named = missing.filter(({ server }) => name.startsWith(`${server.name}__`));
-  return named.length > 0 ? named : missing;
-}
-
-/** What has become of a list that was late, in words. */
-async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Server, string]> {
-  const timeoutMs = Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
-  try {
-    await deadline(coming!, timeoutMs);
-    return [server, "its list has come and gone"];
-  } catch (thrown) {
-    const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
-    return [
-      server,
-      isLate ? `it was waited for ${timeoutMs / SECOND_MS} s and is still starting` : messageOf(thrown),
-    ];
   }
 }
 

@@ -6,6 +6,8 @@ import { isObject } from "../base/json.ts";
 import { quoteName } from "../base/quote.ts";
 import type { Call } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
+import { waitingFor } from "../call/wait.ts";
+import type { InitializeResult } from "../wire/mcp.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
@@ -69,8 +71,10 @@ export class ResourceFinder {
 
   async #hasResources(server: Server, call: Call): Promise<boolean> {
     try {
-      const asked = server.describe(call.caller, call.signal);
-      return isObject((await deadline(asked, this.#options.deadlineMs)).capabilities.resources);
+      const described = server.describe(call.caller, call.signal);
+      const asked: Promise<InitializeResult> = deadline(described, this.#options.deadlineMs);
+      const wait = () => server.waitOf?.(call.caller) ?? `server "${server.name}" to say what it offers`;
+      return isObject((await waitingFor(call, wait, asked)).capabilities.resources);
     } catch {
       return false;
     }

@@ -4,11 +4,11 @@ import { ownEntry } from "../base/own.ts";
 import { quoteName } from "../base/quote.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
-import { waitingFor } from "../call/wait.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import { isRepeatableTool } from "../wire/repeatable.ts";
 import type { Result } from "../wire/rpc.ts";
-import { Catalog, type Entry, type Missing, shownAs } from "./catalog.ts";
+import { Catalog, type Entry, shownAs } from "./catalog.ts";
+import type { Missing } from "./missing.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
 import { CALL_TOOL, callThrough, FIND_TOOL } from "./search_front.ts";
@@ -171,8 +171,8 @@ export class Router {
     const { name } = call.params;
     if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be a text");
     const found = this.#catalog.find(kind, name, call);
-    const asked = found instanceof Promise ? await waitingFor(call, "the servers' lists", found) : found;
-    const entry = asked ?? await waitingFor(call, "the servers' lists", this.#search(kind, name, call));
+    const asked = found instanceof Promise ? await found : found;
+    const entry = asked ?? await this.#search(kind, name, call);
     if (kind === "tools") this.#view.check(name, entry, call.caller);
     const own = entry.own.name === name
       ? call

@@ -1,8 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import type { Call, Caller } from "../call/call.ts";
+import type { Call, Caller, Whereabouts } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
+import { ROOTS_WAIT, whereaboutsOf } from "../call/wait.ts";
 import type { ThreadStore } from "../conversation/thread_store.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 import { type InitializeResult, negotiateRevision } from "../wire/mcp.ts";
@@ -57,6 +58,8 @@ export function createExaiServer(options: ExaiServerOptions): ExaiServer {
 class OwnTools implements ExaiServer {
   readonly name = NAME;
   readonly #options: ExaiServerOptions;
+  /** Sessions of which it is being found out who they are. */
+  readonly #identifying = new Set<string>();
   #offer: Offer;
   #surroundings: ToolSurroundings;
 
@@ -101,10 +104,23 @@ class OwnTools implements ExaiServer {
       case "prompts":
         return listPrompts(this.#offer.definitions);
       case "resources":
-        return await listResources({ threads: this.#threadsOf(caller) });
+        return await this.#listResources(caller);
       case "templates":
         return RESOURCE_TEMPLATES;
     }
+  }
+
+  waitOf({ id }: Caller): string | undefined {
+    return this.#identifying.has(id) ? ROOTS_WAIT : undefined;
+  }
+
+  /** Whose threads are listed may depend on the client's roots. */
+  async #listResources(caller: Caller): Promise<readonly JsonObject[]> {
+    const identity = () => {
+      this.#identifying.add(caller.id);
+      return caller.identity().finally(() => this.#identifying.delete(caller.id));
+    };
+    return await listResources({ threads: this.#threadsOf({ identity }) });
   }
 
   readonly target = async (call: Call): Promise<Result> => {
@@ -146,21 +162,22 @@ class OwnTools implements ExaiServer {
     return { result: await runTool(tool, call, this.#surroundings) };
   }
 
-  async #read({ params, caller }: Call): Promise<JsonObject> {
+  async #read(call: Call): Promise<JsonObject> {
     const { host } = this.#options;
-    return await readResource(params, { host, caller, threads: this.#threadsOf(caller) });
+    const whereabouts = whereaboutsOf(call);
+    return await readResource(call.params, { host, whereabouts, threads: this.#threadsOf(whereabouts) });
   }
 
-  #threadsOf(caller: Caller): OwnThreads {
+  #threadsOf(caller: Pick<Whereabouts, "identity">): OwnThreads {
     return new OwnThreads(this.#options.threads, caller);
   }
 
-  async #complete({ params, caller }: Call): Promise<JsonObject> {
-    return await complete(params, {
+  async #complete(call: Call): Promise<JsonObject> {
+    return await complete(call.params, {
       tools: this.#offer.definitions,
       models: this.#options.models,
-      threads: this.#threadsOf(caller),
-      canSample: isObject(caller.capabilities.sampling),
+      threads: this.#threadsOf(whereaboutsOf(call)),
+      canSample: isObject(call.caller.capabilities.sampling),
     });
   }
 }

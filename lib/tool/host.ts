@@ -1,5 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
-import type { Caller } from "../call/call.ts";
+import type { Whereabouts } from "../call/call.ts";
 import type { ProviderStatus } from "../provider/status.ts";
 
 /**
@@ -19,9 +19,9 @@ export interface ToolHost {
   /** The health of the daemon as `health.json` has it. */
   health(): JsonObject | Promise<JsonObject>;
   /** The latest failures of calls that `caller` may know of, oldest first, one line each. */
-  recentErrors(caller: Caller, maxLines: number): readonly string[] | Promise<readonly string[]>;
+  recentErrors(caller: Whereabouts, maxLines: number): readonly string[] | Promise<readonly string[]>;
   /** The latest calls that `caller` may know of, oldest first, one line each. */
-  activity(caller: Caller, maxLines: number): readonly string[] | Promise<readonly string[]>;
+  activity(caller: Whereabouts, maxLines: number): readonly string[] | Promise<readonly string[]>;
   /** The providers that are set up, as last known. */
   providers(): readonly ProviderStatus[];
   /** Waits, some seconds at most, for lists of what the providers offer that are no older than `maxAgeMs`. */

@@ -1,4 +1,4 @@
-import type { Caller } from "../call/call.ts";
+import type { Whereabouts } from "../call/call.ts";
 import type {
   Recorded,
   Shown,
@@ -11,9 +11,9 @@ import type {
 /** The threads of one caller, the only ones its calls come near. */
 export class OwnThreads {
   readonly #store: ThreadStore;
-  readonly #caller: Caller;
+  readonly #caller: Pick<Whereabouts, "identity">;
 
-  constructor(store: ThreadStore, caller: Caller) {
+  constructor(store: ThreadStore, caller: Pick<Whereabouts, "identity">) {
     this.#store = store;
     this.#caller = caller;
   }

@@ -3,6 +3,7 @@ import { abortError, untilAborted } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { type Call, reportProgress } from "../call/call.ts";
+import { whereaboutsOf } from "../call/wait.ts";
 import type { ThreadStore } from "../conversation/thread_store.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import { toErrorResult, toToolResult } from "./answer.ts";
@@ -80,7 +81,7 @@ class CallContext implements ToolContext {
   }
 
   get threads() {
-    return new OwnThreads(this.#surroundings.threads, this.#call.caller);
+    return new OwnThreads(this.#surroundings.threads, this.whereabouts);
   }
 
   get models() {
@@ -92,7 +93,11 @@ class CallContext implements ToolContext {
   }
 
   get workspace() {
-    return this.#workspace ??= this.#surroundings.openWorkspace(this.#call.caller);
+    return this.#workspace ??= this.#surroundings.openWorkspace(this.whereabouts);
+  }
+
+  get whereabouts() {
+    return whereaboutsOf(this.#call);
   }
 
   get host() {

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { Caller, Progress } from "../call/call.ts";
+import type { Caller, Progress, Whereabouts } from "../call/call.ts";
 import type { Sample } from "../provider/provider.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
@@ -29,6 +29,8 @@ export interface ToolContext {
   /** The files and the git of this session. */
   readonly workspace: Workspace;
   readonly host: ToolHost;
+  /** For what the host tells of the caller's workspace. */
+  readonly whereabouts: Whereabouts;
   /** Every tool on offer, as published. */
   readonly tools: readonly ToolDefinition[];
 }

@@ -1,4 +1,4 @@
-import type { Caller } from "../call/call.ts";
+import type { Whereabouts } from "../call/call.ts";
 
 /** Largest file that is read, in bytes. */
 export const MAX_FILE_BYTES = 1_000_000;
@@ -86,4 +86,4 @@ export interface Workspace {
 }
 
 /** Opens the workspace of one session. Costs nothing until it is used. */
-export type OpenWorkspace = (caller: Caller) => Workspace;
+export type OpenWorkspace = (caller: Whereabouts) => Workspace;

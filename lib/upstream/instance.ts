@@ -14,6 +14,7 @@ import { initialize } from "./handshake.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
+import { PingedLiveness } from "./liveness.ts";
 import { ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
@@ -31,6 +32,7 @@ const log = getLogger(["exai", "upstream"]);
 export class Instance implements AsyncDisposable {
   readonly attached = new Map<string, Caller>();
   readonly lists: ListCache;
+  readonly liveness: PingedLiveness;
   readonly tasks = new LiveTasks();
   readonly startedAt = new Date();
   lastUsedAtMs = steadyNow();
@@ -65,6 +67,11 @@ export class Instance implements AsyncDisposable {
       ask: (method, params) => ask(method, params),
       has: (kind) => this.#capabilityOf(kind) !== undefined,
       isAnnounced: (kind) => this.#capabilityOf(kind)?.listChanged === true,
+    });
+    this.liveness = new PingedLiveness({
+      ping: (timeoutMs) => this.#ask("ping", {}, timeoutMs),
+      maxSilences: options.maxSilences ?? 2,
+      onsilent: (why) => this.#lose(why, { isFault: true }),
     });
     this.#logLevel = new SharedLogLevel((level) => ask("logging/setLevel", { level }));
     this.#inbound = new Inbound({
@@ -234,7 +241,8 @@ export class Instance implements AsyncDisposable {
       log.debug("{server}: {message}", { server: this.#options.name, message: error.message });
       this.#options.log?.(`(${error.message})`);
     };
-    this.#transport.onlost = (why) => this.#lose(why);
+    // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
+    this.#transport.onlost = (why) => this.#lose(why, { isFault: this.#answers === 0 });
     this.#transport.onresumed = () => void this.#catchUp();
     // A server behind a URL may take the connection and say nothing.
     const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
@@ -247,11 +255,11 @@ export class Instance implements AsyncDisposable {
     this.#send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
 
-  /** The server knows this connection no more: another is made for what comes next. */
-  #lose(why: string): void {
+  /** The server knows this connection no more, or answers nobody on it: another is made for what comes next. */
+  #lose(why: string, fault: { isFault: boolean }): void {
     if (this.#end || this.#lost) return;
     this.#lost = this.#faults.unavailable(why);
-    this.#options.onLost?.(this.#lost, { wasUsed: this.#answers > 0 });
+    this.#options.onLost?.(this.#lost, fault);
   }
 
   /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
@@ -326,6 +334,7 @@ export class Instance implements AsyncDisposable {
   }
 
   #receive(message: RpcMessage, about: RequestId | undefined): void {
+    this.liveness.heard++;
     if ("method" in message) {
       return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
     }

@@ -23,8 +23,13 @@ export interface InstanceOptions {
   log?(line: string): void;
   /** Called when the server asks a session something. */
   onQuestion?(question: Question): void;
-  /** Called when the server knows the connection no more; `wasUsed` says whether it has answered anything on it. */
-  onLost?(why: ExaiError, options: { wasUsed: boolean }): void;
+  /** So many calls in a row it may leave without an answer, and say nothing, before it is given up; left out: two. */
+  maxSilences?: number;
+  /**
+   * Called when the connection is of no use any more. `isFault`: the server has failed, and not just forgotten a
+   * connection on which it was well.
+   */
+  onLost?(why: ExaiError, options: { isFault: boolean }): void;
   /** Called when the upstream says that some of its lists have changed. */
   onListChanged(kinds: readonly ListKind[]): void;
 }

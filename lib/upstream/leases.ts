@@ -4,6 +4,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { bindToSession, type ServerConfig } from "../base/server_config.ts";
 import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
 import type { Caller } from "../call/call.ts";
+import { ROOTS_WAIT } from "../call/wait.ts";
 import type { Instance } from "./instance.ts";
 import type { Pool } from "./pool.ts";
 import {
@@ -74,6 +75,14 @@ export class Leases {
   running(caller: Caller): Instance | undefined {
     const slot = this.#tenancies.get(caller.id)?.attached;
     return slot?.alive && slot.serves(caller) ? slot.started : undefined;
+  }
+
+  /** What a session waits for that has asked for its slot; undefined: nothing, or it has not. */
+  waitOf(caller: Caller): string | undefined {
+    const tenancy = this.#tenancies.get(caller.id);
+    if (!tenancy?.slot) return undefined;
+    if (!tenancy.attached?.alive) return ROOTS_WAIT;
+    return tenancy.attached.started ? undefined : `server "${this.#config.name}" to start`;
   }
 
   /**

@@ -6,7 +6,7 @@ import type { ServerConfig } from "../base/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
-import { waitingFor } from "../call/wait.ts";
+import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { doesWork, runOn } from "./call_run.ts";
@@ -117,12 +117,14 @@ export class MountedServer implements Server, AsyncDisposable {
         this.#leases.moveOut(call.caller, slot, why);
         continue;
       }
-      if (isWork) slot.admission.check();
+      if (isWork) slot.admission.check(call);
       slot.beginCall();
       try {
         const instance = slot.started ?? await this.#startOf(slot, call);
         const result = await runOn(prepared, { slot, instance, isWork, isLimited });
-        if (result) return await this.#finish(call, result, slot);
+        if (!result) continue;
+        slot.hasAnswered ||= isWork;
+        return await this.#finish(call, result, slot);
       } catch (thrown) {
         if (isRepeated || !await mayRepeat(thrown, prepared, slot.started?.lists)) throw thrown;
         isRepeated = true;
@@ -134,8 +136,10 @@ export class MountedServer implements Server, AsyncDisposable {
 
   #leased(call: Call): Promise<Slot> {
     const slot = untilAborted(this.#leases.lease(call.caller), call.signal);
-    return this.#leases.running(call.caller) ? slot : waitingFor(call, "its client to tell its roots", slot);
+    return this.#leases.running(call.caller) ? slot : waitingFor(call, ROOTS_WAIT, slot);
   }
+
+  readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
 
   #startOf(slot: Slot, call: Call): Promise<Instance> {
     return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));

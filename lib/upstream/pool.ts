@@ -26,6 +26,9 @@ const MAX_LOG_CHARS = 4096;
 /** Connects to a server as its configuration says: starts the process, or opens the URL. */
 export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
 
+/** What one session has for itself may work for long without a word, and nobody else waits for it. */
+const MAX_SILENCES_OF_OWN = 3;
+
 /** How long calls may go on that were under way when the server lost our session. */
 const LOST_GRACE_MS = 10 * MINUTE_MS;
 
@@ -112,6 +115,7 @@ export class Pool implements AsyncDisposable {
     const known = this.#slots.get(key);
     if (known) return known;
     if (this.retired) throw this.retired;
+    this.records.checkAlike(request, this.#slots.values());
     const record = this.records.of(request);
     const attempt = record.supervisor.begin();
     const givenUp = new AbortController();
@@ -120,12 +124,11 @@ export class Pool implements AsyncDisposable {
       slot.questioned(question);
       this.onAsked(slot);
     };
-    const onLost: InstanceOptions["onLost"] = (why, { wasUsed }) => {
+    const onLost: InstanceOptions["onLost"] = (why, { isFault }) => {
       if (!slot.alive) return;
       log.warning("{message}; another connection is made", { message: why.message });
-      // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
-      if (wasUsed) record.supervisor.lost(why);
-      else record.supervisor.failed(attempt, why);
+      if (isFault) record.supervisor.failed(attempt, why);
+      else record.supervisor.lost(why);
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
     const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onLost });
@@ -134,7 +137,9 @@ export class Pool implements AsyncDisposable {
       this.#stop(key, slot);
     });
     this.#slots.set(key, slot);
-    void this.#watch(record, slot, attempt);
+    void this.#watch(record, slot, attempt).then((reason) => {
+      if (reason) this.records.failedAlike(request, { slot, attempt, reason });
+    });
     return slot;
   }
 
@@ -222,6 +227,7 @@ export class Pool implements AsyncDisposable {
       // A process of one session asks it each time, so that it sees them change.
       roots: scope === "project" ? tenant.roots : undefined,
       startTimeoutMs: config.startTimeoutMs,
+      maxSilences: scope === "session" ? MAX_SILENCES_OF_OWN : undefined,
       onListChanged: (kinds) => {
         this.onListsStale(kinds);
         this.listChanged(kinds);
@@ -229,8 +235,12 @@ export class Pool implements AsyncDisposable {
     });
   }
 
-  /** Follows an instance to its end; one that was stopped from here has not failed. */
-  async #watch({ key, supervisor }: ProcessRecord, slot: Slot, attempt: Attempt): Promise<void> {
+  /** Follows an instance to its end, and says why it failed; one that was stopped from here has not. */
+  async #watch(
+    { key, supervisor }: ProcessRecord,
+    slot: Slot,
+    attempt: Attempt,
+  ): Promise<ExaiError | undefined> {
     let reason: ExaiError;
     try {
       const instance = await slot.instance;
@@ -240,13 +250,15 @@ export class Pool implements AsyncDisposable {
     } catch (thrown) {
       reason = ExaiError.from(thrown);
     }
-    if (!slot.alive) return;
+    if (!slot.alive) return undefined;
     log.warning("{message}", { message: reason.message });
     // That this machine had no handle for it says nothing of the server.
-    if (reason.code !== "OVER_CAPACITY") supervisor.failed(attempt, reason);
+    const isFault = reason.code !== "OVER_CAPACITY";
+    if (isFault) supervisor.failed(attempt, reason);
     this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
     this.onLost(slot, true);
+    return isFault ? reason : undefined;
   }
 
   #stop(key: string, slot: Slot): void {

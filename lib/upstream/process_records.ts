@@ -2,9 +2,10 @@ import { fnv1a } from "../base/hash.ts";
 import { visible } from "../base/visible.ts";
 import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Caller } from "../call/call.ts";
-import type { Scope } from "./share_key.ts";
-import type { SlotRequest } from "./slot.ts";
-import { Supervisor } from "./supervisor.ts";
+import { likenessKey, type Scope } from "./share_key.ts";
+import type { Slot, SlotRequest } from "./slot.ts";
+import { type Attempt, Supervisor } from "./supervisor.ts";
+import type { ExaiError } from "../base/errors.ts";
 
 /** What an admission is made of: the server, and which of its processes. */
 export interface AdmittedProcess {
@@ -14,6 +15,8 @@ export interface AdmittedProcess {
   callTimeoutMs?: number;
   /** Which of the server's processes it is, for messages; undefined when there is one. */
   where?: string;
+  /** Whether several sessions may call it. */
+  isShared?: boolean;
 }
 
 /** Makes what decides when calls may run on one process. */
@@ -48,12 +51,21 @@ const MAX_GONE = 256;
 /** Of a client's name, this much is shown. */
 const MAX_CLIENT_CHARS = 60;
 
+/** How a process that failed was begun, and what was made of it. */
+export interface Failure {
+  slot: Slot;
+  attempt: Attempt;
+  reason: ExaiError;
+}
+
 /** What is remembered of the processes of one server. */
 export class ProcessRecords implements Iterable<ProcessRecord> {
   readonly #options: ProcessRecordsOptions;
   readonly #byKey = new Map<string, ProcessRecord>();
   /** Records of sessions that are over whose process has not ended yet. */
   readonly #over = new WeakSet<ProcessRecord>();
+  /** The session whose process was the last to end after a good start, of those that are made alike. */
+  readonly #lastEnded = new WeakMap<ProcessRecord, string>();
 
   constructor(options: ProcessRecordsOptions) {
     this.#options = options;
@@ -82,9 +94,52 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       scope,
       where,
       supervisor: new Supervisor(name, { where, isRemote: config.kind !== "stdio" }),
-      admission: admissionFor({ name, maxInflight, callTimeoutMs, where }),
+      admission: admissionFor({ name, maxInflight, callTimeoutMs, where, isShared: scope !== "session" }),
       session: scope === "session" ? tenant.caller.id : undefined,
     };
+    this.#byKey.set(key, record);
+    this.#prune();
+    return record;
+  }
+
+  /**
+   * Of a server of which each session has its own process: refuses another where those of other sessions that are made
+   * alike keep failing. `slots` are those there are; where one of them has been of use, the server is well.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again
+   */
+  checkAlike(request: SlotRequest, slots: Iterable<Slot>): void {
+    const alike = this.#alike(request);
+    if (!alike) return;
+    for (const slot of slots) {
+      if (slot.likeness === alike.key && slot.hasAnswered) return void this.#byKey.delete(alike.key);
+    }
+    alike.supervisor.check();
+  }
+
+  /** The process made for `request` has failed: what that says of others that are made alike is remembered. */
+  failedAlike(request: SlotRequest, { slot, attempt, reason }: Failure): void {
+    const known = this.#alike(request);
+    if (slot.likeness === undefined || reason.details?.fault === "caller") return;
+    if (slot.hasAnswered) return void this.#byKey.delete(slot.likeness);
+    const alike = known ?? this.#addAlike(request, slot.likeness);
+    const session = request.tenant.caller.id;
+    const hasStarted = attempt.startedAtMs !== undefined;
+    // One session may end its process again and again by what it asks of it: that says nothing to others.
+    if (hasStarted && this.#lastEnded.get(alike) === session) return;
+    if (hasStarted) this.#lastEnded.set(alike, session);
+    alike.supervisor.failed(attempt, reason);
+  }
+
+  #alike({ scope, config, tenant, told }: SlotRequest): ProcessRecord | undefined {
+    return scope === "session" ? this.#byKey.get(likenessKey(config, tenant, told)) : undefined;
+  }
+
+  #addAlike({ config, scope, tenant: { workspace } }: SlotRequest, key: string): ProcessRecord {
+    const where = workspace === undefined ? "in every window" : `in every window of ${visible(workspace)}`;
+    const supervisor = new Supervisor(this.#options.name, { where, isRemote: config.kind !== "stdio" });
+    const keyHash = fnv1a(key);
+    const record = { key, keyHash, scope, where, supervisor, admission: UNLIMITED, session: undefined };
     this.#byKey.set(key, record);
     this.#prune();
     return record;
@@ -99,6 +154,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   /** A session is over: nobody asks again for a process that was its own. */
   forget(caller: Caller): void {
     for (const record of this.#byKey.values()) {
+      record.admission.forget(caller.id);
       if (record.session !== caller.id) continue;
       if (this.#options.inUse(record.key)) this.#over.add(record);
       else this.#byKey.delete(record.key);

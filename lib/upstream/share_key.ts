@@ -113,19 +113,26 @@ export function isPlaced(config: ServerConfig, scope: Scope): boolean {
  */
 export function shareKey(config: ServerConfig, tenant: Tenant, scope: Scope): string {
   const { caller, roots } = tenant;
-  const what = config.kind === "stdio"
-    ? [
-      config.command,
-      config.args,
-      sorted(config.env),
-      scope === "machine" || config.cwdFree ? null : config.cwd,
-    ]
-    : [config.kind, config.url, sorted(config.headers)];
+  const what = whatRuns(config, scope);
   const where = scope === "project" && isPlaced(config, scope)
     ? [tenant.workspace ?? null, roots ?? null]
     : [];
   const who = scope === "session" ? [caller.id] : [];
   return JSON.stringify([what, where, who]);
+}
+
+/**
+ * Names what the processes of single sessions have in common that are made alike: whether one starts says something of
+ * the others. What a client can do is part of it, for each is told of its own.
+ */
+export function likenessKey(config: ServerConfig, { workspace }: Tenant, told: JsonObject): string {
+  return JSON.stringify(["each session", whatRuns(config, "session"), workspace ?? null, sorted(told)]);
+}
+
+function whatRuns(config: ServerConfig, scope: Scope) {
+  if (config.kind !== "stdio") return [config.kind, config.url, sorted(config.headers)];
+  const cwd = scope === "machine" || config.cwdFree ? null : config.cwd;
+  return [config.command, config.args, sorted(config.env), cwd];
 }
 
 function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] {

@@ -9,7 +9,7 @@ import { waitingFor } from "../call/wait.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance.ts";
 import type { Question } from "./inbound.ts";
-import type { Scope, ShareDecision, Tenant } from "./share_key.ts";
+import { likenessKey, type Scope, type ShareDecision, type Tenant } from "./share_key.ts";
 import { SessionTurns, type Turn } from "./turns.ts";
 
 /** How often an instance that only tasks keep running is looked at: a timer cannot be set for as long as some last. */
@@ -40,6 +40,10 @@ export class Slot {
   readonly key: string;
   /** Names the share key without telling what is in it: the environment may hold secrets. */
   readonly keyHash: string;
+  /** What it has in common with those of other sessions that are made alike, of one that is a single session's. */
+  readonly likeness: string | undefined;
+  /** Whether it has answered a call that did work. */
+  hasAnswered = false;
   /** Client capabilities the instance is told of. */
   readonly capabilities: JsonObject;
   /** Decides when calls may run on it. */
@@ -73,6 +77,8 @@ export class Slot {
     this.scope = request.scope;
     this.key = request.key;
     this.keyHash = fnv1a(request.key);
+    const { scope, config, tenant, told } = request;
+    this.likeness = scope === "session" ? likenessKey(config, tenant, told) : undefined;
     this.why = request.why;
     this.mayMove = request.mayMove && request.scope !== "session";
     this.capabilities = request.told;

@@ -76,15 +76,19 @@ export class Supervisor {
   /**
    * A start is about to be made.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again
+   * @throws {ExaiError} as {@linkcode check} does
    */
   begin(nowMs = steadyNow()): Attempt {
+    this.check(nowMs);
+    this.#connection = { state: "connecting", sinceMs: nowMs };
+    return { begunAtMs: nowMs };
+  }
+
+  /** @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again, while it may not be started */
+  check(nowMs = steadyNow()): void {
     const trouble = this.trouble;
     const retryAfterMs = trouble ? trouble.retryAt.getTime() - nowMs : 0;
-    if (!trouble || retryAfterMs <= 0) {
-      this.#connection = { state: "connecting", sinceMs: nowMs };
-      return { begunAtMs: nowMs };
-    }
+    if (!trouble || retryAfterMs <= 0) return;
     if (trouble.isCallersFault) throw this.#refusal(trouble.lastError, retryAfterMs);
     const advice = trouble.crashLimitReached
       ? "; put right what it says, then `exai-daemon reload` lets it start at once"

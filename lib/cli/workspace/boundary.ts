@@ -2,7 +2,7 @@ import { basename, isAbsolute, join, relative, SEPARATOR } from "@std/path";
 import { ExaiError } from "../../base/errors.ts";
 import { pathOfUri } from "../../base/file_uri.ts";
 import { quoteName } from "../../base/suggest.ts";
-import type { Caller } from "../../call/call.ts";
+import type { Whereabouts } from "../../call/call.ts";
 
 export interface BoundaryOptions {
   /** Directories every session may read (`EXAI_ALLOWED_DIRS`). */
@@ -13,12 +13,12 @@ export interface BoundaryOptions {
 
 /** Which paths a session may read. Built once for each call, so that roots that change are heeded. */
 export class Boundary {
-  readonly #caller: Caller;
+  readonly #caller: Whereabouts;
   readonly #options: BoundaryOptions;
   #allowed: Promise<readonly string[]> | undefined;
   #denied: Promise<readonly string[]> | undefined;
 
-  constructor(caller: Caller, options: BoundaryOptions) {
+  constructor(caller: Whereabouts, options: BoundaryOptions) {
     this.#caller = caller;
     this.#options = options;
   }

@@ -16,9 +16,11 @@ export const activity = defineTool({
       .describe(`RE2 regex; keeps matching lines among the latest ${MAX_LINES}`),
   }),
   annotations: READ_ONLY,
-  async run({ lines, filter }, { host, caller, signal }) {
-    if (!filter) return { content: show(await host.activity(caller, lines), "no call is on record yet") };
-    const latest = await host.activity(caller, MAX_LINES);
+  async run({ lines, filter }, { host, whereabouts, signal }) {
+    if (!filter) {
+      return { content: show(await host.activity(whereabouts, lines), "no call is on record yet") };
+    }
+    const latest = await host.activity(whereabouts, MAX_LINES);
     const matching = await filterLines(latest, filter, signal);
     return {
       content: show(matching.slice(-lines), `none of the latest ${latest.length} calls matches ${filter}`),

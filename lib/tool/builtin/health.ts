@@ -12,8 +12,8 @@ export const health = defineTool({
     tail_lines: z.int().min(0).max(1000).default(50).describe("errors to show"),
   }),
   annotations: READ_ONLY,
-  async run({ tail_lines }, { host, caller }) {
-    const [report, errors] = await Promise.all([host.health(), host.recentErrors(caller, tail_lines)]);
+  async run({ tail_lines }, { host, whereabouts }) {
+    const [report, errors] = await Promise.all([host.health(), host.recentErrors(whereabouts, tail_lines)]);
     return { content: { health: report, recent_errors: [...errors] } };
   },
 });

@@ -3,7 +3,7 @@ import type { JsonObject } from "../../base/json.ts";
 import { quoteValue } from "../../base/quote.ts";
 import type { Thread } from "../../conversation/thread_store.ts";
 import { writeTranscript } from "../../conversation/transcript.ts";
-import type { Caller } from "../../call/call.ts";
+import type { Whereabouts } from "../../call/call.ts";
 import type { ToolHost } from "../host.ts";
 import type { OwnThreads } from "../own_threads.ts";
 
@@ -22,7 +22,7 @@ const MAX_THREADS = 100;
 export interface ResourceSources {
   host: ToolHost;
   /** Who asks. */
-  caller: Caller;
+  whereabouts: Whereabouts;
   /** Its threads. */
   threads: OwnThreads;
 }
@@ -81,10 +81,10 @@ export function isThreadTemplate(uri: unknown): boolean {
  */
 export async function readResource(
   { uri }: JsonObject,
-  { host, caller, threads }: ResourceSources,
+  { host, whereabouts, threads }: ResourceSources,
 ): Promise<JsonObject> {
   const contents = (mimeType: string, text: string) => ({ contents: [{ uri, mimeType, text }] });
-  if (uri === CALLS) return contents("text/plain", (await host.activity(caller, MAX_CALLS)).join("\n"));
+  if (uri === CALLS) return contents("text/plain", (await host.activity(whereabouts, MAX_CALLS)).join("\n"));
   if (uri === THREADS) {
     const known = await threads.list({ limit: MAX_THREADS });
     return contents("application/json", JSON.stringify(known, null, 2));

@@ -1,0 +1,40 @@
+import { deadline } from "@std/async/deadline";
+import { messageOf } from "../base/errors.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import type { Call, Caller } from "../call/call.ts";
+import type { ListKind, Server } from "../call/server.ts";
+
+/** A server that is not in a merged list although it belongs there. */
+export interface Missing {
+  server: Server;
+  /** What keeps it, in words. */
+  why: string;
+  /** Resolves when its list is there after all, or will not come; undefined when it is not on its way. */
+  coming?: Promise<unknown>;
+}
+
+/** What whoever asks `server` for its list waits for. */
+export function waitOf(server: Server, kind: ListKind, caller: Caller): string {
+  return server.waitOf?.(caller) ?? `server "${server.name}" to list its ${kind}`;
+}
+
+/** Those whose names the merged list shows as `server__name` are alone meant by such a name. */
+export function eligible(missing: readonly Missing[], name: string): readonly Missing[] {
+  const named = missing.filter(({ server }) => name.startsWith(`${server.name}__`));
+  return named.length > 0 ? named : missing;
+}
+
+/** What has become of a list that was late, in words. */
+export async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Server, string]> {
+  const timeoutMs = Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
+  try {
+    await deadline(coming!, timeoutMs);
+    return [server, "its list has come and gone"];
+  } catch (thrown) {
+    const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
+    return [
+      server,
+      isLate ? `it was waited for ${timeoutMs / SECOND_MS} s and is still starting` : messageOf(thrown),
+    ];
+  }
+}

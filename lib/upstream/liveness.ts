@@ -1,0 +1,58 @@
+import { ExaiError } from "../base/errors.ts";
+import type { Liveness } from "../call/admission.ts";
+
+export interface PingedLivenessOptions {
+  /** Asks the process something that any server answers at once. */
+  ping(timeoutMs: number): Promise<unknown>;
+  /** So many calls in a row it may leave without an answer, and say nothing, before it is given up. */
+  maxSilences: number;
+  /** It answers nobody any more. */
+  onsilent(why: string): void;
+}
+
+/**
+ * Tells a process that answers nobody from one that is slow with one call: any message is a sign of life, and one that
+ * has sent none is pinged. That is how gRPC keeps a connection's health apart from the deadlines of its calls.
+ */
+export class PingedLiveness implements Liveness {
+  heard = 0;
+  readonly #options: PingedLivenessOptions;
+  #silences = 0;
+  /** What it had sent when it was silent the last time. */
+  #heardAtSilence = -1;
+  /** Calls that time out together learn from one ping. */
+  #ping: Promise<boolean> | undefined;
+
+  constructor(options: PingedLivenessOptions) {
+    this.#options = options;
+  }
+
+  async check(patienceMs: number): Promise<boolean> {
+    const isAnswering =
+      await (this.#ping ??= this.#answers(patienceMs).finally(() => this.#ping = undefined));
+    if (!isAnswering) this.#silent(patienceMs);
+    return isAnswering;
+  }
+
+  async #answers(patienceMs: number): Promise<boolean> {
+    const before = this.heard;
+    try {
+      await this.#options.ping(patienceMs);
+      return true;
+    } catch (thrown) {
+      const status = ExaiError.from(thrown).details?.status;
+      // A server behind a URL that refuses a ping is there.
+      return this.heard !== before || typeof status === "number" && status < 500;
+    }
+  }
+
+  #silent(patienceMs: number): void {
+    this.#silences = this.heard === this.#heardAtSilence ? this.#silences + 1 : 1;
+    this.#heardAtSilence = this.heard;
+    if (this.#silences < this.#options.maxSilences) return;
+    this.#options.onsilent(
+      `it has sent nothing while ${this.#silences} calls in a row ran out of time, and did not answer ping within ` +
+        `${patienceMs} ms`,
+    );
+  }
+}
