@@ -141,7 +141,8 @@ export class Router {
 
   async #listTasks(call: Call): Promise<Result> {
     if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
-    return await this.#tasks.list(call, (server, call) => this.#ask(server, call));
+    const { listDeadlineMs } = this.#options;
+    return await this.#tasks.list(call, (server, call) => this.#ask(server, call), listDeadlineMs);
   }
 
   /** Leads a call that does work to its server. */
@@ -155,7 +156,7 @@ export class Router {
       case "resources/read":
       case "resources/subscribe":
       case "resources/unsubscribe":
-        return await this.#resources.lead(call, (server) => this.#run(server, call));
+        return await this.#resources.lead(call, (server, call) => this.#run(server, call));
       case "completion/complete":
         return await this.#complete(call);
       case "tasks/get":
@@ -197,7 +198,7 @@ export class Router {
   async #complete(call: Call): Promise<Result> {
     const ref = isObject(call.params.ref) ? call.params.ref : {};
     if (ref.type === "ref/resource") {
-      return await this.#resources.lead(call, (server) => this.#run(server, call), ref.uri ?? null);
+      return await this.#resources.lead(call, (server, call) => this.#run(server, call), ref.uri ?? null);
     }
     const name = textOf(ref.name);
     if (name === undefined) throw new ExaiError("INVALID_PARAMS", "ref.name must be a text");

@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { untilAborted } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
 import { quoteValue } from "../base/quote.ts";
@@ -6,6 +7,7 @@ import { type Call, type Caller, derive, type Target } from "../call/call.ts";
 import { sift } from "../call/definitions.ts";
 import { allPages } from "../call/pages.ts";
 import type { Server } from "../call/server.ts";
+import { waitingFor } from "../call/wait.ts";
 import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
 
 /** Tasks of one session that are known at once; beyond that the oldest are forgotten. */
@@ -42,25 +44,38 @@ export class TaskRoutes {
     throw new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
   }
 
-  /** The session's tasks on every server it has any on; a server that does not answer is left out. */
-  async list(call: Call, ask: Ask): Promise<Result> {
+  /**
+   * The session's tasks on every server it has any on; a server that does not answer within `deadlineMs` is left out.
+   */
+  async list(call: Call, ask: Ask, deadlineMs: number): Promise<Result> {
     if (call.params.cursor !== undefined) {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
     const servers = new Set(this.#bySession.get(call.caller.id)?.values() ?? []);
     const lists = await Promise.all(Array.from(servers, async (server) => {
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(lateError(deadlineMs)), deadlineMs);
       try {
-        return await allTasks((call) => ask(server, call), call);
+        const own = derive(call, { signal: AbortSignal.any([call.signal, late.signal]) });
+        const listed = untilAborted(allTasks((call) => ask(server, call), own), own.signal);
+        return await waitingFor(call, `server "${server.name}" to list its tasks`, listed);
       } catch (thrown) {
+        if (call.signal.aborted) throw thrown;
         log.warning("{server} is left out of tasks/list: {message}", {
           server: server.name,
           message: messageOf(thrown),
         });
         return [];
+      } finally {
+        clearTimeout(timer);
       }
     }));
     return { result: { tasks: lists.flat() } };
   }
+}
+
+function lateError(deadlineMs: number): ExaiError {
+  return new ExaiError("TIMEOUT", `it did not answer within ${deadlineMs} ms`);
 }
 
 async function allTasks(ask: Target, call: Call): Promise<readonly JsonObject[]> {
