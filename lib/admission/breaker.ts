@@ -186,6 +186,8 @@ export class ServerBreaker {
       case "UPSTREAM_UNAVAILABLE":
         // The server has lost our session, and refused at once: it is well.
         if (error.details?.outcome === "not_run") return "nothing";
+        // It has refused the message for what it asks for, and answers others.
+        if (error.details?.fault === "caller") return "nothing";
         // A server that rests after its crashes was not asked at all; one that names a status was.
         if (status === undefined) return error.retryAfterMs === undefined ? "unwell" : "nothing";
         return CALLERS_FAULT.has(status) ? "nothing" : "unwell";
