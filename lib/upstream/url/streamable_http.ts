@@ -18,6 +18,10 @@ const FAREWELL_MS = SECOND_MS;
 /** How often in a row a stream that was cut before its answer is taken up again in vain. */
 const MAX_RESUMES = 6;
 const RESUME_PAUSE_MS = SECOND_MS / 2;
+/** Between two streams at least, whatever the server says. */
+const MIN_RESUME_PAUSE_MS = SECOND_MS / 5;
+/** How often the stream of one request is taken up again, be it that something has come on each. */
+const MAX_RESUMES_IN_ALL = 1000;
 
 /** Of all connections: what one has found out the next must know. */
 const ownRefusals = new OwnRefusals();
@@ -145,9 +149,9 @@ export class StreamableHttp implements UpstreamTransport {
     let body = response.body;
     let lastEventId: string | undefined;
     let retryMs = RESUME_PAUSE_MS;
-    for (let resumes = 0;; resumes++) {
+    for (let resumes = 0, inAll = 0;; resumes++, inAll++) {
       let isAnswered = false;
-      const onretry = (ms: number) => retryMs = Math.min(ms, 30 * SECOND_MS);
+      const onretry = (ms: number) => retryMs = Math.max(MIN_RESUME_PAUSE_MS, Math.min(ms, 30 * SECOND_MS));
       try {
         for await (const { event, data, id: eventId } of eventsOf(body!, { onretry })) {
           if (eventId) lastEventId = eventId;
@@ -165,7 +169,12 @@ export class StreamableHttp implements UpstreamTransport {
       }
       if (isAnswered) return;
       if (lastEventId === undefined) throw new AnswerCut("the stream of its answer ended without an answer");
-      body = await this.#resume(lastEventId, { signal, resumes, pauseMs: retryMs });
+      const isTooOften = inAll >= MAX_RESUMES_IN_ALL;
+      body = await this.#resume(lastEventId, {
+        signal,
+        resumes: isTooOften ? MAX_RESUMES : resumes,
+        pauseMs: retryMs,
+      });
     }
   }
 
