@@ -139,6 +139,34 @@ Deno.test("a window with a process of its own moves with it, and the process is 
   assertEquals(await where(ada), "1 file:///b");
 });
 
+Deno.test("a window with a copy of what is one for each directory gets another copy when its roots change", async () => {
+  const [begun, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await using shared = sharedServer({
+    build: (server, n) => {
+      rooted(server, n);
+      server.registerTool("wait", {}, async () => (begun.resolve(), await release.promise, text("waited")));
+      server.registerTool("ask", {}, async () => {
+        const requestedSchema = { type: "object" as const, properties: {} };
+        return text((await server.server.elicitInput({ message: "go on?", requestedSchema })).action);
+      });
+    },
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  const asked = { capabilities: { elicitation: {} }, roots: ["file:///a"] };
+  await using ada = await sdkClient(it.url, asked);
+  await using bob = await sdkClient(it.url, asked);
+  assertEquals(await where(bob), "1 file:///a");
+  const waiting = ada.callTool({ name: "wait" });
+  await begun.promise;
+  // Whose question it was cannot be told: from then on the window has a copy of its own.
+  assertEquals(textOf(await bob.callTool({ name: "ask" })).includes("cannot be told"), true);
+  assertEquals(await where(bob), "2 file:///a");
+  await moveTo(bob, "file:///b");
+  assertEquals(await where(bob), "3 file:///b");
+  release.resolve();
+  await waiting;
+});
+
 /** Says a line of each level it may, inside of a call and outside. */
 function logging(server: McpServer) {
   const levels: string[] = [];

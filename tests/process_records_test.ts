@@ -15,6 +15,7 @@ function request(key: string, scope: SlotRequest["scope"] = "project"): SlotRequ
     why: "",
     mayMove: false,
     told: {},
+    listed: { listKey: key, told: {}, resourcesFor: "directory" },
     config: {} as ServerConfig,
     tenant: { caller, workspace: `/${key}`, roots: undefined },
   };

@@ -4,6 +4,7 @@ import { testDaemon } from "./helpers/daemon.ts";
 import { OddServer } from "./helpers/odd_server.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { connectRaw } from "./helpers/raw_socket.ts";
+import { INITIALIZE } from "./helpers/shim.ts";
 
 const call = (id: number, name: string) => ({ jsonrpc: "2.0", id, method: "tools/call", params: { name } });
 
@@ -54,6 +55,49 @@ Deno.test("an answer the client has confirmed is not sent again", async () => {
   assertEquals((await client.closed).code, 4008);
   assertEquals(again.ack.unseen, [1]);
   assertEquals((await again.next()).id, 2);
+  await again.close();
+});
+
+Deno.test("what is said in place of an answer that was not kept counts as an answer does", async () => {
+  await using it = await testDaemon();
+  using client = await RawClient.hello(it.url, { session_id: "w", resume: true });
+  // One more than are kept for a client that confirms none.
+  const last = 257;
+  for (let id = 1; id <= last; id++) await client.ask(call(id, "version"));
+  const token = client.ack.resume_token!;
+  const comeBack = (waiting: number[]) =>
+    RawClient.hello(it.url, { session_id: "w", resume: { token, waiting } });
+  using again = await comeBack([1, last - 1, last]);
+  const heard = [await again.next(), await again.next(), await again.next()];
+  assertEquals(heard.map(({ id }) => id), [last - 1, last, 1]);
+  // Two of the three have arrived when the connection is cut.
+  again.send({ op: "received", answers: 2 });
+  await again.ask({ op: "health" });
+  using third = await comeBack([1]);
+  assertEquals(third.ack.unseen, []);
+  const { id, error } = await third.next();
+  assertEquals([id, ((error as JsonObject).data as JsonObject).code], [1, "OUTCOME_UNKNOWN"]);
+  await third.close();
+});
+
+Deno.test("progress of a task is not sent again after a cut, nor does it make other messages be", async () => {
+  const odd = new OddServer();
+  await using it = await testDaemon({ servers: [odd] });
+  const hello = { session_id: "w", receipts: true };
+  using client = await RawClient.hello(it.url, { ...hello, resume: true });
+  await client.ask({ jsonrpc: "2.0", id: 0, method: "initialize", params: INITIALIZE });
+  const begun = odd.nextHold();
+  client.send(call(1, "hold"));
+  const { caller } = await begun;
+  for (let progress = 1; progress <= 3; progress++) {
+    caller.notify("notifications/progress", { progressToken: "task", progress });
+  }
+  caller.notify("notifications/resources/updated", { uri: "file:///a" });
+  await client.nextWhere(({ method }) => method === "notifications/resources/updated");
+  const resume = { token: client.ack.resume_token!, waiting: [1], posts: 1 };
+  using again = await RawClient.hello(it.url, { ...hello, resume });
+  odd.release.resolve();
+  assertEquals((await again.next()).id, 1);
   await again.close();
 });
 

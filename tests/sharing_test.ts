@@ -11,6 +11,8 @@ import {
   UnsubscribeRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
+import { Admissions } from "../lib/cli/admissions.ts";
+import { defaultSettings } from "../lib/config/load.ts";
 import { addSampling } from "./helpers/asking_tool.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
@@ -98,6 +100,36 @@ Deno.test("a window is not held up by another whose call does not end; one that 
   assertStringIncludes(textOf(await bob.callTool({ name: "ask" })), "it cannot be told which of them asks");
   assertEquals(textOf(await bob.callTool({ name: "ask" })), "bob");
   assertEquals(textOf(await bob.callTool({ name: "process" })), "2");
+  release.resolve();
+  await waiting;
+});
+
+Deno.test("windows that wait for their turn at a busy server hold none of its places, so that their waits do not add up", async () => {
+  const [begun, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const admissions = new Admissions({ ...defaultSettings(), queueMax: 9 }, () => {});
+  await using shared = sharedServer({
+    // One process for all, come what may: its windows take turns.
+    config: { share: "machine", maxInflight: 2 },
+    admissionFor: admissions.ofProcess,
+    build: (server, n) => {
+      talkative(server, n);
+      server.registerTool("wait", {}, async () => (begun.resolve(), await release.promise, { content: [] }));
+    },
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using ada = await sdkClient(it.url, { capabilities: ASKED });
+  await using bob = await sdkClient(it.url, { capabilities: ASKED });
+  await using eve = await sdkClient(it.url);
+  await using dan = await sdkClient(it.url);
+  for (const client of [bob, eve, dan]) await client.callTool({ name: "process" });
+  const waiting = ada.callTool({ name: "wait" });
+  await begun.promise;
+  assertStringIncludes(textOf(await bob.callTool({ name: "ask" })), "it cannot be told which of them asks");
+  const startedMs = performance.now();
+  await Promise.all([bob, eve, dan].map((client) => client.callTool({ name: "process" })));
+  const tookMs = performance.now() - startedMs;
+  // Each waits three seconds for its turn; one after the other that would be nine.
+  assertEquals(tookMs > 2000 && tookMs < 5500, true, `${tookMs} ms`);
   release.resolve();
   await waiting;
 });

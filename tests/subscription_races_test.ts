@@ -1,7 +1,10 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { delay } from "@std/async/delay";
 import type { JsonObject } from "../lib/base/json.ts";
+import { SharedLogLevel } from "../lib/upstream/log_level.ts";
+import { LOG_LEVELS } from "../lib/wire/mcp.ts";
 import type { RpcRequest } from "../lib/wire/rpc.ts";
+import { call } from "./helpers/call.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
 import { type RawConnection, rawServer } from "./helpers/raw_server.ts";
@@ -230,4 +233,34 @@ Deno.test("levels set at once by several windows leave the server at the most ta
   await server.answer(OK);
   await Promise.all([first, ...others]);
   assertEquals(server.asked.at(-1), "setLevel notice");
+});
+
+Deno.test("a server that does not answer one window's subscription does not keep the others waiting", async () => {
+  await using server = scripted();
+  await using it = await two(server);
+  const unanswered = it.ada.request("resources/subscribe", { uri: URI });
+  await until(() => server.asked.length === 1, "the first is asked");
+  const second = it.bob.request("resources/subscribe", { uri: URI });
+  await until(() => server.asked.length === 2, "the second is asked");
+  await server.answer(NO);
+  await server.answer(OK);
+  assertEquals([(await unanswered).error !== undefined, (await second).error], [true, undefined]);
+});
+
+Deno.test("a log level that a server does not answer is waited for at most twice, however many windows ask", async () => {
+  const wanted: string[] = [];
+  const windows = LOG_LEVELS.map((logLevel) => ({ ...call().caller, logLevel }));
+  const attached = [windows.at(-1)!];
+  const late = (
+    level: string,
+  ) => (wanted.push(level), delay(5).then(() => Promise.reject(new Error("late"))));
+  const shared = new SharedLogLevel(late, () => attached);
+  const asked = windows.toReversed().map((window) => (attached.push(window), shared.update()));
+  const outcomes = await Promise.allSettled(asked);
+  assertEquals(outcomes.filter(({ status }) => status === "rejected").length, windows.length);
+  assertEquals(wanted, ["emergency", "debug"]);
+  // It is known to be silent: who comes and goes is no reason to ask it again.
+  shared.attachedChanged();
+  await delay(0);
+  assertEquals(wanted.length, 2);
 });

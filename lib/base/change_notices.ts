@@ -10,6 +10,7 @@ export class ChangeNotices {
   /** What was told in this pause, and how to tell what came since. */
   readonly #pauses = new Map<string, { timer: ReturnType<typeof setTimeout>; again?: () => void }>();
   readonly #maxKeys: number;
+  #hasEnded = false;
 
   /** @param maxKeys how many different changes are told apart; beyond that they are told at once */
   constructor(maxKeys = 256) {
@@ -26,8 +27,9 @@ export class ChangeNotices {
     }
   }
 
-  /** Tells what waits; for a peer that is gone. */
-  flush(): void {
+  /** The peer is gone: tells what waits, and from now on everything at once. */
+  end(): void {
+    this.#hasEnded = true;
     const pauses = [...this.#pauses.values()];
     this.#pauses.clear();
     for (const { timer, again } of pauses) {
@@ -37,7 +39,7 @@ export class ChangeNotices {
   }
 
   #begin(key: string): void {
-    if (this.#pauses.size >= this.#maxKeys) return;
+    if (this.#hasEnded || this.#pauses.size >= this.#maxKeys) return;
     this.#pauses.set(key, { timer: setTimeout(() => this.#end(key), PAUSE_MS) });
   }
 

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
@@ -16,20 +15,16 @@ import { HandleBudget } from "../edge/handles.ts";
 import { Guard } from "../edge/guard.ts";
 import { StartGate } from "../edge/start_gate.ts";
 import { Router } from "../router/router.ts";
-import type { ToolSets } from "../router/tool_set.ts";
-import type { ToolViewOptions } from "../router/tool_view.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
 import { INSTRUCTIONS } from "../tool/instructions.ts";
-import { LEAN_TOOLS } from "../tool/selection.ts";
-import type { SqliteCallJournal } from "../store/call_journal.ts";
 import type { Admissions } from "./admissions.ts";
 import { FrontDoors } from "./front_doors.ts";
 import { HomeLock } from "./home_lock.ts";
 import { httpRoutes } from "./http_routes.ts";
-import { heldFault, openHeldBudget } from "./held_budget.ts";
+import { heldBy, heldFault, openHeldBudget } from "./held_budget.ts";
 import { EndpointFile } from "./endpoint_file.ts";
 import { checkPeers } from "./exposure.ts";
 import { openResources, type Resources } from "./resources.ts";
@@ -39,6 +34,7 @@ import type { OwnServer } from "./own_server.ts";
 import { Patience } from "./patience.ts";
 import { serverPolicies } from "./server_policies.ts";
 import { findWorkspace } from "./session_workspace.ts";
+import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 import { ensureStateDir } from "./state_files.ts";
 import type { TokenKeeper } from "./token.ts";
 
@@ -118,9 +114,12 @@ export class Daemon implements AsyncDisposable {
     });
     const guard = new Guard({ ...settings, token });
     mounts.onListChanged = () => router.invalidate();
-    mounts.onServersChanged = (names) => this.#announceServers(router, names);
-    mounts.onToolSetsChanged = (before) => this.#announceToolSets(before, mounts.toolSets);
-    own.onToolsChanged = () => this.#announceServers(router, [own.server.name]);
+    mounts.onServersChanged = (names) => {
+      router.invalidate();
+      announceServers(this.#registry, names);
+    };
+    mounts.onToolSetsChanged = (before) => announceToolSets(this.#registry, { before, now: mounts.toolSets });
+    own.onToolsChanged = () => mounts.onServersChanged([own.server.name]);
     const hooks = this.#attachHooks({ router, guard, token, observation, mounts });
     this.#doors = new Doors({
       ...settings,
@@ -239,9 +238,8 @@ export class Daemon implements AsyncDisposable {
         ...mounts.faults(),
         ...own.faults(),
         ...options.faults?.() ?? [],
-        ...faultsOf(journal),
         ...this.#front.faults(),
-        ...[heldFault(budget) ?? [], handles.fault ?? [], lock.fault ?? []].flat(),
+        ...[journal?.fault ?? [], heldFault(budget) ?? [], handles.fault ?? [], lock.fault ?? []].flat(),
       ],
       notes: () => [...options.notes?.() ?? [], ...notes.list],
       counts: () => ({
@@ -256,27 +254,6 @@ export class Daemon implements AsyncDisposable {
         handles: handles.state,
       }),
     });
-  }
-
-  /** Servers have come, gone or changed: every window that sees one of them is told. */
-  #announceServers(router: Router, names: readonly string[]): void {
-    router.invalidate();
-    for (const session of this.#registry) {
-      if (session.server !== undefined && !names.includes(session.server)) continue;
-      for (const what of ["tools", "prompts", "resources"]) {
-        session.notify(`notifications/${what}/list_changed`);
-      }
-    }
-  }
-
-  /** Which tools clients see has changed: the windows it concerns are told. */
-  #announceToolSets(before: ToolSets, now: ToolSets): void {
-    for (const session of this.#registry) {
-      if (session.server !== undefined) continue;
-      const name = session.client?.name;
-      if (isDeepStrictEqual(before(name)?.config, now(name)?.config)) continue;
-      session.notify("notifications/tools/list_changed");
-    }
   }
 
   #attachHooks(
@@ -319,31 +296,6 @@ async function takeHome(paths: StatePaths): Promise<HomeLock> {
 interface ObservedParts {
   admissions: Admissions;
   budget: ByteBudget;
-}
-
-/** What is held now: of what goes without a word this is found out here. */
-function heldBy(budget: ByteBudget) {
-  budget.recount();
-  const { bytes, maxBytes, evictions } = budget;
-  return { bytes, maxBytes, evictions };
-}
-
-function faultsOf(journal: SqliteCallJournal | undefined): string[] {
-  return journal?.fault === undefined ? [] : [journal.fault];
-}
-
-/** What windows see of all tools. */
-function viewOf(
-  { toolSearch, toolSearchChars }: Settings,
-  { own, mounts }: Pick<Resources, "own" | "mounts">,
-): ToolViewOptions {
-  return {
-    toolSets: () => mounts.toolSets,
-    search: toolSearch,
-    searchChars: toolSearchChars,
-    isCore: (name, { server }) =>
-      server === own.server && (LEAN_TOOLS.includes(name) || own.userToolNames.includes(name)),
-  };
 }
 
 async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {

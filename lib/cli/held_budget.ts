@@ -44,3 +44,10 @@ function byMemory(maxFrameBytes: number): number {
   const bytes = Math.min(MOST_BYTES, Deno.systemMemoryInfo().total / 16, heapBytes / 4);
   return Math.round(Math.max(LEAST_BYTES, 2 * maxFrameBytes, bytes));
 }
+
+/** What is held now: of what goes without a word this is found out here. */
+export function heldBy(budget: ByteBudget) {
+  budget.recount();
+  const { bytes, maxBytes, evictions } = budget;
+  return { bytes, maxBytes, evictions };
+}

@@ -24,6 +24,8 @@ export class Asks {
   // A late answer to a daemon that is gone must not be taken for one to its successor, which counts anew.
   readonly #prefix = `exai-${crypto.randomUUID().slice(0, 8)}-`;
   #next = 1;
+  /** Why the client cannot be asked any more. */
+  #over: ExaiError | undefined;
 
   constructor(post: Post) {
     this.#post = post;
@@ -39,6 +41,7 @@ export class Asks {
     request: { method: string; params: JsonObject; relatedTo?: RequestId },
     options: AskOptions = {},
   ): Promise<Result> {
+    if (this.#over) return Promise.reject(this.#over);
     if (this.#pending.size >= MAX_PENDING) {
       return Promise.reject(
         new ExaiError("OVER_CAPACITY", `this client has not answered ${MAX_PENDING} questions yet`),
@@ -82,8 +85,9 @@ export class Asks {
     this.#pending.get(params.progressToken as RequestId)?.onProgress?.(params);
   }
 
-  /** Fails everything that waits, as when the session ends. */
-  failAll(error: ExaiError): void {
+  /** The session is over: fails everything that waits, and whatever is asked from now on. */
+  end(error: ExaiError): void {
+    this.#over = error;
     const waiting = [...this.#pending.values()];
     this.#pending.clear();
     for (const pending of waiting) pending.fail(error);

@@ -5,7 +5,7 @@ import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
-import { responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { isPassing, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
@@ -176,12 +176,13 @@ function mailboxOutlet(session: Session): PeerOutlet {
     refuseTwin: (id, response) => mailbox.refuseTwin(id, JSON.stringify(response)),
     began: (id) => mailbox.began(id),
     abandon: (id) => mailbox.abandon(id),
-    post(message, { passing, onlost }) {
+    post(message, { onlost }) {
+      let sent = message;
       const text = encode<RpcMessage>(message, maxFrameBytes, (error) => {
         onlost?.(error);
-        return tooLargeNotice(error);
+        return sent = tooLargeNotice(error);
       });
-      if (passing) mailbox.postNow(text);
+      if (isPassing(sent)) mailbox.postNow(text);
       else mailbox.post(text, onlost);
     },
   };

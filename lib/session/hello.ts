@@ -167,8 +167,7 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
     });
     const { nudge, lines, receipts } = hello;
     join(channel, session, { hooks, opsToo: true, nudge, lines, receipts });
-    if (waiting) answerForgotten(session, waiting);
-    if (waiting) session.warnOfLost(session.mailbox.resume(waiting));
+    if (waiting) session.warnOfLost(session.mailbox.resume(waiting, refuseForgotten));
   } catch (thrown) {
     say({ op: "hello_ack", ok: false, error: messageOf(thrown) });
     channel.close(CLOSE.invalidHello, "invalid hello");
@@ -233,15 +232,9 @@ function receiptsOf({ mailbox, arrivals }: Session) {
   return { receipts: true as const, posts: mailbox.postsBase, received: arrivals?.messages ?? 0 };
 }
 
-function answerForgotten(session: Session, waiting: readonly RequestId[]): void {
-  for (const id of waiting.filter((id) => session.mailbox.hasForgotten(id))) {
-    const error = new ExaiError(
-      "OUTCOME_UNKNOWN",
-      "the call ended, but its answer was too large to be kept",
-      {
-        details: { outcome: "unknown" },
-      },
-    );
-    session.mailbox.postNow(JSON.stringify(responseTo(id, { error: toRpcError(error) })));
-  }
+function refuseForgotten(id: RequestId): string {
+  const error = new ExaiError("OUTCOME_UNKNOWN", "the call ended, but its answer was too large to be kept", {
+    details: { outcome: "unknown" },
+  });
+  return JSON.stringify(responseTo(id, { error: toRpcError(error) }));
 }

@@ -200,11 +200,11 @@ export class Mailbox {
 
   /**
    * Sends again what a client that came back still waits for, and everything else that it has not had. Answers it does
-   * not wait for are forgotten.
+   * not wait for are forgotten; what was forgotten that it does wait for is answered with what `refusal` says.
    *
    * @returns how many messages it never had and will not have
    */
-  resume(waiting: readonly RequestId[]): number {
+  resume(waiting: readonly RequestId[], refusal: (id: RequestId) => string): number {
     const wanted = new Set(waiting);
     const kept: Answer[] = [];
     for (const answer of this.#answers.splice(0)) {
@@ -222,8 +222,17 @@ export class Mailbox {
       this.#keep(answer);
       this.#outlet?.send(answer.text);
     }
+    for (const id of waiting) if (this.#forgotten.has(id)) this.#refuseForgotten(id, refusal(id));
     for (const onlost of lost) onlost(madeRoom());
     return lost.length;
+  }
+
+  /** As any answer it is kept until it is confirmed: client and daemon must count the same ones. */
+  #refuseForgotten(id: RequestId, text: string): void {
+    const mark = this.#forgotten.get(id);
+    this.#forgotten.delete(id);
+    this.#keep({ id, text, bytes: heldBytes(text), mark });
+    this.#outlet?.send(text);
   }
 
   /** The session is over: nothing is kept from here on, for nobody comes to fetch it and free its bytes. */

@@ -41,7 +41,7 @@ export interface PeerOutlet {
   answer(id: RequestId | null, response: RpcResponse): void;
   /** The answer to a request whose id a running call has; that call is answered apart from it. */
   refuseTwin(id: RequestId, response: RpcResponse): void;
-  /** A request or notification; `relatedTo` is the client's request it belongs to. `passing`: of use only now. */
+  /** A request or notification; `relatedTo` is the client's request it belongs to. */
   post(message: RpcMessage, options: PostOptions): void;
   /** The request `id` was cancelled and gets no answer. */
   abandon?(id: RequestId): void;
@@ -51,7 +51,6 @@ export interface PeerOutlet {
 
 export interface PostOptions {
   relatedTo?: RequestId;
-  passing?: boolean;
   /** Told when the client never had the message and will not have it. */
   onlost?: OnLost;
 }
@@ -79,7 +78,7 @@ export class McpPeer implements Speaker {
     this.#asks = new Asks((message, options) => outlet.post(message, options));
     session.speaker = this;
     session.ended.addEventListener("abort", () => {
-      this.#asks.failAll(session.ended.reason);
+      this.#asks.end(session.ended.reason);
     }, { once: true });
   }
 
@@ -87,7 +86,7 @@ export class McpPeer implements Speaker {
   receive(value: JsonObject, bytes = 0): void {
     try {
       const message = checkEnvelope(asMeant(value));
-      if (typeof message === "string") return this.#refuse(value, message);
+      if (typeof message === "string") return this.refuseMessage(value, message);
       if (!("method" in message)) this.#asks.settle(message);
       else if ("id" in message) {
         this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
@@ -107,25 +106,20 @@ export class McpPeer implements Speaker {
   /** Takes the messages of one batch, of which some may be no messages, where the client's revision has batches. */
   receiveBatch(batch: readonly Json[], bytes = 0): void {
     const why = whyNoBatch(batch, this.#session.revision);
-    if (why !== undefined) return this.#refuseUnread("INVALID_REQUEST", why);
+    if (why !== undefined) return this.#refuseWithoutId("INVALID_REQUEST", why);
     for (const value of batch) {
       if (isObject(value)) this.receive(value, Math.ceil(bytes / batch.length));
-      else this.#refuseUnread("INVALID_REQUEST", "a message must be a JSON object");
+      else this.#refuseWithoutId("INVALID_REQUEST", "a message must be a JSON object");
     }
   }
 
   /** Answers text that is no JSON-RPC message at all. */
   refuseText(message: string): void {
-    this.#refuseUnread("PARSE_ERROR", message);
+    this.#refuseWithoutId("PARSE_ERROR", message);
   }
 
-  #refuseUnread(code: ErrorCode, message: string): void {
+  #refuseWithoutId(code: ErrorCode, message: string): void {
     this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
-  }
-
-  /** Refuses a message for what it is as a whole. */
-  refuseMessage(value: JsonObject, why: string): void {
-    this.#refuse(value, why);
   }
 
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
@@ -144,7 +138,8 @@ export class McpPeer implements Speaker {
     this.#hooks.onNotification?.("notifications/roots/list_changed", {});
   }
 
-  #refuse(value: JsonObject, why: string): void {
+  /** Refuses a message for what it is as a whole. */
+  refuseMessage(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
     if (value.method === undefined && ("result" in value || "error" in value)) {
       return this.#asks.refused(value.id, why);
@@ -256,8 +251,7 @@ export class McpPeer implements Speaker {
 
   #notifyAbout(relatedTo: RequestId, method: string, params: JsonObject): void {
     if (method === "notifications/message" && !this.#wantsLog(params.level)) return;
-    const passing = method === "notifications/progress";
-    this.#outlet.post({ jsonrpc: "2.0", method, params }, { relatedTo, passing });
+    this.#outlet.post({ jsonrpc: "2.0", method, params }, { relatedTo });
   }
 
   // Without logging/setLevel the server decides what it sends (MCP server/utilities/logging): all of it.

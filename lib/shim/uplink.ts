@@ -9,7 +9,7 @@ import { eachLine, LineJoiner } from "../transport/joined_lines.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { peek, type Peeked } from "../wire/peek.ts";
 import type { HelloAck } from "../wire/ops.ts";
-import type { RequestId } from "../wire/rpc.ts";
+import { isPassing, type RequestId } from "../wire/rpc.ts";
 import type { Link } from "./link.ts";
 import { OwnRequests } from "./own_requests.ts";
 import type { RecoveredSets } from "./recovery.ts";
@@ -232,9 +232,9 @@ export class Uplink {
   }
 }
 
-/** Whether the daemon counts `frame` among what answers nothing; progress is of use only now. */
+/** Whether the daemon counts `frame` among what answers nothing. */
 function isPost(frame: Peeked): boolean {
-  if (frame.kind === "notification") return frame.message.method !== "notifications/progress";
+  if (frame.kind === "notification") return !isPassing(frame.message);
   return frame.kind === "request";
 }
 

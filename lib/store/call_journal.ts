@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { dirname } from "@std/path";
-import { HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { HOUR_MS, KIB, MIB, SECOND_MS } from "../base/units.ts";
 import type {
   CallJournal,
   JournaledCall,
@@ -10,7 +10,17 @@ import type {
 } from "../session/journal.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { MIGRATIONS, prepareStatements, type Statements } from "./journal_statements.ts";
-import { JournalTail, readTail, tailsLeft } from "./journal_tail.ts";
+import {
+  addSession,
+  deleteCall,
+  forgetOtherBoots,
+  type KeptCall,
+  type KeptSession,
+  makeRoom,
+  putCall,
+  takeTail,
+} from "./journal_rows.ts";
+import { JournalTail, tailsLeft } from "./journal_tail.ts";
 import { openVolatileDir, removeVolatileDir } from "./volatile_dir.ts";
 import { KeptFile } from "../sqlite/kept_file.ts";
 
@@ -37,8 +47,6 @@ const LARGE_ANSWER_CHARS = 16 * KIB;
 const FOLD_MS = SECOND_MS;
 const MAX_TAIL_BYTES = 4 * MIB;
 const RETRY_MS = 5 * SECOND_MS;
-/** When this machine started is reckoned from two clocks, one of which may be put right. */
-const BOOT_TOLERANCE_MS = MINUTE_MS;
 
 /** What is open while the journal can be used. */
 interface Files {
@@ -48,21 +56,6 @@ interface Files {
 
 /** In place of a session's tail: the database has all of it. */
 const FOLDED = "";
-
-/** A call somebody may still ask about. */
-interface KeptCall extends Mark {
-  readonly n: number;
-  /** Its row in the database, once it is there. */
-  row?: number;
-  /** Its answer, as long as it is not in the database. */
-  answer?: string;
-}
-
-interface KeptSession {
-  readonly tokenHash: Uint8Array;
-  readonly calls: Set<KeptCall>;
-  row: number | undefined;
-}
 
 /** The journal of calls: in a SQLite file of its own, and for the last second in a tail beside it. */
 export class SqliteCallJournal implements CallJournal, Disposable {
@@ -282,55 +275,6 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     sql.deleteStrayCalls.run();
     sql.deleteStrayAnswers.run();
   }
-}
-
-function addSession(sql: Statements, { name }: JournalTail, session: KeptSession): void {
-  const { lastInsertRowid } = sql.addSession.run(session.tokenHash, name, Date.now());
-  session.row = Number(lastInsertRowid);
-}
-
-function putCall(sql: Statements, session: number, call: KeptCall): void {
-  call.row ??= Number(sql.addCall.run(session, JSON.stringify(call.id)).lastInsertRowid);
-  if (call.answer === undefined) return;
-  sql.addAnswer.run(call.row, call.answer);
-  call.answer = undefined;
-}
-
-function deleteCall(sql: Statements, row: number): void {
-  sql.deleteAnswer.run(row);
-  sql.deleteCall.run(row);
-}
-
-/** Brings what a process that was killed has left into the database. */
-function takeTail(sql: Statements, path: string): void {
-  const rows = new Map<number, number>();
-  for (const line of readTail(path)) {
-    if (line.kind === "begun") {
-      rows.set(line.n, Number(sql.addCall.run(line.session, line.request).lastInsertRowid));
-    } else if (rows.has(line.n)) sql.addAnswer.run(rows.get(line.n)!, line.text);
-  }
-  Deno.removeSync(path);
-}
-
-/** Drops the oldest answers until the rest is no larger than `maxChars`. */
-function makeRoom(sql: Statements, maxChars: number): void {
-  let excess = Number(sql.answersChars.get()?.chars ?? 0) - maxChars;
-  if (excess <= 0) return;
-  for (const { call, chars } of sql.answersByAge.all()) {
-    if (excess <= 0) return;
-    sql.deleteAnswer.run(call!);
-    excess -= Number(chars);
-  }
-}
-
-/** After the machine has failed the last writes may be missing, and calls would be taken for such as never began. */
-function forgetOtherBoots(sql: Statements): void {
-  const bootMs = Date.now() - Deno.osUptime() * SECOND_MS;
-  const known = sql.boot.get()?.at_ms;
-  if (known !== undefined && Math.abs(Number(known) - bootMs) < BOOT_TOLERANCE_MS) return;
-  if (known !== undefined) sql.deleteOldSessions.run(Number.MAX_SAFE_INTEGER);
-  sql.deleteBoot.run();
-  sql.setBoot.run(Math.round(bootMs));
 }
 
 function hashOf(token: string): Uint8Array {

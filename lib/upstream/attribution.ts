@@ -20,7 +20,8 @@ export interface Addressee {
 
 /** What one session has running, and until when what it had running may be spoken of. */
 interface Activity {
-  readonly caller: Caller;
+  /** Undefined once the session is over: its calls may still be spoken of, but to nobody. */
+  caller: Caller | undefined;
   /** In the order they began. */
   readonly calls: Set<Call>;
   settledAtMs: number;
@@ -49,8 +50,18 @@ export class Attribution {
 
   /** A session is attached to the process. */
   met(caller: Caller): void {
+    if (this.#isShared) return;
     if (this.#first === undefined) this.#first = caller;
     else if (this.#first.id !== caller.id) this.#isShared = true;
+  }
+
+  /** A session is over: nothing is its own any more, nor anybody else's. */
+  forget({ id }: Caller): void {
+    const activity = this.#bySession.get(id);
+    if (activity) activity.caller = undefined;
+    if (this.#first?.id !== id) return;
+    this.#first = undefined;
+    this.#isShared = true;
   }
 
   began(call: Call): void {
@@ -80,6 +91,7 @@ export class Attribution {
     }
     if (!running) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
     const { caller, calls } = running;
+    if (!caller) return undefined;
     if (this.quietInMs(caller.id, nowMs) !== 0 || this.#tasks?.othersRun(caller)) return undefined;
     return { caller, call: [...calls].at(-1) };
   }
@@ -88,7 +100,7 @@ export class Attribution {
   suspects(nowMs = steadyNow()): Caller[] {
     return [...this.#bySession.values()]
       .filter(({ calls, settledAtMs }) => calls.size > 0 || settledAtMs > nowMs)
-      .map(({ caller }) => caller);
+      .flatMap(({ caller }) => caller ?? []);
   }
 
   /** When no session but `sessionId` may be spoken of, in milliseconds from now; 0: now; Infinity: calls run. */
@@ -104,8 +116,7 @@ export class Attribution {
 
   /** Some session, other than `sessionId`, that has calls running. */
   otherRunning(sessionId: string): string | undefined {
-    return this.#bySession.values().find(({ caller, calls }) => caller.id !== sessionId && calls.size > 0)
-      ?.caller.id;
+    return this.#bySession.entries().find(([id, { calls }]) => id !== sessionId && calls.size > 0)?.[0];
   }
 
   #prune(): void {

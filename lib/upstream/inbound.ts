@@ -41,7 +41,7 @@ export interface InboundContext {
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
-/** Questions of one server that are being answered. */
+/** Questions of one server that one client is busy with. */
 const MAX_ASKED = 256;
 
 /** What an upstream has asked. */
@@ -64,6 +64,8 @@ export class Inbound {
   readonly #context: InboundContext;
   /** Questions of the upstream that a client is busy with. */
   readonly #asked = new Map<RequestId, AbortController>();
+  /** How many of them each client is busy with, by session id. */
+  readonly #busy = new Map<string, number>();
   readonly #changes = new ChangeNotices();
   /** Whose client runs a question of the upstream as a task. */
   readonly #clientTasks = new Owners();
@@ -93,7 +95,7 @@ export class Inbound {
   stop(reason: ExaiError): void {
     for (const controller of this.#asked.values()) controller.abort(reason);
     this.#asked.clear();
-    this.#changes.flush();
+    this.#changes.end();
   }
 
   #deliver(method: string, params: JsonObject, origin?: Origin): void {
@@ -175,12 +177,11 @@ export class Inbound {
    */
   #addressee(params: JsonObject | undefined, origin?: Origin): Addressee | undefined {
     const { owners, attribution } = this.#context;
-    for (const handle of [relatedTask(params), params?.elicitationId]) {
-      const caller = owners.get(handle);
-      if (caller) return { caller };
-      // It was a session's that is over.
-      if (owners.has(handle)) return undefined;
-    }
+    const task = relatedTask(params);
+    const owner = owners.get(task);
+    if (owner) return { caller: owner };
+    // It was a session's that is over.
+    if (owners.has(task)) return undefined;
     const caller = this.#clientTasks.get(params?.taskId);
     if (caller) return { caller };
     return origin ? origin.to : attribution.addressee();
@@ -188,10 +189,9 @@ export class Inbound {
 
   async #answer(request: RpcRequest, origin?: Origin): Promise<void> {
     const controller = new AbortController();
-    if (this.#asked.size >= MAX_ASKED) {
-      const error = toRpcError(
-        new ExaiError("OVER_CAPACITY", `${MAX_ASKED} of your requests are not answered yet`),
-      );
+    if (this.#asked.has(request.id)) {
+      const inUse = "another request of yours has this id and is not answered yet";
+      const error = toRpcError(new ExaiError("INVALID_REQUEST", inUse));
       return this.#context.send(responseTo(request.id, { error }));
     }
     this.#asked.set(request.id, controller);
@@ -227,13 +227,40 @@ export class Inbound {
     // A server whose questions come with the call they belong to may ask many windows at once.
     if (!origin) this.#context.onQuestion({ method, capability, suspects: [] });
     refuseUnanswerable(method, params, to.caller.capabilities);
+    // The newest with an id is meant by it from now on: some servers have one id for all.
     if (typeof params.elicitationId === "string") this.#context.owners.set(params.elicitationId, to.caller);
-    const options: AskOptions = { signal, onProgress: this.#progressTo(params) };
-    const understood = asUnderstood(method, withoutProgressToken(params), to.caller.capabilities);
-    const result = await (to.call ?? to.caller).ask(method, understood, options);
+    const result = await this.#ask(request, to, signal);
     const task = result.result && createdTask(result.result);
     if (typeof task === "string") this.#clientTasks.set(task, to.caller);
     return result;
+  }
+
+  /** Asks the client; a question of a call that is withdrawn is withdrawn with it. */
+  async #ask(
+    { method, params = {} }: RpcRequest,
+    { caller, call }: Addressee,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const understood = asUnderstood(method, withoutProgressToken(params), caller.capabilities);
+    const options: AskOptions = {
+      signal: call ? AbortSignal.any([signal, call.signal]) : signal,
+      onProgress: this.#progressTo(params),
+    };
+    const busy = this.#busy.get(caller.id) ?? 0;
+    if (busy >= MAX_ASKED) {
+      throw new ExaiError(
+        "OVER_CAPACITY",
+        `${MAX_ASKED} of your requests to this client are not answered yet`,
+      );
+    }
+    this.#busy.set(caller.id, busy + 1);
+    try {
+      return await (call ?? caller).ask(method, understood, options);
+    } finally {
+      const left = this.#busy.get(caller.id)! - 1;
+      if (left > 0) this.#busy.set(caller.id, left);
+      else this.#busy.delete(caller.id);
+    }
   }
 
   /** Answers a question that cannot be attributed: as every client it may be for would, or with why it is refused. */

@@ -1,15 +1,18 @@
 import { getLogger } from "@logtape/logtape";
-import { abortError, within } from "../base/abort.ts";
+import { abortError, untilAborted, within } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { contained } from "../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { steadyNow } from "../base/steady.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
-import { type InitializeResult, uriOf, withProgressToken } from "../wire/mcp.ts";
+import { waitingFor } from "../call/wait.ts";
+import { type InitializeResult, type LogLevel, uriOf, withProgressToken } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
 import { Faults } from "./faults.ts";
+import { Handles } from "./handles.ts";
 import { initialize } from "./handshake.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
@@ -19,11 +22,13 @@ import { ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { messageFault } from "./message_fault.ts";
-import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
-import { Subscriptions } from "./subscriptions.ts";
+import { type SubscriptionRequest, Subscriptions } from "./subscriptions.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
+
+/** How long a server may take to agree to a log level. */
+const LEVEL_TIMEOUT_MS = 10 * SECOND_MS;
 
 /**
  * One running MCP server, shared by the sessions attached to it. The daemon is its only client: it mints every id and
@@ -44,8 +49,7 @@ export class Instance implements AsyncDisposable {
   readonly #transport: UpstreamTransport;
   readonly #faults: Faults;
   readonly #inflight: InFlightTable;
-  readonly #owners = new Owners();
-  readonly #progress = new TaskProgress();
+  readonly #handles: Handles;
   readonly #subscriptions = new Subscriptions();
   readonly #logLevel: SharedLogLevel;
   readonly #inbound: Inbound;
@@ -60,6 +64,7 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
+    this.#handles = new Handles(this.tasks);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
@@ -73,7 +78,9 @@ export class Instance implements AsyncDisposable {
       maxSilences: options.maxSilences ?? 2,
       onsilent: (why) => this.#lose(why, { isFault: true }),
     });
-    this.#logLevel = new SharedLogLevel((level) => ask("logging/setLevel", { level }));
+    const setLevel = (level: LogLevel) =>
+      this.#ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
+    this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
     this.#inbound = new Inbound({
       name: options.name,
       roots: () => options.roots,
@@ -83,8 +90,8 @@ export class Instance implements AsyncDisposable {
       attribution: this.attribution,
       tasks: this.tasks,
       attached: this.attached,
-      owners: this.#owners,
-      progress: this.#progress,
+      owners: this.#handles.owners,
+      progress: this.#handles.progress,
       subscriptions: this.#subscriptions,
       send: (message) => this.#send(message),
       log: options.log ?? (() => {}),
@@ -167,15 +174,14 @@ export class Instance implements AsyncDisposable {
   /** Lets go of a session that is over: its tasks are forgotten too. */
   detach(caller: Caller): void {
     this.leave(caller);
-    this.#owners.forget(caller);
-    this.#progress.forget(caller);
+    this.attribution.forget(caller);
+    this.#handles.forget(caller);
     this.#inbound.forget(caller);
-    this.tasks.forget(caller);
   }
 
   /** Whether `caller` has begun the task `taskId` here. */
   ownsTask(caller: Caller, taskId: unknown): boolean {
-    return this.#owners.get(taskId)?.id === caller.id;
+    return this.#handles.owners.get(taskId)?.id === caller.id;
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
@@ -197,9 +203,9 @@ export class Instance implements AsyncDisposable {
       case "resources/unsubscribe":
         return await this.#aboutResource(call);
       case "logging/setLevel":
-        return await this.setLogLevel(call.caller);
+        return await this.#aboutLogLevel(call);
       case "tasks/list":
-        return this.#owners.filterTasks(call.caller, await this.#forward(call));
+        return this.#handles.owners.filterTasks(call.caller, await this.#forward(call));
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
@@ -209,8 +215,8 @@ export class Instance implements AsyncDisposable {
   }
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
-  setLogLevel(caller: Caller): Promise<Result> {
-    return this.#logLevel.update(() => new Set([caller, ...this.attached.values()]));
+  logLevelChanged(): void {
+    this.#logLevel.update().catch(() => {});
   }
 
   /** Resolves when nothing is in flight, now or later. */
@@ -284,7 +290,7 @@ export class Instance implements AsyncDisposable {
       settle: (result) => {
         stop();
         // At once: what the server says of a new task may come in the same breath.
-        this.#noteHandles(id, call, result);
+        this.#handles.note(id, call, result);
         resolve(result);
       },
       fail: (error) => (stop(), reject(error)),
@@ -361,40 +367,32 @@ export class Instance implements AsyncDisposable {
 
   async #aboutTask(call: Call): Promise<Result> {
     const { taskId } = call.params;
-    this.#owners.checkTask(call.caller, taskId);
+    this.#handles.owners.checkTask(call.caller, taskId);
     const result = await this.#forward(call);
     this.tasks.answered(call.method, taskId, result);
     return result;
   }
 
+  #aboutLogLevel(call: Call): Promise<Result> {
+    const told = untilAborted(this.#logLevel.update(), call.signal);
+    return waitingFor(call, `server "${this.#options.name}" to take a log level`, told);
+  }
+
   #aboutResource(call: Call): Promise<Result> {
     const uri = uriOf(call);
-    const options = { ask: () => this.#forward(call), signal: call.signal };
+    const options: SubscriptionRequest = {
+      ask: () => this.#forward(call),
+      turn: (before) =>
+        waitingFor(call, "what was asked about this resource before", untilAborted(before, call.signal)),
+    };
     return call.method === "resources/subscribe"
       ? this.#subscriptions.subscribe(uri, call.caller, options)
       : this.#subscriptions.unsubscribe(uri, call.caller, options);
   }
 
-  #noteHandles(id: RequestId, call: Call, { result, error }: Result): void {
-    const { caller, progressToken } = call;
-    if (error) {
-      for (const elicitation of requiredElicitations(error.data)) this.#own(elicitation, caller);
-      return;
-    }
-    const task = createdTask(result);
-    this.#own(task, caller);
-    if (task !== undefined) this.tasks.begun(caller, result.task as JsonObject);
-    // The token stays good for as long as the task (MCP basic/utilities/tasks, progress).
-    if (task !== undefined && progressToken !== undefined) this.#progress.set(id, { caller, progressToken });
-  }
-
-  #own(handle: unknown, caller: Caller): void {
-    if (typeof handle === "string") this.#owners.set(handle, caller);
-  }
-
   #levelMayDiffer(): void {
     if (this.#end || !isObject(this.#description?.capabilities.logging)) return;
-    this.#logLevel.update(() => this.attached.values()).catch(() => {});
+    this.#logLevel.attachedChanged();
   }
 
   /** What the server said of its lists of `kind`; undefined when it has none. */

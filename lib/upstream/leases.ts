@@ -10,12 +10,14 @@ import type { Pool } from "./pool.ts";
 import {
   decideShare,
   isPlaced,
+  type ListPlace,
+  listPlace,
   type ShareDecision,
   shareKey,
   type Tenant,
   toldCapabilities,
 } from "./share_key.ts";
-import type { Slot } from "./slot.ts";
+import type { Slot, SlotRequest } from "./slot.ts";
 import { workspaceOf } from "./workspace.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -44,6 +46,8 @@ export class Leases {
   readonly #config: ServerConfig;
   readonly #pool: Pool;
   readonly #tenancies = new Map<string, Tenancy>();
+  /** It is known where a session is led to; set by whoever wants to know. */
+  onPlaced = (_caller: Caller, _place: ListPlace) => {};
 
   constructor(config: ServerConfig, pool: Pool) {
     this.#config = config;
@@ -86,12 +90,12 @@ export class Leases {
   }
 
   /**
-   * The slot a session would be led to, started if it must be, without attaching the session.
+   * What the instance a session is led to is made for. The session is not attached, and nothing is started.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it
    */
-  visit(caller: Caller): Promise<Slot> {
-    return this.#slotFor({ caller, whyApart: this.#tenancies.get(caller.id)?.whyApart });
+  placeOf(caller: Caller): Promise<SlotRequest> {
+    return this.#requestFor({ caller, whyApart: this.#tenancies.get(caller.id)?.whyApart });
   }
 
   /** What a server asks would not be certain to be this session's: it goes on in a process of its own. */
@@ -178,14 +182,14 @@ export class Leases {
   }
 
   async #attach(tenancy: Tenancy): Promise<Slot> {
-    const slot = await this.#slotFor(tenancy);
+    const slot = this.#pool.slot(await this.#requestFor(tenancy));
     slot.lease(tenancy.caller);
     tenancy.attached = slot;
     if (tenancy.subscriptions.size > 0) void this.#resubscribe(tenancy, slot);
     return slot;
   }
 
-  async #slotFor({ caller, whyApart }: Pick<Tenancy, "caller" | "whyApart">): Promise<Slot> {
+  async #requestFor({ caller, whyApart }: Pick<Tenancy, "caller" | "whyApart">): Promise<SlotRequest> {
     const roots = await caller.roots();
     const workspace = await workspaceOf(caller, roots);
     const tenant: Tenant = { caller, workspace, roots };
@@ -197,7 +201,9 @@ export class Leases {
     const { scope } = decision;
     const placed = isPlaced(config, scope);
     const told = toldCapabilities({ scope, placed, hasRoots: roots !== undefined }, caller);
-    return this.#pool.slot({ ...decision, key: shareKey(config, tenant, scope), config, tenant, told });
+    const listed = listPlace(this.#config, tenant, { scope, told });
+    this.onPlaced(caller, listed);
+    return { ...decision, key: shareKey(config, tenant, scope), config, tenant, told, listed };
   }
 
   #leave(tenancy: Tenancy, slot: Slot): void {

@@ -1,94 +1,71 @@
 import { createHash } from "node:crypto";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { type ServerConfig, usesWorkspace } from "../base/server_config.ts";
+import type { ServerConfig } from "../base/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { KeptView, ListStore, ViewKey } from "./list_store.ts";
 import { isSameList } from "./lists.ts";
-import { decideShare, isPlaced, toldCapabilities } from "./share_key.ts";
+import { decideShare, isPlaced, type ListPlace, toldCapabilities } from "./share_key.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
 /** Views of one server kept at once. */
 const MAX_VIEWS = 64;
 
-/** What one server showed last to clients of the same capabilities, and who has seen it. */
+/** What one place of a server showed last. */
 export class View {
   description: InitializeResult | undefined;
   readonly lists = new Map<ListKind, readonly JsonObject[]>();
   /** Lists the server says have changed, and has not been asked for since. */
   readonly stale = new Set<ListKind>();
-  /** Client capabilities the server has made use of. */
-  readonly asked: Set<string>;
   /** Whether the server itself was asked in the life of this daemon. */
   isFresh = false;
-  /** Whether resources are not remembered: a process in one directory lists what no other may see. */
-  #isLocal = false;
-  readonly key: ViewKey;
-  readonly #viewers = new Map<ListKind, Map<string, Caller>>();
-
-  constructor(key: ViewKey, kept: KeptView | undefined) {
-    this.key = key;
-    this.description = kept?.description;
-    this.asked = new Set(kept?.asked);
-    for (const kind of LIST_KINDS) {
-      const list = kept?.lists[kind];
-      if (list) this.lists.set(kind, list);
-    }
-  }
-
-  /** Of what the server lists of one directory nothing is remembered for windows in others. */
-  forgetResources(): void {
-    this.#isLocal = true;
-    this.lists.delete("resources");
-  }
-
+  /** How often the server has said that lists have changed. */
+  changes = 0;
   /** The list of `kind`, if it is not known to be out of date. */
   current(kind: ListKind): readonly JsonObject[] | undefined {
-    if (kind === "resources" && this.#isLocal) return this.#hasNoResources ? [] : undefined;
-    return this.stale.has(kind) ? undefined : this.lists.get(kind);
-  }
-
-  /** A session is shown the list of `kind`, and wants to hear when it changes. */
-  seen(kind: ListKind, caller: Caller): void {
-    const viewers = this.#viewers.get(kind);
-    if (viewers) viewers.set(caller.id, caller);
-    else this.#viewers.set(kind, new Map([[caller.id, caller]]));
-  }
-
-  viewers(kind: ListKind): Iterable<Caller> {
-    return this.#viewers.get(kind)?.values() ?? [];
-  }
-
-  /** Takes over what the server shows now; true when those who saw the list before have to be told. */
-  learn(kind: ListKind, list: readonly JsonObject[]): boolean {
-    if (kind === "resources" && this.#isLocal) return false;
-    const before = this.lists.get(kind);
-    this.lists.set(kind, list);
-    // Of a list that the server itself said has changed they have been told.
-    if (this.stale.delete(kind) || before === undefined || before === list) return false;
-    return !isSameList(before, list);
+    if (this.stale.has(kind)) return undefined;
+    const list = this.lists.get(kind);
+    return list ?? (kind === "resources" && this.#hasNoResources ? [] : undefined);
   }
 
   get #hasNoResources(): boolean {
     return this.description !== undefined && !isObject(this.description.capabilities.resources);
   }
-
-  get hasViewers(): boolean {
-    return this.#viewers.values().some(({ size }) => size > 0);
-  }
-
-  forget(caller: Caller): void {
-    for (const viewers of this.#viewers.values()) viewers.delete(caller.id);
-  }
 }
 
-/** What one server showed last, by the client capabilities it was told of; begun with what `store` has kept. */
+/** What processes that were told the same showed last, in whichever place: shown where nothing else is known yet. */
+interface Kept {
+  readonly key: ViewKey;
+  readonly view: View;
+  /** Client capabilities the server has made use of. */
+  readonly asked: Set<string>;
+}
+
+/** What one session has seen, and the place it is led to, once that is known. */
+interface Viewer {
+  readonly caller: Caller;
+  place: ListPlace | undefined;
+  /** The list of each kind it was shown last, unless it was told since that there is another. */
+  readonly seen: Map<ListKind, readonly JsonObject[]>;
+}
+
+/** Whom to tell that their list of a kind is another now. */
+export type Outdated = [ListKind, Caller][];
+
+/**
+ * What one server showed last, by place, and what each session has seen of it. A session is told of a change when what
+ * its own place shows is other than what it has seen: what processes of other places show is nothing to it.
+ */
 export class ListMemory {
   readonly #config: ServerConfig;
   readonly #store: ListStore | undefined;
+  readonly #kept = new Map<string, Kept>();
   readonly #views = new Map<string, View>();
+  readonly #viewers = new Map<string, Viewer>();
+  /** Sessions that are over: what comes late for one is kept for nobody. */
+  readonly #over = new WeakSet<Caller>();
   #digest: string | undefined;
 
   constructor(config: ServerConfig, store: ListStore | undefined) {
@@ -96,75 +73,183 @@ export class ListMemory {
     this.#store = store;
   }
 
-  /** The view of a session. */
+  /** The view of a session: of its place, or of any place while its own is not known. */
   viewOf(caller: Caller): View {
-    const { scope } = decideShare(this.#config);
-    const hasRoots = isObject(caller.capabilities.roots);
-    return this.view(toldCapabilities({ scope, placed: isPlaced(this.#config, scope), hasRoots }, caller));
+    const place = this.#viewers.get(caller.id)?.place;
+    return place ? this.viewAt(place) : this.#keptFor(this.#toldTo(caller)).view;
   }
 
-  /** The view of clients that have `capabilities`. */
-  view(capabilities: JsonObject): View {
-    const told = JSON.stringify(capabilities);
-    let view = this.#views.get(told);
-    if (!view) {
-      const key = { server: this.#config.name, config: this.#configDigest(), capabilities: told };
-      view = new View(key, this.#store?.get(key));
-      if (this.#isLocal(capabilities)) view.forgetResources();
-      this.#makeRoom();
-      this.#views.set(told, view);
-    }
+  /** The view of a place; a new one begins with what another place showed. */
+  viewAt(place: ListPlace): View {
+    let view = this.#views.get(place.listKey);
+    if (view) return view;
+    const kept = this.#keptFor(place.told).view;
+    view = new View();
+    view.description = kept.description;
+    for (const [kind, list] of kept.lists) view.lists.set(kind, list);
+    this.#makeRoom();
+    this.#views.set(place.listKey, view);
     return view;
   }
 
-  /** Whether the resources of a process may be other than those of another process of this server. */
-  #isLocal(capabilities: JsonObject): boolean {
-    const { scope } = decideShare(this.#config);
-    return scope === "session" || isPlaced(this.#config, scope) || usesWorkspace(this.#config) ||
-      "roots" in capabilities;
+  /** Where a session is led to is known now. Gives what it has seen and is other there. */
+  settle(caller: Caller, place: ListPlace): Outdated {
+    const viewer = this.#viewerOf(caller);
+    if (viewer.place?.listKey === place.listKey) return [];
+    viewer.place = place;
+    const view = this.viewAt(place);
+    return LIST_KINDS.filter((kind) => this.#isOutdated(viewer, kind, view)).map((kind) => [kind, caller]);
   }
 
-  /** Clients say of themselves what they like; a view nobody looks at is made anew when it is wanted. */
-  #makeRoom(): void {
-    if (this.#views.size < MAX_VIEWS) return;
-    for (const [told, view] of this.#views) {
-      if (view.hasViewers) continue;
-      this.#views.delete(told);
-      return;
+  /** Whether it is known where a session is led to. */
+  isSettled(caller: Caller): boolean {
+    return this.#viewers.get(caller.id)?.place !== undefined;
+  }
+
+  /** A session asks for the list of `kind`: until it has it, it need not be told of another. */
+  asks(kind: ListKind, caller: Caller): void {
+    this.#viewers.get(caller.id)?.seen.delete(kind);
+  }
+
+  /** A session is shown `list`, and wants to hear when there is another; true when there is one by now. */
+  seen(kind: ListKind, list: readonly JsonObject[], caller: Caller): boolean {
+    const viewer = this.#viewerOf(caller);
+    viewer.seen.set(kind, list);
+    return viewer.place !== undefined && this.#isOutdated(viewer, kind, this.viewAt(viewer.place));
+  }
+
+  /**
+   * Takes over what a place shows.
+   *
+   * @param asOf `changes` of its view when the server was asked: what has changed since may not be in the list
+   */
+  learn(
+    kind: ListKind,
+    { list, asOf }: { list: readonly JsonObject[]; asOf: number },
+    place: ListPlace,
+  ): Outdated {
+    if (kind === "resources" && place.resourcesFor === "session") return [];
+    const view = this.viewAt(place);
+    const before = view.lists.get(kind);
+    view.lists.set(kind, list);
+    if (view.changes === asOf) view.stale.delete(kind);
+    if (before !== list) this.#keep(place, kind);
+    return this.#outdated(place, kind);
+  }
+
+  /** The processes of a place say that their lists of `kinds` have changed. Gives who has seen one. */
+  changed(kinds: readonly ListKind[], { listKey }: ListPlace): Outdated {
+    const view = this.#views.get(listKey);
+    if (view) {
+      view.changes++;
+      for (const kind of kinds) view.stale.add(kind);
     }
+    return kinds.flatMap((kind) => {
+      const viewers = this.#viewers.values().filter(({ place, seen }) =>
+        place?.listKey === listKey && seen.delete(kind)
+      );
+      return Array.from(viewers, ({ caller }): [ListKind, Caller] => [kind, caller]);
+    });
   }
 
-  /** The server says that its lists of `kinds` have changed. */
-  changed(kinds: readonly ListKind[]): void {
-    for (const view of this.#views.values()) for (const kind of kinds) view.stale.add(kind);
-  }
-
-  /** Every session that was shown a list of one of `kinds`, with that kind. */
-  *viewers(kinds: readonly ListKind[]): Iterable<[ListKind, Caller]> {
-    for (const view of this.#views.values()) {
-      for (const kind of kinds) for (const caller of view.viewers(kind)) yield [kind, caller];
-    }
-  }
-
-  /** Every list that is shown to somebody, with its kind. */
+  /** Every list of every place. */
   *lists(): Iterable<[ListKind, readonly JsonObject[]]> {
     for (const { lists } of this.#views.values()) yield* lists;
+    for (const { view } of this.#kept.values()) yield* view.lists;
   }
 
-  /** A server that shows `view` has made use of these client capabilities: the next daemon shall know it too. */
-  asked(view: View, capabilities: Iterable<string>): void {
-    const known = view.asked.size;
-    for (const capability of capabilities) view.asked.add(capability);
-    if (view.asked.size > known) this.keep(view);
+  /** Client capabilities that processes told `told` have made use of. */
+  askedBy(told: JsonObject): ReadonlySet<string> {
+    return this.#keptFor(told).asked;
   }
 
-  keep({ key, description, lists, asked }: View): void {
+  /** Processes told `told` have made use of these client capabilities: the next daemon shall know it too. */
+  asked(told: JsonObject, capabilities: Iterable<string>): void {
+    const kept = this.#keptFor(told);
+    const known = kept.asked.size;
+    for (const capability of capabilities) kept.asked.add(capability);
+    if (kept.asked.size > known) this.#save(kept);
+  }
+
+  forget(caller: Caller): void {
+    this.#over.add(caller);
+    this.#viewers.delete(caller.id);
+  }
+
+  #viewerOf(caller: Caller): Viewer {
+    let viewer = this.#viewers.get(caller.id);
+    if (!viewer) {
+      viewer = { caller, place: undefined, seen: new Map() };
+      if (!this.#over.has(caller)) this.#viewers.set(caller.id, viewer);
+    }
+    return viewer;
+  }
+
+  #outdated(place: ListPlace, kind: ListKind): Outdated {
+    const view = this.viewAt(place);
+    const outdated: Outdated = [];
+    for (const viewer of this.#viewers.values()) {
+      if (viewer.place?.listKey !== place.listKey || !this.#isOutdated(viewer, kind, view)) continue;
+      outdated.push([kind, viewer.caller]);
+    }
+    return outdated;
+  }
+
+  /** Whether what a session has seen is not what `view` shows; it is told then, and once. */
+  #isOutdated({ seen }: Viewer, kind: ListKind, view: View): boolean {
+    const known = seen.get(kind);
+    const list = view.current(kind);
+    if (!known || !list || known === list) return false;
+    if (isSameList(known, list)) {
+      seen.set(kind, list);
+      return false;
+    }
+    return seen.delete(kind);
+  }
+
+  #keptFor(told: JsonObject): Kept {
+    const capabilities = JSON.stringify(told);
+    let kept = this.#kept.get(capabilities);
+    if (!kept) {
+      const key = { server: this.#config.name, config: this.#configDigest(), capabilities };
+      kept = readKept(key, this.#store?.get(key));
+      // Clients say of themselves what they like; what is dropped is read again when it is wanted.
+      if (this.#kept.size >= MAX_VIEWS) this.#kept.delete(this.#kept.keys().next().value!);
+      this.#kept.set(capabilities, kept);
+    }
+    return kept;
+  }
+
+  /** What one place shows is what another one is likely to show. */
+  #keep(place: ListPlace, kind: ListKind): void {
+    const { description, lists } = this.viewAt(place);
+    const kept = this.#keptFor(place.told);
+    kept.view.description = description;
+    if (kind === "resources" && place.resourcesFor !== "everybody") return;
+    kept.view.lists.set(kind, lists.get(kind)!);
+    this.#save(kept);
+  }
+
+  #save({ key, view: { description, lists }, asked }: Kept): void {
     if (!description) return;
     this.#store?.set(key, { description, lists: Object.fromEntries(lists), asked: [...asked] });
   }
 
-  forget(caller: Caller): void {
-    for (const view of this.#views.values()) view.forget(caller);
+  #toldTo(caller: Caller): JsonObject {
+    const { scope } = decideShare(this.#config);
+    const hasRoots = isObject(caller.capabilities.roots);
+    return toldCapabilities({ scope, placed: isPlaced(this.#config, scope), hasRoots }, caller);
+  }
+
+  /** A view nobody looks at is made anew when it is wanted. */
+  #makeRoom(): void {
+    if (this.#views.size < MAX_VIEWS) return;
+    const inUse = new Set(this.#viewers.values().map(({ place }) => place?.listKey));
+    for (const listKey of this.#views.keys()) {
+      if (inUse.has(listKey)) continue;
+      this.#views.delete(listKey);
+      return;
+    }
   }
 
   // A digest, not the text: an environment may hold secrets.
@@ -173,6 +258,16 @@ export class ListMemory {
       "hex",
     );
   }
+}
+
+function readKept(key: ViewKey, stored: KeptView | undefined): Kept {
+  const view = new View();
+  view.description = stored?.description;
+  for (const kind of LIST_KINDS) {
+    const list = stored?.lists[kind];
+    if (list) view.lists.set(kind, list);
+  }
+  return { key, view, asked: new Set(stored?.asked) };
 }
 
 /** What of a configuration decides which server runs, and how. */

@@ -13,7 +13,7 @@ import type { Question } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
 import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
-import { whenRefused } from "./share_key.ts";
+import { type ListPlace, whenRefused } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import type { Attempt } from "./supervisor.ts";
 import type { UpstreamTransport } from "./upstream_transport.ts";
@@ -56,7 +56,7 @@ export class Pool implements AsyncDisposable {
   /** The instance of `slot` has started; set by whoever wants to know what it shows. */
   onStarted = (_slot: Slot, _instance: Instance) => {};
   /** An instance says that its lists have changed, and has told those attached to it; set like the others. */
-  onListsStale = (_kinds: readonly ListKind[]) => {};
+  onListsStale = (_kinds: readonly ListKind[], _place: ListPlace) => {};
   /** The server has asked a session something; set like the others. */
   onAsked = (_slot: Slot) => {};
   /** What is remembered of each process, whether it runs or not. */
@@ -205,7 +205,7 @@ export class Pool implements AsyncDisposable {
   }
 
   async #start(
-    { config, tenant, scope, told, mayMove }: SlotRequest,
+    { config, tenant, scope, told, listed, mayMove }: SlotRequest,
     { givenUp, ...hooks }: { givenUp: AbortSignal } & Pick<InstanceOptions, "onQuestion" | "onLost">,
   ): Promise<Instance> {
     const { clientInfo, settleMs, log } = this.#options;
@@ -229,7 +229,7 @@ export class Pool implements AsyncDisposable {
       startTimeoutMs: config.startTimeoutMs,
       maxSilences: scope === "session" ? MAX_SILENCES_OF_OWN : undefined,
       onListChanged: (kinds) => {
-        this.onListsStale(kinds);
+        this.onListsStale(kinds, listed);
         this.listChanged(kinds);
       },
     });

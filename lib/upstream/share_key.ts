@@ -1,5 +1,6 @@
+import { pathOfUri } from "../base/file_uri.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import type { ServerConfig, Share } from "../base/server_config.ts";
+import { type ServerConfig, type Share, usesWorkspace } from "../base/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
 import { KNOWN_SERVERS, type KnownServer } from "./known_servers.ts";
 import { hasWords, namesOfUrl, programNames } from "./program_names.ts";
@@ -10,6 +11,16 @@ export interface Tenant {
   /** The session's directory: its first root or its working directory, absolute. */
   workspace: string | undefined;
   roots: readonly Root[] | undefined;
+}
+
+/** Which lists a session is shown: those of the processes it may be led to. */
+export interface ListPlace {
+  /** Names the processes that show the same lists: those told the same, and where it matters in one directory. */
+  listKey: string;
+  /** Client capabilities they are told of. */
+  told: JsonObject;
+  /** Whom the resources they list are for. */
+  resourcesFor: "everybody" | "directory" | "session";
 }
 
 /** How far a server is shared, once `auto` is decided. */
@@ -115,7 +126,7 @@ export function shareKey(config: ServerConfig, tenant: Tenant, scope: Scope): st
   const { caller, roots } = tenant;
   const what = whatRuns(config, scope);
   const where = scope === "project" && isPlaced(config, scope)
-    ? [tenant.workspace ?? null, roots ?? null]
+    ? [tenant.workspace ?? null, placesOf(roots)]
     : [];
   const who = scope === "session" ? [caller.id] : [];
   return JSON.stringify([what, where, who]);
@@ -133,6 +144,29 @@ function whatRuns(config: ServerConfig, scope: Scope) {
   if (config.kind !== "stdio") return [config.kind, config.url, sorted(config.headers)];
   const cwd = scope === "machine" || config.cwdFree ? null : config.cwd;
   return [config.command, config.args, sorted(config.env), cwd];
+}
+
+/**
+ * Which processes of `config`, as the configuration file has it, show the lists that the process a tenant is led to
+ * shows: those that are told the same and, where a server may look around, run in the same directory.
+ */
+export function listPlace(
+  config: ServerConfig,
+  { workspace, roots }: Tenant,
+  { scope, told }: { scope: Scope; told: JsonObject },
+): ListPlace {
+  const isLocal = scope === "session" || isPlaced(config, scope) || usesWorkspace(config);
+  const where = isLocal ? [workspace ?? null, placesOf(roots)] : null;
+  return {
+    listKey: JSON.stringify([told, where]),
+    told,
+    resourcesFor: scope === "session" ? "session" : isLocal ? "directory" : "everybody",
+  };
+}
+
+/** Roots as they matter: by what they lead to, however that is written and whatever name a client gives it. */
+function placesOf(roots: readonly Root[] | undefined): string[] | null {
+  return roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? null;
 }
 
 function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] {

@@ -9,7 +9,7 @@ import { waitingFor } from "../call/wait.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance.ts";
 import type { Question } from "./inbound.ts";
-import { likenessKey, type Scope, type ShareDecision, type Tenant } from "./share_key.ts";
+import { likenessKey, type ListPlace, type Scope, type ShareDecision, type Tenant } from "./share_key.ts";
 import { SessionTurns, type Turn } from "./turns.ts";
 
 /** How often an instance that only tasks keep running is looked at: a timer cannot be set for as long as some last. */
@@ -30,6 +30,8 @@ export interface SlotRequest extends ShareDecision {
   tenant: Tenant;
   /** Client capabilities it is told of. */
   told: JsonObject;
+  /** Whose lists it shows. */
+  listed: ListPlace;
 }
 
 /** The place of one share key: an instance that is starting or running, and who is attached to it. */
@@ -46,6 +48,8 @@ export class Slot {
   hasAnswered = false;
   /** Client capabilities the instance is told of. */
   readonly capabilities: JsonObject;
+  /** Whose lists it shows. */
+  readonly listed: ListPlace;
   /** Decides when calls may run on it. */
   readonly admission: Admission;
   /** Why it is shared as far as it is. */
@@ -82,6 +86,7 @@ export class Slot {
     this.why = request.why;
     this.mayMove = request.mayMove && request.scope !== "session";
     this.capabilities = request.told;
+    this.listed = request.listed;
     this.#idleStopMs = request.config.idleStopMs;
     this.stop = stop;
     instance.then((started) => {

@@ -1,4 +1,5 @@
-import { untilAborted } from "../base/abort.ts";
+import { deadline } from "@std/async/deadline";
+import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { MAX_URI_CHARS } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -7,12 +8,19 @@ const NOBODY: ReadonlyMap<string, Caller> = new Map();
 /** A resource is looked for in so many of those it may be a part of. */
 const MAX_DEPTH = 64;
 
+/** How long one session waits for what another has asked about the same resource. */
+const MAX_TURN_WAIT_MS = 2 * SECOND_MS;
+
 /** What is asked of the server on behalf of one session. */
 export interface SubscriptionRequest {
   /** Asks the server itself. */
   ask(): Promise<Result>;
-  /** Aborted when the session no longer waits for the answer. */
-  signal?: AbortSignal;
+  /**
+   * Waits for what was asked before about the same resource.
+   *
+   * @throws the reason when the session no longer waits for the answer
+   */
+  turn?(before: Promise<void>): Promise<void>;
 }
 
 /** One resource somebody is subscribed to, or about to be. */
@@ -28,8 +36,8 @@ interface Topic {
 
 /**
  * Who has subscribed to which resource of one upstream, counted so that the server hears of each resource once. What is
- * asked about one resource is asked in the order it came, each after the answer to the one before: only then is it
- * known whether the server has to be asked again, and each session hears what the server said to it.
+ * asked about one resource is asked in the order it came, each after the answer to the one before, if that comes soon:
+ * only then is it known whether the server has to be asked again, and each session hears what the server said to it.
  */
 export class Subscriptions {
   readonly #byUri = new Map<string, Topic>();
@@ -45,8 +53,8 @@ export class Subscriptions {
   }
 
   /** Subscribes `caller` to `uri`; the server is asked unless it has agreed already. */
-  subscribe(uri: string, caller: Caller, { ask, signal }: SubscriptionRequest): Promise<Result> {
-    return this.#inOrder(uri, signal, async (topic) => {
+  subscribe(uri: string, caller: Caller, { ask, turn }: SubscriptionRequest): Promise<Result> {
+    return this.#inOrder(uri, turn, async (topic) => {
       const was = topic.callers.has(caller.id);
       // Before the answer: an update may come in the same breath.
       topic.callers.set(caller.id, caller);
@@ -62,8 +70,8 @@ export class Subscriptions {
   }
 
   /** Takes the subscription of `caller` back. Where the server refuses, it goes on, as the session is told. */
-  unsubscribe(uri: string, caller: Caller, { ask, signal }: SubscriptionRequest): Promise<Result> {
-    return this.#inOrder(uri, signal, async (topic) => {
+  unsubscribe(uri: string, caller: Caller, { ask, turn }: SubscriptionRequest): Promise<Result> {
+    return this.#inOrder(uri, turn, async (topic) => {
       if (!topic.callers.has(caller.id)) return { result: {} };
       if (topic.callers.size > 1) {
         topic.callers.delete(caller.id);
@@ -110,7 +118,7 @@ export class Subscriptions {
 
   async #inOrder(
     uri: string,
-    signal: AbortSignal | undefined,
+    turn: SubscriptionRequest["turn"] = (before) => before,
     work: (topic: Topic) => Promise<Result>,
   ): Promise<Result> {
     const topic = this.#topic(uri);
@@ -120,7 +128,7 @@ export class Subscriptions {
     topic.last = before.then(() => done);
     topic.pending++;
     try {
-      if (!isFirst) await (signal ? untilAborted(before, signal) : before);
+      if (!isFirst) await turn(soonAfter(before));
       return await work(topic);
     } finally {
       topic.pending--;
@@ -137,4 +145,9 @@ export class Subscriptions {
     }
     return topic;
   }
+}
+
+/** Resolves with `before`, but soon: a server that does not answer one session must not keep the others waiting. */
+async function soonAfter(before: Promise<void>): Promise<void> {
+  await deadline(before, MAX_TURN_WAIT_MS).catch(() => {});
 }

@@ -90,3 +90,11 @@ export function checkEnvelope(value: JsonObject): RpcMessage | string {
   }
   return value as unknown as RpcMessage;
 }
+
+/**
+ * Whether a message is of use only now: it is not kept for a client that is away, and neither end counts it among what
+ * has arrived.
+ */
+export function isPassing(message: object): boolean {
+  return "method" in message && message.method === "notifications/progress";
+}

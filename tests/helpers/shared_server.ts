@@ -21,6 +21,8 @@ export interface SharedServerOptions {
   lists?: ListStore;
   /** How long after a call what the server says may be about it, in milliseconds. */
   settleMs?: number;
+  /** Decides when calls may run on each of its processes; left out: at once. */
+  admissionFor?: PoolOptions["admissionFor"];
   /** Takes what the server says that belongs to no window. */
   log?(server: string, text: string): void;
   /** Fills a fresh server of the SDK; called once for each instance that is started. */
