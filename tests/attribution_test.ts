@@ -209,3 +209,28 @@ Deno.test("while a window has a task that runs, an unlabelled question is no oth
   assertEquals(typeof (await answered(raw.connections[0]!)).error, "object");
   assertEquals(bob.heard, []);
 });
+
+Deno.test("the first question of a server is answered although another window has just read its lists, and a log line is not guessed", async () => {
+  await using raw = heldServer();
+  await using it = await testDaemon({ servers: [raw.mounted] });
+  const door = new URL("mcp/raw", it.url).href;
+  await using ada = await McpWindow.open(door, ASKED);
+  await using bob = await McpWindow.open(door, ASKED);
+  for (const window of [ada, bob]) await window.call("echo");
+  const settledAtMs = performance.now() + 2100;
+  await until(() => performance.now() > settledAtMs, "those calls are spoken of no more");
+  const long = ada.call("hold");
+  await until(() => raw.held.length === 1, "the call has begun");
+  const [connection] = raw.connections;
+  for (const method of ["tools/list", "logging/setLevel"]) await bob.request(method, { level: "debug" });
+  assertEquals(
+    connection!.received.filter((one) => "method" in one && one.method === "tools/list").length > 1,
+    true,
+  );
+  connection!.send({ method: "notifications/message", params: { level: "error", data: "whose?" } });
+  assertEquals((await raw.ask(connection!, "q1")).result, { action: "accept", content: {} });
+  raw.release(connection!);
+  await long;
+  assertEquals([ada.heard.map(({ method }) => method), bob.heard], [["elicitation/create"], []]);
+  assertStringIncludes(raw.strays.join(""), "whose?");
+});

@@ -14,7 +14,7 @@ const NOBODYS =
 const ALL = { scenarios: REQUIRED + UNSCORED, faults: [] };
 
 /** A daemon with the suite's server mounted. */
-async function mountedDaemon(share: "session" | "project") {
+async function mountedDaemon(share: "session" | "project" | "machine") {
   const home = await Deno.makeTempDir({ prefix: "exai-conformance-" });
   const conformance = { ...conformanceServer(), share };
   await Deno.writeTextFile(`${home}/mcp.json`, JSON.stringify({ mcpServers: { conformance } }));
@@ -39,12 +39,23 @@ Deno.test("a stdio server conforms over HTTP, for two clients at once", async ()
   assertEquals(await Promise.all([runConformance(url), runConformance(url)]), [ALL, ALL]);
 });
 
-Deno.test("a server shared by all clients of the suite conforms but for what is nobody's, and asks once in vain", async () => {
+Deno.test("a server shared by all clients of the suite conforms but for what is nobody's, asks once in vain, and then conforms", async () => {
   await using it = await mountedDaemon("project");
   const { scenarios, faults } = await runConformance(new URL("/mcp/conformance", it.http).href);
   assertEquals(scenarios, ALL.scenarios);
   assertEquals(faults.filter((fault) => !NOBODYS.test(fault)), []);
   assertEquals(faults.filter((fault) => !fault.startsWith("tools-call-with-logging")).length <= 1, true);
+  assertEquals(
+    await runConformance(new URL("/mcp/conformance", it.http).href),
+    ALL,
+    "once it is known to ask",
+  );
+});
+
+Deno.test("a server that is one for the whole machine conforms but for what is nobody's", async () => {
+  await using it = await mountedDaemon("machine");
+  const { scenarios, faults } = await runConformance(new URL("/mcp/conformance", it.http).href);
+  assertEquals([scenarios, faults.filter((fault) => !NOBODYS.test(fault))], [ALL.scenarios, []]);
 });
 
 Deno.test("a stdio server conforms through shims", async () => {

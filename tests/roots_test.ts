@@ -62,6 +62,13 @@ const rootsOf = (...dirs: string[]) => ({
   result: { roots: dirs.map((dir) => ({ uri: dir.includes(":") ? dir : toFileUrl(dir).href })) },
 });
 
+/** Roots that come later than the five seconds a list may take. */
+const LATE: [how: string, answer: (root: string) => Promise<Answer>][] = [
+  ["six seconds later", (root) => delay(6000).then(() => rootsOf(root))],
+  ["nine and a half seconds later", (root) => delay(9500).then(() => rootsOf(root))],
+  ["never", () => new Promise(() => {})],
+];
+
 Deno.test("a window that takes four seconds to tell its roots has its servers in them", async () => {
   await using dir = await tempDir({ "root/x": "", "cwd/x": "" });
   await using it = await mountingDaemon({ where: WHERE });
@@ -71,6 +78,22 @@ Deno.test("a window that takes four seconds to tell its roots has its servers in
   });
   assertEquals((await client.where()).dir, `${dir.path}/root`);
   assertEquals(client.asked, 1);
+});
+
+Deno.test("a window whose roots come later than a list may wait is shown its servers all the same, and told when", async () => {
+  await using it = await mountingDaemon({ where: WHERE });
+  await Promise.all(LATE.map(async ([how, answer]) => {
+    await using dir = await tempDir({ "root/x": "", "cwd/x": "" });
+    await using client = await rootsWindow(it, `${dir.path}/cwd`, () => answer(`${dir.path}/root`));
+    const isShown = async () => {
+      const { result } = await client.shim.ask("tools/list");
+      return ((result as JsonObject).tools as JsonObject[]).some(({ name }) => name === "where");
+    };
+    assertEquals(await isShown(), false, how);
+    await client.shim.next(({ method }) => method === "notifications/tools/list_changed");
+    assertEquals(await isShown(), true, how);
+    assertEquals((await client.where()).dir, `${dir.path}/${how === "never" ? "cwd" : "root"}`);
+  }));
 });
 
 Deno.test("a window whose client fails to tell its roots once is asked again", async () => {

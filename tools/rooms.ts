@@ -143,7 +143,7 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   Recorder: { in: "lib/observe/recorder.ts", except: ["record", "noteError", "errorsSince"] },
   DetachedCalls: { in: "lib/detach/detached_calls.ts", except: ["idle"] },
   TaskRoutes: { in: "lib/router/tasks.ts", except: [] },
-  Owners: { in: "lib/upstream/owners.ts", except: ["set", "get", "has"] },
+  Owners: { in: "lib/upstream/owners.ts", except: ["set", "get", "has", "takeOver"] },
 };
 
 /**

@@ -2,6 +2,7 @@ import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { LiveTasks } from "./live_tasks.ts";
+import { doesWork } from "./work.ts";
 
 /** So long after the answer to a call what a server says may still be about it. */
 export const SETTLE_MS = 2 * SECOND_MS;
@@ -25,6 +26,8 @@ interface Activity {
   /** In the order they began. */
   readonly calls: Set<Call>;
   settledAtMs: number;
+  /** The same for questions: nothing is asked about a list that was answered. */
+  askedUntilMs: number;
 }
 
 /**
@@ -69,7 +72,7 @@ export class Attribution {
     this.met(caller);
     const known = this.#bySession.get(caller.id);
     if (known) known.calls.add(call);
-    else this.#bySession.set(caller.id, { caller, calls: new Set([call]), settledAtMs: 0 });
+    else this.#bySession.set(caller.id, { caller, calls: new Set([call]), settledAtMs: 0, askedUntilMs: 0 });
   }
 
   ended(call: Call, options: { withdrawn?: boolean } = {}): void {
@@ -77,12 +80,15 @@ export class Attribution {
     if (!activity?.calls.delete(call)) return;
     const settledAtMs = steadyNow() + this.#settleMs * (options.withdrawn ? WITHDRAWN_FACTOR : 1);
     activity.settledAtMs = Math.max(activity.settledAtMs, settledAtMs);
+    if (options.withdrawn || doesWork(call.method)) {
+      activity.askedUntilMs = Math.max(activity.askedUntilMs, settledAtMs);
+    }
     if (this.#bySession.size > MAX_SETTLED) this.#prune();
     this.onEnded?.();
   }
 
-  /** Whose a message is that names nothing; undefined when that is not certain. */
-  addressee(nowMs = steadyNow()): Addressee | undefined {
+  /** Whose a message is that names nothing, a question or not; undefined when that is not certain. */
+  addressee(isQuestion: boolean, nowMs = steadyNow()): Addressee | undefined {
     let running: Activity | undefined;
     for (const activity of this.#bySession.values()) {
       if (activity.calls.size === 0) continue;
@@ -92,26 +98,37 @@ export class Attribution {
     if (!running) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
     const { caller, calls } = running;
     if (!caller) return undefined;
-    if (this.quietInMs(caller.id, nowMs) !== 0 || this.#tasks?.othersRun(caller)) return undefined;
+    const until = isQuestion ? "askedUntilMs" : "settledAtMs";
+    if (this.#latest(until, { but: caller.id, nowMs }) > nowMs || this.#tasks?.othersRun(caller)) {
+      return undefined;
+    }
     return { caller, call: [...calls].at(-1) };
   }
 
-  /** Sessions an uncertain message may belong to: those with calls that run or have just ended. */
+  /** Sessions an uncertain question may belong to: those with calls that run or have just ended. */
   suspects(nowMs = steadyNow()): Caller[] {
     return [...this.#bySession.values()]
-      .filter(({ calls, settledAtMs }) => calls.size > 0 || settledAtMs > nowMs)
+      .filter(({ calls, askedUntilMs }) => calls.size > 0 || askedUntilMs > nowMs)
       .flatMap(({ caller }) => caller ?? []);
   }
 
-  /** When no session but `sessionId` may be spoken of, in milliseconds from now; 0: now; Infinity: calls run. */
+  /** When no session but `sessionId` may be asked, in milliseconds from now; 0: now; Infinity: calls run. */
   quietInMs(sessionId: string, nowMs = steadyNow()): number {
+    return this.#latest("askedUntilMs", { but: sessionId, nowMs }) - nowMs;
+  }
+
+  /** The latest that a session other than `but` may be meant; Infinity: calls run. */
+  #latest(
+    until: "settledAtMs" | "askedUntilMs",
+    { but, nowMs }: { but: string; nowMs: number },
+  ): number {
     let latestMs = nowMs;
-    for (const [id, { calls, settledAtMs }] of this.#bySession) {
-      if (id === sessionId) continue;
-      if (calls.size > 0) return Infinity;
-      latestMs = Math.max(latestMs, settledAtMs);
+    for (const [id, activity] of this.#bySession) {
+      if (id === but) continue;
+      if (activity.calls.size > 0) return Infinity;
+      latestMs = Math.max(latestMs, activity[until]);
     }
-    return latestMs - nowMs;
+    return latestMs;
   }
 
   /** Some session, other than `sessionId`, that has calls running. */

@@ -1,25 +1,9 @@
 import { ANY_PLACE } from "../call/admission.ts";
 import type { Call } from "../call/call.ts";
-import { LISTS } from "../call/server.ts";
 import type { Result } from "../wire/rpc.ts";
-import { namesItsTask } from "./inflight.ts";
 import type { Instance } from "./instance.ts";
 import type { Slot } from "./slot.ts";
-
-/** What is asked about a server itself: it does no work, and waits for none to be done. */
-const QUESTIONS: ReadonlySet<string> = new Set([
-  ...Object.values(LISTS).map(({ method }) => method),
-  "tasks/list",
-  "logging/setLevel",
-]);
-
-/**
- * Whether a call does work, and needs what calls that work need. A task runs by itself by now: whoever waits for it, or
- * stops it, must not wait for a permit.
- */
-export function doesWork(method: string): boolean {
-  return !namesItsTask(method) && !QUESTIONS.has(method);
-}
+import { namesItsTask } from "./work.ts";
 
 /** Where a call is about to run. */
 export interface Where {

@@ -6,12 +6,14 @@ import { createdTask, Owners, requiredElicitations, TaskProgress } from "./owner
 
 /** What results of one upstream give their sessions to come back with: tasks, their progress, URL elicitations. */
 export class Handles {
-  readonly owners = new Owners();
+  readonly owners: Owners;
   readonly progress = new TaskProgress();
   readonly #tasks: LiveTasks;
 
-  constructor(tasks: LiveTasks) {
+  /** `before`: whose the handles are that were given out on the connections before this one. */
+  constructor(tasks: LiveTasks, before?: Owners) {
     this.#tasks = tasks;
+    this.owners = new Owners(before);
   }
 
   /** Notes whose the handles in the result of `call` are, which was asked under `id`. */

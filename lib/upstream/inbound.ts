@@ -157,7 +157,7 @@ export class Inbound {
   }
 
   #deliverToAddressee(method: string, params: JsonObject, origin?: Origin): void {
-    const to = this.#addressee(params, origin);
+    const to = this.#addressee(params, { origin });
     this.#deliverTo(to?.call ?? to?.caller, method, params);
   }
 
@@ -175,8 +175,11 @@ export class Inbound {
    * Whom a message belongs to: the owner of what it names; where it names nothing, whose request it came on, or else
    * who alone it can be about.
    */
-  #addressee(params: JsonObject | undefined, origin?: Origin): Addressee | undefined {
-    const { owners, attribution } = this.#context;
+  #addressee(
+    params: JsonObject | undefined,
+    { origin, isQuestion = false }: { origin?: Origin; isQuestion?: boolean },
+  ): Addressee | undefined {
+    const { owners, attribution, attached } = this.#context;
     const task = relatedTask(params);
     const owner = owners.get(task);
     if (owner) return { caller: owner };
@@ -184,7 +187,9 @@ export class Inbound {
     if (owners.has(task)) return undefined;
     const caller = this.#clientTasks.get(params?.taskId);
     if (caller) return { caller };
-    return origin ? origin.to : attribution.addressee();
+    if (!origin) return attribution.addressee(isQuestion);
+    const { to } = origin;
+    return to && (to.call || attached.has(to.caller.id)) ? to : undefined;
   }
 
   async #answer(request: RpcRequest, origin?: Origin): Promise<void> {
@@ -223,7 +228,8 @@ export class Inbound {
     const roots = method === "roots/list" ? this.#context.roots() : undefined;
     if (roots) return { result: { roots: [...roots] } };
     const capability = ownEntry(CLIENT_CAPABILITY, method);
-    const to = this.#addressee(params, origin) ?? this.#refuse(method, capability, origin);
+    const to = this.#addressee(params, { origin, isQuestion: true }) ??
+      this.#refuse(method, capability, origin);
     // A server whose questions come with the call they belong to may ask many windows at once.
     if (!origin) this.#context.onQuestion({ method, capability, suspects: [] });
     refuseUnanswerable(method, params, to.caller.capabilities);

@@ -3,6 +3,7 @@ import type { Call } from "../call/call.ts";
 import type { RequestId, Result, RpcResponse } from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { ownId } from "./own_id.ts";
+import { namesItsTask } from "./work.ts";
 
 /** One request on its way to an upstream. */
 export interface InFlight {
@@ -108,12 +109,4 @@ export class InFlightTable {
     this.#idle.resolve();
     this.#idle = undefined;
   }
-}
-
-/**
- * Whether `method` is about a task. All that a server says on its behalf names the task (MCP basic/utilities/tasks), so
- * it never has to be guessed whose it is.
- */
-export function namesItsTask(method: string): boolean {
-  return method.startsWith("tasks/");
 }

@@ -22,6 +22,7 @@ import { ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { messageFault } from "./message_fault.ts";
+import type { Owners } from "./owners.ts";
 import { type SubscriptionRequest, Subscriptions } from "./subscriptions.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
@@ -64,7 +65,7 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
-    this.#handles = new Handles(this.tasks);
+    this.#handles = new Handles(this.tasks, options.ownersBefore);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
@@ -179,9 +180,9 @@ export class Instance implements AsyncDisposable {
     this.#inbound.forget(caller);
   }
 
-  /** Whether `caller` has begun the task `taskId` here. */
-  ownsTask(caller: Caller, taskId: unknown): boolean {
-    return this.#handles.owners.get(taskId)?.id === caller.id;
+  /** Whose the handles are that it has given out. */
+  get owners(): Owners {
+    return this.#handles.owners;
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */

@@ -7,9 +7,8 @@ import type { ListKind, Server } from "../call/server.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
-import { doesWork, runOn } from "./call_run.ts";
+import { runOn } from "./call_run.ts";
 import type { Gate } from "./gate.ts";
-import { namesItsTask } from "./inflight.ts";
 import type { Instance } from "./instance.ts";
 import { Leases } from "./leases.ts";
 import { mayRepeat } from "./outcome.ts";
@@ -22,6 +21,7 @@ import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { tasksElsewhere } from "./tasks_elsewhere.ts";
 import { ToolFilter } from "./tool_choice.ts";
+import { doesWork, namesItsTask } from "./work.ts";
 
 export interface MountedServerOptions {
   /** Keeps what the server shows beyond the life of the daemon. */
@@ -228,6 +228,9 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   #finish(call: Call, result: Result, slot: Slot): Result | Promise<Result> {
+    if (namesItsTask(call.method) && !slot.started?.owners.holds(call.caller, call.params.taskId)) {
+      this.#pool.lostTasks.explained(call, result);
+    }
     if (result.error) return result;
     this.#lists.answered(call, slot);
     switch (call.method) {

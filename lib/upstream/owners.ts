@@ -6,7 +6,7 @@ import type { RequestId, Result } from "../wire/rpc.ts";
 import { ownId } from "./own_id.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
-const MAX_HANDLES = 10_000;
+export const MAX_HANDLES = 10_000;
 /** Longest handle that is kept; a server names its tasks as it likes. */
 export const MAX_HANDLE_CHARS = 1024;
 
@@ -24,10 +24,20 @@ export class Owners {
   readonly #callers = new Map<string, Caller | typeof OVER>();
   /** Whether handles have been forgotten, so that one that is not known may be somebody's. */
   #hasForgotten = false;
+  readonly #before: Owners | undefined;
+
+  /** `before`: those of connections that are over, whose handles are still theirs. */
+  constructor(before?: Owners) {
+    this.#before = before;
+  }
 
   set(handle: string, caller: Caller): void {
     if (handle.length > MAX_HANDLE_CHARS) return void (this.#hasForgotten = true);
-    this.#callers.set(handle, caller);
+    this.#add(handle, caller);
+  }
+
+  #add(handle: string, owner: Caller | typeof OVER): void {
+    this.#callers.set(handle, owner);
     if (this.#callers.size <= MAX_HANDLES) return;
     const [oldest] = this.#callers.keys();
     this.#callers.delete(oldest!);
@@ -36,12 +46,28 @@ export class Owners {
 
   /** Whether it is known, be it of a session that is over: it belongs to nobody else then. */
   has(handle: unknown): boolean {
-    return typeof handle === "string" && this.#callers.has(handle);
+    return this.#ownerOf(handle) !== undefined;
   }
 
   get(handle: unknown): Caller | undefined {
-    const caller = typeof handle === "string" ? this.#callers.get(handle) : undefined;
+    const caller = this.#ownerOf(handle);
     return caller === OVER ? undefined : caller;
+  }
+
+  /** Whether `caller` was given `handle` on this very connection. */
+  holds(caller: Caller, handle: unknown): boolean {
+    const owner = typeof handle === "string" ? this.#callers.get(handle) : undefined;
+    return owner !== undefined && owner !== OVER && owner.id === caller.id;
+  }
+
+  /** Goes on for `other`, whose connection is over; returns its handles. */
+  takeOver(other: Owners): string[] {
+    for (const [handle, owner] of other.#callers) {
+      this.#callers.delete(handle);
+      this.#add(handle, owner);
+    }
+    this.#hasForgotten ||= other.#hasForgotten;
+    return [...other.#callers.keys()];
   }
 
   /**
@@ -72,9 +98,19 @@ export class Owners {
   }
 
   #isOpenTo(caller: Caller, taskId: unknown): boolean {
-    const owner = typeof taskId === "string" ? this.#callers.get(taskId) : undefined;
-    if (owner === undefined) return !this.#hasForgotten;
+    const owner = this.#ownerOf(taskId);
+    if (owner === undefined) return !this.#isIncomplete;
     return owner !== OVER && owner.id === caller.id;
+  }
+
+  #ownerOf(handle: unknown): Caller | typeof OVER | undefined {
+    if (typeof handle !== "string") return undefined;
+    const own = this.#callers.get(handle);
+    return own === undefined && this.#before ? this.#before.#callers.get(handle) : own;
+  }
+
+  get #isIncomplete(): boolean {
+    return this.#hasForgotten || this.#before !== undefined && this.#before.#hasForgotten;
   }
 }
 

@@ -12,6 +12,7 @@ import type { Implementation } from "../wire/mcp.ts";
 import type { Question } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
+import { LostTasks } from "./lost_tasks.ts";
 import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { type ListPlace, whenRefused } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
@@ -64,6 +65,8 @@ export class Pool implements AsyncDisposable {
   readonly #slots = new Map<string, Slot>();
   /** Those that take nothing new, and end once what runs on them has finished. */
   readonly retiring = new Set<Slot>();
+  /** Tasks of instances that are gone. */
+  readonly lostTasks = new LostTasks();
   readonly #closing = new Set<Promise<void>>();
   /** What is thrown in place of a start once nothing may be started any more. */
   retired: ExaiError | undefined;
@@ -93,8 +96,10 @@ export class Pool implements AsyncDisposable {
 
   /** The slot whose instance runs the task `taskId` of `caller`. */
   homeOf(caller: Caller, taskId: unknown): Slot | undefined {
-    for (const slot of this.#slots.values()) {
-      if (slot.started?.ownsTask(caller, taskId)) return slot;
+    for (const slots of [this.#slots.values(), this.retiring]) {
+      for (const slot of slots) {
+        if (slot.started?.alive && slot.started.owners.holds(caller, taskId)) return slot;
+      }
     }
     return undefined;
   }
@@ -103,6 +108,7 @@ export class Pool implements AsyncDisposable {
   forget(caller: Caller): void {
     for (const slot of this.#slots.values()) slot.release(caller);
     this.records.forget(caller);
+    this.lostTasks.owners.forget(caller);
   }
 
   /**
@@ -129,6 +135,7 @@ export class Pool implements AsyncDisposable {
       log.warning("{message}; another connection is made", { message: why.message });
       if (isFault) record.supervisor.failed(attempt, why);
       else record.supervisor.lost(why);
+      this.#loseTasks(slot, why.message);
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
     const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onLost });
@@ -178,6 +185,7 @@ export class Pool implements AsyncDisposable {
     );
     await Promise.race([instance.idle(), late]);
     timer.abort();
+    this.#loseTasks(slot, `the process of server "${this.#options.name}" was replaced`);
     await instance[Symbol.asyncDispose]();
   }
 
@@ -222,6 +230,7 @@ export class Pool implements AsyncDisposable {
       capabilities: told,
       whenRefused: whenRefused(config, mayMove),
       settleMs,
+      ownersBefore: this.lostTasks.owners,
       log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
       ...hooks,
       // A process of one session asks it each time, so that it sees them change.
@@ -251,6 +260,7 @@ export class Pool implements AsyncDisposable {
       reason = ExaiError.from(thrown);
     }
     if (!slot.alive) return undefined;
+    this.#loseTasks(slot, reason.message);
     log.warning("{message}", { message: reason.message });
     // That this machine had no handle for it says nothing of the server.
     const isFault = reason.code !== "OVER_CAPACITY";
@@ -261,7 +271,12 @@ export class Pool implements AsyncDisposable {
     return isFault ? reason : undefined;
   }
 
+  #loseTasks({ started }: Slot, why: string): void {
+    if (started) this.lostTasks.add(started.owners, why);
+  }
+
   #stop(key: string, slot: Slot): void {
+    this.#loseTasks(slot, `server "${this.#options.name}" was stopped`);
     if (this.#slots.get(key) === slot) this.records.known(key)?.supervisor.stopped();
     this.#forget(key, slot);
     const closing = slot.instance.then((instance) => instance[Symbol.asyncDispose](), () => {});

@@ -41,6 +41,8 @@ export class EventStream {
 
 export interface ScriptedUrlServerOptions {
   capabilities?: JsonObject;
+  /** A session is begun. */
+  onInitialize?(): void;
   /** Whether `initialize` too is answered by `post`. */
   isLegacy?: boolean;
   tools?: readonly JsonObject[];
@@ -122,6 +124,7 @@ export class ScriptedUrlServer implements AsyncDisposable {
   }
 
   #initialize({ id }: RpcRequest): Response {
+    this.#options.onInitialize?.();
     const result = this.resultOf("initialize");
     const headers = { "mcp-session-id": crypto.randomUUID() };
     return Response.json({ jsonrpc: "2.0", id, result }, { headers });
