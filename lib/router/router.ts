@@ -174,7 +174,10 @@ export class Router {
     const found = this.#catalog.find(kind, name, call);
     const asked = found instanceof Promise ? await found : found;
     const entry = asked ?? await this.#search(kind, name, call);
-    if (kind === "tools") this.#view.check(name, entry, call.caller);
+    if (kind === "tools") {
+      const shown = entry.own.name === name ? name : this.#catalog.nameOf(kind, entry, call.caller);
+      this.#view.check(shown ?? name, entry, call.caller);
+    }
     const own = entry.own.name === name
       ? call
       : derive(call, { params: { ...call.params, name: entry.own.name } });
@@ -187,12 +190,14 @@ export class Router {
 
   /** @throws {ExaiError} naming the servers that could not be asked and why, where there are any */
   async #search(kind: "tools" | "prompts", name: string, call: Call): Promise<Entry> {
-    const { entry, missing } = await this.#catalog.search(kind, name, call);
+    const { entry, missing, renamed } = await this.#catalog.search(kind, name, call);
     if (entry) return entry;
-    throw unknownName(kind, name, {
-      missing,
-      advice: kind === "tools" ? this.#view.adviceFor(call.caller) : `${kind}/list names them all`,
-    });
+    const names = [...renamed].filter(([name, entry]) =>
+      kind !== "tools" || this.#view.shows(name, entry, call.caller)
+    ).map(([name]) => name);
+    const now = names.length > 0 ? `several servers have one: it is ${names.join(" or ")} now; ` : "";
+    const advice = kind === "tools" ? this.#view.adviceFor(call.caller) : `${kind}/list names them all`;
+    throw unknownName(kind, name, { missing, advice: `${now}${advice}`, isRenamed: names.length > 0 });
   }
 
   async #complete(call: Call): Promise<Result> {
@@ -263,11 +268,11 @@ const MAX_MISSING = 5;
 function unknownName(
   kind: "tools" | "prompts",
   name: string,
-  { missing, advice }: { missing: readonly Missing[]; advice: string },
+  { missing, advice, isRenamed }: { missing: readonly Missing[]; advice: string; isRenamed: boolean },
 ): ExaiError {
   const what = `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
   const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
-  if (missing.length === 0) return new ExaiError(code, `there is no ${what}; ${advice}`);
+  if (missing.length === 0 || isRenamed) return new ExaiError(code, `there is no ${what}; ${advice}`);
   const reasons = missing.slice(0, MAX_MISSING).map(({ server, why }) =>
     why.startsWith("server ") ? why : `server "${server.name}": ${why}`
   );
