@@ -289,38 +289,77 @@ Deno.test("a call that waits for a permit while its server fails is refused when
   assertEquals([made, permits.held], [1, 0]);
 });
 
-Deno.test("a server may not have itself left alone for longer than an hour", async () => {
-  const { breaker, run, pass } = guarded(() =>
-    Promise.reject(
-      new ExaiError("UPSTREAM_UNAVAILABLE", "it is busy", {
-        retryAfterMs: 1e12,
-        details: { status: 503 },
-      }),
-    )
+/** A call of the session `id`. */
+const callOf = (id: string) => call({ caller: { ...call().caller, id } });
+
+const busy = (status: number) => () =>
+  Promise.reject(
+    new ExaiError("UPSTREAM_UNAVAILABLE", "it is busy", { retryAfterMs: 3_600_000, details: { status } }),
   );
-  await run(call()).catch(() => {});
-  assertEquals(breaker.status.retryAfterMs, 3_600_000);
-  pass(3_600_000);
-  assertEquals(breaker.status.retryAfterMs, undefined);
+
+Deno.test("a server that asks two sessions to leave it alone is, for a minute at most, and then tried", async () => {
+  for (const status of [429, 503]) {
+    const { breaker, run, pass } = guarded(busy(status), { failures: 5, isShared: true });
+    await run(callOf("ada")).catch(() => {});
+    assertEquals(breaker.status.state, "closed", "one answer may be about one call");
+    await run(callOf("bob")).catch(() => {});
+    assertEquals(breaker.status.retryAfterMs, 60_000, `${status}`);
+    pass(60_000);
+    assertEquals(breaker.status.retryAfterMs, undefined);
+  }
 });
 
-Deno.test("a server behind a URL that asks to be left alone is, for as long as it said, and health says so", async () => {
+Deno.test("a server that one session alone has to itself is left alone as it asks once it has failed often", async () => {
+  const { breaker, run } = guarded(busy(429), { failures: 2 });
+  await run(call()).catch(() => {});
+  assertEquals(breaker.status.state, "closed");
+  await run(call()).catch(() => {});
+  assertEquals(breaker.status.retryAfterMs, 60_000);
+});
+
+Deno.test("calls of one session that are too many for a shared server are refused to that session alone", async () => {
+  let isBusy = true;
+  const answer = () => isBusy ? busy(429)() : Promise.resolve({ result: {} });
+  const { breaker, run, pass } = guarded(answer, { failures: 3, isShared: true });
+  for (let n = 0; n < 9; n++) await run(callOf("ada")).catch(() => {});
+  assertEquals([breaker.status.state, breaker.status.refusedSessions], ["closed", 1]);
+  const error = await assertRejects(async () => await run(callOf("ada")), ExaiError);
+  assertStringIncludes(error.message, "the last 3 calls of this session failed");
+  isBusy = false;
+  await run(callOf("bob"));
+  // What has been answered meanwhile shows that the server is there for the others.
+  isBusy = true;
+  await run(callOf("bob")).catch(() => {});
+  assertEquals(breaker.status.state, "closed");
+  isBusy = false;
+  pass(1000);
+  await run(callOf("ada"));
+  assertEquals(breaker.status.refusedSessions, 0);
+});
+
+Deno.test("a tool behind a URL that is refused for an hour takes no other call with it", async () => {
   await using server = new UrlServer();
-  await using it = await mountingDaemon({ web: { url: server.url, type: "http" } });
-  using client = await RawClient.hello(it.url);
+  await using it = await mountingDaemon({ web: { url: server.url, type: "http", share: "machine" } });
+  using one = await RawClient.hello(it.url);
+  using other = await RawClient.hello(it.url);
   const health = async () => await (await fetch(new URL("/health", it.http))).json();
-  assertEquals((await client.call("ping")).error, undefined);
-  server.script.push({ status: 429, headers: { "retry-after": "120" } });
-  const limited = (await client.call("ping")).error as JsonObject;
-  assertEquals([limited.code, limited.retry_after_ms], ["UPSTREAM_UNAVAILABLE", 120_000]);
-  const refused = (await client.call("ping")).error as JsonObject;
-  assertEquals([refused.code, server.calls], ["UPSTREAM_UNAVAILABLE", 2]);
-  assert(Number(refused.retry_after_ms) > 100_000);
+  for (const client of [one, other]) assertEquals((await client.call("ping")).error, undefined);
+  const tooMany = { status: 429, headers: { "retry-after": "3600" } };
+  server.script.push(tooMany);
+  const limited = (await one.call("ping")).error as JsonObject;
+  assertEquals([limited.code, limited.retry_after_ms], ["UPSTREAM_UNAVAILABLE", 3_600_000]);
+  for (const client of [one, other]) assertEquals((await client.call("ping")).error, undefined);
+  assertEquals((await health()).status, "ok");
+  server.script.push(tooMany, tooMany);
+  for (const client of [one, other]) assert((await client.call("ping")).error !== undefined);
+  const refused = (await one.call("ping")).error as JsonObject;
+  assertEquals([refused.code, server.calls], ["UPSTREAM_UNAVAILABLE", 7]);
+  assert(Number(refused.retry_after_ms) > 50_000 && Number(refused.retry_after_ms) <= 60_000);
   assertStringIncludes(String(refused.message), 'server "web"');
   assertEquals((await health()).status, "degraded");
   assertEquals(((await it.status())[0]!.breaker as JsonObject).state, "open");
   await it.reload();
-  assertEquals((await client.call("ping")).error, undefined);
+  assertEquals((await one.call("ping")).error, undefined);
   assertEquals((await health()).status, "ok");
 });
 

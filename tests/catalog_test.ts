@@ -1,9 +1,12 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Call } from "../lib/call/call.ts";
 import type { ListKind, Server } from "../lib/call/server.ts";
 import { Catalog } from "../lib/router/catalog.ts";
+import { Router } from "../lib/router/router.ts";
+import { toolSetsOf } from "../lib/router/tool_set.ts";
 import { textResult } from "../lib/wire/mcp.ts";
+import { call as makeCall } from "./helpers/call.ts";
 
 /** No test waits so long: a list that waits for a deadline of this length never comes. */
 const NEVER_MS = 2 ** 31 - 1;
@@ -40,12 +43,12 @@ class HeldServer implements Server {
 }
 
 /** A call of the session `id`; what its client is told is kept, and can be awaited. */
-function callOf(id: string) {
+function callOf(id: string, cwd?: string) {
   const told = Promise.withResolvers<string>();
   const call = {
     method: "tools/list",
     params: {},
-    caller: { id, notify: (method: string) => told.resolve(method) },
+    caller: { id, cwd, notify: (method: string) => told.resolve(method) },
     signal: new AbortController().signal,
     progressToken: undefined,
     notify: () => {},
@@ -112,4 +115,95 @@ Deno.test("a tool a window was shown still leads to its server when that cannot 
   server.list = () => Promise.reject(new Error("it is being restarted"));
   assertEquals((await catalog.find("tools", "ill", call))?.server, server);
   assertEquals(await catalog.find("tools", "never", call), undefined);
+});
+
+Deno.test("the first call of a window does not wait for a slow server that it does not name", async () => {
+  const [slow, quick] = [new HeldServer("slow"), new HeldServer("quick")];
+  const catalog = new Catalog({ servers: () => [slow, quick], deadlineMs: NEVER_MS });
+  const release = slow.hold();
+  const call = callOf("ada");
+  assertEquals((await catalog.find("tools", "quick", call))?.server, quick);
+  const other = catalog.find("tools", "slow", call);
+  release();
+  assertEquals((await other)?.server, slow);
+});
+
+Deno.test("a name two servers have at hand is not that of the one that is quicker", async () => {
+  const [one, two, slow] = [
+    new HeldServer("one", ["echo"]),
+    new HeldServer("two", ["echo"]),
+    new HeldServer("slow"),
+  ];
+  const catalog = new Catalog({ servers: () => [one, two, slow], deadlineMs: NEVER_MS });
+  const release = slow.hold();
+  const found = catalog.find("tools", "echo", callOf("ada"));
+  setTimeout(release, 150);
+  assertEquals(await found, undefined);
+});
+
+Deno.test("a list that is late in one directory is waited for in another, and once in each", async () => {
+  const slow = new HeldServer("slow");
+  const release = slow.hold();
+  const list = slow.list;
+  slow.list = (kind, call) =>
+    call.caller.cwd === "/p" ? list.call(slow, kind, call) : soon(() => slow.answer(kind));
+  const catalog = new Catalog({ servers: () => [slow], deadlineMs: 300 });
+  assertEquals(namesIn(await catalog.list("tools", callOf("ada", "/p"))), []);
+  const beganMs = performance.now();
+  assertEquals(namesIn(await catalog.list("tools", callOf("bob", "/p"))), []);
+  assert(performance.now() - beganMs < 200, "nobody there waits for it again");
+  assertEquals(namesIn(await catalog.list("tools", callOf("cyd", "/q"))), ["slow"]);
+  release();
+});
+
+const soon = <T>(work: () => Promise<T>) =>
+  new Promise<T>((resolve) => setTimeout(() => resolve(work()), 30));
+
+Deno.test("a window hears of the list of a server mounted anew although the old one's never comes", async () => {
+  let servers = [new HeldServer("moody")];
+  const catalog = new Catalog({ servers: () => servers, deadlineMs: 1 });
+  servers[0]!.hold();
+  assertEquals(namesIn(await catalog.list("tools", callOf("ada"))), []);
+  const anew = new HeldServer("moody");
+  const release = anew.hold();
+  servers = [anew];
+  const call = callOf("ada");
+  assertEquals(namesIn(await catalog.list("tools", call)), []);
+  release();
+  assertEquals(await call.told, "notifications/tools/list_changed");
+});
+
+Deno.test("a server's own name before a tool's always leads to it; a name that has become several says which", async () => {
+  const [one, two] = [new HeldServer("one", ["echo", "own"]), new HeldServer("two", ["echo"])];
+  let servers: Server[] = [one];
+  const narrowed = toolSetsOf([
+    { client: "narrow", include: undefined, exclude: ["own"], search: undefined },
+  ]);
+  const router = new Router({
+    servers: () => servers,
+    serverInfo: { name: "exai", version: "1" },
+    policies: [],
+    policiesFor: () => [],
+    askingPoliciesFor: () => [],
+    listDeadlineMs: 1000,
+    toolSets: () => narrowed,
+  });
+  const ask = (name: string, client?: string) => {
+    const { caller } = makeCall();
+    const narrow = {
+      ...caller,
+      id: client ?? "ada",
+      client: client ? { name: client, version: "1" } : undefined,
+    };
+    return router.target(makeCall({ params: { name }, caller: narrow }));
+  };
+  for (const name of ["echo", "one__echo", "own", "one__own"]) await ask(name);
+  for (const name of ["own", "one__own"]) await assertRejects(() => ask(name, "narrow"), Error, "hidden");
+  servers = [one, two];
+  router.invalidate();
+  await ask("echo");
+  const { caller } = makeCall();
+  await router.target(makeCall({ method: "tools/list", params: {}, caller: { ...caller, id: "ada" } }));
+  await assertRejects(() => ask("echo"), Error, "it is one__echo or two__echo now");
+  for (const name of ["one__echo", "two__echo", "one__own"]) await ask(name);
 });

@@ -146,3 +146,32 @@ Deno.test("a call whose own error looks like a lost session is not run again whe
   assertEquals(it.server.count("POST tools/call"), 1);
   assertEquals(textOf(await it.windows[0].call("write")), "1", "and the next has another session");
 });
+
+const REFUSED_TOOLS: Record<string, Refusal> = {
+  "404": { status: 404, body: JSON.stringify({ error: "document not found" }) },
+  "401 with the word session": { status: 401, body: JSON.stringify({ error: "token for session expired" }) },
+  "400 with the word session": { status: 400, body: "Session not found" },
+};
+
+for (const [how, { status, body }] of Object.entries(REFUSED_TOOLS)) {
+  Deno.test(`a tool that is refused with HTTP ${how} on a session made for it is refused for itself, and nobody else is`, async () => {
+    await using it = await healing((message) =>
+      isWrite(message) ? new Response(body as string, { status }) : undefined
+    );
+    const [one, other] = it.windows;
+    assertEquals(textOf(await other.call("read")), "1");
+    const refused = await one.call("write");
+    const { message, data } = refused.error as { message: string; data: JsonObject };
+    assertMatch(message, new RegExp(`HTTP status ${status}`));
+    assertEquals([data.status, data.fault], [status, "caller"]);
+    const sessions = it.server.count("POST initialize");
+    for (let n = 0; n < 8; n++) {
+      assertEquals(((await one.call("write")).error as JsonObject).message, message);
+      assertEquals(textOf(await other.call("read")), String(n + 2));
+    }
+    assertEquals([sessions, it.server.count("POST initialize")], [2, 2], "the session is kept");
+    // What is lost indeed is made anew all the same.
+    it.server.forgetSessions();
+    assertEquals(textOf(await other.call("read")), "10");
+  });
+}

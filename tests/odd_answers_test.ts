@@ -50,10 +50,42 @@ const ANSWERS: Record<string, { text: string; told: RegExp }> = {
     told: /both a result and an error/,
   },
   neither: { text: '{"jsonrpc":"2.0","id":ID}', told: /neither a result nor an error/ },
+  nan: {
+    text:
+      '{"jsonrpc": "2.0", "id": ID, "result": {"content": [{"type": "text", "text": "NaN \\"Infinity\\""}], "structuredContent": {"a": NaN, "b": [-Infinity, Infinity]}}}',
+    told: /^NaN "Infinity"$/,
+  },
+  cut_off: { text: '{"jsonrpc":"2.0","id":ID,"result":{"content":[', told: /malformed answer.*not JSON/ },
+  python_words: {
+    text: '{"jsonrpc": "2.0", "id": ID, "result": {"content": [], "isError": True}}',
+    told: /malformed answer.*not JSON/,
+  },
+  id_at_its_end: {
+    text: `{"result":{"content":[],"isError":True},"jsonrpc":"2.0","id":ID}`,
+    told: /malformed answer.*not JSON/,
+  },
+  no_id_error: {
+    text: '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"cannot parse"}}',
+    told: /cannot parse/,
+  },
   both_null: { text: '{"jsonrpc":"2.0","id":ID,"result":null,"error":null}', told: /malformed answer/ },
 };
 
-const script = Object.fromEntries(Object.entries(ANSWERS).map(([name, { text }]) => [name, text]));
+/** Of servers that write their log where they answer. */
+const ON_STDIO: typeof ANSWERS = {
+  log_prefix: {
+    text: `INFO: {"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
+    told: /malformed answer.*other text on its line/,
+  },
+  logged_before: {
+    text: `INFO: sends {"jsonrpc":"2.0","id":ID,"result":{}}\n{"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
+    told: /^pong$/,
+  },
+};
+
+const script = Object.fromEntries(
+  Object.entries({ ...ANSWERS, ...ON_STDIO }).map(([name, { text }]) => [name, text]),
+);
 
 function scripted(lines: Record<string, string>, more: JsonObject = {}): JsonObject {
   const args = ["run", "-A", "--no-check", SCRIPTED, JSON.stringify(lines)];
@@ -89,7 +121,8 @@ for (const [door, make] of Object.entries(BY_DOOR)) {
     await using server = make();
     await using it = await mountingDaemon({ odd: { ...server.config, callTimeoutMs: 10_000 } });
     const client = await sdkClient(`${it.url}mcp/odd`);
-    for (const [name, { told }] of Object.entries(ANSWERS)) {
+    const answers = door === "stdio" ? { ...ANSWERS, ...ON_STDIO } : ANSWERS;
+    for (const [name, { told }] of Object.entries(answers)) {
       const said = await client.callTool({ name, arguments: {} }).then(textOf, (thrown) => String(thrown));
       assertMatch(said!, told, name);
     }

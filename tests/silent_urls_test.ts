@@ -33,22 +33,57 @@ Deno.test("a stream of a server whose headers never come is opened again, and wh
   assertEquals(textOf(await ada.callTool({ name: "work" })), "ok");
 });
 
-Deno.test("a server that has not noticed the end of its last stream is asked for another until it has", async () => {
+const AWAY: Record<string, [number, string]> = {
+  "409, for it has not noticed the end of the last": [
+    409,
+    "Conflict: Only one SSE stream is allowed per session",
+  ],
+  "400, for it has not noticed the end of the last": [400, "only one SSE stream is allowed"],
+  "403, as what stands before a server does": [403, "try later"],
+};
+
+for (const [why, [status, body]] of Object.entries(AWAY)) {
+  Deno.test(`a stream that was open and is refused with HTTP ${why}, is asked for until it is there again`, async () => {
+    await using server = new ScriptedUrlServer({
+      get(n) {
+        if (n === 2) return new Response(body, { status });
+        const stream = new EventStream();
+        server.streams.push(stream);
+        return stream.response;
+      },
+    });
+    await using it = await mountingDaemon({ remote: { url: server.url } });
+    await using ada = await sdkClient(`${it.url}mcp/remote`);
+    await ada.listTools();
+    (await until("the first stream", () => server.streams[0])).close();
+    await until("the third stream", () => server.streams[1]);
+  });
+}
+
+Deno.test("a server that has its streams taken up again without a pause is not asked in a hot loop", async () => {
+  const progress = (n: number) =>
+    `retry: 0\nid: ${n}\ndata: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":${n}}}\n\n`;
+  const events = { headers: { "content-type": "text/event-stream" } };
+  let callId: unknown;
+  const at: number[] = [];
   await using server = new ScriptedUrlServer({
+    post(message) {
+      if (message.method !== "tools/call") return undefined;
+      callId = message.id;
+      return new Response(progress(0), events);
+    },
     get(n) {
-      if (n === 2) {
-        return new Response("Conflict: Only one SSE stream is allowed per session", { status: 409 });
-      }
-      const stream = new EventStream();
-      server.streams.push(stream);
-      return stream.response;
+      if (n === 1) return new Response(null, { status: 405 });
+      at.push(performance.now());
+      if (n < 6) return new Response(progress(n), events);
+      const answer = { jsonrpc: "2.0", id: callId, result: { content: [{ type: "text", text: "done" }] } };
+      return new Response(`data: ${JSON.stringify(answer)}\n\n`, events);
     },
   });
   await using it = await mountingDaemon({ remote: { url: server.url } });
   await using ada = await sdkClient(`${it.url}mcp/remote`);
-  await ada.listTools();
-  (await until("the first stream", () => server.streams[0])).close();
-  await until("the third stream", () => server.streams[1]);
+  assertEquals(textOf(await ada.callTool({ name: "work" })), "done");
+  assert(at.at(-1)! - at[0]! >= 4 * 190, `${at.length} streams in ${at.at(-1)! - at[0]!} ms`);
 });
 
 for (const kind of ["headers", "events"]) {

@@ -29,6 +29,8 @@ const SAME_WAY: Record<string, (client: Client) => Promise<unknown>> = {
   "tools/call": (client) => client.callTool({ name: "echo", arguments: { text: "x" } }),
   "prompts/get": (client) => client.getPrompt({ name: "nobody has it" }),
   "resources/read": (client) => client.readResource({ uri: "odd://nobody/has/it" }),
+  "resources/subscribe": (client) => client.subscribeResource({ uri: "odd://nobody/has/it" }),
+  "resources/unsubscribe": (client) => client.unsubscribeResource({ uri: "odd://nobody/has/it" }),
   "completion/complete": (client) =>
     client.complete({
       ref: { type: "ref/prompt", name: "nobody has it" },

@@ -1,11 +1,11 @@
 import { getLogger } from "@logtape/logtape";
 import { Circuit } from "../base/circuit.ts";
 import { ExaiError } from "../base/errors.ts";
-import { HOUR_MS, SECOND_MS } from "../base/units.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { BreakerStatus } from "../call/admission.ts";
 import type { Call } from "../call/call.ts";
 import { waitingFor } from "../call/wait.ts";
-import { SessionTimeouts } from "./session_timeouts.ts";
+import { SessionFailures } from "./session_failures.ts";
 
 const log = getLogger(["exai", "admission"]);
 
@@ -29,7 +29,10 @@ export interface ServerBreakerOptions {
 }
 
 /** Longest time a server may ask to be left alone: after it one call tries, and it may ask again. */
-const MAX_HOLD_MS = HOUR_MS;
+const MAX_HOLD_MS = MINUTE_MS;
+
+/** HTTP status of a server that was asked too much: by all, or by one, as where a tool has a quota. */
+const TOO_MANY_REQUESTS = 429;
 
 /** HTTP statuses that say what is wrong with one message, not with the server. */
 const CALLERS_FAULT: ReadonlySet<unknown> = new Set([400, 413, 414, 422, 431]);
@@ -53,21 +56,23 @@ export class ServerBreaker {
   readonly name: string;
   readonly #options: ServerBreakerOptions;
   readonly #circuit: Circuit;
-  readonly #timeouts: SessionTimeouts;
+  readonly #sessions: SessionFailures;
   #lastError: string | undefined;
   /** What the last failure came of. */
   #lastCause: unknown;
+  /** Sessions of the calls in a row that the server has refused for now. */
+  readonly #limited = new Set<string>();
 
   constructor(options: ServerBreakerOptions) {
     this.name = options.name;
     this.#options = options;
     this.#circuit = new Circuit({ ...options, onchange: () => this.#changed() });
-    this.#timeouts = new SessionTimeouts(options);
+    this.#sessions = new SessionFailures(options);
   }
 
   get status(): BreakerStatus {
     const { state, failures, refusesForMs: retryAfterMs } = this.#circuit;
-    const refusedSessions = this.#timeouts.refused;
+    const refusedSessions = this.#sessions.refused;
     return { state, failures, lastError: this.#lastError, retryAfterMs, refusedSessions };
   }
 
@@ -79,18 +84,20 @@ export class ServerBreaker {
   /** Whether there is nothing to remember of it. */
   get isClean(): boolean {
     // It is closed then: failures are what opens it.
-    return this.#circuit.failures === 0 && this.#timeouts.size === 0;
+    return this.#circuit.failures === 0 && this.#sessions.size === 0;
   }
 
   /** Forgets every failure: the configuration was read again. */
   reset(): void {
     this.#circuit.reset();
-    this.#timeouts.clear();
+    this.#sessions.clear();
+    this.#limited.clear();
   }
 
   /** Forgets the session `id`, which is over. */
   forget(id: string): void {
-    this.#timeouts.forget(id);
+    this.#sessions.forget(id);
+    this.#limited.delete(id);
   }
 
   /**
@@ -125,7 +132,8 @@ export class ServerBreaker {
   /** A call that was let through has ended: what that says of the server is learnt. */
   leave(era: number, call: Call, failure?: Failure): void {
     if (!failure) {
-      this.#timeouts.forget(call.caller.id);
+      this.#limited.clear();
+      this.#sessions.forget(call.caller.id);
       return this.#circuit.leave(era, "well", call.caller.id);
     }
     const { error } = failure;
@@ -133,10 +141,23 @@ export class ServerBreaker {
     const cause = error.cause instanceof ExaiError ? error.cause : error;
     const isUnwell = cause !== this.#lastCause && this.#saysUnwell(call, failure);
     this.#lastCause = cause;
-    if (isUnwell) this.#lastError = error.message;
-    this.#circuit.leave(era, isUnwell ? "unwell" : "nothing", call.caller.id);
-    if (!isUnwell || error.retryAfterMs === undefined) return;
+    const saysSo = isUnwell && !this.#isLimitOfOne(error, call);
+    if (saysSo) this.#lastError = error.message;
+    this.#circuit.leave(era, saysSo ? "unwell" : "nothing", call.caller.id);
+    if (!saysSo || error.retryAfterMs === undefined) return;
+    // What one answer asks for may be about one call. A second session, or failures enough, say that it is about all.
+    if (this.#limited.size < 2 && this.#circuit.state !== "open") return;
     this.#circuit.hold(Math.min(error.retryAfterMs, MAX_HOLD_MS));
+  }
+
+  /** Notes that the server wants to be left alone; whether that may be meant for the caller alone, and is kept to it. */
+  #isLimitOfOne(error: ExaiError, { caller }: Call): boolean {
+    const isLimit = error.details?.status === TOO_MANY_REQUESTS;
+    if (!isLimit && error.retryAfterMs === undefined) return false;
+    this.#limited.add(caller.id);
+    if (!isLimit || !this.#options.isShared || this.#limited.size > 1) return false;
+    this.#sessions.failed(caller.id, error.message);
+    return true;
   }
 
   /** A call that was let through was not made: nothing is found out. */
@@ -150,6 +171,8 @@ export class ServerBreaker {
     if (error.code !== "UPSTREAM_UNAVAILABLE") return false;
     // The server has lost our session, and refused at once: it is well.
     if (error.details?.outcome === "not_run") return false;
+    // It has refused the message for what it asks for, and answers others.
+    if (error.details?.fault === "caller") return false;
     const status = error.details?.status;
     // A server that rests after its crashes was not asked at all; one that names a status was.
     if (status === undefined) return error.retryAfterMs === undefined;
@@ -160,17 +183,17 @@ export class ServerBreaker {
     const { callTimeoutMs, isShared } = this.#options;
     if (!isServersTime({ timeoutMs }, { ranMs, callTimeoutMs })) return false;
     if (!isShared || !isAnswering) return true;
-    this.#timeouts.timedOut(caller.id, error.message);
+    this.#sessions.failed(caller.id, error.message);
     return false;
   }
 
   #checkSession({ caller }: Call): void {
-    const refused = this.#timeouts.refusalOf(caller.id);
+    const refused = this.#sessions.refusalOf(caller.id);
     if (!refused) return;
-    const { timeouts, forMs, lastError } = refused;
+    const { failures, forMs, lastError } = refused;
     throw new ExaiError(
       "UPSTREAM_UNAVAILABLE",
-      `server "${this.name}" answers, but not the last ${timeouts} calls of this session in time: its calls are ` +
+      `server "${this.name}" answers others, but the last ${failures} calls of this session failed: its calls are ` +
         `refused for ${
           Math.ceil(forMs / SECOND_MS)
         } s more, those of others are made; the last time: ${lastError}`,

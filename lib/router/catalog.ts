@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { delay } from "@std/async/delay";
 import { untilAborted, within } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
@@ -35,6 +36,9 @@ export interface CatalogOptions {
   hidesOutputSchemas?(server: Server): boolean;
 }
 
+/** How long lists that are at hand may take, as those that are kept. */
+const AT_HAND_MS = 100;
+
 /** What tells the entries of each list apart. */
 const KEY: Readonly<Record<ListKind, string>> = {
   tools: "name",
@@ -58,10 +62,10 @@ interface Shown {
 export class Catalog {
   readonly #options: CatalogOptions;
   readonly #shown = new Map<string, Map<ListKind, Shown>>();
-  /** The lists of each server that missed their deadline the last time: nobody waits for those again. */
-  readonly #late = new WeakMap<Server, Set<ListKind>>();
+  /** The lists of each server that missed their deadline the last time, by place: nobody there waits for those again. */
+  readonly #late = new WeakMap<Server, Set<string>>();
   /** Who is told when a late list has come. */
-  readonly #awaiting = new Set<string>();
+  readonly #awaiting = new WeakMap<Server, Set<string>>();
   /** How often the lists have changed. */
   #generation = 0;
 
@@ -84,11 +88,19 @@ export class Catalog {
     return (await this.#listAll(kind, call)).entries;
   }
 
-  async #listAll(kind: ListKind, call: Call): Promise<Shown> {
+  async #listAll(
+    kind: ListKind,
+    call: Call,
+    onlist?: (server: Server, list: Entry[] | Missing) => void,
+  ): Promise<Shown> {
     // What changes while servers are asked makes the answer out of date.
     const generation = this.#generation;
     const lists = await Promise.all(
-      this.#options.servers().map((server) => this.#listOf(server, kind, call)),
+      this.#options.servers().map(async (server) => {
+        const list = await this.#listOf(server, kind, call);
+        onlist?.(server, list);
+        return list;
+      }),
     );
     const all = lists.flatMap((list) => Array.isArray(list) ? list : []);
     const missing = lists.filter((list): list is Missing => !Array.isArray(list));
@@ -115,20 +127,22 @@ export class Catalog {
     kind: ListKind,
     name: string,
     call: Call,
-  ): Promise<{ entry?: Entry; missing: readonly Missing[] }> {
+  ): Promise<{ entry?: Entry; missing: readonly Missing[]; renamed: ShownTools }> {
     const again = await this.#refreshAll(kind, call);
     let shown = this.#shown.get(call.caller.id)?.get(kind);
     if (!shown || again || shown.generation !== this.#generation) shown = await this.#listAll(kind, call);
     const failed = new Map<Server, string>();
     for (;;) {
-      const entry = shown.entries.get(name);
-      if (entry) return { entry, missing: [] };
+      const entry = entryOf(name, shown);
+      if (entry) return { entry, missing: [], renamed: new Map() };
       const missing = eligible(shown.missing, name).map((one) => ({
         ...one,
         why: failed.get(one.server) ?? one.why,
       }));
       const coming = missing.filter((one) => one.coming && !failed.has(one.server));
-      if (coming.length === 0) return { missing };
+      if (coming.length === 0) {
+        return { missing, renamed: new Map([...shown.entries].filter(([, { own }]) => own.name === name)) };
+      }
       const outcomes = coming.map((one) => outcomeOf(one, call));
       const [server, why] = await waitingFor(
         call,
@@ -163,7 +177,8 @@ export class Catalog {
     const shown = this.#shown.get(call.caller.id)?.get(kind);
     const known = shown?.entries.get(key);
     if (shown && known && this.#isCurrent(shown, key)) return known;
-    return this.#findAnew(kind, key, { call, shown });
+    const named = shown?.generation === this.#generation && key.includes("__") && entryOf(key, shown);
+    return named || this.#findAnew(kind, key, { call, shown });
   }
 
   #isCurrent({ generation, confirmed }: Shown, key: string): boolean {
@@ -188,7 +203,41 @@ export class Catalog {
         return still;
       }
     }
-    return (await this.list(kind, call)).get(key);
+    return await this.#findAmongAll(kind, key, call);
+  }
+
+  /**
+   * The entry of `key` as soon as a server that is asked has it under that name: a slow one is not waited for then. What
+   * other servers have at hand is looked at all the same, for a name may be that of several.
+   */
+  async #findAmongAll(kind: ListKind, key: string, call: Call): Promise<Entry | undefined> {
+    const out = new Set(this.#options.servers());
+    const seen: Entry[] = [];
+    const found = Promise.withResolvers<void>();
+    const onlist = (server: Server, list: Entry[] | Missing) => {
+      out.delete(server);
+      if (!Array.isArray(list)) return;
+      seen.push(...list);
+      if (KEY[kind] === "name" && list.some(({ own }) => own.name === key)) found.resolve();
+    };
+    // The call goes on while the rest of the lists come: what they wait for is not what it waits for.
+    const whole = this.#listAll(kind, derive(call, { trace: undefined }), onlist);
+    whole.catch(() => {});
+    const settling = new AbortController();
+    const { signal } = settling;
+    const early = found.promise.then(() => delay(AT_HAND_MS, { signal })).catch(() => {});
+    const wait = () => Array.from(out, (server) => waitOf(server, kind, call.caller)).join(", ");
+    await waitingFor(call, wait, Promise.race([whole, early]));
+    settling.abort();
+    const entry = out.size > 0 ? byKey(kind, seen).get(key) : undefined;
+    return entry ?? entryOf(key, await waitingFor(call, wait, whole));
+  }
+
+  /** The name under which the caller is shown `entry`, as far as it was. */
+  nameOf(kind: ListKind, { server, own }: Entry, caller: Caller): string | undefined {
+    const entries = this.#shown.get(caller.id)?.get(kind)?.entries ?? [];
+    for (const [name, one] of entries) if (one.server === server && one.own.name === own.name) return name;
+    return undefined;
   }
 
   // One bad server never delays or fails the others: it is left out, and the session told when it has come round.
@@ -196,7 +245,8 @@ export class Catalog {
     const asked = this.#ask(server, kind, call);
     const late = Symbol("late");
     const { promise: tooLate, resolve } = Promise.withResolvers<typeof late>();
-    const isLate = this.#late.get(server)?.has(kind);
+    const place = placeOf(kind, call.caller);
+    const isLate = this.#late.get(server)?.has(place);
     const timer = setTimeout(() => resolve(late), isLate ? 0 : this.#options.deadlineMs);
     try {
       const list = await waitingFor(
@@ -204,7 +254,10 @@ export class Catalog {
         () => waitOf(server, kind, call.caller),
         untilAborted(Promise.race([asked, tooLate]), call.signal),
       );
-      if (list !== late) return this.#entriesOf(server, list);
+      if (list !== late) {
+        this.#late.get(server)?.delete(place);
+        return this.#entriesOf(server, list);
+      }
       this.#awaitLate(asked, { server, kind, caller: call.caller });
       return { server, why: "it is still starting", coming: asked };
     } catch (thrown) {
@@ -234,20 +287,43 @@ export class Catalog {
 
   #awaitLate(asked: Promise<unknown>, by: { server: Server; kind: ListKind; caller: Caller }): void {
     const { server, kind, caller } = by;
-    const late = this.#late.get(server) ?? new Set();
-    this.#late.set(server, late.add(kind));
-    const key = JSON.stringify([server.name, kind, caller.id]);
-    if (this.#awaiting.has(key)) return;
-    this.#awaiting.add(key);
+    const place = placeOf(kind, caller);
+    const late = setOf(this.#late, server).add(place);
+    const awaiting = setOf(this.#awaiting, server);
+    const key = JSON.stringify([kind, caller.id]);
+    if (awaiting.has(key)) return;
+    awaiting.add(key);
     asked.then(() => {
-      late.delete(kind);
+      late.delete(place);
       this.invalidate();
       caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
-    }).catch(() => {}).finally(() => this.#awaiting.delete(key));
+    }).catch(() => {}).finally(() => awaiting.delete(key));
   }
 }
 
+/** What is remembered of one server; beyond that all of it is forgotten. */
+const MAX_REMEMBERED = 10_000;
+
+function setOf(sets: WeakMap<Server, Set<string>>, server: Server): Set<string> {
+  let set = sets.get(server);
+  if (!set || set.size >= MAX_REMEMBERED) sets.set(server, set = new Set());
+  return set;
+}
+
+/** Sessions that may have the same process of a server, so that its list is late for all of them. */
+function placeOf(kind: ListKind, { id, cwd, capabilities }: Caller): string {
+  return JSON.stringify(cwd === undefined || capabilities?.roots ? [kind, id] : [kind, null, cwd]);
+}
+
 const NEVER = new AbortController().signal;
+
+/** The entry of `key`; `server__name` means that server's, also where the name alone is plain. */
+function entryOf(key: string, { entries, all }: Shown): Entry | undefined {
+  return entries.get(key) ??
+    all.find(({ server, own }) =>
+      own.uri === undefined && own.uriTemplate === undefined && key === `${server.name}__${own.name}`
+    );
+}
 
 function byKey(kind: ListKind, all: readonly Entry[]): Map<string, Entry> {
   const key = KEY[kind];

@@ -4,15 +4,15 @@ import { within } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import { quoteName } from "../base/quote.ts";
-import type { Call } from "../call/call.ts";
+import { type Call, derive } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import { waitingFor } from "../call/wait.ts";
+import { beginWait, waitingFor } from "../call/wait.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
 
-/** Runs the call on the server that was found. */
-type Run = (server: Server) => Promise<Result>;
+/** Runs a call on the server that was found. */
+type Run = (server: Server, call: Call) => Promise<Result>;
 
 /** Finds the server a resource belongs to, by the lists it stands in or the template it fits. */
 export class ResourceFinder {
@@ -29,13 +29,17 @@ export class ResourceFinder {
    * asked in turn until one knows it. A server may also know resources it does not list, as those a tool's result links
    * to: one that stands nowhere is looked for on the servers that have resources, those first that list others of its
    * scheme. Reading changes nothing and is tried in turn; a subscription is left with each that may mean. A server's
-   * own error is passed on, unless another server knows the resource.
+   * own error is passed on, unless another server knows the resource. One that does not answer holds up no other.
    *
    * @throws {ExaiError} `RESOURCE_NOT_FOUND`
    */
   async lead(call: Call, run: Run, uri = call.params.uri): Promise<Result> {
     if (typeof uri !== "string") throw new ExaiError("INVALID_PARAMS", "uri must be a text");
-    const tries = new Tries(run, call);
+    using tries = new Tries(run, call, this.#options.deadlineMs);
+    return await this.#lead(call, tries, uri);
+  }
+
+  async #lead(call: Call, tries: Tries, uri: string): Promise<Result> {
     const listed = await this.#catalog.find("resources", uri, call);
     // Nobody else is meant by what one server lists, whatever becomes of it there.
     if (listed && (await tries.one(listed.server) || tries.fault)) return tries.outcome(uri);
@@ -85,43 +89,78 @@ function schemeOf(uri: string): string {
 }
 
 /** One call, tried on one server after the other. */
-class Tries {
+class Tries implements Disposable {
   /** The first error of a server that is about more than that it does not know the resource. */
   fault: RpcError | undefined;
   readonly #run: Run;
   readonly #call: Call;
+  readonly #isSubscription: boolean;
+  /** How long one server may take before others are asked beside it, in milliseconds. */
+  readonly #deadlineMs: number;
+  readonly #ended = new AbortController();
   readonly #tried = new Set<Server>();
+  /** Servers that have not answered yet. */
+  readonly #open = new Set<Server>();
   #good: Result | undefined;
   #notFound: RpcError | undefined;
   /** What was thrown for {@linkcode fault}, whose code it has. */
   #thrown: unknown;
 
-  constructor(run: Run, call: Call) {
+  constructor(run: Run, call: Call, deadlineMs: number) {
     this.#run = run;
-    this.#call = call;
+    this.#isSubscription = call.method.endsWith("subscribe");
+    this.#deadlineMs = deadlineMs;
+    // A subscription that comes late is one all the same.
+    const signal = this.#isSubscription ? call.signal : AbortSignal.any([call.signal, this.#ended.signal]);
+    this.#call = derive(call, { signal });
   }
 
-  /** Whether one of `servers` takes the call; a subscription is tried on all at once. */
+  /** Takes back what is still asked: the call has its answer. */
+  [Symbol.dispose](): void {
+    this.#ended.abort(new ExaiError("CANCELLED", "another server has answered"));
+  }
+
+  /**
+   * Whether one of `servers` takes the call; a subscription is tried on all at once, anything else on each that comes
+   * next when the one before has refused it, or is late.
+   */
   async some(servers: readonly Server[], options: { isGuess?: boolean } = {}): Promise<boolean> {
-    if (this.#call.method.endsWith("subscribe")) {
-      const taken = await Promise.all(servers.map((server) => this.one(server, options)));
-      return taken.includes(true);
+    const begun: Promise<boolean>[] = [];
+    const begin = (server: Server) => {
+      const tried = this.one(server, options);
+      tried.catch(() => {});
+      begun.push(tried);
+      return tried;
+    };
+    if (this.#isSubscription) {
+      for (const server of servers) begin(server);
+      await unlessLate(Promise.all(begun), this.#deadlineMs);
+    } else {
+      for (const server of servers) {
+        const tried = begin(server);
+        const taken = await unlessLate(Promise.race([tried, untilOne(begun)]), this.#deadlineMs);
+        if (taken) return true;
+      }
     }
-    for (const server of servers) if (await this.one(server, options)) return true;
-    return false;
+    const wait = () => `${Array.from(this.#open, ({ name }) => `server "${name}"`).join(", ")} to answer`;
+    using _wait = this.#open.size > 0 ? beginWait(this.#call, wait) : undefined;
+    return await untilOne(begun);
   }
 
   /** Whether `server` takes the call. One bad server does not fail the others, unless the caller has given up. */
   async one(server: Server, { isGuess = false } = {}): Promise<boolean> {
     if (this.#tried.has(server)) return false;
     this.#tried.add(server);
+    this.#open.add(server);
     let result: Result;
     try {
-      result = await this.#run(server);
+      result = await this.#run(server, this.#call);
     } catch (thrown) {
       if (this.#call.signal.aborted) throw thrown;
       result = { error: toRpcError(thrown) };
       if (!isNotFound(result.error) && !isGuess && !this.fault) this.#thrown = thrown;
+    } finally {
+      this.#open.delete(server);
     }
     const { error } = result;
     if (error === undefined) this.#good ??= result;
@@ -143,6 +182,29 @@ class Tries {
         details: { uri },
       },
     );
+  }
+}
+
+/** Resolves with true once one of `tries` does, with false once none will. */
+function untilOne(tries: readonly Promise<boolean>[]): Promise<boolean> {
+  const wins = tries.map((tried) => tried.then((taken) => taken || Promise.reject(REFUSED)));
+  return Promise.any(wins).catch(({ errors }: AggregateError) => {
+    const thrown = errors.find((error) => error !== REFUSED);
+    if (thrown !== undefined) throw thrown;
+    return false;
+  });
+}
+
+const REFUSED = Symbol("refused");
+
+/** What `work` resolves with; undefined when it takes longer than `ms`. */
+async function unlessLate<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), ms);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -141,7 +141,8 @@ export class Router {
 
   async #listTasks(call: Call): Promise<Result> {
     if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
-    return await this.#tasks.list(call, (server, call) => this.#ask(server, call));
+    const { listDeadlineMs } = this.#options;
+    return await this.#tasks.list(call, (server, call) => this.#ask(server, call), listDeadlineMs);
   }
 
   /** Leads a call that does work to its server. */
@@ -155,7 +156,7 @@ export class Router {
       case "resources/read":
       case "resources/subscribe":
       case "resources/unsubscribe":
-        return await this.#resources.lead(call, (server) => this.#run(server, call));
+        return await this.#resources.lead(call, (server, call) => this.#run(server, call));
       case "completion/complete":
         return await this.#complete(call);
       case "tasks/get":
@@ -173,7 +174,10 @@ export class Router {
     const found = this.#catalog.find(kind, name, call);
     const asked = found instanceof Promise ? await found : found;
     const entry = asked ?? await this.#search(kind, name, call);
-    if (kind === "tools") this.#view.check(name, entry, call.caller);
+    if (kind === "tools") {
+      const shown = entry.own.name === name ? name : this.#catalog.nameOf(kind, entry, call.caller);
+      this.#view.check(shown ?? name, entry, call.caller);
+    }
     const own = entry.own.name === name
       ? call
       : derive(call, { params: { ...call.params, name: entry.own.name } });
@@ -186,18 +190,20 @@ export class Router {
 
   /** @throws {ExaiError} naming the servers that could not be asked and why, where there are any */
   async #search(kind: "tools" | "prompts", name: string, call: Call): Promise<Entry> {
-    const { entry, missing } = await this.#catalog.search(kind, name, call);
+    const { entry, missing, renamed } = await this.#catalog.search(kind, name, call);
     if (entry) return entry;
-    throw unknownName(kind, name, {
-      missing,
-      advice: kind === "tools" ? this.#view.adviceFor(call.caller) : `${kind}/list names them all`,
-    });
+    const names = [...renamed].filter(([name, entry]) =>
+      kind !== "tools" || this.#view.shows(name, entry, call.caller)
+    ).map(([name]) => name);
+    const now = names.length > 0 ? `several servers have one: it is ${names.join(" or ")} now; ` : "";
+    const advice = kind === "tools" ? this.#view.adviceFor(call.caller) : `${kind}/list names them all`;
+    throw unknownName(kind, name, { missing, advice: `${now}${advice}`, isRenamed: names.length > 0 });
   }
 
   async #complete(call: Call): Promise<Result> {
     const ref = isObject(call.params.ref) ? call.params.ref : {};
     if (ref.type === "ref/resource") {
-      return await this.#resources.lead(call, (server) => this.#run(server, call), ref.uri ?? null);
+      return await this.#resources.lead(call, (server, call) => this.#run(server, call), ref.uri ?? null);
     }
     const name = textOf(ref.name);
     if (name === undefined) throw new ExaiError("INVALID_PARAMS", "ref.name must be a text");
@@ -262,11 +268,11 @@ const MAX_MISSING = 5;
 function unknownName(
   kind: "tools" | "prompts",
   name: string,
-  { missing, advice }: { missing: readonly Missing[]; advice: string },
+  { missing, advice, isRenamed }: { missing: readonly Missing[]; advice: string; isRenamed: boolean },
 ): ExaiError {
   const what = `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
   const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
-  if (missing.length === 0) return new ExaiError(code, `there is no ${what}; ${advice}`);
+  if (missing.length === 0 || isRenamed) return new ExaiError(code, `there is no ${what}; ${advice}`);
   const reasons = missing.slice(0, MAX_MISSING).map(({ server, why }) =>
     why.startsWith("server ") ? why : `server "${server.name}": ${why}`
   );

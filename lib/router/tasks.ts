@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { untilAborted } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
 import { quoteValue } from "../base/quote.ts";
@@ -6,6 +7,7 @@ import { type Call, type Caller, derive, type Target } from "../call/call.ts";
 import { sift } from "../call/definitions.ts";
 import { allPages } from "../call/pages.ts";
 import type { Server } from "../call/server.ts";
+import { waitingFor } from "../call/wait.ts";
 import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
 
 /** Tasks of one session that are known at once; beyond that the oldest are forgotten. */
@@ -42,8 +44,10 @@ export class TaskRoutes {
     throw new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
   }
 
-  /** The session's tasks on every server it has any on; a server that does not answer is left out. */
-  async list(call: Call, ask: Ask): Promise<Result> {
+  /**
+   * The session's tasks on every server it has any on; a server that does not answer within `deadlineMs` is left out.
+   */
+  async list(call: Call, ask: Ask, deadlineMs: number): Promise<Result> {
     if (call.params.cursor !== undefined) {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
@@ -51,16 +55,23 @@ export class TaskRoutes {
     // A server that was changed meanwhile lists what runs on it as it was.
     const servers = new Map(Array.from(routes?.values() ?? [], (server) => [server.name, server]));
     const lists = await Promise.all(Array.from(servers.values(), async (server) => {
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(lateError(deadlineMs)), deadlineMs);
       try {
-        const tasks = await allTasks((call) => ask(server, call), call);
+        const own = derive(call, { signal: AbortSignal.any([call.signal, late.signal]) });
+        const listed = untilAborted(allTasks((call) => ask(server, call), own), own.signal);
+        const tasks = await waitingFor(call, `server "${server.name}" to list its tasks`, listed);
         // What it shows beside the session's own may go by a name under which the session has another's.
         return tasks.filter(({ taskId }) => leadsTo(routes, { taskId, server }));
       } catch (thrown) {
+        if (call.signal.aborted) throw thrown;
         log.warning("{server} is left out of tasks/list: {message}", {
           server: server.name,
           message: messageOf(thrown),
         });
         return [];
+      } finally {
+        clearTimeout(timer);
       }
     }));
     return { result: { tasks: lists.flat() } };
@@ -73,6 +84,10 @@ function leadsTo(
   { taskId, server }: { taskId: unknown; server: Server },
 ): boolean {
   return (routes?.get(textOf(taskId) ?? "")?.name ?? server.name) === server.name;
+}
+
+function lateError(deadlineMs: number): ExaiError {
+  return new ExaiError("TIMEOUT", `it did not answer within ${deadlineMs} ms`);
 }
 
 async function allTasks(ask: Target, call: Call): Promise<readonly JsonObject[]> {

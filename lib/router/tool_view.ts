@@ -49,10 +49,15 @@ export class ToolView {
     this.#searching.delete(caller.id);
   }
 
+  /** Whether the caller's tool set shows the tool. */
+  shows(name: string, entry: Entry, caller: Caller): boolean {
+    return this.#setOf(caller)?.shows(name, entry) ?? true;
+  }
+
   /** @throws {ExaiError} `TOOL_NOT_FOUND` when the caller's tool set hides the tool, with where that is said */
   check(name: string, entry: Entry, caller: Caller): void {
-    const set = this.#setOf(caller);
-    if (set === undefined || set.shows(name, entry)) return;
+    if (this.shows(name, entry, caller)) return;
+    const set = this.#setOf(caller)!;
     throw new ExaiError(
       "TOOL_NOT_FOUND",
       `the tool ${name} is hidden from this client by clients[${

@@ -2,7 +2,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { redact } from "../base/log.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
 import { refusalStatus } from "./message_fault.ts";
-import { AnswerCut, SessionLost } from "./url/failures.ts";
+import { AnswerCut, SessionLost, UrlRefusal } from "./url/failures.ts";
 
 /** What callers of one server are told when the connection to it fails them. */
 export class Faults {
@@ -50,8 +50,9 @@ export class Faults {
   }
 }
 
-/** Whether a call that failed with `cause` has run, as far as it is known. */
-function outcomeOf(cause: unknown): { outcome?: "unknown" | "not_run" } {
+/** Whether a call that failed with `cause` has run, as far as it is known, and whether the call is what was wrong. */
+function outcomeOf(cause: unknown): { outcome?: "unknown" | "not_run"; fault?: "caller" } {
   if (cause instanceof SessionLost) return { outcome: "not_run" };
+  if (cause instanceof UrlRefusal && cause.isAboutMessage) return { fault: "caller" };
   return cause instanceof AnswerCut ? { outcome: "unknown" } : {};
 }

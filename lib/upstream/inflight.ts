@@ -84,7 +84,10 @@ export class InFlightTable {
    * @returns whether it answers any
    */
   settle({ id, result, error }: RpcResponse): boolean {
-    const entry = id === null ? undefined : this.take(id);
+    // Of an error without an id it is plain whose it is where one request alone waits (JSON-RPC 2.0, 5).
+    const [only] = id === null && error && this.#byId.size === 1 ? this.#byId.keys() : [];
+    const answered = id ?? only;
+    const entry = answered === undefined ? undefined : this.take(answered);
     try {
       entry?.settle(error ? { error } : { result: result ?? {} });
     } catch (thrown) {

@@ -6,7 +6,9 @@ import { formatBytes } from "../../base/units.ts";
 import { findId, LineFramer, type OverlongLine } from "../../transport/line_framer.ts";
 import { toRpcError } from "../../wire/codes.ts";
 import { responseTo, type RpcMessage } from "../../wire/rpc.ts";
+import { parseLenient } from "../../wire/lenient_json.ts";
 import { isAnswer, readServerMessage } from "../../wire/server_message.ts";
+import { BrokenAnswers } from "./broken_answers.ts";
 
 /** Lines of noise that are kept to be shown. */
 const MAX_NOISE_KEPT = 5;
@@ -34,11 +36,14 @@ export class Inbox {
   readonly #decoder = new TextDecoder();
   readonly #handOn: (message: RpcMessage) => void;
   readonly #framer: LineFramer;
+  readonly #broken: BrokenAnswers;
+  #hasMended = false;
 
   constructor(options: InboxOptions) {
     this.#options = options;
     // What stands behind a message in the same chunk belongs to other calls.
     this.#handOn = contained("a line of a server", options.onmessage);
+    this.#broken = new BrokenAnswers(options.server, this.#handOn);
     this.#framer = new LineFramer({
       maxLineBytes: options.maxLineBytes,
       online: (line) => this.#takeLine(this.#decoder.decode(line)),
@@ -53,14 +58,18 @@ export class Inbox {
 
   end(): void {
     this.#framer.end();
+    this.#broken.end();
   }
 
   #takeLine(line: string): void {
     let value: unknown;
     try {
-      value = JSON.parse(line);
+      const { isMended, ...parsed } = parseLenient(line);
+      value = parsed.value;
+      if (isMended) this.#noteMended();
     } catch {
-      return this.#note(line);
+      this.#note(line);
+      return this.#broken.take(line);
     }
     // Revision 2025-03-26 allows batches.
     for (const item of Array.isArray(value) ? value : [value]) this.#takeValue(item, line);
@@ -77,7 +86,14 @@ export class Inbox {
       );
     }
     this.messageCount++;
+    if (!("method" in message)) this.#broken.answered(message.id);
     this.#handOn(message);
+  }
+
+  #noteMended(): void {
+    if (this.#hasMended) return;
+    this.#hasMended = true;
+    this.#options.onnoise("NaN or Infinity in a message, which JSON does not have: read as null");
   }
 
   #note(line: string): void {

@@ -10,6 +10,8 @@ export class UrlRefusal extends Error {
   readonly retryAfterMs: number | undefined;
   /** What the server said, as far as it is read. */
   readonly body: string;
+  /** Whether it is known to be about the message alone: the server and the session are well. */
+  isAboutMessage = false;
 
   constructor({ status, headers }: Pick<Response, "status" | "headers">, body: string) {
     const text = clip(body.trim(), MAX_SHOWN_CHARS);

@@ -12,6 +12,9 @@ const WELL_MS = 10 * SECOND_MS;
 /** A server that answers otherwise is there: the stream is tried at once, but not more often than this. */
 const MIN_NUDGE_MS = SECOND_MS;
 
+/** HTTP status of a server that has no stream of its own (MCP basic/transports, listening for messages). */
+const NO_STREAM = 405;
+
 /** How the server's own stream stands, for `ps`. */
 export type ListeningState = "opening" | "open" | "waiting" | "none";
 
@@ -101,7 +104,9 @@ export class Listening {
     if (status === 408 || status === 409 || status === 429 || status >= 500) return true;
     const { hasSession, onlost } = this.#options;
     // Servers without such a stream refuse it in many ways; of one that had it, the refusal means something.
-    if (this.#wasOpen && isAboutSession(refusal, hasSession)) onlost(refusal);
+    if (!this.#wasOpen) return false;
+    if (!isAboutSession(refusal, hasSession)) return status !== NO_STREAM;
+    onlost(refusal);
     return false;
   }
 

@@ -1,5 +1,6 @@
 import { isObject } from "../../base/json.ts";
 import type { RequestId, RpcMessage } from "../../wire/rpc.ts";
+import { parseLenient } from "../../wire/lenient_json.ts";
 import { malformedAnswer, readServerMessage } from "../../wire/server_message.ts";
 
 export interface MessageReaderOptions {
@@ -27,7 +28,7 @@ export class MessageReader {
     const { server, onmessage } = this.#options;
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = parseLenient(text).value;
     } catch {
       if (asked === undefined) this.#refuse("a message must be JSON");
       else onmessage({ jsonrpc: "2.0", id: asked, error: malformedAnswer("it is not JSON", server) });

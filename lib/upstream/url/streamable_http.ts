@@ -9,6 +9,7 @@ import { Endpoint, withdrawnBy } from "./endpoint.ts";
 import { eventsOf } from "./events.ts";
 import { AnswerCut, SessionLost, UrlRefusal } from "./failures.ts";
 import { Listening } from "./listening.ts";
+import { kindOf, OwnRefusals } from "./own_refusals.ts";
 import { MessageReader } from "./reader.ts";
 import { isOwnAnswer, refusalIn, type Refused, SessionProbe, sessionVerdict } from "./session_loss.ts";
 
@@ -17,6 +18,13 @@ const FAREWELL_MS = SECOND_MS;
 /** How often in a row a stream that was cut before its answer is taken up again in vain. */
 const MAX_RESUMES = 6;
 const RESUME_PAUSE_MS = SECOND_MS / 2;
+/** Between two streams at least, whatever the server says. */
+const MIN_RESUME_PAUSE_MS = SECOND_MS / 5;
+/** How often the stream of one request is taken up again, be it that something has come on each. */
+const MAX_RESUMES_IN_ALL = 1000;
+
+/** Of all connections: what one has found out the next must know. */
+const ownRefusals = new OwnRefusals();
 
 /**
  * Streamable HTTP (MCP basic/transports). The SDK's own transport gives its stream up after two tries, does not say
@@ -30,6 +38,7 @@ export class StreamableHttp implements UpstreamTransport {
   onresumed?: () => void;
   readonly #endpoint: Endpoint;
   readonly #server: string;
+  readonly #url: string;
   readonly #reader: MessageReader;
   readonly #probe: SessionProbe;
   readonly #closing = new AbortController();
@@ -39,6 +48,7 @@ export class StreamableHttp implements UpstreamTransport {
 
   constructor(config: UrlServerConfig, fetch: Fetch) {
     this.#server = config.title;
+    this.#url = config.url;
     this.#endpoint = new Endpoint(config, fetch);
     this.#probe = new SessionProbe(this.#endpoint, config.startTimeoutMs);
     this.#reader = new MessageReader({
@@ -79,8 +89,9 @@ export class StreamableHttp implements UpstreamTransport {
       );
     } catch (thrown) {
       if (method === "initialize" || !(thrown instanceof UrlRefusal)) throw thrown;
-      await this.#refused(thrown, { id, method });
+      await this.#refused(thrown, { id, method, kind: kindOf(this.#url, message) });
     }
+    if (id !== undefined) ownRefusals.taken(message, this.#url);
     if (method === "notifications/initialized") this.#listen();
     else this.#listening?.nudge();
     if (withdrawn !== undefined) this.#endpoint.cancel(withdrawn);
@@ -138,9 +149,9 @@ export class StreamableHttp implements UpstreamTransport {
     let body = response.body;
     let lastEventId: string | undefined;
     let retryMs = RESUME_PAUSE_MS;
-    for (let resumes = 0;; resumes++) {
+    for (let resumes = 0, inAll = 0;; resumes++, inAll++) {
       let isAnswered = false;
-      const onretry = (ms: number) => retryMs = Math.min(ms, 30 * SECOND_MS);
+      const onretry = (ms: number) => retryMs = Math.max(MIN_RESUME_PAUSE_MS, Math.min(ms, 30 * SECOND_MS));
       try {
         for await (const { event, data, id: eventId } of eventsOf(body!, { onretry })) {
           if (eventId) lastEventId = eventId;
@@ -158,7 +169,12 @@ export class StreamableHttp implements UpstreamTransport {
       }
       if (isAnswered) return;
       if (lastEventId === undefined) throw new AnswerCut("the stream of its answer ended without an answer");
-      body = await this.#resume(lastEventId, { signal, resumes, pauseMs: retryMs });
+      const isTooOften = inAll >= MAX_RESUMES_IN_ALL;
+      body = await this.#resume(lastEventId, {
+        signal,
+        resumes: isTooOften ? MAX_RESUMES : resumes,
+        pauseMs: retryMs,
+      });
     }
   }
 
@@ -211,11 +227,19 @@ export class StreamableHttp implements UpstreamTransport {
     if (refusal) throw refusal;
   }
 
+  /** Whether a refusal is about the session: it is lost, or this is the first message that is refused so. */
+  async #isLoss(refusal: UrlRefusal, refused: Refused & { kind: string }): Promise<boolean> {
+    if (refused.id === undefined || this.#isLost || this.#closing.signal.aborted) return true;
+    if (await this.#probe.look(refusal, refused) !== "kept") return true;
+    refusal.isAboutMessage = !this.#isLost && ownRefusals.isOwn(refused.kind, this);
+    return !refusal.isAboutMessage;
+  }
+
   /** Passes a refusal on as the answer where it is one. */
-  async #refused(refusal: UrlRefusal, refused: Refused): Promise<void> {
+  async #refused(refusal: UrlRefusal, refused: Refused & { kind: string }): Promise<void> {
     const hasSession = this.#endpoint.sessionId !== undefined;
     const verdict = sessionVerdict(refusal, { id: refused.id, hasSession });
-    if (verdict === "lost") throw this.#lose(refusal);
+    if (verdict === "lost" && await this.#isLoss(refusal, refused)) throw this.#lose(refusal);
     if (verdict === "perhaps" && !this.#closing.signal.aborted) {
       const found = await this.#probe.look(refusal, refused);
       const lost = found === "kept" ? undefined : this.#lose(refusal);

@@ -1,12 +1,12 @@
-interface Lateness {
-  /** Time-outs in a row. */
+interface Failures {
+  /** How many in a row. */
   count: number;
   refusedUntilMs: number;
   lastError: string;
 }
 
-export interface SessionTimeoutsOptions {
-  /** Time-outs in a row after which the calls of a session are refused. */
+export interface SessionFailuresOptions {
+  /** Failures in a row after which the calls of a session are refused. */
   failures: number;
   /** For how long, in milliseconds. */
   openMs: number;
@@ -16,21 +16,22 @@ export interface SessionTimeoutsOptions {
 
 /** A session whose calls are refused. */
 export interface RefusedSession {
-  timeouts: number;
+  failures: number;
   forMs: number;
   lastError: string;
 }
 
 /**
- * The time-outs of each session on a process that several share and that answers. They come of what the session asks
- * for: its own calls are refused for a while, so that they need not be waited for in vain, and nobody else's are.
+ * The failures of each session on a process that several share and that answers others: time-outs, and refusals for
+ * calls that are too many. They come of what the session asks for: its own calls are refused for a while, so that they
+ * need not be waited for in vain, and nobody else's are.
  */
-export class SessionTimeouts {
-  readonly #options: SessionTimeoutsOptions;
+export class SessionFailures {
+  readonly #options: SessionFailuresOptions;
   readonly #now: () => number;
-  readonly #bySession = new Map<string, Lateness>();
+  readonly #bySession = new Map<string, Failures>();
 
-  constructor(options: SessionTimeoutsOptions) {
+  constructor(options: SessionFailuresOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
   }
@@ -46,8 +47,8 @@ export class SessionTimeouts {
     return this.#bySession.values().filter(({ refusedUntilMs }) => refusedUntilMs > nowMs).toArray().length;
   }
 
-  /** A call of `session` has run out of time. */
-  timedOut(session: string, error: string): void {
+  /** A call of `session` has failed with `error`. */
+  failed(session: string, error: string): void {
     const known = this.#bySession.get(session);
     const count = (known?.count ?? 0) + 1;
     const isOverLimit = count >= this.#options.failures;
@@ -60,7 +61,7 @@ export class SessionTimeouts {
     if (this.#bySession.size === 0) return undefined;
     const known = this.#bySession.get(session);
     const forMs = (known?.refusedUntilMs ?? 0) - this.#now();
-    return known && forMs > 0 ? { timeouts: known.count, forMs, lastError: known.lastError } : undefined;
+    return known && forMs > 0 ? { failures: known.count, forMs, lastError: known.lastError } : undefined;
   }
 
   /** A call of `session` was answered, or the session is over. */
