@@ -118,6 +118,8 @@ Deno.test("a task goes on in a process that takes nothing new but runs still, an
   raw.mounted.retireSlot([...raw.mounted.slots][0]!, 60_000);
   await ada.request("tools/list");
   assertEquals(((await ada.request("tasks/get", { taskId: "t1" })).result as JsonObject).status, "completed");
+  // A process does not end under a task whose result is wanted.
+  await ada.request("tasks/result", { taskId: "t1" });
   first!.send({ id: (held as RpcRequest).id, result: {} });
   await first!.closed;
   const lost = messageOf(await ada.request("tasks/get", { taskId: "t1" }));

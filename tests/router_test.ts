@@ -274,7 +274,7 @@ Deno.test("a call that waits for the lists of servers is shown to do so", async 
   const trace: CallTrace = {};
   const asked = ask(routerOf([server]), "tools/call", { name: "t" }, { trace });
   await Promise.resolve();
-  assertEquals(currentWait(trace)?.what(), "the servers' lists");
+  assertEquals(currentWait(trace)?.what(), 'server "a" to list its tools');
   server.refresh = async () => {
     await Promise.resolve();
     assertEquals(currentWait(trace)?.what(), "the servers' lists", "also when it is looked for once again");

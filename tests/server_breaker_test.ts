@@ -68,11 +68,15 @@ Deno.test("what a caller did wrong is not what a server said the last time", () 
   });
 });
 
-Deno.test("a server that asks to be left alone is, but not for an error that is the caller's", () => {
+const OTHER = call({ caller: { ...call().caller, id: "another session" } });
+
+Deno.test("a server that asks more than one session to be left alone is, but not for an error that is a caller's", () => {
   const { breaker, fail } = breakerWith();
   const busy = (status: number, retryAfterMs: number) =>
     new ExaiError("UPSTREAM_UNAVAILABLE", "no", { retryAfterMs, details: { status } });
   fail(busy(413, 9000));
+  assertEquals(breaker.status.state, "closed");
+  fail(busy(503, 9000), OTHER);
   assertEquals(breaker.status.state, "closed");
   fail(busy(503, 9000));
   assertEquals([breaker.status.state, breaker.status.retryAfterMs], ["open", 9000]);
@@ -95,13 +99,14 @@ Deno.test("a breaker has nothing to remember while it is closed without a failur
   assertEquals([breaker.isClean, breaker.fault], [true, undefined]);
 });
 
-Deno.test("a breaker without failures that was held for is not clean", () => {
-  const { breaker } = breakerWith({ failures: 5 });
+Deno.test("a breaker that is held before it has failures enough is not clean", () => {
+  const { breaker, fail } = breakerWith({ failures: 5 });
   const error = new ExaiError("UPSTREAM_UNAVAILABLE", "busy", {
     retryAfterMs: 9000,
     details: { status: 429 },
   });
-  breaker.leave(breaker.enter(call()) as number, call(), { error, ranMs: 1 });
+  fail(error);
+  fail(new ExaiError("UPSTREAM_UNAVAILABLE", "busy", error), OTHER);
   assertEquals([breaker.status.state, breaker.isClean], ["open", false]);
 });
 
