@@ -1,5 +1,5 @@
-/** A string of JSON, or a number JSON has no word for. */
-const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
+/** A string of JSON, one without an end to the end of the text, or a number JSON has no word for. */
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/gs;
 
 /**
  * Parses `text`, where need be with `null` in place of the numbers JSON does not have: Python's `json.dumps` writes NaN

@@ -1,8 +1,9 @@
 import { Inbox } from "../../lib/upstream/process/inbox.ts";
 import { StdioPeer } from "../../lib/transport/stdio.ts";
-import { responseTo } from "../../lib/wire/rpc.ts";
+import { responseTo, type RpcMessage } from "../../lib/wire/rpc.ts";
 import { isAnswer, readServerMessage } from "../../lib/wire/server_message.ts";
-import { isObject } from "../../lib/base/json.ts";
+import { isObject, type Json } from "../../lib/base/json.ts";
+import { parseLenient } from "../../lib/wire/lenient_json.ts";
 import { type Door, Expected, type OpenDoor, parse, until, Violation } from "./door.ts";
 import type { Random } from "./frames.ts";
 
@@ -70,16 +71,23 @@ class StdinDoor implements OpenDoor {
 class StdoutDoor implements OpenDoor {
   batch(frames: readonly string[], random: Random): Promise<void> {
     let messages = 0;
+    let refused = 0;
     const inbox = new Inbox({
       server: "fuzz",
       maxLineBytes: MAX_LINE_BYTES,
-      onmessage: () => messages++,
+      onmessage: (message) => isForNoJson(message) ? refused++ : messages++,
       onerror: () => {},
       onnoise: () => {},
     });
     let expected = 0;
+    let unparsable = 0;
     for (const line of linesOf(frames)) {
-      const value = parse(line);
+      let value: Json | undefined;
+      try {
+        value = parseLenient(line).value as Json;
+      } catch {
+        unparsable++;
+      }
       for (const item of Array.isArray(value) ? value : [value]) {
         if (!isObject(item) || (item.jsonrpc === undefined && !isAnswer(item))) continue;
         if (typeof readServerMessage(item, "fuzz") !== "string") expected++;
@@ -88,12 +96,20 @@ class StdoutDoor implements OpenDoor {
     for (const chunk of chunksOf(frames, random)) inbox.take(chunk);
     inbox.end();
     if (messages !== expected) throw new Violation(`${expected} messages went in and ${messages} came out`);
+    if (refused > unparsable) {
+      throw new Violation(`${unparsable} lines were no JSON and ${refused} were answered`);
+    }
     return Promise.resolve();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** Whether a message is what the inbox says in place of an answer that is no JSON. */
+function isForNoJson(message: RpcMessage): boolean {
+  return "error" in message && /: it is not JSON$/.test(message.error?.message ?? "");
 }
 
 /** The lines that the frames make when each is written with a newline. */
