@@ -4,6 +4,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { HealingServer } from "./helpers/healing_server.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
+import { findId } from "../lib/transport/line_framer.ts";
 
 const SCRIPTED = fromFileUrl(new URL("./fixtures/odd_answers_server.ts", import.meta.url));
 const PONG = '{"content":[{"type":"text","text":"pong"}]}';
@@ -300,4 +301,11 @@ Deno.test("a body in deflate is read, with the header of zlib or without", async
     assertEquals(textOf(await client.callTool({ name: "write", arguments: {} })), "pong");
     await client.close();
   }
+});
+
+Deno.test("an id that is no text of JSON is none", () => {
+  for (const id of ['"a\u0001"', '"\\x"', '"a\u007f\\u00"']) {
+    assertEquals(findId({ head: `{"id":${id},"result":{}`, tail: "", bytes: 100 }), null);
+  }
+  assertEquals(findId({ head: '{"id":"\\u0041","result":{}', tail: "", bytes: 100 }), "A");
 });

@@ -91,5 +91,10 @@ const ID_LAST = new RegExp(String.raw`,\s*${ID}\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\
 /** The id of a message of which only the ends are known, where writers of JSON-RPC put it. */
 export function findId({ head, tail }: OverlongLine): RequestId | null {
   const found = ID_FIRST.exec(head) ?? ID_LAST.exec(tail);
-  return found ? JSON.parse(found[1]!) : null;
+  try {
+    return found ? JSON.parse(found[1]!) : null;
+  } catch {
+    // A text in quotes that is none of JSON, as with a control character or an escape it does not have.
+    return null;
+  }
 }
