@@ -8,6 +8,7 @@ import { textResult } from "../lib/wire/mcp.ts";
 import { CountingServer } from "./helpers/counting_server.ts";
 import { CuttingProxy } from "./helpers/cutting_proxy.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
+import { tempDir } from "./helpers/files.ts";
 import { runDaemon, startDaemon } from "./helpers/program.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { Shim } from "./helpers/shim.ts";
@@ -40,6 +41,23 @@ Deno.test("a retired token ends with its grace, at most a few are kept, and no l
   const brief = await TokenKeeper.open({ ...options, graceMs: 0 });
   await brief.rotate("token-0000", "token-0001");
   assertEquals([brief.accepts("token-0000"), brief.accepts("token-0001")], [false, true]);
+});
+
+Deno.test("whoever has read the next token in its file gets in, also while it is being put in force", async () => {
+  await using dir = await tempDir({});
+  const keeper = await TokenKeeper.open({ setting: "auto", path: `${dir.path}/token`, graceMs: 0 });
+  const first = keeper.current;
+  const rotating = keeper.rotate(first, "the-next-token");
+  assertEquals([keeper.accepts(first), keeper.accepts("the-next-token")], [true, true]);
+  assertEquals(keeper.inForce, [first, "the-next-token"]);
+  assertEquals(await keeper.rotate(first, "another-token"), false);
+  assertEquals(await rotating, true);
+  assertEquals([keeper.accepts(first), keeper.inForce], [false, ["the-next-token"]]);
+  assertEquals(await Deno.readTextFile(`${dir.path}/token`), "the-next-token\n");
+  await Deno.remove(`${dir.path}/token`);
+  await Deno.mkdir(`${dir.path}/token/in-the-way`, { recursive: true });
+  await assertRejects(() => keeper.rotate("the-next-token", "never-written"));
+  assertEquals(keeper.inForce, ["the-next-token"]);
 });
 
 Deno.test(

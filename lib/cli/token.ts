@@ -25,6 +25,8 @@ export interface TokenOptions {
 /** The token in force, those that were in force a moment ago, and the file it is kept in when the daemon made it. */
 export class TokenKeeper implements TokenCheck {
   #current: string;
+  /** What is being written to the file: whoever has read it there may show it before the writing is known to be done. */
+  #next: string | undefined;
   #retired: { token: string; untilMs: number }[] = [];
   readonly #options: TokenOptions;
 
@@ -64,7 +66,7 @@ export class TokenKeeper implements TokenCheck {
   get inForce(): string[] {
     if (!this.required) return [];
     this.#forgetExpired();
-    return [this.#current, ...this.#retired.map(({ token }) => token)];
+    return [this.#current, ...this.#others];
   }
 
   get required(): boolean {
@@ -75,10 +77,7 @@ export class TokenKeeper implements TokenCheck {
   accepts(shown: string): boolean {
     this.#forgetExpired();
     // Every one is compared, so that the time says nothing of which it was.
-    const matches = [this.#current, ...this.#retired.map(({ token }) => token)].filter((token) =>
-      sameSecret(shown, token)
-    );
-    return matches.length > 0;
+    return [this.#current, ...this.#others].filter((token) => sameSecret(shown, token)).length > 0;
   }
 
   /**
@@ -91,13 +90,19 @@ export class TokenKeeper implements TokenCheck {
     if (!this.required) {
       throw new ExaiError("INVALID_PARAMS", "this daemon runs without a token; set EXAI_WS_TOKEN to use one");
     }
-    if (!sameSecret(shown, this.#current)) return false;
+    // While another is being put in force, the one shown is as good as replaced.
+    if (!sameSecret(shown, this.#current) || this.#next !== undefined) return false;
     if (!isToken(next)) {
       const why = next === AUTO_TOKEN ? "; auto is for the setting EXAI_WS_TOKEN only" : "";
       throw new ExaiError("INVALID_PARAMS", `new must be ${TOKEN_RULE}${why}; the token stays as it was`);
     }
     registerSecret(next);
-    if (this.#options.setting === AUTO_TOKEN) await writePrivateFile(this.#options.path, next + "\n");
+    this.#next = next;
+    try {
+      if (this.#options.setting === AUTO_TOKEN) await writePrivateFile(this.#options.path, next + "\n");
+    } finally {
+      this.#next = undefined;
+    }
     this.#retire(this.#current);
     this.#current = next;
     return true;
@@ -111,6 +116,10 @@ export class TokenKeeper implements TokenCheck {
   rotateFile(shown: string): Promise<boolean> {
     if (this.#options.setting !== AUTO_TOKEN) throw noTokenFile(this.#options.setting);
     return this.rotate(shown, makeToken());
+  }
+
+  get #others(): string[] {
+    return [...this.#next === undefined ? [] : [this.#next], ...this.#retired.map(({ token }) => token)];
   }
 
   #forgetExpired(): void {
