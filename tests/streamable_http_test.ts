@@ -335,3 +335,16 @@ Deno.test("a message that is none goes to the log", async () => {
   await http.send(request(1));
   assertMatch(far.log.at(-1)!, /^error server "far" sent a message that is none/);
 });
+
+Deno.test("whoever closes a connection waits until its session was given back", async () => {
+  const given = Promise.withResolvers<Response>();
+  const { far, http } = await initialized();
+  far.answer = () => given.promise;
+  const first = http.close();
+  let isClosed = false;
+  const second = http.close().then(() => isClosed = true);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(isClosed, false);
+  given.resolve(new Response());
+  await Promise.all([first, second]);
+});

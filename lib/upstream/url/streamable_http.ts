@@ -42,6 +42,7 @@ export class StreamableHttp implements UpstreamTransport {
   readonly #reader: MessageReader;
   readonly #probe: SessionProbe;
   readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
   #listening: Listening | undefined;
   #isLost = false;
   #end: string | undefined;
@@ -105,8 +106,12 @@ export class StreamableHttp implements UpstreamTransport {
     return this.#end ?? "it was stopped";
   }
 
-  async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
+  /** Resolves when the session has been given back, for whoever closes it. */
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.#closing.abort();
     this.#endpoint.close();
     this.onclose?.();
