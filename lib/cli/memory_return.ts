@@ -13,8 +13,11 @@ const MIN_GAP_MS = 10 * SECOND_MS;
 const MAX_PUT_OFF_MS = MINUTE_MS;
 /** How much more memory than after the last collection is worth one. */
 const WORTH_BYTES = 128 * MIB;
-/** So much of the heap empty after a collection is worth a second, thorough one. */
-const SLACK_BYTES = 32 * MIB;
+/**
+ * So much of the heap empty after a collection is worth a second, thorough one. That one throws optimized code away too,
+ * which calls pay for until it is made again: it is for floods, not for a busy hour.
+ */
+const SLACK_BYTES = 128 * MIB;
 
 /** What of the process is in RAM, and of V8's heap taken from the system and in use. */
 export interface MemoryUse {
