@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { HeldAddress } from "../lib/edge/held_address.ts";
 import { KeptAddress } from "../lib/edge/kept_address.ts";
 import { Listener } from "../lib/edge/listener.ts";
+import { freePort } from "../tools/lib/free_port.ts";
 
 const IS_LINUX = Deno.build.os === "linux";
 const STRANGER = 65534;
@@ -114,8 +115,3 @@ Deno.test({
     assertEquals(held?.port, port);
   },
 });
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}

@@ -4,21 +4,8 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import { settled, Upstream, Window } from "./helpers/instance.ts";
-import { type MountedOptions, mountedUpstreams, toolsResult } from "./helpers/mounted.ts";
+import { lists, mountedUpstreams, namesOf, sentTo, TOOLS, windows } from "./helpers/mounted.ts";
 import { until } from "./helpers/until.ts";
-
-const TOOLS: MountedOptions["answer"] = ({ method, params }, n) =>
-  method === "tools/list" ? toolsResult("probe", "b") : { result: { n, name: params?.name ?? null } };
-
-const windows = (capabilities: JsonObject = {}) =>
-  ["ada", "bob"].map((id) => new Window(id, capabilities, { cwd: "/w" })) as [Window, Window];
-
-const sentTo = (upstream: Upstream, method: string) =>
-  upstream.sent.filter((message) => "method" in message && message.method === method);
-
-const lists = (window: Window) => window.call({ method: "tools/list", params: {} });
-
-const namesOf = (list: unknown) => (list as { name: string }[]).map(({ name }) => name);
 
 Deno.test("what the configuration says of a server holds for the mounted one", async () => {
   await using it = mountedUpstreams({

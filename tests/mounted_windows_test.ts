@@ -1,22 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
-import type { JsonObject } from "../lib/base/json.ts";
-import { settled, Upstream, Window } from "./helpers/instance.ts";
-import { type MountedOptions, mountedUpstreams, toolsResult } from "./helpers/mounted.ts";
+import { settled, Window } from "./helpers/instance.ts";
+import { lists, mountedUpstreams, namesOf, sentTo, TOOLS, windows } from "./helpers/mounted.ts";
 import { until } from "./helpers/until.ts";
-
-const TOOLS: MountedOptions["answer"] = ({ method, params }, n) =>
-  method === "tools/list" ? toolsResult("probe", "b") : { result: { n, name: params?.name ?? null } };
-
-const windows = (capabilities: JsonObject = {}) =>
-  ["ada", "bob"].map((id) => new Window(id, capabilities, { cwd: "/w" })) as [Window, Window];
-
-const sentTo = (upstream: Upstream, method: string) =>
-  upstream.sent.filter((message) => "method" in message && message.method === method);
-
-const lists = (window: Window) => window.call({ method: "tools/list", params: {} });
-
-const namesOf = (list: unknown) => (list as { name: string }[]).map(({ name }) => name);
 
 Deno.test("its successor does what could not be begun, and takes its subscriptions over", async () => {
   await using old = mountedUpstreams({ answer: TOOLS });

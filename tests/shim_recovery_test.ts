@@ -3,6 +3,8 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { type Script, ScriptedDaemon } from "./fixtures/scripted_daemon.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { INITIALIZE, Shim } from "./helpers/shim.ts";
+import { until } from "./helpers/until.ts";
+import { freePort } from "../tools/lib/free_port.ts";
 
 const TOOLS = {
   tools: [
@@ -30,7 +32,10 @@ async function window(options: { env?: Record<string, string>; script?: Script }
     stop: () => daemon[Symbol.asyncDispose](),
     /** Starts the next daemon; the connection of the shim to it. */
     async next(script: Script = {}) {
-      daemon = new ScriptedDaemon({ ...SCRIPT, ...script, port });
+      daemon = await until(
+        "its port",
+        () => unlessTaken(() => new ScriptedDaemon({ ...SCRIPT, ...script, port })),
+      );
       return await daemon.connection();
     },
     async [Symbol.asyncDispose]() {
@@ -38,6 +43,16 @@ async function window(options: { env?: Record<string, string>; script?: Script }
       await daemon[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Undefined while a connection of another program has the port, as it may between two daemons. */
+function unlessTaken<T>(listen: () => T): T | undefined {
+  try {
+    return listen();
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.AddrInUse) return undefined;
+    throw thrown;
+  }
 }
 
 function codeOf(message: JsonObject): unknown {
@@ -62,11 +77,6 @@ Deno.test("without a daemon a request gets a clear error in time, and the next o
   await using _daemon = new ScriptedDaemon({ port });
   assertEquals((await shim.initialize()).error, undefined);
 });
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 Deno.test("a request made before the daemon is up waits for it", async () => {
   const port = freePort();

@@ -9,6 +9,7 @@ import { testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
 import { runDaemon, startDaemon } from "./helpers/program.ts";
 import { INITIALIZE, Shim } from "./helpers/shim.ts";
+import { freePort } from "../tools/lib/free_port.ts";
 
 const ignore = Deno.build.os === "windows";
 const URL_ON_SOCKET = "ws://localhost/";
@@ -254,9 +255,3 @@ Deno.test(
     assertEquals((await socket.closed).code, 1009);
   },
 );
-
-/** A port that nobody listens on. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}

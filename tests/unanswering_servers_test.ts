@@ -6,9 +6,9 @@ import { SECOND_MS } from "../lib/base/units.ts";
 import type { Call } from "../lib/call/call.ts";
 import type { ListKind, Server } from "../lib/call/server.ts";
 import { currentWait } from "../lib/call/wait.ts";
-import { Router } from "../lib/router/router.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { call } from "./helpers/call.ts";
+import { routerOf } from "./helpers/fake_server.ts";
 import { until } from "./helpers/until.ts";
 
 /** What a server makes of a call; undefined: it never answers it. */
@@ -37,16 +37,7 @@ class UnlistedServer implements Server {
   }
 }
 
-function routerOf(servers: readonly Server[], listDeadlineMs = 30): Router {
-  return new Router({
-    servers: () => servers,
-    serverInfo: { name: "exai", version: "1" },
-    policies: [],
-    policiesFor: () => [],
-    askingPoliciesFor: () => [],
-    listDeadlineMs,
-  });
-}
+const DEADLINE = { listDeadlineMs: 30 };
 
 const HERE: Result = { result: { contents: [{ uri: "doc://x", text: "here" }] } };
 const NOT_HERE: Result = { error: { code: -32002, message: "not mine" } };
@@ -58,7 +49,7 @@ for (const method of ["resources/read", "resources/subscribe", "resources/unsubs
       new UnlistedServer("mute_too", () => undefined),
       new UnlistedServer("well", () => HERE),
     ];
-    const asked = routerOf(servers).target(call({ method, params: { uri: "doc://x" } }));
+    const asked = routerOf(servers, DEADLINE).target(call({ method, params: { uri: "doc://x" } }));
     assertEquals(await deadline(asked, 5 * SECOND_MS), HERE);
     // What was only guessed at is not asked any longer.
     const isGivenUp = servers[0]!.asked[0]!.signal.aborted;
@@ -72,7 +63,9 @@ Deno.test("a resource two servers list is read from the one that answers", async
     new UnlistedServer("mute", () => undefined, ["doc://x"]),
     new UnlistedServer("well", () => HERE, ["doc://x"]),
   ];
-  const asked = routerOf(servers).target(call({ method: "resources/read", params: { uri: "doc://x" } }));
+  const asked = routerOf(servers, DEADLINE).target(
+    call({ method: "resources/read", params: { uri: "doc://x" } }),
+  );
   assertEquals(await deadline(asked, 5 * SECOND_MS), HERE);
 });
 
@@ -82,7 +75,7 @@ Deno.test("a slow server is waited for where no other has the resource, and the 
   const target = (asked: Call) => (slow.asked.push(asked), answer.promise);
   const servers = [Object.assign(slow, { target }), new UnlistedServer("other", () => NOT_HERE)];
   const trace = {} as NonNullable<Call["trace"]>;
-  const asked = routerOf(servers).target(
+  const asked = routerOf(servers, DEADLINE).target(
     call({ method: "resources/read", params: { uri: "doc://x" }, trace }),
   );
   await until("the wait", () => currentWait(trace)?.what() === 'server "slow" to answer');
@@ -94,7 +87,7 @@ Deno.test("a slow server is waited for where no other has the resource, and the 
 Deno.test("a read that is given up does not wait for servers that never answer", async () => {
   const servers = [new UnlistedServer("mute", () => undefined), new UnlistedServer("other", () => NOT_HERE)];
   const aborted = new AbortController();
-  const router = routerOf(servers);
+  const router = routerOf(servers, DEADLINE);
   const signal = aborted.signal;
   // The policies of a server end its calls.
   const heeding = servers[0]!;
@@ -122,7 +115,7 @@ Deno.test("tasks/list shows the tasks of the servers that answer, and waits for 
       ({ method }) => method === "tasks/list" ? tasks : { result: { task: task(`${name}-1`) } },
     );
   const mute = having("mute", undefined);
-  const router = routerOf([mute, having("well", { result: { tasks: [task("well-1")] } })]);
+  const router = routerOf([mute, having("well", { result: { tasks: [task("well-1")] } })], DEADLINE);
   for (const name of ["mute", "well"]) await router.target(call({ params: { name, task: {} } }));
   const { result } = await deadline(router.target(call({ method: "tasks/list", params: {} })), 5 * SECOND_MS);
   const tasks = result?.tasks as { taskId: string }[];

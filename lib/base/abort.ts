@@ -46,3 +46,10 @@ export async function within<T>(work: Promise<T>, { timeoutMs, late }: WithinOpt
   );
   return await Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }
+
+/** What `work` resolves with, or undefined when that takes longer than `ms`; its timer goes with the work. */
+export async function unlessLate<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), ms);
+  return await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}

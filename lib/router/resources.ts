@@ -1,6 +1,6 @@
 // @ts-types="@modelcontextprotocol/sdk/shared/uriTemplate"
 import { UriTemplate } from "@modelcontextprotocol/sdk/shared/uriTemplate.js";
-import { within } from "../base/abort.ts";
+import { unlessLate, within } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import { quoteName } from "../base/quote.ts";
@@ -196,17 +196,6 @@ function untilOne(tries: readonly Promise<boolean>[]): Promise<boolean> {
 }
 
 const REFUSED = Symbol("refused");
-
-/** What `work` resolves with; undefined when it takes longer than `ms`. */
-async function unlessLate<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), ms);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /** As servers say that they do not know a resource: by MCP's own code, or as a parameter that makes no sense. */
 function isNotFound({ code }: RpcError): boolean {

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { untilAborted } from "../base/abort.ts";
+import { unlessLate, untilAborted } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -159,10 +159,8 @@ export class ServerLists {
 
   /** A server that was well before and is not now goes on being shown: its callers hear what is wrong with it. */
   async #inTime<T>(asked: Promise<T>, last: T, signal: AbortSignal): Promise<T> {
-    const { promise: late, resolve } = Promise.withResolvers<T>();
-    const timer = setTimeout(() => resolve(last), MAX_LIST_WAIT_MS);
-    const first = Promise.race([asked.catch(() => last), late]);
-    return await untilAborted(first, signal).finally(() => clearTimeout(timer));
+    const inTime = unlessLate(asked.catch(() => last), MAX_LIST_WAIT_MS);
+    return await untilAborted(inTime, signal) ?? last;
   }
 
   /** What another daemon, or another place, has left is compared with what the server shows a session now. */

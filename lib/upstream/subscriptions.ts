@@ -1,4 +1,4 @@
-import { deadline } from "@std/async/deadline";
+import { unlessLate } from "../base/abort.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { MAX_URI_CHARS } from "../wire/mcp.ts";
@@ -128,7 +128,8 @@ export class Subscriptions {
     topic.last = before.then(() => done);
     topic.pending++;
     try {
-      if (!isFirst) await turn(soonAfter(before));
+      // A server that does not answer one session must not keep the others waiting.
+      if (!isFirst) await turn(unlessLate(before, MAX_TURN_WAIT_MS));
       return await work(topic);
     } finally {
       topic.pending--;
@@ -145,9 +146,4 @@ export class Subscriptions {
     }
     return topic;
   }
-}
-
-/** Resolves with `before`, but soon: a server that does not answer one session must not keep the others waiting. */
-async function soonAfter(before: Promise<void>): Promise<void> {
-  await deadline(before, MAX_TURN_WAIT_MS).catch(() => {});
 }

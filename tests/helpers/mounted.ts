@@ -3,7 +3,7 @@ import type { ServerConfig } from "../../lib/base/server_config.ts";
 import type { MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
 import type { PoolOptions } from "../../lib/upstream/pool.ts";
 import type { Result, RpcRequest } from "../../lib/wire/rpc.ts";
-import { Upstream } from "./instance.ts";
+import { Upstream, Window } from "./instance.ts";
 import { mountedServer } from "./shared_server.ts";
 
 export interface MountedOptions
@@ -38,3 +38,18 @@ export function mountedUpstreams(options: MountedOptions = {}) {
 export const toolsResult = (...names: string[]): Result => ({
   result: { tools: names.map((name) => ({ name, inputSchema: { type: "object" } })) },
 });
+
+/** Answers of a server with the tools `probe` and `b`; a call says which of the processes has it, and what it was for. */
+export const TOOLS: MountedOptions["answer"] = ({ method, params }, n) =>
+  method === "tools/list" ? toolsResult("probe", "b") : { result: { n, name: params?.name ?? null } };
+
+/** Two windows of one directory. */
+export const windows = (capabilities: JsonObject = {}) =>
+  ["ada", "bob"].map((id) => new Window(id, capabilities, { cwd: "/w" })) as [Window, Window];
+
+export const sentTo = (upstream: Upstream, method: string) =>
+  upstream.sent.filter((message) => "method" in message && message.method === method);
+
+export const lists = (window: Window) => window.call({ method: "tools/list", params: {} });
+
+export const namesOf = (list: unknown) => (list as { name: string }[]).map(({ name }) => name);

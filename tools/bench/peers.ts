@@ -4,6 +4,7 @@ import { type Command, Spawned } from "../lib/spawned.ts";
 import type { Entries } from "./install.ts";
 import { ECHO, openStdioWindow } from "./stdio_window.ts";
 import type { Shape, Subject } from "./subject.ts";
+import { freePort } from "../lib/free_port.ts";
 
 const LISTEN_MS = 30_000;
 const POLL_MS = 20;
@@ -90,11 +91,6 @@ function bridgeSubject(name: string, shapes: readonly Shape[], bridge: Bridge): 
       };
     },
   };
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 async function listening(port: number, server: Spawned): Promise<void> {

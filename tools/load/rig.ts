@@ -5,6 +5,7 @@ import { addressOf, commandFor, privateEnv, SOURCE } from "../lib/programs.ts";
 import { Spawned } from "../lib/spawned.ts";
 import { type Account, readRecord, Tally } from "./tally.ts";
 import { LoadWindow } from "./window.ts";
+import { freePort } from "../lib/free_port.ts";
 
 const COUNTER = fromFileUrl(new URL("counter_server.ts", import.meta.url));
 const CONFIG = fromFileUrl(new URL("../../deno.json", import.meta.url));
@@ -151,9 +152,4 @@ export class Rig implements AsyncDisposable {
     const { pid } = JSON.parse(await Deno.readTextFile(join(this.home, "daemon.json")).catch(() => "{}"));
     if (pid) await endTree(pid, { graceMs: 0 });
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
