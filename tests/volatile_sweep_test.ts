@@ -85,6 +85,16 @@ Deno.test("a session is found again after its tail was moved to its home", { ign
   assertEquals(next.recover("token")?.calls.map(({ answer }) => answer), ["the answer"]);
 });
 
+Deno.test("nothing is made in a home that is being made or removed", { ignore }, async () => {
+  await using base = await tempDir({});
+  await using home = await tempDir({});
+  const dir = `${base.path}/${volatileName(home.path)}`;
+  await Deno.mkdir(dir, { mode: 0o700 });
+  await Deno.writeTextFile(`${dir}/home`, home.path);
+  await sweepVolatileDirs("/nowhere", [base.path]);
+  assertEquals([await namesIn(home.path), await namesIn(dir)], [[], ["home"]]);
+});
+
 Deno.test("what a live daemon, or one being started, has in memory is left alone", { ignore }, async () => {
   await using base = await tempDir({});
   const [one] = await killedDaemons(base.path, 1);
