@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- a program of the command line speaks on it
 /**
- * Writes the generated parts of README.md and docs/: what stands between `<!-- generated: NAME -->` and
+ * Writes the generated parts of docs/: what stands between `<!-- generated: NAME -->` and
  * `<!-- end -->`, and the JSON Schema of mcp.json. With `--check` it writes nothing and fails when a part is stale or a
  * JSON example does not parse.
  */
@@ -11,7 +11,7 @@ import { TABLES } from "./tables.ts";
 const root = fromFileUrl(new URL("..", import.meta.url));
 const PART = /(<!-- generated: ([a-z ]+) -->\n)([\s\S]*?)(<!-- end -->)/g;
 const JSON_EXAMPLE = /^```json\n([\s\S]*?)^```$/gm;
-/** For completion in an editor: README, Mount MCP servers. */
+/** For completion in an editor: docs/servers.md. */
 const SCHEMA = "docs/mcp.schema.json";
 
 /** The faults of all pages, each in a line; with `check` nothing is written. */

@@ -7,7 +7,7 @@ import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { type Room, ROOMS } from "./rooms.ts";
 import { modelFieldRows, stepFieldRows, toolRows } from "./tool_tables.ts";
 
-/** The generated parts of README.md and docs/, by the name their markers carry. */
+/** The generated parts of docs/, by the name their markers carry. */
 export const TABLES: Readonly<Record<string, () => string>> = {
   settings: settingsTable,
   "server keys": serverKeysTable,

@@ -76,7 +76,7 @@ export interface ModelsFile {
 const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto"];
 
 /**
- * Reads the custom providers and models from the file at `path` (README, Models); variables as in `mcp.json`. A missing
+ * Reads the custom providers and models from the file at `path` (docs/models.md); variables as in `mcp.json`. A missing
  * file says nothing. Faults are part of the answer: a faulty entry never hides the others.
  */
 export async function readModels(path: string, env: Record<string, string | undefined>): Promise<ModelsFile> {

@@ -46,7 +46,7 @@ export interface ServersFile {
 const SECTIONS = ["mcpServers", "servers"] as const;
 
 /**
- * Reads the mounted servers from the file at `path` (README, Mount MCP servers). A missing file holds none. Faults are
+ * Reads the mounted servers from the file at `path` (docs/servers.md). A missing file holds none. Faults are
  * part of the answer: one faulty server never hides the others.
  */
 export async function readServers(path: string, options: ServersOptions = {}): Promise<ServersFile> {

@@ -5,7 +5,7 @@ import { HOUR_MS, SECOND_MS } from "../base/units.ts";
 /** Which of the two programs reads a setting. */
 export type Program = "daemon" | "shim";
 
-/** One setting: where it is read from, what it may be, and the line of help that `--help` and the README show. */
+/** One setting: where it is read from, what it may be, and the line of help that `--help` and docs/settings.md show. */
 export interface Setting<T = unknown> {
   /** Environment variable. */
   env: string;

@@ -26,7 +26,7 @@ export type { Program, Setting } from "./setting.ts";
 
 const TOKEN = z.string().check(z.refine((value) => ["", AUTO_TOKEN].includes(value) || isToken(value)));
 
-/** Every setting of both programs. The order is the order of `--help` and of the README's table. */
+/** Every setting of both programs. The order is the order of `--help` and of docs/settings.md. */
 export const SETTINGS = {
   host: address({
     env: "EXAI_WS_HOST",
