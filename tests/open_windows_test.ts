@@ -10,6 +10,7 @@ import { testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { RawClient } from "./helpers/raw_client.ts";
+import { sdkClient } from "./helpers/sdk_client.ts";
 import { shimWindow } from "./helpers/sdk_client.ts";
 import { sharedServer } from "./helpers/shared_server.ts";
 import { Shim } from "./helpers/shim.ts";
