@@ -114,6 +114,6 @@ Deno.test("the rules find what they forbid", async (test) => {
     "lib/tool/a.ts": 'import { OPERATOR } from "../call/owner.ts"; show(OPERATOR);',
   });
   await rule("a room nobody planned", unknownRooms, { "lib/utils/a.ts": "" });
-  await rule("a file too long", tooLong, { "tools/a.ts": "\n".repeat(401) });
-  await rule("a function too long", tooLong, { "tools/a.ts": `const f = () => {${"\n".repeat(80)}};` });
+  await rule("a file too long", tooLong, { "lib/base/a.ts": "\n".repeat(301) });
+  await rule("a function too long", tooLong, { "lib/base/a.ts": `const f = () => {${"\n".repeat(60)}};` });
 });

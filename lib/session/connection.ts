@@ -52,13 +52,7 @@ export function join(
   const outlet = lines ? joining(channel) : channel;
   session.mailbox.attach(outlet, { keepPosts: receipts });
   const arrivals = receipts ? new InboundReceipts((text) => outlet.send(text)) : undefined;
-  const counted = { in: channel.bytesIn, out: channel.bytesOut };
-  const count = () => {
-    session.bytesIn += channel.bytesIn - counted.in;
-    session.bytesOut += channel.bytesOut - counted.out;
-    counted.in = channel.bytesIn;
-    counted.out = channel.bytesOut;
-  };
+  const count = byteCounter(channel, session);
   const refuse = (why: string) => {
     if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
     else mcp.refuseText(why);
@@ -103,6 +97,17 @@ export function join(
   channel.onclose = (end) => {
     count();
     leave(session, outlet, { hooks, end });
+  };
+}
+
+/** Adds what has gone over `channel` since it was last called to what has gone over the connections of `session`. */
+function byteCounter(channel: FrameChannel, session: Session): () => void {
+  const counted = { in: channel.bytesIn, out: channel.bytesOut };
+  return () => {
+    session.bytesIn += channel.bytesIn - counted.in;
+    session.bytesOut += channel.bytesOut - counted.out;
+    counted.in = channel.bytesIn;
+    counted.out = channel.bytesOut;
   };
 }
 

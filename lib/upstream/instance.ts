@@ -1,15 +1,15 @@
 import { getLogger } from "@logtape/logtape";
-import { abortError, untilAborted, within } from "../base/abort.ts";
+import { untilAborted, within } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { contained } from "../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { waitingFor } from "../call/wait.ts";
-import { type InitializeResult, type LogLevel, uriOf, withProgressToken } from "../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
+import { type InitializeResult, type LogLevel, uriOf } from "../wire/mcp.ts";
+import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
+import { Exchange } from "./exchange.ts";
 import { Faults } from "./faults.ts";
 import { Handles } from "./handles.ts";
 import { initialize } from "./handshake.ts";
@@ -20,7 +20,6 @@ import { PingedLiveness } from "./liveness.ts";
 import { capabilityOf, ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { messageFault } from "./message_fault.ts";
 import { type SubscriptionRequest, Subscriptions } from "./subscriptions.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
@@ -39,7 +38,6 @@ export class Instance implements AsyncDisposable {
   readonly liveness: PingedLiveness;
   readonly tasks = new LiveTasks();
   readonly startedAt = new Date();
-  lastUsedAtMs = steadyNow();
   callCount = 0;
   #answers = 0;
   /** Whose a message is that names nothing it belongs to. */
@@ -54,11 +52,8 @@ export class Instance implements AsyncDisposable {
   readonly #logLevel: SharedLogLevel;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
+  readonly #exchange: Exchange;
   #description: InitializeResult | undefined;
-  #end: ExaiError | undefined;
-  /** Why nothing new is sent to it, while what is under way may still be answered. */
-  #lost: ExaiError | undefined;
-  #nextId = 1;
 
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
     this.#transport = transport;
@@ -67,19 +62,23 @@ export class Instance implements AsyncDisposable {
     this.handles = new Handles(this.tasks, options.ownersBefore);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
-    const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
+    const { name } = options;
+    const parts = { name, transport, faults: this.#faults, inflight: this.#inflight, handles: this.handles };
+    this.#exchange = new Exchange(parts);
+    const ask = (method: string, params: JsonObject) =>
+      this.#exchange.ask(method, params, options.startTimeoutMs);
     this.lists = new ListCache({
       ask: (method, params) => ask(method, params),
       has: (kind) => capabilityOf(this.#description, kind) !== undefined,
       isAnnounced: (kind) => capabilityOf(this.#description, kind)?.listChanged === true,
     });
     this.liveness = new PingedLiveness({
-      ping: (timeoutMs) => this.#ask("ping", {}, timeoutMs),
+      ping: (timeoutMs) => this.#exchange.ask("ping", {}, timeoutMs),
       maxSilences: options.maxSilences ?? 2,
       onsilent: (why) => this.#lose(why, { isFault: true }),
     });
     const setLevel = (level: LogLevel) =>
-      this.#ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
+      this.#exchange.ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
     this.#inbound = new Inbound({
       name: options.name,
@@ -95,7 +94,7 @@ export class Instance implements AsyncDisposable {
       progress: this.handles.progress,
       taskNames: this.handles.taskNames,
       subscriptions: this.#subscriptions,
-      send: (message) => this.#send(message),
+      send: (message) => this.#exchange.send(message),
       log: options.log ?? (() => {}),
       onQuestion: options.onQuestion ?? (() => {}),
       onListChanged: (kinds) => {
@@ -132,6 +131,10 @@ export class Instance implements AsyncDisposable {
     return this.#transport.pid;
   }
 
+  get lastUsedAtMs(): number {
+    return this.#exchange.lastUsedAtMs;
+  }
+
   /** Requests it has not answered yet. */
   get inflight(): number {
     return this.#inflight.size;
@@ -149,7 +152,7 @@ export class Instance implements AsyncDisposable {
 
   /** Whether it takes anything new. */
   get alive(): boolean {
-    return this.#end === undefined && this.#lost === undefined;
+    return this.#exchange.end === undefined && this.#exchange.lost === undefined;
   }
 
   /** How the server's own stream stands, where there is one. */
@@ -169,7 +172,7 @@ export class Instance implements AsyncDisposable {
     const { startTimeoutMs } = this.#options;
     this.#subscriptions.removeAll(
       caller,
-      (uri) => this.#ask("resources/unsubscribe", { uri }, startTimeoutMs),
+      (uri) => this.#exchange.ask("resources/unsubscribe", { uri }, startTimeoutMs),
     );
   }
 
@@ -184,7 +187,7 @@ export class Instance implements AsyncDisposable {
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
   async resubscribe(caller: Caller, uri: string): Promise<Result> {
     const params = { uri };
-    const ask = () => this.#ask("resources/subscribe", params, this.#options.startTimeoutMs);
+    const ask = () => this.#exchange.ask("resources/subscribe", params, this.#options.startTimeoutMs);
     return await this.#subscriptions.subscribe(uri, caller, { ask });
   }
 
@@ -206,7 +209,7 @@ export class Instance implements AsyncDisposable {
       case "tasks/cancel":
         return await this.#aboutTask(call);
     }
-    return await this.#forward(call);
+    return await this.#exchange.forward(call);
   }
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
@@ -222,7 +225,7 @@ export class Instance implements AsyncDisposable {
   /** Passes on a notification of a client that belongs to no call. */
   notify(method: string, params: JsonObject): void {
     if (method === "notifications/tasks/status" && !this.#inbound.hasClientTask(params.taskId)) return;
-    this.#send({ jsonrpc: "2.0", method, params });
+    this.#exchange.send({ jsonrpc: "2.0", method, params });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -249,18 +252,18 @@ export class Instance implements AsyncDisposable {
     const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
     await within(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
     const ask = (protocolVersion: string) =>
-      this.#ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
+      this.#exchange.ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
     const description = await initialize(ask, this.#options.name);
     this.#description = description;
     this.#transport.setProtocolVersion?.(description.protocolVersion);
-    this.#send({ jsonrpc: "2.0", method: "notifications/initialized" });
+    this.#exchange.send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
 
   /** The server knows this connection no more, or answers nobody on it: another is made for what comes next. */
   #lose(why: string, fault: { isFault: boolean }): void {
-    if (this.#end || this.#lost) return;
-    this.#lost = this.#faults.unavailable(why);
-    this.#options.onLost?.(this.#lost, fault);
+    if (this.#exchange.end || this.#exchange.lost) return;
+    this.#exchange.lost = this.#faults.unavailable(why);
+    this.#options.onLost?.(this.#exchange.lost, fault);
   }
 
   /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
@@ -273,87 +276,22 @@ export class Instance implements AsyncDisposable {
     }
   }
 
-  #forward(call: Call): Promise<Result> {
-    const id = this.#nextId++;
-    const { method, progressToken } = call;
-    const own = this.handles.taskNames.inward(call.params);
-    const params = progressToken === undefined ? own : withProgressToken(own, id);
-    const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const onAbort = () => this.#withdraw(id, abortError(call.signal));
-    const stop = () => call.signal.removeEventListener("abort", onAbort);
-    this.#inflight.add(id, {
-      call,
-      settle: (result) => {
-        stop();
-        // At once: what the server says of a new task may come in the same breath.
-        this.handles.note(id, call, result);
-        resolve(this.handles.asSeen(call, result));
-      },
-      fail: (error) => (stop(), reject(error)),
-    });
-    call.signal.addEventListener("abort", onAbort, { once: true });
-    if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? this.#faults.notRun(this.#lost!));
-    else this.#request({ jsonrpc: "2.0", id, method, params }, call);
-    if (call.signal.aborted) onAbort();
-    return promise;
-  }
-
-  async #ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
-    if (this.#end ?? this.#lost) throw this.#end ?? this.#lost;
-    const id = this.#nextId++;
-    const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const late = this.#faults.unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
-    const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
-    this.#inflight.add(id, { call: undefined, settle: resolve, fail: reject });
-    this.#request({ jsonrpc: "2.0", id, method, params });
-    return await promise.finally(() => clearTimeout(timer));
-  }
-
-  // `initialize` must not be cancelled (MCP basic/utilities/cancellation).
-  #withdraw(id: RequestId, error: ExaiError, method?: string): void {
-    const entry = this.#inflight.take(id, { withdrawn: true });
-    if (!entry) return;
-    entry.fail(error);
-    if (method === "initialize") return;
-    this.notify("notifications/cancelled", { requestId: id, reason: error.message });
-  }
-
-  #send(message: RpcMessage): void {
-    this.lastUsedAtMs = steadyNow();
-    this.#transport.send(message).catch(() => {});
-  }
-
-  #request(request: RpcRequest, call?: Call): void {
-    this.lastUsedAtMs = steadyNow();
-    const { id } = request;
-    this.#inflight.follow(id, call, this.#transport.send(request)).catch((thrown) => {
-      this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#faults.of(thrown));
-    });
-  }
-
-  #fail(id: RequestId, error: ExaiError): void {
-    this.#inflight.take(id)?.fail(error);
-  }
-
   #receive(message: RpcMessage, about: RequestId | undefined): void {
     this.liveness.heard++;
     if ("method" in message) {
       return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
     }
-    if (!this.#inflight.settle(message)) this.#unasked(message);
-    else if (this.#description) this.#answers++;
-  }
-
-  /** An answer comes late when its call was withdrawn; one to no request at all is the server's mistake. */
-  #unasked({ id, error }: RpcResponse): void {
-    if (typeof id === "number" && id < this.#nextId) return;
-    const what = error ? `an error (${error.message})` : "an answer";
-    this.#options.log?.(`(sent ${what} to no request: its id is ${JSON.stringify(id)?.slice(0, 80)})`);
+    if (this.#inflight.settle(message)) {
+      if (this.#description) this.#answers++;
+      return;
+    }
+    const fault = this.#exchange.unasked(message);
+    if (fault !== undefined) this.#options.log?.(fault);
   }
 
   #finish(reason: ExaiError): void {
-    if (this.#end) return;
-    this.#end = reason;
+    if (this.#exchange.end) return;
+    this.#exchange.end = reason;
     this.#inbound.stop(reason);
     this.tasks.clear();
     for (const entry of this.#inflight.takeAll()) {
@@ -365,7 +303,7 @@ export class Instance implements AsyncDisposable {
   async #aboutTask(call: Call): Promise<Result> {
     const { taskId } = call.params;
     const own = this.handles.ownTask(call.caller, taskId);
-    const result = await this.#forward(call);
+    const result = await this.#exchange.forward(call);
     this.tasks.answered(call.method, own, result);
     return result;
   }
@@ -378,7 +316,7 @@ export class Instance implements AsyncDisposable {
   #aboutResource(call: Call): Promise<Result> {
     const uri = uriOf(call);
     const options: SubscriptionRequest = {
-      ask: () => this.#forward(call),
+      ask: () => this.#exchange.forward(call),
       turn: (before) =>
         waitingFor(call, "what was asked about this resource before", untilAborted(before, call.signal)),
     };
@@ -388,7 +326,7 @@ export class Instance implements AsyncDisposable {
   }
 
   #levelMayDiffer(): void {
-    if (this.#end || !isObject(this.#description?.capabilities.logging)) return;
+    if (this.#exchange.end || !isObject(this.#description?.capabilities.logging)) return;
     this.#logLevel.attachedChanged();
   }
 }

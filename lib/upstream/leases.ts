@@ -3,8 +3,7 @@ import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { bindToSession, type ServerConfig } from "../base/server_config.ts";
 import { isObject } from "../base/json.ts";
-import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
+import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { ROOTS_WAIT } from "../call/wait.ts";
 import type { Instance } from "./instance.ts";
@@ -20,36 +19,14 @@ import {
   toldCapabilities,
 } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
+import { newTenancy, pauseMs, type Tenancy } from "./tenancy.ts";
+import { markedVia } from "./marked_via.ts";
 import { workspaceOf } from "./workspace.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
-/** Between two attempts to get an instance for a session that is subscribed to something. */
-const FIRST_PAUSE_MS = SECOND_MS / 4;
-const MAX_PAUSE_MS = 30 * SECOND_MS;
-
 /** How long calls may go on in a process whose sessions go on elsewhere. */
 const PARTING_GRACE_MS = 10 * MINUTE_MS;
-
-/** What one server has for one session. */
-interface Tenancy {
-  readonly caller: Caller;
-  /** The slot it is attached to; undefined until it needs one. */
-  slot: Promise<Slot> | undefined;
-  /** The same, once it is known. */
-  attached: Slot | undefined;
-  /** Why it goes on in a process of its own; undefined: it shares one. */
-  whyApart: string | undefined;
-  /** Resources it is subscribed to, whichever instance that is with. */
-  readonly subscriptions: Set<string>;
-  /** Aborted when the session is over. */
-  readonly over: AbortController;
-  isRestoring: boolean;
-  /** Whether it is to hear what the server says of its own accord, and has no instance it could hear. */
-  listens: boolean;
-  /** Aborted to try again now what {@linkcode Leases} is about to try again later. */
-  retry: AbortController | undefined;
-}
 
 /**
  * Which running instance of one server each session is led to. A session that loses its instance gets another when it
@@ -184,21 +161,7 @@ export class Leases {
 
   #of(caller: Caller): Tenancy {
     let tenancy = this.#tenancies.get(caller.id);
-    if (!tenancy) {
-      const over = new AbortController();
-      tenancy = {
-        caller,
-        slot: undefined,
-        attached: undefined,
-        whyApart: undefined,
-        subscriptions: new Set(),
-        over,
-        isRestoring: false,
-        listens: false,
-        retry: undefined,
-      };
-      this.#tenancies.set(caller.id, tenancy);
-    }
+    if (!tenancy) this.#tenancies.set(caller.id, tenancy = newTenancy(caller));
     return tenancy;
   }
 
@@ -311,26 +274,4 @@ export class Leases {
     caller.notify("notifications/message", { level: "warning", logger: "exai", data });
     caller.notify("notifications/resources/updated", { uri });
   }
-}
-
-/**
- * How long to wait before the next attempt. A server that fails rests by itself, which its refusals say; what does not
- * count as its failure would be tried without end.
- */
-function pauseMs(error: ExaiError | undefined, failures: number): number {
-  const isCounted = error?.code !== "OVER_CAPACITY" && error?.details?.fault !== "caller";
-  const growing = isCounted ? FIRST_PAUSE_MS * failures : FIRST_PAUSE_MS * 2 ** failures;
-  const leastMs = Math.min(growing, isCounted ? SECOND_MS : MAX_PAUSE_MS);
-  return Math.max(leastMs, error?.retryAfterMs ?? 0);
-}
-
-/**
- * `config` with the daemons by which its server is started or reached. As part of what the server gets it is part of
- * its share key: what another daemon does here must not be led back to it under our name.
- */
-function markedVia<T extends ServerConfig>(config: T, via: readonly string[]): T {
-  if (via.length === 0) return config;
-  return config.kind === "stdio"
-    ? { ...config, env: { ...config.env, [VIA_VARIABLE]: writeVia(via) } }
-    : { ...config, headers: { ...config.headers, [VIA_HEADER]: writeVia(via) } };
 }

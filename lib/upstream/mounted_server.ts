@@ -1,8 +1,7 @@
 import { untilAborted } from "../base/abort.ts";
-import { ExaiError } from "../base/errors.ts";
-import { type JsonObject, textOf } from "../base/json.ts";
+import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
-import { type Call, type Caller, derive } from "../call/call.ts";
+import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
@@ -89,8 +88,8 @@ export class MountedServer implements Server, AsyncDisposable {
 
   async #serve(call: Call): Promise<Result> {
     const remembered = this.#lists.rememberedResult(call);
-    if (remembered) return this.#offeredOf(remembered);
-    const prepared = this.#prepare(call);
+    if (remembered) return this.#tools.offeredOf(remembered);
+    const prepared = this.#tools.ownCall(call, this.name);
     const isAboutTask = namesItsTask(call.method);
     const elsewhere = isAboutTask ? this.#taskElsewhere(call) : undefined;
     if (elsewhere) return await elsewhere;
@@ -244,18 +243,6 @@ export class MountedServer implements Server, AsyncDisposable {
     return this.#pool.retired !== undefined;
   }
 
-  // The merged catalog shows names of the configuration's making; the server knows its own only.
-  #prepare(call: Call): Call {
-    if (call.method !== "tools/call") return call;
-    const shown = textOf(call.params.name);
-    if (shown === undefined) throw new ExaiError("INVALID_PARAMS", "name must be a text");
-    const name = call.caller.server === undefined ? this.#tools.ownName(shown) : shown;
-    if (!this.#tools.offers(name)) {
-      throw new ExaiError("TOOL_NOT_FOUND", `server "${this.name}" offers no tool ${JSON.stringify(shown)}`);
-    }
-    return name === shown ? call : derive(call, { params: { ...call.params, name } });
-  }
-
   #finish(call: Call, result: Result, slot: Slot): Result | Promise<Result> {
     if (namesItsTask(call.method) && !slot.started?.handles.isTaskOf(call.caller, call.params.taskId)) {
       this.#pool.lostTasks.explained(call, result);
@@ -272,16 +259,10 @@ export class MountedServer implements Server, AsyncDisposable {
       case "tasks/list":
         return tasksElsewhere(call, result, { here: slot, slots: this.#allSlots() });
       case "tools/list":
-        return this.#offeredOf(result);
+        return this.#tools.offeredOf(result);
       default:
         return result;
     }
-  }
-
-  #offeredOf(result: Result): Result {
-    if (!Array.isArray(result.result?.tools)) return result;
-    const tools = result.result.tools.filter((tool) => this.#tools.offersEntry(tool));
-    return { result: { ...result.result, tools } };
   }
 
   /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */

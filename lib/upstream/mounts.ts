@@ -6,7 +6,8 @@ import type { Implementation } from "../wire/mcp.ts";
 import { Gate } from "./gate.ts";
 import type { ListStore } from "./list_store.ts";
 import { MountedServer } from "./mounted_server.ts";
-import { type Connect, Pool } from "./pool.ts";
+import { Pool } from "./pool.ts";
+import type { Connect } from "./pool_options.ts";
 import type { AdmissionFor } from "./process_records.ts";
 
 const log = getLogger(["exai", "upstream"]);

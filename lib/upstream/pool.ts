@@ -1,51 +1,32 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
-import type { ServerConfig } from "../base/server_config.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { redact } from "../base/log.ts";
 import { visible } from "../base/visible.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
-import type { Implementation } from "../wire/mcp.ts";
 import type { Question } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
 import { LostTasks } from "./lost_tasks.ts";
-import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
+import type { PoolOptions } from "./pool_options.ts";
+import { type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { quiet } from "./quiet.ts";
 import { type ListPlace, whenRefused } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import type { Attempt } from "./supervisor.ts";
-import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
 /** How much of what a server says of its own accord is kept in its log file, for each message. */
 const MAX_LOG_CHARS = 4096;
 
-/** Connects to a server as its configuration says: starts the process, or opens the URL. */
-export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
-
 /** What one session has for itself may work for long without a word, and nobody else waits for it. */
 const MAX_SILENCES_OF_OWN = 3;
 
 /** How long calls may go on that were under way when the server lost our session. */
 const LOST_GRACE_MS = 10 * MINUTE_MS;
-
-export interface PoolOptions {
-  name: string;
-  connect: Connect;
-  clientInfo: Implementation;
-  /** Decides when calls may run on each process; left out: at once. */
-  admissionFor?: AdmissionFor;
-  /** Takes a line for the server's own log file: what it sends that belongs to no session. */
-  log?(server: string, text: string): void;
-  /** How long after a call what a server says may be about it, in milliseconds. */
-  settleMs?: number;
-  daemonId?: string;
-  onListChanged(kinds: readonly ListKind[]): void;
-}
 
 /** The instances of one server by their share keys; each is started once, however many ask at the same time. */
 export class Pool implements AsyncDisposable {

@@ -1,8 +1,18 @@
 import { ASKERS, KEEPERS, OWNERSHIP, ROOMS, SEES_ALL } from "../../tools/rooms.ts";
 import type { Source } from "./source.ts";
 
-export const MAX_FILE_LINES = 400;
-export const MAX_FUNCTION_LINES = 80;
+/** How long files and functions may be: the program's own, and those of tests and tools. */
+const MAX_LINES = { file: 300, function: 60 };
+const MAX_LINES_BESIDE = { file: 400, function: 80 };
+
+/** Files that are longer still, and how long they may be: none may be added, and none may grow. */
+const LONGER: Readonly<Record<string, number>> = {
+  "lib/router/catalog.ts": 345,
+  "lib/session/mailbox.ts": 308,
+  "lib/shim/bridge.ts": 398,
+  "lib/upstream/inbound.ts": 328,
+  "lib/upstream/instance.ts": 332,
+};
 
 /** The room a file of `lib/` belongs to. */
 export function roomOf(path: string): string | undefined {
@@ -119,9 +129,12 @@ export function reachable(sources: readonly Source[], entry: string): string[] {
 
 /** Files and functions longer than a reader can hold. */
 export function tooLong(sources: readonly Source[]): string[] {
-  return sources.flatMap(({ path, lines, functions }) => [
-    ...(lines > MAX_FILE_LINES ? [`${path} has ${lines} lines`] : []),
-    ...functions.filter((fn) => fn.lines > MAX_FUNCTION_LINES)
-      .map((fn) => `${path}: ${fn.name} has ${fn.lines} lines`),
-  ]);
+  return sources.flatMap(({ path, lines, functions }) => {
+    const max = roomOf(path) === undefined ? MAX_LINES_BESIDE : MAX_LINES;
+    return [
+      ...(lines > (LONGER[path] ?? max.file) ? [`${path} has ${lines} lines`] : []),
+      ...functions.filter((fn) => fn.lines > max.function)
+        .map((fn) => `${path}: ${fn.name} has ${fn.lines} lines`),
+    ];
+  });
 }

@@ -9,7 +9,8 @@ import type { ListKind } from "../../lib/call/server.ts";
 import type { ListStore } from "../../lib/upstream/list_store.ts";
 import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
 import { MountedServer, type MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
-import { type Connect, Pool, type PoolOptions } from "../../lib/upstream/pool.ts";
+import { Pool } from "../../lib/upstream/pool.ts";
+import type { Connect, PoolOptions } from "../../lib/upstream/pool_options.ts";
 
 export interface SharedServerOptions {
   config?: Partial<ServerConfig>;
