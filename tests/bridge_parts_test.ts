@@ -170,3 +170,13 @@ Deno.test("after a cut each message has its fate: sent again, kept, dropped or g
   assertEquals(it.ledger.get(1)!.sent, false, "it is sent when the next daemon has met the client");
   assertEquals(it.fates.slice(2), [[2, "unknown"], [3, "unknown"]]);
 });
+
+Deno.test("a request that has gone out once may have arrived, though it cannot be sent now", () => {
+  const { box, ledger } = outbox({ open: false });
+  const entries = [request(1), request(2, { sent: false, sends: 0 })];
+  for (const entry of entries) {
+    ledger.add(entry);
+    box.send(entry);
+  }
+  assertEquals(entries.map(({ sent, sends }) => [sent, sends]), [[true, 2], [false, 1]]);
+});
