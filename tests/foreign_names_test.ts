@@ -146,6 +146,7 @@ const REVIEWED = new Set([
   "provider/providers.ts KINDS[kind]",
   "provider/router/classes.ts ORDER[wanted]",
   "router/catalog.ts KEY[kind]",
+  "router/entries.ts KEY[kind]",
   "router/router.ts LISTS[kind]",
   'session/calls.ts this.#running[request.space ?? "mcp"]',
   "session/calls.ts this.#running[space]",

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { ServerBreaker } from "../lib/admission/breaker.ts";
 import { Permits } from "../lib/admission/permits.ts";
 import { ProcessAdmission } from "../lib/admission/process_admission.ts";
@@ -167,4 +167,13 @@ Deno.test("a server behind a URL that refuses a ping answers; one that cannot be
     });
     assertEquals(await liveness.check(1), answers, String(status));
   }
+});
+
+Deno.test("a session whose own calls are refused is told for how long, and of which server", async () => {
+  const { run, breaker } = failing({ error: "TIMEOUT", ranMs: 60_000, isAnswering: true });
+  for (let i = 0; i < 2; i++) await run("a");
+  const of = (id: string) => call({ caller: { ...call().caller, id } });
+  const { message } = assertThrows(() => breaker.check(of("a")), ExaiError);
+  assertMatch(message, /server "files" .* last 2 calls of this session .* for \d+ s more.*: no$/);
+  breaker.check(of("b"));
 });

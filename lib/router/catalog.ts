@@ -2,31 +2,14 @@ import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { untilAborted, within } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
-import { type JsonObject, textOf } from "../base/json.ts";
+import type { JsonObject } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
+import { byKey, type Entry, entryOf, KEY, type ShownTools } from "./entries.ts";
 import { eligible, type Missing, outcomeOf, waitOf } from "./missing.ts";
-import { publicNames } from "./names.ts";
 
 const log = getLogger(["exai", "router"]);
-
-/** One entry of a merged list and the server it leads to. */
-export interface Entry {
-  server: Server;
-  /** As the server describes it. */
-  own: JsonObject;
-}
-
-/** The merged tools as one window may see them, by public name. */
-export type ShownTools = ReadonlyMap<string, Entry>;
-
-/** `entry` under the name the merged catalog has for it. */
-export function shownAs(name: string, { own }: Entry): JsonObject {
-  return own.name === undefined || own.uri !== undefined || own.uriTemplate !== undefined || own.name === name
-    ? own
-    : { ...own, name };
-}
 
 export interface CatalogOptions {
   servers: () => readonly Server[];
@@ -38,14 +21,6 @@ export interface CatalogOptions {
 
 /** How long lists that are at hand may take, as those that are kept. */
 const AT_HAND_MS = 100;
-
-/** What tells the entries of each list apart. */
-const KEY: Readonly<Record<ListKind, string>> = {
-  tools: "name",
-  prompts: "name",
-  resources: "uri",
-  templates: "uriTemplate",
-};
 
 /** What a session was shown last of one kind, by the key it knows each entry by, and when. */
 interface Shown {
@@ -316,30 +291,3 @@ function placeOf(kind: ListKind, { id, cwd, capabilities }: Caller): string {
 }
 
 const NEVER = new AbortController().signal;
-
-/** The entry of `key`; `server__name` means that server's, also where the name alone is plain. */
-function entryOf(key: string, { entries, all }: Shown): Entry | undefined {
-  return entries.get(key) ??
-    all.find(({ server, own }) =>
-      own.uri === undefined && own.uriTemplate === undefined && key === `${server.name}__${own.name}`
-    );
-}
-
-function byKey(kind: ListKind, all: readonly Entry[]): Map<string, Entry> {
-  const key = KEY[kind];
-  // What has no text for a key cannot be asked for.
-  const entries = all.filter(({ own }) => textOf(own[key]) !== undefined);
-  if (key !== "name") {
-    // A URI is what it is; where two servers offer the same one, the first answers for it.
-    const first = new Map<string, Entry>();
-    for (const entry of entries) {
-      const uri = textOf(entry.own[key])!;
-      if (!first.has(uri)) first.set(uri, entry);
-    }
-    return first;
-  }
-  const names = publicNames(
-    entries.map(({ server, own }) => ({ server: server.name, name: textOf(own.name)! })),
-  );
-  return new Map(entries.map((entry, i) => [names[i]!, entry]));
-}

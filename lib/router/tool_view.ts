@@ -3,7 +3,8 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
-import { type Catalog, type Entry, shownAs, type ShownTools } from "./catalog.ts";
+import type { Catalog } from "./catalog.ts";
+import { type Entry, shownAs, type ShownTools } from "./entries.ts";
 import { CALL_TOOL, FIND_TOOL, findTools, FRONT_TOOLS } from "./search_front.ts";
 import type { ToolSet, ToolSets } from "./tool_set.ts";
 
