@@ -150,12 +150,15 @@ export class Router {
     return await this.#tasks.list(call, (server, call) => this.#ask(server, call), listDeadlineMs);
   }
 
-  /** Leads a call that does work to its server. */
-  async #lead(call: Call): Promise<Result> {
+  /** Leads a call that does work to its server; that of a tool, which most are, without a promise in between. */
+  #lead(call: Call): Promise<Result> {
+    const isToolCall = call.method === "tools/call" && call.caller.server === undefined;
+    return isToolCall ? this.#named("tools", call) : this.#leadByMethod(call);
+  }
+
+  async #leadByMethod(call: Call): Promise<Result> {
     if (call.caller.server !== undefined) return await this.#run(this.#one(call.caller.server), call);
     switch (call.method) {
-      case "tools/call":
-        return await this.#named("tools", call);
       case "prompts/get":
         return await this.#named("prompts", call);
       case "resources/read":

@@ -196,8 +196,13 @@ export class Instance implements AsyncDisposable {
    *
    * @throws {ExaiError} the signal's reason (the server is told), `UPSTREAM_UNAVAILABLE` when the server ends meanwhile
    */
-  async call(call: Call): Promise<Result> {
+  call(call: Call): Promise<Result> {
     this.callCount++;
+    // Most are calls of tools: handed on without a promise in between.
+    return call.method === "tools/call" ? this.#forward(call) : this.#callOther(call);
+  }
+
+  async #callOther(call: Call): Promise<Result> {
     switch (call.method) {
       case "resources/subscribe":
       case "resources/unsubscribe":

@@ -69,8 +69,13 @@ export class Leases {
 
   /** The running instance a session is attached to. */
   running(caller: Caller): Instance | undefined {
+    return this.ready(caller)?.started;
+  }
+
+  /** The slot that {@linkcode lease} would resolve with, if its instance runs: nothing need be waited for then. */
+  ready(caller: Caller): Slot | undefined {
     const slot = this.#tenancies.get(caller.id)?.attached;
-    return slot?.alive && slot.serves(caller) ? slot.started : undefined;
+    return slot?.alive && slot.serves(caller) && slot.started ? slot : undefined;
   }
 
   /** What a session waits for that has asked for its slot; undefined: nothing, or it has not. */

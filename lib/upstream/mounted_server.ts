@@ -97,7 +97,8 @@ export class MountedServer implements Server, AsyncDisposable {
     const isLimited = this.maxInflight !== undefined;
     for (let isRepeated = false;;) {
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
-      const slot = home ?? await this.#leased(call);
+      const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
+      const slot = ready ?? await this.#leased(call);
       const why = isWork ? slot.apartFor(call.caller) : undefined;
       if (why !== undefined) {
         this.#leases.moveOut(call.caller, slot, why);
@@ -137,8 +138,11 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   #leased(call: Call): Promise<Slot> {
-    const slot = untilAborted(this.#leases.lease(call.caller), call.signal);
-    return this.#leases.running(call.caller) ? slot : waitingFor(call, ROOTS_WAIT, slot);
+    return waitingFor(
+      call,
+      ROOTS_WAIT,
+      untilAborted(this.#leases.lease(call.caller), call.signal),
+    );
   }
 
   readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
