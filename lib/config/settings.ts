@@ -127,7 +127,11 @@ export const SETTINGS = {
     10_000,
   ),
   globalMaxInflight: integer(
-    { env: "EXAI_WS_GLOBAL_MAX_INFLIGHT", fallback: 24, help: "Calls the daemon may run at once" },
+    {
+      env: "EXAI_WS_GLOBAL_MAX_INFLIGHT",
+      fallback: 24,
+      help: "Calls the daemon may run at once; a session that runs none may always run one",
+    },
     1,
     100_000,
   ),
@@ -156,7 +160,7 @@ export const SETTINGS = {
       fallback: 3600,
       help:
         "A session over HTTP or a plain WebSocket that sends nothing for this long is closed when it has no call " +
-        "running; a shim's lasts as long as its window; 0: never",
+        "running and waits for no updates; a shim's lasts as long as its window; 0: never",
     },
     0,
     604_800,

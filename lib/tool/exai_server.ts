@@ -57,6 +57,7 @@ export function createExaiServer(options: ExaiServerOptions): ExaiServer {
 
 class OwnTools implements ExaiServer {
   readonly name = NAME;
+  readonly ownScheme = `${NAME}:`;
   readonly #options: ExaiServerOptions;
   /** Sessions of which it is being found out who they are. */
   readonly #identifying = new Set<string>();
