@@ -77,18 +77,18 @@ Deno.test("a call that was withdrawn and not answered may be spoken of five time
   assertEquals(attribution.quietInMs("bob"), 0);
 });
 
-Deno.test("a window is quiet when no calls of others run, and it says who else runs some", () => {
+Deno.test("a window is quiet when no calls of others run, and it says which run", () => {
   using _clock = new SteadyClock();
   const attribution = new Attribution({ settleMs: 100 });
   const [hers, his, cleos] = [callOf(ADA), callOf(BOB), callOf(CLEO)];
   attribution.began(his);
-  assertEquals([attribution.quietInMs("bob"), attribution.otherRunning("bob")], [0, undefined]);
-  assertEquals([attribution.quietInMs("ada"), attribution.otherRunning("ada")], [Infinity, "bob"]);
+  assertEquals([attribution.quietInMs("bob"), [...attribution.running()]], [0, [his]]);
+  assertEquals([attribution.quietInMs("ada"), [...attribution.running()]], [Infinity, [his]]);
   attribution.ended(his);
-  assertEquals([attribution.quietInMs("ada"), attribution.otherRunning("ada")], [100, undefined]);
+  assertEquals([attribution.quietInMs("ada"), [...attribution.running()]], [100, []]);
   attribution.began(hers);
   attribution.began(cleos);
-  assertEquals(attribution.otherRunning("ada"), "cleo");
+  assertEquals([...attribution.running()], [hers, cleos]);
 });
 
 Deno.test("while another window has a task that runs, what names nothing is nobody's", () => {
@@ -99,20 +99,6 @@ Deno.test("while another window has a task that runs, what names nothing is nobo
   assertEquals(attribution.addressee(true)?.caller, BOB);
   tasks.begun(ADA, { taskId: "hers" });
   assertEquals(attribution.addressee(true), undefined);
-});
-
-Deno.test("the end of each call is told once, and the end of one that is not known is nothing", () => {
-  const attribution = new Attribution();
-  let ends = 0;
-  const hers = callOf(ADA);
-  attribution.ended(hers);
-  attribution.began(hers);
-  attribution.ended(hers);
-  attribution.onEnded = () => ends++;
-  attribution.ended(hers);
-  attribution.began(hers);
-  attribution.ended(hers);
-  assertEquals(ends, 1);
 });
 
 Deno.test("windows whose calls have settled are forgotten beyond some number, and none that may still be meant", () => {

@@ -324,7 +324,7 @@ Deno.test("calls of one session that are too many for a shared server are refuse
   for (let n = 0; n < 9; n++) await run(callOf("ada")).catch(() => {});
   assertEquals([breaker.status.state, breaker.status.refusedSessions], ["closed", 1]);
   const error = await assertRejects(async () => await run(callOf("ada")), ExaiError);
-  assertStringIncludes(error.message, "the last 3 calls of this session failed");
+  assertStringIncludes(error.message, "the last 3 calls of this session to server");
   isBusy = false;
   await run(callOf("bob"));
   // What has been answered meanwhile shows that the server is there for the others.

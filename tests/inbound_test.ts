@@ -51,7 +51,12 @@ Deno.test("a server's ping is answered, and its question goes to the call that r
     "call",
     [],
   ]);
-  assertEquals(questions, [{ method: "elicitation/create", capability: "elicitation", suspects: [] }]);
+  assertEquals(questions, [{
+    method: "elicitation/create",
+    capability: "elicitation",
+    suspects: [],
+    isRefused: false,
+  }]);
 });
 
 Deno.test("outside of any call the one window of a server is asked as a session", async () => {
@@ -76,7 +81,7 @@ Deno.test("a question that might be any of several windows' is refused, and it i
     questions.map(({ suspects, ...rest }) => ({ ...rest, who: suspects.map(({ id }) => id) })),
   ], [
     -32600,
-    [{ method: "elicitation/create", capability: "elicitation", who: ["ada", "bob"] }],
+    [{ method: "elicitation/create", capability: "elicitation", isRefused: true, who: ["ada", "bob"] }],
   ]);
   assertMatch(
     logged[0]!,

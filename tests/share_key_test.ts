@@ -49,7 +49,7 @@ Deno.test("a window whose question was refused is told what it can do", () => {
   const refused = (share: string, mayMove: boolean) => whenRefused(configOf({ share }), mayMove);
   assertMatch(refused("auto", true), /call again.* run apart/);
   for (const share of ["auto", "machine"]) {
-    assertMatch(refused(share, false), /call again.* turns/);
+    assertMatch(refused(share, false), /call again when no other window's call runs/);
     assertEquals(/"share": "project" or "session"/.test(refused(share, false)), share === "machine");
   }
 });

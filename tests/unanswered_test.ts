@@ -28,7 +28,7 @@ Deno.test("slow calls of one window leave a shared server in service for all oth
   await until("a verdict", async () => (await breaker()).refused_sessions === 1 || undefined);
   const refused = (await slow.call("echo", { text: "x" })).error as JsonObject;
   assertEquals(refused.code, "UPSTREAM_UNAVAILABLE");
-  assertStringIncludes(String(refused.message), "the last 3 calls of this session failed");
+  assertStringIncludes(String(refused.message), "the last 3 calls of this session to server");
   for (let n = 0; n < 9; n++) assertEquals(firstText(await other.call("echo", { text: "well" })), "well");
   assertEquals(await breaker(), { state: "closed", failures: 0, refused_sessions: 1 });
   assertEquals((await (await fetch(new URL("/health", it.http))).json()).status, "ok");

@@ -86,6 +86,8 @@ export interface CallTrace {
   server?: string;
   /** What it waits for now, the latest last; written by `beginWait`. */
   waits?: Wait[];
+  /** What else is worth knowing of it while it runs. */
+  note?: string;
 }
 
 /** Something a call waits for before it can go on. */

@@ -149,6 +149,14 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
       ? []
       : [`${visible(server)} is left alone: ${visible(String(breaker.last_error), MAX_ERROR_CHARS)}`]
   );
+  const refused = status.servers.flatMap(({ server, refused_questions: questions }) =>
+    questions === undefined ? [] : [
+      `${
+        visible(server)
+      }: ${questions.count} of its questions were refused, as they could have been for one of ` +
+      `several windows; the last was ${questions.last_method} at ${questions.last_at}`,
+    ]
+  );
   const reasons = status.servers.map((
     row,
   ) => [row.server, row.scope, row.share_key, row.sessions.length, row.why]);
@@ -169,7 +177,7 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
     ),
     ...(switches.has("why") ? [formatTable(["SERVER", "SHARED", "KEY", "SESSIONS", "WHY"], reasons)] : []),
     ...troubles,
-    ...new Set([...breakers, ...listFaults]),
+    ...new Set([...breakers, ...refused, ...listFaults]),
     formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),
     ...(waiting.length > 0 ? [formatTable(["CALL", "SESSION", "TOOL", "WAITS FOR", "FOR"], waiting)] : []),
   ].join("\n\n");

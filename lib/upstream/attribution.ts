@@ -42,8 +42,6 @@ export class Attribution {
   readonly #tasks: LiveTasks | undefined;
   #first: Caller | undefined;
   #isShared = false;
-  /** Called when a call has ended; set by whoever lets calls wait for that. */
-  onEnded: (() => void) | undefined;
 
   /** `tasks`: those that run on the process, and may say something too. */
   constructor(options: { settleMs?: number; tasks?: LiveTasks } = {}) {
@@ -84,7 +82,6 @@ export class Attribution {
       activity.askedUntilMs = Math.max(activity.askedUntilMs, settledAtMs);
     }
     if (this.#bySession.size > MAX_SETTLED) this.#prune();
-    this.onEnded?.();
   }
 
   /** Whose a message is that names nothing, a question or not; undefined when that is not certain. */
@@ -127,9 +124,9 @@ export class Attribution {
     return latestMs;
   }
 
-  /** Some session, other than `sessionId`, that has calls running. */
-  otherRunning(sessionId: string): string | undefined {
-    return this.#bySession.entries().find(([id, { calls }]) => id !== sessionId && calls.size > 0)?.[0];
+  /** The calls that run now. */
+  *running(): Generator<Call> {
+    for (const { calls } of this.#bySession.values()) yield* calls;
   }
 
   #prune(): void {

@@ -63,6 +63,8 @@ export interface Question {
   capability: string | undefined;
   /** Whose question it may be, where that is not certain: it was refused. */
   suspects: readonly Caller[];
+  /** Whether it was refused, as it cannot be told whose it is. */
+  isRefused: boolean;
 }
 
 /** Of a message that belongs to no session so much is kept, in characters. */
@@ -240,7 +242,7 @@ export class Inbound {
     const to = this.#addressee(params, { origin, isQuestion: true }) ??
       this.#refuse(method, capability, origin);
     // A server whose questions come with the call they belong to may ask many windows at once.
-    if (!origin) this.#context.onQuestion({ method, capability, suspects: [] });
+    if (!origin) this.#context.onQuestion({ method, capability, suspects: [], isRefused: false });
     refuseUnanswerable(method, params, to.caller.capabilities);
     // The newest with an id is meant by it from now on: some servers have one id for all.
     if (typeof params.elicitationId === "string") this.#context.owners.set(params.elicitationId, to.caller);
@@ -296,7 +298,10 @@ export class Inbound {
     if (capability && (!isObject(told[capability]) || suspects.length > 0 && able.length === 0)) {
       throw new ExaiError("METHOD_NOT_FOUND", `this client does not offer ${capability}`);
     }
-    if (!origin) this.#context.onQuestion({ method, capability, suspects: able });
+    if (!origin) {
+      this.#context.onQuestion({ method, capability, suspects: able, isRefused: suspects.length > 0 });
+      this.#noteRefused(method);
+    }
     const at = new Date().toISOString();
     this.#context.log(`${at} ${visible(method)} refused: it cannot be told which window it is for`);
     throw new ExaiError(
@@ -306,6 +311,15 @@ export class Inbound {
         : `${method} was refused: calls of several windows run on server "${name}" or have just ended, and it cannot ` +
           `be told which of them asks; ${whenRefused}`,
     );
+  }
+
+  /** On each call that runs, as it may be the one that needed the answer. */
+  #noteRefused(method: string): void {
+    for (const { trace } of this.#context.attribution.running()) {
+      if (trace) {
+        trace.note = `${visible(method)} of its server was refused: it may have been for another window`;
+      }
+    }
   }
 
   /** Passes the client's progress on under the upstream's own token, if it gave one. */

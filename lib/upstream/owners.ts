@@ -22,8 +22,6 @@ const OVER = Symbol("over");
  */
 export class Owners {
   readonly #callers = new Map<string, Caller | typeof OVER>();
-  /** Whether handles have been forgotten, so that one that is not known may be somebody's. */
-  #hasForgotten = false;
   readonly #before: Owners | undefined;
 
   /** `before`: those of connections that are over, whose handles are still theirs. */
@@ -32,8 +30,7 @@ export class Owners {
   }
 
   set(handle: string, caller: Caller): void {
-    if (handle.length > MAX_HANDLE_CHARS) return void (this.#hasForgotten = true);
-    this.#add(handle, caller);
+    if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, caller);
   }
 
   #add(handle: string, owner: Caller | typeof OVER): void {
@@ -41,7 +38,6 @@ export class Owners {
     if (this.#callers.size <= MAX_HANDLES) return;
     const [oldest] = this.#callers.keys();
     this.#callers.delete(oldest!);
-    this.#hasForgotten = true;
   }
 
   /** Whether it is known, be it of a session that is over: it belongs to nobody else then. */
@@ -66,13 +62,12 @@ export class Owners {
       this.#callers.delete(handle);
       this.#add(handle, owner);
     }
-    this.#hasForgotten ||= other.#hasForgotten;
     return [...other.#callers.keys()];
   }
 
   /**
-   * Keeps one session's hands off another's task, also when that session is over. A task nobody here made may be asked
-   * for: a server may share some.
+   * Keeps one session's hands off another's task, also when that session is over. A task of which nobody knows whose it
+   * is may be anybody's: a server behind a URL keeps those that were begun before this daemon was started.
    *
    * @throws {ExaiError} `INVALID_PARAMS`, as for a task that does not exist
    */
@@ -81,7 +76,7 @@ export class Owners {
     throw noSuchTask(taskId);
   }
 
-  /** A result of `tasks/list` without the tasks of other sessions. */
+  /** A result of `tasks/list` with the tasks of `caller` alone. */
   filterTasks(caller: Caller, answer: Result): Result {
     if (!Array.isArray(answer.result?.tasks)) return answer;
     const tasks = answer.result.tasks.filter((task) =>
@@ -98,9 +93,7 @@ export class Owners {
   }
 
   #isOpenTo(caller: Caller, taskId: unknown): boolean {
-    const owner = this.#ownerOf(taskId);
-    if (owner === undefined) return !this.#isIncomplete;
-    return owner !== OVER && owner.id === caller.id;
+    return this.get(taskId)?.id === caller.id;
   }
 
   #ownerOf(handle: unknown): Caller | typeof OVER | undefined {
@@ -108,14 +101,16 @@ export class Owners {
     const own = this.#callers.get(handle);
     return own === undefined && this.#before ? this.#before.#callers.get(handle) : own;
   }
-
-  get #isIncomplete(): boolean {
-    return this.#hasForgotten || this.#before !== undefined && this.#before.#hasForgotten;
-  }
 }
 
 export function noSuchTask(taskId: unknown): ExaiError {
-  return new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
+  return new ExaiError(
+    "INVALID_PARAMS",
+    `there is no task ${
+      quoteValue(taskId)
+    } of this session: a task is known to the session that began it, for as ` +
+      "long as that lasts and the daemon runs",
+  );
 }
 
 /** Whom the progress of a task goes to, by the token the server was given, and under which token. */

@@ -75,8 +75,8 @@ function byKind({ kind }: ServerConfig): ShareDecision {
 /** What a window can do that a server with this configuration asked, where it might as well have asked another. */
 export function whenRefused({ share }: ServerConfig, mayMove: boolean): string {
   if (mayMove) return "call again: windows that are asked run apart from now on";
-  const turns = "call again: windows take turns for some seconds";
-  return share === "machine" ? `${turns}, or give it "share": "project" or "session" in mcp.json` : turns;
+  const alone = "call again when no other window's call runs on it";
+  return share === "machine" ? `${alone}, or give it "share": "project" or "session" in mcp.json` : alone;
 }
 
 /** What the table says of the server that `config` starts or leads to. */
