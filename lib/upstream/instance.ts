@@ -95,6 +95,7 @@ export class Instance implements AsyncDisposable {
       progress: this.handles.progress,
       taskNames: this.handles.taskNames,
       subscriptions: this.#subscriptions,
+      logLevel: this.#logLevel,
       send: (message) => this.#send(message),
       log: options.log ?? (() => {}),
       onQuestion: options.onQuestion ?? (() => {}),
