@@ -172,13 +172,14 @@ export function listPlace(
   };
 }
 
-/** The place of a tenant: its directory, and its roots where they are more than that. */
+/** The place of a tenant: its directory, its roots where they are more than that, and on whose behalf it is there. */
 function placeOf(tenant: Tenant) {
   const { workspace, roots, rootless } = tenant;
   // By what they lead to, however that is written and whatever name a client gives it.
   const places = tenant.places ?? roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? [];
   const isPlain = places.length === 0 || places.length === 1 && places[0] === workspace;
-  return [workspace ?? null, isPlain ? rootless : places];
+  // As with what is kept (call/owner.ts): two users, or certificates, are in no place together.
+  return [workspace ?? null, isPlain ? rootless : places, tenant.caller.principal ?? null];
 }
 
 function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] {
