@@ -43,7 +43,7 @@ Deno.test("a window that is silent for longer than EXAI_SESSION_IDLE is still to
   using plain = await RawClient.hello(it.url);
   // By the time it is closed as idle, the silent window has been silent for at least as long.
   assertEquals((await plain.closed).code, 1001);
-  await shared.servers[0]!.server.sendResourceUpdated({ uri: "test://r" });
+  for (const { server } of shared.servers) await server.sendResourceUpdated({ uri: "test://r" });
   await updates[0]!.promise;
   await told.promise;
   assertEquals(await sessionsOf(it), before);

@@ -336,6 +336,37 @@ Deno.test("a log level is kept for each window; the process hears the most talka
   assertEquals(levels, ["error"]);
 });
 
+Deno.test("a window that asks for no log level hears the same beside one that wants errors only as beside one that wants all", async () => {
+  await using shared = sharedServer({
+    settleMs: 0,
+    build: (server) =>
+      server.registerTool("log", {}, async () => {
+        for (const level of ["debug", "info", "error"] as const) {
+          await server.server.sendLoggingMessage({ level, data: level });
+        }
+        return { content: [] };
+      }),
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using ada = await sdkClient(`${it.url}mcp/shared`);
+  await using bob = await sdkClient(`${it.url}mcp/shared`);
+  const heardBy = (client: typeof ada) => {
+    const heard: string[] = [];
+    client.setNotificationHandler(
+      LoggingMessageNotificationSchema,
+      ({ params }) => void heard.push(params.level),
+    );
+    return async () => (await client.callTool({ name: "log" }), heard.splice(0));
+  };
+  const [logAda, logBob] = [heardBy(ada), heardBy(bob)];
+  for (const client of [ada, bob]) await client.listTools();
+  for (const [level, toAda] of [["error", ["error"]], ["debug", ["debug", "info", "error"]]] as const) {
+    await ada.setLoggingLevel(level);
+    assertEquals([await logAda(), await logBob()], [[...toAda], ["info", "error"]]);
+  }
+  assertEquals(shared.servers.length, 1);
+});
+
 Deno.test("include, exclude, rename and prefix choose what a window sees, and calls find their way", async () => {
   const tools = { include: ["p*", "t*", "ask"], exclude: ["ask"], rename: { tell: "say" }, prefix: "my_" };
   await using shared = sharedServer({ build: talkative, config: { tools } });

@@ -17,6 +17,8 @@ export interface Caller {
   readonly namedDirs: NamedDirs;
   /** To whom belongs what is kept of it now: a line of the record of calls. */
   readonly belonging: Belonging;
+  /** On whose behalf it is connected; left out by callers that are no client's. */
+  readonly principal?: string;
   /** Least severe level of log messages the client asked for with `logging/setLevel`. */
   readonly logLevel: LogLevel | undefined;
   /** The daemons by which it comes, of a session of another daemon or of what one has started; see `base/via.ts`. */

@@ -23,6 +23,7 @@ import type { InFlightTable, Origin } from "./inflight.ts";
 import { ownId } from "./own_id.ts";
 import { changedLists } from "./lists.ts";
 import type { LiveTasks } from "./live_tasks.ts";
+import type { SharedLogLevel } from "./log_level.ts";
 import { createdTask, Owners, relatedTask, type TaskProgress } from "./owners.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { TaskNames } from "./task_names.ts";
@@ -44,6 +45,7 @@ export interface InboundContext {
   progress: TaskProgress;
   taskNames: TaskNames;
   subscriptions: Subscriptions;
+  logLevel: SharedLogLevel;
   send(message: RpcMessage): void;
   /** Takes what belongs to no session, one line. */
   log(line: string): void;
@@ -170,6 +172,11 @@ export class Inbound {
 
   #deliverToAddressee(method: string, params: JsonObject, origin?: Origin): void {
     const to = this.#addressee(params, { origin });
+    if (method === "notifications/message") {
+      const { logLevel } = this.#context;
+      logLevel.heard(params.level);
+      if (to && !logLevel.passes(to.caller, params.level)) return;
+    }
     this.#deliverTo(to?.call ?? to?.caller, method, params);
   }
 

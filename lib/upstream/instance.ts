@@ -94,6 +94,7 @@ export class Instance implements AsyncDisposable {
       progress: this.handles.progress,
       taskNames: this.handles.taskNames,
       subscriptions: this.#subscriptions,
+      logLevel: this.#logLevel,
       send: (message) => this.#exchange.send(message),
       log: options.log ?? (() => {}),
       onQuestion: options.onQuestion ?? (() => {}),
@@ -199,7 +200,7 @@ export class Instance implements AsyncDisposable {
   call(call: Call): Promise<Result> {
     this.callCount++;
     // Most are calls of tools: handed on without a promise in between.
-    return call.method === "tools/call" ? this.#forward(call) : this.#callOther(call);
+    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#callOther(call);
   }
 
   async #callOther(call: Call): Promise<Result> {

@@ -21,7 +21,7 @@ import {
 import type { Slot, SlotRequest } from "./slot.ts";
 import { newTenancy, pauseMs, type Tenancy } from "./tenancy.ts";
 import { markedVia } from "./marked_via.ts";
-import { workspaceOf } from "./workspace.ts";
+import { locationOf, workspaceOf } from "./workspace.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -186,11 +186,13 @@ export class Leases {
 
   async #requestFor({ caller, whyApart }: Pick<Tenancy, "caller" | "whyApart">): Promise<SlotRequest> {
     const roots = await caller.roots();
-    const workspace = await workspaceOf(caller, roots);
+    const named = await workspaceOf(caller, roots);
+    const { workspace, places } = await locationOf(named, roots);
     const asksRoots = this.asksRoots();
-    const tenant: Tenant = { caller, workspace, roots, rootless: asksRoots && roots === undefined };
-    const own = bindToSession(this.#config, workspace);
-    const config = markedVia(own, [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()]);
+    const tenant: Tenant = { caller, workspace, roots, places, rootless: asksRoots && roots === undefined };
+    const via = [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()];
+    const [shared, own] = [workspace, named].map((dir) => markedVia(bindToSession(this.#config, dir), via));
+    const config = startedIn(own!, shared!);
     const decision: ShareDecision = whyApart === undefined
       ? decideShare(this.#config)
       : { scope: "session", why: whyApart, mayMove: false };
@@ -200,7 +202,7 @@ export class Leases {
     const listed = listPlace(this.#config, tenant, { scope, told });
     this.onPlaced(caller, listed);
     const mixesRoots = scope === "project" && placed && !asksRoots;
-    return { ...decision, key: shareKey(config, tenant, scope), config, tenant, told, listed, mixesRoots };
+    return { ...decision, key: shareKey(shared!, tenant, scope), config, tenant, told, listed, mixesRoots };
   }
 
   #leave(tenancy: Tenancy, slot: Slot): void {
@@ -279,4 +281,13 @@ export class Leases {
     caller.notify("notifications/message", { level: "warning", logger: "exai", data });
     caller.notify("notifications/resources/updated", { uri });
   }
+}
+
+/**
+ * `own`, which names the directory of the window that starts the server as that window does: its paths must be those the
+ * window's requests hold. But it starts in the real directory, by which `shared` names the same server for all: the
+ * system tells a process that one in any case, and a link that leads elsewhere by then must not lead it there.
+ */
+function startedIn(own: ServerConfig, shared: ServerConfig): ServerConfig {
+  return own.kind === "stdio" && shared.kind === "stdio" ? { ...own, cwd: shared.cwd } : own;
 }

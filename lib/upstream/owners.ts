@@ -66,8 +66,8 @@ export class Owners {
   }
 
   /**
-   * Keeps one session's hands off another's task, also when that session is over. A task of which nobody knows whose it
-   * is may be anybody's: a server behind a URL keeps those that were begun before this daemon was started.
+   * Refuses the task of another session, also when that session is over, and one that nobody was given here: a server
+   * behind a URL keeps tasks that were begun before this daemon was started.
    *
    * @throws {ExaiError} `INVALID_PARAMS`, as for a task that does not exist
    */
