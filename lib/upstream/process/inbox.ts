@@ -2,6 +2,7 @@ import { clip } from "../../base/clip.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { contained } from "../../base/handling_faults.ts";
 import { isObject } from "../../base/json.ts";
+import { eachInTurns } from "../../base/turns.ts";
 import { formatBytes } from "../../base/units.ts";
 import { findId, LineFramer, type OverlongLine } from "../../transport/line_framer.ts";
 import { toRpcError } from "../../wire/codes.ts";
@@ -51,9 +52,10 @@ export class Inbox {
     });
   }
 
-  take(chunk: Uint8Array): void {
+  /** What it returns, if anything, is to be waited for before the next piece. */
+  take(chunk: Uint8Array): Promise<void> | undefined {
     this.bytes += chunk.length;
-    this.#framer.take(chunk);
+    return this.#framer.take(chunk);
   }
 
   end(): void {
@@ -61,7 +63,7 @@ export class Inbox {
     this.#broken.end();
   }
 
-  #takeLine(line: string): void {
+  #takeLine(line: string): Promise<void> | void {
     let value: unknown;
     try {
       const { isMended, ...parsed } = parseLenient(line);
@@ -72,7 +74,8 @@ export class Inbox {
       return this.#broken.take(line);
     }
     // Revision 2025-03-26 allows batches.
-    for (const item of Array.isArray(value) ? value : [value]) this.#takeValue(item, line);
+    if (Array.isArray(value)) return eachInTurns(value, (item) => this.#takeValue(item, line));
+    this.#takeValue(value, line);
   }
 
   #takeValue(value: unknown, line: string): void {
