@@ -358,3 +358,25 @@ Deno.test("a message that is none of these reaches nobody and does no harm", asy
     ExaiError,
   );
 });
+
+Deno.test("URL elicitations of two servers that have one name are two to a window, and each completion is of its own", async () => {
+  const ada = new Window("ada", { elicitation: { url: {} } });
+  const question = { ...QUESTION, params: { mode: "url", elicitationId: "1" } };
+  const upstreams = [];
+  for (let at = 0; at < 2; at++) {
+    const { instance, upstream } = await instanceOf();
+    instance.attach(ada.caller);
+    await ask(upstream, "q", question);
+    const failing = { elicitations: [{ elicitationId: "1" }] };
+    upstream.answer = () => ({ error: { code: -32042, message: "first", data: failing } });
+    const { error } = await instance.call(ada.call({}));
+    upstreams.push({ upstream, required: error!.data as unknown as typeof failing });
+  }
+  const names = ada.asked.map(({ params }) => params.elicitationId);
+  assertEquals([names.length, new Set(names).size, names[0]], [2, 2, "1"]);
+  assertEquals(upstreams.map(({ required }) => required.elicitations[0]!.elicitationId), names);
+  for (const { upstream } of upstreams.toReversed()) {
+    upstream.say({ method: "notifications/elicitation/complete", params: { elicitationId: "1" } });
+  }
+  assertEquals(ada.heard.map(({ params }) => params?.elicitationId), names.toReversed());
+});

@@ -12,6 +12,9 @@ const PONG = '{"content":[{"type":"text","text":"pong"}]}';
 /** What a tool's call is answered with, and what its caller is told: a text of the result, or an error. */
 const ANSWERS: Record<string, { text: string; told: RegExp }> = {
   id_as_text: { text: `{"jsonrpc":"2.0","id":"ID","result":${PONG}}`, told: /^pong$/ },
+  id_with_zeros: { text: `{"jsonrpc":"2.0","id":"00ID","result":${PONG}}`, told: /^pong$/ },
+  id_in_a_list: { text: `{"jsonrpc":"2.0","id":[ID],"result":${PONG}}`, told: /^pong$/ },
+  method_beside: { text: `{"jsonrpc":"2.0","id":ID,"method":"tools/call","result":${PONG}}`, told: /^pong$/ },
   error_null_beside: { text: `{"jsonrpc":"2.0","id":ID,"result":${PONG},"error":null}`, told: /^pong$/ },
   no_jsonrpc: { text: `{"id":ID,"result":${PONG},"error":null}`, told: /^pong$/ },
   other_jsonrpc: { text: `{"jsonrpc":"1.0","id":ID,"result":${PONG}}`, told: /^pong$/ },
@@ -77,6 +80,32 @@ const ON_STDIO: typeof ANSWERS = {
   log_prefix: {
     text: `INFO: {"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
     told: /malformed answer.*other text on its line/,
+  },
+  indented: {
+    text: JSON.stringify({ jsonrpc: "2.0", id: "ID", result: JSON.parse(PONG) }, null, 2),
+    told: /^pong$/,
+  },
+  indented_with_crlf: {
+    text: JSON.stringify({ jsonrpc: "2.0", id: "ID", result: JSON.parse(PONG) }, null, "\t")
+      .replaceAll("\n", "\r\n"),
+    told: /^pong$/,
+  },
+  indented_and_broken: {
+    text: `{\n  "jsonrpc": "2.0",\n  "id": ID,\n  "result": {\n    oops\n  }\n}`,
+    told: /malformed answer.*not JSON/,
+  },
+  indented_and_cut_off: {
+    text: `{\n  "jsonrpc": "2.0",\n  "id": ID,\n  "result": {`,
+    told: /malformed answer.*not JSON/,
+  },
+  with_mark_and_blank_lines: {
+    text: `\r\n\n\uFEFF{"jsonrpc":"2.0","id":ID,"result":${PONG}}\r\n\n`,
+    told: /^pong$/,
+  },
+  in_colours: { text: `\x1b[32m{"jsonrpc":"2.0","id":ID,"result":${PONG}}\x1b[0m`, told: /^pong$/ },
+  zero_bytes: {
+    text: [...`{"jsonrpc":"2.0","id":ID,"result":${PONG}}`].join("\0").replace("I\0D", "ID"),
+    told: /^pong$/,
   },
   logged_before: {
     text: `INFO: sends {"jsonrpc":"2.0","id":ID,"result":{}}\n{"jsonrpc":"2.0","id":ID,"result":${PONG}}`,

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { isTurnDue, nextTurn } from "../base/turns.ts";
 import { KIB } from "../base/units.ts";
 import type { RequestId } from "../wire/rpc.ts";
 
@@ -12,8 +13,11 @@ export interface OverlongLine {
 export interface LineFramerOptions {
   /** Longest line kept, its newline included. */
   maxLineBytes: number;
-  /** Takes one whole line, its newline included. The bytes are good only until it returns. */
-  online(line: Uint8Array): void;
+  /**
+   * Takes one whole line, its newline included. The bytes are good only until it returns; what it returns, if anything,
+   * is waited for before the next.
+   */
+  online(line: Uint8Array): Promise<void> | void;
   /** Told of a line beyond `maxLineBytes`. */
   onoverlong?(line: OverlongLine): void;
 }
@@ -42,15 +46,24 @@ export class LineFramer {
     return this.#bytes;
   }
 
-  /** Takes the next piece, which is not kept. */
-  take(chunk: Uint8Array): void {
+  /**
+   * Takes the next piece, which is not kept. What it returns, if anything, is to be waited for before the next: there
+   * were so many lines that others have their turn before the rest of them.
+   */
+  take(chunk: Uint8Array): Promise<void> | undefined {
     let start = 0;
     for (let end; (end = indexOfByte.call(chunk, NEWLINE, start)) >= 0; start = end + 1) {
       const rest = chunk.subarray(start, end + 1);
-      if (this.#bytes === 0 && rest.length <= this.#options.maxLineBytes) this.#options.online(rest);
-      else this.#finish(rest);
+      const isWhole = this.#bytes === 0 && rest.length <= this.#options.maxLineBytes;
+      const wait = isWhole ? this.#options.online(rest) : this.#finish(rest);
+      if (wait || isTurnDue(rest.length)) return this.#takeLater(chunk.slice(end + 1), wait || nextTurn());
     }
     if (start < chunk.length) this.#keep(chunk.slice(start));
+  }
+
+  async #takeLater(rest: Uint8Array, wait: Promise<void>): Promise<void> {
+    await wait;
+    await this.take(rest);
   }
 
   /** A last line without a newline is taken as a line. */
@@ -67,7 +80,7 @@ export class LineFramer {
     }
   }
 
-  #finish(rest: Uint8Array): void {
+  #finish(rest: Uint8Array): Promise<void> | void {
     this.#keep(rest);
     const [parts, bytes, tail] = [this.#parts, this.#bytes, this.#tail];
     this.#parts = [];

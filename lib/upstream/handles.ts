@@ -2,6 +2,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import type { LiveTasks } from "./live_tasks.ts";
+import { ElicitationNames } from "./elicitation_names.ts";
 import { createdTask, noSuchTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { TaskNames } from "./task_names.ts";
 
@@ -10,6 +11,7 @@ export class Handles {
   readonly owners: Owners;
   readonly progress = new TaskProgress();
   readonly taskNames = new TaskNames();
+  readonly elicitationNames = new ElicitationNames();
   readonly #tasks: LiveTasks;
 
   /** `before`: whose the handles are that were given out on the connections before this one. */
@@ -53,6 +55,7 @@ export class Handles {
 
   /** An answer of the server as the session of the call is to see it. */
   asSeen({ method, caller }: Call, answer: Result): Result {
+    if (answer.error) return this.elicitationNames.shownResult(caller, answer);
     return this.taskNames.shownResult(
       method === "tasks/list" ? this.owners.filterTasks(caller, answer) : answer,
     );

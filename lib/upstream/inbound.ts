@@ -19,6 +19,7 @@ import {
 } from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_limits.ts";
+import type { ElicitationNames } from "./elicitation_names.ts";
 import type { InFlightTable, Origin } from "./inflight.ts";
 import { ownId } from "./own_id.ts";
 import { changedLists } from "./lists.ts";
@@ -42,6 +43,7 @@ export interface InboundContext {
   tasks: LiveTasks;
   attached: ReadonlyMap<string, Caller>;
   owners: Owners;
+  elicitationNames: ElicitationNames;
   progress: TaskProgress;
   taskNames: TaskNames;
   subscriptions: Subscriptions;
@@ -133,13 +135,19 @@ export class Inbound {
       case "notifications/resources/updated":
         return this.#deliverUpdate(method, params);
       case "notifications/elicitation/complete":
-        return this.#deliverTo(this.#context.owners.get(params.elicitationId), method, params);
+        return this.#deliverCompletion(method, params);
       case "notifications/tasks/status":
         this.#context.tasks.hasStatus(params.taskId, params.status);
         return this.#deliverTo(this.#context.owners.get(params.taskId), method, params);
       default:
         return this.#deliverToAddressee(method, params, origin);
     }
+  }
+
+  #deliverCompletion(method: string, params: JsonObject): void {
+    const { owners, elicitationNames } = this.#context;
+    const caller = owners.get(params.elicitationId);
+    this.#deliverTo(caller, method, caller ? elicitationNames.outward(caller, params) : params);
   }
 
   #deliverUpdate(method: string, params: JsonObject): void {
@@ -271,8 +279,9 @@ export class Inbound {
     { caller, call }: Addressee,
     signal: AbortSignal,
   ): Promise<Result> {
-    const { taskNames } = this.#context;
-    const understood = asUnderstood(method, withoutProgressToken(params), caller.capabilities);
+    const { taskNames, elicitationNames } = this.#context;
+    const named = elicitationNames.outward(caller, withoutProgressToken(params));
+    const understood = asUnderstood(method, named, caller.capabilities);
     // A task that is asked about is the client's own.
     const shown = namesItsTask(method) ? understood : taskNames.outward(understood);
     const options: AskOptions = {

@@ -91,6 +91,7 @@ export class Instance implements AsyncDisposable {
       tasks: this.tasks,
       attached: this.attached,
       owners: this.handles.owners,
+      elicitationNames: this.handles.elicitationNames,
       progress: this.handles.progress,
       taskNames: this.handles.taskNames,
       subscriptions: this.#subscriptions,

@@ -2,6 +2,7 @@ import { clip } from "../../base/clip.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { contained } from "../../base/handling_faults.ts";
 import { isObject } from "../../base/json.ts";
+import { eachInTurns } from "../../base/turns.ts";
 import { formatBytes } from "../../base/units.ts";
 import { findId, LineFramer, type OverlongLine } from "../../transport/line_framer.ts";
 import { toRpcError } from "../../wire/codes.ts";
@@ -9,10 +10,18 @@ import { responseTo, type RpcMessage } from "../../wire/rpc.ts";
 import { parseLenient } from "../../wire/lenient_json.ts";
 import { isAnswer, readServerMessage } from "../../wire/server_message.ts";
 import { BrokenAnswers } from "./broken_answers.ts";
+import { SplitMessage } from "./split_message.ts";
 
 /** Lines of noise that are kept to be shown. */
 const MAX_NOISE_KEPT = 5;
 const MAX_NOISE_CHARS = 200;
+
+/**
+ * What some terminals and shells put around a line: the zero bytes and the mark of UTF-16, as PowerShell writes it, and
+ * colours.
+ */
+// deno-lint-ignore no-control-regex
+const NOT_TEXT = /\0|^[\uFFFD\uFEFF]+|\x1b\[[\d;]*[A-Za-z]/g;
 
 export interface InboxOptions {
   server: string;
@@ -37,6 +46,7 @@ export class Inbox {
   readonly #handOn: (message: RpcMessage) => void;
   readonly #framer: LineFramer;
   readonly #broken: BrokenAnswers;
+  readonly #split: SplitMessage;
   #hasMended = false;
 
   constructor(options: InboxOptions) {
@@ -44,6 +54,10 @@ export class Inbox {
     // What stands behind a message in the same chunk belongs to other calls.
     this.#handOn = contained("a line of a server", options.onmessage);
     this.#broken = new BrokenAnswers(options.server, this.#handOn);
+    this.#split = new SplitMessage({
+      maxChars: options.maxLineBytes,
+      ongiveup: (text) => this.#passOver(text),
+    });
     this.#framer = new LineFramer({
       maxLineBytes: options.maxLineBytes,
       online: (line) => this.#takeLine(this.#decoder.decode(line)),
@@ -51,28 +65,61 @@ export class Inbox {
     });
   }
 
-  take(chunk: Uint8Array): void {
+  /** What it returns, if anything, is to be waited for before the next piece. */
+  take(chunk: Uint8Array): Promise<void> | undefined {
     this.bytes += chunk.length;
-    this.#framer.take(chunk);
+    return this.#framer.take(chunk);
   }
 
   end(): void {
     this.#framer.end();
+    this.#split.giveUp();
     this.#broken.end();
   }
 
-  #takeLine(line: string): void {
-    let value: unknown;
-    try {
-      const { isMended, ...parsed } = parseLenient(line);
-      value = parsed.value;
-      if (isMended) this.#noteMended();
-    } catch {
-      this.#note(line);
-      return this.#broken.take(line);
+  #takeLine(line: string): Promise<void> | void {
+    const value = this.#parse(line);
+    if (this.#split.isOpen && !(isObject(value) && value.jsonrpc !== undefined)) {
+      return this.#putTogether(line);
     }
+    this.#split.giveUp();
+    if (value !== undefined) return this.#takeParsed(value, line);
+    const bare = line.replace(NOT_TEXT, "");
+    const cleaned = bare === line ? undefined : this.#parse(bare);
+    if (cleaned !== undefined) return this.#takeParsed(cleaned, bare);
+    return this.#putTogether(bare);
+  }
+
+  /** Undefined for what is no JSON. */
+  #parse(line: string): unknown {
+    try {
+      const { isMended, value } = parseLenient(line);
+      if (isMended) this.#noteMended();
+      return value;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A line that is no message may be one of a message's many lines. */
+  #putTogether(line: string): Promise<void> | void {
+    const whole = this.#split.take(line);
+    if (whole === undefined) return this.#passOver(line);
+    if (whole === "taken") return;
+    const value = this.#parse(whole.text);
+    if (value === undefined) this.#passOver(whole.text);
+    else return this.#takeParsed(value, whole.text);
+  }
+
+  #passOver(text: string): void {
+    this.#note(text);
+    this.#broken.take(text);
+  }
+
+  #takeParsed(value: unknown, line: string): Promise<void> | void {
     // Revision 2025-03-26 allows batches.
-    for (const item of Array.isArray(value) ? value : [value]) this.#takeValue(item, line);
+    if (Array.isArray(value)) return eachInTurns(value, (item) => this.#takeValue(item, line));
+    this.#takeValue(value, line);
   }
 
   #takeValue(value: unknown, line: string): void {

@@ -1,4 +1,5 @@
 import { createParser } from "eventsource-parser";
+import { isTurnDue, nextTurn } from "../../base/turns.ts";
 
 /** One event of a stream of Server-Sent Events. */
 export interface ServerEvent {
@@ -28,7 +29,10 @@ export async function* eventsOf(
     if (ready.length === 0) continue;
     const events = ready;
     ready = [];
-    yield* events;
+    for (const event of events) {
+      yield event;
+      if (isTurnDue(event.data.length)) await nextTurn();
+    }
   }
 }
 

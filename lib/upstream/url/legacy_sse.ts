@@ -90,7 +90,10 @@ export class LegacySse implements UpstreamTransport {
   async #read(body: NonNullable<Response["body"]>): Promise<void> {
     let why = "its event stream ended";
     try {
-      for await (const event of eventsOf(body)) this.#take(event);
+      for await (const event of eventsOf(body)) {
+        const taken = this.#take(event);
+        if (typeof taken !== "boolean") await taken;
+      }
     } catch (thrown) {
       why = thrown instanceof ExaiError ? thrown.message : `its event stream was cut (${messageOf(thrown)})`;
     }
@@ -99,9 +102,9 @@ export class LegacySse implements UpstreamTransport {
     await this.close();
   }
 
-  #take({ event, data }: ServerEvent): void {
+  #take({ event, data }: ServerEvent): boolean | Promise<boolean> {
     if (event === "endpoint") this.#meet(data);
-    else if (event === "message" && data !== "") this.#reader.take(data);
+    return event === "message" && data !== "" ? this.#reader.take(data) : false;
   }
 
   #meet(endpoint: string): void {

@@ -21,7 +21,8 @@ export type ListeningState = "opening" | "open" | "waiting" | "none";
 export interface ListeningOptions {
   /** Opens the stream, after the event `lastEventId` where one is known. */
   open(lastEventId: string | undefined): Promise<Response>;
-  onevent(event: ServerEvent): void;
+  /** A promise is waited for before the next event. */
+  onevent(event: ServerEvent): unknown;
   /** The stream is open again: what was sent meanwhile is lost. */
   onresumed(): void;
   /** The server refused the stream because it does not know the session any more. */
@@ -82,7 +83,8 @@ export class Listening {
       if (response.body === null) return true;
       for await (const event of eventsOf(response.body, { onretry: (ms) => this.#retryMs = ms })) {
         if (event.id) this.#lastEventId = event.id;
-        onevent(event);
+        const taken = onevent(event);
+        if (taken instanceof Promise) await taken;
       }
     } catch (thrown) {
       if (this.#options.signal.aborted) return false;

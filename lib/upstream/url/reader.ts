@@ -1,4 +1,5 @@
 import { isObject } from "../../base/json.ts";
+import { eachInTurns } from "../../base/turns.ts";
 import type { RequestId, RpcMessage } from "../../wire/rpc.ts";
 import { parseLenient } from "../../wire/lenient_json.ts";
 import { malformedAnswer, readServerMessage } from "../../wire/server_message.ts";
@@ -22,9 +23,9 @@ export class MessageReader {
    * Takes one text of JSON: a message, or a batch of them (revision 2025-03-26).
    *
    * @param asked the request whose answer it should hold; an answer that names none is to this one
-   * @returns whether that answer was in it
+   * @returns whether that answer was in it; of a long batch, when all of it is taken
    */
-  take(text: string, asked?: RequestId): boolean {
+  take(text: string, asked?: RequestId): boolean | Promise<boolean> {
     const { server, onmessage } = this.#options;
     let value: unknown;
     try {
@@ -36,7 +37,7 @@ export class MessageReader {
     }
     let isAnswered = false;
     const items = Array.isArray(value) ? value : [value];
-    for (const item of items) {
+    const wait = eachInTurns(items, (item) => {
       // In the body of an answer to one request it is plain which request an answer without an id is to.
       const named =
         asked !== undefined && items.length === 1 && isObject(item) && item.method === undefined &&
@@ -44,8 +45,8 @@ export class MessageReader {
           ? { ...item, id: asked }
           : item;
       if (this.#takeOne(named, asked)) isAnswered = true;
-    }
-    return isAnswered;
+    });
+    return wait ? wait.then(() => isAnswered) : isAnswered;
   }
 
   #takeOne(value: unknown, asked: RequestId | undefined): boolean {

@@ -146,7 +146,7 @@ export class StreamableHttp implements UpstreamTransport {
       throw cut(thrown, signal);
     });
     this.#checkSession(text, response);
-    if (!this.#reader.take(text, id)) this.#answerMalformed(id, "it holds no response to the request");
+    if (!await this.#reader.take(text, id)) this.#answerMalformed(id, "it holds no response to the request");
   }
 
   /** Reads the stream of one request to its answer; one that is cut before is taken up again where that is possible. */
@@ -163,7 +163,8 @@ export class StreamableHttp implements UpstreamTransport {
           if (event !== "message" || data === "") continue;
           resumes = 0;
           if (!isAnswered) this.#checkSession(data, response);
-          if (!this.#reader.take(data, id)) continue;
+          const taken = this.#reader.take(data, id);
+          if (!(typeof taken === "boolean" ? taken : await taken)) continue;
           isAnswered = true;
           this.#endpoint.cancelSoon(id);
         }
@@ -211,7 +212,7 @@ export class StreamableHttp implements UpstreamTransport {
     this.#listening = new Listening({
       open: (lastEventId) => this.#endpoint.openStream(lastEventId, signal),
       onevent: ({ event, data }) => {
-        if (event === "message" && data !== "") this.#reader.take(data);
+        return event === "message" && data !== "" ? this.#reader.take(data) : false;
       },
       onresumed: () => this.onresumed?.(),
       onlost: (refusal) => this.#lose(refusal),
@@ -251,7 +252,7 @@ export class StreamableHttp implements UpstreamTransport {
       if (lost && found === "same") throw lost;
     }
     if (!isOwnAnswer(refusal, refused)) throw refusal;
-    this.#reader.take(refusal.body, refused.id);
+    await this.#reader.take(refusal.body, refused.id);
   }
 
   /** What is under way may still be answered; nothing new is sent. */
