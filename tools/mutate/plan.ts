@@ -11,8 +11,13 @@ export interface Step {
   longestMs: number;
 }
 
-/** The files whose tests reach `mutant`, the fastest first; none when no test does. */
-export function stepsFor(mutant: Mutant, { known, files }: Coverage): Step[] {
+/** The files whose tests may notice `mutant`, the most promising first; none when no test can. */
+export function stepsFor(mutant: Mutant, coverage: Coverage): Step[] {
+  const steps = reachingSteps(mutant, coverage);
+  return steps.length > 0 ? steps.sort((a, b) => a.ms - b.ms) : loadingSteps(mutant, coverage);
+}
+
+function reachingSteps(mutant: Mutant, { known, files }: Coverage): Step[] {
   const prefix = `${mutant.file} | `;
   const usesFile = (keys: ReadonlySet<string>) => keys.values().some((key) => key.startsWith(prefix));
   const isKnown = known.has(mutant.key);
@@ -22,17 +27,32 @@ export function stepsFor(mutant: Mutant, { known, files }: Coverage): Step[] {
     return isKnown && !loaded.has(mutant.key) ? test.reached.has(mutant.key) : usesFile(test.reached);
   };
   const steps = Array.from(files, ([file, coverage]) => {
-    const tests = coverage.tests.filter((test) => reaches(test, coverage));
-    return stepOf(file, tests, coverage.tests.length);
+    return stepOf(file, coverage, coverage.tests.filter((test) => reaches(test, coverage)));
   });
-  return steps.filter((step) => step !== undefined).sort((a, b) => a.ms - b.ms);
+  return steps.filter((step) => step !== undefined);
 }
 
-function stepOf(file: string, tests: readonly TestCoverage[], total: number): Step | undefined {
+/**
+ * A module of nothing but data runs no code once it is loaded, so that no test reaches it: whatever loads it may read
+ * what it holds. The file that loads the least beside it is nearest to it.
+ */
+function loadingSteps(mutant: Mutant, { files }: Coverage): Step[] {
+  const prefix = `${mutant.file} | `;
+  const loading = [...files].filter(([, { loaded }]) =>
+    loaded.values().some((key) => key.startsWith(prefix))
+  );
+  const nearest = loading.sort(([, a], [, b]) => a.loaded.size - b.loaded.size);
+  return nearest.map(([file, coverage]) => stepOf(file, coverage, coverage.tests)).filter((step) =>
+    step !== undefined
+  );
+}
+
+function stepOf(file: string, { tests: all, isRed }: FileCoverage, tests: readonly TestCoverage[]) {
   if (tests.length === 0) return undefined;
   return {
     file,
-    names: tests.length === total ? undefined : tests.map(({ name }) => name),
+    // A test that fails in any case would end the run before the others are tried.
+    names: tests.length === all.length && !isRed ? undefined : tests.map(({ name }) => name),
     ms: tests.reduce((sum, { ms }) => sum + ms, 0),
     longestMs: Math.max(...tests.map(({ ms }) => ms)),
   };
