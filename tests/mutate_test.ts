@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Coverage } from "../tools/mutate/coverage.ts";
+import type { Coverage, FileCoverage } from "../tools/mutate/coverage.ts";
 import { instrument, type Mutant } from "../tools/mutate/mutants.ts";
 import { stepsFor } from "../tools/mutate/plan.ts";
 import { formatReport } from "../tools/mutate/report.ts";
@@ -115,13 +115,31 @@ Deno.test("only the tests that reach a mutant are run for it, the fastest file f
 Deno.test("a module of nothing but data is tried on the tests that load it, the nearest first", () => {
   const key = `${FILE} | X | 1`;
   const tests = [{ name: "a", ms: 1, reached: new Set<string>() }];
-  const files = new Map([
+  const files = new Map<string, FileCoverage>([
     ["all_test.ts", { hash: "", ms: 0, loaded: new Set([key, "lib/x.ts | X | 1"]), tests }],
+    ["tests/larger_test.ts", {
+      hash: "",
+      ms: 0,
+      loaded: new Set([key, "lib/x.ts | X | 1", "lib/x.ts | X | 2"]),
+      tests,
+    }],
     ["own_test.ts", { hash: "", ms: 0, loaded: new Set([key]), tests }],
     ["other_test.ts", { hash: "", ms: 0, loaded: new Set(["lib/x.ts | X | 1"]), tests }],
+    // It starts a program, which loads the module.
+    ["starts_test.ts", {
+      hash: "",
+      ms: 0,
+      loaded: new Set(),
+      tests: [{ ...tests[0]!, reached: new Set([key]) }],
+    }],
   ]);
   const steps = stepsFor(mutant(key), { known: new Set([key]), files });
-  assertEquals(steps.map(({ file }) => file), ["own_test.ts", "all_test.ts"]);
+  assertEquals(steps.map(({ file }) => file), [
+    "tests/larger_test.ts",
+    "own_test.ts",
+    "all_test.ts",
+    "starts_test.ts",
+  ]);
 });
 
 Deno.test("of a file with a test that fails in any case, only the tests that pass are run", () => {

@@ -1,3 +1,4 @@
+import { basename } from "@std/path";
 import type { Coverage, FileCoverage, TestCoverage } from "./coverage.ts";
 import type { Mutant } from "./mutants.ts";
 
@@ -13,8 +14,16 @@ export interface Step {
 
 /** The files whose tests may notice `mutant`, the most promising first; none when no test can. */
 export function stepsFor(mutant: Mutant, coverage: Coverage): Step[] {
-  const steps = reachingSteps(mutant, coverage);
-  return steps.length > 0 ? steps.sort((a, b) => a.ms - b.ms) : loadingSteps(mutant, coverage);
+  const loading = isOfData(mutant, coverage) ? loadingSteps(mutant, coverage) : [];
+  const loaded = new Set(loading.map(({ file }) => file));
+  const reaching = reachingSteps(mutant, coverage).filter(({ file }) => !loaded.has(file));
+  return [...loading, ...reaching.sort((a, b) => a.ms - b.ms)];
+}
+
+/** Whether nothing but data stands in the module: all of it is evaluated as it is loaded. */
+function isOfData({ file }: Mutant, { known, files }: Coverage): boolean {
+  const keys = known.values().filter((key) => key.startsWith(`${file} | `)).toArray();
+  return keys.length > 0 && files.values().some(({ loaded }) => keys.every((key) => loaded.has(key)));
 }
 
 function reachingSteps(mutant: Mutant, { known, files }: Coverage): Step[] {
@@ -33,18 +42,16 @@ function reachingSteps(mutant: Mutant, { known, files }: Coverage): Step[] {
 }
 
 /**
- * A module of nothing but data runs no code once it is loaded, so that no test reaches it: whatever loads it may read
- * what it holds. The file that loads the least beside it is nearest to it.
+ * A module of nothing but data runs no code once it is loaded: any test of a file that loads it may read what it
+ * holds. Nearest to it is the file that has its name, then the one that loads the least beside it.
  */
 function loadingSteps(mutant: Mutant, { files }: Coverage): Step[] {
-  const prefix = `${mutant.file} | `;
-  const loading = [...files].filter(([, { loaded }]) =>
-    loaded.values().some((key) => key.startsWith(prefix))
-  );
-  const nearest = loading.sort(([, a], [, b]) => a.loaded.size - b.loaded.size);
-  return nearest.map(([file, coverage]) => stepOf(file, coverage, coverage.tests)).filter((step) =>
-    step !== undefined
-  );
+  const loading = [...files].filter(([, { loaded }]) => loaded.has(mutant.key));
+  const own = `tests/${basename(mutant.file, ".ts")}_test.ts`;
+  const distance = ([file, { loaded }]: [string, FileCoverage]) => file === own ? 0 : loaded.size;
+  const nearest = loading.sort((a, b) => distance(a) - distance(b));
+  const steps = nearest.map(([file, coverage]) => stepOf(file, coverage, coverage.tests));
+  return steps.filter((step) => step !== undefined);
 }
 
 function stepOf(file: string, { tests: all, isRed }: FileCoverage, tests: readonly TestCoverage[]) {
