@@ -182,3 +182,17 @@ Deno.test("one that is disposed of before it has looked does not look", async ()
   await delay(30);
   assertEquals(it.looks(), 0);
 });
+
+Deno.test("one server with a limit of its own is looked after beside others that have none", async () => {
+  const retired: string[] = [];
+  const server = (name: string, pid: number, memoryLimitBytes?: number) => {
+    const slots: GovernedSlot[] = [{ scope: "project", isIdle: true, started: { pid, callCount: 0 } }];
+    return { name, slots, memoryLimitBytes, retireSlot: () => void retired.push(name) };
+  };
+  const { governor } = governed({
+    usage: () => Promise.resolve(new Map([1, 2].map((pid) => [pid, { memoryBytes: MIB, processes: 1 }]))),
+    servers: () => [server("free", 1), server("bound", 2, MIB - 1)],
+  }, []);
+  await governor.look();
+  assertEquals(retired, ["bound"]);
+});
