@@ -127,7 +127,11 @@ export const SETTINGS = {
     10_000,
   ),
   globalMaxInflight: integer(
-    { env: "EXAI_WS_GLOBAL_MAX_INFLIGHT", fallback: 24, help: "Calls the daemon may run at once" },
+    {
+      env: "EXAI_WS_GLOBAL_MAX_INFLIGHT",
+      fallback: 24,
+      help: "Calls the daemon may run at once; a session that runs none may always run one",
+    },
     1,
     100_000,
   ),

@@ -70,6 +70,8 @@ export class Router {
 
   /** Handles one request of any session. */
   readonly target: Target = (call) => {
+    // One that comes as a request would reach a server that several windows share, with ids that are not theirs.
+    if (isNotificationName(call.method)) return Promise.reject(noSuchMethod(call.method));
     const handler = ownEntry(this.#handlers, call.method);
     if (handler) return handler(call);
     return isFrontName(call) ? this.#workAtFront(call) : this.#work(call);
@@ -92,6 +94,8 @@ export class Router {
   notify(caller: Caller, method: string, params: JsonObject): void {
     // The daemon has said it to the server itself, once for all its windows.
     if (method === "notifications/initialized") return;
+    // What is a request by its name would run without an answer, a permit and a record.
+    if (!isNotificationName(method)) return;
     if (caller.server === undefined && !FOR_ANY_SERVER.has(method)) return;
     for (const server of this.#seenBy(caller)) server.notify?.(caller, method, params);
   }
@@ -164,7 +168,7 @@ export class Router {
       case "tasks/cancel":
         return await this.#run(this.#tasks.serverOf(call), call);
       default:
-        throw new ExaiError("METHOD_NOT_FOUND", `this server has no method ${call.method}`);
+        throw noSuchMethod(call.method);
     }
   }
 
@@ -281,4 +285,13 @@ function unknownName(
     code,
     `no server that answers has the ${what}, and these could not be asked for theirs: ${reasons.join("; ")}`,
   );
+}
+
+/** Whether `method` names a notification (MCP basic, messages): all of them begin so, and no request does. */
+function isNotificationName(method: string): boolean {
+  return method.startsWith("notifications/");
+}
+
+function noSuchMethod(method: string): ExaiError {
+  return new ExaiError("METHOD_NOT_FOUND", `this server has no method ${method}`);
 }
