@@ -110,3 +110,9 @@ Deno.test("a window that moves leaves the process it was led to", async () => {
   await leases.lease(caller);
   assertEquals(made.map(({ left }) => left), [[caller.id], []]);
 });
+
+Deno.test("a window that was never led anywhere may end like any other", () => {
+  const { leases, caller } = ledTo();
+  leases.end(caller);
+  assertEquals([leases.current(caller), leases.waitOf(caller)], [undefined, undefined]);
+});
