@@ -20,10 +20,14 @@ export function stepsFor(mutant: Mutant, coverage: Coverage): Step[] {
   return [...loading, ...reaching.sort((a, b) => a.ms - b.ms)];
 }
 
-/** Whether nothing but data stands in the module: all of it is evaluated as it is loaded. */
-function isOfData({ file }: Mutant, { known, files }: Coverage): boolean {
-  const keys = known.values().filter((key) => key.startsWith(`${file} | `)).toArray();
-  return keys.length > 0 && files.values().some(({ loaded }) => keys.every((key) => loaded.has(key)));
+/** Whether nothing but data stands in the module: no test reaches what is not evaluated as it is loaded. */
+function isOfData({ file, key }: Mutant, { files }: Coverage): boolean {
+  const prefix = `${file} | `;
+  const loaded = files.values().find((coverage) => coverage.loaded.has(key))?.loaded;
+  return loaded !== undefined &&
+    files.values().every(({ tests }) =>
+      tests.every(({ reached }) => reached.values().every((it) => !it.startsWith(prefix) || loaded.has(it)))
+    );
 }
 
 function reachingSteps(mutant: Mutant, { known, files }: Coverage): Step[] {
