@@ -6,6 +6,7 @@ import { LegacySse } from "../lib/upstream/url/legacy_sse.ts";
 import { connectUrl } from "../lib/upstream/url_transport.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { FAR, Far, json, openEvents } from "./helpers/far_server.ts";
+import { HurriedTime } from "./helpers/hurried_time.ts";
 import { settled } from "./helpers/instance.ts";
 
 const request = (id: number, method = "tools/call") =>
@@ -150,6 +151,20 @@ Deno.test("a request that is withdrawn is ended here too", async () => {
   await sse.send(note("notifications/cancelled", { requestId: 1 }));
   await assertRejects(() => sent);
   await sse.close();
+});
+
+Deno.test("a request that is withdrawn is ended also where the server takes no word of it", async () => {
+  using time = new HurriedTime((ms) => ms === 5000);
+  const { sse } = connected(undefined, () => new Promise<Response>(() => {}));
+  await sse.start();
+  const sent = sse.send(request(1));
+  sent.catch(() => {});
+  const told = sse.send(note("notifications/cancelled", { requestId: 1 }));
+  told.catch(() => {});
+  await assertRejects(() => sent);
+  assertEquals(time.delaysMs, [5000]);
+  await sse.close();
+  await assertRejects(() => told);
 });
 
 /** A real server, for the transport that a configuration names. */

@@ -289,3 +289,13 @@ Deno.test("a call says that it begins just before it is sent, also one about a t
   await it.mounted.target(ada.call({ method: "tasks/get", params: { taskId: "t" }, begin: () => begun++ }));
   assertEquals(begun, 2);
 });
+
+Deno.test("a process that ends by itself after its start takes what its server lists with it, of every kind", async () => {
+  await using it = mountedUpstreams({ answer: TOOLS });
+  const [ada] = windows();
+  await it.mounted.target(ada.call());
+  it.changes.length = 0;
+  it.upstreams[0]!.onclose!();
+  await settled();
+  assertEquals(it.changes.map((kinds) => kinds.toSorted()), [["prompts", "resources", "templates", "tools"]]);
+});

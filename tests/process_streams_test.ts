@@ -232,3 +232,10 @@ Deno.test("a flood is read no faster than so much in each tenth of a second", as
     slices.waiting.length = 0;
   }
 });
+
+Deno.test("a number that JSON does not have is read as null, which is told once and is no noise", () => {
+  const { inbox, messages, noises, take } = inboxOf();
+  for (const id of [1, 2]) take(`{"jsonrpc": "2.0", "id": ${id}, "result": {"x": NaN}}\n`);
+  assertEquals(messages, [1, 2].map((id) => ({ jsonrpc: "2.0", id, result: { x: null } })));
+  assertEquals([noises.length, noises[0]!.startsWith("NaN or Infinity"), inbox.noiseCount], [1, true, 0]);
+});

@@ -92,6 +92,7 @@ Deno.test("line ends are made one, also when CR and LF come apart", () => {
   assertEquals(unified("a\nb", "c"), ["a\nb", "c"]);
   assertEquals(unified("a\r", "\nb", "\nc"), ["a\n", "b", "\nc"]);
   assertEquals(unified("a\r", "", "\nb"), ["a\n", "", "b"]);
+  assertEquals(unified("a\rb", "\nc"), ["a\nb", "\nc"]);
   assertEquals(unified("a\r", "b\r\r\nc\r"), ["a\n", "b\n\nc\n"]);
 });
 

@@ -1,0 +1,48 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
+import { PingedLiveness } from "../lib/upstream/liveness.ts";
+
+/** What is found out of a process whose pings end as the test says, and whether it was given up. */
+function pinged(ping: (it: PingedLiveness) => Promise<unknown>, maxSilences = 2) {
+  const silent: string[] = [];
+  let pings = 0;
+  const liveness: PingedLiveness = new PingedLiveness({
+    ping: () => (pings++, ping(liveness)),
+    maxSilences,
+    onsilent: (why) => void silent.push(why),
+  });
+  return { liveness, silent, pings: () => pings };
+}
+
+const refused = (status: number) => () =>
+  Promise.reject(new ExaiError("UPSTREAM_UNAVAILABLE", "no", { details: { status } }));
+
+Deno.test("who answers a ping, says something meanwhile or refuses it with an HTTP status is there", async () => {
+  assertEquals(await pinged(() => Promise.resolve({})).liveness.check(10), true);
+  assertEquals(
+    await pinged((it) => (it.heard++, Promise.reject(new Error("late")))).liveness.check(10),
+    true,
+  );
+  const checked = (status: number) => pinged(refused(status)).liveness.check(10);
+  assertEquals([await checked(404), await checked(499), await checked(500)], [true, true, false]);
+  assertEquals(await pinged(() => Promise.reject(new Error("late"))).liveness.check(10), false);
+});
+
+Deno.test("a process is given up when so many calls in a row have gone without a word from it, and no sooner", async () => {
+  const { liveness, silent } = pinged(() => Promise.reject(new Error("late")));
+  await liveness.check(10);
+  liveness.heard++;
+  await liveness.check(10);
+  assertEquals(silent, []);
+  await liveness.check(10);
+  assertEquals(silent.length, 1);
+  assertMatch(silent[0]!, /2 calls in a row .* ping within 10 ms/);
+});
+
+Deno.test("calls that run out of time together share one ping; later ones are asked for anew", async () => {
+  const { liveness, silent, pings } = pinged(() => Promise.reject(new Error("late")), 9);
+  await Promise.all([liveness.check(10), liveness.check(10)]);
+  assertEquals(pings(), 1);
+  await liveness.check(10);
+  assertEquals([pings(), silent], [2, []]);
+});
