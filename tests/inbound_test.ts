@@ -92,6 +92,37 @@ Deno.test("a question that might be any of several windows' is refused, and it i
   assertMatch(logged[1]!, /notifications\/message of no window: \{"data":"whose\?"\}$/);
 });
 
+Deno.test("a window that comes back under its id after its session has ended is asked and told again", async () => {
+  const { instance, upstream, ada, bob, run, logged } = await together();
+  const id = run(ada);
+  upstream.say({ id, result: {} });
+  instance.detach(ada.caller);
+  const again = new Window("ada", ASKED);
+  instance.attach(again.caller);
+  run(again);
+  assertEquals((await ask(upstream, "q"))?.result, { action: "accept" });
+  upstream.say({ method: "notifications/message", params: { level: "info", data: "x" } });
+  assertEquals([again.asked.length, again.heard.length, ada.asked, ada.heard, bob.asked, logged], [
+    1,
+    1,
+    [],
+    [],
+    [],
+    [],
+  ]);
+});
+
+Deno.test("that a session is over is not taken for the end of the next one under its id", async () => {
+  const { instance, upstream, ada, run } = await together();
+  const again = new Window("ada", ASKED);
+  instance.attach(again.caller);
+  run(again);
+  instance.detach(ada.caller);
+  assertEquals((await ask(upstream, "q"))?.result, { action: "accept" });
+  upstream.say({ method: "notifications/tools/list_changed" });
+  assertEquals([again.asked.length, again.heard.length, ada.heard.length], [1, 1, 0]);
+});
+
 Deno.test("a question that no call runs for is refused as such", async () => {
   const { upstream, ada, bob } = await together();
   const { error } = (await ask(upstream, "q"))!;

@@ -170,7 +170,11 @@ export class Instance implements AsyncDisposable {
 
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
   leave(caller: Caller): void {
-    if (this.attached.delete(caller.id)) this.#levelMayDiffer();
+    // Its id may be another session's by now.
+    if (this.attached.get(caller.id) === caller) {
+      this.attached.delete(caller.id);
+      this.#levelMayDiffer();
+    }
     const { startTimeoutMs } = this.#options;
     this.#subscriptions.removeAll(
       caller,
