@@ -24,7 +24,7 @@ class StdinDoor implements OpenDoor {
   async batch(frames: readonly string[], random: Random): Promise<void> {
     const expected = new Expected({ opsToo: false });
     const reading = Promise.withResolvers<void>();
-    let take: (chunk: Uint8Array) => void = () => {};
+    let take: (chunk: Uint8Array) => unknown = () => {};
     let written = "";
     const decoder = new TextDecoder();
     const peer = new StdioPeer({
@@ -50,7 +50,7 @@ class StdinDoor implements OpenDoor {
       // This client's revision has batches.
       for (const item of Array.isArray(value) ? value : [value]) expected.sent(item);
     }
-    for (const chunk of chunksOf(frames, random)) take(chunk);
+    for (const chunk of chunksOf(frames, random)) await take(chunk);
     reading.resolve();
     await until(() => peer.queuedChars === 0);
     await peer.flushed();
@@ -69,7 +69,7 @@ class StdinDoor implements OpenDoor {
 }
 
 class StdoutDoor implements OpenDoor {
-  batch(frames: readonly string[], random: Random): Promise<void> {
+  async batch(frames: readonly string[], random: Random): Promise<void> {
     let messages = 0;
     let refused = 0;
     const inbox = new Inbox({
@@ -93,13 +93,12 @@ class StdoutDoor implements OpenDoor {
         if (typeof readServerMessage(item, "fuzz") !== "string") expected++;
       }
     }
-    for (const chunk of chunksOf(frames, random)) inbox.take(chunk);
+    for (const chunk of chunksOf(frames, random)) await inbox.take(chunk);
     inbox.end();
     if (messages !== expected) throw new Violation(`${expected} messages went in and ${messages} came out`);
     if (refused > unparsable) {
       throw new Violation(`${unparsable} lines were no JSON and ${refused} were answered`);
     }
-    return Promise.resolve();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
