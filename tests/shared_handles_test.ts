@@ -294,16 +294,20 @@ Deno.test("a server is told the most talkative level that any of its windows wan
   await update("warning");
   await update("warning", undefined);
   await update("emergency");
-  assertEquals(told, ["warning", "debug", "emergency"]);
+  assertEquals(told, ["warning", "info", "emergency"]);
   await update(undefined);
   await update();
-  assertEquals(told.slice(3), ["debug"]);
+  assertEquals(told.slice(3), ["info"]);
 });
 
-Deno.test("a window that says nothing is taken to want all there is as soon as another says something", async () => {
-  const { told, update } = logLevel();
+Deno.test("a window that says nothing is taken to want what servers send by themselves, not all there is", async () => {
+  const { told, update, shared } = logLevel();
   await update("error", undefined);
-  assertEquals(told, ["debug"]);
+  assertEquals(told, ["info"]);
+  assertEquals(["debug", "info"].map((level) => shared.passes({ logLevel: undefined }, level)), [
+    false,
+    true,
+  ]);
 });
 
 Deno.test("a level the server refuses is asked for again, and whoever asked hears of it", async () => {
