@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import type { Question } from "../lib/upstream/inbound.ts";
+import type { Question } from "../lib/upstream/inbound_context.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { HeldTimers } from "./helpers/held_timers.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
@@ -215,6 +215,68 @@ Deno.test("a question that a server withdraws is withdrawn from the window and n
   reject(new Error("withdrawn"));
   await settled();
   assertEquals(upstream.answered("q"), undefined);
+});
+
+/** Ada alone, with calls that run and can be cancelled, asked a question that nobody has answered yet. */
+async function pending(calls: number) {
+  const { instance, upstream } = await instanceOf();
+  const ada = new Window("ada", ASKED);
+  const { promise, resolve } = Promise.withResolvers<Result>();
+  ada.answer = () => promise;
+  instance.attach(ada.caller);
+  const running = Array.from({ length: calls }, () => {
+    const controller = new AbortController();
+    instance.call(ada.call({ signal: controller.signal })).catch(() => {});
+    return { controller, id: upstream.last("tools/call").id };
+  });
+  upstream.say({ id: "q", ...QUESTION });
+  await settled();
+  const [{ options }, ...more] = ada.asked as [Window["asked"][number]];
+  assertEquals(more, []);
+  return { upstream, signal: options!.signal!, running, answer: resolve };
+}
+
+const CANCELLED = new ExaiError("CANCELLED", "enough");
+
+Deno.test("a question is withdrawn with the call it is of", async () => {
+  const { signal, running: [call] } = await pending(1);
+  call!.controller.abort(CANCELLED);
+  assertEquals([signal.aborted, signal.reason], [true, CANCELLED]);
+});
+
+Deno.test("a question that may be of several calls of a window stands until none of them is left", async () => {
+  const { upstream, signal, running: [first, second, third], answer } = await pending(3);
+  third!.controller.abort(CANCELLED);
+  upstream.say({ id: first!.id, result: {} });
+  assertEquals(signal.aborted, false);
+  second!.controller.abort(CANCELLED);
+  assertEquals([signal.aborted, signal.reason], [true, CANCELLED]);
+  answer({ result: {} });
+
+  const ending = await pending(2);
+  ending.running[0]!.controller.abort(CANCELLED);
+  ending.upstream.say({ id: ending.running[1]!.id, result: {} });
+  assertEquals(ending.signal.reason, CANCELLED);
+
+  const answered = await pending(2);
+  for (const { id } of answered.running) answered.upstream.say({ id, result: {} });
+  assertEquals(answered.signal.aborted, false);
+  answered.answer({ result: { action: "accept" } });
+  await settled();
+  assertEquals(answered.upstream.answered("q")!.result, { action: "accept" });
+});
+
+Deno.test("a call that begins after a question does not keep it", async () => {
+  const rig = await together();
+  const { instance, upstream, ada } = rig;
+  const controller = new AbortController();
+  instance.call(ada.call({ signal: controller.signal })).catch(() => {});
+  ada.answer = () => new Promise(() => {});
+  upstream.say({ id: "q", ...QUESTION });
+  await settled();
+  rig.run(ada);
+  controller.abort(CANCELLED);
+  assertEquals(ada.asked[0]!.options!.signal!.reason, CANCELLED);
 });
 
 Deno.test("what a window throws is the answer, and a question that cannot be handled is answered too", async () => {

@@ -3,7 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
-import type { Question } from "./inbound.ts";
+import type { Question } from "./inbound_context.ts";
 import type { Owners } from "./owners.ts";
 
 /** What an instance is made with. */
