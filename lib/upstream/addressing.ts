@@ -7,11 +7,11 @@ import { relatedTask } from "./owners.ts";
 
 /** Says whose a message of an upstream is, by all that is known of it. */
 export class Addressing {
-  readonly #context: Pick<InboundContext, "owners" | "attribution" | "attached">;
+  readonly #context: Pick<InboundContext, "handles" | "attribution" | "attached">;
   readonly #clientTasks: ClientTasks;
 
   constructor(
-    context: Pick<InboundContext, "owners" | "attribution" | "attached">,
+    context: Pick<InboundContext, "handles" | "attribution" | "attached">,
     clientTasks: ClientTasks,
   ) {
     this.#context = context;
@@ -26,7 +26,7 @@ export class Addressing {
     params: JsonObject | undefined,
     { origin, isQuestion = false }: { origin?: Origin; isQuestion?: boolean },
   ): Addressee | undefined {
-    const { owners, attribution, attached } = this.#context;
+    const { handles: { owners }, attribution, attached } = this.#context;
     const task = relatedTask(params);
     const owner = owners.get(task);
     if (owner) return { caller: owner };

@@ -10,7 +10,7 @@ import { Addressing } from "./addressing.ts";
 import { ClientTasks } from "./client_tasks.ts";
 import type { InboundContext } from "./inbound_context.ts";
 import type { Origin } from "./inflight.ts";
-import { changedLists } from "./lists.ts";
+import { changedLists, type ListCache, listChangedMethod } from "./lists.ts";
 import { Questions } from "./questions.ts";
 
 /** Of a message that belongs to no session so much is kept, in characters. */
@@ -58,6 +58,16 @@ export class Inbound {
     this.#changes.end();
   }
 
+  /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
+  async catchUp(lists: ListCache): Promise<void> {
+    for (const kind of await lists.catchUp()) {
+      this.receive({ jsonrpc: "2.0", method: listChangedMethod(kind) });
+    }
+    for (const uri of this.#context.subscriptions.uris) {
+      this.receive({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } });
+    }
+  }
+
   #deliver(method: string, params: JsonObject, origin?: Origin): void {
     const kinds = changedLists(method);
     if (kinds.length > 0) {
@@ -77,14 +87,14 @@ export class Inbound {
         return this.#deliverCompletion(method, params);
       case "notifications/tasks/status":
         this.#context.tasks.hasStatus(params.taskId, params.status);
-        return this.#deliverTo(this.#context.owners.get(params.taskId), method, params);
+        return this.#deliverTo(this.#context.handles.owners.get(params.taskId), method, params);
       default:
         return this.#deliverToAddressee(method, params, origin);
     }
   }
 
   #deliverCompletion(method: string, params: JsonObject): void {
-    const { owners, elicitationNames } = this.#context;
+    const { owners, elicitationNames } = this.#context.handles;
     const caller = owners.get(params.elicitationId);
     this.#deliverTo(caller, method, caller ? elicitationNames.outward(caller, params) : params);
   }
@@ -102,7 +112,7 @@ export class Inbound {
   }
 
   #deliverProgress(params: JsonObject): void {
-    const { inflight, progress, taskNames } = this.#context;
+    const { inflight, handles: { progress, taskNames } } = this.#context;
     const token = params.progressToken as RequestId;
     const call = inflight.get(token)?.call;
     const progressToken = call ? call.progressToken : progress.get(token)?.progressToken;
@@ -122,7 +132,7 @@ export class Inbound {
   }
 
   #deliverTo(to: Pick<Caller, "notify"> | undefined, method: string, params: JsonObject): void {
-    if (to) to.notify(method, this.#clientTasks.inward(this.#context.taskNames.outward(params)));
+    if (to) to.notify(method, this.#clientTasks.inward(this.#context.handles.taskNames.outward(params)));
     else this.#logStray(method, params);
   }
 

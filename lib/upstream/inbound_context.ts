@@ -3,13 +3,11 @@ import type { Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { RpcMessage } from "../wire/rpc.ts";
 import type { Attribution } from "./attribution.ts";
-import type { ElicitationNames } from "./elicitation_names.ts";
+import type { Handles } from "./handles.ts";
 import type { InFlightTable } from "./inflight.ts";
 import type { LiveTasks } from "./live_tasks.ts";
 import type { SharedLogLevel } from "./log_level.ts";
-import type { Owners, TaskProgress } from "./owners.ts";
 import type { Subscriptions } from "./subscriptions.ts";
-import type { TaskNames } from "./task_names.ts";
 
 /** What deciding where a message belongs needs to know of the instance it came from. */
 export interface InboundContext {
@@ -23,10 +21,7 @@ export interface InboundContext {
   attribution: Attribution;
   tasks: LiveTasks;
   attached: ReadonlyMap<string, Caller>;
-  owners: Owners;
-  elicitationNames: ElicitationNames;
-  progress: TaskProgress;
-  taskNames: TaskNames;
+  handles: Handles;
   subscriptions: Subscriptions;
   logLevel: SharedLogLevel;
   send(message: RpcMessage): void;

@@ -15,7 +15,6 @@ import type { InboundContext } from "./inbound_context.ts";
 import type { Origin } from "./inflight.ts";
 import { ownId } from "./own_id.ts";
 import { relatedTask } from "./owners.ts";
-import { namesItsTask } from "./work.ts";
 
 /** Questions of one server that one client is busy with. */
 const MAX_ASKED = 256;
@@ -112,7 +111,9 @@ export class Questions {
     if (!origin) this.#context.onQuestion({ method, capability, suspects: [], isRefused: false });
     refuseUnanswerable(method, params, to.caller.capabilities);
     // The newest with an id is meant by it from now on: some servers have one id for all.
-    if (typeof params.elicitationId === "string") this.#context.owners.set(params.elicitationId, to.caller);
+    if (typeof params.elicitationId === "string") {
+      this.#context.handles.owners.set(params.elicitationId, to.caller);
+    }
     const answer = await this.#ask(request, { caller: to.caller, calls: this.#callsOf(to, origin), signal });
     return this.#clientTasks.shownAnswer(to.caller, request, answer);
   }
@@ -131,7 +132,7 @@ export class Questions {
 
   /** Asks the client, for as long as the question stands. */
   async #ask({ method, params = {} }: RpcRequest, { caller, calls, signal }: Asked): Promise<Result> {
-    const { taskNames, elicitationNames } = this.#context;
+    const { taskNames, elicitationNames } = this.#context.handles;
     const named = elicitationNames.outward(caller, withoutProgressToken(params));
     const understood = asUnderstood(method, named, caller.capabilities);
     const shown = this.#clientTasks.inward(taskNames.outward(understood));
@@ -152,9 +153,7 @@ export class Questions {
       const answer = calls.length === 0
         ? await caller.ask(method, shown, options)
         : await askFor(calls, { method, params: shown, options });
-      // What is asked about a task of a client is answered under its own name for it.
-      if (!answer.result || namesItsTask(method)) return answer;
-      return { ...answer, result: taskNames.inward(answer.result) };
+      return answer.result ? { ...answer, result: taskNames.inward(answer.result) } : answer;
     } finally {
       const left = this.#busy.get(caller.id)! - 1;
       if (left > 0) this.#busy.set(caller.id, left);
@@ -201,7 +200,7 @@ export class Questions {
     const isOfTask = relatedTask(params) !== undefined;
     return (progress) => {
       const named = isOfTask
-        ? this.#context.taskNames.inward(progress)
+        ? this.#context.handles.taskNames.inward(progress)
         : this.#clientTasks.outward(caller, progress);
       this.#context.send({
         jsonrpc: "2.0",
