@@ -6,7 +6,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { waitingFor } from "../call/wait.ts";
-import { type InitializeResult, type LogLevel, uriOf } from "../wire/mcp.ts";
+import { type InitializeResult, type LogLevel } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
 import { Exchange } from "./exchange.ts";
@@ -20,7 +20,7 @@ import { PingedLiveness } from "./liveness.ts";
 import { capabilityOf, ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { type SubscriptionRequest, Subscriptions } from "./subscriptions.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -48,7 +48,10 @@ export class Instance implements AsyncDisposable {
   readonly #inflight: InFlightTable;
   /** What its results have given the sessions to come back with. */
   readonly handles: Handles;
-  readonly #subscriptions = new Subscriptions();
+  readonly #subscriptions = new Subscriptions({
+    renew: (uri) => this.#askAbout(uri, "resources/subscribe"),
+    onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
+  });
   readonly #logLevel: SharedLogLevel;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
@@ -171,11 +174,7 @@ export class Instance implements AsyncDisposable {
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
   leave(caller: Caller): void {
     if (this.attached.delete(caller.id)) this.#levelMayDiffer();
-    const { startTimeoutMs } = this.#options;
-    this.#subscriptions.removeAll(
-      caller,
-      (uri) => this.#exchange.ask("resources/unsubscribe", { uri }, startTimeoutMs),
-    );
+    this.#subscriptions.removeAll(caller, (uri) => this.#askAbout(uri, "resources/unsubscribe"));
   }
 
   /** Lets go of a session that is over: its tasks are forgotten too. */
@@ -188,9 +187,12 @@ export class Instance implements AsyncDisposable {
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
   async resubscribe(caller: Caller, uri: string): Promise<Result> {
-    const params = { uri };
-    const ask = () => this.#exchange.ask("resources/subscribe", params, this.#options.startTimeoutMs);
+    const ask = () => this.#askAbout(uri, "resources/subscribe");
     return await this.#subscriptions.subscribe(uri, caller, { ask });
+  }
+
+  #askAbout(uri: string, method: "resources/subscribe" | "resources/unsubscribe"): Promise<Result> {
+    return this.#exchange.ask(method, { uri }, this.#options.startTimeoutMs);
   }
 
   /**
@@ -208,7 +210,7 @@ export class Instance implements AsyncDisposable {
     switch (call.method) {
       case "resources/subscribe":
       case "resources/unsubscribe":
-        return await this.#aboutResource(call);
+        return await this.#subscriptions.call(call, () => this.#exchange.forward(call));
       case "logging/setLevel":
         return await this.#aboutLogLevel(call);
       case "tasks/get":
@@ -318,18 +320,6 @@ export class Instance implements AsyncDisposable {
   #aboutLogLevel(call: Call): Promise<Result> {
     const told = untilAborted(this.#logLevel.update(), call.signal);
     return waitingFor(call, `server "${this.#options.name}" to take a log level`, told);
-  }
-
-  #aboutResource(call: Call): Promise<Result> {
-    const uri = uriOf(call);
-    const options: SubscriptionRequest = {
-      ask: () => this.#exchange.forward(call),
-      turn: (before) =>
-        waitingFor(call, "what was asked about this resource before", untilAborted(before, call.signal)),
-    };
-    return call.method === "resources/subscribe"
-      ? this.#subscriptions.subscribe(uri, call.caller, options)
-      : this.#subscriptions.unsubscribe(uri, call.caller, options);
   }
 
   #levelMayDiffer(): void {

@@ -1,6 +1,6 @@
 import type { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { Root } from "../call/call.ts";
+import type { Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import type { Question } from "./inbound.ts";
@@ -35,6 +35,8 @@ export interface InstanceOptions {
    * connection on which it was well.
    */
   onLost?(why: ExaiError, options: { isFault: boolean }): void;
+  /** Called when a session that was told it is subscribed to `uri` hears no more of it, and the server has said why. */
+  onSubscriptionLost?(caller: Caller, uri: string, why: string): void;
   /** Called when the upstream says that some of its lists have changed. */
   onListChanged(kinds: readonly ListKind[]): void;
 }

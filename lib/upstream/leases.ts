@@ -21,7 +21,7 @@ import {
 import type { Slot, SlotRequest } from "./slot.ts";
 import { loseSubscription, newTenancy, pauseMs, type Tenancy } from "./tenancy.ts";
 import { markedVia } from "./marked_via.ts";
-import { locationOf, workspaceOf } from "./workspace.ts";
+import { locationOf, startedIn, workspaceOf } from "./workspace.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -45,6 +45,11 @@ export class Leases {
     this.#config = config;
     this.#pool = pool;
     pool.onLost = (slot, isBroken) => this.#lost(slot, isBroken);
+    pool.onSubscriptionLost = (slot, { caller, uri, why }) => {
+      const tenancy = this.#tenancies.get(caller.id);
+      // One whose process ends is subscribed again on the next.
+      if (slot.alive && tenancy?.attached === slot) loseSubscription(tenancy, uri, `${why}; subscribe again`);
+    };
   }
 
   /**
@@ -285,13 +290,4 @@ export class Leases {
       }
     }));
   }
-}
-
-/**
- * `own`, which names the directory of the window that starts the server as that window does: its paths must be those the
- * window's requests hold. But it starts in the real directory, by which `shared` names the same server for all: the
- * system tells a process that one in any case, and a link that leads elsewhere by then must not lead it there.
- */
-function startedIn(own: ServerConfig, shared: ServerConfig): ServerConfig {
-  return own.kind === "stdio" && shared.kind === "stdio" ? { ...own, cwd: shared.cwd } : own;
 }

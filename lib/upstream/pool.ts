@@ -43,6 +43,8 @@ export class Pool implements AsyncDisposable {
   onAsked = (_slot: Slot) => {};
   /** The server has asked for the roots that the sessions of `slot` share; set like the others. */
   onRootsAsked = (_slot: Slot) => {};
+  /** The server of `slot` has ended a subscription that nobody has given up; set like the others. */
+  onSubscriptionLost = (_slot: Slot, _lost: { caller: Caller; uri: string; why: string }) => {};
   /** What is remembered of each process, whether it runs or not. */
   readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
@@ -123,7 +125,10 @@ export class Pool implements AsyncDisposable {
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
     const onRootsAsked = () => this.onRootsAsked(slot);
-    const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onRootsAsked, onLost });
+    const onSubscriptionLost = (caller: Caller, uri: string, why: string) =>
+      this.onSubscriptionLost(slot, { caller, uri, why });
+    const hooks = { onQuestion, onRootsAsked, onLost, onSubscriptionLost };
+    const start = this.#start(request, { givenUp: givenUp.signal, ...hooks });
     const slot: Slot = new Slot(start, made, () => {
       givenUp.abort();
       this.#stop(key, slot);
@@ -206,7 +211,7 @@ export class Pool implements AsyncDisposable {
     { config, tenant, scope, told, listed, mayMove }: SlotRequest,
     { givenUp, ...hooks }:
       & { givenUp: AbortSignal }
-      & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost">,
+      & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost" | "onSubscriptionLost">,
   ): Promise<Instance> {
     const { clientInfo, settleMs, log } = this.#options;
     const transport = await this.#options.connect(config).catch((thrown) => {
