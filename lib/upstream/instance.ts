@@ -62,7 +62,7 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
-    this.handles = new Handles(this.tasks, options.ownersBefore);
+    this.handles = new Handles(this.tasks, options.lostTasks);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const { name } = options;
@@ -216,7 +216,7 @@ export class Instance implements AsyncDisposable {
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
-        return await this.#aboutTask(call);
+        return await this.#exchange.aboutTask(call);
     }
     return await this.#exchange.forward(call);
   }
@@ -264,6 +264,7 @@ export class Instance implements AsyncDisposable {
       this.#exchange.ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
     const description = await initialize(ask, this.#options.name);
     this.#description = description;
+    this.#exchange.tasks = description.capabilities.tasks;
     this.#transport.setProtocolVersion?.(description.protocolVersion);
     this.#exchange.send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
@@ -303,18 +304,8 @@ export class Instance implements AsyncDisposable {
     this.#exchange.end = reason;
     this.#inbound.stop(reason);
     this.tasks.clear();
-    for (const entry of this.#inflight.takeAll()) {
-      entry.fail(entry.call ? this.#faults.cutOff(reason) : reason);
-    }
+    this.#exchange.failAll(reason);
     this.#ended.resolve(reason);
-  }
-
-  async #aboutTask(call: Call): Promise<Result> {
-    const { taskId } = call.params;
-    const own = this.handles.ownTask(call.caller, taskId);
-    const result = await this.#exchange.forward(call);
-    this.tasks.answered(call.method, own, result);
-    return result;
   }
 
   #aboutLogLevel(call: Call): Promise<Result> {

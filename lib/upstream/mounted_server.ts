@@ -182,6 +182,7 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Goes on for the sessions of `old`, this server under its configuration of before. */
   inherit(old: MountedServer): void {
+    this.#pool.lostTasks = old.#pool.lostTasks;
     this.#leases.inherit(old.#leases);
     old.#successor = this;
     this.#before = new Set([...old.#before, old]);

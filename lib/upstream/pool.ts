@@ -50,8 +50,8 @@ export class Pool implements AsyncDisposable {
   readonly #slots = new Map<string, Slot>();
   /** Those that take nothing new, and end once what runs on them has finished. */
   readonly retiring = new Set<Slot>();
-  /** Tasks of instances that are gone. */
-  readonly lostTasks = new LostTasks();
+  /** Tasks of instances that are gone, of the server's configurations of before too. */
+  lostTasks = new LostTasks();
   readonly #closing = new Set<Promise<void>>();
   /** What is thrown in place of a start once nothing may be started any more. */
   retired: ExaiError | undefined;
@@ -227,7 +227,7 @@ export class Pool implements AsyncDisposable {
       capabilities: told,
       whenRefused: whenRefused(config, mayMove),
       settleMs,
-      ownersBefore: this.lostTasks.owners,
+      lostTasks: this.lostTasks,
       log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
       ...hooks,
       // A process of one session asks it each time, so that it sees them change.
@@ -270,7 +270,7 @@ export class Pool implements AsyncDisposable {
   }
 
   #loseTasks({ started }: Slot, why: string): void {
-    if (started) this.lostTasks.add(started.handles.owners, why);
+    if (started) this.lostTasks.add(started, why);
   }
 
   #stop(key: string, slot: Slot): void {
