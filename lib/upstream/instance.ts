@@ -19,7 +19,7 @@ import { PingedLiveness } from "./liveness.ts";
 import { capabilityOf, ListCache } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { OtherCalls } from "./other_calls.ts";
+import { callOther, type OtherCallsParts } from "./other_calls.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
@@ -48,9 +48,12 @@ export class Instance implements AsyncDisposable {
   readonly #inflight: InFlightTable;
   /** What its results have given the sessions to come back with. */
   readonly handles: Handles;
-  readonly #subscriptions = new Subscriptions();
+  readonly #subscriptions = new Subscriptions({
+    renew: (uri) => this.#askAbout(uri, "resources/subscribe"),
+    onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
+  });
   readonly #logLevel: SharedLogLevel;
-  readonly #otherCalls: OtherCalls;
+  readonly #shared: OtherCallsParts;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
   readonly #exchange: Exchange;
@@ -60,7 +63,7 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
-    this.handles = new Handles(this.tasks, options.ownersBefore);
+    this.handles = new Handles(this.tasks, options.lostTasks);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const { name } = options;
@@ -81,12 +84,14 @@ export class Instance implements AsyncDisposable {
     const setLevel = (level: LogLevel) =>
       this.#exchange.ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
-    const { tasks, handles } = this;
-    const shared = { name, tasks, handles, subscriptions: this.#subscriptions, logLevel: this.#logLevel };
-    const { startTimeoutMs } = options;
-    this.#otherCalls = new OtherCalls({ ...shared, exchange: this.#exchange, startTimeoutMs });
+    const [subscriptions, logLevel] = [this.#subscriptions, this.#logLevel];
+    this.#shared = { name, exchange: this.#exchange, subscriptions, logLevel };
     this.#inbound = new Inbound({
-      ...shared,
+      name,
+      subscriptions,
+      logLevel,
+      tasks: this.tasks,
+      handles: this.handles,
       roots: options.roots,
       onRootsAsked: options.onRootsAsked ?? (() => {}),
       whenRefused: options.whenRefused,
@@ -173,11 +178,7 @@ export class Instance implements AsyncDisposable {
       this.attached.delete(caller.id);
       this.#levelMayDiffer();
     }
-    const { startTimeoutMs } = this.#options;
-    this.#subscriptions.removeAll(
-      caller,
-      (uri) => this.#exchange.ask("resources/unsubscribe", { uri }, startTimeoutMs),
-    );
+    this.#subscriptions.removeAll(caller, (uri) => this.#askAbout(uri, "resources/unsubscribe"));
   }
 
   /** Lets go of a session that is over: its tasks are forgotten too. */
@@ -189,8 +190,13 @@ export class Instance implements AsyncDisposable {
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
-  resubscribe(caller: Caller, uri: string): Promise<Result> {
-    return this.#otherCalls.resubscribe(caller, uri);
+  async resubscribe(caller: Caller, uri: string): Promise<Result> {
+    const ask = () => this.#askAbout(uri, "resources/subscribe");
+    return await this.#subscriptions.subscribe(uri, caller, { ask });
+  }
+
+  #askAbout(uri: string, method: "resources/subscribe" | "resources/unsubscribe"): Promise<Result> {
+    return this.#exchange.ask(method, { uri }, this.#options.startTimeoutMs);
   }
 
   /**
@@ -201,7 +207,7 @@ export class Instance implements AsyncDisposable {
   call(call: Call): Promise<Result> {
     this.callCount++;
     // Most are calls of tools: handed on without a promise in between.
-    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#otherCalls.run(call);
+    return call.method === "tools/call" ? this.#exchange.forward(call) : callOther(call, this.#shared);
   }
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
@@ -248,6 +254,7 @@ export class Instance implements AsyncDisposable {
       this.#exchange.ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
     const description = await initialize(ask, this.#options.name);
     this.#description = description;
+    this.#exchange.tasks = description.capabilities.tasks;
     this.#transport.setProtocolVersion?.(description.protocolVersion);
     this.#exchange.send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
@@ -277,9 +284,7 @@ export class Instance implements AsyncDisposable {
     this.#exchange.end = reason;
     this.#inbound.stop(reason);
     this.tasks.clear();
-    for (const entry of this.#inflight.takeAll()) {
-      entry.fail(entry.call ? this.#faults.cutOff(reason) : reason);
-    }
+    this.#exchange.failAll(reason);
     this.#ended.resolve(reason);
   }
 
