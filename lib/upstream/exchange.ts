@@ -5,10 +5,12 @@ import { steadyNow } from "../base/steady.ts";
 import type { Call } from "../call/call.ts";
 import { withProgressToken } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
+import { suspectOf } from "./call_crashes.ts";
 import type { Faults } from "./faults.ts";
 import type { Handles } from "./handles.ts";
 import type { InFlightTable } from "./inflight.ts";
 import { messageFault } from "./message_fault.ts";
+import type { Suspect } from "./supervisor.ts";
 import type { UpstreamTransport } from "./upstream_transport.ts";
 
 /** What an exchange is made of. */
@@ -27,6 +29,8 @@ export class Exchange {
   end: ExaiError | undefined;
   /** Why nothing new is sent to it, while what is under way may still be answered. */
   lost: ExaiError | undefined;
+  /** The one session whose calls were under way when the server ended. */
+  suspect: Suspect | undefined;
   lastUsedAtMs = steadyNow();
   readonly inflight: InFlightTable;
   readonly #name: string;
@@ -41,6 +45,17 @@ export class Exchange {
     this.#faults = faults;
     this.inflight = inflight;
     this.#handles = handles;
+  }
+
+  /** The server is gone: what is under way has failed. */
+  finish(reason: ExaiError): void {
+    this.end = reason;
+    const entries = this.inflight.takeAll();
+    this.suspect = suspectOf(entries.map(({ call }) => call));
+    const isAlone = this.suspect !== undefined;
+    for (const entry of entries) {
+      entry.fail(entry.call ? this.#faults.cutOff(reason, { isAlone }) : reason);
+    }
   }
 
   /** Passes a call on and its result back. */
