@@ -21,6 +21,7 @@ import { capabilityOf, ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import type { Suspect } from "./supervisor.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -153,6 +154,11 @@ export class Instance implements AsyncDisposable {
   /** Resolves with the reason once the server is gone. */
   get ended(): Promise<ExaiError> {
     return this.#ended.promise;
+  }
+
+  /** The one session whose calls were under way when it ended. */
+  get suspect(): Suspect | undefined {
+    return this.#exchange.suspect;
   }
 
   /** Whether it takes anything new. */
@@ -306,10 +312,9 @@ export class Instance implements AsyncDisposable {
 
   #finish(reason: ExaiError): void {
     if (this.#exchange.end) return;
-    this.#exchange.end = reason;
+    this.#exchange.finish(reason);
     this.#inbound.stop(reason);
     this.tasks.clear();
-    this.#exchange.failAll(reason);
     this.#ended.resolve(reason);
   }
 
