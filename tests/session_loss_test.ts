@@ -79,6 +79,9 @@ Deno.test("a refusal that names the request is the server's own answer, where it
   ]);
   assertEquals(isOwnAnswer(refusal(404, error("no")), { id: undefined, method: "x" }), false);
   assertEquals(isOwnAnswer(refusal(404, "no"), { id: 7, method: "x" }), false);
+  // One that is nested too deeply is not parsed.
+  const nested = `{"id":7,"error":{"code":1,"data":${"[".repeat(600)}${"]".repeat(600)}}}`;
+  assertEquals(isOwnAnswer(refusal(404, nested), { id: 7, method: "x" }), false);
 });
 
 Deno.test("what a refusal means for the session depends on whether it names the request, on its status and its words", () => {

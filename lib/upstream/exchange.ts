@@ -151,6 +151,7 @@ export class Exchange {
   /** Sends what wants no answer, or is one. */
   send(message: RpcMessage): void {
     this.lastUsedAtMs = steadyNow();
+    this.inflight.sentUnasked(message);
     this.#transport.send(message).catch(() => {});
   }
 

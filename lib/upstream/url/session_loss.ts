@@ -1,6 +1,7 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { RequestId } from "../../wire/rpc.ts";
+import { isTooDeep } from "../../wire/shape.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { eventsOf } from "./events.ts";
 import { isAboutSession, UrlRefusal } from "./failures.ts";
@@ -130,6 +131,7 @@ async function firstMessage(response: Response): Promise<string | undefined> {
 
 /** The answer in `body` that is an error, well-formed or not. */
 function errorIn(body: string): JsonObject | undefined {
+  if (isTooDeep(body)) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(body);

@@ -64,6 +64,7 @@ export class StreamableHttp implements UpstreamTransport {
     this.#reader = new MessageReader({
       server: config.title,
       onmessage: (message, about) => this.onmessage?.(message, { about }),
+      onrefused: (answer) => void this.send(answer).catch(() => {}),
       onerror: (error) => this.onerror?.(error),
     });
   }
