@@ -19,10 +19,10 @@ export function faultsOf(window: ModelWindow, sent: Sent): string[] {
 }
 
 function isRight(window: ModelWindow, sent: Sent, answer: JsonObject): boolean {
-  const { mode, tag, server, mayFail, answeredAtMs, sentAtMs } = sent;
+  const { mode, tag, server, isCutOff, answeredAtMs, sentAtMs } = sent;
   const error = answer.error as { code: number; message: string; data?: JsonObject } | undefined;
   const limitMs = server?.callTimeoutMs;
-  if (error && mayFail) return true;
+  if (error && isCutOff) return true;
   // What waits behind a call that has no answer runs out of time with it.
   if (error && limitMs !== undefined && isTimeout(error)) return answeredAtMs - sentAtMs < limitMs + LATE_MS;
   if (mode === undefined) return error === undefined;

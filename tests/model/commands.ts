@@ -2,7 +2,6 @@ import { delay } from "@std/async/delay";
 import fc from "fast-check";
 import { turn } from "./channel.ts";
 import { type Mode, type ModelServer, MODES } from "./server.ts";
-import { isSpared } from "./spared.ts";
 import type { ModelWindow } from "./window.ts";
 import type { World } from "./world.ts";
 
@@ -82,10 +81,7 @@ const comeBack = nth.map((nth) =>
 );
 
 const close = nth.map((nth) =>
-  byWindow("closes", { nth, states: ["open", "cut"] }, (window) => {
-    const subscribes = window.pending.some(({ method }) => method === "resources/subscribe");
-    if (!subscribes || !isSpared("failedFirstSubscription")) window.close();
-  })
+  byWindow("closes", { nth, states: ["open", "cut"] }, (window) => window.close())
 );
 
 const MODE = fc.constantFrom<Mode>(...MODES);

@@ -8,7 +8,6 @@ import type { RequestId } from "../../lib/wire/rpc.ts";
 import type { AdmissionFor } from "../../lib/upstream/process_records.ts";
 import { mountedServer } from "../helpers/shared_server.ts";
 import { turn } from "./channel.ts";
-import { isSpared } from "./spared.ts";
 
 /** What a call of the one tool every server has makes it do. */
 export const MODES = [
@@ -138,7 +137,6 @@ export class ModelProcess {
   readonly #transport: InMemoryTransport;
   /** Calls whose answers wait for a word of the test. */
   readonly #held = new Map<RequestId, string>();
-  readonly #cancelled = new Set<RequestId>();
   readonly #questions = new Map<RequestId, (answer: JsonObject) => void>();
   #wasSubscribed = false;
   #nextId = 1;
@@ -177,8 +175,7 @@ export class ModelProcess {
 
   #receive(message: JsonObject): void {
     const { id, method, params } = message as { id?: RequestId; method?: string; params?: JsonObject };
-    if (method === "notifications/cancelled") this.#cancelled.add(params!.requestId as RequestId);
-    else if (method === undefined) {
+    if (method === undefined) {
       this.#questions.get(id!)?.(message);
       this.#questions.delete(id!);
     } else if (id !== undefined) void this.#handle(id, method, params ?? {});
@@ -226,7 +223,6 @@ export class ModelProcess {
   }
 
   async #call(id: RequestId, args: CallArguments, meta: JsonObject | undefined): Promise<void> {
-    if (this.#cancelled.has(id) && isSpared("talkAfterCancel")) return;
     const { who, tag, where, mode } = args;
     this.lastCallers.add(who);
     this.#server.runs.set(tag, (this.#server.runs.get(tag) ?? 0) + 1);

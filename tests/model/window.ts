@@ -16,9 +16,7 @@ export interface Sent {
   sentAtMs: number;
   answeredAtMs: number;
   isCancelled: boolean;
-  /** Its server was killed while it was on its way: an error is right too. */
-  mayFail: boolean;
-  /** It was killed itself: nothing it asked matters any more. */
+  /** Its server was killed while it was on its way: an error is right too, and nothing it asked matters any more. */
   isCutOff: boolean;
   answers: JsonObject[];
 }
@@ -119,7 +117,6 @@ export class ModelWindow {
         sentAtMs: performance.now(),
         answeredAtMs: 0,
         isCancelled: false,
-        mayFail: false,
         isCutOff: false,
         answers: [],
       },

@@ -29,6 +29,9 @@ export function hurry(): void {
   settleMs = 4000;
 }
 
+/** What servers are taken to send by themselves, and do. */
+const USUAL_LEVEL = "info";
+
 /** What is owed to a window that was subscribed when a resource was updated: more than so many notices. */
 interface Owed {
   window: ModelWindow;
@@ -44,6 +47,7 @@ export class World {
   readonly #registry: SessionRegistry;
   readonly #hooks: AttachHooks;
   #owed: Owed[] = [];
+  readonly #timesUp: string[] = [];
 
   constructor() {
     const { ofProcess: admissionFor } = this.#admissions;
@@ -114,12 +118,8 @@ export class World {
   }
 
   async kill(server: ModelServer): Promise<void> {
-    for (const window of this.windows) {
-      for (const sent of window.pending) {
-        if (sent.server === server || sent.server === undefined) sent.mayFail = true;
-        if (sent.server === server) sent.isCutOff = true;
-      }
-    }
+    const struck = this.windows.flatMap(({ pending }) => pending).filter((sent) => sent.server === server);
+    for (const sent of struck) sent.isCutOff = true;
     await server.kill();
   }
 
@@ -143,7 +143,7 @@ export class World {
       ...await this.#listFaults(),
       ...this.#sharingFaults(),
     ];
-    return [...faults, ...await this.#endFaults()];
+    return [...faults, ...await this.#endFaults(), ...this.#timesUp];
   }
 
   /** Nobody is left with a question whose server is gone. */
@@ -152,12 +152,12 @@ export class World {
       this.present.flatMap((window) =>
         window.questions.filter(({ sent }) => sent.isCutOff).map(({ sent }) => ({ window, sent }))
       );
-    await until(() => left().length === 0);
+    await this.#until("questions that are over are withdrawn", () => left().length === 0);
     return left().map(({ window, sent }) => `${window.name} is still asked about ${sent.tag}, which is over`);
   }
 
   async #settled(): Promise<void> {
-    await until(() => {
+    await this.#until("every request is answered", () => {
       // Again and again: what waited for its turn may be held in its turn.
       for (const server of this.servers) if (!server.callTimeoutMs) server.release();
       for (const window of this.present) window.answerQuestions();
@@ -186,25 +186,29 @@ export class World {
   async #unpaid(): Promise<Owed[]> {
     const isOwed = ({ window, server, heard }: Owed) =>
       window.state !== "closed" && countOf(window, server) <= heard;
-    await until(() => !this.#owed.some(isOwed));
+    await this.#until("updates are told", () => !this.#owed.some(isOwed));
     const unpaid = this.#owed.filter(isOwed);
     this.#owed = [];
     return unpaid;
   }
 
-  /** Each process is told how much the most curious of its windows wants to hear. */
+  /**
+   * Each process is told how much the most curious of its windows wants to hear, once any has said so; the others want
+   * what it sends by itself.
+   */
   async #logFaults(): Promise<string[]> {
     const wrong = () =>
       this.servers.flatMap((server) => server.alive.flatMap((process) => this.#levelFaults(server, process)));
-    await until(() => wrong().length === 0);
+    await this.#until("servers know the log level", () => wrong().length === 0);
     return [...wrong(), ...await this.#lineFaults()];
   }
 
   #levelFaults({ name }: ModelServer, process: ModelProcess): string[] {
     const served = this.present.filter((window) => process.lastCallers.has(window.name));
-    if (served.length === 0) return [];
-    const wanted = Math.min(...served.map(({ level }) => LOG_LEVELS.indexOf(level ?? "debug")));
-    if (LOG_LEVELS.indexOf(process.level ?? "debug") === wanted) return [];
+    const isAsked = process.level !== undefined || served.some(({ level }) => level !== undefined);
+    if (served.length === 0 || !isAsked) return [];
+    const wanted = Math.min(...served.map(({ level }) => LOG_LEVELS.indexOf(level ?? USUAL_LEVEL)));
+    if (process.level !== undefined && LOG_LEVELS.indexOf(process.level) === wanted) return [];
     const levels = served.map(({ name, level }) => `${name} ${level ?? "all"}`).join(", ");
     return [`${name} was told ${process.level}; its windows want ${levels}`];
   }
@@ -230,13 +234,13 @@ export class World {
     const expected = this.servers.flatMap(({ tools }) => tools).sort().join();
     const shown = async (window: ModelWindow) => {
       const sent = window.request("tools/list", {});
-      await until(() => sent.answers.length > 0);
+      await this.#until("tools are listed", () => sent.answers.length > 0);
       const { tools = [] } = (sent.answers[0]?.result ?? {}) as { tools?: { name: string }[] };
       return tools.map(({ name }) => name).sort().join();
     };
     const checks = this.present.map(async (window) => {
       let last = "";
-      await until(async () => (last = await shown(window)) === expected);
+      await this.#until("tools are shown", async () => (last = await shown(window)) === expected);
       return last === expected ? [] : [`${window.name} is shown ${last}, not ${expected}`];
     });
     return (await Promise.all(checks)).flat();
@@ -272,8 +276,17 @@ export class World {
         alive.length > 0 ? [`${name}: ${alive.length} processes run`] : []
       ),
     ];
-    await until(() => left().length === 0);
+    await this.#until("all ends", () => left().length === 0);
     return left();
+  }
+
+  /** Polls until `isSo`, for as long as anything may take; that the time was up is a fault. */
+  async #until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+    const endMs = performance.now() + settleMs;
+    while (!await isSo()) {
+      if (performance.now() >= endMs) return void this.#timesUp.push(`waited in vain until ${what}`);
+      await delay(1);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -284,10 +297,4 @@ export class World {
 
 function countOf(window: ModelWindow, server: ModelServer): number {
   return window.updates.get(server.uri) ?? 0;
-}
-
-/** Polls until `isSo`, for as long as anything may take. */
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + settleMs;
-  while (!await isSo() && performance.now() < endMs) await delay(1);
 }
