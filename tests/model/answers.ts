@@ -15,6 +15,9 @@ export function faultsOf(window: ModelWindow, sent: Sent): string[] {
   const runs = sent.server?.runs.get(tag) ?? 0;
   if (runs > 1) return [`${what} ran ${runs} times`];
   const [answer] = answers as [JsonObject];
+  if (sent.mode === "progress" && sent.isWhole && !answer.error && sent.progress.join() !== "1,2") {
+    return [`${what} was told of progress ${sent.progress.join() || "never"}`];
+  }
   return isRight(window, sent, answer) ? [] : [`${what} was answered ${JSON.stringify(answer)}`];
 }
 

@@ -1,4 +1,5 @@
 import { delay } from "@std/async/delay";
+import { fromFileUrl } from "@std/path";
 import fc from "fast-check";
 import { turn } from "./channel.ts";
 import { type Mode, type ModelServer, MODES } from "./server.ts";
@@ -16,7 +17,8 @@ type Command = fc.AsyncCommand<Model, World>;
 
 const MAX_WINDOWS = 5;
 const LEVELS = ["debug", "info", "warning", "error"] as const;
-const WORKSPACES = ["/work/a", "/work/b"];
+/** Two directories that are there; nothing is written to them. */
+const WORKSPACES = ["model", "helpers"].map((name) => fromFileUrl(import.meta.resolve(`../${name}`)));
 
 /** Two windows of one project are there from the beginning: little happens to one alone. */
 export function begin(world: World): Model {
@@ -125,9 +127,9 @@ const listTools = nth.map((nth) =>
 );
 
 const move = fc.record({ nth, workspace: fc.constantFrom(...WORKSPACES) }).map(({ nth, workspace }) =>
-  byWindow(`moves to ${workspace}`, { nth }, (window) => {
+  byWindow(`moves to ${workspace}`, { nth }, (window, world) => {
     // Where a call runs that was sent before is open.
-    if (window.pending.length === 0) window.moveTo(workspace);
+    if (window.pending.length === 0) window.moveTo(workspace, world.servers);
   })
 );
 
@@ -138,7 +140,7 @@ function ofServer(text: string, act: (server: ModelServer, world: World) => void
 }
 
 const update = ofServer("updates its resource", (server, world) => world.update(server));
-const addTool = ofServer("offers one tool more", (server) => server.addTool());
+const addTool = ofServer("offers one tool more", (server, world) => world.addTool(server));
 const release = ofServer("answers what it holds, late or not", (server) => server.release());
 const kill = ofServer("is killed", (server, world) => world.kill(server));
 

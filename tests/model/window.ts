@@ -1,8 +1,9 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { attachExai, type AttachHooks } from "../../lib/session/hello.ts";
-import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
+import type { LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
 import { MemoryChannel, turn } from "./channel.ts";
+import { Notices, PER_PLACE } from "./notices.ts";
 import type { Mode, ModelServer } from "./server.ts";
 
 /** A request on its way, and what came of it. */
@@ -19,6 +20,10 @@ export interface Sent {
   /** Its server was killed while it was on its way: an error is right too, and nothing it asked matters any more. */
   isCutOff: boolean;
   answers: JsonObject[];
+  /** Whether the connection has held since it was sent: what only passes may be lost with one. */
+  isWhole: boolean;
+  /** What it was told of its progress. */
+  progress: number[];
 }
 
 export interface WindowOptions {
@@ -53,14 +58,13 @@ export class ModelWindow {
   readonly subscribed = new Set<string>();
   /** Those it wanted to give up and was told that it could not. */
   readonly unsure = new Set<string>();
-  /** How often it was told of an update, by URI. */
-  readonly updates = new Map<string, number>();
-  /** What it was told in log lines. */
-  readonly lines: string[] = [];
+  /** What it was told of servers' own accord. */
+  readonly notices: Notices = new Notices(this);
   /** What it was asked and has not answered. */
   questions: Question[] = [];
   readonly #hooks: AttachHooks;
   readonly #byId = new Map<RequestId, Sent>();
+  readonly #asked = new Set<RequestId>();
   #channel: MemoryChannel | undefined;
   #session: { id: string; token: string } | undefined;
   /** Answers to questions that came just before a cut. */
@@ -73,11 +77,25 @@ export class ModelWindow {
     this.canBeAsked = options.canBeAsked;
     this.isSlow = options.isSlow;
     this.#hooks = hooks;
+    this.notices.toolsMayDiffer(PER_PLACE);
   }
 
   /** Requests that have no answer yet and are owed one. */
   get pending(): Sent[] {
     return this.sent.filter(({ answers, isCancelled }) => answers.length === 0 && !isCancelled);
+  }
+
+  /** Whether it was asked `id` at any time. */
+  wasAsked(id: RequestId): boolean {
+    return this.#asked.has(id);
+  }
+
+  /** Whether an update of `server` may be for it: it is subscribed, or about to be or not to be. */
+  mayHearOf({ uri }: ModelServer): boolean {
+    if (this.subscribed.has(uri) || this.unsure.has(uri)) return true;
+    return this.sent.some(({ method, tag, answers }) =>
+      method.startsWith("resources/") && tag === uri && answers.length === 0
+    );
   }
 
   /** Connects for the first time, or comes back after a cut. */
@@ -96,6 +114,7 @@ export class ModelWindow {
 
   cut(): void {
     this.state = "cut";
+    for (const sent of this.pending) sent.isWhole = false;
     this.#channel!.cut();
   }
 
@@ -119,6 +138,8 @@ export class ModelWindow {
         isCancelled: false,
         isCutOff: false,
         answers: [],
+        isWhole: true,
+        progress: [],
       },
       ...about,
     };
@@ -147,6 +168,8 @@ export class ModelWindow {
 
   subscribe(server: ModelServer): void {
     if (this.subscribed.has(server.uri)) return;
+    // A window may be given a process of its own once.
+    this.notices.processMayDiffer(server);
     this.request("resources/subscribe", { uri: server.uri }, { server, tag: server.uri });
   }
 
@@ -156,8 +179,10 @@ export class ModelWindow {
   }
 
   /** Works in another directory from now on. */
-  moveTo(workspace: string): void {
+  moveTo(workspace: string, servers: readonly ModelServer[]): void {
     this.workspace = workspace;
+    this.notices.toolsMayDiffer(PER_PLACE);
+    for (const server of servers) if (this.mayHearOf(server)) this.notices.processMayDiffer(server);
     this.notify("notifications/roots/list_changed", {});
   }
 
@@ -212,34 +237,13 @@ export class ModelWindow {
   }
 
   #takeNotification(method: string, params: JsonObject): void {
-    if (method === "notifications/progress") return this.#takeProgress(params);
-    if (method === "notifications/resources/updated") {
-      const uri = String(params.uri);
-      this.updates.set(uri, (this.updates.get(uri) ?? 0) + 1);
-      const asked = this.sent.some(({ method, tag }) => method === "resources/subscribe" && tag === uri);
-      if (!asked) this.faults.push(`${this.name} was told of ${uri}, which it never subscribed to`);
-    }
-    if (method === "notifications/cancelled") {
-      this.questions = this.questions.filter(({ id }) => id !== params.requestId);
-    }
-    if (method !== "notifications/message") return;
-    this.lines.push(String(params.data));
-    if (
-      this.level !== undefined &&
-      LOG_LEVELS.indexOf(params.level as LogLevel) < LOG_LEVELS.indexOf(this.level)
-    ) {
-      this.faults.push(`${this.name} wants ${this.level} and was sent ${JSON.stringify(params)}`);
-    }
-  }
-
-  #takeProgress(params: JsonObject): void {
-    const token = `token of ${params.message}`;
-    if (params.progressToken !== token) {
-      this.faults.push(`${this.name} was sent progress under a wrong token: ${JSON.stringify(params)}`);
-    }
+    this.notices.take(method, params);
+    if (method !== "notifications/cancelled") return;
+    this.questions = this.questions.filter(({ id }) => id !== params.requestId);
   }
 
   #takeQuestion(id: RequestId, method: string, params: JsonObject): void {
+    this.#asked.add(id);
     const result = this.#resultOf(method, params);
     if (!result) this.faults.push(`${this.name} was asked ${method}, which it does not offer`);
     const reply = result ? { result } : { error: { code: -32601, message: "not offered" } };

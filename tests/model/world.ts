@@ -29,6 +29,11 @@ export function hurry(): void {
   settleMs = 4000;
 }
 
+/** Of one thing windows are told at most so often. */
+const NOTICE_PAUSE_MS = 110;
+
+const SUBSCRIBE = "resources/subscribe";
+
 /** What servers are taken to send by themselves, and do. */
 const USUAL_LEVEL = "info";
 
@@ -105,10 +110,16 @@ export class World {
 
   update(server: ModelServer): void {
     for (const window of this.present) {
+      if (window.mayHearOf(server)) window.notices.updateMayCome(server);
       if (!window.subscribed.has(server.uri)) continue;
-      this.#owed.push({ window, server, heard: window.updates.get(server.uri) ?? 0 });
+      this.#owed.push({ window, server, heard: countOf(window, server) });
     }
     server.update();
+  }
+
+  addTool(server: ModelServer): void {
+    for (const window of this.present) window.notices.toolsMayDiffer();
+    server.addTool();
   }
 
   /** A window that gives up a subscription is owed nothing by it any more. */
@@ -120,6 +131,9 @@ export class World {
   async kill(server: ModelServer): Promise<void> {
     const struck = this.windows.flatMap(({ pending }) => pending).filter((sent) => sent.server === server);
     for (const sent of struck) sent.isCutOff = true;
+    for (const window of this.present) {
+      if (window.mayHearOf(server)) window.notices.processMayDiffer(server);
+    }
     await server.kill();
   }
 
@@ -129,13 +143,13 @@ export class World {
     for (const window of this.present) if (window.state === "cut") window.connect();
     const questionFaults = await this.#questionFaults();
     await this.#settled();
-    const updateFaults = await this.#updateFaults();
     // Whatever happened before, every server serves every window now.
     for (const { alive } of this.servers) for (const process of alive) process.lastCallers.clear();
     for (const window of this.present) for (const server of this.servers) window.call(server, "ok");
     await this.#settled();
+    const updateFaults = await this.#updateFaults();
     const faults = [
-      ...this.windows.flatMap(({ faults }) => faults),
+      ...this.windows.flatMap(({ faults, notices }) => [...faults, ...notices.faults]),
       ...this.windows.flatMap((window) => window.sent.flatMap((sent) => faultsOf(window, sent))),
       ...questionFaults,
       ...updateFaults,
@@ -166,20 +180,48 @@ export class World {
     for (const server of this.servers) server.release();
   }
 
-  /** An update has reached every window that was subscribed, also one that was cut off, and no other. */
+  /**
+   * An update has reached every window that was subscribed, also one that was cut off. When all is quiet it reaches each
+   * of them once, and no other.
+   */
   async #updateFaults(): Promise<string[]> {
     const before = await this.#unpaid();
-    const quiet = this.present.flatMap((window) =>
-      this.servers.filter(({ uri }) => !window.subscribed.has(uri) && !window.unsure.has(uri))
+    await delay(NOTICE_PAUSE_MS);
+    const last = this.present.flatMap((window) =>
+      this.servers.filter(({ uri }) => !window.unsure.has(uri))
         .map((server) => ({ window, server, heard: countOf(window, server) }))
     );
     for (const server of this.servers) this.update(server);
     const after = await this.#unpaid();
-    const overheard = quiet.filter(({ window, server, heard }) => countOf(window, server) > heard);
+    await delay(NOTICE_PAUSE_MS);
+    const wrong = last.flatMap(({ window, server, heard }) => {
+      const times = countOf(window, server) - heard;
+      if (times === (window.subscribed.has(server.uri) ? 1 : 0)) return [];
+      return [`${window.name} was told ${times} times of one update of ${server.uri}`];
+    });
     return [
       ...[...before, ...after].map(({ window, server }) => `${window.name} was not told of ${server.uri}`),
-      ...overheard.map(({ window, server }) => `${window.name} was told of ${server.uri} unasked`),
+      ...wrong,
+      ...this.#subscriptionFaults(),
     ];
+  }
+
+  /**
+   * A process tells of its resource only while a window wants to hear of it. Whether it does when the window has gone
+   * that was about to subscribe, nobody knows.
+   */
+  #subscriptionFaults(): string[] {
+    return this.servers.flatMap((server) => {
+      const { name, uri, alive } = server;
+      const isWanted = this.windows.some(({ subscribed, unsure, state, sent }) =>
+        state === "closed"
+          ? sent.some(({ method, tag, isCancelled }) => isCancelled && method === SUBSCRIBE && tag === uri)
+          : subscribed.has(uri) || unsure.has(uri)
+      );
+      return !isWanted && alive.some(({ isSubscribed }) => isSubscribed)
+        ? [`${name} is still subscribed to`]
+        : [];
+    });
   }
 
   /** Waits for what windows are owed, and gives what they did not get. */
@@ -222,7 +264,7 @@ export class World {
     await this.#settled();
     return calls.flatMap(({ window, tag }) => {
       const isWanted = LOG_LEVELS.indexOf(window.level ?? "debug") <= LOG_LEVELS.indexOf("info");
-      if (window.lines.includes(tag) === isWanted) return [];
+      if (window.notices.lines.has(tag) === isWanted) return [];
       return [
         `${window.name} wants ${window.level ?? "all"} and ${isWanted ? "missed" : "was sent"} line ${tag}`,
       ];
@@ -296,5 +338,5 @@ export class World {
 }
 
 function countOf(window: ModelWindow, server: ModelServer): number {
-  return window.updates.get(server.uri) ?? 0;
+  return window.notices.updates.get(server.uri) ?? 0;
 }
