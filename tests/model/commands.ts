@@ -1,8 +1,7 @@
 import { delay } from "@std/async/delay";
-import { fromFileUrl } from "@std/path";
 import fc from "fast-check";
 import { turn } from "./channel.ts";
-import { type Mode, type ModelServer, MODES } from "./server.ts";
+import { type Mode, type ModelServer, MODES, placeOf, WORKSPACES } from "./server.ts";
 import type { ModelWindow } from "./window.ts";
 import type { World } from "./world.ts";
 
@@ -17,8 +16,6 @@ type Command = fc.AsyncCommand<Model, World>;
 
 const MAX_WINDOWS = 5;
 const LEVELS = ["debug", "info", "warning", "error"] as const;
-/** Two directories that are there; nothing is written to them. */
-const WORKSPACES = ["model", "helpers"].map((name) => fromFileUrl(import.meta.resolve(`../${name}`)));
 
 /** Two windows of one project are there from the beginning: little happens to one alone. */
 export function begin(world: World): Model {
@@ -68,7 +65,7 @@ const open = fc.record({
   canBeAsked: fc.constantFrom(true, true, true, false),
   isSlow: fc.boolean(),
 }).map((options) => {
-  const text = `open ${JSON.stringify(options)}`;
+  const text = `open ${JSON.stringify({ ...options, workspace: placeOf(options.workspace) })}`;
   return command(text, ({ windows }) => windows.length < MAX_WINDOWS, (model, world) => {
     world.open(options);
     model.windows.push("open");
@@ -127,7 +124,7 @@ const listTools = nth.map((nth) =>
 );
 
 const move = fc.record({ nth, workspace: fc.constantFrom(...WORKSPACES) }).map(({ nth, workspace }) =>
-  byWindow(`moves to ${workspace}`, { nth }, (window, world) => {
+  byWindow(`moves to ${placeOf(workspace)}`, { nth }, (window, world) => {
     // Where a call runs that was sent before is open.
     if (window.pending.length === 0) window.moveTo(workspace, world.servers);
   })
@@ -139,10 +136,22 @@ function ofServer(text: string, act: (server: ModelServer, world: World) => void
   );
 }
 
+type ActThere = (world: World, there: { server: ModelServer; place: string }) => void | Promise<void>;
+
+/** What a server does where windows of one directory meet it, be it its only place. */
+function inPlace(text: string, act: ActThere) {
+  return fc.record({ at: server, directory: fc.constantFrom(...WORKSPACES) }).map(({ at, directory }) =>
+    command(`s${at} ${text} in ${placeOf(directory)}`, () => true, async (_, world) => {
+      const server = world.servers[at]!;
+      await act(world, { server, place: server.placeIn(directory) });
+    })
+  );
+}
+
 const update = ofServer("updates its resource", (server, world) => world.update(server));
-const addTool = ofServer("offers one tool more", (server, world) => world.addTool(server));
+const addTool = inPlace("offers one tool more", (world, there) => world.addTool(there));
 const release = ofServer("answers what it holds, late or not", (server) => server.release());
-const kill = ofServer("is killed", (server, world) => world.kill(server));
+const kill = inPlace("is killed", (world, there) => world.kill(there));
 
 const pause = fc.constantFrom(0, 2, 20).map((ms) => command(`${ms} ms pass`, () => true, () => delay(ms)));
 

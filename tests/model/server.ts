@@ -1,5 +1,6 @@
 // @ts-types="@modelcontextprotocol/sdk/inMemory"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+import { basename, fromFileUrl } from "@std/path";
 import type { Share } from "../../lib/base/server_config.ts";
 import { isObject, type JsonObject } from "../../lib/base/json.ts";
 import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
@@ -41,6 +42,16 @@ export interface ModelServerOptions {
   maxInflight?: number;
   /** Decides when calls may run on each of its processes. */
   admissionFor: AdmissionFor;
+  /** Called when the lists of a process have changed. */
+  onListChanged(): void;
+}
+
+/** Two directories that are there; nothing is written to them. */
+export const WORKSPACES = ["model", "helpers"].map((name) => fromFileUrl(import.meta.resolve(`../${name}`)));
+
+/** What a directory is called in names of tools. */
+export function placeOf(directory: string): string {
+  return basename(directory);
 }
 
 const IDLE_STOP_MS = 30;
@@ -65,22 +76,24 @@ export class ModelServer {
    * resource may have come there either: it says of no window, and is a call like any other to who attributes.
    */
   readonly alone = new Set<string>();
-  readonly tools: string[];
+  /** The tools it has in a directory only, by that; by nothing where it works in none. */
+  readonly #tools = new Map<string, string[]>();
   readonly #mount: ReturnType<typeof mountedServer>;
 
-  constructor({ name, share, callTimeoutMs, maxInflight, admissionFor }: ModelServerOptions) {
+  constructor({ name, share, callTimeoutMs, maxInflight, admissionFor, onListChanged }: ModelServerOptions) {
     this.name = name;
     this.share = share;
     this.callTimeoutMs = callTimeoutMs;
     this.uri = `model://${name}/resource`;
-    this.tools = [this.tool];
     const idleStopMs = share === "session" ? NEVER_MS : IDLE_STOP_MS;
     const config = { name, title: name, share, callTimeoutMs, maxInflight, idleStopMs };
-    this.#mount = mountedServer(config, () => {
+    this.#mount = mountedServer(config, (config) => {
       const [ours, theirs] = InMemoryTransport.createLinkedPair();
-      this.processes.push(new ModelProcess(this, theirs));
+      this.processes.push(
+        new ModelProcess(this, theirs, this.placeIn((config as { cwd?: string }).cwd ?? "nowhere")),
+      );
       return Promise.resolve(ours as unknown as UpstreamTransport);
-    }, { admissionFor, settleMs: SETTLE_MS });
+    }, { admissionFor, settleMs: SETTLE_MS, onListChanged });
   }
 
   get tool(): string {
@@ -95,10 +108,30 @@ export class ModelServer {
     return this.processes.filter(({ isAlive }) => isAlive);
   }
 
-  /** Offers one tool more and says so. */
-  addTool(): void {
-    this.tools.push(`${this.name}_extra${this.tools.length}`);
-    for (const process of this.alive) process.notify("notifications/tools/list_changed");
+  /**
+   * Which of its places `directory` is. One that serves all windows is in none, and neither is the process of one
+   * window: it goes on where it is when that moves.
+   */
+  placeIn(directory: string): string {
+    return this.share === "project" ? placeOf(directory) : "";
+  }
+
+  /** What it offers in `place`: one tool is there everywhere, the others are named after the place. */
+  toolsIn(place: string): string[] {
+    let tools = this.#tools.get(place);
+    if (!tools) this.#tools.set(place, tools = [this.tool, `${this.name}_in_${place || "all"}`]);
+    return tools;
+  }
+
+  /** Its processes in `place` offer one tool more and say so. */
+  addTool(place: string): void {
+    const tools = this.toolsIn(place);
+    tools.push(`${this.name}_extra${tools.length}_${place || "all"}`);
+    for (const process of this.aliveIn(place)) process.notify("notifications/tools/list_changed");
+  }
+
+  aliveIn(place: string): ModelProcess[] {
+    return this.alive.filter((process) => process.place === place);
   }
 
   /** Says that its resource was updated, wherever somebody subscribed to it. */
@@ -108,9 +141,9 @@ export class ModelServer {
     }
   }
 
-  /** Every process ends at once, as if killed. That it did so before does not keep it from starting again. */
-  async kill(): Promise<void> {
-    await Promise.all(this.alive.map((process) => process.end()));
+  /** Every process in `place` ends at once, as if killed. That it did so before does not keep it from starting again. */
+  async kill(place: string): Promise<void> {
+    await Promise.all(this.aliveIn(place).map((process) => process.end()));
     this.mounted.forgive();
   }
 
@@ -127,6 +160,8 @@ export class ModelServer {
 export class ModelProcess {
   isAlive = true;
   isSubscribed = false;
+  /** Where it works. */
+  readonly place: string;
   level: LogLevel | undefined;
   /** Who has called it, and from where. */
   readonly callers = new Set<string>();
@@ -142,8 +177,9 @@ export class ModelProcess {
   #nextId = 1;
   #handled = 0;
 
-  constructor(server: ModelServer, transport: InMemoryTransport) {
+  constructor(server: ModelServer, transport: InMemoryTransport, place: string) {
     this.#server = server;
+    this.place = place;
     this.#transport = transport;
     transport.onmessage = (message) => this.#receive(message as unknown as JsonObject);
     transport.onclose = () => this.isAlive = false;
@@ -189,11 +225,13 @@ export class ModelProcess {
     const result = method === "tools/call" ? undefined : this.#resultOf(method, params);
     for (let i = 0; i <= turns; i++) await turn();
     if (result) this.#send({ id, result });
-    else await this.#call(id, params.arguments as CallArguments, params._meta as JsonObject | undefined);
+    else if (!this.#server.toolsIn(this.place).includes(String(params.name))) {
+      this.#send({ id, error: { code: -32602, message: `no tool ${params.name} in ${this.place}` } });
+    } else await this.#call(id, params.arguments as CallArguments, params._meta as JsonObject | undefined);
   }
 
   #resultOf(method: string, params: JsonObject): JsonObject {
-    const { name, tools, uri } = this.#server;
+    const { name, uri } = this.#server;
     switch (method) {
       case "initialize":
         return {
@@ -202,7 +240,9 @@ export class ModelProcess {
           capabilities: CAPABILITIES,
         };
       case "tools/list":
-        return { tools: tools.map((name) => ({ name, inputSchema: { type: "object" } })) };
+        return {
+          tools: this.#server.toolsIn(this.place).map((name) => ({ name, inputSchema: { type: "object" } })),
+        };
       case "resources/list":
         return { resources: [{ uri, name }] };
       case "resources/templates/list":

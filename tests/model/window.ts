@@ -152,8 +152,16 @@ export class ModelWindow {
   call(server: ModelServer, mode: Mode): Sent {
     const tag = `${this.name}-${this.sent.length}`;
     const args = { who: this.name, tag, where: this.workspace, mode };
-    const params = { name: server.tool, arguments: args, _meta: { progressToken: `token of ${tag}` } };
+    // Every other call is of the tool that is only there where the window works.
+    const [everywhere, here] = server.toolsIn(this.placeAt(server));
+    const name = this.sent.length % 2 === 0 ? everywhere! : here!;
+    const params = { name, arguments: args, _meta: { progressToken: `token of ${tag}` } };
     return this.request("tools/call", params, { server, mode, tag });
+  }
+
+  /** Which of the places of `server` it works in. */
+  placeAt(server: ModelServer): string {
+    return server.placeIn(this.workspace);
   }
 
   cancel(sent: Sent): void {

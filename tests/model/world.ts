@@ -10,7 +10,7 @@ import { SessionRegistry } from "../../lib/session/registry.ts";
 import { faultsOf } from "./answers.ts";
 import { LOG_LEVELS } from "../../lib/wire/mcp.ts";
 import { turn } from "./channel.ts";
-import { type ModelProcess, ModelServer } from "./server.ts";
+import { type ModelProcess, ModelServer, placeOf, WORKSPACES } from "./server.ts";
 import { ModelWindow, type WindowOptions } from "./window.ts";
 
 const MAX_FRAME_BYTES = 1024 * 1024;
@@ -32,6 +32,7 @@ export function hurry(): void {
 /** Of one thing windows are told at most so often. */
 const NOTICE_PAUSE_MS = 110;
 
+const TOOLS_CHANGED = "notifications/tools/list_changed";
 const SUBSCRIBE = "resources/subscribe";
 
 /** What servers are taken to send by themselves, and do. */
@@ -42,6 +43,12 @@ interface Owed {
   window: ModelWindow;
   server: ModelServer;
   heard: number;
+}
+
+/** Where one server works. */
+export interface Place {
+  server: ModelServer;
+  place: string;
 }
 
 /** The daemon's sessions, router, admission and mounted servers in memory, with windows and servers around them. */
@@ -55,12 +62,15 @@ export class World {
   readonly #timesUp: string[] = [];
 
   constructor() {
-    const { ofProcess: admissionFor } = this.#admissions;
+    const common = {
+      admissionFor: this.#admissions.ofProcess,
+      onListChanged: () => router.invalidate(),
+    };
     this.servers = [
-      new ModelServer({ name: "s0", share: "machine", admissionFor }),
-      new ModelServer({ name: "s1", share: "project", admissionFor, maxInflight: MAX_INFLIGHT }),
-      new ModelServer({ name: "s2", share: "session", admissionFor }),
-      new ModelServer({ name: "s3", share: "project", admissionFor, callTimeoutMs: SHORT_TIMEOUT_MS }),
+      new ModelServer({ ...common, name: "s0", share: "machine" }),
+      new ModelServer({ ...common, name: "s1", share: "project", maxInflight: MAX_INFLIGHT }),
+      new ModelServer({ ...common, name: "s2", share: "session" }),
+      new ModelServer({ ...common, name: "s3", share: "project", callTimeoutMs: SHORT_TIMEOUT_MS }),
     ];
     const router = this.#makeRouter();
     this.#registry = new SessionRegistry({
@@ -117,9 +127,13 @@ export class World {
     server.update();
   }
 
-  addTool(server: ModelServer): void {
-    for (const window of this.present) window.notices.toolsMayDiffer();
-    server.addTool();
+  addTool({ server, place }: Place): void {
+    for (const window of this.#windowsAt({ server, place })) window.notices.toolsMayDiffer();
+    server.addTool(place);
+  }
+
+  #windowsAt({ server, place }: Place): ModelWindow[] {
+    return this.present.filter((window) => window.placeAt(server) === place);
   }
 
   /** A window that gives up a subscription is owed nothing by it any more. */
@@ -128,13 +142,14 @@ export class World {
     window.unsubscribe(server);
   }
 
-  async kill(server: ModelServer): Promise<void> {
-    const struck = this.windows.flatMap(({ pending }) => pending).filter((sent) => sent.server === server);
+  async kill({ server, place }: Place): Promise<void> {
+    const windows = this.#windowsAt({ server, place });
+    const struck = windows.flatMap(({ pending }) => pending).filter((sent) => sent.server === server);
     for (const sent of struck) sent.isCutOff = true;
-    for (const window of this.present) {
+    for (const window of windows) {
       if (window.mayHearOf(server)) window.notices.processMayDiffer(server);
     }
-    await server.kill();
+    await server.kill(place);
   }
 
   /** Lets everything come to its end, and says what is not as it should be. */
@@ -155,6 +170,7 @@ export class World {
       ...updateFaults,
       ...await this.#logFaults(),
       ...await this.#listFaults(),
+      ...await this.#changeFaults(),
       ...this.#sharingFaults(),
     ];
     return [...faults, ...await this.#endFaults(), ...this.#timesUp];
@@ -271,9 +287,12 @@ export class World {
     });
   }
 
-  /** Every window sees in the end what every server offers by now, each tool once. */
+  /** Every window sees in the end what every server offers by now where the window works, each tool once. */
   async #listFaults(): Promise<string[]> {
-    const expected = this.servers.flatMap(({ tools }) => tools).sort().join();
+    const offered = (window: ModelWindow) => {
+      const tools = this.servers.flatMap((server) => server.toolsIn(window.placeAt(server)));
+      return [...new Set(tools)].sort().join();
+    };
     const shown = async (window: ModelWindow) => {
       const sent = window.request("tools/list", {});
       await this.#until("tools are listed", () => sent.answers.length > 0);
@@ -281,11 +300,30 @@ export class World {
       return tools.map(({ name }) => name).sort().join();
     };
     const checks = this.present.map(async (window) => {
+      const expected = offered(window);
       let last = "";
       await this.#until("tools are shown", async () => (last = await shown(window)) === expected);
       return last === expected ? [] : [`${window.name} is shown ${last}, not ${expected}`];
     });
     return (await Promise.all(checks)).flat();
+  }
+
+  /** A server that offers more in one directory tells the windows there, and no others. */
+  async #changeFaults(): Promise<string[]> {
+    const place = placeOf(WORKSPACES[0]!);
+    const told = (window: ModelWindow) => window.notices.changes.get(TOOLS_CHANGED) ?? 0;
+    const before = new Map(this.present.map((window) => [window, told(window)]));
+    const isThere = ({ workspace }: ModelWindow) => placeOf(workspace) === place;
+    const missed = () =>
+      this.present.filter((window) => isThere(window) && told(window) === before.get(window));
+    for (const server of this.servers) if (server.share === "project") this.addTool({ server, place });
+    await this.#until("changed lists are told", () => missed().length === 0);
+    const others = this.present.filter((window) => !isThere(window) && told(window) !== before.get(window));
+    return [
+      ...missed().map(({ name }) => `${name} was not told that lists have changed`),
+      ...others.map(({ name }) => `${name} was told that lists of another directory have changed`),
+      ...await this.#listFaults(),
+    ];
   }
 
   #sharingFaults(): string[] {
