@@ -2,7 +2,8 @@ import { delay } from "@std/async/delay";
 import fc from "fast-check";
 import { turn } from "./channel.ts";
 import { type Mode, type ModelServer, MODES, placeOf, WORKSPACES } from "./server.ts";
-import type { ModelWindow } from "./window.ts";
+import { taskBegunBy } from "./sent.ts";
+import type { ModelWindow, TaskVerb } from "./window.ts";
 import type { World } from "./world.ts";
 
 /** What the model knows of each window; the rest is checked when all has come to its end. */
@@ -104,6 +105,21 @@ const answer = nth.map((nth) =>
   byWindow("answers what it was asked", { nth }, (window) => window.answerQuestions())
 );
 
+const aboutTask = fc.record({
+  ...{ nth, which: fc.nat(), isOwn: fc.boolean() },
+  verb: fc.constantFrom<TaskVerb>("get", "result", "cancel"),
+}).map(({ nth, which, isOwn, verb }) =>
+  byWindow(`asks for tasks/${verb} of ${isOwn ? "its own" : "another's"}`, { nth }, (window, world) => {
+    const owners = world.windows.filter((owner) => (owner === window) === isOwn);
+    const begun = owners.flatMap(({ begun }) => begun);
+    if (begun.length > 0) window.aboutTask(verb, taskBegunBy(begun[which % begun.length]!)!);
+  })
+);
+
+const listTasks = nth.map((nth) =>
+  byWindow("lists tasks", { nth }, (window) => void window.request("tasks/list", {}))
+);
+
 const subscribe = fc.record({ nth, server }).map(({ nth, server }) =>
   byWindow(`subscribes to s${server}`, { nth }, (window, world) => window.subscribe(world.servers[server]!))
 );
@@ -159,5 +175,5 @@ const pause = fc.constantFrom(0, 2, 20).map((ms) => command(`${ms} ms pass`, () 
 export const COMMANDS = [
   ...[open, open, cut, comeBack, close, cancel, answer, setLevel, listTools, move],
   ...[subscribe, subscribe, unsubscribe, update, update, addTool, release, kill],
-  ...[call, call, call, call, call, pause, pause],
+  ...[call, call, call, call, call, pause, pause, aboutTask, aboutTask, aboutTask, listTasks],
 ];

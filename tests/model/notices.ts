@@ -1,8 +1,8 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
+import { type Sent, taskBegunBy } from "./sent.ts";
 import type { ModelServer } from "./server.ts";
-import type { Sent } from "./window.ts";
 
 /** What the daemon may tell a window in its own name. */
 const OWN_WORDS = [/^server "s\d": the subscription to \S+ is lost: .+; subscribe again$/];
@@ -38,6 +38,8 @@ export class Notices {
   readonly changes = new Map<string, number>();
   /** The levels of the log lines it got, by the call they are about. */
   readonly lines = new Map<string, string[]>();
+  /** Its tasks it was told are over, by the call that began them. */
+  readonly #tasksOver = new Set<string>();
   /** How often it may be told something still. */
   readonly #causes = new Map<string, number>();
   readonly #window: Addressed;
@@ -82,6 +84,8 @@ export class Notices {
         return this.#window.wasAsked(params.requestId as RequestId) ? undefined : "was never asked that";
       case "notifications/message":
         return this.#lineFault(params);
+      case "notifications/tasks/status":
+        return this.#taskFault(params);
       default:
         return "was told what nobody meant for it";
     }
@@ -106,6 +110,17 @@ export class Notices {
     if (Number(progress) <= Number(sent.progress.at(-1) ?? 0)) return "was sent progress twice";
     sent.progress.push(Number(progress));
     return undefined;
+  }
+
+  /** Of a task of its own, by the name it has for that, and once: it is over then. */
+  #taskFault({ taskId, statusMessage: tag }: JsonObject): string | undefined {
+    const begun = this.#window.sent.find((sent) => sent.tag === tag);
+    if (!begun || this.#tasksOver.has(String(tag))) return "was told of a task without a cause";
+    this.#tasksOver.add(String(tag));
+    const isAnswered = begun.answers.length > 0 || begun.isCancelled;
+    return isAnswered && !begun.isCancelled && taskBegunBy(begun) !== taskId
+      ? "was told of its task by another name"
+      : undefined;
   }
 
   #lineFault({ level, data, logger }: JsonObject): string | undefined {

@@ -9,6 +9,7 @@ import type { RequestId } from "../../lib/wire/rpc.ts";
 import type { AdmissionFor } from "../../lib/upstream/process_records.ts";
 import { mountedServer } from "../helpers/shared_server.ts";
 import { turn } from "./channel.ts";
+import { ModelTasks } from "./tasks.ts";
 
 /** What a call of the one tool every server has makes it do. */
 export const MODES = [
@@ -22,9 +23,15 @@ export const MODES = [
   "log",
   "progress",
   "silent",
+  "task",
+  "heldTask",
 ] as const;
 
 export type Mode = typeof MODES[number];
+
+export function isTask(mode: Mode): boolean {
+  return mode === "task" || mode === "heldTask";
+}
 
 /** What a window says in each call: who it is, a text no other call has, where it works, what it wants to see. */
 export interface CallArguments extends JsonObject {
@@ -143,12 +150,17 @@ export class ModelServer {
 
   /** Every process in `place` ends at once, as if killed. That it did so before does not keep it from starting again. */
   async kill(place: string): Promise<void> {
-    await Promise.all(this.aliveIn(place).map((process) => process.end()));
+    await Promise.all(this.aliveIn(place).map((process) => process.kill()));
     this.mounted.forgive();
   }
 
   release(): void {
     for (const process of this.alive) process.release();
+  }
+
+  /** The process on which the call `tag` has begun a task. */
+  processOf(tag: string): ModelProcess | undefined {
+    return this.processes.find(({ tasks }) => tasks.find(tag));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -159,6 +171,8 @@ export class ModelServer {
 /** One running server. */
 export class ModelProcess {
   isAlive = true;
+  wasKilled = false;
+  readonly tasks = new ModelTasks((status) => this.notify("notifications/tasks/status", status));
   isSubscribed = false;
   /** Where it works. */
   readonly place: string;
@@ -190,9 +204,11 @@ export class ModelProcess {
   release(): void {
     for (const [id, text] of this.#held) this.#answer(id, text);
     this.#held.clear();
+    this.tasks.release();
   }
 
-  async end(): Promise<void> {
+  async kill(): Promise<void> {
+    this.wasKilled = true;
     await this.#transport.close();
   }
 
@@ -222,6 +238,9 @@ export class ModelProcess {
     const turns = this.#handled++ % MAX_TURNS;
     // When it comes, not when its turn has come: from here on the server may speak of it.
     if (method === "tools/call") this.callers.add((params.arguments as CallArguments).who);
+    if (method.startsWith("tasks/")) {
+      return this.#send({ id, ...await this.tasks.answer(method, params) });
+    }
     const result = method === "tools/call" ? undefined : this.#resultOf(method, params);
     for (let i = 0; i <= turns; i++) await turn();
     if (result) this.#send({ id, result });
@@ -241,7 +260,11 @@ export class ModelProcess {
         };
       case "tools/list":
         return {
-          tools: this.#server.toolsIn(this.place).map((name) => ({ name, inputSchema: { type: "object" } })),
+          tools: this.#server.toolsIn(this.place).map((name) => ({
+            name,
+            inputSchema: { type: "object" },
+            execution: { taskSupport: "optional" },
+          })),
         };
       case "resources/list":
         return { resources: [{ uri, name }] };
@@ -274,6 +297,9 @@ export class ModelProcess {
       case "silent":
         this.#held.set(id, tag);
         return;
+      case "task":
+      case "heldTask":
+        return this.#send({ id, result: this.tasks.begin(tag, { isHeld: mode === "heldTask" }) });
       case "ask":
       case "sample":
         return this.#answer(id, await this.#ask(mode, tag).finally(() => this.#noteAlone(tag)));
@@ -341,4 +367,5 @@ const CAPABILITIES = {
   tools: { listChanged: true },
   resources: { subscribe: true, listChanged: true },
   logging: {},
+  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
 };

@@ -4,27 +4,9 @@ import type { LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
 import { MemoryChannel, turn } from "./channel.ts";
 import { Notices, PER_PLACE } from "./notices.ts";
-import type { Mode, ModelServer } from "./server.ts";
-
-/** A request on its way, and what came of it. */
-export interface Sent {
-  id: RequestId;
-  frame: string;
-  method: string;
-  server: ModelServer | undefined;
-  mode: Mode | undefined;
-  tag: string;
-  sentAtMs: number;
-  answeredAtMs: number;
-  isCancelled: boolean;
-  /** Its server was killed while it was on its way: an error is right too, and nothing it asked matters any more. */
-  isCutOff: boolean;
-  answers: JsonObject[];
-  /** Whether the connection has held since it was sent: what only passes may be lost with one. */
-  isWhole: boolean;
-  /** What it was told of its progress. */
-  progress: number[];
-}
+import { type Sent, taskBegunBy } from "./sent.ts";
+import { isTask, type Mode, type ModelServer } from "./server.ts";
+import { TASK_TTL_MS } from "./tasks.ts";
 
 export interface WindowOptions {
   name: string;
@@ -33,6 +15,9 @@ export interface WindowOptions {
   /** Whether its person takes time to answer what is asked. */
   isSlow: boolean;
 }
+
+/** What may be asked about one task. */
+export type TaskVerb = "get" | "result" | "cancel";
 
 /** A question that waits for the person. */
 interface Question {
@@ -140,6 +125,7 @@ export class ModelWindow {
         answers: [],
         isWhole: true,
         progress: [],
+        taskId: undefined,
       },
       ...about,
     };
@@ -155,8 +141,20 @@ export class ModelWindow {
     // Every other call is of the tool that is only there where the window works.
     const [everywhere, here] = server.toolsIn(this.placeAt(server));
     const name = this.sent.length % 2 === 0 ? everywhere! : here!;
-    const params = { name, arguments: args, _meta: { progressToken: `token of ${tag}` } };
+    const params: JsonObject = { name, arguments: args, _meta: { progressToken: `token of ${tag}` } };
+    if (isTask(mode)) params.task = { ttl: TASK_TTL_MS };
     return this.request("tools/call", params, { server, mode, tag });
+  }
+
+  /** The requests that have begun its tasks. */
+  get begun(): Sent[] {
+    return this.sent.filter((sent) => taskBegunBy(sent) !== undefined);
+  }
+
+  /** Asks about a task, be it its own or not. */
+  aboutTask(verb: TaskVerb, taskId: string): Sent {
+    const server = this.begun.find((sent) => taskBegunBy(sent) === taskId)?.server;
+    return this.request(`tasks/${verb}`, { taskId }, { server, taskId });
   }
 
   /** Which of the places of `server` it works in. */

@@ -7,9 +7,10 @@ import { Challenge } from "../../lib/edge/challenge.ts";
 import { Router } from "../../lib/router/router.ts";
 import type { AttachHooks } from "../../lib/session/hello.ts";
 import { SessionRegistry } from "../../lib/session/registry.ts";
-import { faultsOf } from "./answers.ts";
+import { cancelFaults, faultsOf, listFaults } from "./answers.ts";
 import { LOG_LEVELS } from "../../lib/wire/mcp.ts";
 import { turn } from "./channel.ts";
+import { taskBegunBy } from "./sent.ts";
 import { type ModelProcess, ModelServer, placeOf, WORKSPACES } from "./server.ts";
 import { ModelWindow, type WindowOptions } from "./window.ts";
 
@@ -162,12 +163,14 @@ export class World {
     for (const { alive } of this.servers) for (const process of alive) process.lastCallers.clear();
     for (const window of this.present) for (const server of this.servers) window.call(server, "ok");
     await this.#settled();
+    const taskFaults = await this.#taskFaults();
     const updateFaults = await this.#updateFaults();
     const faults = [
       ...this.windows.flatMap(({ faults, notices }) => [...faults, ...notices.faults]),
       ...this.windows.flatMap((window) => window.sent.flatMap((sent) => faultsOf(window, sent))),
       ...questionFaults,
       ...updateFaults,
+      ...taskFaults,
       ...await this.#logFaults(),
       ...await this.#listFaults(),
       ...await this.#changeFaults(),
@@ -184,6 +187,21 @@ export class World {
       );
     await this.#until("questions that are over are withdrawn", () => left().length === 0);
     return left().map(({ window, sent }) => `${window.name} is still asked about ${sent.tag}, which is over`);
+  }
+
+  /** Every window sees all its tasks and no others', and gets the result of each. */
+  async #taskFaults(): Promise<string[]> {
+    const lists = this.present.map((window) => ({ window, listed: window.request("tasks/list", {}) }));
+    await this.#settled();
+    const faults = [
+      ...lists.flatMap(({ window, listed }) => listFaults(window, listed)),
+      ...this.windows.flatMap(cancelFaults),
+    ];
+    for (const window of this.present) {
+      for (const begun of window.begun) window.aboutTask("result", taskBegunBy(begun)!);
+    }
+    await this.#settled();
+    return faults;
   }
 
   async #settled(): Promise<void> {
