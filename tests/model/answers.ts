@@ -61,7 +61,8 @@ function isRightOfTask(window: ModelWindow, sent: Sent, answer: JsonObject): boo
   const process = server.processOf(begun.tag);
   const task = process?.tasks.find(begun.tag);
   if (!process || !task || process.wasKilled) return process?.wasKilled === true;
-  if (!process.isAlive) return task.isDone;
+  // With its window a task is over.
+  if (!process.isAlive) return task.isDone || window.state === "closed";
   return method === "tasks/cancel"
     ? task.status !== "working"
     : method === "tasks/result" && task.status === "cancelled";
