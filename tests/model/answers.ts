@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../lib/base/json.ts";
+import type { LogLevel } from "../../lib/wire/mcp.ts";
 import { type Sent, taskBegunBy } from "./sent.ts";
-import { isTask } from "./server.ts";
+import { isAtLeast, isTask, USUAL_LEVEL } from "./server.ts";
 import type { ModelWindow } from "./window.ts";
 
 /** How much later than its time-out a call may be given up, on a busy machine. */
@@ -19,6 +20,10 @@ export function faultsOf(window: ModelWindow, sent: Sent): string[] {
   const [answer] = answers as [JsonObject];
   if (sent.mode === "progress" && sent.isWhole && !answer.error && sent.progress.join() !== "1,2") {
     return [`${what} was told of progress ${sent.progress.join() || "never"}`];
+  }
+  if (sent.mode === "log" && !answer.error) {
+    const fault = lineFault(window, sent);
+    if (fault) return [`${what} ${fault}`];
   }
   const isFine = sent.taskId === undefined
     ? isRight(window, sent, answer)
@@ -43,6 +48,21 @@ function isRight(window: ModelWindow, sent: Sent, answer: JsonObject): boolean {
   // single window has ever called is that window's.
   const mustBeAnswered = server!.alone.has(tag) && window.canBeAsked;
   return text === tag || text === `unanswered: ${tag}` && !mustBeAnswered;
+}
+
+/** Every line its window wants arrives, where it is certain that it is that window's; no other does, and none twice. */
+function lineFault(window: ModelWindow, { tag, server, wanted }: Sent): string | undefined {
+  const { logged, share, alone } = server!;
+  const said = logged.get(tag) ?? [];
+  const heard = window.notices.lines.get(tag) ?? [];
+  const due = said.filter((level) =>
+    wanted !== undefined && isAtLeast(level, wanted === "all" ? USUAL_LEVEL : wanted)
+  );
+  const isCertain = wanted !== undefined && (share === "session" || alone.has(tag));
+  if (isCertain ? heard.join() === due.join() : heard.every((level) => said.includes(level as LogLevel))) {
+    return undefined;
+  }
+  return `wanted ${wanted}, was sent ${heard.join() || "nothing"}, said was ${said.join()}`;
 }
 
 /** A task is its window's alone; it is there for as long as its process, and that for as long as somebody wants it. */

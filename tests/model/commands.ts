@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import fc from "fast-check";
 import { turn } from "./channel.ts";
-import { type Mode, type ModelServer, MODES, placeOf, WORKSPACES } from "./server.ts";
+import { LINE_LEVELS, type Mode, type ModelServer, MODES, placeOf, WORKSPACES } from "./server.ts";
 import { taskBegunBy } from "./sent.ts";
 import type { ModelWindow, TaskVerb } from "./window.ts";
 import type { World } from "./world.ts";
@@ -16,7 +16,6 @@ type State = ModelWindow["state"];
 type Command = fc.AsyncCommand<Model, World>;
 
 const MAX_WINDOWS = 5;
-const LEVELS = ["debug", "info", "warning", "error"] as const;
 
 /** Two windows of one project are there from the beginning: little happens to one alone. */
 export function begin(world: World): Model {
@@ -131,7 +130,7 @@ const unsubscribe = fc.record({ nth, which: fc.nat() }).map(({ nth, which }) =>
   })
 );
 
-const setLevel = fc.record({ nth, level: fc.constantFrom(...LEVELS) }).map(({ nth, level }) =>
+const setLevel = fc.record({ nth, level: fc.constantFrom(...LINE_LEVELS) }).map(({ nth, level }) =>
   byWindow(`wants log lines from ${level} on`, { nth }, (window) => window.setLevel(level))
 );
 

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../lib/base/json.ts";
+import type { LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
 import type { Mode, ModelServer } from "./server.ts";
 
@@ -20,6 +21,8 @@ export interface Sent {
   isWhole: boolean;
   /** What it was told of its progress. */
   progress: number[];
+  /** What its window wanted to hear when it was sent; undefined when that was changed before the answer. */
+  wanted: LogLevel | "all" | undefined;
   /** Of what is asked about a task: what the window calls that. */
   taskId: string | undefined;
 }

@@ -61,6 +61,16 @@ export function placeOf(directory: string): string {
   return basename(directory);
 }
 
+/** What servers are taken to send by themselves, and do. */
+export const USUAL_LEVEL = "info";
+
+/** Levels of log lines, and such as windows ask for. */
+export const LINE_LEVELS = ["debug", "info", "warning", "error"] as const satisfies LogLevel[];
+
+export function isAtLeast(level: LogLevel, least: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(least);
+}
+
 const IDLE_STOP_MS = 30;
 /** How long after a call the server may speak of it; five times as long after one that was given up. */
 const SETTLE_MS = 200;
@@ -80,9 +90,12 @@ export class ModelServer {
   readonly runs = new Map<string, number>();
   /**
    * Calls in which the server can only have asked the one window that ever called that process. No request about a
-   * resource may have come there either: it says of no window, and is a call like any other to who attributes.
+   * resource, and for a list of tasks, may have come there either: it says of no window, and is a call like any other
+   * to who attributes.
    */
   readonly alone = new Set<string>();
+  /** The levels of the lines it has logged about each call, by its tag. */
+  readonly logged = new Map<string, LogLevel[]>();
   /** The tools it has in a directory only, by that; by nothing where it works in none. */
   readonly #tools = new Map<string, string[]>();
   readonly #mount: ReturnType<typeof mountedServer>;
@@ -187,7 +200,7 @@ export class ModelProcess {
   /** Calls whose answers wait for a word of the test. */
   readonly #held = new Map<RequestId, string>();
   readonly #questions = new Map<RequestId, (answer: JsonObject) => void>();
-  #wasSubscribed = false;
+  #wasAskedByOthers = false;
   #nextId = 1;
   #handled = 0;
 
@@ -239,6 +252,7 @@ export class ModelProcess {
     // When it comes, not when its turn has come: from here on the server may speak of it.
     if (method === "tools/call") this.callers.add((params.arguments as CallArguments).who);
     if (method.startsWith("tasks/")) {
+      if (method === "tasks/list") this.#wasAskedByOthers = true;
       return this.#send({ id, ...await this.tasks.answer(method, params) });
     }
     const result = method === "tools/call" ? undefined : this.#resultOf(method, params);
@@ -271,11 +285,11 @@ export class ModelProcess {
       case "resources/templates/list":
         return { resourceTemplates: [] };
       case "resources/subscribe":
-        this.isSubscribed = this.#wasSubscribed = true;
+        this.isSubscribed = this.#wasAskedByOthers = true;
         return {};
       case "resources/unsubscribe":
         this.isSubscribed = false;
-        this.#wasSubscribed = true;
+        this.#wasAskedByOthers = true;
         return {};
       case "logging/setLevel":
         this.level = params.level as LogLevel;
@@ -320,7 +334,7 @@ export class ModelProcess {
   }
 
   #noteAlone(tag: string): void {
-    const isCertain = this.#server.share === "session" || !this.#wasSubscribed;
+    const isCertain = this.#server.share === "session" || !this.#wasAskedByOthers;
     if (isCertain && this.callers.size === 1) this.#server.alone.add(tag);
   }
 
@@ -350,9 +364,12 @@ export class ModelProcess {
     this.notify("notifications/resources/updated", { uri: `model://${tag}` });
   }
 
+  /** Says one line of each level that is wanted. */
   #log(tag: string): void {
-    if (this.level !== undefined && LOG_LEVELS.indexOf(this.level) > LOG_LEVELS.indexOf("info")) return;
-    this.notify("notifications/message", { level: "info", data: tag });
+    const levels = LINE_LEVELS.filter((level) => isAtLeast(level, this.level ?? USUAL_LEVEL));
+    this.#server.logged.set(tag, levels);
+    this.#noteAlone(tag);
+    for (const level of levels) this.notify("notifications/message", { level, data: tag });
   }
 
   #tellProgress(progressToken: unknown, message: string): void {

@@ -125,6 +125,7 @@ export class ModelWindow {
         answers: [],
         isWhole: true,
         progress: [],
+        wanted: this.level ?? "all",
         taskId: undefined,
       },
       ...about,
@@ -169,6 +170,7 @@ export class ModelWindow {
 
   setLevel(level: LogLevel): void {
     this.level = level;
+    for (const sent of this.pending) sent.wanted = undefined;
     this.request("logging/setLevel", { level });
   }
 

@@ -11,7 +11,7 @@ import { cancelFaults, faultsOf, listFaults } from "./answers.ts";
 import { LOG_LEVELS } from "../../lib/wire/mcp.ts";
 import { turn } from "./channel.ts";
 import { taskBegunBy } from "./sent.ts";
-import { type ModelProcess, ModelServer, placeOf, WORKSPACES } from "./server.ts";
+import { type ModelProcess, ModelServer, placeOf, USUAL_LEVEL, WORKSPACES } from "./server.ts";
 import { ModelWindow, type WindowOptions } from "./window.ts";
 
 const MAX_FRAME_BYTES = 1024 * 1024;
@@ -35,9 +35,6 @@ const NOTICE_PAUSE_MS = 110;
 
 const TOOLS_CHANGED = "notifications/tools/list_changed";
 const SUBSCRIBE = "resources/subscribe";
-
-/** What servers are taken to send by themselves, and do. */
-const USUAL_LEVEL = "info";
 
 /** What is owed to a window that was subscribed when a resource was updated: more than so many notices. */
 interface Owed {
@@ -293,16 +290,10 @@ export class World {
   async #lineFaults(): Promise<string[]> {
     const own = this.servers.filter(({ share }) => share === "session");
     const calls = this.present.flatMap((window) =>
-      own.map((server) => ({ window, tag: window.call(server, "log").tag }))
+      own.map((server) => ({ window, sent: window.call(server, "log") }))
     );
     await this.#settled();
-    return calls.flatMap(({ window, tag }) => {
-      const isWanted = LOG_LEVELS.indexOf(window.level ?? "debug") <= LOG_LEVELS.indexOf("info");
-      if (window.notices.lines.has(tag) === isWanted) return [];
-      return [
-        `${window.name} wants ${window.level ?? "all"} and ${isWanted ? "missed" : "was sent"} line ${tag}`,
-      ];
-    });
+    return calls.flatMap(({ window, sent }) => faultsOf(window, sent));
   }
 
   /** Every window sees in the end what every server offers by now where the window works, each tool once. */
