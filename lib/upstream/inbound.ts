@@ -19,16 +19,16 @@ import {
 } from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_limits.ts";
+import { ClientTasks } from "./client_tasks.ts";
 import type { ElicitationNames } from "./elicitation_names.ts";
 import type { InFlightTable, Origin } from "./inflight.ts";
 import { ownId } from "./own_id.ts";
 import { changedLists } from "./lists.ts";
 import type { LiveTasks } from "./live_tasks.ts";
 import type { SharedLogLevel } from "./log_level.ts";
-import { createdTask, Owners, relatedTask, type TaskProgress } from "./owners.ts";
+import { type Owners, relatedTask, type TaskProgress } from "./owners.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { TaskNames } from "./task_names.ts";
-import { namesItsTask } from "./work.ts";
 
 /** What deciding where a message belongs needs to know of the instance it came from. */
 export interface InboundContext {
@@ -85,8 +85,8 @@ export class Inbound {
   /** How many of them each client is busy with, by session id. */
   readonly #busy = new Map<string, number>();
   readonly #changes = new ChangeNotices();
-  /** Whose client runs a question of the upstream as a task. */
-  readonly #clientTasks = new Owners();
+  /** As which the clients run questions of the upstream. */
+  readonly #clientTasks = new ClientTasks();
 
   constructor(context: InboundContext) {
     this.#context = context;
@@ -98,9 +98,10 @@ export class Inbound {
     else this.#deliver(message.method, message.params ?? {}, origin);
   }
 
-  /** Whether a client runs a question of this upstream as the task `taskId`. */
-  hasClientTask(taskId: unknown): boolean {
-    return this.#clientTasks.get(taskId) !== undefined;
+  /** What `caller` says of a task, as the upstream is to be told; undefined when it runs no such task for it. */
+  clientTaskStatus(caller: Caller, params: JsonObject): JsonObject | undefined {
+    if (this.#clientTasks.nameOf(caller, params.taskId) === undefined) return undefined;
+    return this.#clientTasks.outward(caller, params);
   }
 
   /** Forgets a session that is over. */
@@ -189,7 +190,7 @@ export class Inbound {
   }
 
   #deliverTo(to: Pick<Caller, "notify"> | undefined, method: string, params: JsonObject): void {
-    if (to) to.notify(method, this.#context.taskNames.outward(params));
+    if (to) to.notify(method, this.#clientTasks.inward(this.#context.taskNames.outward(params)));
     else this.#logStray(method, params);
   }
 
@@ -212,7 +213,7 @@ export class Inbound {
     if (owner) return { caller: owner };
     // It was a session's that is over.
     if (owners.has(task)) return undefined;
-    const caller = this.#clientTasks.get(params?.taskId);
+    const caller = this.#clientTasks.ownerOf(task) ?? this.#clientTasks.ownerOf(params?.taskId);
     if (caller) return { caller };
     if (!origin) return attribution.addressee(isQuestion);
     const { to } = origin;
@@ -254,17 +255,16 @@ export class Inbound {
     if (method === "ping") return { result: {} };
     if (method === "roots/list" && this.#context.roots) return this.#sharedRoots(this.#context.roots);
     const capability = ownEntry(CLIENT_CAPABILITY, method);
-    const to = this.#addressee(params, { origin, isQuestion: true }) ??
+    const runner = this.#clientTasks.askedAbout(method, params);
+    const to = runner ? { caller: runner } : this.#addressee(params, { origin, isQuestion: true }) ??
       this.#refuse(method, capability, origin);
     // A server whose questions come with the call they belong to may ask many windows at once.
     if (!origin) this.#context.onQuestion({ method, capability, suspects: [], isRefused: false });
     refuseUnanswerable(method, params, to.caller.capabilities);
     // The newest with an id is meant by it from now on: some servers have one id for all.
     if (typeof params.elicitationId === "string") this.#context.owners.set(params.elicitationId, to.caller);
-    const result = await this.#ask(request, to, signal);
-    const task = result.result && createdTask(result.result);
-    if (typeof task === "string") this.#clientTasks.set(task, to.caller);
-    return result;
+    const answer = await this.#ask(request, to, signal);
+    return this.#clientTasks.shownAnswer(to.caller, request, answer);
   }
 
   #sharedRoots(roots: readonly Root[] | "none"): Result {
@@ -282,11 +282,10 @@ export class Inbound {
     const { taskNames, elicitationNames } = this.#context;
     const named = elicitationNames.outward(caller, withoutProgressToken(params));
     const understood = asUnderstood(method, named, caller.capabilities);
-    // A task that is asked about is the client's own.
-    const shown = namesItsTask(method) ? understood : taskNames.outward(understood);
+    const shown = this.#clientTasks.inward(taskNames.outward(understood));
     const options: AskOptions = {
       signal: call ? AbortSignal.any([signal, call.signal]) : signal,
-      onProgress: this.#progressTo(params),
+      onProgress: this.#progressTo(caller, params),
     };
     const busy = this.#busy.get(caller.id) ?? 0;
     if (busy >= MAX_ASKED) {
@@ -339,15 +338,20 @@ export class Inbound {
   }
 
   /** Passes the client's progress on under the upstream's own token, if it gave one. */
-  #progressTo(params: JsonObject): AskOptions["onProgress"] {
+  #progressTo(caller: Caller, params: JsonObject): AskOptions["onProgress"] {
     const progressToken = (params._meta as JsonObject | undefined)?.progressToken;
     if (progressToken === undefined) return undefined;
-    return (progress) =>
+    const isOfTask = relatedTask(params) !== undefined;
+    return (progress) => {
+      const named = isOfTask
+        ? this.#context.taskNames.inward(progress)
+        : this.#clientTasks.outward(caller, progress);
       this.#context.send({
         jsonrpc: "2.0",
         method: "notifications/progress",
-        params: { ...this.#context.taskNames.inward(progress), progressToken },
+        params: { ...named, progressToken },
       });
+    };
   }
 }
 

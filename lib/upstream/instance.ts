@@ -173,7 +173,11 @@ export class Instance implements AsyncDisposable {
 
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
   leave(caller: Caller): void {
-    if (this.attached.delete(caller.id)) this.#levelMayDiffer();
+    // Its id may be another session's by now.
+    if (this.attached.get(caller.id) === caller) {
+      this.attached.delete(caller.id);
+      this.#levelMayDiffer();
+    }
     this.#subscriptions.removeAll(caller, (uri) => this.#askAbout(uri, "resources/unsubscribe"));
   }
 
@@ -231,10 +235,11 @@ export class Instance implements AsyncDisposable {
     return this.#inflight.idle();
   }
 
-  /** Passes on a notification of a client that belongs to no call. */
-  notify(method: string, params: JsonObject): void {
-    if (method === "notifications/tasks/status" && !this.#inbound.hasClientTask(params.taskId)) return;
-    this.#exchange.send({ jsonrpc: "2.0", method, params });
+  /** Passes on a notification of a client that belongs to no call; what it says of a task, where that is its own. */
+  notify(caller: Caller, method: string, params: JsonObject): void {
+    const isStatus = method === "notifications/tasks/status";
+    const shown = isStatus ? this.#inbound.clientTaskStatus(caller, params) : params;
+    if (shown) this.#exchange.send({ jsonrpc: "2.0", method, params: shown });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

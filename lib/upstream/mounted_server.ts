@@ -168,7 +168,13 @@ export class MountedServer implements Server, AsyncDisposable {
 
   notify(caller: Caller, method: string, params: JsonObject): void {
     if (method === "notifications/roots/list_changed") return this.#rootsChanged(caller, method, params);
-    this.#onInstanceOf(caller, (instance) => instance.notify(method, params));
+    if (method !== "notifications/tasks/status") {
+      return this.#onInstanceOf(caller, (instance) => instance.notify(caller, method, params));
+    }
+    // The session may have moved on from the process it runs the task for.
+    for (const { instance } of this.#allSlots()) {
+      instance.then((its) => its.notify(caller, method, params), () => {});
+    }
   }
 
   logLevelChanged(caller: Caller): void {
@@ -287,7 +293,7 @@ export class MountedServer implements Server, AsyncDisposable {
       if (slot.scope === "machine") return;
       // The copy a window has of what is one for each directory is as much in a directory as what it is a copy of.
       const isOwn = slot.scope === "session" && decideShare(this.config).scope !== "project";
-      if (isOwn) return (await slot.instance).notify(method, params);
+      if (isOwn) return (await slot.instance).notify(caller, method, params);
       this.#leases.move(caller, slot);
     }).catch(() => {});
   }

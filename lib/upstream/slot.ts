@@ -173,7 +173,7 @@ export class Slot {
 
   /** Lets a session go that goes on elsewhere; the tasks it has begun here stay its own. */
   leave(caller: Caller): void {
-    if (!this.#callers.delete(caller.id)) return;
+    if (!this.#drop(caller)) return;
     this.#isLeft = this.#callers.size === 0;
     this.started?.leave(caller);
     this.#mayStop();
@@ -181,10 +181,14 @@ export class Slot {
 
   /** Lets go of all of a session that is over. */
   release(caller: Caller): void {
-    this.#callers.delete(caller.id);
-    this.#suspects.delete(caller.id);
+    if (this.#drop(caller)) this.#suspects.delete(caller.id);
     this.started?.detach(caller);
     this.#mayStop();
+  }
+
+  /** Its id may be another session's by now, that stays. */
+  #drop(caller: Caller): boolean {
+    return this.#callers.get(caller.id) === caller && this.#callers.delete(caller.id);
   }
 
   /** Whether calls run on it or wait for it. */

@@ -91,7 +91,7 @@ export class TaskNames {
 }
 
 /** `params` with other names for the task it is, and for the one it belongs to, where `nameOf` has any. */
-function renamed(params: JsonObject, nameOf: (name: string) => string | undefined): JsonObject {
+export function renamed(params: JsonObject, nameOf: (name: string) => string | undefined): JsonObject {
   const { taskId, _meta: meta } = params;
   const name = typeof taskId === "string" ? nameOf(taskId) : undefined;
   const related = isObject(meta) ? meta[RELATED] : undefined;
