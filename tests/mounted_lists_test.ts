@@ -249,6 +249,32 @@ Deno.test("servers are in the order of their names, and it is told which have co
   assertEquals(names(), []);
 });
 
+Deno.test("a task that runs while its server is taken out and put back is reached by its window, and by no other", async () => {
+  const { mounts, apply, upstreams } = mountsOf();
+  const [ada, bob] = [new Window("ada"), new Window("bob")];
+  const ask = (window: Window, taskId: string) =>
+    mounts.servers[0]!.target(window.call({ method: "tasks/get", params: { taskId } }));
+  const begin = (taskId: string) => {
+    upstreams.get("a")!.answer = ({ method }) => ({
+      result: method === "tools/call" ? { task: { taskId, ttl: 60_000 } } : { of: taskId },
+    });
+    return mounts.servers[0]!.target(ada.call({ params: { name: "x", task: {} } }));
+  };
+  const first = ["one", "two"];
+  apply(["a"]);
+  for (const [n, taskId] of first.entries()) {
+    await mounts.servers[0]!.target(ada.call());
+    await begin(taskId);
+    apply([], ["a"]);
+    apply(["a"]);
+    for (const known of first.slice(0, n + 1)) {
+      assertEquals((await ask(ada, known)).result, { of: known });
+      await assertRejects(() => ask(bob, known), ExaiError, `no task "${known}" of this session`);
+    }
+  }
+  await mounts[Symbol.asyncDispose]();
+});
+
 Deno.test("one that was changed goes on with its subscriptions; one that is taken out is stopped; reload forgives", async () => {
   const { mounts, apply, upstreams } = mountsOf();
   apply(["a"]);

@@ -1,7 +1,10 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import { LateTasks } from "../lib/upstream/late_tasks.ts";
+import { LiveTasks } from "../lib/upstream/live_tasks.ts";
 import type { Result } from "../lib/wire/rpc.ts";
+import { FakeTimers } from "./helpers/fake_timers.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
 import { mountedUpstreams, sentTo } from "./helpers/mounted.ts";
 import { until } from "./helpers/until.ts";
@@ -161,6 +164,8 @@ Deno.test("a task that is begun for a window that has left is nobody's, is cance
   answerLate();
   assertEquals(upstream.last("tasks/cancel").params, { taskId: "t" });
   assertEquals([await listedBy(ada), await listedBy(bob), instance.tasks.remainingMs()], [[], [], 0]);
+  // What its server says on its behalf is not guessed to be for whoever calls.
+  assertEquals(instance.handles.owners.has("t"), true);
   for (const method of ABOUT) {
     await assertRejects(
       () => instance.call(bob.call({ method, params: { taskId: "t" } })),
@@ -196,6 +201,13 @@ Deno.test("a server that begins no tasks is told that a request was withdrawn, w
   }
   const { told } = await withdrawn({ params: { name: "work" } });
   assertEquals(told().params?.reason, "it took too long");
+});
+
+Deno.test("a server that has ended is waited for no longer to name a task", async () => {
+  const { instance, upstream, answerLate } = await withdrawn();
+  await instance[Symbol.asyncDispose]();
+  answerLate();
+  assertEquals([upstream.last("tasks/cancel"), instance.handles.late.has(2)], [undefined, false]);
 });
 
 Deno.test("a late answer that begins no task changes nothing", async () => {
@@ -262,6 +274,52 @@ Deno.test("nobody is told of tasks that had ended, were fetched, or were begun b
   await settled();
   assertEquals(ada.heard.slice(1).map(({ params }) => params!.taskId), ["runs"]);
   assertEquals(eve.heard, []);
+});
+
+Deno.test("a task may go on behind a URL whose connection has ended: its window is told nothing it does not ask", async () => {
+  await using it = mountedUpstreams(oneStore("hers"));
+  const ada = new Window("ada", {}, { cwd: "/w" });
+  await begin(it.mounted, ada);
+  Object.assign(it.upstreams[0]!, { pid: undefined });
+  it.upstreams[0]!.onclose!();
+  await settled();
+  assertEquals(ada.heard.filter(({ method }) => method === "notifications/tasks/status"), []);
+  await checkReach(it.mounted, ada, { taskId: "hers", isOwn: true });
+});
+
+Deno.test("tasks that ended with their server are given once, without those of windows that left meanwhile", () => {
+  const tasks = new LiveTasks();
+  const [ada, eve] = [new Window("ada"), new Window("eve")];
+  for (const [{ caller }, taskId] of [[ada, "hers"], [eve, "his"]] as const) {
+    tasks.begun(caller, task(taskId));
+  }
+  tasks.clear();
+  tasks.forget(eve.caller);
+  assertEquals([tasks.takeCut().map(({ taskId }) => taskId), tasks.takeCut()], [["hers"], []]);
+});
+
+Deno.test("a server that names no task for a withdrawn request within 30 seconds is told of that, unless it ends", () => {
+  using time = new FakeTimers();
+  const late = new LateTasks();
+  const told: number[] = [];
+  const withdraw = (id: number) => late.withdrawn(new Window("ada").call(), id, () => told.push(id));
+  for (const id of [1, 2]) withdraw(id);
+  late.take(1);
+  time.pass(29_999);
+  assertEquals(told, []);
+  time.pass(1);
+  assertEquals([told, late.has(1), late.has("2"), late.has(null)], [[2], false, true, false]);
+  withdraw(3);
+  late.end();
+  time.pass(60_000);
+  assertEquals([told, late.has(2), late.has(3)], [[2], false, false]);
+});
+
+Deno.test("so many answers to withdrawn requests are looked out for, the latest", () => {
+  const late = new LateTasks();
+  const call = new Window("ada").call();
+  for (let id = 0; id < 1001; id++) late.withdrawn(call, id);
+  assertEquals([late.has(0), late.has(1), late.has(1000)], [false, true, true]);
 });
 
 Deno.test("a window hears that its task is lost under the name it knows that by", async () => {

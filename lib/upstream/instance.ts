@@ -19,8 +19,9 @@ import { PingedLiveness } from "./liveness.ts";
 import { capabilityOf, ListCache } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { callOther, type OtherCallsParts } from "./other_calls.ts";
+import { OtherCalls } from "./other_calls.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import type { Suspect } from "./supervisor.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -53,7 +54,7 @@ export class Instance implements AsyncDisposable {
     onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
   });
   readonly #logLevel: SharedLogLevel;
-  readonly #shared: OtherCallsParts;
+  readonly #otherCalls: OtherCalls;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
   readonly #exchange: Exchange;
@@ -84,14 +85,13 @@ export class Instance implements AsyncDisposable {
     const setLevel = (level: LogLevel) =>
       this.#exchange.ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
-    const [subscriptions, logLevel] = [this.#subscriptions, this.#logLevel];
-    this.#shared = { name, exchange: this.#exchange, subscriptions, logLevel };
+    const { tasks, handles } = this;
+    const shared = { name, subscriptions: this.#subscriptions, logLevel: this.#logLevel };
+    this.#otherCalls = new OtherCalls({ ...shared, exchange: this.#exchange });
     this.#inbound = new Inbound({
-      name,
-      subscriptions,
-      logLevel,
-      tasks: this.tasks,
-      handles: this.handles,
+      ...shared,
+      tasks,
+      handles,
       roots: options.roots,
       onRootsAsked: options.onRootsAsked ?? (() => {}),
       whenRefused: options.whenRefused,
@@ -155,6 +155,11 @@ export class Instance implements AsyncDisposable {
     return this.#ended.promise;
   }
 
+  /** The one session whose calls were under way when it ended. */
+  get suspect(): Suspect | undefined {
+    return this.#exchange.suspect;
+  }
+
   /** Whether it takes anything new. */
   get alive(): boolean {
     return this.#exchange.end === undefined && this.#exchange.lost === undefined;
@@ -190,9 +195,9 @@ export class Instance implements AsyncDisposable {
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
-  async resubscribe(caller: Caller, uri: string): Promise<Result> {
+  resubscribe(caller: Caller, uri: string): Promise<Result> {
     const ask = () => this.#askAbout(uri, "resources/subscribe");
-    return await this.#subscriptions.subscribe(uri, caller, { ask });
+    return this.#subscriptions.subscribe(uri, caller, { ask });
   }
 
   #askAbout(uri: string, method: "resources/subscribe" | "resources/unsubscribe"): Promise<Result> {
@@ -207,7 +212,7 @@ export class Instance implements AsyncDisposable {
   call(call: Call): Promise<Result> {
     this.callCount++;
     // Most are calls of tools: handed on without a promise in between.
-    return call.method === "tools/call" ? this.#exchange.forward(call) : callOther(call, this.#shared);
+    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#otherCalls.run(call);
   }
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
@@ -281,10 +286,9 @@ export class Instance implements AsyncDisposable {
 
   #finish(reason: ExaiError): void {
     if (this.#exchange.end) return;
-    this.#exchange.end = reason;
+    this.#exchange.finish(reason);
     this.#inbound.stop(reason);
     this.tasks.clear();
-    this.#exchange.failAll(reason);
     this.#ended.resolve(reason);
   }
 
