@@ -9,11 +9,11 @@ import type { Result } from "../wire/rpc.ts";
 import { runOn } from "./call_run.ts";
 import type { Gate } from "./gate.ts";
 import type { Instance } from "./instance.ts";
+import { ClientNotices } from "./client_notices.ts";
 import { Leases } from "./leases.ts";
 import { mayRepeat } from "./outcome.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
-import { decideShare } from "./share_key.ts";
 import { ServerLists } from "./server_lists.ts";
 import { ShownLists } from "./shown_lists.ts";
 import type { Slot } from "./slot.ts";
@@ -44,6 +44,7 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
   readonly #leases: Leases;
+  readonly #notices: ClientNotices;
   readonly #lists: ServerLists;
   /** The same server under its configuration of now. */
   #successor: MountedServer | undefined;
@@ -64,6 +65,7 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#pool = pool;
     this.#leases = new Leases(config, pool);
     this.#tools = new ToolFilter(config.tools);
+    this.#notices = new ClientNotices(config, this.#leases, () => this.#allSlots());
     const shown = new ShownLists(config.name, this.#tools);
     const { lists: store, visits } = options;
     this.#lists = new ServerLists(config, { leases: this.#leases, pool, shown, store, visits });
@@ -168,18 +170,11 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   notify(caller: Caller, method: string, params: JsonObject): void {
-    if (method === "notifications/roots/list_changed") return this.#rootsChanged(caller, method, params);
-    if (method !== "notifications/tasks/status") {
-      return this.#onInstanceOf(caller, (instance) => instance.notify(caller, method, params));
-    }
-    // The session may have moved on from the process it runs the task for.
-    for (const { instance } of this.#allSlots()) {
-      instance.then((its) => its.notify(caller, method, params), () => {});
-    }
+    this.#notices.pass(caller, method, params);
   }
 
   logLevelChanged(caller: Caller): void {
-    this.#onInstanceOf(caller, (instance) => instance.logLevelChanged());
+    this.#notices.onInstanceOf(caller, (instance) => instance.logLevelChanged());
   }
 
   detach(caller: Caller): void {
@@ -286,21 +281,5 @@ export class MountedServer implements Server, AsyncDisposable {
     } finally {
       if (isKept && (!result || result.error)) this.#leases.goesOn(call.caller, uri);
     }
-  }
-
-  /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */
-  #rootsChanged(caller: Caller, method: string, params: JsonObject): void {
-    this.#leases.current(caller)?.then(async (slot) => {
-      if (slot.scope === "machine") return;
-      // The copy a window has of what is one for each directory is as much in a directory as what it is a copy of.
-      const isOwn = slot.scope === "session" && decideShare(this.config).scope !== "project";
-      if (isOwn) return (await slot.instance).notify(caller, method, params);
-      this.#leases.move(caller, slot);
-    }).catch(() => {});
-  }
-
-  /** Does something on the instance a session is attached to, if it is to any. */
-  #onInstanceOf(caller: Caller, act: (instance: Instance) => unknown): void {
-    this.#leases.current(caller)?.then(async (slot) => await act(await slot.instance)).catch(() => {});
   }
 }
