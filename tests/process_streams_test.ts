@@ -16,6 +16,7 @@ function inboxOf(maxLineBytes = 10_000) {
   const messages: RpcMessage[] = [];
   const errors: ExaiError[] = [];
   const noises: string[] = [];
+  const refusals: unknown[] = [];
   const inbox = new Inbox({
     server: "odd",
     maxLineBytes,
@@ -23,6 +24,7 @@ function inboxOf(maxLineBytes = 10_000) {
       if ("method" in message && message.method === "throw") throw new Error("not handled");
       messages.push(message);
     },
+    onrefused: (answer) => void refusals.push(answer),
     onerror: (error) => void errors.push(error),
     onnoise: (line) => void noises.push(line),
   });
@@ -30,6 +32,7 @@ function inboxOf(maxLineBytes = 10_000) {
     inbox,
     messages: messages as unknown[],
     errors,
+    refusals,
     noises,
     take: (text: string) => inbox.take(bytes(text)),
   };
@@ -46,6 +49,37 @@ Deno.test("lines of a process are messages, alone or in batches, also without th
   assertEquals([messages.length, inbox.bytes > 100], [4, true]);
   inbox.end();
   assertEquals(messages.length, 5);
+});
+
+Deno.test("what is nested too deeply is told of by name: to who waits for it, to the server that asks, in its log", () => {
+  const { inbox, take, errors, messages, noises, refusals } = inboxOf();
+  const deep = "[".repeat(600) + "]".repeat(600);
+  take(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":${deep}}}\n`);
+  take(`{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{"a":${deep}}}\n`);
+  take(`[${line(NOTE).trim()},{"jsonrpc":"2.0","id":5,"result":{"a":${deep}}},{"id":6,"result":{}}]\n`);
+  take(`{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"x","data":${deep}}}\n`);
+  take(`{"level":"info","data":${deep}}\n${deep}\n`);
+  // Of a message that is open, a line as deep as that is a part; a message of its own is none of it.
+  take(`{\n{"jsonrpc":"2.0","id":7,"result":{"a":${deep}}}\n`);
+  assertEquals(errors.map(({ message }) => message.replace(/^.* 512 levels /, "")), [
+    "(notifications/message)",
+    "(elicitation/create)",
+    "(x, the answer to 5, the answer to 6)",
+    "(the answer to a request it does not name)",
+    "(the answer to 7)",
+  ]);
+  assertEquals(errors[0]!.message.startsWith('server "odd" sent a message that is none: it is nested'), true);
+  const answers = messages as { id: unknown; error: { message: string } }[];
+  assertEquals(answers.map(({ id }) => id), [5, 6, null, 7]);
+  for (const { error } of answers) {
+    assertEquals(
+      error.message,
+      'server "odd" sent a malformed answer: it is nested deeper than 512 levels',
+    );
+  }
+  const [{ id, error }] = refusals as [{ id: unknown; error: { code: number } }];
+  assertEquals([refusals.length, id, error.code], [1, "q1", -32600]);
+  assertEquals([inbox.messageCount, inbox.noiseCount, noises.length], [5, 3, 3]);
 });
 
 Deno.test("what is no message is noise: the first lines are kept, shortened, and all are counted", () => {

@@ -276,3 +276,18 @@ Deno.test("after an unsubscribing that was never answered the next window has th
   await add(BOB);
   assertEquals([asked, who()], [["+a:", "-a:", "+a:"], ["ada", "bob"]]);
 });
+
+Deno.test("the end of a window takes nothing of another that has come under its id meanwhile", async () => {
+  const { subscriptions, asked, add, who } = subscriptionsOf();
+  await add(ADA);
+  subscriptions.removeAll(ADA, (uri) => (asked.push(`-${uri}`), Promise.resolve(OK)));
+  const next = { ...ADA };
+  await add(next);
+  subscriptions.removeAll(ADA, (uri) => (asked.push(`-${uri}`), Promise.resolve(OK)));
+  await settled();
+  assertEquals([asked, who(), subscriptions.subscribersOf("a:")[0] === next], [
+    ["+a:", "-a:", "+a:"],
+    ["ada"],
+    true,
+  ]);
+});

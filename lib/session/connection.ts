@@ -92,7 +92,7 @@ export function join(
   };
   const intake = intakeOf(channel, session, take);
   // What a client that comes back asks for is what has been taken; of one with receipts the rest comes again by itself.
-  const settle = () => receipts ? intake.clear() : intake.flush();
+  const settle = () => receipts ? intake.drop() : intake.finish();
   onclosing = settle;
   channel.onframe = (text) => {
     count();
@@ -106,7 +106,7 @@ export function join(
     count();
     if (session.resumable) settle();
     // Of one that is over nothing is wanted any more.
-    else intake.clear();
+    else intake.drop();
     leave(session, outlet, { hooks, end });
   };
 }
@@ -147,7 +147,7 @@ function intakeOf(channel: FrameChannel, session: Session, take: (text: string) 
       return sinceMs;
     },
     giveWay() {
-      intake.clear();
+      intake.drop();
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
     },
   });

@@ -6,10 +6,12 @@ import { SECOND_MS } from "../base/units.ts";
 import type { Call } from "../call/call.ts";
 import { withProgressToken } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
+import { suspectOf } from "./call_crashes.ts";
 import type { Faults } from "./faults.ts";
 import type { Handles } from "./handles.ts";
 import type { InFlightTable } from "./inflight.ts";
 import { messageFault } from "./message_fault.ts";
+import type { Suspect } from "./supervisor.ts";
 import type { UpstreamTransport } from "./upstream_transport.ts";
 
 /** What an exchange is made of. */
@@ -31,6 +33,8 @@ export class Exchange {
   end: ExaiError | undefined;
   /** Why nothing new is sent to it, while what is under way may still be answered. */
   lost: ExaiError | undefined;
+  /** The one session whose calls were under way when the server ended. */
+  suspect: Suspect | undefined;
   lastUsedAtMs = steadyNow();
   /** What the server can do with tasks, as it says to `initialize`. */
   tasks: unknown;
@@ -47,6 +51,18 @@ export class Exchange {
     this.#faults = faults;
     this.inflight = inflight;
     this.#handles = handles;
+  }
+
+  /** The server is gone: what is under way has failed. */
+  finish(reason: ExaiError): void {
+    this.end = reason;
+    this.#handles.late.end();
+    const entries = this.inflight.takeAll();
+    this.suspect = suspectOf(entries.map(({ call }) => call));
+    const isAlone = this.suspect !== undefined;
+    for (const entry of entries) {
+      entry.fail(entry.call ? this.#faults.cutOff(reason, { isAlone }) : reason);
+    }
   }
 
   /** Passes a call on and its result back. */
@@ -135,6 +151,7 @@ export class Exchange {
   /** Sends what wants no answer, or is one. */
   send(message: RpcMessage): void {
     this.lastUsedAtMs = steadyNow();
+    this.inflight.sentUnasked(message);
     this.#transport.send(message).catch(() => {});
   }
 
@@ -144,14 +161,6 @@ export class Exchange {
     this.inflight.follow(id, call, this.#transport.send(request)).catch((thrown) => {
       this.#fail(id, messageFault(thrown, this.#name) ?? this.#faults.of(thrown));
     });
-  }
-
-  /** The server has ended with `reason`: nothing is answered any more. */
-  failAll(reason: ExaiError): void {
-    this.#handles.late.end();
-    for (const entry of this.inflight.takeAll()) {
-      entry.fail(entry.call ? this.#faults.cutOff(reason) : reason);
-    }
   }
 
   #fail(id: RequestId, error: ExaiError): void {

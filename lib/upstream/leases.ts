@@ -36,6 +36,8 @@ export class Leases {
   readonly #config: ServerConfig;
   readonly #pool: Pool;
   readonly #tenancies = new Map<string, Tenancy>();
+  /** Sessions that are over: what still runs for them begins nothing, for nobody would end it. */
+  readonly #over = new WeakSet<Caller>();
   /** Whether the server is known to ask for roots; set by whoever knows. */
   asksRoots = () => false;
   /** It is known where a session is led to; set by whoever wants to know. */
@@ -55,9 +57,10 @@ export class Leases {
   /**
    * The slot of a session, which is attached to it.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it, `CANCELLED` when it is over
    */
   lease(caller: Caller): Promise<Slot> {
+    if (this.#over.has(caller)) return Promise.reject(new ExaiError("CANCELLED", "the session is over"));
     const tenancy = this.#of(caller);
     const known = tenancy.slot;
     if (known) return known.then((slot) => slot.alive ? slot : this.#renew(tenancy, known));
@@ -125,6 +128,7 @@ export class Leases {
 
   /** A session has subscribed to `uri` on `slot`. */
   subscribed(caller: Caller, uri: string, slot: Slot): void {
+    if (this.#over.has(caller)) return;
     const tenancy = this.#of(caller);
     tenancy.subscriptions.add(uri);
     if (!slot.alive) void this.#restore(tenancy);
@@ -153,6 +157,7 @@ export class Leases {
   end(caller: Caller): void {
     const tenancy = this.#tenancies.get(caller.id);
     this.#tenancies.delete(caller.id);
+    this.#over.add(caller);
     tenancy?.over.abort();
     this.#pool.forget(caller);
     // One that is being attached now is let go when it is.

@@ -102,6 +102,7 @@ export class MountedServer implements Server, AsyncDisposable {
     const isWork = doesWork(call.method);
     const isLimited = this.maxInflight !== undefined;
     for (let isRepeated = false;;) {
+      if (isWork) this.#pool.records.crashes.check(prepared);
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
       const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
       const slot = ready ?? await this.#leased(call);

@@ -6,7 +6,7 @@ import { redact } from "../base/log.ts";
 import { visible } from "../base/visible.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
-import type { Question } from "./inbound.ts";
+import type { Question } from "./inbound_context.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
 import { LostTasks } from "./lost_tasks.ts";
@@ -109,7 +109,7 @@ export class Pool implements AsyncDisposable {
     if (this.retired) throw this.retired;
     this.records.checkAlike(request, this.#slots.values());
     const record = this.records.of(request);
-    const attempt = record.supervisor.begin();
+    const attempt = record.supervisor.beginFor(request.tenant.caller.id);
     const givenUp = new AbortController();
     const made = { ...request, admission: record.admission };
     const onQuestion = (question: Question) => {
@@ -243,7 +243,7 @@ export class Pool implements AsyncDisposable {
 
   /** Follows an instance to its end, and says why it failed; one that was stopped from here has not. */
   async #watch(
-    { key, supervisor }: ProcessRecord,
+    { key, scope, supervisor }: ProcessRecord,
     slot: Slot,
     attempt: Attempt,
   ): Promise<ExaiError | undefined> {
@@ -253,6 +253,7 @@ export class Pool implements AsyncDisposable {
       supervisor.started(attempt);
       this.onStarted(slot, instance);
       reason = await instance.ended;
+      if (scope !== "session") attempt.suspect = instance.suspect;
     } catch (thrown) {
       reason = ExaiError.from(thrown);
     }
@@ -261,8 +262,10 @@ export class Pool implements AsyncDisposable {
     if (supervisor.isNews(reason)) log.warning("{message}", { message: reason.message });
     // That this machine had no handle for it says nothing of the server.
     const isFault = reason.code !== "OVER_CAPACITY";
-    if (isFault) supervisor.failed(attempt, reason);
-    else supervisor.lost(reason);
+    if (isFault) {
+      this.records.crashes.ended(attempt, reason);
+      supervisor.failed(attempt, reason);
+    } else supervisor.lost(reason);
     this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
     this.onLost(slot, true);

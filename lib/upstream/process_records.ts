@@ -3,6 +3,7 @@ import { visible } from "../base/visible.ts";
 import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
+import { CallCrashes } from "./call_crashes.ts";
 import { likenessKey, type Scope } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { type Attempt, Supervisor } from "./supervisor.ts";
@@ -67,9 +68,12 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   readonly #over = new WeakSet<ProcessRecord>();
   /** The session whose process was the last to end after a good start, of those that are made alike. */
   readonly #lastEnded = new WeakMap<ProcessRecord, string>();
+  /** Calls that have ended processes which other sessions need. */
+  readonly crashes: CallCrashes;
 
   constructor(options: ProcessRecordsOptions) {
     this.#options = options;
+    this.crashes = new CallCrashes(options.name);
   }
 
   [Symbol.iterator](): IterableIterator<ProcessRecord> {
@@ -154,6 +158,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
 
   /** A session is over: nobody asks again for a process that was its own. */
   forget(caller: Caller): void {
+    this.crashes.forget(caller);
     for (const record of this.#byKey.values()) {
       record.admission.forget(caller.id);
       if (!record.session || !isSameSession(record.session, caller)) continue;
@@ -164,6 +169,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
 
   /** The configuration was read again: the past does not count any more. */
   forgive(): void {
+    this.crashes.clear();
     for (const { key, supervisor, admission } of this.#byKey.values()) {
       supervisor.forgive();
       admission.reset();

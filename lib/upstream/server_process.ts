@@ -84,6 +84,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
     this.#inbox = new Inbox({
       ...options,
       onmessage: (message) => this.onmessage?.(message),
+      onrefused: (answer) => void this.send(answer).catch(() => {}),
       onerror: (error) => this.onerror?.(error),
       onnoise: (line) => this.#log(`(stdout, no message) ${line}\n`),
     });

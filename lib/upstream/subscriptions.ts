@@ -6,7 +6,7 @@ import { toRpcError } from "../wire/codes.ts";
 import { MAX_URI_CHARS, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 
-const NOBODY: ReadonlyMap<string, Caller> = new Map();
+const NOBODY: ReadonlySet<Caller> = new Set();
 /** A resource is looked for in so many of those it may be a part of. */
 const MAX_DEPTH = 64;
 
@@ -34,11 +34,12 @@ export interface SubscriptionsOptions {
 
 /** One resource somebody is subscribed to, or about to be. */
 interface Topic {
-  readonly callers: Map<string, Caller>;
+  /** Themselves, not their ids: under that of one that is over another may come. */
+  readonly callers: Set<Caller>;
   /** Whether the server has agreed to tell of it. */
   isConfirmed: boolean;
-  /** Ids of sessions whose unsubscribing the server has not answered. */
-  readonly leaving: Set<string>;
+  /** Sessions whose unsubscribing the server has not answered. */
+  readonly leaving: Set<Caller>;
   /** Questions to the server to tell of it no more that are not answered. */
   ending: number;
   /** Whether the server has agreed to tell of it while such a question was open, which may end what it agreed to. */
@@ -87,18 +88,18 @@ export class Subscriptions {
   /** Subscribes `caller` to `uri`; the server is asked unless it has agreed already. */
   subscribe(uri: string, caller: Caller, { ask, turn }: SubscriptionRequest): Promise<Result> {
     return this.#inOrder(uri, turn, async (topic) => {
-      const wasLeaving = topic.leaving.delete(caller.id);
-      const was = topic.callers.has(caller.id) && !wasLeaving;
+      const wasLeaving = topic.leaving.delete(caller);
+      const was = topic.callers.has(caller) && !wasLeaving;
       // Before the answer: an update may come in the same breath.
-      topic.callers.set(caller.id, caller);
+      topic.callers.add(caller);
       if (topic.isConfirmed) return { result: {} };
       let result: Result | undefined;
       try {
         return result = await this.#begin(topic, uri, ask);
       } finally {
         if (!result || result.error) {
-          if (!was) topic.callers.delete(caller.id);
-        } else if (topic.callers.has(caller.id)) topic.isConfirmed = true;
+          if (!was) topic.callers.delete(caller);
+        } else if (topic.callers.has(caller)) topic.isConfirmed = true;
       }
     });
   }
@@ -106,18 +107,18 @@ export class Subscriptions {
   /** Takes the subscription of `caller` back. Where the server refuses, it goes on, as the session is told. */
   unsubscribe(uri: string, caller: Caller, { ask, turn }: SubscriptionRequest): Promise<Result> {
     return this.#inOrder(uri, turn, async (topic) => {
-      if (!topic.callers.has(caller.id)) return { result: {} };
+      if (!topic.callers.has(caller)) return { result: {} };
       if (hasOthers(topic, caller)) {
-        topic.callers.delete(caller.id);
+        topic.callers.delete(caller);
         return { result: {} };
       }
-      topic.leaving.add(caller.id);
+      topic.leaving.add(caller);
       let result: Result | undefined;
       try {
         result = await this.#end(topic, uri, ask);
       } finally {
         // One that has subscribed again meanwhile stays.
-        if (topic.leaving.delete(caller.id) && result && !result.error) topic.callers.delete(caller.id);
+        if (topic.leaving.delete(caller) && result && !result.error) topic.callers.delete(caller);
       }
       if (result.error) topic.isConfirmed = true;
       return result;
@@ -127,9 +128,9 @@ export class Subscriptions {
   /** Takes back everything of `caller`, who is gone; the server is asked about what nobody else is subscribed to. */
   removeAll(caller: Caller, ask: (uri: string) => Promise<Result>): void {
     for (const [uri, topic] of this.#byUri) {
-      if (!topic.callers.has(caller.id) && topic.pending === 0) continue;
+      if (!topic.callers.has(caller) && topic.pending === 0) continue;
       this.#inOrder(uri, undefined, async (topic) => {
-        if (!topic.callers.delete(caller.id) || hasOthers(topic, caller)) return { result: {} };
+        if (!topic.callers.delete(caller) || hasOthers(topic, caller)) return { result: {} };
         // Nobody hears of it any more, whatever the server says.
         return await this.#end(topic, uri, () => ask(uri));
       }).catch(() => {});
@@ -138,9 +139,9 @@ export class Subscriptions {
 
   /** Who is to hear of `uri`. A server may also tell of a part of what was subscribed to (MCP server/resources). */
   subscribersOf(uri: string): Caller[] {
-    const callers = new Map<string, Caller>();
-    const take = (who: ReadonlyMap<string, Caller> = NOBODY) => {
-      for (const [id, caller] of who) callers.set(id, caller);
+    const callers = new Set<Caller>();
+    const take = (who: ReadonlySet<Caller> = NOBODY) => {
+      for (const caller of who) callers.add(caller);
     };
     if (uri.length <= MAX_URI_CHARS) take(this.#byUri.get(uri)?.callers);
     // Looking up what it could be a part of costs the same however many subscriptions there are.
@@ -150,7 +151,7 @@ export class Subscriptions {
       take(this.#byUri.get(uri.slice(0, slash))?.callers);
       take(this.#byUri.get(uri.slice(0, slash + 1))?.callers);
     }
-    return [...callers.values()];
+    return [...callers];
   }
 
   /** Asks the server to tell of a resource, by `ask`. */
@@ -185,7 +186,7 @@ export class Subscriptions {
       const result = await this.#options.renew(uri).catch((thrown) => ({ error: toRpcError(thrown) }));
       topic.isConfirmed = !result.error;
       if (!result.error) return result;
-      const lost = [...topic.callers.values()];
+      const lost = [...topic.callers];
       topic.callers.clear();
       for (const caller of lost) this.#options.onLost(caller, uri, result.error.message);
       return result;
@@ -218,7 +219,7 @@ export class Subscriptions {
     let topic = this.#byUri.get(uri);
     if (!topic) {
       topic = {
-        callers: new Map(),
+        callers: new Set(),
         isConfirmed: false,
         leaving: new Set(),
         ending: 0,
@@ -233,6 +234,6 @@ export class Subscriptions {
 }
 
 /** Whether somebody else is subscribed, and stays so. */
-function hasOthers({ callers, leaving }: Topic, { id }: Caller): boolean {
-  return callers.keys().some((other) => other !== id && !leaving.has(other));
+function hasOthers({ callers, leaving }: Topic, caller: Caller): boolean {
+  return callers.values().some((other) => other !== caller && !leaving.has(other));
 }

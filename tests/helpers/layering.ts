@@ -9,8 +9,6 @@ const MAX_LINES_BESIDE = { file: 400, function: 80 };
 const LONGER: Readonly<Record<string, number>> = {
   "lib/session/mailbox.ts": 308,
   "lib/shim/bridge.ts": 398,
-  "lib/upstream/inbound.ts": 328,
-  "lib/upstream/instance.ts": 329,
 };
 
 /** The room a file of `lib/` belongs to. */

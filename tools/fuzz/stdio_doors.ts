@@ -76,6 +76,7 @@ class StdoutDoor implements OpenDoor {
       server: "fuzz",
       maxLineBytes: MAX_LINE_BYTES,
       onmessage: (message) => isForNoJson(message) ? refused++ : messages++,
+      onrefused: () => {},
       onerror: () => {},
       onnoise: () => {},
     });

@@ -6,7 +6,8 @@ import { eachInTurns } from "../../base/turns.ts";
 import { formatBytes } from "../../base/units.ts";
 import { findId, LineFramer, type OverlongLine } from "../../transport/line_framer.ts";
 import { toRpcError } from "../../wire/codes.ts";
-import { responseTo, type RpcMessage } from "../../wire/rpc.ts";
+import { responseTo, type RpcMessage, type RpcResponse } from "../../wire/rpc.ts";
+import { readTooDeep, type TooDeep } from "../../wire/too_deep.ts";
 import { parseLenient } from "../../wire/lenient_json.ts";
 import { isAnswer, readServerMessage } from "../../wire/server_message.ts";
 import { BrokenAnswers } from "./broken_answers.ts";
@@ -23,10 +24,15 @@ const MAX_NOISE_CHARS = 200;
 // deno-lint-ignore no-control-regex
 const NOT_TEXT = /\0|^[\uFFFD\uFEFF]+|\x1b\[[\d;]*[A-Za-z]/g;
 
+/** What stands for messages that are dealt with by their outermost members. */
+const TAKEN = Symbol("taken");
+
 export interface InboxOptions {
   server: string;
   maxLineBytes: number;
   onmessage(message: RpcMessage): void;
+  /** A request of the server cannot be taken. */
+  onrefused(answer: RpcResponse): void;
   /** Something was wrong with a message. */
   onerror(error: ExaiError): void;
   /** A line was no message. */
@@ -79,7 +85,7 @@ export class Inbox {
 
   #takeLine(line: string): Promise<void> | void {
     const value = this.#parse(line);
-    if (this.#split.isOpen && !(isObject(value) && value.jsonrpc !== undefined)) {
+    if (this.#split.isOpen && value !== TAKEN && !(isObject(value) && value.jsonrpc !== undefined)) {
       return this.#putTogether(line);
     }
     this.#split.giveUp();
@@ -90,8 +96,10 @@ export class Inbox {
     return this.#putTogether(bare);
   }
 
-  /** Undefined for what is no JSON. */
+  /** Undefined for what is no JSON; TAKEN for messages that may not be parsed. */
   #parse(line: string): unknown {
+    const deep = readTooDeep(line, this.#options.server);
+    if (deep) return this.#takeDeep(deep);
     try {
       const { isMended, value } = parseLenient(line);
       if (isMended) this.#noteMended();
@@ -116,7 +124,17 @@ export class Inbox {
     this.#broken.take(text);
   }
 
+  #takeDeep({ answers, refusals, error }: TooDeep): typeof TAKEN | undefined {
+    if (error === undefined) return undefined;
+    this.messageCount++;
+    this.#options.onerror(error);
+    for (const answer of answers) this.#handOn(answer);
+    for (const refusal of refusals) this.#options.onrefused(refusal);
+    return TAKEN;
+  }
+
   #takeParsed(value: unknown, line: string): Promise<void> | void {
+    if (value === TAKEN) return;
     // Revision 2025-03-26 allows batches.
     if (Array.isArray(value)) return eachInTurns(value, (item) => this.#takeValue(item, line));
     this.#takeValue(value, line);
