@@ -13,7 +13,7 @@ import { Leases } from "./leases.ts";
 import { mayRepeat } from "./outcome.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
-import { decideShare } from "./share_key.ts";
+import { followRoots, ROOTS_CHANGED } from "./roots_change.ts";
 import { ServerLists } from "./server_lists.ts";
 import { ShownLists } from "./shown_lists.ts";
 import type { Slot } from "./slot.ts";
@@ -174,7 +174,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   notify(caller: Caller, method: string, params: JsonObject): void {
-    if (method === "notifications/roots/list_changed") return this.#rootsChanged(caller, method, params);
+    if (method === ROOTS_CHANGED) return followRoots(caller, this.#leases, { config: this.config, params });
     if (method !== "notifications/tasks/status") {
       return this.#onInstanceOf(caller, (instance) => instance.notify(caller, method, params));
     }
@@ -222,7 +222,7 @@ export class MountedServer implements Server, AsyncDisposable {
     // Those that wait for their turn run too.
     this.#quiet = Promise.withResolvers();
     if (this.#running > 0) await this.#quiet.promise;
-    this.#leases.endAll(`it was taken out of mcp.json`);
+    this.#leases.endAll("it was taken out of mcp.json");
     await this.#pool.retire();
     for (let next = this.#successor; next; next = next.#successor) next.#before.delete(this);
   }
@@ -277,17 +277,6 @@ export class MountedServer implements Server, AsyncDisposable {
     } finally {
       if (isKept && (!result || result.error)) this.#leases.goesOn(call.caller, uri);
     }
-  }
-
-  /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */
-  #rootsChanged(caller: Caller, method: string, params: JsonObject): void {
-    this.#leases.current(caller)?.then(async (slot) => {
-      if (slot.scope === "machine") return;
-      // The copy a window has of what is one for each directory is as much in a directory as what it is a copy of.
-      const isOwn = slot.scope === "session" && decideShare(this.config).scope !== "project";
-      if (isOwn) return (await slot.instance).notify(caller, method, params);
-      this.#leases.move(caller, slot);
-    }).catch(() => {});
   }
 
   /** Does something on the instance a session is attached to, if it is to any. */
