@@ -133,7 +133,7 @@ Deno.test("an error without an id never ends a call while it may be about what a
       window.abort();
       await assertRejects(() => call);
     }],
-    ["told", () => instance.notify("notifications/x", { y: 1 })],
+    ["told", () => instance.notify(eve.caller, "notifications/x", { y: 1 })],
   ];
   for (const [what, tell] of unsure) {
     const second = waiting();
@@ -151,7 +151,7 @@ Deno.test("an error without an id never ends a call while it may be about what a
     nameless(-32601);
     assertEquals(await third, { error: { code: -32601, message: "what?" } }, `${what}: it has read it`);
   }
-  instance.notify("notifications/x", { y: 1 });
+  instance.notify(eve.caller, "notifications/x", { y: 1 });
   await quick();
   const last = waiting();
   nameless(-32700);
@@ -167,7 +167,7 @@ Deno.test("a call that cannot be sent fails at once; a notification that cannot 
   const own = await assertRejects(() => instance.call(ada.call()), ExaiError);
   assertEquals(own.code, "INVALID_PARAMS");
   upstream.fault = new Error("broken pipe");
-  instance.notify("notifications/x", {});
+  instance.notify(ada.caller, "notifications/x", {});
   const its = await assertRejects(() => instance.call(ada.call()), ExaiError, 'server "it": broken pipe');
   assertEquals([its.code, instance.inflight], ["UPSTREAM_UNAVAILABLE", 0]);
 });
@@ -423,8 +423,9 @@ Deno.test("an instance takes no longer than it may to answer what the daemon ask
 
 Deno.test("the status of a task a client runs is passed on only where there is one", async () => {
   const { instance, upstream } = await instanceOf();
-  instance.notify("notifications/tasks/status", { taskId: "none" });
+  const { caller } = new Window("ada");
+  instance.notify(caller, "notifications/tasks/status", { taskId: "none" });
   assertEquals(upstream.last("notifications/tasks/status"), undefined);
-  instance.notify("notifications/roots/list_changed", {});
+  instance.notify(caller, "notifications/roots/list_changed", {});
   assertEquals(upstream.last("notifications/roots/list_changed").params, {});
 });

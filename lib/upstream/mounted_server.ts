@@ -96,6 +96,7 @@ export class MountedServer implements Server, AsyncDisposable {
     const isWork = doesWork(call.method);
     const isLimited = this.maxInflight !== undefined;
     for (let isRepeated = false;;) {
+      if (isWork) this.#pool.records.crashes.check(prepared);
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
       const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
       const slot = ready ?? await this.#leased(call);
@@ -138,11 +139,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   #leased(call: Call): Promise<Slot> {
-    return waitingFor(
-      call,
-      ROOTS_WAIT,
-      untilAborted(this.#leases.lease(call.caller), call.signal),
-    );
+    return waitingFor(call, ROOTS_WAIT, untilAborted(this.#leases.lease(call.caller), call.signal));
   }
 
   readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
@@ -172,7 +169,13 @@ export class MountedServer implements Server, AsyncDisposable {
 
   notify(caller: Caller, method: string, params: JsonObject): void {
     if (method === "notifications/roots/list_changed") return this.#rootsChanged(caller, method, params);
-    this.#onInstanceOf(caller, (instance) => instance.notify(method, params));
+    if (method !== "notifications/tasks/status") {
+      return this.#onInstanceOf(caller, (instance) => instance.notify(caller, method, params));
+    }
+    // The session may have moved on from the process it runs the task for.
+    for (const { instance } of this.#allSlots()) {
+      instance.then((its) => its.notify(caller, method, params), () => {});
+    }
   }
 
   logLevelChanged(caller: Caller): void {
@@ -186,6 +189,7 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Goes on for the sessions of `old`, this server under its configuration of before. */
   inherit(old: MountedServer): void {
+    this.#pool.lostTasks = old.#pool.lostTasks;
     this.#leases.inherit(old.#leases);
     old.#successor = this;
     this.#before = new Set([...old.#before, old]);
@@ -212,7 +216,7 @@ export class MountedServer implements Server, AsyncDisposable {
     // Those that wait for their turn run too.
     this.#quiet = Promise.withResolvers();
     if (this.#running > 0) await this.#quiet.promise;
-    this.#leases.endAll();
+    this.#leases.endAll(`it was taken out of mcp.json`);
     await this.#pool.retire();
     for (let next = this.#successor; next; next = next.#successor) {
       next.#before = new Set([...next.#before].filter((old) => old !== this));
@@ -255,11 +259,13 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#lists.answered(call, slot);
     switch (call.method) {
       case "resources/subscribe":
+        // What has agreed is on its way out; the session is told what the server of now says.
+        if (this.#successor) return this.#successor.target(call);
         this.#leases.subscribed(call.caller, uriOf(call), slot);
         return result;
       case "resources/unsubscribe":
         this.#leases.unsubscribed(call.caller, uriOf(call));
-        return result;
+        return this.#successor ? this.#successor.#unsubscribeToo(call) : result;
       case "tasks/list":
         return tasksElsewhere(call, result, { here: slot, slots: this.#allSlots() });
       case "tools/list":
@@ -269,13 +275,26 @@ export class MountedServer implements Server, AsyncDisposable {
     }
   }
 
+  /** The session has unsubscribed from this server as it was before, whose subscriptions this one has taken over. */
+  async #unsubscribeToo(call: Call): Promise<Result> {
+    const uri = uriOf(call);
+    // At once: where it is not subscribed again yet, it must not be later.
+    const isKept = this.#leases.unsubscribed(call.caller, uri);
+    let result: Result | undefined;
+    try {
+      return result = await this.target(call);
+    } finally {
+      if (isKept && (!result || result.error)) this.#leases.goesOn(call.caller, uri);
+    }
+  }
+
   /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */
   #rootsChanged(caller: Caller, method: string, params: JsonObject): void {
     this.#leases.current(caller)?.then(async (slot) => {
       if (slot.scope === "machine") return;
       // The copy a window has of what is one for each directory is as much in a directory as what it is a copy of.
       const isOwn = slot.scope === "session" && decideShare(this.config).scope !== "project";
-      if (isOwn) return (await slot.instance).notify(method, params);
+      if (isOwn) return (await slot.instance).notify(caller, method, params);
       this.#leases.move(caller, slot);
     }).catch(() => {});
   }

@@ -53,7 +53,9 @@ export function sharedServer(options: SharedServerOptions) {
 export function mountedServer(
   given: Partial<ServerConfig>,
   connect: Connect,
-  options: MountedServerOptions & Pick<PoolOptions, "admissionFor" | "settleMs" | "log"> = {},
+  options: MountedServerOptions & Pick<PoolOptions, "admissionFor" | "settleMs" | "log"> & {
+    onListChanged?: () => void;
+  } = {},
 ) {
   const changes: ListKind[][] = [];
   const config = {
@@ -77,7 +79,10 @@ export function mountedServer(
     settleMs: options.settleMs,
     log: options.log,
     admissionFor: options.admissionFor,
-    onListChanged: (kinds) => void changes.push([...kinds]),
+    onListChanged: (kinds) => {
+      changes.push([...kinds]);
+      options.onListChanged?.();
+    },
   });
   const mounted = new MountedServer(config, pool, options);
   return { mounted, changes, [Symbol.asyncDispose]: () => mounted[Symbol.asyncDispose]() };

@@ -1,27 +1,12 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { attachExai, type AttachHooks } from "../../lib/session/hello.ts";
-import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
+import type { LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
 import { MemoryChannel, turn } from "./channel.ts";
-import type { Mode, ModelServer } from "./server.ts";
-
-/** A request on its way, and what came of it. */
-export interface Sent {
-  id: RequestId;
-  frame: string;
-  method: string;
-  server: ModelServer | undefined;
-  mode: Mode | undefined;
-  tag: string;
-  sentAtMs: number;
-  answeredAtMs: number;
-  isCancelled: boolean;
-  /** Its server was killed while it was on its way: an error is right too. */
-  mayFail: boolean;
-  /** It was killed itself: nothing it asked matters any more. */
-  isCutOff: boolean;
-  answers: JsonObject[];
-}
+import { Notices, PER_PLACE } from "./notices.ts";
+import { type Sent, taskBegunBy } from "./sent.ts";
+import { isTask, type Mode, type ModelServer } from "./server.ts";
+import { TASK_TTL_MS } from "./tasks.ts";
 
 export interface WindowOptions {
   name: string;
@@ -30,6 +15,9 @@ export interface WindowOptions {
   /** Whether its person takes time to answer what is asked. */
   isSlow: boolean;
 }
+
+/** What may be asked about one task. */
+export type TaskVerb = "get" | "result" | "cancel";
 
 /** A question that waits for the person. */
 interface Question {
@@ -55,14 +43,13 @@ export class ModelWindow {
   readonly subscribed = new Set<string>();
   /** Those it wanted to give up and was told that it could not. */
   readonly unsure = new Set<string>();
-  /** How often it was told of an update, by URI. */
-  readonly updates = new Map<string, number>();
-  /** What it was told in log lines. */
-  readonly lines: string[] = [];
+  /** What it was told of servers' own accord. */
+  readonly notices: Notices = new Notices(this);
   /** What it was asked and has not answered. */
   questions: Question[] = [];
   readonly #hooks: AttachHooks;
   readonly #byId = new Map<RequestId, Sent>();
+  readonly #asked = new Set<RequestId>();
   #channel: MemoryChannel | undefined;
   #session: { id: string; token: string } | undefined;
   /** Answers to questions that came just before a cut. */
@@ -75,11 +62,25 @@ export class ModelWindow {
     this.canBeAsked = options.canBeAsked;
     this.isSlow = options.isSlow;
     this.#hooks = hooks;
+    this.notices.toolsMayDiffer(PER_PLACE);
   }
 
   /** Requests that have no answer yet and are owed one. */
   get pending(): Sent[] {
     return this.sent.filter(({ answers, isCancelled }) => answers.length === 0 && !isCancelled);
+  }
+
+  /** Whether it was asked `id` at any time. */
+  wasAsked(id: RequestId): boolean {
+    return this.#asked.has(id);
+  }
+
+  /** Whether an update of `server` may be for it: it is subscribed, or about to be or not to be. */
+  mayHearOf({ uri }: ModelServer): boolean {
+    if (this.subscribed.has(uri) || this.unsure.has(uri)) return true;
+    return this.sent.some(({ method, tag, answers }) =>
+      method.startsWith("resources/") && tag === uri && answers.length === 0
+    );
   }
 
   /** Connects for the first time, or comes back after a cut. */
@@ -98,6 +99,7 @@ export class ModelWindow {
 
   cut(): void {
     this.state = "cut";
+    for (const sent of this.pending) sent.isWhole = false;
     this.#channel!.cut();
   }
 
@@ -119,9 +121,12 @@ export class ModelWindow {
         sentAtMs: performance.now(),
         answeredAtMs: 0,
         isCancelled: false,
-        mayFail: false,
         isCutOff: false,
         answers: [],
+        isWhole: true,
+        progress: [],
+        wanted: this.level ?? "all",
+        taskId: undefined,
       },
       ...about,
     };
@@ -134,8 +139,28 @@ export class ModelWindow {
   call(server: ModelServer, mode: Mode): Sent {
     const tag = `${this.name}-${this.sent.length}`;
     const args = { who: this.name, tag, where: this.workspace, mode };
-    const params = { name: server.tool, arguments: args, _meta: { progressToken: `token of ${tag}` } };
+    // Every other call is of the tool that is only there where the window works.
+    const [everywhere, here] = server.toolsIn(this.placeAt(server));
+    const name = this.sent.length % 2 === 0 ? everywhere! : here!;
+    const params: JsonObject = { name, arguments: args, _meta: { progressToken: `token of ${tag}` } };
+    if (isTask(mode)) params.task = { ttl: TASK_TTL_MS };
     return this.request("tools/call", params, { server, mode, tag });
+  }
+
+  /** The requests that have begun its tasks. */
+  get begun(): Sent[] {
+    return this.sent.filter((sent) => taskBegunBy(sent) !== undefined);
+  }
+
+  /** Asks about a task, be it its own or not. */
+  aboutTask(verb: TaskVerb, taskId: string): Sent {
+    const server = this.begun.find((sent) => taskBegunBy(sent) === taskId)?.server;
+    return this.request(`tasks/${verb}`, { taskId }, { server, taskId });
+  }
+
+  /** Which of the places of `server` it works in. */
+  placeAt(server: ModelServer): string {
+    return server.placeIn(this.workspace);
   }
 
   cancel(sent: Sent): void {
@@ -145,11 +170,14 @@ export class ModelWindow {
 
   setLevel(level: LogLevel): void {
     this.level = level;
+    for (const sent of this.pending) sent.wanted = undefined;
     this.request("logging/setLevel", { level });
   }
 
   subscribe(server: ModelServer): void {
     if (this.subscribed.has(server.uri)) return;
+    // A window may be given a process of its own once.
+    this.notices.processMayDiffer(server);
     this.request("resources/subscribe", { uri: server.uri }, { server, tag: server.uri });
   }
 
@@ -159,8 +187,10 @@ export class ModelWindow {
   }
 
   /** Works in another directory from now on. */
-  moveTo(workspace: string): void {
+  moveTo(workspace: string, servers: readonly ModelServer[]): void {
     this.workspace = workspace;
+    this.notices.toolsMayDiffer(PER_PLACE);
+    for (const server of servers) if (this.mayHearOf(server)) this.notices.processMayDiffer(server);
     this.notify("notifications/roots/list_changed", {});
   }
 
@@ -215,34 +245,13 @@ export class ModelWindow {
   }
 
   #takeNotification(method: string, params: JsonObject): void {
-    if (method === "notifications/progress") return this.#takeProgress(params);
-    if (method === "notifications/resources/updated") {
-      const uri = String(params.uri);
-      this.updates.set(uri, (this.updates.get(uri) ?? 0) + 1);
-      const asked = this.sent.some(({ method, tag }) => method === "resources/subscribe" && tag === uri);
-      if (!asked) this.faults.push(`${this.name} was told of ${uri}, which it never subscribed to`);
-    }
-    if (method === "notifications/cancelled") {
-      this.questions = this.questions.filter(({ id }) => id !== params.requestId);
-    }
-    if (method !== "notifications/message") return;
-    this.lines.push(String(params.data));
-    if (
-      this.level !== undefined &&
-      LOG_LEVELS.indexOf(params.level as LogLevel) < LOG_LEVELS.indexOf(this.level)
-    ) {
-      this.faults.push(`${this.name} wants ${this.level} and was sent ${JSON.stringify(params)}`);
-    }
-  }
-
-  #takeProgress(params: JsonObject): void {
-    const token = `token of ${params.message}`;
-    if (params.progressToken !== token) {
-      this.faults.push(`${this.name} was sent progress under a wrong token: ${JSON.stringify(params)}`);
-    }
+    this.notices.take(method, params);
+    if (method !== "notifications/cancelled") return;
+    this.questions = this.questions.filter(({ id }) => id !== params.requestId);
   }
 
   #takeQuestion(id: RequestId, method: string, params: JsonObject): void {
+    this.#asked.add(id);
     const result = this.#resultOf(method, params);
     if (!result) this.faults.push(`${this.name} was asked ${method}, which it does not offer`);
     const reply = result ? { result } : { error: { code: -32601, message: "not offered" } };
