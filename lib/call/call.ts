@@ -27,6 +27,8 @@ export interface Caller {
   readonly server: string | undefined;
   /** Sends the client a notification that belongs to no call; dropped when it cannot take any. */
   notify(method: string, params?: JsonObject): void;
+  /** A resource it was subscribed to is not told of any more, though it has not unsubscribed. */
+  subscriptionLost?(uri: string): void;
   /**
    * Asks the client something outside of any call: its roots, or what a task of its needs.
    *

@@ -1,12 +1,11 @@
 import { getLogger } from "@logtape/logtape";
-import { untilAborted, within } from "../base/abort.ts";
+import { within } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { contained } from "../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
-import { waitingFor } from "../call/wait.ts";
-import { type InitializeResult, type LogLevel, uriOf } from "../wire/mcp.ts";
+import { type InitializeResult, type LogLevel } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
 import { Exchange } from "./exchange.ts";
@@ -20,7 +19,7 @@ import { PingedLiveness } from "./liveness.ts";
 import { capabilityOf, ListCache, listChangedMethod } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { type SubscriptionRequest, Subscriptions } from "./subscriptions.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import type { Suspect } from "./supervisor.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
@@ -49,7 +48,10 @@ export class Instance implements AsyncDisposable {
   readonly #inflight: InFlightTable;
   /** What its results have given the sessions to come back with. */
   readonly handles: Handles;
-  readonly #subscriptions = new Subscriptions();
+  readonly #subscriptions = new Subscriptions({
+    renew: (uri) => this.#askAbout(uri, "resources/subscribe"),
+    onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
+  });
   readonly #logLevel: SharedLogLevel;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
@@ -60,7 +62,7 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
-    this.handles = new Handles(this.tasks, options.ownersBefore);
+    this.handles = new Handles(this.tasks, options.lostTasks);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const { name } = options;
@@ -177,11 +179,7 @@ export class Instance implements AsyncDisposable {
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
   leave(caller: Caller): void {
     if (this.attached.delete(caller.id)) this.#levelMayDiffer();
-    const { startTimeoutMs } = this.#options;
-    this.#subscriptions.removeAll(
-      caller,
-      (uri) => this.#exchange.ask("resources/unsubscribe", { uri }, startTimeoutMs),
-    );
+    this.#subscriptions.removeAll(caller, (uri) => this.#askAbout(uri, "resources/unsubscribe"));
   }
 
   /** Lets go of a session that is over: its tasks are forgotten too. */
@@ -194,9 +192,12 @@ export class Instance implements AsyncDisposable {
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
   async resubscribe(caller: Caller, uri: string): Promise<Result> {
-    const params = { uri };
-    const ask = () => this.#exchange.ask("resources/subscribe", params, this.#options.startTimeoutMs);
+    const ask = () => this.#askAbout(uri, "resources/subscribe");
     return await this.#subscriptions.subscribe(uri, caller, { ask });
+  }
+
+  #askAbout(uri: string, method: "resources/subscribe" | "resources/unsubscribe"): Promise<Result> {
+    return this.#exchange.ask(method, { uri }, this.#options.startTimeoutMs);
   }
 
   /**
@@ -214,13 +215,13 @@ export class Instance implements AsyncDisposable {
     switch (call.method) {
       case "resources/subscribe":
       case "resources/unsubscribe":
-        return await this.#aboutResource(call);
+        return await this.#subscriptions.call(call, () => this.#exchange.forward(call));
       case "logging/setLevel":
-        return await this.#aboutLogLevel(call);
+        return await this.#logLevel.call(call, this.#options.name);
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
-        return await this.#aboutTask(call);
+        return await this.#exchange.aboutTask(call);
     }
     return await this.#exchange.forward(call);
   }
@@ -268,6 +269,7 @@ export class Instance implements AsyncDisposable {
       this.#exchange.ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
     const description = await initialize(ask, this.#options.name);
     this.#description = description;
+    this.#exchange.tasks = description.capabilities.tasks;
     this.#transport.setProtocolVersion?.(description.protocolVersion);
     this.#exchange.send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
@@ -304,35 +306,11 @@ export class Instance implements AsyncDisposable {
 
   #finish(reason: ExaiError): void {
     if (this.#exchange.end) return;
-    this.#exchange.finish(reason);
+    this.#exchange.end = reason;
     this.#inbound.stop(reason);
     this.tasks.clear();
+    this.#exchange.failAll(reason);
     this.#ended.resolve(reason);
-  }
-
-  async #aboutTask(call: Call): Promise<Result> {
-    const { taskId } = call.params;
-    const own = this.handles.ownTask(call.caller, taskId);
-    const result = await this.#exchange.forward(call);
-    this.tasks.answered(call.method, own, result);
-    return result;
-  }
-
-  #aboutLogLevel(call: Call): Promise<Result> {
-    const told = untilAborted(this.#logLevel.update(), call.signal);
-    return waitingFor(call, `server "${this.#options.name}" to take a log level`, told);
-  }
-
-  #aboutResource(call: Call): Promise<Result> {
-    const uri = uriOf(call);
-    const options: SubscriptionRequest = {
-      ask: () => this.#exchange.forward(call),
-      turn: (before) =>
-        waitingFor(call, "what was asked about this resource before", untilAborted(before, call.signal)),
-    };
-    return call.method === "resources/subscribe"
-      ? this.#subscriptions.subscribe(uri, call.caller, options)
-      : this.#subscriptions.unsubscribe(uri, call.caller, options);
   }
 
   #levelMayDiffer(): void {

@@ -1,4 +1,6 @@
-import type { Caller } from "../call/call.ts";
+import { untilAborted } from "../base/abort.ts";
+import type { Call, Caller } from "../call/call.ts";
+import { waitingFor } from "../call/wait.ts";
 import { LOG_LEVELS, type LogLevel } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 
@@ -50,6 +52,11 @@ export class SharedLogLevel {
     if (!this.#isSilent) this.update().catch(() => {});
   }
 
+  /** `call` of a session says what that wants of the server `name`. */
+  call(call: Call, name: string): Promise<Result> {
+    return waitingFor(call, `server "${name}" to take a log level`, untilAborted(this.update(), call.signal));
+  }
+
   /**
    * Tells the upstream if what all sessions want has changed. One change at a time, decided when it is its turn, so that
    * the server ends with what is wanted last; whoever asks hears what the server said.
@@ -93,6 +100,6 @@ export class SharedLogLevel {
     const levels = Array.from(this.#attached(), ({ logLevel }) => logLevel);
     if (levels.length === 0) return undefined;
     if (this.#current === undefined && levels.every((level) => level === undefined)) return undefined;
-    return LOG_LEVELS[Math.min(...levels.map((level) => level ? LOG_LEVELS.indexOf(level) : this.#usual))];
+    return LOG_LEVELS.at(Math.min(...levels.map((level) => level ? LOG_LEVELS.indexOf(level) : this.#usual)));
   }
 }

@@ -139,11 +139,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   #leased(call: Call): Promise<Slot> {
-    return waitingFor(
-      call,
-      ROOTS_WAIT,
-      untilAborted(this.#leases.lease(call.caller), call.signal),
-    );
+    return waitingFor(call, ROOTS_WAIT, untilAborted(this.#leases.lease(call.caller), call.signal));
   }
 
   readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
@@ -187,6 +183,7 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Goes on for the sessions of `old`, this server under its configuration of before. */
   inherit(old: MountedServer): void {
+    this.#pool.lostTasks = old.#pool.lostTasks;
     this.#leases.inherit(old.#leases);
     old.#successor = this;
     this.#before = new Set([...old.#before, old]);
@@ -213,7 +210,7 @@ export class MountedServer implements Server, AsyncDisposable {
     // Those that wait for their turn run too.
     this.#quiet = Promise.withResolvers();
     if (this.#running > 0) await this.#quiet.promise;
-    this.#leases.endAll();
+    this.#leases.endAll(`it was taken out of mcp.json`);
     await this.#pool.retire();
     for (let next = this.#successor; next; next = next.#successor) {
       next.#before = new Set([...next.#before].filter((old) => old !== this));
@@ -256,17 +253,32 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#lists.answered(call, slot);
     switch (call.method) {
       case "resources/subscribe":
+        // What has agreed is on its way out; the session is told what the server of now says.
+        if (this.#successor) return this.#successor.target(call);
         this.#leases.subscribed(call.caller, uriOf(call), slot);
         return result;
       case "resources/unsubscribe":
         this.#leases.unsubscribed(call.caller, uriOf(call));
-        return result;
+        return this.#successor ? this.#successor.#unsubscribeToo(call) : result;
       case "tasks/list":
         return tasksElsewhere(call, result, { here: slot, slots: this.#allSlots() });
       case "tools/list":
         return this.#tools.offeredOf(result);
       default:
         return result;
+    }
+  }
+
+  /** The session has unsubscribed from this server as it was before, whose subscriptions this one has taken over. */
+  async #unsubscribeToo(call: Call): Promise<Result> {
+    const uri = uriOf(call);
+    // At once: where it is not subscribed again yet, it must not be later.
+    const isKept = this.#leases.unsubscribed(call.caller, uri);
+    let result: Result | undefined;
+    try {
+      return result = await this.target(call);
+    } finally {
+      if (isKept && (!result || result.error)) this.#leases.goesOn(call.caller, uri);
     }
   }
 

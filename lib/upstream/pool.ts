@@ -43,13 +43,15 @@ export class Pool implements AsyncDisposable {
   onAsked = (_slot: Slot) => {};
   /** The server has asked for the roots that the sessions of `slot` share; set like the others. */
   onRootsAsked = (_slot: Slot) => {};
+  /** The server of `slot` has ended a subscription that nobody has given up; set like the others. */
+  onSubscriptionLost = (_slot: Slot, _lost: { caller: Caller; uri: string; why: string }) => {};
   /** What is remembered of each process, whether it runs or not. */
   readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
   /** Those that take nothing new, and end once what runs on them has finished. */
   readonly retiring = new Set<Slot>();
-  /** Tasks of instances that are gone. */
-  readonly lostTasks = new LostTasks();
+  /** Tasks of instances that are gone, of the server's configurations of before too. */
+  lostTasks = new LostTasks();
   readonly #closing = new Set<Promise<void>>();
   /** What is thrown in place of a start once nothing may be started any more. */
   retired: ExaiError | undefined;
@@ -123,7 +125,10 @@ export class Pool implements AsyncDisposable {
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
     const onRootsAsked = () => this.onRootsAsked(slot);
-    const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onRootsAsked, onLost });
+    const onSubscriptionLost = (caller: Caller, uri: string, why: string) =>
+      this.onSubscriptionLost(slot, { caller, uri, why });
+    const hooks = { onQuestion, onRootsAsked, onLost, onSubscriptionLost };
+    const start = this.#start(request, { givenUp: givenUp.signal, ...hooks });
     const slot: Slot = new Slot(start, made, () => {
       givenUp.abort();
       this.#stop(key, slot);
@@ -206,7 +211,7 @@ export class Pool implements AsyncDisposable {
     { config, tenant, scope, told, listed, mayMove }: SlotRequest,
     { givenUp, ...hooks }:
       & { givenUp: AbortSignal }
-      & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost">,
+      & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost" | "onSubscriptionLost">,
   ): Promise<Instance> {
     const { clientInfo, settleMs, log } = this.#options;
     const transport = await this.#options.connect(config).catch((thrown) => {
@@ -222,7 +227,7 @@ export class Pool implements AsyncDisposable {
       capabilities: told,
       whenRefused: whenRefused(config, mayMove),
       settleMs,
-      ownersBefore: this.lostTasks.owners,
+      lostTasks: this.lostTasks,
       log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
       ...hooks,
       // A process of one session asks it each time, so that it sees them change.
@@ -268,7 +273,7 @@ export class Pool implements AsyncDisposable {
   }
 
   #loseTasks({ started }: Slot, why: string): void {
-    if (started) this.lostTasks.add(started.handles.owners, why);
+    if (started) this.lostTasks.add(started, why);
   }
 
   #stop(key: string, slot: Slot): void {

@@ -2,6 +2,7 @@ import { fnv1a } from "../base/hash.ts";
 import { visible } from "../base/visible.ts";
 import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Caller } from "../call/call.ts";
+import { isSameSession } from "../call/owner.ts";
 import { CallCrashes } from "./call_crashes.ts";
 import { likenessKey, type Scope } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
@@ -36,7 +37,7 @@ export interface ProcessRecord {
   /** Decides when calls may run on it. */
   readonly admission: Admission;
   /** The session it belongs to, of one that belongs to a single session. */
-  readonly session: string | undefined;
+  readonly session: Caller | undefined;
 }
 
 export interface ProcessRecordsOptions {
@@ -99,7 +100,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       where,
       supervisor: new Supervisor(name, { where, isRemote: config.kind !== "stdio" }),
       admission: admissionFor({ name, maxInflight, callTimeoutMs, where, isShared: scope !== "session" }),
-      session: scope === "session" ? tenant.caller.id : undefined,
+      session: scope === "session" ? tenant.caller : undefined,
     };
     this.#byKey.set(key, record);
     this.#prune();
@@ -160,7 +161,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     this.crashes.forget(caller);
     for (const record of this.#byKey.values()) {
       record.admission.forget(caller.id);
-      if (record.session !== caller.id) continue;
+      if (!record.session || !isSameSession(record.session, caller)) continue;
       if (this.#options.inUse(record.key)) this.#over.add(record);
       else this.#byKey.delete(record.key);
     }

@@ -43,16 +43,14 @@ export class LegacySse implements UpstreamTransport {
 
   /** Settles when the server has said where messages go. */
   async start(): Promise<void> {
-    const response = await this.#endpoint.fetch({
-      headers: { accept: "text/event-stream" },
-      signal: this.#endpoint.signal(),
-    });
+    const signal = this.#endpoint.signal();
+    const response = await this.#endpoint.fetch({ headers: { accept: "text/event-stream" }, signal });
     const type = response.headers.get("content-type") ?? "";
     if (response.body === null || !/^\s*text\/event-stream\b/i.test(type)) {
       await response.body?.cancel();
       throw new Error(`it answered with no event stream but ${type === "" ? "nothing" : type}`);
     }
-    void this.#read(response.body);
+    void this.#read(response.body, signal);
     await this.#ready.promise;
   }
 
@@ -87,10 +85,10 @@ export class LegacySse implements UpstreamTransport {
     return Promise.resolve();
   }
 
-  async #read(body: NonNullable<Response["body"]>): Promise<void> {
+  async #read(body: NonNullable<Response["body"]>, signal: AbortSignal): Promise<void> {
     let why = "its event stream ended";
     try {
-      for await (const event of eventsOf(body)) {
+      for await (const event of eventsOf(body, { signal })) {
         const taken = this.#take(event);
         if (typeof taken !== "boolean") await taken;
       }

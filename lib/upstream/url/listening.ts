@@ -77,20 +77,21 @@ export class Listening {
 
   /** Listens once; says whether, and when, it is to be tried again. */
   async #listenOnce(isFirst: boolean): Promise<boolean | "at once"> {
-    const { open, onresumed, onerror, onfatal, onevent } = this.#options;
+    const { open, onresumed, onerror, onfatal, onevent, signal } = this.#options;
     try {
       const response = await open(this.#lastEventId);
       this.state = "open";
       this.#wasOpen = true;
       if (!isFirst) onresumed();
       if (response.body === null) return true;
-      for await (const event of eventsOf(response.body, { onretry: (ms) => this.#retryMs = ms })) {
+      const onretry = (ms: number) => this.#retryMs = ms;
+      for await (const event of eventsOf(response.body, { onretry, signal })) {
         if (event.id) this.#lastEventId = event.id;
         const taken = onevent(event);
         if (taken instanceof Promise) await taken;
       }
     } catch (thrown) {
-      if (this.#options.signal.aborted) return false;
+      if (signal.aborted) return false;
       onerror(thrown);
       // Some servers send headers with their first event. Not to miss it, the next stream is opened without a pause.
       if (thrown instanceof StreamLate) return "at once";

@@ -170,7 +170,7 @@ export class StreamableHttp implements UpstreamTransport {
       let isAnswered = false;
       const onretry = (ms: number) => retryMs = Math.max(MIN_RESUME_PAUSE_MS, Math.min(ms, 30 * SECOND_MS));
       try {
-        for await (const { event, data, id: eventId } of eventsOf(body!, { onretry })) {
+        for await (const { event, data, id: eventId } of eventsOf(body!, { onretry, signal })) {
           if (eventId) lastEventId = eventId;
           if (event !== "message" || data === "") continue;
           resumes = 0;
