@@ -8,6 +8,7 @@ import type { Call, Caller } from "../call/call.ts";
 import { type InitializeResult, type LogLevel } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
+import { EarlyLogs } from "./early_logs.ts";
 import { Exchange } from "./exchange.ts";
 import { Faults } from "./faults.ts";
 import { Handles } from "./handles.ts";
@@ -56,6 +57,7 @@ export class Instance implements AsyncDisposable {
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
   readonly #exchange: Exchange;
+  readonly #earlyLogs = new EarlyLogs((message) => this.#inbound.receive(message));
   #description: InitializeResult | undefined;
 
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
@@ -174,6 +176,8 @@ export class Instance implements AsyncDisposable {
     this.attached.set(caller.id, caller);
     this.attribution.met(caller);
     this.#levelMayDiffer();
+    // Once all are attached that have waited for the start.
+    if (this.#earlyLogs.isHolding) queueMicrotask(() => this.#earlyLogs.release());
   }
 
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
@@ -294,6 +298,7 @@ export class Instance implements AsyncDisposable {
   #receive(message: RpcMessage, about: RequestId | undefined): void {
     this.liveness.heard++;
     if ("method" in message) {
+      if (this.#earlyLogs.isHolding && this.#earlyLogs.takes(message)) return;
       return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
     }
     if (this.#inflight.settle(message)) {
@@ -307,6 +312,7 @@ export class Instance implements AsyncDisposable {
   #finish(reason: ExaiError): void {
     if (this.#exchange.end) return;
     this.#exchange.end = reason;
+    this.#earlyLogs.release();
     this.#inbound.stop(reason);
     this.tasks.clear();
     this.#exchange.failAll(reason);

@@ -10,7 +10,7 @@ const LONGER: Readonly<Record<string, number>> = {
   "lib/session/mailbox.ts": 308,
   "lib/shim/bridge.ts": 398,
   "lib/upstream/inbound.ts": 328,
-  "lib/upstream/instance.ts": 320,
+  "lib/upstream/instance.ts": 326,
 };
 
 /** The room a file of `lib/` belongs to. */
