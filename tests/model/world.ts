@@ -11,7 +11,7 @@ import { cancelFaults, faultsOf, listFaults } from "./answers.ts";
 import { LOG_LEVELS } from "../../lib/wire/mcp.ts";
 import { turn } from "./channel.ts";
 import { taskBegunBy } from "./sent.ts";
-import { type ModelProcess, ModelServer, placeOf, USUAL_LEVEL, WORKSPACES } from "./server.ts";
+import { IDLE_STOP_MS, type ModelProcess, ModelServer, placeOf, USUAL_LEVEL, WORKSPACES } from "./server.ts";
 import { ModelWindow, type WindowOptions } from "./window.ts";
 
 const MAX_FRAME_BYTES = 1024 * 1024;
@@ -153,7 +153,11 @@ export class World {
   /** Lets everything come to its end, and says what is not as it should be. */
   async faults(): Promise<string[]> {
     await turn();
-    for (const window of this.present) if (window.state === "cut") window.connect();
+    for (const window of this.present) {
+      if (window.state === "cut") window.connect();
+      else window.flow();
+    }
+    await turn();
     const questionFaults = await this.#questionFaults();
     await this.#settled();
     // Whatever happened before, every server serves every window now.
@@ -188,6 +192,8 @@ export class World {
 
   /** Every window sees all its tasks and no others', and gets the result of each. */
   async #taskFaults(): Promise<string[]> {
+    // A process that nobody keeps ends.
+    await delay(2 * IDLE_STOP_MS);
     const lists = this.present.map((window) => ({ window, listed: window.request("tasks/list", {}) }));
     await this.#settled();
     const faults = [
