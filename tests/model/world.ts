@@ -7,6 +7,7 @@ import { Challenge } from "../../lib/edge/challenge.ts";
 import { Router } from "../../lib/router/router.ts";
 import type { AttachHooks } from "../../lib/session/hello.ts";
 import { SessionRegistry } from "../../lib/session/registry.ts";
+import { sharingFaults } from "./sharing.ts";
 import { cancelFaults, faultsOf, listFaults } from "./answers.ts";
 import { LOG_LEVELS } from "../../lib/wire/mcp.ts";
 import { turn } from "./channel.ts";
@@ -175,7 +176,7 @@ export class World {
       ...await this.#logFaults(),
       ...await this.#listFaults(),
       ...await this.#changeFaults(),
-      ...this.#sharingFaults(),
+      ...this.servers.flatMap(sharingFaults),
     ];
     return [...faults, ...await this.#endFaults(), ...this.#timesUp];
   }
@@ -327,6 +328,7 @@ export class World {
   async #changeFaults(): Promise<string[]> {
     const place = placeOf(WORKSPACES[0]!);
     const told = (window: ModelWindow) => window.notices.changes.get(TOOLS_CHANGED) ?? 0;
+    await this.#stopElsewhere(place);
     const before = new Map(this.present.map((window) => [window, told(window)]));
     const isThere = ({ workspace }: ModelWindow) => placeOf(workspace) === place;
     const missed = () =>
@@ -341,16 +343,13 @@ export class World {
     ];
   }
 
-  #sharingFaults(): string[] {
-    return this.servers.flatMap(({ name, share, processes }) =>
-      processes.flatMap(({ callers, places }) => {
-        if (share === "session" && callers.size > 1) return [`${name}: one process for ${[...callers]}`];
-        if (share === "project" && places.size > 1) {
-          return [`${name}: one process for ${[...places]}, called by ${[...callers]}`];
-        }
-        return [];
-      })
-    );
+  /** No process runs but in `place`; windows elsewhere have seen what was there. */
+  async #stopElsewhere(place: string): Promise<void> {
+    const elsewhere = WORKSPACES.map(placeOf).filter((one) => one !== place);
+    for (const server of this.servers) {
+      if (server.share === "project") { for (const place of elsewhere) await this.kill({ server, place }); }
+    }
+    this.#timesUp.push(...await this.#listFaults());
   }
 
   /** When the last window has gone, so has everything that was there for it. */
