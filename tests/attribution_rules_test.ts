@@ -132,3 +132,60 @@ Deno.test("up to that number nobody is forgotten", () => {
   clock.pass(-1);
   assertEquals(attribution.suspects().length, 64);
 });
+
+Deno.test("a window that comes back under its id is known by its new session, once the calls of the old one have settled", () => {
+  using clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 100 });
+  attribution.met(BOB);
+  const old = callOf(ADA);
+  attribution.began(old);
+  attribution.ended(old);
+  attribution.forget(ADA);
+  const again = { ...ADA };
+  const its = callOf(again);
+  attribution.met(again);
+  attribution.began(its);
+  assertEquals([attribution.addressee(true), attribution.quietInMs("ada")], [undefined, 100]);
+  clock.pass(100);
+  const found = attribution.addressee(true);
+  assertEquals([found?.caller === again, found?.call === its, attribution.suspects()], [true, true, [again]]);
+});
+
+Deno.test("a call that outlives its session is nobody's, also when the window is back, and ends as its own", () => {
+  using _clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 0 });
+  const [old, its] = [callOf(ADA), callOf({ ...ADA })];
+  attribution.began(old);
+  attribution.forget(ADA);
+  attribution.began(its);
+  assertEquals([attribution.addressee(true), [...attribution.running()]], [undefined, [its, old]]);
+  attribution.ended(old);
+  assertEquals([attribution.addressee(true)?.call === its, [...attribution.running()]], [true, [its]]);
+  attribution.ended(its);
+  assertEquals([...attribution.running()], []);
+});
+
+Deno.test("two sessions of one id are told apart, also where nobody has said that the first is over", () => {
+  const attribution = new Attribution({ settleMs: 0 });
+  const again = { ...ADA };
+  const [old, its] = [callOf(ADA), callOf(again)];
+  attribution.began(old);
+  attribution.ended(old);
+  attribution.began(its);
+  assertEquals(attribution.addressee(true)?.caller === again, true);
+});
+
+Deno.test("of sessions that are over none is remembered once its calls have settled", () => {
+  using clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 100 });
+  for (const caller of [ADA, BOB]) {
+    const its = callOf(caller);
+    attribution.began(its);
+    attribution.ended(its);
+    clock.pass(100);
+    attribution.forget(caller);
+  }
+  // The clock goes back to where both would be meant.
+  clock.pass(-150);
+  assertEquals(attribution.quietInMs("cleo"), 0);
+});

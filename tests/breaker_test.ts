@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { ServerBreaker, type ServerBreakerOptions } from "../lib/admission/breaker.ts";
 import { Circuit } from "../lib/base/circuit.ts";
@@ -371,6 +371,24 @@ Deno.test("a server behind a URL that answers 503 is asked five times, and then 
   for (let i = 0; i < 9; i++) server.script.push({ status: 503 });
   for (let i = 0; i < 8; i++) await client.call("ping");
   assertEquals(server.calls, 6);
+});
+
+Deno.test("crashes under the calls of one session alone are held against that session where others share the server", async () => {
+  const options = { name: "files", openMs: 60_000, callTimeoutMs: 1000 };
+  const crash = () => {
+    const cause = new ExaiError("UPSTREAM_UNAVAILABLE", "it was ended by SIGKILL");
+    return Promise.reject(new ExaiError(cause.code, "it ended", { cause, details: { alone: true } }));
+  };
+  const of = (id: string) => call({ caller: { ...call().caller, id } });
+  const shared = new ServerBreaker({ ...options, failures: 2, isShared: true });
+  for (let n = 0; n < 2; n++) await assertRejects(() => behind(shared, crash)(of("ada")));
+  assertEquals([shared.status.state, shared.status.refusedSessions], ["closed", 1]);
+  const error = assertThrows(() => shared.check(of("ada")), ExaiError);
+  assertStringIncludes(error.message, "of this session");
+  shared.check(of("bob"));
+  const own = new ServerBreaker({ ...options, failures: 2 });
+  for (let n = 0; n < 2; n++) await assertRejects(() => behind(own, crash)(of("ada")));
+  assertEquals(own.status.state, "open");
 });
 
 Deno.test("one crash with ten calls under way is one failure, not ten", async () => {

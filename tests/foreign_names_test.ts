@@ -160,7 +160,6 @@ const REVIEWED = new Set([
   "tool/surface/parameters.ts FALLBACKS[field]",
   "tool/user_tool_services.ts SERVICES[method]",
   "upstream/lists.ts LISTS[kind]",
-  "upstream/log_level.ts LOG_LEVELS[Math.min(...levels.map((level) => LOG_LEVELS.indexOf(level ?? LOG_LEVELS[0])))]",
   "upstream/server_lists.ts LISTS[kind]",
   "upstream/process/environment.ts INHERITED[platform]",
   "wire/codes.ts CODES[error.code]",

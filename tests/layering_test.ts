@@ -101,6 +101,12 @@ Deno.test("the rules find what they forbid", async (test) => {
   await rule("a comparison of owners", ownerComparisons, {
     "lib/tool/a.ts": "a.principal === undefined; if (a.principal === b) c.workspace;",
   });
+  await rule("a comparison of sessions", ownerComparisons, {
+    "lib/tool/a.ts": "let c: Caller; owner?.id === other; undefined === c.id; c.id > d.id; id === a;",
+  });
+  await rule("a comparison of sessions by a name of their ids", ownerComparisons, {
+    "lib/tool/a.ts": "if (sessionId !== a) {}",
+  });
   const keeper = (members: string) => (sources: Source[]) =>
     unownedMethods([parseSource("lib/observe/recorder.ts", members), ...sources])
       .filter((fault) => fault.startsWith("Recorder."));

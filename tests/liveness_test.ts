@@ -46,3 +46,11 @@ Deno.test("calls that run out of time together share one ping; later ones are as
   await liveness.check(10);
   assertEquals([pings(), silent], [2, []]);
 });
+
+Deno.test("calls that run out of time together are one silence of the process, not as many as there are calls", async () => {
+  const { liveness, silent } = pinged(() => Promise.reject(new Error("late")));
+  assertEquals(await Promise.all([1, 2, 3].map(() => liveness.check(10))), [false, false, false]);
+  assertEquals(silent, []);
+  await liveness.check(10);
+  assertEquals(silent.length, 1);
+});

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HealingServer } from "./helpers/healing_server.ts";
@@ -7,6 +7,7 @@ import { sdkClient, textOf } from "./helpers/sdk_client.ts";
 import { findId } from "../lib/transport/line_framer.ts";
 
 const SCRIPTED = fromFileUrl(new URL("./fixtures/odd_answers_server.ts", import.meta.url));
+const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
 const PONG = '{"content":[{"type":"text","text":"pong"}]}';
 
 /** What a tool's call is answered with, and what its caller is told: a text of the result, or an error. */
@@ -72,6 +73,26 @@ const ANSWERS: Record<string, { text: string; told: RegExp }> = {
     text: '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"cannot parse"}}',
     told: /cannot parse/,
   },
+  nested: {
+    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[],"structuredContent":{"a":${nested(510)}}}}`,
+    told: /malformed answer: it is nested deeper than 512/,
+  },
+  nested_id_last: {
+    text: `{"error":{"code":1,"message":"x","data":${nested(9000)}},"id":ID,"jsonrpc":"2.0"}`,
+    told: /malformed answer: it is nested deeper than 512/,
+  },
+  nested_in_a_batch: {
+    text: `[{"jsonrpc":"2.0","id":ID,"result":{"a":${nested(600)}}}]`,
+    told: /malformed answer: it is nested deeper than 512/,
+  },
+  nested_as_deep_as_may_be: {
+    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"pong"}],"a":${nested(510)}}}`,
+    told: /^pong$/,
+  },
+  nested_in_a_text: {
+    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"${nested(2000)}"}]}}`,
+    told: /^\[+\]+$/,
+  },
   both_null: { text: '{"jsonrpc":"2.0","id":ID,"result":null,"error":null}', told: /malformed answer/ },
 };
 
@@ -105,6 +126,20 @@ const ON_STDIO: typeof ANSWERS = {
   in_colours: { text: `\x1b[32m{"jsonrpc":"2.0","id":ID,"result":${PONG}}\x1b[0m`, told: /^pong$/ },
   zero_bytes: {
     text: [...`{"jsonrpc":"2.0","id":ID,"result":${PONG}}`].join("\0").replace("I\0D", "ID"),
+    told: /^pong$/,
+  },
+  nested_over_lines: {
+    text: `{\n  "jsonrpc":"2.0",\n  "id":ID,\n  "result":{\n    "a":\n    ${nested(600)}\n  }\n}`,
+    told: /malformed answer: it is nested deeper than 512/,
+  },
+  behind_nested_noise: {
+    text: `${nested(600)}\n{"a":${nested(600)}}\n{"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
+    told: /^pong$/,
+  },
+  behind_a_nested_notification: {
+    text:
+      `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":${nested(600)}}}\n` +
+      `{"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
     told: /^pong$/,
   },
   logged_before: {
@@ -181,6 +216,54 @@ Deno.test("progress under a token that comes back as text reaches its call; so d
   assertEquals([textOf(result), steps], ["pong", 1]);
   await client.close();
 });
+
+/** A server in Python that writes its answers as `say(text)` of the test does. */
+function writing(say: string, more: JsonObject = {}): JsonObject {
+  const program = `import json, sys
+def say(text):
+    ${say}
+    sys.stdout.flush()
+for line in sys.stdin:
+    m = json.loads(line)
+    if "id" not in m: continue
+    result = {"content": [{"type": "text", "text": "pong"}]}
+    if m["method"] == "initialize":
+        result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}
+    elif m["method"] == "tools/list":
+        result = {"tools": [{"name": "plain", "inputSchema": {"type": "object"}}]}
+    say(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": result}))
+`;
+  const command = Deno.build.os === "windows" ? "python" : "python3";
+  return { command, args: ["-c", program], share: "machine", ...more };
+}
+
+for (
+  const [how, say, told] of [
+    [
+      "behind Content-Length headers",
+      'sys.stdout.write("Content-Length: %d\\r\\n\\r\\n%s" % (len(text), text))',
+      /^pong$/,
+    ],
+    ["without a newline", "sys.stdout.write(text)", /^pong$/],
+    [
+      "as plain text",
+      'print("I am not JSON")',
+      /did not answer initialize within 1500 ms; .*"I am not JSON".*must write one JSON message a line/,
+    ],
+  ] as const
+) {
+  Deno.test(`a stdio server that writes its answers ${how} is understood, or told what it must write`, async () => {
+    await using it = await mountingDaemon({
+      odd: writing(say, how === "as plain text" ? { startTimeoutMs: 1500 } : {}),
+    });
+    const said = await sdkClient(`${it.url}mcp/odd`).then(async (client) => {
+      const text = textOf(await client.callTool({ name: "plain", arguments: {} }));
+      await client.close();
+      return text!;
+    }).catch(String);
+    assertMatch(said, told);
+  });
+}
 
 const INIT = (result: string) => `{"jsonrpc":"2.0","id":ID,"result":${result}}`;
 const INFO = '"serverInfo":{"name":"s","version":"1"}';
@@ -310,6 +393,32 @@ Deno.test("answers of a URL server that are no answers end their call at once, w
     assertMatch(said!, wanted);
   }
   assert(server.runs.length === 0);
+  await client.close();
+});
+
+Deno.test("an answer nested millions of levels deep holds up nobody else, and is no answer", async () => {
+  let body: (id: unknown) => string;
+  await using server = new HealingServer({
+    answer({ id, method }) {
+      if (method !== "tools/call") return undefined;
+      return new Response(body(id), { headers: { "content-type": "application/json" } });
+    },
+  });
+  await using it = await mountingDaemon({ deep: { url: server.url } });
+  const client = await sdkClient(`${it.url}mcp/deep`);
+  const deep = nested(4_000_000);
+  const bodies: ((id: unknown) => string)[] = [
+    (id) => `{"jsonrpc":"2.0","id":${id},"result":{"content":[],"structuredContent":{"a":${deep}}}}`,
+    (id) => `{"jsonrpc":"2.0","id":${id},"error":{"code":1,"message":"no","data":${deep}}}`,
+    () => deep,
+  ];
+  for (body of bodies) {
+    const before = performance.now();
+    const said = await client.callTool({ name: "write", arguments: {} }).then(textOf, String);
+    assertMatch(said!, /server "deep" sent a malformed answer: it is nested deeper than 512 levels/);
+    // Parsed and written anew it takes some ten times as long.
+    assertLess(performance.now() - before, 3000);
+  }
   await client.close();
 });
 

@@ -79,6 +79,9 @@ Deno.test("a refusal that names the request is the server's own answer, where it
   ]);
   assertEquals(isOwnAnswer(refusal(404, error("no")), { id: undefined, method: "x" }), false);
   assertEquals(isOwnAnswer(refusal(404, "no"), { id: 7, method: "x" }), false);
+  // One that is nested too deeply is not parsed.
+  const nested = `{"id":7,"error":{"code":1,"data":${"[".repeat(600)}${"]".repeat(600)}}}`;
+  assertEquals(isOwnAnswer(refusal(404, nested), { id: 7, method: "x" }), false);
 });
 
 Deno.test("what a refusal means for the session depends on whether it names the request, on its status and its words", () => {
@@ -94,7 +97,12 @@ Deno.test("what a refusal means for the session depends on whether it names the 
   // One that does not was made before there was a request to run.
   assertEquals(verdict(200, error("session not found")), "lost");
   assertEquals([verdict(404, ""), verdict(404, "", false)], ["lost", "kept"]);
-  assertEquals([verdict(400, "bad session"), verdict(400, "bad")], ["lost", "kept"]);
+  assertEquals([verdict(400, "bad session"), verdict(400, "bad")], ["lost", "unsaid"]);
+  // Without a word of it, it may be about the session one had.
+  assertEquals([400, 401, 410].map((status) => verdict(status, "")), ["unsaid", "unsaid", "unsaid"]);
+  assertEquals([400, 401, 410].map((status) => verdict(status, "", false)), ["kept", "kept", "kept"]);
+  assertEquals([verdict(410, own("gone")), verdict(410, own("gone"), false)], ["unsaid", "kept"]);
+  assertEquals([verdict(429, ""), verdict(500, ""), verdict(200, "")], ["kept", "kept", "lost"]);
   assertEquals([verdict(403, "session not found"), verdict(403, "forbidden")], ["perhaps", "kept"]);
   assertEquals([verdict(400, "unknown session"), verdict(399, "unknown session")], ["lost", "kept"]);
   assertEquals([verdict(500, "session expired"), verdict(399, "session expired")], ["perhaps", "kept"]);

@@ -113,7 +113,8 @@ Deno.test("what names a task or an elicitation is read where MCP puts it, and no
 
 Deno.test("an id of ours that comes back as text is the same, any other text is not", () => {
   assertEquals(["0", "7", "120", 7].map((id) => ownId(id)), [0, 7, 120, 7]);
-  for (const id of ["", "07", "1.0", "-1", "1e3", " 1", "1 ", "a1", "1a", "1234567890123456"]) {
+  assertEquals(["07", "1.0", " 1", "1 "].map((id) => ownId(id)), [7, 1, 1, 1]);
+  for (const id of ["", "-1", "1e3", "1.5", "a1", "1a", "1234567890123456"]) {
     assertEquals(ownId(id), id);
   }
   assertEquals(ownId("123456789012345"), 123456789012345);
@@ -294,16 +295,20 @@ Deno.test("a server is told the most talkative level that any of its windows wan
   await update("warning");
   await update("warning", undefined);
   await update("emergency");
-  assertEquals(told, ["warning", "debug", "emergency"]);
+  assertEquals(told, ["warning", "info", "emergency"]);
   await update(undefined);
   await update();
-  assertEquals(told.slice(3), ["debug"]);
+  assertEquals(told.slice(3), ["info"]);
 });
 
-Deno.test("a window that says nothing is taken to want all there is as soon as another says something", async () => {
-  const { told, update } = logLevel();
+Deno.test("a window that says nothing is taken to want what servers send by themselves, not all there is", async () => {
+  const { told, update, shared } = logLevel();
   await update("error", undefined);
-  assertEquals(told, ["debug"]);
+  assertEquals(told, ["info"]);
+  assertEquals(["debug", "info"].map((level) => shared.passes({ logLevel: undefined }, level)), [
+    false,
+    true,
+  ]);
 });
 
 Deno.test("a level the server refuses is asked for again, and whoever asked hears of it", async () => {

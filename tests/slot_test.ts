@@ -72,6 +72,17 @@ Deno.test("whoever leases a slot is attached to its instance, at once or when th
   assertEquals([slot.sessionIds, instance.attached.size], [[], 0]);
 });
 
+Deno.test("a session that is over takes nothing from the next one under its id", async () => {
+  const { slot, instance } = await slotOf();
+  const [ada] = windows();
+  slot.lease(ada.caller);
+  const again = new Window("ada", ASKED);
+  slot.lease(again.caller);
+  slot.leave(ada.caller);
+  slot.release(ada.caller);
+  assertEquals([[...slot.callers], [...instance.attached.values()]], [[again.caller], [again.caller]]);
+});
+
 Deno.test("a session that leaves keeps its tasks, one that is over does not", async () => {
   const { slot, instance } = await slotOf();
   const [ada] = windows();

@@ -174,6 +174,6 @@ Deno.test("a session whose own calls are refused is told for how long, and of wh
   for (let i = 0; i < 2; i++) await run("a");
   const of = (id: string) => call({ caller: { ...call().caller, id } });
   const { message } = assertThrows(() => breaker.check(of("a")), ExaiError);
-  assertMatch(message, /server "files" .* last 2 calls of this session .* for \d+ s more.*: no$/);
+  assertMatch(message, /last 2 calls of this session to server "files" failed: .* for \d+ s more.*: no$/);
   breaker.check(of("b"));
 });

@@ -152,10 +152,15 @@ export class ServerBreaker {
 
   /**
    * Notes that the server has refused a call; whether that may come of what this caller asks for, and is kept to it: of a
-   * server that several sessions call one of them alone has been refused since the last answer.
+   * server that several sessions call one of them alone has been refused since the last answer, or it crashed while no
+   * other's call was under way.
    */
   #isOfOne(error: ExaiError, { caller }: Call): boolean {
-    const { status } = error.details ?? {};
+    const { status, alone } = error.details ?? {};
+    if (alone === true && this.#options.isShared && this.#circuit.state === "closed") {
+      this.#sessions.failed(caller.id, error.message);
+      return true;
+    }
     if (status === undefined && error.retryAfterMs === undefined) return false;
     this.#limited.add(caller.id);
     if (!this.#options.isShared || this.#limited.size > 1) return false;

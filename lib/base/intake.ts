@@ -20,6 +20,7 @@ export class Intake {
   #at = 0;
   #chars = 0;
   #isDraining = false;
+  #isOver = false;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -31,6 +32,7 @@ export class Intake {
   }
 
   push(text: string): void {
+    if (this.#isOver) return;
     if (!this.#isDraining) {
       this.#options.take(text);
       if (isTurnDue(text.length)) void this.#drain();
@@ -41,13 +43,15 @@ export class Intake {
     while (this.#chars > this.#options.maxChars) this.#takeNext();
   }
 
-  /** Takes all that waits now. */
-  flush(): void {
+  /** Takes all that waits, and nothing that comes later: its source is over, or another has its place. */
+  finish(): void {
+    this.#isOver = true;
     while (this.#at < this.#queue.length) this.#takeNext();
   }
 
-  /** Lets go of all that waits. */
-  clear(): void {
+  /** Lets go of all that waits, and of what comes later: behind what is missing it would be taken for that. */
+  drop(): void {
+    this.#isOver = true;
     this.#queue = [];
     this.#at = 0;
     this.#move(-this.#chars);

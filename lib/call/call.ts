@@ -27,6 +27,8 @@ export interface Caller {
   readonly server: string | undefined;
   /** Sends the client a notification that belongs to no call; dropped when it cannot take any. */
   notify(method: string, params?: JsonObject): void;
+  /** A resource it was subscribed to is not told of any more, though it has not unsubscribed. */
+  subscriptionLost?(uri: string): void;
   /**
    * Asks the client something outside of any call: its roots, or what a task of its needs.
    *
@@ -105,6 +107,16 @@ export interface AskOptions {
   timeoutMs?: number;
   /** Called for each progress notification the client sends about what it was asked. */
   onProgress?: (params: JsonObject) => void;
+  /**
+   * Set where several calls wait for the answer to one question: whoever would ask the client hands its asking over,
+   * and gets the answer that all of them get. The client is asked once.
+   */
+  once?: (ask: () => Promise<Result>) => Promise<Result>;
+}
+
+/** Asks by `ask`, or shares the answer where the question is that of other calls, too. */
+export function askOnce(options: AskOptions | undefined, ask: () => Promise<Result>): Promise<Result> {
+  return options?.once ? options.once(ask) : ask();
 }
 
 /** Anything callable: an in-process tool, a mounted server, the whole merged catalog. */

@@ -1,7 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { ownEntry } from "../base/own.ts";
-import { quoteName } from "../base/quote.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
@@ -9,7 +8,7 @@ import { isRepeatableTool } from "../wire/repeatable.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
 import { type Entry, shownAs } from "./entries.ts";
-import type { Missing } from "./missing.ts";
+import { unknownName } from "./missing.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
 import { CALL_TOOL, callThrough, FIND_TOOL } from "./search_front.ts";
@@ -268,27 +267,6 @@ function targetOf(
 function isFrontName({ method, params, caller }: Call): boolean {
   return method === "tools/call" && caller.server === undefined &&
     (params.name === CALL_TOOL || params.name === FIND_TOOL);
-}
-
-/** Servers that could not be asked, named in one message. */
-const MAX_MISSING = 5;
-
-function unknownName(
-  kind: "tools" | "prompts",
-  name: string,
-  { missing, advice, isRenamed }: { missing: readonly Missing[]; advice: string; isRenamed: boolean },
-): ExaiError {
-  const what = `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
-  const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
-  if (missing.length === 0 || isRenamed) return new ExaiError(code, `there is no ${what}; ${advice}`);
-  const reasons = missing.slice(0, MAX_MISSING).map(({ server, why }) =>
-    why.startsWith("server ") ? why : `server "${server.name}": ${why}`
-  );
-  if (missing.length > MAX_MISSING) reasons.push(`and ${missing.length - MAX_MISSING} more servers`);
-  return new ExaiError(
-    code,
-    `no server that answers has the ${what}, and these could not be asked for theirs: ${reasons.join("; ")}`,
-  );
 }
 
 /** Whether `method` names a notification (MCP basic, messages): all of them begin so, and no request does. */

@@ -34,7 +34,12 @@ export interface ConnectionHooks extends OpHooks {
 }
 
 /** The peers of a session outlive its connections, so that a call that was cut off finds its way back. */
-const peers = new WeakMap<Session, { mcp: McpPeer; ops: OpPeer }>();
+const peers = new WeakMap<Session, Peers>();
+
+interface Peers {
+  mcp: McpPeer;
+  ops: OpPeer;
+}
 
 export interface JoinOptions {
   hooks: ConnectionHooks;
@@ -60,17 +65,7 @@ export function join(
   session.mailbox.attach(outlet, { keepPosts: receipts });
   const arrivals = receipts ? new InboundReceipts((text) => outlet.send(text)) : undefined;
   const count = byteCounter(channel, session);
-  const refuse = (why: string) => {
-    if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
-    else mcp.refuseText(why);
-  };
-  const refuseShape = (text: string, why: string) => {
-    const value = outlineOf(text);
-    if (!isObject(value)) refuse(why);
-    else if (opsToo && value.jsonrpc === undefined) {
-      ops.refuse(new ExaiError("INVALID_REQUEST", why), value.request_id);
-    } else mcp.refuseMessage(value, why);
-  };
+  const { refuse, refuseShape } = refusals({ mcp, ops }, opsToo);
   const arrived = nudge ? nudger(channel) : undefined;
   channel.onbadframe = refuse;
   const handle = (text: string) => {
@@ -97,7 +92,7 @@ export function join(
   };
   const intake = intakeOf(channel, session, take);
   // What a client that comes back asks for is what has been taken; of one with receipts the rest comes again by itself.
-  const settle = () => receipts ? intake.clear() : intake.flush();
+  const settle = () => receipts ? intake.drop() : intake.finish();
   onclosing = settle;
   channel.onframe = (text) => {
     count();
@@ -111,9 +106,25 @@ export function join(
     count();
     if (session.resumable) settle();
     // Of one that is over nothing is wanted any more.
-    else intake.clear();
+    else intake.drop();
     leave(session, outlet, { hooks, end });
   };
+}
+
+/** How a text that holds no message is refused: to a client that may speak EXAI ops, as an op, unless it is MCP. */
+function refusals({ mcp, ops }: Peers, opsToo: boolean) {
+  const refuse = (why: string) => {
+    if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
+    else mcp.refuseText(why);
+  };
+  const refuseShape = (text: string, why: string) => {
+    const value = outlineOf(text);
+    if (!isObject(value)) refuse(why);
+    else if (opsToo && value.jsonrpc === undefined) {
+      ops.refuse(new ExaiError("INVALID_REQUEST", why), value.request_id);
+    } else mcp.refuseMessage(value, why);
+  };
+  return { refuse, refuseShape };
 }
 
 /** Adds what has gone over `channel` since it was last called to what has gone over the connections of `session`. */
@@ -136,7 +147,7 @@ function intakeOf(channel: FrameChannel, session: Session, take: (text: string) 
       return sinceMs;
     },
     giveWay() {
-      intake.clear();
+      intake.drop();
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
     },
   });
@@ -209,7 +220,7 @@ function parse(text: string): Json | undefined {
   }
 }
 
-function peersFor(session: Session, hooks: ConnectionHooks): { mcp: McpPeer; ops: OpPeer } {
+function peersFor(session: Session, hooks: ConnectionHooks): Peers {
   let pair = peers.get(session);
   if (!pair) {
     const mcp = new McpPeer(session, mailboxOutlet(session), {

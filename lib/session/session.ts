@@ -153,6 +153,10 @@ export class Session implements Caller {
     if (this.revision !== undefined) this.speaker?.notify(method, params);
   }
 
+  subscriptionLost(uri: string): void {
+    this.subscriptions.remove(uri);
+  }
+
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result> {
     if (this.speaker && this.revision !== undefined) return this.speaker.ask(method, params, options);
     return Promise.reject(

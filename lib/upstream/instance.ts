@@ -1,12 +1,11 @@
 import { getLogger } from "@logtape/logtape";
-import { untilAborted, within } from "../base/abort.ts";
+import { within } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { contained } from "../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
-import { waitingFor } from "../call/wait.ts";
-import { type InitializeResult, type LogLevel, uriOf } from "../wire/mcp.ts";
+import type { InitializeResult, LogLevel } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
 import { Exchange } from "./exchange.ts";
@@ -17,10 +16,12 @@ import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { PingedLiveness } from "./liveness.ts";
-import { capabilityOf, ListCache, listChangedMethod } from "./lists.ts";
+import { capabilityOf, ListCache } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { type SubscriptionRequest, Subscriptions } from "./subscriptions.ts";
+import { OtherCalls } from "./other_calls.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import type { Suspect } from "./supervisor.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -48,8 +49,12 @@ export class Instance implements AsyncDisposable {
   readonly #inflight: InFlightTable;
   /** What its results have given the sessions to come back with. */
   readonly handles: Handles;
-  readonly #subscriptions = new Subscriptions();
+  readonly #subscriptions = new Subscriptions({
+    renew: (uri) => this.#askAbout(uri, "resources/subscribe"),
+    onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
+  });
   readonly #logLevel: SharedLogLevel;
+  readonly #otherCalls: OtherCalls;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
   readonly #exchange: Exchange;
@@ -59,7 +64,7 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
-    this.handles = new Handles(this.tasks, options.ownersBefore);
+    this.handles = new Handles(this.tasks, options.lostTasks);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const { name } = options;
@@ -80,22 +85,20 @@ export class Instance implements AsyncDisposable {
     const setLevel = (level: LogLevel) =>
       this.#exchange.ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
+    const { tasks, handles } = this;
+    const shared = { name, subscriptions: this.#subscriptions, logLevel: this.#logLevel };
+    this.#otherCalls = new OtherCalls({ ...shared, exchange: this.#exchange });
     this.#inbound = new Inbound({
-      name: options.name,
+      ...shared,
+      tasks,
+      handles,
       roots: options.roots,
       onRootsAsked: options.onRootsAsked ?? (() => {}),
       whenRefused: options.whenRefused,
       told: options.capabilities,
       inflight: this.#inflight,
       attribution: this.attribution,
-      tasks: this.tasks,
       attached: this.attached,
-      owners: this.handles.owners,
-      elicitationNames: this.handles.elicitationNames,
-      progress: this.handles.progress,
-      taskNames: this.handles.taskNames,
-      subscriptions: this.#subscriptions,
-      logLevel: this.#logLevel,
       send: (message) => this.#exchange.send(message),
       log: options.log ?? (() => {}),
       onQuestion: options.onQuestion ?? (() => {}),
@@ -152,6 +155,11 @@ export class Instance implements AsyncDisposable {
     return this.#ended.promise;
   }
 
+  /** The one session whose calls were under way when it ended. */
+  get suspect(): Suspect | undefined {
+    return this.#exchange.suspect;
+  }
+
   /** Whether it takes anything new. */
   get alive(): boolean {
     return this.#exchange.end === undefined && this.#exchange.lost === undefined;
@@ -170,12 +178,12 @@ export class Instance implements AsyncDisposable {
 
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
   leave(caller: Caller): void {
-    if (this.attached.delete(caller.id)) this.#levelMayDiffer();
-    const { startTimeoutMs } = this.#options;
-    this.#subscriptions.removeAll(
-      caller,
-      (uri) => this.#exchange.ask("resources/unsubscribe", { uri }, startTimeoutMs),
-    );
+    // Its id may be another session's by now.
+    if (this.attached.get(caller.id) === caller) {
+      this.attached.delete(caller.id);
+      this.#levelMayDiffer();
+    }
+    this.#subscriptions.removeAll(caller, (uri) => this.#askAbout(uri, "resources/unsubscribe"));
   }
 
   /** Lets go of a session that is over: its tasks are forgotten too. */
@@ -187,10 +195,13 @@ export class Instance implements AsyncDisposable {
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
-  async resubscribe(caller: Caller, uri: string): Promise<Result> {
-    const params = { uri };
-    const ask = () => this.#exchange.ask("resources/subscribe", params, this.#options.startTimeoutMs);
-    return await this.#subscriptions.subscribe(uri, caller, { ask });
+  resubscribe(caller: Caller, uri: string): Promise<Result> {
+    const ask = () => this.#askAbout(uri, "resources/subscribe");
+    return this.#subscriptions.subscribe(uri, caller, { ask });
+  }
+
+  #askAbout(uri: string, method: "resources/subscribe" | "resources/unsubscribe"): Promise<Result> {
+    return this.#exchange.ask(method, { uri }, this.#options.startTimeoutMs);
   }
 
   /**
@@ -201,22 +212,7 @@ export class Instance implements AsyncDisposable {
   call(call: Call): Promise<Result> {
     this.callCount++;
     // Most are calls of tools: handed on without a promise in between.
-    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#callOther(call);
-  }
-
-  async #callOther(call: Call): Promise<Result> {
-    switch (call.method) {
-      case "resources/subscribe":
-      case "resources/unsubscribe":
-        return await this.#aboutResource(call);
-      case "logging/setLevel":
-        return await this.#aboutLogLevel(call);
-      case "tasks/get":
-      case "tasks/result":
-      case "tasks/cancel":
-        return await this.#aboutTask(call);
-    }
-    return await this.#exchange.forward(call);
+    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#otherCalls.run(call);
   }
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
@@ -229,10 +225,11 @@ export class Instance implements AsyncDisposable {
     return this.#inflight.idle();
   }
 
-  /** Passes on a notification of a client that belongs to no call. */
-  notify(method: string, params: JsonObject): void {
-    if (method === "notifications/tasks/status" && !this.#inbound.hasClientTask(params.taskId)) return;
-    this.#exchange.send({ jsonrpc: "2.0", method, params });
+  /** Passes on a notification of a client that belongs to no call; what it says of a task, where that is its own. */
+  notify(caller: Caller, method: string, params: JsonObject): void {
+    const isStatus = method === "notifications/tasks/status";
+    const shown = isStatus ? this.#inbound.clientTaskStatus(caller, params) : params;
+    if (shown) this.#exchange.send({ jsonrpc: "2.0", method, params: shown });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -254,7 +251,7 @@ export class Instance implements AsyncDisposable {
     };
     // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
     this.#transport.onlost = (why) => this.#lose(why, { isFault: this.#answers === 0 });
-    this.#transport.onresumed = () => void this.#catchUp();
+    this.#transport.onresumed = () => void this.#inbound.catchUp(this.lists);
     // A server behind a URL may take the connection and say nothing.
     const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
     await within(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
@@ -262,6 +259,7 @@ export class Instance implements AsyncDisposable {
       this.#exchange.ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
     const description = await initialize(ask, this.#options.name);
     this.#description = description;
+    this.#exchange.tasks = description.capabilities.tasks;
     this.#transport.setProtocolVersion?.(description.protocolVersion);
     this.#exchange.send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
@@ -271,16 +269,6 @@ export class Instance implements AsyncDisposable {
     if (this.#exchange.end || this.#exchange.lost) return;
     this.#exchange.lost = this.#faults.unavailable(why);
     this.#options.onLost?.(this.#exchange.lost, fault);
-  }
-
-  /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
-  async #catchUp(): Promise<void> {
-    for (const kind of await this.lists.catchUp()) {
-      this.#inbound.receive({ jsonrpc: "2.0", method: listChangedMethod(kind) });
-    }
-    for (const uri of this.#subscriptions.uris) {
-      this.#inbound.receive({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } });
-    }
   }
 
   #receive(message: RpcMessage, about: RequestId | undefined): void {
@@ -298,38 +286,10 @@ export class Instance implements AsyncDisposable {
 
   #finish(reason: ExaiError): void {
     if (this.#exchange.end) return;
-    this.#exchange.end = reason;
+    this.#exchange.finish(reason);
     this.#inbound.stop(reason);
     this.tasks.clear();
-    for (const entry of this.#inflight.takeAll()) {
-      entry.fail(entry.call ? this.#faults.cutOff(reason) : reason);
-    }
     this.#ended.resolve(reason);
-  }
-
-  async #aboutTask(call: Call): Promise<Result> {
-    const { taskId } = call.params;
-    const own = this.handles.ownTask(call.caller, taskId);
-    const result = await this.#exchange.forward(call);
-    this.tasks.answered(call.method, own, result);
-    return result;
-  }
-
-  #aboutLogLevel(call: Call): Promise<Result> {
-    const told = untilAborted(this.#logLevel.update(), call.signal);
-    return waitingFor(call, `server "${this.#options.name}" to take a log level`, told);
-  }
-
-  #aboutResource(call: Call): Promise<Result> {
-    const uri = uriOf(call);
-    const options: SubscriptionRequest = {
-      ask: () => this.#exchange.forward(call),
-      turn: (before) =>
-        waitingFor(call, "what was asked about this resource before", untilAborted(before, call.signal)),
-    };
-    return call.method === "resources/subscribe"
-      ? this.#subscriptions.subscribe(uri, call.caller, options)
-      : this.#subscriptions.unsubscribe(uri, call.caller, options);
   }
 
   #levelMayDiffer(): void {

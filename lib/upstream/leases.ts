@@ -19,9 +19,9 @@ import {
   toldCapabilities,
 } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
-import { newTenancy, pauseMs, type Tenancy } from "./tenancy.ts";
+import { loseSubscription, newTenancy, pauseMs, type Tenancy } from "./tenancy.ts";
 import { markedVia } from "./marked_via.ts";
-import { locationOf, workspaceOf } from "./workspace.ts";
+import { locationOf, startedIn, workspaceOf } from "./workspace.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -36,6 +36,8 @@ export class Leases {
   readonly #config: ServerConfig;
   readonly #pool: Pool;
   readonly #tenancies = new Map<string, Tenancy>();
+  /** Sessions that are over: what still runs for them begins nothing, for nobody would end it. */
+  readonly #over = new WeakSet<Caller>();
   /** Whether the server is known to ask for roots; set by whoever knows. */
   asksRoots = () => false;
   /** It is known where a session is led to; set by whoever wants to know. */
@@ -45,14 +47,20 @@ export class Leases {
     this.#config = config;
     this.#pool = pool;
     pool.onLost = (slot, isBroken) => this.#lost(slot, isBroken);
+    pool.onSubscriptionLost = (slot, { caller, uri, why }) => {
+      const tenancy = this.#tenancies.get(caller.id);
+      // One whose process ends is subscribed again on the next.
+      if (slot.alive && tenancy?.attached === slot) loseSubscription(tenancy, uri, `${why}; subscribe again`);
+    };
   }
 
   /**
    * The slot of a session, which is attached to it.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it, `CANCELLED` when it is over
    */
   lease(caller: Caller): Promise<Slot> {
+    if (this.#over.has(caller)) return Promise.reject(new ExaiError("CANCELLED", "the session is over"));
     const tenancy = this.#of(caller);
     const known = tenancy.slot;
     if (known) return known.then((slot) => slot.alive ? slot : this.#renew(tenancy, known));
@@ -120,6 +128,7 @@ export class Leases {
 
   /** A session has subscribed to `uri` on `slot`. */
   subscribed(caller: Caller, uri: string, slot: Slot): void {
+    if (this.#over.has(caller)) return;
     const tenancy = this.#of(caller);
     tenancy.subscriptions.add(uri);
     if (!slot.alive) void this.#restore(tenancy);
@@ -134,23 +143,34 @@ export class Leases {
     else void this.#restore(tenancy);
   }
 
-  unsubscribed(caller: Caller, uri: string): void {
-    this.#tenancies.get(caller.id)?.subscriptions.delete(uri);
+  /** A session is not subscribed to `uri` any more; whether it was. */
+  unsubscribed(caller: Caller, uri: string): boolean {
+    return this.#tenancies.get(caller.id)?.subscriptions.delete(uri) ?? false;
+  }
+
+  /** A session that was taken to have unsubscribed from `uri` is subscribed after all: the server did not let it go. */
+  goesOn(caller: Caller, uri: string): void {
+    this.#tenancies.get(caller.id)?.subscriptions.add(uri);
   }
 
   /** A session is over. */
   end(caller: Caller): void {
     const tenancy = this.#tenancies.get(caller.id);
     this.#tenancies.delete(caller.id);
+    this.#over.add(caller);
     tenancy?.over.abort();
     this.#pool.forget(caller);
     // One that is being attached now is let go when it is.
     tenancy?.slot?.then((slot) => slot.release(caller)).catch(() => {});
   }
 
-  /** Every session is let go: the server is on its way out. */
-  endAll(): void {
-    for (const { over } of this.#tenancies.values()) over.abort();
+  /** Every session is let go: the server is on its way out, for which `why` is told to those that are subscribed. */
+  endAll(why?: string): void {
+    for (const tenancy of this.#tenancies.values()) {
+      tenancy.over.abort();
+      if (why === undefined) continue;
+      for (const uri of [...tenancy.subscriptions]) loseSubscription(tenancy, uri, why);
+    }
     this.#tenancies.clear();
   }
 
@@ -160,13 +180,15 @@ export class Leases {
       if (subscriptions.size === 0) continue;
       const tenancy = this.#of(caller);
       for (const uri of subscriptions) tenancy.subscriptions.add(uri);
+      // Whatever becomes of the old server, they are not lost.
+      subscriptions.clear();
       void this.#restore(tenancy);
     }
   }
 
   #of(caller: Caller): Tenancy {
     let tenancy = this.#tenancies.get(caller.id);
-    if (!tenancy) this.#tenancies.set(caller.id, tenancy = newTenancy(caller));
+    if (!tenancy) this.#tenancies.set(caller.id, tenancy = newTenancy(caller, this.#config.name));
     return tenancy;
   }
 
@@ -247,7 +269,8 @@ export class Leases {
     } catch (thrown) {
       const error = ExaiError.from(thrown);
       if (error.retryAfterMs !== undefined) return pauseMs(error, failures);
-      for (const uri of [...tenancy.subscriptions]) this.#subscriptionLost(tenancy, uri, error.message);
+      const why = `${error.message}; subscribe again`;
+      for (const uri of [...tenancy.subscriptions]) loseSubscription(tenancy, uri, why);
       return undefined;
     }
     const error = await slot.instance.then(() => undefined, ExaiError.from);
@@ -263,31 +286,13 @@ export class Leases {
       try {
         const { error } = await instance.resubscribe(caller, uri);
         if (error) throw new Error(error.message);
-        caller.notify("notifications/resources/updated", { uri });
+        // It may have unsubscribed meanwhile.
+        if (subscriptions.has(uri)) caller.notify("notifications/resources/updated", { uri });
       } catch (thrown) {
         // The next instance will be asked.
-        if (!instance.alive) return;
-        this.#subscriptionLost(tenancy, uri, messageOf(thrown));
+        if (!instance.alive || !subscriptions.has(uri)) return;
+        loseSubscription(tenancy, uri, `${messageOf(thrown)}; subscribe again`);
       }
     }));
   }
-
-  /** A session hears no more of `uri`, and is told so; what it has of it may be out of date. */
-  #subscriptionLost({ caller, subscriptions }: Tenancy, uri: string, message: string): void {
-    subscriptions.delete(uri);
-    const server = this.#config.name;
-    log.warning("{server}: {uri} cannot be subscribed to again: {message}", { server, uri, message });
-    const data = `server "${server}": the subscription to ${uri} is lost: ${message}; subscribe again`;
-    caller.notify("notifications/message", { level: "warning", logger: "exai", data });
-    caller.notify("notifications/resources/updated", { uri });
-  }
-}
-
-/**
- * `own`, which names the directory of the window that starts the server as that window does: its paths must be those the
- * window's requests hold. But it starts in the real directory, by which `shared` names the same server for all: the
- * system tells a process that one in any case, and a link that leads elsewhere by then must not lead it there.
- */
-function startedIn(own: ServerConfig, shared: ServerConfig): ServerConfig {
-  return own.kind === "stdio" && shared.kind === "stdio" ? { ...own, cwd: shared.cwd } : own;
 }

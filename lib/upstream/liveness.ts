@@ -27,9 +27,13 @@ export class PingedLiveness implements Liveness {
     this.#options = options;
   }
 
-  async check(patienceMs: number): Promise<boolean> {
-    const isAnswering =
-      await (this.#ping ??= this.#answers(patienceMs).finally(() => this.#ping = undefined));
+  check(patienceMs: number): Promise<boolean> {
+    return this.#ping ??= this.#look(patienceMs).finally(() => this.#ping = undefined);
+  }
+
+  /** One silence, however many calls wait to hear of it. */
+  async #look(patienceMs: number): Promise<boolean> {
+    const isAnswering = await this.#answers(patienceMs);
     if (!isAnswering) this.#silent(patienceMs);
     return isAnswering;
   }

@@ -93,6 +93,6 @@ export class SharedLogLevel {
     const levels = Array.from(this.#attached(), ({ logLevel }) => logLevel);
     if (levels.length === 0) return undefined;
     if (this.#current === undefined && levels.every((level) => level === undefined)) return undefined;
-    return LOG_LEVELS[Math.min(...levels.map((level) => level ? LOG_LEVELS.indexOf(level) : this.#usual))];
+    return LOG_LEVELS.at(Math.min(...levels.map((level) => level ? LOG_LEVELS.indexOf(level) : this.#usual)));
   }
 }

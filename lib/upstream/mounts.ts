@@ -105,8 +105,8 @@ export class Mounts implements AsyncDisposable {
       lists: this.#options.lists,
       visits: this.#visits,
     });
-    const old = this.#byName.get(name);
-    // Before it goes: its sessions keep what they are subscribed to.
+    // Before it goes: its sessions keep what they are subscribed to. One that was taken out may run tasks still.
+    const old = this.#byName.get(name) ?? [...this.#retiring.keys()].findLast((gone) => gone.name === name);
     if (old) server.inherit(old);
     this.#retire(name);
     this.#byName.set(name, server);

@@ -2,6 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { quoteValue } from "../base/quote.ts";
 import type { Caller } from "../call/call.ts";
+import { isSameSession } from "../call/owner.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import { ownId } from "./own_id.ts";
 
@@ -33,6 +34,16 @@ export class Owners {
     if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, caller);
   }
 
+  /** What `handle` names was made for a session that was over by then. */
+  setOver(handle: string): void {
+    if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, OVER);
+  }
+
+  /** Those of sessions that go on. */
+  *[Symbol.iterator](): Generator<[handle: string, caller: Caller]> {
+    for (const [handle, owner] of this.#callers) if (owner !== OVER) yield [handle, owner];
+  }
+
   #add(handle: string, owner: Caller | typeof OVER): void {
     this.#callers.set(handle, owner);
     if (this.#callers.size <= MAX_HANDLES) return;
@@ -53,16 +64,15 @@ export class Owners {
   /** Whether `caller` was given `handle` on this very connection. */
   holds(caller: Caller, handle: unknown): boolean {
     const owner = typeof handle === "string" ? this.#callers.get(handle) : undefined;
-    return owner !== undefined && owner !== OVER && owner.id === caller.id;
+    return owner !== undefined && owner !== OVER && isSameSession(owner, caller);
   }
 
-  /** Goes on for `other`, whose connection is over; returns its handles. */
-  takeOver(other: Owners): string[] {
+  /** Goes on for `other`, whose connection is over. */
+  takeOver(other: Owners): void {
     for (const [handle, owner] of other.#callers) {
       this.#callers.delete(handle);
       this.#add(handle, owner);
     }
-    return [...other.#callers.keys()];
   }
 
   /**
@@ -88,12 +98,13 @@ export class Owners {
   /** A session is over: its handles are nobody's. */
   forget(caller: Caller): void {
     for (const [handle, owner] of this.#callers) {
-      if (owner !== OVER && owner.id === caller.id) this.#callers.set(handle, OVER);
+      if (owner !== OVER && isSameSession(owner, caller)) this.#callers.set(handle, OVER);
     }
   }
 
   #isOpenTo(caller: Caller, taskId: unknown): boolean {
-    return this.get(taskId)?.id === caller.id;
+    const owner = this.get(taskId);
+    return owner !== undefined && isSameSession(owner, caller);
   }
 
   #ownerOf(handle: unknown): Caller | typeof OVER | undefined {
@@ -131,7 +142,7 @@ export class TaskProgress {
   /** Forgets everything of a session that is over. */
   forget(caller: Caller): void {
     for (const [token, to] of this.#byToken) {
-      if (to.caller.id === caller.id) this.#byToken.delete(token);
+      if (isSameSession(to.caller, caller)) this.#byToken.delete(token);
     }
   }
 }

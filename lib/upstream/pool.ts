@@ -6,7 +6,7 @@ import { redact } from "../base/log.ts";
 import { visible } from "../base/visible.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
-import type { Question } from "./inbound.ts";
+import type { Question } from "./inbound_context.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
 import { LostTasks } from "./lost_tasks.ts";
@@ -43,13 +43,15 @@ export class Pool implements AsyncDisposable {
   onAsked = (_slot: Slot) => {};
   /** The server has asked for the roots that the sessions of `slot` share; set like the others. */
   onRootsAsked = (_slot: Slot) => {};
+  /** The server of `slot` has ended a subscription that nobody has given up; set like the others. */
+  onSubscriptionLost = (_slot: Slot, _lost: { caller: Caller; uri: string; why: string }) => {};
   /** What is remembered of each process, whether it runs or not. */
   readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
   /** Those that take nothing new, and end once what runs on them has finished. */
   readonly retiring = new Set<Slot>();
-  /** Tasks of instances that are gone. */
-  readonly lostTasks = new LostTasks();
+  /** Tasks of instances that are gone, of the server's configurations of before too. */
+  lostTasks = new LostTasks();
   readonly #closing = new Set<Promise<void>>();
   /** What is thrown in place of a start once nothing may be started any more. */
   retired: ExaiError | undefined;
@@ -107,7 +109,7 @@ export class Pool implements AsyncDisposable {
     if (this.retired) throw this.retired;
     this.records.checkAlike(request, this.#slots.values());
     const record = this.records.of(request);
-    const attempt = record.supervisor.begin();
+    const attempt = record.supervisor.beginFor(request.tenant.caller.id);
     const givenUp = new AbortController();
     const made = { ...request, admission: record.admission };
     const onQuestion = (question: Question) => {
@@ -123,7 +125,10 @@ export class Pool implements AsyncDisposable {
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
     const onRootsAsked = () => this.onRootsAsked(slot);
-    const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onRootsAsked, onLost });
+    const onSubscriptionLost = (caller: Caller, uri: string, why: string) =>
+      this.onSubscriptionLost(slot, { caller, uri, why });
+    const hooks = { onQuestion, onRootsAsked, onLost, onSubscriptionLost };
+    const start = this.#start(request, { givenUp: givenUp.signal, ...hooks });
     const slot: Slot = new Slot(start, made, () => {
       givenUp.abort();
       this.#stop(key, slot);
@@ -206,7 +211,7 @@ export class Pool implements AsyncDisposable {
     { config, tenant, scope, told, listed, mayMove }: SlotRequest,
     { givenUp, ...hooks }:
       & { givenUp: AbortSignal }
-      & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost">,
+      & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost" | "onSubscriptionLost">,
   ): Promise<Instance> {
     const { clientInfo, settleMs, log } = this.#options;
     const transport = await this.#options.connect(config).catch((thrown) => {
@@ -222,7 +227,7 @@ export class Pool implements AsyncDisposable {
       capabilities: told,
       whenRefused: whenRefused(config, mayMove),
       settleMs,
-      ownersBefore: this.lostTasks.owners,
+      lostTasks: this.lostTasks,
       log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
       ...hooks,
       // A process of one session asks it each time, so that it sees them change.
@@ -238,7 +243,7 @@ export class Pool implements AsyncDisposable {
 
   /** Follows an instance to its end, and says why it failed; one that was stopped from here has not. */
   async #watch(
-    { key, supervisor }: ProcessRecord,
+    { key, scope, supervisor }: ProcessRecord,
     slot: Slot,
     attempt: Attempt,
   ): Promise<ExaiError | undefined> {
@@ -248,6 +253,7 @@ export class Pool implements AsyncDisposable {
       supervisor.started(attempt);
       this.onStarted(slot, instance);
       reason = await instance.ended;
+      if (scope !== "session") attempt.suspect = instance.suspect;
     } catch (thrown) {
       reason = ExaiError.from(thrown);
     }
@@ -256,8 +262,10 @@ export class Pool implements AsyncDisposable {
     if (supervisor.isNews(reason)) log.warning("{message}", { message: reason.message });
     // That this machine had no handle for it says nothing of the server.
     const isFault = reason.code !== "OVER_CAPACITY";
-    if (isFault) supervisor.failed(attempt, reason);
-    else supervisor.lost(reason);
+    if (isFault) {
+      this.records.crashes.ended(attempt, reason);
+      supervisor.failed(attempt, reason);
+    } else supervisor.lost(reason);
     this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
     this.onLost(slot, true);
@@ -265,7 +273,7 @@ export class Pool implements AsyncDisposable {
   }
 
   #loseTasks({ started }: Slot, why: string): void {
-    if (started) this.lostTasks.add(started.handles.owners, why);
+    if (started) this.lostTasks.add(started, why);
   }
 
   #stop(key: string, slot: Slot): void {

@@ -84,6 +84,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
     this.#inbox = new Inbox({
       ...options,
       onmessage: (message) => this.onmessage?.(message),
+      onrefused: (answer) => void this.send(answer).catch(() => {}),
       onerror: (error) => this.onerror?.(error),
       onnoise: (line) => this.#log(`(stdout, no message) ${line}\n`),
     });
@@ -101,6 +102,11 @@ export class ServerProcess implements Transport, AsyncDisposable {
   get traffic() {
     const { bytes: bytesIn, messageCount: messagesIn, noiseCount, noise } = this.#inbox;
     return { bytesIn, messagesIn, noiseCount, noise, bytesOut: this.#outbox.bytes };
+  }
+
+  /** What kept its messages from being understood, where that is known. */
+  get oddity(): string | undefined {
+    return this.#inbox.oddity;
   }
 
   /** Bytes sent that the process has not read yet. */

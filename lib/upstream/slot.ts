@@ -7,7 +7,7 @@ import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance.ts";
-import type { Question } from "./inbound.ts";
+import type { Question } from "./inbound_context.ts";
 import { likenessKey, type ListPlace, type Scope, type ShareDecision, type Tenant } from "./share_key.ts";
 
 /** How often an instance that only tasks keep running is looked at: a timer cannot be set for as long as some last. */
@@ -173,7 +173,7 @@ export class Slot {
 
   /** Lets a session go that goes on elsewhere; the tasks it has begun here stay its own. */
   leave(caller: Caller): void {
-    if (!this.#callers.delete(caller.id)) return;
+    if (!this.#drop(caller)) return;
     this.#isLeft = this.#callers.size === 0;
     this.started?.leave(caller);
     this.#mayStop();
@@ -181,10 +181,14 @@ export class Slot {
 
   /** Lets go of all of a session that is over. */
   release(caller: Caller): void {
-    this.#callers.delete(caller.id);
-    this.#suspects.delete(caller.id);
+    if (this.#drop(caller)) this.#suspects.delete(caller.id);
     this.started?.detach(caller);
     this.#mayStop();
+  }
+
+  /** Its id may be another session's by now, that stays. */
+  #drop(caller: Caller): boolean {
+    return this.#callers.get(caller.id) === caller && this.#callers.delete(caller.id);
   }
 
   /** Whether calls run on it or wait for it. */

@@ -1,7 +1,10 @@
+import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Slot } from "./slot.ts";
+
+const log = getLogger(["exai", "upstream"]);
 
 /** Between two attempts to get an instance for a session that is subscribed to something. */
 const FIRST_PAUSE_MS = SECOND_MS / 4;
@@ -10,6 +13,8 @@ const MAX_PAUSE_MS = 30 * SECOND_MS;
 /** What one server has for one session. */
 export interface Tenancy {
   readonly caller: Caller;
+  /** Name of the server. */
+  readonly server: string;
   /** The slot it is attached to; undefined until it needs one. */
   slot: Promise<Slot> | undefined;
   /** The same, once it is known. */
@@ -27,10 +32,11 @@ export interface Tenancy {
   retry: AbortController | undefined;
 }
 
-/** The tenancy of a session that has nothing yet. */
-export function newTenancy(caller: Caller): Tenancy {
+/** The tenancy of a session that has nothing yet of `server`. */
+export function newTenancy(caller: Caller, server: string): Tenancy {
   return {
     caller,
+    server,
     slot: undefined,
     attached: undefined,
     whyApart: undefined,
@@ -40,6 +46,16 @@ export function newTenancy(caller: Caller): Tenancy {
     listens: false,
     retry: undefined,
   };
+}
+
+/** A session hears no more of `uri`, and is told so; what it has of it may be out of date. */
+export function loseSubscription({ caller, server, subscriptions }: Tenancy, uri: string, why: string): void {
+  subscriptions.delete(uri);
+  log.warning("{server}: the subscription of a window to {uri} is lost: {why}", { server, uri, why });
+  const data = `server "${server}": the subscription to ${uri} is lost: ${why}`;
+  caller.subscriptionLost?.(uri);
+  caller.notify("notifications/message", { level: "warning", logger: "exai", data });
+  caller.notify("notifications/resources/updated", { uri });
 }
 
 /**

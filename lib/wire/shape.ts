@@ -7,6 +7,8 @@ export const MAX_MEMBERS = 100_000;
 
 /** A smaller text can hold neither too many members nor a nesting that anything here runs out of stack on. */
 const MIN_CHECKED_CHARS = 4 * KIB;
+/** What is nested too deeply has so many characters at least. */
+const MIN_DEEP_CHARS = 2 * (MAX_DEPTH + 1);
 
 const QUOTE = 0x22;
 const COLON = 0x3a;
@@ -17,7 +19,28 @@ const BACKSLASH = 0x5c;
  * a million levels or members stops everything else for seconds.
  */
 export function shapeFault(text: string): string | undefined {
-  if (text.length < MIN_CHECKED_CHARS) return undefined;
+  return text.length < MIN_CHECKED_CHARS ? undefined : faultOf(text, MAX_MEMBERS);
+}
+
+/**
+ * Whether `text` is nested too deeply to be parsed, whatever its size. Most are told not to be by how few brackets they
+ * have, strings included: looking for these costs next to nothing.
+ */
+export function isTooDeep(text: string): boolean {
+  return text.length >= MIN_DEEP_CHARS && hasManyBrackets(text) && faultOf(text, Infinity) !== undefined;
+}
+
+function hasManyBrackets(text: string): boolean {
+  let count = 0;
+  for (const bracket of ["[", "{"]) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      if (++count > MAX_DEPTH) return true;
+    }
+  }
+  return false;
+}
+
+function faultOf(text: string, maxMembers: number): string | undefined {
   let depth = 0;
   let members = 0;
   for (let at = 0; at < text.length; at++) {
@@ -26,7 +49,7 @@ export function shapeFault(text: string): string | undefined {
       at = endOfString(text, at);
       if (at < 0) return undefined;
     } else if (code === COLON) {
-      if (++members > MAX_MEMBERS) return `a message may have ${MAX_MEMBERS} members (keys) at most`;
+      if (++members > maxMembers) return `a message may have ${maxMembers} members (keys) at most`;
       // `[` and `{`, `]` and `}` differ in this one bit.
     } else if ((code & ~0x20) === 0x5b) {
       if (++depth > MAX_DEPTH) return `a message may be nested ${MAX_DEPTH} levels deep at most`;
@@ -53,7 +76,8 @@ export function outlineOf(text: string): unknown {
   }
 }
 
-function withoutNested(text: string): string | undefined {
+/** `text` with what is nested deeper than `kept` levels left out. */
+export function withoutNested(text: string, kept = 1): string | undefined {
   let outline = "";
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -62,8 +86,8 @@ function withoutNested(text: string): string | undefined {
     if (end < 0) return undefined;
     const closes = (code & ~0x20) === 0x5d;
     if (closes) depth--;
-    if (depth <= 1 && (depth === 0 || !closes)) outline += text.slice(at, end + 1);
-    if ((code & ~0x20) === 0x5b && ++depth === 2) outline += code === 0x5b ? "]" : "}";
+    if (depth <= kept && (depth < kept || !closes)) outline += text.slice(at, end + 1);
+    if ((code & ~0x20) === 0x5b && ++depth === kept + 1) outline += code === 0x5b ? "]" : "}";
     if (outline.length > MAX_OUTLINE_CHARS) return undefined;
     at = end;
   }

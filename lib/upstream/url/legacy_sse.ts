@@ -37,6 +37,7 @@ export class LegacySse implements UpstreamTransport {
         if (!("method" in message) && message.id !== null) this.#endpoint.cancelSoon(ownId(message.id));
         this.onmessage?.(message);
       },
+      onrefused: (answer) => void this.send(answer).catch(() => {}),
       onerror: (error) => this.onerror?.(error),
     });
   }

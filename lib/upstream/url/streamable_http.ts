@@ -7,11 +7,19 @@ import type { Fetch } from "../bounded_fetch.ts";
 import type { UpstreamTransport } from "../upstream_transport.ts";
 import { Endpoint, withdrawnBy } from "./endpoint.ts";
 import { eventsOf } from "./events.ts";
-import { AnswerCut, SessionLost, UrlRefusal } from "./failures.ts";
+import { AnswerCut, cut, SessionLost, UrlRefusal } from "./failures.ts";
 import { Listening } from "./listening.ts";
 import { kindOf, OwnRefusals } from "./own_refusals.ts";
 import { MessageReader } from "./reader.ts";
-import { isOwnAnswer, refusalIn, type Refused, SessionProbe, sessionVerdict } from "./session_loss.ts";
+import {
+  type Found,
+  isOwnAnswer,
+  refusalIn,
+  type Refused,
+  SessionProbe,
+  sessionVerdict,
+} from "./session_loss.ts";
+import { UnsaidLosses } from "./unsaid_losses.ts";
 
 /** How long the server may take to hear that its session is over. */
 const FAREWELL_MS = SECOND_MS;
@@ -25,6 +33,7 @@ const MAX_RESUMES_IN_ALL = 1000;
 
 /** Of all connections: what one has found out the next must know. */
 const ownRefusals = new OwnRefusals();
+const unsaidLosses = new UnsaidLosses();
 
 /**
  * Streamable HTTP (MCP basic/transports). The SDK's own transport gives its stream up after two tries, does not say
@@ -55,6 +64,7 @@ export class StreamableHttp implements UpstreamTransport {
     this.#reader = new MessageReader({
       server: config.title,
       onmessage: (message, about) => this.onmessage?.(message, { about }),
+      onrefused: (answer) => void this.send(answer).catch(() => {}),
       onerror: (error) => this.onerror?.(error),
     });
   }
@@ -92,7 +102,10 @@ export class StreamableHttp implements UpstreamTransport {
       if (method === "initialize" || !(thrown instanceof UrlRefusal)) throw thrown;
       await this.#refused(thrown, { id, method, kind: kindOf(this.#url, message) });
     }
-    if (id !== undefined) ownRefusals.taken(message, this.#url);
+    if (id !== undefined) {
+      ownRefusals.taken(message, this.#url);
+      unsaidLosses.taken(message, this.#url, this);
+    }
     if (method === "notifications/initialized") this.#listen();
     else this.#listening?.nudge();
     if (withdrawn !== undefined) this.#endpoint.cancel(withdrawn);
@@ -216,6 +229,7 @@ export class StreamableHttp implements UpstreamTransport {
       },
       onresumed: () => this.onresumed?.(),
       onlost: (refusal) => this.#lose(refusal),
+      look: (refusal) => this.#unsaidLoss(refusal, { id: undefined, method: undefined, kind: "GET" }),
       onfatal: (error) => {
         this.#end ??= error.message;
         void this.close();
@@ -241,13 +255,22 @@ export class StreamableHttp implements UpstreamTransport {
     return !refusal.isAboutMessage;
   }
 
+  /** The same of one that says nothing of the session, as {@linkcode SessionProbe.look} has it. */
+  async #unsaidLoss(refusal: UrlRefusal, refused: Refused & { kind: string }): Promise<Found> {
+    if (!unsaidLosses.mayAsk(this.#url)) return "kept";
+    const found = await this.#probe.look(refusal, refused);
+    return found === "kept" || unsaidLosses.isLoss(this.#url, this, refused.kind) ? found : "kept";
+  }
+
   /** Passes a refusal on as the answer where it is one. */
   async #refused(refusal: UrlRefusal, refused: Refused & { kind: string }): Promise<void> {
     const hasSession = this.#endpoint.sessionId !== undefined;
     const verdict = sessionVerdict(refusal, { id: refused.id, hasSession });
     if (verdict === "lost" && await this.#isLoss(refusal, refused)) throw this.#lose(refusal);
-    if (verdict === "perhaps" && !this.#closing.signal.aborted) {
-      const found = await this.#probe.look(refusal, refused);
+    const isUnsaid = verdict === "unsaid" && refused.id !== undefined;
+    if ((verdict === "perhaps" || isUnsaid) && !this.#closing.signal.aborted) {
+      const found =
+        await (isUnsaid ? this.#unsaidLoss(refusal, refused) : this.#probe.look(refusal, refused));
       const lost = found === "kept" ? undefined : this.#lose(refusal);
       if (lost && found === "same") throw lost;
     }
@@ -273,15 +296,4 @@ export class StreamableHttp implements UpstreamTransport {
     const signal = AbortSignal.timeout(FAREWELL_MS);
     await this.#endpoint.fetch({ method: "DELETE", signal }).then((it) => it.body?.cancel(), () => {});
   }
-}
-
-/** What the end of a body before its end means. */
-function cut(thrown: unknown, signal: AbortSignal): unknown {
-  const isNetwork = thrown instanceof TypeError || (thrown as Error)?.name === "Http" ||
-    /connection|body|reset|closed/i.test(String((thrown as Error)?.message));
-  if (signal.aborted || (thrown as { code?: unknown })?.code === "TOO_LARGE" || !isNetwork) return thrown;
-  return new AnswerCut(
-    `the connection was cut before the answer was whole (${(thrown as Error).message})`,
-    thrown,
-  );
 }
