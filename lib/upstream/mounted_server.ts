@@ -13,7 +13,7 @@ import { Leases } from "./leases.ts";
 import { mayRepeat } from "./outcome.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
-import { decideShare } from "./share_key.ts";
+import { followRoots, ROOTS_CHANGED } from "./roots_change.ts";
 import { ServerLists } from "./server_lists.ts";
 import { ShownLists } from "./shown_lists.ts";
 import type { Slot } from "./slot.ts";
@@ -40,7 +40,11 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly callTimeoutMs: number | undefined;
   readonly detachAfterMs: number | undefined;
   readonly maxInflight: number | undefined;
+  readonly memoryLimitBytes: number | undefined;
   readonly admitsItself = true;
+  /** The running instances, for `ps`; `retiring`: those that end once what runs on them has finished. */
+  readonly slots: Iterable<Slot>;
+  readonly retiring: Iterable<Slot>;
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
   readonly #leases: Leases;
@@ -48,7 +52,7 @@ export class MountedServer implements Server, AsyncDisposable {
   /** The same server under its configuration of now. */
   #successor: MountedServer | undefined;
   /** The same server under its configurations of before, while something runs on it. */
-  #before: ReadonlySet<MountedServer> = new Set();
+  readonly #before = new Set<MountedServer>();
   /** Calls that have come and are not answered yet. */
   #running = 0;
   /** Resolved when none runs, for a server that is to go. */
@@ -61,7 +65,9 @@ export class MountedServer implements Server, AsyncDisposable {
     this.callTimeoutMs = config.callTimeoutMs;
     this.detachAfterMs = config.detachAfterMs;
     this.maxInflight = config.maxInflight;
-    this.#pool = pool;
+    this.memoryLimitBytes = config.memoryLimitBytes;
+    this.slots = this.#pool = pool;
+    this.retiring = pool.retiring;
     this.#leases = new Leases(config, pool);
     this.#tools = new ToolFilter(config.tools);
     const shown = new ShownLists(config.name, this.#tools);
@@ -168,7 +174,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   notify(caller: Caller, method: string, params: JsonObject): void {
-    if (method === "notifications/roots/list_changed") return this.#rootsChanged(caller, method, params);
+    if (method === ROOTS_CHANGED) return followRoots(caller, this.#leases, { config: this.config, params });
     if (method !== "notifications/tasks/status") {
       return this.#onInstanceOf(caller, (instance) => instance.notify(caller, method, params));
     }
@@ -192,7 +198,7 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#pool.lostTasks = old.#pool.lostTasks;
     this.#leases.inherit(old.#leases);
     old.#successor = this;
-    this.#before = new Set([...old.#before, old]);
+    for (const one of [...old.#before, old]) this.#before.add(one);
   }
 
   /** What is remembered of its processes, those that do not run among them. */
@@ -216,11 +222,9 @@ export class MountedServer implements Server, AsyncDisposable {
     // Those that wait for their turn run too.
     this.#quiet = Promise.withResolvers();
     if (this.#running > 0) await this.#quiet.promise;
-    this.#leases.endAll(`it was taken out of mcp.json`);
+    this.#leases.endAll("it was taken out of mcp.json");
     await this.#pool.retire();
-    for (let next = this.#successor; next; next = next.#successor) {
-      next.#before = new Set([...next.#before].filter((old) => old !== this));
-    }
+    for (let next = this.#successor; next; next = next.#successor) next.#before.delete(this);
   }
 
   /** Stops one running instance; its sessions stay, and get another when they need one. */
@@ -231,19 +235,6 @@ export class MountedServer implements Server, AsyncDisposable {
   /** Stops one running instance once its calls are done, after `graceMs` at the latest; its sessions stay. */
   retireSlot(slot: Slot, graceMs: number): void {
     this.#pool.retireSlot(slot, graceMs);
-  }
-
-  get memoryLimitBytes(): number | undefined {
-    return this.config.memoryLimitBytes;
-  }
-
-  /** The running instances, for `ps`; `retiring`: those that end once what runs on them has finished. */
-  get slots(): Iterable<Slot> {
-    return this.#pool;
-  }
-
-  get retiring(): Iterable<Slot> {
-    return this.#pool.retiring;
   }
 
   /** Whether it is on its way out as a whole: taken out of the configuration, or changed there. */
@@ -286,17 +277,6 @@ export class MountedServer implements Server, AsyncDisposable {
     } finally {
       if (isKept && (!result || result.error)) this.#leases.goesOn(call.caller, uri);
     }
-  }
-
-  /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */
-  #rootsChanged(caller: Caller, method: string, params: JsonObject): void {
-    this.#leases.current(caller)?.then(async (slot) => {
-      if (slot.scope === "machine") return;
-      // The copy a window has of what is one for each directory is as much in a directory as what it is a copy of.
-      const isOwn = slot.scope === "session" && decideShare(this.config).scope !== "project";
-      if (isOwn) return (await slot.instance).notify(caller, method, params);
-      this.#leases.move(caller, slot);
-    }).catch(() => {});
   }
 
   /** Does something on the instance a session is attached to, if it is to any. */
