@@ -118,7 +118,9 @@ export class Pool implements AsyncDisposable {
     };
     const onLost: InstanceOptions["onLost"] = (why, { isFault }) => {
       if (!slot.alive) return;
-      log.warning("{message}; another connection is made", { message: why.message });
+      // A server may lose one session after another.
+      const level = record.supervisor.isNewLoss(why) ? "warning" : "debug";
+      log[level]("{message}; another connection is made", { message: why.message });
       if (isFault) record.supervisor.failed(attempt, why);
       else record.supervisor.lost(why);
       this.#loseTasks(slot, why.message);

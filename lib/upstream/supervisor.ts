@@ -76,6 +76,8 @@ export class Supervisor {
   #connection: ConnectionState = { state: "idle" };
   /** The session under whose calls alone all the failures in a row have come. */
   #blamed: string | undefined;
+  /** The last connection that was lost while the server went on. */
+  #lastLoss: { message: string; atMs: number } | undefined;
 
   /**
    * `where` says which of the server's processes this is about, for messages; undefined when there is one. `isRemote`:
@@ -167,6 +169,13 @@ export class Supervisor {
   /** Whether `reason` is worth a word: a caller's own mistake comes again with each attempt to do without it. */
   isNews(reason: ExaiError): boolean {
     return !isCallersFault(reason) || this.#last?.reason.message !== reason.message;
+  }
+
+  /** Whether a connection lost for `reason` is worth a word: not when the one before was lost for the same just now. */
+  isNewLoss({ message }: ExaiError, nowMs = steadyNow()): boolean {
+    const last = this.#lastLoss;
+    this.#lastLoss = { message, atMs: nowMs };
+    return last?.message !== message || nowMs - last.atMs >= WELL_MS;
   }
 
   /** How its connection stands now. */
