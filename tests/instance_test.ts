@@ -133,7 +133,7 @@ Deno.test("an error without an id never ends a call while it may be about what a
       window.abort();
       await assertRejects(() => call);
     }],
-    ["told", () => instance.notify("notifications/x", { y: 1 })],
+    ["told", () => instance.notify(eve.caller, "notifications/x", { y: 1 })],
   ];
   for (const [what, tell] of unsure) {
     const second = waiting();
@@ -151,7 +151,7 @@ Deno.test("an error without an id never ends a call while it may be about what a
     nameless(-32601);
     assertEquals(await third, { error: { code: -32601, message: "what?" } }, `${what}: it has read it`);
   }
-  instance.notify("notifications/x", { y: 1 });
+  instance.notify(eve.caller, "notifications/x", { y: 1 });
   await quick();
   const last = waiting();
   nameless(-32700);

@@ -107,6 +107,16 @@ export interface AskOptions {
   timeoutMs?: number;
   /** Called for each progress notification the client sends about what it was asked. */
   onProgress?: (params: JsonObject) => void;
+  /**
+   * Set where several calls wait for the answer to one question: whoever would ask the client hands its asking over,
+   * and gets the answer that all of them get. The client is asked once.
+   */
+  once?: (ask: () => Promise<Result>) => Promise<Result>;
+}
+
+/** Asks by `ask`, or shares the answer where the question is that of other calls, too. */
+export function askOnce(options: AskOptions | undefined, ask: () => Promise<Result>): Promise<Result> {
+  return options?.once ? options.once(ask) : ask();
 }
 
 /** Anything callable: an in-process tool, a mounted server, the whole merged catalog. */

@@ -42,6 +42,8 @@ export class Attribution {
   readonly #over = new Set<Activity>();
   readonly #settleMs: number;
   readonly #tasks: LiveTasks | undefined;
+  /** Told of each call that has ended, and whether it was withdrawn and not answered. */
+  onEnded?: (call: Call, isWithdrawn: boolean) => void;
   #first: Caller | undefined;
   #isShared = false;
 
@@ -87,6 +89,7 @@ export class Attribution {
   }
 
   ended(call: Call, options: { withdrawn?: boolean } = {}): void {
+    this.onEnded?.(call, options.withdrawn ?? false);
     const activity = this.#activityOf(call);
     if (!activity?.calls.delete(call)) return;
     const settledAtMs = steadyNow() + this.#settleMs * (options.withdrawn ? WITHDRAWN_FACTOR : 1);
@@ -145,6 +148,11 @@ export class Attribution {
       latestMs = Math.max(latestMs, activity[until]);
     }
     return latestMs;
+  }
+
+  /** The calls of `caller` that run now, in the order they began. */
+  callsOf(caller: Caller): Call[] {
+    return [...this.#bySession.get(caller.id)?.calls ?? []];
   }
 
   /** The calls that run now. */

@@ -1,12 +1,11 @@
 import { getLogger } from "@logtape/logtape";
-import { untilAborted, within } from "../base/abort.ts";
+import { within } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { contained } from "../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
-import { waitingFor } from "../call/wait.ts";
-import { type InitializeResult, type LogLevel } from "../wire/mcp.ts";
+import type { InitializeResult, LogLevel } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
 import { Exchange } from "./exchange.ts";
@@ -17,9 +16,10 @@ import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { PingedLiveness } from "./liveness.ts";
-import { capabilityOf, ListCache, listChangedMethod } from "./lists.ts";
+import { capabilityOf, ListCache } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
+import { OtherCalls } from "./other_calls.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import type { Suspect } from "./supervisor.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
@@ -54,6 +54,7 @@ export class Instance implements AsyncDisposable {
     onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
   });
   readonly #logLevel: SharedLogLevel;
+  readonly #otherCalls: OtherCalls;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
   readonly #exchange: Exchange;
@@ -84,22 +85,20 @@ export class Instance implements AsyncDisposable {
     const setLevel = (level: LogLevel) =>
       this.#exchange.ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
+    const { tasks, handles } = this;
+    const shared = { name, subscriptions: this.#subscriptions, logLevel: this.#logLevel };
+    this.#otherCalls = new OtherCalls({ ...shared, exchange: this.#exchange });
     this.#inbound = new Inbound({
-      name: options.name,
+      ...shared,
+      tasks,
+      handles,
       roots: options.roots,
       onRootsAsked: options.onRootsAsked ?? (() => {}),
       whenRefused: options.whenRefused,
       told: options.capabilities,
       inflight: this.#inflight,
       attribution: this.attribution,
-      tasks: this.tasks,
       attached: this.attached,
-      owners: this.handles.owners,
-      elicitationNames: this.handles.elicitationNames,
-      progress: this.handles.progress,
-      taskNames: this.handles.taskNames,
-      subscriptions: this.#subscriptions,
-      logLevel: this.#logLevel,
       send: (message) => this.#exchange.send(message),
       log: options.log ?? (() => {}),
       onQuestion: options.onQuestion ?? (() => {}),
@@ -196,9 +195,9 @@ export class Instance implements AsyncDisposable {
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
-  async resubscribe(caller: Caller, uri: string): Promise<Result> {
+  resubscribe(caller: Caller, uri: string): Promise<Result> {
     const ask = () => this.#askAbout(uri, "resources/subscribe");
-    return await this.#subscriptions.subscribe(uri, caller, { ask });
+    return this.#subscriptions.subscribe(uri, caller, { ask });
   }
 
   #askAbout(uri: string, method: "resources/subscribe" | "resources/unsubscribe"): Promise<Result> {
@@ -213,22 +212,7 @@ export class Instance implements AsyncDisposable {
   call(call: Call): Promise<Result> {
     this.callCount++;
     // Most are calls of tools: handed on without a promise in between.
-    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#callOther(call);
-  }
-
-  async #callOther(call: Call): Promise<Result> {
-    switch (call.method) {
-      case "resources/subscribe":
-      case "resources/unsubscribe":
-        return await this.#subscriptions.call(call, () => this.#exchange.forward(call));
-      case "logging/setLevel":
-        return await this.#aboutLogLevel(call);
-      case "tasks/get":
-      case "tasks/result":
-      case "tasks/cancel":
-        return await this.#exchange.aboutTask(call);
-    }
-    return await this.#exchange.forward(call);
+    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#otherCalls.run(call);
   }
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
@@ -267,7 +251,7 @@ export class Instance implements AsyncDisposable {
     };
     // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
     this.#transport.onlost = (why) => this.#lose(why, { isFault: this.#answers === 0 });
-    this.#transport.onresumed = () => void this.#catchUp();
+    this.#transport.onresumed = () => void this.#inbound.catchUp(this.lists);
     // A server behind a URL may take the connection and say nothing.
     const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
     await within(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
@@ -285,16 +269,6 @@ export class Instance implements AsyncDisposable {
     if (this.#exchange.end || this.#exchange.lost) return;
     this.#exchange.lost = this.#faults.unavailable(why);
     this.#options.onLost?.(this.#exchange.lost, fault);
-  }
-
-  /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
-  async #catchUp(): Promise<void> {
-    for (const kind of await this.lists.catchUp()) {
-      this.#inbound.receive({ jsonrpc: "2.0", method: listChangedMethod(kind) });
-    }
-    for (const uri of this.#subscriptions.uris) {
-      this.#inbound.receive({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } });
-    }
   }
 
   #receive(message: RpcMessage, about: RequestId | undefined): void {
@@ -316,11 +290,6 @@ export class Instance implements AsyncDisposable {
     this.#inbound.stop(reason);
     this.tasks.clear();
     this.#ended.resolve(reason);
-  }
-
-  #aboutLogLevel(call: Call): Promise<Result> {
-    const told = untilAborted(this.#logLevel.update(), call.signal);
-    return waitingFor(call, `server "${this.#options.name}" to take a log level`, told);
   }
 
   #levelMayDiffer(): void {

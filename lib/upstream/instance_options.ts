@@ -3,7 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
-import type { Question } from "./inbound.ts";
+import type { Question } from "./inbound_context.ts";
 import type { LostTasks } from "./lost_tasks.ts";
 
 /** What an instance is made with. */

@@ -40,7 +40,11 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly callTimeoutMs: number | undefined;
   readonly detachAfterMs: number | undefined;
   readonly maxInflight: number | undefined;
+  readonly memoryLimitBytes: number | undefined;
   readonly admitsItself = true;
+  /** The running instances, for `ps`; `retiring`: those that end once what runs on them has finished. */
+  readonly slots: Iterable<Slot>;
+  readonly retiring: Iterable<Slot>;
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
   readonly #leases: Leases;
@@ -48,7 +52,7 @@ export class MountedServer implements Server, AsyncDisposable {
   /** The same server under its configuration of now. */
   #successor: MountedServer | undefined;
   /** The same server under its configurations of before, while something runs on it. */
-  #before: ReadonlySet<MountedServer> = new Set();
+  readonly #before = new Set<MountedServer>();
   /** Calls that have come and are not answered yet. */
   #running = 0;
   /** Resolved when none runs, for a server that is to go. */
@@ -61,7 +65,9 @@ export class MountedServer implements Server, AsyncDisposable {
     this.callTimeoutMs = config.callTimeoutMs;
     this.detachAfterMs = config.detachAfterMs;
     this.maxInflight = config.maxInflight;
-    this.#pool = pool;
+    this.memoryLimitBytes = config.memoryLimitBytes;
+    this.slots = this.#pool = pool;
+    this.retiring = pool.retiring;
     this.#leases = new Leases(config, pool);
     this.#tools = new ToolFilter(config.tools);
     const shown = new ShownLists(config.name, this.#tools);
@@ -192,7 +198,7 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#pool.lostTasks = old.#pool.lostTasks;
     this.#leases.inherit(old.#leases);
     old.#successor = this;
-    this.#before = new Set([...old.#before, old]);
+    for (const one of [...old.#before, old]) this.#before.add(one);
   }
 
   /** What is remembered of its processes, those that do not run among them. */
@@ -218,9 +224,7 @@ export class MountedServer implements Server, AsyncDisposable {
     if (this.#running > 0) await this.#quiet.promise;
     this.#leases.endAll("it was taken out of mcp.json");
     await this.#pool.retire();
-    for (let next = this.#successor; next; next = next.#successor) {
-      next.#before = new Set([...next.#before].filter((old) => old !== this));
-    }
+    for (let next = this.#successor; next; next = next.#successor) next.#before.delete(this);
   }
 
   /** Stops one running instance; its sessions stay, and get another when they need one. */
@@ -231,19 +235,6 @@ export class MountedServer implements Server, AsyncDisposable {
   /** Stops one running instance once its calls are done, after `graceMs` at the latest; its sessions stay. */
   retireSlot(slot: Slot, graceMs: number): void {
     this.#pool.retireSlot(slot, graceMs);
-  }
-
-  get memoryLimitBytes(): number | undefined {
-    return this.config.memoryLimitBytes;
-  }
-
-  /** The running instances, for `ps`; `retiring`: those that end once what runs on them has finished. */
-  get slots(): Iterable<Slot> {
-    return this.#pool;
-  }
-
-  get retiring(): Iterable<Slot> {
-    return this.#pool.retiring;
   }
 
   /** Whether it is on its way out as a whole: taken out of the configuration, or changed there. */

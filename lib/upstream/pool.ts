@@ -6,7 +6,7 @@ import { redact } from "../base/log.ts";
 import { visible } from "../base/visible.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
-import type { Question } from "./inbound.ts";
+import type { Question } from "./inbound_context.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
 import { LostTasks } from "./lost_tasks.ts";

@@ -7,7 +7,7 @@ import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance.ts";
-import type { Question } from "./inbound.ts";
+import type { Question } from "./inbound_context.ts";
 import { likenessKey, type ListPlace, type Scope, type ShareDecision, type Tenant } from "./share_key.ts";
 
 /** How often an instance that only tasks keep running is looked at: a timer cannot be set for as long as some last. */
