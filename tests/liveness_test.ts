@@ -1,6 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import { PingedLiveness } from "../lib/upstream/liveness.ts";
+import { SteadyClock } from "./helpers/steady_clock.ts";
+import { settle } from "./helpers/memory_channel.ts";
 
 /** What is found out of a process whose pings end as the test says, and whether it was given up. */
 function pinged(ping: (it: PingedLiveness) => Promise<unknown>, maxSilences = 2) {
@@ -53,4 +55,27 @@ Deno.test("calls that run out of time together are one silence of the process, n
   assertEquals(silent, []);
   await liveness.check(10);
   assertEquals(silent.length, 1);
+});
+
+Deno.test("a call that runs out of time while a ping is out has one of its own after it, shared by those like it", async () => {
+  using clock = new SteadyClock();
+  const late: PromiseWithResolvers<never>[] = [];
+  const { liveness, silent, pings } = pinged(() => {
+    late.push(Promise.withResolvers<never>());
+    return late.at(-1)!.promise;
+  });
+  const checks = [liveness.check(10)];
+  clock.pass(400);
+  checks.push(liveness.check(10));
+  clock.pass(600);
+  checks.push(liveness.check(10), liveness.check(10));
+  assertEquals(pings(), 1);
+  late[0]!.reject(new Error("late"));
+  await Promise.all(checks.slice(0, 2));
+  await settle();
+  assertEquals(pings(), 2);
+  assertEquals(silent, []);
+  late[1]!.reject(new Error("late"));
+  assertEquals(await Promise.all(checks), [false, false, false, false]);
+  assertEquals([pings(), silent.length], [2, 1]);
 });

@@ -217,6 +217,54 @@ Deno.test("progress under a token that comes back as text reaches its call; so d
   await client.close();
 });
 
+/** A server in Python that writes its answers as `say(text)` of the test does. */
+function writing(say: string, more: JsonObject = {}): JsonObject {
+  const program = `import json, sys
+def say(text):
+    ${say}
+    sys.stdout.flush()
+for line in sys.stdin:
+    m = json.loads(line)
+    if "id" not in m: continue
+    result = {"content": [{"type": "text", "text": "pong"}]}
+    if m["method"] == "initialize":
+        result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}
+    elif m["method"] == "tools/list":
+        result = {"tools": [{"name": "plain", "inputSchema": {"type": "object"}}]}
+    say(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": result}))
+`;
+  const command = Deno.build.os === "windows" ? "python" : "python3";
+  return { command, args: ["-c", program], share: "machine", ...more };
+}
+
+for (
+  const [how, say, told] of [
+    [
+      "behind Content-Length headers",
+      'sys.stdout.write("Content-Length: %d\\r\\n\\r\\n%s" % (len(text), text))',
+      /^pong$/,
+    ],
+    ["without a newline", "sys.stdout.write(text)", /^pong$/],
+    [
+      "as plain text",
+      'print("I am not JSON")',
+      /did not answer initialize within 1500 ms; .*"I am not JSON".*must write one JSON message a line/,
+    ],
+  ] as const
+) {
+  Deno.test(`a stdio server that writes its answers ${how} is understood, or told what it must write`, async () => {
+    await using it = await mountingDaemon({
+      odd: writing(say, how === "as plain text" ? { startTimeoutMs: 1500 } : {}),
+    });
+    const said = await sdkClient(`${it.url}mcp/odd`).then(async (client) => {
+      const text = textOf(await client.callTool({ name: "plain", arguments: {} }));
+      await client.close();
+      return text!;
+    }).catch(String);
+    assertMatch(said, told);
+  });
+}
+
 const INIT = (result: string) => `{"jsonrpc":"2.0","id":ID,"result":${result}}`;
 const INFO = '"serverInfo":{"name":"s","version":"1"}';
 const PLAIN = { plain: `{"jsonrpc":"2.0","id":ID,"result":${PONG}}` };

@@ -36,6 +36,8 @@ export class LineFramer {
   #parts: Uint8Array[] = [];
   #bytes = 0;
   #tail = "";
+  /** Bytes that are one line, whatever is in them; undefined: up to the next newline, as ever. */
+  #counted: number | undefined;
 
   constructor(options: LineFramerOptions) {
     this.#options = options;
@@ -52,13 +54,32 @@ export class LineFramer {
    */
   take(chunk: Uint8Array): Promise<void> | undefined {
     let start = 0;
-    for (let end; (end = indexOfByte.call(chunk, NEWLINE, start)) >= 0; start = end + 1) {
-      const rest = chunk.subarray(start, end + 1);
+    for (let end; (end = this.#endOfLine(chunk, start)) > 0; start = end) {
+      const rest = chunk.subarray(start, end);
       const isWhole = this.#bytes === 0 && rest.length <= this.#options.maxLineBytes;
       const wait = isWhole ? this.#options.online(rest) : this.#finish(rest);
-      if (wait || isTurnDue(rest.length)) return this.#takeLater(chunk.slice(end + 1), wait || nextTurn());
+      if (wait || isTurnDue(rest.length)) return this.#takeLater(chunk.slice(end), wait || nextTurn());
     }
     if (start < chunk.length) this.#keep(chunk.slice(start));
+  }
+
+  /** The next `bytes` bytes are one line, whatever is in them. To be called by who takes the line before. */
+  count(bytes: number): void {
+    this.#counted = bytes;
+  }
+
+  /** The part of a line that has no end yet, if it is no longer than a line may be. */
+  get pending(): Uint8Array | undefined {
+    return this.#bytes <= this.#options.maxLineBytes ? Buffer.concat(this.#parts) : undefined;
+  }
+
+  /** Where the line that begins at `start` ends; 0 if its end is not there. */
+  #endOfLine(chunk: Uint8Array, start: number): number {
+    if (this.#counted === undefined) return indexOfByte.call(chunk, NEWLINE, start) + 1;
+    const end = start + this.#counted - this.#bytes;
+    if (end > chunk.length) return 0;
+    this.#counted = undefined;
+    return end;
   }
 
   async #takeLater(rest: Uint8Array, wait: Promise<void>): Promise<void> {
@@ -68,6 +89,7 @@ export class LineFramer {
 
   /** A last line without a newline is taken as a line. */
   end(): void {
+    this.#counted = undefined;
     if (this.#bytes > 0) this.take(Uint8Array.of(NEWLINE));
   }
 

@@ -5,6 +5,7 @@ import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
 import type { Call, Caller } from "../call/call.ts";
+import { isSameSession } from "../call/owner.ts";
 import { type Attempt, type CallName, REST_MS, type Suspect, WELL_MS } from "./supervisor.ts";
 import { doesWork } from "./work.ts";
 
@@ -27,16 +28,16 @@ interface Crash {
 
 /** The one session whose calls are among `calls`, which a process has left unanswered; undefined: several, or none. */
 export function suspectOf(calls: Iterable<Call | undefined>): Suspect | undefined {
-  let session: string | undefined;
+  let caller: Caller | undefined;
   const names = new Map<string, CallName>();
   for (const call of calls) {
     if (!call || !doesWork(call.method)) continue;
-    session ??= call.caller.id;
-    if (session !== call.caller.id) return undefined;
+    caller ??= call.caller;
+    if (!isSameSession(caller, call.caller)) return undefined;
     const name = nameOf(call);
     if (names.size < MAX_SUSPECTS) names.set(name.key, name);
   }
-  return session === undefined ? undefined : { session, calls: [...names.values()] };
+  return caller && { session: caller.id, calls: [...names.values()] };
 }
 
 /**

@@ -108,8 +108,13 @@ export class Exchange {
     if (this.end ?? this.lost) throw this.end ?? this.lost;
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const late = this.#faults.unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
-    const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
+    const timer = setTimeout(() => {
+      const { oddity } = this.#transport;
+      const why = `it did not answer ${method} within ${timeoutMs} ms${
+        oddity === undefined ? "" : `; ${oddity}`
+      }`;
+      this.#withdraw(id, this.#faults.unavailable(why), method);
+    }, timeoutMs);
     this.inflight.add(id, { call: undefined, settle: resolve, fail: reject });
     this.#request({ jsonrpc: "2.0", id, method, params });
     return await promise.finally(() => clearTimeout(timer));

@@ -8,6 +8,7 @@ import type { Call, Caller } from "../call/call.ts";
 import type { InitializeResult, LogLevel } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
+import { EarlyLogs } from "./early_logs.ts";
 import { Exchange } from "./exchange.ts";
 import { Faults } from "./faults.ts";
 import { Handles } from "./handles.ts";
@@ -58,6 +59,7 @@ export class Instance implements AsyncDisposable {
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
   readonly #exchange: Exchange;
+  readonly #earlyLogs = new EarlyLogs((message) => this.#inbound.receive(message));
   #description: InitializeResult | undefined;
 
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
@@ -70,10 +72,8 @@ export class Instance implements AsyncDisposable {
     const { name } = options;
     const parts = { name, transport, faults: this.#faults, inflight: this.#inflight, handles: this.handles };
     this.#exchange = new Exchange(parts);
-    const ask = (method: string, params: JsonObject) =>
-      this.#exchange.ask(method, params, options.startTimeoutMs);
     this.lists = new ListCache({
-      ask: (method, params) => ask(method, params),
+      ask: (method, params) => this.#exchange.ask(method, params, options.startTimeoutMs),
       has: (kind) => capabilityOf(this.#description, kind) !== undefined,
       isAnnounced: (kind) => capabilityOf(this.#description, kind)?.listChanged === true,
     });
@@ -85,13 +85,12 @@ export class Instance implements AsyncDisposable {
     const setLevel = (level: LogLevel) =>
       this.#exchange.ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
-    const { tasks, handles } = this;
     const shared = { name, subscriptions: this.#subscriptions, logLevel: this.#logLevel };
     this.#otherCalls = new OtherCalls({ ...shared, exchange: this.#exchange });
     this.#inbound = new Inbound({
       ...shared,
-      tasks,
-      handles,
+      tasks: this.tasks,
+      handles: this.handles,
       roots: options.roots,
       onRootsAsked: options.onRootsAsked ?? (() => {}),
       whenRefused: options.whenRefused,
@@ -174,6 +173,8 @@ export class Instance implements AsyncDisposable {
     this.attached.set(caller.id, caller);
     this.attribution.met(caller);
     this.#levelMayDiffer();
+    // Once all are attached that have waited for the start.
+    if (this.#earlyLogs.isHolding) queueMicrotask(() => this.#earlyLogs.release());
   }
 
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
@@ -196,8 +197,9 @@ export class Instance implements AsyncDisposable {
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
   resubscribe(caller: Caller, uri: string): Promise<Result> {
-    const ask = () => this.#askAbout(uri, "resources/subscribe");
-    return this.#subscriptions.subscribe(uri, caller, { ask });
+    return this.#subscriptions.subscribe(uri, caller, {
+      ask: () => this.#askAbout(uri, "resources/subscribe"),
+    });
   }
 
   #askAbout(uri: string, method: "resources/subscribe" | "resources/unsubscribe"): Promise<Result> {
@@ -274,12 +276,10 @@ export class Instance implements AsyncDisposable {
   #receive(message: RpcMessage, about: RequestId | undefined): void {
     this.liveness.heard++;
     if ("method" in message) {
+      if (this.#earlyLogs.isHolding && this.#earlyLogs.takes(message)) return;
       return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
     }
-    if (this.#inflight.settle(message)) {
-      if (this.#description) this.#answers++;
-      return;
-    }
+    if (this.#inflight.settle(message)) return void (this.#description && this.#answers++);
     const fault = this.#exchange.unasked(message);
     if (fault !== undefined) this.#options.log?.(fault);
   }
@@ -287,6 +287,7 @@ export class Instance implements AsyncDisposable {
   #finish(reason: ExaiError): void {
     if (this.#exchange.end) return;
     this.#exchange.finish(reason);
+    this.#earlyLogs.release();
     this.#inbound.stop(reason);
     this.tasks.clear();
     this.#ended.resolve(reason);

@@ -1,4 +1,6 @@
-import type { Caller } from "../call/call.ts";
+import { untilAborted } from "../base/abort.ts";
+import type { Call, Caller } from "../call/call.ts";
+import { waitingFor } from "../call/wait.ts";
 import { LOG_LEVELS, type LogLevel } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 
@@ -48,6 +50,11 @@ export class SharedLogLevel {
   /** A session has come or gone. */
   attachedChanged(): void {
     if (!this.#isSilent) this.update().catch(() => {});
+  }
+
+  /** `call` of a session says what that wants of the server `name`. */
+  call(call: Call, name: string): Promise<Result> {
+    return waitingFor(call, `server "${name}" to take a log level`, untilAborted(this.update(), call.signal));
   }
 
   /**

@@ -1,6 +1,4 @@
-import { untilAborted } from "../base/abort.ts";
 import type { Call } from "../call/call.ts";
-import { waitingFor } from "../call/wait.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Exchange } from "./exchange.ts";
 import type { SharedLogLevel } from "./log_level.ts";
@@ -29,23 +27,18 @@ export class OtherCalls {
    * @throws {ExaiError} as there; `INVALID_PARAMS` for the task of another session
    */
   async run(call: Call): Promise<Result> {
-    const { exchange, subscriptions } = this.#parts;
+    const { name, exchange, subscriptions, logLevel } = this.#parts;
     switch (call.method) {
       case "resources/subscribe":
       case "resources/unsubscribe":
         return await subscriptions.call(call, () => exchange.forward(call));
       case "logging/setLevel":
-        return await this.#aboutLogLevel(call);
+        return await logLevel.call(call, name);
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
         return await exchange.aboutTask(call);
     }
     return await exchange.forward(call);
-  }
-
-  #aboutLogLevel(call: Call): Promise<Result> {
-    const told = untilAborted(this.#parts.logLevel.update(), call.signal);
-    return waitingFor(call, `server "${this.#parts.name}" to take a log level`, told);
   }
 }

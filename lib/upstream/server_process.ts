@@ -104,6 +104,11 @@ export class ServerProcess implements Transport, AsyncDisposable {
     return { bytesIn, messagesIn, noiseCount, noise, bytesOut: this.#outbox.bytes };
   }
 
+  /** What kept its messages from being understood, where that is known. */
+  get oddity(): string | undefined {
+    return this.#inbox.oddity;
+  }
+
   /** Bytes sent that the process has not read yet. */
   get bufferedBytes(): number {
     return this.#outbox.bufferedBytes;

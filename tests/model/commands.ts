@@ -19,7 +19,9 @@ const MAX_WINDOWS = 5;
 
 /** Two windows of one project are there from the beginning: little happens to one alone. */
 export function begin(world: World): Model {
-  for (const isSlow of [false, true]) world.open({ workspace: WORKSPACES[0]!, canBeAsked: true, isSlow });
+  for (const isSlow of [false, true]) {
+    world.open({ workspace: WORKSPACES[0]!, canBeAsked: true, isSlow, receipts: !isSlow });
+  }
   return { windows: world.windows.map(({ state }) => state) };
 }
 
@@ -64,6 +66,7 @@ const open = fc.record({
   workspace: fc.constantFrom(...WORKSPACES),
   canBeAsked: fc.constantFrom(true, true, true, false),
   isSlow: fc.boolean(),
+  receipts: fc.constantFrom(true, true, false),
 }).map((options) => {
   const text = `open ${JSON.stringify({ ...options, workspace: placeOf(options.workspace) })}`;
   return command(text, ({ windows }) => windows.length < MAX_WINDOWS, (model, world) => {
@@ -73,14 +76,28 @@ const open = fc.record({
   });
 });
 
-const cut = nth.map((nth) => byWindow("is cut off", { nth }, (window) => window.cut()));
+const passing = fc.nat({ max: 4 });
+
+const cut = fc.record({ nth, up: passing, down: passing }).map(({ nth, ...passing }) =>
+  byWindow(
+    `is cut off after ${passing.up} and ${passing.down} messages`,
+    { nth },
+    (window) => window.cut(passing),
+  )
+);
+
+const stall = nth.map((nth) => byWindow("is not reached for now", { nth }, (window) => window.stall()));
+const flow = nth.map((nth) => byWindow("is reached again", { nth }, (window) => window.flow()));
 
 const comeBack = nth.map((nth) =>
   byWindow("comes back", { nth, states: ["cut"] }, (window) => window.connect())
 );
 
 const close = nth.map((nth) =>
-  byWindow("closes", { nth, states: ["open", "cut"] }, (window) => window.close())
+  byWindow("closes", { nth, states: ["open", "cut"] }, (window) => {
+    // What comes in the same breath as the goodbye is not tried.
+    if (!window.isStalled) window.close();
+  })
 );
 
 const MODE = fc.constantFrom<Mode>(...MODES);
@@ -141,7 +158,7 @@ const listTools = nth.map((nth) =>
 const move = fc.record({ nth, workspace: fc.constantFrom(...WORKSPACES) }).map(({ nth, workspace }) =>
   byWindow(`moves to ${placeOf(workspace)}`, { nth }, (window, world) => {
     // Where a call runs that was sent before is open.
-    if (window.pending.length === 0) window.moveTo(workspace, world.servers);
+    if (window.pending.length === 0 && !window.isStalled) window.moveTo(workspace, world.servers);
   })
 );
 
@@ -172,7 +189,7 @@ const pause = fc.constantFrom(0, 2, 20).map((ms) => command(`${ms} ms pass`, () 
 
 /** Everything that can happen, with the most frequent named more than once. */
 export const COMMANDS = [
-  ...[open, open, cut, comeBack, close, cancel, answer, setLevel, listTools, move],
+  ...[open, open, stall, stall, flow, cut, cut, comeBack, close, cancel, answer, setLevel, listTools, move],
   ...[subscribe, subscribe, unsubscribe, update, update, addTool, release, kill],
   ...[call, call, call, call, call, pause, pause, aboutTask, aboutTask, aboutTask, listTasks],
 ];

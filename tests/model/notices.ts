@@ -125,7 +125,11 @@ export class Notices {
 
   #lineFault({ level, data, logger }: JsonObject): string | undefined {
     const wanted = this.#window.level;
-    const isWanted = wanted === undefined ||
+    // What it wants now need not be known yet.
+    const isUnsure = this.#window.sent.some(({ method, answers }) =>
+      method === "logging/setLevel" && answers.length === 0
+    );
+    const isWanted = wanted === undefined || isUnsure ||
       LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);
     if (!isWanted) return `wants ${wanted}`;
     const text = String(data);

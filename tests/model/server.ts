@@ -71,7 +71,7 @@ export function isAtLeast(level: LogLevel, least: LogLevel): boolean {
   return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(least);
 }
 
-const IDLE_STOP_MS = 30;
+export const IDLE_STOP_MS = 30;
 /** How long after a call the server may speak of it; five times as long after one that was given up. */
 const SETTLE_MS = 200;
 /** The process of one window alone does not wait for another to come. */

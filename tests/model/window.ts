@@ -14,7 +14,18 @@ export interface WindowOptions {
   canBeAsked: boolean;
   /** Whether its person takes time to answer what is asked. */
   isSlow: boolean;
+  /** Whether it and the daemon tell each other what has arrived, so that nothing is lost when the connection is cut. */
+  receipts: boolean;
 }
+
+/** A message that may have to be sent again; `id`: of a request. */
+interface Outgoing {
+  text: string;
+  id?: RequestId;
+}
+
+/** The daemon is told of so many messages at once. */
+const RECEIPT_MESSAGES = 4;
 
 /** What may be asked about one task. */
 export type TaskVerb = "get" | "result" | "cancel";
@@ -34,6 +45,7 @@ export class ModelWindow {
   readonly name: string;
   readonly canBeAsked: boolean;
   readonly isSlow: boolean;
+  readonly receipts: boolean;
   workspace: string;
   state: "open" | "cut" | "closed" = "cut";
   level: LogLevel | undefined;
@@ -52,8 +64,13 @@ export class ModelWindow {
   readonly #asked = new Set<RequestId>();
   #channel: MemoryChannel | undefined;
   #session: { id: string; token: string } | undefined;
-  /** Answers to questions that came just before a cut. */
-  readonly #unsent: string[] = [];
+  /** Sent on this connection, of which the daemon may tell how many have arrived. */
+  #out: Outgoing[] = [];
+  /** What could not be sent, or has to be sent again. */
+  #unsent: Outgoing[] = [];
+  /** Requests and notifications it has had in all, and answers on this connection. */
+  #posts = 0;
+  #answers = 0;
   #count = 0;
 
   constructor(options: WindowOptions, hooks: AttachHooks) {
@@ -61,6 +78,7 @@ export class ModelWindow {
     this.workspace = options.workspace;
     this.canBeAsked = options.canBeAsked;
     this.isSlow = options.isSlow;
+    this.receipts = options.receipts;
     this.#hooks = hooks;
     this.notices.toolsMayDiffer(PER_PLACE);
   }
@@ -90,17 +108,32 @@ export class ModelWindow {
     this.state = "open";
     attachExai(channel, this.#hooks);
     const waiting = this.pending.map(({ id }) => id);
-    const resume = this.#session ? { token: this.#session.token, waiting } : true;
+    const { receipts } = this;
+    const had = receipts ? { posts: this.#posts } : {};
+    const resume = this.#session ? { token: this.#session.token, waiting, ...had } : true;
     const session_id = this.#session?.id;
-    channel.deliver(JSON.stringify({ op: "hello", session_id, client: this.name, resume }));
+    channel.deliver(JSON.stringify({ op: "hello", session_id, client: this.name, resume, receipts }));
     if (!this.#session) this.faults.push(`${this.name} was not let in`);
     if (waiting.length === 0 && this.sent.length === 0) this.#introduce();
   }
 
-  cut(): void {
+  get isStalled(): boolean {
+    return this.#channel!.isStalled;
+  }
+
+  /** Its connection lets nothing through for now; what is on its way may be lost only where both ends keep account. */
+  stall(): void {
+    if (this.receipts) this.#channel!.stall();
+  }
+
+  flow(): void {
+    this.#channel!.flow();
+  }
+
+  cut(passing: { up: number; down: number }): void {
     this.state = "cut";
     for (const sent of this.pending) sent.isWhole = false;
-    this.#channel!.cut();
+    this.#channel!.cut(passing);
   }
 
   close(): void {
@@ -132,7 +165,7 @@ export class ModelWindow {
     };
     this.sent.push(sent);
     this.#byId.set(id, sent);
-    this.#channel!.deliver(frame);
+    this.#send({ text: frame, id });
     return sent;
   }
 
@@ -195,7 +228,7 @@ export class ModelWindow {
   }
 
   notify(method: string, params: JsonObject): void {
-    this.#channel!.deliver(JSON.stringify({ jsonrpc: "2.0", method, params }));
+    this.#send({ text: JSON.stringify({ jsonrpc: "2.0", method, params }) });
   }
 
   #introduce(): void {
@@ -211,6 +244,7 @@ export class ModelWindow {
       if (name !== this.name) this.faults.push(`${this.name} was sent what is of ${name}: ${text}`);
     }
     const message = JSON.parse(text) as JsonObject & { id?: RequestId; method?: string; params?: JsonObject };
+    if (message.op === undefined) this.#noteArrival(message);
     if (message.op === "hello_ack") this.#enter(message);
     else if (message.op !== undefined) this.faults.push(`${this.name} was sent ${text}`);
     else if (message.method === undefined) this.#takeAnswer(message);
@@ -223,12 +257,33 @@ export class ModelWindow {
       this.faults.push(`${this.name} came back and lost its session`);
     }
     this.#session = { id: String(ack.session_id), token: String(ack.resume_token) };
+    if (this.receipts && ack.posts !== this.#posts) {
+      this.faults.push(`${this.name} has had ${this.#posts} messages and is sent those after ${ack.posts}`);
+    }
+    this.#answers = 0;
     // What the daemon has never seen was on its way when the connection was cut.
     const unseen = (ack.unseen ?? []) as RequestId[];
-    void turn().then(() => {
-      for (const text of this.#unsent.splice(0)) this.#channel!.deliver(text);
-      for (const id of unseen) this.#channel!.deliver(this.#byId.get(id)!.frame);
-    });
+    const again = [...this.#out.splice(0).slice(Number(ack.received ?? 0)), ...this.#unsent]
+      .filter(({ id }) => id === undefined || unseen.includes(id));
+    const rest = unseen.filter((id) => !again.some((one) => one.id === id));
+    this.#unsent = [...again, ...rest.map((id) => ({ text: this.#byId.get(id)!.frame, id }))];
+    void turn().then(() => this.#channel!.isOpen && this.#unsent.splice(0).forEach((one) => this.#send(one)));
+  }
+
+  #send(one: Outgoing): void {
+    if (!this.#channel!.isOpen) return void this.#unsent.push(one);
+    if (this.receipts) this.#out.push(one);
+    this.#channel!.deliver(one.text);
+  }
+
+  /** Tells the daemon now and then how many messages have arrived. */
+  #noteArrival(message: JsonObject): void {
+    if (message.method === undefined) this.#answers++;
+    else if (message.method !== "notifications/progress") this.#posts++;
+    if (!this.receipts || (this.#answers + this.#posts) % RECEIPT_MESSAGES !== 0) return;
+    const receipt = JSON.stringify({ op: "received", answers: this.#answers, posts: this.#posts });
+    const channel = this.#channel!;
+    void turn().then(() => channel.deliver(receipt));
   }
 
   #takeAnswer(answer: JsonObject): void {
@@ -251,6 +306,7 @@ export class ModelWindow {
   }
 
   #takeQuestion(id: RequestId, method: string, params: JsonObject): void {
+    if (this.#asked.has(id)) this.faults.push(`${this.name} was asked ${id} twice`);
     this.#asked.add(id);
     const result = this.#resultOf(method, params);
     if (!result) this.faults.push(`${this.name} was asked ${method}, which it does not offer`);
@@ -267,8 +323,7 @@ export class ModelWindow {
   }
 
   #reply(text: string): void {
-    if (this.#channel!.isOpen) this.#channel!.deliver(text);
-    else this.#unsent.push(text);
+    this.#send({ text });
   }
 
   #resultOf(method: string, params: JsonObject): JsonObject | undefined {

@@ -7,11 +7,12 @@ import { Challenge } from "../../lib/edge/challenge.ts";
 import { Router } from "../../lib/router/router.ts";
 import type { AttachHooks } from "../../lib/session/hello.ts";
 import { SessionRegistry } from "../../lib/session/registry.ts";
+import { sharingFaults } from "./sharing.ts";
 import { cancelFaults, faultsOf, listFaults } from "./answers.ts";
 import { LOG_LEVELS } from "../../lib/wire/mcp.ts";
 import { turn } from "./channel.ts";
 import { taskBegunBy } from "./sent.ts";
-import { type ModelProcess, ModelServer, placeOf, USUAL_LEVEL, WORKSPACES } from "./server.ts";
+import { IDLE_STOP_MS, type ModelProcess, ModelServer, placeOf, USUAL_LEVEL, WORKSPACES } from "./server.ts";
 import { ModelWindow, type WindowOptions } from "./window.ts";
 
 const MAX_FRAME_BYTES = 1024 * 1024;
@@ -153,7 +154,11 @@ export class World {
   /** Lets everything come to its end, and says what is not as it should be. */
   async faults(): Promise<string[]> {
     await turn();
-    for (const window of this.present) if (window.state === "cut") window.connect();
+    for (const window of this.present) {
+      if (window.state === "cut") window.connect();
+      else window.flow();
+    }
+    await turn();
     const questionFaults = await this.#questionFaults();
     await this.#settled();
     // Whatever happened before, every server serves every window now.
@@ -171,7 +176,7 @@ export class World {
       ...await this.#logFaults(),
       ...await this.#listFaults(),
       ...await this.#changeFaults(),
-      ...this.#sharingFaults(),
+      ...this.servers.flatMap(sharingFaults),
     ];
     return [...faults, ...await this.#endFaults(), ...this.#timesUp];
   }
@@ -188,6 +193,8 @@ export class World {
 
   /** Every window sees all its tasks and no others', and gets the result of each. */
   async #taskFaults(): Promise<string[]> {
+    // A process that nobody keeps ends.
+    await delay(2 * IDLE_STOP_MS);
     const lists = this.present.map((window) => ({ window, listed: window.request("tasks/list", {}) }));
     await this.#settled();
     const faults = [
@@ -321,6 +328,7 @@ export class World {
   async #changeFaults(): Promise<string[]> {
     const place = placeOf(WORKSPACES[0]!);
     const told = (window: ModelWindow) => window.notices.changes.get(TOOLS_CHANGED) ?? 0;
+    await this.#stopElsewhere(place);
     const before = new Map(this.present.map((window) => [window, told(window)]));
     const isThere = ({ workspace }: ModelWindow) => placeOf(workspace) === place;
     const missed = () =>
@@ -335,16 +343,13 @@ export class World {
     ];
   }
 
-  #sharingFaults(): string[] {
-    return this.servers.flatMap(({ name, share, processes }) =>
-      processes.flatMap(({ callers, places }) => {
-        if (share === "session" && callers.size > 1) return [`${name}: one process for ${[...callers]}`];
-        if (share === "project" && places.size > 1) {
-          return [`${name}: one process for ${[...places]}, called by ${[...callers]}`];
-        }
-        return [];
-      })
-    );
+  /** No process runs but in `place`; windows elsewhere have seen what was there. */
+  async #stopElsewhere(place: string): Promise<void> {
+    const elsewhere = WORKSPACES.map(placeOf).filter((one) => one !== place);
+    for (const server of this.servers) {
+      if (server.share === "project") { for (const place of elsewhere) await this.kill({ server, place }); }
+    }
+    this.#timesUp.push(...await this.#listFaults());
   }
 
   /** When the last window has gone, so has everything that was there for it. */
