@@ -63,7 +63,7 @@ export function join(
   let onclosing = () => {};
   const outlet = lines ? joining(channel, () => onclosing()) : plain(channel, () => onclosing());
   session.mailbox.attach(outlet, { keepPosts: receipts });
-  const arrivals = receipts ? new InboundReceipts((text) => outlet.send(text)) : undefined;
+  const arrivals = receipts ? new InboundReceipts(session, (text) => outlet.send(text)) : undefined;
   const count = byteCounter(channel, session);
   const { refuse, refuseShape } = refusals({ mcp, ops }, opsToo);
   const arrived = nudge ? nudger(channel) : undefined;
@@ -77,7 +77,7 @@ export function join(
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");
     else if (opsToo && frame.jsonrpc === undefined) void ops.receive(frame, text.length);
     else {
-      if (arrivals) countArrival(session, arrivals, text);
+      arrivals?.count(text.length);
       mcp.receive(frame, text.length);
     }
   };
@@ -160,12 +160,6 @@ function intakeOf(channel: FrameChannel, session: Session, take: (text: string) 
     },
   });
   return intake;
-}
-
-/** The count of a connection on which nothing came does not replace the one before, which its client asks for. */
-function countArrival(session: Session, arrivals: InboundReceipts, text: string): void {
-  arrivals.count(text.length);
-  session.arrivals = arrivals;
 }
 
 function leave(

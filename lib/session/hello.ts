@@ -252,7 +252,7 @@ function outcomes({ mailbox, calls, isRecovered, revision }: Session, waiting: r
 }
 
 function receiptsOf({ mailbox, arrivals }: Session) {
-  return { receipts: true as const, posts: mailbox.postsBase, received: arrivals?.messages ?? 0 };
+  return { receipts: true as const, posts: mailbox.postsBase, received: arrivals };
 }
 
 function refuseForgotten(id: RequestId): string {

@@ -74,8 +74,8 @@ export class Session implements Caller {
   callCount = 0;
   bytesIn = 0;
   bytesOut = 0;
-  /** What has arrived on the last connection on which anything did; of clients that want to be told. */
-  arrivals: { readonly messages: number } | undefined;
+  /** MCP messages of the client that have arrived, on whatever connection; of clients that want to be told. */
+  arrivals = 0;
   /** Set by the peer that speaks MCP with the client; a client of EXAI ops only has none. */
   speaker: Speaker | undefined;
   /** Whether it was begun with an earlier daemon; its client must be introduced before it is as it was. */

@@ -154,9 +154,9 @@ export class Uplink {
     this.#resumeToken = ack.resume_token;
     this.maxFrameBytes = ack.limits?.max_bytes ?? this.maxFrameBytes;
     this.#receipts.begin(ack.posts ?? 0);
-    // What is sent from here on is counted anew.
     this.#hooks.onreceived(ack.received ?? 0);
-    this.#sent = 0;
+    // What is sent from here on goes on from what the daemon has.
+    this.#sent = ack.received ?? 0;
     if (ack.unseen && this.#met) {
       this.#hooks.onresume(new Set(ack.unseen), { knowsArrivals: ack.received !== undefined });
       this.#ready = true;

@@ -23,8 +23,6 @@ export class MemoryChannel implements FrameChannel {
   /** What is on its way while nothing passes. */
   #up: string[] = [];
   #down: string[] = [];
-  /** Whether a message of the window, beyond its hello, has arrived. */
-  #hasArrived = false;
 
   /** @param ontext takes what the daemon sends */
   constructor(ontext: (text: string) => void) {
@@ -74,7 +72,6 @@ export class MemoryChannel implements FrameChannel {
 
   #arrive(text: string): void {
     this.bytesIn += text.length;
-    this.#hasArrived ||= text.startsWith('{"jsonrpc"');
     this.onframe?.(text);
   }
 
@@ -86,14 +83,11 @@ export class MemoryChannel implements FrameChannel {
 
   /**
    * The connection is cut. Of what is on its way the first `up` messages to the daemon and the first `down` to the
-   * window arrive, no others and nothing sent from here on. On a connection on which anything was sent the daemon gets
-   * one at least: what it says of the last connection is about the one before if nothing came.
+   * window arrive, no others and nothing sent from here on.
    */
   cut({ up, down }: { up: number; down: number }): void {
     for (const text of this.#down.splice(0, down)) this.#ontext(text);
-    for (let n = 0; this.#up.length > 0 && (n < up || !this.#hasArrived); n++) {
-      this.#arrive(this.#up.shift()!);
-    }
+    for (const text of this.#up.splice(0, up)) this.#arrive(text);
     this.#end({ code: 1006, clean: false });
   }
 

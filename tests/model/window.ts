@@ -66,6 +66,8 @@ export class ModelWindow {
   #session: { id: string; token: string } | undefined;
   /** Sent on this connection, of which the daemon may tell how many have arrived. */
   #out: Outgoing[] = [];
+  /** How many messages of the session the daemon had when the first of them went out. */
+  #outFrom = 0;
   /** What could not be sent, or has to be sent again. */
   #unsent: Outgoing[] = [];
   /** Requests and notifications it has had in all, and answers on this connection. */
@@ -263,8 +265,10 @@ export class ModelWindow {
     this.#answers = 0;
     // What the daemon has never seen was on its way when the connection was cut.
     const unseen = (ack.unseen ?? []) as RequestId[];
-    const again = [...this.#out.splice(0).slice(Number(ack.received ?? 0)), ...this.#unsent]
+    const received = Number(ack.received ?? 0);
+    const again = [...this.#out.splice(0).slice(received - this.#outFrom), ...this.#unsent]
       .filter(({ id }) => id === undefined || unseen.includes(id));
+    this.#outFrom = received;
     const rest = unseen.filter((id) => !again.some((one) => one.id === id));
     this.#unsent = [...again, ...rest.map((id) => ({ text: this.#byId.get(id)!.frame, id }))];
     void turn().then(() => this.#channel!.isOpen && this.#unsent.splice(0).forEach((one) => this.#send(one)));
