@@ -74,23 +74,25 @@ const ANSWERS: Record<string, { text: string; told: RegExp }> = {
     told: /cannot parse/,
   },
   nested: {
-    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[],"structuredContent":{"a":${nested(510)}}}}`,
-    told: /malformed answer: it is nested deeper than 512/,
+    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[],"structuredContent":{"a":${nested(4094)}}}}`,
+    told: /malformed answer: it is nested deeper than 4096/,
   },
   nested_id_last: {
     text: `{"error":{"code":1,"message":"x","data":${nested(9000)}},"id":ID,"jsonrpc":"2.0"}`,
-    told: /malformed answer: it is nested deeper than 512/,
+    told: /malformed answer: it is nested deeper than 4096/,
   },
   nested_in_a_batch: {
-    text: `[{"jsonrpc":"2.0","id":ID,"result":{"a":${nested(600)}}}]`,
-    told: /malformed answer: it is nested deeper than 512/,
+    text: `[{"jsonrpc":"2.0","id":ID,"result":{"a":${nested(5000)}}}]`,
+    told: /malformed answer: it is nested deeper than 4096/,
   },
   nested_as_deep_as_may_be: {
-    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"pong"}],"a":${nested(510)}}}`,
+    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"pong"}],"a":${
+      nested(4094)
+    }}}`,
     told: /^pong$/,
   },
   nested_in_a_text: {
-    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"${nested(2000)}"}]}}`,
+    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"${nested(5000)}"}]}}`,
     told: /^\[+\]+$/,
   },
   both_null: { text: '{"jsonrpc":"2.0","id":ID,"result":null,"error":null}', told: /malformed answer/ },
@@ -129,16 +131,18 @@ const ON_STDIO: typeof ANSWERS = {
     told: /^pong$/,
   },
   nested_over_lines: {
-    text: `{\n  "jsonrpc":"2.0",\n  "id":ID,\n  "result":{\n    "a":\n    ${nested(600)}\n  }\n}`,
-    told: /malformed answer: it is nested deeper than 512/,
+    text: `{\n  "jsonrpc":"2.0",\n  "id":ID,\n  "result":{\n    "a":\n    ${nested(5000)}\n  }\n}`,
+    told: /malformed answer: it is nested deeper than 4096/,
   },
   behind_nested_noise: {
-    text: `${nested(600)}\n{"a":${nested(600)}}\n{"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
+    text: `${nested(5000)}\n{"a":${nested(5000)}}\n{"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
     told: /^pong$/,
   },
   behind_a_nested_notification: {
     text:
-      `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":${nested(600)}}}\n` +
+      `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":${
+        nested(5000)
+      }}}\n` +
       `{"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
     told: /^pong$/,
   },

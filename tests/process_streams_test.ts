@@ -53,8 +53,8 @@ Deno.test("lines of a process are messages, alone or in batches, also without th
 });
 
 Deno.test("what is nested too deeply is told of by name: to who waits for it, to the server that asks, in its log", () => {
-  const { inbox, take, errors, messages, noises, refusals } = inboxOf();
-  const deep = "[".repeat(600) + "]".repeat(600);
+  const { inbox, take, errors, messages, noises, refusals } = inboxOf(100_000);
+  const deep = "[".repeat(5000) + "]".repeat(5000);
   take(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":${deep}}}\n`);
   take(`{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{"a":${deep}}}\n`);
   take(`[${line(NOTE).trim()},{"jsonrpc":"2.0","id":5,"result":{"a":${deep}}},{"id":6,"result":{}}]\n`);
@@ -62,7 +62,7 @@ Deno.test("what is nested too deeply is told of by name: to who waits for it, to
   take(`{"level":"info","data":${deep}}\n${deep}\n`);
   // Of a message that is open, a line as deep as that is a part; a message of its own is none of it.
   take(`{\n{"jsonrpc":"2.0","id":7,"result":{"a":${deep}}}\n`);
-  assertEquals(errors.map(({ message }) => message.replace(/^.* 512 levels /, "")), [
+  assertEquals(errors.map(({ message }) => message.replace(/^.* 4096 levels /, "")), [
     "(notifications/message)",
     "(elicitation/create)",
     "(x, the answer to 5, the answer to 6)",
@@ -75,7 +75,7 @@ Deno.test("what is nested too deeply is told of by name: to who waits for it, to
   for (const { error } of answers) {
     assertEquals(
       error.message,
-      'server "odd" sent a malformed answer: it is nested deeper than 512 levels',
+      'server "odd" sent a malformed answer: it is nested deeper than 4096 levels',
     );
   }
   const [{ id, error }] = refusals as [{ id: unknown; error: { code: number } }];

@@ -80,7 +80,7 @@ Deno.test("a refusal that names the request is the server's own answer, where it
   assertEquals(isOwnAnswer(refusal(404, error("no")), { id: undefined, method: "x" }), false);
   assertEquals(isOwnAnswer(refusal(404, "no"), { id: 7, method: "x" }), false);
   // One that is nested too deeply is not parsed.
-  const nested = `{"id":7,"error":{"code":1,"data":${"[".repeat(600)}${"]".repeat(600)}}}`;
+  const nested = `{"id":7,"error":{"code":1,"data":${"[".repeat(5000)}${"]".repeat(5000)}}}`;
   assertEquals(isOwnAnswer(refusal(404, nested), { id: 7, method: "x" }), false);
 });
 

@@ -66,13 +66,13 @@ Deno.test("what is not JSON answers the request whose body it is, and is told ot
 });
 
 Deno.test("what is nested too deeply is the answer where it names no other, and told of by name otherwise", () => {
-  const deep = "[".repeat(600) + "]".repeat(600);
+  const deep = "[".repeat(5000) + "]".repeat(5000);
   const answered = (text: string, asked?: RequestId) => {
     const { messages, isAnswered, errors, refusals = [] } = read(text, asked);
     const ids = (messages as { id: unknown; error: { message: string } }[]).map(({ id, error }) => {
       assertEquals(
         error.message,
-        'server "far" sent a malformed answer: it is nested deeper than 512 levels',
+        'server "far" sent a malformed answer: it is nested deeper than 4096 levels',
       );
       return id;
     });

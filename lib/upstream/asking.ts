@@ -1,4 +1,3 @@
-import { abortError } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { AskOptions, Call } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -34,7 +33,7 @@ export class StandingQuestions {
       if (!question.left.delete(call)) continue;
       if (isWithdrawn) question.withdrawn = call;
       if (question.left.size === 0 && question.withdrawn) {
-        question.over.abort(abortError(question.withdrawn.signal));
+        question.over.abort(question.withdrawn.signal.reason);
       }
     }
   }

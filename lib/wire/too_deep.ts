@@ -4,10 +4,10 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { toRpcError } from "./codes.ts";
 import { isRequestId, type RequestId, responseTo, type RpcResponse } from "./rpc.ts";
 import { isAnswer, malformedAnswer } from "./server_message.ts";
-import { isTooDeep, MAX_DEPTH, withoutNested } from "./shape.ts";
+import { isTooDeep, MAX_SERVER_DEPTH, withoutNested } from "./shape.ts";
 
 /** What is wrong with such a text. */
-export const TOO_DEEP = `it is nested deeper than ${MAX_DEPTH} levels`;
+export const TOO_DEEP = `it is nested deeper than ${MAX_SERVER_DEPTH} levels`;
 const MAX_NAMES_CHARS = 200;
 
 /** What a text of a server was that is nested too deeply to be parsed, as far as its outermost members tell. */
