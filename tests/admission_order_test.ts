@@ -56,6 +56,23 @@ Deno.test("calls that wait for a busy server keep neither another window nor the
   for (const window of windows) window[Symbol.dispose]();
 });
 
+Deno.test("however many long calls some windows run, another window's call is made at once", async () => {
+  const servers = { slow: bad("well"), idle: asking() };
+  await using it = await mountingDaemon(servers, { globalMaxInflight: 4, sessionMaxInflight: 2 });
+  using first = await RawClient.hello(it.url);
+  using second = await RawClient.hello(it.url);
+  using third = await RawClient.hello(it.url);
+  using fourth = await RawClient.hello(it.url);
+  assertEquals((await first.call("well_echo", { text: "warm" })).error, undefined);
+  for (const window of [first, first, second, second]) begin(window, "well_hold");
+  await until("four calls", async () => (await health(it)).inflight === 4 || undefined);
+  for (const window of [third, third]) begin(window, "well_hold");
+  const [wait] = await waiting(it, 1);
+  assertMatch(String(wait!.waits_for), /^a permit of the daemon, which runs 4 calls/);
+  assertEquals((await fourth.call("echo", { text: "fourth" })).error, undefined);
+  assertEquals((await fourth.call("version")).error, undefined);
+});
+
 Deno.test("a busy server serves its windows in turn, and a window that leaves leaves its places", async () => {
   await using it = await mountingDaemon({ busy: asking([], { maxInflight: 1 }) });
   await using many = await sdkClient(it.url);

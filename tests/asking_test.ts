@@ -197,6 +197,8 @@ Deno.test("a window that wants little log takes none from a window that said not
   await using silent = await sdkClient(it.url);
   await using quiet = await sdkClient(it.url);
   for (const client of [silent, quiet]) await client.listTools();
+  // What it sends before anybody says what they want is what it sends by itself.
+  await silent.callTool({ name: "log" });
   await quiet.setLoggingLevel("error");
   const [all, few] = [logOf(silent), logOf(quiet)];
   for (const client of [quiet, silent]) await client.callTool({ name: "log" });

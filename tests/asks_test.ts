@@ -286,3 +286,15 @@ Deno.test("a call is cancelled by its id in its own space, by its signal, or wit
   calls.cancelAll(reason);
   assertEquals([aborted(), seen[3]!.signal.reason], [[true, true, true, true], reason]);
 });
+
+Deno.test("a question that is lost at once, of one who has given up already, is not withdrawn as well", async () => {
+  const methods: unknown[] = [];
+  const asks = new Asks((message, { onlost } = {}) => {
+    methods.push((message as { method?: string }).method);
+    onlost?.(new ExaiError("OVER_CAPACITY", "it had to make room"));
+  });
+  const signal = AbortSignal.abort();
+  const asked = asks.ask({ method: "roots/list", params: {} }, { signal });
+  await assertRejects(() => asked, ExaiError, "it had to make room");
+  assertEquals(methods, ["roots/list"]);
+});

@@ -77,18 +77,18 @@ Deno.test("a call that was withdrawn and not answered may be spoken of five time
   assertEquals(attribution.quietInMs("bob"), 0);
 });
 
-Deno.test("a window is quiet when no calls of others run, and it says who else runs some", () => {
+Deno.test("a window is quiet when no calls of others run, and it says which run", () => {
   using _clock = new SteadyClock();
   const attribution = new Attribution({ settleMs: 100 });
   const [hers, his, cleos] = [callOf(ADA), callOf(BOB), callOf(CLEO)];
   attribution.began(his);
-  assertEquals([attribution.quietInMs("bob"), attribution.otherRunning("bob")], [0, undefined]);
-  assertEquals([attribution.quietInMs("ada"), attribution.otherRunning("ada")], [Infinity, "bob"]);
+  assertEquals([attribution.quietInMs("bob"), [...attribution.running()]], [0, [his]]);
+  assertEquals([attribution.quietInMs("ada"), [...attribution.running()]], [Infinity, [his]]);
   attribution.ended(his);
-  assertEquals([attribution.quietInMs("ada"), attribution.otherRunning("ada")], [100, undefined]);
+  assertEquals([attribution.quietInMs("ada"), [...attribution.running()]], [100, []]);
   attribution.began(hers);
   attribution.began(cleos);
-  assertEquals(attribution.otherRunning("ada"), "cleo");
+  assertEquals([...attribution.running()], [hers, cleos]);
 });
 
 Deno.test("while another window has a task that runs, what names nothing is nobody's", () => {
@@ -99,20 +99,6 @@ Deno.test("while another window has a task that runs, what names nothing is nobo
   assertEquals(attribution.addressee(true)?.caller, BOB);
   tasks.begun(ADA, { taskId: "hers" });
   assertEquals(attribution.addressee(true), undefined);
-});
-
-Deno.test("the end of each call is told once, and the end of one that is not known is nothing", () => {
-  const attribution = new Attribution();
-  let ends = 0;
-  const hers = callOf(ADA);
-  attribution.ended(hers);
-  attribution.began(hers);
-  attribution.ended(hers);
-  attribution.onEnded = () => ends++;
-  attribution.ended(hers);
-  attribution.began(hers);
-  attribution.ended(hers);
-  assertEquals(ends, 1);
 });
 
 Deno.test("windows whose calls have settled are forgotten beyond some number, and none that may still be meant", () => {
@@ -145,4 +131,61 @@ Deno.test("up to that number nobody is forgotten", () => {
   }
   clock.pass(-1);
   assertEquals(attribution.suspects().length, 64);
+});
+
+Deno.test("a window that comes back under its id is known by its new session, once the calls of the old one have settled", () => {
+  using clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 100 });
+  attribution.met(BOB);
+  const old = callOf(ADA);
+  attribution.began(old);
+  attribution.ended(old);
+  attribution.forget(ADA);
+  const again = { ...ADA };
+  const its = callOf(again);
+  attribution.met(again);
+  attribution.began(its);
+  assertEquals([attribution.addressee(true), attribution.quietInMs("ada")], [undefined, 100]);
+  clock.pass(100);
+  const found = attribution.addressee(true);
+  assertEquals([found?.caller === again, found?.call === its, attribution.suspects()], [true, true, [again]]);
+});
+
+Deno.test("a call that outlives its session is nobody's, also when the window is back, and ends as its own", () => {
+  using _clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 0 });
+  const [old, its] = [callOf(ADA), callOf({ ...ADA })];
+  attribution.began(old);
+  attribution.forget(ADA);
+  attribution.began(its);
+  assertEquals([attribution.addressee(true), [...attribution.running()]], [undefined, [its, old]]);
+  attribution.ended(old);
+  assertEquals([attribution.addressee(true)?.call === its, [...attribution.running()]], [true, [its]]);
+  attribution.ended(its);
+  assertEquals([...attribution.running()], []);
+});
+
+Deno.test("two sessions of one id are told apart, also where nobody has said that the first is over", () => {
+  const attribution = new Attribution({ settleMs: 0 });
+  const again = { ...ADA };
+  const [old, its] = [callOf(ADA), callOf(again)];
+  attribution.began(old);
+  attribution.ended(old);
+  attribution.began(its);
+  assertEquals(attribution.addressee(true)?.caller === again, true);
+});
+
+Deno.test("of sessions that are over none is remembered once its calls have settled", () => {
+  using clock = new SteadyClock();
+  const attribution = new Attribution({ settleMs: 100 });
+  for (const caller of [ADA, BOB]) {
+    const its = callOf(caller);
+    attribution.began(its);
+    attribution.ended(its);
+    clock.pass(100);
+    attribution.forget(caller);
+  }
+  // The clock goes back to where both would be meant.
+  clock.pass(-150);
+  assertEquals(attribution.quietInMs("cleo"), 0);
 });

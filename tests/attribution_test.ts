@@ -115,6 +115,22 @@ Deno.test("once nobody else can be meant, what a server says and asks reaches th
   assertEquals([ada.heard, raw.strays], [[], []]);
 });
 
+Deno.test("a window with several calls is asked a question of theirs once, and cancelling one leaves it open", async () => {
+  await using raw = heldServer();
+  await using it = await testDaemon({ servers: [raw.mounted] });
+  await using ada = await McpWindow.open(it.url, ASKED);
+  const first = ada.call("hold");
+  void ada.call("hold", "dropped");
+  await until(() => raw.held.length === 2, "both calls have begun");
+  const [connection] = raw.connections;
+  const answer = raw.ask(connection!, "q1");
+  ada.send("notifications/cancelled", { requestId: "dropped" });
+  assertEquals((await answer).result, { action: "accept", content: {} });
+  assertEquals(ada.heard.map(({ method }) => method), ["elicitation/create"]);
+  raw.release(connection!);
+  assertEquals((await first).result, TEXT);
+});
+
 Deno.test("outside of any call a server that several windows know asks nobody, and only its log file hears of it", async () => {
   await using raw = heldServer({ settleMs: 0 });
   await using it = await testDaemon({ servers: [raw.mounted] });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { ServerBreaker, type ServerBreakerOptions } from "../lib/admission/breaker.ts";
 import { Circuit } from "../lib/base/circuit.ts";
@@ -20,53 +20,6 @@ function clock() {
   let ms = 1000;
   return { now: () => ms, pass: (by: number) => ms += by };
 }
-
-Deno.test("a circuit opens after failures in a row, lets one call try, and closes when that goes well", () => {
-  const { now, pass } = clock();
-  const circuit = new Circuit({ failures: 3, openMs: 100, now });
-  const fail = () => circuit.leave(circuit.enter(), "unwell");
-  fail();
-  fail();
-  circuit.leave(circuit.enter(), "well");
-  fail();
-  fail();
-  assertEquals(circuit.state, "closed");
-  fail();
-  assertEquals([circuit.state, circuit.enter(), circuit.refusesForMs], ["open", 0, 100]);
-  pass(100);
-  const probe = circuit.enter();
-  assert(probe !== 0);
-  assertEquals([circuit.state, circuit.enter()], ["half_open", 0]);
-  circuit.leave(probe, "well");
-  assertEquals([circuit.state, circuit.failures], ["closed", 0]);
-});
-
-Deno.test("a try that fails opens the circuit again; one that finds out nothing leaves the try to the next call", () => {
-  const { now, pass } = clock();
-  const circuit = new Circuit({ failures: 1, openMs: 100, now });
-  circuit.leave(circuit.enter(), "unwell");
-  pass(100);
-  circuit.leave(circuit.enter(), "unwell");
-  assertEquals([circuit.state, circuit.refusesForMs], ["open", 100]);
-  pass(100);
-  circuit.leave(circuit.enter(), "nothing");
-  const next = circuit.enter();
-  assert(next !== 0);
-  circuit.leave(next, "well");
-  assertEquals(circuit.state, "closed");
-});
-
-Deno.test("a call that began before the circuit opened neither closes it nor opens it anew", () => {
-  const { now, pass } = clock();
-  const circuit = new Circuit({ failures: 1, openMs: 100, now });
-  const [late, later, first] = [circuit.enter(), circuit.enter(), circuit.enter()];
-  circuit.leave(first, "unwell");
-  pass(60);
-  circuit.leave(late, "unwell");
-  assertEquals(circuit.refusesForMs, 40);
-  circuit.leave(later, "well");
-  assertEquals(circuit.state, "open");
-});
 
 function guarded(
   target: Target,
@@ -324,7 +277,7 @@ Deno.test("calls of one session that are too many for a shared server are refuse
   for (let n = 0; n < 9; n++) await run(callOf("ada")).catch(() => {});
   assertEquals([breaker.status.state, breaker.status.refusedSessions], ["closed", 1]);
   const error = await assertRejects(async () => await run(callOf("ada")), ExaiError);
-  assertStringIncludes(error.message, "the last 3 calls of this session failed");
+  assertStringIncludes(error.message, "the last 3 calls of this session to server");
   isBusy = false;
   await run(callOf("bob"));
   // What has been answered meanwhile shows that the server is there for the others.
@@ -371,6 +324,24 @@ Deno.test("a server behind a URL that answers 503 is asked five times, and then 
   for (let i = 0; i < 9; i++) server.script.push({ status: 503 });
   for (let i = 0; i < 8; i++) await client.call("ping");
   assertEquals(server.calls, 6);
+});
+
+Deno.test("crashes under the calls of one session alone are held against that session where others share the server", async () => {
+  const options = { name: "files", openMs: 60_000, callTimeoutMs: 1000 };
+  const crash = () => {
+    const cause = new ExaiError("UPSTREAM_UNAVAILABLE", "it was ended by SIGKILL");
+    return Promise.reject(new ExaiError(cause.code, "it ended", { cause, details: { alone: true } }));
+  };
+  const of = (id: string) => call({ caller: { ...call().caller, id } });
+  const shared = new ServerBreaker({ ...options, failures: 2, isShared: true });
+  for (let n = 0; n < 2; n++) await assertRejects(() => behind(shared, crash)(of("ada")));
+  assertEquals([shared.status.state, shared.status.refusedSessions], ["closed", 1]);
+  const error = assertThrows(() => shared.check(of("ada")), ExaiError);
+  assertStringIncludes(error.message, "of this session");
+  shared.check(of("bob"));
+  const own = new ServerBreaker({ ...options, failures: 2 });
+  for (let n = 0; n < 2; n++) await assertRejects(() => behind(own, crash)(of("ada")));
+  assertEquals(own.status.state, "open");
 });
 
 Deno.test("one crash with ten calls under way is one failure, not ten", async () => {

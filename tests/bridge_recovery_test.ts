@@ -26,6 +26,20 @@ Deno.test("a session taken up again is sent what never arrived, and nothing twic
   assertEquals(names(it.client.take()), [1, 2, 3]);
 });
 
+Deno.test("what went out on a connection on which nothing arrived is sent again on the next", async () => {
+  using it = await MemoryWindow.ready({}, { receipts: true });
+  it.write({ method: "notifications/first" });
+  it.cut();
+  const second = await it.connect({ receipts: true, unseen: [], received: 4 });
+  assertEquals(names(second.take()), []);
+  it.write({ method: "notifications/second" });
+  it.cut();
+  const third = await it.connect({ receipts: true, unseen: [], received: 4 });
+  assertEquals(names(third.take()), ["notifications/second"]);
+  it.cut();
+  assertEquals(names((await it.connect({ receipts: true, unseen: [], received: 5 })).take()), []);
+});
+
 Deno.test("of a daemon that does not say what arrived, a notification is repeated only if that does no harm", async () => {
   using it = await MemoryWindow.ready();
   it.daemon.send({ jsonrpc: "2.0", id: "q", method: "roots/list" });

@@ -188,22 +188,46 @@ Deno.test("a server's own name before a tool's always leads to it; a name that h
     listDeadlineMs: 1000,
     toolSets: () => narrowed,
   });
-  const ask = (name: string, client?: string) => {
-    const { caller } = makeCall();
-    const narrow = {
-      ...caller,
-      id: client ?? "ada",
-      client: client ? { name: client, version: "1" } : undefined,
-    };
-    return router.target(makeCall({ params: { name }, caller: narrow }));
-  };
+  const { caller: ada } = makeCall();
+  const narrow = { ...ada, id: "narrow", client: { name: "narrow", version: "1" } };
+  const ask = (name: string, client?: string) =>
+    router.target(makeCall({ params: { name }, caller: client ? narrow : ada }));
   for (const name of ["echo", "one__echo", "own", "one__own"]) await ask(name);
   for (const name of ["own", "one__own"]) await assertRejects(() => ask(name, "narrow"), Error, "hidden");
   servers = [one, two];
   router.invalidate();
   await ask("echo");
-  const { caller } = makeCall();
-  await router.target(makeCall({ method: "tools/list", params: {}, caller: { ...caller, id: "ada" } }));
+  await router.target(makeCall({ method: "tools/list", params: {}, caller: ada }));
   await assertRejects(() => ask("echo"), Error, "it is one__echo or two__echo now");
   for (const name of ["one__echo", "two__echo", "one__own"]) await ask(name);
+});
+
+Deno.test("what comes after the end of a session is kept for nobody, and not shown to the next under its id", async () => {
+  const [quick, slow] = [new HeldServer("quick"), new HeldServer("slow")];
+  const catalog = new Catalog({ servers: () => [quick, slow], deadlineMs: NEVER_MS });
+  const release = slow.hold();
+  const [call, next] = [callOf("ada"), callOf("ada")];
+  const found = await catalog.find("tools", "quick", call);
+  assertEquals(found?.server, quick);
+  catalog.forget(call.caller);
+  release();
+  await soon(() => Promise.resolve());
+  for (const { caller } of [call, next]) assertEquals(catalog.nameOf("tools", found!, caller), undefined);
+  await catalog.list("tools", next);
+  assertEquals(catalog.nameOf("tools", found!, next.caller), "quick");
+});
+
+Deno.test("a window under the id of one that is over hears of a late list, and the one that is over does not", async () => {
+  const slow = new HeldServer("slow");
+  const catalog = new Catalog({ servers: () => [slow], deadlineMs: 1 });
+  const release = slow.hold();
+  const [call, next] = [callOf("ada"), callOf("ada")];
+  let isTold = false;
+  void call.told.then(() => isTold = true);
+  assertEquals(namesIn(await catalog.list("tools", call)), []);
+  catalog.forget(call.caller);
+  assertEquals(namesIn(await catalog.list("tools", next)), []);
+  release();
+  assertEquals(await next.told, "notifications/tools/list_changed");
+  assertEquals(isTold, false);
 });

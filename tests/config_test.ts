@@ -160,5 +160,6 @@ Deno.test("help names every setting of the program with its variable, default an
     for (const part of ["What it is.", `Usage: exai-${program} [settings]`, "--help", "--if-not-running"]) {
       assert(text.includes(part), part);
     }
+    assert(!/NaN|default auto [A-Z]/.test(text), "a default that is a word has no unit");
   }
 });

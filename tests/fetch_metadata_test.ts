@@ -121,6 +121,14 @@ Deno.test("a list of calls has a limit, and what is no limit or no time is refus
     assertEquals(await statusOf(ask(`since=${since}`)), 400, since);
     assertEquals(await statusOf(fetch(new URL(`/calls/follow?since=${since}`, it.http))), 400, since);
   }
+  for (const [path, name] of [["/calls?outcom=failed", "outcom"], ["/calls/follow?server=a&tol=b", "tol"]]) {
+    const response = await fetch(new URL(path!, it.http));
+    assertEquals(response.status, 400, path);
+    assertMatch(
+      (await response.json()).error.message,
+      new RegExp(`no "${name}" \\(did you mean (outcome|tool)\\?`),
+    );
+  }
   assertEquals(await statusOf(ask("limit=1000&since=0")), 200);
   const { searchParams } = new URL("http://localhost/?limit=100000");
   assertEquals(limitOf(searchParams), 2000);

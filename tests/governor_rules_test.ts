@@ -182,3 +182,30 @@ Deno.test("one that is disposed of before it has looked does not look", async ()
   await delay(30);
   assertEquals(it.looks(), 0);
 });
+
+Deno.test("one server with a limit of its own is looked after beside others that have none", async () => {
+  const retired: string[] = [];
+  const server = (name: string, pid: number, memoryLimitBytes?: number) => {
+    const slots: GovernedSlot[] = [{ scope: "project", isIdle: true, started: { pid, callCount: 0 } }];
+    return { name, slots, memoryLimitBytes, retireSlot: () => void retired.push(name) };
+  };
+  const { governor } = governed({
+    usage: () => Promise.resolve(new Map([1, 2].map((pid) => [pid, { memoryBytes: MIB, processes: 1 }]))),
+    servers: () => [server("free", 1), server("bound", 2, MIB - 1)],
+  }, []);
+  await governor.look();
+  assertEquals(retired, ["bound"]);
+});
+
+Deno.test("in whatever order servers are mounted, the one idle for longest goes first, then the next", async () => {
+  for (const order of [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]) {
+    const it = governed({ memoryBytes: MIB + 1 }, order.map(() => ({ mib: 1, isIdle: false })));
+    for (let n = 0; n < 3; n++) {
+      it.slots[order.indexOf(n)]!.isIdle = true;
+      it.usage.forEach((usage) => usage.memoryBytes = 0);
+      await it.look();
+    }
+    it.usage.forEach((usage) => usage.memoryBytes = MIB);
+    assertEquals(await it.look(), [order.indexOf(0) + 1, order.indexOf(1) + 1]);
+  }
+});

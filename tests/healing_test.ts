@@ -60,6 +60,8 @@ for (
     },
     { status: 401, body: "session expired" },
     { status: 410, body: "this session is gone" },
+    { status: 410, body: "Gone" },
+    ...[400, 401, 410, 412].map((status) => ({ status, body: "" })),
   ]
 ) {
   Deno.test(`a session refused with ${refusal.status} ${refusal.body.slice(0, 30)} is made anew, for every window`, async () => {

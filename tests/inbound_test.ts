@@ -1,39 +1,11 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { JsonObject } from "../lib/base/json.ts";
-import type { Question } from "../lib/upstream/inbound.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { HeldTimers } from "./helpers/held_timers.ts";
-import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
+import { instanceOf, settled, Window } from "./helpers/instance.ts";
+import { ask, ASKED, QUESTION, together } from "./helpers/together.ts";
 
-const QUESTION = { method: "elicitation/create", params: { message: "who?" } };
-const ASKED = { elicitation: {}, sampling: {} };
 const RELATED = "io.modelcontextprotocol/related-task";
-
-/** What the upstream is told when it asks `question`. */
-async function ask(
-  upstream: Upstream,
-  id: unknown,
-  question: object = QUESTION,
-): Promise<Result | undefined> {
-  upstream.say({ id, ...question });
-  await settled();
-  return upstream.answered(id);
-}
-
-/** Ada and bob on one instance, and a call of ada's that runs. */
-async function together(capabilities: [JsonObject, JsonObject] = [ASKED, ASKED]) {
-  const questions: Question[] = [];
-  const rig = await instanceOf({ onQuestion: (question) => void questions.push(question) });
-  const [ada, bob] = [new Window("ada", capabilities[0]), new Window("bob", capabilities[1])];
-  for (const { caller } of [ada, bob]) rig.instance.attach(caller);
-  const run = (window: Window) => {
-    const controller = new AbortController();
-    rig.instance.call(window.call({ signal: controller.signal })).catch(() => {});
-    return rig.upstream.last("tools/call").id;
-  };
-  return { ...rig, ada, bob, run, questions };
-}
 
 Deno.test("a server's ping is answered, and its question goes to the call that runs", async () => {
   const { upstream, ada, bob, run, questions } = await together();
@@ -51,7 +23,12 @@ Deno.test("a server's ping is answered, and its question goes to the call that r
     "call",
     [],
   ]);
-  assertEquals(questions, [{ method: "elicitation/create", capability: "elicitation", suspects: [] }]);
+  assertEquals(questions, [{
+    method: "elicitation/create",
+    capability: "elicitation",
+    suspects: [],
+    isRefused: false,
+  }]);
 });
 
 Deno.test("outside of any call the one window of a server is asked as a session", async () => {
@@ -76,7 +53,7 @@ Deno.test("a question that might be any of several windows' is refused, and it i
     questions.map(({ suspects, ...rest }) => ({ ...rest, who: suspects.map(({ id }) => id) })),
   ], [
     -32600,
-    [{ method: "elicitation/create", capability: "elicitation", who: ["ada", "bob"] }],
+    [{ method: "elicitation/create", capability: "elicitation", isRefused: true, who: ["ada", "bob"] }],
   ]);
   assertMatch(
     logged[0]!,
@@ -85,6 +62,37 @@ Deno.test("a question that might be any of several windows' is refused, and it i
   assertEquals([ada.asked, bob.asked], [[], []]);
   upstream.say({ method: "notifications/message", params: { data: "whose?" } });
   assertMatch(logged[1]!, /notifications\/message of no window: \{"data":"whose\?"\}$/);
+});
+
+Deno.test("a window that comes back under its id after its session has ended is asked and told again", async () => {
+  const { instance, upstream, ada, bob, run, logged } = await together();
+  const id = run(ada);
+  upstream.say({ id, result: {} });
+  instance.detach(ada.caller);
+  const again = new Window("ada", ASKED);
+  instance.attach(again.caller);
+  run(again);
+  assertEquals((await ask(upstream, "q"))?.result, { action: "accept" });
+  upstream.say({ method: "notifications/message", params: { level: "info", data: "x" } });
+  assertEquals([again.asked.length, again.heard.length, ada.asked, ada.heard, bob.asked, logged], [
+    1,
+    1,
+    [],
+    [],
+    [],
+    [],
+  ]);
+});
+
+Deno.test("that a session is over is not taken for the end of the next one under its id", async () => {
+  const { instance, upstream, ada, run } = await together();
+  const again = new Window("ada", ASKED);
+  instance.attach(again.caller);
+  run(again);
+  instance.detach(ada.caller);
+  assertEquals((await ask(upstream, "q"))?.result, { action: "accept" });
+  upstream.say({ method: "notifications/tools/list_changed" });
+  assertEquals([again.asked.length, again.heard.length, ada.heard.length], [1, 1, 0]);
 });
 
 Deno.test("a question that no call runs for is refused as such", async () => {
@@ -270,23 +278,6 @@ Deno.test("an elicitation a window was asked by URL is that window's when it com
   assertEquals([ada.heard.length, bob.heard.length, logged.length], [1, 0, 1]);
 });
 
-Deno.test("a task that a client runs for a server is known by its window, until that is over", async () => {
-  const { instance, upstream, ada, bob, run } = await together();
-  const id = run(ada);
-  ada.answer = () => Promise.resolve({ result: { task: { taskId: "c1" } } });
-  await ask(upstream, 1);
-  upstream.say({ id, result: {} });
-  run(bob);
-  ada.answer = () => Promise.resolve({ result: { status: "working" } });
-  await ask(upstream, 2, { method: "tasks/get", params: { taskId: "c1" } });
-  assertEquals([ada.asked.length, bob.asked.length], [2, 0]);
-  instance.notify("notifications/tasks/status", { taskId: "c1", status: "completed" });
-  assertEquals(upstream.last("notifications/tasks/status").params, { taskId: "c1", status: "completed" });
-  instance.detach(ada.caller);
-  instance.notify("notifications/tasks/status", { taskId: "c1", status: "again" });
-  assertEquals(upstream.last("notifications/tasks/status").params!.status, "completed");
-});
-
 Deno.test("progress that belongs to no call is nobody's, and neither is that of a call that wants none", async () => {
   const { upstream, ada, run, logged } = await together();
   const id = run(ada);
@@ -352,4 +343,26 @@ Deno.test("a message that is none of these reaches nobody and does no harm", asy
     () => instance.call(new Window("ada").call({ method: "resources/subscribe" })),
     ExaiError,
   );
+});
+
+Deno.test("URL elicitations of two servers that have one name are two to a window, and each completion is of its own", async () => {
+  const ada = new Window("ada", { elicitation: { url: {} } });
+  const question = { ...QUESTION, params: { mode: "url", elicitationId: "1" } };
+  const upstreams = [];
+  for (let at = 0; at < 2; at++) {
+    const { instance, upstream } = await instanceOf();
+    instance.attach(ada.caller);
+    await ask(upstream, "q", question);
+    const failing = { elicitations: [{ elicitationId: "1" }] };
+    upstream.answer = () => ({ error: { code: -32042, message: "first", data: failing } });
+    const { error } = await instance.call(ada.call({}));
+    upstreams.push({ upstream, required: error!.data as unknown as typeof failing });
+  }
+  const names = ada.asked.map(({ params }) => params.elicitationId);
+  assertEquals([names.length, new Set(names).size, names[0]], [2, 2, "1"]);
+  assertEquals(upstreams.map(({ required }) => required.elicitations[0]!.elicitationId), names);
+  for (const { upstream } of upstreams.toReversed()) {
+    upstream.say({ method: "notifications/elicitation/complete", params: { elicitationId: "1" } });
+  }
+  assertEquals(ada.heard.map(({ params }) => params?.elicitationId), names.toReversed());
 });

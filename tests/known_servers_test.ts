@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { ServerConfig } from "../lib/base/server_config.ts";
+import { KNOWN_SERVERS } from "../lib/upstream/known_servers.ts";
 import { knownServer } from "../lib/upstream/share_key.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
@@ -112,3 +113,18 @@ for (
     assertEquals(await processes(config, dirs), count);
   });
 }
+
+Deno.test("each server of the table is known by each of its names, beside what else a package is called", () => {
+  for (const { share, why, words, isExact } of KNOWN_SERVERS) {
+    assert(words.length > 0, why);
+    assertMatch(why, /^(it|two processes of it) \w+ /);
+    for (const word of words) {
+      assertMatch(word, /^[\w]+( [\w]+)*$/);
+      const name = word.replaceAll(" ", "-");
+      const found = knownServer(
+        configOf(isExact ? `npx -y ${name}` : `npx -y xy-${name}-yx`) as ServerConfig,
+      );
+      assertEquals([found?.share, found?.why], [share, why], word);
+    }
+  }
+});

@@ -101,6 +101,12 @@ Deno.test("the rules find what they forbid", async (test) => {
   await rule("a comparison of owners", ownerComparisons, {
     "lib/tool/a.ts": "a.principal === undefined; if (a.principal === b) c.workspace;",
   });
+  await rule("a comparison of sessions", ownerComparisons, {
+    "lib/tool/a.ts": "let c: Caller; owner?.id === other; undefined === c.id; c.id > d.id; id === a;",
+  });
+  await rule("a comparison of sessions by a name of their ids", ownerComparisons, {
+    "lib/tool/a.ts": "if (sessionId !== a) {}",
+  });
   const keeper = (members: string) => (sources: Source[]) =>
     unownedMethods([parseSource("lib/observe/recorder.ts", members), ...sources])
       .filter((fault) => fault.startsWith("Recorder."));
@@ -114,6 +120,6 @@ Deno.test("the rules find what they forbid", async (test) => {
     "lib/tool/a.ts": 'import { OPERATOR } from "../call/owner.ts"; show(OPERATOR);',
   });
   await rule("a room nobody planned", unknownRooms, { "lib/utils/a.ts": "" });
-  await rule("a file too long", tooLong, { "tools/a.ts": "\n".repeat(401) });
-  await rule("a function too long", tooLong, { "tools/a.ts": `const f = () => {${"\n".repeat(80)}};` });
+  await rule("a file too long", tooLong, { "lib/base/a.ts": "\n".repeat(301) });
+  await rule("a function too long", tooLong, { "lib/base/a.ts": `const f = () => {${"\n".repeat(60)}};` });
 });

@@ -5,6 +5,7 @@ import { Leases } from "../lib/upstream/leases.ts";
 import type { Pool } from "../lib/upstream/pool.ts";
 import type { Slot } from "../lib/upstream/slot.ts";
 import { call } from "./helpers/call.ts";
+import { settled } from "./helpers/instance.ts";
 import { mountedServer } from "./helpers/shared_server.ts";
 import { until } from "./helpers/until.ts";
 
@@ -47,4 +48,71 @@ Deno.test("a window that loses the server it hears while it is being subscribed 
   first.reject(new Error("it is gone"));
   await until("another connection", () => made[1]);
   assertEquals(made.length, 2);
+});
+
+/** The leases of a server behind a URL, and the slots its windows were led to. */
+function ledTo({ isStarted = true } = {}) {
+  const made: (Slot & { left: string[] })[] = [];
+  const pool = {
+    onLost: (_slot: Slot, _isBroken: boolean) => {},
+    forget: () => {},
+    slot() {
+      const callers = new Map<string, Caller>();
+      const left: string[] = [];
+      const slot = {
+        alive: true,
+        instance: Promise.resolve({}),
+        started: isStarted ? {} : undefined,
+        get callers() {
+          return callers.values();
+        },
+        lease: (caller: Caller) => void callers.set(caller.id, caller),
+        leave: (caller: Caller) => (callers.delete(caller.id), void left.push(caller.id)),
+        release: (caller: Caller) => void callers.delete(caller.id),
+        serves: ({ id }: Caller) => callers.has(id),
+        left,
+      };
+      made.push(slot as unknown as typeof made[number]);
+      return slot;
+    },
+  };
+  const config = { kind: "http", name: "far", share: "auto", url: "http://localhost/", headers: {} };
+  const leases = new Leases(config as unknown as ServerConfig, pool as unknown as Pool);
+  return { leases, pool, made, caller: call().caller };
+}
+
+Deno.test("a connection that breaks is made anew for who could hear it; one that never was is not tried on and on", async () => {
+  for (const isStarted of [true, false]) {
+    const { leases, pool, made, caller } = ledTo({ isStarted });
+    const slot = await leases.lease(caller);
+    slot.alive = false;
+    pool.onLost(slot, true);
+    await settled();
+    assertEquals(made.length, isStarted ? 2 : 1);
+  }
+});
+
+Deno.test("of a window that is over nothing is kept, and what it was led to lets it go", async () => {
+  const { leases, caller } = ledTo();
+  const slot = await leases.lease(caller);
+  leases.end(caller);
+  await settled();
+  assertEquals([leases.current(caller), leases.waitOf(caller), [...slot.callers]], [
+    undefined,
+    undefined,
+    [],
+  ]);
+});
+
+Deno.test("a window that moves leaves the process it was led to", async () => {
+  const { leases, made, caller } = ledTo();
+  leases.move(caller, await leases.lease(caller));
+  await leases.lease(caller);
+  assertEquals(made.map(({ left }) => left), [[caller.id], []]);
+});
+
+Deno.test("a window that was never led anywhere may end like any other", () => {
+  const { leases, caller } = ledTo();
+  leases.end(caller);
+  assertEquals([leases.current(caller), leases.waitOf(caller)], [undefined, undefined]);
 });

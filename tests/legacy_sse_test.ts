@@ -1,3 +1,4 @@
+import { deadline } from "@std/async/deadline";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { UrlServerConfig } from "../lib/base/server_config.ts";
 import { ExaiError } from "../lib/base/errors.ts";
@@ -6,7 +7,10 @@ import { LegacySse } from "../lib/upstream/url/legacy_sse.ts";
 import { connectUrl } from "../lib/upstream/url_transport.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { FAR, Far, json, openEvents } from "./helpers/far_server.ts";
+import { liveHeapBytes } from "./helpers/gc.ts";
+import { HurriedTime } from "./helpers/hurried_time.ts";
 import { settled } from "./helpers/instance.ts";
+import { until } from "./helpers/until.ts";
 
 const request = (id: number, method = "tools/call") =>
   ({ jsonrpc: "2.0", id, method, params: {} }) as RpcMessage;
@@ -152,6 +156,20 @@ Deno.test("a request that is withdrawn is ended here too", async () => {
   await sse.close();
 });
 
+Deno.test("a request that is withdrawn is ended also where the server takes no word of it", async () => {
+  using time = new HurriedTime((ms) => ms === 5000);
+  const { sse } = connected(undefined, () => new Promise<Response>(() => {}));
+  await sse.start();
+  const sent = sse.send(request(1));
+  sent.catch(() => {});
+  const told = sse.send(note("notifications/cancelled", { requestId: 1 }));
+  told.catch(() => {});
+  await assertRejects(() => sent);
+  assertEquals(time.delaysMs, [5000]);
+  await sse.close();
+  await assertRejects(() => told);
+});
+
 /** A real server, for the transport that a configuration names. */
 function served(answer: (request: Request) => Response | Promise<Response>) {
   const requests: string[] = [];
@@ -221,6 +239,43 @@ for (
     const error = await assertRejects(() => transport.send(request(0, "initialize")), UrlRefusal);
     assertEquals([error.status, it.requests, heard], [status, ["POST /mcp"], []]);
     await transport.close();
+  });
+}
+
+for (const transport of ["SSE", "Streamable HTTP"]) {
+  Deno.test(`closing ends the open stream of a server of ${transport}, also one that has been open for long`, async () => {
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    const opened = Promise.withResolvers<void>();
+    const stream = () => {
+      const first = new TextEncoder().encode("event: endpoint\ndata: /post\n\n");
+      const body = new ReadableStream({
+        start: (control) => control.enqueue(first),
+        cancel: () => resolve(),
+      });
+      opened.resolve();
+      return new Response(body, { headers: { "content-type": "text/event-stream" } });
+    };
+    const it = served(async (request) => {
+      if (request.method === "GET") return stream();
+      if (request.method === "DELETE") return new Response();
+      const { id } = await request.json();
+      if (transport === "SSE") return refused(404);
+      return id === undefined ? refused(202) : json(answerTo(id));
+    });
+    const { transport: client } = it.connect();
+    await client.start();
+    const initialized = client.send(request(0, "initialize")).then(() =>
+      client.send(note("notifications/initialized"))
+    );
+    initialized.catch(() => {});
+    await opened.promise;
+    await until("its stream", () => transport === "SSE" || client.listening === "open" || undefined);
+    await settled();
+    // What is open for long lives through many collections.
+    for (let times = 0; times < 3; times++) await liveHeapBytes();
+    await client.close();
+    await deadline(ended, 5000);
+    await it[Symbol.asyncDispose]();
   });
 }
 

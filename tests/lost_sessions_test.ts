@@ -3,6 +3,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { HealingServer, type Refusal } from "./helpers/healing_server.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
+import { until } from "./helpers/until.ts";
 
 const JSON_TYPE = "application/json";
 const EVENTS = "text/event-stream";
@@ -175,3 +176,55 @@ for (const [how, { status, body }] of Object.entries(REFUSED_TOOLS)) {
     assertEquals(textOf(await other.call("read")), "10");
   });
 }
+
+for (const status of [400, 401, 410]) {
+  Deno.test(`a server that refuses everything with a bare ${status} gets one other session for all calls, and is well again once it takes them`, async () => {
+    let isWell = true;
+    await using it = await healing((message) =>
+      isWell || message.method === "initialize" ? undefined : new Response(null, { status })
+    );
+    const [one, other] = it.windows;
+    assertEquals(textOf(await one.call("read")), "1");
+    isWell = false;
+    for (const window of [one, other, one]) {
+      const { message } = (await window.call("write")).error as { message: string };
+      assertMatch(message, new RegExp(`HTTP status ${status}`));
+    }
+    assertEquals([it.server.count("POST initialize"), it.server.runs.length], [2, 1]);
+    isWell = true;
+    assertEquals(textOf(await other.call("read")), "2");
+    // The refusals of before say nothing of this loss.
+    await other.request("tools/list");
+    it.server.refusal = { status };
+    it.server.forgetSessions();
+    await until("it to be asked for its tools on the session that is gone", async () => {
+      await it.windows[0].call("read");
+      return it.server.count("POST initialize") === 3 || undefined;
+    });
+    assertEquals(textOf(await one.call("read")) !== undefined, true);
+  });
+
+  Deno.test(`a tool that is refused with a bare ${status} is asked about, and the session of the others is kept`, async () => {
+    await using it = await healing((message) =>
+      isWrite(message) ? new Response(null, { status }) : undefined
+    );
+    const [one, other] = it.windows;
+    for (let n = 1; n < 8; n++) {
+      const { message } = (await one.call("write")).error as { message: string };
+      assertMatch(message, new RegExp(`HTTP status ${status}`));
+      assertEquals(textOf(await other.call("read")), String(n));
+    }
+    assertEquals(it.server.count("POST initialize"), 1);
+  });
+}
+
+Deno.test("a window that only listens gets another session when its stream is refused with a bare 410", async () => {
+  await using it = await healing();
+  assertEquals(textOf(await it.windows[0].call("read")), "1");
+  await until("its stream", () => it.server.streams === 1 || undefined);
+  it.server.refusal = { status: 410 };
+  it.server.cutStreams();
+  it.server.forgetSessions();
+  await until("a stream of another session", () => it.server.streams === 1 || undefined, 8000);
+  assertEquals(it.server.count("POST initialize"), 2);
+});

@@ -69,7 +69,7 @@ for (const method of ["tasks/get", "tasks/result", "tasks/cancel"]) {
     );
     assertMatch(messageOf(await it.ask(it.ada, method)), /task "t1" is lost.*begin it again/);
     assertMatch(messageOf(await it.ask(it.bob, method)), /there is no task "t1" of this session/);
-    assertMatch(messageOf(await it.ask(it.ada, method, "t9")), /Task not found/);
+    assertMatch(messageOf(await it.ask(it.ada, method, "t9")), /no task "t9" of this session/);
     assertEquals(it.sessions(), 2);
   });
 }
@@ -125,4 +125,36 @@ Deno.test("a task goes on in a process that takes nothing new but runs still, an
   const lost = messageOf(await ada.request("tasks/get", { taskId: "t1" }));
   assertMatch(lost, /task "t1" is lost: the process of server "raw" was replaced/);
   assertMatch(messageOf(await bob.request("tasks/get", { taskId: "t1" })), /there is no task "t1"/);
+});
+
+Deno.test("what a server behind a URL keeps from before the daemon was started anew is shown to nobody", async () => {
+  const asked: string[] = [];
+  await using server = new ScriptedUrlServer({
+    capabilities: { tools: {}, tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } },
+    post({ id, method }) {
+      const answer = (result: JsonObject) => Response.json({ jsonrpc: "2.0", id, result });
+      if (method === "tools/call") return answer({ task: TASK });
+      if (!String(method).startsWith("tasks/")) return undefined;
+      asked.push(String(method));
+      return answer(method === "tasks/list" ? { tasks: [TASK, OTHER] } : { ...TASK, content: [] });
+    },
+  });
+  const begin = { name: "work", arguments: {}, task: { ttl: 60_000 } };
+  {
+    await using first = await mountingDaemon({ remote: { url: server.url } });
+    await using ada = await McpWindow.open(`${first.url}mcp/remote`);
+    await ada.request("tools/call", begin);
+    assertEquals((await ada.request("tasks/list")).result, { tasks: [TASK] });
+  }
+  await using next = await mountingDaemon({ remote: { url: server.url } });
+  await using bob = await McpWindow.open(`${next.url}mcp/remote`);
+  asked.length = 0;
+  assertEquals((await bob.request("tasks/list")).result, { tasks: [] });
+  for (const method of ["tasks/get", "tasks/result", "tasks/cancel"]) {
+    assertMatch(
+      messageOf(await bob.request(method, { taskId: "t1" })),
+      /no task "t1" of this session: a task is known to the session that began it/,
+    );
+  }
+  assertEquals(asked, ["tasks/list"]);
 });

@@ -3,7 +3,8 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Call } from "../lib/call/call.ts";
 import type { ListKind, Server } from "../lib/call/server.ts";
-import { Catalog, type CatalogOptions, shownAs } from "../lib/router/catalog.ts";
+import { Catalog, type CatalogOptions } from "../lib/router/catalog.ts";
+import { shownAs } from "../lib/router/entries.ts";
 import { call } from "./helpers/call.ts";
 import { callerOf, FakeServer, NEVER_MS, toolsOf } from "./helpers/fake_server.ts";
 

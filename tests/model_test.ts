@@ -1,3 +1,4 @@
+import { delay } from "@std/async/delay";
 import fc from "fast-check";
 import { begin, COMMANDS, type Model } from "./model/commands.ts";
 import { hurry, World } from "./model/world.ts";
@@ -10,6 +11,9 @@ const env = (name: string) => Deno.env.get(name) || undefined;
  */
 const RUNS = Number(env("MODEL_RUNS") ?? 40);
 const SEED = Number(env("MODEL_SEED") ?? 20_261_126);
+
+/** So long a list may still be asked for anew when all who asked have gone. */
+const REFRESH_GAP_MS = 1200;
 
 const HISTORY = fc.commands(COMMANDS, { maxCommands: 150, size: "max", replayPath: env("MODEL_REPLAY") });
 
@@ -37,6 +41,8 @@ Deno.test({
       endOnFailure: env("MODEL_SHRINK") === "false",
       interruptAfterTimeLimit: 30_000 + RUNS * 1000,
     });
+    // Lists are asked for anew a second apart; for calls that were given up that comes to its end by itself.
+    await delay(REFRESH_GAP_MS);
     // When the time is up fast-check leaves the history that is under way to itself; its timers end with it.
     if (!found.failed) return await last;
     await last.catch(() => {});

@@ -172,7 +172,7 @@ Deno.test("a window that has a task on a process it was on before sees it beside
           } as never,
         };
       }
-      return { result: params?.name === "task" ? { task: { taskId: `t${n}` } } : {} };
+      return { result: params?.task ? { task: { taskId: params.task } } : {} } as never;
     },
   });
   const ada = new Window("ada", { roots: {} }, { roots: () => Promise.resolve([...roots]) });
@@ -180,16 +180,18 @@ Deno.test("a window that has a task on a process it was on before sees it beside
     const { result } = await it.mounted.target(ada.call({ method: "tasks/list", params }));
     return (result!.tasks as { taskId: string; n?: number }[]).map(({ taskId, n }) => taskId + (n ?? ""));
   };
-  await it.mounted.target(ada.call({ params: { name: "task" } }));
+  const begin = (taskId: string) => it.mounted.target(ada.call({ params: { name: "x", task: taskId } }));
+  for (const taskId of ["t1", "both", "more1"]) await begin(taskId);
   assertEquals(await idsOf(), ["t1", "both1"]);
   roots[0] = { uri: "file:///b" };
   it.mounted.notify(ada.caller, "notifications/roots/list_changed", {});
   await settled();
-  await it.mounted.target(ada.call());
-  assertEquals(await idsOf(), ["t2", "both1", "t1", "more1"]);
+  for (const taskId of ["t2", "more2"]) await begin(taskId);
+  // What a process lists that was not begun on it may be anybody's there.
+  assertEquals(await idsOf(), ["t2", "t1", "both1", "more1"]);
   assertEquals(await idsOf({ cursor: "2" }), ["more2"]);
   it.upstreams[0]!.answer = () => ({ error: { code: 1, message: "busy" } });
-  assertEquals(await idsOf(), ["t2", "both2"]);
+  assertEquals(await idsOf(), ["t2"]);
   assertEquals(
     (await it.mounted.target(ada.call({ method: "tasks/get", params: { taskId: "t1" } }))).error?.code,
     1,
@@ -245,6 +247,32 @@ Deno.test("servers are in the order of their names, and it is told which have co
   assertEquals(changes, [["b", "a", "c"], ["b", "a"], ["none"]]);
   await mounts[Symbol.asyncDispose]();
   assertEquals(names(), []);
+});
+
+Deno.test("a task that runs while its server is taken out and put back is reached by its window, and by no other", async () => {
+  const { mounts, apply, upstreams } = mountsOf();
+  const [ada, bob] = [new Window("ada"), new Window("bob")];
+  const ask = (window: Window, taskId: string) =>
+    mounts.servers[0]!.target(window.call({ method: "tasks/get", params: { taskId } }));
+  const begin = (taskId: string) => {
+    upstreams.get("a")!.answer = ({ method }) => ({
+      result: method === "tools/call" ? { task: { taskId, ttl: 60_000 } } : { of: taskId },
+    });
+    return mounts.servers[0]!.target(ada.call({ params: { name: "x", task: {} } }));
+  };
+  const first = ["one", "two"];
+  apply(["a"]);
+  for (const [n, taskId] of first.entries()) {
+    await mounts.servers[0]!.target(ada.call());
+    await begin(taskId);
+    apply([], ["a"]);
+    apply(["a"]);
+    for (const known of first.slice(0, n + 1)) {
+      assertEquals((await ask(ada, known)).result, { of: known });
+      await assertRejects(() => ask(bob, known), ExaiError, `no task "${known}" of this session`);
+    }
+  }
+  await mounts[Symbol.asyncDispose]();
 });
 
 Deno.test("one that was changed goes on with its subscriptions; one that is taken out is stopped; reload forgives", async () => {

@@ -4,7 +4,15 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import { settled, Upstream, Window } from "./helpers/instance.ts";
-import { lists, mountedUpstreams, namesOf, sentTo, TOOLS, windows } from "./helpers/mounted.ts";
+import {
+  lists,
+  type MountedOptions,
+  mountedUpstreams,
+  namesOf,
+  sentTo,
+  TOOLS,
+  windows,
+} from "./helpers/mounted.ts";
 import { until } from "./helpers/until.ts";
 
 Deno.test("what the configuration says of a server holds for the mounted one", async () => {
@@ -246,6 +254,10 @@ Deno.test("when a server is to go, nothing new begins, what runs finishes, and t
   void bob;
 });
 
+/** As {@linkcode TOOLS}, but every call begins the task `t`. */
+const TASK: MountedOptions["answer"] = (request, n) =>
+  request.method === "tools/call" ? { result: { task: { taskId: "t" } } } : TOOLS!(request, n);
+
 Deno.test("what may run on each process, and when, is asked of its admission", async () => {
   const log: string[] = [];
   const admission = (reason?: string) => ({
@@ -258,7 +270,7 @@ Deno.test("what may run on each process, and when, is asked of its admission", a
   });
   await using it = mountedUpstreams({
     config: { maxInflight: 2, callTimeoutMs: 5 },
-    answer: TOOLS,
+    answer: TASK,
     admissionFor: (process) => (log.push(JSON.stringify(process)), admission()),
   });
   const [ada] = windows();
@@ -282,10 +294,20 @@ Deno.test("what may run on each process, and when, is asked of its admission", a
 });
 
 Deno.test("a call says that it begins just before it is sent, also one about a task", async () => {
-  await using it = mountedUpstreams({ answer: TOOLS });
+  await using it = mountedUpstreams({ answer: TASK });
   const [ada] = windows();
   let begun = 0;
   await it.mounted.target(ada.call({ begin: () => begun++ }));
   await it.mounted.target(ada.call({ method: "tasks/get", params: { taskId: "t" }, begin: () => begun++ }));
   assertEquals(begun, 2);
+});
+
+Deno.test("a process that ends by itself after its start takes what its server lists with it, of every kind", async () => {
+  await using it = mountedUpstreams({ answer: TOOLS });
+  const [ada] = windows();
+  await it.mounted.target(ada.call());
+  it.changes.length = 0;
+  it.upstreams[0]!.onclose!();
+  await settled();
+  assertEquals(it.changes.map((kinds) => kinds.toSorted()), [["prompts", "resources", "templates", "tools"]]);
 });

@@ -121,3 +121,18 @@ Deno.test("other notifications of a window go to its instance, where it has one"
   await settled();
   assertEquals(it.upstreams[0]!.last("logging/setLevel").params, { level: "error" });
 });
+
+Deno.test("what comes late for a window that is over starts nothing, and keeps no process running", async () => {
+  await using it = mountedUpstreams({ answer: TOOLS });
+  const [ada, bob] = windows();
+  await it.mounted.target(bob.call());
+  it.mounted.detach(ada.caller);
+  const late = [
+    it.mounted.target(ada.call({ signal: AbortSignal.abort(new Error("gone")) })),
+    it.mounted.target(ada.call({ method: "resources/subscribe", params: { uri: "a:" } })),
+  ];
+  for (const outcome of await Promise.allSettled(late)) assertEquals(outcome.status, "rejected");
+  // What is remembered may be shown; nobody runs for it.
+  await it.mounted.list("prompts", lists(ada)).catch(() => {});
+  assertEquals([...it.mounted.slots].map(({ sessionIds }) => sessionIds), [["bob"]]);
+});

@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
-import type { Coverage } from "../tools/mutate/coverage.ts";
+import type { Coverage, FileCoverage } from "../tools/mutate/coverage.ts";
 import { instrument, type Mutant } from "../tools/mutate/mutants.ts";
 import { stepsFor } from "../tools/mutate/plan.ts";
 import { formatReport } from "../tools/mutate/report.ts";
+import { judge } from "../tools/mutate/judge.ts";
 import { Arguments } from "../tools/mutate/argued.ts";
 import { filterFor } from "../tools/mutate/tree.ts";
 
@@ -109,6 +110,56 @@ Deno.test("only the tests that reach a mutant are run for it, the fastest file f
   assertEquals(plan(key), ["fast_test.ts all", "loads_test.ts e", "slow_test.ts a"]);
   // What nobody has measured may be reached by whatever uses the file.
   assertEquals(plan(`${FILE} | new | 1`), ["fast_test.ts all", "loads_test.ts e", "slow_test.ts all"]);
+});
+
+Deno.test("a module of nothing but data is tried on the tests that load it, the nearest first", () => {
+  const key = `${FILE} | X | 1`;
+  const tests = [{ name: "a", ms: 1, reached: new Set<string>() }];
+  const files = new Map<string, FileCoverage>([
+    ["all_test.ts", { hash: "", ms: 0, loaded: new Set([key, "lib/x.ts | X | 1"]), tests }],
+    ["tests/larger_test.ts", {
+      hash: "",
+      ms: 0,
+      loaded: new Set([key, "lib/x.ts | X | 1", "lib/x.ts | X | 2"]),
+      tests,
+    }],
+    ["own_test.ts", { hash: "", ms: 0, loaded: new Set([key]), tests }],
+    ["other_test.ts", { hash: "", ms: 0, loaded: new Set(["lib/x.ts | X | 1"]), tests }],
+    // It starts a program, which loads the module.
+    ["starts_test.ts", {
+      hash: "",
+      ms: 0,
+      loaded: new Set(),
+      tests: [{ ...tests[0]!, reached: new Set([key]) }],
+    }],
+  ]);
+  const steps = stepsFor(mutant(key), { known: new Set([key]), files });
+  assertEquals(steps.map(({ file }) => file), [
+    "tests/larger_test.ts",
+    "own_test.ts",
+    "all_test.ts",
+    "starts_test.ts",
+  ]);
+});
+
+Deno.test("of a file with a test that fails in any case, only the tests that pass are run", () => {
+  const key = `${FILE} | X | 1`;
+  const tests = [{ name: "a", ms: 1, reached: new Set([key]) }];
+  const file = { hash: "", ms: 0, loaded: new Set<string>(), tests, isRed: true };
+  const steps = stepsFor(mutant(key), { known: new Set([key]), files: new Map([["red_test.ts", file]]) });
+  assertEquals(steps.map(({ names }) => names), [["a"]]);
+});
+
+Deno.test("a test that fails with no mutant awake has noticed none, and is told of", async () => {
+  const step = { file: "red_test.ts", ms: 1, longestMs: 1 };
+  const red: string[] = [];
+  const tree = {
+    wake: () => Promise.resolve(),
+    run: () => Promise.resolve({ isOk: false, isTimeout: false, output: "" }),
+  };
+  const work = { mutant: mutant(""), steps: [step] };
+  const { outcome } = await judge(tree, work, { maxMs: 1000, onred: (file) => red.push(file) });
+  assertEquals([outcome, red], ["survived", ["red_test.ts"]]);
 });
 
 Deno.test("the filter takes the names of tests as they are", () => {

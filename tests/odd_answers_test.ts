@@ -7,11 +7,15 @@ import { sdkClient, textOf } from "./helpers/sdk_client.ts";
 import { findId } from "../lib/transport/line_framer.ts";
 
 const SCRIPTED = fromFileUrl(new URL("./fixtures/odd_answers_server.ts", import.meta.url));
+const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
 const PONG = '{"content":[{"type":"text","text":"pong"}]}';
 
 /** What a tool's call is answered with, and what its caller is told: a text of the result, or an error. */
 const ANSWERS: Record<string, { text: string; told: RegExp }> = {
   id_as_text: { text: `{"jsonrpc":"2.0","id":"ID","result":${PONG}}`, told: /^pong$/ },
+  id_with_zeros: { text: `{"jsonrpc":"2.0","id":"00ID","result":${PONG}}`, told: /^pong$/ },
+  id_in_a_list: { text: `{"jsonrpc":"2.0","id":[ID],"result":${PONG}}`, told: /^pong$/ },
+  method_beside: { text: `{"jsonrpc":"2.0","id":ID,"method":"tools/call","result":${PONG}}`, told: /^pong$/ },
   error_null_beside: { text: `{"jsonrpc":"2.0","id":ID,"result":${PONG},"error":null}`, told: /^pong$/ },
   no_jsonrpc: { text: `{"id":ID,"result":${PONG},"error":null}`, told: /^pong$/ },
   other_jsonrpc: { text: `{"jsonrpc":"1.0","id":ID,"result":${PONG}}`, told: /^pong$/ },
@@ -69,6 +73,28 @@ const ANSWERS: Record<string, { text: string; told: RegExp }> = {
     text: '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"cannot parse"}}',
     told: /cannot parse/,
   },
+  nested: {
+    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[],"structuredContent":{"a":${nested(4094)}}}}`,
+    told: /malformed answer: it is nested deeper than 4096/,
+  },
+  nested_id_last: {
+    text: `{"error":{"code":1,"message":"x","data":${nested(9000)}},"id":ID,"jsonrpc":"2.0"}`,
+    told: /malformed answer: it is nested deeper than 4096/,
+  },
+  nested_in_a_batch: {
+    text: `[{"jsonrpc":"2.0","id":ID,"result":{"a":${nested(5000)}}}]`,
+    told: /malformed answer: it is nested deeper than 4096/,
+  },
+  nested_as_deep_as_may_be: {
+    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"pong"}],"a":${
+      nested(4094)
+    }}}`,
+    told: /^pong$/,
+  },
+  nested_in_a_text: {
+    text: `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"${nested(5000)}"}]}}`,
+    told: /^\[+\]+$/,
+  },
   both_null: { text: '{"jsonrpc":"2.0","id":ID,"result":null,"error":null}', told: /malformed answer/ },
 };
 
@@ -77,6 +103,48 @@ const ON_STDIO: typeof ANSWERS = {
   log_prefix: {
     text: `INFO: {"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
     told: /malformed answer.*other text on its line/,
+  },
+  indented: {
+    text: JSON.stringify({ jsonrpc: "2.0", id: "ID", result: JSON.parse(PONG) }, null, 2),
+    told: /^pong$/,
+  },
+  indented_with_crlf: {
+    text: JSON.stringify({ jsonrpc: "2.0", id: "ID", result: JSON.parse(PONG) }, null, "\t")
+      .replaceAll("\n", "\r\n"),
+    told: /^pong$/,
+  },
+  indented_and_broken: {
+    text: `{\n  "jsonrpc": "2.0",\n  "id": ID,\n  "result": {\n    oops\n  }\n}`,
+    told: /malformed answer.*not JSON/,
+  },
+  indented_and_cut_off: {
+    text: `{\n  "jsonrpc": "2.0",\n  "id": ID,\n  "result": {`,
+    told: /malformed answer.*not JSON/,
+  },
+  with_mark_and_blank_lines: {
+    text: `\r\n\n\uFEFF{"jsonrpc":"2.0","id":ID,"result":${PONG}}\r\n\n`,
+    told: /^pong$/,
+  },
+  in_colours: { text: `\x1b[32m{"jsonrpc":"2.0","id":ID,"result":${PONG}}\x1b[0m`, told: /^pong$/ },
+  zero_bytes: {
+    text: [...`{"jsonrpc":"2.0","id":ID,"result":${PONG}}`].join("\0").replace("I\0D", "ID"),
+    told: /^pong$/,
+  },
+  nested_over_lines: {
+    text: `{\n  "jsonrpc":"2.0",\n  "id":ID,\n  "result":{\n    "a":\n    ${nested(5000)}\n  }\n}`,
+    told: /malformed answer: it is nested deeper than 4096/,
+  },
+  behind_nested_noise: {
+    text: `${nested(5000)}\n{"a":${nested(5000)}}\n{"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
+    told: /^pong$/,
+  },
+  behind_a_nested_notification: {
+    text:
+      `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":${
+        nested(5000)
+      }}}\n` +
+      `{"jsonrpc":"2.0","id":ID,"result":${PONG}}`,
+    told: /^pong$/,
   },
   logged_before: {
     text: `INFO: sends {"jsonrpc":"2.0","id":ID,"result":{}}\n{"jsonrpc":"2.0","id":ID,"result":${PONG}}`,

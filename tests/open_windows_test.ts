@@ -10,6 +10,7 @@ import { testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { RawClient } from "./helpers/raw_client.ts";
+import { sdkClient } from "./helpers/sdk_client.ts";
 import { shimWindow } from "./helpers/sdk_client.ts";
 import { sharedServer } from "./helpers/shared_server.ts";
 import { Shim } from "./helpers/shim.ts";
@@ -19,7 +20,7 @@ const WHERE = {
   args: ["run", "-A", "--no-check", fromFileUrl(new URL("./fixtures/where_server.ts", import.meta.url))],
 };
 
-Deno.test("a window that is silent for longer than EXAI_SESSION_IDLE is still told of updates; a plain client is let go", async () => {
+Deno.test("a window that is silent for longer than EXAI_SESSION_IDLE is still told of updates; a plain client is let go unless it waits for some", async () => {
   await using dir = await tempDir({});
   await using shared = sharedServer({
     build: (server) => {
@@ -34,12 +35,17 @@ Deno.test("a window that is silent for longer than EXAI_SESSION_IDLE is still to
   let heard = 0;
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, () => updates[heard++]?.resolve());
   await client.subscribeResource({ uri: "test://r" });
+  await using waiting = await sdkClient(it.url);
+  const told = Promise.withResolvers<void>();
+  waiting.setNotificationHandler(ResourceUpdatedNotificationSchema, () => told.resolve());
+  await waiting.subscribeResource({ uri: "test://r" });
   const before = await sessionsOf(it);
   using plain = await RawClient.hello(it.url);
   // By the time it is closed as idle, the silent window has been silent for at least as long.
   assertEquals((await plain.closed).code, 1001);
-  await shared.servers[0]!.server.sendResourceUpdated({ uri: "test://r" });
+  for (const { server } of shared.servers) await server.sendResourceUpdated({ uri: "test://r" });
   await updates[0]!.promise;
+  await told.promise;
   assertEquals(await sessionsOf(it), before);
 });
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { join, toFileUrl } from "@std/path";
 import type { Root } from "../lib/call/call.ts";
-import { type Belonging, mayUse, OPERATOR, ownerKey, usable } from "../lib/call/owner.ts";
+import { type Belonging, isSameSession, mayUse, OPERATOR, ownerKey, usable } from "../lib/call/owner.ts";
 import { findWorkspace } from "../lib/cli/session_workspace.ts";
 import { Ownership, type OwnershipSource } from "../lib/session/ownership.ts";
 import { MAX_HANDLE_CHARS, Owners } from "../lib/upstream/owners.ts";
@@ -129,10 +129,10 @@ Deno.test("names that would run together are told apart", () => {
   }
 });
 
-Deno.test("once a server's tasks are too many to be remembered, one nobody knows is nobody's", () => {
+Deno.test("a task nobody knows is nobody's, be it because a server's tasks are too many to be remembered", () => {
   const owners = new Owners();
   const { caller } = call();
-  owners.checkTask(caller, "the server's own");
+  assertThrows(() => owners.checkTask(caller, "the server's own"), Error, "there is no task");
   owners.set("x".repeat(MAX_HANDLE_CHARS + 1), caller);
   assertThrows(() => owners.checkTask(caller, "the server's own"), Error, "there is no task");
   owners.set("mine", caller);
@@ -144,4 +144,15 @@ Deno.test("once a server's tasks are too many to be remembered, one nobody knows
     result: { tasks: [{ taskId: "first" }, { taskId: "task 7" }] },
   });
   assertEquals(listed.result, { tasks: [{ taskId: "task 7" }] });
+});
+
+Deno.test("two callers are one session when they have one id, whatever else they say of themselves", () => {
+  const { caller } = call();
+  assertEquals(
+    [isSameSession(caller, { id: caller.id }), isSameSession(caller, { ...caller, id: "other" })],
+    [
+      true,
+      false,
+    ],
+  );
 });

@@ -106,7 +106,7 @@ Deno.test("a list of tasks that never ends is cut", async () => {
         capabilities: { tools: {}, tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } },
       },
       "tools/list": toolsPage(["slow"]),
-      "tools/call": { task: { taskId: "t", ...status } },
+      "tools/call": { task: { taskId: "t$n", ...status } },
       "tasks/list": { tasks: [{ taskId: "t$n", ...status }, { taskId: "bad" }, null], nextCursor: "c$n" },
     }),
   });
@@ -119,8 +119,8 @@ Deno.test("a list of tasks that never ends is cut", async () => {
     return answer.promise;
   };
   await ask(1, "tools/list");
-  await ask(2, "tools/call", { name: "slow", task: { ttl: 60_000 } });
-  const { result } = await ask(3, "tasks/list");
+  for (let id = 2; id < 14; id++) await ask(id, "tools/call", { name: "slow", task: { ttl: 60_000 } });
+  const { result } = await ask(14, "tasks/list");
   const tasks = (result as JsonObject).tasks as JsonObject[];
   assertEquals([tasks.length > 10, tasks.every((task) => String(task?.taskId).startsWith("t"))], [
     true,

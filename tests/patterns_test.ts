@@ -9,7 +9,7 @@ import { peek } from "../lib/wire/peek.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { OddServer } from "./helpers/odd_server.ts";
 import { RawClient } from "./helpers/raw_client.ts";
-import { regexesIn, slowInput } from "./helpers/regexes.ts";
+import { growsTooFast, regexesIn, slowInput } from "./helpers/regexes.ts";
 
 const root = fromFileUrl(new URL("../lib/", import.meta.url));
 const regexes = filesBelow(root).flatMap((path) =>
@@ -54,6 +54,16 @@ Deno.test("the search for slow expressions finds those that were there", () => {
   ];
   const missed = were.filter(({ source, flags }) => slowInput(source, flags) === undefined).map(String);
   assertEquals(missed, []);
+});
+
+Deno.test("a slow expression is found, and none invented, when single runs are held up for long", () => {
+  const [square, step] = [(chars: number) => chars ** 2 / 5e6, (chars: number) => chars / 5e4];
+  for (const [timeOf, isSlow] of [[square, true], [step, false]] as const) {
+    for (const isHeldUp of [(n: number) => n % 3 === 1, (n: number) => n < 2, (n: number) => n % 2 === 0]) {
+      let runs = 0;
+      assertEquals(growsTooFast((chars) => timeOf(chars) + (isHeldUp(runs++) ? 25 : 0)), isSlow);
+    }
+  }
 });
 
 Deno.test("secrets are taken out of a text in one pass, overlapping ones and every way they are written", () => {

@@ -52,6 +52,27 @@ Deno.test("a session at its own limit does not hold back another", () => {
   assertEquals((permits.acquire("b", never) as Permit).key, "b");
 });
 
+Deno.test("where every session may run one, a session that runs none waits for nobody, however many run", async () => {
+  const permits = new Permits({ perKey: 2, total: 2, everyKeyRuns: true, queueMax: 9 });
+  const busy = [permits.acquire("busy", never) as Permit, permits.acquire("busy", never) as Permit];
+  const quiet = permits.acquire("quiet", never) as Permit;
+  assertEquals([quiet.key, permits.held], ["quiet", 3]);
+  // Its second waits like any other's, also for its own first while all are held.
+  const second = permits.acquire("quiet", never) as Promise<Permit>;
+  const third = permits.acquire("busy", never) as Promise<Permit>;
+  quiet[Symbol.dispose]();
+  assertEquals((await second).key, "quiet");
+  assertEquals([permits.held, permits.waiting], [3, 1]);
+  // One that is given back serves all whom it lets run: the other's next, and its own key's, which then holds none.
+  const fourth = permits.acquire("quiet", never) as Promise<Permit>;
+  busy[0]![Symbol.dispose]();
+  assertEquals([permits.held, permits.waiting], [2, 2]);
+  (await second)[Symbol.dispose]();
+  for (const permit of await Promise.all([third, fourth])) permit[Symbol.dispose]();
+  busy[1]![Symbol.dispose]();
+  assertEquals([permits.held, permits.waiting], [0, 0]);
+});
+
 Deno.test("a full queue refuses and says when to come back", () => {
   const permits = new Permits({ perKey: 1, total: 1, queueMax: 0 });
   permits.acquire("a", never);

@@ -62,15 +62,16 @@ Deno.test("of what made room only what the client never had is lost, and as much
 
 Deno.test("a client hears how many of its messages have come after each 256 KiB of them", () => {
   const sent: string[] = [];
-  const receipts = new InboundReceipts((text) => sent.push(text));
+  const session = { arrivals: 3 };
+  const receipts = new InboundReceipts(session, (text) => sent.push(text));
   receipts.count(256 * 1024 - 1);
-  assertEquals([receipts.messages, sent], [1, []]);
+  assertEquals([session.arrivals, sent], [4, []]);
   receipts.count(1);
-  assertEquals(sent.splice(0), ['{"op":"received","messages":2}']);
+  assertEquals(sent.splice(0), ['{"op":"received","messages":5}']);
   receipts.count(256 * 1024 - 1);
   assertEquals(sent, []);
   receipts.count(256 * 1024);
-  assertEquals(sent, ['{"op":"received","messages":4}']);
+  assertEquals(sent, ['{"op":"received","messages":7}']);
 });
 
 Deno.test("a frame that has no answer at once is answered with a nudge, and one that has is not", async () => {

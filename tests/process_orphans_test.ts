@@ -4,6 +4,7 @@ import { fromFileUrl } from "@std/path";
 import { PosixTrees } from "../lib/upstream/process/posix_trees.ts";
 import { Watchdog } from "../lib/upstream/process/watchdog.ts";
 import { Lifelines, oddProcess } from "./helpers/processes.ts";
+import { until } from "./helpers/until.ts";
 
 const PARENT = fromFileUrl(new URL("fixtures/process_parent.ts", import.meta.url));
 const isPosix = Deno.build.os !== "windows";
@@ -72,6 +73,25 @@ Deno.test({
     await lives.find(({ pid }) => pid === children[1]!.pid)!.ended;
     assert(Deno.kill(children[0]!.pid, "SIGKILL") === undefined, "the first one is still there");
     await Promise.all([...children.map(({ status }) => status), ...lives.map(({ ended }) => ended)]);
+  },
+});
+
+Deno.test({
+  name: "with no group left to guard a shell that has ended is not started again before there is one",
+  ignore: !isPosix,
+  fn: async () => {
+    const watchdog = new Watchdog();
+    // No process can have this number.
+    watchdog.add(2 ** 30);
+    const first = watchdog.pid!;
+    watchdog.remove(2 ** 30);
+    Deno.kill(first, "SIGKILL");
+    await until("the end of the shell", () => watchdog.pid !== first || undefined);
+    assertEquals(watchdog.pid, undefined);
+    watchdog.add(2 ** 30);
+    assert(watchdog.pid !== undefined);
+    watchdog.remove(2 ** 30);
+    await watchdog[Symbol.asyncDispose]();
   },
 });
 

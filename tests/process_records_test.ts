@@ -2,7 +2,8 @@ import { assertEquals } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ServerConfig } from "../lib/base/server_config.ts";
 import { ProcessRecords } from "../lib/upstream/process_records.ts";
-import type { SlotRequest } from "../lib/upstream/slot.ts";
+import { likenessKey } from "../lib/upstream/share_key.ts";
+import type { Slot, SlotRequest } from "../lib/upstream/slot.ts";
 import { call } from "./helpers/call.ts";
 
 const BROKEN = new ExaiError("UPSTREAM_UNAVAILABLE", "it is broken");
@@ -66,4 +67,26 @@ Deno.test("what goes wrong on one process says nothing of another", () => {
   for (let n = 0; n < 2; n++) fail(request("sick"));
   assertEquals(records.of(request("sound")).supervisor.trouble, undefined);
   assertEquals(records.of(request("sick")).where, "in /sick");
+});
+
+Deno.test("a program that fails again and again rests for long; what is behind a URL, and comes back by itself, does not", () => {
+  const stdio = { kind: "stdio", command: "x", args: [], env: {}, cwd: "/" };
+  const http = { kind: "http", url: "https://far/mcp", headers: {} };
+  for (const [config, rests] of [[stdio, true], [http, false]] as [unknown, boolean][]) {
+    const { records } = recordsOf();
+    const wanted = { ...request("a"), config: config as ServerConfig };
+    const alike = { ...request("b", "session"), config: config as ServerConfig };
+    const { supervisor } = records.of(wanted);
+    const key = likenessKey(alike.config, alike.tenant, alike.told);
+    for (let n = 0; n < 5; n++) {
+      supervisor.failed(supervisor.begin(100_000 * n), BROKEN, 100_000 * n);
+      records.failedAlike(alike, {
+        slot: { likeness: key, hasAnswered: false } as Slot,
+        attempt: { begunAtMs: Infinity },
+        reason: BROKEN,
+      });
+    }
+    assertEquals(supervisor.trouble?.crashLimitReached, rests);
+    assertEquals(records.known(key)?.supervisor.trouble?.crashLimitReached, rests);
+  }
 });

@@ -6,6 +6,7 @@ import { Inbox } from "../lib/upstream/process/inbox.ts";
 import { Outbox } from "../lib/upstream/process/outbox.ts";
 import { StderrReader } from "../lib/upstream/process/stderr.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
+import { FakeTimers } from "./helpers/fake_timers.ts";
 import { HeldTimers } from "./helpers/held_timers.ts";
 import { settled } from "./helpers/instance.ts";
 
@@ -16,6 +17,7 @@ function inboxOf(maxLineBytes = 10_000) {
   const messages: RpcMessage[] = [];
   const errors: ExaiError[] = [];
   const noises: string[] = [];
+  const refusals: unknown[] = [];
   const inbox = new Inbox({
     server: "odd",
     maxLineBytes,
@@ -23,6 +25,7 @@ function inboxOf(maxLineBytes = 10_000) {
       if ("method" in message && message.method === "throw") throw new Error("not handled");
       messages.push(message);
     },
+    onrefused: (answer) => void refusals.push(answer),
     onerror: (error) => void errors.push(error),
     onnoise: (line) => void noises.push(line),
   });
@@ -30,6 +33,7 @@ function inboxOf(maxLineBytes = 10_000) {
     inbox,
     messages: messages as unknown[],
     errors,
+    refusals,
     noises,
     take: (text: string) => inbox.take(bytes(text)),
   };
@@ -46,6 +50,37 @@ Deno.test("lines of a process are messages, alone or in batches, also without th
   assertEquals([messages.length, inbox.bytes > 100], [4, true]);
   inbox.end();
   assertEquals(messages.length, 5);
+});
+
+Deno.test("what is nested too deeply is told of by name: to who waits for it, to the server that asks, in its log", () => {
+  const { inbox, take, errors, messages, noises, refusals } = inboxOf(100_000);
+  const deep = "[".repeat(5000) + "]".repeat(5000);
+  take(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":${deep}}}\n`);
+  take(`{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{"a":${deep}}}\n`);
+  take(`[${line(NOTE).trim()},{"jsonrpc":"2.0","id":5,"result":{"a":${deep}}},{"id":6,"result":{}}]\n`);
+  take(`{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"x","data":${deep}}}\n`);
+  take(`{"level":"info","data":${deep}}\n${deep}\n`);
+  // Of a message that is open, a line as deep as that is a part; a message of its own is none of it.
+  take(`{\n{"jsonrpc":"2.0","id":7,"result":{"a":${deep}}}\n`);
+  assertEquals(errors.map(({ message }) => message.replace(/^.* 4096 levels /, "")), [
+    "(notifications/message)",
+    "(elicitation/create)",
+    "(x, the answer to 5, the answer to 6)",
+    "(the answer to a request it does not name)",
+    "(the answer to 7)",
+  ]);
+  assertEquals(errors[0]!.message.startsWith('server "odd" sent a message that is none: it is nested'), true);
+  const answers = messages as { id: unknown; error: { message: string } }[];
+  assertEquals(answers.map(({ id }) => id), [5, 6, null, 7]);
+  for (const { error } of answers) {
+    assertEquals(
+      error.message,
+      'server "odd" sent a malformed answer: it is nested deeper than 4096 levels',
+    );
+  }
+  const [{ id, error }] = refusals as [{ id: unknown; error: { code: number } }];
+  assertEquals([refusals.length, id, error.code], [1, "q1", -32600]);
+  assertEquals([inbox.messageCount, inbox.noiseCount, noises.length], [5, 3, 3]);
 });
 
 Deno.test("what is no message is noise: the first lines are kept, shortened, and all are counted", () => {
@@ -231,4 +266,116 @@ Deno.test("a flood is read no faster than so much in each tenth of a second", as
     await closed(stream);
     slices.waiting.length = 0;
   }
+});
+
+Deno.test("a number that JSON does not have is read as null, which is told once and is no noise", () => {
+  const { inbox, messages, noises, take } = inboxOf();
+  for (const id of [1, 2]) take(`{"jsonrpc": "2.0", "id": ${id}, "result": {"x": NaN}}\n`);
+  assertEquals(messages, [1, 2].map((id) => ({ jsonrpc: "2.0", id, result: { x: null } })));
+  assertEquals([noises.length, noises[0]!.startsWith("NaN or Infinity"), inbox.noiseCount], [1, true, 0]);
+});
+
+const framed = (value: unknown, more = "") => {
+  const text = JSON.stringify(value);
+  return `Content-Length: ${bytes(text).length}\r\n${more}\r\n${text}`;
+};
+
+Deno.test("messages behind Content-Length headers are read, however they are cut, and said to be wrong once", () => {
+  const wide = { ...NOTE, params: { text: "é\n✓" } };
+  const text = framed(NOTE) + framed(wide, "Content-Type: application/json\r\n") + framed([NOTE, NOTE]) +
+    "\r\n" +
+    `content-length: 40\n\n${JSON.stringify(NOTE, null, 1).padEnd(40)}`;
+  for (const size of [1, 7, 1000]) {
+    const { inbox, messages, errors, noises } = inboxOf();
+    const all = bytes(text);
+    for (let at = 0; at < all.length; at += size) inbox.take(all.subarray(at, at + size));
+    assertEquals([messages, errors], [[NOTE, wide, NOTE, NOTE, NOTE], []]);
+    assertEquals(noises, [
+      "(messages behind Content-Length headers are read, but a stdio server must write one JSON message a line)",
+    ]);
+    assertMatch(inbox.oddity!, /^it writes Content-Length headers.*must write one JSON message a line/);
+    inbox.end();
+  }
+});
+
+Deno.test("a line that looks like a header, in a log, hides nothing that follows", () => {
+  const first = inboxOf();
+  first.take(`Content-Length: 9\nServer: x\nready\n${line(NOTE)}`);
+  assertEquals([first.messages, first.noises], [[NOTE], ["Content-Length: 9", "ready"]]);
+  first.take(`Content-Length: 90\n\n${line(NOTE)}`);
+  assertEquals(first.messages, [NOTE, NOTE], "who has written lines writes lines");
+  const body = `not JSON\n${line(NOTE)}`;
+  const second = inboxOf();
+  second.take(`Content-Length: ${body.length}\n\n${body}${line(NOTE)}`);
+  assertEquals([second.messages, second.noises], [[NOTE, NOTE], ["not JSON"]]);
+  const cut = inboxOf();
+  cut.take(`Content-Length: 500\n\n${line(NOTE)}`);
+  cut.inbox.end();
+  assertEquals(cut.messages, [NOTE]);
+  const long = inboxOf(100);
+  const answer = { jsonrpc: "2.0", id: 3, result: { text: "x".repeat(200) } };
+  long.take(framed(answer) + framed(NOTE));
+  assertEquals([long.errors[0]!.code, (long.messages[0] as { id: unknown }).id, long.messages[1]], [
+    "TOO_LARGE",
+    3,
+    NOTE,
+  ]);
+});
+
+Deno.test("a message without a newline behind it is read after a moment, half a message is waited for", () => {
+  using timers = new FakeTimers();
+  const { inbox, messages, take } = inboxOf();
+  const text = JSON.stringify({ ...NOTE, params: { a: {} } });
+  take(text.slice(0, text.indexOf("}") + 1));
+  timers.pass(1000);
+  assertEquals(messages, []);
+  take(text.slice(text.indexOf("}") + 1));
+  timers.pass(999);
+  assertEquals(messages, []);
+  timers.pass(1);
+  assertEquals(messages, [JSON.parse(text)]);
+  take(`\n${text}`);
+  take("\n");
+  timers.pass(2000);
+  assertEquals(messages.length, 2);
+  take("not {JSON}");
+  timers.pass(2000);
+  take(text);
+  inbox.end();
+  timers.pass(2000);
+  assertEquals([messages.length, inbox.noiseCount, timers.size], [2, 1, 0]);
+  const other = inboxOf();
+  other.take(text);
+  timers.pass(900);
+  other.take(JSON.stringify({ id: 1, result: { text: '}{"id":1' } }));
+  timers.pass(900);
+  assertEquals(other.messages.length, 0, "it may go on");
+  timers.pass(100);
+  assertEquals(other.messages.length, 2);
+});
+
+Deno.test("JSON with the id of a request and nothing of JSON-RPC is its answer if no other comes, and never a log line", () => {
+  using timers = new FakeTimers();
+  const { messages, take, noises } = inboxOf();
+  take(
+    line({ id: 4, tools: [] }) + line({ id: 5, level: "info" }) + line({ id: 6, a: 1 }) + line({ tools: [] }),
+  );
+  assertEquals([messages.length, noises.length], [0, 4]);
+  take(line({ id: 6, result: {} }));
+  timers.pass(1000);
+  const [own, odd] = messages as { id: number; error?: { message: string } }[];
+  assertEquals([messages.length, own!.id, own!.error, odd!.id], [2, 6, undefined, 4]);
+  assertMatch(odd!.error!.message, /malformed answer: it has neither a result nor an error/);
+});
+
+Deno.test("of a process that has written no message it is said what it wrote instead", () => {
+  const { inbox, take } = inboxOf();
+  assertEquals(inbox.oddity, undefined);
+  take("Welcome!\n");
+  assertEquals(
+    inbox.oddity,
+    'what it wrote to stdout is no message ("Welcome!"); a stdio server must write one JSON message a line',
+  );
+  take(line(NOTE));
+  assertEquals(inbox.oddity, undefined);
 });

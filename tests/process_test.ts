@@ -42,6 +42,7 @@ Deno.test("a character that arrives byte by byte is whole again", async () => {
     server: "s",
     maxLineBytes: KIB,
     onmessage: (message) => received.push(message),
+    onrefused: fail,
     onerror: fail,
     onnoise: fail,
   });

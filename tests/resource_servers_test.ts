@@ -128,6 +128,17 @@ Deno.test("a resource that is nowhere is named in the refusal", async () => {
   assertEquals(error.details, { uri: "x:1" });
 });
 
+Deno.test("what is of one server's own scheme is asked of nobody else, whoever lists it", async () => {
+  for (const uri of ["exai://threads/1", "EXAI://threads/1"]) {
+    const own = Object.assign(serving("exai", [], unknown), { ownScheme: "exai:" });
+    const servers = [serving("other", [uri, "exai://{+rest}"], good("other")), own];
+    for (const method of ["resources/read", "resources/subscribe"]) {
+      const { outcome, asked } = await tried(servers, uri, method);
+      assertEquals([outcome, asked], ["no such resource", ["exai"]]);
+    }
+  }
+});
+
 Deno.test("a subscription is left with each server it may mean, and not with those that are only guessed at", async () => {
   for (const method of ["resources/subscribe", "resources/unsubscribe"]) {
     const fitting = () => [

@@ -134,31 +134,6 @@ Deno.test("a level for log messages reaches every server that has log messages",
   assertEquals([told, b.calls, a.calls], [[caller], [], []]);
 });
 
-Deno.test("a notification goes to those it may concern: of a window of all servers roots and tasks, no other", () => {
-  const heard: string[] = [];
-  const servers = ["a", "b"].map((name) => {
-    const server = new FakeServer(name);
-    server.notify = (_caller, method, params) => heard.push(`${name} ${method} ${JSON.stringify(params)}`);
-    return server;
-  });
-  const router = routerOf([...servers, new FakeServer("deaf")]);
-  const methods = ["initialized", "roots/list_changed", "tasks/status", "odd"];
-  const tell = (server?: string) => {
-    for (const method of methods) router.notify(callerOf({ server }), `notifications/${method}`, { n: 1 });
-    return heard.splice(0);
-  };
-  assertEquals(tell(), [
-    'a notifications/roots/list_changed {"n":1}',
-    'b notifications/roots/list_changed {"n":1}',
-    'a notifications/tasks/status {"n":1}',
-    'b notifications/tasks/status {"n":1}',
-  ]);
-  assertEquals(
-    tell("b"),
-    methods.slice(1).map((method) => `b notifications/${method} {"n":1}`),
-  );
-});
-
 Deno.test("the end of a session is told to each server, and its tasks and lists are forgotten", async () => {
   const server = new FakeServer("a", { tools: toolsOf("t") });
   const gone: string[] = [];

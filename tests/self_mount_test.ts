@@ -138,6 +138,30 @@ Deno.test("an entry with the daemon's own address is refused by name", async () 
   });
 });
 
+Deno.test("an entry that bridges to the daemon's own address is refused by name", async () => {
+  await withDir(async (dir) => {
+    const entries = {
+      remote: { command: "npx", args: ["-y", "mcp-remote", "http://127.0.0.1:8765/mcp"] },
+      flag: { command: "mcp-proxy", args: ["--url=http://LOCALHOST:8765/mcp/files?x=1"] },
+      socket: { command: "supergateway", args: ["--ws", "ws://[::1]:8765"] },
+      shell: { command: "sh", args: ["-c", "exec mcp-remote 'http://localhost:8765/mcp' --debug"] },
+      env: { command: "bridge", env: { MCP_URL: "http://127.0.0.1:8765/mcp/" } },
+    };
+    const faults = await faultsOf(entries, dir, 8765);
+    assertEquals([...faults.keys()].sort(), Object.keys(entries).sort());
+    for (const fault of faults.values()) {
+      assertStringIncludes(fault, "names the address of this daemon: EXAI would mount itself");
+    }
+    const others = {
+      port: { command: "mcp-remote", args: ["http://127.0.0.1:9000/mcp"] },
+      host: { command: "mcp-remote", args: ["https://example.com:8765/mcp"] },
+      health: { command: "monitor", args: ["http://127.0.0.1:8765/health", "8765"] },
+    };
+    assertEquals((await faultsOf(others, dir, 8765)).size, 0);
+    assertEquals((await faultsOf(entries, dir)).size, 0, "where the daemon's port is not known");
+  });
+});
+
 Deno.test("a program that hides the shim below the daemon is turned away when it connects, and the rest goes on", async () => {
   await using it = await mountingDaemon({});
   await Deno.writeTextFile(

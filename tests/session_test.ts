@@ -203,3 +203,12 @@ Deno.test("a session's subscriptions are bounded in length too, and each counts 
   quota.clear();
   for (let n = 1; n <= 128; n++) assertEquals(quota.add(uri(n)), true);
 });
+
+Deno.test("a subscription that is lost counts no more among those of its session", () => {
+  const { session } = sessionOf();
+  session.subscriptions.add("a:");
+  session.subscriptionLost("b:");
+  assertEquals(session.subscriptions.size, 1);
+  session.subscriptionLost("a:");
+  assertEquals([session.subscriptions.size, session.subscriptions.add("a:")], [0, true]);
+});

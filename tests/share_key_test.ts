@@ -49,7 +49,7 @@ Deno.test("a window whose question was refused is told what it can do", () => {
   const refused = (share: string, mayMove: boolean) => whenRefused(configOf({ share }), mayMove);
   assertMatch(refused("auto", true), /call again.* run apart/);
   for (const share of ["auto", "machine"]) {
-    assertMatch(refused(share, false), /call again.* turns/);
+    assertMatch(refused(share, false), /call again when no other window's call runs/);
     assertEquals(/"share": "project" or "session"/.test(refused(share, false)), share === "machine");
   }
 });
@@ -111,10 +111,14 @@ Deno.test("two windows share a process when all that it gets and where it is are
       key({}, "project", { roots: [{ uri: "file:///v" }] }),
       key({}, "project", { rootless: true }),
       key({}, "project", { workspace: undefined }),
+      key({}, "project", { caller: { ...ADA, principal: "another user" } }),
       key({}, "session"),
       key({}, "machine"),
     ]
   ) assertNotEquals(other, key());
+  const nowhere = (principal: string) =>
+    key({}, "project", { workspace: undefined, caller: { ...BOB, principal } });
+  assertNotEquals(nowhere("one user"), nowhere("another user"));
   assertNotEquals(key({}, "session"), key({}, "session", { caller: BOB }));
   for (const roots of [[], [{ uri: "file:///w", name: "w" }]]) {
     assertEquals(key({}, "project", { roots }), key());

@@ -37,9 +37,10 @@ Deno.test("a handle is its window's alone, and nobody's when that is over", () =
   owners.checkTask(ADA, "t1");
   const error = assertThrows(() => owners.checkTask(BOB, "t1"), ExaiError, 'no task "t1" of this session');
   assertEquals(error.code, "INVALID_PARAMS");
-  // One that nobody here made may be shared by the server.
-  owners.checkTask(BOB, "t2");
-  owners.checkTask(BOB, undefined);
+  // Of one that nobody here made it is not known whose it is.
+  for (const unknown of ["t2", undefined, 7, null]) {
+    assertThrows(() => owners.checkTask(BOB, unknown), ExaiError, "the session that began it");
+  }
   owners.set("t3", BOB);
   owners.forget(ADA);
   assertEquals([owners.get("t1"), owners.has("t1"), owners.get("t3")], [undefined, true, BOB]);
@@ -48,23 +49,22 @@ Deno.test("a handle is its window's alone, and nobody's when that is over", () =
   owners.checkTask({ ...BOB }, "t3");
 });
 
-Deno.test("a list of tasks holds those of the window and those that nobody here made", () => {
+Deno.test("a list of tasks holds those of the window, and none that nobody here made", () => {
   const owners = new Owners();
   owners.set("hers", ADA);
   owners.set("his", BOB);
   const tasks = [{ taskId: "hers" }, { taskId: "his" }, { taskId: "open" }, "odd", null];
   assertEquals(owners.filterTasks(ADA, { result: { tasks, nextCursor: "c" } }), {
-    result: { tasks: [{ taskId: "hers" }, { taskId: "open" }, "odd", null], nextCursor: "c" },
+    result: { tasks: [{ taskId: "hers" }], nextCursor: "c" },
   });
   const refused: Result = { error: { code: 1, message: "no" } };
   assertEquals(owners.filterTasks(ADA, refused), refused);
   assertEquals(owners.filterTasks(ADA, { result: { tasks: "odd" } }), { result: { tasks: "odd" } });
 });
 
-Deno.test("so many handles are kept, the latest; once one was forgotten, what is not known is nobody's", () => {
+Deno.test("so many handles are kept, the latest", () => {
   const owners = new Owners();
   for (let n = 0; n < 10_000; n++) owners.set(`t${n}`, ADA);
-  owners.checkTask(BOB, "unknown");
   assert(owners.has("t0"));
   owners.set("last", ADA);
   assertEquals([owners.has("t0"), owners.has("t1"), owners.get("last")], [false, true, ADA]);
@@ -74,7 +74,6 @@ Deno.test("so many handles are kept, the latest; once one was forgotten, what is
 Deno.test("a handle that is too long is not kept, and so not known to be anybody's", () => {
   const owners = new Owners();
   owners.set("x".repeat(MAX_HANDLE_CHARS), ADA);
-  owners.checkTask(BOB, "unknown");
   owners.set("y".repeat(MAX_HANDLE_CHARS + 1), ADA);
   assertEquals([owners.has("x".repeat(MAX_HANDLE_CHARS)), owners.has("y".repeat(MAX_HANDLE_CHARS + 1))], [
     true,
@@ -114,7 +113,8 @@ Deno.test("what names a task or an elicitation is read where MCP puts it, and no
 
 Deno.test("an id of ours that comes back as text is the same, any other text is not", () => {
   assertEquals(["0", "7", "120", 7].map((id) => ownId(id)), [0, 7, 120, 7]);
-  for (const id of ["", "07", "1.0", "-1", "1e3", " 1", "1 ", "a1", "1a", "1234567890123456"]) {
+  assertEquals(["07", "1.0", " 1", "1 "].map((id) => ownId(id)), [7, 1, 1, 1]);
+  for (const id of ["", "-1", "1e3", "1.5", "a1", "1a", "1234567890123456"]) {
     assertEquals(ownId(id), id);
   }
   assertEquals(ownId("123456789012345"), 123456789012345);
@@ -295,16 +295,20 @@ Deno.test("a server is told the most talkative level that any of its windows wan
   await update("warning");
   await update("warning", undefined);
   await update("emergency");
-  assertEquals(told, ["warning", "debug", "emergency"]);
+  assertEquals(told, ["warning", "info", "emergency"]);
   await update(undefined);
   await update();
-  assertEquals(told.slice(3), ["debug"]);
+  assertEquals(told.slice(3), ["info"]);
 });
 
-Deno.test("a window that says nothing is taken to want all there is as soon as another says something", async () => {
-  const { told, update } = logLevel();
+Deno.test("a window that says nothing is taken to want what servers send by themselves, not all there is", async () => {
+  const { told, update, shared } = logLevel();
   await update("error", undefined);
-  assertEquals(told, ["debug"]);
+  assertEquals(told, ["info"]);
+  assertEquals(["debug", "info"].map((level) => shared.passes({ logLevel: undefined }, level)), [
+    false,
+    true,
+  ]);
 });
 
 Deno.test("a level the server refuses is asked for again, and whoever asked hears of it", async () => {

@@ -1,12 +1,10 @@
-import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { assertEquals, assertNotEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
 import type { ServerConfig } from "../lib/base/server_config.ts";
 import { UNLIMITED } from "../lib/call/admission.ts";
-import { currentWait } from "../lib/call/wait.ts";
 import { Slot, type SlotRequest } from "../lib/upstream/slot.ts";
 import { instanceOf, settled, Window } from "./helpers/instance.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
-import { SteadyClock } from "./helpers/steady_clock.ts";
 
 const ASKED = { elicitation: {} };
 
@@ -72,6 +70,17 @@ Deno.test("whoever leases a slot is attached to its instance, at once or when th
   assertEquals([slot.serves(ada.caller), [...instance.attached.keys()]], [false, ["bob"]]);
   slot.release(bob.caller);
   assertEquals([slot.sessionIds, instance.attached.size], [[], 0]);
+});
+
+Deno.test("a session that is over takes nothing from the next one under its id", async () => {
+  const { slot, instance } = await slotOf();
+  const [ada] = windows();
+  slot.lease(ada.caller);
+  const again = new Window("ada", ASKED);
+  slot.lease(again.caller);
+  slot.leave(ada.caller);
+  slot.release(ada.caller);
+  assertEquals([[...slot.callers], [...instance.attached.values()]], [[again.caller], [again.caller]]);
 });
 
 Deno.test("a session that leaves keeps its tasks, one that is over does not", async () => {
@@ -193,74 +202,19 @@ Deno.test("one that is closed is not stopped any more", async () => {
   assertEquals([stops(), slot.alive], [0, false]);
 });
 
-Deno.test("after a question that could be two windows' they take turns for ten seconds", async () => {
-  using clock = new SteadyClock();
-  const { slot, instance } = await slotOf();
+Deno.test("questions that could be two windows' are counted, and which was the last", async () => {
+  const { slot } = await slotOf({ mayMove: false });
   const [ada, bob] = windows();
   for (const { caller } of [ada, bob]) slot.lease(caller);
-  slot.questioned({ method: "elicitation/create", capability: "elicitation", suspects: [] });
-  assertEquals([slot.takesTurns, [...slot.asked]], [false, ["elicitation"]]);
+  const about = { method: "elicitation/create", capability: "elicitation" };
+  slot.questioned({ ...about, suspects: [], isRefused: false });
+  assertEquals([slot.refused, [...slot.asked]], [undefined, ["elicitation"]]);
   const suspects = [ada.caller, bob.caller];
-  slot.questioned({ method: "x/odd", capability: undefined, suspects });
-  assertEquals([slot.takesTurns, slot.asked.size], [true, 1]);
-  using hers = await slot.turn(ada.call());
-  const trace = {};
-  const his = slot.turn(bob.call({ trace }));
-  await settled();
-  assertEquals(currentWait(trace)!.what(), "its turn: session ada... runs a call");
-  hers![Symbol.dispose]();
-  using _his = await his;
-  assertEquals(currentWait(trace), undefined);
-  clock.pass(9999);
-  assertEquals(slot.takesTurns, true);
-  clock.pass(1);
-  assertEquals([slot.takesTurns, instance.alive], [false, true]);
-});
-
-Deno.test("a turn that does not come in three seconds is done without", async () => {
-  const { slot } = await slotOf();
-  const [ada, bob] = windows();
-  slot.questioned({ method: "x", capability: undefined, suspects: [ada.caller] });
-  using _hers = await slot.turn(ada.call());
-  using time = new HurriedTime((ms) => ms === 3000);
-  assertEquals([await slot.turn(bob.call()), time.delaysMs], [undefined, [3000]]);
-});
-
-Deno.test("a turn waits for calls that run without one, and says whose they are", async () => {
-  const { slot, instance, upstream } = await slotOf({}, { settleMs: 400 });
-  const [ada, bob] = windows();
-  for (const { caller } of [ada, bob]) slot.lease(caller);
-  slot.questioned({ method: "x", capability: undefined, suspects: [ada.caller] });
-  void instance.call(ada.call());
-  const trace = {};
-  const turn = slot.turn(bob.call({ trace }));
-  await settled();
-  assertMatch(currentWait(trace)!.what(), /session ada\.\.\. runs a call$/);
-  upstream.say({ id: upstream.last("tools/call").id, result: {} });
-  await settled();
-  assertEquals(currentWait(trace)!.what(), "its turn: another session's call has just ended");
-  using got = await turn;
-  assertNotEquals(got, undefined);
-});
-
-Deno.test("of the session that is waited for no more than the beginning of its id is told: it may be a key", async () => {
-  const { slot } = await slotOf();
-  const [ada, bob] = [new Window("http-0123456789"), new Window("bob")];
-  slot.questioned({ method: "x", capability: undefined, suspects: [ada.caller] });
-  using hers = await slot.turn(ada.call());
-  const trace = {};
-  const his = slot.turn(bob.call({ trace }));
-  await settled();
-  assertEquals(currentWait(trace)!.what(), "its turn: session http-012... runs a call");
-  hers![Symbol.dispose]();
-  using _his = await his;
-});
-
-Deno.test("one of a single session takes no turns, whatever is asked", async () => {
-  const { slot } = await slotOf({ scope: "session" });
-  const [ada] = windows();
-  slot.questioned({ method: "x", capability: "sampling", suspects: [ada.caller] });
-  assertEquals([slot.takesTurns, [...slot.asked]], [false, ["sampling"]]);
+  slot.questioned({ ...about, suspects, isRefused: true });
+  slot.questioned({ method: "x/\x1bodd", capability: undefined, suspects, isRefused: true });
+  assertEquals([slot.refused?.count, slot.refused?.lastMethod, slot.asked.size], [2, "x/\\x1bodd", 1]);
+  assertEquals(slot.refused!.lastAt.getTime() > Date.now() - 10_000, true);
+  assertEquals([slot.apartFor(ada.caller), slot.apartFor(bob.caller)], [undefined, undefined]);
 });
 
 Deno.test("a window whose question could have been another's goes on by itself, if it can be asked at all", async () => {
@@ -273,6 +227,7 @@ Deno.test("a window whose question could have been another's goes on by itself, 
     method: "elicitation/create",
     capability: "elicitation",
     suspects: [ada.caller, mute.caller],
+    isRefused: true,
   });
   assertEquals(
     slot.apartFor(ada.caller),
@@ -291,7 +246,12 @@ Deno.test("a window that can be asked goes on by itself while calls of others ru
     for (const { caller } of [ada, bob]) slot.lease(caller);
     void instance.call(ada.call());
     assertEquals(slot.apartFor(bob.caller), undefined);
-    slot.questioned({ method: "elicitation/create", capability: "elicitation", suspects: [] });
+    slot.questioned({
+      method: "elicitation/create",
+      capability: "elicitation",
+      suspects: [],
+      isRefused: false,
+    });
     assertEquals(
       slot.apartFor(bob.caller),
       "mayMove" in request

@@ -264,6 +264,16 @@ Deno.test("a call that is withdrawn is ended here too", async () => {
   assertEquals(far.asked.find(({ message }) => message?.id === 1)!.signal.aborted, false);
   await http.send(note("notifications/other", { requestId: 1 }));
   assertEquals(far.asked.find(({ message }) => message?.id === 1)!.signal.aborted, false);
+  // A request of that name withdraws nothing.
+  const odd = http.send({
+    jsonrpc: "2.0",
+    id: 9,
+    method: "notifications/cancelled",
+    params: { requestId: 1 },
+  });
+  odd.catch(() => {});
+  assertEquals(far.asked.find(({ message }) => message?.id === 1)!.signal.aborted, false);
+  await http.send(note("notifications/cancelled", { requestId: 9 }));
   await http.send(note("notifications/cancelled", { requestId: 1 }));
   await assertRejects(() => sent);
 });

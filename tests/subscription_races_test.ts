@@ -34,13 +34,13 @@ function scripted() {
     /** Whether it agrees to everything at once, and leaves nothing to the test. */
     agrees: false,
     asked,
-    /** Answers the oldest question, which may still be on its way. */
-    async answer(answer: object): Promise<void> {
-      for (const deadlineMs = Date.now() + 5000; open.length === 0;) {
+    /** Answers the oldest question, or one that came later; it may still be on its way. */
+    async answer(answer: object, later = 0): Promise<void> {
+      for (const deadlineMs = Date.now() + 5000; open.length <= later;) {
         if (Date.now() > deadlineMs) throw new Error("the server was asked nothing");
         await delay(1);
       }
-      const { request, connection } = open.shift()!;
+      const { request, connection } = open.splice(later, 1)[0]!;
       connection.send({ id: request.id, ...answer });
     },
     update: () =>
@@ -149,6 +149,32 @@ Deno.test("a window that subscribes while another's unsubscribing is under way i
   for (const { result } of await Promise.all(answers)) assertEquals(result, {});
   assertEquals(server.asked, ["subscribe", "unsubscribe", "subscribe"]);
   assertEquals(await it.updates(), [0, 1]);
+});
+
+async function overtakes(answer: object): Promise<void> {
+  await using server = scripted();
+  await using it = await two(server);
+  const first = subscribe(it.ada);
+  await server.answer(OK);
+  await first;
+  const leaving = unsubscribe(it.ada);
+  await until(() => server.asked.length === 2, "the server is asked to let her go");
+  const his = subscribe(it.bob);
+  await server.answer(OK, 1);
+  assertEquals((await his).result, {});
+  await server.answer(OK);
+  assertEquals((await leaving).result, {});
+  await server.answer(answer);
+  assertEquals(server.asked, ["subscribe", "unsubscribe", "subscribe", "subscribe"]);
+  if (answer === OK) return assertEquals(await it.updates(), [0, 1]);
+  await until(() => it.bob.heard.length > 1, "he is told");
+  const said = JSON.stringify(it.bob.heard.map(({ params }) => params));
+  assertStringIncludes(said, `the subscription to ${URI} is lost: not today; subscribe again`);
+  assertEquals(await it.updates(), [0, 0]);
+}
+
+Deno.test("a window that overtakes another's unsubscribing, with which the server is slow, hears or is told", async () => {
+  await Promise.all([overtakes(OK), overtakes(NO)]);
 });
 
 Deno.test("a window whose unsubscribing the server refuses is told, stays subscribed, and can try again", async () => {

@@ -15,14 +15,21 @@ const NO: Result = { error: { code: 1, message: "no" } };
 
 /** Subscriptions of a server that notes what it is asked; the answers can be held back. */
 function subscriptionsOf() {
-  const subscriptions = new Subscriptions();
   const asked: string[] = [];
+  const lost: string[] = [];
+  const answers = { renewal: OK as Result | Promise<Result> };
+  const subscriptions = new Subscriptions({
+    renew: (uri) => (asked.push(`!${uri}`), Promise.resolve(answers.renewal)),
+    onLost: ({ id }, uri, why) => lost.push(`${id} ${uri} ${why}`),
+  });
   const asks = (what: string, answer: Result | Promise<Result> = OK) => ({
     ask: () => (asked.push(what), Promise.resolve(answer)),
   });
   return {
     subscriptions,
     asked,
+    lost,
+    answers,
     add: (caller: Caller, uri = "a:", answer?: Result | Promise<Result>) =>
       subscriptions.subscribe(uri, caller, asks(`+${uri}`, answer)),
     take: (caller: Caller, uri = "a:", answer?: Result | Promise<Result>) =>
@@ -158,4 +165,129 @@ Deno.test("nobody waits longer than two seconds for what another has asked about
     AbortSignal.timeout = unfinished;
   }
   assertEquals([asked, time.delaysMs], [["+a:", "+a:"], [2000]]);
+});
+
+/** One window is subscribed and another overtakes its unsubscribing, which the server is slow with. */
+async function overtaken(answer: Result | Promise<Result> = OK) {
+  const it = subscriptionsOf();
+  const { subscriptions, asked } = it;
+  await it.add(ADA);
+  const left = Promise.withResolvers<Result>();
+  const leaving = it.take(ADA, "a:", left.promise);
+  await settled();
+  const overtake = (caller: Caller, answer: Result | Promise<Result> = OK) =>
+    subscriptions.subscribe("a:", caller, {
+      ask: () => (asked.push("+a:"), Promise.resolve(answer)),
+      turn: () => Promise.resolve(),
+    });
+  return { ...it, left, leaving, overtake, coming: overtake(BOB, answer) };
+}
+
+Deno.test("who overtakes an unsubscribing has the server asked, and again once that is answered", async () => {
+  const { asked, who, left, leaving, coming, add } = await overtaken();
+  assertEquals([await coming, asked], [OK, ["+a:", "-a:", "+a:"]]);
+  assertEquals(who(), ["ada", "bob"]);
+  left.resolve(OK);
+  assertEquals(await leaving, OK);
+  await settled();
+  assertEquals([asked.slice(3), who()], [["!a:"], ["bob"]]);
+  await add(ADA);
+  assertEquals(asked.length, 4, "it is known that the server has agreed");
+});
+
+Deno.test("who overtakes an unsubscribing that is answered first hears what the server says after it", async () => {
+  for (const renewal of [OK, NO]) {
+    const answer = Promise.withResolvers<Result>();
+    const { asked, who, left, leaving, coming, answers } = await overtaken(answer.promise);
+    answers.renewal = renewal;
+    left.resolve(OK);
+    await leaving;
+    answer.resolve(OK);
+    assertEquals([await coming, asked.slice(3), who()], [renewal, ["!a:"], renewal === OK ? ["bob"] : []]);
+  }
+});
+
+Deno.test("an overtaken unsubscribing that the server refuses ends nothing, and needs nothing asked again", async () => {
+  const { asked, who, left, leaving, coming, add } = await overtaken();
+  await coming;
+  left.resolve(NO);
+  assertEquals(await leaving, NO);
+  await settled();
+  await add({ ...BOB, id: "cleo" });
+  assertEquals([asked.length, who()], [3, ["ada", "bob", "cleo"]]);
+});
+
+Deno.test("windows whom the server ends what it had agreed to, and refuses it then, are told", async () => {
+  for (const why of ["no", "gone"]) {
+    const { who, left, leaving, coming, lost, answers, subscriptions } = await overtaken();
+    await coming;
+    answers.renewal = why === "no" ? NO : Promise.reject(new Error("gone"));
+    left.resolve(OK);
+    await leaving;
+    await settled();
+    assertEquals([lost, who(), subscriptions.size], [[`bob a: ${why}`], [], 0]);
+  }
+});
+
+Deno.test("a window that overtakes its own unsubscribing is subscribed in the end", async () => {
+  const { asked, who, left, leaving, coming, overtake, take } = await overtaken(NO);
+  await coming;
+  assertEquals(await overtake(ADA), OK);
+  left.resolve(OK);
+  await leaving;
+  await settled();
+  assertEquals([asked.at(-1), who()], ["!a:", ["ada"]]);
+  await take(ADA);
+  assertEquals([asked.at(-1), who()], ["-a:", []]);
+});
+
+Deno.test("of two that leave at once the server is asked for the last, though the first is not answered", async () => {
+  const { asked, who, left, leaving, coming, subscriptions } = await overtaken();
+  await coming;
+  const second = subscriptions.unsubscribe("a:", BOB, {
+    ask: () => (asked.push("-a:"), Promise.resolve(OK)),
+    turn: () => Promise.resolve(),
+  });
+  assertEquals(await second, OK);
+  left.resolve(OK);
+  await leaving;
+  await settled();
+  assertEquals([asked, who(), subscriptions.size], [["+a:", "-a:", "+a:", "-a:"], [], 0]);
+});
+
+Deno.test("who overtakes the end of a window that is gone hears of the resource all the same", async () => {
+  const { subscriptions, asked, add, who } = subscriptionsOf();
+  await add(ADA);
+  const left = Promise.withResolvers<Result>();
+  subscriptions.removeAll(ADA, (uri) => (asked.push(`-${uri}`), left.promise));
+  await settled();
+  const ask = () => (asked.push("+a:"), Promise.resolve(OK));
+  await subscriptions.subscribe("a:", BOB, { ask, turn: () => Promise.resolve() });
+  left.resolve(OK);
+  await settled();
+  assertEquals([asked, who()], [["+a:", "-a:", "+a:", "!a:"], ["bob"]]);
+});
+
+Deno.test("after an unsubscribing that was never answered the next window has the server asked", async () => {
+  const { asked, who, add, take } = subscriptionsOf();
+  await add(ADA);
+  await assertRejects(() => take(ADA, "a:", Promise.reject(new Error("late"))), Error, "late");
+  assertEquals(who(), ["ada"]);
+  await add(BOB);
+  assertEquals([asked, who()], [["+a:", "-a:", "+a:"], ["ada", "bob"]]);
+});
+
+Deno.test("the end of a window takes nothing of another that has come under its id meanwhile", async () => {
+  const { subscriptions, asked, add, who } = subscriptionsOf();
+  await add(ADA);
+  subscriptions.removeAll(ADA, (uri) => (asked.push(`-${uri}`), Promise.resolve(OK)));
+  const next = { ...ADA };
+  await add(next);
+  subscriptions.removeAll(ADA, (uri) => (asked.push(`-${uri}`), Promise.resolve(OK)));
+  await settled();
+  assertEquals([asked, who(), subscriptions.subscribersOf("a:")[0] === next], [
+    ["+a:", "-a:", "+a:"],
+    ["ada"],
+    true,
+  ]);
 });

@@ -105,3 +105,13 @@ Deno.test("a window's own fault is forgotten once it may be tried again; failure
   clock.pass(1_000_000);
   assertEquals(supervisor.isClean, false);
 });
+
+Deno.test("connections lost for the same again and again are told once, until a minute goes by without one", () => {
+  const supervisor = new Supervisor("far", { isRemote: true });
+  const [forgot, deaf] = ["it forgot us", "it is deaf"].map((why) =>
+    new ExaiError("UPSTREAM_UNAVAILABLE", why)
+  );
+  const isNew = (reason: ExaiError, atMs: number) => supervisor.isNewLoss(reason, atMs);
+  assertEquals([isNew(forgot!, 0), isNew(forgot!, 1000), isNew(forgot!, 60_000)], [true, false, false]);
+  assertEquals([isNew(deaf!, 60_001), isNew(deaf!, 120_000), isNew(deaf!, 180_000)], [true, false, true]);
+});

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { ServerBreaker } from "../lib/admission/breaker.ts";
 import { Permits } from "../lib/admission/permits.ts";
 import { ProcessAdmission } from "../lib/admission/process_admission.ts";
@@ -28,7 +28,7 @@ Deno.test("slow calls of one window leave a shared server in service for all oth
   await until("a verdict", async () => (await breaker()).refused_sessions === 1 || undefined);
   const refused = (await slow.call("echo", { text: "x" })).error as JsonObject;
   assertEquals(refused.code, "UPSTREAM_UNAVAILABLE");
-  assertStringIncludes(String(refused.message), "the last 3 calls of this session failed");
+  assertStringIncludes(String(refused.message), "the last 3 calls of this session to server");
   for (let n = 0; n < 9; n++) assertEquals(firstText(await other.call("echo", { text: "well" })), "well");
   assertEquals(await breaker(), { state: "closed", failures: 0, refused_sessions: 1 });
   assertEquals((await (await fetch(new URL("/health", it.http))).json()).status, "ok");
@@ -167,4 +167,13 @@ Deno.test("a server behind a URL that refuses a ping answers; one that cannot be
     });
     assertEquals(await liveness.check(1), answers, String(status));
   }
+});
+
+Deno.test("a session whose own calls are refused is told for how long, and of which server", async () => {
+  const { run, breaker } = failing({ error: "TIMEOUT", ranMs: 60_000, isAnswering: true });
+  for (let i = 0; i < 2; i++) await run("a");
+  const of = (id: string) => call({ caller: { ...call().caller, id } });
+  const { message } = assertThrows(() => breaker.check(of("a")), ExaiError);
+  assertMatch(message, /last 2 calls of this session to server "files" failed: .* for \d+ s more.*: no$/);
+  breaker.check(of("b"));
 });

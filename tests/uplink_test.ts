@@ -1,7 +1,9 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { VERSION } from "../lib/base/version.ts";
 import { VIA_VARIABLE, writeVia } from "../lib/base/via.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import { CapturedLog } from "./helpers/captured_log.ts";
+import { FakeTimers } from "./helpers/fake_timers.ts";
 import { MemoryWindow } from "./helpers/memory_window.ts";
 
 const MIB = 1024 * 1024;
@@ -138,4 +140,111 @@ Deno.test("a daemon that has not met the client is sent nothing of its before it
   assertEquals(it.daemon.take(), []);
   await it.turn();
   assertEquals(names(it.daemon.take()), [1]);
+});
+
+Deno.test("a session taken up again is sent what the client says from then on, at once", async () => {
+  using it = await MemoryWindow.ready();
+  it.cut();
+  await it.connect({ unseen: [] });
+  it.call("acts", 1);
+  assertEquals(names(it.daemon.take()), [1]);
+});
+
+Deno.test("a daemon that hangs after it has taken a session up again is noticed while a request waits", async () => {
+  using it = await MemoryWindow.ready({ pingIntervalMs: 10, pingTimeoutMs: 10 });
+  it.call("acts", 1);
+  it.cut();
+  await it.connect({ unseen: [] });
+  assertEquals((await it.daemon.next()).method, "ping");
+  assertStringIncludes((await it.daemon.socket.closed).reason, "does not answer pings");
+});
+
+Deno.test("a daemon that says anything at all after a ping does not hang", async () => {
+  using it = await MemoryWindow.ready({ pingIntervalMs: 20, pingTimeoutMs: 20 });
+  it.call("acts", 1);
+  it.daemon.take();
+  for (let pings = 0; pings < 3; pings++) {
+    assertEquals((await it.daemon.next()).method, "ping");
+    it.daemon.send({ jsonrpc: "2.0", method: "notifications/x" });
+  }
+  assertEquals(it.daemon.socket.open, true);
+});
+
+Deno.test("a connection that has ended leaves no timer behind", async () => {
+  using it = await MemoryWindow.ready({ maxFrameBytes: Infinity }, { limits: undefined, receipts: true });
+  it.cut();
+  using timers = new FakeTimers();
+  it.bridge.onup(it.daemon.link({ unseen: [], receipts: true }));
+  it.daemon.send({ jsonrpc: "2.0", method: "notifications/x" });
+  assertEquals(timers.size, 2, "for the ping and the receipt");
+  it.cut();
+  assertEquals(timers.size, 0);
+});
+
+Deno.test("an end that was confirmed leaves no timer behind", async () => {
+  using it = await MemoryWindow.ready();
+  using timers = new FakeTimers();
+  const closing = it.bridge.close(60_000);
+  const set = timers.set;
+  await closing;
+  assertEquals([set, timers.size], [1, 0]);
+});
+
+Deno.test("a connection that is cut while its daemon meets the client is not one to send on", async () => {
+  using it = new MemoryWindow();
+  let demands = 0;
+  it.bridge.ondemand = () => demands++;
+  it.bridge.onup(it.daemon.link());
+  it.cut();
+  await it.turn();
+  it.call("acts", 1);
+  assertEquals(demands, 1, "the request waits for the next");
+});
+
+Deno.test("that the client could not be introduced is logged with the reason", async () => {
+  using it = await MemoryWindow.ready();
+  it.cut();
+  await it.connect();
+  using log = new CapturedLog();
+  it.cut();
+  await it.turn();
+  assertStringIncludes(log.take().join("\n"), "introduced: the connection to the daemon was cut");
+});
+
+Deno.test("what still comes on a connection that was cut does no harm, though the client does not read", async () => {
+  using it = await MemoryWindow.ready({ maxQueuedBytes: 1000 });
+  it.client.queuedChars = 1001;
+  it.cut();
+  using log = new CapturedLog();
+  it.daemon.send({ jsonrpc: "2.0", method: "notifications/x" });
+  assertEquals([log.take(), names(it.client.take())], [[], ["notifications/x"]]);
+});
+
+Deno.test("of what is no message for the client the log has what matters", async () => {
+  using it = await MemoryWindow.ready();
+  using log = new CapturedLog();
+  it.daemon.send({ op: "nudge" });
+  it.daemon.send("no JSON");
+  it.daemon.send({ op: "error", code: "X" });
+  const [first, second, ...others] = log.take();
+  assertEquals([first, others], ["warning: the daemon sent a frame that is no JSON object", []]);
+  assertStringIncludes(second!, "debug: the daemon says");
+});
+
+Deno.test("an error that answers nothing in particular is neither counted as an answer nor as a post", async () => {
+  using it = await MemoryWindow.ready({}, { receipts: true });
+  const text = "x".repeat(MIB);
+  it.daemon.send({ jsonrpc: "2.0", id: null, error: { code: -32700, message: text } });
+  assertEquals(it.daemon.take(), []);
+  it.daemon.send({ jsonrpc: "2.0", method: "notifications/x", params: { text } });
+  assertEquals(it.daemon.take(), [{ op: "received", answers: 2, posts: 1 }]);
+});
+
+Deno.test("only what the daemon says has arrived makes room for more of the client", async () => {
+  using it = await MemoryWindow.ready({ maxFrameBytes: Infinity }, { limits: undefined, receipts: true });
+  it.write({ method: "notifications/x" }, 33 * MIB);
+  it.daemon.send({ op: "error", messages: 9 });
+  assert(it.bridge.backpressure() instanceof Promise);
+  it.daemon.send({ op: "received", messages: 9 });
+  assertEquals(it.bridge.backpressure(), undefined);
 });

@@ -12,12 +12,15 @@ import { HurriedTime } from "./helpers/hurried_time.ts";
 function read(text: string, asked?: RequestId) {
   const messages: RpcMessage[] = [];
   const errors: string[] = [];
+  const refusals: unknown[] = [];
   const reader = new MessageReader({
     server: "far",
     onmessage: (message) => void messages.push(message),
+    onrefused: (answer) => void refusals.push(answer.id),
     onerror: ({ message }) => void errors.push(message),
   });
-  return { isAnswered: reader.take(text, asked), messages: messages as unknown, errors };
+  const isAnswered = reader.take(text, asked);
+  return { isAnswered, messages: messages as unknown, errors, ...(refusals.length > 0 && { refusals }) };
 }
 
 const NOTE = { jsonrpc: "2.0", method: "x" };
@@ -62,6 +65,47 @@ Deno.test("what is not JSON answers the request whose body it is, and is told ot
   });
 });
 
+Deno.test("what is nested too deeply is the answer where it names no other, and told of by name otherwise", () => {
+  const deep = "[".repeat(5000) + "]".repeat(5000);
+  const answered = (text: string, asked?: RequestId) => {
+    const { messages, isAnswered, errors, refusals = [] } = read(text, asked);
+    const ids = (messages as { id: unknown; error: { message: string } }[]).map(({ id, error }) => {
+      assertEquals(
+        error.message,
+        'server "far" sent a malformed answer: it is nested deeper than 4096 levels',
+      );
+      return id;
+    });
+    return [isAnswered, ids, errors.length, refusals];
+  };
+  const result = `"result":{"a":${deep}}`;
+  assertEquals(answered(`{"jsonrpc":"2.0","id":"7",${result}}`, 7), [true, ["7"], 1, []]);
+  assertEquals(answered(`{"jsonrpc":"2.0","id":8,${result}}`, 7), [false, [8], 1, []]);
+  assertEquals(answered(`{"jsonrpc":"2.0","id":8,${result}}`), [false, [8], 1, []]);
+  assertEquals(answered(`{"jsonrpc":"2.0","id":null,"error":{"code":1,"data":${deep}}}`, 7), [
+    true,
+    [7],
+    1,
+    [],
+  ]);
+  assertEquals(answered(`{"jsonrpc":"2.0","id":null,"error":{"code":1,"data":${deep}}}`), [
+    false,
+    [null],
+    1,
+    [],
+  ]);
+  assertEquals(answered(deep, 7), [true, [7], 0, []]);
+  assertEquals(answered(deep), [false, [], 1, []]);
+  assertEquals(answered(`{"jsonrpc":"2.0",${result}}`, 7), [true, [7], 1, []]);
+  assertEquals(answered(`{"jsonrpc":"2.0","method":"x","params":{"a":${deep}}}`, 7), [false, [], 1, []]);
+  assertEquals(answered(`{"jsonrpc":"2.0","id":"q","method":"x","params":{"a":${deep}}}`, 7), [
+    false,
+    [],
+    1,
+    ["q"],
+  ]);
+});
+
 async function eventsIn(...chunks: string[]) {
   const encoder = new TextEncoder();
   const body = ReadableStream.from(chunks.map((chunk) => encoder.encode(chunk)));
@@ -92,6 +136,7 @@ Deno.test("line ends are made one, also when CR and LF come apart", () => {
   assertEquals(unified("a\nb", "c"), ["a\nb", "c"]);
   assertEquals(unified("a\r", "\nb", "\nc"), ["a\n", "b", "\nc"]);
   assertEquals(unified("a\r", "", "\nb"), ["a\n", "", "b"]);
+  assertEquals(unified("a\rb", "\nc"), ["a\nb", "\nc"]);
   assertEquals(unified("a\r", "b\r\r\nc\r"), ["a\n", "b\n\nc\n"]);
 });
 

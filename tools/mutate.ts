@@ -7,7 +7,7 @@ import { choose, readSources } from "./mutate/choose.ts";
 import { cacheDir, loadCoverage } from "./mutate/coverage.ts";
 import { type Flags, HELP, readFlags } from "./mutate/flags.ts";
 import { judge, type Verdict } from "./mutate/judge.ts";
-import { refresh } from "./mutate/measuring.ts";
+import { redWarning, refresh } from "./mutate/measuring.ts";
 import { instrument, type Mutant } from "./mutate/mutants.ts";
 import { stepsFor } from "./mutate/plan.ts";
 import { formatReport, scoreTable } from "./mutate/report.ts";
@@ -58,6 +58,7 @@ async function judgeAll(
       const old = tried?.isPartial ? undefined : tried;
       const verdict = old ? { ...old, mutant: next.mutant } : await judge(tree, next, {
         maxMs: flags.maxSeconds * 1000,
+        onred: (file) => onstep(redWarning(file)),
       });
       if (!old) await known.add(verdict);
       verdicts.push(verdict);

@@ -126,10 +126,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 /** The rooms `shim.ts` may load, all told: it is started once for each window. */
 export const SHIM_ROOMS: readonly string[] = ["base", "file", "config", "wire", "transport", "shim", "cli"];
 
-/** The one file that compares principals and workspaces: whose something is, and who may see it. */
+/** The one file that compares principals, workspaces and sessions: whose something is, and who may see it. */
 export const OWNERSHIP = "lib/call/owner.ts";
 
-/** Who asks, as the first parameter of a method that keeps or shows something for somebody. */
+/** Files that still compare sessions by themselves. */
+export const COMPARES_SESSIONS: readonly string[] = ["lib/upstream/attribution.ts"];
+
+/** Who asks, as a parameter of a method that keeps or shows something for somebody. */
 export const ASKERS: readonly string[] = ["Viewer", "Identity", "Whereabouts", "Caller", "Call"];
 
 /** Where things of many sessions are kept, and the methods that need not say for whom since they show nothing. */
@@ -143,7 +146,28 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   Recorder: { in: "lib/observe/recorder.ts", except: ["record", "noteError", "errorsSince"] },
   DetachedCalls: { in: "lib/detach/detached_calls.ts", except: ["idle"] },
   TaskRoutes: { in: "lib/router/tasks.ts", except: [] },
-  Owners: { in: "lib/upstream/owners.ts", except: ["set", "get", "has", "takeOver"] },
+  Owners: { in: "lib/upstream/owners.ts", except: ["setOver", "get", "has", "takeOver"] },
+  TaskProgress: { in: "lib/upstream/owners.ts", except: ["set", "get"] },
+  LiveTasks: {
+    in: "lib/upstream/live_tasks.ts",
+    except: ["answered", "hasStatus", "clear", "takeCut", "over", "remainingMs"],
+  },
+  TaskNames: {
+    in: "lib/upstream/task_names.ts",
+    except: ["nameOf", "ownOf", "outward", "inward", "shownResult"],
+  },
+  LateTasks: { in: "lib/upstream/late_tasks.ts", except: ["has", "take", "end"] },
+  LostTasks: { in: "lib/upstream/lost_tasks.ts", except: ["add"] },
+  ElicitationNames: { in: "lib/upstream/elicitation_names.ts", except: [] },
+  Subscriptions: { in: "lib/upstream/subscriptions.ts", except: ["subscribersOf"] },
+  ListMemory: {
+    in: "lib/upstream/list_memory.ts",
+    except: ["viewAt", "learn", "changed", "lists", "askedBy", "asked"],
+  },
+  Attribution: {
+    in: "lib/upstream/attribution.ts",
+    except: ["addressee", "suspects", "quietInMs", "running"],
+  },
 };
 
 /**

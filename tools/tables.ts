@@ -70,7 +70,7 @@ const CLOSE_MEANINGS: Readonly<Record<keyof typeof CLOSE, string>> = {
   sessionReplaced: "the client has taken its session over with a newer connection",
   tooSlowReader: "the client left more than `EXAI_WS_MAX_QUEUED_BYTES` unread",
   overCapacity:
-    "too many connections, connections without a hello, or wrong tokens or hellos: `EXAI_WS_MAX_CONNECTIONS`, `EXAI_WS_MAX_PENDING`, `EXAI_WS_HELLO_RATE`",
+    "too many connections, connections without a hello, or wrong tokens or hellos: `EXAI_WS_MAX_CONNECTIONS`, `EXAI_WS_MAX_PENDING`, `EXAI_WS_HELLO_RATE`; or more was sent at once than the daemon may hold for all clients: `EXAI_MAX_HELD_BYTES`; what was waiting of it has not run",
 };
 
 function closeCodesTable(): string {

@@ -60,7 +60,7 @@ export class ServerBreaker {
   #lastError: string | undefined;
   /** What the last failure came of. */
   #lastCause: unknown;
-  /** Sessions of the calls in a row that the server has refused for now. */
+  /** Sessions of the calls in a row that the server has refused. */
   readonly #limited = new Set<string>();
 
   constructor(options: ServerBreakerOptions) {
@@ -141,7 +141,7 @@ export class ServerBreaker {
     const cause = error.cause instanceof ExaiError ? error.cause : error;
     const isUnwell = cause !== this.#lastCause && this.#saysUnwell(call, failure);
     this.#lastCause = cause;
-    const saysSo = isUnwell && !this.#isLimitOfOne(error, call);
+    const saysSo = isUnwell && !this.#isOfOne(error, call);
     if (saysSo) this.#lastError = error.message;
     this.#circuit.leave(era, saysSo ? "unwell" : "nothing", call.caller.id);
     if (!saysSo || error.retryAfterMs === undefined) return;
@@ -150,12 +150,23 @@ export class ServerBreaker {
     this.#circuit.hold(Math.min(error.retryAfterMs, MAX_HOLD_MS));
   }
 
-  /** Notes that the server wants to be left alone; whether that may be meant for the caller alone, and is kept to it. */
-  #isLimitOfOne(error: ExaiError, { caller }: Call): boolean {
-    const isLimit = error.details?.status === TOO_MANY_REQUESTS;
-    if (!isLimit && error.retryAfterMs === undefined) return false;
+  /**
+   * Notes that the server has refused a call; whether that may come of what this caller asks for, and is kept to it: of a
+   * server that several sessions call one of them alone has been refused since the last answer, or it crashed while no
+   * other's call was under way.
+   */
+  #isOfOne(error: ExaiError, { caller }: Call): boolean {
+    const { status, alone } = error.details ?? {};
+    if (alone === true && this.#options.isShared && this.#circuit.state === "closed") {
+      this.#sessions.failed(caller.id, error.message);
+      return true;
+    }
+    if (status === undefined && error.retryAfterMs === undefined) return false;
     this.#limited.add(caller.id);
-    if (!isLimit || !this.#options.isShared || this.#limited.size > 1) return false;
+    if (!this.#options.isShared || this.#limited.size > 1) return false;
+    // It wants to be left alone, or is tried after it has failed everybody.
+    const isAboutAll = error.retryAfterMs !== undefined || this.#circuit.state !== "closed";
+    if (status !== TOO_MANY_REQUESTS && (status === undefined || isAboutAll)) return false;
     this.#sessions.failed(caller.id, error.message);
     return true;
   }
@@ -193,10 +204,9 @@ export class ServerBreaker {
     const { failures, forMs, lastError } = refused;
     throw new ExaiError(
       "UPSTREAM_UNAVAILABLE",
-      `server "${this.name}" answers others, but the last ${failures} calls of this session failed: its calls are ` +
-        `refused for ${
-          Math.ceil(forMs / SECOND_MS)
-        } s more, those of others are made; the last time: ${lastError}`,
+      `the last ${failures} calls of this session to server "${this.name}" failed: its calls are refused for ${
+        Math.ceil(forMs / SECOND_MS)
+      } s more, those of others are made; the last time: ${lastError}`,
       { retryAfterMs: Math.ceil(forMs), details: { server: this.name, breaker: "open" } },
     );
   }

@@ -7,17 +7,24 @@ export interface Holder {
   readonly permit: Permit;
 }
 
-/** By the signal a call runs under, which is all that reaches what it asks deep down, a provider of models. */
-const holders = new WeakMap<AbortSignal, Holder>();
+const HOLDER = Symbol("holder");
+
+/**
+ * The signal a call runs under, which is all that reaches what it asks deep down, a provider of models. It carries the
+ * holder itself: a `WeakMap` with an entry for each call grows until a full collection, and every small one has to look
+ * at it.
+ */
+type HeldSignal = AbortSignal & { [HOLDER]?: Holder };
 
 /** Notes that `call` runs on `permit`. */
 export function noteHolder(call: Call, permit: Permit): void {
-  holders.set(call.signal, { call, permit });
+  const signal: HeldSignal = call.signal;
+  signal[HOLDER] = { call, permit };
 }
 
 /** The call that runs under `signal`. */
-export function holderOf(signal: AbortSignal): Holder | undefined {
-  return holders.get(signal);
+export function holderOf(signal: HeldSignal): Holder | undefined {
+  return signal[HOLDER];
 }
 
 /**

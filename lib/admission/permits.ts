@@ -11,6 +11,8 @@ export interface PermitLimits {
   perKey: number;
   /** Permits held at once in all. */
   total: number;
+  /** Whether a key that holds none gets one even when `total` are held, so that no key waits for what others run. */
+  everyKeyRuns?: boolean;
   /** Waiters one key may have; the next is refused. */
   queueMax: number;
   /** Waiters there may be in all before a key with more than its share is refused; left out: any number. */
@@ -149,12 +151,16 @@ export class Permits {
   }
 
   #mayHold(key: string): boolean {
-    return this.held < this.#limits.total && this.#held.of(key) < this.#limits.perKey;
+    const { perKey, total, everyKeyRuns } = this.#limits;
+    const own = this.#held.of(key);
+    return own < perKey && (this.held < total || (everyKeyRuns === true && own === 0));
   }
 
+  // One that is given back may serve two: whoever is next, and its own key, which may then hold none.
   #pass(): void {
     const mayServe = (key: string) => this.#mayHold(key);
-    (this.#returning.take(mayServe) ?? this.#queue.take(mayServe))?.grant();
+    let next: Waiter | undefined;
+    while ((next = this.#returning.take(mayServe) ?? this.#queue.take(mayServe))) next.grant();
   }
 }
 

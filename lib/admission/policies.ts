@@ -2,8 +2,8 @@ import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { Admission, Worker } from "../call/admission.ts";
-import { derive, type Policy } from "../call/call.ts";
+import { type Admission, ANY_PLACE, type Worker } from "../call/admission.ts";
+import { type Call, derive, type Policy, type Target } from "../call/call.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Tally } from "./tally.ts";
 
@@ -11,12 +11,21 @@ import { Tally } from "./tally.ts";
 export function admitted(admission: Admission): Policy {
   return (next) => {
     const worker: Worker = { alive: true, call: next };
-    return async (call) => {
-      admission.check(call);
-      const admitted = admission.place(call);
+    // The worker is always there, so there is always a result.
+    const run = (call: Call) => admission.run(call, worker) as ReturnType<Target>;
+    const runAt = async (call: Call, admitted: Disposable | Promise<Disposable>) => {
       using _place = admitted instanceof Promise ? await admitted : admitted;
-      // The worker is always there, so there is always a result.
-      return (await admission.run(call, worker))!;
+      return await run(call);
+    };
+    return (call) => {
+      try {
+        admission.check(call);
+        const admitted = admission.place(call);
+        // Nothing to give back: one promise less for each call of a server without a limit of its own.
+        return admitted === ANY_PLACE ? run(call) : runAt(call, admitted);
+      } catch (thrown) {
+        return Promise.reject(thrown);
+      }
     };
   };
 }

@@ -1,4 +1,4 @@
-import { KIB } from "./units.ts";
+import { isTurnDue, nextTurn } from "./turns.ts";
 
 export interface BodyLimits {
   /** Most that is taken of the body, or of one event of it, after it was decompressed. */
@@ -7,10 +7,6 @@ export interface BodyLimits {
   tooLarge(): Error;
 }
 
-/** How much, and for how long, is read at a stretch. */
-const MAX_SLICE_BYTES = 64 * KIB;
-const MAX_SLICE_MS = 5;
-
 type Chunk = Uint8Array<ArrayBuffer>;
 
 const [NEWLINE, RETURN] = [10, 13];
@@ -18,13 +14,12 @@ const [NEWLINE, RETURN] = [10, 13];
 /** `response` with a body that fails beyond the limit. `fetch` decompresses, so what is counted is what arrives here. */
 export function boundedBody(response: Response, { maxBytes, tooLarge }: BodyLimits): Response {
   let bytes = 0;
-  const breathe = breather();
   return withBody(response, {
     transform(chunk, controller) {
       bytes += chunk.length;
       if (bytes > maxBytes) throw tooLarge();
       controller.enqueue(chunk);
-      return breathe(chunk);
+      return isTurnDue(chunk.length) ? nextTurn() : undefined;
     },
   });
 }
@@ -35,12 +30,11 @@ export function boundedBody(response: Response, { maxBytes, tooLarge }: BodyLimi
  */
 export function boundedEvents(response: Response, { maxBytes, tooLarge }: BodyLimits): Response {
   const count = eventCounter();
-  const breathe = breather();
   return withBody(response, {
     transform(chunk, controller) {
       if (count(chunk) > maxBytes) throw tooLarge();
       controller.enqueue(chunk);
-      return breathe(chunk);
+      return isTurnDue(chunk.length) ? nextTurn() : undefined;
     },
   });
 }
@@ -83,22 +77,6 @@ export function beginningOf(response: Response, maxBytes: number): Response {
       if (left <= 0) controller.terminate();
     },
   });
-}
-
-/**
- * Lets everybody else have a turn now and then: what is there already is read without one, so a stream that always has
- * more would keep the process to itself.
- */
-function breather(): (chunk: Uint8Array) => Promise<void> | undefined {
-  let bytes = 0;
-  let sinceMs = 0;
-  return (chunk) => {
-    if (bytes === 0) sinceMs = performance.now();
-    bytes += chunk.length;
-    if (bytes < MAX_SLICE_BYTES || performance.now() - sinceMs < MAX_SLICE_MS) return undefined;
-    bytes = 0;
-    return new Promise((resolve) => setTimeout(resolve, 0));
-  };
 }
 
 function withBody(response: Response, transformer: Transformer<Chunk, Chunk>): Response {

@@ -17,6 +17,8 @@ export interface Caller {
   readonly namedDirs: NamedDirs;
   /** To whom belongs what is kept of it now: a line of the record of calls. */
   readonly belonging: Belonging;
+  /** On whose behalf it is connected; left out by callers that are no client's. */
+  readonly principal?: string;
   /** Least severe level of log messages the client asked for with `logging/setLevel`. */
   readonly logLevel: LogLevel | undefined;
   /** The daemons by which it comes, of a session of another daemon or of what one has started; see `base/via.ts`. */
@@ -25,6 +27,8 @@ export interface Caller {
   readonly server: string | undefined;
   /** Sends the client a notification that belongs to no call; dropped when it cannot take any. */
   notify(method: string, params?: JsonObject): void;
+  /** A resource it was subscribed to is not told of any more, though it has not unsubscribed. */
+  subscriptionLost?(uri: string): void;
   /**
    * Asks the client something outside of any call: its roots, or what a task of its needs.
    *
@@ -86,6 +90,8 @@ export interface CallTrace {
   server?: string;
   /** What it waits for now, the latest last; written by `beginWait`. */
   waits?: Wait[];
+  /** What else is worth knowing of it while it runs. */
+  note?: string;
 }
 
 /** Something a call waits for before it can go on. */
@@ -101,6 +107,16 @@ export interface AskOptions {
   timeoutMs?: number;
   /** Called for each progress notification the client sends about what it was asked. */
   onProgress?: (params: JsonObject) => void;
+  /**
+   * Set where several calls wait for the answer to one question: whoever would ask the client hands its asking over,
+   * and gets the answer that all of them get. The client is asked once.
+   */
+  once?: (ask: () => Promise<Result>) => Promise<Result>;
+}
+
+/** Asks by `ask`, or shares the answer where the question is that of other calls, too. */
+export function askOnce(options: AskOptions | undefined, ask: () => Promise<Result>): Promise<Result> {
+  return options?.once ? options.once(ask) : ask();
 }
 
 /** Anything callable: an in-process tool, a mounted server, the whole merged catalog. */

@@ -24,6 +24,11 @@ export interface Belonging {
   owner(): Promise<Owner>;
 }
 
+/** Whether two callers are one session: what is a session's alone, as a task is, belongs to no other. */
+export function isSameSession(one: { readonly id: string }, other: { readonly id: string }): boolean {
+  return one.id === other.id;
+}
+
 /** Whether two connections are made on behalf of the same user, token or certificate. */
 export function isSamePrincipal(one: string, other: string): boolean {
   return one === other;

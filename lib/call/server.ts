@@ -10,6 +10,8 @@ export interface Server {
   /** Unique in the catalog; `[A-Za-z0-9_-]`. */
   readonly name: string;
   readonly target: Target;
+  /** The scheme of its resources, where nobody else may answer for one of that scheme: `exai:`. */
+  readonly ownScheme?: string;
   /**
    * What the server said, or says now, to `initialize` for this caller. Starts it if it must be started.
    *

@@ -30,7 +30,8 @@ export class Admissions {
     const { sessionMaxInflight, globalMaxInflight, queueMax } = settings;
     this.#settings = settings;
     this.#onchange = onchange;
-    const permits = new Permits({ perKey: sessionMaxInflight, total: globalMaxInflight, queueMax });
+    const limits = { perKey: sessionMaxInflight, total: globalMaxInflight, everyKeyRuns: true };
+    const permits = new Permits({ ...limits, queueMax });
     this.permits = permits;
     this.bound = new CallBound(sessionMaxInflight + queueMax, (session) => permits.overCapacity(session));
   }

@@ -173,7 +173,7 @@ function describeRunning({ id, call, startedAtMs }: RunningCall): CallRecord {
     outcome: RUNNING,
     bytesIn: payloadBytes(params.arguments),
     bytesOut: 0,
-    message: undefined,
+    message: trace?.note,
     waitsFor: wait?.what(),
     waitingSinceMs: wait && nowMs - (performance.now() - wait.sinceMs),
   };

@@ -58,10 +58,15 @@ export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" 
         const { record, bodies } = desk.find(id);
         return Response.json({ call: callJson(record, bodies) });
       }
+      checkNames(query);
       const calls = desk.list(filterOf(query), limitOf(query));
       return Response.json({ calls: calls.map((record) => callJson(record)) });
     },
-    follow: (request) => follow(desk, filterOf(new URL(request.url).searchParams)),
+    follow(request) {
+      const query = new URL(request.url).searchParams;
+      checkNames(query);
+      return follow(desk, filterOf(query));
+    },
     cancel(request) {
       const id = new URL(request.url).searchParams.get("id") ?? "";
       return Response.json({ cancelled: callJson(desk.cancel(id, sessions)) });
@@ -122,6 +127,19 @@ export function filterOf(query: URLSearchParams): CallFilter {
     outcome: text("outcome"),
     sinceMs: since === undefined ? undefined : Number(since),
   };
+}
+
+/** What a query for calls may name. */
+const QUERY_NAMES: readonly string[] = ["id", "session", "server", "tool", "outcome", "since", "limit"];
+
+function checkNames(query: URLSearchParams): void {
+  for (const name of query.keys()) {
+    if (QUERY_NAMES.includes(name)) continue;
+    throw new ExaiError(
+      "INVALID_PARAMS",
+      `a query has no ${quoteName(name)}${didYouMean(name, QUERY_NAMES)}; allowed: ${QUERY_NAMES.join(", ")}`,
+    );
+  }
 }
 
 /** How calls can have ended, as a filter names it. */

@@ -138,17 +138,6 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
     row.inflight,
     row.cwd,
   ]);
-  const troubles = status.servers.flatMap(({ server, failures, retry_at, last_error }) =>
-    !failures ? [] : [
-      `${visible(server)} failed ${failures} times in a row, starts again from ${retry_at} on: ` +
-      visible(String(last_error), MAX_ERROR_CHARS),
-    ]
-  );
-  const breakers = status.servers.flatMap(({ server, breaker }) =>
-    breaker === undefined || breaker.state === "closed"
-      ? []
-      : [`${visible(server)} is left alone: ${visible(String(breaker.last_error), MAX_ERROR_CHARS)}`]
-  );
   const reasons = status.servers.map((
     row,
   ) => [row.server, row.scope, row.share_key, row.sessions.length, row.why]);
@@ -159,20 +148,43 @@ async function ps({ settings, switches }: Loaded): Promise<string> {
     row.waits_for,
     formatAge(row.since),
   ]);
-  const listFaults = status.servers.flatMap(({ server, list_faults }) =>
-    (list_faults ?? []).map((fault) => `${visible(server)}: ${visible(fault, MAX_ERROR_CHARS)}`)
-  );
   return [
     formatTable(
       ["SERVER", "STATE", "PID", "SHARED", "KEY", "SESSIONS", "MEMORY", "CALLS", "RUNNING", "QUEUED"],
       servers,
     ),
     ...(switches.has("why") ? [formatTable(["SERVER", "SHARED", "KEY", "SESSIONS", "WHY"], reasons)] : []),
-    ...troubles,
-    ...new Set([...breakers, ...listFaults]),
+    ...problemsOf(status.servers),
     formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], sessions),
     ...(waiting.length > 0 ? [formatTable(["CALL", "SESSION", "TOOL", "WAITS FOR", "FOR"], waiting)] : []),
   ].join("\n\n");
+}
+
+/** What is wrong with the servers, each in a sentence. */
+function problemsOf(servers: DaemonStatus["servers"]): string[] {
+  const troubles = servers.flatMap(({ server, failures, retry_at, last_error }) =>
+    !failures ? [] : [
+      `${visible(server)} failed ${failures} times in a row, starts again from ${retry_at} on: ` +
+      visible(String(last_error), MAX_ERROR_CHARS),
+    ]
+  );
+  const breakers = servers.flatMap(({ server, breaker }) =>
+    breaker === undefined || breaker.state === "closed"
+      ? []
+      : [`${visible(server)} is left alone: ${visible(String(breaker.last_error), MAX_ERROR_CHARS)}`]
+  );
+  const refused = servers.flatMap(({ server, refused_questions: questions }) =>
+    questions === undefined ? [] : [
+      `${
+        visible(server)
+      }: ${questions.count} of its questions were refused, as they could have been for one of ` +
+      `several windows; the last was ${questions.last_method} at ${questions.last_at}`,
+    ]
+  );
+  const listFaults = servers.flatMap(({ server, list_faults }) =>
+    (list_faults ?? []).map((fault) => `${visible(server)}: ${visible(fault, MAX_ERROR_CHARS)}`)
+  );
+  return [...troubles, ...new Set([...breakers, ...refused, ...listFaults])];
 }
 
 function formatAge(since: string): string {

@@ -1,10 +1,10 @@
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
+import { unlessLate } from "../base/abort.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
-import type { Server } from "../call/server.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { RefusalReason } from "../edge/admission_desk.ts";
@@ -21,6 +21,7 @@ import { SessionRegistry } from "../session/registry.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
 import { INSTRUCTIONS } from "../tool/instructions.ts";
 import type { Admissions } from "./admissions.ts";
+import type { DaemonOptions } from "./daemon_options.ts";
 import { FrontDoors } from "./front_doors.ts";
 import { HomeLock } from "./home_lock.ts";
 import { httpRoutes } from "./http_routes.ts";
@@ -46,19 +47,6 @@ const SPARE_REQUESTS = 256;
 
 /** How long clients may take to answer the close frame when the daemon stops. */
 const CLOSE_GRACE_MS = SECOND_MS;
-
-export interface DaemonOptions {
-  settings: Settings;
-  paths: StatePaths;
-  /** Servers beside EXAI's own tools; tests put theirs here. */
-  servers?: readonly Server[];
-  /** What is wrong with what was set up before the daemon, its log file, each in a sentence. */
-  faults?: () => string[];
-  /** What is worth knowing of the daemons before this one, each in a sentence. */
-  notes?: () => readonly string[];
-  /** The right to use the state directory, which its owner gives back; left out: the daemon takes it for itself. */
-  lock?: HomeLock;
-}
 
 /** One running daemon: every part, wired up. */
 export class Daemon implements AsyncDisposable {
@@ -86,11 +74,8 @@ export class Daemon implements AsyncDisposable {
     own.observe(stack.use(observation));
     stack.use(new MemoryReturn({ isBusy: () => admissions.permits.held > 0 }));
     this.#registry = new SessionRegistry({
-      resumeWindowMs: settings.resumeWindowMs,
-      idleMs: settings.sessionIdleMs,
-      maxFrameBytes: settings.maxFrameBytes,
+      ...registryLimits(settings),
       findWorkspace,
-      maxRunning: settings.sessionMaxInflight + settings.queueMax + SPARE_REQUESTS,
       budget,
       journal,
       onStart: () => observation.changed(),
@@ -114,13 +99,7 @@ export class Daemon implements AsyncDisposable {
       hidesOutputSchemas: (server) => patience.detaches(server),
     });
     const guard = new Guard({ ...settings, token });
-    mounts.onListChanged = () => router.invalidate();
-    mounts.onServersChanged = (names) => {
-      router.invalidate();
-      announceServers(this.#registry, names);
-    };
-    mounts.onToolSetsChanged = (before) => announceToolSets(this.#registry, { before, now: mounts.toolSets });
-    own.onToolsChanged = () => mounts.onServersChanged([own.server.name]);
+    this.#announceChanges(router, resources);
     const hooks = this.#attachHooks({ router, guard, token, observation, mounts });
     this.#doors = new Doors({
       ...settings,
@@ -211,7 +190,7 @@ export class Daemon implements AsyncDisposable {
    */
   async stop(): Promise<void> {
     const done = Promise.all([this.#drain.close(), this.#patience.idle()]);
-    await withinMs(done, this.#settings.drainTimeoutMs);
+    await unlessLate(done, this.#settings.drainTimeoutMs);
     // The answers of the last calls go out in this turn; a server that shuts down closes its connections at once.
     await delay(0);
     // First the sessions: that we close their connections must not pass for their clients' goodbye.
@@ -219,12 +198,23 @@ export class Daemon implements AsyncDisposable {
     this.#doors.closeAll("the daemon is stopping");
     const closed = this.#front.stop();
     // A client that does not answer the close frame must not keep the daemon.
-    await withinMs(closed, CLOSE_GRACE_MS);
+    await unlessLate(closed, CLOSE_GRACE_MS);
     await this.#resources.disposeAsync();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+
+  /** Sessions are told when what they are shown is another now. */
+  #announceChanges(router: Router, { mounts, own }: Resources): void {
+    mounts.onListChanged = () => router.invalidate();
+    mounts.onServersChanged = (names) => {
+      router.invalidate();
+      announceServers(this.#registry, names);
+    };
+    mounts.onToolSetsChanged = (before) => announceToolSets(this.#registry, { before, now: mounts.toolSets });
+    own.onToolsChanged = () => mounts.onServersChanged([own.server.name]);
   }
 
   /** What watches the daemon, with where it takes what it shows from. */
@@ -288,6 +278,16 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
+function registryLimits(settings: Settings) {
+  const { resumeWindowMs, sessionIdleMs: idleMs, maxFrameBytes, sessionMaxInflight, queueMax } = settings;
+  return {
+    resumeWindowMs,
+    idleMs,
+    maxFrameBytes,
+    maxRunning: sessionMaxInflight + queueMax + SPARE_REQUESTS,
+  };
+}
+
 /** @throws {ExaiError} `CONFIG` when another process has it */
 async function takeHome(paths: StatePaths): Promise<HomeLock> {
   return await HomeLock.wait<never>(paths, () => Promise.resolve(undefined), 0);
@@ -297,10 +297,4 @@ async function takeHome(paths: StatePaths): Promise<HomeLock> {
 interface ObservedParts {
   admissions: Admissions;
   budget: ByteBudget;
-}
-
-async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {
-  using stack = new DisposableStack();
-  const timer = stack.adopt(new AbortController(), (controller) => controller.abort());
-  await Promise.race([work, delay(ms, { signal: timer.signal }).catch(() => {})]);
 }

@@ -1,5 +1,5 @@
 import { deadline } from "@std/async/deadline";
-import { join } from "@std/path";
+import { join } from "@std/path/join";
 import { type LogSink, setupLog } from "../base/log.ts";
 import { MIB } from "../base/units.ts";
 import type { StatePaths } from "../config/paths.ts";

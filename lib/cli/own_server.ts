@@ -49,14 +49,7 @@ export async function openOwnServer(
   paths: StatePaths,
   { clock, onchange, onaside }: OwnServerOptions = {},
 ): Promise<OwnServer> {
-  const threads = openThreadStore({
-    path: paths.database,
-    timeoutMs: settings.conversationTimeoutMs,
-    now: clock?.now,
-    maxTurns: settings.maxConversationTurns,
-    onchange,
-    onaside,
-  });
+  const threads = openThreads(settings, paths, { clock, onchange, onaside });
   const configured = await ConfiguredModels.open(settings, paths);
   const models = configured.router;
   const host = new DaemonHost(models);
@@ -108,6 +101,21 @@ export async function openOwnServer(
     },
   };
   return own;
+}
+
+function openThreads(
+  settings: Settings,
+  { database }: StatePaths,
+  { clock, onchange, onaside }: OwnServerOptions,
+): ReturnType<typeof openThreadStore> {
+  return openThreadStore({
+    path: database,
+    timeoutMs: settings.conversationTimeoutMs,
+    now: clock?.now,
+    maxTurns: settings.maxConversationTurns,
+    onchange,
+    onaside,
+  });
 }
 
 /** A provider that keeps failing is left alone for a while. */

@@ -1,16 +1,15 @@
 import { getLogger } from "@logtape/logtape";
 import { deadline } from "@std/async/deadline";
-import { resolve } from "@std/path";
+import { resolve } from "@std/path/resolve";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { quoteName } from "../base/quote.ts";
 import { registerSecret } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
-import { formatHelp, settingsOf } from "../config/help.ts";
 import { loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { isLocal, locateDaemon } from "../shim/address.ts";
-import { DaemonStarter } from "../shim/autostart.ts";
+import type { DaemonStarter } from "../shim/autostart.ts";
 import { Bridge } from "../shim/bridge.ts";
 import { Dialer, type Dialing } from "../shim/dialer.ts";
 import { openLink } from "../shim/link.ts";
@@ -39,7 +38,7 @@ export async function shimMain(): Promise<number> {
       programDir: programDir(),
       switches: SWITCHES.map(({ flag }) => flag),
     });
-    if (switches.has("help")) return say(help());
+    if (switches.has("help")) return say(await help());
     if (switches.has("version")) return say(`exai-shim ${VERSION}`);
     if (words.length > 0) throw noWords(words);
     return await serve(settings);
@@ -112,8 +111,16 @@ function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown
     }
   };
   if (!settings.autostart || !isLocal(settings.host)) return { connect };
-  const starter = new DaemonStarter(settings, paths);
-  return { connect, start: (connect) => starter.start(connect) };
+  let starter: DaemonStarter | undefined;
+  return {
+    connect,
+    start: async (connect) => {
+      // Most windows find a daemon that runs.
+      const { DaemonStarter } = await import("../shim/autostart.ts");
+      starter ??= new DaemonStarter(settings, paths);
+      return await starter.start(connect);
+    },
+  };
 }
 
 function adviceFor({ autostart, host }: Settings, paths: StatePaths): string {
@@ -136,7 +143,8 @@ function logUnhandled(): void {
   });
 }
 
-function help(): string {
+async function help(): Promise<string> {
+  const { formatHelp, settingsOf } = await import("../config/help.ts");
   return formatHelp({
     program: "exai-shim",
     usage: "[--flag=value ...]",

@@ -49,6 +49,8 @@ export interface ServerStatus extends JsonObject {
   why?: string;
   /** Client capabilities it has made use of: it asks its clients questions. */
   asks?: string[];
+  /** Questions of it that were refused, as they could have been for one of several windows. */
+  refused_questions?: JsonObject;
   sessions: string[];
   calls: number;
   inflight: number;
@@ -170,6 +172,7 @@ function describeSlot(
     share_key: slot.keyHash,
     why: slot.why,
     asks: slot.asked.size > 0 ? [...slot.asked] : undefined,
+    refused_questions: describeRefused(slot),
     sessions: slot.sessionIds,
     calls: started?.callCount ?? 0,
     inflight: started?.inflight ?? 0,
@@ -181,6 +184,12 @@ function describeSlot(
   const { state: connection } = record.supervisor.connection;
   Object.assign(row, { connection, listening: started?.listening });
   return { ...(started ? {} : describeTrouble(record)), ...row, ...describeAdmission(record) };
+}
+
+function describeRefused({ refused }: Slot): JsonObject | undefined {
+  if (!refused) return undefined;
+  const { count, lastMethod, lastAt } = refused;
+  return { count, last_method: lastMethod, last_at: lastAt.toISOString() };
 }
 
 function describeAdmission({ admission }: ProcessRecord): Pick<ServerStatus, "queued" | "breaker"> {

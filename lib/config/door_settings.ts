@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { isAbsolute } from "@std/path";
+import { isAbsolute } from "@std/path/is-absolute";
 import { BOTH, integer, oneOf, seconds, setting, text } from "./setting.ts";
 
 const isSocket = (value: string) =>

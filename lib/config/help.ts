@@ -49,6 +49,8 @@ export function formatHelp(options: HelpOptions): string {
 
 /** The default of `setting` as a person reads it; empty when there is none. */
 export function shownDefault(setting: Setting): string {
+  // A word in place of a number: `auto`.
+  if (setting.unit !== undefined && Number.isNaN(Number(setting.fallback))) return setting.fallback;
   if (setting.unit === "bytes") return formatBytes(Number(setting.fallback));
   return setting.unit === undefined ? setting.fallback : `${setting.fallback} ${setting.unit}`;
 }

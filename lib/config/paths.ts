@@ -1,4 +1,6 @@
-import { dirname, fromFileUrl, join } from "@std/path";
+import { dirname } from "@std/path/dirname";
+import { fromFileUrl } from "@std/path/from-file-url";
+import { join } from "@std/path/join";
 import { fnv1a } from "../base/hash.ts";
 import type { Settings } from "./settings.ts";
 

@@ -1,4 +1,4 @@
-import { isAbsolute } from "@std/path";
+import { isAbsolute } from "@std/path/is-absolute";
 import * as z from "zod/mini";
 import { HOUR_MS, SECOND_MS } from "../base/units.ts";
 

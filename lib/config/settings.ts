@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { SEARCH_MODES } from "../base/client_tools.ts";
 import { KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { CONNECTION_SETTINGS } from "./connection_settings.ts";
 import { DOOR_SETTINGS } from "./door_settings.ts";
 import { JOURNAL_SETTINGS } from "./journal_settings.ts";
 import { PROVIDER_SETTINGS } from "./provider_settings.ts";
@@ -64,58 +65,7 @@ export const SETTINGS = {
     env: "EXAI_WS_ALLOWED_ORIGINS",
     help: "Origin header values accepted; any other Origin is refused",
   }),
-  maxFrameBytes: integer(
-    {
-      env: "EXAI_WS_MAX_BYTES",
-      programs: BOTH,
-      fallback: 32 * 1024 * KIB,
-      unit: "bytes",
-      help: "Largest message accepted",
-    },
-    KIB,
-    60 * 1024 * KIB,
-  ),
-  maxQueuedBytes: integer(
-    {
-      env: "EXAI_WS_MAX_QUEUED_BYTES",
-      programs: BOTH,
-      fallback: 64 * 1024 * KIB,
-      unit: "bytes",
-      help: "Unread answers held for one client before it is dropped as too slow",
-    },
-    KIB,
-    1024 * 1024 * KIB,
-  ),
-  maxConnections: integer(
-    { env: "EXAI_WS_MAX_CONNECTIONS", fallback: 4096, help: "Connections served at once" },
-    1,
-    100_000,
-  ),
-  pingIntervalMs: seconds(
-    {
-      env: "EXAI_WS_PING_INTERVAL",
-      programs: BOTH,
-      fallback: 25,
-      help: "How often a quiet connection is pinged",
-    },
-    0.1,
-    3600,
-  ),
-  pingTimeoutMs: seconds(
-    {
-      env: "EXAI_WS_PING_TIMEOUT",
-      programs: BOTH,
-      fallback: 10,
-      help: "How long a ping may stay unanswered",
-    },
-    0.1,
-    3600,
-  ),
-  helloTimeoutMs: seconds(
-    { env: "EXAI_WS_HELLO_TIMEOUT", fallback: 5, help: "How long a new connection may take to say hello" },
-    0.05,
-    3600,
-  ),
+  ...CONNECTION_SETTINGS,
   callTimeoutMs: seconds(
     { env: "EXAI_WS_CALL_TIMEOUT", fallback: 120, help: "How long one call may take" },
     0.05,
@@ -127,7 +77,11 @@ export const SETTINGS = {
     10_000,
   ),
   globalMaxInflight: integer(
-    { env: "EXAI_WS_GLOBAL_MAX_INFLIGHT", fallback: 24, help: "Calls the daemon may run at once" },
+    {
+      env: "EXAI_WS_GLOBAL_MAX_INFLIGHT",
+      fallback: 24,
+      help: "Calls the daemon may run at once; a session that runs none may always run one",
+    },
     1,
     100_000,
   ),
@@ -156,7 +110,7 @@ export const SETTINGS = {
       fallback: 3600,
       help:
         "A session over HTTP or a plain WebSocket that sends nothing for this long is closed when it has no call " +
-        "running; a shim's lasts as long as its window; 0: never",
+        "running and waits for no updates; a shim's lasts as long as its window; 0: never",
     },
     0,
     604_800,

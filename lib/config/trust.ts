@@ -1,4 +1,7 @@
-import { dirname, isAbsolute, join, resolve } from "@std/path";
+import { dirname } from "@std/path/dirname";
+import { isAbsolute } from "@std/path/is-absolute";
+import { join } from "@std/path/join";
+import { resolve } from "@std/path/resolve";
 
 const OTHERS_WRITE = 0o002;
 const GROUP_WRITES = 0o020;

@@ -1,5 +1,13 @@
 import { SECOND_MS } from "../base/units.ts";
-import { type AskOptions, type Call, derive, type Policy, type Progress, type Target } from "../call/call.ts";
+import {
+  askOnce,
+  type AskOptions,
+  type Call,
+  derive,
+  type Policy,
+  type Progress,
+  type Target,
+} from "../call/call.ts";
 import { textOf } from "../base/json.ts";
 import { waitForClient, waitingFor } from "../call/wait.ts";
 import { textResult } from "../wire/mcp.ts";
@@ -111,7 +119,7 @@ class Running {
 
   async #ask(method: string, params: Call["params"], options?: AskOptions): Promise<Result> {
     if (this.#tell) {
-      const asked = this.#call.caller.ask(method, params, options);
+      const asked = askOnce(options, () => this.#call.caller.ask(method, params, options));
       return await waitingFor(this.#call, waitForClient(method), asked);
     }
     // The client is busy with the call itself: it has not been left alone.

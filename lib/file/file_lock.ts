@@ -55,7 +55,13 @@ export class FileLock implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isFree) return;
     this.#isFree = true;
-    this.#file.close();
+    // To close it is not enough: a child that is being started at this moment has the file too, until it is another
+    // program.
+    try {
+      this.#file.unlockSync();
+    } finally {
+      this.#file.close();
+    }
   }
 }
 

@@ -2,31 +2,15 @@ import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { untilAborted, within } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
-import { type JsonObject, textOf } from "../base/json.ts";
+import type { JsonObject } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
+import { byKey, type Entry, entryOf, KEY, type ShownTools } from "./entries.ts";
+import { LateLists, type WantedList } from "./late_lists.ts";
 import { eligible, type Missing, outcomeOf, waitOf } from "./missing.ts";
-import { publicNames } from "./names.ts";
 
 const log = getLogger(["exai", "router"]);
-
-/** One entry of a merged list and the server it leads to. */
-export interface Entry {
-  server: Server;
-  /** As the server describes it. */
-  own: JsonObject;
-}
-
-/** The merged tools as one window may see them, by public name. */
-export type ShownTools = ReadonlyMap<string, Entry>;
-
-/** `entry` under the name the merged catalog has for it. */
-export function shownAs(name: string, { own }: Entry): JsonObject {
-  return own.name === undefined || own.uri !== undefined || own.uriTemplate !== undefined || own.name === name
-    ? own
-    : { ...own, name };
-}
 
 export interface CatalogOptions {
   servers: () => readonly Server[];
@@ -38,14 +22,6 @@ export interface CatalogOptions {
 
 /** How long lists that are at hand may take, as those that are kept. */
 const AT_HAND_MS = 100;
-
-/** What tells the entries of each list apart. */
-const KEY: Readonly<Record<ListKind, string>> = {
-  tools: "name",
-  prompts: "name",
-  resources: "uri",
-  templates: "uriTemplate",
-};
 
 /** What a session was shown last of one kind, by the key it knows each entry by, and when. */
 interface Shown {
@@ -61,11 +37,11 @@ interface Shown {
 /** The merged lists as each session sees them. */
 export class Catalog {
   readonly #options: CatalogOptions;
-  readonly #shown = new Map<string, Map<ListKind, Shown>>();
-  /** The lists of each server that missed their deadline the last time, by place: nobody there waits for those again. */
-  readonly #late = new WeakMap<Server, Set<string>>();
-  /** Who is told when a late list has come. */
-  readonly #awaiting = new WeakMap<Server, Set<string>>();
+  /** By session, not by its id: another that comes under the same one later was shown nothing. */
+  readonly #shown = new WeakMap<Caller, Map<ListKind, Shown>>();
+  /** Sessions that are over: what is still being asked for them is shown to nobody. */
+  readonly #over = new WeakSet<Caller>();
+  readonly #late = new LateLists();
   /** How often the lists have changed. */
   #generation = 0;
 
@@ -80,7 +56,8 @@ export class Catalog {
 
   /** Forgets a session that is over. */
   forget(caller: Caller): void {
-    this.#shown.delete(caller.id);
+    this.#over.add(caller);
+    this.#shown.delete(caller);
   }
 
   /** The merged list of `kind` for the caller of `call`, in the order of the servers, by public name or URI. */
@@ -106,10 +83,16 @@ export class Catalog {
     const missing = lists.filter((list): list is Missing => !Array.isArray(list));
     const confirmed = { keys: new Set<string>(), generation };
     const shown: Shown = { entries: byKey(kind, all), all, missing, generation, confirmed };
-    const byKind = this.#shown.get(call.caller.id);
-    if (byKind) byKind.set(kind, shown);
-    else this.#shown.set(call.caller.id, new Map([[kind, shown]]));
+    this.#keep(call.caller, kind, shown);
     return shown;
+  }
+
+  /** Lists may come when the call they were asked for has long been answered, and its session is over. */
+  #keep(caller: Caller, kind: ListKind, shown: Shown): void {
+    if (this.#over.has(caller)) return;
+    const byKind = this.#shown.get(caller);
+    if (byKind) byKind.set(kind, shown);
+    else this.#shown.set(caller, new Map([[kind, shown]]));
   }
 
   /** The servers that offer an entry of `kind` whose key passes `test`, in their order; several may offer the same. */
@@ -129,7 +112,7 @@ export class Catalog {
     call: Call,
   ): Promise<{ entry?: Entry; missing: readonly Missing[]; renamed: ShownTools }> {
     const again = await this.#refreshAll(kind, call);
-    let shown = this.#shown.get(call.caller.id)?.get(kind);
+    let shown = this.#shown.get(call.caller)?.get(kind);
     if (!shown || again || shown.generation !== this.#generation) shown = await this.#listAll(kind, call);
     const failed = new Map<Server, string>();
     for (;;) {
@@ -168,13 +151,13 @@ export class Catalog {
 
   /** As {@linkcode list}; what the caller was shown last, where nothing has changed since. */
   async current(kind: ListKind, call: Call): Promise<Map<string, Entry>> {
-    const shown = this.#shown.get(call.caller.id)?.get(kind);
+    const shown = this.#shown.get(call.caller)?.get(kind);
     return shown?.generation === this.#generation ? shown.entries : await this.list(kind, call);
   }
 
   /** The entry the caller of `call` knows as `key`; asked for anew when it was not shown one. */
   find(kind: ListKind, key: string, call: Call): Entry | undefined | Promise<Entry | undefined> {
-    const shown = this.#shown.get(call.caller.id)?.get(kind);
+    const shown = this.#shown.get(call.caller)?.get(kind);
     const known = shown?.entries.get(key);
     if (shown && known && this.#isCurrent(shown, key)) return known;
     const named = shown?.generation === this.#generation && key.includes("__") && entryOf(key, shown);
@@ -235,7 +218,7 @@ export class Catalog {
 
   /** The name under which the caller is shown `entry`, as far as it was. */
   nameOf(kind: ListKind, { server, own }: Entry, caller: Caller): string | undefined {
-    const entries = this.#shown.get(caller.id)?.get(kind)?.entries ?? [];
+    const entries = this.#shown.get(caller)?.get(kind)?.entries ?? [];
     for (const [name, one] of entries) if (one.server === server && one.own.name === own.name) return name;
     return undefined;
   }
@@ -245,9 +228,8 @@ export class Catalog {
     const asked = this.#ask(server, kind, call);
     const late = Symbol("late");
     const { promise: tooLate, resolve } = Promise.withResolvers<typeof late>();
-    const place = placeOf(kind, call.caller);
-    const isLate = this.#late.get(server)?.has(place);
-    const timer = setTimeout(() => resolve(late), isLate ? 0 : this.#options.deadlineMs);
+    const by = { server, kind, caller: call.caller };
+    const timer = setTimeout(() => resolve(late), this.#late.has(by) ? 0 : this.#options.deadlineMs);
     try {
       const list = await waitingFor(
         call,
@@ -255,10 +237,10 @@ export class Catalog {
         untilAborted(Promise.race([asked, tooLate]), call.signal),
       );
       if (list !== late) {
-        this.#late.get(server)?.delete(place);
+        this.#late.came(by);
         return this.#entriesOf(server, list);
       }
-      this.#awaitLate(asked, { server, kind, caller: call.caller });
+      this.#late.await(by, asked, () => this.#hasCome(by));
       return { server, why: "it is still starting", coming: asked };
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
@@ -268,6 +250,12 @@ export class Catalog {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #hasCome({ kind, caller }: WantedList): void {
+    this.invalidate();
+    if (this.#over.has(caller)) return;
+    caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
   }
 
   #entriesOf(server: Server, list: readonly JsonObject[]): Entry[] {
@@ -284,62 +272,6 @@ export class Catalog {
   #lasting(call: Call): Call {
     return derive(call, { signal: NEVER, progressToken: undefined });
   }
-
-  #awaitLate(asked: Promise<unknown>, by: { server: Server; kind: ListKind; caller: Caller }): void {
-    const { server, kind, caller } = by;
-    const place = placeOf(kind, caller);
-    const late = setOf(this.#late, server).add(place);
-    const awaiting = setOf(this.#awaiting, server);
-    const key = JSON.stringify([kind, caller.id]);
-    if (awaiting.has(key)) return;
-    awaiting.add(key);
-    asked.then(() => {
-      late.delete(place);
-      this.invalidate();
-      caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
-    }).catch(() => {}).finally(() => awaiting.delete(key));
-  }
-}
-
-/** What is remembered of one server; beyond that all of it is forgotten. */
-const MAX_REMEMBERED = 10_000;
-
-function setOf(sets: WeakMap<Server, Set<string>>, server: Server): Set<string> {
-  let set = sets.get(server);
-  if (!set || set.size >= MAX_REMEMBERED) sets.set(server, set = new Set());
-  return set;
-}
-
-/** Sessions that may have the same process of a server, so that its list is late for all of them. */
-function placeOf(kind: ListKind, { id, cwd, capabilities }: Caller): string {
-  return JSON.stringify(cwd === undefined || capabilities?.roots ? [kind, id] : [kind, null, cwd]);
 }
 
 const NEVER = new AbortController().signal;
-
-/** The entry of `key`; `server__name` means that server's, also where the name alone is plain. */
-function entryOf(key: string, { entries, all }: Shown): Entry | undefined {
-  return entries.get(key) ??
-    all.find(({ server, own }) =>
-      own.uri === undefined && own.uriTemplate === undefined && key === `${server.name}__${own.name}`
-    );
-}
-
-function byKey(kind: ListKind, all: readonly Entry[]): Map<string, Entry> {
-  const key = KEY[kind];
-  // What has no text for a key cannot be asked for.
-  const entries = all.filter(({ own }) => textOf(own[key]) !== undefined);
-  if (key !== "name") {
-    // A URI is what it is; where two servers offer the same one, the first answers for it.
-    const first = new Map<string, Entry>();
-    for (const entry of entries) {
-      const uri = textOf(entry.own[key])!;
-      if (!first.has(uri)) first.set(uri, entry);
-    }
-    return first;
-  }
-  const names = publicNames(
-    entries.map(({ server, own }) => ({ server: server.name, name: textOf(own.name)! })),
-  );
-  return new Map(entries.map((entry, i) => [names[i]!, entry]));
-}

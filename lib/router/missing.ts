@@ -1,8 +1,12 @@
 import { within } from "../base/abort.ts";
-import { messageOf } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { quoteName } from "../base/quote.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
+
+/** Servers that could not be asked, named in one message. */
+const MAX_MISSING = 5;
 
 /** A server that is not in a merged list although it belongs there. */
 export interface Missing {
@@ -37,4 +41,23 @@ export async function outcomeOf({ server, coming }: Missing, call: Call): Promis
       isLate ? `it was waited for ${timeoutMs / SECOND_MS} s and is still starting` : messageOf(thrown),
     ];
   }
+}
+
+/** The error for a name nobody is known to have, which says who could not be asked. */
+export function unknownName(
+  kind: "tools" | "prompts",
+  name: string,
+  { missing, advice, isRenamed }: { missing: readonly Missing[]; advice: string; isRenamed: boolean },
+): ExaiError {
+  const what = `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
+  const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
+  if (missing.length === 0 || isRenamed) return new ExaiError(code, `there is no ${what}; ${advice}`);
+  const reasons = missing.slice(0, MAX_MISSING).map(({ server, why }) =>
+    why.startsWith("server ") ? why : `server "${server.name}": ${why}`
+  );
+  if (missing.length > MAX_MISSING) reasons.push(`and ${missing.length - MAX_MISSING} more servers`);
+  return new ExaiError(
+    code,
+    `no server that answers has the ${what}, and these could not be asked for theirs: ${reasons.join("; ")}`,
+  );
 }

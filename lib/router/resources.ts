@@ -28,7 +28,7 @@ export class ResourceFinder {
    * Runs a call about the resource `uri` on its server. Several servers may list it or have a template it fits: each is
    * asked in turn until one knows it. A server may also know resources it does not list, as those a tool's result links
    * to: one that stands nowhere is looked for on the servers that have resources, those first that list others of its
-   * scheme. Reading changes nothing and is tried in turn; a subscription is left with each that may mean. A server's
+   * scheme. A scheme that is one server's own is asked of nobody else. Reading changes nothing and is tried in turn; a subscription is left with each that may mean. A server's
    * own error is passed on, unless another server knows the resource. One that does not answer holds up no other.
    *
    * @throws {ExaiError} `RESOURCE_NOT_FOUND`
@@ -40,6 +40,12 @@ export class ResourceFinder {
   }
 
   async #lead(call: Call, tries: Tries, uri: string): Promise<Result> {
+    const scheme = schemeOf(uri);
+    const owner = this.#options.servers().find(({ ownScheme }) => ownScheme === scheme);
+    if (owner) {
+      await tries.one(owner);
+      return tries.outcome(uri);
+    }
     const listed = await this.#catalog.find("resources", uri, call);
     // Nobody else is meant by what one server lists, whatever becomes of it there.
     if (listed && (await tries.one(listed.server) || tries.fault)) return tries.outcome(uri);

@@ -1,14 +1,14 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { ownEntry } from "../base/own.ts";
-import { quoteName } from "../base/quote.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import { isRepeatableTool } from "../wire/repeatable.ts";
 import type { Result } from "../wire/rpc.ts";
-import { Catalog, type Entry, shownAs } from "./catalog.ts";
-import type { Missing } from "./missing.ts";
+import { Catalog } from "./catalog.ts";
+import { type Entry, shownAs } from "./entries.ts";
+import { unknownName } from "./missing.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
 import { CALL_TOOL, callThrough, FIND_TOOL } from "./search_front.ts";
@@ -70,6 +70,8 @@ export class Router {
 
   /** Handles one request of any session. */
   readonly target: Target = (call) => {
+    // One that comes as a request would reach a server that several windows share, with ids that are not theirs.
+    if (isNotificationName(call.method)) return Promise.reject(noSuchMethod(call.method));
     const handler = ownEntry(this.#handlers, call.method);
     if (handler) return handler(call);
     return isFrontName(call) ? this.#workAtFront(call) : this.#work(call);
@@ -92,6 +94,8 @@ export class Router {
   notify(caller: Caller, method: string, params: JsonObject): void {
     // The daemon has said it to the server itself, once for all its windows.
     if (method === "notifications/initialized") return;
+    // What is a request by its name would run without an answer, a permit and a record.
+    if (!isNotificationName(method)) return;
     if (caller.server === undefined && !FOR_ANY_SERVER.has(method)) return;
     for (const server of this.#seenBy(caller)) server.notify?.(caller, method, params);
   }
@@ -145,12 +149,15 @@ export class Router {
     return await this.#tasks.list(call, (server, call) => this.#ask(server, call), listDeadlineMs);
   }
 
-  /** Leads a call that does work to its server. */
-  async #lead(call: Call): Promise<Result> {
+  /** Leads a call that does work to its server; that of a tool, which most are, without a promise in between. */
+  #lead(call: Call): Promise<Result> {
+    const isToolCall = call.method === "tools/call" && call.caller.server === undefined;
+    return isToolCall ? this.#named("tools", call) : this.#leadByMethod(call);
+  }
+
+  async #leadByMethod(call: Call): Promise<Result> {
     if (call.caller.server !== undefined) return await this.#run(this.#one(call.caller.server), call);
     switch (call.method) {
-      case "tools/call":
-        return await this.#named("tools", call);
       case "prompts/get":
         return await this.#named("prompts", call);
       case "resources/read":
@@ -164,7 +171,7 @@ export class Router {
       case "tasks/cancel":
         return await this.#run(this.#tasks.serverOf(call), call);
       default:
-        throw new ExaiError("METHOD_NOT_FOUND", `this server has no method ${call.method}`);
+        throw noSuchMethod(call.method);
     }
   }
 
@@ -262,23 +269,11 @@ function isFrontName({ method, params, caller }: Call): boolean {
     (params.name === CALL_TOOL || params.name === FIND_TOOL);
 }
 
-/** Servers that could not be asked, named in one message. */
-const MAX_MISSING = 5;
+/** Whether `method` names a notification (MCP basic, messages): all of them begin so, and no request does. */
+function isNotificationName(method: string): boolean {
+  return method.startsWith("notifications/");
+}
 
-function unknownName(
-  kind: "tools" | "prompts",
-  name: string,
-  { missing, advice, isRenamed }: { missing: readonly Missing[]; advice: string; isRenamed: boolean },
-): ExaiError {
-  const what = `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
-  const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
-  if (missing.length === 0 || isRenamed) return new ExaiError(code, `there is no ${what}; ${advice}`);
-  const reasons = missing.slice(0, MAX_MISSING).map(({ server, why }) =>
-    why.startsWith("server ") ? why : `server "${server.name}": ${why}`
-  );
-  if (missing.length > MAX_MISSING) reasons.push(`and ${missing.length - MAX_MISSING} more servers`);
-  return new ExaiError(
-    code,
-    `no server that answers has the ${what}, and these could not be asked for theirs: ${reasons.join("; ")}`,
-  );
+function noSuchMethod(method: string): ExaiError {
+  return new ExaiError("METHOD_NOT_FOUND", `this server has no method ${method}`);
 }

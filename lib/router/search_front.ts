@@ -2,7 +2,7 @@ import MiniSearch from "minisearch";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { type Call, derive } from "../call/call.ts";
-import { shownAs, type ShownTools } from "./catalog.ts";
+import { shownAs, type ShownTools } from "./entries.ts";
 
 /** The two tools that stand for all that a window is not shown. */
 export const FIND_TOOL = "find_tool";

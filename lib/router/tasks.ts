@@ -20,26 +20,26 @@ type Ask = (server: Server, call: Call) => Promise<Result>;
 
 /** Which server each task of a session runs on (MCP 2025-11-25, basic/utilities/tasks). */
 export class TaskRoutes {
-  readonly #bySession = new Map<string, Map<string, Server>>();
+  readonly #bySession = new WeakMap<Caller, Map<string, Server>>();
 
   /** Notes the task a call has made, if it made one. */
   note(caller: Caller, server: Server, { result }: Result): void {
     const taskId = (result?.task as JsonObject | undefined)?.taskId;
     if (typeof taskId !== "string" || taskId.length > MAX_ID_CHARS) return;
-    const tasks = this.#bySession.get(caller.id) ?? new Map<string, Server>();
-    this.#bySession.set(caller.id, tasks);
+    const tasks = this.#bySession.get(caller) ?? new Map<string, Server>();
+    this.#bySession.set(caller, tasks);
     tasks.set(taskId, server);
     if (tasks.size > MAX_TASKS) tasks.delete(tasks.keys().next().value!);
   }
 
   forget(caller: Caller): void {
-    this.#bySession.delete(caller.id);
+    this.#bySession.delete(caller);
   }
 
   /** @throws {ExaiError} `INVALID_PARAMS` when the caller has no such task */
   serverOf(call: Call): Server {
     const { taskId } = call.params;
-    const server = this.#bySession.get(call.caller.id)?.get(textOf(taskId) ?? "");
+    const server = this.#bySession.get(call.caller)?.get(textOf(taskId) ?? "");
     if (server) return server;
     throw new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
   }
@@ -51,7 +51,7 @@ export class TaskRoutes {
     if (call.params.cursor !== undefined) {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
-    const routes = this.#bySession.get(call.caller.id);
+    const routes = this.#bySession.get(call.caller);
     // A server that was changed meanwhile lists what runs on it as it was.
     const servers = new Map(Array.from(routes?.values() ?? [], (server) => [server.name, server]));
     const lists = await Promise.all(Array.from(servers.values(), async (server) => {

@@ -1,7 +1,7 @@
 import type { ClientToolsConfig } from "../base/client_tools.ts";
 import { textOf } from "../base/json.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
-import type { Entry } from "./catalog.ts";
+import type { Entry } from "./entries.ts";
 
 /** Which tools of the merged catalog some clients see. */
 export interface ToolSet {

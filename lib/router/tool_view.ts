@@ -3,7 +3,8 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
-import { type Catalog, type Entry, shownAs, type ShownTools } from "./catalog.ts";
+import type { Catalog } from "./catalog.ts";
+import { type Entry, shownAs, type ShownTools } from "./entries.ts";
 import { CALL_TOOL, FIND_TOOL, findTools, FRONT_TOOLS } from "./search_front.ts";
 import type { ToolSet, ToolSets } from "./tool_set.ts";
 
@@ -24,7 +25,7 @@ export class ToolView {
   readonly #catalog: Catalog;
   readonly #options: ToolViewOptions;
   /** Sessions that were shown the search front last. */
-  readonly #searching = new Set<string>();
+  readonly #searching = new WeakSet<Caller>();
 
   constructor(catalog: Catalog, options: ToolViewOptions) {
     this.#catalog = catalog;
@@ -35,9 +36,9 @@ export class ToolView {
   show(entries: ShownTools, caller: Caller): JsonObject[] {
     const seen = this.#seen(entries, caller);
     const all = Array.from(seen, ([name, entry]) => shownAs(name, entry));
-    this.#searching.delete(caller.id);
+    this.#searching.delete(caller);
     if (!this.#wantsSearch(all, caller)) return all;
-    this.#searching.add(caller.id);
+    this.#searching.add(caller);
     const { isCore = () => false } = this.#options;
     const core = Array.from(seen).filter(([name, entry]) => isCore(name, entry));
     const shown = core.map(([name, entry]) => shownAs(name, entry));
@@ -46,7 +47,7 @@ export class ToolView {
 
   /** A session is over. */
   forget(caller: Caller): void {
-    this.#searching.delete(caller.id);
+    this.#searching.delete(caller);
   }
 
   /** Whether the caller's tool set shows the tool. */
@@ -69,7 +70,7 @@ export class ToolView {
 
   /** What to say of a tool that is not there. */
   adviceFor(caller: Caller): string {
-    return this.#searching.has(caller.id)
+    return this.#searching.has(caller)
       ? `${FIND_TOOL} finds tools by what they do`
       : "tools/list names them all";
   }
@@ -77,7 +78,7 @@ export class ToolView {
   /** Whether a call that names one of the two tools of the search front means it. */
   async isFront(call: Call): Promise<boolean> {
     const name = call.params.name as string;
-    if (this.#searching.has(call.caller.id)) return true;
+    if (this.#searching.has(call.caller)) return true;
     // After a restart of the daemon a window has not listed again; a server may have a tool of this name as well.
     return this.#modeOf(call.caller) !== "off" && await this.#catalog.find("tools", name, call) === undefined;
   }

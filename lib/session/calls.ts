@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { AskOptions, Call, Caller, Target } from "../call/call.ts";
+import { askOnce, type AskOptions, type Call, type Caller, type Target } from "../call/call.ts";
 import { waitForClient, waitingFor } from "../call/wait.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
@@ -69,7 +69,11 @@ export class ActiveCalls {
       // A target that goes on after its end must not speak any more (MCP basic/utilities/progress).
       notify: (method, params) => over || request.notify(method, params),
       ask: (method, params, options) =>
-        waitingFor(call, waitForClient(method), request.ask(method, params, options)),
+        waitingFor(
+          call,
+          waitForClient(method),
+          askOnce(options, () => request.ask(method, params, options)),
+        ),
     };
     try {
       const result: Result | undefined = await target(call);

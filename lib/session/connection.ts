@@ -1,7 +1,10 @@
 import { getLogger } from "@logtape/logtape";
+import { GIVES_WAY } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
+import { Intake } from "../base/intake.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
@@ -21,6 +24,9 @@ const log = getLogger(["exai", "session"]);
 /** What stands for the code of a close frame without one (RFC 6455, 7.1.5). */
 const NO_CODE = 1005;
 
+/** So much of what a connection has sent may wait while others have their turn. */
+const MAX_WAITING_CHARS = 16 * MIB;
+
 /** What a connection needs of the daemon once its session is known. */
 export interface ConnectionHooks extends OpHooks {
   registry: SessionRegistry;
@@ -28,7 +34,12 @@ export interface ConnectionHooks extends OpHooks {
 }
 
 /** The peers of a session outlive its connections, so that a call that was cut off finds its way back. */
-const peers = new WeakMap<Session, { mcp: McpPeer; ops: OpPeer }>();
+const peers = new WeakMap<Session, Peers>();
+
+interface Peers {
+  mcp: McpPeer;
+  ops: OpPeer;
+}
 
 export interface JoinOptions {
   hooks: ConnectionHooks;
@@ -49,27 +60,12 @@ export function join(
   { hooks, opsToo, nudge, lines, receipts }: JoinOptions,
 ): void {
   const { mcp, ops } = peersFor(session, hooks);
-  const outlet = lines ? joining(channel) : channel;
+  let onclosing = () => {};
+  const outlet = lines ? joining(channel, () => onclosing()) : plain(channel, () => onclosing());
   session.mailbox.attach(outlet, { keepPosts: receipts });
-  const arrivals = receipts ? new InboundReceipts((text) => outlet.send(text)) : undefined;
-  const counted = { in: channel.bytesIn, out: channel.bytesOut };
-  const count = () => {
-    session.bytesIn += channel.bytesIn - counted.in;
-    session.bytesOut += channel.bytesOut - counted.out;
-    counted.in = channel.bytesIn;
-    counted.out = channel.bytesOut;
-  };
-  const refuse = (why: string) => {
-    if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
-    else mcp.refuseText(why);
-  };
-  const refuseShape = (text: string, why: string) => {
-    const value = outlineOf(text);
-    if (!isObject(value)) refuse(why);
-    else if (opsToo && value.jsonrpc === undefined) {
-      ops.refuse(new ExaiError("INVALID_REQUEST", why), value.request_id);
-    } else mcp.refuseMessage(value, why);
-  };
+  const arrivals = receipts ? new InboundReceipts(session, (text) => outlet.send(text)) : undefined;
+  const count = byteCounter(channel, session);
+  const { refuse, refuseShape } = refusals({ mcp, ops }, opsToo);
   const arrived = nudge ? nudger(channel) : undefined;
   channel.onbadframe = refuse;
   const handle = (text: string) => {
@@ -81,7 +77,7 @@ export function join(
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");
     else if (opsToo && frame.jsonrpc === undefined) void ops.receive(frame, text.length);
     else {
-      if (arrivals) countArrival(session, arrivals, text);
+      arrivals?.count(text.length);
       mcp.receive(frame, text.length);
     }
   };
@@ -94,22 +90,76 @@ export function join(
       refuse(`the frame could not be handled: ${messageOf(thrown)}`);
     }
   };
+  const intake = intakeOf(channel, session, take);
+  // What a client that comes back asks for is what has been taken; of one with receipts the rest comes again by itself.
+  const settle = () => receipts ? intake.drop() : intake.finish();
+  onclosing = settle;
   channel.onframe = (text) => {
     count();
     arrived?.();
-    if (!lines) take(text);
-    else if (!eachLine(text, take)) refuse(`a frame may hold at most ${MAX_JOINED_LINES} messages`);
+    if (!lines) intake.push(text);
+    else if (!eachLine(text, (line) => intake.push(line))) {
+      refuse(`a frame may hold at most ${MAX_JOINED_LINES} messages`);
+    }
   };
   channel.onclose = (end) => {
     count();
+    if (session.resumable) settle();
+    // Of one that is over nothing is wanted any more.
+    else intake.drop();
     leave(session, outlet, { hooks, end });
   };
 }
 
-/** The count of a connection on which nothing came does not replace the one before, which its client asks for. */
-function countArrival(session: Session, arrivals: InboundReceipts, text: string): void {
-  arrivals.count(text.length);
-  session.arrivals = arrivals;
+/** How a text that holds no message is refused: to a client that may speak EXAI ops, as an op, unless it is MCP. */
+function refusals({ mcp, ops }: Peers, opsToo: boolean) {
+  const refuse = (why: string) => {
+    if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
+    else mcp.refuseText(why);
+  };
+  const refuseShape = (text: string, why: string) => {
+    const value = outlineOf(text);
+    if (!isObject(value)) refuse(why);
+    else if (opsToo && value.jsonrpc === undefined) {
+      ops.refuse(new ExaiError("INVALID_REQUEST", why), value.request_id);
+    } else mcp.refuseMessage(value, why);
+  };
+  return { refuse, refuseShape };
+}
+
+/** Adds what has gone over `channel` since it was last called to what has gone over the connections of `session`. */
+function byteCounter(channel: FrameChannel, session: Session): () => void {
+  const counted = { in: channel.bytesIn, out: channel.bytesOut };
+  return () => {
+    session.bytesIn += channel.bytesIn - counted.in;
+    session.bytesOut += channel.bytesOut - counted.out;
+    counted.in = channel.bytesIn;
+    counted.out = channel.bytesOut;
+  };
+}
+
+/** What waits counts as what is held for all clients, as requests over HTTP that are being read do. */
+function intakeOf(channel: FrameChannel, session: Session, take: (text: string) => void): Intake {
+  let sinceMs = 0;
+  const account = session.budget.open({
+    rank: GIVES_WAY.incoming,
+    get sinceMs() {
+      return sinceMs;
+    },
+    giveWay() {
+      intake.drop();
+      channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
+    },
+  });
+  const intake = new Intake({
+    take,
+    maxChars: MAX_WAITING_CHARS,
+    onmove(chars) {
+      if (account.bytes === 0) sinceMs = performance.now();
+      account.add(chars);
+    },
+  });
+  return intake;
 }
 
 function leave(
@@ -128,12 +178,24 @@ function leave(
   else how.hooks.registry.detached(session);
 }
 
+/** `onclosing`: called before it is closed from here, as when its client has come back on another. */
+function plain(channel: FrameChannel, onclosing: () => void): Outlet {
+  return {
+    send: (text) => channel.send(text),
+    close(code, reason) {
+      onclosing();
+      channel.close(code, reason);
+    },
+  };
+}
+
 /** Sends the messages of one turn in one frame. */
-function joining(channel: FrameChannel): Outlet {
+function joining(channel: FrameChannel, onclosing: () => void): Outlet {
   const joiner = new LineJoiner((frame) => channel.send(frame));
   return {
     send: (text) => joiner.send(text),
     close(code, reason) {
+      onclosing();
       joiner.flush();
       channel.close(code, reason);
     },
@@ -152,7 +214,7 @@ function parse(text: string): Json | undefined {
   }
 }
 
-function peersFor(session: Session, hooks: ConnectionHooks): { mcp: McpPeer; ops: OpPeer } {
+function peersFor(session: Session, hooks: ConnectionHooks): Peers {
   let pair = peers.get(session);
   if (!pair) {
     const mcp = new McpPeer(session, mailboxOutlet(session), {

@@ -129,7 +129,13 @@ export function attachMcp(
     principal?: HelloPrincipal;
   } = {},
 ): void {
-  const session = hooks.registry.create({ resumable: false, server, via, ...claimsOf(principal) });
+  const session = hooks.registry.create({
+    resumable: false,
+    server,
+    via,
+    listens: isSubscribed,
+    ...claimsOf(principal),
+  });
   join(channel, session, { hooks, opsToo: false });
 }
 
@@ -216,7 +222,13 @@ function newSession(hello: Hello): Omit<NewSession, "namedDirs" | "principal"> {
     server: hello.server,
     via: hello.via === undefined ? undefined : readVia(hello.via),
     resumable: Boolean(hello.resume),
+    listens: isSubscribed,
   };
+}
+
+/** Whether the client of an open connection waits for updates, which it need not say again and again. */
+function isSubscribed({ subscriptions }: Session): boolean {
+  return subscriptions.size > 0;
 }
 
 function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: AttachHooks) {
@@ -240,7 +252,7 @@ function outcomes({ mailbox, calls, isRecovered, revision }: Session, waiting: r
 }
 
 function receiptsOf({ mailbox, arrivals }: Session) {
-  return { receipts: true as const, posts: mailbox.postsBase, received: arrivals?.messages ?? 0 };
+  return { receipts: true as const, posts: mailbox.postsBase, received: arrivals };
 }
 
 function refuseForgotten(id: RequestId): string {

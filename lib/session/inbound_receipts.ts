@@ -4,22 +4,25 @@ import type { OpReply } from "../wire/ops.ts";
 /** A client is told when it has sent so much more. */
 const TELL_CHARS = 256 * KIB;
 
-/** Tells a client that asked for it how many of its MCP messages have arrived on this connection. */
+/**
+ * Tells a client that asked for it how many of its MCP messages have arrived in its session. They are not counted by
+ * connection: a client whose connection was cut may not have heard that there was one.
+ */
 export class InboundReceipts {
+  readonly #session: { arrivals: number };
   readonly #send: (text: string) => void;
-  /** Messages that have arrived on this connection. */
-  messages = 0;
   #untoldChars = 0;
 
-  constructor(send: (text: string) => void) {
+  constructor(session: { arrivals: number }, send: (text: string) => void) {
+    this.#session = session;
     this.#send = send;
   }
 
   count(chars: number): void {
-    this.messages++;
+    this.#session.arrivals++;
     this.#untoldChars += chars;
     if (this.#untoldChars < TELL_CHARS) return;
     this.#untoldChars = 0;
-    this.#send(JSON.stringify({ op: "received", messages: this.messages } satisfies OpReply));
+    this.#send(JSON.stringify({ op: "received", messages: this.#session.arrivals } satisfies OpReply));
   }
 }

@@ -2,6 +2,7 @@ import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base
 import { ExaiError } from "../base/errors.ts";
 import { heldBytes } from "../base/held_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
+import { ForgottenAnswers } from "./forgotten_answers.ts";
 import type { JournaledCall, Mark, SessionJournal } from "./journal.ts";
 import { type OnLost, Posts } from "./posts.ts";
 
@@ -29,9 +30,6 @@ interface Answer {
   mark?: Mark;
 }
 
-/** Answers that were not kept are remembered as such for so many requests; a client confirms long before. */
-const MAX_FORGOTTEN = 10_000;
-
 /**
  * The messages of one session on their way out. Without a connection they wait; answers are also kept after they were
  * sent until the client confirms them, for a sent frame is not a received one when the connection is cut.
@@ -46,7 +44,7 @@ export class Mailbox {
   #answersChars = 0;
   /** Answers sent or kept since the client last came back; what {@linkcode confirm} counts from. */
   #answered = 0;
-  readonly #forgotten = new Map<RequestId, Mark | undefined>();
+  readonly #forgotten = new ForgottenAnswers((mark) => this.#journal?.forget(mark));
   #keepAnswers = false;
   #journal: SessionJournal | undefined;
   /** Calls the journal knows as begun, until they are answered. */
@@ -173,8 +171,7 @@ export class Mailbox {
       first++;
     }
     if (this.#answers.length > 0) return;
-    for (const mark of this.#forgotten.values()) if (mark) this.#journal?.forget(mark);
-    this.#forgotten.clear();
+    this.#forgotten.confirm();
   }
 
   /** Whether the answer to `id` is kept here. */
@@ -231,8 +228,7 @@ export class Mailbox {
 
   /** As any answer it is kept until it is confirmed: client and daemon must count the same ones. */
   #refuseForgotten(id: RequestId, text: string): void {
-    const mark = this.#forgotten.get(id);
-    this.#forgotten.delete(id);
+    const mark = this.#forgotten.take(id);
     this.#keep({ id, text, bytes: heldBytes(text), mark });
     this.#outlet?.send(text);
   }
@@ -271,7 +267,7 @@ export class Mailbox {
     this.#answersChars -= oldest.text.length;
     this.#account.add(-oldest.bytes);
     if (oldest.mark) this.#journal?.dropAnswer(oldest.mark);
-    this.#forget(oldest);
+    this.#forgotten.add(oldest);
   }
 
   /** What answers nothing goes before answers do. */
@@ -279,14 +275,6 @@ export class Mailbox {
     const target = this.#account.bytes - bytes;
     while (this.#posts.size > 0 && this.#account.bytes > target) this.#posts.dropOldest();
     while (this.#answers.length > 0 && this.#account.bytes > target) this.#forgetOldest();
-  }
-
-  #forget({ id, mark }: Answer): void {
-    this.#forgotten.set(id, mark);
-    if (this.#forgotten.size <= MAX_FORGOTTEN) return;
-    const [first] = this.#forgotten;
-    this.#forgotten.delete(first![0]);
-    if (first![1]) this.#journal?.forget(first![1]);
   }
 
   #drop({ text, bytes, mark }: Answer): void {

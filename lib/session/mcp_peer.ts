@@ -254,7 +254,7 @@ export class McpPeer implements Speaker {
     this.#outlet.post({ jsonrpc: "2.0", method, params }, { relatedTo });
   }
 
-  // Without logging/setLevel the server decides what it sends (MCP server/utilities/logging): all of it.
+  // Without logging/setLevel the server decides what it sends (MCP server/utilities/logging): all that comes here.
   #wantsLog(level: unknown): boolean {
     const wanted = this.#session.logLevel;
     return wanted === undefined || LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);

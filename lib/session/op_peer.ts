@@ -37,7 +37,10 @@ export class OpPeer {
     const bytes = size < MIN_COUNTED_BYTES ? 0 : size;
     if (!budget.tryTakeCall(bytes, this.#session)) return this.refuse(tooMuchHeld(), frame.request_id);
     try {
-      await this.#handle(parseOp(frame));
+      const request = parseOp(frame);
+      this.#session.touch();
+      // Most are calls: they are handled without a promise in between.
+      await (request.op === "call_tool" ? this.#callTool(request) : this.#handle(request));
     } catch (thrown) {
       this.#giveUp(thrown, frame.request_id);
     } finally {
@@ -66,8 +69,7 @@ export class OpPeer {
     );
   }
 
-  async #handle(request: OpRequest): Promise<void> {
-    this.#session.touch();
+  async #handle(request: Exclude<OpRequest, CallToolOp>): Promise<void> {
     switch (request.op) {
       case "hello":
         throw new ExaiError("INVALID_REQUEST", "this connection has said hello already; its session goes on");
@@ -76,8 +78,6 @@ export class OpPeer {
         throw new ExaiError("INVALID_REQUEST", `${request.op} is said in front of a hello, or in its place`);
       case "list_tools":
         return this.#send({ op: "list_tools_res", tools: await this.#listTools() });
-      case "call_tool":
-        return await this.#callTool(request);
       case "cancel":
         return this.#cancel(request.request_id);
       case "received":

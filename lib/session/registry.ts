@@ -41,7 +41,7 @@ export type NewSession =
   & {
     wantedId?: string;
     /** Whether the client is there although it sends nothing; such a session is not idle. */
-    listens?: () => boolean;
+    listens?: (session: Session) => boolean;
   };
 
 /** How much longer a session waits when this process was stopped meanwhile: its client may be at the door. */
@@ -56,7 +56,7 @@ const SESSION_ID = /^[\w.:@-]{1,128}$/;
 export class SessionRegistry implements Disposable {
   readonly #sessions = new Map<string, Session>();
   readonly #deadlines = new Map<string, Disposable>();
-  readonly #listens = new Map<string, () => boolean>();
+  readonly #listens = new Map<string, (session: Session) => boolean>();
   readonly #options: RegistryOptions;
   readonly #sweeper: ReturnType<typeof setInterval> | undefined;
 
@@ -187,7 +187,7 @@ export class SessionRegistry implements Disposable {
   sweep(nowMs = performance.now()): void {
     for (const session of this.#sessions.values()) {
       if (session.resumable) continue;
-      if (this.#listens.get(session.id)?.()) session.touch();
+      if (this.#listens.get(session.id)?.(session)) session.touch();
       if (session.calls.size > 0 || nowMs - session.lastUsedMs < this.#options.idleMs) continue;
       log.info("session {id} was idle for too long and is closed", { id: session.id });
       session.mailbox.close(CLOSE.goingAway, "idle for too long");

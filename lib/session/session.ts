@@ -74,8 +74,8 @@ export class Session implements Caller {
   callCount = 0;
   bytesIn = 0;
   bytesOut = 0;
-  /** What has arrived on the last connection on which anything did; of clients that want to be told. */
-  arrivals: { readonly messages: number } | undefined;
+  /** MCP messages of the client that have arrived, on whatever connection; of clients that want to be told. */
+  arrivals = 0;
   /** Set by the peer that speaks MCP with the client; a client of EXAI ops only has none. */
   speaker: Speaker | undefined;
   /** Whether it was begun with an earlier daemon; its client must be introduced before it is as it was. */
@@ -151,6 +151,10 @@ export class Session implements Caller {
   notify(method: string, params?: JsonObject): void {
     // A client that has not initialized speaks EXAI ops, and gets nothing it did not ask for.
     if (this.revision !== undefined) this.speaker?.notify(method, params);
+  }
+
+  subscriptionLost(uri: string): void {
+    this.subscriptions.remove(uri);
   }
 
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result> {

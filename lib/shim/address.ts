@@ -2,7 +2,6 @@ import { registerSecret } from "../base/log.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { loadClientTls } from "../config/tls.ts";
 import { AUTO_TOKEN } from "../config/token_rule.ts";
 import { LinkError } from "./link_error.ts";
 import { isLoopback } from "./loopback.ts";
@@ -25,7 +24,7 @@ export async function locateDaemon(settings: AddressSettings, paths: StatePaths)
       settings.port === 0
         ? urlFrom(endpoint, { file, path: paths.endpoint })
         : Promise.resolve(urlOf(settings)),
-    readTls: () => loadClientTls(settings),
+    readTls: async () => (await import("../config/tls.ts")).loadClientTls(settings),
     usesToken: settings.token !== "",
     ofAnyUser: settings.peers === "any",
     fault: file.fault,

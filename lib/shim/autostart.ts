@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
-import { extname, join } from "@std/path";
+import { extname } from "@std/path/extname";
+import { join } from "@std/path/join";
 import { messageOf } from "../base/errors.ts";
 import { isCompiled, programDir, type StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS, SETTINGS, type Settings } from "../config/settings.ts";

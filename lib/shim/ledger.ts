@@ -9,7 +9,7 @@ export interface Entry {
   readonly bytes: number;
   /** Whether it has gone out on some connection; it may have been received then. */
   sent: boolean;
-  /** Which of the messages sent on its connection it was; of what is no request. */
+  /** Which of the session's messages it was; of what is no request. */
   place?: number;
 }
 
@@ -109,7 +109,7 @@ export class Ledger {
     return entry;
   }
 
-  /** The first `count` messages of the connection have arrived: what is no request need not be kept any more. */
+  /** The first `count` messages of the session have arrived: what is no request need not be kept any more. */
   confirm(count: number): void {
     for (const entry of this.#entries) {
       if (!isRequest(entry) && entry.sent && (entry.place ?? Infinity) <= count) this.remove(entry);

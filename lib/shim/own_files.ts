@@ -1,4 +1,4 @@
-import { dirname } from "@std/path";
+import { dirname } from "@std/path/dirname";
 import { readRegularFile } from "../config/regular_file.ts";
 import { whyUntrusted } from "../config/trust.ts";
 

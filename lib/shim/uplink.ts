@@ -154,9 +154,9 @@ export class Uplink {
     this.#resumeToken = ack.resume_token;
     this.maxFrameBytes = ack.limits?.max_bytes ?? this.maxFrameBytes;
     this.#receipts.begin(ack.posts ?? 0);
-    // What is sent from here on is counted anew.
-    if (ack.unseen && ack.received !== undefined) this.#hooks.onreceived(ack.received);
-    this.#sent = 0;
+    this.#hooks.onreceived(ack.received ?? 0);
+    // What is sent from here on goes on from what the daemon has.
+    this.#sent = ack.received ?? 0;
     if (ack.unseen && this.#met) {
       this.#hooks.onresume(new Set(ack.unseen), { knowsArrivals: ack.received !== undefined });
       this.#ready = true;
@@ -165,6 +165,8 @@ export class Uplink {
       this.#hooks.onrestart(recoveredOf(ack));
       this.#meet(link);
     }
+    // What was sent on an earlier connection may still wait for its answer.
+    this.expectWord();
     socket.onframe = (frame) =>
       ack.lines ? eachLine(frame, (text) => this.#receive(text)) : this.#receive(frame);
   }

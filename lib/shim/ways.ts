@@ -3,10 +3,8 @@ import { messageOf } from "../base/errors.ts";
 import { namesProxies, withoutProxies } from "../config/proxies.ts";
 import type { ClientTls } from "../config/tls.ts";
 import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
-import { handshake } from "./handshake.ts";
 import { LinkError, type LinkFault } from "./link_error.ts";
 import { hostOf, isLoopback } from "./loopback.ts";
-import { checkListener } from "./listener.ts";
 import { faultOfSocket } from "./own_files.ts";
 
 const log = getLogger(["exai", "shim"]);
@@ -153,12 +151,15 @@ export async function openWay(
   target: Pick<LinkTarget, "usesToken" | "ofAnyUser" | "readToken">,
 ): Promise<Reached> {
   const ownerMatters = !target.usesToken && !target.ofAnyUser && way.socket === undefined;
-  if (ownerMatters) await checkListener(way.url, { mayBeNobody: true });
+  // Loaded late, as few windows need them: most have a socket and no token.
+  const listener = ownerMatters ? await import("./listener.ts") : undefined;
+  const proving = target.usesToken ? await import("./handshake.ts") : undefined;
+  await listener?.checkListener(way.url, { mayBeNobody: true });
   const socket = await connect(way);
   try {
-    const token = target.usesToken ? await target.readToken() : undefined;
-    if (token !== undefined) return { socket, way, proof: await handshake(socket, way, token) };
-    if (ownerMatters) await checkListener(way.url, { mayBeNobody: false });
+    const token = proving && await target.readToken();
+    if (token !== undefined) return { socket, way, proof: await proving!.handshake(socket, way, token) };
+    await listener?.checkListener(way.url, { mayBeNobody: false });
     return { socket, way };
   } catch (thrown) {
     socket.drop("it has not proved itself");

@@ -57,6 +57,7 @@ export function createExaiServer(options: ExaiServerOptions): ExaiServer {
 
 class OwnTools implements ExaiServer {
   readonly name = NAME;
+  readonly ownScheme = `${NAME}:`;
   readonly #options: ExaiServerOptions;
   /** Sessions of which it is being found out who they are. */
   readonly #identifying = new Set<string>();
@@ -123,15 +124,16 @@ class OwnTools implements ExaiServer {
     return await listResources({ threads: this.#threadsOf({ identity }) });
   }
 
-  readonly target = async (call: Call): Promise<Result> => {
+  readonly target = (call: Call): Promise<Result> =>
+    call.method === "tools/call" ? this.#callTool(call) : this.#answer(call);
+
+  async #answer(call: Call): Promise<Result> {
     const kind = KIND_BY_METHOD.get(call.method);
     if (kind !== undefined) {
       checkCursor(call.params);
       return { result: { [LISTS[kind].field]: await this.list(kind, call) as JsonObject[] } };
     }
     switch (call.method) {
-      case "tools/call":
-        return await this.#callTool(call);
       case "prompts/get":
         return { result: getPrompt(call.params, this.#offer.definitions) };
       case "resources/read":
@@ -141,7 +143,7 @@ class OwnTools implements ExaiServer {
       default:
         throw new ExaiError("METHOD_NOT_FOUND", `${NAME} has no method ${call.method}`);
     }
-  };
+  }
 
   #makeOffer(userTools: readonly Tool[]): Offer {
     const { disabledTools = [], leanMode = false, tools = BUILTIN_TOOLS } = this.#options;

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { isTurnDue, nextTurn } from "../base/turns.ts";
 import { KIB } from "../base/units.ts";
 import type { RequestId } from "../wire/rpc.ts";
 
@@ -12,8 +13,11 @@ export interface OverlongLine {
 export interface LineFramerOptions {
   /** Longest line kept, its newline included. */
   maxLineBytes: number;
-  /** Takes one whole line, its newline included. The bytes are good only until it returns. */
-  online(line: Uint8Array): void;
+  /**
+   * Takes one whole line, its newline included. The bytes are good only until it returns; what it returns, if anything,
+   * is waited for before the next.
+   */
+  online(line: Uint8Array): Promise<void> | void;
   /** Told of a line beyond `maxLineBytes`. */
   onoverlong?(line: OverlongLine): void;
 }
@@ -32,6 +36,8 @@ export class LineFramer {
   #parts: Uint8Array[] = [];
   #bytes = 0;
   #tail = "";
+  /** Bytes that are one line, whatever is in them; undefined: up to the next newline, as ever. */
+  #counted: number | undefined;
 
   constructor(options: LineFramerOptions) {
     this.#options = options;
@@ -42,19 +48,48 @@ export class LineFramer {
     return this.#bytes;
   }
 
-  /** Takes the next piece, which is not kept. */
-  take(chunk: Uint8Array): void {
+  /**
+   * Takes the next piece, which is not kept. What it returns, if anything, is to be waited for before the next: there
+   * were so many lines that others have their turn before the rest of them.
+   */
+  take(chunk: Uint8Array): Promise<void> | undefined {
     let start = 0;
-    for (let end; (end = indexOfByte.call(chunk, NEWLINE, start)) >= 0; start = end + 1) {
-      const rest = chunk.subarray(start, end + 1);
-      if (this.#bytes === 0 && rest.length <= this.#options.maxLineBytes) this.#options.online(rest);
-      else this.#finish(rest);
+    for (let end; (end = this.#endOfLine(chunk, start)) > 0; start = end) {
+      const rest = chunk.subarray(start, end);
+      const isWhole = this.#bytes === 0 && rest.length <= this.#options.maxLineBytes;
+      const wait = isWhole ? this.#options.online(rest) : this.#finish(rest);
+      if (wait || isTurnDue(rest.length)) return this.#takeLater(chunk.slice(end), wait || nextTurn());
     }
     if (start < chunk.length) this.#keep(chunk.slice(start));
   }
 
+  /** The next `bytes` bytes are one line, whatever is in them. To be called by who takes the line before. */
+  count(bytes: number): void {
+    this.#counted = bytes;
+  }
+
+  /** The part of a line that has no end yet, if it is no longer than a line may be. */
+  get pending(): Uint8Array | undefined {
+    return this.#bytes <= this.#options.maxLineBytes ? Buffer.concat(this.#parts) : undefined;
+  }
+
+  /** Where the line that begins at `start` ends; 0 if its end is not there. */
+  #endOfLine(chunk: Uint8Array, start: number): number {
+    if (this.#counted === undefined) return indexOfByte.call(chunk, NEWLINE, start) + 1;
+    const end = start + this.#counted - this.#bytes;
+    if (end > chunk.length) return 0;
+    this.#counted = undefined;
+    return end;
+  }
+
+  async #takeLater(rest: Uint8Array, wait: Promise<void>): Promise<void> {
+    await wait;
+    await this.take(rest);
+  }
+
   /** A last line without a newline is taken as a line. */
   end(): void {
+    this.#counted = undefined;
     if (this.#bytes > 0) this.take(Uint8Array.of(NEWLINE));
   }
 
@@ -67,7 +102,7 @@ export class LineFramer {
     }
   }
 
-  #finish(rest: Uint8Array): void {
+  #finish(rest: Uint8Array): Promise<void> | void {
     this.#keep(rest);
     const [parts, bytes, tail] = [this.#parts, this.#bytes, this.#tail];
     this.#parts = [];

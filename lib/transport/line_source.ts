@@ -29,17 +29,20 @@ export class LineSource extends EventEmitter {
     this.#source = source;
     this.#framer = new LineFramer({
       ...options,
-      online: (line) => this.emit("data", Buffer.from(line.buffer, line.byteOffset, line.byteLength)),
+      online: (line) => void this.emit("data", Buffer.from(line.buffer, line.byteOffset, line.byteLength)),
       onoverlong: (line) => this.onoverlong?.(line),
     });
   }
 
   /** Reads to the end. A last line without a newline is taken as a line. */
   async run(): Promise<void> {
+    let taking: Promise<void> | undefined;
     await this.#source.readAll((chunk) => {
-      this.#framer.take(chunk);
-      return this.backpressure?.();
+      taking = this.#framer.take(chunk);
+      return taking ? taking.then(() => this.backpressure?.()) : this.backpressure?.();
     });
+    // A source that fails does not wait for the lines before.
+    await taking;
     this.#framer.end();
   }
 

@@ -38,12 +38,14 @@ interface Activity {
  */
 export class Attribution {
   readonly #bySession = new Map<string, Activity>();
+  /** Of sessions that are over: the id of one may come again, and must not stand for both. */
+  readonly #over = new Set<Activity>();
   readonly #settleMs: number;
   readonly #tasks: LiveTasks | undefined;
+  /** Told of each call that has ended, and whether it was withdrawn and not answered. */
+  onEnded?: (call: Call, isWithdrawn: boolean) => void;
   #first: Caller | undefined;
   #isShared = false;
-  /** Called when a call has ended; set by whoever lets calls wait for that. */
-  onEnded: (() => void) | undefined;
 
   /** `tasks`: those that run on the process, and may say something too. */
   constructor(options: { settleMs?: number; tasks?: LiveTasks } = {}) {
@@ -59,10 +61,9 @@ export class Attribution {
   }
 
   /** A session is over: nothing is its own any more, nor anybody else's. */
-  forget({ id }: Caller): void {
-    const activity = this.#bySession.get(id);
-    if (activity) activity.caller = undefined;
-    if (this.#first?.id !== id) return;
+  forget(caller: Caller): void {
+    if (this.#bySession.get(caller.id)?.caller === caller) this.#retire(caller.id);
+    if (this.#first !== caller) return;
     this.#first = undefined;
     this.#isShared = true;
   }
@@ -71,12 +72,25 @@ export class Attribution {
     const { caller } = call;
     this.met(caller);
     const known = this.#bySession.get(caller.id);
-    if (known) known.calls.add(call);
-    else this.#bySession.set(caller.id, { caller, calls: new Set([call]), settledAtMs: 0, askedUntilMs: 0 });
+    if (known?.caller === caller) return void known.calls.add(call);
+    // A session that comes back after its end does so under the id it had.
+    if (known) this.#retire(caller.id);
+    this.#bySession.set(caller.id, { caller, calls: new Set([call]), settledAtMs: 0, askedUntilMs: 0 });
+  }
+
+  /** What a session has had running may still be spoken of for a while, but to nobody. */
+  #retire(id: string): void {
+    const activity = this.#bySession.get(id);
+    if (!activity) return;
+    this.#bySession.delete(id);
+    activity.caller = undefined;
+    this.#over.add(activity);
+    this.#prune();
   }
 
   ended(call: Call, options: { withdrawn?: boolean } = {}): void {
-    const activity = this.#bySession.get(call.caller.id);
+    this.onEnded?.(call, options.withdrawn ?? false);
+    const activity = this.#activityOf(call);
     if (!activity?.calls.delete(call)) return;
     const settledAtMs = steadyNow() + this.#settleMs * (options.withdrawn ? WITHDRAWN_FACTOR : 1);
     activity.settledAtMs = Math.max(activity.settledAtMs, settledAtMs);
@@ -84,12 +98,21 @@ export class Attribution {
       activity.askedUntilMs = Math.max(activity.askedUntilMs, settledAtMs);
     }
     if (this.#bySession.size > MAX_SETTLED) this.#prune();
-    this.onEnded?.();
+  }
+
+  #activityOf(call: Call): Activity | undefined {
+    const own = this.#bySession.get(call.caller.id);
+    return own?.calls.has(call) ? own : this.#over.values().find(({ calls }) => calls.has(call));
+  }
+
+  *#activities(): Generator<Activity> {
+    yield* this.#bySession.values();
+    yield* this.#over;
   }
 
   /** Whose a message is that names nothing, a question or not; undefined when that is not certain. */
   addressee(isQuestion: boolean, nowMs = steadyNow()): Addressee | undefined {
-    const running = this.#bySession.values().find(({ calls }) => calls.size > 0);
+    const running = this.#activities().find(({ calls }) => calls.size > 0);
     if (!running) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
     const { caller, calls } = running;
     if (!caller) return undefined;
@@ -103,7 +126,7 @@ export class Attribution {
 
   /** Sessions an uncertain question may belong to: those with calls that run or have just ended. */
   suspects(nowMs = steadyNow()): Caller[] {
-    return [...this.#bySession.values()]
+    return [...this.#activities()]
       .filter(({ calls, askedUntilMs }) => calls.size > 0 || askedUntilMs > nowMs)
       .flatMap(({ caller }) => caller ?? []);
   }
@@ -119,23 +142,29 @@ export class Attribution {
     { but, nowMs }: { but: string; nowMs: number },
   ): number {
     let latestMs = nowMs;
-    for (const [id, activity] of this.#bySession) {
-      if (id === but) continue;
+    for (const activity of this.#activities()) {
+      if (activity.caller?.id === but) continue;
       if (activity.calls.size > 0) return Infinity;
       latestMs = Math.max(latestMs, activity[until]);
     }
     return latestMs;
   }
 
-  /** Some session, other than `sessionId`, that has calls running. */
-  otherRunning(sessionId: string): string | undefined {
-    return this.#bySession.entries().find(([id, { calls }]) => id !== sessionId && calls.size > 0)?.[0];
+  /** The calls of `caller` that run now, in the order they began. */
+  callsOf(caller: Caller): Call[] {
+    return [...this.#bySession.get(caller.id)?.calls ?? []];
+  }
+
+  /** The calls that run now. */
+  *running(): Generator<Call> {
+    for (const { calls } of this.#activities()) yield* calls;
   }
 
   #prune(): void {
     const nowMs = steadyNow();
-    for (const [id, { calls, settledAtMs }] of this.#bySession) {
-      if (calls.size === 0 && settledAtMs <= nowMs) this.#bySession.delete(id);
-    }
+    const isSettled = ({ calls, settledAtMs }: Activity) => calls.size === 0 && settledAtMs <= nowMs;
+    for (const activity of this.#over) if (isSettled(activity)) this.#over.delete(activity);
+    if (this.#bySession.size <= MAX_SETTLED) return;
+    for (const [id, activity] of this.#bySession) if (isSettled(activity)) this.#bySession.delete(id);
   }
 }

@@ -1,4 +1,3 @@
-import { ANY_PLACE } from "../call/admission.ts";
 import type { Call } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Instance } from "./instance.ts";
@@ -21,14 +20,12 @@ export function runOn(call: Call, where: Where): Promise<Result | undefined> {
     call.begin?.();
     return instance.call(call);
   }
-  const isFree = isWork && !slot.takesTurns && !isLimited;
-  return isFree ? slot.admission.run(call, instance) : inTurn(call, where);
+  if (!isWork) return instance.call(call);
+  return isLimited ? runInPlace(call, where) : slot.admission.run(call, instance);
 }
 
-async function inTurn(call: Call, { slot, instance, isWork }: Where): Promise<Result | undefined> {
-  // The turn first: with a place in hand, those who wait for a turn would hold up everybody behind them in vain.
-  using _turn = slot.takesTurns ? await slot.turn(call) : undefined;
-  const wanted = isWork ? slot.admission.place(call) : ANY_PLACE;
-  using _place = wanted instanceof Promise ? await wanted : wanted;
-  return await (isWork ? slot.admission.run(call, instance) : instance.call(call));
+async function runInPlace(call: Call, { slot, instance }: Where): Promise<Result | undefined> {
+  const place = slot.admission.place(call);
+  using _place = place instanceof Promise ? await place : place;
+  return await slot.admission.run(call, instance);
 }

@@ -12,11 +12,11 @@ export class Faults {
     this.#server = server;
   }
 
-  /** What a call is told that was under way when the server ended. */
-  cutOff(reason: ExaiError): ExaiError {
+  /** What a call is told that was under way when the server ended; `isAlone`: no other session's was. */
+  cutOff(reason: ExaiError, { isAlone = false } = {}): ExaiError {
     return new ExaiError(reason.code, `${reason.message}; the call was under way and may have run`, {
       cause: reason,
-      details: { server: this.#server, outcome: "unknown" },
+      details: { server: this.#server, outcome: "unknown", ...(isAlone ? { alone: true } : {}) },
     });
   }
 

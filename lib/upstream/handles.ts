@@ -1,7 +1,10 @@
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
+import { type Beginning, LateTasks } from "./late_tasks.ts";
 import type { LiveTasks } from "./live_tasks.ts";
+import { ElicitationNames } from "./elicitation_names.ts";
+import type { LostTasks } from "./lost_tasks.ts";
 import { createdTask, noSuchTask, Owners, requiredElicitations, TaskProgress } from "./owners.ts";
 import { TaskNames } from "./task_names.ts";
 
@@ -10,17 +13,20 @@ export class Handles {
   readonly owners: Owners;
   readonly progress = new TaskProgress();
   readonly taskNames = new TaskNames();
+  readonly elicitationNames = new ElicitationNames();
+  readonly late = new LateTasks();
   readonly #tasks: LiveTasks;
+  readonly #lost: LostTasks | undefined;
 
-  /** `before`: whose the handles are that were given out on the connections before this one. */
-  constructor(tasks: LiveTasks, before?: Owners) {
+  /** `lost`: what was given out on the connections before this one. */
+  constructor(tasks: LiveTasks, lost?: LostTasks) {
     this.#tasks = tasks;
-    this.owners = new Owners(before);
+    this.#lost = lost;
+    this.owners = new Owners(lost?.owners);
   }
 
   /** Notes whose the handles in the result of `call` are, which was asked under `id`. */
-  note(id: RequestId, call: Call, { result, error }: Result): void {
-    const { caller, progressToken } = call;
+  note(id: RequestId, { caller, progressToken }: Beginning, { result, error }: Result): void {
     if (error) {
       for (const elicitation of requiredElicitations(error.data)) this.#own(elicitation, caller);
       return;
@@ -32,6 +38,25 @@ export class Handles {
     this.#tasks.begun(caller, result.task as JsonObject);
     // The token stays good for as long as the task (MCP basic/utilities/tasks, progress).
     if (progressToken !== undefined) this.progress.set(id, { caller, progressToken });
+  }
+
+  /**
+   * The answer to a request that was withdrawn has come.
+   *
+   * @returns the task it has begun, which nobody waits for
+   */
+  noteLate(id: RequestId, answer: Result): string | undefined {
+    const beginning = this.late.take(id);
+    const task = answer.result && createdTask(answer.result);
+    if (typeof task !== "string") return undefined;
+    if (beginning) this.note(id, beginning, answer);
+    else this.owners.setOver(task);
+    return task;
+  }
+
+  /** The server has answered a request about the task that it calls `taskId`. */
+  answered(method: string, taskId: unknown, answer: Result): void {
+    this.#tasks.answered(method, taskId, answer);
   }
 
   /** Whether `caller` has begun the task it calls `taskId`, on this very connection. */
@@ -46,13 +71,19 @@ export class Handles {
    */
   ownTask(caller: Caller, taskId: unknown): unknown {
     const own = this.taskNames.ownOf(taskId);
-    if (own === undefined && taskId !== undefined) throw noSuchTask(taskId);
-    this.owners.checkTask(caller, own);
-    return own;
+    try {
+      if (own === undefined && taskId !== undefined) throw noSuchTask(taskId);
+      this.owners.checkTask(caller, own);
+      return own;
+    } catch (thrown) {
+      this.#lost?.checkName(caller, taskId);
+      throw thrown;
+    }
   }
 
   /** An answer of the server as the session of the call is to see it. */
   asSeen({ method, caller }: Call, answer: Result): Result {
+    if (answer.error) return this.elicitationNames.shownResult(caller, answer);
     return this.taskNames.shownResult(
       method === "tasks/list" ? this.owners.filterTasks(caller, answer) : answer,
     );
@@ -63,6 +94,7 @@ export class Handles {
     this.owners.forget(caller);
     this.progress.forget(caller);
     this.taskNames.forget(caller);
+    this.late.forget(caller);
     this.#tasks.forget(caller);
   }
 

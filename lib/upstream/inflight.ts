@@ -1,7 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Call } from "../call/call.ts";
-import type { RequestId, Result, RpcResponse } from "../wire/rpc.ts";
+import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
+import { NamelessErrors } from "./nameless_errors.ts";
 import { ownId } from "./own_id.ts";
 import { namesItsTask } from "./work.ts";
 
@@ -22,6 +23,7 @@ export interface Origin {
 /** Everything asked of one upstream and not answered yet, by the ids the daemon has minted. */
 export class InFlightTable {
   readonly #byId = new Map<RequestId, InFlight>();
+  readonly #nameless = new NamelessErrors();
   /** Told of the calls that run: what the server says meanwhile may be about them. */
   readonly #attribution: Attribution;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -45,6 +47,7 @@ export class InFlightTable {
 
   add(id: RequestId, entry: InFlight): void {
     this.#byId.set(id, entry);
+    this.#nameless.asked(id);
     if (entry.call && !namesItsTask(entry.call.method)) this.#attribution.began(entry.call);
   }
 
@@ -67,12 +70,18 @@ export class InFlightTable {
     return this.#byId.get(ownId(id));
   }
 
+  /** A message was sent that gets no answer: an error without an id may be about it. */
+  sentUnasked(message: RpcMessage): void {
+    this.#nameless.unanswered({ isPlain: "method" in message && message.params === undefined });
+  }
+
   /** Takes a request out; `withdrawn` when the server has not answered it, and may go on with it. */
   take(id: RequestId, options?: { withdrawn: boolean }): InFlight | undefined {
     const own = ownId(id);
     const entry = this.#byId.get(own);
     if (!entry) return undefined;
     this.#byId.delete(own);
+    if (options?.withdrawn) this.#nameless.unanswered({ isPlain: false });
     if (entry.call) this.#attribution.ended(entry.call, options);
     this.#settleIdle();
     return entry;
@@ -84,8 +93,11 @@ export class InFlightTable {
    * @returns whether it answers any
    */
   settle({ id, result, error }: RpcResponse): boolean {
-    // Of an error without an id it is plain whose it is where one request alone waits (JSON-RPC 2.0, 5).
-    const [only] = id === null && error && this.#byId.size === 1 ? this.#byId.keys() : [];
+    // Of an error without an id it is plain whose it is where it can be about one request alone (JSON-RPC 2.0, 5).
+    const isPlain = id === null && error && this.#byId.size === 1 &&
+      this.#nameless.isAboutRequest(error.code);
+    const [only] = isPlain ? this.#byId.keys() : [];
+    if (id !== null) this.#nameless.answered(ownId(id));
     const answered = id ?? only;
     const entry = answered === undefined ? undefined : this.take(answered);
     try {

@@ -1,15 +1,15 @@
 import { getLogger } from "@logtape/logtape";
-import { abortError, untilAborted, within } from "../base/abort.ts";
+import { within } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { contained } from "../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { steadyNow } from "../base/steady.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
-import { waitingFor } from "../call/wait.ts";
-import { type InitializeResult, type LogLevel, uriOf, withProgressToken } from "../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
+import type { InitializeResult, LogLevel } from "../wire/mcp.ts";
+import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
+import { EarlyLogs } from "./early_logs.ts";
+import { Exchange } from "./exchange.ts";
 import { Faults } from "./faults.ts";
 import { Handles } from "./handles.ts";
 import { initialize } from "./handshake.ts";
@@ -17,11 +17,12 @@ import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { PingedLiveness } from "./liveness.ts";
-import { capabilityOf, ListCache, listChangedMethod } from "./lists.ts";
+import { capabilityOf, ListCache } from "./lists.ts";
 import { LiveTasks } from "./live_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { messageFault } from "./message_fault.ts";
-import { type SubscriptionRequest, Subscriptions } from "./subscriptions.ts";
+import { OtherCalls } from "./other_calls.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import type { Suspect } from "./supervisor.ts";
 import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -39,7 +40,6 @@ export class Instance implements AsyncDisposable {
   readonly liveness: PingedLiveness;
   readonly tasks = new LiveTasks();
   readonly startedAt = new Date();
-  lastUsedAtMs = steadyNow();
   callCount = 0;
   #answers = 0;
   /** Whose a message is that names nothing it belongs to. */
@@ -50,52 +50,55 @@ export class Instance implements AsyncDisposable {
   readonly #inflight: InFlightTable;
   /** What its results have given the sessions to come back with. */
   readonly handles: Handles;
-  readonly #subscriptions = new Subscriptions();
+  readonly #subscriptions = new Subscriptions({
+    renew: (uri) => this.#askAbout(uri, "resources/subscribe"),
+    onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
+  });
   readonly #logLevel: SharedLogLevel;
+  readonly #otherCalls: OtherCalls;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
+  readonly #exchange: Exchange;
+  readonly #earlyLogs = new EarlyLogs((message) => this.#inbound.receive(message));
   #description: InitializeResult | undefined;
-  #end: ExaiError | undefined;
-  /** Why nothing new is sent to it, while what is under way may still be answered. */
-  #lost: ExaiError | undefined;
-  #nextId = 1;
 
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
-    this.handles = new Handles(this.tasks, options.ownersBefore);
+    this.handles = new Handles(this.tasks, options.lostTasks);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
-    const ask = (method: string, params: JsonObject) => this.#ask(method, params, options.startTimeoutMs);
+    const { name } = options;
+    const parts = { name, transport, faults: this.#faults, inflight: this.#inflight, handles: this.handles };
+    this.#exchange = new Exchange(parts);
     this.lists = new ListCache({
-      ask: (method, params) => ask(method, params),
+      ask: (method, params) => this.#exchange.ask(method, params, options.startTimeoutMs),
       has: (kind) => capabilityOf(this.#description, kind) !== undefined,
       isAnnounced: (kind) => capabilityOf(this.#description, kind)?.listChanged === true,
     });
     this.liveness = new PingedLiveness({
-      ping: (timeoutMs) => this.#ask("ping", {}, timeoutMs),
+      ping: (timeoutMs) => this.#exchange.ask("ping", {}, timeoutMs),
       maxSilences: options.maxSilences ?? 2,
       onsilent: (why) => this.#lose(why, { isFault: true }),
     });
     const setLevel = (level: LogLevel) =>
-      this.#ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
+      this.#exchange.ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
+    const shared = { name, subscriptions: this.#subscriptions, logLevel: this.#logLevel };
+    this.#otherCalls = new OtherCalls({ ...shared, exchange: this.#exchange });
     this.#inbound = new Inbound({
-      name: options.name,
+      ...shared,
+      tasks: this.tasks,
+      handles: this.handles,
       roots: options.roots,
       onRootsAsked: options.onRootsAsked ?? (() => {}),
       whenRefused: options.whenRefused,
       told: options.capabilities,
       inflight: this.#inflight,
       attribution: this.attribution,
-      tasks: this.tasks,
       attached: this.attached,
-      owners: this.handles.owners,
-      progress: this.handles.progress,
-      taskNames: this.handles.taskNames,
-      subscriptions: this.#subscriptions,
-      send: (message) => this.#send(message),
+      send: (message) => this.#exchange.send(message),
       log: options.log ?? (() => {}),
       onQuestion: options.onQuestion ?? (() => {}),
       onListChanged: (kinds) => {
@@ -132,6 +135,10 @@ export class Instance implements AsyncDisposable {
     return this.#transport.pid;
   }
 
+  get lastUsedAtMs(): number {
+    return this.#exchange.lastUsedAtMs;
+  }
+
   /** Requests it has not answered yet. */
   get inflight(): number {
     return this.#inflight.size;
@@ -147,9 +154,14 @@ export class Instance implements AsyncDisposable {
     return this.#ended.promise;
   }
 
+  /** The one session whose calls were under way when it ended. */
+  get suspect(): Suspect | undefined {
+    return this.#exchange.suspect;
+  }
+
   /** Whether it takes anything new. */
   get alive(): boolean {
-    return this.#end === undefined && this.#lost === undefined;
+    return this.#exchange.end === undefined && this.#exchange.lost === undefined;
   }
 
   /** How the server's own stream stands, where there is one. */
@@ -161,16 +173,18 @@ export class Instance implements AsyncDisposable {
     this.attached.set(caller.id, caller);
     this.attribution.met(caller);
     this.#levelMayDiffer();
+    // Once all are attached that have waited for the start.
+    if (this.#earlyLogs.isHolding) queueMicrotask(() => this.#earlyLogs.release());
   }
 
   /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
   leave(caller: Caller): void {
-    if (this.attached.delete(caller.id)) this.#levelMayDiffer();
-    const { startTimeoutMs } = this.#options;
-    this.#subscriptions.removeAll(
-      caller,
-      (uri) => this.#ask("resources/unsubscribe", { uri }, startTimeoutMs),
-    );
+    // Its id may be another session's by now.
+    if (this.attached.get(caller.id) === caller) {
+      this.attached.delete(caller.id);
+      this.#levelMayDiffer();
+    }
+    this.#subscriptions.removeAll(caller, (uri) => this.#askAbout(uri, "resources/unsubscribe"));
   }
 
   /** Lets go of a session that is over: its tasks are forgotten too. */
@@ -182,10 +196,14 @@ export class Instance implements AsyncDisposable {
   }
 
   /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
-  async resubscribe(caller: Caller, uri: string): Promise<Result> {
-    const params = { uri };
-    const ask = () => this.#ask("resources/subscribe", params, this.#options.startTimeoutMs);
-    return await this.#subscriptions.subscribe(uri, caller, { ask });
+  resubscribe(caller: Caller, uri: string): Promise<Result> {
+    return this.#subscriptions.subscribe(uri, caller, {
+      ask: () => this.#askAbout(uri, "resources/subscribe"),
+    });
+  }
+
+  #askAbout(uri: string, method: "resources/subscribe" | "resources/unsubscribe"): Promise<Result> {
+    return this.#exchange.ask(method, { uri }, this.#options.startTimeoutMs);
   }
 
   /**
@@ -193,20 +211,10 @@ export class Instance implements AsyncDisposable {
    *
    * @throws {ExaiError} the signal's reason (the server is told), `UPSTREAM_UNAVAILABLE` when the server ends meanwhile
    */
-  async call(call: Call): Promise<Result> {
+  call(call: Call): Promise<Result> {
     this.callCount++;
-    switch (call.method) {
-      case "resources/subscribe":
-      case "resources/unsubscribe":
-        return await this.#aboutResource(call);
-      case "logging/setLevel":
-        return await this.#aboutLogLevel(call);
-      case "tasks/get":
-      case "tasks/result":
-      case "tasks/cancel":
-        return await this.#aboutTask(call);
-    }
-    return await this.#forward(call);
+    // Most are calls of tools: handed on without a promise in between.
+    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#otherCalls.run(call);
   }
 
   /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
@@ -219,10 +227,11 @@ export class Instance implements AsyncDisposable {
     return this.#inflight.idle();
   }
 
-  /** Passes on a notification of a client that belongs to no call. */
-  notify(method: string, params: JsonObject): void {
-    if (method === "notifications/tasks/status" && !this.#inbound.hasClientTask(params.taskId)) return;
-    this.#send({ jsonrpc: "2.0", method, params });
+  /** Passes on a notification of a client that belongs to no call; what it says of a task, where that is its own. */
+  notify(caller: Caller, method: string, params: JsonObject): void {
+    const isStatus = method === "notifications/tasks/status";
+    const shown = isStatus ? this.#inbound.clientTaskStatus(caller, params) : params;
+    if (shown) this.#exchange.send({ jsonrpc: "2.0", method, params: shown });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -244,151 +253,48 @@ export class Instance implements AsyncDisposable {
     };
     // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
     this.#transport.onlost = (why) => this.#lose(why, { isFault: this.#answers === 0 });
-    this.#transport.onresumed = () => void this.#catchUp();
+    this.#transport.onresumed = () => void this.#inbound.catchUp(this.lists);
     // A server behind a URL may take the connection and say nothing.
     const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
     await within(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
     const ask = (protocolVersion: string) =>
-      this.#ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
+      this.#exchange.ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
     const description = await initialize(ask, this.#options.name);
     this.#description = description;
+    this.#exchange.tasks = description.capabilities.tasks;
     this.#transport.setProtocolVersion?.(description.protocolVersion);
-    this.#send({ jsonrpc: "2.0", method: "notifications/initialized" });
+    this.#exchange.send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
 
   /** The server knows this connection no more, or answers nobody on it: another is made for what comes next. */
   #lose(why: string, fault: { isFault: boolean }): void {
-    if (this.#end || this.#lost) return;
-    this.#lost = this.#faults.unavailable(why);
-    this.#options.onLost?.(this.#lost, fault);
-  }
-
-  /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
-  async #catchUp(): Promise<void> {
-    for (const kind of await this.lists.catchUp()) {
-      this.#inbound.receive({ jsonrpc: "2.0", method: listChangedMethod(kind) });
-    }
-    for (const uri of this.#subscriptions.uris) {
-      this.#inbound.receive({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } });
-    }
-  }
-
-  #forward(call: Call): Promise<Result> {
-    const id = this.#nextId++;
-    const { method, progressToken } = call;
-    const own = this.handles.taskNames.inward(call.params);
-    const params = progressToken === undefined ? own : withProgressToken(own, id);
-    const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const onAbort = () => this.#withdraw(id, abortError(call.signal));
-    const stop = () => call.signal.removeEventListener("abort", onAbort);
-    this.#inflight.add(id, {
-      call,
-      settle: (result) => {
-        stop();
-        // At once: what the server says of a new task may come in the same breath.
-        this.handles.note(id, call, result);
-        resolve(this.handles.asSeen(call, result));
-      },
-      fail: (error) => (stop(), reject(error)),
-    });
-    call.signal.addEventListener("abort", onAbort, { once: true });
-    if (this.#end ?? this.#lost) this.#fail(id, this.#end ?? this.#faults.notRun(this.#lost!));
-    else this.#request({ jsonrpc: "2.0", id, method, params }, call);
-    if (call.signal.aborted) onAbort();
-    return promise;
-  }
-
-  async #ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
-    if (this.#end ?? this.#lost) throw this.#end ?? this.#lost;
-    const id = this.#nextId++;
-    const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const late = this.#faults.unavailable(`it did not answer ${method} within ${timeoutMs} ms`);
-    const timer = setTimeout(() => this.#withdraw(id, late, method), timeoutMs);
-    this.#inflight.add(id, { call: undefined, settle: resolve, fail: reject });
-    this.#request({ jsonrpc: "2.0", id, method, params });
-    return await promise.finally(() => clearTimeout(timer));
-  }
-
-  // `initialize` must not be cancelled (MCP basic/utilities/cancellation).
-  #withdraw(id: RequestId, error: ExaiError, method?: string): void {
-    const entry = this.#inflight.take(id, { withdrawn: true });
-    if (!entry) return;
-    entry.fail(error);
-    if (method === "initialize") return;
-    this.notify("notifications/cancelled", { requestId: id, reason: error.message });
-  }
-
-  #send(message: RpcMessage): void {
-    this.lastUsedAtMs = steadyNow();
-    this.#transport.send(message).catch(() => {});
-  }
-
-  #request(request: RpcRequest, call?: Call): void {
-    this.lastUsedAtMs = steadyNow();
-    const { id } = request;
-    this.#inflight.follow(id, call, this.#transport.send(request)).catch((thrown) => {
-      this.#fail(id, messageFault(thrown, this.#options.name) ?? this.#faults.of(thrown));
-    });
-  }
-
-  #fail(id: RequestId, error: ExaiError): void {
-    this.#inflight.take(id)?.fail(error);
+    if (this.#exchange.end || this.#exchange.lost) return;
+    this.#exchange.lost = this.#faults.unavailable(why);
+    this.#options.onLost?.(this.#exchange.lost, fault);
   }
 
   #receive(message: RpcMessage, about: RequestId | undefined): void {
     this.liveness.heard++;
     if ("method" in message) {
+      if (this.#earlyLogs.isHolding && this.#earlyLogs.takes(message)) return;
       return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
     }
-    if (!this.#inflight.settle(message)) this.#unasked(message);
-    else if (this.#description) this.#answers++;
-  }
-
-  /** An answer comes late when its call was withdrawn; one to no request at all is the server's mistake. */
-  #unasked({ id, error }: RpcResponse): void {
-    if (typeof id === "number" && id < this.#nextId) return;
-    const what = error ? `an error (${error.message})` : "an answer";
-    this.#options.log?.(`(sent ${what} to no request: its id is ${JSON.stringify(id)?.slice(0, 80)})`);
+    if (this.#inflight.settle(message)) return void (this.#description && this.#answers++);
+    const fault = this.#exchange.unasked(message);
+    if (fault !== undefined) this.#options.log?.(fault);
   }
 
   #finish(reason: ExaiError): void {
-    if (this.#end) return;
-    this.#end = reason;
+    if (this.#exchange.end) return;
+    this.#exchange.finish(reason);
+    this.#earlyLogs.release();
     this.#inbound.stop(reason);
     this.tasks.clear();
-    for (const entry of this.#inflight.takeAll()) {
-      entry.fail(entry.call ? this.#faults.cutOff(reason) : reason);
-    }
     this.#ended.resolve(reason);
   }
 
-  async #aboutTask(call: Call): Promise<Result> {
-    const { taskId } = call.params;
-    const own = this.handles.ownTask(call.caller, taskId);
-    const result = await this.#forward(call);
-    this.tasks.answered(call.method, own, result);
-    return result;
-  }
-
-  #aboutLogLevel(call: Call): Promise<Result> {
-    const told = untilAborted(this.#logLevel.update(), call.signal);
-    return waitingFor(call, `server "${this.#options.name}" to take a log level`, told);
-  }
-
-  #aboutResource(call: Call): Promise<Result> {
-    const uri = uriOf(call);
-    const options: SubscriptionRequest = {
-      ask: () => this.#forward(call),
-      turn: (before) =>
-        waitingFor(call, "what was asked about this resource before", untilAborted(before, call.signal)),
-    };
-    return call.method === "resources/subscribe"
-      ? this.#subscriptions.subscribe(uri, call.caller, options)
-      : this.#subscriptions.unsubscribe(uri, call.caller, options);
-  }
-
   #levelMayDiffer(): void {
-    if (this.#end || !isObject(this.#description?.capabilities.logging)) return;
+    if (this.#exchange.end || !isObject(this.#description?.capabilities.logging)) return;
     this.#logLevel.attachedChanged();
   }
 }

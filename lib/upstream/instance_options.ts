@@ -1,10 +1,10 @@
 import type { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { Root } from "../call/call.ts";
+import type { Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
-import type { Question } from "./inbound.ts";
-import type { Owners } from "./owners.ts";
+import type { Question } from "./inbound_context.ts";
+import type { LostTasks } from "./lost_tasks.ts";
 
 /** What an instance is made with. */
 export interface InstanceOptions {
@@ -16,8 +16,8 @@ export interface InstanceOptions {
   /** The roots the sessions share, `none` when they have none to tell; undefined when each has its own. */
   roots: readonly Root[] | "none" | undefined;
   startTimeoutMs: number;
-  /** Whose the handles are that were given out on the connections before this one. */
-  ownersBefore?: Owners;
+  /** What was given out on the connections before this one. */
+  lostTasks?: LostTasks;
   /** What a window can do whose question was refused because it might have been another's. */
   whenRefused: string;
   /** How long after a call what the server says may be about it, in milliseconds. */
@@ -35,6 +35,8 @@ export interface InstanceOptions {
    * connection on which it was well.
    */
   onLost?(why: ExaiError, options: { isFault: boolean }): void;
+  /** Called when a session that was told it is subscribed to `uri` hears no more of it, and the server has said why. */
+  onSubscriptionLost?(caller: Caller, uri: string, why: string): void;
   /** Called when the upstream says that some of its lists have changed. */
   onListChanged(kinds: readonly ListKind[]): void;
 }

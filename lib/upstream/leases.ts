@@ -3,8 +3,7 @@ import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { bindToSession, type ServerConfig } from "../base/server_config.ts";
 import { isObject } from "../base/json.ts";
-import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
+import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { ROOTS_WAIT } from "../call/wait.ts";
 import type { Instance } from "./instance.ts";
@@ -20,36 +19,14 @@ import {
   toldCapabilities,
 } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
-import { workspaceOf } from "./workspace.ts";
+import { loseSubscription, newTenancy, pauseMs, type Tenancy } from "./tenancy.ts";
+import { markedVia } from "./marked_via.ts";
+import { locationOf, startedIn, workspaceOf } from "./workspace.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
-/** Between two attempts to get an instance for a session that is subscribed to something. */
-const FIRST_PAUSE_MS = SECOND_MS / 4;
-const MAX_PAUSE_MS = 30 * SECOND_MS;
-
 /** How long calls may go on in a process whose sessions go on elsewhere. */
 const PARTING_GRACE_MS = 10 * MINUTE_MS;
-
-/** What one server has for one session. */
-interface Tenancy {
-  readonly caller: Caller;
-  /** The slot it is attached to; undefined until it needs one. */
-  slot: Promise<Slot> | undefined;
-  /** The same, once it is known. */
-  attached: Slot | undefined;
-  /** Why it goes on in a process of its own; undefined: it shares one. */
-  whyApart: string | undefined;
-  /** Resources it is subscribed to, whichever instance that is with. */
-  readonly subscriptions: Set<string>;
-  /** Aborted when the session is over. */
-  readonly over: AbortController;
-  isRestoring: boolean;
-  /** Whether it is to hear what the server says of its own accord, and has no instance it could hear. */
-  listens: boolean;
-  /** Aborted to try again now what {@linkcode Leases} is about to try again later. */
-  retry: AbortController | undefined;
-}
 
 /**
  * Which running instance of one server each session is led to. A session that loses its instance gets another when it
@@ -59,6 +36,8 @@ export class Leases {
   readonly #config: ServerConfig;
   readonly #pool: Pool;
   readonly #tenancies = new Map<string, Tenancy>();
+  /** Sessions that are over: what still runs for them begins nothing, for nobody would end it. */
+  readonly #over = new WeakSet<Caller>();
   /** Whether the server is known to ask for roots; set by whoever knows. */
   asksRoots = () => false;
   /** It is known where a session is led to; set by whoever wants to know. */
@@ -68,14 +47,20 @@ export class Leases {
     this.#config = config;
     this.#pool = pool;
     pool.onLost = (slot, isBroken) => this.#lost(slot, isBroken);
+    pool.onSubscriptionLost = (slot, { caller, uri, why }) => {
+      const tenancy = this.#tenancies.get(caller.id);
+      // One whose process ends is subscribed again on the next.
+      if (slot.alive && tenancy?.attached === slot) loseSubscription(tenancy, uri, `${why}; subscribe again`);
+    };
   }
 
   /**
    * The slot of a session, which is attached to it.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it, `CANCELLED` when it is over
    */
   lease(caller: Caller): Promise<Slot> {
+    if (this.#over.has(caller)) return Promise.reject(new ExaiError("CANCELLED", "the session is over"));
     const tenancy = this.#of(caller);
     const known = tenancy.slot;
     if (known) return known.then((slot) => slot.alive ? slot : this.#renew(tenancy, known));
@@ -92,8 +77,13 @@ export class Leases {
 
   /** The running instance a session is attached to. */
   running(caller: Caller): Instance | undefined {
+    return this.ready(caller)?.started;
+  }
+
+  /** The slot that {@linkcode lease} would resolve with, if its instance runs: nothing need be waited for then. */
+  ready(caller: Caller): Slot | undefined {
     const slot = this.#tenancies.get(caller.id)?.attached;
-    return slot?.alive && slot.serves(caller) ? slot.started : undefined;
+    return slot?.alive && slot.serves(caller) && slot.started ? slot : undefined;
   }
 
   /** What a session waits for that has asked for its slot; undefined: nothing, or it has not. */
@@ -138,6 +128,7 @@ export class Leases {
 
   /** A session has subscribed to `uri` on `slot`. */
   subscribed(caller: Caller, uri: string, slot: Slot): void {
+    if (this.#over.has(caller)) return;
     const tenancy = this.#of(caller);
     tenancy.subscriptions.add(uri);
     if (!slot.alive) void this.#restore(tenancy);
@@ -152,23 +143,34 @@ export class Leases {
     else void this.#restore(tenancy);
   }
 
-  unsubscribed(caller: Caller, uri: string): void {
-    this.#tenancies.get(caller.id)?.subscriptions.delete(uri);
+  /** A session is not subscribed to `uri` any more; whether it was. */
+  unsubscribed(caller: Caller, uri: string): boolean {
+    return this.#tenancies.get(caller.id)?.subscriptions.delete(uri) ?? false;
+  }
+
+  /** A session that was taken to have unsubscribed from `uri` is subscribed after all: the server did not let it go. */
+  goesOn(caller: Caller, uri: string): void {
+    this.#tenancies.get(caller.id)?.subscriptions.add(uri);
   }
 
   /** A session is over. */
   end(caller: Caller): void {
     const tenancy = this.#tenancies.get(caller.id);
     this.#tenancies.delete(caller.id);
+    this.#over.add(caller);
     tenancy?.over.abort();
     this.#pool.forget(caller);
     // One that is being attached now is let go when it is.
     tenancy?.slot?.then((slot) => slot.release(caller)).catch(() => {});
   }
 
-  /** Every session is let go: the server is on its way out. */
-  endAll(): void {
-    for (const { over } of this.#tenancies.values()) over.abort();
+  /** Every session is let go: the server is on its way out, for which `why` is told to those that are subscribed. */
+  endAll(why?: string): void {
+    for (const tenancy of this.#tenancies.values()) {
+      tenancy.over.abort();
+      if (why === undefined) continue;
+      for (const uri of [...tenancy.subscriptions]) loseSubscription(tenancy, uri, why);
+    }
     this.#tenancies.clear();
   }
 
@@ -178,27 +180,15 @@ export class Leases {
       if (subscriptions.size === 0) continue;
       const tenancy = this.#of(caller);
       for (const uri of subscriptions) tenancy.subscriptions.add(uri);
+      // Whatever becomes of the old server, they are not lost.
+      subscriptions.clear();
       void this.#restore(tenancy);
     }
   }
 
   #of(caller: Caller): Tenancy {
     let tenancy = this.#tenancies.get(caller.id);
-    if (!tenancy) {
-      const over = new AbortController();
-      tenancy = {
-        caller,
-        slot: undefined,
-        attached: undefined,
-        whyApart: undefined,
-        subscriptions: new Set(),
-        over,
-        isRestoring: false,
-        listens: false,
-        retry: undefined,
-      };
-      this.#tenancies.set(caller.id, tenancy);
-    }
+    if (!tenancy) this.#tenancies.set(caller.id, tenancy = newTenancy(caller, this.#config.name));
     return tenancy;
   }
 
@@ -218,11 +208,13 @@ export class Leases {
 
   async #requestFor({ caller, whyApart }: Pick<Tenancy, "caller" | "whyApart">): Promise<SlotRequest> {
     const roots = await caller.roots();
-    const workspace = await workspaceOf(caller, roots);
+    const named = await workspaceOf(caller, roots);
+    const { workspace, places } = await locationOf(named, roots);
     const asksRoots = this.asksRoots();
-    const tenant: Tenant = { caller, workspace, roots, rootless: asksRoots && roots === undefined };
-    const own = bindToSession(this.#config, workspace);
-    const config = markedVia(own, [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()]);
+    const tenant: Tenant = { caller, workspace, roots, places, rootless: asksRoots && roots === undefined };
+    const via = [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()];
+    const [shared, own] = [workspace, named].map((dir) => markedVia(bindToSession(this.#config, dir), via));
+    const config = startedIn(own!, shared!);
     const decision: ShareDecision = whyApart === undefined
       ? decideShare(this.#config)
       : { scope: "session", why: whyApart, mayMove: false };
@@ -232,7 +224,7 @@ export class Leases {
     const listed = listPlace(this.#config, tenant, { scope, told });
     this.onPlaced(caller, listed);
     const mixesRoots = scope === "project" && placed && !asksRoots;
-    return { ...decision, key: shareKey(config, tenant, scope), config, tenant, told, listed, mixesRoots };
+    return { ...decision, key: shareKey(shared!, tenant, scope), config, tenant, told, listed, mixesRoots };
   }
 
   #leave(tenancy: Tenancy, slot: Slot): void {
@@ -277,7 +269,8 @@ export class Leases {
     } catch (thrown) {
       const error = ExaiError.from(thrown);
       if (error.retryAfterMs !== undefined) return pauseMs(error, failures);
-      for (const uri of [...tenancy.subscriptions]) this.#subscriptionLost(tenancy, uri, error.message);
+      const why = `${error.message}; subscribe again`;
+      for (const uri of [...tenancy.subscriptions]) loseSubscription(tenancy, uri, why);
       return undefined;
     }
     const error = await slot.instance.then(() => undefined, ExaiError.from);
@@ -293,44 +286,13 @@ export class Leases {
       try {
         const { error } = await instance.resubscribe(caller, uri);
         if (error) throw new Error(error.message);
-        caller.notify("notifications/resources/updated", { uri });
+        // It may have unsubscribed meanwhile.
+        if (subscriptions.has(uri)) caller.notify("notifications/resources/updated", { uri });
       } catch (thrown) {
         // The next instance will be asked.
-        if (!instance.alive) return;
-        this.#subscriptionLost(tenancy, uri, messageOf(thrown));
+        if (!instance.alive || !subscriptions.has(uri)) return;
+        loseSubscription(tenancy, uri, `${messageOf(thrown)}; subscribe again`);
       }
     }));
   }
-
-  /** A session hears no more of `uri`, and is told so; what it has of it may be out of date. */
-  #subscriptionLost({ caller, subscriptions }: Tenancy, uri: string, message: string): void {
-    subscriptions.delete(uri);
-    const server = this.#config.name;
-    log.warning("{server}: {uri} cannot be subscribed to again: {message}", { server, uri, message });
-    const data = `server "${server}": the subscription to ${uri} is lost: ${message}; subscribe again`;
-    caller.notify("notifications/message", { level: "warning", logger: "exai", data });
-    caller.notify("notifications/resources/updated", { uri });
-  }
-}
-
-/**
- * How long to wait before the next attempt. A server that fails rests by itself, which its refusals say; what does not
- * count as its failure would be tried without end.
- */
-function pauseMs(error: ExaiError | undefined, failures: number): number {
-  const isCounted = error?.code !== "OVER_CAPACITY" && error?.details?.fault !== "caller";
-  const growing = isCounted ? FIRST_PAUSE_MS * failures : FIRST_PAUSE_MS * 2 ** failures;
-  const leastMs = Math.min(growing, isCounted ? SECOND_MS : MAX_PAUSE_MS);
-  return Math.max(leastMs, error?.retryAfterMs ?? 0);
-}
-
-/**
- * `config` with the daemons by which its server is started or reached. As part of what the server gets it is part of
- * its share key: what another daemon does here must not be led back to it under our name.
- */
-function markedVia<T extends ServerConfig>(config: T, via: readonly string[]): T {
-  if (via.length === 0) return config;
-  return config.kind === "stdio"
-    ? { ...config, env: { ...config.env, [VIA_VARIABLE]: writeVia(via) } }
-    : { ...config, headers: { ...config.headers, [VIA_HEADER]: writeVia(via) } };
 }

@@ -3,6 +3,7 @@ import { type JsonObject, textOf } from "../base/json.ts";
 import { steadyNow } from "../base/steady.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
+import { isSameSession } from "../call/owner.ts";
 import type { Result } from "../wire/rpc.ts";
 import { MAX_HANDLE_CHARS } from "./owners.ts";
 
@@ -15,21 +16,37 @@ const MAX_TIMER_MS = MINUTE_MS;
 /** What a task is that does not run any more. */
 const OVER: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled"]);
 
+/** One task, as far as its window may have to be told of it. */
+export interface LiveTask {
+  readonly caller: Caller;
+  /** As its server calls it. */
+  readonly taskId: string;
+  readonly createdAt: string | undefined;
+  /** In milliseconds from its creation; null: without end. */
+  readonly ttl: number | null;
+  readonly expiresAtMs: number;
+  isOver: boolean;
+}
+
 /**
  * The tasks begun on one instance whose results nobody has fetched yet (MCP basic/utilities/tasks). While there are any
  * the instance must go on: a task cannot be taken to another.
  */
 export class LiveTasks {
-  readonly #byId = new Map<string, { sessionId: string; expiresAtMs: number; isOver: boolean }>();
+  readonly #byId = new Map<string, LiveTask>();
+  /** Those that ran when the server ended. */
+  #cut: LiveTask[] = [];
   /** Resolved when one is gone. */
   #gone: PromiseWithResolvers<void> | undefined;
 
   /** Notes the task a result has made; `ttl` is in milliseconds, none or null means without end. */
   begun(caller: Caller, task: JsonObject, nowMs = steadyNow()): void {
-    const { taskId, ttl } = task;
+    const { taskId } = task;
     if (typeof taskId !== "string" || taskId.length > MAX_HANDLE_CHARS) return;
-    const expiresAtMs = typeof ttl === "number" ? nowMs + ttl : Infinity;
-    this.#byId.set(taskId, { sessionId: caller.id, expiresAtMs, isOver: false });
+    const ttl = typeof task.ttl === "number" ? task.ttl : null;
+    const createdAt = textOf(task.createdAt)?.slice(0, MAX_HANDLE_CHARS);
+    const expiresAtMs = nowMs + (ttl ?? Infinity);
+    this.#byId.set(taskId, { caller, taskId, createdAt, ttl, expiresAtMs, isOver: false });
     if (this.#byId.size <= MAX_TASKS) return;
     const [oldest] = this.#byId.keys();
     this.#byId.delete(oldest!);
@@ -52,25 +69,31 @@ export class LiveTasks {
 
   /** Whether another session than `caller` has a task that runs. */
   othersRun(caller: Caller, nowMs = steadyNow()): boolean {
-    return this.#byId.values().some(({ sessionId, expiresAtMs, isOver }) =>
-      sessionId !== caller.id && !isOver && expiresAtMs > nowMs
-    );
+    return this.#byId.values().some((task) => !isSameSession(task.caller, caller) && runs(task, nowMs));
   }
 
   /** Whether `caller` has any. */
   has(caller: Caller): boolean {
-    return this.#byId.values().some(({ sessionId }) => sessionId === caller.id);
+    return this.#byId.values().some((task) => isSameSession(task.caller, caller));
   }
 
   /** Forgets a session that is over. */
   forget(caller: Caller): void {
-    const tasks = [...this.#byId].filter(([, { sessionId }]) => sessionId === caller.id);
-    this.#forget(tasks.map(([taskId]) => taskId));
+    const isTheirs = (task: LiveTask) => isSameSession(task.caller, caller);
+    this.#forget(this.#byId.values().filter(isTheirs).map(({ taskId }) => taskId).toArray());
+    this.#cut = this.#cut.filter((task) => !isTheirs(task));
   }
 
   /** The server has ended: there is nothing more to fetch. */
-  clear(): void {
+  clear(nowMs = steadyNow()): void {
+    this.#cut.push(...this.#byId.values().filter((task) => runs(task, nowMs)));
     this.#forget([...this.#byId.keys()]);
+  }
+
+  /** As {@linkcode clear}; gives those that ran till then, once. */
+  takeCut(): LiveTask[] {
+    this.clear();
+    return this.#cut.splice(0);
   }
 
   /** Resolves when nobody wants the result of any, or `signal` aborts. */
@@ -102,4 +125,8 @@ export class LiveTasks {
     }
     return latestMs - nowMs;
   }
+}
+
+function runs({ isOver, expiresAtMs }: LiveTask, nowMs: number): boolean {
+  return !isOver && expiresAtMs > nowMs;
 }

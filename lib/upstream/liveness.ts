@@ -1,5 +1,10 @@
 import { ExaiError } from "../base/errors.ts";
+import { steadyNow } from "../base/steady.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { Liveness } from "../call/admission.ts";
+
+/** Calls that run out of time so soon after one another do so together. */
+const TOGETHER_MS = SECOND_MS / 2;
 
 export interface PingedLivenessOptions {
   /** Asks the process something that any server answers at once. */
@@ -21,15 +26,33 @@ export class PingedLiveness implements Liveness {
   /** What it had sent when it was silent the last time. */
   #heardAtSilence = -1;
   /** Calls that time out together learn from one ping. */
-  #ping: Promise<boolean> | undefined;
+  #ping: { verdict: Promise<boolean>; atMs: number } | undefined;
+  /** What those learn from that run out of time while it is under way: the ping after it. */
+  #next: Promise<boolean> | undefined;
 
   constructor(options: PingedLivenessOptions) {
     this.#options = options;
   }
 
-  async check(patienceMs: number): Promise<boolean> {
-    const isAnswering =
-      await (this.#ping ??= this.#answers(patienceMs).finally(() => this.#ping = undefined));
+  check(patienceMs: number): Promise<boolean> {
+    const current = this.#ping;
+    if (current === undefined) return this.#begin(patienceMs);
+    if (steadyNow() - current.atMs < TOGETHER_MS) return current.verdict;
+    return this.#next ??= current.verdict.then((isAnswering) => {
+      this.#next = undefined;
+      return isAnswering || this.check(patienceMs);
+    });
+  }
+
+  #begin(patienceMs: number): Promise<boolean> {
+    const verdict = this.#look(patienceMs).finally(() => this.#ping = undefined);
+    this.#ping = { verdict, atMs: steadyNow() };
+    return verdict;
+  }
+
+  /** One silence, however many calls wait to hear of it. */
+  async #look(patienceMs: number): Promise<boolean> {
+    const isAnswering = await this.#answers(patienceMs);
     if (!isAnswering) this.#silent(patienceMs);
     return isAnswering;
   }

@@ -1,8 +1,7 @@
 import { untilAborted } from "../base/abort.ts";
-import { ExaiError } from "../base/errors.ts";
-import { type JsonObject, textOf } from "../base/json.ts";
+import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
-import { type Call, type Caller, derive } from "../call/call.ts";
+import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
@@ -14,7 +13,7 @@ import { Leases } from "./leases.ts";
 import { mayRepeat } from "./outcome.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
-import { decideShare } from "./share_key.ts";
+import { followRoots, ROOTS_CHANGED } from "./roots_change.ts";
 import { ServerLists } from "./server_lists.ts";
 import { ShownLists } from "./shown_lists.ts";
 import type { Slot } from "./slot.ts";
@@ -41,7 +40,11 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly callTimeoutMs: number | undefined;
   readonly detachAfterMs: number | undefined;
   readonly maxInflight: number | undefined;
+  readonly memoryLimitBytes: number | undefined;
   readonly admitsItself = true;
+  /** The running instances, for `ps`; `retiring`: those that end once what runs on them has finished. */
+  readonly slots: Iterable<Slot>;
+  readonly retiring: Iterable<Slot>;
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
   readonly #leases: Leases;
@@ -49,7 +52,7 @@ export class MountedServer implements Server, AsyncDisposable {
   /** The same server under its configuration of now. */
   #successor: MountedServer | undefined;
   /** The same server under its configurations of before, while something runs on it. */
-  #before: ReadonlySet<MountedServer> = new Set();
+  readonly #before = new Set<MountedServer>();
   /** Calls that have come and are not answered yet. */
   #running = 0;
   /** Resolved when none runs, for a server that is to go. */
@@ -62,7 +65,9 @@ export class MountedServer implements Server, AsyncDisposable {
     this.callTimeoutMs = config.callTimeoutMs;
     this.detachAfterMs = config.detachAfterMs;
     this.maxInflight = config.maxInflight;
-    this.#pool = pool;
+    this.memoryLimitBytes = config.memoryLimitBytes;
+    this.slots = this.#pool = pool;
+    this.retiring = pool.retiring;
     this.#leases = new Leases(config, pool);
     this.#tools = new ToolFilter(config.tools);
     const shown = new ShownLists(config.name, this.#tools);
@@ -89,16 +94,18 @@ export class MountedServer implements Server, AsyncDisposable {
 
   async #serve(call: Call): Promise<Result> {
     const remembered = this.#lists.rememberedResult(call);
-    if (remembered) return this.#offeredOf(remembered);
-    const prepared = this.#prepare(call);
+    if (remembered) return this.#tools.offeredOf(remembered);
+    const prepared = this.#tools.ownCall(call, this.name);
     const isAboutTask = namesItsTask(call.method);
     const elsewhere = isAboutTask ? this.#taskElsewhere(call) : undefined;
     if (elsewhere) return await elsewhere;
     const isWork = doesWork(call.method);
     const isLimited = this.maxInflight !== undefined;
     for (let isRepeated = false;;) {
+      if (isWork) this.#pool.records.crashes.check(prepared);
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
-      const slot = home ?? await this.#leased(call);
+      const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
+      const slot = ready ?? await this.#leased(call);
       const why = isWork ? slot.apartFor(call.caller) : undefined;
       if (why !== undefined) {
         this.#leases.moveOut(call.caller, slot, why);
@@ -138,8 +145,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   #leased(call: Call): Promise<Slot> {
-    const slot = untilAborted(this.#leases.lease(call.caller), call.signal);
-    return this.#leases.running(call.caller) ? slot : waitingFor(call, ROOTS_WAIT, slot);
+    return waitingFor(call, ROOTS_WAIT, untilAborted(this.#leases.lease(call.caller), call.signal));
   }
 
   readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
@@ -168,8 +174,14 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   notify(caller: Caller, method: string, params: JsonObject): void {
-    if (method === "notifications/roots/list_changed") return this.#rootsChanged(caller, method, params);
-    this.#onInstanceOf(caller, (instance) => instance.notify(method, params));
+    if (method === ROOTS_CHANGED) return followRoots(caller, this.#leases, { config: this.config, params });
+    if (method !== "notifications/tasks/status") {
+      return this.#onInstanceOf(caller, (instance) => instance.notify(caller, method, params));
+    }
+    // The session may have moved on from the process it runs the task for.
+    for (const { instance } of this.#allSlots()) {
+      instance.then((its) => its.notify(caller, method, params), () => {});
+    }
   }
 
   logLevelChanged(caller: Caller): void {
@@ -183,9 +195,10 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Goes on for the sessions of `old`, this server under its configuration of before. */
   inherit(old: MountedServer): void {
+    this.#pool.lostTasks = old.#pool.lostTasks;
     this.#leases.inherit(old.#leases);
     old.#successor = this;
-    this.#before = new Set([...old.#before, old]);
+    for (const one of [...old.#before, old]) this.#before.add(one);
   }
 
   /** What is remembered of its processes, those that do not run among them. */
@@ -209,11 +222,9 @@ export class MountedServer implements Server, AsyncDisposable {
     // Those that wait for their turn run too.
     this.#quiet = Promise.withResolvers();
     if (this.#running > 0) await this.#quiet.promise;
-    this.#leases.endAll();
+    this.#leases.endAll("it was taken out of mcp.json");
     await this.#pool.retire();
-    for (let next = this.#successor; next; next = next.#successor) {
-      next.#before = new Set([...next.#before].filter((old) => old !== this));
-    }
+    for (let next = this.#successor; next; next = next.#successor) next.#before.delete(this);
   }
 
   /** Stops one running instance; its sessions stay, and get another when they need one. */
@@ -226,34 +237,9 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#pool.retireSlot(slot, graceMs);
   }
 
-  get memoryLimitBytes(): number | undefined {
-    return this.config.memoryLimitBytes;
-  }
-
-  /** The running instances, for `ps`; `retiring`: those that end once what runs on them has finished. */
-  get slots(): Iterable<Slot> {
-    return this.#pool;
-  }
-
-  get retiring(): Iterable<Slot> {
-    return this.#pool.retiring;
-  }
-
   /** Whether it is on its way out as a whole: taken out of the configuration, or changed there. */
   get isRetired(): boolean {
     return this.#pool.retired !== undefined;
-  }
-
-  // The merged catalog shows names of the configuration's making; the server knows its own only.
-  #prepare(call: Call): Call {
-    if (call.method !== "tools/call") return call;
-    const shown = textOf(call.params.name);
-    if (shown === undefined) throw new ExaiError("INVALID_PARAMS", "name must be a text");
-    const name = call.caller.server === undefined ? this.#tools.ownName(shown) : shown;
-    if (!this.#tools.offers(name)) {
-      throw new ExaiError("TOOL_NOT_FOUND", `server "${this.name}" offers no tool ${JSON.stringify(shown)}`);
-    }
-    return name === shown ? call : derive(call, { params: { ...call.params, name } });
   }
 
   #finish(call: Call, result: Result, slot: Slot): Result | Promise<Result> {
@@ -264,35 +250,33 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#lists.answered(call, slot);
     switch (call.method) {
       case "resources/subscribe":
+        // What has agreed is on its way out; the session is told what the server of now says.
+        if (this.#successor) return this.#successor.target(call);
         this.#leases.subscribed(call.caller, uriOf(call), slot);
         return result;
       case "resources/unsubscribe":
         this.#leases.unsubscribed(call.caller, uriOf(call));
-        return result;
+        return this.#successor ? this.#successor.#unsubscribeToo(call) : result;
       case "tasks/list":
         return tasksElsewhere(call, result, { here: slot, slots: this.#allSlots() });
       case "tools/list":
-        return this.#offeredOf(result);
+        return this.#tools.offeredOf(result);
       default:
         return result;
     }
   }
 
-  #offeredOf(result: Result): Result {
-    if (!Array.isArray(result.result?.tools)) return result;
-    const tools = result.result.tools.filter((tool) => this.#tools.offersEntry(tool));
-    return { result: { ...result.result, tools } };
-  }
-
-  /** Where a session's roots are part of what it shares, other roots mean another process; the others stay put. */
-  #rootsChanged(caller: Caller, method: string, params: JsonObject): void {
-    this.#leases.current(caller)?.then(async (slot) => {
-      if (slot.scope === "machine") return;
-      // The copy a window has of what is one for each directory is as much in a directory as what it is a copy of.
-      const isOwn = slot.scope === "session" && decideShare(this.config).scope !== "project";
-      if (isOwn) return (await slot.instance).notify(method, params);
-      this.#leases.move(caller, slot);
-    }).catch(() => {});
+  /** The session has unsubscribed from this server as it was before, whose subscriptions this one has taken over. */
+  async #unsubscribeToo(call: Call): Promise<Result> {
+    const uri = uriOf(call);
+    // At once: where it is not subscribed again yet, it must not be later.
+    const isKept = this.#leases.unsubscribed(call.caller, uri);
+    let result: Result | undefined;
+    try {
+      return result = await this.target(call);
+    } finally {
+      if (isKept && (!result || result.error)) this.#leases.goesOn(call.caller, uri);
+    }
   }
 
   /** Does something on the instance a session is attached to, if it is to any. */

@@ -6,7 +6,8 @@ import type { Implementation } from "../wire/mcp.ts";
 import { Gate } from "./gate.ts";
 import type { ListStore } from "./list_store.ts";
 import { MountedServer } from "./mounted_server.ts";
-import { type Connect, Pool } from "./pool.ts";
+import { Pool } from "./pool.ts";
+import type { Connect } from "./pool_options.ts";
 import type { AdmissionFor } from "./process_records.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -104,8 +105,8 @@ export class Mounts implements AsyncDisposable {
       lists: this.#options.lists,
       visits: this.#visits,
     });
-    const old = this.#byName.get(name);
-    // Before it goes: its sessions keep what they are subscribed to.
+    // Before it goes: its sessions keep what they are subscribed to. One that was taken out may run tasks still.
+    const old = this.#byName.get(name) ?? [...this.#retiring.keys()].findLast((gone) => gone.name === name);
     if (old) server.inherit(old);
     this.#retire(name);
     this.#byName.set(name, server);

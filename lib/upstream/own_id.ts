@@ -5,5 +5,5 @@ import type { RequestId } from "../wire/rpc.ts";
  * text can be no other.
  */
 export function ownId(id: RequestId): RequestId {
-  return typeof id === "string" && /^(?:0|[1-9]\d{0,14})$/.test(id) ? Number(id) : id;
+  return typeof id === "string" && /^\s*0*\d{1,15}(?:\.0+)?\s*$/.test(id) ? Number(id) : id;
 }

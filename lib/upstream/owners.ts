@@ -2,6 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { quoteValue } from "../base/quote.ts";
 import type { Caller } from "../call/call.ts";
+import { isSameSession } from "../call/owner.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import { ownId } from "./own_id.ts";
 
@@ -22,8 +23,6 @@ const OVER = Symbol("over");
  */
 export class Owners {
   readonly #callers = new Map<string, Caller | typeof OVER>();
-  /** Whether handles have been forgotten, so that one that is not known may be somebody's. */
-  #hasForgotten = false;
   readonly #before: Owners | undefined;
 
   /** `before`: those of connections that are over, whose handles are still theirs. */
@@ -32,8 +31,17 @@ export class Owners {
   }
 
   set(handle: string, caller: Caller): void {
-    if (handle.length > MAX_HANDLE_CHARS) return void (this.#hasForgotten = true);
-    this.#add(handle, caller);
+    if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, caller);
+  }
+
+  /** What `handle` names was made for a session that was over by then. */
+  setOver(handle: string): void {
+    if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, OVER);
+  }
+
+  /** Those of sessions that go on. */
+  *[Symbol.iterator](): Generator<[handle: string, caller: Caller]> {
+    for (const [handle, owner] of this.#callers) if (owner !== OVER) yield [handle, owner];
   }
 
   #add(handle: string, owner: Caller | typeof OVER): void {
@@ -41,7 +49,6 @@ export class Owners {
     if (this.#callers.size <= MAX_HANDLES) return;
     const [oldest] = this.#callers.keys();
     this.#callers.delete(oldest!);
-    this.#hasForgotten = true;
   }
 
   /** Whether it is known, be it of a session that is over: it belongs to nobody else then. */
@@ -57,22 +64,20 @@ export class Owners {
   /** Whether `caller` was given `handle` on this very connection. */
   holds(caller: Caller, handle: unknown): boolean {
     const owner = typeof handle === "string" ? this.#callers.get(handle) : undefined;
-    return owner !== undefined && owner !== OVER && owner.id === caller.id;
+    return owner !== undefined && owner !== OVER && isSameSession(owner, caller);
   }
 
-  /** Goes on for `other`, whose connection is over; returns its handles. */
-  takeOver(other: Owners): string[] {
+  /** Goes on for `other`, whose connection is over. */
+  takeOver(other: Owners): void {
     for (const [handle, owner] of other.#callers) {
       this.#callers.delete(handle);
       this.#add(handle, owner);
     }
-    this.#hasForgotten ||= other.#hasForgotten;
-    return [...other.#callers.keys()];
   }
 
   /**
-   * Keeps one session's hands off another's task, also when that session is over. A task nobody here made may be asked
-   * for: a server may share some.
+   * Refuses the task of another session, also when that session is over, and one that nobody was given here: a server
+   * behind a URL keeps tasks that were begun before this daemon was started.
    *
    * @throws {ExaiError} `INVALID_PARAMS`, as for a task that does not exist
    */
@@ -81,7 +86,7 @@ export class Owners {
     throw noSuchTask(taskId);
   }
 
-  /** A result of `tasks/list` without the tasks of other sessions. */
+  /** A result of `tasks/list` with the tasks of `caller` alone. */
   filterTasks(caller: Caller, answer: Result): Result {
     if (!Array.isArray(answer.result?.tasks)) return answer;
     const tasks = answer.result.tasks.filter((task) =>
@@ -93,14 +98,13 @@ export class Owners {
   /** A session is over: its handles are nobody's. */
   forget(caller: Caller): void {
     for (const [handle, owner] of this.#callers) {
-      if (owner !== OVER && owner.id === caller.id) this.#callers.set(handle, OVER);
+      if (owner !== OVER && isSameSession(owner, caller)) this.#callers.set(handle, OVER);
     }
   }
 
   #isOpenTo(caller: Caller, taskId: unknown): boolean {
-    const owner = this.#ownerOf(taskId);
-    if (owner === undefined) return !this.#isIncomplete;
-    return owner !== OVER && owner.id === caller.id;
+    const owner = this.get(taskId);
+    return owner !== undefined && isSameSession(owner, caller);
   }
 
   #ownerOf(handle: unknown): Caller | typeof OVER | undefined {
@@ -108,14 +112,16 @@ export class Owners {
     const own = this.#callers.get(handle);
     return own === undefined && this.#before ? this.#before.#callers.get(handle) : own;
   }
-
-  get #isIncomplete(): boolean {
-    return this.#hasForgotten || this.#before !== undefined && this.#before.#hasForgotten;
-  }
 }
 
 export function noSuchTask(taskId: unknown): ExaiError {
-  return new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
+  return new ExaiError(
+    "INVALID_PARAMS",
+    `there is no task ${
+      quoteValue(taskId)
+    } of this session: a task is known to the session that began it, for as ` +
+      "long as that lasts and the daemon runs",
+  );
 }
 
 /** Whom the progress of a task goes to, by the token the server was given, and under which token. */
@@ -136,7 +142,7 @@ export class TaskProgress {
   /** Forgets everything of a session that is over. */
   forget(caller: Caller): void {
     for (const [token, to] of this.#byToken) {
-      if (to.caller.id === caller.id) this.#byToken.delete(token);
+      if (isSameSession(to.caller, caller)) this.#byToken.delete(token);
     }
   }
 }

@@ -1,51 +1,32 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { overCapacityFor } from "../base/machine_want.ts";
-import type { ServerConfig } from "../base/server_config.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { redact } from "../base/log.ts";
 import { visible } from "../base/visible.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
-import type { Implementation } from "../wire/mcp.ts";
-import type { Question } from "./inbound.ts";
+import type { Question } from "./inbound_context.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
 import { LostTasks } from "./lost_tasks.ts";
-import { type AdmissionFor, type ProcessRecord, ProcessRecords } from "./process_records.ts";
+import type { PoolOptions } from "./pool_options.ts";
+import { type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { quiet } from "./quiet.ts";
 import { type ListPlace, whenRefused } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import type { Attempt } from "./supervisor.ts";
-import type { UpstreamTransport } from "./upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
 /** How much of what a server says of its own accord is kept in its log file, for each message. */
 const MAX_LOG_CHARS = 4096;
 
-/** Connects to a server as its configuration says: starts the process, or opens the URL. */
-export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
-
 /** What one session has for itself may work for long without a word, and nobody else waits for it. */
 const MAX_SILENCES_OF_OWN = 3;
 
 /** How long calls may go on that were under way when the server lost our session. */
 const LOST_GRACE_MS = 10 * MINUTE_MS;
-
-export interface PoolOptions {
-  name: string;
-  connect: Connect;
-  clientInfo: Implementation;
-  /** Decides when calls may run on each process; left out: at once. */
-  admissionFor?: AdmissionFor;
-  /** Takes a line for the server's own log file: what it sends that belongs to no session. */
-  log?(server: string, text: string): void;
-  /** How long after a call what a server says may be about it, in milliseconds. */
-  settleMs?: number;
-  daemonId?: string;
-  onListChanged(kinds: readonly ListKind[]): void;
-}
 
 /** The instances of one server by their share keys; each is started once, however many ask at the same time. */
 export class Pool implements AsyncDisposable {
@@ -62,13 +43,15 @@ export class Pool implements AsyncDisposable {
   onAsked = (_slot: Slot) => {};
   /** The server has asked for the roots that the sessions of `slot` share; set like the others. */
   onRootsAsked = (_slot: Slot) => {};
+  /** The server of `slot` has ended a subscription that nobody has given up; set like the others. */
+  onSubscriptionLost = (_slot: Slot, _lost: { caller: Caller; uri: string; why: string }) => {};
   /** What is remembered of each process, whether it runs or not. */
   readonly records: ProcessRecords;
   readonly #slots = new Map<string, Slot>();
   /** Those that take nothing new, and end once what runs on them has finished. */
   readonly retiring = new Set<Slot>();
-  /** Tasks of instances that are gone. */
-  readonly lostTasks = new LostTasks();
+  /** Tasks of instances that are gone, of the server's configurations of before too. */
+  lostTasks = new LostTasks();
   readonly #closing = new Set<Promise<void>>();
   /** What is thrown in place of a start once nothing may be started any more. */
   retired: ExaiError | undefined;
@@ -126,7 +109,7 @@ export class Pool implements AsyncDisposable {
     if (this.retired) throw this.retired;
     this.records.checkAlike(request, this.#slots.values());
     const record = this.records.of(request);
-    const attempt = record.supervisor.begin();
+    const attempt = record.supervisor.beginFor(request.tenant.caller.id);
     const givenUp = new AbortController();
     const made = { ...request, admission: record.admission };
     const onQuestion = (question: Question) => {
@@ -135,14 +118,19 @@ export class Pool implements AsyncDisposable {
     };
     const onLost: InstanceOptions["onLost"] = (why, { isFault }) => {
       if (!slot.alive) return;
-      log.warning("{message}; another connection is made", { message: why.message });
+      // A server may lose one session after another.
+      const level = record.supervisor.isNewLoss(why) ? "warning" : "debug";
+      log[level]("{message}; another connection is made", { message: why.message });
       if (isFault) record.supervisor.failed(attempt, why);
       else record.supervisor.lost(why);
       this.#loseTasks(slot, why.message);
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
     const onRootsAsked = () => this.onRootsAsked(slot);
-    const start = this.#start(request, { givenUp: givenUp.signal, onQuestion, onRootsAsked, onLost });
+    const onSubscriptionLost = (caller: Caller, uri: string, why: string) =>
+      this.onSubscriptionLost(slot, { caller, uri, why });
+    const hooks = { onQuestion, onRootsAsked, onLost, onSubscriptionLost };
+    const start = this.#start(request, { givenUp: givenUp.signal, ...hooks });
     const slot: Slot = new Slot(start, made, () => {
       givenUp.abort();
       this.#stop(key, slot);
@@ -225,7 +213,7 @@ export class Pool implements AsyncDisposable {
     { config, tenant, scope, told, listed, mayMove }: SlotRequest,
     { givenUp, ...hooks }:
       & { givenUp: AbortSignal }
-      & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost">,
+      & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost" | "onSubscriptionLost">,
   ): Promise<Instance> {
     const { clientInfo, settleMs, log } = this.#options;
     const transport = await this.#options.connect(config).catch((thrown) => {
@@ -241,7 +229,7 @@ export class Pool implements AsyncDisposable {
       capabilities: told,
       whenRefused: whenRefused(config, mayMove),
       settleMs,
-      ownersBefore: this.lostTasks.owners,
+      lostTasks: this.lostTasks,
       log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
       ...hooks,
       // A process of one session asks it each time, so that it sees them change.
@@ -257,7 +245,7 @@ export class Pool implements AsyncDisposable {
 
   /** Follows an instance to its end, and says why it failed; one that was stopped from here has not. */
   async #watch(
-    { key, supervisor }: ProcessRecord,
+    { key, scope, supervisor }: ProcessRecord,
     slot: Slot,
     attempt: Attempt,
   ): Promise<ExaiError | undefined> {
@@ -267,6 +255,7 @@ export class Pool implements AsyncDisposable {
       supervisor.started(attempt);
       this.onStarted(slot, instance);
       reason = await instance.ended;
+      if (scope !== "session") attempt.suspect = instance.suspect;
     } catch (thrown) {
       reason = ExaiError.from(thrown);
     }
@@ -275,8 +264,10 @@ export class Pool implements AsyncDisposable {
     if (supervisor.isNews(reason)) log.warning("{message}", { message: reason.message });
     // That this machine had no handle for it says nothing of the server.
     const isFault = reason.code !== "OVER_CAPACITY";
-    if (isFault) supervisor.failed(attempt, reason);
-    else supervisor.lost(reason);
+    if (isFault) {
+      this.records.crashes.ended(attempt, reason);
+      supervisor.failed(attempt, reason);
+    } else supervisor.lost(reason);
     this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
     this.onLost(slot, true);
@@ -284,7 +275,7 @@ export class Pool implements AsyncDisposable {
   }
 
   #loseTasks({ started }: Slot, why: string): void {
-    if (started) this.lostTasks.add(started.handles.owners, why);
+    if (started) this.lostTasks.add(started, why);
   }
 
   #stop(key: string, slot: Slot): void {

@@ -2,6 +2,8 @@ import { fnv1a } from "../base/hash.ts";
 import { visible } from "../base/visible.ts";
 import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Caller } from "../call/call.ts";
+import { isSameSession } from "../call/owner.ts";
+import { CallCrashes } from "./call_crashes.ts";
 import { likenessKey, type Scope } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { type Attempt, Supervisor } from "./supervisor.ts";
@@ -35,7 +37,7 @@ export interface ProcessRecord {
   /** Decides when calls may run on it. */
   readonly admission: Admission;
   /** The session it belongs to, of one that belongs to a single session. */
-  readonly session: string | undefined;
+  readonly session: Caller | undefined;
 }
 
 export interface ProcessRecordsOptions {
@@ -66,9 +68,12 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   readonly #over = new WeakSet<ProcessRecord>();
   /** The session whose process was the last to end after a good start, of those that are made alike. */
   readonly #lastEnded = new WeakMap<ProcessRecord, string>();
+  /** Calls that have ended processes which other sessions need. */
+  readonly crashes: CallCrashes;
 
   constructor(options: ProcessRecordsOptions) {
     this.#options = options;
+    this.crashes = new CallCrashes(options.name);
   }
 
   [Symbol.iterator](): IterableIterator<ProcessRecord> {
@@ -95,7 +100,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       where,
       supervisor: new Supervisor(name, { where, isRemote: config.kind !== "stdio" }),
       admission: admissionFor({ name, maxInflight, callTimeoutMs, where, isShared: scope !== "session" }),
-      session: scope === "session" ? tenant.caller.id : undefined,
+      session: scope === "session" ? tenant.caller : undefined,
     };
     this.#byKey.set(key, record);
     this.#prune();
@@ -153,9 +158,10 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
 
   /** A session is over: nobody asks again for a process that was its own. */
   forget(caller: Caller): void {
+    this.crashes.forget(caller);
     for (const record of this.#byKey.values()) {
       record.admission.forget(caller.id);
-      if (record.session !== caller.id) continue;
+      if (!record.session || !isSameSession(record.session, caller)) continue;
       if (this.#options.inUse(record.key)) this.#over.add(record);
       else this.#byKey.delete(record.key);
     }
@@ -163,6 +169,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
 
   /** The configuration was read again: the past does not count any more. */
   forgive(): void {
+    this.crashes.clear();
     for (const { key, supervisor, admission } of this.#byKey.values()) {
       supervisor.forgive();
       admission.reset();

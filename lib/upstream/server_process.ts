@@ -48,6 +48,8 @@ export interface ServerProcessOptions extends ProcessLimits {
 
 /** How long what a process wrote before it ended may still be on its way. */
 const DRAIN_MS = 100;
+/** How long in all, as long as there is always more. */
+const MAX_DRAIN_MS = 5 * SECOND_MS;
 
 /**
  * A running child process that speaks MCP on its stdin and stdout (MCP 2025-11-25, transports, stdio), with everything
@@ -70,6 +72,8 @@ export class ServerProcess implements Transport, AsyncDisposable {
   #ending: Promise<void> | undefined;
   #end: ProcessEnd | undefined;
   #wanted = false;
+  /** Present while it is not read on, until what it has sent is taken. */
+  #taking: Promise<void> | undefined;
 
   /** Takes charge of `child`, which was just started with three pipes. */
   constructor(child: ChildProcess & { pid: number }, options: ServerProcessOptions) {
@@ -80,6 +84,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
     this.#inbox = new Inbox({
       ...options,
       onmessage: (message) => this.onmessage?.(message),
+      onrefused: (answer) => void this.send(answer).catch(() => {}),
       onerror: (error) => this.onerror?.(error),
       onnoise: (line) => this.#log(`(stdout, no message) ${line}\n`),
     });
@@ -99,6 +104,11 @@ export class ServerProcess implements Transport, AsyncDisposable {
     return { bytesIn, messagesIn, noiseCount, noise, bytesOut: this.#outbox.bytes };
   }
 
+  /** What kept its messages from being understood, where that is known. */
+  get oddity(): string | undefined {
+    return this.#inbox.oddity;
+  }
+
   /** Bytes sent that the process has not read yet. */
   get bufferedBytes(): number {
     return this.#outbox.bufferedBytes;
@@ -110,7 +120,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
   }
 
   start(): Promise<void> {
-    this.#child.stdout!.on("data", (chunk: Uint8Array) => this.#inbox.take(chunk));
+    this.#child.stdout!.on("data", (chunk: Uint8Array) => this.#take(chunk));
     return Promise.resolve();
   }
 
@@ -168,7 +178,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
     );
     this.#exited.resolve();
     const swept = this.#options.trees.sweep(this.pid, this.#options.termGraceMs);
-    await settlesWithin(stdioClosed, DRAIN_MS);
+    await this.#drained(stdioClosed);
     this.#inbox.end();
     // Node tells a signal; where it tells a code in its place, the name is what people know.
     this.#end = { code, signal, stderrTail: this.#stderr.tail, wanted: this.#wanted };
@@ -178,6 +188,29 @@ export class ServerProcess implements Transport, AsyncDisposable {
     for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) stream?.destroy();
     await settlesWithin(stdioClosed, DRAIN_MS);
     return this.#end;
+  }
+
+  #take(chunk: Uint8Array): void {
+    const stdout = this.#child.stdout!;
+    // Node reads on by itself when a process ends.
+    const taking = this.#taking ? this.#taking.then(() => this.#inbox.take(chunk)) : this.#inbox.take(chunk);
+    if (!taking) return;
+    stdout.pause();
+    this.#taking = taking;
+    taking.then(() => {
+      if (this.#taking !== taking) return;
+      this.#taking = undefined;
+      stdout.resume();
+    });
+  }
+
+  /** What it wrote at its end may be more than is taken at once. */
+  async #drained(stdioClosed: Promise<void>): Promise<void> {
+    const untilMs = performance.now() + MAX_DRAIN_MS;
+    do {
+      await this.#taking;
+      await settlesWithin(stdioClosed, DRAIN_MS);
+    } while (this.#taking && performance.now() < untilMs);
   }
 
   #shutDown(): Promise<void> {

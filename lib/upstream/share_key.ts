@@ -8,9 +8,12 @@ import { hasWords, namesOfUrl, programNames } from "./program_names.ts";
 /** What one session brings to the question which process it may share. */
 export interface Tenant {
   caller: Caller;
-  /** The session's directory: its first root or its working directory, absolute. */
+  /** Where the session's first root or its working directory is: the real path, absolute. */
   workspace: string | undefined;
+  /** As the session's client names them. */
   roots: readonly Root[] | undefined;
+  /** Where they are; left out: where they say. */
+  places?: readonly string[];
   /** Whether it tells no roots although the server is known to ask for them. */
   rootless: boolean;
 }
@@ -75,8 +78,8 @@ function byKind({ kind }: ServerConfig): ShareDecision {
 /** What a window can do that a server with this configuration asked, where it might as well have asked another. */
 export function whenRefused({ share }: ServerConfig, mayMove: boolean): string {
   if (mayMove) return "call again: windows that are asked run apart from now on";
-  const turns = "call again: windows take turns for some seconds";
-  return share === "machine" ? `${turns}, or give it "share": "project" or "session" in mcp.json` : turns;
+  const alone = "call again when no other window's call runs on it";
+  return share === "machine" ? `${alone}, or give it "share": "project" or "session" in mcp.json` : alone;
 }
 
 /** What the table says of the server that `config` starts or leads to. */
@@ -169,12 +172,14 @@ export function listPlace(
   };
 }
 
-/** The place of a tenant: its directory, and its roots where they are more than that. */
-function placeOf({ workspace, roots, rootless }: Tenant) {
+/** The place of a tenant: its directory, its roots where they are more than that, and on whose behalf it is there. */
+function placeOf(tenant: Tenant) {
+  const { workspace, roots, rootless } = tenant;
   // By what they lead to, however that is written and whatever name a client gives it.
-  const places = roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? [];
+  const places = tenant.places ?? roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? [];
   const isPlain = places.length === 0 || places.length === 1 && places[0] === workspace;
-  return [workspace ?? null, isPlain ? rootless : places];
+  // As with what is kept (call/owner.ts): two users, or certificates, are in no place together.
+  return [workspace ?? null, isPlain ? rootless : places, tenant.caller.principal ?? null];
 }
 
 function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] {

@@ -2,30 +2,29 @@ import { fnv1a } from "../base/hash.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../base/server_config.ts";
 import { isObject } from "../base/json.ts";
-import { steadyNow } from "../base/steady.ts";
+import { visible } from "../base/visible.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import type { Call, Caller } from "../call/call.ts";
-import { waitingFor } from "../call/wait.ts";
+import type { Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance.ts";
-import type { Question } from "./inbound.ts";
+import type { Question } from "./inbound_context.ts";
 import { likenessKey, type ListPlace, type Scope, type ShareDecision, type Tenant } from "./share_key.ts";
-import { SessionTurns, type Turn } from "./turns.ts";
 
 /** How often an instance that only tasks keep running is looked at: a timer cannot be set for as long as some last. */
 const TASK_CHECK_MS = MINUTE_MS;
-
-/** So long after a question that could not be attributed the sessions take turns. */
-const TURNS_MS = 10 * SECOND_MS;
-
-/** How long a call waits for those of other sessions meanwhile. */
-const MAX_TURN_WAIT_MS = 3 * SECOND_MS;
 
 /**
  * An instance whose last session goes on in another ends as soon as that: its roots, say, are others now, and nobody
  * else has those of before. One that changes them again and again would leave an instance behind each time.
  */
 const LEFT_STOP_MS = 3 * SECOND_MS;
+
+/** Questions of a server that were refused, as it could not be told whose they were. */
+export interface RefusedQuestions {
+  count: number;
+  lastMethod: string;
+  lastAt: Date;
+}
 
 /** What a new instance is made for. */
 export interface SlotRequest extends ShareDecision {
@@ -72,8 +71,8 @@ export class Slot {
   readonly asked = new Set<string>();
   /** Sessions a question may have been for that could not be attributed. */
   readonly #suspects = new Set<string>();
-  #turns: SessionTurns | undefined;
-  #turnsUntilMs = 0;
+  /** Questions of its server that could not be attributed; undefined while there were none. */
+  refused: RefusedQuestions | undefined;
   started: Instance | undefined;
   alive = true;
   /** Stops the instance, also one that is still starting. */
@@ -132,35 +131,21 @@ export class Slot {
       started.tasks.remainingMs() === 0 && !started.hasSubscriptions;
   }
 
-  /** Whether sessions take turns: for some time after a question that could not be attributed, so that the next can. */
-  get takesTurns(): boolean {
-    return this.#turnsUntilMs !== 0 && steadyNow() < this.#turnsUntilMs;
-  }
-
-  /** The turn of `call`; undefined when it did not come in time, and the call runs together with the others, as ever. */
-  async turn(call: Call): Promise<Turn | undefined> {
-    const { id } = call.caller;
-    const turn = this.#turns!.acquire(id, { signal: call.signal, maxWaitMs: MAX_TURN_WAIT_MS });
-    return turn instanceof Promise ? await waitingFor(call, () => this.#waitedFor(id), turn) : turn;
-  }
-
-  #waitedFor(sessionId: string): string {
-    const other = this.#turns!.holder ?? this.started?.attribution.otherRunning(sessionId);
-    // The id of a session may be a key: its beginning tells which it is.
-    return other === undefined
-      ? "its turn: another session's call has just ended"
-      : `its turn: session ${other.slice(0, 8)}... runs a call`;
-  }
-
-  /** Its server has asked a session something, or may have: then nobody was asked. */
-  questioned({ capability, suspects }: Question): void {
+  /**
+   * Its server has asked a session something, or may have: then nobody was asked, and nobody's calls wait for that. Where
+   * they may, the sessions it may have been for go on apart.
+   */
+  questioned({ method, capability, suspects, isRefused }: Question): void {
     if (capability) this.asked.add(capability);
-    if (suspects.length === 0 || this.scope === "session") return;
+    if (isRefused) {
+      this.refused = {
+        count: (this.refused?.count ?? 0) + 1,
+        lastMethod: visible(method),
+        lastAt: new Date(),
+      };
+    }
+    if (!this.mayMove) return;
     for (const { id } of suspects) this.#suspects.add(id);
-    const { attribution } = this.started!;
-    this.#turns ??= new SessionTurns((session) => attribution.quietInMs(session));
-    attribution.onEnded = () => this.#turns!.ended();
-    this.#turnsUntilMs = steadyNow() + TURNS_MS;
   }
 
   /**
@@ -188,7 +173,7 @@ export class Slot {
 
   /** Lets a session go that goes on elsewhere; the tasks it has begun here stay its own. */
   leave(caller: Caller): void {
-    if (!this.#callers.delete(caller.id)) return;
+    if (!this.#drop(caller)) return;
     this.#isLeft = this.#callers.size === 0;
     this.started?.leave(caller);
     this.#mayStop();
@@ -196,10 +181,14 @@ export class Slot {
 
   /** Lets go of all of a session that is over. */
   release(caller: Caller): void {
-    this.#callers.delete(caller.id);
-    this.#suspects.delete(caller.id);
+    if (this.#drop(caller)) this.#suspects.delete(caller.id);
     this.started?.detach(caller);
     this.#mayStop();
+  }
+
+  /** Its id may be another session's by now, that stays. */
+  #drop(caller: Caller): boolean {
+    return this.#callers.get(caller.id) === caller && this.#callers.delete(caller.id);
   }
 
   /** Whether calls run on it or wait for it. */

@@ -3,20 +3,37 @@ import { steadyNow } from "../base/steady.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 
 /** An instance that has run for this long was well: what went wrong before it does not count any more. */
-const WELL_MS = MINUTE_MS;
+export const WELL_MS = MINUTE_MS;
 /** So many failures in a row and the server rests for long. */
 const CRASH_LIMIT = 5;
 const FIRST_PAUSE_MS = SECOND_MS / 2;
 const MAX_PAUSE_MS = 30 * SECOND_MS;
-const REST_MS = 5 * MINUTE_MS;
+export const REST_MS = 5 * MINUTE_MS;
 /** Asking a server behind a URL costs next to nothing, and it comes back by itself: it never rests for long. */
 const MAX_REMOTE_PAUSE_MS = 10 * SECOND_MS;
+
+/** What a session has called. */
+export interface CallName {
+  /** Tells it from all others, also those of other sessions. */
+  key: string;
+  /** For messages. */
+  label: string;
+}
+
+/** The one session whose calls a process was working on when it ended. */
+export interface Suspect {
+  session: string;
+  /** What it called. */
+  calls: readonly CallName[];
+}
 
 /** One start of a server and what came of it. */
 export interface Attempt {
   begunAtMs: number;
   /** Undefined until it has answered `initialize`. */
   startedAtMs?: number;
+  /** The one session whose calls were under way when it ended by itself. */
+  suspect?: Suspect;
 }
 
 /** What stands in the way of a server's next start. */
@@ -57,6 +74,10 @@ export class Supervisor {
   #failures = 0;
   #last: { atMs: number; reason: ExaiError; isCallersFault: boolean } | undefined;
   #connection: ConnectionState = { state: "idle" };
+  /** The session under whose calls alone all the failures in a row have come. */
+  #blamed: string | undefined;
+  /** The last connection that was lost while the server went on. */
+  #lastLoss: { message: string; atMs: number } | undefined;
 
   /**
    * `where` says which of the server's processes this is about, for messages; undefined when there is one. `isRemote`:
@@ -80,6 +101,18 @@ export class Supervisor {
    */
   begin(nowMs = steadyNow()): Attempt {
     this.check(nowMs);
+    this.#connection = { state: "connecting", sinceMs: nowMs };
+    return { begunAtMs: nowMs };
+  }
+
+  /**
+   * The same for `session`: what failed under the calls of another session alone stands in no one else's way.
+   *
+   * @throws {ExaiError} as {@linkcode check} does
+   */
+  beginFor(session: string, nowMs = steadyNow()): Attempt {
+    const isAnothers = this.#blamed !== undefined && this.#blamed !== session;
+    if (!isAnothers) return this.begin(nowMs);
     this.#connection = { state: "connecting", sinceMs: nowMs };
     return { begunAtMs: nowMs };
   }
@@ -109,12 +142,13 @@ export class Supervisor {
 
   /** The server has ended by itself or could not be started. */
   failed(attempt: Attempt, reason: ExaiError, nowMs = steadyNow()): void {
-    const { begunAtMs, startedAtMs } = attempt;
+    const { begunAtMs, startedAtMs, suspect } = attempt;
     const isCallers = isCallersFault(reason);
     const wasWell = startedAtMs !== undefined && nowMs - startedAtMs >= WELL_MS;
     if (!isCallers) {
       if (wasWell) this.#failures = 1;
       else if (!this.#last || begunAtMs >= this.#last.atMs || this.#failures === 0) this.#failures++;
+      this.#blamed = this.#failures === 1 || this.#blamed === suspect?.session ? suspect?.session : undefined;
     }
     this.#last = { atMs: nowMs, reason, isCallersFault: isCallers };
     this.#connection = { state: "broken", lastError: reason.message };
@@ -137,6 +171,13 @@ export class Supervisor {
     return !isCallersFault(reason) || this.#last?.reason.message !== reason.message;
   }
 
+  /** Whether a connection lost for `reason` is worth a word: not when the one before was lost for the same just now. */
+  isNewLoss({ message }: ExaiError, nowMs = steadyNow()): boolean {
+    const last = this.#lastLoss;
+    this.#lastLoss = { message, atMs: nowMs };
+    return last?.message !== message || nowMs - last.atMs >= WELL_MS;
+  }
+
   /** How its connection stands now. */
   get connection(): ConnectionState {
     const { trouble } = this;
@@ -150,7 +191,7 @@ export class Supervisor {
   /** The configuration was read again: the past does not count any more. */
   forgive(): void {
     this.#failures = 0;
-    this.#last = undefined;
+    this.#last = this.#blamed = undefined;
   }
 
   /** What went wrong; undefined when nothing has, or it has started since. */

@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
+import { isSameSession } from "../call/owner.ts";
 import type { Result } from "../wire/rpc.ts";
 import { MAX_HANDLE_CHARS } from "./owners.ts";
 
@@ -20,7 +21,7 @@ const known = new WeakMap<Caller, Map<string, TaskNames>>();
  */
 export class TaskNames {
   /** By the server's own name, of those that are called otherwise. */
-  readonly #shown = new Map<string, { name: string; sessionId: string }>();
+  readonly #shown = new Map<string, { name: string; caller: Caller }>();
   /** The server's own names, by what they are called. */
   readonly #own = new Map<string, string>();
 
@@ -35,14 +36,19 @@ export class TaskNames {
     names.set(name, this);
     if (names.size > MAX_NAMES) names.delete(names.keys().next().value!);
     if (name === own) return;
-    this.#shown.set(own, { name, sessionId: caller.id });
+    this.#shown.set(own, { name, caller });
     this.#own.set(name, own);
     if (this.#shown.size > MAX_NAMES) this.#drop(this.#shown.keys().next().value!);
   }
 
   /** Forgets the names of a session that is over. */
   forget(caller: Caller): void {
-    for (const [own, { sessionId }] of this.#shown) if (sessionId === caller.id) this.#drop(own);
+    for (const [own, shown] of this.#shown) if (isSameSession(shown.caller, caller)) this.#drop(own);
+  }
+
+  /** What its session calls the task that the server calls `own`. */
+  nameOf(own: string): string {
+    return this.#shown.get(own)?.name ?? own;
   }
 
   /** What the server calls the task a session calls `name`; undefined when that is no task of this instance. */
@@ -85,7 +91,7 @@ export class TaskNames {
 }
 
 /** `params` with other names for the task it is, and for the one it belongs to, where `nameOf` has any. */
-function renamed(params: JsonObject, nameOf: (name: string) => string | undefined): JsonObject {
+export function renamed(params: JsonObject, nameOf: (name: string) => string | undefined): JsonObject {
   const { taskId, _meta: meta } = params;
   const name = typeof taskId === "string" ? nameOf(taskId) : undefined;
   const related = isObject(meta) ? meta[RELATED] : undefined;

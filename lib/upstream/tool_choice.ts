@@ -1,6 +1,9 @@
+import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
 import type { ToolChoice } from "../base/server_config.ts";
+import { type Call, derive } from "../call/call.ts";
+import type { Result } from "../wire/rpc.ts";
 
 /** Applies the configuration's include, exclude, rename and prefix to one server's tools. */
 export class ToolFilter {
@@ -41,6 +44,29 @@ export class ToolFilter {
     if (renamed !== undefined) return renamed;
     const own = shown.startsWith(prefix) ? shown.slice(prefix.length) : shown;
     return Object.hasOwn(rename, own) ? shown : own;
+  }
+
+  /**
+   * `call` with the server's own name of the tool: the merged catalog shows names of the configuration's making.
+   *
+   * @throws {ExaiError} `TOOL_NOT_FOUND` when the tool is not offered
+   */
+  ownCall(call: Call, server: string): Call {
+    if (call.method !== "tools/call") return call;
+    const shown = textOf(call.params.name);
+    if (shown === undefined) throw new ExaiError("INVALID_PARAMS", "name must be a text");
+    const name = call.caller.server === undefined ? this.ownName(shown) : shown;
+    if (!this.offers(name)) {
+      throw new ExaiError("TOOL_NOT_FOUND", `server "${server}" offers no tool ${JSON.stringify(shown)}`);
+    }
+    return name === shown ? call : derive(call, { params: { ...call.params, name } });
+  }
+
+  /** A result of `tools/list` without the tools that are not offered. */
+  offeredOf(result: Result): Result {
+    if (!Array.isArray(result.result?.tools)) return result;
+    const tools = result.result.tools.filter((tool) => this.offersEntry(tool));
+    return { result: { ...result.result, tools } };
   }
 
   #shownName(own: string): string {

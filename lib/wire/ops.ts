@@ -113,7 +113,7 @@ export interface HelloAck {
   receipts?: true;
   /** With `receipts`: number of the last request or notification before those that follow on this connection. */
   posts?: number;
-  /** With `receipts`: messages of the client that arrived on the last connection of this session. */
+  /** With `receipts`: messages of the client that have arrived in this session; those that follow are numbered from there. */
   received?: number;
   /** In answer to `resume.waiting`: the requests that never arrived here and should be sent again. */
   unseen?: RequestId[];

@@ -16,7 +16,8 @@ const MAX_SHOWN_CHARS = 200;
  */
 export function readServerMessage(value: unknown, server: string): RpcMessage | string {
   if (!isObject(value)) return "a message must be an object";
-  if (value.method === undefined) return readAnswer(value, server);
+  // No request has a result or an error: some servers repeat the method they answer.
+  if (value.method === undefined || isAnswer(value)) return readAnswer(value, server);
   if (value.params !== null) return checkEnvelope(value);
   const { params: _, ...message } = value;
   return checkEnvelope(message);
@@ -24,11 +25,17 @@ export function readServerMessage(value: unknown, server: string): RpcMessage | 
 
 /** Whether `value` answers a request, well-formed or not. */
 export function isAnswer(value: JsonObject): boolean {
-  return value.method === undefined && isRequestId(value.id) && ("result" in value || "error" in value);
+  return isRequestId(plainId(value.id)) && ("result" in value || "error" in value);
+}
+
+/** An id as it was sent, where it comes back in a list of one. */
+function plainId(id: Json | undefined): Json | undefined {
+  return Array.isArray(id) && id.length === 1 ? id[0] : id;
 }
 
 function readAnswer(value: JsonObject, server: string): RpcMessage | string {
-  const { id, result, error } = value;
+  const { result, error } = value;
+  const id = plainId(value.id);
   if (!isRequestId(id)) {
     return id === null && isObject(error)
       ? responseTo(null, { error: readError(error, server) })

@@ -2,11 +2,18 @@ import { KIB } from "../base/units.ts";
 
 /** How deeply a message may be nested. Real schemas and arguments stay below 50. */
 export const MAX_DEPTH = 512;
+/**
+ * The same of what a server sends. It is more, since a refusal takes along all that is in the message: a list whose one
+ * deep definition is left out by itself.
+ */
+export const MAX_SERVER_DEPTH = 4096;
 /** How many members all objects of a message may have together: reading each costs microseconds, and nothing else runs. */
 export const MAX_MEMBERS = 100_000;
 
 /** A smaller text can hold neither too many members nor a nesting that anything here runs out of stack on. */
 const MIN_CHECKED_CHARS = 4 * KIB;
+/** What is nested too deeply has so many characters at least. */
+const MIN_DEEP_CHARS = 2 * (MAX_SERVER_DEPTH + 1);
 
 const QUOTE = 0x22;
 const COLON = 0x3a;
@@ -17,7 +24,31 @@ const BACKSLASH = 0x5c;
  * a million levels or members stops everything else for seconds.
  */
 export function shapeFault(text: string): string | undefined {
-  if (text.length < MIN_CHECKED_CHARS) return undefined;
+  return text.length < MIN_CHECKED_CHARS
+    ? undefined
+    : faultOf(text, { depth: MAX_DEPTH, members: MAX_MEMBERS });
+}
+
+/**
+ * Whether `text`, which a server sent, is nested too deeply to be parsed, whatever its size. Most are told not to be by how few brackets they
+ * have, strings included: looking for these costs next to nothing.
+ */
+export function isTooDeep(text: string): boolean {
+  return text.length >= MIN_DEEP_CHARS && hasManyBrackets(text) &&
+    faultOf(text, { depth: MAX_SERVER_DEPTH, members: Infinity }) !== undefined;
+}
+
+function hasManyBrackets(text: string): boolean {
+  let count = 0;
+  for (const bracket of ["[", "{"]) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      if (++count > MAX_SERVER_DEPTH) return true;
+    }
+  }
+  return false;
+}
+
+function faultOf(text: string, max: { depth: number; members: number }): string | undefined {
   let depth = 0;
   let members = 0;
   for (let at = 0; at < text.length; at++) {
@@ -26,10 +57,10 @@ export function shapeFault(text: string): string | undefined {
       at = endOfString(text, at);
       if (at < 0) return undefined;
     } else if (code === COLON) {
-      if (++members > MAX_MEMBERS) return `a message may have ${MAX_MEMBERS} members (keys) at most`;
+      if (++members > max.members) return `a message may have ${max.members} members (keys) at most`;
       // `[` and `{`, `]` and `}` differ in this one bit.
     } else if ((code & ~0x20) === 0x5b) {
-      if (++depth > MAX_DEPTH) return `a message may be nested ${MAX_DEPTH} levels deep at most`;
+      if (++depth > max.depth) return `a message may be nested ${max.depth} levels deep at most`;
     } else if ((code & ~0x20) === 0x5d) depth--;
   }
   return undefined;
@@ -53,7 +84,8 @@ export function outlineOf(text: string): unknown {
   }
 }
 
-function withoutNested(text: string): string | undefined {
+/** `text` with what is nested deeper than `kept` levels left out. */
+export function withoutNested(text: string, kept = 1): string | undefined {
   let outline = "";
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -62,8 +94,8 @@ function withoutNested(text: string): string | undefined {
     if (end < 0) return undefined;
     const closes = (code & ~0x20) === 0x5d;
     if (closes) depth--;
-    if (depth <= 1 && (depth === 0 || !closes)) outline += text.slice(at, end + 1);
-    if ((code & ~0x20) === 0x5b && ++depth === 2) outline += code === 0x5b ? "]" : "}";
+    if (depth <= kept && (depth < kept || !closes)) outline += text.slice(at, end + 1);
+    if ((code & ~0x20) === 0x5b && ++depth === kept + 1) outline += code === 0x5b ? "]" : "}";
     if (outline.length > MAX_OUTLINE_CHARS) return undefined;
     at = end;
   }

@@ -65,9 +65,9 @@ export function routerOf(servers: readonly Server[], options: Partial<RouterOpti
   });
 }
 
-/** A caller, with some of its parts replaced. */
-export function callerOf(parts: Partial<Caller> = {}): Caller {
-  return { ...call().caller, ...parts };
+/** The caller of every call that names none; another one where some of its parts are replaced. */
+export function callerOf(parts?: Partial<Caller>): Caller {
+  return parts ? { ...call().caller, ...parts } : call().caller;
 }
 
 /** Calls `method` on `router`. */

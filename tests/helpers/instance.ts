@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../lib/base/json.ts";
-import type { AskOptions, Call, Caller } from "../../lib/call/call.ts";
+import { askOnce, type AskOptions, type Call, type Caller } from "../../lib/call/call.ts";
 import { Instance } from "../../lib/upstream/instance.ts";
 import type { InstanceOptions } from "../../lib/upstream/instance_options.ts";
 import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
@@ -101,8 +101,10 @@ export class Window {
   }
 
   #ask(question: Window["asked"][number]): Promise<Result> {
-    this.asked.push(question);
-    return this.answer(question.method, question.params);
+    return askOnce(question.options, () => {
+      this.asked.push(question);
+      return this.answer(question.method, question.params);
+    });
   }
 }
 

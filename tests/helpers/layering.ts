@@ -1,8 +1,9 @@
-import { ASKERS, KEEPERS, OWNERSHIP, ROOMS, SEES_ALL } from "../../tools/rooms.ts";
-import type { Source } from "./source.ts";
+import { ASKERS, COMPARES_SESSIONS, KEEPERS, OWNERSHIP, ROOMS, SEES_ALL } from "../../tools/rooms.ts";
+import type { Compared, Source } from "./source.ts";
 
-export const MAX_FILE_LINES = 400;
-export const MAX_FUNCTION_LINES = 80;
+/** How long files and functions may be: the program's own, and those of tests and tools. */
+const MAX_LINES = { file: 300, function: 60 };
+const MAX_LINES_BESIDE = { file: 400, function: 80 };
 
 /** The room a file of `lib/` belongs to. */
 export function roomOf(path: string): string | undefined {
@@ -60,12 +61,24 @@ export function settingsPastConfig(sources: readonly Source[]): string[] {
 
 /** Comparisons of owners beside those of the one file that decides whose something is. */
 export function ownerComparisons(sources: readonly Source[]): string[] {
-  return sources.filter(({ path }) => path.startsWith("lib/") && path !== OWNERSHIP).flatMap((
-    { path, compared },
-  ) =>
-    compared.filter((name) => ["principal", "workspace", "workspaces"].includes(name))
-      .map((name) => `${path} compares ${name}; ${OWNERSHIP} does`)
-  );
+  return sources.filter(({ path }) => path.startsWith("lib/") && path !== OWNERSHIP).flatMap((source) => {
+    const { path, compared } = source;
+    return compared.filter((side) => namesOwner(side) || (namesSession(side, source)))
+      .map(({ object, name }) =>
+        `${path} compares ${object === undefined ? name : `${object}.${name}`}; ${OWNERSHIP} does`
+      );
+  });
+}
+
+function namesOwner({ object, name }: Compared): boolean {
+  return object !== undefined && ["principal", "workspace", "workspaces"].includes(name);
+}
+
+/** Whether it is the id of a session, in a file that has to do with sessions. */
+function namesSession({ object, name }: Compared, { path, names }: Source): boolean {
+  if (COMPARES_SESSIONS.includes(path)) return false;
+  if (name === "sessionId") return true;
+  return name === "id" && object !== undefined && ASKERS.some((asker) => names.has(asker));
 }
 
 /** Methods that keep or show something of many sessions without being told for whom. */
@@ -74,8 +87,9 @@ export function unownedMethods(sources: readonly Source[]): string[] {
     const methods = sources.find(({ path }) => path === file)?.methods.filter(({ of }) => of === keeper) ??
       [];
     if (methods.length === 0) return [`${file} has no ${keeper} with methods`];
-    return methods.filter(({ name, takes }) => !except.includes(name) && !ASKERS.includes(takes ?? ""))
-      .map(({ name, takes }) => `${keeper}.${name} takes ${takes ?? "nothing"} first, not who asks`);
+    return methods.filter(({ name, takes }) =>
+      !except.includes(name) && !takes.some((type) => ASKERS.includes(type))
+    ).map(({ name, takes }) => `${keeper}.${name} takes ${takes.join(", ") || "nothing"}, not who asks`);
   });
 }
 
@@ -119,9 +133,12 @@ export function reachable(sources: readonly Source[], entry: string): string[] {
 
 /** Files and functions longer than a reader can hold. */
 export function tooLong(sources: readonly Source[]): string[] {
-  return sources.flatMap(({ path, lines, functions }) => [
-    ...(lines > MAX_FILE_LINES ? [`${path} has ${lines} lines`] : []),
-    ...functions.filter((fn) => fn.lines > MAX_FUNCTION_LINES)
-      .map((fn) => `${path}: ${fn.name} has ${fn.lines} lines`),
-  ]);
+  return sources.flatMap(({ path, lines, functions }) => {
+    const max = roomOf(path) === undefined ? MAX_LINES_BESIDE : MAX_LINES;
+    return [
+      ...(lines > max.file ? [`${path} has ${lines} lines`] : []),
+      ...functions.filter((fn) => fn.lines > max.function)
+        .map((fn) => `${path}: ${fn.name} has ${fn.lines} lines`),
+    ];
+  });
 }

@@ -44,10 +44,13 @@ const END = "\u0001\n\u0001";
 const NOTICEABLE_MS = 20;
 /** Growing in step: 8 times. With the square: 64. */
 const MAX_GROWTH = 24;
+/** Runs of which the fastest counts: a run that was held up says nothing, and a short one is soon held up for its length. */
+const LONG_RUNS = 3;
+const SHORT_RUNS = 10;
 
 /**
  * The input, of those made from the expression's own characters and words, for which its time grows faster than the
- * text; undefined when there is none. A busy machine makes none: only the fastest of several runs counts.
+ * text; undefined when there is none. A busy machine makes none, and hides none: only the fastest of several runs counts.
  */
 export function slowInput(pattern: string, flags: string): string | undefined {
   const regex = new RegExp(pattern, flags);
@@ -55,14 +58,24 @@ export function slowInput(pattern: string, flags: string): string | undefined {
   for (const pump of pumps) {
     for (const head of heads) {
       const input = (chars: number) => head + pump.repeat(Math.ceil(chars / pump.length)) + END;
-      const chars = CHARS.find((chars) => timeMs(regex, input(chars)) >= NOTICEABLE_MS);
-      if (chars === undefined) continue;
-      const fastest = (chars: number) => Math.min(...[1, 2, 3].map(() => timeMs(regex, input(chars))));
-      const longMs = fastest(chars);
-      if (longMs >= NOTICEABLE_MS && longMs > MAX_GROWTH * fastest(chars / 8)) return `${head}(${pump})*`;
+      if (growsTooFast((chars) => timeMs(regex, input(chars)))) return `${head}(${pump})*`;
     }
   }
   return undefined;
+}
+
+/** Whether `measure`, the time for a text of so many characters in milliseconds, grows faster than the text. */
+export function growsTooFast(measure: (chars: number) => number): boolean {
+  const fastest = (chars: number, runs: number) =>
+    Math.min(...Array.from({ length: runs }, () => measure(chars)));
+  for (const chars of CHARS) {
+    // A run that took long because it was held up must not keep the longer texts from being tried.
+    if (measure(chars) < NOTICEABLE_MS) continue;
+    const longMs = fastest(chars, LONG_RUNS);
+    if (longMs < NOTICEABLE_MS) continue;
+    return longMs > MAX_GROWTH * fastest(chars / 8, SHORT_RUNS);
+  }
+  return false;
 }
 
 function timeMs(regex: RegExp, text: string): number {

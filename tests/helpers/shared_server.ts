@@ -9,7 +9,8 @@ import type { ListKind } from "../../lib/call/server.ts";
 import type { ListStore } from "../../lib/upstream/list_store.ts";
 import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
 import { MountedServer, type MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
-import { type Connect, Pool, type PoolOptions } from "../../lib/upstream/pool.ts";
+import { Pool } from "../../lib/upstream/pool.ts";
+import type { Connect, PoolOptions } from "../../lib/upstream/pool_options.ts";
 
 export interface SharedServerOptions {
   config?: Partial<ServerConfig>;
@@ -52,7 +53,9 @@ export function sharedServer(options: SharedServerOptions) {
 export function mountedServer(
   given: Partial<ServerConfig>,
   connect: Connect,
-  options: MountedServerOptions & Pick<PoolOptions, "admissionFor" | "settleMs" | "log"> = {},
+  options: MountedServerOptions & Pick<PoolOptions, "admissionFor" | "settleMs" | "log"> & {
+    onListChanged?: () => void;
+  } = {},
 ) {
   const changes: ListKind[][] = [];
   const config = {
@@ -76,7 +79,10 @@ export function mountedServer(
     settleMs: options.settleMs,
     log: options.log,
     admissionFor: options.admissionFor,
-    onListChanged: (kinds) => void changes.push([...kinds]),
+    onListChanged: (kinds) => {
+      changes.push([...kinds]);
+      options.onListChanged?.();
+    },
   });
   const mounted = new MountedServer(config, pool, options);
   return { mounted, changes, [Symbol.asyncDispose]: () => mounted[Symbol.asyncDispose]() };

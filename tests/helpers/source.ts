@@ -14,10 +14,17 @@ export interface Source {
   functions: { name: string; lines: number }[];
   /** Every name in it. */
   names: Set<string>;
-  /** Members that are compared with something that may be equal: `a.principal === b`. */
-  compared: string[];
-  /** The public methods of its classes and interfaces, with the type of their first parameter. */
-  methods: { of: string; name: string; takes: string | undefined }[];
+  /** Members and names that are compared with something that may be equal: `a.principal === b`. */
+  compared: Compared[];
+  /** The public methods of its classes and interfaces, with the types of their parameters. */
+  methods: { of: string; name: string; takes: string[] }[];
+}
+
+/** One side of a comparison: a member `name` of `object`, or a variable. */
+export interface Compared {
+  name: string;
+  /** As it is written; undefined for a variable. */
+  object: string | undefined;
 }
 
 const OUTSIDE = new Set(["Deno", "fetch", "WebSocket"]);
@@ -75,7 +82,7 @@ export function parseSource(path: string, text: string): Source {
       FunctionDeclaration: onFunction,
       FunctionExpression: onFunction,
       ArrowFunctionExpression: onFunction,
-      BinaryExpression: (node) => source.compared.push(...comparedMembers(node)),
+      BinaryExpression: (node) => source.compared.push(...comparedMembers(node, context)),
       ClassDeclaration: (node) => source.methods.push(...methodsOf(node, context)),
       TSInterfaceDeclaration: (node) => source.methods.push(...methodsOf(node, context)),
       Identifier: (node) => {
@@ -93,18 +100,33 @@ export function parseSource(path: string, text: string): Source {
   return source;
 }
 
-function comparedMembers({ operator, left, right }: Deno.lint.BinaryExpression): string[] {
+/** A side of a comparison, as far as {@linkcode comparedMembers} looks at it. */
+interface Side {
+  type: string;
+  name?: string;
+  value?: unknown;
+  object?: Deno.lint.Node;
+  property?: { name?: string };
+  /** Of `a?.b`. */
+  expression?: Side;
+}
+
+function comparedMembers(
+  { operator, left, right }: Deno.lint.BinaryExpression,
+  { sourceCode }: Deno.lint.RuleContext,
+): Compared[] {
   if (!["===", "!==", "==", "!="].includes(operator)) return [];
-  const sides = [left, right] as {
-    type: string;
-    name?: string;
-    value?: unknown;
-    property?: { name?: string };
-  }[];
+  const sides = ([left, right] as Side[]).map((side) =>
+    side.type === "ChainExpression" ? side.expression! : side
+  );
   if (sides.some(({ type, name, value }) => name === "undefined" || (type === "Literal" && value === null))) {
     return [];
   }
-  return sides.flatMap(({ type, property }) => type === "MemberExpression" ? property?.name ?? [] : []);
+  return sides.flatMap(({ type, name, object, property }) => {
+    if (type === "Identifier") return { name: name!, object: undefined };
+    if (type !== "MemberExpression" || property?.name === undefined) return [];
+    return { name: property.name, object: sourceCode.getText(object!) };
+  });
 }
 
 /** A member of a class or an interface, as far as {@linkcode methodsOf} looks at it. */
@@ -129,8 +151,10 @@ function methodsOf(
     const isMethod = type === "TSMethodSignature" || (type === "MethodDefinition" && kind === "method");
     // Private names are of another type.
     if (!isMethod || computed || key?.type !== "Identifier") return [];
-    const takes = (params ?? value?.params)?.[0]?.typeAnnotation?.typeAnnotation;
-    return [{ of: id?.name ?? "", name: key.name, takes: takes && sourceCode.getText(takes) }];
+    const takes = (params ?? value?.params ?? []).flatMap(({ typeAnnotation }) =>
+      typeAnnotation ? sourceCode.getText(typeAnnotation.typeAnnotation) : []
+    );
+    return [{ of: id?.name ?? "", name: key.name, takes }];
   });
 }
 

@@ -19,6 +19,10 @@ export class MemoryChannel implements FrameChannel {
   bytesOut = 0;
   readonly #ontext: (text: string) => void;
   #isOpen = true;
+  #isStalled = false;
+  /** What is on its way while nothing passes. */
+  #up: string[] = [];
+  #down: string[] = [];
 
   /** @param ontext takes what the daemon sends */
   constructor(ontext: (text: string) => void) {
@@ -31,14 +35,17 @@ export class MemoryChannel implements FrameChannel {
 
   /** The window sends `text`. */
   deliver(text: string): void {
-    this.bytesIn += text.length;
-    if (this.#isOpen) this.onframe?.(text);
+    if (!this.#isOpen) return;
+    if (this.#isStalled) this.#up.push(text);
+    else this.#arrive(text);
   }
 
   /** The daemon sends `text`. */
   send(text: string): void {
     this.bytesOut += text.length;
-    if (this.#isOpen) this.#ontext(text);
+    if (!this.#isOpen) return;
+    if (this.#isStalled) this.#down.push(text);
+    else this.#ontext(text);
   }
 
   /** The daemon closes. */
@@ -46,13 +53,41 @@ export class MemoryChannel implements FrameChannel {
     this.#end({ code, clean: true });
   }
 
+  get isStalled(): boolean {
+    return this.#isStalled;
+  }
+
+  /** Nothing passes either way from here on, until it flows again. */
+  stall(): void {
+    this.#isStalled = this.#isOpen;
+  }
+
+  /** All that was on its way arrives. */
+  flow(): void {
+    this.#isStalled = false;
+    // What the daemon answers comes after what it has sent before.
+    for (const text of this.#down.splice(0)) this.#ontext(text);
+    for (const text of this.#up.splice(0)) this.#arrive(text);
+  }
+
+  #arrive(text: string): void {
+    this.bytesIn += text.length;
+    this.onframe?.(text);
+  }
+
   /** The window says goodbye. */
   leave(): void {
+    this.flow();
     this.#end({ code: 1000, clean: true });
   }
 
-  /** The connection is cut: nothing sent from here on arrives. */
-  cut(): void {
+  /**
+   * The connection is cut. Of what is on its way the first `up` messages to the daemon and the first `down` to the
+   * window arrive, no others and nothing sent from here on.
+   */
+  cut({ up, down }: { up: number; down: number }): void {
+    for (const text of this.#down.splice(0, down)) this.#ontext(text);
+    for (const text of this.#up.splice(0, up)) this.#arrive(text);
     this.#end({ code: 1006, clean: false });
   }
 

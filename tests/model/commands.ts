@@ -1,9 +1,9 @@
 import { delay } from "@std/async/delay";
 import fc from "fast-check";
 import { turn } from "./channel.ts";
-import { type Mode, type ModelServer, MODES } from "./server.ts";
-import { isSpared } from "./spared.ts";
-import type { ModelWindow } from "./window.ts";
+import { LINE_LEVELS, type Mode, type ModelServer, MODES, placeOf, WORKSPACES } from "./server.ts";
+import { taskBegunBy } from "./sent.ts";
+import type { ModelWindow, TaskVerb } from "./window.ts";
 import type { World } from "./world.ts";
 
 /** What the model knows of each window; the rest is checked when all has come to its end. */
@@ -16,12 +16,12 @@ type State = ModelWindow["state"];
 type Command = fc.AsyncCommand<Model, World>;
 
 const MAX_WINDOWS = 5;
-const LEVELS = ["debug", "info", "warning", "error"] as const;
-const WORKSPACES = ["/work/a", "/work/b"];
 
 /** Two windows of one project are there from the beginning: little happens to one alone. */
 export function begin(world: World): Model {
-  for (const isSlow of [false, true]) world.open({ workspace: WORKSPACES[0]!, canBeAsked: true, isSlow });
+  for (const isSlow of [false, true]) {
+    world.open({ workspace: WORKSPACES[0]!, canBeAsked: true, isSlow, receipts: !isSlow });
+  }
   return { windows: world.windows.map(({ state }) => state) };
 }
 
@@ -66,8 +66,9 @@ const open = fc.record({
   workspace: fc.constantFrom(...WORKSPACES),
   canBeAsked: fc.constantFrom(true, true, true, false),
   isSlow: fc.boolean(),
+  receipts: fc.constantFrom(true, true, false),
 }).map((options) => {
-  const text = `open ${JSON.stringify(options)}`;
+  const text = `open ${JSON.stringify({ ...options, workspace: placeOf(options.workspace) })}`;
   return command(text, ({ windows }) => windows.length < MAX_WINDOWS, (model, world) => {
     world.open(options);
     model.windows.push("open");
@@ -75,7 +76,18 @@ const open = fc.record({
   });
 });
 
-const cut = nth.map((nth) => byWindow("is cut off", { nth }, (window) => window.cut()));
+const passing = fc.nat({ max: 4 });
+
+const cut = fc.record({ nth, up: passing, down: passing }).map(({ nth, ...passing }) =>
+  byWindow(
+    `is cut off after ${passing.up} and ${passing.down} messages`,
+    { nth },
+    (window) => window.cut(passing),
+  )
+);
+
+const stall = nth.map((nth) => byWindow("is not reached for now", { nth }, (window) => window.stall()));
+const flow = nth.map((nth) => byWindow("is reached again", { nth }, (window) => window.flow()));
 
 const comeBack = nth.map((nth) =>
   byWindow("comes back", { nth, states: ["cut"] }, (window) => window.connect())
@@ -83,8 +95,8 @@ const comeBack = nth.map((nth) =>
 
 const close = nth.map((nth) =>
   byWindow("closes", { nth, states: ["open", "cut"] }, (window) => {
-    const subscribes = window.pending.some(({ method }) => method === "resources/subscribe");
-    if (!subscribes || !isSpared("failedFirstSubscription")) window.close();
+    // What comes in the same breath as the goodbye is not tried.
+    if (!window.isStalled) window.close();
   })
 );
 
@@ -109,6 +121,21 @@ const answer = nth.map((nth) =>
   byWindow("answers what it was asked", { nth }, (window) => window.answerQuestions())
 );
 
+const aboutTask = fc.record({
+  ...{ nth, which: fc.nat(), isOwn: fc.boolean() },
+  verb: fc.constantFrom<TaskVerb>("get", "result", "cancel"),
+}).map(({ nth, which, isOwn, verb }) =>
+  byWindow(`asks for tasks/${verb} of ${isOwn ? "its own" : "another's"}`, { nth }, (window, world) => {
+    const owners = world.windows.filter((owner) => (owner === window) === isOwn);
+    const begun = owners.flatMap(({ begun }) => begun);
+    if (begun.length > 0) window.aboutTask(verb, taskBegunBy(begun[which % begun.length]!)!);
+  })
+);
+
+const listTasks = nth.map((nth) =>
+  byWindow("lists tasks", { nth }, (window) => void window.request("tasks/list", {}))
+);
+
 const subscribe = fc.record({ nth, server }).map(({ nth, server }) =>
   byWindow(`subscribes to s${server}`, { nth }, (window, world) => window.subscribe(world.servers[server]!))
 );
@@ -120,7 +147,7 @@ const unsubscribe = fc.record({ nth, which: fc.nat() }).map(({ nth, which }) =>
   })
 );
 
-const setLevel = fc.record({ nth, level: fc.constantFrom(...LEVELS) }).map(({ nth, level }) =>
+const setLevel = fc.record({ nth, level: fc.constantFrom(...LINE_LEVELS) }).map(({ nth, level }) =>
   byWindow(`wants log lines from ${level} on`, { nth }, (window) => window.setLevel(level))
 );
 
@@ -129,9 +156,9 @@ const listTools = nth.map((nth) =>
 );
 
 const move = fc.record({ nth, workspace: fc.constantFrom(...WORKSPACES) }).map(({ nth, workspace }) =>
-  byWindow(`moves to ${workspace}`, { nth }, (window) => {
+  byWindow(`moves to ${placeOf(workspace)}`, { nth }, (window, world) => {
     // Where a call runs that was sent before is open.
-    if (window.pending.length === 0) window.moveTo(workspace);
+    if (window.pending.length === 0 && !window.isStalled) window.moveTo(workspace, world.servers);
   })
 );
 
@@ -141,16 +168,28 @@ function ofServer(text: string, act: (server: ModelServer, world: World) => void
   );
 }
 
+type ActThere = (world: World, there: { server: ModelServer; place: string }) => void | Promise<void>;
+
+/** What a server does where windows of one directory meet it, be it its only place. */
+function inPlace(text: string, act: ActThere) {
+  return fc.record({ at: server, directory: fc.constantFrom(...WORKSPACES) }).map(({ at, directory }) =>
+    command(`s${at} ${text} in ${placeOf(directory)}`, () => true, async (_, world) => {
+      const server = world.servers[at]!;
+      await act(world, { server, place: server.placeIn(directory) });
+    })
+  );
+}
+
 const update = ofServer("updates its resource", (server, world) => world.update(server));
-const addTool = ofServer("offers one tool more", (server) => server.addTool());
+const addTool = inPlace("offers one tool more", (world, there) => world.addTool(there));
 const release = ofServer("answers what it holds, late or not", (server) => server.release());
-const kill = ofServer("is killed", (server, world) => world.kill(server));
+const kill = inPlace("is killed", (world, there) => world.kill(there));
 
 const pause = fc.constantFrom(0, 2, 20).map((ms) => command(`${ms} ms pass`, () => true, () => delay(ms)));
 
 /** Everything that can happen, with the most frequent named more than once. */
 export const COMMANDS = [
-  ...[open, open, cut, comeBack, close, cancel, answer, setLevel, listTools, move],
+  ...[open, open, stall, stall, flow, cut, cut, comeBack, close, cancel, answer, setLevel, listTools, move],
   ...[subscribe, subscribe, unsubscribe, update, update, addTool, release, kill],
-  ...[call, call, call, call, call, pause, pause],
+  ...[call, call, call, call, call, pause, pause, aboutTask, aboutTask, aboutTask, listTasks],
 ];

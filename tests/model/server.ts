@@ -1,5 +1,6 @@
 // @ts-types="@modelcontextprotocol/sdk/inMemory"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+import { basename, fromFileUrl } from "@std/path";
 import type { Share } from "../../lib/base/server_config.ts";
 import { isObject, type JsonObject } from "../../lib/base/json.ts";
 import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
@@ -8,7 +9,7 @@ import type { RequestId } from "../../lib/wire/rpc.ts";
 import type { AdmissionFor } from "../../lib/upstream/process_records.ts";
 import { mountedServer } from "../helpers/shared_server.ts";
 import { turn } from "./channel.ts";
-import { isSpared } from "./spared.ts";
+import { ModelTasks } from "./tasks.ts";
 
 /** What a call of the one tool every server has makes it do. */
 export const MODES = [
@@ -22,9 +23,15 @@ export const MODES = [
   "log",
   "progress",
   "silent",
+  "task",
+  "heldTask",
 ] as const;
 
 export type Mode = typeof MODES[number];
+
+export function isTask(mode: Mode): boolean {
+  return mode === "task" || mode === "heldTask";
+}
 
 /** What a window says in each call: who it is, a text no other call has, where it works, what it wants to see. */
 export interface CallArguments extends JsonObject {
@@ -42,9 +49,29 @@ export interface ModelServerOptions {
   maxInflight?: number;
   /** Decides when calls may run on each of its processes. */
   admissionFor: AdmissionFor;
+  /** Called when the lists of a process have changed. */
+  onListChanged(): void;
 }
 
-const IDLE_STOP_MS = 30;
+/** Two directories that are there; nothing is written to them. */
+export const WORKSPACES = ["model", "helpers"].map((name) => fromFileUrl(import.meta.resolve(`../${name}`)));
+
+/** What a directory is called in names of tools. */
+export function placeOf(directory: string): string {
+  return basename(directory);
+}
+
+/** What servers are taken to send by themselves, and do. */
+export const USUAL_LEVEL = "info";
+
+/** Levels of log lines, and such as windows ask for. */
+export const LINE_LEVELS = ["debug", "info", "warning", "error"] as const satisfies LogLevel[];
+
+export function isAtLeast(level: LogLevel, least: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(least);
+}
+
+export const IDLE_STOP_MS = 30;
 /** How long after a call the server may speak of it; five times as long after one that was given up. */
 const SETTLE_MS = 200;
 /** The process of one window alone does not wait for another to come. */
@@ -63,25 +90,30 @@ export class ModelServer {
   readonly runs = new Map<string, number>();
   /**
    * Calls in which the server can only have asked the one window that ever called that process. No request about a
-   * resource may have come there either: it says of no window, and is a call like any other to who attributes.
+   * resource, and for a list of tasks, may have come there either: it says of no window, and is a call like any other
+   * to who attributes.
    */
   readonly alone = new Set<string>();
-  readonly tools: string[];
+  /** The levels of the lines it has logged about each call, by its tag. */
+  readonly logged = new Map<string, LogLevel[]>();
+  /** The tools it has in a directory only, by that; by nothing where it works in none. */
+  readonly #tools = new Map<string, string[]>();
   readonly #mount: ReturnType<typeof mountedServer>;
 
-  constructor({ name, share, callTimeoutMs, maxInflight, admissionFor }: ModelServerOptions) {
+  constructor({ name, share, callTimeoutMs, maxInflight, admissionFor, onListChanged }: ModelServerOptions) {
     this.name = name;
     this.share = share;
     this.callTimeoutMs = callTimeoutMs;
     this.uri = `model://${name}/resource`;
-    this.tools = [this.tool];
     const idleStopMs = share === "session" ? NEVER_MS : IDLE_STOP_MS;
     const config = { name, title: name, share, callTimeoutMs, maxInflight, idleStopMs };
-    this.#mount = mountedServer(config, () => {
+    this.#mount = mountedServer(config, (config) => {
       const [ours, theirs] = InMemoryTransport.createLinkedPair();
-      this.processes.push(new ModelProcess(this, theirs));
+      this.processes.push(
+        new ModelProcess(this, theirs, this.placeIn((config as { cwd?: string }).cwd ?? "nowhere")),
+      );
       return Promise.resolve(ours as unknown as UpstreamTransport);
-    }, { admissionFor, settleMs: SETTLE_MS });
+    }, { admissionFor, settleMs: SETTLE_MS, onListChanged });
   }
 
   get tool(): string {
@@ -96,10 +128,30 @@ export class ModelServer {
     return this.processes.filter(({ isAlive }) => isAlive);
   }
 
-  /** Offers one tool more and says so. */
-  addTool(): void {
-    this.tools.push(`${this.name}_extra${this.tools.length}`);
-    for (const process of this.alive) process.notify("notifications/tools/list_changed");
+  /**
+   * Which of its places `directory` is. One that serves all windows is in none, and neither is the process of one
+   * window: it goes on where it is when that moves.
+   */
+  placeIn(directory: string): string {
+    return this.share === "project" ? placeOf(directory) : "";
+  }
+
+  /** What it offers in `place`: one tool is there everywhere, the others are named after the place. */
+  toolsIn(place: string): string[] {
+    let tools = this.#tools.get(place);
+    if (!tools) this.#tools.set(place, tools = [this.tool, `${this.name}_in_${place || "all"}`]);
+    return tools;
+  }
+
+  /** Its processes in `place` offer one tool more and say so. */
+  addTool(place: string): void {
+    const tools = this.toolsIn(place);
+    tools.push(`${this.name}_extra${tools.length}_${place || "all"}`);
+    for (const process of this.aliveIn(place)) process.notify("notifications/tools/list_changed");
+  }
+
+  aliveIn(place: string): ModelProcess[] {
+    return this.alive.filter((process) => process.place === place);
   }
 
   /** Says that its resource was updated, wherever somebody subscribed to it. */
@@ -109,14 +161,19 @@ export class ModelServer {
     }
   }
 
-  /** Every process ends at once, as if killed. That it did so before does not keep it from starting again. */
-  async kill(): Promise<void> {
-    await Promise.all(this.alive.map((process) => process.end()));
+  /** Every process in `place` ends at once, as if killed. That it did so before does not keep it from starting again. */
+  async kill(place: string): Promise<void> {
+    await Promise.all(this.aliveIn(place).map((process) => process.kill()));
     this.mounted.forgive();
   }
 
   release(): void {
     for (const process of this.alive) process.release();
+  }
+
+  /** The process on which the call `tag` has begun a task. */
+  processOf(tag: string): ModelProcess | undefined {
+    return this.processes.find(({ tasks }) => tasks.find(tag));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,7 +184,11 @@ export class ModelServer {
 /** One running server. */
 export class ModelProcess {
   isAlive = true;
+  wasKilled = false;
+  readonly tasks = new ModelTasks((status) => this.notify("notifications/tasks/status", status));
   isSubscribed = false;
+  /** Where it works. */
+  readonly place: string;
   level: LogLevel | undefined;
   /** Who has called it, and from where. */
   readonly callers = new Set<string>();
@@ -138,14 +199,14 @@ export class ModelProcess {
   readonly #transport: InMemoryTransport;
   /** Calls whose answers wait for a word of the test. */
   readonly #held = new Map<RequestId, string>();
-  readonly #cancelled = new Set<RequestId>();
   readonly #questions = new Map<RequestId, (answer: JsonObject) => void>();
-  #wasSubscribed = false;
+  #wasAskedByOthers = false;
   #nextId = 1;
   #handled = 0;
 
-  constructor(server: ModelServer, transport: InMemoryTransport) {
+  constructor(server: ModelServer, transport: InMemoryTransport, place: string) {
     this.#server = server;
+    this.place = place;
     this.#transport = transport;
     transport.onmessage = (message) => this.#receive(message as unknown as JsonObject);
     transport.onclose = () => this.isAlive = false;
@@ -156,9 +217,11 @@ export class ModelProcess {
   release(): void {
     for (const [id, text] of this.#held) this.#answer(id, text);
     this.#held.clear();
+    this.tasks.release();
   }
 
-  async end(): Promise<void> {
+  async kill(): Promise<void> {
+    this.wasKilled = true;
     await this.#transport.close();
   }
 
@@ -177,8 +240,7 @@ export class ModelProcess {
 
   #receive(message: JsonObject): void {
     const { id, method, params } = message as { id?: RequestId; method?: string; params?: JsonObject };
-    if (method === "notifications/cancelled") this.#cancelled.add(params!.requestId as RequestId);
-    else if (method === undefined) {
+    if (method === undefined) {
       this.#questions.get(id!)?.(message);
       this.#questions.delete(id!);
     } else if (id !== undefined) void this.#handle(id, method, params ?? {});
@@ -189,14 +251,20 @@ export class ModelProcess {
     const turns = this.#handled++ % MAX_TURNS;
     // When it comes, not when its turn has come: from here on the server may speak of it.
     if (method === "tools/call") this.callers.add((params.arguments as CallArguments).who);
+    if (method.startsWith("tasks/")) {
+      if (method === "tasks/list") this.#wasAskedByOthers = true;
+      return this.#send({ id, ...await this.tasks.answer(method, params) });
+    }
     const result = method === "tools/call" ? undefined : this.#resultOf(method, params);
     for (let i = 0; i <= turns; i++) await turn();
     if (result) this.#send({ id, result });
-    else await this.#call(id, params.arguments as CallArguments, params._meta as JsonObject | undefined);
+    else if (!this.#server.toolsIn(this.place).includes(String(params.name))) {
+      this.#send({ id, error: { code: -32602, message: `no tool ${params.name} in ${this.place}` } });
+    } else await this.#call(id, params.arguments as CallArguments, params._meta as JsonObject | undefined);
   }
 
   #resultOf(method: string, params: JsonObject): JsonObject {
-    const { name, tools, uri } = this.#server;
+    const { name, uri } = this.#server;
     switch (method) {
       case "initialize":
         return {
@@ -205,17 +273,23 @@ export class ModelProcess {
           capabilities: CAPABILITIES,
         };
       case "tools/list":
-        return { tools: tools.map((name) => ({ name, inputSchema: { type: "object" } })) };
+        return {
+          tools: this.#server.toolsIn(this.place).map((name) => ({
+            name,
+            inputSchema: { type: "object" },
+            execution: { taskSupport: "optional" },
+          })),
+        };
       case "resources/list":
         return { resources: [{ uri, name }] };
       case "resources/templates/list":
         return { resourceTemplates: [] };
       case "resources/subscribe":
-        this.isSubscribed = this.#wasSubscribed = true;
+        this.isSubscribed = this.#wasAskedByOthers = true;
         return {};
       case "resources/unsubscribe":
         this.isSubscribed = false;
-        this.#wasSubscribed = true;
+        this.#wasAskedByOthers = true;
         return {};
       case "logging/setLevel":
         this.level = params.level as LogLevel;
@@ -226,7 +300,6 @@ export class ModelProcess {
   }
 
   async #call(id: RequestId, args: CallArguments, meta: JsonObject | undefined): Promise<void> {
-    if (this.#cancelled.has(id) && isSpared("talkAfterCancel")) return;
     const { who, tag, where, mode } = args;
     this.lastCallers.add(who);
     this.#server.runs.set(tag, (this.#server.runs.get(tag) ?? 0) + 1);
@@ -238,6 +311,9 @@ export class ModelProcess {
       case "silent":
         this.#held.set(id, tag);
         return;
+      case "task":
+      case "heldTask":
+        return this.#send({ id, result: this.tasks.begin(tag, { isHeld: mode === "heldTask" }) });
       case "ask":
       case "sample":
         return this.#answer(id, await this.#ask(mode, tag).finally(() => this.#noteAlone(tag)));
@@ -258,7 +334,7 @@ export class ModelProcess {
   }
 
   #noteAlone(tag: string): void {
-    const isCertain = this.#server.share === "session" || !this.#wasSubscribed;
+    const isCertain = this.#server.share === "session" || !this.#wasAskedByOthers;
     if (isCertain && this.callers.size === 1) this.#server.alone.add(tag);
   }
 
@@ -288,9 +364,12 @@ export class ModelProcess {
     this.notify("notifications/resources/updated", { uri: `model://${tag}` });
   }
 
+  /** Says one line of each level that is wanted. */
   #log(tag: string): void {
-    if (this.level !== undefined && LOG_LEVELS.indexOf(this.level) > LOG_LEVELS.indexOf("info")) return;
-    this.notify("notifications/message", { level: "info", data: tag });
+    const levels = LINE_LEVELS.filter((level) => isAtLeast(level, this.level ?? USUAL_LEVEL));
+    this.#server.logged.set(tag, levels);
+    this.#noteAlone(tag);
+    for (const level of levels) this.notify("notifications/message", { level, data: tag });
   }
 
   #tellProgress(progressToken: unknown, message: string): void {
@@ -305,4 +384,5 @@ const CAPABILITIES = {
   tools: { listChanged: true },
   resources: { subscribe: true, listChanged: true },
   logging: {},
+  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
 };

@@ -1,27 +1,12 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { attachExai, type AttachHooks } from "../../lib/session/hello.ts";
-import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
+import type { LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
 import { MemoryChannel, turn } from "./channel.ts";
-import type { Mode, ModelServer } from "./server.ts";
-
-/** A request on its way, and what came of it. */
-export interface Sent {
-  id: RequestId;
-  frame: string;
-  method: string;
-  server: ModelServer | undefined;
-  mode: Mode | undefined;
-  tag: string;
-  sentAtMs: number;
-  answeredAtMs: number;
-  isCancelled: boolean;
-  /** Its server was killed while it was on its way: an error is right too. */
-  mayFail: boolean;
-  /** It was killed itself: nothing it asked matters any more. */
-  isCutOff: boolean;
-  answers: JsonObject[];
-}
+import { Notices, PER_PLACE } from "./notices.ts";
+import { type Sent, taskBegunBy } from "./sent.ts";
+import { isTask, type Mode, type ModelServer } from "./server.ts";
+import { TASK_TTL_MS } from "./tasks.ts";
 
 export interface WindowOptions {
   name: string;
@@ -29,7 +14,21 @@ export interface WindowOptions {
   canBeAsked: boolean;
   /** Whether its person takes time to answer what is asked. */
   isSlow: boolean;
+  /** Whether it and the daemon tell each other what has arrived, so that nothing is lost when the connection is cut. */
+  receipts: boolean;
 }
+
+/** A message that may have to be sent again; `id`: of a request. */
+interface Outgoing {
+  text: string;
+  id?: RequestId;
+}
+
+/** The daemon is told of so many messages at once. */
+const RECEIPT_MESSAGES = 4;
+
+/** What may be asked about one task. */
+export type TaskVerb = "get" | "result" | "cancel";
 
 /** A question that waits for the person. */
 interface Question {
@@ -46,6 +45,7 @@ export class ModelWindow {
   readonly name: string;
   readonly canBeAsked: boolean;
   readonly isSlow: boolean;
+  readonly receipts: boolean;
   workspace: string;
   state: "open" | "cut" | "closed" = "cut";
   level: LogLevel | undefined;
@@ -55,18 +55,24 @@ export class ModelWindow {
   readonly subscribed = new Set<string>();
   /** Those it wanted to give up and was told that it could not. */
   readonly unsure = new Set<string>();
-  /** How often it was told of an update, by URI. */
-  readonly updates = new Map<string, number>();
-  /** What it was told in log lines. */
-  readonly lines: string[] = [];
+  /** What it was told of servers' own accord. */
+  readonly notices: Notices = new Notices(this);
   /** What it was asked and has not answered. */
   questions: Question[] = [];
   readonly #hooks: AttachHooks;
   readonly #byId = new Map<RequestId, Sent>();
+  readonly #asked = new Set<RequestId>();
   #channel: MemoryChannel | undefined;
   #session: { id: string; token: string } | undefined;
-  /** Answers to questions that came just before a cut. */
-  readonly #unsent: string[] = [];
+  /** Sent on this connection, of which the daemon may tell how many have arrived. */
+  #out: Outgoing[] = [];
+  /** How many messages of the session the daemon had when the first of them went out. */
+  #outFrom = 0;
+  /** What could not be sent, or has to be sent again. */
+  #unsent: Outgoing[] = [];
+  /** Requests and notifications it has had in all, and answers on this connection. */
+  #posts = 0;
+  #answers = 0;
   #count = 0;
 
   constructor(options: WindowOptions, hooks: AttachHooks) {
@@ -74,12 +80,27 @@ export class ModelWindow {
     this.workspace = options.workspace;
     this.canBeAsked = options.canBeAsked;
     this.isSlow = options.isSlow;
+    this.receipts = options.receipts;
     this.#hooks = hooks;
+    this.notices.toolsMayDiffer(PER_PLACE);
   }
 
   /** Requests that have no answer yet and are owed one. */
   get pending(): Sent[] {
     return this.sent.filter(({ answers, isCancelled }) => answers.length === 0 && !isCancelled);
+  }
+
+  /** Whether it was asked `id` at any time. */
+  wasAsked(id: RequestId): boolean {
+    return this.#asked.has(id);
+  }
+
+  /** Whether an update of `server` may be for it: it is subscribed, or about to be or not to be. */
+  mayHearOf({ uri }: ModelServer): boolean {
+    if (this.subscribed.has(uri) || this.unsure.has(uri)) return true;
+    return this.sent.some(({ method, tag, answers }) =>
+      method.startsWith("resources/") && tag === uri && answers.length === 0
+    );
   }
 
   /** Connects for the first time, or comes back after a cut. */
@@ -89,16 +110,32 @@ export class ModelWindow {
     this.state = "open";
     attachExai(channel, this.#hooks);
     const waiting = this.pending.map(({ id }) => id);
-    const resume = this.#session ? { token: this.#session.token, waiting } : true;
+    const { receipts } = this;
+    const had = receipts ? { posts: this.#posts } : {};
+    const resume = this.#session ? { token: this.#session.token, waiting, ...had } : true;
     const session_id = this.#session?.id;
-    channel.deliver(JSON.stringify({ op: "hello", session_id, client: this.name, resume }));
+    channel.deliver(JSON.stringify({ op: "hello", session_id, client: this.name, resume, receipts }));
     if (!this.#session) this.faults.push(`${this.name} was not let in`);
     if (waiting.length === 0 && this.sent.length === 0) this.#introduce();
   }
 
-  cut(): void {
+  get isStalled(): boolean {
+    return this.#channel!.isStalled;
+  }
+
+  /** Its connection lets nothing through for now; what is on its way may be lost only where both ends keep account. */
+  stall(): void {
+    if (this.receipts) this.#channel!.stall();
+  }
+
+  flow(): void {
+    this.#channel!.flow();
+  }
+
+  cut(passing: { up: number; down: number }): void {
     this.state = "cut";
-    this.#channel!.cut();
+    for (const sent of this.pending) sent.isWhole = false;
+    this.#channel!.cut(passing);
   }
 
   close(): void {
@@ -119,23 +156,46 @@ export class ModelWindow {
         sentAtMs: performance.now(),
         answeredAtMs: 0,
         isCancelled: false,
-        mayFail: false,
         isCutOff: false,
         answers: [],
+        isWhole: true,
+        progress: [],
+        wanted: this.level ?? "all",
+        taskId: undefined,
       },
       ...about,
     };
     this.sent.push(sent);
     this.#byId.set(id, sent);
-    this.#channel!.deliver(frame);
+    this.#send({ text: frame, id });
     return sent;
   }
 
   call(server: ModelServer, mode: Mode): Sent {
     const tag = `${this.name}-${this.sent.length}`;
     const args = { who: this.name, tag, where: this.workspace, mode };
-    const params = { name: server.tool, arguments: args, _meta: { progressToken: `token of ${tag}` } };
+    // Every other call is of the tool that is only there where the window works.
+    const [everywhere, here] = server.toolsIn(this.placeAt(server));
+    const name = this.sent.length % 2 === 0 ? everywhere! : here!;
+    const params: JsonObject = { name, arguments: args, _meta: { progressToken: `token of ${tag}` } };
+    if (isTask(mode)) params.task = { ttl: TASK_TTL_MS };
     return this.request("tools/call", params, { server, mode, tag });
+  }
+
+  /** The requests that have begun its tasks. */
+  get begun(): Sent[] {
+    return this.sent.filter((sent) => taskBegunBy(sent) !== undefined);
+  }
+
+  /** Asks about a task, be it its own or not. */
+  aboutTask(verb: TaskVerb, taskId: string): Sent {
+    const server = this.begun.find((sent) => taskBegunBy(sent) === taskId)?.server;
+    return this.request(`tasks/${verb}`, { taskId }, { server, taskId });
+  }
+
+  /** Which of the places of `server` it works in. */
+  placeAt(server: ModelServer): string {
+    return server.placeIn(this.workspace);
   }
 
   cancel(sent: Sent): void {
@@ -145,11 +205,14 @@ export class ModelWindow {
 
   setLevel(level: LogLevel): void {
     this.level = level;
+    for (const sent of this.pending) sent.wanted = undefined;
     this.request("logging/setLevel", { level });
   }
 
   subscribe(server: ModelServer): void {
     if (this.subscribed.has(server.uri)) return;
+    // A window may be given a process of its own once.
+    this.notices.processMayDiffer(server);
     this.request("resources/subscribe", { uri: server.uri }, { server, tag: server.uri });
   }
 
@@ -159,13 +222,15 @@ export class ModelWindow {
   }
 
   /** Works in another directory from now on. */
-  moveTo(workspace: string): void {
+  moveTo(workspace: string, servers: readonly ModelServer[]): void {
     this.workspace = workspace;
+    this.notices.toolsMayDiffer(PER_PLACE);
+    for (const server of servers) if (this.mayHearOf(server)) this.notices.processMayDiffer(server);
     this.notify("notifications/roots/list_changed", {});
   }
 
   notify(method: string, params: JsonObject): void {
-    this.#channel!.deliver(JSON.stringify({ jsonrpc: "2.0", method, params }));
+    this.#send({ text: JSON.stringify({ jsonrpc: "2.0", method, params }) });
   }
 
   #introduce(): void {
@@ -181,6 +246,7 @@ export class ModelWindow {
       if (name !== this.name) this.faults.push(`${this.name} was sent what is of ${name}: ${text}`);
     }
     const message = JSON.parse(text) as JsonObject & { id?: RequestId; method?: string; params?: JsonObject };
+    if (message.op === undefined) this.#noteArrival(message);
     if (message.op === "hello_ack") this.#enter(message);
     else if (message.op !== undefined) this.faults.push(`${this.name} was sent ${text}`);
     else if (message.method === undefined) this.#takeAnswer(message);
@@ -193,12 +259,35 @@ export class ModelWindow {
       this.faults.push(`${this.name} came back and lost its session`);
     }
     this.#session = { id: String(ack.session_id), token: String(ack.resume_token) };
+    if (this.receipts && ack.posts !== this.#posts) {
+      this.faults.push(`${this.name} has had ${this.#posts} messages and is sent those after ${ack.posts}`);
+    }
+    this.#answers = 0;
     // What the daemon has never seen was on its way when the connection was cut.
     const unseen = (ack.unseen ?? []) as RequestId[];
-    void turn().then(() => {
-      for (const text of this.#unsent.splice(0)) this.#channel!.deliver(text);
-      for (const id of unseen) this.#channel!.deliver(this.#byId.get(id)!.frame);
-    });
+    const received = Number(ack.received ?? 0);
+    const again = [...this.#out.splice(0).slice(received - this.#outFrom), ...this.#unsent]
+      .filter(({ id }) => id === undefined || unseen.includes(id));
+    this.#outFrom = received;
+    const rest = unseen.filter((id) => !again.some((one) => one.id === id));
+    this.#unsent = [...again, ...rest.map((id) => ({ text: this.#byId.get(id)!.frame, id }))];
+    void turn().then(() => this.#channel!.isOpen && this.#unsent.splice(0).forEach((one) => this.#send(one)));
+  }
+
+  #send(one: Outgoing): void {
+    if (!this.#channel!.isOpen) return void this.#unsent.push(one);
+    if (this.receipts) this.#out.push(one);
+    this.#channel!.deliver(one.text);
+  }
+
+  /** Tells the daemon now and then how many messages have arrived. */
+  #noteArrival(message: JsonObject): void {
+    if (message.method === undefined) this.#answers++;
+    else if (message.method !== "notifications/progress") this.#posts++;
+    if (!this.receipts || (this.#answers + this.#posts) % RECEIPT_MESSAGES !== 0) return;
+    const receipt = JSON.stringify({ op: "received", answers: this.#answers, posts: this.#posts });
+    const channel = this.#channel!;
+    void turn().then(() => channel.deliver(receipt));
   }
 
   #takeAnswer(answer: JsonObject): void {
@@ -215,34 +304,14 @@ export class ModelWindow {
   }
 
   #takeNotification(method: string, params: JsonObject): void {
-    if (method === "notifications/progress") return this.#takeProgress(params);
-    if (method === "notifications/resources/updated") {
-      const uri = String(params.uri);
-      this.updates.set(uri, (this.updates.get(uri) ?? 0) + 1);
-      const asked = this.sent.some(({ method, tag }) => method === "resources/subscribe" && tag === uri);
-      if (!asked) this.faults.push(`${this.name} was told of ${uri}, which it never subscribed to`);
-    }
-    if (method === "notifications/cancelled") {
-      this.questions = this.questions.filter(({ id }) => id !== params.requestId);
-    }
-    if (method !== "notifications/message") return;
-    this.lines.push(String(params.data));
-    if (
-      this.level !== undefined &&
-      LOG_LEVELS.indexOf(params.level as LogLevel) < LOG_LEVELS.indexOf(this.level)
-    ) {
-      this.faults.push(`${this.name} wants ${this.level} and was sent ${JSON.stringify(params)}`);
-    }
-  }
-
-  #takeProgress(params: JsonObject): void {
-    const token = `token of ${params.message}`;
-    if (params.progressToken !== token) {
-      this.faults.push(`${this.name} was sent progress under a wrong token: ${JSON.stringify(params)}`);
-    }
+    this.notices.take(method, params);
+    if (method !== "notifications/cancelled") return;
+    this.questions = this.questions.filter(({ id }) => id !== params.requestId);
   }
 
   #takeQuestion(id: RequestId, method: string, params: JsonObject): void {
+    if (this.#asked.has(id)) this.faults.push(`${this.name} was asked ${id} twice`);
+    this.#asked.add(id);
     const result = this.#resultOf(method, params);
     if (!result) this.faults.push(`${this.name} was asked ${method}, which it does not offer`);
     const reply = result ? { result } : { error: { code: -32601, message: "not offered" } };
@@ -258,8 +327,7 @@ export class ModelWindow {
   }
 
   #reply(text: string): void {
-    if (this.#channel!.isOpen) this.#channel!.deliver(text);
-    else this.#unsent.push(text);
+    this.#send({ text });
   }
 
   #resultOf(method: string, params: JsonObject): JsonObject | undefined {

@@ -7,10 +7,12 @@ import { Challenge } from "../../lib/edge/challenge.ts";
 import { Router } from "../../lib/router/router.ts";
 import type { AttachHooks } from "../../lib/session/hello.ts";
 import { SessionRegistry } from "../../lib/session/registry.ts";
-import { faultsOf } from "./answers.ts";
+import { sharingFaults } from "./sharing.ts";
+import { cancelFaults, faultsOf, listFaults } from "./answers.ts";
 import { LOG_LEVELS } from "../../lib/wire/mcp.ts";
 import { turn } from "./channel.ts";
-import { type ModelProcess, ModelServer } from "./server.ts";
+import { taskBegunBy } from "./sent.ts";
+import { IDLE_STOP_MS, type ModelProcess, ModelServer, placeOf, USUAL_LEVEL, WORKSPACES } from "./server.ts";
 import { ModelWindow, type WindowOptions } from "./window.ts";
 
 const MAX_FRAME_BYTES = 1024 * 1024;
@@ -29,11 +31,23 @@ export function hurry(): void {
   settleMs = 4000;
 }
 
+/** Of one thing windows are told at most so often. */
+const NOTICE_PAUSE_MS = 110;
+
+const TOOLS_CHANGED = "notifications/tools/list_changed";
+const SUBSCRIBE = "resources/subscribe";
+
 /** What is owed to a window that was subscribed when a resource was updated: more than so many notices. */
 interface Owed {
   window: ModelWindow;
   server: ModelServer;
   heard: number;
+}
+
+/** Where one server works. */
+export interface Place {
+  server: ModelServer;
+  place: string;
 }
 
 /** The daemon's sessions, router, admission and mounted servers in memory, with windows and servers around them. */
@@ -44,14 +58,18 @@ export class World {
   readonly #registry: SessionRegistry;
   readonly #hooks: AttachHooks;
   #owed: Owed[] = [];
+  readonly #timesUp: string[] = [];
 
   constructor() {
-    const { ofProcess: admissionFor } = this.#admissions;
+    const common = {
+      admissionFor: this.#admissions.ofProcess,
+      onListChanged: () => router.invalidate(),
+    };
     this.servers = [
-      new ModelServer({ name: "s0", share: "machine", admissionFor }),
-      new ModelServer({ name: "s1", share: "project", admissionFor, maxInflight: MAX_INFLIGHT }),
-      new ModelServer({ name: "s2", share: "session", admissionFor }),
-      new ModelServer({ name: "s3", share: "project", admissionFor, callTimeoutMs: SHORT_TIMEOUT_MS }),
+      new ModelServer({ ...common, name: "s0", share: "machine" }),
+      new ModelServer({ ...common, name: "s1", share: "project", maxInflight: MAX_INFLIGHT }),
+      new ModelServer({ ...common, name: "s2", share: "session" }),
+      new ModelServer({ ...common, name: "s3", share: "project", callTimeoutMs: SHORT_TIMEOUT_MS }),
     ];
     const router = this.#makeRouter();
     this.#registry = new SessionRegistry({
@@ -101,10 +119,20 @@ export class World {
 
   update(server: ModelServer): void {
     for (const window of this.present) {
+      if (window.mayHearOf(server)) window.notices.updateMayCome(server);
       if (!window.subscribed.has(server.uri)) continue;
-      this.#owed.push({ window, server, heard: window.updates.get(server.uri) ?? 0 });
+      this.#owed.push({ window, server, heard: countOf(window, server) });
     }
     server.update();
+  }
+
+  addTool({ server, place }: Place): void {
+    for (const window of this.#windowsAt({ server, place })) window.notices.toolsMayDiffer();
+    server.addTool(place);
+  }
+
+  #windowsAt({ server, place }: Place): ModelWindow[] {
+    return this.present.filter((window) => window.placeAt(server) === place);
   }
 
   /** A window that gives up a subscription is owed nothing by it any more. */
@@ -113,37 +141,44 @@ export class World {
     window.unsubscribe(server);
   }
 
-  async kill(server: ModelServer): Promise<void> {
-    for (const window of this.windows) {
-      for (const sent of window.pending) {
-        if (sent.server === server || sent.server === undefined) sent.mayFail = true;
-        if (sent.server === server) sent.isCutOff = true;
-      }
+  async kill({ server, place }: Place): Promise<void> {
+    const windows = this.#windowsAt({ server, place });
+    const struck = windows.flatMap(({ pending }) => pending).filter((sent) => sent.server === server);
+    for (const sent of struck) sent.isCutOff = true;
+    for (const window of windows) {
+      if (window.mayHearOf(server)) window.notices.processMayDiffer(server);
     }
-    await server.kill();
+    await server.kill(place);
   }
 
   /** Lets everything come to its end, and says what is not as it should be. */
   async faults(): Promise<string[]> {
     await turn();
-    for (const window of this.present) if (window.state === "cut") window.connect();
+    for (const window of this.present) {
+      if (window.state === "cut") window.connect();
+      else window.flow();
+    }
+    await turn();
     const questionFaults = await this.#questionFaults();
     await this.#settled();
-    const updateFaults = await this.#updateFaults();
     // Whatever happened before, every server serves every window now.
     for (const { alive } of this.servers) for (const process of alive) process.lastCallers.clear();
     for (const window of this.present) for (const server of this.servers) window.call(server, "ok");
     await this.#settled();
+    const taskFaults = await this.#taskFaults();
+    const updateFaults = await this.#updateFaults();
     const faults = [
-      ...this.windows.flatMap(({ faults }) => faults),
+      ...this.windows.flatMap(({ faults, notices }) => [...faults, ...notices.faults]),
       ...this.windows.flatMap((window) => window.sent.flatMap((sent) => faultsOf(window, sent))),
       ...questionFaults,
       ...updateFaults,
+      ...taskFaults,
       ...await this.#logFaults(),
       ...await this.#listFaults(),
-      ...this.#sharingFaults(),
+      ...await this.#changeFaults(),
+      ...this.servers.flatMap(sharingFaults),
     ];
-    return [...faults, ...await this.#endFaults()];
+    return [...faults, ...await this.#endFaults(), ...this.#timesUp];
   }
 
   /** Nobody is left with a question whose server is gone. */
@@ -152,12 +187,29 @@ export class World {
       this.present.flatMap((window) =>
         window.questions.filter(({ sent }) => sent.isCutOff).map(({ sent }) => ({ window, sent }))
       );
-    await until(() => left().length === 0);
+    await this.#until("questions that are over are withdrawn", () => left().length === 0);
     return left().map(({ window, sent }) => `${window.name} is still asked about ${sent.tag}, which is over`);
   }
 
+  /** Every window sees all its tasks and no others', and gets the result of each. */
+  async #taskFaults(): Promise<string[]> {
+    // A process that nobody keeps ends.
+    await delay(2 * IDLE_STOP_MS);
+    const lists = this.present.map((window) => ({ window, listed: window.request("tasks/list", {}) }));
+    await this.#settled();
+    const faults = [
+      ...lists.flatMap(({ window, listed }) => listFaults(window, listed)),
+      ...this.windows.flatMap(cancelFaults),
+    ];
+    for (const window of this.present) {
+      for (const begun of window.begun) window.aboutTask("result", taskBegunBy(begun)!);
+    }
+    await this.#settled();
+    return faults;
+  }
+
   async #settled(): Promise<void> {
-    await until(() => {
+    await this.#until("every request is answered", () => {
       // Again and again: what waited for its turn may be held in its turn.
       for (const server of this.servers) if (!server.callTimeoutMs) server.release();
       for (const window of this.present) window.answerQuestions();
@@ -166,45 +218,77 @@ export class World {
     for (const server of this.servers) server.release();
   }
 
-  /** An update has reached every window that was subscribed, also one that was cut off, and no other. */
+  /**
+   * An update has reached every window that was subscribed, also one that was cut off. When all is quiet it reaches each
+   * of them once, and no other.
+   */
   async #updateFaults(): Promise<string[]> {
     const before = await this.#unpaid();
-    const quiet = this.present.flatMap((window) =>
-      this.servers.filter(({ uri }) => !window.subscribed.has(uri) && !window.unsure.has(uri))
+    await delay(NOTICE_PAUSE_MS);
+    const last = this.present.flatMap((window) =>
+      this.servers.filter(({ uri }) => !window.unsure.has(uri))
         .map((server) => ({ window, server, heard: countOf(window, server) }))
     );
     for (const server of this.servers) this.update(server);
     const after = await this.#unpaid();
-    const overheard = quiet.filter(({ window, server, heard }) => countOf(window, server) > heard);
+    await delay(NOTICE_PAUSE_MS);
+    const wrong = last.flatMap(({ window, server, heard }) => {
+      const times = countOf(window, server) - heard;
+      if (times === (window.subscribed.has(server.uri) ? 1 : 0)) return [];
+      return [`${window.name} was told ${times} times of one update of ${server.uri}`];
+    });
     return [
       ...[...before, ...after].map(({ window, server }) => `${window.name} was not told of ${server.uri}`),
-      ...overheard.map(({ window, server }) => `${window.name} was told of ${server.uri} unasked`),
+      ...wrong,
+      ...this.#subscriptionFaults(),
     ];
+  }
+
+  /**
+   * A process tells of its resource only while a window wants to hear of it. Whether it does when the window has gone
+   * that was about to subscribe, nobody knows.
+   */
+  #subscriptionFaults(): string[] {
+    return this.servers.flatMap((server) => {
+      const { name, uri, alive } = server;
+      const isWanted = this.windows.some(({ subscribed, unsure, state, sent }) =>
+        state === "closed"
+          ? sent.some(({ method, tag, isCancelled }) => isCancelled && method === SUBSCRIBE && tag === uri)
+          : subscribed.has(uri) || unsure.has(uri)
+      );
+      return !isWanted && alive.some(({ isSubscribed }) => isSubscribed)
+        ? [`${name} is still subscribed to`]
+        : [];
+    });
   }
 
   /** Waits for what windows are owed, and gives what they did not get. */
   async #unpaid(): Promise<Owed[]> {
     const isOwed = ({ window, server, heard }: Owed) =>
       window.state !== "closed" && countOf(window, server) <= heard;
-    await until(() => !this.#owed.some(isOwed));
+    await this.#until("updates are told", () => !this.#owed.some(isOwed));
     const unpaid = this.#owed.filter(isOwed);
     this.#owed = [];
     return unpaid;
   }
 
-  /** Each process is told how much the most curious of its windows wants to hear. */
+  /**
+   * Each process is told how much the most curious of its windows wants to hear, once any has said so; the others want
+   * what it sends by itself.
+   */
   async #logFaults(): Promise<string[]> {
     const wrong = () =>
       this.servers.flatMap((server) => server.alive.flatMap((process) => this.#levelFaults(server, process)));
-    await until(() => wrong().length === 0);
+    await this.#until("servers know the log level", () => wrong().length === 0);
     return [...wrong(), ...await this.#lineFaults()];
   }
 
   #levelFaults({ name }: ModelServer, process: ModelProcess): string[] {
     const served = this.present.filter((window) => process.lastCallers.has(window.name));
-    if (served.length === 0) return [];
-    const wanted = Math.min(...served.map(({ level }) => LOG_LEVELS.indexOf(level ?? "debug")));
-    if (LOG_LEVELS.indexOf(process.level ?? "debug") === wanted) return [];
+    const isAsked = process.level !== undefined || served.some(({ level }) => level !== undefined);
+    if (served.length === 0 || !isAsked) return [];
+    const wanted = Math.min(...served.map(({ level }) => LOG_LEVELS.indexOf(level ?? USUAL_LEVEL)));
+    if (process.level !== undefined && LOG_LEVELS.indexOf(process.level) === wanted) return [];
     const levels = served.map(({ name, level }) => `${name} ${level ?? "all"}`).join(", ");
     return [`${name} was told ${process.level}; its windows want ${levels}`];
   }
@@ -213,45 +297,59 @@ export class World {
   async #lineFaults(): Promise<string[]> {
     const own = this.servers.filter(({ share }) => share === "session");
     const calls = this.present.flatMap((window) =>
-      own.map((server) => ({ window, tag: window.call(server, "log").tag }))
+      own.map((server) => ({ window, sent: window.call(server, "log") }))
     );
     await this.#settled();
-    return calls.flatMap(({ window, tag }) => {
-      const isWanted = LOG_LEVELS.indexOf(window.level ?? "debug") <= LOG_LEVELS.indexOf("info");
-      if (window.lines.includes(tag) === isWanted) return [];
-      return [
-        `${window.name} wants ${window.level ?? "all"} and ${isWanted ? "missed" : "was sent"} line ${tag}`,
-      ];
-    });
+    return calls.flatMap(({ window, sent }) => faultsOf(window, sent));
   }
 
-  /** Every window sees in the end what every server offers by now, each tool once. */
+  /** Every window sees in the end what every server offers by now where the window works, each tool once. */
   async #listFaults(): Promise<string[]> {
-    const expected = this.servers.flatMap(({ tools }) => tools).sort().join();
+    const offered = (window: ModelWindow) => {
+      const tools = this.servers.flatMap((server) => server.toolsIn(window.placeAt(server)));
+      return [...new Set(tools)].sort().join();
+    };
     const shown = async (window: ModelWindow) => {
       const sent = window.request("tools/list", {});
-      await until(() => sent.answers.length > 0);
+      await this.#until("tools are listed", () => sent.answers.length > 0);
       const { tools = [] } = (sent.answers[0]?.result ?? {}) as { tools?: { name: string }[] };
       return tools.map(({ name }) => name).sort().join();
     };
     const checks = this.present.map(async (window) => {
+      const expected = offered(window);
       let last = "";
-      await until(async () => (last = await shown(window)) === expected);
+      await this.#until("tools are shown", async () => (last = await shown(window)) === expected);
       return last === expected ? [] : [`${window.name} is shown ${last}, not ${expected}`];
     });
     return (await Promise.all(checks)).flat();
   }
 
-  #sharingFaults(): string[] {
-    return this.servers.flatMap(({ name, share, processes }) =>
-      processes.flatMap(({ callers, places }) => {
-        if (share === "session" && callers.size > 1) return [`${name}: one process for ${[...callers]}`];
-        if (share === "project" && places.size > 1) {
-          return [`${name}: one process for ${[...places]}, called by ${[...callers]}`];
-        }
-        return [];
-      })
-    );
+  /** A server that offers more in one directory tells the windows there, and no others. */
+  async #changeFaults(): Promise<string[]> {
+    const place = placeOf(WORKSPACES[0]!);
+    const told = (window: ModelWindow) => window.notices.changes.get(TOOLS_CHANGED) ?? 0;
+    await this.#stopElsewhere(place);
+    const before = new Map(this.present.map((window) => [window, told(window)]));
+    const isThere = ({ workspace }: ModelWindow) => placeOf(workspace) === place;
+    const missed = () =>
+      this.present.filter((window) => isThere(window) && told(window) === before.get(window));
+    for (const server of this.servers) if (server.share === "project") this.addTool({ server, place });
+    await this.#until("changed lists are told", () => missed().length === 0);
+    const others = this.present.filter((window) => !isThere(window) && told(window) !== before.get(window));
+    return [
+      ...missed().map(({ name }) => `${name} was not told that lists have changed`),
+      ...others.map(({ name }) => `${name} was told that lists of another directory have changed`),
+      ...await this.#listFaults(),
+    ];
+  }
+
+  /** No process runs but in `place`; windows elsewhere have seen what was there. */
+  async #stopElsewhere(place: string): Promise<void> {
+    const elsewhere = WORKSPACES.map(placeOf).filter((one) => one !== place);
+    for (const server of this.servers) {
+      if (server.share === "project") { for (const place of elsewhere) await this.kill({ server, place }); }
+    }
+    this.#timesUp.push(...await this.#listFaults());
   }
 
   /** When the last window has gone, so has everything that was there for it. */
@@ -272,8 +370,17 @@ export class World {
         alive.length > 0 ? [`${name}: ${alive.length} processes run`] : []
       ),
     ];
-    await until(() => left().length === 0);
+    await this.#until("all ends", () => left().length === 0);
     return left();
+  }
+
+  /** Polls until `isSo`, for as long as anything may take; that the time was up is a fault. */
+  async #until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+    const endMs = performance.now() + settleMs;
+    while (!await isSo()) {
+      if (performance.now() >= endMs) return void this.#timesUp.push(`waited in vain until ${what}`);
+      await delay(1);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -283,11 +390,5 @@ export class World {
 }
 
 function countOf(window: ModelWindow, server: ModelServer): number {
-  return window.updates.get(server.uri) ?? 0;
-}
-
-/** Polls until `isSo`, for as long as anything may take. */
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + settleMs;
-  while (!await isSo() && performance.now() < endMs) await delay(1);
+  return window.notices.updates.get(server.uri) ?? 0;
 }

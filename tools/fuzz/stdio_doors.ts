@@ -24,7 +24,7 @@ class StdinDoor implements OpenDoor {
   async batch(frames: readonly string[], random: Random): Promise<void> {
     const expected = new Expected({ opsToo: false });
     const reading = Promise.withResolvers<void>();
-    let take: (chunk: Uint8Array) => void = () => {};
+    let take: (chunk: Uint8Array) => unknown = () => {};
     let written = "";
     const decoder = new TextDecoder();
     const peer = new StdioPeer({
@@ -50,7 +50,7 @@ class StdinDoor implements OpenDoor {
       // This client's revision has batches.
       for (const item of Array.isArray(value) ? value : [value]) expected.sent(item);
     }
-    for (const chunk of chunksOf(frames, random)) take(chunk);
+    for (const chunk of chunksOf(frames, random)) await take(chunk);
     reading.resolve();
     await until(() => peer.queuedChars === 0);
     await peer.flushed();
@@ -69,37 +69,42 @@ class StdinDoor implements OpenDoor {
 }
 
 class StdoutDoor implements OpenDoor {
-  batch(frames: readonly string[], random: Random): Promise<void> {
+  async batch(frames: readonly string[], random: Random): Promise<void> {
     let messages = 0;
     let refused = 0;
     const inbox = new Inbox({
       server: "fuzz",
       maxLineBytes: MAX_LINE_BYTES,
       onmessage: (message) => isForNoJson(message) ? refused++ : messages++,
+      onrefused: () => {},
       onerror: () => {},
       onnoise: () => {},
     });
     let expected = 0;
     let unparsable = 0;
+    let cleanable = 0;
     for (const line of linesOf(frames)) {
       let value: Json | undefined;
       try {
         value = parseLenient(line).value as Json;
       } catch {
         unparsable++;
+        // deno-lint-ignore no-control-regex -- what a terminal puts around a line may be taken off
+        if (/[\0\x1b\uFEFF\uFFFD]/.test(line)) cleanable++;
       }
       for (const item of Array.isArray(value) ? value : [value]) {
         if (!isObject(item) || (item.jsonrpc === undefined && !isAnswer(item))) continue;
         if (typeof readServerMessage(item, "fuzz") !== "string") expected++;
       }
     }
-    for (const chunk of chunksOf(frames, random)) inbox.take(chunk);
+    for (const chunk of chunksOf(frames, random)) await inbox.take(chunk);
     inbox.end();
-    if (messages !== expected) throw new Violation(`${expected} messages went in and ${messages} came out`);
+    if (messages < expected || messages > expected + cleanable) {
+      throw new Violation(`${expected} messages went in and ${messages} came out`);
+    }
     if (refused > unparsable) {
       throw new Violation(`${unparsable} lines were no JSON and ${refused} were answered`);
     }
-    return Promise.resolve();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

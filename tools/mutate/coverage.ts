@@ -21,6 +21,8 @@ export interface FileCoverage {
   loaded: ReadonlySet<string>;
   /** The tests that pass; one that fails with no mutant awake can detect none. */
   tests: TestCoverage[];
+  /** Whether another test of the file fails with no mutant awake. */
+  isRed?: boolean;
 }
 
 export interface Coverage {
@@ -48,7 +50,7 @@ export async function measure(tree: Tree, file: string, mutants: readonly Mutant
   const log = await tree.startMeasuring();
   const startMs = performance.now();
   await tree.wake("");
-  await tree.run({
+  const { isOk } = await tree.run({
     file,
     preload: "tools/mutate/measure.ts",
     maxMs: MEASURE_MAX_MS,
@@ -61,6 +63,7 @@ export async function measure(tree: Tree, file: string, mutants: readonly Mutant
     hash: await hashOf(tree.dir, file),
     ms: Math.round(performance.now() - startMs),
     ...readLog(lines.map((line) => JSON.parse(line)), keys),
+    isRed: !isOk,
   };
 }
 

@@ -28,7 +28,8 @@ one; of a type's name to "", which the change of the whole test to \`false\` is 
   --report            write docs/reports/mutation.md
 
 What each test reaches is measured by the first run and kept; a file of tests that has changed is measured again, and
-code that has changed is taken to be reached by every test that uses its file.`;
+code that has changed is taken to be reached by every test that uses its file, and a module of nothing but data by every
+test that loads it. A file of tests that fails with no mutant awake is named in a warning.`;
 
 export interface Flags {
   files: { path: string; line?: number }[];

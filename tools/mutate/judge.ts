@@ -17,6 +17,8 @@ export interface Verdict {
 export interface JudgeOptions {
   /** No further file of tests is begun for a mutant after this. */
   maxMs: number;
+  /** Told of a file of tests that fails with no mutant awake either. */
+  onred(file: string): void;
 }
 
 /** What loading the modules of a file of tests and starting Deno takes, at most, on a busy machine. */
@@ -27,9 +29,9 @@ const MIN_TEST_TIMEOUT_MS = 5000;
 
 /** Runs the tests that may notice `mutant` until one does. */
 export async function judge(
-  tree: Tree,
+  tree: Pick<Tree, "wake" | "run">,
   { mutant, steps }: { mutant: Mutant; steps: readonly Step[] },
-  { maxMs }: JudgeOptions,
+  { maxMs, onred }: JudgeOptions,
 ): Promise<Verdict> {
   const startMs = performance.now();
   const elapsed = () => Math.round(performance.now() - startMs);
@@ -45,7 +47,10 @@ export async function judge(
     // A test that fails without the mutant too, as on a machine that is too busy, has not noticed it.
     await tree.wake("");
     const again = await tree.run(testRun(name === undefined ? step : { ...step, names: [name] }));
-    if (!again.isOk) continue;
+    if (!again.isOk) {
+      onred(step.file);
+      continue;
+    }
     if (isTimeout) return { mutant, outcome: "timeout", by: step.file, ms: elapsed() };
     return { mutant, outcome: "killed", by: `${step.file}: ${name ?? lastLine(output)}`, ms: elapsed() };
   }

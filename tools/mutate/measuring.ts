@@ -14,6 +14,11 @@ export interface RefreshOptions {
   onstep(what: string): void;
 }
 
+/** Says that what `file` would notice goes unseen. */
+export function redWarning(file: string): string {
+  return `warning: ${file} fails with no mutant awake; a mutant only its failing tests notice counts as survived`;
+}
+
 /** Measures the files of tests that have changed since they were last measured, and keeps what it finds. */
 export async function refresh(options: RefreshOptions): Promise<Coverage> {
   const { root, trees, mutants, before, coverageFile, tests, onstep } = options;
@@ -31,6 +36,7 @@ export async function refresh(options: RefreshOptions): Promise<Coverage> {
       const coverage = await measure(tree, file, mutants);
       files.set(file, coverage);
       onstep(`measured ${file}: ${coverage.tests.length} tests in ${(coverage.ms / 1000).toFixed(1)} s`);
+      if (coverage.isRed) onstep(redWarning(file));
       // Each time: a run that is cut off need not begin again.
       await saveCoverage(coverageFile, { known, files });
     }

@@ -174,6 +174,7 @@ async function stdioOf(entry: StdioEntry, common: CommonServerConfig, context: E
   };
   const own = ownProgram([config.command, ...args], expander.places);
   if (own !== undefined) context.fault(["command"], wouldMountItself(`starts ${own}`));
+  checkBridges(config, context);
   for (const [name, value] of Object.entries(env)) if (value) keepNamedSecret(name, value);
   if (entry.cwd !== undefined) config.cwd = expander.expandHome(await text(["cwd"], entry.cwd));
   return config;
@@ -233,6 +234,23 @@ async function urlOf(entry: UrlEntry, common: CommonServerConfig, context: Entry
   };
   return config;
 }
+
+/** Refuses a bridge to this daemon, such as `npx mcp-remote http://127.0.0.1:8765/mcp`. */
+function checkBridges({ args, env }: StdioServerConfig, { ownPort, fault }: EntryContext): void {
+  const told: [PropertyKey[], string | null][] = [
+    ...args.map((arg, i): [PropertyKey[], string] => [["args", i], arg]),
+    ...Object.entries(env).map(([name, value]): [PropertyKey[], string | null] => [["env", name], value]),
+  ];
+  for (const [path, text] of told) {
+    const urls = text?.match(MCP_URL) ?? [];
+    if (urls.some((url) => isOwnAddress(url.replace(/^ws/i, "http"), ownPort))) {
+      fault(path, wouldMountItself("names the address of this daemon"));
+    }
+  }
+}
+
+/** Where MCP is spoken at a daemon: at `/mcp` over HTTP, at any path over WebSocket. */
+const MCP_URL = /\bhttps?:\/\/[^\s"'<>/?#]+\/mcp\b[^\s"'<>]*|\bwss?:\/\/[^\s"'<>]+/gi;
 
 function wouldMountItself(what: string): string {
   return `${what}: EXAI would mount itself and show every tool twice; take this entry out here. exai-shim belongs ` +

@@ -150,7 +150,7 @@ export class Endpoint {
 
 /** The request `message` withdraws, if it does withdraw one. */
 export function withdrawnBy(message: RpcMessage): unknown {
-  return "method" in message && message.method === "notifications/cancelled"
+  return "method" in message && !("id" in message) && message.method === "notifications/cancelled"
     ? message.params?.requestId
     : undefined;
 }

@@ -1,4 +1,5 @@
 import { createParser } from "eventsource-parser";
+import { isTurnDue, nextTurn } from "../../base/turns.ts";
 
 /** One event of a stream of Server-Sent Events. */
 export interface ServerEvent {
@@ -10,12 +11,17 @@ export interface ServerEvent {
 export interface EventsOptions {
   /** The server says how long to wait before the stream is opened again. */
   onretry?(ms: number): void;
+  /**
+   * Ends the stream. The signal of its request alone does not do that for certain: once a body was wrapped the runtime may
+   * collect what leads from the one to the other, and the connection would stay open for as long as its server likes.
+   */
+  signal?: AbortSignal;
 }
 
 /** The events of `body`, as they come. Ends when the stream does; throws when it is cut. */
 export async function* eventsOf(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  { onretry }: EventsOptions = {},
+  { onretry, signal }: EventsOptions = {},
 ): AsyncGenerator<ServerEvent, void> {
   let ready: ServerEvent[] = [];
   const parser = createParser({
@@ -23,12 +29,15 @@ export async function* eventsOf(
     onRetry: onretry,
   });
   const unify = lineEndUnifier();
-  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+  for await (const text of body.pipeThrough(new TextDecoderStream(), { signal })) {
     parser.feed(unify(text));
     if (ready.length === 0) continue;
     const events = ready;
     ready = [];
-    yield* events;
+    for (const event of events) {
+      yield event;
+      if (isTurnDue(event.data.length)) await nextTurn();
+    }
   }
 }
 

@@ -67,3 +67,14 @@ export function fetchFailure(thrown: unknown): unknown {
   }
   return new AnswerCut(`the connection was cut before it answered (${what})`, thrown);
 }
+
+/** What the end of a body before its end means. */
+export function cut(thrown: unknown, signal: AbortSignal): unknown {
+  const isNetwork = thrown instanceof TypeError || (thrown as Error)?.name === "Http" ||
+    /connection|body|reset|closed/i.test(String((thrown as Error)?.message));
+  if (signal.aborted || (thrown as { code?: unknown })?.code === "TOO_LARGE" || !isNetwork) return thrown;
+  return new AnswerCut(
+    `the connection was cut before the answer was whole (${(thrown as Error).message})`,
+    thrown,
+  );
+}

@@ -37,22 +37,21 @@ export class LegacySse implements UpstreamTransport {
         if (!("method" in message) && message.id !== null) this.#endpoint.cancelSoon(ownId(message.id));
         this.onmessage?.(message);
       },
+      onrefused: (answer) => void this.send(answer).catch(() => {}),
       onerror: (error) => this.onerror?.(error),
     });
   }
 
   /** Settles when the server has said where messages go. */
   async start(): Promise<void> {
-    const response = await this.#endpoint.fetch({
-      headers: { accept: "text/event-stream" },
-      signal: this.#endpoint.signal(),
-    });
+    const signal = this.#endpoint.signal();
+    const response = await this.#endpoint.fetch({ headers: { accept: "text/event-stream" }, signal });
     const type = response.headers.get("content-type") ?? "";
     if (response.body === null || !/^\s*text\/event-stream\b/i.test(type)) {
       await response.body?.cancel();
       throw new Error(`it answered with no event stream but ${type === "" ? "nothing" : type}`);
     }
-    void this.#read(response.body);
+    void this.#read(response.body, signal);
     await this.#ready.promise;
   }
 
@@ -87,10 +86,13 @@ export class LegacySse implements UpstreamTransport {
     return Promise.resolve();
   }
 
-  async #read(body: NonNullable<Response["body"]>): Promise<void> {
+  async #read(body: NonNullable<Response["body"]>, signal: AbortSignal): Promise<void> {
     let why = "its event stream ended";
     try {
-      for await (const event of eventsOf(body)) this.#take(event);
+      for await (const event of eventsOf(body, { signal })) {
+        const taken = this.#take(event);
+        if (typeof taken !== "boolean") await taken;
+      }
     } catch (thrown) {
       why = thrown instanceof ExaiError ? thrown.message : `its event stream was cut (${messageOf(thrown)})`;
     }
@@ -99,9 +101,9 @@ export class LegacySse implements UpstreamTransport {
     await this.close();
   }
 
-  #take({ event, data }: ServerEvent): void {
+  #take({ event, data }: ServerEvent): boolean | Promise<boolean> {
     if (event === "endpoint") this.#meet(data);
-    else if (event === "message" && data !== "") this.#reader.take(data);
+    return event === "message" && data !== "" ? this.#reader.take(data) : false;
   }
 
   #meet(endpoint: string): void {

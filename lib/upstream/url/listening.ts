@@ -3,6 +3,7 @@ import { ExaiError } from "../../base/errors.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { eventsOf, type ServerEvent } from "./events.ts";
 import { isAboutSession, StreamLate, UrlRefusal } from "./failures.ts";
+import type { Found } from "./session_loss.ts";
 
 const FIRST_PAUSE_MS = SECOND_MS;
 const MAX_PAUSE_MS = 30 * SECOND_MS;
@@ -21,11 +22,14 @@ export type ListeningState = "opening" | "open" | "waiting" | "none";
 export interface ListeningOptions {
   /** Opens the stream, after the event `lastEventId` where one is known. */
   open(lastEventId: string | undefined): Promise<Response>;
-  onevent(event: ServerEvent): void;
+  /** A promise is waited for before the next event. */
+  onevent(event: ServerEvent): unknown;
   /** The stream is open again: what was sent meanwhile is lost. */
   onresumed(): void;
   /** The server refused the stream because it does not know the session any more. */
   onlost(refusal: UrlRefusal): void;
+  /** Finds out whether a refusal that does not say so is about the session. */
+  look(refusal: UrlRefusal): Promise<Found>;
   /** The stream cannot go on. */
   onfatal(error: ExaiError): void;
   onerror(error: unknown): void;
@@ -73,23 +77,25 @@ export class Listening {
 
   /** Listens once; says whether, and when, it is to be tried again. */
   async #listenOnce(isFirst: boolean): Promise<boolean | "at once"> {
-    const { open, onresumed, onerror, onfatal, onevent } = this.#options;
+    const { open, onresumed, onerror, onfatal, onevent, signal } = this.#options;
     try {
       const response = await open(this.#lastEventId);
       this.state = "open";
       this.#wasOpen = true;
       if (!isFirst) onresumed();
       if (response.body === null) return true;
-      for await (const event of eventsOf(response.body, { onretry: (ms) => this.#retryMs = ms })) {
+      const onretry = (ms: number) => this.#retryMs = ms;
+      for await (const event of eventsOf(response.body, { onretry, signal })) {
         if (event.id) this.#lastEventId = event.id;
-        onevent(event);
+        const taken = onevent(event);
+        if (taken instanceof Promise) await taken;
       }
     } catch (thrown) {
-      if (this.#options.signal.aborted) return false;
+      if (signal.aborted) return false;
       onerror(thrown);
       // Some servers send headers with their first event. Not to miss it, the next stream is opened without a pause.
       if (thrown instanceof StreamLate) return "at once";
-      if (thrown instanceof UrlRefusal) return this.#isWorthRetrying(thrown);
+      if (thrown instanceof UrlRefusal) return await this.#isWorthRetrying(thrown);
       if (thrown instanceof ExaiError) {
         onfatal(thrown);
         return false;
@@ -98,14 +104,17 @@ export class Listening {
     return true;
   }
 
-  #isWorthRetrying(refusal: UrlRefusal): boolean {
+  async #isWorthRetrying(refusal: UrlRefusal): Promise<boolean> {
     const { status } = refusal;
     // 409: it has not noticed yet that the last stream is over, and there may be but one.
     if (status === 408 || status === 409 || status === 429 || status >= 500) return true;
-    const { hasSession, onlost } = this.#options;
+    const { hasSession, onlost, look } = this.#options;
     // Servers without such a stream refuse it in many ways; of one that had it, the refusal means something.
     if (!this.#wasOpen) return false;
-    if (!isAboutSession(refusal, hasSession)) return status !== NO_STREAM;
+    if (!isAboutSession(refusal, hasSession)) {
+      if (status === NO_STREAM) return false;
+      if (!hasSession || await look(refusal) === "kept") return true;
+    }
     onlost(refusal);
     return false;
   }

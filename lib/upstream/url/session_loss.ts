@@ -1,9 +1,11 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { RequestId } from "../../wire/rpc.ts";
+import { isTooDeep } from "../../wire/shape.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { eventsOf } from "./events.ts";
 import { isAboutSession, UrlRefusal } from "./failures.ts";
+import { PROBE_METHOD } from "./unsaid_losses.ts";
 
 const METHOD_NOT_FOUND = -32601;
 /** A refusal is a sentence; what is longer is an answer. */
@@ -17,6 +19,9 @@ const SAYS_LOST: readonly RegExp[] = [
   /SessionNotFound|SessionExpired|mcp-session-id/i,
   /\bnot (?:been |yet )?initiali[sz]ed\b|before initiali[sz]ation|\bre-?initiali[sz]e\b/i,
 ];
+
+/** HTTP statuses some servers have for a session they do not know, without a word of it; 404 says it by itself. */
+const UNSAID: ReadonlySet<number> = new Set([400, 401, 409, 410, 412, 422, 440]);
 
 /** The message a refusal is of. */
 export interface Refused {
@@ -37,25 +42,32 @@ export function isOwnAnswer({ status, body }: UrlRefusal, { id }: Refused): bool
 
 /**
  * What a refusal means for the session: `lost`, and the message did not run; `perhaps`: a tool may have said it of
- * something of its own, as servers that keep shells or browsers do. A refusal that does not name the request was made
- * before there was a request to run.
+ * something of its own, as servers that keep shells or browsers do; `unsaid`: it says nothing of a session, and may be
+ * about it all the same. A refusal that does not name the request was made before there was a request to run.
  */
 export function sessionVerdict(
   refusal: UrlRefusal,
   { id, hasSession }: Pick<Refused, "id"> & { hasSession: boolean },
-): "lost" | "perhaps" | "kept" {
+): "lost" | "perhaps" | "unsaid" | "kept" {
   const { status, body } = refusal;
   const answer = errorIn(body);
+  const unsaid = hasSession && UNSAID.has(status) ? "unsaid" : "kept";
   if (namesRequest(answer, id)) {
     const { error } = answer!;
     const code = isObject(error) ? error.code : undefined;
     // Some servers answer with an HTTP status that looks like the error.
     if (status === 404 && hasSession) return code === METHOD_NOT_FOUND ? "kept" : "perhaps";
-    return saysLost(body) ? "perhaps" : "kept";
+    return saysLost(body) ? "perhaps" : unsaid;
   }
   if (status < 300 || isAboutSession(refusal, hasSession)) return "lost";
-  return status >= 400 && saysLost(body) ? "perhaps" : "kept";
+  return status >= 400 && saysLost(body) ? "perhaps" : unsaid;
 }
+
+/**
+ * What was found out of a session. `same`: it is lost, and the message was refused for that; `lost`: it is, but the
+ * message may have been refused for something else; `kept`: it is not, or the server does not answer.
+ */
+export type Found = "same" | "lost" | "kept";
 
 /**
  * Finds out whether a session is lost by asking for something that harms nobody: a server that does not know it refuses
@@ -71,16 +83,16 @@ export class SessionProbe {
     this.#timeoutMs = Math.min(startTimeoutMs, MAX_PROBE_MS);
   }
 
-  /**
-   * Asks, once for all who want to know it now.
-   *
-   * @returns `same`: it is lost, and the message was refused for that; `lost`: it is, but `refusal` may have been about
-   * something else; `kept` also when the server does not answer
-   */
-  async look(refusal: UrlRefusal, { method = "" }: Refused): Promise<"same" | "lost" | "kept"> {
+  /** Asks, once for all who want to know it now. */
+  async look(refusal: UrlRefusal, { method = "" }: Refused): Promise<Found> {
     this.#asking ??= this.#ask().finally(() => this.#asking = undefined);
     const other = await this.#asking;
     if (other === undefined) return "kept";
+    // Such a refusal need not be about the session: it is where all else is refused alike.
+    if (this.#verdictOf(other) === "unsaid") {
+      if (other.status === refusal.status) return "same";
+      return this.#verdictOf(refusal) === "unsaid" ? "lost" : "kept";
+    }
     return likeness(refusal, method) === likeness(other, PROBE.method) ? "same" : "lost";
   }
 
@@ -95,21 +107,19 @@ export class SessionProbe {
       return refusal;
     } catch (thrown) {
       if (!(thrown instanceof UrlRefusal)) return undefined;
-      return sessionVerdict(thrown, { id: PROBE.id, hasSession: this.#hasSession }) === "kept"
-        ? undefined
-        : thrown;
+      return this.#verdictOf(thrown) === "kept" ? undefined : thrown;
     } finally {
       clearTimeout(timer);
     }
   }
 
-  get #hasSession(): boolean {
-    return this.#endpoint.sessionId !== undefined;
+  #verdictOf(refusal: UrlRefusal): ReturnType<typeof sessionVerdict> {
+    return sessionVerdict(refusal, { id: PROBE.id, hasSession: this.#endpoint.sessionId !== undefined });
   }
 }
 
 /** Before it was initialized a server may answer `ping`, but no list; one without tools says just that. */
-const PROBE = { jsonrpc: "2.0", id: "exai-session", method: "tools/list", params: {} } as const;
+const PROBE = { jsonrpc: "2.0", id: "exai-session", method: PROBE_METHOD, params: {} } as const;
 
 async function firstMessage(response: Response): Promise<string | undefined> {
   const { body, headers } = response;
@@ -121,6 +131,7 @@ async function firstMessage(response: Response): Promise<string | undefined> {
 
 /** The answer in `body` that is an error, well-formed or not. */
 function errorIn(body: string): JsonObject | undefined {
+  if (isTooDeep(body)) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(body);

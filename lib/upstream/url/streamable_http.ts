@@ -7,11 +7,19 @@ import type { Fetch } from "../bounded_fetch.ts";
 import type { UpstreamTransport } from "../upstream_transport.ts";
 import { Endpoint, withdrawnBy } from "./endpoint.ts";
 import { eventsOf } from "./events.ts";
-import { AnswerCut, SessionLost, UrlRefusal } from "./failures.ts";
+import { AnswerCut, cut, SessionLost, UrlRefusal } from "./failures.ts";
 import { Listening } from "./listening.ts";
 import { kindOf, OwnRefusals } from "./own_refusals.ts";
 import { MessageReader } from "./reader.ts";
-import { isOwnAnswer, refusalIn, type Refused, SessionProbe, sessionVerdict } from "./session_loss.ts";
+import {
+  type Found,
+  isOwnAnswer,
+  refusalIn,
+  type Refused,
+  SessionProbe,
+  sessionVerdict,
+} from "./session_loss.ts";
+import { UnsaidLosses } from "./unsaid_losses.ts";
 
 /** How long the server may take to hear that its session is over. */
 const FAREWELL_MS = SECOND_MS;
@@ -25,6 +33,7 @@ const MAX_RESUMES_IN_ALL = 1000;
 
 /** Of all connections: what one has found out the next must know. */
 const ownRefusals = new OwnRefusals();
+const unsaidLosses = new UnsaidLosses();
 
 /**
  * Streamable HTTP (MCP basic/transports). The SDK's own transport gives its stream up after two tries, does not say
@@ -55,6 +64,7 @@ export class StreamableHttp implements UpstreamTransport {
     this.#reader = new MessageReader({
       server: config.title,
       onmessage: (message, about) => this.onmessage?.(message, { about }),
+      onrefused: (answer) => void this.send(answer).catch(() => {}),
       onerror: (error) => this.onerror?.(error),
     });
   }
@@ -92,7 +102,10 @@ export class StreamableHttp implements UpstreamTransport {
       if (method === "initialize" || !(thrown instanceof UrlRefusal)) throw thrown;
       await this.#refused(thrown, { id, method, kind: kindOf(this.#url, message) });
     }
-    if (id !== undefined) ownRefusals.taken(message, this.#url);
+    if (id !== undefined) {
+      ownRefusals.taken(message, this.#url);
+      unsaidLosses.taken(message, this.#url, this);
+    }
     if (method === "notifications/initialized") this.#listen();
     else this.#listening?.nudge();
     if (withdrawn !== undefined) this.#endpoint.cancel(withdrawn);
@@ -146,7 +159,7 @@ export class StreamableHttp implements UpstreamTransport {
       throw cut(thrown, signal);
     });
     this.#checkSession(text, response);
-    if (!this.#reader.take(text, id)) this.#answerMalformed(id, "it holds no response to the request");
+    if (!await this.#reader.take(text, id)) this.#answerMalformed(id, "it holds no response to the request");
   }
 
   /** Reads the stream of one request to its answer; one that is cut before is taken up again where that is possible. */
@@ -158,12 +171,13 @@ export class StreamableHttp implements UpstreamTransport {
       let isAnswered = false;
       const onretry = (ms: number) => retryMs = Math.max(MIN_RESUME_PAUSE_MS, Math.min(ms, 30 * SECOND_MS));
       try {
-        for await (const { event, data, id: eventId } of eventsOf(body!, { onretry })) {
+        for await (const { event, data, id: eventId } of eventsOf(body!, { onretry, signal })) {
           if (eventId) lastEventId = eventId;
           if (event !== "message" || data === "") continue;
           resumes = 0;
           if (!isAnswered) this.#checkSession(data, response);
-          if (!this.#reader.take(data, id)) continue;
+          const taken = this.#reader.take(data, id);
+          if (!(typeof taken === "boolean" ? taken : await taken)) continue;
           isAnswered = true;
           this.#endpoint.cancelSoon(id);
         }
@@ -211,10 +225,11 @@ export class StreamableHttp implements UpstreamTransport {
     this.#listening = new Listening({
       open: (lastEventId) => this.#endpoint.openStream(lastEventId, signal),
       onevent: ({ event, data }) => {
-        if (event === "message" && data !== "") this.#reader.take(data);
+        return event === "message" && data !== "" ? this.#reader.take(data) : false;
       },
       onresumed: () => this.onresumed?.(),
       onlost: (refusal) => this.#lose(refusal),
+      look: (refusal) => this.#unsaidLoss(refusal, { id: undefined, method: undefined, kind: "GET" }),
       onfatal: (error) => {
         this.#end ??= error.message;
         void this.close();
@@ -240,18 +255,27 @@ export class StreamableHttp implements UpstreamTransport {
     return !refusal.isAboutMessage;
   }
 
+  /** The same of one that says nothing of the session, as {@linkcode SessionProbe.look} has it. */
+  async #unsaidLoss(refusal: UrlRefusal, refused: Refused & { kind: string }): Promise<Found> {
+    if (!unsaidLosses.mayAsk(this.#url)) return "kept";
+    const found = await this.#probe.look(refusal, refused);
+    return found === "kept" || unsaidLosses.isLoss(this.#url, this, refused.kind) ? found : "kept";
+  }
+
   /** Passes a refusal on as the answer where it is one. */
   async #refused(refusal: UrlRefusal, refused: Refused & { kind: string }): Promise<void> {
     const hasSession = this.#endpoint.sessionId !== undefined;
     const verdict = sessionVerdict(refusal, { id: refused.id, hasSession });
     if (verdict === "lost" && await this.#isLoss(refusal, refused)) throw this.#lose(refusal);
-    if (verdict === "perhaps" && !this.#closing.signal.aborted) {
-      const found = await this.#probe.look(refusal, refused);
+    const isUnsaid = verdict === "unsaid" && refused.id !== undefined;
+    if ((verdict === "perhaps" || isUnsaid) && !this.#closing.signal.aborted) {
+      const found =
+        await (isUnsaid ? this.#unsaidLoss(refusal, refused) : this.#probe.look(refusal, refused));
       const lost = found === "kept" ? undefined : this.#lose(refusal);
       if (lost && found === "same") throw lost;
     }
     if (!isOwnAnswer(refusal, refused)) throw refusal;
-    this.#reader.take(refusal.body, refused.id);
+    await this.#reader.take(refusal.body, refused.id);
   }
 
   /** What is under way may still be answered; nothing new is sent. */
@@ -272,15 +296,4 @@ export class StreamableHttp implements UpstreamTransport {
     const signal = AbortSignal.timeout(FAREWELL_MS);
     await this.#endpoint.fetch({ method: "DELETE", signal }).then((it) => it.body?.cancel(), () => {});
   }
-}
-
-/** What the end of a body before its end means. */
-function cut(thrown: unknown, signal: AbortSignal): unknown {
-  const isNetwork = thrown instanceof TypeError || (thrown as Error)?.name === "Http" ||
-    /connection|body|reset|closed/i.test(String((thrown as Error)?.message));
-  if (signal.aborted || (thrown as { code?: unknown })?.code === "TOO_LARGE" || !isNetwork) return thrown;
-  return new AnswerCut(
-    `the connection was cut before the answer was whole (${(thrown as Error).message})`,
-    thrown,
-  );
 }

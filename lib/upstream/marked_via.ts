@@ -1,0 +1,13 @@
+import type { ServerConfig } from "../base/server_config.ts";
+import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
+
+/**
+ * `config` with the daemons by which its server is started or reached. As part of what the server gets it is part of
+ * its share key: what another daemon does here must not be led back to it under our name.
+ */
+export function markedVia<T extends ServerConfig>(config: T, via: readonly string[]): T {
+  if (via.length === 0) return config;
+  return config.kind === "stdio"
+    ? { ...config, env: { ...config.env, [VIA_VARIABLE]: writeVia(via) } }
+    : { ...config, headers: { ...config.headers, [VIA_HEADER]: writeVia(via) } };
+}

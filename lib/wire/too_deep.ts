@@ -1,0 +1,79 @@
+import { clip } from "../base/clip.ts";
+import { ExaiError } from "../base/errors.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { toRpcError } from "./codes.ts";
+import { isRequestId, type RequestId, responseTo, type RpcResponse } from "./rpc.ts";
+import { isAnswer, malformedAnswer } from "./server_message.ts";
+import { isTooDeep, MAX_SERVER_DEPTH, withoutNested } from "./shape.ts";
+
+/** What is wrong with such a text. */
+export const TOO_DEEP = `it is nested deeper than ${MAX_SERVER_DEPTH} levels`;
+const MAX_NAMES_CHARS = 200;
+
+/** What a text of a server was that is nested too deeply to be parsed, as far as its outermost members tell. */
+export interface TooDeep {
+  /** For those who wait for an answer in it. */
+  answers: RpcResponse[];
+  /** For the server, which waits for an answer to what it asks in it. */
+  refusals: RpcResponse[];
+  /** Whether a request or a notification is in it. */
+  asks: boolean;
+  /** For the server's log; undefined when nothing in it is a message. */
+  error: ExaiError | undefined;
+}
+
+/**
+ * Looks at a text of a server before it is parsed: to parse millions of levels and to write them anew stops everything
+ * else for many seconds, and the client's own parser may end on far fewer.
+ *
+ * @returns undefined for a text that may be parsed
+ */
+export function readTooDeep(text: string, server: string): TooDeep | undefined {
+  if (!isTooDeep(text)) return undefined;
+  const found: TooDeep = { answers: [], refusals: [], asks: false, error: undefined };
+  const names = outermost(text).map((item) => readItem(item, { server, found }));
+  const shown = clip(names.filter((name) => name !== undefined).join(", "), MAX_NAMES_CHARS);
+  if (shown !== "") {
+    found.error = malformed(`server "${server}" sent a message that is none: ${TOO_DEEP} (${shown})`);
+  }
+  return found;
+}
+
+/** The answer to `id` when nobody can tell what the text was that should hold it. */
+export function tooDeepAnswer(id: RequestId | null, server: string): RpcResponse {
+  return responseTo(id, { error: malformedAnswer(TOO_DEEP, server) });
+}
+
+/** Notes what is to be said about one message; its name, or undefined when it is none. */
+function readItem(
+  item: JsonObject,
+  { server, found }: { server: string; found: TooDeep },
+): string | undefined {
+  const { id, method } = item;
+  if (item.jsonrpc === undefined && !isAnswer(item)) return undefined;
+  if (typeof method === "string" && !isAnswer(item)) {
+    found.asks = true;
+    const error = toRpcError(malformed(`the request cannot be read: ${TOO_DEEP}`));
+    if (isRequestId(id)) found.refusals.push(responseTo(id, { error }));
+    return method;
+  }
+  if (isRequestId(id)) found.answers.push(tooDeepAnswer(id, server));
+  else if (id === null && item.error !== undefined) found.answers.push(tooDeepAnswer(null, server));
+  return `the answer to ${isRequestId(id) ? JSON.stringify(id) : "a request it does not name"}`;
+}
+
+/** The messages in `text` with what is nested in them left out; none where that cannot be told. */
+function outermost(text: string): JsonObject[] {
+  const isBatch = /^\s*\[/.test(text);
+  const outline = withoutNested(text, isBatch ? 2 : 1);
+  try {
+    const value: unknown = outline === undefined ? undefined : JSON.parse(outline);
+    return (Array.isArray(value) ? value : [value]).filter(isObject);
+  } catch {
+    return [];
+  }
+}
+
+function malformed(message: string): ExaiError {
+  return new ExaiError("INVALID_REQUEST", message);
+}

@@ -1,0 +1,182 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { ExaiError } from "../lib/base/errors.ts";
+import { HeldUp } from "../lib/shim/held_up.ts";
+import { type Entry, Ledger, type RequestEntry } from "../lib/shim/ledger.ts";
+import { LinkError } from "../lib/shim/link_error.ts";
+import { Outbox } from "../lib/shim/outbox.ts";
+import { Questions } from "../lib/shim/questions.ts";
+import { Unanswered } from "../lib/shim/unanswered.ts";
+import { CapturedLog } from "./helpers/captured_log.ts";
+
+const MIB = 1024 * 1024;
+
+function request(id: number, parts: Partial<RequestEntry> = {}): RequestEntry {
+  return { kind: "request", id, method: "tools/call", text: "{}", bytes: 10, sent: true, sends: 1, ...parts };
+}
+
+Deno.test("a question is answered once, and withdrawn once when its daemon goes", () => {
+  const questions = new Questions();
+  for (const id of ["a", "b", "c", 1]) questions.add(id);
+  assertEquals([questions.take("a"), questions.take("a"), questions.take("1")], [true, false, false]);
+  questions.cancel({ requestId: "b" });
+  questions.cancel(undefined);
+  questions.cancel(null);
+  const withdrawn = questions.withdraw().map(({ method, params }) => [method, params]);
+  const reason = "the daemon that asked has gone away";
+  assertEquals(withdrawn, ["c", 1].map((requestId) => ["notifications/cancelled", { requestId, reason }]));
+  assertEquals([questions.withdraw(), questions.take("c")], [[], false]);
+});
+
+Deno.test("a client is held up beyond 32 MiB, until 16 MiB are left", async () => {
+  const heldUp = new HeldUp();
+  assertEquals([heldUp.roomFor(32 * MIB), heldUp.isHeldUp], [undefined, false]);
+  const room = heldUp.roomFor(32 * MIB + 1);
+  assertEquals([heldUp.roomFor(33 * MIB) === room, heldUp.isHeldUp], [true, true]);
+  heldUp.taken(16 * MIB + 1);
+  assertEquals(heldUp.isHeldUp, true);
+  heldUp.taken(16 * MIB);
+  assertEquals(heldUp.isHeldUp, false);
+  await room;
+  const again = heldUp.roomFor(33 * MIB);
+  heldUp.release();
+  await again;
+});
+
+function unanswered(...entries: RequestEntry[]) {
+  const ledger = new Ledger();
+  for (const entry of entries) ledger.add(entry);
+  const told: [unknown, ExaiError][] = [];
+  const rest = new Unanswered(ledger, {
+    client: { refuse: (id, error) => void told.push([id, error]) },
+    memory: { isSafeToRepeat: ({ id }) => id === 9 },
+    advice: "Start it.",
+  });
+  return { rest, ledger, codes: () => told.splice(0).map(([id, { code }]) => [id, code]), told };
+}
+
+Deno.test("a request is answered once, whatever becomes of it", async () => {
+  const entry = request(1);
+  const it = unanswered(entry, request(9), request(3, { sent: false }));
+  for (const one of [...it.ledger.requests()]) it.rest.tire(one, 1000);
+  it.rest.tire(entry, 1000);
+  it.rest.giveUp(entry, "unknown");
+  assertStringIncludes(it.told[2]![1].message, "for 1 s: it has not answered yet. ");
+  assertEquals(it.codes(), [[1, "OUTCOME_UNKNOWN"], [9, "DAEMON_UNAVAILABLE"], [3, "DAEMON_UNAVAILABLE"]]);
+  await it.rest.idle();
+});
+
+Deno.test("a fate that leaves hope answers nothing; the others say which they are", () => {
+  const it = unanswered(request(1), request(2, { sends: 7 }));
+  const [first, second] = [...it.ledger.requests()];
+  for (const fate of ["send", "keep", "drop"] as const) it.rest.giveUp(first!, fate);
+  assertEquals(it.told, []);
+  it.rest.giveUp(first!, "unknown");
+  it.rest.giveUp(second!, "undelivered");
+  assertStringIncludes(it.told[1]![1].message, "7 times");
+  assertEquals(it.codes(), [[1, "OUTCOME_UNKNOWN"], [2, "DAEMON_UNAVAILABLE"]]);
+});
+
+Deno.test("the last reason why there is no daemon is the one that is told", () => {
+  using _log = new CapturedLog();
+  const it = unanswered(request(1, { sent: false }), request(2, { sent: false }));
+  const [first, second] = [...it.ledger.requests()];
+  it.rest.unlinked(new LinkError("refused", "nobody listens"));
+  it.rest.tire(first!, 1000);
+  it.rest.lost("1006");
+  it.rest.tire(second!, 1000);
+  const [before, after] = it.told.map(([, { message }]) => message);
+  assertStringIncludes(before!, "nobody listens");
+  assertStringIncludes(after!, "the connection ended (1006)");
+});
+
+Deno.test("of what was too large only the largest that was sent is given up", () => {
+  const it = unanswered(request(1), request(2, { bytes: 30 }), request(3, { bytes: 40, sent: false }));
+  it.rest.refuseLargest(20);
+  assertStringIncludes(it.told[0]![1].message, "30 B");
+  assertEquals(it.codes(), [[2, "TOO_LARGE"]]);
+  const none = unanswered(request(3, { sent: false }));
+  none.rest.refuseLargest(20);
+  assertEquals(none.told, []);
+});
+
+function outbox(state: { ready?: boolean; open?: boolean; tellsArrivals?: boolean } = {}) {
+  const ledger = new Ledger();
+  const sent: string[] = [];
+  const fates: unknown[] = [];
+  const stopped: unknown[] = [];
+  const send = (text: string) => {
+    if (state.open === false) return false;
+    sent.push(text);
+    return true;
+  };
+  const uplink = {
+    ready: state.ready ?? true,
+    maxFrameBytes: 200 * MIB,
+    tellsArrivals: state.tellsArrivals ?? false,
+    get sent() {
+      return sent.length;
+    },
+    send,
+    sendRequest: send,
+  };
+  const box = new Outbox({
+    ledger,
+    uplink,
+    timers: { stopWaiting: ({ id }) => void stopped.push(id) },
+    unanswered: { giveUp: ({ id }, fate) => void fates.push([id, fate]) },
+  });
+  return { box, ledger, sent, fates, stopped };
+}
+
+Deno.test("what is no request is sent when it may be, kept until it has arrived, and knows its place", () => {
+  const it = outbox();
+  it.box.notify("notifications/x", { text: "x", bytes: 1 });
+  it.box.respond("q", { text: "y", bytes: 1 });
+  assertEquals(it.sent, ["x", "y"]);
+  assertEquals([...it.ledger].map(({ sent, place }) => [sent, place]), [[true, 1], [true, 2]]);
+  const early = outbox({ ready: false });
+  early.box.notify("notifications/x", { text: "x", bytes: 1 });
+  early.box.respond("q", { text: "y", bytes: 1 });
+  assertEquals(early.sent, ["y"], "an answer is for the daemon that has asked");
+  const away = outbox({ open: false });
+  away.box.notify("notifications/x", { text: "x", bytes: 1 });
+  assertEquals([...away.ledger].map(({ sent, place }) => [sent, place]), [[false, undefined]]);
+});
+
+Deno.test("no more than 128 MiB of requests wait, and as much of the rest where no arrivals are told", () => {
+  using log = new CapturedLog();
+  const it = outbox({ open: false });
+  assertEquals(it.box.whyNotTaken({ bytes: 128 * MIB }), undefined);
+  assertEquals(it.box.whyNotTaken({ bytes: 128 * MIB + 1 })?.code, "OVER_CAPACITY");
+  it.box.notify("notifications/x", { text: "x", bytes: 128 * MIB });
+  it.box.notify("notifications/y", { text: "y", bytes: 1 });
+  assertEquals([...it.ledger].map(({ text }) => text), ["x"]);
+  assertStringIncludes(log.take().join(), "notifications/y of 1 bytes is dropped");
+  const told = outbox({ tellsArrivals: true });
+  for (const text of ["x", "y"]) told.box.notify("notifications/x", { text, bytes: 128 * MIB });
+  assertEquals(told.sent, ["x", "y"]);
+});
+
+Deno.test("after a cut each message has its fate: sent again, kept, dropped or given up", () => {
+  const it = outbox();
+  for (const id of [1, 2, 3]) it.ledger.add(request(id));
+  const note: Entry = { kind: "notification", method: "notifications/x", text: "n", bytes: 1, sent: true };
+  it.ledger.add(note);
+  const fates = ["send", "keep", "unknown"] as const;
+  it.box.settle((entry) => entry === note ? "drop" : fates[(entry as RequestEntry).id as number - 1]!);
+  assertEquals([it.sent.length, it.stopped, it.fates], [1, [1, 2, 3], [[2, "keep"], [3, "unknown"]]]);
+  assertEquals([...it.ledger].length, 3);
+  it.box.judge(undefined, ({ id }) => id === 1);
+  assertEquals(it.ledger.get(1)!.sent, false, "it is sent when the next daemon has met the client");
+  assertEquals(it.fates.slice(2), [[2, "unknown"], [3, "unknown"]]);
+});
+
+Deno.test("a request that has gone out once may have arrived, though it cannot be sent now", () => {
+  const { box, ledger } = outbox({ open: false });
+  const entries = [request(1), request(2, { sent: false, sends: 0 })];
+  for (const entry of entries) {
+    ledger.add(entry);
+    box.send(entry);
+  }
+  assertEquals(entries.map(({ sent, sends }) => [sent, sends]), [[true, 2], [false, 1]]);
+});
