@@ -99,6 +99,9 @@ Deno.test("a client that asked for it is nudged, and told how much of what it se
   assertEquals(await say({ op: "cancel", request_id: 1 }, text), []);
   assertEquals(await say(text), [{ op: "received", messages: 2 }], "messages of MCP are counted");
   assertEquals(session.arrivals, 2);
+  const deep = `{"jsonrpc":"2.0","method":"notifications/x","params":${"[".repeat(3000)}${"]".repeat(3000)}}`;
+  await say(deep, [ping(1)], { jsonrpc: "2.0" }, { odd: 1 }, "no JSON");
+  assertEquals(session.arrivals, 7, "what is refused has come as well");
   assertEquals((await client().say(text, text)).length, 0);
 });
 

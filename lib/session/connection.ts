@@ -70,16 +70,15 @@ export function join(
   channel.onbadframe = refuse;
   const handle = (text: string) => {
     const fault = shapeFault(text);
-    if (fault !== undefined) return refuseShape(text, fault);
-    const frame = parse(text);
-    if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
+    const frame = fault === undefined ? parse(text) : undefined;
+    // What is refused has arrived as well: its client would wait for it to, and send it again after a cut.
+    if (!isOp(frame)) arrivals?.count(text.length);
+    if (fault !== undefined) refuseShape(text, fault);
+    else if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
     else if (Array.isArray(frame) && (!opsToo || frame.some(isRpc))) mcp.receiveBatch(frame, text.length);
     else if (!isObject(frame)) refuse("a frame must hold one JSON object");
     else if (opsToo && frame.jsonrpc === undefined) void ops.receive(frame, text.length);
-    else {
-      arrivals?.count(text.length);
-      mcp.receive(frame, text.length);
-    }
+    else mcp.receive(frame, text.length);
   };
   // One that cannot be handled must not take those behind it in the same frame along.
   const take = (text: string) => {
@@ -136,6 +135,10 @@ function byteCounter(channel: FrameChannel, session: Session): () => void {
     counted.in = channel.bytesIn;
     counted.out = channel.bytesOut;
   };
+}
+
+function isOp(frame: unknown): boolean {
+  return isObject(frame) && frame.jsonrpc === undefined && typeof frame.op === "string";
 }
 
 /** What waits counts as what is held for all clients, as requests over HTTP that are being read do. */
