@@ -65,6 +65,13 @@ Deno.test("a request is answered once, whatever becomes of it", async () => {
   await it.rest.idle();
 });
 
+Deno.test("when the client has said all, every request that waits is answered", () => {
+  const it = unanswered(request(1), request(2, { sent: false }));
+  it.rest.refuseAll();
+  assertEquals(it.codes(), [[1, "CANCELLED"], [2, "DAEMON_UNAVAILABLE"]]);
+  assertEquals([it.ledger.requestCount, it.codes()], [0, []]);
+});
+
 Deno.test("a fate that leaves hope answers nothing; the others say which they are", () => {
   const it = unanswered(request(1), request(2, { sends: 7 }));
   const [first, second] = [...it.ledger.requests()];
@@ -77,10 +84,11 @@ Deno.test("a fate that leaves hope answers nothing; the others say which they ar
 });
 
 Deno.test("the last reason why there is no daemon is the one that is told", () => {
-  using _log = new CapturedLog();
+  using log = new CapturedLog();
   const it = unanswered(request(1, { sent: false }), request(2, { sent: false }));
   const [first, second] = [...it.ledger.requests()];
-  it.rest.unlinked(new LinkError("refused", "nobody listens"));
+  for (let n = 0; n < 2; n++) it.rest.unlinked(new LinkError("refused", "nobody listens"));
+  assertEquals(log.take(), ["warning: nobody listens"], "once, however often it is tried");
   it.rest.tire(first!, 1000);
   it.rest.lost("1006");
   it.rest.tire(second!, 1000);

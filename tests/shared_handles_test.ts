@@ -8,6 +8,7 @@ import { Attribution } from "../lib/upstream/attribution.ts";
 import { Gate } from "../lib/upstream/gate.ts";
 import { InFlightTable } from "../lib/upstream/inflight.ts";
 import { namesItsTask } from "../lib/upstream/work.ts";
+import type { Instance } from "../lib/upstream/instance.ts";
 import { LiveTasks } from "../lib/upstream/live_tasks.ts";
 import { SharedLogLevel } from "../lib/upstream/log_level.ts";
 import { ownId } from "../lib/upstream/own_id.ts";
@@ -19,6 +20,7 @@ import {
   requiredElicitations,
   TaskProgress,
 } from "../lib/upstream/owners.ts";
+import { quiet } from "../lib/upstream/quiet.ts";
 import { call } from "./helpers/call.ts";
 
 const [ADA, BOB] = ["ada", "bob"].map((id) => ({ ...call().caller, id })) as [Caller, Caller];
@@ -359,4 +361,12 @@ Deno.test("a server that does not answer is asked for a level again only when a 
   shared.attachedChanged();
   await settled();
   assertEquals(told, ["info", "info", "info", "error"]);
+});
+
+Deno.test("a process that is gone is quiet, whatever tasks it was asked for", async () => {
+  const tasks = new LiveTasks();
+  tasks.begun(ADA, { taskId: "a", ttl: 60_000 });
+  const instance = { tasks, inflight: 0, alive: false, idle: () => Promise.resolve() };
+  await quiet(instance as unknown as Instance, new AbortController().signal);
+  assertEquals(tasks.has(ADA), false);
 });
