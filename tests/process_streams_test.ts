@@ -322,6 +322,21 @@ Deno.test("a line that looks like a header, in a log, hides nothing that follows
   ]);
 });
 
+Deno.test("a line that reads like a header of a server that writes lines costs none of its messages", () => {
+  using timers = new FakeTimers();
+  const page = inboxOf();
+  page.take(`HTTP/1.1 200 OK\nContent-Length: 3000\nContent-Type: text/html\n\n${line(NOTE)}`);
+  // What begins like a message may be the body: it is waited for, but not for long.
+  assertEquals(page.messages, []);
+  timers.pass(1000);
+  assertEquals(page.messages, [NOTE]);
+  const html = inboxOf();
+  html.take(`Content-Length: 3000\n\n<html>\n${line(NOTE)}`);
+  assertEquals([html.messages, html.noises], [[NOTE], ["<html>"]]);
+  html.take(line(NOTE));
+  assertEquals(html.messages, [NOTE, NOTE]);
+});
+
 Deno.test("a message without a newline behind it is read after a moment, half a message is waited for", () => {
   using timers = new FakeTimers();
   const { inbox, messages, take } = inboxOf();

@@ -3,6 +3,7 @@ import { delay } from "@std/async/delay";
 import type { ServerConfig } from "../lib/base/server_config.ts";
 import { UNLIMITED } from "../lib/call/admission.ts";
 import { Slot, type SlotRequest } from "../lib/upstream/slot.ts";
+import { FakeTimers } from "./helpers/fake_timers.ts";
 import { instanceOf, settled, Window } from "./helpers/instance.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 
@@ -123,6 +124,19 @@ Deno.test("with nobody left it is stopped after a while, unless somebody comes b
   slot.release(ada.caller);
   assertEquals(stops(), 0);
   await delay(60);
+  assertEquals(stops(), 1);
+});
+
+Deno.test("the end of a session that was never on it does not begin its time anew", async () => {
+  const { slot, stops } = await slotOf({}, { idleStopMs: 1000 });
+  using timers = new FakeTimers();
+  const [ada] = windows();
+  slot.lease(ada.caller);
+  slot.release(ada.caller);
+  for (let n = 0; n < 3; n++) {
+    timers.pass(400);
+    slot.release(new Window(`other ${n}`).caller);
+  }
   assertEquals(stops(), 1);
 });
 

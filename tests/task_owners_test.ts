@@ -320,6 +320,11 @@ Deno.test("so many answers to withdrawn requests are looked out for, the latest"
   const call = new Window("ada").call();
   for (let id = 0; id < 1001; id++) late.withdrawn(call, id);
   assertEquals([late.has(0), late.has(1), late.has(1000)], [false, true, true]);
+  const told: number[] = [];
+  const more = new LateTasks();
+  for (let id = 0; id < 1002; id++) more.withdrawn(call, id, () => told.push(id));
+  assertEquals(told, [0, 1], "the server is told at once of those that are looked out for no more");
+  more.end();
 });
 
 Deno.test("a window hears that its task is lost under the name it knows that by", async () => {

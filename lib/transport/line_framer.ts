@@ -68,6 +68,20 @@ export class LineFramer {
     this.#counted = bytes;
   }
 
+  /** The first byte of what is there of a line that was counted. */
+  get firstCounted(): number | undefined {
+    return this.#counted === undefined ? undefined : this.#parts[0]?.[0];
+  }
+
+  /** What was counted is no one line after all: what is there of it is taken as lines. */
+  uncount(): Promise<void> | undefined {
+    this.#counted = undefined;
+    const parts = this.#parts.splice(0);
+    this.#bytes = 0;
+    this.#tail = "";
+    return this.take(Buffer.concat(parts));
+  }
+
   /** The part of a line that has no end yet, if it is no longer than a line may be. */
   get pending(): Uint8Array | undefined {
     return this.#bytes <= this.#options.maxLineBytes ? Buffer.concat(this.#parts) : undefined;

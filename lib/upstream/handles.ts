@@ -10,7 +10,10 @@ import { TaskNames } from "./task_names.ts";
 
 /** What results of one upstream give their sessions to come back with: tasks, their progress, URL elicitations. */
 export class Handles {
+  /** Whose the tasks are. */
   readonly owners: Owners;
+  /** Whose the URL elicitations are: a server may call one as it calls a task. */
+  readonly elicitations: Owners;
   readonly progress = new TaskProgress();
   readonly taskNames = new TaskNames();
   readonly elicitationNames = new ElicitationNames();
@@ -23,16 +26,19 @@ export class Handles {
     this.#tasks = tasks;
     this.#lost = lost;
     this.owners = new Owners(lost?.owners);
+    this.elicitations = new Owners(lost?.elicitations);
   }
 
   /** Notes whose the handles in the result of `call` are, which was asked under `id`. */
   note(id: RequestId, { caller, progressToken }: Beginning, { result, error }: Result): void {
     if (error) {
-      for (const elicitation of requiredElicitations(error.data)) this.#own(elicitation, caller);
+      for (const elicitation of requiredElicitations(error.data)) {
+        if (typeof elicitation === "string") this.elicitations.set(elicitation, caller);
+      }
       return;
     }
     const task = createdTask(result);
-    this.#own(task, caller);
+    if (typeof task === "string") this.owners.set(task, caller);
     if (task === undefined || !isObject(result?.task)) return;
     if (typeof task === "string") this.taskNames.add(caller, task);
     this.#tasks.begun(caller, result.task as JsonObject);
@@ -92,13 +98,10 @@ export class Handles {
   /** Forgets a session that is over. */
   forget(caller: Caller): void {
     this.owners.forget(caller);
+    this.elicitations.forget(caller);
     this.progress.forget(caller);
     this.taskNames.forget(caller);
     this.late.forget(caller);
     this.#tasks.forget(caller);
-  }
-
-  #own(handle: unknown, caller: Caller): void {
-    if (typeof handle === "string") this.owners.set(handle, caller);
   }
 }

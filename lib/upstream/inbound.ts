@@ -94,8 +94,8 @@ export class Inbound {
   }
 
   #deliverCompletion(method: string, params: JsonObject): void {
-    const { owners, elicitationNames } = this.#context.handles;
-    const caller = owners.get(params.elicitationId);
+    const { elicitations, elicitationNames } = this.#context.handles;
+    const caller = elicitations.get(params.elicitationId);
     this.#deliverTo(caller, method, caller ? elicitationNames.outward(caller, params) : params);
   }
 

@@ -4,7 +4,7 @@ import { isSameSession } from "../call/owner.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { ownId } from "./own_id.ts";
 
-/** Withdrawn requests whose answers are looked out for; beyond that the oldest are forgotten. */
+/** Withdrawn requests whose answers are looked out for; beyond that the oldest count as late. */
 const MAX_LATE = 1000;
 
 /** How long a server may take to name the task that a withdrawn request has begun. */
@@ -19,13 +19,20 @@ export class LateTasks {
   readonly #byId = new Map<RequestId, Beginning | undefined>();
 
   readonly #over = new WeakSet<Caller>();
-  readonly #timers = new Map<RequestId, ReturnType<typeof setTimeout>>();
+  readonly #waits = new Map<RequestId, { timer: ReturnType<typeof setTimeout>; onLate(): void }>();
 
   /** `onLate` is called when the answer has not come in time. */
   withdrawn({ caller, progressToken }: Call, id: RequestId, onLate?: () => void): void {
     this.#byId.set(id, this.#over.has(caller) ? undefined : { caller, progressToken });
-    if (onLate) this.#timers.set(id, setTimeout(() => (this.#timers.delete(id), onLate()), NAMING_MS));
-    if (this.#byId.size > MAX_LATE) this.take(this.#byId.keys().next().value!);
+    if (onLate) {
+      const timer = setTimeout(() => (this.#waits.delete(id), onLate()), NAMING_MS);
+      this.#waits.set(id, { timer, onLate });
+    }
+    if (this.#byId.size <= MAX_LATE) return;
+    const [oldest] = this.#byId.keys();
+    const wait = this.#waits.get(oldest!);
+    this.take(oldest!);
+    wait?.onLate();
   }
 
   /** Whether the answer to `id` may still come. */
@@ -38,8 +45,8 @@ export class LateTasks {
     const own = ownId(id);
     const beginning = this.#byId.get(own);
     this.#byId.delete(own);
-    clearTimeout(this.#timers.get(own));
-    this.#timers.delete(own);
+    clearTimeout(this.#waits.get(own)?.timer);
+    this.#waits.delete(own);
     return beginning;
   }
 

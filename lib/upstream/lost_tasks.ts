@@ -11,7 +11,7 @@ const AGAIN = "it may have run: begin it again if that does no harm";
 
 /** A connection that is over, and what was given out on it. */
 export interface LostConnection {
-  readonly handles: { readonly owners: Owners; readonly taskNames: TaskNames };
+  readonly handles: { readonly owners: Owners; readonly elicitations: Owners; readonly taskNames: TaskNames };
   readonly tasks: LiveTasks;
   /** Of a child process; undefined for a server behind a URL. */
   readonly pid: number | undefined;
@@ -23,13 +23,16 @@ export interface LostConnection {
  */
 export class LostTasks {
   readonly owners = new Owners();
+  readonly elicitations = new Owners();
   /** Why the connection of each is over, by what its session calls it. */
   readonly #why = new WeakMap<Caller, Map<string, string>>();
 
   /** A connection is over. Windows whose tasks ended with it are told, whether they ask or not. */
-  add({ handles: { owners, taskNames }, tasks, pid }: LostConnection, why: string): void {
+  add({ handles, tasks, pid }: LostConnection, why: string): void {
+    const { owners, taskNames } = handles;
     for (const [handle, caller] of owners) this.#lose(caller, taskNames.nameOf(handle), why);
     this.owners.takeOver(owners);
+    this.elicitations.takeOver(handles.elicitations);
     const cut = tasks.takeCut();
     // A server behind a URL may go on with its tasks; a process that has ended does not.
     if (pid === undefined) return;
@@ -50,6 +53,12 @@ export class LostTasks {
       `task ${quoteValue(params.taskId)} is lost: ${why}, and on the next connection it is not known ` +
         `(${answer.error.message}); ${AGAIN}`,
     );
+  }
+
+  /** A session is over: what it was given is nobody's. */
+  forget(caller: Caller): void {
+    this.owners.forget(caller);
+    this.elicitations.forget(caller);
   }
 
   /** Why the task that `caller` calls `taskId` is lost; undefined when it is none that was. */

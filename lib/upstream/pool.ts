@@ -94,7 +94,7 @@ export class Pool implements AsyncDisposable {
   forget(caller: Caller): void {
     for (const slot of this.all()) slot.release(caller);
     this.records.forget(caller);
-    this.lostTasks.owners.forget(caller);
+    this.lostTasks.forget(caller);
   }
 
   /**

@@ -112,7 +112,7 @@ export class Questions {
     refuseUnanswerable(method, params, to.caller.capabilities);
     // The newest with an id is meant by it from now on: some servers have one id for all.
     if (typeof params.elicitationId === "string") {
-      this.#context.handles.owners.set(params.elicitationId, to.caller);
+      this.#context.handles.elicitations.set(params.elicitationId, to.caller);
     }
     const answer = await this.#ask(request, { caller: to.caller, calls: this.#callsOf(to, origin), signal });
     return this.#clientTasks.shownAnswer(to.caller, request, answer);

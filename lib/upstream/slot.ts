@@ -181,9 +181,11 @@ export class Slot {
 
   /** Lets go of all of a session that is over. */
   release(caller: Caller): void {
-    if (this.#drop(caller)) this.#suspects.delete(caller.id);
+    const wasHere = this.#drop(caller);
+    if (wasHere) this.#suspects.delete(caller.id);
     this.started?.detach(caller);
-    this.#mayStop();
+    // Every server hears of every session's end: one that was never here does not begin its time anew.
+    if (wasHere || this.scope === "session") this.#mayStop();
   }
 
   /** Its id may be another session's by now, that stays. */

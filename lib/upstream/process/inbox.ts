@@ -26,7 +26,7 @@ const MAX_NOISE_CHARS = 200;
 // deno-lint-ignore no-control-regex
 const NOT_TEXT = /\0|^[\uFFFD\uFEFF]+|\x1b\[[\d;]*[A-Za-z]/g;
 
-const CLOSING = "}".charCodeAt(0);
+const [OPENING, LIST, CLOSING] = ["{", "[", "}"].map((brace) => brace.charCodeAt(0));
 /** How long the newline behind a message may take. */
 const UNENDED_MS = SECOND_MS;
 
@@ -91,10 +91,26 @@ export class Inbox {
     this.bytes += chunk.length;
     clearTimeout(this.#unended);
     const taking = this.#framer.take(chunk);
-    if (!taking && chunk.at(-1) === CLOSING) {
+    if (taking) return taking.then(() => this.#awaitRest(chunk));
+    return this.#awaitRest(chunk) ?? undefined;
+  }
+
+  /** What has come of a message that is not whole may be all there is of it. */
+  #awaitRest(chunk: Uint8Array): Promise<void> | void {
+    clearTimeout(this.#unended);
+    if (this.#isBody) {
+      const first = this.#framer.firstCounted;
+      // A line that reads like a header may be one of a page, or of a log.
+      if (first !== undefined && first !== OPENING && first !== LIST) return this.#takeNoBody();
+      this.#unended = setTimeout(() => void this.#takeNoBody(), UNENDED_MS);
+    } else if (chunk.at(-1) === CLOSING) {
       this.#unended = setTimeout(() => this.#takeUnended(), UNENDED_MS);
     }
-    return taking;
+  }
+
+  #takeNoBody(): Promise<void> | undefined {
+    this.#isBody = false;
+    return this.#framer.uncount();
   }
 
   /** What kept its messages from being understood, where that is known. */

@@ -37,8 +37,10 @@ export class SplitMessage {
    */
   take(line: string): { text: string } | "taken" | undefined {
     const bare = line.trimEnd();
+    const opened = /^\s*([{[])$/.exec(bare);
+    // What stands within is indented: a second that opens as far out begins anew.
+    if (opened && this.isOpen && bare.length === this.#close.length) this.giveUp();
     if (!this.isOpen) {
-      const opened = /^\s*([{[])$/.exec(bare);
       if (!opened) return undefined;
       this.#close = bare.slice(0, -1) + (opened[1] === "{" ? "}" : "]");
     }

@@ -1,0 +1,10 @@
+import { assertEquals } from "@std/assert";
+import { SplitMessage } from "../lib/upstream/process/split_message.ts";
+
+Deno.test("a lone brace before a message of many lines costs it nothing", () => {
+  const given: string[] = [];
+  const split = new SplitMessage({ maxChars: 1000, ongiveup: (text) => void given.push(text) });
+  const lines = ["{\n", "{\n", '  "a": [\n', "    {\n", "    }\n", "  ]\n"];
+  assertEquals(lines.map((line) => split.take(line)), lines.map(() => "taken" as const));
+  assertEquals([split.take("}\n"), given], [{ text: lines.slice(1).join("") + "}\n" }, ["{\n"]]);
+});
