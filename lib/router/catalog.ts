@@ -23,6 +23,9 @@ export interface CatalogOptions {
 /** How long lists that are at hand may take, as those that are kept. */
 const AT_HAND_MS = 100;
 
+/** What a call waits for where no single server is to be named. */
+const ALL_LISTS = "the servers' lists";
+
 /** What a session was shown last of one kind, by the key it knows each entry by, and when. */
 interface Shown {
   entries: Map<string, Entry>;
@@ -146,7 +149,7 @@ export class Catalog {
         .catch(() => false);
     });
     const all = untilAborted(Promise.all(asked), call.signal);
-    return (await waitingFor(call, "the servers' lists", all)).includes(true);
+    return (await waitingFor(call, ALL_LISTS, all)).includes(true);
   }
 
   /** As {@linkcode list}; what the caller was shown last, where nothing has changed since. */
@@ -209,7 +212,7 @@ export class Catalog {
     const settling = new AbortController();
     const { signal } = settling;
     const early = found.promise.then(() => delay(AT_HAND_MS, { signal })).catch(() => {});
-    const wait = () => Array.from(out, (server) => waitOf(server, kind, call.caller)).join(", ");
+    const wait = () => Array.from(out, (server) => waitOf(server, kind, call.caller)).join(", ") || ALL_LISTS;
     await waitingFor(call, wait, Promise.race([whole, early]));
     settling.abort();
     const entry = out.size > 0 ? byKey(kind, seen).get(key) : undefined;
