@@ -14,12 +14,7 @@ import { call } from "./helpers/call.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { UrlServer } from "./helpers/url_server.ts";
-
-/** A clock that a test sets. */
-function clock() {
-  let ms = 1000;
-  return { now: () => ms, pass: (by: number) => ms += by };
-}
+import { clock } from "./helpers/own_clock.ts";
 
 function guarded(
   target: Target,

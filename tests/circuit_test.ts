@@ -1,11 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Circuit } from "../lib/base/circuit.ts";
-
-/** A clock that a test sets. */
-function clock() {
-  let ms = 1000;
-  return { now: () => ms, pass: (by: number) => ms += by };
-}
+import { clock } from "./helpers/own_clock.ts";
 
 Deno.test("a circuit opens after failures in a row, lets one call try, and closes when that goes well", () => {
   const { now, pass } = clock();

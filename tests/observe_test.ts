@@ -2,14 +2,14 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Call, Target } from "../lib/call/call.ts";
-import { OPERATOR, ownerOf } from "../lib/call/owner.ts";
+import { OPERATOR } from "../lib/call/owner.ts";
 import type { Gauges } from "../lib/observe/gauges.ts";
 import { buildHealth } from "../lib/observe/health.ts";
 import { HealthWriter } from "../lib/observe/health_writer.ts";
 import { Metrics } from "../lib/observe/metrics.ts";
 import { type CallRecord, metricsLine, observeCalls, payloadBytes } from "../lib/observe/record.ts";
 import { Recorder } from "../lib/observe/recorder.ts";
-import { SOMEBODY } from "./helpers/threads.ts";
+import { call } from "./helpers/call.ts";
 
 const gauges: Gauges = {
   held: { bytes: 0, maxBytes: 0, evictions: 0 },
@@ -27,29 +27,11 @@ const gauges: Gauges = {
 };
 
 function callOf(params: JsonObject, method = "tools/call"): Call {
-  return {
+  return call({
     method,
     params,
-    caller: {
-      id: "session-1",
-      client: { name: "test-client", version: "1" },
-      revision: undefined,
-      capabilities: {},
-      server: undefined,
-      notify: () => {},
-      ask: () => Promise.reject(new Error("nobody is there to be asked")),
-      roots: () => Promise.resolve(undefined),
-      identity: () => Promise.resolve(SOMEBODY),
-      belonging: { owner: () => Promise.resolve(ownerOf(SOMEBODY)) },
-      cwd: undefined,
-      namedDirs: "read",
-      logLevel: undefined,
-    },
-    signal: new AbortController().signal,
-    progressToken: undefined,
-    notify: () => {},
-    ask: () => Promise.reject(new Error("nobody to ask")),
-  };
+    caller: { ...call().caller, client: { name: "test-client", version: "1" } },
+  });
 }
 
 async function recordOf(target: Target, call = callOf({ name: "probe", arguments: { text: "12345" } })) {

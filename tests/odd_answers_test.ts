@@ -3,7 +3,7 @@ import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HealingServer } from "./helpers/healing_server.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
-import { sdkClient, textOf } from "./helpers/sdk_client.ts";
+import { saidBy, sdkClient, textOf } from "./helpers/sdk_client.ts";
 import { findId } from "../lib/transport/line_framer.ts";
 
 const SCRIPTED = fromFileUrl(new URL("./fixtures/odd_answers_server.ts", import.meta.url));
@@ -277,12 +277,7 @@ for (
     await using it = await mountingDaemon({
       odd: scripted({ ...PLAIN, ...script }, { startTimeoutMs: 20_000 }),
     });
-    const said = await sdkClient(`${it.url}mcp/odd`).then(async (client) => {
-      const text = textOf(await client.callTool({ name: "plain", arguments: {} }));
-      await client.close();
-      return text!;
-    }).catch(String);
-    assertMatch(said, told);
+    assertMatch(await saidBy(`${it.url}mcp/odd`, "plain"), told);
   });
 }
 

@@ -2,7 +2,7 @@ import { assertLess, assertMatch } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HealingServer } from "./helpers/healing_server.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
-import { sdkClient, textOf } from "./helpers/sdk_client.ts";
+import { saidBy, sdkClient, textOf } from "./helpers/sdk_client.ts";
 
 const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
 
@@ -45,12 +45,7 @@ for (
     await using it = await mountingDaemon({
       odd: writing(say, how === "as plain text" ? { startTimeoutMs: 1500 } : {}),
     });
-    const said = await sdkClient(`${it.url}mcp/odd`).then(async (client) => {
-      const text = textOf(await client.callTool({ name: "plain", arguments: {} }));
-      await client.close();
-      return text!;
-    }).catch(String);
-    assertMatch(said, told);
+    assertMatch(await saidBy(`${it.url}mcp/odd`, "plain"), told);
   });
 }
 

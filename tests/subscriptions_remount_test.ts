@@ -43,6 +43,19 @@ function changing(held: string, now: MountedOptions["answer"] = TOOLS) {
   };
 }
 
+/** What a window is told that unsubscribes while its server changes, once the entry of before is gone. */
+async function unsubscribedMeanwhile(it: ReturnType<typeof changing>, window: Window): Promise<Result> {
+  await it.old.mounted.target(subscribe(window));
+  const asked = it.old.mounted.target(unsubscribe(window));
+  const { retired } = await it.change();
+  await until("it is carried over", () => askedOf(it.next.upstreams[0]).length > 0 || undefined);
+  await settled();
+  it.answer(OK);
+  const told = await asked;
+  await retired;
+  return told;
+}
+
 Deno.test("a subscription that is under way when its server changes is made with the server of now", async () => {
   await using it = changing("resources/subscribe");
   const ada = new Window("ada");
@@ -85,14 +98,7 @@ Deno.test("of a server that changes twice while it is asked for a subscription t
 Deno.test("an unsubscribing that is under way when its server changes ends the subscription that was carried over", async () => {
   await using it = changing("resources/unsubscribe");
   const ada = new Window("ada");
-  await it.old.mounted.target(subscribe(ada));
-  const asked = it.old.mounted.target(unsubscribe(ada));
-  const { retired } = await it.change();
-  await until("it is carried over", () => askedOf(it.next.upstreams[0]).length > 0 || undefined);
-  await settled();
-  it.answer(OK);
-  assertEquals((await asked).error, undefined);
-  await retired;
+  assertEquals((await unsubscribedMeanwhile(it, ada)).error, undefined);
   assertEquals(askedOf(it.next.upstreams[0]), ["subscribe", "unsubscribe"]);
   ada.heard.length = 0;
   it.next.upstreams[0]!.say(update);
@@ -129,14 +135,7 @@ Deno.test("a window that the changed server does not let go is told so, and stay
     ({ method }) => method === "resources/unsubscribe" ? NO : OK,
   );
   const ada = new Window("ada");
-  await it.old.mounted.target(subscribe(ada));
-  const asked = it.old.mounted.target(unsubscribe(ada));
-  const { retired } = await it.change();
-  await until("it is carried over", () => askedOf(it.next.upstreams[0]).length > 0 || undefined);
-  await settled();
-  it.answer(OK);
-  assertEquals(await asked, NO);
-  await retired;
+  assertEquals(await unsubscribedMeanwhile(it, ada), NO);
   it.next.upstreams[0]!.onclose!();
   await until("it is subscribed again", () => askedOf(it.next.upstreams[1]).length > 0 || undefined);
 });

@@ -80,3 +80,15 @@ async function connected(transport: Transport, options: SdkClientOptions) {
 export function textOf(result: unknown): string {
   return (result as { content: { text: string }[] }).content[0]!.text;
 }
+
+/** What the tool `name` of the server at `url` answers, or what is said where it cannot be called. */
+export async function saidBy(url: string, name: string): Promise<string> {
+  try {
+    const client = await sdkClient(url);
+    const text = textOf(await client.callTool({ name, arguments: {} }));
+    await client.close();
+    return text!;
+  } catch (thrown) {
+    return String(thrown);
+  }
+}
