@@ -1,4 +1,4 @@
 /** `exai-daemon`: see README.md. Everything is in lib/. */
-import { daemonMain } from "./lib/cli/daemon_main.ts";
+import { daemonMain } from "./lib/app/daemon_main.ts";
 
 Deno.exit(await daemonMain());

@@ -1,4 +1,4 @@
 /** `exai-shim`: see README.md. Everything is in lib/. */
-import { shimMain } from "./lib/cli/shim_main.ts";
+import { shimMain } from "./lib/app/shim_main.ts";
 
 Deno.exit(await shimMain());

@@ -8,7 +8,7 @@ import { type Permit, Permits } from "../lib/admission/permits.ts";
 import { admitted, CallBound, freeOnAbort, withTimeout } from "../lib/admission/policies.ts";
 import { ProcessAdmission, type ProcessAdmissionOptions } from "../lib/admission/process_admission.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { steadyNow } from "../lib/base/steady.ts";
+import { monotonicNow } from "../lib/base/monotonic.ts";
 import type { Worker } from "../lib/call/admission.ts";
 import type { Call, CallTrace, Target } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";
@@ -111,7 +111,7 @@ Deno.test("a call knows when it will be stopped, and is stopped for its caller's
   });
   const controller = new AbortController();
   const gone = run(call({ signal: controller.signal, timeoutMs: 30_000 }));
-  const leftMs = seen!.deadlineMs! - steadyNow();
+  const leftMs = seen!.deadlineMs! - monotonicNow();
   assert(leftMs > 29_000 && leftMs <= 30_000, `${leftMs} ms`);
   controller.abort(new ExaiError("CANCELLED", "not wanted"));
   await assertRejects(() => gone, ExaiError, "not wanted");

@@ -3,13 +3,13 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { AskOptions, Call } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";
-import { Asks, type Post } from "../lib/session/asks.ts";
+import { Asks, type SendToClient } from "../lib/session/asks.ts";
 import { ActiveCalls, type CallRequest } from "../lib/session/calls.ts";
 import type { RpcResponse } from "../lib/wire/rpc.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 import { callerOf } from "./helpers/fake_server.ts";
 
-type Posted = { message: JsonObject & { id: string }; options: Parameters<Post>[1] };
+type Posted = { message: JsonObject & { id: string }; options: Parameters<SendToClient>[1] };
 
 /** The questions to one client, and what was sent to it. */
 function client() {

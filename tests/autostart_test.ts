@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
-import { FileLock } from "../lib/file/file_lock.ts";
+import { FileLock } from "../lib/state/file_lock.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { daemonCommand, DaemonStarter, type StartSettings } from "../lib/shim/autostart.ts";
-import { type Link, LinkError } from "../lib/shim/link.ts";
+import { type Link, LinkError } from "../lib/client/link.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { tempDir } from "./helpers/files.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";

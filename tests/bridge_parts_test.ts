@@ -1,21 +1,21 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { ExaiError } from "../lib/base/errors.ts";
 import { HeldUp } from "../lib/shim/held_up.ts";
-import { type Entry, Ledger, type RequestEntry } from "../lib/shim/ledger.ts";
-import { LinkError } from "../lib/shim/link_error.ts";
+import { type PendingMessage, PendingMessages, type PendingRequest } from "../lib/shim/pending_messages.ts";
+import { LinkError } from "../lib/client/link_error.ts";
 import { Outbox } from "../lib/shim/outbox.ts";
-import { Questions } from "../lib/shim/questions.ts";
-import { Unanswered } from "../lib/shim/unanswered.ts";
+import { OpenQuestions } from "../lib/shim/open_questions.ts";
+import { UnansweredRequests } from "../lib/shim/unanswered_requests.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 
 const MIB = 1024 * 1024;
 
-function request(id: number, parts: Partial<RequestEntry> = {}): RequestEntry {
+function request(id: number, parts: Partial<PendingRequest> = {}): PendingRequest {
   return { kind: "request", id, method: "tools/call", text: "{}", bytes: 10, sent: true, sends: 1, ...parts };
 }
 
 Deno.test("a question is answered once, and withdrawn once when its daemon goes", () => {
-  const questions = new Questions();
+  const questions = new OpenQuestions();
   for (const id of ["a", "b", "c", 1]) questions.add(id);
   assertEquals([questions.take("a"), questions.take("a"), questions.take("1")], [true, false, false]);
   questions.cancel({ requestId: "b" });
@@ -42,11 +42,11 @@ Deno.test("a client is held up beyond 32 MiB, until 16 MiB are left", async () =
   await again;
 });
 
-function unanswered(...entries: RequestEntry[]) {
-  const ledger = new Ledger();
+function unanswered(...entries: PendingRequest[]) {
+  const ledger = new PendingMessages();
   for (const entry of entries) ledger.add(entry);
   const told: [unknown, ExaiError][] = [];
-  const rest = new Unanswered(ledger, {
+  const rest = new UnansweredRequests(ledger, {
     client: { refuse: (id, error) => void told.push([id, error]) },
     memory: { isSafeToRepeat: ({ id }) => id === 9 },
     advice: "Start it.",
@@ -108,7 +108,7 @@ Deno.test("of what was too large only the largest that was sent is given up", ()
 });
 
 function outbox(state: { ready?: boolean; open?: boolean; tellsArrivals?: boolean } = {}) {
-  const ledger = new Ledger();
+  const ledger = new PendingMessages();
   const sent: string[] = [];
   const fates: unknown[] = [];
   const stopped: unknown[] = [];
@@ -168,10 +168,16 @@ Deno.test("no more than 128 MiB of requests wait, and as much of the rest where 
 Deno.test("after a cut each message has its fate: sent again, kept, dropped or given up", () => {
   const it = outbox();
   for (const id of [1, 2, 3]) it.ledger.add(request(id));
-  const note: Entry = { kind: "notification", method: "notifications/x", text: "n", bytes: 1, sent: true };
+  const note: PendingMessage = {
+    kind: "notification",
+    method: "notifications/x",
+    text: "n",
+    bytes: 1,
+    sent: true,
+  };
   it.ledger.add(note);
   const fates = ["send", "keep", "unknown"] as const;
-  it.box.settle((entry) => entry === note ? "drop" : fates[(entry as RequestEntry).id as number - 1]!);
+  it.box.settle((entry) => entry === note ? "drop" : fates[(entry as PendingRequest).id as number - 1]!);
   assertEquals([it.sent.length, it.stopped, it.fates], [1, [1, 2, 3], [[2, "keep"], [3, "unknown"]]]);
   assertEquals([...it.ledger].length, 3);
   it.box.judge(undefined, ({ id }) => id === 1);

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import { LinkError, type LinkFault } from "../lib/shim/link.ts";
+import { LinkError, type LinkFault } from "../lib/client/link.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { MemoryWindow } from "./helpers/memory_window.ts";
 import { INITIALIZE } from "./helpers/shim.ts";

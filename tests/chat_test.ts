@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
-import { Pulse } from "../lib/tool/dialogue/pulse.ts";
+import { ProgressHeartbeat } from "../lib/tool/dialogue/progress_heartbeat.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 import { fakeModel, FakeModels, promptOf, textOf } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -285,7 +285,7 @@ Deno.test("whoever waits for a silent model hears again and again that the wait 
   const told: string[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
   {
-    using pulse = new Pulse((message) => told.push(message) === 4 && resolve(), 1);
+    using pulse = new ProgressHeartbeat((message) => told.push(message) === 4 && resolve(), 1);
     pulse.tell("asked m");
     await promise;
   }

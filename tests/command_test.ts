@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { askDaemon, followDaemon } from "../lib/cli/daemon_client.ts";
+import { askDaemon, followDaemon } from "../lib/client/daemon_client.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { answerCommand } from "../lib/session/command.ts";
 import type { ChannelEnd, FrameChannel } from "../lib/transport/channel.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { COMMANDS } from "../lib/cli/commands.ts";
+import { COMMANDS } from "../lib/commands/commands.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
 import denoJson from "../deno.json" with { type: "json" };
 

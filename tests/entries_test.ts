@@ -1,9 +1,9 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Server } from "../lib/call/server.ts";
-import { byKey, type Entry, entryOf, shownAs } from "../lib/router/entries.ts";
+import { byKey, type CatalogEntry, entryOf, shownAs } from "../lib/router/entries.ts";
 
-function entry(server: string, own: JsonObject): Entry {
+function entry(server: string, own: JsonObject): CatalogEntry {
   return { server: { name: server } as Server, own };
 }
 

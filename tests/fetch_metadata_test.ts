@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { limitOf } from "../lib/cli/call_routes.ts";
+import { limitOf } from "../lib/admin/call_routes.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawHttp, statusOf } from "./helpers/http_client.ts";
 import { doorsOf, statusAt } from "./helpers/raw_head.ts";

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
-import { Intake } from "../lib/base/intake.ts";
-import type { UrlServerConfig } from "../lib/base/server_config.ts";
+import { InboundQueue } from "../lib/session/inbound_queue.ts";
+import type { UrlServerConfig } from "../lib/config/server_config.ts";
 import { MIB } from "../lib/base/units.ts";
 import { LineSource } from "../lib/transport/line_source.ts";
-import { connectUrl } from "../lib/upstream/url_transport.ts";
+import { connectUrl } from "../lib/remote/url_transport.ts";
 import type { RpcResponse } from "../lib/wire/rpc.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { FAR } from "./helpers/far_server.ts";
@@ -125,7 +125,7 @@ Deno.test("of a flood no more than so much waits: beyond it the oldest are taken
   const taken: string[] = [];
   let most = 0;
   let waiting = 0;
-  const intake = new Intake({
+  const intake = new InboundQueue({
     take(text) {
       taken.push(text);
       for (const untilMs = performance.now() + WORK_MS; performance.now() < untilMs;);

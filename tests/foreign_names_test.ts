@@ -4,7 +4,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { adviceOnKey } from "../lib/config/servers/hints.ts";
 import { readServers } from "../lib/config/servers.ts";
-import { classOf } from "../lib/provider/router/classes.ts";
+import { classOf } from "../lib/provider/routing/classes.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { RawHttp, sseMessages } from "./helpers/http_client.ts";
 import { runDaemon } from "./helpers/program.ts";
@@ -126,10 +126,10 @@ Deno.test("a name that every object inherits is an ordinary name in mcp.json", a
 const REVIEWED = new Set([
   "call/definitions.ts KEYS[kind]",
   "call/definitions.ts SCHEMAS[kind]",
-  "cli/calls_command.ts UNITS_MS[ago[2]!]",
-  "cli/commands.ts COMMANDS[word]",
-  "cli/threads_command.ts ACTIONS[word]",
-  "cli/user_tools/user_tools.ts this.#tools[i]",
+  "commands/calls.ts UNITS_MS[ago[2]!]",
+  "commands/commands.ts COMMANDS[word]",
+  "commands/threads.ts ACTIONS[word]",
+  "user_tools/user_tools.ts this.#tools[i]",
   "config/help.ts SETTINGS[name]",
   "config/load.ts SETTINGS[name]",
   "config/servers.ts this.#file[list]",
@@ -137,14 +137,14 @@ const REVIEWED = new Set([
   "config/servers/document.ts REASONS[code]",
   'config/servers/entry.ts URL_TYPES[entry.type ?? "http"]',
   "config/servers/own_programs.ts BESIDE[program]",
-  "edge/doors.ts CODES[error.code]",
-  "edge/http_door.ts CODES[error.code]",
+  "edge/http_handler.ts CODES[error.code]",
+  "edge/mcp_endpoint.ts CODES[error.code]",
   "edge/node_listener.ts STATUS_CODES[response.status]",
   "observe/metrics.ts BUCKETS_S[bucket]",
   "observe/ring.ts this.#items[this.#next]",
   "provider/openai/faults.ts CODES[kind]",
-  "provider/providers.ts KINDS[kind]",
-  "provider/router/classes.ts ORDER[wanted]",
+  "provider/configured_providers.ts KINDS[kind]",
+  "provider/routing/classes.ts ORDER[wanted]",
   "router/catalog.ts KEY[kind]",
   "router/entries.ts KEY[kind]",
   "router/router.ts LISTS[kind]",
@@ -161,7 +161,7 @@ const REVIEWED = new Set([
   "tool/user_tool_services.ts SERVICES[method]",
   "upstream/lists.ts LISTS[kind]",
   "upstream/server_lists.ts LISTS[kind]",
-  "upstream/process/environment.ts INHERITED[platform]",
+  "process/environment.ts INHERITED[platform]",
   "wire/codes.ts CODES[error.code]",
 ]);
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { MIB } from "../lib/base/units.ts";
-import { type GovernedSlot, Governor, type GovernorOptions } from "../lib/upstream/governor.ts";
+import { type GovernedSlot, Governor, type GovernorOptions } from "../lib/process/governor.ts";
 
 interface Held {
   mib: number;

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { MIB } from "../lib/base/units.ts";
-import { type GovernedSlot, Governor, type GovernorOptions } from "../lib/upstream/governor.ts";
-import { ProcessHost } from "../lib/upstream/process_host.ts";
-import type { StdioServerConfig } from "../lib/base/server_config.ts";
+import { type GovernedSlot, Governor, type GovernorOptions } from "../lib/process/governor.ts";
+import { ProcessHost } from "../lib/process/process_host.ts";
+import type { StdioServerConfig } from "../lib/config/server_config.ts";
 import { Pool } from "../lib/upstream/pool.ts";
 import { MountedServer } from "../lib/upstream/mounted_server.ts";
 import { bad } from "./helpers/mounts.ts";

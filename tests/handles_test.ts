@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
-import { machineWant, overCapacityFor } from "../lib/base/machine_want.ts";
-import { HandleBudget } from "../lib/edge/handles.ts";
+import { exhaustedResource, overCapacityFor } from "../lib/base/exhaustion.ts";
+import { HandleBudget } from "../lib/edge/handle_budget.ts";
 import { Pool } from "../lib/upstream/pool.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 
@@ -148,14 +148,16 @@ const SPAWN = Object.assign(new Error("spawn EMFILE"), { code: "EMFILE" });
 
 Deno.test("what this machine wants for is told from what a server says", () => {
   for (const code of ["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]) {
-    assert(machineWant(Object.assign(new Error(code), { code })), code);
+    assert(exhaustedResource(Object.assign(new Error(code), { code })), code);
   }
   assert(
-    machineWant(new TypeError("error sending request: tcp connect error: Too many open files (os error 24)")),
+    exhaustedResource(
+      new TypeError("error sending request: tcp connect error: Too many open files (os error 24)"),
+    ),
   );
-  assert(machineWant(new TypeError("fetch failed", { cause: SPAWN })));
-  assertEquals(machineWant(new Error("the server says: too many open files")), undefined);
-  assertEquals(machineWant(new ExaiError("INTERNAL", "too many open files")), undefined);
+  assert(exhaustedResource(new TypeError("fetch failed", { cause: SPAWN })));
+  assertEquals(exhaustedResource(new Error("the server says: too many open files")), undefined);
+  assertEquals(exhaustedResource(new ExaiError("INTERNAL", "too many open files")), undefined);
   const refusal = overCapacityFor("it cannot start", SPAWN)!;
   assertEquals([refusal.code, refusal.retryAfterMs], ["OVER_CAPACITY", 1000]);
 });

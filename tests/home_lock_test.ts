@@ -2,12 +2,12 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { setImmediate } from "node:timers";
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../lib/base/errors.ts";
-import { Daemon } from "../lib/cli/daemon.ts";
-import { HomeLock } from "../lib/cli/home_lock.ts";
+import { Daemon } from "../lib/app/daemon.ts";
+import { HomeLock } from "../lib/state/home_lock.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import { FileLock } from "../lib/file/file_lock.ts";
-import { StartGate } from "../lib/edge/start_gate.ts";
+import { FileLock } from "../lib/state/file_lock.ts";
+import { StartupQueue } from "../lib/edge/startup_queue.ts";
 import { Listener } from "../lib/edge/listener.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -161,7 +161,7 @@ Deno.test("a lock keeps a second holder out, and may be given back twice", async
 });
 
 Deno.test("requests that come before the daemon is put together wait for it, and are refused when it fails", async () => {
-  const gate = new StartGate();
+  const gate = new StartupQueue();
   await using listener = new Listener({ hostname: "127.0.0.1", port: 0, handler: gate.handle });
   const url = `http://127.0.0.1:${(listener.address as Deno.NetAddr).port}/`;
   const early = fetch(url);
@@ -169,7 +169,7 @@ Deno.test("requests that come before the daemon is put together wait for it, and
   assertEquals(await (await early).text(), "here");
   await opened;
 
-  const failing = new StartGate();
+  const failing = new StartupQueue();
   await using other = new Listener({ hostname: "127.0.0.1", port: 0, handler: failing.handle });
   const waiting = fetch(`http://127.0.0.1:${(other.address as Deno.NetAddr).port}/`);
   await delay(20);

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { ByteBudget } from "../lib/base/byte_budget.ts";
-import { Intake } from "../lib/base/intake.ts";
+import { InboundQueue } from "../lib/session/inbound_queue.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { daemonHooks, type MemoryChannel, settle } from "./helpers/memory_channel.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
@@ -130,7 +130,7 @@ Deno.test("an intake that is over takes nothing, also where it is ended by what 
     using clock = new SteadyClock();
     const taken: string[] = [];
     const moves: number[] = [];
-    const intake: Intake = new Intake({
+    const intake: InboundQueue = new InboundQueue({
       maxChars: 1000,
       onmove: (chars) => void moves.push(chars),
       take(text) {

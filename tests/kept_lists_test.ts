@@ -6,8 +6,8 @@ import type { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
 import { ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { fromFileUrl } from "@std/path";
-import { SqliteServerLists } from "../lib/store/server_lists.ts";
-import type { UpstreamTransport } from "../lib/upstream/upstream_transport.ts";
+import { SqliteServerLists } from "../lib/state/saved_lists.ts";
+import type { UpstreamTransport } from "../lib/transport/upstream_transport.ts";
 import type { KeptView } from "../lib/upstream/list_store.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { rawServer } from "./helpers/raw_server.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { ServerConfig } from "../lib/config/server_config.ts";
 import { KNOWN_SERVERS } from "../lib/upstream/known_servers.ts";
 import { knownServer } from "../lib/upstream/share_key.ts";
 import { testDaemon } from "./helpers/daemon.ts";

@@ -3,6 +3,7 @@ import { fromFileUrl } from "@std/path";
 import { SHIM_ROOMS } from "../tools/rooms.ts";
 import {
   cycles,
+  doubleNames,
   forbiddenImports,
   outsideWorldUses,
   ownerComparisons,
@@ -63,6 +64,10 @@ Deno.test("files and functions stay short", () => {
   assertEquals(tooLong(helpers), []);
 });
 
+Deno.test("no two types and no two folders of lib have one name", () => {
+  assertEquals(doubleNames(product), []);
+});
+
 Deno.test("the rules find what they forbid", async (test) => {
   const rule = (name: string, found: (sources: Source[]) => string[], files: Record<string, string>) =>
     test.step(name, () => {
@@ -79,10 +84,10 @@ Deno.test("the rules find what they forbid", async (test) => {
     "lib/call/a.ts": 'await import("../edge/b.ts"); export * from "../edge/c.ts";',
   });
   await rule("another room's insides", forbiddenImports, {
-    "lib/cli/a.ts": 'import "../tool/inner/b.ts"; import "../tool/b.ts"; import "npm:x@1.0.0";',
+    "lib/app/a.ts": 'import "../tool/inner/b.ts"; import "../tool/b.ts"; import "npm:x@1.0.0";',
   });
   await rule("an entry point that does more than compose", forbiddenImports, {
-    "shim.ts": 'import "./lib/cli/shim_main.ts"; import "./lib/transport/stdio.ts";',
+    "shim.ts": 'import "./lib/app/shim_main.ts"; import "./lib/transport/stdio.ts";',
   });
   await rule("a ring of three files", cycles, {
     "lib/base/a.ts": 'import "./b.ts";',
@@ -120,6 +125,11 @@ Deno.test("the rules find what they forbid", async (test) => {
     "lib/tool/a.ts": 'import { OPERATOR } from "../call/owner.ts"; show(OPERATOR);',
   });
   await rule("a room nobody planned", unknownRooms, { "lib/utils/a.ts": "" });
+  await rule("two types of one name", doubleNames, {
+    "lib/base/a.ts": "export class A {} type B = 1;",
+    "lib/wire/a.ts": "interface A { b: B }",
+  });
+  await rule("two folders of one name", doubleNames, { "lib/base/x/a.ts": "", "lib/wire/x/a.ts": "" });
   await rule("a file too long", tooLong, { "lib/base/a.ts": "\n".repeat(301) });
   await rule("a function too long", tooLong, { "lib/base/a.ts": `const f = () => {${"\n".repeat(60)}};` });
 });

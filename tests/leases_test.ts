@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Caller } from "../lib/call/call.ts";
-import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { ServerConfig } from "../lib/config/server_config.ts";
 import { Leases } from "../lib/upstream/leases.ts";
 import type { Pool } from "../lib/upstream/pool.ts";
 import type { Slot } from "../lib/upstream/slot.ts";

@@ -1,10 +1,10 @@
 import { deadline } from "@std/async/deadline";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import type { UrlServerConfig } from "../lib/base/server_config.ts";
+import type { UrlServerConfig } from "../lib/config/server_config.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { AnswerCut, SessionLost, UrlRefusal } from "../lib/upstream/url/failures.ts";
-import { LegacySse } from "../lib/upstream/url/legacy_sse.ts";
-import { connectUrl } from "../lib/upstream/url_transport.ts";
+import { AnswerCut, SessionLost, UrlRefusal } from "../lib/remote/failures.ts";
+import { LegacySse } from "../lib/remote/legacy_sse.ts";
+import { connectUrl } from "../lib/remote/url_transport.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { FAR, Far, json, openEvents } from "./helpers/far_server.ts";
 import { liveHeapBytes } from "./helpers/gc.ts";

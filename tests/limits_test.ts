@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { originOf } from "../lib/edge/admission_desk.ts";
+import { originOf } from "../lib/edge/connection_limits.ts";
 import { RateLimiter } from "../lib/edge/rate_limiter.ts";
-import { WaitingRoom } from "../lib/edge/waiting_room.ts";
+import { PendingConnections } from "../lib/edge/pending_connections.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { RawHttp, statusOf } from "./helpers/http_client.ts";
@@ -94,7 +94,7 @@ Deno.test("hellos of one user without a token are limited, and who is in stays",
 });
 
 Deno.test("of those who wait without a hello one of the largest crowd goes, so that it keeps nobody else out", () => {
-  const room = new WaitingRoom<string>();
+  const room = new PendingConnections<string>();
   room.add("other", "2.2.2.2");
   for (let n = 0; n < 5; n++) room.add(`crowd ${n}`, "1.1.1.1");
   assertEquals([room.removeOne(), room.removeOne()], ["crowd 0", "crowd 1"]);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl, toFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
-import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { ServerConfig } from "../lib/config/server_config.ts";
 import type { Caller, Root } from "../lib/call/call.ts";
 import type { RpcMessage, RpcRequest, RpcResponse } from "../lib/wire/rpc.ts";
 import { call } from "./helpers/call.ts";

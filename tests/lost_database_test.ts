@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { KeptFile } from "../lib/sqlite/kept_file.ts";
+import { ResilientDatabase } from "../lib/state/resilient_database.ts";
 import { tempDir } from "./helpers/files.ts";
 
 interface Notebook {
@@ -9,7 +9,7 @@ interface Notebook {
 }
 
 function open(path: string, notes: string[] = []) {
-  const file = new KeptFile<Notebook>({
+  const file = new ResilientDatabase<Notebook>({
     path,
     what: "the notebook",
     migrations: ["CREATE TABLE note (text TEXT)"],
@@ -24,8 +24,10 @@ function open(path: string, notes: string[] = []) {
   return file;
 }
 
-const add = (file: KeptFile<Notebook>, text: string) => file.run("write", ({ add }) => add.run(text));
-const all = (file: KeptFile<Notebook>) => file.run("read", ({ all }) => all.all().map(({ text }) => text));
+const add = (file: ResilientDatabase<Notebook>, text: string) =>
+  file.run("write", ({ add }) => add.run(text));
+const all = (file: ResilientDatabase<Notebook>) =>
+  file.run("read", ({ all }) => all.all().map(({ text }) => text));
 
 /** What a database that was spoilt while it was open says of it, holds then, and holds after a restart. */
 async function spoilt(spoil: (path: string) => void) {

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { ConfiguredModels } from "../lib/cli/providers.ts";
+import { ConfiguredModels } from "../lib/app/model_providers.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models.ts";
 import { statePaths } from "../lib/config/paths.ts";

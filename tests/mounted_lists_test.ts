@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { KeptView, ListStore } from "../lib/upstream/list_store.ts";
 import { Mounts } from "../lib/upstream/mounts.ts";
-import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { ServerConfig } from "../lib/config/server_config.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { settled, Upstream, Window } from "./helpers/instance.ts";
 import { type MountedOptions, mountedUpstreams, toolsResult } from "./helpers/mounted.ts";

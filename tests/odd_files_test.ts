@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { endOfThePreviousDaemon } from "../lib/cli/previous_daemon.ts";
-import { readTokenFile } from "../lib/cli/token.ts";
+import { endOfThePreviousDaemon } from "../lib/state/previous_daemon.ts";
+import { readTokenFile } from "../lib/edge/token.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models.ts";
 import { readServers } from "../lib/config/servers.ts";
 import { loadServerTls } from "../lib/config/tls.ts";
-import { FileLock } from "../lib/file/file_lock.ts";
-import { readOwnFile } from "../lib/shim/own_files.ts";
+import { FileLock } from "../lib/state/file_lock.ts";
+import { readOwnFile } from "../lib/client/own_files.ts";
 import { runDaemon, startDaemon } from "./helpers/program.ts";
 
 const isWindows = Deno.build.os === "windows";

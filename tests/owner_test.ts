@@ -2,9 +2,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { join, toFileUrl } from "@std/path";
 import type { Root } from "../lib/call/call.ts";
 import { type Belonging, isSameSession, mayUse, OPERATOR, ownerKey, usable } from "../lib/call/owner.ts";
-import { findWorkspace } from "../lib/cli/session_workspace.ts";
+import { findWorkspace } from "../lib/workspace/find_workspace.ts";
 import { Ownership, type OwnershipSource } from "../lib/session/ownership.ts";
-import { MAX_HANDLE_CHARS, Owners } from "../lib/upstream/owners.ts";
+import { HandleTable, MAX_HANDLE_CHARS } from "../lib/upstream/handle_table.ts";
 import { call } from "./helpers/call.ts";
 import { twoWorkspaces } from "./helpers/two_workspaces.ts";
 
@@ -130,14 +130,14 @@ Deno.test("names that would run together are told apart", () => {
 });
 
 Deno.test("a task nobody knows is nobody's, be it because a server's tasks are too many to be remembered", () => {
-  const owners = new Owners();
+  const owners = new HandleTable();
   const { caller } = call();
   assertThrows(() => owners.checkTask(caller, "the server's own"), Error, "there is no task");
   owners.set("x".repeat(MAX_HANDLE_CHARS + 1), caller);
   assertThrows(() => owners.checkTask(caller, "the server's own"), Error, "there is no task");
   owners.set("mine", caller);
   owners.checkTask(caller, "mine");
-  const crowded = new Owners();
+  const crowded = new HandleTable();
   crowded.set("first", { ...caller, id: "other" });
   for (let i = 0; i < 10_000; i++) crowded.set(`task ${i}`, caller);
   const listed = crowded.filterTasks(caller, {

@@ -32,9 +32,9 @@ Deno.test("no expression takes time that grows faster than the text it sees", ()
 
 /** Expressions that are put together, and were looked at: none has a repeated part that can begin in several places. */
 const REVIEWED = {
-  "cli/workspace/listing.ts": 1, // alternatives of fixed length at the end of a path
+  "workspace/listing.ts": 1, // alternatives of fixed length at the end of a path
   "transport/line_framer.ts": 2, // sees the first and the last 4 KiB of a line
-  "upstream/process/cmd_shim.ts": 2, // each repeated part ends at a quote or a line end
+  "process/cmd_shim.ts": 2, // each repeated part ends at a quote or a line end
 };
 
 Deno.test("an expression that is put together was looked at", () => {

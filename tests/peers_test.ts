@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
-import { checkBound, checkExposure, checkPeers } from "../lib/cli/exposure.ts";
+import { checkBound, checkExposure, checkPeers } from "../lib/edge/exposure.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import type { Settings } from "../lib/config/settings.ts";
 import { bindPrivately } from "../lib/edge/socket_file.ts";

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { ExaiError } from "../lib/base/errors.ts";
 import { InboundReceipts } from "../lib/session/inbound_receipts.ts";
 import { nudger } from "../lib/session/nudge.ts";
-import { Posts } from "../lib/session/posts.ts";
+import { OutboundMessages } from "../lib/session/outbound_messages.ts";
 import type { FrameChannel } from "../lib/transport/channel.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 
@@ -10,7 +10,7 @@ import { FakeClock } from "./helpers/fake_clock.ts";
 function postsOf(limits: { maxMessages?: number; maxChars?: number } = {}) {
   const held = { bytes: 0 };
   const onmove = (bytes: number) => void (held.bytes += bytes);
-  return { held, posts: new Posts({ maxMessages: 100, maxChars: 1000, onmove, ...limits }) };
+  return { held, posts: new OutboundMessages({ maxMessages: 100, maxChars: 1000, onmove, ...limits }) };
 }
 
 Deno.test("notifications are numbered in their session, and those it has are confirmed by number", () => {

@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { type Executable, resolveCommand } from "../lib/upstream/process/command.ts";
-import { inheritedFrom, withVariables } from "../lib/upstream/process/environment.ts";
-import { loginEnvironment } from "../lib/upstream/process/login_shell.ts";
-import { searchPath } from "../lib/upstream/process/search_path.ts";
+import { type Executable, resolveCommand } from "../lib/process/command.ts";
+import { inheritedFrom, withVariables } from "../lib/process/environment.ts";
+import { loginEnvironment } from "../lib/process/login_shell.ts";
+import { searchPath } from "../lib/process/search_path.ts";
 
 const NODE_DIR = "C:\\Program Files\\nodejs";
 const NPM_DIR = "C:\\Users\\me\\AppData\\Roaming\\npm";

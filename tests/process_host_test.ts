@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
-import { loginEnvironment } from "../lib/upstream/process/login_shell.ts";
-import { type Command, ProcessHost, type ProcessHostOptions } from "../lib/upstream/process_host.ts";
+import { loginEnvironment } from "../lib/process/login_shell.ts";
+import { ProcessHost, type ProcessHostOptions, type ServerCommand } from "../lib/process/process_host.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
 
 const ignore = Deno.build.os === "windows";
 
-function commandOf(command: string, more: Partial<Command> = {}): Command {
+function commandOf(command: string, more: Partial<ServerCommand> = {}): ServerCommand {
   return { name: "shop", title: "Shop", command, args: [], env: {}, ...more };
 }
 
@@ -33,7 +33,7 @@ async function hostOf(shell: string, options: Partial<ProcessHostOptions> = {}) 
   };
 }
 
-const refusalOf = (host: ProcessHost, command: Command) =>
+const refusalOf = (host: ProcessHost, command: ServerCommand) =>
   assertRejects(() => host.resolve(command), ExaiError) as Promise<ExaiError>;
 
 Deno.test({

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import { fromFileUrl } from "@std/path";
-import { PosixTrees } from "../lib/upstream/process/posix_trees.ts";
-import { Watchdog } from "../lib/upstream/process/watchdog.ts";
+import { PosixTrees } from "../lib/process/posix_trees.ts";
+import { ProcessGuard } from "../lib/process/process_guard.ts";
 import { Lifelines, oddProcess } from "./helpers/processes.ts";
 import { until } from "./helpers/until.ts";
 
@@ -39,7 +39,7 @@ Deno.test({
   ignore: !isPosix,
   fn: async () => {
     using lifelines = new Lifelines();
-    const watchdog = new Watchdog();
+    const watchdog = new ProcessGuard();
     const { command, args } = oddProcess("deaf", { port: lifelines.port });
     const child = start(command, args);
     const { ended } = await lifelines.next();
@@ -61,7 +61,7 @@ Deno.test({
   ignore: !isPosix,
   fn: async () => {
     using lifelines = new Lifelines();
-    const watchdog = new Watchdog();
+    const watchdog = new ProcessGuard();
     const children = ["deaf", "deaf"].map((mode) => {
       const { command, args } = oddProcess(mode, { port: lifelines.port });
       return start(command, args);
@@ -80,7 +80,7 @@ Deno.test({
   name: "with no group left to guard a shell that has ended is not started again before there is one",
   ignore: !isPosix,
   fn: async () => {
-    const watchdog = new Watchdog();
+    const watchdog = new ProcessGuard();
     // No process can have this number.
     watchdog.add(2 ** 30);
     const first = watchdog.pid!;

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { ServerConfig } from "../lib/config/server_config.ts";
 import { ProcessRecords } from "../lib/upstream/process_records.ts";
 import { likenessKey } from "../lib/upstream/share_key.ts";
 import type { Slot, SlotRequest } from "../lib/upstream/slot.ts";

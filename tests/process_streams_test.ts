@@ -2,9 +2,9 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { PassThrough, Writable } from "node:stream";
 import { ExaiError } from "../lib/base/errors.ts";
 import { registerSecret } from "../lib/base/log.ts";
-import { Inbox } from "../lib/upstream/process/inbox.ts";
-import { Outbox } from "../lib/upstream/process/outbox.ts";
-import { StderrReader } from "../lib/upstream/process/stderr.ts";
+import { StdoutReader } from "../lib/process/stdout_reader.ts";
+import { StdinWriter } from "../lib/process/stdin_writer.ts";
+import { StderrReader } from "../lib/process/stderr.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { HeldTimers } from "./helpers/held_timers.ts";
@@ -18,7 +18,7 @@ function inboxOf(maxLineBytes = 10_000) {
   const errors: ExaiError[] = [];
   const noises: string[] = [];
   const refusals: unknown[] = [];
-  const inbox = new Inbox({
+  const inbox = new StdoutReader({
     server: "odd",
     maxLineBytes,
     onmessage: (message) => {
@@ -136,7 +136,7 @@ function stdin(highWaterMark: number) {
 
 Deno.test("a process is sent what it can take, and the sender waits while it is ahead", async () => {
   const { stream, taken, read } = stdin(10);
-  const outbox = new Outbox(stream, { server: "slow", maxBytes: 100 });
+  const outbox = new StdinWriter(stream, { server: "slow", maxBytes: 100 });
   await outbox.write("12345");
   let isSent = false;
   const second = outbox.write("67890").then(() => isSent = true);
@@ -159,7 +159,7 @@ Deno.test("a process is sent what it can take, and the sender waits while it is 
 
 Deno.test("a process that leaves too much unread is sent no more, and a single line is always sent", async () => {
   const { stream, read } = stdin(1000);
-  const outbox = new Outbox(stream, { server: "slow", maxBytes: 20 });
+  const outbox = new StdinWriter(stream, { server: "slow", maxBytes: 20 });
   await outbox.write("x".repeat(15));
   await outbox.write("x".repeat(5));
   const error = await assertRejects(() => outbox.write("x"), ExaiError);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import { KIB, MIB } from "../lib/base/units.ts";
-import { Inbox } from "../lib/upstream/process/inbox.ts";
+import { StdoutReader } from "../lib/process/stdout_reader.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { Lifelines, oddProcess, ProcessClient, testHost } from "./helpers/processes.ts";
 
@@ -38,7 +38,7 @@ Deno.test("a character that arrives byte by byte is whole again", async () => {
   const fail = (what: unknown) => {
     throw new Error(`not expected: ${what}`);
   };
-  const inbox = new Inbox({
+  const inbox = new StdoutReader({
     server: "s",
     maxLineBytes: KIB,
     onmessage: (message) => received.push(message),

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { ServerConfig } from "../lib/config/server_config.ts";
 import { hasWords, namesOfUrl, programNames } from "../lib/upstream/program_names.ts";
 import { decideShare, knownServer } from "../lib/upstream/share_key.ts";
 

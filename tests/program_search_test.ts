@@ -1,17 +1,17 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { readCmdShim } from "../lib/upstream/process/cmd_shim.ts";
-import { type Executable, resolveCommand, searchedDirs } from "../lib/upstream/process/command.ts";
+import { readCmdShim } from "../lib/process/cmd_shim.ts";
+import { type Executable, resolveCommand, searchedDirs } from "../lib/process/command.ts";
 import {
   type Environment,
   inheritedFrom,
   type Platform,
   valueOf,
   withVariables,
-} from "../lib/upstream/process/environment.ts";
-import { processTable, treeOf, treeUsage } from "../lib/upstream/process/process_table.ts";
-import { searchPath } from "../lib/upstream/process/search_path.ts";
-import { signalGroup } from "../lib/upstream/process/signals.ts";
+} from "../lib/process/environment.ts";
+import { processTable, treeOf, treeUsage } from "../lib/process/process_table.ts";
+import { searchPath } from "../lib/process/search_path.ts";
+import { signalGroup } from "../lib/process/signals.ts";
 
 const isPosix = Deno.build.os !== "windows";
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { Challenge } from "../lib/edge/challenge.ts";
-import { answerProof } from "../lib/shim/handshake.ts";
-import { LinkError } from "../lib/shim/link_error.ts";
+import { answerProof } from "../lib/client/handshake.ts";
+import { LinkError } from "../lib/client/link_error.ts";
 import { addressDoor, makeNonce, proofText, SOCKET_DOOR } from "../lib/wire/proof.ts";
 import { connectWebSocket } from "../lib/transport/websocket_client.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";

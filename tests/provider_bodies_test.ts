@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ChatRequest, ThinkingMode } from "../lib/provider/provider.ts";
-import type { ModelEntry, ProviderSetup } from "../lib/provider/providers.ts";
+import type { ModelEntry, ProviderSetup } from "../lib/provider/configured_providers.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ModelStatus } from "../lib/provider/status.ts";
 import { say } from "./fixtures/openai_server.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 // @ts-types="@modelcontextprotocol/sdk/inMemory"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { UpstreamTransport } from "../lib/upstream/upstream_transport.ts";
+import type { UpstreamTransport } from "../lib/transport/upstream_transport.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
 import { RawConnection, type RawServerOptions } from "./helpers/raw_server.ts";

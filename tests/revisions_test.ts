@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { initialize, isAboutRevision } from "../lib/upstream/handshake.ts";
-import { UrlRefusal } from "../lib/upstream/url/failures.ts";
+import { initialize } from "../lib/upstream/handshake.ts";
+import { isAboutRevision } from "../lib/wire/mcp.ts";
+import { UrlRefusal } from "../lib/remote/failures.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 
 const refusal = (status: number, body = "", headers: Record<string, string> = {}) =>

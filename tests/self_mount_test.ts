@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
-import { checkVia, readVia } from "../lib/base/via.ts";
+import { checkVia, readVia } from "../lib/wire/via.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";

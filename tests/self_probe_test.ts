@@ -1,24 +1,24 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { FrontDoors } from "../lib/cli/front_doors.ts";
-import { probeOwnDoors } from "../lib/cli/self_probe.ts";
+import { Listeners } from "../lib/edge/listeners.ts";
+import { probeOwnDoors } from "../lib/edge/self_probe.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import type { Handler } from "../lib/edge/arrival.ts";
+import type { HttpRequestHandler } from "../lib/edge/arrival.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 
-const letAllIn: Handler = (request) => {
+const letAllIn: HttpRequestHandler = (request) => {
   if (request.headers.get("upgrade") !== "websocket") return new Response("come in");
   const { socket, response } = Deno.upgradeWebSocket(request);
   socket.onmessage = () => socket.send('{"op":"hello_ack","ok":true}');
   return response;
 };
 
-async function openWith(handler: Handler, settings: Record<string, unknown> = {}) {
+async function openWith(handler: HttpRequestHandler, settings: Record<string, unknown> = {}) {
   const home = await Deno.makeTempDir();
   const all = defaultSettings({ port: 0, home, ...settings });
   try {
-    await using doors = await FrontDoors.open({ settings: all, paths: statePaths(all), handler });
+    await using doors = await Listeners.open({ settings: all, paths: statePaths(all), handler });
     await doors.probe();
   } finally {
     await Deno.remove(home, { recursive: true });
@@ -38,7 +38,7 @@ Deno.test("a daemon whose doors let a stranger in does not start, and says how t
 });
 
 Deno.test("a door that checks one thing and not another is found out", async () => {
-  const hostOnly: Handler = (request, arrival) =>
+  const hostOnly: HttpRequestHandler = (request, arrival) =>
     /^localhost(:\d+)?$/.test(request.headers.get("host") ?? "")
       ? letAllIn(request, arrival)
       : new Response("no", { status: 403 });

@@ -3,8 +3,8 @@ import type { ChildProcess } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { PassThrough } from "node:stream";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { ProcessTrees } from "../lib/upstream/process/trees.ts";
-import { PROCESS_LIMITS, ServerProcess } from "../lib/upstream/server_process.ts";
+import type { ProcessTrees } from "../lib/process/trees.ts";
+import { PROCESS_LIMITS, ServerProcess } from "../lib/process/server_process.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { settled } from "./helpers/instance.ts";
 

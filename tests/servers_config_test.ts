@@ -6,7 +6,7 @@ import {
   type StdioServerConfig,
   type UrlServerConfig,
   usesWorkspace,
-} from "../lib/base/server_config.ts";
+} from "../lib/config/server_config.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { formatFault, readServers, type ServersFile, serversJsonSchema } from "../lib/config/servers.ts";

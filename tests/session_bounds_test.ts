@@ -6,7 +6,7 @@ import { ActiveCalls } from "../lib/session/calls.ts";
 import { Mailbox } from "../lib/session/mailbox.ts";
 import { SubscriptionQuota } from "../lib/session/subscription_quota.ts";
 import { cutOf, ListCache } from "../lib/upstream/lists.ts";
-import { Owners } from "../lib/upstream/owners.ts";
+import { HandleTable } from "../lib/upstream/handle_table.ts";
 import { Subscriptions } from "../lib/upstream/subscriptions.ts";
 import { FloodingServer } from "./helpers/flooding_server.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
@@ -145,7 +145,7 @@ Deno.test("an update of a resource finds those subscribed to it, or to what it i
 });
 
 Deno.test("a server's handles are bounded in number and length", () => {
-  const owners = new Owners();
+  const owners = new HandleTable();
   owners.set("x".repeat(2000), caller("a"));
   assertEquals(owners.get("x".repeat(2000)), undefined);
   for (let n = 0; n <= 10_000; n++) owners.set(`task ${n}`, caller("a"));

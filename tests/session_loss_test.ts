@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { UrlRefusal } from "../lib/upstream/url/failures.ts";
-import { isOwnAnswer, refusalIn, sessionVerdict } from "../lib/upstream/url/session_loss.ts";
+import { UrlRefusal } from "../lib/remote/failures.ts";
+import { isOwnAnswer, refusalIn, sessionVerdict } from "../lib/remote/session_loss.ts";
 
 const error = (message: string, { code = -32000, id = null as unknown } = {}) =>
   JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });

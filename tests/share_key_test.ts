@@ -1,7 +1,7 @@
 import { call } from "./helpers/call.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { ServerConfig } from "../lib/config/server_config.ts";
 import type { Caller } from "../lib/call/call.ts";
 import {
   decideShare,

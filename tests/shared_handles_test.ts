@@ -5,21 +5,21 @@ import type { Call, Caller } from "../lib/call/call.ts";
 import type { LogLevel } from "../lib/wire/mcp.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { Attribution } from "../lib/upstream/attribution.ts";
-import { Gate } from "../lib/upstream/gate.ts";
+import { Semaphore } from "../lib/upstream/semaphore.ts";
 import { InFlightTable } from "../lib/upstream/inflight.ts";
 import { namesItsTask } from "../lib/upstream/work.ts";
 import type { Instance } from "../lib/upstream/instance.ts";
 import { LiveTasks } from "../lib/upstream/live_tasks.ts";
 import { SharedLogLevel } from "../lib/upstream/log_level.ts";
-import { ownId } from "../lib/upstream/own_id.ts";
+import { ownId } from "../lib/wire/own_id.ts";
 import {
   createdTask,
+  HandleTable,
   MAX_HANDLE_CHARS,
-  Owners,
   relatedTask,
   requiredElicitations,
   TaskProgress,
-} from "../lib/upstream/owners.ts";
+} from "../lib/upstream/handle_table.ts";
 import { quiet } from "../lib/upstream/quiet.ts";
 import { call } from "./helpers/call.ts";
 
@@ -27,7 +27,7 @@ const [ADA, BOB] = ["ada", "bob"].map((id) => ({ ...call().caller, id })) as [Ca
 const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 Deno.test("a handle is its window's alone, and nobody's when that is over", () => {
-  const owners = new Owners();
+  const owners = new HandleTable();
   owners.set("t1", ADA);
   assertEquals([owners.get("t1"), owners.has("t1"), owners.has("t2"), owners.get(7), owners.has(7)], [
     ADA,
@@ -52,7 +52,7 @@ Deno.test("a handle is its window's alone, and nobody's when that is over", () =
 });
 
 Deno.test("a list of tasks holds those of the window, and none that nobody here made", () => {
-  const owners = new Owners();
+  const owners = new HandleTable();
   owners.set("hers", ADA);
   owners.set("his", BOB);
   const tasks = [{ taskId: "hers" }, { taskId: "his" }, { taskId: "open" }, "odd", null];
@@ -65,7 +65,7 @@ Deno.test("a list of tasks holds those of the window, and none that nobody here 
 });
 
 Deno.test("so many handles are kept, the latest", () => {
-  const owners = new Owners();
+  const owners = new HandleTable();
   for (let n = 0; n < 10_000; n++) owners.set(`t${n}`, ADA);
   assert(owners.has("t0"));
   owners.set("last", ADA);
@@ -74,7 +74,7 @@ Deno.test("so many handles are kept, the latest", () => {
 });
 
 Deno.test("a handle that is too long is not kept, and so not known to be anybody's", () => {
-  const owners = new Owners();
+  const owners = new HandleTable();
   owners.set("x".repeat(MAX_HANDLE_CHARS), ADA);
   owners.set("y".repeat(MAX_HANDLE_CHARS + 1), ADA);
   assertEquals([owners.has("x".repeat(MAX_HANDLE_CHARS)), owners.has("y".repeat(MAX_HANDLE_CHARS + 1))], [
@@ -247,7 +247,7 @@ Deno.test("a call is known to run from its request to its answer, longer when it
 });
 
 Deno.test("a gate lets so many through at once, the others in the order they came, also after a failure", async () => {
-  const gate = new Gate(2);
+  const gate = new Semaphore(2);
   const log: string[] = [];
   const ends = ["a", "b", "c", "d"].map((name) => {
     const end = Promise.withResolvers<void>();

@@ -11,7 +11,7 @@ import {
   UnsubscribeRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
-import { Admissions } from "../lib/cli/admissions.ts";
+import { Admissions } from "../lib/app/admissions.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { addSampling } from "./helpers/asking_tool.ts";
 import { testDaemon } from "./helpers/daemon.ts";

@@ -2,8 +2,8 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import process from "node:process";
 import { redact } from "../lib/base/secrets.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import { type AddressSettings, isLocal, locateDaemon, urlOf } from "../lib/shim/address.ts";
-import { LinkError } from "../lib/shim/link_error.ts";
+import { type AddressSettings, isLocal, locateDaemon, urlOf } from "../lib/client/address.ts";
+import { LinkError } from "../lib/client/link_error.ts";
 import { tempDir } from "./helpers/files.ts";
 
 const SETTINGS: AddressSettings = {

@@ -4,7 +4,7 @@ import { fromFileUrl } from "@std/path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/stdio"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { FileLock } from "../lib/file/file_lock.ts";
+import { FileLock } from "../lib/state/file_lock.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { tempDir } from "./helpers/files.ts";
 import { startDaemon } from "./helpers/program.ts";

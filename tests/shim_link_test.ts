@@ -1,10 +1,10 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { Challenge } from "../lib/edge/challenge.ts";
-import { nextFrame } from "../lib/shim/frames.ts";
-import { answerProof, handshake } from "../lib/shim/handshake.ts";
-import { LinkError, type LinkFault, sayHello } from "../lib/shim/link.ts";
-import { isLoopback } from "../lib/shim/loopback.ts";
+import { nextFrame } from "../lib/client/frames.ts";
+import { answerProof, handshake } from "../lib/client/handshake.ts";
+import { LinkError, type LinkFault, sayHello } from "../lib/client/link.ts";
+import { isLoopback } from "../lib/client/loopback.ts";
 import { makeNonce, SOCKET_DOOR } from "../lib/wire/proof.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { MemoryDaemon } from "./helpers/memory_daemon.ts";

@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import { ListCache } from "../lib/shim/cache.ts";
+import { ResponseCache } from "../lib/shim/response_cache.ts";
 import { ClientState } from "../lib/shim/client_state.ts";
-import { type Entry, Ledger, type RequestEntry } from "../lib/shim/ledger.ts";
-import { Memory } from "../lib/shim/memory.ts";
+import { type PendingMessage, PendingMessages, type PendingRequest } from "../lib/shim/pending_messages.ts";
+import { ReplayState } from "../lib/shim/replay_state.ts";
 import { OwnRequests } from "../lib/shim/own_requests.ts";
 import { afterRestart, afterResume, atRestart } from "../lib/shim/recovery.ts";
 import { changedLists, replay } from "../lib/shim/replay.ts";
@@ -11,13 +11,13 @@ import { peek, type PeekedResponse } from "../lib/wire/peek.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 
-function request(id: string | number, parts: Partial<RequestEntry> = {}): RequestEntry {
+function request(id: string | number, parts: Partial<PendingRequest> = {}): PendingRequest {
   const method = parts.method ?? "tools/call";
   const text = JSON.stringify({ jsonrpc: "2.0", id, method, params: { name: "acts" } });
   return { kind: "request", id, method, text, bytes: 10, sent: true, sends: 1, ...parts };
 }
 
-function notification(parts: Partial<Entry> = {}): Entry {
+function notification(parts: Partial<PendingMessage> = {}): PendingMessage {
   return { kind: "notification", method: "notifications/x", text: "{}", bytes: 3, sent: true, ...parts };
 }
 
@@ -27,7 +27,7 @@ function answered(result: JsonObject) {
 }
 
 Deno.test("a ledger says what it holds, of requests and of the rest", () => {
-  const ledger = new Ledger();
+  const ledger = new PendingMessages();
   const first = request(1);
   ledger.add(first);
   ledger.add(request("1"));
@@ -42,7 +42,7 @@ Deno.test("a ledger says what it holds, of requests and of the rest", () => {
 });
 
 Deno.test("an answer confirms what was sent before its request, and neither what came after nor what was not sent", () => {
-  const ledger = new Ledger();
+  const ledger = new PendingMessages();
   const entries = [
     notification({ text: "before" }),
     notification({ text: "not sent", sent: false }),
@@ -59,7 +59,7 @@ Deno.test("an answer confirms what was sent before its request, and neither what
 });
 
 Deno.test("what is no request is forgotten once so many messages have arrived as stood before it", () => {
-  const ledger = new Ledger();
+  const ledger = new PendingMessages();
   const entries = [
     notification({ text: "first", place: 1 }),
     request(1),
@@ -80,7 +80,7 @@ Deno.test("what is no request is forgotten once so many messages have arrived as
 
 Deno.test("a request that is forgotten takes its timers along", () => {
   using timers = new FakeTimers();
-  const ledger = new Ledger();
+  const ledger = new PendingMessages();
   let disposed = 0;
   const daemonTimer = { [Symbol.dispose]: () => disposed++ };
   ledger.add(request(1, { daemonTimer, answerTimer: setTimeout(() => {}, 1000) }));
@@ -89,7 +89,7 @@ Deno.test("a request that is forgotten takes its timers along", () => {
 });
 
 Deno.test("answers to lists are kept by method and parameters, and no others", () => {
-  const cache = new ListCache();
+  const cache = new ResponseCache();
   const ask = (method: string, params?: JsonObject) => ({ method, text: JSON.stringify({ method, params }) });
   const kept = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
   for (const method of [...kept, "resources/read"]) cache.note(ask(method), answered({ of: method }));
@@ -101,7 +101,7 @@ Deno.test("answers to lists are kept by method and parameters, and no others", (
 });
 
 Deno.test("a new first page makes the other pages of its list useless, another page none", () => {
-  const cache = new ListCache();
+  const cache = new ResponseCache();
   const put = (method: string, cursor: string | undefined, body: string) =>
     cache.put({ method, params: cursor ? { cursor } : {} }, body);
   put("tools/list", undefined, "1");
@@ -118,7 +118,7 @@ Deno.test("a new first page makes the other pages of its list useless, another p
 });
 
 Deno.test("no more than 4 Mi characters of lists are kept, and what is replaced makes room", () => {
-  const cache = new ListCache();
+  const cache = new ResponseCache();
   const most = 4 * 1024 * 1024;
   const put = (cursor: string, chars: number) =>
     cache.put({ method: "tools/list", params: { cursor } }, "x".repeat(chars));
@@ -133,7 +133,7 @@ Deno.test("no more than 4 Mi characters of lists are kept, and what is replaced 
 });
 
 Deno.test("a tool is safe to repeat if the list of the daemon says so, on whatever page", () => {
-  const cache = new ListCache();
+  const cache = new ResponseCache();
   const put = (method: string, cursor: string | undefined, result: JsonObject) =>
     cache.put({ method, params: cursor ? { cursor } : {} }, `"result":${JSON.stringify(result)}}`);
   const reads = { name: "reads", annotations: { readOnlyHint: true } };
@@ -179,7 +179,7 @@ Deno.test("what is remembered of a client is what its daemon answered well, anew
 });
 
 Deno.test("nothing is answered from memory that the daemon refused, nor before it has met the client", () => {
-  const memory = new Memory();
+  const memory = new ReplayState();
   const list = request(5, { method: "tools/list", text: '{"method":"tools/list"}' });
   assertEquals(memory.answerFor(request(4, { method: "ping" })), undefined);
   const failed = '{"jsonrpc":"2.0","id":1,"error":{}}';
@@ -200,7 +200,7 @@ Deno.test("nothing is answered from memory that the daemon refused, nor before i
 });
 
 Deno.test("a call that names no tool is not safe to repeat, a request that reads is", () => {
-  const memory = new Memory();
+  const memory = new ReplayState();
   assertEquals(memory.isSafeToRepeat(request(1, { text: '{"method":"tools/call"}' })), false);
   assertEquals(memory.isSafeToRepeat(request(1, { method: "resources/read" })), true);
   assertEquals(memory.isSafeToRepeat(request(1, { method: "x/custom" })), false);
@@ -284,7 +284,7 @@ Deno.test("a daemon that goes while a client is introduced to it is no fault of 
 });
 
 Deno.test("lists that have changed are named once each and kept, but not what was refused or asked anew meanwhile", async () => {
-  const cache = new ListCache();
+  const cache = new ResponseCache();
   const query = (method: string, cursor?: string) => ({ method, params: cursor ? { cursor } : {} });
   cache.put(query("tools/list"), '"result":{"n":1}}');
   cache.put(query("tools/list", "2"), '"result":{"n":2}}');
@@ -348,7 +348,7 @@ Deno.test("what becomes of a request that an earlier daemon may have had", () =>
 });
 
 Deno.test("what becomes of a message once the next daemon has met the client", () => {
-  const fate = (entry: Entry | RequestEntry, replayed = true) => afterRestart(entry, { replayed });
+  const fate = (entry: PendingMessage | PendingRequest, replayed = true) => afterRestart(entry, { replayed });
   assertEquals([fate(request(1)), fate(request(1, { sent: false }))], ["keep", "send"]);
   assertEquals(fate(notification({ kind: "response", method: undefined, sent: false })), "drop");
   assertEquals(fate(notification({ method: "notifications/cancelled", sent: false })), "drop");

@@ -1,11 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { Backoff } from "../lib/shim/backoff.ts";
 import { Dialer, type DialerHooks, type Dialing } from "../lib/shim/dialer.ts";
-import type { RequestEntry } from "../lib/shim/ledger.ts";
-import { LinkError, type LinkFault } from "../lib/shim/link.ts";
+import type { PendingRequest } from "../lib/shim/pending_messages.ts";
+import { LinkError, type LinkFault } from "../lib/client/link.ts";
 import { Receipts } from "../lib/shim/receipts.ts";
 import { RequestTimers } from "../lib/shim/request_timers.ts";
-import { Watchdog } from "../lib/shim/watchdog.ts";
+import { LivenessCheck } from "../lib/shim/liveness_check.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { MemoryDaemon } from "./helpers/memory_daemon.ts";
@@ -78,7 +78,7 @@ Deno.test("each connection has its own answers and goes on with the posts of the
 
 function watchdog() {
   const it = { waiting: true, pings: 0, hangs: 0 };
-  const dog = new Watchdog({
+  const dog = new LivenessCheck({
     intervalMs: 100,
     timeoutMs: 30,
     isWaiting: () => it.waiting,
@@ -140,7 +140,7 @@ Deno.test("nobody waits, nobody is pinged, and what is waited for next is watche
   assertEquals(timers.size, 1);
 });
 
-function entry(sent: boolean): RequestEntry {
+function entry(sent: boolean): PendingRequest {
   return { kind: "request", id: 1, method: "x", text: "{}", bytes: 2, sent, sends: 0 };
 }
 

@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { LinkError } from "../lib/shim/link_error.ts";
+import { LinkError } from "../lib/client/link_error.ts";
 import { errorLine, notificationLine } from "../lib/shim/lines.ts";
-import { checkListener } from "../lib/shim/listener.ts";
-import { faultOfSocket, readOwnFile } from "../lib/shim/own_files.ts";
+import { checkListener } from "../lib/client/listener.ts";
+import { faultOfSocket, readOwnFile } from "../lib/client/own_files.ts";
 import * as refusals from "../lib/shim/refusals.ts";
 import { PeerUsers, type SocketOwner } from "../lib/transport/peer_user.ts";
 import { tempDir } from "./helpers/files.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { LinkError, type LinkFault, openLink } from "../lib/shim/link.ts";
-import { type LinkTarget, openWay, type Place, reachDaemon, type Reached } from "../lib/shim/ways.ts";
+import { LinkError, type LinkFault, openLink } from "../lib/client/link.ts";
+import { type LinkTarget, openWay, type Place, reachDaemon, type Reached } from "../lib/client/ways.ts";
 import { PeerUsers } from "../lib/transport/peer_user.ts";
 import { ScriptedDaemon } from "./fixtures/scripted_daemon.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
-import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { ServerConfig } from "../lib/config/server_config.ts";
 import { UNLIMITED } from "../lib/call/admission.ts";
 import { Slot, type SlotRequest } from "../lib/upstream/slot.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";

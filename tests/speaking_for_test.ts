@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import type { ServerConfig } from "../lib/base/server_config.ts";
-import { buildStatus } from "../lib/cli/status.ts";
+import type { ServerConfig } from "../lib/config/server_config.ts";
+import { buildStatus } from "../lib/admin/status.ts";
 import type { MountedServer } from "../lib/upstream/mounted_server.ts";
 import type { RpcRequest } from "../lib/wire/rpc.ts";
 import { testDaemon } from "./helpers/daemon.ts";

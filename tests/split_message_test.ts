@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { SplitMessage } from "../lib/upstream/process/split_message.ts";
+import { SplitMessage } from "../lib/process/split_message.ts";
 
 Deno.test("a lone brace before a message of many lines costs it nothing", () => {
   const given: string[] = [];

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
-import { RotatingFile } from "../lib/cli/rotating_file.ts";
-import { ensureStateDir, StateFiles, writePrivateFile } from "../lib/cli/state_files.ts";
+import { RotatingFile } from "../lib/state/rotating_file.ts";
+import { ensureStateDir, StateFiles, writePrivateFile } from "../lib/state/state_files.ts";
 import { statePaths } from "../lib/config/paths.ts";
 
 const onUnix = Deno.build.os !== "windows";

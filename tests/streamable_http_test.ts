@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { AnswerCut, SessionLost, UrlRefusal } from "../lib/upstream/url/failures.ts";
-import { StreamableHttp } from "../lib/upstream/url/streamable_http.ts";
+import { AnswerCut, SessionLost, UrlRefusal } from "../lib/remote/failures.ts";
+import { StreamableHttp } from "../lib/remote/streamable_http.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { events, FAR, Far, json, openEvents } from "./helpers/far_server.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";

@@ -10,7 +10,7 @@ import {
   ElicitResultSchema,
   TaskStatusNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import type { ServerConfig } from "../lib/base/server_config.ts";
+import type { ServerConfig } from "../lib/config/server_config.ts";
 import type { Caller } from "../lib/call/call.ts";
 import { LiveTasks } from "../lib/upstream/live_tasks.ts";
 import { addSampling } from "./helpers/asking_tool.ts";

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
-import { allThreads } from "../lib/cli/thread_routes.ts";
-import { threadsAction, threadsCommand } from "../lib/cli/threads_command.ts";
-import { openThreadStore } from "../lib/conversation/sqlite_thread_store.ts";
+import { allThreads } from "../lib/admin/thread_routes.ts";
+import { threadsAction, threadsCommand } from "../lib/commands/threads.ts";
+import { openThreadStore } from "../lib/state/sqlite_thread_store.ts";
 import { defaultSettings, loadSettings } from "../lib/config/load.ts";
 import { tempDir } from "./helpers/files.ts";
 import { runDaemon } from "./helpers/program.ts";

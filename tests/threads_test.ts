@@ -3,8 +3,8 @@ import { dirname, fromFileUrl, join } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { ExaiError } from "../lib/base/errors.ts";
 import { HOUR_MS, MINUTE_MS } from "../lib/base/units.ts";
-import type { ThreadStoreOptions } from "../lib/conversation/sqlite_thread_store.ts";
-import type { StepMark, TurnEntry } from "../lib/conversation/thread_store.ts";
+import type { ThreadStoreOptions } from "../lib/state/sqlite_thread_store.ts";
+import type { StepMark, TurnEntry } from "../lib/state/thread_store.ts";
 import { openThreads, type TestThreads } from "./helpers/threads.ts";
 
 const TIMEOUT_MS = 3 * HOUR_MS;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
-import { checkExposure } from "../lib/cli/exposure.ts";
+import { checkExposure } from "../lib/edge/exposure.ts";
 import { type ClientTls, loadClientTls } from "../lib/config/tls.ts";
 import { connectWebSocket } from "../lib/transport/websocket_client.ts";
 import { testDaemon } from "./helpers/daemon.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
-import { TokenKeeper } from "../lib/cli/token.ts";
+import { TokenKeeper } from "../lib/edge/token.ts";
 import { defaultSettings, loadSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";

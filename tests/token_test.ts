@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import { redact } from "../lib/base/log.ts";
 import type { Call } from "../lib/call/call.ts";
-import { TokenKeeper } from "../lib/cli/token.ts";
+import { TokenKeeper } from "../lib/edge/token.ts";
 import { textResult } from "../lib/wire/mcp.ts";
 import { CountingServer } from "./helpers/counting_server.ts";
 import { CuttingProxy } from "./helpers/cutting_proxy.ts";

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import type { ClientToolsConfig } from "../lib/base/client_tools.ts";
+import type { ClientToolsConfig } from "../lib/config/client_tools.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import { isObject, type JsonObject } from "../lib/base/json.ts";
 import type { RouterOptions } from "../lib/router/router.ts";
-import { FRONT_TOOLS } from "../lib/router/search_front.ts";
+import { SEARCH_TOOLS } from "../lib/router/tool_search.ts";
 import { toolSetsOf } from "../lib/router/tool_set.ts";
 import { call } from "./helpers/call.ts";
 import { ask, callerOf, FakeServer, routerOf, toolsOf } from "./helpers/fake_server.ts";
@@ -37,7 +37,7 @@ const namesIn = ({ tools }: { tools: JsonObject[] }) => tools.map(({ name }) => 
 const textIn = ({ content }: JsonObject) => (content as JsonObject[])[0]!.text as string;
 
 Deno.test("the two tools of the search front say what they take, and that finding changes nothing", () => {
-  const shapes = FRONT_TOOLS.map(({ name, inputSchema, annotations }) => {
+  const shapes = SEARCH_TOOLS.map(({ name, inputSchema, annotations }) => {
     const { properties, ...schema } = inputSchema as JsonObject;
     const types = Object.entries(properties as JsonObject).map(([name, property]) => {
       const { description: _, ...rest } = property as JsonObject;
@@ -62,7 +62,7 @@ Deno.test("the two tools of the search front say what they take, and that findin
       annotations: undefined,
     },
   ]);
-  const [find, through] = FRONT_TOOLS as [JsonObject, JsonObject];
+  const [find, through] = SEARCH_TOOLS as [JsonObject, JsonObject];
   for (
     const [tool, words] of [[find, /inputSchema.*call_tool/], [through, /find_tool.*inputSchema/]] as const
   ) {

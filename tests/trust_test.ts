@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { readTokenFile } from "../lib/cli/token.ts";
-import { ensureStateDir } from "../lib/cli/state_files.ts";
+import { readTokenFile } from "../lib/edge/token.ts";
+import { ensureStateDir } from "../lib/state/state_files.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models.ts";
 import { statePaths } from "../lib/config/paths.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { UnsaidLosses } from "../lib/upstream/url/unsaid_losses.ts";
+import { UnsaidLosses } from "../lib/remote/unsaid_losses.ts";
 
 const URL = "http://one/";
 const [one, two, three, four] = [{}, {}, {}, {}];

@@ -92,7 +92,7 @@ Deno.test("no session is idle for the time in which its client could not speak",
 
 /** A tool of the user's that leaves the daemon an error nobody catches is not to be had: the error is thrown here. */
 const THROWER = `
-  import { CrashReports } from "./lib/cli/crash_reports.ts";
+  import { CrashReports } from "./lib/state/crash_reports.ts";
   import { registerSecret, setupLog } from "./lib/base/log.ts";
   registerSecret("canary-secret");
   const ended = Promise.withResolvers();

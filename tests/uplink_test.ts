@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { VERSION } from "../lib/base/version.ts";
-import { VIA_VARIABLE, writeVia } from "../lib/base/via.ts";
+import { VIA_VARIABLE, writeVia } from "../lib/wire/via.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";

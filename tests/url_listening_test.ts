@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { ServerEvent } from "../lib/upstream/url/events.ts";
-import { UrlRefusal } from "../lib/upstream/url/failures.ts";
-import { Listening, type ListeningOptions } from "../lib/upstream/url/listening.ts";
+import type { ServerEvent } from "../lib/remote/events.ts";
+import { UrlRefusal } from "../lib/remote/failures.ts";
+import { Listening, type ListeningOptions } from "../lib/remote/listening.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 import { settled } from "./helpers/instance.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";

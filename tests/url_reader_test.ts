@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
 import type { RequestId, RpcMessage } from "../lib/wire/rpc.ts";
-import { BoundedFetch } from "../lib/upstream/bounded_fetch.ts";
-import { Endpoint } from "../lib/upstream/url/endpoint.ts";
-import { eventsOf, lineEndUnifier } from "../lib/upstream/url/events.ts";
-import { AnswerCut, UrlRefusal } from "../lib/upstream/url/failures.ts";
-import { MessageReader } from "../lib/upstream/url/reader.ts";
+import { BoundedFetch } from "../lib/remote/bounded_fetch.ts";
+import { ServerEndpoint } from "../lib/remote/endpoint.ts";
+import { eventsOf, lineEndUnifier } from "../lib/remote/events.ts";
+import { AnswerCut, UrlRefusal } from "../lib/remote/failures.ts";
+import { MessageReader } from "../lib/remote/reader.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 
 /** What a reader makes of `text`: whether it held the answer, the messages, and what was wrong. */
@@ -151,7 +151,7 @@ type Asked = {
 /** An endpoint whose server answers as the next of `answers` says, the last one again and again. */
 function endpointOf(...answers: (Response | Error)[]) {
   const asked: Asked[] = [];
-  const endpoint = new Endpoint(
+  const endpoint = new ServerEndpoint(
     { url: "https://far/mcp", headers: { authorization: "Bearer k", accept: "own" }, startTimeoutMs: 1000 },
     (url, init) => {
       const { method, headers, body, signal } = init!;
@@ -221,7 +221,7 @@ Deno.test("a message is posted as JSON, and its answer can be ended while it is 
   ]);
   assertEquals(taken!.aborted, true);
   endpoint.cancel(1);
-  const plain = new Endpoint({ url: "https://far/", headers: {}, startTimeoutMs: 1000 }, (_, init) => {
+  const plain = new ServerEndpoint({ url: "https://far/", headers: {}, startTimeoutMs: 1000 }, (_, init) => {
     assertEquals(new Headers(init!.headers).get("accept"), "application/json, text/event-stream");
     return Promise.resolve(new Response());
   });

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { fromFileUrl, join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { newToolCommand } from "../lib/cli/new_tool_command.ts";
-import { UserTools } from "../lib/cli/user_tools/user_tools.ts";
+import { newToolCommand } from "../lib/commands/new_tool.ts";
+import { UserTools } from "../lib/user_tools/user_tools.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import type { Settings } from "../lib/config/settings.ts";
 import { OpenAiServer, say } from "./fixtures/openai_server.ts";

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { jsonEscaped, visible, visibleJson, visibleLines } from "../lib/base/visible.ts";
-import { formatTable } from "../lib/cli/table.ts";
+import { formatTable } from "../lib/commands/table.ts";
 import { runDaemon, startDaemon } from "./helpers/program.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 
@@ -100,9 +100,9 @@ Deno.test("no text of a client or a tool reaches the terminal or a log as it cam
 
 /** Files of lib that write to a terminal, and what of. */
 const PRINTERS = new Map([
-  ["cli/terminal.ts", "everything the programs print"],
-  ["cli/log_files.ts", "the log, which is escaped where it is formatted"],
-  ["cli/double_click.ts", "one sentence of its own"],
+  ["app/terminal.ts", "everything the programs print"],
+  ["state/log_files.ts", "the log, which is escaped where it is formatted"],
+  ["app/double_click.ts", "one sentence of its own"],
   ["transport/own_stdio.ts", "MCP on standard output, which is JSON for a program"],
 ]);
 

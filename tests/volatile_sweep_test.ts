@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { sweepSockets, sweepVolatileDirs } from "../lib/cli/volatile_sweep.ts";
-import { FileLock } from "../lib/file/file_lock.ts";
-import { HomeLock } from "../lib/cli/home_lock.ts";
+import { sweepSockets, sweepVolatileDirs } from "../lib/state/volatile_sweep.ts";
+import { FileLock } from "../lib/state/file_lock.ts";
+import { HomeLock } from "../lib/state/home_lock.ts";
 import { socketName, statePaths, volatileName } from "../lib/config/paths.ts";
 import { HOUR_MS, MIB } from "../lib/base/units.ts";
-import { SqliteCallJournal } from "../lib/store/call_journal.ts";
+import { SqliteCallJournal } from "../lib/state/call_journal.ts";
 import { tempDir } from "./helpers/files.ts";
 import { startDaemon } from "./helpers/program.ts";
 import { RawClient } from "./helpers/raw_client.ts";

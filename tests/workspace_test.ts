@@ -2,8 +2,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join, toFileUrl } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { Caller } from "../lib/call/call.ts";
-import { sessionWorkspaces } from "../lib/cli/workspace.ts";
-import { MAX_FILE_BYTES, type Workspace } from "../lib/tool/workspace.ts";
+import { sessionWorkspaces } from "../lib/workspace/session_workspace.ts";
+import { MAX_FILE_BYTES, type Workspace } from "../lib/workspace/workspace.ts";
 import { git, tempDir } from "./helpers/files.ts";
 
 const signal = new AbortController().signal;

@@ -10,121 +10,163 @@ export interface Room {
 /** The rooms of `lib/`, lowest first. */
 export const ROOMS: Readonly<Record<string, Room>> = {
   base: {
-    holds: "errors with stable codes, abort and deadline helpers, units, log set-up",
+    holds:
+      "errors with stable codes, abort and time helpers, text and JSON helpers, log set-up; nothing of the domain",
     mayImport: [],
-  },
-  file: {
-    holds: "locks that the system gives back when their holder ends",
-    mayImport: [],
-    outsideWorld: true,
-  },
-  config: {
-    holds: "every setting; the only reader of environment, files and flags for them; per-system paths",
-    mayImport: ["base"],
-    outsideWorld: true,
   },
   wire: {
-    holds: "EXAI ops, JSON-RPC, MCP revisions, the one table of error codes",
+    holds: "JSON-RPC, EXAI ops, MCP revisions, the one table of error codes",
     mayImport: ["base"],
+  },
+  config: {
+    holds:
+      "every setting, `mcp.json`, `models.json`, paths; the only reader of the environment and of files of configuration",
+    mayImport: ["base", "wire"],
+    outsideWorld: true,
   },
   transport: {
     holds: "stdio, WebSocket, HTTP and memory behind one contract",
     mayImport: ["base", "wire"],
     outsideWorld: true,
   },
-  sqlite: {
-    holds: "opening, migrating and asking private SQLite databases",
+  call: {
+    holds: "the call (data and context), its result, target and policy; whose something is",
+    mayImport: ["base", "wire"],
+  },
+  admission: {
+    holds: "permits, the fair queue, breakers, time-outs, calls that outlast their request: policies",
+    mayImport: ["base", "wire", "call"],
+  },
+  session: {
+    holds: "one record for each attached client: identity, calls, resume",
+    mayImport: ["base", "wire", "call", "transport"],
+  },
+  router: {
+    holds: "names, the merged catalog, tool search, where a call leads",
+    mayImport: ["base", "wire", "config", "call"],
+  },
+  process: {
+    holds: "child processes of mounted servers: their trees, environment, memory, messages",
+    mayImport: ["base", "wire", "config", "transport"],
+    outsideWorld: true,
+  },
+  remote: {
+    holds: "mounted servers behind a URL: Streamable HTTP and SSE as a client",
+    mayImport: ["base", "wire", "config", "transport"],
+    outsideWorld: true,
+  },
+  upstream: {
+    holds: "mounted servers: share key, leases, supervisor, what belongs to whose call",
+    mayImport: ["base", "wire", "config", "transport", "call", "remote", "process"],
+    outsideWorld: true,
+  },
+  observe: {
+    holds: "metrics, health, the record of calls, the daemon's own memory and clock",
+    mayImport: ["base", "call"],
+    outsideWorld: true,
+  },
+  state: {
+    holds:
+      "everything kept on disk: databases, threads, the journal, records, lists, locks, log and crash files",
+    mayImport: ["base", "wire", "config", "transport", "call", "session", "upstream", "observe"],
+    outsideWorld: true,
+  },
+  provider: {
+    holds: "models: dialects, catalogue, routing",
     mayImport: ["base"],
     outsideWorld: true,
   },
-  call: {
-    holds: "`Call`, `Result`, `Target`, `Policy`",
-    mayImport: ["base", "wire"],
-  },
-  session: {
-    holds: "one record for each attached client, their registry, resume",
-    mayImport: ["base", "wire", "call", "transport"],
-  },
-  admission: {
-    holds: "permits, the fair queue, breakers, as policies",
-    mayImport: ["base", "call"],
-  },
-  router: {
-    holds: "method dispatch and the merged catalog",
-    mayImport: ["base", "wire", "call"],
-  },
-  upstream: {
-    holds: "mounted MCP servers: processes and URLs, share key, lease, supervisor",
-    mayImport: ["base", "wire", "call", "transport"],
+  workspace: {
+    holds: "which files and which git repository a session may read",
+    mayImport: ["base", "config", "call", "session"],
     outsideWorld: true,
   },
   tool: {
     holds: "the in-process tools, one in a file, and their registry",
-    mayImport: ["base", "wire", "call", "provider", "conversation"],
+    mayImport: ["base", "wire", "call", "provider", "state", "workspace"],
   },
-  provider: {
-    holds: "LLM providers, model catalogue, routing",
-    mayImport: ["base"],
+  user_tools: {
+    holds: "the tools a user has written, each in a worker",
+    mayImport: ["base", "call", "config", "tool"],
     outsideWorld: true,
   },
-  conversation: {
-    holds: "threads and workflow state on SQLite",
-    mayImport: ["base", "sqlite", "call"],
-    outsideWorld: true,
-  },
-  detach: {
-    holds: "calls that outlast their request, and the tool that waits for them",
-    mayImport: ["base", "wire", "call"],
-  },
-  observe: {
-    holds: "metrics, health, the record of calls",
-    mayImport: ["base", "call"],
-  },
-  store: {
-    holds:
-      "SQLite behind the narrow interfaces of other rooms: the journal of answers, the record of calls, servers' last lists",
-    mayImport: ["base", "wire", "call", "sqlite", "session", "upstream", "observe"],
-    outsideWorld: true,
-  },
-  edge: {
-    holds: "listening, upgrade, the guard (Host, Origin, token), HTTP routes",
-    mayImport: ["base", "file", "wire", "call", "transport", "observe"],
+  client: {
+    holds: "finding the daemon, having it prove itself, speaking with it",
+    mayImport: ["base", "wire", "config", "transport", "state"],
     outsideWorld: true,
   },
   shim: {
-    holds: "the bridge, reconnect, daemon autostart",
-    mayImport: ["base", "file", "config", "wire", "transport"],
+    holds: "the bridge between a client's stdio and the daemon, reconnect, autostart",
+    mayImport: ["base", "wire", "config", "transport", "state", "client"],
     outsideWorld: true,
   },
-  cli: {
-    holds: "the commands of both programs, composed from the other rooms",
+  edge: {
+    holds: "listeners, guard, token, certificates, the connections that may come in",
+    mayImport: ["base", "wire", "config", "transport", "call", "observe", "state"],
+    outsideWorld: true,
+  },
+  admin: {
+    holds: "what the daemon shows of itself and takes over HTTP: status, calls, threads",
     mayImport: [
       "base",
-      "file",
-      "config",
       "wire",
-      "transport",
-      "sqlite",
+      "config",
       "call",
       "session",
-      "admission",
-      "router",
-      "upstream",
-      "tool",
       "provider",
-      "conversation",
-      "detach",
+      "upstream",
       "observe",
-      "store",
+      "state",
       "edge",
+    ],
+    outsideWorld: true,
+  },
+  commands: {
+    holds: "the commands of `exai-daemon`, one in a file, and one table of all",
+    mayImport: ["base", "config", "state", "client", "edge", "admin", "user_tools"],
+    outsideWorld: true,
+  },
+  app: {
+    holds: "the daemon and the shim put together",
+    mayImport: [
+      "base",
+      "wire",
+      "config",
+      "transport",
+      "call",
+      "admission",
+      "session",
+      "router",
+      "process",
+      "remote",
+      "upstream",
+      "observe",
+      "state",
+      "provider",
+      "workspace",
+      "tool",
+      "user_tools",
+      "client",
       "shim",
+      "edge",
+      "admin",
+      "commands",
     ],
     outsideWorld: true,
   },
 };
 
 /** The rooms `shim.ts` may load, all told: it is started once for each window. */
-export const SHIM_ROOMS: readonly string[] = ["base", "file", "config", "wire", "transport", "shim", "cli"];
+export const SHIM_ROOMS: readonly string[] = [
+  "base",
+  "wire",
+  "config",
+  "transport",
+  "state",
+  "client",
+  "shim",
+  "app",
+];
 
 /** The one file that compares principals, workspaces and sessions: whose something is, and who may see it. */
 export const OWNERSHIP = "lib/call/owner.ts";
@@ -137,17 +179,17 @@ export const ASKERS: readonly string[] = ["Viewer", "Identity", "Whereabouts", "
 
 /** Where things of many sessions are kept, and the methods that need not say for whom since they show nothing. */
 export const KEEPERS: Readonly<Record<string, { in: string; except: readonly string[] }>> = {
-  ThreadStore: { in: "lib/conversation/thread_store.ts", except: ["deleteExpired"] },
+  ThreadStore: { in: "lib/state/thread_store.ts", except: ["deleteExpired"] },
   OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list"] },
   ToolHost: {
     in: "lib/tool/host.ts",
     except: ["health", "providers", "providersListed", "refreshProviders"],
   },
   Recorder: { in: "lib/observe/recorder.ts", except: ["record", "noteError", "errorsSince"] },
-  DetachedCalls: { in: "lib/detach/detached_calls.ts", except: ["idle"] },
+  DetachedCalls: { in: "lib/admission/detached_calls.ts", except: ["idle"] },
   TaskRoutes: { in: "lib/router/tasks.ts", except: [] },
-  Owners: { in: "lib/upstream/owners.ts", except: ["setOver", "get", "has", "takeOver"] },
-  TaskProgress: { in: "lib/upstream/owners.ts", except: ["set", "get"] },
+  HandleTable: { in: "lib/upstream/handle_table.ts", except: ["setOver", "get", "has", "takeOver"] },
+  TaskProgress: { in: "lib/upstream/handle_table.ts", except: ["set", "get"] },
   LiveTasks: {
     in: "lib/upstream/live_tasks.ts",
     except: ["answered", "hasStatus", "clear", "takeCut", "over", "remainingMs"],
@@ -172,10 +214,10 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
 
 /**
  * What shows everything, whosever it is, and the rooms that may name it: no room that answers a window is among them.
- * `OPERATOR` is the viewer that sees all; `CallStore` and `CallDesk` are the record of all calls.
+ * `OPERATOR` is the viewer that sees all; `CallStore` and `CallControl` are the record of all calls.
  */
 export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
-  OPERATOR: ["call", "conversation", "observe", "cli"],
-  CallStore: ["observe", "store", "cli"],
-  CallDesk: ["cli"],
+  OPERATOR: ["call", "state", "observe", "admin", "commands"],
+  CallStore: ["observe", "state", "admin", "commands", "app"],
+  CallControl: ["admin", "app", "commands"],
 };

@@ -38,7 +38,7 @@ const TOO_MANY_REQUESTS = 429;
 const CALLERS_FAULT: ReadonlySet<unknown> = new Set([400, 413, 414, 422, 431]);
 
 /** How a call failed that was let through. */
-export interface Failure {
+export interface BreakerFailure {
   error: ExaiError;
   /** How long the server had it, in milliseconds: without waiting before it, or for the caller's client. */
   ranMs: number;
@@ -130,7 +130,7 @@ export class ServerBreaker {
   }
 
   /** A call that was let through has ended: what that says of the server is learnt. */
-  leave(era: number, call: Call, failure?: Failure): void {
+  leave(era: number, call: Call, failure?: BreakerFailure): void {
     if (!failure) {
       this.#limited.clear();
       this.#sessions.forget(call.caller.id);
@@ -176,7 +176,7 @@ export class ServerBreaker {
     this.#circuit.leave(era, "nothing", call.caller.id);
   }
 
-  #saysUnwell(call: Call, failure: Failure): boolean {
+  #saysUnwell(call: Call, failure: BreakerFailure): boolean {
     const { error } = failure;
     if (error.code === "TIMEOUT") return this.#timeoutSaysUnwell(call, failure);
     if (error.code !== "UPSTREAM_UNAVAILABLE") return false;
@@ -190,7 +190,7 @@ export class ServerBreaker {
     return !CALLERS_FAULT.has(status);
   }
 
-  #timeoutSaysUnwell({ caller, timeoutMs }: Call, { error, ranMs, isAnswering }: Failure): boolean {
+  #timeoutSaysUnwell({ caller, timeoutMs }: Call, { error, ranMs, isAnswering }: BreakerFailure): boolean {
     const { callTimeoutMs, isShared } = this.#options;
     if (!isServersTime({ timeoutMs }, { ranMs, callTimeoutMs })) return false;
     if (!isShared || !isAnswering) return true;

@@ -1,7 +1,7 @@
 /** Longest time a timer can be set for; what is due later is looked at again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-interface Entry extends Disposable {
+interface DeadlineEntry extends Disposable {
   atMs: number;
   expire(): void;
 }
@@ -28,7 +28,7 @@ export class Deadlines {
 
 /** The deadlines of one duration, in the order they end. */
 class Lane {
-  readonly #entries = new Set<Entry>();
+  readonly #entries = new Set<DeadlineEntry>();
   readonly #onempty: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -37,7 +37,7 @@ class Lane {
   }
 
   add(atMs: number, expire: () => void): Disposable {
-    const entry: Entry = { atMs, expire, [Symbol.dispose]: () => this.#remove(entry) };
+    const entry: DeadlineEntry = { atMs, expire, [Symbol.dispose]: () => this.#remove(entry) };
     this.#entries.add(entry);
     if (this.#timer === undefined) this.#arm(atMs);
     return entry;
@@ -65,7 +65,7 @@ class Lane {
     }
   }
 
-  #remove(entry: Entry): void {
+  #remove(entry: DeadlineEntry): void {
     if (!this.#entries.delete(entry) || this.#entries.size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;

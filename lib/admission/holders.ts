@@ -2,7 +2,7 @@ import type { Call } from "../call/call.ts";
 import type { Permit } from "./permits.ts";
 
 /** A call that runs, and the permit it holds. */
-export interface Holder {
+export interface LimitHolder {
   readonly call: Call;
   readonly permit: Permit;
 }
@@ -14,7 +14,7 @@ const HOLDER = Symbol("holder");
  * holder itself: a `WeakMap` with an entry for each call grows until a full collection, and every small one has to look
  * at it.
  */
-type HeldSignal = AbortSignal & { [HOLDER]?: Holder };
+type HeldSignal = AbortSignal & { [HOLDER]?: LimitHolder };
 
 /** Notes that `call` runs on `permit`. */
 export function noteHolder(call: Call, permit: Permit): void {
@@ -23,7 +23,7 @@ export function noteHolder(call: Call, permit: Permit): void {
 }
 
 /** The call that runs under `signal`. */
-export function holderOf(signal: HeldSignal): Holder | undefined {
+export function holderOf(signal: HeldSignal): LimitHolder | undefined {
   return signal[HOLDER];
 }
 
@@ -33,7 +33,7 @@ export function holderOf(signal: HeldSignal): Holder | undefined {
  * @throws {ExaiError} the signal's reason
  */
 export async function lendUntil<T extends Disposable>(
-  { call, permit }: Holder,
+  { call, permit }: LimitHolder,
   slot: Promise<T>,
 ): Promise<T> {
   permit.lend();

@@ -1,6 +1,6 @@
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Admission, ANY_PLACE, type Worker } from "../call/admission.ts";
 import { type Call, derive, type Policy, type Target } from "../call/call.ts";
@@ -73,7 +73,7 @@ export function withTimeout(limitMs: number): Policy {
     else call.signal.addEventListener("abort", forward);
     using _deadline = deadlines.after(timeoutMs, () => controller.abort(timedOut(timeoutMs)));
     try {
-      return await next(derive(call, { signal: controller.signal, deadlineMs: steadyNow() + timeoutMs }));
+      return await next(derive(call, { signal: controller.signal, deadlineMs: monotonicNow() + timeoutMs }));
     } finally {
       call.signal.removeEventListener("abort", forward);
     }

@@ -4,7 +4,7 @@ import { isObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Admission, ANY_PLACE, type BreakerStatus, type Worker } from "../call/admission.ts";
 import { type AskOptions, type Call, derive, type Target } from "../call/call.ts";
-import { type Failure, isServersTime, type ServerBreaker } from "./breaker.ts";
+import { type BreakerFailure, isServersTime, type ServerBreaker } from "./breaker.ts";
 import { noteHolder } from "./holders.ts";
 import { type Permit, Permits } from "./permits.ts";
 
@@ -29,7 +29,7 @@ export interface ProcessAdmissionOptions {
   now?: () => number;
 }
 
-type Result = Awaited<ReturnType<Target>>;
+type AdmittedResult = Awaited<ReturnType<Target>>;
 
 /** So many times what one session may have waiting, all sessions may have before those with the most are refused. */
 const QUEUE_TOTAL_FACTOR = 4;
@@ -41,7 +41,7 @@ const PATIENCE_MS = 5 * SECOND_MS;
 const GIVEN_UP_PATIENCE_MS = 30 * SECOND_MS;
 
 /** A call that has begun. */
-interface Run {
+interface AdmittedRun {
   era: number;
   call: Call;
   worker: Worker;
@@ -90,11 +90,11 @@ export class ProcessAdmission implements Admission {
     return this.#own?.acquire(call.caller.id, call.signal, call.trace) ?? ANY_PLACE;
   }
 
-  async run(call: Call, worker: Worker): Promise<Result | undefined> {
+  async run(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
     const entered = this.#breaker?.enter(call) ?? 0;
     const era = entered instanceof Promise ? await entered : entered;
     let permit: Permit | undefined;
-    let run: Run | undefined;
+    let run: AdmittedRun | undefined;
     try {
       const admitted = this.#permits.acquire(call.caller.id, call.signal, call.trace);
       permit = admitted instanceof Promise ? await admitted : admitted;
@@ -121,7 +121,7 @@ export class ProcessAdmission implements Admission {
   }
 
   /** What is learnt from a call that failed; of one that was not answered in time, once it is known who was late. */
-  #learn({ era, call, worker, heard }: Run, failure: Failure): void {
+  #learn({ era, call, worker, heard }: AdmittedRun, failure: BreakerFailure): void {
     const { liveness } = worker;
     const patienceMs = this.#patienceMs(call, failure);
     const isAnswering = liveness !== undefined && liveness.heard !== heard;
@@ -138,7 +138,7 @@ export class ProcessAdmission implements Admission {
   }
 
   /** How long a worker may take to show that it answers at all; undefined where its call says nothing of that. */
-  #patienceMs(call: Call, { error, ranMs }: Failure): number | undefined {
+  #patienceMs(call: Call, { error, ranMs }: BreakerFailure): number | undefined {
     const isLate = error.code === "TIMEOUT";
     if (isLate && isServersTime(call, { ranMs, callTimeoutMs: this.#callTimeoutMs })) return PATIENCE_MS;
     // What one session has for itself may work for long without a word, and waits for nobody but that session.
@@ -184,9 +184,13 @@ function mayBeAsked({ caller: { capabilities } }: Call): boolean {
 
 /** `call`, which gives `permit` back for as long as its client is asked something. */
 function lendingWhileAsked(call: Call, permit: Permit): Call {
-  const ask = async (method: string, params: Call["params"], options?: AskOptions): Promise<Result> => {
+  const ask = async (
+    method: string,
+    params: Call["params"],
+    options?: AskOptions,
+  ): Promise<AdmittedResult> => {
     permit.lend();
-    let answer: Result | undefined;
+    let answer: AdmittedResult | undefined;
     try {
       return answer = await call.ask(method, params, options);
     } finally {

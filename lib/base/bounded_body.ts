@@ -1,4 +1,4 @@
-import { isTurnDue, nextTurn } from "./turns.ts";
+import { isYieldDue, yieldToEventLoop } from "./event_loop.ts";
 
 export interface BodyLimits {
   /** Most that is taken of the body, or of one event of it, after it was decompressed. */
@@ -19,7 +19,7 @@ export function boundedBody(response: Response, { maxBytes, tooLarge }: BodyLimi
       bytes += chunk.length;
       if (bytes > maxBytes) throw tooLarge();
       controller.enqueue(chunk);
-      return isTurnDue(chunk.length) ? nextTurn() : undefined;
+      return isYieldDue(chunk.length) ? yieldToEventLoop() : undefined;
     },
   });
 }
@@ -34,7 +34,7 @@ export function boundedEvents(response: Response, { maxBytes, tooLarge }: BodyLi
     transform(chunk, controller) {
       if (count(chunk) > maxBytes) throw tooLarge();
       controller.enqueue(chunk);
-      return isTurnDue(chunk.length) ? nextTurn() : undefined;
+      return isYieldDue(chunk.length) ? yieldToEventLoop() : undefined;
     },
   });
 }

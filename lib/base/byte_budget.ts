@@ -17,7 +17,7 @@ export const GIVES_WAY = {
 } as const;
 
 /** Somebody who holds bytes for others, and can let go of them. */
-export interface Holder {
+export interface BudgetHolder {
   /** One of {@linkcode GIVES_WAY}. */
   readonly rank: number;
   /** Since when it waits, by `performance.now()`. */
@@ -70,7 +70,7 @@ export class ByteBudget {
   }
 
   /** An account; `holder` is asked to give way, and without one nothing is ever taken from it. */
-  open(holder: Holder | undefined): ByteAccount {
+  open(holder: BudgetHolder | undefined): ByteAccount {
     return new ByteAccount(holder, (account, bytes) => this.#moved(account, bytes));
   }
 
@@ -161,11 +161,11 @@ export class ByteBudget {
 /** What one holder holds. */
 export class ByteAccount implements Disposable {
   bytes = 0;
-  readonly holder: Holder | undefined;
+  readonly holder: BudgetHolder | undefined;
   readonly #onmove: (account: ByteAccount, bytes: number) => void;
 
   /** @param onmove told of each change, after it */
-  constructor(holder: Holder | undefined, onmove: (account: ByteAccount, bytes: number) => void) {
+  constructor(holder: BudgetHolder | undefined, onmove: (account: ByteAccount, bytes: number) => void) {
     this.holder = holder;
     this.#onmove = onmove;
   }

@@ -1,4 +1,4 @@
-export interface Endpoint {
+export interface SocketEndpoint {
   /** An IP address. */
   hostname: string;
   port: number;

@@ -68,7 +68,7 @@ export interface Call {
   readonly progressToken: string | number | undefined;
   /** How long the caller will wait, in milliseconds, if it said so. */
   readonly timeoutMs?: number;
-  /** When `signal` will abort at the latest, by `steadyNow`, in milliseconds; set by the policy that times calls out. */
+  /** When `signal` will abort at the latest, by `monotonicNow`, in milliseconds; set by the policy that times calls out. */
   readonly deadlineMs?: number;
   /** What those it passes note about it; undefined where nobody reads it. */
   readonly trace?: CallTrace;

@@ -3,7 +3,7 @@ import { delay } from "@std/async/delay";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/quote.ts";
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { KIB } from "../base/units.ts";
 import { measure } from "./measure.ts";
 import type { Sifted } from "./definitions.ts";
@@ -27,12 +27,12 @@ export async function siftOutputSchemas({ entries, faults }: Sifted): Promise<Si
     typeof schema.$id === "string" ? ajv.getSchema(schema.$id) ?? ajv.compile(schema) : ajv.compile(schema);
   const found: string[] = [];
   const kept: JsonObject[] = [];
-  let sinceMs = steadyNow();
+  let sinceMs = monotonicNow();
   for (const entry of entries) {
     // A schema takes a millisecond or more, and everybody else waits for it.
-    if (steadyNow() - sinceMs > MAX_TURN_MS) {
+    if (monotonicNow() - sinceMs > MAX_TURN_MS) {
       await delay(0);
-      sinceMs = steadyNow();
+      sinceMs = monotonicNow();
     }
     const why = isObject(entry.outputSchema) ? whyNot(entry.outputSchema, compile) : undefined;
     if (why === undefined) {

@@ -1,6 +1,6 @@
 import { within } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import type { Result } from "../wire/rpc.ts";
 import { measure } from "./measure.ts";
@@ -65,7 +65,7 @@ class ListReading {
   readonly #field: string;
   readonly #limits: PageLimits;
   readonly #cursors = new Set<string>();
-  readonly #begunAtMs = steadyNow();
+  readonly #begunAtMs = monotonicNow();
   #pageCount = 0;
   #chars = 0;
 
@@ -101,7 +101,7 @@ class ListReading {
   /** The page, unless the time for the whole list is over before it comes. */
   async inTime(asked: Promise<Result>): Promise<Result | undefined> {
     const { timeoutMs } = this.#limits;
-    const remainingMs = Math.max(0, this.#begunAtMs + timeoutMs - steadyNow());
+    const remainingMs = Math.max(0, this.#begunAtMs + timeoutMs - monotonicNow());
     try {
       return await within(asked, { timeoutMs: remainingMs });
     } catch (thrown) {

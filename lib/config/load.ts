@@ -21,7 +21,7 @@ export interface SettingSources {
 }
 
 /** What a command line and its surroundings say. */
-export interface Loaded {
+export interface LoadedSettings {
   settings: Settings;
   /** The arguments that are no flags. */
   words: string[];
@@ -41,7 +41,7 @@ const schema = z.object(Object.fromEntries(entries.map(([name, setting]) => [nam
  *
  * @throws {ExaiError} `CONFIG`, one line per fault naming variable, value and what is allowed
  */
-export function loadSettings(sources: SettingSources = {}): Loaded {
+export function loadSettings(sources: SettingSources = {}): LoadedSettings {
   const faults: string[] = [];
   const line = readFlags(sources, faults);
   const env = sources.env ?? Deno.env.toObject();

@@ -99,7 +99,7 @@ export async function readModels(path: string, env: Record<string, string | unde
     return { ...emptyFile(), readable: false, faults: [{ path, line, column, message: reason }] };
   }
   const file = { ...emptyFile(), isBlank: text.trim() === "" };
-  const reader = new Reader(file, {
+  const reader = new ModelsReader(file, {
     path,
     document,
     expander: new Expander({ env, configDir: dirname(path) }),
@@ -126,7 +126,7 @@ interface ReaderSource {
   expander: Expander;
 }
 
-class Reader {
+class ModelsReader {
   readonly #file: ModelsFile;
   readonly #source: ReaderSource;
 

@@ -34,12 +34,12 @@ export async function watchModels(
   onChange: (inForce: ModelsInForce) => void,
   options: ModelsWatchOptions,
 ): Promise<ModelsWatch> {
-  const watch = new Watch(resolve(path), onChange, options);
+  const watch = new ModelsFileWatch(resolve(path), onChange, options);
   await watch.reload();
   return watch;
 }
 
-class Watch implements ModelsWatch {
+class ModelsFileWatch implements ModelsWatch {
   current: ModelsInForce = { providers: [], models: [], faults: [] };
   readonly #path: string;
   readonly #onChange: (inForce: ModelsInForce) => void;

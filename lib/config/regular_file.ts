@@ -3,7 +3,7 @@ import { formatBytes, MIB } from "../base/units.ts";
 /** Far more than any file of a user's holds that is read as a whole. */
 const MAX_BYTES = 16 * MIB;
 
-export interface ReadOptions {
+export interface RegularFileOptions {
   maxBytes?: number;
 }
 
@@ -13,13 +13,13 @@ export interface ReadOptions {
  *
  * @throws what the file system says; `TypeError` for what is no such file, with the reason as a clause
  */
-export async function readRegularFile(path: string, options: ReadOptions = {}): Promise<string> {
+export async function readRegularFile(path: string, options: RegularFileOptions = {}): Promise<string> {
   check(await Deno.stat(path), options);
   return await Deno.readTextFile(path);
 }
 
 /** As {@linkcode readRegularFile}. */
-export function readRegularFileSync(path: string, options: ReadOptions = {}): string {
+export function readRegularFileSync(path: string, options: RegularFileOptions = {}): string {
   check(Deno.statSync(path), options);
   return Deno.readTextFileSync(path);
 }
@@ -32,7 +32,7 @@ export function kindInPlaceOfFile(info: Deno.FileInfo): string | undefined {
   return info.isSocket ? "a socket" : "a device";
 }
 
-function check(info: Deno.FileInfo, { maxBytes = MAX_BYTES }: ReadOptions): void {
+function check(info: Deno.FileInfo, { maxBytes = MAX_BYTES }: RegularFileOptions): void {
   const kind = kindInPlaceOfFile(info);
   if (kind !== undefined) throw new TypeError(`it is ${kind}, not a regular file; put a file there`);
   if (info.size > maxBytes) {

@@ -1,8 +1,8 @@
 import { dirname } from "@std/path";
-import type { ClientToolsConfig } from "../base/client_tools.ts";
+import type { ClientToolsConfig } from "./client_tools.ts";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import type { ServerConfig } from "../base/server_config.ts";
+import type { ServerConfig } from "./server_config.ts";
 import { readClients } from "./servers/clients.ts";
 import { type JsonDocument, parseDocument } from "./servers/document.ts";
 import { type EntryContext, keyOf, readEntry, type Report } from "./servers/entry.ts";
@@ -92,7 +92,7 @@ async function parseServers(text: string, path: string, options: ServersOptions)
     loginEnv: options.loginEnv,
     configDir: dirname(path),
   });
-  const reader = new Reader(file, { path, document, expander, ownPort: options.ownPort });
+  const reader = new ServersReader(file, { path, document, expander, ownPort: options.ownPort });
   reader.checkSections();
   for (const section of SECTIONS) await reader.readSection(section);
   reader.checkSecrets();
@@ -108,7 +108,7 @@ interface Source extends Pick<EntryContext, "expander" | "ownPort"> {
 }
 
 /** Collects what one document says. */
-class Reader {
+class ServersReader {
   readonly #file: ServersFile;
   readonly #source: Source;
   /** Title by name of each server met so far. */

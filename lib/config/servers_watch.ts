@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { resolve } from "@std/path";
-import type { ClientToolsConfig } from "../base/client_tools.ts";
-import type { ServerConfig } from "../base/server_config.ts";
+import type { ClientToolsConfig } from "./client_tools.ts";
+import type { ServerConfig } from "./server_config.ts";
 import { FileWatch, type FileWatchOptions } from "./file_watch.ts";
 import { type ConfigFault, readServers, type ServersFile, type ServersOptions } from "./servers.ts";
 
@@ -42,7 +42,7 @@ export async function watchServers(
   onChange: (change: ServersChange) => void,
   options: WatchOptions = {},
 ): Promise<ServersWatch> {
-  const watch = new Watch(resolve(path), onChange, options);
+  const watch = new ServersFileWatch(resolve(path), onChange, options);
   await watch.reload();
   return watch;
 }
@@ -59,7 +59,7 @@ const NOTHING: ServersChange = {
   warnings: [],
 };
 
-class Watch implements ServersWatch {
+class ServersFileWatch implements ServersWatch {
   current: ServersChange = NOTHING;
   readonly #path: string;
   readonly #onChange: (change: ServersChange) => void;

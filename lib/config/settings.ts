@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { SEARCH_MODES } from "../base/client_tools.ts";
+import { SEARCH_MODES } from "./client_tools.ts";
 import { KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { CONNECTION_SETTINGS } from "./connection_settings.ts";
 import { DOOR_SETTINGS } from "./door_settings.ts";

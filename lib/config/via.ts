@@ -1,4 +1,4 @@
-import { readVia, VIA_VARIABLE } from "../base/via.ts";
+import { readVia, VIA_VARIABLE } from "../wire/via.ts";
 
 /** The daemons below which this process was started. */
 export function inheritedVia(): string[] {

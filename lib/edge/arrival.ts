@@ -26,7 +26,7 @@ export interface Upgraded {
 }
 
 /** How every door of the daemon has its requests answered. */
-export type Handler = (request: Request, arrival: Arrival) => Response | Promise<Response>;
+export type HttpRequestHandler = (request: Request, arrival: Arrival) => Response | Promise<Response>;
 
 /** How a door speaks TLS, as PEM. */
 export interface TlsOptions {

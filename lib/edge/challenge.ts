@@ -1,10 +1,10 @@
 import { createHmac } from "node:crypto";
 import {
   base64url,
-  type Exchange,
   isDoor,
   isNonce,
   makeNonce,
+  type ProofExchange,
   proofText,
   type Prover,
 } from "../wire/proof.ts";
@@ -24,7 +24,7 @@ export interface ChallengeAnswer {
  */
 export class Challenge {
   readonly answer: ChallengeAnswer;
-  readonly #exchange: Exchange;
+  readonly #exchange: ProofExchange;
   /** What the client must show, by the token it would know. */
   readonly #expected: ReadonlyMap<string, string>;
 

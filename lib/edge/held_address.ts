@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
-import { addressBytes, type Endpoint, isMapped } from "../base/ip_address.ts";
+import { addressBytes, isMapped, type SocketEndpoint } from "../base/ip_address.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -50,7 +50,7 @@ export class HeldAddress implements Disposable {
    *
    * @param at port 0 takes a free one from the system
    */
-  static take(at: Endpoint): HeldAddress | undefined {
+  static take(at: SocketEndpoint): HeldAddress | undefined {
     const address = Deno.build.os === "linux" ? encodeAddress(at) : undefined;
     if (!address) return undefined;
     let library: Libc;
@@ -97,7 +97,7 @@ function hold(library: Libc, fd: number, address: Uint8Array<ArrayBuffer>): numb
 }
 
 /** The address as `bind` takes it; undefined for a name, and for an address with a scope. */
-function encodeAddress({ hostname, port }: Endpoint): Uint8Array<ArrayBuffer> | undefined {
+function encodeAddress({ hostname, port }: SocketEndpoint): Uint8Array<ArrayBuffer> | undefined {
   const address = hostname.includes("%") ? undefined : addressBytes(hostname);
   if (!address) return undefined;
   const isV4 = !hostname.includes(":") && isMapped(address);

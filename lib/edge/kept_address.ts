@@ -1,12 +1,12 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
-import type { Endpoint } from "../base/ip_address.ts";
+import type { SocketEndpoint } from "../base/ip_address.ts";
 import { HeldAddress } from "./held_address.ts";
 
 const log = getLogger(["exai", "edge"]);
 
 /** What `Deno.serve` is to listen at. */
-export type ServeAt = Endpoint & { reusePort?: boolean };
+export type ServeAt = SocketEndpoint & { reusePort?: boolean };
 
 /**
  * The TCP address of a server, kept from other programs from the first `serve` until it is disposed of, also while no
@@ -22,7 +22,7 @@ export class KeptAddress implements Disposable {
 
   readonly #mayShare: boolean;
 
-  constructor({ hostname, port }: Endpoint, options: { mayShare?: boolean } = {}) {
+  constructor({ hostname, port }: SocketEndpoint, options: { mayShare?: boolean } = {}) {
     this.#hostname = hostname;
     this.#port = port;
     this.#mayShare = options.mayShare ?? mayShare();

@@ -1,11 +1,11 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { machineWant } from "../base/machine_want.ts";
+import { exhaustedResource } from "../base/exhaustion.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
-import type { Handler, TlsOptions } from "./arrival.ts";
-import type { HandleBudget } from "./handles.ts";
+import type { HttpRequestHandler, TlsOptions } from "./arrival.ts";
+import type { HandleBudget } from "./handle_budget.ts";
 import { KeptAddress } from "./kept_address.ts";
 import { bindPrivately } from "./socket_file.ts";
 
@@ -19,7 +19,7 @@ export type ListenAt =
   | { path: string };
 
 export type ListenOptions = ListenAt & {
-  handler: Handler;
+  handler: HttpRequestHandler;
   /** What to do when the system has no handle for another connection. */
   handles?: HandleBudget;
   /** Called when it is no longer served, and when it is again. */
@@ -138,7 +138,7 @@ export class Listener implements AsyncDisposable {
       place: this.#place,
     });
     const { handles } = this.#options;
-    const free = handles && machineWant(end.thrown)
+    const free = handles && exhaustedResource(end.thrown)
       ? handles.gone(() => end.dropAll.abort())
       : Promise.resolve();
     // The handles kept back are free by now, and one of them may be wanted for this.

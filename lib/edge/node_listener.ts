@@ -9,7 +9,7 @@ import { getLogger } from "@logtape/logtape";
 // @ts-types="@types/ws"
 import { type WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { MIB } from "../base/units.ts";
-import type { Arrival, Handler, TlsOptions, Upgraded, UpgradeOptions } from "./arrival.ts";
+import type { Arrival, HttpRequestHandler, TlsOptions, Upgraded, UpgradeOptions } from "./arrival.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
 import { AddressInUse, doorOf } from "./listener.ts";
 
@@ -18,7 +18,7 @@ const log = getLogger(["exai", "edge"]);
 /** As `Deno.serve` has it; what a message may really hold is checked after it. */
 const MAX_PAYLOAD_BYTES = 64 * MIB;
 
-export type NodeListenOptions = { handler: Handler } & NodeListenAt;
+export type NodeListenOptions = { handler: HttpRequestHandler } & NodeListenAt;
 
 type NodeListenAt =
   /** A Unix socket or a named pipe. */
@@ -50,7 +50,8 @@ export class NodeListener implements AsyncDisposable {
    */
   static async listen(options: NodeListenOptions): Promise<NodeListener> {
     // Which port it is is known when the server listens.
-    const handler: Handler = (request, arrival) => options.handler(request, { ...arrival, door: place() });
+    const handler: HttpRequestHandler = (request, arrival) =>
+      options.handler(request, { ...arrival, door: place() });
     const place = () => "path" in options ? SOCKET_DOOR : doorOf(listener.address, true);
     const server = "tls" in options
       ? createTlsServer(tlsOptions(options.tls), requestListener(handler))
@@ -100,7 +101,7 @@ function inUse(thrown: Error, at: NodeListenAt): AddressInUse | undefined {
   return taken ? new AddressInUse(at.hostname, at.port) : undefined;
 }
 
-function requestListener(handler: Handler) {
+function requestListener(handler: HttpRequestHandler) {
   return getRequestListener((request, env) => {
     const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: NodeJS.EventEmitter };
     const completed = new Promise<void>((resolve, reject) => {
@@ -117,7 +118,7 @@ interface UpgradeRequest {
   socket: Socket;
   head: Buffer;
   upgrades: WebSocketServer;
-  handler: Handler;
+  handler: HttpRequestHandler;
 }
 
 async function answerUpgrade({ request, socket, head, upgrades, handler }: UpgradeRequest): Promise<void> {

@@ -1,6 +1,6 @@
 import { dirname } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { FileLock } from "../file/file_lock.ts";
+import { FileLock } from "../state/file_lock.ts";
 
 /** Longest path a Unix socket can have, in bytes: `sun_path` less the zero that ends it. */
 export const MAX_SOCKET_PATH_BYTES = Deno.build.os === "darwin" ? 103 : 107;

@@ -42,14 +42,14 @@ export interface CallRecord {
 }
 
 /** What was said in a call: what was asked, and the result if there is one. */
-export interface Exchange {
+export interface RecordedExchange {
   params: JsonObject;
   result: TargetResult | undefined;
 }
 
 export interface ObserveOptions {
   /** Told of each call once it has ended. `exchange` is not to be kept: it may be large. */
-  record: (record: CallRecord, exchange: Exchange) => void;
+  record: (record: CallRecord, exchange: RecordedExchange) => void;
   /** Where those that run are kept. */
   running?: RunningCalls;
 }

@@ -15,7 +15,7 @@ const MAX_MESSAGE_CHARS = 500;
 /** How long it may take to find out whose calls are whose; clients may have to be asked for their roots. */
 const OWNERS_WAIT_MS = 500;
 
-interface Failure {
+interface RecordedFailure {
   atMs: number;
   /** Undefined for a failure of the daemon's own. */
   belonging: Belonging | undefined;
@@ -28,7 +28,7 @@ const UNREMARKABLE: ReadonlySet<string> = new Set(["ok", "CANCELLED"]);
 /** Keeps the latest calls and failures in memory, for the tools that show them. */
 export class Recorder {
   readonly #calls: Ring<CallRecord>;
-  readonly #failures: Ring<Failure>;
+  readonly #failures: Ring<RecordedFailure>;
 
   constructor(options: RecorderOptions = {}) {
     this.#calls = new Ring(options.maxCalls ?? 5000);

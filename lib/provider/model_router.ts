@@ -1,9 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { askChain } from "./router/chain.ts";
-import { chooseAuto, findModel, MAX_CHAIN, needsInWords } from "./router/choose.ts";
-import { classOf } from "./router/classes.ts";
-import { clientLendsNothing, howToSetUp, nothingFits, unfitModel, unknownModel } from "./router/refusals.ts";
+import { askChain } from "./routing/chain.ts";
+import { chooseAuto, findModel, MAX_CHAIN, needsInWords } from "./routing/choose.ts";
+import { classOf } from "./routing/classes.ts";
+import { clientLendsNothing, howToSetUp, nothingFits, unfitModel, unknownModel } from "./routing/refusals.ts";
 import { settleDefaults } from "./fitness.ts";
 import { estimateTokens } from "./tokens.ts";
 import type {
@@ -15,7 +15,7 @@ import type {
   Provider,
   RawRequest,
 } from "./provider.ts";
-import type { ModelNeeds, ModelRouter, Route, RoutedResult, RouteQuery } from "./routing.ts";
+import type { ModelNeeds, ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./routing.ts";
 import { askClient, CLIENT_PROVIDER, clientModel } from "./sampling.ts";
 import type { ProviderStatus } from "./status.ts";
 
@@ -38,7 +38,7 @@ const RELIST_AFTER_MS = 60 * SECOND_MS;
 const IMAGE_TOKENS = 1500;
 
 /** Chooses among `options.providers` and the attached client's own model. Disposing it ends what it asks for itself. */
-export class Router implements ModelRouter {
+export class FallbackRouter implements ModelRouter {
   readonly #options: ModelRouterOptions;
   readonly #end = new AbortController();
   #found: readonly Provider[] = [];
@@ -53,7 +53,7 @@ export class Router implements ModelRouter {
     this.#discovery = this.#discover(this.#end.signal);
   }
 
-  async resolve(query: RouteQuery): Promise<Route> {
+  async resolve(query: RouteQuery): Promise<ModelRoute> {
     const requested = query.requested?.trim() || this.#options.defaultModel || "auto";
     await this.#discovery;
     if (requested.toLowerCase() === "auto") return await this.#resolveAuto(requested, query);
@@ -71,7 +71,7 @@ export class Router implements ModelRouter {
     return this.#resolveNamed(requested, { model, query });
   }
 
-  chat(route: Route, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
+  chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
     return askChain(route, {
       ...options,
       needs: () => needsOf(request),
@@ -86,7 +86,7 @@ export class Router implements ModelRouter {
     });
   }
 
-  complete(route: Route, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {
+  complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {
     const { webSearch, tools } = request;
     return askChain(route, {
       ...options,
@@ -174,7 +174,7 @@ export class Router implements ModelRouter {
     return this.#providers.filter(({ name, kind }) => isOpen(query, name) || isOpen(query, kind));
   }
 
-  #resolveNamed(requested: string, { model, query }: { model: ModelInfo; query: RouteQuery }): Route {
+  #resolveNamed(requested: string, { model, query }: { model: ModelInfo; query: RouteQuery }): ModelRoute {
     const unfit = unfitModel(model, query.needs ?? {}, this.#models(query));
     if (unfit !== undefined) throw unfit;
     const why = requested === model.name
@@ -183,7 +183,7 @@ export class Router implements ModelRouter {
     return { requested, model, fallbacks: [], why, wanted: wantedBy(query), sample: query.sample };
   }
 
-  async #resolveAuto(requested: string, query: RouteQuery): Promise<Route> {
+  async #resolveAuto(requested: string, query: RouteQuery): Promise<ModelRoute> {
     await this.#listOnce(LIST_WAIT_MS);
     const { needs = {}, sample } = query;
     const wanted = wantedBy(query);

@@ -86,7 +86,7 @@ export interface ChatTool {
 }
 
 /** Whether and which of the tools the model calls. */
-export type ToolChoice = "auto" | "none" | "required" | { name: string };
+export type ModelToolChoice = "auto" | "none" | "required" | { name: string };
 
 /** A question to a model, whichever it is. */
 export interface ChatRequest {
@@ -99,7 +99,7 @@ export interface ChatRequest {
   /** Whether the model may search the web. */
   webSearch?: boolean;
   tools?: readonly ChatTool[];
-  toolChoice?: ToolChoice;
+  toolChoice?: ModelToolChoice;
   maxOutputTokens?: number;
   /** The answer is to be JSON that fits `schema`; a model that cannot be held to one is told so in words. */
   jsonSchema?: { name: string; schema: JsonObject };

@@ -39,7 +39,7 @@ export interface RouteQuery {
 }
 
 /** Where a question will go. */
-export interface Route {
+export interface ModelRoute {
   /** What was asked for, or `auto`. */
   readonly requested: string;
   /** The model that is asked first: its window is what the question must fit. */
@@ -54,7 +54,7 @@ export interface Route {
 }
 
 /** One model that was asked in vain, or passed over. */
-export interface Attempt {
+export interface ModelAttempt {
   model: string;
   provider: string;
   /** `unfit`: it was passed over, since it cannot do what is asked. */
@@ -68,7 +68,7 @@ export interface Routing {
   /** `provider/model`. */
   chosen: string;
   why: string;
-  tried: readonly Attempt[];
+  tried: readonly ModelAttempt[];
 }
 
 export type RoutedResult = ChatResult & { routing: Routing };
@@ -81,15 +81,15 @@ export interface ModelRouter extends Disposable {
    * @throws {ExaiError} `INVALID_PARAMS`, with what is available, when the requested model is not there or cannot do
    * what `needs` says, or when there is no model at all
    */
-  resolve(query: RouteQuery): Promise<Route>;
+  resolve(query: RouteQuery): Promise<ModelRoute>;
   /**
    * Asks the model of `route`, and for `auto` those after it.
    *
    * @throws {ExaiError} as `Provider.chat`; after more than one model was tried, `details.tried` lists them
    */
-  chat(route: Route, request: ChatRequest, options: ChatOptions): Promise<RoutedResult>;
+  chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult>;
   /** As {@linkcode chat}, with messages and tools in the provider's own terms. */
-  complete(route: Route, request: RawRequest, options: ChatOptions): Promise<RoutedResult>;
+  complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult>;
   /**
    * The storage for files of the provider `name`.
    *

@@ -6,7 +6,7 @@ import type { JsonObject } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
-import { byKey, type Entry, entryOf, KEY, type ShownTools } from "./entries.ts";
+import { byKey, type CatalogEntry, entryOf, KEY, type ShownTools } from "./entries.ts";
 import { LateLists, type WantedList } from "./late_lists.ts";
 import { eligible, type Missing, outcomeOf, waitOf } from "./missing.ts";
 
@@ -27,10 +27,10 @@ const AT_HAND_MS = 100;
 const ALL_LISTS = "the servers' lists";
 
 /** What a session was shown last of one kind, by the key it knows each entry by, and when. */
-interface Shown {
-  entries: Map<string, Entry>;
+interface ShownCatalog {
+  entries: Map<string, CatalogEntry>;
   /** The same, with those that stand behind another of the same key. */
-  all: readonly Entry[];
+  all: readonly CatalogEntry[];
   missing: readonly Missing[];
   generation: number;
   /** Entries found to be there still after the lists had changed, and as of when. */
@@ -41,7 +41,7 @@ interface Shown {
 export class Catalog {
   readonly #options: CatalogOptions;
   /** By session, not by its id: another that comes under the same one later was shown nothing. */
-  readonly #shown = new WeakMap<Caller, Map<ListKind, Shown>>();
+  readonly #shown = new WeakMap<Caller, Map<ListKind, ShownCatalog>>();
   /** Sessions that are over: what is still being asked for them is shown to nobody. */
   readonly #over = new WeakSet<Caller>();
   readonly #late = new LateLists();
@@ -64,15 +64,15 @@ export class Catalog {
   }
 
   /** The merged list of `kind` for the caller of `call`, in the order of the servers, by public name or URI. */
-  async list(kind: ListKind, call: Call): Promise<Map<string, Entry>> {
+  async list(kind: ListKind, call: Call): Promise<Map<string, CatalogEntry>> {
     return (await this.#listAll(kind, call)).entries;
   }
 
   async #listAll(
     kind: ListKind,
     call: Call,
-    onlist?: (server: Server, list: Entry[] | Missing) => void,
-  ): Promise<Shown> {
+    onlist?: (server: Server, list: CatalogEntry[] | Missing) => void,
+  ): Promise<ShownCatalog> {
     // What changes while servers are asked makes the answer out of date.
     const generation = this.#generation;
     const lists = await Promise.all(
@@ -85,13 +85,13 @@ export class Catalog {
     const all = lists.flatMap((list) => Array.isArray(list) ? list : []);
     const missing = lists.filter((list): list is Missing => !Array.isArray(list));
     const confirmed = { keys: new Set<string>(), generation };
-    const shown: Shown = { entries: byKey(kind, all), all, missing, generation, confirmed };
+    const shown: ShownCatalog = { entries: byKey(kind, all), all, missing, generation, confirmed };
     this.#keep(call.caller, kind, shown);
     return shown;
   }
 
   /** Lists may come when the call they were asked for has long been answered, and its session is over. */
-  #keep(caller: Caller, kind: ListKind, shown: Shown): void {
+  #keep(caller: Caller, kind: ListKind, shown: ShownCatalog): void {
     if (this.#over.has(caller)) return;
     const byKind = this.#shown.get(caller);
     if (byKind) byKind.set(kind, shown);
@@ -113,7 +113,7 @@ export class Catalog {
     kind: ListKind,
     name: string,
     call: Call,
-  ): Promise<{ entry?: Entry; missing: readonly Missing[]; renamed: ShownTools }> {
+  ): Promise<{ entry?: CatalogEntry; missing: readonly Missing[]; renamed: ShownTools }> {
     const again = await this.#refreshAll(kind, call);
     let shown = this.#shown.get(call.caller)?.get(kind);
     if (!shown || again || shown.generation !== this.#generation) shown = await this.#listAll(kind, call);
@@ -153,13 +153,17 @@ export class Catalog {
   }
 
   /** As {@linkcode list}; what the caller was shown last, where nothing has changed since. */
-  async current(kind: ListKind, call: Call): Promise<Map<string, Entry>> {
+  async current(kind: ListKind, call: Call): Promise<Map<string, CatalogEntry>> {
     const shown = this.#shown.get(call.caller)?.get(kind);
     return shown?.generation === this.#generation ? shown.entries : await this.list(kind, call);
   }
 
   /** The entry the caller of `call` knows as `key`; asked for anew when it was not shown one. */
-  find(kind: ListKind, key: string, call: Call): Entry | undefined | Promise<Entry | undefined> {
+  find(
+    kind: ListKind,
+    key: string,
+    call: Call,
+  ): CatalogEntry | undefined | Promise<CatalogEntry | undefined> {
     const shown = this.#shown.get(call.caller)?.get(kind);
     const known = shown?.entries.get(key);
     if (shown && known && this.#isCurrent(shown, key)) return known;
@@ -167,13 +171,13 @@ export class Catalog {
     return named || this.#findAnew(kind, key, { call, shown });
   }
 
-  #isCurrent({ generation, confirmed }: Shown, key: string): boolean {
+  #isCurrent({ generation, confirmed }: ShownCatalog, key: string): boolean {
     if (generation === this.#generation) return true;
     return confirmed.generation === this.#generation && confirmed.keys.has(key);
   }
 
   // Where the server still has it, no other server is waited for. A client need not list again after a change.
-  async #findAnew(kind: ListKind, key: string, from: { call: Call; shown: Shown | undefined }) {
+  async #findAnew(kind: ListKind, key: string, from: { call: Call; shown: ShownCatalog | undefined }) {
     const { call, shown } = from;
     const known = shown?.entries.get(key);
     if (shown && known && this.#options.servers().includes(known.server)) {
@@ -196,11 +200,11 @@ export class Catalog {
    * The entry of `key` as soon as a server that is asked has it under that name: a slow one is not waited for then. What
    * other servers have at hand is looked at all the same, for a name may be that of several.
    */
-  async #findAmongAll(kind: ListKind, key: string, call: Call): Promise<Entry | undefined> {
+  async #findAmongAll(kind: ListKind, key: string, call: Call): Promise<CatalogEntry | undefined> {
     const out = new Set(this.#options.servers());
-    const seen: Entry[] = [];
+    const seen: CatalogEntry[] = [];
     const found = Promise.withResolvers<void>();
-    const onlist = (server: Server, list: Entry[] | Missing) => {
+    const onlist = (server: Server, list: CatalogEntry[] | Missing) => {
       out.delete(server);
       if (!Array.isArray(list)) return;
       seen.push(...list);
@@ -220,14 +224,14 @@ export class Catalog {
   }
 
   /** The name under which the caller is shown `entry`, as far as it was. */
-  nameOf(kind: ListKind, { server, own }: Entry, caller: Caller): string | undefined {
+  nameOf(kind: ListKind, { server, own }: CatalogEntry, caller: Caller): string | undefined {
     const entries = this.#shown.get(caller)?.get(kind)?.entries ?? [];
     for (const [name, one] of entries) if (one.server === server && one.own.name === own.name) return name;
     return undefined;
   }
 
   // One bad server never delays or fails the others: it is left out, and the session told when it has come round.
-  async #listOf(server: Server, kind: ListKind, call: Call): Promise<Entry[] | Missing> {
+  async #listOf(server: Server, kind: ListKind, call: Call): Promise<CatalogEntry[] | Missing> {
     const asked = this.#ask(server, kind, call);
     const late = Symbol("late");
     const { promise: tooLate, resolve } = Promise.withResolvers<typeof late>();
@@ -261,7 +265,7 @@ export class Catalog {
     caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
   }
 
-  #entriesOf(server: Server, list: readonly JsonObject[]): Entry[] {
+  #entriesOf(server: Server, list: readonly JsonObject[]): CatalogEntry[] {
     if (!this.#options.hidesOutputSchemas?.(server)) return list.map((own) => ({ server, own }));
     return list.map(({ outputSchema: _, ...own }) => ({ server, own }));
   }

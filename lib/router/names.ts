@@ -4,7 +4,7 @@ import { fnv1a } from "../base/hash.ts";
 const MAX_NAME_CHARS = 64;
 
 /** One thing a server offers, by the server's own name for it. */
-export interface Offer {
+export interface NamedOffer {
   server: string;
   name: string;
 }
@@ -14,7 +14,7 @@ export interface Offer {
  * otherwise `server__name`; always at most 64 characters of `[A-Za-z0-9_-]`, and the same in every run, whatever the
  * order in which servers answered.
  */
-export function publicNames(offers: readonly Offer[]): string[] {
+export function publicNames(offers: readonly NamedOffer[]): string[] {
   const owners = new Map<string, number>();
   for (const { name } of offers) owners.set(name, (owners.get(name) ?? 0) + 1);
   const taken = new Set<string>();

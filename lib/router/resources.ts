@@ -12,7 +12,7 @@ import type { Result, RpcError } from "../wire/rpc.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
 
 /** Runs a call on the server that was found. */
-type Run = (server: Server, call: Call) => Promise<Result>;
+type RunOnServer = (server: Server, call: Call) => Promise<Result>;
 
 /** Finds the server a resource belongs to, by the lists it stands in or the template it fits. */
 export class ResourceFinder {
@@ -33,7 +33,7 @@ export class ResourceFinder {
    *
    * @throws {ExaiError} `RESOURCE_NOT_FOUND`
    */
-  async lead(call: Call, run: Run, uri = call.params.uri): Promise<Result> {
+  async lead(call: Call, run: RunOnServer, uri = call.params.uri): Promise<Result> {
     if (typeof uri !== "string") throw new ExaiError("INVALID_PARAMS", "uri must be a text");
     using tries = new Tries(run, call, this.#options.deadlineMs);
     return await this.#lead(call, tries, uri);
@@ -98,7 +98,7 @@ function schemeOf(uri: string): string {
 class Tries implements Disposable {
   /** The first error of a server that is about more than that it does not know the resource. */
   fault: RpcError | undefined;
-  readonly #run: Run;
+  readonly #run: RunOnServer;
   readonly #call: Call;
   readonly #isSubscription: boolean;
   /** How long one server may take before others are asked beside it, in milliseconds. */
@@ -112,7 +112,7 @@ class Tries implements Disposable {
   /** What was thrown for {@linkcode fault}, whose code it has. */
   #thrown: unknown;
 
-  constructor(run: Run, call: Call, deadlineMs: number) {
+  constructor(run: RunOnServer, call: Call, deadlineMs: number) {
     this.#run = run;
     this.#isSubscription = call.method.endsWith("subscribe");
     this.#deadlineMs = deadlineMs;

@@ -7,11 +7,11 @@ import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import { isRepeatableTool } from "../wire/repeatable.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
-import { type Entry, shownAs } from "./entries.ts";
+import { type CatalogEntry, shownAs } from "./entries.ts";
 import { unknownName } from "./missing.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
-import { CALL_TOOL, callThrough, FIND_TOOL } from "./search_front.ts";
+import { CALL_TOOL, callThrough, FIND_TOOL } from "./tool_search.ts";
 import { ToolView, type ToolViewOptions } from "./tool_view.ts";
 
 export interface RouterOptions extends ToolViewOptions {
@@ -30,7 +30,7 @@ export interface RouterOptions extends ToolViewOptions {
   hidesOutputSchemas?(server: Server): boolean;
 }
 
-type Handler = (call: Call) => Promise<Result>;
+type MethodHandler = (call: Call) => Promise<Result>;
 
 /** Every MCP method a client may send, led to the server it belongs to: the merged catalog, or one server alone. */
 export class Router {
@@ -43,7 +43,7 @@ export class Router {
   readonly #find: Target;
   readonly #working = new WeakMap<Server, Target>();
   readonly #asking = new WeakMap<Server, Target>();
-  readonly #handlers: Readonly<Record<string, Handler>>;
+  readonly #handlers: Readonly<Record<string, MethodHandler>>;
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -196,7 +196,7 @@ export class Router {
   }
 
   /** @throws {ExaiError} naming the servers that could not be asked and why, where there are any */
-  async #search(kind: "tools" | "prompts", name: string, call: Call): Promise<Entry> {
+  async #search(kind: "tools" | "prompts", name: string, call: Call): Promise<CatalogEntry> {
     const { entry, missing, renamed } = await this.#catalog.search(kind, name, call);
     if (entry) return entry;
     const names = [...renamed].filter(([name, entry]) =>

@@ -1,14 +1,14 @@
-import type { ClientToolsConfig } from "../base/client_tools.ts";
+import type { ClientToolsConfig } from "../config/client_tools.ts";
 import { textOf } from "../base/json.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
-import type { Entry } from "./entries.ts";
+import type { CatalogEntry } from "./entries.ts";
 
 /** Which tools of the merged catalog some clients see. */
 export interface ToolSet {
   /** What it is made of. */
   readonly config: ClientToolsConfig;
   /** Whether they see the tool the merged catalog has as `name`. */
-  shows(name: string, entry: Entry): boolean;
+  shows(name: string, entry: CatalogEntry): boolean;
 }
 
 /** The tool set of a client by the client's own name; undefined: it sees everything. */

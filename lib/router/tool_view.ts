@@ -1,11 +1,11 @@
-import type { SearchMode } from "../base/client_tools.ts";
+import type { SearchMode } from "../config/client_tools.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Catalog } from "./catalog.ts";
-import { type Entry, shownAs, type ShownTools } from "./entries.ts";
-import { CALL_TOOL, FIND_TOOL, findTools, FRONT_TOOLS } from "./search_front.ts";
+import { type CatalogEntry, shownAs, type ShownTools } from "./entries.ts";
+import { CALL_TOOL, FIND_TOOL, findTools, SEARCH_TOOLS } from "./tool_search.ts";
 import type { ToolSet, ToolSets } from "./tool_set.ts";
 
 /** What windows are shown of the merged tools; everything unless said otherwise. */
@@ -17,7 +17,7 @@ export interface ToolViewOptions {
   /** From how many characters of all definitions on `auto` is `on`. */
   searchChars?: number;
   /** Whether a window that finds its tools is shown this one all the same. */
-  isCore?(name: string, entry: Entry): boolean;
+  isCore?(name: string, entry: CatalogEntry): boolean;
 }
 
 /** The merged tools as each window sees them: its client's set, all of it or the core with the two that find the rest. */
@@ -42,7 +42,7 @@ export class ToolView {
     const { isCore = () => false } = this.#options;
     const core = Array.from(seen).filter(([name, entry]) => isCore(name, entry));
     const shown = core.map(([name, entry]) => shownAs(name, entry));
-    return [...shown.filter(({ name }) => name !== FIND_TOOL && name !== CALL_TOOL), ...FRONT_TOOLS];
+    return [...shown.filter(({ name }) => name !== FIND_TOOL && name !== CALL_TOOL), ...SEARCH_TOOLS];
   }
 
   /** A session is over. */
@@ -51,12 +51,12 @@ export class ToolView {
   }
 
   /** Whether the caller's tool set shows the tool. */
-  shows(name: string, entry: Entry, caller: Caller): boolean {
+  shows(name: string, entry: CatalogEntry, caller: Caller): boolean {
     return this.#setOf(caller)?.shows(name, entry) ?? true;
   }
 
   /** @throws {ExaiError} `TOOL_NOT_FOUND` when the caller's tool set hides the tool, with where that is said */
-  check(name: string, entry: Entry, caller: Caller): void {
+  check(name: string, entry: CatalogEntry, caller: Caller): void {
     if (this.shows(name, entry, caller)) return;
     const set = this.#setOf(caller)!;
     throw new ExaiError(

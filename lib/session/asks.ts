@@ -2,7 +2,7 @@ import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { AskOptions } from "../call/call.ts";
-import type { OnLost } from "./posts.ts";
+import type { OnLost } from "./outbound_messages.ts";
 import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
 
 interface Pending {
@@ -15,19 +15,19 @@ interface Pending {
 const MAX_PENDING = 1024;
 
 /** Sends a message to the client; `relatedTo` is the client's own request that caused it. */
-export type Post = (message: RpcMessage, options: { relatedTo?: RequestId; onlost?: OnLost }) => void;
+export type SendToClient = (message: RpcMessage, options: { relatedTo?: RequestId; onlost?: OnLost }) => void;
 
 /** Requests sent to a client that it has not answered yet: sampling, elicitation, roots. */
 export class Asks {
   readonly #pending = new Map<RequestId, Pending>();
-  readonly #post: Post;
+  readonly #post: SendToClient;
   // A late answer to a daemon that is gone must not be taken for one to its successor, which counts anew.
   readonly #prefix = `exai-${crypto.randomUUID().slice(0, 8)}-`;
   #next = 1;
   /** Why the client cannot be asked any more. */
   #over: ExaiError | undefined;
 
-  constructor(post: Post) {
+  constructor(post: SendToClient) {
     this.#post = post;
   }
 

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { GIVES_WAY } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
-import { Intake } from "../base/intake.ts";
+import { InboundQueue } from "./inbound_queue.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
@@ -142,7 +142,7 @@ function isOp(frame: unknown): boolean {
 }
 
 /** What waits counts as what is held for all clients, as requests over HTTP that are being read do. */
-function intakeOf(channel: FrameChannel, session: Session, take: (text: string) => void): Intake {
+function intakeOf(channel: FrameChannel, session: Session, take: (text: string) => void): InboundQueue {
   let sinceMs = 0;
   const account = session.budget.open({
     rank: GIVES_WAY.incoming,
@@ -154,7 +154,7 @@ function intakeOf(channel: FrameChannel, session: Session, take: (text: string) 
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
     },
   });
-  const intake = new Intake({
+  const intake = new InboundQueue({
     take,
     maxChars: MAX_WAITING_CHARS,
     onmove(chars) {

@@ -2,7 +2,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
-import { checkVia, readVia } from "../base/via.ts";
+import { checkVia, readVia } from "../wire/via.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
 import { implementationOf } from "../wire/mcp.ts";

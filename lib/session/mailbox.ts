@@ -4,7 +4,7 @@ import { heldBytes } from "../base/held_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { ForgottenAnswers } from "./forgotten_answers.ts";
 import type { JournaledCall, Mark, SessionJournal } from "./journal.ts";
-import { type OnLost, Posts } from "./posts.ts";
+import { type OnLost, OutboundMessages } from "./outbound_messages.ts";
 
 export interface MailboxLimits {
   /** Messages kept for a client that is away or has not confirmed them. */
@@ -21,7 +21,7 @@ export interface Outlet {
   close(code: number, reason: string): void;
 }
 
-interface Answer {
+interface KeptAnswer {
   id: RequestId;
   text: string;
   /** Memory it takes. */
@@ -37,10 +37,10 @@ interface Answer {
 export class Mailbox {
   readonly #limits: MailboxLimits;
   #outlet: Outlet | undefined;
-  readonly #posts: Posts;
+  readonly #posts: OutboundMessages;
   /** Whether the client of this connection confirms what answers nothing, so that it is kept until then. */
   #keepPosts = false;
-  readonly #answers: Answer[] = [];
+  readonly #answers: KeptAnswer[] = [];
   #answersChars = 0;
   /** Answers sent or kept since the client last came back; what {@linkcode confirm} counts from. */
   #answered = 0;
@@ -70,7 +70,7 @@ export class Mailbox {
       },
       giveWay: (bytes) => this.#giveWay(bytes),
     });
-    this.#posts = new Posts({ ...limits, onmove: (bytes) => this.#account.add(bytes) });
+    this.#posts = new OutboundMessages({ ...limits, onmove: (bytes) => this.#account.add(bytes) });
   }
 
   get attached(): boolean {
@@ -205,7 +205,7 @@ export class Mailbox {
     const wanted = new Set(waiting);
     // Before anything is kept anew: what makes room from here on has been sent again.
     const forgotten = waiting.filter((id) => this.#forgotten.has(id));
-    const kept: Answer[] = [];
+    const kept: KeptAnswer[] = [];
     for (const answer of this.#answers.splice(0)) {
       if (wanted.has(answer.id)) kept.push(answer);
       else this.#drop(answer);
@@ -248,7 +248,7 @@ export class Mailbox {
     this.#account.set(0);
   }
 
-  #keep(answer: Answer): void {
+  #keep(answer: KeptAnswer): void {
     this.#answered++;
     this.#answers.push(answer);
     this.#answersChars += answer.text.length;
@@ -277,7 +277,7 @@ export class Mailbox {
     while (this.#answers.length > 0 && this.#account.bytes > target) this.#forgetOldest();
   }
 
-  #drop({ text, bytes, mark }: Answer): void {
+  #drop({ text, bytes, mark }: KeptAnswer): void {
     this.#answersChars -= text.length;
     this.#account.add(-bytes);
     if (mark) this.#journal?.forget(mark);

@@ -26,7 +26,7 @@ import {
   type RpcResponse,
 } from "../wire/rpc.ts";
 import { Asks } from "./asks.ts";
-import type { OnLost } from "./posts.ts";
+import type { OnLost } from "./outbound_messages.ts";
 import type { Session, Speaker } from "./session.ts";
 
 /** What a client says of itself is kept as long as its session, and told to servers. */

@@ -2,14 +2,14 @@ import type { Root } from "../call/call.ts";
 import { type Belonging, type Identity, type Owner, ownerOf } from "../call/owner.ts";
 
 /** What a session says of where it works. */
-export interface Whereabouts {
+export interface SessionDirectories {
   readonly cwd: string | undefined;
   /** Undefined when its client has none, or does not tell. */
   readonly roots: readonly Root[] | undefined;
 }
 
 /** The real path of the directory a session works in; undefined when it names none that is a workspace. */
-export type FindWorkspace = (where: Whereabouts) => Promise<string | undefined>;
+export type FindWorkspace = (where: SessionDirectories) => Promise<string | undefined>;
 
 /** What its session knows of itself. */
 export interface OwnershipSource {

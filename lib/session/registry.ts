@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { patientTimeout } from "../base/patience.ts";
+import { suspendAwareTimeout } from "../base/suspend_aware_timeout.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { CLOSE } from "../wire/codes.ts";
@@ -160,7 +160,10 @@ export class SessionRegistry implements Disposable {
     log.debug("session {id} was cut off and waits", { id: session.id });
     this.#makeRoomForAway();
     const giveUp = () => this.end(session, "the client did not come back");
-    this.#deadlines.set(session.id, patientTimeout(giveUp, this.#options.resumeWindowMs, RETURN_GRACE_MS));
+    this.#deadlines.set(
+      session.id,
+      suspendAwareTimeout(giveUp, this.#options.resumeWindowMs, RETURN_GRACE_MS),
+    );
   }
 
   /** Who comes and is cut off again and again must not fill the memory: the session longest away is given up. */

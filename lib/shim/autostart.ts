@@ -5,9 +5,9 @@ import { join } from "@std/path/join";
 import { messageOf } from "../base/errors.ts";
 import { isCompiled, programDir, type StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS, SETTINGS, type Settings } from "../config/settings.ts";
-import { FileLock } from "../file/file_lock.ts";
+import { FileLock } from "../state/file_lock.ts";
 import { Backoff } from "./backoff.ts";
-import { type Link, LinkError } from "./link.ts";
+import { type Link, LinkError } from "../client/link.ts";
 
 const log = getLogger(["exai", "shim"]);
 

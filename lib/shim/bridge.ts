@@ -14,17 +14,17 @@ import {
 } from "../wire/rpc.ts";
 import type { DialerHooks } from "./dialer.ts";
 import { HeldUp } from "./held_up.ts";
-import { Ledger, type RequestEntry } from "./ledger.ts";
+import { PendingMessages, type PendingRequest } from "./pending_messages.ts";
 import { notificationLine } from "./lines.ts";
-import type { Link, LinkError } from "./link.ts";
-import { Memory } from "./memory.ts";
+import type { Link, LinkError } from "../client/link.ts";
+import { ReplayState } from "./replay_state.ts";
 import { Outbox } from "./outbox.ts";
-import { Questions } from "./questions.ts";
+import { OpenQuestions } from "./open_questions.ts";
 import { afterRestart, afterResume } from "./recovery.ts";
 import * as refusals from "./refusals.ts";
 import { changedLists, replay } from "./replay.ts";
 import { RequestTimers, type TimerSettings } from "./request_timers.ts";
-import { Unanswered } from "./unanswered.ts";
+import { UnansweredRequests } from "./unanswered_requests.ts";
 import { Uplink, type UplinkSettings } from "./uplink.ts";
 
 const log = getLogger(["exai", "shim"]);
@@ -51,12 +51,12 @@ export class Bridge implements DialerHooks {
   readonly #client: ClientPort;
   readonly #settings: BridgeSettings;
   readonly #uplink: Uplink;
-  readonly #ledger = new Ledger();
-  readonly #memory = new Memory();
+  readonly #ledger = new PendingMessages();
+  readonly #memory = new ReplayState();
   readonly #timers: RequestTimers;
-  readonly #questions = new Questions();
+  readonly #questions = new OpenQuestions();
   readonly #heldUp = new HeldUp();
-  readonly #unanswered: Unanswered;
+  readonly #unanswered: UnansweredRequests;
   readonly #outbox: Outbox;
   #tried = false;
 
@@ -64,7 +64,7 @@ export class Bridge implements DialerHooks {
     this.#client = client;
     this.#settings = settings;
     const { advice } = settings;
-    this.#unanswered = new Unanswered(this.#ledger, { client, memory: this.#memory, advice });
+    this.#unanswered = new UnansweredRequests(this.#ledger, { client, memory: this.#memory, advice });
     this.#timers = new RequestTimers(settings, {
       ontired: (entry, waitedMs) => this.#unanswered.tire(entry, waitedMs),
       onunanswered: (entry) => this.#giveUp(entry),
@@ -173,7 +173,7 @@ export class Bridge implements DialerHooks {
   #request(message: RpcRequest, line: Line): void {
     const { id, method } = message;
     if (this.#ledger.has(id)) return this.#client.refuse(null, refusals.idInUse(id));
-    const entry: RequestEntry = { kind: "request", id, method, ...line, sent: false, sends: 0 };
+    const entry: PendingRequest = { kind: "request", id, method, ...line, sent: false, sends: 0 };
     const { maxFrameBytes } = this.#uplink;
     if (line.bytes > maxFrameBytes) {
       return this.#client.refuse(id, refusals.tooLarge(line.bytes, maxFrameBytes));
@@ -277,7 +277,7 @@ export class Bridge implements DialerHooks {
     for (const entry of this.#ledger.requests()) this.#timers.awaitDaemon(entry);
   }
 
-  #giveUp(entry: RequestEntry): void {
+  #giveUp(entry: PendingRequest): void {
     this.#unanswered.refuse(entry, refusals.timedOut(entry.method, this.#settings.shimRpcTimeoutMs));
     if (!entry.sent || entry.method === "initialize") return;
     const method = "notifications/cancelled";

@@ -3,7 +3,7 @@ import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { Backoff } from "./backoff.ts";
-import { type Link, LinkError } from "./link.ts";
+import { type Link, LinkError } from "../client/link.ts";
 
 const log = getLogger(["exai", "shim"]);
 

@@ -3,12 +3,17 @@ import type { ExaiError } from "../base/errors.ts";
 import { MIB } from "../base/units.ts";
 import type { Line } from "../transport/stdio.ts";
 import type { RequestId } from "../wire/rpc.ts";
-import { type Entry, isRequest, type Ledger, type RequestEntry } from "./ledger.ts";
+import {
+  isRequest,
+  type PendingMessage,
+  type PendingMessages,
+  type PendingRequest,
+} from "./pending_messages.ts";
 import { errorLine } from "./lines.ts";
 import { atRestart, type Fate, type RecoveredSets } from "./recovery.ts";
 import * as refusals from "./refusals.ts";
 import type { RequestTimers } from "./request_timers.ts";
-import type { Unanswered } from "./unanswered.ts";
+import type { UnansweredRequests } from "./unanswered_requests.ts";
 import type { Uplink } from "./uplink.ts";
 
 const log = getLogger(["exai", "shim"]);
@@ -17,10 +22,10 @@ const log = getLogger(["exai", "shim"]);
 const MAX_HELD_BYTES = 128 * MIB;
 
 export interface OutboxOptions {
-  ledger: Ledger;
+  ledger: PendingMessages;
   uplink: Pick<Uplink, "ready" | "maxFrameBytes" | "tellsArrivals" | "sent" | "send" | "sendRequest">;
   timers: Pick<RequestTimers, "stopWaiting">;
-  unanswered: Pick<Unanswered, "giveUp">;
+  unanswered: Pick<UnansweredRequests, "giveUp">;
 }
 
 /** What the client says on its way to the daemon: kept until it has arrived, sent, and after a cut sent again. */
@@ -63,7 +68,7 @@ export class Outbox {
     this.#keep({ kind: "response", ...errorLine(id, error), sent: false }, true);
   }
 
-  send(entry: Entry | RequestEntry): void {
+  send(entry: PendingMessage | PendingRequest): void {
     const { uplink, timers } = this.#options;
     if (!isRequest(entry)) {
       if (!uplink.send(entry.text)) return;
@@ -77,21 +82,21 @@ export class Outbox {
   }
 
   /** Does with everything kept what `fateOf` says. */
-  settle(fateOf: (entry: Entry | RequestEntry) => Fate): void {
+  settle(fateOf: (entry: PendingMessage | PendingRequest) => Fate): void {
     const { ledger } = this.#options;
     for (const entry of ledger) {
       const fate = fateOf(entry);
       if (fate === "send") this.send(entry);
       else if (fate === "drop") ledger.remove(entry);
       // The rest is sent or dropped.
-      else this.#keepOrGiveUp(entry as RequestEntry, fate);
+      else this.#keepOrGiveUp(entry as PendingRequest, fate);
     }
   }
 
   /** Decides about what an earlier daemon may have had, as long as the next one's word about it holds. */
   judge(
     recovered: RecoveredSets | undefined,
-    isSafeToRepeat: (request: RequestEntry) => boolean,
+    isSafeToRepeat: (request: PendingRequest) => boolean,
   ): void {
     for (const entry of this.#options.ledger.requests()) {
       const fate = atRestart(entry, { recovered, isSafeToRepeat });
@@ -100,7 +105,7 @@ export class Outbox {
     }
   }
 
-  #keepOrGiveUp(entry: RequestEntry, fate: Fate): void {
+  #keepOrGiveUp(entry: PendingRequest, fate: Fate): void {
     const { timers, unanswered } = this.#options;
     timers.stopWaiting(entry);
     unanswered.giveUp(entry, fate);
@@ -114,7 +119,7 @@ export class Outbox {
   }
 
   /** Keeps `entry` until the daemon has it, and sends it now if it may be and a daemon is there. */
-  #keep(entry: Entry, mayBeSent: boolean): void {
+  #keep(entry: PendingMessage, mayBeSent: boolean): void {
     this.#options.ledger.add(entry);
     if (mayBeSent) this.send(entry);
   }

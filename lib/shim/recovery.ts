@@ -1,5 +1,5 @@
 import type { RequestId } from "../wire/rpc.ts";
-import { type Entry, isRequest, type RequestEntry } from "./ledger.ts";
+import { isRequest, type PendingMessage, type PendingRequest } from "./pending_messages.ts";
 
 /**
  * What becomes of a message after a cut: `send` it again, `keep` waiting for its answer, `drop` it, or give it up as
@@ -25,7 +25,7 @@ const MAX_UNBEGUN_SENDS = 10;
  * what else has arrived is not kept any more.
  */
 export function afterResume(
-  entry: Entry | RequestEntry,
+  entry: PendingMessage | PendingRequest,
   { unseen, knowsArrivals }: { unseen: ReadonlySet<RequestId>; knowsArrivals: boolean },
 ): Fate {
   if (!entry.sent) return "send";
@@ -42,8 +42,8 @@ export function afterResume(
  * them; undefined when it knows nothing of our session.
  */
 export function atRestart(
-  entry: RequestEntry,
-  facts: { recovered: RecoveredSets | undefined; isSafeToRepeat(request: RequestEntry): boolean },
+  entry: PendingRequest,
+  facts: { recovered: RecoveredSets | undefined; isSafeToRepeat(request: PendingRequest): boolean },
 ): Fate {
   if (!entry.sent) return "send";
   const { recovered } = facts;
@@ -62,7 +62,7 @@ export interface RecoveredSets {
 }
 
 /** When the next daemon has met the client, after {@linkcode atRestart}; `replayed`: it was introduced by us. */
-export function afterRestart(entry: Entry | RequestEntry, facts: { replayed: boolean }): Fate {
+export function afterRestart(entry: PendingMessage | PendingRequest, facts: { replayed: boolean }): Fate {
   if (isRequest(entry)) return entry.sent ? "keep" : "send";
   // What was asked, or cancelled, was so by or at the daemon that is gone.
   if (entry.kind === "response" || entry.method === "notifications/cancelled") return "drop";

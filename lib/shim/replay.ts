@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { ListCache } from "./cache.ts";
+import type { ResponseCache } from "./response_cache.ts";
 import type { ClientState } from "./client_state.ts";
 import type { OwnRequests } from "./own_requests.ts";
 
@@ -37,7 +37,7 @@ export async function replay(state: ClientState, { own, send }: ReplayTarget): P
  *
  * @returns what has changed, as the names in `notifications/<name>/list_changed`
  */
-export async function changedLists(cache: ListCache, own: OwnRequests): Promise<Set<string>> {
+export async function changedLists(cache: ResponseCache, own: OwnRequests): Promise<Set<string>> {
   const changed = new Set<string>();
   await Promise.all(
     cache.queries().map(async (query) => {

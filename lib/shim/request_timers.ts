@@ -1,14 +1,14 @@
-import { patientTimeout } from "../base/patience.ts";
+import { suspendAwareTimeout } from "../base/suspend_aware_timeout.ts";
 import type { Settings } from "../config/settings.ts";
-import type { RequestEntry } from "./ledger.ts";
+import type { PendingRequest } from "./pending_messages.ts";
 
 export type TimerSettings = Pick<Settings, "connectTimeoutMs" | "resumeWindowMs" | "shimRpcTimeoutMs">;
 
 export interface TimerHooks {
   /** The request has waited `waitedMs` for a daemon. */
-  ontired(entry: RequestEntry, waitedMs: number): void;
+  ontired(entry: PendingRequest, waitedMs: number): void;
   /** The request was not answered within `EXAI_SHIM_RPC_TIMEOUT`. */
-  onunanswered(entry: RequestEntry): void;
+  onunanswered(entry: PendingRequest): void;
 }
 
 /** How long requests wait for a daemon and for their answers. */
@@ -21,7 +21,7 @@ export class RequestTimers {
     this.#hooks = hooks;
   }
 
-  awaitDaemon(entry: RequestEntry): void {
+  awaitDaemon(entry: PendingRequest): void {
     const { connectTimeoutMs } = this.#settings;
     // The daemon holds the answer to what it has got for that long.
     if (entry.sent) this.awaitNextDaemon(entry);
@@ -29,25 +29,25 @@ export class RequestTimers {
   }
 
   /** Waits for as long as a daemon may need to take over from another. */
-  awaitNextDaemon(entry: RequestEntry): void {
+  awaitNextDaemon(entry: PendingRequest): void {
     const { connectTimeoutMs, resumeWindowMs } = this.#settings;
     this.#expectDaemon(entry, Math.max(connectTimeoutMs, resumeWindowMs));
   }
 
-  stopWaiting(entry: RequestEntry): void {
+  stopWaiting(entry: PendingRequest): void {
     entry.daemonTimer?.[Symbol.dispose]();
     entry.daemonTimer = undefined;
   }
 
-  awaitAnswer(entry: RequestEntry): void {
+  awaitAnswer(entry: PendingRequest): void {
     const { shimRpcTimeoutMs } = this.#settings;
     if (shimRpcTimeoutMs === 0) return;
     entry.answerTimer = setTimeout(() => this.#hooks.onunanswered(entry), shimRpcTimeoutMs);
   }
 
-  #expectDaemon(entry: RequestEntry, waitMs: number): void {
+  #expectDaemon(entry: PendingRequest, waitMs: number): void {
     if (entry.daemonTimer !== undefined) return;
     const giveUp = () => this.#hooks.ontired(entry, waitMs);
-    entry.daemonTimer = patientTimeout(giveUp, waitMs, this.#settings.connectTimeoutMs);
+    entry.daemonTimer = suspendAwareTimeout(giveUp, waitMs, this.#settings.connectTimeoutMs);
   }
 }

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { writeVia } from "../base/via.ts";
+import { writeVia } from "../wire/via.ts";
 import { VERSION } from "../base/version.ts";
 import { inheritedVia } from "../config/via.ts";
 import type { Settings } from "../config/settings.ts";
@@ -10,11 +10,11 @@ import type { SocketEnd } from "../transport/websocket_client.ts";
 import { peek, type Peeked } from "../wire/peek.ts";
 import type { HelloAck } from "../wire/ops.ts";
 import { isPassing, type RequestId } from "../wire/rpc.ts";
-import type { Link } from "./link.ts";
+import type { Link } from "../client/link.ts";
 import { OwnRequests } from "./own_requests.ts";
 import type { RecoveredSets } from "./recovery.ts";
 import { Receipts } from "./receipts.ts";
-import { Watchdog } from "./watchdog.ts";
+import { LivenessCheck } from "./liveness_check.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -53,7 +53,7 @@ export class Uplink {
   readonly own = new OwnRequests((text) => void this.send(text));
   readonly #hooks: UplinkHooks;
   readonly #receipts = new Receipts((text) => void this.#write(text));
-  readonly #watchdog: Watchdog;
+  readonly #watchdog: LivenessCheck;
   readonly #server: string | undefined;
   readonly #cwd: string | undefined;
   #sessionId: string | undefined;
@@ -72,7 +72,7 @@ export class Uplink {
     this.#server = settings.server || undefined;
     this.#cwd = settings.cwd;
     this.#sessionId = settings.sessionId || undefined;
-    this.#watchdog = new Watchdog({
+    this.#watchdog = new LivenessCheck({
       intervalMs: settings.pingIntervalMs,
       timeoutMs: settings.pingTimeoutMs,
       isWaiting: () => hooks.isHeldUp() || hooks.waiting().length > 0,

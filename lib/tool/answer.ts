@@ -17,13 +17,13 @@ export interface ToolAnswer {
   /** What else is worth knowing of how the answer came about; stands in `metadata`. */
   facts?: JsonObject;
   /** Set when the tool failed although it has something to say: its state, how to repeat the call. */
-  failure?: Failure;
+  failure?: ToolFailure;
   /** How to go on with the same thread. */
   continuation?: Continuation;
 }
 
 /** Why a call failed. */
-export interface Failure {
+export interface ToolFailure {
   code: ErrorCode;
   /** When it may be tried again, in milliseconds. */
   retryAfterMs?: number;
@@ -91,7 +91,7 @@ export function toToolResult(
 
 /** A failure as a tool execution error: the model reads it and can do better. */
 export function toErrorResult(
-  failure: Failure & { message: string },
+  failure: ToolFailure & { message: string },
   facts: { tool: string; durationMs: number },
 ): ToolResult {
   return toToolResult({ content: failure.message, failure }, facts);

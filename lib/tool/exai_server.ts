@@ -4,21 +4,21 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { Call, Caller, Whereabouts } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { ROOTS_WAIT, whereaboutsOf } from "../call/wait.ts";
-import type { ThreadStore } from "../conversation/thread_store.ts";
+import type { ThreadStore } from "../state/thread_store.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 import { type InitializeResult, negotiateRevision } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { ToolHost } from "./host.ts";
 import { INSTRUCTIONS } from "./instructions.ts";
-import { makeOffer, type Offer } from "./offer.ts";
+import { makeOffer, type ToolOffer } from "./offer.ts";
 import { OwnThreads } from "./own_threads.ts";
 import { runTool, type ToolSurroundings } from "./run.ts";
 import { complete } from "./surface/completion.ts";
 import { getPrompt, listPrompts } from "./surface/prompts.ts";
 import { listResources, readResource, RESOURCE_TEMPLATES } from "./surface/resources.ts";
 import type { Tool } from "./tool.ts";
-import type { OpenWorkspace } from "./workspace.ts";
+import type { OpenWorkspace } from "../workspace/workspace.ts";
 
 const log = getLogger(["exai", "tool"]);
 
@@ -61,7 +61,7 @@ class OwnTools implements ExaiServer {
   readonly #options: ExaiServerOptions;
   /** Sessions of which it is being found out who they are. */
   readonly #identifying = new Set<string>();
-  #offer: Offer;
+  #offer: ToolOffer;
   #surroundings: ToolSurroundings;
 
   constructor(options: ExaiServerOptions) {
@@ -145,7 +145,7 @@ class OwnTools implements ExaiServer {
     }
   }
 
-  #makeOffer(userTools: readonly Tool[]): Offer {
+  #makeOffer(userTools: readonly Tool[]): ToolOffer {
     const { disabledTools = [], leanMode = false, tools = BUILTIN_TOOLS } = this.#options;
     return makeOffer([...tools, ...userTools], {
       disabledTools,

@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
 import { ASKS_MODELS } from "./builtin/annotations.ts";
 import { filesNeeded, parseAnalysis } from "./dialogue/analysis.ts";
-import { ask, type Question } from "./dialogue/ask.ts";
+import { ask, type ModelQuestion } from "./dialogue/ask.ts";
 import { describeWork } from "./dialogue/brief.ts";
 import { toHistory } from "./dialogue/history.ts";
 import { tellProgress } from "./dialogue/progress.ts";
@@ -32,7 +32,7 @@ export interface ExpertSpec<Args extends WorkflowArgs>
   /** The tool's own fields: each step repeats them, and the model is told. */
   ownFields: readonly (keyof Args & string)[];
   prompt: Prompt;
-  defaults: Question["defaults"];
+  defaults: ModelQuestion["defaults"];
   actions: StepActions;
   /** What the model is shown beside the files that steps name. */
   material?(work: Work<Args>, context: ToolContext): Promise<OwnMaterial>;

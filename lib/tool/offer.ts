@@ -6,7 +6,7 @@ import { type SelectionOptions, selectTools } from "./selection.ts";
 import type { Tool } from "./tool.ts";
 
 /** The tools on offer at one time. Replaced as a whole when they change, so that no call sees half of it. */
-export interface Offer {
+export interface ToolOffer {
   /** As `tools/list` shows them. */
   readonly definitions: readonly ToolDefinition[];
   /** What is odd about the settings that choose the tools, a sentence each. */
@@ -20,7 +20,7 @@ export interface Offer {
 }
 
 /** Makes the offer that `options` leave of `tools`. */
-export function makeOffer(tools: readonly Tool[], options: SelectionOptions): Offer {
+export function makeOffer(tools: readonly Tool[], options: SelectionOptions): ToolOffer {
   const { offered, switchedOff, warnings } = selectTools(tools, options);
   const byName = new Map(offered.map((tool) => [tool.name, tool]));
   return {

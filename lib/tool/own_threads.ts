@@ -1,12 +1,12 @@
 import type { Whereabouts } from "../call/call.ts";
 import type {
   Recorded,
-  Shown,
   ShowOptions,
   Thread,
   ThreadStore,
+  ThreadWithTurns,
   TurnEntry,
-} from "../conversation/thread_store.ts";
+} from "../state/thread_store.ts";
 
 /** The threads of one caller, the only ones its calls come near. */
 export class OwnThreads {
@@ -24,7 +24,7 @@ export class OwnThreads {
   }
 
   /** As {@linkcode ThreadStore.show}. */
-  async show(id: string, options?: ShowOptions): Promise<Shown> {
+  async show(id: string, options?: ShowOptions): Promise<ThreadWithTurns> {
     return await this.#store.show(await this.#caller.identity(), id, options);
   }
 

@@ -4,13 +4,13 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { type Call, reportProgress } from "../call/call.ts";
 import { whereaboutsOf } from "../call/wait.ts";
-import type { ThreadStore } from "../conversation/thread_store.ts";
+import type { ThreadStore } from "../state/thread_store.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import { toErrorResult, toToolResult } from "./answer.ts";
 import { OwnThreads } from "./own_threads.ts";
 import { sampleOf } from "./sampling.ts";
 import type { Tool, ToolContext } from "./tool.ts";
-import type { OpenWorkspace, Workspace } from "./workspace.ts";
+import type { OpenWorkspace, Workspace } from "../workspace/workspace.ts";
 
 const log = getLogger(["exai", "tool"]);
 

@@ -10,7 +10,7 @@ import { argumentError, checkSize } from "./faults.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
 import { publishSchema } from "./schema.ts";
-import type { Workspace } from "./workspace.ts";
+import type { Workspace } from "../workspace/workspace.ts";
 
 /** What a tool has at hand while one call of it runs. */
 export interface ToolContext {

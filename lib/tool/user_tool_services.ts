@@ -7,7 +7,7 @@ import { argumentError } from "./faults.ts";
 import { modelFields, promptText } from "./fields.ts";
 import { decodeText } from "./material/text.ts";
 import type { ToolContext } from "./tool.ts";
-import { MAX_FILE_BYTES } from "./workspace.ts";
+import { MAX_FILE_BYTES } from "../workspace/workspace.ts";
 
 const question = z.strictObject({
   prompt: promptText,

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { Recorded, Thread, Turn } from "../conversation/thread_store.ts";
+import type { Recorded, Thread, Turn } from "../state/thread_store.ts";
 import type { Continuation, ToolAnswer } from "./answer.ts";
 import type { StepArgs } from "./fields.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";

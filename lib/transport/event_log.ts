@@ -25,7 +25,7 @@ export interface LoggedEvent {
   message: RpcMessage;
 }
 
-interface Kept extends LoggedEvent {
+interface KeptEvent extends LoggedEvent {
   at: number;
   chars: number;
   /** Memory it takes. */
@@ -34,11 +34,11 @@ interface Kept extends LoggedEvent {
   isNotice?: boolean;
 }
 
-type Answer = RpcResponse & { id: RequestId };
+type LoggedAnswer = RpcResponse & { id: RequestId };
 
 interface Stream {
   next: number;
-  kept: Kept[];
+  kept: KeptEvent[];
   /** Requests this stream has answered. */
   answered: Set<RequestId>;
 }
@@ -164,7 +164,7 @@ export class EventLog implements EventStore {
     return stream;
   }
 
-  #note(streamId: string, stream: Stream, event: Kept): void {
+  #note(streamId: string, stream: Stream, event: KeptEvent): void {
     const { message } = event;
     if (isAnswer(message)) {
       if (this.#discarded.delete(message.id)) return this.#forget(streamId);
@@ -210,7 +210,7 @@ export class EventLog implements EventStore {
     }
   }
 
-  #trim(newest: Kept): void {
+  #trim(newest: KeptEvent): void {
     for (const streamId of this.#delivered) {
       if (!this.#full()) return;
       this.#forget(streamId);
@@ -227,7 +227,7 @@ export class EventLog implements EventStore {
     return this.#events > this.#limits.maxMessages || this.#chars > this.#limits.maxChars;
   }
 
-  #makeRoom(streamId: string, event: Kept): void {
+  #makeRoom(streamId: string, event: KeptEvent): void {
     const { message, chars } = event;
     if (!isAnswer(message) || this.#events > this.#limits.maxMessages) return this.#drop(streamId, event);
     event.message = forgotten(message.id);
@@ -271,7 +271,7 @@ export class EventLog implements EventStore {
     }
   }
 
-  #drop(streamId: string, event: Kept): void {
+  #drop(streamId: string, event: KeptEvent): void {
     const stream = this.#streams.get(streamId)!;
     stream.kept.splice(stream.kept.indexOf(event), 1);
     this.#count(-1, -event.chars);
@@ -280,11 +280,11 @@ export class EventLog implements EventStore {
   }
 }
 
-function isWorthDropping({ isNotice, bytes }: Kept): boolean {
+function isWorthDropping({ isNotice, bytes }: KeptEvent): boolean {
   return !isNotice && bytes > SMALL_BYTES;
 }
 
-function isAnswer(message: RpcMessage): message is Answer {
+function isAnswer(message: RpcMessage): message is LoggedAnswer {
   return !("method" in message);
 }
 

@@ -8,7 +8,7 @@ import { shapeFault } from "../wire/shape.ts";
 /** A body of this size is read at once. */
 const MAX_SMALL_BYTES = 16 * KIB;
 
-export interface BodyLimits {
+export interface HttpBodyLimits {
   maxBytes: number;
   /** The bound on what is held for all clients together. */
   budget?: ByteBudget;
@@ -27,7 +27,7 @@ export interface JsonBody {
  *
  * @throws {ExaiError} `TOO_LARGE`, `PARSE_ERROR`, `INVALID_REQUEST`, `OVER_CAPACITY`
  */
-export async function readJsonBody(request: Request, limits: BodyLimits): Promise<JsonBody> {
+export async function readJsonBody(request: Request, limits: HttpBodyLimits): Promise<JsonBody> {
   const text = await readText(request, limits);
   const fault = shapeFault(text);
   if (fault !== undefined) throw new ExaiError("INVALID_REQUEST", fault);
@@ -39,7 +39,7 @@ export async function readJsonBody(request: Request, limits: BodyLimits): Promis
   }
 }
 
-async function readText(request: Request, { maxBytes, budget = UNBOUNDED }: BodyLimits): Promise<string> {
+async function readText(request: Request, { maxBytes, budget = UNBOUNDED }: HttpBodyLimits): Promise<string> {
   const declared = request.headers.get("content-length");
   if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
   // A declared length is kept to by the HTTP layer. What is small comes in one piece and need not be watched.

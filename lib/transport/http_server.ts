@@ -19,7 +19,7 @@ export interface HttpTransportOptions {
 }
 
 /** One HTTP exchange of a session. */
-export interface Exchange {
+export interface HttpExchange {
   /** What a POST carries, parsed. */
   body?: unknown;
   /** Its size. */
@@ -91,7 +91,7 @@ export class HttpServerTransport implements Transport {
   }
 
   /** Answers one request of the client. */
-  async handle(request: Request, exchange: Exchange): Promise<Response> {
+  async handle(request: Request, exchange: HttpExchange): Promise<Response> {
     this.bytesIn += exchange.bodyBytes ?? 0;
     const lastEventId = request.method === "GET" ? request.headers.get("last-event-id") : null;
     if (lastEventId !== null) {
@@ -142,7 +142,7 @@ export class HttpServerTransport implements Transport {
     return this.#sdk.close();
   }
 
-  #watch(body: ReadableStream<Uint8Array>, request: Request, exchange: Exchange) {
+  #watch(body: ReadableStream<Uint8Array>, request: Request, exchange: HttpExchange) {
     const listeners = request.method === "GET" ? 1 : 0;
     if (this.#streams++ === 0) this.#log.isAttended = true;
     this.#listeners += listeners;
@@ -162,7 +162,7 @@ export class HttpServerTransport implements Transport {
   }
 
   /** The rest of a stream that is over. Nothing to send is HTTP's way to say: do not come back for it (204). */
-  #finished(missed: readonly LoggedEvent[], request: Request, exchange: Exchange): Response {
+  #finished(missed: readonly LoggedEvent[], request: Request, exchange: HttpExchange): Response {
     if (missed.length === 0) return new Response(null, { status: 204 });
     const headers = { "content-type": "text/event-stream", "cache-control": "no-cache, no-transform" };
     return new Response(this.#watch(eventStream(missed), request, exchange), { headers });

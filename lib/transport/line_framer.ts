@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { isTurnDue, nextTurn } from "../base/turns.ts";
+import { isYieldDue, yieldToEventLoop } from "../base/event_loop.ts";
 import { KIB } from "../base/units.ts";
 import type { RequestId } from "../wire/rpc.ts";
 
@@ -58,7 +58,9 @@ export class LineFramer {
       const rest = chunk.subarray(start, end);
       const isWhole = this.#bytes === 0 && rest.length <= this.#options.maxLineBytes;
       const wait = isWhole ? this.#options.online(rest) : this.#finish(rest);
-      if (wait || isTurnDue(rest.length)) return this.#takeLater(chunk.slice(end), wait || nextTurn());
+      if (wait || isYieldDue(rest.length)) {
+        return this.#takeLater(chunk.slice(end), wait || yieldToEventLoop());
+      }
     }
     if (start < chunk.length) this.#keep(chunk.slice(start));
   }

@@ -1,13 +1,13 @@
-import { addressBytes, type Endpoint, isUnspecified } from "../base/ip_address.ts";
+import { addressBytes, isUnspecified, type SocketEndpoint } from "../base/ip_address.ts";
 import type { SocketOwner, SocketOwners } from "./peer_user/owner.ts";
 
-export type { Endpoint } from "../base/ip_address.ts";
+export type { SocketEndpoint } from "../base/ip_address.ts";
 export type { SocketOwner } from "./peer_user/owner.ts";
 
 /** Both ends of one TCP connection, as our own end sees them. */
-export interface Connection {
-  local: Endpoint;
-  remote: Endpoint;
+export interface PeerConnection {
+  local: SocketEndpoint;
+  remote: SocketEndpoint;
 }
 
 const UNKNOWN: SocketOwner = { kind: "unknown" };
@@ -36,7 +36,7 @@ export class PeerUsers implements Disposable {
   }
 
   /** Who holds the other end of a connection. Takes tens of microseconds where the system has an index to ask. */
-  ofPeer({ local, remote }: Connection): SocketOwner {
+  ofPeer({ local, remote }: PeerConnection): SocketOwner {
     const here = addressBytes(local.hostname);
     const there = addressBytes(remote.hostname);
     if (!here || !there || isUnspecified(here)) return UNKNOWN;
@@ -48,7 +48,7 @@ export class PeerUsers implements Disposable {
   }
 
   /** Who listens at an address, by number or as `localhost`, in which case all that listen there must be of one user. */
-  ofListener({ hostname, port }: Endpoint): SocketOwner {
+  ofListener({ hostname, port }: SocketEndpoint): SocketOwner {
     if (hostname.toLowerCase() !== "localhost") return this.#listener(hostname, port);
     const found = ["127.0.0.1", "::1"].map((loopback) => this.#listener(loopback, port));
     const known = found.filter(({ kind }) => kind !== "unknown");
@@ -75,13 +75,13 @@ export class PeerUsers implements Disposable {
 }
 
 /** Whether the other end of a loopback connection belongs to our own user. */
-export async function isOwnPeer(connection: Connection): Promise<boolean> {
+export async function isOwnPeer(connection: PeerConnection): Promise<boolean> {
   using users = await PeerUsers.open();
   return users.ofPeer(connection).kind === "own";
 }
 
 /** Whether what listens at an address of this machine belongs to our own user. */
-export async function isOwnListener(at: Endpoint): Promise<boolean> {
+export async function isOwnListener(at: SocketEndpoint): Promise<boolean> {
   using users = await PeerUsers.open();
   return users.ofListener(at).kind === "own";
 }

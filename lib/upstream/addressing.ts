@@ -3,7 +3,7 @@ import type { Addressee } from "./attribution.ts";
 import type { ClientTasks } from "./client_tasks.ts";
 import type { InboundContext } from "./inbound_context.ts";
 import type { Origin } from "./inflight.ts";
-import { relatedTask } from "./owners.ts";
+import { relatedTask } from "./handle_table.ts";
 
 /** Says whose a message of an upstream is, by all that is known of it. */
 export class Addressing {

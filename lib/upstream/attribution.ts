@@ -1,4 +1,4 @@
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { LiveTasks } from "./live_tasks.ts";
@@ -92,7 +92,7 @@ export class Attribution {
     this.onEnded?.(call, options.withdrawn ?? false);
     const activity = this.#activityOf(call);
     if (!activity?.calls.delete(call)) return;
-    const settledAtMs = steadyNow() + this.#settleMs * (options.withdrawn ? WITHDRAWN_FACTOR : 1);
+    const settledAtMs = monotonicNow() + this.#settleMs * (options.withdrawn ? WITHDRAWN_FACTOR : 1);
     activity.settledAtMs = Math.max(activity.settledAtMs, settledAtMs);
     if (options.withdrawn || doesWork(call.method)) {
       activity.askedUntilMs = Math.max(activity.askedUntilMs, settledAtMs);
@@ -111,7 +111,7 @@ export class Attribution {
   }
 
   /** Whose a message is that names nothing, a question or not; undefined when that is not certain. */
-  addressee(isQuestion: boolean, nowMs = steadyNow()): Addressee | undefined {
+  addressee(isQuestion: boolean, nowMs = monotonicNow()): Addressee | undefined {
     const running = this.#activities().find(({ calls }) => calls.size > 0);
     if (!running) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
     const { caller, calls } = running;
@@ -125,14 +125,14 @@ export class Attribution {
   }
 
   /** Sessions an uncertain question may belong to: those with calls that run or have just ended. */
-  suspects(nowMs = steadyNow()): Caller[] {
+  suspects(nowMs = monotonicNow()): Caller[] {
     return [...this.#activities()]
       .filter(({ calls, askedUntilMs }) => calls.size > 0 || askedUntilMs > nowMs)
       .flatMap(({ caller }) => caller ?? []);
   }
 
   /** When no session but `sessionId` may be asked, in milliseconds from now; 0: now; Infinity: calls run. */
-  quietInMs(sessionId: string, nowMs = steadyNow()): number {
+  quietInMs(sessionId: string, nowMs = monotonicNow()): number {
     return this.#latest("askedUntilMs", { but: sessionId, nowMs }) - nowMs;
   }
 
@@ -161,7 +161,7 @@ export class Attribution {
   }
 
   #prune(): void {
-    const nowMs = steadyNow();
+    const nowMs = monotonicNow();
     const isSettled = ({ calls, settledAtMs }: Activity) => calls.size === 0 && settledAtMs <= nowMs;
     for (const activity of this.#over) if (isSettled(activity)) this.#over.delete(activity);
     if (this.#bySession.size <= MAX_SETTLED) return;

@@ -1,12 +1,12 @@
 import { ExaiError } from "../base/errors.ts";
 import { fnv1a } from "../base/hash.ts";
 import { textOf } from "../base/json.ts";
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
-import { type Attempt, type CallName, REST_MS, type Suspect, WELL_MS } from "./supervisor.ts";
+import { type CallName, REST_MS, type StartAttempt, type Suspect, WELL_MS } from "./supervisor.ts";
 import { doesWork } from "./work.ts";
 
 /** So many crashes in a row under the same call of a session alone, and that call is refused. */
@@ -53,7 +53,7 @@ export class CallCrashes {
   }
 
   /** A process has ended by itself. */
-  ended({ startedAtMs, suspect }: Attempt, reason: ExaiError, nowMs = steadyNow()): void {
+  ended({ startedAtMs, suspect }: StartAttempt, reason: ExaiError, nowMs = monotonicNow()): void {
     if (!suspect || startedAtMs === undefined) return;
     const { session, calls } = suspect;
     for (const { key } of [...calls, { key: session }]) {
@@ -69,7 +69,7 @@ export class CallCrashes {
   }
 
   /** @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the call is refused */
-  check(call: Call, nowMs = steadyNow()): void {
+  check(call: Call, nowMs = monotonicNow()): void {
     if (this.#byCall.size === 0) return;
     const { key, label } = nameOf(call);
     this.#checkOne(key, { label, nowMs });

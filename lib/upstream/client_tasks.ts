@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { quoteValue } from "../base/quote.ts";
 import type { Caller } from "../call/call.ts";
 import type { Result, RpcRequest } from "../wire/rpc.ts";
-import { createdTask, MAX_HANDLE_CHARS, MAX_HANDLES, relatedTask } from "./owners.ts";
+import { createdTask, MAX_HANDLE_CHARS, MAX_HANDLES, relatedTask } from "./handle_table.ts";
 import { renamed } from "./task_names.ts";
 import { namesItsTask } from "./work.ts";
 

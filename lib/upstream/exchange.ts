@@ -1,18 +1,18 @@
 import { abortError } from "../base/abort.ts";
 import type { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call } from "../call/call.ts";
 import { withProgressToken } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../wire/rpc.ts";
 import { suspectOf } from "./call_crashes.ts";
 import type { Faults } from "./faults.ts";
-import type { Handles } from "./handles.ts";
+import type { HandleOwners } from "./handle_owners.ts";
 import type { InFlightTable } from "./inflight.ts";
 import { messageFault } from "./message_fault.ts";
 import type { Suspect } from "./supervisor.ts";
-import type { UpstreamTransport } from "./upstream_transport.ts";
+import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 
 /** What an exchange is made of. */
 export interface ExchangeParts {
@@ -21,28 +21,28 @@ export interface ExchangeParts {
   transport: UpstreamTransport;
   faults: Faults;
   inflight: InFlightTable;
-  handles: Handles;
+  handles: HandleOwners;
 }
 
 /** How long a server may take to cancel a task that nobody waits for. */
 const CANCEL_MS = 30 * SECOND_MS;
 
 /** Requests to one running server: each under an id of the daemon's own, each ended by answer, abort or failure. */
-export class Exchange {
+export class UpstreamExchange {
   /** Why the server is gone. */
   end: ExaiError | undefined;
   /** Why nothing new is sent to it, while what is under way may still be answered. */
   lost: ExaiError | undefined;
   /** The one session whose calls were under way when the server ended. */
   suspect: Suspect | undefined;
-  lastUsedAtMs = steadyNow();
+  lastUsedAtMs = monotonicNow();
   /** What the server can do with tasks, as it says to `initialize`. */
   tasks: unknown;
   readonly inflight: InFlightTable;
   readonly #name: string;
   readonly #transport: UpstreamTransport;
   readonly #faults: Faults;
-  readonly #handles: Handles;
+  readonly #handles: HandleOwners;
   #nextId = 1;
 
   constructor({ name, transport, faults, inflight, handles }: ExchangeParts) {
@@ -155,13 +155,13 @@ export class Exchange {
 
   /** Sends what wants no answer, or is one. */
   send(message: RpcMessage): void {
-    this.lastUsedAtMs = steadyNow();
+    this.lastUsedAtMs = monotonicNow();
     this.inflight.sentUnasked(message);
     this.#transport.send(message).catch(() => {});
   }
 
   #request(request: RpcRequest, call?: Call): void {
-    this.lastUsedAtMs = steadyNow();
+    this.lastUsedAtMs = monotonicNow();
     const { id } = request;
     this.inflight.follow(id, call, this.#transport.send(request)).catch((thrown) => {
       this.#fail(id, messageFault(thrown, this.#name) ?? this.#faults.of(thrown));

@@ -1,8 +1,8 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { redact } from "../base/log.ts";
-import { overCapacityFor } from "../base/machine_want.ts";
+import { overCapacityFor } from "../base/exhaustion.ts";
 import { refusalStatus } from "./message_fault.ts";
-import { AnswerCut, SessionLost, UrlRefusal } from "./url/failures.ts";
+import { AnswerCut, SessionLost, UrlRefusal } from "../remote/failures.ts";
 
 /** What callers of one server are told when the connection to it fails them. */
 export class Faults {

@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { type InitializeResult, LATEST_REVISION, REVISIONS } from "../wire/mcp.ts";
+import { type InitializeResult, isAboutRevision, LATEST_REVISION, REVISIONS } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
-import { UrlRefusal } from "./url/failures.ts";
+import { UrlRefusal } from "../remote/failures.ts";
 
 /** Before the first that EXAI offers; the same on the wire in all that is used here. */
 const FIRST_DRAFT = "2024-10-07";
@@ -10,12 +10,6 @@ const OLDEST = REVISIONS.at(-1)!;
 
 /** Asks `initialize` for a revision. */
 export type AskInitialize = (revision: string) => Promise<Result>;
-
-/** Whether a refusal says that it is about the revision of the protocol. */
-export function isAboutRevision(text: string): boolean {
-  return /protocol[\s_-]*version|(?:unsupported|unknown|invalid|incompatible)\b.{0,40}\bversion|version\b.{0,40}\bsupported/i
-    .test(text);
-}
 
 /**
  * Initializes a server, and agrees with it on a revision. A server should answer with one it speaks when it does not
@@ -35,7 +29,7 @@ export async function initialize(ask: AskInitialize, server: string): Promise<In
 }
 
 /** What came of asking once. */
-interface Attempt {
+interface InitializeAttempt {
   result?: JsonObject;
   /** How the server refused. */
   refusal?: string;
@@ -44,7 +38,7 @@ interface Attempt {
   thrown?: unknown;
 }
 
-async function attempt(ask: AskInitialize, revision: string): Promise<Attempt> {
+async function attempt(ask: AskInitialize, revision: string): Promise<InitializeAttempt> {
   try {
     const { result, error } = await ask(revision);
     if (!error) return { result, offered: [] };
@@ -56,7 +50,7 @@ async function attempt(ask: AskInitialize, revision: string): Promise<Attempt> {
   }
 }
 
-function refused(message: string, data: Json | undefined, asked: string, body = ""): Attempt {
+function refused(message: string, data: Json | undefined, asked: string, body = ""): InitializeAttempt {
   const supported = isObject(data) ? data.supported ?? data.supportedVersions : undefined;
   const named = Array.isArray(supported)
     ? supported.map(String)
@@ -65,7 +59,7 @@ function refused(message: string, data: Json | undefined, asked: string, body = 
 }
 
 /** The revision to ask for after `attempt`; undefined when it went well, or there is none. */
-function nextRevision({ result, refusal, offered }: Attempt): string | undefined {
+function nextRevision({ result, refusal, offered }: InitializeAttempt): string | undefined {
   if (refusal !== undefined) {
     if (offered.length === 0) return isAboutRevision(refusal) ? OLDEST : undefined;
     return KNOWN.find((revision) => offered.includes(revision));
@@ -75,7 +69,7 @@ function nextRevision({ result, refusal, offered }: Attempt): string | undefined
   return answered < OLDEST ? OLDEST : REVISIONS[1];
 }
 
-function refusalText(refusal: string, first: Attempt): string {
+function refusalText(refusal: string, first: InitializeAttempt): string {
   const offered = first.offered.length > 0 ? ` (it speaks ${first.offered.join(", ")})` : "";
   const about = isAboutRevision(refusal) ? `; EXAI speaks MCP ${REVISIONS.join(", ")}${offered}` : "";
   return `it refused to initialize: ${refusal}${about}`;

@@ -11,7 +11,7 @@ import { ClientTasks } from "./client_tasks.ts";
 import type { InboundContext } from "./inbound_context.ts";
 import type { Origin } from "./inflight.ts";
 import { changedLists, type ListCache, listChangedMethod } from "./lists.ts";
-import { Questions } from "./questions.ts";
+import { ServerQuestions } from "./server_questions.ts";
 
 /** Of a message that belongs to no session so much is kept, in characters. */
 const MAX_LOG_CHARS = 4000;
@@ -26,13 +26,13 @@ export class Inbound {
   /** As which the clients run questions of the upstream. */
   readonly #clientTasks = new ClientTasks();
   readonly #addressing: Addressing;
-  readonly #questions: Questions;
+  readonly #questions: ServerQuestions;
 
   constructor(context: InboundContext) {
     this.#context = context;
     const clientTasks = this.#clientTasks;
     this.#addressing = new Addressing(context, clientTasks);
-    this.#questions = new Questions(context, { addressing: this.#addressing, clientTasks });
+    this.#questions = new ServerQuestions(context, { addressing: this.#addressing, clientTasks });
   }
 
   /** `origin`: the request on whose stream it came, where there are such. */

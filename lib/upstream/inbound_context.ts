@@ -3,7 +3,7 @@ import type { Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { RpcMessage } from "../wire/rpc.ts";
 import type { Attribution } from "./attribution.ts";
-import type { Handles } from "./handles.ts";
+import type { HandleOwners } from "./handle_owners.ts";
 import type { InFlightTable } from "./inflight.ts";
 import type { LiveTasks } from "./live_tasks.ts";
 import type { SharedLogLevel } from "./log_level.ts";
@@ -21,7 +21,7 @@ export interface InboundContext {
   attribution: Attribution;
   tasks: LiveTasks;
   attached: ReadonlyMap<string, Caller>;
-  handles: Handles;
+  handles: HandleOwners;
   subscriptions: Subscriptions;
   logLevel: SharedLogLevel;
   send(message: RpcMessage): void;
@@ -29,12 +29,12 @@ export interface InboundContext {
   log(line: string): void;
   /** What a window can do whose question was refused because it might have been another's. */
   whenRefused: string;
-  onQuestion(question: Question): void;
+  onQuestion(question: ServerQuestion): void;
   onListChanged(kinds: readonly ListKind[]): void;
 }
 
 /** What an upstream has asked. */
-export interface Question {
+export interface ServerQuestion {
   method: string;
   /** The client capability it is about; undefined for a method that is none of MCP. */
   capability: string | undefined;

@@ -3,7 +3,7 @@ import type { Call } from "../call/call.ts";
 import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { NamelessErrors } from "./nameless_errors.ts";
-import { ownId } from "./own_id.ts";
+import { ownId } from "../wire/own_id.ts";
 import { namesItsTask } from "./work.ts";
 
 /** One request on its way to an upstream. */

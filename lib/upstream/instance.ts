@@ -9,9 +9,9 @@ import type { InitializeResult, LogLevel } from "../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
 import { EarlyLogs } from "./early_logs.ts";
-import { Exchange } from "./exchange.ts";
+import { UpstreamExchange } from "./exchange.ts";
 import { Faults } from "./faults.ts";
-import { Handles } from "./handles.ts";
+import { HandleOwners } from "./handle_owners.ts";
 import { initialize } from "./handshake.ts";
 import { InFlightTable } from "./inflight.ts";
 import { Inbound } from "./inbound.ts";
@@ -23,7 +23,7 @@ import { SharedLogLevel } from "./log_level.ts";
 import { OtherCalls } from "./other_calls.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import type { Suspect } from "./supervisor.ts";
-import type { MessageExtra, UpstreamTransport } from "./upstream_transport.ts";
+import type { MessageExtra, UpstreamTransport } from "../transport/upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -49,7 +49,7 @@ export class Instance implements AsyncDisposable {
   readonly #faults: Faults;
   readonly #inflight: InFlightTable;
   /** What its results have given the sessions to come back with. */
-  readonly handles: Handles;
+  readonly handles: HandleOwners;
   readonly #subscriptions = new Subscriptions({
     renew: (uri) => this.#askAbout(uri, "resources/subscribe"),
     onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
@@ -58,7 +58,7 @@ export class Instance implements AsyncDisposable {
   readonly #otherCalls: OtherCalls;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
-  readonly #exchange: Exchange;
+  readonly #exchange: UpstreamExchange;
   readonly #earlyLogs = new EarlyLogs((message) => this.#inbound.receive(message));
   #description: InitializeResult | undefined;
 
@@ -66,12 +66,12 @@ export class Instance implements AsyncDisposable {
     this.#transport = transport;
     this.#options = options;
     this.#faults = new Faults(options.name);
-    this.handles = new Handles(this.tasks, options.lostTasks);
+    this.handles = new HandleOwners(this.tasks, options.lostTasks);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const { name } = options;
     const parts = { name, transport, faults: this.#faults, inflight: this.#inflight, handles: this.handles };
-    this.#exchange = new Exchange(parts);
+    this.#exchange = new UpstreamExchange(parts);
     this.lists = new ListCache({
       ask: (method, params) => this.#exchange.ask(method, params, options.startTimeoutMs),
       has: (kind) => capabilityOf(this.#description, kind) !== undefined,

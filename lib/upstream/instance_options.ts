@@ -3,7 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { Caller, Root } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
-import type { Question } from "./inbound_context.ts";
+import type { ServerQuestion } from "./inbound_context.ts";
 import type { LostTasks } from "./lost_tasks.ts";
 
 /** What an instance is made with. */
@@ -25,7 +25,7 @@ export interface InstanceOptions {
   /** Takes what belongs to no session, one line. */
   log?(line: string): void;
   /** Called when the server asks a session something. */
-  onQuestion?(question: Question): void;
+  onQuestion?(question: ServerQuestion): void;
   /** Called when the server asks for the roots the sessions share. */
   onRootsAsked?(): void;
   /** So many calls in a row it may leave without an answer, and say nothing, before it is given up; left out: two. */

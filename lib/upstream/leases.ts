@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { bindToSession, type ServerConfig } from "../base/server_config.ts";
+import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import { isObject } from "../base/json.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
@@ -15,13 +15,13 @@ import {
   listPlace,
   type ShareDecision,
   shareKey,
-  type Tenant,
+  type SharingSession,
   toldCapabilities,
 } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
-import { loseSubscription, newTenancy, pauseMs, type Tenancy } from "./tenancy.ts";
+import { loseSubscription, newSessionLease, pauseMs, type SessionLease } from "./session_lease.ts";
 import { markedVia } from "./marked_via.ts";
-import { locationOf, startedIn, workspaceOf } from "./workspace.ts";
+import { locationOf, startedIn, workspaceOf } from "./working_directory.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -35,7 +35,7 @@ const PARTING_GRACE_MS = 10 * MINUTE_MS;
 export class Leases {
   readonly #config: ServerConfig;
   readonly #pool: Pool;
-  readonly #tenancies = new Map<string, Tenancy>();
+  readonly #tenancies = new Map<string, SessionLease>();
   /** Sessions that are over: what still runs for them begins nothing, for nobody would end it. */
   readonly #over = new WeakSet<Caller>();
   /** Whether the server is known to ask for roots; set by whoever knows. */
@@ -136,7 +136,7 @@ export class Leases {
   }
 
   /** A session was led elsewhere while it subscribed on `slot`: the subscription follows it. */
-  async #carryOver(tenancy: Tenancy, slot: Slot): Promise<void> {
+  async #carryOver(tenancy: SessionLease, slot: Slot): Promise<void> {
     slot.started?.leave(tenancy.caller);
     const current = await this.lease(tenancy.caller).catch(() => undefined);
     if (current) await this.#resubscribe(tenancy, current);
@@ -186,19 +186,19 @@ export class Leases {
     }
   }
 
-  #of(caller: Caller): Tenancy {
+  #of(caller: Caller): SessionLease {
     let tenancy = this.#tenancies.get(caller.id);
-    if (!tenancy) this.#tenancies.set(caller.id, tenancy = newTenancy(caller, this.#config.name));
+    if (!tenancy) this.#tenancies.set(caller.id, tenancy = newSessionLease(caller, this.#config.name));
     return tenancy;
   }
 
   /** The instance of `stale` has ended: the first who notices gets a new one for all. */
-  #renew(tenancy: Tenancy, stale: Promise<Slot>): Promise<Slot> {
+  #renew(tenancy: SessionLease, stale: Promise<Slot>): Promise<Slot> {
     if (tenancy.slot === stale) tenancy.slot = undefined;
     return this.lease(tenancy.caller);
   }
 
-  async #attach(tenancy: Tenancy): Promise<Slot> {
+  async #attach(tenancy: SessionLease): Promise<Slot> {
     const slot = this.#pool.slot(await this.#requestFor(tenancy));
     slot.lease(tenancy.caller);
     tenancy.attached = slot;
@@ -206,12 +206,13 @@ export class Leases {
     return slot;
   }
 
-  async #requestFor({ caller, whyApart }: Pick<Tenancy, "caller" | "whyApart">): Promise<SlotRequest> {
+  async #requestFor({ caller, whyApart }: Pick<SessionLease, "caller" | "whyApart">): Promise<SlotRequest> {
     const roots = await caller.roots();
     const named = await workspaceOf(caller, roots);
     const { workspace, places } = await locationOf(named, roots);
     const asksRoots = this.asksRoots();
-    const tenant: Tenant = { caller, workspace, roots, places, rootless: asksRoots && roots === undefined };
+    const rootless = asksRoots && roots === undefined;
+    const tenant: SharingSession = { caller, workspace, roots, places, rootless };
     const via = [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()];
     const [shared, own] = [workspace, named].map((dir) => markedVia(bindToSession(this.#config, dir), via));
     const config = startedIn(own!, shared!);
@@ -227,7 +228,7 @@ export class Leases {
     return { ...decision, key: shareKey(shared!, tenant, scope), config, tenant, told, listed, mixesRoots };
   }
 
-  #leave(tenancy: Tenancy, slot: Slot): void {
+  #leave(tenancy: SessionLease, slot: Slot): void {
     // Another call of the session has left it already.
     if (!slot.serves(tenancy.caller)) return;
     tenancy.slot = undefined;
@@ -245,7 +246,7 @@ export class Leases {
   }
 
   /** Gets a session that is subscribed to something a new instance, however often that takes. */
-  async #restore(tenancy: Tenancy, listens = false): Promise<void> {
+  async #restore(tenancy: SessionLease, listens = false): Promise<void> {
     tenancy.listens ||= listens;
     if (tenancy.isRestoring) return;
     tenancy.isRestoring = true;
@@ -262,7 +263,7 @@ export class Leases {
   }
 
   /** One attempt after `failures` that came to nothing; gives the pause before the next, undefined when there is none. */
-  async #tryRestore(tenancy: Tenancy, failures: number): Promise<number | undefined> {
+  async #tryRestore(tenancy: SessionLease, failures: number): Promise<number | undefined> {
     let slot: Slot;
     try {
       slot = await this.lease(tenancy.caller);
@@ -278,7 +279,7 @@ export class Leases {
   }
 
   /** Subscribes a session on a new instance to all it was subscribed to, and tells it that it may have missed something. */
-  async #resubscribe(tenancy: Tenancy, slot: Slot): Promise<void> {
+  async #resubscribe(tenancy: SessionLease, slot: Slot): Promise<void> {
     const { caller, subscriptions } = tenancy;
     const instance = await slot.instance.catch(() => undefined);
     if (!instance || !slot.serves(caller)) return;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { isObject, type JsonObject } from "../base/json.ts";
-import type { ServerConfig } from "../base/server_config.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
@@ -36,7 +36,7 @@ export class View {
 }
 
 /** What processes that were told the same showed last, in whichever place: shown where nothing else is known yet. */
-interface Kept {
+interface KeptLists {
   readonly key: ViewKey;
   readonly view: View;
   /** Client capabilities the server has made use of. */
@@ -44,7 +44,7 @@ interface Kept {
 }
 
 /** What one session has seen, and the place it is led to, once that is known. */
-interface Viewer {
+interface ListViewer {
   readonly caller: Caller;
   place: ListPlace | undefined;
   /** The list of each kind it was shown last, unless it was told since that there is another. */
@@ -61,9 +61,9 @@ export type Outdated = [ListKind, Caller][];
 export class ListMemory {
   readonly #config: ServerConfig;
   readonly #store: ListStore | undefined;
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<string, KeptLists>();
   readonly #views = new Map<string, View>();
-  readonly #viewers = new Map<string, Viewer>();
+  readonly #viewers = new Map<string, ListViewer>();
   /** Sessions that are over: what comes late for one is kept for nobody. */
   readonly #over = new WeakSet<Caller>();
   #digest: string | undefined;
@@ -181,7 +181,7 @@ export class ListMemory {
     this.#viewers.delete(caller.id);
   }
 
-  #viewerOf(caller: Caller): Viewer {
+  #viewerOf(caller: Caller): ListViewer {
     let viewer = this.#viewers.get(caller.id);
     if (!viewer) {
       viewer = { caller, place: undefined, seen: new Map() };
@@ -201,7 +201,7 @@ export class ListMemory {
   }
 
   /** Whether what a session has seen is not what `view` shows; it is told then, and once. */
-  #isOutdated({ seen }: Viewer, kind: ListKind, view: View): boolean {
+  #isOutdated({ seen }: ListViewer, kind: ListKind, view: View): boolean {
     const known = seen.get(kind);
     const list = view.current(kind);
     if (!known || !list || known === list) return false;
@@ -212,7 +212,7 @@ export class ListMemory {
     return seen.delete(kind);
   }
 
-  #keptFor(told: JsonObject): Kept {
+  #keptFor(told: JsonObject): KeptLists {
     const capabilities = JSON.stringify(told);
     let kept = this.#kept.get(capabilities);
     if (!kept) {
@@ -235,7 +235,7 @@ export class ListMemory {
     this.#save(kept);
   }
 
-  #save({ key, view: { description, lists }, asked }: Kept): void {
+  #save({ key, view: { description, lists }, asked }: KeptLists): void {
     if (!description) return;
     this.#store?.set(key, { description, lists: Object.fromEntries(lists), asked: [...asked] });
   }
@@ -265,7 +265,7 @@ export class ListMemory {
   }
 }
 
-function readKept(key: ViewKey, stored: KeptView | undefined): Kept {
+function readKept(key: ViewKey, stored: KeptView | undefined): KeptLists {
   const view = new View();
   view.description = stored?.description;
   for (const kind of LIST_KINDS) {

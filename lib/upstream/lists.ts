@@ -1,6 +1,6 @@
 import { delay } from "@std/async/delay";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { allPages } from "../call/pages.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
@@ -22,7 +22,7 @@ export interface ListCacheOptions {
   isAnnounced(kind: ListKind): boolean;
 }
 
-interface Kept {
+interface CachedList {
   list: Promise<readonly JsonObject[]>;
   askedAtMs: number;
   /** The same, once it is there. */
@@ -48,7 +48,7 @@ export function isSameList(one: readonly JsonObject[], other: readonly JsonObjec
 
 /** The lists of one upstream: each is kept until the upstream says that it has changed, or for a short time. */
 export class ListCache {
-  readonly #kept = new Map<ListKind, Kept>();
+  readonly #kept = new Map<ListKind, CachedList>();
   readonly #next = new Map<ListKind, Promise<readonly JsonObject[]>>();
   readonly #options: ListCacheOptions;
 
@@ -99,21 +99,21 @@ export class ListCache {
     return refreshed;
   }
 
-  #isGood(kind: ListKind, { askedAtMs, came }: Kept): boolean {
+  #isGood(kind: ListKind, { askedAtMs, came }: CachedList): boolean {
     if (came === undefined) return true;
     const isLasting = this.#options.isAnnounced(kind) && cutOf(came) === undefined;
-    return isLasting || steadyNow() - askedAtMs < UNANNOUNCED_MS;
+    return isLasting || monotonicNow() - askedAtMs < UNANNOUNCED_MS;
   }
 
-  async #afterGap({ askedAtMs, list }: Kept): Promise<void> {
+  async #afterGap({ askedAtMs, list }: CachedList): Promise<void> {
     await list.catch(() => {});
-    const waitMs = askedAtMs + REFRESH_GAP_MS - steadyNow();
+    const waitMs = askedAtMs + REFRESH_GAP_MS - monotonicNow();
     if (waitMs > 0) await delay(waitMs, { persistent: false });
   }
 
   #askAnew(kind: ListKind): Promise<readonly JsonObject[]> {
     const before = this.#kept.get(kind)?.came;
-    const kept: Kept = { list: this.#askAll(kind, before), askedAtMs: steadyNow() };
+    const kept: CachedList = { list: this.#askAll(kind, before), askedAtMs: monotonicNow() };
     this.#kept.set(kind, kept);
     kept.list.then((list) => kept.came = list, () => {
       // A failure is not kept: the next one who asks tries again.

@@ -1,11 +1,11 @@
 import { delay } from "@std/async/delay";
 import { type JsonObject, textOf } from "../base/json.ts";
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
 import type { Result } from "../wire/rpc.ts";
-import { MAX_HANDLE_CHARS } from "./owners.ts";
+import { MAX_HANDLE_CHARS } from "./handle_table.ts";
 
 /** Tasks kept at most; beyond that the oldest are forgotten. */
 const MAX_TASKS = 10_000;
@@ -40,7 +40,7 @@ export class LiveTasks {
   #gone: PromiseWithResolvers<void> | undefined;
 
   /** Notes the task a result has made; `ttl` is in milliseconds, none or null means without end. */
-  begun(caller: Caller, task: JsonObject, nowMs = steadyNow()): void {
+  begun(caller: Caller, task: JsonObject, nowMs = monotonicNow()): void {
     const { taskId } = task;
     if (typeof taskId !== "string" || taskId.length > MAX_HANDLE_CHARS) return;
     const ttl = typeof task.ttl === "number" ? task.ttl : null;
@@ -68,7 +68,7 @@ export class LiveTasks {
   }
 
   /** Whether another session than `caller` has a task that runs. */
-  othersRun(caller: Caller, nowMs = steadyNow()): boolean {
+  othersRun(caller: Caller, nowMs = monotonicNow()): boolean {
     return this.#byId.values().some((task) => !isSameSession(task.caller, caller) && runs(task, nowMs));
   }
 
@@ -85,7 +85,7 @@ export class LiveTasks {
   }
 
   /** The server has ended: there is nothing more to fetch. */
-  clear(nowMs = steadyNow()): void {
+  clear(nowMs = monotonicNow()): void {
     this.#cut.push(...this.#byId.values().filter((task) => runs(task, nowMs)));
     this.#forget([...this.#byId.keys()]);
   }
@@ -117,7 +117,7 @@ export class LiveTasks {
   }
 
   /** For how long there may be a task that somebody wants the result of, in milliseconds; 0: there is none. */
-  remainingMs(nowMs = steadyNow()): number {
+  remainingMs(nowMs = monotonicNow()): number {
     let latestMs = nowMs;
     for (const [taskId, { expiresAtMs }] of this.#byId) {
       if (expiresAtMs <= nowMs) this.#byId.delete(taskId);

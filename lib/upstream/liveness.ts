@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Liveness } from "../call/admission.ts";
 
@@ -37,7 +37,7 @@ export class PingedLiveness implements Liveness {
   check(patienceMs: number): Promise<boolean> {
     const current = this.#ping;
     if (current === undefined) return this.#begin(patienceMs);
-    if (steadyNow() - current.atMs < TOGETHER_MS) return current.verdict;
+    if (monotonicNow() - current.atMs < TOGETHER_MS) return current.verdict;
     return this.#next ??= current.verdict.then((isAnswering) => {
       this.#next = undefined;
       return isAnswering || this.check(patienceMs);
@@ -46,7 +46,7 @@ export class PingedLiveness implements Liveness {
 
   #begin(patienceMs: number): Promise<boolean> {
     const verdict = this.#look(patienceMs).finally(() => this.#ping = undefined);
-    this.#ping = { verdict, atMs: steadyNow() };
+    this.#ping = { verdict, atMs: monotonicNow() };
     return verdict;
   }
 

@@ -4,14 +4,18 @@ import { quoteValue } from "../base/quote.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { LiveTask, LiveTasks } from "./live_tasks.ts";
-import { MAX_HANDLES, Owners } from "./owners.ts";
+import { HandleTable, MAX_HANDLES } from "./handle_table.ts";
 import type { TaskNames } from "./task_names.ts";
 
 const AGAIN = "it may have run: begin it again if that does no harm";
 
 /** A connection that is over, and what was given out on it. */
 export interface LostConnection {
-  readonly handles: { readonly owners: Owners; readonly elicitations: Owners; readonly taskNames: TaskNames };
+  readonly handles: {
+    readonly owners: HandleTable;
+    readonly elicitations: HandleTable;
+    readonly taskNames: TaskNames;
+  };
   readonly tasks: LiveTasks;
   /** Of a child process; undefined for a server behind a URL. */
   readonly pid: number | undefined;
@@ -22,8 +26,8 @@ export interface LostConnection {
  * nobody else may have it.
  */
 export class LostTasks {
-  readonly owners = new Owners();
-  readonly elicitations = new Owners();
+  readonly owners = new HandleTable();
+  readonly elicitations = new HandleTable();
   /** Why the connection of each is over, by what its session calls it. */
   readonly #why = new WeakMap<Caller, Map<string, string>>();
 

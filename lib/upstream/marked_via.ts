@@ -1,5 +1,5 @@
-import type { ServerConfig } from "../base/server_config.ts";
-import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../base/via.ts";
+import type { ServerConfig } from "../config/server_config.ts";
+import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../wire/via.ts";
 
 /**
  * `config` with the daemons by which its server is started or reached. As part of what the server gets it is part of

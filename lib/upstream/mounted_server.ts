@@ -1,13 +1,13 @@
 import { untilAborted } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { ServerConfig } from "../base/server_config.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { runOn } from "./call_run.ts";
-import type { Gate } from "./gate.ts";
+import type { Semaphore } from "./semaphore.ts";
 import type { Instance } from "./instance.ts";
 import { Leases } from "./leases.ts";
 import { mayRepeat } from "./outcome.ts";
@@ -26,7 +26,7 @@ export interface MountedServerOptions {
   /** Keeps what the server shows beyond the life of the daemon. */
   lists?: ListStore;
   /** How many servers are started at once only to see what they show now. */
-  visits?: Gate;
+  visits?: Semaphore;
 }
 
 /**

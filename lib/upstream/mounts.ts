@@ -1,9 +1,9 @@
 import { getLogger } from "@logtape/logtape";
-import type { ServerConfig } from "../base/server_config.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
-import { Gate } from "./gate.ts";
+import { Semaphore } from "./semaphore.ts";
 import type { ListStore } from "./list_store.ts";
 import { MountedServer } from "./mounted_server.ts";
 import { Pool } from "./pool.ts";
@@ -48,7 +48,7 @@ export class Mounts implements AsyncDisposable {
   readonly #options: MountsOptions;
   readonly #byName = new Map<string, MountedServer>();
   readonly #retiring = new Map<MountedServer, Promise<void>>();
-  readonly #visits = new Gate(MAX_VISITS);
+  readonly #visits = new Semaphore(MAX_VISITS);
   #ordered: readonly MountedServer[] = [];
 
   constructor(options: MountsOptions) {

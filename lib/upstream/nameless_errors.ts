@@ -1,4 +1,4 @@
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { RequestId } from "../wire/rpc.ts";
 
@@ -9,7 +9,7 @@ const PARSE_ERROR = -32700;
 const SETTLE_MS = 2 * SECOND_MS;
 
 /** The last message of its kind that gets no answer. */
-interface Unanswered {
+interface UnansweredRequest {
   atMs: number;
   /** Whether a request sent after it has been answered: the server has read it. */
   isRead: boolean;
@@ -24,9 +24,9 @@ interface Unanswered {
  */
 export class NamelessErrors {
   #lastId = 0;
-  #any: Unanswered | undefined;
+  #any: UnansweredRequest | undefined;
   /** The last with anything of a client in it, as a withdrawn request has. */
-  #foreign: Unanswered | undefined;
+  #foreign: UnansweredRequest | undefined;
 
   /** The request `id` is sent; our ids only grow. */
   asked(id: RequestId): void {
@@ -35,7 +35,7 @@ export class NamelessErrors {
 
   /** `isPlain`: nothing of a client is in it, so that any server can parse it. */
   unanswered({ isPlain }: { isPlain: boolean }): void {
-    this.#any = { atMs: steadyNow(), isRead: false, after: this.#lastId };
+    this.#any = { atMs: monotonicNow(), isRead: false, after: this.#lastId };
     if (!isPlain) this.#foreign = this.#any;
   }
 
@@ -47,6 +47,6 @@ export class NamelessErrors {
   /** Whether nothing else was sent that an error with this code may be about. */
   isAboutRequest(code: number): boolean {
     const other = code === PARSE_ERROR ? this.#foreign : this.#any;
-    return other === undefined || other.isRead && steadyNow() - other.atMs > SETTLE_MS;
+    return other === undefined || other.isRead && monotonicNow() - other.atMs > SETTLE_MS;
   }
 }

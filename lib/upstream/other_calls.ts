@@ -1,6 +1,6 @@
 import type { Call } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
-import type { Exchange } from "./exchange.ts";
+import type { UpstreamExchange } from "./exchange.ts";
 import type { SharedLogLevel } from "./log_level.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
@@ -8,7 +8,7 @@ import type { Subscriptions } from "./subscriptions.ts";
 export interface OtherCallsParts {
   /** The server's name, for messages. */
   name: string;
-  exchange: Exchange;
+  exchange: UpstreamExchange;
   subscriptions: Subscriptions;
   logLevel: SharedLogLevel;
 }
@@ -22,7 +22,7 @@ export class OtherCalls {
   }
 
   /**
-   * Passes a call on as {@linkcode Exchange.forward} does, once for all sessions where one request is enough.
+   * Passes a call on as {@linkcode UpstreamExchange.forward} does, once for all sessions where one request is enough.
    *
    * @throws {ExaiError} as there; `INVALID_PARAMS` for the task of another session
    */

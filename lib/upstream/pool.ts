@@ -1,12 +1,12 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
-import { overCapacityFor } from "../base/machine_want.ts";
+import { overCapacityFor } from "../base/exhaustion.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { redact } from "../base/log.ts";
 import { visible } from "../base/visible.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
-import type { Question } from "./inbound_context.ts";
+import type { ServerQuestion } from "./inbound_context.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { Instance } from "./instance.ts";
 import { LostTasks } from "./lost_tasks.ts";
@@ -15,7 +15,7 @@ import { type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { quiet } from "./quiet.ts";
 import { type ListPlace, whenRefused } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
-import type { Attempt } from "./supervisor.ts";
+import type { StartAttempt } from "./supervisor.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -112,7 +112,7 @@ export class Pool implements AsyncDisposable {
     const attempt = record.supervisor.beginFor(request.tenant.caller.id);
     const givenUp = new AbortController();
     const made = { ...request, admission: record.admission };
-    const onQuestion = (question: Question) => {
+    const onQuestion = (question: ServerQuestion) => {
       slot.questioned(question);
       this.onAsked(slot);
     };
@@ -247,7 +247,7 @@ export class Pool implements AsyncDisposable {
   async #watch(
     { key, scope, supervisor }: ProcessRecord,
     slot: Slot,
-    attempt: Attempt,
+    attempt: StartAttempt,
   ): Promise<ExaiError | undefined> {
     let reason: ExaiError;
     try {

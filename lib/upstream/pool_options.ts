@@ -1,8 +1,8 @@
-import type { ServerConfig } from "../base/server_config.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import type { AdmissionFor } from "./process_records.ts";
-import type { UpstreamTransport } from "./upstream_transport.ts";
+import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 
 /** Connects to a server as its configuration says: starts the process, or opens the URL. */
 export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;

@@ -6,7 +6,7 @@ import { isSameSession } from "../call/owner.ts";
 import { CallCrashes } from "./call_crashes.ts";
 import { likenessKey, type Scope } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
-import { type Attempt, Supervisor } from "./supervisor.ts";
+import { type StartAttempt, Supervisor } from "./supervisor.ts";
 import type { ExaiError } from "../base/errors.ts";
 
 /** What an admission is made of: the server, and which of its processes. */
@@ -54,9 +54,9 @@ const MAX_GONE = 256;
 const MAX_CLIENT_CHARS = 60;
 
 /** How a process that failed was begun, and what was made of it. */
-export interface Failure {
+export interface StartFailure {
   slot: Slot;
-  attempt: Attempt;
+  attempt: StartAttempt;
   reason: ExaiError;
 }
 
@@ -123,7 +123,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   }
 
   /** The process made for `request` has failed: what that says of others that are made alike is remembered. */
-  failedAlike(request: SlotRequest, { slot, attempt, reason }: Failure): void {
+  failedAlike(request: SlotRequest, { slot, attempt, reason }: StartFailure): void {
     const known = this.#alike(request);
     if (slot.likeness === undefined || reason.details?.fault === "caller") return;
     if (slot.hasAnswered) return void this.#byKey.delete(slot.likeness);

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
-import type { ServerConfig } from "../base/server_config.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import type { Leases } from "./leases.ts";
 import { decideShare } from "./share_key.ts";

@@ -1,13 +1,13 @@
 import { getLogger } from "@logtape/logtape";
 import { unlessLate, untilAborted } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { ServerConfig } from "../base/server_config.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
-import { Gate } from "./gate.ts";
+import { Semaphore } from "./semaphore.ts";
 import type { Instance } from "./instance.ts";
 import type { Leases } from "./leases.ts";
 import { LIST_KINDS, ListMemory, type Outdated } from "./list_memory.ts";
@@ -30,7 +30,7 @@ export interface ServerListsOptions {
   /** Keeps what the server shows beyond the life of the daemon. */
   store?: ListStore;
   /** How many servers are started at once only to see what they show now. */
-  visits?: Gate;
+  visits?: Semaphore;
 }
 
 /**
@@ -43,7 +43,7 @@ export class ServerLists {
   readonly #pool: Pool;
   readonly #shown: ShownLists;
   readonly #memory: ListMemory;
-  readonly #gate: Gate;
+  readonly #gate: Semaphore;
   readonly #visits = new Map<string, Promise<void>>();
 
   constructor(config: ServerConfig, { leases, pool, shown, store, visits }: ServerListsOptions) {
@@ -52,7 +52,7 @@ export class ServerLists {
     this.#pool = pool;
     this.#shown = shown;
     this.#memory = new ListMemory(config, store);
-    this.#gate = visits ?? new Gate(1);
+    this.#gate = visits ?? new Semaphore(1);
     leases.onPlaced = (caller, place) => this.#tell(this.#memory.settle(caller, place));
     pool.onStarted = (slot, instance) => {
       for (const capability of this.#memory.askedBy(slot.capabilities)) {

@@ -1,12 +1,12 @@
 import { pathOfUri } from "../base/file_uri.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { type ServerConfig, type Share, usesWorkspace } from "../base/server_config.ts";
+import { type ServerConfig, type Share, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
 import { KNOWN_SERVERS, type KnownServer } from "./known_servers.ts";
 import { hasWords, namesOfUrl, programNames } from "./program_names.ts";
 
 /** What one session brings to the question which process it may share. */
-export interface Tenant {
+export interface SharingSession {
   caller: Caller;
   /** Where the session's first root or its working directory is: the real path, absolute. */
   workspace: string | undefined;
@@ -132,7 +132,7 @@ export function isPlaced(config: ServerConfig, scope: Scope): boolean {
  * client can do is not part of it: all windows of one place share one process. Only of a server that asks for roots, and
  * may do something else without any, windows that tell none have a process of their own.
  */
-export function shareKey(config: ServerConfig, tenant: Tenant, scope: Scope): string {
+export function shareKey(config: ServerConfig, tenant: SharingSession, scope: Scope): string {
   const { caller } = tenant;
   const what = whatRuns(config, scope);
   const where = scope === "project" && isPlaced(config, scope) ? placeOf(tenant) : [];
@@ -144,7 +144,7 @@ export function shareKey(config: ServerConfig, tenant: Tenant, scope: Scope): st
  * Names what the processes of single sessions have in common that are made alike: whether one starts says something of
  * the others. What a client can do is part of it, for each is told of its own.
  */
-export function likenessKey(config: ServerConfig, { workspace }: Tenant, told: JsonObject): string {
+export function likenessKey(config: ServerConfig, { workspace }: SharingSession, told: JsonObject): string {
   return JSON.stringify(["each session", whatRuns(config, "session"), workspace ?? null, sorted(told)]);
 }
 
@@ -160,7 +160,7 @@ function whatRuns(config: ServerConfig, scope: Scope) {
  */
 export function listPlace(
   config: ServerConfig,
-  tenant: Tenant,
+  tenant: SharingSession,
   { scope, told }: { scope: Scope; told: JsonObject },
 ): ListPlace {
   const isLocal = scope === "session" || isPlaced(config, scope) || usesWorkspace(config);
@@ -173,7 +173,7 @@ export function listPlace(
 }
 
 /** The place of a tenant: its directory, its roots where they are more than that, and on whose behalf it is there. */
-function placeOf(tenant: Tenant) {
+function placeOf(tenant: SharingSession) {
   const { workspace, roots, rootless } = tenant;
   // By what they lead to, however that is written and whatever name a client gives it.
   const places = tenant.places ?? roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? [];

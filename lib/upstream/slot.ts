@@ -1,14 +1,20 @@
 import { fnv1a } from "../base/hash.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { ServerConfig } from "../base/server_config.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import { isObject } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance.ts";
-import type { Question } from "./inbound_context.ts";
-import { likenessKey, type ListPlace, type Scope, type ShareDecision, type Tenant } from "./share_key.ts";
+import type { ServerQuestion } from "./inbound_context.ts";
+import {
+  likenessKey,
+  type ListPlace,
+  type Scope,
+  type ShareDecision,
+  type SharingSession,
+} from "./share_key.ts";
 
 /** How often an instance that only tasks keep running is looked at: a timer cannot be set for as long as some last. */
 const TASK_CHECK_MS = MINUTE_MS;
@@ -32,7 +38,7 @@ export interface SlotRequest extends ShareDecision {
   key: string;
   /** Bound to the session. */
   config: ServerConfig;
-  tenant: Tenant;
+  tenant: SharingSession;
   /** Client capabilities it is told of. */
   told: JsonObject;
   /** Whose lists it shows. */
@@ -135,7 +141,7 @@ export class Slot {
    * Its server has asked a session something, or may have: then nobody was asked, and nobody's calls wait for that. Where
    * they may, the sessions it may have been for go on apart.
    */
-  questioned({ method, capability, suspects, isRefused }: Question): void {
+  questioned({ method, capability, suspects, isRefused }: ServerQuestion): void {
     if (capability) this.asked.add(capability);
     if (isRefused) {
       this.refused = {

@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { steadyNow } from "../base/steady.ts";
+import { monotonicNow } from "../base/monotonic.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 
 /** An instance that has run for this long was well: what went wrong before it does not count any more. */
@@ -28,7 +28,7 @@ export interface Suspect {
 }
 
 /** One start of a server and what came of it. */
-export interface Attempt {
+export interface StartAttempt {
   begunAtMs: number;
   /** Undefined until it has answered `initialize`. */
   startedAtMs?: number;
@@ -91,7 +91,7 @@ export class Supervisor {
 
   /** Whether there is nothing to remember. */
   get isClean(): boolean {
-    return this.#failures === 0 && (this.#last === undefined || steadyNow() >= this.#retryAtMs);
+    return this.#failures === 0 && (this.#last === undefined || monotonicNow() >= this.#retryAtMs);
   }
 
   /**
@@ -99,7 +99,7 @@ export class Supervisor {
    *
    * @throws {ExaiError} as {@linkcode check} does
    */
-  begin(nowMs = steadyNow()): Attempt {
+  begin(nowMs = monotonicNow()): StartAttempt {
     this.check(nowMs);
     this.#connection = { state: "connecting", sinceMs: nowMs };
     return { begunAtMs: nowMs };
@@ -110,7 +110,7 @@ export class Supervisor {
    *
    * @throws {ExaiError} as {@linkcode check} does
    */
-  beginFor(session: string, nowMs = steadyNow()): Attempt {
+  beginFor(session: string, nowMs = monotonicNow()): StartAttempt {
     const isAnothers = this.#blamed !== undefined && this.#blamed !== session;
     if (!isAnothers) return this.begin(nowMs);
     this.#connection = { state: "connecting", sinceMs: nowMs };
@@ -118,7 +118,7 @@ export class Supervisor {
   }
 
   /** @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again, while it may not be started */
-  check(nowMs = steadyNow()): void {
+  check(nowMs = monotonicNow()): void {
     const trouble = this.trouble;
     const retryAfterMs = trouble ? trouble.retryAt.getTime() - nowMs : 0;
     if (!trouble || retryAfterMs <= 0) return;
@@ -135,13 +135,13 @@ export class Supervisor {
   }
 
   /** The server has answered `initialize`. */
-  started(attempt: Attempt, nowMs = steadyNow()): void {
+  started(attempt: StartAttempt, nowMs = monotonicNow()): void {
     attempt.startedAtMs = nowMs;
     this.#connection = { state: "ready", sinceMs: nowMs };
   }
 
   /** The server has ended by itself or could not be started. */
-  failed(attempt: Attempt, reason: ExaiError, nowMs = steadyNow()): void {
+  failed(attempt: StartAttempt, reason: ExaiError, nowMs = monotonicNow()): void {
     const { begunAtMs, startedAtMs, suspect } = attempt;
     const isCallers = isCallersFault(reason);
     const wasWell = startedAtMs !== undefined && nowMs - startedAtMs >= WELL_MS;
@@ -155,13 +155,13 @@ export class Supervisor {
   }
 
   /** It has no connection, which is no failure of the server: that was lost on which it was well, or none could be had. */
-  lost(reason: ExaiError, nowMs = steadyNow()): void {
+  lost(reason: ExaiError, nowMs = monotonicNow()): void {
     this.#mayHaveBeenWell(nowMs);
     this.#connection = { state: "broken", lastError: reason.message };
   }
 
   /** It is being stopped from here. */
-  stopped(nowMs = steadyNow()): void {
+  stopped(nowMs = monotonicNow()): void {
     this.#mayHaveBeenWell(nowMs);
     this.#connection = { state: "idle" };
   }
@@ -172,7 +172,7 @@ export class Supervisor {
   }
 
   /** Whether a connection lost for `reason` is worth a word: not when the one before was lost for the same just now. */
-  isNewLoss({ message }: ExaiError, nowMs = steadyNow()): boolean {
+  isNewLoss({ message }: ExaiError, nowMs = monotonicNow()): boolean {
     const last = this.#lastLoss;
     this.#lastLoss = { message, atMs: nowMs };
     return last?.message !== message || nowMs - last.atMs >= WELL_MS;
@@ -181,7 +181,7 @@ export class Supervisor {
   /** How its connection stands now. */
   get connection(): ConnectionState {
     const { trouble } = this;
-    if (this.#connection.state !== "broken" || !trouble || trouble.retryAt.getTime() <= steadyNow()) {
+    if (this.#connection.state !== "broken" || !trouble || trouble.retryAt.getTime() <= monotonicNow()) {
       return this.#connection;
     }
     const { failures, retryAt, lastError } = trouble;

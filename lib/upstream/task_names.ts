@@ -2,7 +2,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
 import type { Result } from "../wire/rpc.ts";
-import { MAX_HANDLE_CHARS } from "./owners.ts";
+import { MAX_HANDLE_CHARS } from "./handle_table.ts";
 
 /** Names kept at most, for a session and for an instance; beyond that the oldest are forgotten. */
 const MAX_NAMES = 10_000;

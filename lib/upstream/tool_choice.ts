@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
-import type { ToolChoice } from "../base/server_config.ts";
+import type { ToolChoice } from "../config/server_config.ts";
 import { type Call, derive } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
 

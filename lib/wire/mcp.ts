@@ -99,3 +99,9 @@ export function progressTokenOf(params: JsonObject | undefined): string | number
 export function withProgressToken(params: JsonObject, token: string | number): JsonObject {
   return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };
 }
+
+/** Whether a refusal says that it is about the revision of the protocol. */
+export function isAboutRevision(text: string): boolean {
+  return /protocol[\s_-]*version|(?:unsupported|unknown|invalid|incompatible)\b.{0,40}\bversion|version\b.{0,40}\bsupported/i
+    .test(text);
+}

@@ -7,7 +7,7 @@
 export type Prover = "daemon" | "client";
 
 /** What one exchange is about. */
-export interface Exchange {
+export interface ProofExchange {
   /** The address the client dialled, as the daemon knows it: `ws://127.0.0.1:8765`, or {@linkcode SOCKET_DOOR}. */
   door: string;
   clientNonce: string;
@@ -38,7 +38,7 @@ export function isDoor(value: unknown): value is string {
 }
 
 /** The text under the MAC. No part can hold a line break, so each text can be read in one way only. */
-export function proofText(prover: Prover, { door, clientNonce, daemonNonce }: Exchange): string {
+export function proofText(prover: Prover, { door, clientNonce, daemonNonce }: ProofExchange): string {
   return [`exai ${prover} proof 1`, door, clientNonce, daemonNonce].join("\n");
 }
 

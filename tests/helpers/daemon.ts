@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Daemon } from "../../lib/cli/daemon.ts";
+import { Daemon } from "../../lib/app/daemon.ts";
 import { statePaths } from "../../lib/config/paths.ts";
 import { defaultSettings } from "../../lib/config/load.ts";
 import type { Settings } from "../../lib/config/settings.ts";

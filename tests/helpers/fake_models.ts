@@ -9,7 +9,7 @@ import type {
   ModelInfo,
   RawRequest,
 } from "../../lib/provider/provider.ts";
-import type { ModelRouter, Route, RoutedResult, RouteQuery } from "../../lib/provider/routing.ts";
+import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/routing.ts";
 import type { ProviderStatus } from "../../lib/provider/status.ts";
 
 /** One question as a model got it. */
@@ -60,7 +60,7 @@ export class FakeModels implements ModelRouter {
     this.#script = script;
   }
 
-  resolve(query: RouteQuery): Promise<Route> {
+  resolve(query: RouteQuery): Promise<ModelRoute> {
     return new Promise((resolve) => {
       const { requested = "auto", sample, provider } = query;
       const offered = this.models.filter((model) => provider === undefined || model.provider === provider);
@@ -76,7 +76,7 @@ export class FakeModels implements ModelRouter {
     });
   }
 
-  async chat(route: Route, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
+  async chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
     const { model } = route;
     const settled = settleDefaults(request, model);
     const asked = {
@@ -91,7 +91,7 @@ export class FakeModels implements ModelRouter {
     return { ...toResult(answer, route), leftOut: settled.leftOut };
   }
 
-  async complete(route: Route, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {
+  async complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {
     this.raw.push(request);
     const asked = { model: route.model.name, query: { tool: "" }, request: { messages: [] }, options };
     return toResult(await this.#script(asked), route);
@@ -119,7 +119,7 @@ export class FakeModels implements ModelRouter {
   readonly #queries = new Map<string, RouteQuery>();
 }
 
-function toResult(answer: Answer, { model, requested, why }: Route): RoutedResult {
+function toResult(answer: Answer, { model, requested, why }: ModelRoute): RoutedResult {
   const parts = typeof answer === "string" ? { text: answer } : answer;
   return {
     text: "",

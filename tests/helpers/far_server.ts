@@ -1,6 +1,6 @@
-import type { UrlServerConfig } from "../../lib/base/server_config.ts";
-import type { Fetch } from "../../lib/upstream/bounded_fetch.ts";
-import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
+import type { UrlServerConfig } from "../../lib/config/server_config.ts";
+import type { ServerFetch } from "../../lib/remote/bounded_fetch.ts";
+import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import type { RpcMessage } from "../../lib/wire/rpc.ts";
 
 export const FAR = {
@@ -31,7 +31,7 @@ export class Far {
     this.answer = answer;
   }
 
-  readonly fetch: Fetch = async (url, init) => {
+  readonly fetch: ServerFetch = async (url, init) => {
     const request: FarRequest = {
       method: init!.method!,
       url: String(url),

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { sessionWorkspaces } from "../../lib/cli/workspace.ts";
+import { sessionWorkspaces } from "../../lib/workspace/session_workspace.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { TestTools } from "./exai_tools.ts";
 import { FakeModels, promptOf } from "./fake_models.ts";

@@ -23,7 +23,7 @@ function mayImport(path: string, target: string): boolean {
   if (from === undefined) {
     // The two entry points only compose; tools and tests may look anywhere.
     const isEntryPoint = !path.includes("/");
-    return !isEntryPoint || !isOwnFile || (to === "cli" && !isInside(target));
+    return !isEntryPoint || !isOwnFile || (to === "app" && !isInside(target));
   }
   if (!isOwnFile) return true;
   if (from === to) return true;
@@ -141,4 +141,18 @@ export function tooLong(sources: readonly Source[]): string[] {
         .map((fn) => `${path}: ${fn.name} has ${fn.lines} lines`),
     ];
   });
+}
+
+/** Names that two types, or two folders, of `lib/` have: a reader would take one for the other. */
+export function doubleNames(sources: readonly Source[]): string[] {
+  const places = new Map<string, Set<string>>();
+  const note = (name: string, place: string) => places.set(name, (places.get(name) ?? new Set()).add(place));
+  for (const { path, types } of sources) {
+    if (roomOf(path) === undefined) continue;
+    for (const type of types) note(`type ${type}`, path);
+    const folders = path.split("/").slice(1, -1);
+    folders.forEach((folder, i) => note(`folder ${folder}`, folders.slice(0, i + 1).join("/")));
+  }
+  return [...places].filter(([, where]) => where.size > 1)
+    .map(([name, where]) => `${name} is in ${[...where].join(", ")}`);
 }

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../lib/base/json.ts";
-import type { Link } from "../../lib/shim/link.ts";
+import type { Link } from "../../lib/client/link.ts";
 import { ClientSocket } from "../../lib/transport/websocket_client.ts";
 import type { HelloAck } from "../../lib/wire/ops.ts";
 import { welcome } from "../fixtures/scripted_daemon.ts";

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../lib/base/json.ts";
-import type { ServerConfig } from "../../lib/base/server_config.ts";
+import type { ServerConfig } from "../../lib/config/server_config.ts";
 import type { MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
 import type { PoolOptions } from "../../lib/upstream/pool_options.ts";
 import type { Result, RpcRequest } from "../../lib/wire/rpc.ts";

@@ -1,6 +1,6 @@
 import { fromFileUrl } from "@std/path";
-import { type Command, ProcessHost, type ProcessHostOptions } from "../../lib/upstream/process_host.ts";
-import type { ServerProcess } from "../../lib/upstream/server_process.ts";
+import { ProcessHost, type ProcessHostOptions, type ServerCommand } from "../../lib/process/process_host.ts";
+import type { ServerProcess } from "../../lib/process/server_process.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { RpcMessage, RpcResponse } from "../../lib/wire/rpc.ts";
 
@@ -9,8 +9,8 @@ const ODD_PROCESS = fromFileUrl(new URL("../fixtures/odd_process.ts", import.met
 /** How to start tests/fixtures/odd_process.ts. */
 export function oddProcess(
   mode: string,
-  options: { port?: number; env?: Command["env"]; cwd?: string } = {},
-): Command {
+  options: { port?: number; env?: ServerCommand["env"]; cwd?: string } = {},
+): ServerCommand {
   const { port = 0, env = {}, cwd } = options;
   const args = ["run", "-A", "--no-config", "--no-lock", ODD_PROCESS, mode, String(port)];
   return { name: mode, title: mode, command: Deno.execPath(), args, env, cwd };

@@ -1,5 +1,9 @@
 import type { ChatOptions, ChatRequest } from "../../lib/provider/provider.ts";
-import { createProviders, type ProviderSetup, type ProvidersOptions } from "../../lib/provider/providers.ts";
+import {
+  createProviders,
+  type ProviderSetup,
+  type ProvidersOptions,
+} from "../../lib/provider/configured_providers.ts";
 import type { ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/routing.ts";
 import { OpenAiServer, type Script } from "../fixtures/openai_server.ts";
 

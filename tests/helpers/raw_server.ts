@@ -1,8 +1,8 @@
 // @ts-types="@modelcontextprotocol/sdk/inMemory"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import type { JsonObject } from "../../lib/base/json.ts";
-import type { ServerConfig } from "../../lib/base/server_config.ts";
-import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
+import type { ServerConfig } from "../../lib/config/server_config.ts";
+import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import type { RpcMessage, RpcRequest } from "../../lib/wire/rpc.ts";
 import { mountedServer } from "./shared_server.ts";
 

@@ -4,10 +4,10 @@ import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import type { ServerOptions } from "@modelcontextprotocol/sdk/server/index.js";
 // @ts-types="@modelcontextprotocol/sdk/server/mcp"
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
-import type { ServerConfig } from "../../lib/base/server_config.ts";
+import type { ServerConfig } from "../../lib/config/server_config.ts";
 import type { ListKind } from "../../lib/call/server.ts";
 import type { ListStore } from "../../lib/upstream/list_store.ts";
-import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
+import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import { MountedServer, type MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
 import { Pool } from "../../lib/upstream/pool.ts";
 import type { Connect, PoolOptions } from "../../lib/upstream/pool_options.ts";

@@ -14,6 +14,8 @@ export interface Source {
   functions: { name: string; lines: number }[];
   /** Every name in it. */
   names: Set<string>;
+  /** The classes, interfaces and types it declares. */
+  types: string[];
   /** Members and names that are compared with something that may be equal: `a.principal === b`. */
   compared: Compared[];
   /** The public methods of its classes and interfaces, with the types of their parameters. */
@@ -61,6 +63,7 @@ export function parseSource(path: string, text: string): Source {
     settings: [],
     functions: [],
     names: new Set(),
+    types: [],
     compared: [],
     methods: [],
   };
@@ -83,8 +86,15 @@ export function parseSource(path: string, text: string): Source {
       FunctionExpression: onFunction,
       ArrowFunctionExpression: onFunction,
       BinaryExpression: (node) => source.compared.push(...comparedMembers(node, context)),
-      ClassDeclaration: (node) => source.methods.push(...methodsOf(node, context)),
-      TSInterfaceDeclaration: (node) => source.methods.push(...methodsOf(node, context)),
+      ClassDeclaration: (node) => {
+        if (node.id) source.types.push(node.id.name);
+        source.methods.push(...methodsOf(node, context));
+      },
+      TSInterfaceDeclaration: (node) => {
+        source.types.push(node.id.name);
+        source.methods.push(...methodsOf(node, context));
+      },
+      TSTypeAliasDeclaration: (node) => source.types.push(node.id.name),
       Identifier: (node) => {
         source.names.add(node.name);
         if (OUTSIDE.has(node.name) && !isLabel(node)) source.globals.push(node.name);

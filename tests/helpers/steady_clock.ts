@@ -1,4 +1,4 @@
-/** Stops the clock that measures how long something takes (`steadyNow`), so that a test says when time passes. */
+/** Stops the clock that measures how long something takes (`monotonicNow`), so that a test says when time passes. */
 export class SteadyClock implements Disposable {
   // Whole numbers, so that differences are exact.
   readonly #originMs = Math.floor(performance.timeOrigin);
@@ -9,7 +9,7 @@ export class SteadyClock implements Disposable {
     Object.defineProperty(performance, "timeOrigin", { value: this.#originMs, configurable: true });
   }
 
-  /** Now, as `steadyNow` tells it. */
+  /** Now, as `monotonicNow` tells it. */
   get nowMs(): number {
     return this.#originMs + this.#nowMs;
   }

@@ -1,6 +1,12 @@
 import type { Identity } from "../../lib/call/owner.ts";
-import { openThreadStore, type ThreadStoreOptions } from "../../lib/conversation/sqlite_thread_store.ts";
-import type { Recorded, Shown, ShowOptions, Thread, TurnEntry } from "../../lib/conversation/thread_store.ts";
+import { openThreadStore, type ThreadStoreOptions } from "../../lib/state/sqlite_thread_store.ts";
+import type {
+  Recorded,
+  ShowOptions,
+  Thread,
+  ThreadWithTurns,
+  TurnEntry,
+} from "../../lib/state/thread_store.ts";
 
 /** The one user and workspace of tests that are about something else. */
 export const SOMEBODY: Identity = { principal: "owner", workspaces: ["/work"] };
@@ -21,7 +27,7 @@ export class TestThreads implements Disposable {
     return this.store.record(SOMEBODY, entry);
   }
 
-  show(id: string, options?: ShowOptions): Promise<Shown> {
+  show(id: string, options?: ShowOptions): Promise<ThreadWithTurns> {
     return this.store.show(SOMEBODY, id, options);
   }
 

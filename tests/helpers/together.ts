@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../lib/base/json.ts";
-import type { Question } from "../../lib/upstream/inbound_context.ts";
+import type { ServerQuestion } from "../../lib/upstream/inbound_context.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
 import { instanceOf, settled, type Upstream, Window } from "./instance.ts";
 
@@ -18,7 +18,7 @@ export async function ask(
 
 /** Ada and bob on one instance, and a call of ada's that runs. */
 export async function together(capabilities: [JsonObject, JsonObject] = [ASKED, ASKED]) {
-  const questions: Question[] = [];
+  const questions: ServerQuestion[] = [];
   const rig = await instanceOf({ onQuestion: (question) => void questions.push(question) });
   const [ada, bob] = [new Window("ada", capabilities[0]), new Window("bob", capabilities[1])];
   for (const { caller } of [ada, bob]) rig.instance.attach(caller);

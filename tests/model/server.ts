@@ -1,9 +1,9 @@
 // @ts-types="@modelcontextprotocol/sdk/inMemory"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { basename, fromFileUrl } from "@std/path";
-import type { Share } from "../../lib/base/server_config.ts";
+import type { Share } from "../../lib/config/server_config.ts";
 import { isObject, type JsonObject } from "../../lib/base/json.ts";
-import type { UpstreamTransport } from "../../lib/upstream/upstream_transport.ts";
+import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
 import type { AdmissionFor } from "../../lib/upstream/process_records.ts";

@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import { freeOnAbort, withTimeout } from "../../lib/admission/policies.ts";
 import type { Server } from "../../lib/call/server.ts";
-import { Admissions } from "../../lib/cli/admissions.ts";
+import { Admissions } from "../../lib/app/admissions.ts";
 import { defaultSettings } from "../../lib/config/load.ts";
 import { Challenge } from "../../lib/edge/challenge.ts";
 import { Router } from "../../lib/router/router.ts";

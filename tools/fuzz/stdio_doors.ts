@@ -1,4 +1,4 @@
-import { Inbox } from "../../lib/upstream/process/inbox.ts";
+import { StdoutReader } from "../../lib/process/stdout_reader.ts";
 import { StdioPeer } from "../../lib/transport/stdio.ts";
 import { responseTo, type RpcMessage } from "../../lib/wire/rpc.ts";
 import { isAnswer, readServerMessage } from "../../lib/wire/server_message.ts";
@@ -72,7 +72,7 @@ class StdoutDoor implements OpenDoor {
   async batch(frames: readonly string[], random: Random): Promise<void> {
     let messages = 0;
     let refused = 0;
-    const inbox = new Inbox({
+    const inbox = new StdoutReader({
       server: "fuzz",
       maxLineBytes: MAX_LINE_BYTES,
       onmessage: (message) => isForNoJson(message) ? refused++ : messages++,

@@ -1,8 +1,8 @@
 import { fromFileUrl, join } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { setupLog } from "../../lib/base/log.ts";
-import { Daemon } from "../../lib/cli/daemon.ts";
-import { RotatingFile } from "../../lib/cli/rotating_file.ts";
+import { Daemon } from "../../lib/app/daemon.ts";
+import { RotatingFile } from "../../lib/state/rotating_file.ts";
 import { defaultSettings } from "../../lib/config/load.ts";
 import { statePaths } from "../../lib/config/paths.ts";
 import { privateEnv } from "../lib/programs.ts";

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { VERSION } from "../../lib/base/version.ts";
-import { answerProof } from "../../lib/shim/handshake.ts";
-import { LinkError } from "../../lib/shim/link_error.ts";
+import { answerProof } from "../../lib/client/handshake.ts";
+import { LinkError } from "../../lib/client/link_error.ts";
 import type { HelloAck } from "../../lib/wire/ops.ts";
 import { makeNonce } from "../../lib/wire/proof.ts";
 

@@ -6,8 +6,8 @@ import type { Mutant } from "./mutants.ts";
 
 /** Files that do something on one system alone; on any other nothing can be said of them. */
 const OF_ONE_SYSTEM: Readonly<Record<string, typeof Deno.build.os>> = {
-  "lib/upstream/process/job_object.ts": "windows",
-  "lib/upstream/process/windows_trees.ts": "windows",
+  "lib/process/job_object.ts": "windows",
+  "lib/process/windows_trees.ts": "windows",
 };
 
 /** The code of every file the flags are about and of all the rooms that are judged, by path. */

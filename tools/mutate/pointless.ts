@@ -18,7 +18,7 @@ const LOG_NAME = /(?<![\w.])contained\("[^"]*"/g;
 /** An abort signal aborts once, so that its listeners are called once whether they ask for that or not. */
 const ABORT_LISTENING = /\.addEventListener\("abort",/g;
 
-const CLOCK = /\b(?:performance\.now|steadyNow)\(\)/;
+const CLOCK = /\b(?:performance\.now|monotonicNow)\(\)/;
 const OF_SYSTEM = /^Deno\.build\.os [!=]== "(\w+)"$/;
 const TYPE_TEST = /\btypeof [\w.?!#()[\] ]+ [!=]== $/;
 

@@ -1,8 +1,8 @@
 import { dirname, fromFileUrl, resolve } from "@std/path";
-import { probe } from "../../lib/cli/probe.ts";
+import { probe } from "../../lib/client/probe.ts";
 import { loadSettings } from "../../lib/config/load.ts";
 import { statePaths } from "../../lib/config/paths.ts";
-import { locateDaemon } from "../../lib/shim/address.ts";
+import { locateDaemon } from "../../lib/client/address.ts";
 import { endTree, gone } from "../lib/end_tree.ts";
 import { hold, tempDir } from "../lib/held.ts";
 import { commandFor, privateEnv, SOURCE, startPrivateDaemon } from "../lib/programs.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { type ClientToolsConfig, SEARCH_MODES } from "../../base/client_tools.ts";
+import { type ClientToolsConfig, SEARCH_MODES } from "../client_tools.ts";
 import { isObject, type Json } from "../../base/json.ts";
 import { closeMatches } from "../../base/suggest.ts";
 import type { JsonDocument } from "./document.ts";

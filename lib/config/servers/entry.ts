@@ -7,7 +7,7 @@ import type {
   ServerConfig,
   StdioServerConfig,
   UrlServerConfig,
-} from "../../base/server_config.ts";
+} from "../server_config.ts";
 import { escapeVariables, variablesIn } from "../../base/template.ts";
 import { MIB, MINUTE_MS } from "../../base/units.ts";
 import { trimEndOf } from "../../base/trim.ts";
@@ -47,7 +47,7 @@ export interface EntryContext {
   warn: Report;
 }
 
-type Kind = "stdio" | "url";
+type EntryKind = "stdio" | "url";
 
 /**
  * One server's entry as a {@linkcode ServerConfig}; what is wrong with it goes to `context`, and whoever asked decides
@@ -83,7 +83,7 @@ export async function readEntry(value: Json, context: EntryContext): Promise<Ser
     : await urlOf(parsed.data as UrlEntry, common, context);
 }
 
-function kindOf(entry: Record<string, unknown>, context: EntryContext): Kind | undefined {
+function kindOf(entry: Record<string, unknown>, context: EntryContext): EntryKind | undefined {
   const has = (key: string) => entry[key] !== undefined;
   if (has("command") && has("url")) {
     context.fault(["url"], "stands beside command; a server has either a command or a url");

@@ -2,22 +2,22 @@ import { isAbsolute, join, SEPARATOR } from "@std/path";
 import { messageOf } from "../../base/errors.ts";
 import { registerSecret } from "../../base/log.ts";
 import { ownEntry } from "../../base/own.ts";
-import { SESSION_VARIABLES } from "../../base/server_config.ts";
+import { SESSION_VARIABLES } from "../server_config.ts";
 import { fillSome, variablesIn } from "../../base/template.ts";
 import { MIB } from "../../base/units.ts";
 import { readRegularFile } from "../regular_file.ts";
 import { whyUntrusted } from "../trust.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
+type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Where variables in `mcp.json` get their values from. */
 export interface VariableSources {
-  env: Environment;
+  env: Variables;
   /**
    * Asked only for a variable that `env` lacks: what a login shell would set, for a daemon that was started from the
    * desktop.
    */
-  loginEnv?: () => Promise<Environment>;
+  loginEnv?: () => Promise<Variables>;
   /** The directory of `mcp.json`; relative paths in `${file:}` are relative to it. */
   configDir: string;
 }

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { untilAborted } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { formatBytes, MIB, MINUTE_MS } from "../../base/units.ts";
-import type { Admit, Endpoint } from "../openai/endpoint.ts";
+import type { Admit, ProviderEndpoint } from "../openai/endpoint.ts";
 import { providerFault } from "../openai/faults.ts";
 import type { ChatOptions, FileService, FileUpload, TextCache, UploadedFile } from "../provider.ts";
 
@@ -14,7 +14,7 @@ const MAX_FILE_BYTES = 100 * MIB;
 const LIMITS = { silenceMs: 2 * MINUTE_MS, maxBytes: 32 * MIB };
 
 export interface KimiFilesOptions {
-  endpoint: Endpoint;
+  endpoint: ProviderEndpoint;
   cache?: TextCache;
   admit?: Admit;
 }

@@ -21,7 +21,7 @@ const FINISH_REASONS: Readonly<Record<string, FinishReason>> = {
 const BROKEN_OFF: readonly string[] = ["network_error", "error"];
 
 /** An answer as it comes together from the events of a stream (OpenAI, chat completion chunk object). */
-export class Answer {
+export class CompletionReader {
   text = "";
   reasoning = "";
   model: string | undefined;

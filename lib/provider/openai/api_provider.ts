@@ -18,16 +18,16 @@ import type {
 import type { ModelNeeds } from "../routing.ts";
 import type { ModelStatus, ProviderStatus } from "../status.ts";
 import { estimateTokens } from "../tokens.ts";
-import type { Answer } from "./answer.ts";
+import type { CompletionReader } from "./answer.ts";
 import { toBody, toRawBody } from "./body.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { ProviderEndpoint } from "./endpoint.ts";
 import { faultOf, providerFault } from "./faults.ts";
 import { ProgressReporter } from "./progress.ts";
 import type { Roster } from "./roster.ts";
 
 export interface ApiProviderOptions {
   kind: ProviderName;
-  endpoint: Endpoint;
+  endpoint: ProviderEndpoint;
   dialect: Dialect;
   roster: Roster;
   /** What it lists; left out: its `/models`. */
@@ -166,7 +166,7 @@ export class ApiProvider implements Provider {
     }));
   }
 
-  #result(answer: Answer, model: ModelInfo, usages: readonly Usage[]): ChatResult {
+  #result(answer: CompletionReader, model: ModelInfo, usages: readonly Usage[]): ChatResult {
     const { toolCalls, citations, reasoning } = answer;
     return {
       text: answer.text,
@@ -187,7 +187,7 @@ function refuse(model: ModelInfo, needs: ModelNeeds): void {
   if (fault !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${fault}`);
 }
 
-async function estimateUsage(messages: readonly JsonObject[], answer: Answer): Promise<Usage> {
+async function estimateUsage(messages: readonly JsonObject[], answer: CompletionReader): Promise<Usage> {
   const asked = messages.map(({ content }) => textOf(content)).join("\n");
   return {
     inputTokens: await estimateTokens(asked),

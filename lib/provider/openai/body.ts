@@ -6,9 +6,9 @@ import type {
   ChatMessage,
   ChatRequest,
   ModelInfo,
+  ModelToolChoice,
   ProviderRawRequest,
   ProviderRequest,
-  ToolChoice,
 } from "../provider.ts";
 
 /** Least room left for an answer when the question nearly fills the window. */
@@ -124,7 +124,7 @@ function toContent(content: ChatContent, dialect: Dialect): string | JsonObject[
   });
 }
 
-function toToolChoice(choice: ToolChoice | undefined): string | JsonObject | undefined {
+function toToolChoice(choice: ModelToolChoice | undefined): string | JsonObject | undefined {
   return typeof choice === "object" ? { type: "function", function: { name: choice.name } } : choice;
 }
 

@@ -3,7 +3,7 @@ import { abortError } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
-import { Answer } from "./answer.ts";
+import { CompletionReader } from "./answer.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { faultOfApi, isApiError, providerFault } from "./faults.ts";
 import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
@@ -27,11 +27,11 @@ export interface EndpointOptions extends Address {
 }
 
 /** What is told while one question is asked. */
-export interface AskOptions extends WaitBounds {
+export interface CompletionOptions extends WaitBounds {
   /** The slot is there and the question goes out, for the `attempt`th time. */
   onSent?: (attempt: number) => void;
   /** More of the answer has come. */
-  onPart?: (answer: Answer) => void;
+  onPart?: (answer: CompletionReader) => void;
   /** The provider would not; it is asked again after `waitMs`. */
   onRetry?: (waitMs: number, reason: ExaiError) => void;
 }
@@ -44,7 +44,7 @@ const MAX_STREAM_BYTES = 128 * MIB;
 const MAX_LIST_BYTES = 32 * MIB;
 
 /** The address of one provider, and the manners with which it is asked. */
-export class Endpoint {
+export class ProviderEndpoint {
   readonly name: string;
   readonly breaker: Breaker;
   readonly #options: EndpointOptions;
@@ -64,7 +64,7 @@ export class Endpoint {
    *
    * @throws {ExaiError} a fault of the provider; the reason `signal` was aborted with
    */
-  async ask(body: JsonObject, options: AskOptions): Promise<Answer> {
+  async ask(body: JsonObject, options: CompletionOptions): Promise<CompletionReader> {
     const model = String(body.model);
     for (let attempt = 1;; attempt++) {
       try {
@@ -120,7 +120,10 @@ export class Endpoint {
     }
   }
 
-  async #askOnce(body: JsonObject, options: AskOptions & { attempt: number }): Promise<Answer> {
+  async #askOnce(
+    body: JsonObject,
+    options: CompletionOptions & { attempt: number },
+  ): Promise<CompletionReader> {
     using _slot = await this.#options.admit?.(this.name, options.signal);
     if (options.signal.aborted) throw abortError(options.signal);
     return await this.breaker.run(async () => {
@@ -129,7 +132,7 @@ export class Endpoint {
     });
   }
 
-  async #stream(body: JsonObject, { signal, onPart }: AskOptions): Promise<Answer> {
+  async #stream(body: JsonObject, { signal, onPart }: CompletionOptions): Promise<CompletionReader> {
     const facts = { provider: this.name, model: String(body.model) };
     const { headers, silenceMs } = this.#options;
     using guard = new GuardedFetch({
@@ -139,7 +142,7 @@ export class Endpoint {
       headers,
       expectsEvents: true,
     });
-    const answer = new Answer(facts);
+    const answer = new CompletionReader(facts);
     try {
       const client = await openClient(this.#options, guard);
       const events = await client.chat.completions.create(body as never, { signal });
@@ -185,7 +188,7 @@ export class Endpoint {
   }
 
   /** Other calls heed the wait that one call was told. */
-  async #waitForLimit(model: string, options: AskOptions): Promise<void> {
+  async #waitForLimit(model: string, options: CompletionOptions): Promise<void> {
     const waitMs = (this.#notBeforeMs.get(model) ?? 0) - performance.now();
     if (waitMs <= 0) {
       this.#notBeforeMs.delete(model);
@@ -210,7 +213,7 @@ interface ExchangeContext {
   guard: GuardedFetch;
   facts: { provider: string; model?: string };
   hasOutput: boolean;
-  answer?: Answer;
+  answer?: CompletionReader;
 }
 
 /** What the `openai` package wrapped: it turns each failure of its `fetch` into one of its own. */

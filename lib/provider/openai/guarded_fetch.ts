@@ -1,6 +1,6 @@
 import { beginningOf } from "../../base/bounded_body.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
-import { overCapacityFor } from "../../base/machine_want.ts";
+import { overCapacityFor } from "../../base/exhaustion.ts";
 import { formatBytes, KIB, MIB } from "../../base/units.ts";
 import { type FaultFacts, providerFault } from "./faults.ts";
 

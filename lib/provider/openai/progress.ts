@@ -1,6 +1,6 @@
 import { SECOND_MS } from "../../base/units.ts";
 import type { ChatOptions, ChatProgress } from "../provider.ts";
-import type { Answer } from "./answer.ts";
+import type { CompletionReader } from "./answer.ts";
 
 /** How often a growing answer is told of, at most. */
 const INTERVAL_MS = SECOND_MS / 4;
@@ -19,7 +19,7 @@ export class ProgressReporter {
   }
 
   /** Tells of `answer` when its phase has changed or some time has passed. */
-  grown(answer: Answer): void {
+  grown(answer: CompletionReader): void {
     if (this.#tell === undefined) return;
     this.#chars = answer.chars;
     const phase = answer.text === "" ? "thinking" : "answering";

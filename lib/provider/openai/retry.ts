@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
-import { steadyNow } from "../../base/steady.ts";
+import { monotonicNow } from "../../base/monotonic.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { faultOf } from "./faults.ts";
 
@@ -40,7 +40,7 @@ export function waitBefore(attempt: number, thrown: unknown, options: RetryOptio
 
 /** Whether the caller will still be there after `waitMs`. */
 export function isWorthWaiting(waitMs: number, { deadlineMs }: WaitBounds): boolean {
-  return deadlineMs === undefined || steadyNow() + waitMs < deadlineMs;
+  return deadlineMs === undefined || monotonicNow() + waitMs < deadlineMs;
 }
 
 /**

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Json, JsonObject } from "../../base/json.ts";
-import type { Thread } from "../../conversation/thread_store.ts";
+import type { Thread } from "../../state/thread_store.ts";
 import type { ToolAnswer } from "../answer.ts";
 import { ask } from "../dialogue/ask.ts";
 import { toHistory } from "../dialogue/history.ts";
@@ -57,7 +57,7 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolAnswe
     title: prompt,
     request: { prompt, ...(files.length > 0 ? { files } : {}) },
     reply: { content: text, model, provider, files: reply.files as unknown as Json[] },
-  }).then(({ thread }) => offer(thread), (thrown): Kept => ({ facts: { note: notKept(thrown) } }));
+  }).then(({ thread }) => offer(thread), (thrown): ChatState => ({ facts: { note: notKept(thrown) } }));
   return {
     content: text,
     contentType: "markdown",
@@ -69,11 +69,11 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolAnswe
   };
 }
 
-interface Kept {
+interface ChatState {
   facts?: JsonObject;
   continuation?: ToolAnswer["continuation"];
 }
 
-function offer({ id, remainingTurns }: Thread): Kept {
+function offer({ id, remainingTurns }: Thread): ChatState {
   return { continuation: { continuation_id: id, remaining_turns: remainingTurns } };
 }

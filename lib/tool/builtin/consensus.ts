@@ -30,7 +30,7 @@ const input = z.object({
 });
 
 type ConsensusArgs = z.output<typeof input>;
-type Wanted = z.output<typeof opinion>;
+type WantedOpinion = z.output<typeof opinion>;
 
 /** What one model said, or why it said nothing. */
 interface Opinion extends JsonObject {
@@ -89,7 +89,7 @@ export const consensus = defineWorkflow<ConsensusArgs>({
   finish: (work, context) => askAll(work, context),
 });
 
-function wantedIn(steps: readonly ConsensusArgs[]): readonly Wanted[] {
+function wantedIn(steps: readonly ConsensusArgs[]): readonly WantedOpinion[] {
   return steps.findLast(({ models }) => models !== undefined)?.models ?? [];
 }
 
@@ -139,7 +139,10 @@ async function askAll(work: Work<ConsensusArgs>, context: ToolContext): Promise<
 }
 
 /** Two names for one model are found out before anybody is asked; a name nobody knows fails by itself later. */
-async function refuseAliases(wanted: readonly Wanted[], { models, sample }: ToolContext): Promise<void> {
+async function refuseAliases(
+  wanted: readonly WantedOpinion[],
+  { models, sample }: ToolContext,
+): Promise<void> {
   const voices = await Promise.all(wanted.map(async ({ model, stance = "neutral" }) => {
     const route = await models.resolve({ requested: model, tool: "consensus", sample }).catch(() =>
       undefined
@@ -150,7 +153,7 @@ async function refuseAliases(wanted: readonly Wanted[], { models, sample }: Tool
 }
 
 async function askOne(
-  { model, stance = "neutral", stance_prompt }: Wanted,
+  { model, stance = "neutral", stance_prompt }: WantedOpinion,
   { args, steps }: Work<ConsensusArgs>,
   { context, tell }: { context: ToolContext; tell: (message: string) => void },
 ): Promise<Opinion> {

@@ -6,7 +6,7 @@ import type { RoutedResult } from "../../provider/routing.ts";
 import type { ToolAnswer } from "../answer.ts";
 import { describeUsage } from "../dialogue/ask.ts";
 import { tellProgress } from "../dialogue/progress.ts";
-import { Pulse } from "../dialogue/pulse.ts";
+import { ProgressHeartbeat } from "../dialogue/progress_heartbeat.ts";
 import { modelFields } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import { ASKS_MODELS } from "./annotations.ts";
@@ -42,7 +42,7 @@ const input = z.object({
   use_websearch: modelFields.use_websearch,
 });
 
-type Args = z.output<typeof input>;
+type ToolChatArgs = z.output<typeof input>;
 
 /** One completion of Kimi in its own terms, the calls it wants left to the caller. */
 export const kimiChatWithTools = defineTool({
@@ -55,7 +55,7 @@ export const kimiChatWithTools = defineTool({
   run: complete,
 });
 
-async function complete(args: Args, context: ToolContext): Promise<ToolAnswer> {
+async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolAnswer> {
   const { models, signal } = context;
   const route = await models.resolve({
     requested: args.model,
@@ -63,7 +63,7 @@ async function complete(args: Args, context: ToolContext): Promise<ToolAnswer> {
     provider: "kimi",
     needs: { tools: (args.tools?.length ?? 0) > 0, webSearch: args.use_websearch },
   });
-  using pulse = new Pulse(tellProgress(context));
+  using pulse = new ProgressHeartbeat(tellProgress(context));
   const result = await models.complete(route, toRequest(args), {
     signal,
     deadlineMs: context.deadlineMs,
@@ -79,7 +79,7 @@ async function complete(args: Args, context: ToolContext): Promise<ToolAnswer> {
   };
 }
 
-function toRequest({ messages, tools, tool_choice, temperature, use_websearch }: Args): RawRequest {
+function toRequest({ messages, tools, tool_choice, temperature, use_websearch }: ToolChatArgs): RawRequest {
   return {
     messages: messages as JsonObject[],
     tools: tools as JsonObject[] | undefined,
@@ -91,7 +91,7 @@ function toRequest({ messages, tools, tool_choice, temperature, use_websearch }:
 
 const CHOICES = ["auto", "none", "required"];
 
-function toChoice(choice: unknown, tools: Args["tools"] = []): RawRequest["tool_choice"] {
+function toChoice(choice: unknown, tools: ToolChatArgs["tools"] = []): RawRequest["tool_choice"] {
   if (typeof choice !== "string") return choice as JsonObject | undefined;
   if (CHOICES.includes(choice)) return choice;
   const names = tools.map((one) => one.function.name);

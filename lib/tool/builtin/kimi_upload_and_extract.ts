@@ -5,7 +5,7 @@ import { formatBytes, MIB } from "../../base/units.ts";
 import type { ToolAnswer } from "../answer.ts";
 import { tellProgress } from "../dialogue/progress.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
-import type { Entry } from "../workspace.ts";
+import type { WorkspaceEntry } from "../../workspace/workspace.ts";
 import { ASKS_MODELS } from "./annotations.ts";
 
 /** What Kimi's Files API takes. Nothing of it goes into a prompt by itself, so the limit of prompts does not apply. */
@@ -17,7 +17,7 @@ const input = z.object({
   purpose: z.enum(["file-extract", "assistants"]).default("file-extract"),
 });
 
-type Args = z.output<typeof input>;
+type ExtractArgs = z.output<typeof input>;
 
 /** Hands files to Kimi and gives back what it reads in them: PDFs, office documents, scans. */
 export const kimiUploadAndExtract = defineTool({
@@ -30,7 +30,7 @@ export const kimiUploadAndExtract = defineTool({
   run: extract,
 });
 
-async function extract({ files, purpose }: Args, context: ToolContext): Promise<ToolAnswer> {
+async function extract({ files, purpose }: ExtractArgs, context: ToolContext): Promise<ToolAnswer> {
   const { models, workspace, signal } = context;
   const service = models.files("kimi");
   // Every file is checked before the first one leaves the machine.
@@ -47,7 +47,7 @@ async function extract({ files, purpose }: Args, context: ToolContext): Promise<
   return { content: { purpose, files: results }, provider: "kimi" };
 }
 
-async function findFile(path: string, { workspace }: ToolContext): Promise<Entry> {
+async function findFile(path: string, { workspace }: ToolContext): Promise<WorkspaceEntry> {
   const entry = await workspace.find(path);
   if (entry.kind !== "file") {
     throw new ExaiError("INVALID_PARAMS", `${entry.shownAs} is a directory; name the files one by one`);

@@ -2,19 +2,19 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ChatRequest, ImagePart, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
 import { estimateTokens } from "../../provider/tokens.ts";
-import type { Route, RoutedResult } from "../../provider/routing.ts";
+import type { ModelRoute, RoutedResult } from "../../provider/routing.ts";
 import type { ModelArgs } from "../fields.ts";
 import type { SentFile } from "../material/attachment.ts";
-import { collect, type Material, type Wanted } from "../material/collect.ts";
+import { collect, type Material, type WantedFile } from "../material/collect.ts";
 import { loadImages } from "../material/images.ts";
 import { type Prompt, promptId, renderPrompt } from "../prompts/prompt.ts";
 import type { ToolContext } from "../tool.ts";
 import { filesShown, type History, NO_HISTORY } from "./history.ts";
 import { composeMessages } from "./messages.ts";
-import { Pulse } from "./pulse.ts";
+import { ProgressHeartbeat } from "./progress_heartbeat.ts";
 
 /** A question of a tool to a model. */
-export interface Question {
+export interface ModelQuestion {
   tool: string;
   prompt: Prompt;
   /** What this call adds to the prompt. */
@@ -25,10 +25,10 @@ export interface Question {
   /** What the tool would have unless the caller says otherwise; left out where a model has no such thing. */
   defaults: { temperature?: number; thinkingMode?: ThinkingMode };
   history?: History;
-  material: Wanted;
+  material: WantedFile;
 }
 
-/** A model's answer to a {@linkcode Question}. */
+/** A model's answer to a {@linkcode ModelQuestion}. */
 export interface Reply {
   text: string;
   model: string;
@@ -40,11 +40,11 @@ export interface Reply {
   files: SentFile[];
 }
 
-export interface AskOptions {
+export interface DialogueOptions {
   /** Told how far the answer has come. */
   onProgress?: (message: string) => void;
   /** Told which model will be asked, before it is; may refuse it. */
-  onRoute?: (route: Route) => void;
+  onRoute?: (route: ModelRoute) => void;
 }
 
 /** What an image takes of a window, about, whatever its size. */
@@ -63,9 +63,9 @@ const MARGIN_SHARE = 0.05;
  * it, or it fails
  */
 export async function ask(
-  question: Question,
+  question: ModelQuestion,
   context: ToolContext,
-  options: AskOptions = {},
+  options: DialogueOptions = {},
 ): Promise<Reply> {
   const { args, history = NO_HISTORY, tool } = question;
   const { models, signal } = context;
@@ -89,7 +89,7 @@ export async function ask(
     budgetTokens: freeTokens(route.model, baseTokens, tool),
   });
   const messages = composeMessages({ system, history, text: question.text, material, images });
-  using pulse = new Pulse((message) => options.onProgress?.(message));
+  using pulse = new ProgressHeartbeat((message) => options.onProgress?.(message));
   const result = await models.chat(route, toRequest(question, messages), {
     signal,
     deadlineMs: context.deadlineMs,
@@ -100,7 +100,7 @@ export async function ask(
 
 interface Base {
   system: string;
-  question: Question;
+  question: ModelQuestion;
   history: History;
   images: readonly ImagePart[];
 }
@@ -130,7 +130,7 @@ function freeTokens(
 }
 
 async function gather(
-  { material, history = NO_HISTORY }: Question,
+  { material, history = NO_HISTORY }: ModelQuestion,
   { context, budgetTokens }: { context: ToolContext; budgetTokens: number },
 ): Promise<Material> {
   const { workspace, signal } = context;
@@ -139,7 +139,7 @@ async function gather(
 }
 
 function toRequest(
-  { args, defaults }: Question,
+  { args, defaults }: ModelQuestion,
   messages: ChatRequest["messages"],
 ): ChatRequest {
   return {
@@ -151,7 +151,7 @@ function toRequest(
   };
 }
 
-function toReply(result: RoutedResult, { prompt }: Question, { attachments, leftOut }: Material): Reply {
+function toReply(result: RoutedResult, { prompt }: ModelQuestion, { attachments, leftOut }: Material): Reply {
   const { text, model, provider, usage, routing, finishReason, citations, leftOut: leftOutDefault } = result;
   const files = attachments.flatMap(({ path, hash }) => path === undefined ? [] : [{ path, hash }]);
   return {

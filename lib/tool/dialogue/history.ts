@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../base/json.ts";
-import type { Turn } from "../../conversation/thread_store.ts";
+import type { Turn } from "../../state/thread_store.ts";
 import type { SentFile } from "../material/attachment.ts";
 
 /** What a thread keeps of a model's answer. */
@@ -13,7 +13,7 @@ export interface StoredReply extends JsonObject {
 }
 
 /** A question of the past and its answer. */
-export interface Exchange {
+export interface DialogueExchange {
   user: string;
   assistant: string;
   /** The files that went with the question. */
@@ -22,7 +22,7 @@ export interface Exchange {
 
 /** What was said in a thread so far. */
 export interface History {
-  exchanges: readonly Exchange[];
+  exchanges: readonly DialogueExchange[];
   /** What was reported since and no model has answered. */
   unanswered: string;
 }
@@ -31,7 +31,7 @@ export const NO_HISTORY: History = { exchanges: [], unanswered: "" };
 
 /** The turns of a thread as a conversation: steps that no model answered go with the next question. */
 export function toHistory(turns: readonly Turn[]): History {
-  const exchanges: Exchange[] = [];
+  const exchanges: DialogueExchange[] = [];
   let pending: string[] = [];
   for (const turn of turns) {
     pending.push(describeRequest(turn));
@@ -56,7 +56,7 @@ function filesOf({ files = [] }: StoredReply): SentFile[] {
 }
 
 /** The files shown in `exchanges`, latest first, each once. */
-export function filesShown(exchanges: readonly Exchange[]): string[] {
+export function filesShown(exchanges: readonly DialogueExchange[]): string[] {
   const paths = exchanges.toReversed().flatMap(({ files }) => files.map(({ path }) => path));
   return [...new Set(paths)];
 }

@@ -1,7 +1,7 @@
 import type { ChatMessage, ImagePart } from "../../provider/provider.ts";
 import { type Attachment, type LeftOut, renderAttachment } from "../material/attachment.ts";
 import type { Material } from "../material/collect.ts";
-import type { Exchange, History } from "./history.ts";
+import type { DialogueExchange, History } from "./history.ts";
 
 /** A question with everything that goes with it. */
 export interface Composition {
@@ -39,7 +39,7 @@ export function composeMessages({ system, history, text, material, images }: Com
 }
 
 /** The attachments of each exchange, and last those of the question. */
-function place(attachments: readonly Attachment[], exchanges: readonly Exchange[]): Attachment[][] {
+function place(attachments: readonly Attachment[], exchanges: readonly DialogueExchange[]): Attachment[][] {
   const places: Attachment[][] = Array.from({ length: exchanges.length + 1 }, () => []);
   for (const attachment of attachments) {
     const { path, hash } = attachment;

@@ -1,6 +1,6 @@
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
-import { type Entry, MAX_FILE_BYTES, type Workspace } from "../workspace.ts";
+import { MAX_FILE_BYTES, type Workspace, type WorkspaceEntry } from "../../workspace/workspace.ts";
 import { type Attachment, hashOf, type LeftOut, numberLines, renderAttachment } from "./attachment.ts";
 import { decodeText } from "./text.ts";
 
@@ -8,7 +8,7 @@ import { decodeText } from "./text.ts";
 const MAX_FROM_DIRECTORY = 200;
 
 /** What a question is to be shown with. */
-export interface Wanted {
+export interface WantedFile {
   /** Texts that are no files; first in line. */
   documents?: readonly Attachment[];
   /** Files and directories the caller names now: what is wrong with one refuses the call. */
@@ -39,7 +39,7 @@ export interface Material {
  *
  * @throws {ExaiError} for a named file that may not be read, is not there, is too large or is no text
  */
-export async function collect(wanted: Wanted, options: CollectOptions): Promise<Material> {
+export async function collect(wanted: WantedFile, options: CollectOptions): Promise<Material> {
   const { workspace, signal } = options;
   const basket = new Basket(options);
   for (const document of wanted.documents ?? []) await basket.add(document);
@@ -66,7 +66,7 @@ async function findNamed(
   named: readonly string[],
   { workspace, signal }: Pick<CollectOptions, "workspace" | "signal">,
 ) {
-  const files = new Map<string, { entry: Entry; isOptional: boolean }>();
+  const files = new Map<string, { entry: WorkspaceEntry; isOptional: boolean }>();
   const leftOut: LeftOut[] = [];
   for (const path of named) {
     const entry = await workspace.find(path);
@@ -88,15 +88,18 @@ async function findNamed(
   return { files: newestFirst, leftOut };
 }
 
-interface ReadOptions {
+interface MaterialOptions {
   /** Whether a file that cannot be shown is left out instead of refusing the call. */
   isOptional: boolean;
-  wanted: Wanted;
+  wanted: WantedFile;
   basket: Basket;
   workspace: Workspace;
 }
 
-async function read(entry: Entry, { isOptional, wanted, basket, workspace }: ReadOptions): Promise<void> {
+async function read(
+  entry: WorkspaceEntry,
+  { isOptional, wanted, basket, workspace }: MaterialOptions,
+): Promise<void> {
   try {
     const bytes = await workspace.read(entry, { maxBytes: MAX_FILE_BYTES });
     const text = decodeText(bytes);

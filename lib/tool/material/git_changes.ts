@@ -2,7 +2,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { quoteName } from "../../base/suggest.ts";
 import { MIB } from "../../base/units.ts";
-import type { Entry, GitOutput, Repository, Workspace } from "../workspace.ts";
+import type { GitOutput, Repository, Workspace, WorkspaceEntry } from "../../workspace/workspace.ts";
 import { type Attachment, hashOf } from "./attachment.ts";
 
 /** Which changes of a repository are looked at. */
@@ -37,13 +37,13 @@ const DIFF = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-re
 /** The changes of one repository below one directory. Open until it is disposed of. */
 export class GitChanges implements AsyncDisposable {
   readonly #repository: Repository;
-  readonly #entry: Entry;
+  readonly #entry: WorkspaceEntry;
   readonly #ranges: readonly Range[];
   readonly #wantsUntracked: boolean;
   readonly #signal: AbortSignal;
 
   private constructor(
-    found: { repository: Repository; entry: Entry; ranges: Range[] },
+    found: { repository: Repository; entry: WorkspaceEntry; ranges: Range[] },
     query: ChangeQuery,
     signal: AbortSignal,
   ) {

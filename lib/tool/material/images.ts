@@ -1,7 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
 import { quoteName } from "../../base/suggest.ts";
 import type { ImagePart } from "../../provider/provider.ts";
-import { MAX_FILE_BYTES, type Workspace } from "../workspace.ts";
+import { MAX_FILE_BYTES, type Workspace } from "../../workspace/workspace.ts";
 
 /** The images models take, by how their files begin. */
 const TYPES: readonly [mime: string, begins: string, at: number][] = [

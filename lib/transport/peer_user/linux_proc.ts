@@ -8,7 +8,7 @@ const MAX_TABLE_BYTES = 32 * 1024 * 1024;
 
 const STATE_LISTEN = "0A";
 
-interface Row extends LinuxSocket {
+interface ProcRow extends LinuxSocket {
   local: SocketAddress;
   remote: SocketAddress;
   state: string;
@@ -30,20 +30,20 @@ export function findSocket(wanted: WantedSocket, tables: () => Iterable<string>)
   return undefined;
 }
 
-function isConnection({ local, remote }: Row, wanted: WantedSocket): boolean {
+function isConnection({ local, remote }: ProcRow, wanted: WantedSocket): boolean {
   return sameAddress(local.address, wanted.local.address) &&
     remote.port === wanted.remote!.port && sameAddress(remote.address, wanted.remote!.address);
 }
 
 /** The kernel leads a connection to who listens at its very address, before who listens at all of them. */
-function listenerAt({ address }: SocketAddress, rows: Iterable<Row>): LinuxSocket | undefined {
+function listenerAt({ address }: SocketAddress, rows: Iterable<ProcRow>): LinuxSocket | undefined {
   const listening = [...rows].filter(({ state }) => state === STATE_LISTEN);
   return listening.find(({ local }) => sameAddress(local.address, address)) ??
     listening.find(({ local }) => isUnspecified(local.address));
 }
 
 /** The rows whose own port is the one wanted. */
-function* rowsOf(tables: Iterable<string>, { local }: WantedSocket): Generator<Row> {
+function* rowsOf(tables: Iterable<string>, { local }: WantedSocket): Generator<ProcRow> {
   const port = `:${local.port.toString(16).toUpperCase().padStart(4, "0")}`;
   for (const table of tables) {
     for (const line of table.split("\n")) {
@@ -54,7 +54,7 @@ function* rowsOf(tables: Iterable<string>, { local }: WantedSocket): Generator<R
   }
 }
 
-function parseRow(line: string): Row | undefined {
+function parseRow(line: string): ProcRow | undefined {
   const [, localText, remoteText, state, , , , uid, , inode] = line.trim().split(/\s+/);
   const local = parseAddress(localText);
   const remote = parseAddress(remoteText);

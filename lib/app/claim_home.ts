@@ -1,0 +1,98 @@
+import { SECOND_MS } from "../base/units.ts";
+import { isObject } from "../base/json.ts";
+import type { StatePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import { readRegularFile } from "../config/regular_file.ts";
+import { loadClientTls } from "../config/tls.ts";
+import { HomeLock, type HomeOwner } from "../state/home_lock.ts";
+import { probe } from "../client/probe.ts";
+
+/** How the holder is probed: no token is shown, and whose program listens does not matter, since nothing is told it. */
+const PROBE = {
+  usesToken: false,
+  ofAnyUser: true,
+  readToken: () => Promise.resolve(undefined),
+  timeoutMs: 2 * SECOND_MS,
+};
+
+/** A daemon that uses the state directory and answers. */
+export interface RunningDaemon extends HomeOwner {
+  url: string;
+}
+
+/**
+ * Takes the state directory for this process, or says which daemon has it. One that does not answer is starting or
+ * stopping, and is waited for.
+ *
+ * @throws {ExaiError} `CONFIG` when it neither answers nor goes
+ */
+export async function claimHome(settings: Settings, paths: StatePaths): Promise<HomeLock | RunningDaemon> {
+  const found = await HomeLock.wait(paths, (owner) => findDaemon(settings, paths, owner));
+  if (!(found instanceof HomeLock)) return found;
+  const running = await findWithoutLock(settings, paths);
+  if (!running) return found;
+  found[Symbol.dispose]();
+  return running;
+}
+
+/**
+ * A daemon of the home whose lock file was removed, so that its lock keeps nobody out: it answers under the process id
+ * it has written. Whoever answers at the address of a daemon that is gone has another.
+ */
+async function findWithoutLock(settings: Settings, paths: StatePaths): Promise<RunningDaemon | undefined> {
+  const endpoint = await readEndpoint(paths.endpoint);
+  if (endpoint?.pid === undefined || endpoint.pid === Deno.pid) return undefined;
+  const { url, socket, pid, version } = endpoint;
+  // The socket is the home's own: whoever listens there is of this home, also one that tells us nothing without a token.
+  const isThere = await answersAtSocket(socket) || await answersAs(pid, url, settings);
+  return isThere ? { url, pid, version } : undefined;
+}
+
+/** The daemon of the home, once it answers. It is shown no secret: that it answers as EXAI does is enough. */
+async function findDaemon(
+  settings: Settings,
+  paths: StatePaths,
+  owner: HomeOwner,
+): Promise<RunningDaemon | undefined> {
+  const endpoint = await readEndpoint(paths.endpoint);
+  // What a daemon before this holder has left.
+  if (!endpoint || (owner.pid !== undefined && endpoint.pid !== owner.pid)) return undefined;
+  const { url, socket, pid, version } = endpoint;
+  const isThere = await answersAtSocket(socket) || await answersAtAddress(url, settings);
+  return isThere ? { url, pid, version } : undefined;
+}
+
+/** Pipes of Windows cannot be had by a WebSocket. */
+async function answersAtSocket(socket: string | undefined): Promise<boolean> {
+  if (!socket?.startsWith("/")) return false;
+  return (await probe("ws://localhost/", { ...PROBE, socket })).kind === "exai";
+}
+
+async function answersAs(pid: number, url: string, settings: Settings): Promise<boolean> {
+  const tls = await loadClientTls(settings).catch(() => undefined);
+  const answer = await probe(url, { ...PROBE, tls });
+  return answer.kind === "exai" && answer.pid === pid;
+}
+
+async function answersAtAddress(url: string, settings: Settings): Promise<boolean> {
+  const isTls = url.startsWith("wss:");
+  const tls = isTls ? await loadClientTls(settings).catch(() => undefined) : undefined;
+  const { kind } = await probe(url, { ...PROBE, tls });
+  // A certificate this program does not know, or one of its own that is asked for, does not mean that nobody is there.
+  return isTls ? kind !== "nobody" : kind === "exai";
+}
+
+async function readEndpoint(path: string) {
+  try {
+    const found: unknown = JSON.parse(await readRegularFile(path));
+    if (!isObject(found) || typeof found.url !== "string") return undefined;
+    return {
+      url: found.url,
+      socket: typeof found.socket === "string" ? found.socket : undefined,
+      pid: typeof found.pid === "number" ? found.pid : undefined,
+      version: typeof found.version === "string" ? found.version : undefined,
+    };
+  } catch {
+    return undefined;
+  }
+}

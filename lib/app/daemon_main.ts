@@ -1,0 +1,198 @@
+import { getLogger } from "@logtape/logtape";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { VERSION } from "../base/version.ts";
+import { formatHelp, settingsOf } from "../config/help.ts";
+import { type LoadedSettings, loadSettings } from "../config/load.ts";
+import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import { AddressInUse } from "../edge/listener.ts";
+import { CALLS_OPTIONS } from "../commands/calls.ts";
+import { locateDaemon } from "../client/address.ts";
+import { claimHome, type RunningDaemon } from "./claim_home.ts";
+import { COMMANDS, givenOption, runCommand } from "../commands/commands.ts";
+import { Daemon } from "./daemon.ts";
+import { keepLoopbackDirect } from "./direct_loopback.ts";
+import { holdWindow } from "./double_click.ts";
+import { CrashReports } from "../state/crash_reports.ts";
+import { describeOwner, HomeLock } from "../state/home_lock.ts";
+import { type Logging, startLogging } from "../state/log_files.ts";
+import { endOfThePreviousDaemon } from "../state/previous_daemon.ts";
+import { probe, type Probed } from "../client/probe.ts";
+import { stopSignal } from "./signals.ts";
+import { complainAs, print } from "./terminal.ts";
+import { ensureStateDir } from "../state/state_files.ts";
+
+const log = getLogger(["exai", "daemon"]);
+
+const SWITCHES = [
+  { flag: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
+  { flag: "json", help: "With a command: print all of it as JSON" },
+  { flag: "why", help: "With ps: say why each server is shared as far as it is" },
+  { flag: "follow", help: "With calls: show each call as it ends, until Ctrl+C" },
+  { flag: "version", help: "Show the version and exit" },
+] as const;
+
+const PROBE_TIMEOUT_MS = 2000;
+
+/** Runs `exai-daemon`. Resolves with the exit code: 0 when it was told to stop, 1 when it could not start. */
+export async function daemonMain(): Promise<number> {
+  try {
+    const loaded = loadSettings({
+      programDir: programDir(),
+      switches: SWITCHES.map(({ flag }) => flag),
+      options: CALLS_OPTIONS,
+    });
+    if (loaded.switches.has("help")) return say(help());
+    if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
+    if (loaded.words.length > 0) {
+      const { text, code } = await runCommand(loaded, print);
+      say(text);
+      return code;
+    }
+    const option = givenOption(loaded);
+    if (option !== undefined) {
+      throw new ExaiError(
+        "CONFIG",
+        `--${option} is a flag of calls; write exai-daemon calls --${option}=...`,
+      );
+    }
+    return await serve(loaded);
+  } catch (thrown) {
+    complain(thrown);
+    await holdWindow();
+    return 1;
+  }
+}
+
+function help(): string {
+  return formatHelp({
+    program: "exai-daemon",
+    usage: "[command] [--flag=value ...]",
+    about: [
+      "One warm daemon per machine: runs EXAI's tools and shares MCP servers between every window.",
+      "",
+      "Without a command it starts the daemon. Commands:",
+      ...Object.entries(COMMANDS).map(([word, { help }]) => `  ${word.padEnd(28)}  ${help}`),
+    ].join("\n"),
+    settings: settingsOf("daemon"),
+    switches: SWITCHES,
+  });
+}
+
+async function serve(loaded: LoadedSettings): Promise<number> {
+  keepLoopbackDirect();
+  const paths = statePaths(loaded.settings);
+  await ensureStateDir(paths);
+  const home = await claimHome(loaded.settings, paths);
+  const isFine = loaded.switches.has("if-not-running");
+  if (!(home instanceof HomeLock)) return explainRunning(home, { isFine, home: paths.home });
+  // Given back last: until then this process writes to the directory.
+  using lock = home;
+  const crashed = Promise.withResolvers<number>();
+  using crashes = new CrashReports({ dir: paths.crashes, exit: crashed.resolve });
+  await using logging = await startLogging({
+    program: "daemon",
+    settings: loaded.settings,
+    paths,
+    sinks: { recent: crashes.sink },
+  });
+  crashes.install();
+  try {
+    return await run(loaded, { paths, lock, logging, crashes, crashed: crashed.promise });
+  } catch (thrown) {
+    if (!(thrown instanceof ExaiError)) crashes.write(thrown, true);
+    throw thrown;
+  }
+}
+
+interface Surroundings {
+  paths: StatePaths;
+  lock: HomeLock;
+  logging: Logging;
+  crashes: CrashReports;
+  /** Resolves with the exit code when there are too many errors nobody caught. */
+  crashed: Promise<number>;
+}
+
+async function run({ settings, switches }: LoadedSettings, around: Surroundings): Promise<number> {
+  const { paths, lock, logging, crashes, crashed } = around;
+  const before = await endOfThePreviousDaemon(paths.health);
+  let daemon: Daemon;
+  try {
+    daemon = await Daemon.start({
+      settings,
+      paths,
+      lock,
+      faults: () => logging.faults(),
+      notes: () => [...before, ...crashes.notes],
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof AddressInUse)) throw thrown;
+    return await explainTaken(thrown, settings, { fine: switches.has("if-not-running") });
+  }
+  crashes.counts = () => daemon.health();
+  say(banner(daemon, paths));
+  log.info("exai {version} listens on {url}", { version: VERSION, url: daemon.url });
+  for (const note of before) log.warning("{note}", { note });
+  const end = await Promise.race([stopSignal(), crashed]);
+  log.info("{end}: stopping", { end: typeof end === "number" ? "too many errors" : end });
+  await daemon.stop();
+  return typeof end === "number" ? end : 0;
+}
+
+/** Says which daemon has the state directory. */
+function explainRunning(running: RunningDaemon, { isFine, home }: { isFine: boolean; home: string }): number {
+  const message = `an EXAI daemon already runs at ${running.url}${describeOwner(running)}`;
+  if (isFine) return say(message);
+  throw new ExaiError(
+    "CONFIG",
+    `${message} and uses the state directory ${home}; use it, stop it first, or set EXAI_HOME and EXAI_WS_PORT to ` +
+      "run another beside it",
+  );
+}
+
+/** Says who holds the address. Only the answer of whoever listens there is proof, not a file with a process id. */
+async function explainTaken(
+  taken: AddressInUse,
+  settings: Settings,
+  how: { fine: boolean },
+): Promise<number> {
+  const url = `${settings.tlsCert ? "wss" : "ws"}://${settings.host}:${settings.port}/`;
+  const found = await whoListens(url, settings);
+  if (found.kind !== "exai") throw taken;
+  const message = `an EXAI daemon already runs at ${url}${describeOwner(found)}`;
+  if (how.fine) return say(message);
+  throw new ExaiError("CONFIG", `${message}; use it, stop it first, or set EXAI_WS_PORT to run another`);
+}
+
+/** On the socket first: no certificate is asked there. */
+async function whoListens(url: string, settings: Settings): Promise<Probed> {
+  const found = await locateDaemon(settings, statePaths(settings));
+  const { socket, usesToken, ofAnyUser, readToken, readTls } = found;
+  const options = { usesToken, ofAnyUser, readToken, timeoutMs: PROBE_TIMEOUT_MS };
+  if (socket?.startsWith("/")) {
+    const found = await probe("ws://localhost/", { ...options, socket });
+    if (found.kind === "exai") return found;
+  }
+  return await probe(url, { ...options, tls: await readTls?.() });
+}
+
+function banner(daemon: Daemon, paths: StatePaths): string {
+  return [
+    `EXAI ${VERSION} is running (process ${Deno.pid}). Stop it with Ctrl+C.`,
+    `  address  ${daemon.url}`,
+    `  tools    ${daemon.toolCount}`,
+    `  state    ${paths.home}`,
+    `  next     point your editor's MCP configuration at exai-shim; "exai-shim --help" shows how`,
+  ].join("\n");
+}
+
+function say(text: string): number {
+  print(text);
+  return 0;
+}
+
+function complain(thrown: unknown): void {
+  const lines = thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`;
+  complainAs("exai-daemon", lines);
+}

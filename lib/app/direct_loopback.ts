@@ -1,0 +1,32 @@
+import { addressBytes, isLoopback, isUnspecified } from "../base/ip_address.ts";
+import { namesProxies, withoutProxies } from "../config/proxies.ts";
+
+type GlobalFetch = typeof globalThis.fetch;
+type ClientInit = RequestInit & { client?: Deno.HttpClient };
+
+/**
+ * Has every `fetch` of this program, also those of libraries, reach this machine without a proxy: mounted servers and
+ * models on loopback are not where a proxy looks for them. Whatever else is fetched obeys the variables. Nothing is
+ * changed where no variable names a proxy.
+ */
+export function keepLoopbackDirect(): void {
+  if (namesProxies()) globalThis.fetch = pastProxies(globalThis.fetch);
+}
+
+function pastProxies(fetch: GlobalFetch): GlobalFetch {
+  let direct: Deno.HttpClient | undefined;
+  return (input, init?: ClientInit) => {
+    if (init?.client || !isOnLoopback(input)) return fetch(input, init);
+    direct ??= withoutProxies(() => Deno.createHttpClient({}));
+    return fetch(input, { ...init, client: direct } as ClientInit);
+  };
+}
+
+function isOnLoopback(input: string | URL | Request): boolean {
+  const url = URL.parse(input instanceof Request ? input.url : input);
+  if (!url) return false;
+  const host = url.hostname.replace(/\.$/, "");
+  if (host === "localhost" || host.endsWith(".localhost")) return true;
+  const address = addressBytes(host);
+  return address !== undefined && (isLoopback(address) || isUnspecified(address));
+}

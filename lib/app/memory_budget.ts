@@ -1,0 +1,53 @@
+import { getHeapStatistics } from "node:v8";
+import { getLogger } from "@logtape/logtape";
+import { ByteBudget } from "../base/byte_budget.ts";
+import { formatBytes, MIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import type { Settings } from "../config/settings.ts";
+
+const log = getLogger(["exai", "daemon"]);
+
+const MOST_BYTES = 256 * MIB;
+const LEAST_BYTES = 16 * MIB;
+const LOG_EVERY_MS = 10 * SECOND_MS;
+
+/** The bound on all that is held for clients, as the settings have it. */
+export function openMemoryBudget(
+  settings: Pick<Settings, "maxHeldBytes" | "maxFrameBytes">,
+  onevict: () => void,
+): ByteBudget {
+  let loggedMs = -Infinity;
+  const budget = new ByteBudget({
+    maxBytes: settings.maxHeldBytes === "auto" ? byMemory(settings.maxFrameBytes) : settings.maxHeldBytes,
+    onevict: () => {
+      onevict();
+      if (performance.now() - loggedMs < LOG_EVERY_MS) return;
+      loggedMs = performance.now();
+      log.warning("{fault}", { fault: memoryFault(budget) });
+    },
+  });
+  return budget;
+}
+
+/** What to say while, and for a minute after, something had to give way. */
+export function memoryFault(budget: ByteBudget): string | undefined {
+  if (performance.now() - budget.lastEvictionMs > MINUTE_MS) return undefined;
+  return `more was to be held for clients than the ${formatBytes(budget.maxBytes)} of EXAI_MAX_HELD_BYTES, ` +
+    `so the oldest gave way (${budget.evictions} times since the start)`;
+}
+
+/**
+ * A sixteenth of the machine's memory, and no more than a quarter of what the heap may grow to; but always enough for two
+ * answers: a window that is about to read one must not be taken for one that does not.
+ */
+function byMemory(maxFrameBytes: number): number {
+  const { heap_size_limit: heapBytes } = getHeapStatistics();
+  const bytes = Math.min(MOST_BYTES, Deno.systemMemoryInfo().total / 16, heapBytes / 4);
+  return Math.round(Math.max(LEAST_BYTES, 2 * maxFrameBytes, bytes));
+}
+
+/** What is held now: of what goes without a word this is found out here. */
+export function memoryHeld(budget: ByteBudget) {
+  budget.recount();
+  const { bytes, maxBytes, evictions } = budget;
+  return { bytes, maxBytes, evictions };
+}

@@ -1,0 +1,165 @@
+import { getLogger } from "@logtape/logtape";
+import { holderOf, lendUntil } from "../admission/holders.ts";
+import { Permits } from "../admission/permits.ts";
+import { type ModelsInForce, type ModelsWatch, watchModels } from "../config/models_watch.ts";
+import type { StatePaths } from "../config/paths.ts";
+import { formatFault } from "../config/servers.ts";
+import type { Settings } from "../config/settings.ts";
+import type { TextCache } from "../provider/provider.ts";
+import {
+  type Admit,
+  createProviders,
+  type Providers,
+  type ProviderSetup,
+} from "../provider/configured_providers.ts";
+import type { ModelRouter } from "../provider/routing.ts";
+
+const log = getLogger(["exai", "config"]);
+
+/** Characters of extracted files that are kept, so that the same file is not sent twice. */
+const MAX_CACHED_CHARS = 32_000_000;
+
+/** The providers and models as the settings and `models.json` have them, now and whenever that file changes. */
+export class ConfiguredModels implements AsyncDisposable {
+  readonly router: ModelRouter;
+  /** What is wrong with the file has changed; set by whoever shows it. */
+  onChanged = () => {};
+  readonly #settings: Settings;
+  readonly #providers: Providers;
+  #watch: ModelsWatch | undefined;
+
+  private constructor(settings: Settings) {
+    this.#settings = settings;
+    this.router = this.#providers = createProviders({
+      setups: setupsOf(settings),
+      ollamaHost: settings.findLocal ? settings.ollamaHost : undefined,
+      defaultModel: settings.defaultModel,
+      admit: admitBy(settings),
+      fileTexts: new BoundedTexts(MAX_CACHED_CHARS),
+    });
+  }
+
+  /** Sets up what `settings` and the file at `paths.models` name. A fault in the file costs only the entry it is in. */
+  static async open(settings: Settings, paths: StatePaths): Promise<ConfiguredModels> {
+    const models = new ConfiguredModels(settings);
+    const env = Deno.env.toObject();
+    models.#watch = await watchModels(paths.models, (inForce) => models.#apply(inForce), {
+      env,
+      databaseDir: paths.home,
+    });
+    models.#apply(models.#watch.current);
+    return models;
+  }
+
+  /** What is wrong with the file, each in a sentence. */
+  faults(): string[] {
+    return this.#watch?.current.faults.map(formatFault) ?? [];
+  }
+
+  /** Reads the file now. */
+  async reload(): Promise<void> {
+    await this.#watch?.reload();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watch?.[Symbol.asyncDispose]();
+    this.#providers[Symbol.dispose]();
+  }
+
+  #apply({ providers, models, faults }: ModelsInForce): void {
+    for (const fault of faults) log.error("{fault}", { fault: formatFault(fault) });
+    const custom = providers.map((one): ProviderSetup => ({ kind: "custom", ...one }));
+    this.#providers.configure({ setups: [...setupsOf(this.#settings), ...custom], models });
+    this.onChanged();
+  }
+}
+
+/** The providers with a key, or with an address of their own, in the order in which `auto` prefers them. */
+function setupsOf(settings: Settings): ProviderSetup[] {
+  const { kimiUrl, kimiSilenceMs, glmUrl, glmSilenceMs, openaiUrl, openaiSilenceMs } = settings;
+  const kimiKey = settings.kimiApiKey || settings.moonshotApiKey;
+  const glmKey = settings.glmApiKey || settings.zhipuaiApiKey;
+  const keyed: (ProviderSetup & { apiKey: string })[] = [
+    { kind: "kimi", apiKey: kimiKey, baseUrl: kimiUrl, silenceMs: kimiSilenceMs },
+    { kind: "glm", apiKey: glmKey, baseUrl: glmUrl, silenceMs: glmSilenceMs },
+    { kind: "openai", apiKey: settings.openaiApiKey, baseUrl: openaiUrl, silenceMs: openaiSilenceMs },
+    {
+      kind: "openrouter",
+      apiKey: settings.openrouterApiKey,
+      silenceMs: settings.openrouterSilenceMs,
+      headers: attribution(settings),
+    },
+  ];
+  const withKey: ProviderSetup[] = keyed.filter(({ apiKey }) => apiKey !== "");
+  const { customUrl, customApiKey, customModel, customSilenceMs } = settings;
+  if (customUrl === "") return withKey;
+  const models = customModel === "" ? undefined : [customModel];
+  return [...withKey, {
+    kind: "custom",
+    baseUrl: customUrl,
+    apiKey: customApiKey,
+    silenceMs: customSilenceMs,
+    models,
+  }];
+}
+
+/** How an application names itself to OpenRouter (https://openrouter.ai/docs/app-attribution). */
+function attribution({ openrouterReferer, openrouterTitle }: Settings): Record<string, string> {
+  return {
+    ...(openrouterReferer === "" ? {} : { "HTTP-Referer": openrouterReferer }),
+    ...(openrouterTitle === "" ? {} : { "X-Title": openrouterTitle }),
+  };
+}
+
+/** Slots for the providers that have a cap; the others are bounded by the daemon's own. */
+function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit {
+  const permits = new Map(
+    Object.entries({ kimi: kimiMaxInflight, glm: glmMaxInflight }).map(([provider, most]) => {
+      return [provider, new Permits({ perKey: most, total: most, queueMax, holder: provider })];
+    }),
+  );
+  return (provider, signal) => {
+    const holder = holderOf(signal);
+    // In turn by window, as far as it is known whose call it is.
+    const slot = permits.get(provider)?.acquire(
+      holder?.call.caller.id ?? provider,
+      signal,
+      holder?.call.trace,
+    );
+    return holder && slot instanceof Promise ? lendUntil(holder, slot) : slot ?? NO_SLOT;
+  };
+}
+
+const NO_SLOT: Disposable = { [Symbol.dispose]() {} };
+
+/** Keeps the texts used last, up to so many characters in all. */
+class BoundedTexts implements TextCache {
+  readonly #maxChars: number;
+  readonly #texts = new Map<string, string>();
+  #chars = 0;
+
+  constructor(maxChars: number) {
+    this.#maxChars = maxChars;
+  }
+
+  get(key: string): string | undefined {
+    const text = this.#texts.get(key);
+    if (text === undefined) return undefined;
+    // A map keeps its order of insertion: the last used goes last.
+    this.#texts.delete(key);
+    this.#texts.set(key, text);
+    return text;
+  }
+
+  set(key: string, text: string): void {
+    if (text.length > this.#maxChars) return;
+    this.#chars += text.length - (this.#texts.get(key)?.length ?? 0);
+    this.#texts.delete(key);
+    this.#texts.set(key, text);
+    for (const [oldest, { length }] of this.#texts) {
+      if (this.#chars <= this.#maxChars) return;
+      this.#texts.delete(oldest);
+      this.#chars -= length;
+    }
+  }
+}

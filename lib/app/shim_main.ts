@@ -1,0 +1,168 @@
+import { getLogger } from "@logtape/logtape";
+import { deadline } from "@std/async/deadline";
+import { resolve } from "@std/path/resolve";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { quoteName } from "../base/quote.ts";
+import { registerSecret } from "../base/log.ts";
+import { VERSION } from "../base/version.ts";
+import { loadSettings } from "../config/load.ts";
+import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import { isLocal, locateDaemon } from "../client/address.ts";
+import type { DaemonStarter } from "../shim/autostart.ts";
+import { Bridge } from "../shim/bridge.ts";
+import { Dialer, type Dialing } from "../shim/dialer.ts";
+import { openLink } from "../client/link.ts";
+import { openStdin, openStdout } from "../transport/own_stdio.ts";
+import { STDIN_ENDED, StdioPeer } from "../transport/stdio.ts";
+import { startLogging } from "../state/log_files.ts";
+import { stopSignal } from "./signals.ts";
+import { complainAs, print } from "./terminal.ts";
+
+const log = getLogger(["exai", "shim"]);
+
+const SWITCHES = [{ flag: "version", help: "Show the version and exit" }] as const;
+
+/** What was asked before the client closed stdin may still be answered for so long. */
+const LAST_ANSWERS_MS = 1000;
+const LAST_WRITE_MS = 1000;
+const CLOSE_MS = 250;
+
+/**
+ * Runs `exai-shim`. Resolves with the exit code: 0 when the client has gone or told it to stop, 1 when a setting is
+ * wrong. Nothing but MCP is written to stdout, `--help` and `--version` aside.
+ */
+export async function shimMain(): Promise<number> {
+  try {
+    const { settings, switches, words } = loadSettings({
+      programDir: programDir(),
+      switches: SWITCHES.map(({ flag }) => flag),
+    });
+    if (switches.has("help")) return say(await help());
+    if (switches.has("version")) return say(`exai-shim ${VERSION}`);
+    if (words.length > 0) throw noWords(words);
+    return await serve(settings);
+  } catch (thrown) {
+    return complain(thrown);
+  }
+}
+
+function noWords([word]: readonly string[]): ExaiError {
+  return new ExaiError(
+    "CONFIG",
+    `${quoteName(word!)} means nothing to exai-shim, which takes flags only; --help lists them. ` +
+      "Commands are those of exai-daemon, as exai-daemon ps",
+  );
+}
+
+async function serve(given: Settings): Promise<number> {
+  // The daemon is started in another directory than this one.
+  const settings = given.home ? { ...given, home: resolve(given.home) } : given;
+  const paths = statePaths(settings);
+  registerSecret(settings.token);
+  // The log is set up while the connection is made.
+  const starting = startLogging({ program: "shim", settings, paths });
+  logUnhandled();
+  const ended = Promise.withResolvers<string>();
+  const client: StdioPeer = new StdioPeer({ input: openStdin(), output: openStdout() }, {
+    onmessage: (message, line) => bridge.fromClient(message, line),
+    onbadanswer: (id, why) => bridge.badAnswer(id, why),
+    backpressure: (): Promise<void> | undefined => bridge.backpressure(),
+    onend: ended.resolve,
+    revision: () => bridge.revision,
+  });
+  const bridge: Bridge = new Bridge(client, {
+    ...settings,
+    cwd: startDirectory(),
+    advice: adviceFor(settings, paths),
+  });
+  const dialer = new Dialer(dialing(settings, paths, starting), bridge);
+  bridge.ondemand = () => dialer.demand();
+  dialer.run();
+  await client.start();
+  await using _logging = await starting;
+  const why = await Promise.race([ended.promise, stopSignal()]);
+  log.info("{why}: the shim ends, the daemon goes on", { why });
+  if (why === STDIN_ENDED) await deadline(bridge.idle(), LAST_ANSWERS_MS).catch(() => bridge.refuseAll());
+  await deadline(client.flushed(), LAST_WRITE_MS).catch(() => {});
+  await bridge.close(CLOSE_MS);
+  return 0;
+}
+
+/** The directory the window was opened in; undefined when it is gone already. */
+function startDirectory(): string | undefined {
+  try {
+    return Deno.cwd();
+  } catch (thrown) {
+    log.warning("the working directory cannot be read, so servers start without one: {reason}", {
+      reason: messageOf(thrown),
+    });
+    return undefined;
+  }
+}
+
+function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown>): Dialing {
+  const connect: Dialing["connect"] = async (hello) => {
+    try {
+      return await openLink({ ...await locateDaemon(settings, paths), logReady: logging }, hello);
+    } finally {
+      // What comes of it is worth a line in the log.
+      await logging;
+    }
+  };
+  if (!settings.autostart || !isLocal(settings.host)) return { connect };
+  let starter: DaemonStarter | undefined;
+  return {
+    connect,
+    start: async (connect) => {
+      // Most windows find a daemon that runs.
+      const { DaemonStarter } = await import("../shim/autostart.ts");
+      starter ??= new DaemonStarter(settings, paths);
+      return await starter.start(connect);
+    },
+  };
+}
+
+function adviceFor({ autostart, host }: Settings, paths: StatePaths): string {
+  const log = `its log is in ${paths.logs}`;
+  if (!isLocal(host)) return `It does not start a daemon on another machine: see that one runs there; ${log}`;
+  return autostart
+    ? `It starts the daemon by itself when it can; to see why it cannot, run exai-daemon in a terminal; ${log}`
+    : `It was told not to start the daemon (EXAI_WS_AUTOSTART): run exai-daemon; ${log}`;
+}
+
+// A fault of ours must not end the window's only way to its tools, nor reach stdout.
+function logUnhandled(): void {
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log.error("unhandled: {reason}", { reason: event.reason });
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    log.error("uncaught: {error}", { error: event.error });
+  });
+}
+
+async function help(): Promise<string> {
+  const { formatHelp, settingsOf } = await import("../config/help.ts");
+  return formatHelp({
+    program: "exai-shim",
+    usage: "[--flag=value ...]",
+    about:
+      "Connects one editor or agent window, which speaks MCP on stdin and stdout, to the EXAI daemon, and " +
+      "starts the daemon if none runs. It is the command to give in an editor's MCP configuration.",
+    settings: settingsOf("shim"),
+    switches: SWITCHES,
+  });
+}
+
+function say(text: string): number {
+  print(text);
+  return 0;
+}
+
+function complain(thrown: unknown): number {
+  const lines = thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`;
+  complainAs("exai-shim", lines);
+  return 1;
+}

@@ -1,0 +1,39 @@
+import { VERSION } from "../base/version.ts";
+import type { ClientTls } from "../config/tls.ts";
+import { LinkError, sayHello } from "./link.ts";
+import { openWay } from "./ways.ts";
+
+/** What answers at an address. */
+export type Probed =
+  | { kind: "exai"; version?: string; pid?: number }
+  | { kind: "stranger"; why: string }
+  | { kind: "nobody" };
+
+export interface ProbeOptions {
+  /** Whether a token is used at all. */
+  usesToken: boolean;
+  ofAnyUser: boolean;
+  readToken(): Promise<string | undefined>;
+  timeoutMs: number;
+  /** Path of a Unix socket to ask through. */
+  socket?: string;
+  /** For `wss:`. */
+  tls?: ClientTls;
+}
+
+/** Asks whoever listens at `url` (`ws://host:port/`) whether it is an EXAI daemon: only its own answer is proof. */
+export async function probe(url: string, options: ProbeOptions): Promise<Probed> {
+  const { usesToken, ofAnyUser, readToken, ...way } = options;
+  try {
+    const reached = await openWay({ url, ...way }, { usesToken, ofAnyUser, readToken });
+    const { socket, ack } = await sayHello(reached, { client: { name: "exai-probe", version: VERSION } });
+    socket.close(1000);
+    return { kind: "exai", ...ack.daemon };
+  } catch (thrown) {
+    if (!(thrown instanceof LinkError)) throw thrown;
+    if (thrown.fault === "refused") return { kind: "nobody" };
+    // It has asked us for a token and we have none: nothing more can be known of it.
+    if (thrown.fault === "unauthorized" && !usesToken) return { kind: "exai" };
+    return { kind: "stranger", why: thrown.message };
+  }
+}

@@ -1,0 +1,115 @@
+import { join } from "@std/path";
+import { ExaiError } from "../base/errors.ts";
+import type { LoadedSettings } from "../config/load.ts";
+import { statePaths } from "../config/paths.ts";
+import { readRegularFile } from "../config/regular_file.ts";
+import type { Authority, Certified } from "../edge/certificates.ts";
+import { ensureStateDir, writePrivateFile } from "../state/state_files.ts";
+
+/** How `exai-daemon certs` is used. */
+export const CERTS_USAGE = "certs [HOST...] | certs client NAME";
+
+const ALWAYS = ["localhost", "127.0.0.1", "::1"];
+const FILE_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
+const HOST = /^[A-Za-z0-9:][A-Za-z0-9.:-]*$/;
+
+/**
+ * Runs `exai-daemon certs ...`: makes a certificate authority of this user, once, and with it certificates of the
+ * daemon and of a client, anew at each call.
+ *
+ * @param args what follows `certs`
+ * @returns what was made and the settings to use it by
+ * @throws {ExaiError} `CONFIG` for a name that cannot be one, or a file that cannot be used
+ */
+export async function certsCommand(
+  args: readonly string[],
+  { settings }: Pick<LoadedSettings, "settings">,
+): Promise<string> {
+  const paths = statePaths(settings);
+  await ensureStateDir(paths);
+  await Deno.mkdir(paths.certs, { recursive: true, mode: 0o700 });
+  if (args[0] === "client") return await makeClient(paths.certs, args.slice(1));
+  return await makeAll(paths.certs, [...args, ...ALWAYS, ...hostsOf(settings)]);
+}
+
+function hostsOf({ host, allowedHosts }: LoadedSettings["settings"]): string[] {
+  const everywhere = ["0.0.0.0", "::"];
+  return [host, ...allowedHosts.map((name) => name.replace(/:\d+$/, ""))].filter((name) =>
+    !everywhere.includes(name)
+  );
+}
+
+async function makeAll(dir: string, hosts: readonly string[]): Promise<string> {
+  const names = [...new Set(hosts)];
+  const wrong = names.find((name) => !HOST.test(name));
+  if (wrong !== undefined) {
+    throw new ExaiError("CONFIG", `${JSON.stringify(wrong)} is no host name or address; ${CERTS_USAGE}`);
+  }
+  const { authority, made } = await authorityIn(dir);
+  const { issue } = await import("../edge/certificates.ts");
+  await save(dir, "server", await issue(authority, { hosts: names }));
+  await save(dir, "client", await issue(authority, { client: "client" }));
+  return [
+    made
+      ? `Made a certificate authority, and certificates of the daemon and of a client, in ${dir}`
+      : `Made new certificates of the daemon and of a client, by the authority there was, in ${dir}`,
+    `  names    ${names.join(", ")}`,
+    "",
+    "The daemon speaks TLS with these settings, and lets in only clients that show a certificate with the third:",
+    `  EXAI_TLS_CERT=${join(dir, "server.pem")}`,
+    `  EXAI_TLS_KEY=${join(dir, "server.key")}`,
+    `  EXAI_TLS_CLIENT_CA=${join(dir, "ca.pem")}`,
+    "",
+    ...clientSettings(dir, "client"),
+    "",
+    `Who has ${join(dir, "ca.key")} can make certificates that are trusted: it stays on this machine.`,
+  ].join("\n");
+}
+
+async function makeClient(dir: string, [name, ...rest]: readonly string[]): Promise<string> {
+  const reserved = ["ca", "server"];
+  if (name === undefined || rest.length > 0 || !FILE_NAME.test(name) || reserved.includes(name)) {
+    throw new ExaiError("CONFIG", `a client needs one name of letters, digits and . _ -; ${CERTS_USAGE}`);
+  }
+  const { authority } = await authorityIn(dir);
+  const { issue } = await import("../edge/certificates.ts");
+  await save(dir, name, await issue(authority, { client: name }));
+  return [`Made a certificate of the client ${name} in ${dir}`, "", ...clientSettings(dir, name)].join("\n");
+}
+
+function clientSettings(dir: string, name: string): string[] {
+  return [
+    "The shim, and exai-daemon's commands, connect with:",
+    `  EXAI_TLS_CA=${join(dir, "ca.pem")}`,
+    `  EXAI_TLS_CLIENT_CERT=${join(dir, `${name}.pem`)}`,
+    `  EXAI_TLS_CLIENT_KEY=${join(dir, `${name}.key`)}`,
+  ];
+}
+
+/** The authority kept in `dir`; one is made where there is none. */
+async function authorityIn(dir: string): Promise<{ authority: Authority; made: boolean }> {
+  const { makeAuthority, openAuthority } = await import("../edge/certificates.ts");
+  const kept = await load(dir, "ca");
+  if (kept) return { authority: await openAuthority(kept), made: false };
+  const fresh = await makeAuthority("EXAI local CA");
+  await save(dir, "ca", fresh);
+  return { authority: await openAuthority(fresh), made: true };
+}
+
+async function load(dir: string, name: string): Promise<Certified | undefined> {
+  const read = (suffix: string) =>
+    readRegularFile(join(dir, `${name}.${suffix}`)).catch((thrown) => {
+      if (thrown instanceof Deno.errors.NotFound) return undefined;
+      throw thrown;
+    });
+  const [cert, key] = [await read("pem"), await read("key")];
+  if (cert !== undefined && key !== undefined) return { cert, key };
+  if (cert === undefined && key === undefined) return undefined;
+  const missing = cert === undefined ? "pem" : "key";
+  throw new ExaiError("CONFIG", `${join(dir, `${name}.${missing}`)} is missing; remove the other half too`);
+}
+
+async function save(dir: string, name: string, { cert, key }: Certified): Promise<void> {
+  await writePrivateFile(join(dir, `${name}.key`), key);
+  await writePrivateFile(join(dir, `${name}.pem`), cert);
+}

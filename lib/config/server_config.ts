@@ -1,0 +1,120 @@
+import { ExaiError } from "../base/errors.ts";
+import { trimEndOf } from "../base/trim.ts";
+import { fill, variablesIn } from "../base/template.ts";
+
+/** What makes two sessions share one process of a mounted server (design.md section 7). */
+export type Share = "auto" | "machine" | "project" | "session";
+
+/** What every mounted server has, however it is reached. */
+export interface CommonServerConfig {
+  /** Its name in the catalog and in `/mcp/NAME`: `[A-Za-z0-9_-]`, at most 64 characters. */
+  name: string;
+  /** Its name as the configuration file has it. */
+  title: string;
+  share: Share;
+  /** Whether one process may serve sessions in different working directories. */
+  cwdFree: boolean;
+  tools: ToolChoice;
+  /** Calls this server may run at once; undefined: no limit of its own. */
+  maxInflight?: number;
+  /** How long one call may take; undefined: the daemon's own limit. */
+  callTimeoutMs?: number;
+  /** Silence after which a call is answered with a handle and goes on, in milliseconds; undefined: never. */
+  detachAfterMs?: number;
+  /** How long it may take from spawn to the answer to `initialize`. */
+  startTimeoutMs: number;
+  /** Memory its process and all it starts may hold before it is replaced, in bytes; undefined: the daemon's own limit. */
+  memoryLimitBytes?: number;
+  /** How long it runs on with nobody attached; 0: as long as the daemon. */
+  idleStopMs: number;
+}
+
+/** Which of a server's tools are offered, and under which names. */
+export interface ToolChoice {
+  /** Only these; `*` stands for any characters. Undefined: all. */
+  include?: readonly string[];
+  /** Not these; `*` stands for any characters. */
+  exclude: readonly string[];
+  /** New name by the server's own name. */
+  rename: Readonly<Record<string, string>>;
+  /** Put before the name of each tool that is not renamed. */
+  prefix: string;
+}
+
+/** A server that runs as a child process and speaks on its stdin and stdout. */
+export interface StdioServerConfig extends CommonServerConfig {
+  kind: "stdio";
+  command: string;
+  args: readonly string[];
+  /** Added to the basic environment; null takes a variable out of it. */
+  env: Readonly<Record<string, string | null>>;
+  /** Undefined: the session's directory; a relative one is relative to it. */
+  cwd?: string;
+}
+
+/** A server behind a URL: Streamable HTTP, or the older HTTP with SSE. */
+export interface UrlServerConfig extends CommonServerConfig {
+  kind: "http" | "sse";
+  url: string;
+  headers: Readonly<Record<string, string>>;
+  /** Whether to try SSE when Streamable HTTP is refused (MCP 2025-11-25, transports, backwards compatibility). */
+  fallBackToSse: boolean;
+}
+
+/**
+ * A mounted server as the configuration has it, with every variable filled in but those of the session:
+ * {@linkcode bindToSession} does that.
+ */
+export type ServerConfig = StdioServerConfig | UrlServerConfig;
+
+/** Variables that only a session can fill in. */
+export const SESSION_VARIABLES: readonly string[] = ["workspaceFolder", "workspaceFolderBasename"];
+
+/** Whether `config` names the session's directory, so that sessions elsewhere need a process of their own. */
+export function usesWorkspace(config: ServerConfig): boolean {
+  return textsOf(config).some((text) => variablesIn(text).length > 0);
+}
+
+/**
+ * `config` as it is for a session in `workspace`: no variables left, and `cwd` absolute where it can be.
+ *
+ * @param workspace the session's directory, absolute; undefined when it told none
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory and the session has none
+ */
+export function bindToSession<T extends ServerConfig>(config: T, workspace: string | undefined): T {
+  if (workspace === undefined && usesWorkspace(config)) {
+    throw new ExaiError(
+      "UPSTREAM_UNAVAILABLE",
+      `server "${config.title}" uses \${workspaceFolder} in mcp.json, and this client told no working directory; ` +
+        `start the client in a directory, or write an absolute path in its place`,
+    );
+  }
+  const folder = workspace ?? "";
+  const put = (text: string) => fill(text, (name) => name === "workspaceFolder" ? folder : baseName(folder));
+  if (config.kind !== "stdio") {
+    return { ...config, url: put(config.url), headers: mapValues(config.headers, put) };
+  }
+  const cwd = config.cwd === undefined ? workspace : within(workspace, put(config.cwd));
+  const env = mapValues(config.env, (value) => value === null ? null : put(value));
+  return { ...config, command: put(config.command), args: config.args.map(put), env, cwd };
+}
+
+function textsOf(config: ServerConfig): string[] {
+  if (config.kind !== "stdio") return [config.url, ...Object.values(config.headers)];
+  const env = Object.values(config.env).filter((value) => value !== null);
+  return [config.command, ...config.args, ...env, config.cwd ?? ""];
+}
+
+function within(folder: string | undefined, path: string): string {
+  const isAbsolute = /^([/\\]|[A-Za-z]:[/\\])/.test(path);
+  return isAbsolute || folder === undefined ? path : `${trimEndOf(folder, "/\\")}/${path}`;
+}
+
+function baseName(path: string): string {
+  const whole = trimEndOf(path, "/\\");
+  return whole.slice(Math.max(whole.lastIndexOf("/"), whole.lastIndexOf("\\")) + 1);
+}
+
+function mapValues<T, U>(record: Readonly<Record<string, T>>, map: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+}

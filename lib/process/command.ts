@@ -1,0 +1,116 @@
+import { posix, win32 } from "node:path";
+import { readCmdShim } from "./cmd_shim.ts";
+import { type Environment, type Platform, valueOf } from "./environment.ts";
+
+/** What to hand to the system to start a program. */
+export interface Executable {
+  file: string;
+  args: readonly string[];
+  /** The arguments are a command line of `cmd.exe` that must not be quoted once more (Windows). */
+  verbatim?: boolean;
+}
+
+/** The file system as far as finding a program needs it; tests put their own here. */
+export interface ExecutableFiles {
+  isExecutable(path: string): Promise<boolean>;
+  readText(path: string): Promise<string>;
+}
+
+export interface ResolveOptions {
+  /** Absolute; relative commands are relative to it. */
+  cwd: string;
+  env: Environment;
+  platform: Platform;
+  files: ExecutableFiles;
+}
+
+const DEFAULT_PATHEXT = ".COM;.EXE;.BAT;.CMD";
+
+/**
+ * The executable that `command` means, found as the system would, and never through a shell that reads the arguments.
+ *
+ * @returns undefined when there is none
+ */
+export async function resolveCommand(
+  command: string,
+  args: readonly string[],
+  options: ResolveOptions,
+): Promise<Executable | undefined> {
+  const file = await findFile(command, options);
+  if (file === undefined || options.platform === "posix") {
+    return file === undefined ? undefined : { file, args };
+  }
+  return /\.(cmd|bat)$/i.test(file) ? await unwrapBatch(file, args, options) : { file, args };
+}
+
+/** The directories a bare command is looked for in. */
+export function searchedDirs(env: Environment, platform: Platform): string[] {
+  const path = platform === "windows" ? win32 : posix;
+  return (valueOf(env, "PATH", platform) ?? "").split(path.delimiter).filter((dir) => path.isAbsolute(dir));
+}
+
+async function findFile(command: string, options: ResolveOptions): Promise<string | undefined> {
+  const { cwd, env, platform, files } = options;
+  const path = platform === "windows" ? win32 : posix;
+  const isBare = !(platform === "windows" ? /[/\\]/ : /\//).test(command);
+  // Never the current directory: what lies in a project is not started because a command is called so.
+  const dirs = isBare ? searchedDirs(env, platform) : [cwd];
+  const names = platform === "windows" ? withExtensions(command, env) : [command];
+  for (const dir of dirs) {
+    for (const name of names) {
+      const file = path.resolve(dir, name);
+      if (await files.isExecutable(file)) return file;
+    }
+  }
+  return undefined;
+}
+
+function withExtensions(command: string, env: Environment): string[] {
+  const extensions = (valueOf(env, "PATHEXT", "windows") || DEFAULT_PATHEXT).split(";").filter((ext) =>
+    ext !== ""
+  );
+  const has = extensions.some((ext) => command.toLowerCase().endsWith(ext.toLowerCase()));
+  const extended = extensions.map((ext) => command + ext.toLowerCase());
+  return has ? [command, ...extended] : extended;
+}
+
+/**
+ * A batch file that only starts a Node script, as npm, pnpm and yarn write them for `npx` and installed programs, is
+ * taken for that script. Any other is run by `cmd.exe`, with each argument quoted against it.
+ */
+async function unwrapBatch(
+  file: string,
+  args: readonly string[],
+  options: ResolveOptions,
+): Promise<Executable> {
+  const script = readCmdShim(await options.files.readText(file).catch(() => ""), win32.dirname(file));
+  if (script !== undefined && await options.files.isExecutable(script)) {
+    const beside = win32.join(win32.dirname(file), "node.exe");
+    const node = await options.files.isExecutable(beside) ? beside : await findFile("node.exe", options);
+    if (node !== undefined) return { file: node, args: [script, ...args] };
+  }
+  const shell = valueOf(options.env, "COMSPEC", "windows") || "cmd.exe";
+  const line = [file, ...args].map(quoteForCmd).join(" ");
+  return { file: shell, args: ["/d", "/e:ON", "/v:OFF", "/s", "/c", `"${line}"`], verbatim: true };
+}
+
+/**
+ * `arg` as one argument of a batch file. Within quotes only `"`, `%` and line ends mean something to `cmd.exe`: quotes
+ * are doubled, `%` is kept from naming a variable, and a line end cannot be passed at all.
+ */
+function quoteForCmd(arg: string): string {
+  if (/[\r\n\0]/.test(arg)) throw new Error("an argument of a batch file cannot hold a line end");
+  return `"${withDoubledQuotes(arg).replaceAll("%", "%%cd:~,%")}"`;
+}
+
+/** `arg` with each quote doubled, and the backslashes before a quote and at the end. */
+function withDoubledQuotes(arg: string): string {
+  let quoted = "";
+  let backslashes = 0;
+  for (const char of arg) {
+    if (char === '"') quoted += "\\".repeat(backslashes) + '""';
+    else quoted += char;
+    backslashes = char === "\\" ? backslashes + 1 : 0;
+  }
+  return quoted + "\\".repeat(backslashes);
+}

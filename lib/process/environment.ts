@@ -1,0 +1,69 @@
+import { ownEntry } from "../base/own.ts";
+
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * What every server inherits: who the user is, the language, where files go, how the network and the desktop are
+ * reached. The first of these are what the MCP SDK's own clients pass on.
+ *
+ * Nothing else is inherited. The daemon outlives and serves many windows, so whatever happened to be set in the one that
+ * started it must not reach the servers of all: neither EXAI's token and keys nor a virtual environment of that window.
+ * What a server needs beyond this, `mcp.json` gives it: `"env": {"GITHUB_TOKEN": "${env:GITHUB_TOKEN}"}`.
+ */
+const INHERITED: Readonly<Record<"posix" | "windows", readonly string[]>> = {
+  posix: [
+    "HOME LOGNAME SHELL TERM USER",
+    "LANG LANGUAGE TZ TMPDIR __CF_USER_TEXT_ENCODING",
+    "XDG_CACHE_HOME XDG_CONFIG_DIRS XDG_CONFIG_HOME XDG_DATA_DIRS XDG_DATA_HOME XDG_RUNTIME_DIR XDG_STATE_HOME",
+    "HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy",
+    "NODE_EXTRA_CA_CERTS SSL_CERT_DIR SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE",
+    "DISPLAY WAYLAND_DISPLAY XAUTHORITY XDG_SESSION_TYPE DBUS_SESSION_BUS_ADDRESS SSH_AUTH_SOCK",
+  ].flatMap((line) => line.split(" ")),
+  windows: [
+    "APPDATA HOMEDRIVE HOMEPATH LOCALAPPDATA PROCESSOR_ARCHITECTURE SYSTEMDRIVE SYSTEMROOT TEMP USERNAME USERPROFILE",
+    "PROGRAMFILES PROGRAMFILES(X86) PROGRAMW6432 PROGRAMDATA COMMONPROGRAMFILES ALLUSERSPROFILE PUBLIC",
+    "COMSPEC PATHEXT WINDIR TMP OS NUMBER_OF_PROCESSORS USERDOMAIN COMPUTERNAME PSMODULEPATH",
+    "HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY NODE_EXTRA_CA_CERTS SSL_CERT_DIR SSL_CERT_FILE",
+  ].flatMap((line) => line.split(" ")),
+};
+
+export type Platform = keyof typeof INHERITED;
+
+/** The variables of `env` that every server inherits. Names on Windows know no case. */
+export function inheritedFrom(env: Environment, platform: Platform): Record<string, string> {
+  const names = new Set(INHERITED[platform]);
+  const isInherited = (name: string) =>
+    platform === "windows" ? names.has(name.toUpperCase()) : names.has(name) || name.startsWith("LC_");
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    // A function that bash exported is no value.
+    if (value !== undefined && isInherited(name) && !value.startsWith("()")) kept[name] = value;
+  }
+  return kept;
+}
+
+/** `base` with the variables of `added` set, or taken out where they are null. Names on Windows know no case. */
+export function withVariables(
+  base: Readonly<Record<string, string>>,
+  added: Readonly<Record<string, string | null>>,
+  platform: Platform,
+): Record<string, string> {
+  const env = { ...base };
+  for (const [name, value] of Object.entries(added)) {
+    for (const known of Object.keys(env)) {
+      if (known === name || (platform === "windows" && known.toUpperCase() === name.toUpperCase())) {
+        delete env[known];
+      }
+    }
+    if (value !== null) env[name] = value;
+  }
+  return env;
+}
+
+/** The value of `name` in `env`. Names on Windows know no case. */
+export function valueOf(env: Environment, name: string, platform: Platform): string | undefined {
+  if (platform === "posix") return ownEntry(env, name);
+  const key = Object.keys(env).find((known) => known.toUpperCase() === name.toUpperCase());
+  return key === undefined ? undefined : env[key];
+}

@@ -1,0 +1,101 @@
+import { spawn } from "node:child_process";
+import { userInfo } from "node:os";
+import { getLogger } from "@logtape/logtape";
+import { messageOf } from "../base/errors.ts";
+import { MIB, SECOND_MS } from "../base/units.ts";
+import type { Environment } from "./environment.ts";
+import { signalGroup } from "./signals.ts";
+
+const log = getLogger(["exai", "upstream"]);
+
+const TIMEOUT_MS = 10 * SECOND_MS;
+const MAX_OUTPUT_BYTES = 4 * MIB;
+/** Variables that are so only because nobody is at the terminal. */
+const OF_THE_QUESTION = ["TERM", "SHLVL", "PWD", "OLDPWD", "_", "EXAI_RESOLVING_ENVIRONMENT"];
+const MARK = "_exai_environment_begins_or_ends_";
+
+/** Shells that know neither `-l` beside `-i` nor `2>`. */
+const C_SHELLS = /(^|\/)t?csh$/;
+
+/**
+ * The environment a terminal of this user would have: a daemon that was started from the desktop knows nothing of what
+ * the profile sets up (nvm, Homebrew, asdf, ~/.local/bin).
+ *
+ * @returns undefined when there is no such shell or it does not answer; that is logged
+ */
+export async function loginEnvironment(
+  env: Environment,
+  options: { timeoutMs?: number } = {},
+): Promise<Record<string, string> | undefined> {
+  if (Deno.build.os === "windows") return undefined;
+  const shell = env.SHELL || shellOfUser();
+  if (!shell) return undefined;
+  try {
+    return parse(await run(shell, env, options.timeoutMs ?? TIMEOUT_MS));
+  } catch (thrown) {
+    const facts = { shell, reason: messageOf(thrown) };
+    log.warning("{shell} did not tell its environment ({reason}); servers get the daemon's own PATH", facts);
+    return undefined;
+  }
+}
+
+function shellOfUser(): string | undefined {
+  try {
+    return userInfo().shell ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function run(shell: string, env: Environment, timeoutMs: number): Promise<string> {
+  const isCShell = C_SHELLS.test(shell);
+  // `env -0` is missing on older systems; the marks tell its output from what the profile prints.
+  const list = isCShell ? "/usr/bin/env" : "/usr/bin/env -0 2>/dev/null || /usr/bin/env";
+  const script = `printf %s ${MARK}; ${list}; printf %s ${MARK}`;
+  const child = spawn(shell, [isCShell ? "-ic" : "-ilc", script], {
+    cwd: env.HOME || "/",
+    // Programs that a profile starts can tell by the variable that nobody is there.
+    env: { ...env, TERM: "dumb", EXAI_RESOLVING_ENVIRONMENT: "1" } as Record<string, string>,
+    stdio: ["ignore", "pipe", "ignore"],
+    // A session of its own, or an interactive shell would fight for the daemon's terminal.
+    detached: true,
+  });
+  return new Promise((resolve, reject) => {
+    let output = "";
+    const finish = (settle: () => void) => {
+      clearTimeout(timer);
+      if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL");
+      child.stdout.destroy();
+      settle();
+    };
+    const fail = (reason: string) => finish(() => reject(new Error(reason)));
+    const timer = setTimeout(() => fail(`no answer within ${timeoutMs / SECOND_MS} s`), timeoutMs);
+    child.on("error", (error) => fail(error.message));
+    child.on("exit", (code) => {
+      if (!isWhole(output)) setTimeout(() => fail(`it ended with code ${code}`), 0);
+    });
+    child.stdout.setEncoding("utf8");
+    child.stdout.on("data", (text: string) => {
+      output += text;
+      // A profile may leave something running that holds stdout open, so the end is not awaited.
+      if (isWhole(output)) finish(() => resolve(output));
+      else if (output.length > MAX_OUTPUT_BYTES) fail("it prints without end");
+    });
+  });
+}
+
+function isWhole(output: string): boolean {
+  return output.split(MARK).length === 3;
+}
+
+function parse(output: string): Record<string, string> {
+  const text = output.split(MARK)[1]!;
+  const lines = text.includes("\0") ? text.split("\0") : text.split("\n");
+  const env: Record<string, string> = {};
+  for (const line of lines) {
+    const cut = line.indexOf("=");
+    if (cut > 0) env[line.slice(0, cut)] = line.slice(cut + 1);
+  }
+  for (const name of OF_THE_QUESTION) delete env[name];
+  return env;
+}

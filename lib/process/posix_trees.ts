@@ -1,0 +1,67 @@
+import { delay } from "@std/async/delay";
+import { monotonicNow } from "../base/monotonic.ts";
+import { type ProcessRow, processTable, treeOf } from "./process_table.ts";
+import { signalGroup } from "./signals.ts";
+import type { ProcessTrees } from "./trees.ts";
+import { ProcessGuard } from "./process_guard.ts";
+
+const POLL_MS = 20;
+
+/** How long a killed group may take to be gone; only one that waits for its own parent takes longer. */
+const KILL_WAIT_MS = 500;
+
+/** Trees as process groups: each process that is adopted leads a group of its own. */
+export class PosixTrees implements ProcessTrees {
+  readonly #watchdog = new ProcessGuard();
+  /** Groups that processes of a tree have made for themselves, by the tree; found when it was asked to end. */
+  readonly #strays = new Map<number, ProcessRow[]>();
+
+  adopt(pid: number): void {
+    this.#watchdog.add(pid);
+  }
+
+  async terminate(pid: number): Promise<void> {
+    const tree = treeOf([pid], await processTable());
+    this.#strays.set(pid, tree.filter(({ pgid }) => pgid !== pid));
+    signalGroup(pid, "SIGTERM");
+  }
+
+  kill(pid: number): Promise<void> {
+    signalGroup(pid, "SIGKILL");
+    return Promise.resolve();
+  }
+
+  async sweep(pid: number, graceMs: number): Promise<void> {
+    const strays = await this.#groupsOfStrays(pid);
+    const groups = [pid, ...strays].filter((pgid) => signalGroup(pgid, "SIGTERM"));
+    if (groups.length > 0 && !await areGone(groups, graceMs)) {
+      for (const pgid of groups) signalGroup(pgid, "SIGKILL");
+      await areGone(groups, KILL_WAIT_MS);
+    }
+    this.#strays.delete(pid);
+    this.#watchdog.remove(pid);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watchdog[Symbol.asyncDispose]();
+  }
+
+  /** The groups of those strays that are still the processes they were. */
+  async #groupsOfStrays(pid: number): Promise<Set<number>> {
+    const strays = this.#strays.get(pid) ?? [];
+    if (strays.length === 0) return new Set();
+    const table = await processTable();
+    const isSame = (a: ProcessRow) => table.some((b) => a.pid === b.pid && a.startedAt === b.startedAt);
+    return new Set(strays.filter(isSame).map(({ pgid }) => pgid));
+  }
+}
+
+// The end of a process that is not our child is no event anyone tells us of.
+async function areGone(groups: readonly number[], timeoutMs: number): Promise<boolean> {
+  const deadline = monotonicNow() + timeoutMs;
+  for (;;) {
+    if (!groups.some((pgid) => signalGroup(pgid, 0))) return true;
+    if (monotonicNow() >= deadline) return false;
+    await delay(POLL_MS);
+  }
+}

@@ -1,0 +1,191 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { access, constants } from "node:fs/promises";
+import { isAbsolute } from "@std/path";
+import { ExaiError, type ExaiErrorOptions, messageOf } from "../base/errors.ts";
+import { overCapacityFor } from "../base/exhaustion.ts";
+import type { StdioServerConfig } from "../config/server_config.ts";
+import { monotonicNow } from "../base/monotonic.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { type Executable, type ExecutableFiles, resolveCommand, searchedDirs } from "./command.ts";
+import { type Environment, inheritedFrom, type Platform, withVariables } from "./environment.ts";
+import { loginEnvironment } from "./login_shell.ts";
+import { PosixTrees } from "./posix_trees.ts";
+import { type TreeUsage, treeUsage } from "./process_table.ts";
+import { searchPath } from "./search_path.ts";
+import type { ProcessTrees } from "./trees.ts";
+import { WindowsTrees } from "./windows_trees.ts";
+import { PROCESS_LIMITS, type ProcessLimits, ServerProcess } from "./server_process.ts";
+
+export interface ProcessHostOptions {
+  /** The daemon's own environment. */
+  env: Environment;
+  /** Takes whole lines for the log of one server, by its name: what it writes to stderr, when it starts and ends. */
+  log?(name: string, text: string): void;
+  limits?: Partial<ProcessLimits>;
+}
+
+/** What is started: a {@linkcode StdioServerConfig} bound to a session, as far as it matters here. */
+export type ServerCommand = Pick<StdioServerConfig, "name" | "title" | "command" | "args" | "env" | "cwd">;
+
+/** Everything a process is started with. Two servers with the same launch are the same. */
+export interface Launch extends Executable {
+  env: Readonly<Record<string, string>>;
+  cwd: string;
+}
+
+const PLATFORM: Platform = Deno.build.os === "windows" ? "windows" : "posix";
+
+/** How old what the login shell said must be before it is asked again for a program that was not found. */
+const STALE_MS = 10 * SECOND_MS;
+
+const FILES: ExecutableFiles = {
+  isExecutable: async (path) => {
+    const info = await Deno.stat(path).catch(() => undefined);
+    if (!info?.isFile) return false;
+    return PLATFORM === "windows" || await access(path, constants.X_OK).then(() => true, () => false);
+  },
+  readText: (path) => Deno.readTextFile(path),
+};
+
+/** Starts the servers of one daemon as child processes and answers for their end. */
+export class ProcessHost implements AsyncDisposable {
+  readonly #options: ProcessHostOptions;
+  readonly #trees: ProcessTrees = PLATFORM === "windows" ? new WindowsTrees() : new PosixTrees();
+  readonly #running = new Set<ServerProcess>();
+  #login: { atMs: number; env: Promise<Record<string, string>> } | undefined;
+
+  constructor(options: ProcessHostOptions) {
+    this.#options = options;
+  }
+
+  /** The processes that have not ended yet. */
+  get running(): ReadonlySet<ServerProcess> {
+    return this.#running;
+  }
+
+  /** What a login shell of this user sets; empty when it does not tell. Asked once. */
+  loginEnv(): Promise<Record<string, string>> {
+    this.#login ??= {
+      atMs: monotonicNow(),
+      env: loginEnvironment(this.#options.env).then((env) => env ?? {}),
+    };
+    return this.#login.env;
+  }
+
+  /**
+   * Finds what `command` means: the executable, its whole environment, its directory.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when program or directory do not exist, with what to do
+   */
+  async resolve(command: ServerCommand): Promise<Launch> {
+    const cwd = command.cwd ?? this.#options.env.HOME ?? this.#options.env.USERPROFILE ?? "/";
+    if (!isAbsolute(cwd) || !await isDirectory(cwd)) {
+      // Of this session's directory, so that it says nothing of the server: another session may have one.
+      const details = { server: command.title, fault: "caller" };
+      const advice =
+        "correct cwd in mcp.json or, if it is the window's own, open the window in a directory that is there";
+      throw unavailable(command, `its directory ${cwd} does not exist; ${advice}`, { details });
+    }
+    const launch = await this.#find(command, cwd);
+    if (launch) return launch;
+    // It may have been installed, or its place added to the profile, since the shell was asked.
+    if (this.#login && monotonicNow() - this.#login.atMs > STALE_MS) {
+      this.#login = undefined;
+      const second = await this.#find(command, cwd);
+      if (second) return second;
+    }
+    throw notFound(command, await this.#environmentFor(command));
+  }
+
+  /**
+   * Starts `command`. Its messages are held back until `start()`.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when it cannot be started, with what to do
+   */
+  async spawn(command: ServerCommand): Promise<ServerProcess> {
+    const launch = await this.resolve(command);
+    const child = await started(launch).catch((thrown) => {
+      const want = overCapacityFor(`server "${command.title}" cannot start`, thrown);
+      if (want) throw want;
+      throw unavailable(command, `${launch.file} cannot be run: ${messageOf(thrown)}`, { cause: thrown });
+    });
+    const process = new ServerProcess(child, {
+      ...PROCESS_LIMITS,
+      ...this.#options.limits,
+      server: command.title,
+      trees: this.#trees,
+      log: (text) => this.#options.log?.(command.name, text),
+    });
+    this.#running.add(process);
+    process.closed.finally(() => this.#running.delete(process));
+    return process;
+  }
+
+  /** What each running process holds with all that it has started, by process id. */
+  usage(): Promise<Map<number, TreeUsage>> {
+    return treeUsage([...this.#running].map(({ pid }) => pid));
+  }
+
+  /** Ends every process. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#running].map((process) => process.close()));
+    await this.#trees[Symbol.asyncDispose]();
+  }
+
+  async #find(command: ServerCommand, cwd: string): Promise<Launch | undefined> {
+    const env = await this.#environmentFor(command);
+    const options = { cwd, env, platform: PLATFORM, files: FILES };
+    const executable = await resolveCommand(command.command, command.args, options);
+    return executable && { ...executable, env, cwd };
+  }
+
+  async #environmentFor(command: ServerCommand): Promise<Record<string, string>> {
+    const own = this.#options.env;
+    const login = await this.loginEnv();
+    const base = { ...inheritedFrom(login, PLATFORM), ...inheritedFrom(own, PLATFORM) };
+    return withVariables({ ...base, PATH: await searchPath(login, own) }, command.env, PLATFORM);
+  }
+}
+
+/** Starts the process; settles once the system says that it runs or cannot. */
+function started(launch: Launch): Promise<ChildProcess & { pid: number }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(launch.file, [...launch.args], {
+      cwd: launch.cwd,
+      env: { ...launch.env },
+      stdio: "pipe",
+      // A group of its own, so that all of it can be ended. On Windows that would cost it its hidden console.
+      detached: PLATFORM === "posix",
+      windowsHide: true,
+      windowsVerbatimArguments: launch.verbatim ?? false,
+    });
+    child.on("error", reject);
+    if (child.pid !== undefined) resolve(child as ChildProcess & { pid: number });
+  });
+}
+
+function unavailable(command: ServerCommand, why: string, options: ExaiErrorOptions = {}): ExaiError {
+  return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${command.title}" cannot start: ${why}`, {
+    details: { server: command.title },
+    ...options,
+  });
+}
+
+function notFound(wanted: ServerCommand, env: Environment): ExaiError {
+  const { command } = wanted;
+  const dirs = searchedDirs(env, PLATFORM);
+  const isPath = /[/\\]/.test(command);
+  const where = isPath
+    ? "there is no such program"
+    : `no directory of the PATH has it (searched: ${dirs.join(", ")})`;
+  const advice = /\s/.test(command)
+    ? "write only the program into command and the rest into args, one a string"
+    : isPath
+    ? "correct command in mcp.json"
+    : "install it, or write its full path as command in mcp.json";
+  return unavailable(wanted, `command ${JSON.stringify(command)}: ${where}; ${advice}`);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
+}

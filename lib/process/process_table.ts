@@ -1,0 +1,117 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { KIB, MIB, SECOND_MS } from "../base/units.ts";
+
+const run = promisify(execFile);
+const COMMAND_OPTIONS = { timeout: 5 * SECOND_MS, maxBuffer: 16 * MIB, windowsHide: true };
+
+/** One running process. */
+export interface ProcessRow {
+  pid: number;
+  ppid: number;
+  /** Process group; 0 where there are none (Windows). */
+  pgid: number;
+  /** Tells this process from a later one with the same pid. */
+  startedAt: string;
+  /** Memory it holds, if the table tells it: on Linux {@linkcode residentBytes} does. */
+  rssBytes?: number;
+}
+
+/** Every process of the machine; empty when the system does not tell. */
+export async function processTable(): Promise<ProcessRow[]> {
+  try {
+    if (Deno.build.os === "linux") return await linuxTable();
+    return Deno.build.os === "windows" ? await windowsTable() : await psTable();
+  } catch {
+    return [];
+  }
+}
+
+/** `roots` and everything below them: their children's children, and who is left of their groups. */
+export function treeOf(roots: Iterable<number>, table: readonly ProcessRow[]): ProcessRow[] {
+  const pids = new Set(roots);
+  const groups = new Set(pids);
+  const found = new Set<ProcessRow>();
+  for (let before = -1; before !== found.size;) {
+    before = found.size;
+    for (const row of table) {
+      if (found.has(row) || !(pids.has(row.pid) || pids.has(row.ppid) || groups.has(row.pgid))) continue;
+      found.add(row);
+      pids.add(row.pid);
+    }
+  }
+  return [...found];
+}
+
+/** What one process and all it has started hold. */
+export interface TreeUsage {
+  /** Shared pages are counted in each process. */
+  memoryBytes: number;
+  processes: number;
+}
+
+/** What each tree below one of `roots` holds, by its root. */
+export async function treeUsage(roots: readonly number[]): Promise<Map<number, TreeUsage>> {
+  const table = await processTable();
+  const sums = await Promise.all(roots.map(async (root) => {
+    const sizes = await Promise.all(treeOf([root], table).map(residentBytes));
+    const memoryBytes = sizes.reduce((sum, size) => sum + size, 0);
+    return [root, { memoryBytes, processes: sizes.length }] as const;
+  }));
+  return new Map(sums);
+}
+
+async function residentBytes(row: ProcessRow): Promise<number> {
+  if (row.rssBytes !== undefined) return row.rssBytes;
+  const status = await Deno.readTextFile(`/proc/${row.pid}/status`).catch(() => "");
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * KIB;
+}
+
+async function linuxTable(): Promise<ProcessRow[]> {
+  const names = await Array.fromAsync(Deno.readDir("/proc"), ({ name }) => name);
+  const stats = await Promise.all(
+    names.filter((name) => /^\d+$/.test(name)).map((pid) =>
+      Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "")
+    ),
+  );
+  return stats.filter((stat) => stat !== "").map(readStat);
+}
+
+/** A line of `/proc/PID/stat` (proc_pid_stat(5)); the name in brackets may hold anything. */
+function readStat(stat: string): ProcessRow {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return {
+    pid: parseInt(stat),
+    ppid: Number(fields[1]),
+    pgid: Number(fields[2]),
+    startedAt: fields[19] ?? "",
+  };
+}
+
+async function psTable(): Promise<ProcessRow[]> {
+  const { stdout } = await run("ps", ["-A", "-o", "pid=,ppid=,pgid=,rss=,lstart="], COMMAND_OPTIONS);
+  return stdout.trim().split("\n").map((line) => {
+    const [pid, ppid, pgid, rssKib, ...started] = line.trim().split(/\s+/);
+    return {
+      pid: Number(pid),
+      ppid: Number(ppid),
+      pgid: Number(pgid),
+      startedAt: started.join(" "),
+      rssBytes: Number(rssKib) * KIB,
+    };
+  });
+}
+
+async function windowsTable(): Promise<ProcessRow[]> {
+  const query = "Get-CimInstance Win32_Process | ForEach-Object { " +
+    '"$($_.ProcessId) $($_.ParentProcessId) $($_.WorkingSetSize) $($_.CreationDate.Ticks)" }';
+  const { stdout } = await run(
+    "powershell.exe",
+    ["-NoProfile", "-NonInteractive", "-Command", query],
+    COMMAND_OPTIONS,
+  );
+  return stdout.trim().split(/\r?\n/).map((line) => {
+    const [pid, ppid, rssBytes, startedAt = ""] = line.split(" ");
+    return { pid: Number(pid), ppid: Number(ppid), pgid: 0, startedAt, rssBytes: Number(rssBytes) };
+  });
+}

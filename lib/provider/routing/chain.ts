@@ -1,0 +1,90 @@
+import { getLogger } from "@logtape/logtape";
+import { ExaiError } from "../../base/errors.ts";
+import { unfitness } from "../fitness.ts";
+import { faultOf, isSafeToRepeat } from "../openai/faults.ts";
+import type { ChatOptions, ChatResult, ModelInfo } from "../provider.ts";
+import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../routing.ts";
+
+const log = getLogger(["exai", "provider"]);
+
+export interface ChainOptions extends ChatOptions {
+  /** What the question needs of a model that takes over; only found out when one must. */
+  needs: () => Promise<ModelNeeds>;
+  ask: (model: ModelInfo, options: ChatOptions) => Promise<ChatResult>;
+}
+
+/**
+ * Asks the model of `route`, and those after it in turn while nothing was generated and the fault is a rate limit, an
+ * outage or an open breaker.
+ *
+ * @throws {ExaiError} the last fault, with `details.tried` when there was more than one
+ */
+export async function askChain(
+  route: ModelRoute,
+  { needs, ask, ...options }: ChainOptions,
+): Promise<RoutedResult> {
+  const tried: ModelAttempt[] = [];
+  const { requested } = route;
+  let failure: ExaiError | undefined;
+  for (const model of [route.model, ...route.fallbacks]) {
+    if (failure !== undefined) {
+      const unfit = unfitness(model, await needs());
+      if (unfit !== undefined) {
+        tried.push({ ...nameOf(model), fault: "unfit", message: unfit });
+        continue;
+      }
+      announce(model, failure, options);
+    }
+    try {
+      const result = await ask(model, options);
+      const chosen = `${model.provider}/${model.name}`;
+      return { ...result, routing: { requested, chosen, why: whyOf(route, tried, chosen), tried } };
+    } catch (thrown) {
+      failure = ExaiError.from(thrown);
+      const fault = faultOf(failure);
+      if (options.signal.aborted || fault === undefined || !isSafeToRepeat(fault)) {
+        throw withTried(failure, tried);
+      }
+      tried.push({ ...nameOf(model), fault, message: failure.message });
+    }
+  }
+  throw withTried(failure!, tried.slice(0, -1), tried);
+}
+
+function nameOf({ name, provider }: ModelInfo) {
+  return { model: name, provider };
+}
+
+function announce(model: ModelInfo, failure: ExaiError, { onProgress }: ChatOptions): void {
+  const { name, provider } = model;
+  log.warning("{reason}; asking {provider}/{name} in its place", { reason: failure.message, provider, name });
+  onProgress?.({
+    phase: "falling_back",
+    chars: 0,
+    message: `${failure.message}; asking ${provider}/${name} instead`,
+  });
+}
+
+function whyOf({ why }: ModelRoute, tried: readonly ModelAttempt[], chosen: string): string {
+  if (tried.length === 0) return why;
+  const reasons = tried.map(({ provider, model, fault }) =>
+    `${provider}/${model} (${fault.replaceAll("_", " ")})`
+  );
+  return `${why}; it fell back to ${chosen}, since it had no answer from ${reasons.join(", ")}`;
+}
+
+function withTried(
+  error: ExaiError,
+  before: readonly ModelAttempt[],
+  all: readonly ModelAttempt[] = before,
+): ExaiError {
+  if (before.length === 0) return error;
+  const names = before.map(({ provider, model, fault }) =>
+    `${provider}/${model}: ${fault.replaceAll("_", " ")}`
+  );
+  return new ExaiError(error.code, `${error.message} (before it: ${names.join("; ")})`, {
+    cause: error,
+    retryAfterMs: error.retryAfterMs,
+    details: { ...error.details, tried: all },
+  });
+}

@@ -1,0 +1,56 @@
+import { beginningOf, boundedBody, boundedEvents, inflated } from "../base/bounded_body.ts";
+import { ExaiError } from "../base/errors.ts";
+import { formatBytes, KIB } from "../base/units.ts";
+
+export type ServerFetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
+
+export interface BoundedFetchOptions {
+  /** The server's name, for messages. */
+  server: string;
+  /** Largest body, and largest event of a stream, taken of it. */
+  maxBytes: number;
+}
+
+/** Of a body that says what went wrong, this much is read. */
+const MAX_ERROR_BODY_BYTES = 4 * KIB;
+
+const EVENT_STREAM = /^\s*text\/event-stream\b/i;
+
+/**
+ * A `fetch` for one server behind a URL that takes no more of it than it may send, whatever kind of answer it is. What
+ * counts is what is there after decompression: 250 kB of gzip can hold 256 MB.
+ */
+export class BoundedFetch {
+  readonly #options: BoundedFetchOptions;
+
+  constructor(options: BoundedFetchOptions) {
+    this.#options = options;
+  }
+
+  readonly fetch: ServerFetch = async (url, init) => {
+    const response = inflated(await fetch(url, init));
+    const { maxBytes } = this.#options;
+    if (!response.ok) return beginningOf(response, MAX_ERROR_BODY_BYTES);
+    if (EVENT_STREAM.test(response.headers.get("content-type") ?? "")) {
+      return boundedEvents(response, { maxBytes, tooLarge: () => this.#tooLarge("an event") });
+    }
+    if (fits(response, maxBytes)) return response;
+    return boundedBody(response, { maxBytes, tooLarge: () => this.#tooLarge("an answer") });
+  };
+
+  #tooLarge(what: string): ExaiError {
+    const { server, maxBytes } = this.#options;
+    const most = formatBytes(maxBytes);
+    return new ExaiError(
+      "TOO_LARGE",
+      `server "${server}" sent ${what} of more than ${most}, and no more is taken (EXAI_WS_MAX_BYTES); ask it for less`,
+      { details: { server } },
+    );
+  }
+}
+
+/** Whether HTTP itself keeps `response` within `maxBytes`: its length is declared, and it is not compressed. */
+function fits({ headers }: Response, maxBytes: number): boolean {
+  const declared = headers.get("content-length");
+  return declared !== null && !headers.has("content-encoding") && Number(declared) <= maxBytes;
+}

@@ -1,0 +1,116 @@
+import { ExaiError, messageOf } from "../base/errors.ts";
+import type { UrlServerConfig } from "../config/server_config.ts";
+import type { RpcMessage } from "../wire/rpc.ts";
+import { BoundedFetch } from "./bounded_fetch.ts";
+import { isAboutRevision } from "../wire/mcp.ts";
+import type { UpstreamTransport } from "../transport/upstream_transport.ts";
+import { UrlRefusal } from "./failures.ts";
+import { LegacySse } from "./legacy_sse.ts";
+import { StreamableHttp } from "./streamable_http.ts";
+
+export interface UrlTransportOptions {
+  /** Largest message taken, after decompression. */
+  maxMessageBytes: number;
+}
+
+/** A server behind a URL, by the transport its configuration names (MCP basic/transports). */
+export function connectUrl(config: UrlServerConfig, options: UrlTransportOptions): UpstreamTransport {
+  const { fetch } = new BoundedFetch({ server: config.title, maxBytes: options.maxMessageBytes });
+  if (config.kind === "sse") return new LegacySse(config, fetch);
+  const http = new StreamableHttp(config, fetch);
+  return config.fallBackToSse ? new FallingBack(http, () => new LegacySse(config, fetch)) : http;
+}
+
+type RemoteConnection =
+  & UpstreamTransport
+  & Required<Pick<UpstreamTransport, "describeEnd" | "setProtocolVersion">>;
+
+/**
+ * Tries Streamable HTTP and goes over to SSE when the server refuses the first message with a 4xx, as servers from
+ * before 2025-03-26 do (MCP basic/transports, backwards compatibility).
+ */
+class FallingBack implements UpstreamTransport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: UpstreamTransport["onmessage"];
+  onlost?: (why: string) => void;
+  onresumed?: () => void;
+  #current: RemoteConnection;
+  readonly #fallBack: () => RemoteConnection;
+  #isSettled = false;
+  #isClosed = false;
+
+  constructor(first: RemoteConnection, fallBack: () => RemoteConnection) {
+    this.#current = first;
+    this.#fallBack = fallBack;
+  }
+
+  get listening(): string | undefined {
+    return this.#current.listening;
+  }
+
+  async start(): Promise<void> {
+    this.#listen();
+    await this.#current.start();
+  }
+
+  async send(message: RpcMessage): Promise<void> {
+    if (this.#isSettled) return await this.#current.send(message);
+    try {
+      await this.#current.send(message);
+    } catch (thrown) {
+      if (this.#isClosed || !isForAnother(thrown)) throw thrown;
+      await this.#goOver(message, thrown);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#current.close();
+  }
+
+  describeEnd(): string {
+    return this.#current.describeEnd();
+  }
+
+  setProtocolVersion(revision: string): void {
+    this.#current.setProtocolVersion(revision);
+  }
+
+  async #goOver(message: RpcMessage, refusal: UrlRefusal): Promise<void> {
+    const first = this.#current;
+    first.onclose = undefined;
+    await first.close();
+    this.#current = this.#fallBack();
+    try {
+      this.#listen();
+      await this.#current.start();
+    } catch (thrown) {
+      if (thrown instanceof ExaiError) throw thrown;
+      // Whoever wrote the URL meant one of the two.
+      throw new Error(`${refusal.message}; as a server of the older HTTP with SSE: ${messageOf(thrown)}`, {
+        cause: refusal,
+      });
+    }
+    await this.#current.send(message);
+  }
+
+  #listen(): void {
+    this.#current.onclose = () => this.onclose?.();
+    this.#current.onerror = (error) => this.onerror?.(error);
+    this.#current.onmessage = (message, extra) => {
+      this.#isSettled = true;
+      this.onmessage?.(message, extra);
+    };
+    this.#current.onlost = (why) => this.onlost?.(why);
+    this.#current.onresumed = () => this.onresumed?.();
+  }
+}
+
+/** Whether a server refuses Streamable HTTP itself, and not what was said with it. */
+function isForAnother(thrown: unknown): thrown is UrlRefusal {
+  if (!(thrown instanceof UrlRefusal)) return false;
+  const { status, body } = thrown;
+  if (status < 400 || status >= 500 || isAboutRevision(body)) return false;
+  return status !== 401 && status !== 403 && status !== 408 && status !== 429;
+}

@@ -1,0 +1,270 @@
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { withoutSecrets } from "../observe/body_text.ts";
+import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
+import type { CallRecord } from "../observe/record.ts";
+import { MIGRATIONS, prepareStatements, type RecordStatements, ROWS_AT_ONCE } from "./records/statements.ts";
+import { ResilientDatabase } from "./resilient_database.ts";
+
+export interface CallRecordsOptions {
+  /** Database file; made if it is not there. */
+  path: string;
+  /** How long a call is kept, in milliseconds. */
+  maxAgeMs: number;
+  /** Size of the file; the oldest calls make room. */
+  maxBytes: number;
+  /** Whether what was said is kept too. */
+  withBodies: boolean;
+  /** How long after a fault the file is tried again, in milliseconds; 5 s unless said otherwise. */
+  retryMs?: number;
+  /** The time by which calls grow old, in milliseconds since 1970. */
+  now?: () => number;
+  /** Called when a fault has come or gone. */
+  onchange?(): void;
+  /** Called with a sentence when a file that could not be read was put aside. */
+  onaside?(note: string): void;
+}
+
+/** How long a call waits for others to be written with it. */
+const FLUSH_MS = 100;
+/** So many at once take a fraction of a millisecond. */
+const MAX_BATCH = 128;
+/** While the file cannot be written the latest of these many are kept for when it can be. */
+const MAX_PENDING = 4096;
+const RETRY_MS = 5 * SECOND_MS;
+const PRUNE_MS = MINUTE_MS;
+/** Deleted in one go, so that no call waits long for it. */
+const PRUNE_ROWS = 2000;
+/** Names whose numbers are known without asking the file, which takes some ten microseconds beside the calls. */
+const MAX_NAMES = 1000;
+
+/** The record of calls in a SQLite file of its own, written in batches beside the calls. */
+export class SqliteCallRecords implements CallStore, Disposable {
+  readonly #options: CallRecordsOptions;
+  readonly #file: ResilientDatabase<RecordStatements>;
+  readonly #numbers = new Map<string, number>();
+  readonly #pruner: ReturnType<typeof setInterval>;
+  #pending: CallRecord[] = [];
+  /** What was said in those that wait. */
+  readonly #bodies = new WeakMap<CallRecord, () => CallBodies>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #pruneTimer: ReturnType<typeof setTimeout> | undefined;
+  #lost = 0;
+  #hasDeleted = false;
+
+  /** Opens the record. A file that cannot be used is a {@linkcode fault}, not an error. */
+  constructor(options: CallRecordsOptions) {
+    this.#options = options;
+    this.#file = new ResilientDatabase({
+      path: options.path,
+      what: "the record of calls",
+      migrations: MIGRATIONS,
+      prepare: prepareStatements,
+      retryMs: options.retryMs ?? RETRY_MS,
+      onopen: () => this.#numbers.clear(),
+      onchange: () => {
+        if (this.#pending.length > 0) this.#flushSoon();
+        options.onchange?.();
+      },
+      onaside: options.onaside,
+    });
+    this.#file.open();
+    this.#pruner = setInterval(() => this.prune(), PRUNE_MS);
+    Deno.unrefTimer(this.#pruner);
+  }
+
+  get fault(): string | undefined {
+    const { fault } = this.#file;
+    return fault && (this.#lost > 0 ? `${fault}; ${this.#lost} calls are not in it` : fault);
+  }
+
+  get withBodies(): boolean {
+    return this.#options.withBodies;
+  }
+
+  add(record: CallRecord, bodies?: () => CallBodies): void {
+    this.#pending.push(record);
+    if (bodies) this.#bodies.set(record, bodies);
+    if (this.#pending.length >= MAX_BATCH && this.#file.fault === undefined) this.#flush();
+    else this.#flushSoon();
+  }
+
+  list(filter: CallFilter, limit: number): CallRecord[] {
+    this.#flush();
+    const { session, server, tool, outcome, sinceMs } = filter;
+    const values = {
+      session,
+      server,
+      tool,
+      outcome,
+      since: sinceMs === undefined ? null : Math.floor(sinceMs),
+    };
+    const bound = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value ?? null]));
+    const rows = this.#file.use((sql) => sql.calls.all({ ...bound, limit })) ?? [];
+    return rows.reverse().map(toRecord);
+  }
+
+  find(id: number): { record: CallRecord; bodies?: CallBodies } | undefined {
+    this.#flush();
+    return this.#file.use((sql) => {
+      const row = sql.call.get(id);
+      if (row === undefined) return undefined;
+      const body = sql.body.get(id);
+      const bodies = body && { request: String(body.request), answer: textOf(body.answer) };
+      return { record: toRecord(row), bodies };
+    });
+  }
+
+  /** Deletes what is too old or too much, a part at a time. */
+  prune(nowMs = (this.#options.now ?? Date.now)()): void {
+    const more = this.#file.useAtOnce((sql) => {
+      const end = this.#pruneEnd(sql, nowMs);
+      if (end === undefined) return false;
+      sql.deleteBodies.run(end);
+      return Number(sql.deleteCalls.run(end).changes) > 0;
+    });
+    clearTimeout(this.#pruneTimer);
+    if (more) this.#hasDeleted = true;
+    if (more) this.#pruneTimer = setTimeout(() => this.prune(nowMs), 0);
+    else this.#forgetNames();
+  }
+
+  /** Writes what waits. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#pruner);
+    clearTimeout(this.#pruneTimer);
+    this.#flush();
+    clearTimeout(this.#timer);
+    this.#file[Symbol.dispose]();
+  }
+
+  #flushSoon(): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => this.#flush(), FLUSH_MS);
+    // Whoever ends the program disposes of this; a call that waits to be written does not keep it alive.
+    Deno.unrefTimer(this.#timer);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const batch = this.#pending;
+    if (batch.length === 0) return;
+    this.#pending = [];
+    const done = this.#file.useAtOnce((sql) => {
+      this.#write(sql, batch);
+      return true;
+    });
+    if (done) {
+      this.#lost = 0;
+      return;
+    }
+    // What was given a number in a transaction that failed has none.
+    this.#numbers.clear();
+    this.#pending = batch.slice(-MAX_PENDING);
+    this.#lost += batch.length - this.#pending.length;
+  }
+
+  #write(sql: RecordStatements, batch: readonly CallRecord[]): void {
+    if (this.#numbers.size > MAX_NAMES) this.#numbers.clear();
+    const rows = batch.map((record) => this.#rowOf(sql, record));
+    let done = 0;
+    for (; done + ROWS_AT_ONCE <= rows.length; done += ROWS_AT_ONCE) {
+      sql.addCalls.run(...rows.slice(done, done + ROWS_AT_ONCE).flat());
+    }
+    for (const row of rows.slice(done)) sql.addCall.run(...row);
+    for (const record of this.withBodies ? batch : []) {
+      const said = this.#bodies.get(record)?.();
+      if (said) sql.addBody.run(record.id, said.request, said.answer ?? null);
+    }
+  }
+
+  #rowOf(sql: RecordStatements, record: CallRecord): (number | string | null)[] {
+    const { session, client = "", clientVersion = "", server = "", method, tool } = record;
+    return [
+      record.id,
+      Math.round(record.endedAtMs),
+      Math.round(record.durationMs * 1000),
+      this.#number(sql.addOrigin, session, client, clientVersion),
+      this.#number(sql.addTarget, server, method, tool),
+      record.bytesIn,
+      record.bytesOut,
+      record.outcome === "ok" ? null : record.outcome,
+      // What a server says of its failure may quote what it was given.
+      record.message === undefined ? null : withoutSecrets(record.message),
+    ];
+  }
+
+  /** The number of what many calls have in common; given one if it has none. */
+  #number(add: RecordStatements["addOrigin"], a: string, b: string, c: string): number {
+    // With the lengths, since names chosen by others may hold any separator.
+    const key = `${a.length} ${b.length} ${a}${b}${c}`;
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      number = Number(add.get(a, b, c)!.number);
+      this.#numbers.set(key, number);
+    }
+    return number;
+  }
+
+  /** Where the next part to be deleted ends; undefined when nothing need be. */
+  #pruneEnd(sql: RecordStatements, nowMs: number): number | undefined {
+    const oldest = sql.oldest.get()?.id;
+    if (oldest === undefined) return undefined;
+    if (this.#bytes(sql) > this.#options.maxBytes) return this.#partEnd(sql);
+    const cutoffMs = Math.floor(nowMs - this.#options.maxAgeMs);
+    const young = Number(sql.firstSince.get(cutoffMs)?.id ?? Number.MAX_SAFE_INTEGER);
+    if (young <= Number(oldest)) return undefined;
+    return Math.min(this.#partEnd(sql) ?? Number.MAX_SAFE_INTEGER, young);
+  }
+
+  /** The end of the oldest calls, so many as are deleted in one go; the latest call is never among them. */
+  #partEnd(sql: RecordStatements): number | undefined {
+    const most = this.#options.withBodies ? PRUNE_ROWS / 100 : PRUNE_ROWS;
+    for (let rows = most; rows >= 1; rows = Math.floor(rows / 2)) {
+      const end = sql.idAfterOldest.get(rows)?.id;
+      if (end !== undefined) return Number(end);
+    }
+    return undefined;
+  }
+
+  /** What is in use of the file: deleting gives pages back to it, not to the disk. */
+  #bytes(sql: RecordStatements): number {
+    const value = (statement: RecordStatements["pageCount"]) => Number(Object.values(statement.get()!)[0]);
+    return (value(sql.pageCount) - value(sql.freePages)) * value(sql.pageSize);
+  }
+
+  /** Sessions and tools that no call names any more are deleted too, once the calls were. */
+  #forgetNames(): void {
+    if (!this.#hasDeleted) return;
+    this.#hasDeleted = false;
+    this.#numbers.clear();
+    this.#file.useAtOnce((sql) => {
+      sql.deleteStrayOrigins.run();
+      sql.deleteStrayTargets.run();
+    });
+  }
+}
+
+type RecordRow = Record<string, unknown>;
+
+function toRecord(row: RecordRow): CallRecord {
+  return {
+    id: Number(row.id),
+    endedAtMs: Number(row.ended_ms),
+    session: String(row.session),
+    client: textOf(row.client),
+    clientVersion: textOf(row.client_version),
+    server: textOf(row.server),
+    method: String(row.method),
+    tool: String(row.tool),
+    durationMs: Number(row.duration_us) / 1000,
+    outcome: textOf(row.outcome) ?? "ok",
+    bytesIn: Number(row.bytes_in),
+    bytesOut: Number(row.bytes_out),
+    message: textOf(row.message),
+  };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}

@@ -1,0 +1,67 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Turn } from "../thread_store.ts";
+
+/** A thread as the database gives it. */
+export interface ThreadRow {
+  id: string;
+  tool: string;
+  title: string;
+  created_at_ms: number;
+  used_at_ms: number;
+  owner: string | null;
+  turns: number;
+}
+
+const THREAD = "SELECT thread.*, (SELECT count(*) FROM turn WHERE thread_id = id) AS turns FROM thread";
+// Two used in the same millisecond stand in the order of what was written in them.
+const LATEST_FIRST =
+  "ORDER BY used_at_ms DESC, (SELECT max(seq) FROM turn WHERE thread_id = id) DESC, id LIMIT ?";
+const OF_RUN = "thread_id = ? AND tool = ? AND run = ?";
+
+const SQL = {
+  addThread:
+    "INSERT INTO thread (id, tool, title, created_at_ms, used_at_ms, owner) VALUES (?, ?, ?, ?, ?, ?)",
+  thread: `${THREAD} WHERE id = ? AND used_at_ms > ?`,
+  adopt: "UPDATE thread SET owner = ? WHERE id = ? AND owner IS NULL",
+  threads: `${THREAD} WHERE used_at_ms > ? ${LATEST_FIRST}`,
+  threadsOf: `${THREAD} WHERE used_at_ms > ? AND owner IN (SELECT value FROM json_each(?)) ${LATEST_FIRST}`,
+  touch: "UPDATE thread SET used_at_ms = ? WHERE id = ?",
+  deleteThread: "DELETE FROM thread WHERE id = ?",
+  deleteExpired: "DELETE FROM thread WHERE used_at_ms <= ?",
+  currentRun: "SELECT max(run) AS run FROM turn WHERE thread_id = ? AND tool = ?",
+  isFinished: `SELECT 1 FROM turn WHERE ${OF_RUN} AND last = 1 LIMIT 1`,
+  hasStep: `SELECT request FROM turn WHERE ${OF_RUN} AND branch = ? AND step = ?`,
+  dropSteps: `DELETE FROM turn WHERE ${OF_RUN} AND step >= ?`,
+  putTurn: `
+    INSERT INTO turn (thread_id, tool, run, branch, step, last, request, reply, at_ms)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (thread_id, tool, run, branch, step) WHERE step IS NOT NULL DO UPDATE
+    SET last = CASE WHEN request = excluded.request THEN max(last, excluded.last) ELSE excluded.last END,
+      reply = coalesce(excluded.reply, CASE WHEN request = excluded.request THEN reply END),
+      request = excluded.request, at_ms = excluded.at_ms`,
+  turns: "SELECT * FROM turn WHERE thread_id = ? ORDER BY seq",
+  turnsOfRun: `SELECT * FROM turn WHERE ${OF_RUN} ORDER BY seq`,
+} as const;
+
+/** Every statement the store runs, prepared once. */
+export type ThreadStatements = Readonly<Record<keyof typeof SQL, StatementSync>>;
+
+/** Prepares {@linkcode ThreadStatements} for `db`. */
+export function prepareStatements(db: DatabaseSync): ThreadStatements {
+  const prepared = Object.entries(SQL).map(([name, sql]) => [name, db.prepare(sql)]);
+  return Object.fromEntries(prepared) as ThreadStatements;
+}
+
+/** A row of the table `turn` as a turn. */
+export function toTurn(row: Record<string, unknown>): Turn {
+  const number = row.step as number | null;
+  const reply = row.reply as string | null;
+  return {
+    tool: String(row.tool),
+    run: Number(row.run),
+    ...(number === null ? {} : { step: { number, branch: String(row.branch), last: row.last === 1 } }),
+    request: JSON.parse(String(row.request)),
+    ...(reply === null ? {} : { reply: JSON.parse(reply) }),
+    atMs: Number(row.at_ms),
+  };
+}

@@ -1,0 +1,158 @@
+import { basename, isAbsolute, join, relative, SEPARATOR } from "@std/path";
+import { ExaiError } from "../base/errors.ts";
+import { pathOfUri } from "../base/file_uri.ts";
+import { quoteName } from "../base/suggest.ts";
+import type { Whereabouts } from "../call/call.ts";
+
+export interface BoundaryOptions {
+  /** Directories every session may read (`EXAI_ALLOWED_DIRS`). */
+  allowedDirs: readonly string[];
+  /** What no session may read wherever it lies: the daemon's own state. */
+  deniedDirs: readonly string[];
+}
+
+/** Which paths a session may read. Built once for each call, so that roots that change are heeded. */
+export class Boundary {
+  readonly #caller: Whereabouts;
+  readonly #options: BoundaryOptions;
+  #allowed: Promise<readonly string[]> | undefined;
+  #denied: Promise<readonly string[]> | undefined;
+
+  constructor(caller: Whereabouts, options: BoundaryOptions) {
+    this.#caller = caller;
+    this.#options = options;
+  }
+
+  /**
+   * The real path `path` leads to, if it may be read.
+   *
+   * @throws {ExaiError} `FORBIDDEN`, `RESOURCE_NOT_FOUND`, `INVALID_PARAMS`
+   */
+  async resolve(path: string): Promise<string> {
+    const wanted = this.#absolute(path);
+    const allowed = await this.#allowedDirs();
+    let real: string;
+    try {
+      real = await Deno.realPath(wanted);
+    } catch (thrown) {
+      // What lies outside is not told apart: whether it is there is no business of the caller's.
+      if (!isWithinAny(wanted, [...allowed, ...this.#named()])) throw this.#outside(path, allowed);
+      if (thrown instanceof Deno.errors.NotFound) {
+        throw new ExaiError("RESOURCE_NOT_FOUND", `there is no file ${quoteName(path)}; correct its path`);
+      }
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      throw new ExaiError("FORBIDDEN", `${quoteName(path)} cannot be read: ${why}`, { cause: thrown });
+    }
+    await this.check(real, path);
+    return real;
+  }
+
+  /**
+   * Refuses a real path that may not be read; `path` is what the caller called it.
+   *
+   * @throws {ExaiError} `FORBIDDEN`
+   */
+  async check(real: string, path = real): Promise<void> {
+    const allowed = await this.#allowedDirs();
+    if (!isWithinAny(real, allowed)) throw this.#outside(path, allowed);
+    this.#denied ??= realPaths(this.#options.deniedDirs);
+    if (isWithinAny(real, await this.#denied)) {
+      throw new ExaiError("FORBIDDEN", `${quoteName(path)} is part of EXAI's own state, which no tool reads`);
+    }
+  }
+
+  /** The outermost allowed directory that `real` lies in. */
+  async homeOf(real: string): Promise<string | undefined> {
+    const around = (await this.#allowedDirs()).filter((dir) => isWithin(real, dir));
+    return around.sort((a, b) => a.length - b.length)[0];
+  }
+
+  /** `real` as it is shown: relative to the first allowed directory it lies in. */
+  async shorten(real: string): Promise<string> {
+    const allowed = await this.#allowedDirs();
+    const home = allowed.find((dir) => isWithin(real, dir));
+    if (home === undefined) return real;
+    const short = relative(home, real) || basename(real);
+    // Of two directories with equal files, only the first may go unnamed.
+    const shown = home === allowed[0] ? short : join(basename(home), short);
+    return shown.replaceAll(SEPARATOR, "/");
+  }
+
+  #absolute(path: string): string {
+    if (path.includes("\0")) throw new ExaiError("INVALID_PARAMS", "a path cannot hold a NUL character");
+    const plain = path.startsWith("file:") ? pathOfUri(path) : { path };
+    if (plain.path === undefined) {
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        `${quoteName(path)} is no file URI of this machine: ${plain.why}`,
+      );
+    }
+    if (isAbsolute(plain.path)) return plain.path;
+    if (this.#caller.cwd !== undefined) return join(this.#caller.cwd, plain.path);
+    throw new ExaiError(
+      "INVALID_PARAMS",
+      `${quoteName(path)} is relative, and this session told no working directory; give an absolute path`,
+    );
+  }
+
+  /** The allowed directories as they were named, for telling a missing file from one outside. */
+  #named(): string[] {
+    const { cwd, namedDirs } = this.#caller;
+    return [namedDirs === "read" ? cwd : undefined, ...this.#options.allowedDirs].filter((dir) =>
+      dir !== undefined && !isTop(dir)
+    ) as string[];
+  }
+
+  #allowedDirs(): Promise<readonly string[]> {
+    return this.#allowed ??= this.#findAllowed();
+  }
+
+  async #findAllowed(): Promise<string[]> {
+    const own = this.#caller.namedDirs === "read" ? await this.#ownDirs() : [];
+    // A window started from nowhere in particular (the desktop, a service) has the top of the disk as its directory,
+    // which is nothing anybody chose to share. Whoever wants that names it in EXAI_ALLOWED_DIRS.
+    const sensible = (await realPaths(own)).filter((dir) => !isTop(dir));
+    return [...new Set([...sensible, ...await realPaths(this.#options.allowedDirs)])];
+  }
+
+  /** What the client says of where it works. */
+  async #ownDirs(): Promise<string[]> {
+    const roots = (await this.#caller.roots() ?? []).map(({ uri }) => pathOfUri(uri).path);
+    return [this.#caller.cwd, ...roots].filter((dir) => dir !== undefined);
+  }
+
+  #outside(path: string, allowed: readonly string[]): ExaiError {
+    const none = this.#caller.namedDirs === "read"
+      ? "this session told no working directory and no roots"
+      : "a session over HTTP or of another user may read none but those of EXAI_ALLOWED_DIRS, whatever it names";
+    const where = allowed.length === 0 ? none : `they are: ${allowed.join(", ")}`;
+    return new ExaiError(
+      "FORBIDDEN",
+      `${
+        quoteName(path)
+      } lies outside the directories this session may read (${where}); move the file there, or ` +
+        "name its directory in EXAI_ALLOWED_DIRS and restart the daemon",
+    );
+  }
+}
+
+/** Whether `path` is `dir` or lies in it; both absolute. */
+export function isWithin(path: string, dir: string): boolean {
+  const way = relative(dir, path);
+  return way !== ".." && !way.startsWith(`..${SEPARATOR}`) && !isAbsolute(way);
+}
+
+function isWithinAny(path: string, dirs: readonly string[]): boolean {
+  return dirs.some((dir) => isWithin(path, dir));
+}
+
+/** Whether `dir` is the top of a disk. */
+export function isTop(dir: string): boolean {
+  return join(dir, "..") === join(dir);
+}
+
+/** The real paths of those of `dirs` that are there. */
+async function realPaths(dirs: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(dirs.map((dir) => Deno.realPath(dir).catch(() => undefined)));
+  return found.filter((dir) => dir !== undefined);
+}

@@ -1,0 +1,104 @@
+import { isAbsolute, join } from "@std/path";
+import { abortError } from "../../base/abort.ts";
+import { messageOf } from "../../base/errors.ts";
+import { type GitGuard, unusable } from "./guard.ts";
+
+/** More entries than this in references and objects are not looked through; `git gc` packs them into a few files. */
+const MAX_ENTRIES = 500_000;
+const MAX_DEPTH = 40;
+const MAX_ALTERNATES = 20;
+const MAX_LIST_BYTES = 65_536;
+
+/** Looks through the directories git reads, for links that lead out of the session's and for what is no file. */
+export class Inspector {
+  readonly #guard: GitGuard;
+  readonly #signal: AbortSignal;
+  readonly #seen = new Set<string>();
+  #left = MAX_ENTRIES;
+
+  constructor(guard: GitGuard, signal: AbortSignal) {
+    this.#guard = guard;
+    this.#signal = signal;
+  }
+
+  /**
+   * The real path of the directory of references `path`.
+   *
+   * @throws {ExaiError} `FORBIDDEN`, `INVALID_PARAMS`, `RESOURCE_NOT_FOUND`
+   */
+  async directory(path: string, what: string): Promise<string> {
+    const real = await this.#guard.resolve(path, what);
+    await this.#look(real, what, 0);
+    return real;
+  }
+
+  /**
+   * The real path of the object store `path`, with every store it borrows from looked through too.
+   *
+   * @throws {ExaiError} as {@linkcode directory}
+   */
+  async objects(path: string): Promise<string> {
+    const first = await this.directory(path, "directory of objects");
+    const stores = [first];
+    for (let i = 0; i < stores.length; i++) {
+      if (i > MAX_ALTERNATES) throw unusable(path, `borrows from more than ${MAX_ALTERNATES} object stores`);
+      for (const named of await this.#alternatesOf(stores[i]!)) {
+        const real = await this.directory(named, "object store named in objects/info/alternates");
+        if (!stores.includes(real)) stores.push(real);
+      }
+    }
+    return first;
+  }
+
+  async #alternatesOf(store: string): Promise<string[]> {
+    const list = join(store, "info", "alternates");
+    const lines = (await this.#guard.text(list, MAX_LIST_BYTES))?.split("\n") ?? [];
+    return lines.filter((line) => line !== "" && !line.startsWith("#")).map((line) => {
+      // Git would take the quotes and escapes away, and open what then remains.
+      if (line.startsWith('"')) throw unusable(list, "quotes a path; write it without quotes");
+      // As git does: "a/.." goes before links are followed.
+      return isAbsolute(line) ? join(line) : join(store, line);
+    });
+  }
+
+  async #look(dir: string, what: string, depth: number): Promise<void> {
+    if (this.#seen.has(dir)) return;
+    this.#seen.add(dir);
+    if (this.#signal.aborted) throw abortError(this.#signal);
+    if (depth > MAX_DEPTH) throw unusable(dir, "lies too deep");
+    const entries = await this.#list(dir);
+    if (entries === undefined) return;
+    const further: string[] = [];
+    for (const { name, isFile, isDirectory, isSymlink } of entries) {
+      const path = join(dir, name);
+      if (isDirectory) further.push(path);
+      else if (isSymlink) further.push(...await this.#follow(path, what));
+      else if (!isFile) throw unusable(path, "is no regular file");
+    }
+    for (const path of further) await this.#look(path, what, depth + 1);
+  }
+
+  /** The directory a link leads to, if it is one. */
+  async #follow(path: string, what: string): Promise<string[]> {
+    const real = await this.#guard.resolve(path, what);
+    const { isFile, isDirectory } = await Deno.stat(real);
+    if (!isFile && !isDirectory) throw unusable(path, "leads to no regular file");
+    return isDirectory ? [real] : [];
+  }
+
+  async #list(dir: string): Promise<Deno.DirEntry[] | undefined> {
+    const entries: Deno.DirEntry[] = [];
+    try {
+      for await (const entry of Deno.readDir(dir)) {
+        if (--this.#left < 0) break;
+        entries.push(entry);
+      }
+    } catch (thrown) {
+      // A loose object's directory may go while git packs; what may not be listed, git may not read by name either.
+      if (thrown instanceof Deno.errors.NotFound) return undefined;
+      throw unusable(dir, `cannot be listed (${messageOf(thrown)})`);
+    }
+    if (this.#left < 0) throw unusable(dir, `is one of too many: more than ${MAX_ENTRIES} files; run git gc`);
+    return entries;
+  }
+}
