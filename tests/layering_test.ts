@@ -14,6 +14,7 @@ import {
   tooLong,
   unknownRooms,
   unownedMethods,
+  unusedExports,
 } from "./helpers/layering.ts";
 import { parseSource, readSources, type Source } from "./helpers/source.ts";
 
@@ -62,6 +63,10 @@ Deno.test("the shim loads zod/mini and not the whole of zod", () => {
 Deno.test("files and functions stay short", () => {
   assertEquals(tooLong(product), []);
   assertEquals(tooLong(helpers), []);
+});
+
+Deno.test("what is exported is used elsewhere", () => {
+  assertEquals(unusedExports([...product, ...helpers]), []);
 });
 
 Deno.test("no two types and no two folders of lib have one name", () => {
@@ -125,6 +130,10 @@ Deno.test("the rules find what they forbid", async (test) => {
     "lib/tool/a.ts": 'import { OPERATOR } from "../call/owner.ts"; show(OPERATOR);',
   });
   await rule("a room nobody planned", unknownRooms, { "lib/utils/a.ts": "" });
+  await rule("an export nobody uses", unusedExports, {
+    "lib/base/a.ts": "export const a = 1, b = 2; export function c() {} a;",
+    "lib/wire/a.ts": "b; c;",
+  });
   await rule("two types of one name", doubleNames, {
     "lib/base/a.ts": "export class A {} type B = 1;",
     "lib/wire/a.ts": "interface A { b: B }",

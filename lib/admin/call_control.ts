@@ -10,9 +10,9 @@ import type { Session } from "../session/session.ts";
 import { CLOSE } from "../wire/codes.ts";
 
 /** What stands for the outcome of a call that has none yet. */
-export const RUNNING = "running";
+const RUNNING = "running";
 
-export interface CallControlOptions {
+interface CallControlOptions {
   /** Where calls are kept; undefined when they are not. */
   store: CallStore | undefined;
   /** How much of an argument or an answer is kept, in UTF-16 code units. */

@@ -7,7 +7,7 @@ import { type CallRecord, isoTime } from "../observe/record.ts";
 import { formatCallId } from "../observe/running.ts";
 import { type CallControl, killSession, type Sessions } from "./call_control.ts";
 
-export interface CallRouteSources {
+interface CallRouteSources {
   desk: CallControl;
   sessions: Sessions;
   /** Ends the processes of a mounted server; says which. */

@@ -33,7 +33,7 @@ interface AdminTools {
   reload(): Promise<unknown>;
 }
 
-export interface RouteSources {
+interface RouteSources {
   observation: Observation;
   mounts: AdminMounts;
   own: AdminTools;

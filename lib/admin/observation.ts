@@ -14,12 +14,12 @@ import type { CallControl } from "./call_control.ts";
 import type { StateFiles } from "../state/state_files.ts";
 
 /** What the daemon's own parts count. */
-export type Counts = Pick<
+type Counts = Pick<
   Gauges,
   "sessions" | "connections" | "pending" | "refused" | "inflight" | "queued" | "tools" | "held" | "handles"
 >;
 
-export interface ObservationOptions {
+interface ObservationOptions {
   files: StateFiles;
   /** Where calls are looked at. */
   desk: CallControl;

@@ -23,7 +23,7 @@ export interface DaemonStatus extends JsonObject {
 }
 
 /** A call that waits, and for what. */
-export interface WaitingCallRow extends JsonObject {
+interface WaitingCallRow extends JsonObject {
   call: string;
   session: string;
   server?: string;
@@ -34,7 +34,7 @@ export interface WaitingCallRow extends JsonObject {
 }
 
 /** One running instance of a mounted server, or the server itself when none runs. */
-export interface ServerStatus extends JsonObject {
+interface ServerStatus extends JsonObject {
   server: string;
   state: string;
   /** How the connection to it stands: idle, connecting, ready, broken, resting or retired. */
@@ -69,7 +69,7 @@ export interface ServerStatus extends JsonObject {
   breaker?: JsonObject;
 }
 
-export interface StatusSources {
+interface StatusSources {
   servers: readonly MountedServer[];
   /** Those that were taken out of the configuration or changed there, while something runs on them. */
   retiring: Iterable<MountedServer>;

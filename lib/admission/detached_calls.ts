@@ -10,7 +10,7 @@ import type { Result } from "../wire/rpc.ts";
 export const AWAIT_CALL = "await_call";
 
 /** How much of finished calls is kept for one session. */
-export interface DetachedLimits {
+interface DetachedLimits {
   maxResults: number;
   /** Their size in UTF-16 code units, together. */
   maxChars: number;
@@ -36,7 +36,7 @@ export interface DetachedCall {
 }
 
 /** What a call that is to be detached gives. */
-export type Detachable = Pick<DetachedCall, "tool" | "startedAtMs" | "progress" | "outcome" | "cancel">;
+type Detachable = Pick<DetachedCall, "tool" | "startedAtMs" | "progress" | "outcome" | "cancel">;
 
 interface KeptDetachedCall extends Detachable {
   readonly handle: string;

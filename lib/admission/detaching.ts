@@ -14,7 +14,7 @@ import { textResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { AWAIT_CALL, type DetachedCalls, progressText, settled } from "./detached_calls.ts";
 
-export interface DetachOptions {
+interface DetachOptions {
   /** Silence towards the caller after which its call is detached, in milliseconds. */
   afterMs: number;
   /** Time limit of calls that may be detached: it includes what they take afterwards. */

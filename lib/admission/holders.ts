@@ -2,7 +2,7 @@ import type { Call } from "../call/call.ts";
 import type { Permit } from "./permits.ts";
 
 /** A call that runs, and the permit it holds. */
-export interface LimitHolder {
+interface LimitHolder {
   readonly call: Call;
   readonly permit: Permit;
 }

@@ -6,7 +6,7 @@ import { beginWait } from "../call/wait.ts";
 import { FairQueue } from "./fair_queue.ts";
 import { Tally } from "./tally.ts";
 
-export interface PermitLimits {
+interface PermitLimits {
   /** Permits one key (a session) may hold at once. */
   perKey: number;
   /** Permits held at once in all. */
@@ -37,7 +37,7 @@ export interface Permit extends Disposable {
 }
 
 /** What waiting for a permit needs to know of a call. */
-export type WaitingCall = Pick<Call, "signal" | "trace">;
+type WaitingCall = Pick<Call, "signal" | "trace">;
 
 interface Waiter {
   grant(): void;

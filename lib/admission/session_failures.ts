@@ -5,7 +5,7 @@ interface Failures {
   lastError: string;
 }
 
-export interface SessionFailuresOptions {
+interface SessionFailuresOptions {
   /** Failures in a row after which the calls of a session are refused. */
   failures: number;
   /** For how long, in milliseconds. */
@@ -15,7 +15,7 @@ export interface SessionFailuresOptions {
 }
 
 /** A session whose calls are refused. */
-export interface RefusedSession {
+interface RefusedSession {
   failures: number;
   forMs: number;
   lastError: string;

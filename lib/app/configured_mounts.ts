@@ -24,7 +24,7 @@ const log = getLogger(["exai", "config"]);
 /** What is told of the file that servers' lists are kept in. */
 type ListHooks = Pick<SavedListsOptions, "onchange" | "onaside">;
 
-export interface ConfiguredMountsOptions extends ListHooks {
+interface ConfiguredMountsOptions extends ListHooks {
   /** Decides when calls may run on each process; left out: at once. */
   admissionFor?: AdmissionFor;
 }

@@ -37,7 +37,7 @@ export interface DaemonParts {
 }
 
 /** What is open before the databases are. */
-export type Opened = Pick<DaemonParts, "lock" | "front" | "users" | "handles" | "health" | "stack">;
+type Opened = Pick<DaemonParts, "lock" | "front" | "users" | "handles" | "health" | "stack">;
 
 /** What the databases call: a fault has come or gone, a file was put aside. */
 interface DatabaseHooks {

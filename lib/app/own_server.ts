@@ -36,10 +36,10 @@ export interface OwnServer extends AsyncDisposable {
 }
 
 /** What the tools show of the daemon. */
-export type ToolObservation = Pick<Observation, "health" | "recorder" | "startedAt" | "changed">;
+type ToolObservation = Pick<Observation, "health" | "recorder" | "startedAt" | "changed">;
 
 /** What the server is told and tells while it runs. */
-export interface OwnServerOptions extends Pick<ThreadStoreOptions, "onchange" | "onaside"> {
+interface OwnServerOptions extends Pick<ThreadStoreOptions, "onchange" | "onaside"> {
   clock?: Pick<ClockWatch, "now">;
 }
 

@@ -7,7 +7,7 @@ import { noteServer } from "../observe/record.ts";
 import type { Admissions } from "./admissions.ts";
 import type { CallTimeouts } from "./call_timeouts.ts";
 
-export interface ServerPoliciesOptions {
+interface ServerPoliciesOptions {
   settings: Pick<Settings, "callTimeoutMs">;
   admissions: Admissions;
   /** The time limits of calls. */

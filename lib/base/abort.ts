@@ -28,7 +28,7 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   });
 }
 
-export interface WithinOptions {
+interface WithinOptions {
   timeoutMs: number;
   /** What it rejects with; left out: a `DOMException` named `TimeoutError`. */
   late?: Error;

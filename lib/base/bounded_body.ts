@@ -1,6 +1,6 @@
 import { isYieldDue, yieldToEventLoop } from "./event_loop.ts";
 
-export interface BodyLimits {
+interface BodyLimits {
   /** Most that is taken of the body, or of one event of it, after it was decompressed. */
   maxBytes: number;
   /** What the body fails with beyond it. */

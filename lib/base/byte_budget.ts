@@ -17,7 +17,7 @@ export const GIVES_WAY = {
 } as const;
 
 /** Somebody who holds bytes for others, and can let go of them. */
-export interface BudgetHolder {
+interface BudgetHolder {
   /** One of {@linkcode GIVES_WAY}. */
   readonly rank: number;
   /** Since when it waits, by `performance.now()`. */
@@ -33,7 +33,7 @@ const CALLS_PART = 1 / 2;
 /** The part they may have with what is set aside for callers that have less than others. */
 const MAX_CALLS_PART = 3 / 4;
 
-export interface ByteBudgetOptions {
+interface ByteBudgetOptions {
   maxBytes: number;
   /** Called when something had to give way. */
   onevict?(): void;

@@ -1,6 +1,6 @@
 import { abortError } from "./abort.ts";
 
-export interface CircuitOptions {
+interface CircuitOptions {
   /** Failures in a row after which it opens. */
   failures: number;
   /** How long it stays open before calls try it again, in milliseconds. */
@@ -12,9 +12,9 @@ export interface CircuitOptions {
 }
 
 /** What became of a call: it says that the other side is well, that it is not, or nothing of the kind. */
-export type Finding = "well" | "unwell" | "nothing";
+type Finding = "well" | "unwell" | "nothing";
 
-export type CircuitState = "closed" | "open" | "half_open";
+type CircuitState = "closed" | "open" | "half_open";
 
 /**
  * How long one try is given before another call may try beside it: a call may take long though the other side is well.

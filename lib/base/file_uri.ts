@@ -4,7 +4,7 @@ import { normalize as normalizeWindows } from "@std/path/windows/normalize";
 import { trimEndOf } from "./trim.ts";
 
 /** The path a URI leads to on this machine, or why it leads to none. */
-export type UriPath = { path: string; why?: undefined } | { path?: undefined; why: string };
+type UriPath = { path: string; why?: undefined } | { path?: undefined; why: string };
 
 const ON_WINDOWS = SEPARATOR === "\\";
 

@@ -1,5 +1,5 @@
 /** How far {@linkcode measure} goes. */
-export interface MeasureLimits {
+interface MeasureLimits {
   maxDepth: number;
   maxChars: number;
 }

@@ -6,7 +6,7 @@ import type { Result } from "../wire/rpc.ts";
 import { measure } from "./measure.ts";
 
 /** How much of one list is taken from whoever sends it. */
-export interface PageLimits {
+interface PageLimits {
   maxPages: number;
   maxEntries: number;
   /** Of the entries' JSON, and of the cursors, in UTF-16 code units. */
@@ -23,7 +23,7 @@ const LIMITS: PageLimits = {
 };
 
 /** A whole list, or as much of it as was taken. */
-export interface Pages {
+interface Pages {
   /** As they were sent: whether each is what it should be has not been looked at. */
   entries: JsonObject[];
   /** Why the list ends before its sender says so; undefined for a whole one. */
@@ -31,7 +31,7 @@ export interface Pages {
 }
 
 /** Asks for one page. */
-export type AskPage = (params: JsonObject) => Promise<Result>;
+type AskPage = (params: JsonObject) => Promise<Result>;
 
 /**
  * Every page of a list (MCP server/utilities/pagination), within `limits`: the sender decides how many pages it claims

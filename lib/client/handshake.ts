@@ -20,7 +20,7 @@ import { LinkError } from "./link_error.ts";
 const MAX_PROOFS = 16;
 
 /** Where a connection was made to. */
-export interface Dialled {
+interface Dialled {
   /** The address, or any at all on a socket. */
   url: string;
   /** Path of the Unix socket or named pipe. */

@@ -9,7 +9,7 @@ export type Probed =
   | { kind: "stranger"; why: string }
   | { kind: "nobody" };
 
-export interface ProbeOptions {
+interface ProbeOptions {
   /** Whether a token is used at all. */
   usesToken: boolean;
   ofAnyUser: boolean;

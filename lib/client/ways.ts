@@ -55,7 +55,7 @@ const SOCKET_TIMEOUT_MS = 2000;
 const SOCKET_URL = "ws://localhost/";
 
 /** One way to the daemon. */
-export interface Way {
+interface Way {
   url: string;
   socket?: string;
   tls?: ClientTls;

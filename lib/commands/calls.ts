@@ -16,7 +16,7 @@ import { formatCell, formatRow, formatTable } from "./table.ts";
 /** The flags with a value that `calls` takes. */
 export const CALLS_OPTIONS = ["session", "server", "tool", "outcome", "since", "limit"] as const;
 
-export const CALLS_USAGE =
+const CALLS_USAGE =
   "calls [ID] [--session=ID] [--server=NAME] [--tool=NAME] [--outcome=CODE|failed|running] " +
   "[--since=10m|TIME] [--limit=N] [--follow] [--json]";
 

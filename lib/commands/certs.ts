@@ -7,7 +7,7 @@ import type { Authority, Certified } from "../edge/certificates.ts";
 import { ensureStateDir, writePrivateFile } from "../state/state_files.ts";
 
 /** How `exai-daemon certs` is used. */
-export const CERTS_USAGE = "certs [HOST...] | certs client NAME";
+const CERTS_USAGE = "certs [HOST...] | certs client NAME";
 
 const ALWAYS = ["localhost", "127.0.0.1", "::1"];
 const FILE_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;

@@ -6,7 +6,7 @@ import { HomeLock } from "../state/home_lock.ts";
 import { ensureStateDir } from "../state/state_files.ts";
 
 /** The two ways to what is kept in a state directory. */
-export interface HomeAccess<T> {
+interface HomeAccess<T> {
   /** Asks the daemon that has it. */
   ask(): Promise<T>;
   /** Opens the files; nobody else does meanwhile. */

@@ -20,7 +20,7 @@ type Action = (store: ThreadAccess, args: readonly string[], options: { json: bo
 const ACTIONS: Readonly<Record<string, Action>> = { list, show, delete: remove, export: exportThreads };
 
 /** How `exai-daemon threads` is used. */
-export const THREADS_USAGE = "threads [list | show ID | delete ID... | export [ID...]] [--json]";
+const THREADS_USAGE = "threads [list | show ID | delete ID... | export [ID...]] [--json]";
 
 /**
  * Runs `exai-daemon threads ...`: through the daemon, or on the database itself while none runs.

@@ -2,7 +2,7 @@ import { formatBytes } from "../base/units.ts";
 import { type Program, type Setting, SETTINGS, type Settings } from "./settings.ts";
 
 /** What {@linkcode formatHelp} puts around the settings. */
-export interface HelpOptions {
+interface HelpOptions {
   /** Name of the executable. */
   program: string;
   /** What follows the name on the command line. */

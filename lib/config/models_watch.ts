@@ -11,7 +11,7 @@ export interface ModelsInForce {
   faults: readonly ConfigFault[];
 }
 
-export interface ModelsWatchOptions extends FileWatchOptions {
+interface ModelsWatchOptions extends FileWatchOptions {
   /** Where variables in the file get their values from. */
   env: Record<string, string | undefined>;
 }

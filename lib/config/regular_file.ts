@@ -3,7 +3,7 @@ import { formatBytes, MIB } from "../base/units.ts";
 /** Far more than any file of a user's holds that is read as a whole. */
 const MAX_BYTES = 16 * MIB;
 
-export interface RegularFileOptions {
+interface RegularFileOptions {
   maxBytes?: number;
 }
 
@@ -25,7 +25,7 @@ export function readRegularFileSync(path: string, options: RegularFileOptions = 
 }
 
 /** What stands in place of a regular file; undefined when it is one. */
-export function kindInPlaceOfFile(info: Deno.FileInfo): string | undefined {
+function kindInPlaceOfFile(info: Deno.FileInfo): string | undefined {
   if (info.isFile) return undefined;
   if (info.isDirectory) return "a directory";
   if (info.isFifo) return "a named pipe";

@@ -20,7 +20,7 @@ export interface ServersChange {
   warnings: ConfigFault[];
 }
 
-export interface WatchOptions extends ServersOptions, FileWatchOptions {}
+interface WatchOptions extends ServersOptions, FileWatchOptions {}
 
 /** The mounted servers in force, kept up to date with the file. */
 export interface ServersWatch extends AsyncDisposable {

@@ -27,7 +27,7 @@ export interface Setting<T = unknown> {
 }
 
 /** What every setting says of itself. */
-export type Spec = {
+type Spec = {
   env: string;
   help: string;
   fallback?: string | number | boolean;

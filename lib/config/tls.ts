@@ -4,7 +4,7 @@ import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 
 /** What a TLS server needs, as PEM. */
-export interface ServerTls {
+interface ServerTls {
   cert: string;
   key: string;
   /** The CA whose certificates clients must show; undefined: none is asked. */

@@ -1,5 +1,5 @@
 /** Shortest token that is taken. */
-export const MIN_TOKEN_CHARS = 8;
+const MIN_TOKEN_CHARS = 8;
 const MAX_TOKEN_CHARS = 512;
 
 /** What stands for a token that the daemon makes itself and keeps in the state directory. */

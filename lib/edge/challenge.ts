@@ -11,7 +11,7 @@ import {
 import { sameSecret } from "./guard.ts";
 
 /** The answer to a client that asks for proof before it shows anything. */
-export interface ChallengeAnswer {
+interface ChallengeAnswer {
   nonce: string;
   door: string;
   /** A proof by each token in force; none where the daemon has no token. */

@@ -11,7 +11,7 @@ export interface TokenCheck {
   accepts(shown: string): boolean;
 }
 
-export interface GuardOptions {
+interface GuardOptions {
   token: TokenCheck;
   /** The address listened on, by which clients may call it. */
   host: string;

@@ -3,7 +3,7 @@ import { SECOND_MS } from "../base/units.ts";
 
 const log = getLogger(["exai", "edge"]);
 
-export interface HandleBudgetOptions {
+interface HandleBudgetOptions {
   /** Most handles this process may have open; undefined where the system does not say. */
   max: number | undefined;
   /** How many it has open now; throws when none is left to look with. */

@@ -24,7 +24,7 @@ import { asksUpgrade, offeredProtocols, upgradeFault, upgradeNatively } from "./
 /** What stands behind a path of the daemon: plain HTTP. The guard has been passed when it is called. */
 export type Route = (request: Request, by: Pick<Principal, "isOwner">) => Response | Promise<Response>;
 
-export interface HttpHandlerOptions extends WebSocketChannelOptions, ConnectionLimitsOptions {
+interface HttpHandlerOptions extends WebSocketChannelOptions, ConnectionLimitsOptions {
   guard: Guard;
   /** Tells whose a connection is while no token is asked. */
   users: PrincipalOptions["users"];

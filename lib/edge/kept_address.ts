@@ -6,7 +6,7 @@ import { HeldAddress } from "./held_address.ts";
 const log = getLogger(["exai", "edge"]);
 
 /** What `Deno.serve` is to listen at. */
-export type ServeAt = SocketEndpoint & { reusePort?: boolean };
+type ServeAt = SocketEndpoint & { reusePort?: boolean };
 
 /**
  * The TCP address of a server, kept from other programs from the first `serve` until it is disposed of, also while no

@@ -12,13 +12,13 @@ import { bindPrivately } from "./socket_file.ts";
 const log = getLogger(["exai", "edge"]);
 
 /** Where to listen. */
-export type ListenAt =
+type ListenAt =
   /** Port 0 takes a free one from the system. */
   | { hostname: string; port: number; tls?: Pick<TlsOptions, "cert" | "key"> }
   /** A Unix socket; the path is free (see `SocketFile`). */
   | { path: string };
 
-export type ListenOptions = ListenAt & {
+type ListenOptions = ListenAt & {
   handler: HttpRequestHandler;
   /** What to do when the system has no handle for another connection. */
   handles?: HandleBudget;

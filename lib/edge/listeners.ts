@@ -20,7 +20,7 @@ const log = getLogger(["exai", "edge"]);
 /** How long a door of ours may take to refuse a stranger; the start waits for it. */
 const PROBE_TIMEOUT_MS = 2 * SECOND_MS;
 
-export interface ListenersOptions {
+interface ListenersOptions {
   settings: ExposureSettings & Pick<Settings, "port" | "socket" | "tlsKey" | "tlsClientCa">;
   paths: StatePaths;
   handler: HttpRequestHandler;

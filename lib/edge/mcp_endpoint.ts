@@ -23,7 +23,7 @@ export interface HttpClient {
   principal: Principal;
 }
 
-export interface McpEndpointOptions {
+interface McpEndpointOptions {
   /** Largest body accepted. */
   maxFrameBytes: number;
   maxConnections: number;
@@ -36,7 +36,7 @@ export interface McpEndpointOptions {
 }
 
 /** How a request came. */
-export interface Approach {
+interface Approach {
   /** The one server its path names; undefined for the merged catalog. */
   server?: string;
   /** Resolves when the response has been sent. */
@@ -54,7 +54,7 @@ interface OpenSession extends Pick<Approach, "server"> {
 }
 
 /** The header by which a client may tell its working directory, percent-encoded; MCP has no word for it. */
-export const CWD_HEADER = "x-exai-cwd";
+const CWD_HEADER = "x-exai-cwd";
 
 /**
  * The Streamable HTTP door (MCP basic/transports): leads each request to the transport of its session. The guard has

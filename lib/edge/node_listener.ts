@@ -18,7 +18,7 @@ const log = getLogger(["exai", "edge"]);
 /** As `Deno.serve` has it; what a message may really hold is checked after it. */
 const MAX_PAYLOAD_BYTES = 64 * MIB;
 
-export type NodeListenOptions = { handler: HttpRequestHandler } & NodeListenAt;
+type NodeListenOptions = { handler: HttpRequestHandler } & NodeListenAt;
 
 type NodeListenAt =
   /** A Unix socket or a named pipe. */

@@ -1,6 +1,6 @@
 import { SECOND_MS } from "../base/units.ts";
 
-export interface RateLimiterOptions {
+interface RateLimiterOptions {
   /** What each key may take a second; 0: as much as it likes. */
   perSecond: number;
   /** Seconds' worth a key that was quiet may take at once. */

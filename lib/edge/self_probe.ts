@@ -10,7 +10,7 @@ export type ProbedListener =
   | { kind: "address"; hostname: string; port: number; tls?: { asksCertificate: boolean } }
   | { kind: "socket"; path: string };
 
-export interface SelfProbeOptions {
+interface SelfProbeOptions {
   /** Whether nobody should get in without the token. */
   asksToken: boolean;
   /** How long a door may take to answer; one that does not answer lets nobody in. */

@@ -11,7 +11,7 @@ const OTHERS_WRITE = 0o022;
 const EVERYBODY_WRITES = 0o002;
 const STICKY = 0o1000;
 
-export interface SocketFileOptions {
+interface SocketFileOptions {
   path: string;
   /** A file of its own, locked for as long as the socket is used: the system frees it when its holder dies. */
   lockPath: string;

@@ -13,7 +13,7 @@ const log = getLogger(["exai", "daemon"]);
 /** Tokens that were replaced and still work; of more of them the oldest goes. */
 const MAX_RETIRED = 8;
 
-export interface TokenOptions {
+interface TokenOptions {
   /** `EXAI_WS_TOKEN`. */
   setting: string;
   /** The private file an automatic token is kept in. */

@@ -1,7 +1,7 @@
 import { SECOND_MS } from "../base/units.ts";
 
 /** The clocks of a machine. */
-export interface Clocks {
+interface Clocks {
   /** The clock on the wall, in milliseconds since 1970: a person or a server may set it. */
   wallMs(): number;
   /** Never jumps; may stand still while the machine sleeps, in milliseconds. */

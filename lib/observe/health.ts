@@ -2,7 +2,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { Gauges } from "./gauges.ts";
 
 /** Where the health report takes its facts from. */
-export interface HealthSources {
+interface HealthSources {
   version: string;
   pid: number;
   startedAt: Date;

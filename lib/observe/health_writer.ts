@@ -3,7 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 
 const log = getLogger(["exai", "observe"]);
 
-export interface HealthWriterOptions {
+interface HealthWriterOptions {
   build: () => JsonObject;
   /** Replaces the file as a whole; tells of its own failures and need not reject. */
   write: (text: string) => Promise<void>;

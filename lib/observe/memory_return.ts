@@ -20,13 +20,13 @@ const WORTH_BYTES = 128 * MIB;
 const SLACK_BYTES = 128 * MIB;
 
 /** What of the process is in RAM, and of V8's heap taken from the system and in use. */
-export interface MemoryUse {
+interface MemoryUse {
   rss: number;
   heapTotal: number;
   heapUsed: number;
 }
 
-export interface MemoryReturnOptions {
+interface MemoryReturnOptions {
   /** Whether calls run now. */
   isBusy(): boolean;
   /** Tests put theirs in the place of the process, its collector and its clock. */
@@ -38,7 +38,7 @@ export interface MemoryReturnOptions {
 }
 
 /** Collects garbage. A thorough collection takes some tenths of a second, and gives all that is empty to the system. */
-export type Collect = (how: { isThorough: boolean }) => void;
+type Collect = (how: { isThorough: boolean }) => void;
 
 /**
  * Gives memory back to the system once it is not needed any more. V8 collects garbage only while more is allocated: what

@@ -17,7 +17,7 @@ interface Series {
   sumMs: number;
 }
 
-export interface MetricsOptions {
+interface MetricsOptions {
   /** Tools told apart; the calls of all further ones are counted together. */
   maxTools?: number;
 }

@@ -47,7 +47,7 @@ export interface RecordedExchange {
   result: TargetResult | undefined;
 }
 
-export interface ObserveOptions {
+interface ObserveOptions {
   /** Told of each call once it has ended. `exchange` is not to be kept: it may be large. */
   record: (record: CallRecord, exchange: RecordedExchange) => void;
   /** Where those that run are kept. */

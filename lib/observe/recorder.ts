@@ -3,7 +3,7 @@ import { type Belonging, OPERATOR, usable, type Viewer } from "../call/owner.ts"
 import { type CallRecord, isoTime } from "./record.ts";
 import { Ring } from "./ring.ts";
 
-export interface RecorderOptions {
+interface RecorderOptions {
   /** Calls kept for `activity`. */
   maxCalls?: number;
   /** Failures kept for `recentErrors`. */

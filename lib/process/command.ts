@@ -16,7 +16,7 @@ export interface ExecutableFiles {
   readText(path: string): Promise<string>;
 }
 
-export interface ResolveOptions {
+interface ResolveOptions {
   /** Absolute; relative commands are relative to it. */
   cwd: string;
   env: Environment;

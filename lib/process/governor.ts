@@ -31,7 +31,7 @@ export interface GovernedSlot {
 }
 
 /** A mounted server, as the governor sees it. */
-export interface GovernedServer {
+interface GovernedServer {
   readonly name: string;
   readonly memoryLimitBytes: number | undefined;
   readonly slots: Iterable<GovernedSlot>;
@@ -45,7 +45,7 @@ export interface GovernedServer {
 const INTERVAL_MS = 10 * SECOND_MS;
 
 /** How long calls may go on on an instance that holds too much, before it is ended under them. */
-export const LIMIT_GRACE_MS = 2 * MINUTE_MS;
+const LIMIT_GRACE_MS = 2 * MINUTE_MS;
 
 /** One that is parked is idle; a call that comes at that very moment gets this much. */
 const PARK_GRACE_MS = MINUTE_MS;

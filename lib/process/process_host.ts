@@ -28,7 +28,7 @@ export interface ProcessHostOptions {
 export type ServerCommand = Pick<StdioServerConfig, "name" | "title" | "command" | "args" | "env" | "cwd">;
 
 /** Everything a process is started with. Two servers with the same launch are the same. */
-export interface Launch extends Executable {
+interface Launch extends Executable {
   env: Readonly<Record<string, string>>;
   cwd: string;
 }

@@ -29,7 +29,7 @@ export const PROCESS_LIMITS: ProcessLimits = {
 };
 
 /** How a process ended. */
-export interface ProcessEnd {
+interface ProcessEnd {
   /** Exit code; null when a signal ended it. */
   code: number | null;
   signal: string | null;
@@ -39,7 +39,7 @@ export interface ProcessEnd {
   wanted: boolean;
 }
 
-export interface ServerProcessOptions extends ProcessLimits {
+interface ServerProcessOptions extends ProcessLimits {
   server: string;
   trees: ProcessTrees;
   /** Takes whole lines for the server's log. */

@@ -4,7 +4,7 @@ import { SECOND_MS } from "../base/units.ts";
 const NEXT_LINE_MS = SECOND_MS;
 const MAX_LINES = 100_000;
 
-export interface SplitMessageOptions {
+interface SplitMessageOptions {
   maxChars: number;
   /** The lines were no message after all, or did not become one in time and size. */
   ongiveup(text: string): void;

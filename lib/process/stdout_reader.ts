@@ -33,7 +33,7 @@ const UNENDED_MS = SECOND_MS;
 /** What stands for messages that are dealt with by their outermost members. */
 const TAKEN = Symbol("taken");
 
-export interface StdoutReaderOptions {
+interface StdoutReaderOptions {
   server: string;
   maxLineBytes: number;
   onmessage(message: RpcMessage): void;

@@ -84,7 +84,7 @@ export interface Providers extends ModelRouter {
 }
 
 /** What may change of {@linkcode ProvidersOptions}. */
-export type ProvidersChange = Pick<ProvidersOptions, "setups" | "models">;
+type ProvidersChange = Pick<ProvidersOptions, "setups" | "models">;
 
 /**
  * Sets up `options.setups` and chooses among them. Nothing is asked of a provider until it is needed, except that a

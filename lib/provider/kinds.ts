@@ -1,5 +1,5 @@
 /** A kind of provider and what sets it up. */
-export interface ProviderKind {
+interface ProviderKind {
   name: ProviderName;
   /** Environment variables that set it up; one of them is enough. None: it takes a client that lends its model. */
   setUpBy: readonly string[];

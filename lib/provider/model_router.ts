@@ -19,7 +19,7 @@ import type { ModelNeeds, ModelRoute, ModelRouter, RoutedResult, RouteQuery } fr
 import { askClient, CLIENT_PROVIDER, clientModel } from "./sampling.ts";
 import type { ProviderStatus } from "./status.ts";
 
-export interface ModelRouterOptions {
+interface ModelRouterOptions {
   /** In the order in which `auto` prefers them; others from one call to the next when the configuration changes. */
   providers: () => readonly Provider[];
   /** Looks for providers that come and go, as a local Ollama; called now, and whenever lists are asked for anew. */

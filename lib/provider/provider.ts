@@ -78,7 +78,7 @@ export type ChatMessage =
   | { role: "tool"; toolCallId: string; content: string };
 
 /** A function a model may call. */
-export interface ChatTool {
+interface ChatTool {
   name: string;
   description?: string;
   /** JSON Schema of its arguments. */
@@ -226,7 +226,7 @@ export type FaultKind =
   | "timeout";
 
 /** Why a file is handed over: `file-extract` for its text, `assistants` to keep it under an id. */
-export type FilePurpose = "file-extract" | "assistants";
+type FilePurpose = "file-extract" | "assistants";
 
 export interface FileUpload {
   /** Name with its extension: the provider goes by it. */

@@ -63,7 +63,7 @@ export interface ModelAttempt {
 }
 
 /** What was chosen, and why; goes into the metadata of the answer. */
-export interface Routing {
+interface Routing {
   requested: string;
   /** `provider/model`. */
   chosen: string;

@@ -4,7 +4,7 @@ import { formatBytes, KIB } from "../base/units.ts";
 
 export type ServerFetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
-export interface BoundedFetchOptions {
+interface BoundedFetchOptions {
   /** The server's name, for messages. */
   server: string;
   /** Largest body, and largest event of a stream, taken of it. */

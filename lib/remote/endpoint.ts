@@ -15,7 +15,7 @@ const AFTERWORD_MS = 5 * SECOND_MS;
 type EndpointConfig = Pick<UrlServerConfig, "url" | "headers" | "startTimeoutMs">;
 
 /** One HTTP request. */
-export interface UrlRequest {
+interface UrlRequest {
   url?: string | URL;
   method?: string;
   headers?: Record<string, string | undefined>;

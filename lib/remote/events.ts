@@ -8,7 +8,7 @@ export interface ServerEvent {
   id: string | undefined;
 }
 
-export interface EventsOptions {
+interface EventsOptions {
   /** The server says how long to wait before the stream is opened again. */
   onretry?(ms: number): void;
   /**

@@ -17,7 +17,7 @@ const MIN_NUDGE_MS = SECOND_MS;
 const NO_STREAM = 405;
 
 /** How the server's own stream stands, for `ps`. */
-export type ListeningState = "opening" | "open" | "waiting" | "none";
+type ListeningState = "opening" | "open" | "waiting" | "none";
 
 export interface ListeningOptions {
   /** Opens the stream, after the event `lastEventId` where one is known. */

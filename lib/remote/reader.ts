@@ -5,7 +5,7 @@ import { parseLenient } from "../wire/lenient_json.ts";
 import { malformedAnswer, readServerMessage } from "../wire/server_message.ts";
 import { readTooDeep, TOO_DEEP, type TooDeep, tooDeepAnswer } from "../wire/too_deep.ts";
 
-export interface MessageReaderOptions {
+interface MessageReaderOptions {
   server: string;
   /** `about`: the request in whose answer it came. */
   onmessage(message: RpcMessage, about?: RequestId): void;

@@ -8,7 +8,7 @@ import { UrlRefusal } from "./failures.ts";
 import { LegacySse } from "./legacy_sse.ts";
 import { StreamableHttp } from "./streamable_http.ts";
 
-export interface UrlTransportOptions {
+interface UrlTransportOptions {
   /** Largest message taken, after decompression. */
   maxMessageBytes: number;
 }

@@ -4,7 +4,7 @@ import { fnv1a } from "../base/hash.ts";
 const MAX_NAME_CHARS = 64;
 
 /** One thing a server offers, by the server's own name for it. */
-export interface NamedOffer {
+interface NamedOffer {
   server: string;
   name: string;
 }

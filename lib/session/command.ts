@@ -7,7 +7,7 @@ import type { CommandOp, OpReply } from "../wire/ops.ts";
 
 const log = getLogger(["exai", "session"]);
 
-export interface AskedCommand {
+interface AskedCommand {
   method: string;
   path: string;
   /** The token it has proved to know; undefined where none is needed. */

@@ -41,7 +41,7 @@ interface Peers {
   ops: OpPeer;
 }
 
-export interface JoinOptions {
+interface JoinOptions {
   hooks: ConnectionHooks;
   /** Whether EXAI ops are spoken beside MCP. */
   opsToo: boolean;

@@ -39,14 +39,14 @@ export interface AttachHooks extends ConnectionHooks, CommandHooks {
 }
 
 /** The exchange of proofs on one connection. */
-export interface HelloChallenge {
+interface HelloChallenge {
   answer: { nonce: string; door: string; proofs: string[] };
   /** The token that a client's proof was made with. */
   tokenOf(proof: string): string | undefined;
 }
 
 /** On whose behalf a connection comes. */
-export interface HelloPrincipal {
+interface HelloPrincipal {
   id: string;
   /** Whether that is the daemon's own user: others name directories that are not theirs. */
   isOwner: boolean;

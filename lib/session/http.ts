@@ -15,7 +15,7 @@ import type { Session } from "./session.ts";
 const log = getLogger(["exai", "session"]);
 
 /** What the sessions of Streamable HTTP need of the daemon. */
-export interface HttpSessionHooks {
+interface HttpSessionHooks {
   registry: SessionRegistry;
   target: Target;
   onNotification(session: Session, method: string, params: JsonObject): void;

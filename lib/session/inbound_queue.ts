@@ -1,6 +1,6 @@
 import { isYieldDue, yieldToEventLoop } from "../base/event_loop.ts";
 
-export interface InboundQueueOptions {
+interface InboundQueueOptions {
   /** Takes one message. Never throws. */
   take(text: string): void;
   /** What waits has changed by so many characters. */

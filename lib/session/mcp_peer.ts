@@ -49,14 +49,14 @@ export interface PeerOutlet {
   began?(id: RequestId): void;
 }
 
-export interface PostOptions {
+interface PostOptions {
   relatedTo?: RequestId;
   /** Told when the client never had the message and will not have it. */
   onlost?: OnLost;
 }
 
 /** What the peer hands on. */
-export interface PeerHooks {
+interface PeerHooks {
   target: Target;
   /** A notification of the client that belongs to no call. */
   onNotification(method: string, params: JsonObject): void;

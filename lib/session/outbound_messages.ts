@@ -14,13 +14,13 @@ interface OutboundMessage {
 export type OnLost = (error: ExaiError) => void;
 
 /** What a connection begins with. */
-export interface Resumed {
+interface Resumed {
   texts: string[];
   /** Messages that had to make room and never reached the client. */
   lost: OnLost[];
 }
 
-export interface OutboundLimits {
+interface OutboundLimits {
   maxMessages: number;
   maxChars: number;
   /** Told how many bytes more, or fewer below zero, are held. */

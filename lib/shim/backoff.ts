@@ -1,5 +1,5 @@
 /** Bounds of the waits between two tries. */
-export interface BackoffOptions {
+interface BackoffOptions {
   minMs: number;
   maxMs: number;
   /** A number from 0 to 1; `Math.random` unless a test needs to know. */

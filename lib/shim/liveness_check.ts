@@ -1,5 +1,5 @@
 /** When silence is too long, and what to do then. */
-export interface WatchdogOptions {
+interface WatchdogOptions {
   /** Silence after which the daemon is pinged, while something waits for it. */
   intervalMs: number;
   /** How long it may leave that ping unanswered. */

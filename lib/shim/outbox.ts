@@ -21,7 +21,7 @@ const log = getLogger(["exai", "shim"]);
 /** Requests kept for the daemon, together; beyond that they are refused rather than let memory grow. The rest likewise. */
 const MAX_HELD_BYTES = 128 * MIB;
 
-export interface OutboxOptions {
+interface OutboxOptions {
   ledger: PendingMessages;
   uplink: Pick<Uplink, "ready" | "maxFrameBytes" | "tellsArrivals" | "sent" | "send" | "sendRequest">;
   timers: Pick<RequestTimers, "stopWaiting">;

@@ -4,7 +4,7 @@ import { type PeekedResponse, responseBody } from "../wire/peek.ts";
 import type { RequestId } from "../wire/rpc.ts";
 
 /** The daemon's answer to a request of the shim's own. */
-export interface OwnAnswer {
+interface OwnAnswer {
   failed: boolean;
   /** `"result":…}` or `"error":…}` as the daemon wrote it. */
   body: string;

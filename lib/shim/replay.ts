@@ -8,7 +8,7 @@ import type { OwnRequests } from "./own_requests.ts";
 const log = getLogger(["exai", "shim"]);
 
 /** The daemon, as a replay speaks with it. */
-export interface ReplayTarget {
+interface ReplayTarget {
   own: OwnRequests;
   send(text: string): void;
 }

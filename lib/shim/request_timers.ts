@@ -4,7 +4,7 @@ import type { PendingRequest } from "./pending_messages.ts";
 
 export type TimerSettings = Pick<Settings, "connectTimeoutMs" | "resumeWindowMs" | "shimRpcTimeoutMs">;
 
-export interface TimerHooks {
+interface TimerHooks {
   /** The request has waited `waitedMs` for a daemon. */
   ontired(entry: PendingRequest, waitedMs: number): void;
   /** The request was not answered within `EXAI_SHIM_RPC_TIMEOUT`. */

@@ -9,7 +9,7 @@ const LIST_METHODS = ["tools/list", "prompts/list", "resources/list", "resources
 const MAX_CACHED_CHARS = 4 * MIB;
 
 /** A list request as its method and parameters make it out; progress tokens and the like play no part. */
-export interface ListQuery {
+interface ListQuery {
   method: string;
   params: JsonObject;
 }

@@ -9,7 +9,7 @@ import * as refusals from "./refusals.ts";
 
 const log = getLogger(["exai", "shim"]);
 
-export interface UnansweredOptions {
+interface UnansweredOptions {
   client: Pick<StdioPeer, "refuse">;
   memory: Pick<ReplayState, "isSafeToRepeat">;
   /** What a person can do who has no daemon, as the end of an error message. */

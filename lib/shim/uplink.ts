@@ -19,7 +19,7 @@ import { LivenessCheck } from "./liveness_check.ts";
 const log = getLogger(["exai", "shim"]);
 
 /** What the owner of an {@linkcode Uplink} does. */
-export interface UplinkHooks {
+interface UplinkHooks {
   /** Requests that were sent and are not answered. */
   waiting(): RequestId[];
   /** Whether the client is not read on until the daemon has taken more. */

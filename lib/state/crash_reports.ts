@@ -10,7 +10,7 @@ import { Ring } from "../observe/ring.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
-export interface CrashReportsOptions {
+interface CrashReportsOptions {
   /** Directory of the reports; made with the first. */
   dir: string;
   /** What the daemon counts, for the report. */
@@ -25,7 +25,7 @@ const LOG_LINES = 200;
 const MAX_STRAYS = 20;
 
 /** The exit code after errors that could not be survived (sysexits.h, EX_SOFTWARE). */
-export const CRASHED = 70;
+const CRASHED = 70;
 
 /**
  * Catches what nobody else does: logs it, writes a report, and lets the daemon go on, since each call stands for itself.

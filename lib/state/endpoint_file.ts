@@ -2,7 +2,7 @@ import { readRegularFile } from "../config/regular_file.ts";
 import { writePrivateFile } from "./state_files.ts";
 
 /** What the running daemon says of itself for shims and commands that look for it. */
-export interface DaemonEndpoint {
+interface DaemonEndpoint {
   url: string;
   /** Its Unix socket or named pipe, if it has one. */
   socket?: string;

@@ -16,7 +16,7 @@ const POLL_MS = 50;
 const LOOK_MS = 10 * SECOND_MS;
 
 /** How long a holder of the home that does not answer is waited for: it is starting, stopping, or a command. */
-export const HOME_WAIT_MS = 20 * SECOND_MS;
+const HOME_WAIT_MS = 20 * SECOND_MS;
 
 /** What the holder of a home says of itself. */
 export interface HomeOwner {

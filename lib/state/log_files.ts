@@ -7,7 +7,7 @@ import type { Program, Settings } from "../config/settings.ts";
 import { LineWriter } from "../transport/line_writer.ts";
 import { RotatingFile } from "./rotating_file.ts";
 
-export interface LoggingOptions {
+interface LoggingOptions {
   program: Program;
   settings: Pick<Settings, "logLevel" | "logFormat" | "metricsMaxBytes">;
   paths: Pick<StatePaths, "logs">;

@@ -13,7 +13,7 @@ const log = getLogger(["exai", "store"]);
 /** How often it is looked whether the file is still there, in milliseconds. */
 const LOOK_MS = 10 * SECOND_MS;
 
-export interface ResilientDatabaseOptions<S> {
+interface ResilientDatabaseOptions<S> {
   path: string;
   /** What it is, for messages: "the journal". */
   what: string;

@@ -1,7 +1,7 @@
 import { messageOf } from "../base/errors.ts";
 import { KIB, MIB } from "../base/units.ts";
 
-export interface RotatingFileOptions {
+interface RotatingFileOptions {
   /** Size at which the file is put aside and a new one begun, in bytes. */
   maxBytes: number;
   /** Files put aside that are kept: `name.1` is the newest. */

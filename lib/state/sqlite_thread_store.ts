@@ -42,7 +42,7 @@ export interface ThreadStoreOptions {
 }
 
 /** Threads in a file, which may have faults. */
-export interface KeptThreadStore extends ThreadStore {
+interface KeptThreadStore extends ThreadStore {
   /** What is wrong with the file now, in a sentence; every operation fails with it. */
   readonly fault: string | undefined;
 }

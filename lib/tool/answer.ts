@@ -23,7 +23,7 @@ export interface ToolAnswer {
 }
 
 /** Why a call failed. */
-export interface ToolFailure {
+interface ToolFailure {
   code: ErrorCode;
   /** When it may be tried again, in milliseconds. */
   retryAfterMs?: number;

@@ -15,7 +15,7 @@ import type { Tool, ToolContext } from "./tool.ts";
 import { defineWorkflow, type Ending, type Work, type WorkflowSpec } from "./workflow.ts";
 
 /** What to do between steps. */
-export interface StepActions {
+interface StepActions {
   /** After the first step: how to begin. */
   begin: readonly string[];
   /** After each further one. */
@@ -25,7 +25,7 @@ export interface StepActions {
 }
 
 /** An investigation whose end a model is asked about, as its file writes it. */
-export interface ExpertSpec<Args extends WorkflowArgs>
+interface ExpertSpec<Args extends WorkflowArgs>
   extends Pick<WorkflowSpec<Args>, "name" | "title" | "description" | "input" | "check" | "describePause"> {
   /** `code_review` makes the statuses `pause_for_code_review` and `code_review_complete`. */
   phase: string;
@@ -39,7 +39,7 @@ export interface ExpertSpec<Args extends WorkflowArgs>
 }
 
 /** What a tool itself finds for its model to see. */
-export interface OwnMaterial {
+interface OwnMaterial {
   /** Texts that are no files; shown first. */
   documents: readonly Attachment[];
   /** Files, as paths; shown as far as they go. */

@@ -5,7 +5,7 @@ import { THINKING_MODES } from "../provider/provider.ts";
 export const MAX_PROMPT_CHARS = 60_000;
 
 /** Images one call takes. */
-export const MAX_IMAGES = 5;
+const MAX_IMAGES = 5;
 
 /** Text of the caller's own writing. */
 export const promptText = z.string().min(1).max(MAX_PROMPT_CHARS);
@@ -14,7 +14,7 @@ const stepNumber = z.int().min(1);
 const strings = z.array(z.string());
 
 /** How much a caller believes what it found so far, least first. */
-export const CONFIDENCES = [
+const CONFIDENCES = [
   "exploring",
   "low",
   "medium",

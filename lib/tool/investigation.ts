@@ -18,7 +18,7 @@ export function listFindings(steps: readonly WorkflowArgs[]): JsonObject[] {
   return steps.map(({ step_number, step, findings }) => ({ step_number, step, findings }));
 }
 
-export type ListField = "files_checked" | "relevant_files" | "relevant_context";
+type ListField = "files_checked" | "relevant_files" | "relevant_context";
 
 /** Everything `steps` name in `field`, each once. */
 export function union(steps: readonly WorkflowArgs[], field: ListField): string[] {

@@ -5,7 +5,7 @@ import type { ProviderStatus } from "../provider/status.ts";
 import type { ToolContext } from "./tool.ts";
 
 /** One provider as the tools show it. */
-export interface ProviderEntry {
+interface ProviderEntry {
   kind: ProviderName;
   /** Undefined when no provider of that kind is set up. */
   status: ProviderStatus | undefined;

@@ -15,7 +15,7 @@ export const LEAN_TOOLS: readonly string[] = [
 ];
 
 /** Always offered: it is how clients and `smoke` find out that the daemon works, and it costs next to nothing. */
-export const ALWAYS_OFFERED = "version";
+const ALWAYS_OFFERED = "version";
 
 export interface SelectionOptions {
   /** Names of tools not to offer (`DISABLED_TOOLS`). */
@@ -27,7 +27,7 @@ export interface SelectionOptions {
 }
 
 /** Which tools are offered. */
-export interface Selection {
+interface Selection {
   offered: Tool[];
   /** Why each tool that is there is not offered: the setting that switched it off. */
   switchedOff: ReadonlyMap<string, string>;

@@ -9,9 +9,9 @@ import type { Tool, ToolAnnotations, ToolContext, ToolOutcome } from "./tool.ts"
 export { serveUserTool } from "./user_tool_services.ts";
 
 /** Runs a tool of the user's own: what it gives back is JSON, or nothing. */
-export type RunUserTool = (args: JsonObject, context: ToolContext) => Promise<Json | undefined>;
+type RunUserTool = (args: JsonObject, context: ToolContext) => Promise<Json | undefined>;
 
-export interface UserToolOptions {
+interface UserToolOptions {
   /** What it is called where it does not say: the name of its file. */
   fallbackName: string;
   run: RunUserTool;

@@ -7,7 +7,7 @@ import type { StepArgs } from "./fields.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";
 
 /** How the last step ended: nothing to send, no doubt left, with a model's opinion, or with a model that failed. */
-export type Completion = "local" | "certain" | "expert" | "error";
+type Completion = "local" | "certain" | "expert" | "error";
 
 /** What {@linkcode WorkflowSpec.finish} gives back. With `failure` the work is not over: the step can be repeated. */
 export interface Ending extends Pick<ToolAnswer, "model" | "provider" | "usage" | "facts" | "failure"> {

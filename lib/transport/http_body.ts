@@ -8,14 +8,14 @@ import { shapeFault } from "../wire/shape.ts";
 /** A body of this size is read at once. */
 const MAX_SMALL_BYTES = 16 * KIB;
 
-export interface HttpBodyLimits {
+interface HttpBodyLimits {
   maxBytes: number;
   /** The bound on what is held for all clients together. */
   budget?: ByteBudget;
 }
 
 /** What a request carries. */
-export interface JsonBody {
+interface JsonBody {
   value: Json;
   /** Its size, in UTF-16 code units where the client did not declare it. */
   bytes: number;

@@ -9,7 +9,7 @@ import { meteredStream } from "./http_stream.ts";
 import { RequestsInFlight } from "./requests_in_flight.ts";
 import type { SendOptions, Transport } from "./transport.ts";
 
-export interface HttpTransportOptions {
+interface HttpTransportOptions {
   /** Makes the session once a client's `initialize` has been found valid; gives what the client names it by. */
   newSessionId(): string;
   /** What is kept for a client whose connection was cut. */

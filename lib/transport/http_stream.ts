@@ -6,7 +6,7 @@ const log = getLogger(["exai", "transport"]);
 
 const MAX_PIECE_BYTES = 256 * KIB;
 
-export interface StreamHooks {
+interface StreamHooks {
   /** Unread bytes held for the client; beyond that the stream is cut. */
   maxQueuedBytes: number;
   /** The bound on what is held for all clients together. */

@@ -10,7 +10,7 @@ export interface OverlongLine {
   tail: string;
 }
 
-export interface LineFramerOptions {
+interface LineFramerOptions {
   /** Longest line kept, its newline included. */
   maxLineBytes: number;
   /**

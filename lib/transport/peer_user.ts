@@ -5,7 +5,7 @@ export type { SocketEndpoint } from "../base/ip_address.ts";
 export type { SocketOwner } from "./peer_user/owner.ts";
 
 /** Both ends of one TCP connection, as our own end sees them. */
-export interface PeerConnection {
+interface PeerConnection {
   local: SocketEndpoint;
   remote: SocketEndpoint;
 }

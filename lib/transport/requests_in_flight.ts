@@ -2,7 +2,7 @@ import { isObject } from "../base/json.ts";
 import { isRequestId, type RequestId } from "../wire/rpc.ts";
 
 /** What a POST carries once the requests are left out whose ids are in use. */
-export interface Admitted {
+interface Admitted {
   /** The body without them, in the shape the client sent; undefined when nothing is left. */
   body: unknown;
   /** The requests taken note of, until {@linkcode RequestsInFlight.answered} or {@linkcode RequestsInFlight.release}. */

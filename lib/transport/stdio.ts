@@ -34,7 +34,7 @@ export interface Line {
 export const STDIN_ENDED = "stdin has ended";
 
 /** What a {@linkcode StdioPeer} tells its owner. */
-export interface StdioHandlers {
+interface StdioHandlers {
   onmessage(message: RpcMessage, line: Line): void;
   /** The revision the client has agreed on, once it has initialized. */
   revision?(): string | undefined;

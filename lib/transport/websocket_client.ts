@@ -80,7 +80,7 @@ export class ClientSocket {
 }
 
 /** How to reach the peer. */
-export interface ConnectOptions {
+interface ConnectOptions {
   timeoutMs: number;
   /** Path of the Unix socket to go through; the URL then only names the host in the request. */
   socket?: string;

@@ -5,7 +5,7 @@ import type { Slot } from "./slot.ts";
 import { namesItsTask } from "./work.ts";
 
 /** Where a call is about to run. */
-export interface Where {
+interface Where {
   slot: Slot;
   instance: Instance;
   isWork: boolean;

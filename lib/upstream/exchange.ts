@@ -15,7 +15,7 @@ import type { Suspect } from "./supervisor.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 
 /** What an exchange is made of. */
-export interface ExchangeParts {
+interface ExchangeParts {
   /** The server's name, for messages. */
   name: string;
   transport: UpstreamTransport;

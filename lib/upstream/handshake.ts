@@ -9,7 +9,7 @@ const KNOWN: readonly string[] = [...REVISIONS, FIRST_DRAFT];
 const OLDEST = REVISIONS.at(-1)!;
 
 /** Asks `initialize` for a revision. */
-export type AskInitialize = (revision: string) => Promise<Result>;
+type AskInitialize = (revision: string) => Promise<Result>;
 
 /**
  * Initializes a server, and agrees with it on a revision. A server should answer with one it speaks when it does not

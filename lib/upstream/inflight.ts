@@ -7,7 +7,7 @@ import { ownId } from "../wire/own_id.ts";
 import { namesItsTask } from "./work.ts";
 
 /** One request on its way to an upstream. */
-export interface InFlight {
+interface InFlight {
   /** The caller's call; undefined for a question of the daemon's own. */
   call: Call | undefined;
   settle(result: Result): void;

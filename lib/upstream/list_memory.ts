@@ -14,7 +14,7 @@ export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 const MAX_VIEWS = 64;
 
 /** What one place of a server showed last. */
-export class View {
+class View {
   description: InitializeResult | undefined;
   readonly lists = new Map<ListKind, readonly JsonObject[]>();
   /** Lists the server says have changed, and has not been asked for since. */

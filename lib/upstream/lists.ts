@@ -13,7 +13,7 @@ const UNANNOUNCED_MS = 30 * SECOND_MS;
 /** A list is asked for again at most this often because somebody named what is not in it. */
 const REFRESH_GAP_MS = SECOND_MS;
 
-export interface ListCacheOptions {
+interface ListCacheOptions {
   /** Asks the upstream one thing on the daemon's own behalf. */
   ask(method: string, params: JsonObject): Promise<Result>;
   /** Whether the upstream has lists of `kind` at all. */

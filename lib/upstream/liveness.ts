@@ -6,7 +6,7 @@ import type { Liveness } from "../call/admission.ts";
 /** Calls that run out of time so soon after one another do so together. */
 const TOGETHER_MS = SECOND_MS / 2;
 
-export interface PingedLivenessOptions {
+interface PingedLivenessOptions {
   /** Asks the process something that any server answers at once. */
   ping(timeoutMs: number): Promise<unknown>;
   /** So many calls in a row it may leave without an answer, and say nothing, before it is given up. */

@@ -10,7 +10,7 @@ import type { TaskNames } from "./task_names.ts";
 const AGAIN = "it may have run: begin it again if that does no harm";
 
 /** A connection that is over, and what was given out on it. */
-export interface LostConnection {
+interface LostConnection {
   readonly handles: {
     readonly owners: HandleTable;
     readonly elicitations: HandleTable;

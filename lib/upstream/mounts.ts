@@ -15,7 +15,7 @@ const log = getLogger(["exai", "upstream"]);
 /** So many servers are started at once only to see what they show now. */
 const MAX_VISITS = 2;
 
-export interface MountsOptions {
+interface MountsOptions {
   connect: Connect;
   /** Who the daemon says it is to the servers it mounts. */
   clientInfo: Implementation;
@@ -36,7 +36,7 @@ export interface MountsOptions {
 }
 
 /** Which servers a new reading of the configuration adds, takes away and changes. */
-export interface MountsChange {
+interface MountsChange {
   servers: ReadonlyMap<string, ServerConfig>;
   added: readonly string[];
   removed: readonly string[];

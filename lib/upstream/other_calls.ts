@@ -5,7 +5,7 @@ import type { SharedLogLevel } from "./log_level.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 /** What of an instance the calls are about that change something its sessions share. */
-export interface OtherCallsParts {
+interface OtherCallsParts {
   /** The server's name, for messages. */
   name: string;
   exchange: UpstreamExchange;

@@ -40,7 +40,7 @@ export interface ProcessRecord {
   readonly session: Caller | undefined;
 }
 
-export interface ProcessRecordsOptions {
+interface ProcessRecordsOptions {
   name: string;
   admissionFor?: AdmissionFor;
   /** Whether a process of this key is starting or running. */
@@ -54,7 +54,7 @@ const MAX_GONE = 256;
 const MAX_CLIENT_CHARS = 60;
 
 /** How a process that failed was begun, and what was made of it. */
-export interface StartFailure {
+interface StartFailure {
   slot: Slot;
   attempt: StartAttempt;
   reason: ExaiError;

@@ -23,7 +23,7 @@ const log = getLogger(["exai", "upstream"]);
 /** How long a list is waited for when the one before can be shown in its place. */
 const MAX_LIST_WAIT_MS = SECOND_MS / 2;
 
-export interface ServerListsOptions {
+interface ServerListsOptions {
   leases: Leases;
   pool: Pool;
   shown: ShownLists;

@@ -26,7 +26,7 @@ const TASK_CHECK_MS = MINUTE_MS;
 const LEFT_STOP_MS = 3 * SECOND_MS;
 
 /** Questions of a server that were refused, as it could not be told whose they were. */
-export interface RefusedQuestions {
+interface RefusedQuestions {
   count: number;
   lastMethod: string;
   lastAt: Date;

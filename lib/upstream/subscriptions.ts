@@ -14,7 +14,7 @@ const MAX_DEPTH = 64;
 const MAX_TURN_WAIT_MS = 2 * SECOND_MS;
 
 /** What is asked of the server on behalf of one session. */
-export interface SubscriptionRequest {
+interface SubscriptionRequest {
   /** Asks the server itself. */
   ask(): Promise<Result>;
   /**
@@ -25,7 +25,7 @@ export interface SubscriptionRequest {
   turn?(before: Promise<void>): Promise<void>;
 }
 
-export interface SubscriptionsOptions {
+interface SubscriptionsOptions {
   /** Asks the server to tell of a resource, on behalf of nobody in particular. */
   renew(uri: string): Promise<Result>;
   /** A session that was told it is subscribed hears nothing any more. */

@@ -37,7 +37,7 @@ export interface StartAttempt {
 }
 
 /** What stands in the way of a server's next start. */
-export interface Trouble {
+interface Trouble {
   /** How often it has failed in a row. */
   failures: number;
   /** Whether it failed too often to be started again soon. */

@@ -16,7 +16,7 @@ const MAX_ROOTS_TRIED = 20;
 const MAX_SHOWN_CHARS = 200;
 
 /** Where a session is, whatever names it has for that: by this it is decided who shares a process. */
-export interface WorkingDirectory {
+interface WorkingDirectory {
   /** Undefined for a session that has told no directory. */
   workspace: string | undefined;
   /** Where its roots lead; undefined when it has none to tell. */

@@ -2,7 +2,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { Progress } from "../call/call.ts";
 
 /** What a tool knows of the session that calls it. */
-export interface CallFacts {
+interface CallFacts {
   /** Working directory of the window, absolute. */
   cwd: string | undefined;
   /** The client by its own name, as `claude-code`. */

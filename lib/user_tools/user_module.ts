@@ -90,7 +90,7 @@ export class UserModule implements Disposable {
 }
 
 /** What a tool is called that does not say: its file without the extension. */
-export function toolNameOf(path: string): string {
+function toolNameOf(path: string): string {
   return basename(path, extname(path));
 }
 

@@ -16,7 +16,7 @@ const LOAD_TIMEOUT_MS = 10 * SECOND_MS;
 /** How long the tools that are loaded wait for those that are not yet, in milliseconds. */
 const PATIENCE_MS = SECOND_MS;
 
-export interface UserToolsOptions extends Pick<FileWatchOptions, "databaseDir"> {
+interface UserToolsOptions extends Pick<FileWatchOptions, "databaseDir"> {
   loadTimeoutMs?: number;
 }
 

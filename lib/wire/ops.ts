@@ -122,7 +122,7 @@ export interface HelloAck {
 }
 
 /** What became of the requests a client waits for whose session lasted longer than the daemon it was with. */
-export interface Recovered {
+interface Recovered {
   /** They never began: send them, once the client is introduced. */
   unseen: RequestId[];
   /** They began, and how they ended is not known. The rest are answered after the acknowledgement. */
@@ -130,7 +130,7 @@ export interface Recovered {
 }
 
 /** The reply to a hello that is refused. */
-export interface HelloRefused {
+interface HelloRefused {
   op: "hello_ack";
   ok: false;
   error: string;

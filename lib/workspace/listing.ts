@@ -53,7 +53,7 @@ export function worthReading(way: string): boolean {
   return !way.split(/[/\\]/).slice(0, -1).some((part) => SKIPPED_DIRS.has(part));
 }
 
-export interface TrackedOptions {
+interface TrackedOptions {
   /** Opens the repository that the directory lies in. */
   open(): Promise<Repository | undefined>;
   signal: AbortSignal;

@@ -21,7 +21,7 @@ const MAX_CANDIDATES = 5000;
 
 const GIT_TIMEOUT_MS = 30 * SECOND_MS;
 
-export interface WorkspaceOptions extends BoundaryOptions {
+interface WorkspaceOptions extends BoundaryOptions {
   /** Longest time one run of git may take. */
   gitTimeoutMs?: number;
   /** Where private git directories are made; left out: where the system has its temporary files. */

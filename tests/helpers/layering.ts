@@ -156,3 +156,15 @@ export function doubleNames(sources: readonly Source[]): string[] {
   return [...places].filter(([, where]) => where.size > 1)
     .map(([name, where]) => `${name} is in ${[...where].join(", ")}`);
 }
+
+/** What `lib/` exports and no other file of `all` names. */
+export function unusedExports(all: readonly Source[]): string[] {
+  const users = new Map<string, Set<string>>();
+  for (const { path, names } of all) {
+    for (const name of names) users.set(name, (users.get(name) ?? new Set()).add(path));
+  }
+  return all.filter(({ path }) => roomOf(path) !== undefined).flatMap(({ path, exports }) =>
+    exports.filter((name) => [...users.get(name) ?? []].every((user) => user === path))
+      .map((name) => `${path} exports ${name} for nobody`)
+  );
+}

@@ -14,6 +14,8 @@ export interface Source {
   functions: { name: string; lines: number }[];
   /** Every name in it. */
   names: Set<string>;
+  /** What it declares and exports. */
+  exports: string[];
   /** The classes, interfaces and types it declares. */
   types: string[];
   /** Members and names that are compared with something that may be equal: `a.principal === b`. */
@@ -64,6 +66,7 @@ export function parseSource(path: string, text: string): Source {
     functions: [],
     names: new Set(),
     types: [],
+    exports: [],
     compared: [],
     methods: [],
   };
@@ -78,7 +81,10 @@ export function parseSource(path: string, text: string): Source {
     };
     return {
       ImportDeclaration: onImport,
-      ExportNamedDeclaration: onImport,
+      ExportNamedDeclaration: (node) => {
+        onImport(node);
+        source.exports.push(...declaredNames(node.declaration));
+      },
       ExportAllDeclaration: onImport,
       ImportExpression: onImport,
       TSImportType: (node) => onImport({ source: "literal" in node.argument ? node.argument.literal : null }),
@@ -189,6 +195,17 @@ function isLabel(node: Deno.lint.Identifier): boolean {
     default:
       return false;
   }
+}
+
+function declaredNames(declaration: Deno.lint.ExportNamedDeclaration["declaration"]): string[] {
+  if (!declaration) return [];
+  const { id, declarations } = declaration as { id?: { name?: string }; declarations?: Declarator[] };
+  return [id?.name, ...(declarations ?? []).map(({ id }) => id.name)].filter((name) => name !== undefined);
+}
+
+/** One variable of a declaration, as far as {@linkcode declaredNames} looks at it. */
+interface Declarator {
+  id: { name?: string };
 }
 
 function functionName(node: Deno.lint.Node): string {

@@ -10,7 +10,7 @@ import { isObject, type JsonObject } from "../../base/json.ts";
 import type { Position } from "./fault.ts";
 
 /** Where in a document a value stands: object keys and array indexes from the root. */
-export type JsonPath = (string | number)[];
+type JsonPath = (string | number)[];
 
 /** A parsed JSON document with comments that knows where each of its values stands. */
 export interface JsonDocument {
@@ -22,7 +22,7 @@ export interface JsonDocument {
 }
 
 /** The first thing that keeps a text from being a JSON object. */
-export interface SyntaxFault extends Position {
+interface SyntaxFault extends Position {
   reason: string;
 }
 

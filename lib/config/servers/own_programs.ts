@@ -3,7 +3,7 @@ import { isAbsolute, join } from "@std/path";
 import { firstCommands, type Words, wordsOf } from "./command_line.ts";
 
 /** What a command runs is looked for in these. */
-export interface Places {
+interface Places {
   /** The value of PATH. */
   searchPath: string;
   /** What a relative path is relative to. */

@@ -4,7 +4,7 @@ import type { ModelInfo, ThinkingMode } from "../provider.ts";
 import { type Dialect, windowOf } from "./dialect.ts";
 
 /** Name of the search that Kimi runs itself (https://platform.kimi.ai/docs/guide/use-web-search). */
-export const KIMI_WEB_SEARCH = "$web_search";
+const KIMI_WEB_SEARCH = "$web_search";
 
 /** Kimi (https://platform.kimi.ai/docs/api/chat). */
 export const KIMI: Dialect = {

@@ -13,7 +13,7 @@ const MAX_FILE_BYTES = 100 * MIB;
 
 const LIMITS = { silenceMs: 2 * MINUTE_MS, maxBytes: 32 * MIB };
 
-export interface KimiFilesOptions {
+interface KimiFilesOptions {
   endpoint: ProviderEndpoint;
   cache?: TextCache;
   admit?: Admit;

@@ -25,7 +25,7 @@ import { faultOf, providerFault } from "./faults.ts";
 import { ProgressReporter } from "./progress.ts";
 import type { Roster } from "./roster.ts";
 
-export interface ApiProviderOptions {
+interface ApiProviderOptions {
   kind: ProviderName;
   endpoint: ProviderEndpoint;
   dialect: Dialect;

@@ -15,7 +15,7 @@ const log = getLogger(["exai", "provider"]);
 /** Takes a slot of the provider's; given back by disposing it. */
 export type Admit = (provider: string, signal: AbortSignal) => Promise<Disposable> | Disposable;
 
-export interface EndpointOptions extends Address {
+interface EndpointOptions extends Address {
   /** Name of the provider. */
   name: string;
   headers?: Readonly<Record<string, string>>;
@@ -27,7 +27,7 @@ export interface EndpointOptions extends Address {
 }
 
 /** What is told while one question is asked. */
-export interface CompletionOptions extends WaitBounds {
+interface CompletionOptions extends WaitBounds {
   /** The slot is there and the question goes out, for the `attempt`th time. */
   onSent?: (attempt: number) => void;
   /** More of the answer has come. */

@@ -55,7 +55,7 @@ const OUT_OF_QUOTA = /insufficient_quota|exceeded_current_quota|billing_hard_lim
 const GATEWAY_TIMEOUTS: readonly number[] = [504, 524, 598, 599];
 
 /** What an HTTP status says went wrong, given the provider's own `code` or `type` for it. */
-export function faultOfStatus(status: number, code = ""): FaultKind {
+function faultOfStatus(status: number, code = ""): FaultKind {
   if (status === 429) return OUT_OF_QUOTA.test(code) ? "auth" : "rate_limit";
   if (GATEWAY_TIMEOUTS.includes(status)) return "cut";
   if (status >= 500 || status === 408) return "outage";

@@ -12,7 +12,7 @@ export interface FetchLimits {
   maxBytes: number;
 }
 
-export interface GuardedFetchOptions extends FetchLimits {
+interface GuardedFetchOptions extends FetchLimits {
   facts: FaultFacts;
   /** Headers that go out beside those of the protocol; no others do. */
   headers?: Readonly<Record<string, string>>;

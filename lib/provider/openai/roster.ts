@@ -3,7 +3,7 @@ import { mergeEntries, type ModelEntry, toModel } from "../catalogue/catalogue.t
 import type { Dialect } from "../dialect/dialect.ts";
 import type { ModelInfo } from "../provider.ts";
 
-export interface RosterOptions {
+interface RosterOptions {
   provider: string;
   /** What the shipped catalogue knows of the provider's models, best first. */
   known: readonly ModelEntry[];

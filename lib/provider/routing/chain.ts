@@ -7,7 +7,7 @@ import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../rout
 
 const log = getLogger(["exai", "provider"]);
 
-export interface ChainOptions extends ChatOptions {
+interface ChainOptions extends ChatOptions {
   /** What the question needs of a model that takes over; only found out when one must. */
   needs: () => Promise<ModelNeeds>;
   ask: (model: ModelInfo, options: ChatOptions) => Promise<ChatResult>;

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 const NAME = /^journal-[\w-]+\.tail$/;
 
 /** One line of a tail: call `n` of the session in row `session` has begun, or is answered. */
-export type TailLine =
+type TailLine =
   | { kind: "begun"; session: number; n: number; request: string }
   | { kind: "answered"; session: number; n: number; text: string };
 
@@ -63,7 +63,7 @@ export class JournalTail implements Disposable {
 }
 
 /** A tail in a directory. */
-export interface TailFile {
+interface TailFile {
   name: string;
   path: string;
 }

@@ -66,7 +66,7 @@ export class DamagedDatabase extends ExaiError {
 }
 
 /** The result code of SQLite in what was thrown, extended where it is known; undefined for what is not SQLite's. */
-export function sqliteCode(thrown: unknown): number | undefined {
+function sqliteCode(thrown: unknown): number | undefined {
   if (!(thrown instanceof Error) || thrown instanceof ExaiError) return undefined;
   const { code, errcode } = thrown as { code?: unknown; errcode?: unknown };
   if (typeof errcode === "number") return errcode;

@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { removeDatabase } from "./put_aside.ts";
 
 /** What became of a file that is in use. */
-export type FileChange = "same" | "removed" | "replaced";
+type FileChange = "same" | "removed" | "replaced";
 
 /** Tells whether the file at a path is still the one that was there: SQLite goes on with a file that was unlinked. */
 export class FileIdentity {

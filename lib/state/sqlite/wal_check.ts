@@ -9,7 +9,7 @@ const MAX_PAGE_BYTES = 64 * KIB;
 type Checksum = readonly [number, number];
 
 /** A log that SQLite would not read to its end. */
-export interface WalFault {
+interface WalFault {
   /** In words that go on after "because". */
   reason: string;
   /** Whether the database is of no use without what is lost. */

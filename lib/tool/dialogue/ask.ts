@@ -40,7 +40,7 @@ export interface Reply {
   files: SentFile[];
 }
 
-export interface DialogueOptions {
+interface DialogueOptions {
   /** Told how far the answer has come. */
   onProgress?: (message: string) => void;
   /** Told which model will be asked, before it is; may refuse it. */

@@ -3,7 +3,7 @@ import type { Turn } from "../../state/thread_store.ts";
 import type { SentFile } from "../material/attachment.ts";
 
 /** What a thread keeps of a model's answer. */
-export interface StoredReply extends JsonObject {
+interface StoredReply extends JsonObject {
   /** The answer in full. */
   content: string;
   model?: string;

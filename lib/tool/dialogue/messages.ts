@@ -4,7 +4,7 @@ import type { Material } from "../material/collect.ts";
 import type { DialogueExchange, History } from "./history.ts";
 
 /** A question with everything that goes with it. */
-export interface Composition {
+interface Composition {
   system: string;
   history: History;
   /** The question itself. */

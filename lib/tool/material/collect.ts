@@ -19,7 +19,7 @@ export interface WantedFile {
   lineNumbers: boolean;
 }
 
-export interface CollectOptions {
+interface CollectOptions {
   workspace: Workspace;
   /** What all of it may take of the model's window. */
   budgetTokens: number;

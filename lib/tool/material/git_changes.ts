@@ -6,7 +6,7 @@ import type { GitOutput, Repository, Workspace, WorkspaceEntry } from "../../wor
 import { type Attachment, hashOf } from "./attachment.ts";
 
 /** Which changes of a repository are looked at. */
-export interface ChangeQuery {
+interface ChangeQuery {
   /** The repository, or a directory in it: only what lies below is looked at. */
   path: string;
   /** A commit, branch or tag: what was committed since the histories parted. */
@@ -15,7 +15,7 @@ export interface ChangeQuery {
   unstaged: boolean;
 }
 
-export interface ChangeOptions {
+interface ChangeOptions {
   workspace: Workspace;
   signal: AbortSignal;
 }

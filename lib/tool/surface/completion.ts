@@ -11,7 +11,7 @@ import { isThreadTemplate } from "./resources.ts";
 const MAX_VALUES = 100;
 
 /** Where values come from. */
-export interface CompletionSources {
+interface CompletionSources {
   tools: readonly ToolDefinition[];
   models: ModelRouter;
   /** Those of the caller. */

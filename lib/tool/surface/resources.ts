@@ -19,7 +19,7 @@ const MAX_CALLS = 500;
 const MAX_THREADS = 100;
 
 /** What the resources are made of. */
-export interface ResourceSources {
+interface ResourceSources {
   host: ToolHost;
   /** Who asks. */
   whereabouts: Whereabouts;

@@ -93,7 +93,7 @@ class MacOwners implements SocketOwners {
 }
 
 /** A TCP socket of a process. */
-export interface MacSocket {
+interface MacSocket {
   local: SocketAddress;
   remote: SocketAddress;
 }

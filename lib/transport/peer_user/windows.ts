@@ -31,7 +31,7 @@ const MAX_TABLE_BYTES = 64 * 1024 * 1024;
 const TABLE_ATTEMPTS = 5;
 
 /** A row of `MIB_TCPTABLE_OWNER_PID` or `MIB_TCP6TABLE_OWNER_PID`. */
-export interface WindowsSocket {
+interface WindowsSocket {
   local: SocketAddress;
   remote: SocketAddress;
   pid: number;

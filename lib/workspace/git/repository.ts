@@ -20,7 +20,7 @@ import { type Borrowed, fillPrivateDir } from "./private_dir.ts";
 import { runGit } from "./run.ts";
 import { checkSubmodules, LIST_STAGED, MAX_STAGED_BYTES } from "./submodules.ts";
 
-export interface OpenOptions {
+interface OpenOptions {
   boundary: Boundary;
   signal: AbortSignal;
   timeoutMs: number;

@@ -5,7 +5,7 @@ import type { GitOptions, GitOutput } from "../workspace.ts";
 import { ALWAYS } from "./hardening.ts";
 
 /** Where and how git is started. */
-export interface GitStart {
+interface GitStart {
   cwd: string;
   env: Readonly<Record<string, string>>;
   /** Longest time one run may take: a named pipe or an endless file in a repository would hold it for ever. */
