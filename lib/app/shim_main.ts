@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { deadline } from "@std/async/deadline";
 import { resolve } from "@std/path/resolve";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { quoteName } from "../base/quote.ts";
+import { quoteName } from "../base/text.ts";
 import { registerSecret } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { loadSettings } from "../config/load.ts";

@@ -1,4 +1,4 @@
-import { clip } from "../base/clip.ts";
+import { clip } from "../base/text.ts";
 import { retryAfterMs } from "../base/retry_after.ts";
 
 /** Of what a server says when it refuses, this much is shown. */

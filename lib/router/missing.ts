@@ -1,6 +1,6 @@
 import { within } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { quoteName } from "../base/quote.ts";
+import { quoteName } from "../base/text.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";

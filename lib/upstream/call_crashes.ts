@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { fnv1a } from "../base/hash.ts";
+import { fnv1a } from "../base/text.ts";
 import { textOf } from "../base/json.ts";
 import { monotonicNow } from "../base/monotonic.ts";
 import { SECOND_MS } from "../base/units.ts";

@@ -1,4 +1,4 @@
-import { clip } from "../base/clip.ts";
+import { clip } from "../base/text.ts";
 import { getLogger } from "@logtape/logtape";
 import { within } from "../base/abort.ts";
 import { pathOfUri } from "../base/file_uri.ts";

@@ -10,7 +10,7 @@ import type {
 } from "../server_config.ts";
 import { escapeVariables, variablesIn } from "../../base/template.ts";
 import { MIB, MINUTE_MS } from "../../base/units.ts";
-import { trimEndOf } from "../../base/trim.ts";
+import { trimEndOf } from "../../base/text.ts";
 import { parseEnvFile } from "../env_file.ts";
 import { readRegularFile } from "../regular_file.ts";
 import { whyUntrusted } from "../trust.ts";

@@ -1,4 +1,4 @@
-import { clip } from "../../base/clip.ts";
+import { clip } from "../../base/text.ts";
 import { type ErrorCode, ExaiError } from "../../base/errors.ts";
 import { isObject } from "../../base/json.ts";
 import { redact } from "../../base/log.ts";

@@ -1,7 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../../base/json.ts";
 import { ownEntry } from "../../base/own.ts";
-import { quoteValue } from "../../base/quote.ts";
+import { quoteValue } from "../../base/text.ts";
 import { didYouMean, quoteName } from "../../base/suggest.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 import { firstCall, type Parameter, parametersOf } from "./parameters.ts";
