@@ -1,6 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject, textOf } from "../base/json.ts";
-import { ownEntry } from "../base/own.ts";
+import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";

@@ -1,7 +1,6 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlingFault } from "../base/handling_faults.ts";
-import { isObject, type JsonObject, textOf } from "../base/json.ts";
-import { ownEntry } from "../base/own.ts";
+import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";

@@ -1,6 +1,5 @@
 import { ExaiError } from "../../base/errors.ts";
-import { isObject, type JsonObject, textOf } from "../../base/json.ts";
-import { ownEntry } from "../../base/own.ts";
+import { isObject, type JsonObject, ownEntry, textOf } from "../../base/json.ts";
 import { quoteValue } from "../../base/text.ts";
 import { didYouMean, quoteName } from "../../base/suggest.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
