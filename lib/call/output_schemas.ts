@@ -2,7 +2,7 @@ import { clip, quoteName } from "../base/text.ts";
 import { delay } from "@std/async/delay";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { KIB } from "../base/units.ts";
 import { measure } from "./measure.ts";
 import type { Sifted } from "./definitions.ts";

@@ -1,6 +1,6 @@
 import { within } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import type { Result } from "../wire/rpc.ts";
 import { measure } from "./measure.ts";

@@ -1,5 +1,5 @@
 import { delay } from "@std/async/delay";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { type ProcessRow, processTable, treeOf } from "./process_table.ts";
 import { signalGroup } from "./signals.ts";
 import type { ProcessTrees } from "./trees.ts";

@@ -1,7 +1,7 @@
 import { abortError } from "../base/abort.ts";
 import type { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call } from "../call/call.ts";
 import { withProgressToken } from "../wire/mcp.ts";
