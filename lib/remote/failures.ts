@@ -1,5 +1,5 @@
 import { clip } from "../base/text.ts";
-import { retryAfterMs } from "../base/retry_after.ts";
+import { retryAfterMs } from "../base/http_response.ts";
 
 /** Of what a server says when it refuses, this much is shown. */
 const MAX_SHOWN_CHARS = 300;
