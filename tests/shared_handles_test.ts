@@ -3,7 +3,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Call, Caller } from "../lib/call/call.ts";
 import type { LogLevel } from "../lib/wire/mcp.ts";
-import type { Result } from "../lib/wire/rpc.ts";
+import { ownId, type Result } from "../lib/wire/rpc.ts";
 import { Attribution } from "../lib/upstream/attribution.ts";
 import { Semaphore } from "../lib/upstream/semaphore.ts";
 import { InFlightTable } from "../lib/upstream/inflight.ts";
@@ -11,7 +11,6 @@ import { namesItsTask } from "../lib/upstream/work.ts";
 import type { Instance } from "../lib/upstream/instance.ts";
 import { LiveTasks } from "../lib/upstream/live_tasks.ts";
 import { SharedLogLevel } from "../lib/upstream/log_level.ts";
-import { ownId } from "../lib/wire/own_id.ts";
 import {
   createdTask,
   HandleTable,

@@ -1,8 +1,7 @@
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import type { RpcMessage } from "../wire/rpc.ts";
+import { ownId, type RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
-import { ownId } from "../wire/own_id.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import { ServerEndpoint, withdrawnBy } from "./endpoint.ts";
 import { eventsOf, type ServerEvent } from "./events.ts";

@@ -3,8 +3,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { quoteValue } from "../base/text.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
-import type { RequestId, Result } from "../wire/rpc.ts";
-import { ownId } from "../wire/own_id.ts";
+import { ownId, type RequestId, type Result } from "../wire/rpc.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
 export const MAX_HANDLES = 10_000;

@@ -1,9 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Call } from "../call/call.ts";
-import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
+import { ownId, type RequestId, type Result, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { NamelessErrors } from "./nameless_errors.ts";
-import { ownId } from "../wire/own_id.ts";
 import { namesItsTask } from "./work.ts";
 
 /** One request on its way to an upstream. */

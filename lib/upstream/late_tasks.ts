@@ -1,8 +1,7 @@
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
-import type { RequestId } from "../wire/rpc.ts";
-import { ownId } from "../wire/own_id.ts";
+import { ownId, type RequestId } from "../wire/rpc.ts";
 
 /** Withdrawn requests whose answers are looked out for; beyond that the oldest count as late. */
 const MAX_LATE = 1000;

@@ -4,7 +4,7 @@ import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";
-import { type RequestId, responseTo, type Result, type RpcRequest } from "../wire/rpc.ts";
+import { ownId, type RequestId, responseTo, type Result, type RpcRequest } from "../wire/rpc.ts";
 import type { Addressing } from "./addressing.ts";
 import { askFor, StandingQuestions } from "./asking.ts";
 import type { Addressee } from "./attribution.ts";
@@ -12,7 +12,6 @@ import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_li
 import type { ClientTasks } from "./client_tasks.ts";
 import type { InboundContext } from "./inbound_context.ts";
 import type { Origin } from "./inflight.ts";
-import { ownId } from "../wire/own_id.ts";
 import { relatedTask } from "./handle_table.ts";
 
 /** Questions of one server that one client is busy with. */

@@ -98,3 +98,11 @@ export function checkEnvelope(value: JsonObject): RpcMessage | string {
 export function isPassing(message: object): boolean {
   return "method" in message && message.method === "notifications/progress";
 }
+
+/**
+ * The id or progress token we minted that a server means by `id`. Ours are numbers, so one that a server sends back as
+ * text can be no other.
+ */
+export function ownId(id: RequestId): RequestId {
+  return typeof id === "string" && /^\s*0*\d{1,15}(?:\.0+)?\s*$/.test(id) ? Number(id) : id;
+}
