@@ -9,7 +9,7 @@ import { toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
 import { readTooDeep, type TooDeep } from "../wire/too_deep.ts";
 import { isTooDeep } from "../wire/shape.ts";
-import { parseLenient } from "../wire/lenient_json.ts";
+import { parseLenient } from "../wire/lenient.ts";
 import { isAnswer, readServerMessage } from "../wire/server_message.ts";
 import { BrokenAnswers } from "./broken_answers.ts";
 import { HeaderBlock, ONE_A_LINE } from "./framing.ts";
