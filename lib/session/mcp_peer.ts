@@ -3,7 +3,7 @@ import { logHandlingFault } from "../base/handling_faults.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
-import { jsonChars } from "../transport/json_size.ts";
+import { jsonChars } from "../transport/message_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
   implementationOf,

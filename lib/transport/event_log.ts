@@ -5,7 +5,7 @@ import { ExaiError } from "../base/errors.ts";
 import { heldBytesOf } from "../base/held_bytes.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
-import { jsonChars } from "./json_size.ts";
+import { jsonChars } from "./message_size.ts";
 
 /** A message in the SDK's terms: the same, with values it knows less of. */
 export type SdkMessage = Parameters<EventStore["storeEvent"]>[1];

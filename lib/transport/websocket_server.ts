@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
 import { CLOSE } from "../wire/codes.ts";
-import { byteLength } from "./bytes.ts";
+import { byteLength } from "./message_size.ts";
 import type { ChannelEnd, FrameChannel } from "./channel.ts";
 
 const log = getLogger(["exai", "transport"]);
