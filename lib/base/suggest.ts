@@ -1,8 +1,6 @@
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { MAX_NAME_CHARS } from "./text.ts";
 
-export { quoteName } from "./text.ts";
-
 /** Those of `names` that `word` may be a typo of, closest first. */
 export function closeMatches(word: string, names: readonly string[]): string[] {
   // A longer word is no typo of ours, and comparing it costs its length times that of every name.
