@@ -12,7 +12,7 @@ import { loginEnvironment } from "./login_shell.ts";
 import { PosixTrees } from "./posix_trees.ts";
 import { type TreeUsage, treeUsage } from "./process_table.ts";
 import { searchPath } from "./search_path.ts";
-import type { ProcessTrees } from "./trees.ts";
+import type { ProcessTrees } from "./process_trees.ts";
 import { WindowsTrees } from "./windows_trees.ts";
 import { PROCESS_LIMITS, type ProcessLimits, ServerProcess } from "./server_process.ts";
 

@@ -7,7 +7,7 @@ import type { RpcMessage } from "../wire/rpc.ts";
 import { StdoutReader } from "./stdout_reader.ts";
 import { StdinWriter } from "./stdin_writer.ts";
 import { StderrReader } from "./stderr.ts";
-import type { ProcessTrees } from "./trees.ts";
+import type { ProcessTrees } from "./process_trees.ts";
 
 /** What one process may take, and how long it may take to end. */
 export interface ProcessLimits {
