@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { Circuit } from "../base/circuit.ts";
+import { CircuitBreaker } from "../base/circuit_breaker.ts";
 import { ExaiError } from "../base/errors.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { BreakerStatus } from "../call/admission.ts";
@@ -55,7 +55,7 @@ export interface BreakerFailure {
 export class ServerBreaker {
   readonly name: string;
   readonly #options: ServerBreakerOptions;
-  readonly #circuit: Circuit;
+  readonly #circuit: CircuitBreaker;
   readonly #sessions: SessionFailures;
   #lastError: string | undefined;
   /** What the last failure came of. */
@@ -66,7 +66,7 @@ export class ServerBreaker {
   constructor(options: ServerBreakerOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#circuit = new Circuit({ ...options, onchange: () => this.#changed() });
+    this.#circuit = new CircuitBreaker({ ...options, onchange: () => this.#changed() });
     this.#sessions = new SessionFailures(options);
   }
 
@@ -124,7 +124,7 @@ export class ServerBreaker {
 
   async #enterInTime(call: Call): Promise<number> {
     const what = `the call that tries whether server "${this.name}" is well again`;
-    const era = await waitingFor(call, what, this.#circuit.enterInTime(call.signal, call.caller.id));
+    const era = await waitingFor(call, what, this.#circuit.enterOrWait(call.signal, call.caller.id));
     if (era === 0) throw this.#refusal();
     return era;
   }
@@ -134,7 +134,7 @@ export class ServerBreaker {
     if (!failure) {
       this.#limited.clear();
       this.#sessions.forget(call.caller.id);
-      return this.#circuit.leave(era, "well", call.caller.id);
+      return this.#circuit.leave(era, "success", call.caller.id);
     }
     const { error } = failure;
     // One crash ends every call under way: that is one failure, however many they are.
@@ -143,11 +143,11 @@ export class ServerBreaker {
     this.#lastCause = cause;
     const saysSo = isUnwell && !this.#isOfOne(error, call);
     if (saysSo) this.#lastError = error.message;
-    this.#circuit.leave(era, saysSo ? "unwell" : "nothing", call.caller.id);
+    this.#circuit.leave(era, saysSo ? "failure" : "ignored", call.caller.id);
     if (!saysSo || error.retryAfterMs === undefined) return;
     // What one answer asks for may be about one call. A second session, or failures enough, say that it is about all.
     if (this.#limited.size < 2 && this.#circuit.state !== "open") return;
-    this.#circuit.hold(Math.min(error.retryAfterMs, MAX_HOLD_MS));
+    this.#circuit.openFor(Math.min(error.retryAfterMs, MAX_HOLD_MS));
   }
 
   /**
@@ -173,7 +173,7 @@ export class ServerBreaker {
 
   /** A call that was let through was not made: nothing is found out. */
   giveUp(era: number, call: Call): void {
-    this.#circuit.leave(era, "nothing", call.caller.id);
+    this.#circuit.leave(era, "ignored", call.caller.id);
   }
 
   #saysUnwell(call: Call, failure: BreakerFailure): boolean {
