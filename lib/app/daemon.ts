@@ -1,6 +1,6 @@
 import { delay } from "@std/async/delay";
 import { Drain } from "../admission/drain.ts";
-import { unlessLate } from "../base/abort.ts";
+import { resolvedWithin } from "../base/abort.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -190,7 +190,7 @@ export class Daemon implements AsyncDisposable {
    */
   async stop(): Promise<void> {
     const done = Promise.all([this.#drain.close(), this.#patience.idle()]);
-    await unlessLate(done, this.#settings.drainTimeoutMs);
+    await resolvedWithin(done, this.#settings.drainTimeoutMs);
     // The answers of the last calls go out in this turn; a server that shuts down closes its connections at once.
     await delay(0);
     // First the sessions: that we close their connections must not pass for their clients' goodbye.
@@ -198,7 +198,7 @@ export class Daemon implements AsyncDisposable {
     this.#doors.closeAll("the daemon is stopping");
     const closed = this.#front.stop();
     // A client that does not answer the close frame must not keep the daemon.
-    await unlessLate(closed, CLOSE_GRACE_MS);
+    await resolvedWithin(closed, CLOSE_GRACE_MS);
     await this.#resources.disposeAsync();
   }
 
