@@ -1,6 +1,6 @@
 import { clip } from "../base/text.ts";
 import { ExaiError } from "../base/errors.ts";
-import { contained } from "../base/handling_faults.ts";
+import { loggingErrors } from "../base/handler_errors.ts";
 import { isObject } from "../base/json.ts";
 import { forEachYielding } from "../base/event_loop.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
@@ -73,7 +73,7 @@ export class StdoutReader {
   constructor(options: StdoutReaderOptions) {
     this.#options = options;
     // What stands behind a message in the same chunk belongs to other calls.
-    this.#handOn = contained("a line of a server", options.onmessage);
+    this.#handOn = loggingErrors("a line of a server", options.onmessage);
     this.#broken = new BrokenAnswers(options.server, this.#handOn);
     this.#split = new SplitMessage({
       maxChars: options.maxLineBytes,

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { GIVES_WAY } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import { InboundQueue } from "./inbound_queue.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
@@ -85,7 +85,7 @@ export function join(
     try {
       handle(text);
     } catch (thrown) {
-      logHandlingFault("a frame of a client", thrown);
+      logHandlerError("a frame of a client", thrown);
       refuse(`the frame could not be handled: ${messageOf(thrown)}`);
     }
   };

@@ -1,5 +1,5 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import { checkVia, readVia } from "../wire/via.ts";
@@ -98,7 +98,7 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
     gate?.entered();
     const { isOwner } = principalAt(gate);
     answerCommand(channel, opening, { hooks, token, isOwner }).catch((thrown) => {
-      logHandlingFault("a command", thrown);
+      logHandlerError("a command", thrown);
       refuse(CLOSE.internal, "internal error");
     });
   };

@@ -1,5 +1,5 @@
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
@@ -92,13 +92,13 @@ export class McpPeer implements Speaker {
         this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
       } else this.#handleNotification(message.method, message.params ?? {});
     } catch (thrown) {
-      logHandlingFault("a message of a client", thrown);
+      logHandlerError("a message of a client", thrown);
     }
   }
 
   /** The handling of a request itself has failed: its client is told so, as it may wait without end. */
   #giveUp({ id }: RpcRequest, thrown: unknown): void {
-    logHandlingFault("a request of a client", thrown);
+    logHandlerError("a request of a client", thrown);
     this.#cancelled.delete(id);
     this.#outlet.answer(id, responseTo(id, { error: toRpcError(thrown) }));
   }

@@ -1,5 +1,5 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
@@ -87,7 +87,7 @@ export class ServerQuestions {
 
   /** Answering has failed: the server is told so, as it may wait without end. */
   #giveUp({ id }: RpcRequest, thrown: unknown): void {
-    logHandlingFault("a request of a server", thrown);
+    logHandlerError("a request of a server", thrown);
     this.#asked.delete(id);
     this.#context.send(responseTo(id, { error: toRpcError(new ExaiError("INTERNAL", messageOf(thrown))) }));
   }
