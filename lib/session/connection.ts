@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { GIVES_WAY } from "../base/byte_budget.ts";
+import { EVICTION_RANK } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
 import { InboundQueue } from "./inbound_queue.ts";
@@ -145,11 +145,11 @@ function isOp(frame: unknown): boolean {
 function intakeOf(channel: FrameChannel, session: Session, take: (text: string) => void): InboundQueue {
   let sinceMs = 0;
   const account = session.budget.open({
-    rank: GIVES_WAY.incoming,
+    rank: EVICTION_RANK.incoming,
     get sinceMs() {
       return sinceMs;
     },
-    giveWay() {
+    evict() {
       intake.drop();
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
     },

@@ -1,4 +1,4 @@
-import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { heldBytes } from "../base/held_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
@@ -59,7 +59,7 @@ export class Mailbox {
 
   constructor(limits: MailboxLimits) {
     this.#limits = limits;
-    const rank = () => this.attached ? GIVES_WAY.unconfirmed : GIVES_WAY.away;
+    const rank = () => this.attached ? EVICTION_RANK.unconfirmed : EVICTION_RANK.away;
     const since = () => this.#sinceMs;
     this.#account = (limits.budget ?? UNBOUNDED).open({
       get rank() {
@@ -68,7 +68,7 @@ export class Mailbox {
       get sinceMs() {
         return since();
       },
-      giveWay: (bytes) => this.#giveWay(bytes),
+      evict: (bytes) => this.#giveWay(bytes),
     });
     this.#posts = new OutboundMessages({ ...limits, onmove: (bytes) => this.#account.add(bytes) });
   }

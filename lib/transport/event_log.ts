@@ -1,6 +1,6 @@
 // @ts-types="@modelcontextprotocol/sdk/server/webStandardStreamableHttp"
 import type { EventStore } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
-import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { heldBytesOf } from "../base/held_bytes.ts";
 import { toRpcError } from "../wire/codes.ts";
@@ -91,7 +91,7 @@ export class EventLog implements EventStore {
       get sinceMs() {
         return since();
       },
-      giveWay: (bytes) => this.#giveWay(bytes),
+      evict: (bytes) => this.#giveWay(bytes),
     });
   }
 
@@ -240,9 +240,9 @@ export class EventLog implements EventStore {
   }
 
   get #rank(): number {
-    if (this.#isEmptied) return GIVES_WAY.word;
-    if (this.#hasDelivered) return GIVES_WAY.delivered;
-    return this.#isAttended ? GIVES_WAY.unconfirmed : GIVES_WAY.away;
+    if (this.#isEmptied) return EVICTION_RANK.notice;
+    if (this.#hasDelivered) return EVICTION_RANK.delivered;
+    return this.#isAttended ? EVICTION_RANK.unconfirmed : EVICTION_RANK.away;
   }
 
   /** Whether there is anything to gain by letting go of what was delivered. */

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
 import { CLOSE } from "../wire/codes.ts";
 import { byteLength } from "./message_size.ts";
@@ -40,12 +40,12 @@ export class WebSocketChannel implements FrameChannel {
     this.#options = options;
     const since = () => this.#unreadSinceMs;
     this.#account = (options.budget ?? UNBOUNDED).open({
-      rank: GIVES_WAY.unread,
+      rank: EVICTION_RANK.unread,
       get sinceMs() {
         return since();
       },
       // Where memory is short the peer is not waited for.
-      giveWay: () => this.#dropSlow({ graceMs: 0 }),
+      evict: () => this.#dropSlow({ graceMs: 0 }),
       recount: () => this.#charge(this.queuedBytes),
     });
     socket.onmessage = (event) => this.#guarded(() => this.#receive(event.data));
