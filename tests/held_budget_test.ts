@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { ByteBudget, EVICTION_RANK } from "../lib/base/byte_budget.ts";
-import { heldBytes, heldBytesOf } from "../lib/base/held_bytes.ts";
+import { heapBytes, heapBytesOf } from "../lib/base/heap_bytes.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { MIB } from "../lib/base/units.ts";
 import { testDaemon } from "./helpers/daemon.ts";
@@ -141,8 +141,8 @@ Deno.test("a window whose calls hold all that calls may have is refused more, an
 });
 
 Deno.test("a text counts as what V8 keeps it in", () => {
-  assertEquals([heldBytes("äb"), heldBytes("a€"), heldBytes("")], [2, 4, 0]);
-  assert(heldBytesOf({ a: ["x".repeat(1000), 1] }) > 1000);
+  assertEquals([heapBytes("äb"), heapBytes("a€"), heapBytes("")], [2, 4, 0]);
+  assert(heapBytesOf({ a: ["x".repeat(1000), 1] }) > 1000);
 });
 
 Deno.test({

@@ -1,6 +1,6 @@
 import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { heldBytesOf } from "../base/held_bytes.ts";
+import { heapBytesOf } from "../base/heap_bytes.ts";
 import type { Caller, Progress, Whereabouts } from "../call/call.ts";
 import { type Belonging, mayUse, ownerKey } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
@@ -156,7 +156,7 @@ export class DetachedCalls {
       sinceMs: performance.now(),
       evict: () => drop(calls, call.handle),
     });
-    call.account.add(heldBytesOf(result));
+    call.account.add(heapBytesOf(result));
   }
 }
 

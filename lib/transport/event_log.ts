@@ -2,7 +2,7 @@
 import type { EventStore } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
 import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { heldBytesOf } from "../base/held_bytes.ts";
+import { heapBytesOf } from "../base/heap_bytes.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
 import { jsonChars } from "./message_size.ts";
@@ -174,7 +174,7 @@ export class EventLog implements EventStore {
     }
     const { maxMessages, maxChars } = this.#limits;
     event.chars = Math.min(jsonChars(message, maxChars), maxChars);
-    event.bytes = heldBytesOf(message);
+    event.bytes = heapBytesOf(message);
     stream.kept.push(event);
     this.#isEmptied = false;
     this.#count(1, event.chars);
@@ -234,7 +234,7 @@ export class EventLog implements EventStore {
     event.isNotice = true;
     event.chars = jsonChars(event.message, Infinity);
     this.#count(0, event.chars - chars);
-    const noticeBytes = heldBytesOf(event.message);
+    const noticeBytes = heapBytesOf(event.message);
     this.#account.add(noticeBytes - event.bytes);
     event.bytes = noticeBytes;
   }
