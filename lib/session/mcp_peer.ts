@@ -13,7 +13,7 @@ import {
   progressTokenOf,
 } from "../wire/mcp.ts";
 import { asMeant, whyNoBatch } from "../wire/lenient.ts";
-import { isRepeatable } from "../wire/repeatable.ts";
+import { isIdempotent } from "../wire/idempotency.ts";
 import {
   checkEnvelope,
   MAX_ID_CHARS,
@@ -216,7 +216,7 @@ export class McpPeer implements Speaker {
         method,
         params,
         progressToken: progressTokenOf(params),
-        begin: isRepeatable(method) ? undefined : () => this.#outlet.began?.(id),
+        begin: isIdempotent(method) ? undefined : () => this.#outlet.began?.(id),
         notify: (method, params) => this.#notifyAbout(id, method, params),
         ask: (method, params, options) => this.#asks.ask({ method, params, relatedTo: id }, options),
       },
