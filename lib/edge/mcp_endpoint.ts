@@ -6,7 +6,7 @@ import { isSamePrincipal } from "../call/owner.ts";
 import { readJsonBody } from "../transport/http_body.ts";
 import type { HttpExchange, HttpServerTransport } from "../transport/http_server.ts";
 import { CODES, toRpcError } from "../wire/codes.ts";
-import { asMeant, whyNoBatch } from "../wire/lenient.ts";
+import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
 import { checkEnvelope, refusedId, type RequestId, responseTo } from "../wire/rpc.ts";
 import { plainAccept } from "./media_types.ts";
@@ -149,14 +149,14 @@ class BadMessage extends Error {
 /** One message as it is meant; what is wrong with it is said as at the other doors. */
 function single(value: Json): Json {
   if (!isObject(value)) throw new BadMessage(value, "a body must hold one JSON object");
-  const meant = asMeant(value);
+  const meant = normalizeMessage(value);
   const message = checkEnvelope(meant);
   if (typeof message === "string") throw new BadMessage(value, message);
   return meant;
 }
 
 function batch(messages: readonly Json[], { headers }: Request, { revision }: OpenSession): Json[] {
-  const why = whyNoBatch(messages, headers.get("mcp-protocol-version") ?? revision);
+  const why = batchFault(messages, headers.get("mcp-protocol-version") ?? revision);
   if (why !== undefined) throw new BadMessage(messages, why);
   return messages.map(single);
 }

@@ -12,7 +12,7 @@ import {
   negotiateRevision,
   progressTokenOf,
 } from "../wire/mcp.ts";
-import { asMeant, whyNoBatch } from "../wire/lenient.ts";
+import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import {
   checkEnvelope,
@@ -85,7 +85,7 @@ export class McpPeer implements Speaker {
   /** Takes one parsed message of the client, of a size that is told where it matters. Never throws: what is wrong with it is answered. */
   receive(value: JsonObject, bytes = 0): void {
     try {
-      const message = checkEnvelope(asMeant(value));
+      const message = checkEnvelope(normalizeMessage(value));
       if (typeof message === "string") return this.refuseMessage(value, message);
       if (!("method" in message)) this.#asks.settle(message);
       else if ("id" in message) {
@@ -105,7 +105,7 @@ export class McpPeer implements Speaker {
 
   /** Takes the messages of one batch, of which some may be no messages, where the client's revision has batches. */
   receiveBatch(batch: readonly Json[], bytes = 0): void {
-    const why = whyNoBatch(batch, this.#session.revision);
+    const why = batchFault(batch, this.#session.revision);
     if (why !== undefined) return this.#refuseWithoutId("INVALID_REQUEST", why);
     for (const value of batch) {
       if (isObject(value)) this.receive(value, Math.ceil(bytes / batch.length));

@@ -16,7 +16,7 @@ import {
   type RpcMessage,
   type RpcRequest,
 } from "../wire/rpc.ts";
-import { asMeant, whyNoBatch } from "../wire/lenient.ts";
+import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { findId, type OverlongLine } from "./line_framer.ts";
 import { type ByteSource, LineSource } from "./line_source.ts";
 import { type ByteSink, LineWriter } from "./line_writer.ts";
@@ -134,14 +134,14 @@ export class StdioPeer {
       return this.refuse(null, new ExaiError("PARSE_ERROR", "a line must hold one JSON message"));
     }
     if (!Array.isArray(value)) return this.#handOn(value, { text, bytes: this.#line.length });
-    const why = whyNoBatch(value, this.#handlers.revision?.());
+    const why = batchFault(value, this.#handlers.revision?.());
     if (why !== undefined) return this.#refuseValue(value, why);
     // The daemon is sent single messages.
     for (const item of value) this.#handOn(item, lineOf(item));
   }
 
   #handOn(value: unknown, line: Line): void {
-    const meant = isObject(value) ? asMeant(value) : value;
+    const meant = isObject(value) ? normalizeMessage(value) : value;
     const message = isObject(meant) ? checkEnvelope(meant) : "a message must be a JSON object";
     if (typeof message === "string") return this.#refuseValue(value, message);
     try {

@@ -7,7 +7,7 @@ const OPTIONAL = ["cursor", "arguments", "_meta"];
  * A client's message as it is meant: null where something optional may stand is the same as nothing there. Every door
  * reads messages through this, and so does the shim; what is well formed is given back as it is.
  */
-export function asMeant(message: JsonObject): JsonObject {
+export function normalizeMessage(message: JsonObject): JsonObject {
   const { params } = message;
   if (params === undefined || message.method === undefined) return message;
   if (params === null) return without(message, ["params"]);
@@ -29,7 +29,7 @@ const BATCH_REVISION = "2025-03-26";
  * Why an array cannot be taken as a batch of messages from a client that has agreed on `revision`; undefined when it
  * can.
  */
-export function whyNoBatch(batch: readonly Json[], revision: string | undefined): string | undefined {
+export function batchFault(batch: readonly Json[], revision: string | undefined): string | undefined {
   if (revision !== BATCH_REVISION) {
     const agreed = revision === undefined ? "none is agreed on yet" : `this client has agreed on ${revision}`;
     return `an array is no message: only MCP ${BATCH_REVISION} has batches, and ${agreed}; send one message at a time`;
