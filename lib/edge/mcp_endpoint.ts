@@ -8,7 +8,7 @@ import type { HttpExchange, HttpServerTransport } from "../transport/http_server
 import { CODES, toRpcError } from "../wire/codes.ts";
 import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
-import { checkEnvelope, refusedId, type RequestId, responseTo } from "../wire/rpc.ts";
+import { checkEnvelope, errorResponseId, type RequestId, responseTo } from "../wire/rpc.ts";
 import { plainAccept } from "./media_types.ts";
 import type { Principal } from "./principal.ts";
 
@@ -141,7 +141,7 @@ class BadMessage extends Error {
 
   constructor(value: unknown, why: string) {
     super(why);
-    this.id = isObject(value) ? refusedId(value.id) : null;
+    this.id = isObject(value) ? errorResponseId(value.id) : null;
     this.error = new ExaiError("INVALID_REQUEST", why);
   }
 }

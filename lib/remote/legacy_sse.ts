@@ -1,6 +1,6 @@
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { ownId, type RpcMessage } from "../wire/rpc.ts";
+import { mintedId, type RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import { ServerEndpoint, withdrawnBy } from "./endpoint.ts";
@@ -33,7 +33,7 @@ export class LegacySse implements UpstreamTransport {
       server: config.title,
       onmessage: (message) => {
         // The answer has come here: whatever its request waits for, nobody needs it.
-        if (!("method" in message) && message.id !== null) this.#endpoint.cancelSoon(ownId(message.id));
+        if (!("method" in message) && message.id !== null) this.#endpoint.cancelSoon(mintedId(message.id));
         this.onmessage?.(message);
       },
       onrefused: (answer) => void this.send(answer).catch(() => {}),

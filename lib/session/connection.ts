@@ -8,7 +8,7 @@ import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
-import { isPassing, responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { isEphemeral, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
@@ -247,7 +247,7 @@ function mailboxOutlet(session: Session): PeerOutlet {
         onlost?.(error);
         return sent = tooLargeNotice(error);
       });
-      if (isPassing(sent)) mailbox.postNow(text);
+      if (isEphemeral(sent)) mailbox.postNow(text);
       else mailbox.post(text, onlost);
     },
   };

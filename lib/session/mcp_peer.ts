@@ -16,8 +16,8 @@ import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import {
   checkEnvelope,
+  errorResponseId,
   MAX_ID_CHARS,
-  refusedId,
   type RequestId,
   responseTo,
   type Result,
@@ -144,7 +144,7 @@ export class McpPeer implements Speaker {
     if (value.method === undefined && ("result" in value || "error" in value)) {
       return this.#asks.refused(value.id, why);
     }
-    const id = refusedId(value.id);
+    const id = errorResponseId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     const response = responseTo(id, { error });
     if (id !== null && this.#session.calls.has(id)) this.#outlet.refuseTwin(id, response);

@@ -9,7 +9,7 @@ import { eachLine, LineJoiner } from "../transport/joined_lines.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { peek, type Peeked } from "../wire/peek.ts";
 import type { HelloAck } from "../wire/ops.ts";
-import { isPassing, type RequestId } from "../wire/rpc.ts";
+import { isEphemeral, type RequestId } from "../wire/rpc.ts";
 import type { Link } from "../client/link.ts";
 import { OwnRequests } from "./own_requests.ts";
 import type { RecoveredSets } from "./recovery.ts";
@@ -234,7 +234,7 @@ export class Uplink {
 
 /** Whether the daemon counts `frame` among what answers nothing. */
 function isPost(frame: Peeked): boolean {
-  if (frame.kind === "notification") return !isPassing(frame.message);
+  if (frame.kind === "notification") return !isEphemeral(frame.message);
   return frame.kind === "request";
 }
 

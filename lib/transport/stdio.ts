@@ -9,8 +9,8 @@ import { formatBytes, MIB } from "../base/units.ts";
 import { toRpcError } from "../wire/codes.ts";
 import {
   checkEnvelope,
+  errorResponseId,
   kindOf,
-  refusedId,
   type RequestId,
   responseTo,
   type RpcMessage,
@@ -154,7 +154,7 @@ export class StdioPeer {
 
   #refuseValue(value: unknown, why: string): void {
     const fields = isObject(value) ? value : {};
-    const id = refusedId(fields.id);
+    const id = errorResponseId(fields.id);
     // A response is never answered, not even a malformed one.
     if (fields.method === undefined && ("result" in fields || "error" in fields)) {
       if (id !== null) this.#handlers.onbadanswer?.(id, why);

@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { quoteValue } from "../base/text.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
-import { ownId, type RequestId, type Result } from "../wire/rpc.ts";
+import { mintedId, type RequestId, type Result } from "../wire/rpc.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
 export const MAX_HANDLES = 10_000;
@@ -135,7 +135,7 @@ export class TaskProgress {
   }
 
   get(token: RequestId) {
-    return this.#byToken.get(ownId(token));
+    return this.#byToken.get(mintedId(token));
   }
 
   /** Forgets everything of a session that is over. */

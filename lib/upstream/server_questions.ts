@@ -4,7 +4,7 @@ import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";
-import { ownId, type RequestId, responseTo, type Result, type RpcRequest } from "../wire/rpc.ts";
+import { mintedId, type RequestId, responseTo, type Result, type RpcRequest } from "../wire/rpc.ts";
 import type { Addressing } from "./addressing.ts";
 import { askFor, StandingQuestions } from "./asking.ts";
 import type { Addressee } from "./attribution.ts";
@@ -61,7 +61,7 @@ export class ServerQuestions {
 
   /** The question a server names by `id`; it may write a number as text in one place and not in the other. */
   #askedAs(id: unknown): AbortController | undefined {
-    const other = typeof id === "number" ? String(id) : ownId(id as RequestId);
+    const other = typeof id === "number" ? String(id) : mintedId(id as RequestId);
     return this.#asked.get(id as RequestId) ?? this.#asked.get(other);
   }
 

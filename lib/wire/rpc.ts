@@ -55,7 +55,7 @@ export function isRequestId(id: unknown): id is RequestId {
 }
 
 /** The id a refused request is answered under: what it gave, unless reading has changed it into another number. */
-export function refusedId(id: unknown): RequestId | null {
+export function errorResponseId(id: unknown): RequestId | null {
   if (isRequestId(id)) return id;
   return typeof id === "number" && Number.isFinite(id) && !Number.isInteger(id) ? id : null;
 }
@@ -95,7 +95,7 @@ export function checkEnvelope(value: JsonObject): RpcMessage | string {
  * Whether a message is of use only now: it is not kept for a client that is away, and neither end counts it among what
  * has arrived.
  */
-export function isPassing(message: object): boolean {
+export function isEphemeral(message: object): boolean {
   return "method" in message && message.method === "notifications/progress";
 }
 
@@ -103,6 +103,6 @@ export function isPassing(message: object): boolean {
  * The id or progress token we minted that a server means by `id`. Ours are numbers, so one that a server sends back as
  * text can be no other.
  */
-export function ownId(id: RequestId): RequestId {
+export function mintedId(id: RequestId): RequestId {
   return typeof id === "string" && /^\s*0*\d{1,15}(?:\.0+)?\s*$/.test(id) ? Number(id) : id;
 }
