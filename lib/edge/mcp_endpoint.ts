@@ -1,7 +1,7 @@
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json } from "../base/json.ts";
-import { checkVia, readVia, VIA_HEADER } from "../wire/via.ts";
+import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { readJsonBody } from "../transport/http_body.ts";
 import type { HttpExchange, HttpServerTransport } from "../transport/http_server.ts";
@@ -109,8 +109,8 @@ export class McpEndpoint {
     if (!isObject(exchange.body) || exchange.body.method !== "initialize") {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
     }
-    const via = readVia(request.headers.get(VIA_HEADER));
-    checkVia(via, this.#options.daemonId);
+    const via = parseVia(request.headers.get(VIA_HEADER));
+    assertNoLoop(via, this.#options.daemonId);
     await this.#makeRoom();
     const transport = this.#options.open({ server, cwd: cwdOf(request), via, principal });
     await transport.start();

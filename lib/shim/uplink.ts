@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { writeVia } from "../wire/via.ts";
+import { formatVia } from "../wire/via.ts";
 import { VERSION } from "../base/version.ts";
 import { inheritedVia } from "../config/via.ts";
 import type { Settings } from "../config/settings.ts";
@@ -94,7 +94,7 @@ export class Uplink {
       : true;
     const via = inheritedVia();
     return {
-      ...(via.length > 0 ? { via: writeVia(via) } : {}),
+      ...(via.length > 0 ? { via: formatVia(via) } : {}),
       client: { name: "exai-shim", version: VERSION },
       cwd: this.#cwd,
       nudge: true,
