@@ -167,7 +167,7 @@ Deno.test("a daemon that says anything at all after a ping does not hang", async
     assertEquals((await it.daemon.next()).method, "ping");
     it.daemon.send({ jsonrpc: "2.0", method: "notifications/x" });
   }
-  assertEquals(it.daemon.socket.open, true);
+  assertEquals(it.daemon.socket.isOpen, true);
 });
 
 Deno.test("a connection that has ended leaves no timer behind", async () => {

@@ -173,7 +173,7 @@ function leave(
   // When a newer connection has taken the session over, the end of this one is no news.
   if (!session.mailbox.detach(outlet)) return;
   log.debug("session {id} lost its connection ({code})", { id: session.id, code: how.end.code });
-  const { code, clean } = how.end;
+  const { code, wasClean: clean } = how.end;
   // Deno reports a connection that ends without a close frame as it does one whose close frame has no code.
   const isUnsure = code === NO_CODE && session.resumable;
   const meant = clean && code < CLOSE.invalidHello && !isUnsure;

@@ -125,7 +125,7 @@ export class Uplink {
 
   #write(text: string): boolean {
     const socket = this.#link?.socket;
-    if (!socket?.open) return false;
+    if (!socket?.isOpen) return false;
     if (this.#joiner) this.#joiner.send(text);
     else socket.send(text);
     return true;

@@ -49,10 +49,10 @@ export class WebSocketChannel implements FrameChannel {
       recount: () => this.#charge(this.queuedBytes),
     });
     socket.onmessage = (event) => this.#guarded(() => this.#receive(event.data));
-    socket.onclose = (event) => this.#end({ code: event.code, clean: event.wasClean });
+    socket.onclose = (event) => this.#end({ code: event.code, wasClean: event.wasClean });
     socket.onerror = (event) => {
       log.debug("connection error: {message}", { message: (event as ErrorEvent).message });
-      this.#end({ code: 1006, clean: false });
+      this.#end({ code: 1006, wasClean: false });
     };
   }
 
@@ -95,7 +95,7 @@ export class WebSocketChannel implements FrameChannel {
   // session must not wait for it.
   #drop(code: number, reason: string): void {
     this.close(code, reason);
-    this.#end({ code, clean: false });
+    this.#end({ code, wasClean: false });
   }
 
   #receive(data: unknown): void {
