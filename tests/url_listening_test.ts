@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ServerEvent } from "../lib/remote/events.ts";
-import { UrlRefusal } from "../lib/remote/failures.ts";
+import { HttpStatusError } from "../lib/remote/errors.ts";
 import { Listening, type ListeningOptions } from "../lib/remote/listening.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 import { settled } from "./helpers/instance.ts";
@@ -35,7 +35,7 @@ async function heard(opens: Open[], options: Partial<ListeningOptions> = {}) {
   return { log, events, listening };
 }
 
-const refusal = (status: number, body = "") => new UrlRefusal(new Response(null, { status }), body);
+const refusal = (status: number, body = "") => new HttpStatusError(new Response(null, { status }), body);
 const stream = (text = "") => new Response(text, { headers: { "content-type": "text/event-stream" } });
 const empty: Open = () => stream();
 

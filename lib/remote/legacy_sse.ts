@@ -5,7 +5,7 @@ import type { ServerFetch } from "./bounded_fetch.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import { ServerEndpoint, withdrawnBy } from "./endpoint.ts";
 import { eventsOf, type ServerEvent } from "./events.ts";
-import { isAboutSession, SessionLost, UrlRefusal } from "./failures.ts";
+import { HttpStatusError, isAboutSession, SessionLostError } from "./errors.ts";
 import { MessageReader } from "./reader.ts";
 
 /**
@@ -54,7 +54,7 @@ export class LegacySse implements UpstreamTransport {
     await this.#ready.promise;
   }
 
-  /** @throws {SessionLost} it did not run; {@linkcode UrlRefusal} any other refusal */
+  /** @throws {SessionLostError} it did not run; {@linkcode HttpStatusError} any other refusal */
   async send(message: RpcMessage): Promise<void> {
     if (this.#isClosed || !this.#messages) throw new Error(this.describeEnd());
     const withdrawn = withdrawnBy(message);
@@ -118,8 +118,8 @@ export class LegacySse implements UpstreamTransport {
   }
 
   #understood(thrown: unknown): unknown {
-    if (!(thrown instanceof UrlRefusal) || !isAboutSession(thrown, true)) return thrown;
-    const lost = new SessionLost(thrown);
+    if (!(thrown instanceof HttpStatusError) || !isAboutSession(thrown, true)) return thrown;
+    const lost = new SessionLostError(thrown);
     if (!this.#isLost) this.onlost?.(lost.message);
     this.#isLost = true;
     return lost;
