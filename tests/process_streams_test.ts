@@ -293,7 +293,10 @@ Deno.test("messages behind Content-Length headers are read, however they are cut
     assertEquals(noises, [
       "(messages behind Content-Length headers are read, but a stdio server must write one JSON message a line)",
     ]);
-    assertMatch(inbox.oddity!, /^it writes Content-Length headers.*must write one JSON message a line/);
+    assertMatch(
+      inbox.protocolIssue!,
+      /^it writes Content-Length headers.*must write one JSON message a line/,
+    );
     inbox.end();
   }
 });
@@ -385,12 +388,12 @@ Deno.test("JSON with the id of a request and nothing of JSON-RPC is its answer i
 
 Deno.test("of a process that has written no message it is said what it wrote instead", () => {
   const { inbox, take } = inboxOf();
-  assertEquals(inbox.oddity, undefined);
+  assertEquals(inbox.protocolIssue, undefined);
   take("Welcome!\n");
   assertEquals(
-    inbox.oddity,
+    inbox.protocolIssue,
     'what it wrote to stdout is no message ("Welcome!"); a stdio server must write one JSON message a line',
   );
   take(line(NOTE));
-  assertEquals(inbox.oddity, undefined);
+  assertEquals(inbox.protocolIssue, undefined);
 });

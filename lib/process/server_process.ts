@@ -108,8 +108,8 @@ export class ServerProcess implements Transport, AsyncDisposable {
   }
 
   /** What kept its messages from being understood, where that is known. */
-  get oddity(): string | undefined {
-    return this.#inbox.oddity;
+  get protocolIssue(): string | undefined {
+    return this.#inbox.protocolIssue;
   }
 
   /** Bytes sent that the process has not read yet. */

@@ -114,7 +114,7 @@ export class StdoutReader {
   }
 
   /** What kept its messages from being understood, where that is known. */
-  get oddity(): string | undefined {
+  get protocolIssue(): string | undefined {
     if (this.#isFramed) {
       return `it writes Content-Length headers as language servers do; ${ONE_A_LINE}, and read so`;
     }

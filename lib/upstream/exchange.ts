@@ -109,9 +109,9 @@ export class UpstreamExchange {
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const timer = setTimeout(() => {
-      const { oddity } = this.#transport;
+      const { protocolIssue } = this.#transport;
       const why = `it did not answer ${method} within ${timeoutMs} ms${
-        oddity === undefined ? "" : `; ${oddity}`
+        protocolIssue === undefined ? "" : `; ${protocolIssue}`
       }`;
       this.#withdraw(id, this.#faults.unavailable(why), method);
     }, timeoutMs);
