@@ -4,7 +4,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import { registerSecret } from "../lib/base/log.ts";
 import { StdoutReader } from "../lib/process/stdout_reader.ts";
 import { StdinWriter } from "../lib/process/stdin_writer.ts";
-import { StderrReader } from "../lib/process/stderr.ts";
+import { StderrReader } from "../lib/process/stderr_reader.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { HeldTimers } from "./helpers/held_timers.ts";

@@ -6,7 +6,7 @@ import type { Transport } from "../transport/transport.ts";
 import type { RpcMessage } from "../wire/rpc.ts";
 import { StdoutReader } from "./stdout_reader.ts";
 import { StdinWriter } from "./stdin_writer.ts";
-import { StderrReader } from "./stderr.ts";
+import { StderrReader } from "./stderr_reader.ts";
 import type { ProcessTrees } from "./process_trees.ts";
 
 /** What one process may take, and how long it may take to end. */
