@@ -2,10 +2,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
 import type { RequestId, RpcMessage } from "../lib/wire/rpc.ts";
 import { BoundedFetch } from "../lib/remote/bounded_fetch.ts";
-import { ServerEndpoint } from "../lib/remote/endpoint.ts";
-import { eventsOf, lineEndUnifier } from "../lib/remote/events.ts";
+import { ServerEndpoint } from "../lib/remote/server_endpoint.ts";
+import { eventsOf, lineEndUnifier } from "../lib/remote/server_events.ts";
 import { HttpStatusError, ResponseCutError } from "../lib/remote/errors.ts";
-import { MessageReader } from "../lib/remote/reader.ts";
+import { MessageReader } from "../lib/remote/message_reader.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 
 /** What a reader makes of `text`: whether it held the answer, the messages, and what was wrong. */

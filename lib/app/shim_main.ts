@@ -13,7 +13,7 @@ import type { DaemonStarter } from "../shim/autostart.ts";
 import { Bridge } from "../shim/bridge.ts";
 import { Dialer, type Dialing } from "../shim/dialer.ts";
 import { openLink } from "../client/link.ts";
-import { openStdin, openStdout } from "../transport/own_stdio.ts";
+import { openStdin, openStdout } from "../transport/process_stdio.ts";
 import { STDIN_ENDED, StdioPeer } from "../transport/stdio.ts";
 import { startLogging } from "../state/log_files.ts";
 import { stopSignal } from "./signals.ts";

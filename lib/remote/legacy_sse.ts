@@ -3,10 +3,10 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { mintedId, type RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
-import { ServerEndpoint, withdrawnBy } from "./endpoint.ts";
-import { eventsOf, type ServerEvent } from "./events.ts";
+import { ServerEndpoint, withdrawnBy } from "./server_endpoint.ts";
+import { eventsOf, type ServerEvent } from "./server_events.ts";
 import { HttpStatusError, isAboutSession, SessionLostError } from "./errors.ts";
-import { MessageReader } from "./reader.ts";
+import { MessageReader } from "./message_reader.ts";
 
 /**
  * HTTP with SSE, as it was before revision 2025-03-26. The SDK's own transport opens a stream that has ended again by

@@ -2,8 +2,8 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { isTooDeep } from "../wire/shape.ts";
-import type { ServerEndpoint } from "./endpoint.ts";
-import { eventsOf } from "./events.ts";
+import type { ServerEndpoint } from "./server_endpoint.ts";
+import { eventsOf } from "./server_events.ts";
 import { HttpStatusError, isAboutSession } from "./errors.ts";
 import { PROBE_METHOD } from "./unsaid_losses.ts";
 

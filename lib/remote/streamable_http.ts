@@ -5,12 +5,12 @@ import type { RequestId, RpcMessage } from "../wire/rpc.ts";
 import { malformedAnswer } from "../wire/server_message.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
-import { ServerEndpoint, withdrawnBy } from "./endpoint.ts";
-import { eventsOf } from "./events.ts";
+import { ServerEndpoint, withdrawnBy } from "./server_endpoint.ts";
+import { eventsOf } from "./server_events.ts";
 import { cut, HttpStatusError, ResponseCutError, SessionLostError } from "./errors.ts";
-import { Listening } from "./listening.ts";
+import { StandaloneStream } from "./standalone_stream.ts";
 import { kindOf, OwnRefusals } from "./own_refusals.ts";
-import { MessageReader } from "./reader.ts";
+import { MessageReader } from "./message_reader.ts";
 import {
   isOwnAnswer,
   refusalIn,
@@ -52,7 +52,7 @@ export class StreamableHttp implements UpstreamTransport {
   readonly #probe: SessionProbe;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
-  #listening: Listening | undefined;
+  #listening: StandaloneStream | undefined;
   #isLost = false;
   #end: string | undefined;
 
@@ -224,7 +224,7 @@ export class StreamableHttp implements UpstreamTransport {
   #listen(): void {
     if (this.#closing.signal.aborted) return;
     const { signal } = this.#closing;
-    this.#listening = new Listening({
+    this.#listening = new StandaloneStream({
       open: (lastEventId) => this.#endpoint.openStream(lastEventId, signal),
       onevent: ({ event, data }) => {
         return event === "message" && data !== "" ? this.#reader.take(data) : false;

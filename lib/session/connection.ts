@@ -6,7 +6,7 @@ import { InboundQueue } from "./inbound_queue.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
-import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
+import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
 import { isEphemeral, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";

@@ -5,7 +5,7 @@ import { formatVia } from "../wire/via.ts";
 import { VERSION } from "../base/version.ts";
 import { inheritedVia } from "../config/via.ts";
 import type { Settings } from "../config/settings.ts";
-import { eachLine, LineJoiner } from "../transport/joined_lines.ts";
+import { eachLine, LineJoiner } from "../transport/line_joiner.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { peek, type Peeked } from "../wire/peek.ts";
 import type { HelloAck } from "../wire/ops.ts";

@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { eventsOf, type ServerEvent } from "./events.ts";
+import { eventsOf, type ServerEvent } from "./server_events.ts";
 import { HttpStatusError, isAboutSession, StreamTimeoutError } from "./errors.ts";
 import type { SessionCheck } from "./session_loss.ts";
 
@@ -17,9 +17,9 @@ const MIN_NUDGE_MS = SECOND_MS;
 const NO_STREAM = 405;
 
 /** How the server's own stream stands, for `ps`. */
-type ListeningState = "opening" | "open" | "waiting" | "none";
+type StandaloneStreamState = "opening" | "open" | "waiting" | "none";
 
-export interface ListeningOptions {
+export interface StandaloneStreamOptions {
   /** Opens the stream, after the event `lastEventId` where one is known. */
   open(lastEventId: string | undefined): Promise<Response>;
   /** A promise is waited for before the next event. */
@@ -42,9 +42,9 @@ export interface ListeningOptions {
  * Keeps the stream open that a server sends on of its own accord (MCP basic/transports, listening for messages), for as
  * long as the connection lasts: a server that was away for minutes is heard again. The SDK gives up after two tries.
  */
-export class Listening {
-  state: ListeningState = "opening";
-  readonly #options: ListeningOptions;
+export class StandaloneStream {
+  state: StandaloneStreamState = "opening";
+  readonly #options: StandaloneStreamOptions;
   #pauseMs = FIRST_PAUSE_MS;
   #retryMs: number | undefined;
   #lastEventId: string | undefined;
@@ -53,7 +53,7 @@ export class Listening {
   #triedAtMs = 0;
   #wake: AbortController | undefined;
 
-  constructor(options: ListeningOptions) {
+  constructor(options: StandaloneStreamOptions) {
     this.#options = options;
   }
 
