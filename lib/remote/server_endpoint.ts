@@ -2,7 +2,7 @@
 import { fetchWithinOrigin, unfollowedRedirect } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { RequestId, RpcMessage } from "../wire/rpc.ts";
+import { isRequest, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import { fetchFailure, HttpStatusError, StreamTimeoutError } from "./errors.ts";
 
@@ -87,7 +87,7 @@ export class ServerEndpoint {
     url: string | URL | undefined,
     take: (response: Response, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
-    const id = "method" in message && "id" in message ? message.id : undefined;
+    const id = isRequest(message) ? message.id : undefined;
     const controller = this.#begin();
     if (id !== undefined) this.#byId.set(id, controller);
     // Whoever waits for the answer to a request ends it in time.

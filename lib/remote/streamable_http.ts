@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { RequestId, RpcMessage } from "../wire/rpc.ts";
+import { isRequest, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import { malformedAnswer } from "../wire/server_message.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
@@ -69,7 +69,6 @@ export class StreamableHttp implements UpstreamTransport {
     });
   }
 
-  /** How its own stream stands. */
   get listening(): string | undefined {
     return this.#listening?.state;
   }
@@ -86,7 +85,7 @@ export class StreamableHttp implements UpstreamTransport {
   async send(message: RpcMessage): Promise<void> {
     if (this.#closing.signal.aborted) throw new Error(this.describeEnd());
     const method = "method" in message ? message.method : undefined;
-    const id = "method" in message && "id" in message ? message.id : undefined;
+    const id = isRequest(message) ? message.id : undefined;
     // A server that is asked to initialize anew gives another session.
     if (method === "initialize") this.#endpoint.sessionId = undefined;
     // A server that takes no word of it any more has its request ended all the same.

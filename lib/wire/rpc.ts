@@ -40,6 +40,11 @@ export function responseTo(id: RequestId | null, result: Result): RpcResponse {
     : { jsonrpc: "2.0", id, error: result.error };
 }
 
+/** Whether `message` is a request, which wants a response. */
+export function isRequest(message: RpcMessage): message is RpcRequest {
+  return "method" in message && "id" in message;
+}
+
 /** What kind of JSON-RPC message `message` is. */
 export function kindOf(message: RpcMessage): "request" | "notification" | "response" {
   if ("method" in message) return "id" in message ? "request" : "notification";
