@@ -4,7 +4,7 @@ import type { UrlServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { isRequest, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
-import { fetchFailure, HttpStatusError, StreamTimeoutError } from "./errors.ts";
+import { fetchError, HttpStatusError, StreamTimeoutError } from "./errors.ts";
 
 /** How long the server may take to accept what wants no answer. */
 const ACCEPT_MS = 30 * SECOND_MS;
@@ -53,7 +53,7 @@ export class ServerEndpoint {
   async fetch({ url = this.url, method = "GET", headers = {}, body, signal }: UrlRequest): Promise<Response> {
     const init = { method, headers: this.#headers(headers), body, signal };
     const response = await this.#fetch(url, init).catch((thrown) => {
-      throw fetchFailure(thrown);
+      throw fetchError(thrown);
     });
     if (response.ok) return response;
     const redirect = unfollowedRedirect(response, url);
@@ -149,7 +149,7 @@ export class ServerEndpoint {
 }
 
 /** The request `message` withdraws, if it does withdraw one. */
-export function withdrawnBy(message: RpcMessage): unknown {
+export function cancelledRequest(message: RpcMessage): unknown {
   return "method" in message && !("id" in message) && message.method === "notifications/cancelled"
     ? message.params?.requestId
     : undefined;

@@ -29,7 +29,7 @@ export interface StandaloneStreamOptions {
   /** The server refused the stream because it does not know the session any more. */
   onlost(refusal: HttpStatusError): void;
   /** Finds out whether a refusal that does not say so is about the session. */
-  look(refusal: HttpStatusError): Promise<SessionCheck>;
+  check(refusal: HttpStatusError): Promise<SessionCheck>;
   /** The stream cannot go on. */
   onfatal(error: ExaiError): void;
   onerror(error: unknown): void;
@@ -108,12 +108,12 @@ export class StandaloneStream {
     const { status } = refusal;
     // 409: it has not noticed yet that the last stream is over, and there may be but one.
     if (status === 408 || status === 409 || status === 429 || status >= 500) return true;
-    const { hasSession, onlost, look } = this.#options;
+    const { hasSession, onlost, check } = this.#options;
     // Servers without such a stream refuse it in many ways; of one that had it, the refusal means something.
     if (!this.#wasOpen) return false;
     if (!isAboutSession(refusal, hasSession)) {
       if (status === NO_STREAM) return false;
-      if (!hasSession || await look(refusal) === "kept") return true;
+      if (!hasSession || await check(refusal) === "alive") return true;
     }
     onlost(refusal);
     return false;
