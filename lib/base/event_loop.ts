@@ -21,8 +21,8 @@ let rotation = 0;
  * process to itself. Whether the loop turns is seen by a timer of zero: it is set after some dozen messages, and a
  * yield is due only if it has not fired after the slice.
  *
- * @returns true when the messages of others have waited long enough: the caller then waits for {@linkcode
- * yieldToEventLoop} before it reads on
+ * @returns true when the messages of others have waited long enough: the caller then waits for
+ * {@linkcode yieldToEventLoop} before it reads on
  */
 export function isYieldDue(chars = 0): boolean {
   pendingWeight += 1 + (chars >>> CHARS_SHIFT);
