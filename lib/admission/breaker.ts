@@ -12,45 +12,44 @@ const log = getLogger(["exai", "admission"]);
 export interface ServerBreakerOptions {
   /** The server's name, for messages. */
   name: string;
-  /** Which of its processes this is about, for messages, as "in /home/me/project"; left out: there is one. */
+  /** Which of its processes, for messages, as "in /home/me/project"; left out: there is only one. */
   where?: string;
-  /** Failures in a row after which it is left alone. */
+  /** Consecutive failures after which the breaker opens. */
   failures: number;
-  /** How long it is left alone before one call tries it again, in milliseconds. */
+  /** How long it stays open before one call probes the server, in milliseconds. */
   openMs: number;
-  /** How long one of its calls may take, in milliseconds; a caller that gave less has found out nothing. */
+  /** Time limit of its calls, in milliseconds; a time-out with a shorter limit of the caller is not counted. */
   callTimeoutMs: number;
-  /** Whether several sessions may call it: time-outs of one then say little about the others' calls. */
+  /** Whether several sessions may call it: time-outs of one then say little about calls of others. */
   isShared?: boolean;
   /** A clock that never jumps, in milliseconds. */
   now?: () => number;
-  /** Called when it has opened or closed. */
+  /** Called when the breaker has opened or closed. */
   onchange?(): void;
 }
 
-/** Longest time a server may ask to be left alone: after it one call tries, and it may ask again. */
+/** Longest time a server may keep the breaker open by `Retry-After`; after it one call probes the server. */
 const MAX_HOLD_MS = MINUTE_MS;
 
-/** HTTP status of a server that was asked too much: by all, or by one, as where a tool has a quota. */
+/** HTTP status of a rate limit: of the server, or of one session where a tool has a quota. */
 const TOO_MANY_REQUESTS = 429;
 
-/** HTTP statuses that say what is wrong with one message, not with the server. */
+/** HTTP statuses that are about one message, not about the server. */
 const CALLERS_FAULT: ReadonlySet<unknown> = new Set([400, 413, 414, 422, 431]);
 
-/** How a call failed that was let through. */
+/** How a call failed. */
 export interface BreakerFailure {
   error: ExaiError;
-  /** How long the server had it, in milliseconds: without waiting before it, or for the caller's client. */
+  /** How long the server worked on it, in milliseconds: without waits for permits or for the client. */
   ranMs: number;
-  /** Whether the server answers anybody, of a call it did not answer in time; undefined when that is not known. */
+  /** After a time-out: whether the server responds to other messages; undefined when that is not known. */
   isAnswering?: boolean;
 }
 
 /**
- * Leaves a server alone that keeps failing: does not answer in time, cannot be reached, crashes, is overloaded. What a
- * tool itself says has failed, what a caller did wrong and what it cancelled are no failures of the server. A call that
- * runs out of time on a process that several sessions share and that answers is a matter of that call: it counts for its
- * session alone. So do other breakers tell errors of one transaction from those of the host (Envoy's outlier detection).
+ * The circuit breaker of one process of a server. Failures are time-outs, failed connections, crashes and overload; errors
+ * that a tool reports, invalid requests and cancelled calls are ignored. A time-out on a shared process that responds to
+ * others counts for its session only, as Envoy's outlier detection tells errors of one transaction from those of the host.
  */
 export class ServerBreaker {
   readonly name: string;
@@ -58,9 +57,9 @@ export class ServerBreaker {
   readonly #circuit: Circuit;
   readonly #sessions: SessionFailures;
   #lastError: string | undefined;
-  /** What the last failure came of. */
+  /** The cause of the last failure. */
   #lastCause: unknown;
-  /** Sessions of the calls in a row that the server has refused. */
+  /** Sessions of the consecutive calls that the server has rate-limited. */
   readonly #limited = new Set<string>();
 
   constructor(options: ServerBreakerOptions) {
@@ -76,34 +75,34 @@ export class ServerBreaker {
     return { state, failures, lastError: this.#lastError, retryAfterMs, refusedSessions };
   }
 
-  /** What is wrong, in a sentence; undefined when calls are made. */
+  /** Why calls are refused, in a sentence; undefined when the breaker is closed. */
   get fault(): string | undefined {
     return this.#circuit.state === "closed" ? undefined : this.#describe();
   }
 
-  /** Whether there is nothing to remember of it. */
+  /** Whether there is no failure to remember. */
   get isClean(): boolean {
-    // It is closed then: failures are what opens it.
+    // Without failures it is closed.
     return this.#circuit.failures === 0 && this.#sessions.size === 0;
   }
 
-  /** Forgets every failure: the configuration was read again. */
+  /** Clears all failures, as after a reload of the configuration. */
   reset(): void {
     this.#circuit.reset();
     this.#sessions.clear();
     this.#limited.clear();
   }
 
-  /** Forgets the session `id`, which is over. */
+  /** Drops the state of the session `id`, which has ended. */
   forget(id: string): void {
     this.#sessions.forget(id);
     this.#limited.delete(id);
   }
 
   /**
-   * Refuses a call at once that {@linkcode enter} would refuse, or that has waited for something else since.
+   * Refuses a call that {@linkcode enter} would refuse.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the breaker is open
    */
   check(call: Call): void {
     this.#checkSession(call);
@@ -112,10 +111,10 @@ export class ServerBreaker {
   }
 
   /**
-   * Lets a call through, and gives what it must tell {@linkcode leave}. While another call tries whether the server is
-   * well again, it waits some seconds for what that one finds out.
+   * Lets a call through, and returns the token for {@linkcode leave}. While another call probes a half-open breaker, it
+   * waits some seconds for the outcome.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone; the signal's reason
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the breaker is open; the signal's reason
    */
   enter(call: Call): number | Promise<number> {
     this.#checkSession(call);
