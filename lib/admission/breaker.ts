@@ -128,7 +128,7 @@ export class ServerBreaker {
     return era;
   }
 
-  /** A call that was let through has ended: what that says of the server is learnt. */
+  /** Records how a call that {@linkcode enter} let through has ended. */
   leave(era: number, call: Call, failure?: BreakerFailure): void {
     if (!failure) {
       this.#limited.clear();
@@ -136,7 +136,7 @@ export class ServerBreaker {
       return this.#circuit.leave(era, "well", call.caller.id);
     }
     const { error } = failure;
-    // One crash ends every call under way: that is one failure, however many they are.
+    // A crash fails all running calls with one cause: it counts once.
     const cause = error.cause instanceof ExaiError ? error.cause : error;
     const isUnwell = cause !== this.#lastCause && this.#saysUnwell(call, failure);
     this.#lastCause = cause;
@@ -144,15 +144,14 @@ export class ServerBreaker {
     if (saysSo) this.#lastError = error.message;
     this.#circuit.leave(era, saysSo ? "unwell" : "nothing", call.caller.id);
     if (!saysSo || error.retryAfterMs === undefined) return;
-    // What one answer asks for may be about one call. A second session, or failures enough, say that it is about all.
+    // `Retry-After` of one answer may be about one call; that of a second session, or of an open breaker, is about all.
     if (this.#limited.size < 2 && this.#circuit.state !== "open") return;
     this.#circuit.hold(Math.min(error.retryAfterMs, MAX_HOLD_MS));
   }
 
   /**
-   * Notes that the server has refused a call; whether that may come of what this caller asks for, and is kept to it: of a
-   * server that several sessions call one of them alone has been refused since the last answer, or it crashed while no
-   * other's call was under way.
+   * Whether a failure is attributed to the session alone and not to the server: on a shared server only this session was
+   * rate-limited since the last success, or the server crashed while no other session had a call running.
    */
   #isOfOne(error: ExaiError, { caller }: Call): boolean {
     const { status, alone } = error.details ?? {};
@@ -163,14 +162,14 @@ export class ServerBreaker {
     if (status === undefined && error.retryAfterMs === undefined) return false;
     this.#limited.add(caller.id);
     if (!this.#options.isShared || this.#limited.size > 1) return false;
-    // It wants to be left alone, or is tried after it has failed everybody.
+    // The server asks for a pause, or this is the probe of an open breaker.
     const isAboutAll = error.retryAfterMs !== undefined || this.#circuit.state !== "closed";
     if (status !== TOO_MANY_REQUESTS && (status === undefined || isAboutAll)) return false;
     this.#sessions.failed(caller.id, error.message);
     return true;
   }
 
-  /** A call that was let through was not made: nothing is found out. */
+  /** A call that {@linkcode enter} let through was not made. */
   giveUp(era: number, call: Call): void {
     this.#circuit.leave(era, "nothing", call.caller.id);
   }
@@ -179,9 +178,9 @@ export class ServerBreaker {
     const { error } = failure;
     if (error.code === "TIMEOUT") return this.#timeoutSaysUnwell(call, failure);
     if (error.code !== "UPSTREAM_UNAVAILABLE") return false;
-    // The server has lost our session, and refused at once: it is well.
+    // The server has lost our session and refused at once: it responds.
     if (error.details?.outcome === "not_run") return false;
-    // It has refused the message for what it asks for, and answers others.
+    // The server rejects this message and answers others.
     if (error.details?.fault === "caller") return false;
     const status = error.details?.status;
     // A server that rests after its crashes was not asked at all; one that names a status was.

@@ -57,7 +57,7 @@ export interface Root extends JsonObject {
 export type NamedDirs = "read" | "start" | "none";
 
 /** What was asked: data that never changes. A policy that changes it makes another call with {@linkcode derive}. */
-export interface CallData {
+interface CallData {
   /** MCP method, as `tools/call`. */
   readonly method: string;
   readonly params: JsonObject;
@@ -68,7 +68,7 @@ export interface CallData {
 }
 
 /** For whom a call runs, until when, and the way back to its caller. */
-export interface CallContext {
+interface CallContext {
   readonly caller: Caller;
   /** Aborted when the caller cancels or disconnects for good, the call times out, or the daemon stops. */
   readonly signal: AbortSignal;
