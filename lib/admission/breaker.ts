@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { Circuit } from "../base/circuit.ts";
+import { CircuitBreaker } from "../base/circuit_breaker.ts";
 import { ExaiError } from "../base/errors.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { BreakerStatus } from "../call/admission.ts";
@@ -54,7 +54,7 @@ export interface BreakerFailure {
 export class ServerBreaker {
   readonly name: string;
   readonly #options: ServerBreakerOptions;
-  readonly #circuit: Circuit;
+  readonly #circuit: CircuitBreaker;
   readonly #sessions: SessionFailures;
   #lastError: string | undefined;
   /** The cause of the last failure. */
@@ -65,7 +65,7 @@ export class ServerBreaker {
   constructor(options: ServerBreakerOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#circuit = new Circuit({ ...options, onchange: () => this.#changed() });
+    this.#circuit = new CircuitBreaker({ ...options, onchange: () => this.#changed() });
     this.#sessions = new SessionFailures(options);
   }
 
@@ -123,7 +123,7 @@ export class ServerBreaker {
 
   async #enterInTime(call: Call): Promise<number> {
     const what = `the call that tries whether server "${this.name}" is well again`;
-    const era = await waitingFor(call, what, this.#circuit.enterInTime(call.signal, call.caller.id));
+    const era = await waitingFor(call, what, this.#circuit.enterOrWait(call.signal, call.caller.id));
     if (era === 0) throw this.#refusal();
     return era;
   }
@@ -133,7 +133,7 @@ export class ServerBreaker {
     if (!failure) {
       this.#limited.clear();
       this.#sessions.forget(call.caller.id);
-      return this.#circuit.leave(era, "well", call.caller.id);
+      return this.#circuit.leave(era, "success", call.caller.id);
     }
     const { error } = failure;
     // A crash fails all running calls with one cause: it counts once.
@@ -142,11 +142,11 @@ export class ServerBreaker {
     this.#lastCause = cause;
     const saysSo = isUnwell && !this.#isOfOne(error, call);
     if (saysSo) this.#lastError = error.message;
-    this.#circuit.leave(era, saysSo ? "unwell" : "nothing", call.caller.id);
+    this.#circuit.leave(era, saysSo ? "failure" : "ignored", call.caller.id);
     if (!saysSo || error.retryAfterMs === undefined) return;
     // `Retry-After` of one answer may be about one call; that of a second session, or of an open breaker, is about all.
     if (this.#limited.size < 2 && this.#circuit.state !== "open") return;
-    this.#circuit.hold(Math.min(error.retryAfterMs, MAX_HOLD_MS));
+    this.#circuit.openFor(Math.min(error.retryAfterMs, MAX_HOLD_MS));
   }
 
   /**
@@ -171,7 +171,7 @@ export class ServerBreaker {
 
   /** A call that {@linkcode enter} let through was not made. */
   giveUp(era: number, call: Call): void {
-    this.#circuit.leave(era, "nothing", call.caller.id);
+    this.#circuit.leave(era, "ignored", call.caller.id);
   }
 
   #saysUnwell(call: Call, failure: BreakerFailure): boolean {

@@ -1,6 +1,6 @@
-import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { heldBytesOf } from "../base/held_bytes.ts";
+import { heapBytesOf } from "../base/heap_bytes.ts";
 import type { Caller, Progress, Whereabouts } from "../call/call.ts";
 import { type Belonging, mayUse, ownerKey } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
@@ -152,11 +152,11 @@ export class DetachedCalls {
     if (!calls.has(call.handle)) return;
     const budget = this.#limits.budget ?? UNBOUNDED;
     call.account = budget.open({
-      rank: GIVES_WAY.results,
+      rank: EVICTION_RANK.results,
       sinceMs: performance.now(),
-      giveWay: () => drop(calls, call.handle),
+      evict: () => drop(calls, call.handle),
     });
-    call.account.add(heldBytesOf(result));
+    call.account.add(heapBytesOf(result));
   }
 }
 

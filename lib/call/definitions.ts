@@ -6,9 +6,8 @@ import {
   TaskSchema,
   ToolSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { clip } from "../base/clip.ts";
+import { clip, quoteName } from "../base/text.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { quoteName } from "../base/quote.ts";
 import { KIB, MIB } from "../base/units.ts";
 import { measure } from "./measure.ts";
 import type { ListKind } from "./server.ts";

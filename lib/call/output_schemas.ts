@@ -1,9 +1,8 @@
-import { clip } from "../base/clip.ts";
+import { clip, quoteName } from "../base/text.ts";
 import { delay } from "@std/async/delay";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { quoteName } from "../base/quote.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { KIB } from "../base/units.ts";
 import { measure } from "./measure.ts";
 import type { Sifted } from "./definitions.ts";

@@ -1,6 +1,6 @@
-import { within } from "../base/abort.ts";
+import { withDeadline } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import type { Result } from "../wire/rpc.ts";
 import { measure } from "./measure.ts";
@@ -103,7 +103,7 @@ class ListReading {
     const { timeoutMs } = this.#limits;
     const remainingMs = Math.max(0, this.#begunAtMs + timeoutMs - monotonicNow());
     try {
-      return await within(asked, { timeoutMs: remainingMs });
+      return await withDeadline(asked, { timeoutMs: remainingMs });
     } catch (thrown) {
       if (!(thrown instanceof DOMException && thrown.name === "TimeoutError")) throw thrown;
       asked.catch(() => {});

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
-import { untilAborted, within } from "../base/abort.ts";
+import { untilAborted, withDeadline } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
@@ -145,7 +145,9 @@ export class Catalog {
   async #refreshAll(kind: ListKind, call: Call): Promise<boolean> {
     const asked = this.#options.servers().map(async (server) => {
       if (!server.refresh) return false;
-      return await within(server.refresh(kind, this.#lasting(call)), { timeoutMs: this.#options.deadlineMs })
+      return await withDeadline(server.refresh(kind, this.#lasting(call)), {
+        timeoutMs: this.#options.deadlineMs,
+      })
         .catch(() => false);
     });
     const all = untilAborted(Promise.all(asked), call.signal);

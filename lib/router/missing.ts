@@ -1,6 +1,6 @@
-import { within } from "../base/abort.ts";
+import { withDeadline } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { quoteName } from "../base/quote.ts";
+import { quoteName } from "../base/text.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
@@ -32,7 +32,7 @@ export function eligible(missing: readonly Missing[], name: string): readonly Mi
 export async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Server, string]> {
   const timeoutMs = Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
   try {
-    await within(coming!, { timeoutMs });
+    await withDeadline(coming!, { timeoutMs });
     return [server, "its list has come and gone"];
   } catch (thrown) {
     const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";

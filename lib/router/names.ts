@@ -1,4 +1,4 @@
-import { fnv1a } from "../base/hash.ts";
+import { fnv1a } from "../base/text.ts";
 
 /** The longest tool or prompt name that all known clients accept. */
 const MAX_NAME_CHARS = 64;

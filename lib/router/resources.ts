@@ -1,9 +1,9 @@
 // @ts-types="@modelcontextprotocol/sdk/shared/uriTemplate"
 import { UriTemplate } from "@modelcontextprotocol/sdk/shared/uriTemplate.js";
-import { unlessLate, within } from "../base/abort.ts";
+import { resolvedWithin, withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
-import { quoteName } from "../base/quote.ts";
+import { quoteName } from "../base/text.ts";
 import { type Call, derive } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { beginWait, waitingFor } from "../call/wait.ts";
@@ -81,7 +81,7 @@ export class ResourceFinder {
   async #hasResources(server: Server, call: Call): Promise<boolean> {
     try {
       const described = server.describe(call.caller, call.signal);
-      const asked = within(described, { timeoutMs: this.#options.deadlineMs });
+      const asked = withDeadline(described, { timeoutMs: this.#options.deadlineMs });
       const wait = () => server.waitOf?.(call.caller) ?? `server "${server.name}" to say what it offers`;
       return isObject((await waitingFor(call, wait, asked)).capabilities.resources);
     } catch {
@@ -140,11 +140,11 @@ class Attempts implements Disposable {
     };
     if (this.#isSubscription) {
       for (const server of servers) begin(server);
-      await unlessLate(Promise.all(begun), this.#deadlineMs);
+      await resolvedWithin(Promise.all(begun), this.#deadlineMs);
     } else {
       for (const server of servers) {
         const tried = begin(server);
-        const taken = await unlessLate(Promise.race([tried, untilOne(begun)]), this.#deadlineMs);
+        const taken = await resolvedWithin(Promise.race([tried, untilOne(begun)]), this.#deadlineMs);
         if (taken) return true;
       }
     }

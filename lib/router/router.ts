@@ -1,10 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject, textOf } from "../base/json.ts";
-import { ownEntry } from "../base/own.ts";
+import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
-import { isRepeatableTool } from "../wire/repeatable.ts";
+import { isIdempotentTool } from "../wire/idempotency.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
 import { type CatalogEntry, shownAs } from "./entries.ts";
@@ -189,7 +188,7 @@ export class Router {
       ? call
       : derive(call, { params: { ...call.params, name: entry.own.name } });
     // A call that may be repeated need not be written to the journal.
-    const quiet = call.begin && isRepeatableTool(entry.own) ? derive(own, { begin: undefined }) : own;
+    const quiet = call.begin && isIdempotentTool(entry.own) ? derive(own, { begin: undefined }) : own;
     const result = await this.#run(entry.server, quiet);
     this.#tasks.note(call.caller, entry.server, result);
     return result;

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
-import { quoteValue } from "../base/quote.ts";
+import { quoteValue } from "../base/text.ts";
 import { type Call, type Caller, derive, type Target } from "../call/call.ts";
 import { sift } from "../call/definitions.ts";
 import { allPages } from "../call/pages.ts";
