@@ -18,9 +18,8 @@ import { describeOwner, HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
 import { endOfThePreviousDaemon } from "../state/previous_daemon.ts";
 import { probe, type Probed } from "../client/probe.ts";
-import { stopSignal } from "./signals.ts";
-import { complainAs, print } from "./terminal.ts";
 import { ensureStateDir } from "../state/state_files.ts";
+import { complainAs, print, stopSignal } from "./console.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
