@@ -19,7 +19,7 @@ import { type Logging, startLogging } from "../state/log_files.ts";
 import { endOfThePreviousDaemon } from "../state/previous_daemon.ts";
 import { probe, type Probed } from "../client/probe.ts";
 import { ensureStateDir } from "../state/state_files.ts";
-import { complainAs, print, stopSignal } from "./console.ts";
+import { complainAs, print, stopSignal } from "./program_io.ts";
 
 const log = getLogger(["exai", "daemon"]);
 

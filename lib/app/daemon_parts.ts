@@ -42,9 +42,10 @@ export interface DaemonOptions {
  * @throws {ExaiError} `CONFIG`, with what to do: another daemon has the state directory, the address is taken
  */
 export async function openParts(options: DaemonOptions, stack: AsyncDisposableStack) {
-  const doors = await openListeners(options, stack);
-  const storage = await openStorage(options, doors, stack);
-  return { ...doors, ...storage, ...await openServers(options, { ...doors, ...storage }, stack) };
+  const listening = await openListeners(options, stack);
+  const storage = await openStorage(options, listening, stack);
+  const open = { ...listening, ...storage };
+  return { ...open, ...await openServers(options, open, stack) };
 }
 
 export type DaemonParts = Awaited<ReturnType<typeof openParts>>;
