@@ -3,7 +3,7 @@ import { fromFileUrl, join } from "@std/path";
 import { contained } from "../lib/base/handling_faults.ts";
 import { Attribution } from "../lib/upstream/attribution.ts";
 import { InFlightTable } from "../lib/upstream/inflight.ts";
-import { bodyText } from "../lib/observe/body_text.ts";
+import { bodyText } from "../lib/observe/redaction.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { MAX_DEPTH, MAX_MEMBERS, outlineOf } from "../lib/wire/shape.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";

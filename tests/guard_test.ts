@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Listener } from "../lib/edge/listener.ts";
+import { Listener } from "../lib/edge/deno_listener.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { connectRaw } from "./helpers/raw_socket.ts";

@@ -8,7 +8,7 @@ import { defaultSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { FileLock } from "../lib/state/file_lock.ts";
 import { StartupQueue } from "../lib/edge/startup_queue.ts";
-import { Listener } from "../lib/edge/listener.ts";
+import { Listener } from "../lib/edge/deno_listener.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
 import { runDaemon, startDaemon } from "./helpers/program.ts";

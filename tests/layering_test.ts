@@ -118,7 +118,7 @@ Deno.test("the rules find what they forbid", async (test) => {
     "lib/tool/a.ts": "if (sessionId !== a) {}",
   });
   const keeper = (members: string) => (sources: Source[]) =>
-    unownedMethods([parseSource("lib/observe/recorder.ts", members), ...sources])
+    unownedMethods([parseSource("lib/observe/recent_activity.ts", members), ...sources])
       .filter((fault) => fault.startsWith("Recorder."));
   await rule(
     "a store that is not told who asks",

@@ -10,7 +10,7 @@ import { WebSocketClientTransport } from "@modelcontextprotocol/sdk/client/webso
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
 import { CreateMessageRequestSchema, ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import type { Arrival } from "../lib/edge/arrival.ts";
+import type { Arrival } from "../lib/edge/request_context.ts";
 import { type PeerPolicy, Principals } from "../lib/edge/principal.ts";
 import { SessionRegistry } from "../lib/session/registry.ts";
 import type { SocketOwner } from "../lib/transport/peer_user.ts";

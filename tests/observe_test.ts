@@ -7,8 +7,8 @@ import type { Gauges } from "../lib/observe/gauges.ts";
 import { buildHealth } from "../lib/observe/health.ts";
 import { HealthWriter } from "../lib/observe/health_writer.ts";
 import { Metrics } from "../lib/observe/metrics.ts";
-import { type CallRecord, metricsLine, observeCalls, payloadBytes } from "../lib/observe/record.ts";
-import { Recorder } from "../lib/observe/recorder.ts";
+import { type CallRecord, metricsLine, observeCalls, payloadBytes } from "../lib/observe/call_record.ts";
+import { Recorder } from "../lib/observe/recent_activity.ts";
 import { call } from "./helpers/call.ts";
 
 const gauges: Gauges = {

@@ -3,7 +3,7 @@ import { fromFileUrl } from "@std/path";
 import { anyOf } from "../lib/base/patterns.ts";
 import { redact, registerSecret } from "../lib/base/secrets.ts";
 import { trimEndOf, trimStartOf } from "../lib/base/trim.ts";
-import { bodyText, withoutSecrets } from "../lib/observe/body_text.ts";
+import { bodyText, withoutSecrets } from "../lib/observe/redaction.ts";
 import { parseAnalysis } from "../lib/tool/dialogue/analysis.ts";
 import { peek } from "../lib/wire/peek.ts";
 import { testDaemon } from "./helpers/daemon.ts";

@@ -4,7 +4,7 @@ import { Listeners } from "../lib/edge/listeners.ts";
 import { probeOwnDoors } from "../lib/edge/self_probe.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import type { HttpRequestHandler } from "../lib/edge/arrival.ts";
+import type { HttpRequestHandler } from "../lib/edge/request_context.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 
 const letAllIn: HttpRequestHandler = (request) => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { HOUR_MS, SECOND_MS } from "../lib/base/units.ts";
-import { ClockWatch, describeGap, type TimeGap } from "../lib/observe/clock_watch.ts";
+import { ClockWatch, describeGap, type TimeGap } from "../lib/observe/clock_monitor.ts";
 import { SessionRegistry } from "../lib/session/registry.ts";
 import { tempDir } from "./helpers/files.ts";
 import { startDaemon } from "./helpers/program.ts";

@@ -2,10 +2,10 @@ import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { didYouMean, quoteName } from "../base/suggest.ts";
 import { currentWait } from "../call/wait.ts";
-import { bodyText } from "../observe/body_text.ts";
+import { bodyText } from "../observe/redaction.ts";
 import { type CallBodies, type CallFilter, type CallStore, passes } from "../observe/call_store.ts";
-import { type CallRecord, payloadBytes, type RecordedExchange, toolOf } from "../observe/record.ts";
-import { formatCallId, parseCallId, type RunningCall, RunningCalls } from "../observe/running.ts";
+import { type CallRecord, payloadBytes, type RecordedExchange, toolOf } from "../observe/call_record.ts";
+import { formatCallId, parseCallId, type RunningCall, RunningCalls } from "../observe/running_calls.ts";
 import type { Session } from "../session/session.ts";
 import { CLOSE } from "../wire/codes.ts";
 

@@ -3,8 +3,8 @@ import type { JsonObject } from "../base/json.ts";
 import { didYouMean, quoteName } from "../base/suggest.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { type CallBodies, type CallFilter, passes } from "../observe/call_store.ts";
-import { type CallRecord, isoTime } from "../observe/record.ts";
-import { formatCallId } from "../observe/running.ts";
+import { type CallRecord, isoTime } from "../observe/call_record.ts";
+import { formatCallId } from "../observe/running_calls.ts";
 import { type CallControl, killSession, type Sessions } from "./call_control.ts";
 
 interface CallRouteSources {

@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { OPERATOR } from "../call/owner.ts";
 import type { Thread, ThreadStore, ThreadWithTurns } from "../state/thread_store.ts";
 import type { Route } from "../edge/http_handler.ts";
-import { only } from "./route.ts";
+import { only } from "./route_guards.ts";
 
 /** Threads looked through for an id that was shortened. */
 export const MAX_THREADS = 10_000;

@@ -5,7 +5,7 @@ import { formatHelp, settingsOf } from "../config/help.ts";
 import { type LoadedSettings, loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { AddressInUse } from "../edge/listener.ts";
+import { AddressInUse } from "../edge/deno_listener.ts";
 import { CALLS_OPTIONS } from "../commands/calls.ts";
 import { locateDaemon } from "../client/address.ts";
 import { claimHome, type RunningDaemon } from "./claim_home.ts";

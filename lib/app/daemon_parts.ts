@@ -1,6 +1,6 @@
 import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import type { ClockWatch } from "../observe/clock_watch.ts";
+import type { ClockWatch } from "../observe/clock_monitor.ts";
 import { SqliteCallJournal } from "../state/call_journal.ts";
 import type { HandleBudget } from "../edge/handle_budget.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
@@ -10,7 +10,7 @@ import { openCallRecords } from "../state/call_records_file.ts";
 import type { Listeners } from "../edge/listeners.ts";
 import type { HomeLock } from "../state/home_lock.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
-import { Notes, openClock } from "../observe/notes.ts";
+import { Notes, openClock } from "../observe/health_notes.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
 import { StateFiles } from "../state/state_files.ts";
 import { TokenKeeper } from "../edge/token.ts";

@@ -3,7 +3,7 @@ import { admitted, freeOnAbort, withTimeout } from "../admission/policies.ts";
 import type { Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { Settings } from "../config/settings.ts";
-import { noteServer } from "../observe/record.ts";
+import { noteServer } from "../observe/call_record.ts";
 import type { Admissions } from "./admissions.ts";
 import type { CallTimeouts } from "./call_timeouts.ts";
 

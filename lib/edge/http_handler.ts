@@ -12,14 +12,14 @@ import {
   originOf,
   type RefusalReason,
 } from "./connection_limits.ts";
-import type { Arrival, HttpRequestHandler } from "./arrival.ts";
+import type { Arrival, HttpRequestHandler } from "./request_context.ts";
 import { preflight, withCors } from "./cors.ts";
-import { cutConnection } from "./cut_connection.ts";
+import { cutConnection } from "./force_close.ts";
 import { keepFromPages } from "./fetch_metadata.ts";
 import { type Guard, shownToken, urlOf } from "./guard.ts";
 import { type HttpClient, McpEndpoint, rpcRefusal } from "./mcp_endpoint.ts";
 import { type Principal, type PrincipalOptions, Principals } from "./principal.ts";
-import { asksUpgrade, offeredProtocols, upgradeFault, upgradeNatively } from "./upgrade.ts";
+import { asksUpgrade, offeredProtocols, upgradeFault, upgradeNatively } from "./websocket_upgrade.ts";
 
 /** What stands behind a path of the daemon: plain HTTP. The guard has been passed when it is called. */
 export type Route = (request: Request, by: Pick<Principal, "isOwner">) => Response | Promise<Response>;

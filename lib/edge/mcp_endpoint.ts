@@ -9,7 +9,7 @@ import { CODES, toRpcError } from "../wire/codes.ts";
 import { asMeant, whyNoBatch } from "../wire/lenient.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
 import { checkEnvelope, refusedId, type RequestId, responseTo } from "../wire/rpc.ts";
-import { plainAccept } from "./media_types.ts";
+import { plainAccept } from "./accept_header.ts";
 import type { Principal } from "./principal.ts";
 
 /** A client of Streamable HTTP that wants to attach. */

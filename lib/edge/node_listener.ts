@@ -9,9 +9,9 @@ import { getLogger } from "@logtape/logtape";
 // @ts-types="@types/ws"
 import { type WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { MIB } from "../base/units.ts";
-import type { Arrival, HttpRequestHandler, TlsOptions, Upgraded, UpgradeOptions } from "./arrival.ts";
+import type { Arrival, HttpRequestHandler, TlsOptions, Upgraded, UpgradeOptions } from "./request_context.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
-import { AddressInUse, doorOf } from "./listener.ts";
+import { AddressInUse, doorOf } from "./deno_listener.ts";
 
 const log = getLogger(["exai", "edge"]);
 

@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
-import type { Arrival } from "./arrival.ts";
+import type { Arrival } from "./request_context.ts";
 
 /** On whose behalf a connection is made. */
 export interface Principal {

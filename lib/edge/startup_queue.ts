@@ -1,7 +1,7 @@
 import { deadline } from "@std/async/deadline";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { Arrival, HttpRequestHandler } from "./arrival.ts";
+import type { Arrival, HttpRequestHandler } from "./request_context.ts";
 
 /** How long a request waits for the daemon to be put together. */
 const MAX_WAIT_MS = 20 * SECOND_MS;

@@ -1,4 +1,4 @@
-import type { CallRecord } from "./record.ts";
+import type { CallRecord } from "./call_record.ts";
 
 /** Which calls are wanted; what is left out excludes nothing. */
 export interface CallFilter {

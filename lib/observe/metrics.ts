@@ -1,4 +1,4 @@
-import type { CallRecord } from "./record.ts";
+import type { CallRecord } from "./call_record.ts";
 import type { Gauges } from "./gauges.ts";
 
 /** Upper bounds of the latency buckets, in seconds. */

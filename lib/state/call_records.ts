@@ -1,7 +1,7 @@
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { withoutSecrets } from "../observe/body_text.ts";
+import { withoutSecrets } from "../observe/redaction.ts";
 import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
-import type { CallRecord } from "../observe/record.ts";
+import type { CallRecord } from "../observe/call_record.ts";
 import { MIGRATIONS, prepareStatements, type RecordStatements, ROWS_AT_ONCE } from "./records/statements.ts";
 import { ResilientDatabase } from "./resilient_database.ts";
 

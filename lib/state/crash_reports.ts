@@ -6,7 +6,7 @@ import { type LogSink, redact } from "../base/log.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped } from "../base/visible.ts";
 import { VERSION } from "../base/version.ts";
-import { Ring } from "../observe/ring.ts";
+import { Ring } from "../observe/ring_buffer.ts";
 
 const log = getLogger(["exai", "daemon"]);
 

@@ -6,10 +6,10 @@ import { HEALTH_INTERVAL_MS } from "../config/settings.ts";
 import type { Gauges } from "../observe/gauges.ts";
 import { buildHealth } from "../observe/health.ts";
 import { HealthWriter } from "../observe/health_writer.ts";
-import { LagMeter } from "../observe/lag.ts";
+import { LagMeter } from "../observe/event_loop_lag.ts";
 import { Metrics } from "../observe/metrics.ts";
-import { metricsLine, observeCalls } from "../observe/record.ts";
-import { Recorder } from "../observe/recorder.ts";
+import { metricsLine, observeCalls } from "../observe/call_record.ts";
+import { Recorder } from "../observe/recent_activity.ts";
 import type { CallControl } from "./call_control.ts";
 import type { StateFiles } from "../state/state_files.ts";
 

@@ -1,7 +1,7 @@
 import { visible } from "../base/visible.ts";
 import { type Belonging, OPERATOR, usable, type Viewer } from "../call/owner.ts";
-import { type CallRecord, isoTime } from "./record.ts";
-import { Ring } from "./ring.ts";
+import { type CallRecord, isoTime } from "./call_record.ts";
+import { Ring } from "./ring_buffer.ts";
 
 interface RecorderOptions {
   /** Calls kept for `activity`. */

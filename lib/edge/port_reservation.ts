@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { SocketEndpoint } from "../base/ip_address.ts";
-import { HeldAddress } from "./held_address.ts";
+import { HeldAddress } from "./placeholder_socket.ts";
 
 const log = getLogger(["exai", "edge"]);
 

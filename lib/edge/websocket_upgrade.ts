@@ -1,5 +1,5 @@
 import { SECOND_MS } from "../base/units.ts";
-import type { Upgraded, UpgradeOptions } from "./arrival.ts";
+import type { Upgraded, UpgradeOptions } from "./request_context.ts";
 
 /** A token of HTTP (RFC 9110, 5.6.2): what the name of a subprotocol may hold. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { SECOND_MS } from "../base/units.ts";
-import { ClockWatch, describeGap } from "./clock_watch.ts";
-import { Ring } from "./ring.ts";
+import { ClockWatch, describeGap } from "./clock_monitor.ts";
+import { Ring } from "./ring_buffer.ts";
 
 const log = getLogger(["exai", "daemon"]);
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { HeldAddress } from "../lib/edge/held_address.ts";
-import { KeptAddress } from "../lib/edge/kept_address.ts";
-import { Listener } from "../lib/edge/listener.ts";
+import { HeldAddress } from "../lib/edge/placeholder_socket.ts";
+import { KeptAddress } from "../lib/edge/port_reservation.ts";
+import { Listener } from "../lib/edge/deno_listener.ts";
 import { freePort } from "../tools/lib/free_port.ts";
 
 const IS_LINUX = Deno.build.os === "linux";

@@ -4,7 +4,7 @@ import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { visibleJson } from "../base/visible.ts";
 import type { Call, Policy } from "../call/call.ts";
 import type { Belonging } from "../call/owner.ts";
-import { type RunningCall, RunningCalls } from "./running.ts";
+import { type RunningCall, RunningCalls } from "./running_calls.ts";
 
 type TargetResult = Awaited<ReturnType<Parameters<Policy>[0]>>;
 

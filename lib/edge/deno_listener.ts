@@ -4,9 +4,9 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { exhaustedResource } from "../base/exhaustion.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
-import type { HttpRequestHandler, TlsOptions } from "./arrival.ts";
+import type { HttpRequestHandler, TlsOptions } from "./request_context.ts";
 import type { HandleBudget } from "./handle_budget.ts";
-import { KeptAddress } from "./kept_address.ts";
+import { KeptAddress } from "./port_reservation.ts";
 import { bindPrivately } from "./socket_file.ts";
 
 const log = getLogger(["exai", "edge"]);

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { MemoryReturn } from "../lib/observe/memory_return.ts";
+import { MemoryReturn } from "../lib/observe/memory_reclaimer.ts";
 import { MIB, MINUTE_MS } from "../lib/base/units.ts";
 
 async function until(isSo: () => boolean): Promise<void> {
