@@ -3,14 +3,14 @@ import { SECOND_MS } from "../base/units.ts";
 import { formatFault } from "../config/servers.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { Route } from "../edge/http_handler.ts";
-import { shownToken } from "../edge/guard.ts";
+import { requestToken } from "../edge/guard.ts";
 import type { CallControl, Sessions } from "./call_control.ts";
 import { callRoutes } from "./call_routes.ts";
 import { only, ownersOnly } from "./route_guards.ts";
 import type { Observation } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
-import type { TokenKeeper } from "../edge/token.ts";
+import type { TokenStore } from "../edge/token.ts";
 import type { ProviderStatus } from "../provider/status.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
@@ -37,7 +37,7 @@ interface RouteSources {
   observation: Observation;
   mounts: AdminMounts;
   own: AdminTools;
-  token: TokenKeeper;
+  token: TokenStore;
   sessions: Sessions;
   desk: CallControl;
 }
@@ -98,8 +98,8 @@ function ownersRoutes(
 }
 
 /** Only who shows the token in force may replace it: one that was replaced opens connections, and no more. */
-async function rotateToken(request: Request, token: TokenKeeper): Promise<Response> {
-  if (await token.rotateFile(shownToken(request) ?? "")) {
+async function rotateToken(request: Request, token: TokenStore): Promise<Response> {
+  if (await token.rotateGenerated(requestToken(request) ?? "")) {
     return Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS });
   }
   throw new ExaiError("UNAUTHORIZED", "the token shown is no longer the one in force");

@@ -37,7 +37,7 @@ import { serverPolicies } from "./server_policies.ts";
 import { findWorkspace } from "../workspace/find_workspace.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 import { ensureStateDir } from "../state/state_files.ts";
-import type { TokenKeeper } from "../edge/token.ts";
+import type { TokenStore } from "../edge/token.ts";
 
 /** How long one server may take for a list before the merged list is given without it. */
 const LIST_DEADLINE_MS = 5 * SECOND_MS;
@@ -112,7 +112,8 @@ export class Daemon implements AsyncDisposable {
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel, gate) => attachExai(channel, hooks, gate),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
-      onHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
+      openHttpTransport: (client) =>
+        openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
     });
     this.#observation = observation;
   }
@@ -135,7 +136,7 @@ export class Daemon implements AsyncDisposable {
     // Nobody keeps health before there is a daemon.
     const health = { changed: () => {} };
     const onchange = () => health.changed();
-    const handles = stack.use(HandleBudget.ofProcess(onchange));
+    const handles = stack.use(HandleBudget.forProcess(onchange));
     const gate = new StartupQueue();
     const front = stack.use(
       await Listeners.open({ settings, paths, handler: gate.handle, handles, onchange }),
@@ -147,9 +148,9 @@ export class Daemon implements AsyncDisposable {
     // Before anybody is answered: what the file says of the daemon before this one is wrong by then.
     const { url, socket } = daemon;
     stack.use(await EndpointFile.write(paths.endpoint, { url, socket, pid: Deno.pid, version: VERSION }));
-    gate.open(daemon.handler);
+    gate.setHandler(daemon.handler);
     await front.probe();
-    daemon.#doors.forgetRefusals();
+    daemon.#doors.resetRefusals();
     daemon.#observation.start();
     daemon.#resources = stack.move();
     return daemon;
@@ -251,7 +252,7 @@ export class Daemon implements AsyncDisposable {
     parts: {
       router: Router;
       guard: Guard;
-      token: TokenKeeper;
+      token: TokenStore;
       observation: Observation;
       mounts: DaemonParts["mounts"];
     },
@@ -269,7 +270,7 @@ export class Daemon implements AsyncDisposable {
       },
       daemonId: parts.mounts.daemonId,
       authenticate: (shown) => parts.guard.authenticate(shown),
-      challenge: (asked) => new Challenge(parts.token.inForce, asked),
+      challenge: (asked) => new Challenge(parts.token.validTokens, asked),
       command: (command) => this.#doors.command(command),
       health: () => Promise.resolve(parts.observation.health()),
       rotateToken: (current, next) => parts.token.rotate(current, next),

@@ -13,13 +13,13 @@ import { ConfiguredMounts } from "./configured_mounts.ts";
 import { Notes, openClock } from "../observe/health_notes.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
 import { StateFiles } from "../state/state_files.ts";
-import { TokenKeeper } from "../edge/token.ts";
+import { TokenStore } from "../edge/token.ts";
 import { sweepSockets, sweepVolatileDirs } from "../state/volatile_sweep.ts";
 
 /** What must be open before the daemon can be put together, and closed after it. */
 export interface DaemonParts {
   lock: HomeLock;
-  token: TokenKeeper;
+  token: TokenStore;
   own: OwnServer;
   files: StateFiles;
   mounts: ConfiguredMounts;
@@ -52,7 +52,7 @@ export async function openParts(
 ): Promise<DaemonParts> {
   const { health, stack } = opened;
   const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
-  const token = await TokenKeeper.open({
+  const token = await TokenStore.open({
     setting: settings.token,
     path: paths.token,
     graceMs: settings.tokenGraceMs,

@@ -12,19 +12,19 @@ const BACKDATED_MS = HOUR_MS;
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 /** A certificate and its key, as PEM. */
-export interface Certified {
+export interface CertificateAndKey {
   cert: string;
   key: string;
 }
 
 /** A certificate authority that can sign. */
-export interface Authority {
+export interface CertificateAuthority {
   cert: x509.X509Certificate;
   key: CryptoKey;
 }
 
 /** Makes a certificate authority that can sign certificates of others and no further authorities. */
-export async function makeAuthority(name: string): Promise<Certified> {
+export async function createAuthority(name: string): Promise<CertificateAndKey> {
   const keys = await makeKeys();
   const cert = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
@@ -42,7 +42,7 @@ export async function makeAuthority(name: string): Promise<Certified> {
 }
 
 /** The authority that was kept as PEM. */
-export async function openAuthority({ cert, key }: Certified): Promise<Authority> {
+export async function importAuthority({ cert, key }: CertificateAndKey): Promise<CertificateAuthority> {
   const [der] = x509.PemConverter.decode(key);
   return {
     cert: new x509.X509Certificate(cert),
@@ -50,14 +50,17 @@ export async function openAuthority({ cert, key }: Certified): Promise<Authority
   };
 }
 
-export type Subject =
+export type CertificateSubject =
   /** A server, under every name and address it is reached by; the first is its common name. */
   | { hosts: readonly string[] }
   /** A client, by a name that is for people. */
   | { client: string };
 
 /** Makes a certificate of one server or client, signed by `authority`. */
-export async function issue(authority: Authority, subject: Subject): Promise<Certified> {
+export async function issueCertificate(
+  authority: CertificateAuthority,
+  subject: CertificateSubject,
+): Promise<CertificateAndKey> {
   const keys = await makeKeys();
   const isServer = "hosts" in subject;
   const usage = isServer ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth;

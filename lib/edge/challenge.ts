@@ -8,7 +8,7 @@ import {
   proofText,
   type Prover,
 } from "../wire/proof.ts";
-import { sameSecret } from "./guard.ts";
+import { secretsEqual } from "./guard.ts";
 
 /** The answer to a client that asks for proof before it shows anything. */
 interface ChallengeAnswer {
@@ -44,7 +44,7 @@ export class Challenge {
   /** The token that the client's `proof` was made with; undefined: none of those in force. */
   tokenOf(proof: string): string | undefined {
     // Every one is compared, so that the time says nothing of which it was.
-    return [...this.#expected].filter(([, expected]) => sameSecret(proof, expected)).at(0)?.[0];
+    return [...this.#expected].filter(([, expected]) => secretsEqual(proof, expected)).at(0)?.[0];
   }
 
   #prove(token: string, prover: Prover): string {

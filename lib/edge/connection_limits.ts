@@ -17,7 +17,7 @@ export interface ConnectionLimitsOptions {
   /** Wrong tokens from one address in a second, and hellos of one user where no token is asked; 0: any number. */
   helloRate: number;
   /** The file handles of this process: where they run short, whoever comes is turned away. */
-  handles?: Pick<HandleBudget, "isTight">;
+  handles?: Pick<HandleBudget, "isLow">;
 }
 
 /** Why somebody was not let in. */
@@ -36,9 +36,9 @@ export interface HelloAdmission {
 /** Who stands at the door. */
 export interface ConnectionAttempt {
   /** For whom its tries are counted. */
-  from: string;
+  rateLimitKey: string;
   /** Whether a token is asked of it. */
-  asksToken: boolean;
+  requiresToken: boolean;
 }
 
 const BURST_SECONDS = 5;
@@ -47,9 +47,9 @@ const MAX_ADDRESSES = 4096;
 /** Counts who comes and who waits, and turns away what is too much. Those who are in are never asked again. */
 export class ConnectionLimits {
   readonly #options: ConnectionLimitsOptions;
-  readonly #tries: RateLimiter;
-  readonly #inside = new Set<WebSocketChannel>();
-  readonly #waiting = new PendingConnections<WebSocketChannel>();
+  readonly #attempts: RateLimiter;
+  readonly #established = new Set<WebSocketChannel>();
+  readonly #pending = new PendingConnections<WebSocketChannel>();
   /** How often somebody was turned away since the start, by reason. */
   readonly refusals: Record<RefusalReason, number> = {
     origin: 0,
@@ -63,7 +63,7 @@ export class ConnectionLimits {
 
   constructor(options: ConnectionLimitsOptions) {
     this.#options = options;
-    this.#tries = new RateLimiter({
+    this.#attempts = new RateLimiter({
       perSecond: options.helloRate,
       burstSeconds: BURST_SECONDS,
       maxKeys: MAX_ADDRESSES,
@@ -72,25 +72,25 @@ export class ConnectionLimits {
 
   /** Connections open, those that have not said hello among them. */
   get connections(): number {
-    return this.#inside.size + this.#waiting.size;
+    return this.#established.size + this.#pending.size;
   }
 
   get pending(): number {
-    return this.#waiting.size;
+    return this.#pending.size;
   }
 
   *channels(): IterableIterator<WebSocketChannel> {
-    yield* this.#inside;
-    yield* this.#waiting;
+    yield* this.#established;
+    yield* this.#pending;
   }
 
   /** Counts `reason`. */
-  count(reason: RefusalReason): void {
+  countRefusal(reason: RefusalReason): void {
     this.refusals[reason]++;
   }
 
   /** Begins to count anew. */
-  forgetRefusals(): void {
+  resetRefusals(): void {
     for (const reason of Object.keys(this.refusals) as RefusalReason[]) this.refusals[reason] = 0;
   }
 
@@ -100,28 +100,28 @@ export class ConnectionLimits {
    *
    * @returns why it is refused: `OVER_CAPACITY` from an address that has shown too many
    */
-  wrongToken(from: string): ExaiError {
-    if (this.#tries.take(from)) {
-      this.count("token");
+  rejectToken(from: string): ExaiError {
+    if (this.#attempts.take(from)) {
+      this.countRefusal("token");
       return new ExaiError("UNAUTHORIZED", "a token is needed: Authorization: Bearer <EXAI_WS_TOKEN>");
     }
-    this.count("rate");
+    this.countRefusal("rate");
     return new ExaiError("OVER_CAPACITY", "too many wrong tokens from this address", {
       retryAfterMs: SECOND_MS,
     });
   }
 
   /** Takes a connection that has shown its token; false when there is no room, and it has been closed. */
-  admit(channel: WebSocketChannel): boolean {
-    if (this.#options.handles?.isTight) {
-      this.#turnAway(channel, "handles", "no file handles to spare");
+  add(channel: WebSocketChannel): boolean {
+    if (this.#options.handles?.isLow) {
+      this.#reject(channel, "handles", "no file handles to spare");
       return false;
     }
-    if (this.#inside.size >= this.#options.maxConnections) {
-      this.#turnAway(channel, "connections", "too many connections");
+    if (this.#established.size >= this.#options.maxConnections) {
+      this.#reject(channel, "connections", "too many connections");
       return false;
     }
-    this.#inside.add(channel);
+    this.#established.add(channel);
     return true;
   }
 
@@ -129,55 +129,58 @@ export class ConnectionLimits {
    * Takes a connection that will say hello. At the limit one goes that has waited long: who means to come in says hello
    * at once, so that somebody who only waits cannot keep others out.
    */
-  receive(channel: WebSocketChannel, newcomer: ConnectionAttempt): HelloAdmission | undefined {
-    if (this.#options.handles?.isTight) this.#closeOneWaiting("handles", "no file handles to spare");
-    if (this.#inside.size >= this.#options.maxConnections) {
-      this.#turnAway(channel, "connections", "too many connections");
+  addPending(channel: WebSocketChannel, newcomer: ConnectionAttempt): HelloAdmission | undefined {
+    if (this.#options.handles?.isLow) this.#evictPending("handles", "no file handles to spare");
+    if (this.#established.size >= this.#options.maxConnections) {
+      this.#reject(channel, "connections", "too many connections");
       return undefined;
     }
-    this.#waiting.add(channel, newcomer.from);
-    if (this.#waiting.size > this.#options.maxPending) {
-      this.#closeOneWaiting("pending", "no hello yet, and too many others wait");
+    this.#pending.add(channel, newcomer.rateLimitKey);
+    if (this.#pending.size > this.#options.maxPending) {
+      this.#evictPending("pending", "no hello yet, and too many others wait");
     }
     return {
-      mayEnter: () => this.#mayEnter(channel, newcomer),
+      mayEnter: () => this.#tryAdmit(channel, newcomer),
       entered: () => {
-        if (this.#waiting.delete(channel)) this.#inside.add(channel);
+        if (this.#pending.delete(channel)) this.#established.add(channel);
       },
       refused: () => {
-        const { code, message } = this.wrongToken(newcomer.from);
+        const { code, message } = this.rejectToken(newcomer.rateLimitKey);
         if (code === "OVER_CAPACITY") channel.close(CLOSE.overCapacity, message);
         return code !== "OVER_CAPACITY";
       },
     };
   }
 
-  left(channel: WebSocketChannel): void {
-    this.#inside.delete(channel);
-    this.#waiting.delete(channel);
+  remove(channel: WebSocketChannel): void {
+    this.#established.delete(channel);
+    this.#pending.delete(channel);
   }
 
-  #closeOneWaiting(reason: RefusalReason, why: string): void {
-    const channel = this.#waiting.removeOne();
-    if (channel) this.#turnAway(channel, reason, why);
+  #evictPending(reason: RefusalReason, why: string): void {
+    const channel = this.#pending.evictOldest();
+    if (channel) this.#reject(channel, reason, why);
   }
 
-  #mayEnter(channel: WebSocketChannel, { from, asksToken }: ConnectionAttempt): boolean {
-    if (this.#options.handles?.isTight) {
-      this.#turnAway(channel, "handles", "no file handles to spare; try again in a moment");
+  #tryAdmit(
+    channel: WebSocketChannel,
+    { rateLimitKey: from, requiresToken: asksToken }: ConnectionAttempt,
+  ): boolean {
+    if (this.#options.handles?.isLow) {
+      this.#reject(channel, "handles", "no file handles to spare; try again in a moment");
       return false;
     }
-    if (!asksToken && !this.#tries.take(from)) {
-      this.#turnAway(channel, "rate", "too many hellos of this user; try again in a second");
+    if (!asksToken && !this.#attempts.take(from)) {
+      this.#reject(channel, "rate", "too many hellos of this user; try again in a second");
       return false;
     }
-    if (this.#inside.size < this.#options.maxConnections) return true;
-    this.#turnAway(channel, "connections", "too many connections");
+    if (this.#established.size < this.#options.maxConnections) return true;
+    this.#reject(channel, "connections", "too many connections");
     return false;
   }
 
-  #turnAway(channel: WebSocketChannel, reason: RefusalReason, why: string): void {
-    this.count(reason);
+  #reject(channel: WebSocketChannel, reason: RefusalReason, why: string): void {
+    this.countRefusal(reason);
     log.debug("a connection is turned away: {why}", { why });
     channel.close(CLOSE.overCapacity, why);
   }
@@ -187,7 +190,7 @@ export class ConnectionLimits {
  * Whom tries are counted for: an address; of IPv6 the network, since one machine has as many addresses as it likes;
  * everybody on the socket together, who are this user's own programs.
  */
-export function originOf(address: Deno.Addr): string {
+export function rateLimitKeyOf(address: Deno.Addr): string {
   if (address.transport !== "tcp" && address.transport !== "udp") return "socket";
   const { hostname } = address;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(hostname);

@@ -6,7 +6,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
 import type { HttpRequestHandler, TlsOptions } from "./request_context.ts";
 import type { HandleBudget } from "./handle_budget.ts";
-import { KeptAddress } from "./port_reservation.ts";
+import { PortReservation } from "./port_reservation.ts";
 import { bindPrivately } from "./socket_file.ts";
 
 const log = getLogger(["exai", "edge"]);
@@ -37,10 +37,10 @@ const TOLD_MS = 60 * SECOND_MS;
  * so does a connection the system has no handle for. Its end is watched, and it is started again at the same place,
  * which no other program gets meanwhile.
  */
-export class Listener implements AsyncDisposable {
+export class DenoListener implements AsyncDisposable {
   readonly #options: ListenOptions;
   /** Where it is no Unix socket; another user cannot make one in our directory. */
-  readonly #address: KeptAddress | undefined;
+  readonly #reservation: PortReservation | undefined;
   #server: Deno.HttpServer<Deno.Addr>;
   #stopping = false;
   #outage: { sinceMs: number; untilMs: number } | undefined;
@@ -51,11 +51,11 @@ export class Listener implements AsyncDisposable {
   /** @throws {ExaiError} `CONFIG` when the address cannot be listened on */
   constructor(options: ListenOptions) {
     this.#options = options;
-    this.#address = "path" in options ? undefined : new KeptAddress(options);
+    this.#reservation = "path" in options ? undefined : new PortReservation(options);
     try {
       this.#server = this.#listen();
     } catch (thrown) {
-      this.#address?.[Symbol.dispose]();
+      this.#reservation?.[Symbol.dispose]();
       throw thrown;
     }
   }
@@ -78,10 +78,10 @@ export class Listener implements AsyncDisposable {
     if (nowMs - untilMs > TOLD_MS) return undefined;
     const seconds = (Math.min(untilMs, nowMs) - sinceMs) / SECOND_MS;
     if (untilMs <= nowMs) {
-      return `${this.#place} was not served for ${seconds.toFixed(1)} s, and is served again`;
+      return `${this.#description} was not served for ${seconds.toFixed(1)} s, and is served again`;
     }
-    const isKept = this.#address?.isKept ?? true;
-    return `${this.#place} is not served for the moment (for ${
+    const isKept = this.#reservation?.isHeld ?? true;
+    return `${this.#description} is not served for the moment (for ${
       seconds.toFixed(1)
     } s now); it is tried again by ` +
       `itself, and meanwhile other programs ${isKept ? "cannot" : "may"} listen there`;
@@ -90,7 +90,7 @@ export class Listener implements AsyncDisposable {
   /** Stops accepting connections; those that are open stay. Resolves when the last one is closed. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#address?.[Symbol.dispose]();
+    this.#reservation?.[Symbol.dispose]();
     await this.#server.shutdown();
   }
 
@@ -113,36 +113,36 @@ export class Listener implements AsyncDisposable {
           return info.remoteAddr;
         },
         localAddr: this.address,
-        door,
+        endpoint: door,
       });
     try {
       const server: Deno.HttpServer<Deno.Addr> = "path" in at
         ? bindPrivately(at.path, () => Deno.serve({ path: at.path, ...common }, handler))
-        : this.#address!.serve((place) => Deno.serve({ ...place, ...at.tls, ...common }, handler));
-      if (!("path" in at)) door = doorOf(server.addr as Deno.NetAddr, at.tls !== undefined);
+        : this.#reservation!.serve((place) => Deno.serve({ ...place, ...at.tls, ...common }, handler));
+      if (!("path" in at)) door = endpointOf(server.addr as Deno.NetAddr, at.tls !== undefined);
       const dropAll = this.#dropAll;
-      const again = (thrown?: unknown) => void this.#comeBack({ thrown, dropAll });
+      const again = (thrown?: unknown) => void this.#restart({ thrown, dropAll });
       server.finished.then(() => again(), again);
       return server;
     } catch (thrown) {
       if ("path" in at) throw cannotListen(at.path, thrown);
-      if (thrown instanceof Deno.errors.AddrInUse) throw new AddressInUse(at.hostname, at.port);
+      if (thrown instanceof Deno.errors.AddrInUse) throw new AddressInUseError(at.hostname, at.port);
       throw cannotListen(`${at.hostname}:${at.port}`, thrown);
     }
   }
 
   /** The connections of the server that has stopped go on, unless they hold the handles that are wanted. */
-  async #comeBack(end: { thrown?: unknown; dropAll: AbortController }): Promise<void> {
+  async #restart(end: { thrown?: unknown; dropAll: AbortController }): Promise<void> {
     if (this.#stopping) return;
     log.error("{place} is not served any more: the server stopped by itself and is started again", {
-      place: this.#place,
+      place: this.#description,
     });
     const { handles } = this.#options;
     const free = handles && exhaustedResource(end.thrown)
-      ? handles.gone(() => end.dropAll.abort())
+      ? handles.waitUntilFree(() => end.dropAll.abort())
       : Promise.resolve();
     // The handles kept back are free by now, and one of them may be wanted for this.
-    this.#address?.keep();
+    this.#reservation?.hold();
     this.#outage = { sinceMs: performance.now(), untilMs: Infinity };
     this.#options.onchange?.();
     await free;
@@ -151,7 +151,7 @@ export class Listener implements AsyncDisposable {
         this.#server = this.#listen();
         this.#outage.untilMs = performance.now();
         this.#options.onchange?.();
-        log.info("{place} is served again", { place: this.#place });
+        log.info("{place} is served again", { place: this.#description });
         return this.#restarted.resolve();
       } catch (thrown) {
         log.error("{why}; trying again", { why: messageOf(thrown) });
@@ -160,14 +160,14 @@ export class Listener implements AsyncDisposable {
     }
   }
 
-  get #place(): string {
+  get #description(): string {
     if ("path" in this.#options) return `the socket ${this.#options.path}`;
-    return `the address ${doorOf(this.address as Deno.NetAddr, this.#options.tls !== undefined)}`;
+    return `the address ${endpointOf(this.address as Deno.NetAddr, this.#options.tls !== undefined)}`;
   }
 }
 
 /** The door a TCP server is, by the address and the port it has got. */
-export function doorOf({ hostname, port }: { hostname: string; port: number }, tls: boolean): string {
+export function endpointOf({ hostname, port }: { hostname: string; port: number }, tls: boolean): string {
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return `${tls ? "wss" : "ws"}://${host}:${port}`;
 }
@@ -177,7 +177,7 @@ function cannotListen(place: string, thrown: unknown): ExaiError {
 }
 
 /** The address is taken, by another daemon or by a stranger. */
-export class AddressInUse extends ExaiError {
+export class AddressInUseError extends ExaiError {
   constructor(hostname: string, port: number) {
     super("CONFIG", `${hostname}:${port} is already in use; stop what listens there or set EXAI_WS_PORT`);
   }

@@ -21,7 +21,7 @@ export function checkExposure(settings: ExposureSettings): void {
  * As {@linkcode checkExposure}, for the address the system has listened at: `localhost` is what the machine's hosts
  * file says.
  */
-export function checkBound(address: string, settings: ExposureSettings): void {
+export function checkBoundAddress(address: string, settings: ExposureSettings): void {
   if (!isLoopbackAddress(address)) refuseExposed(`${settings.host} (here ${address})`, settings);
 }
 
@@ -53,7 +53,7 @@ export async function checkPeers(
   { token, peers }: Pick<Settings, "token" | "peers">,
   users: Pick<PeerUsers, "ofPeer">,
 ): Promise<void> {
-  if (token !== "" || peers === "any" || await knowsOurselves(users)) return;
+  if (token !== "" || peers === "any" || await canIdentifyPeers(users)) return;
   throw new ExaiError(
     "CONFIG",
     "this system does not say which user a loopback connection comes from, so a token is needed: set " +
@@ -61,7 +61,7 @@ export async function checkPeers(
   );
 }
 
-async function knowsOurselves(users: Pick<PeerUsers, "ofPeer">): Promise<boolean> {
+async function canIdentifyPeers(users: Pick<PeerUsers, "ofPeer">): Promise<boolean> {
   // The address a default daemon listens at; where only IPv6 is there, the other.
   for (const hostname of ["127.0.0.1", "::1"]) {
     try {

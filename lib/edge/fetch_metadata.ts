@@ -8,7 +8,7 @@ const NESTED = ["iframe", "frame", "embed", "object", "fencedframe"];
  *
  * @param isAllowedOrigin whether the request carries an `Origin` from the list, whose pages may send it across sites
  */
-export function isForeignFetch(request: Request, isAllowedOrigin: boolean): boolean {
+export function isCrossSiteRequest(request: Request, isAllowedOrigin: boolean): boolean {
   const site = request.headers.get("sec-fetch-site");
   const destination = request.headers.get("sec-fetch-dest");
   if (site === null) {
@@ -34,7 +34,7 @@ function isSafe({ method }: Request): boolean {
 }
 
 /** Has browsers keep an answer from pages of others: as image, script or frame, and from guessing what it is. */
-export function keepFromPages(response: Response): Response {
+export function setSecurityHeaders(response: Response): Response {
   const { headers } = response;
   headers.set("x-content-type-options", "nosniff");
   headers.set("cross-origin-resource-policy", "same-origin");

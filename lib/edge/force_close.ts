@@ -19,7 +19,7 @@ let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
  * that peer is gone, and closing the WebSocket only waits behind it; the system itself is asked to end the connection.
  * Linux only; elsewhere, and where the process may not, it does nothing and the memory comes back when the peer goes.
  */
-export function cutConnection(remote: Deno.Addr): boolean {
+export function forceClose(remote: Deno.Addr): boolean {
   if (Deno.build.os !== "linux" || remote.transport !== "tcp") return false;
   try {
     library ??= Deno.dlopen("libc.so.6", SYMBOLS);

@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ExaiError } from "../base/errors.ts";
-import { isForeignFetch } from "./fetch_metadata.ts";
+import { isCrossSiteRequest } from "./fetch_metadata.ts";
 
 /** Knows the token. Asked on every check, since it can be rotated. */
-export interface TokenCheck {
+export interface TokenVerifier {
   /** Whether one is needed at all. */
   readonly required: boolean;
   /** Whether `shown` is one in force, in a time that does not depend on how much of it is right. */
@@ -12,7 +12,7 @@ export interface TokenCheck {
 }
 
 interface GuardOptions {
-  token: TokenCheck;
+  token: TokenVerifier;
   /** The address listened on, by which clients may call it. */
   host: string;
   /** Host names accepted beside that and loopback. */
@@ -52,7 +52,7 @@ export class Guard {
       const hint = "add it to EXAI_WS_ALLOWED_ORIGINS if it is yours";
       throw new ExaiError("FORBIDDEN", `Origin ${JSON.stringify(origin)} is not allowed; ${hint}`);
     }
-    if (isForeignFetch(request, origin !== null && this.allowsOrigin(origin))) {
+    if (isCrossSiteRequest(request, origin !== null && this.allowsOrigin(origin))) {
       throw new ExaiError(
         "FORBIDDEN",
         "a page of another site has asked a browser for this (Sec-Fetch-Site); open the address itself, or add the " +
@@ -62,7 +62,7 @@ export class Guard {
   }
 
   /** Whether a token is needed at all. */
-  get asksToken(): boolean {
+  get requiresToken(): boolean {
     return this.#options.token.required;
   }
 
@@ -79,13 +79,13 @@ export class Guard {
 }
 
 /** The token a request carries as `Authorization: Bearer` or, for clients that cannot set headers, as `?token=`. */
-export function shownToken(request: Request): string | undefined {
+export function requestToken(request: Request): string | undefined {
   const bearer = request.headers.get("authorization")?.match(/^Bearer +([^ ].*)$/i)?.[1];
-  return bearer ?? urlOf(request).searchParams.get("token") ?? undefined;
+  return bearer ?? parseUrl(request).searchParams.get("token") ?? undefined;
 }
 
 /** Compares two secrets in constant time, whatever their lengths. */
-export function sameSecret(a: string, b: string): boolean {
+export function secretsEqual(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b));
 }
 
@@ -103,7 +103,7 @@ function isSameOrigin(origin: string, host: string): boolean {
  *
  * @throws {ExaiError} `INVALID_REQUEST`
  */
-export function urlOf(request: Request): URL {
+export function parseUrl(request: Request): URL {
   try {
     return new URL(request.url);
   } catch (cause) {
@@ -115,7 +115,7 @@ export function urlOf(request: Request): URL {
 function hostOf(request: Request): string {
   const host = request.headers.get("host");
   if (host !== null) return host;
-  const url = urlOf(request);
+  const url = parseUrl(request);
   return url.protocol === "https:" ? url.host : "";
 }
 

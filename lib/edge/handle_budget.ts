@@ -34,10 +34,10 @@ export class HandleBudget implements Disposable {
   #counted = { atMs: -Infinity, open: 0 };
   #freeing: Promise<void> | undefined;
   /** Whether there are none now. Not told by the promise: that is set after, and cleared after, `onchange` is called. */
-  #areGone = false;
-  #lastGoneMs = -Infinity;
-  #times = 0;
-  #isOver = false;
+  #isExhausted = false;
+  #lastExhaustedMs = -Infinity;
+  #exhaustions = 0;
+  #isDisposed = false;
 
   constructor(options: HandleBudgetOptions) {
     this.#options = options;
@@ -45,8 +45,8 @@ export class HandleBudget implements Disposable {
   }
 
   /** The handles of this process, as far as the system says. The limit is the soft one: a program cannot raise it here. */
-  static ofProcess(onchange?: () => void): HandleBudget {
-    return new HandleBudget({ max: softLimit(), count: countOwn, onchange });
+  static forProcess(onchange?: () => void): HandleBudget {
+    return new HandleBudget({ max: softLimit(), count: countOpenHandles, onchange });
   }
 
   /** How many are open, and how many may be; undefined where the system does not say. */
@@ -56,20 +56,20 @@ export class HandleBudget implements Disposable {
   }
 
   /** Whether they run so short that whoever comes is turned away. */
-  get isTight(): boolean {
+  get isLow(): boolean {
     const { max } = this.#options;
-    if (this.#areGone) return true;
+    if (this.#isExhausted) return true;
     if (max === undefined) return false;
     return this.#open(max) - this.#reserve.length > (max - RESERVED) * TIGHT_SHARE;
   }
 
   /** What is wrong, in a sentence; undefined when they have not run out lately. */
   get fault(): string | undefined {
-    if (performance.now() - this.#lastGoneMs > TOLD_MS) return undefined;
-    const now = this.#areGone ? "are used up" : "were used up a moment ago, and are free again";
+    if (performance.now() - this.#lastExhaustedMs > TOLD_MS) return undefined;
+    const now = this.#isExhausted ? "are used up" : "were used up a moment ago, and are free again";
     return `the ${
       this.#options.max ?? ""
-    } file handles this process may have ${now} (${this.#times} times since the ` +
+    } file handles this process may have ${now} (${this.#exhaustions} times since the ` +
       "start); clients were turned away: close some, or raise the limit (ulimit -n) and start the daemon anew";
   }
 
@@ -77,31 +77,31 @@ export class HandleBudget implements Disposable {
    * The system has refused a handle. Gives back those kept back, and resolves when there are enough again. When that
    * takes long, `dropIdle` is called, which is to close what holds them.
    */
-  gone(dropIdle: () => void): Promise<void> {
+  waitUntilFree(dropIdle: () => void): Promise<void> {
     const waited = this.#freeing ??= this.#untilFree().finally(() => this.#freeing = undefined);
     const timer = setTimeout(dropIdle, PATIENCE_MS);
     return waited.finally(() => clearTimeout(timer));
   }
 
   [Symbol.dispose](): void {
-    this.#isOver = true;
-    this.#giveReserve();
+    this.#isDisposed = true;
+    this.#releaseReserve();
   }
 
   async #untilFree(): Promise<void> {
-    this.#giveReserve();
-    this.#areGone = true;
-    this.#times++;
-    this.#lastGoneMs = performance.now();
+    this.#releaseReserve();
+    this.#isExhausted = true;
+    this.#exhaustions++;
+    this.#lastExhaustedMs = performance.now();
     this.#options.onchange?.();
     log.error("no file handles are left (the limit is {max}): connections are refused until some are free", {
       max: this.#options.max,
     });
     do await new Promise((resolve) => setTimeout(resolve, POLL_MS)); while (
-      !this.#isOver && !this.#isEnough()
+      !this.#isDisposed && !this.#isEnough()
     );
-    this.#lastGoneMs = performance.now();
-    this.#areGone = false;
+    this.#lastExhaustedMs = performance.now();
+    this.#isExhausted = false;
     this.#takeReserve();
     log.info("file handles are free again: connections are accepted");
     this.#options.onchange?.();
@@ -127,7 +127,7 @@ export class HandleBudget implements Disposable {
   }
 
   #takeReserve(): void {
-    if (this.#options.max === undefined || this.#isOver) return;
+    if (this.#options.max === undefined || this.#isDisposed) return;
     try {
       while (this.#reserve.length < RESERVED) this.#reserve.push(Deno.openSync("/dev/null"));
     } catch {
@@ -135,7 +135,7 @@ export class HandleBudget implements Disposable {
     }
   }
 
-  #giveReserve(): void {
+  #releaseReserve(): void {
     for (const handle of this.#reserve.splice(0)) handle[Symbol.dispose]();
   }
 }
@@ -143,7 +143,7 @@ export class HandleBudget implements Disposable {
 const FD_DIR = Deno.build.os === "linux" ? "/proc/self/fd" : "/dev/fd";
 
 /** Those open now, but the one this is found out with. */
-function countOwn(): number {
+function countOpenHandles(): number {
   let open = -1;
   for (const _ of Deno.readDirSync(FD_DIR)) open++;
   return open;
@@ -154,7 +154,7 @@ function softLimit(): number | undefined {
   if (Deno.build.os !== "linux") return undefined;
   try {
     // Where it may not count, it knows nothing: a program without every permission may not look into /proc.
-    countOwn();
+    countOpenHandles();
     const [, soft] = /^Max open files\s+(\d+)/m.exec(Deno.readTextFileSync("/proc/self/limits")) ?? [];
     return soft === undefined ? undefined : Number(soft);
   } catch {

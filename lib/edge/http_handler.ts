@@ -9,17 +9,17 @@ import {
   ConnectionLimits,
   type ConnectionLimitsOptions,
   type HelloAdmission,
-  originOf,
+  rateLimitKeyOf,
   type RefusalReason,
 } from "./connection_limits.ts";
-import type { Arrival, HttpRequestHandler } from "./request_context.ts";
+import type { HttpRequestHandler, RequestContext } from "./request_context.ts";
 import { preflight, withCors } from "./cors.ts";
-import { cutConnection } from "./force_close.ts";
-import { keepFromPages } from "./fetch_metadata.ts";
-import { type Guard, shownToken, urlOf } from "./guard.ts";
-import { type HttpClient, McpEndpoint, rpcRefusal } from "./mcp_endpoint.ts";
-import { type Principal, type PrincipalOptions, Principals } from "./principal.ts";
-import { asksUpgrade, offeredProtocols, upgradeFault, upgradeNatively } from "./websocket_upgrade.ts";
+import { forceClose } from "./force_close.ts";
+import { setSecurityHeaders } from "./fetch_metadata.ts";
+import { type Guard, parseUrl, requestToken } from "./guard.ts";
+import { type HttpSessionRequest, McpEndpoint, rpcErrorResponse } from "./mcp_endpoint.ts";
+import { type Principal, type PrincipalOptions, PrincipalResolver } from "./principal.ts";
+import { isUpgradeRequest, offeredProtocols, upgradeWithDeno, validateUpgrade } from "./websocket_upgrade.ts";
 
 /** What stands behind a path of the daemon: plain HTTP. The guard has been passed when it is called. */
 export type Route = (request: Request, by: Pick<Principal, "isOwner">) => Response | Promise<Response>;
@@ -46,7 +46,7 @@ interface HttpHandlerOptions extends WebSocketChannelOptions, ConnectionLimitsOp
     options: { server?: string; via: readonly string[]; principal: Principal },
   ): void;
   /** Makes the transport of a client that is about to initialize over HTTP. */
-  onHttp(client: HttpClient): HttpServerTransport;
+  openHttpTransport(client: HttpSessionRequest): HttpServerTransport;
 }
 
 /** A request of one of our commands. */
@@ -67,59 +67,59 @@ const MCP_SUBPROTOCOL = "mcp";
 /** Every door of the daemon behind one request handler: guard, HTTP routes, WebSocket upgrades. */
 export class HttpHandler {
   readonly #options: HttpHandlerOptions;
-  readonly #desk: ConnectionLimits;
+  readonly #limits: ConnectionLimits;
   readonly #mcp: McpEndpoint;
-  readonly #principals: Principals;
+  readonly #principals: PrincipalResolver;
 
   constructor(options: HttpHandlerOptions) {
     this.#options = options;
-    this.#desk = new ConnectionLimits(options);
+    this.#limits = new ConnectionLimits(options);
     const { users, peers: policy, guard } = options;
-    this.#principals = new Principals({ users, policy, asksToken: () => guard.asksToken });
-    this.#mcp = new McpEndpoint({ ...options, open: (client) => options.onHttp(client) });
+    this.#principals = new PrincipalResolver({ users, policy, requiresToken: () => guard.requiresToken });
+    this.#mcp = new McpEndpoint({ ...options, open: (client) => options.openHttpTransport(client) });
   }
 
   /** WebSocket connections that are open. */
   get connections(): number {
-    return this.#desk.connections;
+    return this.#limits.connections;
   }
 
   /** Those of them that have not said hello yet. */
   get pending(): number {
-    return this.#desk.pending;
+    return this.#limits.pending;
   }
 
   /** How often somebody was turned away since the start, by reason. */
   get refusals(): Readonly<Record<RefusalReason, number>> {
-    return this.#desk.refusals;
+    return this.#limits.refusals;
   }
 
   /** Forgets them: what came before was ourselves, trying our own doors. */
-  forgetRefusals(): void {
-    this.#desk.forgetRefusals();
+  resetRefusals(): void {
+    this.#limits.resetRefusals();
   }
 
   /** Tells every client that the daemon is going away. */
   closeAll(reason: string): void {
-    for (const channel of this.#desk.channels()) channel.close(CLOSE.goingAway, reason);
+    for (const channel of this.#limits.channels()) channel.close(CLOSE.goingAway, reason);
   }
 
   /** Handles one request; refusals are answered, never thrown. */
   readonly handle: HttpRequestHandler = async (request, arrival) => {
     const { guard } = this.#options;
     try {
-      const principal = this.#admit(request, arrival);
-      const { pathname } = urlOf(request);
-      if (asksUpgrade(request)) return this.#upgrade(request, pathname, { arrival, principal });
-      const answer = keepFromPages(
+      const principal = this.#identify(request, arrival);
+      const { pathname } = parseUrl(request);
+      if (isUpgradeRequest(request)) return this.#upgrade(request, pathname, { context: arrival, principal });
+      const answer = setSecurityHeaders(
         preflight(request, guard) ??
-          withCors(request, await this.#serve(request, pathname, { arrival, principal }), guard),
+          withCors(request, await this.#serve(request, pathname, { context: arrival, principal }), guard),
       );
       // Where handles run short, a connection is not kept for a request that may never come.
-      if (this.#options.handles?.isTight) answer.headers.set("connection", "close");
+      if (this.#options.handles?.isLow) answer.headers.set("connection", "close");
       return answer;
     } catch (thrown) {
-      return keepFromPages(refusal(ExaiError.from(thrown)));
+      return setSecurityHeaders(refusal(ExaiError.from(thrown)));
     }
   };
 
@@ -139,19 +139,19 @@ export class HttpHandler {
    *
    * @throws {ExaiError} `FORBIDDEN`
    */
-  #admit(request: Request, arrival: Arrival): Principal {
+  #identify(request: Request, arrival: RequestContext): Principal {
     let reason: RefusalReason = "origin";
     try {
       this.#options.guard.checkOrigin(request);
       reason = "user";
-      return this.#principals.of(arrival);
+      return this.#principals.resolve(arrival);
     } catch (thrown) {
-      this.#desk.count(reason);
+      this.#limits.countRefusal(reason);
       throw thrown;
     }
   }
 
-  async #serve(request: Request, pathname: string, visit: Visit): Promise<Response> {
+  async #serve(request: Request, pathname: string, visit: AdmittedRequest): Promise<Response> {
     try {
       this.#checkToken(request, visit);
       const mcp = MCP_PATH.exec(pathname);
@@ -175,12 +175,12 @@ export class HttpHandler {
   #serveMcp(
     request: Request,
     name: string | undefined,
-    { arrival: { completed }, principal }: Visit,
+    { context: { completed }, principal }: AdmittedRequest,
   ): Promise<Response> | Response {
     try {
       return this.#mcp.handle(request, { server: this.#serverOf(name), completed, principal });
     } catch (thrown) {
-      return rpcRefusal(thrown);
+      return rpcErrorResponse(thrown);
     }
   }
 
@@ -200,18 +200,18 @@ export class HttpHandler {
   }
 
   /** @throws {ExaiError} `UNAUTHORIZED`; `OVER_CAPACITY` from an address that shows too many wrong tokens */
-  #checkToken(request: Request, { arrival }: Visit): void {
+  #checkToken(request: Request, { context: arrival }: AdmittedRequest): void {
     const { guard } = this.#options;
-    if (!guard.asksToken || guard.authenticate(shownToken(request))) return;
-    throw this.#desk.wrongToken(originOf(arrival.remoteAddr));
+    if (!guard.requiresToken || guard.authenticate(requestToken(request))) return;
+    throw this.#limits.rejectToken(rateLimitKeyOf(arrival.remoteAddr));
   }
 
   // Everything that can fail comes before the upgrade: whatever throws after it stops the whole server.
-  #upgrade(request: Request, pathname: string, visit: Visit): Response {
+  #upgrade(request: Request, pathname: string, visit: AdmittedRequest): Response {
     const { pingIntervalMs, pingTimeoutMs } = this.#options;
-    const { arrival, principal } = visit;
-    const fault = upgradeFault(request);
-    if (fault) return keepFromPages(fault);
+    const { context: arrival, principal } = visit;
+    const fault = validateUpgrade(request);
+    if (fault) return setSecurityHeaders(fault);
     const mcpOnly = offeredProtocols(request).includes(MCP_SUBPROTOCOL);
     if (mcpOnly) this.#checkToken(request, visit);
     const mcp = mcpOnly ? MCP_PATH.exec(pathname) : null;
@@ -223,18 +223,18 @@ export class HttpHandler {
     const server = this.#serverOf(mcp?.[1]);
     const via = readVia(request.headers.get(VIA_HEADER));
     checkVia(via, this.#options.daemonId);
-    const newcomer = this.#newcomer(visit);
+    const newcomer = this.#attemptOf(visit);
     // Not known any more once the connection is upgraded.
-    const { door, remoteAddr } = arrival;
-    const { socket, response } = (arrival.upgrade ?? upgradeNatively)(request, {
+    const { endpoint, remoteAddr } = arrival;
+    const { socket, response } = (arrival.upgrade ?? upgradeWithDeno)(request, {
       idleTimeoutMs: pingIntervalMs + pingTimeoutMs,
       ...(mcpOnly ? { protocol: MCP_SUBPROTOCOL } : {}),
     });
     const channel = new WebSocketChannel(socket, { ...this.#options, cut: () => cut(socket, remoteAddr) });
-    socket.addEventListener("close", () => this.#desk.left(channel));
+    socket.addEventListener("close", () => this.#limits.remove(channel));
     const enter = () => {
-      if (!mcpOnly) this.#receive(channel, newcomer, { principal, door });
-      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, via, principal });
+      if (!mcpOnly) this.#awaitHello(channel, newcomer, { principal, door: endpoint });
+      else if (this.#limits.add(channel)) this.#options.onMcp(channel, { server, via, principal });
     };
     // A socket of Node's is open by now, and its first frame may come at once.
     if (socket.readyState === WebSocket.OPEN) enter();
@@ -243,24 +243,27 @@ export class HttpHandler {
   }
 
   /** For whom a connection's tries are counted: with a token its address, which is all that is known of strangers. */
-  #newcomer({ arrival, principal }: Visit): ConnectionAttempt {
-    const { asksToken } = this.#options.guard;
-    return { asksToken, from: asksToken ? originOf(arrival.remoteAddr) : principal.id };
+  #attemptOf({ context: arrival, principal }: AdmittedRequest): ConnectionAttempt {
+    const { requiresToken: asksToken } = this.#options.guard;
+    return {
+      requiresToken: asksToken,
+      rateLimitKey: asksToken ? rateLimitKeyOf(arrival.remoteAddr) : principal.id,
+    };
   }
 
-  #receive(
+  #awaitHello(
     channel: WebSocketChannel,
     newcomer: ConnectionAttempt,
     about: { principal: Principal; door: string },
   ): void {
-    const gate = this.#desk.receive(channel, newcomer);
+    const gate = this.#limits.addPending(channel, newcomer);
     if (gate) this.#options.onExai(channel, { ...gate, ...about });
   }
 }
 
 /** A request that has been admitted. */
-interface Visit {
-  arrival: Arrival;
+interface AdmittedRequest {
+  context: RequestContext;
   principal: Principal;
 }
 
@@ -268,7 +271,7 @@ interface Visit {
 function cut(socket: WebSocket, remoteAddr: Deno.Addr): void {
   // A socket of Node's knows how.
   if ("terminate" in socket && typeof socket.terminate === "function") socket.terminate();
-  else cutConnection(remoteAddr);
+  else forceClose(remoteAddr);
 }
 
 function refusal(error: ExaiError): Response {

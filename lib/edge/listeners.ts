@@ -9,11 +9,11 @@ import type { Settings } from "../config/settings.ts";
 import { loadServerTls } from "../config/tls.ts";
 import type { HttpRequestHandler } from "./request_context.ts";
 import type { HandleBudget } from "./handle_budget.ts";
-import { AddressInUse, Listener } from "./deno_listener.ts";
+import { AddressInUseError, DenoListener } from "./deno_listener.ts";
 import type { NodeListener } from "./node_listener.ts";
 import { MAX_SOCKET_PATH_BYTES, SocketFile } from "./socket_file.ts";
-import { type ProbedListener, probeOwnDoors } from "./self_probe.ts";
-import { checkBound, checkExposure, type ExposureSettings } from "./exposure.ts";
+import { type ProbedListener, probeListeners } from "./self_probe.ts";
+import { checkBoundAddress, checkExposure, type ExposureSettings } from "./exposure.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -31,7 +31,7 @@ interface ListenersOptions {
 }
 
 /** Anything that listens. */
-interface Door {
+interface Listener {
   /** That it is not served, in a sentence. */
   readonly fault?: string | undefined;
   stop(): Promise<void>;
@@ -44,17 +44,21 @@ export class Listeners implements AsyncDisposable {
   /** Path of the Unix socket or named pipe, if there is one. */
   socket: string | undefined;
   readonly #address: Deno.NetAddr;
-  readonly #doors: Door[];
+  readonly #listeners: Listener[];
   readonly #files = new AsyncDisposableStack();
   readonly #settings: ListenersOptions["settings"];
   #stopped: Promise<void> | undefined;
 
-  private constructor(tcp: Listener | NodeListener, scheme: "ws" | "wss", { settings }: ListenersOptions) {
+  private constructor(
+    tcp: DenoListener | NodeListener,
+    scheme: "ws" | "wss",
+    { settings }: ListenersOptions,
+  ) {
     this.#settings = settings;
     this.#address = tcp.address as Deno.NetAddr;
     const { hostname, port } = this.#address;
     this.url = `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
-    this.#doors = [tcp];
+    this.#listeners = [tcp];
   }
 
   /**
@@ -67,7 +71,7 @@ export class Listeners implements AsyncDisposable {
     // The address first: it is where another daemon of the same settings is noticed.
     const doors = await Listeners.#openAddress(options);
     try {
-      checkBound(doors.#address.hostname, options.settings);
+      checkBoundAddress(doors.#address.hostname, options.settings);
       await doors.#openSocket(options);
       return doors;
     } catch (thrown) {
@@ -83,17 +87,17 @@ export class Listeners implements AsyncDisposable {
    */
   async probe(): Promise<void> {
     const asksToken = this.#settings.token !== "";
-    await probeOwnDoors(this.#seenFromOutside(), { asksToken, timeoutMs: PROBE_TIMEOUT_MS });
+    await probeListeners(this.#probeTargets(), { requiresToken: asksToken, timeoutMs: PROBE_TIMEOUT_MS });
   }
 
   /** Which doors are not served, each in a sentence. */
   faults(): string[] {
-    return this.#doors.flatMap((door) => door.fault ?? []);
+    return this.#listeners.flatMap((door) => door.fault ?? []);
   }
 
   /** Stops accepting connections; those that are open stay. Resolves when the last one is closed. */
   stop(): Promise<void> {
-    return this.#stopped ??= Promise.all(this.#doors.map((door) => door.stop())).then(() => {});
+    return this.#stopped ??= Promise.all(this.#listeners.map((door) => door.stop())).then(() => {});
   }
 
   /** As `stop`, unless that has been asked for before: then connections still open are not waited for. */
@@ -102,7 +106,7 @@ export class Listeners implements AsyncDisposable {
     await this.#files.disposeAsync();
   }
 
-  #seenFromOutside(): ProbedListener[] {
+  #probeTargets(): ProbedListener[] {
     const { protocol } = new URL(this.url);
     const { hostname, port } = this.#address;
     const tls = protocol === "wss:" ? { asksCertificate: this.#settings.tlsClientCa !== "" } : undefined;
@@ -118,13 +122,13 @@ export class Listeners implements AsyncDisposable {
     const hostname = settings.host.toLowerCase() === "localhost" ? "127.0.0.1" : settings.host;
     const at = { hostname, port: settings.port, handler, handles, onchange };
     const tls = await loadServerTls(settings);
-    if (!tls) return new Listeners(new Listener(at), "ws", options);
+    if (!tls) return new Listeners(new DenoListener(at), "ws", options);
     try {
-      if (!tls.clientCa) return new Listeners(new Listener({ ...at, tls }), "wss", options);
+      if (!tls.clientCa) return new Listeners(new DenoListener({ ...at, tls }), "wss", options);
       const { NodeListener } = await import("./node_listener.ts");
       return new Listeners(await NodeListener.listen({ ...at, tls }), "wss", options);
     } catch (thrown) {
-      if (thrown instanceof AddressInUse) throw thrown;
+      if (thrown instanceof AddressInUseError) throw thrown;
       const hint = "see that EXAI_TLS_CERT and EXAI_TLS_KEY belong together";
       throw new ExaiError("CONFIG", `cannot listen with TLS: ${messageOf(thrown)}; ${hint}`, {
         cause: thrown,
@@ -140,7 +144,7 @@ export class Listeners implements AsyncDisposable {
         ? shortSocket(paths)
         : { path: settings.socket, lockPath: settings.socket + ".lock" };
       const file = this.#files.use(await SocketFile.claim(place));
-      this.#doors.push(new Listener({ path: file.path, handler, handles, onchange }));
+      this.#listeners.push(new DenoListener({ path: file.path, handler, handles, onchange }));
       this.socket = file.path;
     } catch (thrown) {
       if (settings.socket !== "auto") throw thrown;
@@ -157,7 +161,7 @@ export class Listeners implements AsyncDisposable {
   ): Promise<void> {
     const { NodeListener } = await import("./node_listener.ts");
     const path = socket === "auto" ? `\\\\.\\pipe\\exai-${fnv1a(paths.home)}` : socket;
-    this.#doors.push(await NodeListener.listen({ path, handler }));
+    this.#listeners.push(await NodeListener.listen({ path, handler }));
     this.socket = path;
   }
 }

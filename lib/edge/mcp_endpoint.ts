@@ -9,11 +9,11 @@ import { CODES, toRpcError } from "../wire/codes.ts";
 import { asMeant, whyNoBatch } from "../wire/lenient.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
 import { checkEnvelope, refusedId, type RequestId, responseTo } from "../wire/rpc.ts";
-import { plainAccept } from "./accept_header.ts";
+import { normalizeAccept } from "./accept_header.ts";
 import type { Principal } from "./principal.ts";
 
 /** A client of Streamable HTTP that wants to attach. */
-export interface HttpClient {
+export interface HttpSessionRequest {
   /** The one server it wants; undefined for the merged catalog. */
   server?: string;
   /** Its working directory, if it told. */
@@ -32,11 +32,11 @@ interface McpEndpointOptions {
   /** The bound on what is held for all clients together. */
   budget?: ByteBudget;
   /** Makes the transport of a session that is about to begin. */
-  open(client: HttpClient): HttpServerTransport;
+  open(client: HttpSessionRequest): HttpServerTransport;
 }
 
 /** How a request came. */
-interface Approach {
+interface McpRequestContext {
   /** The one server its path names; undefined for the merged catalog. */
   server?: string;
   /** Resolves when the response has been sent. */
@@ -45,7 +45,7 @@ interface Approach {
   principal: Principal;
 }
 
-interface OpenSession extends Pick<Approach, "server"> {
+interface HttpSessionEntry extends Pick<McpRequestContext, "server"> {
   /** The id of its principal. */
   owner: string;
   /** As its client has asked for it. */
@@ -63,14 +63,14 @@ const CWD_HEADER = "x-exai-cwd";
 export class McpEndpoint {
   readonly #options: McpEndpointOptions;
   /** By the key its client was given, the least recently used first. */
-  readonly #sessions = new Map<string, OpenSession>();
+  readonly #sessions = new Map<string, HttpSessionEntry>();
 
   constructor(options: McpEndpointOptions) {
     this.#options = options;
   }
 
   /** Answers one request; what is wrong with it is answered as a JSON-RPC error. */
-  async handle(request: Request, how: Approach): Promise<Response> {
+  async handle(request: Request, how: McpRequestContext): Promise<Response> {
     try {
       const exchange: HttpExchange = { completed: how.completed };
       if (request.method === "POST") {
@@ -78,21 +78,26 @@ export class McpEndpoint {
           maxBytes: this.#options.maxFrameBytes,
           budget: this.#options.budget,
         });
-        Object.assign(exchange, { body: Array.isArray(value) ? value : single(value), bodyBytes: bytes });
+        Object.assign(exchange, {
+          body: Array.isArray(value) ? value : parseMessage(value),
+          bodyBytes: bytes,
+        });
       }
-      plainAccept(request);
+      normalizeAccept(request);
       const id = request.headers.get("mcp-session-id");
-      if (id === null) return await this.#begin(request, exchange, how);
-      const session = this.#find(id, how);
-      if (Array.isArray(exchange.body)) exchange.body = batch(exchange.body, request, session);
+      if (id === null) return await this.#initialize(request, exchange, how);
+      const session = this.#sessionFor(id, how);
+      if (Array.isArray(exchange.body)) exchange.body = parseBatch(exchange.body, request, session);
       return await session.transport.handle(request, exchange);
     } catch (thrown) {
-      return thrown instanceof BadMessage ? rpcRefusal(thrown.error, thrown.id) : rpcRefusal(thrown);
+      return thrown instanceof InvalidMessageError
+        ? rpcErrorResponse(thrown.error, thrown.id)
+        : rpcErrorResponse(thrown);
     }
   }
 
   // To another principal a session is not there, whatever it knows of it.
-  #find(id: string, { server, principal }: Approach): OpenSession {
+  #sessionFor(id: string, { server, principal }: McpRequestContext): HttpSessionEntry {
     const session = this.#sessions.get(id);
     if (!session || session.server !== server || !isSamePrincipal(session.owner, principal.id)) {
       const why =
@@ -104,14 +109,18 @@ export class McpEndpoint {
     return session;
   }
 
-  async #begin(request: Request, exchange: HttpExchange, { server, principal }: Approach): Promise<Response> {
+  async #initialize(
+    request: Request,
+    exchange: HttpExchange,
+    { server, principal }: McpRequestContext,
+  ): Promise<Response> {
     if (!["POST", "GET", "DELETE"].includes(request.method)) return methodNotAllowed();
     if (!isObject(exchange.body) || exchange.body.method !== "initialize") {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
     }
     const via = readVia(request.headers.get(VIA_HEADER));
     checkVia(via, this.#options.daemonId);
-    await this.#makeRoom();
+    await this.#evictIdle();
     const transport = this.#options.open({ server, cwd: cwdOf(request), via, principal });
     await transport.start();
     const response = await transport.handle(request, exchange);
@@ -125,7 +134,7 @@ export class McpEndpoint {
   }
 
   /** Clients of HTTP often go without a word: at the limit the one that has been silent longest makes room. */
-  async #makeRoom(): Promise<void> {
+  async #evictIdle(): Promise<void> {
     if (this.#sessions.size < this.#options.maxConnections) return;
     for (const { transport } of this.#sessions.values()) {
       if (transport.streams === 0) return await transport.close();
@@ -135,7 +144,7 @@ export class McpEndpoint {
 }
 
 /** A body that is no message, and the id its refusal is to have. */
-class BadMessage extends Error {
+class InvalidMessageError extends Error {
   readonly id: RequestId | null;
   readonly error: ExaiError;
 
@@ -147,18 +156,18 @@ class BadMessage extends Error {
 }
 
 /** One message as it is meant; what is wrong with it is said as at the other doors. */
-function single(value: Json): Json {
-  if (!isObject(value)) throw new BadMessage(value, "a body must hold one JSON object");
+function parseMessage(value: Json): Json {
+  if (!isObject(value)) throw new InvalidMessageError(value, "a body must hold one JSON object");
   const meant = asMeant(value);
   const message = checkEnvelope(meant);
-  if (typeof message === "string") throw new BadMessage(value, message);
+  if (typeof message === "string") throw new InvalidMessageError(value, message);
   return meant;
 }
 
-function batch(messages: readonly Json[], { headers }: Request, { revision }: OpenSession): Json[] {
+function parseBatch(messages: readonly Json[], { headers }: Request, { revision }: HttpSessionEntry): Json[] {
   const why = whyNoBatch(messages, headers.get("mcp-protocol-version") ?? revision);
-  if (why !== undefined) throw new BadMessage(messages, why);
-  return messages.map(single);
+  if (why !== undefined) throw new InvalidMessageError(messages, why);
+  return messages.map(parseMessage);
 }
 
 function cwdOf(request: Request): string | undefined {
@@ -173,11 +182,11 @@ function cwdOf(request: Request): string | undefined {
 function badInitialize(id: unknown): Response {
   const why =
     "initialize needs an id and the params protocolVersion, capabilities and clientInfo {name, version}";
-  return rpcRefusal(new ExaiError("INVALID_PARAMS", why), id);
+  return rpcErrorResponse(new ExaiError("INVALID_PARAMS", why), id);
 }
 
 /** Whatever was thrown as an HTTP response that carries a JSON-RPC error. */
-export function rpcRefusal(thrown: unknown, id: unknown = null): Response {
+export function rpcErrorResponse(thrown: unknown, id: unknown = null): Response {
   const error = ExaiError.from(thrown);
   const known = typeof id === "string" || typeof id === "number" ? id : null;
   const body = responseTo(known, { error: toRpcError(error) });

@@ -6,7 +6,7 @@ import { connect as connectTls } from "node:tls";
  * Connects to a named pipe, or to an address with TLS whose certificate is not looked at: only for asking our own
  * doors. Loaded only where one of them is of such a kind.
  */
-export async function openByNode(to: { path: string } | { hostname: string; port: number }) {
+export async function connectWithNode(to: { path: string } | { hostname: string; port: number }) {
   const isPipe = "path" in to;
   const socket: Socket = isPipe
     ? connect({ path: to.path })

@@ -9,9 +9,15 @@ import { getLogger } from "@logtape/logtape";
 // @ts-types="@types/ws"
 import { type WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { MIB } from "../base/units.ts";
-import type { Arrival, HttpRequestHandler, TlsOptions, Upgraded, UpgradeOptions } from "./request_context.ts";
+import type {
+  HttpRequestHandler,
+  RequestContext,
+  TlsOptions,
+  UpgradedConnection,
+  WebSocketUpgradeOptions,
+} from "./request_context.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
-import { AddressInUse, doorOf } from "./deno_listener.ts";
+import { AddressInUseError, endpointOf } from "./deno_listener.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -46,26 +52,29 @@ export class NodeListener implements AsyncDisposable {
   /**
    * Resolves when the server listens.
    *
-   * @throws {AddressInUse} and what else the system says
+   * @throws {AddressInUseError} and what else the system says
    */
   static async listen(options: NodeListenOptions): Promise<NodeListener> {
     // Which port it is is known when the server listens.
     const handler: HttpRequestHandler = (request, arrival) =>
-      options.handler(request, { ...arrival, door: place() });
-    const place = () => "path" in options ? SOCKET_DOOR : doorOf(listener.address, true);
+      options.handler(request, { ...arrival, endpoint: place() });
+    const place = () => "path" in options ? SOCKET_DOOR : endpointOf(listener.address, true);
     const server = "tls" in options
       ? createTlsServer(tlsOptions(options.tls), requestListener(handler))
       : createServer(requestListener(handler));
     const isPipe = "path" in options;
-    server.on(isPipe ? "connection" : "secureConnection", (socket: Socket) => noteEnds(socket, isPipe));
+    server.on(
+      isPipe ? "connection" : "secureConnection",
+      (socket: Socket) => recordConnection(socket, isPipe),
+    );
     const upgrades = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD_BYTES });
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      void answerUpgrade({ request, socket: socket as Socket, head, upgrades, handler });
+      void handleUpgrade({ request, socket: socket as Socket, head, upgrades, handler });
     });
     server.on("tlsClientError", ({ message }: Error) => log.debug("no TLS: {message}", { message }));
     const listener = new NodeListener(server);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once("error", (thrown) => reject(inUse(thrown, options) ?? thrown));
+    server.once("error", (thrown) => reject(addressInUse(thrown, options) ?? thrown));
     if ("path" in options) server.listen(options.path, resolve);
     else server.listen(options.port, options.hostname, resolve);
     await promise;
@@ -96,9 +105,9 @@ function tlsOptions({ cert, key, clientCa }: TlsOptions) {
   return { cert, key, ...(clientCa ? { ca: clientCa, requestCert: true, rejectUnauthorized: true } : {}) };
 }
 
-function inUse(thrown: Error, at: NodeListenAt): AddressInUse | undefined {
+function addressInUse(thrown: Error, at: NodeListenAt): AddressInUseError | undefined {
   const taken = (thrown as { code?: string }).code === "EADDRINUSE" && "port" in at;
-  return taken ? new AddressInUse(at.hostname, at.port) : undefined;
+  return taken ? new AddressInUseError(at.hostname, at.port) : undefined;
 }
 
 function requestListener(handler: HttpRequestHandler) {
@@ -109,7 +118,7 @@ function requestListener(handler: HttpRequestHandler) {
       outgoing.on("close", () => reject(new Error("the client has gone")));
     });
     completed.catch(() => {});
-    return handler(request, { completed, ...endsOf(incoming.socket), door: "" });
+    return handler(request, { completed, ...connectionInfoOf(incoming.socket), endpoint: "" });
   }, { overrideGlobalObjects: false });
 }
 
@@ -121,30 +130,30 @@ interface UpgradeRequest {
   handler: HttpRequestHandler;
 }
 
-async function answerUpgrade({ request, socket, head, upgrades, handler }: UpgradeRequest): Promise<void> {
+async function handleUpgrade({ request, socket, head, upgrades, handler }: UpgradeRequest): Promise<void> {
   let upgraded = false;
-  const upgrade = (_: Request, options: UpgradeOptions): Upgraded => {
+  const upgrade = (_: Request, options: WebSocketUpgradeOptions): UpgradedConnection => {
     let opened: NodeWebSocket | undefined;
     upgrades.options.handleProtocols = () => options.protocol ?? false;
     upgrades.handleUpgrade(request, socket, head, (made) => opened = made);
     upgraded = true;
     // Asked for wrongly: it has been answered with what is wrong.
     if (!opened) return { socket: new EventTarget() as unknown as WebSocket, response: new Response(null) };
-    keepAlive(opened, options.idleTimeoutMs);
+    startHeartbeat(opened, options.idleTimeoutMs);
     return { socket: opened as unknown as WebSocket, response: new Response(null) };
   };
   try {
     const asked = toRequest(request);
     if (!asked) {
-      return await refuse(socket, new Response("this is no request for a WebSocket\n", { status: 400 }));
+      return await reject(socket, new Response("this is no request for a WebSocket\n", { status: 400 }));
     }
     const response = await handler(asked, {
       completed: Promise.resolve(),
-      ...endsOf(socket),
-      door: "",
+      ...connectionInfoOf(socket),
+      endpoint: "",
       upgrade,
     });
-    if (!upgraded) await refuse(socket, response);
+    if (!upgraded) await reject(socket, response);
   } catch (thrown) {
     log.error("a connection could not be upgraded: {thrown}", { thrown });
     socket.destroy();
@@ -164,7 +173,7 @@ function toRequest({ method, url, rawHeaders }: IncomingMessage): Request | unde
   }
 }
 
-async function refuse(socket: Socket, response: Response): Promise<void> {
+async function reject(socket: Socket, response: Response): Promise<void> {
   const body = Buffer.from(await response.arrayBuffer());
   response.headers.set("content-length", String(body.length));
   response.headers.set("connection", "close");
@@ -174,7 +183,7 @@ async function refuse(socket: Socket, response: Response): Promise<void> {
 }
 
 /** As the idle time-out of `Deno.upgradeWebSocket`: ping at half of the time, give up at the whole. */
-function keepAlive(socket: NodeWebSocket, idleTimeoutMs: number): void {
+function startHeartbeat(socket: NodeWebSocket, idleTimeoutMs: number): void {
   let heard = true;
   const timer = setInterval(() => {
     if (!heard) return socket.terminate();
@@ -186,21 +195,21 @@ function keepAlive(socket: NodeWebSocket, idleTimeoutMs: number): void {
   socket.on("close", () => clearInterval(timer));
 }
 
-type Ends = Pick<Arrival, "localAddr" | "remoteAddr" | "clientCertificate">;
+type ConnectionInfo = Pick<RequestContext, "localAddr" | "remoteAddr" | "clientCertificate">;
 
 /** Noted when a connection comes: a socket that is closed tells nothing any more, and must not pass for a pipe's. */
-const ends = new WeakMap<Socket, Ends>();
+const connections = new WeakMap<Socket, ConnectionInfo>();
 
-function endsOf(socket: Socket): Ends {
-  const noted = ends.get(socket);
+function connectionInfoOf(socket: Socket): ConnectionInfo {
+  const noted = connections.get(socket);
   if (noted) return noted;
   throw new Error("a request on a connection nobody has noted");
 }
 
-function noteEnds(socket: Socket, isPipe: boolean): void {
+function recordConnection(socket: Socket, isPipe: boolean): void {
   const pipe = { transport: "unix", path: "" } as const;
   const end = (hostname = "", port = 0) => ({ transport: "tcp", hostname, port }) as const;
-  ends.set(socket, {
+  connections.set(socket, {
     localAddr: isPipe ? pipe : end(socket.localAddress, socket.localPort),
     remoteAddr: isPipe ? pipe : end(socket.remoteAddress, socket.remotePort),
     clientCertificate: isPipe ? undefined : fingerprintOf(socket as TLSSocket),

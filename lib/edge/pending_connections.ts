@@ -31,7 +31,7 @@ export class PendingConnections<T> {
   }
 
   /** Takes out the one that has waited longest of the origin that has the most, so that one crowd leaves others alone. */
-  removeOne(): T | undefined {
+  evictOldest(): T | undefined {
     const groups = [...this.#byOrigin.values()];
     const largest = groups.reduce<Set<T> | undefined>(
       (most, group) => most && most.size >= group.size ? most : group,

@@ -33,11 +33,11 @@ const V6_BYTES = 28;
  * bound, lets sockets of the same user with that option listen on the address, and nobody else. The kernel closes it
  * with the process, however that ends, and children do not inherit it. Linux only.
  */
-export class HeldAddress implements Disposable {
+export class PlaceholderSocket implements Disposable {
   readonly port: number;
   readonly #library: Libc;
   readonly #fd: number;
-  #isOver = false;
+  #isDisposed = false;
 
   private constructor(library: Libc, fd: number, port: number) {
     this.#library = library;
@@ -50,7 +50,7 @@ export class HeldAddress implements Disposable {
    *
    * @param at port 0 takes a free one from the system
    */
-  static take(at: SocketEndpoint): HeldAddress | undefined {
+  static bind(at: SocketEndpoint): PlaceholderSocket | undefined {
     const address = Deno.build.os === "linux" ? encodeAddress(at) : undefined;
     if (!address) return undefined;
     let library: Libc;
@@ -61,27 +61,27 @@ export class HeldAddress implements Disposable {
       return undefined;
     }
     const fd = library.symbols.socket(familyOf(address), SOCK_STREAM_CLOEXEC, 0);
-    const port = fd < 0 ? undefined : hold(library, fd, address);
-    if (port !== undefined) return new HeldAddress(library, fd, port);
+    const port = fd < 0 ? undefined : bindPlaceholder(library, fd, address);
+    if (port !== undefined) return new PlaceholderSocket(library, fd, port);
     if (fd >= 0) library.symbols.close(fd);
     library.close();
     return undefined;
   }
 
   [Symbol.dispose](): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
     this.#library.symbols.close(this.#fd);
     this.#library.close();
   }
 }
 
 /** Binds `fd`, and gives its port; undefined when the system refuses any of it. */
-function hold(library: Libc, fd: number, address: Uint8Array<ArrayBuffer>): number | undefined {
+function bindPlaceholder(library: Libc, fd: number, address: Uint8Array<ArrayBuffer>): number | undefined {
   const { bind, listen, shutdown } = library.symbols;
   const set = (name: number, value: number) =>
     library.symbols.setsockopt(fd, SOL_SOCKET, name, new Int32Array([value]), 4) === 0;
-  const isFixed = portIn(address) !== 0;
+  const isFixed = portOf(address) !== 0;
   // Connections of the daemon before this one, in TIME_WAIT, count as users of the port without this option.
   if (isFixed && !set(SO_REUSEADDR, 1)) return undefined;
   if (bind(fd, address, address.length) !== 0) return undefined;
@@ -93,7 +93,7 @@ function hold(library: Libc, fd: number, address: Uint8Array<ArrayBuffer>): numb
   if (!set(SO_REUSEPORT, 1)) return undefined;
   const bound = new Uint8Array(V6_BYTES);
   if (library.symbols.getsockname(fd, bound, new Uint32Array([bound.length])) !== 0) return undefined;
-  return portIn(bound) || undefined;
+  return portOf(bound) || undefined;
 }
 
 /** The address as `bind` takes it; undefined for a name, and for an address with a scope. */
@@ -113,6 +113,6 @@ function familyOf(address: Uint8Array<ArrayBuffer>): number {
   return new Uint16Array(address.buffer, 0, 1)[0]!;
 }
 
-function portIn(address: Uint8Array<ArrayBuffer>): number {
+function portOf(address: Uint8Array<ArrayBuffer>): number {
   return new DataView(address.buffer).getUint16(2);
 }

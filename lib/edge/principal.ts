@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
-import type { Arrival } from "./request_context.ts";
+import type { RequestContext } from "./request_context.ts";
 
 /** On whose behalf a connection is made. */
 export interface Principal {
@@ -18,14 +18,14 @@ export interface PrincipalOptions {
   users: Pick<PeerUsers, "ofPeer">;
   policy: PeerPolicy;
   /** Whether a token is asked of everybody: then nobody's user is. */
-  asksToken(): boolean;
+  requiresToken(): boolean;
 }
 
 /** The daemon's own user, and whoever shows a token of his. */
 const OWNER = "owner";
 
 /** Tells on whose behalf each connection is made, and refuses other users of the machine while there is no token. */
-export class Principals {
+export class PrincipalResolver {
   readonly #options: PrincipalOptions;
 
   constructor(options: PrincipalOptions) {
@@ -38,20 +38,20 @@ export class Principals {
    *
    * @throws {ExaiError} `FORBIDDEN` for another user of the machine, or one nobody can tell
    */
-  of({ localAddr, remoteAddr, clientCertificate }: Arrival): Principal {
+  resolve({ localAddr, remoteAddr, clientCertificate }: RequestContext): Principal {
     const shown = clientCertificate === undefined ? undefined : `certificate ${clientCertificate}`;
-    if (this.#options.asksToken()) return { id: shown ?? OWNER, isOwner: true };
+    if (this.#options.requiresToken()) return { id: shown ?? OWNER, isOwner: true };
     // The modes of the socket and of its directory have kept others out. The system knows who has connected
     // (SO_PEERCRED), but Deno does not hand out the descriptor it could be asked by.
     if (remoteAddr.transport !== "tcp" || localAddr.transport !== "tcp") return { id: OWNER, isOwner: true };
     const { kind, user } = this.#options.users.ofPeer({ local: localAddr, remote: remoteAddr });
-    if (kind !== "own" && this.#options.policy === "own") throw stranger(kind);
+    if (kind !== "own" && this.#options.policy === "own") throw unknownPeerError(kind);
     const isOwner = kind === "own" || shown !== undefined;
     return { id: shown ?? (kind === "own" ? OWNER : `user ${user ?? "unknown"}`), isOwner };
   }
 }
 
-function stranger(kind: "other" | "unknown"): ExaiError {
+function unknownPeerError(kind: "other" | "unknown"): ExaiError {
   const why = kind === "other"
     ? "this connection comes from another user of the machine than the daemon's"
     : "the system does not say which user this connection comes from";

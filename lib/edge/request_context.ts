@@ -1,4 +1,4 @@
-export interface UpgradeOptions {
+export interface WebSocketUpgradeOptions {
   /** A connection is pinged after half of this time of silence, and given up after the whole. */
   idleTimeoutMs: number;
   /** The subprotocol chosen. */
@@ -6,7 +6,7 @@ export interface UpgradeOptions {
 }
 
 /** What a door knows of a request beside the request itself. */
-export interface Arrival {
+export interface RequestContext {
   /** Resolves when the response has been sent as a whole, rejects when the client has gone before. */
   completed: Promise<void>;
   remoteAddr: Deno.Addr;
@@ -15,18 +15,18 @@ export interface Arrival {
   /** SHA-256 fingerprint of the certificate the client has shown, if one was asked. */
   clientCertificate?: string;
   /** The address or socket it came to, as `wire/proof.ts` writes it. */
-  door: string;
+  endpoint: string;
   /** Makes a WebSocket of the connection; left out: as `Deno.serve` does it. */
-  upgrade?(request: Request, options: UpgradeOptions): Upgraded;
+  upgrade?(request: Request, options: WebSocketUpgradeOptions): UpgradedConnection;
 }
 
-export interface Upgraded {
+export interface UpgradedConnection {
   socket: WebSocket;
   response: Response;
 }
 
 /** How every door of the daemon has its requests answered. */
-export type HttpRequestHandler = (request: Request, arrival: Arrival) => Response | Promise<Response>;
+export type HttpRequestHandler = (request: Request, arrival: RequestContext) => Response | Promise<Response>;
 
 /** How a door speaks TLS, as PEM. */
 export interface TlsOptions {

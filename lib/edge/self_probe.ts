@@ -12,7 +12,7 @@ export type ProbedListener =
 
 interface SelfProbeOptions {
   /** Whether nobody should get in without the token. */
-  asksToken: boolean;
+  requiresToken: boolean;
   /** How long a door may take to answer; one that does not answer lets nobody in. */
   timeoutMs: number;
 }
@@ -20,10 +20,10 @@ interface SelfProbeOptions {
 /** One way a stranger tries. */
 interface ProbeAttempt {
   /** What is wrong when it works. */
-  gotIn: string;
+  failure: string;
   bytes: Uint8Array;
   /** Reads what came so far: whether the stranger got in; undefined: not known yet. */
-  verdict(text: string): boolean | undefined;
+  isAdmitted(text: string): boolean | undefined;
 }
 
 /**
@@ -32,15 +32,15 @@ interface ProbeAttempt {
  *
  * @throws {ExaiError} `CONFIG` when one gets in
  */
-export async function probeOwnDoors(
+export async function probeListeners(
   doors: readonly ProbedListener[],
   options: SelfProbeOptions,
 ): Promise<void> {
   const found = await Promise.all(
     doors.flatMap((door) =>
-      attempts(door, options.asksToken).map(async (attempt) => {
-        const gotIn = await tryOne(door, attempt, options.timeoutMs);
-        return gotIn ? [`${nameOf(door)}: ${attempt.gotIn}`] : [];
+      attempts(door, options.requiresToken).map(async (attempt) => {
+        const gotIn = await runAttempt(door, attempt, options.timeoutMs);
+        return gotIn ? [`${nameOf(door)}: ${attempt.failure}`] : [];
       })
     ),
   );
@@ -84,9 +84,9 @@ function attempts(door: ProbedListener, asksToken: boolean): ProbeAttempt[] {
 /** A request for something harmless; any answer but `refused` lets in, any at all when that is undefined. */
 function http(gotIn: string, headers: Record<string, string>, refused: number | undefined): ProbeAttempt {
   return {
-    gotIn,
+    failure: gotIn,
     bytes: head({ ...headers, connection: "close" }, "/health"),
-    verdict: (text) => {
+    isAdmitted: (text) => {
       const status = statusIn(text);
       return status === undefined ? undefined : status !== refused;
     },
@@ -99,9 +99,9 @@ function upgrade(gotIn: string, headers: Record<string, string>, opening?: strin
   const start = head({ ...headers, upgrade: "websocket", connection: "Upgrade", ...key }, "/");
   const frame = opening === undefined ? new Uint8Array() : textFrame(opening);
   return {
-    gotIn,
+    failure: gotIn,
     bytes: new Uint8Array([...start, ...frame]),
-    verdict: (text) => {
+    isAdmitted: (text) => {
       const status = statusIn(text);
       if (status !== 101) return status === undefined ? undefined : false;
       if (opening === undefined) return true;
@@ -126,9 +126,9 @@ function textFrame(text: string): Uint8Array {
   return new Uint8Array([0x81, 0x80 | payload.length, 0, 0, 0, 0, ...payload]);
 }
 
-async function tryOne(
+async function runAttempt(
   door: ProbedListener,
-  { bytes, verdict }: ProbeAttempt,
+  { bytes, isAdmitted: verdict }: ProbeAttempt,
   timeoutMs: number,
 ): Promise<boolean> {
   let conn: ProbeConnection | undefined;
@@ -167,8 +167,8 @@ async function connect(door: ProbedListener): Promise<ProbeConnection> {
     return closable(await Deno.connect({ transport: "unix", path: door.path }));
   }
   if (door.kind === "address" && !door.tls) return closable(await Deno.connect(reachable(door)));
-  const { openByNode } = await import("./node_connection.ts");
-  return await openByNode(door.kind === "socket" ? { path: door.path } : reachable(door));
+  const { connectWithNode } = await import("./node_connection.ts");
+  return await connectWithNode(door.kind === "socket" ? { path: door.path } : reachable(door));
 }
 
 /** Where a server that listens everywhere is reached. */

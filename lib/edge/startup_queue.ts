@@ -1,7 +1,7 @@
 import { deadline } from "@std/async/deadline";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { Arrival, HttpRequestHandler } from "./request_context.ts";
+import type { HttpRequestHandler, RequestContext } from "./request_context.ts";
 
 /** How long a request waits for the daemon to be put together. */
 const MAX_WAIT_MS = 20 * SECOND_MS;
@@ -22,7 +22,7 @@ export class StartupQueue implements Disposable {
     this.#handler ? this.#handler(request, arrival) : this.#wait(request, arrival);
 
   /** From now on `handler` answers. */
-  open(handler: HttpRequestHandler): void {
+  setHandler(handler: HttpRequestHandler): void {
     this.#handler = handler;
     this.#opened.resolve(handler);
   }
@@ -32,7 +32,7 @@ export class StartupQueue implements Disposable {
     this.#opened.resolve(undefined);
   }
 
-  async #wait(request: Request, arrival: Arrival): Promise<Response> {
+  async #wait(request: Request, arrival: RequestContext): Promise<Response> {
     if (this.#waiting >= MAX_WAITING) return refusal();
     this.#waiting++;
     try {

@@ -5,7 +5,7 @@ import { monotonicNow } from "../base/monotonic.ts";
 import { AUTO_TOKEN, isToken, TOKEN_RULE } from "../config/token_rule.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { othersCanRead, whyUntrusted } from "../config/trust.ts";
-import { sameSecret, type TokenCheck } from "./guard.ts";
+import { secretsEqual, type TokenVerifier } from "./guard.ts";
 import { writePrivateFile } from "../state/state_files.ts";
 
 const log = getLogger(["exai", "daemon"]);
@@ -23,10 +23,10 @@ interface TokenOptions {
 }
 
 /** The token in force, those that were in force a moment ago, and the file it is kept in when the daemon made it. */
-export class TokenKeeper implements TokenCheck {
+export class TokenStore implements TokenVerifier {
   #current: string;
   /** What is being written to the file: whoever has read it there may show it before the writing is known to be done. */
-  #next: string | undefined;
+  #incoming: string | undefined;
   #retired: { token: string; untilMs: number }[] = [];
   readonly #options: TokenOptions;
 
@@ -41,11 +41,11 @@ export class TokenKeeper implements TokenCheck {
    *
    * @throws {ExaiError} `CONFIG` when the file cannot be read or written
    */
-  static async open(options: TokenOptions): Promise<TokenKeeper> {
+  static async open(options: TokenOptions): Promise<TokenStore> {
     const { setting, path } = options;
-    if (setting !== AUTO_TOKEN) return new TokenKeeper(setting, options);
+    if (setting !== AUTO_TOKEN) return new TokenStore(setting, options);
     try {
-      return new TokenKeeper(await readTokenFile(path) ?? await writeNewToken(path), options);
+      return new TokenStore(await readTokenFile(path) ?? await writeNewToken(path), options);
     } catch (thrown) {
       throw new ExaiError("CONFIG", `the token file ${path} cannot be used: ${messageOf(thrown)}`, {
         cause: thrown,
@@ -63,7 +63,7 @@ export class TokenKeeper implements TokenCheck {
   }
 
   /** Every token that opens a new connection now, the newest first; none when none is needed. */
-  get inForce(): string[] {
+  get validTokens(): string[] {
     if (!this.required) return [];
     this.#forgetExpired();
     return [this.#current, ...this.#others];
@@ -77,7 +77,7 @@ export class TokenKeeper implements TokenCheck {
   accepts(shown: string): boolean {
     this.#forgetExpired();
     // Every one is compared, so that the time says nothing of which it was.
-    return [this.#current, ...this.#others].filter((token) => sameSecret(shown, token)).length > 0;
+    return [this.#current, ...this.#others].filter((token) => secretsEqual(shown, token)).length > 0;
   }
 
   /**
@@ -91,17 +91,17 @@ export class TokenKeeper implements TokenCheck {
       throw new ExaiError("INVALID_PARAMS", "this daemon runs without a token; set EXAI_WS_TOKEN to use one");
     }
     // While another is being put in force, the one shown is as good as replaced.
-    if (!sameSecret(shown, this.#current) || this.#next !== undefined) return false;
+    if (!secretsEqual(shown, this.#current) || this.#incoming !== undefined) return false;
     if (!isToken(next)) {
       const why = next === AUTO_TOKEN ? "; auto is for the setting EXAI_WS_TOKEN only" : "";
       throw new ExaiError("INVALID_PARAMS", `new must be ${TOKEN_RULE}${why}; the token stays as it was`);
     }
     registerSecret(next);
-    this.#next = next;
+    this.#incoming = next;
     try {
       if (this.#options.setting === AUTO_TOKEN) await writePrivateFile(this.#options.path, next + "\n");
     } finally {
-      this.#next = undefined;
+      this.#incoming = undefined;
     }
     this.#retire(this.#current);
     this.#current = next;
@@ -113,13 +113,16 @@ export class TokenKeeper implements TokenCheck {
    *
    * @throws {ExaiError} `INVALID_PARAMS` when there is no such file
    */
-  rotateFile(shown: string): Promise<boolean> {
-    if (this.#options.setting !== AUTO_TOKEN) throw noTokenFile(this.#options.setting);
+  rotateGenerated(shown: string): Promise<boolean> {
+    if (this.#options.setting !== AUTO_TOKEN) throw noTokenFileError(this.#options.setting);
     return this.rotate(shown, makeToken());
   }
 
   get #others(): string[] {
-    return [...this.#next === undefined ? [] : [this.#next], ...this.#retired.map(({ token }) => token)];
+    return [
+      ...this.#incoming === undefined ? [] : [this.#incoming],
+      ...this.#retired.map(({ token }) => token),
+    ];
   }
 
   #forgetExpired(): void {
@@ -135,7 +138,7 @@ export class TokenKeeper implements TokenCheck {
 }
 
 /** Why there is nothing to rotate or show in a file. */
-export function noTokenFile(setting: string): ExaiError {
+export function noTokenFileError(setting: string): ExaiError {
   const why = setting === ""
     ? "no token is used: EXAI_WS_TOKEN is empty; set it to auto"
     : "the token is the one EXAI_WS_TOKEN holds: change it there, in the clients too, and start the daemon " +

@@ -1,5 +1,5 @@
 import { SECOND_MS } from "../base/units.ts";
-import type { Upgraded, UpgradeOptions } from "./request_context.ts";
+import type { UpgradedConnection, WebSocketUpgradeOptions } from "./request_context.ts";
 
 /** A token of HTTP (RFC 9110, 5.6.2): what the name of a subprotocol may hold. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -10,42 +10,45 @@ const KEY = /^[A-Za-z0-9+/]{22}==$/;
 const VERSION = "13";
 
 /** Whether a request asks for a WebSocket, well formed or not. */
-export function asksUpgrade(request: Request): boolean {
-  return listOf(request, "upgrade").some((name) => name.toLowerCase() === "websocket");
+export function isUpgradeRequest(request: Request): boolean {
+  return headerList(request, "upgrade").some((name) => name.toLowerCase() === "websocket");
 }
 
 /**
  * What is wrong with a request for a WebSocket (RFC 6455, 4.2.1), as the answer to it; undefined for a good one. What
  * makes the upgrade itself throw must be found before it.
  */
-export function upgradeFault(request: Request): Response | undefined {
-  if (request.method !== "GET") return fault("a WebSocket is asked for with GET");
-  if (listOf(request, "upgrade").length !== 1) return fault("Upgrade must name websocket alone");
-  if (!listOf(request, "connection").some((name) => name.toLowerCase() === "upgrade")) {
-    return fault("Connection must hold Upgrade");
+export function validateUpgrade(request: Request): Response | undefined {
+  if (request.method !== "GET") return invalidUpgrade("a WebSocket is asked for with GET");
+  if (headerList(request, "upgrade").length !== 1) return invalidUpgrade("Upgrade must name websocket alone");
+  if (!headerList(request, "connection").some((name) => name.toLowerCase() === "upgrade")) {
+    return invalidUpgrade("Connection must hold Upgrade");
   }
   if (request.headers.get("sec-websocket-version")?.trim() !== VERSION) {
-    const answer = fault(`Sec-WebSocket-Version must be ${VERSION}`, 426);
+    const answer = invalidUpgrade(`Sec-WebSocket-Version must be ${VERSION}`, 426);
     answer.headers.set("sec-websocket-version", VERSION);
     return answer;
   }
   if (!KEY.test(request.headers.get("sec-websocket-key")?.trim() ?? "")) {
-    return fault("Sec-WebSocket-Key must be 16 bytes in base64");
+    return invalidUpgrade("Sec-WebSocket-Key must be 16 bytes in base64");
   }
-  const offered = listOf(request, "sec-websocket-protocol");
+  const offered = headerList(request, "sec-websocket-protocol");
   if (!offered.every((name) => NAME.test(name)) || new Set(offered).size < offered.length) {
-    return fault("Sec-WebSocket-Protocol must hold names, each once, separated by commas");
+    return invalidUpgrade("Sec-WebSocket-Protocol must hold names, each once, separated by commas");
   }
   return undefined;
 }
 
 /** The subprotocols a client offers. */
 export function offeredProtocols(request: Request): string[] {
-  return listOf(request, "sec-websocket-protocol");
+  return headerList(request, "sec-websocket-protocol");
 }
 
 /** Makes a WebSocket of a connection of `Deno.serve`. */
-export function upgradeNatively(request: Request, { idleTimeoutMs, protocol }: UpgradeOptions): Upgraded {
+export function upgradeWithDeno(
+  request: Request,
+  { idleTimeoutMs, protocol }: WebSocketUpgradeOptions,
+): UpgradedConnection {
   // Deno finds a subprotocol only in a list whose commas are followed by a space, which a client may leave out.
   if (protocol !== undefined) {
     const headers = new Headers(request.headers);
@@ -59,11 +62,11 @@ export function upgradeNatively(request: Request, { idleTimeoutMs, protocol }: U
 }
 
 /** The parts of a header that is a list; none when it is not there. */
-function listOf(request: Request, header: string): string[] {
+function headerList(request: Request, header: string): string[] {
   return request.headers.get(header)?.split(",").map((part) => part.trim()) ?? [];
 }
 
-function fault(why: string, status = 400): Response {
+function invalidUpgrade(why: string, status = 400): Response {
   const message = `this is no request for a WebSocket: ${why}`;
   return Response.json({ error: { code: "INVALID_REQUEST", message } }, { status });
 }
