@@ -2,8 +2,8 @@ import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { didYouMean, quoteName } from "../base/suggest.ts";
 import { currentWait } from "../call/wait.ts";
-import { bodyText } from "../observe/redaction.ts";
-import { type CallBodies, type CallFilter, type CallStore, passes } from "../observe/call_store.ts";
+import { redactedJson } from "../observe/redaction.ts";
+import { type CallBodies, type CallFilter, type CallStore, matchesFilter } from "../observe/call_store.ts";
 import { type CallRecord, payloadBytes, type RecordedExchange, toolOf } from "../observe/call_record.ts";
 import { formatCallId, parseCallId, type RunningCall, RunningCalls } from "../observe/running_calls.ts";
 import type { Session } from "../session/session.ts";
@@ -19,20 +19,20 @@ interface CallControlOptions {
   maxBodyChars: number;
 }
 
-/** The sessions of the daemon, as far as the desk needs them. */
-export interface Sessions extends Iterable<Session> {
+/** The sessions of the daemon, as far as call control needs them. */
+export interface SessionAccess extends Iterable<Session> {
   get(id: string): Session | undefined;
   end(session: Session, why: string): void;
 }
 
 /** Someone who watches calls end. */
-type Watcher = (record: CallRecord) => void;
+type CallListener = (record: CallRecord) => void;
 
 /** The calls of the daemon, those that run and those that were: to be looked at, followed and ended. */
 export class CallControl {
   readonly running = new RunningCalls();
   readonly #options: CallControlOptions;
-  readonly #watchers = new Set<Watcher>();
+  readonly #watchers = new Set<CallListener>();
 
   constructor(options: CallControlOptions) {
     this.#options = options;
@@ -42,8 +42,8 @@ export class CallControl {
   record(record: CallRecord, exchange: RecordedExchange): void {
     const { store } = this.#options;
     // What was said is not held until it is written where it is not wanted: it would outlive its call by far.
-    store?.add(record, store.withBodies ? () => this.#bodiesOf(exchange) : undefined);
-    for (const watch of this.#watchers) watch(record);
+    store?.add(record, store.keepsBodies ? () => this.#bodiesOf(exchange) : undefined);
+    for (const subscribe of this.#watchers) subscribe(record);
   }
 
   /** What is wrong with the record of calls, each in a sentence. */
@@ -57,7 +57,7 @@ export class CallControl {
     const wantsEnded = filter.outcome !== RUNNING;
     const ended = wantsEnded ? this.#options.store?.list(filter, limit) ?? [] : [];
     const running = filter.outcome === undefined || !wantsEnded
-      ? Array.from(this.running, describeRunning).filter((record) => passes(record, filter))
+      ? Array.from(this.running, describeRunning).filter((record) => matchesFilter(record, filter))
       : [];
     return [...ended, ...running].slice(-limit);
   }
@@ -76,8 +76,8 @@ export class CallControl {
       return {
         record: describeRunning(running),
         // What is said in a call is shown only where it is recorded as well.
-        bodies: store?.withBodies
-          ? { request: bodyText(params.arguments ?? params, maxBodyChars) }
+        bodies: store?.keepsBodies
+          ? { request: redactedJson(params.arguments ?? params, maxBodyChars) }
           : undefined,
       };
     }
@@ -88,7 +88,7 @@ export class CallControl {
   }
 
   /** Has `watch` called for each call that ends, until what is returned is disposed. */
-  watch(watch: Watcher): Disposable {
+  watch(watch: CallListener): Disposable {
     this.#watchers.add(watch);
     return { [Symbol.dispose]: () => this.#watchers.delete(watch) };
   }
@@ -98,7 +98,7 @@ export class CallControl {
    *
    * @throws {ExaiError} `RESOURCE_NOT_FOUND` when no such call runs
    */
-  cancel(id: string, sessions: Sessions): CallRecord {
+  cancel(id: string, sessions: SessionAccess): CallRecord {
     const number = parseCallId(id);
     const running = number === undefined ? undefined : this.running.get(number);
     if (!running) throw this.#notRunning(id);
@@ -121,8 +121,8 @@ export class CallControl {
   #bodiesOf({ params, result }: RecordedExchange): CallBodies {
     const { maxBodyChars } = this.#options;
     return {
-      request: bodyText(params.arguments ?? params, maxBodyChars),
-      answer: result === undefined ? undefined : bodyText(result.error ?? result.result, maxBodyChars),
+      request: redactedJson(params.arguments ?? params, maxBodyChars),
+      answer: result === undefined ? undefined : redactedJson(result.error ?? result.result, maxBodyChars),
     };
   }
 }
@@ -132,7 +132,7 @@ export class CallControl {
  *
  * @throws {ExaiError} `RESOURCE_NOT_FOUND` when there is no such session
  */
-export async function killSession(id: string, sessions: Sessions): Promise<string> {
+export async function killSession(id: string, sessions: SessionAccess): Promise<string> {
   const session = findSession(id, sessions);
   const why = "the session was ended by exai-daemon kill";
   session.calls.cancelAll(new ExaiError("CANCELLED", why));
@@ -143,7 +143,7 @@ export async function killSession(id: string, sessions: Sessions): Promise<strin
   return session.id;
 }
 
-function findSession(id: string, sessions: Sessions): Session {
+function findSession(id: string, sessions: SessionAccess): Session {
   const exact = sessions.get(id);
   if (exact) return exact;
   const ids = Array.from(sessions, (session) => session.id);

@@ -2,14 +2,14 @@ import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { didYouMean, quoteName } from "../base/suggest.ts";
 import type { Route } from "../edge/http_handler.ts";
-import { type CallBodies, type CallFilter, passes } from "../observe/call_store.ts";
+import { type CallBodies, type CallFilter, matchesFilter } from "../observe/call_store.ts";
 import { type CallRecord, isoTime } from "../observe/call_record.ts";
 import { formatCallId } from "../observe/running_calls.ts";
-import { type CallControl, killSession, type Sessions } from "./call_control.ts";
+import { type CallControl, killSession, type SessionAccess } from "./call_control.ts";
 
 interface CallRouteSources {
-  desk: CallControl;
-  sessions: Sessions;
+  callControl: CallControl;
+  sessions: SessionAccess;
   /** Ends the processes of a mounted server; says which. */
   killUpstream(id: string): Promise<readonly string[]>;
 }
@@ -49,34 +49,34 @@ export function callJson(record: CallRecord, bodies?: CallBodies): JsonObject {
 
 /** What is shown and ended of calls over HTTP. The callers see to the method. */
 export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" | "cancel" | "kill", Route> {
-  const { desk, sessions, killUpstream } = sources;
+  const { callControl, sessions, killUpstream } = sources;
   return {
     list(request) {
       const query = new URL(request.url).searchParams;
       const id = query.get("id");
       if (id !== null) {
-        const { record, bodies } = desk.find(id);
+        const { record, bodies } = callControl.find(id);
         return Response.json({ call: callJson(record, bodies) });
       }
       checkNames(query);
-      const calls = desk.list(filterOf(query), limitOf(query));
+      const calls = callControl.list(parseFilter(query), parseLimit(query));
       return Response.json({ calls: calls.map((record) => callJson(record)) });
     },
     follow(request) {
       const query = new URL(request.url).searchParams;
       checkNames(query);
-      return follow(desk, filterOf(query));
+      return streamCalls(callControl, parseFilter(query));
     },
     cancel(request) {
       const id = new URL(request.url).searchParams.get("id") ?? "";
-      return Response.json({ cancelled: callJson(desk.cancel(id, sessions)) });
+      return Response.json({ cancelled: callJson(callControl.cancel(id, sessions)) });
     },
     async kill(request) {
       const query = new URL(request.url).searchParams;
       const id = query.get("id") ?? "";
       switch (query.get("what")) {
         case "call":
-          return Response.json({ ended: [formatCallId(desk.cancel(id, sessions).id)] });
+          return Response.json({ ended: [formatCallId(callControl.cancel(id, sessions).id)] });
         case "session":
           return Response.json({ ended: [await killSession(id, sessions)] });
         case "upstream":
@@ -95,7 +95,7 @@ export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" 
  *
  * @throws {ExaiError} `INVALID_PARAMS` for what is no number of calls
  */
-export function limitOf(query: URLSearchParams): number {
+export function parseLimit(query: URLSearchParams): number {
   const text = query.get("limit");
   if (text === null) return DEFAULT_LIMIT;
   if (/^\d{1,9}$/.test(text) && Number(text) >= 1) return Math.min(Number(text), MAX_LIMIT);
@@ -110,7 +110,7 @@ export function limitOf(query: URLSearchParams): number {
  *
  * @throws {ExaiError} `INVALID_PARAMS` for a time or an outcome that is none
  */
-export function filterOf(query: URLSearchParams): CallFilter {
+export function parseFilter(query: URLSearchParams): CallFilter {
   const text = (name: string) => query.get(name) ?? undefined;
   const since = text("since");
   if (since !== undefined && !/^-?\d{1,16}(\.\d+)?$/.test(since)) {
@@ -154,15 +154,15 @@ function checkOutcome(outcome: string | undefined): void {
 }
 
 /** Each call as it ends, a line of JSON each, until whoever asked goes. */
-function follow(desk: CallControl, filter: CallFilter): Response {
+function streamCalls(callControl: CallControl, filter: CallFilter): Response {
   const encoder = new TextEncoder();
   let watching: Disposable;
   const lines = new ReadableStream<Uint8Array>({
     start(controller) {
       // A first line at once: the client knows by it that nothing is missed from here on.
       controller.enqueue(encoder.encode("\n"));
-      watching = desk.watch((record) => {
-        if (!passes(record, filter) || (controller.desiredSize ?? 0) <= 0) return;
+      watching = callControl.watch((record) => {
+        if (!matchesFilter(record, filter) || (controller.desiredSize ?? 0) <= 0) return;
         controller.enqueue(encoder.encode(JSON.stringify(callJson(record)) + "\n"));
       });
     },

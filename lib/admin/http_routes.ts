@@ -4,10 +4,10 @@ import { formatFault } from "../config/servers.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { requestToken } from "../edge/guard.ts";
-import type { CallControl, Sessions } from "./call_control.ts";
+import type { CallControl, SessionAccess } from "./call_control.ts";
 import { callRoutes } from "./call_routes.ts";
-import { only, ownersOnly } from "./route_guards.ts";
-import type { Observation } from "./telemetry.ts";
+import { allowMethod, ownerOnly } from "./route_guards.ts";
+import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { TokenStore } from "../edge/token.ts";
@@ -17,7 +17,7 @@ import type { MountedServer } from "../upstream/mounted_server.ts";
 import { killUpstream } from "./upstream_kill.ts";
 
 /** The mounted servers, as far as the routes show and change them. */
-interface AdminMounts {
+interface MountAdmin {
   readonly servers: readonly MountedServer[];
   readonly retiring: Iterable<MountedServer>;
   memory(): Promise<ReadonlyMap<number, number>>;
@@ -25,7 +25,7 @@ interface AdminMounts {
 }
 
 /** EXAI's own tools, as far as the routes show and change them. */
-interface AdminTools {
+interface ToolAdmin {
   readonly threads: ThreadStore;
   readonly userToolNames: readonly string[];
   providers(): readonly ProviderStatus[];
@@ -34,12 +34,12 @@ interface AdminTools {
 }
 
 interface RouteSources {
-  observation: Observation;
-  mounts: AdminMounts;
-  own: AdminTools;
+  observation: Telemetry;
+  mounts: MountAdmin;
+  own: ToolAdmin;
   token: TokenStore;
-  sessions: Sessions;
-  desk: CallControl;
+  sessions: SessionAccess;
+  callControl: CallControl;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
@@ -48,31 +48,34 @@ const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 export function httpRoutes(sources: RouteSources): Map<string, Route> {
   const { observation } = sources;
   return new Map<string, Route>([
-    ["/health", only("GET", () => Response.json(observation.health()))],
-    ...ownersOnly(ownersRoutes(sources)),
+    ["/health", allowMethod("GET", () => Response.json(observation.health()))],
+    ...ownerOnly(ownerRoutes(sources)),
   ]);
 }
 
 /** What shows or changes the owner's threads, calls, sessions and configuration; `ps` shows directories too. */
-function ownersRoutes(
-  { observation, mounts, own, token, sessions, desk }: RouteSources,
+function ownerRoutes(
+  { observation, mounts, own, token, sessions, callControl }: RouteSources,
 ): [string, Route][] {
-  const calls = callRoutes({ desk, sessions, killUpstream: (id) => killUpstream(id, mounts) });
+  const calls = callRoutes({ callControl, sessions, killUpstream: (id) => killUpstream(id, mounts) });
   return [
-    ["/metrics", only("GET", () => new Response(observation.exposition(), { headers: PROMETHEUS }))],
+    [
+      "/metrics",
+      allowMethod("GET", () => new Response(observation.prometheusText(), { headers: PROMETHEUS })),
+    ],
     [
       "/status",
-      only("GET", async () => {
+      allowMethod("GET", async () => {
         const memory = await mounts.memory();
         const providers = own.providers();
-        const { running } = desk;
+        const { running } = callControl;
         const { servers, retiring } = mounts;
         return Response.json(buildStatus({ servers, retiring, sessions, memory, running, providers }));
       }),
     ],
     [
       "/reload",
-      only("POST", async () => {
+      allowMethod("POST", async () => {
         const [change] = await Promise.all([mounts.reload(), own.reload()]);
         const { added, changed, removed, unchanged } = change;
         const warnings = change.warnings.map(formatFault);
@@ -88,12 +91,12 @@ function ownersRoutes(
         });
       }),
     ],
-    ["/calls", only("GET", calls.list)],
-    ["/calls/follow", only("GET", calls.follow)],
-    ["/cancel", only("POST", calls.cancel)],
-    ["/kill", only("POST", calls.kill)],
+    ["/calls", allowMethod("GET", calls.list)],
+    ["/calls/follow", allowMethod("GET", calls.follow)],
+    ["/cancel", allowMethod("POST", calls.cancel)],
+    ["/kill", allowMethod("POST", calls.kill)],
     ...threadRoutes(allThreads(own.threads)),
-    ["/token/rotate", only("POST", (request) => rotateToken(request, token))],
+    ["/token/rotate", allowMethod("POST", (request) => rotateToken(request, token))],
   ];
 }
 

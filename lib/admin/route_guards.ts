@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { Route } from "../edge/http_handler.ts";
 
 /** A route that takes one method. */
-export function only(method: string, route: Route): Route {
+export function allowMethod(method: string, route: Route): Route {
   return (request, by) => {
     if (request.method === method) return route(request, by);
     throw new ExaiError("INVALID_REQUEST", `${new URL(request.url).pathname} takes ${method} only`);
@@ -10,7 +10,7 @@ export function only(method: string, route: Route): Route {
 }
 
 /** Routes that show or change what is the owner's. Other users who are let in have a session, and no more. */
-export function ownersOnly(routes: readonly [string, Route][]): [string, Route][] {
+export function ownerOnly(routes: readonly [string, Route][]): [string, Route][] {
   return routes.map(([path, route]) => [path, (request, by) => {
     if (by.isOwner) return route(request, by);
     throw new ExaiError(

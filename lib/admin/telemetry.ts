@@ -3,28 +3,28 @@ import { MINUTE_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Policy } from "../call/call.ts";
 import { HEALTH_INTERVAL_MS } from "../config/settings.ts";
-import type { Gauges } from "../observe/gauges.ts";
+import type { GaugeValues } from "../observe/gauges.ts";
 import { buildHealth } from "../observe/health.ts";
 import { HealthWriter } from "../observe/health_writer.ts";
-import { LagMeter } from "../observe/event_loop_lag.ts";
+import { EventLoopLagMonitor } from "../observe/event_loop_lag.ts";
 import { Metrics } from "../observe/metrics.ts";
-import { metricsLine, observeCalls } from "../observe/call_record.ts";
-import { Recorder } from "../observe/recent_activity.ts";
+import { metricsLine, recordCalls } from "../observe/call_record.ts";
+import { RecentActivity } from "../observe/recent_activity.ts";
 import type { CallControl } from "./call_control.ts";
 import type { StateFiles } from "../state/state_files.ts";
 
 /** What the daemon's own parts count. */
-type Counts = Pick<
-  Gauges,
+type DaemonCounts = Pick<
+  GaugeValues,
   "sessions" | "connections" | "pending" | "refused" | "inflight" | "queued" | "tools" | "held" | "handles"
 >;
 
-interface ObservationOptions {
+interface TelemetryOptions {
   files: StateFiles;
   /** Where calls are looked at. */
-  desk: CallControl;
+  callControl: CallControl;
   address: () => string;
-  counts: () => Counts;
+  counts: () => DaemonCounts;
   /** What is wrong with the configuration, each in a sentence. */
   faults: () => string[];
   /** What is worth knowing, each in a sentence. */
@@ -35,25 +35,25 @@ interface ObservationOptions {
 const RECENT_MS = 15 * MINUTE_MS;
 
 /** Everything that watches the daemon, wired to where it is shown: health, metrics, the record of calls. */
-export class Observation implements AsyncDisposable {
+export class Telemetry implements AsyncDisposable {
   readonly startedAt = new Date();
   readonly #startedMs = performance.now();
-  readonly recorder = new Recorder();
+  readonly recorder = new RecentActivity();
   /** Records every call that passes. */
   readonly policy: Policy;
-  readonly #options: ObservationOptions;
+  readonly #options: TelemetryOptions;
   readonly #metrics = new Metrics();
-  readonly #lag = new LagMeter();
+  readonly #lag = new EventLoopLagMonitor();
   #writer: HealthWriter | undefined;
 
-  constructor(options: ObservationOptions) {
+  constructor(options: TelemetryOptions) {
     this.#options = options;
-    this.policy = observeCalls({
-      running: options.desk.running,
+    this.policy = recordCalls({
+      running: options.callControl.running,
       record: (record, exchange) => {
         this.#metrics.record(record);
         this.recorder.record(record);
-        options.desk.record(record, exchange);
+        options.callControl.record(record, exchange);
         options.files.appendMetrics(metricsLine(record));
       },
     });
@@ -67,7 +67,7 @@ export class Observation implements AsyncDisposable {
 
   /** Something in the health report has changed: it is written soon. */
   changed(): void {
-    this.#writer?.changed();
+    this.#writer?.requestWrite();
   }
 
   health(): JsonObject {
@@ -79,17 +79,20 @@ export class Observation implements AsyncDisposable {
       gauges: () => this.#gauges(),
       recentErrors: () => this.recorder.errorsSince(Date.now() - RECENT_MS),
       notes: () => this.#options.notes(),
-      faults:
-        () => [...this.#options.files.faults(), ...this.#options.desk.faults(), ...this.#options.faults()],
+      faults: () => [
+        ...this.#options.files.faults(),
+        ...this.#options.callControl.faults(),
+        ...this.#options.faults(),
+      ],
     });
   }
 
   /** The metrics in the Prometheus text format. */
-  exposition(): string {
-    return this.#metrics.expose(this.#gauges());
+  prometheusText(): string {
+    return this.#metrics.toPrometheusText(this.#gauges());
   }
 
-  #gauges(): Gauges {
+  #gauges(): GaugeValues {
     const { rss, heapUsed } = Deno.memoryUsage();
     return {
       ...this.#options.counts(),

@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { OPERATOR } from "../call/owner.ts";
 import type { Thread, ThreadStore, ThreadWithTurns } from "../state/thread_store.ts";
 import type { Route } from "../edge/http_handler.ts";
-import { only } from "./route_guards.ts";
+import { allowMethod } from "./route_guards.ts";
 
 /** Threads looked through for an id that was shortened. */
 export const MAX_THREADS = 10_000;
@@ -28,12 +28,15 @@ export function threadRoutes(threads: ThreadAccess): [string, Route][] {
   return [
     [
       "/threads",
-      only("GET", async () => Response.json({ threads: await threads.list({ limit: MAX_THREADS }) })),
+      allowMethod("GET", async () => Response.json({ threads: await threads.list({ limit: MAX_THREADS }) })),
     ],
-    ["/threads/show", only("GET", async (request) => Response.json(await threads.show(idIn(request))))],
+    [
+      "/threads/show",
+      allowMethod("GET", async (request) => Response.json(await threads.show(idIn(request)))),
+    ],
     [
       "/threads/delete",
-      only("POST", async (request) => Response.json({ deleted: await threads.delete(idIn(request)) })),
+      allowMethod("POST", async (request) => Response.json({ deleted: await threads.delete(idIn(request)) })),
     ],
   ];
 }

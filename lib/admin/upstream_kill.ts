@@ -10,7 +10,7 @@ interface RunningSlot {
 }
 
 /** Where to look: the servers of the configuration, and those on their way out of it. */
-interface Killable {
+interface KillTargets {
   servers: readonly MountedServer[];
   retiring: Iterable<MountedServer>;
 }
@@ -22,14 +22,14 @@ interface Killable {
  * @returns each as "server (process 1234)"
  * @throws {ExaiError} `RESOURCE_NOT_FOUND` when nothing of that name runs
  */
-export async function killUpstream(id: string, { servers, retiring }: Killable): Promise<string[]> {
+export async function killUpstream(id: string, { servers, retiring }: KillTargets): Promise<string[]> {
   const all = [...servers, ...retiring].flatMap((server) =>
     [...server.slots, ...server.retiring].map((slot): RunningSlot => ({ server, slot }))
   );
   const found = all.filter(({ server, slot }) =>
     server.name === id || slot.keyHash === id || (id !== "" && String(slot.started?.pid) === id)
   );
-  if (found.length === 0) throw notThere(id, servers);
+  if (found.length === 0) throw notRunningError(id, servers);
   return await Promise.all(found.map(async ({ server, slot }) => {
     const pid = slot.started?.pid;
     server.end(slot);
@@ -38,7 +38,7 @@ export async function killUpstream(id: string, { servers, retiring }: Killable):
   }));
 }
 
-function notThere(id: string, servers: readonly MountedServer[]): ExaiError {
+function notRunningError(id: string, servers: readonly MountedServer[]): ExaiError {
   const names = servers.map(({ name }) => name);
   if (names.includes(id)) return new ExaiError("RESOURCE_NOT_FOUND", `server ${quoteName(id)} does not run`);
   return new ExaiError(

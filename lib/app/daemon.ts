@@ -29,8 +29,8 @@ import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
 import { EndpointFile } from "../state/endpoint_file.ts";
 import { checkPeers } from "../edge/exposure.ts";
 import { type DaemonParts, openParts } from "./daemon_parts.ts";
-import { Observation } from "../admin/telemetry.ts";
-import { MemoryReturn } from "../observe/memory_reclaimer.ts";
+import { Telemetry } from "../admin/telemetry.ts";
+import { MemoryReclaimer } from "../observe/memory_reclaimer.ts";
 import type { OwnServer } from "./own_server.ts";
 import { CallTimeouts } from "./call_timeouts.ts";
 import { serverPolicies } from "./server_policies.ts";
@@ -55,14 +55,15 @@ export class Daemon implements AsyncDisposable {
   readonly #drain: Drain;
   readonly #registry: SessionRegistry;
   readonly #doors: HttpHandler;
-  readonly #observation: Observation;
+  readonly #observation: Telemetry;
   readonly #front: Listeners;
   readonly #patience: CallTimeouts;
   #resources = new AsyncDisposableStack();
 
   private constructor(options: DaemonOptions, resources: DaemonParts) {
     const { settings } = options;
-    const { token, own, mounts, journal, desk, clock, notes, users, handles, admissions, stack } = resources;
+    const { token, own, mounts, journal, callControl, clock, notes, users, handles, admissions, stack } =
+      resources;
     this.#front = resources.front;
     this.#settings = settings;
     this.#own = own;
@@ -72,7 +73,7 @@ export class Daemon implements AsyncDisposable {
     notes.follow(clock, () => this.#registry.touchAll());
     resources.health.changed = () => observation.changed();
     own.observe(stack.use(observation));
-    stack.use(new MemoryReturn({ isBusy: () => admissions.permits.held > 0 }));
+    stack.use(new MemoryReclaimer({ isBusy: () => admissions.permits.held > 0 }));
     this.#registry = new SessionRegistry({
       ...registryLimits(settings),
       findWorkspace,
@@ -108,7 +109,7 @@ export class Daemon implements AsyncDisposable {
       guard,
       daemonId: mounts.daemonId,
       users,
-      routes: httpRoutes({ observation, mounts, own, token, desk, sessions: this.#registry }),
+      routes: httpRoutes({ observation, mounts, own, token, callControl, sessions: this.#registry }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel, gate) => attachExai(channel, hooks, gate),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
@@ -219,12 +220,12 @@ export class Daemon implements AsyncDisposable {
   }
 
   /** What watches the daemon, with where it takes what it shows from. */
-  #observe(options: DaemonOptions, resources: DaemonParts, parts: ObservedParts): Observation {
-    const { lock, own, files, mounts, journal, desk, handles, notes } = resources;
+  #observe(options: DaemonOptions, resources: DaemonParts, parts: ObservedParts): Telemetry {
+    const { lock, own, files, mounts, journal, callControl, handles, notes } = resources;
     const { admissions, budget } = parts;
-    return new Observation({
+    return new Telemetry({
       files,
-      desk,
+      callControl,
       address: () => this.url,
       faults: () => [
         ...mounts.faults(),
@@ -253,7 +254,7 @@ export class Daemon implements AsyncDisposable {
       router: Router;
       guard: Guard;
       token: TokenStore;
-      observation: Observation;
+      observation: Telemetry;
       mounts: DaemonParts["mounts"];
     },
   ): AttachHooks {

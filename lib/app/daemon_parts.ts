@@ -1,6 +1,6 @@
 import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import type { ClockWatch } from "../observe/clock_monitor.ts";
+import type { ClockMonitor } from "../observe/clock_monitor.ts";
 import { SqliteCallJournal } from "../state/call_journal.ts";
 import type { HandleBudget } from "../edge/handle_budget.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
@@ -10,7 +10,7 @@ import { openCallRecords } from "../state/call_records_file.ts";
 import type { Listeners } from "../edge/listeners.ts";
 import type { HomeLock } from "../state/home_lock.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
-import { Notes, openClock } from "../observe/health_notes.ts";
+import { HealthNotes, openClock } from "../observe/health_notes.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
 import { StateFiles } from "../state/state_files.ts";
 import { TokenStore } from "../edge/token.ts";
@@ -24,9 +24,9 @@ export interface DaemonParts {
   files: StateFiles;
   mounts: ConfiguredMounts;
   journal: SqliteCallJournal | undefined;
-  desk: CallControl;
-  clock: ClockWatch;
-  notes: Notes;
+  callControl: CallControl;
+  clock: ClockMonitor;
+  notes: HealthNotes;
   front: Listeners;
   users: PeerUsers;
   handles: HandleBudget;
@@ -57,7 +57,7 @@ export async function openParts(
     path: paths.token,
     graceMs: settings.tokenGraceMs,
   });
-  const notes = new Notes();
+  const notes = new HealthNotes();
   const hooks: DatabaseHooks = {
     onchange: () => health.changed(),
     onaside: (note) => {
@@ -78,8 +78,8 @@ export async function openParts(
   if (journal) stack.use(journal);
   const calls = openCallRecords(settings, paths, { now: clock.now, ...hooks });
   if (calls) stack.use(calls);
-  const desk = new CallControl({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-  return { ...opened, token, own, files, mounts, journal, desk, clock, notes, admissions };
+  const callControl = new CallControl({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
+  return { ...opened, token, own, files, mounts, journal, callControl, clock, notes, admissions };
 }
 
 function openJournal(

@@ -4,13 +4,13 @@ import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { openThreadStore, type ThreadStoreOptions } from "../state/sqlite_thread_store.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
-import type { ClockWatch } from "../observe/clock_monitor.ts";
+import type { ClockMonitor } from "../observe/clock_monitor.ts";
 import type { ProviderStatus } from "../provider/status.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
 import { REVISIONS } from "../wire/mcp.ts";
-import type { Observation } from "../admin/telemetry.ts";
+import type { Telemetry } from "../admin/telemetry.ts";
 import { ConfiguredModels } from "./model_providers.ts";
 import { UserTools } from "../user_tools/user_tools.ts";
 import { sessionWorkspaces } from "../workspace/session_workspace.ts";
@@ -36,11 +36,11 @@ export interface OwnServer extends AsyncDisposable {
 }
 
 /** What the tools show of the daemon. */
-type ToolObservation = Pick<Observation, "health" | "recorder" | "startedAt" | "changed">;
+type ToolObservation = Pick<Telemetry, "health" | "recorder" | "startedAt" | "changed">;
 
 /** What the server is told and tells while it runs. */
 interface OwnServerOptions extends Pick<ThreadStoreOptions, "onchange" | "onaside"> {
-  clock?: Pick<ClockWatch, "now">;
+  clock?: Pick<ClockMonitor, "now">;
 }
 
 /** Opens the server of EXAI's own tools. A database of threads that cannot be used is a fault of it, not an error. */

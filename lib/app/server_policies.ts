@@ -3,7 +3,7 @@ import { admitted, freeOnAbort, withTimeout } from "../admission/policies.ts";
 import type { Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { Settings } from "../config/settings.ts";
-import { noteServer } from "../observe/call_record.ts";
+import { recordServer } from "../observe/call_record.ts";
 import type { Admissions } from "./admissions.ts";
 import type { CallTimeouts } from "./call_timeouts.ts";
 
@@ -30,7 +30,7 @@ export function serverPolicies({ settings, admissions, patience, own }: ServerPo
   };
   return {
     policiesFor: (server: Server): Policy[] => [
-      noteServer(server.name),
+      recordServer(server.name),
       patience.limit(server),
       ...admit(server),
     ],

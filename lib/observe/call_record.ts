@@ -47,7 +47,7 @@ export interface RecordedExchange {
   result: TargetResult | undefined;
 }
 
-interface ObserveOptions {
+interface RecordCallsOptions {
   /** Told of each call once it has ended. `exchange` is not to be kept: it may be large. */
   record: (record: CallRecord, exchange: RecordedExchange) => void;
   /** Where those that run are kept. */
@@ -61,7 +61,7 @@ const SCALAR_BYTES = 4;
 const KNOWN_CODES: ReadonlySet<string> = new Set(ERROR_CODES);
 
 /** Records every call that passes, whatever its end. Costs a call about a microsecond. */
-export function observeCalls(options: ObserveOptions): Policy {
+export function recordCalls(options: RecordCallsOptions): Policy {
   const running = options.running ?? new RunningCalls();
   return (next) => async (call) => {
     const startedMs = performance.now();
@@ -85,7 +85,7 @@ export function observeCalls(options: ObserveOptions): Policy {
 }
 
 /** Notes on the call which server it is led to, for its record. */
-export function noteServer(name: string): Policy {
+export function recordServer(name: string): Policy {
   return (next) => (call) => {
     if (call.trace) call.trace.server = name;
     return next(call);

@@ -22,7 +22,7 @@ export interface CallBodies {
 /** Every call of the last days. Nothing in it throws for its own faults: a call is never hurt by being recorded. */
 export interface CallStore {
   /** Whether what was said is recorded too. */
-  readonly withBodies: boolean;
+  readonly keepsBodies: boolean;
   /** Takes note of a call; written a moment later. `bodies` is asked then, for what was said. */
   add(record: CallRecord, bodies?: () => CallBodies): void;
   /** The latest calls that pass `filter`, oldest first. */
@@ -34,7 +34,7 @@ export interface CallStore {
 }
 
 /** Whether `record` passes `filter`. */
-export function passes(record: CallRecord, filter: CallFilter): boolean {
+export function matchesFilter(record: CallRecord, filter: CallFilter): boolean {
   const { session, server, tool, outcome, sinceMs } = filter;
   return (session === undefined || record.session.startsWith(session)) &&
     (server === undefined || record.server === server) &&

@@ -11,7 +11,7 @@ interface Clocks {
 }
 
 /** What happened to time since it was last looked at; each is 0 when it did not. In milliseconds. */
-export interface TimeGap {
+export interface ClockGap {
   /** The machine slept. */
   sleptMs: number;
   /** This process was stopped, or too busy to look. */
@@ -28,9 +28,9 @@ const GAP_MS = 5 * SECOND_MS;
  * Notices when time does not go on evenly: the machine has slept, the process was stopped, the clock was set. Keeps a
  * clock of its own that sleep moves and setting does not, for what is kept by age.
  */
-export class ClockWatch implements Disposable {
+export class ClockMonitor implements Disposable {
   /** Told of each gap; set by whoever must do something about it. */
-  onGap = (_gap: TimeGap) => {};
+  onGap = (_gap: ClockGap) => {};
   readonly #clocks: Clocks;
   #timer: ReturnType<typeof setInterval> | undefined;
   #wallMs: number;
@@ -48,18 +48,18 @@ export class ClockWatch implements Disposable {
 
   /** Begins to look by itself. */
   start(): void {
-    this.#timer = setInterval(() => this.look(LOOK_MS), LOOK_MS);
+    this.#timer = setInterval(() => this.check(LOOK_MS), LOOK_MS);
   }
 
   /** The time since 1970 as the clock had it when this began, whatever it was set to since, in milliseconds. */
   readonly now = (): number => {
     // It may have been set a moment ago, and whoever asks is about to delete what looks old.
-    if (Math.abs(this.#drift()) > GAP_MS) this.look(Infinity);
+    if (Math.abs(this.#drift()) > GAP_MS) this.check(Infinity);
     return this.#clocks.wallMs() - this.#setMs;
   };
 
   /** Looks what has become of time; it was meant to look `afterMs` after the last time. */
-  look(afterMs: number): void {
+  check(afterMs: number): void {
     const clocks = this.#clocks;
     const drift = this.#drift();
     const steady = clocks.steadyMs() - this.#steadyMs;
@@ -88,7 +88,7 @@ export class ClockWatch implements Disposable {
 }
 
 /** `gap` for the log and the health report. */
-export function describeGap({ sleptMs, stoppedMs, jumpMs }: TimeGap): string {
+export function describeGap({ sleptMs, stoppedMs, jumpMs }: ClockGap): string {
   const seconds = (ms: number) => `${Math.round(Math.abs(ms) / SECOND_MS)} s`;
   return [
     ...(sleptMs > 0 ? [`the machine slept for ${seconds(sleptMs)}`] : []),

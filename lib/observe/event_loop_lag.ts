@@ -2,7 +2,7 @@ const SAMPLE_MS = 1000;
 const SAMPLES_KEPT = 15;
 
 /** Measures how late timers fire: how long the event loop was too busy to serve anyone. */
-export class LagMeter implements Disposable {
+export class EventLoopLagMonitor implements Disposable {
   readonly #lagsMs: number[] = [];
   readonly #timer: ReturnType<typeof setInterval>;
   #expectedMs = performance.now() + SAMPLE_MS;

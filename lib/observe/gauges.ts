@@ -1,5 +1,5 @@
 /** What the daemon is like at this moment. */
-export interface Gauges {
+export interface GaugeValues {
   sessions: number;
   connections: number;
   /** Connections that have not said hello yet. */

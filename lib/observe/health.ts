@@ -1,5 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
-import type { Gauges } from "./gauges.ts";
+import type { GaugeValues } from "./gauges.ts";
 
 /** Where the health report takes its facts from. */
 interface HealthSources {
@@ -8,7 +8,7 @@ interface HealthSources {
   startedAt: Date;
   /** Where the daemon listens, as `ws://127.0.0.1:8765/`. */
   address: string;
-  gauges(): Gauges;
+  gauges(): GaugeValues;
   /** Failures in the last minutes. */
   recentErrors(): number;
   /** What is wrong now, each in a sentence; empty when all is well. */

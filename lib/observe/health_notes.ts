@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { SECOND_MS } from "../base/units.ts";
-import { ClockWatch, describeGap } from "./clock_monitor.ts";
-import { Ring } from "./ring_buffer.ts";
+import { ClockMonitor, describeGap } from "./clock_monitor.ts";
+import { RingBuffer } from "./ring_buffer.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
@@ -9,8 +9,8 @@ const MAX_NOTES = 5;
 const MAX_LASTING = 20;
 
 /** Watches the clocks of this machine. */
-export function openClock(): ClockWatch {
-  const clock = new ClockWatch({
+export function openClock(): ClockMonitor {
+  const clock = new ClockMonitor({
     wallMs: () => Date.now(),
     steadyMs: () => performance.now(),
     uptimeMs: () => Deno.osUptime() * SECOND_MS,
@@ -20,9 +20,9 @@ export function openClock(): ClockWatch {
 }
 
 /** What has happened that is worth knowing, for the health report. */
-export class Notes {
-  readonly #ring = new Ring<string>(MAX_NOTES);
-  readonly #lasting = new Ring<string>(MAX_LASTING);
+export class HealthNotes {
+  readonly #ring = new RingBuffer<string>(MAX_NOTES);
+  readonly #lasting = new RingBuffer<string>(MAX_LASTING);
 
   /** What stays worth knowing until the daemon ends, then the latest of the rest, oldest first. */
   get list(): string[] {
@@ -35,7 +35,7 @@ export class Notes {
   }
 
   /** Notes when time does not go on evenly, and has `onReturn` called when clients could not say anything meanwhile. */
-  follow(clock: ClockWatch, onReturn: () => void): void {
+  follow(clock: ClockMonitor, onReturn: () => void): void {
     clock.onGap = (gap) => {
       const text = describeGap(gap);
       log.warning("{text}", { text });

@@ -31,7 +31,7 @@ export class HealthWriter implements AsyncDisposable {
   }
 
   /** Says that something worth seeing has changed. Cheap enough to call for every connection. */
-  changed(): void {
+  requestWrite(): void {
     this.#schedule(Math.max(0, this.#lastWriteMs + this.#minGapMs - performance.now()));
   }
 

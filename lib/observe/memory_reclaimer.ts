@@ -26,7 +26,7 @@ interface MemoryUse {
   heapUsed: number;
 }
 
-interface MemoryReturnOptions {
+interface MemoryReclaimerOptions {
   /** Whether calls run now. */
   isBusy(): boolean;
   /** Tests put theirs in the place of the process, its collector and its clock. */
@@ -46,7 +46,7 @@ type Collect = (how: { isThorough: boolean }) => void;
  * right after a burst V8 keeps the room that new objects had, which can be most of what the burst took: a thorough one
  * follows while nobody waits.
  */
-export class MemoryReturn implements Disposable {
+export class MemoryReclaimer implements Disposable {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #isBusy: () => boolean;
   readonly #use: () => MemoryUse;
@@ -58,7 +58,7 @@ export class MemoryReturn implements Disposable {
   #putOffSinceMs: number | undefined;
   #hasSlack = false;
 
-  constructor(options: MemoryReturnOptions) {
+  constructor(options: MemoryReclaimerOptions) {
     this.#isBusy = () => options.isBusy();
     this.#use = options.use ?? Deno.memoryUsage;
     this.#collect = options.collect;

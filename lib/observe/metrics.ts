@@ -1,5 +1,5 @@
 import type { CallRecord } from "./call_record.ts";
-import type { Gauges } from "./gauges.ts";
+import type { GaugeValues } from "./gauges.ts";
 
 /** Upper bounds of the latency buckets, in seconds. */
 const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
@@ -10,7 +10,7 @@ const OTHER = "(other)";
 /** Outcomes of a call whose name nobody here gave: counted together, so that a client cannot fill the table. */
 const NAMELESS: ReadonlySet<string> = new Set(["TOOL_NOT_FOUND", "METHOD_NOT_FOUND"]);
 
-interface Series {
+interface LatencySeries {
   /** Calls whose latency fell into each bucket; the last is for all longer ones. */
   readonly buckets: number[];
   count: number;
@@ -25,7 +25,7 @@ interface MetricsOptions {
 /** Counts calls and their latency by tool and outcome, for Prometheus. */
 export class Metrics {
   readonly #maxTools: number;
-  readonly #series = new Map<string, Map<string, Series>>();
+  readonly #series = new Map<string, Map<string, LatencySeries>>();
   #bytesIn = 0;
   #bytesOut = 0;
 
@@ -45,7 +45,7 @@ export class Metrics {
     series.sumMs += record.durationMs;
   }
 
-  #seriesOf(record: CallRecord): Series {
+  #seriesOf(record: CallRecord): LatencySeries {
     const tool = NAMELESS.has(record.outcome) ? OTHER : record.tool;
     let outcomes = this.#series.get(tool);
     if (outcomes === undefined) {
@@ -62,7 +62,7 @@ export class Metrics {
   }
 
   /** Everything in the Prometheus text format, version 0.0.4. */
-  expose(gauges: Gauges): string {
+  toPrometheusText(gauges: GaugeValues): string {
     return [
       ...this.#exposeCalls(),
       ...family("exai_payload_bytes_total", "counter", "Text moved in arguments and answers.", [
@@ -108,7 +108,7 @@ export class Metrics {
   }
 }
 
-const GAUGES: readonly [name: string, help: string, read: (gauges: Gauges) => number][] = [
+const GAUGES: readonly [name: string, help: string, read: (gauges: GaugeValues) => number][] = [
   ["exai_sessions", "Sessions the daemon knows, connected or waiting to resume.", (g) => g.sessions],
   ["exai_connections", "Connections open.", (g) => g.connections],
   ["exai_connections_pending", "Connections that have not said hello yet.", (g) => g.pending],

@@ -1,9 +1,9 @@
 import { visible } from "../base/visible.ts";
 import { type Belonging, OPERATOR, usable, type Viewer } from "../call/owner.ts";
 import { type CallRecord, isoTime } from "./call_record.ts";
-import { Ring } from "./ring_buffer.ts";
+import { RingBuffer } from "./ring_buffer.ts";
 
-interface RecorderOptions {
+interface RecentActivityOptions {
   /** Calls kept for `activity`. */
   maxCalls?: number;
   /** Failures kept for `recentErrors`. */
@@ -26,13 +26,13 @@ interface RecordedFailure {
 const UNREMARKABLE: ReadonlySet<string> = new Set(["ok", "CANCELLED"]);
 
 /** Keeps the latest calls and failures in memory, for the tools that show them. */
-export class Recorder {
-  readonly #calls: Ring<CallRecord>;
-  readonly #failures: Ring<RecordedFailure>;
+export class RecentActivity {
+  readonly #calls: RingBuffer<CallRecord>;
+  readonly #failures: RingBuffer<RecordedFailure>;
 
-  constructor(options: RecorderOptions = {}) {
-    this.#calls = new Ring(options.maxCalls ?? 5000);
-    this.#failures = new Ring(options.maxErrors ?? 500);
+  constructor(options: RecentActivityOptions = {}) {
+    this.#calls = new RingBuffer(options.maxCalls ?? 5000);
+    this.#failures = new RingBuffer(options.maxErrors ?? 500);
   }
 
   record(record: CallRecord): void {
@@ -43,7 +43,7 @@ export class Recorder {
   }
 
   /** Notes a failure that belongs to no call. */
-  noteError(message: string): void {
+  recordError(message: string): void {
     const atMs = Date.now();
     this.#failures.push({ atMs, belonging: undefined, line: `${isoTime(atMs)} ${message.trimEnd()}` });
   }

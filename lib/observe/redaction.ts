@@ -25,10 +25,10 @@ const ASSIGNED =
   /((?:pass(?:word|wd)|secret|token|api[_-]?key|access[_-]?key)s?\\?["']?\s*[=:]\s*\\?["']?)[^\s"'\\,;&]{4,}/gi;
 
 /** `text` without what looks like a secret, and without every secret that was registered. */
-export function withoutSecrets(text: string): string {
+export function redactSecrets(text: string): string {
   let clean = redact(text);
   for (const pattern of SECRET_TEXTS) clean = clean.replace(pattern, "[secret]");
-  clean = withoutJwts(clean);
+  clean = redactJwts(clean);
   return clean.replace(BEARER, "$1 [secret]").replace(USER_INFO, "$1[secret]@").replace(
     ASSIGNED,
     "$1[secret]",
@@ -43,7 +43,7 @@ const REST_OF_PART = /[\w-]*/y;
  * `text` without JSON Web Tokens. Of each part between dots only the first place is tried where one can begin: an
  * expression alone would try each, and scan the rest of the part every time.
  */
-function withoutJwts(text: string): string {
+function redactJwts(text: string): string {
   let clean = "";
   let copied = 0;
   for (let at = text.indexOf(JWT_BEGIN); at >= 0;) {
@@ -65,12 +65,12 @@ function withoutJwts(text: string): string {
  * `value` as JSON of at most `maxChars`, without secrets: registered ones, fields with the name of one, and texts that
  * look like one.
  */
-export function bodyText(value: unknown, maxChars: number): string {
+export function redactedJson(value: unknown, maxChars: number): string {
   // A secret must not be half kept because the cut went through it: cut with room to spare, clean, cut again.
   const spareChars = 2 * maxChars + 4096;
   const budget = { chars: spareChars };
   const whole = JSON.stringify(excerpt(value, { budget, depth: 0 })) ?? "";
-  const clean = withoutSecrets(whole.length > spareChars ? whole.slice(0, spareChars) : whole);
+  const clean = redactSecrets(whole.length > spareChars ? whole.slice(0, spareChars) : whole);
   return clean.length > maxChars ? `${clean.slice(0, maxChars)}… (cut off)` : clean;
 }
 

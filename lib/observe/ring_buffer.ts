@@ -1,5 +1,5 @@
 /** The last `capacity` things that were pushed. */
-export class Ring<T> {
+export class RingBuffer<T> {
   readonly #capacity: number;
   readonly #items: T[] = [];
   #next = 0;
