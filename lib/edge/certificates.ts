@@ -50,7 +50,7 @@ export async function importAuthority({ cert, key }: CertificateAndKey): Promise
   };
 }
 
-export type CertificateSubject =
+type CertificateSubject =
   /** A server, under every name and address it is reached by; the first is its common name. */
   | { hosts: readonly string[] }
   /** A client, by a name that is for people. */
