@@ -8,7 +8,7 @@ import { formatCallId } from "../observe/running_calls.ts";
 import { type CallControl, killSession, type SessionAccess } from "./call_control.ts";
 
 interface CallRouteSources {
-  callControl: CallControl;
+  calls: CallControl;
   sessions: SessionAccess;
   /** Ends the processes of a mounted server; says which. */
   killUpstream(id: string): Promise<readonly string[]>;
@@ -49,34 +49,34 @@ export function callJson(record: CallRecord, bodies?: CallBodies): JsonObject {
 
 /** What is shown and ended of calls over HTTP. The callers see to the method. */
 export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" | "cancel" | "kill", Route> {
-  const { callControl, sessions, killUpstream } = sources;
+  const { calls, sessions, killUpstream } = sources;
   return {
     list(request) {
       const query = new URL(request.url).searchParams;
       const id = query.get("id");
       if (id !== null) {
-        const { record, bodies } = callControl.find(id);
+        const { record, bodies } = calls.find(id);
         return Response.json({ call: callJson(record, bodies) });
       }
       checkNames(query);
-      const calls = callControl.list(parseFilter(query), parseLimit(query));
-      return Response.json({ calls: calls.map((record) => callJson(record)) });
+      const records = calls.list(parseFilter(query), parseLimit(query));
+      return Response.json({ calls: records.map((record) => callJson(record)) });
     },
     follow(request) {
       const query = new URL(request.url).searchParams;
       checkNames(query);
-      return streamCalls(callControl, parseFilter(query));
+      return streamCalls(calls, parseFilter(query));
     },
     cancel(request) {
       const id = new URL(request.url).searchParams.get("id") ?? "";
-      return Response.json({ cancelled: callJson(callControl.cancel(id, sessions)) });
+      return Response.json({ cancelled: callJson(calls.cancel(id, sessions)) });
     },
     async kill(request) {
       const query = new URL(request.url).searchParams;
       const id = query.get("id") ?? "";
       switch (query.get("what")) {
         case "call":
-          return Response.json({ ended: [formatCallId(callControl.cancel(id, sessions).id)] });
+          return Response.json({ ended: [formatCallId(calls.cancel(id, sessions).id)] });
         case "session":
           return Response.json({ ended: [await killSession(id, sessions)] });
         case "upstream":
@@ -154,14 +154,14 @@ function checkOutcome(outcome: string | undefined): void {
 }
 
 /** Each call as it ends, a line of JSON each, until whoever asked goes. */
-function streamCalls(callControl: CallControl, filter: CallFilter): Response {
+function streamCalls(calls: CallControl, filter: CallFilter): Response {
   const encoder = new TextEncoder();
   let watching: Disposable;
   const lines = new ReadableStream<Uint8Array>({
     start(controller) {
       // A first line at once: the client knows by it that nothing is missed from here on.
       controller.enqueue(encoder.encode("\n"));
-      watching = callControl.watch((record) => {
+      watching = calls.watch((record) => {
         if (!matchesFilter(record, filter) || (controller.desiredSize ?? 0) <= 0) return;
         controller.enqueue(encoder.encode(JSON.stringify(callJson(record)) + "\n"));
       });

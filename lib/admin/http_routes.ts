@@ -39,7 +39,7 @@ interface RouteSources {
   own: ToolAdmin;
   token: TokenStore;
   sessions: SessionAccess;
-  callControl: CallControl;
+  calls: CallControl;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
@@ -55,9 +55,9 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
 
 /** What shows or changes the owner's threads, calls, sessions and configuration; `ps` shows directories too. */
 function ownerRoutes(
-  { observation, mounts, own, token, sessions, callControl }: RouteSources,
+  { observation, mounts, own, token, sessions, calls }: RouteSources,
 ): [string, Route][] {
-  const calls = callRoutes({ callControl, sessions, killUpstream: (id) => killUpstream(id, mounts) });
+  const routes = callRoutes({ calls, sessions, killUpstream: (id) => killUpstream(id, mounts) });
   return [
     [
       "/metrics",
@@ -68,7 +68,7 @@ function ownerRoutes(
       allowMethod("GET", async () => {
         const memory = await mounts.memory();
         const providers = own.providers();
-        const { running } = callControl;
+        const { running } = calls;
         const { servers, retiring } = mounts;
         return Response.json(buildStatus({ servers, retiring, sessions, memory, running, providers }));
       }),
@@ -91,10 +91,10 @@ function ownerRoutes(
         });
       }),
     ],
-    ["/calls", allowMethod("GET", calls.list)],
-    ["/calls/follow", allowMethod("GET", calls.follow)],
-    ["/cancel", allowMethod("POST", calls.cancel)],
-    ["/kill", allowMethod("POST", calls.kill)],
+    ["/calls", allowMethod("GET", routes.list)],
+    ["/calls/follow", allowMethod("GET", routes.follow)],
+    ["/cancel", allowMethod("POST", routes.cancel)],
+    ["/kill", allowMethod("POST", routes.kill)],
     ...threadRoutes(allThreads(own.threads)),
     ["/token/rotate", allowMethod("POST", (request) => rotateToken(request, token))],
   ];

@@ -2,7 +2,7 @@ import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { type Admission, ANY_PLACE, type BreakerStatus, type Worker } from "../call/admission.ts";
+import type { Admission, BreakerStatus, Worker } from "../call/admission.ts";
 import { type AskOptions, type Call, derive, type Target } from "../call/call.ts";
 import { type BreakerFailure, isServersTime, type ServerBreaker } from "./breaker.ts";
 import { noteHolder } from "./holders.ts";
@@ -29,6 +29,8 @@ export interface ProcessAdmissionOptions {
   now?: () => number;
 }
 
+const UNCOUNTED_PLACE: Disposable = { [Symbol.dispose]() {} };
+
 type AdmittedResult = Awaited<ReturnType<Target>>;
 
 /** So many times what one session may have waiting, all sessions may have before those with the most are refused. */
@@ -51,10 +53,9 @@ interface AdmittedRun {
 }
 
 /**
- * The way of a call to one worker. What is scarce for everybody is taken last: a call waits for the worker's own place
- * first, then for what others find out of a worker that was left alone, and only then for a permit of the daemon and of
- * its session, which it gives back while it waits for its client. All take them in this order, so none waits for
- * another that waits for it.
+ * Admits calls to one worker. Shared resources are acquired last: first the worker's own place, then the probe of a
+ * half-open breaker, and only then a permit of the daemon and of the session, which is lent back while the call waits
+ * for its client. Every call acquires in this order, so there is no deadlock.
  */
 export class ProcessAdmission implements Admission {
   readonly #own: Permits | undefined;
@@ -86,11 +87,27 @@ export class ProcessAdmission implements Admission {
     this.#breaker?.check(call);
   }
 
-  place(call: Call): Disposable | Promise<Disposable> {
-    return this.#own?.acquire(call.caller.id, call.signal, call.trace) ?? ANY_PLACE;
+  run(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
+    // One promise less for each call of a worker without a limit of its own.
+    return this.#own ? this.#runInPlace(call, worker) : this.#runWithPermit(call, worker);
   }
 
-  async run(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
+  /**
+   * A place among the calls the worker may run at once; released by `using`.
+   *
+   * @throws {ExaiError} `OVER_CAPACITY` when too many calls wait; the signal's reason
+   */
+  place({ caller, signal, trace }: Call): Disposable | Promise<Disposable> {
+    return this.#own?.acquire(caller.id, signal, trace) ?? UNCOUNTED_PLACE;
+  }
+
+  async #runInPlace(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
+    const acquired = this.place(call);
+    using _place = acquired instanceof Promise ? await acquired : acquired;
+    return await this.#runWithPermit(call, worker);
+  }
+
+  async #runWithPermit(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
     const entered = this.#breaker?.enter(call) ?? 0;
     const era = entered instanceof Promise ? await entered : entered;
     let permit: Permit | undefined;

@@ -16,17 +16,16 @@ import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import type { AdmissionFor } from "../upstream/process_records.ts";
+import type { DaemonEvents } from "./daemon_events.ts";
 import { connectUrl } from "../remote/url_transport.ts";
 import { RotatingFile } from "../state/rotating_file.ts";
 
 const log = getLogger(["exai", "config"]);
 
-/** What is told of the file that servers' lists are kept in. */
-type ListHooks = Pick<SavedListsOptions, "onchange" | "onaside">;
-
-interface ConfiguredMountsOptions extends ListHooks {
-  /** Decides when calls may run on each process; left out: at once. */
-  admissionFor?: AdmissionFor;
+interface ConfiguredMountsOptions extends Pick<SavedListsOptions, "onchange" | "onaside"> {
+  events: DaemonEvents;
+  /** Decides when calls may run on each process. */
+  admissionFor: AdmissionFor;
 }
 
 /** A server may send messages of this size, however small those of clients must be. */
@@ -34,16 +33,11 @@ const MIN_MESSAGE_BYTES = 4 * MIB;
 
 /** The mounted servers as `mcp.json` has them, now and whenever it changes. */
 export class ConfiguredMounts implements AsyncDisposable {
-  /** The lists of some server have changed; set by whoever shows them. */
-  onListChanged = () => {};
-  /** The servers of these names have come, gone or changed; set by whoever shows them. */
-  onServersChanged = (_names: readonly string[]) => {};
-  /** Which tools clients see has changed; set by whoever shows them. */
-  onToolSetsChanged = (_before: ToolSets) => {};
   /** Which tools clients see. */
   toolSets: ToolSets = toolSetsOf([]);
   /** By which this daemon is known to what it starts and reaches; another at each start. */
   readonly daemonId = crypto.randomUUID();
+  readonly #events: DaemonEvents;
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
@@ -53,7 +47,8 @@ export class ConfiguredMounts implements AsyncDisposable {
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
-  private constructor(settings: Settings, paths: StatePaths, hooks: ConfiguredMountsOptions) {
+  private constructor(settings: Settings, paths: StatePaths, options: ConfiguredMountsOptions) {
+    this.#events = options.events;
     // A larger message could not be passed on to a client; what a server says of itself must fit all the same.
     this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
@@ -62,16 +57,16 @@ export class ConfiguredMounts implements AsyncDisposable {
       log: (server, text) => this.#logs.append(server, text),
       limits: { maxLineBytes: this.#maxMessageBytes },
     });
-    this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, hooks) : undefined;
+    this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, options) : undefined;
     this.#mounts = new Mounts({
       lists: this.#lists,
       connect: (config) => this.#connect(config),
-      admissionFor: hooks.admissionFor,
+      admissionFor: options.admissionFor,
       clientInfo: { name: "exai", version: VERSION },
       log: (server, text) => this.#logs.append(server, text),
       daemonId: this.daemonId,
-      onListChanged: () => this.onListChanged(),
-      onServersChanged: (names) => this.onServersChanged(names),
+      onListChanged: () => this.#events.emit("listsChanged"),
+      onServersChanged: (names) => this.#events.emit("serversChanged", names),
     });
     const { upstreamMemory, upstreamProcesses, upstreamMemoryLimitMib } = settings;
     this.#governor = new Governor({
@@ -88,9 +83,9 @@ export class ConfiguredMounts implements AsyncDisposable {
   static async open(
     settings: Settings,
     paths: StatePaths,
-    hooks: ConfiguredMountsOptions = {},
+    options: ConfiguredMountsOptions,
   ): Promise<ConfiguredMounts> {
-    const mounts = new ConfiguredMounts(settings, paths, hooks);
+    const mounts = new ConfiguredMounts(settings, paths, options);
     const loginEnv = () => mounts.#host.loginEnv();
     const ownPort = settings.port || undefined;
     mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), {
@@ -163,7 +158,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     // The login shell takes its time; the first window need not wait for it.
     if ([...change.servers.values()].some(({ kind }) => kind === "stdio")) void this.#host.loginEnv();
     this.#mounts.apply(change);
-    this.onToolSetsChanged(before);
+    this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
   }
 }
 

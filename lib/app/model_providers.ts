@@ -22,14 +22,14 @@ const MAX_CACHED_CHARS = 32_000_000;
 /** The providers and models as the settings and `models.json` have them, now and whenever that file changes. */
 export class ConfiguredModels implements AsyncDisposable {
   readonly router: ModelRouter;
-  /** What is wrong with the file has changed; set by whoever shows it. */
-  onChanged = () => {};
   readonly #settings: Settings;
+  readonly #onchange: () => void;
   readonly #providers: Providers;
   #watch: ModelsWatch | undefined;
 
-  private constructor(settings: Settings) {
+  private constructor(settings: Settings, onchange: () => void) {
     this.#settings = settings;
+    this.#onchange = onchange;
     this.router = this.#providers = createProviders({
       setups: setupsOf(settings),
       ollamaHost: settings.findLocal ? settings.ollamaHost : undefined,
@@ -39,9 +39,16 @@ export class ConfiguredModels implements AsyncDisposable {
     });
   }
 
-  /** Sets up what `settings` and the file at `paths.models` name. A fault in the file costs only the entry it is in. */
-  static async open(settings: Settings, paths: StatePaths): Promise<ConfiguredModels> {
-    const models = new ConfiguredModels(settings);
+  /**
+   * Sets up what `settings` and the file at `paths.models` name. A fault in the file disables only the entry it is in;
+   * `onchange` is called when the file was read again.
+   */
+  static async open(
+    settings: Settings,
+    paths: StatePaths,
+    { onchange = () => {} }: { onchange?: () => void } = {},
+  ): Promise<ConfiguredModels> {
+    const models = new ConfiguredModels(settings, onchange);
     const env = Deno.env.toObject();
     models.#watch = await watchModels(paths.models, (inForce) => models.#apply(inForce), {
       env,
@@ -70,7 +77,7 @@ export class ConfiguredModels implements AsyncDisposable {
     for (const fault of faults) log.error("{fault}", { fault: formatFault(fault) });
     const custom = providers.map((one): ProviderSetup => ({ kind: "custom", ...one }));
     this.#providers.configure({ setups: [...setupsOf(this.#settings), ...custom], models });
-    this.onChanged();
+    this.#onchange();
   }
 }
 

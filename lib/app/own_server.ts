@@ -11,6 +11,7 @@ import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
 import { REVISIONS } from "../wire/mcp.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
+import type { DaemonEvents } from "./daemon_events.ts";
 import { ConfiguredModels } from "./model_providers.ts";
 import { UserTools } from "../user_tools/user_tools.ts";
 import { sessionWorkspaces } from "../workspace/session_workspace.ts";
@@ -21,10 +22,6 @@ export interface OwnServer extends AsyncDisposable {
   readonly toolNames: readonly string[];
   /** Names of the tools the user has written. */
   readonly userToolNames: readonly string[];
-  /** The tools on offer have changed; set by whoever shows them. */
-  onToolsChanged: () => void;
-  /** Says what watches the daemon; its tools show it. Called before the first call. */
-  observe(observation: ToolObservation): void;
   /** What is wrong with the files that configure the tools, each in a sentence. */
   faults(): string[];
   /** The providers of models, and how they fare. */
@@ -35,29 +32,33 @@ export interface OwnServer extends AsyncDisposable {
   reload(): Promise<void>;
 }
 
-/** What the tools show of the daemon. */
-type ToolObservation = Pick<Telemetry, "health" | "recorder" | "startedAt" | "changed">;
-
-/** What the server is told and tells while it runs. */
 interface OwnServerOptions extends Pick<ThreadStoreOptions, "onchange" | "onaside"> {
-  clock?: Pick<ClockMonitor, "now">;
+  clock: Pick<ClockMonitor, "now">;
+  /** What the tools show of the daemon. */
+  observation: Pick<Telemetry, "health" | "recorder" | "startedAt">;
+  events: DaemonEvents;
 }
 
 /** Opens the server of EXAI's own tools. A database of threads that cannot be used is a fault of it, not an error. */
 export async function openOwnServer(
   settings: Settings,
   paths: StatePaths,
-  { clock, onchange, onaside }: OwnServerOptions = {},
+  options: OwnServerOptions,
 ): Promise<OwnServer> {
-  const threads = openThreads(settings, paths, { clock, onchange, onaside });
-  const configured = await ConfiguredModels.open(settings, paths);
+  const { observation, events } = options;
+  const threads = openThreads(settings, paths, options);
+  const configured = await ConfiguredModels.open(settings, paths, {
+    onchange: () => events.emit("healthChanged"),
+  });
   const models = configured.router;
-  const host = new DaemonHost(models);
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
-  const userTools = await UserTools.open(paths.tools, { databaseDir: paths.home });
+  const userTools = await UserTools.open(paths.tools, {
+    databaseDir: paths.home,
+    onchange: (tools) => events.emit("userToolsChanged", tools),
+  });
   const server = createExaiServer({
-    host,
+    host: new DaemonHost(models, observation),
     threads,
     models,
     openWorkspace,
@@ -65,23 +66,18 @@ export async function openOwnServer(
     leanMode,
     userTools: userTools.tools,
   });
-  userTools.onChanged = () => {
-    server.setUserTools(userTools.tools);
-    own.onToolsChanged();
-    host.observation?.changed();
-  };
-  const own: OwnServer = {
+  events.on("userToolsChanged", (tools) => {
+    server.setUserTools(tools);
+    events.emit("serversChanged", [server.name]);
+    events.emit("healthChanged");
+  });
+  return {
     server,
     get toolNames() {
       return server.toolNames;
     },
     get userToolNames() {
       return userTools.tools.map(({ name }) => name);
-    },
-    onToolsChanged: () => {},
-    observe: (observation) => {
-      host.observation = observation;
-      configured.onChanged = () => observation.changed();
     },
     providers: () => models.status(),
     threads,
@@ -100,18 +96,17 @@ export async function openOwnServer(
       threads[Symbol.dispose]();
     },
   };
-  return own;
 }
 
 function openThreads(
   settings: Settings,
   { database }: StatePaths,
-  { clock, onchange, onaside }: OwnServerOptions,
+  { clock, onchange, onaside }: Pick<OwnServerOptions, "clock" | "onchange" | "onaside">,
 ): ReturnType<typeof openThreadStore> {
   return openThreadStore({
     path: database,
     timeoutMs: settings.conversationTimeoutMs,
-    now: clock?.now,
+    now: clock.now,
     maxTurns: settings.maxConversationTurns,
     onchange,
     onaside,
@@ -128,27 +123,28 @@ class DaemonHost implements ToolHost {
   readonly runtime = `deno ${Deno.version.deno}`;
   readonly pid = Deno.pid;
   readonly revisions = REVISIONS;
-  observation: ToolObservation | undefined;
   readonly #models: ModelRouter;
+  readonly #observation: OwnServerOptions["observation"];
 
-  constructor(models: ModelRouter) {
+  constructor(models: ModelRouter, observation: OwnServerOptions["observation"]) {
     this.#models = models;
+    this.#observation = observation;
   }
 
   get startedAtMs() {
-    return this.observation?.startedAt.getTime() ?? Date.now();
+    return this.#observation.startedAt.getTime();
   }
 
   health() {
-    return this.observation?.health() ?? {};
+    return this.#observation.health();
   }
 
   async recentErrors(caller: Whereabouts, maxLines: number) {
-    return await this.observation?.recorder.recentErrors(await caller.identity(), maxLines) ?? [];
+    return await this.#observation.recorder.recentErrors(await caller.identity(), maxLines);
   }
 
   async activity(caller: Whereabouts, maxLines: number) {
-    return await this.observation?.recorder.activity(await caller.identity(), maxLines) ?? [];
+    return await this.#observation.recorder.activity(await caller.identity(), maxLines);
   }
 
   providers() {

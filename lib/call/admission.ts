@@ -42,21 +42,15 @@ export interface Admission {
   /**
    * Refuses at once what would be refused after a wait.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the worker is left alone
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the breaker is open
    */
   check(call: Call): void;
   /**
-   * A place among the calls the worker may run at once, when the call's turn comes; given back by `using`. Nothing that
-   * other workers need is held meanwhile.
+   * Runs a call once the worker, its session and the daemon may run one more; undefined when the worker has ended
+   * before the call began. Nothing that other workers need is held while the call waits for this one.
    *
-   * @throws {ExaiError} `OVER_CAPACITY` when too many wait; the signal's reason
-   */
-  place(call: Call): Disposable | Promise<Disposable>;
-  /**
-   * Runs a call that has its place, once the daemon and its session may run one more; undefined when the worker has
-   * ended before the call began.
-   *
-   * @throws {ExaiError} what the worker throws; `UPSTREAM_UNAVAILABLE` while it is left alone; the signal's reason
+   * @throws {ExaiError} what the worker throws; `OVER_CAPACITY` when too many calls wait; `UPSTREAM_UNAVAILABLE` while
+   * the breaker is open; the signal's reason
    */
   run(call: Call, worker: Worker): Promise<Result | undefined>;
   /** Forgets every failure: the configuration was read again. */
@@ -74,13 +68,9 @@ export interface Admission {
   readonly isClean: boolean;
 }
 
-/** A place where nobody counts them. */
-export const ANY_PLACE: Disposable = { [Symbol.dispose]() {} };
-
 /** Admits every call at once. */
 export const UNLIMITED: Admission = {
   check: () => {},
-  place: () => ANY_PLACE,
   async run(call, worker) {
     if (!worker.alive) return undefined;
     call.begin?.();

@@ -133,15 +133,15 @@ async function withoutDaemon(
 async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchParams): Promise<JsonObject> {
   const notes: string[] = [];
   using store = openCallRecords({ ...settings, calls: true }, paths, { onaside: (note) => notes.push(note) });
-  const callControl = new CallControl({ store, maxBodyChars: settings.callsBodyMaxBytes });
-  const [fault] = [...notes, ...callControl.faults()];
+  const calls = new CallControl({ store, maxBodyChars: settings.callsBodyMaxBytes });
+  const [fault] = [...notes, ...calls.faults()];
   if (fault !== undefined) throw new ExaiError("CONFIG", fault);
   const id = query.get("id");
   if (id !== null) {
-    const { record, bodies } = callControl.find(id);
+    const { record, bodies } = calls.find(id);
     return { call: callJson(record, bodies) };
   }
-  return { calls: callControl.list(parseFilter(query), parseLimit(query)).map((record) => callJson(record)) };
+  return { calls: calls.list(parseFilter(query), parseLimit(query)).map((record) => callJson(record)) };
 }
 
 async function follow(

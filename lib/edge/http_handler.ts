@@ -46,7 +46,7 @@ interface HttpHandlerOptions extends WebSocketChannelOptions, ConnectionLimitsOp
     options: { server?: string; via: readonly string[]; principal: Principal },
   ): void;
   /** Makes the transport of a client that is about to initialize over HTTP. */
-  openHttpTransport(client: HttpSessionRequest): HttpServerTransport;
+  openHttp(client: HttpSessionRequest): HttpServerTransport;
 }
 
 /** A request of one of our commands. */
@@ -76,7 +76,7 @@ export class HttpHandler {
     this.#limits = new ConnectionLimits(options);
     const { users, peers: policy, guard } = options;
     this.#principals = new PrincipalResolver({ users, policy, requiresToken: () => guard.requiresToken });
-    this.#mcp = new McpEndpoint({ ...options, open: (client) => options.openHttpTransport(client) });
+    this.#mcp = new McpEndpoint({ ...options, open: (client) => options.openHttp(client) });
   }
 
   /** WebSocket connections that are open. */

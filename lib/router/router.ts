@@ -23,7 +23,7 @@ export interface RouterOptions extends ToolViewOptions {
   /** What stands in front of one server's work: time-out, permits. Asked once for each server. */
   policiesFor(server: Server): readonly Policy[];
   /** What stands in front of a question about a server itself, which waits for no work: time-out. Asked once too. */
-  askingPoliciesFor(server: Server): readonly Policy[];
+  queryPoliciesFor(server: Server): readonly Policy[];
   /** How long one server may take for a list before it is left out, in milliseconds. */
   listDeadlineMs: number;
   /** Whether results of the server's tools may be other than their output schemas say, so that none are shown. */
@@ -42,7 +42,7 @@ export class Router {
   readonly #work: Target;
   readonly #find: Target;
   readonly #working = new WeakMap<Server, Target>();
-  readonly #asking = new WeakMap<Server, Target>();
+  readonly #querying = new WeakMap<Server, Target>();
   readonly #handlers: Readonly<Record<string, MethodHandler>>;
 
   constructor(options: RouterOptions) {
@@ -225,7 +225,7 @@ export class Router {
   }
 
   #ask(server: Server, call: Call): Promise<Result> {
-    return targetOf(server, this.#asking, this.#options.askingPoliciesFor)(call);
+    return targetOf(server, this.#querying, this.#options.queryPoliciesFor)(call);
   }
 
   #one(name: string): Server {

@@ -174,7 +174,7 @@ function routerOf(): Router {
     serverInfo: { name: "fuzz", version: "1" },
     policies: [],
     policiesFor: () => [withTimeout(60_000), admitted(admission)],
-    askingPoliciesFor: () => [withTimeout(60_000), freeOnAbort()],
+    queryPoliciesFor: () => [withTimeout(60_000), freeOnAbort()],
     listDeadlineMs: 5000,
   });
 }
