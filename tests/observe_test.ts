@@ -169,7 +169,7 @@ Deno.test("the recorder keeps the latest calls and failures and forgets older on
   const recorder = new RecentActivity({ maxCalls: 3, maxErrors: 2 });
   for (let i = 1; i <= 5; i++) recorder.record(recordWith({ tool: `t${i}` }));
   const tools = async (maxLines: number) =>
-    (await recorder.activity(OPERATOR, maxLines)).map((line) => line.split(" ")[1]);
+    (await recorder.calls(OPERATOR, maxLines)).map((line) => line.split(" ")[1]);
   assertEquals(await tools(100), ["t3", "t4", "t5"]);
   assertEquals(await tools(1), ["t5"]);
   assertEquals(await recorder.recentErrors(OPERATOR, 100), []);

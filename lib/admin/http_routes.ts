@@ -34,7 +34,7 @@ interface ToolAdmin {
 }
 
 interface RouteSources {
-  observation: Telemetry;
+  telemetry: Telemetry;
   mounts: MountAdmin;
   own: ToolAdmin;
   token: TokenStore;
@@ -46,22 +46,22 @@ const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
 /** What the daemon shows and takes over plain HTTP, by path. */
 export function httpRoutes(sources: RouteSources): Map<string, Route> {
-  const { observation } = sources;
+  const { telemetry } = sources;
   return new Map<string, Route>([
-    ["/health", allowMethod("GET", () => Response.json(observation.health()))],
+    ["/health", allowMethod("GET", () => Response.json(telemetry.health()))],
     ...ownerOnly(ownerRoutes(sources)),
   ]);
 }
 
 /** What shows or changes the owner's threads, calls, sessions and configuration; `ps` shows directories too. */
 function ownerRoutes(
-  { observation, mounts, own, token, sessions, calls }: RouteSources,
+  { telemetry, mounts, own, token, sessions, calls }: RouteSources,
 ): [string, Route][] {
   const routes = callRoutes({ calls, sessions, killUpstream: (id) => killUpstream(id, mounts) });
   return [
     [
       "/metrics",
-      allowMethod("GET", () => new Response(observation.prometheusText(), { headers: PROMETHEUS })),
+      allowMethod("GET", () => new Response(telemetry.prometheusText(), { headers: PROMETHEUS })),
     ],
     [
       "/status",

@@ -54,7 +54,7 @@ const RECENT_MS = 15 * MINUTE_MS;
 export class Telemetry implements AsyncDisposable {
   readonly startedAt = new Date();
   readonly #startedMs = performance.now();
-  readonly recorder = new RecentActivity();
+  readonly activity = new RecentActivity();
   /** Records every call that passes. */
   readonly policy: Policy;
   readonly #options: TelemetryOptions;
@@ -69,7 +69,7 @@ export class Telemetry implements AsyncDisposable {
       running: options.calls.running,
       record: (record, exchange) => {
         this.#metrics.record(record);
-        this.recorder.record(record);
+        this.activity.record(record);
         options.calls.record(record, exchange);
         options.files.appendMetrics(metricsLine(record));
       },
@@ -89,7 +89,7 @@ export class Telemetry implements AsyncDisposable {
   }
 
   /** Something in the health report has changed: it is written soon. */
-  changed(): void {
+  healthChanged(): void {
     this.#writer?.requestWrite();
   }
 
@@ -100,7 +100,7 @@ export class Telemetry implements AsyncDisposable {
       startedAt: this.startedAt,
       address: this.#options.address,
       gauges: () => this.#gauges(),
-      recentErrors: () => this.recorder.errorsSince(Date.now() - RECENT_MS),
+      recentErrors: () => this.activity.errorsSince(Date.now() - RECENT_MS),
       notes: () => this.#sources.flatMap((source) => source.notes?.() ?? []),
       faults: () => this.#sources.flatMap((source) => source.faults?.() ?? []),
     });

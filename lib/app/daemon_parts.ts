@@ -95,14 +95,14 @@ async function openServers(
   { events, listeners, files, calls, clock, hooks }: OpenListeners & OpenStorage,
   stack: AsyncDisposableStack,
 ) {
-  const observation = new Telemetry({ files, calls, address: listeners.url });
-  const own = stack.use(await openOwnServer(settings, paths, { clock, observation, events, ...hooks }));
+  const telemetry = new Telemetry({ files, calls, address: listeners.url });
+  const own = stack.use(await openOwnServer(settings, paths, { clock, telemetry, events, ...hooks }));
   const admissions = new Admissions(settings, hooks.onchange);
   const { ofProcess: admissionFor } = admissions;
   const mounts = stack.use(
     await ConfiguredMounts.open(settings, paths, { events, admissionFor, ...hooks }),
   );
-  return { observation, own, admissions, mounts };
+  return { telemetry, own, admissions, mounts };
 }
 
 /** What a database reports: a fault has appeared or gone, a damaged file was moved aside. */

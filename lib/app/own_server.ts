@@ -35,7 +35,7 @@ export interface OwnServer extends AsyncDisposable {
 interface OwnServerOptions extends Pick<ThreadStoreOptions, "onchange" | "onaside"> {
   clock: Pick<ClockMonitor, "now">;
   /** What the tools show of the daemon. */
-  observation: Pick<Telemetry, "health" | "recorder" | "startedAt">;
+  telemetry: Pick<Telemetry, "activity" | "health" | "startedAt">;
   events: DaemonEvents;
 }
 
@@ -45,7 +45,7 @@ export async function openOwnServer(
   paths: StatePaths,
   options: OwnServerOptions,
 ): Promise<OwnServer> {
-  const { observation, events } = options;
+  const { telemetry, events } = options;
   const threads = openThreads(settings, paths, options);
   const configured = await ConfiguredModels.open(settings, paths, {
     onchange: () => events.emit("healthChanged"),
@@ -58,7 +58,7 @@ export async function openOwnServer(
     onchange: (tools) => events.emit("userToolsChanged", tools),
   });
   const server = createExaiServer({
-    host: new DaemonHost(models, observation),
+    host: new DaemonHost(models, telemetry),
     threads,
     models,
     openWorkspace,
@@ -124,27 +124,27 @@ class DaemonHost implements ToolHost {
   readonly pid = Deno.pid;
   readonly revisions = REVISIONS;
   readonly #models: ModelRouter;
-  readonly #observation: OwnServerOptions["observation"];
+  readonly #telemetry: OwnServerOptions["telemetry"];
 
-  constructor(models: ModelRouter, observation: OwnServerOptions["observation"]) {
+  constructor(models: ModelRouter, telemetry: OwnServerOptions["telemetry"]) {
     this.#models = models;
-    this.#observation = observation;
+    this.#telemetry = telemetry;
   }
 
   get startedAtMs() {
-    return this.#observation.startedAt.getTime();
+    return this.#telemetry.startedAt.getTime();
   }
 
   health() {
-    return this.#observation.health();
+    return this.#telemetry.health();
   }
 
   async recentErrors(caller: Whereabouts, maxLines: number) {
-    return await this.#observation.recorder.recentErrors(await caller.identity(), maxLines);
+    return await this.#telemetry.activity.recentErrors(await caller.identity(), maxLines);
   }
 
   async activity(caller: Whereabouts, maxLines: number) {
-    return await this.#observation.recorder.activity(await caller.identity(), maxLines);
+    return await this.#telemetry.activity.calls(await caller.identity(), maxLines);
   }
 
   providers() {

@@ -49,7 +49,7 @@ export class RecentActivity {
   }
 
   /** The latest calls that `viewer` may know of, oldest first, one line each. */
-  async activity(viewer: Viewer, maxLines: number): Promise<string[]> {
+  async calls(viewer: Viewer, maxLines: number): Promise<string[]> {
     const calls = await seenBy(viewer, this.#calls.last(Infinity));
     return calls.slice(-maxLines).map(activityLine);
   }
