@@ -19,7 +19,7 @@ function machine() {
     steadyMs: () => steadyMs,
     uptimeMs: () => uptimeMs,
   });
-  watch.onGap = (gap) => gaps.push(gap);
+  watch.on("gap", (gap) => gaps.push(gap));
   return {
     watch,
     gaps,

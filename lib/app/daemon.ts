@@ -232,7 +232,11 @@ export class Daemon implements AsyncDisposable {
       timeouts.forget(session);
       telemetry.healthChanged();
     });
-    notes.follow(clock, () => sessions.touchAll());
+    clock.on("gap", (gap) => {
+      notes.addClockGap(gap);
+      // Clients could not send anything meanwhile.
+      if (gap.sleptMs > 0 || gap.stoppedMs > 0) sessions.touchAll();
+    });
   }
 
   #reportHealth(options: DaemonOptions, parts: DaemonParts): void {

@@ -7,7 +7,8 @@ import { Listeners } from "../edge/listeners.ts";
 import { StartupQueue } from "../edge/startup_queue.ts";
 import { TokenStore } from "../edge/token.ts";
 import { checkPeers } from "../edge/exposure.ts";
-import { HealthNotes, openClock } from "../observe/health_notes.ts";
+import { ClockMonitor } from "../observe/clock_monitor.ts";
+import { HealthNotes } from "../observe/health_notes.ts";
 import { SqliteCallJournal } from "../state/call_journal.ts";
 import { openCallRecords } from "../state/call_records_file.ts";
 import { HomeLock } from "../state/home_lock.ts";
@@ -69,7 +70,7 @@ async function openStorage(
     graceMs: settings.tokenGraceMs,
   });
   const notes = new HealthNotes();
-  const clock = stack.use(openClock());
+  const clock = stack.use(ClockMonitor.ofSystem());
   const hooks: DatabaseHooks = {
     onchange: () => void events.emit("healthChanged"),
     onaside: (note) => {

@@ -1,80 +1,87 @@
+import { EventEmitter } from "node:events";
 import { SECOND_MS } from "../base/units.ts";
 
 /** The clocks of a machine. */
 interface Clocks {
-  /** The clock on the wall, in milliseconds since 1970: a person or a server may set it. */
+  /** Wall clock, in milliseconds since 1970; a user or an NTP client may set it. */
   wallMs(): number;
-  /** Never jumps; may stand still while the machine sleeps, in milliseconds. */
+  /** Monotonic clock, in milliseconds; it may stop while the machine sleeps. */
   steadyMs(): number;
-  /** How long the machine is up, sleep included, in milliseconds; exact to a second or two. */
+  /** Uptime of the machine including sleep, in milliseconds; exact to a second or two. */
   uptimeMs(): number;
 }
 
-/** What happened to time since it was last looked at; each is 0 when it did not. In milliseconds. */
+/** What happened to the clocks since the last check, in milliseconds; 0 for what did not happen. */
 export interface ClockGap {
-  /** The machine slept. */
+  /** The machine was suspended. */
   sleptMs: number;
-  /** This process was stopped, or too busy to look. */
+  /** This process was stopped, or too busy for the check. */
   stoppedMs: number;
-  /** The clock was set ahead, or (negative) back. */
+  /** The wall clock was set forward, or (negative) back. */
   jumpMs: number;
 }
 
-const LOOK_MS = SECOND_MS;
-/** Less is the fine adjustment of clocks, or a busy machine. */
-const GAP_MS = 5 * SECOND_MS;
+const CHECK_MS = SECOND_MS;
+/** Smaller differences are NTP adjustments or a busy machine. */
+const MIN_GAP_MS = 5 * SECOND_MS;
 
 /**
- * Notices when time does not go on evenly: the machine has slept, the process was stopped, the clock was set. Keeps a
- * clock of its own that sleep moves and setting does not, for what is kept by age.
+ * Detects that the machine was suspended, the process was stopped or the clock was set, and emits `gap` for each. Its
+ * own clock, {@linkcode now}, follows suspension but not the setting of the wall clock; use it to expire what is kept by
+ * age.
  */
-export class ClockMonitor implements Disposable {
-  /** Told of each gap; set by whoever must do something about it. */
-  onGap = (_gap: ClockGap) => {};
+export class ClockMonitor extends EventEmitter<{ gap: [ClockGap] }> implements Disposable {
   readonly #clocks: Clocks;
   #timer: ReturnType<typeof setInterval> | undefined;
   #wallMs: number;
   #steadyMs: number;
   #uptimeMs: number;
-  /** How far the clock on the wall was set since this began. */
+  /** By how much the wall clock was set since the monitor was created. */
   #setMs = 0;
 
   constructor(clocks: Clocks) {
+    super();
     this.#clocks = clocks;
     this.#wallMs = clocks.wallMs();
     this.#steadyMs = clocks.steadyMs();
     this.#uptimeMs = clocks.uptimeMs();
   }
 
-  /** Begins to look by itself. */
-  start(): void {
-    this.#timer = setInterval(() => this.check(LOOK_MS), LOOK_MS);
+  /** Monitors the clocks of this machine, with a check every second. */
+  static ofSystem(): ClockMonitor {
+    const monitor = new ClockMonitor({
+      wallMs: () => Date.now(),
+      steadyMs: () => performance.now(),
+      uptimeMs: () => Deno.osUptime() * SECOND_MS,
+    });
+    monitor.#timer = setInterval(() => monitor.check(CHECK_MS), CHECK_MS);
+    return monitor;
   }
 
-  /** The time since 1970 as the clock had it when this began, whatever it was set to since, in milliseconds. */
+  /** Milliseconds since 1970 by the wall clock as it was set when the monitor was created. */
   readonly now = (): number => {
-    // It may have been set a moment ago, and whoever asks is about to delete what looks old.
-    if (Math.abs(this.#drift()) > GAP_MS) this.check(Infinity);
+    // The clock may have been set since the last check, and the caller is about to delete what looks old.
+    if (Math.abs(this.#drift()) > MIN_GAP_MS) this.check(Infinity);
     return this.#clocks.wallMs() - this.#setMs;
   };
 
-  /** Looks what has become of time; it was meant to look `afterMs` after the last time. */
+  /** Compares the clocks; `afterMs` is how long after the previous check this one was due. */
   check(afterMs: number): void {
     const clocks = this.#clocks;
     const drift = this.#drift();
     const steady = clocks.steadyMs() - this.#steadyMs;
     const uptime = clocks.uptimeMs() - this.#uptimeMs;
-    // A machine that is up for longer than the steady clock says has slept.
+    // Uptime includes sleep, the steady clock does not.
     const slept = uptime - steady;
-    const sleptMs = slept > GAP_MS ? slept : 0;
+    const sleptMs = slept > MIN_GAP_MS ? slept : 0;
     const jump = drift - sleptMs;
-    const jumpMs = Math.abs(jump) > GAP_MS ? jump : 0;
-    const stoppedMs = steady - afterMs > GAP_MS ? steady - afterMs : 0;
+    const jumpMs = Math.abs(jump) > MIN_GAP_MS ? jump : 0;
+    const stoppedMs = steady - afterMs > MIN_GAP_MS ? steady - afterMs : 0;
     this.#setMs += jumpMs;
     this.#wallMs = clocks.wallMs();
     this.#steadyMs = clocks.steadyMs();
     this.#uptimeMs = clocks.uptimeMs();
-    if (sleptMs > 0 || stoppedMs > 0 || jumpMs !== 0) this.onGap({ sleptMs, stoppedMs, jumpMs });
+    if (sleptMs > 0 || stoppedMs > 0 || jumpMs !== 0) this.emit("gap", { sleptMs, stoppedMs, jumpMs });
   }
 
   [Symbol.dispose](): void {

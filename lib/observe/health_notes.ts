@@ -1,6 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { SECOND_MS } from "../base/units.ts";
-import { ClockMonitor, describeGap } from "./clock_monitor.ts";
+import { type ClockGap, describeGap } from "./clock_monitor.ts";
 import { RingBuffer } from "./ring_buffer.ts";
 
 const log = getLogger(["exai", "daemon"]);
@@ -8,39 +7,25 @@ const log = getLogger(["exai", "daemon"]);
 const MAX_NOTES = 5;
 const MAX_LASTING = 20;
 
-/** Watches the clocks of this machine. */
-export function openClock(): ClockMonitor {
-  const clock = new ClockMonitor({
-    wallMs: () => Date.now(),
-    steadyMs: () => performance.now(),
-    uptimeMs: () => Deno.osUptime() * SECOND_MS,
-  });
-  clock.start();
-  return clock;
-}
-
-/** What has happened that is worth knowing, for the health report. */
+/** Events for the health report that need no action. */
 export class HealthNotes {
-  readonly #ring = new RingBuffer<string>(MAX_NOTES);
+  readonly #notes = new RingBuffer<string>(MAX_NOTES);
   readonly #lasting = new RingBuffer<string>(MAX_LASTING);
 
-  /** What stays worth knowing until the daemon ends, then the latest of the rest, oldest first. */
+  /** The lasting notes, then the latest of the others, oldest first; each with its time. */
   get list(): string[] {
-    return [...this.#lasting.last(MAX_LASTING), ...this.#ring.last(MAX_NOTES)];
+    return [...this.#lasting.last(MAX_LASTING), ...this.#notes.last(MAX_NOTES)];
   }
 
-  /** Notes something that other notes do not push out, as a file that was put aside. */
+  /** Adds a note that other notes do not replace, such as a file that was moved aside. */
   addLasting(text: string): void {
     this.#lasting.push(`${new Date().toISOString()} ${text}`);
   }
 
-  /** Notes when time does not go on evenly, and has `onReturn` called when clients could not say anything meanwhile. */
-  follow(clock: ClockMonitor, onReturn: () => void): void {
-    clock.onGap = (gap) => {
-      const text = describeGap(gap);
-      log.warning("{text}", { text });
-      this.#ring.push(`${new Date().toISOString()} ${text}`);
-      if (gap.sleptMs > 0 || gap.stoppedMs > 0) onReturn();
-    };
+  /** Logs and notes that the machine slept, the process was stopped or the clock was set. */
+  addClockGap(gap: ClockGap): void {
+    const text = describeGap(gap);
+    log.warning("{text}", { text });
+    this.#notes.push(`${new Date().toISOString()} ${text}`);
   }
 }
