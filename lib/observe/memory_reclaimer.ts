@@ -2,34 +2,30 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { getLogger } from "@logtape/logtape";
 import { formatBytes, MIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { trimMalloc } from "./malloc_trim.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
-/** How often it is looked, and how far apart two collections are at least. */
+/** Time between two checks. */
 const CHECK_MS = 2 * SECOND_MS;
+/** Minimum time between two collections. */
 const MIN_GAP_MS = 10 * SECOND_MS;
-/** How long calls that run may put one off: it stops everything for as long as it takes, a tenth of a second and more. */
-const MAX_PUT_OFF_MS = MINUTE_MS;
-/** How much more memory than after the last collection is worth one. */
-const WORTH_BYTES = 128 * MIB;
+/** How long running calls may delay a collection, which blocks the event loop for 100 ms and more. */
+const MAX_DELAY_MS = MINUTE_MS;
+/** Growth since the last collection that triggers one. */
+const MIN_GROWTH_BYTES = 128 * MIB;
 /**
- * So much of the heap empty after a collection is worth a second, thorough one. That one throws optimized code away too,
- * which calls pay for until it is made again: it is for floods, not for a busy hour.
+ * Free heap after a collection that triggers a second, thorough one. That one also discards optimized code, which later
+ * calls pay for: it is meant for bursts, not for steady load.
  */
-const SLACK_BYTES = 128 * MIB;
+const MIN_SLACK_BYTES = 128 * MIB;
 
-/** What of the process is in RAM, and of V8's heap taken from the system and in use. */
-interface MemoryUse {
-  rss: number;
-  heapTotal: number;
-  heapUsed: number;
-}
+/** Resident memory of the process; V8's heap as allocated and as used. */
+type MemoryUse = Pick<Deno.MemoryUsage, "rss" | "heapTotal" | "heapUsed">;
 
 interface MemoryReclaimerOptions {
-  /** Whether calls run now. */
+  /** Whether calls are running. */
   isBusy(): boolean;
-  /** Tests put theirs in the place of the process, its collector and its clock. */
+  /** Replaces the process, its collector and its clock in tests. */
   use?(): MemoryUse;
   collect?: Collect;
   trim?(): Promise<void>;
@@ -37,14 +33,13 @@ interface MemoryReclaimerOptions {
   checkMs?: number;
 }
 
-/** Collects garbage. A thorough collection takes some tenths of a second, and gives all that is empty to the system. */
+/** Collects garbage. A thorough collection takes some tenths of a second and returns all free pages to the system. */
 type Collect = (how: { isThorough: boolean }) => void;
 
 /**
- * Gives memory back to the system once it is not needed any more. V8 collects garbage only while more is allocated: what
- * a burst of large answers has left would stay for as long as the daemon has little to do. After a collection that comes
- * right after a burst V8 keeps the room that new objects had, which can be most of what the burst took: a thorough one
- * follows while nobody waits.
+ * Returns memory to the system after a burst. V8 collects garbage only while the program allocates: what a burst of large
+ * results leaves behind would stay for as long as the daemon is idle. A collection right after a burst keeps the young
+ * generation at its size, which can be most of the burst, so a thorough one follows while the daemon is idle.
  */
 export class MemoryReclaimer implements Disposable {
   readonly #timer: ReturnType<typeof setInterval>;
@@ -55,7 +50,7 @@ export class MemoryReclaimer implements Disposable {
   #collect: Collect | undefined;
   #baselineBytes: number;
   #lastMs = -Infinity;
-  #putOffSinceMs: number | undefined;
+  #delayedSinceMs: number | undefined;
   #hasSlack = false;
 
   constructor(options: MemoryReclaimerOptions) {
@@ -65,7 +60,7 @@ export class MemoryReclaimer implements Disposable {
     this.#trim = options.trim ?? trimMalloc;
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#baselineBytes = this.#use().rss;
-    this.#timer = setInterval(() => this.#look(), options.checkMs ?? CHECK_MS);
+    this.#timer = setInterval(() => this.#check(), options.checkMs ?? CHECK_MS);
     Deno.unrefTimer(this.#timer);
   }
 
@@ -73,33 +68,33 @@ export class MemoryReclaimer implements Disposable {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  #check(): void {
     const { rss } = this.#use();
-    // What it has shrunk by without us counts too.
+    // Memory that V8 has returned by itself lowers the baseline too.
     this.#baselineBytes = Math.min(this.#baselineBytes, rss);
     const nowMs = this.#nowMs();
-    const isWorth = rss - this.#baselineBytes >= WORTH_BYTES;
-    if (!(isWorth || this.#hasSlack) || nowMs - this.#lastMs < MIN_GAP_MS) {
-      this.#putOffSinceMs = undefined;
+    const hasGrown = rss - this.#baselineBytes >= MIN_GROWTH_BYTES;
+    if (!(hasGrown || this.#hasSlack) || nowMs - this.#lastMs < MIN_GAP_MS) {
+      this.#delayedSinceMs = undefined;
       return;
     }
     const isBusy = this.#isBusy();
-    this.#putOffSinceMs ??= nowMs;
-    if (isBusy && (!isWorth || nowMs - this.#putOffSinceMs < MAX_PUT_OFF_MS)) return;
-    this.#putOffSinceMs = undefined;
-    this.#giveBack({ isThorough: this.#hasSlack && !isBusy });
+    this.#delayedSinceMs ??= nowMs;
+    if (isBusy && (!hasGrown || nowMs - this.#delayedSinceMs < MAX_DELAY_MS)) return;
+    this.#delayedSinceMs = undefined;
+    this.#reclaim({ isThorough: this.#hasSlack && !isBusy });
   }
 
-  #giveBack(how: { isThorough: boolean }): void {
+  #reclaim(how: { isThorough: boolean }): void {
     const before = this.#use().rss;
-    // Making it takes milliseconds, which most daemons never need.
-    this.#collect ??= collector();
+    // Created on first use: it takes milliseconds, and most daemons never need it.
+    this.#collect ??= createCollector();
     this.#collect(how);
     this.#lastMs = this.#nowMs();
     const { rss, heapTotal, heapUsed } = this.#use();
     this.#baselineBytes = rss;
-    // What a thorough collection leaves stays.
-    this.#hasSlack = !how.isThorough && heapTotal - heapUsed > SLACK_BYTES;
+    // What a thorough collection leaves is in use.
+    this.#hasSlack = !how.isThorough && heapTotal - heapUsed > MIN_SLACK_BYTES;
     void this.#trim();
     log.debug("memory went from {before} to {after}", {
       before: formatBytes(before),
@@ -108,15 +103,33 @@ export class MemoryReclaimer implements Disposable {
   }
 }
 
-/** V8's own collector, which a program is given only when it asks for it by a flag. */
-function collector(): Collect {
+/** V8's `gc` function, which is only exposed by a flag. */
+function createCollector(): Collect {
   try {
     setFlagsFromString("--expose-gc");
     const collect: (options?: object) => void = runInNewContext("gc");
-    // "last-resort" is what V8 does before it would give up for want of memory.
+    // "last-resort" is the collection V8 does before it reports that it is out of memory.
     const thorough = { type: "major", execution: "sync", flavor: "last-resort" };
     return ({ isThorough }) => isThorough ? collect(thorough) : collect();
   } catch {
     return () => {};
+  }
+}
+
+const GLIBC = { malloc_trim: { parameters: ["usize"], result: "i32", nonblocking: true } } as const;
+
+let library: Deno.DynamicLibrary<typeof GLIBC> | undefined;
+
+/**
+ * Returns free memory outside of V8's heap (buffers of sockets, TLS, decompression) to the system, which glibc keeps for
+ * reuse. Takes a few milliseconds on another thread. Does nothing without glibc.
+ */
+async function trimMalloc(): Promise<void> {
+  if (Deno.build.os !== "linux") return;
+  try {
+    library ??= Deno.dlopen("libc.so.6", GLIBC);
+    await library.symbols.malloc_trim(0n);
+  } catch (thrown) {
+    log.debug("free memory cannot be returned: {thrown}", { thrown });
   }
 }
