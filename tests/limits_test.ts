@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { rateLimitKeyOf } from "../lib/edge/connection_limits.ts";
-import { RateLimiter } from "../lib/edge/rate_limiter.ts";
+
+import { RateLimiter, rateLimitKeyOf } from "../lib/edge/rate_limiter.ts";
 import { PendingConnections } from "../lib/edge/pending_connections.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";

@@ -9,7 +9,6 @@ import {
   ConnectionLimits,
   type ConnectionLimitsOptions,
   type HelloAdmission,
-  rateLimitKeyOf,
   type RefusalReason,
 } from "./connection_limits.ts";
 import type { HttpRequestHandler, RequestContext } from "./request_context.ts";
@@ -18,6 +17,7 @@ import { forceClose } from "./force_close.ts";
 import { setSecurityHeaders } from "./fetch_metadata.ts";
 import { type Guard, parseUrl, requestToken } from "./guard.ts";
 import { type HttpSessionRequest, McpEndpoint, rpcErrorResponse } from "./mcp_endpoint.ts";
+import { rateLimitKeyOf } from "./rate_limiter.ts";
 import { type Principal, type PrincipalOptions, PrincipalResolver } from "./principal.ts";
 import { isUpgradeRequest, offeredProtocols, upgradeWithDeno, validateUpgrade } from "./websocket_upgrade.ts";
 

@@ -1,22 +1,22 @@
 export interface WebSocketUpgradeOptions {
-  /** A connection is pinged after half of this time of silence, and given up after the whole. */
+  /** A connection is pinged after half of this time without traffic, and closed after all of it. */
   idleTimeoutMs: number;
-  /** The subprotocol chosen. */
+  /** The negotiated subprotocol. */
   protocol?: string;
 }
 
-/** What a door knows of a request beside the request itself. */
+/** What a listener knows of a request in addition to the request itself. */
 export interface RequestContext {
-  /** Resolves when the response has been sent as a whole, rejects when the client has gone before. */
+  /** Resolves when the whole response has been sent, rejects when the client disconnects before. */
   completed: Promise<void>;
   remoteAddr: Deno.Addr;
-  /** Our end of the connection; of a server that listens everywhere, that address. */
+  /** The local address of the connection, also for a server that listens on a wildcard address. */
   localAddr: Deno.Addr;
-  /** SHA-256 fingerprint of the certificate the client has shown, if one was asked. */
+  /** SHA-256 fingerprint of the client's certificate, if one was requested. */
   clientCertificate?: string;
-  /** The address or socket it came to, as `wire/proof.ts` writes it. */
+  /** The address or socket the request was sent to, in the form of a `door` in `wire/proof.ts`. */
   endpoint: string;
-  /** Makes a WebSocket of the connection; left out: as `Deno.serve` does it. */
+  /** Upgrades the connection to a WebSocket; default: `Deno.upgradeWebSocket`. */
   upgrade?(request: Request, options: WebSocketUpgradeOptions): UpgradedConnection;
 }
 
@@ -25,13 +25,13 @@ export interface UpgradedConnection {
   response: Response;
 }
 
-/** How every door of the daemon has its requests answered. */
-export type HttpRequestHandler = (request: Request, arrival: RequestContext) => Response | Promise<Response>;
+/** Handles the requests of every listener. */
+export type HttpRequestHandler = (request: Request, context: RequestContext) => Response | Promise<Response>;
 
-/** How a door speaks TLS, as PEM. */
+/** TLS configuration of a listener, as PEM. */
 export interface TlsOptions {
   cert: string;
   key: string;
-  /** The CA whose certificates clients must show; undefined: none is asked. */
+  /** The CA that must have signed the certificates of clients; undefined: no certificate is requested. */
   clientCa?: string;
 }

@@ -95,7 +95,7 @@ export class Metrics {
       ...family(
         "exai_refused_total",
         "counter",
-        "Connections and requests turned away at the door, by reason.",
+        "Connections and requests refused, by reason.",
         Object.entries(gauges.refused).map(([reason, count]) => `{reason="${reason}"} ${count}`),
       ),
       ...GAUGES.flatMap(([name, help, read]) => family(name, "gauge", help, [` ${read(gauges)}`])),

@@ -25,7 +25,7 @@ interface RecordedFailure {
 /** Outcomes that are not failures: a success, or a call that its caller cancelled. */
 const NOT_FAILURES: ReadonlySet<string> = new Set(["ok", "CANCELLED"]);
 
-/** The latest calls and failures, in memory, for the tools `activity` and `recent_errors`. */
+/** The latest calls and failures, in memory, for the tools `activity` and `health`. */
 export class RecentActivity {
   readonly #calls: RingBuffer<CallRecord>;
   readonly #failures: RingBuffer<RecordedFailure>;
