@@ -35,12 +35,12 @@ except OSError as error: print(error.strerror)`;
   return new TextDecoder().decode((await command.output()).stdout).trim();
 }
 
-for (const mayShare of [true, false]) {
-  const how = mayShare ? "by a second socket" : "by listening itself, where there is no second socket";
+for (const canReusePort of [true, false]) {
+  const how = canReusePort ? "by a second socket" : "by listening itself, where there is no second socket";
   Deno.test(`an address stays taken between two servers, ${how}`, async () => {
     const port = freePort();
     for (const at of [{ hostname: "127.0.0.1", port: 0 }, { hostname: "127.0.0.1", port }]) {
-      using kept = new PortReservation(at, { mayShare });
+      using kept = new PortReservation(at, { canReusePort });
       const first = serve(kept);
       assertTaken(at.hostname, first.addr.port);
       await first.shutdown();

@@ -3,8 +3,8 @@ import { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 
 /**
- * Connects to a named pipe, or to an address with TLS whose certificate is not looked at: only for asking our own
- * doors. Loaded only where one of them is of such a kind.
+ * Connects to a named pipe, or by TLS without a check of the certificate, to probe a listener of this process. Loaded
+ * only where there is such a listener.
  */
 export async function connectWithNode(to: { path: string } | { hostname: string; port: number }) {
   const isPipe = "path" in to;

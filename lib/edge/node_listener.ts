@@ -21,7 +21,7 @@ import { AddressInUseError, endpointOf } from "./deno_listener.ts";
 
 const log = getLogger(["exai", "edge"]);
 
-/** As `Deno.serve` has it; what a message may really hold is checked after it. */
+/** The limit of `Deno.serve`; the configured limit is checked later. */
 const MAX_PAYLOAD_BYTES = 64 * MIB;
 
 type NodeListenOptions = { handler: HttpRequestHandler } & NodeListenAt;
@@ -29,12 +29,12 @@ type NodeListenOptions = { handler: HttpRequestHandler } & NodeListenAt;
 type NodeListenAt =
   /** A Unix socket or a named pipe. */
   | { path: string }
-  /** Port 0 takes a free one from the system. */
+  /** With port 0 the system assigns a free one. */
   | { hostname: string; port: number; tls: TlsOptions };
 
 /**
- * A server for what `Deno.serve` does not do, named pipes and certificates of clients, with the same handler and the same limits behind it.
- * Loaded only where it is used.
+ * An HTTP server on `node:http`, for what `Deno.serve` does not support: named pipes and client certificates. Loaded only
+ * where it is used.
  */
 export class NodeListener implements AsyncDisposable {
   readonly #server: Server;
@@ -52,13 +52,14 @@ export class NodeListener implements AsyncDisposable {
   /**
    * Resolves when the server listens.
    *
-   * @throws {AddressInUseError} and what else the system says
+   * @throws {AddressInUseError} when another program listens on the address
+   * @throws any other error of the system
    */
   static async listen(options: NodeListenOptions): Promise<NodeListener> {
-    // Which port it is is known when the server listens.
-    const handler: HttpRequestHandler = (request, arrival) =>
-      options.handler(request, { ...arrival, endpoint: place() });
-    const place = () => "path" in options ? SOCKET_DOOR : endpointOf(listener.address, true);
+    // The port is known once the server listens.
+    const handler: HttpRequestHandler = (request, context) =>
+      options.handler(request, { ...context, endpoint: endpoint() });
+    const endpoint = () => "path" in options ? SOCKET_DOOR : endpointOf(listener.address, true);
     const server = "tls" in options
       ? createTlsServer(tlsOptions(options.tls), requestListener(handler))
       : createServer(requestListener(handler));
@@ -81,7 +82,7 @@ export class NodeListener implements AsyncDisposable {
     return listener;
   }
 
-  /** Where it listens, unless it is a pipe. */
+  /** The address it listens on; not for a pipe. */
   get address(): Deno.NetAddr {
     const { address, port } = this.#server.address() as AddressInfo;
     return { transport: "tcp", hostname: address, port };
@@ -137,17 +138,17 @@ async function handleUpgrade({ request, socket, head, upgrades, handler }: Upgra
     upgrades.options.handleProtocols = () => options.protocol ?? false;
     upgrades.handleUpgrade(request, socket, head, (made) => opened = made);
     upgraded = true;
-    // Asked for wrongly: it has been answered with what is wrong.
+    // An invalid request: ws has sent the error response.
     if (!opened) return { socket: new EventTarget() as unknown as WebSocket, response: new Response(null) };
     startHeartbeat(opened, options.idleTimeoutMs);
     return { socket: opened as unknown as WebSocket, response: new Response(null) };
   };
   try {
-    const asked = toRequest(request);
-    if (!asked) {
+    const upgradeRequest = toRequest(request);
+    if (!upgradeRequest) {
       return await reject(socket, new Response("this is no request for a WebSocket\n", { status: 400 }));
     }
-    const response = await handler(asked, {
+    const response = await handler(upgradeRequest, {
       completed: Promise.resolve(),
       ...connectionInfoOf(socket),
       endpoint: "",
@@ -160,7 +161,7 @@ async function handleUpgrade({ request, socket, head, upgrades, handler }: Upgra
   }
 }
 
-/** Undefined for a request whose method, path or headers no request of ours can have. */
+/** Undefined when method, path or headers are not valid for a `Request`. */
 function toRequest({ method, url, rawHeaders }: IncomingMessage): Request | undefined {
   try {
     const headers = new Headers();
@@ -182,28 +183,28 @@ async function reject(socket: Socket, response: Response): Promise<void> {
   socket.end(body);
 }
 
-/** As the idle time-out of `Deno.upgradeWebSocket`: ping at half of the time, give up at the whole. */
+/** The idle timeout of `Deno.upgradeWebSocket`: pings after half of the time, closes the connection after all of it. */
 function startHeartbeat(socket: NodeWebSocket, idleTimeoutMs: number): void {
-  let heard = true;
+  let isAlive = true;
   const timer = setInterval(() => {
-    if (!heard) return socket.terminate();
-    heard = false;
+    if (!isAlive) return socket.terminate();
+    isAlive = false;
     socket.ping();
   }, idleTimeoutMs / 2);
-  const onHeard = () => heard = true;
-  socket.on("pong", onHeard).on("ping", onHeard).on("message", onHeard);
+  const markAlive = () => isAlive = true;
+  socket.on("pong", markAlive).on("ping", markAlive).on("message", markAlive);
   socket.on("close", () => clearInterval(timer));
 }
 
 type ConnectionInfo = Pick<RequestContext, "localAddr" | "remoteAddr" | "clientCertificate">;
 
-/** Noted when a connection comes: a socket that is closed tells nothing any more, and must not pass for a pipe's. */
+/** Recorded when a connection is accepted: a closed socket has no addresses, and would look like a pipe. */
 const connections = new WeakMap<Socket, ConnectionInfo>();
 
 function connectionInfoOf(socket: Socket): ConnectionInfo {
   const noted = connections.get(socket);
   if (noted) return noted;
-  throw new Error("a request on a connection nobody has noted");
+  throw new Error("a request on a connection that was not recorded");
 }
 
 function recordConnection(socket: Socket, isPipe: boolean): void {

@@ -5,30 +5,30 @@ import { PlaceholderSocket } from "./placeholder_socket.ts";
 
 const log = getLogger(["exai", "edge"]);
 
-/** What `Deno.serve` is to listen at. */
+/** The address for `Deno.serve`. */
 type ServeAddress = SocketEndpoint & { reusePort?: boolean };
 
 /**
- * The TCP address of a server, kept from other programs from the first `serve` until it is disposed of, also while no
- * server runs there: another user who could bind it meanwhile would be taken for the daemon by whoever dials it.
+ * Keeps the TCP address of a server bound from the first `serve` until disposal, also while no server runs: clients would
+ * take another user's program on that port for the daemon.
  */
 export class PortReservation implements Disposable {
   readonly #hostname: string;
   #port: number;
   #hasServed = false;
   #placeholder: PlaceholderSocket | undefined;
-  /** Listens while no server does, and accepts nothing, where no second socket can hold the address. */
+  /** Where a placeholder socket is not supported: listens while no server does, and accepts nothing. */
   #idleListener: Deno.Listener | undefined;
 
-  readonly #mayShare: boolean;
+  readonly #canReusePort: boolean;
 
-  constructor({ hostname, port }: SocketEndpoint, options: { mayShare?: boolean } = {}) {
+  constructor({ hostname, port }: SocketEndpoint, options: { canReusePort?: boolean } = {}) {
     this.#hostname = hostname;
     this.#port = port;
-    this.#mayShare = options.mayShare ?? mayShare();
+    this.#canReusePort = options.canReusePort ?? canReusePort();
   }
 
-  /** Whether no other user can listen there while no server of ours does. */
+  /** Whether the address stays bound while no server runs. */
   get isHeld(): boolean {
     return this.#placeholder !== undefined || this.#idleListener !== undefined;
   }
@@ -36,10 +36,10 @@ export class PortReservation implements Disposable {
   /**
    * Starts a server at the address.
    *
-   * @throws what `listen` throws; the address stays kept if it was
+   * @throws what `listen` throws; a reservation stays in place
    */
   serve<T extends Deno.HttpServer<Deno.NetAddr>>(listen: (at: ServeAddress) => T): T {
-    if (!this.#hasServed && this.#mayShare) {
+    if (!this.#hasServed && this.#canReusePort) {
       this.#placeholder = PlaceholderSocket.bind({ hostname: this.#hostname, port: this.#port });
     }
     if (!this.#placeholder) return this.#serveExclusively(listen);
@@ -55,7 +55,7 @@ export class PortReservation implements Disposable {
     }
   }
 
-  /** Called at once when the server has ended by itself: the address is taken before anybody else can. */
+  /** Binds the address again. Must be called as soon as the server has stopped by itself. */
   hold(): void {
     if (this.isHeld || !this.#hasServed) return;
     try {
@@ -90,9 +90,9 @@ export class PortReservation implements Disposable {
 }
 
 /**
- * Whether `Deno.serve` takes `reusePort`: without --unstable-net (in deno.json, or on the command line) it ends the
- * whole process in its place. `listenDatagram` is there with that flag alone.
+ * Whether `Deno.serve` supports `reusePort`: without --unstable-net (in deno.json, or on the command line) the option
+ * ends the process. `listenDatagram` exists only with that flag.
  */
-function mayShare(): boolean {
+function canReusePort(): boolean {
   return "listenDatagram" in Deno;
 }
