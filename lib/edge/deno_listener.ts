@@ -43,8 +43,6 @@ export class DenoListener implements AsyncDisposable {
   #server: Deno.HttpServer<Deno.Addr>;
   #stopping = false;
   #outage: { sinceMs: number; untilMs: number } | undefined;
-  /** Closes all connections of the current server. */
-  #connections = new AbortController();
   readonly #restarted = Promise.withResolvers<void>();
 
   /** @throws {ExaiError} `CONFIG` when the address cannot be listened on */
@@ -99,7 +97,8 @@ export class DenoListener implements AsyncDisposable {
 
   #listen(): Deno.HttpServer<Deno.Addr> {
     const at: ListenAt = this.#options;
-    const connections = this.#connections = new AbortController();
+    // Closes all connections of this server when aborted.
+    const connections = new AbortController();
     const common = { onListen: () => {}, onError: internalError, signal: connections.signal };
     // The port is known once the server listens.
     let endpoint = SOCKET_DOOR;

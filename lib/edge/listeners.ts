@@ -108,7 +108,7 @@ export class Listeners implements AsyncDisposable {
   #probeTargets(): ProbedListener[] {
     const { protocol } = new URL(this.url);
     const { hostname, port } = this.#address;
-    const tls = protocol === "wss:" ? { asksCertificate: this.#settings.tlsClientCa !== "" } : undefined;
+    const tls = protocol === "wss:" ? { requestsCertificate: this.#settings.tlsClientCa !== "" } : undefined;
     return [
       { kind: "address", hostname, port, tls },
       ...(this.socket ? [{ kind: "socket", path: this.socket } as const] : []),

@@ -1,7 +1,7 @@
 import { SECOND_MS } from "../base/units.ts";
 import type { UpgradedConnection, WebSocketUpgradeOptions } from "./request_context.ts";
 
-/** A token of HTTP (RFC 9110, 5.6.2): what the name of a subprotocol may hold. */
+/** A token (RFC 9110, section 5.6.2): the syntax of a subprotocol name. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** 16 bytes in base64. */
@@ -9,14 +9,14 @@ const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 const VERSION = "13";
 
-/** Whether a request asks for a WebSocket, well formed or not. */
+/** Whether a request asks for a WebSocket, validly or not. */
 export function isUpgradeRequest(request: Request): boolean {
   return headerList(request, "upgrade").some((name) => name.toLowerCase() === "websocket");
 }
 
 /**
- * What is wrong with a request for a WebSocket (RFC 6455, 4.2.1), as the answer to it; undefined for a good one. What
- * makes the upgrade itself throw must be found before it.
+ * The error response to an invalid WebSocket request (RFC 6455, section 4.2.1); undefined for a valid one. Covers
+ * everything that would make the upgrade itself throw.
  */
 export function validateUpgrade(request: Request): Response | undefined {
   if (request.method !== "GET") return invalidUpgrade("a WebSocket is asked for with GET");
@@ -39,17 +39,17 @@ export function validateUpgrade(request: Request): Response | undefined {
   return undefined;
 }
 
-/** The subprotocols a client offers. */
+/** The subprotocols that a client offers. */
 export function offeredProtocols(request: Request): string[] {
   return headerList(request, "sec-websocket-protocol");
 }
 
-/** Makes a WebSocket of a connection of `Deno.serve`. */
+/** Upgrades a connection of `Deno.serve`. */
 export function upgradeWithDeno(
   request: Request,
   { idleTimeoutMs, protocol }: WebSocketUpgradeOptions,
 ): UpgradedConnection {
-  // Deno finds a subprotocol only in a list whose commas are followed by a space, which a client may leave out.
+  // Deno finds a subprotocol only in a list with a space after each comma, which is optional.
   if (protocol !== undefined) {
     const headers = new Headers(request.headers);
     headers.set("sec-websocket-protocol", protocol);
@@ -61,7 +61,7 @@ export function upgradeWithDeno(
   });
 }
 
-/** The parts of a header that is a list; none when it is not there. */
+/** The elements of a list header; empty when it is missing. */
 function headerList(request: Request, header: string): string[] {
   return request.headers.get(header)?.split(",").map((part) => part.trim()) ?? [];
 }
