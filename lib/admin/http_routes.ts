@@ -14,9 +14,9 @@ import type { TokenStore } from "../edge/token.ts";
 import type { ProviderStatus } from "../provider/status.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
-import { killUpstream } from "./upstream_kill.ts";
+import { killUpstream } from "./kill.ts";
 
-/** The mounted servers, as far as the routes show and change them. */
+/** What the routes need of the mounted servers. */
 interface MountAdmin {
   readonly servers: readonly MountedServer[];
   readonly retiring: Iterable<MountedServer>;
@@ -24,7 +24,7 @@ interface MountAdmin {
   reload(): Promise<ServersChange>;
 }
 
-/** EXAI's own tools, as far as the routes show and change them. */
+/** What the routes need of EXAI's own tools. */
 interface ToolAdmin {
   readonly threads: ThreadStore;
   readonly userToolNames: readonly string[];
@@ -44,7 +44,7 @@ interface RouteSources {
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
 
-/** What the daemon shows and takes over plain HTTP, by path. */
+/** All routes of the daemon's HTTP interface, by path. */
 export function httpRoutes(sources: RouteSources): Map<string, Route> {
   const { telemetry } = sources;
   return new Map<string, Route>([
@@ -53,7 +53,7 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
   ]);
 }
 
-/** What shows or changes the owner's threads, calls, sessions and configuration; `ps` shows directories too. */
+/** Routes with data of the owner: threads, calls, sessions, directories, configuration. */
 function ownerRoutes(
   { telemetry, mounts, own, token, sessions, calls }: RouteSources,
 ): [string, Route][] {
@@ -100,7 +100,7 @@ function ownerRoutes(
   ];
 }
 
-/** Only who shows the token in force may replace it: one that was replaced opens connections, and no more. */
+/** Rotates the token. Requires the current one: a replaced token in its grace period only opens connections. */
 async function rotateToken(request: Request, token: TokenStore): Promise<Response> {
   if (await token.rotateGenerated(requestToken(request) ?? "")) {
     return Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS });

@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Route } from "../edge/http_handler.ts";
 
-/** A route that takes one method. */
+/** Restricts `route` to one HTTP method. */
 export function allowMethod(method: string, route: Route): Route {
   return (request, by) => {
     if (request.method === method) return route(request, by);
@@ -9,7 +9,7 @@ export function allowMethod(method: string, route: Route): Route {
   };
 }
 
-/** Routes that show or change what is the owner's. Other users who are let in have a session, and no more. */
+/** Restricts routes to the owner. Other accepted users may only open sessions. */
 export function ownerOnly(routes: readonly [string, Route][]): [string, Route][] {
   return routes.map(([path, route]) => [path, (request, by) => {
     if (by.isOwner) return route(request, by);

@@ -12,7 +12,7 @@ import { RecentActivity } from "../observe/recent_activity.ts";
 import type { CallControl } from "./call_control.ts";
 import type { StateFiles } from "../state/state_files.ts";
 
-/** What the daemon's own parts count. */
+/** Gauges that the parts of the daemon provide. */
 type DaemonCounts = Pick<
   GaugeValues,
   "sessions" | "connections" | "pending" | "refused" | "inflight" | "queued" | "tools" | "held" | "handles"
@@ -49,12 +49,12 @@ const NO_COUNTS: DaemonCounts = {
 /** Failures older than this are no longer worth a mention in the health report. */
 const RECENT_MS = 15 * MINUTE_MS;
 
-/** Everything that watches the daemon, wired to where it is shown: health, metrics, the record of calls. */
+/** Collects health, metrics and the call record, and exposes them as reports and files. */
 export class Telemetry implements AsyncDisposable {
   readonly startedAt = new Date();
   readonly #startedMs = performance.now();
   readonly activity = new RecentActivity();
-  /** Records every call that passes. */
+  /** The policy that records every call. */
   readonly policy: Policy;
   readonly #options: TelemetryOptions;
   readonly #sources: HealthSource[] = [];
@@ -81,13 +81,13 @@ export class Telemetry implements AsyncDisposable {
     this.#sources.push(source);
   }
 
-  /** Begins to keep `health.json`; the daemon listens by now. */
+  /** Starts writing `health.json`; the daemon must listen. */
   start(): void {
     const write = (text: string) => this.#options.files.writeHealth(text);
     this.#writer = new HealthWriter({ build: () => this.health(), write, intervalMs: HEALTH_INTERVAL_MS });
   }
 
-  /** Something in the health report has changed: it is written soon. */
+  /** Schedules a write of `health.json` after a change. */
   healthChanged(): void {
     this.#writer?.requestWrite();
   }
@@ -105,7 +105,7 @@ export class Telemetry implements AsyncDisposable {
     });
   }
 
-  /** The metrics in the Prometheus text format. */
+  /** The metrics in the Prometheus text exposition format. */
   prometheusText(): string {
     return this.#metrics.toPrometheusText(this.#gauges());
   }

@@ -84,7 +84,7 @@ function attempts(listener: ProbedListener, requiresToken: boolean): ProbeAttemp
 /** A GET of `/health` that must be answered with the status `refused`, or not at all when that is undefined. */
 function http(failure: string, headers: Record<string, string>, refused: number | undefined): ProbeAttempt {
   return {
-    failure: failure,
+    failure,
     bytes: head({ ...headers, connection: "close" }, "/health"),
     isAdmitted: (text) => {
       const status = statusIn(text);
@@ -99,7 +99,7 @@ function upgrade(failure: string, headers: Record<string, string>, opening?: str
   const start = head({ ...headers, upgrade: "websocket", connection: "Upgrade", ...key }, "/");
   const frame = opening === undefined ? new Uint8Array() : textFrame(opening);
   return {
-    failure: failure,
+    failure,
     bytes: new Uint8Array([...start, ...frame]),
     isAdmitted: (text) => {
       const status = statusIn(text);
@@ -128,7 +128,7 @@ function textFrame(text: string): Uint8Array {
 
 async function runAttempt(
   listener: ProbedListener,
-  { bytes, isAdmitted: isAdmitted }: ProbeAttempt,
+  { bytes, isAdmitted }: ProbeAttempt,
   timeoutMs: number,
 ): Promise<boolean> {
   let conn: ProbeConnection | undefined;
