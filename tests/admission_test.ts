@@ -13,7 +13,7 @@ import {
 } from "../lib/admission/policies.ts";
 import { ProcessAdmission, type ProcessAdmissionOptions } from "../lib/admission/process_admission.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { monotonicNow } from "../lib/base/monotonic.ts";
+import { monotonicNow } from "../lib/base/time.ts";
 import type { Worker } from "../lib/call/admission.ts";
 import type { Call, CallTrace, Target } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";

@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
-import { didYouMean, quoteName } from "../base/suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import { currentWait } from "../call/wait.ts";
 import { redactedJson } from "../observe/redaction.ts";
 import { type CallBodies, type CallFilter, type CallStore, matchesFilter } from "../observe/call_store.ts";

@@ -1,6 +1,7 @@
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
-import { didYouMean, quoteName } from "../base/suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import type { Session } from "../session/session.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { Slot } from "../upstream/slot.ts";

@@ -1,6 +1,6 @@
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Admission, Worker } from "../call/admission.ts";
 import { derive, type Policy, type Target } from "../call/call.ts";

@@ -2,7 +2,7 @@ import { delay } from "@std/async/delay";
 import { httpRoutes } from "../admin/http_routes.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import { Drain } from "../admission/policies.ts";
-import { unlessLate } from "../base/abort.ts";
+import { resolvedWithin } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
@@ -24,8 +24,7 @@ import { INSTRUCTIONS } from "../tool/instructions.ts";
 import { findWorkspace } from "../workspace/find_workspace.ts";
 import { callPolicies } from "./call_policies.ts";
 import { CallTimeouts } from "./call_timeouts.ts";
-import type { DaemonOptions } from "./daemon_options.ts";
-import { type DaemonParts, openParts } from "./daemon_parts.ts";
+import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.ts";
 import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
@@ -162,7 +161,7 @@ export class Daemon implements AsyncDisposable {
    */
   async stop(): Promise<void> {
     const done = Promise.all([this.#drain.close(), this.#timeouts.idle()]);
-    await unlessLate(done, this.#settings.drainTimeoutMs);
+    await resolvedWithin(done, this.#settings.drainTimeoutMs);
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.
     await delay(0);
     // Before the connections: that they are closed here must not be taken for a goodbye of their clients.
@@ -170,7 +169,7 @@ export class Daemon implements AsyncDisposable {
     this.#handler.closeAll("the daemon is stopping");
     const closed = this.#listeners.stop();
     // A client that does not answer the close frame is not waited for.
-    await unlessLate(closed, CLOSE_GRACE_MS);
+    await resolvedWithin(closed, CLOSE_GRACE_MS);
     await this.#stack.disposeAsync();
   }
 

@@ -1,6 +1,7 @@
 import { CallControl } from "../admin/call_control.ts";
 import { Telemetry } from "../admin/telemetry.ts";
-import { volatileDir } from "../config/paths.ts";
+import type { Server } from "../call/server.ts";
+import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { HandleBudget } from "../edge/handle_budget.ts";
 import { Listeners } from "../edge/listeners.ts";
@@ -18,8 +19,21 @@ import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
 import { DaemonEvents } from "./daemon_events.ts";
-import type { DaemonOptions } from "./daemon_options.ts";
 import { openOwnServer } from "./own_server.ts";
+
+/** What a daemon is started with. */
+export interface DaemonOptions {
+  settings: Settings;
+  paths: StatePaths;
+  /** Additional servers, for tests. */
+  servers?: readonly Server[];
+  /** Faults of what was set up before the daemon, such as its log file, each in a sentence. */
+  faults?: () => string[];
+  /** HealthNotes about earlier daemons, each in a sentence. */
+  notes?: () => readonly string[];
+  /** The lock of the state directory, which the caller releases; left out: the daemon locks it itself. */
+  lock?: HomeLock;
+}
 
 /**
  * Everything a daemon needs open before its sessions and its router can be made, each closed by `stack`. The order
@@ -29,9 +43,10 @@ import { openOwnServer } from "./own_server.ts";
  * @throws {ExaiError} `CONFIG`, with what to do: another daemon has the state directory, the address is taken
  */
 export async function openParts(options: DaemonOptions, stack: AsyncDisposableStack) {
-  const doors = await openListeners(options, stack);
-  const storage = await openStorage(options, doors, stack);
-  return { ...doors, ...storage, ...await openServers(options, { ...doors, ...storage }, stack) };
+  const listening = await openListeners(options, stack);
+  const storage = await openStorage(options, listening, stack);
+  const open = { ...listening, ...storage };
+  return { ...open, ...await openServers(options, open, stack) };
 }
 
 export type DaemonParts = Awaited<ReturnType<typeof openParts>>;
@@ -113,13 +128,13 @@ interface DatabaseHooks {
 }
 
 /** @throws {ExaiError} `CONFIG` when another process has it */
-async function takeHome(paths: DaemonOptions["paths"]): Promise<HomeLock> {
+async function takeHome(paths: StatePaths): Promise<HomeLock> {
   return await HomeLock.wait<never>(paths, () => Promise.resolve(undefined), 0);
 }
 
 function openJournal(
   settings: Settings,
-  paths: DaemonOptions["paths"],
+  paths: StatePaths,
   hooks: DatabaseHooks,
 ): SqliteCallJournal | undefined {
   if (!settings.journal) return undefined;

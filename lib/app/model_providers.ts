@@ -16,10 +16,10 @@ import type { ModelRouter } from "../provider/routing.ts";
 
 const log = getLogger(["exai", "config"]);
 
-/** Characters of extracted files that are kept, so that the same file is not sent twice. */
+/** Characters of extracted files that are cached, so that the same file is not sent twice. */
 const MAX_CACHED_CHARS = 32_000_000;
 
-/** The providers and models as the settings and `models.json` have them, now and whenever that file changes. */
+/** The providers and models of the settings and `models.json`, updated when the file changes. */
 export class ConfiguredModels implements AsyncDisposable {
   readonly router: ModelRouter;
   readonly #settings: Settings;
@@ -58,7 +58,7 @@ export class ConfiguredModels implements AsyncDisposable {
     return models;
   }
 
-  /** What is wrong with the file, each in a sentence. */
+  /** Faults of the file, each in a sentence. */
   faults(): string[] {
     return this.#watch?.current.faults.map(formatFault) ?? [];
   }
@@ -81,7 +81,7 @@ export class ConfiguredModels implements AsyncDisposable {
   }
 }
 
-/** The providers with a key, or with an address of their own, in the order in which `auto` prefers them. */
+/** The providers with a key or an address, in the order in which `auto` prefers them. */
 function setupsOf(settings: Settings): ProviderSetup[] {
   const { kimiUrl, kimiSilenceMs, glmUrl, glmSilenceMs, openaiUrl, openaiSilenceMs } = settings;
   const kimiKey = settings.kimiApiKey || settings.moonshotApiKey;
@@ -110,7 +110,7 @@ function setupsOf(settings: Settings): ProviderSetup[] {
   }];
 }
 
-/** How an application names itself to OpenRouter (https://openrouter.ai/docs/app-attribution). */
+/** The headers by which OpenRouter identifies an application (https://openrouter.ai/docs/app-attribution). */
 function attribution({ openrouterReferer, openrouterTitle }: Settings): Record<string, string> {
   return {
     ...(openrouterReferer === "" ? {} : { "HTTP-Referer": openrouterReferer }),
@@ -118,7 +118,7 @@ function attribution({ openrouterReferer, openrouterTitle }: Settings): Record<s
   };
 }
 
-/** Slots for the providers that have a cap; the others are bounded by the daemon's own. */
+/** Limits the requests to the providers that have a limit; the others are bounded by the permits of the daemon. */
 function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit {
   const permits = new Map(
     Object.entries({ kimi: kimiMaxInflight, glm: glmMaxInflight }).map(([provider, most]) => {
@@ -127,7 +127,7 @@ function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit
   );
   return (provider, signal) => {
     const holder = holderOf(signal);
-    // In turn by window, as far as it is known whose call it is.
+    // Fair by session, if the call is known.
     const slot = permits.get(provider)?.acquire(
       holder?.call.caller.id ?? provider,
       signal,
@@ -139,7 +139,7 @@ function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit
 
 const NO_SLOT: Disposable = { [Symbol.dispose]() {} };
 
-/** Keeps the texts used last, up to so many characters in all. */
+/** A least-recently-used cache of texts, bounded by their total length. */
 class BoundedTexts implements TextCache {
   readonly #maxChars: number;
   readonly #texts = new Map<string, string>();
@@ -152,7 +152,7 @@ class BoundedTexts implements TextCache {
   get(key: string): string | undefined {
     const text = this.#texts.get(key);
     if (text === undefined) return undefined;
-    // A map keeps its order of insertion: the last used goes last.
+    // A Map keeps insertion order: the most recently used goes last.
     this.#texts.delete(key);
     this.#texts.set(key, text);
     return text;

@@ -16,19 +16,19 @@ import { ConfiguredModels } from "./model_providers.ts";
 import { UserTools } from "../user_tools/user_tools.ts";
 import { sessionWorkspaces } from "../workspace/session_workspace.ts";
 
-/** EXAI's own tools, those the user has written, and the threads they remember. */
+/** EXAI's own tools, those the user has written, and their threads. */
 export interface OwnServer extends AsyncDisposable {
   readonly server: ExaiServer;
   readonly toolNames: readonly string[];
   /** Names of the tools the user has written. */
   readonly userToolNames: readonly string[];
-  /** What is wrong with the files that configure the tools, each in a sentence. */
+  /** Faults of the configuration of the tools, each in a sentence. */
   faults(): string[];
-  /** The providers of models, and how they fare. */
+  /** The model providers and their state. */
   providers(): readonly ProviderStatus[];
-  /** The threads its tools remember. */
+  /** The threads of its tools. */
   readonly threads: ThreadStore;
-  /** Reads those files now. */
+  /** Reads the configuration now. */
   reload(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ interface OwnServerOptions extends Pick<ThreadStoreOptions, "onchange" | "onasid
   events: DaemonEvents;
 }
 
-/** Opens the server of EXAI's own tools. A database of threads that cannot be used is a fault of it, not an error. */
+/** Opens the server of EXAI's own tools. An unusable database is reported as a fault and does not throw. */
 export async function openOwnServer(
   settings: Settings,
   paths: StatePaths,
@@ -85,7 +85,7 @@ export async function openOwnServer(
       ...(threads.fault === undefined ? [] : [threads.fault]),
       ...configured.faults(),
       ...userTools.faults(),
-      ...models.status().flatMap(restOf),
+      ...models.status().flatMap(breakerFault),
     ],
     reload: async () => {
       await Promise.all([configured.reload(), userTools.reload()]);
@@ -113,8 +113,8 @@ function openThreads(
   });
 }
 
-/** A provider that keeps failing is left alone for a while. */
-function restOf({ name, reason, restsForMs }: ProviderStatus): string[] {
+/** The fault of a provider whose breaker is open. */
+function breakerFault({ name, reason, restsForMs }: ProviderStatus): string[] {
   return restsForMs === undefined ? [] : [`provider ${name} is not asked: ${reason}`];
 }
 

@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { checkVia, readVia, VIA_HEADER } from "../wire/via.ts";
+import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import type { HttpServerTransport } from "../transport/http_server.ts";
 import { WebSocketChannel, type WebSocketChannelOptions } from "../transport/websocket_server.ts";
 import { CLOSE, CODES } from "../wire/codes.ts";
@@ -213,8 +213,8 @@ export class HttpHandler {
     const isMcp = offeredProtocols(request).includes(MCP_SUBPROTOCOL);
     if (isMcp) this.#checkToken(request, admitted);
     const server = this.#upgradeServer(pathname, isMcp);
-    const via = readVia(request.headers.get(VIA_HEADER));
-    checkVia(via, this.#options.daemonId);
+    const via = parseVia(request.headers.get(VIA_HEADER));
+    assertNoLoop(via, this.#options.daemonId);
     const attempt = this.#attemptOf(admitted);
     const { principal, context } = admitted;
     // Read before the upgrade: unknown after it.

@@ -1,14 +1,14 @@
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json } from "../base/json.ts";
-import { checkVia, readVia, VIA_HEADER } from "../wire/via.ts";
+import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { readJsonBody } from "../transport/http_body.ts";
 import type { HttpExchange, HttpServerTransport } from "../transport/http_server.ts";
 import { CODES, toRpcError } from "../wire/codes.ts";
-import { asMeant, whyNoBatch } from "../wire/lenient.ts";
+import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
-import { checkEnvelope, refusedId, type RequestId, responseTo } from "../wire/rpc.ts";
+import { checkEnvelope, errorResponseId, type RequestId, responseTo } from "../wire/rpc.ts";
 import { normalizeAccept } from "./accept_header.ts";
 import type { Principal } from "./principal.ts";
 
@@ -120,8 +120,8 @@ export class McpEndpoint {
     if (!isObject(exchange.body) || exchange.body.method !== "initialize") {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
     }
-    const via = readVia(request.headers.get(VIA_HEADER));
-    checkVia(via, this.#options.daemonId);
+    const via = parseVia(request.headers.get(VIA_HEADER));
+    assertNoLoop(via, this.#options.daemonId);
     await this.#evictIdle();
     const transport = this.#options.open({ server, cwd: cwdOf(request), via, principal });
     await transport.start();
@@ -152,7 +152,7 @@ class InvalidMessageError extends Error {
 
   constructor(value: unknown, why: string) {
     super(why);
-    this.id = isObject(value) ? refusedId(value.id) : null;
+    this.id = isObject(value) ? errorResponseId(value.id) : null;
     this.error = new ExaiError("INVALID_REQUEST", why);
   }
 }
@@ -164,14 +164,14 @@ class InvalidMessageError extends Error {
  */
 function parseMessage(value: Json): Json {
   if (!isObject(value)) throw new InvalidMessageError(value, "a body must hold one JSON object");
-  const normalized = asMeant(value);
+  const normalized = normalizeMessage(value);
   const message = checkEnvelope(normalized);
   if (typeof message === "string") throw new InvalidMessageError(value, message);
   return normalized;
 }
 
 function parseBatch(messages: readonly Json[], { headers }: Request, { revision }: HttpSessionEntry): Json[] {
-  const why = whyNoBatch(messages, headers.get("mcp-protocol-version") ?? revision);
+  const why = batchFault(messages, headers.get("mcp-protocol-version") ?? revision);
   if (why !== undefined) throw new InvalidMessageError(messages, why);
   return messages.map(parseMessage);
 }

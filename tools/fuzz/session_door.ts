@@ -143,7 +143,7 @@ class MemoryChannel implements FrameChannel {
   hangUp(code = 1000): void {
     const { onclose } = this;
     this.onclose = undefined;
-    onclose?.({ code, clean: true });
+    onclose?.({ code, wasClean: true });
   }
 
   #take(text: string): void {
