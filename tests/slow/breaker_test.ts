@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { ServerBreaker, type ServerBreakerOptions } from "../../lib/admission/breaker.ts";
-import { Circuit } from "../../lib/base/circuit.ts";
+import { CircuitBreaker } from "../../lib/base/circuit_breaker.ts";
 import { type ErrorCode, ExaiError } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { type Permit, Permits } from "../../lib/admission/permits.ts";
@@ -98,8 +98,8 @@ Deno.test("while a server is left alone calls are refused at once, with its name
 /** A circuit that has opened and may be tried again, by a clock that a test sets. */
 function halfOpen() {
   const { now, pass } = clock();
-  const circuit = new Circuit({ failures: 1, openMs: 100, now });
-  circuit.leave(circuit.enter(), "unwell");
+  const circuit = new CircuitBreaker({ failures: 1, openMs: 100, now });
+  circuit.leave(circuit.enter(), "failure");
   pass(100);
   const first = circuit.enter();
   assert(first !== 0);
@@ -135,45 +135,45 @@ Deno.test("slow tries of one window leave the next try to another", () => {
 Deno.test("the first try that finds something out decides, whatever the slower ones find", () => {
   const { circuit, pass, first } = halfOpen();
   pass(2000);
-  circuit.leave(circuit.enter(), "well");
+  circuit.leave(circuit.enter(), "success");
   assertEquals(circuit.state, "closed");
-  circuit.leave(first, "unwell");
+  circuit.leave(first, "failure");
   assertEquals([circuit.state, circuit.failures], ["closed", 0]);
 });
 
 Deno.test("calls that come while one tries wait for what it finds out, and go on when it is well", async () => {
-  const circuit = new Circuit({ failures: 1, openMs: 0 });
-  circuit.leave(circuit.enter(), "unwell");
+  const circuit = new CircuitBreaker({ failures: 1, openMs: 0 });
+  circuit.leave(circuit.enter(), "failure");
   const first = circuit.enter();
   const { signal } = new AbortController();
-  const others = Promise.all([1, 2, 3].map(() => circuit.enterInTime(signal)));
-  circuit.leave(first, "well");
+  const others = Promise.all([1, 2, 3].map(() => circuit.enterOrWait(signal)));
+  circuit.leave(first, "success");
   const eras = await others;
   assertEquals(eras, Array.from({ length: 3 }, () => circuit.enter()));
 });
 
 Deno.test("calls that come while one tries are refused once it has failed, and at once when they are cancelled", async () => {
-  const circuit = new Circuit({ failures: 1, openMs: 60_000, now: () => time.now() });
+  const circuit = new CircuitBreaker({ failures: 1, openMs: 60_000, now: () => time.now() });
   const time = clock();
-  circuit.leave(circuit.enter(), "unwell");
+  circuit.leave(circuit.enter(), "failure");
   time.pass(60_000);
   const first = circuit.enter();
   const controller = new AbortController();
-  const gone = circuit.enterInTime(controller.signal);
-  const other = circuit.enterInTime(new AbortController().signal);
+  const gone = circuit.enterOrWait(controller.signal);
+  const other = circuit.enterOrWait(new AbortController().signal);
   controller.abort();
   await assertRejects(() => gone, ExaiError, "cancelled");
-  circuit.leave(first, "unwell");
+  circuit.leave(first, "failure");
   assertEquals(await other, 0);
 });
 
 Deno.test("a try that is given up, even before it began, hands the try to the next call at once", async () => {
-  const circuit = new Circuit({ failures: 1, openMs: 0 });
-  circuit.leave(circuit.enter(), "unwell");
+  const circuit = new CircuitBreaker({ failures: 1, openMs: 0 });
+  circuit.leave(circuit.enter(), "failure");
   const first = circuit.enter();
-  const other = circuit.enterInTime(new AbortController().signal);
+  const other = circuit.enterOrWait(new AbortController().signal);
   const begunMs = performance.now();
-  circuit.leave(first, "nothing");
+  circuit.leave(first, "ignored");
   assert(await other !== 0);
   assert(performance.now() - begunMs < 1000);
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { contained } from "../../lib/base/handling_faults.ts";
+import { loggingErrors } from "../../lib/base/handler_errors.ts";
 import { Attribution } from "../../lib/upstream/attribution.ts";
 import { InFlightTable } from "../../lib/upstream/inflight.ts";
 import { bodyText } from "../../lib/observe/body_text.ts";
@@ -286,7 +286,7 @@ Deno.test("of a large message of a refused shape the outermost members tell whos
 
 Deno.test("a message whose handling throws is passed over, and a response that does so fails its request", () => {
   const read: number[] = [];
-  const handle = contained("a message of the test", (n: number) => {
+  const handle = loggingErrors("a message of the test", (n: number) => {
     read.push(n);
     if (n === 1) throw new Error("cannot be handled");
   });

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { ByteBudget, GIVES_WAY } from "../../lib/base/byte_budget.ts";
-import { heldBytes, heldBytesOf } from "../../lib/base/held_bytes.ts";
+import { ByteBudget, EVICTION_RANK } from "../../lib/base/byte_budget.ts";
+import { heapBytes, heapBytesOf } from "../../lib/base/heap_bytes.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { MIB } from "../../lib/base/units.ts";
 import { testDaemon } from "../helpers/daemon.ts";
@@ -72,7 +72,7 @@ function holder(name: string, options: { rank: number; sinceMs?: number }, gave:
     rank: options.rank,
     sinceMs: options.sinceMs ?? 0,
     account: undefined as ReturnType<ByteBudget["open"]> | undefined,
-    giveWay() {
+    evict() {
       gave.push(name);
       this.account!.set(0);
     },
@@ -87,13 +87,13 @@ Deno.test("beyond the budget holders give way by rank, those that have waited lo
     one.account = budget.open(one);
     one.account.add(20);
   };
-  hold("unread", GIVES_WAY.unread, 0);
-  hold("away, late", GIVES_WAY.away, 9);
-  hold("away, early", GIVES_WAY.away, 1);
-  hold("delivered", GIVES_WAY.delivered, 9);
-  hold("unconfirmed", GIVES_WAY.unconfirmed, 0);
+  hold("unread", EVICTION_RANK.unread, 0);
+  hold("away, late", EVICTION_RANK.away, 9);
+  hold("away, early", EVICTION_RANK.away, 1);
+  hold("delivered", EVICTION_RANK.delivered, 9);
+  hold("unconfirmed", EVICTION_RANK.unconfirmed, 0);
   assertEquals([budget.bytes, gave], [100, []]);
-  hold("results", GIVES_WAY.results, 0);
+  hold("results", EVICTION_RANK.results, 0);
   assertEquals([budget.bytes, gave], [80, ["delivered", "away, early"]]);
   assertEquals(budget.evictions, 2);
 });
@@ -141,8 +141,8 @@ Deno.test("a window whose calls hold all that calls may have is refused more, an
 });
 
 Deno.test("a text counts as what V8 keeps it in", () => {
-  assertEquals([heldBytes("äb"), heldBytes("a€"), heldBytes("")], [2, 4, 0]);
-  assert(heldBytesOf({ a: ["x".repeat(1000), 1] }) > 1000);
+  assertEquals([heapBytes("äb"), heapBytes("a€"), heapBytes("")], [2, 4, 0]);
+  assert(heapBytesOf({ a: ["x".repeat(1000), 1] }) > 1000);
 });
 
 Deno.test({

@@ -2,9 +2,9 @@
 import { fetchWithinOrigin, unfollowedRedirect } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { RequestId, RpcMessage } from "../wire/rpc.ts";
+import { isRequest, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
-import { fetchFailure, StreamLate, UrlRefusal } from "./failures.ts";
+import { fetchFailure, HttpStatusError, StreamTimeoutError } from "./errors.ts";
 
 /** How long the server may take to accept what wants no answer. */
 const ACCEPT_MS = 30 * SECOND_MS;
@@ -48,7 +48,7 @@ export class ServerEndpoint {
   /**
    * Makes a request.
    *
-   * @throws {UrlRefusal} the server refused it; {@linkcode AnswerCut} it may have had it and did not answer
+   * @throws {HttpStatusError} the server refused it; {@linkcode AnswerCut} it may have had it and did not answer
    */
   async fetch({ url = this.url, method = "GET", headers = {}, body, signal }: UrlRequest): Promise<Response> {
     const init = { method, headers: this.#headers(headers), body, signal };
@@ -59,21 +59,21 @@ export class ServerEndpoint {
     const redirect = unfollowedRedirect(response, url);
     if (redirect !== undefined) {
       await response.body?.cancel();
-      throw new UrlRefusal(response, redirect);
+      throw new HttpStatusError(response, redirect);
     }
-    throw new UrlRefusal(response, await response.text().catch(() => ""));
+    throw new HttpStatusError(response, await response.text().catch(() => ""));
   }
 
   /**
    * Opens a stream of events. What bounds it is when it begins: it may then be silent for as long as it likes.
    *
-   * @throws {StreamLate} its headers did not come in time; the errors of {@linkcode fetch}
+   * @throws {StreamTimeoutError} its headers did not come in time; the errors of {@linkcode fetch}
    */
   async openStream(lastEventId: string | undefined, signal: AbortSignal): Promise<Response> {
     const headers = { accept: "text/event-stream", "last-event-id": lastEventId };
     const late = new AbortController();
     const { startTimeoutMs } = this.#config;
-    const timer = setTimeout(() => late.abort(new StreamLate(startTimeoutMs)), startTimeoutMs);
+    const timer = setTimeout(() => late.abort(new StreamTimeoutError(startTimeoutMs)), startTimeoutMs);
     try {
       return await this.fetch({ headers, signal: AbortSignal.any([signal, late.signal]) });
     } finally {
@@ -87,7 +87,7 @@ export class ServerEndpoint {
     url: string | URL | undefined,
     take: (response: Response, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
-    const id = "method" in message && "id" in message ? message.id : undefined;
+    const id = isRequest(message) ? message.id : undefined;
     const controller = this.#begin();
     if (id !== undefined) this.#byId.set(id, controller);
     // Whoever waits for the answer to a request ends it in time.

@@ -27,7 +27,7 @@ const LOG_MEMBERS = [
  * Answers that are no JSON, so that whoever waits for one is told so instead of waiting on. A line that only holds one,
  * behind other text, may be the server's log of what it sends next.
  */
-export class BrokenAnswers {
+export class MalformedResponses {
   readonly #server: string;
   readonly #onanswer: (answer: RpcResponse) => void;
   readonly #pending = new Map<RequestId, ReturnType<typeof setTimeout>>();

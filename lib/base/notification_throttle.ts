@@ -6,7 +6,7 @@ const PAUSE_MS = 100;
  * says it, and the last time always. Each telling costs work for all whom it concerns, and says no more than the one
  * before it.
  */
-export class ChangeNotices {
+export class NotificationThrottle {
   /** What was told in this pause, and how to tell what came since. */
   readonly #pauses = new Map<string, { timer: ReturnType<typeof setTimeout>; again?: () => void }>();
   readonly #maxKeys: number;
@@ -18,7 +18,7 @@ export class ChangeNotices {
   }
 
   /** Runs `tell` for the change `key`, now or at the end of the pause; of several meanwhile the last. */
-  tell(key: string, tell: () => void): void {
+  notify(key: string, tell: () => void): void {
     const pause = this.#pauses.get(key);
     if (pause) pause.again = tell;
     else {
@@ -46,6 +46,6 @@ export class ChangeNotices {
   #end(key: string): void {
     const again = this.#pauses.get(key)?.again;
     this.#pauses.delete(key);
-    if (again) this.tell(key, again);
+    if (again) this.notify(key, again);
   }
 }

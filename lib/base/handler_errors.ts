@@ -10,7 +10,7 @@ const lastSaidMs = new Map<string, number>();
  * Says that handling one message of a peer (`what`: whose) threw, once a minute at most: whoever can make it happen once
  * can make it happen for every message. It is caught where messages are read, so that the next ones are still read.
  */
-export function logHandlingFault(what: string, thrown: unknown, nowMs = performance.now()): void {
+export function logHandlerError(what: string, thrown: unknown, nowMs = performance.now()): void {
   const lastMs = lastSaidMs.get(what);
   if (lastMs !== undefined && nowMs - lastMs < MINUTE_MS) return;
   lastSaidMs.set(what, nowMs);
@@ -18,7 +18,7 @@ export function logHandlingFault(what: string, thrown: unknown, nowMs = performa
 }
 
 /** `handle` without throwing: whoever reads messages has more to read, and those belong to others too. */
-export function contained<T extends unknown[]>(
+export function loggingErrors<T extends unknown[]>(
   what: string,
   handle: (...message: T) => void,
 ): (...message: T) => void {
@@ -26,7 +26,7 @@ export function contained<T extends unknown[]>(
     try {
       handle(...message);
     } catch (thrown) {
-      logHandlingFault(what, thrown);
+      logHandlerError(what, thrown);
     }
   };
 }

@@ -1,8 +1,8 @@
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { eventsOf, type ServerEvent } from "./events.ts";
-import { isAboutSession, StreamLate, UrlRefusal } from "./failures.ts";
+import { eventsOf, type ServerEvent } from "./server_events.ts";
+import { HttpStatusError, isAboutSession, StreamTimeoutError } from "./errors.ts";
 import type { SessionCheck } from "./session_loss.ts";
 
 const FIRST_PAUSE_MS = SECOND_MS;
@@ -17,9 +17,9 @@ const MIN_NUDGE_MS = SECOND_MS;
 const NO_STREAM = 405;
 
 /** How the server's own stream stands, for `ps`. */
-type ListeningState = "opening" | "open" | "waiting" | "none";
+type StandaloneStreamState = "opening" | "open" | "waiting" | "none";
 
-export interface ListeningOptions {
+export interface StandaloneStreamOptions {
   /** Opens the stream, after the event `lastEventId` where one is known. */
   open(lastEventId: string | undefined): Promise<Response>;
   /** A promise is waited for before the next event. */
@@ -27,9 +27,9 @@ export interface ListeningOptions {
   /** The stream is open again: what was sent meanwhile is lost. */
   onresumed(): void;
   /** The server refused the stream because it does not know the session any more. */
-  onlost(refusal: UrlRefusal): void;
+  onlost(refusal: HttpStatusError): void;
   /** Finds out whether a refusal that does not say so is about the session. */
-  look(refusal: UrlRefusal): Promise<SessionCheck>;
+  look(refusal: HttpStatusError): Promise<SessionCheck>;
   /** The stream cannot go on. */
   onfatal(error: ExaiError): void;
   onerror(error: unknown): void;
@@ -42,9 +42,9 @@ export interface ListeningOptions {
  * Keeps the stream open that a server sends on of its own accord (MCP basic/transports, listening for messages), for as
  * long as the connection lasts: a server that was away for minutes is heard again. The SDK gives up after two tries.
  */
-export class Listening {
-  state: ListeningState = "opening";
-  readonly #options: ListeningOptions;
+export class StandaloneStream {
+  state: StandaloneStreamState = "opening";
+  readonly #options: StandaloneStreamOptions;
   #pauseMs = FIRST_PAUSE_MS;
   #retryMs: number | undefined;
   #lastEventId: string | undefined;
@@ -53,7 +53,7 @@ export class Listening {
   #triedAtMs = 0;
   #wake: AbortController | undefined;
 
-  constructor(options: ListeningOptions) {
+  constructor(options: StandaloneStreamOptions) {
     this.#options = options;
   }
 
@@ -94,8 +94,8 @@ export class Listening {
       if (signal.aborted) return false;
       onerror(thrown);
       // Some servers send headers with their first event. Not to miss it, the next stream is opened without a pause.
-      if (thrown instanceof StreamLate) return "at once";
-      if (thrown instanceof UrlRefusal) return await this.#isWorthRetrying(thrown);
+      if (thrown instanceof StreamTimeoutError) return "at once";
+      if (thrown instanceof HttpStatusError) return await this.#isWorthRetrying(thrown);
       if (thrown instanceof ExaiError) {
         onfatal(thrown);
         return false;
@@ -104,7 +104,7 @@ export class Listening {
     return true;
   }
 
-  async #isWorthRetrying(refusal: UrlRefusal): Promise<boolean> {
+  async #isWorthRetrying(refusal: HttpStatusError): Promise<boolean> {
     const { status } = refusal;
     // 409: it has not noticed yet that the last stream is over, and there may be but one.
     if (status === 408 || status === 409 || status === 429 || status >= 500) return true;

@@ -1,7 +1,7 @@
 import { isObject } from "../base/json.ts";
 import { forEachYielding } from "../base/event_loop.ts";
 import type { RequestId, RpcMessage, RpcResponse } from "../wire/rpc.ts";
-import { parseLenient } from "../wire/lenient_json.ts";
+import { parseLenient } from "../wire/lenient.ts";
 import { malformedAnswer, readServerMessage } from "../wire/server_message.ts";
 import { readTooDeep, TOO_DEEP, type TooDeep, tooDeepAnswer } from "../wire/too_deep.ts";
 

@@ -8,7 +8,7 @@ const OTHER_HEADER = /^[\w-]{1,40}:\s*\S/;
  * Recognizes the headers that language servers put before each message in place of a newline behind it. MCP has them
  * not, but some servers are built on libraries for both.
  */
-export class HeaderBlock {
+export class ContentLengthHeaders {
   #line: string | undefined;
   #bytes = 0;
 

@@ -1,7 +1,7 @@
 import { isObject, type Json } from "../base/json.ts";
 
 /** Requests that may be made twice: they read, or they set what they have set before. */
-const REPEATABLE_METHODS: ReadonlySet<string> = new Set([
+const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
   "initialize",
   "ping",
   "completion/complete",
@@ -20,12 +20,12 @@ const REPEATABLE_METHODS: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether `method` changes nothing that matters when it is done twice. Of `tools/call` its tool says so. */
-export function isRepeatable(method: string): boolean {
-  return REPEATABLE_METHODS.has(method);
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT_METHODS.has(method);
 }
 
 /** Whether `tool`, as `tools/list` shows it, says that calling it twice does no harm (MCP server/tools, annotations). */
-export function isRepeatableTool(tool: Json | undefined): boolean {
+export function isIdempotentTool(tool: Json | undefined): boolean {
   const annotations = isObject(tool) && isObject(tool.annotations) ? tool.annotations : {};
   return annotations.readOnlyHint === true || annotations.idempotentHint === true;
 }

@@ -14,7 +14,7 @@ interface SplitMessageOptions {
  * Puts together a message that was written over several lines, as a server does that indents its JSON: from a line that
  * only opens an object or a list to the line that only closes it, with the same indentation.
  */
-export class SplitMessage {
+export class MultilineMessage {
   readonly #options: SplitMessageOptions;
   #lines: string[] = [];
   #chars = 0;

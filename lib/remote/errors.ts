@@ -1,11 +1,11 @@
-import { clip } from "../base/clip.ts";
-import { retryAfterMs } from "../base/retry_after.ts";
+import { clip } from "../base/text.ts";
+import { retryAfterMs } from "../base/http_response.ts";
 
 /** Of what a server says when it refuses, this much is shown. */
 const MAX_SHOWN_CHARS = 300;
 
 /** The server refused a message, and says so with an HTTP status. */
-export class UrlRefusal extends Error {
+export class HttpStatusError extends Error {
   readonly status: number;
   readonly retryAfterMs: number | undefined;
   /** What the server said, as far as it is read. */
@@ -23,21 +23,21 @@ export class UrlRefusal extends Error {
 }
 
 /** The server does not know our session any more: it refused the message, which so did not run. */
-export class SessionLost extends Error {
-  constructor(override readonly cause: UrlRefusal) {
+export class SessionLostError extends Error {
+  constructor(override readonly cause: HttpStatusError) {
     super(`it does not know the session any more (${cause.message})`);
   }
 }
 
 /** A stream of events did not begin in time. */
-export class StreamLate extends Error {
+export class StreamTimeoutError extends Error {
   constructor(timeoutMs: number) {
     super(`its event stream did not begin within ${timeoutMs} ms`);
   }
 }
 
 /** The connection was cut, or the answer ended, before there was an answer: the message may have run. */
-export class AnswerCut extends Error {
+export class ResponseCutError extends Error {
   constructor(what: string, cause?: unknown) {
     super(what, { cause });
   }
@@ -48,7 +48,7 @@ export class AnswerCut extends Error {
  * specification wants for it; others are common, and then only the text tells. A server without session ids that was
  * restarted says that it was not initialized.
  */
-export function isAboutSession({ status, body }: UrlRefusal, hasSession: boolean): boolean {
+export function isAboutSession({ status, body }: HttpStatusError, hasSession: boolean): boolean {
   if (status === 404 && hasSession) return true;
   if (status !== 400 && status !== 401 && status !== 404 && status !== 410) return false;
   return hasSession
@@ -65,7 +65,7 @@ export function fetchFailure(thrown: unknown): unknown {
   if (/client error \(Connect\)/.test(message)) {
     return new Error(`it cannot be reached (${what})`, { cause: thrown });
   }
-  return new AnswerCut(`the connection was cut before it answered (${what})`, thrown);
+  return new ResponseCutError(`the connection was cut before it answered (${what})`, thrown);
 }
 
 /** What the end of a body before its end means. */
@@ -73,7 +73,7 @@ export function cut(thrown: unknown, signal: AbortSignal): unknown {
   const isNetwork = thrown instanceof TypeError || (thrown as Error)?.name === "Http" ||
     /connection|body|reset|closed/i.test(String((thrown as Error)?.message));
   if (signal.aborted || (thrown as { code?: unknown })?.code === "TOO_LARGE" || !isNetwork) return thrown;
-  return new AnswerCut(
+  return new ResponseCutError(
     `the connection was cut before the answer was whole (${(thrown as Error).message})`,
     thrown,
   );
