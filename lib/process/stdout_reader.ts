@@ -192,7 +192,7 @@ export class StdoutReader {
     const deep = readTooDeep(line, this.#options.server);
     if (deep) return this.#takeDeep(deep);
     try {
-      const { isMended, value } = parseLenient(line);
+      const { isRepaired: isMended, value } = parseLenient(line);
       if (isMended) this.#noteMended();
       return value;
     } catch {
