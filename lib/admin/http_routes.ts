@@ -94,5 +94,5 @@ async function rotateToken(request: Request, token: TokenStore): Promise<Respons
   if (await token.rotateGenerated(requestToken(request) ?? "")) {
     return Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS });
   }
-  throw new ExaiError("UNAUTHORIZED", "the token shown is no longer the one in force");
+  throw new ExaiError("UNAUTHORIZED", "the token is not the current one");
 }
