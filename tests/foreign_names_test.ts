@@ -4,7 +4,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { adviceOnKey } from "../lib/config/servers/hints.ts";
 import { readServers } from "../lib/config/servers.ts";
-import { classOf } from "../lib/provider/routing/classes.ts";
+import { classOf } from "../lib/provider/routing/model_classes.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { RawHttp, sseMessages } from "./helpers/http_client.ts";
 import { runDaemon } from "./helpers/program.ts";
@@ -142,9 +142,9 @@ const REVIEWED = new Set([
   "edge/node_listener.ts STATUS_CODES[response.status]",
   "observe/metrics.ts BUCKETS_S[bucket]",
   "observe/ring.ts this.#items[this.#next]",
-  "provider/openai/faults.ts CODES[kind]",
-  "provider/configured_providers.ts KINDS[kind]",
-  "provider/routing/classes.ts ORDER[wanted]",
+  "provider/openai/provider_errors.ts CODES[kind]",
+  "provider/configured_router.ts KINDS[kind]",
+  "provider/routing/model_classes.ts ORDER[wanted]",
   "router/catalog.ts KEY[kind]",
   "router/entries.ts KEY[kind]",
   "router/router.ts LISTS[kind]",

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { ollamaOrigin } from "../lib/provider/local/ollama.ts";
-import { createProviders } from "../lib/provider/configured_providers.ts";
+import { createProviders } from "../lib/provider/configured_router.ts";
 import { OpenAiServer, say } from "./fixtures/openai_server.ts";
 import { assertDocumented } from "./helpers/documented_bodies.ts";
 import { QUESTION } from "./helpers/provider_rig.ts";

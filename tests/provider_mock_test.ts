@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createServer, type Fixture } from "@copilotkit/aimock";
 import { ExaiError } from "../lib/base/errors.ts";
-import { createProviders, type ProviderSetup } from "../lib/provider/configured_providers.ts";
+import { createProviders, type ProviderSetup } from "../lib/provider/configured_router.ts";
 import type { ModelRouter } from "../lib/provider/routing.ts";
 
 const { signal } = new AbortController();

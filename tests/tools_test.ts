@@ -2,8 +2,8 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS, MINUTE_MS } from "../lib/base/units.ts";
-import { PROVIDER_NAMES } from "../lib/provider/kinds.ts";
-import type { ProviderStatus } from "../lib/provider/status.ts";
+import { PROVIDER_NAMES } from "../lib/provider/provider_kinds.ts";
+import type { ProviderStatus } from "../lib/provider/provider_status.ts";
 import { filterLines } from "../lib/tool/line_filter.ts";
 import { makeCall, TEST_HOST, TestTools } from "./helpers/exai_tools.ts";
 

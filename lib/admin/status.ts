@@ -4,7 +4,7 @@ import type { BreakerStatus } from "../call/admission.ts";
 import { currentWait } from "../call/wait.ts";
 import { isoTime, toolOf } from "../observe/record.ts";
 import { formatCallId, type RunningCall } from "../observe/running.ts";
-import type { ProviderStatus } from "../provider/status.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";

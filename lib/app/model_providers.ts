@@ -11,7 +11,7 @@ import {
   createProviders,
   type Providers,
   type ProviderSetup,
-} from "../provider/configured_providers.ts";
+} from "../provider/configured_router.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 
 const log = getLogger(["exai", "config"]);

@@ -5,7 +5,7 @@ import type { Settings } from "../config/settings.ts";
 import { openThreadStore, type ThreadStoreOptions } from "../state/sqlite_thread_store.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ClockWatch } from "../observe/clock_watch.ts";
-import type { ProviderStatus } from "../provider/status.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { ModelRouter } from "../provider/routing.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";

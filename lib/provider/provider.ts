@@ -1,6 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
-import type { ProviderName } from "./kinds.ts";
-import type { Abilities, ProviderStatus } from "./status.ts";
+import type { ProviderName } from "./provider_kinds.ts";
+import type { Abilities, ProviderStatus } from "./provider_status.ts";
 
 /** How hard a model should think before it answers, least first. Only a model with the ability `thinking` takes it. */
 export const THINKING_MODES = ["minimal", "low", "medium", "high", "max"] as const;

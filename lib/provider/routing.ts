@@ -10,7 +10,7 @@ import type {
   Sample,
   ThinkingMode,
 } from "./provider.ts";
-import type { ProviderStatus } from "./status.ts";
+import type { ProviderStatus } from "./provider_status.ts";
 
 /** What a call needs of its model beside text. */
 export interface ModelNeeds {

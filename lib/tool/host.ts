@@ -1,6 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import type { Whereabouts } from "../call/call.ts";
-import type { ProviderStatus } from "../provider/status.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
 
 /**
  * What the tools may know of the daemon they run in. The daemon hands it in, so that no tool reaches for the process,

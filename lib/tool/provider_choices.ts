@@ -1,7 +1,7 @@
 import type { JsonObject } from "../base/json.ts";
-import { PROVIDER_KINDS, PROVIDER_NAMES, type ProviderName } from "../provider/kinds.ts";
-import { clientStatus } from "../provider/sampling.ts";
-import type { ProviderStatus } from "../provider/status.ts";
+import { PROVIDER_KINDS, PROVIDER_NAMES, type ProviderName } from "../provider/provider_kinds.ts";
+import { clientStatus } from "../provider/client_model.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { ToolContext } from "./tool.ts";
 
 /** One provider as the tools show it. */

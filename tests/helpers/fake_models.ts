@@ -1,5 +1,5 @@
 import { ExaiError } from "../../lib/base/errors.ts";
-import { settleDefaults } from "../../lib/provider/fitness.ts";
+import { settleDefaults } from "../../lib/provider/model_fitness.ts";
 import type {
   ChatMessage,
   ChatOptions,
@@ -10,7 +10,7 @@ import type {
   RawRequest,
 } from "../../lib/provider/provider.ts";
 import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/routing.ts";
-import type { ProviderStatus } from "../../lib/provider/status.ts";
+import type { ProviderStatus } from "../../lib/provider/provider_status.ts";
 
 /** One question as a model got it. */
 export interface Asked {

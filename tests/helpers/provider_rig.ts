@@ -3,7 +3,7 @@ import {
   createProviders,
   type ProviderSetup,
   type ProvidersOptions,
-} from "../../lib/provider/configured_providers.ts";
+} from "../../lib/provider/configured_router.ts";
 import type { ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/routing.ts";
 import { OpenAiServer, type Script } from "../fixtures/openai_server.ts";
 

@@ -1,9 +1,9 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
-import { unfitness } from "../fitness.ts";
+import { unfitness } from "../model_fitness.ts";
 import type { Dialect } from "../dialect/dialect.ts";
-import type { ProviderName } from "../kinds.ts";
+import type { ProviderName } from "../provider_kinds.ts";
 import type {
   ChatOptions,
   ChatResult,
@@ -16,14 +16,14 @@ import type {
   Usage,
 } from "../provider.ts";
 import type { ModelNeeds } from "../routing.ts";
-import type { ModelStatus, ProviderStatus } from "../status.ts";
-import { estimateTokens } from "../tokens.ts";
-import type { CompletionReader } from "./answer.ts";
-import { toBody, toRawBody } from "./body.ts";
+import type { ModelStatus, ProviderStatus } from "../provider_status.ts";
+import { estimateTokens } from "../token_estimate.ts";
+import type { CompletionReader } from "./completion_reader.ts";
+import { toBody, toRawBody } from "./request_body.ts";
 import type { ProviderEndpoint } from "./endpoint.ts";
-import { faultOf, providerFault } from "./faults.ts";
-import { ProgressReporter } from "./progress.ts";
-import type { Roster } from "./roster.ts";
+import { faultOf, providerFault } from "./provider_errors.ts";
+import { ProgressReporter } from "./progress_reporter.ts";
+import type { Roster } from "./model_list.ts";
 
 interface ApiProviderOptions {
   kind: ProviderName;

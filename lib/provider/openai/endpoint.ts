@@ -3,12 +3,12 @@ import { abortError } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
-import { CompletionReader } from "./answer.ts";
-import { Breaker, type BreakerOptions } from "./breaker.ts";
-import { faultOfApi, isApiError, providerFault } from "./faults.ts";
+import { CompletionReader } from "./completion_reader.ts";
+import { Breaker, type BreakerOptions } from "./provider_breaker.ts";
+import { faultOfApi, isApiError, providerFault } from "./provider_errors.ts";
 import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
 import { isWorthWaiting, RETRY, type RetryOptions, wait, waitBefore, type WaitBounds } from "./retry.ts";
-import { type Address, openClient } from "./sdk.ts";
+import { type Address, openClient } from "./sdk_client.ts";
 
 const log = getLogger(["exai", "provider"]);
 

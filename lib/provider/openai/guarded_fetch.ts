@@ -2,7 +2,7 @@ import { beginningOf } from "../../base/bounded_body.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
 import { formatBytes, KIB, MIB } from "../../base/units.ts";
-import { type FaultFacts, providerFault } from "./faults.ts";
+import { type FaultFacts, providerFault } from "./provider_errors.ts";
 
 /** Bounds on one exchange with a provider. */
 export interface FetchLimits {

@@ -3,7 +3,7 @@ import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { monotonicNow } from "../../base/monotonic.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import { faultOf } from "./faults.ts";
+import { faultOf } from "./provider_errors.ts";
 
 export interface RetryOptions {
   /** How often one request is sent at most. */

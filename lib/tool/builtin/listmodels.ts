@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { JsonObject } from "../../base/json.ts";
 import { MINUTE_MS } from "../../base/units.ts";
-import { PROVIDER_NAMES } from "../../provider/kinds.ts";
-import type { ModelStatus } from "../../provider/status.ts";
+import { PROVIDER_NAMES } from "../../provider/provider_kinds.ts";
+import type { ModelStatus } from "../../provider/provider_status.ts";
 import { listProviders } from "../provider_choices.ts";
 import { defineTool } from "../tool.ts";
 import { READ_ONLY } from "./annotations.ts";

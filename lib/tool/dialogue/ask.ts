@@ -1,7 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ChatRequest, ImagePart, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
-import { estimateTokens } from "../../provider/tokens.ts";
+import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelRoute, RoutedResult } from "../../provider/routing.ts";
 import type { ModelArgs } from "../fields.ts";
 import type { SentFile } from "../material/attachment.ts";

@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
-import { unfitness } from "./fitness.ts";
-import { schemaInWords } from "./openai/body.ts";
+import { unfitness } from "./model_fitness.ts";
+import { schemaInWords } from "./openai/request_body.ts";
 import type {
   ChatContent,
   ChatOptions,
@@ -14,7 +14,7 @@ import type {
   SampleRequest,
   TextPart,
 } from "./provider.ts";
-import type { ProviderStatus } from "./status.ts";
+import type { ProviderStatus } from "./provider_status.ts";
 
 export const CLIENT_PROVIDER = "client";
 

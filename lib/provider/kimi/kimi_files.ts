@@ -3,7 +3,7 @@ import { untilAborted } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { formatBytes, MIB, MINUTE_MS } from "../../base/units.ts";
 import type { Admit, ProviderEndpoint } from "../openai/endpoint.ts";
-import { providerFault } from "../openai/faults.ts";
+import { providerFault } from "../openai/provider_errors.ts";
 import type { ChatOptions, FileService, FileUpload, TextCache, UploadedFile } from "../provider.ts";
 
 const log = getLogger(["exai", "provider"]);

@@ -1,11 +1,11 @@
 import { ExaiError } from "../../base/errors.ts";
 import { didYouMean, quoteName } from "../../base/suggest.ts";
 import { SHIPPED_MODELS } from "../catalogue/catalogue.ts";
-import { unfitness } from "../fitness.ts";
-import { PROVIDER_KINDS } from "../kinds.ts";
+import { unfitness } from "../model_fitness.ts";
+import { PROVIDER_KINDS } from "../provider_kinds.ts";
 import type { ModelInfo } from "../provider.ts";
 import type { ModelNeeds } from "../routing.ts";
-import { findModel } from "./choose.ts";
+import { findModel } from "./model_selection.ts";
 
 /** Names shown in one message; the rest is told by listmodels. */
 const MAX_NAMES = 30;

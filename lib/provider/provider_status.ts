@@ -1,4 +1,4 @@
-import type { ProviderName } from "./kinds.ts";
+import type { ProviderName } from "./provider_kinds.ts";
 
 /** What a model or a provider can do beside chat. */
 export interface Abilities {

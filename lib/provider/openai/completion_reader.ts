@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import { ownEntry } from "../../base/own.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
-import { type FaultFacts, providerFault } from "./faults.ts";
+import { type FaultFacts, providerFault } from "./provider_errors.ts";
 
 /** Longest answer taken, thoughts included; no model writes as much. */
 const MAX_ANSWER_CHARS = 8_000_000;

@@ -1,6 +1,6 @@
 import { SECOND_MS } from "../../base/units.ts";
 import type { ChatOptions, ChatProgress } from "../provider.ts";
-import type { CompletionReader } from "./answer.ts";
+import type { CompletionReader } from "./completion_reader.ts";
 
 /** How often a growing answer is told of, at most. */
 const INTERVAL_MS = SECOND_MS / 4;

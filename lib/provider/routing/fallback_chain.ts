@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../../base/errors.ts";
-import { unfitness } from "../fitness.ts";
-import { faultOf, isSafeToRepeat } from "../openai/faults.ts";
+import { unfitness } from "../model_fitness.ts";
+import { faultOf, isSafeToRepeat } from "../openai/provider_errors.ts";
 import type { ChatOptions, ChatResult, ModelInfo } from "../provider.ts";
 import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../routing.ts";
 

@@ -1,6 +1,6 @@
 import { Circuit } from "../../base/circuit.ts";
 import type { FaultKind } from "../provider.ts";
-import { faultOf, providerFault } from "./faults.ts";
+import { faultOf, providerFault } from "./provider_errors.ts";
 
 export interface BreakerOptions {
   /** Failures in a row after which the provider is left alone. */

@@ -1,11 +1,17 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { askChain } from "./routing/chain.ts";
-import { chooseAuto, findModel, MAX_CHAIN, needsInWords } from "./routing/choose.ts";
-import { classOf } from "./routing/classes.ts";
-import { clientLendsNothing, howToSetUp, nothingFits, unfitModel, unknownModel } from "./routing/refusals.ts";
-import { settleDefaults } from "./fitness.ts";
-import { estimateTokens } from "./tokens.ts";
+import { askChain } from "./routing/fallback_chain.ts";
+import { chooseAuto, findModel, MAX_CHAIN, needsInWords } from "./routing/model_selection.ts";
+import { classOf } from "./routing/model_classes.ts";
+import {
+  clientLendsNothing,
+  howToSetUp,
+  nothingFits,
+  unfitModel,
+  unknownModel,
+} from "./routing/resolve_errors.ts";
+import { settleDefaults } from "./model_fitness.ts";
+import { estimateTokens } from "./token_estimate.ts";
 import type {
   ChatOptions,
   ChatRequest,
@@ -16,8 +22,8 @@ import type {
   RawRequest,
 } from "./provider.ts";
 import type { ModelNeeds, ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./routing.ts";
-import { askClient, CLIENT_PROVIDER, clientModel } from "./sampling.ts";
-import type { ProviderStatus } from "./status.ts";
+import { askClient, CLIENT_PROVIDER, clientModel } from "./client_model.ts";
+import type { ProviderStatus } from "./provider_status.ts";
 
 interface ModelRouterOptions {
   /** In the order in which `auto` prefers them; others from one call to the next when the configuration changes. */

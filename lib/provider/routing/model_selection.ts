@@ -1,7 +1,7 @@
-import { unfitness } from "../fitness.ts";
+import { unfitness } from "../model_fitness.ts";
 import type { ModelClass, ModelInfo } from "../provider.ts";
 import type { ModelNeeds } from "../routing.ts";
-import { classRank } from "./classes.ts";
+import { classRank } from "./model_classes.ts";
 
 /** Models asked in one call at most: the first and those it falls back to. */
 export const MAX_CHAIN = 4;
