@@ -3,7 +3,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
 import type { ChatResult, Sample, SampleRequest } from "../lib/provider/provider.ts";
 import { createProviders, type ModelEntry, type ProviderSetup } from "../lib/provider/configured_router.ts";
-import type { ModelRouter, RouteQuery } from "../lib/provider/routing.ts";
+import type { ModelRouter, RouteQuery } from "../lib/provider/model_router.ts";
 import { cutAfter, fail, hang, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
 import { QUESTION, rig, TEST_KEY } from "./helpers/provider_rig.ts";
 

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createServer, type Fixture } from "@copilotkit/aimock";
 import { ExaiError } from "../lib/base/errors.ts";
 import { createProviders, type ProviderSetup } from "../lib/provider/configured_router.ts";
-import type { ModelRouter } from "../lib/provider/routing.ts";
+import type { ModelRouter } from "../lib/provider/model_router.ts";
 
 const { signal } = new AbortController();
 

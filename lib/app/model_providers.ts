@@ -12,7 +12,7 @@ import {
   type Providers,
   type ProviderSetup,
 } from "../provider/configured_router.ts";
-import type { ModelRouter } from "../provider/routing.ts";
+import type { ModelRouter } from "../provider/model_router.ts";
 
 const log = getLogger(["exai", "config"]);
 

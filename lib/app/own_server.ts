@@ -6,7 +6,7 @@ import { openThreadStore, type ThreadStoreOptions } from "../state/sqlite_thread
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ClockWatch } from "../observe/clock_watch.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
-import type { ModelRouter } from "../provider/routing.ts";
+import type { ModelRouter } from "../provider/model_router.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
 import { REVISIONS } from "../wire/mcp.ts";

@@ -19,7 +19,7 @@ import { type Admit, ProviderEndpoint } from "./openai/endpoint.ts";
 import type { RetryOptions } from "./openai/retry.ts";
 import { Roster } from "./openai/model_list.ts";
 import type { Provider, TextCache } from "./provider.ts";
-import type { ModelRouter } from "./routing.ts";
+import type { ModelRouter } from "./model_router.ts";
 
 export type { ModelEntry } from "./catalogue/catalogue.ts";
 export type { Admit } from "./openai/endpoint.ts";

@@ -21,7 +21,7 @@ import type {
   Provider,
   RawRequest,
 } from "./provider.ts";
-import type { ModelNeeds, ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./routing.ts";
+import type { ModelNeeds, ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./model_router.ts";
 import { askClient, CLIENT_PROVIDER, clientModel } from "./client_model.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 

@@ -1,6 +1,6 @@
 import { canStopThinking, isThinking } from "./catalogue/thinking.ts";
 import type { ChatRequest, ModelInfo } from "./provider.ts";
-import type { ModelNeeds } from "./routing.ts";
+import type { ModelNeeds } from "./model_router.ts";
 
 /** Why `model` cannot do what `needs` says, as the rest of a sentence that begins with its name; undefined if it can. */
 export function unfitness(model: ModelInfo, needs: ModelNeeds): string | undefined {

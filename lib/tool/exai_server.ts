@@ -5,7 +5,7 @@ import type { Call, Caller, Whereabouts } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { ROOTS_WAIT, whereaboutsOf } from "../call/wait.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
-import type { ModelRouter } from "../provider/routing.ts";
+import type { ModelRouter } from "../provider/model_router.ts";
 import { type InitializeResult, negotiateRevision } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";

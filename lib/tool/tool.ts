@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller, Progress, Whereabouts } from "../call/call.ts";
 import type { Sample } from "../provider/provider.ts";
-import type { ModelRouter } from "../provider/routing.ts";
+import type { ModelRouter } from "../provider/model_router.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import { OUTPUT_SCHEMA, type ToolAnswer } from "./answer.ts";
 import { argumentError, checkSize } from "./faults.ts";

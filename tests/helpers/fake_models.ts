@@ -9,7 +9,7 @@ import type {
   ModelInfo,
   RawRequest,
 } from "../../lib/provider/provider.ts";
-import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/routing.ts";
+import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/model_router.ts";
 import type { ProviderStatus } from "../../lib/provider/provider_status.ts";
 
 /** One question as a model got it. */

@@ -4,7 +4,7 @@ import {
   type ProviderSetup,
   type ProvidersOptions,
 } from "../../lib/provider/configured_router.ts";
-import type { ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/routing.ts";
+import type { ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/model_router.ts";
 import { OpenAiServer, type Script } from "../fixtures/openai_server.ts";
 
 /** A provider of one kind at a server of the test's own. */

@@ -15,7 +15,7 @@ import type {
   ToolCall,
   Usage,
 } from "../provider.ts";
-import type { ModelNeeds } from "../routing.ts";
+import type { ModelNeeds } from "../model_router.ts";
 import type { ModelStatus, ProviderStatus } from "../provider_status.ts";
 import { estimateTokens } from "../token_estimate.ts";
 import type { CompletionReader } from "./completion_reader.ts";

@@ -3,7 +3,7 @@ import { ExaiError } from "../../base/errors.ts";
 import { unfitness } from "../model_fitness.ts";
 import { faultOf, isSafeToRepeat } from "../openai/provider_errors.ts";
 import type { ChatOptions, ChatResult, ModelInfo } from "../provider.ts";
-import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../routing.ts";
+import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../model_router.ts";
 
 const log = getLogger(["exai", "provider"]);
 

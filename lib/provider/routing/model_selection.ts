@@ -1,6 +1,6 @@
 import { unfitness } from "../model_fitness.ts";
 import type { ModelClass, ModelInfo } from "../provider.ts";
-import type { ModelNeeds } from "../routing.ts";
+import type { ModelNeeds } from "../model_router.ts";
 import { classRank } from "./model_classes.ts";
 
 /** Models asked in one call at most: the first and those it falls back to. */

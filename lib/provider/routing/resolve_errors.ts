@@ -4,7 +4,7 @@ import { SHIPPED_MODELS } from "../catalogue/catalogue.ts";
 import { unfitness } from "../model_fitness.ts";
 import { PROVIDER_KINDS } from "../provider_kinds.ts";
 import type { ModelInfo } from "../provider.ts";
-import type { ModelNeeds } from "../routing.ts";
+import type { ModelNeeds } from "../model_router.ts";
 import { findModel } from "./model_selection.ts";
 
 /** Names shown in one message; the rest is told by listmodels. */

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { RawRequest } from "../../provider/provider.ts";
-import type { RoutedResult } from "../../provider/routing.ts";
+import type { RoutedResult } from "../../provider/model_router.ts";
 import type { ToolAnswer } from "../answer.ts";
 import { describeUsage } from "../dialogue/ask.ts";
 import { tellProgress } from "../dialogue/progress.ts";

@@ -2,7 +2,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ChatRequest, ImagePart, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
-import type { ModelRoute, RoutedResult } from "../../provider/routing.ts";
+import type { ModelRoute, RoutedResult } from "../../provider/model_router.ts";
 import type { ModelArgs } from "../fields.ts";
 import type { SentFile } from "../material/attachment.ts";
 import { collect, type Material, type WantedFile } from "../material/collect.ts";

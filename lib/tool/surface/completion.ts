@@ -1,6 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
-import type { ModelRouter } from "../../provider/routing.ts";
+import type { ModelRouter } from "../../provider/model_router.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 import type { OwnThreads } from "../own_threads.ts";
 import { type Parameter, parametersOf } from "./parameters.ts";
