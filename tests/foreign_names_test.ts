@@ -154,7 +154,7 @@ const REVIEWED = new Set([
   "shim/autostart.ts this.#settings[name]",
   "tool/builtin/consensus.ts STANCES[stance]",
   "tool/builtin/tracer.ts MODES[modeOf(args)]",
-  "tool/dialogue/brief.ts HINTS[field]",
+  "tool/dialogue/workflow_brief.ts HINTS[field]",
   "tool/exai_server.ts LISTS[kind]",
   "tool/sampling.ts PRIORITIES[modelClass]",
   "tool/surface/parameters.ts FALLBACKS[field]",

@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { OUTPUT_SCHEMA } from "./answer.ts";
+import { OUTPUT_SCHEMA } from "./tool_output.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
-import { argumentError, checkSize } from "./faults.ts";
+import { argumentError, checkSize } from "./argument_errors.ts";
 import type { Tool, ToolAnnotations, ToolContext, ToolOutcome } from "./tool.ts";
 
 export { serveUserTool } from "./user_tool_services.ts";

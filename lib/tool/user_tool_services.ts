@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
-import { ask } from "./dialogue/ask.ts";
+import { ask } from "./dialogue/ask_model.ts";
 import { tellProgress } from "./dialogue/progress.ts";
-import { argumentError } from "./faults.ts";
+import { argumentError } from "./argument_errors.ts";
 import { modelFields, promptText } from "./fields.ts";
 import { decodeText } from "./material/text.ts";
 import type { ToolContext } from "./tool.ts";

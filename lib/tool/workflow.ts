@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Recorded, Thread, Turn } from "../state/thread_store.ts";
-import type { Continuation, ToolAnswer } from "./answer.ts";
+import type { Continuation, ToolAnswer } from "./tool_output.ts";
 import type { StepArgs } from "./fields.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { defineExpertWorkflow } from "../expert.ts";
+import { defineExpertWorkflow } from "../expert_workflow.ts";
 import { workflowFields } from "../fields.ts";
 import { ANALYZE } from "../prompts/analyze.ts";
 

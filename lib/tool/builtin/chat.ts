@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { Json, JsonObject } from "../../base/json.ts";
 import type { Thread } from "../../state/thread_store.ts";
-import type { ToolAnswer } from "../answer.ts";
-import { ask } from "../dialogue/ask.ts";
+import type { ToolAnswer } from "../tool_output.ts";
+import { ask } from "../dialogue/ask_model.ts";
 import { toHistory } from "../dialogue/history.ts";
 import { tellProgress } from "../dialogue/progress.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { defineExpertWorkflow } from "../expert.ts";
+import { defineExpertWorkflow } from "../expert_workflow.ts";
 import { severityFilter, workflowFields } from "../fields.ts";
 import { CODEREVIEW } from "../prompts/codereview.ts";
 

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { workflowFields } from "../fields.ts";
-import { consolidateFindings, listFindings } from "../investigation.ts";
+import { consolidateFindings, listFindings } from "../findings.ts";
 import { defineWorkflow } from "../workflow.ts";
 
 const count = z.int().min(0);

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { formatBytes, MIB } from "../../base/units.ts";
-import type { ToolAnswer } from "../answer.ts";
+import type { ToolAnswer } from "../tool_output.ts";
 import { tellProgress } from "../dialogue/progress.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { WorkspaceEntry } from "../../workspace/workspace.ts";

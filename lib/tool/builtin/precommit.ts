@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
-import { defineExpertWorkflow } from "../expert.ts";
+import { defineExpertWorkflow } from "../expert_workflow.ts";
 import { severityFilter, workflowFields } from "../fields.ts";
 import { GitChanges } from "../material/git_changes.ts";
 import { PRECOMMIT } from "../prompts/precommit.ts";

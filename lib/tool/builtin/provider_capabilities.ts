@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { PROVIDER_KINDS, type ProviderName } from "../../provider/provider_kinds.ts";
-import { listProviders } from "../provider_choices.ts";
+import { listProviders } from "./provider_list.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import { READ_ONLY } from "./annotations.ts";
 

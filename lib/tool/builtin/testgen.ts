@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
-import { defineExpertWorkflow } from "../expert.ts";
+import { defineExpertWorkflow } from "../expert_workflow.ts";
 import { workflowFields } from "../fields.ts";
 import { TESTGEN } from "../prompts/testgen.ts";
 

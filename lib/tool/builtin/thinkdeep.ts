@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { defineExpertWorkflow } from "../expert.ts";
+import { defineExpertWorkflow } from "../expert_workflow.ts";
 import { workflowFields } from "../fields.ts";
 import { THINKDEEP } from "../prompts/thinkdeep.ts";
 

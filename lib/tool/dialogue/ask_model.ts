@@ -11,7 +11,7 @@ import { type Prompt, promptId, renderPrompt } from "../prompts/prompt.ts";
 import type { ToolContext } from "../tool.ts";
 import { filesShown, type History, NO_HISTORY } from "./history.ts";
 import { composeMessages } from "./messages.ts";
-import { ProgressHeartbeat } from "./progress_heartbeat.ts";
+import { ProgressHeartbeat } from "./call_progress.ts";
 
 /** A question of a tool to a model. */
 export interface ModelQuestion {

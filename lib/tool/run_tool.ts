@@ -6,7 +6,7 @@ import { type Call, reportProgress } from "../call/call.ts";
 import { whereaboutsOf } from "../call/wait.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ToolResult } from "../wire/mcp.ts";
-import { toErrorResult, toToolResult } from "./answer.ts";
+import { toErrorResult, toToolResult } from "./tool_output.ts";
 import { OwnThreads } from "./own_threads.ts";
 import { sampleOf } from "./sampling.ts";
 import type { Tool, ToolContext } from "./tool.ts";

@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { didYouMean, quoteName } from "../base/suggest.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
-import { type SelectionOptions, selectTools } from "./selection.ts";
+import { type SelectionOptions, selectTools } from "./tool_selection.ts";
 import type { Tool } from "./tool.ts";
 
 /** The tools on offer at one time. Replaced as a whole when they change, so that no call sees half of it. */

@@ -1,8 +1,8 @@
-import type { JsonObject } from "../base/json.ts";
-import { PROVIDER_KINDS, PROVIDER_NAMES, type ProviderName } from "../provider/provider_kinds.ts";
-import { clientStatus } from "../provider/client_model.ts";
-import type { ProviderStatus } from "../provider/provider_status.ts";
-import type { ToolContext } from "./tool.ts";
+import type { JsonObject } from "../../base/json.ts";
+import { PROVIDER_KINDS, PROVIDER_NAMES, type ProviderName } from "../../provider/provider_kinds.ts";
+import { clientStatus } from "../../provider/client_model.ts";
+import type { ProviderStatus } from "../../provider/provider_status.ts";
+import type { ToolContext } from "../tool.ts";
 
 /** One provider as the tools show it. */
 interface ProviderEntry {
