@@ -4,7 +4,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { adviceOnKey } from "../lib/config/servers/hints.ts";
 import { readServers } from "../lib/config/servers.ts";
-import { classOf } from "../lib/provider/routing/model_classes.ts";
+import { classForTool } from "../lib/provider/routing/model_classes.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { RawHttp, sseMessages } from "./helpers/http_client.ts";
 import { runDaemon } from "./helpers/program.ts";
@@ -115,7 +115,7 @@ Deno.test("a name that every object inherits is an ordinary name in mcp.json", a
   await Deno.remove(dir, { recursive: true });
   for (const name of INHERITED) {
     assertEquals(typeof (adviceOnKey(name, ["command"]) ?? ""), "string");
-    assertEquals(classOf(name), "balanced");
+    assertEquals(classForTool(name), "balanced");
   }
 });
 

@@ -190,7 +190,9 @@ Deno.test("listmodels shows what the providers list themselves, not older than a
     if (maxAgeMs <= MINUTE_MS) known = [KIMI];
     return Promise.resolve();
   };
-  using tools = new TestTools({ host: { ...TEST_HOST, providers: () => known, providersListed } });
+  using tools = new TestTools({
+    host: { ...TEST_HOST, providers: () => known, ensureProvidersFresh: providersListed },
+  });
   const { summary } = await tools.content("listmodels", {});
   assertEquals(summary, "1 model of 1 provider.");
 });

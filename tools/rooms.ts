@@ -183,7 +183,7 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list"] },
   ToolHost: {
     in: "lib/tool/host.ts",
-    except: ["health", "providers", "providersListed", "refreshProviders"],
+    except: ["health", "providers", "ensureProvidersFresh", "refreshProviders"],
   },
   Recorder: { in: "lib/observe/recorder.ts", except: ["record", "noteError", "errorsSince"] },
   DetachedCalls: { in: "lib/admission/detached_calls.ts", except: ["idle"] },

@@ -116,7 +116,9 @@ function describeBreaker(status: BreakerStatus | undefined): JsonObject | undefi
   };
 }
 
-function describeProvider({ name, available, reason, restsForMs }: ProviderStatus): JsonObject {
+function describeProvider(
+  { name, available, reason, circuitOpenForMs: restsForMs }: ProviderStatus,
+): JsonObject {
   const breaker = restsForMs === undefined ? "closed" : "open";
   const rest = restsForMs === undefined ? undefined : Math.ceil(restsForMs);
   return { provider: name, available, reason, breaker, retry_after_ms: rest };

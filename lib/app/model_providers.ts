@@ -8,8 +8,8 @@ import type { Settings } from "../config/settings.ts";
 import type { TextCache } from "../provider/provider.ts";
 import {
   type Admit,
-  createProviders,
-  type Providers,
+  type ConfigurableRouter,
+  createModelRouter,
   type ProviderSetup,
 } from "../provider/configured_router.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
@@ -25,12 +25,12 @@ export class ConfiguredModels implements AsyncDisposable {
   /** What is wrong with the file has changed; set by whoever shows it. */
   onChanged = () => {};
   readonly #settings: Settings;
-  readonly #providers: Providers;
+  readonly #providers: ConfigurableRouter;
   #watch: ModelsWatch | undefined;
 
   private constructor(settings: Settings) {
     this.#settings = settings;
-    this.router = this.#providers = createProviders({
+    this.router = this.#providers = createModelRouter({
       setups: setupsOf(settings),
       ollamaHost: settings.findLocal ? settings.ollamaHost : undefined,
       defaultModel: settings.defaultModel,

@@ -119,7 +119,7 @@ function openThreads(
 }
 
 /** A provider that keeps failing is left alone for a while. */
-function restOf({ name, reason, restsForMs }: ProviderStatus): string[] {
+function restOf({ name, reason, circuitOpenForMs: restsForMs }: ProviderStatus): string[] {
   return restsForMs === undefined ? [] : [`provider ${name} is not asked: ${reason}`];
 }
 
@@ -155,8 +155,8 @@ class DaemonHost implements ToolHost {
     return this.#models.status();
   }
 
-  providersListed(maxAgeMs: number) {
-    return this.#models.listed(maxAgeMs);
+  ensureProvidersFresh(maxAgeMs: number) {
+    return this.#models.ensureFresh(maxAgeMs);
   }
 
   refreshProviders() {

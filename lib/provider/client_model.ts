@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { unfitness } from "./model_fitness.ts";
+import { unmetNeeds } from "./model_fitness.ts";
 import { schemaInWords } from "./openai/request_body.ts";
 import type {
   ChatContent,
@@ -61,7 +61,7 @@ export async function askClient(
   { sample, wanted, ...options }: ChatOptions & { sample: Sample; wanted: ModelClass },
 ): Promise<ChatResult> {
   const { model, messages, thinkingMode, webSearch, tools } = request;
-  const fault = unfitness(model, { thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
+  const fault = unmetNeeds(model, { thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
   if (fault !== undefined) {
     throw new ExaiError("INVALID_PARAMS", `the client's own model, asked through MCP, ${fault}`);
   }

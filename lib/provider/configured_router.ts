@@ -16,7 +16,7 @@ import { FallbackRouter } from "./fallback_router.ts";
 import { ApiProvider } from "./openai/api_provider.ts";
 import type { BreakerOptions } from "./openai/provider_breaker.ts";
 import { type Admit, ProviderEndpoint } from "./openai/endpoint.ts";
-import type { RetryOptions } from "./openai/retry.ts";
+import type { RetryPolicy } from "./openai/retry.ts";
 import { Roster } from "./openai/model_list.ts";
 import type { Provider, TextCache } from "./provider.ts";
 import type { ModelRouter } from "./model_router.ts";
@@ -41,7 +41,7 @@ export interface ProviderSetup {
   models?: readonly string[];
 }
 
-export interface ProvidersOptions {
+export interface ConfigurableRouterOptions {
   /** In the order in which `auto` prefers them. */
   setups: readonly ProviderSetup[];
   /** Looks for an Ollama at this `OLLAMA_HOST`; empty: where it is by default. Left out: does not look. */
@@ -53,7 +53,7 @@ export interface ProvidersOptions {
   admit?: Admit;
   /** Keeps what Kimi read in files. */
   fileTexts?: TextCache;
-  retry?: Partial<RetryOptions>;
+  retry?: Partial<RetryPolicy>;
   breaker?: Partial<BreakerOptions>;
 }
 
@@ -75,7 +75,7 @@ const KINDS: Readonly<Record<ProviderSetup["kind"], ProviderRecipe>> = {
 const OLLAMA = "ollama";
 
 /** Providers whose configuration may change while they run. */
-export interface Providers extends ModelRouter {
+export interface ConfigurableRouter extends ModelRouter {
   /**
    * Takes another configuration. A provider whose setup is as it was keeps its state; a call under way ends with the
    * provider it began with.
@@ -83,18 +83,18 @@ export interface Providers extends ModelRouter {
   configure(change: ProvidersChange): void;
 }
 
-/** What may change of {@linkcode ProvidersOptions}. */
-type ProvidersChange = Pick<ProvidersOptions, "setups" | "models">;
+/** What may change of {@linkcode ConfigurableRouterOptions}. */
+type ProvidersChange = Pick<ConfigurableRouterOptions, "setups" | "models">;
 
 /**
  * Sets up `options.setups` and chooses among them. Nothing is asked of a provider until it is needed, except that a
  * local Ollama is looked for at once.
  */
-export function createProviders(options: ProvidersOptions): Providers {
+export function createModelRouter(options: ConfigurableRouterOptions): ConfigurableRouter {
   return new ConfiguredRouter(new Shelf(options));
 }
 
-class ConfiguredRouter extends FallbackRouter implements Providers {
+class ConfiguredRouter extends FallbackRouter implements ConfigurableRouter {
   readonly #shelf: Shelf;
 
   constructor(shelf: Shelf) {
@@ -114,11 +114,11 @@ class ConfiguredRouter extends FallbackRouter implements Providers {
 
 /** The providers as the configuration has them now. */
 class Shelf {
-  options: ProvidersOptions;
+  options: ConfigurableRouterOptions;
   #set: { setup: ProviderSetup; provider: ApiProvider }[];
   #ollama: ApiProvider | undefined;
 
-  constructor(options: ProvidersOptions) {
+  constructor(options: ConfigurableRouterOptions) {
     this.options = options;
     this.#set = options.setups.map((setup) => ({ setup, provider: createProvider(setup, options) }));
   }
@@ -153,7 +153,7 @@ class Shelf {
   }
 }
 
-function createProvider(setup: ProviderSetup, options: ProvidersOptions): ApiProvider {
+function createProvider(setup: ProviderSetup, options: ConfigurableRouterOptions): ApiProvider {
   const { kind, name = kind, apiKey = "" } = setup;
   registerSecret(apiKey);
   const { dialect, ...home } = KINDS[kind];
@@ -182,14 +182,14 @@ function createProvider(setup: ProviderSetup, options: ProvidersOptions): ApiPro
 /** What the user says of the models of `setup`, those it names itself included. */
 function overridesFor(
   { kind, name = kind, models = [] }: ProviderSetup,
-  options: ProvidersOptions,
+  options: ConfigurableRouterOptions,
 ): ModelEntry[] {
   const named = models.map((model): ModelEntry => ({ name: model, provider: name, auto: true }));
   return mergeByName([...named, ...overridesOf(name, options)]);
 }
 
 /** What the user says of the models of `name`, or of a model whoever has it. */
-function overridesOf(name: string, { models = [] }: ProvidersOptions): ModelEntry[] {
+function overridesOf(name: string, { models = [] }: ConfigurableRouterOptions): ModelEntry[] {
   return models.filter(({ provider }) => provider === undefined || provider === name);
 }
 
@@ -200,7 +200,7 @@ function mergeByName(entries: readonly ModelEntry[]): ModelEntry[] {
   return [...merged.values()];
 }
 
-function createOllama(origin: string, options: ProvidersOptions): ApiProvider {
+function createOllama(origin: string, options: ConfigurableRouterOptions): ApiProvider {
   const { dialect, silenceMs } = KINDS.custom;
   const { admit, retry, breaker } = options;
   const baseUrl = `${origin}/v1`;

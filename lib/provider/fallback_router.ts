@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { askChain } from "./routing/fallback_chain.ts";
 import { chooseAuto, findModel, MAX_CHAIN, needsInWords } from "./routing/model_selection.ts";
-import { classOf } from "./routing/model_classes.ts";
+import { classForTool } from "./routing/model_classes.ts";
 import {
   clientLendsNothing,
   howToSetUp,
@@ -10,7 +10,7 @@ import {
   unfitModel,
   unknownModel,
 } from "./routing/resolve_errors.ts";
-import { settleDefaults } from "./model_fitness.ts";
+import { applyDefaults } from "./model_fitness.ts";
 import { estimateTokens } from "./token_estimate.ts";
 import type {
   ChatOptions,
@@ -82,10 +82,10 @@ export class FallbackRouter implements ModelRouter {
       ...options,
       needs: () => needsOf(request),
       ask: async (model, options) => {
-        const { request: settled, leftOut } = settleDefaults(request, model);
+        const { request: settled, leftOut } = applyDefaults(request, model);
         const question = { ...settled, model };
         const result = model.provider === CLIENT_PROVIDER && route.sample
-          ? await askClient(question, { ...options, sample: route.sample, wanted: route.wanted })
+          ? await askClient(question, { ...options, sample: route.sample, wanted: route.preferredClass })
           : await this.#provider(model.provider).chat(question, options);
         return { ...result, leftOut };
       },
@@ -127,7 +127,7 @@ export class FallbackRouter implements ModelRouter {
     return this.#providers.map((provider) => provider.status());
   }
 
-  async listed(maxAgeMs: number): Promise<void> {
+  async ensureFresh(maxAgeMs: number): Promise<void> {
     await this.#discovery;
     await this.#listOnce(LIST_WAIT_MS, { again: performance.now() - this.#refreshedAtMs > maxAgeMs });
   }
@@ -186,7 +186,7 @@ export class FallbackRouter implements ModelRouter {
     const why = requested === model.name
       ? `${model.name} was asked for`
       : `${requested} was asked for: ${model.name}`;
-    return { requested, model, fallbacks: [], why, wanted: wantedBy(query), sample: query.sample };
+    return { requested, model, fallbacks: [], why, preferredClass: wantedBy(query), sample: query.sample };
   }
 
   async #resolveAuto(requested: string, query: RouteQuery): Promise<ModelRoute> {
@@ -204,7 +204,7 @@ export class FallbackRouter implements ModelRouter {
     const [model, ...fallbacks] = chain.slice(0, MAX_CHAIN);
     if (model === undefined) throw nothingFits(needs, this.#models(query), query.provider);
     const why = whyChosen(model, { query, wanted, away });
-    return { requested, model, fallbacks, why, wanted, sample };
+    return { requested, model, fallbacks, why, preferredClass: wanted, sample };
   }
 
   /** The model `requested` names; when nobody knows it, the providers are asked for their lists once more. */
@@ -238,7 +238,7 @@ function isOpen({ provider }: RouteQuery, name: string): boolean {
 
 /** The class of model that serves `query` best. */
 function wantedBy({ class: said, tool }: RouteQuery): ModelClass {
-  return said ?? classOf(tool);
+  return said ?? classForTool(tool);
 }
 
 /** Why `auto` chose `model`, in a sentence. */

@@ -3,7 +3,7 @@ import type { ChatRequest, ModelInfo } from "./provider.ts";
 import type { ModelNeeds } from "./model_router.ts";
 
 /** Why `model` cannot do what `needs` says, as the rest of a sentence that begins with its name; undefined if it can. */
-export function unfitness(model: ModelInfo, needs: ModelNeeds): string | undefined {
+export function unmetNeeds(model: ModelInfo, needs: ModelNeeds): string | undefined {
   const { abilities } = model;
   const thinking = thinkingFault(model, needs);
   const lacking = [
@@ -21,7 +21,7 @@ export function unfitness(model: ModelInfo, needs: ModelNeeds): string | undefin
  * `request` as `model` can take it: nobody asked for what is only a default, so one the model cannot do beside the rest
  * is no reason to refuse. It is left out, and `leftOut` says so in a sentence.
  */
-export function settleDefaults(
+export function applyDefaults(
   request: ChatRequest,
   model: ModelInfo,
 ): { request: ChatRequest; leftOut?: string } {

@@ -49,7 +49,7 @@ export interface ModelRoute {
   /** Why `model`, in a sentence. */
   readonly why: string;
   /** The class of model the question is best served by, whichever was chosen. */
-  readonly wanted: ModelClass;
+  readonly preferredClass: ModelClass;
   readonly sample?: Sample;
 }
 
@@ -102,7 +102,7 @@ export interface ModelRouter extends Disposable {
    * Waits for lists of what the providers offer that are no older than `maxAgeMs`; a few seconds at most, they may be
    * slow. Never fails: `status` has the reasons.
    */
-  listed(maxAgeMs: number): Promise<void>;
+  ensureFresh(maxAgeMs: number): Promise<void>;
   /** Asks every provider anew what it offers, and forgets open breakers. Never fails: `status` has the reasons. */
   refresh(signal?: AbortSignal): Promise<void>;
 }

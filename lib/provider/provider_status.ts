@@ -25,7 +25,7 @@ export interface ProviderStatus {
   /** Why it is not available. */
   reason?: string;
   /** How much longer it is left alone because it kept failing, in milliseconds; undefined when it is not. */
-  restsForMs?: number;
+  circuitOpenForMs?: number;
   abilities: Abilities;
   models: readonly ModelStatus[];
 }

@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
 import { ASKS_MODELS } from "./builtin/annotations.ts";
 import { filesNeeded, parseAnalysis } from "./dialogue/analysis.ts";
-import { ask, type ModelQuestion } from "./dialogue/ask_model.ts";
+import { askModel, type ModelQuestion } from "./dialogue/ask_model.ts";
 import { describeWork } from "./dialogue/workflow_brief.ts";
 import { toHistory } from "./dialogue/history.ts";
 import { tellProgress } from "./dialogue/progress.ts";
@@ -143,7 +143,7 @@ async function consult<Args extends WorkflowArgs>(
   const tell = tellProgress(context);
   // The latest step that names images says which ones matter; an empty list says none.
   const images = args.images ?? steps.findLast((step) => step.images !== undefined)?.images;
-  const reply = await ask(
+  const reply = await askModel(
     {
       tool: spec.name,
       prompt: spec.prompt,

@@ -25,7 +25,7 @@ export interface ToolHost {
   /** The providers that are set up, as last known. */
   providers(): readonly ProviderStatus[];
   /** Waits, some seconds at most, for lists of what the providers offer that are no older than `maxAgeMs`. */
-  providersListed?(maxAgeMs: number): Promise<void>;
+  ensureProvidersFresh?(maxAgeMs: number): Promise<void>;
   /** Asks every provider anew what it offers; absent when nothing about them is kept. */
   refreshProviders?(): Promise<void>;
 }

@@ -5,7 +5,7 @@ import type { Caller, Progress, Whereabouts } from "../call/call.ts";
 import type { Sample } from "../provider/provider.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
-import { OUTPUT_SCHEMA, type ToolAnswer } from "./tool_output.ts";
+import { OUTPUT_SCHEMA, type ToolOutput } from "./tool_output.ts";
 import { argumentError, checkSize } from "./argument_errors.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
@@ -44,7 +44,7 @@ export interface ToolAnnotations extends JsonObject {
 }
 
 /** What a tool may give back: nothing at all is an answer too. */
-export type ToolOutcome = ToolAnswer | undefined | void;
+export type OptionalToolOutput = ToolOutput | undefined | void;
 
 /** A tool as its file writes it. */
 export interface ToolSpec<Input extends z.ZodObject> {
@@ -64,7 +64,7 @@ export interface ToolSpec<Input extends z.ZodObject> {
    *
    * @throws {ExaiError} what the caller should read and do next; anything else is reported as a fault of the tool
    */
-  run(args: z.output<Input>, context: ToolContext): ToolOutcome | Promise<ToolOutcome>;
+  run(args: z.output<Input>, context: ToolContext): OptionalToolOutput | Promise<OptionalToolOutput>;
 }
 
 /** A tool ready to be offered and called. */
@@ -77,7 +77,7 @@ export interface Tool {
    *
    * @throws {ExaiError} `INVALID_PARAMS` naming each field that is wrong and what is allowed
    */
-  call(args: JsonObject, context: ToolContext): ToolOutcome | Promise<ToolOutcome>;
+  call(args: JsonObject, context: ToolContext): OptionalToolOutput | Promise<OptionalToolOutput>;
 }
 
 /** Makes a {@linkcode Tool} of its parts: schema in, typed arguments to `run`. */

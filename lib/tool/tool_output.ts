@@ -3,7 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 
 /** What a tool gives back; the envelope around it is the registry's. */
-export interface ToolAnswer {
+export interface ToolOutput {
   /** `success` unless the tool has more to say: `pause_for_planning`, `planning_complete`. */
   status?: string;
   /** Text, or an object, which is then of content type `json`. */
@@ -60,11 +60,11 @@ export const OUTPUT_SCHEMA: JsonObject = {
   required: ["status", "content", "content_type", "metadata", "continuation_offer"],
 };
 
-const NO_OUTPUT: ToolAnswer = { content: "The tool has nothing to say; it is done." };
+const NO_OUTPUT: ToolOutput = { content: "The tool has nothing to say; it is done." };
 
 /** `answer` in its envelope as the result of `tools/call`; one that is missing still makes a well-formed result. */
 export function toToolResult(
-  answer: ToolAnswer | undefined,
+  answer: ToolOutput | undefined,
   facts: { tool: string; durationMs: number },
 ): ToolResult {
   const { status, content, contentType, model, provider, usage, failure, continuation, facts: more } =

@@ -4,7 +4,7 @@ import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { OUTPUT_SCHEMA } from "./tool_output.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import { argumentError, checkSize } from "./argument_errors.ts";
-import type { Tool, ToolAnnotations, ToolContext, ToolOutcome } from "./tool.ts";
+import type { OptionalToolOutput, Tool, ToolAnnotations, ToolContext } from "./tool.ts";
 
 export { serveUserTool } from "./user_tool_services.ts";
 
@@ -102,7 +102,7 @@ function annotationsOf(said: Json = {}): ToolAnnotations {
   return annotations;
 }
 
-function toOutcome(value: Json | undefined): ToolOutcome {
+function toOutcome(value: Json | undefined): OptionalToolOutput {
   if (value === undefined || value === null) return undefined;
   if (typeof value === "string" || isObject(value)) return { content: value };
   return { content: JSON.stringify(value) };

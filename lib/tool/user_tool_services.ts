@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
-import { ask } from "./dialogue/ask_model.ts";
+import { askModel } from "./dialogue/ask_model.ts";
 import { tellProgress } from "./dialogue/progress.ts";
 import { argumentError } from "./argument_errors.ts";
 import { modelFields, promptText } from "./fields.ts";
@@ -41,7 +41,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
       method: ["Answer what was asked, from what you are shown."],
       output: "What the question asks for, and nothing else.",
     };
-    const reply = await ask(
+    const reply = await askModel(
       { tool: "chat", prompt, text, args, defaults: {}, material: { named: files, lineNumbers: false } },
       context,
       { onProgress: tellProgress(context) },

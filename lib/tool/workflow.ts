@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Recorded, Thread, Turn } from "../state/thread_store.ts";
-import type { Continuation, ToolAnswer } from "./tool_output.ts";
+import type { Continuation, ToolOutput } from "./tool_output.ts";
 import type { StepArgs } from "./fields.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";
 
@@ -10,7 +10,7 @@ import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.t
 type Completion = "local" | "certain" | "expert" | "error";
 
 /** What {@linkcode WorkflowSpec.finish} gives back. With `failure` the work is not over: the step can be repeated. */
-export interface Ending extends Pick<ToolAnswer, "model" | "provider" | "usage" | "facts" | "failure"> {
+export interface Ending extends Pick<ToolOutput, "model" | "provider" | "usage" | "facts" | "failure"> {
   completion: Completion;
   content: JsonObject;
   /** What the thread keeps as the answer to the last step; nothing if it follows from the steps. */
@@ -40,7 +40,7 @@ export interface WorkflowSpec<Args extends StepArgs>
   /** The branch a step is on; all are on one line unless said otherwise. */
   branchOf?(args: Args): string;
   /** An answer that is no step of the work: a question back. */
-  intercept?(args: Args): ToolAnswer | undefined;
+  intercept?(args: Args): ToolOutput | undefined;
   /**
    * Refuses a step that does not fit those before it.
    *
@@ -81,7 +81,7 @@ async function runStep<Args extends StepArgs>(
   spec: WorkflowSpec<Args>,
   args: Args,
   context: ToolContext,
-): Promise<ToolAnswer> {
+): Promise<ToolOutput> {
   const aside = spec.intercept?.(args);
   if (aside) return aside;
   checkStart(args);
@@ -109,7 +109,7 @@ async function end<Args extends StepArgs>(
   spec: WorkflowSpec<Args>,
   work: Work<Args>,
   { context, position, continuation }: Stand,
-): Promise<ToolAnswer> {
+): Promise<ToolOutput> {
   const { completion, content, reply, ...by } = await spec.finish(work, context);
   const { state, args } = work;
   if (by.failure) {

@@ -1,7 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
-import { unfitness } from "../model_fitness.ts";
+import { unmetNeeds } from "../model_fitness.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { ProviderName } from "../provider_kinds.ts";
 import type {
@@ -92,7 +92,7 @@ export class ApiProvider implements Provider {
       kind: this.kind,
       available: reason === undefined,
       reason,
-      ...(openForMs === undefined ? {} : { restsForMs: openForMs }),
+      ...(openForMs === undefined ? {} : { circuitOpenForMs: openForMs }),
       abilities: {
         files: this.files !== undefined,
         search: some("search"),
@@ -183,7 +183,7 @@ export class ApiProvider implements Provider {
 
 /** @throws {ExaiError} `INVALID_PARAMS` naming the model and what it cannot do */
 function refuse(model: ModelInfo, needs: ModelNeeds): void {
-  const fault = unfitness(model, needs);
+  const fault = unmetNeeds(model, needs);
   if (fault !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${fault}`);
 }
 

@@ -7,7 +7,7 @@ import { CompletionReader } from "./completion_reader.ts";
 import { Breaker, type BreakerOptions } from "./provider_breaker.ts";
 import { faultOfApi, isApiError, providerFault } from "./provider_errors.ts";
 import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
-import { isWorthWaiting, RETRY, type RetryOptions, wait, waitBefore, type WaitBounds } from "./retry.ts";
+import { isWorthWaiting, RETRY, type RetryPolicy, wait, waitBefore, type WaitBounds } from "./retry.ts";
 import { type Address, openClient } from "./sdk_client.ts";
 
 const log = getLogger(["exai", "provider"]);
@@ -22,7 +22,7 @@ interface EndpointOptions extends Address {
   /** How long the provider may send nothing at all. */
   silenceMs: number;
   admit?: Admit;
-  retry?: Partial<RetryOptions>;
+  retry?: Partial<RetryPolicy>;
   breaker?: Partial<BreakerOptions>;
 }
 
@@ -48,7 +48,7 @@ export class ProviderEndpoint {
   readonly name: string;
   readonly breaker: Breaker;
   readonly #options: EndpointOptions;
-  readonly #retry: RetryOptions;
+  readonly #retry: RetryPolicy;
   /** Until when the provider wants no question to a model, by model, as `performance.now()` has it. */
   readonly #notBeforeMs = new Map<string, number>();
 
@@ -194,7 +194,7 @@ export class ProviderEndpoint {
       this.#notBeforeMs.delete(model);
       return;
     }
-    const isTooLong = waitMs > this.#retry.maxWaitMs || !isWorthWaiting(waitMs, options);
+    const isTooLong = waitMs > this.#retry.maxDelayMs || !isWorthWaiting(waitMs, options);
     const reason = providerFault(
       "rate_limit",
       `${this.name} wants no question to ${model} for ${

@@ -5,16 +5,16 @@ import { monotonicNow } from "../../base/monotonic.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { faultOf } from "./provider_errors.ts";
 
-export interface RetryOptions {
+export interface RetryPolicy {
   /** How often one request is sent at most. */
-  attempts: number;
+  maxAttempts: number;
   /** What the first wait is about, in milliseconds; each further one is twice as long. */
-  baseMs: number;
+  initialDelayMs: number;
   /** Longest wait that is worth it; a provider that asks for more is given up. */
-  maxWaitMs: number;
+  maxDelayMs: number;
 }
 
-export const RETRY: RetryOptions = { attempts: 3, baseMs: 500, maxWaitMs: 20 * SECOND_MS };
+export const RETRY: RetryPolicy = { maxAttempts: 3, initialDelayMs: 500, maxDelayMs: 20 * SECOND_MS };
 
 /** What bounds the waits of one call. */
 export interface WaitBounds {
@@ -27,15 +27,15 @@ export interface WaitBounds {
  * How long to wait before the same is asked again; undefined: not at all. Only what cannot have been billed is asked
  * again: a refusal for load, a failure the provider admits, a connection that never came about.
  */
-export function waitBefore(attempt: number, thrown: unknown, options: RetryOptions): number | undefined {
+export function waitBefore(attempt: number, thrown: unknown, options: RetryPolicy): number | undefined {
   const fault = faultOf(thrown);
-  if ((fault !== "rate_limit" && fault !== "outage") || attempt >= options.attempts) return undefined;
+  if ((fault !== "rate_limit" && fault !== "outage") || attempt >= options.maxAttempts) return undefined;
   const asked = (thrown as ExaiError).retryAfterMs;
   // Calls that were refused together must not come back together.
   const waitMs = asked === undefined
-    ? options.baseMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
+    ? options.initialDelayMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
     : asked * (1 + Math.random() / 10);
-  return waitMs > options.maxWaitMs ? undefined : waitMs;
+  return waitMs > options.maxDelayMs ? undefined : waitMs;
 }
 
 /** Whether the caller will still be there after `waitMs`. */

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../../base/errors.ts";
-import { unfitness } from "../model_fitness.ts";
+import { unmetNeeds } from "../model_fitness.ts";
 import { faultOf, isSafeToRepeat } from "../openai/provider_errors.ts";
 import type { ChatOptions, ChatResult, ModelInfo } from "../provider.ts";
 import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../model_router.ts";
@@ -28,7 +28,7 @@ export async function askChain(
   let failure: ExaiError | undefined;
   for (const model of [route.model, ...route.fallbacks]) {
     if (failure !== undefined) {
-      const unfit = unfitness(model, await needs());
+      const unfit = unmetNeeds(model, await needs());
       if (unfit !== undefined) {
         tried.push({ ...nameOf(model), fault: "unfit", message: unfit });
         continue;

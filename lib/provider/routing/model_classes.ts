@@ -23,7 +23,7 @@ const ORDER: Readonly<Record<ModelClass, readonly ModelClass[]>> = {
 };
 
 /** The class `auto` takes for `tool`. */
-export function classOf(tool: string): ModelClass {
+export function classForTool(tool: string): ModelClass {
   return ownEntry(CLASS_BY_TOOL, tool) ?? "balanced";
 }
 

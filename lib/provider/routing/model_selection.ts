@@ -1,4 +1,4 @@
-import { unfitness } from "../model_fitness.ts";
+import { unmetNeeds } from "../model_fitness.ts";
 import type { ModelClass, ModelInfo } from "../provider.ts";
 import type { ModelNeeds } from "../model_router.ts";
 import { classRank } from "./model_classes.ts";
@@ -17,7 +17,7 @@ export function chooseAuto(
   { wanted, needs }: { wanted: ModelClass; needs: ModelNeeds },
 ): ModelInfo[] {
   const best = byProvider.flatMap((models) => {
-    const fit = models.filter((model) => model.auto && unfitness(model, needs) === undefined);
+    const fit = models.filter((model) => model.auto && unmetNeeds(model, needs) === undefined);
     return nearest(fit, wanted).slice(0, 1);
   });
   return nearest(best, wanted);

@@ -1,7 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
 import { didYouMean, quoteName } from "../../base/suggest.ts";
 import { SHIPPED_MODELS } from "../catalogue/catalogue.ts";
-import { unfitness } from "../model_fitness.ts";
+import { unmetNeeds } from "../model_fitness.ts";
 import { PROVIDER_KINDS } from "../provider_kinds.ts";
 import type { ModelInfo } from "../provider.ts";
 import type { ModelNeeds } from "../model_router.ts";
@@ -45,9 +45,9 @@ export function unfitModel(
   needs: ModelNeeds,
   available: readonly ModelInfo[],
 ): ExaiError | undefined {
-  const fault = unfitness(model, needs);
+  const fault = unmetNeeds(model, needs);
   if (fault === undefined) return undefined;
-  const others = available.filter((one) => unfitness(one, needs) === undefined);
+  const others = available.filter((one) => unmetNeeds(one, needs) === undefined);
   const instead = others.length === 0 ? "" : `. These can: ${names(others)}`;
   return new ExaiError("INVALID_PARAMS", `${model.name} ${fault}${instead}`);
 }
@@ -67,7 +67,7 @@ export function nothingFits(
     return new ExaiError("INVALID_PARAMS", `there is no model${where} to ask; ${advice}`);
   }
   const faults = available.filter(({ auto }) => auto).slice(0, 5)
-    .map((model) => `${model.name} ${unfitness(model, needs) ?? "can"}`);
+    .map((model) => `${model.name} ${unmetNeeds(model, needs) ?? "can"}`);
   return new ExaiError(
     "INVALID_PARAMS",
     `no model${where} can do this: ${faults.join(" | ") || "none may be chosen by itself; name one"}. ${

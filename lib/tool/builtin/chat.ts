@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { Json, JsonObject } from "../../base/json.ts";
 import type { Thread } from "../../state/thread_store.ts";
-import type { ToolAnswer } from "../tool_output.ts";
-import { ask } from "../dialogue/ask_model.ts";
+import type { ToolOutput } from "../tool_output.ts";
+import { askModel } from "../dialogue/ask_model.ts";
 import { toHistory } from "../dialogue/history.ts";
 import { tellProgress } from "../dialogue/progress.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
@@ -32,12 +32,12 @@ export const chat = defineTool({
   run: converse,
 });
 
-async function converse(args: ChatArgs, context: ToolContext): Promise<ToolAnswer> {
+async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutput> {
   const { prompt, files = [], continuation_id } = args;
   const earlier = continuation_id === undefined
     ? undefined
     : await context.threads.show(continuation_id, { forExchange: true });
-  const reply = await ask(
+  const reply = await askModel(
     {
       tool: "chat",
       prompt: CHAT,
@@ -71,7 +71,7 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolAnswe
 
 interface ChatState {
   facts?: JsonObject;
-  continuation?: ToolAnswer["continuation"];
+  continuation?: ToolOutput["continuation"];
 }
 
 function offer({ id, remainingTurns }: Thread): ChatState {

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { ask } from "../dialogue/ask_model.ts";
+import { askModel } from "../dialogue/ask_model.ts";
 import { tellProgress } from "../dialogue/progress.ts";
 import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
 import { CONSENSUS, type Stance, STANCES } from "../prompts/consensus.ts";
@@ -158,7 +158,7 @@ async function askOne(
   { context, tell }: { context: ToolContext; tell: (message: string) => void },
 ): Promise<Opinion> {
   try {
-    const reply = await ask(
+    const reply = await askModel(
       {
         tool: "consensus",
         prompt: CONSENSUS,

@@ -3,7 +3,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { RawRequest } from "../../provider/provider.ts";
 import type { RoutedResult } from "../../provider/model_router.ts";
-import type { ToolAnswer } from "../tool_output.ts";
+import type { ToolOutput } from "../tool_output.ts";
 import { describeUsage } from "../dialogue/ask_model.ts";
 import { tellProgress } from "../dialogue/progress.ts";
 import { ProgressHeartbeat } from "../dialogue/call_progress.ts";
@@ -55,7 +55,7 @@ export const kimiChatWithTools = defineTool({
   run: complete,
 });
 
-async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolAnswer> {
+async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolOutput> {
   const { models, signal } = context;
   const route = await models.resolve({
     requested: args.model,

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { formatBytes, MIB } from "../../base/units.ts";
-import type { ToolAnswer } from "../tool_output.ts";
+import type { ToolOutput } from "../tool_output.ts";
 import { tellProgress } from "../dialogue/progress.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { WorkspaceEntry } from "../../workspace/workspace.ts";
@@ -30,7 +30,7 @@ export const kimiUploadAndExtract = defineTool({
   run: extract,
 });
 
-async function extract({ files, purpose }: ExtractArgs, context: ToolContext): Promise<ToolAnswer> {
+async function extract({ files, purpose }: ExtractArgs, context: ToolContext): Promise<ToolOutput> {
   const { models, workspace, signal } = context;
   const service = models.files("kimi");
   // Every file is checked before the first one leaves the machine.

@@ -19,7 +19,7 @@ export const listmodels = defineTool({
   ignores: ["model"],
   annotations: READ_ONLY,
   async run({ provider }, context) {
-    await context.host.providersListed?.(MAX_AGE_MS);
+    await context.host.ensureProvidersFresh?.(MAX_AGE_MS);
     const shown = listProviders(context).filter(({ kind }) => provider === undefined || kind === provider);
     const providers = shown.map(({ facts, status }) => ({
       ...facts,

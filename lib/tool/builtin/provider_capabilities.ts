@@ -18,7 +18,7 @@ export const providerCapabilities = defineTool({
   annotations: READ_ONLY,
   async run({ include_tools, show_advanced, invalidate_cache }, context) {
     const { host, tools } = context;
-    await (invalidate_cache ? host.refreshProviders?.() : host.providersListed?.(Infinity));
+    await (invalidate_cache ? host.refreshProviders?.() : host.ensureProvidersFresh?.(Infinity));
     const entries = listProviders(context);
     const providers = entries.map(({ kind, status, facts }) => ({
       ...facts,

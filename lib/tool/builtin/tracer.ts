@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { JsonObject } from "../../base/json.ts";
-import type { ToolAnswer } from "../tool_output.ts";
+import type { ToolOutput } from "../tool_output.ts";
 import { promptText, workflowFields } from "../fields.ts";
 import { consolidateFindings, listFindings } from "../findings.ts";
 import { defineWorkflow } from "../workflow.ts";
@@ -77,7 +77,7 @@ function modeOf({ trace_mode }: TracerArgs): Mode {
   return trace_mode === "dependencies" ? "dependencies" : "precision";
 }
 
-function askForMode(args: TracerArgs): ToolAnswer {
+function askForMode(args: TracerArgs): ToolOutput {
   const again = { ...args, trace_mode: "precision" } as unknown as JsonObject;
   return {
     status: "mode_selection_required",

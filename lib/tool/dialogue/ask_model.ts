@@ -62,7 +62,7 @@ const MARGIN_SHARE = 0.05;
  * @throws {ExaiError} when a file or image cannot be used, there is no such model, the conversation is too long for
  * it, or it fails
  */
-export async function ask(
+export async function askModel(
   question: ModelQuestion,
   context: ToolContext,
   options: DialogueOptions = {},
