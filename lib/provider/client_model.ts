@@ -33,7 +33,7 @@ const CLIENT_MODEL: ModelInfo = {
 };
 
 /** The client's own model as a provider: there for the caller alone whose client it is. */
-export function clientStatus(): ProviderStatus {
+export function clientProviderStatus(): ProviderStatus {
   const { name, aliases, contextTokens, abilities: { files, search, thinking, images } } = CLIENT_MODEL;
   const abilities = { files, search, thinking, images };
   return {
@@ -56,7 +56,7 @@ export function clientModel(hint = ""): ModelInfo {
  *
  * @throws {ExaiError} `INVALID_PARAMS` naming what the protocol has not; what `sample` throws
  */
-export async function askClient(
+export async function askClientModel(
   request: ProviderRequest,
   { sample, wanted, ...options }: ChatOptions & { sample: Sample; wanted: ModelClass },
 ): Promise<ChatResult> {

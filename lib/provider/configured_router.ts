@@ -17,7 +17,7 @@ import { ApiProvider } from "./openai/api_provider.ts";
 import type { BreakerOptions } from "./openai/provider_breaker.ts";
 import { type Admit, ProviderEndpoint } from "./openai/endpoint.ts";
 import type { RetryPolicy } from "./openai/retry.ts";
-import { Roster } from "./openai/model_list.ts";
+import { ModelList } from "./openai/model_list.ts";
 import type { Provider, TextCache } from "./provider.ts";
 import type { ModelRouter } from "./model_router.ts";
 
@@ -80,24 +80,24 @@ export interface ConfigurableRouter extends ModelRouter {
    * Takes another configuration. A provider whose setup is as it was keeps its state; a call under way ends with the
    * provider it began with.
    */
-  configure(change: ProvidersChange): void;
+  configure(change: ConfigurableRouterUpdate): void;
 }
 
 /** What may change of {@linkcode ConfigurableRouterOptions}. */
-type ProvidersChange = Pick<ConfigurableRouterOptions, "setups" | "models">;
+type ConfigurableRouterUpdate = Pick<ConfigurableRouterOptions, "setups" | "models">;
 
 /**
  * Sets up `options.setups` and chooses among them. Nothing is asked of a provider until it is needed, except that a
  * local Ollama is looked for at once.
  */
 export function createModelRouter(options: ConfigurableRouterOptions): ConfigurableRouter {
-  return new ConfiguredRouter(new Shelf(options));
+  return new ConfiguredRouter(new ProviderSet(options));
 }
 
 class ConfiguredRouter extends FallbackRouter implements ConfigurableRouter {
-  readonly #shelf: Shelf;
+  readonly #shelf: ProviderSet;
 
-  constructor(shelf: Shelf) {
+  constructor(shelf: ProviderSet) {
     super({
       providers: () => shelf.providers,
       defaultModel: shelf.options.defaultModel,
@@ -106,14 +106,14 @@ class ConfiguredRouter extends FallbackRouter implements ConfigurableRouter {
     this.#shelf = shelf;
   }
 
-  configure(change: ProvidersChange): void {
+  configure(change: ConfigurableRouterUpdate): void {
     this.#shelf.configure(change);
-    this.providersChanged();
+    this.invalidate();
   }
 }
 
 /** The providers as the configuration has them now. */
-class Shelf {
+class ProviderSet {
   options: ConfigurableRouterOptions;
   #set: { setup: ProviderSetup; provider: ApiProvider }[];
   #ollama: ApiProvider | undefined;
@@ -127,7 +127,7 @@ class Shelf {
     return this.#set.map(({ provider }) => provider);
   }
 
-  configure(change: ProvidersChange): void {
+  configure(change: ConfigurableRouterUpdate): void {
     const options = this.options = { ...this.options, ...change };
     this.#set = options.setups.map((setup) => {
       const same = this.#set.find((one) => isDeepStrictEqual(one.setup, setup));
@@ -167,7 +167,7 @@ function createProvider(setup: ProviderSetup, options: ConfigurableRouterOptions
     retry: options.retry,
     breaker: options.breaker,
   });
-  const roster = new Roster({
+  const roster = new ModelList({
     provider: name,
     known: SHIPPED_MODELS.filter(({ provider }) => provider === name),
     overrides: overridesFor(setup, options),
@@ -176,7 +176,7 @@ function createProvider(setup: ProviderSetup, options: ConfigurableRouterOptions
   const files = kind === "kimi"
     ? new KimiFiles({ endpoint, cache: options.fileTexts, admit: options.admit })
     : undefined;
-  return new ApiProvider({ kind, endpoint, dialect, roster, files });
+  return new ApiProvider({ kind, endpoint, dialect, modelList: roster, files });
 }
 
 /** What the user says of the models of `setup`, those it names itself included. */
@@ -214,12 +214,12 @@ function createOllama(origin: string, options: ConfigurableRouterOptions): ApiPr
     breaker,
   });
   const overrides = mergeByName(overridesOf(OLLAMA, options));
-  const roster = new Roster({ provider: OLLAMA, known: [], overrides, describe: dialect.describe });
+  const roster = new ModelList({ provider: OLLAMA, known: [], overrides, describe: dialect.describe });
   return new ApiProvider({
     kind: "custom",
     endpoint,
     dialect,
-    roster,
+    modelList: roster,
     list: (signal) => listOllama(origin, signal),
   });
 }

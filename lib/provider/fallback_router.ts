@@ -1,14 +1,14 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { askChain } from "./routing/fallback_chain.ts";
-import { chooseAuto, findModel, MAX_CHAIN, needsInWords } from "./routing/model_selection.ts";
+import { askWithFallback } from "./routing/fallback_chain.ts";
+import { chooseAuto, describeNeeds, findModel, MAX_CHAIN } from "./routing/model_selection.ts";
 import { classForTool } from "./routing/model_classes.ts";
 import {
-  clientLendsNothing,
-  howToSetUp,
-  nothingFits,
-  unfitModel,
+  noSuitableModel,
+  samplingUnavailable,
+  setupAdvice,
   unknownModel,
+  unsuitableModel,
 } from "./routing/resolve_errors.ts";
 import { applyDefaults } from "./model_fitness.ts";
 import { estimateTokens } from "./token_estimate.ts";
@@ -22,10 +22,10 @@ import type {
   RawRequest,
 } from "./provider.ts";
 import type { ModelNeeds, ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./model_router.ts";
-import { askClient, CLIENT_PROVIDER, clientModel } from "./client_model.ts";
+import { askClientModel, CLIENT_PROVIDER, clientModel } from "./client_model.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 
-interface ModelRouterOptions {
+interface FallbackRouterOptions {
   /** In the order in which `auto` prefers them; others from one call to the next when the configuration changes. */
   providers: () => readonly Provider[];
   /** Looks for providers that come and go, as a local Ollama; called now, and whenever lists are asked for anew. */
@@ -45,7 +45,7 @@ const IMAGE_TOKENS = 1500;
 
 /** Chooses among `options.providers` and the attached client's own model. Disposing it ends what it asks for itself. */
 export class FallbackRouter implements ModelRouter {
-  readonly #options: ModelRouterOptions;
+  readonly #options: FallbackRouterOptions;
   readonly #end = new AbortController();
   #found: readonly Provider[] = [];
   #discovery: Promise<void>;
@@ -54,7 +54,7 @@ export class FallbackRouter implements ModelRouter {
   /** How often there were other providers. */
   #changes = 0;
 
-  constructor(options: ModelRouterOptions) {
+  constructor(options: FallbackRouterOptions) {
     this.#options = options;
     this.#discovery = this.#discover(this.#end.signal);
   }
@@ -68,7 +68,7 @@ export class FallbackRouter implements ModelRouter {
     if (head === CLIENT_PROVIDER && sample !== undefined && isOpen(query, CLIENT_PROVIDER)) {
       return this.#resolveNamed(requested, { model: clientModel(hint.join("/")), query });
     }
-    if (head === CLIENT_PROVIDER && sample === undefined) throw clientLendsNothing(this.#models(query));
+    if (head === CLIENT_PROVIDER && sample === undefined) throw samplingUnavailable(this.#models(query));
     if (this.#providers.some(({ name }) => name === requested)) {
       return await this.#resolveAuto(requested, { ...query, provider: requested });
     }
@@ -78,14 +78,14 @@ export class FallbackRouter implements ModelRouter {
   }
 
   chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
-    return askChain(route, {
+    return askWithFallback(route, {
       ...options,
       needs: () => needsOf(request),
       ask: async (model, options) => {
         const { request: settled, leftOut } = applyDefaults(request, model);
         const question = { ...settled, model };
         const result = model.provider === CLIENT_PROVIDER && route.sample
-          ? await askClient(question, { ...options, sample: route.sample, wanted: route.preferredClass })
+          ? await askClientModel(question, { ...options, sample: route.sample, wanted: route.preferredClass })
           : await this.#provider(model.provider).chat(question, options);
         return { ...result, leftOut };
       },
@@ -94,7 +94,7 @@ export class FallbackRouter implements ModelRouter {
 
   complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {
     const { webSearch, tools } = request;
-    return askChain(route, {
+    return askWithFallback(route, {
       ...options,
       needs: async () => ({
         webSearch,
@@ -115,7 +115,7 @@ export class FallbackRouter implements ModelRouter {
   files(name: string): FileService {
     const provider = this.#providers.find((one) => one.name === name);
     if (provider === undefined) {
-      throw new ExaiError("INVALID_PARAMS", `${name} is not set up: ${howToSetUp(name)}`);
+      throw new ExaiError("INVALID_PARAMS", `${name} is not set up: ${setupAdvice(name)}`);
     }
     if (provider.files === undefined) {
       throw new ExaiError("INVALID_PARAMS", `${name} stores no files; kimi does`);
@@ -147,7 +147,7 @@ export class FallbackRouter implements ModelRouter {
   }
 
   /** There are other providers than before: their lists are asked for when they are next needed. */
-  providersChanged(): void {
+  invalidate(): void {
     this.#changes++;
     this.#refresh = undefined;
     this.#refreshedAtMs = -Infinity;
@@ -181,7 +181,7 @@ export class FallbackRouter implements ModelRouter {
   }
 
   #resolveNamed(requested: string, { model, query }: { model: ModelInfo; query: RouteQuery }): ModelRoute {
-    const unfit = unfitModel(model, query.needs ?? {}, this.#models(query));
+    const unfit = unsuitableModel(model, query.needs ?? {}, this.#models(query));
     if (unfit !== undefined) throw unfit;
     const why = requested === model.name
       ? `${model.name} was asked for`
@@ -202,7 +202,7 @@ export class FallbackRouter implements ModelRouter {
       ...chooseAuto(all.filter(isAway), { wanted, needs }),
     ];
     const [model, ...fallbacks] = chain.slice(0, MAX_CHAIN);
-    if (model === undefined) throw nothingFits(needs, this.#models(query), query.provider);
+    if (model === undefined) throw noSuitableModel(needs, this.#models(query), query.provider);
     const why = whyChosen(model, { query, wanted, away });
     return { requested, model, fallbacks, why, preferredClass: wanted, sample };
   }
@@ -248,7 +248,7 @@ function whyChosen(
 ): string {
   const { tool, needs = {}, provider } = query;
   const which = provider === undefined ? "" : ` of ${provider}`;
-  const best = `${tool} wants a ${wanted} model${needsInWords(needs)}, and ${model.provider}/${model.name}`;
+  const best = `${tool} wants a ${wanted} model${describeNeeds(needs)}, and ${model.provider}/${model.name}`;
   const found = model.class === wanted ? "is the first such" : `(${model.class}) is the nearest there is`;
   const others = away.filter(({ name }) => name !== model.provider).map(({ name, reason }) =>
     `${name} (${reason})`

@@ -54,7 +54,7 @@ export function argumentError(
 ): ExaiError {
   // A call may hold a million faults: only those that are shown are put into words.
   const faults = issues.slice(0, MAX_FAULTS).flatMap((issue) => describeIssue(issue, fields));
-  const count = issues.reduce((sum, issue) => sum + countFaults(issue), 0);
+  const count = issues.reduce((sum, issue) => sum + countErrors(issue), 0);
   const shown = faults.slice(0, MAX_FAULTS);
   const more = count > shown.length ? [`and ${count - shown.length} more`] : [];
   const lines = [...shown, ...more].map((fault) => `- ${fault}`);
@@ -62,7 +62,7 @@ export function argumentError(
   return new ExaiError("INVALID_PARAMS", text);
 }
 
-function countFaults(issue: z.core.$ZodIssue): number {
+function countErrors(issue: z.core.$ZodIssue): number {
   return issue.code === "unrecognized_keys" ? issue.keys.length : 1;
 }
 

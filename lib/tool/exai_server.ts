@@ -11,9 +11,9 @@ import type { Result } from "../wire/rpc.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { ToolHost } from "./host.ts";
 import { INSTRUCTIONS } from "./instructions.ts";
-import { makeOffer, type ToolOffer } from "./offered_tools.ts";
+import { type OfferedTools, offerTools } from "./offered_tools.ts";
 import { OwnThreads } from "./own_threads.ts";
-import { runTool, type ToolSurroundings } from "./run_tool.ts";
+import { runTool, type ToolDependencies } from "./run_tool.ts";
 import { complete } from "./surface/completion.ts";
 import { getPrompt, listPrompts } from "./surface/prompts.ts";
 import { listResources, readResource, RESOURCE_TEMPLATES } from "./surface/resources.ts";
@@ -52,17 +52,17 @@ export interface ExaiServer extends Server {
 
 /** Makes the server `exai`. What must be remembered is in `options.threads`. */
 export function createExaiServer(options: ExaiServerOptions): ExaiServer {
-  return new OwnTools(options);
+  return new ExaiToolServer(options);
 }
 
-class OwnTools implements ExaiServer {
+class ExaiToolServer implements ExaiServer {
   readonly name = NAME;
   readonly ownScheme = `${NAME}:`;
   readonly #options: ExaiServerOptions;
   /** Sessions of which it is being found out who they are. */
   readonly #identifying = new Set<string>();
-  #offer: ToolOffer;
-  #surroundings: ToolSurroundings;
+  #offer: OfferedTools;
+  #surroundings: ToolDependencies;
 
   constructor(options: ExaiServerOptions) {
     this.#options = options;
@@ -145,9 +145,9 @@ class OwnTools implements ExaiServer {
     }
   }
 
-  #makeOffer(userTools: readonly Tool[]): ToolOffer {
+  #makeOffer(userTools: readonly Tool[]): OfferedTools {
     const { disabledTools = [], leanMode = false, tools = BUILTIN_TOOLS } = this.#options;
-    return makeOffer([...tools, ...userTools], {
+    return offerTools([...tools, ...userTools], {
       disabledTools,
       leanMode,
       alwaysWanted: userTools.map(({ name }) => name),

@@ -4,15 +4,15 @@ import type { Json, JsonObject } from "../base/json.ts";
 import { ASKS_MODELS } from "./builtin/annotations.ts";
 import { filesNeeded, parseAnalysis } from "./dialogue/analysis.ts";
 import { askModel, type ModelQuestion } from "./dialogue/ask_model.ts";
-import { describeWork } from "./dialogue/workflow_brief.ts";
+import { writeBrief } from "./dialogue/workflow_brief.ts";
 import { toHistory } from "./dialogue/history.ts";
-import { tellProgress } from "./dialogue/progress.ts";
+import { progressSender } from "./dialogue/progress.ts";
 import { modelFields, type WorkflowArgs } from "./fields.ts";
-import { consolidateFindings, listFindings, union } from "./findings.ts";
+import { consolidateFindings, listFindings, unionOf } from "./findings.ts";
 import type { Attachment } from "./material/attachment.ts";
 import type { Prompt } from "./prompts/prompt.ts";
 import type { Tool, ToolContext } from "./tool.ts";
-import { defineWorkflow, type Ending, type Work, type WorkflowSpec } from "./workflow.ts";
+import { defineWorkflow, type WorkflowResult, type WorkflowRun, type WorkflowSpec } from "./workflow.ts";
 
 /** What to do between steps. */
 interface StepActions {
@@ -25,7 +25,7 @@ interface StepActions {
 }
 
 /** An investigation whose end a model is asked about, as its file writes it. */
-interface ExpertSpec<Args extends WorkflowArgs>
+interface ExpertWorkflowSpec<Args extends WorkflowArgs>
   extends Pick<WorkflowSpec<Args>, "name" | "title" | "description" | "input" | "check" | "describePause"> {
   /** `code_review` makes the statuses `pause_for_code_review` and `code_review_complete`. */
   phase: string;
@@ -35,11 +35,11 @@ interface ExpertSpec<Args extends WorkflowArgs>
   defaults: ModelQuestion["defaults"];
   actions: StepActions;
   /** What the model is shown beside the files that steps name. */
-  material?(work: Work<Args>, context: ToolContext): Promise<OwnMaterial>;
+  material?(work: WorkflowRun<Args>, context: ToolContext): Promise<ToolMaterial>;
 }
 
 /** What a tool itself finds for its model to see. */
-interface OwnMaterial {
+interface ToolMaterial {
   /** Texts that are no files; shown first. */
   documents: readonly Attachment[];
   /** Files, as paths; shown as far as they go. */
@@ -52,8 +52,8 @@ const PRESENTATION =
   "Check each claim of expert_analysis against the code before you act on it, and say where you disagree. " +
   "Then give the user the whole: what you found, what the expert adds or refutes, what to do first.";
 
-/** Makes a tool of an {@linkcode ExpertSpec}. */
-export function defineExpertWorkflow<Args extends WorkflowArgs>(spec: ExpertSpec<Args>): Tool {
+/** Makes a tool of an {@linkcode ExpertWorkflowSpec}. */
+export function defineExpertWorkflow<Args extends WorkflowArgs>(spec: ExpertWorkflowSpec<Args>): Tool {
   const { name, title, description, input, phase, ownFields, describePause } = spec;
   const carry = [...ownFields, ...Object.keys(modelFields).filter((field) => field !== "images")];
   return defineWorkflow<Args>({
@@ -99,13 +99,13 @@ function actionsFor({ begin, deepen, conclude }: StepActions, args: WorkflowArgs
 }
 
 async function finish<Args extends WorkflowArgs>(
-  spec: ExpertSpec<Args>,
-  work: Work<Args>,
+  spec: ExpertWorkflowSpec<Args>,
+  work: WorkflowRun<Args>,
   context: ToolContext,
-): Promise<Ending> {
+): Promise<WorkflowResult> {
   const { args, steps, state } = work;
   const findings = listFindings(steps);
-  const alone = (completion: "certain" | "local", note: string): Ending => ({
+  const alone = (completion: "certain" | "local", note: string): WorkflowResult => ({
     completion,
     content: { findings, expert_analysis: null, note },
   });
@@ -134,29 +134,29 @@ function isEmpty(
 }
 
 async function consult<Args extends WorkflowArgs>(
-  spec: ExpertSpec<Args>,
-  work: Work<Args>,
+  spec: ExpertWorkflowSpec<Args>,
+  work: WorkflowRun<Args>,
   context: ToolContext,
-): Promise<Ending> {
+): Promise<WorkflowResult> {
   const { args, steps } = work;
   const own = await spec.material?.(work, context);
-  const tell = tellProgress(context);
+  const tell = progressSender(context);
   // The latest step that names images says which ones matter; an empty list says none.
   const images = args.images ?? steps.findLast((step) => step.images !== undefined)?.images;
   const reply = await askModel(
     {
       tool: spec.name,
       prompt: spec.prompt,
-      text: describeWork(work, spec.ownFields),
+      text: writeBrief(work, spec.ownFields),
       args: { ...args, images },
       defaults: spec.defaults,
-      history: await earlierTalk(spec.name, args, context),
+      history: await earlierHistory(spec.name, args, context),
       material: {
         documents: own?.documents,
         // What this step names must be there; what earlier steps named may have gone since.
         named: args.relevant_files ?? [],
         earlier: await realPaths(
-          [...union(steps.toReversed(), "relevant_files"), ...own?.files ?? []],
+          [...unionOf(steps.toReversed(), "relevant_files"), ...own?.files ?? []],
           context,
         ),
         lineNumbers: true,
@@ -187,7 +187,7 @@ async function consult<Args extends WorkflowArgs>(
 }
 
 /** What was said in the thread before this work began, or by other tools beside it. */
-async function earlierTalk(tool: string, { continuation_id }: WorkflowArgs, { threads }: ToolContext) {
+async function earlierHistory(tool: string, { continuation_id }: WorkflowArgs, { threads }: ToolContext) {
   if (continuation_id === undefined) return undefined;
   const { turns } = await threads.show(continuation_id);
   const run = turns.findLast((turn) => turn.tool === tool)?.run;
@@ -199,7 +199,7 @@ async function realPaths(files: readonly string[], { workspace }: ToolContext): 
   return found.map((entry, i) => entry?.path ?? files[i]!);
 }
 
-function failed(error: ExaiError): Ending {
+function failed(error: ExaiError): WorkflowResult {
   return {
     completion: "error",
     content: {

@@ -4,9 +4,9 @@ import { SEVERITIES, type WorkflowArgs } from "./fields.ts";
 /** What an investigation knows after `steps`: each file, name and issue once, the latest confidence and hypothesis. */
 export function consolidateFindings(steps: readonly WorkflowArgs[]): JsonObject {
   return {
-    files_checked: union(steps, "files_checked"),
-    relevant_files: union(steps, "relevant_files"),
-    relevant_context: union(steps, "relevant_context"),
+    files_checked: unionOf(steps, "files_checked"),
+    relevant_files: unionOf(steps, "relevant_files"),
+    relevant_context: unionOf(steps, "relevant_context"),
     issues_by_severity: issuesBySeverity(steps),
     confidence: steps.findLast((step) => step.confidence)?.confidence ?? "exploring",
     hypothesis: steps.findLast((step) => step.hypothesis)?.hypothesis,
@@ -21,7 +21,7 @@ export function listFindings(steps: readonly WorkflowArgs[]): JsonObject[] {
 type ListField = "files_checked" | "relevant_files" | "relevant_context";
 
 /** Everything `steps` name in `field`, each once. */
-export function union(steps: readonly WorkflowArgs[], field: ListField): string[] {
+export function unionOf(steps: readonly WorkflowArgs[], field: ListField): string[] {
   return [...new Set(steps.flatMap((step) => step[field] ?? []))];
 }
 

@@ -2,11 +2,11 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { didYouMean, quoteName } from "../base/suggest.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
-import { type SelectionOptions, selectTools } from "./tool_selection.ts";
+import { selectTools, type ToolSelectionOptions } from "./tool_selection.ts";
 import type { Tool } from "./tool.ts";
 
 /** The tools on offer at one time. Replaced as a whole when they change, so that no call sees half of it. */
-export interface ToolOffer {
+export interface OfferedTools {
   /** As `tools/list` shows them. */
   readonly definitions: readonly ToolDefinition[];
   /** What is odd about the settings that choose the tools, a sentence each. */
@@ -20,7 +20,7 @@ export interface ToolOffer {
 }
 
 /** Makes the offer that `options` leave of `tools`. */
-export function makeOffer(tools: readonly Tool[], options: SelectionOptions): ToolOffer {
+export function offerTools(tools: readonly Tool[], options: ToolSelectionOptions): OfferedTools {
   const { offered, switchedOff, warnings } = selectTools(tools, options);
   const byName = new Map(offered.map((tool) => [tool.name, tool]));
   return {

@@ -15,7 +15,7 @@ import type { OpenWorkspace, Workspace } from "../workspace/workspace.ts";
 const log = getLogger(["exai", "tool"]);
 
 /** What every call of every tool shares. */
-export interface ToolSurroundings extends Pick<ToolContext, "models" | "host" | "tools"> {
+export interface ToolDependencies extends Pick<ToolContext, "models" | "host" | "tools"> {
   threads: ThreadStore;
   openWorkspace: OpenWorkspace;
 }
@@ -26,7 +26,7 @@ export interface ToolSurroundings extends Pick<ToolContext, "models" | "host" | 
  *
  * @throws {ExaiError} the reason `call` was aborted with
  */
-export async function runTool(tool: Tool, call: Call, surroundings: ToolSurroundings): Promise<ToolResult> {
+export async function runTool(tool: Tool, call: Call, surroundings: ToolDependencies): Promise<ToolResult> {
   if (call.signal.aborted) throw abortError(call.signal);
   const startedMs = performance.now();
   const context = new CallContext(call, surroundings);
@@ -59,11 +59,11 @@ function explain(tool: string, thrown: unknown): ExaiError {
 /** One call as its tool sees it. Made for each call, so it computes nothing in advance. */
 class CallContext implements ToolContext {
   readonly #call: Call;
-  readonly #surroundings: ToolSurroundings;
+  readonly #surroundings: ToolDependencies;
   #workspace: Workspace | undefined;
   ended = false;
 
-  constructor(call: Call, surroundings: ToolSurroundings) {
+  constructor(call: Call, surroundings: ToolDependencies) {
     this.#call = call;
     this.#surroundings = surroundings;
   }

@@ -17,7 +17,7 @@ export const LEAN_TOOLS: readonly string[] = [
 /** Always offered: it is how clients and `smoke` find out that the daemon works, and it costs next to nothing. */
 const ALWAYS_OFFERED = "version";
 
-export interface SelectionOptions {
+export interface ToolSelectionOptions {
   /** Names of tools not to offer (`DISABLED_TOOLS`). */
   disabledTools: readonly string[];
   /** Whether only {@linkcode LEAN_TOOLS} are offered. */
@@ -27,7 +27,7 @@ export interface SelectionOptions {
 }
 
 /** Which tools are offered. */
-interface Selection {
+interface ToolSelection {
   offered: Tool[];
   /** Why each tool that is there is not offered: the setting that switched it off. */
   switchedOff: ReadonlyMap<string, string>;
@@ -36,7 +36,7 @@ interface Selection {
 }
 
 /** Chooses among `tools` as the settings say. */
-export function selectTools(tools: readonly Tool[], options: SelectionOptions): Selection {
+export function selectTools(tools: readonly Tool[], options: ToolSelectionOptions): ToolSelection {
   const names = tools.map((tool) => tool.name);
   const disabled = new Set(options.disabledTools);
   const wanted = [...LEAN_TOOLS, ...options.alwaysWanted ?? []];

@@ -54,28 +54,32 @@ export function defineUserTool(said: JsonObject, { fallbackName, run }: UserTool
 
 function nameOf(name: Json): string {
   if (typeof name !== "string" || !NAME.test(name)) {
-    throw fault(`name is ${JSON.stringify(name)}; allowed: 1 to 64 of A-Z a-z 0-9 _ -`);
+    throw configError(`name is ${JSON.stringify(name)}; allowed: 1 to 64 of A-Z a-z 0-9 _ -`);
   }
-  if (TAKEN.has(name)) throw fault(`name is ${name}, which is a tool of EXAI's own; choose another`);
+  if (TAKEN.has(name)) throw configError(`name is ${name}, which is a tool of EXAI's own; choose another`);
   return name;
 }
 
 function textOf(field: string, text: Json | undefined): string {
   if (typeof text === "string" && text.trim() !== "") return text;
-  throw fault(`${field} is ${JSON.stringify(text) ?? "missing"}; allowed: a text that says what it is for`);
+  throw configError(
+    `${field} is ${JSON.stringify(text) ?? "missing"}; allowed: a text that says what it is for`,
+  );
 }
 
 /** The schema as it is published: an object whose fields are all named, unless it says that others are welcome. */
 function schemaOf(schema: Json = { type: "object" }): JsonObject {
   if (!isObject(schema) || schema.type !== "object") {
-    throw fault('inputSchema must be a JSON Schema of an object: { type: "object", properties: { ... } }');
+    throw configError(
+      'inputSchema must be a JSON Schema of an object: { type: "object", properties: { ... } }',
+    );
   }
   const { properties = {} } = schema;
-  if (!isObject(properties)) throw fault("inputSchema.properties must be an object of fields by name");
+  if (!isObject(properties)) throw configError("inputSchema.properties must be an object of fields by name");
   const required = Array.isArray(schema.required) ? schema.required : [];
   const unknown = required.find((field) => !Object.hasOwn(properties, String(field)));
   if (unknown !== undefined) {
-    throw fault(`inputSchema.required names ${JSON.stringify(unknown)}, which is not in properties`);
+    throw configError(`inputSchema.required names ${JSON.stringify(unknown)}, which is not in properties`);
   }
   return { additionalProperties: false, ...schema, properties };
 }
@@ -84,18 +88,18 @@ function readSchema(schema: JsonObject): z.ZodType {
   try {
     return z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
   } catch (thrown) {
-    throw fault(`inputSchema cannot be used: ${messageOf(thrown)}`);
+    throw configError(`inputSchema cannot be used: ${messageOf(thrown)}`);
   }
 }
 
 /** What it does not say of itself is left to the client, which then takes it for unsafe (MCP `ToolAnnotations`). */
 function annotationsOf(said: Json = {}): ToolAnnotations {
-  if (!isObject(said)) throw fault(`annotations must be an object of ${HINTS.join(", ")}`);
+  if (!isObject(said)) throw configError(`annotations must be an object of ${HINTS.join(", ")}`);
   const annotations: ToolAnnotations = {};
   for (const hint of HINTS) {
     const value = said[hint];
     if (value !== undefined && typeof value !== "boolean") {
-      throw fault(`annotations.${hint} must be true or false`);
+      throw configError(`annotations.${hint} must be true or false`);
     }
     if (value !== undefined) annotations[hint] = value;
   }
@@ -108,6 +112,6 @@ function toOutcome(value: Json | undefined): OptionalToolOutput {
   return { content: JSON.stringify(value) };
 }
 
-function fault(message: string): ExaiError {
+function configError(message: string): ExaiError {
   return new ExaiError("CONFIG", message);
 }

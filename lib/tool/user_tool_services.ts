@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
 import { askModel } from "./dialogue/ask_model.ts";
-import { tellProgress } from "./dialogue/progress.ts";
+import { progressSender } from "./dialogue/progress.ts";
 import { argumentError } from "./argument_errors.ts";
 import { modelFields, promptText } from "./fields.ts";
 import { decodeText } from "./material/text.ts";
@@ -44,7 +44,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
     const reply = await askModel(
       { tool: "chat", prompt, text, args, defaults: {}, material: { named: files, lineNumbers: false } },
       context,
-      { onProgress: tellProgress(context) },
+      { onProgress: progressSender(context) },
     );
     const { text: answer, model, provider, usage } = reply;
     return { text: answer, model, provider, usage };

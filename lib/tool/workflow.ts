@@ -10,7 +10,8 @@ import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.t
 type Completion = "local" | "certain" | "expert" | "error";
 
 /** What {@linkcode WorkflowSpec.finish} gives back. With `failure` the work is not over: the step can be repeated. */
-export interface Ending extends Pick<ToolOutput, "model" | "provider" | "usage" | "facts" | "failure"> {
+export interface WorkflowResult
+  extends Pick<ToolOutput, "model" | "provider" | "usage" | "facts" | "failure"> {
   completion: Completion;
   content: JsonObject;
   /** What the thread keeps as the answer to the last step; nothing if it follows from the steps. */
@@ -18,7 +19,7 @@ export interface Ending extends Pick<ToolOutput, "model" | "provider" | "usage" 
 }
 
 /** The work so far: this step and all before it that still count, oldest first. */
-export interface Work<Args> {
+export interface WorkflowRun<Args> {
   args: Args;
   steps: readonly Args[];
   /** What `consolidate` made of the steps. */
@@ -54,13 +55,13 @@ export interface WorkflowSpec<Args extends StepArgs>
   /** Everything the steps say, as one. */
   consolidate(steps: readonly Args[]): JsonObject;
   /** What the caller must do before its next step. */
-  requiredActions(work: Work<Args>): string[];
+  requiredActions(work: WorkflowRun<Args>): string[];
   /** What the next call has beside `carry`, or in its place. */
-  nextArguments?(work: Work<Args>): JsonObject;
+  nextArguments?(work: WorkflowRun<Args>): JsonObject;
   /** What else the answer to a step that others must follow says. */
-  describePause?(work: Work<Args>, context: ToolContext): Promise<JsonObject | undefined>;
+  describePause?(work: WorkflowRun<Args>, context: ToolContext): Promise<JsonObject | undefined>;
   /** Ends the work. If it throws, the steps are kept and the last can be sent again. */
-  finish(work: Work<Args>, context: ToolContext): Ending | Promise<Ending>;
+  finish(work: WorkflowRun<Args>, context: ToolContext): WorkflowResult | Promise<WorkflowResult>;
 }
 
 /** Makes a tool of a {@linkcode WorkflowSpec}. What it knows is in the thread, never on the tool. */
@@ -99,7 +100,7 @@ async function runStep<Args extends StepArgs>(
   return { status: spec.pauseStatus, content, continuation };
 }
 
-interface Stand {
+interface FinishContext {
   context: ToolContext;
   position: JsonObject;
   continuation: Continuation;
@@ -107,8 +108,8 @@ interface Stand {
 
 async function end<Args extends StepArgs>(
   spec: WorkflowSpec<Args>,
-  work: Work<Args>,
-  { context, position, continuation }: Stand,
+  work: WorkflowRun<Args>,
+  { context, position, continuation }: FinishContext,
 ): Promise<ToolOutput> {
   const { completion, content, reply, ...by } = await spec.finish(work, context);
   const { state, args } = work;
@@ -125,7 +126,7 @@ async function end<Args extends StepArgs>(
   const kept = await record(spec, { ...args, continuation_id, backtrack_from_step: undefined }, context, {
     isLast: true,
     reply,
-  }).catch((thrown) => ({ note: notKept(thrown) }));
+  }).catch((thrown) => ({ note: notStoredNote(thrown) }));
   return {
     status: spec.completeStatus,
     content: { ...position, completion, state, ...content, ...("note" in kept ? kept : {}) },
@@ -139,7 +140,7 @@ function continuationOf({ id, remainingTurns }: Thread): Continuation {
 }
 
 /** What to say when an answer is there and its thread is not: the answer has been paid for and must not be lost. */
-export function notKept(thrown: unknown): string {
+export function notStoredNote(thrown: unknown): string {
   return `this answer could not be added to its thread: ${ExaiError.from(thrown).message}`;
 }
 
@@ -195,7 +196,7 @@ function toArgs<Args>({ step, request }: Turn): Args[] {
 }
 
 function describePosition<Args extends StepArgs>(
-  { args, steps }: Work<Args>,
+  { args, steps }: WorkflowRun<Args>,
   { dropped, replaced }: Recorded,
   { isLast, heldOpen }: { isLast: boolean; heldOpen: string | undefined },
 ): JsonObject {
@@ -213,7 +214,7 @@ function describePosition<Args extends StepArgs>(
 
 function describePause<Args extends StepArgs>(
   spec: WorkflowSpec<Args>,
-  work: Work<Args>,
+  work: WorkflowRun<Args>,
   { continuation_id, remaining_turns }: { continuation_id: string; remaining_turns: number },
 ): JsonObject {
   const { args, state } = work;

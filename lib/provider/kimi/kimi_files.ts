@@ -3,7 +3,7 @@ import { untilAborted } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { formatBytes, MIB, MINUTE_MS } from "../../base/units.ts";
 import type { Admit, ProviderEndpoint } from "../openai/endpoint.ts";
-import { providerFault } from "../openai/provider_errors.ts";
+import { providerError } from "../openai/provider_errors.ts";
 import type { ChatOptions, FileService, FileUpload, TextCache, UploadedFile } from "../provider.ts";
 
 const log = getLogger(["exai", "provider"]);
@@ -72,7 +72,7 @@ export class KimiFiles implements FileService {
     const { endpoint } = this.#options;
     const id = await this.#send(file, { signal });
     try {
-      return await endpoint.exchange({ signal, limits: LIMITS }, async (client) => {
+      return await endpoint.request({ signal, limits: LIMITS }, async (client) => {
         return await (await client.files.content(id, { signal })).text();
       });
     } finally {
@@ -86,11 +86,11 @@ export class KimiFiles implements FileService {
   ): Promise<string> {
     const { endpoint, admit } = this.#options;
     using _slot = await admit?.(endpoint.name, signal);
-    return await endpoint.exchange({ signal, limits: LIMITS }, async (client) => {
+    return await endpoint.request({ signal, limits: LIMITS }, async (client) => {
       const file = new File([bytes as Uint8Array<ArrayBuffer>], name);
       const { id } = await client.files.create({ file, purpose: purpose as "assistants" }, { signal });
       if (typeof id === "string" && id !== "") return id;
-      throw providerFault("malformed", `${endpoint.name} took ${name} and gave no id for it`, {
+      throw providerError("malformed", `${endpoint.name} took ${name} and gave no id for it`, {
         provider: endpoint.name,
       });
     });
@@ -100,7 +100,7 @@ export class KimiFiles implements FileService {
   async #delete(id: string): Promise<void> {
     const signal = AbortSignal.timeout(LIMITS.silenceMs);
     try {
-      await this.#options.endpoint.exchange(
+      await this.#options.endpoint.request(
         { signal, limits: LIMITS },
         (client) => client.files.delete(id, { signal }),
       );

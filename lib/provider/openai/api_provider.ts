@@ -21,15 +21,15 @@ import { estimateTokens } from "../token_estimate.ts";
 import type { CompletionReader } from "./completion_reader.ts";
 import { toBody, toRawBody } from "./request_body.ts";
 import type { ProviderEndpoint } from "./endpoint.ts";
-import { faultOf, providerFault } from "./provider_errors.ts";
+import { faultKindOf, providerError } from "./provider_errors.ts";
 import { ProgressReporter } from "./progress_reporter.ts";
-import type { Roster } from "./model_list.ts";
+import type { ModelList } from "./model_list.ts";
 
 interface ApiProviderOptions {
   kind: ProviderName;
   endpoint: ProviderEndpoint;
   dialect: Dialect;
-  roster: Roster;
+  modelList: ModelList;
   /** What it lists; left out: its `/models`. */
   list?: (signal: AbortSignal) => Promise<JsonObject[]>;
   files?: FileService;
@@ -55,12 +55,12 @@ export class ApiProvider implements Provider {
   }
 
   models(): readonly ModelInfo[] {
-    return this.#options.roster.models;
+    return this.#options.modelList.models;
   }
 
   /** Takes another word of the user's on its models in place of the one before. */
   override(overrides: readonly ModelEntry[]): void {
-    this.#options.roster.override(overrides);
+    this.#options.modelList.override(overrides);
   }
 
   chat(request: ProviderRequest, options: ChatOptions): Promise<ChatResult> {
@@ -111,7 +111,7 @@ export class ApiProvider implements Provider {
   }
 
   async refresh(signal: AbortSignal): Promise<void> {
-    const { endpoint, roster, list = (signal) => endpoint.list(signal) } = this.#options;
+    const { endpoint, modelList: roster, list = (signal) => endpoint.listModels(signal) } = this.#options;
     try {
       roster.list(await list(signal));
       endpoint.breaker.reset();
@@ -119,7 +119,7 @@ export class ApiProvider implements Provider {
     } catch (thrown) {
       if (signal.aborted) return;
       // Some serve no list: that says nothing about their models.
-      const serves = faultOf(thrown) === "refused" || faultOf(thrown) === "malformed";
+      const serves = faultKindOf(thrown) === "refused" || faultKindOf(thrown) === "malformed";
       this.#listFault = serves ? undefined : ExaiError.from(thrown);
     }
   }
@@ -132,11 +132,11 @@ export class ApiProvider implements Provider {
     const usages: Usage[] = [];
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
-      const answer = await endpoint.ask({ ...body, messages }, {
+      const answer = await endpoint.complete({ ...body, messages }, {
         signal: options.signal,
         deadlineMs: options.deadlineMs,
         onSent: (attempt) => progress.sent(attempt),
-        onPart: (answer) => progress.grown(answer),
+        onPart: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
       usages.push(answer.usage ?? await estimateUsage(messages, answer));
@@ -145,7 +145,7 @@ export class ApiProvider implements Provider {
       progress.searching();
       messages.push(answer.toMessage(), ...served);
     }
-    throw providerFault(
+    throw providerError(
       "malformed",
       `${model.name} searched the web ${MAX_SEARCHES} times without an answer; put the question more narrowly`,
       { provider: this.name, model: model.name },

@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import { ownEntry } from "../../base/own.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
-import { type FaultFacts, providerFault } from "./provider_errors.ts";
+import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
 
 /** Longest answer taken, thoughts included; no model writes as much. */
 const MAX_ANSWER_CHARS = 8_000_000;
@@ -28,10 +28,10 @@ export class CompletionReader {
   usage: Usage | undefined;
   finishReason: FinishReason | undefined;
   readonly citations: Citation[] = [];
-  readonly #facts: FaultFacts;
+  readonly #facts: ProviderErrorInfo;
   readonly #calls = new Map<number, ToolCall & { type: string }>();
 
-  constructor(facts: FaultFacts) {
+  constructor(facts: ProviderErrorInfo) {
     this.#facts = facts;
   }
 
@@ -84,7 +84,7 @@ export class CompletionReader {
     this.#addDelta(isObject(choice.delta) ? choice.delta : isObject(choice.message) ? choice.message : {});
     this.#addFinish(choice.finish_reason);
     if (this.chars > MAX_ANSWER_CHARS) {
-      throw providerFault(
+      throw providerError(
         "too_large",
         `the answer of ${this.#facts.provider} grew past ${MAX_ANSWER_CHARS} characters and was stopped; ask for a ` +
           "shorter one",
@@ -117,7 +117,7 @@ export class CompletionReader {
 
   #addFinish(reason: Json | undefined): void {
     if (typeof reason !== "string") return;
-    if (BROKEN_OFF.includes(reason)) throw this.brokenOff(`it said ${reason}`);
+    if (BROKEN_OFF.includes(reason)) throw this.truncated(`it said ${reason}`);
     this.finishReason = ownEntry(FINISH_REASONS, reason) ?? "stop";
   }
 
@@ -151,15 +151,15 @@ export class CompletionReader {
    * @throws {ExaiError} `cut`, `empty`
    */
   finish(): void {
-    if (this.finishReason === undefined) throw this.brokenOff("the stream ended too soon");
+    if (this.finishReason === undefined) throw this.truncated("the stream ended too soon");
     this.#splitThoughts();
     if (this.text.trim() !== "" || this.#calls.size > 0) return;
-    throw providerFault("empty", `${this.#facts.provider} said nothing: ${this.#whyEmpty()}`, this.#facts);
+    throw providerError("empty", `${this.#facts.provider} said nothing: ${this.#whyEmpty()}`, this.#facts);
   }
 
-  brokenOff(why: string): Error {
+  truncated(why: string): Error {
     const { provider } = this.#facts;
-    return providerFault(
+    return providerError(
       "cut",
       `the answer of ${provider} broke off after ${this.chars} characters: ${why}. It may have been billed, so it was ` +
         "not asked again; repeat the call to ask anew",
@@ -188,7 +188,7 @@ export class CompletionReader {
 
   #malformed(what: string): Error {
     const { provider } = this.#facts;
-    return providerFault(
+    return providerError(
       "malformed",
       `${provider} sent ${what}; check that its URL is that of an OpenAI API`,
       this.#facts,

@@ -4,18 +4,25 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
 import { CompletionReader } from "./completion_reader.ts";
-import { Breaker, type BreakerOptions } from "./provider_breaker.ts";
-import { faultOfApi, isApiError, providerFault } from "./provider_errors.ts";
+import { type BreakerOptions, ProviderBreaker } from "./provider_breaker.ts";
+import { fromApiError, isApiError, providerError } from "./provider_errors.ts";
 import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
-import { isWorthWaiting, RETRY, type RetryPolicy, wait, waitBefore, type WaitBounds } from "./retry.ts";
-import { type Address, openClient } from "./sdk_client.ts";
+import {
+  DEFAULT_RETRY_POLICY,
+  fitsDeadline,
+  retryDelay,
+  type RetryPolicy,
+  sleep,
+  type WaitOptions,
+} from "./retry.ts";
+import { type ClientAddress, createClient } from "./sdk_client.ts";
 
 const log = getLogger(["exai", "provider"]);
 
 /** Takes a slot of the provider's; given back by disposing it. */
 export type Admit = (provider: string, signal: AbortSignal) => Promise<Disposable> | Disposable;
 
-interface EndpointOptions extends Address {
+interface EndpointOptions extends ClientAddress {
   /** Name of the provider. */
   name: string;
   headers?: Readonly<Record<string, string>>;
@@ -27,7 +34,7 @@ interface EndpointOptions extends Address {
 }
 
 /** What is told while one question is asked. */
-interface CompletionOptions extends WaitBounds {
+interface CompletionOptions extends WaitOptions {
   /** The slot is there and the question goes out, for the `attempt`th time. */
   onSent?: (attempt: number) => void;
   /** More of the answer has come. */
@@ -46,7 +53,7 @@ const MAX_LIST_BYTES = 32 * MIB;
 /** The address of one provider, and the manners with which it is asked. */
 export class ProviderEndpoint {
   readonly name: string;
-  readonly breaker: Breaker;
+  readonly breaker: ProviderBreaker;
   readonly #options: EndpointOptions;
   readonly #retry: RetryPolicy;
   /** Until when the provider wants no question to a model, by model, as `performance.now()` has it. */
@@ -55,8 +62,8 @@ export class ProviderEndpoint {
   constructor(options: EndpointOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#retry = { ...RETRY, ...options.retry };
-    this.breaker = new Breaker(options.name, { ...BREAKER, ...options.breaker });
+    this.#retry = { ...DEFAULT_RETRY_POLICY, ...options.retry };
+    this.breaker = new ProviderBreaker(options.name, { ...BREAKER, ...options.breaker });
   }
 
   /**
@@ -64,7 +71,7 @@ export class ProviderEndpoint {
    *
    * @throws {ExaiError} a fault of the provider; the reason `signal` was aborted with
    */
-  async ask(body: JsonObject, options: CompletionOptions): Promise<CompletionReader> {
+  async complete(body: JsonObject, options: CompletionOptions): Promise<CompletionReader> {
     const model = String(body.model);
     for (let attempt = 1;; attempt++) {
       try {
@@ -74,15 +81,15 @@ export class ProviderEndpoint {
         if (options.signal.aborted) throw abortError(options.signal);
         const fault = ExaiError.from(thrown);
         this.#heed(model, fault);
-        const waitMs = waitBefore(attempt, fault, this.#retry);
-        if (waitMs === undefined || !isWorthWaiting(waitMs, options)) throw fault;
+        const waitMs = retryDelay(attempt, fault, this.#retry);
+        if (waitMs === undefined || !fitsDeadline(waitMs, options)) throw fault;
         log.info("asking {provider} again in {waitMs} ms: {reason}", {
           provider: this.name,
           waitMs: Math.round(waitMs),
           reason: fault.message,
         });
         options.onRetry?.(waitMs, fault);
-        await wait(waitMs, options);
+        await sleep(waitMs, options);
       }
     }
   }
@@ -92,9 +99,9 @@ export class ProviderEndpoint {
    *
    * @throws {ExaiError} a fault of the provider
    */
-  list(signal: AbortSignal): Promise<JsonObject[]> {
+  listModels(signal: AbortSignal): Promise<JsonObject[]> {
     const limits = { silenceMs: LIST_SILENCE_MS, maxBytes: MAX_LIST_BYTES };
-    return this.exchange({ signal, limits }, async (client) => {
+    return this.request({ signal, limits }, async (client) => {
       const page = await client.models.list({ signal });
       const listed = (page as unknown as { data?: unknown }).data;
       return Array.isArray(listed) ? listed.filter(isObject) : [];
@@ -106,15 +113,15 @@ export class ProviderEndpoint {
    *
    * @throws {ExaiError} a fault of the provider; the reason `signal` was aborted with
    */
-  async exchange<T>(
+  async request<T>(
     { signal, limits }: { signal: AbortSignal; limits: FetchLimits },
-    work: (client: Awaited<ReturnType<typeof openClient>>) => Promise<T>,
+    work: (client: Awaited<ReturnType<typeof createClient>>) => Promise<T>,
   ): Promise<T> {
     const facts = { provider: this.name };
     const { headers } = this.#options;
     using guard = new GuardedFetch({ ...limits, facts, headers, expectsEvents: false });
     try {
-      return await work(await openClient(this.#options, guard));
+      return await work(await createClient(this.#options, guard));
     } catch (thrown) {
       throw this.#explain(thrown, { signal, guard, facts, hasOutput: false });
     }
@@ -144,7 +151,7 @@ export class ProviderEndpoint {
     });
     const answer = new CompletionReader(facts);
     try {
-      const client = await openClient(this.#options, guard);
+      const client = await createClient(this.#options, guard);
       const events = await client.chat.completions.create(body as never, { signal });
       for await (const event of events as unknown as AsyncIterable<unknown>) {
         answer.add(event);
@@ -161,11 +168,11 @@ export class ProviderEndpoint {
   #explain(thrown: unknown, context: ExchangeContext): ExaiError {
     const { signal, guard, facts, hasOutput, answer } = context;
     if (signal.aborted) return abortError(signal);
-    const cause = causeOf(guard.explainBody(thrown));
+    const cause = causeOf(guard.causeOfBodyError(thrown));
     if (cause instanceof ExaiError) return cause;
-    if (isApiError(thrown)) return faultOfApi(thrown, { ...facts, cause: thrown }, hasOutput);
+    if (isApiError(thrown)) return fromApiError(thrown, { ...facts, cause: thrown }, hasOutput);
     if (cause instanceof SyntaxError) {
-      return providerFault(
+      return providerError(
         "malformed",
         `${this.name} sent what is no JSON; check that its URL is that of an OpenAI API`,
         {
@@ -175,7 +182,7 @@ export class ProviderEndpoint {
       );
     }
     const why = messageOf(cause);
-    return answer ? ExaiError.from(answer.brokenOff(why)) : providerFault("outage", `${this.name}: ${why}`, {
+    return answer ? ExaiError.from(answer.truncated(why)) : providerError("outage", `${this.name}: ${why}`, {
       ...facts,
       cause,
     });
@@ -194,8 +201,8 @@ export class ProviderEndpoint {
       this.#notBeforeMs.delete(model);
       return;
     }
-    const isTooLong = waitMs > this.#retry.maxDelayMs || !isWorthWaiting(waitMs, options);
-    const reason = providerFault(
+    const isTooLong = waitMs > this.#retry.maxDelayMs || !fitsDeadline(waitMs, options);
+    const reason = providerError(
       "rate_limit",
       `${this.name} wants no question to ${model} for ${
         Math.ceil(waitMs / 1000)
@@ -204,7 +211,7 @@ export class ProviderEndpoint {
     );
     if (isTooLong) throw reason;
     options.onRetry?.(waitMs, reason);
-    await wait(waitMs, options);
+    await sleep(waitMs, options);
   }
 }
 

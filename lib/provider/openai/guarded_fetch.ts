@@ -2,7 +2,7 @@ import { beginningOf } from "../../base/bounded_body.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
 import { formatBytes, KIB, MIB } from "../../base/units.ts";
-import { type FaultFacts, providerFault } from "./provider_errors.ts";
+import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
 
 /** Bounds on one exchange with a provider. */
 export interface FetchLimits {
@@ -13,7 +13,7 @@ export interface FetchLimits {
 }
 
 interface GuardedFetchOptions extends FetchLimits {
-  facts: FaultFacts;
+  facts: ProviderErrorInfo;
   /** Headers that go out beside those of the protocol; no others do. */
   headers?: Readonly<Record<string, string>>;
   /** Whether the answer is to be a stream of events; a whole JSON answer is then handed on as one event. */
@@ -70,7 +70,7 @@ export class GuardedFetch implements Disposable {
       this.#stop();
       await response.body?.cancel();
       const to = response.headers.get("location") ?? "elsewhere";
-      throw providerFault(
+      throw providerError(
         "refused",
         `${facts.provider} moved to ${to}; set its URL to where it is now`,
         facts,
@@ -85,7 +85,7 @@ export class GuardedFetch implements Disposable {
   }
 
   /** What broke a body off, when that was us; otherwise `thrown`. */
-  explainBody(thrown: unknown): unknown {
+  causeOfBodyError(thrown: unknown): unknown {
     return this.#silence.signal.aborted ? this.#silence.signal.reason : thrown;
   }
 
@@ -96,12 +96,12 @@ export class GuardedFetch implements Disposable {
     const want = overCapacityFor(`${facts.provider} cannot be asked`, thrown);
     if (want) return want;
     if (NEVER_SENT.test(message)) {
-      return providerFault("outage", `${facts.provider} cannot be reached: ${messageOf(thrown)}`, {
+      return providerError("outage", `${facts.provider} cannot be reached: ${messageOf(thrown)}`, {
         ...facts,
         cause: thrown,
       });
     }
-    return providerFault(
+    return providerError(
       "cut",
       `the connection to ${facts.provider} broke before it answered. The model may have run, so it was not asked ` +
         "again; repeat the call if that may be billed twice",
@@ -124,7 +124,7 @@ export class GuardedFetch implements Disposable {
       await response.body?.cancel();
       this.#stop();
       const { facts } = this.#options;
-      throw providerFault(
+      throw providerError(
         "malformed",
         `${facts.provider} answered with a web page; check that its URL ends where its API begins, mostly in /v1`,
         facts,
@@ -151,7 +151,7 @@ export class GuardedFetch implements Disposable {
         const newline = chunk.lastIndexOf(10);
         lineBytes = newline < 0 ? lineBytes + chunk.byteLength : chunk.byteLength - newline;
         if (bytes > maxBytes || lineBytes > MAX_LINE_BYTES) {
-          throw providerFault("too_large", tooLarge(facts, Math.min(maxBytes, bytes)), facts);
+          throw providerError("too_large", tooLarge(facts, Math.min(maxBytes, bytes)), facts);
         }
         controller.enqueue(chunk);
       },
@@ -168,7 +168,7 @@ export class GuardedFetch implements Disposable {
     this.#stop();
     const { silenceMs, facts } = this.#options;
     this.#timer = setTimeout(() => {
-      this.#silence.abort(providerFault(
+      this.#silence.abort(providerError(
         "timeout",
         `${facts.provider} sent nothing for ${
           silenceMs / 1000
@@ -184,7 +184,7 @@ export class GuardedFetch implements Disposable {
   }
 }
 
-function tooLarge(facts: FaultFacts, bytes: number): string {
+function tooLarge(facts: ProviderErrorInfo, bytes: number): string {
   return `the answer of ${facts.provider} grew past ${
     formatBytes(bytes)
   } and was stopped; ask for a shorter one`;

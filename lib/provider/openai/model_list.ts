@@ -3,7 +3,7 @@ import { mergeEntries, type ModelEntry, toModel } from "../catalogue/catalogue.t
 import type { Dialect } from "../dialect/dialect.ts";
 import type { ModelInfo } from "../provider.ts";
 
-interface RosterOptions {
+interface ModelListOptions {
   provider: string;
   /** What the shipped catalogue knows of the provider's models, best first. */
   known: readonly ModelEntry[];
@@ -13,14 +13,14 @@ interface RosterOptions {
 }
 
 /** The models of one provider: the catalogue, the user's word, and the provider's own list once it was asked for. */
-export class Roster {
-  readonly #options: RosterOptions;
+export class ModelList {
+  readonly #options: ModelListOptions;
   /** What the catalogue and the provider say. */
   #entries: readonly ModelEntry[];
   #overrides: readonly ModelEntry[];
   #models: readonly ModelInfo[];
 
-  constructor(options: RosterOptions) {
+  constructor(options: ModelListOptions) {
     this.#options = options;
     this.#entries = options.known;
     this.#overrides = options.overrides;

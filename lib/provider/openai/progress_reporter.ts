@@ -19,7 +19,7 @@ export class ProgressReporter {
   }
 
   /** Tells of `answer` when its phase has changed or some time has passed. */
-  grown(answer: CompletionReader): void {
+  received(answer: CompletionReader): void {
     if (this.#tell === undefined) return;
     this.#chars = answer.chars;
     const phase = answer.text === "" ? "thinking" : "answering";

@@ -1,6 +1,6 @@
 import { Circuit } from "../../base/circuit.ts";
 import type { FaultKind } from "../provider.ts";
-import { faultOf, providerFault } from "./provider_errors.ts";
+import { faultKindOf, providerError } from "./provider_errors.ts";
 
 export interface BreakerOptions {
   /** Failures in a row after which the provider is left alone. */
@@ -13,7 +13,7 @@ export interface BreakerOptions {
 const UNWELL: readonly (FaultKind | undefined)[] = ["outage", "timeout", "cut"];
 
 /** Stops asking a provider that keeps failing. */
-export class Breaker {
+export class ProviderBreaker {
   readonly #provider: string;
   readonly #options: BreakerOptions;
   readonly #circuit: Circuit;
@@ -47,7 +47,7 @@ export class Breaker {
       this.#circuit.leave(era, "well");
       return result;
     } catch (thrown) {
-      this.#circuit.leave(era, UNWELL.includes(faultOf(thrown)) ? "unwell" : "nothing");
+      this.#circuit.leave(era, UNWELL.includes(faultKindOf(thrown)) ? "unwell" : "nothing");
       throw thrown;
     }
   }
@@ -55,7 +55,7 @@ export class Breaker {
   #refusal() {
     const retryAfterMs = Math.ceil(this.openForMs ?? 0);
     const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
-    return providerFault(
+    return providerError(
       "breaker_open",
       `${this.#provider} failed ${this.#options.failures} times in a row and is left alone for ${seconds} s more; ` +
         "name a model of another provider, or try again then",

@@ -19,7 +19,7 @@ const CODES: Readonly<Record<FaultKind, ErrorCode>> = {
 };
 
 /** What is known of a fault beside its kind. */
-export interface FaultFacts {
+export interface ProviderErrorInfo {
   provider: string;
   model?: string;
   /** HTTP status of the answer, if there was one. */
@@ -31,7 +31,7 @@ export interface FaultFacts {
 const MAX_MESSAGE_CHARS = 600;
 
 /** An error of a provider; no secret is in its message, whatever the provider wrote. */
-export function providerFault(kind: FaultKind, message: string, facts: FaultFacts): ExaiError {
+export function providerError(kind: FaultKind, message: string, facts: ProviderErrorInfo): ExaiError {
   const { retryAfterMs, cause, ...details } = facts;
   const clean = redact(message);
   const short = clean.length > MAX_MESSAGE_CHARS ? `${clip(clean, MAX_MESSAGE_CHARS)}…` : clean;
@@ -39,12 +39,12 @@ export function providerFault(kind: FaultKind, message: string, facts: FaultFact
 }
 
 /** The kind of fault `thrown` stands for; undefined when it is none of a provider. */
-export function faultOf(thrown: unknown): FaultKind | undefined {
+export function faultKindOf(thrown: unknown): FaultKind | undefined {
   return thrown instanceof ExaiError ? thrown.details?.fault as FaultKind | undefined : undefined;
 }
 
 /** Faults after which nothing was generated, so that the same may be asked again, here or elsewhere. */
-export function isSafeToRepeat(kind: FaultKind | undefined): boolean {
+export function isSafeToRetry(kind: FaultKind | undefined): boolean {
   return kind === "rate_limit" || kind === "outage" || kind === "breaker_open";
 }
 
@@ -55,7 +55,7 @@ const OUT_OF_QUOTA = /insufficient_quota|exceeded_current_quota|billing_hard_lim
 const GATEWAY_TIMEOUTS: readonly number[] = [504, 524, 598, 599];
 
 /** What an HTTP status says went wrong, given the provider's own `code` or `type` for it. */
-function faultOfStatus(status: number, code = ""): FaultKind {
+function faultForStatus(status: number, code = ""): FaultKind {
   if (status === 429) return OUT_OF_QUOTA.test(code) ? "auth" : "rate_limit";
   if (GATEWAY_TIMEOUTS.includes(status)) return "cut";
   if (status >= 500 || status === 408) return "outage";
@@ -77,24 +77,24 @@ export function isApiError(thrown: unknown): thrown is ApiError {
 }
 
 /** An API's error answer as a fault; `hasOutput` when part of an answer had come before it. */
-export function faultOfApi(error: ApiError, facts: FaultFacts, hasOutput: boolean): ExaiError {
+export function fromApiError(error: ApiError, facts: ProviderErrorInfo, hasOutput: boolean): ExaiError {
   const { provider } = facts;
-  const said = wordsOf(error);
+  const said = readErrorBody(error);
   // An error within a stream has no status of its own; OpenRouter puts it into `code`.
   const status = error.status ?? (/^\d{3}$/.test(said.code) ? Number(said.code) : undefined);
   const all = { ...facts, status, retryAfterMs: retryAfterMs(error.headers), cause: error };
   if (hasOutput || status === undefined) {
-    return providerFault("cut", `${provider} broke off its answer: ${said.message}`, all);
+    return providerError("cut", `${provider} broke off its answer: ${said.message}`, all);
   }
-  const kind = faultOfStatus(status, said.code || said.type);
-  return providerFault(
+  const kind = faultForStatus(status, said.code || said.type);
+  return providerError(
     kind,
     `${provider} answered ${status}: ${said.message}${advice(kind, facts, status)}`,
     all,
   );
 }
 
-function wordsOf(error: ApiError): { message: string; code: string; type: string } {
+function readErrorBody(error: ApiError): { message: string; code: string; type: string } {
   const body = isObject(error.error) ? error.error : {};
   const inner = isObject(body.error) ? body.error : body;
   const text = (value: unknown) =>
@@ -106,7 +106,7 @@ function wordsOf(error: ApiError): { message: string; code: string; type: string
   };
 }
 
-function advice(kind: FaultKind, { model }: FaultFacts, status: number): string {
+function advice(kind: FaultKind, { model }: ProviderErrorInfo, status: number): string {
   switch (kind) {
     case "auth":
       return status === 401 || status === 403

@@ -3,7 +3,7 @@ import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { monotonicNow } from "../../base/monotonic.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import { faultOf } from "./provider_errors.ts";
+import { faultKindOf } from "./provider_errors.ts";
 
 export interface RetryPolicy {
   /** How often one request is sent at most. */
@@ -14,10 +14,14 @@ export interface RetryPolicy {
   maxDelayMs: number;
 }
 
-export const RETRY: RetryPolicy = { maxAttempts: 3, initialDelayMs: 500, maxDelayMs: 20 * SECOND_MS };
+export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+  maxAttempts: 3,
+  initialDelayMs: 500,
+  maxDelayMs: 20 * SECOND_MS,
+};
 
 /** What bounds the waits of one call. */
-export interface WaitBounds {
+export interface WaitOptions {
   signal: AbortSignal;
   /** When the caller gives up, in milliseconds since 1970. */
   deadlineMs?: number;
@@ -27,8 +31,8 @@ export interface WaitBounds {
  * How long to wait before the same is asked again; undefined: not at all. Only what cannot have been billed is asked
  * again: a refusal for load, a failure the provider admits, a connection that never came about.
  */
-export function waitBefore(attempt: number, thrown: unknown, options: RetryPolicy): number | undefined {
-  const fault = faultOf(thrown);
+export function retryDelay(attempt: number, thrown: unknown, options: RetryPolicy): number | undefined {
+  const fault = faultKindOf(thrown);
   if ((fault !== "rate_limit" && fault !== "outage") || attempt >= options.maxAttempts) return undefined;
   const asked = (thrown as ExaiError).retryAfterMs;
   // Calls that were refused together must not come back together.
@@ -39,7 +43,7 @@ export function waitBefore(attempt: number, thrown: unknown, options: RetryPolic
 }
 
 /** Whether the caller will still be there after `waitMs`. */
-export function isWorthWaiting(waitMs: number, { deadlineMs }: WaitBounds): boolean {
+export function fitsDeadline(waitMs: number, { deadlineMs }: WaitOptions): boolean {
   return deadlineMs === undefined || monotonicNow() + waitMs < deadlineMs;
 }
 
@@ -48,7 +52,7 @@ export function isWorthWaiting(waitMs: number, { deadlineMs }: WaitBounds): bool
  *
  * @throws {ExaiError} the signal's reason
  */
-export async function wait(waitMs: number, { signal }: WaitBounds): Promise<void> {
+export async function sleep(waitMs: number, { signal }: WaitOptions): Promise<void> {
   try {
     await delay(waitMs, { signal });
   } catch {

@@ -2,7 +2,7 @@ import type OpenAI from "openai";
 import type { GuardedFetch } from "./guarded_fetch.ts";
 
 /** Where a provider is and what opens it. */
-export interface Address {
+export interface ClientAddress {
   /** Up to where `/chat/completions` begins. */
   baseUrl: string;
   /** Empty for servers that want none. */
@@ -16,7 +16,7 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
  * A client of the `openai` package that asks through `guard`. The package costs some 25 MB, so it is loaded with the
  * first question and not with the daemon.
  */
-export async function openClient({ baseUrl, apiKey }: Address, guard: GuardedFetch): Promise<OpenAI> {
+export async function createClient({ baseUrl, apiKey }: ClientAddress, guard: GuardedFetch): Promise<OpenAI> {
   const { default: Client } = await import("openai");
   return new Client({
     baseURL: baseUrl,

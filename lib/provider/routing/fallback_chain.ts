@@ -1,13 +1,13 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../../base/errors.ts";
 import { unmetNeeds } from "../model_fitness.ts";
-import { faultOf, isSafeToRepeat } from "../openai/provider_errors.ts";
+import { faultKindOf, isSafeToRetry } from "../openai/provider_errors.ts";
 import type { ChatOptions, ChatResult, ModelInfo } from "../provider.ts";
 import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../model_router.ts";
 
 const log = getLogger(["exai", "provider"]);
 
-interface ChainOptions extends ChatOptions {
+interface FallbackOptions extends ChatOptions {
   /** What the question needs of a model that takes over; only found out when one must. */
   needs: () => Promise<ModelNeeds>;
   ask: (model: ModelInfo, options: ChatOptions) => Promise<ChatResult>;
@@ -19,9 +19,9 @@ interface ChainOptions extends ChatOptions {
  *
  * @throws {ExaiError} the last fault, with `details.tried` when there was more than one
  */
-export async function askChain(
+export async function askWithFallback(
   route: ModelRoute,
-  { needs, ask, ...options }: ChainOptions,
+  { needs, ask, ...options }: FallbackOptions,
 ): Promise<RoutedResult> {
   const tried: ModelAttempt[] = [];
   const { requested } = route;
@@ -41,8 +41,8 @@ export async function askChain(
       return { ...result, routing: { requested, chosen, why: whyOf(route, tried, chosen), tried } };
     } catch (thrown) {
       failure = ExaiError.from(thrown);
-      const fault = faultOf(failure);
-      if (options.signal.aborted || fault === undefined || !isSafeToRepeat(fault)) {
+      const fault = faultKindOf(failure);
+      if (options.signal.aborted || fault === undefined || !isSafeToRetry(fault)) {
         throw withTried(failure, tried);
       }
       tried.push({ ...nameOf(model), fault, message: failure.message });

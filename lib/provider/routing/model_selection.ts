@@ -43,7 +43,7 @@ export function findModel(models: readonly ModelInfo[], requested: string): Mode
 }
 
 /** `needs` in words, for the sentence that says why; empty when there are none. */
-export function needsInWords({ images, thinking, webSearch, tools }: ModelNeeds): string {
+export function describeNeeds({ images, thinking, webSearch, tools }: ModelNeeds): string {
   const words = [
     images && "takes images",
     thinking && "thinks",

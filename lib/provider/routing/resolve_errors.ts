@@ -19,7 +19,7 @@ export function unknownModel(requested: string, available: readonly ModelInfo[])
     return new ExaiError(
       "INVALID_PARAMS",
       `the model ${elsewhere.name} is one of ${elsewhere.provider}, which is not set up: ${
-        howToSetUp(elsewhere.provider)
+        setupAdvice(elsewhere.provider)
       }. ` +
         listing(available),
     );
@@ -32,7 +32,7 @@ export function unknownModel(requested: string, available: readonly ModelInfo[])
 }
 
 /** The client's own model was asked for, and the client lends none. */
-export function clientLendsNothing(available: readonly ModelInfo[]): ExaiError {
+export function samplingUnavailable(available: readonly ModelInfo[]): ExaiError {
   return new ExaiError(
     "INVALID_PARAMS",
     `this client does not lend its model (it has no MCP sampling); name another. ${listing(available)}`,
@@ -40,7 +40,7 @@ export function clientLendsNothing(available: readonly ModelInfo[]): ExaiError {
 }
 
 /** The model is there but cannot do what is asked. */
-export function unfitModel(
+export function unsuitableModel(
   model: ModelInfo,
   needs: ModelNeeds,
   available: readonly ModelInfo[],
@@ -53,7 +53,7 @@ export function unfitModel(
 }
 
 /** `auto` found nothing. */
-export function nothingFits(
+export function noSuitableModel(
   needs: ModelNeeds,
   available: readonly ModelInfo[],
   provider?: string,
@@ -63,7 +63,7 @@ export function nothingFits(
     const advice = provider === undefined
       ? "set one of KIMI_API_KEY, GLM_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY or CUSTOM_API_URL where the daemon " +
         "starts, run Ollama on this machine, or use a client that lends its model (MCP sampling)"
-      : `${provider} is not set up: ${howToSetUp(provider)}`;
+      : `${provider} is not set up: ${setupAdvice(provider)}`;
     return new ExaiError("INVALID_PARAMS", `there is no model${where} to ask; ${advice}`);
   }
   const faults = available.filter(({ auto }) => auto).slice(0, 5)
@@ -77,7 +77,7 @@ export function nothingFits(
 }
 
 /** The variables that set up `provider`. */
-export function howToSetUp(provider: string): string {
+export function setupAdvice(provider: string): string {
   const variables = PROVIDER_KINDS.find(({ name }) => name === provider)?.setUpBy ?? [];
   return variables.length === 0 ? "it takes a client that lends its model" : `set ${variables.join(" or ")}`;
 }

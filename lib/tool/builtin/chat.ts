@@ -4,11 +4,11 @@ import type { Thread } from "../../state/thread_store.ts";
 import type { ToolOutput } from "../tool_output.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { toHistory } from "../dialogue/history.ts";
-import { tellProgress } from "../dialogue/progress.ts";
+import { progressSender } from "../dialogue/progress.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
 import { CHAT } from "../prompts/chat.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
-import { notKept } from "../workflow.ts";
+import { notStoredNote } from "../workflow.ts";
 import { ASKS_MODELS } from "./annotations.ts";
 
 const input = z.object({
@@ -48,7 +48,7 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
       material: { named: files, lineNumbers: false },
     },
     context,
-    { onProgress: tellProgress(context) },
+    { onProgress: progressSender(context) },
   );
   const { text, model, provider, usage, facts } = reply;
   const kept = await context.threads.record({
@@ -57,7 +57,7 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
     title: prompt,
     request: { prompt, ...(files.length > 0 ? { files } : {}) },
     reply: { content: text, model, provider, files: reply.files as unknown as Json[] },
-  }).then(({ thread }) => offer(thread), (thrown): ChatState => ({ facts: { note: notKept(thrown) } }));
+  }).then(({ thread }) => offer(thread), (thrown): ChatState => ({ facts: { note: notStoredNote(thrown) } }));
   return {
     content: text,
     contentType: "markdown",

@@ -3,11 +3,11 @@ import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { askModel } from "../dialogue/ask_model.ts";
-import { tellProgress } from "../dialogue/progress.ts";
+import { progressSender } from "../dialogue/progress.ts";
 import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
 import { CONSENSUS, type Stance, STANCES } from "../prompts/consensus.ts";
 import type { ToolContext } from "../tool.ts";
-import { defineWorkflow, type Ending, type Work } from "../workflow.ts";
+import { defineWorkflow, type WorkflowResult, type WorkflowRun } from "../workflow.ts";
 import { ASKS_MODELS } from "./annotations.ts";
 
 const MAX_MODELS = 10;
@@ -72,7 +72,7 @@ export const consensus = defineWorkflow<ConsensusArgs>({
         "models is required in step 1: name the models to ask (listmodels has them)",
       );
     }
-    refuseTwins(
+    rejectDuplicates(
       (models ?? []).map(({ model, stance = "neutral" }) => ({ key: model.toLowerCase(), model, stance })),
     );
   },
@@ -97,7 +97,7 @@ function filesIn(steps: readonly ConsensusArgs[]): string[] {
   return [...new Set(steps.flatMap(({ relevant_files }) => relevant_files ?? []))];
 }
 
-interface Voice {
+interface ModelStance {
   /** What tells one model from another. */
   key: string;
   model: string;
@@ -105,7 +105,7 @@ interface Voice {
 }
 
 /** The same model asked twice from the same side would count its opinion double. */
-function refuseTwins(voices: readonly Voice[]): void {
+function rejectDuplicates(voices: readonly ModelStance[]): void {
   const seen = new Map<string, string>();
   for (const { key, model, stance } of voices) {
     const twin = seen.get(`${key} ${stance}`);
@@ -120,10 +120,10 @@ function refuseTwins(voices: readonly Voice[]): void {
   }
 }
 
-async function askAll(work: Work<ConsensusArgs>, context: ToolContext): Promise<Ending> {
+async function askAll(work: WorkflowRun<ConsensusArgs>, context: ToolContext): Promise<WorkflowResult> {
   const wanted = wantedIn(work.steps);
-  await refuseAliases(wanted, context);
-  const tell = tellProgress(context);
+  await rejectAliases(wanted, context);
+  const tell = progressSender(context);
   let answered = 0;
   const outcomes = await Promise.all(wanted.map(async (one) => {
     const who = `${one.model} (${one.stance ?? "neutral"})`;
@@ -139,7 +139,7 @@ async function askAll(work: Work<ConsensusArgs>, context: ToolContext): Promise<
 }
 
 /** Two names for one model are found out before anybody is asked; a name nobody knows fails by itself later. */
-async function refuseAliases(
+async function rejectAliases(
   wanted: readonly WantedOpinion[],
   { models, sample }: ToolContext,
 ): Promise<void> {
@@ -149,12 +149,12 @@ async function refuseAliases(
     );
     return { key: route ? `${route.model.provider}/${route.model.name}` : model, model, stance };
   }));
-  refuseTwins(voices);
+  rejectDuplicates(voices);
 }
 
 async function askOne(
   { model, stance = "neutral", stance_prompt }: WantedOpinion,
-  { args, steps }: Work<ConsensusArgs>,
+  { args, steps }: WorkflowRun<ConsensusArgs>,
   { context, tell }: { context: ToolContext; tell: (message: string) => void },
 ): Promise<Opinion> {
   try {
@@ -188,7 +188,7 @@ async function askOne(
   }
 }
 
-function conclude({ steps }: Work<ConsensusArgs>, responses: readonly Opinion[]): Ending {
+function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opinion[]): WorkflowResult {
   const good = responses.filter(({ status }) => status === "success");
   const content: JsonObject = {
     your_findings: steps.findLast(({ findings }) => findings)?.findings,

@@ -3,7 +3,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { formatBytes, MIB } from "../../base/units.ts";
 import type { ToolOutput } from "../tool_output.ts";
-import { tellProgress } from "../dialogue/progress.ts";
+import { progressSender } from "../dialogue/progress.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { WorkspaceEntry } from "../../workspace/workspace.ts";
 import { ASKS_MODELS } from "./annotations.ts";
@@ -35,7 +35,7 @@ async function extract({ files, purpose }: ExtractArgs, context: ToolContext): P
   const service = models.files("kimi");
   // Every file is checked before the first one leaves the machine.
   const entries = await Promise.all(files.map((file) => findFile(file, context)));
-  const tell = tellProgress(context);
+  const tell = progressSender(context);
   const results: JsonObject[] = [];
   for (const [index, entry] of entries.entries()) {
     const name = entry.shownAs.split("/").at(-1)!;

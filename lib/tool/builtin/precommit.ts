@@ -5,7 +5,7 @@ import { severityFilter, workflowFields } from "../fields.ts";
 import { GitChanges } from "../material/git_changes.ts";
 import { PRECOMMIT } from "../prompts/precommit.ts";
 import type { ToolContext } from "../tool.ts";
-import type { Work } from "../workflow.ts";
+import type { WorkflowRun } from "../workflow.ts";
 
 const input = z.object({
   ...workflowFields,
@@ -56,7 +56,7 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
       "Check that nothing secret or temporary is in it.",
     ],
   },
-  async material({ steps }: Work<PrecommitArgs>, context: ToolContext) {
+  async material({ steps }: WorkflowRun<PrecommitArgs>, context: ToolContext) {
     await using changes = await openChanges(steps, context);
     return { documents: await changes?.diffs() ?? [], files: await changes?.untracked() ?? [] };
   },

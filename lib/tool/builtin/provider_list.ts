@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../base/json.ts";
 import { PROVIDER_KINDS, PROVIDER_NAMES, type ProviderName } from "../../provider/provider_kinds.ts";
-import { clientStatus } from "../../provider/client_model.ts";
+import { clientProviderStatus } from "../../provider/client_model.ts";
 import type { ProviderStatus } from "../../provider/provider_status.ts";
 import type { ToolContext } from "../tool.ts";
 
@@ -18,7 +18,7 @@ interface ProviderEntry {
  * each kind of which there is none.
  */
 export function listProviders({ host, sample }: Pick<ToolContext, "host" | "sample">): ProviderEntry[] {
-  const known = [...host.providers(), ...(sample === undefined ? [] : [clientStatus()])];
+  const known = [...host.providers(), ...(sample === undefined ? [] : [clientProviderStatus()])];
   return PROVIDER_NAMES.flatMap((kind): ProviderEntry[] => {
     const ofKind = known.filter((status) => (status.kind ?? status.name) === kind);
     const shown = ofKind.length === 0 ? [undefined] : ofKind;

@@ -5,7 +5,7 @@ import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelRoute, RoutedResult } from "../../provider/model_router.ts";
 import type { ModelArgs } from "../fields.ts";
 import type { SentFile } from "../material/attachment.ts";
-import { collect, type Material, type WantedFile } from "../material/collect.ts";
+import { collect, type Material, type MaterialRequest } from "../material/collect.ts";
 import { loadImages } from "../material/images.ts";
 import { type Prompt, promptId, renderPrompt } from "../prompts/prompt.ts";
 import type { ToolContext } from "../tool.ts";
@@ -25,11 +25,11 @@ export interface ModelQuestion {
   /** What the tool would have unless the caller says otherwise; left out where a model has no such thing. */
   defaults: { temperature?: number; thinkingMode?: ThinkingMode };
   history?: History;
-  material: WantedFile;
+  material: MaterialRequest;
 }
 
 /** A model's answer to a {@linkcode ModelQuestion}. */
-export interface Reply {
+export interface ModelReply {
   text: string;
   model: string;
   provider: string;
@@ -66,7 +66,7 @@ export async function askModel(
   question: ModelQuestion,
   context: ToolContext,
   options: DialogueOptions = {},
-): Promise<Reply> {
+): Promise<ModelReply> {
   const { args, history = NO_HISTORY, tool } = question;
   const { models, signal } = context;
   const images = await loadImages(args.images ?? [], context.workspace);
@@ -151,7 +151,11 @@ function toRequest(
   };
 }
 
-function toReply(result: RoutedResult, { prompt }: ModelQuestion, { attachments, leftOut }: Material): Reply {
+function toReply(
+  result: RoutedResult,
+  { prompt }: ModelQuestion,
+  { attachments, leftOut }: Material,
+): ModelReply {
   const { text, model, provider, usage, routing, finishReason, citations, leftOut: leftOutDefault } = result;
   const files = attachments.flatMap(({ path, hash }) => path === undefined ? [] : [{ path, hash }]);
   return {

@@ -11,8 +11,8 @@ export class ProgressHeartbeat implements Disposable {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
-  constructor(tell: (message: string) => void, intervalMs = INTERVAL_MS) {
-    this.#tell = tell;
+  constructor(send: (message: string) => void, intervalMs = INTERVAL_MS) {
+    this.#tell = send;
     this.#intervalMs = intervalMs;
     this.#arm();
   }

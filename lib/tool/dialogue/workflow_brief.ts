@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../base/json.ts";
 import type { WorkflowArgs } from "../fields.ts";
-import type { Work } from "../workflow.ts";
+import type { WorkflowRun } from "../workflow.ts";
 
 /** What an option means for the model that is told of it. */
 const HINTS: Readonly<Record<string, string>> = {
@@ -9,8 +9,8 @@ const HINTS: Readonly<Record<string, string>> = {
 };
 
 /** Everything an investigation knows, as the question to a model; `ownFields` are the options the tool itself has. */
-export function describeWork<Args extends WorkflowArgs>(
-  { steps, state }: Work<Args>,
+export function writeBrief<Args extends WorkflowArgs>(
+  { steps, state }: WorkflowRun<Args>,
   ownFields: readonly (keyof Args & string)[],
 ): string {
   const options = ownFields.flatMap((field) => {

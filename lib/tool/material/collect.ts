@@ -8,7 +8,7 @@ import { decodeText } from "./text.ts";
 const MAX_FROM_DIRECTORY = 200;
 
 /** What a question is to be shown with. */
-export interface WantedFile {
+export interface MaterialRequest {
   /** Texts that are no files; first in line. */
   documents?: readonly Attachment[];
   /** Files and directories the caller names now: what is wrong with one refuses the call. */
@@ -39,9 +39,9 @@ export interface Material {
  *
  * @throws {ExaiError} for a named file that may not be read, is not there, is too large or is no text
  */
-export async function collect(wanted: WantedFile, options: CollectOptions): Promise<Material> {
+export async function collect(wanted: MaterialRequest, options: CollectOptions): Promise<Material> {
   const { workspace, signal } = options;
-  const basket = new Basket(options);
+  const basket = new MaterialBuilder(options);
   for (const document of wanted.documents ?? []) await basket.add(document);
   const found = await findNamed(wanted.named, { workspace, signal });
   basket.leftOut.push(...found.leftOut);
@@ -88,17 +88,17 @@ async function findNamed(
   return { files: newestFirst, leftOut };
 }
 
-interface MaterialOptions {
+interface FileReadOptions {
   /** Whether a file that cannot be shown is left out instead of refusing the call. */
   isOptional: boolean;
-  wanted: WantedFile;
-  basket: Basket;
+  wanted: MaterialRequest;
+  basket: MaterialBuilder;
   workspace: Workspace;
 }
 
 async function read(
   entry: WorkspaceEntry,
-  { isOptional, wanted, basket, workspace }: MaterialOptions,
+  { isOptional, wanted, basket, workspace }: FileReadOptions,
 ): Promise<void> {
   try {
     const bytes = await workspace.read(entry, { maxBytes: MAX_FILE_BYTES });
@@ -118,7 +118,7 @@ async function read(
 }
 
 /** Takes texts until the budget is used up, and no text twice. */
-class Basket implements Material {
+class MaterialBuilder implements Material {
   readonly attachments: Attachment[] = [];
   readonly leftOut: LeftOut[] = [];
   readonly #names = new Map<string, string>();
