@@ -6,7 +6,7 @@ import { filesNeeded, parseAnalysis } from "./dialogue/analysis.ts";
 import { askModel, type ModelQuestion } from "./dialogue/ask_model.ts";
 import { writeBrief } from "./dialogue/workflow_brief.ts";
 import { toHistory } from "./dialogue/history.ts";
-import { progressSender } from "./dialogue/progress.ts";
+import { progressSender } from "./dialogue/call_progress.ts";
 import { modelFields, type WorkflowArgs } from "./fields.ts";
 import { consolidateFindings, listFindings, unionOf } from "./findings.ts";
 import type { Attachment } from "./material/attachment.ts";

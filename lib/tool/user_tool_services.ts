@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
 import { askModel } from "./dialogue/ask_model.ts";
-import { progressSender } from "./dialogue/progress.ts";
+import { progressSender } from "./dialogue/call_progress.ts";
 import { argumentError } from "./argument_errors.ts";
 import { modelFields, promptText } from "./fields.ts";
 import { decodeText } from "./material/text.ts";

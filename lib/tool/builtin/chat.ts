@@ -4,7 +4,7 @@ import type { Thread } from "../../state/thread_store.ts";
 import type { ToolOutput } from "../tool_output.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { toHistory } from "../dialogue/history.ts";
-import { progressSender } from "../dialogue/progress.ts";
+import { progressSender } from "../dialogue/call_progress.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
 import { CHAT } from "../prompts/chat.ts";
 import { defineTool, type ToolContext } from "../tool.ts";

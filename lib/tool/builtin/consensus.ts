@@ -3,7 +3,7 @@ import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { askModel } from "../dialogue/ask_model.ts";
-import { progressSender } from "../dialogue/progress.ts";
+import { progressSender } from "../dialogue/call_progress.ts";
 import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
 import { CONSENSUS, type Stance, STANCES } from "../prompts/consensus.ts";
 import type { ToolContext } from "../tool.ts";

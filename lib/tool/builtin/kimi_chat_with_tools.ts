@@ -5,8 +5,7 @@ import type { RawRequest } from "../../provider/provider.ts";
 import type { RoutedResult } from "../../provider/model_router.ts";
 import type { ToolOutput } from "../tool_output.ts";
 import { describeUsage } from "../dialogue/ask_model.ts";
-import { progressSender } from "../dialogue/progress.ts";
-import { ProgressHeartbeat } from "../dialogue/call_progress.ts";
+import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
 import { modelFields } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import { ASKS_MODELS } from "./annotations.ts";
@@ -63,11 +62,11 @@ async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolO
     provider: "kimi",
     needs: { tools: (args.tools?.length ?? 0) > 0, webSearch: args.use_websearch },
   });
-  using pulse = new ProgressHeartbeat(progressSender(context));
+  using heartbeat = new ProgressHeartbeat(progressSender(context));
   const result = await models.complete(route, toRequest(args), {
     signal,
     deadlineMs: context.deadlineMs,
-    onProgress: ({ message }) => pulse.tell(message),
+    onProgress: ({ message }) => heartbeat.send(message),
   });
   const { model, provider, usage, routing } = result;
   return {

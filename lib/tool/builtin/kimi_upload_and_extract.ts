@@ -3,7 +3,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { formatBytes, MIB } from "../../base/units.ts";
 import type { ToolOutput } from "../tool_output.ts";
-import { progressSender } from "../dialogue/progress.ts";
+import { progressSender } from "../dialogue/call_progress.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { WorkspaceEntry } from "../../workspace/workspace.ts";
 import { ASKS_MODELS } from "./annotations.ts";

@@ -29,7 +29,7 @@ export interface ModelQuestion {
 }
 
 /** A model's answer to a {@linkcode ModelQuestion}. */
-export interface ModelReply {
+interface ModelReply {
   text: string;
   model: string;
   provider: string;
@@ -89,11 +89,11 @@ export async function askModel(
     budgetTokens: freeTokens(route.model, baseTokens, tool),
   });
   const messages = composeMessages({ system, history, text: question.text, material, images });
-  using pulse = new ProgressHeartbeat((message) => options.onProgress?.(message));
+  using heartbeat = new ProgressHeartbeat((message) => options.onProgress?.(message));
   const result = await models.chat(route, toRequest(question, messages), {
     signal,
     deadlineMs: context.deadlineMs,
-    onProgress: ({ message }) => pulse.tell(message),
+    onProgress: ({ message }) => heartbeat.send(message),
   });
   return toReply(result, question, material);
 }

@@ -1,38 +1,45 @@
 import { SECOND_MS } from "../../base/units.ts";
+import type { ToolContext } from "../tool.ts";
 
-/** Many clients give a call up after a minute without a word; a model that thinks in silence takes longer. */
-const INTERVAL_MS = 15 * SECOND_MS;
+/** Many clients time a call out after a minute without progress; a model that reasons silently takes longer. */
+const HEARTBEAT_INTERVAL_MS = 15 * SECOND_MS;
 
-/** Passes messages on, and says that the wait goes on whenever none came for a while. Disposing it ends that. */
+/** Returns a function that sends messages as progress, each with the next count (MCP basic/utilities/progress). */
+export function progressSender(context: ToolContext): (message: string) => void {
+  let progress = 0;
+  return (message) => context.progress({ progress: ++progress, message });
+}
+
+/** Forwards progress messages, and sends one of its own whenever none came for an interval. Disposing it stops that. */
 export class ProgressHeartbeat implements Disposable {
-  readonly #tell: (message: string) => void;
+  readonly #forward: (message: string) => void;
   readonly #intervalMs: number;
-  readonly #begunMs = performance.now();
+  readonly #startedMs = performance.now();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #isOver = false;
+  #isDisposed = false;
 
-  constructor(send: (message: string) => void, intervalMs = INTERVAL_MS) {
-    this.#tell = send;
+  constructor(forward: (message: string) => void, intervalMs = HEARTBEAT_INTERVAL_MS) {
+    this.#forward = forward;
     this.#intervalMs = intervalMs;
-    this.#arm();
+    this.#restart();
   }
 
-  readonly tell = (message: string): void => {
-    this.#tell(message);
-    this.#arm();
+  readonly send = (message: string): void => {
+    this.#forward(message);
+    this.#restart();
   };
 
   [Symbol.dispose](): void {
-    this.#isOver = true;
+    this.#isDisposed = true;
     clearTimeout(this.#timer);
   }
 
-  #arm(): void {
+  #restart(): void {
     clearTimeout(this.#timer);
-    if (this.#isOver) return;
+    if (this.#isDisposed) return;
     this.#timer = setTimeout(() => {
-      const seconds = Math.round((performance.now() - this.#begunMs) / SECOND_MS);
-      this.tell(`still waiting for the answer (${seconds} s)`);
+      const seconds = Math.round((performance.now() - this.#startedMs) / SECOND_MS);
+      this.send(`still waiting for the answer (${seconds} s)`);
     }, this.#intervalMs);
   }
 }
