@@ -286,7 +286,7 @@ Deno.test("whoever waits for a silent model hears again and again that the wait 
   const { promise, resolve } = Promise.withResolvers<void>();
   {
     using pulse = new ProgressHeartbeat((message) => told.push(message) === 4 && resolve(), 1);
-    pulse.tell("asked m");
+    pulse.send("asked m");
     await promise;
   }
   assertEquals(told[0], "asked m");

@@ -2,24 +2,27 @@ import { canStopThinking, isThinking } from "./catalogue/thinking.ts";
 import type { ChatRequest, ModelInfo } from "./provider.ts";
 import type { ModelNeeds } from "./model_router.ts";
 
-/** Why `model` cannot do what `needs` says, as the rest of a sentence that begins with its name; undefined if it can. */
+/**
+ * Describes which of `needs` the model does not meet, as the predicate of a sentence that starts with its name;
+ * undefined if it meets all of them.
+ */
 export function unmetNeeds(model: ModelInfo, needs: ModelNeeds): string | undefined {
   const { abilities } = model;
-  const thinking = thinkingFault(model, needs);
-  const lacking = [
+  const thinking = thinkingMismatch(model, needs);
+  const unmet = [
     needs.images && !abilities.images && "takes no images",
     needs.tools && !abilities.tools && "calls no tools",
     needs.webSearch && !abilities.search && "cannot search the web: leave out use_websearch",
-    thinking && `${thinking.fault}: ${thinking.remedy}`,
+    thinking && `${thinking.problem}: ${thinking.remedy}`,
     needs.inputTokens !== undefined && needs.inputTokens >= model.contextTokens &&
     `holds ${model.contextTokens} tokens, and this is about ${needs.inputTokens}`,
-  ].filter((fault) => typeof fault === "string");
-  return lacking.length === 0 ? undefined : lacking.join("; it ");
+  ].filter((problem) => typeof problem === "string");
+  return unmet.length === 0 ? undefined : unmet.join("; it ");
 }
 
 /**
- * `request` as `model` can take it: nobody asked for what is only a default, so one the model cannot do beside the rest
- * is no reason to refuse. It is left out, and `leftOut` says so in a sentence.
+ * Applies the default thinking mode of `request`, unless the model does not support it along with the rest of the
+ * request: a default is no reason to reject a call. `leftOut` then describes the omission.
  */
 export function applyDefaults(
   request: ChatRequest,
@@ -28,34 +31,37 @@ export function applyDefaults(
   const { defaultThinkingMode, ...rest } = request;
   if (defaultThinkingMode === undefined || request.thinkingMode !== undefined) return { request: rest };
   const { webSearch } = request;
-  const unfit = thinkingFault(model, { thinking: defaultThinkingMode, webSearch });
-  if (unfit === undefined) return { request: { ...rest, thinkingMode: defaultThinkingMode } };
+  const mismatch = thinkingMismatch(model, { thinking: defaultThinkingMode, webSearch });
+  if (mismatch === undefined) return { request: { ...rest, thinkingMode: defaultThinkingMode } };
   const leftOut =
-    `thinking_mode ${defaultThinkingMode}, the default of the tool: ${model.name} ${unfit.fault}`;
+    `thinking_mode ${defaultThinkingMode}, the default of the tool: ${model.name} ${mismatch.problem}`;
   return { request: rest, leftOut };
 }
 
-interface ThinkingFault {
-  /** What the model cannot do, as the rest of a sentence that begins with its name. */
-  fault: string;
-  /** What to do about it. */
+interface ThinkingMismatch {
+  /** The predicate of a sentence that starts with the name of the model. */
+  problem: string;
+  /** How to change the call. */
   remedy: string;
 }
 
-function thinkingFault(model: ModelInfo, { thinking, webSearch }: ModelNeeds): ThinkingFault | undefined {
+function thinkingMismatch(
+  model: ModelInfo,
+  { thinking, webSearch }: ModelNeeds,
+): ThinkingMismatch | undefined {
   if (!thinking) return undefined;
   if (!model.abilities.thinking) {
-    return { fault: "has no thinking to steer", remedy: "leave out thinking_mode" };
+    return { problem: "has no thinking to steer", remedy: "leave out thinking_mode" };
   }
   if (thinking === true) return undefined;
   if (thinking === "minimal" && model.thinking === "always") {
-    return { fault: "always thinks and has no dial for it", remedy: "leave out thinking_mode" };
+    return { problem: "always thinks and has no dial for it", remedy: "leave out thinking_mode" };
   }
   const wouldThink = isThinking(model.thinking, thinking);
   if (webSearch && model.searchStopsThinking && wouldThink) {
     const stop = canStopThinking(model.thinking) ? ", set it to minimal," : "";
     const remedy = `leave out thinking_mode${stop} or leave out use_websearch`;
-    return { fault: "searches the web only while it does not think", remedy };
+    return { problem: "searches the web only while it does not think", remedy };
   }
   return undefined;
 }

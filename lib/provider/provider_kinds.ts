@@ -1,11 +1,11 @@
-/** A kind of provider and what sets it up. */
+/** A kind of provider and how to configure it. */
 interface ProviderKind {
   name: ProviderName;
-  /** Environment variables that set it up; one of them is enough. None: it takes a client that lends its model. */
+  /** Environment variables that configure it; one is enough. Empty: it needs a client that supports sampling. */
   setUpBy: readonly string[];
-  /** Variables that change what it does, with their defaults. */
+  /** Optional variables, with their defaults. */
   options: readonly string[];
-  /** What it offers beside chat. */
+  /** Features besides chat, for people. */
   notes: string;
 }
 

@@ -1,6 +1,6 @@
 import type { ProviderName } from "./provider_kinds.ts";
 
-/** What a model or a provider can do beside chat. */
+/** Abilities of a model or a provider besides chat. */
 export interface Abilities {
   files: boolean;
   search: boolean;
@@ -8,7 +8,7 @@ export interface Abilities {
   images: boolean;
 }
 
-/** A model a provider offers. */
+/** A model of a provider, for status reports. */
 export interface ModelStatus {
   name: string;
   aliases: readonly string[];
@@ -16,15 +16,15 @@ export interface ModelStatus {
   abilities: Abilities;
 }
 
-/** A provider that is set up, and how it fares. */
+/** A configured provider and its health. */
 export interface ProviderStatus {
   name: string;
-  /** Left out: the kind of that name. Custom entries and Ollama are of the kind `custom`. */
+  /** Defaults to the kind named `name`. Custom entries and Ollama are of the kind `custom`. */
   kind?: ProviderName;
   available: boolean;
-  /** Why it is not available. */
+  /** Why it is unavailable. */
   reason?: string;
-  /** How much longer it is left alone because it kept failing, in milliseconds; undefined when it is not. */
+  /** How much longer its circuit breaker stays open, in milliseconds; undefined while it is closed. */
   circuitOpenForMs?: number;
   abilities: Abilities;
   models: readonly ModelStatus[];

@@ -8,7 +8,7 @@ import type { ChatOptions, FileService, FileUpload, TextCache, UploadedFile } fr
 
 const log = getLogger(["exai", "provider"]);
 
-/** Largest file Kimi takes (https://platform.kimi.ai/docs/api/files-upload). */
+/** The largest file Kimi accepts (https://platform.kimi.ai/docs/api/files-upload). */
 const MAX_FILE_BYTES = 100 * MIB;
 
 const LIMITS = { silenceMs: 2 * MINUTE_MS, maxBytes: 32 * MIB };
@@ -19,11 +19,11 @@ interface KimiFilesOptions {
   admit?: Admit;
 }
 
-/** Kimi's storage for files (https://platform.kimi.ai/docs/api/files). It holds 1,000 files, so none is left there. */
+/** Kimi's Files API (https://platform.kimi.ai/docs/api/files). An account holds 1,000 files, so each is deleted after use. */
 export class KimiFiles implements FileService {
   readonly #options: KimiFilesOptions;
-  /** Uploads under way, so that the same file asked for twice at once goes up once. */
-  readonly #running = new Map<string, Promise<string>>();
+  /** Pending extractions by cache key, so that concurrent calls for one file share an upload. */
+  readonly #pending = new Map<string, Promise<string>>();
 
   constructor(options: KimiFilesOptions) {
     this.#options = options;
@@ -44,27 +44,27 @@ export class KimiFiles implements FileService {
       const id = await this.#send(file, options);
       return { id, name, sizeBytes, cached: false };
     }
-    const key = await keyOf(file);
-    const known = await this.#options.cache?.get(key);
-    if (known !== undefined) return { name, sizeBytes, text: known, cached: true };
+    const key = await cacheKey(file);
+    const cached = await this.#options.cache?.get(key);
+    if (cached !== undefined) return { name, sizeBytes, text: cached, cached: true };
     return { name, sizeBytes, text: await this.#extractOnce(key, file, options), cached: false };
   }
 
   async #extractOnce(key: string, file: FileUpload, options: Pick<ChatOptions, "signal">): Promise<string> {
-    const running = this.#running.get(key);
-    // A call that joins another's upload must not fall with it.
-    if (running !== undefined) {
-      const text = await untilAborted(running.catch(() => undefined), options.signal);
+    const pending = this.#pending.get(key);
+    // A failure of the call that started the upload must not fail this one.
+    if (pending !== undefined) {
+      const text = await untilAborted(pending.catch(() => undefined), options.signal);
       if (text !== undefined) return text;
     }
     const work = this.#extract(file, options);
-    this.#running.set(key, work);
+    this.#pending.set(key, work);
     try {
       const text = await work;
       await this.#options.cache?.set(key, text);
       return text;
     } finally {
-      if (this.#running.get(key) === work) this.#running.delete(key);
+      if (this.#pending.get(key) === work) this.#pending.delete(key);
     }
   }
 
@@ -88,6 +88,7 @@ export class KimiFiles implements FileService {
     using _slot = await admit?.(endpoint.name, signal);
     return await endpoint.request({ signal, limits: LIMITS }, async (client) => {
       const file = new File([bytes as Uint8Array<ArrayBuffer>], name);
+      // The type of the package does not know "file-extract", a purpose of Kimi's.
       const { id } = await client.files.create({ file, purpose: purpose as "assistants" }, { signal });
       if (typeof id === "string" && id !== "") return id;
       throw providerError("malformed", `${endpoint.name} took ${name} and gave no id for it`, {
@@ -96,7 +97,7 @@ export class KimiFiles implements FileService {
     });
   }
 
-  /** Deletes what was uploaded, also when the call was cancelled meanwhile; what stays is Kimi's to keep. */
+  /** Deletes an uploaded file, even if the call was cancelled meanwhile. A failure is only logged. */
   async #delete(id: string): Promise<void> {
     const signal = AbortSignal.timeout(LIMITS.silenceMs);
     try {
@@ -112,8 +113,8 @@ export class KimiFiles implements FileService {
   }
 }
 
-/** The name counts too: its extension tells Kimi how to read the file. */
-async function keyOf({ name, bytes }: FileUpload): Promise<string> {
+/** The key includes the extension, by which Kimi decides how to read the file. */
+async function cacheKey({ name, bytes }: FileUpload): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
   const extension = /\.[^.]*$/.exec(name)?.[0].toLowerCase() ?? "";
   return `kimi:file-extract:${new Uint8Array(digest).toHex()}${extension}`;
