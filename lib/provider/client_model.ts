@@ -18,7 +18,7 @@ import type { ProviderStatus } from "./provider_status.ts";
 
 export const CLIENT_PROVIDER = "client";
 
-/** What a client's own model is taken for: the protocol tells nothing of its window or of what it can do. */
+/** Assumptions about the client's model: MCP reports neither its context window nor its abilities. */
 const CLIENT_MODEL: ModelInfo = {
   name: CLIENT_PROVIDER,
   provider: CLIENT_PROVIDER,
@@ -32,7 +32,7 @@ const CLIENT_MODEL: ModelInfo = {
   auto: true,
 };
 
-/** The client's own model as a provider: there for the caller alone whose client it is. */
+/** The status of the client's model as a provider, visible to callers of that client only. */
 export function clientProviderStatus(): ProviderStatus {
   const { name, aliases, contextTokens, abilities: { files, search, thinking, images } } = CLIENT_MODEL;
   const abilities = { files, search, thinking, images };
@@ -45,25 +45,26 @@ export function clientProviderStatus(): ProviderStatus {
   };
 }
 
-/** The model of the attached client; `client/NAME` hints at which one would suit. */
+/** The client's model; `client/NAME` passes `NAME` to the client as a hint. */
 export function clientModel(hint = ""): ModelInfo {
   return hint === "" ? CLIENT_MODEL : { ...CLIENT_MODEL, name: `${CLIENT_PROVIDER}/${hint}` };
 }
 
 /**
- * Asks the attached client's own model (MCP 2025-11-25, client/sampling). The protocol has no thinking and no web
- * search, and which model answers is for the client to choose.
+ * Sends a request to the client's model (MCP 2025-11-25, client/sampling). The protocol supports neither thinking nor
+ * web search, and the client selects the model.
  *
- * @throws {ExaiError} `INVALID_PARAMS` naming what the protocol has not; what `sample` throws
+ * @throws {ExaiError} `INVALID_PARAMS` naming what the protocol does not support; `UPSTREAM_UNAVAILABLE` when the answer
+ * is empty; what `sample` throws
  */
 export async function askClientModel(
   request: ProviderRequest,
-  { sample, wanted, ...options }: ChatOptions & { sample: Sample; wanted: ModelClass },
+  { sample, preferredClass, ...options }: ChatOptions & { sample: Sample; preferredClass: ModelClass },
 ): Promise<ChatResult> {
   const { model, messages, thinkingMode, webSearch, tools } = request;
-  const fault = unmetNeeds(model, { thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
-  if (fault !== undefined) {
-    throw new ExaiError("INVALID_PARAMS", `the client's own model, asked through MCP, ${fault}`);
+  const unmet = unmetNeeds(model, { thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
+  if (unmet !== undefined) {
+    throw new ExaiError("INVALID_PARAMS", `the client's own model, asked through MCP, ${unmet}`);
   }
   options.onProgress?.({
     phase: "sent",
@@ -75,7 +76,7 @@ export async function askClientModel(
     messages: messages.flatMap(toSamples),
     temperature: request.temperature,
     maxOutputTokens: Math.min(request.maxOutputTokens ?? model.maxOutputTokens, model.maxOutputTokens),
-    modelClass: wanted,
+    modelClass: preferredClass,
     modelHint: model.name.slice(CLIENT_PROVIDER.length + 1) || undefined,
   }, options);
   if (result.text.trim() !== "") return result;

@@ -26,37 +26,40 @@ import { askClientModel, CLIENT_PROVIDER, clientModel } from "./client_model.ts"
 import type { ProviderStatus } from "./provider_status.ts";
 
 interface FallbackRouterOptions {
-  /** In the order in which `auto` prefers them; others from one call to the next when the configuration changes. */
+  /** In the order in which `auto` prefers them. Read for each request, so the configuration may change. */
   providers: () => readonly Provider[];
-  /** Looks for providers that come and go, as a local Ollama; called now, and whenever lists are asked for anew. */
+  /** Finds providers that come and go, such as a local Ollama. Called at once and on each refresh. */
   discover?: (signal: AbortSignal) => Promise<readonly Provider[]>;
-  /** What is asked when a call names no model. */
+  /** The model for calls that name none. */
   defaultModel?: string;
 }
 
-/** How long the providers' lists are waited for; when they take longer, what was known before stands for them. */
+/** How long a request waits for the lists of models before it uses the previous ones. */
 const LIST_WAIT_MS = 3 * SECOND_MS;
 
-/** A name nobody knows makes the providers be asked again, but not more often than this. */
+/** Unknown model names trigger a refresh at most this often. */
 const RELIST_AFTER_MS = 60 * SECOND_MS;
 
-/** Estimated tokens of one image; vendors count from some hundred to two thousand. */
+/** Estimated tokens of an image; vendors count a few hundred to two thousand. */
 const IMAGE_TOKENS = 1500;
 
-/** Chooses among `options.providers` and the attached client's own model. Disposing it ends what it asks for itself. */
+/**
+ * A {@linkcode ModelRouter} that falls back to further models when one is unavailable. Chooses among `options.providers`
+ * and the client's model. Disposing it aborts its background requests.
+ */
 export class FallbackRouter implements ModelRouter {
   readonly #options: FallbackRouterOptions;
-  readonly #end = new AbortController();
-  #found: readonly Provider[] = [];
+  readonly #disposal = new AbortController();
+  #discovered: readonly Provider[] = [];
   #discovery: Promise<void>;
   #refresh: Promise<void> | undefined;
   #refreshedAtMs = -Infinity;
-  /** How often there were other providers. */
-  #changes = 0;
+  /** Incremented by each {@linkcode invalidate}, so that a refresh of the previous providers does not count. */
+  #generation = 0;
 
   constructor(options: FallbackRouterOptions) {
     this.#options = options;
-    this.#discovery = this.#discover(this.#end.signal);
+    this.#discovery = this.#discover(this.#disposal.signal);
   }
 
   async resolve(query: RouteQuery): Promise<ModelRoute> {
@@ -64,11 +67,11 @@ export class FallbackRouter implements ModelRouter {
     await this.#discovery;
     if (requested.toLowerCase() === "auto") return await this.#resolveAuto(requested, query);
     const { sample } = query;
-    const [head, ...hint] = requested.split("/");
-    if (head === CLIENT_PROVIDER && sample !== undefined && isOpen(query, CLIENT_PROVIDER)) {
+    const [prefix, ...hint] = requested.split("/");
+    if (prefix === CLIENT_PROVIDER && sample !== undefined && isAllowed(query, CLIENT_PROVIDER)) {
       return this.#resolveNamed(requested, { model: clientModel(hint.join("/")), query });
     }
-    if (head === CLIENT_PROVIDER && sample === undefined) throw samplingUnavailable(this.#models(query));
+    if (prefix === CLIENT_PROVIDER && sample === undefined) throw samplingUnavailable(this.#models(query));
     if (this.#providers.some(({ name }) => name === requested)) {
       return await this.#resolveAuto(requested, { ...query, provider: requested });
     }
@@ -81,12 +84,16 @@ export class FallbackRouter implements ModelRouter {
     return askWithFallback(route, {
       ...options,
       needs: () => needsOf(request),
-      ask: async (model, options) => {
-        const { request: settled, leftOut } = applyDefaults(request, model);
-        const question = { ...settled, model };
+      send: async (model, options) => {
+        const { request: complete, leftOut } = applyDefaults(request, model);
+        const question = { ...complete, model };
         const result = model.provider === CLIENT_PROVIDER && route.sample
-          ? await askClientModel(question, { ...options, sample: route.sample, wanted: route.preferredClass })
-          : await this.#provider(model.provider).chat(question, options);
+          ? await askClientModel(question, {
+            ...options,
+            sample: route.sample,
+            preferredClass: route.preferredClass,
+          })
+          : await this.#providerOf(model).chat(question, options);
         return { ...result, leftOut };
       },
     });
@@ -101,8 +108,8 @@ export class FallbackRouter implements ModelRouter {
         tools: (tools?.length ?? 0) > 0,
         inputTokens: await estimateTokens(JSON.stringify(request.messages)),
       }),
-      ask: (model, options) => {
-        const provider = model.provider === CLIENT_PROVIDER ? undefined : this.#provider(model.provider);
+      send: (model, options) => {
+        const provider = model.provider === CLIENT_PROVIDER ? undefined : this.#providerOf(model);
         if (provider?.complete !== undefined) return provider.complete({ ...request, model }, options);
         throw new ExaiError(
           "INVALID_PARAMS",
@@ -129,35 +136,35 @@ export class FallbackRouter implements ModelRouter {
 
   async ensureFresh(maxAgeMs: number): Promise<void> {
     await this.#discovery;
-    await this.#listOnce(LIST_WAIT_MS, { again: performance.now() - this.#refreshedAtMs > maxAgeMs });
+    await this.#ensureListed(LIST_WAIT_MS, { force: performance.now() - this.#refreshedAtMs > maxAgeMs });
   }
 
   async refresh(signal?: AbortSignal): Promise<void> {
-    const ended = this.#end.signal;
-    const either = signal ? AbortSignal.any([signal, ended]) : ended;
-    const change = this.#changes;
+    const disposed = this.#disposal.signal;
+    const either = signal ? AbortSignal.any([signal, disposed]) : disposed;
+    const generation = this.#generation;
     this.#discovery = this.#discover(either);
     await this.#discovery;
     await Promise.all(this.#providers.map((provider) => provider.refresh(either)));
-    if (!either.aborted && change === this.#changes) this.#refreshedAtMs = performance.now();
+    if (!either.aborted && generation === this.#generation) this.#refreshedAtMs = performance.now();
   }
 
   [Symbol.dispose](): void {
-    this.#end.abort();
+    this.#disposal.abort();
   }
 
-  /** There are other providers than before: their lists are asked for when they are next needed. */
+  /** Marks the lists as outdated after the providers have changed; they are fetched when next needed. */
   invalidate(): void {
-    this.#changes++;
+    this.#generation++;
     this.#refresh = undefined;
     this.#refreshedAtMs = -Infinity;
   }
 
   get #providers(): readonly Provider[] {
-    return [...this.#options.providers(), ...this.#found];
+    return [...this.#options.providers(), ...this.#discovered];
   }
 
-  #provider(name: string): Provider {
+  #providerOf({ provider: name }: ModelInfo): Provider {
     const provider = this.#providers.find((one) => one.name === name);
     if (provider !== undefined) return provider;
     throw new ExaiError(
@@ -166,58 +173,61 @@ export class FallbackRouter implements ModelRouter {
     );
   }
 
-  /** The models a query may choose from, the client's own last: its user may be asked before it answers. */
+  /** The models allowed by a query. The client's model is last, since its user may have to approve the request. */
   #models(query: RouteQuery): ModelInfo[] {
-    return this.#byProvider(query).flat();
+    return this.#modelsByProvider(query).flat();
   }
 
-  #byProvider(query: RouteQuery): (readonly ModelInfo[])[] {
-    const own = query.sample && isOpen(query, CLIENT_PROVIDER) ? [[clientModel()]] : [];
-    return [...this.#open(query).map((provider) => provider.models()), ...own];
+  #modelsByProvider(query: RouteQuery): (readonly ModelInfo[])[] {
+    const own = query.sample && isAllowed(query, CLIENT_PROVIDER) ? [[clientModel()]] : [];
+    return [...this.#allowed(query).map((provider) => provider.models()), ...own];
   }
 
-  #open(query: RouteQuery): Provider[] {
-    return this.#providers.filter(({ name, kind }) => isOpen(query, name) || isOpen(query, kind));
+  #allowed(query: RouteQuery): Provider[] {
+    return this.#providers.filter(({ name, kind }) => isAllowed(query, name) || isAllowed(query, kind));
   }
 
   #resolveNamed(requested: string, { model, query }: { model: ModelInfo; query: RouteQuery }): ModelRoute {
-    const unfit = unsuitableModel(model, query.needs ?? {}, this.#models(query));
-    if (unfit !== undefined) throw unfit;
+    const error = unsuitableModel(model, query.needs ?? {}, this.#models(query));
+    if (error !== undefined) throw error;
     const why = requested === model.name
       ? `${model.name} was asked for`
       : `${requested} was asked for: ${model.name}`;
-    return { requested, model, fallbacks: [], why, preferredClass: wantedBy(query), sample: query.sample };
+    const preferredClass = preferredClassOf(query);
+    return { requested, model, fallbacks: [], why, preferredClass, sample: query.sample };
   }
 
   async #resolveAuto(requested: string, query: RouteQuery): Promise<ModelRoute> {
-    await this.#listOnce(LIST_WAIT_MS);
+    await this.#ensureListed(LIST_WAIT_MS);
     const { needs = {}, sample } = query;
-    const wanted = wantedBy(query);
-    const away = this.#open(query).map((provider) => provider.status()).filter(({ available }) => !available);
-    const isAway = ([first]: readonly ModelInfo[]) => away.some(({ name }) => name === first?.provider);
-    const all = this.#byProvider(query);
-    // What cannot be reached now is still better than nothing.
+    const preferredClass = preferredClassOf(query);
+    const unavailable = this.#allowed(query).map((provider) => provider.status())
+      .filter(({ available }) => !available);
+    const isUnavailable = ([first]: readonly ModelInfo[]) =>
+      unavailable.some(({ name }) => name === first?.provider);
+    const all = this.#modelsByProvider(query);
+    // Unavailable providers come last: one of them may have recovered.
     const chain = [
-      ...chooseAuto(all.filter((models) => !isAway(models)), { wanted, needs }),
-      ...chooseAuto(all.filter(isAway), { wanted, needs }),
+      ...chooseAuto(all.filter((models) => !isUnavailable(models)), { preferredClass, needs }),
+      ...chooseAuto(all.filter(isUnavailable), { preferredClass, needs }),
     ];
     const [model, ...fallbacks] = chain.slice(0, MAX_CHAIN);
     if (model === undefined) throw noSuitableModel(needs, this.#models(query), query.provider);
-    const why = whyChosen(model, { query, wanted, away });
-    return { requested, model, fallbacks, why, preferredClass: wanted, sample };
+    const why = explainChoice(model, { query, preferredClass, unavailable });
+    return { requested, model, fallbacks, why, preferredClass, sample };
   }
 
-  /** The model `requested` names; when nobody knows it, the providers are asked for their lists once more. */
+  /** Finds the model named `requested`, after a refresh of the lists if it is unknown. */
   async #find(requested: string, query: RouteQuery): Promise<ModelInfo | undefined> {
     const known = findModel(this.#models(query), requested);
     if (known !== undefined || performance.now() - this.#refreshedAtMs < RELIST_AFTER_MS) return known;
-    await this.#listOnce(Infinity, { again: true });
+    await this.#ensureListed(Infinity, { force: true });
     return findModel(this.#models(query), requested);
   }
 
-  /** Has the lists asked for in the background, once, and waits for them for a while. */
-  async #listOnce(waitMs: number, { again = false } = {}): Promise<void> {
-    if (this.#refreshedAtMs > -Infinity && !again) return;
+  /** Waits at most `waitMs` for a refresh in the background, which concurrent requests share. */
+  async #ensureListed(waitMs: number, { force = false } = {}): Promise<void> {
+    if (this.#refreshedAtMs > -Infinity && !force) return;
     this.#refresh ??= this.refresh().finally(() => this.#refresh = undefined);
     if (waitMs === Infinity) return await this.#refresh;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -227,36 +237,43 @@ export class FallbackRouter implements ModelRouter {
   }
 
   async #discover(signal: AbortSignal): Promise<void> {
-    this.#found = await this.#options.discover?.(signal).catch(() => []) ?? [];
+    this.#discovered = await this.#options.discover?.(signal).catch(() => []) ?? [];
   }
 }
 
-/** Whether a query that asks for one provider may use the provider or kind `name`. */
-function isOpen({ provider }: RouteQuery, name: string): boolean {
+/** Whether the query may use the provider or kind `name`. */
+function isAllowed({ provider }: RouteQuery, name: string): boolean {
   return provider === undefined || provider === name;
 }
 
-/** The class of model that serves `query` best. */
-function wantedBy({ class: said, tool }: RouteQuery): ModelClass {
-  return said ?? classForTool(tool);
+function preferredClassOf({ class: override, tool }: RouteQuery): ModelClass {
+  return override ?? classForTool(tool);
 }
 
-/** Why `auto` chose `model`, in a sentence. */
-function whyChosen(
+/** Explains in a sentence why `auto` selected `model`. */
+function explainChoice(
   model: ModelInfo,
-  { query, wanted, away }: { query: RouteQuery; wanted: ModelClass; away: readonly ProviderStatus[] },
+  { query, preferredClass, unavailable }: {
+    query: RouteQuery;
+    preferredClass: ModelClass;
+    unavailable: readonly ProviderStatus[];
+  },
 ): string {
   const { tool, needs = {}, provider } = query;
   const which = provider === undefined ? "" : ` of ${provider}`;
-  const best = `${tool} wants a ${wanted} model${describeNeeds(needs)}, and ${model.provider}/${model.name}`;
-  const found = model.class === wanted ? "is the first such" : `(${model.class}) is the nearest there is`;
-  const others = away.filter(({ name }) => name !== model.provider).map(({ name, reason }) =>
+  const best = `${tool} wants a ${preferredClass} model${
+    describeNeeds(needs)
+  }, and ${model.provider}/${model.name}`;
+  const found = model.class === preferredClass
+    ? "is the first such"
+    : `(${model.class}) is the nearest there is`;
+  const others = unavailable.filter(({ name }) => name !== model.provider).map(({ name, reason }) =>
     `${name} (${reason})`
   );
   return `${best} ${found}${which}${others.length === 0 ? "" : `; passed over: ${others.join(", ")}`}`;
 }
 
-/** What `request` needs of its model. */
+/** Derives the needs of a request from its content. */
 async function needsOf({ messages, thinkingMode, webSearch, tools }: ChatRequest): Promise<ModelNeeds> {
   const parts = messages.flatMap(({ content }) =>
     typeof content === "string" ? [{ type: "text" as const, text: content }] : content

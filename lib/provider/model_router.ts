@@ -12,57 +12,57 @@ import type {
 } from "./provider.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 
-/** What a call needs of its model beside text. */
+/** What a call needs of its model besides text. */
 export interface ModelNeeds {
   images?: boolean;
   /** Whether it must think, or how hard. */
   thinking?: boolean | ThinkingMode;
   webSearch?: boolean;
   tools?: boolean;
-  /** Tokens the question will have at least. */
+  /** The estimated size of the request, in tokens. */
   inputTokens?: number;
 }
 
-/** Which model is wanted, for what. */
+/** A request for a model. */
 export interface RouteQuery {
-  /** A name, an alias, `provider/name`, or `auto`; left out: `auto`. */
+  /** A name, an alias, `provider/name`, or `auto`; defaults to the configured default model, then `auto`. */
   requested?: string;
-  /** Tool that asks; `auto` goes by it. */
+  /** The calling tool; determines the model class for `auto`. */
   tool: string;
-  /** Takes the place of what `auto` thinks the tool needs. */
+  /** Overrides the model class of the tool. */
   class?: ModelClass;
-  /** Only this provider. */
+  /** Restricts the choice to this provider. */
   provider?: string;
   needs?: ModelNeeds;
-  /** The attached client's own model, where the client lends it. */
+  /** The client's model, if the client supports sampling. */
   sample?: Sample;
 }
 
-/** Where a question will go. */
+/** The models a request is sent to, in order. */
 export interface ModelRoute {
-  /** What was asked for, or `auto`. */
+  /** The requested name, or `auto`. */
   readonly requested: string;
-  /** The model that is asked first: its window is what the question must fit. */
+  /** The first model; the request must fit its context window. */
   readonly model: ModelInfo;
-  /** Asked in turn when the one before has a rate limit, an outage or an open breaker; empty for a requested model. */
+  /** Tried in order after a rate limit, an outage or an open circuit breaker; empty for a named model. */
   readonly fallbacks: readonly ModelInfo[];
-  /** Why `model`, in a sentence. */
+  /** Why `model` was selected, as a sentence. */
   readonly why: string;
-  /** The class of model the question is best served by, whichever was chosen. */
+  /** The preferred class of model, regardless of the class of `model`. */
   readonly preferredClass: ModelClass;
   readonly sample?: Sample;
 }
 
-/** One model that was asked in vain, or passed over. */
+/** A failed or skipped model of a route. */
 export interface ModelAttempt {
   model: string;
   provider: string;
-  /** `unfit`: it was passed over, since it cannot do what is asked. */
+  /** `unfit`: skipped, because the model lacks an ability. */
   fault: FaultKind | "unfit";
   message: string;
 }
 
-/** What was chosen, and why; goes into the metadata of the answer. */
+/** The routing decision, for the metadata of the result. */
 interface Routing {
   requested: string;
   /** `provider/model`. */
@@ -73,36 +73,36 @@ interface Routing {
 
 export type RoutedResult = ChatResult & { routing: Routing };
 
-/** Chooses models and asks them. */
+/** Selects models and sends requests to them. */
 export interface ModelRouter extends Disposable {
   /**
-   * Decides which model a question goes to. A name nobody knows yet is looked up at the providers once.
+   * Selects the model for a request. An unknown name triggers one refresh of the providers' lists.
    *
-   * @throws {ExaiError} `INVALID_PARAMS`, with what is available, when the requested model is not there or cannot do
-   * what `needs` says, or when there is no model at all
+   * @throws {ExaiError} `INVALID_PARAMS`, listing the alternatives, when the requested model does not exist or does not
+   * meet `needs`, or when there is no model at all
    */
   resolve(query: RouteQuery): Promise<ModelRoute>;
   /**
-   * Asks the model of `route`, and for `auto` those after it.
+   * Sends a chat request to the model of `route`, then to its fallbacks.
    *
-   * @throws {ExaiError} as `Provider.chat`; after more than one model was tried, `details.tried` lists them
+   * @throws {ExaiError} as `Provider.chat`; `details.tried` lists the models if several were tried
    */
   chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult>;
-  /** As {@linkcode chat}, with messages and tools in the provider's own terms. */
+  /** Like {@linkcode chat} with a raw request. */
   complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult>;
   /**
-   * The storage for files of the provider `name`.
+   * Returns the file storage of the provider `name`.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` when it is not set up or has none
+   * @throws {ExaiError} `INVALID_PARAMS` when the provider is not configured or stores no files
    */
   files(name: string): FileService;
-  /** The providers that are set up, as last known. */
+  /** The status of the configured providers; does no I/O. */
   status(): readonly ProviderStatus[];
   /**
-   * Waits for lists of what the providers offer that are no older than `maxAgeMs`; a few seconds at most, they may be
-   * slow. Never fails: `status` has the reasons.
+   * Refreshes the lists of models if they are older than `maxAgeMs`, in milliseconds, and waits at most a few seconds
+   * for that. Never rejects: `status` reports failures.
    */
   ensureFresh(maxAgeMs: number): Promise<void>;
-  /** Asks every provider anew what it offers, and forgets open breakers. Never fails: `status` has the reasons. */
+  /** Refreshes the lists of all providers and closes their circuit breakers. Never rejects. */
   refresh(signal?: AbortSignal): Promise<void>;
 }

@@ -8,37 +8,37 @@ import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../mode
 const log = getLogger(["exai", "provider"]);
 
 interface FallbackOptions extends ChatOptions {
-  /** What the question needs of a model that takes over; only found out when one must. */
+  /** Computes the needs of the request; called only when a fallback is considered. */
   needs: () => Promise<ModelNeeds>;
-  ask: (model: ModelInfo, options: ChatOptions) => Promise<ChatResult>;
+  send: (model: ModelInfo, options: ChatOptions) => Promise<ChatResult>;
 }
 
 /**
- * Asks the model of `route`, and those after it in turn while nothing was generated and the fault is a rate limit, an
- * outage or an open breaker.
+ * Sends a request to the models of `route` in order. The next model is tried only after an error before any output: a
+ * rate limit, an outage or an open circuit breaker.
  *
- * @throws {ExaiError} the last fault, with `details.tried` when there was more than one
+ * @throws {ExaiError} the last error, with `details.tried` if several models were tried
  */
 export async function askWithFallback(
   route: ModelRoute,
-  { needs, ask, ...options }: FallbackOptions,
+  { needs, send, ...options }: FallbackOptions,
 ): Promise<RoutedResult> {
   const tried: ModelAttempt[] = [];
   const { requested } = route;
   let failure: ExaiError | undefined;
   for (const model of [route.model, ...route.fallbacks]) {
     if (failure !== undefined) {
-      const unfit = unmetNeeds(model, await needs());
-      if (unfit !== undefined) {
-        tried.push({ ...nameOf(model), fault: "unfit", message: unfit });
+      const unmet = unmetNeeds(model, await needs());
+      if (unmet !== undefined) {
+        tried.push({ ...nameOf(model), fault: "unfit", message: unmet });
         continue;
       }
-      announce(model, failure, options);
+      reportFallback(model, failure, options);
     }
     try {
-      const result = await ask(model, options);
+      const result = await send(model, options);
       const chosen = `${model.provider}/${model.name}`;
-      return { ...result, routing: { requested, chosen, why: whyOf(route, tried, chosen), tried } };
+      return { ...result, routing: { requested, chosen, why: explainRoute(route, tried, chosen), tried } };
     } catch (thrown) {
       failure = ExaiError.from(thrown);
       const fault = faultKindOf(failure);
@@ -55,7 +55,7 @@ function nameOf({ name, provider }: ModelInfo) {
   return { model: name, provider };
 }
 
-function announce(model: ModelInfo, failure: ExaiError, { onProgress }: ChatOptions): void {
+function reportFallback(model: ModelInfo, failure: ExaiError, { onProgress }: ChatOptions): void {
   const { name, provider } = model;
   log.warning("{reason}; asking {provider}/{name} in its place", { reason: failure.message, provider, name });
   onProgress?.({
@@ -65,7 +65,7 @@ function announce(model: ModelInfo, failure: ExaiError, { onProgress }: ChatOpti
   });
 }
 
-function whyOf({ why }: ModelRoute, tried: readonly ModelAttempt[], chosen: string): string {
+function explainRoute({ why }: ModelRoute, tried: readonly ModelAttempt[], chosen: string): string {
   if (tried.length === 0) return why;
   const reasons = tried.map(({ provider, model, fault }) =>
     `${provider}/${model} (${fault.replaceAll("_", " ")})`

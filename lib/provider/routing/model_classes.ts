@@ -1,7 +1,7 @@
 import { ownEntry } from "../../base/own.ts";
 import type { ModelClass } from "../provider.ts";
 
-/** The class of model a tool is best served by. What is not named is served by a balanced one. */
+/** The preferred class of model by tool; "balanced" for all others. */
 const CLASS_BY_TOOL: Readonly<Record<string, ModelClass>> = {
   thinkdeep: "deep",
   codereview: "deep",
@@ -15,19 +15,19 @@ const CLASS_BY_TOOL: Readonly<Record<string, ModelClass>> = {
   testgen: "balanced",
 };
 
-/** What stands in for a class that is not there, best first. */
-const ORDER: Readonly<Record<ModelClass, readonly ModelClass[]>> = {
+/** The classes in order of preference, by preferred class. */
+const PREFERENCE: Readonly<Record<ModelClass, readonly ModelClass[]>> = {
   deep: ["deep", "balanced", "fast"],
   balanced: ["balanced", "deep", "fast"],
   fast: ["fast", "balanced", "deep"],
 };
 
-/** The class `auto` takes for `tool`. */
+/** The class of model that `auto` prefers for `tool`. */
 export function classForTool(tool: string): ModelClass {
   return ownEntry(CLASS_BY_TOOL, tool) ?? "balanced";
 }
 
-/** How far `found` is from `wanted`; 0 is the class itself. */
-export function classRank(found: ModelClass, wanted: ModelClass): number {
-  return ORDER[wanted].indexOf(found);
+/** The distance of a class from the preferred one; 0 if they are equal. */
+export function classRank(modelClass: ModelClass, preferred: ModelClass): number {
+  return PREFERENCE[preferred].indexOf(modelClass);
 }

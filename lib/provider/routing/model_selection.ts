@@ -3,37 +3,37 @@ import type { ModelClass, ModelInfo } from "../provider.ts";
 import type { ModelNeeds } from "../model_router.ts";
 import { classRank } from "./model_classes.ts";
 
-/** Models asked in one call at most: the first and those it falls back to. */
+/** Models tried per call at most, fallbacks included. */
 export const MAX_CHAIN = 4;
 
 /**
- * The models `auto` asks, in turn: the best fit of each provider, since what fails one model of a provider mostly fails
- * the others too. Nearest to the class `wanted` first, then in the order of the providers.
+ * Selects the models for `auto`, in the order to try them: one per provider, because a failure of one model mostly
+ * affects the whole provider. Sorted by distance from `preferredClass`, then by the order of the providers.
  *
- * @param byProvider the models of each provider, best first, in the order in which providers are preferred
+ * @param byProvider the models of each provider, best first, in order of preference
  */
 export function chooseAuto(
   byProvider: readonly (readonly ModelInfo[])[],
-  { wanted, needs }: { wanted: ModelClass; needs: ModelNeeds },
+  { preferredClass, needs }: { preferredClass: ModelClass; needs: ModelNeeds },
 ): ModelInfo[] {
   const best = byProvider.flatMap((models) => {
-    const fit = models.filter((model) => model.auto && unmetNeeds(model, needs) === undefined);
-    return nearest(fit, wanted).slice(0, 1);
+    const suitable = models.filter((model) => model.auto && unmetNeeds(model, needs) === undefined);
+    return sortByClass(suitable, preferredClass).slice(0, 1);
   });
-  return nearest(best, wanted);
+  return sortByClass(best, preferredClass);
 }
 
-/** `models` by how near they are to the class `wanted`; those as near stay in order. */
-function nearest(models: readonly ModelInfo[], wanted: ModelClass): ModelInfo[] {
-  return [...models].sort((a, b) => classRank(a.class, wanted) - classRank(b.class, wanted));
+/** Sorts by distance from the class `preferred`; the sort is stable. */
+function sortByClass(models: readonly ModelInfo[], preferred: ModelClass): ModelInfo[] {
+  return models.toSorted((a, b) => classRank(a.class, preferred) - classRank(b.class, preferred));
 }
 
-/** The model that `requested` names: its name or an alias, with or without its provider before it. */
+/** Finds a model by its name or an alias, optionally prefixed with its provider (`provider/name`). Ignores case. */
 export function findModel(models: readonly ModelInfo[], requested: string): ModelInfo | undefined {
   const wanted = requested.toLowerCase();
   const isNamed = (name: string) => {
     const known = name.toLowerCase();
-    // Ollama shows the tag it takes when none is said.
+    // Ollama lists the default tag explicitly.
     return known === wanted || known === `${wanted}:latest`;
   };
   const qualified = (model: ModelInfo, name: string) => `${model.provider}/${name}`;
@@ -42,7 +42,7 @@ export function findModel(models: readonly ModelInfo[], requested: string): Mode
     models.find((model) => model.aliases.some((alias) => isNamed(alias) || isNamed(qualified(model, alias))));
 }
 
-/** `needs` in words, for the sentence that says why; empty when there are none. */
+/** Describes `needs` as a relative clause, such as " that takes images and thinks"; empty if there are none. */
 export function describeNeeds({ images, thinking, webSearch, tools }: ModelNeeds): string {
   const words = [
     images && "takes images",

@@ -7,10 +7,10 @@ import type { ModelInfo } from "../provider.ts";
 import type { ModelNeeds } from "../model_router.ts";
 import { findModel } from "./model_selection.ts";
 
-/** Names shown in one message; the rest is told by listmodels. */
+/** Names listed in one message; `listmodels` shows all. */
 const MAX_NAMES = 30;
 
-/** Nobody has a model of that name. */
+/** The error for a name that no provider knows. */
 export function unknownModel(requested: string, available: readonly ModelInfo[]): ExaiError {
   const elsewhere = SHIPPED_MODELS.find(({ name, aliases = [] }) =>
     name === requested || aliases.includes(requested)
@@ -31,7 +31,7 @@ export function unknownModel(requested: string, available: readonly ModelInfo[])
   );
 }
 
-/** The client's own model was asked for, and the client lends none. */
+/** The error for a request for the client's model from a client without sampling. */
 export function samplingUnavailable(available: readonly ModelInfo[]): ExaiError {
   return new ExaiError(
     "INVALID_PARAMS",
@@ -39,20 +39,20 @@ export function samplingUnavailable(available: readonly ModelInfo[]): ExaiError 
   );
 }
 
-/** The model is there but cannot do what is asked. */
+/** The error for a named model that does not meet `needs`; undefined if it does. */
 export function unsuitableModel(
   model: ModelInfo,
   needs: ModelNeeds,
   available: readonly ModelInfo[],
 ): ExaiError | undefined {
-  const fault = unmetNeeds(model, needs);
-  if (fault === undefined) return undefined;
+  const unmet = unmetNeeds(model, needs);
+  if (unmet === undefined) return undefined;
   const others = available.filter((one) => unmetNeeds(one, needs) === undefined);
   const instead = others.length === 0 ? "" : `. These can: ${names(others)}`;
-  return new ExaiError("INVALID_PARAMS", `${model.name} ${fault}${instead}`);
+  return new ExaiError("INVALID_PARAMS", `${model.name} ${unmet}${instead}`);
 }
 
-/** `auto` found nothing. */
+/** The error when `auto` finds no model. */
 export function noSuitableModel(
   needs: ModelNeeds,
   available: readonly ModelInfo[],
@@ -76,7 +76,7 @@ export function noSuitableModel(
   );
 }
 
-/** The variables that set up `provider`. */
+/** Advice on how to configure `provider`. */
 export function setupAdvice(provider: string): string {
   const variables = PROVIDER_KINDS.find(({ name }) => name === provider)?.setUpBy ?? [];
   return variables.length === 0 ? "it takes a client that lends its model" : `set ${variables.join(" or ")}`;
@@ -88,7 +88,7 @@ function listing(available: readonly ModelInfo[]): string {
 
 function names(models: readonly ModelInfo[]): string {
   const shown = models.slice(0, MAX_NAMES).map((model) =>
-    // Only what another provider has too needs its provider before it.
+    // A name that several providers have is qualified.
     findModel(models, model.name) === model ? model.name : `${model.provider}/${model.name}`
   );
   const more = models.length > MAX_NAMES
