@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { unmetNeeds } from "./model_fitness.ts";
-import { schemaInWords } from "./openai/request_body.ts";
+import { schemaPrompt } from "./openai/request_body.ts";
 import type {
   ChatContent,
   ChatOptions,
@@ -91,7 +91,7 @@ export async function askClientModel(
 
 function systemPrompt({ messages, jsonSchema }: ProviderRequest): SampleRequest["systemPrompt"] {
   const texts = messages.filter(({ role }) => role === "system").map(({ content }) => textOf(content));
-  if (jsonSchema !== undefined) texts.push(schemaInWords(jsonSchema));
+  if (jsonSchema !== undefined) texts.push(schemaPrompt(jsonSchema));
   return texts.length === 0 ? undefined : texts.join("\n\n");
 }
 

@@ -30,22 +30,22 @@ interface ApiProviderOptions {
   endpoint: ProviderEndpoint;
   dialect: Dialect;
   modelList: ModelList;
-  /** What it lists; left out: its `/models`. */
+  /** Lists the models; defaults to `/models` of the endpoint. */
   list?: (signal: AbortSignal) => Promise<JsonObject[]>;
   files?: FileService;
 }
 
-/** Searches one answer may take; a model that wants more goes in circles. */
+/** Web searches per answer; a model that requests more is looping. */
 const MAX_SEARCHES = 10;
 
-/** A provider that speaks the API of OpenAI. */
+/** A provider with the OpenAI chat completions API. */
 export class ApiProvider implements Provider {
   readonly name: string;
   readonly kind: ProviderName;
   readonly files?: FileService;
   readonly #options: ApiProviderOptions;
-  /** Why its list could not be had, when it was last asked for. */
-  #listFault: ExaiError | undefined;
+  /** The error of the last attempt to list the models. */
+  #listError: ExaiError | undefined;
 
   constructor(options: ApiProviderOptions) {
     this.name = options.endpoint.name;
@@ -58,7 +58,7 @@ export class ApiProvider implements Provider {
     return this.#options.modelList.models;
   }
 
-  /** Takes another word of the user's on its models in place of the one before. */
+  /** Replaces the user's overrides of its models. */
   override(overrides: readonly ModelEntry[]): void {
     this.#options.modelList.override(overrides);
   }
@@ -68,14 +68,14 @@ export class ApiProvider implements Provider {
     const images = request.messages.some(({ content }) =>
       typeof content !== "string" && content.some((part) => part.type === "image")
     );
-    refuse(model, { images, thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
-    return this.#ask(toBody(request, this.#options.dialect), model, options);
+    assertMeets(model, { images, thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
+    return this.#complete(toBody(request, this.#options.dialect), model, options);
   }
 
   complete(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult> {
     const { model, webSearch, tools } = request;
-    refuse(model, { webSearch, tools: (tools?.length ?? 0) > 0 });
-    return this.#ask(toRawBody(request, this.#options.dialect), model, options);
+    assertMeets(model, { webSearch, tools: (tools?.length ?? 0) > 0 });
+    return this.#complete(toRawBody(request, this.#options.dialect), model, options);
   }
 
   status(): ProviderStatus {
@@ -83,7 +83,7 @@ export class ApiProvider implements Provider {
     const models = this.models();
     const openForMs = endpoint.breaker.openForMs;
     const reason = openForMs === undefined
-      ? this.#listFault?.message
+      ? this.#listError?.message
       : `it failed several times in a row and is left alone for ${Math.ceil(openForMs / 1000)} s more`;
     const some = (ability: keyof ModelStatus["abilities"]) =>
       models.some(({ abilities }) => abilities[ability]);
@@ -111,21 +111,22 @@ export class ApiProvider implements Provider {
   }
 
   async refresh(signal: AbortSignal): Promise<void> {
-    const { endpoint, modelList: roster, list = (signal) => endpoint.listModels(signal) } = this.#options;
+    const { endpoint, modelList, list = (signal) => endpoint.listModels(signal) } = this.#options;
     try {
-      roster.list(await list(signal));
+      modelList.setListed(await list(signal));
       endpoint.breaker.reset();
-      this.#listFault = undefined;
+      this.#listError = undefined;
     } catch (thrown) {
       if (signal.aborted) return;
-      // Some serve no list: that says nothing about their models.
-      const serves = faultKindOf(thrown) === "refused" || faultKindOf(thrown) === "malformed";
-      this.#listFault = serves ? undefined : ExaiError.from(thrown);
+      // Some servers have no list of models and are available nevertheless.
+      const fault = faultKindOf(thrown);
+      const hasNoList = fault === "refused" || fault === "malformed";
+      this.#listError = hasNoList ? undefined : ExaiError.from(thrown);
     }
   }
 
-  /** Asks until the model has said its answer: the provider's own tools are served on the way. */
-  async #ask(body: JsonObject, model: ModelInfo, options: ChatOptions): Promise<ChatResult> {
+  /** Sends requests until the model answers; calls of the provider's built-in tools are answered in between. */
+  async #complete(body: JsonObject, model: ModelInfo, options: ChatOptions): Promise<ChatResult> {
     const { endpoint } = this.#options;
     const progress = new ProgressReporter(model.name, options.onProgress);
     const messages = [...body.messages as JsonObject[]];
@@ -136,14 +137,14 @@ export class ApiProvider implements Provider {
         signal: options.signal,
         deadlineMs: options.deadlineMs,
         onSent: (attempt) => progress.sent(attempt),
-        onPart: (answer) => progress.received(answer),
+        onDelta: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
       usages.push(answer.usage ?? await estimateUsage(messages, answer));
-      const served = this.#serve(answer.toolCalls);
-      if (served === undefined) return this.#result(answer, model, usages);
+      const results = this.#answerBuiltins(answer.toolCalls);
+      if (results === undefined) return this.#result(answer, model, usages);
       progress.searching();
-      messages.push(answer.toMessage(), ...served);
+      messages.push(answer.toMessage(), ...results);
     }
     throw providerError(
       "malformed",
@@ -152,13 +153,13 @@ export class ApiProvider implements Provider {
     );
   }
 
-  /** The answers to `calls` when the provider's own tools are all that was called. */
-  #serve(calls: readonly ToolCall[]): JsonObject[] | undefined {
+  /** The results of `calls` if all of them are of built-in tools; otherwise undefined. */
+  #answerBuiltins(calls: readonly ToolCall[]): JsonObject[] | undefined {
     const { answerBuiltin } = this.#options.dialect;
     if (calls.length === 0 || answerBuiltin === undefined) return undefined;
-    const served = calls.map((call) => ({ call, content: answerBuiltin(call) }));
-    if (served.some(({ content }) => content === undefined)) return undefined;
-    return served.map(({ call, content }) => ({
+    const results = calls.map((call) => ({ call, content: answerBuiltin(call) }));
+    if (results.some(({ content }) => content === undefined)) return undefined;
+    return results.map(({ call, content }) => ({
       role: "tool",
       tool_call_id: call.id,
       name: call.name,
@@ -172,7 +173,7 @@ export class ApiProvider implements Provider {
       text: answer.text,
       model: answer.model ?? model.name,
       provider: this.name,
-      usage: sum(usages),
+      usage: sumUsages(usages),
       finishReason: answer.finishReason ?? "stop",
       toolCalls: toolCalls.length > 0 ? toolCalls : undefined,
       citations: citations.length > 0 ? citations : undefined,
@@ -181,10 +182,10 @@ export class ApiProvider implements Provider {
   }
 }
 
-/** @throws {ExaiError} `INVALID_PARAMS` naming the model and what it cannot do */
-function refuse(model: ModelInfo, needs: ModelNeeds): void {
-  const fault = unmetNeeds(model, needs);
-  if (fault !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${fault}`);
+/** @throws {ExaiError} `INVALID_PARAMS` naming the model and the needs it does not meet */
+function assertMeets(model: ModelInfo, needs: ModelNeeds): void {
+  const unmet = unmetNeeds(model, needs);
+  if (unmet !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${unmet}`);
 }
 
 async function estimateUsage(messages: readonly JsonObject[], answer: CompletionReader): Promise<Usage> {
@@ -202,14 +203,14 @@ function textOf(content: unknown): string {
   return parts.map((part) => isObject(part) && typeof part.text === "string" ? part.text : "").join("\n");
 }
 
-function sum(usages: readonly Usage[]): Usage {
+function sumUsages(usages: readonly Usage[]): Usage {
   const add = (a: number | undefined, b: number | undefined) =>
     a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
-  return usages.reduce((all, one) => ({
-    inputTokens: all.inputTokens + one.inputTokens,
-    outputTokens: all.outputTokens + one.outputTokens,
-    cachedTokens: add(all.cachedTokens, one.cachedTokens),
-    reasoningTokens: add(all.reasoningTokens, one.reasoningTokens),
-    estimated: all.estimated || one.estimated,
+  return usages.reduce((sum, usage) => ({
+    inputTokens: sum.inputTokens + usage.inputTokens,
+    outputTokens: sum.outputTokens + usage.outputTokens,
+    cachedTokens: add(sum.cachedTokens, usage.cachedTokens),
+    reasoningTokens: add(sum.reasoningTokens, usage.reasoningTokens),
+    estimated: sum.estimated || usage.estimated,
   }));
 }

@@ -1,12 +1,13 @@
+import type { ExaiError } from "../../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import { ownEntry } from "../../base/own.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
 import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
 
-/** Longest answer taken, thoughts included; no model writes as much. */
+/** The longest accepted answer including reasoning; no model writes as much. */
 const MAX_ANSWER_CHARS = 8_000_000;
 
-/** The names providers have for what ends an answer. Z.AI adds the last three. */
+/** The finish reasons of the providers. The last three are Z.AI's. */
 const FINISH_REASONS: Readonly<Record<string, FinishReason>> = {
   stop: "stop",
   length: "length",
@@ -17,10 +18,24 @@ const FINISH_REASONS: Readonly<Record<string, FinishReason>> = {
   model_context_window_exceeded: "length",
 };
 
-/** Ends that are none: the answer broke off. Z.AI and OpenRouter have such. */
-const BROKEN_OFF: readonly string[] = ["network_error", "error"];
+/** Finish reasons of Z.AI and OpenRouter for a truncated answer. */
+const TRUNCATED: readonly string[] = ["network_error", "error"];
 
-/** An answer as it comes together from the events of a stream (OpenAI, chat completion chunk object). */
+/**
+ * Assembles an answer from the events of a stream (OpenAI, chat completion chunk object).
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { CompletionReader } from "./completion_reader.ts";
+ *
+ * const answer = new CompletionReader({ provider: "acme" });
+ * answer.add({ choices: [{ delta: { content: "Hello" } }] });
+ * answer.add({ choices: [{ delta: { content: " world" }, finish_reason: "stop" }] });
+ * answer.finish();
+ * assertEquals([answer.text, answer.finishReason], ["Hello world", "stop"]);
+ * ```
+ */
 export class CompletionReader {
   text = "";
   reasoning = "";
@@ -28,19 +43,19 @@ export class CompletionReader {
   usage: Usage | undefined;
   finishReason: FinishReason | undefined;
   readonly citations: Citation[] = [];
-  readonly #facts: ProviderErrorInfo;
+  readonly #errorInfo: ProviderErrorInfo;
   readonly #calls = new Map<number, ToolCall & { type: string }>();
 
-  constructor(facts: ProviderErrorInfo) {
-    this.#facts = facts;
+  constructor(errorInfo: ProviderErrorInfo) {
+    this.#errorInfo = errorInfo;
   }
 
-  /** Characters so far, thoughts included. */
+  /** Characters received, including reasoning. */
   get chars(): number {
     return this.text.length + this.reasoning.length;
   }
 
-  /** Whether the model has run: from here on it has cost something. */
+  /** Whether there is any output: from then on the request has been billed. */
   get hasOutput(): boolean {
     return this.chars > 0 || this.#calls.size > 0;
   }
@@ -49,7 +64,7 @@ export class CompletionReader {
     return this.#sortedCalls().map(({ id, name, arguments: args }) => ({ id, name, arguments: args }));
   }
 
-  /** The answer as it stands in the messages of a further question, with its calls as they came. */
+  /** The answer as a message for a follow-up request, with its tool calls unchanged. */
   toMessage(): JsonObject {
     return {
       role: "assistant",
@@ -68,36 +83,36 @@ export class CompletionReader {
   }
 
   /**
-   * Takes one event.
+   * Adds one event.
    *
-   * @throws {ExaiError} the fault that the event stands for
+   * @throws {ExaiError} the provider error `malformed`, `too_large` or `cut`
    */
   add(chunk: unknown): void {
     if (!isObject(chunk)) throw this.#malformed("an event that is no object");
     if (typeof chunk.model === "string") this.model = chunk.model;
     const choice = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
-    // Kimi has the usage within the choice as well, and there alone unless asked for it.
+    // Without stream_options Kimi reports the usage only within the choice.
     this.#addUsage(chunk.usage ?? (isObject(choice) ? choice.usage : undefined));
     this.#addCitations(chunk.web_search, "link");
     if (!isObject(choice)) return;
-    // A server that knows no streams answers with the whole message.
+    // A server without streaming answers with the whole message.
     this.#addDelta(isObject(choice.delta) ? choice.delta : isObject(choice.message) ? choice.message : {});
     this.#addFinish(choice.finish_reason);
     if (this.chars > MAX_ANSWER_CHARS) {
       throw providerError(
         "too_large",
-        `the answer of ${this.#facts.provider} grew past ${MAX_ANSWER_CHARS} characters and was stopped; ask for a ` +
+        `the answer of ${this.#errorInfo.provider} grew past ${MAX_ANSWER_CHARS} characters and was stopped; ask for a ` +
           "shorter one",
-        this.#facts,
+        this.#errorInfo,
       );
     }
   }
 
   #addDelta(delta: JsonObject): void {
     if (typeof delta.content === "string") this.text += delta.content;
-    // Kimi, Z.AI and DeepSeek say reasoning_content; OpenRouter, Ollama and newer vLLM reasoning.
-    const thought = delta.reasoning_content ?? delta.reasoning;
-    if (typeof thought === "string") this.reasoning += thought;
+    // Kimi, Z.AI and DeepSeek use reasoning_content; OpenRouter, Ollama and newer vLLM reasoning.
+    const reasoning = delta.reasoning_content ?? delta.reasoning;
+    if (typeof reasoning === "string") this.reasoning += reasoning;
     if (Array.isArray(delta.tool_calls)) delta.tool_calls.forEach((call, i) => this.#addCall(call, i));
     const cited = Array.isArray(delta.annotations) ? delta.annotations : [];
     this.#addCitations(cited.map((one) => isObject(one) ? one.url_citation ?? one : one), "url");
@@ -117,7 +132,7 @@ export class CompletionReader {
 
   #addFinish(reason: Json | undefined): void {
     if (typeof reason !== "string") return;
-    if (BROKEN_OFF.includes(reason)) throw this.truncated(`it said ${reason}`);
+    if (TRUNCATED.includes(reason)) throw this.truncated(`it said ${reason}`);
     this.finishReason = ownEntry(FINISH_REASONS, reason) ?? "stop";
   }
 
@@ -146,33 +161,38 @@ export class CompletionReader {
   }
 
   /**
-   * Checks that the answer is whole and says something.
+   * Checks that the answer is complete and not empty.
    *
-   * @throws {ExaiError} `cut`, `empty`
+   * @throws {ExaiError} the provider error `cut` or `empty`
    */
   finish(): void {
     if (this.finishReason === undefined) throw this.truncated("the stream ended too soon");
-    this.#splitThoughts();
+    this.#extractThinkTag();
     if (this.text.trim() !== "" || this.#calls.size > 0) return;
-    throw providerError("empty", `${this.#facts.provider} said nothing: ${this.#whyEmpty()}`, this.#facts);
+    throw providerError(
+      "empty",
+      `${this.#errorInfo.provider} said nothing: ${this.#whyEmpty()}`,
+      this.#errorInfo,
+    );
   }
 
-  truncated(why: string): Error {
-    const { provider } = this.#facts;
+  /** The error for an answer that broke off because of `why`. */
+  truncated(why: string): ExaiError {
+    const { provider } = this.#errorInfo;
     return providerError(
       "cut",
       `the answer of ${provider} broke off after ${this.chars} characters: ${why}. It may have been billed, so it was ` +
         "not asked again; repeat the call to ask anew",
-      this.#facts,
+      this.#errorInfo,
     );
   }
 
-  /** Local models put their thoughts at the head of the text when nobody told their server to part them. */
-  #splitThoughts(): void {
-    const thoughts = /^\s*<think>([\s\S]*?)<\/think>\s*/.exec(this.text);
-    if (thoughts === null) return;
-    this.reasoning += thoughts[1]!.trim();
-    this.text = this.text.slice(thoughts[0].length);
+  /** Without a reasoning parser local servers leave the reasoning in a tag at the start of the text. */
+  #extractThinkTag(): void {
+    const tag = /^\s*<think>([\s\S]*?)<\/think>\s*/.exec(this.text);
+    if (tag === null) return;
+    this.reasoning += tag[1]!.trim();
+    this.text = this.text.slice(tag[0].length);
   }
 
   #whyEmpty(): string {
@@ -187,11 +207,11 @@ export class CompletionReader {
   }
 
   #malformed(what: string): Error {
-    const { provider } = this.#facts;
+    const { provider } = this.#errorInfo;
     return providerError(
       "malformed",
       `${provider} sent ${what}; check that its URL is that of an OpenAI API`,
-      this.#facts,
+      this.#errorInfo,
     );
   }
 }

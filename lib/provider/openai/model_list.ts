@@ -1,21 +1,21 @@
-import type { JsonObject } from "../../base/json.ts";
+import { type JsonObject, textOf } from "../../base/json.ts";
 import { mergeEntries, type ModelEntry, toModel } from "../catalogue/catalogue.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { ModelInfo } from "../provider.ts";
 
 interface ModelListOptions {
   provider: string;
-  /** What the shipped catalogue knows of the provider's models, best first. */
+  /** The provider's models in the shipped catalogue, best first. */
   known: readonly ModelEntry[];
-  /** What the user says: laid over all else, and there whether the provider lists it or not. */
+  /** The user's entries: they take precedence, and exist whether the provider lists them or not. */
   overrides: readonly ModelEntry[];
   describe: Dialect["describe"];
 }
 
-/** The models of one provider: the catalogue, the user's word, and the provider's own list once it was asked for. */
+/** The models of one provider, merged from the catalogue, the provider's own list once fetched, and the user's overrides. */
 export class ModelList {
   readonly #options: ModelListOptions;
-  /** What the catalogue and the provider say. */
+  /** From the catalogue and the provider, without overrides. */
   #entries: readonly ModelEntry[];
   #overrides: readonly ModelEntry[];
   #models: readonly ModelInfo[];
@@ -24,43 +24,44 @@ export class ModelList {
     this.#options = options;
     this.#entries = options.known;
     this.#overrides = options.overrides;
-    this.#models = this.#put();
+    this.#models = this.#merge();
   }
 
   get models(): readonly ModelInfo[] {
     return this.#models;
   }
 
-  /** Takes another word of the user's in place of the one before. */
+  /** Replaces the user's overrides. */
   override(overrides: readonly ModelEntry[]): void {
     this.#overrides = overrides;
-    this.#models = this.#put();
+    this.#models = this.#merge();
   }
 
-  /** Takes what `/models` lists: only that is there, and what nobody described is taken for the least. */
-  list(listed: readonly JsonObject[]): void {
+  /** Replaces the list with the entries of `/models`. Models without any description get the defaults. */
+  setListed(listed: readonly JsonObject[]): void {
     const entries = new Map<string, ModelEntry>();
     for (const one of listed) {
-      const said = typeof one.id === "string" ? this.#options.describe(one) : undefined;
-      if (said !== undefined) entries.set(one.id as string, { ...said, name: one.id as string });
+      const name = textOf(one.id);
+      const described = name === undefined ? undefined : this.#options.describe(one);
+      if (name !== undefined && described !== undefined) entries.set(name, { ...described, name });
     }
     const known = this.#options.known.filter(({ name }) => entries.has(name)).map((entry) => {
-      const { contextTokens, ...said } = entries.get(entry.name)!;
+      const { contextTokens, ...listed } = entries.get(entry.name)!;
       entries.delete(entry.name);
-      // The catalogue knows more of what a model can do, the provider how large a window this account has.
-      const merged = mergeEntries({ ...said, name: entry.name }, entry);
+      // The catalogue has the better description of abilities, the provider the context window of this account.
+      const merged = mergeEntries({ ...listed, name: entry.name }, entry);
       return mergeEntries(merged, { contextTokens });
     });
     this.#entries = [...known, ...entries.values()];
-    this.#models = this.#put();
+    this.#models = this.#merge();
   }
 
-  #put(): ModelInfo[] {
+  #merge(): ModelInfo[] {
     const { provider } = this.#options;
     const all = new Map(this.#entries.map((entry) => [entry.name, entry]));
     for (const over of this.#overrides) {
       const entry = all.get(over.name);
-      // Without a provider, an override is for whoever has such a model.
+      // An override without a provider applies only to models that exist.
       if (entry === undefined && over.provider === undefined) continue;
       all.set(over.name, mergeEntries(entry ?? { name: over.name, auto: true }, over));
     }

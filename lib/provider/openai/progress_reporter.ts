@@ -2,55 +2,55 @@ import { SECOND_MS } from "../../base/units.ts";
 import type { ChatOptions, ChatProgress } from "../provider.ts";
 import type { CompletionReader } from "./completion_reader.ts";
 
-/** How often a growing answer is told of, at most. */
-const INTERVAL_MS = SECOND_MS / 4;
+/** The shortest interval between reports of a growing answer. */
+const REPORT_INTERVAL_MS = SECOND_MS / 4;
 
-/** Tells how far one question to `who` has come. */
+/** Reports the progress of one request to a model. */
 export class ProgressReporter {
-  readonly #who: string;
-  readonly #tell: ChatOptions["onProgress"];
+  readonly #model: string;
+  readonly #onProgress: ChatOptions["onProgress"];
   #phase: ChatProgress["phase"] | undefined;
-  #toldAtMs = -Infinity;
+  #reportedAtMs = -Infinity;
   #chars = 0;
 
-  constructor(who: string, tell: ChatOptions["onProgress"]) {
-    this.#who = who;
-    this.#tell = tell;
+  constructor(model: string, onProgress: ChatOptions["onProgress"]) {
+    this.#model = model;
+    this.#onProgress = onProgress;
   }
 
-  /** Tells of `answer` when its phase has changed or some time has passed. */
+  /** Reports a part of the answer, if the phase changed or the interval has passed. */
   received(answer: CompletionReader): void {
-    if (this.#tell === undefined) return;
+    if (this.#onProgress === undefined) return;
     this.#chars = answer.chars;
     const phase = answer.text === "" ? "thinking" : "answering";
-    if (phase === this.#phase && performance.now() - this.#toldAtMs < INTERVAL_MS) return;
+    if (phase === this.#phase && performance.now() - this.#reportedAtMs < REPORT_INTERVAL_MS) return;
     const count = answer.chars === 0 ? "" : ` (${answer.chars.toLocaleString("en-US")} characters)`;
-    this.#say(phase, `${this.#who} is ${phase}${count}`);
+    this.#report(phase, `${this.#model} is ${phase}${count}`);
   }
 
   queued(): void {
-    this.#say("queued", `waiting for a slot of ${this.#who}`);
+    this.#report("queued", `waiting for a slot of ${this.#model}`);
   }
 
   sent(attempt: number): void {
-    this.#say(
+    this.#report(
       "sent",
-      attempt === 1 ? `asked ${this.#who}` : `asked ${this.#who} for the ${ordinal(attempt)} time`,
+      attempt === 1 ? `asked ${this.#model}` : `asked ${this.#model} for the ${ordinal(attempt)} time`,
     );
   }
 
   searching(): void {
-    this.#say("searching", `${this.#who} is searching the web`);
+    this.#report("searching", `${this.#model} is searching the web`);
   }
 
   retrying(waitMs: number): void {
-    this.#say("retrying", `${this.#who} is busy; asking again in ${(waitMs / SECOND_MS).toFixed(1)} s`);
+    this.#report("retrying", `${this.#model} is busy; asking again in ${(waitMs / SECOND_MS).toFixed(1)} s`);
   }
 
-  #say(phase: ChatProgress["phase"], message: string): void {
+  #report(phase: ChatProgress["phase"], message: string): void {
     this.#phase = phase;
-    this.#toldAtMs = performance.now();
-    this.#tell?.({ phase, chars: this.#chars, message });
+    this.#reportedAtMs = performance.now();
+    this.#onProgress?.({ phase, chars: this.#chars, message });
   }
 }
 

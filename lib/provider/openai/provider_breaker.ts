@@ -1,18 +1,19 @@
 import { Circuit } from "../../base/circuit.ts";
+import type { ExaiError } from "../../base/errors.ts";
 import type { FaultKind } from "../provider.ts";
 import { faultKindOf, providerError } from "./provider_errors.ts";
 
 export interface BreakerOptions {
-  /** Failures in a row after which the provider is left alone. */
+  /** Consecutive failures that open the breaker. */
   failures: number;
-  /** How long it is left alone before one call tries it again. */
+  /** How long it stays open before a call may try the provider again, in milliseconds. */
   openMs: number;
 }
 
-/** Faults that say the provider is not well; what it refuses or limits says nothing of the kind. */
-const UNWELL: readonly (FaultKind | undefined)[] = ["outage", "timeout", "cut"];
+/** Errors that count as failures. A rejected or rate-limited request does not. */
+const FAILURES: readonly (FaultKind | undefined)[] = ["outage", "timeout", "cut"];
 
-/** Stops asking a provider that keeps failing. */
+/** A circuit breaker for one provider. */
 export class ProviderBreaker {
   readonly #provider: string;
   readonly #options: BreakerOptions;
@@ -24,35 +25,35 @@ export class ProviderBreaker {
     this.#circuit = new Circuit(options);
   }
 
-  /** How long it stays open, in milliseconds; undefined while calls go through. */
+  /** How much longer it stays open, in milliseconds; undefined while requests pass. */
   get openForMs(): number | undefined {
     return this.#circuit.refusesForMs;
   }
 
-  /** Forgets every failure. */
+  /** Closes the breaker. */
   reset(): void {
     this.#circuit.reset();
   }
 
   /**
-   * Does `work` unless the breaker is open.
+   * Runs `work` unless the breaker is open.
    *
-   * @throws {ExaiError} the fault `breaker_open`, with `retryAfterMs`; what `work` throws
+   * @throws {ExaiError} the provider error `breaker_open` with `retryAfterMs`; what `work` throws
    */
   async run<T>(work: () => Promise<T>): Promise<T> {
     const era = this.#circuit.enter();
-    if (era === 0) throw this.#refusal();
+    if (era === 0) throw this.#openError();
     try {
       const result = await work();
       this.#circuit.leave(era, "well");
       return result;
     } catch (thrown) {
-      this.#circuit.leave(era, UNWELL.includes(faultKindOf(thrown)) ? "unwell" : "nothing");
+      this.#circuit.leave(era, FAILURES.includes(faultKindOf(thrown)) ? "unwell" : "nothing");
       throw thrown;
     }
   }
 
-  #refusal() {
+  #openError(): ExaiError {
     const retryAfterMs = Math.ceil(this.openForMs ?? 0);
     const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
     return providerError(

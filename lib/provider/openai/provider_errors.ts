@@ -18,11 +18,11 @@ const CODES: Readonly<Record<FaultKind, ErrorCode>> = {
   timeout: "TIMEOUT",
 };
 
-/** What is known of a fault beside its kind. */
+/** Details of a provider error besides its kind. */
 export interface ProviderErrorInfo {
   provider: string;
   model?: string;
-  /** HTTP status of the answer, if there was one. */
+  /** The HTTP status of the response, if there was one. */
   status?: number;
   retryAfterMs?: number;
   cause?: unknown;
@@ -30,31 +30,43 @@ export interface ProviderErrorInfo {
 
 const MAX_MESSAGE_CHARS = 600;
 
-/** An error of a provider; no secret is in its message, whatever the provider wrote. */
-export function providerError(kind: FaultKind, message: string, facts: ProviderErrorInfo): ExaiError {
-  const { retryAfterMs, cause, ...details } = facts;
-  const clean = redact(message);
-  const short = clean.length > MAX_MESSAGE_CHARS ? `${clip(clean, MAX_MESSAGE_CHARS)}…` : clean;
-  return new ExaiError(CODES[kind], short, { cause, retryAfterMs, details: { ...details, fault: kind } });
+/**
+ * Creates a provider error. Secrets in the message are redacted, since it may quote the provider.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { faultKindOf, isSafeToRetry, providerError } from "./provider_errors.ts";
+ *
+ * const error = providerError("rate_limit", "acme answered 429", { provider: "acme", retryAfterMs: 1000 });
+ * assertEquals([error.code, error.retryAfterMs], ["UPSTREAM_UNAVAILABLE", 1000]);
+ * assertEquals(isSafeToRetry(faultKindOf(error)), true);
+ * ```
+ */
+export function providerError(kind: FaultKind, message: string, info: ProviderErrorInfo): ExaiError {
+  const { retryAfterMs, cause, ...details } = info;
+  const redacted = redact(message);
+  const text = redacted.length > MAX_MESSAGE_CHARS ? `${clip(redacted, MAX_MESSAGE_CHARS)}…` : redacted;
+  return new ExaiError(CODES[kind], text, { cause, retryAfterMs, details: { ...details, fault: kind } });
 }
 
-/** The kind of fault `thrown` stands for; undefined when it is none of a provider. */
+/** The kind of a provider error; undefined for other errors. */
 export function faultKindOf(thrown: unknown): FaultKind | undefined {
   return thrown instanceof ExaiError ? thrown.details?.fault as FaultKind | undefined : undefined;
 }
 
-/** Faults after which nothing was generated, so that the same may be asked again, here or elsewhere. */
+/** Whether nothing was generated, so that the request may be sent again to the same or another model. */
 export function isSafeToRetry(kind: FaultKind | undefined): boolean {
   return kind === "rate_limit" || kind === "outage" || kind === "breaker_open";
 }
 
-/** Words a 429 uses for an account that is empty: waiting does not help. Kimi, OpenAI, Z.AI (code 1113). */
+/** The error codes of Kimi, OpenAI and Z.AI (1113) for an account without credit, sent with 429. Waiting does not help. */
 const OUT_OF_QUOTA = /insufficient_quota|exceeded_current_quota|billing_hard_limit|^1113$/;
 
-/** A gateway that gave up waiting for the model, which may well have run on: asking again may bill twice. */
+/** A gateway timed out while the model may still have been running: a retry may be billed twice. */
 const GATEWAY_TIMEOUTS: readonly number[] = [504, 524, 598, 599];
 
-/** What an HTTP status says went wrong, given the provider's own `code` or `type` for it. */
+/** Maps an HTTP status and the provider's error `code` or `type`. */
 function faultForStatus(status: number, code = ""): FaultKind {
   if (status === 429) return OUT_OF_QUOTA.test(code) ? "auth" : "rate_limit";
   if (GATEWAY_TIMEOUTS.includes(status)) return "cut";
@@ -63,7 +75,7 @@ function faultForStatus(status: number, code = ""): FaultKind {
   return "refused";
 }
 
-/** What the `openai` package throws for an answer that is an error, as far as it is read here. */
+/** The error the `openai` package throws for an error response. */
 interface ApiError {
   status?: number;
   headers?: Headers;
@@ -71,25 +83,25 @@ interface ApiError {
   message: string;
 }
 
-/** Whether `thrown` is an answer of the API that says what went wrong. */
+/** Whether `thrown` is an `APIError`. Checks its fields, since importing the class would load the package. */
 export function isApiError(thrown: unknown): thrown is ApiError {
   return thrown instanceof Error && "status" in thrown && "headers" in thrown && "error" in thrown;
 }
 
-/** An API's error answer as a fault; `hasOutput` when part of an answer had come before it. */
-export function fromApiError(error: ApiError, facts: ProviderErrorInfo, hasOutput: boolean): ExaiError {
-  const { provider } = facts;
-  const said = readErrorBody(error);
-  // An error within a stream has no status of its own; OpenRouter puts it into `code`.
-  const status = error.status ?? (/^\d{3}$/.test(said.code) ? Number(said.code) : undefined);
-  const all = { ...facts, status, retryAfterMs: retryAfterMs(error.headers), cause: error };
+/** Converts an API error to a provider error; `hasOutput` tells whether part of an answer preceded it. */
+export function fromApiError(error: ApiError, info: ProviderErrorInfo, hasOutput: boolean): ExaiError {
+  const { provider } = info;
+  const body = readErrorBody(error);
+  // An error event in a stream has no HTTP status; OpenRouter sends it as `code`.
+  const status = error.status ?? (/^\d{3}$/.test(body.code) ? Number(body.code) : undefined);
+  const all = { ...info, status, retryAfterMs: retryAfterMs(error.headers), cause: error };
   if (hasOutput || status === undefined) {
-    return providerError("cut", `${provider} broke off its answer: ${said.message}`, all);
+    return providerError("cut", `${provider} broke off its answer: ${body.message}`, all);
   }
-  const kind = faultForStatus(status, said.code || said.type);
+  const kind = faultForStatus(status, body.code || body.type);
   return providerError(
     kind,
-    `${provider} answered ${status}: ${said.message}${advice(kind, facts, status)}`,
+    `${provider} answered ${status}: ${body.message}${adviceFor(kind, info, status)}`,
     all,
   );
 }
@@ -106,7 +118,7 @@ function readErrorBody(error: ApiError): { message: string; code: string; type: 
   };
 }
 
-function advice(kind: FaultKind, { model }: ProviderErrorInfo, status: number): string {
+function adviceFor(kind: FaultKind, { model }: ProviderErrorInfo, status: number): string {
   switch (kind) {
     case "auth":
       return status === 401 || status === 403

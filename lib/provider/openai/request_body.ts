@@ -11,13 +11,17 @@ import type {
   ProviderRequest,
 } from "../provider.ts";
 
-/** Least room left for an answer when the question nearly fills the window. */
+/** The smallest limit on an answer, even if the question nearly fills the window. */
 const MIN_OUTPUT_TOKENS = 1024;
 
-/** Fewest characters a token has in text that is not made to be hard: what bounds an answer may only guess low. */
+/** A low estimate of the characters per token, so that the room for an answer is not overestimated. */
 const CHARS_PER_TOKEN = 2.5;
 
-/** The body of a chat completion request for `request` (OpenAI, create chat completion), as `dialect` has it. */
+/**
+ * Builds the body of a chat completion request (OpenAI, create chat completion) in the given dialect.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` for an image by URL if the provider does not fetch images
+ */
 export function toBody(request: ProviderRequest, dialect: Dialect): JsonObject {
   const { model, temperature, webSearch = false, tools, toolChoice } = request;
   const search = webSearch ? dialect.webSearch?.(model) : undefined;
@@ -26,12 +30,12 @@ export function toBody(request: ProviderRequest, dialect: Dialect): JsonObject {
     function: { name, description, parameters: parameters ?? { type: "object", properties: {} } },
   }));
   const allTools: JsonObject[] = [...functions, ...search?.tools ?? []];
-  return clean({
-    ...streaming(dialect),
+  return definedFields({
+    ...streamFields(dialect),
     model: model.name,
     messages: withSchema(request).map((message) => toMessage(message, dialect)),
     temperature: model.takesTemperature ? temperature : undefined,
-    [dialect.maxTokensField]: outputBound(request, dialect),
+    [dialect.maxTokensField]: outputLimit(request, dialect),
     tools: allTools.length > 0 ? allTools : undefined,
     tool_choice: functions.length > 0 ? toToolChoice(toolChoice) : undefined,
     response_format: responseFormat(request, dialect),
@@ -40,14 +44,14 @@ export function toBody(request: ProviderRequest, dialect: Dialect): JsonObject {
   });
 }
 
-/** The body for a request in the provider's own terms. */
+/** Builds the body of a raw request: messages and tools are passed through. */
 export function toRawBody(request: ProviderRawRequest, dialect: Dialect): JsonObject {
   const { model, messages, tools = [], tool_choice, temperature, webSearch = false } = request;
   const search = webSearch ? dialect.webSearch?.(model) : undefined;
   const allTools = [...tools, ...search?.tools ?? []];
   const raw: JsonObject = { messages: [...messages] };
-  return clean({
-    ...streaming(dialect),
+  return definedFields({
+    ...streamFields(dialect),
     model: model.name,
     ...raw,
     temperature: model.takesTemperature ? temperature : undefined,
@@ -61,15 +65,15 @@ export function toRawBody(request: ProviderRawRequest, dialect: Dialect): JsonOb
   });
 }
 
-function streaming(dialect: Dialect): JsonObject {
+function streamFields(dialect: Dialect): JsonObject {
   return { stream: true, stream_options: dialect.asksForUsage ? { include_usage: true } : undefined };
 }
 
-function clean(body: JsonObject): JsonObject {
+function definedFields(body: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
 }
 
-function outputBound(
+function outputLimit(
   { model, messages, maxOutputTokens }: ProviderRequest,
   dialect: Dialect,
 ): number | undefined {
@@ -79,7 +83,7 @@ function outputBound(
     : undefined;
 }
 
-/** Providers refuse a bound that does not fit beside the question. */
+/** Providers reject a limit that exceeds what the question leaves of the window. */
 function roomLeft(model: ModelInfo, questionChars: number): number {
   const left = model.contextTokens - Math.ceil(questionChars / CHARS_PER_TOKEN);
   return Math.max(MIN_OUTPUT_TOKENS, Math.min(model.maxOutputTokens, left));
@@ -95,7 +99,7 @@ function toMessage(message: ChatMessage, dialect: Dialect): JsonObject {
     case "tool":
       return { role: "tool", tool_call_id: message.toolCallId, content: message.content };
     case "assistant":
-      return clean({
+      return definedFields({
         role: "assistant",
         content: message.content,
         reasoning_content: dialect.takesReasoningBack ? message.reasoning : undefined,
@@ -128,21 +132,22 @@ function toToolChoice(choice: ModelToolChoice | undefined): string | JsonObject 
   return typeof choice === "object" ? { type: "function", function: { name: choice.name } } : choice;
 }
 
+/** The format field for a schema, by the best support of the provider. */
 function responseFormat({ model, jsonSchema }: ProviderRequest, dialect: Dialect): JsonObject | undefined {
   if (jsonSchema === undefined) return undefined;
   if (model.abilities.jsonSchema) return { type: "json_schema", json_schema: { ...jsonSchema } };
   return dialect.hasJsonMode ? { type: "json_object" } : undefined;
 }
 
-/** The messages, with the schema in words for a model that cannot be held to it. */
+/** Adds the schema as a system message for a model without native support. */
 function withSchema(request: ProviderRequest): readonly ChatMessage[] {
   const { model, messages, jsonSchema } = request;
   if (jsonSchema === undefined || model.abilities.jsonSchema) return messages;
-  return [{ role: "system", content: schemaInWords(jsonSchema) }, ...messages];
+  return [{ role: "system", content: schemaPrompt(jsonSchema) }, ...messages];
 }
 
-/** Asks for JSON in words. The providers' JSON modes want the word in the question too. */
-export function schemaInWords({ schema }: NonNullable<ChatRequest["jsonSchema"]>): string {
+/** An instruction to answer with JSON. The JSON modes of the providers require the word "JSON" in the prompt too. */
+export function schemaPrompt({ schema }: NonNullable<ChatRequest["jsonSchema"]>): string {
   return `Answer with one JSON object and nothing else: no code fence, no words around it. It fits this JSON Schema:\n${
     JSON.stringify(schema)
   }`;

@@ -1,16 +1,16 @@
 import { delay } from "@std/async/delay";
 import { abortError } from "../../base/abort.ts";
-import { ExaiError } from "../../base/errors.ts";
+import type { ExaiError } from "../../base/errors.ts";
 import { monotonicNow } from "../../base/monotonic.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { faultKindOf } from "./provider_errors.ts";
 
 export interface RetryPolicy {
-  /** How often one request is sent at most. */
+  /** Attempts in total, including the first. */
   maxAttempts: number;
-  /** What the first wait is about, in milliseconds; each further one is twice as long. */
+  /** The delay before the second attempt, in milliseconds; doubled for each further one, with jitter. */
   initialDelayMs: number;
-  /** Longest wait that is worth it; a provider that asks for more is given up. */
+  /** The longest delay, in milliseconds; a longer `Retry-After` fails the request instead. */
   maxDelayMs: number;
 }
 
@@ -20,37 +20,48 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   maxDelayMs: 20 * SECOND_MS,
 };
 
-/** What bounds the waits of one call. */
+/** Bounds on the delays of one call. */
 export interface WaitOptions {
   signal: AbortSignal;
-  /** When the caller gives up, in milliseconds since 1970. */
+  /** When the caller times out, in milliseconds since 1970. */
   deadlineMs?: number;
 }
 
 /**
- * How long to wait before the same is asked again; undefined: not at all. Only what cannot have been billed is asked
- * again: a refusal for load, a failure the provider admits, a connection that never came about.
+ * Returns the delay before the next attempt, in milliseconds; undefined for no retry. Only requests that cannot have
+ * been billed are retried: after a rate limit, a server error or a failed connection.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { providerError } from "./provider_errors.ts";
+ * import { DEFAULT_RETRY_POLICY, retryDelay } from "./retry.ts";
+ *
+ * const outage = providerError("outage", "acme answered 503", { provider: "acme" });
+ * assert(retryDelay(1, outage, DEFAULT_RETRY_POLICY) !== undefined);
+ * assert(retryDelay(3, outage, DEFAULT_RETRY_POLICY) === undefined);
+ * ```
  */
-export function retryDelay(attempt: number, thrown: unknown, options: RetryPolicy): number | undefined {
-  const fault = faultKindOf(thrown);
-  if ((fault !== "rate_limit" && fault !== "outage") || attempt >= options.maxAttempts) return undefined;
-  const asked = (thrown as ExaiError).retryAfterMs;
-  // Calls that were refused together must not come back together.
-  const waitMs = asked === undefined
-    ? options.initialDelayMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
-    : asked * (1 + Math.random() / 10);
-  return waitMs > options.maxDelayMs ? undefined : waitMs;
+export function retryDelay(attempt: number, error: ExaiError, policy: RetryPolicy): number | undefined {
+  const fault = faultKindOf(error);
+  if ((fault !== "rate_limit" && fault !== "outage") || attempt >= policy.maxAttempts) return undefined;
+  const { retryAfterMs } = error;
+  // The jitter keeps calls that failed together from retrying together.
+  const delayMs = retryAfterMs === undefined
+    ? policy.initialDelayMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
+    : retryAfterMs * (1 + Math.random() / 10);
+  return delayMs > policy.maxDelayMs ? undefined : delayMs;
 }
 
-/** Whether the caller will still be there after `waitMs`. */
+/** Whether a wait of `waitMs` ends before the caller times out. */
 export function fitsDeadline(waitMs: number, { deadlineMs }: WaitOptions): boolean {
   return deadlineMs === undefined || monotonicNow() + waitMs < deadlineMs;
 }
 
 /**
- * Waits, unless `signal` aborts.
+ * Waits for `waitMs` milliseconds.
  *
- * @throws {ExaiError} the signal's reason
+ * @throws {ExaiError} the abort reason of `signal`
  */
 export async function sleep(waitMs: number, { signal }: WaitOptions): Promise<void> {
   try {

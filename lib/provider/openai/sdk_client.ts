@@ -1,31 +1,28 @@
 import type OpenAI from "openai";
 import type { GuardedFetch } from "./guarded_fetch.ts";
 
-/** Where a provider is and what opens it. */
+/** The URL and key of a provider. */
 export interface ClientAddress {
-  /** Up to where `/chat/completions` begins. */
+  /** The URL up to, and without, `/chat/completions`. */
   baseUrl: string;
-  /** Empty for servers that want none. */
+  /** Empty for servers that need none. */
   apiKey: string;
 }
 
-/** Longest time a timer can hold; the guarded fetch has time-outs of its own. */
+/** The longest possible timer: `GuardedFetch` has the time-outs. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
-/**
- * A client of the `openai` package that asks through `guard`. The package costs some 25 MB, so it is loaded with the
- * first question and not with the daemon.
- */
+/** Creates a client of the `openai` package that fetches through `guard`. The package takes about 25 MB and is loaded on first use. */
 export async function createClient({ baseUrl, apiKey }: ClientAddress, guard: GuardedFetch): Promise<OpenAI> {
   const { default: Client } = await import("openai");
   return new Client({
     baseURL: baseUrl,
     apiKey: apiKey || "none",
     fetch: guard.fetch,
-    // Its own retries send again what may have been billed.
+    // Its retries do not spare requests that may have been billed.
     maxRetries: 0,
     timeout: NO_TIMEOUT_MS,
-    // It prints to the console, and reads the environment for what is left out.
+    // It logs to the console, and reads omitted options from the environment.
     logLevel: "off",
     adminAPIKey: null,
     organization: null,
