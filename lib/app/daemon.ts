@@ -19,7 +19,7 @@ import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
-import { INSTRUCTIONS } from "../tool/instructions.ts";
+import { INSTRUCTIONS } from "../tool/exai_server.ts";
 import type { Admissions } from "./admissions.ts";
 import type { DaemonOptions } from "./daemon_options.ts";
 import { Listeners } from "../edge/listeners.ts";

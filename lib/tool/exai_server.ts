@@ -10,7 +10,6 @@ import { type InitializeResult, negotiateRevision } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { ToolHost } from "./host.ts";
-import { INSTRUCTIONS } from "./instructions.ts";
 import { type OfferedTools, offerTools } from "./offered_tools.ts";
 import { OwnThreads } from "./own_threads.ts";
 import { runTool, type ToolDependencies } from "./run_tool.ts";
@@ -23,6 +22,13 @@ import type { OpenWorkspace } from "../workspace/workspace.ts";
 const log = getLogger(["exai", "tool"]);
 
 const NAME = "exai";
+
+/** How a model uses EXAI's tools; clients put it into the context (MCP lifecycle, `instructions`). */
+export const INSTRUCTIONS =
+  "EXAI's own tools that take step_number work in steps: each answer says what to do before the next step " +
+  "(required_actions) and gives the call that goes on (next_call); keep its continuation_id. With the last step most " +
+  "of them ask another model. chat and consensus ask models at once; challenge makes you re-examine a claim; " +
+  "listmodels shows what can be asked.";
 
 export interface ExaiServerOptions {
   host: ToolHost;

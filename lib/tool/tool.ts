@@ -6,6 +6,7 @@ import type { Sample } from "../provider/provider.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import { OUTPUT_SCHEMA, type ToolOutput } from "./tool_output.ts";
+import type { ToolAnnotations } from "./annotations.ts";
 import { argumentError, checkSize } from "./argument_errors.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
@@ -33,14 +34,6 @@ export interface ToolContext {
   readonly whereabouts: Whereabouts;
   /** Every tool on offer, as published. */
   readonly tools: readonly ToolDefinition[];
-}
-
-/** Hints for clients about what a tool does (MCP server/tools, `ToolAnnotations`). */
-export interface ToolAnnotations extends JsonObject {
-  readOnlyHint?: boolean;
-  destructiveHint?: boolean;
-  idempotentHint?: boolean;
-  openWorldHint?: boolean;
 }
 
 /** What a tool may give back: nothing at all is an answer too. */

@@ -4,7 +4,8 @@ import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { OUTPUT_SCHEMA } from "./tool_output.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import { argumentError, checkSize } from "./argument_errors.ts";
-import type { OptionalToolOutput, Tool, ToolAnnotations, ToolContext } from "./tool.ts";
+import { ANNOTATION_HINTS, type ToolAnnotations } from "./annotations.ts";
+import type { OptionalToolOutput, Tool, ToolContext } from "./tool.ts";
 
 export { serveUserTool } from "./user_tool_services.ts";
 
@@ -18,7 +19,6 @@ interface UserToolOptions {
 }
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
-const HINTS = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"] as const;
 const TAKEN = new Set(BUILTIN_TOOLS.map(({ name }) => name));
 
 /**
@@ -94,9 +94,9 @@ function readSchema(schema: JsonObject): z.ZodType {
 
 /** What it does not say of itself is left to the client, which then takes it for unsafe (MCP `ToolAnnotations`). */
 function annotationsOf(said: Json = {}): ToolAnnotations {
-  if (!isObject(said)) throw configError(`annotations must be an object of ${HINTS.join(", ")}`);
+  if (!isObject(said)) throw configError(`annotations must be an object of ${ANNOTATION_HINTS.join(", ")}`);
   const annotations: ToolAnnotations = {};
-  for (const hint of HINTS) {
+  for (const hint of ANNOTATION_HINTS) {
     const value = said[hint];
     if (value !== undefined && typeof value !== "boolean") {
       throw configError(`annotations.${hint} must be true or false`);

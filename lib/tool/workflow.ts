@@ -4,6 +4,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { Recorded, Thread, Turn } from "../state/thread_store.ts";
 import type { Continuation, ToolOutput } from "./tool_output.ts";
 import type { StepArgs } from "./fields.ts";
+import { STEPWISE } from "./annotations.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";
 
 /** How the last step ended: nothing to send, no doubt left, with a model's opinion, or with a model that failed. */
@@ -72,8 +73,7 @@ export function defineWorkflow<Args extends StepArgs>(spec: WorkflowSpec<Args>):
     description: spec.description,
     input: spec.input,
     ignores: spec.ignores,
-    // A step that is sent twice replaces itself.
-    annotations: spec.annotations ?? { destructiveHint: false, idempotentHint: true, openWorldHint: false },
+    annotations: spec.annotations ?? STEPWISE,
     run: (args, context) => runStep(spec, args as unknown as Args, context),
   });
 }

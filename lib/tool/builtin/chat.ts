@@ -6,10 +6,10 @@ import { askModel } from "../dialogue/ask_model.ts";
 import { toHistory } from "../dialogue/history.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
-import { CHAT } from "../prompts/chat.ts";
+import type { Prompt } from "../dialogue/prompt.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import { notStoredNote } from "../workflow.ts";
-import { ASKS_MODELS } from "./annotations.ts";
+import { ASKS_MODELS } from "../annotations.ts";
 
 const input = z.object({
   prompt: promptText.describe("the question, with what is needed to understand it"),
@@ -19,6 +19,21 @@ const input = z.object({
 });
 
 type ChatArgs = z.output<typeof input>;
+
+export const CHAT_PROMPT: Prompt = {
+  name: "chat",
+  version: 1,
+  role: "You are a senior engineer whom another developer, or their coding agent, consults as an equal.",
+  method: [
+    "Find the question behind the words; where two readings lead to different answers, say which one you take.",
+    "Weigh at least one alternative before you recommend something, and say what would change your mind.",
+    "Disagree when you have reason to. Agreement without a reason helps nobody.",
+    "Keep to what was asked: no rewrite where a change of one line does it, no advice that fits any project.",
+  ],
+  output:
+    "Markdown. The answer first, in a sentence or two; then the reasons; then, if there is one, the next step. " +
+    "As short as the question allows.",
+};
 
 /** Asks a model a question, with files and images, and goes on with the conversation. */
 export const chat = defineTool({
@@ -40,7 +55,7 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
   const reply = await askModel(
     {
       tool: "chat",
-      prompt: CHAT,
+      prompt: CHAT_PROMPT,
       text: prompt,
       args,
       defaults: { temperature: 0.5 },

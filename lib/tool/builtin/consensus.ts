@@ -5,10 +5,10 @@ import type { JsonObject } from "../../base/json.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
-import { CONSENSUS, type Stance, STANCES } from "../prompts/consensus.ts";
+import type { Prompt } from "../dialogue/prompt.ts";
 import type { ToolContext } from "../tool.ts";
 import { defineWorkflow, type WorkflowResult, type WorkflowRun } from "../workflow.ts";
-import { ASKS_MODELS } from "./annotations.ts";
+import { ASKS_MODELS } from "../annotations.ts";
 
 const MAX_MODELS = 10;
 
@@ -51,6 +51,34 @@ const OF_THE_ORIGINAL = [
   "confidence",
   "hypothesis",
 ];
+
+type Stance = "for" | "against" | "neutral";
+
+export const CONSENSUS_PROMPT: Prompt = {
+  name: "consensus",
+  version: 1,
+  role: "You are one of several experts asked, apart from one another, to assess the same proposal.",
+  method: [
+    "Decide whether it can be done, whether it is worth doing, and for whom.",
+    "Compare it with the best alternative, doing nothing included.",
+    "Weigh the cost to build, to run and to undo, and what happens when it fails.",
+    "Keep your stance honest: it says what to look for, not what to find. If the proposal is harmful, or plainly " +
+    "right, say so whatever your stance.",
+  ],
+  output:
+    "Markdown under these headings, at most 600 words in all: Verdict (one sentence), Analysis, Key risks, " +
+    "Recommendation, Confidence (a number from 1 to 10, and why). The verdict must stand by itself: it will be read beside others.",
+};
+
+/** What each stance adds to {@linkcode CONSENSUS_PROMPT}. */
+const STANCES: Readonly<Record<Stance, string>> = {
+  for:
+    "Stance: make the best honest case for the proposal. Look for what makes it work, and how its problems can be met.",
+  against:
+    "Stance: make the best honest case against the proposal. Look for where it fails, and what it would cost.",
+  neutral:
+    "Stance: weigh both sides by their evidence. If it points one way, go that way; do not make up a balance.",
+};
 
 /** Asks several models about one proposal, at once, none knowing of the others. */
 export const consensus = defineWorkflow<ConsensusArgs>({
@@ -161,7 +189,7 @@ async function askOne(
     const reply = await askModel(
       {
         tool: "consensus",
-        prompt: CONSENSUS,
+        prompt: CONSENSUS_PROMPT,
         instructions: [STANCES[stance], stance_prompt ?? ""].join("\n").trim(),
         text: `# Proposal\n${steps[0]!.step}`,
         args: { ...args, model, images: args.images ?? steps.findLast(({ images }) => images)?.images },

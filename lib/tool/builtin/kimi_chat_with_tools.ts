@@ -8,7 +8,7 @@ import { describeUsage } from "../dialogue/ask_model.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
 import { modelFields } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
-import { ASKS_MODELS } from "./annotations.ts";
+import { ASKS_MODELS } from "../annotations.ts";
 
 /** Published as text, which it mostly is; a list of parts is passed on too. */
 const text = z.unknown().optional().meta({ type: "string" });

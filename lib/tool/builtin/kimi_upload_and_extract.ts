@@ -6,7 +6,7 @@ import type { ToolOutput } from "../tool_output.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { WorkspaceEntry } from "../../workspace/workspace.ts";
-import { ASKS_MODELS } from "./annotations.ts";
+import { ASKS_MODELS } from "../annotations.ts";
 
 /** What Kimi's Files API takes. Nothing of it goes into a prompt by itself, so the limit of prompts does not apply. */
 const MAX_UPLOAD_BYTES = 100 * MIB;

@@ -5,7 +5,7 @@ import { PROVIDER_NAMES } from "../../provider/provider_kinds.ts";
 import type { ModelStatus } from "../../provider/provider_status.ts";
 import { listProviders } from "./provider_list.ts";
 import { defineTool } from "../tool.ts";
-import { READ_ONLY } from "./annotations.ts";
+import { READ_ONLY } from "../annotations.ts";
 
 /** Providers add models and take them away; older than this their lists are asked for anew. */
 const MAX_AGE_MS = MINUTE_MS;

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { PROVIDER_KINDS, type ProviderName } from "../../provider/provider_kinds.ts";
 import { listProviders } from "./provider_list.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
-import { READ_ONLY } from "./annotations.ts";
+import { READ_ONLY } from "../annotations.ts";
 
 /** What is set up and what each provider can do. */
 export const providerCapabilities = defineTool({

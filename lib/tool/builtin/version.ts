@@ -2,7 +2,7 @@ import * as z from "zod";
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import type { ToolHost } from "../host.ts";
 import { defineTool } from "../tool.ts";
-import { READ_ONLY } from "./annotations.ts";
+import { READ_ONLY } from "../annotations.ts";
 
 /** What the daemon is. Clients call it to see that the whole path works, so it asks nothing that could take time. */
 export const version = defineTool({

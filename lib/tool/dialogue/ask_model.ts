@@ -7,7 +7,7 @@ import type { ModelArgs } from "../fields.ts";
 import type { SentFile } from "../material/attachment.ts";
 import { collect, type Material, type MaterialRequest } from "../material/collect.ts";
 import { loadImages } from "../material/images.ts";
-import { type Prompt, promptId, renderPrompt } from "../prompts/prompt.ts";
+import { type Prompt, promptId, renderPrompt } from "./prompt.ts";
 import type { ToolContext } from "../tool.ts";
 import { filesShown, type History, NO_HISTORY } from "./history.ts";
 import { composeMessages } from "./messages.ts";
