@@ -14,35 +14,35 @@ import type { Prompt } from "./dialogue/prompt.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 import { defineWorkflow, type WorkflowResult, type WorkflowRun, type WorkflowSpec } from "./workflow.ts";
 
-/** What to do between steps. */
+/** Instructions between steps. */
 interface StepActions {
-  /** After the first step: how to begin. */
+  /** After the first step. */
   begin: readonly string[];
   /** After each further one. */
   deepen: readonly string[];
-  /** Once the caller is confident: what to make sure of before the end. */
+  /** Once the caller is confident. */
   conclude: readonly string[];
 }
 
-/** An investigation whose end a model is asked about, as its file writes it. */
+/** The definition of an investigation that a model reviews at the end, for {@linkcode defineExpertWorkflow}. */
 interface ExpertWorkflowSpec<Args extends WorkflowArgs>
   extends Pick<WorkflowSpec<Args>, "name" | "title" | "description" | "input" | "check" | "describePause"> {
-  /** `code_review` makes the statuses `pause_for_code_review` and `code_review_complete`. */
+  /** The phase in the status: `code_review` gives `pause_for_code_review` and `code_review_complete`. */
   phase: string;
-  /** The tool's own fields: each step repeats them, and the model is told. */
+  /** The tool's own fields: repeated in each step and shown to the model. */
   ownFields: readonly (keyof Args & string)[];
   prompt: Prompt;
   defaults: ModelQuestion["defaults"];
   actions: StepActions;
-  /** What the model is shown beside the files that steps name. */
-  material?(work: WorkflowRun<Args>, context: ToolContext): Promise<ToolMaterial>;
+  /** Material for the model besides the files named in steps. */
+  material?(run: WorkflowRun<Args>, context: ToolContext): Promise<ToolMaterial>;
 }
 
-/** What a tool itself finds for its model to see. */
+/** Material that a tool gathers for the model. */
 interface ToolMaterial {
-  /** Texts that are no files; shown first. */
+  /** Texts other than files; shown first. */
   documents: readonly Attachment[];
-  /** Files, as paths; shown as far as they go. */
+  /** The paths of files; shown as far as the budget allows. */
   files: readonly string[];
 }
 
@@ -52,7 +52,7 @@ const PRESENTATION =
   "Check each claim of expert_analysis against the code before you act on it, and say where you disagree. " +
   "Then give the user the whole: what you found, what the expert adds or refutes, what to do first.";
 
-/** Makes a tool of an {@linkcode ExpertWorkflowSpec}. */
+/** Creates a stepwise tool whose last step asks a model to review the findings. */
 export function defineExpertWorkflow<Args extends WorkflowArgs>(spec: ExpertWorkflowSpec<Args>): Tool {
   const { name, title, description, input, phase, ownFields, describePause } = spec;
   const carry = [...ownFields, ...Object.keys(modelFields).filter((field) => field !== "images")];
@@ -65,20 +65,20 @@ export function defineExpertWorkflow<Args extends WorkflowArgs>(spec: ExpertWork
     pauseStatus: `pause_for_${phase}`,
     completeStatus: `${phase}_complete`,
     carry: carry as (keyof Args & string)[],
-    // The last step costs money each time it is run.
+    // Each run of the last step costs money.
     annotations: ASKS_MODELS,
     async check(args, earlier, context) {
       await spec.check?.(args, earlier, context);
       if (args.use_assistant_model) await checkFiles(args, context);
     },
-    toRequest: (args) => withoutData(args),
+    toRequest: (args) => omitInlineImages(args),
     consolidate: consolidateFindings,
     requiredActions: ({ args, state }) => [...actionsFor(spec.actions, args, String(state.confidence))],
-    finish: (work, context) => finish(spec, work, context),
+    finish: (run, context) => finish(spec, run, context),
   });
 }
 
-/** A path that may not be read is refused in the step that names it; one that is not there may yet come to be. */
+/** Rejects a forbidden path in the step that names it. A file that does not exist may be created later. */
 async function checkFiles({ relevant_files = [] }: WorkflowArgs, { workspace }: ToolContext): Promise<void> {
   for (const file of relevant_files) {
     await workspace.find(file).catch((thrown) => {
@@ -87,8 +87,8 @@ async function checkFiles({ relevant_files = [] }: WorkflowArgs, { workspace }: 
   }
 }
 
-/** Images in `data:` URLs are sent with the step that brings them, and not kept. */
-function withoutData(args: WorkflowArgs): JsonObject {
+/** Images in `data:` URLs are not stored in the thread. */
+function omitInlineImages(args: WorkflowArgs): JsonObject {
   const images = args.images?.filter((image) => !/^data:/i.test(image));
   return { ...args, images } as JsonObject;
 }
@@ -100,27 +100,29 @@ function actionsFor({ begin, deepen, conclude }: StepActions, args: WorkflowArgs
 
 async function finish<Args extends WorkflowArgs>(
   spec: ExpertWorkflowSpec<Args>,
-  work: WorkflowRun<Args>,
+  run: WorkflowRun<Args>,
   context: ToolContext,
 ): Promise<WorkflowResult> {
-  const { args, steps, state } = work;
+  const { args, steps, state } = run;
   const findings = listFindings(steps);
-  const alone = (completion: "certain" | "local", note: string): WorkflowResult => ({
+  const withoutModel = (completion: "certain" | "local", note: string): WorkflowResult => ({
     completion,
     content: { findings, expert_analysis: null, note },
   });
   if (state.confidence === "certain") {
-    return alone("certain", "confidence is certain, so no expert model was asked");
+    return withoutModel("certain", "confidence is certain, so no expert model was asked");
   }
-  if (!args.use_assistant_model) return alone("local", "use_assistant_model is false, so no model was asked");
+  if (!args.use_assistant_model) {
+    return withoutModel("local", "use_assistant_model is false, so no model was asked");
+  }
   if (!spec.material && isEmpty(steps, state)) {
-    return alone("local", "the steps found nothing a model could be asked about");
+    return withoutModel("local", "the steps found nothing a model could be asked about");
   }
   try {
-    return await consult(spec, work, context);
+    return await askExpert(spec, run, context);
   } catch (thrown) {
     if (context.signal.aborted) throw abortError(context.signal);
-    return failed(ExaiError.from(thrown));
+    return toFailure(ExaiError.from(thrown));
   }
 }
 
@@ -133,27 +135,26 @@ function isEmpty(
     steps.every(({ findings }) => findings.trim() === "");
 }
 
-async function consult<Args extends WorkflowArgs>(
+async function askExpert<Args extends WorkflowArgs>(
   spec: ExpertWorkflowSpec<Args>,
-  work: WorkflowRun<Args>,
+  run: WorkflowRun<Args>,
   context: ToolContext,
 ): Promise<WorkflowResult> {
-  const { args, steps } = work;
-  const own = await spec.material?.(work, context);
-  const tell = progressSender(context);
-  // The latest step that names images says which ones matter; an empty list says none.
+  const { args, steps } = run;
+  const own = await spec.material?.(run, context);
+  // The latest list of images counts, even if it is empty.
   const images = args.images ?? steps.findLast((step) => step.images !== undefined)?.images;
   const reply = await askModel(
     {
       tool: spec.name,
       prompt: spec.prompt,
-      text: writeBrief(work, spec.ownFields),
+      text: writeBrief(run, spec.ownFields),
       args: { ...args, images },
       defaults: spec.defaults,
       history: await earlierHistory(spec.name, args, context),
       material: {
         documents: own?.documents,
-        // What this step names must be there; what earlier steps named may have gone since.
+        // Files of this step must exist; those of earlier steps may have been deleted since.
         named: args.relevant_files ?? [],
         earlier: await realPaths(
           [...unionOf(steps.toReversed(), "relevant_files"), ...own?.files ?? []],
@@ -163,17 +164,17 @@ async function consult<Args extends WorkflowArgs>(
       },
     },
     context,
-    { onProgress: tell },
+    { onProgress: progressSender(context) },
   );
   const { text, files, model, provider, usage, facts } = reply;
   const analysis = parseAnalysis(text);
-  const needed = filesNeeded(analysis);
+  const missingFiles = filesNeeded(analysis);
   return {
     completion: "expert",
     content: {
       expert_analysis: analysis,
-      files_needed: needed.length === 0 ? undefined : {
-        files: needed,
+      files_needed: missingFiles.length === 0 ? undefined : {
+        files: missingFiles,
         required_actions: ["Send this step again with these files in relevant_files, if they matter to you."],
       },
       presentation: PRESENTATION,
@@ -182,11 +183,11 @@ async function consult<Args extends WorkflowArgs>(
     provider,
     usage,
     facts,
-    reply: { content: text, model, provider, files: files as unknown as Json[] },
+    reply: { content: text, model, provider, files },
   };
 }
 
-/** What was said in the thread before this work began, or by other tools beside it. */
+/** The conversation of the thread without the steps of the current run. */
 async function earlierHistory(tool: string, { continuation_id }: WorkflowArgs, { threads }: ToolContext) {
   if (continuation_id === undefined) return undefined;
   const { turns } = await threads.show(continuation_id);
@@ -199,7 +200,7 @@ async function realPaths(files: readonly string[], { workspace }: ToolContext): 
   return found.map((entry, i) => entry?.path ?? files[i]!);
 }
 
-function failed(error: ExaiError): WorkflowResult {
+function toFailure(error: ExaiError): WorkflowResult {
   return {
     completion: "error",
     content: {

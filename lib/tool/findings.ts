@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../base/json.ts";
 import { SEVERITIES, type WorkflowArgs } from "./fields.ts";
 
-/** What an investigation knows after `steps`: each file, name and issue once, the latest confidence and hypothesis. */
+/** Merges the steps of an investigation: distinct files, names and issues, the latest confidence and hypothesis. */
 export function consolidateFindings(steps: readonly WorkflowArgs[]): JsonObject {
   return {
     files_checked: unionOf(steps, "files_checked"),
@@ -13,14 +13,14 @@ export function consolidateFindings(steps: readonly WorkflowArgs[]): JsonObject 
   };
 }
 
-/** What each step found, for the end of an investigation. */
+/** Lists the findings of each step, for the final output. */
 export function listFindings(steps: readonly WorkflowArgs[]): JsonObject[] {
   return steps.map(({ step_number, step, findings }) => ({ step_number, step, findings }));
 }
 
 type ListField = "files_checked" | "relevant_files" | "relevant_context";
 
-/** Everything `steps` name in `field`, each once. */
+/** Returns the distinct entries of `field` in all steps. */
 export function unionOf(steps: readonly WorkflowArgs[], field: ListField): string[] {
   return [...new Set(steps.flatMap((step) => step[field] ?? []))];
 }

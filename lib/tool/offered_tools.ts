@@ -5,32 +5,32 @@ import type { ToolDefinition } from "../wire/mcp.ts";
 import { selectTools, type ToolSelectionOptions } from "./tool_selection.ts";
 import type { Tool } from "./tool.ts";
 
-/** The tools on offer at one time. Replaced as a whole when they change, so that no call sees half of it. */
+/** An immutable set of offered tools. Replaced as a whole, so that no call sees a partial change. */
 export interface OfferedTools {
-  /** As `tools/list` shows them. */
+  /** The entries of `tools/list`. */
   readonly definitions: readonly ToolDefinition[];
-  /** What is odd about the settings that choose the tools, a sentence each. */
+  /** Warnings about the settings that select tools, a sentence each. */
   readonly warnings: readonly string[];
   /**
-   * The tool `name`.
+   * Returns the tool `name`.
    *
-   * @throws {ExaiError} `TOOL_NOT_FOUND` with the setting that took it away, or the names it may be a typo of
+   * @throws {ExaiError} `TOOL_NOT_FOUND` naming the setting that disables it, or similar names
    */
   find(name: string): Tool;
 }
 
-/** Makes the offer that `options` leave of `tools`. */
+/** Creates the set of `tools` that `options` select. */
 export function offerTools(tools: readonly Tool[], options: ToolSelectionOptions): OfferedTools {
-  const { offered, switchedOff, warnings } = selectTools(tools, options);
+  const { offered, disabledBy, warnings } = selectTools(tools, options);
   const byName = new Map(offered.map((tool) => [tool.name, tool]));
   return {
-    // The list is one object for all who ask: nobody may change it for the others.
+    // All callers share one list.
     definitions: deepFreeze(offered.map((tool) => tool.definition)),
     warnings,
     find(name) {
       const tool = byName.get(name);
       if (tool !== undefined) return tool;
-      const setting = switchedOff.get(name);
+      const setting = disabledBy.get(name);
       if (setting !== undefined) {
         throw new ExaiError("TOOL_NOT_FOUND", `the tool ${name} is switched off by ${setting}`);
       }

@@ -14,36 +14,36 @@ import type { OpenWorkspace, Workspace } from "../workspace/workspace.ts";
 
 const log = getLogger(["exai", "tool"]);
 
-/** What every call of every tool shares. */
+/** The dependencies shared by all calls of all tools. */
 export interface ToolDependencies extends Pick<ToolContext, "models" | "host" | "tools"> {
   threads: ThreadStore;
   openWorkspace: OpenWorkspace;
 }
 
 /**
- * Runs one call of `tool`. Whatever the tool does, the result is well formed: a failure of the tool is a tool
- * execution error with a message the model can act on (MCP server/tools, error handling; SEP-1303 for arguments).
+ * Runs one call of `tool`. An error of the tool becomes a tool execution error with a message the model can act on (MCP
+ * server/tools, error handling; SEP-1303 for invalid arguments).
  *
- * @throws {ExaiError} the reason `call` was aborted with
+ * @throws {ExaiError} the abort reason of the call
  */
-export async function runTool(tool: Tool, call: Call, surroundings: ToolDependencies): Promise<ToolResult> {
+export async function runTool(tool: Tool, call: Call, dependencies: ToolDependencies): Promise<ToolResult> {
   if (call.signal.aborted) throw abortError(call.signal);
   const startedMs = performance.now();
-  const context = new CallContext(call, surroundings);
+  const context = new CallContext(call, dependencies);
   const facts = () => ({ tool: tool.name, durationMs: performance.now() - startedMs });
   try {
     const work = tool.call((call.params.arguments ?? {}) as JsonObject, context);
-    const answer = work instanceof Promise ? await untilAborted(work, call.signal) : work;
-    return toToolResult(answer ?? undefined, facts());
+    const output = work instanceof Promise ? await untilAborted(work, call.signal) : work;
+    return toToolResult(output ?? undefined, facts());
   } catch (thrown) {
     if (call.signal.aborted) throw abortError(call.signal);
-    return toErrorResult(explain(tool.name, thrown), facts());
+    return toErrorResult(toError(tool.name, thrown), facts());
   } finally {
-    context.ended = true;
+    context.end();
   }
 }
 
-function explain(tool: string, thrown: unknown): ExaiError {
+function toError(tool: string, thrown: unknown): ExaiError {
   if (thrown instanceof ExaiError) return thrown;
   log.error("{tool} failed: {error}", { tool, error: thrown });
   return new ExaiError(
@@ -56,16 +56,16 @@ function explain(tool: string, thrown: unknown): ExaiError {
   );
 }
 
-/** One call as its tool sees it. Made for each call, so it computes nothing in advance. */
+/** The context of one call. Everything is computed on access, since one is created per call. */
 class CallContext implements ToolContext {
   readonly #call: Call;
-  readonly #surroundings: ToolDependencies;
+  readonly #dependencies: ToolDependencies;
   #workspace: Workspace | undefined;
-  ended = false;
+  #hasEnded = false;
 
-  constructor(call: Call, surroundings: ToolDependencies) {
+  constructor(call: Call, dependencies: ToolDependencies) {
     this.#call = call;
-    this.#surroundings = surroundings;
+    this.#dependencies = dependencies;
   }
 
   get caller() {
@@ -81,11 +81,11 @@ class CallContext implements ToolContext {
   }
 
   get threads() {
-    return new OwnThreads(this.#surroundings.threads, this.whereabouts);
+    return new OwnThreads(this.#dependencies.threads, this.whereabouts);
   }
 
   get models() {
-    return this.#surroundings.models;
+    return this.#dependencies.models;
   }
 
   get sample() {
@@ -93,7 +93,7 @@ class CallContext implements ToolContext {
   }
 
   get workspace() {
-    return this.#workspace ??= this.#surroundings.openWorkspace(this.whereabouts);
+    return this.#workspace ??= this.#dependencies.openWorkspace(this.whereabouts);
   }
 
   get whereabouts() {
@@ -101,15 +101,19 @@ class CallContext implements ToolContext {
   }
 
   get host() {
-    return this.#surroundings.host;
+    return this.#dependencies.host;
   }
 
   get tools() {
-    return this.#surroundings.tools;
+    return this.#dependencies.tools;
   }
 
   progress: ToolContext["progress"] = (progress) => {
-    // Progress of a call that was answered belongs to nothing (MCP basic/utilities/progress).
-    if (!this.ended) reportProgress(this.#call, progress);
+    // No progress may follow the response (MCP basic/utilities/progress).
+    if (!this.#hasEnded) reportProgress(this.#call, progress);
   };
+
+  end(): void {
+    this.#hasEnded = true;
+  }
 }

@@ -2,40 +2,40 @@ import type { ErrorCode } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 
-/** What a tool gives back; the envelope around it is the registry's. */
+/** The output of a tool; {@linkcode toToolResult} wraps it in an {@linkcode Envelope}. */
 export interface ToolOutput {
-  /** `success` unless the tool has more to say: `pause_for_planning`, `planning_complete`. */
+  /** Defaults to `success` or `error`; stepwise tools set `pause_for_planning`, `planning_complete` and so on. */
   status?: string;
-  /** Text, or an object, which is then of content type `json`. */
+  /** A text, or an object for the content type `json`. */
   content: string | JsonObject;
-  /** `text` for a string unless said otherwise. */
+  /** The type of a text; defaults to `text`. */
   contentType?: "text" | "markdown";
-  /** Which model answered, through whom, and what it used; absent when no model was asked. */
+  /** The model that answered, its provider and the usage; absent if no model was asked. */
   model?: string;
   provider?: string;
   usage?: JsonObject;
-  /** What else is worth knowing of how the answer came about; stands in `metadata`. */
+  /** Further fields of `metadata`. */
   facts?: JsonObject;
-  /** Set when the tool failed although it has something to say: its state, how to repeat the call. */
+  /** Set if the tool failed but has content, such as its state and how to repeat the call. */
   failure?: ToolFailure;
-  /** How to go on with the same thread. */
+  /** How to continue the thread. */
   continuation?: Continuation;
 }
 
 /** Why a call failed. */
 interface ToolFailure {
   code: ErrorCode;
-  /** When it may be tried again, in milliseconds. */
+  /** When to retry, in milliseconds. */
   retryAfterMs?: number;
 }
 
-/** A thread that can be continued, as the envelope shows it. */
+/** A thread that can be continued. */
 export interface Continuation {
   continuation_id: string;
   remaining_turns: number;
 }
 
-/** Every tool's answer, as text block and as `structuredContent`. */
+/** The result of every tool, sent as a text block and as `structuredContent`. */
 export interface Envelope extends JsonObject {
   status: string;
   content: string | JsonObject;
@@ -45,8 +45,8 @@ export interface Envelope extends JsonObject {
 }
 
 /**
- * Describes {@linkcode Envelope}. Every definition carries it, so it says no more than a client must know: `content`
- * is an object when `content_type` is json, `continuation_offer` may be null.
+ * The schema of {@linkcode Envelope}. It is part of every definition and therefore minimal: `content` is an object if
+ * `content_type` is json, `continuation_offer` may be null.
  */
 export const OUTPUT_SCHEMA: JsonObject = {
   type: "object",
@@ -62,15 +62,14 @@ export const OUTPUT_SCHEMA: JsonObject = {
 
 const NO_OUTPUT: ToolOutput = { content: "The tool has nothing to say; it is done." };
 
-/** `answer` in its envelope as the result of `tools/call`; one that is missing still makes a well-formed result. */
+/** Wraps the output of a tool as the result of `tools/call`. Without output the result is well formed all the same. */
 export function toToolResult(
-  answer: ToolOutput | undefined,
+  output: ToolOutput | undefined,
   facts: { tool: string; durationMs: number },
 ): ToolResult {
   const { status, content, contentType, model, provider, usage, failure, continuation, facts: more } =
-    answer ??
-      NO_OUTPUT;
-  const result = enclose({
+    output ?? NO_OUTPUT;
+  const result = wrap({
     status: status ?? (failure ? "error" : "success"),
     content,
     content_type: typeof content === "string" ? contentType ?? "text" : "json",
@@ -89,7 +88,7 @@ export function toToolResult(
   return failure ? { ...result, isError: true } : result;
 }
 
-/** A failure as a tool execution error: the model reads it and can do better. */
+/** Wraps an error as a tool execution error, which the model can read and act on. */
 export function toErrorResult(
   failure: ToolFailure & { message: string },
   facts: { tool: string; durationMs: number },
@@ -97,6 +96,6 @@ export function toErrorResult(
   return toToolResult({ content: failure.message, failure }, facts);
 }
 
-function enclose(envelope: Envelope): ToolResult {
+function wrap(envelope: Envelope): ToolResult {
   return { content: [{ type: "text", text: JSON.stringify(envelope) }], structuredContent: envelope };
 }

@@ -1,7 +1,7 @@
 import { didYouMean, quoteName } from "../base/suggest.ts";
 import type { Tool } from "./tool.ts";
 
-/** What `LEAN_MODE` leaves, as far as it is there. */
+/** The tools offered in `LEAN_MODE`. */
 export const LEAN_TOOLS: readonly string[] = [
   "version",
   "health",
@@ -14,37 +14,37 @@ export const LEAN_TOOLS: readonly string[] = [
   "debug",
 ];
 
-/** Always offered: it is how clients and `smoke` find out that the daemon works, and it costs next to nothing. */
+/** Always offered: clients and `tools/smoke.ts` call it to check that the daemon works. */
 const ALWAYS_OFFERED = "version";
 
 export interface ToolSelectionOptions {
-  /** Names of tools not to offer (`DISABLED_TOOLS`). */
+  /** The names of tools not to offer (`DISABLED_TOOLS`). */
   disabledTools: readonly string[];
   /** Whether only {@linkcode LEAN_TOOLS} are offered. */
   leanMode: boolean;
-  /** Names that `LEAN_MODE` does not take away: whoever wrote a tool wants it. */
+  /** Tools offered in `LEAN_MODE` too: those of the user. */
   alwaysWanted?: readonly string[];
 }
 
-/** Which tools are offered. */
+/** The result of {@linkcode selectTools}. */
 interface ToolSelection {
   offered: Tool[];
-  /** Why each tool that is there is not offered: the setting that switched it off. */
-  switchedOff: ReadonlyMap<string, string>;
-  /** Settings that do not do what was meant, a sentence each. */
+  /** The setting that disables each tool that is not offered, by name. */
+  disabledBy: ReadonlyMap<string, string>;
+  /** Settings without the intended effect, a sentence each. */
   warnings: string[];
 }
 
-/** Chooses among `tools` as the settings say. */
+/** Selects the tools to offer by the settings. */
 export function selectTools(tools: readonly Tool[], options: ToolSelectionOptions): ToolSelection {
   const names = tools.map((tool) => tool.name);
   const disabled = new Set(options.disabledTools);
   const wanted = [...LEAN_TOOLS, ...options.alwaysWanted ?? []];
-  const switchedOff = new Map<string, string>();
+  const disabledBy = new Map<string, string>();
   for (const name of names) {
     if (name === ALWAYS_OFFERED) continue;
-    if (disabled.has(name)) switchedOff.set(name, "DISABLED_TOOLS");
-    else if (options.leanMode && !wanted.includes(name)) switchedOff.set(name, "LEAN_MODE");
+    if (disabled.has(name)) disabledBy.set(name, "DISABLED_TOOLS");
+    else if (options.leanMode && !wanted.includes(name)) disabledBy.set(name, "LEAN_MODE");
   }
   const warnings = [...disabled].flatMap((name) => {
     if (name === ALWAYS_OFFERED) return [`DISABLED_TOOLS names ${name}, which is always offered`];
@@ -53,5 +53,5 @@ export function selectTools(tools: readonly Tool[], options: ToolSelectionOption
       `DISABLED_TOOLS names ${quoteName(name)}, but there is no such tool${didYouMean(name, names)}`,
     ];
   });
-  return { offered: tools.filter((tool) => !switchedOff.has(tool.name)), switchedOff, warnings };
+  return { offered: tools.filter((tool) => !disabledBy.has(tool.name)), disabledBy, warnings };
 }

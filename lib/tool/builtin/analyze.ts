@@ -31,7 +31,7 @@ export const ANALYZE_PROMPT: Prompt = {
 }`),
 };
 
-/** Says what a body of code is, how it hangs together, and where it will hurt. */
+/** Assesses the structure and quality of a code base. */
 export const analyze = defineExpertWorkflow<z.output<typeof input>>({
   name: "analyze",
   title: "Analyze",

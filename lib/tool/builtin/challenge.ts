@@ -11,7 +11,7 @@ const INSTRUCTIONS = `Examine this claim as if someone you have no wish to pleas
 4. Say plainly whether it holds, holds in part, or does not, and why. If you said otherwise before, say which of the \
 two is right. Agreeing is fine when the evidence does; politeness is no evidence.`;
 
-/** Turns a claim into a request to re-examine it, so that it is not agreed with out of habit. */
+/** Returns a claim with instructions to re-examine it, against agreement out of habit. */
 export const challenge = defineTool({
   name: "challenge",
   title: "Challenge",

@@ -1,6 +1,4 @@
 import * as z from "zod";
-import type { Json, JsonObject } from "../../base/json.ts";
-import type { Thread } from "../../state/thread_store.ts";
 import type { ToolOutput } from "../tool_output.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { toHistory } from "../dialogue/history.ts";
@@ -8,7 +6,7 @@ import { progressSender } from "../dialogue/call_progress.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
 import type { Prompt } from "../dialogue/prompt.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
-import { notStoredNote } from "../workflow.ts";
+import { continuationOf, notStoredNote } from "../workflow.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 
 const input = z.object({
@@ -35,7 +33,7 @@ export const CHAT_PROMPT: Prompt = {
     "As short as the question allows.",
 };
 
-/** Asks a model a question, with files and images, and goes on with the conversation. */
+/** Asks a model a question with files and images, in a thread that can be continued. */
 export const chat = defineTool({
   name: "chat",
   title: "Chat",
@@ -66,29 +64,26 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
     { onProgress: progressSender(context) },
   );
   const { text, model, provider, usage, facts } = reply;
-  const kept = await context.threads.record({
+  const state = await context.threads.record({
     threadId: continuation_id,
     tool: "chat",
     title: prompt,
     request: { prompt, ...(files.length > 0 ? { files } : {}) },
-    reply: { content: text, model, provider, files: reply.files as unknown as Json[] },
-  }).then(({ thread }) => offer(thread), (thrown): ChatState => ({ facts: { note: notStoredNote(thrown) } }));
+    reply: { content: text, model, provider, files: reply.files },
+  }).then(
+    ({ thread }): ThreadState => ({ continuation: continuationOf(thread) }),
+    (thrown): ThreadState => ({ facts: { note: notStoredNote(thrown) } }),
+  );
   return {
     content: text,
     contentType: "markdown",
     model,
     provider,
     usage,
-    facts: { ...facts, ...kept.facts },
-    continuation: kept.continuation,
+    facts: { ...facts, ...state.facts },
+    continuation: state.continuation,
   };
 }
 
-interface ChatState {
-  facts?: JsonObject;
-  continuation?: ToolOutput["continuation"];
-}
-
-function offer({ id, remainingTurns }: Thread): ChatState {
-  return { continuation: { continuation_id: id, remaining_turns: remainingTurns } };
-}
+/** The part of the output that depends on whether the thread could be stored. */
+type ThreadState = Pick<ToolOutput, "facts" | "continuation">;

@@ -37,7 +37,7 @@ export const CODEREVIEW_PROMPT: Prompt = {
 }`),
 };
 
-/** Reviews code: the caller reads it, a model checks what the caller found. */
+/** Reviews code: the caller reads it, a model checks the findings. */
 export const codereview = defineExpertWorkflow<z.output<typeof input>>({
   name: "codereview",
   title: "Code review",

@@ -32,15 +32,15 @@ const input = z.object({
 type ConsensusArgs = z.output<typeof input>;
 type WantedOpinion = z.output<typeof opinion>;
 
-/** What one model said, or why it said nothing. */
+/** The answer of one model, or its error. */
 interface Opinion extends JsonObject {
   model: string;
   stance: Stance;
   status: "success" | "error";
 }
 
-/** What clients of the original daemon send for its way of asking one model a step. */
-const OF_THE_ORIGINAL = [
+/** Fields of the original daemon, which asked one model per step. */
+const IGNORED_FIELDS = [
   "model",
   "use_assistant_model",
   "current_model_index",
@@ -80,7 +80,7 @@ const STANCES: Readonly<Record<Stance, string>> = {
     "Stance: weigh both sides by their evidence. If it points one way, go that way; do not make up a balance.",
 };
 
-/** Asks several models about one proposal, at once, none knowing of the others. */
+/** Asks several models about a proposal, concurrently and independently. */
 export const consensus = defineWorkflow<ConsensusArgs>({
   name: "consensus",
   title: "Consensus",
@@ -89,7 +89,7 @@ export const consensus = defineWorkflow<ConsensusArgs>({
     "They are asked in the step with next_step_required false.",
   input,
   annotations: ASKS_MODELS,
-  ignores: OF_THE_ORIGINAL,
+  ignores: IGNORED_FIELDS,
   pauseStatus: "pause_for_consensus",
   completeStatus: "consensus_complete",
   carry: ["models", "relevant_files", "temperature", "thinking_mode", "use_websearch"],
@@ -126,19 +126,21 @@ function filesIn(steps: readonly ConsensusArgs[]): string[] {
 }
 
 interface ModelStance {
-  /** What tells one model from another. */
+  /** Identifies the model. */
   key: string;
   model: string;
   stance: Stance;
 }
 
-/** The same model asked twice from the same side would count its opinion double. */
-function rejectDuplicates(voices: readonly ModelStance[]): void {
+/** Rejects a model that is named twice with one stance, which would count its opinion double. */
+function rejectDuplicates(stances: readonly ModelStance[]): void {
   const seen = new Map<string, string>();
-  for (const { key, model, stance } of voices) {
-    const twin = seen.get(`${key} ${stance}`);
-    if (twin !== undefined) {
-      const names = twin === model ? `${model} twice` : `${twin} and ${model}, which are the same model,`;
+  for (const { key, model, stance } of stances) {
+    const duplicate = seen.get(`${key} ${stance}`);
+    if (duplicate !== undefined) {
+      const names = duplicate === model
+        ? `${model} twice`
+        : `${duplicate} and ${model}, which are the same model,`;
       throw new ExaiError(
         "INVALID_PARAMS",
         `models names ${names} with the stance ${stance}; give each another stance, or leave one out`,
@@ -151,13 +153,13 @@ function rejectDuplicates(voices: readonly ModelStance[]): void {
 async function askAll(work: WorkflowRun<ConsensusArgs>, context: ToolContext): Promise<WorkflowResult> {
   const wanted = wantedIn(work.steps);
   await rejectAliases(wanted, context);
-  const tell = progressSender(context);
+  const send = progressSender(context);
   let answered = 0;
   const outcomes = await Promise.all(wanted.map(async (one) => {
     const who = `${one.model} (${one.stance ?? "neutral"})`;
-    const outcome = await askOne(one, work, { context, tell: (message) => tell(`${who}: ${message}`) });
+    const outcome = await askOne(one, work, { context, onProgress: (message) => send(`${who}: ${message}`) });
     answered++;
-    tell(
+    send(
       `${who} ${outcome.status === "success" ? "has answered" : "failed"} (${answered} of ${wanted.length})`,
     );
     return outcome;
@@ -166,24 +168,24 @@ async function askAll(work: WorkflowRun<ConsensusArgs>, context: ToolContext): P
   return conclude(work, outcomes);
 }
 
-/** Two names for one model are found out before anybody is asked; a name nobody knows fails by itself later. */
+/** Rejects two names for one model before any model is asked. An unknown name fails later, in its own opinion. */
 async function rejectAliases(
   wanted: readonly WantedOpinion[],
   { models, sample }: ToolContext,
 ): Promise<void> {
-  const voices = await Promise.all(wanted.map(async ({ model, stance = "neutral" }) => {
+  const stances = await Promise.all(wanted.map(async ({ model, stance = "neutral" }) => {
     const route = await models.resolve({ requested: model, tool: "consensus", sample }).catch(() =>
       undefined
     );
     return { key: route ? `${route.model.provider}/${route.model.name}` : model, model, stance };
   }));
-  rejectDuplicates(voices);
+  rejectDuplicates(stances);
 }
 
 async function askOne(
   { model, stance = "neutral", stance_prompt }: WantedOpinion,
   { args, steps }: WorkflowRun<ConsensusArgs>,
-  { context, tell }: { context: ToolContext; tell: (message: string) => void },
+  { context, onProgress }: { context: ToolContext; onProgress: (message: string) => void },
 ): Promise<Opinion> {
   try {
     const reply = await askModel(
@@ -197,7 +199,7 @@ async function askOne(
         material: { named: filesIn(steps), lineNumbers: true },
       },
       context,
-      { onProgress: tell },
+      { onProgress },
     );
     const { text, provider, usage, facts } = reply;
     return {
@@ -217,14 +219,14 @@ async function askOne(
 }
 
 function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opinion[]): WorkflowResult {
-  const good = responses.filter(({ status }) => status === "success");
+  const successes = responses.filter(({ status }) => status === "success");
   const content: JsonObject = {
     your_findings: steps.findLast(({ findings }) => findings)?.findings,
     responses: [...responses],
-    answered: good.length,
-    failed: responses.length - good.length,
+    answered: successes.length,
+    failed: responses.length - successes.length,
   };
-  if (good.length === 0) {
+  if (successes.length === 0) {
     const required_actions = ["No model answered. Read the errors in responses, then send this step again."];
     return {
       completion: "error",
@@ -235,11 +237,11 @@ function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opi
       },
     };
   }
-  const opinions = good.map(({ model, stance, verdict }) => `## ${model} (${stance})\n${verdict}`);
+  const opinions = successes.map(({ model, stance, verdict }) => `## ${model} (${stance})\n${verdict}`);
   return {
     completion: "expert",
     content: { ...content, presentation: PRESENTATION },
-    usage: total(good),
+    usage: totalUsage(successes),
     reply: { content: opinions.join("\n\n") },
   };
 }
@@ -248,7 +250,7 @@ const PRESENTATION =
   "Say where the models agree and where they do not, and why; weigh reasons, not votes. Then give " +
   "your own recommendation, how sure it is, and the next steps. Name the models that failed.";
 
-function total(responses: readonly Opinion[]): JsonObject {
+function totalUsage(responses: readonly Opinion[]): JsonObject {
   const sum = (field: string) =>
     responses.reduce((tokens, { usage }) => tokens + Number((usage as JsonObject)[field] ?? 0), 0);
   return { input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens") };

@@ -26,7 +26,7 @@ export const DEBUG_PROMPT: Prompt = {
 }`),
 };
 
-/** Finds the root cause of a fault. */
+/** Finds the root cause of a bug. */
 export const debug = defineExpertWorkflow<z.output<typeof input>>({
   name: "debug",
   title: "Debug",

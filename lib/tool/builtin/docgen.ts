@@ -19,7 +19,7 @@ const input = z.object({
 
 type DocgenArgs = z.output<typeof input>;
 
-/** Documents files one by one, and does not end before each has had its turn. */
+/** Documents files one by one, and finishes only when all are documented. */
 export const docgen = defineWorkflow<DocgenArgs>({
   name: "docgen",
   title: "Docgen",

@@ -10,7 +10,7 @@ import { modelFields } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 
-/** Published as text, which it mostly is; a list of parts is passed on too. */
+/** Published as a string; a list of parts is passed through too. */
 const text = z.unknown().optional().meta({ type: "string" });
 
 const message = z.looseObject({
@@ -43,7 +43,7 @@ const input = z.object({
 
 type ToolChatArgs = z.output<typeof input>;
 
-/** One completion of Kimi in its own terms, the calls it wants left to the caller. */
+/** Sends one raw completion request to Kimi. The caller runs the requested tool calls. */
 export const kimiChatWithTools = defineTool({
   name: "kimi_chat_with_tools",
   title: "Kimi chat with tools",
@@ -99,7 +99,7 @@ function toChoice(choice: unknown, tools: ToolChatArgs["tools"] = []): RawReques
   throw new ExaiError("INVALID_PARAMS", `tool_choice is ${JSON.stringify(choice)}; allowed: ${known}`);
 }
 
-/** The answer as the message a caller adds to its own, when it has run the tools. */
+/** Converts the result to the message that the caller appends before the results of its tools. */
 function toMessage({ text, toolCalls, finishReason, reasoning, citations }: RoutedResult): JsonObject {
   return {
     role: "assistant",

@@ -7,10 +7,10 @@ import { listProviders } from "./provider_list.ts";
 import { defineTool } from "../tool.ts";
 import { READ_ONLY } from "../annotations.ts";
 
-/** Providers add models and take them away; older than this their lists are asked for anew. */
+/** Older lists of models are fetched again. */
 const MAX_AGE_MS = MINUTE_MS;
 
-/** The models of each provider, or how to get at them. */
+/** Lists the models of each provider, or how to configure it. */
 export const listmodels = defineTool({
   name: "listmodels",
   title: "List models",

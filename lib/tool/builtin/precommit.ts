@@ -61,7 +61,7 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
     await using _changes = await openChanges([...earlier, args], context);
   },
   async describePause({ args, steps }, context) {
-    // The list is for looking; it is not repeated with every step.
+    // The list of changes is part of the first step only.
     if (args.step_number !== 1) return undefined;
     await using changes = await openChanges(steps, context);
     return { changes: await changes?.summarize() };
@@ -86,7 +86,7 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
   },
 });
 
-/** The changes that `steps` ask for, the latest word on each option counting. */
+/** Opens the changes selected by the options of `steps`; the latest value of each option counts. */
 async function openChanges(
   steps: readonly PrecommitArgs[],
   { workspace, signal }: ToolContext,
@@ -96,7 +96,7 @@ async function openChanges(
   const path = latest("path");
   if (path === undefined) return undefined;
   const compareTo = latest("compare_to");
-  // Compared with a commit, what was committed since is meant, unless more is asked for.
+  // With compare_to only commits are included by default.
   const staged = latest("include_staged") ?? compareTo === undefined;
   const unstaged = latest("include_unstaged") ?? compareTo === undefined;
   return await GitChanges.open({ path, compareTo, staged, unstaged }, { workspace, signal });

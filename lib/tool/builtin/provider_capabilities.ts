@@ -4,7 +4,7 @@ import { listProviders } from "./provider_list.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import { READ_ONLY } from "../annotations.ts";
 
-/** What is set up and what each provider can do. */
+/** Lists the configured providers and their abilities. */
 export const providerCapabilities = defineTool({
   name: "provider_capabilities",
   title: "Provider capabilities",

@@ -4,18 +4,17 @@ import { clientProviderStatus } from "../../provider/client_model.ts";
 import type { ProviderStatus } from "../../provider/provider_status.ts";
 import type { ToolContext } from "../tool.ts";
 
-/** One provider as the tools show it. */
+/** A provider for display. */
 interface ProviderEntry {
   kind: ProviderName;
-  /** Undefined when no provider of that kind is set up. */
+  /** Undefined if no provider of the kind is configured. */
   status: ProviderStatus | undefined;
-  /** Whether it can be used, and if not, why and what sets it up. */
+  /** Whether it is available, and if not, the reason and how to configure it. */
   facts: JsonObject;
 }
 
 /**
- * The providers this caller has, in the order of their kinds: every one that is set up under its own name, and one for
- * each kind of which there is none.
+ * Lists the providers of the caller by kind: each configured provider, and an entry for each kind without one.
  */
 export function listProviders({ host, sample }: Pick<ToolContext, "host" | "sample">): ProviderEntry[] {
   const known = [...host.providers(), ...(sample === undefined ? [] : [clientProviderStatus()])];

@@ -33,7 +33,7 @@ export const REFACTOR_PROMPT: Prompt = {
 }`),
 };
 
-/** Plans how to reshape code without changing what it does. */
+/** Plans refactorings that keep the behaviour. */
 export const refactor = defineExpertWorkflow<z.output<typeof input>>({
   name: "refactor",
   title: "Refactor",

@@ -39,7 +39,7 @@ export const SECAUDIT_PROMPT: Prompt = {
 }`),
 };
 
-/** Audits software for security. */
+/** Audits the security of software. */
 export const secaudit = defineExpertWorkflow<z.output<typeof input>>({
   name: "secaudit",
   title: "Security audit",

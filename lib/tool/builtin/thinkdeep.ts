@@ -33,7 +33,7 @@ export const THINKDEEP_PROMPT: Prompt = {
 }`),
 };
 
-/** Takes a line of thought further, with a model's second opinion at the end. */
+/** Develops a line of reasoning, with a second opinion of a model at the end. */
 export const thinkdeep = defineExpertWorkflow<z.output<typeof input>>({
   name: "thinkdeep",
   title: "Think deep",

@@ -21,7 +21,7 @@ import { thinkdeep, THINKDEEP_PROMPT } from "./thinkdeep.ts";
 import { tracer } from "./tracer.ts";
 import { version } from "./version.ts";
 
-/** EXAI's own tools in the order they are listed. */
+/** EXAI's own tools, in the order of `tools/list`. */
 export const BUILTIN_TOOLS: readonly Tool[] = [
   version,
   health,

@@ -42,7 +42,7 @@ const MODES: Record<Mode, { is: string; look: readonly string[]; presentation: s
   },
 };
 
-/** Traces how code runs or hangs together, step by step. */
+/** Traces the execution or the dependencies of code, step by step. */
 export const tracer = defineWorkflow<TracerArgs>({
   name: "tracer",
   title: "Tracer",
@@ -72,7 +72,7 @@ export const tracer = defineWorkflow<TracerArgs>({
   }),
 });
 
-/** `ask` never gets as far as a step. */
+/** `intercept` handles `ask`, so a step has one of the other modes. */
 function modeOf({ trace_mode }: TracerArgs): Mode {
   return trace_mode === "dependencies" ? "dependencies" : "precision";
 }

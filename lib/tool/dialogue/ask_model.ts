@@ -2,7 +2,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ChatRequest, ImagePart, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
-import type { ModelRoute, RoutedResult } from "../../provider/model_router.ts";
+import type { RoutedResult } from "../../provider/model_router.ts";
 import type { ModelArgs } from "../fields.ts";
 import type { SentFile } from "../material/attachment.ts";
 import { collect, type Material, type MaterialRequest } from "../material/collect.ts";
@@ -13,54 +13,52 @@ import { filesShown, type History, NO_HISTORY } from "./history.ts";
 import { composeMessages } from "./messages.ts";
 import { ProgressHeartbeat } from "./call_progress.ts";
 
-/** A question of a tool to a model. */
+/** A question from a tool to a model. */
 export interface ModelQuestion {
   tool: string;
   prompt: Prompt;
-  /** What this call adds to the prompt. */
+  /** Instructions of this call, appended to the prompt. */
   instructions?: string;
   text: string;
-  /** What the caller says of the model. */
+  /** The caller's model arguments. */
   args: Partial<ModelArgs>;
-  /** What the tool would have unless the caller says otherwise; left out where a model has no such thing. */
+  /** Defaults of the tool, dropped if the model does not support them. */
   defaults: { temperature?: number; thinkingMode?: ThinkingMode };
   history?: History;
   material: MaterialRequest;
 }
 
-/** A model's answer to a {@linkcode ModelQuestion}. */
+/** The answer to a {@linkcode ModelQuestion}. */
 interface ModelReply {
   text: string;
   model: string;
   provider: string;
   usage: JsonObject;
-  /** For the metadata: why this model, what was not shown, where it stopped. */
+  /** For the metadata: the routing decision, omitted material, the finish reason. */
   facts: JsonObject;
-  /** The files the model was shown, for the thread to keep. */
+  /** The files shown to the model, to be stored in the thread. */
   files: SentFile[];
 }
 
 interface DialogueOptions {
-  /** Told how far the answer has come. */
+  /** Called with progress messages. */
   onProgress?: (message: string) => void;
-  /** Told which model will be asked, before it is; may refuse it. */
-  onRoute?: (route: ModelRoute) => void;
 }
 
-/** What an image takes of a window, about, whatever its size. */
+/** Estimated tokens of an image of any size. */
 const IMAGE_TOKENS = 1600;
 
-/** Of a window, this much at most is kept free for the answer. */
+/** The largest share of the context window reserved for the answer. */
 const MAX_ANSWER_SHARE = 0.25;
 
-/** Of a window, this much is kept free because tokens are estimated with one vocabulary for all models. */
+/** The share of the context window reserved for errors of the token estimate, which uses one vocabulary for all models. */
 const MARGIN_SHARE = 0.05;
 
 /**
- * Chooses a model, gathers what it is to be shown as far as its window goes, and asks it.
+ * Selects a model, gathers the material that fits its context window, and sends the question.
  *
- * @throws {ExaiError} when a file or image cannot be used, there is no such model, the conversation is too long for
- * it, or it fails
+ * @throws {ExaiError} `INVALID_PARAMS` for an unusable file, image or model; `TOO_LARGE` when the conversation exceeds
+ * the context window; what the provider throws
  */
 export async function askModel(
   question: ModelQuestion,
@@ -71,7 +69,7 @@ export async function askModel(
   const { models, signal } = context;
   const images = await loadImages(args.images ?? [], context.workspace);
   const system = [renderPrompt(question.prompt), question.instructions ?? ""].join("\n").trim();
-  const baseTokens = await countBase({ system, question, history, images });
+  const baseTokens = await countBaseTokens({ system, question, history, images });
   const route = await models.resolve({
     requested: args.model,
     tool,
@@ -83,7 +81,6 @@ export async function askModel(
     },
     sample: context.sample,
   });
-  options.onRoute?.(route);
   const material = await gather(question, {
     context,
     budgetTokens: freeTokens(route.model, baseTokens, tool),
@@ -98,21 +95,21 @@ export async function askModel(
   return toReply(result, question, material);
 }
 
-interface Base {
+interface BaseContent {
   system: string;
   question: ModelQuestion;
   history: History;
   images: readonly ImagePart[];
 }
 
-/** Tokens of everything that must be sent, the files aside. */
-async function countBase({ system, question, history, images }: Base): Promise<number> {
-  const said = history.exchanges.flatMap(({ user, assistant }) => [user, assistant]);
-  const text = [system, ...said, history.unanswered, question.text].join("\n");
+/** Estimates the tokens of everything but the files. */
+async function countBaseTokens({ system, question, history, images }: BaseContent): Promise<number> {
+  const exchanged = history.exchanges.flatMap(({ user, assistant }) => [user, assistant]);
+  const text = [system, ...exchanged, history.unanswered, question.text].join("\n");
   return await estimateTokens(text) + images.length * IMAGE_TOKENS;
 }
 
-/** What the window of `model` has left for files. */
+/** Returns the tokens left for files in the context window of `model`. */
 function freeTokens(
   { name, contextTokens, maxOutputTokens }: ModelInfo,
   baseTokens: number,
@@ -181,7 +178,7 @@ function toReply(
   };
 }
 
-/** `usage` by the names MCP tools and providers use. */
+/** Converts `usage` to the field names of the envelope. */
 export function describeUsage(usage: Usage): JsonObject {
   return {
     input_tokens: usage.inputTokens,

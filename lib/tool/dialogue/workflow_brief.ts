@@ -2,13 +2,13 @@ import type { JsonObject } from "../../base/json.ts";
 import type { WorkflowArgs } from "../fields.ts";
 import type { WorkflowRun } from "../workflow.ts";
 
-/** What an option means for the model that is told of it. */
+/** Explanations of options for the model. */
 const HINTS: Readonly<Record<string, string>> = {
   severity_filter: "leave out what is less severe",
   path: "the repository",
 };
 
-/** Everything an investigation knows, as the question to a model; `ownFields` are the options the tool itself has. */
+/** Writes an investigation as a question to a model; `ownFields` are the options specific to the tool. */
 export function writeBrief<Args extends WorkflowArgs>(
   { steps, state }: WorkflowRun<Args>,
   ownFields: readonly (keyof Args & string)[],
@@ -20,14 +20,14 @@ export function writeBrief<Args extends WorkflowArgs>(
     return [`- ${field}: ${Array.isArray(value) ? value.join("; ") : value}${hint}`];
   });
   const [first] = steps;
-  const work = steps.map((one) => {
+  const sections = steps.map((one) => {
     const step = one === first ? "" : `${one.step}\n\n`;
     return `## Step ${one.step_number}\n${step}Findings: ${one.findings}`;
   });
   return [
     section("Task", first?.step ?? ""),
     section("Options", options.join("\n")),
-    section("Work so far", work.join("\n\n")),
+    section("Work so far", sections.join("\n\n")),
     section("What is known", JSON.stringify(known(state), null, 1)),
     "Answer as you were told to.",
   ].filter((part) => part !== "").join("\n\n");
