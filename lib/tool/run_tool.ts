@@ -29,7 +29,7 @@ export interface ToolDependencies extends Pick<ToolContext, "models" | "host" | 
 export async function runTool(tool: Tool, call: Call, dependencies: ToolDependencies): Promise<ToolResult> {
   if (call.signal.aborted) throw abortError(call.signal);
   const startedMs = performance.now();
-  const context = new CallContext(call, dependencies);
+  const context = new ToolRunContext(call, dependencies);
   const facts = () => ({ tool: tool.name, durationMs: performance.now() - startedMs });
   try {
     const work = tool.call((call.params.arguments ?? {}) as JsonObject, context);
@@ -57,7 +57,7 @@ function toError(tool: string, thrown: unknown): ExaiError {
 }
 
 /** The context of one call. Everything is computed on access, since one is created per call. */
-class CallContext implements ToolContext {
+class ToolRunContext implements ToolContext {
   readonly #call: Call;
   readonly #dependencies: ToolDependencies;
   #workspace: Workspace | undefined;

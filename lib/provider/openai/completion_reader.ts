@@ -1,6 +1,5 @@
 import type { ExaiError } from "../../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../../base/json.ts";
-import { ownEntry } from "../../base/own.ts";
+import { isObject, type Json, type JsonObject, ownEntry } from "../../base/json.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
 import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
 

@@ -1,4 +1,4 @@
-import { Circuit } from "../../base/circuit.ts";
+import { CircuitBreaker } from "../../base/circuit_breaker.ts";
 import type { ExaiError } from "../../base/errors.ts";
 import type { FaultKind } from "../provider.ts";
 import { faultKindOf, providerError } from "./provider_errors.ts";
@@ -17,12 +17,12 @@ const FAILURES: readonly (FaultKind | undefined)[] = ["outage", "timeout", "cut"
 export class ProviderBreaker {
   readonly #provider: string;
   readonly #options: BreakerOptions;
-  readonly #circuit: Circuit;
+  readonly #circuit: CircuitBreaker;
 
   constructor(provider: string, options: BreakerOptions) {
     this.#provider = provider;
     this.#options = options;
-    this.#circuit = new Circuit(options);
+    this.#circuit = new CircuitBreaker(options);
   }
 
   /** How much longer it stays open, in milliseconds; undefined while requests pass. */
@@ -45,10 +45,10 @@ export class ProviderBreaker {
     if (era === 0) throw this.#openError();
     try {
       const result = await work();
-      this.#circuit.leave(era, "well");
+      this.#circuit.leave(era, "success");
       return result;
     } catch (thrown) {
-      this.#circuit.leave(era, FAILURES.includes(faultKindOf(thrown)) ? "unwell" : "nothing");
+      this.#circuit.leave(era, FAILURES.includes(faultKindOf(thrown)) ? "failure" : "ignored");
       throw thrown;
     }
   }

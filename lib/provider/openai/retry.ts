@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import { abortError } from "../../base/abort.ts";
 import type { ExaiError } from "../../base/errors.ts";
-import { monotonicNow } from "../../base/monotonic.ts";
+import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { faultKindOf } from "./provider_errors.ts";
 

@@ -1,4 +1,4 @@
-import { ownEntry } from "../../base/own.ts";
+import { ownEntry } from "../../base/json.ts";
 import type { ModelClass } from "../provider.ts";
 
 /** The preferred class of model by tool; "balanced" for all others. */
