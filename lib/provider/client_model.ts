@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { toModelStatus } from "./catalogue/catalogue.ts";
 import { unmetNeeds } from "./model_fitness.ts";
 import { schemaPrompt } from "./openai/request_body.ts";
 import type {
@@ -34,15 +35,9 @@ const CLIENT_MODEL: ModelInfo = {
 
 /** The status of the client's model as a provider, visible to callers of that client only. */
 export function clientProviderStatus(): ProviderStatus {
-  const { name, aliases, contextTokens, abilities: { files, search, thinking, images } } = CLIENT_MODEL;
-  const abilities = { files, search, thinking, images };
-  return {
-    name,
-    kind: CLIENT_PROVIDER,
-    available: true,
-    abilities,
-    models: [{ name, aliases, contextTokens, abilities }],
-  };
+  const model = toModelStatus(CLIENT_MODEL);
+  const { name, abilities } = model;
+  return { name, kind: CLIENT_PROVIDER, available: true, abilities, models: [model] };
 }
 
 /** The client's model; `client/NAME` passes `NAME` to the client as a hint. */

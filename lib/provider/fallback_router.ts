@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { askWithFallback } from "./routing/fallback_chain.ts";
-import { chooseAuto, describeNeeds, findModel, MAX_CHAIN } from "./routing/model_selection.ts";
+import { chooseAuto, explainChoice, findModel, MAX_CHAIN } from "./routing/model_selection.ts";
 import { classForTool } from "./routing/model_classes.ts";
 import {
   noSuitableModel,
@@ -10,7 +10,7 @@ import {
   unknownModel,
   unsuitableModel,
 } from "./routing/resolve_errors.ts";
-import { applyDefaults } from "./model_fitness.ts";
+import { applyDefaults, needsOf } from "./model_fitness.ts";
 import { estimateTokens } from "./token_estimate.ts";
 import type {
   ChatOptions,
@@ -21,7 +21,7 @@ import type {
   Provider,
   RawRequest,
 } from "./provider.ts";
-import type { ModelNeeds, ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./model_router.ts";
+import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./model_router.ts";
 import { askClientModel, CLIENT_PROVIDER, clientModel } from "./client_model.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 
@@ -39,9 +39,6 @@ const LIST_WAIT_MS = 3 * SECOND_MS;
 
 /** Unknown model names trigger a refresh at most this often. */
 const RELIST_AFTER_MS = 60 * SECOND_MS;
-
-/** Estimated tokens of an image; vendors count a few hundred to two thousand. */
-const IMAGE_TOKENS = 1500;
 
 /**
  * A {@linkcode ModelRouter} that falls back to further models when one is unavailable. Chooses among `options.providers`
@@ -248,43 +245,4 @@ function isAllowed({ provider }: RouteQuery, name: string): boolean {
 
 function preferredClassOf({ class: override, tool }: RouteQuery): ModelClass {
   return override ?? classForTool(tool);
-}
-
-/** Explains in a sentence why `auto` selected `model`. */
-function explainChoice(
-  model: ModelInfo,
-  { query, preferredClass, unavailable }: {
-    query: RouteQuery;
-    preferredClass: ModelClass;
-    unavailable: readonly ProviderStatus[];
-  },
-): string {
-  const { tool, needs = {}, provider } = query;
-  const which = provider === undefined ? "" : ` of ${provider}`;
-  const best = `${tool} wants a ${preferredClass} model${
-    describeNeeds(needs)
-  }, and ${model.provider}/${model.name}`;
-  const found = model.class === preferredClass
-    ? "is the first such"
-    : `(${model.class}) is the nearest there is`;
-  const others = unavailable.filter(({ name }) => name !== model.provider).map(({ name, reason }) =>
-    `${name} (${reason})`
-  );
-  return `${best} ${found}${which}${others.length === 0 ? "" : `; passed over: ${others.join(", ")}`}`;
-}
-
-/** Derives the needs of a request from its content. */
-async function needsOf({ messages, thinkingMode, webSearch, tools }: ChatRequest): Promise<ModelNeeds> {
-  const parts = messages.flatMap(({ content }) =>
-    typeof content === "string" ? [{ type: "text" as const, text: content }] : content
-  );
-  const images = parts.filter((part) => part.type === "image").length;
-  const text = parts.map((part) => part.type === "text" ? part.text : "").join("\n");
-  return {
-    images: images > 0,
-    thinking: thinkingMode,
-    webSearch,
-    tools: (tools?.length ?? 0) > 0,
-    inputTokens: await estimateTokens(text) + images * IMAGE_TOKENS,
-  };
 }

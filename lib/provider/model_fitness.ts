@@ -1,6 +1,10 @@
 import { canStopThinking, isThinking } from "./catalogue/thinking.ts";
 import type { ChatRequest, ModelInfo } from "./provider.ts";
 import type { ModelNeeds } from "./model_router.ts";
+import { estimateTokens } from "./token_estimate.ts";
+
+/** Estimated tokens of an image; vendors count a few hundred to two thousand. */
+const IMAGE_TOKENS = 1500;
 
 /**
  * Describes which of `needs` the model does not meet, as the predicate of a sentence that starts with its name;
@@ -64,4 +68,22 @@ function thinkingMismatch(
     return { problem: "searches the web only while it does not think", remedy };
   }
   return undefined;
+}
+
+/** Derives the needs of a request from its content. */
+export async function needsOf(
+  { messages, thinkingMode, webSearch, tools }: ChatRequest,
+): Promise<ModelNeeds> {
+  const parts = messages.flatMap(({ content }) =>
+    typeof content === "string" ? [{ type: "text" as const, text: content }] : content
+  );
+  const images = parts.filter((part) => part.type === "image").length;
+  const text = parts.map((part) => part.type === "text" ? part.text : "").join("\n");
+  return {
+    images: images > 0,
+    thinking: thinkingMode,
+    webSearch,
+    tools: (tools?.length ?? 0) > 0,
+    inputTokens: await estimateTokens(text) + images * IMAGE_TOKENS,
+  };
 }

@@ -140,32 +140,8 @@ async function askExpert<Args extends WorkflowArgs>(
   run: WorkflowRun<Args>,
   context: ToolContext,
 ): Promise<WorkflowResult> {
-  const { args, steps } = run;
-  const own = await spec.material?.(run, context);
-  // The latest list of images counts, even if it is empty.
-  const images = args.images ?? steps.findLast((step) => step.images !== undefined)?.images;
-  const reply = await askModel(
-    {
-      tool: spec.name,
-      prompt: spec.prompt,
-      text: writeBrief(run, spec.ownFields),
-      args: { ...args, images },
-      defaults: spec.defaults,
-      history: await earlierHistory(spec.name, args, context),
-      material: {
-        documents: own?.documents,
-        // Files of this step must exist; those of earlier steps may have been deleted since.
-        named: args.relevant_files ?? [],
-        earlier: await realPaths(
-          [...unionOf(steps.toReversed(), "relevant_files"), ...own?.files ?? []],
-          context,
-        ),
-        lineNumbers: true,
-      },
-    },
-    context,
-    { onProgress: progressSender(context) },
-  );
+  const question = await toQuestion(spec, run, context);
+  const reply = await askModel(question, context, { onProgress: progressSender(context) });
   const { text, files, model, provider, usage, facts } = reply;
   const analysis = parseAnalysis(text);
   const missingFiles = filesNeeded(analysis);
@@ -184,6 +160,32 @@ async function askExpert<Args extends WorkflowArgs>(
     usage,
     facts,
     reply: { content: text, model, provider, files },
+  };
+}
+
+async function toQuestion<Args extends WorkflowArgs>(
+  spec: ExpertWorkflowSpec<Args>,
+  run: WorkflowRun<Args>,
+  context: ToolContext,
+): Promise<ModelQuestion> {
+  const { args, steps } = run;
+  const own = await spec.material?.(run, context);
+  const earlierFiles = [...unionOf(steps.toReversed(), "relevant_files"), ...own?.files ?? []];
+  return {
+    tool: spec.name,
+    prompt: spec.prompt,
+    text: writeBrief(run, spec.ownFields),
+    // The latest list of images counts, even if it is empty.
+    args: { ...args, images: args.images ?? steps.findLast(({ images }) => images !== undefined)?.images },
+    defaults: spec.defaults,
+    history: await earlierHistory(spec.name, args, context),
+    material: {
+      documents: own?.documents,
+      // Files of this step must exist; those of earlier steps may have been deleted since.
+      named: args.relevant_files ?? [],
+      earlier: await realPaths(earlierFiles, context),
+      lineNumbers: true,
+    },
   };
 }
 

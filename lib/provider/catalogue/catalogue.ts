@@ -1,4 +1,5 @@
 import type { Effort, ModelAbilities, ModelClass, ModelInfo, ThinkingControl } from "../provider.ts";
+import type { ModelStatus } from "../provider_status.ts";
 import data from "./models.json" with { type: "json" };
 
 /** A model as `models.json` or the shipped catalogue describes it. Omitted fields keep their known or default value. */
@@ -95,4 +96,10 @@ function abilitiesOf(entry: Partial<ModelEntry>, thinking: ThinkingControl): Mod
 
 function hasEffort(efforts: readonly Effort[]): boolean {
   return efforts.length > 0;
+}
+
+/** Returns the part of `model` that status reports show. */
+export function toModelStatus({ name, aliases, contextTokens, abilities }: ModelInfo): ModelStatus {
+  const { files, search, thinking, images } = abilities;
+  return { name, aliases, contextTokens, abilities: { files, search, thinking, images } };
 }

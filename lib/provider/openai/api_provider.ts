@@ -1,6 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
-import type { ModelEntry } from "../catalogue/catalogue.ts";
+import { type ModelEntry, toModelStatus } from "../catalogue/catalogue.ts";
 import { unmetNeeds } from "../model_fitness.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { ProviderName } from "../provider_kinds.ts";
@@ -79,13 +79,12 @@ export class ApiProvider implements Provider {
   }
 
   status(): ProviderStatus {
-    const { endpoint } = this.#options;
-    const models = this.models();
-    const openForMs = endpoint.breaker.openForMs;
+    const { openForMs } = this.#options.endpoint.breaker;
     const reason = openForMs === undefined
       ? this.#listError?.message
       : `it failed several times in a row and is left alone for ${Math.ceil(openForMs / 1000)} s more`;
-    const some = (ability: keyof ModelStatus["abilities"]) =>
+    const models = this.models().map(toModelStatus);
+    const hasAny = (ability: keyof ModelStatus["abilities"]) =>
       models.some(({ abilities }) => abilities[ability]);
     return {
       name: this.name,
@@ -95,18 +94,11 @@ export class ApiProvider implements Provider {
       ...(openForMs === undefined ? {} : { circuitOpenForMs: openForMs }),
       abilities: {
         files: this.files !== undefined,
-        search: some("search"),
-        thinking: some("thinking"),
-        images: some("images"),
+        search: hasAny("search"),
+        thinking: hasAny("thinking"),
+        images: hasAny("images"),
       },
-      models: models.map((
-        { name, aliases, contextTokens, abilities: { files, search, thinking, images } },
-      ) => ({
-        name,
-        aliases,
-        contextTokens,
-        abilities: { files, search, thinking, images },
-      })),
+      models,
     };
   }
 

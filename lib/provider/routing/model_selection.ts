@@ -1,6 +1,7 @@
 import { unmetNeeds } from "../model_fitness.ts";
 import type { ModelClass, ModelInfo } from "../provider.ts";
-import type { ModelNeeds } from "../model_router.ts";
+import type { ModelNeeds, RouteQuery } from "../model_router.ts";
+import type { ProviderStatus } from "../provider_status.ts";
 import { classRank } from "./model_classes.ts";
 
 /** Models tried per call at most, fallbacks included. */
@@ -43,7 +44,7 @@ export function findModel(models: readonly ModelInfo[], requested: string): Mode
 }
 
 /** Describes `needs` as a relative clause, such as " that takes images and thinks"; empty if there are none. */
-export function describeNeeds({ images, thinking, webSearch, tools }: ModelNeeds): string {
+function describeNeeds({ images, thinking, webSearch, tools }: ModelNeeds): string {
   const words = [
     images && "takes images",
     thinking && "thinks",
@@ -51,4 +52,27 @@ export function describeNeeds({ images, thinking, webSearch, tools }: ModelNeeds
     tools && "calls tools",
   ].filter((word) => typeof word === "string");
   return words.length === 0 ? "" : ` that ${words.join(" and ")}`;
+}
+
+/** Explains in a sentence why `auto` selected `model`. */
+export function explainChoice(
+  model: ModelInfo,
+  { query, preferredClass, unavailable }: {
+    query: RouteQuery;
+    preferredClass: ModelClass;
+    unavailable: readonly ProviderStatus[];
+  },
+): string {
+  const { tool, needs = {}, provider } = query;
+  const which = provider === undefined ? "" : ` of ${provider}`;
+  const best = `${tool} wants a ${preferredClass} model${
+    describeNeeds(needs)
+  }, and ${model.provider}/${model.name}`;
+  const found = model.class === preferredClass
+    ? "is the first such"
+    : `(${model.class}) is the nearest there is`;
+  const others = unavailable.filter(({ name }) => name !== model.provider).map(({ name, reason }) =>
+    `${name} (${reason})`
+  );
+  return `${best} ${found}${which}${others.length === 0 ? "" : `; passed over: ${others.join(", ")}`}`;
 }

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { ToolOutput } from "../tool_output.ts";
-import { askModel } from "../dialogue/ask_model.ts";
+import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
 import { toHistory } from "../dialogue/history.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
@@ -64,26 +64,36 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
     { onProgress: progressSender(context) },
   );
   const { text, model, provider, usage, facts } = reply;
-  const state = await context.threads.record({
-    threadId: continuation_id,
-    tool: "chat",
-    title: prompt,
-    request: { prompt, ...(files.length > 0 ? { files } : {}) },
-    reply: { content: text, model, provider, files: reply.files },
-  }).then(
-    ({ thread }): ThreadState => ({ continuation: continuationOf(thread) }),
-    (thrown): ThreadState => ({ facts: { note: notStoredNote(thrown) } }),
-  );
+  const thread = await storeExchange(args, reply, context);
   return {
     content: text,
     contentType: "markdown",
     model,
     provider,
     usage,
-    facts: { ...facts, ...state.facts },
-    continuation: state.continuation,
+    facts: { ...facts, ...thread.facts },
+    continuation: thread.continuation,
   };
 }
 
 /** The part of the output that depends on whether the thread could be stored. */
 type ThreadState = Pick<ToolOutput, "facts" | "continuation">;
+
+async function storeExchange(
+  { prompt, files = [], continuation_id }: ChatArgs,
+  { text, model, provider, files: shown }: ModelReply,
+  { threads }: ToolContext,
+): Promise<ThreadState> {
+  try {
+    const { thread } = await threads.record({
+      threadId: continuation_id,
+      tool: "chat",
+      title: prompt,
+      request: { prompt, ...(files.length > 0 ? { files } : {}) },
+      reply: { content: text, model, provider, files: shown },
+    });
+    return { continuation: continuationOf(thread) };
+  } catch (thrown) {
+    return { facts: { note: notStoredNote(thrown) } };
+  }
+}

@@ -29,7 +29,7 @@ export interface ModelQuestion {
 }
 
 /** The answer to a {@linkcode ModelQuestion}. */
-interface ModelReply {
+export interface ModelReply {
   text: string;
   model: string;
   provider: string;
