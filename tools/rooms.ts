@@ -82,7 +82,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     outsideWorld: true,
   },
   tool: {
-    holds: "the in-process tools, one in a file, and their registry",
+    holds: "the in-process tools and their registry",
     mayImport: ["base", "wire", "call", "provider", "state", "workspace"],
   },
   user_tools: {

@@ -49,8 +49,8 @@ export function clientModel(hint = ""): ModelInfo {
  * Sends a request to the client's model (MCP 2025-11-25, client/sampling). The protocol supports neither thinking nor
  * web search, and the client selects the model.
  *
- * @throws {ExaiError} `INVALID_PARAMS` naming what the protocol does not support; `UPSTREAM_UNAVAILABLE` when the answer
- * is empty; what `sample` throws
+ * @throws {ExaiError} `INVALID_PARAMS` naming what the protocol does not support; `UPSTREAM_UNAVAILABLE` when the
+ * answer is empty; what `sample` throws
  */
 export async function askClientModel(
   request: ProviderRequest,

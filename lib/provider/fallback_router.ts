@@ -41,8 +41,8 @@ const LIST_WAIT_MS = 3 * SECOND_MS;
 const RELIST_AFTER_MS = 60 * SECOND_MS;
 
 /**
- * A {@linkcode ModelRouter} that falls back to further models when one is unavailable. Chooses among `options.providers`
- * and the client's model. Disposing it aborts its background requests.
+ * A {@linkcode ModelRouter} that falls back to further models when one is unavailable. Chooses among
+ * `options.providers` and the client's model. Disposing it aborts its background requests.
  */
 export class FallbackRouter implements ModelRouter {
   readonly #options: FallbackRouterOptions;

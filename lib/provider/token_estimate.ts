@@ -9,8 +9,8 @@ const YIELD_AFTER_CHARS = 32_768;
 let counter: Promise<TokenCounter> | undefined;
 
 /**
- * Estimates the number of tokens in `text` with the vocabulary `o200k_base` of OpenAI's models. The vocabularies of Kimi
- * and GLM differ by a few percent for code and English and by more for other languages, so leave a margin.
+ * Estimates the number of tokens in `text` with the vocabulary `o200k_base` of OpenAI's models. The vocabularies of
+ * Kimi and GLM differ by a few percent for code and English and by more for other languages, so leave a margin.
  *
  * The vocabulary takes about 70 MB and is loaded on first use. Long texts are counted in slices, to keep the event loop
  * responsive.

@@ -4,7 +4,9 @@ import type { Call } from "../call/call.ts";
 import { estimateTokens } from "../provider/token_estimate.ts";
 import type { ChatResult, FinishReason, ModelClass, Sample, SampleRequest } from "../provider/provider.ts";
 
-/** Returns access to the client's model (MCP client/sampling) for `call`; undefined if the client does not support it. */
+/**
+ * Returns access to the client's model (MCP client/sampling) for `call`; undefined if the client does not support it.
+ */
 export function sampleOf(call: Call): Sample | undefined {
   if (!isObject(call.caller.capabilities.sampling)) return undefined;
   return async (request, { signal, onProgress }) => {

@@ -134,7 +134,10 @@ export function continuationOf({ id, remainingTurns }: Thread): Continuation {
   return { continuation_id: id, remaining_turns: remainingTurns };
 }
 
-/** The note for an output that could not be stored in its thread. The output is returned all the same: it has been paid for. */
+/**
+ * The note for an output that could not be stored in its thread. The output is returned all the same: it has been paid
+ * for.
+ */
 export function notStoredNote(thrown: unknown): string {
   return `this answer could not be added to its thread: ${ExaiError.from(thrown).message}`;
 }

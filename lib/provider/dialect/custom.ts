@@ -18,8 +18,8 @@ export const CUSTOM: Dialect = {
 };
 
 /**
- * Ollama (https://docs.ollama.com/api/openai-compatibility), vLLM and LM Studio take `reasoning_effort`. It is sent only
- * to models described as thinking, by Ollama or in models.json.
+ * Ollama (https://docs.ollama.com/api/openai-compatibility), vLLM and LM Studio take `reasoning_effort`. It is sent
+ * only to models described as thinking, by Ollama or in models.json.
  */
 function thinking(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject {
   if (mode === undefined || typeof model.thinking === "string") return {};

@@ -30,8 +30,8 @@ export const KIMI: Dialect = {
 };
 
 /**
- * K3 takes `reasoning_effort`, K2.5 and K2.6 a switch (https://platform.kimi.ai/docs/api/models-overview). Thinking must
- * be off while they search the web (.../docs/guide/use-web-search).
+ * K3 takes `reasoning_effort`, K2.5 and K2.6 a switch (https://platform.kimi.ai/docs/api/models-overview). Thinking
+ * must be off while they search the web (.../docs/guide/use-web-search).
  */
 function thinking(model: ModelInfo, mode: ThinkingMode | undefined, how: { webSearch: boolean }): JsonObject {
   const control = model.thinking;

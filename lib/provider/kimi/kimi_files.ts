@@ -19,7 +19,10 @@ interface KimiFilesOptions {
   admit?: Admit;
 }
 
-/** Kimi's Files API (https://platform.kimi.ai/docs/api/files). An account holds 1,000 files, so each is deleted after use. */
+/**
+ * Kimi's Files API (https://platform.kimi.ai/docs/api/files). An account holds 1,000 files, so each is deleted after
+ * use.
+ */
 export class KimiFiles implements FileService {
   readonly #options: KimiFilesOptions;
   /** Pending extractions by cache key, so that concurrent calls for one file share an upload. */

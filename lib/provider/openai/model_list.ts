@@ -12,7 +12,10 @@ interface ModelListOptions {
   describe: Dialect["describe"];
 }
 
-/** The models of one provider, merged from the catalogue, the provider's own list once fetched, and the user's overrides. */
+/**
+ * The models of one provider, merged from the catalogue, the provider's own list once fetched, and the user's
+ * overrides.
+ */
 export class ModelList {
   readonly #options: ModelListOptions;
   /** From the catalogue and the provider, without overrides. */

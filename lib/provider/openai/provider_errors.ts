@@ -60,7 +60,9 @@ export function isSafeToRetry(kind: FaultKind | undefined): boolean {
   return kind === "rate_limit" || kind === "outage" || kind === "breaker_open";
 }
 
-/** The error codes of Kimi, OpenAI and Z.AI (1113) for an account without credit, sent with 429. Waiting does not help. */
+/**
+ * The error codes of Kimi, OpenAI and Z.AI (1113) for an account without credit, sent with 429. Waiting does not help.
+ */
 const OUT_OF_QUOTA = /insufficient_quota|exceeded_current_quota|billing_hard_limit|^1113$/;
 
 /** A gateway timed out while the model may still have been running: a retry may be billed twice. */

@@ -12,7 +12,10 @@ export interface ClientAddress {
 /** The longest possible timer: `GuardedFetch` has the time-outs. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** Creates a client of the `openai` package that fetches through `guard`. The package takes about 25 MB and is loaded on first use. */
+/**
+ * Creates a client of the `openai` package that fetches through `guard`. The package takes about 25 MB and is loaded on
+ * first use.
+ */
 export async function createClient({ baseUrl, apiKey }: ClientAddress, guard: GuardedFetch): Promise<OpenAI> {
   const { default: Client } = await import("openai");
   return new Client({

@@ -1,8 +1,8 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
 
 /**
- * Parses the JSON object in a model's answer. Models may wrap it in a fence or in sentences. An answer without an object
- * is returned as `{ text }`.
+ * Parses the JSON object in a model's answer. Models may wrap it in a fence or in sentences. An answer without an
+ * object is returned as `{ text }`.
  *
  * @example
  * ```ts

@@ -51,7 +51,9 @@ const IMAGE_TOKENS = 1600;
 /** The largest share of the context window reserved for the answer. */
 const MAX_ANSWER_SHARE = 0.25;
 
-/** The share of the context window reserved for errors of the token estimate, which uses one vocabulary for all models. */
+/**
+ * The share of the context window reserved for errors of the token estimate, which uses one vocabulary for all models.
+ */
 const MARGIN_SHARE = 0.05;
 
 /**

@@ -15,8 +15,8 @@ interface Composition {
 
 /**
  * Composes the messages of a request: the system prompt, the conversation so far, the question. A file is placed where
- * its current content was first shown, which keeps the provider's prompt cache valid; a file edited since is placed with
- * the question.
+ * its current content was first shown, which keeps the provider's prompt cache valid; a file edited since is placed
+ * with the question.
  */
 export function composeMessages({ system, history, text, material, images }: Composition): ChatMessage[] {
   const { exchanges, unanswered } = history;

@@ -57,7 +57,8 @@ export class GitChanges implements AsyncDisposable {
   /**
    * Opens the repository and resolves the commit to compare with.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` when there is no repository or no such commit; what {@linkcode Workspace} throws
+   * @throws {ExaiError} `INVALID_PARAMS` when there is no repository or no such commit; what {@linkcode Workspace}
+   * throws
    */
   static async open(query: ChangeQuery, options: ChangeOptions): Promise<GitChanges> {
     const entry = await options.workspace.find(query.path);
@@ -164,7 +165,10 @@ async function rangesOf(query: ChangeQuery, git: Git): Promise<Range[]> {
   return ranges;
 }
 
-/** Quotes git's error, with advice for missing objects of a partial clone. git exits with 128 for all of these errors, so the wording decides. */
+/**
+ * Quotes git's error, with advice for missing objects of a partial clone. git exits with 128 for all of these errors,
+ * so the wording decides.
+ */
 function reasonIn(stderr: string): string {
   // An error about the configuration may quote a secret value.
   if (/config/i.test(stderr)) return "a configuration cannot be read; run the command there yourself";
