@@ -169,7 +169,7 @@ export class ProviderEndpoint {
     }
   }
 
-  #toError(thrown: unknown, context: RequestContext): ExaiError {
+  #toError(thrown: unknown, context: FailureContext): ExaiError {
     const { signal, guard, errorInfo, hasOutput, answer } = context;
     if (signal.aborted) return abortError(signal);
     const cause = unwrap(guard.causeOfBodyError(thrown));
@@ -214,7 +214,7 @@ export class ProviderEndpoint {
   }
 }
 
-interface RequestContext {
+interface FailureContext {
   signal: AbortSignal;
   guard: GuardedFetch;
   errorInfo: ProviderErrorInfo;
