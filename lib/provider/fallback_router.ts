@@ -1,17 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { askWithFallback } from "./routing/fallback_chain.ts";
-import { chooseAuto, explainChoice, findModel, MAX_CHAIN } from "./routing/model_selection.ts";
-import { classForTool } from "./routing/model_classes.ts";
-import {
-  noSuitableModel,
-  samplingUnavailable,
-  setupAdvice,
-  unknownModel,
-  unsuitableModel,
-} from "./routing/resolve_errors.ts";
+import { askClientModel, CLIENT_PROVIDER, clientModel } from "./client_model.ts";
 import { applyDefaults, needsOf } from "./model_fitness.ts";
-import { estimateTokens } from "./token_estimate.ts";
+import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./model_router.ts";
 import type {
   ChatOptions,
   ChatRequest,
@@ -21,9 +12,18 @@ import type {
   Provider,
   RawRequest,
 } from "./provider.ts";
-import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./model_router.ts";
-import { askClientModel, CLIENT_PROVIDER, clientModel } from "./client_model.ts";
 import type { ProviderStatus } from "./provider_status.ts";
+import { askWithFallback } from "./routing/fallback_chain.ts";
+import { classForTool } from "./routing/model_classes.ts";
+import { chooseAuto, explainChoice, findModel, MAX_CHAIN } from "./routing/model_selection.ts";
+import {
+  noSuitableModel,
+  samplingUnavailable,
+  setupAdvice,
+  unknownModel,
+  unsuitableModel,
+} from "./routing/resolve_errors.ts";
+import { estimateTokens } from "./token_estimate.ts";
 
 interface FallbackRouterOptions {
   /** In the order in which `auto` prefers them. Read for each request, so the configuration may change. */

@@ -1,6 +1,6 @@
 import { canStopThinking, isThinking } from "./catalogue/thinking.ts";
-import type { ChatRequest, ModelInfo } from "./provider.ts";
 import type { ModelNeeds } from "./model_router.ts";
+import type { ChatRequest, ModelInfo } from "./provider.ts";
 import { estimateTokens } from "./token_estimate.ts";
 
 /** Estimated tokens of an image; vendors count a few hundred to two thousand. */

@@ -4,10 +4,11 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { Call, Caller, Whereabouts } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { ROOTS_WAIT, whereaboutsOf } from "../call/wait.ts";
-import type { ThreadStore } from "../state/thread_store.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
+import type { ThreadStore } from "../state/thread_store.ts";
 import { type InitializeResult, negotiateRevision } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
+import type { OpenWorkspace } from "../workspace/workspace.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { ToolHost } from "./host.ts";
 import { type OfferedTools, offerTools } from "./offered_tools.ts";
@@ -17,7 +18,6 @@ import { complete } from "./surface/completion.ts";
 import { getPrompt, listPrompts } from "./surface/prompts.ts";
 import { listResources, readResource, RESOURCE_TEMPLATES } from "./surface/resources.ts";
 import type { Tool } from "./tool.ts";
-import type { OpenWorkspace } from "../workspace/workspace.ts";
 
 const log = getLogger(["exai", "tool"]);
 

@@ -4,13 +4,13 @@ import type { Json, JsonObject } from "../base/json.ts";
 import { ASKS_MODELS } from "./annotations.ts";
 import { filesNeeded, parseAnalysis } from "./dialogue/analysis.ts";
 import { askModel, type ModelQuestion } from "./dialogue/ask_model.ts";
-import { writeBrief } from "./dialogue/workflow_brief.ts";
-import { toHistory } from "./dialogue/history.ts";
 import { progressSender } from "./dialogue/call_progress.ts";
+import { toHistory } from "./dialogue/history.ts";
+import type { Prompt } from "./dialogue/prompt.ts";
+import { writeBrief } from "./dialogue/workflow_brief.ts";
 import { modelFields, type WorkflowArgs } from "./fields.ts";
 import { consolidateFindings, listFindings, unionOf } from "./findings.ts";
 import type { Attachment } from "./material/attachment.ts";
-import type { Prompt } from "./dialogue/prompt.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 import { defineWorkflow, type WorkflowResult, type WorkflowRun, type WorkflowSpec } from "./workflow.ts";
 

@@ -3,8 +3,8 @@ import type { JsonObject } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
-import { selectTools, type ToolSelectionOptions } from "./tool_selection.ts";
 import type { Tool } from "./tool.ts";
+import { selectTools, type ToolSelectionOptions } from "./tool_selection.ts";
 
 /** An immutable set of offered tools. Replaced as a whole, so that no call sees a partial change. */
 export interface OfferedTools {

@@ -6,11 +6,11 @@ import { type Call, reportProgress } from "../call/call.ts";
 import { whereaboutsOf } from "../call/wait.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ToolResult } from "../wire/mcp.ts";
-import { toErrorResult, toToolResult } from "./tool_output.ts";
+import type { OpenWorkspace, Workspace } from "../workspace/workspace.ts";
 import { OwnThreads } from "./own_threads.ts";
 import { sampleOf } from "./sampling.ts";
 import type { Tool, ToolContext } from "./tool.ts";
-import type { OpenWorkspace, Workspace } from "../workspace/workspace.ts";
+import { toErrorResult, toToolResult } from "./tool_output.ts";
 
 const log = getLogger(["exai", "tool"]);
 

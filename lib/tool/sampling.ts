@@ -1,8 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, ownEntry } from "../base/json.ts";
 import type { Call } from "../call/call.ts";
-import { estimateTokens } from "../provider/token_estimate.ts";
 import type { ChatResult, FinishReason, ModelClass, Sample, SampleRequest } from "../provider/provider.ts";
+import { estimateTokens } from "../provider/token_estimate.ts";
 
 /**
  * Returns access to the client's model (MCP client/sampling) for `call`; undefined if the client does not support it.

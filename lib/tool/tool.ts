@@ -2,16 +2,16 @@ import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller, Progress, Whereabouts } from "../call/call.ts";
-import type { Sample } from "../provider/provider.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
+import type { Sample } from "../provider/provider.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
-import { OUTPUT_SCHEMA, type ToolOutput } from "./tool_output.ts";
+import type { Workspace } from "../workspace/workspace.ts";
 import type { ToolAnnotations } from "./annotations.ts";
 import { argumentError, checkSize } from "./argument_errors.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
 import { publishSchema } from "./schema.ts";
-import type { Workspace } from "../workspace/workspace.ts";
+import { OUTPUT_SCHEMA, type ToolOutput } from "./tool_output.ts";
 
 /** The services and metadata of one call. */
 export interface ToolContext {

@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { OUTPUT_SCHEMA } from "./tool_output.ts";
-import { BUILTIN_TOOLS } from "./builtin/tools.ts";
-import { argumentError, checkSize } from "./argument_errors.ts";
 import { ANNOTATION_HINTS, type ToolAnnotations } from "./annotations.ts";
+import { argumentError, checkSize } from "./argument_errors.ts";
+import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { OptionalToolOutput, Tool, ToolContext } from "./tool.ts";
+import { OUTPUT_SCHEMA } from "./tool_output.ts";
 
 export { serveUserTool } from "./user_tool_services.ts";
 

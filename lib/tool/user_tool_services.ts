@@ -1,13 +1,13 @@
 import * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
+import { MAX_FILE_BYTES } from "../workspace/workspace.ts";
+import { argumentError } from "./argument_errors.ts";
 import { askModel } from "./dialogue/ask_model.ts";
 import { progressSender } from "./dialogue/call_progress.ts";
-import { argumentError } from "./argument_errors.ts";
 import { modelFields, promptText } from "./fields.ts";
 import { decodeText } from "./material/text.ts";
 import type { ToolContext } from "./tool.ts";
-import { MAX_FILE_BYTES } from "../workspace/workspace.ts";
 
 const question = z.strictObject({
   prompt: promptText,

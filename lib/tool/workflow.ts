@@ -2,10 +2,10 @@ import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Recorded, Thread, Turn } from "../state/thread_store.ts";
-import type { Continuation, ToolOutput } from "./tool_output.ts";
-import type { StepArgs } from "./fields.ts";
 import { STEPWISE } from "./annotations.ts";
+import type { StepArgs } from "./fields.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";
+import type { Continuation, ToolOutput } from "./tool_output.ts";
 
 /** How the last step ended: without a model, with certainty, with a model's opinion, or with the error of a model. */
 type Completion = "local" | "certain" | "expert" | "error";

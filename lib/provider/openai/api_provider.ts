@@ -1,9 +1,9 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { type ModelEntry, toModelStatus } from "../catalogue/catalogue.ts";
-import { unmetNeeds } from "../model_fitness.ts";
 import type { Dialect } from "../dialect/dialect.ts";
-import type { ProviderName } from "../provider_kinds.ts";
+import { unmetNeeds } from "../model_fitness.ts";
+import type { ModelNeeds } from "../model_router.ts";
 import type {
   ChatOptions,
   ChatResult,
@@ -15,15 +15,15 @@ import type {
   ToolCall,
   Usage,
 } from "../provider.ts";
-import type { ModelNeeds } from "../model_router.ts";
+import type { ProviderName } from "../provider_kinds.ts";
 import type { ModelStatus, ProviderStatus } from "../provider_status.ts";
 import { estimateTokens } from "../token_estimate.ts";
 import type { CompletionReader } from "./completion_reader.ts";
-import { toBody, toRawBody } from "./request_body.ts";
 import type { ProviderEndpoint } from "./endpoint.ts";
-import { faultKindOf, providerError } from "./provider_errors.ts";
-import { ProgressReporter } from "./progress_reporter.ts";
 import type { ModelList } from "./model_list.ts";
+import { ProgressReporter } from "./progress_reporter.ts";
+import { faultKindOf, providerError } from "./provider_errors.ts";
+import { toBody, toRawBody } from "./request_body.ts";
 
 interface ApiProviderOptions {
   kind: ProviderName;

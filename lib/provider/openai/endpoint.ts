@@ -5,9 +5,9 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
 import { CompletionReader } from "./completion_reader.ts";
+import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
 import { type BreakerOptions, ProviderBreaker } from "./provider_breaker.ts";
 import { fromApiError, isApiError, providerError, type ProviderErrorInfo } from "./provider_errors.ts";
-import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
 import {
   DEFAULT_RETRY_POLICY,
   fitsDeadline,

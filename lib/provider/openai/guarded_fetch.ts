@@ -1,6 +1,6 @@
-import { beginningOf } from "../../base/http_response.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
+import { beginningOf } from "../../base/http_response.ts";
 import { formatBytes, KIB, MIB } from "../../base/units.ts";
 import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
 

@@ -1,9 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../../base/errors.ts";
 import { unmetNeeds } from "../model_fitness.ts";
+import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../model_router.ts";
 import { faultKindOf, isSafeToRetry } from "../openai/provider_errors.ts";
 import type { ChatOptions, ChatResult, ModelInfo } from "../provider.ts";
-import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../model_router.ts";
 
 const log = getLogger(["exai", "provider"]);
 

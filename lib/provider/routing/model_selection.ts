@@ -1,6 +1,6 @@
 import { unmetNeeds } from "../model_fitness.ts";
-import type { ModelClass, ModelInfo } from "../provider.ts";
 import type { ModelNeeds, RouteQuery } from "../model_router.ts";
+import type { ModelClass, ModelInfo } from "../provider.ts";
 import type { ProviderStatus } from "../provider_status.ts";
 import { classRank } from "./model_classes.ts";
 

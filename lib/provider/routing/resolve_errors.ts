@@ -3,9 +3,9 @@ import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
 import { SHIPPED_MODELS } from "../catalogue/catalogue.ts";
 import { unmetNeeds } from "../model_fitness.ts";
-import { PROVIDER_KINDS } from "../provider_kinds.ts";
-import type { ModelInfo } from "../provider.ts";
 import type { ModelNeeds } from "../model_router.ts";
+import type { ModelInfo } from "../provider.ts";
+import { PROVIDER_KINDS } from "../provider_kinds.ts";
 import { findModel } from "./model_selection.ts";
 
 /** Names listed in one message; `listmodels` shows all. */

@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { READ_ONLY } from "../annotations.ts";
 import { promptText } from "../fields.ts";
 import { defineTool } from "../tool.ts";
-import { READ_ONLY } from "../annotations.ts";
 
 const INSTRUCTIONS = `Examine this claim as if someone you have no wish to please had made it.
 

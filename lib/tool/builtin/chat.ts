@@ -1,13 +1,13 @@
 import * as z from "zod";
-import type { ToolOutput } from "../tool_output.ts";
-import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
-import { toHistory } from "../dialogue/history.ts";
-import { progressSender } from "../dialogue/call_progress.ts";
-import { continuationField, modelFields, promptText } from "../fields.ts";
-import type { Prompt } from "../dialogue/prompt.ts";
-import { defineTool, type ToolContext } from "../tool.ts";
-import { continuationOf, notStoredNote } from "../workflow.ts";
 import { ASKS_MODELS } from "../annotations.ts";
+import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
+import { progressSender } from "../dialogue/call_progress.ts";
+import { toHistory } from "../dialogue/history.ts";
+import type { Prompt } from "../dialogue/prompt.ts";
+import { continuationField, modelFields, promptText } from "../fields.ts";
+import { defineTool, type ToolContext } from "../tool.ts";
+import type { ToolOutput } from "../tool_output.ts";
+import { continuationOf, notStoredNote } from "../workflow.ts";
 
 const input = z.object({
   prompt: promptText.describe("the question, with what is needed to understand it"),

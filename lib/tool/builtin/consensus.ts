@@ -2,13 +2,13 @@ import * as z from "zod";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
+import { ASKS_MODELS } from "../annotations.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
-import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
 import type { Prompt } from "../dialogue/prompt.ts";
+import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
 import type { ToolContext } from "../tool.ts";
 import { defineWorkflow, type WorkflowResult, type WorkflowRun } from "../workflow.ts";
-import { ASKS_MODELS } from "../annotations.ts";
 
 const MAX_MODELS = 10;
 

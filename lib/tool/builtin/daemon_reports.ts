@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { defineTool } from "../tool.ts";
 import { READ_ONLY } from "../annotations.ts";
 import { filterLines, MAX_PATTERN_CHARS } from "../line_filter.ts";
+import { defineTool } from "../tool.ts";
 
 const MAX_LINES = 5000;
 

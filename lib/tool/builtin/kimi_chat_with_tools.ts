@@ -1,14 +1,14 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import type { RawRequest } from "../../provider/provider.ts";
 import type { RoutedResult } from "../../provider/model_router.ts";
-import type { ToolOutput } from "../tool_output.ts";
+import type { RawRequest } from "../../provider/provider.ts";
+import { ASKS_MODELS } from "../annotations.ts";
 import { describeUsage } from "../dialogue/ask_model.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
 import { modelFields } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
-import { ASKS_MODELS } from "../annotations.ts";
+import type { ToolOutput } from "../tool_output.ts";
 
 /** Published as a string; a list of parts is passed through too. */
 const text = z.unknown().optional().meta({ type: "string" });

@@ -2,11 +2,11 @@ import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { formatBytes, MIB } from "../../base/units.ts";
-import type { ToolOutput } from "../tool_output.ts";
-import { progressSender } from "../dialogue/call_progress.ts";
-import { defineTool, type ToolContext } from "../tool.ts";
 import type { WorkspaceEntry } from "../../workspace/workspace.ts";
 import { ASKS_MODELS } from "../annotations.ts";
+import { progressSender } from "../dialogue/call_progress.ts";
+import { defineTool, type ToolContext } from "../tool.ts";
+import type { ToolOutput } from "../tool_output.ts";
 
 /** The limit of Kimi's Files API. The files are not part of a prompt, so prompt limits do not apply. */
 const MAX_UPLOAD_BYTES = 100 * MIB;

@@ -3,9 +3,9 @@ import type { JsonObject } from "../../base/json.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { PROVIDER_NAMES } from "../../provider/provider_kinds.ts";
 import type { ModelStatus } from "../../provider/provider_status.ts";
-import { listProviders } from "./provider_list.ts";
-import { defineTool } from "../tool.ts";
 import { READ_ONLY } from "../annotations.ts";
+import { defineTool } from "../tool.ts";
+import { listProviders } from "./provider_list.ts";
 
 /** Older lists of models are fetched again. */
 const MAX_AGE_MS = MINUTE_MS;

@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
+import { jsonOutput, type Prompt } from "../dialogue/prompt.ts";
 import { defineExpertWorkflow } from "../expert_workflow.ts";
 import { severityFilter, workflowFields } from "../fields.ts";
 import { GitChanges } from "../material/git_changes.ts";
-import { jsonOutput, type Prompt } from "../dialogue/prompt.ts";
 import type { ToolContext } from "../tool.ts";
 import type { WorkflowRun } from "../workflow.ts";
 

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { PROVIDER_KINDS, type ProviderName } from "../../provider/provider_kinds.ts";
-import { listProviders } from "./provider_list.ts";
-import { defineTool, type ToolContext } from "../tool.ts";
 import { READ_ONLY } from "../annotations.ts";
+import { defineTool, type ToolContext } from "../tool.ts";
+import { listProviders } from "./provider_list.ts";
 
 /** Lists the configured providers and their abilities. */
 export const providerCapabilities = defineTool({

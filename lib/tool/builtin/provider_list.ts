@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../base/json.ts";
-import { PROVIDER_KINDS, PROVIDER_NAMES, type ProviderName } from "../../provider/provider_kinds.ts";
 import { clientProviderStatus } from "../../provider/client_model.ts";
+import { PROVIDER_KINDS, PROVIDER_NAMES, type ProviderName } from "../../provider/provider_kinds.ts";
 import type { ProviderStatus } from "../../provider/provider_status.ts";
 import type { ToolContext } from "../tool.ts";
 

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
+import { jsonOutput, type Prompt } from "../dialogue/prompt.ts";
 import { defineExpertWorkflow } from "../expert_workflow.ts";
 import { workflowFields } from "../fields.ts";
-import { jsonOutput, type Prompt } from "../dialogue/prompt.ts";
 
 const input = z.object(workflowFields);
 

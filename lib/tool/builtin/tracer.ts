@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { JsonObject } from "../../base/json.ts";
-import type { ToolOutput } from "../tool_output.ts";
 import { promptText, workflowFields } from "../fields.ts";
 import { consolidateFindings, listFindings } from "../findings.ts";
+import type { ToolOutput } from "../tool_output.ts";
 import { defineWorkflow } from "../workflow.ts";
 
 const input = z.object({

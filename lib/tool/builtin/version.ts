@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../../base/units.ts";
+import { READ_ONLY } from "../annotations.ts";
 import type { ToolHost } from "../host.ts";
 import { defineTool } from "../tool.ts";
-import { READ_ONLY } from "../annotations.ts";
 
 /** Describes the daemon. Clients call it as a health check, so it does no I/O. */
 export const version = defineTool({

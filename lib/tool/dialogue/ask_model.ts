@@ -1,17 +1,17 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
+import type { RoutedResult } from "../../provider/model_router.ts";
 import type { ChatRequest, ImagePart, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
-import type { RoutedResult } from "../../provider/model_router.ts";
 import type { ModelArgs } from "../fields.ts";
 import type { SentFile } from "../material/attachment.ts";
 import { collect, type Material, type MaterialRequest } from "../material/collect.ts";
 import { loadImages } from "../material/images.ts";
-import { type Prompt, promptId, renderPrompt } from "./prompt.ts";
 import type { ToolContext } from "../tool.ts";
+import { ProgressHeartbeat } from "./call_progress.ts";
 import { filesShown, type History, NO_HISTORY } from "./history.ts";
 import { composeMessages } from "./messages.ts";
-import { ProgressHeartbeat } from "./call_progress.ts";
+import { type Prompt, promptId, renderPrompt } from "./prompt.ts";
 
 /** A question from a tool to a model. */
 export interface ModelQuestion {

@@ -1,7 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject, ownEntry, textOf } from "../../base/json.ts";
-import { quoteName, quoteValue } from "../../base/text.ts";
 import { didYouMean } from "../../base/suggest.ts";
+import { quoteName, quoteValue } from "../../base/text.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 import { firstCall, type Parameter, parametersOf } from "./parameters.ts";
 

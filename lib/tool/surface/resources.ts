@@ -1,9 +1,9 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { quoteValue } from "../../base/text.ts";
+import type { Whereabouts } from "../../call/call.ts";
 import type { Thread } from "../../state/thread_store.ts";
 import { writeTranscript } from "../../state/transcript.ts";
-import type { Whereabouts } from "../../call/call.ts";
 import type { ToolHost } from "../host.ts";
 import type { OwnThreads } from "../own_threads.ts";
 
