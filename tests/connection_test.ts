@@ -78,8 +78,8 @@ Deno.test("frames hold several messages where the client asked for that, and one
 
 Deno.test("a connection that is closed sends first what it has to say", async () => {
   const { session, channel } = client({ lines: true, resume: true });
-  session.mailbox.postNow('{"last":1}');
-  session.mailbox.close(4008, "why");
+  session.output.postNow('{"last":1}');
+  session.output.close(4008, "why");
   assertEquals([channel.take(), channel.closed], [[{ last: 1 }], [4008, "why"]]);
   await settle();
   assertEquals(channel.frames, []);
@@ -300,15 +300,15 @@ Deno.test("answers are confirmed by count, and kept until they are", async () =>
   await say(ping(1), ping(2));
   session.notify("notifications/x");
   await say({ op: "received", answers: 2 });
-  assertEquals([session.mailbox.holds(1), session.mailbox.holds(2), session.mailbox.postsBase], [
+  assertEquals([session.output.holds(1), session.output.holds(2), session.output.postsBase], [
     false,
     true,
     0,
   ]);
   await say({ op: "received", answers: 3, posts: 1 });
-  assertEquals([session.mailbox.holds(2), session.mailbox.postsBase], [false, 1]);
+  assertEquals([session.output.holds(2), session.output.postsBase], [false, 1]);
   await say({ jsonrpc: "2.0", id: {}, method: "ping" }, ping(3), { op: "received", answers: 4 });
-  assertEquals(session.mailbox.holds(3), false, "what answers no request is not counted");
+  assertEquals(session.output.holds(3), false, "what answers no request is not counted");
 });
 
 Deno.test("an answer too large for one message is replaced by why, under the id that waits for it", async () => {

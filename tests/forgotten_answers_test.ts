@@ -1,11 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { ForgottenAnswers } from "../lib/session/forgotten_answers.ts";
-import type { Mark } from "../lib/session/journal.ts";
+import type { JournalEntry } from "../lib/session/journal.ts";
 import type { RequestId } from "../lib/wire/rpc.ts";
 
 function forgotten() {
   const told: RequestId[] = [];
-  const marked = (id: RequestId) => ({ id, mark: { id } as Mark });
+  const marked = (id: RequestId) => ({ id, mark: { id } as JournalEntry });
   return { told, marked, answers: new ForgottenAnswers(({ id }) => void told.push(id)) };
 }
 

@@ -262,7 +262,7 @@ Deno.test("without its token, or a word of resuming, a client begins anew under 
 Deno.test("a client is told what made room while it was away", async () => {
   const { back, end, session } = await cutOff();
   await end(1);
-  for (let n = 0; n < 300; n++) session.mailbox.answer(`x${n}`, "{}");
+  for (let n = 0; n < 300; n++) session.output.answer(`x${n}`, "{}");
   for (let n = 0; n < 258; n++) session.notify("notifications/x");
   const [ack, ...rest] = back({ waiting: [1] }).take();
   assertEquals(ack!.unseen, []);
@@ -321,9 +321,9 @@ Deno.test("a client of another daemon's session is introduced first, and told wh
   channel.say({ op: "hello", session_id: "s", resume: { token: "old", waiting: [1, 2, 3] } });
   const [ack, ...rest] = channel.take();
   const session = registry.get("s")!;
-  assertEquals(session.mailbox.hasLost(2), true);
+  assertEquals(session.output.hasLost(2), true);
   channel.say({ jsonrpc: "2.0", id: 4, method: "initialize", params: {} });
-  assertEquals(session.mailbox.hasLost(2), false, "it has been told");
+  assertEquals(session.output.hasLost(2), false, "it has been told");
   channel.onclose!({ code: 1006, clean: false });
   const again = connect();
   again.say({ op: "hello", session_id: "s", resume: { token: "old", waiting: [9] } });

@@ -175,7 +175,7 @@ Deno.test("client and daemon may each end the session, and the other end with it
     const other = await httpClient();
     await other.post(INITIALIZE);
     if (end === "end") other.registry.end(other.session()!, "enough");
-    else other.session()!.mailbox.close(1001, "idle");
+    else other.session()!.output.close(1001, "idle");
     await other.transport.closed;
     assertEquals(other.registry.size, 0);
   }

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ByteBudget } from "../lib/base/byte_budget.ts";
 import type { ExaiError } from "../lib/base/errors.ts";
-import type { JournaledCall, Mark, SessionJournal } from "../lib/session/journal.ts";
+import type { JournaledCall, JournalEntry, SessionJournal } from "../lib/session/journal.ts";
 import { Mailbox, type MailboxLimits } from "../lib/session/mailbox.ts";
 import type { RequestId } from "../lib/wire/rpc.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
@@ -47,7 +47,7 @@ function mailboxOf(limits: Partial<MailboxLimits> = {}) {
 
 const refusal = (id: RequestId) => `refused ${id}`;
 
-const call = (id: RequestId, answer?: string): JournaledCall => ({ mark: { id } as Mark, answer });
+const call = (id: RequestId, answer?: string): JournaledCall => ({ entry: { id } as JournalEntry, answer });
 
 Deno.test("what a client is sent while it is there goes out at once, and a connection that was replaced says nothing more", () => {
   const { mailbox } = mailboxOf();

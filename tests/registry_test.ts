@@ -32,7 +32,7 @@ function connect(session: Session) {
     send: () => {},
     close: (...how: unknown[]) => void (line.closed = how),
   };
-  session.mailbox.attach(line);
+  session.output.attach(line);
   return line;
 }
 
@@ -185,7 +185,7 @@ function journalOf() {
       token === "known"
         ? {
           journal: ofSession(token),
-          calls: [{ mark: { id: 1 }, answer: "one" }, { mark: { id: 2 }, answer: undefined }],
+          calls: [{ entry: { id: 1 }, answer: "one" }, { entry: { id: 2 }, answer: undefined }],
         }
         : undefined,
   };
@@ -202,8 +202,8 @@ Deno.test("a session an earlier daemon knew is begun anew under its token, with 
   assertEquals([session.id, session.resumeToken, session.isRecovered, take()], ["a:2", "known", true, [
     "start a:2",
   ]]);
-  assertEquals([session.mailbox.holds(1), session.mailbox.hasLost(2)], [true, true]);
-  session.mailbox.began(3);
+  assertEquals([session.output.holds(1), session.output.hasLost(2)], [true, true]);
+  session.output.began(3);
   assertEquals(told, ["open", "begin 3 known"]);
   registry.end(session, "over");
   assertEquals(told.at(-1), "release known");

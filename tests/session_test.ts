@@ -138,8 +138,8 @@ Deno.test("the end of a session aborts its calls and frees what it held", async 
   const ended: string[] = [];
   session.ended.addEventListener("abort", () => ended.push(session.ended.reason.message));
   session.subscriptions.add("a:1");
-  session.mailbox.answer(1, "one");
-  session.mailbox.attach({ send: () => {}, close: () => {} });
+  session.output.answer(1, "one");
+  session.output.attach({ send: () => {}, close: () => {} });
   assertEquals(session.connected, true);
   const request = { id: 1, method: "m", params: {}, notify: () => {}, ask: () => Promise.reject() };
   const work = session.calls.run(

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "
 import type { JsonObject } from "../lib/base/json.ts";
 import { Challenge } from "../lib/edge/challenge.ts";
 import { nextFrame } from "../lib/client/frames.ts";
-import { answerProof, handshake } from "../lib/client/handshake.ts";
+import { authenticateDaemon, verifyProof } from "../lib/client/handshake.ts";
 import { LinkError, type LinkFault, sayHello } from "../lib/client/link.ts";
 import { isLoopback } from "../lib/client/loopback.ts";
 import { makeNonce, SOCKET_DOOR } from "../lib/wire/proof.ts";
@@ -56,7 +56,7 @@ function hello(
 ) {
   const daemon = new MemoryDaemon();
   const { proof, socket, timeoutMs = 60_000 } = way;
-  const link = sayHello({ socket: daemon.socket, way: { url, socket, timeoutMs }, proof }, HELLO);
+  const link = sayHello({ socket: daemon.socket, dialed: { url, socket, timeoutMs }, proof }, HELLO);
   reply(daemon, how);
   return { daemon, link };
 }
@@ -120,7 +120,7 @@ function shake(
   dialled: { url: string; socket?: string; timeoutMs?: number } = { url },
 ) {
   const daemon = new MemoryDaemon();
-  const proof = handshake(daemon.socket, { timeoutMs: 60_000, ...dialled }, token);
+  const proof = authenticateDaemon(daemon.socket, { timeoutMs: 60_000, ...dialled }, token);
   const [challenge] = daemon.take();
   assertEquals(challenge!.op, "challenge");
   reply(daemon, how(challenge!));
@@ -134,7 +134,7 @@ function answerOf(challenge: JsonObject, { door = "ws://127.0.0.1:8765", known =
 
 Deno.test("a daemon that proves itself is shown a proof in return", async () => {
   const daemon = new MemoryDaemon();
-  const proof = handshake(daemon.socket, { url, timeoutMs: 60_000 }, token);
+  const proof = authenticateDaemon(daemon.socket, { url, timeoutMs: 60_000 }, token);
   const [{ nonce }] = daemon.take() as [JsonObject];
   const challenge = new Challenge([token], { door: "ws://127.0.0.1:8765", clientNonce: String(nonce) });
   daemon.send({ ...challenge.answer, op: "challenge_res" });
@@ -221,14 +221,14 @@ Deno.test("who does not answer a challenge is named by the way it was reached", 
   assertEquals(fault, "unreachable");
   assertStringIncludes(message, "/run/exai.sock");
   const at = { url, socket: "/run/exai.sock", clientNonce: makeNonce(), token };
-  assertStringIncludes((await faultOf(answerProof({}, at))).message, "/run/exai.sock");
+  assertStringIncludes((await faultOf(verifyProof({}, at))).message, "/run/exai.sock");
 });
 
 /** Whether a proof for `door` is taken by one who dialled `url`, or a socket. */
 async function isTaken(door: string, url: string, socket?: string): Promise<boolean> {
   const clientNonce = makeNonce();
   const { answer } = new Challenge([token], { door, clientNonce });
-  return await answerProof({ ...answer }, { url, socket, clientNonce, token }).then(() => true, (thrown) => {
+  return await verifyProof({ ...answer }, { url, socket, clientNonce, token }).then(() => true, (thrown) => {
     if (!(thrown instanceof LinkError)) throw thrown;
     return false;
   });

@@ -138,7 +138,7 @@ export async function killSession(id: string, sessions: Sessions): Promise<strin
   session.calls.cancelAll(new ExaiError("CANCELLED", why));
   // The calls' answers go out before the connection does.
   await delay(0);
-  session.mailbox.close(CLOSE.goingAway, why);
+  session.output.close(CLOSE.goingAway, why);
   sessions.end(session, why);
   return session.id;
 }

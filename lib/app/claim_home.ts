@@ -5,7 +5,7 @@ import type { Settings } from "../config/settings.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { loadClientTls } from "../config/tls.ts";
 import { HomeLock, type HomeOwner } from "../state/home_lock.ts";
-import { probe } from "../client/probe.ts";
+import { probeDaemon } from "../client/probe.ts";
 
 /** How the holder is probed: no token is shown, and whose program listens does not matter, since nothing is told it. */
 const PROBE = {
@@ -65,19 +65,19 @@ async function findDaemon(
 /** Pipes of Windows cannot be had by a WebSocket. */
 async function answersAtSocket(socket: string | undefined): Promise<boolean> {
   if (!socket?.startsWith("/")) return false;
-  return (await probe("ws://localhost/", { ...PROBE, socket })).kind === "exai";
+  return (await probeDaemon("ws://localhost/", { ...PROBE, socket })).kind === "exai";
 }
 
 async function answersAs(pid: number, url: string, settings: Settings): Promise<boolean> {
   const tls = await loadClientTls(settings).catch(() => undefined);
-  const answer = await probe(url, { ...PROBE, tls });
+  const answer = await probeDaemon(url, { ...PROBE, tls });
   return answer.kind === "exai" && answer.pid === pid;
 }
 
 async function answersAtAddress(url: string, settings: Settings): Promise<boolean> {
   const isTls = url.startsWith("wss:");
   const tls = isTls ? await loadClientTls(settings).catch(() => undefined) : undefined;
-  const { kind } = await probe(url, { ...PROBE, tls });
+  const { kind } = await probeDaemon(url, { ...PROBE, tls });
   // A certificate this program does not know, or one of its own that is asked for, does not mean that nobody is there.
   return isTls ? kind !== "nobody" : kind === "exai";
 }

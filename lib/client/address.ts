@@ -26,10 +26,10 @@ export async function locateDaemon(settings: AddressSettings, paths: StatePaths)
         : Promise.resolve(urlOf(settings)),
     readTls: async () => (await import("../config/tls.ts")).loadClientTls(settings),
     usesToken: settings.token !== "",
-    ofAnyUser: settings.peers === "any",
+    allowsAnyUser: settings.peers === "any",
     fault: file.fault,
     readToken: () => readToken(settings.token, paths.token),
-    elsewhere: listensElsewhere(settings, endpoint)
+    fallback: listensElsewhere(settings, endpoint)
       ? {
         socket: settings.socket === "off" ? undefined : textOf(endpoint.socket),
         readUrl: () => urlFrom(endpoint, { file, path: paths.endpoint }),

@@ -4,7 +4,7 @@ import { statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { locateDaemon } from "./address.ts";
 import { LinkError } from "./link.ts";
-import { reachDaemon, type Reached } from "./ways.ts";
+import { connectToDaemon, type VerifiedConnection } from "./ways.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
 
 /** How long a running daemon may take to answer a command. */
@@ -21,7 +21,7 @@ interface DaemonAnswer extends Disposable {
   /** Who answers. */
   place: string;
   /** It goes on for as long as the daemon does. */
-  goOn(): void;
+  disableTimeout(): void;
 }
 
 /**
@@ -44,7 +44,7 @@ export async function askDaemon(settings: Settings, path: string, method = "GET"
 export async function* followDaemon(settings: Settings, path: string): AsyncGenerator<string> {
   using answer = await ask(settings, path, "GET");
   if (answer.status !== OK) throw refusal(await bodyOf(answer), answer);
-  answer.goOn();
+  answer.disableTimeout();
   let rest = "";
   for await (const part of answer.parts) {
     const lines = (rest + part).split("\n");
@@ -54,7 +54,7 @@ export async function* followDaemon(settings: Settings, path: string): AsyncGene
 }
 
 /** Whether anybody answers where the settings say the daemon is, whatever the answer. */
-export async function isDaemonThere(settings: Settings): Promise<boolean> {
+export async function isDaemonRunning(settings: Settings): Promise<boolean> {
   try {
     const { socket } = await reach(settings);
     socket.close(NORMAL_CLOSURE);
@@ -65,7 +65,7 @@ export async function isDaemonThere(settings: Settings): Promise<boolean> {
 }
 
 async function ask(settings: Settings, path: string, method: string): Promise<DaemonAnswer> {
-  const { socket, way, proof } = await reach(settings).catch((thrown) => {
+  const { socket, dialed: way, proof } = await reach(settings).catch((thrown) => {
     throw unavailable(thrown);
   });
   const place = way.socket ?? way.url;
@@ -86,7 +86,7 @@ async function ask(settings: Settings, path: string, method: string): Promise<Da
       // What goes on for as long as the daemon does ends with it, without an end of its own.
       parts: partsOf(frames, async () => isEndless || await cutOff(socket, place)),
       place,
-      goOn() {
+      disableTimeout() {
         isEndless = true;
         clearTimeout(timer);
       },
@@ -98,9 +98,9 @@ async function ask(settings: Settings, path: string, method: string): Promise<Da
   }
 }
 
-async function reach(settings: Settings): Promise<Reached> {
+async function reach(settings: Settings): Promise<VerifiedConnection> {
   // Only a way that cannot be opened is given up for the next one: what was asked once is not asked again.
-  return await reachDaemon(
+  return await connectToDaemon(
     await locateDaemon(settings, statePaths(settings)),
     (reached) => Promise.resolve(reached),
   );

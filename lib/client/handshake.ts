@@ -35,14 +35,18 @@ interface Dialled {
  * @returns our proof, good on this connection only
  * @throws {LinkError}
  */
-export async function handshake(socket: ClientSocket, dialled: Dialled, token: string): Promise<string> {
+export async function authenticateDaemon(
+  socket: ClientSocket,
+  dialled: Dialled,
+  token: string,
+): Promise<string> {
   const clientNonce = makeNonce();
   socket.send(JSON.stringify({ op: "challenge", nonce: clientNonce }));
   const answer = await nextFrame(socket, dialled.timeoutMs);
   const place = dialled.socket ?? dialled.url;
   const frame = opIn(answer.text, "challenge_res");
   if (!frame) throw noProof(place, answer);
-  return await answerProof(frame, { ...dialled, clientNonce, token });
+  return await verifyProof(frame, { ...dialled, clientNonce, token });
 }
 
 /**
@@ -51,7 +55,7 @@ export async function handshake(socket: ClientSocket, dialled: Dialled, token: s
  * @returns our own proof
  * @throws {LinkError} `unproven`, or `unauthorized` when the proof is by another token than ours
  */
-export async function answerProof(
+export async function verifyProof(
   { nonce, door, proofs }: JsonObject,
   asked: { url: string; socket?: string; clientNonce: string; token: string },
 ): Promise<string> {

@@ -4,7 +4,7 @@ import { CLOSE } from "../wire/codes.ts";
 import type { HelloAck } from "../wire/ops.ts";
 import { isOurCode, nextFrame, opIn } from "./frames.ts";
 import { LinkError } from "./link_error.ts";
-import { type LinkTarget, reachDaemon, type Reached } from "./ways.ts";
+import { connectToDaemon, type LinkTarget, type VerifiedConnection } from "./ways.ts";
 
 export { LinkError, type LinkFault } from "./link_error.ts";
 export type { LinkTarget } from "./ways.ts";
@@ -22,7 +22,7 @@ export interface Link {
  * @throws {LinkError}
  */
 export function openLink(target: LinkTarget, hello: JsonObject): Promise<Link> {
-  return reachDaemon(target, (reached) => sayHello(reached, hello));
+  return connectToDaemon(target, (reached) => sayHello(reached, hello));
 }
 
 /**
@@ -30,7 +30,10 @@ export function openLink(target: LinkTarget, hello: JsonObject): Promise<Link> {
  *
  * @throws {LinkError}
  */
-export async function sayHello({ socket, way, proof }: Reached, hello: JsonObject): Promise<Link> {
+export async function sayHello(
+  { socket, dialed: way, proof }: VerifiedConnection,
+  hello: JsonObject,
+): Promise<Link> {
   const place = way.socket ?? way.url;
   // Nothing is held back on a socket, so nothing need be nudged.
   const how = way.socket === undefined ? {} : { nudge: false };

@@ -1,10 +1,10 @@
 import { VERSION } from "../base/version.ts";
 import type { ClientTls } from "../config/tls.ts";
 import { LinkError, sayHello } from "./link.ts";
-import { openWay } from "./ways.ts";
+import { openVerified } from "./ways.ts";
 
 /** What answers at an address. */
-export type Probed =
+export type ProbeResult =
   | { kind: "exai"; version?: string; pid?: number }
   | { kind: "stranger"; why: string }
   | { kind: "nobody" };
@@ -22,10 +22,10 @@ interface ProbeOptions {
 }
 
 /** Asks whoever listens at `url` (`ws://host:port/`) whether it is an EXAI daemon: only its own answer is proof. */
-export async function probe(url: string, options: ProbeOptions): Promise<Probed> {
+export async function probeDaemon(url: string, options: ProbeOptions): Promise<ProbeResult> {
   const { usesToken, ofAnyUser, readToken, ...way } = options;
   try {
-    const reached = await openWay({ url, ...way }, { usesToken, ofAnyUser, readToken });
+    const reached = await openVerified({ url, ...way }, { usesToken, allowsAnyUser: ofAnyUser, readToken });
     const { socket, ack } = await sayHello(reached, { client: { name: "exai-probe", version: VERSION } });
     socket.close(1000);
     return { kind: "exai", ...ack.daemon };

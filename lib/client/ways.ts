@@ -10,7 +10,7 @@ import { faultOfSocket } from "./own_files.ts";
 const log = getLogger(["exai", "shim"]);
 
 /** Where a daemon listens. */
-export interface Place {
+export interface DaemonLocation {
   /** Path of the daemon's Unix socket or named pipe, which is tried first. */
   socket?: string;
   /**
@@ -22,18 +22,18 @@ export interface Place {
 }
 
 /** Where and as whom to connect. */
-export interface LinkTarget extends Place {
+export interface LinkTarget extends DaemonLocation {
   /**
    * Where the daemon of our state directory says that it listens, when that is another place: when nobody listens at
    * ours, it is the one to use, since a state directory has one daemon.
    */
-  elsewhere?: Place;
+  fallback?: DaemonLocation;
   /** What a connection with TLS needs; undefined: what it has by itself. */
   readTls?(): Promise<ClientTls | undefined>;
   /** Whether a token is used at all. */
   usesToken: boolean;
   /** Whether without one the daemon may be another user's. */
-  ofAnyUser: boolean;
+  allowsAnyUser: boolean;
   /**
    * Read when the connection is open: by then a daemon that makes its token has made it.
    *
@@ -55,7 +55,7 @@ const SOCKET_TIMEOUT_MS = 2000;
 const SOCKET_URL = "ws://localhost/";
 
 /** One way to the daemon. */
-interface Way {
+interface DialOptions {
   url: string;
   socket?: string;
   tls?: ClientTls;
@@ -63,9 +63,9 @@ interface Way {
 }
 
 /** A connection to a program that is our daemon, as far as can be known; the token has not been sent. */
-export interface Reached {
+export interface VerifiedConnection {
   socket: ClientSocket;
-  way: Way;
+  dialed: DialOptions;
   /** What to show in place of the token; undefined where no token is used. */
   proof?: string;
 }
@@ -77,8 +77,11 @@ export interface Reached {
  *
  * @throws {LinkError}
  */
-export async function reachDaemon<T>(target: LinkTarget, use: (reached: Reached) => Promise<T>): Promise<T> {
-  const { elsewhere, fault } = target;
+export async function connectToDaemon<T>(
+  target: LinkTarget,
+  use: (reached: VerifiedConnection) => Promise<T>,
+): Promise<T> {
+  const { fallback: elsewhere, fault } = target;
   if (fault !== undefined) {
     await target.logReady;
     log.warning("{fault}", { fault });
@@ -92,13 +95,17 @@ export async function reachDaemon<T>(target: LinkTarget, use: (reached: Reached)
 }
 
 async function reachElsewhere<T>(
-  elsewhere: Place,
-  { target, use, nobody }: { target: LinkTarget; use: (reached: Reached) => Promise<T>; nobody: LinkError },
+  elsewhere: DaemonLocation,
+  { target, use, nobody }: {
+    target: LinkTarget;
+    use: (reached: VerifiedConnection) => Promise<T>;
+    nobody: LinkError;
+  },
 ): Promise<T> {
   try {
     return await reachAt(elsewhere, target, async (reached) => {
       await target.logReady;
-      const { url, socket } = reached.way;
+      const { url, socket } = reached.dialed;
       log.info("{nobody}; the daemon of this state directory, at {place}, is used", {
         nobody: nobody.message,
         place: socket ?? url,
@@ -113,15 +120,15 @@ async function reachElsewhere<T>(
 }
 
 async function reachAt<T>(
-  { socket, readUrl }: Place,
+  { socket, readUrl }: DaemonLocation,
   target: LinkTarget,
-  use: (reached: Reached) => Promise<T>,
+  use: (reached: VerifiedConnection) => Promise<T>,
 ): Promise<T> {
   if (socket && mayUse(socket, target)) {
     try {
       const fault = await faultOfSocket(socket);
       if (fault !== undefined) throw new LinkError("unproven", fault);
-      return await use(await openWay({ url: SOCKET_URL, socket, timeoutMs: SOCKET_TIMEOUT_MS }, target));
+      return await use(await openVerified({ url: SOCKET_URL, socket, timeoutMs: SOCKET_TIMEOUT_MS }, target));
     } catch (thrown) {
       await target.logReady;
       log.debug("not through {socket}: {reason}", { socket, reason: messageOf(thrown) });
@@ -129,7 +136,7 @@ async function reachAt<T>(
   }
   const url = await readUrl();
   const tls = url.startsWith("wss:") ? await target.readTls?.() : undefined;
-  return await use(await openWay({ url, tls, timeoutMs: ANSWER_TIMEOUT_MS }, target));
+  return await use(await openVerified({ url, tls, timeoutMs: ANSWER_TIMEOUT_MS }, target));
 }
 
 function isFault(thrown: unknown, fault: LinkFault): thrown is LinkError {
@@ -146,11 +153,11 @@ function mayUse(socket: string, { usesToken }: LinkTarget): boolean {
  *
  * @throws {LinkError}
  */
-export async function openWay(
-  way: Way,
-  target: Pick<LinkTarget, "usesToken" | "ofAnyUser" | "readToken">,
-): Promise<Reached> {
-  const ownerMatters = !target.usesToken && !target.ofAnyUser && way.socket === undefined;
+export async function openVerified(
+  way: DialOptions,
+  target: Pick<LinkTarget, "usesToken" | "allowsAnyUser" | "readToken">,
+): Promise<VerifiedConnection> {
+  const ownerMatters = !target.usesToken && !target.allowsAnyUser && way.socket === undefined;
   // Loaded late, as few windows need them: most have a socket and no token.
   const listener = ownerMatters ? await import("./listener.ts") : undefined;
   const proving = target.usesToken ? await import("./handshake.ts") : undefined;
@@ -158,16 +165,18 @@ export async function openWay(
   const socket = await connect(way);
   try {
     const token = proving && await target.readToken();
-    if (token !== undefined) return { socket, way, proof: await proving!.handshake(socket, way, token) };
+    if (token !== undefined) {
+      return { socket, dialed: way, proof: await proving!.authenticateDaemon(socket, way, token) };
+    }
     await listener?.checkListener(way.url, { mayBeNobody: false });
-    return { socket, way };
+    return { socket, dialed: way };
   } catch (thrown) {
     socket.drop("it has not proved itself");
     throw thrown;
   }
 }
 
-async function connect({ url, ...options }: Way): Promise<ClientSocket> {
+async function connect({ url, ...options }: DialOptions): Promise<ClientSocket> {
   // What is on this machine is never behind a proxy; a daemon elsewhere may be.
   const isHere = options.socket !== undefined || isLoopback(hostOf(new URL(url)));
   const makeClient = isHere && namesProxies() ? directClient : undefined;

@@ -62,7 +62,7 @@ export function join(
   const { mcp, ops } = peersFor(session, hooks);
   let onclosing = () => {};
   const outlet = lines ? joining(channel, () => onclosing()) : plain(channel, () => onclosing());
-  session.mailbox.attach(outlet, { keepPosts: receipts });
+  session.output.attach(outlet, { keepPosts: receipts });
   const arrivals = receipts ? new InboundReceipts(session, (text) => outlet.send(text)) : undefined;
   const count = byteCounter(channel, session);
   const { refuse, refuseShape } = refusals({ mcp, ops }, opsToo);
@@ -171,7 +171,7 @@ function leave(
   how: { hooks: ConnectionHooks; end: ChannelEnd },
 ): void {
   // When a newer connection has taken the session over, the end of this one is no news.
-  if (!session.mailbox.detach(outlet)) return;
+  if (!session.output.detach(outlet)) return;
   log.debug("session {id} lost its connection ({code})", { id: session.id, code: how.end.code });
   const { code, clean } = how.end;
   // Deno reports a connection that ends without a close frame as it does one whose close frame has no code.
@@ -231,7 +231,7 @@ function peersFor(session: Session, hooks: ConnectionHooks): Peers {
 }
 
 function mailboxOutlet(session: Session): PeerOutlet {
-  const { mailbox, maxFrameBytes } = session;
+  const { output: mailbox, maxFrameBytes } = session;
   return {
     answer(id, response) {
       const text = encode(response, maxFrameBytes, (error) => responseTo(id, { error: toRpcError(error) }));

@@ -1,5 +1,5 @@
 import type { RequestId } from "../wire/rpc.ts";
-import type { Mark } from "./journal.ts";
+import type { JournalEntry } from "./journal.ts";
 
 /** Answers that were not kept are remembered as such for so many requests; a client confirms long before. */
 const MAX_FORGOTTEN = 10_000;
@@ -7,15 +7,15 @@ const MAX_FORGOTTEN = 10_000;
 /** Which answers were given, but had to make room for others before the client confirmed them. */
 export class ForgottenAnswers {
   /** Where the journal has each. */
-  readonly #marks = new Map<RequestId, Mark | undefined>();
-  readonly #onforgotten: (mark: Mark) => void;
+  readonly #marks = new Map<RequestId, JournalEntry | undefined>();
+  readonly #onforgotten: (mark: JournalEntry) => void;
 
   /** `onforgotten`: the journal need not know of that answer any more. */
-  constructor(onforgotten: (mark: Mark) => void) {
+  constructor(onforgotten: (mark: JournalEntry) => void) {
     this.#onforgotten = onforgotten;
   }
 
-  add({ id, mark }: { id: RequestId; mark?: Mark }): void {
+  add({ id, mark }: { id: RequestId; mark?: JournalEntry }): void {
     this.#marks.set(id, mark);
     if (this.#marks.size <= MAX_FORGOTTEN) return;
     const [first] = this.#marks;
@@ -28,7 +28,7 @@ export class ForgottenAnswers {
   }
 
   /** Takes out `id`, which is answered again. */
-  take(id: RequestId): Mark | undefined {
+  take(id: RequestId): JournalEntry | undefined {
     const mark = this.#marks.get(id);
     this.#marks.delete(id);
     return mark;

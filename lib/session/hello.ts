@@ -167,7 +167,7 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
     checkVia(readVia(hello.via), hooks.daemonId);
     checkDirectory(hello.cwd ?? "");
     const { session, waiting } = findSession(hello, { registry: hooks.registry, gate });
-    if (typeof hello.resume === "object") session.mailbox.confirmPosts(hello.resume?.posts ?? 0);
+    if (typeof hello.resume === "object") session.output.confirmPosts(hello.resume?.posts ?? 0);
     gate?.entered();
     say({
       op: "hello_ack",
@@ -178,7 +178,7 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
     });
     const { nudge, lines, receipts } = hello;
     join(channel, session, { hooks, opsToo: true, nudge, lines, receipts });
-    if (waiting) session.warnOfLost(session.mailbox.resume(waiting, refuseForgotten));
+    if (waiting) session.warnOfLost(session.output.resume(waiting, refuseForgotten));
   } catch (thrown) {
     say({ op: "hello_ack", ok: false, error: messageOf(thrown) });
     channel.close(CLOSE.invalidHello, "invalid hello");
@@ -242,7 +242,7 @@ function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: Attach
 }
 
 /** What the client need not wait for, and whether it must be introduced first. */
-function outcomes({ mailbox, calls, isRecovered, revision }: Session, waiting: readonly RequestId[]) {
+function outcomes({ output: mailbox, calls, isRecovered, revision }: Session, waiting: readonly RequestId[]) {
   const unknown = waiting.filter((id) => mailbox.hasLost(id));
   const unseen = waiting.filter((id) =>
     !calls.has(id) && !mailbox.holds(id) && !mailbox.hasForgotten(id) && !mailbox.hasLost(id)
@@ -251,7 +251,7 @@ function outcomes({ mailbox, calls, isRecovered, revision }: Session, waiting: r
   return isRecovered && revision === undefined ? { recovered: { unseen, unknown } } : { unseen };
 }
 
-function receiptsOf({ mailbox, arrivals }: Session) {
+function receiptsOf({ output: mailbox, arrivals }: Session) {
   return { receipts: true as const, posts: mailbox.postsBase, received: arrivals };
 }
 

@@ -78,7 +78,7 @@ function attach(session: Session, transport: HttpServerTransport, hooks: HttpSes
     session.bytesIn = transport.bytesIn;
     session.bytesOut = transport.bytesOut;
   };
-  session.mailbox.attach({ send: () => {}, close: () => void transport.close() });
+  session.output.attach({ send: () => {}, close: () => void transport.close() });
   session.ended.addEventListener("abort", () => void transport.close(), { once: true });
   transport.onclose = () => {
     count();

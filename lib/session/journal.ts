@@ -1,13 +1,13 @@
 import type { RequestId } from "../wire/rpc.ts";
 
 /** Stands for one call in a journal. */
-export interface Mark {
+export interface JournalEntry {
   readonly id: RequestId;
 }
 
 /** One call that a session's client may still ask about. */
 export interface JournaledCall {
-  readonly mark: Mark;
+  readonly entry: JournalEntry;
   /** The text of its answer; undefined when it had none, or it was not kept. */
   readonly answer: string | undefined;
 }
@@ -32,13 +32,13 @@ export interface RecoveredSession {
 /** The journal of one session. */
 export interface SessionJournal {
   /** A call begins. When this returns, a successor of this process knows of it. */
-  begin(id: RequestId): Mark;
+  begin(id: RequestId): JournalEntry;
   /** It has ended. `soon`: its client is there and will confirm it in a moment, so a large answer may wait. */
-  finish(mark: Mark, answer: string, options?: { soon?: boolean }): void;
+  finish(mark: JournalEntry, answer: string, options?: { soon?: boolean }): void;
   /** Its answer is not kept any more; that it has run still is. */
-  dropAnswer(mark: Mark): void;
+  dropAnswer(mark: JournalEntry): void;
   /** Nobody will ask about it again. */
-  forget(mark: Mark): void;
+  forget(mark: JournalEntry): void;
   /** The client has said goodbye: nobody will ask about any of them. */
   close(): void;
   /** The session is over, but its client may yet come back and ask. */

@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { heldBytes } from "../base/held_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { ForgottenAnswers } from "./forgotten_answers.ts";
-import type { JournaledCall, Mark, SessionJournal } from "./journal.ts";
+import type { JournaledCall, JournalEntry, SessionJournal } from "./journal.ts";
 import { type OnLost, OutboundMessages } from "./outbound_messages.ts";
 
 export interface MailboxLimits {
@@ -27,7 +27,7 @@ interface KeptAnswer {
   /** Memory it takes. */
   bytes: number;
   /** Where the journal has it. */
-  mark?: Mark;
+  mark?: JournalEntry;
 }
 
 /**
@@ -48,9 +48,9 @@ export class Mailbox {
   #keepAnswers = false;
   #journal: SessionJournal | undefined;
   /** Calls the journal knows as begun, until they are answered. */
-  readonly #begun = new Map<RequestId, Mark>();
+  readonly #begun = new Map<RequestId, JournalEntry>();
   /** Calls an earlier daemon began; how they ended nobody knows. */
-  readonly #lost = new Map<RequestId, Mark>();
+  readonly #lost = new Map<RequestId, JournalEntry>();
 
   /** What this mailbox holds of the budget of all. */
   readonly #account: ByteAccount;
@@ -89,7 +89,7 @@ export class Mailbox {
 
   /** Takes in what an earlier daemon has left. */
   adopt(calls: readonly JournaledCall[]): void {
-    for (const { mark, answer } of calls) {
+    for (const { entry: mark, answer } of calls) {
       if (answer === undefined) this.#lost.set(mark.id, mark);
       else this.#keep({ id: mark.id, text: answer, bytes: heldBytes(answer), mark });
     }
@@ -283,7 +283,7 @@ export class Mailbox {
     if (mark) this.#journal?.forget(mark);
   }
 
-  #takeBegun(id: RequestId): Mark | undefined {
+  #takeBegun(id: RequestId): JournalEntry | undefined {
     const mark = this.#begun.get(id);
     this.#begun.delete(id);
     return mark;

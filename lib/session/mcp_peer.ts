@@ -237,7 +237,7 @@ export class McpPeer implements Speaker {
         return `clientInfo and capabilities may hold ${MAX_ABOUT_CHARS} characters at most`;
       }
       this.#session.revision = negotiateRevision(params.protocolVersion);
-      this.#session.mailbox.forgetLost();
+      this.#session.output.forgetLost();
       this.#session.capabilities = isObject(capabilities) ? capabilities : {};
       if (isObject(clientInfo)) this.#session.client = implementationOf(clientInfo);
     } else if (method === "logging/setLevel") {

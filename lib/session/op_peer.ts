@@ -64,7 +64,7 @@ export class OpPeer {
   }
 
   #send(reply: OpReply): void {
-    this.#session.mailbox.postNow(
+    this.#session.output.postNow(
       encode(reply, this.#session.maxFrameBytes, (error) => refusal(reply, error)),
     );
   }
@@ -81,8 +81,8 @@ export class OpPeer {
       case "cancel":
         return this.#cancel(request.request_id);
       case "received":
-        this.#session.mailbox.confirmPosts(request.posts ?? 0);
-        return this.#session.mailbox.confirm(request.answers);
+        this.#session.output.confirmPosts(request.posts ?? 0);
+        return this.#session.output.confirm(request.answers);
       case "health":
         return this.#send({ op: "health_res", ok: true, health: await this.#hooks.health() });
       case "rotate_token":

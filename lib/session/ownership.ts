@@ -9,7 +9,7 @@ export interface SessionDirectories {
 }
 
 /** The real path of the directory a session works in; undefined when it names none that is a workspace. */
-export type FindWorkspace = (where: SessionDirectories) => Promise<string | undefined>;
+export type WorkspaceResolver = (where: SessionDirectories) => Promise<string | undefined>;
 
 /** What its session knows of itself. */
 export interface OwnershipSource {
@@ -21,7 +21,7 @@ export interface OwnershipSource {
   hasRoots(): boolean;
   roots(): Promise<readonly Root[] | undefined>;
   /** Left out: no session has a workspace. */
-  readonly findWorkspace?: FindWorkspace;
+  readonly findWorkspace?: WorkspaceResolver;
 }
 
 /** Workspaces a session is remembered to have worked in. */

@@ -7,7 +7,7 @@ import { isSamePrincipal } from "../call/owner.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { CallJournal } from "./journal.ts";
 import type { MailboxLimits } from "./mailbox.ts";
-import type { FindWorkspace } from "./ownership.ts";
+import type { WorkspaceResolver } from "./ownership.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 const log = getLogger(["exai", "session"]);
@@ -23,7 +23,7 @@ export interface RegistryOptions {
   /** The bound on what is held for all sessions together. */
   budget?: ByteBudget;
   /** Finds the directory a session works in; left out: what is kept for a session is its own alone. */
-  findWorkspace?: FindWorkspace;
+  findWorkspace?: WorkspaceResolver;
   /** Keeps the calls of sessions that can be resumed, for the next daemon. */
   journal?: CallJournal;
   /** Called when a session has come. */
@@ -131,7 +131,7 @@ export class SessionRegistry implements Disposable {
     if (!session?.resumable || !isSame(session.resumeToken, token)) return undefined;
     if (!isSamePrincipal(session.principal, principal)) return undefined;
     this.#stopWaiting(id);
-    session.mailbox.close(CLOSE.sessionReplaced, "the client has attached anew");
+    session.output.close(CLOSE.sessionReplaced, "the client has attached anew");
     return session;
   }
 
@@ -144,7 +144,7 @@ export class SessionRegistry implements Disposable {
     if (!found) return undefined;
     const session = this.#add(wanted);
     session.journal = found.journal;
-    session.mailbox.adopt(found.calls);
+    session.output.adopt(found.calls);
     log.info("session {id} is taken over with {count} calls from the journal", {
       id: session.id,
       count: found.calls.length,
@@ -193,7 +193,7 @@ export class SessionRegistry implements Disposable {
       if (this.#listens.get(session.id)?.(session)) session.touch();
       if (session.calls.size > 0 || nowMs - session.lastUsedMs < this.#options.idleMs) continue;
       log.info("session {id} was idle for too long and is closed", { id: session.id });
-      session.mailbox.close(CLOSE.goingAway, "idle for too long");
+      session.output.close(CLOSE.goingAway, "idle for too long");
       this.end(session, "the session was idle for too long");
     }
   }

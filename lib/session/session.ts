@@ -9,7 +9,7 @@ import { ActiveCalls } from "./calls.ts";
 import { ClientRoots, type RootsState } from "./client_roots.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
-import { type FindWorkspace, Ownership } from "./ownership.ts";
+import { Ownership, type WorkspaceResolver } from "./ownership.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
 import { Mailbox, type MailboxLimits } from "./mailbox.ts";
 
@@ -23,7 +23,7 @@ export interface SessionOptions {
   /** On whose behalf it was begun. */
   principal: string;
   /** Left out: it has no workspace, and what is kept for it is its own alone. */
-  findWorkspace?: FindWorkspace;
+  findWorkspace?: WorkspaceResolver;
   /** The one mounted server this session sees; undefined for the merged catalog. */
   server?: string;
   /** The daemons by which it comes. */
@@ -62,7 +62,7 @@ export class Session implements Caller {
   readonly calls: ActiveCalls;
   /** Resources its client is subscribed to. */
   readonly subscriptions = new SubscriptionQuota();
-  readonly mailbox: Mailbox;
+  readonly output: Mailbox;
   /** The bound on what is held for all sessions together. */
   readonly budget: ByteBudget;
   client: Implementation | undefined;
@@ -115,8 +115,8 @@ export class Session implements Caller {
       roots: () => this.roots(),
       findWorkspace: options.findWorkspace,
     });
-    this.mailbox = new Mailbox(options.mailbox);
-    this.mailbox.keepAnswers = options.resumable;
+    this.output = new Mailbox(options.mailbox);
+    this.output.keepAnswers = options.resumable;
   }
 
   /** Aborted when the session is over for good. */
@@ -126,7 +126,7 @@ export class Session implements Caller {
 
   /** Whether a client is attached now. */
   get connected(): boolean {
-    return this.mailbox.attached;
+    return this.output.attached;
   }
 
   get belonging(): Belonging {
@@ -211,7 +211,7 @@ export class Session implements Caller {
   /** Has its calls kept in `journal`. */
   set journal(journal: SessionJournal) {
     this.#journal = journal;
-    this.mailbox.journal = journal;
+    this.output.journal = journal;
   }
 
   /**
@@ -224,7 +224,7 @@ export class Session implements Caller {
     this.calls.cancelAll(reason);
     this.#ownership.end();
     this.#ended.abort(reason);
-    this.mailbox.clear();
+    this.output.clear();
     this.subscriptions.clear();
     if (options.goodbye) this.#journal?.close();
     else this.#journal?.release();
