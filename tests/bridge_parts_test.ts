@@ -1,11 +1,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { ExaiError } from "../lib/base/errors.ts";
-import { HeldUp } from "../lib/shim/held_up.ts";
+import { HeldUp } from "../lib/shim/backpressure.ts";
 import { type PendingMessage, PendingMessages, type PendingRequest } from "../lib/shim/pending_messages.ts";
-import { LinkError } from "../lib/client/link_error.ts";
+import { LinkError } from "../lib/client/link_target.ts";
 import { Outbox } from "../lib/shim/outbox.ts";
-import { OpenQuestions } from "../lib/shim/open_questions.ts";
-import { UnansweredRequests } from "../lib/shim/unanswered_requests.ts";
+import { OpenQuestions } from "../lib/shim/daemon_requests.ts";
+import { UnansweredRequests } from "../lib/shim/failure_responder.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 
 const MIB = 1024 * 1024;

@@ -149,7 +149,7 @@ const REVIEWED = new Set([
   "router/entries.ts KEY[kind]",
   "router/router.ts LISTS[kind]",
   'session/calls.ts this.#running[request.space ?? "mcp"]',
-  "session/calls.ts this.#running[space]",
+  "session/active_calls.ts this.#running[space]",
   "shim/autostart.ts SETTINGS[name]",
   "shim/autostart.ts this.#settings[name]",
   "tool/builtin/consensus.ts STANCES[stance]",

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ForgottenAnswers } from "../lib/session/forgotten_answers.ts";
+import { ForgottenAnswers } from "../lib/session/evicted_responses.ts";
 import type { JournalEntry } from "../lib/session/journal.ts";
 import type { RequestId } from "../lib/wire/rpc.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import { type HttpSessionOptions, openHttpSession } from "../lib/session/http.ts";
+import { type HttpSessionOptions, openHttpSession } from "../lib/session/http_session.ts";
 import type { RegistryOptions } from "../lib/session/registry.ts";
 import { textResult } from "../lib/wire/mcp.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { ByteBudget } from "../lib/base/byte_budget.ts";
 import type { ExaiError } from "../lib/base/errors.ts";
 import type { JournaledCall, JournalEntry, SessionJournal } from "../lib/session/journal.ts";
-import { Mailbox, type MailboxLimits } from "../lib/session/mailbox.ts";
+import { Mailbox, type MailboxLimits } from "../lib/session/replay_buffer.ts";
 import type { RequestId } from "../lib/wire/rpc.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 

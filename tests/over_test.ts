@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ChangeNotices } from "../lib/base/change_notices.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { Asks } from "../lib/session/asks.ts";
+import { Asks } from "../lib/session/server_requests.ts";
 
 Deno.test(
   "a client whose session is over is asked nothing, and nobody waits for it",

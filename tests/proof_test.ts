@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import type { JsonObject } from "../lib/base/json.ts";
 import { Challenge } from "../lib/edge/challenge.ts";
 import { verifyProof } from "../lib/client/handshake.ts";
-import { LinkError } from "../lib/client/link_error.ts";
+import { LinkError } from "../lib/client/link_target.ts";
 import { addressDoor, makeNonce, proofText, SOCKET_DOOR } from "../lib/wire/proof.ts";
 import { connectWebSocket } from "../lib/transport/websocket_client.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";

@@ -3,7 +3,7 @@ import process from "node:process";
 import { redact } from "../lib/base/secrets.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { type AddressSettings, isLocal, locateDaemon, urlOf } from "../lib/client/address.ts";
-import { LinkError } from "../lib/client/link_error.ts";
+import { LinkError } from "../lib/client/link_target.ts";
 import { tempDir } from "./helpers/files.ts";
 
 const SETTINGS: AddressSettings = {

@@ -4,7 +4,7 @@ import { Challenge } from "../lib/edge/challenge.ts";
 import { nextFrame } from "../lib/client/frames.ts";
 import { authenticateDaemon, verifyProof } from "../lib/client/handshake.ts";
 import { LinkError, type LinkFault, sayHello } from "../lib/client/link.ts";
-import { isLoopback } from "../lib/client/loopback.ts";
+import { isLoopback } from "../lib/client/daemon_url.ts";
 import { makeNonce, SOCKET_DOOR } from "../lib/wire/proof.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { MemoryDaemon } from "./helpers/memory_daemon.ts";

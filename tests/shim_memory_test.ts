@@ -4,7 +4,7 @@ import { ResponseCache } from "../lib/shim/response_cache.ts";
 import { ClientState } from "../lib/shim/client_state.ts";
 import { type PendingMessage, PendingMessages, type PendingRequest } from "../lib/shim/pending_messages.ts";
 import { ReplayState } from "../lib/shim/replay_state.ts";
-import { OwnRequests } from "../lib/shim/own_requests.ts";
+import { OwnRequests } from "../lib/shim/shim_requests.ts";
 import { afterRestart, afterResume, atRestart } from "../lib/shim/recovery.ts";
 import { changedLists, replay } from "../lib/shim/replay.ts";
 import { peek, type PeekedResponse } from "../lib/wire/peek.ts";

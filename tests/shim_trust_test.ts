@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { LinkError } from "../lib/client/link_error.ts";
+import { LinkError } from "../lib/client/link_target.ts";
 import { errorLine, notificationLine } from "../lib/shim/lines.ts";
-import { checkListener } from "../lib/client/listener.ts";
+import { checkListener } from "../lib/client/listener_owner.ts";
 import { faultOfSocket, readOwnFile } from "../lib/client/own_files.ts";
-import * as refusals from "../lib/shim/refusals.ts";
+import * as refusals from "../lib/shim/errors.ts";
 import { PeerUsers, type SocketOwner } from "../lib/transport/peer_user.ts";
 import { tempDir } from "./helpers/files.ts";
 

@@ -6,7 +6,7 @@ import {
   type LinkTarget,
   openVerified,
   type VerifiedConnection,
-} from "../lib/client/ways.ts";
+} from "../lib/client/connect.ts";
 import { PeerUsers } from "../lib/transport/peer_user.ts";
 import { ScriptedDaemon } from "./fixtures/scripted_daemon.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";

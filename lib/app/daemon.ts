@@ -16,7 +16,7 @@ import { Guard } from "../edge/guard.ts";
 import { StartupQueue } from "../edge/startup_queue.ts";
 import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
-import { openHttpSession } from "../session/http.ts";
+import { openHttpSession } from "../session/http_session.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
 import { INSTRUCTIONS } from "../tool/instructions.ts";

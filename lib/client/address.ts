@@ -3,10 +3,10 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { AUTO_TOKEN } from "../config/token_rule.ts";
-import { LinkError } from "./link_error.ts";
-import { isLoopback } from "./loopback.ts";
+import { LinkError } from "./link_target.ts";
+import { isLoopback } from "./daemon_url.ts";
 import { type ReadFile, readOwnFile } from "./own_files.ts";
-import type { LinkTarget } from "./ways.ts";
+import type { LinkTarget } from "./connect.ts";
 
 /** The settings that say where the daemon is. */
 export type AddressSettings = Pick<

@@ -4,7 +4,7 @@ import { statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { locateDaemon } from "./address.ts";
 import { LinkError } from "./link.ts";
-import { connectToDaemon, type VerifiedConnection } from "./ways.ts";
+import { connectToDaemon, type VerifiedConnection } from "./connect.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
 
 /** How long a running daemon may take to answer a command. */

@@ -14,7 +14,7 @@ import {
   SOCKET_DOOR,
 } from "../wire/proof.ts";
 import { isOurCode, type NextFrame, nextFrame, opIn } from "./frames.ts";
-import { LinkError } from "./link_error.ts";
+import { LinkError } from "./link_target.ts";
 
 /** A daemon has a proof for each token in force, of which there are few. */
 const MAX_PROOFS = 16;

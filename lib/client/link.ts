@@ -3,11 +3,11 @@ import type { ClientSocket } from "../transport/websocket_client.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { HelloAck } from "../wire/ops.ts";
 import { isOurCode, nextFrame, opIn } from "./frames.ts";
-import { LinkError } from "./link_error.ts";
-import { connectToDaemon, type LinkTarget, type VerifiedConnection } from "./ways.ts";
+import { LinkError } from "./link_target.ts";
+import { connectToDaemon, type LinkTarget, type VerifiedConnection } from "./connect.ts";
 
-export { LinkError, type LinkFault } from "./link_error.ts";
-export type { LinkTarget } from "./ways.ts";
+export { LinkError, type LinkFault } from "./link_target.ts";
+export type { LinkTarget } from "./connect.ts";
 
 /** A connection on which the daemon has said welcome. */
 export interface Link {

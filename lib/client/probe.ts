@@ -1,7 +1,7 @@
 import { VERSION } from "../base/version.ts";
 import type { ClientTls } from "../config/tls.ts";
 import { LinkError, sayHello } from "./link.ts";
-import { openVerified } from "./ways.ts";
+import { openVerified } from "./connect.ts";
 
 /** What answers at an address. */
 export type ProbeResult =

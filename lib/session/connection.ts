@@ -12,7 +12,7 @@ import { isPassing, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
-import type { Outlet } from "./mailbox.ts";
+import type { Outlet } from "./replay_buffer.ts";
 import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
 import { nudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";

@@ -25,7 +25,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from "../wire/rpc.ts";
-import { Asks } from "./asks.ts";
+import { Asks } from "./server_requests.ts";
 import type { OnLost } from "./outbound_messages.ts";
 import type { Session, Speaker } from "./session.ts";
 

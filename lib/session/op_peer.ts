@@ -7,7 +7,7 @@ import { toOpError, toRpcError } from "../wire/codes.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/ops.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
-import type { IdSpace } from "./calls.ts";
+import type { IdSpace } from "./active_calls.ts";
 import { MIN_COUNTED_BYTES, tooMuchHeld } from "./mcp_peer.ts";
 import { encode } from "./encode.ts";
 import type { Session } from "./session.ts";

@@ -6,7 +6,7 @@ import { MIB, SECOND_MS } from "../base/units.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { CallJournal } from "./journal.ts";
-import type { MailboxLimits } from "./mailbox.ts";
+import type { MailboxLimits } from "./replay_buffer.ts";
 import type { WorkspaceResolver } from "./ownership.ts";
 import { Session, type SessionOptions } from "./session.ts";
 

@@ -5,13 +5,13 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
 import type { Belonging, Identity } from "../call/owner.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
-import { ActiveCalls } from "./calls.ts";
+import { ActiveCalls } from "./active_calls.ts";
 import { ClientRoots, type RootsState } from "./client_roots.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
 import { Ownership, type WorkspaceResolver } from "./ownership.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
-import { Mailbox, type MailboxLimits } from "./mailbox.ts";
+import { Mailbox, type MailboxLimits } from "./replay_buffer.ts";
 
 const log = getLogger(["exai", "session"]);
 

@@ -13,18 +13,18 @@ import {
   type RpcRequest,
 } from "../wire/rpc.ts";
 import type { DialerHooks } from "./dialer.ts";
-import { HeldUp } from "./held_up.ts";
+import { HeldUp } from "./backpressure.ts";
 import { PendingMessages, type PendingRequest } from "./pending_messages.ts";
 import { notificationLine } from "./lines.ts";
 import type { Link, LinkError } from "../client/link.ts";
 import { ReplayState } from "./replay_state.ts";
 import { Outbox } from "./outbox.ts";
-import { OpenQuestions } from "./open_questions.ts";
+import { OpenQuestions } from "./daemon_requests.ts";
 import { afterRestart, afterResume } from "./recovery.ts";
-import * as refusals from "./refusals.ts";
+import * as refusals from "./errors.ts";
 import { changedLists, replay } from "./replay.ts";
 import { RequestTimers, type TimerSettings } from "./request_timers.ts";
-import { UnansweredRequests } from "./unanswered_requests.ts";
+import { UnansweredRequests } from "./failure_responder.ts";
 import { Uplink, type UplinkSettings } from "./uplink.ts";
 
 const log = getLogger(["exai", "shim"]);

@@ -11,9 +11,9 @@ import {
 } from "./pending_messages.ts";
 import { errorLine } from "./lines.ts";
 import { atRestart, type Fate, type RecoveredSets } from "./recovery.ts";
-import * as refusals from "./refusals.ts";
+import * as refusals from "./errors.ts";
 import type { RequestTimers } from "./request_timers.ts";
-import type { UnansweredRequests } from "./unanswered_requests.ts";
+import type { UnansweredRequests } from "./failure_responder.ts";
 import type { Uplink } from "./uplink.ts";
 
 const log = getLogger(["exai", "shim"]);

@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ResponseCache } from "./response_cache.ts";
 import type { ClientState } from "./client_state.ts";
-import type { OwnRequests } from "./own_requests.ts";
+import type { OwnRequests } from "./shim_requests.ts";
 
 const log = getLogger(["exai", "shim"]);
 

@@ -11,7 +11,7 @@ import { peek, type Peeked } from "../wire/peek.ts";
 import type { HelloAck } from "../wire/ops.ts";
 import { isPassing, type RequestId } from "../wire/rpc.ts";
 import type { Link } from "../client/link.ts";
-import { OwnRequests } from "./own_requests.ts";
+import { OwnRequests } from "./shim_requests.ts";
 import type { RecoveredSets } from "./recovery.ts";
 import { Receipts } from "./receipts.ts";
 import { LivenessCheck } from "./liveness_check.ts";

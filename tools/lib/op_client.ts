@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import { verifyProof } from "../../lib/client/handshake.ts";
-import { LinkError } from "../../lib/client/link_error.ts";
+import { LinkError } from "../../lib/client/link_target.ts";
 import type { HelloAck } from "../../lib/wire/ops.ts";
 import { makeNonce } from "../../lib/wire/proof.ts";
 

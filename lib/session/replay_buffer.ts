@@ -2,7 +2,7 @@ import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base
 import { ExaiError } from "../base/errors.ts";
 import { heldBytes } from "../base/held_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
-import { ForgottenAnswers } from "./forgotten_answers.ts";
+import { ForgottenAnswers } from "./evicted_responses.ts";
 import type { JournaledCall, JournalEntry, SessionJournal } from "./journal.ts";
 import { type OnLost, OutboundMessages } from "./outbound_messages.ts";
 

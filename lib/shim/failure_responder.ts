@@ -2,10 +2,10 @@ import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
 import type { StdioPeer } from "../transport/stdio.ts";
 import type { PendingMessages, PendingRequest } from "./pending_messages.ts";
-import type { LinkError } from "../client/link_error.ts";
+import type { LinkError } from "../client/link_target.ts";
 import type { ReplayState } from "./replay_state.ts";
 import type { Fate } from "./recovery.ts";
-import * as refusals from "./refusals.ts";
+import * as refusals from "./errors.ts";
 
 const log = getLogger(["exai", "shim"]);
 

@@ -3,8 +3,8 @@ import { messageOf } from "../base/errors.ts";
 import { namesProxies, withoutProxies } from "../config/proxies.ts";
 import type { ClientTls } from "../config/tls.ts";
 import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
-import { LinkError, type LinkFault } from "./link_error.ts";
-import { hostOf, isLoopback } from "./loopback.ts";
+import { LinkError, type LinkFault } from "./link_target.ts";
+import { hostOf, isLoopback } from "./daemon_url.ts";
 import { faultOfSocket } from "./own_files.ts";
 
 const log = getLogger(["exai", "shim"]);
@@ -159,7 +159,7 @@ export async function openVerified(
 ): Promise<VerifiedConnection> {
   const ownerMatters = !target.usesToken && !target.allowsAnyUser && way.socket === undefined;
   // Loaded late, as few windows need them: most have a socket and no token.
-  const listener = ownerMatters ? await import("./listener.ts") : undefined;
+  const listener = ownerMatters ? await import("./listener_owner.ts") : undefined;
   const proving = target.usesToken ? await import("./handshake.ts") : undefined;
   await listener?.checkListener(way.url, { mayBeNobody: true });
   const socket = await connect(way);

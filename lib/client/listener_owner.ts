@@ -1,5 +1,5 @@
-import { hostOf, isLoopback } from "./loopback.ts";
-import { LinkError } from "./link_error.ts";
+import { hostOf, isLoopback } from "./daemon_url.ts";
+import { LinkError } from "./link_target.ts";
 
 const ADVICE = "set EXAI_WS_TOKEN=auto for the daemon and its windows, or another EXAI_WS_PORT, " +
   "or EXAI_WS_PEERS=any if the daemon is another user's on purpose";
