@@ -148,7 +148,7 @@ const REVIEWED = new Set([
   "router/catalog.ts KEY[kind]",
   "router/entries.ts KEY[kind]",
   "router/router.ts LISTS[kind]",
-  'session/calls.ts this.#running[request.space ?? "mcp"]',
+  'session/active_calls.ts this.#running[request.space ?? "mcp"]',
   "session/active_calls.ts this.#running[space]",
   "shim/autostart.ts SETTINGS[name]",
   "shim/autostart.ts this.#settings[name]",

@@ -76,7 +76,7 @@ Deno.test("a session whose connection was cut waits for its client so long, and 
   const { registry, create, take } = registryOf();
   const [back, gone, fixed] = [create("back"), create("gone"), create("fixed", { resumable: false })];
   take();
-  for (const session of [back, gone, fixed]) registry.detached(session);
+  for (const session of [back, gone, fixed]) registry.handleDisconnect(session);
   assertEquals(take(), ["end fixed the client has gone away"]);
   await clock.pass(999);
   assertEquals(registry.resume("back", back.resumeToken, "owner"), back);
@@ -86,7 +86,7 @@ Deno.test("a session whose connection was cut waits for its client so long, and 
   await clock.pass(1e6);
   assertEquals([take(), clock.pending, registry.size], [[], 0, 1]);
   const none = registryOf({ resumeWindowMs: 0 });
-  none.registry.detached(none.create("a"));
+  none.registry.handleDisconnect(none.create("a"));
   assertEquals(none.take(), ["start a", "end a the client has gone away"]);
 });
 
@@ -94,7 +94,7 @@ Deno.test("a session that was ended does not wait, and ends once", async () => {
   using clock = new FakeClock();
   const { registry, create, take } = registryOf();
   const session = create("a");
-  registry.detached(session);
+  registry.handleDisconnect(session);
   registry.end(session, "enough");
   registry.end(session, "again");
   assertEquals([take(), clock.pending, registry.size], [["start a", "end a enough"], 0, 0]);
@@ -105,7 +105,7 @@ Deno.test("a session that was ended does not wait, and ends once", async () => {
 Deno.test("of more than 4096 sessions that are away the one longest away is given up", async () => {
   using clock = new FakeClock();
   const { registry, create, take } = registryOf();
-  for (let n = 0; n < 4097; n++) registry.detached(create(`s${n}`));
+  for (let n = 0; n < 4097; n++) registry.handleDisconnect(create(`s${n}`));
   const ended = () => take().filter((what) => what.startsWith("end"));
   assertEquals(ended(), ["end s0 too many sessions wait for their clients"]);
   assertEquals(clock.pending, 4096);
@@ -158,7 +158,7 @@ Deno.test("a session that cannot be resumed is closed when it is idle, and none 
 
 Deno.test("what a session holds is bounded by what it may be sent", () => {
   const budget = new ByteBudget({ maxBytes: 10 });
-  const limits = (maxFrameBytes: number) => registryOf({ maxFrameBytes, budget }).registry.mailboxLimits;
+  const limits = (maxFrameBytes: number) => registryOf({ maxFrameBytes, budget }).registry.replayLimits;
   const MIB = 1024 * 1024;
   assertEquals(limits(1000), { maxMessages: 256, maxChars: 16 * MIB, budget });
   assertEquals(limits(10 * MIB).maxChars, 20 * MIB);
@@ -202,8 +202,8 @@ Deno.test("a session an earlier daemon knew is begun anew under its token, with 
   assertEquals([session.id, session.resumeToken, session.isRecovered, take()], ["a:2", "known", true, [
     "start a:2",
   ]]);
-  assertEquals([session.output.holds(1), session.output.hasLost(2)], [true, true]);
-  session.output.began(3);
+  assertEquals([session.output.hasResponse(1), session.output.isOutcomeUnknown(2)], [true, true]);
+  session.output.markBegun(3);
   assertEquals(told, ["open", "begin 3 known"]);
   registry.end(session, "over");
   assertEquals(told.at(-1), "release known");

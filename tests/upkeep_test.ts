@@ -84,9 +84,9 @@ Deno.test("no session is idle for the time in which its client could not speak",
   });
   session.lastUsedMs -= 2 * HOUR_MS;
   registry.touchAll();
-  registry.sweep();
+  registry.closeIdle();
   assertEquals(registry.size, 1);
-  registry.sweep(performance.now() + HOUR_MS + 1);
+  registry.closeIdle(performance.now() + HOUR_MS + 1);
   assertEquals(registry.size, 0);
 });
 

@@ -65,8 +65,8 @@ async function serve(given: Settings): Promise<number> {
   logUnhandled();
   const ended = Promise.withResolvers<string>();
   const client: StdioPeer = new StdioPeer({ input: openStdin(), output: openStdout() }, {
-    onmessage: (message, line) => bridge.fromClient(message, line),
-    onbadanswer: (id, why) => bridge.badAnswer(id, why),
+    onmessage: (message, line) => bridge.handleMessage(message, line),
+    onbadanswer: (id, why) => bridge.handleMalformedResponse(id, why),
     backpressure: (): Promise<void> | undefined => bridge.backpressure(),
     onend: ended.resolve,
     revision: () => bridge.revision,
@@ -77,13 +77,13 @@ async function serve(given: Settings): Promise<number> {
     advice: adviceFor(settings, paths),
   });
   const dialer = new Dialer(dialing(settings, paths, starting), bridge);
-  bridge.ondemand = () => dialer.demand();
+  bridge.ondemand = () => dialer.connectSoon();
   dialer.run();
   await client.start();
   await using _logging = await starting;
   const why = await Promise.race([ended.promise, stopSignal()]);
   log.info("{why}: the shim ends, the daemon goes on", { why });
-  if (why === STDIN_ENDED) await deadline(bridge.idle(), LAST_ANSWERS_MS).catch(() => bridge.refuseAll());
+  if (why === STDIN_ENDED) await deadline(bridge.whenIdle(), LAST_ANSWERS_MS).catch(() => bridge.failAll());
   await deadline(client.flushed(), LAST_WRITE_MS).catch(() => {});
   await bridge.close(CLOSE_MS);
   return 0;

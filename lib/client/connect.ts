@@ -5,7 +5,7 @@ import type { ClientTls } from "../config/tls.ts";
 import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
 import { LinkError, type LinkFault } from "./link_target.ts";
 import { hostOf, isLoopback } from "./daemon_url.ts";
-import { faultOfSocket } from "./own_files.ts";
+import { whySocketUntrusted } from "./own_files.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -126,7 +126,7 @@ async function reachAt<T>(
 ): Promise<T> {
   if (socket && mayUse(socket, target)) {
     try {
-      const fault = await faultOfSocket(socket);
+      const fault = await whySocketUntrusted(socket);
       if (fault !== undefined) throw new LinkError("unproven", fault);
       return await use(await openVerified({ url: SOCKET_URL, socket, timeoutMs: SOCKET_TIMEOUT_MS }, target));
     } catch (thrown) {
@@ -161,14 +161,14 @@ export async function openVerified(
   // Loaded late, as few windows need them: most have a socket and no token.
   const listener = ownerMatters ? await import("./listener_owner.ts") : undefined;
   const proving = target.usesToken ? await import("./handshake.ts") : undefined;
-  await listener?.checkListener(way.url, { mayBeNobody: true });
+  await listener?.checkListenerOwner(way.url, { mayBeNobody: true });
   const socket = await connect(way);
   try {
     const token = proving && await target.readToken();
     if (token !== undefined) {
       return { socket, dialed: way, proof: await proving!.authenticateDaemon(socket, way, token) };
     }
-    await listener?.checkListener(way.url, { mayBeNobody: false });
+    await listener?.checkListenerOwner(way.url, { mayBeNobody: false });
     return { socket, dialed: way };
   } catch (thrown) {
     socket.drop("it has not proved itself");

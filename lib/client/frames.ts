@@ -27,7 +27,7 @@ export async function nextFrame(socket: ClientSocket, timeoutMs: number): Promis
 }
 
 /** The frame that `text` holds, if it is the op named. */
-export function opIn(text: string | undefined, op: string): JsonObject | undefined {
+export function parseOpFrame(text: string | undefined, op: string): JsonObject | undefined {
   try {
     const frame: unknown = JSON.parse(String(text));
     return isObject(frame) && frame.op === op ? frame : undefined;
@@ -37,6 +37,6 @@ export function opIn(text: string | undefined, op: string): JsonObject | undefin
 }
 
 /** Whether a close code is one a daemon chose: the range WebSocket leaves to applications (RFC 6455, 7.4.2). */
-export function isOurCode(code = 0): boolean {
+export function isApplicationCode(code = 0): boolean {
   return code >= 4000 && code < 5000;
 }

@@ -13,7 +13,7 @@ import {
   type Prover,
   SOCKET_DOOR,
 } from "../wire/proof.ts";
-import { isOurCode, type NextFrame, nextFrame, opIn } from "./frames.ts";
+import { isApplicationCode, type NextFrame, nextFrame, parseOpFrame } from "./frames.ts";
 import { LinkError } from "./link_target.ts";
 
 /** A daemon has a proof for each token in force, of which there are few. */
@@ -44,7 +44,7 @@ export async function authenticateDaemon(
   socket.send(JSON.stringify({ op: "challenge", nonce: clientNonce }));
   const answer = await nextFrame(socket, dialled.timeoutMs);
   const place = dialled.socket ?? dialled.url;
-  const frame = opIn(answer.text, "challenge_res");
+  const frame = parseOpFrame(answer.text, "challenge_res");
   if (!frame) throw noProof(place, answer);
   return await verifyProof(frame, { ...dialled, clientNonce, token });
 }
@@ -138,7 +138,7 @@ function noProof(place: string, { text, code, why }: NextFrame): LinkError {
   if (code === CLOSE.overCapacity) {
     return new LinkError("rejected", `the daemon at ${place} refuses us: ${why}`);
   }
-  if (text === undefined && !isOurCode(code)) {
+  if (text === undefined && !isApplicationCode(code)) {
     return new LinkError("unreachable", `what listens at ${place} does not answer as a daemon: ${why}`);
   }
   const said = text === undefined ? why! : "its first frame is no challenge_res";

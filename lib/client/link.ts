@@ -2,7 +2,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { HelloAck } from "../wire/ops.ts";
-import { isOurCode, nextFrame, opIn } from "./frames.ts";
+import { isApplicationCode, nextFrame, parseOpFrame } from "./frames.ts";
 import { LinkError } from "./link_target.ts";
 import { connectToDaemon, type LinkTarget, type VerifiedConnection } from "./connect.ts";
 
@@ -39,13 +39,13 @@ export async function sayHello(
   const how = way.socket === undefined ? {} : { nudge: false };
   socket.send(JSON.stringify({ op: "hello", ...(proof ? { proof } : {}), ...hello, ...how }));
   const answer = await nextFrame(socket, way.timeoutMs);
-  const ack = opIn(answer.text, "hello_ack");
+  const ack = parseOpFrame(answer.text, "hello_ack");
   if (ack?.ok === true) return { socket, ack: ack as unknown as HelloAck };
   socket.drop("no use of it");
   if (answer.code === CLOSE.unauthorized || ack?.error === "unauthorized") {
     throw new LinkError("unauthorized", `the daemon at ${place} does not accept our token`);
   }
-  const refusal = ack ? String(ack.error) : isOurCode(answer.code) && answer.why;
+  const refusal = ack ? String(ack.error) : isApplicationCode(answer.code) && answer.why;
   if (refusal) throw new LinkError("rejected", `the daemon at ${place} refuses us: ${refusal}`);
   const said = answer.text === undefined ? answer.why : "its first frame is no hello_ack";
   throw new LinkError("unreachable", `what answers at ${place} is no EXAI daemon: ${said}`);

@@ -10,7 +10,10 @@ const ADVICE = "set EXAI_WS_TOKEN=auto for the daemon and its windows, or anothe
  *
  * @throws {LinkError} `unproven`
  */
-export async function checkListener(url: string, { mayBeNobody }: { mayBeNobody: boolean }): Promise<void> {
+export async function checkListenerOwner(
+  url: string,
+  { mayBeNobody }: { mayBeNobody: boolean },
+): Promise<void> {
   const address = new URL(url);
   const { protocol, port } = address;
   const host = hostOf(address);

@@ -29,7 +29,7 @@ export async function readOwnFile(path: string): Promise<ReadFile> {
 }
 
 /** Why the Unix socket at `path` is not to be spoken on; undefined: it is our own user's. */
-export async function faultOfSocket(path: string): Promise<string | undefined> {
+export async function whySocketUntrusted(path: string): Promise<string | undefined> {
   if (Deno.build.os === "windows") return undefined;
   try {
     const info = await Deno.lstat(path);

@@ -26,11 +26,11 @@ export type RefusalReason = "origin" | "user" | "token" | "connections" | "pendi
 /** What a connection that must say hello is asked by. */
 export interface HelloAdmission {
   /** Its token is right, or none is asked: whether there is room for it; it has been closed if not. */
-  mayEnter(): boolean;
+  tryAdmit(): boolean;
   /** Its hello was good. */
-  entered(): void;
+  admitted(): void;
   /** Its token was wrong: whether to tell it so; it has been closed if not. */
-  refused(): boolean;
+  mayReportRejection(): boolean;
 }
 
 /** Who stands at the door. */
@@ -140,11 +140,11 @@ export class ConnectionLimits {
       this.#closeOneWaiting("pending", "no hello yet, and too many others wait");
     }
     return {
-      mayEnter: () => this.#mayEnter(channel, newcomer),
-      entered: () => {
+      tryAdmit: () => this.#mayEnter(channel, newcomer),
+      admitted: () => {
         if (this.#waiting.delete(channel)) this.#inside.add(channel);
       },
-      refused: () => {
+      mayReportRejection: () => {
         const { code, message } = this.wrongToken(newcomer.from);
         if (code === "OVER_CAPACITY") channel.close(CLOSE.overCapacity, message);
         return code !== "OVER_CAPACITY";

@@ -79,13 +79,13 @@ export class ClientRoots {
   }
 
   /** The client says that its roots have changed. */
-  changed(): void {
+  invalidate(): void {
     this.#changes++;
     this.#known = undefined;
   }
 
   /** The client is heard of: if its roots are overdue it is asked for them again. Nobody waits for that. */
-  remind(): void {
+  retryOverdue(): void {
     if (this.state === "late" && performance.now() - this.#askedAtMs > ASK_ANEW_MS) this.#ask();
   }
 

@@ -12,9 +12,9 @@ import { isPassing, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
-import type { Outlet } from "./replay_buffer.ts";
-import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
-import { nudger } from "./nudge.ts";
+import type { FrameSink } from "./replay_buffer.ts";
+import { McpPeer, type MessageSink } from "./mcp_peer.ts";
+import { createNudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
@@ -54,7 +54,7 @@ interface JoinOptions {
 }
 
 /** Makes `channel` the connection of `session`: what arrives is handled, what the session sends goes out. */
-export function join(
+export function bindConnection(
   channel: FrameChannel,
   session: Session,
   { hooks, opsToo, nudge, lines, receipts }: JoinOptions,
@@ -66,7 +66,7 @@ export function join(
   const arrivals = receipts ? new InboundReceipts(session, (text) => outlet.send(text)) : undefined;
   const count = byteCounter(channel, session);
   const { refuse, refuseShape } = refusals({ mcp, ops }, opsToo);
-  const arrived = nudge ? nudger(channel) : undefined;
+  const arrived = nudge ? createNudger(channel) : undefined;
   channel.onbadframe = refuse;
   const handle = (text: string) => {
     const fault = shapeFault(text);
@@ -91,7 +91,7 @@ export function join(
   };
   const intake = intakeOf(channel, session, take);
   // What a client that comes back asks for is what has been taken; of one with receipts the rest comes again by itself.
-  const settle = () => receipts ? intake.drop() : intake.finish();
+  const settle = () => receipts ? intake.discard() : intake.flush();
   onclosing = settle;
   channel.onframe = (text) => {
     count();
@@ -105,7 +105,7 @@ export function join(
     count();
     if (session.resumable) settle();
     // Of one that is over nothing is wanted any more.
-    else intake.drop();
+    else intake.discard();
     leave(session, outlet, { hooks, end });
   };
 }
@@ -113,15 +113,15 @@ export function join(
 /** How a text that holds no message is refused: to a client that may speak EXAI ops, as an op, unless it is MCP. */
 function refusals({ mcp, ops }: Peers, opsToo: boolean) {
   const refuse = (why: string) => {
-    if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
-    else mcp.refuseText(why);
+    if (opsToo) ops.reject(new ExaiError("INVALID_REQUEST", why));
+    else mcp.rejectText(why);
   };
   const refuseShape = (text: string, why: string) => {
     const value = outlineOf(text);
     if (!isObject(value)) refuse(why);
     else if (opsToo && value.jsonrpc === undefined) {
-      ops.refuse(new ExaiError("INVALID_REQUEST", why), value.request_id);
-    } else mcp.refuseMessage(value, why);
+      ops.reject(new ExaiError("INVALID_REQUEST", why), value.request_id);
+    } else mcp.rejectMessage(value, why);
   };
   return { refuse, refuseShape };
 }
@@ -150,14 +150,14 @@ function intakeOf(channel: FrameChannel, session: Session, take: (text: string) 
       return sinceMs;
     },
     giveWay() {
-      intake.drop();
+      intake.discard();
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
     },
   });
   const intake = new InboundQueue({
-    take,
+    handle: take,
     maxChars: MAX_WAITING_CHARS,
-    onmove(chars) {
+    onSizeChange(chars) {
       if (account.bytes === 0) sinceMs = performance.now();
       account.add(chars);
     },
@@ -167,7 +167,7 @@ function intakeOf(channel: FrameChannel, session: Session, take: (text: string) 
 
 function leave(
   session: Session,
-  outlet: Outlet,
+  outlet: FrameSink,
   how: { hooks: ConnectionHooks; end: ChannelEnd },
 ): void {
   // When a newer connection has taken the session over, the end of this one is no news.
@@ -178,11 +178,11 @@ function leave(
   const isUnsure = code === NO_CODE && session.resumable;
   const meant = clean && code < CLOSE.invalidHello && !isUnsure;
   if (meant) how.hooks.registry.end(session, "the client closed the connection", { goodbye: true });
-  else how.hooks.registry.detached(session);
+  else how.hooks.registry.handleDisconnect(session);
 }
 
 /** `onclosing`: called before it is closed from here, as when its client has come back on another. */
-function plain(channel: FrameChannel, onclosing: () => void): Outlet {
+function plain(channel: FrameChannel, onclosing: () => void): FrameSink {
   return {
     send: (text) => channel.send(text),
     close(code, reason) {
@@ -193,7 +193,7 @@ function plain(channel: FrameChannel, onclosing: () => void): Outlet {
 }
 
 /** Sends the messages of one turn in one frame. */
-function joining(channel: FrameChannel, onclosing: () => void): Outlet {
+function joining(channel: FrameChannel, onclosing: () => void): FrameSink {
   const joiner = new LineJoiner((frame) => channel.send(frame));
   return {
     send: (text) => joiner.send(text),
@@ -230,25 +230,25 @@ function peersFor(session: Session, hooks: ConnectionHooks): Peers {
   return pair;
 }
 
-function mailboxOutlet(session: Session): PeerOutlet {
+function mailboxOutlet(session: Session): MessageSink {
   const { output: mailbox, maxFrameBytes } = session;
   return {
-    answer(id, response) {
+    respond(id, response) {
       const text = encode(response, maxFrameBytes, (error) => responseTo(id, { error: toRpcError(error) }));
-      if (id === null) mailbox.postNow(text);
-      else mailbox.answer(id, text);
+      if (id === null) mailbox.sendTransient(text);
+      else mailbox.sendResponse(id, text);
     },
-    refuseTwin: (id, response) => mailbox.refuseTwin(id, JSON.stringify(response)),
-    began: (id) => mailbox.began(id),
+    rejectDuplicate: (id, response) => mailbox.rejectDuplicate(id, JSON.stringify(response)),
+    markBegun: (id) => mailbox.markBegun(id),
     abandon: (id) => mailbox.abandon(id),
-    post(message, { onlost }) {
+    send(message, { onlost }) {
       let sent = message;
       const text = encode<RpcMessage>(message, maxFrameBytes, (error) => {
         onlost?.(error);
         return sent = tooLargeNotice(error);
       });
-      if (isPassing(sent)) mailbox.postNow(text);
-      else mailbox.post(text, onlost);
+      if (isPassing(sent)) mailbox.sendTransient(text);
+      else mailbox.send(text, onlost);
     },
   };
 }

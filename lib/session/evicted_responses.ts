@@ -5,7 +5,7 @@ import type { JournalEntry } from "./journal.ts";
 const MAX_FORGOTTEN = 10_000;
 
 /** Which answers were given, but had to make room for others before the client confirmed them. */
-export class ForgottenAnswers {
+export class EvictedResponses {
   /** Where the journal has each. */
   readonly #marks = new Map<RequestId, JournalEntry | undefined>();
   readonly #onforgotten: (mark: JournalEntry) => void;
@@ -35,7 +35,7 @@ export class ForgottenAnswers {
   }
 
   /** The client has every answer: none is waited for any more. */
-  confirm(): void {
+  acknowledge(): void {
     for (const mark of this.#marks.values()) if (mark) this.#onforgotten(mark);
     this.clear();
   }

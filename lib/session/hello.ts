@@ -18,7 +18,7 @@ import { SOCKET_DOOR } from "../wire/proof.ts";
 import { type RequestId, responseTo } from "../wire/rpc.ts";
 import { shapeFault } from "../wire/shape.ts";
 import { answerCommand, type CommandHooks } from "./command.ts";
-import { type ConnectionHooks, join } from "./connection.ts";
+import { bindConnection, type ConnectionHooks } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
 
@@ -56,20 +56,20 @@ interface HelloPrincipal {
 const OWN_USER: HelloPrincipal = { id: "owner", isOwner: true };
 
 /** What stands at the door a connection came through, and counts those who try it. */
-export interface HelloGate {
+export interface HandshakeGuard {
   /** The address or socket the connection came to, as `proof.ts` writes it. */
   door: string;
   /** On whose behalf it comes. */
   principal: HelloPrincipal;
   /** The token was right, or none is asked: whether there is room; the connection has been closed if not. */
-  mayEnter(): boolean;
-  entered(): void;
+  tryAdmit(): boolean;
+  admitted(): void;
   /** The token was wrong: whether to say so; the connection has been closed if not. */
-  refused(): boolean;
+  mayReportRejection(): boolean;
 }
 
 /** Takes a new connection that must begin with a hello (docs/protocol.md). */
-export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: HelloGate): void {
+export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: HandshakeGuard): void {
   const refuse = (code: CloseCode, reason: string) => channel.close(code, reason);
   const timer = setTimeout(() => refuse(CLOSE.helloTimedOut, "no hello in time"), hooks.helloTimeoutMs);
   channel.onclose = () => clearTimeout(timer);
@@ -93,9 +93,9 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
     }
     const token = opening.proof === undefined ? plainToken(opening) : challenge?.tokenOf(opening.proof);
     if (!hooks.authenticate(token)) return turnAway(channel, gate);
-    if (gate && !gate.mayEnter()) return;
+    if (gate && !gate.tryAdmit()) return;
     if (opening.op === "hello") return greet(channel, opening, { hooks, gate });
-    gate?.entered();
+    gate?.admitted();
     const { isOwner } = principalAt(gate);
     answerCommand(channel, opening, { hooks, token, isOwner }).catch((thrown) => {
       logHandlingFault("a command", thrown);
@@ -104,7 +104,7 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
   };
 }
 
-function principalAt(gate: HelloGate | undefined): HelloPrincipal {
+function principalAt(gate: HandshakeGuard | undefined): HelloPrincipal {
   return gate?.principal ?? OWN_USER;
 }
 
@@ -113,8 +113,8 @@ function plainToken(opening: Hello | CommandOp): string | undefined {
   return opening.op === "hello" ? opening.token ?? undefined : undefined;
 }
 
-function turnAway(channel: FrameChannel, gate: HelloGate | undefined): void {
-  if (gate && !gate.refused()) return;
+function turnAway(channel: FrameChannel, gate: HandshakeGuard | undefined): void {
+  if (gate && !gate.mayReportRejection()) return;
   channel.send(JSON.stringify({ op: "hello_ack", ok: false, error: "unauthorized" } satisfies OpReply));
   channel.close(CLOSE.unauthorized, "unauthorized");
 }
@@ -136,7 +136,7 @@ export function attachMcp(
     listens: isSubscribed,
     ...claimsOf(principal),
   });
-  join(channel, session, { hooks, opsToo: false });
+  bindConnection(channel, session, { hooks, opsToo: false });
 }
 
 /** What a connection may begin with. */
@@ -160,15 +160,19 @@ function readOpening(text: string): Opening | CloseCode {
   }
 }
 
-function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; gate?: HelloGate }): void {
+function greet(
+  channel: FrameChannel,
+  hello: Hello,
+  how: { hooks: AttachHooks; gate?: HandshakeGuard },
+): void {
   const { hooks, gate } = how;
   const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
   try {
     checkVia(readVia(hello.via), hooks.daemonId);
     checkDirectory(hello.cwd ?? "");
     const { session, waiting } = findSession(hello, { registry: hooks.registry, gate });
-    if (typeof hello.resume === "object") session.output.confirmPosts(hello.resume?.posts ?? 0);
-    gate?.entered();
+    if (typeof hello.resume === "object") session.output.acknowledgeMessages(hello.resume?.posts ?? 0);
+    gate?.admitted();
     say({
       op: "hello_ack",
       ok: true,
@@ -177,8 +181,8 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
       ...(hello.receipts ? receiptsOf(session) : {}),
     });
     const { nudge, lines, receipts } = hello;
-    join(channel, session, { hooks, opsToo: true, nudge, lines, receipts });
-    if (waiting) session.warnOfLost(session.output.resume(waiting, refuseForgotten));
+    bindConnection(channel, session, { hooks, opsToo: true, nudge, lines, receipts });
+    if (waiting) session.warnOfUndelivered(session.output.resume(waiting, refuseForgotten));
   } catch (thrown) {
     say({ op: "hello_ack", ok: false, error: messageOf(thrown) });
     channel.close(CLOSE.invalidHello, "invalid hello");
@@ -193,7 +197,7 @@ function checkDirectory({ length }: string): void {
 
 function findSession(
   hello: Hello,
-  { registry, gate }: { registry: SessionRegistry; gate?: HelloGate },
+  { registry, gate }: { registry: SessionRegistry; gate?: HandshakeGuard },
 ): { session: Session; waiting?: RequestId[] } {
   const wantedId = hello.session_id || undefined;
   const principal = principalAt(gate);
@@ -243,16 +247,16 @@ function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: Attach
 
 /** What the client need not wait for, and whether it must be introduced first. */
 function outcomes({ output: mailbox, calls, isRecovered, revision }: Session, waiting: readonly RequestId[]) {
-  const unknown = waiting.filter((id) => mailbox.hasLost(id));
+  const unknown = waiting.filter((id) => mailbox.isOutcomeUnknown(id));
   const unseen = waiting.filter((id) =>
-    !calls.has(id) && !mailbox.holds(id) && !mailbox.hasForgotten(id) && !mailbox.hasLost(id)
+    !calls.has(id) && !mailbox.hasResponse(id) && !mailbox.hasEvicted(id) && !mailbox.isOutcomeUnknown(id)
   );
   // Without the client's initialize it cannot know yet what was said to it here.
   return isRecovered && revision === undefined ? { recovered: { unseen, unknown } } : { unseen };
 }
 
-function receiptsOf({ output: mailbox, arrivals }: Session) {
-  return { receipts: true as const, posts: mailbox.postsBase, received: arrivals };
+function receiptsOf({ output: mailbox, receivedCount: arrivals }: Session) {
+  return { receipts: true as const, posts: mailbox.messagesBase, received: arrivals };
 }
 
 function refuseForgotten(id: RequestId): string {

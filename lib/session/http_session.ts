@@ -8,7 +8,7 @@ import { toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { tooLargeNotice } from "./connection.ts";
 import { sendable } from "./encode.ts";
-import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
+import { McpPeer, type MessageSink } from "./mcp_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
 
@@ -42,7 +42,7 @@ export function openHttpSession(hooks: HttpSessionHooks, options: HttpSessionOpt
   const { maxQueuedBytes, principal: { id: principal, isOwner }, ...about } = options;
   const transport = new HttpServerTransport({
     maxQueuedBytes,
-    keep: hooks.registry.mailboxLimits,
+    keep: hooks.registry.replayLimits,
     newSessionId: () => {
       const session = hooks.registry.create({
         ...about,
@@ -104,7 +104,7 @@ function streamOutlet(session: Session, transport: HttpServerTransport) {
     });
   return {
     initializing: (id: RequestId) => initializeId = id,
-    async answer(id, response) {
+    async respond(id, response) {
       const refuse = (error: ExaiError) => responseTo(id, { error: toRpcError(error) });
       const isInitialize = id === initializeId;
       // Its id may come again, in a request whose error concerns nobody else.
@@ -114,8 +114,8 @@ function streamOutlet(session: Session, transport: HttpServerTransport) {
       if (response.error && isInitialize) await transport.close();
     },
     // The transport refuses what shares the id of a request that still waits; this one has a stream of its own.
-    refuseTwin: (_id, response) => void send(response),
-    post(message, { relatedTo, onlost }) {
+    rejectDuplicate: (_id, response) => void send(response),
+    send(message, { relatedTo, onlost }) {
       const refuse = (error: ExaiError) => {
         onlost?.(error);
         return tooLargeNotice(error);
@@ -123,5 +123,5 @@ function streamOutlet(session: Session, transport: HttpServerTransport) {
       void send(sendable<RpcMessage>(message, maxFrameBytes, refuse), relatedTo);
     },
     abandon: (id) => transport.abandon(id),
-  } satisfies PeerOutlet & { initializing(id: RequestId): void };
+  } satisfies MessageSink & { initializing(id: RequestId): void };
 }

@@ -2,9 +2,9 @@ import { isYieldDue, yieldToEventLoop } from "../base/event_loop.ts";
 
 interface InboundQueueOptions {
   /** Takes one message. Never throws. */
-  take(text: string): void;
+  handle(text: string): void;
   /** What waits has changed by so many characters. */
-  onmove?(chars: number): void;
+  onSizeChange?(chars: number): void;
   /** Characters that may wait; beyond that the oldest are taken at once, whatever waits elsewhere. */
   maxChars: number;
 }
@@ -34,7 +34,7 @@ export class InboundQueue {
   push(text: string): void {
     if (this.#isOver) return;
     if (!this.#isDraining) {
-      this.#options.take(text);
+      this.#options.handle(text);
       if (isYieldDue(text.length)) void this.#drain();
       return;
     }
@@ -44,13 +44,13 @@ export class InboundQueue {
   }
 
   /** Takes all that waits, and nothing that comes later: its source is over, or another has its place. */
-  finish(): void {
+  flush(): void {
     this.#isOver = true;
     while (this.#at < this.#queue.length) this.#takeNext();
   }
 
   /** Lets go of all that waits, and of what comes later: behind what is missing it would be taken for that. */
-  drop(): void {
+  discard(): void {
     this.#isOver = true;
     this.#queue = [];
     this.#at = 0;
@@ -76,12 +76,12 @@ export class InboundQueue {
       this.#at = 0;
     }
     this.#move(-text.length);
-    this.#options.take(text);
+    this.#options.handle(text);
     return text.length;
   }
 
   #move(chars: number): void {
     this.#chars += chars;
-    if (chars !== 0) this.#options.onmove?.(chars);
+    if (chars !== 0) this.#options.onSizeChange?.(chars);
   }
 }

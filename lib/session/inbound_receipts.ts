@@ -9,20 +9,20 @@ const TELL_CHARS = 256 * KIB;
  * connection: a client whose connection was cut may not have heard that there was one.
  */
 export class InboundReceipts {
-  readonly #session: { arrivals: number };
+  readonly #session: { receivedCount: number };
   readonly #send: (text: string) => void;
   #untoldChars = 0;
 
-  constructor(session: { arrivals: number }, send: (text: string) => void) {
+  constructor(session: { receivedCount: number }, send: (text: string) => void) {
     this.#session = session;
     this.#send = send;
   }
 
   count(chars: number): void {
-    this.#session.arrivals++;
+    this.#session.receivedCount++;
     this.#untoldChars += chars;
     if (this.#untoldChars < TELL_CHARS) return;
     this.#untoldChars = 0;
-    this.#send(JSON.stringify({ op: "received", messages: this.#session.arrivals } satisfies OpReply));
+    this.#send(JSON.stringify({ op: "received", messages: this.#session.receivedCount } satisfies OpReply));
   }
 }

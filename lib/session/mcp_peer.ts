@@ -25,9 +25,9 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from "../wire/rpc.ts";
-import { Asks } from "./server_requests.ts";
-import type { OnLost } from "./outbound_messages.ts";
-import type { Session, Speaker } from "./session.ts";
+import { ServerRequests } from "./server_requests.ts";
+import type { OnUndelivered } from "./outbound_messages.ts";
+import type { ClientPeer, Session } from "./session.ts";
 
 /** What a client says of itself is kept as long as its session, and told to servers. */
 const MAX_ABOUT_CHARS = 64 * KIB;
@@ -36,23 +36,23 @@ const MAX_ABOUT_CHARS = 64 * KIB;
 export const MIN_COUNTED_BYTES = 4 * KIB;
 
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
-export interface PeerOutlet {
+export interface MessageSink {
   /** The answer to the client's request `id`; `id` is null when the request's could not be read. */
-  answer(id: RequestId | null, response: RpcResponse): void;
+  respond(id: RequestId | null, response: RpcResponse): void;
   /** The answer to a request whose id a running call has; that call is answered apart from it. */
-  refuseTwin(id: RequestId, response: RpcResponse): void;
+  rejectDuplicate(id: RequestId, response: RpcResponse): void;
   /** A request or notification; `relatedTo` is the client's request it belongs to. */
-  post(message: RpcMessage, options: PostOptions): void;
+  send(message: RpcMessage, options: PostOptions): void;
   /** The request `id` was cancelled and gets no answer. */
   abandon(id: RequestId): void;
   /** The request `id` has begun to do what must not be done twice. */
-  began?(id: RequestId): void;
+  markBegun?(id: RequestId): void;
 }
 
 interface PostOptions {
   relatedTo?: RequestId;
   /** Told when the client never had the message and will not have it. */
-  onlost?: OnLost;
+  onlost?: OnUndelivered;
 }
 
 /** What the peer hands on. */
@@ -63,22 +63,22 @@ interface PeerHooks {
 }
 
 /** Speaks MCP with the client of one session (MCP basic, lifecycle, utilities), whatever carries the messages. */
-export class McpPeer implements Speaker {
+export class McpPeer implements ClientPeer {
   readonly #session: Session;
-  readonly #outlet: PeerOutlet;
+  readonly #outlet: MessageSink;
   readonly #hooks: PeerHooks;
-  readonly #asks: Asks;
+  readonly #asks: ServerRequests;
   /** Requests the client has cancelled: it wants no answer to them (MCP basic/utilities/cancellation). */
   readonly #cancelled = new Set<RequestId>();
 
-  constructor(session: Session, outlet: PeerOutlet, hooks: PeerHooks) {
+  constructor(session: Session, outlet: MessageSink, hooks: PeerHooks) {
     this.#session = session;
     this.#outlet = outlet;
     this.#hooks = hooks;
-    this.#asks = new Asks((message, options) => outlet.post(message, options));
-    session.speaker = this;
+    this.#asks = new ServerRequests((message, options) => outlet.send(message, options));
+    session.peer = this;
     session.ended.addEventListener("abort", () => {
-      this.#asks.end(session.ended.reason);
+      this.#asks.close(session.ended.reason);
     }, { once: true });
   }
 
@@ -86,8 +86,8 @@ export class McpPeer implements Speaker {
   receive(value: JsonObject, bytes = 0): void {
     try {
       const message = checkEnvelope(asMeant(value));
-      if (typeof message === "string") return this.refuseMessage(value, message);
-      if (!("method" in message)) this.#asks.settle(message);
+      if (typeof message === "string") return this.rejectMessage(value, message);
+      if (!("method" in message)) this.#asks.handleResponse(message);
       else if ("id" in message) {
         this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
       } else this.#handleNotification(message.method, message.params ?? {});
@@ -100,7 +100,7 @@ export class McpPeer implements Speaker {
   #giveUp({ id }: RpcRequest, thrown: unknown): void {
     logHandlingFault("a request of a client", thrown);
     this.#cancelled.delete(id);
-    this.#outlet.answer(id, responseTo(id, { error: toRpcError(thrown) }));
+    this.#outlet.respond(id, responseTo(id, { error: toRpcError(thrown) }));
   }
 
   /** Takes the messages of one batch, of which some may be no messages, where the client's revision has batches. */
@@ -114,41 +114,41 @@ export class McpPeer implements Speaker {
   }
 
   /** Answers text that is no JSON-RPC message at all. */
-  refuseText(message: string): void {
+  rejectText(message: string): void {
     this.#refuseWithoutId("PARSE_ERROR", message);
   }
 
   #refuseWithoutId(code: ErrorCode, message: string): void {
-    this.#outlet.answer(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
+    this.#outlet.respond(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
   }
 
   /** Sends the client a notification that belongs to no call: `notifications/tools/list_changed`. */
   notify(method: string, params?: JsonObject): void {
     if (method === "notifications/message" && !this.#wantsLog(params?.level)) return;
-    this.#outlet.post({ jsonrpc: "2.0", method, ...(params ? { params } : {}) }, {});
+    this.#outlet.send({ jsonrpc: "2.0", method, ...(params ? { params } : {}) }, {});
   }
 
   /** Asks the client outside of any call, as for its roots. */
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result> {
-    return this.#asks.ask({ method, params }, options);
+    return this.#asks.request({ method, params }, options);
   }
 
   /** To its servers it is as if the client had just changed its roots: those of other sessions stay as they are. */
-  rootsArrived(): void {
+  rootsChanged(): void {
     this.#hooks.onNotification("notifications/roots/list_changed", {});
   }
 
   /** Refuses a message for what it is as a whole. */
-  refuseMessage(value: JsonObject, why: string): void {
+  rejectMessage(value: JsonObject, why: string): void {
     // A response is never answered, not even a malformed one: its id is ours, and the client may use the same.
     if (value.method === undefined && ("result" in value || "error" in value)) {
-      return this.#asks.refused(value.id, why);
+      return this.#asks.rejectMalformed(value.id, why);
     }
     const id = refusedId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     const response = responseTo(id, { error });
-    if (id !== null && this.#session.calls.has(id)) this.#outlet.refuseTwin(id, response);
-    else this.#outlet.answer(id, response);
+    if (id !== null && this.#session.calls.has(id)) this.#outlet.rejectDuplicate(id, response);
+    else this.#outlet.respond(id, response);
   }
 
   async #handleRequest(request: RpcRequest, bytes: number): Promise<void> {
@@ -157,12 +157,12 @@ export class McpPeer implements Speaker {
     if (this.#session.calls.has(request.id)) return this.#refuseTwin(request.id);
     const result = request.method === "ping" ? { result: {} } : await this.#runWithin(request, params, bytes);
     if (this.#cancelled.delete(request.id)) this.#outlet.abandon(request.id);
-    else this.#outlet.answer(request.id, responseTo(request.id, result));
+    else this.#outlet.respond(request.id, responseTo(request.id, result));
   }
 
   // Before all else: what is noted of a request by its id is noted of the call that runs.
   #refuseTwin(id: RequestId): void {
-    this.#outlet.refuseTwin(id, responseTo(id, { error: toRpcError(idInUse(id)) }));
+    this.#outlet.rejectDuplicate(id, responseTo(id, { error: toRpcError(idInUse(id)) }));
   }
 
   /** Holds what the request carries within the bound on all, for as long as it waits and runs. */
@@ -209,16 +209,16 @@ export class McpPeer implements Speaker {
   async #call(request: RpcRequest, params: JsonObject): Promise<Result> {
     const { id, method } = request;
     if (method === "tools/call") this.#session.callCount++;
-    this.#session.remindOfRoots();
+    this.#session.retryOverdueRoots();
     return await this.#session.calls.run(
       {
         id,
         method,
         params,
         progressToken: progressTokenOf(params),
-        begin: isRepeatable(method) ? undefined : () => this.#outlet.began?.(id),
+        begin: isRepeatable(method) ? undefined : () => this.#outlet.markBegun?.(id),
         notify: (method, params) => this.#notifyAbout(id, method, params),
-        ask: (method, params, options) => this.#asks.ask({ method, params, relatedTo: id }, options),
+        ask: (method, params, options) => this.#asks.request({ method, params, relatedTo: id }, options),
       },
       this.#session,
       this.#hooks.target,
@@ -237,7 +237,7 @@ export class McpPeer implements Speaker {
         return `clientInfo and capabilities may hold ${MAX_ABOUT_CHARS} characters at most`;
       }
       this.#session.revision = negotiateRevision(params.protocolVersion);
-      this.#session.output.forgetLost();
+      this.#session.output.forgetUnknown();
       this.#session.capabilities = isObject(capabilities) ? capabilities : {};
       if (isObject(clientInfo)) this.#session.client = implementationOf(clientInfo);
     } else if (method === "logging/setLevel") {
@@ -251,7 +251,7 @@ export class McpPeer implements Speaker {
 
   #notifyAbout(relatedTo: RequestId, method: string, params: JsonObject): void {
     if (method === "notifications/message" && !this.#wantsLog(params.level)) return;
-    this.#outlet.post({ jsonrpc: "2.0", method, params }, { relatedTo });
+    this.#outlet.send({ jsonrpc: "2.0", method, params }, { relatedTo });
   }
 
   // Without logging/setLevel the server decides what it sends (MCP server/utilities/logging): all that comes here.
@@ -274,7 +274,7 @@ export class McpPeer implements Speaker {
       const id = params.requestId as RequestId;
       if (this.#session.calls.cancel(id, reason)) this.#cancelled.add(id);
     } else if (method === "notifications/progress") {
-      this.#asks.progress(params);
+      this.#asks.handleProgress(params);
     } else {
       const isRoots = method === "notifications/roots/list_changed";
       // Not put off: a call that comes next is meant of the new roots.

@@ -11,7 +11,7 @@ const QUIET_MS = 1;
  *
  * @returns what to call with each frame that arrives
  */
-export function nudger(channel: FrameChannel): () => void {
+export function createNudger(channel: FrameChannel): () => void {
   let sentBefore = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const nudge = () => {

@@ -35,7 +35,7 @@ export class OpPeer {
   async receive(frame: JsonObject, size = 0): Promise<void> {
     const { budget } = this.#session;
     const bytes = size < MIN_COUNTED_BYTES ? 0 : size;
-    if (!budget.tryTakeCall(bytes, this.#session)) return this.refuse(tooMuchHeld(), frame.request_id);
+    if (!budget.tryTakeCall(bytes, this.#session)) return this.reject(tooMuchHeld(), frame.request_id);
     try {
       const request = parseOp(frame);
       this.#session.touch();
@@ -50,21 +50,21 @@ export class OpPeer {
 
   #giveUp(thrown: unknown, requestId: unknown): void {
     try {
-      this.refuse(thrown, requestId);
+      this.reject(thrown, requestId);
     } catch (fault) {
       logHandlingFault("an op of a client", fault);
     }
   }
 
   /** Answers a frame that could not be handled. */
-  refuse(thrown: unknown, requestId?: unknown): void {
+  reject(thrown: unknown, requestId?: unknown): void {
     const error = toOpError(toRpcError(thrown));
     const known = typeof requestId === "string" || typeof requestId === "number";
     this.#send({ op: "error", ...error, ...(known ? { request_id: requestId } : {}) });
   }
 
   #send(reply: OpReply): void {
-    this.#session.output.postNow(
+    this.#session.output.sendTransient(
       encode(reply, this.#session.maxFrameBytes, (error) => refusal(reply, error)),
     );
   }
@@ -81,8 +81,8 @@ export class OpPeer {
       case "cancel":
         return this.#cancel(request.request_id);
       case "received":
-        this.#session.output.confirmPosts(request.posts ?? 0);
-        return this.#session.output.confirm(request.answers);
+        this.#session.output.acknowledgeMessages(request.posts ?? 0);
+        return this.#session.output.acknowledgeResponses(request.answers);
       case "health":
         return this.#send({ op: "health_res", ok: true, health: await this.#hooks.health() });
       case "rotate_token":

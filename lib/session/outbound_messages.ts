@@ -7,27 +7,27 @@ interface OutboundMessage {
   number: number;
   text: string;
   bytes: number;
-  onlost?: OnLost;
+  onUndelivered?: OnUndelivered;
 }
 
 /** Told when a message was never seen by the client and will not be. */
-export type OnLost = (error: ExaiError) => void;
+export type OnUndelivered = (error: ExaiError) => void;
 
 /** What a connection begins with. */
 interface Resumed {
-  texts: string[];
+  pending: string[];
   /** Messages that had to make room and never reached the client. */
-  lost: OnLost[];
+  undelivered: OnUndelivered[];
 }
 
 interface OutboundLimits {
   maxMessages: number;
   maxChars: number;
   /** Told how many bytes more, or fewer below zero, are held. */
-  onmove(bytes: number): void;
+  onSizeChange(bytes: number): void;
 }
 
-const NOBODY: OnLost = () => {};
+const NOBODY: OnUndelivered = () => {};
 /** Of messages that made room, so many are remembered in case the client turns out never to have had them. */
 const MAX_REMEMBERED = 1000;
 
@@ -42,7 +42,7 @@ export class OutboundMessages {
   /** Number of the newest message. */
   #newest = 0;
   /** Those that had to make room, of which the client may have had some. */
-  #dropped: { number: number; onlost: OnLost }[] = [];
+  #dropped: { number: number; onlost: OnUndelivered }[] = [];
 
   constructor(limits: OutboundLimits) {
     this.#limits = limits;
@@ -57,35 +57,35 @@ export class OutboundMessages {
     return this.#newest - this.#kept.length;
   }
 
-  keep(text: string, onlost?: OnLost): void {
+  add(text: string, onlost?: OnUndelivered): void {
     const bytes = heldBytes(text);
-    this.#kept.push({ number: ++this.#newest, text, bytes, onlost });
+    this.#kept.push({ number: ++this.#newest, text, bytes, onUndelivered: onlost });
     this.#chars += text.length;
-    const { maxMessages, maxChars, onmove } = this.#limits;
+    const { maxMessages, maxChars, onSizeChange: onmove } = this.#limits;
     while (this.#kept.length > 1 && (this.#kept.length > maxMessages || this.#chars > maxChars)) {
-      this.dropOldest();
+      this.evictOldest();
     }
     onmove(bytes);
   }
 
   /** The client has the first `count` messages of the session. */
-  confirm(count: number): void {
+  acknowledge(count: number): void {
     while (this.#kept.length > 0 && this.#kept[0]!.number <= count) this.#take();
     if (this.#dropped.length > 0) this.#dropped = this.#dropped.filter(({ number }) => number > count);
   }
 
-  dropOldest(): void {
-    const { number, onlost = NOBODY } = this.#take();
+  evictOldest(): void {
+    const { number, onUndelivered: onlost = NOBODY } = this.#take();
     this.#dropped.push({ number, onlost });
     if (this.#dropped.length > MAX_REMEMBERED) this.#dropped.shift();
   }
 
   /** The client is there anew and has had the first `count` messages; it is sent the rest. */
   resume(count: number): Resumed {
-    this.confirm(count);
+    this.acknowledge(count);
     const lost = this.#dropped.map(({ onlost }) => onlost);
     this.#dropped = [];
-    return { texts: this.#kept.map(({ text }) => text), lost };
+    return { pending: this.#kept.map(({ text }) => text), undelivered: lost };
   }
 
   clear(): void {
@@ -96,7 +96,7 @@ export class OutboundMessages {
   #take(): OutboundMessage {
     const post = this.#kept.shift()!;
     this.#chars -= post.text.length;
-    this.#limits.onmove(-post.bytes);
+    this.#limits.onSizeChange(-post.bytes);
     return post;
   }
 }

@@ -32,11 +32,11 @@ export class Ownership {
   readonly #source: OwnershipSource;
   /** Where it has worked, the latest first. */
   #workspaces: string[] = [];
-  #now: Moment;
+  #now: OwnerSnapshot;
 
   constructor(source: OwnershipSource) {
     this.#source = source;
-    this.#now = new Moment(source);
+    this.#now = new OwnerSnapshot(source);
   }
 
   /** To whom belongs what is kept at this moment. */
@@ -53,9 +53,9 @@ export class Ownership {
   }
 
   /** The client has told something else of where it works. */
-  moved(): void {
+  invalidate(): void {
     this.#now.settle();
-    this.#now = new Moment(this.#source);
+    this.#now = new OwnerSnapshot(this.#source);
   }
 
   /** The session is over: its client is not asked any more. */
@@ -65,7 +65,7 @@ export class Ownership {
 }
 
 /** The time in which a session works in one place. What is kept holds on to it, so it lets go of the session. */
-class Moment implements Belonging {
+class OwnerSnapshot implements Belonging {
   #source: OwnershipSource | undefined;
   #owner: Promise<Owner> | undefined;
   /** Whether something that is kept has it. */

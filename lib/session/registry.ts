@@ -6,7 +6,7 @@ import { MIB, SECOND_MS } from "../base/units.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { CallJournal } from "./journal.ts";
-import type { MailboxLimits } from "./replay_buffer.ts";
+import type { ReplayLimits } from "./replay_buffer.ts";
 import type { WorkspaceResolver } from "./ownership.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
@@ -62,7 +62,9 @@ export class SessionRegistry implements Disposable {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    if (options.idleMs > 0) this.#sweeper = setInterval(() => this.sweep(), Math.min(options.idleMs, 30_000));
+    if (options.idleMs > 0) {
+      this.#sweeper = setInterval(() => this.closeIdle(), Math.min(options.idleMs, 30_000));
+    }
   }
 
   get size(): number {
@@ -74,7 +76,7 @@ export class SessionRegistry implements Disposable {
   }
 
   /** What is kept for a client that is away. */
-  get mailboxLimits(): MailboxLimits {
+  get replayLimits(): ReplayLimits {
     const { maxFrameBytes, budget } = this.#options;
     return { maxMessages: 256, maxChars: Math.max(2 * maxFrameBytes, 16 * MIB), budget };
   }
@@ -111,7 +113,7 @@ export class SessionRegistry implements Disposable {
     const session = new Session({
       ...rest,
       id,
-      mailbox: this.mailboxLimits,
+      replayLimits: this.replayLimits,
       maxFrameBytes,
       maxRunning,
       findWorkspace,
@@ -144,7 +146,7 @@ export class SessionRegistry implements Disposable {
     if (!found) return undefined;
     const session = this.#add(wanted);
     session.journal = found.journal;
-    session.output.adopt(found.calls);
+    session.output.restore(found.calls);
     log.info("session {id} is taken over with {count} calls from the journal", {
       id: session.id,
       count: found.calls.length,
@@ -153,7 +155,7 @@ export class SessionRegistry implements Disposable {
   }
 
   /** The connection of `session` was cut: it waits for its client, or ends when it cannot come back. */
-  detached(session: Session): void {
+  handleDisconnect(session: Session): void {
     if (!session.resumable || this.#options.resumeWindowMs === 0) {
       return this.end(session, "the client has gone away");
     }
@@ -187,7 +189,7 @@ export class SessionRegistry implements Disposable {
    * Closes the sessions that have been idle for too long. One that can be resumed is never idle: its client is there to
    * be told of updates, or has its resume window to come back in.
    */
-  sweep(nowMs = performance.now()): void {
+  closeIdle(nowMs = performance.now()): void {
     for (const session of this.#sessions.values()) {
       if (session.resumable) continue;
       if (this.#listens.get(session.id)?.(session)) session.touch();

@@ -2,11 +2,11 @@ import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base
 import { ExaiError } from "../base/errors.ts";
 import { heldBytes } from "../base/held_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
-import { ForgottenAnswers } from "./evicted_responses.ts";
+import { EvictedResponses } from "./evicted_responses.ts";
 import type { JournaledCall, JournalEntry, SessionJournal } from "./journal.ts";
-import { type OnLost, OutboundMessages } from "./outbound_messages.ts";
+import { type OnUndelivered, OutboundMessages } from "./outbound_messages.ts";
 
-export interface MailboxLimits {
+export interface ReplayLimits {
   /** Messages kept for a client that is away or has not confirmed them. */
   maxMessages: number;
   /** Their size in UTF-16 code units, together. */
@@ -16,7 +16,7 @@ export interface MailboxLimits {
 }
 
 /** Where a session's messages go while its client is attached. */
-export interface Outlet {
+export interface FrameSink {
   send(text: string): void;
   close(code: number, reason: string): void;
 }
@@ -34,17 +34,17 @@ interface KeptAnswer {
  * The messages of one session on their way out. Without a connection they wait; answers are also kept after they were
  * sent until the client confirms them, for a sent frame is not a received one when the connection is cut.
  */
-export class Mailbox {
-  readonly #limits: MailboxLimits;
-  #outlet: Outlet | undefined;
+export class ReplayBuffer {
+  readonly #limits: ReplayLimits;
+  #outlet: FrameSink | undefined;
   readonly #posts: OutboundMessages;
   /** Whether the client of this connection confirms what answers nothing, so that it is kept until then. */
   #keepPosts = false;
   readonly #answers: KeptAnswer[] = [];
   #answersChars = 0;
-  /** Answers sent or kept since the client last came back; what {@linkcode confirm} counts from. */
+  /** Answers sent or kept since the client last came back; what {@linkcode acknowledgeResponses} counts from. */
   #answered = 0;
-  readonly #forgotten = new ForgottenAnswers((mark) => this.#journal?.forget(mark));
+  readonly #forgotten = new EvictedResponses((mark) => this.#journal?.forget(mark));
   #keepAnswers = false;
   #journal: SessionJournal | undefined;
   /** Calls the journal knows as begun, until they are answered. */
@@ -57,9 +57,9 @@ export class Mailbox {
   /** Since when the client is there, or is not. */
   #sinceMs = performance.now();
 
-  constructor(limits: MailboxLimits) {
+  constructor(limits: ReplayLimits) {
     this.#limits = limits;
-    const rank = () => this.attached ? GIVES_WAY.unconfirmed : GIVES_WAY.away;
+    const rank = () => this.isAttached ? GIVES_WAY.unconfirmed : GIVES_WAY.away;
     const since = () => this.#sinceMs;
     this.#account = (limits.budget ?? UNBOUNDED).open({
       get rank() {
@@ -70,10 +70,10 @@ export class Mailbox {
       },
       giveWay: (bytes) => this.#giveWay(bytes),
     });
-    this.#posts = new OutboundMessages({ ...limits, onmove: (bytes) => this.#account.add(bytes) });
+    this.#posts = new OutboundMessages({ ...limits, onSizeChange: (bytes) => this.#account.add(bytes) });
   }
 
-  get attached(): boolean {
+  get isAttached(): boolean {
     return this.#outlet !== undefined;
   }
 
@@ -88,22 +88,22 @@ export class Mailbox {
   }
 
   /** Takes in what an earlier daemon has left. */
-  adopt(calls: readonly JournaledCall[]): void {
-    for (const { entry: mark, answer } of calls) {
-      if (answer === undefined) this.#lost.set(mark.id, mark);
-      else this.#keep({ id: mark.id, text: answer, bytes: heldBytes(answer), mark });
+  restore(calls: readonly JournaledCall[]): void {
+    for (const { entry: mark, answer: sendResponse } of calls) {
+      if (sendResponse === undefined) this.#lost.set(mark.id, mark);
+      else this.#keep({ id: mark.id, text: sendResponse, bytes: heldBytes(sendResponse), mark });
     }
   }
 
   /** `keepPosts`: the client confirms what answers nothing, too. */
-  attach(outlet: Outlet, { keepPosts = false } = {}): void {
+  attach(outlet: FrameSink, { keepPosts: keepsMessages = false } = {}): void {
     this.#outlet = outlet;
-    this.#keepPosts = keepPosts;
+    this.#keepPosts = keepsMessages;
     this.#sinceMs = performance.now();
   }
 
   /** Lets go of `outlet`; false when another connection has taken its place already. */
-  detach(outlet: Outlet): boolean {
+  detach(outlet: FrameSink): boolean {
     if (this.#outlet !== outlet) return false;
     this.#outlet = undefined;
     this.#sinceMs = performance.now();
@@ -118,23 +118,23 @@ export class Mailbox {
    * Sends a message that answers nothing; while the client is away it waits. `onlost` is told when the client never had
    * it.
    */
-  post(text: string, onlost?: OnLost): void {
-    if (this.#keepAnswers && (this.#keepPosts || !this.#outlet)) this.#posts.keep(text, onlost);
+  send(text: string, onlost?: OnUndelivered): void {
+    if (this.#keepAnswers && (this.#keepPosts || !this.#outlet)) this.#posts.add(text, onlost);
     this.#outlet?.send(text);
   }
 
   /** Number of the last message that answers nothing before those the next client is sent. */
-  get postsBase(): number {
+  get messagesBase(): number {
     return this.#posts.base;
   }
 
   /** Sends what is only of use now, as progress; dropped while the client is away. */
-  postNow(text: string): void {
+  sendTransient(text: string): void {
     this.#outlet?.send(text);
   }
 
   /** The call `id` begins to do what must not be done twice. */
-  began(id: RequestId): void {
+  markBegun(id: RequestId): void {
     if (this.#journal && !this.#begun.has(id)) this.#begun.set(id, this.#journal.begin(id));
   }
 
@@ -144,53 +144,53 @@ export class Mailbox {
     if (mark) this.#journal!.forget(mark);
   }
 
-  /** Sends the answer to `id` and keeps it until {@linkcode confirm}. */
-  answer(id: RequestId, text: string): void {
+  /** Sends the answer to `id` and keeps it until {@linkcode acknowledgeResponses}. */
+  sendResponse(id: RequestId, text: string): void {
     const mark = this.#takeBegun(id);
-    if (mark) this.#journal!.finish(mark, text, { soon: this.attached });
+    if (mark) this.#journal!.finish(mark, text, { soon: this.isAttached });
     if (this.#keepAnswers) this.#keep({ id, text, bytes: heldBytes(text), mark });
     this.#outlet?.send(text);
   }
 
   /** Sends the refusal of a request that came under the id of a running call, which goes on and keeps its mark. */
-  refuseTwin(id: RequestId, text: string): void {
+  rejectDuplicate(id: RequestId, text: string): void {
     if (this.#keepAnswers) this.#keep({ id, text, bytes: heldBytes(text) });
     this.#outlet?.send(text);
   }
 
   /** The client has received the first `count` messages of the session that answer nothing. */
-  confirmPosts(count: number): void {
-    this.#posts.confirm(count);
+  acknowledgeMessages(count: number): void {
+    this.#posts.acknowledge(count);
   }
 
   /** The client has received the first `count` answers of this connection. */
-  confirm(count: number): void {
+  acknowledgeResponses(count: number): void {
     let first = this.#answered - this.#answers.length;
     while (first < count && this.#answers.length > 0) {
       this.#drop(this.#answers.shift()!);
       first++;
     }
     if (this.#answers.length > 0) return;
-    this.#forgotten.confirm();
+    this.#forgotten.acknowledge();
   }
 
   /** Whether the answer to `id` is kept here. */
-  holds(id: RequestId): boolean {
+  hasResponse(id: RequestId): boolean {
     return this.#answers.some((answer) => answer.id === id);
   }
 
   /** Whether the answer to `id` was given, but had to make room for others before the client confirmed it. */
-  hasForgotten(id: RequestId): boolean {
+  hasEvicted(id: RequestId): boolean {
     return this.#forgotten.has(id);
   }
 
   /** Whether the call `id` was begun by an earlier daemon and how it ended is not known. */
-  hasLost(id: RequestId): boolean {
+  isOutcomeUnknown(id: RequestId): boolean {
     return this.#lost.has(id);
   }
 
   /** The client knows which calls are lost. */
-  forgetLost(): void {
+  forgetUnknown(): void {
     for (const mark of this.#lost.values()) this.#journal?.forget(mark);
     this.#lost.clear();
   }
@@ -213,7 +213,7 @@ export class Mailbox {
     this.#answersChars = 0;
     this.#answered = 0;
     // What is not kept any more was confirmed before the client was told what it is sent now.
-    const { texts, lost } = this.#posts.resume(0);
+    const { pending: texts, undelivered: lost } = this.#posts.resume(0);
     for (const text of texts) this.#outlet?.send(text);
     if (!this.#keepPosts) this.#posts.clear();
     for (const answer of kept) {
@@ -273,7 +273,7 @@ export class Mailbox {
   /** What answers nothing goes before answers do. */
   #giveWay(bytes: number): void {
     const target = this.#account.bytes - bytes;
-    while (this.#posts.size > 0 && this.#account.bytes > target) this.#posts.dropOldest();
+    while (this.#posts.size > 0 && this.#account.bytes > target) this.#posts.evictOldest();
     while (this.#answers.length > 0 && this.#account.bytes > target) this.#forgetOldest();
   }
 

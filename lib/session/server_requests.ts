@@ -2,12 +2,12 @@ import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { AskOptions } from "../call/call.ts";
-import type { OnLost } from "./outbound_messages.ts";
+import type { OnUndelivered } from "./outbound_messages.ts";
 import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
 
-interface Pending {
-  settle(result: Result): void;
-  fail(error: ExaiError): void;
+interface PendingServerRequest {
+  resolve(result: Result): void;
+  reject(error: ExaiError): void;
   onProgress?: (params: JsonObject) => void;
 }
 
@@ -15,11 +15,14 @@ interface Pending {
 const MAX_PENDING = 1024;
 
 /** Sends a message to the client; `relatedTo` is the client's own request that caused it. */
-export type SendToClient = (message: RpcMessage, options: { relatedTo?: RequestId; onlost?: OnLost }) => void;
+export type SendToClient = (
+  message: RpcMessage,
+  options: { relatedTo?: RequestId; onlost?: OnUndelivered },
+) => void;
 
 /** Requests sent to a client that it has not answered yet: sampling, elicitation, roots. */
-export class Asks {
-  readonly #pending = new Map<RequestId, Pending>();
+export class ServerRequests {
+  readonly #pending = new Map<RequestId, PendingServerRequest>();
   readonly #post: SendToClient;
   // A late answer to a daemon that is gone must not be taken for one to its successor, which counts anew.
   readonly #prefix = `exai-${crypto.randomUUID().slice(0, 8)}-`;
@@ -37,7 +40,7 @@ export class Asks {
    * @throws {ExaiError} the reason `options.signal` aborted with (the client is told), `TIMEOUT`, or why the
    * session ended
    */
-  ask(
+  request(
     request: { method: string; params: JsonObject; relatedTo?: RequestId },
     options: AskOptions = {},
   ): Promise<Result> {
@@ -53,11 +56,11 @@ export class Asks {
     if (options.onProgress) params._meta = { ...(params._meta as JsonObject), progressToken: id };
     const cleanup = this.#watch(id, options, { relatedTo: request.relatedTo });
     this.#pending.set(id, {
-      settle: (result) => (cleanup(), resolve(result)),
-      fail: (error) => (cleanup(), reject(error)),
+      resolve: (result) => (cleanup(), resolve(result)),
+      reject: (error) => (cleanup(), reject(error)),
       onProgress: options.onProgress,
     });
-    const onlost: OnLost = (error) => this.#fail(id, error);
+    const onlost: OnUndelivered = (error) => this.#fail(id, error);
     this.#post({ jsonrpc: "2.0", id, method: request.method, params }, {
       relatedTo: request.relatedTo,
       onlost,
@@ -67,38 +70,38 @@ export class Asks {
   }
 
   /** Takes the client's response; false when nothing waits for it. */
-  settle(response: RpcResponse): boolean {
+  handleResponse(response: RpcResponse): boolean {
     // No question has the id null.
     const id = response.id as RequestId;
     const pending = this.#pending.get(id);
     if (!pending) return false;
     this.#pending.delete(id);
-    pending.settle(response.error ? { error: response.error } : { result: response.result! });
+    pending.resolve(response.error ? { error: response.error } : { result: response.result! });
     return true;
   }
 
   /** The client has answered `id` with what is no response. */
-  refused(id: unknown, why: string): void {
+  rejectMalformed(id: unknown, why: string): void {
     this.#fail(id as RequestId, new ExaiError("INVALID_REQUEST", `the client's answer is malformed: ${why}`));
   }
 
   /** Passes on the client's progress about what it was asked. */
-  progress(params: JsonObject): void {
+  handleProgress(params: JsonObject): void {
     this.#pending.get(params.progressToken as RequestId)?.onProgress?.(params);
   }
 
   /** The session is over: fails everything that waits, and whatever is asked from now on. */
-  end(error: ExaiError): void {
+  close(error: ExaiError): void {
     this.#over = error;
     const waiting = [...this.#pending.values()];
     this.#pending.clear();
-    for (const pending of waiting) pending.fail(error);
+    for (const pending of waiting) pending.reject(error);
   }
 
   #fail(id: RequestId, error: ExaiError): void {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
-    pending?.fail(error);
+    pending?.reject(error);
   }
 
   #watch(id: string, options: AskOptions, related: { relatedTo?: RequestId }): () => void {
@@ -121,6 +124,6 @@ export class Asks {
     this.#pending.delete(id);
     const params = { requestId: id, reason: error.message };
     this.#post({ jsonrpc: "2.0", method: "notifications/cancelled", params }, { relatedTo });
-    pending.fail(error);
+    pending.reject(error);
   }
 }

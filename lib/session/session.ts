@@ -11,7 +11,7 @@ import type { Result } from "../wire/rpc.ts";
 import type { SessionJournal } from "./journal.ts";
 import { Ownership, type WorkspaceResolver } from "./ownership.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
-import { Mailbox, type MailboxLimits } from "./replay_buffer.ts";
+import { ReplayBuffer, type ReplayLimits } from "./replay_buffer.ts";
 
 const log = getLogger(["exai", "session"]);
 
@@ -30,7 +30,7 @@ export interface SessionOptions {
   via?: readonly string[];
   /** Whether its client may come back after a cut connection. */
   resumable: boolean;
-  mailbox: MailboxLimits;
+  replayLimits: ReplayLimits;
   /** Requests that may run and wait at once; any number unless said otherwise. */
   maxRunning?: number;
   /** Largest message the client takes, in bytes. */
@@ -40,11 +40,11 @@ export interface SessionOptions {
 }
 
 /** How a session speaks to its client outside of any call. */
-export interface Speaker {
+export interface ClientPeer {
   notify(method: string, params?: JsonObject): void;
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
   /** The client's roots are others than those its servers were started with. */
-  rootsArrived(): void;
+  rootsChanged(): void;
 }
 
 /** Our record of one attached client. Nothing in it is shared with another session. */
@@ -62,7 +62,7 @@ export class Session implements Caller {
   readonly calls: ActiveCalls;
   /** Resources its client is subscribed to. */
   readonly subscriptions = new SubscriptionQuota();
-  readonly output: Mailbox;
+  readonly output: ReplayBuffer;
   /** The bound on what is held for all sessions together. */
   readonly budget: ByteBudget;
   client: Implementation | undefined;
@@ -75,9 +75,9 @@ export class Session implements Caller {
   bytesIn = 0;
   bytesOut = 0;
   /** MCP messages of the client that have arrived, on whatever connection; of clients that want to be told. */
-  arrivals = 0;
+  receivedCount = 0;
   /** Set by the peer that speaks MCP with the client; a client of EXAI ops only has none. */
-  speaker: Speaker | undefined;
+  peer: ClientPeer | undefined;
   /** Whether it was begun with an earlier daemon; its client must be introduced before it is as it was. */
   readonly isRecovered: boolean;
   #capabilities: JsonObject = {};
@@ -86,8 +86,8 @@ export class Session implements Caller {
     ask: (options) => this.ask("roots/list", {}, options),
     onMissing: (why) => this.#warnOfRoots(why),
     onLate: () => {
-      this.#ownership.moved();
-      this.speaker?.rootsArrived();
+      this.#ownership.invalidate();
+      this.peer?.rootsChanged();
     },
   });
   readonly #ownership: Ownership;
@@ -104,7 +104,7 @@ export class Session implements Caller {
     this.resumable = options.resumable;
     this.maxFrameBytes = options.maxFrameBytes;
     this.calls = new ActiveCalls(options.maxRunning);
-    this.budget = options.mailbox.budget ?? UNBOUNDED;
+    this.budget = options.replayLimits.budget ?? UNBOUNDED;
     this.resumeToken = options.resumeToken ?? crypto.randomUUID();
     this.isRecovered = options.resumeToken !== undefined;
     this.#ownership = new Ownership({
@@ -115,7 +115,7 @@ export class Session implements Caller {
       roots: () => this.roots(),
       findWorkspace: options.findWorkspace,
     });
-    this.output = new Mailbox(options.mailbox);
+    this.output = new ReplayBuffer(options.replayLimits);
     this.output.keepAnswers = options.resumable;
   }
 
@@ -126,7 +126,7 @@ export class Session implements Caller {
 
   /** Whether a client is attached now. */
   get connected(): boolean {
-    return this.output.attached;
+    return this.output.isAttached;
   }
 
   get belonging(): Belonging {
@@ -145,12 +145,12 @@ export class Session implements Caller {
   set capabilities(offered: JsonObject) {
     const { roots: _, ...rest } = offered;
     this.#capabilities = this.namedDirs === "none" ? rest : offered;
-    this.#ownership.moved();
+    this.#ownership.invalidate();
   }
 
   notify(method: string, params?: JsonObject): void {
     // A client that has not initialized speaks EXAI ops, and gets nothing it did not ask for.
-    if (this.revision !== undefined) this.speaker?.notify(method, params);
+    if (this.revision !== undefined) this.peer?.notify(method, params);
   }
 
   subscriptionLost(uri: string): void {
@@ -158,7 +158,7 @@ export class Session implements Caller {
   }
 
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result> {
-    if (this.speaker && this.revision !== undefined) return this.speaker.ask(method, params, options);
+    if (this.peer && this.revision !== undefined) return this.peer.ask(method, params, options);
     return Promise.reject(
       new ExaiError("METHOD_NOT_FOUND", "this client cannot be asked; it does not speak MCP"),
     );
@@ -175,13 +175,13 @@ export class Session implements Caller {
 
   /** The client says that its roots have changed: they are asked for anew. */
   forgetRoots(): void {
-    this.#ownership.moved();
-    this.#roots.changed();
+    this.#ownership.invalidate();
+    this.#roots.invalidate();
   }
 
   /** A call of the client's comes: roots that are overdue are asked for again. */
-  remindOfRoots(): void {
-    this.#roots.remind();
+  retryOverdueRoots(): void {
+    this.#roots.retryOverdue();
   }
 
   #warnOfRoots(why: string): void {
@@ -193,7 +193,7 @@ export class Session implements Caller {
   }
 
   /** Tells window and log that `count` messages to it are lost. */
-  warnOfLost(count: number): void {
+  warnOfUndelivered(count: number): void {
     if (count === 0) return;
     const data = `${count} messages for this window are lost: it did not read, and they had to make room`;
     log.warning("session {id}: {data}", { id: this.id, data });

@@ -4,28 +4,28 @@ import { MIB } from "../base/units.ts";
 const MAX_UNDER_WAY_BYTES = 32 * MIB;
 
 /** Holds the client up while the daemon has not taken what is under way to it. */
-export class HeldUp {
+export class Backpressure {
   /** Present while the client is not read on. */
   #room: PromiseWithResolvers<void> | undefined;
 
-  get isHeldUp(): boolean {
+  get isPaused(): boolean {
     return this.#room !== undefined;
   }
 
   /** Resolves when the client may be read on; undefined when it may now, with `bytes` under way. */
-  roomFor(bytes: number): Promise<void> | undefined {
+  waitForCapacity(bytes: number): Promise<void> | undefined {
     if (bytes <= MAX_UNDER_WAY_BYTES) return undefined;
     this.#room ??= Promise.withResolvers();
     return this.#room.promise;
   }
 
   /** The daemon has taken something, and `bytes` are left. */
-  taken(bytes: number): void {
-    if (bytes <= MAX_UNDER_WAY_BYTES / 2) this.release();
+  drainedTo(bytes: number): void {
+    if (bytes <= MAX_UNDER_WAY_BYTES / 2) this.resume();
   }
 
   /** The client is read on. */
-  release(): void {
+  resume(): void {
     this.#room?.resolve();
     this.#room = undefined;
   }

@@ -13,18 +13,18 @@ import {
   type RpcRequest,
 } from "../wire/rpc.ts";
 import type { DialerHooks } from "./dialer.ts";
-import { HeldUp } from "./backpressure.ts";
+import { Backpressure } from "./backpressure.ts";
 import { PendingMessages, type PendingRequest } from "./pending_messages.ts";
 import { notificationLine } from "./lines.ts";
 import type { Link, LinkError } from "../client/link.ts";
 import { ReplayState } from "./replay_state.ts";
 import { Outbox } from "./outbox.ts";
-import { OpenQuestions } from "./daemon_requests.ts";
+import { DaemonRequests } from "./daemon_requests.ts";
 import { afterRestart, afterResume } from "./recovery.ts";
 import * as refusals from "./errors.ts";
-import { changedLists, replay } from "./replay.ts";
+import { refreshLists, replayHandshake } from "./replay.ts";
 import { RequestTimers, type TimerSettings } from "./request_timers.ts";
-import { UnansweredRequests } from "./failure_responder.ts";
+import { FailureResponder } from "./failure_responder.ts";
 import { Uplink, type UplinkSettings } from "./uplink.ts";
 
 const log = getLogger(["exai", "shim"]);
@@ -54,9 +54,9 @@ export class Bridge implements DialerHooks {
   readonly #ledger = new PendingMessages();
   readonly #memory = new ReplayState();
   readonly #timers: RequestTimers;
-  readonly #questions = new OpenQuestions();
-  readonly #heldUp = new HeldUp();
-  readonly #unanswered: UnansweredRequests;
+  readonly #questions = new DaemonRequests();
+  readonly #heldUp = new Backpressure();
+  readonly #unanswered: FailureResponder;
   readonly #outbox: Outbox;
   #tried = false;
 
@@ -64,39 +64,39 @@ export class Bridge implements DialerHooks {
     this.#client = client;
     this.#settings = settings;
     const { advice } = settings;
-    this.#unanswered = new UnansweredRequests(this.#ledger, { client, memory: this.#memory, advice });
+    this.#unanswered = new FailureResponder(this.#ledger, { client, replayState: this.#memory, advice });
     this.#timers = new RequestTimers(settings, {
-      ontired: (entry, waitedMs) => this.#unanswered.tire(entry, waitedMs),
-      onunanswered: (entry) => this.#giveUp(entry),
+      onDaemonTimeout: (entry, waitedMs) => this.#unanswered.handleDaemonTimeout(entry, waitedMs),
+      onResponseTimeout: (entry) => this.#giveUp(entry),
     });
     this.#uplink = new Uplink(settings, {
-      waiting: () => [...this.#ledger.requests()].filter(({ sent }) => sent).map(({ id }) => id),
-      onframe: (text, frame) => this.#fromDaemon(text, frame),
-      isHeldUp: () => this.#heldUp.isHeldUp,
-      onresume: (unseen, { knowsArrivals }) =>
-        this.#outbox.settle((entry) => afterResume(entry, { unseen, knowsArrivals })),
-      onreceived: (messages) => this.#received(messages),
-      onrestart: (recovered) =>
-        this.#outbox.judge(recovered, (request) => this.#memory.isSafeToRepeat(request)),
+      pendingIds: () => [...this.#ledger.requests()].filter(({ sent }) => sent).map(({ id }) => id),
+      onFrame: (text, frame) => this.#fromDaemon(text, frame),
+      isPaused: () => this.#heldUp.isPaused,
+      onResume: (unseen, { knowsArrivals }) =>
+        this.#outbox.applyRecovery((entry) => afterResume(entry, { unseen, knowsArrivals })),
+      onAcknowledge: (messages) => this.#received(messages),
+      onRestart: (recovered) =>
+        this.#outbox.applyRestart(recovered, (request) => this.#memory.isSafeToRepeat(request)),
       introduce: () => this.#introduce(),
-      onmet: (facts) => this.#meet(facts),
-      onlost: (end) => this.#lost(end),
+      onIntroduced: (facts) => this.#meet(facts),
+      onDisconnect: (end) => this.#lost(end),
     });
     this.#outbox = new Outbox({
-      ledger: this.#ledger,
+      pending: this.#ledger,
       uplink: this.#uplink,
       timers: this.#timers,
-      unanswered: this.#unanswered,
+      failures: this.#unanswered,
     });
   }
 
   /** The revision the client has agreed on, once it has initialized. */
   get revision(): string | undefined {
-    return this.#memory.state.revision;
+    return this.#memory.client.revision;
   }
 
   /** Takes a message of the client. */
-  fromClient(message: RpcMessage, line: Line): void {
+  handleMessage(message: RpcMessage, line: Line): void {
     switch (kindOf(message)) {
       case "request":
         return this.#request(message as RpcRequest, line);
@@ -108,8 +108,8 @@ export class Bridge implements DialerHooks {
   }
 
   /** The client has answered with what is no response. */
-  badAnswer(id: RequestId, why: string): void {
-    if (this.#questions.take(id)) this.#outbox.failAnswer(id, refusals.malformedAnswer(why));
+  handleMalformedResponse(id: RequestId, why: string): void {
+    if (this.#questions.take(id)) this.#outbox.respondWithError(id, refusals.malformedResponse(why));
   }
 
   /**
@@ -117,21 +117,21 @@ export class Bridge implements DialerHooks {
    * its requests are answered here.
    */
   backpressure(): Promise<void> | undefined {
-    if (!this.#uplink.tellsArrivals) return undefined;
-    const room = this.#heldUp.roomFor(this.#ledger.otherBytes);
+    if (!this.#uplink.acknowledgesMessages) return undefined;
+    const room = this.#heldUp.waitForCapacity(this.#ledger.otherBytes);
     // A daemon that hangs must not keep the client waiting for ever.
-    if (room) this.#uplink.expectWord();
+    if (room) this.#uplink.expectActivity();
     return room;
   }
 
   /** Resolves when no request waits for an answer. */
-  idle(): Promise<void> {
-    return this.#unanswered.idle();
+  whenIdle(): Promise<void> {
+    return this.#unanswered.whenIdle();
   }
 
   /** Answers every request that still waits: the client has closed stdin and may yet read. */
-  refuseAll(): void {
-    this.#unanswered.refuseAll();
+  failAll(): void {
+    this.#unanswered.failAll();
   }
 
   /** Tells the daemon that the client has gone; resolves when it knows or `timeoutMs` has passed. */
@@ -145,27 +145,27 @@ export class Bridge implements DialerHooks {
     return this.#uplink.hello();
   }
 
-  wanted(): boolean {
+  isDaemonNeeded(): boolean {
     return !this.#tried || this.#ledger.requestCount > 0;
   }
 
   /** Resolves when there is room for what a daemon would send. */
-  async room(): Promise<void> {
+  async waitForCapacity(): Promise<void> {
     if (this.#client.queuedChars > this.#settings.maxQueuedBytes / 2) await this.#client.flushed();
   }
 
-  onup(link: Link): void {
+  onConnect(link: Link): void {
     this.#tried = true;
-    this.#uplink.onup(link);
+    this.#uplink.connected(link);
   }
 
-  ondown(end: SocketEnd): void {
-    this.#uplink.ondown(end);
+  onDisconnect(end: SocketEnd): void {
+    this.#uplink.disconnected(end);
   }
 
-  onfault(fault: LinkError): void {
+  onLinkError(fault: LinkError): void {
     this.#tried = true;
-    this.#unanswered.unlinked(fault);
+    this.#unanswered.handleLinkError(fault);
   }
 
   // From the client.
@@ -178,13 +178,13 @@ export class Bridge implements DialerHooks {
     if (line.bytes > maxFrameBytes) {
       return this.#client.refuse(id, refusals.tooLarge(line.bytes, maxFrameBytes));
     }
-    const remembered = this.#uplink.ready ? undefined : this.#memory.answerFor(entry);
+    const remembered = this.#uplink.isReady ? undefined : this.#memory.responseFor(entry);
     if (remembered !== undefined) return this.#client.sendText(remembered);
-    const why = this.#outbox.whyNotTaken(line);
+    const why = this.#outbox.overCapacity(line);
     if (why) return this.#client.refuse(id, why);
     this.#ledger.add(entry);
-    this.#timers.awaitAnswer(entry);
-    if (this.#uplink.ready) return this.#outbox.send(entry);
+    this.#timers.awaitResponse(entry);
+    if (this.#uplink.isReady) return this.#outbox.send(entry);
     this.#timers.awaitDaemon(entry);
     this.ondemand();
   }
@@ -192,7 +192,7 @@ export class Bridge implements DialerHooks {
   #notification(message: RpcNotification, line: Line): void {
     const { method, params } = message;
     if (method === "notifications/progress") return void this.#uplink.send(line.text);
-    if (method === "notifications/initialized") this.#memory.state.initialized = true;
+    if (method === "notifications/initialized") this.#memory.client.initialized = true;
     if (method === "notifications/cancelled") {
       const cancelled = this.#ledger.take(params?.requestId as RequestId);
       this.#unanswered.checkIdle();
@@ -208,8 +208,8 @@ export class Bridge implements DialerHooks {
   }
 
   #received(messages: number): void {
-    this.#ledger.confirm(messages);
-    this.#heldUp.taken(this.#ledger.otherBytes);
+    this.#ledger.acknowledge(messages);
+    this.#heldUp.drainedTo(this.#ledger.otherBytes);
   }
 
   // From the daemon.
@@ -221,14 +221,16 @@ export class Bridge implements DialerHooks {
         if (frame.failed && this.#putOff(frame.id, text)) return;
         const request = this.#ledger.answer(frame.id);
         if (!request) return log.debug("the daemon answers {id}, which waits no more", { id: frame.id });
-        this.#memory.noteAnswer(request, { text, response: frame });
+        this.#memory.noteResponse(request, { text, response: frame });
         break;
       }
       case "request":
         this.#questions.add(frame.id);
         break;
       case "notification":
-        if (frame.message.method === "notifications/cancelled") this.#questions.cancel(frame.message.params);
+        if (frame.message.method === "notifications/cancelled") {
+          this.#questions.handleCancelled(frame.message.params);
+        }
     }
     // One line is one message: a text that holds line breaks between its tokens is written anew.
     this.#client.sendText(/[\n\r]/.test(text) ? JSON.stringify(JSON.parse(text)) : text);
@@ -250,35 +252,43 @@ export class Bridge implements DialerHooks {
   // When the daemon comes and goes.
 
   async #introduce(): Promise<{ replayed: boolean }> {
-    const { state } = this.#memory;
-    for (const cancelled of this.#questions.withdraw()) this.#client.send(cancelled);
+    const { client: state } = this.#memory;
+    for (const cancelled of this.#questions.cancelAll()) this.#client.send(cancelled);
     const replayed = state.initialize !== undefined;
-    if (replayed) await replay(state, { own: this.#uplink.own, send: (text) => this.#uplink.send(text) });
+    if (replayed) {
+      await replayHandshake(state, {
+        own: this.#uplink.requests,
+        send: (text) => this.#uplink.send(text),
+      });
+    }
     return { replayed };
   }
 
   #meet(facts: { replayed: boolean }): void {
-    this.#outbox.settle((entry) => afterRestart(entry, facts));
+    this.#outbox.applyRecovery((entry) => afterRestart(entry, facts));
     if (!facts.replayed) return;
-    changedLists(this.#memory.lists, this.#uplink.own).then((names) => this.#tellChanged(names), () => {});
+    refreshLists(this.#memory.lists, this.#uplink.requests).then(
+      (names) => this.#tellChanged(names),
+      () => {},
+    );
   }
 
   #tellChanged(names: ReadonlySet<string>): void {
     for (const name of names) {
-      const isWanted = this.#memory.state.mayNotify(name);
+      const isWanted = this.#memory.client.mayNotify(name);
       if (isWanted) this.#client.send({ jsonrpc: "2.0", method: `notifications/${name}/list_changed` });
     }
   }
 
   #lost(end: SocketEnd): void {
-    this.#unanswered.lost(`${end.code} ${end.reason}`.trimEnd());
-    this.#heldUp.release();
-    if (end.code === CLOSE.frameTooLarge) this.#unanswered.refuseLargest(this.#uplink.maxFrameBytes);
+    this.#unanswered.noteDisconnect(`${end.code} ${end.reason}`.trimEnd());
+    this.#heldUp.resume();
+    if (end.code === CLOSE.frameTooLarge) this.#unanswered.failLargest(this.#uplink.maxFrameBytes);
     for (const entry of this.#ledger.requests()) this.#timers.awaitDaemon(entry);
   }
 
   #giveUp(entry: PendingRequest): void {
-    this.#unanswered.refuse(entry, refusals.timedOut(entry.method, this.#settings.shimRpcTimeoutMs));
+    this.#unanswered.fail(entry, refusals.timedOut(entry.method, this.#settings.shimRpcTimeoutMs));
     if (!entry.sent || entry.method === "initialize") return;
     const method = "notifications/cancelled";
     const params = { requestId: entry.id, reason: "not answered in time" };

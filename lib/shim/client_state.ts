@@ -21,7 +21,7 @@ export class ClientState {
   }
 
   /** Takes in that the daemon has answered `request` well. */
-  noteAnswer(
+  noteResponse(
     request: { method: string; text: string },
     answer: { text: string; response: PeekedResponse },
   ): void {

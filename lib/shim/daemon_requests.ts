@@ -2,7 +2,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { RequestId, RpcNotification } from "../wire/rpc.ts";
 
 /** Requests the daemon has made of the client that are not answered. */
-export class OpenQuestions {
+export class DaemonRequests {
   readonly #open = new Set<RequestId>();
 
   add(id: RequestId): void {
@@ -15,12 +15,12 @@ export class OpenQuestions {
   }
 
   /** Takes in what the parameters of the daemon's `notifications/cancelled` say. */
-  cancel(params: unknown): void {
+  handleCancelled(params: unknown): void {
     if (isObject(params)) this.#open.delete(params.requestId as RequestId);
   }
 
   /** The daemon that asked has gone away; what the client is told of that. */
-  withdraw(): RpcNotification[] {
+  cancelAll(): RpcNotification[] {
     const reason = "the daemon that asked has gone away";
     const withdrawn = [...this.#open].map((requestId) => {
       const params: JsonObject = { requestId, reason };

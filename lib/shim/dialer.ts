@@ -12,12 +12,12 @@ export interface DialerHooks {
   /** What to say in the hello of the next connection. */
   hello(): JsonObject;
   /** Whether somebody waits for the daemon, so that it may be started. */
-  wanted(): boolean;
+  isDaemonNeeded(): boolean;
   /** Resolves when there is room for what a daemon would send. */
-  room(): Promise<void>;
-  onup(link: Link): void;
-  ondown(end: SocketEnd): void;
-  onfault(fault: LinkError): void;
+  waitForCapacity(): Promise<void>;
+  onConnect(link: Link): void;
+  onDisconnect(end: SocketEnd): void;
+  onLinkError(fault: LinkError): void;
 }
 
 /** The ways to a link. */
@@ -50,18 +50,18 @@ export class Dialer {
   /** Runs for as long as the program does. */
   async run(): Promise<never> {
     while (true) {
-      await this.#hooks.room();
+      await this.#hooks.waitForCapacity();
       const begunAt = performance.now();
       const link = await this.#tryOnce();
       if (link instanceof LinkError) {
-        this.#hooks.onfault(link);
+        this.#hooks.onLinkError(link);
         await this.#pause(isUnauthorized(link) ? UNAUTHORIZED_GAP_MS : MIN_GAP_MS);
         continue;
       }
-      this.#hooks.onup(link);
+      this.#hooks.onConnect(link);
       const end = await link.socket.closed;
       log.info("the connection to the daemon has ended: {code} {reason}", { ...end });
-      this.#hooks.ondown(end);
+      this.#hooks.onDisconnect(end);
       // A daemon that takes us and drops us at once must not be called in a tight loop.
       if (performance.now() - begunAt < SHORT_LIFE_MS) await this.#pause(0);
       else this.#backoff.reset();
@@ -69,7 +69,7 @@ export class Dialer {
   }
 
   /** Somebody waits for the daemon: the next try comes soon. */
-  demand(): void {
+  connectSoon(): void {
     const leftMs = this.#notBefore - performance.now();
     if (leftMs <= 0) this.#wake?.();
     else if (this.#wake) setTimeout(this.#wake, leftMs);
@@ -81,7 +81,7 @@ export class Dialer {
       return await connect();
     } catch (thrown) {
       const fault = asLinkError(thrown);
-      const mayStart = fault.fault === "refused" && this.#dialing.start && this.#hooks.wanted();
+      const mayStart = fault.fault === "refused" && this.#dialing.start && this.#hooks.isDaemonNeeded();
       if (!mayStart) return fault;
     }
     try {
@@ -95,7 +95,7 @@ export class Dialer {
     const waitMs = Math.max(minMs, this.#backoff.next());
     this.#notBefore = performance.now() + minMs;
     const wantedMs = Math.max(minMs, MIN_GAP_MS);
-    await this.#sleep(this.#hooks.wanted() ? Math.min(waitMs, wantedMs) : waitMs);
+    await this.#sleep(this.#hooks.isDaemonNeeded() ? Math.min(waitMs, wantedMs) : waitMs);
   }
 
   async #sleep(ms: number): Promise<void> {

@@ -17,7 +17,7 @@ export function daemonUnavailable(
 }
 
 /** The client closed stdin before a daemon was reached. */
-export function notReached(why: string): ExaiError {
+export function daemonNeverReached(why: string): ExaiError {
   return new ExaiError("DAEMON_UNAVAILABLE", `stdin was closed before the EXAI daemon was reached: ${why}`);
 }
 
@@ -30,7 +30,7 @@ export function stdinClosed(method: string): ExaiError {
 }
 
 /** The daemon was there and turned us away. */
-export function turnedAway(fault: string, why: string): ExaiError {
+export function rejectedByDaemon(fault: string, why: string): ExaiError {
   if (fault !== "unauthorized") return new ExaiError("DAEMON_UNAVAILABLE", `${why}. The shim keeps trying`);
   return new ExaiError(
     "UNAUTHORIZED",
@@ -73,7 +73,7 @@ export function tooLarge(bytes: number, maxBytes: number): ExaiError {
   );
 }
 
-export function tooMuchWaiting(count: number, bytes: number): ExaiError {
+export function tooManyPending(count: number, bytes: number): ExaiError {
   return new ExaiError(
     "OVER_CAPACITY",
     `${count} requests with ${
@@ -84,7 +84,7 @@ export function tooMuchWaiting(count: number, bytes: number): ExaiError {
 }
 
 /** What whoever asked the client is told in place of an answer for which there was no room. */
-export function answerNotKept(bytes: number): ExaiError {
+export function responseNotBuffered(bytes: number): ExaiError {
   return new ExaiError(
     "OVER_CAPACITY",
     `the client's answer of ${formatBytes(bytes)} could not be kept while the daemon was away; ask again`,
@@ -92,7 +92,7 @@ export function answerNotKept(bytes: number): ExaiError {
 }
 
 /** What whoever asked the client is told in place of an answer that is none. */
-export function malformedAnswer(why: string): ExaiError {
+export function malformedResponse(why: string): ExaiError {
   return new ExaiError("INVALID_REQUEST", `the client's answer is malformed: ${why}`);
 }
 

@@ -4,33 +4,33 @@ import type { StdioPeer } from "../transport/stdio.ts";
 import type { PendingMessages, PendingRequest } from "./pending_messages.ts";
 import type { LinkError } from "../client/link_target.ts";
 import type { ReplayState } from "./replay_state.ts";
-import type { Fate } from "./recovery.ts";
+import type { RecoveryAction } from "./recovery.ts";
 import * as refusals from "./errors.ts";
 
 const log = getLogger(["exai", "shim"]);
 
-interface UnansweredOptions {
+interface FailureResponderOptions {
   client: Pick<StdioPeer, "refuse">;
-  memory: Pick<ReplayState, "isSafeToRepeat">;
+  replayState: Pick<ReplayState, "isSafeToRepeat">;
   /** What a person can do who has no daemon, as the end of an error message. */
   advice: string;
 }
 
 /** The requests of the client that no daemon answers: they are answered here, with what became of them. */
-export class UnansweredRequests {
+export class FailureResponder {
   readonly #ledger: PendingMessages;
-  readonly #options: UnansweredOptions;
+  readonly #options: FailureResponderOptions;
   /** Why there is no daemon. */
   #fault = "it has not answered yet";
   #onidle: (() => void) | undefined;
 
-  constructor(ledger: PendingMessages, options: UnansweredOptions) {
+  constructor(ledger: PendingMessages, options: FailureResponderOptions) {
     this.#ledger = ledger;
     this.#options = options;
   }
 
   /** Resolves when no request waits for an answer. */
-  async idle(): Promise<void> {
+  async whenIdle(): Promise<void> {
     if (this.#ledger.requestCount > 0) await new Promise<void>((resolve) => this.#onidle = resolve);
   }
 
@@ -40,57 +40,60 @@ export class UnansweredRequests {
   }
 
   /** Answers `entry` with `error`, if it still waits. */
-  refuse(entry: PendingRequest, error: ExaiError): void {
+  fail(entry: PendingRequest, error: ExaiError): void {
     if (!this.#ledger.remove(entry)) return;
     this.#options.client.refuse(entry.id, error);
     this.checkIdle();
   }
 
   /** Answers every request that still waits: the client has closed stdin and may yet read. */
-  refuseAll(): void {
+  failAll(): void {
     for (const entry of [...this.#ledger.requests()]) {
-      this.refuse(entry, entry.sent ? refusals.stdinClosed(entry.method) : refusals.notReached(this.#fault));
+      this.fail(
+        entry,
+        entry.sent ? refusals.stdinClosed(entry.method) : refusals.daemonNeverReached(this.#fault),
+      );
     }
   }
 
   /** The connection has ended, as `why` says. */
-  lost(why: string): void {
+  noteDisconnect(why: string): void {
     this.#fault = `the connection ended (${why})`;
   }
 
   /** No link came about. */
-  unlinked({ fault, message }: LinkError): void {
+  handleLinkError({ fault, message }: LinkError): void {
     if (this.#fault !== message) log.warning("{reason}", { reason: message });
     this.#fault = message;
     if (!["unauthorized", "rejected", "unproven"].includes(fault)) return;
     // Waiting does not help here. What was sent waits on, for its outcome may still be learnt.
     for (const entry of this.#ledger.requests()) {
-      if (!entry.sent) this.refuse(entry, refusals.turnedAway(fault, message));
+      if (!entry.sent) this.fail(entry, refusals.rejectedByDaemon(fault, message));
     }
   }
 
   /** `entry` has waited `waitedMs` for a daemon. */
-  tire(entry: PendingRequest, waitedMs: number): void {
-    const mayHaveRun = entry.sent && !this.#options.memory.isSafeToRepeat(entry);
+  handleDaemonTimeout(entry: PendingRequest, waitedMs: number): void {
+    const mayHaveRun = entry.sent && !this.#options.replayState.isSafeToRepeat(entry);
     const { advice } = this.#options;
     const error = mayHaveRun
       ? refusals.outcomeUnknown(entry.method)
       : refusals.daemonUnavailable(waitedMs, { why: this.#fault, advice });
-    this.refuse(entry, error);
+    this.fail(entry, error);
   }
 
   /** Answers what a cut has left without an answer to come. */
-  giveUp(entry: PendingRequest, fate: Fate): void {
+  failAfterCut(entry: PendingRequest, fate: RecoveryAction): void {
     const { method, sends } = entry;
-    if (fate === "unknown") this.refuse(entry, refusals.outcomeUnknown(method));
-    if (fate === "undelivered") this.refuse(entry, refusals.undelivered(method, sends));
+    if (fate === "unknown") this.fail(entry, refusals.outcomeUnknown(method));
+    if (fate === "undelivered") this.fail(entry, refusals.undelivered(method, sends));
   }
 
   /** The daemon says that a message was too large for it, after all: sent again, it would end every connection. */
-  refuseLargest(maxBytes: number): void {
+  failLargest(maxBytes: number): void {
     const sent = [...this.#ledger.requests()].filter((entry) => entry.sent);
     if (sent.length === 0) return;
     const largest = sent.reduce((a, b) => a.bytes > b.bytes ? a : b);
-    this.refuse(largest, refusals.tooLarge(largest.bytes, maxBytes));
+    this.fail(largest, refusals.tooLarge(largest.bytes, maxBytes));
   }
 }

@@ -1,5 +1,5 @@
 /** When silence is too long, and what to do then. */
-interface WatchdogOptions {
+interface LivenessOptions {
   /** Silence after which the daemon is pinged, while something waits for it. */
   intervalMs: number;
   /** How long it may leave that ping unanswered. */
@@ -8,7 +8,7 @@ interface WatchdogOptions {
   isWaiting(): boolean;
   ping(): void;
   /** Called once: the daemon hangs. */
-  onhang(): void;
+  onUnresponsive(): void;
 }
 
 /**
@@ -16,11 +16,11 @@ interface WatchdogOptions {
  * sends pings nor tells of those it answers. A quiet connection nobody waits on is left alone.
  */
 export class LivenessCheck {
-  readonly #options: WatchdogOptions;
+  readonly #options: LivenessOptions;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #heardAt = 0;
 
-  constructor(options: WatchdogOptions) {
+  constructor(options: LivenessOptions) {
     this.#options = options;
   }
 
@@ -51,7 +51,7 @@ export class LivenessCheck {
     const askedAt = performance.now();
     this.#options.ping();
     this.#wait(this.#options.timeoutMs, () => {
-      if (this.#heardAt < askedAt) return this.#options.onhang();
+      if (this.#heardAt < askedAt) return this.#options.onUnresponsive();
       this.#check();
     });
   }

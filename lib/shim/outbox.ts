@@ -10,10 +10,10 @@ import {
   type PendingRequest,
 } from "./pending_messages.ts";
 import { errorLine } from "./lines.ts";
-import { atRestart, type Fate, type RecoveredSets } from "./recovery.ts";
+import { atRestart, type JournalFindings, type RecoveryAction } from "./recovery.ts";
 import * as refusals from "./errors.ts";
 import type { RequestTimers } from "./request_timers.ts";
-import type { UnansweredRequests } from "./failure_responder.ts";
+import type { FailureResponder } from "./failure_responder.ts";
 import type { Uplink } from "./uplink.ts";
 
 const log = getLogger(["exai", "shim"]);
@@ -22,10 +22,13 @@ const log = getLogger(["exai", "shim"]);
 const MAX_HELD_BYTES = 128 * MIB;
 
 interface OutboxOptions {
-  ledger: PendingMessages;
-  uplink: Pick<Uplink, "ready" | "maxFrameBytes" | "tellsArrivals" | "sent" | "send" | "sendRequest">;
+  pending: PendingMessages;
+  uplink: Pick<
+    Uplink,
+    "isReady" | "maxFrameBytes" | "acknowledgesMessages" | "sentCount" | "send" | "sendRequest"
+  >;
   timers: Pick<RequestTimers, "stopWaiting">;
-  unanswered: Pick<UnansweredRequests, "giveUp">;
+  failures: Pick<FailureResponder, "failAfterCut">;
 }
 
 /** What the client says on its way to the daemon: kept until it has arrived, sent, and after a cut sent again. */
@@ -37,10 +40,10 @@ export class Outbox {
   }
 
   /** Why a request of `bytes` is not taken; undefined: it is. */
-  whyNotTaken({ bytes }: Pick<Line, "bytes">): ExaiError | undefined {
-    const { requestBytes, requestCount } = this.#options.ledger;
+  overCapacity({ bytes }: Pick<Line, "bytes">): ExaiError | undefined {
+    const { requestBytes, requestCount } = this.#options.pending;
     return requestBytes + bytes > MAX_HELD_BYTES
-      ? refusals.tooMuchWaiting(requestCount, requestBytes)
+      ? refusals.tooManyPending(requestCount, requestBytes)
       : undefined;
   }
 
@@ -52,18 +55,18 @@ export class Outbox {
       log.warning("{method} of {bytes} bytes is dropped: {reason}", { method, bytes, reason: error.message });
       return;
     }
-    this.#keep({ kind: "notification", method, ...line, sent: false }, this.#options.uplink.ready);
+    this.#keep({ kind: "notification", method, ...line, sent: false }, this.#options.uplink.isReady);
   }
 
   /** Passes on the client's answer to `id`. Whoever asked must not wait for one that has no room. */
   respond(id: RequestId, line: Line): void {
     const error = this.#whyNoRoom(line);
-    if (error) this.failAnswer(id, error);
+    if (error) this.respondWithError(id, error);
     else this.#keep({ kind: "response", ...line, sent: false }, true);
   }
 
   /** Answers `id` with what is wrong with the client's answer. */
-  failAnswer(id: RequestId, error: ExaiError): void {
+  respondWithError(id: RequestId, error: ExaiError): void {
     log.warning("the client's answer to {id} cannot be passed on: {reason}", { id, reason: error.message });
     this.#keep({ kind: "response", ...errorLine(id, error), sent: false }, true);
   }
@@ -73,7 +76,7 @@ export class Outbox {
     if (!isRequest(entry)) {
       if (!uplink.send(entry.text)) return;
       entry.sent = true;
-      entry.place = uplink.sent;
+      entry.sequence = uplink.sentCount;
       return;
     }
     timers.stopWaiting(entry);
@@ -82,8 +85,8 @@ export class Outbox {
   }
 
   /** Does with everything kept what `fateOf` says. */
-  settle(fateOf: (entry: PendingMessage | PendingRequest) => Fate): void {
-    const { ledger } = this.#options;
+  applyRecovery(fateOf: (entry: PendingMessage | PendingRequest) => RecoveryAction): void {
+    const { pending: ledger } = this.#options;
     for (const entry of ledger) {
       const fate = fateOf(entry);
       if (fate === "send") this.send(entry);
@@ -94,33 +97,33 @@ export class Outbox {
   }
 
   /** Decides about what an earlier daemon may have had, as long as the next one's word about it holds. */
-  judge(
-    recovered: RecoveredSets | undefined,
+  applyRestart(
+    recovered: JournalFindings | undefined,
     isSafeToRepeat: (request: PendingRequest) => boolean,
   ): void {
-    for (const entry of this.#options.ledger.requests()) {
+    for (const entry of this.#options.pending.requests()) {
       const fate = atRestart(entry, { recovered, isSafeToRepeat });
       if (fate === "send") entry.sent = false;
       else this.#keepOrGiveUp(entry, fate);
     }
   }
 
-  #keepOrGiveUp(entry: PendingRequest, fate: Fate): void {
-    const { timers, unanswered } = this.#options;
+  #keepOrGiveUp(entry: PendingRequest, fate: RecoveryAction): void {
+    const { timers, failures: unanswered } = this.#options;
     timers.stopWaiting(entry);
-    unanswered.giveUp(entry, fate);
+    unanswered.failAfterCut(entry, fate);
   }
 
   #whyNoRoom({ bytes }: Line): ExaiError | undefined {
-    const { uplink, ledger } = this.#options;
+    const { uplink, pending: ledger } = this.#options;
     if (bytes > uplink.maxFrameBytes) return refusals.tooLarge(bytes, uplink.maxFrameBytes);
-    if (uplink.tellsArrivals) return undefined;
-    return ledger.otherBytes + bytes > MAX_HELD_BYTES ? refusals.answerNotKept(bytes) : undefined;
+    if (uplink.acknowledgesMessages) return undefined;
+    return ledger.otherBytes + bytes > MAX_HELD_BYTES ? refusals.responseNotBuffered(bytes) : undefined;
   }
 
   /** Keeps `entry` until the daemon has it, and sends it now if it may be and a daemon is there. */
   #keep(entry: PendingMessage, mayBeSent: boolean): void {
-    this.#options.ledger.add(entry);
+    this.#options.pending.add(entry);
     if (mayBeSent) this.send(entry);
   }
 }

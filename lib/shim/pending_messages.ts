@@ -10,7 +10,7 @@ export interface PendingMessage {
   /** Whether it has gone out on some connection; it may have been received then. */
   sent: boolean;
   /** Which of the session's messages it was; of what is no request. */
-  place?: number;
+  sequence?: number;
 }
 
 /** A request the client waits on. */
@@ -23,7 +23,7 @@ export interface PendingRequest extends PendingMessage {
   /** Runs out when the request has waited long enough for a daemon. */
   daemonTimer?: Disposable;
   /** Runs out when the request has waited long enough for its answer (`EXAI_SHIM_RPC_TIMEOUT`). */
-  answerTimer?: ReturnType<typeof setTimeout>;
+  responseTimer?: ReturnType<typeof setTimeout>;
 }
 
 /**
@@ -89,7 +89,7 @@ export class PendingMessages {
     this.#requests.delete(entry.id);
     this.#requestBytes -= entry.bytes;
     entry.daemonTimer?.[Symbol.dispose]();
-    clearTimeout(entry.answerTimer);
+    clearTimeout(entry.responseTimer);
     return true;
   }
 
@@ -110,9 +110,9 @@ export class PendingMessages {
   }
 
   /** The first `count` messages of the session have arrived: what is no request need not be kept any more. */
-  confirm(count: number): void {
+  acknowledge(count: number): void {
     for (const entry of this.#entries) {
-      if (!isRequest(entry) && entry.sent && (entry.place ?? Infinity) <= count) this.remove(entry);
+      if (!isRequest(entry) && entry.sent && (entry.sequence ?? Infinity) <= count) this.remove(entry);
     }
   }
 

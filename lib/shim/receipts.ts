@@ -22,18 +22,18 @@ export class Receipts {
   }
 
   /** Requests and notifications of the daemon that have arrived in this session. */
-  get posts(): number {
+  get messages(): number {
     return this.#posts;
   }
 
   /** An answer of so many UTF-16 code units has arrived. */
-  countAnswer(chars: number): void {
+  countResponse(chars: number): void {
     this.#answers++;
     this.#count(chars);
   }
 
   /** A message that answers nothing has arrived. */
-  countPost(chars: number): void {
+  countMessage(chars: number): void {
     this.#posts++;
     this.#count(chars);
   }

@@ -5,7 +5,7 @@ import { isRequest, type PendingMessage, type PendingRequest } from "./pending_m
  * What becomes of a message after a cut: `send` it again, `keep` waiting for its answer, `drop` it, or give it up as
  * `undelivered` or, when nobody knows whether it has run, as `unknown`.
  */
-export type Fate = "send" | "keep" | "drop" | "undelivered" | "unknown";
+export type RecoveryAction = "send" | "keep" | "drop" | "undelivered" | "unknown";
 
 const REPEATABLE_NOTIFICATIONS = new Set([
   "notifications/cancelled",
@@ -27,7 +27,7 @@ const MAX_UNBEGUN_SENDS = 10;
 export function afterResume(
   entry: PendingMessage | PendingRequest,
   { unseen, knowsArrivals }: { unseen: ReadonlySet<RequestId>; knowsArrivals: boolean },
-): Fate {
+): RecoveryAction {
   if (!entry.sent) return "send";
   if (isRequest(entry)) {
     if (!unseen.has(entry.id)) return "keep";
@@ -43,8 +43,8 @@ export function afterResume(
  */
 export function atRestart(
   entry: PendingRequest,
-  facts: { recovered: RecoveredSets | undefined; isSafeToRepeat(request: PendingRequest): boolean },
-): Fate {
+  facts: { recovered: JournalFindings | undefined; isSafeToRepeat(request: PendingRequest): boolean },
+): RecoveryAction {
   if (!entry.sent) return "send";
   const { recovered } = facts;
   const mayRepeat = () => facts.isSafeToRepeat(entry) && entry.sends < MAX_SENDS;
@@ -56,13 +56,16 @@ export function atRestart(
 }
 
 /** What the daemon says of requests whose session is older than it (docs/protocol.md). */
-export interface RecoveredSets {
+export interface JournalFindings {
   unseen: ReadonlySet<RequestId>;
   unknown: ReadonlySet<RequestId>;
 }
 
 /** When the next daemon has met the client, after {@linkcode atRestart}; `replayed`: it was introduced by us. */
-export function afterRestart(entry: PendingMessage | PendingRequest, facts: { replayed: boolean }): Fate {
+export function afterRestart(
+  entry: PendingMessage | PendingRequest,
+  facts: { replayed: boolean },
+): RecoveryAction {
   if (isRequest(entry)) return entry.sent ? "keep" : "send";
   // What was asked, or cancelled, was so by or at the daemon that is gone.
   if (entry.kind === "response" || entry.method === "notifications/cancelled") return "drop";

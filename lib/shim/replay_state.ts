@@ -7,21 +7,21 @@ import type { PendingRequest } from "./pending_messages.ts";
 
 /** What the shim remembers of the conversation, for the time when the daemon is away or another. */
 export class ReplayState {
-  readonly state = new ClientState();
+  readonly client = new ClientState();
   readonly lists = new ResponseCache();
 
   /** Takes in the daemon's answer to a request of the client. */
-  noteAnswer(request: PendingRequest, answer: { text: string; response: PeekedResponse }): void {
+  noteResponse(request: PendingRequest, answer: { text: string; response: PeekedResponse }): void {
     if (answer.response.failed) return;
-    this.state.noteAnswer(request, answer);
+    this.client.noteResponse(request, answer);
     this.lists.note(request, answer);
   }
 
   /** The answer to `request` as the daemon gave it before, while it is away; undefined when only it can answer. */
-  answerFor(request: PendingRequest): string | undefined {
-    if (!this.state.initialize) return undefined;
+  responseFor(request: PendingRequest): string | undefined {
+    if (!this.client.initialize) return undefined;
     if (request.method === "ping") return withBody(request.id, '"result":{}}');
-    const body = request.method === "initialize" ? this.state.initializeBody : this.lists.find(request);
+    const body = request.method === "initialize" ? this.client.initializeBody : this.lists.find(request);
     return body === undefined ? undefined : withBody(request.id, body);
   }
 

@@ -6,9 +6,9 @@ export type TimerSettings = Pick<Settings, "connectTimeoutMs" | "resumeWindowMs"
 
 interface TimerHooks {
   /** The request has waited `waitedMs` for a daemon. */
-  ontired(entry: PendingRequest, waitedMs: number): void;
+  onDaemonTimeout(entry: PendingRequest, waitedMs: number): void;
   /** The request was not answered within `EXAI_SHIM_RPC_TIMEOUT`. */
-  onunanswered(entry: PendingRequest): void;
+  onResponseTimeout(entry: PendingRequest): void;
 }
 
 /** How long requests wait for a daemon and for their answers. */
@@ -39,15 +39,15 @@ export class RequestTimers {
     entry.daemonTimer = undefined;
   }
 
-  awaitAnswer(entry: PendingRequest): void {
+  awaitResponse(entry: PendingRequest): void {
     const { shimRpcTimeoutMs } = this.#settings;
     if (shimRpcTimeoutMs === 0) return;
-    entry.answerTimer = setTimeout(() => this.#hooks.onunanswered(entry), shimRpcTimeoutMs);
+    entry.responseTimer = setTimeout(() => this.#hooks.onResponseTimeout(entry), shimRpcTimeoutMs);
   }
 
   #expectDaemon(entry: PendingRequest, waitMs: number): void {
     if (entry.daemonTimer !== undefined) return;
-    const giveUp = () => this.#hooks.ontired(entry, waitMs);
+    const giveUp = () => this.#hooks.onDaemonTimeout(entry, waitMs);
     entry.daemonTimer = suspendAwareTimeout(giveUp, waitMs, this.#settings.connectTimeoutMs);
   }
 }

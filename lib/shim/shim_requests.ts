@@ -4,19 +4,19 @@ import { type PeekedResponse, responseBody } from "../wire/peek.ts";
 import type { RequestId } from "../wire/rpc.ts";
 
 /** The daemon's answer to a request of the shim's own. */
-interface OwnAnswer {
+interface ShimResponse {
   failed: boolean;
   /** `"result":…}` or `"error":…}` as the daemon wrote it. */
   body: string;
 }
 
 interface Waiting {
-  resolve(answer: OwnAnswer): void;
+  resolve(answer: ShimResponse): void;
   reject(error: ExaiError): void;
 }
 
 /** Requests the shim itself makes of the daemon; the client sees neither them nor their answers. */
-export class OwnRequests {
+export class ShimRequests {
   // No id of a client's can be like this one.
   readonly #prefix = `exai-shim-${crypto.randomUUID()}-`;
   readonly #waiting = new Map<RequestId, Waiting>();
@@ -33,16 +33,16 @@ export class OwnRequests {
   }
 
   /** @throws {ExaiError} `DAEMON_UNAVAILABLE` when the connection ends first */
-  ask(method: string, params?: JsonObject): Promise<OwnAnswer> {
+  request(method: string, params?: JsonObject): Promise<ShimResponse> {
     const id = this.#prefix + this.#next++;
-    const { promise, resolve, reject } = Promise.withResolvers<OwnAnswer>();
+    const { promise, resolve, reject } = Promise.withResolvers<ShimResponse>();
     this.#waiting.set(id, { resolve, reject });
     this.#send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
     return promise;
   }
 
   /** Takes the answer in `text`; false when it is not for us. */
-  settle(text: string, response: PeekedResponse): boolean {
+  handleResponse(text: string, response: PeekedResponse): boolean {
     const { id } = response;
     if (typeof id !== "string" || !id.startsWith(this.#prefix)) return false;
     const waiting = this.#waiting.get(id);

@@ -11,8 +11,8 @@ import { peek, type Peeked } from "../wire/peek.ts";
 import type { HelloAck } from "../wire/ops.ts";
 import { isPassing, type RequestId } from "../wire/rpc.ts";
 import type { Link } from "../client/link.ts";
-import { OwnRequests } from "./shim_requests.ts";
-import type { RecoveredSets } from "./recovery.ts";
+import { ShimRequests } from "./shim_requests.ts";
+import type { JournalFindings } from "./recovery.ts";
 import { Receipts } from "./receipts.ts";
 import { LivenessCheck } from "./liveness_check.ts";
 
@@ -21,22 +21,22 @@ const log = getLogger(["exai", "shim"]);
 /** What the owner of an {@linkcode Uplink} does. */
 interface UplinkHooks {
   /** Requests that were sent and are not answered. */
-  waiting(): RequestId[];
+  pendingIds(): RequestId[];
   /** Whether the client is not read on until the daemon has taken more. */
-  isHeldUp(): boolean;
+  isPaused(): boolean;
   /** A frame for the client, of a kind already known. */
-  onframe(text: string, frame: Peeked): void;
+  onFrame(text: string, frame: Peeked): void;
   /** The daemon knows our session; these requests never reached it. */
-  onresume(unseen: ReadonlySet<RequestId>, facts: { knowsArrivals: boolean }): void;
-  /** The first `messages` that were sent on the last connection, as {@linkcode Uplink.sent} counts, have arrived. */
-  onreceived(messages: number): void;
+  onResume(unseen: ReadonlySet<RequestId>, facts: { knowsArrivals: boolean }): void;
+  /** The first `messages` that were sent on the last connection, as {@linkcode Uplink.sentCount} counts, have arrived. */
+  onAcknowledge(messages: number): void;
   /** The daemon has not met our client. What its journal says of our requests; undefined: it does not know us. */
-  onrestart(recovered: RecoveredSets | undefined): void;
+  onRestart(recovered: JournalFindings | undefined): void;
   /** The daemon has not met our client: introduce it, if it has said who it is. What is thrown ends the connection. */
   introduce(): Promise<{ replayed: boolean }>;
   /** From here on messages may be sent to the daemon that had not met our client. */
-  onmet(facts: { replayed: boolean }): void;
-  onlost(end: SocketEnd): void;
+  onIntroduced(facts: { replayed: boolean }): void;
+  onDisconnect(end: SocketEnd): void;
 }
 
 export type UplinkSettings =
@@ -50,7 +50,7 @@ export type UplinkSettings =
 export class Uplink {
   /** Largest message the daemon takes, in bytes. */
   maxFrameBytes: number;
-  readonly own = new OwnRequests((text) => void this.send(text));
+  readonly requests = new ShimRequests((text) => void this.send(text));
   readonly #hooks: UplinkHooks;
   readonly #receipts = new Receipts((text) => void this.#write(text));
   readonly #watchdog: LivenessCheck;
@@ -75,22 +75,22 @@ export class Uplink {
     this.#watchdog = new LivenessCheck({
       intervalMs: settings.pingIntervalMs,
       timeoutMs: settings.pingTimeoutMs,
-      isWaiting: () => hooks.isHeldUp() || hooks.waiting().length > 0,
-      ping: () => this.own.ask("ping").catch(() => {}),
-      onhang: () => this.cut("the daemon does not answer pings"),
+      isWaiting: () => hooks.isPaused() || hooks.pendingIds().length > 0,
+      ping: () => this.requests.request("ping").catch(() => {}),
+      onUnresponsive: () => this.cut("the daemon does not answer pings"),
     });
   }
 
   /** Whether the client's messages may be sent. */
-  get ready(): boolean {
+  get isReady(): boolean {
     return this.#ready;
   }
 
   /** The next hello, apart from the token (docs/protocol.md). */
   hello(): JsonObject {
-    const waiting = this.#hooks.waiting();
+    const waiting = this.#hooks.pendingIds();
     const resume = this.#resumeToken
-      ? { token: this.#resumeToken, waiting, posts: this.#receipts.posts }
+      ? { token: this.#resumeToken, waiting, posts: this.#receipts.messages }
       : true;
     const via = inheritedVia();
     return {
@@ -107,12 +107,12 @@ export class Uplink {
   }
 
   /** Messages sent on this connection. */
-  get sent(): number {
+  get sentCount(): number {
     return this.#sent;
   }
 
   /** Whether the daemon tells what has arrived, so that no more need be read of the client than it takes. */
-  get tellsArrivals(): boolean {
+  get acknowledgesMessages(): boolean {
     return this.#link?.ack.receipts === true;
   }
 
@@ -133,16 +133,16 @@ export class Uplink {
 
   /** Sends a request of the client; from here on the daemon must not fall silent. */
   sendRequest(text: string): boolean {
-    this.expectWord();
+    this.expectActivity();
     return this.send(text);
   }
 
   /** From here on the daemon must not fall silent. */
-  expectWord(): void {
+  expectActivity(): void {
     this.#watchdog.watch();
   }
 
-  onup(link: Link): void {
+  connected(link: Link): void {
     const { ack, socket } = link;
     log.info("connected to daemon {version}, process {pid}, session {session}", {
       ...ack.daemon,
@@ -154,30 +154,30 @@ export class Uplink {
     this.#resumeToken = ack.resume_token;
     this.maxFrameBytes = ack.limits?.max_bytes ?? this.maxFrameBytes;
     this.#receipts.begin(ack.posts ?? 0);
-    this.#hooks.onreceived(ack.received ?? 0);
+    this.#hooks.onAcknowledge(ack.received ?? 0);
     // What is sent from here on goes on from what the daemon has.
     this.#sent = ack.received ?? 0;
     if (ack.unseen && this.#met) {
-      this.#hooks.onresume(new Set(ack.unseen), { knowsArrivals: ack.received !== undefined });
+      this.#hooks.onResume(new Set(ack.unseen), { knowsArrivals: ack.received !== undefined });
       this.#ready = true;
     } else {
       this.#met = false;
-      this.#hooks.onrestart(recoveredOf(ack));
+      this.#hooks.onRestart(recoveredOf(ack));
       this.#meet(link);
     }
     // What was sent on an earlier connection may still wait for its answer.
-    this.expectWord();
+    this.expectActivity();
     socket.onframe = (frame) =>
       ack.lines ? eachLine(frame, (text) => this.#receive(text)) : this.#receive(frame);
   }
 
-  ondown(end: SocketEnd): void {
+  disconnected(end: SocketEnd): void {
     this.#link = undefined;
     this.#ready = false;
     this.#watchdog.stop();
     this.#receipts.stop();
-    this.own.failAll("the connection to the daemon was cut");
-    this.#hooks.onlost(end);
+    this.requests.failAll("the connection to the daemon was cut");
+    this.#hooks.onDisconnect(end);
   }
 
   /** Cuts the connection, to take it up again later. */
@@ -203,7 +203,7 @@ export class Uplink {
       if (this.#link !== link) return;
       // In one turn: what the client says in between would be neither sent now nor among what was kept.
       this.#ready = this.#met = true;
-      this.#hooks.onmet(facts);
+      this.#hooks.onIntroduced(facts);
     } catch (thrown) {
       log.warning("the client could not be introduced: {reason}", { reason: messageOf(thrown) });
       link.socket.drop(messageOf(thrown));
@@ -217,17 +217,17 @@ export class Uplink {
       if (frame === undefined) return log.warning("the daemon sent a frame that is no JSON object");
       if (frame.kind === "op") return this.#hearOp(frame.message);
       if (frame.kind === "response" && frame.id !== null) {
-        this.#receipts.countAnswer(text.length);
-        if (this.own.settle(text, frame)) return;
-      } else if (isPost(frame)) this.#receipts.countPost(text.length);
-      this.#hooks.onframe(text, frame);
+        this.#receipts.countResponse(text.length);
+        if (this.requests.handleResponse(text, frame)) return;
+      } else if (isPost(frame)) this.#receipts.countMessage(text.length);
+      this.#hooks.onFrame(text, frame);
     } catch (thrown) {
       log.error("a frame of the daemon could not be handled: {thrown}", { thrown });
     }
   }
 
   #hearOp(message: JsonObject): void {
-    if (message.op === "received") return this.#hooks.onreceived(Number(message.messages));
+    if (message.op === "received") return this.#hooks.onAcknowledge(Number(message.messages));
     if (message.op !== "nudge") log.debug("the daemon says {message}", { message });
   }
 }
@@ -238,7 +238,7 @@ function isPost(frame: Peeked): boolean {
   return frame.kind === "request";
 }
 
-function recoveredOf({ recovered, unseen }: HelloAck): RecoveredSets | undefined {
+function recoveredOf({ recovered, unseen }: HelloAck): JournalFindings | undefined {
   if (recovered) return { unseen: new Set(recovered.unseen), unknown: new Set(recovered.unknown) };
   // A session begun on the last connection, which was cut before the client was introduced.
   return unseen && { unseen: new Set(unseen), unknown: new Set() };

@@ -93,7 +93,7 @@ export class MemoryWindow implements Disposable {
   /** Connects to the next daemon, which welcomes with `ack`. */
   async connect(ack: JsonObject = {}): Promise<MemoryDaemon> {
     this.daemon = new MemoryDaemon();
-    this.bridge.onup(this.daemon.link(ack));
+    this.bridge.onConnect(this.daemon.link(ack));
     await this.turn();
     return this.daemon;
   }
@@ -111,13 +111,13 @@ export class MemoryWindow implements Disposable {
 
   /** Cuts the connection. */
   cut(code?: number, reason?: string): void {
-    this.bridge.ondown({ code: code ?? 1006, reason: reason ?? "" });
+    this.bridge.onDisconnect({ code: code ?? 1006, reason: reason ?? "" });
   }
 
   /** The client writes a message; what it holds besides is its own. */
   write(message: JsonObject, bytes?: number): void {
     const text = JSON.stringify({ jsonrpc: "2.0", ...message });
-    this.bridge.fromClient(JSON.parse(text), { text, bytes: bytes ?? text.length });
+    this.bridge.handleMessage(JSON.parse(text), { text, bytes: bytes ?? text.length });
   }
 
   ask(method: string, params: JsonObject = {}, id: RequestId = 1, bytes?: number): void {
@@ -140,7 +140,7 @@ export class MemoryWindow implements Disposable {
 
   [Symbol.dispose](): void {
     // Takes their timers along.
-    this.bridge.refuseAll();
+    this.bridge.failAll();
     this.cut();
   }
 }
