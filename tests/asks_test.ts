@@ -126,7 +126,7 @@ Deno.test("a question is withdrawn when its time is over, and without a limit wa
 Deno.test("a question that never reached the client, or was answered by what is no answer, fails with why", async () => {
   const { asks, posted, ask, answer } = client();
   const lost = ask();
-  posted[0]!.options.onlost!(new ExaiError("OVER_CAPACITY", "it had to make room"));
+  posted[0]!.options.onUndelivered!(new ExaiError("OVER_CAPACITY", "it had to make room"));
   assertEquals(await failure(lost), "OVER_CAPACITY: it had to make room");
   const odd = ask();
   asks.rejectMalformed(posted[1]!.message.id, "result must be an object");
@@ -292,9 +292,9 @@ Deno.test("a call is cancelled by its id in its own space, by its signal, or wit
 
 Deno.test("a question that is lost at once, of one who has given up already, is not withdrawn as well", async () => {
   const methods: unknown[] = [];
-  const asks = new ServerRequests((message, { onlost } = {}) => {
+  const asks = new ServerRequests((message, { onUndelivered } = {}) => {
     methods.push((message as { method?: string }).method);
-    onlost?.(new ExaiError("OVER_CAPACITY", "it had to make room"));
+    onUndelivered?.(new ExaiError("OVER_CAPACITY", "it had to make room"));
   });
   const signal = AbortSignal.abort();
   const asked = asks.request({ method: "roots/list", params: {} }, { signal });

@@ -5,7 +5,7 @@ import type { RequestId } from "../lib/wire/rpc.ts";
 
 function forgotten() {
   const told: RequestId[] = [];
-  const marked = (id: RequestId) => ({ id, mark: { id } as JournalEntry });
+  const marked = (id: RequestId) => ({ id, entry: { id } as JournalEntry });
   return { told, marked, answers: new EvictedResponses(({ id }) => void told.push(id)) };
 }
 

@@ -37,10 +37,9 @@ function journalOf() {
 
 /** The buffer of a client that can come back. */
 function bufferOf(limits: Partial<ReplayLimits> = {}) {
-  const buffer = new ReplayBuffer({ maxMessages: 256, maxChars: 1_000_000, ...limits });
-  buffer.keepAnswers = true;
   const kept = journalOf();
-  buffer.journal = kept.journal;
+  const all = { maxMessages: 256, maxChars: 1_000_000, ...limits };
+  const buffer = new ReplayBuffer(all, { keepsResponses: true, journal: kept.journal });
   const budget = limits.budget;
   return { buffer, told: kept.take, bytes: () => budget!.bytes };
 }
@@ -112,22 +111,26 @@ Deno.test("an answer is kept until it is confirmed; they are counted from the co
   buffer.rejectDuplicate(3, "twin");
   assertEquals(held(), [3], "a refusal is an answer too");
   buffer.acknowledgeResponses(100);
-  buffer.keepAnswers = false;
-  buffer.sendResponse(1, "one");
-  buffer.rejectDuplicate(2, "two");
-  assertEquals(held(), [], "of a client that cannot come back nothing is kept");
+  const fixed = new ReplayBuffer({ maxMessages: 9, maxChars: 99 }, { keepsResponses: false });
+  fixed.sendResponse(1, "one");
+  fixed.rejectDuplicate(2, "two");
+  assertEquals(
+    [1, 2].filter((id) => fixed.hasResponse(id)),
+    [],
+    "of a client that cannot come back nothing is kept",
+  );
 });
 
 Deno.test("notifications are kept for a client that confirms them until it has, and the rest only while it is away", () => {
   const { buffer } = bufferOf();
   const line = new Line();
-  buffer.attach(line, { keepPosts: true });
+  buffer.attach(line, { acknowledgesMessages: true });
   for (const text of ["a", "b", "c"]) buffer.send(text);
   assertEquals(buffer.messagesBase, 0);
   buffer.acknowledgeMessages(1);
   assertEquals([buffer.messagesBase, line.take()], [1, ["a", "b", "c"]]);
   buffer.detach(line);
-  buffer.attach(line, { keepPosts: true });
+  buffer.attach(line, { acknowledgesMessages: true });
   buffer.resume([], refusal);
   assertEquals(line.take(), ["b", "c"]);
   buffer.resume([], refusal);
@@ -136,7 +139,7 @@ Deno.test("notifications are kept for a client that confirms them until it has, 
   buffer.resume([], refusal);
   buffer.resume([], refusal);
   assertEquals(line.take(), ["b", "c"], "once, to a client that confirms none");
-  const lasting = new ReplayBuffer({ maxMessages: 9, maxChars: 9 });
+  const lasting = new ReplayBuffer({ maxMessages: 9, maxChars: 9 }, { keepsResponses: false });
   lasting.send("nobody");
   lasting.attach(line);
   lasting.resume([], refusal);
@@ -276,8 +279,7 @@ Deno.test("what an earlier daemon has left is taken in: answers as answers, the 
 });
 
 Deno.test("without a journal calls are answered all the same", () => {
-  const buffer = new ReplayBuffer({ maxMessages: 1, maxChars: 100 });
-  buffer.keepAnswers = true;
+  const buffer = new ReplayBuffer({ maxMessages: 1, maxChars: 100 }, { keepsResponses: true });
   const line = new Line();
   buffer.attach(line);
   buffer.restore([call(7, "seven"), call(8)]);

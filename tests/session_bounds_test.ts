@@ -115,8 +115,8 @@ Deno.test("requests of a session that run at once are bounded, and their end mak
 
 Deno.test("calls that outlast their session hold nothing of the budget", () => {
   const budget = new ByteBudget({ maxBytes: 1_000_000 });
-  const mailbox = new ReplayBuffer({ maxMessages: 10, maxChars: 10_000, budget });
-  mailbox.keepAnswers = true;
+  const limits = { maxMessages: 10, maxChars: 10_000, budget };
+  const mailbox = new ReplayBuffer(limits, { keepsResponses: true });
   mailbox.sendResponse(1, "before");
   mailbox.send("before");
   assert(budget.bytes > 0);

@@ -33,7 +33,7 @@ function sessionOf(parts: Partial<SessionOptions> = {}) {
     ask: (method, params, options) => (told.push(["ask", method, params, options?.timeoutMs]), roots()),
     rootsChanged: () => told.push("roots arrived"),
   };
-  session.peer = speaker;
+  session.bindPeer(speaker);
   return { session, take: () => told.splice(0), setRoots: (next: typeof roots) => roots = next };
 }
 
@@ -50,7 +50,7 @@ Deno.test("a client that has not initialized is told nothing and asked nothing",
   session.notify("n", { a: 1 });
   await session.ask("m", { b: 2 }, { timeoutMs: 3 });
   assertEquals(take(), [["n", { a: 1 }], ["ask", "m", { b: 2 }, 3]]);
-  session.peer = undefined;
+  session.bindPeer(undefined);
   session.notify("n");
   await assertRejects(() => session.ask("m", {}), ExaiError);
 });

@@ -1,47 +1,50 @@
 import type { RequestId } from "../wire/rpc.ts";
 import type { JournalEntry } from "./journal.ts";
 
-/** Answers that were not kept are remembered as such for so many requests; a client confirms long before. */
-const MAX_FORGOTTEN = 10_000;
+/** Ids remembered; clients acknowledge long before. */
+const MAX_EVICTED = 10_000;
 
-/** Which answers were given, but had to make room for others before the client confirmed them. */
+/**
+ * The ids of responses that were evicted from the replay buffer before the client acknowledged them: a client that
+ * resumes and still waits for one learns that its call has run.
+ */
 export class EvictedResponses {
-  /** Where the journal has each. */
-  readonly #marks = new Map<RequestId, JournalEntry | undefined>();
-  readonly #onforgotten: (mark: JournalEntry) => void;
+  /** The journal's entry of each, if it has one. */
+  readonly #entries = new Map<RequestId, JournalEntry | undefined>();
+  readonly #discard: (entry: JournalEntry) => void;
 
-  /** `onforgotten`: the journal need not know of that answer any more. */
-  constructor(onforgotten: (mark: JournalEntry) => void) {
-    this.#onforgotten = onforgotten;
+  /** @param discard called for an entry that the journal no longer needs */
+  constructor(discard: (entry: JournalEntry) => void) {
+    this.#discard = discard;
   }
 
-  add({ id, mark }: { id: RequestId; mark?: JournalEntry }): void {
-    this.#marks.set(id, mark);
-    if (this.#marks.size <= MAX_FORGOTTEN) return;
-    const [first] = this.#marks;
-    this.#marks.delete(first![0]);
-    if (first![1]) this.#onforgotten(first![1]);
+  add({ id, entry }: { id: RequestId; entry?: JournalEntry }): void {
+    this.#entries.set(id, entry);
+    if (this.#entries.size <= MAX_EVICTED) return;
+    const [oldestId, oldest] = this.#entries.entries().next().value!;
+    this.#entries.delete(oldestId);
+    if (oldest) this.#discard(oldest);
   }
 
   has(id: RequestId): boolean {
-    return this.#marks.has(id);
+    return this.#entries.has(id);
   }
 
-  /** Takes out `id`, which is answered again. */
+  /** Removes `id`, which gets another response, and returns its entry. */
   take(id: RequestId): JournalEntry | undefined {
-    const mark = this.#marks.get(id);
-    this.#marks.delete(id);
-    return mark;
+    const entry = this.#entries.get(id);
+    this.#entries.delete(id);
+    return entry;
   }
 
-  /** The client has every answer: none is waited for any more. */
+  /** The client has every response: discards all entries. */
   acknowledge(): void {
-    for (const mark of this.#marks.values()) if (mark) this.#onforgotten(mark);
+    for (const entry of this.#entries.values()) if (entry) this.#discard(entry);
     this.clear();
   }
 
-  /** Forgets them; the journal goes on to know of them. */
+  /** Forgets the ids; the journal keeps its entries. */
   clear(): void {
-    this.#marks.clear();
+    this.#entries.clear();
   }
 }

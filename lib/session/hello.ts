@@ -136,7 +136,7 @@ export function attachMcp(
     listens: isSubscribed,
     ...claimsOf(principal),
   });
-  bindConnection(channel, session, { hooks, opsToo: false });
+  bindConnection(channel, session, { hooks, speaksOps: false });
 }
 
 /** What a connection may begin with. */
@@ -181,7 +181,7 @@ function greet(
       ...(hello.receipts ? receiptsOf(session) : {}),
     });
     const { nudge, lines, receipts } = hello;
-    bindConnection(channel, session, { hooks, opsToo: true, nudge, lines, receipts });
+    bindConnection(channel, session, { hooks, speaksOps: true, nudge, lines, receipts });
     if (waiting) session.warnOfUndelivered(session.output.resume(waiting, refuseForgotten));
   } catch (thrown) {
     say({ op: "hello_ack", ok: false, error: messageOf(thrown) });

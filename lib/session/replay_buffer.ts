@@ -7,58 +7,66 @@ import type { JournaledCall, JournalEntry, SessionJournal } from "./journal.ts";
 import { type OnUndelivered, OutboundMessages } from "./outbound_messages.ts";
 
 export interface ReplayLimits {
-  /** Messages kept for a client that is away or has not confirmed them. */
+  /** Messages kept for a client that is away or has not acknowledged them; responses are counted apart. */
   maxMessages: number;
   /** Their size in UTF-16 code units, together. */
   maxChars: number;
-  /** The bound on what is held for all sessions together. */
+  /** The byte budget shared by all sessions. */
   budget?: ByteBudget;
 }
 
-/** Where a session's messages go while its client is attached. */
+interface ReplayBufferOptions {
+  /** Whether responses are kept until acknowledged; only a client that can resume needs them. */
+  keepsResponses: boolean;
+  /** Records calls and responses for the next daemon. */
+  journal?: SessionJournal;
+}
+
+/** The connection a session sends its frames to. */
 export interface FrameSink {
   send(text: string): void;
   close(code: number, reason: string): void;
 }
 
-interface KeptAnswer {
+interface KeptResponse {
   id: RequestId;
   text: string;
   /** Memory it takes. */
   bytes: number;
-  /** Where the journal has it. */
-  mark?: JournalEntry;
+  entry?: JournalEntry;
 }
 
 /**
- * The messages of one session on their way out. Without a connection they wait; answers are also kept after they were
- * sent until the client confirms them, for a sent frame is not a received one when the connection is cut.
+ * The outbound side of one session. Without a connection messages are buffered. Responses are also kept after they were
+ * sent, until the client acknowledges them: when a connection is cut, a sent frame need not have been received.
  */
 export class ReplayBuffer {
   readonly #limits: ReplayLimits;
-  #outlet: FrameSink | undefined;
-  readonly #posts: OutboundMessages;
-  /** Whether the client of this connection confirms what answers nothing, so that it is kept until then. */
-  #keepPosts = false;
-  readonly #answers: KeptAnswer[] = [];
-  #answersChars = 0;
-  /** Answers sent or kept since the client last came back; what {@linkcode acknowledgeResponses} counts from. */
-  #answered = 0;
-  readonly #forgotten = new EvictedResponses((mark) => this.#journal?.forget(mark));
-  #keepAnswers = false;
+  readonly #keepsResponses: boolean;
+  readonly #messages: OutboundMessages;
+  readonly #responses: KeptResponse[] = [];
+  #responsesChars = 0;
+  /** Responses sent or kept since the client last resumed; {@linkcode acknowledgeResponses} counts from there. */
+  #responseCount = 0;
+  readonly #evicted = new EvictedResponses((entry) => this.#journal?.forget(entry));
+  /** Undefined once the session has ended. */
   #journal: SessionJournal | undefined;
-  /** Calls the journal knows as begun, until they are answered. */
+  /** Journal entries of running calls. */
   readonly #begun = new Map<RequestId, JournalEntry>();
-  /** Calls an earlier daemon began; how they ended nobody knows. */
-  readonly #lost = new Map<RequestId, JournalEntry>();
-
-  /** What this mailbox holds of the budget of all. */
+  /** Calls an earlier daemon began, and whose outcome is unknown. */
+  readonly #unknown = new Map<RequestId, JournalEntry>();
   readonly #account: ByteAccount;
-  /** Since when the client is there, or is not. */
+  #sink: FrameSink | undefined;
+  /** Whether the attached client acknowledges requests and notifications too. */
+  #acknowledgesMessages = false;
+  #isClosed = false;
+  /** When the client attached or detached last. */
   #sinceMs = performance.now();
 
-  constructor(limits: ReplayLimits) {
+  constructor(limits: ReplayLimits, { keepsResponses, journal }: ReplayBufferOptions) {
     this.#limits = limits;
+    this.#keepsResponses = keepsResponses;
+    this.#journal = journal;
     const rank = () => this.isAttached ? GIVES_WAY.unconfirmed : GIVES_WAY.away;
     const since = () => this.#sinceMs;
     this.#account = (limits.budget ?? UNBOUNDED).open({
@@ -68,69 +76,58 @@ export class ReplayBuffer {
       get sinceMs() {
         return since();
       },
-      giveWay: (bytes) => this.#giveWay(bytes),
+      giveWay: (bytes) => this.#evict(bytes),
     });
-    this.#posts = new OutboundMessages({ ...limits, onSizeChange: (bytes) => this.#account.add(bytes) });
+    this.#messages = new OutboundMessages({ ...limits, onSizeChange: (bytes) => this.#account.add(bytes) });
   }
 
   get isAttached(): boolean {
-    return this.#outlet !== undefined;
+    return this.#sink !== undefined;
   }
 
-  /** Whether answers are kept until confirmed; only clients that can come back need it. */
-  set keepAnswers(keep: boolean) {
-    this.#keepAnswers = keep;
-  }
-
-  /** What begins and is answered from here on is kept in `journal` too, for the daemon after this one. */
-  set journal(journal: SessionJournal) {
-    this.#journal = journal;
-  }
-
-  /** Takes in what an earlier daemon has left. */
+  /** Takes over the calls an earlier daemon recorded. */
   restore(calls: readonly JournaledCall[]): void {
-    for (const { entry: mark, answer: sendResponse } of calls) {
-      if (sendResponse === undefined) this.#lost.set(mark.id, mark);
-      else this.#keep({ id: mark.id, text: sendResponse, bytes: heldBytes(sendResponse), mark });
+    for (const { entry, answer } of calls) {
+      if (answer === undefined) this.#unknown.set(entry.id, entry);
+      else this.#keep({ id: entry.id, text: answer, bytes: heldBytes(answer), entry });
     }
   }
 
-  /** `keepPosts`: the client confirms what answers nothing, too. */
-  attach(outlet: FrameSink, { keepPosts: keepsMessages = false } = {}): void {
-    this.#outlet = outlet;
-    this.#keepPosts = keepsMessages;
+  /** Sends to `sink` from here on. */
+  attach(sink: FrameSink, { acknowledgesMessages = false } = {}): void {
+    this.#sink = sink;
+    this.#acknowledgesMessages = acknowledgesMessages;
     this.#sinceMs = performance.now();
   }
 
-  /** Lets go of `outlet`; false when another connection has taken its place already. */
-  detach(outlet: FrameSink): boolean {
-    if (this.#outlet !== outlet) return false;
-    this.#outlet = undefined;
+  /** Detaches `sink`; false when another connection has replaced it already. */
+  detach(sink: FrameSink): boolean {
+    if (this.#sink !== sink) return false;
+    this.#sink = undefined;
     this.#sinceMs = performance.now();
     return true;
   }
 
   close(code: number, reason: string): void {
-    this.#outlet?.close(code, reason);
+    this.#sink?.close(code, reason);
   }
 
-  /**
-   * Sends a message that answers nothing; while the client is away it waits. `onlost` is told when the client never had
-   * it.
-   */
-  send(text: string, onlost?: OnUndelivered): void {
-    if (this.#keepAnswers && (this.#keepPosts || !this.#outlet)) this.#posts.add(text, onlost);
-    this.#outlet?.send(text);
+  /** Sends a request or notification, or buffers it while the client is away. */
+  send(text: string, onUndelivered?: OnUndelivered): void {
+    if (this.#isResumable && (this.#acknowledgesMessages || !this.#sink)) {
+      this.#messages.add(text, onUndelivered);
+    }
+    this.#sink?.send(text);
   }
 
-  /** Number of the last message that answers nothing before those the next client is sent. */
+  /** Number of the last message (request or notification) before those a connection that begins now receives. */
   get messagesBase(): number {
-    return this.#posts.base;
+    return this.#messages.base;
   }
 
   /** Sends what is only of use now, as progress; dropped while the client is away. */
   sendTransient(text: string): void {
-    this.#outlet?.send(text);
+    this.#sink?.send(text);
   }
 
   /** The call `id` begins to do what must not be done twice. */
@@ -138,159 +135,162 @@ export class ReplayBuffer {
     if (this.#journal && !this.#begun.has(id)) this.#begun.set(id, this.#journal.begin(id));
   }
 
-  /** The call `id` gets no answer. */
+  /** The call `id` gets no response: it was cancelled. */
   abandon(id: RequestId): void {
-    const mark = this.#takeBegun(id);
-    if (mark) this.#journal!.forget(mark);
+    const entry = this.#takeBegun(id);
+    if (entry) this.#journal!.forget(entry);
   }
 
-  /** Sends the answer to `id` and keeps it until {@linkcode acknowledgeResponses}. */
+  /** Sends the response to `id` and keeps it until {@linkcode acknowledgeResponses}. */
   sendResponse(id: RequestId, text: string): void {
-    const mark = this.#takeBegun(id);
-    if (mark) this.#journal!.finish(mark, text, { soon: this.isAttached });
-    if (this.#keepAnswers) this.#keep({ id, text, bytes: heldBytes(text), mark });
-    this.#outlet?.send(text);
+    const entry = this.#takeBegun(id);
+    if (entry) this.#journal!.finish(entry, text, { soon: this.isAttached });
+    if (this.#isResumable) this.#keep({ id, text, bytes: heldBytes(text), entry });
+    this.#sink?.send(text);
   }
 
-  /** Sends the refusal of a request that came under the id of a running call, which goes on and keeps its mark. */
+  /** Sends an error for a request that reuses the id of a running call, which keeps its journal entry. */
   rejectDuplicate(id: RequestId, text: string): void {
-    if (this.#keepAnswers) this.#keep({ id, text, bytes: heldBytes(text) });
-    this.#outlet?.send(text);
+    if (this.#isResumable) this.#keep({ id, text, bytes: heldBytes(text) });
+    this.#sink?.send(text);
   }
 
-  /** The client has received the first `count` messages of the session that answer nothing. */
+  /** The client has received the first `count` messages of the session. */
   acknowledgeMessages(count: number): void {
-    this.#posts.acknowledge(count);
+    this.#messages.acknowledge(count);
   }
 
-  /** The client has received the first `count` answers of this connection. */
+  /** The client has received the first `count` responses of this connection. */
   acknowledgeResponses(count: number): void {
-    let first = this.#answered - this.#answers.length;
-    while (first < count && this.#answers.length > 0) {
-      this.#drop(this.#answers.shift()!);
+    let first = this.#responseCount - this.#responses.length;
+    while (first < count && this.#responses.length > 0) {
+      this.#drop(this.#responses.shift()!);
       first++;
     }
-    if (this.#answers.length > 0) return;
-    this.#forgotten.acknowledge();
+    if (this.#responses.length === 0) this.#evicted.acknowledge();
   }
 
-  /** Whether the answer to `id` is kept here. */
+  /** Whether the response to `id` is kept. */
   hasResponse(id: RequestId): boolean {
-    return this.#answers.some((answer) => answer.id === id);
+    return this.#responses.some((response) => response.id === id);
   }
 
-  /** Whether the answer to `id` was given, but had to make room for others before the client confirmed it. */
+  /** Whether the response to `id` was evicted before the client acknowledged it. */
   hasEvicted(id: RequestId): boolean {
-    return this.#forgotten.has(id);
+    return this.#evicted.has(id);
   }
 
-  /** Whether the call `id` was begun by an earlier daemon and how it ended is not known. */
+  /** Whether an earlier daemon began the call `id` and its outcome is unknown. */
   isOutcomeUnknown(id: RequestId): boolean {
-    return this.#lost.has(id);
+    return this.#unknown.has(id);
   }
 
-  /** The client knows which calls are lost. */
+  /** The client knows which outcomes are unknown. */
   forgetUnknown(): void {
-    for (const mark of this.#lost.values()) this.#journal?.forget(mark);
-    this.#lost.clear();
+    for (const entry of this.#unknown.values()) this.#journal?.forget(entry);
+    this.#unknown.clear();
   }
 
   /**
-   * Sends again what a client that came back still waits for, and everything else that it has not had. Answers it does
-   * not wait for are forgotten; what was forgotten that it does wait for is answered with what `refusal` says.
+   * Sends again the responses a client that has reconnected still waits for, and all messages it has not received.
+   * Responses it does not wait for are dropped.
    *
-   * @returns how many messages it never had and will not have
+   * @param evictedError makes the response to a request whose response was evicted
+   * @returns how many messages are lost for good
    */
-  resume(waiting: readonly RequestId[], refusal: (id: RequestId) => string): number {
+  resume(waiting: readonly RequestId[], evictedError: (id: RequestId) => string): number {
     const wanted = new Set(waiting);
-    // Before anything is kept anew: what makes room from here on has been sent again.
-    const forgotten = waiting.filter((id) => this.#forgotten.has(id));
-    const kept: KeptAnswer[] = [];
-    for (const answer of this.#answers.splice(0)) {
-      if (wanted.has(answer.id)) kept.push(answer);
-      else this.#drop(answer);
+    // Listed before anything is kept again: what is evicted from here on has been sent again.
+    const evicted = waiting.filter((id) => this.#evicted.has(id));
+    const kept: KeptResponse[] = [];
+    for (const response of this.#responses.splice(0)) {
+      if (wanted.has(response.id)) kept.push(response);
+      else this.#drop(response);
     }
-    this.#answersChars = 0;
-    this.#answered = 0;
-    // What is not kept any more was confirmed before the client was told what it is sent now.
-    const { pending: texts, undelivered: lost } = this.#posts.resume(0);
-    for (const text of texts) this.#outlet?.send(text);
-    if (!this.#keepPosts) this.#posts.clear();
-    for (const answer of kept) {
-      this.#account.add(-answer.bytes);
-      this.#keep(answer);
-      this.#outlet?.send(answer.text);
+    this.#responsesChars = 0;
+    this.#responseCount = 0;
+    // What the client has received was acknowledged before hello_ack, so nothing more is to be skipped.
+    const { pending, undelivered } = this.#messages.resume(0);
+    for (const text of pending) this.#sink?.send(text);
+    if (!this.#acknowledgesMessages) this.#messages.clear();
+    for (const response of kept) {
+      this.#account.add(-response.bytes);
+      this.#keep(response);
+      this.#sink?.send(response.text);
     }
-    for (const id of forgotten) this.#refuseForgotten(id, refusal(id));
-    for (const onlost of lost) onlost(madeRoom());
-    return lost.length;
+    for (const id of evicted) this.#replaceEvicted(id, evictedError(id));
+    for (const onUndelivered of undelivered) onUndelivered(evictedMessage());
+    return undelivered.length;
   }
 
-  /** As any answer it is kept until it is confirmed: client and daemon must count the same ones. */
-  #refuseForgotten(id: RequestId, text: string): void {
-    const mark = this.#forgotten.take(id);
-    this.#keep({ id, text, bytes: heldBytes(text), mark });
-    this.#outlet?.send(text);
+  /** Kept like any response, since client and daemon must count the same ones. */
+  #replaceEvicted(id: RequestId, text: string): void {
+    const entry = this.#evicted.take(id);
+    this.#keep({ id, text, bytes: heldBytes(text), entry });
+    this.#sink?.send(text);
   }
 
-  /** The session is over: nothing is kept from here on, for nobody comes to fetch it and free its bytes. */
+  /** Ends the buffer with its session: drops everything and keeps nothing more. */
   clear(): void {
-    this.#outlet = undefined;
-    this.#keepAnswers = false;
-    this.#posts.clear();
-    this.#answers.length = 0;
-    this.#forgotten.clear();
-    // What ends after the session was ended by it: that is no answer to keep.
+    this.#sink = undefined;
+    this.#isClosed = true;
+    this.#messages.clear();
+    this.#responses.length = 0;
+    this.#evicted.clear();
+    // A call aborted by the end of its session has no response worth recording.
     this.#begun.clear();
-    this.#lost.clear();
+    this.#unknown.clear();
     this.#journal = undefined;
-    this.#answersChars = 0;
+    this.#responsesChars = 0;
     this.#account.set(0);
   }
 
-  #keep(answer: KeptAnswer): void {
-    this.#answered++;
-    this.#answers.push(answer);
-    this.#answersChars += answer.text.length;
+  get #isResumable(): boolean {
+    return this.#keepsResponses && !this.#isClosed;
+  }
+
+  #keep(response: KeptResponse): void {
+    this.#responseCount++;
+    this.#responses.push(response);
+    this.#responsesChars += response.text.length;
     const { maxMessages, maxChars } = this.#limits;
     while (
-      this.#answers.length > 1 && (this.#answers.length > maxMessages || this.#answersChars > maxChars)
+      this.#responses.length > 1 && (this.#responses.length > maxMessages || this.#responsesChars > maxChars)
     ) {
-      this.#forgetOldest();
+      this.#evictOldestResponse();
     }
-    this.#account.add(answer.bytes);
+    this.#account.add(response.bytes);
   }
 
-  /** The oldest answer has to make room; that it was given is remembered. */
-  #forgetOldest(): void {
-    const oldest = this.#answers.shift()!;
-    this.#answersChars -= oldest.text.length;
+  #evictOldestResponse(): void {
+    const oldest = this.#responses.shift()!;
+    this.#responsesChars -= oldest.text.length;
     this.#account.add(-oldest.bytes);
-    if (oldest.mark) this.#journal?.dropAnswer(oldest.mark);
-    this.#forgotten.add(oldest);
+    if (oldest.entry) this.#journal?.dropAnswer(oldest.entry);
+    this.#evicted.add(oldest);
   }
 
-  /** What answers nothing goes before answers do. */
-  #giveWay(bytes: number): void {
+  /** Frees `bytes`: messages are evicted before responses. */
+  #evict(bytes: number): void {
     const target = this.#account.bytes - bytes;
-    while (this.#posts.size > 0 && this.#account.bytes > target) this.#posts.evictOldest();
-    while (this.#answers.length > 0 && this.#account.bytes > target) this.#forgetOldest();
+    while (this.#messages.size > 0 && this.#account.bytes > target) this.#messages.evictOldest();
+    while (this.#responses.length > 0 && this.#account.bytes > target) this.#evictOldestResponse();
   }
 
-  #drop({ text, bytes, mark }: KeptAnswer): void {
-    this.#answersChars -= text.length;
+  #drop({ text, bytes, entry }: KeptResponse): void {
+    this.#responsesChars -= text.length;
     this.#account.add(-bytes);
-    if (mark) this.#journal?.forget(mark);
+    if (entry) this.#journal?.forget(entry);
   }
 
   #takeBegun(id: RequestId): JournalEntry | undefined {
-    const mark = this.#begun.get(id);
+    const entry = this.#begun.get(id);
     this.#begun.delete(id);
-    return mark;
+    return entry;
   }
 }
 
-function madeRoom(): ExaiError {
+function evictedMessage(): ExaiError {
   const why = "the client did not read what it was sent, and this had to make room for later messages";
   return new ExaiError("OVER_CAPACITY", why);
 }
