@@ -14,14 +14,14 @@ interface PendingServerRequest {
 /** Unanswered requests one client may have. */
 const MAX_PENDING = 1024;
 
-interface SendOptions {
+interface ClientSendOptions {
   /** The client's own request that caused the message. */
   relatedTo?: RequestId;
   onUndelivered?: OnUndelivered;
 }
 
 /** Sends a message to the client. */
-export type SendToClient = (message: RpcMessage, options: SendOptions) => void;
+export type SendToClient = (message: RpcMessage, options: ClientSendOptions) => void;
 
 /** Requests from the daemon to one client that are not answered yet: sampling, elicitation, roots (MCP client features). */
 export class ServerRequests {
