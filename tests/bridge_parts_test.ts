@@ -130,7 +130,7 @@ function outbox(state: { ready?: boolean; open?: boolean; tellsArrivals?: boolea
   const box = new Outbox({
     pending: ledger,
     uplink,
-    timers: { stopWaiting: ({ id }) => void stopped.push(id) },
+    timers: { stopAwaitingDaemon: ({ id }) => void stopped.push(id) },
     failures: { failAfterCut: ({ id }, fate) => void fates.push([id, fate]) },
   });
   return { box, ledger, sent, fates, stopped };

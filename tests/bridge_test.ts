@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import { LinkError, type LinkFault } from "../lib/client/link.ts";
+import { LinkError, type LinkFault } from "../lib/client/link_target.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { MemoryWindow } from "./helpers/memory_window.ts";
 import { INITIALIZE } from "./helpers/shim.ts";
@@ -240,24 +240,20 @@ Deno.test("at the end every request is answered, with what became of it", async 
 
 Deno.test("a daemon is wanted until one was tried, and then while a request waits", () => {
   using it = new MemoryWindow();
-  let demands = 0;
-  it.bridge.ondemand = () => demands++;
   assertEquals(it.bridge.isDaemonNeeded(), true);
   it.bridge.onLinkError(new LinkError("refused", "nobody listens"));
-  assertEquals([it.bridge.isDaemonNeeded(), demands], [false, 0]);
+  assertEquals([it.bridge.isDaemonNeeded(), it.demands], [false, 0]);
   it.call("acts");
-  assertEquals([it.bridge.isDaemonNeeded(), demands], [true, 1]);
+  assertEquals([it.bridge.isDaemonNeeded(), it.demands], [true, 1]);
   it.bridge.failAll();
   assertEquals(it.bridge.isDaemonNeeded(), false);
 });
 
 Deno.test("a window that has its connection wants no other", async () => {
   using it = await MemoryWindow.ready();
-  let demands = 0;
-  it.bridge.ondemand = () => demands++;
   it.call("acts");
   it.daemon.answer({ id: 1 });
-  assertEquals([it.bridge.isDaemonNeeded(), demands], [false, 0]);
+  assertEquals([it.bridge.isDaemonNeeded(), it.demands], [false, 0]);
 });
 
 const TURNED_AWAY: [LinkFault, string | undefined][] = [

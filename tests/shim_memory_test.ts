@@ -242,7 +242,7 @@ async function introduced(state: ClientState, refuses?: string) {
     const answer = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},${body}`;
     queueMicrotask(() => own.handleResponse(answer, peek(answer) as PeekedResponse));
   });
-  await replayHandshake(state, { own, send: (text) => void sent.push(JSON.parse(text)) });
+  await replayHandshake(state, { requests: own, send: (text) => void sent.push(JSON.parse(text)) });
   return sent;
 }
 
@@ -277,7 +277,7 @@ Deno.test("a daemon that goes while a client is introduced to it is no fault of 
     const answer = `{"jsonrpc":"2.0","id":${JSON.stringify(JSON.parse(text).id)},"result":{}}`;
     queueMicrotask(() => own.handleResponse(answer, peek(answer) as PeekedResponse));
   });
-  await replayHandshake(state, { own, send: () => {} });
+  await replayHandshake(state, { requests: own, send: () => {} });
   own.failAll("it is gone");
   for (let turn = 0; turn < 5; turn++) await Promise.resolve();
   assertEquals(log.take().length, 1);

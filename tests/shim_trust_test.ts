@@ -1,9 +1,11 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { LinkError } from "../lib/client/link_target.ts";
-import { errorLine, notificationLine } from "../lib/shim/lines.ts";
+import { lineOf } from "../lib/shim/outbox.ts";
 import { checkListenerOwner } from "../lib/client/listener_owner.ts";
 import { readOwnFile, whySocketUntrusted } from "../lib/client/own_files.ts";
-import * as refusals from "../lib/shim/errors.ts";
+import * as errors from "../lib/shim/errors.ts";
+import { toRpcError } from "../lib/wire/codes.ts";
+import { responseTo } from "../lib/wire/rpc.ts";
 import { PeerUsers, type SocketOwner } from "../lib/transport/peer_user.ts";
 import { tempDir } from "./helpers/files.ts";
 
@@ -184,67 +186,67 @@ Deno.test("on Windows no socket is a file, and none is looked at", async () => {
   }
 });
 
-const REFUSALS: [string, () => ReturnType<typeof refusals.daemonNeverReached>, string, RegExp, number?][] = [
+const REFUSALS: [string, () => ReturnType<typeof errors.daemonNeverReached>, string, RegExp, number?][] = [
   [
     "no daemon",
-    () => refusals.daemonUnavailable(2500, { why: "nobody listens", advice: "Start it." }),
+    () => errors.daemonUnavailable(2500, { why: "nobody listens", advice: "Start it." }),
     "DAEMON_UNAVAILABLE",
     /for 2\.5 s: nobody listens\. The shim keeps trying\. Start it\.$/,
     1000,
   ],
   [
     "no daemon before the end",
-    () => refusals.daemonNeverReached("why"),
+    () => errors.daemonNeverReached("why"),
     "DAEMON_UNAVAILABLE",
     /stdin was closed.*: why$/,
   ],
   [
     "the end",
-    () => refusals.stdinClosed("tools/call"),
+    () => errors.stdinClosed("tools/call"),
     "CANCELLED",
     /stdin was closed.*tools\/call.*cancelled/,
   ],
   [
     "a wrong token",
-    () => refusals.rejectedByDaemon("unauthorized", "why"),
+    () => errors.rejectedByDaemon("unauthorized", "why"),
     "UNAUTHORIZED",
     /^why\..*EXAI_WS_TOKEN.*the shim keeps trying$/,
   ],
   [
     "no proof",
-    () => refusals.rejectedByDaemon("unproven", "why"),
+    () => errors.rejectedByDaemon("unproven", "why"),
     "DAEMON_UNAVAILABLE",
     /^why\. The shim keeps trying$/,
   ],
   [
     "an unknown outcome",
-    () => refusals.outcomeUnknown("tools/call"),
+    () => errors.outcomeUnknown("tools/call"),
     "OUTCOME_UNKNOWN",
     /tools\/call, so it may or may not have run; check/,
   ],
   [
     "cuts",
-    () => refusals.undelivered("tools/call", 50),
+    () => errors.undelivered("tools/call", 50),
     "DAEMON_UNAVAILABLE",
     /50 times this tools\/call.*ask again/,
   ],
   [
     "a time-out",
-    () => refusals.timedOut("x", 1500),
+    () => errors.timedOut("x", 1500),
     "TIMEOUT",
     /^x was.*within 1\.5 s \(EXAI_SHIM_RPC_TIMEOUT\)/,
   ],
-  ["a large message", () => refusals.tooLarge(2048, 1024), "TOO_LARGE", /2 KiB.*1 KiB.*EXAI_WS_MAX_BYTES/],
+  ["a large message", () => errors.tooLarge(2048, 1024), "TOO_LARGE", /2 KiB.*1 KiB.*EXAI_WS_MAX_BYTES/],
   [
     "too much",
-    () => refusals.tooManyPending(3, 2048),
+    () => errors.tooManyPending(3, 2048),
     "OVER_CAPACITY",
     /^3 requests with 2 KiB.*again/,
     1000,
   ],
-  ["a lost answer", () => refusals.responseNotBuffered(2048), "OVER_CAPACITY", /answer of 2 KiB.*ask again/],
-  ["a bad answer", () => refusals.malformedResponse("why"), "INVALID_REQUEST", /malformed: why$/],
-  ["an id in use", () => refusals.idInUse("1"), "INVALID_REQUEST", /request id "1" is in use/],
+  ["a lost answer", () => errors.responseNotBuffered(2048), "OVER_CAPACITY", /answer of 2 KiB.*ask again/],
+  ["a bad answer", () => errors.malformedResponse("why"), "INVALID_REQUEST", /malformed: why$/],
+  ["an id in use", () => errors.idInUse("1"), "INVALID_REQUEST", /request id "1" is in use/],
 ];
 for (const [what, make, code, message, retryAfterMs] of REFUSALS) {
   Deno.test(`a person at the client is told of ${what}: what happened, and what to do`, () => {
@@ -256,11 +258,11 @@ for (const [what, make, code, message, retryAfterMs] of REFUSALS) {
 }
 
 Deno.test("messages of the shim's own are lines like the client's", () => {
-  const { text, bytes } = errorLine("q", refusals.malformedResponse("ü"));
+  const { text, bytes } = lineOf(responseTo("q", { error: toRpcError(errors.malformedResponse("ü")) }));
   const { jsonrpc, id, error } = JSON.parse(text);
   assertEquals([jsonrpc, id, error.code, error.data], ["2.0", "q", -32600, { code: "INVALID_REQUEST" }]);
   assertEquals(bytes, new TextEncoder().encode(text).length);
-  assertEquals(notificationLine("notifications/x", { a: 1 }), {
+  assertEquals(lineOf({ jsonrpc: "2.0", method: "notifications/x", params: { a: 1 } }), {
     text: '{"jsonrpc":"2.0","method":"notifications/x","params":{"a":1}}',
     bytes: 61,
   });

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { LinkError, type LinkFault, openLink } from "../lib/client/link.ts";
+import { openLink } from "../lib/client/link.ts";
+import { LinkError, type LinkFault } from "../lib/client/link_target.ts";
 import {
   connectToDaemon,
   type DaemonLocation,

@@ -192,13 +192,11 @@ Deno.test("an end that was confirmed leaves no timer behind", async () => {
 
 Deno.test("a connection that is cut while its daemon meets the client is not one to send on", async () => {
   using it = new MemoryWindow();
-  let demands = 0;
-  it.bridge.ondemand = () => demands++;
   it.bridge.onConnect(it.daemon.link());
   it.cut();
   await it.turn();
   it.call("acts", 1);
-  assertEquals(demands, 1, "the request waits for the next");
+  assertEquals(it.demands, 1, "the request waits for the next");
 });
 
 Deno.test("that the client could not be introduced is logged with the reason", async () => {

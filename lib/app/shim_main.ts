@@ -75,9 +75,9 @@ async function serve(given: Settings): Promise<number> {
     ...settings,
     cwd: startDirectory(),
     advice: adviceFor(settings, paths),
+    onDemand: () => dialer.connectSoon(),
   });
-  const dialer = new Dialer(dialing(settings, paths, starting), bridge);
-  bridge.ondemand = () => dialer.connectSoon();
+  const dialer: Dialer = new Dialer(dialing(settings, paths, starting), bridge);
   dialer.run();
   await client.start();
   await using _logging = await starting;

@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { locateDaemon } from "./address.ts";
-import { LinkError } from "./link.ts";
+import { LinkError } from "./link_target.ts";
 import { connectToDaemon, type VerifiedConnection } from "./connect.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
 

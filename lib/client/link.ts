@@ -6,9 +6,6 @@ import { isApplicationCode, nextFrame, parseOpFrame } from "./frames.ts";
 import { LinkError } from "./link_target.ts";
 import { connectToDaemon, type LinkTarget, type VerifiedConnection } from "./connect.ts";
 
-export { LinkError, type LinkFault } from "./link_target.ts";
-export type { LinkTarget } from "./connect.ts";
-
 /** A connection on which the daemon has said welcome. */
 export interface Link {
   socket: ClientSocket;

@@ -1,6 +1,7 @@
 import { VERSION } from "../base/version.ts";
 import type { ClientTls } from "../config/tls.ts";
-import { LinkError, sayHello } from "./link.ts";
+import { sayHello } from "./link.ts";
+import { LinkError } from "./link_target.ts";
 import { openVerified } from "./connect.ts";
 
 /** What answers at an address. */

@@ -1,32 +1,33 @@
-import { isObject, type JsonObject } from "../base/json.ts";
+import { isObject } from "../base/json.ts";
 import type { RequestId, RpcNotification } from "../wire/rpc.ts";
 
-/** Requests the daemon has made of the client that are not answered. */
+/** Requests from the daemon that the client has not answered. */
 export class DaemonRequests {
-  readonly #open = new Set<RequestId>();
+  readonly #ids = new Set<RequestId>();
 
   add(id: RequestId): void {
-    this.#open.add(id);
+    this.#ids.add(id);
   }
 
-  /** Whether the daemon waits for an answer to `id`, which it does no more from here on. */
+  /** Removes `id`; false when the daemon does not wait for a response to it. */
   take(id: RequestId): boolean {
-    return this.#open.delete(id);
+    return this.#ids.delete(id);
   }
 
-  /** Takes in what the parameters of the daemon's `notifications/cancelled` say. */
+  /** @param params those of a `notifications/cancelled` of the daemon */
   handleCancelled(params: unknown): void {
-    if (isObject(params)) this.#open.delete(params.requestId as RequestId);
+    if (isObject(params)) this.#ids.delete(params.requestId as RequestId);
   }
 
-  /** The daemon that asked has gone away; what the client is told of that. */
+  /** Removes all requests, whose daemon has ended; returns the notifications that cancel them at the client. */
   cancelAll(): RpcNotification[] {
     const reason = "the daemon that asked has gone away";
-    const withdrawn = [...this.#open].map((requestId) => {
-      const params: JsonObject = { requestId, reason };
-      return { jsonrpc: "2.0" as const, method: "notifications/cancelled", params };
-    });
-    this.#open.clear();
-    return withdrawn;
+    const notifications = Array.from(this.#ids, (requestId) => ({
+      jsonrpc: "2.0" as const,
+      method: "notifications/cancelled",
+      params: { requestId, reason },
+    }));
+    this.#ids.clear();
+    return notifications;
   }
 }

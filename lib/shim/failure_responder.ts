@@ -1,99 +1,97 @@
 import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
-import type { StdioPeer } from "../transport/stdio.ts";
-import type { PendingMessages, PendingRequest } from "./pending_messages.ts";
 import type { LinkError } from "../client/link_target.ts";
-import type { ReplayState } from "./replay_state.ts";
+import type { StdioPeer } from "../transport/stdio.ts";
+import * as errors from "./errors.ts";
+import type { PendingMessages, PendingRequest } from "./pending_messages.ts";
 import type { RecoveryAction } from "./recovery.ts";
-import * as refusals from "./errors.ts";
+import type { ReplayState } from "./replay_state.ts";
 
 const log = getLogger(["exai", "shim"]);
 
 interface FailureResponderOptions {
   client: Pick<StdioPeer, "refuse">;
   replayState: Pick<ReplayState, "isSafeToRepeat">;
-  /** What a person can do who has no daemon, as the end of an error message. */
+  /** The end of an error message: what the user can do without a daemon. */
   advice: string;
 }
 
-/** The requests of the client that no daemon answers: they are answered here, with what became of them. */
+/** Answers the client's requests that get no response from a daemon, each with an error that says what happened. */
 export class FailureResponder {
-  readonly #ledger: PendingMessages;
+  readonly #pending: PendingMessages;
   readonly #options: FailureResponderOptions;
   /** Why there is no daemon. */
-  #fault = "it has not answered yet";
-  #onidle: (() => void) | undefined;
+  #reason = "it has not answered yet";
+  #onIdle: (() => void) | undefined;
 
-  constructor(ledger: PendingMessages, options: FailureResponderOptions) {
-    this.#ledger = ledger;
+  constructor(pending: PendingMessages, options: FailureResponderOptions) {
+    this.#pending = pending;
     this.#options = options;
   }
 
-  /** Resolves when no request waits for an answer. */
+  /** Resolves when no request is pending. */
   async whenIdle(): Promise<void> {
-    if (this.#ledger.requestCount > 0) await new Promise<void>((resolve) => this.#onidle = resolve);
+    if (this.#pending.requestCount > 0) await new Promise<void>((resolve) => this.#onIdle = resolve);
   }
 
-  /** A request has been answered or forgotten. */
+  /** Must be called after a request was removed from the pending ones. */
   checkIdle(): void {
-    if (this.#onidle && this.#ledger.requestCount === 0) this.#onidle();
+    if (this.#onIdle && this.#pending.requestCount === 0) this.#onIdle();
   }
 
-  /** Answers `entry` with `error`, if it still waits. */
+  /** Answers `entry` with `error`, if it is still pending. */
   fail(entry: PendingRequest, error: ExaiError): void {
-    if (!this.#ledger.remove(entry)) return;
+    if (!this.#pending.remove(entry)) return;
     this.#options.client.refuse(entry.id, error);
     this.checkIdle();
   }
 
-  /** Answers every request that still waits: the client has closed stdin and may yet read. */
+  /** Fails all pending requests: the client has closed stdin, and may still read. */
   failAll(): void {
-    for (const entry of [...this.#ledger.requests()]) {
-      this.fail(
-        entry,
-        entry.sent ? refusals.stdinClosed(entry.method) : refusals.daemonNeverReached(this.#fault),
-      );
+    for (const entry of [...this.#pending.requests()]) {
+      const error = entry.sent ? errors.stdinClosed(entry.method) : errors.daemonNeverReached(this.#reason);
+      this.fail(entry, error);
     }
   }
 
-  /** The connection has ended, as `why` says. */
+  /** The connection has ended with the close code and reason in `why`. */
   noteDisconnect(why: string): void {
-    this.#fault = `the connection ended (${why})`;
+    this.#reason = `the connection ended (${why})`;
   }
 
-  /** No link came about. */
+  /** An attempt to connect has failed. */
   handleLinkError({ fault, message }: LinkError): void {
-    if (this.#fault !== message) log.warning("{reason}", { reason: message });
-    this.#fault = message;
-    if (!["unauthorized", "rejected", "unproven"].includes(fault)) return;
-    // Waiting does not help here. What was sent waits on, for its outcome may still be learnt.
-    for (const entry of this.#ledger.requests()) {
-      if (!entry.sent) this.fail(entry, refusals.rejectedByDaemon(fault, message));
+    if (this.#reason !== message) log.warning("{reason}", { reason: message });
+    this.#reason = message;
+    if (fault !== "unauthorized" && fault !== "rejected" && fault !== "unproven") return;
+    // Waiting does not help. Requests that were sent stay pending, as their outcome may still be learned.
+    for (const entry of this.#pending.requests()) {
+      if (!entry.sent) this.fail(entry, errors.rejectedByDaemon(fault, message));
     }
   }
 
-  /** `entry` has waited `waitedMs` for a daemon. */
+  /** No daemon has taken `entry` for `waitedMs`. */
   handleDaemonTimeout(entry: PendingRequest, waitedMs: number): void {
     const mayHaveRun = entry.sent && !this.#options.replayState.isSafeToRepeat(entry);
     const { advice } = this.#options;
     const error = mayHaveRun
-      ? refusals.outcomeUnknown(entry.method)
-      : refusals.daemonUnavailable(waitedMs, { why: this.#fault, advice });
+      ? errors.outcomeUnknown(entry.method)
+      : errors.daemonUnavailable(waitedMs, { why: this.#reason, advice });
     this.fail(entry, error);
   }
 
-  /** Answers what a cut has left without an answer to come. */
-  failAfterCut(entry: PendingRequest, fate: RecoveryAction): void {
+  /** Fails a request with the action `unknown` or `undelivered`. */
+  failAfterCut(entry: PendingRequest, action: RecoveryAction): void {
     const { method, sends } = entry;
-    if (fate === "unknown") this.fail(entry, refusals.outcomeUnknown(method));
-    if (fate === "undelivered") this.fail(entry, refusals.undelivered(method, sends));
+    if (action === "unknown") this.fail(entry, errors.outcomeUnknown(method));
+    if (action === "undelivered") this.fail(entry, errors.undelivered(method, sends));
   }
 
-  /** The daemon says that a message was too large for it, after all: sent again, it would end every connection. */
+  /** Fails the largest sent request, after the daemon closed the connection over a frame that was too large. */
   failLargest(maxBytes: number): void {
-    const sent = [...this.#ledger.requests()].filter((entry) => entry.sent);
+    const sent = [...this.#pending.requests()].filter((entry) => entry.sent);
     if (sent.length === 0) return;
     const largest = sent.reduce((a, b) => a.bytes > b.bytes ? a : b);
-    this.fail(largest, refusals.tooLarge(largest.bytes, maxBytes));
+    this.fail(largest, errors.tooLarge(largest.bytes, maxBytes));
   }
 }

@@ -5,19 +5,19 @@ import { ResponseCache } from "./response_cache.ts";
 import { ClientState } from "./client_state.ts";
 import type { PendingRequest } from "./pending_messages.ts";
 
-/** What the shim remembers of the conversation, for the time when the daemon is away or another. */
+/** What the shim needs of the conversation to bridge the absence of a daemon and to initialize the next one. */
 export class ReplayState {
   readonly client = new ClientState();
   readonly lists = new ResponseCache();
 
-  /** Takes in the daemon's answer to a request of the client. */
+  /** Records the daemon's response to a request of the client. */
   noteResponse(request: PendingRequest, answer: { text: string; response: PeekedResponse }): void {
     if (answer.response.failed) return;
     this.client.noteResponse(request, answer);
     this.lists.note(request, answer);
   }
 
-  /** The answer to `request` as the daemon gave it before, while it is away; undefined when only it can answer. */
+  /** The response to `request` without a daemon: the one it gave before. Undefined when there is none. */
   responseFor(request: PendingRequest): string | undefined {
     if (!this.client.initialize) return undefined;
     if (request.method === "ping") return withBody(request.id, '"result":{}}');
@@ -25,7 +25,7 @@ export class ReplayState {
     return body === undefined ? undefined : withBody(request.id, body);
   }
 
-  /** Whether running `request` a second time does no harm. */
+  /** Whether `request` may run twice: by its method, or by the annotations of the tool it calls. */
   isSafeToRepeat(request: PendingRequest): boolean {
     if (request.method !== "tools/call") return isRepeatable(request.method);
     const params: JsonObject = JSON.parse(request.text).params ?? {};

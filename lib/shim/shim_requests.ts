@@ -3,23 +3,18 @@ import type { JsonObject } from "../base/json.ts";
 import { type PeekedResponse, responseBody } from "../wire/peek.ts";
 import type { RequestId } from "../wire/rpc.ts";
 
-/** The daemon's answer to a request of the shim's own. */
+/** The daemon's response to a request of the shim's own. */
 interface ShimResponse {
   failed: boolean;
   /** `"result":…}` or `"error":…}` as the daemon wrote it. */
   body: string;
 }
 
-interface Waiting {
-  resolve(answer: ShimResponse): void;
-  reject(error: ExaiError): void;
-}
-
-/** Requests the shim itself makes of the daemon; the client sees neither them nor their answers. */
+/** Requests the shim itself sends to the daemon, hidden from the client. */
 export class ShimRequests {
-  // No id of a client's can be like this one.
+  // Random, so that no id of the client collides with it.
   readonly #prefix = `exai-shim-${crypto.randomUUID()}-`;
-  readonly #waiting = new Map<RequestId, Waiting>();
+  readonly #pending = new Map<RequestId, PromiseWithResolvers<ShimResponse>>();
   readonly #send: (text: string) => void;
   #next = 1;
 
@@ -27,34 +22,34 @@ export class ShimRequests {
     this.#send = send;
   }
 
-  /** Requests that are not answered. */
+  /** Pending requests. */
   get size(): number {
-    return this.#waiting.size;
+    return this.#pending.size;
   }
 
   /** @throws {ExaiError} `DAEMON_UNAVAILABLE` when the connection ends first */
   request(method: string, params?: JsonObject): Promise<ShimResponse> {
     const id = this.#prefix + this.#next++;
-    const { promise, resolve, reject } = Promise.withResolvers<ShimResponse>();
-    this.#waiting.set(id, { resolve, reject });
+    const pending = Promise.withResolvers<ShimResponse>();
+    this.#pending.set(id, pending);
     this.#send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
-    return promise;
+    return pending.promise;
   }
 
-  /** Takes the answer in `text`; false when it is not for us. */
+  /** Takes the response in `text`; false when it is for the client. */
   handleResponse(text: string, response: PeekedResponse): boolean {
     const { id } = response;
     if (typeof id !== "string" || !id.startsWith(this.#prefix)) return false;
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    waiting?.resolve({ failed: response.failed, body: responseBody(text, response) });
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    pending?.resolve({ failed: response.failed, body: responseBody(text, response) });
     return true;
   }
 
-  /** The connection they were made on is gone. */
+  /** Fails all pending requests: the connection has ended. */
   failAll(why: string): void {
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(new ExaiError("DAEMON_UNAVAILABLE", why));
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(new ExaiError("DAEMON_UNAVAILABLE", why));
   }
 }

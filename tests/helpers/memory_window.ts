@@ -1,6 +1,6 @@
 import type { ExaiError } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
-import { Bridge, type BridgeSettings, type ClientPort } from "../../lib/shim/bridge.ts";
+import { Bridge, type BridgeOptions, type ClientPort } from "../../lib/shim/bridge.ts";
 import type { RequestId, RpcMessage } from "../../lib/wire/rpc.ts";
 import { MemoryDaemon } from "./memory_daemon.ts";
 import { INITIALIZE } from "./shim.ts";
@@ -50,7 +50,7 @@ class MemoryClient implements ClientPort {
   }
 }
 
-const SETTINGS: BridgeSettings = {
+const SETTINGS: Omit<BridgeOptions, "onDemand"> = {
   advice: "Start it.",
   connectTimeoutMs: 60_000,
   resumeWindowMs: 120_000,
@@ -69,13 +69,16 @@ export class MemoryWindow implements Disposable {
   readonly client = new MemoryClient();
   readonly bridge: Bridge;
   daemon = new MemoryDaemon();
+  /** How often a request waited for a daemon. */
+  demands = 0;
 
-  constructor(settings: Partial<BridgeSettings> = {}) {
-    this.bridge = new Bridge(this.client, { ...SETTINGS, ...settings });
+  constructor(settings: Partial<BridgeOptions> = {}) {
+    const onDemand = () => void this.demands++;
+    this.bridge = new Bridge(this.client, { ...SETTINGS, onDemand, ...settings });
   }
 
   /** One whose client has initialized and asked for the tools. */
-  static async ready(settings: Partial<BridgeSettings> = {}, ack: JsonObject = {}): Promise<MemoryWindow> {
+  static async ready(settings: Partial<BridgeOptions> = {}, ack: JsonObject = {}): Promise<MemoryWindow> {
     const window = new MemoryWindow(settings);
     await window.connect(ack);
     window.ask("initialize", INITIALIZE, "i");
