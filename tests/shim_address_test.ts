@@ -2,7 +2,8 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import process from "node:process";
 import { redact } from "../lib/base/secrets.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import { type AddressSettings, isLocal, locateDaemon, urlOf } from "../lib/client/address.ts";
+import { type AddressSettings, locateDaemon } from "../lib/client/address.ts";
+import { isLocal, urlOf } from "../lib/client/daemon_url.ts";
 import { LinkError } from "../lib/client/link_target.ts";
 import { tempDir } from "./helpers/files.ts";
 

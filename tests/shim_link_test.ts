@@ -5,7 +5,7 @@ import { nextFrame } from "../lib/client/frames.ts";
 import { authenticateDaemon, verifyProof } from "../lib/client/handshake.ts";
 import { sayHello } from "../lib/client/link.ts";
 import { LinkError, type LinkFault } from "../lib/client/link_target.ts";
-import { isLoopback } from "../lib/client/daemon_url.ts";
+import { isLoopbackHost } from "../lib/client/daemon_url.ts";
 import { makeNonce, SOCKET_DOOR } from "../lib/wire/proof.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { MemoryDaemon } from "./helpers/memory_daemon.ts";
@@ -33,7 +33,7 @@ Deno.test("the next frame is one frame: what follows waits for whoever takes the
   const answer = nextFrame(daemon.socket, 60_000);
   daemon.send("first");
   daemon.send("second");
-  assertEquals([await answer, timers.size], [{ text: "first" }, 0]);
+  assertEquals([await answer, timers.size], [{ kind: "frame", text: "first" }, 0]);
   const later: string[] = [];
   daemon.socket.onframe = (text) => later.push(text);
   assertEquals(later, ["second"]);
@@ -42,11 +42,18 @@ Deno.test("the next frame is one frame: what follows waits for whoever takes the
 Deno.test("a connection that ends in place of an answer says how, one that is silent for how long", async () => {
   const closed = new MemoryDaemon();
   closed.end(4003, "unauthorized");
-  assertEquals(await nextFrame(closed.socket, 60_000), { code: 4003, why: "closed with 4003 unauthorized" });
+  assertEquals(await nextFrame(closed.socket, 60_000), {
+    kind: "closed",
+    code: 4003,
+    why: "closed with 4003 unauthorized",
+  });
   const cut = new MemoryDaemon();
   cut.end(1006);
-  assertEquals((await nextFrame(cut.socket, 60_000)).why, "closed with 1006");
-  assertEquals(await nextFrame(new MemoryDaemon().socket, 10), { why: "no answer within 10 ms" });
+  assertEquals(await nextFrame(cut.socket, 60_000), { kind: "closed", code: 1006, why: "closed with 1006" });
+  assertEquals(await nextFrame(new MemoryDaemon().socket, 10), {
+    kind: "timeout",
+    why: "no answer within 10 ms",
+  });
 });
 
 const HELLO = { client: "test", nudge: true };
@@ -264,7 +271,7 @@ Deno.test("on a socket nothing but the daemon's own socket is taken", async () =
 
 Deno.test("this machine as seen from itself goes by few names", () => {
   const names = ["::1", "localhost", "LocalHost", "127.0.0.1", "127.255.255.254"];
-  assertEquals(names.filter((name) => !isLoopback(name)), []);
+  assertEquals(names.filter((name) => !isLoopbackHost(name)), []);
   const others = [
     "",
     "::2",
@@ -275,5 +282,5 @@ Deno.test("this machine as seen from itself goes by few names", () => {
     "127.",
     "1270",
   ];
-  assertEquals(others.filter(isLoopback), []);
+  assertEquals(others.filter(isLoopbackHost), []);
 });

@@ -42,7 +42,7 @@ const UNKNOWN: SocketOwner = { kind: "unknown" };
 Deno.test("without a token a listener of our own user is believed, at whatever loopback address", async () => {
   using it = system(OWN);
   for (const host of ["127.0.0.1:8765", "[::1]:8765", "localhost:8765", "127.0.0.1"]) {
-    for (const mayBeNobody of [true, false]) await checkListenerOwner(`ws://${host}/`, { mayBeNobody });
+    for (const allowsUnknown of [true, false]) await checkListenerOwner(`ws://${host}/`, { allowsUnknown });
   }
   assertEquals(it.asked.filter((_, n) => n % 2 === 0), [
     { hostname: "127.0.0.1", port: 8765 },
@@ -56,14 +56,14 @@ Deno.test("without a token a listener of our own user is believed, at whatever l
 Deno.test("another machine's listener, and one that shows a certificate, is not asked about", async () => {
   using it = system(OTHER);
   for (const url of ["ws://box.example:8765/", "ws://10.0.0.1:8765/", "wss://127.0.0.1:8765/"]) {
-    await checkListenerOwner(url, { mayBeNobody: false });
+    await checkListenerOwner(url, { allowsUnknown: false });
   }
   assertEquals(it.asked, []);
 });
 
 /** Why the listener at `ws://127.0.0.1:8765/` is not believed. */
-async function distrust(mayBeNobody: boolean): Promise<[string, string]> {
-  const check = () => checkListenerOwner("ws://127.0.0.1:8765/", { mayBeNobody });
+async function distrust(allowsUnknown: boolean): Promise<[string, string]> {
+  const check = () => checkListenerOwner("ws://127.0.0.1:8765/", { allowsUnknown });
   const { fault, message } = await assertRejects(check, LinkError);
   assertStringIncludes(message, "ws://127.0.0.1:8765/");
   return [fault, message];
@@ -71,8 +71,8 @@ async function distrust(mayBeNobody: boolean): Promise<[string, string]> {
 
 Deno.test("another user's listener is never believed, and it is said what can be done", async () => {
   using _it = system(OTHER);
-  for (const mayBeNobody of [true, false]) {
-    const [fault, message] = await distrust(mayBeNobody);
+  for (const allowsUnknown of [true, false]) {
+    const [fault, message] = await distrust(allowsUnknown);
     assertEquals(fault, "unproven");
     assertMatch(message, /^another user's program.*EXAI_WS_TOKEN=auto.*EXAI_WS_PORT.*EXAI_WS_PEERS=any/);
   }
@@ -80,7 +80,7 @@ Deno.test("another user's listener is never believed, and it is said what can be
 
 Deno.test("a listener that is nobody's may be yet to come, but must be somebody's once we are connected", async () => {
   using _it = system(UNKNOWN);
-  await checkListenerOwner("ws://127.0.0.1:8765/", { mayBeNobody: true });
+  await checkListenerOwner("ws://127.0.0.1:8765/", { allowsUnknown: true });
   const [fault, message] = await distrust(false);
   assertEquals(fault, "unreachable");
   assertStringIncludes(message, "knows of no listener");
@@ -88,7 +88,7 @@ Deno.test("a listener that is nobody's may be yet to come, but must be somebody'
 
 Deno.test("a system that tells nothing cannot prove whose a listener is", async () => {
   using _it = system(undefined);
-  await checkListenerOwner("ws://127.0.0.1:8765/", { mayBeNobody: true });
+  await checkListenerOwner("ws://127.0.0.1:8765/", { allowsUnknown: true });
   const [fault, message] = await distrust(false);
   assertEquals(fault, "unproven");
   assertMatch(message, /does not tell whose program listens.*EXAI_WS_TOKEN=auto/);

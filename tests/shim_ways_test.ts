@@ -1,13 +1,13 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { openLink } from "../lib/client/link.ts";
-import { LinkError, type LinkFault } from "../lib/client/link_target.ts";
 import {
-  connectToDaemon,
   type DaemonLocation,
+  LinkError,
+  type LinkFault,
   type LinkTarget,
-  openVerified,
   type VerifiedConnection,
-} from "../lib/client/connect.ts";
+} from "../lib/client/link_target.ts";
+import { connectToDaemon, openVerified } from "../lib/client/connect.ts";
 import { PeerUsers } from "../lib/transport/peer_user.ts";
 import { ScriptedDaemon } from "./fixtures/scripted_daemon.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";

@@ -10,7 +10,7 @@ import { probeDaemon } from "../client/probe.ts";
 /** How the holder is probed: no token is shown, and whose program listens does not matter, since nothing is told it. */
 const PROBE = {
   usesToken: false,
-  ofAnyUser: true,
+  allowsAnyUser: true,
   readToken: () => Promise.resolve(undefined),
   timeoutMs: 2 * SECOND_MS,
 };
@@ -79,7 +79,7 @@ async function answersAtAddress(url: string, settings: Settings): Promise<boolea
   const tls = isTls ? await loadClientTls(settings).catch(() => undefined) : undefined;
   const { kind } = await probeDaemon(url, { ...PROBE, tls });
   // A certificate this program does not know, or one of its own that is asked for, does not mean that nobody is there.
-  return isTls ? kind !== "nobody" : kind === "exai";
+  return isTls ? kind !== "none" : kind === "exai";
 }
 
 async function readEndpoint(path: string) {

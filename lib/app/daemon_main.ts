@@ -168,8 +168,8 @@ async function explainTaken(
 /** On the socket first: no certificate is asked there. */
 async function whoListens(url: string, settings: Settings): Promise<ProbeResult> {
   const found = await locateDaemon(settings, statePaths(settings));
-  const { socket, usesToken, allowsAnyUser: ofAnyUser, readToken, readTls } = found;
-  const options = { usesToken, ofAnyUser, readToken, timeoutMs: PROBE_TIMEOUT_MS };
+  const { socket, usesToken, allowsAnyUser, readToken, readTls } = found;
+  const options = { usesToken, allowsAnyUser, readToken, timeoutMs: PROBE_TIMEOUT_MS };
   if (socket?.startsWith("/")) {
     const found = await probeDaemon("ws://localhost/", { ...options, socket });
     if (found.kind === "exai") return found;

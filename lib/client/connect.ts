@@ -1,133 +1,86 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { namesProxies, withoutProxies } from "../config/proxies.ts";
-import type { ClientTls } from "../config/tls.ts";
 import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
-import { LinkError, type LinkFault } from "./link_target.ts";
-import { hostOf, isLoopback } from "./daemon_url.ts";
+import { hostOf, isLoopbackHost } from "./daemon_url.ts";
+import {
+  type DaemonLocation,
+  type DialOptions,
+  LinkError,
+  type LinkFault,
+  type LinkTarget,
+  type VerifiedConnection,
+} from "./link_target.ts";
 import { whySocketUntrusted } from "./own_files.ts";
 
 const log = getLogger(["exai", "shim"]);
 
-/** Where a daemon listens. */
-export interface DaemonLocation {
-  /** Path of the daemon's Unix socket or named pipe, which is tried first. */
-  socket?: string;
-  /**
-   * The daemon's address, `ws://host:port/`.
-   *
-   * @throws {LinkError} `refused` when there is none
-   */
-  readUrl(): Promise<string>;
-}
-
-/** Where and as whom to connect. */
-export interface LinkTarget extends DaemonLocation {
-  /**
-   * Where the daemon of our state directory says that it listens, when that is another place: when nobody listens at
-   * ours, it is the one to use, since a state directory has one daemon.
-   */
-  fallback?: DaemonLocation;
-  /** What a connection with TLS needs; undefined: what it has by itself. */
-  readTls?(): Promise<ClientTls | undefined>;
-  /** Whether a token is used at all. */
-  usesToken: boolean;
-  /** Whether without one the daemon may be another user's. */
-  allowsAnyUser: boolean;
-  /**
-   * Read when the connection is open: by then a daemon that makes its token has made it.
-   *
-   * @throws {LinkError} `unproven` when there is none, so that nothing can be proved
-   */
-  readToken(): Promise<string | undefined>;
-  /** What was wrong where the daemon was looked for. */
-  fault?: string;
-  /** Settles when the log has been set up, which goes on beside the first try to connect. */
-  logReady?: Promise<unknown>;
-}
-
-/** How long the daemon may take to accept a connection, and again for each answer. */
-const ANSWER_TIMEOUT_MS = 5000;
-/** As above on the socket, which has the address behind it. */
+/** Time for the daemon to accept a connection, and for each answer. */
+const TCP_TIMEOUT_MS = 5000;
+/** As above on the socket, after which TCP is tried. */
 const SOCKET_TIMEOUT_MS = 2000;
 
-/** Whom a request on the socket is for: only its Host is of any use, and must be one the daemon allows. */
+/** The URL of requests on the socket: only its `Host` is used, which the daemon must allow. */
 const SOCKET_URL = "ws://localhost/";
 
-/** One way to the daemon. */
-interface DialOptions {
-  url: string;
-  socket?: string;
-  tls?: ClientTls;
-  timeoutMs: number;
-}
-
-/** A connection to a program that is our daemon, as far as can be known; the token has not been sent. */
-export interface VerifiedConnection {
-  socket: ClientSocket;
-  dialed: DialOptions;
-  /** What to show in place of the token; undefined where no token is used. */
-  proof?: string;
-}
-
 /**
- * Connects to the daemon and hands the connection to `use`. Whatever goes wrong on the socket, the address is tried
- * after it, and elsewhere when nobody listens there; each way must prove itself, so that who only holds the port learns
- * nothing.
+ * Connects to the daemon and passes the connection to `use`. Whatever fails on the socket, the address is tried next, and
+ * the fallback when nothing listens there. Each connection must prove itself, so a program that only holds the port
+ * learns nothing.
  *
  * @throws {LinkError}
  */
 export async function connectToDaemon<T>(
   target: LinkTarget,
-  use: (reached: VerifiedConnection) => Promise<T>,
+  use: (connection: VerifiedConnection) => Promise<T>,
 ): Promise<T> {
-  const { fallback: elsewhere, fault } = target;
+  const { fallback, fault } = target;
   if (fault !== undefined) {
     await target.logReady;
     log.warning("{fault}", { fault });
   }
   try {
-    return await reachAt(target, target, use);
+    return await connectAt(target, target, use);
   } catch (thrown) {
-    if (!elsewhere || !isFault(thrown, "refused")) throw thrown;
-    return await reachElsewhere(elsewhere, { target, use, nobody: thrown });
+    if (!fallback || !hasFault(thrown, "refused")) throw thrown;
+    return await connectToFallback(fallback, { target, use, refused: thrown });
   }
 }
 
-async function reachElsewhere<T>(
-  elsewhere: DaemonLocation,
-  { target, use, nobody }: {
+async function connectToFallback<T>(
+  fallback: DaemonLocation,
+  { target, use, refused }: {
     target: LinkTarget;
-    use: (reached: VerifiedConnection) => Promise<T>;
-    nobody: LinkError;
+    use: (connection: VerifiedConnection) => Promise<T>;
+    refused: LinkError;
   },
 ): Promise<T> {
   try {
-    return await reachAt(elsewhere, target, async (reached) => {
+    return await connectAt(fallback, target, async (connection) => {
       await target.logReady;
-      const { url, socket } = reached.dialed;
+      const { url, socket } = connection.dialed;
       log.info("{nobody}; the daemon of this state directory, at {place}, is used", {
-        nobody: nobody.message,
+        nobody: refused.message,
         place: socket ?? url,
       });
-      return await use(reached);
+      return await use(connection);
     });
   } catch (thrown) {
-    if (isFault(thrown, "unauthorized") || isFault(thrown, "rejected")) throw thrown;
-    // No daemon is there any more, and whoever has its port is nobody we asked for.
-    throw nobody;
+    if (hasFault(thrown, "unauthorized") || hasFault(thrown, "rejected")) throw thrown;
+    // The daemon has ended, and another program may have its port by now.
+    throw refused;
   }
 }
 
-async function reachAt<T>(
+async function connectAt<T>(
   { socket, readUrl }: DaemonLocation,
   target: LinkTarget,
-  use: (reached: VerifiedConnection) => Promise<T>,
+  use: (connection: VerifiedConnection) => Promise<T>,
 ): Promise<T> {
-  if (socket && mayUse(socket, target)) {
+  if (socket && mayUseSocket(socket, target)) {
     try {
-      const fault = await whySocketUntrusted(socket);
-      if (fault !== undefined) throw new LinkError("unproven", fault);
+      const distrust = await whySocketUntrusted(socket);
+      if (distrust !== undefined) throw new LinkError("unproven", distrust);
       return await use(await openVerified({ url: SOCKET_URL, socket, timeoutMs: SOCKET_TIMEOUT_MS }, target));
     } catch (thrown) {
       await target.logReady;
@@ -136,57 +89,57 @@ async function reachAt<T>(
   }
   const url = await readUrl();
   const tls = url.startsWith("wss:") ? await target.readTls?.() : undefined;
-  return await use(await openVerified({ url, tls, timeoutMs: ANSWER_TIMEOUT_MS }, target));
+  return await use(await openVerified({ url, tls, timeoutMs: TCP_TIMEOUT_MS }, target));
 }
 
-function isFault(thrown: unknown, fault: LinkFault): thrown is LinkError {
+function hasFault(thrown: unknown, fault: LinkFault): thrown is LinkError {
   return thrown instanceof LinkError && thrown.fault === fault;
 }
 
-/** Nothing tells whose a named pipe is, so without a token the address is used, whose owner the system tells. */
-function mayUse(socket: string, { usesToken }: LinkTarget): boolean {
+/** The owner of a named pipe cannot be told, so without a token TCP is used, where the owner of the listener can. */
+function mayUseSocket(socket: string, { usesToken }: LinkTarget): boolean {
   return usesToken || !socket.startsWith("\\\\");
 }
 
 /**
- * Opens one way and has what is there prove itself.
+ * Opens one connection and has its other end prove itself.
  *
  * @throws {LinkError}
  */
 export async function openVerified(
-  way: DialOptions,
+  dialed: DialOptions,
   target: Pick<LinkTarget, "usesToken" | "allowsAnyUser" | "readToken">,
 ): Promise<VerifiedConnection> {
-  const ownerMatters = !target.usesToken && !target.allowsAnyUser && way.socket === undefined;
-  // Loaded late, as few windows need them: most have a socket and no token.
+  const ownerMatters = !target.usesToken && !target.allowsAnyUser && dialed.socket === undefined;
+  // Imported on demand: most windows use a socket without a token and need neither.
   const listener = ownerMatters ? await import("./listener_owner.ts") : undefined;
-  const proving = target.usesToken ? await import("./handshake.ts") : undefined;
-  await listener?.checkListenerOwner(way.url, { mayBeNobody: true });
-  const socket = await connect(way);
+  const handshake = target.usesToken ? await import("./handshake.ts") : undefined;
+  await listener?.checkListenerOwner(dialed.url, { allowsUnknown: true });
+  const socket = await dial(dialed);
   try {
-    const token = proving && await target.readToken();
+    const token = handshake && await target.readToken();
     if (token !== undefined) {
-      return { socket, dialed: way, proof: await proving!.authenticateDaemon(socket, way, token) };
+      return { socket, dialed, proof: await handshake!.authenticateDaemon(socket, dialed, token) };
     }
-    await listener?.checkListenerOwner(way.url, { mayBeNobody: false });
-    return { socket, dialed: way };
+    await listener?.checkListenerOwner(dialed.url, { allowsUnknown: false });
+    return { socket, dialed };
   } catch (thrown) {
     socket.drop("it has not proved itself");
     throw thrown;
   }
 }
 
-async function connect({ url, ...options }: DialOptions): Promise<ClientSocket> {
-  // What is on this machine is never behind a proxy; a daemon elsewhere may be.
-  const isHere = options.socket !== undefined || isLoopback(hostOf(new URL(url)));
+async function dial({ url, ...options }: DialOptions): Promise<ClientSocket> {
+  // A daemon on this machine is not behind a proxy; one elsewhere may be.
+  const isHere = options.socket !== undefined || isLoopbackHost(hostOf(new URL(url)));
   const makeClient = isHere && namesProxies() ? directClient : undefined;
   try {
     return await connectWebSocket(url, { ...options, makeClient });
   } catch (thrown) {
     const message = messageOf(thrown);
     log.debug("no connection to {url}: {message}", { url, message });
-    const refused = thrown instanceof ConnectError && thrown.refused;
-    if (refused) throw new LinkError("refused", `no daemon listens at ${url}`);
+    const isRefused = thrown instanceof ConnectError && thrown.refused;
+    if (isRefused) throw new LinkError("refused", `no daemon listens at ${url}`);
     throw new LinkError("unreachable", `what listens at ${url} does not answer as a daemon: ${message}`);
   }
 }

@@ -42,8 +42,8 @@ export async function runningDaemon(shim = SOURCE.shim): Promise<Subject | undef
   const target = await locateDaemon(settings, statePaths(settings));
   const url = await target.readUrl().catch(() => undefined);
   if (!url) return undefined;
-  const { usesToken, allowsAnyUser: ofAnyUser, readToken } = target;
-  const found = await probeDaemon(url, { usesToken, ofAnyUser, readToken, timeoutMs: PROBE_MS });
+  const { usesToken, allowsAnyUser, readToken } = target;
+  const found = await probeDaemon(url, { usesToken, allowsAnyUser, readToken, timeoutMs: PROBE_MS });
   if (found.kind !== "exai") return undefined;
   const server = { url, token: await target.readToken() };
   const env = { EXAI_WS_AUTOSTART: "false" };
