@@ -138,7 +138,7 @@ async function dial({ url, ...options }: DialOptions): Promise<ClientSocket> {
   } catch (thrown) {
     const message = messageOf(thrown);
     log.debug("no connection to {url}: {message}", { url, message });
-    const isRefused = thrown instanceof ConnectError && thrown.refused;
+    const isRefused = thrown instanceof ConnectError && thrown.isRefused;
     if (isRefused) throw new LinkError("refused", `no daemon listens at ${url}`);
     throw new LinkError("unreachable", `what listens at ${url} does not answer as a daemon: ${message}`);
   }

@@ -1,13 +1,13 @@
 import { getLogger } from "@logtape/logtape";
-import { GIVES_WAY } from "../base/byte_budget.ts";
+import { EVICTION_RANK } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
-import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
+import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
-import { isPassing, responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { isEphemeral, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import { InboundQueue } from "./inbound_queue.ts";
@@ -109,7 +109,7 @@ class SessionConnection {
     try {
       this.#dispatch(text);
     } catch (thrown) {
-      logHandlingFault("a frame of a client", thrown);
+      logHandlerError("a frame of a client", thrown);
       this.reject(`the frame could not be handled: ${messageOf(thrown)}`);
     }
   }
@@ -155,14 +155,14 @@ class SessionConnection {
     this.#countedOut = bytesOut;
   }
 
-  #detach({ code, clean }: ChannelEnd): void {
+  #detach({ code, wasClean }: ChannelEnd): void {
     const { registry } = this.#options.hooks;
     // Not when a newer connection has replaced this one.
     if (!this.#session.output.detach(this.#sink)) return;
     log.debug("session {id} lost its connection ({code})", { id: this.#session.id, code });
     // Deno reports a connection cut without a close frame like a close frame without a code.
     const mayBeCut = code === NO_STATUS_RECEIVED && this.#session.resumable;
-    const isGoodbye = clean && code < CLOSE.invalidHello && !mayBeCut;
+    const isGoodbye = wasClean && code < CLOSE.invalidHello && !mayBeCut;
     if (isGoodbye) registry.end(this.#session, "the client closed the connection", { goodbye: true });
     else registry.handleDisconnect(this.#session);
   }
@@ -172,11 +172,11 @@ class SessionConnection {
 function openQueue(channel: FrameChannel, session: Session, handle: (text: string) => void): InboundQueue {
   let sinceMs = 0;
   const account = session.budget.open({
-    rank: GIVES_WAY.incoming,
+    rank: EVICTION_RANK.incoming,
     get sinceMs() {
       return sinceMs;
     },
-    giveWay() {
+    evict() {
       queue.discard();
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
     },
@@ -262,7 +262,7 @@ function messageSink(session: Session): MessageSink {
         onUndelivered?.(error);
         return sent = tooLargeNotice(error);
       });
-      if (isPassing(sent)) output.sendTransient(text);
+      if (isEphemeral(sent)) output.sendTransient(text);
       else output.send(text, onUndelivered);
     },
   };

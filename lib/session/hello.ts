@@ -1,8 +1,8 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
-import { checkVia, readVia } from "../wire/via.ts";
+import { assertNoLoop, parseVia } from "../wire/via.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
 import { implementationOf } from "../wire/mcp.ts";
@@ -126,7 +126,7 @@ class Handshake {
     this.#guard?.admitted();
     const { isOwner } = this.#principal;
     answerCommand(this.#channel, frame, { hooks: this.#hooks, token, isOwner }).catch((thrown) => {
-      logHandlingFault("a command", thrown);
+      logHandlerError("a command", thrown);
       this.#channel.close(CLOSE.internal, "internal error");
     });
   }
@@ -144,7 +144,7 @@ class Handshake {
   #openSession(hello: Hello): void {
     const hooks = this.#hooks;
     try {
-      checkVia(readVia(hello.via), hooks.daemonId);
+      assertNoLoop(parseVia(hello.via), hooks.daemonId);
       checkDirectory(hello.cwd ?? "");
       const { session, waiting } = findSession(hello, hooks.registry, this.#principal);
       if (typeof hello.resume === "object") session.output.acknowledgeMessages(hello.resume?.posts ?? 0);
@@ -251,7 +251,7 @@ function newSession(hello: Hello): Omit<NewSession, "namedDirs" | "principal"> {
     client: client.name ? implementationOf(client) : undefined,
     cwd: hello.cwd || undefined,
     server: hello.server,
-    via: hello.via === undefined ? undefined : readVia(hello.via),
+    via: hello.via === undefined ? undefined : parseVia(hello.via),
     resumable: Boolean(hello.resume),
     listens: isSubscribed,
   };

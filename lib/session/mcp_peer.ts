@@ -1,9 +1,9 @@
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
-import { jsonChars } from "../transport/json_size.ts";
+import { jsonChars } from "../transport/message_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
   implementationOf,
@@ -12,12 +12,12 @@ import {
   negotiateRevision,
   progressTokenOf,
 } from "../wire/mcp.ts";
-import { asMeant, whyNoBatch } from "../wire/lenient.ts";
-import { isRepeatable } from "../wire/repeatable.ts";
+import { batchFault, normalizeMessage } from "../wire/lenient.ts";
+import { isIdempotent } from "../wire/idempotency.ts";
 import {
   checkEnvelope,
+  errorResponseId,
   MAX_ID_CHARS,
-  refusedId,
   type RequestId,
   responseTo,
   type Result,
@@ -77,27 +77,27 @@ export class McpPeer implements ClientPeer {
    */
   receive(value: JsonObject, bytes = 0): void {
     try {
-      const message = checkEnvelope(asMeant(value));
+      const message = checkEnvelope(normalizeMessage(value));
       if (typeof message === "string") return this.rejectMessage(value, message);
       if (!("method" in message)) this.#requests.handleResponse(message);
       else if ("id" in message) {
         this.#handleRequest(message, bytes).catch((thrown) => this.#failRequest(message, thrown));
       } else this.#handleNotification(message.method, message.params ?? {});
     } catch (thrown) {
-      logHandlingFault("a message of a client", thrown);
+      logHandlerError("a message of a client", thrown);
     }
   }
 
   /** Answers a request whose handling threw, so that the client does not wait for it. */
   #failRequest({ id }: RpcRequest, thrown: unknown): void {
-    logHandlingFault("a request of a client", thrown);
+    logHandlerError("a request of a client", thrown);
     this.#cancelled.delete(id);
     this.#sink.respond(id, responseTo(id, { error: toRpcError(thrown) }));
   }
 
   /** Handles the messages of a batch, in revisions of MCP that have batches. */
   receiveBatch(batch: readonly Json[], bytes = 0): void {
-    const why = whyNoBatch(batch, this.#session.revision);
+    const why = batchFault(batch, this.#session.revision);
     if (why !== undefined) return this.#rejectWithoutId("INVALID_REQUEST", why);
     for (const value of batch) {
       if (isObject(value)) this.receive(value, Math.ceil(bytes / batch.length));
@@ -136,7 +136,7 @@ export class McpPeer implements ClientPeer {
     if (value.method === undefined && ("result" in value || "error" in value)) {
       return this.#requests.rejectMalformed(value.id, why);
     }
-    const id = refusedId(value.id);
+    const id = errorResponseId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     const response = responseTo(id, { error });
     if (id !== null && this.#session.calls.has(id)) this.#sink.rejectDuplicate(id, response);
@@ -210,7 +210,7 @@ export class McpPeer implements ClientPeer {
         method,
         params,
         progressToken: progressTokenOf(params),
-        begin: isRepeatable(method) ? undefined : () => this.#sink.markBegun?.(id),
+        begin: isIdempotent(method) ? undefined : () => this.#sink.markBegun?.(id),
         notify: (method, params) => this.#notifyAbout(id, method, params),
         ask: (method, params, options) => this.#requests.request({ method, params, relatedTo: id }, options),
       },

@@ -1,5 +1,5 @@
 import type { ExaiError } from "../base/errors.ts";
-import { heldBytes } from "../base/held_bytes.ts";
+import { heapBytes } from "../base/heap_bytes.ts";
 
 /** A request or notification to the client. */
 interface OutboundMessage {
@@ -58,7 +58,7 @@ export class OutboundMessages {
   }
 
   add(text: string, onUndelivered?: OnUndelivered): void {
-    const bytes = heldBytes(text);
+    const bytes = heapBytes(text);
     this.#kept.push({ number: ++this.#newest, text, bytes, onUndelivered });
     this.#chars += text.length;
     const { maxMessages, maxChars, onSizeChange } = this.#limits;

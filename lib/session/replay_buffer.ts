@@ -1,6 +1,6 @@
-import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { heldBytes } from "../base/held_bytes.ts";
+import { heapBytes } from "../base/heap_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { EvictedResponses } from "./evicted_responses.ts";
 import type { JournaledCall, JournalEntry, SessionJournal } from "./journal.ts";
@@ -67,7 +67,7 @@ export class ReplayBuffer {
     this.#limits = limits;
     this.#keepsResponses = keepsResponses;
     this.#journal = journal;
-    const rank = () => this.isAttached ? GIVES_WAY.unconfirmed : GIVES_WAY.away;
+    const rank = () => this.isAttached ? EVICTION_RANK.unconfirmed : EVICTION_RANK.away;
     const since = () => this.#sinceMs;
     this.#account = (limits.budget ?? UNBOUNDED).open({
       get rank() {
@@ -76,7 +76,7 @@ export class ReplayBuffer {
       get sinceMs() {
         return since();
       },
-      giveWay: (bytes) => this.#evict(bytes),
+      evict: (bytes) => this.#evict(bytes),
     });
     this.#messages = new OutboundMessages({ ...limits, onSizeChange: (bytes) => this.#account.add(bytes) });
   }
@@ -89,7 +89,7 @@ export class ReplayBuffer {
   restore(calls: readonly JournaledCall[]): void {
     for (const { entry, answer } of calls) {
       if (answer === undefined) this.#unknown.set(entry.id, entry);
-      else this.#keep({ id: entry.id, text: answer, bytes: heldBytes(answer), entry });
+      else this.#keep({ id: entry.id, text: answer, bytes: heapBytes(answer), entry });
     }
   }
 
@@ -145,13 +145,13 @@ export class ReplayBuffer {
   sendResponse(id: RequestId, text: string): void {
     const entry = this.#takeBegun(id);
     if (entry) this.#journal!.finish(entry, text, { soon: this.isAttached });
-    if (this.#isResumable) this.#keep({ id, text, bytes: heldBytes(text), entry });
+    if (this.#isResumable) this.#keep({ id, text, bytes: heapBytes(text), entry });
     this.#sink?.send(text);
   }
 
   /** Sends an error for a request that reuses the id of a running call, which keeps its journal entry. */
   rejectDuplicate(id: RequestId, text: string): void {
-    if (this.#isResumable) this.#keep({ id, text, bytes: heldBytes(text) });
+    if (this.#isResumable) this.#keep({ id, text, bytes: heapBytes(text) });
     this.#sink?.send(text);
   }
 
@@ -226,7 +226,7 @@ export class ReplayBuffer {
   /** Kept like any response, since client and daemon must count the same ones. */
   #replaceEvicted(id: RequestId, text: string): void {
     const entry = this.#evicted.take(id);
-    this.#keep({ id, text, bytes: heldBytes(text), entry });
+    this.#keep({ id, text, bytes: heapBytes(text), entry });
     this.#sink?.send(text);
   }
 

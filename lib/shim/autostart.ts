@@ -133,7 +133,7 @@ export function daemonCommand(): { command: string; args: string[] } {
   const start = "--if-not-running";
   if (!isCompiled()) {
     // daemon.ts beside shim.ts, daemon.js beside a bundled shim.js.
-    // A bundle has no deno.json with the unstable API the daemon listens with (lib/edge/kept_address.ts).
+    // A bundle has no deno.json with the unstable API the daemon listens with (lib/edge/port_reservation.ts).
     const program = join(programDir(), `daemon${extname(Deno.mainModule)}`);
     return { command: Deno.execPath(), args: ["run", "-A", "--unstable-net", program, start] };
   }

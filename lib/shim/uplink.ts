@@ -5,12 +5,12 @@ import { VERSION } from "../base/version.ts";
 import type { Link } from "../client/link.ts";
 import type { Settings } from "../config/settings.ts";
 import { inheritedVia } from "../config/via.ts";
-import { eachLine, LineJoiner } from "../transport/joined_lines.ts";
+import { eachLine, LineJoiner } from "../transport/line_joiner.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import type { HelloAck } from "../wire/ops.ts";
 import { peek, type Peeked } from "../wire/peek.ts";
-import { isPassing, type RequestId } from "../wire/rpc.ts";
-import { writeVia } from "../wire/via.ts";
+import { isEphemeral, type RequestId } from "../wire/rpc.ts";
+import { formatVia } from "../wire/via.ts";
 import { LivenessCheck } from "./liveness_check.ts";
 import { Receipts } from "./receipts.ts";
 import type { JournalFindings } from "./recovery.ts";
@@ -93,7 +93,7 @@ export class Uplink {
       : true;
     const via = inheritedVia();
     return {
-      ...(via.length > 0 ? { via: writeVia(via) } : {}),
+      ...(via.length > 0 ? { via: formatVia(via) } : {}),
       client: { name: "exai-shim", version: VERSION },
       cwd: this.#cwd,
       nudge: true,
@@ -124,7 +124,7 @@ export class Uplink {
 
   #write(text: string): boolean {
     const socket = this.#link?.socket;
-    if (!socket?.open) return false;
+    if (!socket?.isOpen) return false;
     if (this.#joiner) this.#joiner.send(text);
     else socket.send(text);
     return true;
@@ -233,7 +233,7 @@ export class Uplink {
 
 /** Whether `frame` is one of the messages that are numbered and acknowledged (`posts` in docs/protocol.md). */
 function isCountedMessage(frame: Peeked): boolean {
-  if (frame.kind === "notification") return !isPassing(frame.message);
+  if (frame.kind === "notification") return !isEphemeral(frame.message);
   return frame.kind === "request";
 }
 

@@ -1,0 +1,157 @@
+// @ts-types="@modelcontextprotocol/sdk/shared/transport"
+import { fetchWithinOrigin, unfollowedRedirect } from "@modelcontextprotocol/sdk/shared/transport.js";
+import type { UrlServerConfig } from "../config/server_config.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { isRequest, isRequestId, type RequestId, type RpcMessage } from "../wire/rpc.ts";
+import type { ServerFetch } from "./bounded_fetch.ts";
+import { fetchError, HttpStatusError, StreamTimeoutError } from "./errors.ts";
+
+/** How long the server may take to accept a notification or a response. */
+const ACCEPT_MS = 30 * SECOND_MS;
+
+/** How long a request stays open after its answer is no longer needed. */
+const LINGER_MS = 5 * SECOND_MS;
+
+type EndpointConfig = Pick<UrlServerConfig, "url" | "headers" | "startTimeoutMs">;
+
+interface UrlRequest {
+  url?: string | URL;
+  method?: string;
+  headers?: Record<string, string | undefined>;
+  body?: string;
+  signal: AbortSignal;
+}
+
+/** Makes the HTTP requests to one server, and can abort each of them. */
+export class ServerEndpoint {
+  /** Sent with every request, once known. */
+  sessionId: string | undefined;
+  revision: string | undefined;
+  readonly #config: EndpointConfig;
+  readonly #fetch: ServerFetch;
+  readonly #open = new Set<AbortController>();
+  readonly #byRequest = new Map<RequestId, AbortController>();
+  /** Timers that abort requests whose answers are no longer needed. */
+  readonly #lingering = new Map<RequestId, ReturnType<typeof setTimeout>>();
+
+  constructor(config: EndpointConfig, fetch: ServerFetch) {
+    this.#config = config;
+    // Follows up to five redirects within the origin only: the configured headers reach no other host.
+    this.#fetch = fetchWithinOrigin(fetch);
+  }
+
+  get url(): URL {
+    return new URL(this.#config.url);
+  }
+
+  /**
+   * Makes a request.
+   *
+   * @throws {HttpStatusError} the server refused it
+   * @throws {ResponseCutError} the server may have received it and did not answer
+   */
+  async fetch({ url = this.url, method = "GET", headers = {}, body, signal }: UrlRequest): Promise<Response> {
+    const init = { method, headers: this.#headers(headers), body, signal };
+    const response = await this.#fetch(url, init).catch((thrown) => {
+      throw fetchError(thrown);
+    });
+    if (response.ok) return response;
+    const redirect = unfollowedRedirect(response, url);
+    if (redirect !== undefined) {
+      await response.body?.cancel();
+      throw new HttpStatusError(response, redirect);
+    }
+    throw new HttpStatusError(response, await response.text().catch(() => ""));
+  }
+
+  /**
+   * Opens an event stream. The time-out covers its headers; afterwards it may be silent for any time.
+   *
+   * @throws {StreamTimeoutError} its headers did not come in time; otherwise as {@linkcode fetch}
+   */
+  async openStream(lastEventId: string | undefined, signal: AbortSignal): Promise<Response> {
+    const headers = { accept: "text/event-stream", "last-event-id": lastEventId };
+    const late = new AbortController();
+    const { startTimeoutMs } = this.#config;
+    const timer = setTimeout(() => late.abort(new StreamTimeoutError(startTimeoutMs)), startTimeoutMs);
+    try {
+      return await this.fetch({ headers, signal: AbortSignal.any([signal, late.signal]) });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Posts `message` and passes the response to `take`, during which {@linkcode cancel} can still abort it. */
+  async post(
+    message: RpcMessage,
+    url: string | URL | undefined,
+    take: (response: Response, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const id = isRequest(message) ? message.id : undefined;
+    const controller = this.#begin();
+    if (id !== undefined) this.#byRequest.set(id, controller);
+    // Requests have a time-out where they are made.
+    const timer = id === undefined ? setTimeout(() => controller.abort(), ACCEPT_MS) : undefined;
+    try {
+      const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+      const { signal } = controller;
+      const body = JSON.stringify(message);
+      await take(await this.fetch({ url, method: "POST", headers, body, signal }), signal);
+    } finally {
+      clearTimeout(timer);
+      this.#open.delete(controller);
+      if (id !== undefined && this.#byRequest.get(id) === controller) this.#release(id);
+    }
+  }
+
+  /** Aborts the request `id`, if it is open. */
+  cancel(id: RequestId): void {
+    this.#byRequest.get(id)?.abort();
+  }
+
+  /** Aborts the request `id` unless it ends by itself within a few seconds. */
+  cancelSoon(id: RequestId): void {
+    if (!this.#byRequest.has(id) || this.#lingering.has(id)) return;
+    this.#lingering.set(id, setTimeout(() => this.cancel(id), LINGER_MS));
+  }
+
+  #release(id: RequestId): void {
+    this.#byRequest.delete(id);
+    clearTimeout(this.#lingering.get(id));
+    this.#lingering.delete(id);
+  }
+
+  /** A signal that {@linkcode close} aborts. */
+  signal(): AbortSignal {
+    return this.#begin().signal;
+  }
+
+  /** Aborts every request. */
+  close(): void {
+    for (const controller of this.#open) controller.abort();
+    this.#open.clear();
+  }
+
+  #begin(): AbortController {
+    const controller = new AbortController();
+    this.#open.add(controller);
+    return controller;
+  }
+
+  #headers(extra: Record<string, string | undefined>): Headers {
+    const all = { "mcp-session-id": this.sessionId, "mcp-protocol-version": this.revision, ...extra };
+    const headers = new Headers();
+    for (const [name, value] of Object.entries(all)) if (value !== undefined) headers.set(name, value);
+    for (const [name, value] of Object.entries(this.#config.headers)) headers.set(name, value);
+    return headers;
+  }
+}
+
+/** The id of the request that `message` cancels, if it is a cancellation. */
+export function cancelledRequest(message: RpcMessage): RequestId | undefined {
+  if (!("method" in message) || "id" in message || message.method !== "notifications/cancelled") {
+    return undefined;
+  }
+  const id = message.params?.requestId;
+  return isRequestId(id) ? id : undefined;
+}
