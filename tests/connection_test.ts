@@ -147,7 +147,7 @@ Deno.test("the end of a connection that was replaced ends nothing", () => {
   const { channel, session, hello, registry } = client({ resume: true, session_id: "s" });
   hello({ session_id: "s", resume: { token: session.resumeToken } });
   channel.onclose!({ code: 1000, wasClean: true });
-  assertEquals([registry.size, session.connected], [1, true]);
+  assertEquals([registry.size, session.isConnected], [1, true]);
 });
 
 Deno.test("whatever is wrong with the handling of one frame, the client is told and the next is handled", async () => {

@@ -17,7 +17,7 @@ Deno.test("a hello is answered with who the daemon is, what it allows and the se
     limits: { max_bytes: 10_000, session_max_inflight: 3, call_timeout_ms: 7 },
   });
   const session = registry.get("mine")!;
-  assertEquals([session.resumable, session.client, session.cwd, session.via], [
+  assertEquals([session.isResumable, session.client, session.cwd, session.via], [
     false,
     undefined,
     undefined,
@@ -344,7 +344,7 @@ Deno.test("a connection of the subprotocol mcp speaks MCP alone, for whom it aut
     via: ["d1"],
     principal: { id: "x", isOwner: false },
   });
-  assertEquals([session.server, session.via, session.principal, session.namedDirs, session.resumable], [
+  assertEquals([session.server, session.via, session.principal, session.namedDirs, session.isResumable], [
     "files",
     ["d1"],
     "x",

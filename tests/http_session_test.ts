@@ -60,7 +60,17 @@ Deno.test("a session over HTTP begins with a valid initialize and is shown under
   assertEquals([registry.size, transport.sessionId], [0, undefined]);
   const [answer] = await post(INITIALIZE);
   assertEquals([answer!.id, answer!.error], [0, undefined]);
-  const { id, client, server, cwd, via, principal, namedDirs, resumable, connected } = session()!;
+  const {
+    id,
+    client,
+    server,
+    cwd,
+    via,
+    principal,
+    namedDirs,
+    isResumable: resumable,
+    isConnected: connected,
+  } = session()!;
   assertMatch(id, /^http-[0-9a-f]{8}$/);
   assertNotEquals(id, transport.sessionId);
   assertEquals([client?.name, server, cwd, via, principal, namedDirs, resumable, connected], [
@@ -135,7 +145,7 @@ Deno.test("an answer too large is replaced by why, and a message too large by a 
     "TOO_LARGE",
     "who asked is told that it did not arrive",
   );
-  assertEquals(session()!.connected, true);
+  assertEquals(session()!.isConnected, true);
 });
 
 Deno.test("a cancelled request ends its stream without an answer", async () => {

@@ -7,7 +7,7 @@ import { type NewSession, type RegistryOptions, SessionRegistry } from "../lib/s
 import type { Session } from "../lib/session/session.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 
-const WANTED: NewSession = { resumable: true, namedDirs: "read", principal: "owner" };
+const WANTED: NewSession = { isResumable: true, namedDirs: "read", principal: "owner" };
 
 /** A registry, and what became of its sessions. */
 function registryOf(options: Partial<RegistryOptions> = {}) {
@@ -67,14 +67,14 @@ Deno.test("a session is taken over by who shows its token on behalf of the same 
   assertEquals(line.closed, []);
   assertEquals(registry.resume("a", resumeToken, "owner"), session);
   assertEquals(line.closed, [4008, "the client has attached anew"]);
-  const fixed = create("c", { resumable: false });
+  const fixed = create("c", { isResumable: false });
   assertEquals(registry.resume("c", fixed.resumeToken, "owner"), undefined);
 });
 
 Deno.test("a session whose connection was cut waits for its client so long, and no longer", async () => {
   using clock = new FakeClock();
   const { registry, create, take } = registryOf();
-  const [back, gone, fixed] = [create("back"), create("gone"), create("fixed", { resumable: false })];
+  const [back, gone, fixed] = [create("back"), create("gone"), create("fixed", { isResumable: false })];
   take();
   for (const session of [back, gone, fixed]) registry.handleDisconnect(session);
   assertEquals(take(), ["end fixed the client has gone away"]);
@@ -115,7 +115,7 @@ Deno.test("of more than 4096 sessions that are away the one longest away is give
 Deno.test("a session that cannot be resumed is closed when it is idle, and none that runs, listens or can come back", async () => {
   using clock = new FakeClock();
   const { registry, create, take } = registryOf({ idleMs: 60_000 });
-  const fixed = { resumable: false };
+  const fixed = { isResumable: false };
   const idle = create("idle", fixed);
   const line = connect(idle);
   const running = create("running", fixed);
@@ -213,7 +213,7 @@ Deno.test("a session an earlier daemon knew is begun anew under its token, with 
 Deno.test("the journal keeps the calls of sessions that can be resumed, until their client says goodbye", () => {
   const { journal, told } = journalOf();
   const { registry, create } = registryOf({ journal });
-  registry.end(create("fixed", { resumable: false }), "over");
+  registry.end(create("fixed", { isResumable: false }), "over");
   assertEquals(told, []);
   const [one, two] = [create("one"), create("two")];
   assertEquals([one.isRecovered, one.resumeToken === two.resumeToken], [false, false]);

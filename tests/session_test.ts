@@ -20,7 +20,7 @@ function sessionOf(parts: Partial<SessionOptions> = {}) {
     id: "a",
     namedDirs: "read",
     principal: "owner",
-    resumable: true,
+    isResumable: true,
     replayLimits: { maxMessages: 9, maxChars: 999 },
     maxFrameBytes: 100,
     ...parts,
@@ -140,7 +140,7 @@ Deno.test("the end of a session aborts its calls and frees what it held", async 
   session.subscriptions.add("a:1");
   session.output.sendResponse(1, "one");
   session.output.attach({ send: () => {}, close: () => {} });
-  assertEquals(session.connected, true);
+  assertEquals(session.isConnected, true);
   const request = { id: 1, method: "m", params: {}, notify: () => {}, ask: () => Promise.reject() };
   const work = session.calls.run(
     request,
@@ -151,7 +151,7 @@ Deno.test("the end of a session aborts its calls and frees what it held", async 
   session.end("again");
   const { error } = await work;
   assertEquals([error!.message, (error!.data as JsonObject).code], ["enough", "CANCELLED"]);
-  assertEquals([ended, budget.bytes, session.subscriptions.size, session.connected], [
+  assertEquals([ended, budget.bytes, session.subscriptions.size, session.isConnected], [
     ["enough"],
     0,
     0,

@@ -82,7 +82,7 @@ Deno.test("no session is idle for the time in which its client could not speak",
     client: undefined,
     cwd: undefined,
     server: undefined,
-    resumable: false,
+    isResumable: false,
     namedDirs: "read",
     principal: "owner",
   });

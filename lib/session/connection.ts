@@ -99,7 +99,7 @@ class SessionConnection {
 
   handleClose(end: ChannelEnd): void {
     this.#countBytes();
-    if (this.#session.resumable) this.#settleQueue();
+    if (this.#session.isResumable) this.#settleQueue();
     else this.#queue.discard();
     this.#detach(end);
   }
@@ -161,7 +161,7 @@ class SessionConnection {
     if (!this.#session.output.detach(this.#sink)) return;
     log.debug("session {id} lost its connection ({code})", { id: this.#session.id, code });
     // Deno reports a connection cut without a close frame like a close frame without a code.
-    const mayBeCut = code === NO_STATUS_RECEIVED && this.#session.resumable;
+    const mayBeCut = code === NO_STATUS_RECEIVED && this.#session.isResumable;
     const isGoodbye = wasClean && code < CLOSE.invalidHello && !mayBeCut;
     if (isGoodbye) registry.end(this.#session, "the client closed the connection", { goodbye: true });
     else registry.handleDisconnect(this.#session);

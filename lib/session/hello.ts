@@ -186,7 +186,7 @@ export function attachMcp(
   } = {},
 ): void {
   const session = hooks.registry.create({
-    resumable: false,
+    isResumable: false,
     server,
     via,
     listens: isSubscribed,
@@ -252,7 +252,7 @@ function newSession(hello: Hello): Omit<NewSession, "namedDirs" | "principal"> {
     cwd: hello.cwd || undefined,
     server: hello.server,
     via: hello.via === undefined ? undefined : parseVia(hello.via),
-    resumable: Boolean(hello.resume),
+    isResumable: Boolean(hello.resume),
     listens: isSubscribed,
   };
 }
@@ -267,7 +267,7 @@ function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: Attach
     session_id: session.id,
     daemon: hooks.daemon,
     limits: hooks.limits,
-    ...(session.resumable ? { resume_token: session.resumeToken } : {}),
+    ...(session.isResumable ? { resume_token: session.resumeToken } : {}),
     ...(waiting ? outcomes(session, waiting) : {}),
   };
 }

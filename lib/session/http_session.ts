@@ -48,7 +48,7 @@ export function openHttpSession(hooks: HttpSessionHooks, options: HttpSessionOpt
         ...about,
         principal,
         wantedId: publicId(),
-        resumable: false,
+        isResumable: false,
         namedDirs: isOwner ? "start" : "none",
         listens: () => transport.listening,
       });

@@ -34,7 +34,7 @@ export interface RegistryOptions {
 export type NewSession =
   & Pick<
     SessionOptions,
-    "client" | "cwd" | "server" | "resumable" | "namedDirs" | "principal" | "via"
+    "client" | "cwd" | "server" | "isResumable" | "namedDirs" | "principal" | "via"
   >
   & {
     wantedId?: string;
@@ -94,7 +94,7 @@ export class SessionRegistry implements Disposable {
   create(wanted: NewSession): Session {
     checkSessionId(wanted.wantedId);
     const resumeToken = crypto.randomUUID();
-    const journal = wanted.resumable ? this.#options.journal?.open(resumeToken) : undefined;
+    const journal = wanted.isResumable ? this.#options.journal?.open(resumeToken) : undefined;
     return this.#add(wanted, { resumeToken, journal });
   }
 
@@ -125,7 +125,7 @@ export class SessionRegistry implements Disposable {
    */
   resume(id: string, token: string, principal: string): Session | undefined {
     const session = this.#sessions.get(id);
-    if (!session?.resumable || !equalsInConstantTime(session.resumeToken, token)) return undefined;
+    if (!session?.isResumable || !equalsInConstantTime(session.resumeToken, token)) return undefined;
     if (!isSamePrincipal(session.principal, principal)) return undefined;
     this.#closeResumeWindow(id);
     session.output.close(CLOSE.sessionReplaced, "the client has attached anew");
@@ -152,7 +152,7 @@ export class SessionRegistry implements Disposable {
 
   /** The connection of `session` was cut: opens its resume window, or ends it when it cannot be resumed. */
   handleDisconnect(session: Session): void {
-    if (!session.resumable || this.#options.resumeWindowMs === 0) {
+    if (!session.isResumable || this.#options.resumeWindowMs === 0) {
       return this.end(session, "the client has gone away");
     }
     log.debug("session {id} was cut off and waits", { id: session.id });
@@ -187,7 +187,7 @@ export class SessionRegistry implements Disposable {
   /** Closes sessions that have been idle for too long. A resumable session is never idle: it ends with its resume window. */
   closeIdle(nowMs = performance.now()): void {
     for (const session of this.#sessions.values()) {
-      if (session.resumable) continue;
+      if (session.isResumable) continue;
       if (this.#listens.get(session.id)?.(session)) session.touch();
       if (session.calls.size > 0 || nowMs - session.lastUsedMs < this.#options.idleMs) continue;
       log.info("session {id} was idle for too long and is closed", { id: session.id });

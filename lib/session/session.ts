@@ -29,7 +29,7 @@ export interface SessionOptions {
   /** Ids of the daemons between the client and this one. */
   via?: readonly string[];
   /** Whether the client may resume after a cut connection. */
-  resumable: boolean;
+  isResumable: boolean;
   replayLimits: ReplayLimits;
   /** Requests that may run and wait at once. Default: unlimited. */
   maxRunning?: number;
@@ -56,7 +56,7 @@ export class Session implements Caller {
   readonly id: string;
   readonly namedDirs: NamedDirs;
   readonly principal: string;
-  readonly resumable: boolean;
+  readonly isResumable: boolean;
   /** A secret: never logged. */
   readonly resumeToken: string;
   readonly startedAt = new Date();
@@ -104,7 +104,7 @@ export class Session implements Caller {
     this.principal = options.principal;
     this.server = options.server;
     this.via = options.via;
-    this.resumable = options.resumable;
+    this.isResumable = options.isResumable;
     this.maxFrameBytes = options.maxFrameBytes;
     this.calls = new ActiveCalls(options.maxRunning);
     this.budget = options.replayLimits.budget ?? UNBOUNDED;
@@ -120,7 +120,7 @@ export class Session implements Caller {
       findWorkspace: options.findWorkspace,
     });
     this.output = new ReplayBuffer(options.replayLimits, {
-      keepsResponses: options.resumable,
+      keepsResponses: options.isResumable,
       journal: options.journal,
     });
   }
@@ -131,7 +131,7 @@ export class Session implements Caller {
   }
 
   /** Whether the client is connected now. */
-  get connected(): boolean {
+  get isConnected(): boolean {
     return this.output.isAttached;
   }
 
