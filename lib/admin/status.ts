@@ -212,7 +212,7 @@ function describeSession(session: Session): JsonObject {
     session: session.id,
     client: session.client?.name,
     client_version: session.client?.version,
-    connected: session.connected,
+    connected: session.isConnected,
     server: session.server,
     cwd: session.cwd,
     roots: session.rootsState,

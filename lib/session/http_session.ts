@@ -8,13 +8,13 @@ import { toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { tooLargeNotice } from "./connection.ts";
 import { sendable } from "./encode.ts";
-import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
+import { McpPeer, type MessageSink } from "./mcp_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
 
 const log = getLogger(["exai", "session"]);
 
-/** What the sessions of Streamable HTTP need of the daemon. */
+/** What a Streamable HTTP session needs of the daemon. */
 interface HttpSessionHooks {
   registry: SessionRegistry;
   target: Target;
@@ -24,31 +24,31 @@ interface HttpSessionHooks {
 export interface HttpSessionOptions {
   /** The one server this session sees; undefined for the merged catalog. */
   server?: string;
-  /** Working directory of the client, if it told: mounted servers start there, but no tool reads there for it. */
+  /** The client's working directory: mounted servers start there, but no tool reads files there. */
   cwd?: string;
-  /** The daemons by which it comes. */
+  /** Ids of the daemons between the client and this one. */
   via?: readonly string[];
-  /** On whose behalf it comes; `isOwner`: that of the daemon's own user. */
+  /** On whose behalf the client connects; `isOwner`: the daemon's own user. */
   principal: { id: string; isOwner: boolean };
-  /** Unread bytes held for one stream of the client. */
+  /** Unread bytes buffered for one stream of the client. */
   maxQueuedBytes: number;
 }
 
 /**
- * The transport for a client that is about to initialize over HTTP. Its session begins when the transport has found
- * the client's `initialize` valid, and ends with the transport; a cut connection ends neither.
+ * Creates the transport for a client that is about to initialize over HTTP (MCP basic/transports). Its session begins
+ * with a valid `initialize` and ends with the transport; a cut connection ends neither.
  */
 export function openHttpSession(hooks: HttpSessionHooks, options: HttpSessionOptions): HttpServerTransport {
   const { maxQueuedBytes, principal: { id: principal, isOwner }, ...about } = options;
   const transport = new HttpServerTransport({
     maxQueuedBytes,
-    keep: hooks.registry.mailboxLimits,
+    keep: hooks.registry.replayLimits,
     newSessionId: () => {
       const session = hooks.registry.create({
         ...about,
         principal,
-        wantedId: shownId(),
-        resumable: false,
+        wantedId: publicId(),
+        isResumable: false,
         namedDirs: isOwner ? "start" : "none",
         listens: () => transport.listening,
       });
@@ -60,25 +60,25 @@ export function openHttpSession(hooks: HttpSessionHooks, options: HttpSessionOpt
 }
 
 /**
- * The id under which an HTTP session is shown, logged and ended. The `Mcp-Session-Id` its client sends is another:
- * whoever knows that one can use the session, so it is shown to nobody else.
+ * The id an HTTP session has in logs and in status. It is not the `Mcp-Session-Id`, which is a credential: any client
+ * that sends it can use the session.
  */
-function shownId(): string {
+function publicId(): string {
   return `http-${crypto.randomUUID().slice(0, 8)}`;
 }
 
 function attach(session: Session, transport: HttpServerTransport, hooks: HttpSessionHooks): void {
-  const outlet = streamOutlet(session, transport);
-  const peer = new McpPeer(session, outlet, {
+  const sink = streamSink(session, transport);
+  const peer = new McpPeer(session, sink, {
     target: hooks.target,
     onNotification: (method, params) => hooks.onNotification(session, method, params),
   });
-  let begun = false;
+  let hasBegun = false;
   const count = () => {
     session.bytesIn = transport.bytesIn;
     session.bytesOut = transport.bytesOut;
   };
-  session.mailbox.attach({ send: () => {}, close: () => void transport.close() });
+  session.output.attach({ send: () => {}, close: () => void transport.close() });
   session.ended.addEventListener("abort", () => void transport.close(), { once: true });
   transport.onclose = () => {
     count();
@@ -87,15 +87,15 @@ function attach(session: Session, transport: HttpServerTransport, hooks: HttpSes
   transport.onerror = ({ message }) => log.debug("session {id}: {message}", { id: session.id, message });
   transport.onmessage = (message) => {
     count();
-    // Only the message that began the session: a later, malformed initialize is refused and ends nothing.
-    if (!begun && "method" in message && "id" in message) outlet.initializing(message.id);
-    begun = true;
+    // Only the first message: a later, invalid initialize gets an error and does not end the session.
+    if (!hasBegun && "method" in message && "id" in message) sink.initializing(message.id);
+    hasBegun = true;
     peer.receive(message as unknown as JsonObject, heapBytesOf(message));
   };
 }
 
-/** What the peer says, led to the stream it belongs on. */
-function streamOutlet(session: Session, transport: HttpServerTransport) {
+/** Sends each message of the peer on the stream of the request it belongs to. */
+function streamSink(session: Session, transport: HttpServerTransport) {
   const { maxFrameBytes } = session;
   let initializeId: RequestId | undefined;
   const send = (message: RpcMessage, relatedRequestId?: RequestId) =>
@@ -104,24 +104,24 @@ function streamOutlet(session: Session, transport: HttpServerTransport) {
     });
   return {
     initializing: (id: RequestId) => initializeId = id,
-    async answer(id, response) {
+    async respond(id, response) {
       const refuse = (error: ExaiError) => responseTo(id, { error: toRpcError(error) });
       const isInitialize = id === initializeId;
-      // Its id may come again, in a request whose error concerns nobody else.
+      // The client may reuse the id later, in a request whose error must not end the session.
       if (isInitialize) initializeId = undefined;
       await send(sendable(response, maxFrameBytes, refuse));
-      // A client that could not initialize begins anew, with another session.
+      // A client that could not initialize starts over with another session.
       if (response.error && isInitialize) await transport.close();
     },
-    // The transport refuses what shares the id of a request that still waits; this one has a stream of its own.
-    refuseTwin: (_id, response) => void send(response),
-    post(message, { relatedTo, onlost }) {
+    // The transport itself rejects a request with the id of a pending one; this request has a stream of its own.
+    rejectDuplicate: (_id, response) => void send(response),
+    send(message, { relatedTo, onUndelivered }) {
       const refuse = (error: ExaiError) => {
-        onlost?.(error);
+        onUndelivered?.(error);
         return tooLargeNotice(error);
       };
       void send(sendable<RpcMessage>(message, maxFrameBytes, refuse), relatedTo);
     },
     abandon: (id) => transport.abandon(id),
-  } satisfies PeerOutlet & { initializing(id: RequestId): void };
+  } satisfies MessageSink & { initializing(id: RequestId): void };
 }

@@ -1,9 +1,10 @@
 import { ExaiError } from "../base/errors.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
+import type { LinkFault } from "../client/link_target.ts";
 
-/** The person at the client reads these: what went wrong, what became of the request, what to do. */
+// Errors the user reads: what went wrong, what happened to the request, what to do. Import as a namespace.
 
-/** No daemon was there for `waitedMs`; the request was not run, or may be made again without harm. */
+/** No daemon was there for `waitedMs`; the request has not run, or may run again. */
 export function daemonUnavailable(
   waitedMs: number,
   { why, advice }: { why: string; advice: string },
@@ -16,12 +17,12 @@ export function daemonUnavailable(
   );
 }
 
-/** The client closed stdin before a daemon was reached. */
-export function notReached(why: string): ExaiError {
+/** The client closed stdin before the shim reached a daemon. */
+export function daemonNeverReached(why: string): ExaiError {
   return new ExaiError("DAEMON_UNAVAILABLE", `stdin was closed before the EXAI daemon was reached: ${why}`);
 }
 
-/** The client closed stdin while the daemon was at work. */
+/** The client closed stdin while the daemon ran the request. */
 export function stdinClosed(method: string): ExaiError {
   return new ExaiError(
     "CANCELLED",
@@ -29,8 +30,8 @@ export function stdinClosed(method: string): ExaiError {
   );
 }
 
-/** The daemon was there and turned us away. */
-export function turnedAway(fault: string, why: string): ExaiError {
+/** The daemon does not accept the connection. */
+export function rejectedByDaemon(fault: LinkFault, why: string): ExaiError {
   if (fault !== "unauthorized") return new ExaiError("DAEMON_UNAVAILABLE", `${why}. The shim keeps trying`);
   return new ExaiError(
     "UNAUTHORIZED",
@@ -39,7 +40,7 @@ export function turnedAway(fault: string, why: string): ExaiError {
   );
 }
 
-/** The request was sent and the daemon that had it is gone. */
+/** The daemon ended while it had the request. */
 export function outcomeUnknown(method: string): ExaiError {
   return new ExaiError(
     "OUTCOME_UNKNOWN",
@@ -49,7 +50,7 @@ export function outcomeUnknown(method: string): ExaiError {
   );
 }
 
-/** The connection was cut each time the request was sent; the daemon never had it. */
+/** The connection was cut each time the request was sent, before it arrived. */
 export function undelivered(method: string, sends: number): ExaiError {
   return new ExaiError(
     "DAEMON_UNAVAILABLE",
@@ -73,7 +74,7 @@ export function tooLarge(bytes: number, maxBytes: number): ExaiError {
   );
 }
 
-export function tooMuchWaiting(count: number, bytes: number): ExaiError {
+export function tooManyPending(count: number, bytes: number): ExaiError {
   return new ExaiError(
     "OVER_CAPACITY",
     `${count} requests with ${
@@ -83,16 +84,16 @@ export function tooMuchWaiting(count: number, bytes: number): ExaiError {
   );
 }
 
-/** What whoever asked the client is told in place of an answer for which there was no room. */
-export function answerNotKept(bytes: number): ExaiError {
+/** Sent to the daemon in place of a response there was no room for. */
+export function responseNotBuffered(bytes: number): ExaiError {
   return new ExaiError(
     "OVER_CAPACITY",
     `the client's answer of ${formatBytes(bytes)} could not be kept while the daemon was away; ask again`,
   );
 }
 
-/** What whoever asked the client is told in place of an answer that is none. */
-export function malformedAnswer(why: string): ExaiError {
+/** Sent to the daemon in place of a malformed response. */
+export function malformedResponse(why: string): ExaiError {
   return new ExaiError("INVALID_REQUEST", `the client's answer is malformed: ${why}`);
 }
 

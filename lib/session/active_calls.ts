@@ -1,21 +1,21 @@
 import { ExaiError } from "../base/errors.ts";
-import { SECOND_MS } from "../base/units.ts";
 import type { JsonObject } from "../base/json.ts";
+import { KIB, SECOND_MS } from "../base/units.ts";
 import { askOnce, type AskOptions, type Call, type Caller, type Target } from "../call/call.ts";
 import { waitForClient, waitingFor } from "../call/wait.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 
 /**
- * Who has chosen an id. A socket may speak MCP and ops side by side, and the daemon asks on behalf of an op under ids of
- * its own: the same id in two spaces is two calls.
+ * The namespace of a request id. One socket may carry MCP and EXAI ops side by side, and the daemon lists tools for an op
+ * under ids of its own: the same id in two namespaces names two calls.
  */
 export type IdSpace = "mcp" | "op" | "own";
 
-/** What the session room needs to make a {@linkcode Call} of a request. */
+/** A client's request, from which a {@linkcode Call} is made. */
 export interface CallRequest {
   id: RequestId;
-  /** Whose ids `id` is one of; MCP's when left out. */
+  /** Default: `mcp`. */
   space?: IdSpace;
   method: string;
   params: JsonObject;
@@ -26,7 +26,7 @@ export interface CallRequest {
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
 }
 
-/** The calls of one session that are running: each id at most once, each answered exactly once. */
+/** The running calls of one session. Each id runs at most once and gets exactly one result. */
 export class ActiveCalls {
   readonly #running: Readonly<Record<IdSpace, Map<RequestId, AbortController>>> = {
     mcp: new Map(),
@@ -35,7 +35,7 @@ export class ActiveCalls {
   };
   readonly #max: number;
 
-  /** @param max how many may run at once */
+  /** @param max calls that may run at once */
   constructor(max = Infinity) {
     this.#max = max;
   }
@@ -53,10 +53,10 @@ export class ActiveCalls {
   async run(request: CallRequest, caller: Caller, target: Target): Promise<Result> {
     const running = this.#running[request.space ?? "mcp"];
     if (running.has(request.id)) return { error: toRpcError(idInUse(request.id)) };
-    if (this.size >= this.#max) return { error: toRpcError(tooMany(this.#max)) };
+    if (this.size >= this.#max) return { error: toRpcError(tooManyCalls(this.#max)) };
     const controller = new AbortController();
     running.set(request.id, controller);
-    let over = false;
+    let hasEnded = false;
     const call: Call = {
       method: request.method,
       params: request.params,
@@ -66,8 +66,8 @@ export class ActiveCalls {
       timeoutMs: request.timeoutMs,
       trace: { server: undefined },
       begin: request.begin,
-      // A target that goes on after its end must not speak any more (MCP basic/utilities/progress).
-      notify: (method, params) => over || request.notify(method, params),
+      // Progress must stop when the call has ended (MCP basic/utilities/progress).
+      notify: (method, params) => hasEnded || request.notify(method, params),
       ask: (method, params, options) =>
         waitingFor(
           call,
@@ -82,7 +82,7 @@ export class ActiveCalls {
     } catch (thrown) {
       return { error: toRpcError(thrown) };
     } finally {
-      over = true;
+      hasEnded = true;
       running.delete(request.id);
     }
   }
@@ -94,7 +94,7 @@ export class ActiveCalls {
     return controller !== undefined;
   }
 
-  /** Aborts the call that runs under `signal`; false when none does. */
+  /** Aborts the call that runs under `signal`; false when there is none. */
   cancelBySignal(signal: AbortSignal, reason: ExaiError): boolean {
     for (const controller of this.#controllers()) {
       if (controller.signal !== signal) continue;
@@ -104,7 +104,7 @@ export class ActiveCalls {
     return false;
   }
 
-  /** Aborts every call, as when the client has vanished. */
+  /** Aborts every call. */
   cancelAll(reason: ExaiError): void {
     for (const controller of this.#controllers()) controller.abort(reason);
   }
@@ -114,10 +114,22 @@ export class ActiveCalls {
   }
 }
 
-function tooMany(max: number): ExaiError {
+function tooManyCalls(max: number): ExaiError {
   return new ExaiError(
     "OVER_CAPACITY",
     `this session has ${max} requests running and waiting, the most it may have`,
+    { retryAfterMs: SECOND_MS },
+  );
+}
+
+/** Requests smaller than this are not charged to the byte budget. */
+export const MIN_CHARGED_BYTES = 4 * KIB;
+
+/** The error of a request that the byte budget of all calls has no room for. */
+export function callBudgetExceeded(): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    "the calls that wait and run carry more than the daemon may hold (half of EXAI_MAX_HELD_BYTES); try again soon",
     { retryAfterMs: SECOND_MS },
   );
 }
