@@ -127,7 +127,6 @@ const REVIEWED = new Set([
   "call/definitions.ts KEYS[kind]",
   "call/definitions.ts SCHEMAS[kind]",
   "commands/calls.ts UNITS_MS[ago[2]!]",
-  "commands/commands.ts COMMANDS[word]",
   "commands/threads.ts ACTIONS[word]",
   "user_tools/user_tools.ts this.#tools[i]",
   "config/help.ts SETTINGS[name]",

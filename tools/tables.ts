@@ -1,4 +1,5 @@
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
+import { COMMANDS } from "../lib/commands/commands.ts";
 import { shownDefault } from "../lib/config/help.ts";
 import { CLIENT_KEYS } from "../lib/config/servers/clients.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
@@ -15,6 +16,8 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   tools: () => markdownTable(["tool", "what it is for", "fields of its own", "works in, asks a"], toolRows()),
   "step fields": () => markdownTable(["field", "type", "what it is"], stepFieldRows()),
   "model fields": () => markdownTable(["field", "type", "what it is"], modelFieldRows()),
+  commands: commandsTable,
+  "command flags": commandFlagsTable,
   rooms: roomsTable,
   "close codes": closeCodesTable,
   "error codes": errorCodesTable,
@@ -40,6 +43,24 @@ function serverKeysTable(): string {
 function clientKeysTable(): string {
   const rows = Object.entries(CLIENT_KEYS).map(([key, { allowed, help }]) => [code(key), allowed, help]);
   return markdownTable(["key", "allowed", "what it does"], rows);
+}
+
+function commandsTable(): string {
+  const rows = COMMANDS.flatMap(({ name, forms }) =>
+    forms.map(({ args, does }) => [code(`exai-daemon ${name} ${args}`.trimEnd()), does])
+  );
+  return markdownTable(["command", "what it does"], rows);
+}
+
+function commandFlagsTable(): string {
+  const rows = COMMANDS.flatMap(({ name, flags }) =>
+    flags.map((flag) => [
+      code(name),
+      code(flag.value === undefined ? `--${flag.name}` : `--${flag.name}=${flag.value}`),
+      flag.help,
+    ])
+  );
+  return markdownTable(["command", "flag", "what it does"], rows);
 }
 
 function roomsTable(): string {

@@ -1,30 +1,34 @@
 import { join } from "@std/path";
 import { ExaiError } from "../base/errors.ts";
-import type { LoadedSettings } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { readRegularFile } from "../config/regular_file.ts";
+import type { Settings } from "../config/settings.ts";
 import type { Authority, Certified } from "../edge/certificates.ts";
 import { ensureStateDir, writePrivateFile } from "../state/state_files.ts";
+import { type Command, type Invocation, usageOf } from "./command.ts";
 
-/** How `exai-daemon certs` is used. */
-const CERTS_USAGE = "certs [HOST...] | certs client NAME";
+export const certsCommand: Command = {
+  name: "certs",
+  summary: "Make a local CA and certificates for TLS",
+  usage: "certs [HOST...] | certs client NAME",
+  forms: [
+    { args: "[HOST...]", does: "makes a CA, once, and certificates of the daemon and of a client" },
+    { args: "client NAME", does: "makes a certificate of one more client" },
+  ],
+  flags: [],
+  run: certs,
+};
 
 const ALWAYS = ["localhost", "127.0.0.1", "::1"];
 const FILE_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
 const HOST = /^[A-Za-z0-9:][A-Za-z0-9.:-]*$/;
 
 /**
- * Runs `exai-daemon certs ...`: makes a certificate authority of this user, once, and with it certificates of the
- * daemon and of a client, anew at each call.
+ * Makes the user's certificate authority unless there is one, and with it new certificates.
  *
- * @param args what follows `certs`
- * @returns what was made and the settings to use it by
  * @throws {ExaiError} `CONFIG` for a name that cannot be one, or a file that cannot be used
  */
-export async function certsCommand(
-  args: readonly string[],
-  { settings }: Pick<LoadedSettings, "settings">,
-): Promise<string> {
+async function certs({ args, settings }: Invocation): Promise<string> {
   const paths = statePaths(settings);
   await ensureStateDir(paths);
   await Deno.mkdir(paths.certs, { recursive: true, mode: 0o700 });
@@ -32,7 +36,7 @@ export async function certsCommand(
   return await makeAll(paths.certs, [...args, ...ALWAYS, ...hostsOf(settings)]);
 }
 
-function hostsOf({ host, allowedHosts }: LoadedSettings["settings"]): string[] {
+function hostsOf({ host, allowedHosts }: Settings): string[] {
   const everywhere = ["0.0.0.0", "::"];
   return [host, ...allowedHosts.map((name) => name.replace(/:\d+$/, ""))].filter((name) =>
     !everywhere.includes(name)
@@ -43,7 +47,10 @@ async function makeAll(dir: string, hosts: readonly string[]): Promise<string> {
   const names = [...new Set(hosts)];
   const wrong = names.find((name) => !HOST.test(name));
   if (wrong !== undefined) {
-    throw new ExaiError("CONFIG", `${JSON.stringify(wrong)} is no host name or address; ${CERTS_USAGE}`);
+    throw new ExaiError(
+      "CONFIG",
+      `${JSON.stringify(wrong)} is no host name or address; ${usageOf(certsCommand)}`,
+    );
   }
   const { authority, made } = await authorityIn(dir);
   const { issue } = await import("../edge/certificates.ts");
@@ -69,7 +76,10 @@ async function makeAll(dir: string, hosts: readonly string[]): Promise<string> {
 async function makeClient(dir: string, [name, ...rest]: readonly string[]): Promise<string> {
   const reserved = ["ca", "server"];
   if (name === undefined || rest.length > 0 || !FILE_NAME.test(name) || reserved.includes(name)) {
-    throw new ExaiError("CONFIG", `a client needs one name of letters, digits and . _ -; ${CERTS_USAGE}`);
+    throw new ExaiError(
+      "CONFIG",
+      `a client needs one name of letters, digits and . _ -; ${usageOf(certsCommand)}`,
+    );
   }
   const { authority } = await authorityIn(dir);
   const { issue } = await import("../edge/certificates.ts");
@@ -86,7 +96,7 @@ function clientSettings(dir: string, name: string): string[] {
   ];
 }
 
-/** The authority kept in `dir`; one is made where there is none. */
+/** The authority stored in `dir`, made if there is none. */
 async function authorityIn(dir: string): Promise<{ authority: Authority; made: boolean }> {
   const { makeAuthority, openAuthority } = await import("../edge/certificates.ts");
   const kept = await load(dir, "ca");
