@@ -1,9 +1,9 @@
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
 import { COMMANDS } from "../lib/commands/commands.ts";
 import { shownDefault } from "../lib/config/help.ts";
-import { CLIENT_KEYS } from "../lib/config/servers/clients.ts";
+import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
-import { type Setting, SETTINGS } from "../lib/config/settings.ts";
+import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { type Room, ROOMS } from "./rooms.ts";
 import { modelFieldRows, stepFieldRows, toolRows } from "./tool_tables.ts";
@@ -24,7 +24,12 @@ export const TABLES: Readonly<Record<string, () => string>> = {
 };
 
 function settingsTable(): string {
-  const rows = Object.values<Setting>(SETTINGS).map((setting) => [
+  return Object.entries(SETTING_TOPICS)
+    .map(([topic, settings]) => `## ${topic}\n\n${topicTable(Object.values<Setting>(settings))}`).join("\n");
+}
+
+function topicTable(settings: readonly Setting[]): string {
+  const rows = settings.map((setting) => [
     code(setting.env),
     code(`--${setting.flag}`),
     code(shownDefault(setting)),

@@ -5,9 +5,9 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { ownEntry } from "../base/own.ts";
 import { fill } from "../base/template.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { type JsonDocument, parseDocument } from "./servers/document.ts";
-import { Expander, VariableFault } from "./servers/expand.ts";
-import { type ConfigFault, formatKey } from "./servers/fault.ts";
+import { type JsonDocument, parseDocument } from "./json_document.ts";
+import { Expander, VariableFault } from "./variables.ts";
+import { type ConfigFault, formatKey } from "./config_fault.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 

@@ -3,7 +3,7 @@ import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { writeVia } from "../wire/via.ts";
 import { VERSION } from "../base/version.ts";
-import { inheritedVia } from "../config/via.ts";
+import { inheritedVia } from "../config/process_variables.ts";
 import type { Settings } from "../config/settings.ts";
 import { eachLine, LineJoiner } from "../transport/joined_lines.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { HOUR_MS } from "../../base/units.ts";
-import { clientsSchema } from "./clients.ts";
+import { clientsSchema } from "./client_entries.ts";
 
 /** One key of a server's entry. */
 interface Key<T extends z.ZodMiniType = z.ZodMiniType> {

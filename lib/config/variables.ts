@@ -1,12 +1,12 @@
 import { isAbsolute, join, SEPARATOR } from "@std/path";
-import { messageOf } from "../../base/errors.ts";
-import { registerSecret } from "../../base/log.ts";
-import { ownEntry } from "../../base/own.ts";
-import { SESSION_VARIABLES } from "../server_config.ts";
-import { fillSome, variablesIn } from "../../base/template.ts";
-import { MIB } from "../../base/units.ts";
-import { readRegularFile } from "../regular_file.ts";
-import { whyUntrusted } from "../trust.ts";
+import { messageOf } from "../base/errors.ts";
+import { registerSecret } from "../base/log.ts";
+import { ownEntry } from "../base/own.ts";
+import { SESSION_VARIABLES } from "./server_config.ts";
+import { fillSome, variablesIn } from "../base/template.ts";
+import { MIB } from "../base/units.ts";
+import { readRegularFile } from "./regular_file.ts";
+import { whyUntrusted } from "./trust.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 

@@ -6,8 +6,8 @@ import {
   parseTree,
   printParseErrorCode,
 } from "jsonc-parser";
-import { isObject, type JsonObject } from "../../base/json.ts";
-import type { Position } from "./fault.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import type { Position } from "./config_fault.ts";
 
 /** Where in a document a value stands: object keys and array indexes from the root. */
 type JsonPath = (string | number)[];

@@ -1,6 +1,0 @@
-import { readVia, VIA_VARIABLE } from "../wire/via.ts";
-
-/** The daemons below which this process was started. */
-export function inheritedVia(): string[] {
-  return readVia(Deno.env.get(VIA_VARIABLE));
-}
