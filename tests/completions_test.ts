@@ -64,8 +64,8 @@ Deno.test({
       "--server=",
       "--since=",
       "--socket=",
-      "--session-max-inflight=",
       "--session-idle=",
+      "--session-max-inflight=",
     ]);
     assertEquals(await inBash("calls", "--outcome", "=", "f"), ["failed"]);
     assertEquals(await inBash("calls", "--outcome", "="), ["ok", "tool_error", "failed", "running"]);

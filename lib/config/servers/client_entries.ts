@@ -38,7 +38,7 @@ export const clientsSchema = z.record(
   }),
 );
 
-/** The section `clients` of a file: in its order, the first entry that fits a client counts. */
+/** The section `clients` of a file, in its order: the first entry that matches a client counts. */
 export function readClients(
   document: JsonDocument,
   path: string,

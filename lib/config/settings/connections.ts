@@ -59,7 +59,7 @@ export const CONNECTION_SETTINGS = {
       env: "EXAI_MAX_HELD_BYTES",
       fallback: "auto",
       help:
-        "What may be held for all clients together: answers not fetched, unread or to be sent again, requests being read; beyond it the oldest gives way; auto: by the memory there is, 256 MiB at most",
+        "What may be held for all clients together: answers not fetched, unread or to be sent again, requests being read; beyond it the oldest is dropped; auto: by the memory there is, 256 MiB at most",
     },
     {
       allowed: "auto, or a whole number of bytes, at least 1048576",

@@ -19,7 +19,7 @@ export const MOUNTED_SERVER_SETTINGS = {
       env: "EXAI_BREAKER_FAILURES",
       fallback: 5,
       help:
-        "Failures in a row (no answer in time, not reached, crashed) after which a process of a mounted server is left alone; 0: never",
+        "Failures in a row (no answer in time, not reached, crashed) after which calls of a process of a mounted server are refused; 0: never",
     },
     0,
     1000,
@@ -28,7 +28,7 @@ export const MOUNTED_SERVER_SETTINGS = {
     {
       env: "EXAI_BREAKER_OPEN",
       fallback: 30,
-      help: "How long it is left alone before calls try it again, one every two seconds at first",
+      help: "How long they are refused before calls try it again, one every two seconds at first",
     },
     0.01,
     86_400,
