@@ -103,7 +103,7 @@ const PRINTERS = new Map([
   ["app/terminal.ts", "everything the programs print"],
   ["state/log_files.ts", "the log, which is escaped where it is formatted"],
   ["app/double_click.ts", "one sentence of its own"],
-  ["transport/own_stdio.ts", "MCP on standard output, which is JSON for a program"],
+  ["transport/process_stdio.ts", "MCP on standard output, which is JSON for a program"],
 ]);
 
 Deno.test("nothing prints but what writes out what cannot be seen", () => {

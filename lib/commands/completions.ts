@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
-import { ownEntry } from "../base/own.ts";
-import { quoteName } from "../base/suggest.ts";
+import { ownEntry } from "../base/json.ts";
+import { quoteName } from "../base/text.ts";
 import { settingFlags } from "../config/help.ts";
 import { type Command, type Invocation, literalArguments, usageOf } from "./command.ts";
 import { type CompletedFlag, type CompletedProgram, COMPLETION_SCRIPTS } from "./completion_scripts.ts";

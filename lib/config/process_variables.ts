@@ -1,4 +1,4 @@
-import { readVia, VIA_VARIABLE } from "../wire/via.ts";
+import { parseVia, VIA_VARIABLE } from "../wire/via.ts";
 
 /** The variables that send programs through a proxy, or past it. */
 const PROXY_VARIABLE = /^(?:https?|all|no)_proxy$/i;
@@ -25,5 +25,5 @@ export function withoutProxies<T>(make: () => T): T {
 
 /** The daemons this process descends from, by `EXAI_VIA`. */
 export function inheritedVia(): string[] {
-  return readVia(Deno.env.get(VIA_VARIABLE));
+  return parseVia(Deno.env.get(VIA_VARIABLE));
 }

@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { trimEndOf } from "../base/trim.ts";
+import { trimEndOf } from "../base/text.ts";
 import { fill, variablesIn } from "../base/template.ts";
 import type { SearchMode } from "./settings.ts";
 

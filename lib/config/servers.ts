@@ -1,7 +1,7 @@
 import { dirname } from "@std/path";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { trimEndOf, trimStartOf } from "../base/trim.ts";
+import { trimEndOf, trimStartOf } from "../base/text.ts";
 import type { ClientToolsConfig, ServerConfig } from "./server_config.ts";
 import { readClients } from "./servers/client_entries.ts";
 import { type JsonDocument, parseDocument } from "./json_document.ts";

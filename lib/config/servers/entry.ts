@@ -1,7 +1,6 @@
 import type * as z from "zod/mini";
 import { messageOf } from "../../base/errors.ts";
-import { isObject, type Json } from "../../base/json.ts";
-import { ownEntry } from "../../base/own.ts";
+import { isObject, type Json, ownEntry } from "../../base/json.ts";
 import type {
   CommonServerConfig,
   ServerConfig,

@@ -1,4 +1,4 @@
-import { trimEndOf } from "../../base/trim.ts";
+import { trimEndOf } from "../../base/text.ts";
 import type { StdioServerConfig } from "../server_config.ts";
 import { ownProgram, type Places } from "./own_programs.ts";
 
