@@ -112,7 +112,13 @@ async function commandLine() {
   const fill = async (words: readonly string[]): Promise<string[]> => {
     const value = valueFor[words.slice(0, 2).join(" ")] ?? valueFor[words[0]!];
     return await Promise.all(
-      words.map(async (word) => /^\[?(ID|NAME|HOST)\b/.test(word) ? await value!() : word),
+      words.map(async (word) => {
+        if (!/^\[?(ID|NAME|HOST)\b/.test(word)) return word;
+        if (value === undefined) {
+          throw new Error(`valueFor does not say what ${word} is in: ${words.join(" ")}`);
+        }
+        return await value();
+      }),
     );
   };
   return {
