@@ -4,7 +4,7 @@ import { VERSION } from "../base/version.ts";
 import { type LoadedSettings, loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { AddressInUse } from "../edge/listener.ts";
+import { AddressInUseError } from "../edge/deno_listener.ts";
 import { locateDaemon } from "../client/address.ts";
 import { claimHome, type RunningDaemon } from "./claim_home.ts";
 import { checkOptions, findCommand, flagNames, runCommand } from "../commands/commands.ts";
@@ -17,9 +17,8 @@ import { describeOwner, HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
 import { endOfThePreviousDaemon } from "../state/previous_daemon.ts";
 import { probe, type Probed } from "../client/probe.ts";
-import { stopSignal } from "./signals.ts";
-import { complainAs, print } from "./terminal.ts";
 import { ensureStateDir } from "../state/state_files.ts";
+import { complainAs, print, stopSignal } from "./program_io.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
@@ -96,7 +95,7 @@ async function run({ settings, switches }: LoadedSettings, around: Surroundings)
       notes: () => [...before, ...crashes.notes],
     });
   } catch (thrown) {
-    if (!(thrown instanceof AddressInUse)) throw thrown;
+    if (!(thrown instanceof AddressInUseError)) throw thrown;
     return await explainTaken(thrown, settings, { fine: switches.has("if-not-running") });
   }
   crashes.counts = () => daemon.health();
@@ -122,7 +121,7 @@ function explainRunning(running: RunningDaemon, { isFine, home }: { isFine: bool
 
 /** Reports which program has the address, by its answer: a file with a process id would be no proof. */
 async function explainTaken(
-  taken: AddressInUse,
+  taken: AddressInUseError,
   settings: Settings,
   how: { fine: boolean },
 ): Promise<number> {

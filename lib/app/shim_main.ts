@@ -16,8 +16,7 @@ import { openLink } from "../client/link.ts";
 import { openStdin, openStdout } from "../transport/process_stdio.ts";
 import { STDIN_ENDED, StdioPeer } from "../transport/stdio.ts";
 import { startLogging } from "../state/log_files.ts";
-import { stopSignal } from "./signals.ts";
-import { complainAs, print } from "./terminal.ts";
+import { complainAs, print, stopSignal } from "./program_io.ts";
 
 const log = getLogger(["exai", "shim"]);
 

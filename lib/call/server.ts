@@ -10,6 +10,8 @@ export interface Server {
   /** Unique in the catalog; `[A-Za-z0-9_-]`. */
   readonly name: string;
   readonly target: Target;
+  /** Names that `mcp.json` gives its tools in the merged catalog; undefined: their own. */
+  readonly toolNaming?: { readonly rename: Readonly<Record<string, string>>; readonly prefix: string };
   /** A URI scheme that only this server may answer for: `exai:`. */
   readonly ownScheme?: string;
   /**

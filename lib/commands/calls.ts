@@ -7,7 +7,7 @@ import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { openCallRecords } from "../state/call_records_file.ts";
-import { callJson, filterOf, limitOf } from "../admin/call_routes.ts";
+import { callJson, parseFilter, parseLimit } from "../admin/call_routes.ts";
 import { askDaemon, followDaemon, isDaemonThere } from "../client/daemon_client.ts";
 import { type Command, type CommandFlag, type Invocation, JSON_FLAG, usageOf } from "./command.ts";
 import { accessHome } from "./home_access.ts";
@@ -136,7 +136,7 @@ async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchP
     const { record, bodies } = control.find(id);
     return { call: callJson(record, bodies) };
   }
-  return { calls: control.list(filterOf(query), limitOf(query)).map((record) => callJson(record)) };
+  return { calls: control.list(parseFilter(query), parseLimit(query)).map((record) => callJson(record)) };
 }
 
 async function follow({ settings, switches, print }: Invocation, query: URLSearchParams): Promise<string> {

@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { statePaths } from "../config/paths.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import type { Settings } from "../config/settings.ts";
-import type { Authority, Certified } from "../edge/certificates.ts";
+import type { CertificateAndKey, CertificateAuthority } from "../edge/certificates.ts";
 import { ensureStateDir, writePrivateFile } from "../state/state_files.ts";
 import { type Command, type Invocation, usageOf } from "./command.ts";
 
@@ -53,9 +53,9 @@ async function makeAll(dir: string, hosts: readonly string[]): Promise<string> {
     );
   }
   const { authority, made } = await authorityIn(dir);
-  const { issue } = await import("../edge/certificates.ts");
-  await save(dir, "server", await issue(authority, { hosts: names }));
-  await save(dir, "client", await issue(authority, { client: "client" }));
+  const { issueCertificate } = await import("../edge/certificates.ts");
+  await save(dir, "server", await issueCertificate(authority, { hosts: names }));
+  await save(dir, "client", await issueCertificate(authority, { client: "client" }));
   return [
     made
       ? `Made a certificate authority, and certificates of the daemon and of a client, in ${dir}`
@@ -82,8 +82,8 @@ async function makeClient(dir: string, [name, ...rest]: readonly string[]): Prom
     );
   }
   const { authority } = await authorityIn(dir);
-  const { issue } = await import("../edge/certificates.ts");
-  await save(dir, name, await issue(authority, { client: name }));
+  const { issueCertificate } = await import("../edge/certificates.ts");
+  await save(dir, name, await issueCertificate(authority, { client: name }));
   return [`Made a certificate of the client ${name} in ${dir}`, "", ...clientSettings(dir, name)].join("\n");
 }
 
@@ -97,16 +97,16 @@ function clientSettings(dir: string, name: string): string[] {
 }
 
 /** The authority stored in `dir`, made if there is none. */
-async function authorityIn(dir: string): Promise<{ authority: Authority; made: boolean }> {
-  const { makeAuthority, openAuthority } = await import("../edge/certificates.ts");
+async function authorityIn(dir: string): Promise<{ authority: CertificateAuthority; made: boolean }> {
+  const { createAuthority, importAuthority } = await import("../edge/certificates.ts");
   const kept = await load(dir, "ca");
-  if (kept) return { authority: await openAuthority(kept), made: false };
-  const fresh = await makeAuthority("EXAI local CA");
+  if (kept) return { authority: await importAuthority(kept), made: false };
+  const fresh = await createAuthority("EXAI local CA");
   await save(dir, "ca", fresh);
-  return { authority: await openAuthority(fresh), made: true };
+  return { authority: await importAuthority(fresh), made: true };
 }
 
-async function load(dir: string, name: string): Promise<Certified | undefined> {
+async function load(dir: string, name: string): Promise<CertificateAndKey | undefined> {
   const read = (suffix: string) =>
     readRegularFile(join(dir, `${name}.${suffix}`)).catch((thrown) => {
       if (thrown instanceof Deno.errors.NotFound) return undefined;
@@ -119,7 +119,7 @@ async function load(dir: string, name: string): Promise<Certified | undefined> {
   throw new ExaiError("CONFIG", `${join(dir, `${name}.${missing}`)} is missing; remove the other half too`);
 }
 
-async function save(dir: string, name: string, { cert, key }: Certified): Promise<void> {
+async function save(dir: string, name: string, { cert, key }: CertificateAndKey): Promise<void> {
   await writePrivateFile(join(dir, `${name}.key`), key);
   await writePrivateFile(join(dir, `${name}.pem`), cert);
 }

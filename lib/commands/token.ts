@@ -6,7 +6,7 @@ import type { Settings } from "../config/settings.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { type Command, type Invocation, usageOf } from "./command.ts";
 import { accessHome } from "./home_access.ts";
-import { noTokenFile, readTokenFile, writeNewToken } from "../edge/token.ts";
+import { noTokenFileError, readTokenFile, writeNewToken } from "../edge/token.ts";
 
 export const tokenCommand: Command = {
   name: "token",
@@ -29,7 +29,7 @@ async function token({ args, settings }: Invocation): Promise<string> {
       `${quoteName(args.join(" "))} is nothing to do with the token; ${usageOf(tokenCommand)}`,
     );
   }
-  if (settings.token !== AUTO_TOKEN) throw noTokenFile(settings.token);
+  if (settings.token !== AUTO_TOKEN) throw noTokenFileError(settings.token);
   return word === "rotate" ? await rotate(settings) : await show(settings);
 }
 

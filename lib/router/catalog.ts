@@ -2,12 +2,13 @@ import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { untilAborted, withDeadline } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { type JsonObject, textOf } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
 import { byKey, type CatalogEntry, entryOf, KEY, type ShownTools } from "./entries.ts";
 import { LateLists, type WantedList } from "./late_lists.ts";
+import { configuredName } from "./tool_names.ts";
 import { eligible, type Missing, outcomeOf, waitOf } from "./missing.ts";
 
 const log = getLogger(["exai", "router"]);
@@ -127,7 +128,7 @@ export class Catalog {
       }));
       const coming = missing.filter((one) => one.coming && !failed.has(one.server));
       if (coming.length === 0) {
-        return { missing, renamed: new Map([...shown.entries].filter(([, { own }]) => own.name === name)) };
+        return { missing, renamed: new Map([...shown.entries].filter(([, entry]) => entry.name === name)) };
       }
       const outcomes = coming.map((one) => outcomeOf(one, call));
       const [server, why] = await waitingFor(
@@ -210,7 +211,7 @@ export class Catalog {
       out.delete(server);
       if (!Array.isArray(list)) return;
       seen.push(...list);
-      if (KEY[kind] === "name" && list.some(({ own }) => own.name === key)) found.resolve();
+      if (KEY[kind] === "name" && list.some(({ name }) => name === key)) found.resolve();
     };
     // Without the trace: the call does not wait for the remaining lists.
     const whole = this.#listAll(kind, derive(call, { trace: undefined }), onlist);
@@ -247,7 +248,7 @@ export class Catalog {
       );
       if (list !== late) {
         this.#late.arrived(by);
-        return this.#entriesOf(server, list);
+        return this.#entriesOf(server, kind, list);
       }
       this.#late.await(by, asked, () => this.#onArrival(by));
       return { server, why: "it is still starting", coming: asked };
@@ -267,9 +268,16 @@ export class Catalog {
     caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
   }
 
-  #entriesOf(server: Server, list: readonly JsonObject[]): CatalogEntry[] {
-    if (!this.#options.hidesOutputSchemas?.(server)) return list.map((own) => ({ server, own }));
-    return list.map(({ outputSchema: _, ...own }) => ({ server, own }));
+  #entriesOf(server: Server, kind: ListKind, list: readonly JsonObject[]): CatalogEntry[] {
+    const hidesSchemas = this.#options.hidesOutputSchemas?.(server) ?? false;
+    return list.map((definition) => {
+      const name = textOf(definition.name) ?? "";
+      return {
+        server,
+        name: kind === "tools" ? configuredName(name, server) : name,
+        own: hidesSchemas ? withoutOutputSchema(definition) : definition,
+      };
+    });
   }
 
   // Not cancelled with the call: the list is cached for others.
@@ -284,3 +292,7 @@ export class Catalog {
 }
 
 const NEVER = new AbortController().signal;
+
+function withoutOutputSchema({ outputSchema: _, ...definition }: JsonObject): JsonObject {
+  return definition;
+}

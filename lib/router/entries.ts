@@ -5,6 +5,8 @@ import { publicNames } from "./names.ts";
 /** One entry of a merged list, and the server it is from. */
 export interface CatalogEntry {
   server: Server;
+  /** Its name before collisions between servers are resolved, for tools and prompts. */
+  name: string;
   /** As the server describes it. */
   own: JsonObject;
 }
@@ -13,7 +15,7 @@ export interface CatalogEntry {
 export type ShownTools = ReadonlyMap<string, CatalogEntry>;
 
 /** The definition of `entry` with its public name. */
-export function shownAs(name: string, { own }: CatalogEntry): JsonObject {
+export function shownAs(name: string, { own }: Pick<CatalogEntry, "own">): JsonObject {
   return own.name === undefined || own.uri !== undefined || own.uriTemplate !== undefined || own.name === name
     ? own
     : { ...own, name };
@@ -36,8 +38,8 @@ interface Listing {
 /** The entry of `key`. `server__name` is always accepted, also for a name that is unique. */
 export function entryOf(key: string, { entries, all }: Listing): CatalogEntry | undefined {
   return entries.get(key) ??
-    all.find(({ server, own }) =>
-      own.uri === undefined && own.uriTemplate === undefined && key === `${server.name}__${own.name}`
+    all.find(({ server, name, own }) =>
+      own.uri === undefined && own.uriTemplate === undefined && key === `${server.name}__${name}`
     );
 }
 
@@ -55,8 +57,6 @@ export function byKey(kind: ListKind, all: readonly CatalogEntry[]): Map<string,
     }
     return first;
   }
-  const names = publicNames(
-    entries.map(({ server, own }) => ({ server: server.name, name: textOf(own.name)! })),
-  );
+  const names = publicNames(entries.map(({ server, name }) => ({ server: server.name, name })));
   return new Map(entries.map((entry, i) => [names[i]!, entry]));
 }

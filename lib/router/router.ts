@@ -181,7 +181,7 @@ export class Router {
     const asked = found instanceof Promise ? await found : found;
     const entry = asked ?? await this.#search(kind, name, call);
     if (kind === "tools") {
-      const shown = entry.own.name === name ? name : this.#catalog.nameOf(kind, entry, call.caller);
+      const shown = entry.name === name ? name : this.#catalog.nameOf(kind, entry, call.caller);
       this.#view.check(shown ?? name, entry, call.caller);
     }
     const own = entry.own.name === name

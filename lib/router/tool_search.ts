@@ -131,9 +131,9 @@ function indexOf(tools: ShownTools): MiniSearch {
       fuzzy: (term) => term.length > 4 ? 0.2 : false,
     },
   });
-  index.addAll(Array.from(tools, ([id, { server, own }]) => ({
+  index.addAll(Array.from(tools, ([id, { server, name, own }]) => ({
     id,
-    name: `${id} ${textOf(own.name) ?? ""}`,
+    name: `${id} ${name}`,
     title: textOf(own.title) ?? "",
     server: server.name,
     description: textOf(own.description) ?? "",

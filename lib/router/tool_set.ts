@@ -1,5 +1,4 @@
 import type { ClientToolsConfig } from "../config/server_config.ts";
-import { textOf } from "../base/json.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
 import type { CatalogEntry } from "./entries.ts";
 
@@ -29,8 +28,8 @@ function toSet(config: ClientToolsConfig): ToolSet {
   const excluded = anyOf(exclude);
   return {
     config,
-    shows(name, { server, own }) {
-      const names = [name, `${server.name}/${textOf(own.name) ?? ""}`];
+    shows(name, { server, name: configured }) {
+      const names = [name, `${server.name}/${configured}`];
       const any = (patterns: Matcher) => names.some((one) => patterns.test(one));
       return (included === undefined || any(included)) && !any(excluded);
     },
