@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { COMMANDS, findCommand, flagNames, runCommand } from "../lib/commands/commands.ts";
+import { COMMANDS, flagNames, runCommand } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models.ts";
@@ -139,7 +139,9 @@ Deno.test("each command of exai-daemon shown does its work with a daemon that ru
   for (const text of ofDaemon) {
     const words = wordsOf(text).slice(1);
     if (words.includes("--help")) {
-      for (const command of COMMANDS) assertMatch(commandHelp(command), /^Usage: exai-daemon /m);
+      for (const [name, command] of Object.entries(COMMANDS)) {
+        assertMatch(commandHelp(name, command), /^Usage: exai-daemon /m);
+      }
     } else if (words.includes("--follow")) {
       const begun = Promise.withResolvers<string>();
       const following = line.run(words, begun.resolve);
@@ -153,7 +155,7 @@ Deno.test("each command of exai-daemon shown does its work with a daemon that ru
       assertEquals(code, 0, `${text}: ${said}`);
       assert(said.length > 0, text);
     }
-    assert(words[0] === "COMMAND" || findCommand(words[0]) !== undefined, text);
+    assert(words[0] === "COMMAND" || Object.hasOwn(COMMANDS, words[0]!), text);
   }
   // A daemon with the settings shown finds the files that the commands above have made.
   for (const text of ofSettings) {

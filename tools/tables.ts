@@ -51,14 +51,14 @@ function clientKeysTable(): string {
 }
 
 function commandsTable(): string {
-  const rows = COMMANDS.flatMap(({ name, forms }) =>
+  const rows = Object.entries(COMMANDS).flatMap(([name, { forms }]) =>
     forms.map(({ args, does }) => [code(`exai-daemon ${name} ${args}`.trimEnd()), does])
   );
   return markdownTable(["command", "what it does"], rows);
 }
 
 function commandFlagsTable(): string {
-  const rows = COMMANDS.flatMap(({ name, flags }) =>
+  const rows = Object.entries(COMMANDS).flatMap(([name, { flags = [] }]) =>
     flags.map((flag) => [
       code(name),
       code(flag.value === undefined ? `--${flag.name}` : `--${flag.name}=${flag.value}`),

@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { ownEntry } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
 import { type LoadedSettings, loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
@@ -7,7 +8,7 @@ import type { Settings } from "../config/settings.ts";
 import { AddressInUseError } from "../edge/deno_listener.ts";
 import { locateDaemon } from "../client/address.ts";
 import { claimHome, type RunningDaemon } from "./claim_home.ts";
-import { checkOptions, findCommand, flagNames, runCommand } from "../commands/commands.ts";
+import { checkOptions, COMMANDS, flagNames, runCommand } from "../commands/commands.ts";
 import { commandHelp, programHelp } from "../commands/help.ts";
 import { Daemon } from "./daemon.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
@@ -29,8 +30,9 @@ export async function daemonMain(): Promise<number> {
   try {
     const loaded = loadSettings({ programDir: programDir(), ...flagNames() });
     if (loaded.switches.has("help")) {
-      const command = findCommand(loaded.words[0]);
-      return say(command ? commandHelp(command) : programHelp());
+      const [name = ""] = loaded.words;
+      const command = ownEntry(COMMANDS, name);
+      return say(command ? commandHelp(name, command) : programHelp());
     }
     if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
     if (loaded.words.length > 0) {

@@ -9,7 +9,7 @@ import { CallControl } from "../admin/call_control.ts";
 import { openCallRecords } from "../state/call_records_file.ts";
 import { callJson, parseFilter, parseLimit } from "../admin/call_routes.ts";
 import { askDaemon, followDaemon, isDaemonThere } from "../client/daemon_client.ts";
-import { type Command, type CommandFlag, type Invocation, JSON_FLAG, usageOf } from "./command.ts";
+import { type Command, type CommandFlag, type Invocation, JSON_FLAG } from "./command.ts";
 import { accessHome } from "./home_access.ts";
 import { formatCell, formatLocalTime, formatRow, formatTable } from "./table.ts";
 
@@ -34,12 +34,12 @@ const FILTERS: readonly CommandFlag[] = [
 ];
 
 export const callsCommand: Command = {
-  name: "calls",
   summary: "List calls, or show one in full",
-  usage: "calls [ID]",
   forms: [
-    { args: "", does: "the latest calls, those that run last; without a daemon it reads the file" },
-    { args: "ID", does: "one call in full" },
+    {
+      args: "[ID]",
+      does: "the latest calls, those that run last, or one in full; without a daemon from the file",
+    },
     { args: "--follow", does: "each call as it ends, until Ctrl+C" },
   ],
   flags: [...FILTERS, { name: "follow", help: "Show each call as it ends, until Ctrl+C" }, JSON_FLAG],
@@ -62,9 +62,9 @@ const HEADINGS = [
 
 /** @throws {ExaiError} `CONFIG` for a flag that makes no sense, `RESOURCE_NOT_FOUND` for an unknown id */
 async function calls(invocation: Invocation): Promise<string> {
-  const { args, settings, switches } = invocation;
+  const { args, settings, switches, usage } = invocation;
   const query = queryOf(invocation);
-  if (args.length > 1) throw new ExaiError("CONFIG", `calls takes one id; ${usageOf(callsCommand)}`);
+  if (args.length > 1) throw new ExaiError("CONFIG", `calls takes one id; ${usage}`);
   if (switches.has("follow")) return await follow(invocation, query);
   const [id] = args;
   if (id !== undefined) query.set("id", id);

@@ -6,11 +6,8 @@ import { MAX_SHOWN_CHARS } from "./table.ts";
 import type { Command, Invocation } from "./command.ts";
 
 export const cancelCommand: Command = {
-  name: "cancel",
   summary: "Cancel a call that runs; its client gets CANCELLED",
-  usage: "cancel ID",
   forms: [{ args: "ID", does: "cancels a call; its client gets `CANCELLED`" }],
-  flags: [],
   run: cancel,
 };
 

@@ -5,17 +5,14 @@ import { readRegularFile } from "../config/regular_file.ts";
 import type { Settings } from "../config/settings.ts";
 import type { CertificateAndKey, CertificateAuthority } from "../edge/certificates.ts";
 import { ensureStateDir, writePrivateFile } from "../state/state_files.ts";
-import { type Command, type Invocation, usageOf } from "./command.ts";
+import { type Command, type Invocation } from "./command.ts";
 
 export const certsCommand: Command = {
-  name: "certs",
   summary: "Make a local CA and certificates for TLS",
-  usage: "certs [HOST...] | certs client NAME",
   forms: [
     { args: "[HOST...]", does: "makes a CA, once, and certificates of the daemon and of a client" },
     { args: "client NAME", does: "makes a certificate of one more client" },
   ],
-  flags: [],
   run: certs,
 };
 
@@ -28,12 +25,12 @@ const HOST = /^[A-Za-z0-9:][A-Za-z0-9.:-]*$/;
  *
  * @throws {ExaiError} `CONFIG` for a name that cannot be one, or a file that cannot be used
  */
-async function certs({ args, settings }: Invocation): Promise<string> {
+async function certs({ args, settings, usage }: Invocation): Promise<string> {
   const paths = statePaths(settings);
   await ensureStateDir(paths);
   await Deno.mkdir(paths.certs, { recursive: true, mode: 0o700 });
-  if (args[0] === "client") return await makeClient(paths.certs, args.slice(1));
-  return await makeAll(paths.certs, [...args, ...ALWAYS, ...hostsOf(settings)]);
+  if (args[0] === "client") return await makeClient(paths.certs, args.slice(1), usage);
+  return await makeAll(paths.certs, [...args, ...ALWAYS, ...hostsOf(settings)], usage);
 }
 
 function hostsOf({ host, allowedHosts }: Settings): string[] {
@@ -43,13 +40,13 @@ function hostsOf({ host, allowedHosts }: Settings): string[] {
   );
 }
 
-async function makeAll(dir: string, hosts: readonly string[]): Promise<string> {
+async function makeAll(dir: string, hosts: readonly string[], usage: string): Promise<string> {
   const names = [...new Set(hosts)];
   const wrong = names.find((name) => !HOST.test(name));
   if (wrong !== undefined) {
     throw new ExaiError(
       "CONFIG",
-      `${JSON.stringify(wrong)} is no host name or address; ${usageOf(certsCommand)}`,
+      `${JSON.stringify(wrong)} is no host name or address; ${usage}`,
     );
   }
   const { authority, made } = await authorityIn(dir);
@@ -73,12 +70,12 @@ async function makeAll(dir: string, hosts: readonly string[]): Promise<string> {
   ].join("\n");
 }
 
-async function makeClient(dir: string, [name, ...rest]: readonly string[]): Promise<string> {
+async function makeClient(dir: string, [name, ...rest]: readonly string[], usage: string): Promise<string> {
   const reserved = ["ca", "server"];
   if (name === undefined || rest.length > 0 || !FILE_NAME.test(name) || reserved.includes(name)) {
     throw new ExaiError(
       "CONFIG",
-      `a client needs one name of letters, digits and . _ -; ${usageOf(certsCommand)}`,
+      `a client needs one name of letters, digits and . _ -; ${usage}`,
     );
   }
   const { authority } = await authorityIn(dir);

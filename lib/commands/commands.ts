@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { ownEntry } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import type { LoadedSettings } from "../config/load.ts";
@@ -7,7 +8,14 @@ import { checkStateDir } from "../state/state_files.ts";
 import { callsCommand } from "./calls.ts";
 import { cancelCommand } from "./cancel.ts";
 import { certsCommand } from "./certs.ts";
-import type { Command, CommandFlag, CommandResult, Invocation } from "./command.ts";
+import {
+  type Command,
+  type CommandFlag,
+  type CommandResult,
+  type Invocation,
+  takesArguments,
+  usageOf,
+} from "./command.ts";
 import { completionsCommand } from "./completions.ts";
 import { killCommand } from "./kill.ts";
 import { newToolCommand } from "./new_tool.ts";
@@ -16,19 +24,19 @@ import { reloadCommand } from "./reload.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
 
-/** The commands of `exai-daemon`, in the order of `--help` and docs/operations.md. */
-export const COMMANDS: readonly Command[] = [
-  psCommand,
-  callsCommand,
-  cancelCommand,
-  killCommand,
-  reloadCommand,
-  threadsCommand,
-  tokenCommand,
-  certsCommand,
-  newToolCommand,
-  completionsCommand,
-];
+/** The commands of `exai-daemon` by name, in the order of `--help` and docs/operations.md. */
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  ps: psCommand,
+  calls: callsCommand,
+  cancel: cancelCommand,
+  kill: killCommand,
+  reload: reloadCommand,
+  threads: threadsCommand,
+  token: tokenCommand,
+  certs: certsCommand,
+  "new-tool": newToolCommand,
+  completions: completionsCommand,
+};
 
 /** The flags `exai-daemon` takes without a command, beside those of the settings. */
 export const PROGRAM_FLAGS: readonly CommandFlag[] = [
@@ -38,7 +46,7 @@ export const PROGRAM_FLAGS: readonly CommandFlag[] = [
 
 /** The flags of the program and its commands as `loadSettings` takes them. */
 export function flagNames(): { switches: string[]; options: string[] } {
-  const flags = [...PROGRAM_FLAGS, ...COMMANDS.flatMap((command) => command.flags)];
+  const flags = [...PROGRAM_FLAGS, ...Object.values(COMMANDS).flatMap(({ flags = [] }) => flags)];
   const named = (isWanted: (flag: CommandFlag) => boolean) => [
     ...new Set(flags.filter(isWanted).map(({ name }) => name)),
   ];
@@ -46,11 +54,6 @@ export function flagNames(): { switches: string[]; options: string[] } {
     switches: named(({ value }) => value === undefined),
     options: named(({ value }) => value !== undefined),
   };
-}
-
-/** The command of this name; undefined when there is none. */
-export function findCommand(name: string | undefined): Command | undefined {
-  return COMMANDS.find((command) => command.name === name);
 }
 
 /**
@@ -63,36 +66,39 @@ export async function runCommand(
   print: Invocation["print"],
 ): Promise<CommandResult> {
   const [name = "", ...args] = words;
-  const command = findCommand(name);
-  const takesArguments = command !== undefined && command.usage !== command.name;
-  if (!command || (args.length > 0 && !takesArguments)) {
-    const known = COMMANDS.map(({ name }) => name);
+  const command = ownEntry(COMMANDS, name);
+  if (!command || (args.length > 0 && !takesArguments(command))) {
+    const known = Object.keys(COMMANDS);
     const meant = command ? `; ${name} takes no more words` : didYouMean(name, known);
     throw new ExaiError(
       "CONFIG",
       `${quoteName(words.join(" "))} is no command${meant}; there are: ${known.join(", ")}`,
     );
   }
-  checkOptions(loaded, command);
+  checkOptions(loaded, name);
   await checkStateDir(statePaths(loaded.settings));
-  const result = await command.run({ ...loaded, args, commands: COMMANDS, print });
+  const result = await command.run({
+    ...loaded,
+    args,
+    print,
+    usage: usageOf(name, command),
+    commands: COMMANDS,
+  });
   return typeof result === "string" ? { text: result, code: 0 } : result;
 }
 
 /**
- * Checks that each flag with a value belongs to `command`. Switches of other commands are ignored.
+ * Checks that each flag with a value belongs to the command `name`. Switches of other commands are ignored.
  *
- * @param command undefined when the command line names none
+ * @param name undefined when the command line names none
  * @throws {ExaiError} `CONFIG`, naming the command that takes the flag
  */
-export function checkOptions({ options }: Pick<LoadedSettings, "options">, command?: Command): void {
+export function checkOptions({ options }: Pick<LoadedSettings, "options">, name?: string): void {
   for (const [option, values] of options) {
-    const takes = ({ flags }: Command) => flags.some(({ name }) => name === option);
-    if (values.length === 0 || (command && takes(command))) continue;
-    const owner = COMMANDS.find(takes)?.name;
-    const advice = command
-      ? `${command.name} does not take it`
-      : `write exai-daemon ${owner} --${option}=...`;
-    throw new ExaiError("CONFIG", `--${option} is a flag of ${owner}; ${advice}`);
+    const owners = Object.entries(COMMANDS)
+      .filter(([, { flags = [] }]) => flags.some((flag) => flag.name === option)).map(([owner]) => owner);
+    if (values.length === 0 || owners.includes(name ?? "")) continue;
+    const advice = name ? `${name} does not take it` : `write exai-daemon ${owners[0]} --${option}=...`;
+    throw new ExaiError("CONFIG", `--${option} is a flag of ${owners[0]}; ${advice}`);
   }
 }

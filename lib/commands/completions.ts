@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { ownEntry } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
 import { settingFlags } from "../config/help.ts";
-import { type Command, type Invocation, literalArguments, usageOf } from "./command.ts";
+import { type Command, type Invocation, literalArguments } from "./command.ts";
 import { type CompletedFlag, type CompletedProgram, COMPLETION_SCRIPTS } from "./completion_scripts.ts";
 
 // The scripts are static and generated from the table of commands. Completion libraries (@bomb.sh/tab, omelette) start
@@ -10,9 +10,7 @@ import { type CompletedFlag, type CompletedProgram, COMPLETION_SCRIPTS } from ".
 const SHELLS = Object.keys(COMPLETION_SCRIPTS);
 
 export const completionsCommand: Command = {
-  name: "completions",
   summary: `Print a completion script for ${SHELLS.join(", ")}`,
-  usage: `completions ${SHELLS.join("|")}`,
   forms: [
     {
       args: "bash",
@@ -22,26 +20,25 @@ export const completionsCommand: Command = {
     { args: "fish", does: "the same, to save as `~/.config/fish/completions/exai-daemon.fish`" },
     { args: "powershell", does: "the same, to run from `$PROFILE`: `... | Out-String | Invoke-Expression`" },
   ],
-  flags: [],
   run: completions,
 };
 
 /** @throws {ExaiError} `CONFIG` for an unknown shell */
 // deno-lint-ignore require-await -- every command is asynchronous
-async function completions({ args, commands }: Invocation): Promise<string> {
+async function completions({ args, commands, usage }: Invocation): Promise<string> {
   const [shell = "", ...rest] = args;
   const script = ownEntry(COMPLETION_SCRIPTS, shell);
   if (script === undefined || rest.length > 0) {
     throw new ExaiError(
       "CONFIG",
-      `${quoteName(args.join(" "))} is no shell that completions knows; ${usageOf(completionsCommand)}`,
+      `${quoteName(args.join(" "))} is no shell that completions knows; ${usage}`,
     );
   }
   return script(completedProgram(commands)).trimEnd();
 }
 
 /** What a shell completes. */
-function completedProgram(commands: readonly Command[]): CompletedProgram {
+function completedProgram(commands: Invocation["commands"]): CompletedProgram {
   const settings = settingFlags("daemon").map(({ flag, help }): CompletedFlag => ({
     name: flag,
     help,
@@ -51,11 +48,11 @@ function completedProgram(commands: readonly Command[]): CompletedProgram {
   return {
     name: "exai-daemon",
     flags: [{ name: "help", help: "Show the help and exit", takesValue: false, values: [] }, ...settings],
-    commands: commands.map((command) => ({
-      name: command.name,
+    commands: Object.entries(commands).map(([name, command]) => ({
+      name,
       summary: command.summary,
       words: literalArguments(command),
-      flags: command.flags.map(({ name, value, completions = [], help }) => ({
+      flags: (command.flags ?? []).map(({ name, value, completions = [], help }) => ({
         name,
         help,
         takesValue: value !== undefined,

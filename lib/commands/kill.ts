@@ -5,9 +5,7 @@ import { MAX_SHOWN_CHARS } from "./table.ts";
 import type { Command, Invocation } from "./command.ts";
 
 export const killCommand: Command = {
-  name: "kill",
   summary: "End a call, a session or the processes of a server; a server starts again with its next call",
-  usage: "kill call ID | kill session ID | kill upstream NAME",
   forms: [
     { args: "call ID", does: "the same as `cancel ID`" },
     {
@@ -19,7 +17,6 @@ export const killCommand: Command = {
       does: "ends a server's processes with all they started; the next call starts it again",
     },
   ],
-  flags: [],
   run: kill,
 };
 

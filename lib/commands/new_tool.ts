@@ -6,11 +6,8 @@ import { toolTemplate } from "../user_tools/template.ts";
 import type { Command, Invocation } from "./command.ts";
 
 export const newToolCommand: Command = {
-  name: "new-tool",
   summary: "Write a tool of your own to begin with",
-  usage: "new-tool NAME",
   forms: [{ args: "NAME", does: "writes a tool of your own to begin with, never over one that is there" }],
-  flags: [],
   run: newTool,
 };
 

@@ -6,9 +6,7 @@ import { type Command, type Invocation, JSON_FLAG } from "./command.ts";
 import { formatTable, MAX_ERROR_CHARS } from "./table.ts";
 
 export const psCommand: Command = {
-  name: "ps",
   summary: "Show mounted servers, sessions and waiting calls of the running daemon",
-  usage: "ps",
   forms: [
     { args: "", does: "mounted servers (process, sessions, memory, calls), sessions and calls that wait" },
     { args: "--why", does: "the same, and why each server is shared as far as it is" },

@@ -5,15 +5,12 @@ import type { Command, CommandResult, Invocation } from "./command.ts";
 import { MAX_ERROR_CHARS } from "./table.ts";
 
 export const reloadCommand: Command = {
-  name: "reload",
   summary: "Have the running daemon read mcp.json, models.json and your own tools again",
-  usage: "reload",
   forms: [{
     args: "",
     does: "reads the configuration again and prints what is wrong with it; " +
       "servers that back off after failures may start at once",
   }],
-  flags: [],
   run: reload,
 };
 

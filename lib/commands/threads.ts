@@ -20,9 +20,7 @@ type Action = (store: ThreadAccess, args: readonly string[], options: { json: bo
 const ACTIONS: Readonly<Record<string, Action>> = { list, show, delete: remove, export: exportThreads };
 
 export const threadsCommand: Command = {
-  name: "threads",
   summary: "List, show, delete or export threads of every workspace",
-  usage: "threads [list | show ID | delete ID... | export [ID...]]",
   forms: [
     { args: "list", does: "the threads of every workspace, those used last first; the same without `list`" },
     { args: "show ID", does: "one thread in full" },
@@ -64,7 +62,7 @@ export function threadsAction(
   if (action === undefined) {
     throw new ExaiError(
       "CONFIG",
-      `${quoteName(word)} is nothing to do with threads; ${usageOf(threadsCommand)}`,
+      `${quoteName(word)} is nothing to do with threads; ${usageOf("threads", threadsCommand)}`,
     );
   }
   return (threads) => action(threads, rest, options);
@@ -175,7 +173,9 @@ async function resolveIds(
   if (args.length === 0 || (exactly !== undefined && args.length !== exactly)) {
     throw new ExaiError(
       "CONFIG",
-      `threads ${word} needs ${exactly === 1 ? "one thread" : "a thread"}; ${usageOf(threadsCommand)}`,
+      `threads ${word} needs ${exactly === 1 ? "one thread" : "a thread"}; ${
+        usageOf("threads", threadsCommand)
+      }`,
     );
   }
   const threads = await store.list({ limit: MAX_THREADS });

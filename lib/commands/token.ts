@@ -4,29 +4,26 @@ import { statePaths } from "../config/paths.ts";
 import { AUTO_TOKEN } from "../config/token_rule.ts";
 import type { Settings } from "../config/settings.ts";
 import { askDaemon } from "../client/daemon_client.ts";
-import { type Command, type Invocation, usageOf } from "./command.ts";
+import { type Command, type Invocation } from "./command.ts";
 import { accessHome } from "./home_access.ts";
 import { noTokenFileError, readTokenFile, writeNewToken } from "../edge/token.ts";
 
 export const tokenCommand: Command = {
-  name: "token",
   summary: "Make a new token, also while the daemon runs, or print it",
-  usage: "token rotate | token show",
   forms: [
     { args: "rotate", does: "makes a new token, also while the daemon runs" },
     { args: "show", does: "prints the token, for clients that are configured by hand" },
   ],
-  flags: [],
   run: token,
 };
 
 /** @throws {ExaiError} `CONFIG` for an unknown action, `INVALID_PARAMS` when the token is not in a file */
-async function token({ args, settings }: Invocation): Promise<string> {
+async function token({ args, settings, usage }: Invocation): Promise<string> {
   const [word, ...rest] = args;
   if (rest.length > 0 || (word !== "rotate" && word !== "show")) {
     throw new ExaiError(
       "CONFIG",
-      `${quoteName(args.join(" "))} is nothing to do with the token; ${usageOf(tokenCommand)}`,
+      `${quoteName(args.join(" "))} is nothing to do with the token; ${usage}`,
     );
   }
   if (settings.token !== AUTO_TOKEN) throw noTokenFileError(settings.token);

@@ -1,4 +1,4 @@
-import type { Command, Invocation } from "../../lib/commands/command.ts";
+import { type Command, type Invocation, usageOf } from "../../lib/commands/command.ts";
 import { COMMANDS } from "../../lib/commands/commands.ts";
 
 /** Runs `command` in the process of the test and gives what it prints at its end. */
@@ -12,6 +12,7 @@ export async function runCommandAlone(
     options: new Map(),
     ...loaded,
     args,
+    usage: usageOf("command", command),
     commands: COMMANDS,
     print: () => {},
   });
