@@ -225,10 +225,6 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
 /** Files of `lib/` under 20 lines, and why each is not a part of another. A new one is rather merged into its neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/base/version.ts": "to be looked at",
-  "lib/config/client_tools.ts": "to be looked at",
-  "lib/config/env_file.ts": "to be looked at",
-  "lib/config/servers/names.ts": "to be looked at",
-  "lib/config/via.ts": "to be looked at",
   "lib/state/call_records_file.ts": "to be looked at",
   "lib/transport/pipe_client.ts": "to be looked at",
   "lib/upstream/marked_via.ts": "to be looked at",

@@ -1,4 +1,4 @@
-import { flag, integer, seconds, secret, text, url } from "./setting.ts";
+import { flag, integer, seconds, secret, text, url } from "../setting.ts";
 
 const SILENCE_HELP = (provider: string) =>
   `How long ${provider} may send nothing at all before it is given up`;
@@ -11,8 +11,8 @@ function inflight(provider: string, env: string, fallback: number) {
   return integer({ env, fallback, help: `Requests ${provider} is sent at once` }, 1, 10_000);
 }
 
-/** The settings of the providers of models. A provider with a key, or with an address of its own, is set up. */
-export const PROVIDER_SETTINGS = {
+/** Models and their providers. A provider is set up once it has a key, or an address of its own. */
+export const MODEL_SETTINGS = {
   defaultModel: text({
     env: "DEFAULT_MODEL",
     fallback: "auto",

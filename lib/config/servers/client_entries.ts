@@ -1,9 +1,10 @@
 import * as z from "zod/mini";
-import { type ClientToolsConfig, SEARCH_MODES } from "../client_tools.ts";
+import type { ClientToolsConfig } from "../server_config.ts";
+import { SEARCH_MODES } from "../settings.ts";
 import { isObject, type Json } from "../../base/json.ts";
 import { closeMatches } from "../../base/suggest.ts";
-import type { JsonDocument } from "./document.ts";
-import { type ConfigFault, formatKey } from "./fault.ts";
+import type { JsonDocument } from "../json_document.ts";
+import { type ConfigFault, formatKey } from "../config_fault.ts";
 
 const PATTERNS = "an array of tool names or server/tool; * stands for any characters";
 
@@ -37,7 +38,7 @@ export const clientsSchema = z.record(
   }),
 );
 
-/** The section `clients` of a file: in its order, the first entry that fits a client counts. */
+/** The section `clients` of a file, in its order: the first entry that matches a client counts. */
 export function readClients(
   document: JsonDocument,
   path: string,

@@ -1,21 +1,21 @@
 import { isAbsolute, join, SEPARATOR } from "@std/path";
-import { messageOf } from "../../base/errors.ts";
-import { registerSecret } from "../../base/log.ts";
-import { ownEntry } from "../../base/json.ts";
-import { SESSION_VARIABLES } from "../server_config.ts";
-import { fillSome, variablesIn } from "../../base/template.ts";
-import { MIB } from "../../base/units.ts";
-import { readRegularFile } from "../regular_file.ts";
-import { whyUntrusted } from "../trust.ts";
+import { messageOf } from "../base/errors.ts";
+import { registerSecret } from "../base/log.ts";
+import { ownEntry } from "../base/json.ts";
+import { SESSION_VARIABLES } from "./server_config.ts";
+import { fillSome, variablesIn } from "../base/template.ts";
+import { MIB } from "../base/units.ts";
+import { readRegularFile } from "./regular_file.ts";
+import { whyUntrusted } from "./trust.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Where variables in `mcp.json` get their values from. */
+/** Sources of the values of variables in `mcp.json`. */
 export interface VariableSources {
   env: Variables;
   /**
-   * Asked only for a variable that `env` lacks: what a login shell would set, for a daemon that was started from the
-   * desktop.
+   * The environment of a login shell, read only for a variable that `env` lacks: a daemon started from the desktop has
+   * not got it.
    */
   loginEnv?: () => Promise<Variables>;
   /** The directory of `mcp.json`; relative paths in `${file:}` are relative to it. */
@@ -31,20 +31,20 @@ const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const SECRET_NAME = /TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|_PAT$/i;
 const MIN_SECRET_CHARS = 8;
 
-/** Whether a variable or a header of this name holds a secret as a rule. */
+/** Whether a variable or header of this name usually holds a secret. */
 export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name);
 }
 
-/** Keeps `value` out of the logs. Shorter values would blot out ordinary words. */
+/** Keeps `value` out of the logs, unless it is so short that it would hide ordinary words. */
 function keepSecret(value: string): string {
   if (value.length >= MIN_SECRET_CHARS && value.length <= MAX_FILE_BYTES / 16) registerSecret(value);
   return value;
 }
 
 /**
- * Keeps `value` out of the logs when the variable or header it is for is one that holds secrets: servers print their
- * environment, and repeat in their errors what they were sent.
+ * Keeps `value` out of the logs when `name` is that of a secret: servers print their environment and repeat headers in
+ * their errors.
  */
 export function keepNamedSecret(name: string, value: string): void {
   if (!SECRET_NAME.test(name)) return;
@@ -77,13 +77,13 @@ export class Expander {
     return fillSome(text, (name) => values.get(name));
   }
 
-  /** Where programs are looked for, and what relative paths are relative to. */
+  /** Where programs are searched, and the directory of relative paths. */
   get places(): { searchPath: string; dir: string } {
     const { env, configDir } = this.#sources;
     return { searchPath: env.PATH ?? env.Path ?? "", dir: configDir };
   }
 
-  /** `path` with a leading `~` as the home directory, and absolute if it stands beside the configuration. */
+  /** `path` made absolute: `~` is the home directory, others are relative to the configuration. */
   pathBesideConfig(path: string): string {
     const expanded = this.expandHome(path);
     return isAbsolute(expanded) ? expanded : join(this.#sources.configDir, expanded);

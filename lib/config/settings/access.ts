@@ -1,12 +1,31 @@
 import * as z from "zod/mini";
 import { isAbsolute } from "@std/path/is-absolute";
-import { BOTH, integer, oneOf, seconds, setting, text } from "./setting.ts";
+import { address, BOTH, integer, list, oneOf, seconds, setting, text } from "../setting.ts";
+import { AUTO_TOKEN, isToken, TOKEN_RULE } from "../token_rule.ts";
 
 const isSocket = (value: string) =>
   ["auto", "off"].includes(value) || isAbsolute(value) || value.startsWith("\\\\.\\pipe\\");
 
-/** The settings of the ways into the daemon beside the WebSocket address itself. */
-export const DOOR_SETTINGS = {
+const TOKEN = z.string().check(z.refine((value) => ["", AUTO_TOKEN].includes(value) || isToken(value)));
+
+/** Where the daemon listens, and who may connect. */
+export const ACCESS_SETTINGS = {
+  host: address({
+    env: "EXAI_WS_HOST",
+    programs: BOTH,
+    fallback: "127.0.0.1",
+    help: "Address the daemon listens on",
+  }),
+  port: integer(
+    {
+      env: "EXAI_WS_PORT",
+      programs: BOTH,
+      fallback: 8765,
+      help: "Port the daemon listens on; 0 takes a free one",
+    },
+    0,
+    65535,
+  ),
   socket: setting<string>(
     {
       env: "EXAI_SOCKET",
@@ -27,6 +46,17 @@ export const DOOR_SETTINGS = {
     },
     ["own", "any"],
   ),
+  token: {
+    ...setting<string>(
+      {
+        env: "EXAI_WS_TOKEN",
+        programs: BOTH,
+        help: "Token clients must show; empty: none; auto: made once and kept in the state directory",
+      },
+      { allowed: `empty, auto, or ${TOKEN_RULE}`, schema: TOKEN },
+    ),
+    secret: true,
+  },
   tokenGraceMs: seconds(
     {
       env: "EXAI_TOKEN_GRACE",
@@ -36,26 +66,14 @@ export const DOOR_SETTINGS = {
     0,
     86_400,
   ),
-  maxPending: integer(
-    {
-      env: "EXAI_WS_MAX_PENDING",
-      fallback: 256,
-      help:
-        "Connections that have not said hello yet; beyond that the longest waiting of the address with most of them is closed",
-    },
-    1,
-    100_000,
-  ),
-  helloRate: integer(
-    {
-      env: "EXAI_WS_HELLO_RATE",
-      fallback: 200,
-      help:
-        "Wrong tokens answered to one address in a second, five times as many at once; without a token: hellos of one user; 0: any number",
-    },
-    0,
-    1_000_000,
-  ),
+  allowedHosts: list({
+    env: "EXAI_WS_ALLOWED_HOSTS",
+    help: "Host header values accepted beside loopback and the listening address",
+  }),
+  allowedOrigins: list({
+    env: "EXAI_WS_ALLOWED_ORIGINS",
+    help: "Origin header values accepted; any other Origin is refused",
+  }),
   tlsCert: text({
     env: "EXAI_TLS_CERT",
     help:

@@ -6,22 +6,22 @@ import {
   parseTree,
   printParseErrorCode,
 } from "jsonc-parser";
-import { isObject, type JsonObject } from "../../base/json.ts";
-import type { Position } from "./fault.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import type { Position } from "./config_fault.ts";
 
-/** Where in a document a value stands: object keys and array indexes from the root. */
+/** The place of a value in a document: object keys and array indexes from the root. */
 type JsonPath = (string | number)[];
 
-/** A parsed JSON document with comments that knows where each of its values stands. */
+/** A parsed JSON document with the position of each of its values. */
 export interface JsonDocument {
   value: JsonObject;
   /** Position of the value at `path`, or of the nearest one around it. */
   positionOf(path: JsonPath): Position;
-  /** Keys that stand twice in the object at `path`. */
+  /** Keys that occur more than once in the object at `path`. */
   repeatedKeys(path: JsonPath): string[];
 }
 
-/** The first thing that keeps a text from being a JSON object. */
+/** The first syntax error of a text. */
 interface SyntaxFault extends Position {
   reason: string;
 }

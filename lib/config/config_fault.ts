@@ -4,10 +4,10 @@ export interface Position {
   column: number;
 }
 
-/** Something wrong in the configuration of mounted servers. */
+/** Something wrong in `mcp.json` or `models.json`. */
 export interface ConfigFault extends Partial<Position> {
   path: string;
-  /** The server's name as the file has it; undefined when the file as a whole is meant. */
+  /** The server's name in the file; undefined for a fault of the file as a whole. */
   server?: string;
   /** The key within the server, as `env.TOKEN` or `args[0]`. */
   key?: string;
