@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Call, Caller } from "../lib/call/call.ts";
-import { Attribution, SETTLE_MS } from "../lib/upstream/attribution.ts";
-import { LiveTasks } from "../lib/upstream/live_tasks.ts";
+import { Attribution, SETTLE_MS } from "../lib/upstream/instance/attribution.ts";
+import { LiveTasks } from "../lib/upstream/tasks/unfetched_tasks.ts";
 import { call } from "./helpers/call.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { doesWork } from "../lib/upstream/work.ts";
-import { asUnderstood, refuseUnanswerable } from "../lib/upstream/client_limits.ts";
+import { doesWork } from "../lib/upstream/method_kind.ts";
+import { asUnderstood, refuseUnanswerable } from "../lib/upstream/questions/client_capabilities.ts";
 
 Deno.test("a question is refused in the name of a client that did not offer what it needs", () => {
   const refused = (method: string, params: JsonObject, capabilities: JsonObject) => {

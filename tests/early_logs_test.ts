@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { EarlyLogs } from "../lib/upstream/early_logs.ts";
+import { EarlyLogs } from "../lib/upstream/instance/early_logs.ts";
 import type { RpcNotification } from "../lib/wire/rpc.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
 import { windows } from "./helpers/mounted.ts";

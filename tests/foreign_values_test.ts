@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { contained } from "../lib/base/handling_faults.ts";
-import { Attribution } from "../lib/upstream/attribution.ts";
-import { InFlightTable } from "../lib/upstream/inflight.ts";
+import { Attribution } from "../lib/upstream/instance/attribution.ts";
+import { InFlightTable } from "../lib/upstream/instance/inflight.ts";
 import { bodyText } from "../lib/observe/body_text.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { MAX_DEPTH, MAX_MEMBERS, outlineOf } from "../lib/wire/shape.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ListKind } from "../lib/call/server.ts";
-import { Instance } from "../lib/upstream/instance.ts";
+import { Instance } from "../lib/upstream/instance/instance.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
 
 const OK = { result: { ok: true } };

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
-import { ListMemory, type Outdated } from "../lib/upstream/list_memory.ts";
+import { ListMemory, type Outdated } from "../lib/upstream/lists/list_memory.ts";
 import type { KeptView, ViewKey } from "../lib/upstream/list_store.ts";
 import { type ListPlace, listPlace, type Scope } from "../lib/upstream/share_key.ts";
 import { Window } from "./helpers/instance.ts";

@@ -7,7 +7,7 @@ import type { RpcMessage, RpcRequest, RpcResponse } from "../lib/wire/rpc.ts";
 import { call } from "./helpers/call.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";
 import { rawServer } from "./helpers/raw_server.ts";
-import { ListMemory } from "../lib/upstream/list_memory.ts";
+import { ListMemory } from "../lib/upstream/lists/list_memory.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { twoWorkspaces } from "./helpers/two_workspaces.ts";

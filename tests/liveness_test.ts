@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { PingedLiveness } from "../lib/upstream/liveness.ts";
+import { PingedLiveness } from "../lib/upstream/instance/liveness.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
 import { settle } from "./helpers/memory_channel.ts";
 

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { messageFault, refusalStatus } from "../lib/upstream/message_fault.ts";
+import { messageFault, refusalStatus } from "../lib/upstream/instance/message_fault.ts";
 import { asking, mountingDaemon } from "./helpers/mounts.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";

@@ -4,13 +4,13 @@ import type { JsonObject } from "../lib/base/json.ts";
 import type { Call, Caller } from "../lib/call/call.ts";
 import type { LogLevel } from "../lib/wire/mcp.ts";
 import type { Result } from "../lib/wire/rpc.ts";
-import { Attribution } from "../lib/upstream/attribution.ts";
+import { Attribution } from "../lib/upstream/instance/attribution.ts";
 import { Semaphore } from "../lib/upstream/semaphore.ts";
-import { InFlightTable } from "../lib/upstream/inflight.ts";
-import { namesItsTask } from "../lib/upstream/work.ts";
-import type { Instance } from "../lib/upstream/instance.ts";
-import { LiveTasks } from "../lib/upstream/live_tasks.ts";
-import { SharedLogLevel } from "../lib/upstream/log_level.ts";
+import { InFlightTable } from "../lib/upstream/instance/inflight.ts";
+import { namesItsTask } from "../lib/upstream/method_kind.ts";
+import type { Instance } from "../lib/upstream/instance/instance.ts";
+import { LiveTasks } from "../lib/upstream/tasks/unfetched_tasks.ts";
+import { SharedLogLevel } from "../lib/upstream/instance/log_level.ts";
 import { ownId } from "../lib/wire/own_id.ts";
 import {
   createdTask,
@@ -19,7 +19,7 @@ import {
   relatedTask,
   requiredElicitations,
   TaskProgress,
-} from "../lib/upstream/handle_table.ts";
+} from "../lib/upstream/tasks/handle_table.ts";
 import { quiet } from "../lib/upstream/quiet.ts";
 import { call } from "./helpers/call.ts";
 

@@ -4,10 +4,16 @@ import { setupLog } from "../lib/base/log.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ListKind } from "../lib/call/server.ts";
 import type { Result } from "../lib/wire/rpc.ts";
-import { changedLists, cutOf, isSameList, ListCache, listChangedMethod } from "../lib/upstream/lists.ts";
+import {
+  changedLists,
+  cutOf,
+  isSameList,
+  ListCache,
+  listChangedMethod,
+} from "../lib/upstream/lists/list_cache.ts";
 import { mayRepeat } from "../lib/upstream/outcome.ts";
-import { ShownLists } from "../lib/upstream/shown_lists.ts";
-import { ToolFilter } from "../lib/upstream/tool_choice.ts";
+import { ShownLists } from "../lib/upstream/lists/shown_lists.ts";
+import { ToolFilter } from "../lib/upstream/lists/tool_filter.ts";
 import { call } from "./helpers/call.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
 

@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { LateTasks } from "../lib/upstream/late_tasks.ts";
-import { LiveTasks } from "../lib/upstream/live_tasks.ts";
+import { LateTasks } from "../lib/upstream/tasks/withdrawn_requests.ts";
+import { LiveTasks } from "../lib/upstream/tasks/unfetched_tasks.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";

@@ -12,7 +12,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import type { Caller } from "../lib/call/call.ts";
-import { LiveTasks } from "../lib/upstream/live_tasks.ts";
+import { LiveTasks } from "../lib/upstream/tasks/unfetched_tasks.ts";
 import { addSampling } from "./helpers/asking_tool.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";

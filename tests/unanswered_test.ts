@@ -5,7 +5,7 @@ import { ProcessAdmission } from "../lib/admission/process_admission.ts";
 import { type ErrorCode, ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Worker } from "../lib/call/admission.ts";
-import { PingedLiveness } from "../lib/upstream/liveness.ts";
+import { PingedLiveness } from "../lib/upstream/instance/liveness.ts";
 import { call } from "./helpers/call.ts";
 import { asking, mountingDaemon } from "./helpers/mounts.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";

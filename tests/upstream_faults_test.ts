@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { Faults } from "../lib/upstream/faults.ts";
-import { messageFault, refusalStatus } from "../lib/upstream/message_fault.ts";
+import { Faults } from "../lib/upstream/instance/server_errors.ts";
+import { messageFault, refusalStatus } from "../lib/upstream/instance/message_fault.ts";
 import { AnswerCut, fetchFailure, isAboutSession, SessionLost, UrlRefusal } from "../lib/remote/failures.ts";
 
 const BROKEN = new ExaiError("UPSTREAM_UNAVAILABLE", "it is broken");

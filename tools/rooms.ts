@@ -172,7 +172,7 @@ export const SHIM_ROOMS: readonly string[] = [
 export const OWNERSHIP = "lib/call/owner.ts";
 
 /** Files that still compare sessions by themselves. */
-export const COMPARES_SESSIONS: readonly string[] = ["lib/upstream/attribution.ts"];
+export const COMPARES_SESSIONS: readonly string[] = ["lib/upstream/instance/attribution.ts"];
 
 /** Who asks, as a parameter of a method that keeps or shows something for somebody. */
 export const ASKERS: readonly string[] = ["Viewer", "Identity", "Whereabouts", "Caller", "Call"];
@@ -188,26 +188,26 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   Recorder: { in: "lib/observe/recorder.ts", except: ["record", "noteError", "errorsSince"] },
   DetachedCalls: { in: "lib/admission/detached_calls.ts", except: ["idle"] },
   TaskRoutes: { in: "lib/router/tasks.ts", except: [] },
-  HandleTable: { in: "lib/upstream/handle_table.ts", except: ["setOver", "get", "has", "takeOver"] },
-  TaskProgress: { in: "lib/upstream/handle_table.ts", except: ["set", "get"] },
+  HandleTable: { in: "lib/upstream/tasks/handle_table.ts", except: ["setOver", "get", "has", "takeOver"] },
+  TaskProgress: { in: "lib/upstream/tasks/handle_table.ts", except: ["set", "get"] },
   LiveTasks: {
-    in: "lib/upstream/live_tasks.ts",
+    in: "lib/upstream/tasks/unfetched_tasks.ts",
     except: ["answered", "hasStatus", "clear", "takeCut", "over", "remainingMs"],
   },
   TaskNames: {
-    in: "lib/upstream/task_names.ts",
+    in: "lib/upstream/tasks/task_aliases.ts",
     except: ["nameOf", "ownOf", "outward", "inward", "shownResult"],
   },
-  LateTasks: { in: "lib/upstream/late_tasks.ts", except: ["has", "take", "end"] },
-  LostTasks: { in: "lib/upstream/lost_tasks.ts", except: ["add"] },
-  ElicitationNames: { in: "lib/upstream/elicitation_names.ts", except: [] },
-  Subscriptions: { in: "lib/upstream/subscriptions.ts", except: ["subscribersOf"] },
+  LateTasks: { in: "lib/upstream/tasks/withdrawn_requests.ts", except: ["has", "take", "end"] },
+  LostTasks: { in: "lib/upstream/tasks/orphaned_handles.ts", except: ["add"] },
+  ElicitationNames: { in: "lib/upstream/tasks/elicitation_aliases.ts", except: [] },
+  Subscriptions: { in: "lib/upstream/instance/subscriptions.ts", except: ["subscribersOf"] },
   ListMemory: {
-    in: "lib/upstream/list_memory.ts",
+    in: "lib/upstream/lists/list_memory.ts",
     except: ["viewAt", "learn", "changed", "lists", "askedBy", "asked"],
   },
   Attribution: {
-    in: "lib/upstream/attribution.ts",
+    in: "lib/upstream/instance/attribution.ts",
     except: ["addressee", "suspects", "quietInMs", "running"],
   },
 };

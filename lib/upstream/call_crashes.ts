@@ -7,7 +7,7 @@ import { visible } from "../base/visible.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
 import { type CallName, REST_MS, type StartAttempt, type Suspect, WELL_MS } from "./supervisor.ts";
-import { doesWork } from "./work.ts";
+import { doesWork } from "./method_kind.ts";
 
 /** So many crashes in a row under the same call of a session alone, and that call is refused. */
 const CALL_LIMIT = 3;

@@ -1,8 +1,8 @@
 import type { Call } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
-import type { Instance } from "./instance.ts";
+import type { Instance } from "./instance/instance.ts";
 import type { Slot } from "./slot.ts";
-import { namesItsTask } from "./work.ts";
+import { namesItsTask } from "./method_kind.ts";
 
 /** Where a call is about to run. */
 interface Where {

@@ -6,7 +6,7 @@ import { isObject } from "../base/json.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { ROOTS_WAIT } from "../call/wait.ts";
-import type { Instance } from "./instance.ts";
+import type { Instance } from "./instance/instance.ts";
 import type { Pool } from "./pool.ts";
 import {
   decideShare,
@@ -21,7 +21,7 @@ import {
 import type { Slot, SlotRequest } from "./slot.ts";
 import { loseSubscription, newSessionLease, pauseMs, type SessionLease } from "./session_lease.ts";
 import { markedVia } from "./marked_via.ts";
-import { locationOf, startedIn, workspaceOf } from "./working_directory.ts";
+import { locationOf, startedIn, workspaceOf } from "./sharing/working_directory.ts";
 
 const log = getLogger(["exai", "upstream"]);
 

@@ -8,19 +8,19 @@ import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { runOn } from "./call_run.ts";
 import type { Semaphore } from "./semaphore.ts";
-import type { Instance } from "./instance.ts";
+import type { Instance } from "./instance/instance.ts";
 import { Leases } from "./leases.ts";
 import { mayRepeat } from "./outcome.ts";
 import type { ListStore } from "./list_store.ts";
 import type { Pool } from "./pool.ts";
 import { followRoots, ROOTS_CHANGED } from "./roots_change.ts";
-import { ServerLists } from "./server_lists.ts";
-import { ShownLists } from "./shown_lists.ts";
+import { ServerLists } from "./lists/server_lists.ts";
+import { ShownLists } from "./lists/shown_lists.ts";
 import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
-import { tasksElsewhere } from "./tasks_elsewhere.ts";
-import { ToolFilter } from "./tool_choice.ts";
-import { doesWork, namesItsTask } from "./work.ts";
+import { tasksElsewhere } from "./tasks/merged_task_list.ts";
+import { ToolFilter } from "./lists/tool_filter.ts";
+import { doesWork, namesItsTask } from "./method_kind.ts";
 
 export interface MountedServerOptions {
   /** Keeps what the server shows beyond the life of the daemon. */

@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Call } from "../call/call.ts";
 import { isRepeatable, isRepeatableTool } from "../wire/repeatable.ts";
-import type { ListCache } from "./lists.ts";
+import type { ListCache } from "./lists/list_cache.ts";
 
 /**
  * Whether `call`, which failed with `thrown`, may be made again on the next connection: it was refused and so did not

@@ -1,5 +1,5 @@
 import { untilAborted } from "../base/abort.ts";
-import type { Instance } from "./instance.ts";
+import type { Instance } from "./instance/instance.ts";
 
 /** Resolves when nothing runs on `instance` and nobody wants the result of a task of it, or when `signal` aborts. */
 export async function quiet(instance: Instance, signal: AbortSignal): Promise<void> {

@@ -2,8 +2,8 @@ import { pathOfUri } from "../base/file_uri.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { type ServerConfig, type Share, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
-import { KNOWN_SERVERS, type KnownServer } from "./known_servers.ts";
-import { hasWords, namesOfUrl, programNames } from "./program_names.ts";
+import { KNOWN_SERVERS, type KnownServer } from "./sharing/known_servers.ts";
+import { hasWords, namesOfUrl, programNames } from "./sharing/program_names.ts";
 
 /** What one session brings to the question which process it may share. */
 export interface SharingSession {

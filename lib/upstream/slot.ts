@@ -6,8 +6,8 @@ import { visible } from "../base/visible.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
-import type { Instance } from "./instance.ts";
-import type { ServerQuestion } from "./inbound_context.ts";
+import type { Instance } from "./instance/instance.ts";
+import type { ServerQuestion } from "./instance/inbound_context.ts";
 import {
   likenessKey,
   type ListPlace,

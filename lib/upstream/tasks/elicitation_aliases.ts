@@ -1,0 +1,60 @@
+import { isObject, type JsonObject } from "../../base/json.ts";
+import type { Caller } from "../../call/call.ts";
+import type { Result } from "../../wire/rpc.ts";
+import { MAX_HANDLE_CHARS } from "./handle_table.ts";
+
+/** Names kept at most, for a session and for an instance; beyond that the oldest are forgotten. */
+const MAX_NAMES = 10_000;
+
+/** What each session knows URL elicitations by, on whichever server, and who gave out the name. */
+const known = new WeakMap<Caller, Map<string, ElicitationNames>>();
+
+/**
+ * What the URL elicitations of one instance are called in its sessions (MCP client/elicitation). A server is free to
+ * count them, so two servers of one window may name theirs alike, and the window would take the completion of one for
+ * that of the other. The second to use a name in a session is shown under another; clients never send one back.
+ */
+export class ElicitationNames {
+  readonly #shown = new WeakMap<Caller, Map<string, string>>();
+
+  /** `params` of a question or of its completion, as `caller` is to see them. */
+  outward(caller: Caller, params: JsonObject): JsonObject {
+    const { elicitationId: own } = params;
+    if (typeof own !== "string") return params;
+    const name = this.#nameOf(caller, own);
+    return name === own ? params : { ...params, elicitationId: name };
+  }
+
+  /** An error that says which URL elicitations must be completed first, as `caller` is to see it. */
+  shownResult(caller: Caller, answer: Result): Result {
+    const data = answer.error?.data;
+    if (!isObject(data) || !Array.isArray(data.elicitations)) return answer;
+    const elicitations = data.elicitations.map((one) => isObject(one) ? this.outward(caller, one) : one);
+    return { error: { ...answer.error!, data: { ...data, elicitations } } };
+  }
+
+  #nameOf(caller: Caller, own: string): string {
+    if (own.length > MAX_HANDLE_CHARS) return own;
+    const names = entryOf(known, caller);
+    const holder = names.get(own);
+    if (holder === this) return own;
+    if (holder === undefined) {
+      keep(names, own, this);
+      return own;
+    }
+    const shown = entryOf(this.#shown, caller);
+    if (!shown.has(own)) keep(shown, own, crypto.randomUUID());
+    return shown.get(own)!;
+  }
+}
+
+function entryOf<V>(maps: WeakMap<Caller, Map<string, V>>, caller: Caller): Map<string, V> {
+  let map = maps.get(caller);
+  if (!map) maps.set(caller, map = new Map());
+  return map;
+}
+
+function keep<V>(map: Map<string, V>, key: string, value: V): void {
+  map.set(key, value);
+  if (map.size > MAX_NAMES) map.delete(map.keys().next().value!);
+}

@@ -1,0 +1,35 @@
+import { getLogger } from "@logtape/logtape";
+import type { JsonObject } from "../../base/json.ts";
+import { type Call, derive } from "../../call/call.ts";
+import { allPages } from "../../call/pages.ts";
+import type { Result } from "../../wire/rpc.ts";
+import type { Slot } from "../slot.ts";
+
+const log = getLogger(["exai", "upstream"]);
+
+/**
+ * The first page of `tasks/list` from the instance a session is on now, with the tasks it has on instances it was on
+ * before. One that does not answer is left out.
+ */
+export async function tasksElsewhere(
+  call: Call,
+  first: Result,
+  { here, slots }: { here?: Slot; slots: Iterable<Slot> },
+): Promise<Result> {
+  if (call.params.cursor !== undefined || !Array.isArray(first.result?.tasks)) return first;
+  const others = [...slots].filter((slot) => slot !== here && slot.started?.tasks.has(call.caller));
+  if (others.length === 0) return first;
+  const more = await Promise.all(others.map((slot) => allTasks(slot, call).catch(() => [])));
+  // Instances of one server may keep their tasks in one place.
+  const byId = new Map(
+    [...first.result.tasks as JsonObject[], ...more.flat()].map((task) => [task?.taskId, task]),
+  );
+  return { result: { ...first.result, tasks: [...byId.values()] } };
+}
+
+async function allTasks(slot: Slot, call: Call): Promise<JsonObject[]> {
+  const ask = (params: JsonObject) => slot.started!.call(derive(call, { params }));
+  const { entries, fault } = await allPages(ask, { method: "tasks/list", field: "tasks" });
+  if (fault !== undefined) log.warning("tasks/list: {fault}", { fault });
+  return entries;
+}
