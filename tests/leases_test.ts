@@ -106,7 +106,7 @@ Deno.test("of a window that is over nothing is kept, and what it was led to lets
 
 Deno.test("a window that moves leaves the process it was led to", async () => {
   const { leases, made, caller } = ledTo();
-  leases.move(caller, await leases.lease(caller));
+  leases.relocate(caller, await leases.lease(caller));
   await leases.lease(caller);
   assertEquals(made.map(({ left }) => left), [[caller.id], []]);
 });

@@ -11,7 +11,7 @@ function pinged(ping: (it: PingedLiveness) => Promise<unknown>, maxSilences = 2)
   const liveness: PingedLiveness = new PingedLiveness({
     ping: () => (pings++, ping(liveness)),
     maxSilences,
-    onsilent: (why) => void silent.push(why),
+    onSilent: (why) => void silent.push(why),
   });
   return { liveness, silent, pings: () => pings };
 }

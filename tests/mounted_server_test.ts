@@ -142,7 +142,7 @@ Deno.test("a server that cannot be started says why, and soon rests", async () =
   assertMatch((await fails()).message, /server "shared" in \/w failed 2 times in a row and rests/);
   const [record] = [...it.mounted.records];
   assertEquals([record!.supervisor.trouble?.failures, record!.where], [2, "in /w"]);
-  it.mounted.forgive();
+  it.mounted.resetBackoff();
   assertEquals([...it.mounted.records], []);
   assertEquals([(await fails()).message, it.starts()], ["no such program", 3]);
 });

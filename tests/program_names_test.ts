@@ -243,7 +243,7 @@ for (const [share, names] of Object.entries(KNOWN)) {
         args: ["-y", name],
       } as never as ServerConfig;
       const decision = decideShare(config);
-      assertEquals([decision.scope, decision.mayMove], [share, false], name);
+      assertEquals([decision.scope, decision.canIsolate], [share, false], name);
       assertMatch(decision.why, /^(it|two processes of it) \w+ .*\w+ \w+/, name);
     }
   });

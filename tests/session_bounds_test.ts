@@ -5,7 +5,7 @@ import type { Caller } from "../lib/call/call.ts";
 import { ActiveCalls } from "../lib/session/calls.ts";
 import { Mailbox } from "../lib/session/mailbox.ts";
 import { SubscriptionQuota } from "../lib/session/subscription_quota.ts";
-import { cutOf, ListCache } from "../lib/upstream/lists/list_cache.ts";
+import { ListCache, truncationOf } from "../lib/upstream/lists/list_cache.ts";
 import { HandleTable } from "../lib/upstream/tasks/handle_table.ts";
 import { Subscriptions } from "../lib/upstream/instance/subscriptions.ts";
 import { FloodingServer } from "./helpers/flooding_server.ts";
@@ -159,5 +159,5 @@ Deno.test("a server's list without end is cut", async () => {
   const lists = new ListCache({ ask, has: () => true, isAnnounced: () => true });
   const list = await lists.get("tools");
   assertEquals(list.length, 10_000);
-  assertMatch(String(cutOf(list)), /it has more than 10000 entries/);
+  assertMatch(String(truncationOf(list)), /it has more than 10000 entries/);
 });

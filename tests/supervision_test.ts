@@ -31,7 +31,7 @@ Deno.test("a process that runs here rests for five minutes after five failures, 
   assertEquals(pausesOf(supervisor, 5), [0, 500, 1000, 2000, 300_000]);
   const error = assertThrows(() => supervisor.begin(4000), ExaiError, 'server "near" in /w failed 5 times');
   assertEquals([error.code, error.details?.server, error.cause], ["UPSTREAM_UNAVAILABLE", "near", BROKEN]);
-  supervisor.forgive();
+  supervisor.resetBackoff();
   assertEquals([supervisor.trouble, supervisor.isClean], [undefined, true]);
   assertEquals(supervisor.begin(4000).begunAtMs, 4000);
 });
@@ -54,7 +54,7 @@ Deno.test("starts that were under way when one failed count with it, later ones 
   assertEquals(supervisor.trouble?.failures, 1);
   supervisor.failed({ begunAtMs: 20 }, BROKEN, 30);
   assertEquals(supervisor.trouble?.failures, 2);
-  supervisor.forgive();
+  supervisor.resetBackoff();
   const callers = new Supervisor("near");
   callers.failed({ begunAtMs: 0 }, CALLERS, 10);
   callers.failed({ begunAtMs: 5 }, BROKEN, 20);
@@ -87,7 +87,7 @@ Deno.test("how a connection stands is told at each step", () => {
   supervisor.stopped();
   assertEquals(supervisor.connection, { state: "idle" });
   supervisor.begin();
-  supervisor.lost(new ExaiError("UPSTREAM_UNAVAILABLE", "it forgot us"));
+  supervisor.connectionLost(new ExaiError("UPSTREAM_UNAVAILABLE", "it forgot us"));
   assertEquals([supervisor.connection, supervisor.trouble?.failures], [
     { state: "broken", lastError: "it forgot us" },
     2,
@@ -111,7 +111,7 @@ Deno.test("connections lost for the same again and again are told once, until a 
   const [forgot, deaf] = ["it forgot us", "it is deaf"].map((why) =>
     new ExaiError("UPSTREAM_UNAVAILABLE", why)
   );
-  const isNew = (reason: ExaiError, atMs: number) => supervisor.isNewLoss(reason, atMs);
+  const isNew = (reason: ExaiError, atMs: number) => supervisor.shouldLogLoss(reason, atMs);
   assertEquals([isNew(forgot!, 0), isNew(forgot!, 1000), isNew(forgot!, 60_000)], [true, false, false]);
   assertEquals([isNew(deaf!, 60_001), isNew(deaf!, 120_000), isNew(deaf!, 180_000)], [true, false, true]);
 });

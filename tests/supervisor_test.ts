@@ -64,7 +64,7 @@ for (const end of ["stopped", "lost"] as const) {
       const attempt = supervisor.begin(MINUTE_MS);
       supervisor.started(attempt, MINUTE_MS);
       if (end === "stopped") supervisor.stopped(MINUTE_MS + ranMs);
-      else supervisor.lost(BROKEN, MINUTE_MS + ranMs);
+      else supervisor.connectionLost(BROKEN, MINUTE_MS + ranMs);
       return supervisor;
     };
     const well = ending(MINUTE_MS);
@@ -77,7 +77,7 @@ Deno.test("a fault of the caller is told once, a failure of the server each time
   const supervisor = new Supervisor("odd");
   const own = new ExaiError("UPSTREAM_UNAVAILABLE", "no directory", { details: { fault: "caller" } });
   const isTold = (reason: ExaiError, atMs: number) => {
-    const isNews = supervisor.isNews(reason);
+    const isNews = supervisor.shouldLog(reason);
     supervisor.failed(supervisor.begin(atMs), reason, atMs);
     return isNews;
   };

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { Faults } from "../lib/upstream/instance/server_errors.ts";
+import { ServerErrors } from "../lib/upstream/instance/server_errors.ts";
 import { messageFault, refusalStatus } from "../lib/upstream/instance/message_fault.ts";
 import { AnswerCut, fetchFailure, isAboutSession, SessionLost, UrlRefusal } from "../lib/remote/failures.ts";
 
@@ -69,7 +69,7 @@ Deno.test("a request that reached nobody has not run; one that was cut may have,
 });
 
 Deno.test("callers are told which server failed, how, and whether their call may have run", () => {
-  const faults = new Faults("far");
+  const faults = new ServerErrors("far");
   const lost = faults.of(new SessionLost(refusal(404, "gone", { "retry-after": "9" })));
   assertEquals([lost.code, lost.details], ["UPSTREAM_UNAVAILABLE", { server: "far", outcome: "not_run" }]);
   const cut = faults.of(new AnswerCut("it was cut"));
@@ -91,7 +91,7 @@ Deno.test("callers are told which server failed, how, and whether their call may
   ]);
   const want = faults.of(Object.assign(new Error("too many"), { code: "EMFILE" }));
   assertEquals([want.code, /server "far"/.test(want.message)], ["OVER_CAPACITY", true]);
-  const under = faults.cutOff(plain);
+  const under = faults.interrupted(plain);
   assertEquals([under.code, under.message, under.details, under.cause], [
     "UPSTREAM_UNAVAILABLE",
     'server "far": it is away; the call was under way and may have run',

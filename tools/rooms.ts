@@ -188,27 +188,30 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   Recorder: { in: "lib/observe/recorder.ts", except: ["record", "noteError", "errorsSince"] },
   DetachedCalls: { in: "lib/admission/detached_calls.ts", except: ["idle"] },
   TaskRoutes: { in: "lib/router/tasks.ts", except: [] },
-  HandleTable: { in: "lib/upstream/tasks/handle_table.ts", except: ["setOver", "get", "has", "takeOver"] },
+  HandleTable: { in: "lib/upstream/tasks/handle_table.ts", except: ["setEnded", "get", "has", "addAll"] },
   TaskProgress: { in: "lib/upstream/tasks/handle_table.ts", except: ["set", "get"] },
-  LiveTasks: {
+  UnfetchedTasks: {
     in: "lib/upstream/tasks/unfetched_tasks.ts",
-    except: ["answered", "hasStatus", "clear", "takeCut", "over", "remainingMs"],
+    except: ["answered", "setStatus", "clear", "takeInterrupted", "allFetched", "remainingMs"],
   },
-  TaskNames: {
+  TaskAliases: {
     in: "lib/upstream/tasks/task_aliases.ts",
-    except: ["nameOf", "ownOf", "outward", "inward", "shownResult"],
+    except: ["clientName", "serverName", "toClient", "toServer", "resultToClient"],
   },
-  LateTasks: { in: "lib/upstream/tasks/withdrawn_requests.ts", except: ["has", "take", "end"] },
-  LostTasks: { in: "lib/upstream/tasks/orphaned_handles.ts", except: ["add"] },
-  ElicitationNames: { in: "lib/upstream/tasks/elicitation_aliases.ts", except: [] },
+  WithdrawnTaskRequests: {
+    in: "lib/upstream/tasks/withdrawn_requests.ts",
+    except: ["has", "take", "clear"],
+  },
+  OrphanedHandles: { in: "lib/upstream/tasks/orphaned_handles.ts", except: ["add"] },
+  ElicitationAliases: { in: "lib/upstream/tasks/elicitation_aliases.ts", except: [] },
   Subscriptions: { in: "lib/upstream/instance/subscriptions.ts", except: ["subscribersOf"] },
   ListMemory: {
     in: "lib/upstream/lists/list_memory.ts",
-    except: ["viewAt", "learn", "changed", "lists", "askedBy", "asked"],
+    except: ["viewAt", "learn", "changed", "lists", "usedCapabilities", "addUsedCapabilities"],
   },
   Attribution: {
     in: "lib/upstream/instance/attribution.ts",
-    except: ["addressee", "suspects", "quietInMs", "running"],
+    except: ["addressee", "candidates", "quietInMs", "runningCalls"],
   },
 };
 

@@ -162,7 +162,7 @@ function describeSlot(
     memory: ReadonlyMap<number, number>;
   },
 ): ServerStatus {
-  const { started } = slot;
+  const { started: started } = slot;
   const pid = started?.pid;
   const row: ServerStatus = {
     server: name,
@@ -171,7 +171,7 @@ function describeSlot(
     scope: slot.scope,
     share_key: slot.keyHash,
     why: slot.why,
-    asks: slot.asked.size > 0 ? [...slot.asked] : undefined,
+    asks: slot.usedCapabilities.size > 0 ? [...slot.usedCapabilities] : undefined,
     refused_questions: describeRefused(slot),
     sessions: slot.sessionIds,
     calls: started?.callCount ?? 0,
@@ -186,7 +186,7 @@ function describeSlot(
   return { ...(started ? {} : describeTrouble(record)), ...row, ...describeAdmission(record) };
 }
 
-function describeRefused({ refused }: Slot): JsonObject | undefined {
+function describeRefused({ refusedQuestions: refused }: Slot): JsonObject | undefined {
   if (!refused) return undefined;
   const { count, lastMethod, lastAt } = refused;
   return { count, last_method: lastMethod, last_at: lastAt.toISOString() };

@@ -15,7 +15,7 @@ import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
 import { ProcessHost } from "../process/process_host.ts";
-import type { AdmissionFor } from "../upstream/process_records.ts";
+import type { AdmissionFactory } from "../upstream/process_records.ts";
 import { connectUrl } from "../remote/url_transport.ts";
 import { RotatingFile } from "../state/rotating_file.ts";
 
@@ -26,7 +26,7 @@ type ListHooks = Pick<SavedListsOptions, "onchange" | "onaside">;
 
 interface ConfiguredMountsOptions extends ListHooks {
   /** Decides when calls may run on each process; left out: at once. */
-  admissionFor?: AdmissionFor;
+  admissionFor?: AdmissionFactory;
 }
 
 /** A server may send messages of this size, however small those of clients must be. */
@@ -135,7 +135,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   /** Reads the configuration now; servers that rest because they kept failing may start again at once. */
   async reload(): Promise<ServersChange> {
     const change = await this.#watch!.reload();
-    this.#mounts.forgive();
+    this.#mounts.resetBackoff();
     return change;
   }
 

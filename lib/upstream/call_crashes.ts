@@ -6,8 +6,14 @@ import { SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
-import { type CallName, REST_MS, type StartAttempt, type Suspect, WELL_MS } from "./supervisor.ts";
-import { doesWork } from "./method_kind.ts";
+import {
+  type CalledName,
+  CRASH_BACKOFF_MS,
+  type CrashSuspect,
+  STABLE_MS,
+  type StartAttempt,
+} from "./supervisor.ts";
+import { isWorkMethod } from "./method_kind.ts";
 
 /** So many crashes in a row under the same call of a session alone, and that call is refused. */
 const CALL_LIMIT = 3;
@@ -27,11 +33,11 @@ interface Crash {
 }
 
 /** The one session whose calls are among `calls`, which a process has left unanswered; undefined: several, or none. */
-export function suspectOf(calls: Iterable<Call | undefined>): Suspect | undefined {
+export function suspectOf(calls: Iterable<Call | undefined>): CrashSuspect | undefined {
   let caller: Caller | undefined;
-  const names = new Map<string, CallName>();
+  const names = new Map<string, CalledName>();
   for (const call of calls) {
-    if (!call || !doesWork(call.method)) continue;
+    if (!call || !isWorkMethod(call.method)) continue;
     caller ??= call.caller;
     if (!isSameSession(caller, call.caller)) return undefined;
     const name = nameOf(call);
@@ -53,15 +59,15 @@ export class CallCrashes {
   }
 
   /** A process has ended by itself. */
-  ended({ startedAtMs, suspect }: StartAttempt, reason: ExaiError, nowMs = monotonicNow()): void {
+  processEnded({ startedAtMs, suspect }: StartAttempt, reason: ExaiError, nowMs = monotonicNow()): void {
     if (!suspect || startedAtMs === undefined) return;
     const { session, calls } = suspect;
     for (const { key } of [...calls, { key: session }]) {
       const known = this.#byCall.get(key);
       const limit = key === session ? SESSION_LIMIT : CALL_LIMIT;
-      const isInRow = known && (nowMs - startedAtMs < WELL_MS || known.count >= limit);
+      const isInRow = known && (nowMs - startedAtMs < STABLE_MS || known.count >= limit);
       const count = isInRow ? known.count + 1 : 1;
-      const refusedUntilMs = count >= limit ? nowMs + REST_MS : 0;
+      const refusedUntilMs = count >= limit ? nowMs + CRASH_BACKOFF_MS : 0;
       this.#byCall.delete(key);
       this.#byCall.set(key, { session, count, refusedUntilMs, lastError: reason.message });
       if (this.#byCall.size > MAX_KEPT) this.#byCall.delete(this.#byCall.keys().next().value!);
@@ -108,7 +114,7 @@ export class CallCrashes {
   }
 }
 
-function nameOf({ caller, method, params }: Call): CallName {
+function nameOf({ caller, method, params }: Call): CalledName {
   const name = textOf(params.name) ?? textOf(params.uri);
   const label = name === undefined
     ? visible(method)

@@ -2,7 +2,7 @@ import type { Call } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { Slot } from "./slot.ts";
-import { namesItsTask } from "./method_kind.ts";
+import { isTaskMethod } from "./method_kind.ts";
 
 /** Where a call is about to run. */
 interface Where {
@@ -16,7 +16,7 @@ interface Where {
 /** Runs a call when it may; undefined when its process has ended by then. */
 export function runOn(call: Call, where: Where): Promise<Result | undefined> {
   const { slot, instance, isWork, isLimited } = where;
-  if (namesItsTask(call.method)) {
+  if (isTaskMethod(call.method)) {
     call.begin?.();
     return instance.call(call);
   }

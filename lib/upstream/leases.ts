@@ -9,17 +9,17 @@ import { ROOTS_WAIT } from "../call/wait.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { Pool } from "./pool.ts";
 import {
+  advertisedCapabilities,
   decideShare,
-  isPlaced,
-  type ListPlace,
-  listPlace,
+  isDirectoryBound,
+  type ListScope,
+  listScopeOf,
   type ShareDecision,
   shareKey,
   type SharingSession,
-  toldCapabilities,
 } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
-import { loseSubscription, newSessionLease, pauseMs, type SessionLease } from "./session_lease.ts";
+import { createSessionLease, loseSubscription, retryDelayMs, type SessionLease } from "./session_lease.ts";
 import { markedVia } from "./marked_via.ts";
 import { locationOf, startedIn, workspaceOf } from "./sharing/working_directory.ts";
 
@@ -41,7 +41,7 @@ export class Leases {
   /** Whether the server is known to ask for roots; set by whoever knows. */
   asksRoots = () => false;
   /** It is known where a session is led to; set by whoever wants to know. */
-  onPlaced = (_caller: Caller, _place: ListPlace) => {};
+  onPlaced = (_caller: Caller, _place: ListScope) => {};
 
   constructor(config: ServerConfig, pool: Pool) {
     this.#config = config;
@@ -80,10 +80,10 @@ export class Leases {
     return this.ready(caller)?.started;
   }
 
-  /** The slot that {@linkcode lease} would resolve with, if its instance runs: nothing need be waited for then. */
+  /** The slot that {@linkcode attach} would resolve with, if its instance runs: nothing need be waited for then. */
   ready(caller: Caller): Slot | undefined {
     const slot = this.#tenancies.get(caller.id)?.attached;
-    return slot?.alive && slot.serves(caller) && slot.started ? slot : undefined;
+    return slot?.alive && slot.hasSession(caller) && slot.started ? slot : undefined;
   }
 
   /** What a session waits for that has asked for its slot; undefined: nothing, or it has not. */
@@ -100,26 +100,26 @@ export class Leases {
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it
    */
   placeOf(caller: Caller): Promise<SlotRequest> {
-    return this.#requestFor({ caller, whyApart: this.#tenancies.get(caller.id)?.whyApart });
+    return this.#requestFor({ caller, isolationReason: this.#tenancies.get(caller.id)?.isolationReason });
   }
 
   /** What a server asks would not be certain to be this session's: it goes on in a process of its own. */
-  moveOut(caller: Caller, slot: Slot, why: string): void {
+  isolate(caller: Caller, slot: Slot, why: string): void {
     log.info("{server}: a window gets a process of its own: {why}", { server: this.#config.name, why });
     const tenancy = this.#of(caller);
-    tenancy.whyApart = why;
+    tenancy.isolationReason = why;
     this.#leave(tenancy, slot);
   }
 
   /** A session goes on in another process than that of `slot`: its roots are others now. */
-  move(caller: Caller, slot: Slot): void {
+  relocate(caller: Caller, slot: Slot): void {
     const tenancy = this.#of(caller);
     this.#leave(tenancy, slot);
     tenancy.retry?.abort();
   }
 
   /** The server of `slot` asks for roots: sessions that tell some and such that tell none go on apart. */
-  partByRoots(slot: Slot): void {
+  splitByRoots(slot: Slot): void {
     if (!slot.hasRoots) return this.#pool.retireSlot(slot, PARTING_GRACE_MS);
     for (const caller of [...slot.callers]) {
       if (!isObject(caller.capabilities.roots)) this.#leave(this.#of(caller), slot);
@@ -132,7 +132,7 @@ export class Leases {
     const tenancy = this.#of(caller);
     tenancy.subscriptions.add(uri);
     if (!slot.alive) void this.#restore(tenancy);
-    else if (!slot.serves(caller)) void this.#carryOver(tenancy, slot);
+    else if (!slot.hasSession(caller)) void this.#carryOver(tenancy, slot);
   }
 
   /** A session was led elsewhere while it subscribed on `slot`: the subscription follows it. */
@@ -149,7 +149,7 @@ export class Leases {
   }
 
   /** A session that was taken to have unsubscribed from `uri` is subscribed after all: the server did not let it go. */
-  goesOn(caller: Caller, uri: string): void {
+  keepSubscription(caller: Caller, uri: string): void {
     this.#tenancies.get(caller.id)?.subscriptions.add(uri);
   }
 
@@ -158,16 +158,16 @@ export class Leases {
     const tenancy = this.#tenancies.get(caller.id);
     this.#tenancies.delete(caller.id);
     this.#over.add(caller);
-    tenancy?.over.abort();
-    this.#pool.forget(caller);
+    tenancy?.ended.abort();
+    this.#pool.sessionEnded(caller);
     // One that is being attached now is let go when it is.
-    tenancy?.slot?.then((slot) => slot.release(caller)).catch(() => {});
+    tenancy?.slot?.then((slot) => slot.detach(caller)).catch(() => {});
   }
 
   /** Every session is let go: the server is on its way out, for which `why` is told to those that are subscribed. */
   endAll(why?: string): void {
     for (const tenancy of this.#tenancies.values()) {
-      tenancy.over.abort();
+      tenancy.ended.abort();
       if (why === undefined) continue;
       for (const uri of [...tenancy.subscriptions]) loseSubscription(tenancy, uri, why);
     }
@@ -188,7 +188,7 @@ export class Leases {
 
   #of(caller: Caller): SessionLease {
     let tenancy = this.#tenancies.get(caller.id);
-    if (!tenancy) this.#tenancies.set(caller.id, tenancy = newSessionLease(caller, this.#config.name));
+    if (!tenancy) this.#tenancies.set(caller.id, tenancy = createSessionLease(caller, this.#config.name));
     return tenancy;
   }
 
@@ -200,37 +200,47 @@ export class Leases {
 
   async #attach(tenancy: SessionLease): Promise<Slot> {
     const slot = this.#pool.slot(await this.#requestFor(tenancy));
-    slot.lease(tenancy.caller);
+    slot.attach(tenancy.caller);
     tenancy.attached = slot;
     if (tenancy.subscriptions.size > 0) void this.#resubscribe(tenancy, slot);
     return slot;
   }
 
-  async #requestFor({ caller, whyApart }: Pick<SessionLease, "caller" | "whyApart">): Promise<SlotRequest> {
+  async #requestFor(
+    { caller, isolationReason: whyApart }: Pick<SessionLease, "caller" | "isolationReason">,
+  ): Promise<SlotRequest> {
     const roots = await caller.roots();
     const named = await workspaceOf(caller, roots);
-    const { workspace, places } = await locationOf(named, roots);
+    const { workspace, rootPaths: places } = await locationOf(named, roots);
     const asksRoots = this.asksRoots();
     const rootless = asksRoots && roots === undefined;
-    const tenant: SharingSession = { caller, workspace, roots, places, rootless };
+    const tenant: SharingSession = { caller, workspace, roots, rootPaths: places, isRootless: rootless };
     const via = [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()];
     const [shared, own] = [workspace, named].map((dir) => markedVia(bindToSession(this.#config, dir), via));
     const config = startedIn(own!, shared!);
     const decision: ShareDecision = whyApart === undefined
       ? decideShare(this.#config)
-      : { scope: "session", why: whyApart, mayMove: false };
+      : { scope: "session", why: whyApart, canIsolate: false };
     const { scope } = decision;
-    const placed = isPlaced(config, scope);
-    const told = toldCapabilities({ scope, placed, rootless: tenant.rootless }, caller);
-    const listed = listPlace(this.#config, tenant, { scope, told });
+    const placed = isDirectoryBound(config, scope);
+    const told = advertisedCapabilities({ scope, placed, rootless: tenant.isRootless }, caller);
+    const listed = listScopeOf(this.#config, tenant, { scope, told });
     this.onPlaced(caller, listed);
     const mixesRoots = scope === "project" && placed && !asksRoots;
-    return { ...decision, key: shareKey(shared!, tenant, scope), config, tenant, told, listed, mixesRoots };
+    return {
+      ...decision,
+      key: shareKey(shared!, tenant, scope),
+      config,
+      session: tenant,
+      advertised: told,
+      listScope: listed,
+      mixesRoots,
+    };
   }
 
   #leave(tenancy: SessionLease, slot: Slot): void {
     // Another call of the session has left it already.
-    if (!slot.serves(tenancy.caller)) return;
+    if (!slot.hasSession(tenancy.caller)) return;
     tenancy.slot = undefined;
     slot.leave(tenancy.caller);
     void this.#restore(tenancy);
@@ -247,11 +257,11 @@ export class Leases {
 
   /** Gets a session that is subscribed to something a new instance, however often that takes. */
   async #restore(tenancy: SessionLease, listens = false): Promise<void> {
-    tenancy.listens ||= listens;
+    tenancy.wantsStream ||= listens;
     if (tenancy.isRestoring) return;
     tenancy.isRestoring = true;
-    const { over: { signal }, subscriptions } = tenancy;
-    for (let failures = 0; (subscriptions.size > 0 || tenancy.listens) && !signal.aborted;) {
+    const { ended: { signal }, subscriptions } = tenancy;
+    for (let failures = 0; (subscriptions.size > 0 || tenancy.wantsStream) && !signal.aborted;) {
       const pauseMs = await this.#tryRestore(tenancy, failures);
       if (pauseMs === undefined) break;
       tenancy.retry = new AbortController();
@@ -259,7 +269,7 @@ export class Leases {
       failures = tenancy.retry.signal.aborted ? 0 : failures + 1;
     }
     tenancy.retry = undefined;
-    tenancy.listens = tenancy.isRestoring = false;
+    tenancy.wantsStream = tenancy.isRestoring = false;
   }
 
   /** One attempt after `failures` that came to nothing; gives the pause before the next, undefined when there is none. */
@@ -269,20 +279,20 @@ export class Leases {
       slot = await this.lease(tenancy.caller);
     } catch (thrown) {
       const error = ExaiError.from(thrown);
-      if (error.retryAfterMs !== undefined) return pauseMs(error, failures);
+      if (error.retryAfterMs !== undefined) return retryDelayMs(error, failures);
       const why = `${error.message}; subscribe again`;
       for (const uri of [...tenancy.subscriptions]) loseSubscription(tenancy, uri, why);
       return undefined;
     }
     const error = await slot.instance.then(() => undefined, ExaiError.from);
-    return !error && slot.alive ? undefined : pauseMs(error, failures);
+    return !error && slot.alive ? undefined : retryDelayMs(error, failures);
   }
 
   /** Subscribes a session on a new instance to all it was subscribed to, and tells it that it may have missed something. */
   async #resubscribe(tenancy: SessionLease, slot: Slot): Promise<void> {
     const { caller, subscriptions } = tenancy;
     const instance = await slot.instance.catch(() => undefined);
-    if (!instance || !slot.serves(caller)) return;
+    if (!instance || !slot.hasSession(caller)) return;
     await Promise.all(Array.from(subscriptions, async (uri) => {
       try {
         const { error } = await instance.resubscribe(caller, uri);

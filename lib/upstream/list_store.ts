@@ -13,7 +13,7 @@ export interface ViewKey {
 }
 
 /** What a server showed last. */
-export interface KeptView {
+export interface StoredView {
   /** Its answer to `initialize`. */
   description: InitializeResult;
   lists: Partial<Readonly<Record<ListKind, readonly JsonObject[]>>>;
@@ -23,6 +23,6 @@ export interface KeptView {
 
 /** Keeps what servers showed last, so that the next daemon can show it at once. Nothing of it throws. */
 export interface ListStore {
-  get(key: ViewKey): KeptView | undefined;
-  set(key: ViewKey, view: KeptView): void;
+  get(key: ViewKey): StoredView | undefined;
+  set(key: ViewKey, view: StoredView): void;
 }

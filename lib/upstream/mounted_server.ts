@@ -18,15 +18,15 @@ import { ServerLists } from "./lists/server_lists.ts";
 import { ShownLists } from "./lists/shown_lists.ts";
 import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
-import { tasksElsewhere } from "./tasks/merged_task_list.ts";
+import { mergeTaskLists } from "./tasks/merged_task_list.ts";
 import { ToolFilter } from "./lists/tool_filter.ts";
-import { doesWork, namesItsTask } from "./method_kind.ts";
+import { isTaskMethod, isWorkMethod } from "./method_kind.ts";
 
 export interface MountedServerOptions {
   /** Keeps what the server shows beyond the life of the daemon. */
   lists?: ListStore;
   /** How many servers are started at once only to see what they show now. */
-  visits?: Semaphore;
+  probes?: Semaphore;
 }
 
 /**
@@ -71,8 +71,8 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#leases = new Leases(config, pool);
     this.#tools = new ToolFilter(config.tools);
     const shown = new ShownLists(config.name, this.#tools);
-    const { lists: store, visits } = options;
-    this.#lists = new ServerLists(config, { leases: this.#leases, pool, shown, store, visits });
+    const { lists: store, probes: visits } = options;
+    this.#lists = new ServerLists(config, { leases: this.#leases, pool, shown, store, probes: visits });
   }
 
   readonly target = async (call: Call): Promise<Result> => {
@@ -88,7 +88,7 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** The server that is to do in this one's place what could not be begun, because this one is retired. */
   #insteadOf(thrown: unknown): MountedServer {
-    if (this.#successor && thrown === this.#pool.retired) return this.#successor;
+    if (this.#successor && thrown === this.#pool.retiredError) return this.#successor;
     throw thrown;
   }
 
@@ -96,19 +96,19 @@ export class MountedServer implements Server, AsyncDisposable {
     const remembered = this.#lists.rememberedResult(call);
     if (remembered) return this.#tools.offeredOf(remembered);
     const prepared = this.#tools.ownCall(call, this.name);
-    const isAboutTask = namesItsTask(call.method);
+    const isAboutTask = isTaskMethod(call.method);
     const elsewhere = isAboutTask ? this.#taskElsewhere(call) : undefined;
     if (elsewhere) return await elsewhere;
-    const isWork = doesWork(call.method);
+    const isWork = isWorkMethod(call.method);
     const isLimited = this.maxInflight !== undefined;
     for (let isRepeated = false;;) {
       if (isWork) this.#pool.records.crashes.check(prepared);
-      const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
+      const home = isAboutTask ? this.#pool.slotOfTask(call.caller, call.params.taskId) : undefined;
       const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
       const slot = ready ?? await this.#leased(call);
-      const why = isWork ? slot.apartFor(call.caller) : undefined;
+      const why = isWork ? slot.isolationReasonFor(call.caller) : undefined;
       if (why !== undefined) {
-        this.#leases.moveOut(call.caller, slot, why);
+        this.#leases.isolate(call.caller, slot, why);
         continue;
       }
       if (isWork) slot.admission.check(call);
@@ -132,16 +132,17 @@ export class MountedServer implements Server, AsyncDisposable {
   #taskElsewhere(call: Call): Promise<Result> | undefined {
     const { caller, method, params } = call;
     if (method !== "tasks/list") {
-      return [...this.#before].find((old) => old.#pool.homeOf(caller, params.taskId))?.target(call);
+      return [...this.#before].find((old) => old.#pool.slotOfTask(caller, params.taskId))?.target(call);
     }
     if (this.#successor) return this.#successor.target(call);
-    return this.#pool.retired && tasksElsewhere(call, { result: { tasks: [] } }, { slots: this.#allSlots() });
+    return this.#pool.retiredError &&
+      mergeTaskLists(call, { result: { tasks: [] } }, { slots: this.#allSlots() });
   }
 
   /** Those of its configurations of before among them. */
   *#allSlots(): Generator<Slot> {
-    yield* this.#pool.all();
-    for (const old of this.#before) yield* old.#pool.all();
+    yield* this.#pool.allSlots();
+    for (const old of this.#before) yield* old.#pool.allSlots();
   }
 
   #leased(call: Call): Promise<Slot> {
@@ -195,7 +196,7 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Goes on for the sessions of `old`, this server under its configuration of before. */
   inherit(old: MountedServer): void {
-    this.#pool.lostTasks = old.#pool.lostTasks;
+    this.#pool.orphaned = old.#pool.orphaned;
     this.#leases.inherit(old.#leases);
     old.#successor = this;
     for (const one of [...old.#before, old]) this.#before.add(one);
@@ -207,8 +208,8 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   /** What went wrong so far does not count any more: it may be started, and called, at once. */
-  forgive(): void {
-    this.#pool.records.forgive();
+  resetBackoff(): void {
+    this.#pool.records.resetBackoff();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -239,15 +240,15 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Whether it is on its way out as a whole: taken out of the configuration, or changed there. */
   get isRetired(): boolean {
-    return this.#pool.retired !== undefined;
+    return this.#pool.retiredError !== undefined;
   }
 
   #finish(call: Call, result: Result, slot: Slot): Result | Promise<Result> {
-    if (namesItsTask(call.method) && !slot.started?.handles.isTaskOf(call.caller, call.params.taskId)) {
-      this.#pool.lostTasks.explained(call, result);
+    if (isTaskMethod(call.method) && !slot.started?.handles.isTaskOf(call.caller, call.params.taskId)) {
+      this.#pool.orphaned.explain(call, result);
     }
     if (result.error) return result;
-    this.#lists.answered(call, slot);
+    this.#lists.listed(call, slot);
     switch (call.method) {
       case "resources/subscribe":
         // What has agreed is on its way out; the session is told what the server of now says.
@@ -258,7 +259,7 @@ export class MountedServer implements Server, AsyncDisposable {
         this.#leases.unsubscribed(call.caller, uriOf(call));
         return this.#successor ? this.#successor.#unsubscribeToo(call) : result;
       case "tasks/list":
-        return tasksElsewhere(call, result, { here: slot, slots: this.#allSlots() });
+        return mergeTaskLists(call, result, { here: slot, slots: this.#allSlots() });
       case "tools/list":
         return this.#tools.offeredOf(result);
       default:
@@ -275,7 +276,7 @@ export class MountedServer implements Server, AsyncDisposable {
     try {
       return result = await this.target(call);
     } finally {
-      if (isKept && (!result || result.error)) this.#leases.goesOn(call.caller, uri);
+      if (isKept && (!result || result.error)) this.#leases.keepSubscription(call.caller, uri);
     }
   }
 

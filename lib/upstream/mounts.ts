@@ -8,12 +8,12 @@ import type { ListStore } from "./list_store.ts";
 import { MountedServer } from "./mounted_server.ts";
 import { Pool } from "./pool.ts";
 import type { Connect } from "./pool_options.ts";
-import type { AdmissionFor } from "./process_records.ts";
+import type { AdmissionFactory } from "./process_records.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
 /** So many servers are started at once only to see what they show now. */
-const MAX_VISITS = 2;
+const MAX_PROBES = 2;
 
 interface MountsOptions {
   connect: Connect;
@@ -24,7 +24,7 @@ interface MountsOptions {
   /** Keeps what the servers show beyond the life of the daemon. */
   lists?: ListStore;
   /** Decides when calls may run on each process; left out: at once. */
-  admissionFor?: AdmissionFor;
+  admissionFor?: AdmissionFactory;
   /** Takes a line for a server's own log file. */
   log?(server: string, text: string): void;
   /** How long after a call what a server says may be about it, in milliseconds. */
@@ -48,7 +48,7 @@ export class Mounts implements AsyncDisposable {
   readonly #options: MountsOptions;
   readonly #byName = new Map<string, MountedServer>();
   readonly #retiring = new Map<MountedServer, Promise<void>>();
-  readonly #visits = new Semaphore(MAX_VISITS);
+  readonly #visits = new Semaphore(MAX_PROBES);
   #ordered: readonly MountedServer[] = [];
 
   constructor(options: MountsOptions) {
@@ -84,8 +84,8 @@ export class Mounts implements AsyncDisposable {
   }
 
   /** The configuration was read again: servers that rest because they kept failing may start at once. */
-  forgive(): void {
-    for (const server of this.#ordered) server.forgive();
+  resetBackoff(): void {
+    for (const server of this.#ordered) server.resetBackoff();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -103,7 +103,7 @@ export class Mounts implements AsyncDisposable {
     const { name } = config;
     const server = new MountedServer(config, new Pool({ ...this.#options, name }), {
       lists: this.#options.lists,
-      visits: this.#visits,
+      probes: this.#visits,
     });
     // Before it goes: its sessions keep what they are subscribed to. One that was taken out may run tasks still.
     const old = this.#byName.get(name) ?? [...this.#retiring.keys()].findLast((gone) => gone.name === name);

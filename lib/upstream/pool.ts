@@ -9,11 +9,11 @@ import type { ListKind } from "../call/server.ts";
 import type { ServerQuestion } from "./instance/inbound_context.ts";
 import type { InstanceOptions } from "./instance/instance_options.ts";
 import { Instance } from "./instance/instance.ts";
-import { LostTasks } from "./tasks/orphaned_handles.ts";
+import { OrphanedHandles } from "./tasks/orphaned_handles.ts";
 import type { PoolOptions } from "./pool_options.ts";
 import { type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import { quiet } from "./quiet.ts";
-import { type ListPlace, whenRefused } from "./share_key.ts";
+import { type ListScope, refusalAdvice } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import type { StartAttempt } from "./supervisor.ts";
 
@@ -38,7 +38,7 @@ export class Pool implements AsyncDisposable {
   /** The instance of `slot` has started; set by whoever wants to know what it shows. */
   onStarted = (_slot: Slot, _instance: Instance) => {};
   /** An instance says that its lists have changed, and has told those attached to it; set like the others. */
-  onListsStale = (_kinds: readonly ListKind[], _place: ListPlace) => {};
+  onListsStale = (_kinds: readonly ListKind[], _place: ListScope) => {};
   /** The server has asked a session something; set like the others. */
   onAsked = (_slot: Slot) => {};
   /** The server has asked for the roots that the sessions of `slot` share; set like the others. */
@@ -51,10 +51,10 @@ export class Pool implements AsyncDisposable {
   /** Those that take nothing new, and end once what runs on them has finished. */
   readonly retiring = new Set<Slot>();
   /** Tasks of instances that are gone, of the server's configurations of before too. */
-  lostTasks = new LostTasks();
+  orphaned = new OrphanedHandles();
   readonly #closing = new Set<Promise<void>>();
   /** What is thrown in place of a start once nothing may be started any more. */
-  retired: ExaiError | undefined;
+  retiredError: ExaiError | undefined;
   /** Aborted when nothing may take its time any more. */
   readonly #ending = new AbortController();
   readonly #options: PoolOptions;
@@ -80,21 +80,23 @@ export class Pool implements AsyncDisposable {
   }
 
   /** The slot whose instance runs the task `taskId` of `caller`. */
-  homeOf(caller: Caller, taskId: unknown): Slot | undefined {
-    return this.all().find(({ started }) => started?.alive && started.handles.isTaskOf(caller, taskId));
+  slotOfTask(caller: Caller, taskId: unknown): Slot | undefined {
+    return this.allSlots().find(({ started: started }) =>
+      started?.alive && started.handles.isTaskOf(caller, taskId)
+    );
   }
 
   /** Every slot, those among them that take nothing new. */
-  *all(): Generator<Slot> {
+  *allSlots(): Generator<Slot> {
     yield* this.#slots.values();
     yield* this.retiring;
   }
 
   /** A session is over: no instance keeps anything for it. */
-  forget(caller: Caller): void {
-    for (const slot of this.all()) slot.release(caller);
+  sessionEnded(caller: Caller): void {
+    for (const slot of this.allSlots()) slot.detach(caller);
     this.records.forget(caller);
-    this.lostTasks.forget(caller);
+    this.orphaned.forget(caller);
   }
 
   /**
@@ -106,23 +108,23 @@ export class Pool implements AsyncDisposable {
     const { key } = request;
     const known = this.#slots.get(key);
     if (known) return known;
-    if (this.retired) throw this.retired;
-    this.records.checkAlike(request, this.#slots.values());
+    if (this.retiredError) throw this.retiredError;
+    this.records.checkGroup(request, this.#slots.values());
     const record = this.records.of(request);
-    const attempt = record.supervisor.beginFor(request.tenant.caller.id);
+    const attempt = record.supervisor.beginFor(request.session.caller.id);
     const givenUp = new AbortController();
     const made = { ...request, admission: record.admission };
     const onQuestion = (question: ServerQuestion) => {
-      slot.questioned(question);
+      slot.noteQuestion(question);
       this.onAsked(slot);
     };
     const onLost: InstanceOptions["onLost"] = (why, { isFault }) => {
       if (!slot.alive) return;
       // A server may lose one session after another.
-      const level = record.supervisor.isNewLoss(why) ? "warning" : "debug";
+      const level = record.supervisor.shouldLogLoss(why) ? "warning" : "debug";
       log[level]("{message}; another connection is made", { message: why.message });
       if (isFault) record.supervisor.failed(attempt, why);
-      else record.supervisor.lost(why);
+      else record.supervisor.connectionLost(why);
       this.#loseTasks(slot, why.message);
       this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
     };
@@ -137,7 +139,7 @@ export class Pool implements AsyncDisposable {
     });
     this.#slots.set(key, slot);
     void this.#watch(record, slot, attempt).then((reason) => {
-      if (reason) this.records.failedAlike(request, { slot, attempt, reason });
+      if (reason) this.records.groupFailed(request, { slot, attempt, reason });
     });
     return slot;
   }
@@ -184,7 +186,9 @@ export class Pool implements AsyncDisposable {
   close(): void {
     const why =
       `server "${this.#options.name}" was taken out of mcp.json or changed there; list and call again`;
-    this.retired ??= new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: this.#options.name } });
+    this.retiredError ??= new ExaiError("UPSTREAM_UNAVAILABLE", why, {
+      details: { server: this.#options.name },
+    });
     for (const slot of this.#slots.values()) if (!slot.started && !slot.isCalled) slot.stop();
   }
 
@@ -210,7 +214,7 @@ export class Pool implements AsyncDisposable {
   }
 
   async #start(
-    { config, tenant, scope, told, listed, mayMove }: SlotRequest,
+    { config, session: tenant, scope, advertised: told, listScope: listed, canIsolate: mayMove }: SlotRequest,
     { givenUp, ...hooks }:
       & { givenUp: AbortSignal }
       & Pick<InstanceOptions, "onQuestion" | "onRootsAsked" | "onLost" | "onSubscriptionLost">,
@@ -227,9 +231,9 @@ export class Pool implements AsyncDisposable {
       name: config.name,
       clientInfo,
       capabilities: told,
-      whenRefused: whenRefused(config, mayMove),
+      refusalAdvice: refusalAdvice(config, mayMove),
       settleMs,
-      lostTasks: this.lostTasks,
+      orphaned: this.orphaned,
       log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
       ...hooks,
       // A process of one session asks it each time, so that it sees them change.
@@ -261,21 +265,21 @@ export class Pool implements AsyncDisposable {
     }
     if (!slot.alive) return undefined;
     this.#loseTasks(slot, reason.message);
-    if (supervisor.isNews(reason)) log.warning("{message}", { message: reason.message });
+    if (supervisor.shouldLog(reason)) log.warning("{message}", { message: reason.message });
     // That this machine had no handle for it says nothing of the server.
     const isFault = reason.code !== "OVER_CAPACITY";
     if (isFault) {
-      this.records.crashes.ended(attempt, reason);
+      this.records.crashes.processEnded(attempt, reason);
       supervisor.failed(attempt, reason);
-    } else supervisor.lost(reason);
+    } else supervisor.connectionLost(reason);
     this.#forget(key, slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
     this.onLost(slot, true);
     return isFault ? reason : undefined;
   }
 
-  #loseTasks({ started }: Slot, why: string): void {
-    if (started) this.lostTasks.add(started, why);
+  #loseTasks({ started: started }: Slot, why: string): void {
+    if (started) this.orphaned.add(started, why);
   }
 
   #stop(key: string, slot: Slot): void {

@@ -4,7 +4,7 @@ import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
 import { CallCrashes } from "./call_crashes.ts";
-import { likenessKey, type Scope } from "./share_key.ts";
+import { processGroupKey, type Scope } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { type StartAttempt, Supervisor } from "./supervisor.ts";
 import type { ExaiError } from "../base/errors.ts";
@@ -22,7 +22,7 @@ export interface AdmittedProcess {
 }
 
 /** Makes what decides when calls may run on one process. */
-export type AdmissionFor = (process: AdmittedProcess) => Admission;
+export type AdmissionFactory = (process: AdmittedProcess) => Admission;
 
 /** What is remembered of one process, by its share key, whether it runs or not. */
 export interface ProcessRecord {
@@ -42,7 +42,7 @@ export interface ProcessRecord {
 
 interface ProcessRecordsOptions {
   name: string;
-  admissionFor?: AdmissionFor;
+  admissionFor?: AdmissionFactory;
   /** Whether a process of this key is starting or running. */
   inUse(key: string): boolean;
 }
@@ -87,7 +87,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
 
   /** The record of the process that `request` asks for. */
   of(request: SlotRequest): ProcessRecord {
-    const { key, config, scope, tenant } = request;
+    const { key, config, scope, session: tenant } = request;
     const known = this.#byKey.get(key);
     if (known) return known;
     const { name, admissionFor = () => UNLIMITED } = this.#options;
@@ -113,22 +113,22 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again
    */
-  checkAlike(request: SlotRequest, slots: Iterable<Slot>): void {
+  checkGroup(request: SlotRequest, slots: Iterable<Slot>): void {
     const alike = this.#alike(request);
     if (!alike) return;
     for (const slot of slots) {
-      if (slot.likeness === alike.key && slot.hasAnswered) return void this.#byKey.delete(alike.key);
+      if (slot.groupKey === alike.key && slot.hasAnswered) return void this.#byKey.delete(alike.key);
     }
     alike.supervisor.check();
   }
 
   /** The process made for `request` has failed: what that says of others that are made alike is remembered. */
-  failedAlike(request: SlotRequest, { slot, attempt, reason }: StartFailure): void {
+  groupFailed(request: SlotRequest, { slot, attempt, reason }: StartFailure): void {
     const known = this.#alike(request);
-    if (slot.likeness === undefined || reason.details?.fault === "caller") return;
-    if (slot.hasAnswered) return void this.#byKey.delete(slot.likeness);
-    const alike = known ?? this.#addAlike(request, slot.likeness);
-    const session = request.tenant.caller.id;
+    if (slot.groupKey === undefined || reason.details?.fault === "caller") return;
+    if (slot.hasAnswered) return void this.#byKey.delete(slot.groupKey);
+    const alike = known ?? this.#addAlike(request, slot.groupKey);
+    const session = request.session.caller.id;
     const hasStarted = attempt.startedAtMs !== undefined;
     // One session may end its process again and again by what it asks of it: that says nothing to others.
     if (hasStarted && this.#lastEnded.get(alike) === session) return;
@@ -136,11 +136,11 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     alike.supervisor.failed(attempt, reason);
   }
 
-  #alike({ scope, config, tenant, told }: SlotRequest): ProcessRecord | undefined {
-    return scope === "session" ? this.#byKey.get(likenessKey(config, tenant, told)) : undefined;
+  #alike({ scope, config, session: tenant, advertised: told }: SlotRequest): ProcessRecord | undefined {
+    return scope === "session" ? this.#byKey.get(processGroupKey(config, tenant, told)) : undefined;
   }
 
-  #addAlike({ config, scope, tenant: { workspace } }: SlotRequest, key: string): ProcessRecord {
+  #addAlike({ config, scope, session: { workspace } }: SlotRequest, key: string): ProcessRecord {
     const where = workspace === undefined ? "in every window" : `in every window of ${visible(workspace)}`;
     const supervisor = new Supervisor(this.#options.name, { where, isRemote: config.kind !== "stdio" });
     const keyHash = fnv1a(key);
@@ -168,10 +168,10 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   }
 
   /** The configuration was read again: the past does not count any more. */
-  forgive(): void {
+  resetBackoff(): void {
     this.crashes.clear();
     for (const { key, supervisor, admission } of this.#byKey.values()) {
-      supervisor.forgive();
+      supervisor.resetBackoff();
       admission.reset();
       if (!this.#options.inUse(key)) this.release(key);
     }
@@ -188,7 +188,7 @@ function isClean({ supervisor, admission }: ProcessRecord): boolean {
   return supervisor.isClean && admission.isClean;
 }
 
-function placeOf({ scope, tenant }: SlotRequest): string | undefined {
+function placeOf({ scope, session: tenant }: SlotRequest): string | undefined {
   switch (scope) {
     case "machine":
       return undefined;

@@ -7,7 +7,7 @@ export async function quiet(instance: Instance, signal: AbortSignal): Promise<vo
   while ((instance.inflight > 0 || tasks.remainingMs() > 0) && !signal.aborted) {
     await untilAborted(instance.idle(), signal).catch(() => {});
     // A server that knows our session no more cannot be asked for its tasks.
-    if (instance.alive) await tasks.over(signal);
+    if (instance.alive) await tasks.allFetched(signal);
     else tasks.clear();
   }
 }

@@ -17,6 +17,6 @@ export function followRoots(
     // The copy a window has of what is one for each directory is as much in a directory as what it is a copy of.
     const isOwn = slot.scope === "session" && decideShare(config).scope !== "project";
     if (isOwn) return (await slot.instance).notify(caller, ROOTS_CHANGED, params);
-    leases.move(caller, slot);
+    leases.relocate(caller, slot);
   }).catch(() => {});
 }

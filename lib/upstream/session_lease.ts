@@ -20,30 +20,30 @@ export interface SessionLease {
   /** The same, once it is known. */
   attached: Slot | undefined;
   /** Why it goes on in a process of its own; undefined: it shares one. */
-  whyApart: string | undefined;
+  isolationReason: string | undefined;
   /** Resources it is subscribed to, whichever instance that is with. */
   readonly subscriptions: Set<string>;
   /** Aborted when the session is over. */
-  readonly over: AbortController;
+  readonly ended: AbortController;
   isRestoring: boolean;
   /** Whether it is to hear what the server says of its own accord, and has no instance it could hear. */
-  listens: boolean;
+  wantsStream: boolean;
   /** Aborted to try again now what {@linkcode Leases} is about to try again later. */
   retry: AbortController | undefined;
 }
 
 /** The tenancy of a session that has nothing yet of `server`. */
-export function newSessionLease(caller: Caller, server: string): SessionLease {
+export function createSessionLease(caller: Caller, server: string): SessionLease {
   return {
     caller,
     server,
     slot: undefined,
     attached: undefined,
-    whyApart: undefined,
+    isolationReason: undefined,
     subscriptions: new Set(),
-    over: new AbortController(),
+    ended: new AbortController(),
     isRestoring: false,
-    listens: false,
+    wantsStream: false,
     retry: undefined,
   };
 }
@@ -66,7 +66,7 @@ export function loseSubscription(
  * How long to wait before the next attempt. A server that fails rests by itself, which its refusals say; what does not
  * count as its failure would be tried without end.
  */
-export function pauseMs(error: ExaiError | undefined, failures: number): number {
+export function retryDelayMs(error: ExaiError | undefined, failures: number): number {
   const isCounted = error?.code !== "OVER_CAPACITY" && error?.details?.fault !== "caller";
   const growing = isCounted ? FIRST_PAUSE_MS * failures : FIRST_PAUSE_MS * 2 ** failures;
   const leastMs = Math.min(growing, isCounted ? SECOND_MS : MAX_PAUSE_MS);

@@ -13,17 +13,17 @@ export interface SharingSession {
   /** As the session's client names them. */
   roots: readonly Root[] | undefined;
   /** Where they are; left out: where they say. */
-  places?: readonly string[];
+  rootPaths?: readonly string[];
   /** Whether it tells no roots although the server is known to ask for them. */
-  rootless: boolean;
+  isRootless: boolean;
 }
 
 /** Which lists a session is shown: those of the processes it may be led to. */
-export interface ListPlace {
+export interface ListScope {
   /** Names the processes that show the same lists: those told the same, and where it matters in one directory. */
   listKey: string;
   /** Client capabilities they are told of. */
-  told: JsonObject;
+  advertised: JsonObject;
   /** Whom the resources they list are for. */
   resourcesFor: "everybody" | "directory" | "session";
 }
@@ -37,7 +37,7 @@ export interface ShareDecision {
   /** In a few words, for `ps --why`. */
   why: string;
   /** Whether a session may be given a process of its own where its calls must run apart from those of others. */
-  mayMove: boolean;
+  canIsolate: boolean;
 }
 
 /** Decides how far `config` is shared; undefined: nothing to say. The first that says something has its way. */
@@ -61,22 +61,22 @@ export function decideShare(config: ServerConfig): ShareDecision {
 function asWritten({ share }: ServerConfig): ShareDecision | undefined {
   if (share === "auto") return undefined;
   // Who writes machine wants one process, whatever comes of it; project says whose windows share, not that they must.
-  return { scope: share, why: `share is ${share} in mcp.json`, mayMove: share === "project" };
+  return { scope: share, why: `share is ${share} in mcp.json`, canIsolate: share === "project" };
 }
 
 function asKnown(config: ServerConfig): ShareDecision | undefined {
   const known = knownServer(config);
-  return known && { scope: known.share, why: known.why, mayMove: false };
+  return known && { scope: known.share, why: known.why, canIsolate: false };
 }
 
 function byKind({ kind }: ServerConfig): ShareDecision {
   return kind === "stdio"
-    ? { scope: "project", why: "a command's process serves the windows of one directory", mayMove: true }
-    : { scope: "machine", why: "one connection to a URL serves all windows", mayMove: true };
+    ? { scope: "project", why: "a command's process serves the windows of one directory", canIsolate: true }
+    : { scope: "machine", why: "one connection to a URL serves all windows", canIsolate: true };
 }
 
 /** What a window can do that a server with this configuration asked, where it might as well have asked another. */
-export function whenRefused({ share }: ServerConfig, mayMove: boolean): string {
+export function refusalAdvice({ share }: ServerConfig, mayMove: boolean): string {
   if (mayMove) return "call again: windows that are asked run apart from now on";
   const alone = "call again when no other window's call runs on it";
   return share === "machine" ? `${alone}, or give it "share": "project" or "session" in mcp.json` : alone;
@@ -95,24 +95,24 @@ export function knownServer(config: ServerConfig): KnownServer | undefined {
  * comes first. A question a window's client cannot answer is refused in its name. Tasks are not in it: nobody can run
  * one in the name of a client that runs none.
  */
-const UNION: JsonObject = {
+const SHARED_CAPABILITIES: JsonObject = {
   sampling: { tools: {}, context: {} },
   elicitation: { form: {}, url: {} },
 };
 
 /** What a process is told that has the roots of its place, which are part of the share key and never change. */
-export const TOLD_WITH_ROOTS: JsonObject = { roots: {}, ...UNION };
+export const SHARED_WITH_ROOTS: JsonObject = { roots: {}, ...SHARED_CAPABILITIES };
 
 /**
  * The client capabilities an instance is told of: those of its one window, or the union where there may be several.
  *
  * @param rootless whether it is for windows that tell no roots, and is known to ask for them
  */
-export function toldCapabilities(
+export function advertisedCapabilities(
   { scope, placed, rootless }: { scope: Scope; placed: boolean; rootless: boolean },
   caller: Caller,
 ): JsonObject {
-  if (scope !== "session") return placed && !rootless ? TOLD_WITH_ROOTS : UNION;
+  if (scope !== "session") return placed && !rootless ? SHARED_WITH_ROOTS : SHARED_CAPABILITIES;
   const own: JsonObject = {};
   for (const name of ["roots", "sampling", "elicitation", "tasks", "experimental", "extensions"]) {
     const capability = caller.capabilities[name];
@@ -122,7 +122,7 @@ export function toldCapabilities(
 }
 
 /** Whether it matters to the server in which directory its sessions are. */
-export function isPlaced(config: ServerConfig, scope: Scope): boolean {
+export function isDirectoryBound(config: ServerConfig, scope: Scope): boolean {
   return scope === "session" || scope === "project" && !config.cwdFree;
 }
 
@@ -135,7 +135,7 @@ export function isPlaced(config: ServerConfig, scope: Scope): boolean {
 export function shareKey(config: ServerConfig, tenant: SharingSession, scope: Scope): string {
   const { caller } = tenant;
   const what = whatRuns(config, scope);
-  const where = scope === "project" && isPlaced(config, scope) ? placeOf(tenant) : [];
+  const where = scope === "project" && isDirectoryBound(config, scope) ? locationKey(tenant) : [];
   const who = scope === "session" ? [caller.id] : [];
   return JSON.stringify([what, where, who]);
 }
@@ -144,7 +144,11 @@ export function shareKey(config: ServerConfig, tenant: SharingSession, scope: Sc
  * Names what the processes of single sessions have in common that are made alike: whether one starts says something of
  * the others. What a client can do is part of it, for each is told of its own.
  */
-export function likenessKey(config: ServerConfig, { workspace }: SharingSession, told: JsonObject): string {
+export function processGroupKey(
+  config: ServerConfig,
+  { workspace }: SharingSession,
+  told: JsonObject,
+): string {
   return JSON.stringify(["each session", whatRuns(config, "session"), workspace ?? null, sorted(told)]);
 }
 
@@ -158,25 +162,25 @@ function whatRuns(config: ServerConfig, scope: Scope) {
  * Which processes of `config`, as the configuration file has it, show the lists that the process a tenant is led to
  * shows: those that are told the same and, where a server may look around, run in the same directory.
  */
-export function listPlace(
+export function listScopeOf(
   config: ServerConfig,
   tenant: SharingSession,
   { scope, told }: { scope: Scope; told: JsonObject },
-): ListPlace {
-  const isLocal = scope === "session" || isPlaced(config, scope) || usesWorkspace(config);
-  const where = isLocal ? placeOf(tenant) : null;
+): ListScope {
+  const isLocal = scope === "session" || isDirectoryBound(config, scope) || usesWorkspace(config);
+  const where = isLocal ? locationKey(tenant) : null;
   return {
     listKey: JSON.stringify([told, where]),
-    told,
+    advertised: told,
     resourcesFor: scope === "session" ? "session" : isLocal ? "directory" : "everybody",
   };
 }
 
 /** The place of a tenant: its directory, its roots where they are more than that, and on whose behalf it is there. */
-function placeOf(tenant: SharingSession) {
-  const { workspace, roots, rootless } = tenant;
+function locationKey(tenant: SharingSession) {
+  const { workspace, roots, isRootless: rootless } = tenant;
   // By what they lead to, however that is written and whatever name a client gives it.
-  const places = tenant.places ?? roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? [];
+  const places = tenant.rootPaths ?? roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? [];
   const isPlain = places.length === 0 || places.length === 1 && places[0] === workspace;
   // As with what is kept (call/owner.ts): two users, or certificates, are in no place together.
   return [workspace ?? null, isPlain ? rootless : places, tenant.caller.principal ?? null];

@@ -9,8 +9,8 @@ import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { ServerQuestion } from "./instance/inbound_context.ts";
 import {
-  likenessKey,
-  type ListPlace,
+  type ListScope,
+  processGroupKey,
   type Scope,
   type ShareDecision,
   type SharingSession,
@@ -38,11 +38,11 @@ export interface SlotRequest extends ShareDecision {
   key: string;
   /** Bound to the session. */
   config: ServerConfig;
-  tenant: SharingSession;
+  session: SharingSession;
   /** Client capabilities it is told of. */
-  told: JsonObject;
+  advertised: JsonObject;
   /** Whose lists it shows. */
-  listed: ListPlace;
+  listScope: ListScope;
   /** Whether windows that tell roots and such that tell none share it, as long as its server does not ask for any. */
   mixesRoots: boolean;
 }
@@ -56,13 +56,13 @@ export class Slot {
   /** Names the share key without telling what is in it: the environment may hold secrets. */
   readonly keyHash: string;
   /** What it has in common with those of other sessions that are made alike, of one that is a single session's. */
-  readonly likeness: string | undefined;
+  readonly groupKey: string | undefined;
   /** Whether it has answered a call that did work. */
   hasAnswered = false;
   /** Client capabilities the instance is told of. */
-  readonly capabilities: JsonObject;
+  readonly advertised: JsonObject;
   /** Whose lists it shows. */
-  readonly listed: ListPlace;
+  readonly listScope: ListScope;
   /** Whether windows that tell roots and such that tell none share it, as long as its server does not ask for any. */
   readonly mixesRoots: boolean;
   /** Whether it has roots to tell its server. */
@@ -72,13 +72,13 @@ export class Slot {
   /** Why it is shared as far as it is. */
   readonly why: string;
   /** Whether a session may leave for a process of its own; one that everybody was told to share stays shared. */
-  readonly mayMove: boolean;
+  readonly canIsolate: boolean;
   /** Client capabilities its server has made use of. */
-  readonly asked = new Set<string>();
+  readonly usedCapabilities = new Set<string>();
   /** Sessions a question may have been for that could not be attributed. */
   readonly #suspects = new Set<string>();
   /** Questions of its server that could not be attributed; undefined while there were none. */
-  refused: RefusedQuestions | undefined;
+  refusedQuestions: RefusedQuestions | undefined;
   started: Instance | undefined;
   alive = true;
   /** Stops the instance, also one that is still starting. */
@@ -100,14 +100,14 @@ export class Slot {
     this.scope = request.scope;
     this.key = request.key;
     this.keyHash = fnv1a(request.key);
-    const { scope, config, tenant, told } = request;
-    this.likeness = scope === "session" ? likenessKey(config, tenant, told) : undefined;
+    const { scope, config, session: tenant, advertised: told } = request;
+    this.groupKey = scope === "session" ? processGroupKey(config, tenant, told) : undefined;
     this.why = request.why;
-    this.mayMove = request.mayMove && request.scope !== "session";
-    this.capabilities = request.told;
-    this.listed = request.listed;
+    this.canIsolate = request.canIsolate && request.scope !== "session";
+    this.advertised = request.advertised;
+    this.listScope = request.listScope;
     this.mixesRoots = request.mixesRoots;
-    this.hasRoots = request.tenant.roots !== undefined;
+    this.hasRoots = request.session.roots !== undefined;
     this.#idleStopMs = request.config.idleStopMs;
     this.stop = stop;
     instance.then((started) => {
@@ -126,13 +126,13 @@ export class Slot {
   }
 
   /** Whether `caller` is attached. */
-  serves(caller: Caller): boolean {
+  hasSession(caller: Caller): boolean {
     return this.#callers.has(caller.id);
   }
 
   /** Whether nothing runs on it and nobody waits for anything from it: a call, a task, word of a resource. */
   get isIdle(): boolean {
-    const { started } = this;
+    const { started: started } = this;
     return started !== undefined && this.#calls === 0 && started.inflight === 0 &&
       started.tasks.remainingMs() === 0 && !started.hasSubscriptions;
   }
@@ -141,16 +141,16 @@ export class Slot {
    * Its server has asked a session something, or may have: then nobody was asked, and nobody's calls wait for that. Where
    * they may, the sessions it may have been for go on apart.
    */
-  questioned({ method, capability, suspects, isRefused }: ServerQuestion): void {
-    if (capability) this.asked.add(capability);
+  noteQuestion({ method, capability, candidates: suspects, isRefused }: ServerQuestion): void {
+    if (capability) this.usedCapabilities.add(capability);
     if (isRefused) {
-      this.refused = {
-        count: (this.refused?.count ?? 0) + 1,
+      this.refusedQuestions = {
+        count: (this.refusedQuestions?.count ?? 0) + 1,
         lastMethod: visible(method),
         lastAt: new Date(),
       };
     }
-    if (!this.mayMove) return;
+    if (!this.canIsolate) return;
     for (const { id } of suspects) this.#suspects.add(id);
   }
 
@@ -158,9 +158,9 @@ export class Slot {
    * Why the calls of `caller` must run in a process of its own from now on; undefined where they may run together with
    * those of others. A server that asks can be shared as long as nobody else's calls run when it does.
    */
-  apartFor({ id, capabilities }: Caller): string | undefined {
-    if (!this.mayMove || this.asked.size === 0 || !this.started) return undefined;
-    const asked = this.asked.values().find((capability) => isObject(capabilities[capability]));
+  isolationReasonFor({ id, capabilities }: Caller): string | undefined {
+    if (!this.canIsolate || this.usedCapabilities.size === 0 || !this.started) return undefined;
+    const asked = this.usedCapabilities.values().find((capability) => isObject(capabilities[capability]));
     if (asked === undefined) return undefined;
     if (this.#suspects.has(id) && this.#callers.size > 1) {
       return `a question of its server (${asked}) could have been for this window or another`;
@@ -170,7 +170,7 @@ export class Slot {
   }
 
   /** Attaches a session; the instance runs at least as long as one is attached. */
-  lease(caller: Caller): void {
+  attach(caller: Caller): void {
     clearTimeout(this.#idleTimer);
     this.#isLeft = false;
     this.#callers.set(caller.id, caller);
@@ -186,7 +186,7 @@ export class Slot {
   }
 
   /** Lets go of all of a session that is over. */
-  release(caller: Caller): void {
+  detach(caller: Caller): void {
     const wasHere = this.#drop(caller);
     if (wasHere) this.#suspects.delete(caller.id);
     this.started?.detach(caller);

@@ -3,17 +3,17 @@ import { monotonicNow } from "../base/monotonic.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 
 /** An instance that has run for this long was well: what went wrong before it does not count any more. */
-export const WELL_MS = MINUTE_MS;
+export const STABLE_MS = MINUTE_MS;
 /** So many failures in a row and the server rests for long. */
 const CRASH_LIMIT = 5;
 const FIRST_PAUSE_MS = SECOND_MS / 2;
 const MAX_PAUSE_MS = 30 * SECOND_MS;
-export const REST_MS = 5 * MINUTE_MS;
+export const CRASH_BACKOFF_MS = 5 * MINUTE_MS;
 /** Asking a server behind a URL costs next to nothing, and it comes back by itself: it never rests for long. */
 const MAX_REMOTE_PAUSE_MS = 10 * SECOND_MS;
 
 /** What a session has called. */
-export interface CallName {
+export interface CalledName {
   /** Tells it from all others, also those of other sessions. */
   key: string;
   /** For messages. */
@@ -21,10 +21,10 @@ export interface CallName {
 }
 
 /** The one session whose calls a process was working on when it ended. */
-export interface Suspect {
+export interface CrashSuspect {
   session: string;
   /** What it called. */
-  calls: readonly CallName[];
+  calls: readonly CalledName[];
 }
 
 /** One start of a server and what came of it. */
@@ -33,11 +33,11 @@ export interface StartAttempt {
   /** Undefined until it has answered `initialize`. */
   startedAtMs?: number;
   /** The one session whose calls were under way when it ended by itself. */
-  suspect?: Suspect;
+  suspect?: CrashSuspect;
 }
 
 /** What stands in the way of a server's next start. */
-interface Trouble {
+interface FailureState {
   /** How often it has failed in a row. */
   failures: number;
   /** Whether it failed too often to be started again soon. */
@@ -119,17 +119,17 @@ export class Supervisor {
 
   /** @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again, while it may not be started */
   check(nowMs = monotonicNow()): void {
-    const trouble = this.trouble;
-    const retryAfterMs = trouble ? trouble.retryAt.getTime() - nowMs : 0;
-    if (!trouble || retryAfterMs <= 0) return;
-    if (trouble.isCallersFault) throw this.#refusal(trouble.lastError, retryAfterMs);
-    const advice = trouble.crashLimitReached
+    const failureState = this.trouble;
+    const retryAfterMs = failureState ? failureState.retryAt.getTime() - nowMs : 0;
+    if (!failureState || retryAfterMs <= 0) return;
+    if (failureState.isCallersFault) throw this.#refusal(failureState.lastError, retryAfterMs);
+    const advice = failureState.crashLimitReached
       ? "; put right what it says, then `exai-daemon reload` lets it start at once"
       : "";
     const where = this.#where === undefined ? "" : ` ${this.#where}`;
     throw this.#refusal(
-      `server "${this.#name}"${where} failed ${trouble.failures} times in a row and rests for ` +
-        `${Math.ceil(retryAfterMs / SECOND_MS)} s; the last time: ${trouble.lastError}${advice}`,
+      `server "${this.#name}"${where} failed ${failureState.failures} times in a row and rests for ` +
+        `${Math.ceil(retryAfterMs / SECOND_MS)} s; the last time: ${failureState.lastError}${advice}`,
       retryAfterMs,
     );
   }
@@ -144,7 +144,7 @@ export class Supervisor {
   failed(attempt: StartAttempt, reason: ExaiError, nowMs = monotonicNow()): void {
     const { begunAtMs, startedAtMs, suspect } = attempt;
     const isCallers = isCallersFault(reason);
-    const wasWell = startedAtMs !== undefined && nowMs - startedAtMs >= WELL_MS;
+    const wasWell = startedAtMs !== undefined && nowMs - startedAtMs >= STABLE_MS;
     if (!isCallers) {
       if (wasWell) this.#failures = 1;
       else if (!this.#last || begunAtMs >= this.#last.atMs || this.#failures === 0) this.#failures++;
@@ -155,7 +155,7 @@ export class Supervisor {
   }
 
   /** It has no connection, which is no failure of the server: that was lost on which it was well, or none could be had. */
-  lost(reason: ExaiError, nowMs = monotonicNow()): void {
+  connectionLost(reason: ExaiError, nowMs = monotonicNow()): void {
     this.#mayHaveBeenWell(nowMs);
     this.#connection = { state: "broken", lastError: reason.message };
   }
@@ -167,15 +167,15 @@ export class Supervisor {
   }
 
   /** Whether `reason` is worth a word: a caller's own mistake comes again with each attempt to do without it. */
-  isNews(reason: ExaiError): boolean {
+  shouldLog(reason: ExaiError): boolean {
     return !isCallersFault(reason) || this.#last?.reason.message !== reason.message;
   }
 
   /** Whether a connection lost for `reason` is worth a word: not when the one before was lost for the same just now. */
-  isNewLoss({ message }: ExaiError, nowMs = monotonicNow()): boolean {
+  shouldLogLoss({ message }: ExaiError, nowMs = monotonicNow()): boolean {
     const last = this.#lastLoss;
     this.#lastLoss = { message, atMs: nowMs };
-    return last?.message !== message || nowMs - last.atMs >= WELL_MS;
+    return last?.message !== message || nowMs - last.atMs >= STABLE_MS;
   }
 
   /** How its connection stands now. */
@@ -189,13 +189,13 @@ export class Supervisor {
   }
 
   /** The configuration was read again: the past does not count any more. */
-  forgive(): void {
+  resetBackoff(): void {
     this.#failures = 0;
     this.#last = this.#blamed = undefined;
   }
 
   /** What went wrong; undefined when nothing has, or it has started since. */
-  get trouble(): Trouble | undefined {
+  get trouble(): FailureState | undefined {
     if (!this.#last || this.#connection.state === "ready") return undefined;
     const crashLimitReached = this.#isAtLimit;
     const { reason, isCallersFault } = this.#last;
@@ -210,13 +210,15 @@ export class Supervisor {
 
   /** What failed before an instance that was well for long does not count: failures are counted in a row. */
   #mayHaveBeenWell(nowMs: number): void {
-    if (this.#connection.state === "ready" && nowMs - this.#connection.sinceMs >= WELL_MS) this.forgive();
+    if (this.#connection.state === "ready" && nowMs - this.#connection.sinceMs >= STABLE_MS) {
+      this.resetBackoff();
+    }
   }
 
   get #retryAtMs(): number {
     const { atMs, isCallersFault } = this.#last!;
     if (isCallersFault) return atMs + FIRST_PAUSE_MS;
-    if (this.#isAtLimit) return atMs + REST_MS;
+    if (this.#isAtLimit) return atMs + CRASH_BACKOFF_MS;
     return atMs + Math.min(pauseAfterMs(this.#failures), this.#isRemote ? MAX_REMOTE_PAUSE_MS : Infinity);
   }
 

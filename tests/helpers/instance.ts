@@ -120,7 +120,7 @@ export async function instanceOf(
     capabilities: { elicitation: {}, sampling: {} },
     roots: undefined,
     startTimeoutMs: 1000,
-    whenRefused: "call again",
+    refusalAdvice: "call again",
     settleMs: 0,
     log: (line) => void logged.push(line),
     onListChanged: () => {},

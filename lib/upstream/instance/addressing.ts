@@ -6,7 +6,7 @@ import type { Origin } from "./inflight.ts";
 import { relatedTask } from "../tasks/handle_table.ts";
 
 /** Says whose a message of an upstream is, by all that is known of it. */
-export class Addressing {
+export class MessageOwners {
   readonly #context: Pick<InboundContext, "handles" | "attribution" | "attached">;
   readonly #clientTasks: ClientTasks;
 
@@ -26,7 +26,7 @@ export class Addressing {
     params: JsonObject | undefined,
     { origin, isQuestion = false }: { origin?: Origin; isQuestion?: boolean },
   ): Addressee | undefined {
-    const { handles: { owners }, attribution, attached } = this.#context;
+    const { handles: { tasks: owners }, attribution, attached } = this.#context;
     const task = relatedTask(params);
     const owner = owners.get(task);
     if (owner) return { caller: owner };

@@ -1,8 +1,8 @@
 import { monotonicNow } from "../../base/monotonic.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
-import type { LiveTasks } from "../tasks/unfetched_tasks.ts";
-import { doesWork } from "../method_kind.ts";
+import type { UnfetchedTasks } from "../tasks/unfetched_tasks.ts";
+import { isWorkMethod } from "../method_kind.ts";
 
 /** So long after the answer to a call what a server says may still be about it. */
 export const SETTLE_MS = 2 * SECOND_MS;
@@ -20,7 +20,7 @@ export interface Addressee {
 }
 
 /** What one session has running, and until when what it had running may be spoken of. */
-interface Activity {
+interface SessionActivity {
   /** Undefined once the session is over: its calls may still be spoken of, but to nobody. */
   caller: Caller | undefined;
   /** In the order they began. */
@@ -37,40 +37,40 @@ interface Activity {
  * Everything else is nobody's.
  */
 export class Attribution {
-  readonly #bySession = new Map<string, Activity>();
+  readonly #bySession = new Map<string, SessionActivity>();
   /** Of sessions that are over: the id of one may come again, and must not stand for both. */
-  readonly #over = new Set<Activity>();
+  readonly #over = new Set<SessionActivity>();
   readonly #settleMs: number;
-  readonly #tasks: LiveTasks | undefined;
+  readonly #tasks: UnfetchedTasks | undefined;
   /** Told of each call that has ended, and whether it was withdrawn and not answered. */
   onEnded?: (call: Call, isWithdrawn: boolean) => void;
   #first: Caller | undefined;
   #isShared = false;
 
   /** `tasks`: those that run on the process, and may say something too. */
-  constructor(options: { settleMs?: number; tasks?: LiveTasks } = {}) {
+  constructor(options: { settleMs?: number; tasks?: UnfetchedTasks } = {}) {
     this.#settleMs = options.settleMs ?? SETTLE_MS;
     this.#tasks = options.tasks;
   }
 
   /** A session is attached to the process. */
-  met(caller: Caller): void {
+  sessionAttached(caller: Caller): void {
     if (this.#isShared) return;
     if (this.#first === undefined) this.#first = caller;
     else if (this.#first.id !== caller.id) this.#isShared = true;
   }
 
   /** A session is over: nothing is its own any more, nor anybody else's. */
-  forget(caller: Caller): void {
+  sessionEnded(caller: Caller): void {
     if (this.#bySession.get(caller.id)?.caller === caller) this.#retire(caller.id);
     if (this.#first !== caller) return;
     this.#first = undefined;
     this.#isShared = true;
   }
 
-  began(call: Call): void {
+  callStarted(call: Call): void {
     const { caller } = call;
-    this.met(caller);
+    this.sessionAttached(caller);
     const known = this.#bySession.get(caller.id);
     if (known?.caller === caller) return void known.calls.add(call);
     // A session that comes back after its end does so under the id it had.
@@ -88,44 +88,44 @@ export class Attribution {
     this.#prune();
   }
 
-  ended(call: Call, options: { withdrawn?: boolean } = {}): void {
+  callEnded(call: Call, options: { withdrawn?: boolean } = {}): void {
     this.onEnded?.(call, options.withdrawn ?? false);
     const activity = this.#activityOf(call);
     if (!activity?.calls.delete(call)) return;
     const settledAtMs = monotonicNow() + this.#settleMs * (options.withdrawn ? WITHDRAWN_FACTOR : 1);
     activity.settledAtMs = Math.max(activity.settledAtMs, settledAtMs);
-    if (options.withdrawn || doesWork(call.method)) {
+    if (options.withdrawn || isWorkMethod(call.method)) {
       activity.askedUntilMs = Math.max(activity.askedUntilMs, settledAtMs);
     }
     if (this.#bySession.size > MAX_SETTLED) this.#prune();
   }
 
-  #activityOf(call: Call): Activity | undefined {
+  #activityOf(call: Call): SessionActivity | undefined {
     const own = this.#bySession.get(call.caller.id);
     return own?.calls.has(call) ? own : this.#over.values().find(({ calls }) => calls.has(call));
   }
 
-  *#activities(): Generator<Activity> {
+  *#activities(): Generator<SessionActivity> {
     yield* this.#bySession.values();
     yield* this.#over;
   }
 
   /** Whose a message is that names nothing, a question or not; undefined when that is not certain. */
   addressee(isQuestion: boolean, nowMs = monotonicNow()): Addressee | undefined {
-    const running = this.#activities().find(({ calls }) => calls.size > 0);
-    if (!running) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
-    const { caller, calls } = running;
+    const runningCalls = this.#activities().find(({ calls }) => calls.size > 0);
+    if (!runningCalls) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
+    const { caller, calls } = runningCalls;
     if (!caller) return undefined;
     const until = isQuestion ? "askedUntilMs" : "settledAtMs";
     // Also where calls of others run: it is not quiet then.
-    if (this.#latest(until, { but: caller.id, nowMs }) > nowMs || this.#tasks?.othersRun(caller)) {
+    if (this.#latest(until, { but: caller.id, nowMs }) > nowMs || this.#tasks?.hasRunningOfOthers(caller)) {
       return undefined;
     }
     return { caller, call: [...calls].at(-1) };
   }
 
   /** Sessions an uncertain question may belong to: those with calls that run or have just ended. */
-  suspects(nowMs = monotonicNow()): Caller[] {
+  candidates(nowMs = monotonicNow()): Caller[] {
     return [...this.#activities()]
       .filter(({ calls, askedUntilMs }) => calls.size > 0 || askedUntilMs > nowMs)
       .flatMap(({ caller }) => caller ?? []);
@@ -162,7 +162,7 @@ export class Attribution {
 
   #prune(): void {
     const nowMs = monotonicNow();
-    const isSettled = ({ calls, settledAtMs }: Activity) => calls.size === 0 && settledAtMs <= nowMs;
+    const isSettled = ({ calls, settledAtMs }: SessionActivity) => calls.size === 0 && settledAtMs <= nowMs;
     for (const activity of this.#over) if (isSettled(activity)) this.#over.delete(activity);
     if (this.#bySession.size <= MAX_SETTLED) return;
     for (const [id, activity] of this.#bySession) if (isSettled(activity)) this.#bySession.delete(id);

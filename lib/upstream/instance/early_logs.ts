@@ -8,7 +8,7 @@ const MAX_CHARS = 256 * 1024;
  * What a server logs before the first session is attached to it, such as along with its answer to `initialize`: held
  * until then, when it can be told whose it is. Nothing else waits; a question must be answered.
  */
-export class EarlyLogs {
+export class EarlyLogBuffer {
   readonly #deliver: (message: RpcNotification) => void;
   #held: RpcNotification[] | undefined = [];
   #chars = 0;
@@ -23,7 +23,7 @@ export class EarlyLogs {
   }
 
   /** Takes `message` if it is to be held. */
-  takes(message: RpcNotification | RpcRequest): boolean {
+  hold(message: RpcNotification | RpcRequest): boolean {
     if (!this.#held || "id" in message || message.method !== "notifications/message") return false;
     const chars = JSON.stringify(message).length;
     if (this.#held.length >= MAX_MESSAGES || this.#chars + chars > MAX_CHARS) return false;

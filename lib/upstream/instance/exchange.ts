@@ -7,11 +7,11 @@ import type { Call } from "../../call/call.ts";
 import { withProgressToken } from "../../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../../wire/rpc.ts";
 import { suspectOf } from "../call_crashes.ts";
-import type { Faults } from "./server_errors.ts";
+import type { ServerErrors } from "./server_errors.ts";
 import type { HandleOwners } from "../tasks/handle_owners.ts";
 import type { InFlightTable } from "./inflight.ts";
 import { messageFault } from "./message_fault.ts";
-import type { Suspect } from "../supervisor.ts";
+import type { CrashSuspect } from "../supervisor.ts";
 import type { UpstreamTransport } from "../../transport/upstream_transport.ts";
 
 /** What an exchange is made of. */
@@ -19,7 +19,7 @@ interface ExchangeParts {
   /** The server's name, for messages. */
   name: string;
   transport: UpstreamTransport;
-  faults: Faults;
+  faults: ServerErrors;
   inflight: InFlightTable;
   handles: HandleOwners;
 }
@@ -34,14 +34,14 @@ export class UpstreamExchange {
   /** Why nothing new is sent to it, while what is under way may still be answered. */
   lost: ExaiError | undefined;
   /** The one session whose calls were under way when the server ended. */
-  suspect: Suspect | undefined;
+  suspect: CrashSuspect | undefined;
   lastUsedAtMs = monotonicNow();
   /** What the server can do with tasks, as it says to `initialize`. */
   tasks: unknown;
   readonly inflight: InFlightTable;
   readonly #name: string;
   readonly #transport: UpstreamTransport;
-  readonly #faults: Faults;
+  readonly #faults: ServerErrors;
   readonly #handles: HandleOwners;
   #nextId = 1;
 
@@ -56,12 +56,12 @@ export class UpstreamExchange {
   /** The server is gone: what is under way has failed. */
   finish(reason: ExaiError): void {
     this.end = reason;
-    this.#handles.late.end();
+    this.#handles.withdrawn.clear();
     const entries = this.inflight.takeAll();
     this.suspect = suspectOf(entries.map(({ call }) => call));
     const isAlone = this.suspect !== undefined;
     for (const entry of entries) {
-      entry.fail(entry.call ? this.#faults.cutOff(reason, { isAlone }) : reason);
+      entry.fail(entry.call ? this.#faults.interrupted(reason, { isAlone }) : reason);
     }
   }
 
@@ -69,7 +69,7 @@ export class UpstreamExchange {
   forward(call: Call): Promise<Result> {
     const id = this.#nextId++;
     const { method, progressToken } = call;
-    const own = this.#handles.taskNames.inward(call.params);
+    const own = this.#handles.taskAliases.toServer(call.params);
     const params = progressToken === undefined ? own : withProgressToken(own, id);
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const onAbort = () => this.#withdraw(id, abortError(call.signal));
@@ -80,7 +80,7 @@ export class UpstreamExchange {
         stop();
         // At once: what the server says of a new task may come in the same breath.
         this.#handles.note(id, call, result);
-        resolve(this.#handles.asSeen(call, result));
+        resolve(this.#handles.toSession(call, result));
       },
       fail: (error) => (stop(), reject(error)),
     });
@@ -96,7 +96,7 @@ export class UpstreamExchange {
    *
    * @throws {ExaiError} `INVALID_PARAMS` when it is none of the session's
    */
-  async aboutTask(call: Call): Promise<Result> {
+  async forwardTaskCall(call: Call): Promise<Result> {
     const own = this.#handles.ownTask(call.caller, call.params.taskId);
     const result = await this.forward(call);
     this.#handles.answered(call.method, own, result);
@@ -133,7 +133,7 @@ export class UpstreamExchange {
     // What begins a task is not cancelled but its task is, once the answer names it: many servers answer nothing that
     // was cancelled, and their task would run for nobody.
     const begins = this.#beginsTasks(call.method);
-    this.#handles.late.withdrawn(call, id, begins ? cancel : undefined);
+    this.#handles.withdrawn.add(call, id, begins ? cancel : undefined);
     if (!begins) cancel();
   }
 
@@ -147,7 +147,7 @@ export class UpstreamExchange {
 
   /** A withdrawn request was answered all the same: the task it has begun is cancelled, as nobody asks for it. */
   #settleLate(id: RequestId, answer: Result): void {
-    const taskId = this.#handles.noteLate(id, answer);
+    const taskId = this.#handles.noteWithdrawn(id, answer);
     if (taskId === undefined || !isObject(this.tasks) || !isObject(this.tasks.cancel)) return;
     this.ask("tasks/cancel", { taskId }, CANCEL_MS)
       .then((answer) => this.#handles.answered("tasks/cancel", taskId, answer), () => {});
@@ -156,7 +156,7 @@ export class UpstreamExchange {
   /** Sends what wants no answer, or is one. */
   send(message: RpcMessage): void {
     this.lastUsedAtMs = monotonicNow();
-    this.inflight.sentUnasked(message);
+    this.inflight.unansweredSent(message);
     this.#transport.send(message).catch(() => {});
   }
 
@@ -173,8 +173,8 @@ export class UpstreamExchange {
   }
 
   /** What is wrong with an answer to nothing that waits: one that was withdrawn may come late, no other. */
-  unasked({ id, ...answer }: RpcResponse): string | undefined {
-    if (this.#handles.late.has(id)) return void this.#settleLate(id, answer);
+  unmatched({ id, ...answer }: RpcResponse): string | undefined {
+    if (this.#handles.withdrawn.has(id)) return void this.#settleLate(id, answer);
     const { error } = answer;
     if (typeof id === "number" && id < this.#nextId) return undefined;
     const what = error ? `an error (${error.message})` : "an answer";

@@ -6,7 +6,7 @@ import { visible, visibleJson } from "../../base/visible.ts";
 import type { Caller } from "../../call/call.ts";
 import { MAX_URI_CHARS } from "../../wire/mcp.ts";
 import type { RequestId, RpcNotification, RpcRequest } from "../../wire/rpc.ts";
-import { Addressing } from "./addressing.ts";
+import { MessageOwners } from "./addressing.ts";
 import { ClientTasks } from "../tasks/client_tasks.ts";
 import type { InboundContext } from "./inbound_context.ts";
 import type { Origin } from "./inflight.ts";
@@ -25,13 +25,13 @@ export class Inbound {
   readonly #changes = new ChangeNotices();
   /** As which the clients run questions of the upstream. */
   readonly #clientTasks = new ClientTasks();
-  readonly #addressing: Addressing;
+  readonly #addressing: MessageOwners;
   readonly #questions: ServerQuestions;
 
   constructor(context: InboundContext) {
     this.#context = context;
     const clientTasks = this.#clientTasks;
-    this.#addressing = new Addressing(context, clientTasks);
+    this.#addressing = new MessageOwners(context, clientTasks);
     this.#questions = new ServerQuestions(context, { addressing: this.#addressing, clientTasks });
   }
 
@@ -43,8 +43,8 @@ export class Inbound {
 
   /** What `caller` says of a task, as the upstream is to be told; undefined when it runs no such task for it. */
   clientTaskStatus(caller: Caller, params: JsonObject): JsonObject | undefined {
-    if (this.#clientTasks.nameOf(caller, params.taskId) === undefined) return undefined;
-    return this.#clientTasks.outward(caller, params);
+    if (this.#clientTasks.serverName(caller, params.taskId) === undefined) return undefined;
+    return this.#clientTasks.toServer(caller, params);
   }
 
   /** Forgets a session that is over. */
@@ -86,17 +86,17 @@ export class Inbound {
       case "notifications/elicitation/complete":
         return this.#deliverCompletion(method, params);
       case "notifications/tasks/status":
-        this.#context.tasks.hasStatus(params.taskId, params.status);
-        return this.#deliverTo(this.#context.handles.owners.get(params.taskId), method, params);
+        this.#context.tasks.setStatus(params.taskId, params.status);
+        return this.#deliverTo(this.#context.handles.tasks.get(params.taskId), method, params);
       default:
         return this.#deliverToAddressee(method, params, origin);
     }
   }
 
   #deliverCompletion(method: string, params: JsonObject): void {
-    const { elicitations, elicitationNames } = this.#context.handles;
+    const { elicitations, elicitationAliases: elicitationNames } = this.#context.handles;
     const caller = elicitations.get(params.elicitationId);
-    this.#deliverTo(caller, method, caller ? elicitationNames.outward(caller, params) : params);
+    this.#deliverTo(caller, method, caller ? elicitationNames.toClient(caller, params) : params);
   }
 
   #deliverUpdate(method: string, params: JsonObject): void {
@@ -112,27 +112,27 @@ export class Inbound {
   }
 
   #deliverProgress(params: JsonObject): void {
-    const { inflight, handles: { progress, taskNames } } = this.#context;
+    const { inflight, handles: { progress, taskAliases: taskNames } } = this.#context;
     const token = params.progressToken as RequestId;
     const call = inflight.get(token)?.call;
     const progressToken = call ? call.progressToken : progress.get(token)?.progressToken;
     if (progressToken === undefined) return this.#logStray("notifications/progress", params);
     const speaker = call ?? progress.get(token)!.caller;
-    speaker.notify("notifications/progress", { ...taskNames.outward(params), progressToken });
+    speaker.notify("notifications/progress", { ...taskNames.toClient(params), progressToken });
   }
 
   #deliverToAddressee(method: string, params: JsonObject, origin?: Origin): void {
     const to = this.#addressing.addressee(params, { origin });
     if (method === "notifications/message") {
       const { logLevel } = this.#context;
-      logLevel.heard(params.level);
+      logLevel.messageSeen(params.level);
       if (to && !logLevel.passes(to.caller, params.level)) return;
     }
     this.#deliverTo(to?.call ?? to?.caller, method, params);
   }
 
   #deliverTo(to: Pick<Caller, "notify"> | undefined, method: string, params: JsonObject): void {
-    if (to) to.notify(method, this.#clientTasks.inward(this.#context.handles.taskNames.outward(params)));
+    if (to) to.notify(method, this.#clientTasks.toClient(this.#context.handles.taskAliases.toClient(params)));
     else this.#logStray(method, params);
   }
 

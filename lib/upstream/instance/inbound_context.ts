@@ -5,7 +5,7 @@ import type { RpcMessage } from "../../wire/rpc.ts";
 import type { Attribution } from "./attribution.ts";
 import type { HandleOwners } from "../tasks/handle_owners.ts";
 import type { InFlightTable } from "./inflight.ts";
-import type { LiveTasks } from "../tasks/unfetched_tasks.ts";
+import type { UnfetchedTasks } from "../tasks/unfetched_tasks.ts";
 import type { SharedLogLevel } from "./log_level.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
@@ -16,10 +16,10 @@ export interface InboundContext {
   roots: readonly Root[] | "none" | undefined;
   onRootsAsked(): void;
   /** The client capabilities the upstream was told of. */
-  told: JsonObject;
+  advertised: JsonObject;
   inflight: InFlightTable;
   attribution: Attribution;
-  tasks: LiveTasks;
+  tasks: UnfetchedTasks;
   attached: ReadonlyMap<string, Caller>;
   handles: HandleOwners;
   subscriptions: Subscriptions;
@@ -28,7 +28,7 @@ export interface InboundContext {
   /** Takes what belongs to no session, one line. */
   log(line: string): void;
   /** What a window can do whose question was refused because it might have been another's. */
-  whenRefused: string;
+  refusalAdvice: string;
   onQuestion(question: ServerQuestion): void;
   onListChanged(kinds: readonly ListKind[]): void;
 }
@@ -39,7 +39,7 @@ export interface ServerQuestion {
   /** The client capability it is about; undefined for a method that is none of MCP. */
   capability: string | undefined;
   /** Whose question it may be, where that is not certain: it was refused. */
-  suspects: readonly Caller[];
+  candidates: readonly Caller[];
   /** Whether it was refused, as it cannot be told whose it is. */
   isRefused: boolean;
 }

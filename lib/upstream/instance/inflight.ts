@@ -2,9 +2,9 @@ import { ExaiError } from "../../base/errors.ts";
 import type { Call } from "../../call/call.ts";
 import type { RequestId, Result, RpcMessage, RpcResponse } from "../../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
-import { NamelessErrors } from "./null_id_errors.ts";
+import { NullIdErrors } from "./null_id_errors.ts";
 import { ownId } from "../../wire/own_id.ts";
-import { namesItsTask } from "../method_kind.ts";
+import { isTaskMethod } from "../method_kind.ts";
 
 /** One request on its way to an upstream. */
 interface InFlight {
@@ -23,7 +23,7 @@ export interface Origin {
 /** Everything asked of one upstream and not answered yet, by the ids the daemon has minted. */
 export class InFlightTable {
   readonly #byId = new Map<RequestId, InFlight>();
-  readonly #nameless = new NamelessErrors();
+  readonly #nameless = new NullIdErrors();
   /** Told of the calls that run: what the server says meanwhile may be about them. */
   readonly #attribution: Attribution;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -47,8 +47,8 @@ export class InFlightTable {
 
   add(id: RequestId, entry: InFlight): void {
     this.#byId.set(id, entry);
-    this.#nameless.asked(id);
-    if (entry.call && !namesItsTask(entry.call.method)) this.#attribution.began(entry.call);
+    this.#nameless.requestSent(id);
+    if (entry.call && !isTaskMethod(entry.call.method)) this.#attribution.callStarted(entry.call);
   }
 
   /** `id` is sent; what comes on its stream until `sent` settles is about `call`. */
@@ -71,8 +71,8 @@ export class InFlightTable {
   }
 
   /** A message was sent that gets no answer: an error without an id may be about it. */
-  sentUnasked(message: RpcMessage): void {
-    this.#nameless.unanswered({ isPlain: "method" in message && message.params === undefined });
+  unansweredSent(message: RpcMessage): void {
+    this.#nameless.unansweredSent({ isPlain: "method" in message && message.params === undefined });
   }
 
   /** Takes a request out; `withdrawn` when the server has not answered it, and may go on with it. */
@@ -81,8 +81,8 @@ export class InFlightTable {
     const entry = this.#byId.get(own);
     if (!entry) return undefined;
     this.#byId.delete(own);
-    if (options?.withdrawn) this.#nameless.unanswered({ isPlain: false });
-    if (entry.call) this.#attribution.ended(entry.call, options);
+    if (options?.withdrawn) this.#nameless.unansweredSent({ isPlain: false });
+    if (entry.call) this.#attribution.callEnded(entry.call, options);
     this.#settleIdle();
     return entry;
   }
@@ -97,7 +97,7 @@ export class InFlightTable {
     const isPlain = id === null && error && this.#byId.size === 1 &&
       this.#nameless.isAboutRequest(error.code);
     const [only] = isPlain ? this.#byId.keys() : [];
-    if (id !== null) this.#nameless.answered(ownId(id));
+    if (id !== null) this.#nameless.requestAnswered(ownId(id));
     const answered = id ?? only;
     const entry = answered === undefined ? undefined : this.take(answered);
     try {

@@ -8,9 +8,9 @@ import type { Call, Caller } from "../../call/call.ts";
 import type { InitializeResult, LogLevel } from "../../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../../wire/rpc.ts";
 import { Attribution } from "./attribution.ts";
-import { EarlyLogs } from "./early_logs.ts";
+import { EarlyLogBuffer } from "./early_logs.ts";
 import { UpstreamExchange } from "./exchange.ts";
-import { Faults } from "./server_errors.ts";
+import { ServerErrors } from "./server_errors.ts";
 import { HandleOwners } from "../tasks/handle_owners.ts";
 import { initialize } from "./handshake.ts";
 import { InFlightTable } from "./inflight.ts";
@@ -18,11 +18,11 @@ import { Inbound } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { PingedLiveness } from "./liveness.ts";
 import { capabilityOf, ListCache } from "../lists/list_cache.ts";
-import { LiveTasks } from "../tasks/unfetched_tasks.ts";
+import { UnfetchedTasks } from "../tasks/unfetched_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { OtherCalls } from "./other_calls.ts";
+import { SharedStateCalls } from "./other_calls.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import type { Suspect } from "../supervisor.ts";
+import type { CrashSuspect } from "../supervisor.ts";
 import type { MessageExtra, UpstreamTransport } from "../../transport/upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -38,7 +38,7 @@ export class Instance implements AsyncDisposable {
   readonly attached = new Map<string, Caller>();
   readonly lists: ListCache;
   readonly liveness: PingedLiveness;
-  readonly tasks = new LiveTasks();
+  readonly tasks = new UnfetchedTasks();
   readonly startedAt = new Date();
   callCount = 0;
   #answers = 0;
@@ -46,7 +46,7 @@ export class Instance implements AsyncDisposable {
   readonly attribution: Attribution;
   readonly #options: InstanceOptions;
   readonly #transport: UpstreamTransport;
-  readonly #faults: Faults;
+  readonly #faults: ServerErrors;
   readonly #inflight: InFlightTable;
   /** What its results have given the sessions to come back with. */
   readonly handles: HandleOwners;
@@ -55,18 +55,18 @@ export class Instance implements AsyncDisposable {
     onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
   });
   readonly #logLevel: SharedLogLevel;
-  readonly #otherCalls: OtherCalls;
+  readonly #otherCalls: SharedStateCalls;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
   readonly #exchange: UpstreamExchange;
-  readonly #earlyLogs = new EarlyLogs((message) => this.#inbound.receive(message));
+  readonly #earlyLogs = new EarlyLogBuffer((message) => this.#inbound.receive(message));
   #description: InitializeResult | undefined;
 
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
     this.#transport = transport;
     this.#options = options;
-    this.#faults = new Faults(options.name);
-    this.handles = new HandleOwners(this.tasks, options.lostTasks);
+    this.#faults = new ServerErrors(options.name);
+    this.handles = new HandleOwners(this.tasks, options.orphaned);
     this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
     this.#inflight = new InFlightTable(this.attribution);
     const { name } = options;
@@ -80,21 +80,21 @@ export class Instance implements AsyncDisposable {
     this.liveness = new PingedLiveness({
       ping: (timeoutMs) => this.#exchange.ask("ping", {}, timeoutMs),
       maxSilences: options.maxSilences ?? 2,
-      onsilent: (why) => this.#lose(why, { isFault: true }),
+      onSilent: (why) => this.#lose(why, { isFault: true }),
     });
     const setLevel = (level: LogLevel) =>
       this.#exchange.ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
     const shared = { name, subscriptions: this.#subscriptions, logLevel: this.#logLevel };
-    this.#otherCalls = new OtherCalls({ ...shared, exchange: this.#exchange });
+    this.#otherCalls = new SharedStateCalls({ ...shared, exchange: this.#exchange });
     this.#inbound = new Inbound({
       ...shared,
       tasks: this.tasks,
       handles: this.handles,
       roots: options.roots,
       onRootsAsked: options.onRootsAsked ?? (() => {}),
-      whenRefused: options.whenRefused,
-      told: options.capabilities,
+      refusalAdvice: options.refusalAdvice,
+      advertised: options.capabilities,
       inflight: this.#inflight,
       attribution: this.attribution,
       attached: this.attached,
@@ -155,7 +155,7 @@ export class Instance implements AsyncDisposable {
   }
 
   /** The one session whose calls were under way when it ended. */
-  get suspect(): Suspect | undefined {
+  get suspect(): CrashSuspect | undefined {
     return this.#exchange.suspect;
   }
 
@@ -171,7 +171,7 @@ export class Instance implements AsyncDisposable {
 
   attach(caller: Caller): void {
     this.attached.set(caller.id, caller);
-    this.attribution.met(caller);
+    this.attribution.sessionAttached(caller);
     this.#levelMayDiffer();
     // Once all are attached that have waited for the start.
     if (this.#earlyLogs.isHolding) queueMicrotask(() => this.#earlyLogs.release());
@@ -190,7 +190,7 @@ export class Instance implements AsyncDisposable {
   /** Lets go of a session that is over: its tasks are forgotten too. */
   detach(caller: Caller): void {
     this.leave(caller);
-    this.attribution.forget(caller);
+    this.attribution.sessionEnded(caller);
     this.handles.forget(caller);
     this.#inbound.forget(caller);
   }
@@ -276,11 +276,11 @@ export class Instance implements AsyncDisposable {
   #receive(message: RpcMessage, about: RequestId | undefined): void {
     this.liveness.heard++;
     if ("method" in message) {
-      if (this.#earlyLogs.isHolding && this.#earlyLogs.takes(message)) return;
+      if (this.#earlyLogs.isHolding && this.#earlyLogs.hold(message)) return;
       return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
     }
     if (this.#inflight.settle(message)) return void (this.#description && this.#answers++);
-    const fault = this.#exchange.unasked(message);
+    const fault = this.#exchange.unmatched(message);
     if (fault !== undefined) this.#options.log?.(fault);
   }
 

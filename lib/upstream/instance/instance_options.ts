@@ -4,7 +4,7 @@ import type { Caller, Root } from "../../call/call.ts";
 import type { ListKind } from "../../call/server.ts";
 import type { Implementation } from "../../wire/mcp.ts";
 import type { ServerQuestion } from "./inbound_context.ts";
-import type { LostTasks } from "../tasks/orphaned_handles.ts";
+import type { OrphanedHandles } from "../tasks/orphaned_handles.ts";
 
 /** What an instance is made with. */
 export interface InstanceOptions {
@@ -17,9 +17,9 @@ export interface InstanceOptions {
   roots: readonly Root[] | "none" | undefined;
   startTimeoutMs: number;
   /** What was given out on the connections before this one. */
-  lostTasks?: LostTasks;
+  orphaned?: OrphanedHandles;
   /** What a window can do whose question was refused because it might have been another's. */
-  whenRefused: string;
+  refusalAdvice: string;
   /** How long after a call what the server says may be about it, in milliseconds. */
   settleMs?: number;
   /** Takes what belongs to no session, one line. */

@@ -12,7 +12,7 @@ interface PingedLivenessOptions {
   /** So many calls in a row it may leave without an answer, and say nothing, before it is given up. */
   maxSilences: number;
   /** It answers nobody any more. */
-  onsilent(why: string): void;
+  onSilent(why: string): void;
 }
 
 /**
@@ -73,7 +73,7 @@ export class PingedLiveness implements Liveness {
     this.#silences = this.heard === this.#heardAtSilence ? this.#silences + 1 : 1;
     this.#heardAtSilence = this.heard;
     if (this.#silences < this.#options.maxSilences) return;
-    this.#options.onsilent(
+    this.#options.onSilent(
       `it has sent nothing while ${this.#silences} calls in a row ran out of time, and did not answer ping within ` +
         `${patienceMs} ms`,
     );

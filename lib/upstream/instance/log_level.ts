@@ -35,7 +35,7 @@ export class SharedLogLevel {
   }
 
   /** The server sends a message of `level`. */
-  heard(level: unknown): void {
+  messageSeen(level: unknown): void {
     const index = LOG_LEVELS.indexOf(level as LogLevel);
     if (!this.#isAsked && index >= 0) this.#usual = Math.min(this.#usual, index);
   }

@@ -22,24 +22,24 @@ interface UnansweredRequest {
  * they do not know, and all do for a message they cannot read, which may be one that was withdrawn: it would end the
  * call of another window.
  */
-export class NamelessErrors {
+export class NullIdErrors {
   #lastId = 0;
   #any: UnansweredRequest | undefined;
   /** The last with anything of a client in it, as a withdrawn request has. */
   #foreign: UnansweredRequest | undefined;
 
   /** The request `id` is sent; our ids only grow. */
-  asked(id: RequestId): void {
+  requestSent(id: RequestId): void {
     if (typeof id === "number") this.#lastId = id;
   }
 
   /** `isPlain`: nothing of a client is in it, so that any server can parse it. */
-  unanswered({ isPlain }: { isPlain: boolean }): void {
+  unansweredSent({ isPlain }: { isPlain: boolean }): void {
     this.#any = { atMs: monotonicNow(), isRead: false, after: this.#lastId };
     if (!isPlain) this.#foreign = this.#any;
   }
 
-  answered(id: RequestId): void {
+  requestAnswered(id: RequestId): void {
     if (typeof id !== "number") return;
     for (const it of [this.#any, this.#foreign]) if (it && id > it.after) it.isRead = true;
   }

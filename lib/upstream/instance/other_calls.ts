@@ -14,7 +14,7 @@ interface OtherCallsParts {
 }
 
 /** All calls of one instance that are no calls of tools: some are about what its sessions share, or each has of it. */
-export class OtherCalls {
+export class SharedStateCalls {
   readonly #parts: OtherCallsParts;
 
   constructor(parts: OtherCallsParts) {
@@ -37,7 +37,7 @@ export class OtherCalls {
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
-        return await exchange.aboutTask(call);
+        return await exchange.forwardTaskCall(call);
     }
     return await exchange.forward(call);
   }

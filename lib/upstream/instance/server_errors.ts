@@ -5,7 +5,7 @@ import { refusalStatus } from "./message_fault.ts";
 import { AnswerCut, SessionLost, UrlRefusal } from "../../remote/failures.ts";
 
 /** What callers of one server are told when the connection to it fails them. */
-export class Faults {
+export class ServerErrors {
   readonly #server: string;
 
   constructor(server: string) {
@@ -13,7 +13,7 @@ export class Faults {
   }
 
   /** What a call is told that was under way when the server ended; `isAlone`: no other session's was. */
-  cutOff(reason: ExaiError, { isAlone = false } = {}): ExaiError {
+  interrupted(reason: ExaiError, { isAlone = false } = {}): ExaiError {
     return new ExaiError(reason.code, `${reason.message}; the call was under way and may have run`, {
       cause: reason,
       details: { server: this.#server, outcome: "unknown", ...(isAlone ? { alone: true } : {}) },

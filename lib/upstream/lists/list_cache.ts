@@ -33,7 +33,7 @@ interface CachedList {
 const cuts = new WeakMap<readonly JsonObject[], string>();
 
 /** Why `list` is not the whole of what its server has; undefined when it is. */
-export function cutOf(list: readonly JsonObject[]): string | undefined {
+export function truncationOf(list: readonly JsonObject[]): string | undefined {
   return cuts.get(list);
 }
 
@@ -101,7 +101,7 @@ export class ListCache {
 
   #isGood(kind: ListKind, { askedAtMs, came }: CachedList): boolean {
     if (came === undefined) return true;
-    const isLasting = this.#options.isAnnounced(kind) && cutOf(came) === undefined;
+    const isLasting = this.#options.isAnnounced(kind) && truncationOf(came) === undefined;
     return isLasting || monotonicNow() - askedAtMs < UNANNOUNCED_MS;
   }
 
@@ -126,7 +126,7 @@ export class ListCache {
     if (!this.#options.has(kind)) return before ?? [];
     const { method } = LISTS[kind];
     const { entries, fault } = await allPages((params) => this.#options.ask(method, params), LISTS[kind]);
-    if (before && fault === cutOf(before) && isSameList(before, entries)) return before;
+    if (before && fault === truncationOf(before) && isSameList(before, entries)) return before;
     if (fault !== undefined) cuts.set(entries, fault);
     return entries;
   }

@@ -4,9 +4,15 @@ import type { ServerConfig } from "../../config/server_config.ts";
 import type { Caller } from "../../call/call.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
-import type { KeptView, ListStore, ViewKey } from "../list_store.ts";
+import type { ListStore, StoredView, ViewKey } from "../list_store.ts";
 import { isSameList } from "./list_cache.ts";
-import { decideShare, isPlaced, type ListPlace, TOLD_WITH_ROOTS, toldCapabilities } from "../share_key.ts";
+import {
+  advertisedCapabilities,
+  decideShare,
+  isDirectoryBound,
+  type ListScope,
+  SHARED_WITH_ROOTS,
+} from "../share_key.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
@@ -40,19 +46,19 @@ interface KeptLists {
   readonly key: ViewKey;
   readonly view: View;
   /** Client capabilities the server has made use of. */
-  readonly asked: Set<string>;
+  readonly addUsedCapabilities: Set<string>;
 }
 
 /** What one session has seen, and the place it is led to, once that is known. */
 interface ListViewer {
   readonly caller: Caller;
-  place: ListPlace | undefined;
+  scope: ListScope | undefined;
   /** The list of each kind it was shown last, unless it was told since that there is another. */
-  readonly seen: Map<ListKind, readonly JsonObject[]>;
+  readonly listShown: Map<ListKind, readonly JsonObject[]>;
 }
 
 /** Whom to tell that their list of a kind is another now. */
-export type Outdated = [ListKind, Caller][];
+export type OutdatedLists = [ListKind, Caller][];
 
 /**
  * What one server showed last, by place, and what each session has seen of it. A session is told of a change when what
@@ -75,15 +81,15 @@ export class ListMemory {
 
   /** The view of a session: of its place, or of any place while its own is not known. */
   viewOf(caller: Caller): View {
-    const place = this.#viewers.get(caller.id)?.place;
+    const place = this.#viewers.get(caller.id)?.scope;
     return place ? this.viewAt(place) : this.#keptFor(this.#toldTo(caller)).view;
   }
 
   /** The view of a place; a new one begins with what another place showed. */
-  viewAt(place: ListPlace): View {
+  viewAt(place: ListScope): View {
     let view = this.#views.get(place.listKey);
     if (view) return view;
-    const kept = this.#keptFor(place.told).view;
+    const kept = this.#keptFor(place.advertised).view;
     view = new View();
     view.description = kept.description;
     for (const [kind, list] of kept.lists) view.lists.set(kind, list);
@@ -93,29 +99,29 @@ export class ListMemory {
   }
 
   /** Where a session is led to is known now. Gives what it has seen and is other there. */
-  settle(caller: Caller, place: ListPlace): Outdated {
+  setScope(caller: Caller, place: ListScope): OutdatedLists {
     const viewer = this.#viewerOf(caller);
-    if (viewer.place?.listKey === place.listKey) return [];
-    viewer.place = place;
+    if (viewer.scope?.listKey === place.listKey) return [];
+    viewer.scope = place;
     const view = this.viewAt(place);
     return LIST_KINDS.filter((kind) => this.#isOutdated(viewer, kind, view)).map((kind) => [kind, caller]);
   }
 
   /** Whether it is known where a session is led to. */
-  isSettled(caller: Caller): boolean {
-    return this.#viewers.get(caller.id)?.place !== undefined;
+  hasScope(caller: Caller): boolean {
+    return this.#viewers.get(caller.id)?.scope !== undefined;
   }
 
   /** A session asks for the list of `kind`: until it has it, it need not be told of another. */
-  asks(kind: ListKind, caller: Caller): void {
-    this.#viewers.get(caller.id)?.seen.delete(kind);
+  listRequested(kind: ListKind, caller: Caller): void {
+    this.#viewers.get(caller.id)?.listShown.delete(kind);
   }
 
   /** A session is shown `list`, and wants to hear when there is another; true when there is one by now. */
   seen(kind: ListKind, list: readonly JsonObject[], caller: Caller): boolean {
     const viewer = this.#viewerOf(caller);
-    viewer.seen.set(kind, list);
-    return viewer.place !== undefined && this.#isOutdated(viewer, kind, this.viewAt(viewer.place));
+    viewer.listShown.set(kind, list);
+    return viewer.scope !== undefined && this.#isOutdated(viewer, kind, this.viewAt(viewer.scope));
   }
 
   /**
@@ -126,8 +132,8 @@ export class ListMemory {
   learn(
     kind: ListKind,
     { list, asOf }: { list: readonly JsonObject[]; asOf: number },
-    place: ListPlace,
-  ): Outdated {
+    place: ListScope,
+  ): OutdatedLists {
     if (kind === "resources" && place.resourcesFor === "session") return [];
     const view = this.viewAt(place);
     const before = view.lists.get(kind);
@@ -138,14 +144,14 @@ export class ListMemory {
   }
 
   /** The processes of a place say that their lists of `kinds` have changed. Gives who has seen one. */
-  changed(kinds: readonly ListKind[], { listKey }: ListPlace): Outdated {
+  changed(kinds: readonly ListKind[], { listKey }: ListScope): OutdatedLists {
     const view = this.#views.get(listKey);
     if (view) {
       view.changes++;
       for (const kind of kinds) view.stale.add(kind);
     }
     return kinds.flatMap((kind) => {
-      const viewers = this.#viewers.values().filter(({ place, seen }) =>
+      const viewers = this.#viewers.values().filter(({ scope: place, listShown: seen }) =>
         place?.listKey === listKey && seen.delete(kind)
       );
       return Array.from(viewers, ({ caller }): [ListKind, Caller] => [kind, caller]);
@@ -159,21 +165,21 @@ export class ListMemory {
   }
 
   /** Client capabilities that processes told `told` have made use of. */
-  askedBy(told: JsonObject): ReadonlySet<string> {
-    return this.#keptFor(told).asked;
+  usedCapabilities(told: JsonObject): ReadonlySet<string> {
+    return this.#keptFor(told).addUsedCapabilities;
   }
 
   /** Processes told `told` have made use of these client capabilities: the next daemon shall know it too. */
   asked(told: JsonObject, capabilities: Iterable<string>): void {
     const kept = this.#keptFor(told);
-    const known = kept.asked.size;
-    for (const capability of capabilities) kept.asked.add(capability);
-    if (kept.asked.size > known) this.#save(kept);
+    const known = kept.addUsedCapabilities.size;
+    for (const capability of capabilities) kept.addUsedCapabilities.add(capability);
+    if (kept.addUsedCapabilities.size > known) this.#save(kept);
   }
 
   /** Whether the server asks for roots when it is told that there are some. */
   get asksRoots(): boolean {
-    return this.askedBy(TOLD_WITH_ROOTS).has("roots");
+    return this.usedCapabilities(SHARED_WITH_ROOTS).has("roots");
   }
 
   forget(caller: Caller): void {
@@ -184,24 +190,24 @@ export class ListMemory {
   #viewerOf(caller: Caller): ListViewer {
     let viewer = this.#viewers.get(caller.id);
     if (!viewer) {
-      viewer = { caller, place: undefined, seen: new Map() };
+      viewer = { caller, scope: undefined, listShown: new Map() };
       if (!this.#over.has(caller)) this.#viewers.set(caller.id, viewer);
     }
     return viewer;
   }
 
-  #outdated(place: ListPlace, kind: ListKind): Outdated {
+  #outdated(place: ListScope, kind: ListKind): OutdatedLists {
     const view = this.viewAt(place);
-    const outdated: Outdated = [];
+    const outdated: OutdatedLists = [];
     for (const viewer of this.#viewers.values()) {
-      if (viewer.place?.listKey !== place.listKey || !this.#isOutdated(viewer, kind, view)) continue;
+      if (viewer.scope?.listKey !== place.listKey || !this.#isOutdated(viewer, kind, view)) continue;
       outdated.push([kind, viewer.caller]);
     }
     return outdated;
   }
 
   /** Whether what a session has seen is not what `view` shows; it is told then, and once. */
-  #isOutdated({ seen }: ListViewer, kind: ListKind, view: View): boolean {
+  #isOutdated({ listShown: seen }: ListViewer, kind: ListKind, view: View): boolean {
     const known = seen.get(kind);
     const list = view.current(kind);
     if (!known || !list || known === list) return false;
@@ -226,16 +232,16 @@ export class ListMemory {
   }
 
   /** What one place shows is what another one is likely to show. */
-  #keep(place: ListPlace, kind: ListKind): void {
+  #keep(place: ListScope, kind: ListKind): void {
     const { description, lists } = this.viewAt(place);
-    const kept = this.#keptFor(place.told);
+    const kept = this.#keptFor(place.advertised);
     kept.view.description = description;
     if (kind === "resources" && place.resourcesFor !== "everybody") return;
     kept.view.lists.set(kind, lists.get(kind)!);
     this.#save(kept);
   }
 
-  #save({ key, view: { description, lists }, asked }: KeptLists): void {
+  #save({ key, view: { description, lists }, addUsedCapabilities: asked }: KeptLists): void {
     if (!description) return;
     this.#store?.set(key, { description, lists: Object.fromEntries(lists), asked: [...asked] });
   }
@@ -243,13 +249,13 @@ export class ListMemory {
   #toldTo(caller: Caller): JsonObject {
     const { scope } = decideShare(this.#config);
     const rootless = this.asksRoots && !isObject(caller.capabilities.roots);
-    return toldCapabilities({ scope, placed: isPlaced(this.#config, scope), rootless }, caller);
+    return advertisedCapabilities({ scope, placed: isDirectoryBound(this.#config, scope), rootless }, caller);
   }
 
   /** A view nobody looks at is made anew when it is wanted. */
   #makeRoom(): void {
     if (this.#views.size < MAX_VIEWS) return;
-    const inUse = new Set(this.#viewers.values().map(({ place }) => place?.listKey));
+    const inUse = new Set(this.#viewers.values().map(({ scope: place }) => place?.listKey));
     for (const listKey of this.#views.keys()) {
       if (inUse.has(listKey)) continue;
       this.#views.delete(listKey);
@@ -259,24 +265,24 @@ export class ListMemory {
 
   // A digest, not the text: an environment may hold secrets.
   #configDigest(): string {
-    return this.#digest ??= createHash("sha256").update(JSON.stringify(whatMatters(this.#config))).digest(
+    return this.#digest ??= createHash("sha256").update(JSON.stringify(identityOf(this.#config))).digest(
       "hex",
     );
   }
 }
 
-function readKept(key: ViewKey, stored: KeptView | undefined): KeptLists {
+function readKept(key: ViewKey, stored: StoredView | undefined): KeptLists {
   const view = new View();
   view.description = stored?.description;
   for (const kind of LIST_KINDS) {
     const list = stored?.lists[kind];
     if (list) view.lists.set(kind, list);
   }
-  return { key, view, asked: new Set(stored?.asked) };
+  return { key, view, addUsedCapabilities: new Set(stored?.asked) };
 }
 
 /** What of a configuration decides which server runs, and how. */
-function whatMatters(config: ServerConfig): unknown[] {
+function identityOf(config: ServerConfig): unknown[] {
   const { kind, share, cwdFree } = config;
   return kind === "stdio"
     ? [kind, share, cwdFree, config.command, config.args, config.env, config.cwd]

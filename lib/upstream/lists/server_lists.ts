@@ -10,11 +10,11 @@ import type { Result } from "../../wire/rpc.ts";
 import { Semaphore } from "../semaphore.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Leases } from "../leases.ts";
-import { LIST_KINDS, ListMemory, type Outdated } from "./list_memory.ts";
+import { LIST_KINDS, ListMemory, type OutdatedLists } from "./list_memory.ts";
 import type { ListStore } from "../list_store.ts";
 import { listChangedMethod } from "./list_cache.ts";
 import type { Pool } from "../pool.ts";
-import type { ListPlace } from "../share_key.ts";
+import type { ListScope } from "../share_key.ts";
 import type { ShownLists } from "./shown_lists.ts";
 import type { Slot } from "../slot.ts";
 
@@ -30,7 +30,7 @@ interface ServerListsOptions {
   /** Keeps what the server shows beyond the life of the daemon. */
   store?: ListStore;
   /** How many servers are started at once only to see what they show now. */
-  visits?: Semaphore;
+  probes?: Semaphore;
 }
 
 /**
@@ -46,26 +46,27 @@ export class ServerLists {
   readonly #gate: Semaphore;
   readonly #visits = new Map<string, Promise<void>>();
 
-  constructor(config: ServerConfig, { leases, pool, shown, store, visits }: ServerListsOptions) {
+  constructor(config: ServerConfig, { leases, pool, shown, store, probes: visits }: ServerListsOptions) {
     this.#name = config.name;
     this.#leases = leases;
     this.#pool = pool;
     this.#shown = shown;
     this.#memory = new ListMemory(config, store);
     this.#gate = visits ?? new Semaphore(1);
-    leases.onPlaced = (caller, place) => this.#tell(this.#memory.settle(caller, place));
+    leases.onPlaced = (caller, place) => this.#tell(this.#memory.setScope(caller, place));
     pool.onStarted = (slot, instance) => {
-      for (const capability of this.#memory.askedBy(slot.capabilities)) {
+      for (const capability of this.#memory.usedCapabilities(slot.advertised)) {
         // What the windows of a place share is told without asking any.
-        if (capability !== "roots" || slot.scope === "session") slot.asked.add(capability);
+        if (capability !== "roots" || slot.scope === "session") slot.usedCapabilities.add(capability);
       }
-      void this.#learnAll(slot.listed, instance);
+      void this.#learnAll(slot.listScope, instance);
     };
-    pool.onAsked = ({ asked, capabilities }) => this.#memory.asked(capabilities, asked);
+    pool.onAsked = ({ usedCapabilities: asked, advertised: capabilities }) =>
+      this.#memory.asked(capabilities, asked);
     leases.asksRoots = () => this.#memory.asksRoots;
     pool.onRootsAsked = (slot) => {
-      this.#memory.asked(slot.capabilities, ["roots"]);
-      if (slot.mixesRoots) leases.partByRoots(slot);
+      this.#memory.asked(slot.advertised, ["roots"]);
+      if (slot.mixesRoots) leases.splitByRoots(slot);
     };
     pool.onListsStale = (kinds, place) => {
       const outdated = this.#memory.changed(kinds, place);
@@ -89,7 +90,7 @@ export class ServerLists {
   async list(kind: ListKind, { caller, signal }: Call): Promise<readonly JsonObject[]> {
     const remembered = this.#remembered(kind, caller);
     if (remembered) return await this.#shown.of(kind, remembered);
-    this.#memory.asks(kind, caller);
+    this.#memory.listRequested(kind, caller);
     const last = this.#memory.viewOf(caller).lists.get(kind);
     const asked = this.#ask(kind, caller);
     const list = last ? await this.#inTime(asked, last, signal) : await untilAborted(asked, signal);
@@ -103,12 +104,12 @@ export class ServerLists {
     if (!kind || params.cursor !== undefined) return undefined;
     const list = this.#remembered(kind, caller);
     if (list) return { result: { [LISTS[kind].field]: [...list] } };
-    this.#memory.asks(kind, caller);
+    this.#memory.listRequested(kind, caller);
     return undefined;
   }
 
   /** The server itself has answered a window that asked it alone: what it has seen is what its instance lists. */
-  answered({ method, caller }: Call, { listed, started }: Slot): void {
+  listed({ method, caller }: Call, { listScope: listed, started: started }: Slot): void {
     const kind = kindOf(method);
     if (!kind || !started) return;
     this.#read(kind, listed, () => started.lists.get(kind)).then((list) => {
@@ -121,7 +122,7 @@ export class ServerLists {
    * asked yet is asked now. Resolves with whether the list is another.
    */
   async refresh(kind: ListKind, { caller }: Call): Promise<boolean> {
-    const { listed } = await this.#leases.placeOf(caller);
+    const { listScope: listed } = await this.#leases.placeOf(caller);
     const view = this.#memory.viewAt(listed);
     const before = view.lists.get(kind);
     const instance = this.#leases.running(caller) ?? this.#runningAt(listed);
@@ -154,7 +155,7 @@ export class ServerLists {
   async #ask(kind: ListKind, caller: Caller): Promise<readonly JsonObject[]> {
     const slot = await this.#leases.lease(caller);
     const instance = await slot.instance;
-    return await this.#read(kind, slot.listed, () => instance.lists.get(kind));
+    return await this.#read(kind, slot.listScope, () => instance.lists.get(kind));
   }
 
   /** A server that was well before and is not now goes on being shown: its callers hear what is wrong with it. */
@@ -165,23 +166,23 @@ export class ServerLists {
 
   /** What another daemon, or another place, has left is compared with what the server shows a session now. */
   #visitOnce(caller: Caller): void {
-    if (this.#memory.isSettled(caller) && this.#memory.viewOf(caller).isFresh) return;
+    if (this.#memory.hasScope(caller) && this.#memory.viewOf(caller).isFresh) return;
     const visit = async () => {
-      const { listed } = await this.#leases.placeOf(caller);
+      const { listScope: listed } = await this.#leases.placeOf(caller);
       if (!this.#memory.viewAt(listed).isFresh) await this.#visit(listed, caller);
     };
     visit().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#name, thrown }));
   }
 
   /** Has a place's server started, if it must be, and asked for its lists; then it may stop again. */
-  #visit({ listKey }: ListPlace, caller: Caller): Promise<void> {
+  #visit({ listKey }: ListScope, caller: Caller): Promise<void> {
     const known = this.#visits.get(listKey);
     if (known) return known;
     const visit = this.#gate.run(async () => {
       const slot = this.#pool.slot(await this.#leases.placeOf(caller));
       slot.beginCall();
       try {
-        await this.#learnAll(slot.listed, await slot.instance);
+        await this.#learnAll(slot.listScope, await slot.instance);
       } finally {
         slot.endCall();
       }
@@ -190,7 +191,7 @@ export class ServerLists {
     return visit;
   }
 
-  async #learnAll(place: ListPlace, instance: Instance): Promise<void> {
+  async #learnAll(place: ListScope, instance: Instance): Promise<void> {
     const view = this.#memory.viewAt(place);
     view.isFresh = true;
     view.description = instance.description;
@@ -201,7 +202,7 @@ export class ServerLists {
   /** Takes over what `ask` says the list of `kind` is, in a place. */
   async #read(
     kind: ListKind,
-    place: ListPlace,
+    place: ListScope,
     ask: () => Promise<readonly JsonObject[]>,
   ): Promise<readonly JsonObject[]> {
     const asOf = this.#memory.viewAt(place).changes;
@@ -212,15 +213,15 @@ export class ServerLists {
     return list;
   }
 
-  #tell(outdated: Outdated): void {
+  #tell(outdated: OutdatedLists): void {
     if (outdated.length === 0) return;
     this.#pool.listChanged([...new Set(outdated.map(([kind]) => kind))]);
     notify(outdated);
   }
 
   /** The instance that runs for the windows of a place. */
-  #runningAt({ listKey }: ListPlace): Instance | undefined {
-    for (const { started, scope, listed } of this.#pool) {
+  #runningAt({ listKey }: ListScope): Instance | undefined {
+    for (const { started: started, scope, listScope: listed } of this.#pool) {
       if (started && scope !== "session" && listed.listKey === listKey) return started;
     }
     return undefined;
@@ -231,6 +232,6 @@ function kindOf(method: string): ListKind | undefined {
   return LIST_KINDS.find((kind) => LISTS[kind].method === method);
 }
 
-function notify(outdated: Outdated): void {
+function notify(outdated: OutdatedLists): void {
   for (const [kind, caller] of outdated) caller.notify(listChangedMethod(kind));
 }

@@ -3,7 +3,7 @@ import type { JsonObject } from "../../base/json.ts";
 import { sift, type Sifted } from "../../call/definitions.ts";
 import { siftOutputSchemas } from "../../call/output_schemas.ts";
 import type { ListKind } from "../../call/server.ts";
-import { cutOf } from "./list_cache.ts";
+import { truncationOf } from "./list_cache.ts";
 import type { ToolFilter } from "./tool_filter.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -42,7 +42,7 @@ export class ShownLists {
     const offered = kind === "tools" ? list.filter((tool) => this.#tools.offersEntry(tool)) : list;
     const first = sift(kind, offered);
     const { entries, faults } = kind === "tools" ? await siftOutputSchemas(first) : first;
-    const all = [...[cutOf(list) ?? []].flat(), ...faults].map((fault) => `${kind}: ${fault}`);
+    const all = [...[truncationOf(list) ?? []].flat(), ...faults].map((fault) => `${kind}: ${fault}`);
     this.#faults.set(list, all);
     this.#log(kind, all);
     return { entries: kind === "tools" ? this.#tools.named(entries) : entries, faults };

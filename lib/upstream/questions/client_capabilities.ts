@@ -16,7 +16,7 @@ export const CLIENT_CAPABILITY: Readonly<Record<string, string>> = {
  * @throws {ExaiError} `METHOD_NOT_FOUND` without the capability (MCP basic/lifecycle), `INVALID_PARAMS` for a mode or
  * a part of it that the client has not declared (MCP client/elicitation, client/sampling)
  */
-export function refuseUnanswerable(method: string, params: JsonObject, capabilities: JsonObject): void {
+export function checkAnswerable(method: string, params: JsonObject, capabilities: JsonObject): void {
   const name = ownEntry(CLIENT_CAPABILITY, method);
   if (name === undefined) return;
   const offered = capabilities[name];
@@ -43,7 +43,11 @@ export function refuseUnanswerable(method: string, params: JsonObject, capabilit
  * A question without what its client would have to ignore: a task it is to run as, where the client runs none (MCP
  * basic/utilities/tasks).
  */
-export function asUnderstood(method: string, params: JsonObject, capabilities: JsonObject): JsonObject {
+export function withoutUnsupportedTask(
+  method: string,
+  params: JsonObject,
+  capabilities: JsonObject,
+): JsonObject {
   if (!("task" in params) || runsTasks(method, capabilities)) return params;
   const { task: _, ...rest } = params;
   return rest;

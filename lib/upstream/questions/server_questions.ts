@@ -6,10 +6,10 @@ import { visible } from "../../base/visible.ts";
 import type { AskOptions, Call, Caller, Root } from "../../call/call.ts";
 import { toRpcError } from "../../wire/codes.ts";
 import { type RequestId, responseTo, type Result, type RpcRequest } from "../../wire/rpc.ts";
-import type { Addressing } from "../instance/addressing.ts";
-import { askFor, StandingQuestions } from "./open_questions.ts";
+import type { MessageOwners } from "../instance/addressing.ts";
+import { askOnceFor, OpenQuestions } from "./open_questions.ts";
 import type { Addressee } from "../instance/attribution.ts";
-import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_capabilities.ts";
+import { checkAnswerable, CLIENT_CAPABILITY, withoutUnsupportedTask } from "./client_capabilities.ts";
 import type { ClientTasks } from "../tasks/client_tasks.ts";
 import type { InboundContext } from "../instance/inbound_context.ts";
 import type { Origin } from "../instance/inflight.ts";
@@ -30,19 +30,19 @@ interface Asked {
 /** What an upstream asks of its client: put to the one session it belongs to, or refused. */
 export class ServerQuestions {
   readonly #context: InboundContext;
-  readonly #addressing: Addressing;
+  readonly #addressing: MessageOwners;
   readonly #clientTasks: ClientTasks;
   /** Those that a client is busy with. */
   readonly #asked = new Map<RequestId, AbortController>();
   /** How many of them each client is busy with, by session id. */
   readonly #busy = new Map<string, number>();
-  readonly #standing = new StandingQuestions();
+  readonly #standing = new OpenQuestions();
 
-  constructor(context: InboundContext, to: { addressing: Addressing; clientTasks: ClientTasks }) {
+  constructor(context: InboundContext, to: { addressing: MessageOwners; clientTasks: ClientTasks }) {
     this.#context = context;
     this.#addressing = to.addressing;
     this.#clientTasks = to.clientTasks;
-    context.attribution.onEnded = (call, isWithdrawn) => this.#standing.ended(call, isWithdrawn);
+    context.attribution.onEnded = (call, isWithdrawn) => this.#standing.callEnded(call, isWithdrawn);
   }
 
   /** `origin`: the request on whose stream it came, where there are such. */
@@ -102,20 +102,20 @@ export class ServerQuestions {
     if (method === "ping") return { result: {} };
     if (method === "roots/list" && this.#context.roots) return this.#sharedRoots(this.#context.roots);
     const capability = ownEntry(CLIENT_CAPABILITY, method);
-    const runner = this.#clientTasks.askedAbout(method, params);
+    const runner = this.#clientTasks.ownerOfRequest(method, params);
     const to = runner
       ? { caller: runner }
       : this.#addressing.addressee(params, { origin, isQuestion: true }) ??
         this.#refuse(method, capability, origin);
     // A server whose questions come with the call they belong to may ask many windows at once.
-    if (!origin) this.#context.onQuestion({ method, capability, suspects: [], isRefused: false });
-    refuseUnanswerable(method, params, to.caller.capabilities);
+    if (!origin) this.#context.onQuestion({ method, capability, candidates: [], isRefused: false });
+    checkAnswerable(method, params, to.caller.capabilities);
     // The newest with an id is meant by it from now on: some servers have one id for all.
     if (typeof params.elicitationId === "string") {
       this.#context.handles.elicitations.set(params.elicitationId, to.caller);
     }
     const answer = await this.#ask(request, { caller: to.caller, calls: this.#callsOf(to, origin), signal });
-    return this.#clientTasks.shownAnswer(to.caller, request, answer);
+    return this.#clientTasks.answerToServer(to.caller, request, answer);
   }
 
   /** The calls a question may be asked for, the latest first. */
@@ -132,10 +132,10 @@ export class ServerQuestions {
 
   /** Asks the client, for as long as the question stands. */
   async #ask({ method, params = {} }: RpcRequest, { caller, calls, signal }: Asked): Promise<Result> {
-    const { taskNames, elicitationNames } = this.#context.handles;
-    const named = elicitationNames.outward(caller, withoutProgressToken(params));
-    const understood = asUnderstood(method, named, caller.capabilities);
-    const shown = this.#clientTasks.inward(taskNames.outward(understood));
+    const { taskAliases: taskNames, elicitationAliases: elicitationNames } = this.#context.handles;
+    const named = elicitationNames.toClient(caller, withoutProgressToken(params));
+    const understood = withoutUnsupportedTask(method, named, caller.capabilities);
+    const shown = this.#clientTasks.toClient(taskNames.toClient(understood));
     const busy = this.#busy.get(caller.id) ?? 0;
     if (busy >= MAX_ASKED) {
       throw new ExaiError(
@@ -144,7 +144,7 @@ export class ServerQuestions {
       );
     }
     this.#busy.set(caller.id, busy + 1);
-    using standing = this.#standing.begin(calls);
+    using standing = this.#standing.open(calls);
     const options: AskOptions = {
       signal: AbortSignal.any([signal, standing.signal]),
       onProgress: this.#progressTo(caller, params),
@@ -152,8 +152,8 @@ export class ServerQuestions {
     try {
       const answer = calls.length === 0
         ? await caller.ask(method, shown, options)
-        : await askFor(calls, { method, params: shown, options });
-      return answer.result ? { ...answer, result: taskNames.inward(answer.result) } : answer;
+        : await askOnceFor(calls, { method, params: shown, options });
+      return answer.result ? { ...answer, result: taskNames.toServer(answer.result) } : answer;
     } finally {
       const left = this.#busy.get(caller.id)! - 1;
       if (left > 0) this.#busy.set(caller.id, left);
@@ -163,14 +163,14 @@ export class ServerQuestions {
 
   /** Answers a question that cannot be attributed: as every client it may be for would, or with why it is refused. */
   #refuse(method: string, capability: string | undefined, origin?: Origin): never {
-    const { attribution, name, told, whenRefused } = this.#context;
-    const suspects = origin ? [] : attribution.suspects();
+    const { attribution, name, advertised: told, refusalAdvice: whenRefused } = this.#context;
+    const suspects = origin ? [] : attribution.candidates();
     const able = suspects.filter(({ capabilities }) => !capability || isObject(capabilities[capability]));
     if (capability && (!isObject(told[capability]) || suspects.length > 0 && able.length === 0)) {
       throw new ExaiError("METHOD_NOT_FOUND", `this client does not offer ${capability}`);
     }
     if (!origin) {
-      this.#context.onQuestion({ method, capability, suspects: able, isRefused: suspects.length > 0 });
+      this.#context.onQuestion({ method, capability, candidates: able, isRefused: suspects.length > 0 });
       this.#noteRefused(method);
     }
     const at = new Date().toISOString();
@@ -200,8 +200,8 @@ export class ServerQuestions {
     const isOfTask = relatedTask(params) !== undefined;
     return (progress) => {
       const named = isOfTask
-        ? this.#context.handles.taskNames.inward(progress)
-        : this.#clientTasks.outward(caller, progress);
+        ? this.#context.handles.taskAliases.toServer(progress)
+        : this.#clientTasks.toServer(caller, progress);
       this.#context.send({
         jsonrpc: "2.0",
         method: "notifications/progress",

@@ -16,11 +16,11 @@ const MAX_ROOTS_TRIED = 20;
 const MAX_SHOWN_CHARS = 200;
 
 /** Where a session is, whatever names it has for that: by this it is decided who shares a process. */
-interface WorkingDirectory {
+interface SessionLocation {
   /** Undefined for a session that has told no directory. */
   workspace: string | undefined;
   /** Where its roots lead; undefined when it has none to tell. */
-  places: readonly string[] | undefined;
+  rootPaths: readonly string[] | undefined;
 }
 
 /**
@@ -30,7 +30,7 @@ interface WorkingDirectory {
 export async function locationOf(
   workspace: string | undefined,
   roots: readonly Root[] | undefined,
-): Promise<WorkingDirectory> {
+): Promise<SessionLocation> {
   const [real, places] = await Promise.all([
     workspace === undefined ? undefined : realPathOf(workspace),
     roots && Promise.all(roots.map(({ uri }, i) => {
@@ -39,7 +39,7 @@ export async function locationOf(
       return path === undefined || i >= MAX_ROOTS_TRIED ? path ?? uri : realPathOf(path);
     })),
   ]);
-  return { workspace: real, places };
+  return { workspace: real, rootPaths: places };
 }
 
 /** The real path of what `path` names; where that cannot be found out, `path` without what makes no difference in it. */

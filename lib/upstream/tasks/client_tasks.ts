@@ -4,8 +4,8 @@ import { quoteValue } from "../../base/quote.ts";
 import type { Caller } from "../../call/call.ts";
 import type { Result, RpcRequest } from "../../wire/rpc.ts";
 import { createdTask, MAX_HANDLE_CHARS, MAX_HANDLES, relatedTask } from "./handle_table.ts";
-import { renamed } from "./task_aliases.ts";
-import { namesItsTask } from "../method_kind.ts";
+import { renameTasks } from "./task_aliases.ts";
+import { isTaskMethod } from "../method_kind.ts";
 
 /**
  * The tasks as which clients run the questions of one server (MCP basic/utilities/tasks). To the server the daemon is
@@ -23,7 +23,7 @@ export class ClientTasks {
   }
 
   /** What the server calls the task that `caller` calls `own`; undefined when that is no task for this server. */
-  nameOf(caller: Caller, own: unknown): string | undefined {
+  serverName(caller: Caller, own: unknown): string | undefined {
     return typeof own === "string" ? this.#names.get(caller)?.get(own) : undefined;
   }
 
@@ -32,23 +32,23 @@ export class ClientTasks {
    *
    * @throws {ExaiError} `INVALID_PARAMS` when it names one that no session runs for it
    */
-  askedAbout(method: string, { taskId }: JsonObject): Caller | undefined {
-    if (!namesItsTask(method) || taskId === undefined) return undefined;
+  ownerOfRequest(method: string, { taskId }: JsonObject): Caller | undefined {
+    if (!isTaskMethod(method) || taskId === undefined) return undefined;
     const owner = this.ownerOf(taskId);
     if (owner) return owner;
     throw new ExaiError("INVALID_PARAMS", `no client runs a task ${quoteValue(taskId)} for this server`);
   }
 
   /** What the server sends, with the names that the session has for its tasks. */
-  inward(params: JsonObject): JsonObject {
+  toClient(params: JsonObject): JsonObject {
     if (this.#byName.size === 0) return params;
-    return renamed(params, (name) => this.#byName.get(name)?.own);
+    return renameTasks(params, (name) => this.#byName.get(name)?.own);
   }
 
   /** What `caller` sends, with the names that the server has for its tasks. */
-  outward(caller: Caller, params: JsonObject): JsonObject {
+  toServer(caller: Caller, params: JsonObject): JsonObject {
     const names = this.#names.get(caller);
-    return names ? renamed(params, (own) => names.get(own)) : params;
+    return names ? renameTasks(params, (own) => names.get(own)) : params;
   }
 
   /**
@@ -56,23 +56,25 @@ export class ClientTasks {
    *
    * @throws {ExaiError} `INVALID_REQUEST` when that has a name nobody could keep
    */
-  shownAnswer(caller: Caller, { method, params }: RpcRequest, answer: Result): Result {
+  answerToServer(caller: Caller, { method, params }: RpcRequest, answer: Result): Result {
     const { result } = answer;
     if (!result) return answer;
     const { task, tasks } = result;
-    if (namesItsTask(method)) {
-      const shown = this.outward(caller, result);
+    if (isTaskMethod(method)) {
+      const shown = this.toServer(caller, result);
       if (!Array.isArray(tasks)) return { ...answer, result: shown };
       // The others are none of this server's: they were begun for another.
-      const own = tasks.filter(isObject).filter(({ taskId }) => this.nameOf(caller, taskId) !== undefined);
-      return { ...answer, result: { ...shown, tasks: own.map((one) => this.outward(caller, one)) } };
+      const own = tasks.filter(isObject).filter(({ taskId }) =>
+        this.serverName(caller, taskId) !== undefined
+      );
+      return { ...answer, result: { ...shown, tasks: own.map((one) => this.toServer(caller, one)) } };
     }
     const created = createdTask(result);
     if (typeof created !== "string") return answer;
     this.#begun(caller, created);
     // Of a question on behalf of a task of the server, the answer belongs to that.
-    const shown = relatedTask(params) === undefined ? this.outward(caller, result) : result;
-    return { ...answer, result: { ...shown, task: this.outward(caller, task as JsonObject) } };
+    const shown = relatedTask(params) === undefined ? this.toServer(caller, result) : result;
+    return { ...answer, result: { ...shown, task: this.toServer(caller, task as JsonObject) } };
   }
 
   /** Forgets a session that is over. */

@@ -7,18 +7,18 @@ import { MAX_HANDLE_CHARS } from "./handle_table.ts";
 const MAX_NAMES = 10_000;
 
 /** What each session knows URL elicitations by, on whichever server, and who gave out the name. */
-const known = new WeakMap<Caller, Map<string, ElicitationNames>>();
+const known = new WeakMap<Caller, Map<string, ElicitationAliases>>();
 
 /**
  * What the URL elicitations of one instance are called in its sessions (MCP client/elicitation). A server is free to
  * count them, so two servers of one window may name theirs alike, and the window would take the completion of one for
  * that of the other. The second to use a name in a session is shown under another; clients never send one back.
  */
-export class ElicitationNames {
+export class ElicitationAliases {
   readonly #shown = new WeakMap<Caller, Map<string, string>>();
 
   /** `params` of a question or of its completion, as `caller` is to see them. */
-  outward(caller: Caller, params: JsonObject): JsonObject {
+  toClient(caller: Caller, params: JsonObject): JsonObject {
     const { elicitationId: own } = params;
     if (typeof own !== "string") return params;
     const name = this.#nameOf(caller, own);
@@ -26,10 +26,10 @@ export class ElicitationNames {
   }
 
   /** An error that says which URL elicitations must be completed first, as `caller` is to see it. */
-  shownResult(caller: Caller, answer: Result): Result {
+  resultToClient(caller: Caller, answer: Result): Result {
     const data = answer.error?.data;
     if (!isObject(data) || !Array.isArray(data.elicitations)) return answer;
-    const elicitations = data.elicitations.map((one) => isObject(one) ? this.outward(caller, one) : one);
+    const elicitations = data.elicitations.map((one) => isObject(one) ? this.toClient(caller, one) : one);
     return { error: { ...answer.error!, data: { ...data, elicitations } } };
   }
 

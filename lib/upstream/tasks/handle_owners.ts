@@ -1,36 +1,36 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
 import type { Call, Caller } from "../../call/call.ts";
 import type { RequestId, Result } from "../../wire/rpc.ts";
-import { type Beginning, LateTasks } from "./withdrawn_requests.ts";
-import type { LiveTasks } from "./unfetched_tasks.ts";
-import { ElicitationNames } from "./elicitation_aliases.ts";
-import type { LostTasks } from "./orphaned_handles.ts";
+import { type TaskRequest, WithdrawnTaskRequests } from "./withdrawn_requests.ts";
+import type { UnfetchedTasks } from "./unfetched_tasks.ts";
+import { ElicitationAliases } from "./elicitation_aliases.ts";
+import type { OrphanedHandles } from "./orphaned_handles.ts";
 import { createdTask, HandleTable, noSuchTask, requiredElicitations, TaskProgress } from "./handle_table.ts";
-import { TaskNames } from "./task_aliases.ts";
+import { TaskAliases } from "./task_aliases.ts";
 
 /** What results of one upstream give their sessions to come back with: tasks, their progress, URL elicitations. */
 export class HandleOwners {
   /** Whose the tasks are. */
-  readonly owners: HandleTable;
+  readonly tasks: HandleTable;
   /** Whose the URL elicitations are: a server may call one as it calls a task. */
   readonly elicitations: HandleTable;
   readonly progress = new TaskProgress();
-  readonly taskNames = new TaskNames();
-  readonly elicitationNames = new ElicitationNames();
-  readonly late = new LateTasks();
-  readonly #tasks: LiveTasks;
-  readonly #lost: LostTasks | undefined;
+  readonly taskAliases = new TaskAliases();
+  readonly elicitationAliases = new ElicitationAliases();
+  readonly withdrawn = new WithdrawnTaskRequests();
+  readonly #tasks: UnfetchedTasks;
+  readonly #lost: OrphanedHandles | undefined;
 
   /** `lost`: what was given out on the connections before this one. */
-  constructor(tasks: LiveTasks, lost?: LostTasks) {
+  constructor(tasks: UnfetchedTasks, lost?: OrphanedHandles) {
     this.#tasks = tasks;
     this.#lost = lost;
-    this.owners = new HandleTable(lost?.owners);
+    this.tasks = new HandleTable(lost?.tasks);
     this.elicitations = new HandleTable(lost?.elicitations);
   }
 
   /** Notes whose the handles in the result of `call` are, which was asked under `id`. */
-  note(id: RequestId, { caller, progressToken }: Beginning, { result, error }: Result): void {
+  note(id: RequestId, { caller, progressToken }: TaskRequest, { result, error }: Result): void {
     if (error) {
       for (const elicitation of requiredElicitations(error.data)) {
         if (typeof elicitation === "string") this.elicitations.set(elicitation, caller);
@@ -38,10 +38,10 @@ export class HandleOwners {
       return;
     }
     const task = createdTask(result);
-    if (typeof task === "string") this.owners.set(task, caller);
+    if (typeof task === "string") this.tasks.set(task, caller);
     if (task === undefined || !isObject(result?.task)) return;
-    if (typeof task === "string") this.taskNames.add(caller, task);
-    this.#tasks.begun(caller, result.task as JsonObject);
+    if (typeof task === "string") this.taskAliases.add(caller, task);
+    this.#tasks.add(caller, result.task as JsonObject);
     // The token stays good for as long as the task (MCP basic/utilities/tasks, progress).
     if (progressToken !== undefined) this.progress.set(id, { caller, progressToken });
   }
@@ -51,12 +51,12 @@ export class HandleOwners {
    *
    * @returns the task it has begun, which nobody waits for
    */
-  noteLate(id: RequestId, answer: Result): string | undefined {
-    const beginning = this.late.take(id);
+  noteWithdrawn(id: RequestId, answer: Result): string | undefined {
+    const beginning = this.withdrawn.take(id);
     const task = answer.result && createdTask(answer.result);
     if (typeof task !== "string") return undefined;
     if (beginning) this.note(id, beginning, answer);
-    else this.owners.setOver(task);
+    else this.tasks.setEnded(task);
     return task;
   }
 
@@ -67,7 +67,7 @@ export class HandleOwners {
 
   /** Whether `caller` has begun the task it calls `taskId`, on this very connection. */
   isTaskOf(caller: Caller, taskId: unknown): boolean {
-    return this.owners.holds(caller, this.taskNames.ownOf(taskId));
+    return this.tasks.holds(caller, this.taskAliases.serverName(taskId));
   }
 
   /**
@@ -76,10 +76,10 @@ export class HandleOwners {
    * @throws {ExaiError} `INVALID_PARAMS` when it is another session's, or the name of another server's task
    */
   ownTask(caller: Caller, taskId: unknown): unknown {
-    const own = this.taskNames.ownOf(taskId);
+    const own = this.taskAliases.serverName(taskId);
     try {
       if (own === undefined && taskId !== undefined) throw noSuchTask(taskId);
-      this.owners.checkTask(caller, own);
+      this.tasks.checkTask(caller, own);
       return own;
     } catch (thrown) {
       this.#lost?.checkName(caller, taskId);
@@ -88,20 +88,20 @@ export class HandleOwners {
   }
 
   /** An answer of the server as the session of the call is to see it. */
-  asSeen({ method, caller }: Call, answer: Result): Result {
-    if (answer.error) return this.elicitationNames.shownResult(caller, answer);
-    return this.taskNames.shownResult(
-      method === "tasks/list" ? this.owners.filterTasks(caller, answer) : answer,
+  toSession({ method, caller }: Call, answer: Result): Result {
+    if (answer.error) return this.elicitationAliases.resultToClient(caller, answer);
+    return this.taskAliases.resultToClient(
+      method === "tasks/list" ? this.tasks.filterTasks(caller, answer) : answer,
     );
   }
 
   /** Forgets a session that is over. */
   forget(caller: Caller): void {
-    this.owners.forget(caller);
+    this.tasks.forget(caller);
     this.elicitations.forget(caller);
     this.progress.forget(caller);
-    this.taskNames.forget(caller);
-    this.late.forget(caller);
+    this.taskAliases.forget(caller);
+    this.withdrawn.forget(caller);
     this.#tasks.forget(caller);
   }
 }

@@ -12,7 +12,7 @@ export const MAX_HANDLES = 10_000;
 export const MAX_HANDLE_CHARS = 1024;
 
 /** Stands for the session of a handle when that is over. */
-const OVER = Symbol("over");
+const SESSION_ENDED = Symbol("over");
 
 /**
  * Which session a handle of an upstream belongs to: a task (MCP basic/utilities/tasks) or a URL elicitation. Messages
@@ -22,7 +22,7 @@ const OVER = Symbol("over");
  * may give out the same.
  */
 export class HandleTable {
-  readonly #callers = new Map<string, Caller | typeof OVER>();
+  readonly #callers = new Map<string, Caller | typeof SESSION_ENDED>();
   readonly #before: HandleTable | undefined;
 
   /** `before`: those of connections that are over, whose handles are still theirs. */
@@ -35,16 +35,16 @@ export class HandleTable {
   }
 
   /** What `handle` names was made for a session that was over by then. */
-  setOver(handle: string): void {
-    if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, OVER);
+  setEnded(handle: string): void {
+    if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, SESSION_ENDED);
   }
 
   /** Those of sessions that go on. */
   *[Symbol.iterator](): Generator<[handle: string, caller: Caller]> {
-    for (const [handle, owner] of this.#callers) if (owner !== OVER) yield [handle, owner];
+    for (const [handle, owner] of this.#callers) if (owner !== SESSION_ENDED) yield [handle, owner];
   }
 
-  #add(handle: string, owner: Caller | typeof OVER): void {
+  #add(handle: string, owner: Caller | typeof SESSION_ENDED): void {
     this.#callers.set(handle, owner);
     if (this.#callers.size <= MAX_HANDLES) return;
     const [oldest] = this.#callers.keys();
@@ -58,17 +58,17 @@ export class HandleTable {
 
   get(handle: unknown): Caller | undefined {
     const caller = this.#ownerOf(handle);
-    return caller === OVER ? undefined : caller;
+    return caller === SESSION_ENDED ? undefined : caller;
   }
 
   /** Whether `caller` was given `handle` on this very connection. */
   holds(caller: Caller, handle: unknown): boolean {
     const owner = typeof handle === "string" ? this.#callers.get(handle) : undefined;
-    return owner !== undefined && owner !== OVER && isSameSession(owner, caller);
+    return owner !== undefined && owner !== SESSION_ENDED && isSameSession(owner, caller);
   }
 
   /** Goes on for `other`, whose connection is over. */
-  takeOver(other: HandleTable): void {
+  addAll(other: HandleTable): void {
     for (const [handle, owner] of other.#callers) {
       this.#callers.delete(handle);
       this.#add(handle, owner);
@@ -98,7 +98,7 @@ export class HandleTable {
   /** A session is over: its handles are nobody's. */
   forget(caller: Caller): void {
     for (const [handle, owner] of this.#callers) {
-      if (owner !== OVER && isSameSession(owner, caller)) this.#callers.set(handle, OVER);
+      if (owner !== SESSION_ENDED && isSameSession(owner, caller)) this.#callers.set(handle, SESSION_ENDED);
     }
   }
 
@@ -107,7 +107,7 @@ export class HandleTable {
     return owner !== undefined && isSameSession(owner, caller);
   }
 
-  #ownerOf(handle: unknown): Caller | typeof OVER | undefined {
+  #ownerOf(handle: unknown): Caller | typeof SESSION_ENDED | undefined {
     if (typeof handle !== "string") return undefined;
     const own = this.#callers.get(handle);
     return own === undefined && this.#before ? this.#before.#callers.get(handle) : own;

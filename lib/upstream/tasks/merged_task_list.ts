@@ -11,7 +11,7 @@ const log = getLogger(["exai", "upstream"]);
  * The first page of `tasks/list` from the instance a session is on now, with the tasks it has on instances it was on
  * before. One that does not answer is left out.
  */
-export async function tasksElsewhere(
+export async function mergeTaskLists(
   call: Call,
   first: Result,
   { here, slots }: { here?: Slot; slots: Iterable<Slot> },

@@ -3,20 +3,20 @@ import { textOf } from "../../base/json.ts";
 import { quoteValue } from "../../base/quote.ts";
 import type { Call, Caller } from "../../call/call.ts";
 import type { Result } from "../../wire/rpc.ts";
-import type { LiveTask, LiveTasks } from "./unfetched_tasks.ts";
+import type { UnfetchedTask, UnfetchedTasks } from "./unfetched_tasks.ts";
 import { HandleTable, MAX_HANDLES } from "./handle_table.ts";
-import type { TaskNames } from "./task_aliases.ts";
+import type { TaskAliases } from "./task_aliases.ts";
 
 const AGAIN = "it may have run: begin it again if that does no harm";
 
 /** A connection that is over, and what was given out on it. */
-interface LostConnection {
+interface ClosedConnection {
   readonly handles: {
-    readonly owners: HandleTable;
+    readonly tasks: HandleTable;
     readonly elicitations: HandleTable;
-    readonly taskNames: TaskNames;
+    readonly taskAliases: TaskAliases;
   };
-  readonly tasks: LiveTasks;
+  readonly tasks: UnfetchedTasks;
   /** Of a child process; undefined for a server behind a URL. */
   readonly pid: number | undefined;
 }
@@ -25,22 +25,22 @@ interface LostConnection {
  * The handles of one server that were given out on connections that are over: a server may keep what they name, and
  * nobody else may have it.
  */
-export class LostTasks {
-  readonly owners = new HandleTable();
+export class OrphanedHandles {
+  readonly tasks = new HandleTable();
   readonly elicitations = new HandleTable();
   /** Why the connection of each is over, by what its session calls it. */
   readonly #why = new WeakMap<Caller, Map<string, string>>();
 
   /** A connection is over. Windows whose tasks ended with it are told, whether they ask or not. */
-  add({ handles, tasks, pid }: LostConnection, why: string): void {
-    const { owners, taskNames } = handles;
-    for (const [handle, caller] of owners) this.#lose(caller, taskNames.nameOf(handle), why);
-    this.owners.takeOver(owners);
-    this.elicitations.takeOver(handles.elicitations);
-    const cut = tasks.takeCut();
+  add({ handles, tasks, pid }: ClosedConnection, why: string): void {
+    const { taskAliases } = handles;
+    for (const [handle, caller] of handles.tasks) this.#lose(caller, taskAliases.clientName(handle), why);
+    this.tasks.addAll(handles.tasks);
+    this.elicitations.addAll(handles.elicitations);
+    const cut = tasks.takeInterrupted();
     // A server behind a URL may go on with its tasks; a process that has ended does not.
     if (pid === undefined) return;
-    for (const task of cut) tell(task, taskNames.nameOf(task.taskId), why);
+    for (const task of cut) tell(task, taskAliases.clientName(task.taskId), why);
   }
 
   /**
@@ -49,7 +49,7 @@ export class LostTasks {
    *
    * @throws {ExaiError} `INVALID_PARAMS` that says what has become of the caller's task
    */
-  explained({ caller, params }: Call, answer: Result): Result {
+  explain({ caller, params }: Call, answer: Result): Result {
     const why = this.whyLost(caller, params.taskId);
     if (!answer.error || why === undefined) return answer;
     throw new ExaiError(
@@ -61,7 +61,7 @@ export class LostTasks {
 
   /** A session is over: what it was given is nobody's. */
   forget(caller: Caller): void {
-    this.owners.forget(caller);
+    this.tasks.forget(caller);
     this.elicitations.forget(caller);
   }
 
@@ -89,7 +89,7 @@ export class LostTasks {
 }
 
 /** Tells a window what has become of its task, as its server would (MCP basic/utilities/tasks, status). */
-function tell({ caller, createdAt, ttl }: LiveTask, taskId: string, why: string): void {
+function tell({ caller, createdAt, ttl }: UnfetchedTask, taskId: string, why: string): void {
   const now = new Date().toISOString();
   caller.notify("notifications/tasks/status", {
     taskId,

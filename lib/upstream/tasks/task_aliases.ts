@@ -11,7 +11,7 @@ const MAX_NAMES = 10_000;
 const RELATED = "io.modelcontextprotocol/related-task";
 
 /** What each session knows tasks by, on whichever server they run, and who gave out the name. */
-const known = new WeakMap<Caller, Map<string, TaskNames>>();
+const known = new WeakMap<Caller, Map<string, TaskAliases>>();
 
 /**
  * What the tasks of one instance are called in its sessions. A server is free to count its tasks, so that two servers,
@@ -19,7 +19,7 @@ const known = new WeakMap<Caller, Map<string, TaskNames>>();
  * second; all other names are the server's own. A name stays taken when its instance has gone: who still asks for the
  * task must not be given that of another.
  */
-export class TaskNames {
+export class TaskAliases {
   /** By the server's own name, of those that are called otherwise. */
   readonly #shown = new Map<string, { name: string; caller: Caller }>();
   /** The server's own names, by what they are called. */
@@ -47,38 +47,38 @@ export class TaskNames {
   }
 
   /** What its session calls the task that the server calls `own`. */
-  nameOf(own: string): string {
+  clientName(own: string): string {
     return this.#shown.get(own)?.name ?? own;
   }
 
   /** What the server calls the task a session calls `name`; undefined when that is no task of this instance. */
-  ownOf(name: unknown): unknown {
+  serverName(name: unknown): unknown {
     if (typeof name !== "string" || this.#shown.size === 0) return name;
     return this.#own.get(name) ?? (this.#shown.has(name) ? undefined : name);
   }
 
   /** What a session calls a task, or what belongs to one, for what the server sends. */
-  outward(params: JsonObject): JsonObject {
+  toClient(params: JsonObject): JsonObject {
     if (this.#shown.size === 0) return params;
-    return renamed(params, (own) => this.#shown.get(own)?.name);
+    return renameTasks(params, (own) => this.#shown.get(own)?.name);
   }
 
   /** The other way round, for what a session sends. */
-  inward(params: JsonObject): JsonObject {
+  toServer(params: JsonObject): JsonObject {
     if (this.#shown.size === 0) return params;
-    return renamed(params, (name) => this.#own.get(name));
+    return renameTasks(params, (name) => this.#own.get(name));
   }
 
   /** `answer` of the server as its session is to see it: a task, a list of them, or what belongs to one. */
-  shownResult(answer: Result): Result {
+  resultToClient(answer: Result): Result {
     if (this.#shown.size === 0 || !answer.result) return answer;
-    const result = this.outward(answer.result);
+    const result = this.toClient(answer.result);
     const { task, tasks } = result;
-    if (isObject(task)) return { ...answer, result: { ...result, task: this.outward(task) } };
+    if (isObject(task)) return { ...answer, result: { ...result, task: this.toClient(task) } };
     if (!Array.isArray(tasks)) return { ...answer, result };
     return {
       ...answer,
-      result: { ...result, tasks: tasks.map((one) => isObject(one) ? this.outward(one) : one) },
+      result: { ...result, tasks: tasks.map((one) => isObject(one) ? this.toClient(one) : one) },
     };
   }
 
@@ -91,7 +91,7 @@ export class TaskNames {
 }
 
 /** `params` with other names for the task it is, and for the one it belongs to, where `nameOf` has any. */
-export function renamed(params: JsonObject, nameOf: (name: string) => string | undefined): JsonObject {
+export function renameTasks(params: JsonObject, nameOf: (name: string) => string | undefined): JsonObject {
   const { taskId, _meta: meta } = params;
   const name = typeof taskId === "string" ? nameOf(taskId) : undefined;
   const related = isObject(meta) ? meta[RELATED] : undefined;

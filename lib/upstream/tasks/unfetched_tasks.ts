@@ -14,10 +14,10 @@ const MAX_TASKS = 10_000;
 const MAX_TIMER_MS = MINUTE_MS;
 
 /** What a task is that does not run any more. */
-const OVER: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled"]);
+const FINAL_STATUSES: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled"]);
 
 /** One task, as far as its window may have to be told of it. */
-export interface LiveTask {
+export interface UnfetchedTask {
   readonly caller: Caller;
   /** As its server calls it. */
   readonly taskId: string;
@@ -32,15 +32,15 @@ export interface LiveTask {
  * The tasks begun on one instance whose results nobody has fetched yet (MCP basic/utilities/tasks). While there are any
  * the instance must go on: a task cannot be taken to another.
  */
-export class LiveTasks {
-  readonly #byId = new Map<string, LiveTask>();
+export class UnfetchedTasks {
+  readonly #byId = new Map<string, UnfetchedTask>();
   /** Those that ran when the server ended. */
-  #cut: LiveTask[] = [];
+  #cut: UnfetchedTask[] = [];
   /** Resolved when one is gone. */
   #gone: PromiseWithResolvers<void> | undefined;
 
   /** Notes the task a result has made; `ttl` is in milliseconds, none or null means without end. */
-  begun(caller: Caller, task: JsonObject, nowMs = monotonicNow()): void {
+  add(caller: Caller, task: JsonObject, nowMs = monotonicNow()): void {
     const { taskId } = task;
     if (typeof taskId !== "string" || taskId.length > MAX_HANDLE_CHARS) return;
     const ttl = typeof task.ttl === "number" ? task.ttl : null;
@@ -57,18 +57,18 @@ export class LiveTasks {
     const id = textOf(taskId);
     if (error || id === undefined) return;
     if (method !== "tasks/get") this.#forget([id]);
-    else this.hasStatus(id, result.status);
+    else this.setStatus(id, result.status);
   }
 
   /** The server says how far a task is: of one that is over it has no more to say. */
-  hasStatus(taskId: unknown, status: unknown): void {
+  setStatus(taskId: unknown, status: unknown): void {
     const id = textOf(taskId);
     const task = id === undefined ? undefined : this.#byId.get(id);
-    if (task && OVER.has(status)) task.isOver = true;
+    if (task && FINAL_STATUSES.has(status)) task.isOver = true;
   }
 
   /** Whether another session than `caller` has a task that runs. */
-  othersRun(caller: Caller, nowMs = monotonicNow()): boolean {
+  hasRunningOfOthers(caller: Caller, nowMs = monotonicNow()): boolean {
     return this.#byId.values().some((task) => !isSameSession(task.caller, caller) && runs(task, nowMs));
   }
 
@@ -79,7 +79,7 @@ export class LiveTasks {
 
   /** Forgets a session that is over. */
   forget(caller: Caller): void {
-    const isTheirs = (task: LiveTask) => isSameSession(task.caller, caller);
+    const isTheirs = (task: UnfetchedTask) => isSameSession(task.caller, caller);
     this.#forget(this.#byId.values().filter(isTheirs).map(({ taskId }) => taskId).toArray());
     this.#cut = this.#cut.filter((task) => !isTheirs(task));
   }
@@ -91,13 +91,13 @@ export class LiveTasks {
   }
 
   /** As {@linkcode clear}; gives those that ran till then, once. */
-  takeCut(): LiveTask[] {
+  takeInterrupted(): UnfetchedTask[] {
     this.clear();
     return this.#cut.splice(0);
   }
 
   /** Resolves when nobody wants the result of any, or `signal` aborts. */
-  async over(signal: AbortSignal): Promise<void> {
+  async allFetched(signal: AbortSignal): Promise<void> {
     for (;;) {
       const remainingMs = this.remainingMs();
       if (remainingMs === 0 || signal.aborted) return;
@@ -127,6 +127,6 @@ export class LiveTasks {
   }
 }
 
-function runs({ isOver, expiresAtMs }: LiveTask, nowMs: number): boolean {
+function runs({ isOver, expiresAtMs }: UnfetchedTask, nowMs: number): boolean {
   return !isOver && expiresAtMs > nowMs;
 }

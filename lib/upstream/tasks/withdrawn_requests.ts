@@ -11,18 +11,18 @@ const MAX_LATE = 1000;
 const NAMING_MS = 30 * SECOND_MS;
 
 /** What begins a task, and whose it is: of a call no more is kept when that is withdrawn. */
-export type Beginning = Pick<Call, "caller" | "progressToken">;
+export type TaskRequest = Pick<Call, "caller" | "progressToken">;
 
 /** Requests that were to begin a task and were withdrawn before their answers: they may have begun it all the same. */
-export class LateTasks {
+export class WithdrawnTaskRequests {
   /** Undefined once the session is over. */
-  readonly #byId = new Map<RequestId, Beginning | undefined>();
+  readonly #byId = new Map<RequestId, TaskRequest | undefined>();
 
   readonly #over = new WeakSet<Caller>();
   readonly #waits = new Map<RequestId, { timer: ReturnType<typeof setTimeout>; onLate(): void }>();
 
   /** `onLate` is called when the answer has not come in time. */
-  withdrawn({ caller, progressToken }: Call, id: RequestId, onLate?: () => void): void {
+  add({ caller, progressToken }: Call, id: RequestId, onLate?: () => void): void {
     this.#byId.set(id, this.#over.has(caller) ? undefined : { caller, progressToken });
     if (onLate) {
       const timer = setTimeout(() => (this.#waits.delete(id), onLate()), NAMING_MS);
@@ -41,7 +41,7 @@ export class LateTasks {
   }
 
   /** Whose request `id` was; undefined when that session is over. */
-  take(id: RequestId): Beginning | undefined {
+  take(id: RequestId): TaskRequest | undefined {
     const own = ownId(id);
     const beginning = this.#byId.get(own);
     this.#byId.delete(own);
@@ -51,7 +51,7 @@ export class LateTasks {
   }
 
   /** The server has ended: nothing is answered any more. */
-  end(): void {
+  clear(): void {
     for (const id of [...this.#byId.keys()]) this.take(id);
   }
 
