@@ -82,13 +82,13 @@ Deno.test("a window is quiet when no calls of others run, and it says which run"
   const attribution = new Attribution({ settleMs: 100 });
   const [hers, his, cleos] = [callOf(ADA), callOf(BOB), callOf(CLEO)];
   attribution.callStarted(his);
-  assertEquals([attribution.quietInMs("bob"), [...attribution.running()]], [0, [his]]);
-  assertEquals([attribution.quietInMs("ada"), [...attribution.running()]], [Infinity, [his]]);
+  assertEquals([attribution.quietInMs("bob"), [...attribution.runningCalls()]], [0, [his]]);
+  assertEquals([attribution.quietInMs("ada"), [...attribution.runningCalls()]], [Infinity, [his]]);
   attribution.callEnded(his);
-  assertEquals([attribution.quietInMs("ada"), [...attribution.running()]], [100, []]);
+  assertEquals([attribution.quietInMs("ada"), [...attribution.runningCalls()]], [100, []]);
   attribution.callStarted(hers);
   attribution.callStarted(cleos);
-  assertEquals([...attribution.running()], [hers, cleos]);
+  assertEquals([...attribution.runningCalls()], [hers, cleos]);
 });
 
 Deno.test("while another window has a task that runs, what names nothing is nobody's", () => {
@@ -160,11 +160,11 @@ Deno.test("a call that outlives its session is nobody's, also when the window is
   attribution.callStarted(old);
   attribution.sessionEnded(ADA);
   attribution.callStarted(its);
-  assertEquals([attribution.addressee(true), [...attribution.running()]], [undefined, [its, old]]);
+  assertEquals([attribution.addressee(true), [...attribution.runningCalls()]], [undefined, [its, old]]);
   attribution.callEnded(old);
-  assertEquals([attribution.addressee(true)?.call === its, [...attribution.running()]], [true, [its]]);
+  assertEquals([attribution.addressee(true)?.call === its, [...attribution.runningCalls()]], [true, [its]]);
   attribution.callEnded(its);
-  assertEquals([...attribution.running()], []);
+  assertEquals([...attribution.runningCalls()], []);
 });
 
 Deno.test("two sessions of one id are told apart, also where nobody has said that the first is over", () => {

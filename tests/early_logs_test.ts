@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { EarlyLogBuffer } from "../lib/upstream/instance/early_logs.ts";
+import { EarlyLogBuffer } from "../lib/upstream/instance/inbound.ts";
 import type { RpcNotification } from "../lib/wire/rpc.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
 import { windows } from "./helpers/mounted.ts";

@@ -26,7 +26,7 @@ Deno.test("a server's ping is answered, and its question goes to the call that r
   assertEquals(questions, [{
     method: "elicitation/create",
     capability: "elicitation",
-    suspects: [],
+    candidates: [],
     isRefused: false,
   }]);
 });

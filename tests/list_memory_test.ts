@@ -78,12 +78,12 @@ Deno.test("a window that has seen a list hears once that its place shows another
   memory.setScope(ADA, HERE);
   memory.setScope(BOB, THERE);
   learn(list, THERE);
-  for (const caller of [ADA, BOB]) assertEquals(memory.seen("tools", list, caller), false);
+  for (const caller of [ADA, BOB]) assertEquals(memory.listShown("tools", list, caller), false);
   assertEquals([learn(list), learn([tool("a")]), learn([tool("b")]), learn([tool("c")])], [[], [], [
     "ada tools",
   ], []]);
-  assertEquals(memory.seen("tools", [tool("c")], ADA), false);
-  assertEquals(memory.seen("tools", [tool("old")], ADA), true);
+  assertEquals(memory.listShown("tools", [tool("c")], ADA), false);
+  assertEquals(memory.listShown("tools", [tool("old")], ADA), true);
   assertEquals(learn([tool("d")]), []);
 });
 
@@ -92,7 +92,7 @@ Deno.test("a window that asks for a list need not be told of it", () => {
   memory.setScope(ADA, HERE);
   memory.listRequested("tools", ADA);
   memory.listRequested("tools", BOB);
-  memory.seen("tools", [tool("a")], ADA);
+  memory.listShown("tools", [tool("a")], ADA);
   memory.listRequested("tools", ADA);
   assertEquals(learn([tool("b")]), []);
 });
@@ -103,7 +103,7 @@ Deno.test("a window that is led elsewhere hears what is other there", () => {
   learn(list);
   learn([tool("b")], THERE);
   memory.setScope(ADA, HERE);
-  memory.seen("tools", list, ADA);
+  memory.listShown("tools", list, ADA);
   assertEquals([
     told(memory.setScope(ADA, HERE)),
     told(memory.setScope(ADA, THERE)),
@@ -121,7 +121,7 @@ Deno.test("a change is told to those of its place that have seen such a list, an
   for (const where of [HERE, THERE]) learn(list, where);
   memory.setScope(ADA, HERE);
   memory.setScope(BOB, THERE);
-  for (const caller of [ADA, BOB]) memory.seen("tools", list, caller);
+  for (const caller of [ADA, BOB]) memory.listShown("tools", list, caller);
   assertEquals(told(memory.changed(["tools", "prompts"], HERE)), ["ada tools"]);
   assertEquals([memory.viewAt(HERE).current("tools"), namesOf(memory.viewAt(THERE).current("tools"))], [
     undefined,
@@ -139,11 +139,11 @@ Deno.test("of a window that is over nothing is kept, whatever comes late for it"
   const { memory, learn } = memoryOf();
   const ada = new Window("ada").caller;
   memory.setScope(ada, HERE);
-  memory.seen("tools", [tool("a")], ada);
+  memory.listShown("tools", [tool("a")], ada);
   memory.forget(ada);
   assertEquals([learn([tool("b")]), memory.hasScope(ada)], [[], false]);
   memory.setScope(ada, HERE);
-  memory.seen("tools", [tool("a")], ada);
+  memory.listShown("tools", [tool("a")], ada);
   assertEquals([learn([tool("c")]), memory.hasScope(ada)], [[], false]);
 });
 
@@ -176,15 +176,15 @@ Deno.test("a server that has no resources has none anywhere, once it has describ
 Deno.test("what a place showed and asked is kept for the next daemon, once it has described itself", () => {
   const { memory, learn, saved } = memoryOf();
   learn([tool("a")]);
-  memory.asked({}, ["sampling"]);
+  memory.addUsedCapabilities({}, ["sampling"]);
   assertEquals(saved, []);
   memory.viewAt(HERE).description = DESCRIPTION;
   const list = [tool("b")];
   learn(list);
   learn(list);
-  memory.asked({}, ["sampling"]);
+  memory.addUsedCapabilities({}, ["sampling"]);
   assertEquals(saved, [{ description: DESCRIPTION, lists: { tools: list }, asked: ["sampling"] }]);
-  memory.asked({}, ["sampling", "roots"]);
+  memory.addUsedCapabilities({}, ["sampling", "roots"]);
   assertEquals(saved.at(-1)!.asked, ["sampling", "roots"]);
 });
 
@@ -237,7 +237,7 @@ Deno.test("windows see the same lists where their processes are told the same, a
       workspace,
       roots: uris?.map((uri) => ({ uri })),
       isRootless: false,
-    }, { scope, told });
+    }, { scope, advertised: told });
   const key = (...args: Parameters<typeof of>) => of(...args).listKey;
   assertEquals([
     of({}, "session").resourcesFor,

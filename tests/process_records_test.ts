@@ -39,7 +39,7 @@ Deno.test("of processes that do not run no more than some hundreds are remembere
   for (let n = 0; n < 1000; n++) fail(request(`project ${n}`));
   assertEquals(keys().length, 258);
   assertEquals([keys()[0], keys().at(-1)], ["project 0", "project 999"]);
-  assertEquals(records.of(request("project 999")).supervisor.trouble?.failures, 1);
+  assertEquals(records.of(request("project 999")).supervisor.failureState?.failures, 1);
 });
 
 Deno.test("nothing is kept of a process that was well, nor of a window's own once the window is gone", () => {
@@ -65,7 +65,7 @@ Deno.test("nothing is kept of a process that was well, nor of a window's own onc
 Deno.test("what goes wrong on one process says nothing of another", () => {
   const { records, fail } = recordsOf();
   for (let n = 0; n < 2; n++) fail(request("sick"));
-  assertEquals(records.of(request("sound")).supervisor.trouble, undefined);
+  assertEquals(records.of(request("sound")).supervisor.failureState, undefined);
   assertEquals(records.of(request("sick")).where, "in /sick");
 });
 
@@ -86,7 +86,7 @@ Deno.test("a program that fails again and again rests for long; what is behind a
         reason: BROKEN,
       });
     }
-    assertEquals(supervisor.trouble?.crashLimitReached, rests);
-    assertEquals(records.known(key)?.supervisor.trouble?.crashLimitReached, rests);
+    assertEquals(supervisor.failureState?.crashLimitReached, rests);
+    assertEquals(records.known(key)?.supervisor.failureState?.crashLimitReached, rests);
   }
 });

@@ -55,8 +55,8 @@ Deno.test("a window whose question was refused is told what it can do", () => {
 });
 
 Deno.test("a process of several windows is told what any of them may be able to, one of a window what it is", () => {
-  const told = (scope: Scope, placed: boolean, rootless: boolean, capabilities: JsonObject = {}) =>
-    advertisedCapabilities({ scope, placed, rootless }, { ...ADA, capabilities });
+  const told = (scope: Scope, isBound: boolean, isRootless: boolean, capabilities: JsonObject = {}) =>
+    advertisedCapabilities({ scope, isBound, isRootless }, { ...ADA, capabilities });
   const union = { sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } };
   assertEquals(told("machine", false, true, { tasks: {} }), union);
   assertEquals([told("project", true, true), told("project", false, false)], [union, union]);
@@ -109,7 +109,7 @@ Deno.test("two windows share a process when all that it gets and where it is are
       key({ cwd: "/x" }),
       key({}, "project", { workspace: "/x" }),
       key({}, "project", { roots: [{ uri: "file:///v" }] }),
-      key({}, "project", { rootless: true }),
+      key({}, "project", { isRootless: true }),
       key({}, "project", { workspace: undefined }),
       key({}, "project", { caller: { ...ADA, principal: "another user" } }),
       key({}, "session"),

@@ -9,7 +9,6 @@ import { Semaphore } from "../lib/upstream/semaphore.ts";
 import { InFlightTable } from "../lib/upstream/instance/inflight.ts";
 import { isTaskMethod } from "../lib/upstream/method_kind.ts";
 import type { Instance } from "../lib/upstream/instance/instance.ts";
-import { UnfetchedTasks } from "../lib/upstream/tasks/unfetched_tasks.ts";
 import { SharedLogLevel } from "../lib/upstream/instance/log_level.ts";
 import { ownId } from "../lib/wire/own_id.ts";
 import {
@@ -20,7 +19,7 @@ import {
   requiredElicitations,
   TaskProgress,
 } from "../lib/upstream/tasks/handle_table.ts";
-import { quiet } from "../lib/upstream/quiet.ts";
+import { UnfetchedTasks, untilUnused } from "../lib/upstream/tasks/unfetched_tasks.ts";
 import { call } from "./helpers/call.ts";
 
 const [ADA, BOB] = ["ada", "bob"].map((id) => ({ ...call().caller, id })) as [Caller, Caller];
@@ -371,6 +370,6 @@ Deno.test("a process that is gone is quiet, whatever tasks it was asked for", as
   const tasks = new UnfetchedTasks();
   tasks.add(ADA, { taskId: "a", ttl: 60_000 });
   const instance = { tasks, inflight: 0, alive: false, idle: () => Promise.resolve() };
-  await quiet(instance as unknown as Instance, new AbortController().signal);
+  await untilUnused(instance as unknown as Instance, new AbortController().signal);
   assertEquals(tasks.has(ADA), false);
 });

@@ -11,7 +11,7 @@ import {
   listChangedMethod,
   truncationOf,
 } from "../lib/upstream/lists/list_cache.ts";
-import { mayRepeat } from "../lib/upstream/outcome.ts";
+import { mayRepeat } from "../lib/upstream/call_run.ts";
 import { ShownLists } from "../lib/upstream/lists/shown_lists.ts";
 import { ToolFilter } from "../lib/upstream/lists/tool_filter.ts";
 import { call } from "./helpers/call.ts";

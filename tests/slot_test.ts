@@ -296,7 +296,7 @@ Deno.test("before it has started nobody goes on by itself, and nothing fails whe
   slot.detach(ada.caller);
   const failing = new Slot(
     Promise.reject(new Error("no")),
-    { ...slot, tenant: {}, told: {}, config: { kind: "stdio", env: {}, idleStopMs: 0 } } as never,
+    { ...slot, session: {}, advertised: {}, config: { kind: "stdio", env: {}, idleStopMs: 0 } } as never,
     () => {},
   );
   await settled();

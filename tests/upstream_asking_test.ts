@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { AskOptions, Call } from "../lib/call/call.ts";
 import { askOnce } from "../lib/call/call.ts";
-import { askOnceFor } from "../lib/upstream/questions/open_questions.ts";
+import { askOnceFor } from "../lib/upstream/questions/pending_questions.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { call } from "./helpers/call.ts";
 import { instanceOf, settled, Window } from "./helpers/instance.ts";

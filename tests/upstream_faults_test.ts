@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { ServerErrors } from "../lib/upstream/instance/server_errors.ts";
-import { messageFault, refusalStatus } from "../lib/upstream/instance/message_fault.ts";
+import { messageError, refusalStatus, ServerErrors } from "../lib/upstream/instance/server_errors.ts";
 import { AnswerCut, fetchFailure, isAboutSession, SessionLost, UrlRefusal } from "../lib/remote/failures.ts";
 
 const BROKEN = new ExaiError("UPSTREAM_UNAVAILABLE", "it is broken");
@@ -108,10 +107,10 @@ Deno.test("callers are told which server failed, how, and whether their call may
 
 Deno.test("a message that cannot be sent is the caller's, unless the connection is not well", () => {
   const own = new ExaiError("TOO_LARGE", "too large");
-  assert(messageFault(own, "s") === own);
-  assertEquals(messageFault(BROKEN, "s"), undefined);
-  assertEquals(messageFault(new Error("x"), "s"), undefined);
-  const deep = messageFault(new RangeError("stack"), "s")!;
+  assert(messageError(own, "s") === own);
+  assertEquals(messageError(BROKEN, "s"), undefined);
+  assertEquals(messageError(new Error("x"), "s"), undefined);
+  const deep = messageError(new RangeError("stack"), "s")!;
   assertEquals(deep.code, "INVALID_PARAMS");
   assertMatch(deep.message, /server "s": stack; send less/);
   assertEquals(refusalStatus(Object.assign(new Error(""), { code: 401 })), 401);

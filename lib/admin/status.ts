@@ -197,9 +197,9 @@ function describeAdmission({ admission }: ProcessRecord): Pick<ServerStatus, "qu
 }
 
 /** Why a process does not run, of one that has failed and not started since. */
-function describeTrouble({ supervisor: { trouble } }: ProcessRecord): Partial<ServerStatus> {
-  if (!trouble) return {};
-  const { failures, crashLimitReached, retryAt, lastError } = trouble;
+function describeTrouble({ supervisor: { failureState } }: ProcessRecord): Partial<ServerStatus> {
+  if (!failureState) return {};
+  const { failures, crashLimitReached, retryAt, lastError } = failureState;
   const rests = retryAt.getTime() > monotonicNow();
   const state = crashLimitReached ? "crash limit reached" : rests ? "backing off" : "failed";
   const connection = rests ? "resting" : "broken";

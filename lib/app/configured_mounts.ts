@@ -169,11 +169,11 @@ export class ConfiguredMounts implements AsyncDisposable {
 
 /** What is wrong with the processes of a server, each in a sentence. */
 function troublesOf({ name, records }: MountedServer): string[] {
-  return Array.from(records).flatMap(({ supervisor: { trouble }, admission, where }) => {
+  return Array.from(records).flatMap(({ supervisor: { failureState }, admission, where }) => {
     const faults = admission.fault === undefined ? [] : [admission.fault];
     // One that has failed once is started again at once, which is not worth a mention.
-    if (!trouble || trouble.failures < 2 || trouble.isCallersFault) return faults;
-    const { failures, retryAt, lastError } = trouble;
+    if (!failureState || failureState.failures < 2 || failureState.isCallersFault) return faults;
+    const { failures, retryAt, lastError } = failureState;
     const which = where === undefined ? name : `${name} ${where}`;
     const until = retryAt.toISOString();
     return [

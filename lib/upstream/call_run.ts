@@ -1,31 +1,53 @@
+import { ExaiError } from "../base/errors.ts";
 import type { Call } from "../call/call.ts";
+import { isRepeatable, isRepeatableTool } from "../wire/repeatable.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Instance } from "./instance/instance.ts";
-import type { Slot } from "./slot.ts";
+import type { ListCache } from "./lists/list_cache.ts";
 import { isTaskMethod } from "./method_kind.ts";
+import type { Slot } from "./slot.ts";
 
 /** Where a call is about to run. */
-interface Where {
+interface CallSite {
   slot: Slot;
   instance: Instance;
   isWork: boolean;
-  /** Whether its server may run but so many calls at once. */
+  /** Whether its server limits the calls it runs at once (`maxInflight`). */
   isLimited: boolean;
 }
 
-/** Runs a call when it may; undefined when its process has ended by then. */
-export function runOn(call: Call, where: Where): Promise<Result | undefined> {
-  const { slot, instance, isWork, isLimited } = where;
+/** Runs a call once admission permits it; resolves with undefined if its process has ended by then. */
+export function runOn(call: Call, site: CallSite): Promise<Result | undefined> {
+  const { slot, instance, isWork, isLimited } = site;
   if (isTaskMethod(call.method)) {
     call.begin?.();
     return instance.call(call);
   }
   if (!isWork) return instance.call(call);
-  return isLimited ? runInPlace(call, where) : slot.admission.run(call, instance);
+  return isLimited ? runInPlace(call, site) : slot.admission.run(call, instance);
 }
 
-async function runInPlace(call: Call, { slot, instance }: Where): Promise<Result | undefined> {
+async function runInPlace(call: Call, { slot, instance }: CallSite): Promise<Result | undefined> {
   const place = slot.admission.place(call);
   using _place = place instanceof Promise ? await place : place;
   return await slot.admission.run(call, instance);
+}
+
+/**
+ * Whether `call`, which failed with `thrown`, may be made again on the next connection: it did not run, or it may have
+ * run and running it twice does no harm.
+ */
+export async function mayRepeat(
+  thrown: unknown,
+  call: Call,
+  lists: ListCache | undefined,
+): Promise<boolean> {
+  if (call.signal.aborted || !(thrown instanceof ExaiError)) return false;
+  const outcome = thrown.details?.outcome;
+  if (outcome === "not_run") return true;
+  if (outcome !== "unknown") return false;
+  if (call.method !== "tools/call") return isRepeatable(call.method);
+  // The connection is gone: a list that is not cached cannot be read.
+  const tools = await lists?.known("tools") ?? [];
+  return isRepeatableTool(tools.find(({ name }) => name === call.params.name));
 }

@@ -4,53 +4,62 @@ import type { Call, Caller } from "../../call/call.ts";
 import type { UnfetchedTasks } from "../tasks/unfetched_tasks.ts";
 import { isWorkMethod } from "../method_kind.ts";
 
-/** So long after the answer to a call what a server says may still be about it. */
+/** How long after the answer to a call a message of the server may still be about it. */
 export const SETTLE_MS = 2 * SECOND_MS;
 
-/** A call that was withdrawn and not answered may be spoken of so many times as long: a server need not stop at once. */
+/** A withdrawn call settles so many times later: a server need not stop at once. */
 const WITHDRAWN_FACTOR = 5;
 
-/** Sessions remembered beyond which those are forgotten whose calls have settled. */
+/** Sessions kept at most before those whose calls have settled are dropped. */
 const MAX_SETTLED = 64;
 
-/** Whom a message belongs to: a session, by way of a call of it where one is known. */
+/** The session a message belongs to, and the call it belongs to where that is known. */
 export interface Addressee {
   caller: Caller;
   call?: Call;
 }
 
-/** What one session has running, and until when what it had running may be spoken of. */
+/** The calls of one session, and until when messages may be about calls that have ended. */
 interface SessionActivity {
-  /** Undefined once the session is over: its calls may still be spoken of, but to nobody. */
+  /** Undefined once the session has ended: messages may still be about its calls, but go to no client. */
   caller: Caller | undefined;
-  /** In the order they began. */
+  /** Running calls in the order they started. */
   readonly calls: Set<Call>;
   settledAtMs: number;
-  /** The same for questions: nothing is asked about a list that was answered. */
+  /** The same for questions: a server asks none about a list that it has answered. */
   askedUntilMs: number;
 }
 
+interface AttributionOptions {
+  /** How long after a call a message may still be about it, in milliseconds. */
+  settleMs?: number;
+  /** Tasks that run on the process: messages may be about them too. */
+  tasks?: UnfetchedTasks;
+  /** Called when a call has ended; `isWithdrawn`: before it was answered. */
+  onCallEnded?(call: Call, isWithdrawn: boolean): void;
+}
+
 /**
- * Says whose a message is that names nothing it belongs to: MCP of 2025 has no word for the call a log line or a
- * question is about. It is certain only while calls of one session run, no other session's call has ended within
- * {@linkcode SETTLE_MS}, and no other session has a task; and in a process that has never known but one session.
- * Everything else is nobody's.
+ * Decides which session a message belongs to that names nothing: MCP 2025 has no field for the call a log message or a
+ * question is about. The answer is certain only while calls of one session run, no call of another session has ended
+ * within {@linkcode SETTLE_MS} and no other session has a running task, or in a process that has had only one session.
+ * In all other cases a message belongs to no session.
  */
 export class Attribution {
   readonly #bySession = new Map<string, SessionActivity>();
-  /** Of sessions that are over: the id of one may come again, and must not stand for both. */
-  readonly #over = new Set<SessionActivity>();
+  /** Of sessions that have ended: a later session may have the same id. */
+  readonly #ended = new Set<SessionActivity>();
   readonly #settleMs: number;
   readonly #tasks: UnfetchedTasks | undefined;
-  /** Told of each call that has ended, and whether it was withdrawn and not answered. */
-  onEnded?: (call: Call, isWithdrawn: boolean) => void;
+  readonly #onCallEnded: AttributionOptions["onCallEnded"];
+  /** The only session so far, if `#isShared` is false. */
   #first: Caller | undefined;
   #isShared = false;
 
-  /** `tasks`: those that run on the process, and may say something too. */
-  constructor(options: { settleMs?: number; tasks?: UnfetchedTasks } = {}) {
+  constructor(options: AttributionOptions = {}) {
     this.#settleMs = options.settleMs ?? SETTLE_MS;
     this.#tasks = options.tasks;
+    this.#onCallEnded = options.onCallEnded;
   }
 
   /** A session is attached to the process. */
@@ -60,7 +69,7 @@ export class Attribution {
     else if (this.#first.id !== caller.id) this.#isShared = true;
   }
 
-  /** A session is over: nothing is its own any more, nor anybody else's. */
+  /** A session has ended: later messages about its calls go to no client. */
   sessionEnded(caller: Caller): void {
     if (this.#bySession.get(caller.id)?.caller === caller) this.#retire(caller.id);
     if (this.#first !== caller) return;
@@ -73,23 +82,23 @@ export class Attribution {
     this.sessionAttached(caller);
     const known = this.#bySession.get(caller.id);
     if (known?.caller === caller) return void known.calls.add(call);
-    // A session that comes back after its end does so under the id it had.
+    // A new session with the id of one that has ended.
     if (known) this.#retire(caller.id);
     this.#bySession.set(caller.id, { caller, calls: new Set([call]), settledAtMs: 0, askedUntilMs: 0 });
   }
 
-  /** What a session has had running may still be spoken of for a while, but to nobody. */
   #retire(id: string): void {
     const activity = this.#bySession.get(id);
     if (!activity) return;
     this.#bySession.delete(id);
     activity.caller = undefined;
-    this.#over.add(activity);
+    this.#ended.add(activity);
     this.#prune();
   }
 
+  /** `withdrawn`: the call has ended before it was answered. */
   callEnded(call: Call, options: { withdrawn?: boolean } = {}): void {
-    this.onEnded?.(call, options.withdrawn ?? false);
+    this.#onCallEnded?.(call, options.withdrawn ?? false);
     const activity = this.#activityOf(call);
     if (!activity?.calls.delete(call)) return;
     const settledAtMs = monotonicNow() + this.#settleMs * (options.withdrawn ? WITHDRAWN_FACTOR : 1);
@@ -102,41 +111,41 @@ export class Attribution {
 
   #activityOf(call: Call): SessionActivity | undefined {
     const own = this.#bySession.get(call.caller.id);
-    return own?.calls.has(call) ? own : this.#over.values().find(({ calls }) => calls.has(call));
+    return own?.calls.has(call) ? own : this.#ended.values().find(({ calls }) => calls.has(call));
   }
 
   *#activities(): Generator<SessionActivity> {
     yield* this.#bySession.values();
-    yield* this.#over;
+    yield* this.#ended;
   }
 
-  /** Whose a message is that names nothing, a question or not; undefined when that is not certain. */
+  /** The session of a message that names nothing; undefined when that is not certain. */
   addressee(isQuestion: boolean, nowMs = monotonicNow()): Addressee | undefined {
-    const runningCalls = this.#activities().find(({ calls }) => calls.size > 0);
-    if (!runningCalls) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
-    const { caller, calls } = runningCalls;
+    const active = this.#activities().find(({ calls }) => calls.size > 0);
+    if (!active) return this.#isShared || !this.#first ? undefined : { caller: this.#first };
+    const { caller, calls } = active;
     if (!caller) return undefined;
     const until = isQuestion ? "askedUntilMs" : "settledAtMs";
-    // Also where calls of others run: it is not quiet then.
+    // Infinity while calls of another session run.
     if (this.#latest(until, { but: caller.id, nowMs }) > nowMs || this.#tasks?.hasRunningOfOthers(caller)) {
       return undefined;
     }
     return { caller, call: [...calls].at(-1) };
   }
 
-  /** Sessions an uncertain question may belong to: those with calls that run or have just ended. */
+  /** Sessions a question that is not certain may belong to: with calls that run or have just ended. */
   candidates(nowMs = monotonicNow()): Caller[] {
     return [...this.#activities()]
       .filter(({ calls, askedUntilMs }) => calls.size > 0 || askedUntilMs > nowMs)
       .flatMap(({ caller }) => caller ?? []);
   }
 
-  /** When no session but `sessionId` may be asked, in milliseconds from now; 0: now; Infinity: calls run. */
+  /** Time until questions can only be for `sessionId`, in milliseconds; Infinity while calls of another session run. */
   quietInMs(sessionId: string, nowMs = monotonicNow()): number {
     return this.#latest("askedUntilMs", { but: sessionId, nowMs }) - nowMs;
   }
 
-  /** The latest that a session other than `but` may be meant; Infinity: calls run. */
+  /** Until when messages may be for a session other than `but`; Infinity while calls of one run. */
   #latest(
     until: "settledAtMs" | "askedUntilMs",
     { but, nowMs }: { but: string; nowMs: number },
@@ -150,20 +159,20 @@ export class Attribution {
     return latestMs;
   }
 
-  /** The calls of `caller` that run now, in the order they began. */
+  /** The running calls of `caller` in the order they started. */
   callsOf(caller: Caller): Call[] {
     return [...this.#bySession.get(caller.id)?.calls ?? []];
   }
 
-  /** The calls that run now. */
-  *running(): Generator<Call> {
+  /** The running calls of all sessions. */
+  *runningCalls(): Generator<Call> {
     for (const { calls } of this.#activities()) yield* calls;
   }
 
   #prune(): void {
     const nowMs = monotonicNow();
     const isSettled = ({ calls, settledAtMs }: SessionActivity) => calls.size === 0 && settledAtMs <= nowMs;
-    for (const activity of this.#over) if (isSettled(activity)) this.#over.delete(activity);
+    for (const activity of this.#ended) if (isSettled(activity)) this.#ended.delete(activity);
     if (this.#bySession.size <= MAX_SETTLED) return;
     for (const [id, activity] of this.#bySession) if (isSettled(activity)) this.#bySession.delete(id);
   }

@@ -7,10 +7,9 @@ import type { Call } from "../../call/call.ts";
 import { withProgressToken } from "../../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../../wire/rpc.ts";
 import { suspectOf } from "../call_crashes.ts";
-import type { ServerErrors } from "./server_errors.ts";
 import type { HandleOwners } from "../tasks/handle_owners.ts";
 import type { InFlightTable } from "./inflight.ts";
-import { messageFault } from "./message_fault.ts";
+import { messageError, type ServerErrors } from "./server_errors.ts";
 import type { CrashSuspect } from "../supervisor.ts";
 import type { UpstreamTransport } from "../../transport/upstream_transport.ts";
 
@@ -19,53 +18,74 @@ interface ExchangeParts {
   /** The server's name, for messages. */
   name: string;
   transport: UpstreamTransport;
-  faults: ServerErrors;
+  errors: ServerErrors;
   inflight: InFlightTable;
   handles: HandleOwners;
 }
 
-/** How long a server may take to cancel a task that nobody waits for. */
+/** The state of the connection. */
+type ExchangeState =
+  | { is: "open" }
+  /** Nothing new is sent; requests in flight may still be answered. */
+  | { is: "lost"; why: ExaiError }
+  | { is: "ended"; why: ExaiError };
+
+/** How long a server may take to cancel a task of a withdrawn request. */
 const CANCEL_MS = 30 * SECOND_MS;
 
-/** Requests to one running server: each under an id of the daemon's own, each ended by answer, abort or failure. */
+/** Requests to one running server. Each has an id of the daemon and ends with an answer, an abort or a failure. */
 export class UpstreamExchange {
-  /** Why the server is gone. */
-  end: ExaiError | undefined;
-  /** Why nothing new is sent to it, while what is under way may still be answered. */
-  lost: ExaiError | undefined;
-  /** The one session whose calls were under way when the server ended. */
+  #state: ExchangeState = { is: "open" };
+  /** The only session whose calls were in flight when the server ended. */
   suspect: CrashSuspect | undefined;
   lastUsedAtMs = monotonicNow();
-  /** What the server can do with tasks, as it says to `initialize`. */
+  /** The server's `tasks` capability, from its answer to `initialize`. */
   tasks: unknown;
   readonly inflight: InFlightTable;
   readonly #name: string;
   readonly #transport: UpstreamTransport;
-  readonly #faults: ServerErrors;
+  readonly #errors: ServerErrors;
   readonly #handles: HandleOwners;
   #nextId = 1;
 
-  constructor({ name, transport, faults, inflight, handles }: ExchangeParts) {
+  constructor({ name, transport, errors, inflight, handles }: ExchangeParts) {
     this.#name = name;
     this.#transport = transport;
-    this.#faults = faults;
+    this.#errors = errors;
     this.inflight = inflight;
     this.#handles = handles;
   }
 
-  /** The server is gone: what is under way has failed. */
-  finish(reason: ExaiError): void {
-    this.end = reason;
+  get isOpen(): boolean {
+    return this.#state.is === "open";
+  }
+
+  get hasEnded(): boolean {
+    return this.#state.is === "ended";
+  }
+
+  /** Sends nothing new, as the server has lost our session or does not answer. */
+  lose(why: ExaiError): void {
+    if (this.isOpen) this.#state = { is: "lost", why };
+  }
+
+  /** The server has ended: fails every request in flight. */
+  finish(why: ExaiError): void {
+    this.#state = { is: "ended", why };
     this.#handles.withdrawn.clear();
     const entries = this.inflight.takeAll();
     this.suspect = suspectOf(entries.map(({ call }) => call));
     const isAlone = this.suspect !== undefined;
     for (const entry of entries) {
-      entry.fail(entry.call ? this.#faults.interrupted(reason, { isAlone }) : reason);
+      entry.fail(entry.call ? this.#errors.interrupted(why, { isAlone }) : why);
     }
   }
 
-  /** Passes a call on and its result back. */
+  /**
+   * Forwards a call and its result.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server ends meanwhile; the signal's reason
+   */
   forward(call: Call): Promise<Result> {
     const id = this.#nextId++;
     const { method, progressToken } = call;
@@ -78,23 +98,24 @@ export class UpstreamExchange {
       call,
       settle: (result) => {
         stop();
-        // At once: what the server says of a new task may come in the same breath.
+        // Synchronously: a message about a new task may follow at once.
         this.#handles.note(id, call, result);
         resolve(this.#handles.toSession(call, result));
       },
       fail: (error) => (stop(), reject(error)),
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
-    if (this.end ?? this.lost) this.#fail(id, this.end ?? this.#faults.notRun(this.lost!));
-    else this.#request({ jsonrpc: "2.0", id, method, params }, call);
+    const state = this.#state;
+    if (state.is === "open") this.#request({ jsonrpc: "2.0", id, method, params }, call);
+    else this.#fail(id, state.is === "ended" ? state.why : this.#errors.notRun(state.why));
     if (call.signal.aborted) onAbort();
     return promise;
   }
 
   /**
-   * Passes on a call about a task.
+   * Forwards a call about a task.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` when it is none of the session's
+   * @throws {ExaiError} `INVALID_PARAMS` when the task is not one of the session
    */
   async forwardTaskCall(call: Call): Promise<Result> {
     const own = this.#handles.ownTask(call.caller, call.params.taskId);
@@ -103,9 +124,13 @@ export class UpstreamExchange {
     return result;
   }
 
-  /** Asks the server something of the daemon's own. */
+  /**
+   * Sends a request of the daemon's own.
+   *
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server does not answer in time, or is gone
+   */
   async ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
-    if (this.end ?? this.lost) throw this.end ?? this.lost;
+    if (this.#state.is !== "open") throw this.#state.why;
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const timer = setTimeout(() => {
@@ -113,7 +138,7 @@ export class UpstreamExchange {
       const why = `it did not answer ${method} within ${timeoutMs} ms${
         oddity === undefined ? "" : `; ${oddity}`
       }`;
-      this.#withdraw(id, this.#faults.unavailable(why), method);
+      this.#withdraw(id, this.#errors.unavailable(why), method);
     }, timeoutMs);
     this.inflight.add(id, { call: undefined, settle: resolve, fail: reject });
     this.#request({ jsonrpc: "2.0", id, method, params });
@@ -130,30 +155,30 @@ export class UpstreamExchange {
     const cancel = () => this.send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
     const { call } = entry;
     if (!call || !isObject(call.params.task)) return cancel();
-    // What begins a task is not cancelled but its task is, once the answer names it: many servers answer nothing that
-    // was cancelled, and their task would run for nobody.
-    const begins = this.#beginsTasks(call.method);
-    this.#handles.withdrawn.add(call, id, begins ? cancel : undefined);
-    if (!begins) cancel();
+    // If the request creates a task, the task is cancelled once the answer names it: many servers do not answer a
+    // cancelled request, and its task would run on.
+    const createsTask = this.#createsTasks(call.method);
+    this.#handles.withdrawn.add(call, id, createsTask ? cancel : undefined);
+    if (!createsTask) cancel();
   }
 
-  /** Whether the server runs requests of `method` as tasks where it is asked to. */
-  #beginsTasks(method: string): boolean {
+  /** Whether the server runs requests of `method` as tasks on demand: `tasks.requests.tools.call` for `tools/call`. */
+  #createsTasks(method: string): boolean {
     const { requests } = isObject(this.tasks) ? this.tasks : {};
-    const [room = "", verb = ""] = method.split("/");
-    const ofRoom = isObject(requests) ? requests[room] : undefined;
-    return isObject(ofRoom) && isObject(ofRoom[verb]);
+    const [category = "", action = ""] = method.split("/");
+    const actions = isObject(requests) ? requests[category] : undefined;
+    return isObject(actions) && isObject(actions[action]);
   }
 
-  /** A withdrawn request was answered all the same: the task it has begun is cancelled, as nobody asks for it. */
-  #settleLate(id: RequestId, answer: Result): void {
+  /** A withdrawn request was answered: cancels the task it has created. */
+  #settleWithdrawn(id: RequestId, answer: Result): void {
     const taskId = this.#handles.noteWithdrawn(id, answer);
     if (taskId === undefined || !isObject(this.tasks) || !isObject(this.tasks.cancel)) return;
     this.ask("tasks/cancel", { taskId }, CANCEL_MS)
       .then((answer) => this.#handles.answered("tasks/cancel", taskId, answer), () => {});
   }
 
-  /** Sends what wants no answer, or is one. */
+  /** Sends a notification or a response. */
   send(message: RpcMessage): void {
     this.lastUsedAtMs = monotonicNow();
     this.inflight.unansweredSent(message);
@@ -164,7 +189,7 @@ export class UpstreamExchange {
     this.lastUsedAtMs = monotonicNow();
     const { id } = request;
     this.inflight.follow(id, call, this.#transport.send(request)).catch((thrown) => {
-      this.#fail(id, messageFault(thrown, this.#name) ?? this.#faults.of(thrown));
+      this.#fail(id, messageError(thrown, this.#name) ?? this.#errors.of(thrown));
     });
   }
 
@@ -172,10 +197,11 @@ export class UpstreamExchange {
     this.inflight.take(id)?.fail(error);
   }
 
-  /** What is wrong with an answer to nothing that waits: one that was withdrawn may come late, no other. */
+  /** Handles a response that matches no request in flight; returns what is wrong with it, if anything. */
   unmatched({ id, ...answer }: RpcResponse): string | undefined {
-    if (this.#handles.withdrawn.has(id)) return void this.#settleLate(id, answer);
+    if (this.#handles.withdrawn.has(id)) return void this.#settleWithdrawn(id, answer);
     const { error } = answer;
+    // The late answer to a withdrawn request.
     if (typeof id === "number" && id < this.#nextId) return undefined;
     const what = error ? `an error (${error.message})` : "an answer";
     return `(sent ${what} to no request: its id is ${JSON.stringify(id)?.slice(0, 80)})`;

@@ -6,59 +6,59 @@ import { visible, visibleJson } from "../../base/visible.ts";
 import type { Caller } from "../../call/call.ts";
 import { MAX_URI_CHARS } from "../../wire/mcp.ts";
 import type { RequestId, RpcNotification, RpcRequest } from "../../wire/rpc.ts";
-import { MessageOwners } from "./addressing.ts";
+import { MessageOwners } from "./message_owners.ts";
 import { ClientTasks } from "../tasks/client_tasks.ts";
 import type { InboundContext } from "./inbound_context.ts";
 import type { Origin } from "./inflight.ts";
 import { changedLists, type ListCache, listChangedMethod } from "../lists/list_cache.ts";
 import { ServerQuestions } from "../questions/server_questions.ts";
 
-/** Of a message that belongs to no session so much is kept, in characters. */
+/** Longest log line about a message that belongs to no session, in characters. */
 const MAX_LOG_CHARS = 4000;
 
 /**
- * What an upstream sends of its own accord, led to the one session it belongs to. A question that cannot be attributed
- * is refused, anything else goes to the server's log file: nothing is broadcast and nothing is guessed.
+ * Routes requests and notifications of a server to the one session they belong to. A question that cannot be attributed
+ * is refused, a notification goes to the server's log file: nothing is broadcast or guessed.
  */
 export class Inbound {
   readonly #context: InboundContext;
   readonly #changes = new ChangeNotices();
-  /** As which the clients run questions of the upstream. */
+  /** Questions that clients run as tasks. */
   readonly #clientTasks = new ClientTasks();
-  readonly #addressing: MessageOwners;
+  readonly #owners: MessageOwners;
   readonly #questions: ServerQuestions;
 
   constructor(context: InboundContext) {
     this.#context = context;
     const clientTasks = this.#clientTasks;
-    this.#addressing = new MessageOwners(context, clientTasks);
-    this.#questions = new ServerQuestions(context, { addressing: this.#addressing, clientTasks });
+    this.#owners = new MessageOwners(context, clientTasks);
+    this.#questions = new ServerQuestions(context, { owners: this.#owners, clientTasks });
   }
 
-  /** `origin`: the request on whose stream it came, where there are such. */
+  /** `origin`: the request on whose stream it came, on transports that have such streams. */
   receive(message: RpcRequest | RpcNotification, origin?: Origin): void {
     if ("id" in message) this.#questions.receive(message, origin);
     else this.#deliver(message.method, message.params ?? {}, origin);
   }
 
-  /** What `caller` says of a task, as the upstream is to be told; undefined when it runs no such task for it. */
+  /** A task status of `caller` as the server knows the task; undefined when it runs no such task for this server. */
   clientTaskStatus(caller: Caller, params: JsonObject): JsonObject | undefined {
     if (this.#clientTasks.serverName(caller, params.taskId) === undefined) return undefined;
     return this.#clientTasks.toServer(caller, params);
   }
 
-  /** Forgets a session that is over. */
+  /** Forgets a session that has ended. */
   forget(caller: Caller): void {
     this.#clientTasks.forget(caller);
   }
 
-  /** The upstream is gone: nobody needs the answers any more. */
+  /** The server has ended: withdraws its questions. */
   stop(reason: ExaiError): void {
     this.#questions.stop(reason);
     this.#changes.end();
   }
 
-  /** What the server has sent while it was not heard is lost: lists are compared, resources may have changed. */
+  /** The server's stream was interrupted: compares lists and reports every subscribed resource as updated. */
   async catchUp(lists: ListCache): Promise<void> {
     for (const kind of await lists.catchUp()) {
       this.receive({ jsonrpc: "2.0", method: listChangedMethod(kind) });
@@ -105,7 +105,7 @@ export class Inbound {
     const callers = this.#context.subscriptions.subscribersOf(uri);
     if (callers.length === 0) return this.#logStray(method, params);
     if (uri.length > MAX_URI_CHARS) return callers.forEach((caller) => caller.notify(method, params));
-    // Who has unsubscribed by the time it is told need not hear of it.
+    // Looked up again when the notification is sent: a session may have unsubscribed by then.
     this.#changes.tell(`${method} ${uri}`, () => {
       for (const caller of this.#context.subscriptions.subscribersOf(uri)) caller.notify(method, params);
     });
@@ -117,12 +117,12 @@ export class Inbound {
     const call = inflight.get(token)?.call;
     const progressToken = call ? call.progressToken : progress.get(token)?.progressToken;
     if (progressToken === undefined) return this.#logStray("notifications/progress", params);
-    const speaker = call ?? progress.get(token)!.caller;
-    speaker.notify("notifications/progress", { ...taskNames.toClient(params), progressToken });
+    const target = call ?? progress.get(token)!.caller;
+    target.notify("notifications/progress", { ...taskNames.toClient(params), progressToken });
   }
 
   #deliverToAddressee(method: string, params: JsonObject, origin?: Origin): void {
-    const to = this.#addressing.addressee(params, { origin });
+    const to = this.#owners.addressee(params, { origin });
     if (method === "notifications/message") {
       const { logLevel } = this.#context;
       logLevel.messageSeen(params.level);
@@ -138,6 +138,46 @@ export class Inbound {
 
   #logStray(method: string, params: JsonObject): void {
     const text = redact(visibleJson(params)).slice(0, MAX_LOG_CHARS);
-    this.#context.log(`${new Date().toISOString()} ${visible(method)} of no window: ${text}`);
+    this.#context.log?.(`${new Date().toISOString()} ${visible(method)} of no window: ${text}`);
+  }
+}
+
+/** Bounds of {@linkcode EarlyLogBuffer}; messages beyond them go to the log file. */
+const MAX_EARLY_MESSAGES = 100;
+const MAX_EARLY_CHARS = 256 * 1024;
+
+/**
+ * Holds log messages that a server sends before a session is attached, such as along with its answer to `initialize`:
+ * only then can they be attributed. No other message is held.
+ */
+export class EarlyLogBuffer {
+  readonly #deliver: (message: RpcNotification) => void;
+  /** Undefined once released. */
+  #held: RpcNotification[] | undefined = [];
+  #chars = 0;
+
+  constructor(deliver: (message: RpcNotification) => void) {
+    this.#deliver = deliver;
+  }
+
+  get isHolding(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** Holds `message` if it is a log message; returns whether it does. */
+  hold(message: RpcNotification | RpcRequest): boolean {
+    if (!this.#held || "id" in message || message.method !== "notifications/message") return false;
+    const chars = JSON.stringify(message).length;
+    if (this.#held.length >= MAX_EARLY_MESSAGES || this.#chars + chars > MAX_EARLY_CHARS) return false;
+    this.#chars += chars;
+    this.#held.push(message);
+    return true;
+  }
+
+  /** Delivers the held messages in order, and holds no more. */
+  release(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    for (const message of held ?? []) this.#deliver(message);
   }
 }

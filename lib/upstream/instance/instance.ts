@@ -5,34 +5,34 @@ import { contained } from "../../base/handling_faults.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
+import type { MessageExtra, UpstreamTransport } from "../../transport/upstream_transport.ts";
 import type { InitializeResult, LogLevel } from "../../wire/mcp.ts";
 import type { RequestId, Result, RpcMessage } from "../../wire/rpc.ts";
-import { Attribution } from "./attribution.ts";
-import { EarlyLogBuffer } from "./early_logs.ts";
-import { UpstreamExchange } from "./exchange.ts";
-import { ServerErrors } from "./server_errors.ts";
+import { capabilityOf, ListCache } from "../lists/list_cache.ts";
+import { PendingQuestions } from "../questions/pending_questions.ts";
+import type { CrashSuspect } from "../supervisor.ts";
 import { HandleOwners } from "../tasks/handle_owners.ts";
+import { UnfetchedTasks } from "../tasks/unfetched_tasks.ts";
+import { Attribution } from "./attribution.ts";
+import { UpstreamExchange } from "./exchange.ts";
 import { initialize } from "./handshake.ts";
+import { EarlyLogBuffer, Inbound } from "./inbound.ts";
 import { InFlightTable } from "./inflight.ts";
-import { Inbound } from "./inbound.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import { PingedLiveness } from "./liveness.ts";
-import { capabilityOf, ListCache } from "../lists/list_cache.ts";
-import { UnfetchedTasks } from "../tasks/unfetched_tasks.ts";
 import { SharedLogLevel } from "./log_level.ts";
-import { SharedStateCalls } from "./other_calls.ts";
+import { ServerErrors } from "./server_errors.ts";
+import { SharedStateCalls } from "./shared_state_calls.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import type { CrashSuspect } from "../supervisor.ts";
-import type { MessageExtra, UpstreamTransport } from "../../transport/upstream_transport.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
-/** How long a server may take to agree to a log level. */
+/** How long a server may take to change its log level. */
 const LEVEL_TIMEOUT_MS = 10 * SECOND_MS;
 
 /**
- * One running MCP server, shared by the sessions attached to it. The daemon is its only client: it mints every id and
- * progress token and maps them back, so that no session ever sees what belongs to another.
+ * One running MCP server, shared by the sessions attached to it. The daemon is its only client: it assigns every id and
+ * progress token and maps them back, so that no session sees what belongs to another.
  */
 export class Instance implements AsyncDisposable {
   readonly attached = new Map<string, Caller>();
@@ -42,20 +42,19 @@ export class Instance implements AsyncDisposable {
   readonly startedAt = new Date();
   callCount = 0;
   #answers = 0;
-  /** Whose a message is that names nothing it belongs to. */
   readonly attribution: Attribution;
   readonly #options: InstanceOptions;
   readonly #transport: UpstreamTransport;
-  readonly #faults: ServerErrors;
+  readonly #errors: ServerErrors;
   readonly #inflight: InFlightTable;
-  /** What its results have given the sessions to come back with. */
+  /** Tasks and elicitations given out to sessions. */
   readonly handles: HandleOwners;
   readonly #subscriptions = new Subscriptions({
     renew: (uri) => this.#askAbout(uri, "resources/subscribe"),
     onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
   });
   readonly #logLevel: SharedLogLevel;
-  readonly #otherCalls: SharedStateCalls;
+  readonly #sharedStateCalls: SharedStateCalls;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
   readonly #exchange: UpstreamExchange;
@@ -63,44 +62,46 @@ export class Instance implements AsyncDisposable {
   #description: InitializeResult | undefined;
 
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
+    const { name, startTimeoutMs } = options;
     this.#transport = transport;
     this.#options = options;
-    this.#faults = new ServerErrors(options.name);
+    this.#errors = new ServerErrors(name);
     this.handles = new HandleOwners(this.tasks, options.orphaned);
-    this.attribution = new Attribution({ settleMs: options.settleMs, tasks: this.tasks });
-    this.#inflight = new InFlightTable(this.attribution);
-    const { name } = options;
-    const parts = { name, transport, faults: this.#faults, inflight: this.#inflight, handles: this.handles };
-    this.#exchange = new UpstreamExchange(parts);
+    const pendingQuestions = new PendingQuestions();
+    this.attribution = new Attribution({
+      settleMs: options.settleMs,
+      tasks: this.tasks,
+      onCallEnded: (call, isWithdrawn) => pendingQuestions.callEnded(call, isWithdrawn),
+    });
+    const inflight = this.#inflight = new InFlightTable(this.attribution);
+    const { handles } = this;
+    const errors = this.#errors;
+    const exchange = this.#exchange = new UpstreamExchange({ name, transport, errors, inflight, handles });
     this.lists = new ListCache({
-      ask: (method, params) => this.#exchange.ask(method, params, options.startTimeoutMs),
+      ask: (method, params) => exchange.ask(method, params, startTimeoutMs),
       has: (kind) => capabilityOf(this.#description, kind) !== undefined,
       isAnnounced: (kind) => capabilityOf(this.#description, kind)?.listChanged === true,
     });
     this.liveness = new PingedLiveness({
-      ping: (timeoutMs) => this.#exchange.ask("ping", {}, timeoutMs),
+      ping: (timeoutMs) => exchange.ask("ping", {}, timeoutMs),
       maxSilences: options.maxSilences ?? 2,
       onSilent: (why) => this.#lose(why, { isFault: true }),
     });
     const setLevel = (level: LogLevel) =>
-      this.#exchange.ask("logging/setLevel", { level }, Math.min(options.startTimeoutMs, LEVEL_TIMEOUT_MS));
+      exchange.ask("logging/setLevel", { level }, Math.min(startTimeoutMs, LEVEL_TIMEOUT_MS));
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
     const shared = { name, subscriptions: this.#subscriptions, logLevel: this.#logLevel };
-    this.#otherCalls = new SharedStateCalls({ ...shared, exchange: this.#exchange });
+    this.#sharedStateCalls = new SharedStateCalls({ ...shared, exchange });
     this.#inbound = new Inbound({
+      ...options,
       ...shared,
+      inflight,
+      handles,
+      pendingQuestions,
       tasks: this.tasks,
-      handles: this.handles,
-      roots: options.roots,
-      onRootsAsked: options.onRootsAsked ?? (() => {}),
-      refusalAdvice: options.refusalAdvice,
-      advertised: options.capabilities,
-      inflight: this.#inflight,
       attribution: this.attribution,
       attached: this.attached,
-      send: (message) => this.#exchange.send(message),
-      log: options.log ?? (() => {}),
-      onQuestion: options.onQuestion ?? (() => {}),
+      send: (message) => exchange.send(message),
       onListChanged: (kinds) => {
         for (const kind of kinds) this.lists.forget(kind);
         options.onListChanged(kinds);
@@ -109,9 +110,9 @@ export class Instance implements AsyncDisposable {
   }
 
   /**
-   * Connects and initializes the server behind `transport`.
+   * Connects to the server behind `transport` and initializes it.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` naming the server and what went wrong
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the server's name and what went wrong
    */
   static async start(transport: UpstreamTransport, options: InstanceOptions): Promise<Instance> {
     const instance = new Instance(transport, options);
@@ -119,18 +120,18 @@ export class Instance implements AsyncDisposable {
       await instance.#initialize();
       return instance;
     } catch (thrown) {
-      // Not awaited: a server that hangs takes its time to end, and whoever waits for it need not.
+      // Not awaited: a hanging server takes long to close.
       transport.close().catch(() => {});
-      throw thrown instanceof ExaiError ? thrown : instance.#faults.of(thrown);
+      throw thrown instanceof ExaiError ? thrown : instance.#errors.of(thrown);
     }
   }
 
-  /** What the server said to `initialize`. */
+  /** The server's answer to `initialize`. */
   get description(): InitializeResult {
     return this.#description!;
   }
 
-  /** Process id, for a server that runs as a child. */
+  /** Id of its child process; undefined for a server behind a URL. */
   get pid(): number | undefined {
     return this.#transport.pid;
   }
@@ -139,32 +140,29 @@ export class Instance implements AsyncDisposable {
     return this.#exchange.lastUsedAtMs;
   }
 
-  /** Requests it has not answered yet. */
   get inflight(): number {
     return this.#inflight.size;
   }
 
-  /** Whether some session is subscribed to a resource of it. */
   get hasSubscriptions(): boolean {
     return this.#subscriptions.size > 0;
   }
 
-  /** Resolves with the reason once the server is gone. */
+  /** Resolves with the reason when the server has ended. */
   get ended(): Promise<ExaiError> {
     return this.#ended.promise;
   }
 
-  /** The one session whose calls were under way when it ended. */
+  /** The only session whose calls were in flight when it ended. */
   get suspect(): CrashSuspect | undefined {
     return this.#exchange.suspect;
   }
 
-  /** Whether it takes anything new. */
   get alive(): boolean {
-    return this.#exchange.end === undefined && this.#exchange.lost === undefined;
+    return this.#exchange.isOpen;
   }
 
-  /** How the server's own stream stands, where there is one. */
+  /** State of the stream for unsolicited messages, for a server behind a URL. */
   get listening(): string | undefined {
     return this.#transport.listening;
   }
@@ -172,22 +170,22 @@ export class Instance implements AsyncDisposable {
   attach(caller: Caller): void {
     this.attached.set(caller.id, caller);
     this.attribution.sessionAttached(caller);
-    this.#levelMayDiffer();
-    // Once all are attached that have waited for the start.
+    this.#attachedChanged();
+    // After every session that waited for the start is attached.
     if (this.#earlyLogs.isHolding) queueMicrotask(() => this.#earlyLogs.release());
   }
 
-  /** Lets go of a session that goes on elsewhere: its subscriptions are taken back, its tasks stay its own. */
+  /** Detaches a session that has moved to another instance: ends its subscriptions, keeps its tasks. */
   leave(caller: Caller): void {
-    // Its id may be another session's by now.
+    // A later session may have the same id.
     if (this.attached.get(caller.id) === caller) {
       this.attached.delete(caller.id);
-      this.#levelMayDiffer();
+      this.#attachedChanged();
     }
     this.#subscriptions.removeAll(caller, (uri) => this.#askAbout(uri, "resources/unsubscribe"));
   }
 
-  /** Lets go of a session that is over: its tasks are forgotten too. */
+  /** Detaches a session that has ended, and forgets its tasks. */
   detach(caller: Caller): void {
     this.leave(caller);
     this.attribution.sessionEnded(caller);
@@ -195,7 +193,7 @@ export class Instance implements AsyncDisposable {
     this.#inbound.forget(caller);
   }
 
-  /** Subscribes a session again that was subscribed to `uri` on the instance before this one. */
+  /** Subscribes a session to `uri`, on behalf of the daemon: it was subscribed on an earlier instance. */
   resubscribe(caller: Caller, uri: string): Promise<Result> {
     return this.#subscriptions.subscribe(uri, caller, {
       ask: () => this.#askAbout(uri, "resources/subscribe"),
@@ -207,17 +205,18 @@ export class Instance implements AsyncDisposable {
   }
 
   /**
-   * Passes a call on and its result back, untouched but for ids and progress tokens.
+   * Forwards a call and its result, unchanged except for ids and progress tokens.
    *
-   * @throws {ExaiError} the signal's reason (the server is told), `UPSTREAM_UNAVAILABLE` when the server ends meanwhile
+   * @throws {ExaiError} the signal's reason (the request is cancelled), `UPSTREAM_UNAVAILABLE` when the server ends
+   * meanwhile
    */
   call(call: Call): Promise<Result> {
     this.callCount++;
-    // Most are calls of tools: handed on without a promise in between.
-    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#otherCalls.run(call);
+    // The common case, without a promise in between.
+    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#sharedStateCalls.run(call);
   }
 
-  /** A session wants log messages from another level on; the server is told the most talkative that any wants. */
+  /** A session wants another log level: the server gets the most verbose level any session wants. */
   logLevelChanged(): void {
     this.#logLevel.update().catch(() => {});
   }
@@ -227,7 +226,7 @@ export class Instance implements AsyncDisposable {
     return this.#inflight.idle();
   }
 
-  /** Passes on a notification of a client that belongs to no call; what it says of a task, where that is its own. */
+  /** Forwards a notification of a client that belongs to no call; a task status only for a task of this server. */
   notify(caller: Caller, method: string, params: JsonObject): void {
     const isStatus = method === "notifications/tasks/status";
     const shown = isStatus ? this.#inbound.clientTaskStatus(caller, params) : params;
@@ -236,7 +235,7 @@ export class Instance implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport.close().catch(() => {});
-    this.#finish(this.#faults.unavailable("it was stopped"));
+    this.#finish(this.#errors.unavailable("it was stopped"));
   }
 
   async #initialize(): Promise<void> {
@@ -246,16 +245,16 @@ export class Instance implements AsyncDisposable {
       (message: RpcMessage, extra?: MessageExtra) => this.#receive(message, extra?.about),
     );
     this.#transport.onclose = () =>
-      this.#finish(this.#faults.unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
+      this.#finish(this.#errors.unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
     this.#transport.onerror = (error) => {
       log.debug("{server}: {message}", { server: this.#options.name, message: error.message });
       this.#options.log?.(`(${error.message})`);
     };
-    // That a session runs out is how such servers are; one that is refused from the first is a server's failure.
+    // A session may expire; one that never answered is a failure of the server.
     this.#transport.onlost = (why) => this.#lose(why, { isFault: this.#answers === 0 });
     this.#transport.onresumed = () => void this.#inbound.catchUp(this.lists);
-    // A server behind a URL may take the connection and say nothing.
-    const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
+    // A server behind a URL may accept the connection and send nothing.
+    const late = this.#errors.unavailable(`it did not connect within ${startTimeoutMs} ms`);
     await within(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
     const ask = (protocolVersion: string) =>
       this.#exchange.ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
@@ -266,11 +265,12 @@ export class Instance implements AsyncDisposable {
     this.#exchange.send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
 
-  /** The server knows this connection no more, or answers nobody on it: another is made for what comes next. */
+  /** The server has lost our session, or does not answer: the next call makes another connection. */
   #lose(why: string, fault: { isFault: boolean }): void {
-    if (this.#exchange.end || this.#exchange.lost) return;
-    this.#exchange.lost = this.#faults.unavailable(why);
-    this.#options.onLost?.(this.#exchange.lost, fault);
+    if (!this.#exchange.isOpen) return;
+    const error = this.#errors.unavailable(why);
+    this.#exchange.lose(error);
+    this.#options.onLost?.(error, fault);
   }
 
   #receive(message: RpcMessage, about: RequestId | undefined): void {
@@ -285,7 +285,7 @@ export class Instance implements AsyncDisposable {
   }
 
   #finish(reason: ExaiError): void {
-    if (this.#exchange.end) return;
+    if (this.#exchange.hasEnded) return;
     this.#exchange.finish(reason);
     this.#earlyLogs.release();
     this.#inbound.stop(reason);
@@ -293,8 +293,8 @@ export class Instance implements AsyncDisposable {
     this.#ended.resolve(reason);
   }
 
-  #levelMayDiffer(): void {
-    if (this.#exchange.end || !isObject(this.#description?.capabilities.logging)) return;
+  #attachedChanged(): void {
+    if (this.#exchange.hasEnded || !isObject(this.#description?.capabilities.logging)) return;
     this.#logLevel.attachedChanged();
   }
 }

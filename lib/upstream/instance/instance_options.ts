@@ -3,7 +3,6 @@ import type { JsonObject } from "../../base/json.ts";
 import type { Caller, Root } from "../../call/call.ts";
 import type { ListKind } from "../../call/server.ts";
 import type { Implementation } from "../../wire/mcp.ts";
-import type { ServerQuestion } from "./inbound_context.ts";
 import type { OrphanedHandles } from "../tasks/orphaned_handles.ts";
 
 /** What an instance is made with. */
@@ -11,32 +10,43 @@ export interface InstanceOptions {
   /** The server's name, for messages. */
   name: string;
   clientInfo: Implementation;
-  /** Client capabilities the upstream is told of: those of the sessions that share it. */
+  /** Client capabilities advertised to the server. */
   capabilities: JsonObject;
-  /** The roots the sessions share, `none` when they have none to tell; undefined when each has its own. */
+  /** The roots its sessions share, `none` when they have none; undefined: each session has its own. */
   roots: readonly Root[] | "none" | undefined;
   startTimeoutMs: number;
-  /** What was given out on the connections before this one. */
+  /** Handles given out by earlier instances of the server. */
   orphaned?: OrphanedHandles;
-  /** What a window can do whose question was refused because it might have been another's. */
+  /** What to do about a question that was refused because it could not be attributed. */
   refusalAdvice: string;
-  /** How long after a call what the server says may be about it, in milliseconds. */
+  /** How long after a call a message of the server may still be about it, in milliseconds. */
   settleMs?: number;
-  /** Takes what belongs to no session, one line. */
+  /** Takes a line about a message that belongs to no session. */
   log?(line: string): void;
-  /** Called when the server asks a session something. */
+  /** Called when the server sends a request to a client. */
   onQuestion?(question: ServerQuestion): void;
-  /** Called when the server asks for the roots the sessions share. */
+  /** Called when the server asks for the roots its sessions share. */
   onRootsAsked?(): void;
-  /** So many calls in a row it may leave without an answer, and say nothing, before it is given up; left out: two. */
+  /** Unanswered calls in a row, with no other message, after which it is given up; default: 2. */
   maxSilences?: number;
   /**
-   * Called when the connection is of no use any more. `isFault`: the server has failed, and not just forgotten a
-   * connection on which it was well.
+   * Called when the connection is lost. `isFault`: the server has failed, rather than dropped a session on which it had
+   * answered.
    */
   onLost?(why: ExaiError, options: { isFault: boolean }): void;
-  /** Called when a session that was told it is subscribed to `uri` hears no more of it, and the server has said why. */
+  /** Called when the server has ended the subscription of a session to `uri`. */
   onSubscriptionLost?(caller: Caller, uri: string, why: string): void;
-  /** Called when the upstream says that some of its lists have changed. */
+  /** Called when the server has announced that some of its lists changed. */
   onListChanged(kinds: readonly ListKind[]): void;
+}
+
+/** A request of a server to a client. */
+export interface ServerQuestion {
+  method: string;
+  /** The client capability it needs; undefined for a method that is not in MCP. */
+  capability: string | undefined;
+  /** Sessions a refused question may be for. */
+  candidates: readonly Caller[];
+  /** Whether it was refused because it could not be attributed. */
+  isRefused: boolean;
 }

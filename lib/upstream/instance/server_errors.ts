@@ -1,10 +1,10 @@
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { redact } from "../../base/log.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
-import { refusalStatus } from "./message_fault.ts";
+
 import { AnswerCut, SessionLost, UrlRefusal } from "../../remote/failures.ts";
 
-/** What callers of one server are told when the connection to it fails them. */
+/** Creates the errors of calls that failed with the connection to one server. */
 export class ServerErrors {
   readonly #server: string;
 
@@ -12,7 +12,7 @@ export class ServerErrors {
     this.#server = server;
   }
 
-  /** What a call is told that was under way when the server ended; `isAlone`: no other session's was. */
+  /** The error of a call that was running when the server ended; `isAlone`: no call of another session was. */
   interrupted(reason: ExaiError, { isAlone = false } = {}): ExaiError {
     return new ExaiError(reason.code, `${reason.message}; the call was under way and may have run`, {
       cause: reason,
@@ -20,7 +20,7 @@ export class ServerErrors {
     });
   }
 
-  /** What a call is told that is not sent any more, because the server knows the connection no more. */
+  /** The error of a call that was not sent, because the server has lost our session. */
   notRun(lost: ExaiError): ExaiError {
     return new ExaiError(lost.code, lost.message, {
       cause: lost,
@@ -28,7 +28,7 @@ export class ServerErrors {
     });
   }
 
-  /** Why a message could not be sent or answered: the server's fault, unless it is this machine that lacks something. */
+  /** The error for a message that could not be sent or answered: the server's fault, or this machine's lack of handles. */
   of(thrown: unknown): ExaiError {
     const mayHaveRun = thrown instanceof AnswerCut ? "; the call was under way and may have run" : "";
     return overCapacityFor(`server "${this.#server}"`, thrown) ??
@@ -36,12 +36,12 @@ export class ServerErrors {
   }
 
   unavailable(why: string, cause?: unknown): ExaiError {
-    // Of a server behind a URL: how it refused, and how long it wants to be left alone.
+    // Set by servers behind a URL.
     const { status = refusalStatus(cause), retryAfterMs } = (cause ?? {}) as {
       status?: number;
       retryAfterMs?: number;
     };
-    // It may also repeat in its refusal the key it was shown.
+    // A server may repeat an API key in its refusal.
     return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#server}": ${redact(why)}`, {
       cause,
       retryAfterMs,
@@ -50,9 +50,29 @@ export class ServerErrors {
   }
 }
 
-/** Whether a call that failed with `cause` has run, as far as it is known, and whether the call is what was wrong. */
+/** Whether a call that failed with `cause` has run, and whether the call itself was at fault. */
 function outcomeOf(cause: unknown): { outcome?: "unknown" | "not_run"; fault?: "caller" } {
   if (cause instanceof SessionLost) return { outcome: "not_run" };
   if (cause instanceof UrlRefusal && cause.isAboutMessage) return { fault: "caller" };
   return cause instanceof AnswerCut ? { outcome: "unknown" } : {};
+}
+
+/** The error of a message that itself cannot be sent; undefined when the connection is at fault. */
+export function messageError(thrown: unknown, server: string): ExaiError | undefined {
+  if (thrown instanceof ExaiError) return thrown.code === "UPSTREAM_UNAVAILABLE" ? undefined : thrown;
+  // JSON.stringify: nested too deeply for the stack, or longer than a string can be.
+  if (!(thrown instanceof RangeError)) return undefined;
+  return new ExaiError(
+    "INVALID_PARAMS",
+    `the arguments cannot be sent to server "${server}": ${thrown.message}; send less, or less deeply nested`,
+  );
+}
+
+/** The HTTP status a message was refused with: from `code`, or from the text where the MCP SDK has no code for it. */
+export function refusalStatus(cause: unknown): number | undefined {
+  if (!(cause instanceof Error)) return undefined;
+  const { code } = cause as { code?: unknown };
+  if (typeof code === "number" && code >= 400) return code;
+  const [, status] = /\(HTTP (4\d\d)\)/.exec(cause.message) ?? [];
+  return status === undefined ? undefined : Number(status);
 }

@@ -19,17 +19,18 @@ export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 /** Views of one server kept at once. */
 const MAX_VIEWS = 64;
 
-/** What one place of a server showed last. */
+/** The lists of one scope, as last read. */
 class View {
   description: InitializeResult | undefined;
   readonly lists = new Map<ListKind, readonly JsonObject[]>();
-  /** Lists the server says have changed, and has not been asked for since. */
+  /** Lists the server has announced to have changed and that were not read since. */
   readonly stale = new Set<ListKind>();
-  /** Whether the server itself was asked in the life of this daemon. */
+  /** Whether this daemon has asked the server itself. */
   isFresh = false;
-  /** How often the server has said that lists have changed. */
+  /** How often the server has announced changes. */
   changes = 0;
-  /** The list of `kind`, if it is not known to be out of date. */
+
+  /** The list of `kind`, unless it is known to be out of date. */
   current(kind: ListKind): readonly JsonObject[] | undefined {
     if (this.stale.has(kind)) return undefined;
     const list = this.lists.get(kind);
@@ -41,37 +42,40 @@ class View {
   }
 }
 
-/** What processes that were told the same showed last, in whichever place: shown where nothing else is known yet. */
+/** The lists last read from processes that were advertised the same capabilities, in any scope. */
 interface KeptLists {
   readonly key: ViewKey;
   readonly view: View;
   /** Client capabilities the server has made use of. */
-  readonly addUsedCapabilities: Set<string>;
+  readonly usedCapabilities: Set<string>;
 }
 
-/** What one session has seen, and the place it is led to, once that is known. */
+/** What one session has seen, and its scope once that is known. */
 interface ListViewer {
   readonly caller: Caller;
   scope: ListScope | undefined;
-  /** The list of each kind it was shown last, unless it was told since that there is another. */
-  readonly listShown: Map<ListKind, readonly JsonObject[]>;
+  /** The last list of each kind it was shown, unless it was notified of a change since. */
+  readonly seen: Map<ListKind, readonly JsonObject[]>;
 }
 
-/** Whom to tell that their list of a kind is another now. */
+/** Sessions to notify that their list of a kind has changed. */
 export type OutdatedLists = [ListKind, Caller][];
 
 /**
- * What one server showed last, by place, and what each session has seen of it. A session is told of a change when what
- * its own place shows is other than what it has seen: what processes of other places show is nothing to it.
+ * The lists of one server by scope, and what each session has seen of them. A session is notified when the list of its
+ * own scope differs from what it has seen; changes in other scopes do not concern it.
  */
 export class ListMemory {
   readonly #config: ServerConfig;
   readonly #store: ListStore | undefined;
+  /** By advertised capabilities. */
   readonly #kept = new Map<string, KeptLists>();
+  /** By list key. */
   readonly #views = new Map<string, View>();
+  /** By session id. */
   readonly #viewers = new Map<string, ListViewer>();
-  /** Sessions that are over: what comes late for one is kept for nobody. */
-  readonly #over = new WeakSet<Caller>();
+  /** Sessions that have ended: nothing more is kept for them. */
+  readonly #ended = new WeakSet<Caller>();
   #digest: string | undefined;
 
   constructor(config: ServerConfig, store: ListStore | undefined) {
@@ -79,71 +83,70 @@ export class ListMemory {
     this.#store = store;
   }
 
-  /** The view of a session: of its place, or of any place while its own is not known. */
+  /** The view of a session's scope; while that is not known, a view of any scope with the same capabilities. */
   viewOf(caller: Caller): View {
-    const place = this.#viewers.get(caller.id)?.scope;
-    return place ? this.viewAt(place) : this.#keptFor(this.#toldTo(caller)).view;
+    const scope = this.#viewers.get(caller.id)?.scope;
+    return scope ? this.viewAt(scope) : this.#keptFor(this.#advertisedTo(caller)).view;
   }
 
-  /** The view of a place; a new one begins with what another place showed. */
-  viewAt(place: ListScope): View {
-    let view = this.#views.get(place.listKey);
+  /** The view of a scope. A new one starts with the lists of another scope. */
+  viewAt(scope: ListScope): View {
+    let view = this.#views.get(scope.listKey);
     if (view) return view;
-    const kept = this.#keptFor(place.advertised).view;
+    const kept = this.#keptFor(scope.advertised).view;
     view = new View();
     view.description = kept.description;
     for (const [kind, list] of kept.lists) view.lists.set(kind, list);
     this.#makeRoom();
-    this.#views.set(place.listKey, view);
+    this.#views.set(scope.listKey, view);
     return view;
   }
 
-  /** Where a session is led to is known now. Gives what it has seen and is other there. */
-  setScope(caller: Caller, place: ListScope): OutdatedLists {
+  /** Sets the scope of a session; returns the lists it has seen that differ there. */
+  setScope(caller: Caller, scope: ListScope): OutdatedLists {
     const viewer = this.#viewerOf(caller);
-    if (viewer.scope?.listKey === place.listKey) return [];
-    viewer.scope = place;
-    const view = this.viewAt(place);
+    if (viewer.scope?.listKey === scope.listKey) return [];
+    viewer.scope = scope;
+    const view = this.viewAt(scope);
     return LIST_KINDS.filter((kind) => this.#isOutdated(viewer, kind, view)).map((kind) => [kind, caller]);
   }
 
-  /** Whether it is known where a session is led to. */
   hasScope(caller: Caller): boolean {
     return this.#viewers.get(caller.id)?.scope !== undefined;
   }
 
-  /** A session asks for the list of `kind`: until it has it, it need not be told of another. */
+  /** A session has requested the list of `kind`: until it is shown, changes need no notification. */
   listRequested(kind: ListKind, caller: Caller): void {
-    this.#viewers.get(caller.id)?.listShown.delete(kind);
+    this.#viewers.get(caller.id)?.seen.delete(kind);
   }
 
-  /** A session is shown `list`, and wants to hear when there is another; true when there is one by now. */
-  seen(kind: ListKind, list: readonly JsonObject[], caller: Caller): boolean {
+  /** A session is shown `list`; returns whether that is out of date already. */
+  listShown(kind: ListKind, list: readonly JsonObject[], caller: Caller): boolean {
     const viewer = this.#viewerOf(caller);
-    viewer.listShown.set(kind, list);
+    viewer.seen.set(kind, list);
     return viewer.scope !== undefined && this.#isOutdated(viewer, kind, this.viewAt(viewer.scope));
   }
 
   /**
-   * Takes over what a place shows.
+   * Stores the list of a scope; returns the sessions that have seen another.
    *
-   * @param asOf `changes` of its view when the server was asked: what has changed since may not be in the list
+   * @param asOf `changes` of its view when the server was asked: later changes may not be in the list
    */
   learn(
     kind: ListKind,
     { list, asOf }: { list: readonly JsonObject[]; asOf: number },
-    place: ListScope,
+    scope: ListScope,
   ): OutdatedLists {
-    if (kind === "resources" && place.resourcesFor === "session") return [];
-    const view = this.viewAt(place);
+    if (kind === "resources" && scope.resourcesFor === "session") return [];
+    const view = this.viewAt(scope);
     const before = view.lists.get(kind);
     view.lists.set(kind, list);
     if (view.changes === asOf) view.stale.delete(kind);
-    if (before !== list) this.#keep(place, kind);
-    return this.#outdated(place, kind);
+    if (before !== list) this.#keep(scope, kind);
+    return this.#outdated(scope, kind);
   }
 
-  /** The processes of a place say that their lists of `kinds` have changed. Gives who has seen one. */
+  /** A server has announced that the lists of `kinds` changed in its scope; returns the sessions that have seen one. */
   changed(kinds: readonly ListKind[], { listKey }: ListScope): OutdatedLists {
     const view = this.#views.get(listKey);
     if (view) {
@@ -151,63 +154,64 @@ export class ListMemory {
       for (const kind of kinds) view.stale.add(kind);
     }
     return kinds.flatMap((kind) => {
-      const viewers = this.#viewers.values().filter(({ scope: place, listShown: seen }) =>
-        place?.listKey === listKey && seen.delete(kind)
+      const viewers = this.#viewers.values().filter(({ scope, seen }) =>
+        scope?.listKey === listKey && seen.delete(kind)
       );
       return Array.from(viewers, ({ caller }): [ListKind, Caller] => [kind, caller]);
     });
   }
 
-  /** Every list of every place. */
+  /** Every list of every scope. */
   *lists(): Iterable<[ListKind, readonly JsonObject[]]> {
     for (const { lists } of this.#views.values()) yield* lists;
     for (const { view } of this.#kept.values()) yield* view.lists;
   }
 
-  /** Client capabilities that processes told `told` have made use of. */
-  usedCapabilities(told: JsonObject): ReadonlySet<string> {
-    return this.#keptFor(told).addUsedCapabilities;
+  /** Client capabilities made use of by processes that were advertised `advertised`. */
+  usedCapabilities(advertised: JsonObject): ReadonlySet<string> {
+    return this.#keptFor(advertised).usedCapabilities;
   }
 
-  /** Processes told `told` have made use of these client capabilities: the next daemon shall know it too. */
-  asked(told: JsonObject, capabilities: Iterable<string>): void {
-    const kept = this.#keptFor(told);
-    const known = kept.addUsedCapabilities.size;
-    for (const capability of capabilities) kept.addUsedCapabilities.add(capability);
-    if (kept.addUsedCapabilities.size > known) this.#save(kept);
+  /** Remembers client capabilities made use of by processes that were advertised `advertised`. */
+  addUsedCapabilities(advertised: JsonObject, capabilities: Iterable<string>): void {
+    const kept = this.#keptFor(advertised);
+    const known = kept.usedCapabilities.size;
+    for (const capability of capabilities) kept.usedCapabilities.add(capability);
+    if (kept.usedCapabilities.size > known) this.#save(kept);
   }
 
-  /** Whether the server asks for roots when it is told that there are some. */
+  /** Whether the server asks for roots when the capability is advertised to it. */
   get asksRoots(): boolean {
     return this.usedCapabilities(SHARED_WITH_ROOTS).has("roots");
   }
 
+  /** Forgets a session that has ended. */
   forget(caller: Caller): void {
-    this.#over.add(caller);
+    this.#ended.add(caller);
     this.#viewers.delete(caller.id);
   }
 
   #viewerOf(caller: Caller): ListViewer {
     let viewer = this.#viewers.get(caller.id);
     if (!viewer) {
-      viewer = { caller, scope: undefined, listShown: new Map() };
-      if (!this.#over.has(caller)) this.#viewers.set(caller.id, viewer);
+      viewer = { caller, scope: undefined, seen: new Map() };
+      if (!this.#ended.has(caller)) this.#viewers.set(caller.id, viewer);
     }
     return viewer;
   }
 
-  #outdated(place: ListScope, kind: ListKind): OutdatedLists {
-    const view = this.viewAt(place);
+  #outdated(scope: ListScope, kind: ListKind): OutdatedLists {
+    const view = this.viewAt(scope);
     const outdated: OutdatedLists = [];
     for (const viewer of this.#viewers.values()) {
-      if (viewer.scope?.listKey !== place.listKey || !this.#isOutdated(viewer, kind, view)) continue;
+      if (viewer.scope?.listKey !== scope.listKey || !this.#isOutdated(viewer, kind, view)) continue;
       outdated.push([kind, viewer.caller]);
     }
     return outdated;
   }
 
-  /** Whether what a session has seen is not what `view` shows; it is told then, and once. */
-  #isOutdated({ listShown: seen }: ListViewer, kind: ListKind, view: View): boolean {
+  /** Whether a session has seen another list than `view` has; true once for each change. */
+  #isOutdated({ seen }: ListViewer, kind: ListKind, view: View): boolean {
     const known = seen.get(kind);
     const list = view.current(kind);
     if (!known || !list || known === list) return false;
@@ -218,44 +222,45 @@ export class ListMemory {
     return seen.delete(kind);
   }
 
-  #keptFor(told: JsonObject): KeptLists {
-    const capabilities = JSON.stringify(told);
+  #keptFor(advertised: JsonObject): KeptLists {
+    const capabilities = JSON.stringify(advertised);
     let kept = this.#kept.get(capabilities);
     if (!kept) {
       const key = { server: this.#config.name, config: this.#configDigest(), capabilities };
       kept = readKept(key, this.#store?.get(key));
-      // Clients say of themselves what they like; what is dropped is read again when it is wanted.
+      // Clients choose their capabilities freely; what is dropped here is read from the store again.
       if (this.#kept.size >= MAX_VIEWS) this.#kept.delete(this.#kept.keys().next().value!);
       this.#kept.set(capabilities, kept);
     }
     return kept;
   }
 
-  /** What one place shows is what another one is likely to show. */
-  #keep(place: ListScope, kind: ListKind): void {
-    const { description, lists } = this.viewAt(place);
-    const kept = this.#keptFor(place.advertised);
+  /** Keeps a list as a first guess for other scopes. */
+  #keep(scope: ListScope, kind: ListKind): void {
+    const { description, lists } = this.viewAt(scope);
+    const kept = this.#keptFor(scope.advertised);
     kept.view.description = description;
-    if (kind === "resources" && place.resourcesFor !== "everybody") return;
+    if (kind === "resources" && scope.resourcesFor !== "everybody") return;
     kept.view.lists.set(kind, lists.get(kind)!);
     this.#save(kept);
   }
 
-  #save({ key, view: { description, lists }, addUsedCapabilities: asked }: KeptLists): void {
+  #save({ key, view: { description, lists }, usedCapabilities }: KeptLists): void {
     if (!description) return;
-    this.#store?.set(key, { description, lists: Object.fromEntries(lists), asked: [...asked] });
+    this.#store?.set(key, { description, lists: Object.fromEntries(lists), asked: [...usedCapabilities] });
   }
 
-  #toldTo(caller: Caller): JsonObject {
+  #advertisedTo(caller: Caller): JsonObject {
     const { scope } = decideShare(this.#config);
-    const rootless = this.asksRoots && !isObject(caller.capabilities.roots);
-    return advertisedCapabilities({ scope, placed: isDirectoryBound(this.#config, scope), rootless }, caller);
+    const isRootless = this.asksRoots && !isObject(caller.capabilities.roots);
+    const isBound = isDirectoryBound(this.#config, scope);
+    return advertisedCapabilities({ scope, isBound, isRootless }, caller);
   }
 
-  /** A view nobody looks at is made anew when it is wanted. */
+  /** Drops the oldest view that no session uses, when there are too many. */
   #makeRoom(): void {
     if (this.#views.size < MAX_VIEWS) return;
-    const inUse = new Set(this.#viewers.values().map(({ scope: place }) => place?.listKey));
+    const inUse = new Set(this.#viewers.values().map(({ scope }) => scope?.listKey));
     for (const listKey of this.#views.keys()) {
       if (inUse.has(listKey)) continue;
       this.#views.delete(listKey);
@@ -263,7 +268,7 @@ export class ListMemory {
     }
   }
 
-  // A digest, not the text: an environment may hold secrets.
+  // A digest rather than the text: the environment may hold secrets.
   #configDigest(): string {
     return this.#digest ??= createHash("sha256").update(JSON.stringify(identityOf(this.#config))).digest(
       "hex",
@@ -278,10 +283,10 @@ function readKept(key: ViewKey, stored: StoredView | undefined): KeptLists {
     const list = stored?.lists[kind];
     if (list) view.lists.set(kind, list);
   }
-  return { key, view, addUsedCapabilities: new Set(stored?.asked) };
+  return { key, view, usedCapabilities: new Set(stored?.asked) };
 }
 
-/** What of a configuration decides which server runs, and how. */
+/** The parts of a configuration that decide which server runs, and how. */
 function identityOf(config: ServerConfig): unknown[] {
   const { kind, share, cwdFree } = config;
   return kind === "stdio"

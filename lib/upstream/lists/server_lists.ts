@@ -20,22 +20,22 @@ import type { Slot } from "../slot.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
-/** How long a list is waited for when the one before can be shown in its place. */
+/** How long a current list is waited for when an older one can be shown instead. */
 const MAX_LIST_WAIT_MS = SECOND_MS / 2;
 
 interface ServerListsOptions {
   leases: Leases;
   pool: Pool;
   shown: ShownLists;
-  /** Keeps what the server shows beyond the life of the daemon. */
+  /** Keeps lists across restarts of the daemon. */
   store?: ListStore;
-  /** How many servers are started at once only to see what they show now. */
+  /** Bounds the servers that are started at once only to read their lists. */
   probes?: Semaphore;
 }
 
 /**
- * The lists of one server. A session is shown what is remembered of its place, without a process that runs for it; a
- * place whose lists another daemon has left, or another place, is visited once to see what it shows now.
+ * The lists of one server. A session is shown the remembered lists of its scope without starting a process. Lists left
+ * by an earlier daemon or taken from another scope are compared once with what the server lists now.
  */
 export class ServerLists {
   readonly #name: string;
@@ -43,43 +43,61 @@ export class ServerLists {
   readonly #pool: Pool;
   readonly #shown: ShownLists;
   readonly #memory: ListMemory;
-  readonly #gate: Semaphore;
-  readonly #visits = new Map<string, Promise<void>>();
+  readonly #semaphore: Semaphore;
+  /** Probes in progress by list key. */
+  readonly #probes = new Map<string, Promise<void>>();
 
-  constructor(config: ServerConfig, { leases, pool, shown, store, probes: visits }: ServerListsOptions) {
+  constructor(config: ServerConfig, { leases, pool, shown, store, probes }: ServerListsOptions) {
     this.#name = config.name;
     this.#leases = leases;
     this.#pool = pool;
     this.#shown = shown;
     this.#memory = new ListMemory(config, store);
-    this.#gate = visits ?? new Semaphore(1);
-    leases.onPlaced = (caller, place) => this.#tell(this.#memory.setScope(caller, place));
-    pool.onStarted = (slot, instance) => {
-      for (const capability of this.#memory.usedCapabilities(slot.advertised)) {
-        // What the windows of a place share is told without asking any.
-        if (capability !== "roots" || slot.scope === "session") slot.usedCapabilities.add(capability);
-      }
-      void this.#learnAll(slot.listScope, instance);
-    };
-    pool.onAsked = ({ usedCapabilities: asked, advertised: capabilities }) =>
-      this.#memory.asked(capabilities, asked);
-    leases.asksRoots = () => this.#memory.asksRoots;
-    pool.onRootsAsked = (slot) => {
-      this.#memory.asked(slot.advertised, ["roots"]);
-      if (slot.mixesRoots) leases.splitByRoots(slot);
-    };
-    pool.onListsStale = (kinds, place) => {
-      const outdated = this.#memory.changed(kinds, place);
-      // Those attached have heard it from the instance itself.
-      notify(outdated.filter(([, caller]) => !this.#leases.running(caller)));
-    };
+    this.#semaphore = probes ?? new Semaphore(1);
   }
 
-  /** What the server said of itself; it is started when nothing is remembered. */
+  /** Whether the server is known to ask for roots. */
+  get asksRoots(): boolean {
+    return this.#memory.asksRoots;
+  }
+
+  /** It is known whose lists a session is shown. */
+  scopeKnown(caller: Caller, scope: ListScope): void {
+    this.#notify(this.#memory.setScope(caller, scope));
+  }
+
+  /** The instance of `slot` has started: reads its lists. */
+  instanceStarted(slot: Slot, instance: Instance): void {
+    for (const capability of this.#memory.usedCapabilities(slot.advertised)) {
+      // Shared roots are answered without asking a client.
+      if (capability !== "roots" || slot.scope === "session") slot.usedCapabilities.add(capability);
+    }
+    void this.#readAll(slot.listScope, instance);
+  }
+
+  /** The server of `slot` has made use of client capabilities: remembers them for the next daemon. */
+  capabilitiesUsed({ advertised, usedCapabilities }: Slot): void {
+    this.#memory.addUsedCapabilities(advertised, usedCapabilities);
+  }
+
+  /** The server of `slot` has asked for roots: sessions without roots need a process of their own. */
+  rootsAsked(slot: Slot): void {
+    this.#memory.addUsedCapabilities(slot.advertised, ["roots"]);
+    if (slot.mixesRoots) this.#leases.splitByRoots(slot);
+  }
+
+  /** An instance of `scope` has announced that its lists of `kinds` changed. */
+  listsStale(kinds: readonly ListKind[], scope: ListScope): void {
+    const outdated = this.#memory.changed(kinds, scope);
+    // The instance itself has notified the sessions attached to it.
+    notifyCallers(outdated.filter(([, caller]) => !this.#leases.running(caller)));
+  }
+
+  /** The server's answer to `initialize`; starts the server when none is remembered. */
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
     const { description } = this.#memory.viewOf(caller);
     if (description && !this.#leases.running(caller)) {
-      this.#visitOnce(caller);
+      this.#probeOnce(caller);
       return description;
     }
     const slot = await untilAborted(this.#leases.lease(caller), signal);
@@ -92,13 +110,15 @@ export class ServerLists {
     if (remembered) return await this.#shown.of(kind, remembered);
     this.#memory.listRequested(kind, caller);
     const last = this.#memory.viewOf(caller).lists.get(kind);
-    const asked = this.#ask(kind, caller);
-    const list = last ? await this.#inTime(asked, last, signal) : await untilAborted(asked, signal);
-    if (this.#memory.seen(kind, list, caller)) this.#tell([[kind, caller]]);
+    const current = this.#readFor(kind, caller);
+    const list = last
+      ? await this.#unlessLate(current, { last, signal })
+      : await untilAborted(current, signal);
+    if (this.#memory.listShown(kind, list, caller)) this.#notify([[kind, caller]]);
     return await this.#shown.of(kind, list);
   }
 
-  /** The same, for a window that asks this server alone; undefined: the server has to be asked. */
+  /** A remembered list as the result of `call`, a list request to this server alone; undefined: ask the server. */
   rememberedResult({ method, params, caller }: Call): Result | undefined {
     const kind = kindOf(method);
     if (!kind || params.cursor !== undefined) return undefined;
@@ -108,121 +128,121 @@ export class ServerLists {
     return undefined;
   }
 
-  /** The server itself has answered a window that asked it alone: what it has seen is what its instance lists. */
-  listed({ method, caller }: Call, { listScope: listed, started: started }: Slot): void {
+  /** The server has answered `call` itself: if it was a list request, its session has seen the instance's list. */
+  listed({ method, caller }: Call, { listScope, started }: Slot): void {
     const kind = kindOf(method);
     if (!kind || !started) return;
-    this.#read(kind, listed, () => started.lists.get(kind)).then((list) => {
-      if (this.#memory.seen(kind, list, caller)) this.#tell([[kind, caller]]);
+    this.#read(kind, listScope, () => started.lists.get(kind)).then((list) => {
+      if (this.#memory.listShown(kind, list, caller)) this.#notify([[kind, caller]]);
     }).catch(() => {});
   }
 
   /**
-   * Asks what runs for a session for its list of `kind`, for somebody names what is not in it; a place that nobody has
-   * asked yet is asked now. Resolves with whether the list is another.
+   * Reads the list of `kind` again, as a call names an entry that is not in it. Only a scope that was never read starts
+   * its server for that. Resolves with whether the list has changed.
    */
   async refresh(kind: ListKind, { caller }: Call): Promise<boolean> {
-    const { listScope: listed } = await this.#leases.placeOf(caller);
-    const view = this.#memory.viewAt(listed);
+    const { listScope } = await this.#leases.requestOf(caller);
+    const view = this.#memory.viewAt(listScope);
     const before = view.lists.get(kind);
-    const instance = this.#leases.running(caller) ?? this.#runningAt(listed);
-    if (instance) await this.#read(kind, listed, () => instance.lists.refresh(kind));
-    else if (!view.isFresh) await this.#visit(listed, caller);
+    const instance = this.#leases.running(caller) ?? this.#runningIn(listScope);
+    if (instance) await this.#read(kind, listScope, () => instance.lists.refresh(kind));
+    else if (!view.isFresh) await this.#probe(listScope, caller);
     return before !== view.lists.get(kind);
   }
 
-  /** What is wrong with the lists it shows: entries that clients would refuse, lists without end. */
+  /** What is wrong with the lists: entries that clients would reject, lists without end. */
   get faults(): string[] {
     const faults = Array.from(this.#memory.lists(), ([, list]) => this.#shown.faultsOf(list));
     return [...new Set(faults.flat())];
   }
 
-  /** A session is over. */
+  /** Forgets a session that has ended. */
   forget(caller: Caller): void {
     this.#memory.forget(caller);
   }
 
-  /** The list a session is shown without asking the server, which need not run for it. */
+  /** The list a session is shown while no instance runs for it. */
   #remembered(kind: ListKind, caller: Caller): readonly JsonObject[] | undefined {
     if (this.#leases.running(caller)) return undefined;
     const list = this.#memory.viewOf(caller).current(kind);
     if (!list) return undefined;
-    if (this.#memory.seen(kind, list, caller)) this.#tell([[kind, caller]]);
-    this.#visitOnce(caller);
+    if (this.#memory.listShown(kind, list, caller)) this.#notify([[kind, caller]]);
+    this.#probeOnce(caller);
     return list;
   }
 
-  async #ask(kind: ListKind, caller: Caller): Promise<readonly JsonObject[]> {
+  async #readFor(kind: ListKind, caller: Caller): Promise<readonly JsonObject[]> {
     const slot = await this.#leases.lease(caller);
     const instance = await slot.instance;
     return await this.#read(kind, slot.listScope, () => instance.lists.get(kind));
   }
 
-  /** A server that was well before and is not now goes on being shown: its callers hear what is wrong with it. */
-  async #inTime<T>(asked: Promise<T>, last: T, signal: AbortSignal): Promise<T> {
-    const inTime = unlessLate(asked.catch(() => last), MAX_LIST_WAIT_MS);
+  /** Falls back to the last list when the server fails or is slow: calls of its tools say what is wrong with it. */
+  async #unlessLate<T>(current: Promise<T>, { last, signal }: { last: T; signal: AbortSignal }): Promise<T> {
+    const inTime = unlessLate(current.catch(() => last), MAX_LIST_WAIT_MS);
     return await untilAborted(inTime, signal) ?? last;
   }
 
-  /** What another daemon, or another place, has left is compared with what the server shows a session now. */
-  #visitOnce(caller: Caller): void {
+  /** Compares remembered lists with what the server lists now, unless that was done. */
+  #probeOnce(caller: Caller): void {
     if (this.#memory.hasScope(caller) && this.#memory.viewOf(caller).isFresh) return;
-    const visit = async () => {
-      const { listScope: listed } = await this.#leases.placeOf(caller);
-      if (!this.#memory.viewAt(listed).isFresh) await this.#visit(listed, caller);
+    const probe = async () => {
+      const { listScope } = await this.#leases.requestOf(caller);
+      if (!this.#memory.viewAt(listScope).isFresh) await this.#probe(listScope, caller);
     };
-    visit().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#name, thrown }));
+    probe().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#name, thrown }));
   }
 
-  /** Has a place's server started, if it must be, and asked for its lists; then it may stop again. */
-  #visit({ listKey }: ListScope, caller: Caller): Promise<void> {
-    const known = this.#visits.get(listKey);
+  /** Reads the lists of a scope, starting its server if none runs; the server may stop again afterwards. */
+  #probe({ listKey }: ListScope, caller: Caller): Promise<void> {
+    const known = this.#probes.get(listKey);
     if (known) return known;
-    const visit = this.#gate.run(async () => {
-      const slot = this.#pool.slot(await this.#leases.placeOf(caller));
+    const probe = this.#semaphore.run(async () => {
+      const slot = this.#pool.slot(await this.#leases.requestOf(caller));
       slot.beginCall();
       try {
-        await this.#learnAll(slot.listScope, await slot.instance);
+        await this.#readAll(slot.listScope, await slot.instance);
       } finally {
         slot.endCall();
       }
-    }).finally(() => this.#visits.delete(listKey));
-    this.#visits.set(listKey, visit);
-    return visit;
+    }).finally(() => this.#probes.delete(listKey));
+    this.#probes.set(listKey, probe);
+    return probe;
   }
 
-  async #learnAll(place: ListScope, instance: Instance): Promise<void> {
-    const view = this.#memory.viewAt(place);
+  async #readAll(scope: ListScope, instance: Instance): Promise<void> {
+    const view = this.#memory.viewAt(scope);
     view.isFresh = true;
     view.description = instance.description;
-    const reading = LIST_KINDS.map((kind) => this.#read(kind, place, () => instance.lists.get(kind)));
+    const reading = LIST_KINDS.map((kind) => this.#read(kind, scope, () => instance.lists.get(kind)));
     await Promise.allSettled(reading);
   }
 
-  /** Takes over what `ask` says the list of `kind` is, in a place. */
+  /** Stores what `ask` resolves with as the list of `kind` of a scope. */
   async #read(
     kind: ListKind,
-    place: ListScope,
+    scope: ListScope,
     ask: () => Promise<readonly JsonObject[]>,
   ): Promise<readonly JsonObject[]> {
-    const asOf = this.#memory.viewAt(place).changes;
+    const asOf = this.#memory.viewAt(scope).changes;
     const list = await ask();
-    this.#tell(this.#memory.learn(kind, { list, asOf }, place));
-    // At once, not when somebody is shown it: what is wrong with it is said when it comes.
+    this.#notify(this.#memory.learn(kind, { list, asOf }, scope));
+    // Now rather than when it is shown, so that its faults are logged at once.
     this.#shown.of(kind, list).catch(() => {});
     return list;
   }
 
-  #tell(outdated: OutdatedLists): void {
+  #notify(outdated: OutdatedLists): void {
     if (outdated.length === 0) return;
     this.#pool.listChanged([...new Set(outdated.map(([kind]) => kind))]);
-    notify(outdated);
+    notifyCallers(outdated);
   }
 
-  /** The instance that runs for the windows of a place. */
-  #runningAt({ listKey }: ListScope): Instance | undefined {
-    for (const { started: started, scope, listScope: listed } of this.#pool) {
-      if (started && scope !== "session" && listed.listKey === listKey) return started;
+  /** A shared instance that runs in a scope. */
+  #runningIn({ listKey }: ListScope): Instance | undefined {
+    for (const { started, scope, listScope } of this.#pool) {
+      if (started && scope !== "session" && listScope.listKey === listKey) return started;
     }
     return undefined;
   }
@@ -232,6 +252,6 @@ function kindOf(method: string): ListKind | undefined {
   return LIST_KINDS.find((kind) => LISTS[kind].method === method);
 }
 
-function notify(outdated: OutdatedLists): void {
+function notifyCallers(outdated: OutdatedLists): void {
   for (const [kind, caller] of outdated) caller.notify(listChangedMethod(kind));
 }

@@ -6,8 +6,8 @@ import { visible } from "../../base/visible.ts";
 import type { AskOptions, Call, Caller, Root } from "../../call/call.ts";
 import { toRpcError } from "../../wire/codes.ts";
 import { type RequestId, responseTo, type Result, type RpcRequest } from "../../wire/rpc.ts";
-import type { MessageOwners } from "../instance/addressing.ts";
-import { askOnceFor, OpenQuestions } from "./open_questions.ts";
+import type { MessageOwners } from "../instance/message_owners.ts";
+import { askOnceFor } from "./pending_questions.ts";
 import type { Addressee } from "../instance/attribution.ts";
 import { checkAnswerable, CLIENT_CAPABILITY, withoutUnsupportedTask } from "./client_capabilities.ts";
 import type { ClientTasks } from "../tasks/client_tasks.ts";
@@ -16,81 +16,80 @@ import type { Origin } from "../instance/inflight.ts";
 import { ownId } from "../../wire/own_id.ts";
 import { relatedTask } from "../tasks/handle_table.ts";
 
-/** Questions of one server that one client is busy with. */
-const MAX_ASKED = 256;
+/** Unanswered questions of one server to one client. */
+const MAX_UNANSWERED = 256;
 
-/** Who is asked, for which of its calls, the latest first; none: outside of any. */
-interface Asked {
+/** The client that is asked. */
+interface QuestionTarget {
   caller: Caller;
+  /** The calls the question may belong to, the latest first; none: it belongs to no call. */
   calls: readonly Call[];
   /** Aborted when the server withdraws its question. */
   signal: AbortSignal;
 }
 
-/** What an upstream asks of its client: put to the one session it belongs to, or refused. */
+/** Answers the requests of a server: each is put to the client of the one session it belongs to, or refused. */
 export class ServerQuestions {
   readonly #context: InboundContext;
-  readonly #addressing: MessageOwners;
+  readonly #owners: MessageOwners;
   readonly #clientTasks: ClientTasks;
-  /** Those that a client is busy with. */
-  readonly #asked = new Map<RequestId, AbortController>();
-  /** How many of them each client is busy with, by session id. */
-  readonly #busy = new Map<string, number>();
-  readonly #standing = new OpenQuestions();
+  /** Requests that are not answered yet, by the server's ids. */
+  readonly #unanswered = new Map<RequestId, AbortController>();
+  /** How many of them each client has, by session id. */
+  readonly #counts = new Map<string, number>();
 
-  constructor(context: InboundContext, to: { addressing: MessageOwners; clientTasks: ClientTasks }) {
+  constructor(context: InboundContext, to: { owners: MessageOwners; clientTasks: ClientTasks }) {
     this.#context = context;
-    this.#addressing = to.addressing;
+    this.#owners = to.owners;
     this.#clientTasks = to.clientTasks;
-    context.attribution.onEnded = (call, isWithdrawn) => this.#standing.callEnded(call, isWithdrawn);
   }
 
-  /** `origin`: the request on whose stream it came, where there are such. */
+  /** `origin`: the request on whose stream it came, on transports that have such streams. */
   receive(request: RpcRequest, origin?: Origin): void {
     this.#answer(request, origin).catch((thrown) => this.#giveUp(request, thrown));
   }
 
-  /** The server wants no answer any more. */
+  /** The server has cancelled its request. */
   withdraw({ requestId, reason }: JsonObject): void {
     const why = `the server withdrew its question: ${textOf(reason) ?? "no reason given"}`;
-    this.#askedAs(requestId)?.abort(new ExaiError("CANCELLED", why));
+    this.#controllerOf(requestId)?.abort(new ExaiError("CANCELLED", why));
   }
 
-  /** The upstream is gone: nobody needs the answers any more. */
+  /** The server has ended: withdraws its questions. */
   stop(reason: ExaiError): void {
-    for (const controller of this.#asked.values()) controller.abort(reason);
+    for (const controller of this.#unanswered.values()) controller.abort(reason);
   }
 
-  /** The question a server names by `id`; it may write a number as text in one place and not in the other. */
-  #askedAs(id: unknown): AbortController | undefined {
+  /** The request the server calls `id`; servers may write a number as text in one of the two messages. */
+  #controllerOf(id: unknown): AbortController | undefined {
     const other = typeof id === "number" ? String(id) : ownId(id as RequestId);
-    return this.#asked.get(id as RequestId) ?? this.#asked.get(other);
+    return this.#unanswered.get(id as RequestId) ?? this.#unanswered.get(other);
   }
 
   async #answer(request: RpcRequest, origin?: Origin): Promise<void> {
     const controller = new AbortController();
-    if (this.#asked.has(request.id)) {
+    if (this.#unanswered.has(request.id)) {
       const inUse = "another request of yours has this id and is not answered yet";
       const error = toRpcError(new ExaiError("INVALID_REQUEST", inUse));
       return this.#context.send(responseTo(request.id, { error }));
     }
-    this.#asked.set(request.id, controller);
+    this.#unanswered.set(request.id, controller);
     let result: Result;
     try {
       result = await this.#handle(request, { signal: controller.signal, origin });
     } catch (thrown) {
       result = { error: toRpcError(thrown) };
     }
-    // A question that was withdrawn wants no answer.
-    if (this.#asked.delete(request.id) && !controller.signal.aborted) {
+    // A cancelled request gets no answer.
+    if (this.#unanswered.delete(request.id) && !controller.signal.aborted) {
       this.#context.send(responseTo(request.id, result));
     }
   }
 
-  /** Answering has failed: the server is told so, as it may wait without end. */
+  /** Answering has failed: sends an error, as the server may wait without a time-out. */
   #giveUp({ id }: RpcRequest, thrown: unknown): void {
     logHandlingFault("a request of a server", thrown);
-    this.#asked.delete(id);
+    this.#unanswered.delete(id);
     this.#context.send(responseTo(id, { error: toRpcError(new ExaiError("INTERNAL", messageOf(thrown))) }));
   }
 
@@ -103,14 +102,12 @@ export class ServerQuestions {
     if (method === "roots/list" && this.#context.roots) return this.#sharedRoots(this.#context.roots);
     const capability = ownEntry(CLIENT_CAPABILITY, method);
     const runner = this.#clientTasks.ownerOfRequest(method, params);
-    const to = runner
-      ? { caller: runner }
-      : this.#addressing.addressee(params, { origin, isQuestion: true }) ??
-        this.#refuse(method, capability, origin);
-    // A server whose questions come with the call they belong to may ask many windows at once.
-    if (!origin) this.#context.onQuestion({ method, capability, candidates: [], isRefused: false });
+    const to = runner ? { caller: runner } : this.#owners.addressee(params, { origin, isQuestion: true }) ??
+      this.#refuse(method, capability, origin);
+    // On a stream the origin is known, so such a server can be shared although it asks questions.
+    if (!origin) this.#context.onQuestion?.({ method, capability, candidates: [], isRefused: false });
     checkAnswerable(method, params, to.caller.capabilities);
-    // The newest with an id is meant by it from now on: some servers have one id for all.
+    // The latest owner of an id counts: some servers use one id for all elicitations.
     if (typeof params.elicitationId === "string") {
       this.#context.handles.elicitations.set(params.elicitationId, to.caller);
     }
@@ -118,82 +115,94 @@ export class ServerQuestions {
     return this.#clientTasks.answerToServer(to.caller, request, answer);
   }
 
-  /** The calls a question may be asked for, the latest first. */
+  /** The calls a question may belong to, the latest first. */
   #callsOf({ caller, call }: Addressee, origin?: Origin): readonly Call[] {
     if (!call) return [];
     return origin ? [call] : this.#context.attribution.callsOf(caller).toReversed();
   }
 
   #sharedRoots(roots: readonly Root[] | "none"): Result {
-    this.#context.onRootsAsked();
+    this.#context.onRootsAsked?.();
     if (roots !== "none") return { result: { roots: [...roots] } };
     throw new ExaiError("METHOD_NOT_FOUND", "this client does not offer roots");
   }
 
-  /** Asks the client, for as long as the question stands. */
-  async #ask({ method, params = {} }: RpcRequest, { caller, calls, signal }: Asked): Promise<Result> {
-    const { taskAliases: taskNames, elicitationAliases: elicitationNames } = this.#context.handles;
-    const named = elicitationNames.toClient(caller, withoutProgressToken(params));
+  async #ask(
+    { method, params = {} }: RpcRequest,
+    { caller, calls, signal }: QuestionTarget,
+  ): Promise<Result> {
+    const { taskAliases, elicitationAliases } = this.#context.handles;
+    const named = elicitationAliases.toClient(caller, withoutProgressToken(params));
     const understood = withoutUnsupportedTask(method, named, caller.capabilities);
-    const shown = this.#clientTasks.toClient(taskNames.toClient(understood));
-    const busy = this.#busy.get(caller.id) ?? 0;
-    if (busy >= MAX_ASKED) {
-      throw new ExaiError(
-        "OVER_CAPACITY",
-        `${MAX_ASKED} of your requests to this client are not answered yet`,
-      );
-    }
-    this.#busy.set(caller.id, busy + 1);
-    using standing = this.#standing.open(calls);
+    const shown = this.#clientTasks.toClient(taskAliases.toClient(understood));
+    using _unanswered = this.#count(caller);
+    using question = this.#context.pendingQuestions.open(calls);
     const options: AskOptions = {
-      signal: AbortSignal.any([signal, standing.signal]),
+      signal: AbortSignal.any([signal, question.signal]),
       onProgress: this.#progressTo(caller, params),
     };
-    try {
-      const answer = calls.length === 0
-        ? await caller.ask(method, shown, options)
-        : await askOnceFor(calls, { method, params: shown, options });
-      return answer.result ? { ...answer, result: taskNames.toServer(answer.result) } : answer;
-    } finally {
-      const left = this.#busy.get(caller.id)! - 1;
-      if (left > 0) this.#busy.set(caller.id, left);
-      else this.#busy.delete(caller.id);
-    }
+    const answer = calls.length === 0
+      ? await caller.ask(method, shown, options)
+      : await askOnceFor(calls, { method, params: shown, options });
+    return answer.result ? { ...answer, result: taskAliases.toServer(answer.result) } : answer;
   }
 
-  /** Answers a question that cannot be attributed: as every client it may be for would, or with why it is refused. */
+  /**
+   * Counts one more unanswered question of a client until it is disposed.
+   *
+   * @throws {ExaiError} `OVER_CAPACITY` beyond {@linkcode MAX_UNANSWERED}
+   */
+  #count({ id }: Caller): Disposable {
+    const count = this.#counts.get(id) ?? 0;
+    if (count >= MAX_UNANSWERED) {
+      throw new ExaiError(
+        "OVER_CAPACITY",
+        `${MAX_UNANSWERED} of your requests to this client are not answered yet`,
+      );
+    }
+    this.#counts.set(id, count + 1);
+    return {
+      [Symbol.dispose]: () => {
+        const rest = this.#counts.get(id)! - 1;
+        if (rest > 0) this.#counts.set(id, rest);
+        else this.#counts.delete(id);
+      },
+    };
+  }
+
+  /** Rejects a question that cannot be attributed: as every client it may be for would, or with the reason. */
   #refuse(method: string, capability: string | undefined, origin?: Origin): never {
-    const { attribution, name, advertised: told, refusalAdvice: whenRefused } = this.#context;
-    const suspects = origin ? [] : attribution.candidates();
-    const able = suspects.filter(({ capabilities }) => !capability || isObject(capabilities[capability]));
-    if (capability && (!isObject(told[capability]) || suspects.length > 0 && able.length === 0)) {
+    const { attribution, name, capabilities: advertised, refusalAdvice } = this.#context;
+    const candidates = origin ? [] : attribution.candidates();
+    const able = candidates.filter(({ capabilities }) => !capability || isObject(capabilities[capability]));
+    if (capability && (!isObject(advertised[capability]) || candidates.length > 0 && able.length === 0)) {
       throw new ExaiError("METHOD_NOT_FOUND", `this client does not offer ${capability}`);
     }
     if (!origin) {
-      this.#context.onQuestion({ method, capability, candidates: able, isRefused: suspects.length > 0 });
+      this.#context.onQuestion?.({ method, capability, candidates: able, isRefused: candidates.length > 0 });
       this.#noteRefused(method);
     }
     const at = new Date().toISOString();
-    this.#context.log(`${at} ${visible(method)} refused: it cannot be told which window it is for`);
+    this.#context.log?.(`${at} ${visible(method)} refused: it cannot be told which window it is for`);
     throw new ExaiError(
       "INVALID_REQUEST",
-      suspects.length === 0
+      candidates.length === 0
         ? `${method} belongs to no call that is running, so to no client`
         : `${method} was refused: calls of several windows run on server "${name}" or have just ended, and it cannot ` +
-          `be told which of them asks; ${whenRefused}`,
+          `be told which of them asks; ${refusalAdvice}`,
     );
   }
 
-  /** On each call that runs, as it may be the one that needed the answer. */
+  /** Notes the refusal on each running call, as any of them may have needed the answer. */
   #noteRefused(method: string): void {
-    for (const { trace } of this.#context.attribution.running()) {
+    for (const { trace } of this.#context.attribution.runningCalls()) {
       if (trace) {
         trace.note = `${visible(method)} of its server was refused: it may have been for another window`;
       }
     }
   }
 
-  /** Passes the client's progress on under the upstream's own token, if it gave one. */
+  /** Forwards the client's progress under the server's own token, if it gave one. */
   #progressTo(caller: Caller, params: JsonObject): AskOptions["onProgress"] {
     const progressToken = (params._meta as JsonObject | undefined)?.progressToken;
     if (progressToken === undefined) return undefined;

@@ -2,7 +2,6 @@ import { clip } from "../../base/clip.ts";
 import { getLogger } from "@logtape/logtape";
 import { within } from "../../base/abort.ts";
 import { pathOfUri } from "../../base/file_uri.ts";
-import type { ServerConfig } from "../../config/server_config.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import type { Caller, Root } from "../../call/call.ts";
@@ -96,13 +95,4 @@ async function whyNoDirectory(path: string): Promise<string | undefined> {
     if (thrown instanceof DOMException) return `it does not answer within ${LOOK_TIMEOUT_MS / SECOND_MS} s`;
     return "it cannot be looked at";
   }
-}
-
-/**
- * `own`, which names the directory of the window that starts the server as that window does: its paths must be those the
- * window's requests hold. But it starts in the real directory, by which `shared` names the same server for all: the
- * system tells a process that one in any case, and a link that leads elsewhere by then must not lead it there.
- */
-export function startedIn(own: ServerConfig, shared: ServerConfig): ServerConfig {
-  return own.kind === "stdio" && shared.kind === "stdio" ? { ...own, cwd: shared.cwd } : own;
 }

@@ -1,4 +1,5 @@
 import { delay } from "@std/async/delay";
+import { untilAborted } from "../../base/abort.ts";
 import { type JsonObject, textOf } from "../../base/json.ts";
 import { monotonicNow } from "../../base/monotonic.ts";
 import { MINUTE_MS } from "../../base/units.ts";
@@ -10,36 +11,37 @@ import { MAX_HANDLE_CHARS } from "./handle_table.ts";
 /** Tasks kept at most; beyond that the oldest are forgotten. */
 const MAX_TASKS = 10_000;
 
-/** A timer cannot be set for as long as some tasks last. */
+/** Longest single timer: tasks may outlast what `setTimeout` can wait. */
 const MAX_TIMER_MS = MINUTE_MS;
 
-/** What a task is that does not run any more. */
+/** Statuses a task does not leave (MCP basic/utilities/tasks). */
 const FINAL_STATUSES: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled"]);
 
-/** One task, as far as its window may have to be told of it. */
+/** What its session may have to be told of a task. */
 export interface UnfetchedTask {
   readonly caller: Caller;
-  /** As its server calls it. */
+  /** The server's own id. */
   readonly taskId: string;
   readonly createdAt: string | undefined;
-  /** In milliseconds from its creation; null: without end. */
+  /** In milliseconds from its creation; null: unlimited. */
   readonly ttl: number | null;
   readonly expiresAtMs: number;
+  /** Whether it has a final status. */
   isOver: boolean;
 }
 
 /**
- * The tasks begun on one instance whose results nobody has fetched yet (MCP basic/utilities/tasks). While there are any
- * the instance must go on: a task cannot be taken to another.
+ * The tasks of one instance whose results were not fetched yet (MCP basic/utilities/tasks). The instance must run while
+ * there are any: a task cannot move to another.
  */
 export class UnfetchedTasks {
   readonly #byId = new Map<string, UnfetchedTask>();
-  /** Those that ran when the server ended. */
-  #cut: UnfetchedTask[] = [];
-  /** Resolved when one is gone. */
-  #gone: PromiseWithResolvers<void> | undefined;
+  /** Tasks that were running when the server ended. */
+  #interrupted: UnfetchedTask[] = [];
+  /** Resolved when the next task is removed. */
+  #removed: PromiseWithResolvers<void> | undefined;
 
-  /** Notes the task a result has made; `ttl` is in milliseconds, none or null means without end. */
+  /** Adds a task that a result has created; `task.ttl` is in milliseconds, absent or null: unlimited. */
   add(caller: Caller, task: JsonObject, nowMs = monotonicNow()): void {
     const { taskId } = task;
     if (typeof taskId !== "string" || taskId.length > MAX_HANDLE_CHARS) return;
@@ -52,24 +54,24 @@ export class UnfetchedTasks {
     this.#byId.delete(oldest!);
   }
 
-  /** The server has answered a request about a task: one whose result was fetched, or that was cancelled, is over. */
+  /** The server has answered a request about a task: removes it once it was fetched or cancelled. */
   answered(method: string, taskId: unknown, { result, error }: Result): void {
     const id = textOf(taskId);
     if (error || id === undefined) return;
-    if (method !== "tasks/get") this.#forget([id]);
+    if (method !== "tasks/get") this.#remove([id]);
     else this.setStatus(id, result.status);
   }
 
-  /** The server says how far a task is: of one that is over it has no more to say. */
+  /** The server has reported the status of a task. */
   setStatus(taskId: unknown, status: unknown): void {
     const id = textOf(taskId);
     const task = id === undefined ? undefined : this.#byId.get(id);
     if (task && FINAL_STATUSES.has(status)) task.isOver = true;
   }
 
-  /** Whether another session than `caller` has a task that runs. */
+  /** Whether another session than `caller` has a running task. */
   hasRunningOfOthers(caller: Caller, nowMs = monotonicNow()): boolean {
-    return this.#byId.values().some((task) => !isSameSession(task.caller, caller) && runs(task, nowMs));
+    return this.#byId.values().some((task) => !isSameSession(task.caller, caller) && isRunning(task, nowMs));
   }
 
   /** Whether `caller` has any. */
@@ -77,46 +79,46 @@ export class UnfetchedTasks {
     return this.#byId.values().some((task) => isSameSession(task.caller, caller));
   }
 
-  /** Forgets a session that is over. */
+  /** Forgets a session that has ended. */
   forget(caller: Caller): void {
     const isTheirs = (task: UnfetchedTask) => isSameSession(task.caller, caller);
-    this.#forget(this.#byId.values().filter(isTheirs).map(({ taskId }) => taskId).toArray());
-    this.#cut = this.#cut.filter((task) => !isTheirs(task));
+    this.#remove(this.#byId.values().filter(isTheirs).map(({ taskId }) => taskId).toArray());
+    this.#interrupted = this.#interrupted.filter((task) => !isTheirs(task));
   }
 
-  /** The server has ended: there is nothing more to fetch. */
+  /** The server has ended: no task can be fetched any more. */
   clear(nowMs = monotonicNow()): void {
-    this.#cut.push(...this.#byId.values().filter((task) => runs(task, nowMs)));
-    this.#forget([...this.#byId.keys()]);
+    this.#interrupted.push(...this.#byId.values().filter((task) => isRunning(task, nowMs)));
+    this.#remove([...this.#byId.keys()]);
   }
 
-  /** As {@linkcode clear}; gives those that ran till then, once. */
+  /** As {@linkcode clear}; returns the tasks that were running until then, each only once. */
   takeInterrupted(): UnfetchedTask[] {
     this.clear();
-    return this.#cut.splice(0);
+    return this.#interrupted.splice(0);
   }
 
-  /** Resolves when nobody wants the result of any, or `signal` aborts. */
+  /** Resolves when every task was fetched or has expired, or `signal` aborts. */
   async allFetched(signal: AbortSignal): Promise<void> {
     for (;;) {
       const remainingMs = this.remainingMs();
       if (remainingMs === 0 || signal.aborted) return;
-      this.#gone ??= Promise.withResolvers();
+      this.#removed ??= Promise.withResolvers();
       const timer = new AbortController();
       const waited = AbortSignal.any([signal, timer.signal]);
-      const later = delay(Math.min(remainingMs, MAX_TIMER_MS), { signal: waited }).catch(() => {});
-      await Promise.race([this.#gone.promise, later]);
+      const expired = delay(Math.min(remainingMs, MAX_TIMER_MS), { signal: waited }).catch(() => {});
+      await Promise.race([this.#removed.promise, expired]);
       timer.abort();
     }
   }
 
-  #forget(taskIds: readonly string[]): void {
+  #remove(taskIds: readonly string[]): void {
     for (const taskId of taskIds) this.#byId.delete(taskId);
-    this.#gone?.resolve();
-    this.#gone = undefined;
+    this.#removed?.resolve();
+    this.#removed = undefined;
   }
 
-  /** For how long there may be a task that somebody wants the result of, in milliseconds; 0: there is none. */
+  /** Time until the last task expires, in milliseconds; 0: there is none. */
   remainingMs(nowMs = monotonicNow()): number {
     let latestMs = nowMs;
     for (const [taskId, { expiresAtMs }] of this.#byId) {
@@ -127,6 +129,27 @@ export class UnfetchedTasks {
   }
 }
 
-function runs({ isOver, expiresAtMs }: UnfetchedTask, nowMs: number): boolean {
+function isRunning({ isOver, expiresAtMs }: UnfetchedTask, nowMs: number): boolean {
   return !isOver && expiresAtMs > nowMs;
+}
+
+/** What runs calls and tasks: an instance. */
+interface TaskRunner {
+  /** Requests that are not answered yet. */
+  readonly inflight: number;
+  readonly alive: boolean;
+  readonly tasks: UnfetchedTasks;
+  /** Resolves when no request is in flight. */
+  idle(): Promise<void>;
+}
+
+/** Resolves when `instance` has no call in flight and no unfetched task, or when `signal` aborts. */
+export async function untilUnused(instance: TaskRunner, signal: AbortSignal): Promise<void> {
+  const { tasks } = instance;
+  while ((instance.inflight > 0 || tasks.remainingMs() > 0) && !signal.aborted) {
+    await untilAborted(instance.idle(), signal).catch(() => {});
+    // Tasks of a lost session cannot be fetched.
+    if (instance.alive) await tasks.allFetched(signal);
+    else tasks.clear();
+  }
 }
