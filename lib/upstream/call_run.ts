@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Call } from "../call/call.ts";
-import { isRepeatable, isRepeatableTool } from "../wire/repeatable.ts";
+import { isIdempotent, isIdempotentTool } from "../wire/idempotency.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { ListCache } from "./lists/list_cache.ts";
@@ -12,25 +12,16 @@ interface CallSite {
   slot: Slot;
   instance: Instance;
   isWork: boolean;
-  /** Whether its server limits the calls it runs at once (`maxInflight`). */
-  isLimited: boolean;
 }
 
 /** Runs a call once admission permits it; resolves with undefined if its process has ended by then. */
 export function runOn(call: Call, site: CallSite): Promise<Result | undefined> {
-  const { slot, instance, isWork, isLimited } = site;
+  const { slot, instance, isWork } = site;
   if (isTaskMethod(call.method)) {
     call.begin?.();
     return instance.call(call);
   }
-  if (!isWork) return instance.call(call);
-  return isLimited ? runInPlace(call, site) : slot.admission.run(call, instance);
-}
-
-async function runInPlace(call: Call, { slot, instance }: CallSite): Promise<Result | undefined> {
-  const place = slot.admission.place(call);
-  using _place = place instanceof Promise ? await place : place;
-  return await slot.admission.run(call, instance);
+  return isWork ? slot.admission.run(call, instance) : instance.call(call);
 }
 
 /**
@@ -46,8 +37,8 @@ export async function mayRepeat(
   const outcome = thrown.details?.outcome;
   if (outcome === "not_run") return true;
   if (outcome !== "unknown") return false;
-  if (call.method !== "tools/call") return isRepeatable(call.method);
+  if (call.method !== "tools/call") return isIdempotent(call.method);
   // The connection is gone: a list that is not cached cannot be read.
   const tools = await lists?.known("tools") ?? [];
-  return isRepeatableTool(tools.find(({ name }) => name === call.params.name));
+  return isIdempotentTool(tools.find(({ name }) => name === call.params.name));
 }

@@ -1,6 +1,6 @@
 import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
-import { VIA_HEADER, VIA_VARIABLE, writeVia } from "../wire/via.ts";
+import { formatVia, VIA_HEADER, VIA_VARIABLE } from "../wire/via.ts";
 import {
   advertisedCapabilities,
   decideShare,
@@ -61,8 +61,8 @@ export async function slotRequestFor(
 function withVia<T extends ServerConfig>(config: T, via: readonly string[]): T {
   if (via.length === 0) return config;
   return config.kind === "stdio"
-    ? { ...config, env: { ...config.env, [VIA_VARIABLE]: writeVia(via) } }
-    : { ...config, headers: { ...config.headers, [VIA_HEADER]: writeVia(via) } };
+    ? { ...config, env: { ...config.env, [VIA_VARIABLE]: formatVia(via) } }
+    : { ...config, headers: { ...config.headers, [VIA_HEADER]: formatVia(via) } };
 }
 
 /**

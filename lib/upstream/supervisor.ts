@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 
 /** After running for this long an instance counts as stable: earlier failures are forgotten. */

@@ -18,6 +18,8 @@ const PATIENCE_MS = SECOND_MS;
 
 interface UserToolsOptions extends Pick<FileWatchOptions, "databaseDir"> {
   loadTimeoutMs?: number;
+  /** Called when the tools in force, or what is wrong with some, have changed. */
+  onchange?(tools: readonly Tool[]): void;
 }
 
 /** A file as it was loaded last. */
@@ -30,8 +32,6 @@ interface LoadedTool {
 
 /** The tools of the user's own, kept up to date with their directory. Each faulty one keeps its last good version. */
 export class UserTools implements AsyncDisposable {
-  /** The tools in force have changed, or what is wrong with some; set by whoever shows them. */
-  onChanged = () => {};
   readonly #dir: string;
   readonly #options: UserToolsOptions;
   readonly #watch: FileWatch<void>;
@@ -109,7 +109,7 @@ export class UserTools implements AsyncDisposable {
     for (const fault of faults) if (!before.faults.includes(fault)) log.error("{fault}", { fault });
     const isSame = before.tools.length === this.#tools.length &&
       before.tools.every((tool, i) => tool === this.#tools[i]) && before.faults.join() === faults.join();
-    if (!isSame && !this.#watch.isClosed) this.onChanged();
+    if (!isSame && !this.#watch.isClosed) this.#options.onchange?.(this.#tools);
   }
 
   async #take({ files, helpers, refused }: ToolFiles): Promise<void> {

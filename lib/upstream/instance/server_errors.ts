@@ -2,7 +2,7 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import { redact } from "../../base/log.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
 
-import { AnswerCut, SessionLost, UrlRefusal } from "../../remote/failures.ts";
+import { HttpStatusError, ResponseCutError, SessionLostError } from "../../remote/errors.ts";
 
 /** Creates the errors of calls that failed with the connection to one server. */
 export class ServerErrors {
@@ -30,7 +30,7 @@ export class ServerErrors {
 
   /** The error for a message that could not be sent or answered: the server's fault, or this machine's lack of handles. */
   of(thrown: unknown): ExaiError {
-    const mayHaveRun = thrown instanceof AnswerCut ? "; the call was under way and may have run" : "";
+    const mayHaveRun = thrown instanceof ResponseCutError ? "; the call was under way and may have run" : "";
     return overCapacityFor(`server "${this.#server}"`, thrown) ??
       this.unavailable(`${messageOf(thrown)}${mayHaveRun}`, thrown);
   }
@@ -52,9 +52,9 @@ export class ServerErrors {
 
 /** Whether a call that failed with `cause` has run, and whether the call itself was at fault. */
 function outcomeOf(cause: unknown): { outcome?: "unknown" | "not_run"; fault?: "caller" } {
-  if (cause instanceof SessionLost) return { outcome: "not_run" };
-  if (cause instanceof UrlRefusal && cause.isAboutMessage) return { fault: "caller" };
-  return cause instanceof AnswerCut ? { outcome: "unknown" } : {};
+  if (cause instanceof SessionLostError) return { outcome: "not_run" };
+  if (cause instanceof HttpStatusError && cause.isAboutMessage) return { fault: "caller" };
+  return cause instanceof ResponseCutError ? { outcome: "unknown" } : {};
 }
 
 /** The error of a message that itself cannot be sent; undefined when the connection is at fault. */

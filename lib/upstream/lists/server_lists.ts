@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { unlessLate, untilAborted } from "../../base/abort.ts";
+import { resolvedWithin, untilAborted } from "../../base/abort.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import { SECOND_MS } from "../../base/units.ts";
@@ -180,7 +180,7 @@ export class ServerLists {
 
   /** Falls back to the last list when the server fails or is slow: calls of its tools say what is wrong with it. */
   async #unlessLate<T>(current: Promise<T>, { last, signal }: { last: T; signal: AbortSignal }): Promise<T> {
-    const inTime = unlessLate(current.catch(() => last), MAX_LIST_WAIT_MS);
+    const inTime = resolvedWithin(current.catch(() => last), MAX_LIST_WAIT_MS);
     return await untilAborted(inTime, signal) ?? last;
   }
 

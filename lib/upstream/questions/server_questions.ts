@@ -1,11 +1,10 @@
 import { ExaiError, messageOf } from "../../base/errors.ts";
-import { logHandlingFault } from "../../base/handling_faults.ts";
-import { isObject, type JsonObject, textOf } from "../../base/json.ts";
-import { ownEntry } from "../../base/own.ts";
+import { logHandlerError } from "../../base/handler_errors.ts";
+import { isObject, type JsonObject, ownEntry, textOf } from "../../base/json.ts";
 import { visible } from "../../base/visible.ts";
 import type { AskOptions, Call, Caller, Root } from "../../call/call.ts";
 import { toRpcError } from "../../wire/codes.ts";
-import { type RequestId, responseTo, type Result, type RpcRequest } from "../../wire/rpc.ts";
+import { mintedId, type RequestId, responseTo, type Result, type RpcRequest } from "../../wire/rpc.ts";
 import type { MessageOwners } from "../instance/message_owners.ts";
 import { askOnceFor } from "./pending_questions.ts";
 import type { Addressee } from "../instance/attribution.ts";
@@ -13,7 +12,6 @@ import { checkAnswerable, CLIENT_CAPABILITY, withoutUnsupportedTask } from "./cl
 import type { ClientTasks } from "../tasks/client_tasks.ts";
 import type { InboundContext } from "../instance/inbound_context.ts";
 import type { Origin } from "../instance/inflight.ts";
-import { ownId } from "../../wire/own_id.ts";
 import { relatedTask } from "../tasks/handle_table.ts";
 
 /** Unanswered questions of one server to one client. */
@@ -62,7 +60,7 @@ export class ServerQuestions {
 
   /** The request the server calls `id`; servers may write a number as text in one of the two messages. */
   #controllerOf(id: unknown): AbortController | undefined {
-    const other = typeof id === "number" ? String(id) : ownId(id as RequestId);
+    const other = typeof id === "number" ? String(id) : mintedId(id as RequestId);
     return this.#unanswered.get(id as RequestId) ?? this.#unanswered.get(other);
   }
 
@@ -88,7 +86,7 @@ export class ServerQuestions {
 
   /** Answering has failed: sends an error, as the server may wait without a time-out. */
   #giveUp({ id }: RpcRequest, thrown: unknown): void {
-    logHandlingFault("a request of a server", thrown);
+    logHandlerError("a request of a server", thrown);
     this.#unanswered.delete(id);
     this.#context.send(responseTo(id, { error: toRpcError(new ExaiError("INTERNAL", messageOf(thrown))) }));
   }

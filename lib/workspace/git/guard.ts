@@ -1,6 +1,6 @@
 import { basename } from "@std/path";
 import { ExaiError, messageOf } from "../../base/errors.ts";
-import { quoteName } from "../../base/suggest.ts";
+import { quoteName } from "../../base/text.ts";
 import { type Boundary, isWithin } from "../boundary.ts";
 
 /** Keeps what git opens within the directories of a session. */
