@@ -8,29 +8,29 @@ import { renameTasks } from "./task_aliases.ts";
 import { isTaskMethod } from "../method_kind.ts";
 
 /**
- * The tasks as which clients run the questions of one server (MCP basic/utilities/tasks). To the server the daemon is
- * one client, and each window names its tasks as it likes, most of them by counting: the server is told a name made
- * here, which is one session's and no other's. What was begun for another server has no name here.
+ * The tasks that clients run for questions of one server (MCP basic/utilities/tasks). To the server the daemon is one
+ * client, but each client assigns its own ids, most of them by counting: the server gets a unique id instead. Tasks for
+ * other servers have no id here.
  */
 export class ClientTasks {
   readonly #byName = new Map<string, { caller: Caller; own: string }>();
-  /** What the server calls them, by the names their sessions have for them. */
+  /** The server's ids by session and client id. */
   readonly #names = new Map<Caller, Map<string, string>>();
 
-  /** Whose task it is that the server calls `name`. */
+  /** The owner of the task that the server calls `name`. */
   ownerOf(name: unknown): Caller | undefined {
     return typeof name === "string" ? this.#byName.get(name)?.caller : undefined;
   }
 
-  /** What the server calls the task that `caller` calls `own`; undefined when that is no task for this server. */
+  /** The server's id of the task that the client of `caller` calls `own`; undefined: not a task for this server. */
   serverName(caller: Caller, own: unknown): string | undefined {
     return typeof own === "string" ? this.#names.get(caller)?.get(own) : undefined;
   }
 
   /**
-   * Whose task a request of the server is about.
+   * The owner of the task that a request of the server is about; undefined: it is not about a task.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` when it names one that no session runs for it
+   * @throws {ExaiError} `INVALID_PARAMS` when no session runs the task for this server
    */
   ownerOfRequest(method: string, { taskId }: JsonObject): Caller | undefined {
     if (!isTaskMethod(method) || taskId === undefined) return undefined;
@@ -39,22 +39,22 @@ export class ClientTasks {
     throw new ExaiError("INVALID_PARAMS", `no client runs a task ${quoteValue(taskId)} for this server`);
   }
 
-  /** What the server sends, with the names that the session has for its tasks. */
+  /** A message of the server with the client's task ids. */
   toClient(params: JsonObject): JsonObject {
     if (this.#byName.size === 0) return params;
     return renameTasks(params, (name) => this.#byName.get(name)?.own);
   }
 
-  /** What `caller` sends, with the names that the server has for its tasks. */
+  /** A message of the client of `caller` with the server's task ids. */
   toServer(caller: Caller, params: JsonObject): JsonObject {
     const names = this.#names.get(caller);
     return names ? renameTasks(params, (own) => names.get(own)) : params;
   }
 
   /**
-   * The answer of `caller` to a question, as the server is to see it; notes the task it has made.
+   * The answer of a client to a question with the server's task ids; notes the task it has created.
    *
-   * @throws {ExaiError} `INVALID_REQUEST` when that has a name nobody could keep
+   * @throws {ExaiError} `INVALID_REQUEST` when the task's id is too long
    */
   answerToServer(caller: Caller, { method, params }: RpcRequest, answer: Result): Result {
     const { result } = answer;
@@ -63,7 +63,7 @@ export class ClientTasks {
     if (isTaskMethod(method)) {
       const shown = this.toServer(caller, result);
       if (!Array.isArray(tasks)) return { ...answer, result: shown };
-      // The others are none of this server's: they were begun for another.
+      // The client may run tasks for other servers too.
       const own = tasks.filter(isObject).filter(({ taskId }) =>
         this.serverName(caller, taskId) !== undefined
       );
@@ -71,19 +71,19 @@ export class ClientTasks {
     }
     const created = createdTask(result);
     if (typeof created !== "string") return answer;
-    this.#begun(caller, created);
-    // Of a question on behalf of a task of the server, the answer belongs to that.
+    this.#created(caller, created);
+    // If the question belongs to a task of the server, so does the answer.
     const shown = relatedTask(params) === undefined ? this.toServer(caller, result) : result;
     return { ...answer, result: { ...shown, task: this.toServer(caller, task as JsonObject) } };
   }
 
-  /** Forgets a session that is over. */
+  /** Forgets a session that has ended. */
   forget(caller: Caller): void {
     for (const name of this.#names.get(caller)?.values() ?? []) this.#byName.delete(name);
     this.#names.delete(caller);
   }
 
-  #begun(caller: Caller, own: string): void {
+  #created(caller: Caller, own: string): void {
     if (own.length > MAX_HANDLE_CHARS) {
       throw new ExaiError(
         "INVALID_REQUEST",
@@ -97,8 +97,8 @@ export class ClientTasks {
     names.set(own, name);
     this.#byName.set(name, { caller, own });
     if (names.size <= MAX_HANDLES) return;
-    const [[oldest, its]] = names as unknown as [[string, string]];
-    names.delete(oldest);
-    this.#byName.delete(its);
+    const [oldest] = names;
+    names.delete(oldest![0]);
+    this.#byName.delete(oldest![1]);
   }
 }

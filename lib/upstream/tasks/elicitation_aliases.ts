@@ -6,18 +6,18 @@ import { MAX_HANDLE_CHARS } from "./handle_table.ts";
 /** Names kept at most, for a session and for an instance; beyond that the oldest are forgotten. */
 const MAX_NAMES = 10_000;
 
-/** What each session knows URL elicitations by, on whichever server, and who gave out the name. */
+/** The elicitation ids each session knows, of any server, and the aliases of the instance that gave them out. */
 const known = new WeakMap<Caller, Map<string, ElicitationAliases>>();
 
 /**
- * What the URL elicitations of one instance are called in its sessions (MCP client/elicitation). A server is free to
- * count them, so two servers of one window may name theirs alike, and the window would take the completion of one for
- * that of the other. The second to use a name in a session is shown under another; clients never send one back.
+ * The ids of one instance's URL elicitations as its sessions know them (MCP client/elicitation). Two servers of a session
+ * may use the same id, for example by counting, and the client would mistake the completion of one for that of the
+ * other. The second use of an id in a session gets an alias; clients never send one back.
  */
 export class ElicitationAliases {
   readonly #shown = new WeakMap<Caller, Map<string, string>>();
 
-  /** `params` of a question or of its completion, as `caller` is to see them. */
+  /** The parameters of a question or of its completion with the client's elicitation id. */
   toClient(caller: Caller, params: JsonObject): JsonObject {
     const { elicitationId: own } = params;
     if (typeof own !== "string") return params;
@@ -25,7 +25,7 @@ export class ElicitationAliases {
     return name === own ? params : { ...params, elicitationId: name };
   }
 
-  /** An error that says which URL elicitations must be completed first, as `caller` is to see it. */
+  /** An error that requires URL elicitations (-32042) with the client's elicitation ids. */
   resultToClient(caller: Caller, answer: Result): Result {
     const data = answer.error?.data;
     if (!isObject(data) || !Array.isArray(data.elicitations)) return answer;

@@ -8,28 +8,28 @@ import type { OrphanedHandles } from "./orphaned_handles.ts";
 import { createdTask, HandleTable, noSuchTask, requiredElicitations, TaskProgress } from "./handle_table.ts";
 import { TaskAliases } from "./task_aliases.ts";
 
-/** What results of one upstream give their sessions to come back with: tasks, their progress, URL elicitations. */
+/** The handles that results of one instance give to their sessions: tasks, their progress, URL elicitations. */
 export class HandleOwners {
-  /** Whose the tasks are. */
+  /** The owners of tasks. */
   readonly tasks: HandleTable;
-  /** Whose the URL elicitations are: a server may call one as it calls a task. */
+  /** The owners of URL elicitations; apart from tasks, as a server may use one id for both. */
   readonly elicitations: HandleTable;
   readonly progress = new TaskProgress();
   readonly taskAliases = new TaskAliases();
   readonly elicitationAliases = new ElicitationAliases();
   readonly withdrawn = new WithdrawnTaskRequests();
-  readonly #tasks: UnfetchedTasks;
-  readonly #lost: OrphanedHandles | undefined;
+  readonly #unfetched: UnfetchedTasks;
+  readonly #orphaned: OrphanedHandles | undefined;
 
-  /** `lost`: what was given out on the connections before this one. */
-  constructor(tasks: UnfetchedTasks, lost?: OrphanedHandles) {
-    this.#tasks = tasks;
-    this.#lost = lost;
-    this.tasks = new HandleTable(lost?.tasks);
-    this.elicitations = new HandleTable(lost?.elicitations);
+  /** `orphaned`: handles given out on earlier connections. */
+  constructor(unfetched: UnfetchedTasks, orphaned?: OrphanedHandles) {
+    this.#unfetched = unfetched;
+    this.#orphaned = orphaned;
+    this.tasks = new HandleTable(orphaned?.tasks);
+    this.elicitations = new HandleTable(orphaned?.elicitations);
   }
 
-  /** Notes whose the handles in the result of `call` are, which was asked under `id`. */
+  /** Notes the owner of the handles in the result of the request `id`. */
   note(id: RequestId, { caller, progressToken }: TaskRequest, { result, error }: Result): void {
     if (error) {
       for (const elicitation of requiredElicitations(error.data)) {
@@ -41,39 +41,39 @@ export class HandleOwners {
     if (typeof task === "string") this.tasks.set(task, caller);
     if (task === undefined || !isObject(result?.task)) return;
     if (typeof task === "string") this.taskAliases.add(caller, task);
-    this.#tasks.add(caller, result.task as JsonObject);
-    // The token stays good for as long as the task (MCP basic/utilities/tasks, progress).
+    this.#unfetched.add(caller, result.task as JsonObject);
+    // The token stays valid for the lifetime of the task (MCP basic/utilities/tasks, progress).
     if (progressToken !== undefined) this.progress.set(id, { caller, progressToken });
   }
 
   /**
-   * The answer to a request that was withdrawn has come.
+   * Notes the answer to a withdrawn request.
    *
-   * @returns the task it has begun, which nobody waits for
+   * @returns the id of the task it has created, if any
    */
   noteWithdrawn(id: RequestId, answer: Result): string | undefined {
-    const beginning = this.withdrawn.take(id);
+    const request = this.withdrawn.take(id);
     const task = answer.result && createdTask(answer.result);
     if (typeof task !== "string") return undefined;
-    if (beginning) this.note(id, beginning, answer);
+    if (request) this.note(id, request, answer);
     else this.tasks.setEnded(task);
     return task;
   }
 
-  /** The server has answered a request about the task that it calls `taskId`. */
+  /** The server has answered a request about a task; `taskId` is its own id. */
   answered(method: string, taskId: unknown, answer: Result): void {
-    this.#tasks.answered(method, taskId, answer);
+    this.#unfetched.answered(method, taskId, answer);
   }
 
-  /** Whether `caller` has begun the task it calls `taskId`, on this very connection. */
+  /** Whether `caller` has created the task on this connection; `taskId` is the client's id. */
   isTaskOf(caller: Caller, taskId: unknown): boolean {
     return this.tasks.holds(caller, this.taskAliases.serverName(taskId));
   }
 
   /**
-   * What the server calls the task that `caller` calls `taskId`.
+   * The server's id of the task that the client of `caller` calls `taskId`.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` when it is another session's, or the name of another server's task
+   * @throws {ExaiError} `INVALID_PARAMS` when it is a task of another session or another server
    */
   ownTask(caller: Caller, taskId: unknown): unknown {
     const own = this.taskAliases.serverName(taskId);
@@ -82,12 +82,12 @@ export class HandleOwners {
       this.tasks.checkTask(caller, own);
       return own;
     } catch (thrown) {
-      this.#lost?.checkName(caller, taskId);
+      this.#orphaned?.checkName(caller, taskId);
       throw thrown;
     }
   }
 
-  /** An answer of the server as the session of the call is to see it. */
+  /** An answer of the server with the ids its session knows. */
   toSession({ method, caller }: Call, answer: Result): Result {
     if (answer.error) return this.elicitationAliases.resultToClient(caller, answer);
     return this.taskAliases.resultToClient(
@@ -95,13 +95,13 @@ export class HandleOwners {
     );
   }
 
-  /** Forgets a session that is over. */
+  /** Forgets a session that has ended. */
   forget(caller: Caller): void {
     this.tasks.forget(caller);
     this.elicitations.forget(caller);
     this.progress.forget(caller);
     this.taskAliases.forget(caller);
     this.withdrawn.forget(caller);
-    this.#tasks.forget(caller);
+    this.#unfetched.forget(caller);
   }
 }

@@ -7,24 +7,23 @@ import { mintedId, type RequestId, type Result } from "../../wire/rpc.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
 export const MAX_HANDLES = 10_000;
-/** Longest handle that is kept; a server names its tasks as it likes. */
+/** Longest handle kept, in characters; servers choose the ids of their tasks freely. */
 export const MAX_HANDLE_CHARS = 1024;
 
-/** Stands for the session of a handle when that is over. */
+/** The owner of a handle whose session has ended. */
 const SESSION_ENDED = Symbol("over");
 
 /**
- * Which session a handle of an upstream belongs to: a task (MCP basic/utilities/tasks) or a URL elicitation. Messages
- * that carry one find their session although the call that made it has ended.
+ * The sessions that own handles of a server: tasks (MCP basic/utilities/tasks) or URL elicitations. A message that names
+ * one is routed to its session, also after the call that created it has ended.
  *
- * A handle belongs to its session alone, not to the workspace: its name is the server's, and two processes of one server
- * may give out the same.
+ * A handle belongs to its session, not to the workspace: two processes of one server may give out the same.
  */
 export class HandleTable {
   readonly #callers = new Map<string, Caller | typeof SESSION_ENDED>();
   readonly #before: HandleTable | undefined;
 
-  /** `before`: those of connections that are over, whose handles are still theirs. */
+  /** `before`: handles of earlier connections, looked up second. */
   constructor(before?: HandleTable) {
     this.#before = before;
   }
@@ -33,12 +32,12 @@ export class HandleTable {
     if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, caller);
   }
 
-  /** What `handle` names was made for a session that was over by then. */
+  /** Adds a handle of a session that has already ended. */
   setEnded(handle: string): void {
     if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, SESSION_ENDED);
   }
 
-  /** Those of sessions that go on. */
+  /** The handles of sessions that have not ended. */
   *[Symbol.iterator](): Generator<[handle: string, caller: Caller]> {
     for (const [handle, owner] of this.#callers) if (owner !== SESSION_ENDED) yield [handle, owner];
   }
@@ -50,23 +49,24 @@ export class HandleTable {
     this.#callers.delete(oldest!);
   }
 
-  /** Whether it is known, be it of a session that is over: it belongs to nobody else then. */
+  /** Whether `handle` is known, also if its session has ended. */
   has(handle: unknown): boolean {
     return this.#ownerOf(handle) !== undefined;
   }
 
+  /** The owner of `handle`; undefined if it is unknown or its session has ended. */
   get(handle: unknown): Caller | undefined {
     const caller = this.#ownerOf(handle);
     return caller === SESSION_ENDED ? undefined : caller;
   }
 
-  /** Whether `caller` was given `handle` on this very connection. */
+  /** Whether `caller` owns `handle` on this connection, rather than an earlier one. */
   holds(caller: Caller, handle: unknown): boolean {
     const owner = typeof handle === "string" ? this.#callers.get(handle) : undefined;
     return owner !== undefined && owner !== SESSION_ENDED && isSameSession(owner, caller);
   }
 
-  /** Goes on for `other`, whose connection is over. */
+  /** Adds the handles of `other`, whose connection has ended. */
   addAll(other: HandleTable): void {
     for (const [handle, owner] of other.#callers) {
       this.#callers.delete(handle);
@@ -75,8 +75,8 @@ export class HandleTable {
   }
 
   /**
-   * Refuses the task of another session, also when that session is over, and one that nobody was given here: a server
-   * behind a URL keeps tasks that were begun before this daemon was started.
+   * Rejects every task that `caller` does not own, including unknown ones: a server behind a URL may have tasks from
+   * before this daemon was started.
    *
    * @throws {ExaiError} `INVALID_PARAMS`, as for a task that does not exist
    */
@@ -85,7 +85,7 @@ export class HandleTable {
     throw noSuchTask(taskId);
   }
 
-  /** A result of `tasks/list` with the tasks of `caller` alone. */
+  /** A result of `tasks/list` with only the tasks of `caller`. */
   filterTasks(caller: Caller, answer: Result): Result {
     if (!Array.isArray(answer.result?.tasks)) return answer;
     const tasks = answer.result.tasks.filter((task) =>
@@ -94,7 +94,7 @@ export class HandleTable {
     return { result: { ...answer.result, tasks } };
   }
 
-  /** A session is over: its handles are nobody's. */
+  /** Marks the handles of a session that has ended. */
   forget(caller: Caller): void {
     for (const [handle, owner] of this.#callers) {
       if (owner !== SESSION_ENDED && isSameSession(owner, caller)) this.#callers.set(handle, SESSION_ENDED);
@@ -123,7 +123,7 @@ export function noSuchTask(taskId: unknown): ExaiError {
   );
 }
 
-/** Whom the progress of a task goes to, by the token the server was given, and under which token. */
+/** The session and token that progress of a task is forwarded to, by the token the server was given. */
 export class TaskProgress {
   readonly #byToken = new Map<RequestId, { caller: Caller; progressToken: RequestId }>();
 
@@ -138,7 +138,7 @@ export class TaskProgress {
     return this.#byToken.get(mintedId(token));
   }
 
-  /** Forgets everything of a session that is over. */
+  /** Forgets a session that has ended. */
   forget(caller: Caller): void {
     for (const [token, to] of this.#byToken) {
       if (isSameSession(to.caller, caller)) this.#byToken.delete(token);
@@ -146,21 +146,34 @@ export class TaskProgress {
   }
 }
 
-/** The task a message says it belongs to. */
+/** In `_meta`: the task a message is about (MCP basic/utilities/tasks). */
+export const RELATED_TASK = "io.modelcontextprotocol/related-task";
+
+/**
+ * The id of the task a message belongs to, from its `_meta` (MCP basic/utilities/tasks).
+ *
+ * @example
+ * ```ts
+ * import { relatedTask } from "./handle_table.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const _meta = { "io.modelcontextprotocol/related-task": { taskId: "t1" } };
+ * assertEquals(relatedTask({ _meta }), "t1");
+ * ```
+ */
 export function relatedTask(params: JsonObject | undefined): unknown {
-  const meta = params?._meta as JsonObject | undefined;
-  return (meta?.["io.modelcontextprotocol/related-task"] as JsonObject | undefined)?.taskId;
+  const related = isObject(params?._meta) ? params._meta[RELATED_TASK] : undefined;
+  return isObject(related) ? related.taskId : undefined;
 }
 
-/** The task a result has made: of a request that was to run as one. */
-export function createdTask(result: JsonObject): unknown {
-  return (result.task as JsonObject | undefined)?.taskId;
+/** The id of the task that a request run as a task has created. */
+export function createdTask({ task }: JsonObject): unknown {
+  return isObject(task) ? task.taskId : undefined;
 }
 
-/** Ids of the URL elicitations an error says must be completed first (-32042, MCP client/elicitation). */
+/** Ids of the URL elicitations that an error requires to be completed first (-32042, MCP client/elicitation). */
 export function requiredElicitations(data: unknown): unknown[] {
-  const elicitations = (data as JsonObject | undefined)?.elicitations;
-  return Array.isArray(elicitations)
-    ? elicitations.map((one) => (one as JsonObject | null)?.elicitationId)
-    : [];
+  const elicitations = isObject(data) ? data.elicitations : undefined;
+  if (!Array.isArray(elicitations)) return [];
+  return elicitations.map((elicitation) => isObject(elicitation) ? elicitation.elicitationId : undefined);
 }

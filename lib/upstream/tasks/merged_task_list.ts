@@ -8,8 +8,8 @@ import type { Slot } from "../slot.ts";
 const log = getLogger(["exai", "upstream"]);
 
 /**
- * The first page of `tasks/list` from the instance a session is on now, with the tasks it has on instances it was on
- * before. One that does not answer is left out.
+ * Adds the tasks a session has on other instances to the first page of its `tasks/list`. An instance that does not
+ * answer is left out.
  */
 export async function mergeTaskLists(
   call: Call,
@@ -20,7 +20,7 @@ export async function mergeTaskLists(
   const others = [...slots].filter((slot) => slot !== here && slot.started?.tasks.has(call.caller));
   if (others.length === 0) return first;
   const more = await Promise.all(others.map((slot) => allTasks(slot, call).catch(() => [])));
-  // Instances of one server may keep their tasks in one place.
+  // Instances of one server may share their tasks.
   const byId = new Map(
     [...first.result.tasks as JsonObject[], ...more.flat()].map((task) => [task?.taskId, task]),
   );

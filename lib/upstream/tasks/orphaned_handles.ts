@@ -7,9 +7,9 @@ import type { UnfetchedTask, UnfetchedTasks } from "./unfetched_tasks.ts";
 import { HandleTable, MAX_HANDLES } from "./handle_table.ts";
 import type { TaskAliases } from "./task_aliases.ts";
 
-const AGAIN = "it may have run: begin it again if that does no harm";
+const RETRY_ADVICE = "it may have run: begin it again if that does no harm";
 
-/** A connection that is over, and what was given out on it. */
+/** A connection that has ended, and the handles given out on it. */
 interface ClosedConnection {
   readonly handles: {
     readonly tasks: HandleTable;
@@ -17,37 +17,37 @@ interface ClosedConnection {
     readonly taskAliases: TaskAliases;
   };
   readonly tasks: UnfetchedTasks;
-  /** Of a child process; undefined for a server behind a URL. */
+  /** Id of the child process; undefined for a server behind a URL. */
   readonly pid: number | undefined;
 }
 
 /**
- * The handles of one server that were given out on connections that are over: a server may keep what they name, and
- * nobody else may have it.
+ * The handles of one server given out on connections that have ended. They keep their owners: a server may still know
+ * what they name.
  */
 export class OrphanedHandles {
   readonly tasks = new HandleTable();
   readonly elicitations = new HandleTable();
-  /** Why the connection of each is over, by what its session calls it. */
+  /** Why the connection of each task ended, by the client's id of the task. */
   readonly #why = new WeakMap<Caller, Map<string, string>>();
 
-  /** A connection is over. Windows whose tasks ended with it are told, whether they ask or not. */
+  /** Takes over the handles of a connection that has ended, and reports its interrupted tasks as failed. */
   add({ handles, tasks, pid }: ClosedConnection, why: string): void {
     const { taskAliases } = handles;
     for (const [handle, caller] of handles.tasks) this.#lose(caller, taskAliases.clientName(handle), why);
     this.tasks.addAll(handles.tasks);
     this.elicitations.addAll(handles.elicitations);
     const cut = tasks.takeInterrupted();
-    // A server behind a URL may go on with its tasks; a process that has ended does not.
+    // A server behind a URL may continue its tasks; a process that has ended does not.
     if (pid === undefined) return;
-    for (const task of cut) tell(task, taskAliases.clientName(task.taskId), why);
+    for (const task of cut) notifyFailed(task, taskAliases.clientName(task.taskId), why);
   }
 
   /**
-   * The answer to a call about a task that no running connection has begun: the server's own where it knows the task all
-   * the same.
+   * Checks the answer to a call about a task that was not created on a running connection. The server may know the task
+   * nevertheless.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` that says what has become of the caller's task
+   * @throws {ExaiError} `INVALID_PARAMS` with the reason when the task is lost
    */
   explain({ caller, params }: Call, answer: Result): Result {
     const why = this.whyLost(caller, params.taskId);
@@ -55,28 +55,28 @@ export class OrphanedHandles {
     throw new ExaiError(
       "INVALID_PARAMS",
       `task ${quoteValue(params.taskId)} is lost: ${why}, and on the next connection it is not known ` +
-        `(${answer.error.message}); ${AGAIN}`,
+        `(${answer.error.message}); ${RETRY_ADVICE}`,
     );
   }
 
-  /** A session is over: what it was given is nobody's. */
+  /** Forgets a session that has ended. */
   forget(caller: Caller): void {
     this.tasks.forget(caller);
     this.elicitations.forget(caller);
   }
 
-  /** Why the task that `caller` calls `taskId` is lost; undefined when it is none that was. */
+  /** Why the task that the client of `caller` calls `taskId` is lost; undefined: it is not. */
   whyLost(caller: Caller, taskId: unknown): string | undefined {
     return this.#why.get(caller)?.get(textOf(taskId) ?? "");
   }
 
-  /** @throws {ExaiError} `INVALID_PARAMS` when the caller's task is lost, and what it is called names another's now */
+  /** @throws {ExaiError} `INVALID_PARAMS` when the task of the caller is lost and its id belongs to another session now */
   checkName(caller: Caller, taskId: unknown): void {
     const why = this.whyLost(caller, taskId);
     if (why === undefined) return;
     throw new ExaiError(
       "INVALID_PARAMS",
-      `there is no task ${quoteValue(taskId)} of this session any more: it is lost: ${why}; ${AGAIN}`,
+      `there is no task ${quoteValue(taskId)} of this session any more: it is lost: ${why}; ${RETRY_ADVICE}`,
     );
   }
 
@@ -88,13 +88,13 @@ export class OrphanedHandles {
   }
 }
 
-/** Tells a window what has become of its task, as its server would (MCP basic/utilities/tasks, status). */
-function tell({ caller, createdAt, ttl }: UnfetchedTask, taskId: string, why: string): void {
+/** Reports a task as failed to its client, in place of the server (MCP basic/utilities/tasks, status). */
+function notifyFailed({ caller, createdAt, ttl }: UnfetchedTask, taskId: string, why: string): void {
   const now = new Date().toISOString();
   caller.notify("notifications/tasks/status", {
     taskId,
     status: "failed",
-    statusMessage: `the task is lost: ${why}; ${AGAIN}`,
+    statusMessage: `the task is lost: ${why}; ${RETRY_ADVICE}`,
     createdAt: createdAt ?? now,
     lastUpdatedAt: now,
     ttl,

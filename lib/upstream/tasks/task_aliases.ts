@@ -2,30 +2,26 @@ import { isObject, type JsonObject } from "../../base/json.ts";
 import type { Caller } from "../../call/call.ts";
 import { isSameSession } from "../../call/owner.ts";
 import type { Result } from "../../wire/rpc.ts";
-import { MAX_HANDLE_CHARS } from "./handle_table.ts";
+import { MAX_HANDLE_CHARS, RELATED_TASK } from "./handle_table.ts";
 
 /** Names kept at most, for a session and for an instance; beyond that the oldest are forgotten. */
 const MAX_NAMES = 10_000;
 
-/** In `_meta`: the task a message is about (MCP basic/utilities/tasks). */
-const RELATED = "io.modelcontextprotocol/related-task";
-
-/** What each session knows tasks by, on whichever server they run, and who gave out the name. */
+/** The task ids each session knows, of any server, and the aliases of the instance that gave them out. */
 const known = new WeakMap<Caller, Map<string, TaskAliases>>();
 
 /**
- * What the tasks of one instance are called in its sessions. A server is free to count its tasks, so that two servers,
- * or two processes of one, name theirs alike. A session that knows a task by that name already is told another for the
- * second; all other names are the server's own. A name stays taken when its instance has gone: who still asks for the
- * task must not be given that of another.
+ * The ids of one instance's tasks as its sessions know them. Two servers, or two processes of one, may use the same id,
+ * for example by counting. If a session knows an id already, the second task gets an alias; all others keep the server's
+ * id. An id stays taken after its instance has ended: a late request for the task must not reach another.
  */
 export class TaskAliases {
-  /** By the server's own name, of those that are called otherwise. */
+  /** Aliases by the server's id. */
   readonly #shown = new Map<string, { name: string; caller: Caller }>();
-  /** The server's own names, by what they are called. */
+  /** The server's ids by alias. */
   readonly #own = new Map<string, string>();
 
-  /** A session has begun the task that the server calls `own`. */
+  /** A session has created a task; `own` is the server's id. */
   add(caller: Caller, own: string): void {
     if (own.length > MAX_HANDLE_CHARS) return;
     this.#drop(own);
@@ -41,35 +37,35 @@ export class TaskAliases {
     if (this.#shown.size > MAX_NAMES) this.#drop(this.#shown.keys().next().value!);
   }
 
-  /** Forgets the names of a session that is over. */
+  /** Forgets a session that has ended. */
   forget(caller: Caller): void {
     for (const [own, shown] of this.#shown) if (isSameSession(shown.caller, caller)) this.#drop(own);
   }
 
-  /** What its session calls the task that the server calls `own`. */
+  /** The client's id of the task that the server calls `own`. */
   clientName(own: string): string {
     return this.#shown.get(own)?.name ?? own;
   }
 
-  /** What the server calls the task a session calls `name`; undefined when that is no task of this instance. */
+  /** The server's id of the task that a client calls `name`; undefined when it is a task of another instance. */
   serverName(name: unknown): unknown {
     if (typeof name !== "string" || this.#shown.size === 0) return name;
     return this.#own.get(name) ?? (this.#shown.has(name) ? undefined : name);
   }
 
-  /** What a session calls a task, or what belongs to one, for what the server sends. */
+  /** A message of the server with the client's task ids. */
   toClient(params: JsonObject): JsonObject {
     if (this.#shown.size === 0) return params;
     return renameTasks(params, (own) => this.#shown.get(own)?.name);
   }
 
-  /** The other way round, for what a session sends. */
+  /** A message of a client with the server's task ids. */
   toServer(params: JsonObject): JsonObject {
     if (this.#shown.size === 0) return params;
     return renameTasks(params, (name) => this.#own.get(name));
   }
 
-  /** `answer` of the server as its session is to see it: a task, a list of them, or what belongs to one. */
+  /** An answer of the server with the client's task ids: a task, a list of tasks, or a message about one. */
   resultToClient(answer: Result): Result {
     if (this.#shown.size === 0 || !answer.result) return answer;
     const result = this.toClient(answer.result);
@@ -90,18 +86,21 @@ export class TaskAliases {
   }
 }
 
-/** `params` with other names for the task it is, and for the one it belongs to, where `nameOf` has any. */
+/** `params` with the task ids in `taskId` and in `_meta` replaced, where `nameOf` has a replacement. */
 export function renameTasks(params: JsonObject, nameOf: (name: string) => string | undefined): JsonObject {
   const { taskId, _meta: meta } = params;
   const name = typeof taskId === "string" ? nameOf(taskId) : undefined;
-  const related = isObject(meta) ? meta[RELATED] : undefined;
+  const related = isObject(meta) ? meta[RELATED_TASK] : undefined;
   const relatedId = isObject(related) ? related.taskId : undefined;
   const relatedName = typeof relatedId === "string" ? nameOf(relatedId) : undefined;
   if (name === undefined && relatedName === undefined) return params;
   const changed = { ...params };
   if (name !== undefined) changed.taskId = name;
   if (relatedName !== undefined) {
-    changed._meta = { ...meta as JsonObject, [RELATED]: { ...related as JsonObject, taskId: relatedName } };
+    changed._meta = {
+      ...meta as JsonObject,
+      [RELATED_TASK]: { ...related as JsonObject, taskId: relatedName },
+    };
   }
   return changed;
 }

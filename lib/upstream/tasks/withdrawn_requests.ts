@@ -3,62 +3,62 @@ import type { Call, Caller } from "../../call/call.ts";
 import { isSameSession } from "../../call/owner.ts";
 import { mintedId, type RequestId } from "../../wire/rpc.ts";
 
-/** Withdrawn requests whose answers are looked out for; beyond that the oldest count as late. */
-const MAX_LATE = 1000;
+/** Withdrawn requests kept at most; beyond that the oldest count as timed out. */
+const MAX_WITHDRAWN = 1000;
 
-/** How long a server may take to name the task that a withdrawn request has begun. */
-const NAMING_MS = 30 * SECOND_MS;
+/** How long a server may take to name the task that a withdrawn request has created. */
+const ANSWER_TIMEOUT_MS = 30 * SECOND_MS;
 
-/** What begins a task, and whose it is: of a call no more is kept when that is withdrawn. */
+/** What is kept of a withdrawn call. */
 export type TaskRequest = Pick<Call, "caller" | "progressToken">;
 
-/** Requests that were to begin a task and were withdrawn before their answers: they may have begun it all the same. */
+/** Requests to create a task that were withdrawn before their answers: the server may create the task nevertheless. */
 export class WithdrawnTaskRequests {
-  /** Undefined once the session is over. */
+  /** Undefined once the session has ended. */
   readonly #byId = new Map<RequestId, TaskRequest | undefined>();
 
-  readonly #over = new WeakSet<Caller>();
-  readonly #waits = new Map<RequestId, { timer: ReturnType<typeof setTimeout>; onLate(): void }>();
+  readonly #ended = new WeakSet<Caller>();
+  readonly #waits = new Map<RequestId, { timer: ReturnType<typeof setTimeout>; onTimeout(): void }>();
 
-  /** `onLate` is called when the answer has not come in time. */
-  add({ caller, progressToken }: Call, id: RequestId, onLate?: () => void): void {
-    this.#byId.set(id, this.#over.has(caller) ? undefined : { caller, progressToken });
-    if (onLate) {
-      const timer = setTimeout(() => (this.#waits.delete(id), onLate()), NAMING_MS);
-      this.#waits.set(id, { timer, onLate });
+  /** `onTimeout` is called when the answer does not arrive in time. */
+  add({ caller, progressToken }: Call, id: RequestId, onTimeout?: () => void): void {
+    this.#byId.set(id, this.#ended.has(caller) ? undefined : { caller, progressToken });
+    if (onTimeout) {
+      const timer = setTimeout(() => (this.#waits.delete(id), onTimeout()), ANSWER_TIMEOUT_MS);
+      this.#waits.set(id, { timer, onTimeout });
     }
-    if (this.#byId.size <= MAX_LATE) return;
+    if (this.#byId.size <= MAX_WITHDRAWN) return;
     const [oldest] = this.#byId.keys();
     const wait = this.#waits.get(oldest!);
     this.take(oldest!);
-    wait?.onLate();
+    wait?.onTimeout();
   }
 
-  /** Whether the answer to `id` may still come. */
+  /** Whether the answer to `id` may still arrive. */
   has(id: RequestId | null): id is RequestId {
     return id !== null && this.#byId.has(mintedId(id));
   }
 
-  /** Whose request `id` was; undefined when that session is over. */
+  /** Removes the request `id`; returns undefined if its session has ended. */
   take(id: RequestId): TaskRequest | undefined {
     const own = mintedId(id);
-    const beginning = this.#byId.get(own);
+    const request = this.#byId.get(own);
     this.#byId.delete(own);
     clearTimeout(this.#waits.get(own)?.timer);
     this.#waits.delete(own);
-    return beginning;
+    return request;
   }
 
-  /** The server has ended: nothing is answered any more. */
+  /** The server has ended: no answer will arrive. */
   clear(): void {
     for (const id of [...this.#byId.keys()]) this.take(id);
   }
 
-  /** A session is over: what its requests begin is nobody's. */
+  /** Forgets a session that has ended: tasks of its requests get no owner. */
   forget(caller: Caller): void {
-    this.#over.add(caller);
-    for (const [id, beginning] of this.#byId) {
-      if (beginning && isSameSession(beginning.caller, caller)) this.#byId.set(id, undefined);
+    this.#ended.add(caller);
+    for (const [id, request] of this.#byId) {
+      if (request && isSameSession(request.caller, caller)) this.#byId.set(id, undefined);
     }
   }
 }
