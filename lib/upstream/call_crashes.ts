@@ -13,6 +13,7 @@ import {
   STABLE_MS,
   type StartAttempt,
 } from "./supervisor.ts";
+import { BoundedMap } from "./bounded_map.ts";
 import { isWorkMethod } from "./method_kind.ts";
 
 /** Crashes in a row after which a call of one session is refused. */
@@ -52,7 +53,7 @@ export function suspectOf(calls: Iterable<Call | undefined>): CrashSuspect | und
  */
 export class CallCrashes {
   readonly #server: string;
-  readonly #byCall = new Map<string, Crash>();
+  readonly #byCall = new BoundedMap<string, Crash>(MAX_KEPT);
 
   constructor(server: string) {
     this.#server = server;
@@ -70,7 +71,6 @@ export class CallCrashes {
       const refusedUntilMs = count >= limit ? nowMs + CRASH_BACKOFF_MS : 0;
       this.#byCall.delete(key);
       this.#byCall.set(key, { session, count, refusedUntilMs, lastError: reason.message });
-      if (this.#byCall.size > MAX_KEPT) this.#byCall.delete(this.#byCall.keys().next().value!);
     }
   }
 

@@ -175,7 +175,7 @@ export class Leases {
     lease?.slot?.then((slot) => slot.detach(caller)).catch(() => {});
   }
 
-  /** Ends every lease. `why` is told to sessions with subscriptions; undefined: nothing is told. */
+  /** Ends every lease; `why` is reported to sessions with subscriptions, if it is given. */
   endAll(why?: string): void {
     for (const lease of this.#bySession.values()) {
       lease.ended.abort();

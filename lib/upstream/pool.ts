@@ -203,7 +203,7 @@ export class Pool implements AsyncDisposable {
     await instance[Symbol.asyncDispose]();
   }
 
-  /** Starts nothing more; an instance that is still starting goes on only if a call waits for it. */
+  /** Starts no more instances; one that is still starting is stopped unless a call waits for it. */
   stopAccepting(): void {
     const { name } = this.#options;
     const why = `server "${name}" was taken out of mcp.json or changed there; list and call again`;

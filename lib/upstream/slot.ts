@@ -135,7 +135,7 @@ export class Slot {
   }
 
   /** Notes a question of its server. If it was refused, the sessions it may have been for are isolated later. */
-  noteQuestion({ method, capability, candidates: suspects, isRefused }: ServerQuestion): void {
+  noteQuestion({ method, capability, candidates, isRefused }: ServerQuestion): void {
     if (capability) this.usedCapabilities.add(capability);
     if (isRefused) {
       this.refusedQuestions = {
@@ -145,7 +145,7 @@ export class Slot {
       };
     }
     if (!this.canIsolate) return;
-    for (const { id } of suspects) this.#candidates.add(id);
+    for (const { id } of candidates) this.#candidates.add(id);
   }
 
   /**

@@ -23,8 +23,8 @@ interface SlotRequestOptions {
 }
 
 /**
- * Describes the instance of `config` that serves a session: its share key, its directory and the capabilities it is
- * told of. Nothing is started.
+ * Describes the instance of `config` that serves a session: its share key, its directory and the capabilities
+ * advertised to it. Nothing is started.
  *
  * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory and the session has none
  */

@@ -7,7 +7,7 @@ import { isWorkMethod } from "../method_kind.ts";
 /** How long after the answer to a call a message of the server may still be about it. */
 export const SETTLE_MS = 2 * SECOND_MS;
 
-/** A withdrawn call settles so many times later: a server need not stop at once. */
+/** Factor of the settling time for a withdrawn call, as a server need not stop at once. */
 const WITHDRAWN_FACTOR = 5;
 
 /** Sessions kept at most before those whose calls have settled are dropped. */

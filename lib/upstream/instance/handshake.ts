@@ -3,80 +3,89 @@ import { type InitializeResult, isAboutRevision, LATEST_REVISION, REVISIONS } fr
 import type { Result } from "../../wire/rpc.ts";
 import { HttpStatusError } from "../../remote/errors.ts";
 
-/** Before the first that EXAI offers; the same on the wire in all that is used here. */
+/** Older than any revision EXAI offers, but compatible in everything used here. */
 const FIRST_DRAFT = "2024-10-07";
 const KNOWN: readonly string[] = [...REVISIONS, FIRST_DRAFT];
 const OLDEST = REVISIONS.at(-1)!;
 
-/** Asks `initialize` for a revision. */
+/** Sends `initialize` with a revision. */
 type AskInitialize = (revision: string) => Promise<Result>;
 
 /**
- * Initializes a server, and agrees with it on a revision. A server should answer with one it speaks when it does not
- * speak the one it is asked for (MCP lifecycle, version negotiation); many refuse in its place, or answer with one that
- * we do not speak. Each is asked once more, for a revision that both know.
+ * Initializes a server and negotiates a revision. A server that does not support the requested revision should answer
+ * with one it supports (MCP basic/lifecycle, version negotiation); many return an error instead, or answer with one that
+ * EXAI does not support. Those are asked once more, for a revision both support.
  *
- * @throws {Error} with what the server said, or what is wrong with its answer
+ * @throws {Error} with the server's error, or what is wrong with its answer
  */
 export async function initialize(ask: AskInitialize, server: string): Promise<InitializeResult> {
   const first = await attempt(ask, LATEST_REVISION);
   const next = nextRevision(first);
   const last = next === undefined ? first : await attempt(ask, next);
-  if (last.refusal !== undefined) {
-    throw new Error(refusalText(last.refusal, first), { cause: last.thrown ?? first.thrown });
-  }
-  return checked(last.result, server);
+  if (last.isAccepted) return checked(last.result, server);
+  const offered = first.isAccepted ? [] : first.offered;
+  const thrown = last.thrown ?? (first.isAccepted ? undefined : first.thrown);
+  throw new Error(refusalText(last.refusal, offered), { cause: thrown });
 }
 
-/** What came of asking once. */
-interface InitializeAttempt {
-  result?: JsonObject;
-  /** How the server refused. */
-  refusal?: string;
-  /** Revisions it says it speaks. */
-  offered: readonly string[];
-  thrown?: unknown;
-}
+/** The outcome of one `initialize`. */
+type InitializeAttempt =
+  | { isAccepted: true; result: JsonObject }
+  | {
+    isAccepted: false;
+    /** The server's error. */
+    refusal: string;
+    /** Revisions the server says it supports. */
+    offered: readonly string[];
+    thrown?: unknown;
+  };
 
 async function attempt(ask: AskInitialize, revision: string): Promise<InitializeAttempt> {
   try {
     const { result, error } = await ask(revision);
-    if (!error) return { result, offered: [] };
-    return refused(error.message, error.data, revision);
+    if (error) return refused(error.message, { data: error.data, asked: revision });
+    return { isAccepted: true, result };
   } catch (thrown) {
-    const refusal = (thrown as Error).cause;
+    const refusal = thrown instanceof Error ? thrown.cause : undefined;
     if (!(refusal instanceof HttpStatusError) || !isAboutRevision(refusal.body)) throw thrown;
-    return { ...refused(refusal.message, undefined, revision, refusal.body), thrown };
+    return { ...refused(refusal.message, { asked: revision, body: refusal.body }), thrown };
   }
 }
 
-function refused(message: string, data: Json | undefined, asked: string, body = ""): InitializeAttempt {
+/** Servers name what they support in `data`, or only in the text: MCP has no error code for an unsupported revision. */
+function refused(
+  message: string,
+  { data, asked, body = "" }: { data?: Json; asked: string; body?: string },
+) {
   const supported = isObject(data) ? data.supported ?? data.supportedVersions : undefined;
   const named = Array.isArray(supported)
     ? supported.map(String)
     : `${message} ${body}`.match(/\d{4}-\d{2}-\d{2}/g);
-  return { refusal: message, offered: (named ?? []).filter((revision) => revision !== asked) };
+  const offered = (named ?? []).filter((revision) => revision !== asked);
+  return { isAccepted: false as const, refusal: message, offered };
 }
 
-/** The revision to ask for after `attempt`; undefined when it went well, or there is none. */
-function nextRevision({ result, refusal, offered }: InitializeAttempt): string | undefined {
-  if (refusal !== undefined) {
+/** The revision to try after an attempt; undefined when it succeeded, or there is none. */
+function nextRevision(attempt: InitializeAttempt): string | undefined {
+  if (!attempt.isAccepted) {
+    const { offered, refusal } = attempt;
     if (offered.length === 0) return isAboutRevision(refusal) ? OLDEST : undefined;
     return KNOWN.find((revision) => offered.includes(revision));
   }
-  const answered = result!.protocolVersion;
+  const answered = attempt.result.protocolVersion;
   if (typeof answered !== "string" || (REVISIONS as readonly string[]).includes(answered)) return undefined;
   return answered < OLDEST ? OLDEST : REVISIONS[1];
 }
 
-function refusalText(refusal: string, first: InitializeAttempt): string {
-  const offered = first.offered.length > 0 ? ` (it speaks ${first.offered.join(", ")})` : "";
-  const about = isAboutRevision(refusal) ? `; EXAI speaks MCP ${REVISIONS.join(", ")}${offered}` : "";
+function refusalText(refusal: string, offered: readonly string[]): string {
+  const speaks = offered.length > 0 ? ` (it speaks ${offered.join(", ")})` : "";
+  const about = isAboutRevision(refusal) ? `; EXAI speaks MCP ${REVISIONS.join(", ")}${speaks}` : "";
   return `it refused to initialize: ${refusal}${about}`;
 }
 
-function checked(result: JsonObject | undefined, server: string): InitializeResult {
-  const { protocolVersion, capabilities, serverInfo } = result!;
+/** @throws {Error} naming the malformed field */
+function checked(result: JsonObject, server: string): InitializeResult {
+  const { protocolVersion, capabilities, serverInfo } = result;
   const wrong = (what: string, value: Json | undefined) =>
     new Error(`its answer to initialize is malformed: ${what}, and is ${JSON.stringify(value) ?? "missing"}`);
   if (typeof protocolVersion !== "string") {
@@ -90,7 +99,7 @@ function checked(result: JsonObject | undefined, server: string): InitializeResu
   if (capabilities !== undefined && capabilities !== null && !isObject(capabilities)) {
     throw wrong("capabilities must be an object", capabilities);
   }
-  // Only shown to people: a server that does not tell its name has one in the configuration.
+  // Only shown to users: the name in the configuration is the default.
   const info = isObject(serverInfo) ? serverInfo : {};
   const named = {
     ...info,

@@ -94,16 +94,16 @@ export class Inbound {
   }
 
   #deliverCompletion(method: string, params: JsonObject): void {
-    const { elicitations, elicitationAliases: elicitationNames } = this.#context.handles;
+    const { elicitations, elicitationAliases } = this.#context.handles;
     const caller = elicitations.get(params.elicitationId);
-    this.#deliverTo(caller, method, caller ? elicitationNames.toClient(caller, params) : params);
+    this.#deliverTo(caller, method, caller ? elicitationAliases.toClient(caller, params) : params);
   }
 
   #deliverUpdate(method: string, params: JsonObject): void {
     const uri = textOf(params.uri);
-    if (uri === undefined) return this.#logStray(method, params);
+    if (uri === undefined) return this.#logUnaddressed(method, params);
     const callers = this.#context.subscriptions.subscribersOf(uri);
-    if (callers.length === 0) return this.#logStray(method, params);
+    if (callers.length === 0) return this.#logUnaddressed(method, params);
     if (uri.length > MAX_URI_CHARS) return callers.forEach((caller) => caller.notify(method, params));
     // Looked up again when the notification is sent: a session may have unsubscribed by then.
     this.#changes.notify(`${method} ${uri}`, () => {
@@ -112,13 +112,13 @@ export class Inbound {
   }
 
   #deliverProgress(params: JsonObject): void {
-    const { inflight, handles: { progress, taskAliases: taskNames } } = this.#context;
+    const { inflight, handles: { progress, taskAliases } } = this.#context;
     const token = params.progressToken as RequestId;
     const call = inflight.get(token)?.call;
     const progressToken = call ? call.progressToken : progress.get(token)?.progressToken;
-    if (progressToken === undefined) return this.#logStray("notifications/progress", params);
+    if (progressToken === undefined) return this.#logUnaddressed("notifications/progress", params);
     const target = call ?? progress.get(token)!.caller;
-    target.notify("notifications/progress", { ...taskNames.toClient(params), progressToken });
+    target.notify("notifications/progress", { ...taskAliases.toClient(params), progressToken });
   }
 
   #deliverToAddressee(method: string, params: JsonObject, origin?: Origin): void {
@@ -133,10 +133,10 @@ export class Inbound {
 
   #deliverTo(to: Pick<Caller, "notify"> | undefined, method: string, params: JsonObject): void {
     if (to) to.notify(method, this.#clientTasks.toClient(this.#context.handles.taskAliases.toClient(params)));
-    else this.#logStray(method, params);
+    else this.#logUnaddressed(method, params);
   }
 
-  #logStray(method: string, params: JsonObject): void {
+  #logUnaddressed(method: string, params: JsonObject): void {
     const text = redact(visibleJson(params)).slice(0, MAX_LOG_CHARS);
     this.#context.log?.(`${new Date().toISOString()} ${visible(method)} of no window: ${text}`);
   }

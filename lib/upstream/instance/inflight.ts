@@ -5,28 +5,27 @@ import type { Addressee, Attribution } from "./attribution.ts";
 import { NullIdErrors } from "./null_id_errors.ts";
 import { isTaskMethod } from "../method_kind.ts";
 
-/** One request on its way to an upstream. */
+/** A request that is not answered yet. */
 interface InFlight {
-  /** The caller's call; undefined for a question of the daemon's own. */
+  /** Undefined for a request of the daemon itself. */
   call: Call | undefined;
   settle(result: Result): void;
   fail(error: ExaiError): void;
 }
 
-/** The request of ours on whose stream a message came: it can be about no other (MCP basic/transports). */
+/** The request on whose stream a message came: it is about that request (MCP basic/transports). */
 export interface Origin {
-  /** Whose request it is; undefined: the daemon's own, and so nobody's. */
+  /** The session of the request; undefined for a request of the daemon itself. */
   to: Addressee | undefined;
 }
 
-/** Everything asked of one upstream and not answered yet, by the ids the daemon has minted. */
+/** The requests to one server that are not answered yet, by the ids the daemon has assigned. */
 export class InFlightTable {
   readonly #byId = new Map<RequestId, InFlight>();
-  readonly #nameless = new NullIdErrors();
-  /** Told of the calls that run: what the server says meanwhile may be about them. */
+  readonly #nullIdErrors = new NullIdErrors();
   readonly #attribution: Attribution;
   #idle: PromiseWithResolvers<void> | undefined;
-  /** Requests whose streams may still go on, answered or not. */
+  /** Requests whose streams are still open, answered or not. */
   readonly #streams = new Map<RequestId, Call | undefined>();
 
   constructor(attribution: Attribution) {
@@ -46,22 +45,22 @@ export class InFlightTable {
 
   add(id: RequestId, entry: InFlight): void {
     this.#byId.set(id, entry);
-    this.#nameless.requestSent(id);
+    this.#nullIdErrors.requestSent(id);
     if (entry.call && !isTaskMethod(entry.call.method)) this.#attribution.callStarted(entry.call);
   }
 
-  /** `id` is sent; what comes on its stream until `sent` settles is about `call`. */
+  /** Messages on the stream of the request `id` are about `call` until `sent` settles. */
   follow(id: RequestId, call: Call | undefined, sent: Promise<void>): Promise<void> {
     this.#streams.set(id, call);
     return sent.finally(() => this.#streams.delete(id));
   }
 
-  /** Whose a message is that came on the stream of the request `id`. */
+  /** The origin of a message that came on the stream of the request `id`. */
   origin(id: RequestId): Origin {
     const call = this.#streams.get(id);
     if (call === undefined) return { to: undefined };
     const { caller } = call;
-    // A call that has been answered, or withdrawn, has no more way back of its own; its window has.
+    // A call that was answered or withdrawn takes no messages any more, but its session does.
     return { to: this.#byId.has(id) ? { caller, call } : { caller } };
   }
 
@@ -69,34 +68,34 @@ export class InFlightTable {
     return this.#byId.get(mintedId(id));
   }
 
-  /** A message was sent that gets no answer: an error without an id may be about it. */
+  /** A message without an answer was sent: an error with id null may be about it. */
   unansweredSent(message: RpcMessage): void {
-    this.#nameless.unansweredSent({ isPlain: "method" in message && message.params === undefined });
+    this.#nullIdErrors.unansweredSent({ isPlain: "method" in message && message.params === undefined });
   }
 
-  /** Takes a request out; `withdrawn` when the server has not answered it, and may go on with it. */
+  /** Removes a request; `withdrawn`: the server has not answered it and may still work on it. */
   take(id: RequestId, options?: { withdrawn: boolean }): InFlight | undefined {
     const own = mintedId(id);
     const entry = this.#byId.get(own);
     if (!entry) return undefined;
     this.#byId.delete(own);
-    if (options?.withdrawn) this.#nameless.unansweredSent({ isPlain: false });
+    if (options?.withdrawn) this.#nullIdErrors.unansweredSent({ isPlain: false });
     if (entry.call) this.#attribution.callEnded(entry.call, options);
     this.#settleIdle();
     return entry;
   }
 
   /**
-   * Gives a response to the request it answers; one that cannot be taken fails it, so that nobody waits without end.
+   * Settles the request that a response answers. If handling the response throws, the request fails with that.
    *
-   * @returns whether it answers any
+   * @returns whether the response answers a request
    */
   settle({ id, result, error }: RpcResponse): boolean {
-    // Of an error without an id it is plain whose it is where it can be about one request alone (JSON-RPC 2.0, 5).
-    const isPlain = id === null && error && this.#byId.size === 1 &&
-      this.#nameless.isAboutRequest(error.code);
-    const [only] = isPlain ? this.#byId.keys() : [];
-    if (id !== null) this.#nameless.requestAnswered(mintedId(id));
+    // An error with id null is about the only request in flight, if no other message can be meant (JSON-RPC 2.0, 5).
+    const isAboutOnly = id === null && error && this.#byId.size === 1 &&
+      this.#nullIdErrors.isAboutRequest(error.code);
+    const [only] = isAboutOnly ? this.#byId.keys() : [];
+    if (id !== null) this.#nullIdErrors.requestAnswered(mintedId(id));
     const answered = id ?? only;
     const entry = answered === undefined ? undefined : this.take(answered);
     try {

@@ -3,31 +3,31 @@ import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Liveness } from "../../call/admission.ts";
 
-/** Calls that run out of time so soon after one another do so together. */
+/** Calls that time out within this time share one ping. */
 const TOGETHER_MS = SECOND_MS / 2;
 
 interface PingedLivenessOptions {
-  /** Asks the process something that any server answers at once. */
+  /** Sends `ping` (MCP basic/utilities/ping). */
   ping(timeoutMs: number): Promise<unknown>;
-  /** So many calls in a row it may leave without an answer, and say nothing, before it is given up. */
+  /** Unanswered calls in a row, with no other message, after which it is given up. */
   maxSilences: number;
-  /** It answers nobody any more. */
+  /** Called when it is given up. */
   onSilent(why: string): void;
 }
 
 /**
- * Tells a process that answers nobody from one that is slow with one call: any message is a sign of life, and one that
- * has sent none is pinged. That is how gRPC keeps a connection's health apart from the deadlines of its calls.
+ * Tells a process that does not respond from one that is slow with one call: any message is a sign of life, and a
+ * process that has sent none is pinged, as gRPC keepalive does.
  */
 export class PingedLiveness implements Liveness {
   heard = 0;
   readonly #options: PingedLivenessOptions;
   #silences = 0;
-  /** What it had sent when it was silent the last time. */
+  /** `heard` at the last silence. */
   #heardAtSilence = -1;
-  /** Calls that time out together learn from one ping. */
+  /** The ping in progress. */
   #ping: { verdict: Promise<boolean>; atMs: number } | undefined;
-  /** What those learn from that run out of time while it is under way: the ping after it. */
+  /** The ping after it, for calls that time out while it is in progress. */
   #next: Promise<boolean> | undefined;
 
   constructor(options: PingedLivenessOptions) {
@@ -50,7 +50,7 @@ export class PingedLiveness implements Liveness {
     return verdict;
   }
 
-  /** One silence, however many calls wait to hear of it. */
+  /** Counts one silence, however many calls wait for the result. */
   async #look(patienceMs: number): Promise<boolean> {
     const isAnswering = await this.#answers(patienceMs);
     if (!isAnswering) this.#silent(patienceMs);
@@ -64,7 +64,7 @@ export class PingedLiveness implements Liveness {
       return true;
     } catch (thrown) {
       const status = ExaiError.from(thrown).details?.status;
-      // A server behind a URL that refuses a ping is there.
+      // A server behind a URL that rejects a ping is alive.
       return this.heard !== before || typeof status === "number" && status < 500;
     }
   }

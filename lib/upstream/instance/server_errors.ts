@@ -21,10 +21,10 @@ export class ServerErrors {
   }
 
   /** The error of a call that was not sent, because the server has lost our session. */
-  notRun(lost: ExaiError): ExaiError {
-    return new ExaiError(lost.code, lost.message, {
-      cause: lost,
-      details: { ...lost.details, outcome: "not_run" },
+  notRun(reason: ExaiError): ExaiError {
+    return new ExaiError(reason.code, reason.message, {
+      cause: reason,
+      details: { ...reason.details, outcome: "not_run" },
     });
   }
 

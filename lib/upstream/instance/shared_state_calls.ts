@@ -4,8 +4,7 @@ import type { UpstreamExchange } from "./exchange.ts";
 import type { SharedLogLevel } from "./log_level.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
-/** What of an instance the calls are about that change something its sessions share. */
-interface OtherCallsParts {
+interface SharedStateParts {
   /** The server's name, for messages. */
   name: string;
   exchange: UpstreamExchange;
@@ -13,18 +12,18 @@ interface OtherCallsParts {
   logLevel: SharedLogLevel;
 }
 
-/** All calls of one instance that are no calls of tools: some are about what its sessions share, or each has of it. */
+/** Calls other than `tools/call`: some change state that sessions share, such as subscriptions and the log level. */
 export class SharedStateCalls {
-  readonly #parts: OtherCallsParts;
+  readonly #parts: SharedStateParts;
 
-  constructor(parts: OtherCallsParts) {
+  constructor(parts: SharedStateParts) {
     this.#parts = parts;
   }
 
   /**
-   * Passes a call on as {@linkcode UpstreamExchange.forward} does, once for all sessions where one request is enough.
+   * Forwards a call; one that changes shared state only where the server does not have that state already.
    *
-   * @throws {ExaiError} as there; `INVALID_PARAMS` for the task of another session
+   * @throws {ExaiError} as {@linkcode UpstreamExchange.forward}; `INVALID_PARAMS` for the task of another session
    */
   async run(call: Call): Promise<Result> {
     const { name, exchange, subscriptions, logLevel } = this.#parts;

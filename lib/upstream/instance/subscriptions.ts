@@ -6,54 +6,54 @@ import { toRpcError } from "../../wire/codes.ts";
 import { MAX_URI_CHARS, uriOf } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
 
-const NOBODY: ReadonlySet<Caller> = new Set();
-/** A resource is looked for in so many of those it may be a part of. */
+const NO_CALLERS: ReadonlySet<Caller> = new Set();
+/** Parent URIs looked up for one update. */
 const MAX_DEPTH = 64;
 
-/** How long one session waits for what another has asked about the same resource. */
+/** How long a request waits for an earlier one about the same resource. */
 const MAX_TURN_WAIT_MS = 2 * SECOND_MS;
 
-/** What is asked of the server on behalf of one session. */
+/** A request of one session. */
 interface SubscriptionRequest {
-  /** Asks the server itself. */
+  /** Sends the request to the server. */
   ask(): Promise<Result>;
   /**
-   * Waits for what was asked before about the same resource.
+   * Waits for an earlier request about the same resource.
    *
-   * @throws the reason when the session no longer waits for the answer
+   * @throws the reason when the session has withdrawn its request
    */
   turn?(before: Promise<void>): Promise<void>;
 }
 
 interface SubscriptionsOptions {
-  /** Asks the server to tell of a resource, on behalf of nobody in particular. */
+  /** Subscribes to a resource on behalf of the daemon. */
   renew(uri: string): Promise<Result>;
-  /** A session that was told it is subscribed hears nothing any more. */
+  /** Called when the server has ended a subscription that was confirmed to `caller`. */
   onLost(caller: Caller, uri: string, why: string): void;
 }
 
-/** One resource somebody is subscribed to, or about to be. */
+/** A resource with subscribers, or with requests in progress. */
 interface Topic {
-  /** Themselves, not their ids: under that of one that is over another may come. */
+  /** Objects rather than ids: a later session may have the same id. */
   readonly callers: Set<Caller>;
-  /** Whether the server has agreed to tell of it. */
+  /** Whether the server has accepted a subscription. */
   isConfirmed: boolean;
-  /** Sessions whose unsubscribing the server has not answered. */
+  /** Sessions whose unsubscribe request is not answered yet. */
   readonly leaving: Set<Caller>;
-  /** Questions to the server to tell of it no more that are not answered. */
+  /** Unsubscribe requests to the server that are not answered yet. */
   ending: number;
-  /** Whether the server has agreed to tell of it while such a question was open, which may end what it agreed to. */
+  /** Whether a subscription was accepted while an unsubscribe request was open, which may end it again. */
   isOvertaken: boolean;
-  /** Settles when everything asked about it before is answered. */
+  /** Settles when every earlier request about it is answered. */
   last: Promise<void>;
-  /** Requests about it that are not answered. */
+  /** Requests about it that are not answered yet. */
   pending: number;
 }
 
 /**
- * Who has subscribed to which resource of one upstream, counted so that the server hears of each resource once. What is
- * asked about one resource is asked in the order it came, each after the answer to the one before, if that comes soon:
- * only then is it known whether the server has to be asked again, and each session hears what the server said to it.
+ * The subscriptions of sessions to resources of one server, merged so that the server has one for each resource.
+ * Requests about one resource are made in order, each after the answer to the one before if that comes soon: only then
+ * is it known whether the server must be asked again.
  */
 export class Subscriptions {
   readonly #options: SubscriptionsOptions;
@@ -63,17 +63,17 @@ export class Subscriptions {
     this.#options = options;
   }
 
-  /** Resources somebody is subscribed to. */
+  /** How many resources have subscribers. */
   get size(): number {
     return this.#byUri.size;
   }
 
-  /** The resources somebody is subscribed to. */
+  /** The resources with subscribers. */
   get uris(): string[] {
     return [...this.#byUri.keys()];
   }
 
-  /** Does what a session asks for; the server is asked by `ask` where it has to be. */
+  /** Handles `resources/subscribe` or `resources/unsubscribe`; `ask` sends it to the server if that is needed. */
   call(call: Call, ask: () => Promise<Result>): Promise<Result> {
     const what = "what was asked about this resource before";
     const request: SubscriptionRequest = {
@@ -85,12 +85,12 @@ export class Subscriptions {
       : this.unsubscribe(uriOf(call), call.caller, request);
   }
 
-  /** Subscribes `caller` to `uri`; the server is asked unless it has agreed already. */
+  /** Subscribes `caller` to `uri`; asks the server unless it has accepted a subscription already. */
   subscribe(uri: string, caller: Caller, { ask, turn }: SubscriptionRequest): Promise<Result> {
     return this.#inOrder(uri, turn, async (topic) => {
       const wasLeaving = topic.leaving.delete(caller);
       const was = topic.callers.has(caller) && !wasLeaving;
-      // Before the answer: an update may come in the same breath.
+      // Before the answer, as an update may follow it at once.
       topic.callers.add(caller);
       if (topic.isConfirmed) return { result: {} };
       let result: Result | undefined;
@@ -104,7 +104,7 @@ export class Subscriptions {
     });
   }
 
-  /** Takes the subscription of `caller` back. Where the server refuses, it goes on, as the session is told. */
+  /** Ends the subscription of `caller`. If the server rejects that, the subscription stays. */
   unsubscribe(uri: string, caller: Caller, { ask, turn }: SubscriptionRequest): Promise<Result> {
     return this.#inOrder(uri, turn, async (topic) => {
       if (!topic.callers.has(caller)) return { result: {} };
@@ -117,7 +117,7 @@ export class Subscriptions {
       try {
         result = await this.#end(topic, uri, ask);
       } finally {
-        // One that has subscribed again meanwhile stays.
+        // A session that has subscribed again meanwhile stays.
         if (topic.leaving.delete(caller) && result && !result.error) topic.callers.delete(caller);
       }
       if (result.error) topic.isConfirmed = true;
@@ -125,26 +125,26 @@ export class Subscriptions {
     });
   }
 
-  /** Takes back everything of `caller`, who is gone; the server is asked about what nobody else is subscribed to. */
+  /** Ends every subscription of a session that is gone; asks the server where no other session is subscribed. */
   removeAll(caller: Caller, ask: (uri: string) => Promise<Result>): void {
     for (const [uri, topic] of this.#byUri) {
       if (!topic.callers.has(caller) && topic.pending === 0) continue;
       this.#inOrder(uri, undefined, async (topic) => {
         if (!topic.callers.delete(caller) || hasOthers(topic, caller)) return { result: {} };
-        // Nobody hears of it any more, whatever the server says.
+        // Removed already, whatever the server answers.
         return await this.#end(topic, uri, () => ask(uri));
       }).catch(() => {});
     }
   }
 
-  /** Who is to hear of `uri`. A server may also tell of a part of what was subscribed to (MCP server/resources). */
+  /** The sessions to notify about `uri`, which may be a sub-resource of a subscribed one (MCP server/resources). */
   subscribersOf(uri: string): Caller[] {
     const callers = new Set<Caller>();
-    const take = (who: ReadonlySet<Caller> = NOBODY) => {
+    const take = (who: ReadonlySet<Caller> = NO_CALLERS) => {
       for (const caller of who) callers.add(caller);
     };
     if (uri.length <= MAX_URI_CHARS) take(this.#byUri.get(uri)?.callers);
-    // Looking up what it could be a part of costs the same however many subscriptions there are.
+    // Looking up its parents costs the same however many subscriptions there are.
     let slash = -1;
     for (let depth = 0; depth < MAX_DEPTH && (slash = uri.indexOf("/", slash + 1)) >= 0; depth++) {
       if (slash > MAX_URI_CHARS) break;
@@ -154,18 +154,18 @@ export class Subscriptions {
     return [...callers];
   }
 
-  /** Asks the server to tell of a resource, by `ask`. */
+  /** Subscribes on the server by `ask`. */
   async #begin(topic: Topic, uri: string, ask: () => Promise<Result>): Promise<Result> {
     const isOvertaking = topic.ending > 0;
     const result = await ask();
     if (result.error || !isOvertaking) return result;
-    // The server may have ended, or end yet, what it has just agreed to.
+    // The unsubscribe request may end, or have ended, the subscription just accepted.
     if (topic.ending === 0) return await this.#options.renew(uri);
     topic.isOvertaken = true;
     return result;
   }
 
-  /** Asks the server to tell no more of a resource, by `ask`. Who subscribes before the answer asks it anew. */
+  /** Unsubscribes on the server by `ask`. A session that subscribes before the answer asks the server again. */
   async #end(topic: Topic, uri: string, ask: () => Promise<Result>): Promise<Result> {
     topic.isConfirmed = false;
     topic.ending++;
@@ -178,7 +178,7 @@ export class Subscriptions {
     }
   }
 
-  /** Those that have subscribed while it was being ended are to hear of it all the same. */
+  /** Subscribes again for sessions that subscribed while the subscription was being ended. */
   #renew(topic: Topic, uri: string): void {
     topic.isConfirmed = false;
     this.#inOrder(uri, undefined, async () => {
@@ -205,7 +205,7 @@ export class Subscriptions {
     topic.last = before.then(() => done);
     topic.pending++;
     try {
-      // A server that does not answer one session must not keep the others waiting.
+      // A server that does not answer one session must not block the others.
       if (!isFirst) await turn(resolvedWithin(before, MAX_TURN_WAIT_MS));
       return await work(topic);
     } finally {
@@ -233,7 +233,7 @@ export class Subscriptions {
   }
 }
 
-/** Whether somebody else is subscribed, and stays so. */
+/** Whether another session is subscribed and is not unsubscribing. */
 function hasOthers({ callers, leaving }: Topic, caller: Caller): boolean {
   return callers.values().some((other) => other !== caller && !leaving.has(other));
 }

@@ -7,37 +7,37 @@ import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
 
-/** How long a list is good for that the upstream has not promised to announce, or that was cut short. */
+/** Lifetime of a list whose changes the server does not announce, or that is truncated. */
 const UNANNOUNCED_MS = 30 * SECOND_MS;
 
-/** A list is asked for again at most this often because somebody named what is not in it. */
+/** Shortest time between requests for a list made because a call named an entry that is not in it. */
 const REFRESH_GAP_MS = SECOND_MS;
 
 interface ListCacheOptions {
-  /** Asks the upstream one thing on the daemon's own behalf. */
+  /** Sends a request of the daemon itself. */
   ask(method: string, params: JsonObject): Promise<Result>;
-  /** Whether the upstream has lists of `kind` at all. */
+  /** Whether the server has a list of `kind`. */
   has(kind: ListKind): boolean;
-  /** Whether the upstream has promised to say when its list of `kind` changes. */
+  /** Whether the server announces changes of its list of `kind` (`listChanged`). */
   isAnnounced(kind: ListKind): boolean;
 }
 
 interface CachedList {
   list: Promise<readonly JsonObject[]>;
   askedAtMs: number;
-  /** The same, once it is there. */
-  came?: readonly JsonObject[];
+  /** The same, once it has resolved. */
+  resolved?: readonly JsonObject[];
 }
 
-/** Why a list ends early, of those that do. */
-const cuts = new WeakMap<readonly JsonObject[], string>();
+/** Why a list is incomplete, by list. */
+const truncations = new WeakMap<readonly JsonObject[], string>();
 
-/** Why `list` is not the whole of what its server has; undefined when it is. */
+/** Why `list` is incomplete; undefined when it is complete. */
 export function truncationOf(list: readonly JsonObject[]): string | undefined {
-  return cuts.get(list);
+  return truncations.get(list);
 }
 
-/** Whether two lists say the same; false as well where that cannot be told, as they are nested too deeply. */
+/** Whether two lists are equal; also false if they are nested too deeply to compare. */
 export function isSameList(one: readonly JsonObject[], other: readonly JsonObject[]): boolean {
   try {
     return one.length === other.length && JSON.stringify(one) === JSON.stringify(other);
@@ -46,7 +46,7 @@ export function isSameList(one: readonly JsonObject[], other: readonly JsonObjec
   }
 }
 
-/** The lists of one upstream: each is kept until the upstream says that it has changed, or for a short time. */
+/** The lists of one server, each cached until the server announces a change, or for {@linkcode UNANNOUNCED_MS}. */
 export class ListCache {
   readonly #kept = new Map<ListKind, CachedList>();
   readonly #next = new Map<ListKind, Promise<readonly JsonObject[]>>();
@@ -56,35 +56,35 @@ export class ListCache {
     this.#options = options;
   }
 
-  /** The whole list, page after page; the same array for as long as what is in it is the same. */
+  /** The list of all pages; the same array while its content is the same. */
   get(kind: ListKind): Promise<readonly JsonObject[]> {
     const kept = this.#kept.get(kind);
-    return kept && this.#isGood(kind, kept) ? kept.list : this.#askAnew(kind);
+    return kept && this.#isCurrent(kind, kept) ? kept.list : this.#request(kind);
   }
 
-  /** The list as it was asked for last, which is not asked for again. */
+  /** The cached list, whatever its age; makes no request. */
   async known(kind: ListKind): Promise<readonly JsonObject[] | undefined> {
     return await this.#kept.get(kind)?.list.catch(() => undefined);
   }
 
-  /** The upstream's list of `kind` has changed. */
+  /** The list of `kind` has changed: drops it. */
   forget(kind: ListKind): void {
     this.#kept.delete(kind);
   }
 
-  /** Asks for every list that is known again; gives those that are others now. One that cannot be had is left out. */
+  /** Requests every cached list again; resolves with the kinds that have changed. Failed requests are left out. */
   async catchUp(): Promise<ListKind[]> {
-    const known = Array.from(this.#kept, ([kind, { came }]) => ({ kind, came }));
-    const changed = await Promise.all(known.map(async ({ kind, came }) => {
-      const now = await this.#askAnew(kind).catch(() => came);
-      return now !== came;
+    const known = Array.from(this.#kept, ([kind, { resolved }]) => ({ kind, resolved }));
+    const changed = await Promise.all(known.map(async ({ kind, resolved }) => {
+      const now = await this.#request(kind).catch(() => resolved);
+      return now !== resolved;
     }));
     return known.filter((_, i) => changed[i]).map(({ kind }) => kind);
   }
 
   /**
-   * The list as it is after now, though no change was announced: somebody knows a name that is not in it. All who ask
-   * for it before it is asked for share one request, and each follows the last after a while.
+   * Requests a list again although no change was announced. Concurrent callers share one request, made at most once in
+   * {@linkcode REFRESH_GAP_MS}.
    */
   refresh(kind: ListKind): Promise<readonly JsonObject[]> {
     const kept = this.#kept.get(kind);
@@ -93,15 +93,15 @@ export class ListCache {
     if (next) return next;
     const refreshed = this.#afterGap(kept).then(() => {
       this.#next.delete(kind);
-      return this.#askAnew(kind);
+      return this.#request(kind);
     });
     this.#next.set(kind, refreshed);
     return refreshed;
   }
 
-  #isGood(kind: ListKind, { askedAtMs, came }: CachedList): boolean {
-    if (came === undefined) return true;
-    const isLasting = this.#options.isAnnounced(kind) && truncationOf(came) === undefined;
+  #isCurrent(kind: ListKind, { askedAtMs, resolved }: CachedList): boolean {
+    if (resolved === undefined) return true;
+    const isLasting = this.#options.isAnnounced(kind) && truncationOf(resolved) === undefined;
     return isLasting || monotonicNow() - askedAtMs < UNANNOUNCED_MS;
   }
 
@@ -111,28 +111,31 @@ export class ListCache {
     if (waitMs > 0) await delay(waitMs, { persistent: false });
   }
 
-  #askAnew(kind: ListKind): Promise<readonly JsonObject[]> {
-    const before = this.#kept.get(kind)?.came;
-    const kept: CachedList = { list: this.#askAll(kind, before), askedAtMs: monotonicNow() };
+  #request(kind: ListKind): Promise<readonly JsonObject[]> {
+    const before = this.#kept.get(kind)?.resolved;
+    const kept: CachedList = { list: this.#requestAll(kind, before), askedAtMs: monotonicNow() };
     this.#kept.set(kind, kept);
-    kept.list.then((list) => kept.came = list, () => {
-      // A failure is not kept: the next one who asks tries again.
+    kept.list.then((list) => kept.resolved = list, () => {
+      // A failure is not cached.
       if (this.#kept.get(kind) === kept) this.#kept.delete(kind);
     });
     return kept.list;
   }
 
-  async #askAll(kind: ListKind, before: readonly JsonObject[] | undefined): Promise<readonly JsonObject[]> {
+  async #requestAll(
+    kind: ListKind,
+    before: readonly JsonObject[] | undefined,
+  ): Promise<readonly JsonObject[]> {
     if (!this.#options.has(kind)) return before ?? [];
     const { method } = LISTS[kind];
     const { entries, fault } = await allPages((params) => this.#options.ask(method, params), LISTS[kind]);
     if (before && fault === truncationOf(before) && isSameList(before, entries)) return before;
-    if (fault !== undefined) cuts.set(entries, fault);
+    if (fault !== undefined) truncations.set(entries, fault);
     return entries;
   }
 }
 
-/** The lists a `list_changed` notification speaks of. */
+/** The lists a `list_changed` notification is about. */
 export function changedLists(method: string): ListKind[] {
   switch (method) {
     case "notifications/tools/list_changed":
@@ -146,12 +149,12 @@ export function changedLists(method: string): ListKind[] {
   }
 }
 
-/** The notification that says that the list of `kind` has changed. */
+/** The notification that the list of `kind` has changed. */
 export function listChangedMethod(kind: ListKind): string {
   return `notifications/${kind === "templates" ? "resources" : kind}/list_changed`;
 }
 
-/** What the server said of its lists of `kind`; undefined when it has none. */
+/** The server capability for lists of `kind`; undefined when it has none. */
 export function capabilityOf(
   description: InitializeResult | undefined,
   kind: ListKind,

@@ -5,6 +5,7 @@ import type { Caller } from "../../call/call.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { ListStore, StoredView, ViewKey } from "../list_store.ts";
+import { BoundedMap } from "../bounded_map.ts";
 import { isSameList } from "./list_cache.ts";
 import {
   advertisedCapabilities,
@@ -69,7 +70,7 @@ export class ListMemory {
   readonly #config: ServerConfig;
   readonly #store: ListStore | undefined;
   /** By advertised capabilities. */
-  readonly #kept = new Map<string, KeptLists>();
+  readonly #kept = new BoundedMap<string, KeptLists>(MAX_VIEWS);
   /** By list key. */
   readonly #views = new Map<string, View>();
   /** By session id. */
@@ -229,7 +230,6 @@ export class ListMemory {
       const key = { server: this.#config.name, config: this.#configDigest(), capabilities };
       kept = readKept(key, this.#store?.get(key));
       // Clients choose their capabilities freely; what is dropped here is read from the store again.
-      if (this.#kept.size >= MAX_VIEWS) this.#kept.delete(this.#kept.keys().next().value!);
       this.#kept.set(capabilities, kept);
     }
     return kept;

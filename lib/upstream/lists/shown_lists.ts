@@ -9,14 +9,14 @@ import type { ToolFilter } from "./tool_filter.ts";
 const log = getLogger(["exai", "upstream"]);
 
 /**
- * The lists of one server as the merged catalog shows them: only what every client takes, and of its tools those that
- * the configuration offers, under the names it gives them. Each list is gone over once, when it has come.
+ * The lists of one server as the merged catalog shows them: without entries that some client rejects, and with only the
+ * tools the configuration offers, under its names. Each list is checked once.
  */
 export class ShownLists {
   readonly #server: string;
   readonly #tools: ToolFilter;
   readonly #sifted = new WeakMap<readonly JsonObject[], Promise<Sifted>>();
-  /** What was found wrong, for those lists that are looked at by now. */
+  /** The faults of lists that are checked already. */
   readonly #faults = new WeakMap<readonly JsonObject[], readonly string[]>();
   readonly #logged = new Map<ListKind, string>();
 
@@ -25,20 +25,20 @@ export class ShownLists {
     this.#tools = tools;
   }
 
-  /** `list`, which is of `kind`, as it is shown; the same array each time. */
+  /** `list`, of `kind`, as it is shown; the same array each time. */
   async of(kind: ListKind, list: readonly JsonObject[]): Promise<readonly JsonObject[]> {
     let sifted = this.#sifted.get(list);
     if (!sifted) this.#sifted.set(list, sifted = this.#look(kind, list));
     return (await sifted).entries;
   }
 
-  /** What is wrong with `list`, as far as it was looked at: it ends early, entries are left out. */
+  /** What is wrong with `list`, if it is checked already: it is truncated, entries are left out. */
   faultsOf(list: readonly JsonObject[]): readonly string[] {
     return this.#faults.get(list) ?? [];
   }
 
   async #look(kind: ListKind, list: readonly JsonObject[]): Promise<Sifted> {
-    // What is not offered can do no harm, and needs no mention.
+    // Faults of tools that are not offered do not matter.
     const offered = kind === "tools" ? list.filter((tool) => this.#tools.offersEntry(tool)) : list;
     const first = sift(kind, offered);
     const { entries, faults } = kind === "tools" ? await siftOutputSchemas(first) : first;
@@ -48,7 +48,7 @@ export class ShownLists {
     return { entries: kind === "tools" ? this.#tools.named(entries) : entries, faults };
   }
 
-  /** Once, however often the list comes again. */
+  /** Logs faults once, however often the same list is read. */
   #log(kind: ListKind, faults: readonly string[]): void {
     const text = faults.join("; ");
     if (text === (this.#logged.get(kind) ?? "")) return;

@@ -19,17 +19,17 @@ export class ToolFilter {
     this.#ownNames = new Map(Object.entries(choice.rename).map(([own, shown]) => [shown, own]));
   }
 
-  /** Whether the tool of this own name is offered at all, through any door. */
+  /** Whether a tool is offered, by the server's name of it. */
   offers(own: string): boolean {
     return (this.#include?.test(own) ?? true) && !this.#exclude.test(own);
   }
 
-  /** Whether an entry of the server's list is offered; one that has no name is, as far as this is concerned. */
+  /** Whether an entry of the server's list is offered; malformed entries without a name are not filtered here. */
   offersEntry(entry: unknown): boolean {
     return !isObject(entry) || typeof entry.name !== "string" || this.offers(entry.name);
   }
 
-  /** `tools` under the names they go by in the merged catalog. */
+  /** `tools` under their names in the merged catalog. */
   named(tools: readonly JsonObject[]): readonly JsonObject[] {
     return tools.map((tool) => {
       const name = this.#shownName(textOf(tool.name) ?? "");
@@ -37,7 +37,7 @@ export class ToolFilter {
     });
   }
 
-  /** The server's own name for what the merged catalog shows as `shown`. */
+  /** The server's name of the tool that the merged catalog shows as `shown`. */
   ownName(shown: string): string {
     const { prefix, rename } = this.#choice;
     const renamed = this.#ownNames.get(shown);
@@ -47,9 +47,9 @@ export class ToolFilter {
   }
 
   /**
-   * `call` with the server's own name of the tool: the merged catalog shows names of the configuration's making.
+   * `call` with the server's name of the tool, in place of the name in the merged catalog.
    *
-   * @throws {ExaiError} `TOOL_NOT_FOUND` when the tool is not offered
+   * @throws {ExaiError} `TOOL_NOT_FOUND` when the tool is not offered, `INVALID_PARAMS` without a name
    */
   ownCall(call: Call, server: string): Call {
     if (call.method !== "tools/call") return call;

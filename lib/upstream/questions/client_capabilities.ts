@@ -1,7 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject, ownEntry } from "../../base/json.ts";
 
-/** The client capability each request of a server needs. */
+/** The client capability that each request of a server needs. */
 export const CLIENT_CAPABILITY: Readonly<Record<string, string>> = {
   "sampling/createMessage": "sampling",
   "elicitation/create": "elicitation",
@@ -9,8 +9,8 @@ export const CLIENT_CAPABILITY: Readonly<Record<string, string>> = {
 };
 
 /**
- * Answers in the name of a client that cannot be asked this: a shared server is told of everything some window may be
- * able to, and this window is not.
+ * Rejects a request that the client does not support, on its behalf: a shared server is offered capabilities that not
+ * every client has.
  *
  * @throws {ExaiError} `METHOD_NOT_FOUND` without the capability (MCP basic/lifecycle), `INVALID_PARAMS` for a mode or
  * a part of it that the client has not declared (MCP client/elicitation, client/sampling)
@@ -24,7 +24,7 @@ export function checkAnswerable(method: string, params: JsonObject, capabilities
   }
   if (name === "elicitation") {
     const mode = params.mode ?? "form";
-    // Without a mode in it the capability means forms.
+    // An empty capability means form mode.
     const modes = isObject(offered.url) && !isObject(offered.form)
       ? ["url"]
       : ["form", ...Object.keys(offered)];
@@ -39,8 +39,7 @@ export function checkAnswerable(method: string, params: JsonObject, capabilities
 }
 
 /**
- * A question without what its client would have to ignore: a task it is to run as, where the client runs none (MCP
- * basic/utilities/tasks).
+ * `params` without `task` if the client does not run requests of `method` as tasks (MCP basic/utilities/tasks).
  */
 export function withoutUnsupportedTask(
   method: string,

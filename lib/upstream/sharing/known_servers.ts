@@ -1,20 +1,20 @@
-/** How widely a server may be shared that is known, and why. */
+/** How far a known server may be shared, and why. */
 export interface KnownServer {
   share: "machine" | "session";
-  /** What it keeps in its process, or why one process must serve all: shown by `ps --why`. */
+  /** What state it keeps, or why one process must serve all sessions; shown by `ps --why`. */
   why: string;
   /**
-   * Names it goes by: of its package, program, script directory or container image, without scope, version and tag.
-   * Each is compared word by word, so that `mcp-server-playwright` and `playwright-mcp` are both `playwright`.
+   * Names of its package, program, script directory or container image, without scope, version and tag. They are compared
+   * word by word, so that `mcp-server-playwright` and `playwright-mcp` both match `playwright`.
    */
   words: readonly string[];
-  /** Only a name that has no other words counts: another server has a like name. */
+  /** Whether the whole name must match, as another server has a similar name. */
   isExact?: boolean;
 }
 
 /**
- * What is known of servers people mount: data, read in their code or documentation. A server that is not here is
- * shared by the windows of one directory.
+ * Widely used servers that cannot be shared by the default rule, from their code or documentation. Any other server is
+ * shared by the sessions of one directory.
  */
 export const KNOWN_SERVERS: readonly KnownServer[] = [
   {

@@ -1,4 +1,4 @@
-/** Programs that start another one, which is the server: what follows them names it. */
+/** Programs that run another program, which is named by their arguments. */
 const RUNNERS = new Set([
   ..."npx npm pnpm pnpx yarn bunx bun uvx uv pipx pip python python3 py node nodejs deno tsx ts-node php ruby perl"
     .split(" "),
@@ -8,7 +8,7 @@ const RUNNERS = new Set([
   ..."smithery pwsh powershell xvfb-run exec run x dlx tool create compose".split(" "),
 ]);
 
-/** Options of runners whose next word names what they run. */
+/** Options of runners whose value names the program. */
 const NAMING_OPTIONS = new Set([
   "-p",
   "--package",
@@ -20,14 +20,14 @@ const NAMING_OPTIONS = new Set([
   "-c",
 ]);
 
-/** Options of runners that are followed by a value which names nothing. */
+/** Options of runners with a value that does not name the program. */
 const VALUE_OPTIONS = new Set([
   ..."--env-file --with --with-editable --python --index --index-url --extra-index-url --registry --prefix"
     .split(" "),
   ..."--cache --key --profile --config --client --import --require -r --loader --tsconfig --unset".split(" "),
 ]);
 
-/** The same of what runs containers; elsewhere some of these stand alone, as in `python -u`. */
+/** The same for container runtimes; some of these take no value elsewhere, as in `python -u`. */
 const CONTAINER_VALUE_OPTIONS = new Set([
   ..."-e --env --env-file -v --volume --mount --name --network --net -w --workdir -u --user --platform".split(
     " ",
@@ -42,7 +42,7 @@ const CONTAINER_VALUE_OPTIONS = new Set([
 
 const CONTAINER_RUNNERS = new Set(["docker", "podman", "nerdctl", "docker-compose"]);
 
-/** Folders and files that say nothing of what lies in them. */
+/** Names of folders and files that do not identify a program. */
 const GENERIC = new Set([
   ..."dist build out lib libs src source bin target release debug app apps server servers mcp cli main index"
     .split(" "),
@@ -52,10 +52,17 @@ const GENERIC = new Set([
 ]);
 
 /**
- * The names the program behind a command goes by, however it is started: `npx -y pkg@1`, `uvx --from x y`,
- * `python -m x`, `node path/dist/index.js`, `docker run ... image:tag`, `cmd /c ...`, `sh -c "..."`. Each is words
- * parted by spaces, in lower case. Arguments of the program itself name nothing: a directory called `shell` that is
- * handed to a server of files is no shell.
+ * The names of the program that a command runs: `npx -y pkg@1`, `uvx --from x y`, `python -m x`,
+ * `node path/dist/index.js`, `docker run ... image:tag`, `cmd /c ...`, `sh -c "..."`. Each is lower-case words separated
+ * by spaces. Arguments of the program itself are ignored: a file server with a directory `shell` is not a shell.
+ *
+ * @example
+ * ```ts
+ * import { programNames } from "./program_names.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(programNames("npx", ["-y", "@playwright/mcp@latest"]), ["mcp", "playwright mcp", "playwright", "playwright mcp"]);
+ * ```
  */
 export function programNames(command: string, args: readonly string[]): string[] {
   const names: string[] = [];
@@ -72,7 +79,7 @@ export function programNames(command: string, args: readonly string[]): string[]
       }
       if (NAMING_OPTIONS.has(option)) names.push(...namesOf(value ?? queue[++i] ?? ""));
       else if (VALUE_OPTIONS.has(option) && value === undefined) i++;
-      // `python -m x`: x is the program; what follows are its own arguments.
+      // `python -m x`: the rest are arguments of x.
       if (option === "-m") return names;
       continue;
     }
@@ -82,7 +89,7 @@ export function programNames(command: string, args: readonly string[]): string[]
       continue;
     }
     names.push(...namesOf(word));
-    // `mcp-remote URL` and the like: the URL names the server too.
+    // `mcp-remote URL`: the URL names the server too.
     const next = queue[i + 1];
     if (next && /^https?:/.test(next)) names.push(...namesOfUrl(next));
     return names;
@@ -90,18 +97,18 @@ export function programNames(command: string, args: readonly string[]): string[]
   return names;
 }
 
-/** The names in the path of a URL: hosts that serve many servers name each there. */
+/** The names in the path of a URL, by which hosts of many servers tell them apart. */
 export function namesOfUrl(url: string): string[] {
   if (!URL.canParse(url)) return [];
   return new URL(url).pathname.split("/").filter((segment) => segment !== "").map(words);
 }
 
-/** Whether `name` has the words of `wanted` beside each other, in this order. */
+/** Whether `name` contains the words of `wanted` in sequence. */
 export function hasWords(name: string, wanted: string): boolean {
   return ` ${name} `.includes(` ${wanted} `);
 }
 
-// A shell is handed a whole command line in one argument.
+// A shell gets a whole command line as one argument.
 function unquoted(argument: string): string[] {
   const isLine = /\s/.test(argument) && !/^[/\\]|^[A-Za-z]:[\\/]/.test(argument);
   return isLine ? argument.split(/[\s"']|&&|;/).filter((word) => word !== "") : [argument];
@@ -112,7 +119,7 @@ function splitOption(word: string): [option: string, value: string | undefined] 
   return at === -1 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)];
 }
 
-/** What `word` is called where it starts another program: without path, extension and version. */
+/** The name of a runner, without path, extension and version; undefined if `word` is not one. */
 function runnerOf(word: string): string | undefined {
   if (word.startsWith("npm:") || word.startsWith("jsr:")) return undefined;
   if (/^@smithery[/\\]cli(@|$)/.test(word)) return "smithery";
@@ -131,7 +138,7 @@ function namesOf(word: string): string[] {
   const file = path.pop();
   if (file === undefined) return [];
   const names = [words(file), ...(path.length > 0 ? [words(`${path.at(-1)} ${file}`)] : [])];
-  // The nearest folder that says something: of `playwright-mcp/dist/index.js` the first.
+  // The nearest folder that identifies the program: `playwright-mcp` of `playwright-mcp/dist/index.js`.
   while (path.length > 0 && GENERIC.has(path.at(-1)!.toLowerCase())) path.pop();
   const folder = path.pop();
   if (folder !== undefined) names.push(words(folder), words(`${folder} ${file}`));
@@ -150,14 +157,14 @@ function words(text: string): string {
     .join(" ");
 }
 
-// Written without expressions: those would take time that grows with the square of the text.
-/** Without `@1.2.3` at the end; an `@` at the beginning is that of a scope. */
+// Without regular expressions, whose time would be quadratic here.
+/** `text` without `@1.2.3` at the end; an `@` at the start belongs to a scope. */
 function withoutVersion(text: string): string {
   const at = text.indexOf("@", Math.max(1, text.lastIndexOf(" ") + 1));
   return at === -1 ? text : text.slice(0, at);
 }
 
-/** Without `[extra,other]` at the end. */
+/** `text` without `[extra,other]` at the end. */
 function withoutExtras(text: string): string {
   if (!text.endsWith("]")) return text;
   const at = text.indexOf("[", text.lastIndexOf("]", text.length - 2) + 1);

@@ -8,53 +8,53 @@ import type { Caller, Root } from "../../call/call.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
-/** A directory that cannot be looked at for so long is on a disk or network that hangs. */
+/** Time-out of file system calls, which may hang on a network drive. */
 const LOOK_TIMEOUT_MS = 2 * SECOND_MS;
-/** A client may name any number of roots; servers run in one of the first. */
+/** Roots checked at most, as a client may name any number. */
 const MAX_ROOTS_TRIED = 20;
 const MAX_SHOWN_CHARS = 200;
 
-/** Where a session is, whatever names it has for that: by this it is decided who shares a process. */
+/** The real paths of a session, which decide who shares a process. */
 interface SessionLocation {
-  /** Undefined for a session that has told no directory. */
+  /** Undefined for a session without a directory. */
   workspace: string | undefined;
-  /** Where its roots lead; undefined when it has none to tell. */
+  /** The real paths of its roots; undefined when it has none. */
   rootPaths: readonly string[] | undefined;
 }
 
 /**
- * Where `workspace`, as {@linkcode workspaceOf} gives it, and `roots` are. One directory has many names: symbolic links
- * in its path, a slash at its end, letters in another case where the disk takes them for the same.
+ * The real paths of `workspace`, from {@linkcode workspaceOf}, and `roots`. One directory has many spellings: symbolic
+ * links, a trailing slash, other case on a case-insensitive disk.
  */
 export async function locationOf(
   workspace: string | undefined,
   roots: readonly Root[] | undefined,
 ): Promise<SessionLocation> {
-  const [real, places] = await Promise.all([
+  const [real, rootPaths] = await Promise.all([
     workspace === undefined ? undefined : realPathOf(workspace),
     roots && Promise.all(roots.map(({ uri }, i) => {
       const { path } = pathOfUri(uri);
-      // A client may name any number; each look may take its time.
+      // Each call may take as long as the time-out.
       return path === undefined || i >= MAX_ROOTS_TRIED ? path ?? uri : realPathOf(path);
     })),
   ]);
-  return { workspace: real, rootPaths: places };
+  return { workspace: real, rootPaths };
 }
 
-/** The real path of what `path` names; where that cannot be found out, `path` without what makes no difference in it. */
+/** The real path of `path`; if it cannot be resolved, `path` in normal form. */
 export async function realPathOf(path: string): Promise<string> {
-  // What names another machine is not looked at: that would send it this user's name.
+  // Never resolves a path on another machine: that would send it this user's name.
   const plain = pathOfUri(path).path;
   if (plain === undefined) return path;
   return await withDeadline(Deno.realPath(plain), { timeoutMs: LOOK_TIMEOUT_MS }).catch(() => plain);
 }
 
-/** What each session has been told of its roots, so that it is told once and not by every server. */
-const told = new WeakMap<Caller, string>();
+/** The last warning of each session about its roots, so that only one server sends it. */
+const warnings = new WeakMap<Caller, string>();
 
 /**
- * The directory servers run in for a session: the first of its roots that is a directory here, else its working
- * directory. Which roots cannot be used is told to the log and to the window.
+ * The directory servers run in for a session: its first root that is a directory on this machine, else its working
+ * directory. Unusable roots are logged and reported to the client.
  */
 export async function workspaceOf(
   caller: Caller,
@@ -65,23 +65,26 @@ export async function workspaceOf(
     const { path, why } = pathOfUri(uri);
     const fault = path === undefined ? why : await whyNoDirectory(path);
     if (fault === undefined) {
-      tell(caller, { unusable, instead: path });
+      warnOfRoots(caller, { unusable, instead: path });
       return path;
     }
     unusable.push(`${visible(clip(uri, MAX_SHOWN_CHARS))} (${visible(fault)})`);
   }
-  tell(caller, { unusable, instead: caller.cwd });
+  warnOfRoots(caller, { unusable, instead: caller.cwd });
   return caller.cwd;
 }
 
-function tell(caller: Caller, what: { unusable: readonly string[]; instead: string | undefined }): void {
+function warnOfRoots(
+  caller: Caller,
+  what: { unusable: readonly string[]; instead: string | undefined },
+): void {
   if (what.unusable.length === 0) return;
   const instead = what.instead === undefined
     ? "and has no working directory, so its servers run without one"
     : `so its servers run in ${what.instead}`;
   const data = `this window's roots cannot be used: ${what.unusable.join("; ")}; ${instead}`;
-  if (told.get(caller) === data) return;
-  told.set(caller, data);
+  if (warnings.get(caller) === data) return;
+  warnings.set(caller, data);
   log.warning("session {id}: {data}", { id: caller.id, data });
   caller.notify("notifications/message", { level: "warning", logger: "exai", data });
 }

@@ -1,6 +1,7 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
 import type { Caller } from "../../call/call.ts";
 import type { Result } from "../../wire/rpc.ts";
+import { BoundedMap } from "../bounded_map.ts";
 import { MAX_HANDLE_CHARS } from "./handle_table.ts";
 
 /** Names kept at most, for a session and for an instance; beyond that the oldest are forgotten. */
@@ -39,22 +40,17 @@ export class ElicitationAliases {
     const holder = names.get(own);
     if (holder === this) return own;
     if (holder === undefined) {
-      keep(names, own, this);
+      names.set(own, this);
       return own;
     }
     const shown = entryOf(this.#shown, caller);
-    if (!shown.has(own)) keep(shown, own, crypto.randomUUID());
+    if (!shown.has(own)) shown.set(own, crypto.randomUUID());
     return shown.get(own)!;
   }
 }
 
 function entryOf<V>(maps: WeakMap<Caller, Map<string, V>>, caller: Caller): Map<string, V> {
   let map = maps.get(caller);
-  if (!map) maps.set(caller, map = new Map());
+  if (!map) maps.set(caller, map = new BoundedMap(MAX_NAMES));
   return map;
-}
-
-function keep<V>(map: Map<string, V>, key: string, value: V): void {
-  map.set(key, value);
-  if (map.size > MAX_NAMES) map.delete(map.keys().next().value!);
 }

@@ -2,6 +2,7 @@ import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { quoteValue } from "../../base/text.ts";
 import type { Caller } from "../../call/call.ts";
+import { BoundedMap } from "../bounded_map.ts";
 import { isSameSession } from "../../call/owner.ts";
 import { mintedId, type RequestId, type Result } from "../../wire/rpc.ts";
 
@@ -20,7 +21,7 @@ const SESSION_ENDED = Symbol("over");
  * A handle belongs to its session, not to the workspace: two processes of one server may give out the same.
  */
 export class HandleTable {
-  readonly #callers = new Map<string, Caller | typeof SESSION_ENDED>();
+  readonly #callers = new BoundedMap<string, Caller | typeof SESSION_ENDED>(MAX_HANDLES);
   readonly #before: HandleTable | undefined;
 
   /** `before`: handles of earlier connections, looked up second. */
@@ -29,24 +30,17 @@ export class HandleTable {
   }
 
   set(handle: string, caller: Caller): void {
-    if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, caller);
+    if (handle.length <= MAX_HANDLE_CHARS) this.#callers.set(handle, caller);
   }
 
   /** Adds a handle of a session that has already ended. */
   setEnded(handle: string): void {
-    if (handle.length <= MAX_HANDLE_CHARS) this.#add(handle, SESSION_ENDED);
+    if (handle.length <= MAX_HANDLE_CHARS) this.#callers.set(handle, SESSION_ENDED);
   }
 
   /** The handles of sessions that have not ended. */
   *[Symbol.iterator](): Generator<[handle: string, caller: Caller]> {
     for (const [handle, owner] of this.#callers) if (owner !== SESSION_ENDED) yield [handle, owner];
-  }
-
-  #add(handle: string, owner: Caller | typeof SESSION_ENDED): void {
-    this.#callers.set(handle, owner);
-    if (this.#callers.size <= MAX_HANDLES) return;
-    const [oldest] = this.#callers.keys();
-    this.#callers.delete(oldest!);
   }
 
   /** Whether `handle` is known, also if its session has ended. */
@@ -70,7 +64,7 @@ export class HandleTable {
   addAll(other: HandleTable): void {
     for (const [handle, owner] of other.#callers) {
       this.#callers.delete(handle);
-      this.#add(handle, owner);
+      this.#callers.set(handle, owner);
     }
   }
 
@@ -125,13 +119,10 @@ export function noSuchTask(taskId: unknown): ExaiError {
 
 /** The session and token that progress of a task is forwarded to, by the token the server was given. */
 export class TaskProgress {
-  readonly #byToken = new Map<RequestId, { caller: Caller; progressToken: RequestId }>();
+  readonly #byToken = new BoundedMap<RequestId, { caller: Caller; progressToken: RequestId }>(MAX_HANDLES);
 
   set(token: RequestId, to: { caller: Caller; progressToken: RequestId }): void {
     this.#byToken.set(token, to);
-    if (this.#byToken.size <= MAX_HANDLES) return;
-    const [oldest] = this.#byToken.keys();
-    this.#byToken.delete(oldest!);
   }
 
   get(token: RequestId) {

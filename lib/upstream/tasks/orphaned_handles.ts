@@ -4,6 +4,7 @@ import { quoteValue } from "../../base/text.ts";
 import type { Call, Caller } from "../../call/call.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { UnfetchedTask, UnfetchedTasks } from "./unfetched_tasks.ts";
+import { BoundedMap } from "../bounded_map.ts";
 import { HandleTable, MAX_HANDLES } from "./handle_table.ts";
 import type { TaskAliases } from "./task_aliases.ts";
 
@@ -37,10 +38,10 @@ export class OrphanedHandles {
     for (const [handle, caller] of handles.tasks) this.#lose(caller, taskAliases.clientName(handle), why);
     this.tasks.addAll(handles.tasks);
     this.elicitations.addAll(handles.elicitations);
-    const cut = tasks.takeInterrupted();
+    const interrupted = tasks.takeInterrupted();
     // A server behind a URL may continue its tasks; a process that has ended does not.
     if (pid === undefined) return;
-    for (const task of cut) notifyFailed(task, taskAliases.clientName(task.taskId), why);
+    for (const task of interrupted) notifyFailed(task, taskAliases.clientName(task.taskId), why);
   }
 
   /**
@@ -82,9 +83,8 @@ export class OrphanedHandles {
 
   #lose(caller: Caller, name: string, why: string): void {
     let lost = this.#why.get(caller);
-    if (!lost) this.#why.set(caller, lost = new Map());
+    if (!lost) this.#why.set(caller, lost = new BoundedMap(MAX_HANDLES));
     if (!lost.has(name)) lost.set(name, why);
-    if (lost.size > MAX_HANDLES) lost.delete(lost.keys().next().value!);
   }
 }
 

@@ -2,6 +2,7 @@ import { isObject, type JsonObject } from "../../base/json.ts";
 import type { Caller } from "../../call/call.ts";
 import { isSameSession } from "../../call/owner.ts";
 import type { Result } from "../../wire/rpc.ts";
+import { BoundedMap } from "../bounded_map.ts";
 import { MAX_HANDLE_CHARS, RELATED_TASK } from "./handle_table.ts";
 
 /** Names kept at most, for a session and for an instance; beyond that the oldest are forgotten. */
@@ -26,11 +27,10 @@ export class TaskAliases {
     if (own.length > MAX_HANDLE_CHARS) return;
     this.#drop(own);
     let names = known.get(caller);
-    if (!names) known.set(caller, names = new Map());
+    if (!names) known.set(caller, names = new BoundedMap(MAX_NAMES));
     const holder = names.get(own);
     const name = holder === undefined || holder === this ? own : crypto.randomUUID();
     names.set(name, this);
-    if (names.size > MAX_NAMES) names.delete(names.keys().next().value!);
     if (name === own) return;
     this.#shown.set(own, { name, caller });
     this.#own.set(name, own);

@@ -6,6 +6,7 @@ import { MINUTE_MS } from "../../base/units.ts";
 import type { Caller } from "../../call/call.ts";
 import { isSameSession } from "../../call/owner.ts";
 import type { Result } from "../../wire/rpc.ts";
+import { BoundedMap } from "../bounded_map.ts";
 import { MAX_HANDLE_CHARS } from "./handle_table.ts";
 
 /** Tasks kept at most; beyond that the oldest are forgotten. */
@@ -17,7 +18,7 @@ const MAX_TIMER_MS = MINUTE_MS;
 /** Statuses a task does not leave (MCP basic/utilities/tasks). */
 const FINAL_STATUSES: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelled"]);
 
-/** What its session may have to be told of a task. */
+/** What may have to be reported to the client of a task. */
 export interface UnfetchedTask {
   readonly caller: Caller;
   /** The server's own id. */
@@ -35,7 +36,7 @@ export interface UnfetchedTask {
  * there are any: a task cannot move to another.
  */
 export class UnfetchedTasks {
-  readonly #byId = new Map<string, UnfetchedTask>();
+  readonly #byId = new BoundedMap<string, UnfetchedTask>(MAX_TASKS);
   /** Tasks that were running when the server ended. */
   #interrupted: UnfetchedTask[] = [];
   /** Resolved when the next task is removed. */
@@ -49,9 +50,6 @@ export class UnfetchedTasks {
     const createdAt = textOf(task.createdAt)?.slice(0, MAX_HANDLE_CHARS);
     const expiresAtMs = nowMs + (ttl ?? Infinity);
     this.#byId.set(taskId, { caller, taskId, createdAt, ttl, expiresAtMs, isOver: false });
-    if (this.#byId.size <= MAX_TASKS) return;
-    const [oldest] = this.#byId.keys();
-    this.#byId.delete(oldest!);
   }
 
   /** The server has answered a request about a task: removes it once it was fetched or cancelled. */
