@@ -158,8 +158,8 @@ const REVIEWED = new Set([
   "tool/sampling.ts PRIORITIES[modelClass]",
   "tool/surface/parameters.ts FALLBACKS[field]",
   "tool/user_tool_services.ts SERVICES[method]",
-  "upstream/lists.ts LISTS[kind]",
-  "upstream/server_lists.ts LISTS[kind]",
+  "upstream/lists/list_cache.ts LISTS[kind]",
+  "upstream/lists/server_lists.ts LISTS[kind]",
   "process/environment.ts INHERITED[platform]",
   "wire/codes.ts CODES[error.code]",
 ]);
