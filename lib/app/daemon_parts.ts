@@ -6,9 +6,10 @@ import type { HandleBudget } from "../edge/handle_budget.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
 import { CallControl } from "../admin/call_control.ts";
-import { openCallRecords } from "../state/call_records_file.ts";
+import { openCallRecords } from "../state/call_records.ts";
 import type { Listeners } from "../edge/listeners.ts";
 import type { HomeLock } from "../state/home_lock.ts";
+import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
 import { Notes, openClock } from "../observe/notes.ts";
 import { openOwnServer, type OwnServer } from "./own_server.ts";
@@ -39,12 +40,6 @@ export interface DaemonParts {
 /** What is open before the databases are. */
 type Opened = Pick<DaemonParts, "lock" | "front" | "users" | "handles" | "health" | "stack">;
 
-/** What the databases call: a fault has come or gone, a file was put aside. */
-interface DatabaseHooks {
-  onchange(): void;
-  onaside(note: string): void;
-}
-
 /** Opens them, each to be closed by `stack`. */
 export async function openParts(
   { settings, paths }: { settings: Settings; paths: StatePaths },
@@ -58,9 +53,9 @@ export async function openParts(
     graceMs: settings.tokenGraceMs,
   });
   const notes = new Notes();
-  const hooks: DatabaseHooks = {
+  const hooks: Required<DatabaseEvents> = {
     onchange: () => health.changed(),
-    onaside: (note) => {
+    onquarantine: (note) => {
       notes.addLasting(note);
       health.changed();
     },
@@ -85,7 +80,7 @@ export async function openParts(
 function openJournal(
   settings: Settings,
   paths: StatePaths,
-  hooks: DatabaseHooks,
+  hooks: DatabaseEvents,
 ): SqliteCallJournal | undefined {
   if (!settings.journal) return undefined;
   const { journalMaxAgeMs: maxAgeMs, journalMaxBytes: maxChars } = settings;

@@ -2,7 +2,8 @@ import { VERSION } from "../base/version.ts";
 import type { Whereabouts } from "../call/call.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { openThreadStore, type ThreadStoreOptions } from "../state/sqlite_thread_store.ts";
+import type { DatabaseEvents } from "../state/resilient_database.ts";
+import { openThreadStore } from "../state/sqlite_thread_store.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ClockWatch } from "../observe/clock_watch.ts";
 import type { ProviderStatus } from "../provider/status.ts";
@@ -39,7 +40,7 @@ export interface OwnServer extends AsyncDisposable {
 type ToolObservation = Pick<Observation, "health" | "recorder" | "startedAt" | "changed">;
 
 /** What the server is told and tells while it runs. */
-interface OwnServerOptions extends Pick<ThreadStoreOptions, "onchange" | "onaside"> {
+interface OwnServerOptions extends DatabaseEvents {
   clock?: Pick<ClockWatch, "now">;
 }
 
@@ -47,9 +48,9 @@ interface OwnServerOptions extends Pick<ThreadStoreOptions, "onchange" | "onasid
 export async function openOwnServer(
   settings: Settings,
   paths: StatePaths,
-  { clock, onchange, onaside }: OwnServerOptions = {},
+  { clock, onchange, onquarantine }: OwnServerOptions = {},
 ): Promise<OwnServer> {
-  const threads = openThreads(settings, paths, { clock, onchange, onaside });
+  const threads = openThreads(settings, paths, { clock, onchange, onquarantine });
   const configured = await ConfiguredModels.open(settings, paths);
   const models = configured.router;
   const host = new DaemonHost(models);
@@ -106,7 +107,7 @@ export async function openOwnServer(
 function openThreads(
   settings: Settings,
   { database }: StatePaths,
-  { clock, onchange, onaside }: OwnServerOptions,
+  { clock, onchange, onquarantine }: OwnServerOptions,
 ): ReturnType<typeof openThreadStore> {
   return openThreadStore({
     path: database,
@@ -114,7 +115,7 @@ function openThreads(
     now: clock?.now,
     maxTurns: settings.maxConversationTurns,
     onchange,
-    onaside,
+    onquarantine,
   });
 }
 

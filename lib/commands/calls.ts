@@ -7,7 +7,7 @@ import type { LoadedSettings } from "../config/load.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { CallControl } from "../admin/call_control.ts";
-import { openCallRecords } from "../state/call_records_file.ts";
+import { openCallRecords } from "../state/call_records.ts";
 import { callJson, filterOf, limitOf } from "../admin/call_routes.ts";
 import { askDaemon, followDaemon, isDaemonThere } from "../client/daemon_client.ts";
 import { accessHome } from "./home_access.ts";
@@ -132,7 +132,9 @@ async function withoutDaemon(
 // deno-lint-ignore require-await -- SQLite works at once
 async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchParams): Promise<JsonObject> {
   const notes: string[] = [];
-  using store = openCallRecords({ ...settings, calls: true }, paths, { onaside: (note) => notes.push(note) });
+  using store = openCallRecords({ ...settings, calls: true }, paths, {
+    onquarantine: (note) => notes.push(note),
+  });
   const desk = new CallControl({ store, maxBodyChars: settings.callsBodyMaxBytes });
   const [fault] = [...notes, ...desk.faults()];
   if (fault !== undefined) throw new ExaiError("CONFIG", fault);

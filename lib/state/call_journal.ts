@@ -22,9 +22,9 @@ import {
 } from "./journal/rows.ts";
 import { JournalTail, tailsLeft } from "./journal/tail.ts";
 import { openVolatileDir, removeVolatileDir } from "./volatile_dir.ts";
-import { ResilientDatabase } from "./resilient_database.ts";
+import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 
-export interface CallJournalOptions {
+export interface CallJournalOptions extends DatabaseEvents {
   /** Database file; made if it is not there. */
   path: string;
   /** A directory in memory for the last second; the database's own unless it is, or can be made, this user's alone. */
@@ -35,10 +35,6 @@ export interface CallJournalOptions {
   maxChars: number;
   /** How long after a fault the file is tried again, in milliseconds; 5 s unless said otherwise. */
   retryMs?: number;
-  /** Called when a fault has come or gone. */
-  onchange?(): void;
-  /** Called with a sentence when a file that could not be read was put aside. */
-  onaside?(note: string): void;
 }
 
 /** A larger answer is worth waiting for its client's receipt, after which it need not be written at all. */
@@ -46,7 +42,6 @@ const LARGE_ANSWER_CHARS = 16 * KIB;
 /** How often what is still asked about goes from the tail into the database. Most calls are confirmed by then. */
 const FOLD_MS = SECOND_MS;
 const MAX_TAIL_BYTES = 4 * MIB;
-const RETRY_MS = 5 * SECOND_MS;
 
 /** What is open while the journal can be used. */
 interface JournalFiles {
@@ -85,11 +80,11 @@ export class SqliteCallJournal implements CallJournal, Disposable {
       prepare: (db) => ({ sql: prepareStatements(db), tail: new JournalTail(this.#tailDir) }),
       // A successor must not take a call it does not name for one not begun.
       losesAllByFault: true,
-      retryMs: options.retryMs ?? RETRY_MS,
+      retryMs: options.retryMs,
       onopen: ({ sql, tail }) => this.#begin(sql, tail),
       onclose: ({ tail }) => tail[Symbol.dispose](),
       onchange: options.onchange,
-      onaside: options.onaside,
+      onquarantine: options.onquarantine,
     });
     this.#file.open();
     this.#pruner = setInterval(() => this.prune(), Math.min(options.maxAgeMs / 2, HOUR_MS));
@@ -103,7 +98,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
   open(token: string): SessionJournal {
     const session: KeptSession = { tokenHash: hashOf(token), calls: new Set(), row: undefined };
     this.#sessions.add(session);
-    this.#file.useAtOnce(({ sql, tail }) => addSession(sql, tail, session));
+    this.#file.write(({ sql, tail }) => addSession(sql, tail, session));
     return this.#journalOf(session);
   }
 
@@ -112,7 +107,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     const isLive = [...this.#sessions].some((session) => timingSafeEqual(session.tokenHash, tokenHash));
     if (isLive) return undefined;
     this.#fold();
-    return this.#file.useAtOnce(({ sql, tail }) => {
+    return this.#file.write(({ sql, tail }) => {
       this.#takeTails(sql);
       // The hash is looked up, not compared: how long that takes says nothing of a token nobody could guess.
       const found = sql.sessionByToken.get(tokenHash);
@@ -128,13 +123,13 @@ export class SqliteCallJournal implements CallJournal, Disposable {
 
   /** Drops the sessions nobody has used for too long. */
   prune(now = Date.now()): void {
-    this.#file.useAtOnce(({ sql, tail }) => this.#prune(sql, tail, now));
+    this.#file.write(({ sql, tail }) => this.#prune(sql, tail, now));
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#pruner);
     this.#fold();
-    this.#file.useAtOnce(({ sql, tail: { name } }) => sql.foldedTail.run(name));
+    this.#file.write(({ sql, tail: { name } }) => sql.foldedTail.run(name));
     this.#file[Symbol.dispose]();
     if (this.#tailDir !== dirname(this.#options.path)) removeVolatileDir(this.#tailDir);
   }
@@ -195,7 +190,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
   #dropAnswer(call: KeptCall): void {
     call.answer = undefined;
     const { row } = call;
-    if (row !== undefined) this.#file.useAtOnce(({ sql }) => sql.deleteAnswer.run(row));
+    if (row !== undefined) this.#file.write(({ sql }) => sql.deleteAnswer.run(row));
   }
 
   #forget(session: KeptSession, call: KeptCall): void {
@@ -208,7 +203,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     this.#sessions.delete(session);
     for (const call of session.calls) this.#forget(session, call);
     const { row } = session;
-    if (row !== undefined) this.#file.useAtOnce(({ sql }) => sql.deleteSession.run(row));
+    if (row !== undefined) this.#file.write(({ sql }) => sql.deleteSession.run(row));
   }
 
   /** Brings what is still asked about from the tail into the database, and clears the tail. */
@@ -216,7 +211,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     clearTimeout(this.#foldTimer);
     this.#foldTimer = undefined;
     const { maxChars } = this.#options;
-    this.#file.useAtOnce(({ sql }) => {
+    this.#file.write(({ sql }) => {
       for (const row of this.#gone) deleteCall(sql, row);
       for (const [call, session] of this.#fresh) {
         if (session.row !== undefined) putCall(sql, session.row, call);

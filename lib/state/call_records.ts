@@ -1,11 +1,13 @@
-import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { MINUTE_MS } from "../base/units.ts";
+import type { StatePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
 import { withoutSecrets } from "../observe/body_text.ts";
 import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
 import type { CallRecord } from "../observe/record.ts";
 import { MIGRATIONS, prepareStatements, type RecordStatements, ROWS_AT_ONCE } from "./records/statements.ts";
-import { ResilientDatabase } from "./resilient_database.ts";
+import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 
-export interface CallRecordsOptions {
+export interface CallRecordsOptions extends DatabaseEvents {
   /** Database file; made if it is not there. */
   path: string;
   /** How long a call is kept, in milliseconds. */
@@ -18,10 +20,6 @@ export interface CallRecordsOptions {
   retryMs?: number;
   /** The time by which calls grow old, in milliseconds since 1970. */
   now?: () => number;
-  /** Called when a fault has come or gone. */
-  onchange?(): void;
-  /** Called with a sentence when a file that could not be read was put aside. */
-  onaside?(note: string): void;
 }
 
 /** How long a call waits for others to be written with it. */
@@ -30,7 +28,6 @@ const FLUSH_MS = 100;
 const MAX_BATCH = 128;
 /** While the file cannot be written the latest of these many are kept for when it can be. */
 const MAX_PENDING = 4096;
-const RETRY_MS = 5 * SECOND_MS;
 const PRUNE_MS = MINUTE_MS;
 /** Deleted in one go, so that no call waits long for it. */
 const PRUNE_ROWS = 2000;
@@ -59,13 +56,13 @@ export class SqliteCallRecords implements CallStore, Disposable {
       what: "the record of calls",
       migrations: MIGRATIONS,
       prepare: prepareStatements,
-      retryMs: options.retryMs ?? RETRY_MS,
+      retryMs: options.retryMs,
       onopen: () => this.#numbers.clear(),
       onchange: () => {
         if (this.#pending.length > 0) this.#flushSoon();
         options.onchange?.();
       },
-      onaside: options.onaside,
+      onquarantine: options.onquarantine,
     });
     this.#file.open();
     this.#pruner = setInterval(() => this.prune(), PRUNE_MS);
@@ -116,7 +113,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
 
   /** Deletes what is too old or too much, a part at a time. */
   prune(nowMs = (this.#options.now ?? Date.now)()): void {
-    const more = this.#file.useAtOnce((sql) => {
+    const more = this.#file.write((sql) => {
       const end = this.#pruneEnd(sql, nowMs);
       if (end === undefined) return false;
       sql.deleteBodies.run(end);
@@ -150,7 +147,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     const batch = this.#pending;
     if (batch.length === 0) return;
     this.#pending = [];
-    const done = this.#file.useAtOnce((sql) => {
+    const done = this.#file.write((sql) => {
       this.#write(sql, batch);
       return true;
     });
@@ -238,11 +235,27 @@ export class SqliteCallRecords implements CallStore, Disposable {
     if (!this.#hasDeleted) return;
     this.#hasDeleted = false;
     this.#numbers.clear();
-    this.#file.useAtOnce((sql) => {
+    this.#file.write((sql) => {
       sql.deleteStrayOrigins.run();
       sql.deleteStrayTargets.run();
     });
   }
+}
+
+/** Opens the record of calls as the settings say; undefined when it is off. */
+export function openCallRecords(
+  settings: Settings,
+  paths: StatePaths,
+  options: DatabaseEvents & Pick<CallRecordsOptions, "now"> = {},
+): SqliteCallRecords | undefined {
+  if (!settings.calls) return undefined;
+  return new SqliteCallRecords({
+    path: paths.calls,
+    maxAgeMs: settings.callsMaxAgeMs,
+    maxBytes: settings.callsMaxBytes,
+    withBodies: settings.callsBodies,
+    ...options,
+  });
 }
 
 type RecordRow = Record<string, unknown>;

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { MIB, SECOND_MS } from "../base/units.ts";
-import { ResilientDatabase } from "./resilient_database.ts";
+import { MIB } from "../base/units.ts";
+import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 import type { KeptView, ListStore, ViewKey } from "../upstream/list_store.ts";
 
 /** A view larger than this is not kept, in characters. */
@@ -25,17 +25,11 @@ const PRUNE = `DELETE FROM view WHERE rowid IN (
   ) WHERE n > ? OR chars > ?
 )`;
 
-const RETRY_MS = 5 * SECOND_MS;
-
-export interface SavedListsOptions {
+interface SavedListsOptions extends DatabaseEvents {
   /** Views kept at most. */
   maxViews?: number;
   /** Characters of all views together. */
   maxChars?: number;
-  /** Called when a fault has come or gone. */
-  onchange?(): void;
-  /** Called with a sentence when a file that could not be read was put aside. */
-  onaside?(note: string): void;
 }
 
 interface SavedListStatements {
@@ -56,9 +50,8 @@ export class SqliteServerLists implements ListStore, Disposable {
       what: "the lists of the servers,",
       migrations: MIGRATIONS,
       prepare: prepareStatements,
-      retryMs: RETRY_MS,
       onchange: options.onchange,
-      onaside: options.onaside,
+      onquarantine: options.onquarantine,
     });
     this.#file.open();
   }
@@ -76,7 +69,7 @@ export class SqliteServerLists implements ListStore, Disposable {
   set({ server, capabilities, config }: ViewKey, view: KeptView): void {
     const text = textOf(view);
     if (text === undefined || text.length > MAX_VIEW_CHARS) return;
-    this.#file.useAtOnce((sql) => {
+    this.#file.write((sql) => {
       sql.set.run(server, capabilities, config, text, Date.now());
       sql.prune.run(...this.#bounds);
     });

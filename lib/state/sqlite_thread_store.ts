@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { quoteName } from "../base/suggest.ts";
-import { HOUR_MS, SECOND_MS } from "../base/units.ts";
+import { HOUR_MS } from "../base/units.ts";
 import {
   type Identity,
   mayUse,
@@ -10,8 +10,8 @@ import {
   ownerOf,
   type Viewer,
 } from "../call/owner.ts";
-import { IN_MEMORY, type Lock } from "./sqlite/database.ts";
-import { ResilientDatabase } from "./resilient_database.ts";
+import { IN_MEMORY, type Lock } from "./sqlite/sql.ts";
+import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 import { MIGRATIONS } from "./threads/migrations.ts";
 import { prepareStatements, type ThreadRow, type ThreadStatements, toTurn } from "./threads/statements.ts";
 import type {
@@ -24,7 +24,7 @@ import type {
 } from "./thread_store.ts";
 
 /** Where threads are kept, how long and how many exchanges each. */
-export interface ThreadStoreOptions {
+export interface ThreadStoreOptions extends DatabaseEvents {
   /** Database file; made, with its directory, if it is not there. Absent: in memory, gone with the process. */
   path?: string;
   /** How long a thread is kept after its last use, in milliseconds. */
@@ -35,10 +35,6 @@ export interface ThreadStoreOptions {
   maxTurnChars?: number;
   /** The time, in milliseconds since 1970. */
   now?: () => number;
-  /** Called when a fault has come or gone. */
-  onchange?(): void;
-  /** Called with a sentence when a file that could not be read was put aside. */
-  onaside?(note: string): void;
 }
 
 /** Threads in a file, which may have faults. */
@@ -50,7 +46,6 @@ interface KeptThreadStore extends ThreadStore {
 const DEFAULT_LIST_LIMIT = 100;
 const MAX_TITLE_CHARS = 100;
 const MAX_TURN_CHARS = 1_000_000;
-const RETRY_MS = 5 * SECOND_MS;
 
 /**
  * Opens the threads kept in a SQLite database. A file that is damaged, newer or not ours is put aside and a new one
@@ -77,9 +72,8 @@ class SqliteThreadStore implements KeptThreadStore {
       migrations: MIGRATIONS,
       prepare: (db) => this.#sql = prepareStatements(db),
       isDurable: true,
-      retryMs: RETRY_MS,
       onchange: options.onchange,
-      onaside: options.onaside,
+      onquarantine: options.onquarantine,
     });
     this.#file.open();
   }
