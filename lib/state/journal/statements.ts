@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 
-/** The format of `journal.db`, version by version. A call's answer is a row of its own, for it comes later, or never. */
+/** The format of `journal.db`, version by version. An answer has a row of its own, since it comes later or never. */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE boot (at_ms INTEGER NOT NULL);
    CREATE TABLE session (
@@ -30,7 +30,7 @@ export interface JournalStatements {
   addSession: StatementSync;
   sessionByToken: StatementSync;
   touchSession: StatementSync;
-  foldedTail: StatementSync;
+  clearTail: StatementSync;
   deleteSession: StatementSync;
   deleteOldSessions: StatementSync;
   addCall: StatementSync;
@@ -54,7 +54,7 @@ export function prepareStatements(db: DatabaseSync): JournalStatements {
     addSession: sql("INSERT INTO session (token_hash, tail, used_ms) VALUES (?, ?, ?)"),
     sessionByToken: sql("SELECT number, tail FROM session WHERE token_hash = ?"),
     touchSession: sql("UPDATE session SET tail = ?, used_ms = ? WHERE number = ?"),
-    foldedTail: sql("UPDATE session SET tail = '' WHERE tail = ?"),
+    clearTail: sql("UPDATE session SET tail = '' WHERE tail = ?"),
     deleteSession: sql("DELETE FROM session WHERE number = ?"),
     deleteOldSessions: sql("DELETE FROM session WHERE used_ms < ?"),
     addCall: sql("INSERT INTO call (session, request) VALUES (?, ?)"),
