@@ -180,6 +180,7 @@ export const ASKERS: readonly string[] = ["Viewer", "Identity", "Whereabouts", "
 /** Where things of many sessions are kept, and the methods that need not say for whom since they show nothing. */
 export const KEEPERS: Readonly<Record<string, { in: string; except: readonly string[] }>> = {
   ThreadStore: { in: "lib/state/thread_store.ts", except: ["deleteExpired"] },
+  ThreadRows: { in: "lib/state/threads/thread_rows.ts", except: ["deleteExpired"] },
   OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list"] },
   ToolHost: {
     in: "lib/tool/host.ts",

@@ -8,47 +8,47 @@ import { MIGRATIONS, prepareStatements, type RecordStatements, ROWS_AT_ONCE } fr
 import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 
 export interface CallRecordsOptions extends DatabaseEvents {
-  /** Database file; made if it is not there. */
+  /** Database file, created if missing. */
   path: string;
   /** How long a call is kept, in milliseconds. */
   maxAgeMs: number;
-  /** Size of the file; the oldest calls make room. */
+  /** Size of the file; the oldest calls are deleted beyond it. */
   maxBytes: number;
-  /** Whether what was said is kept too. */
+  /** Whether arguments and answers are recorded too. */
   withBodies: boolean;
-  /** How long after a fault the file is tried again, in milliseconds; 5 s unless said otherwise. */
+  /** How long after a fault the file is tried again, in milliseconds; 5 s by default. */
   retryMs?: number;
-  /** The time by which calls grow old, in milliseconds since 1970. */
+  /** The clock, in milliseconds since 1970. */
   now?: () => number;
 }
 
-/** How long a call waits for others to be written with it. */
+/** How long a call waits for others of its batch. */
 const FLUSH_MS = 100;
-/** So many at once take a fraction of a millisecond. */
+/** A batch of this size takes a fraction of a millisecond. */
 const MAX_BATCH = 128;
-/** While the file cannot be written the latest of these many are kept for when it can be. */
+/** Calls held in memory while the file cannot be written. */
 const MAX_PENDING = 4096;
 const PRUNE_MS = MINUTE_MS;
-/** Deleted in one go, so that no call waits long for it. */
+/** Most rows deleted in one transaction, so that calls do not wait long for it. */
 const PRUNE_ROWS = 2000;
-/** Names whose numbers are known without asking the file, which takes some ten microseconds beside the calls. */
+/** Most cached row numbers of names; a look-up in the file takes some ten microseconds. */
 const MAX_NAMES = 1000;
 
-/** The record of calls in a SQLite file of its own, written in batches beside the calls. */
+/** The record of calls in a SQLite file of its own, written in batches off the path of the calls. */
 export class SqliteCallRecords implements CallStore, Disposable {
   readonly #options: CallRecordsOptions;
   readonly #file: ResilientDatabase<RecordStatements>;
   readonly #numbers = new Map<string, number>();
   readonly #pruner: ReturnType<typeof setInterval>;
   #pending: CallRecord[] = [];
-  /** What was said in those that wait. */
+  /** Arguments and answers of pending calls. */
   readonly #bodies = new WeakMap<CallRecord, () => CallBodies>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pruneTimer: ReturnType<typeof setTimeout> | undefined;
   #lost = 0;
   #hasDeleted = false;
 
-  /** Opens the record. A file that cannot be used is a {@linkcode fault}, not an error. */
+  /** Opens the file. One that cannot be used is a {@linkcode fault}, not an error. */
   constructor(options: CallRecordsOptions) {
     this.#options = options;
     this.#file = new ResilientDatabase({
@@ -111,7 +111,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     });
   }
 
-  /** Deletes what is too old or too much, a part at a time. */
+  /** Deletes calls beyond the age or size limit, a part at a time. */
   prune(nowMs = (this.#options.now ?? Date.now)()): void {
     const more = this.#file.write((sql) => {
       const end = this.#pruneEnd(sql, nowMs);
@@ -122,10 +122,10 @@ export class SqliteCallRecords implements CallStore, Disposable {
     clearTimeout(this.#pruneTimer);
     if (more) this.#hasDeleted = true;
     if (more) this.#pruneTimer = setTimeout(() => this.prune(nowMs), 0);
-    else this.#forgetNames();
+    else this.#deleteUnusedNames();
   }
 
-  /** Writes what waits. */
+  /** Writes pending calls and closes the file. */
   [Symbol.dispose](): void {
     clearInterval(this.#pruner);
     clearTimeout(this.#pruneTimer);
@@ -137,7 +137,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   #flushSoon(): void {
     if (this.#timer !== undefined) return;
     this.#timer = setTimeout(() => this.#flush(), FLUSH_MS);
-    // Whoever ends the program disposes of this; a call that waits to be written does not keep it alive.
+    // Dispose flushes; a pending call alone does not keep the process alive.
     Deno.unrefTimer(this.#timer);
   }
 
@@ -155,7 +155,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
       this.#lost = 0;
       return;
     }
-    // What was given a number in a transaction that failed has none.
+    // Numbers assigned in the transaction that failed are void.
     this.#numbers.clear();
     this.#pending = batch.slice(-MAX_PENDING);
     this.#lost += batch.length - this.#pending.length;
@@ -170,8 +170,8 @@ export class SqliteCallRecords implements CallStore, Disposable {
     }
     for (const row of rows.slice(done)) sql.addCall.run(...row);
     for (const record of this.withBodies ? batch : []) {
-      const said = this.#bodies.get(record)?.();
-      if (said) sql.addBody.run(record.id, said.request, said.answer ?? null);
+      const bodies = this.#bodies.get(record)?.();
+      if (bodies) sql.addBody.run(record.id, bodies.request, bodies.answer ?? null);
     }
   }
 
@@ -186,14 +186,14 @@ export class SqliteCallRecords implements CallStore, Disposable {
       record.bytesIn,
       record.bytesOut,
       record.outcome === "ok" ? null : record.outcome,
-      // What a server says of its failure may quote what it was given.
+      // The error message of a server may quote its arguments.
       record.message === undefined ? null : withoutSecrets(record.message),
     ];
   }
 
-  /** The number of what many calls have in common; given one if it has none. */
+  /** The row number of an origin or a target, inserted if it is new. */
   #number(add: RecordStatements["addOrigin"], a: string, b: string, c: string): number {
-    // With the lengths, since names chosen by others may hold any separator.
+    // With lengths, since names may contain any separator.
     const key = `${a.length} ${b.length} ${a}${b}${c}`;
     let number = this.#numbers.get(key);
     if (number === undefined) {
@@ -203,7 +203,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     return number;
   }
 
-  /** Where the next part to be deleted ends; undefined when nothing need be. */
+  /** The id before which calls are deleted next; undefined when nothing is to be deleted. */
   #pruneEnd(sql: RecordStatements, nowMs: number): number | undefined {
     const oldest = sql.oldest.get()?.id;
     if (oldest === undefined) return undefined;
@@ -214,7 +214,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     return Math.min(this.#partEnd(sql) ?? Number.MAX_SAFE_INTEGER, young);
   }
 
-  /** The end of the oldest calls, so many as are deleted in one go; the latest call is never among them. */
+  /** The id after the oldest calls that one transaction deletes; the latest call is never among them. */
   #partEnd(sql: RecordStatements): number | undefined {
     const most = this.#options.withBodies ? PRUNE_ROWS / 100 : PRUNE_ROWS;
     for (let rows = most; rows >= 1; rows = Math.floor(rows / 2)) {
@@ -224,14 +224,14 @@ export class SqliteCallRecords implements CallStore, Disposable {
     return undefined;
   }
 
-  /** What is in use of the file: deleting gives pages back to it, not to the disk. */
+  /** The size of the pages in use: deletion frees pages of the file, not space on the disk. */
   #bytes(sql: RecordStatements): number {
     const value = (statement: RecordStatements["pageCount"]) => Number(Object.values(statement.get()!)[0]);
     return (value(sql.pageCount) - value(sql.freePages)) * value(sql.pageSize);
   }
 
-  /** Sessions and tools that no call names any more are deleted too, once the calls were. */
-  #forgetNames(): void {
+  /** Deletes the sessions and tools that deleted calls have left without any call. */
+  #deleteUnusedNames(): void {
     if (!this.#hasDeleted) return;
     this.#hasDeleted = false;
     this.#numbers.clear();

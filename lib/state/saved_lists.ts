@@ -3,7 +3,7 @@ import { MIB } from "../base/units.ts";
 import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 import type { KeptView, ListStore, ViewKey } from "../upstream/list_store.ts";
 
-/** A view larger than this is not kept, in characters. */
+/** A larger view is not saved, in characters. */
 const MAX_VIEW_CHARS = 8 * MIB;
 
 const MIGRATIONS: readonly string[] = [
@@ -17,7 +17,7 @@ const MIGRATIONS: readonly string[] = [
    );`,
 ];
 
-/** Takes away what is beyond the bounds, the longest kept first. */
+/** Deletes the oldest views beyond the bounds. */
 const PRUNE = `DELETE FROM view WHERE rowid IN (
   SELECT id FROM (
     SELECT rowid AS id, row_number() OVER newest AS n, sum(length(text)) OVER newest AS chars FROM view
@@ -26,9 +26,9 @@ const PRUNE = `DELETE FROM view WHERE rowid IN (
 )`;
 
 interface SavedListsOptions extends DatabaseEvents {
-  /** Views kept at most. */
+  /** Most views in the file. */
   maxViews?: number;
-  /** Characters of all views together. */
+  /** Size of all views together, in characters. */
   maxChars?: number;
 }
 
@@ -38,7 +38,7 @@ interface SavedListStatements {
   prune: StatementSync;
 }
 
-/** What mounted servers showed last, in SQLite. A fault of it is told once, never thrown: it holds nothing that is missed. */
+/** The latest lists of mounted servers, in SQLite. Its faults are logged, never thrown: without it servers are asked. */
 export class SqliteServerLists implements ListStore, Disposable {
   readonly #bounds: readonly [maxViews: number, maxChars: number];
   readonly #file: ResilientDatabase<SavedListStatements>;
@@ -56,7 +56,7 @@ export class SqliteServerLists implements ListStore, Disposable {
     this.#file.open();
   }
 
-  /** What is wrong with it, in a sentence. */
+  /** Why the file cannot be used now, in a sentence. */
   get fault(): string | undefined {
     return this.#file.fault;
   }
@@ -88,7 +88,7 @@ function prepareStatements(db: DatabaseSync): SavedListStatements {
   };
 }
 
-/** A view that cannot be read is as good as none: the server is asked. */
+/** Undefined for text that is no JSON; the server is asked then. */
 function parse(text: string): KeptView | undefined {
   try {
     return JSON.parse(text);
@@ -97,7 +97,7 @@ function parse(text: string): KeptView | undefined {
   }
 }
 
-/** Undefined for lists that are nested too deeply to be written; they are asked for again. */
+/** Undefined for lists nested too deeply to be serialized; they are asked for again. */
 function textOf(view: KeptView): string | undefined {
   try {
     return JSON.stringify(view);

@@ -1,8 +1,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 
 /**
- * The format of `calls.db`, version by version. What many calls have in common stands in rows of its own, so that a call
- * is a row of a few numbers: writing it costs a quarter.
+ * The format of `calls.db`, version by version. What many calls have in common is normalized into `origin` and `target`,
+ * so that a call is a row of a few numbers, which costs a quarter to write.
  */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE origin (
@@ -33,7 +33,7 @@ export const MIGRATIONS: readonly string[] = [
    CREATE TABLE body (call INTEGER PRIMARY KEY, request TEXT NOT NULL, answer TEXT) STRICT;`,
 ];
 
-/** Calls written with one statement: eight times as cheap as one by one. */
+/** Calls inserted by one statement, which costs an eighth of as many single ones. */
 export const ROWS_AT_ONCE = 16;
 
 const COLUMNS = "(?,?,?,?,?,?,?,?,?)";
@@ -47,7 +47,7 @@ export interface RecordStatements {
   addOrigin: StatementSync;
   addTarget: StatementSync;
   addCall: StatementSync;
-  /** {@linkcode ROWS_AT_ONCE} of them. */
+  /** Inserts {@linkcode ROWS_AT_ONCE} calls. */
   addCalls: StatementSync;
   addBody: StatementSync;
   call: StatementSync;
@@ -55,7 +55,7 @@ export interface RecordStatements {
   /** Calls that pass a filter, latest first. */
   calls: StatementSync;
   oldest: StatementSync;
-  /** The id of the call so many calls after the oldest. */
+  /** The id of the call that has the given number of calls before it. */
   idAfterOldest: StatementSync;
   /** The id of the first call that ended at a time or after. */
   firstSince: StatementSync;

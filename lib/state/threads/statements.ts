@@ -1,7 +1,40 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Turn } from "../thread_store.ts";
 
-/** A thread as the database gives it. */
+/** The format of the thread database, version by version. Published entries never change; new ones are appended. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE thread (
+    id TEXT PRIMARY KEY,
+    tool TEXT NOT NULL,
+    title TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    used_at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX thread_used ON thread (used_at_ms);
+
+  CREATE TABLE turn (
+    seq INTEGER PRIMARY KEY,
+    thread_id TEXT NOT NULL REFERENCES thread (id) ON DELETE CASCADE,
+    tool TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    step INTEGER, -- null for an exchange that is no step
+    branch TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    request TEXT NOT NULL, -- JSON
+    reply TEXT, -- JSON; null when it follows from the requests
+    at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX turn_thread ON turn (thread_id, seq);
+  CREATE UNIQUE INDEX turn_step ON turn (thread_id, tool, run, branch, step) WHERE step IS NOT NULL;
+  `,
+  `
+  ALTER TABLE thread ADD COLUMN owner TEXT; -- as ownerKey writes it; null: begun before threads had owners
+  CREATE INDEX thread_owner ON thread (owner, used_at_ms);
+  `,
+];
+
+/** A row of the table `thread`, with the number of its turns. */
 export interface ThreadRow {
   id: string;
   tool: string;
@@ -13,7 +46,7 @@ export interface ThreadRow {
 }
 
 const THREAD = "SELECT thread.*, (SELECT count(*) FROM turn WHERE thread_id = id) AS turns FROM thread";
-// Two used in the same millisecond stand in the order of what was written in them.
+// Threads used in the same millisecond are ordered by their last turns.
 const LATEST_FIRST =
   "ORDER BY used_at_ms DESC, (SELECT max(seq) FROM turn WHERE thread_id = id) DESC, id LIMIT ?";
 const OF_RUN = "thread_id = ? AND tool = ? AND run = ?";
@@ -43,10 +76,10 @@ const SQL = {
   turnsOfRun: `SELECT * FROM turn WHERE ${OF_RUN} ORDER BY seq`,
 } as const;
 
-/** Every statement the store runs, prepared once. */
+/** The statements of the store, prepared once. */
 export type ThreadStatements = Readonly<Record<keyof typeof SQL, StatementSync>>;
 
-/** Prepares {@linkcode ThreadStatements} for `db`. */
+/** Prepares every statement on `db`. */
 export function prepareStatements(db: DatabaseSync): ThreadStatements {
   const prepared = Object.entries(SQL).map(([name, sql]) => [name, db.prepare(sql)]);
   return Object.fromEntries(prepared) as ThreadStatements;
