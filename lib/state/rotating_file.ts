@@ -21,8 +21,8 @@ const MAX_PENDING_CHARS = 4 * MIB;
  * several processes can share it, Windows can rename it, and writing recovers from a full disk or a missing directory.
  * Lines that cannot be written are dropped and counted; nothing is thrown.
  *
- * In place of the rotating sink of `@logtape/file`: that one has no file mode, holds one open descriptor (so processes
- * that share a file rotate it away from each other), and its non-blocking mode drops lines on a full disk unreported.
+ * Not the rotating sink of `@logtape/file`: it sets no file mode, keeps one descriptor open (a process goes on writing
+ * to a file that another has rotated), ignores short writes, and reports a full disk in its own log only.
  *
  * @example
  * ```ts
