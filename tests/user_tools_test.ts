@@ -152,9 +152,10 @@ Deno.test("a module that never ends loading is named, and keeps neither the daem
     "loops.js": "for (;;);",
     "waits.js": "await new Promise(() => {});",
   });
-  await using tools = await UserTools.open(dir.path, { loadTimeoutMs: 2000 });
+  const changed = Promise.withResolvers<void>();
+  await using tools = await UserTools.open(dir.path, { loadTimeoutMs: 2000, onchange: changed.resolve });
   assertEquals(tools.tools.map(({ name }) => name), ["good"]);
-  await new Promise<void>((resolve) => tools.onChanged = resolve);
+  await changed.promise;
   const faults = tools.faults();
   assertEquals(faults.length, 2, faults.join());
   for (const fault of faults) assertStringIncludes(fault, "was not loaded within 2 s");

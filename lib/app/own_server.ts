@@ -56,7 +56,9 @@ export async function openOwnServer(
   const host = new DaemonHost(models);
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
-  const userTools = await UserTools.open(paths.tools, { databaseDir: paths.home });
+  let offerUserTools = () => {};
+  const onUserTools = () => offerUserTools();
+  const userTools = await UserTools.open(paths.tools, { databaseDir: paths.home, onchange: onUserTools });
   const server = createExaiServer({
     host,
     threads,
@@ -66,7 +68,7 @@ export async function openOwnServer(
     leanMode,
     userTools: userTools.tools,
   });
-  userTools.onChanged = () => {
+  offerUserTools = () => {
     server.setUserTools(userTools.tools);
     own.onToolsChanged();
     host.observation?.changed();
