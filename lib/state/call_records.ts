@@ -1,3 +1,4 @@
+import type { StatementSync } from "node:sqlite";
 import { MINUTE_MS } from "../base/units.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
@@ -192,7 +193,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   }
 
   /** The row number of an origin or a target, inserted if it is new. */
-  #number(add: RecordStatements["addOrigin"], a: string, b: string, c: string): number {
+  #number(add: StatementSync, a: string, b: string, c: string): number {
     // With lengths, since names may contain any separator.
     const key = `${a.length} ${b.length} ${a}${b}${c}`;
     let number = this.#numbers.get(key);
@@ -226,7 +227,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
 
   /** The size of the pages in use: deletion frees pages of the file, not space on the disk. */
   #bytes(sql: RecordStatements): number {
-    const value = (statement: RecordStatements["pageCount"]) => Number(Object.values(statement.get()!)[0]);
+    const value = (statement: StatementSync) => Number(Object.values(statement.get()!)[0]);
     return (value(sql.pageCount) - value(sql.freePages)) * value(sql.pageSize);
   }
 

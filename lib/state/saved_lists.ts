@@ -1,5 +1,5 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { MIB } from "../base/units.ts";
+import { prepareAll, type Statements } from "./sqlite/sql.ts";
 import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 import type { KeptView, ListStore, ViewKey } from "../upstream/list_store.ts";
 
@@ -32,16 +32,16 @@ interface SavedListsOptions extends DatabaseEvents {
   maxChars?: number;
 }
 
-interface SavedListStatements {
-  get: StatementSync;
-  set: StatementSync;
-  prune: StatementSync;
-}
+const SQL = {
+  get: "SELECT text FROM view WHERE server = ? AND capabilities = ? AND config = ?",
+  set: "INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?)",
+  prune: PRUNE,
+} as const;
 
 /** The latest lists of mounted servers, in SQLite. Its faults are logged, never thrown: without it servers are asked. */
 export class SqliteServerLists implements ListStore, Disposable {
   readonly #bounds: readonly [maxViews: number, maxChars: number];
-  readonly #file: ResilientDatabase<SavedListStatements>;
+  readonly #file: ResilientDatabase<Statements<keyof typeof SQL>>;
 
   constructor(path: string, options: SavedListsOptions = {}) {
     this.#bounds = [options.maxViews ?? 500, options.maxChars ?? 64 * MIB];
@@ -49,7 +49,7 @@ export class SqliteServerLists implements ListStore, Disposable {
       path,
       what: "the lists of the servers,",
       migrations: MIGRATIONS,
-      prepare: prepareStatements,
+      prepare: (db) => prepareAll(db, SQL),
       onchange: options.onchange,
       onquarantine: options.onquarantine,
     });
@@ -78,14 +78,6 @@ export class SqliteServerLists implements ListStore, Disposable {
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
   }
-}
-
-function prepareStatements(db: DatabaseSync): SavedListStatements {
-  return {
-    get: db.prepare("SELECT text FROM view WHERE server = ? AND capabilities = ? AND config = ?"),
-    set: db.prepare("INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?)"),
-    prune: db.prepare(PRUNE),
-  };
 }
 
 /** Undefined for text that is no JSON; the server is asked then. */

@@ -68,7 +68,7 @@ function isAccessible(info: Deno.FileInfo | undefined): boolean {
   if (!info?.isFile) return false;
   if (Deno.build.os === "windows") return true;
   const isOwner = info.uid === Deno.uid() || Deno.uid() === 0;
-  return isOwner && (info.mode! & 0o600) === 0o600;
+  return isOwner && info.mode !== null && (info.mode & 0o600) === 0o600;
 }
 
 function freeName(path: string): string {

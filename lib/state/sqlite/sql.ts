@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 
 /** The path of a database in memory, which ends with its connection. */
 export const IN_MEMORY = ":memory:";
@@ -19,6 +19,19 @@ export function execute(db: DatabaseSync, script: string): void {
     statement.all();
     rest = rest.slice(statement.sourceSQL.length);
   }
+}
+
+/** Prepared statements by name. */
+export type Statements<Name extends string> = Readonly<Record<Name, StatementSync>>;
+
+/** Prepares every statement in `texts` under its name. */
+export function prepareAll<Name extends string>(
+  db: DatabaseSync,
+  texts: Readonly<Record<Name, string>>,
+): Statements<Name> {
+  const statements: Partial<Record<Name, StatementSync>> = {};
+  for (const name of Object.keys(texts) as Name[]) statements[name] = db.prepare(texts[name]);
+  return statements as Statements<Name>;
 }
 
 /** The value of `PRAGMA name`. */

@@ -1,4 +1,5 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { prepareAll, type Statements } from "../sqlite/sql.ts";
 import type { Turn } from "../thread_store.ts";
 
 /** The format of the thread database, version by version. Published entries never change; new ones are appended. */
@@ -34,13 +35,13 @@ export const MIGRATIONS: readonly string[] = [
   `,
 ];
 
-/** A row of the table `thread`, with the number of its turns. */
+/** A thread as stored. */
 export interface ThreadRow {
   id: string;
   tool: string;
   title: string;
-  created_at_ms: number;
-  used_at_ms: number;
+  createdAtMs: number;
+  usedAtMs: number;
   owner: string | null;
   turns: number;
 }
@@ -76,25 +77,37 @@ const SQL = {
   turnsOfRun: `SELECT * FROM turn WHERE ${OF_RUN} ORDER BY seq`,
 } as const;
 
-/** The statements of the store, prepared once. */
-export type ThreadStatements = Readonly<Record<keyof typeof SQL, StatementSync>>;
+/** The statements of the store of threads. */
+export type ThreadStatements = Statements<keyof typeof SQL>;
 
 /** Prepares every statement on `db`. */
 export function prepareStatements(db: DatabaseSync): ThreadStatements {
-  const prepared = Object.entries(SQL).map(([name, sql]) => [name, db.prepare(sql)]);
-  return Object.fromEntries(prepared) as ThreadStatements;
+  return prepareAll(db, SQL);
+}
+
+/** A row of the table `thread`, with the number of its turns. */
+export function toThreadRow(row: Record<string, unknown>): ThreadRow {
+  return {
+    id: String(row.id),
+    tool: String(row.tool),
+    title: String(row.title),
+    createdAtMs: Number(row.created_at_ms),
+    usedAtMs: Number(row.used_at_ms),
+    owner: row.owner === null ? null : String(row.owner),
+    turns: Number(row.turns),
+  };
 }
 
 /** A row of the table `turn` as a turn. */
 export function toTurn(row: Record<string, unknown>): Turn {
-  const number = row.step as number | null;
-  const reply = row.reply as string | null;
   return {
     tool: String(row.tool),
     run: Number(row.run),
-    ...(number === null ? {} : { step: { number, branch: String(row.branch), last: row.last === 1 } }),
+    ...(row.step === null
+      ? {}
+      : { step: { number: Number(row.step), branch: String(row.branch), last: row.last === 1 } }),
     request: JSON.parse(String(row.request)),
-    ...(reply === null ? {} : { reply: JSON.parse(reply) }),
+    ...(row.reply === null ? {} : { reply: JSON.parse(String(row.reply)) }),
     atMs: Number(row.at_ms),
   };
 }

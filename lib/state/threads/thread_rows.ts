@@ -11,7 +11,7 @@ import {
   type Viewer,
 } from "../../call/owner.ts";
 import type { Recorded, ShowOptions, Thread, ThreadWithTurns, TurnEntry } from "../thread_store.ts";
-import { type ThreadRow, type ThreadStatements, toTurn } from "./statements.ts";
+import { type ThreadRow, type ThreadStatements, toThreadRow, toTurn } from "./statements.ts";
 
 export interface ThreadLimits {
   /** How long a thread is kept after its last use, in milliseconds. */
@@ -75,12 +75,12 @@ export class ThreadRows {
     const rows = owners === undefined
       ? this.#sql.threads.all(this.#expiryMs(), limit)
       : this.#sql.threadsOf.all(this.#expiryMs(), JSON.stringify(owners), limit);
-    return (rows as unknown as ThreadRow[]).map((row) => this.#toThread(row));
+    return rows.map((row) => this.#toThread(toThreadRow(row)));
   }
 
   delete(viewer: Viewer, id: string): boolean {
-    const row = this.#sql.thread.get(id, -Infinity) as ThreadRow | undefined;
-    if (row === undefined || !isOpenTo(viewer, row)) return false;
+    const row = this.#sql.thread.get(id, -Infinity);
+    if (row === undefined || !isOpenTo(viewer, toThreadRow(row))) return false;
     return Number(this.#sql.deleteThread.run(id).changes) > 0;
   }
 
@@ -114,8 +114,8 @@ export class ThreadRows {
   }
 
   #find(id: string): ThreadRow {
-    const row = this.#sql.thread.get(id, this.#expiryMs()) as ThreadRow | undefined;
-    if (row) return row;
+    const row = this.#sql.thread.get(id, this.#expiryMs());
+    if (row) return toThreadRow(row);
     throw this.#notFound(id);
   }
 
@@ -135,15 +135,13 @@ export class ThreadRows {
   }
 
   #currentRun(id: string, tool: string): number {
-    const { run } = this.#sql.currentRun.get(id, tool) as { run: number | null };
-    return run ?? 1;
+    return Number(this.#sql.currentRun.get(id, tool)?.run ?? 1);
   }
 
   #runFor(id: string, { tool, step }: TurnEntry, request: string): number {
     const run = this.#currentRun(id, tool);
     if (step?.number !== 1 || step.branch !== "") return run;
-    const first = this.#sql.hasStep.get(id, tool, run, "", 1) as { request: string } | undefined;
-    const isSentAgain = first?.request === request;
+    const isSentAgain = this.#sql.hasStep.get(id, tool, run, "", 1)?.request === request;
     return !isSentAgain && this.#sql.isFinished.get(id, tool, run) !== undefined ? run + 1 : run;
   }
 
@@ -167,17 +165,10 @@ export class ThreadRows {
     );
   }
 
-  #toThread(row: ThreadRow): Thread {
-    return {
-      id: row.id,
-      tool: row.tool,
-      title: row.title,
-      createdAtMs: row.created_at_ms,
-      usedAtMs: row.used_at_ms,
-      expiresAtMs: row.used_at_ms + this.#limits.timeoutMs,
-      turns: row.turns,
-      remainingTurns: Math.max(0, this.#limits.maxTurns - row.turns),
-    };
+  #toThread({ id, tool, title, createdAtMs, usedAtMs, turns }: ThreadRow): Thread {
+    const expiresAtMs = usedAtMs + this.#limits.timeoutMs;
+    const remainingTurns = Math.max(0, this.#limits.maxTurns - turns);
+    return { id, tool, title, createdAtMs, usedAtMs, expiresAtMs, turns, remainingTurns };
   }
 }
 
