@@ -1,14 +1,19 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { noteBegin } from "../lib/admission/begin.ts";
 import { ServerBreaker } from "../lib/admission/breaker.ts";
-import { Drain } from "../lib/admission/drain.ts";
 import { FairQueue } from "../lib/admission/fair_queue.ts";
 import { holderOf, lendUntil } from "../lib/admission/holders.ts";
 import { type Permit, Permits } from "../lib/admission/permits.ts";
-import { admitted, CallBound, freeOnAbort, withTimeout } from "../lib/admission/policies.ts";
+import {
+  admitted,
+  CallBound,
+  Drain,
+  freeOnAbort,
+  noteBegin,
+  withTimeout,
+} from "../lib/admission/policies.ts";
 import { ProcessAdmission, type ProcessAdmissionOptions } from "../lib/admission/process_admission.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { monotonicNow } from "../lib/base/monotonic.ts";
+import { monotonicNow } from "../lib/base/time.ts";
 import type { Worker } from "../lib/call/admission.ts";
 import type { Call, CallTrace, Target } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";

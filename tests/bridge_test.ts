@@ -334,7 +334,7 @@ Deno.test("a client that does not read has its connection cut once more waits fo
   using it = await MemoryWindow.ready({ maxQueuedBytes: 1000 });
   it.client.queuedChars = 1000;
   it.daemon.send({ jsonrpc: "2.0", method: "notifications/x" });
-  assertEquals(it.daemon.socket.open, true);
+  assertEquals(it.daemon.socket.isOpen, true);
   it.client.queuedChars = 1001;
   it.daemon.send({ jsonrpc: "2.0", method: "notifications/x" });
   assertEquals(await it.daemon.socket.closed, { code: 1006, reason: "the client does not read" });

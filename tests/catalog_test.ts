@@ -184,7 +184,7 @@ Deno.test("a server's own name before a tool's always leads to it; a name that h
     serverInfo: { name: "exai", version: "1" },
     policies: [],
     policiesFor: () => [],
-    askingPoliciesFor: () => [],
+    queryPoliciesFor: () => [],
     listDeadlineMs: 1000,
     toolSets: () => narrowed,
   });

@@ -100,7 +100,7 @@ Deno.test("no more of an answer is sent than is read, and who leaves ends the wo
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   const { length } = channel.frames;
-  channel.onclose?.({ code: 1006, clean: false });
+  channel.onclose?.({ code: 1006, wasClean: false });
   await deadline(Promise.all([answering, cancelled.promise]), DEADLINE_MS);
   assertEquals(channel.frames.length, length, "nothing more was sent");
   assert(channel.queuedBytes < 6 * 1024 * 1024, `${channel.queuedBytes}`);
@@ -113,7 +113,7 @@ Deno.test("who leaves while nothing comes ends the work behind its command, and 
   const hooks = { command: () => Promise.resolve(new Response(silent)) };
   const answering = answerCommand(channel, COMMAND, { hooks, token: undefined, isOwner: true });
   await new Promise((resolve) => setTimeout(resolve, 0));
-  channel.onclose?.({ code: 1006, clean: false });
+  channel.onclose?.({ code: 1006, wasClean: false });
   await deadline(Promise.all([answering, cancelled.promise]), DEADLINE_MS);
   assertEquals([channel.frames.length, channel.closed], [1, undefined]);
 });

@@ -113,7 +113,7 @@ Deno.test("a session knows how much went over its connections", async () => {
   await say(ping(2));
   const size = JSON.stringify(ping(1)).length;
   assertEquals(session.bytesIn, 2 * size);
-  channel.onclose!({ code: 1006, clean: false });
+  channel.onclose!({ code: 1006, wasClean: false });
   assertEquals(session.bytesOut, 2 * '{"jsonrpc":"2.0","id":1,"result":{}}'.length);
   const [second] = hello({ session_id: "s", resume: { token: session.resumeToken } });
   second.say(ping(3));
@@ -123,7 +123,7 @@ Deno.test("a session knows how much went over its connections", async () => {
 Deno.test("a client that says goodbye ends its session; one that was cut off may come back", () => {
   const left = (code: number, clean: boolean, resume: boolean) => {
     const { channel, registry, session } = client({ resume });
-    channel.onclose!({ code, clean });
+    channel.onclose!({ code, wasClean: clean });
     if (clean && code < 1005) {
       assertEquals(session.ended.reason.message, "the client closed the connection");
     }
@@ -146,7 +146,7 @@ Deno.test("a client that says goodbye ends its session; one that was cut off may
 Deno.test("the end of a connection that was replaced ends nothing", () => {
   const { channel, session, hello, registry } = client({ resume: true, session_id: "s" });
   hello({ session_id: "s", resume: { token: session.resumeToken } });
-  channel.onclose!({ code: 1000, clean: true });
+  channel.onclose!({ code: 1000, wasClean: true });
   assertEquals([registry.size, session.connected], [1, true]);
 });
 
@@ -180,7 +180,7 @@ Deno.test("a question put before a cut is answered after it", async () => {
   await say({ jsonrpc: "2.0", id: 0, method: "initialize", params: { protocolVersion: "2025-11-25" } });
   const asked = session.ask("roots/list", {});
   const [{ id }] = await say() as [JsonObject];
-  channel.onclose!({ code: 1006, clean: false });
+  channel.onclose!({ code: 1006, wasClean: false });
   const [back] = hello({ session_id: "s", resume: { token: session.resumeToken } });
   back.say({ jsonrpc: "2.0", id, result: { roots: [] } });
   assertEquals(await asked, { result: { roots: [] } });

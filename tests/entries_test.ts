@@ -1,10 +1,10 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import type { JsonObject } from "../lib/base/json.ts";
+import { type JsonObject, textOf } from "../lib/base/json.ts";
 import type { Server } from "../lib/call/server.ts";
 import { byKey, type CatalogEntry, entryOf, shownAs } from "../lib/router/entries.ts";
 
 function entry(server: string, own: JsonObject): CatalogEntry {
-  return { server: { name: server } as Server, own };
+  return { server: { name: server } as Server, name: textOf(own.name) ?? "", own };
 }
 
 Deno.test("an entry is shown under its merged name; what is known by its URI, or has no name, as it is", () => {

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { ByteBudget } from "../lib/base/byte_budget.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { EventLog, type Resumption } from "../lib/transport/event_log.ts";
-import { jsonChars } from "../lib/transport/json_size.ts";
+import { jsonChars } from "../lib/transport/message_size.ts";
 import type { RpcMessage, RpcResponse } from "../lib/wire/rpc.ts";
 
 const LIMITS = { maxMessages: 16, maxChars: 10_000 };

@@ -69,7 +69,7 @@ Deno.test("a hello that does not come in time closes the connection; one that ha
   await clock.pass(1);
   assertEquals(late.closed, [4002, "no hello in time"]);
   const gone = connect();
-  gone.onclose!({ code: 1006, clean: false });
+  gone.onclose!({ code: 1006, wasClean: false });
   const [there] = hello();
   const asking = connect();
   asking.say({ op: "challenge", nonce: NONCE });
@@ -218,7 +218,7 @@ async function cutOff() {
   for (const n of [1, 2]) channel.say({ jsonrpc: "2.0", id: n, method: "tools/call", params: { n } });
   await settle();
   channel.take();
-  channel.onclose!({ code: 1006, clean: false });
+  channel.onclose!({ code: 1006, wasClean: false });
   const token = ack.resume_token as string;
   const back = (resume: JsonObject = {}, more: JsonObject = {}) => {
     const channel = it.connect();
@@ -284,11 +284,11 @@ Deno.test("a client that counts what arrives is told so from the beginning, and 
   for (let n = 0; n < 3; n++) session.notify("notifications/x");
   first.say({ jsonrpc: "2.0", method: "notifications/y" });
   first.say({ jsonrpc: "2.0", method: "notifications/y" });
-  first.onclose!({ code: 1006, clean: false });
+  first.onclose!({ code: 1006, wasClean: false });
   const silent = back({ posts: 1 }, { receipts: true });
   const [ack, ...rest] = silent.take();
   assertEquals([ack!.posts, ack!.received, rest.length], [1, 2, 2]);
-  silent.onclose!({ code: 1006, clean: false });
+  silent.onclose!({ code: 1006, wasClean: false });
   assertEquals(
     back({}, { receipts: true }).take()[0]!.received,
     2,
@@ -324,7 +324,7 @@ Deno.test("a client of another daemon's session is introduced first, and told wh
   assertEquals(session.mailbox.hasLost(2), true);
   channel.say({ jsonrpc: "2.0", id: 4, method: "initialize", params: {} });
   assertEquals(session.mailbox.hasLost(2), false, "it has been told");
-  channel.onclose!({ code: 1006, clean: false });
+  channel.onclose!({ code: 1006, wasClean: false });
   const again = connect();
   again.say({ op: "hello", session_id: "s", resume: { token: "old", waiting: [9] } });
   const [later] = again.take();

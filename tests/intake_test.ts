@@ -34,8 +34,8 @@ function flooded(hello: JsonObject, options: { budget?: ByteBudget } = {}) {
   return { ...it, channel, session, taken, back };
 }
 
-const CUT = { code: 1006, clean: false };
-const GOODBYE = { code: 1000, clean: true };
+const CUT = { code: 1006, wasClean: false };
+const GOODBYE = { code: 1000, wasClean: true };
 
 Deno.test("what waits of a client that is there is taken in its turn, in order", async () => {
   const { channel, taken } = flooded({});
@@ -117,7 +117,7 @@ Deno.test("a flood beyond the budget closes its connection with 4029, and nothin
     await settle();
     await settle();
     assertEquals(taken(), []);
-    channel.onclose!({ code: 4029, clean: true });
+    channel.onclose!({ code: 4029, wasClean: true });
     assertEquals(registry.size, 1, "its session is there to come back to");
     const [next] = back();
     next.say(note("c"));

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../lib/transport/joined_lines.ts";
+import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../lib/transport/line_joiner.ts";
 import { ScriptedDaemon, welcome } from "./fixtures/scripted_daemon.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";

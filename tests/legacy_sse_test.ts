@@ -2,7 +2,7 @@ import { deadline } from "@std/async/deadline";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { UrlServerConfig } from "../lib/config/server_config.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { AnswerCut, SessionLost, UrlRefusal } from "../lib/remote/failures.ts";
+import { HttpStatusError, ResponseCutError, SessionLostError } from "../lib/remote/errors.ts";
 import { LegacySse } from "../lib/remote/legacy_sse.ts";
 import { connectUrl } from "../lib/remote/url_transport.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
@@ -129,15 +129,15 @@ Deno.test("a server that forgets whose messages it gets is told of once; other r
   let answer = refused(404);
   const { far, sse } = connected(undefined, () => answer);
   await sse.start();
-  const lost = await assertRejects(() => sse.send(request(1)), SessionLost);
+  const lost = await assertRejects(() => sse.send(request(1)), SessionLostError);
   answer = refused(400, "no such session");
-  await assertRejects(() => sse.send(request(1)), SessionLost);
+  await assertRejects(() => sse.send(request(1)), SessionLostError);
   answer = refused(500, "session");
-  await assertRejects(() => sse.send(request(1)), UrlRefusal);
+  await assertRejects(() => sse.send(request(1)), HttpStatusError);
   assertEquals(far.log, [`lost ${lost.message}`]);
   const broken = connected(undefined, () => new TypeError("reset"));
   await broken.sse.start();
-  await assertRejects(() => broken.sse.send(request(1)), AnswerCut);
+  await assertRejects(() => broken.sse.send(request(1)), ResponseCutError);
   await Promise.all([sse.close(), broken.sse.close()]);
 });
 
@@ -236,7 +236,7 @@ for (
     await using it = old(status, body);
     const { transport, heard } = it.connect();
     await transport.start();
-    const error = await assertRejects(() => transport.send(request(0, "initialize")), UrlRefusal);
+    const error = await assertRejects(() => transport.send(request(0, "initialize")), HttpStatusError);
     assertEquals([error.status, it.requests, heard], [status, ["POST /mcp"], []]);
     await transport.close();
   });
@@ -288,12 +288,12 @@ Deno.test("a server that is neither is told as both, and one whose configuration
     both.message,
     /^it answered with HTTP status 404: nothing here; as a server of the older HTTP with SSE: it a/,
   );
-  assert(both.cause instanceof UrlRefusal);
+  assert(both.cause instanceof HttpStatusError);
   const http = it.connect({ fallBackToSse: false }).transport;
-  await assertRejects(() => http.send(request(0, "initialize")), UrlRefusal);
+  await assertRejects(() => http.send(request(0, "initialize")), HttpStatusError);
   it.requests.length = 0;
   const sse = it.connect({ kind: "sse" }).transport;
-  await assertRejects(() => sse.start(), UrlRefusal);
+  await assertRejects(() => sse.start(), HttpStatusError);
   assertEquals(it.requests, ["GET /mcp"]);
 });
 
@@ -306,7 +306,7 @@ Deno.test("once a server has answered, what it refuses is no reason to go over",
   const { transport, heard } = it.connect();
   await transport.start();
   await transport.send(request(0, "initialize"));
-  await assertRejects(() => transport.send(request(1)), SessionLost);
+  await assertRejects(() => transport.send(request(1)), SessionLostError);
   // The third asks whether the session is lost, or the message alone was refused.
   assertEquals([it.requests, heard], [["POST /mcp", "POST /mcp", "POST /mcp"], ["0", "lost"]]);
   await transport.close();

@@ -64,8 +64,8 @@ Deno.test("what comes while a write is under way goes out together", async () =>
 
 Deno.test("a sink that fails is told of once, and later text is dropped", async () => {
   const errors: string[] = [];
-  const writer = new LineWriter({ write: () => Promise.reject(new Error("broken pipe")) });
-  writer.onbroken = ({ message }) => errors.push(message);
+  const sink = { write: () => Promise.reject(new Error("broken pipe")) };
+  const writer = new LineWriter(sink, { onerror: ({ message }) => errors.push(message) });
   writer.write("a");
   writer.write("b");
   await writer.flushed();

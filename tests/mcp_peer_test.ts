@@ -160,7 +160,7 @@ Deno.test("progress is of use only now: a client that was away is not told of it
   let notify: (method: string, params: JsonObject) => void = () => {};
   daemon.answer = (call) => (notify = call.notify, new Promise(() => {}));
   await say(request(1, "tools/call"));
-  channel.onclose!({ code: 1006, clean: false });
+  channel.onclose!({ code: 1006, wasClean: false });
   notify("notifications/progress", { progress: 1 });
   notify("notifications/odd", { n: 1 });
   const [, ack, ...rest] = hello({ session_id: "s", resume: { token: session.resumeToken, waiting: [1] } });
@@ -295,6 +295,6 @@ Deno.test("only what must not be done twice is noted as begun, and what is cance
   assertEquals(told.splice(0), ["begin 3", "forget 3"]);
   await say(request(4, "tools/call"), { jsonrpc: "1.0", id: 4, method: "ping" });
   assertEquals(told.splice(0), ["begin 4"], "the refusal of another message is not its answer");
-  channel.onclose!({ code: 1000, clean: true });
+  channel.onclose!({ code: 1000, wasClean: true });
   assertEquals(told, ["close"], "a client that says goodbye asks for nothing any more");
 });

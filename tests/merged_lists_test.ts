@@ -19,14 +19,13 @@ function catalogOf(servers: readonly Server[], options: Partial<CatalogOptions> 
 }
 
 Deno.test("an entry is shown as it is, but under the name the catalog has for it", () => {
-  const server = new FakeServer("a");
   const named = { name: "t", description: "d" };
-  assertEquals(shownAs("a__t", { server, own: named }), { name: "a__t", description: "d" });
+  assertEquals(shownAs("a__t", { own: named }), { name: "a__t", description: "d" });
   const same = [named, { description: "no name" }, { name: "n", uri: "a:1" }, {
     name: "n",
     uriTemplate: "a:{n}",
   }];
-  for (const own of same) assertEquals(shownAs(own === named ? "t" : "other", { server, own }) === own, true);
+  for (const own of same) assertEquals(shownAs(own === named ? "t" : "other", { own }) === own, true);
 });
 
 Deno.test("what has no text for a key is not listed; of one URI the first server's is", async () => {

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { fnv1a } from "../lib/base/hash.ts";
+import { fnv1a } from "../lib/base/text.ts";
 import { publicNames } from "../lib/router/names.ts";
 
 Deno.test("a name that is unique and valid stays as its server gave it", () => {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { ChangeNotices } from "../lib/base/change_notices.ts";
+import { NotificationThrottle } from "../lib/base/notification_throttle.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import { Asks } from "../lib/session/asks.ts";
 
@@ -22,10 +22,10 @@ Deno.test("what a peer that is gone still says is passed on at once, and no time
   sanitizeOps: true,
 }, () => {
   const told: string[] = [];
-  const changes = new ChangeNotices();
-  for (const what of ["first", "second", "third"]) changes.tell("tools", () => told.push(what));
+  const changes = new NotificationThrottle();
+  for (const what of ["first", "second", "third"]) changes.notify("tools", () => told.push(what));
   changes.end();
   assertEquals(told, ["first", "third"]);
-  changes.tell("tools", () => told.push("fourth"));
+  changes.notify("tools", () => told.push("fourth"));
   assertEquals(told, ["first", "third", "fourth"]);
 });

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { anyOf } from "../lib/base/patterns.ts";
 import { redact, registerSecret } from "../lib/base/secrets.ts";
-import { trimEndOf, trimStartOf } from "../lib/base/trim.ts";
+import { trimEndOf, trimStartOf } from "../lib/base/text.ts";
 import { bodyText, withoutSecrets } from "../lib/observe/body_text.ts";
 import { parseAnalysis } from "../lib/tool/dialogue/analysis.ts";
 import { peek } from "../lib/wire/peek.ts";

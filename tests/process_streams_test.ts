@@ -4,7 +4,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import { registerSecret } from "../lib/base/log.ts";
 import { StdoutReader } from "../lib/process/stdout_reader.ts";
 import { StdinWriter } from "../lib/process/stdin_writer.ts";
-import { StderrReader } from "../lib/process/stderr.ts";
+import { StderrReader } from "../lib/process/stderr_reader.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { HeldTimers } from "./helpers/held_timers.ts";
@@ -293,7 +293,10 @@ Deno.test("messages behind Content-Length headers are read, however they are cut
     assertEquals(noises, [
       "(messages behind Content-Length headers are read, but a stdio server must write one JSON message a line)",
     ]);
-    assertMatch(inbox.oddity!, /^it writes Content-Length headers.*must write one JSON message a line/);
+    assertMatch(
+      inbox.protocolIssue!,
+      /^it writes Content-Length headers.*must write one JSON message a line/,
+    );
     inbox.end();
   }
 });
@@ -385,12 +388,12 @@ Deno.test("JSON with the id of a request and nothing of JSON-RPC is its answer i
 
 Deno.test("of a process that has written no message it is said what it wrote instead", () => {
   const { inbox, take } = inboxOf();
-  assertEquals(inbox.oddity, undefined);
+  assertEquals(inbox.protocolIssue, undefined);
   take("Welcome!\n");
   assertEquals(
-    inbox.oddity,
+    inbox.protocolIssue,
     'what it wrote to stdout is no message ("Welcome!"); a stdio server must write one JSON message a line',
   );
   take(line(NOTE));
-  assertEquals(inbox.oddity, undefined);
+  assertEquals(inbox.protocolIssue, undefined);
 });

@@ -11,7 +11,7 @@ import {
 } from "../lib/process/environment.ts";
 import { processTable, treeOf, treeUsage } from "../lib/process/process_table.ts";
 import { searchPath } from "../lib/process/search_path.ts";
-import { signalGroup } from "../lib/process/signals.ts";
+import { signalGroup } from "../lib/process/process_trees.ts";
 
 const isPosix = Deno.build.os !== "windows";
 

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { initialize } from "../lib/upstream/handshake.ts";
 import { isAboutRevision } from "../lib/wire/mcp.ts";
-import { UrlRefusal } from "../lib/remote/failures.ts";
+import { HttpStatusError } from "../lib/remote/errors.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 
 const refusal = (status: number, body = "", headers: Record<string, string> = {}) =>
-  new UrlRefusal(new Response(null, { status, headers }), body);
+  new HttpStatusError(new Response(null, { status, headers }), body);
 
 const INFO = { capabilities: {}, serverInfo: { name: "s", version: "1" } };
 

@@ -52,7 +52,7 @@ Deno.test("through the door of one server everything is its own: what it says of
   const router = routerOf([a, b], {
     policies: [noting("any")],
     policiesFor: ({ name }) => [noting(`work ${name}`)],
-    askingPoliciesFor: ({ name }) => [noting(`ask ${name}`)],
+    queryPoliciesFor: ({ name }) => [noting(`ask ${name}`)],
   });
   assertEquals(
     await ask(router, "initialize", {}, { caller: callerOf({ server: "b", revision: "2025-06-18" }) }),
@@ -95,7 +95,7 @@ Deno.test("what stands in front of a server is asked for once, and stands there 
   const counting: Policy = (next) => (call) => (passed++, next(call));
   const router = routerOf([new FakeServer("a", { tools: toolsOf("t") })], {
     policiesFor: ({ name }) => (made.push(`work ${name}`), [counting]),
-    askingPoliciesFor: ({ name }) => (made.push(`ask ${name}`), [counting]),
+    queryPoliciesFor: ({ name }) => (made.push(`ask ${name}`), [counting]),
   });
   for (let n = 0; n < 2; n++) {
     await ask(router, "tools/call", { name: "t" });

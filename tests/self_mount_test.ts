@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
-import { checkVia, readVia } from "../lib/wire/via.ts";
+import { assertNoLoop, parseVia } from "../lib/wire/via.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
@@ -225,12 +225,12 @@ Deno.test("daemons that mount one another in a ring each show the others' tools,
 });
 
 Deno.test("the marker of a chain of daemons is bounded and believed only where it can be", async () => {
-  assertEquals(readVia(" a ,b,,c d,\u001b[0m,x"), ["a", "b", "x"]);
-  assertEquals(readVia("x".repeat(5000)), []);
-  checkVia(["a", "b"], "c");
+  assertEquals(parseVia(" a ,b,,c d,\u001b[0m,x"), ["a", "b", "x"]);
+  assertEquals(parseVia("x".repeat(5000)), []);
+  assertNoLoop(["a", "b"], "c");
   for (const via of [["a", "me"], ["a", "b", "c", "d", "e"]]) {
     try {
-      checkVia(via, "me");
+      assertNoLoop(via, "me");
       assert(false, via.join());
     } catch (thrown) {
       assertStringIncludes(String(thrown), "mcp.json");

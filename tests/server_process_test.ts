@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { PassThrough } from "node:stream";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { ProcessTrees } from "../lib/process/trees.ts";
+import type { ProcessTrees } from "../lib/process/process_trees.ts";
 import { PROCESS_LIMITS, ServerProcess } from "../lib/process/server_process.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { settled } from "./helpers/instance.ts";

@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { UrlRefusal } from "../lib/remote/failures.ts";
+import { HttpStatusError } from "../lib/remote/errors.ts";
 import { isOwnAnswer, refusalIn, sessionVerdict } from "../lib/remote/session_loss.ts";
 
 const error = (message: string, { code = -32000, id = null as unknown } = {}) =>
   JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });
-const refusal = (status: number, body: string) => new UrlRefusal({ status, headers: new Headers() }, body);
+const refusal = (status: number, body: string) =>
+  new HttpStatusError({ status, headers: new Headers() }, body);
 const isRefusal = (body: unknown) =>
   refusalIn(typeof body === "string" ? body : JSON.stringify(body), new Response()) !== undefined;
 

@@ -3,7 +3,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Call, Caller } from "../lib/call/call.ts";
 import type { LogLevel } from "../lib/wire/mcp.ts";
-import type { Result } from "../lib/wire/rpc.ts";
+import { mintedId, type Result } from "../lib/wire/rpc.ts";
 import { Attribution } from "../lib/upstream/attribution.ts";
 import { Semaphore } from "../lib/upstream/semaphore.ts";
 import { InFlightTable } from "../lib/upstream/inflight.ts";
@@ -11,7 +11,6 @@ import { namesItsTask } from "../lib/upstream/work.ts";
 import type { Instance } from "../lib/upstream/instance.ts";
 import { LiveTasks } from "../lib/upstream/live_tasks.ts";
 import { SharedLogLevel } from "../lib/upstream/log_level.ts";
-import { ownId } from "../lib/wire/own_id.ts";
 import {
   createdTask,
   HandleTable,
@@ -114,12 +113,12 @@ Deno.test("what names a task or an elicitation is read where MCP puts it, and no
 });
 
 Deno.test("an id of ours that comes back as text is the same, any other text is not", () => {
-  assertEquals(["0", "7", "120", 7].map((id) => ownId(id)), [0, 7, 120, 7]);
-  assertEquals(["07", "1.0", " 1", "1 "].map((id) => ownId(id)), [7, 1, 1, 1]);
+  assertEquals(["0", "7", "120", 7].map((id) => mintedId(id)), [0, 7, 120, 7]);
+  assertEquals(["07", "1.0", " 1", "1 "].map((id) => mintedId(id)), [7, 1, 1, 1]);
   for (const id of ["", "-1", "1e3", "1.5", "a1", "1a", "1234567890123456"]) {
-    assertEquals(ownId(id), id);
+    assertEquals(mintedId(id), id);
   }
-  assertEquals(ownId("123456789012345"), 123456789012345);
+  assertEquals(mintedId("123456789012345"), 123456789012345);
 });
 
 Deno.test("a task is waited for until it was fetched, cancelled, has expired or its window is gone", () => {

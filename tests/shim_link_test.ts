@@ -102,7 +102,7 @@ for (const [what, how, fault, why] of REFUSED_HELLOS) {
     assertStringIncludes(error.message, url);
     assertStringIncludes(error.message, why);
     assertEquals((await daemon.socket.closed).code === 1006 || daemon.closed !== undefined, true);
-    assertEquals(daemon.socket.open, false);
+    assertEquals(daemon.socket.isOpen, false);
   });
 }
 

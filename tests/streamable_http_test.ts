@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { AnswerCut, SessionLost, UrlRefusal } from "../lib/remote/failures.ts";
+import { HttpStatusError, ResponseCutError, SessionLostError } from "../lib/remote/errors.ts";
 import { StreamableHttp } from "../lib/remote/streamable_http.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { events, FAR, Far, json, openEvents } from "./helpers/far_server.ts";
@@ -125,7 +125,7 @@ Deno.test("a body that is cut may have run; one that is too large or was given u
     ];
     for (const error of cuts) {
       const { http } = await initialized(() => failing(error, type));
-      const cut = await assertRejects(() => http.send(request(1)), AnswerCut);
+      const cut = await assertRejects(() => http.send(request(1)), ResponseCutError);
       assertEquals([cut.message, cut.cause], [
         `the connection was cut before the answer was whole (${error.message})`,
         error,
@@ -134,7 +134,7 @@ Deno.test("a body that is cut may have run; one that is too large or was given u
     for (const error of [new ExaiError("TOO_LARGE", "a body too large"), new Error("odd")]) {
       const { http } = await initialized(() => failing(error, type));
       const thrown = await assertRejects(() => http.send(request(1)), Error);
-      assertEquals([thrown instanceof AnswerCut, thrown.message], [false, error.message]);
+      assertEquals([thrown instanceof ResponseCutError, thrown.message], [false, error.message]);
     }
   }
 });
@@ -143,7 +143,7 @@ Deno.test("a stream that ends without the answer and without a place to go on fr
   const { http } = await initialized(() => events(event(note("x"))));
   await assertRejects(
     () => http.send(request(1)),
-    AnswerCut,
+    ResponseCutError,
     "the stream of its answer ended without an answer",
   );
 });
@@ -195,9 +195,9 @@ Deno.test("a stream that cannot be taken up, or never brings anything, is given 
     () => events(event(note("x"), "7")),
     ({ headers }) => headers.get("last-event-id") === null ? refused(405) : refused(404, "gone"),
   );
-  const gone = await assertRejects(() => refusing.http.send(request(1)), AnswerCut);
+  const gone = await assertRejects(() => refusing.http.send(request(1)), ResponseCutError);
   assertMatch(gone.message, /was cut and cannot be taken up: it answered with HTTP status 404: gone$/);
-  assert(gone.cause instanceof UrlRefusal);
+  assert(gone.cause instanceof HttpStatusError);
   for (const answer of [() => events(""), () => refused(500)]) {
     const { far, http } = await initialized(
       () => events(event(note("x"), "7")),
@@ -205,7 +205,7 @@ Deno.test("a stream that cannot be taken up, or never brings anything, is given 
     );
     await assertRejects(
       () => http.send(request(1)),
-      AnswerCut,
+      ResponseCutError,
       "the stream of its answer was cut again and again",
     );
     assertEquals(far.of("GET").length, 7);
@@ -233,16 +233,16 @@ Deno.test("a stream may say something after its answer, for five seconds", async
 
 Deno.test("a session that is not known any more is told once, and what was refused did not run", async () => {
   const { far, http } = await initialized(() => refused(404, "gone"));
-  const lost = await assertRejects(() => http.send(request(1)), SessionLost);
-  await assertRejects(() => http.send(request(2)), SessionLost);
+  const lost = await assertRejects(() => http.send(request(1)), SessionLostError);
+  await assertRejects(() => http.send(request(2)), SessionLostError);
   assertEquals(far.log.filter((line) => line.startsWith("lost")), [`lost ${lost.message}`]);
   await http.close();
   assertEquals(far.of("DELETE"), []);
   const other = await initialized(() => refused(500, "it broke"));
-  await assertRejects(() => other.http.send(request(1)), UrlRefusal);
+  await assertRejects(() => other.http.send(request(1)), HttpStatusError);
   const first = connected();
   first.far.answer = () => refused(404, "session");
-  await assertRejects(() => first.http.send(request(0, "initialize")), UrlRefusal);
+  await assertRejects(() => first.http.send(request(0, "initialize")), HttpStatusError);
 });
 
 Deno.test("a server without session ids may say that it was not initialized", async () => {
@@ -251,7 +251,7 @@ Deno.test("a server without session ids may say that it was not initialized", as
   );
   const http = far.hear(new StreamableHttp(FAR, far.fetch));
   await http.send(request(0, "initialize"));
-  await assertRejects(() => http.send(request(1)), SessionLost);
+  await assertRejects(() => http.send(request(1)), SessionLostError);
   await http.close();
   assertEquals(far.of("DELETE"), []);
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { ClientToolsConfig } from "../lib/config/client_tools.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { isObject, type JsonObject } from "../lib/base/json.ts";
+import { isObject, type JsonObject, textOf } from "../lib/base/json.ts";
 import type { RouterOptions } from "../lib/router/router.ts";
 import { SEARCH_TOOLS } from "../lib/router/tool_search.ts";
 import { toolSetsOf } from "../lib/router/tool_set.ts";
@@ -309,7 +309,7 @@ Deno.test("the first entry that fits a client counts, whatever the case; one wit
 Deno.test("a tool is named in include and exclude as the catalog has it or as server/tool", () => {
   const server = new FakeServer("desk");
   const shows = (parts: Partial<ClientToolsConfig>, name: string, own: JsonObject = { name: "own" }) =>
-    toolSetsOf([config(parts)])("x")!.shows(name, { server, own });
+    toolSetsOf([config(parts)])("x")!.shows(name, { server, name: textOf(own.name) ?? "", own });
   assertEquals(shows({}, "t"), true);
   assertEquals(shows({ include: [] }, "t"), false);
   assertEquals(shows({ include: ["t"] }, "t"), true);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { VERSION } from "../lib/base/version.ts";
-import { VIA_VARIABLE, writeVia } from "../lib/wire/via.ts";
+import { formatVia, VIA_VARIABLE } from "../lib/wire/via.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
@@ -27,8 +27,8 @@ Deno.test("the hello says who connects, from where, and what it can do", () => {
   using plain = new MemoryWindow();
   const before = Deno.env.get(VIA_VARIABLE);
   try {
-    Deno.env.set(VIA_VARIABLE, writeVia(["one-daemon", "another"]));
-    assertEquals(plain.bridge.hello().via, writeVia(["one-daemon", "another"]));
+    Deno.env.set(VIA_VARIABLE, formatVia(["one-daemon", "another"]));
+    assertEquals(plain.bridge.hello().via, formatVia(["one-daemon", "another"]));
     Deno.env.delete(VIA_VARIABLE);
     assertEquals("via" in plain.bridge.hello(), false);
   } finally {
@@ -167,7 +167,7 @@ Deno.test("a daemon that says anything at all after a ping does not hang", async
     assertEquals((await it.daemon.next()).method, "ping");
     it.daemon.send({ jsonrpc: "2.0", method: "notifications/x" });
   }
-  assertEquals(it.daemon.socket.open, true);
+  assertEquals(it.daemon.socket.isOpen, true);
 });
 
 Deno.test("a connection that has ended leaves no timer behind", async () => {

@@ -2,12 +2,18 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import { Faults } from "../lib/upstream/faults.ts";
 import { messageFault, refusalStatus } from "../lib/upstream/message_fault.ts";
-import { AnswerCut, fetchFailure, isAboutSession, SessionLost, UrlRefusal } from "../lib/remote/failures.ts";
+import {
+  fetchFailure,
+  HttpStatusError,
+  isAboutSession,
+  ResponseCutError,
+  SessionLostError,
+} from "../lib/remote/errors.ts";
 
 const BROKEN = new ExaiError("UPSTREAM_UNAVAILABLE", "it is broken");
 
 const refusal = (status: number, body = "", headers: Record<string, string> = {}) =>
-  new UrlRefusal(new Response(null, { status, headers }), body);
+  new HttpStatusError(new Response(null, { status, headers }), body);
 
 Deno.test("a refusal says its status, the beginning of what was said, and how long to wait", () => {
   assertEquals(refusal(404).message, "it answered with HTTP status 404");
@@ -52,14 +58,14 @@ Deno.test("a refusal is about the session by its status, or by what it says", ()
 Deno.test("a request that reached nobody has not run; one that was cut may have, and no address is repeated", () => {
   const sent = "error sending request for url (http://h/?key=1): client error (Connect): refused";
   const unreached = fetchFailure(new TypeError(sent)) as Error;
-  assertEquals([unreached.message, unreached instanceof AnswerCut], [
+  assertEquals([unreached.message, unreached instanceof ResponseCutError], [
     "it cannot be reached (refused)",
     false,
   ]);
   const cut = fetchFailure(
     new TypeError("error sending request", { cause: new Error("it was reset") }),
   ) as Error;
-  assertEquals([cut.message, cut instanceof AnswerCut], [
+  assertEquals([cut.message, cut instanceof ResponseCutError], [
     "the connection was cut before it answered (it was reset)",
     true,
   ]);
@@ -70,9 +76,9 @@ Deno.test("a request that reached nobody has not run; one that was cut may have,
 
 Deno.test("callers are told which server failed, how, and whether their call may have run", () => {
   const faults = new Faults("far");
-  const lost = faults.of(new SessionLost(refusal(404, "gone", { "retry-after": "9" })));
+  const lost = faults.of(new SessionLostError(refusal(404, "gone", { "retry-after": "9" })));
   assertEquals([lost.code, lost.details], ["UPSTREAM_UNAVAILABLE", { server: "far", outcome: "not_run" }]);
-  const cut = faults.of(new AnswerCut("it was cut"));
+  const cut = faults.of(new ResponseCutError("it was cut"));
   assertEquals([cut.message, cut.details], [
     'server "far": it was cut; the call was under way and may have run',
     { server: "far", outcome: "unknown" },

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { ServerEvent } from "../lib/remote/events.ts";
-import { UrlRefusal } from "../lib/remote/failures.ts";
-import { Listening, type ListeningOptions } from "../lib/remote/listening.ts";
+import type { ServerEvent } from "../lib/remote/server_events.ts";
+import { HttpStatusError } from "../lib/remote/errors.ts";
+import { StandaloneStream, type StandaloneStreamOptions } from "../lib/remote/standalone_stream.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 import { settled } from "./helpers/instance.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
@@ -10,11 +10,11 @@ import { SteadyClock } from "./helpers/steady_clock.ts";
 type Open = () => Response | Error | Promise<Response>;
 
 /** Listens to a server that answers each opening as the next of `opens` says, and refuses with 405 after the last. */
-async function heard(opens: Open[], options: Partial<ListeningOptions> = {}) {
+async function heard(opens: Open[], options: Partial<StandaloneStreamOptions> = {}) {
   const log: string[] = [];
   const controller = new AbortController();
   const events: ServerEvent[] = [];
-  const listening = new Listening({
+  const listening = new StandaloneStream({
     open: async (lastEventId) => {
       log.push(`open ${lastEventId ?? "-"}`);
       const answer = await (opens.shift() ?? (() => refusal(405)))();
@@ -35,7 +35,7 @@ async function heard(opens: Open[], options: Partial<ListeningOptions> = {}) {
   return { log, events, listening };
 }
 
-const refusal = (status: number, body = "") => new UrlRefusal(new Response(null, { status }), body);
+const refusal = (status: number, body = "") => new HttpStatusError(new Response(null, { status }), body);
 const stream = (text = "") => new Response(text, { headers: { "content-type": "text/event-stream" } });
 const empty: Open = () => stream();
 
@@ -136,7 +136,7 @@ async function waiting(clock: SteadyClock) {
   const log: string[] = [];
   const controller = new AbortController();
   const opened = Promise.withResolvers<Response>();
-  const listening = new Listening({
+  const listening = new StandaloneStream({
     open: () => (log.push("open"), log.length === 1 ? opened.promise : Promise.resolve(stream())),
     onevent: () => {},
     onresumed: () => {},

@@ -2,10 +2,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
 import type { RequestId, RpcMessage } from "../lib/wire/rpc.ts";
 import { BoundedFetch } from "../lib/remote/bounded_fetch.ts";
-import { ServerEndpoint } from "../lib/remote/endpoint.ts";
-import { eventsOf, lineEndUnifier } from "../lib/remote/events.ts";
-import { AnswerCut, UrlRefusal } from "../lib/remote/failures.ts";
-import { MessageReader } from "../lib/remote/reader.ts";
+import { ServerEndpoint } from "../lib/remote/server_endpoint.ts";
+import { eventsOf, lineEndUnifier } from "../lib/remote/server_events.ts";
+import { HttpStatusError, ResponseCutError } from "../lib/remote/errors.ts";
+import { MessageReader } from "../lib/remote/message_reader.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 
 /** What a reader makes of `text`: whether it held the answer, the messages, and what was wrong. */
@@ -193,13 +193,16 @@ Deno.test("a request carries the session, the revision and the headers of the co
 Deno.test("a refusal is told with what the server says, a redirect elsewhere is not followed, a failure is told apart", async () => {
   const refused = await assertRejects(
     () => endpointOf(new Response("no", { status: 400 })).endpoint.fetch({ signal }),
-    UrlRefusal,
+    HttpStatusError,
   );
   assertEquals([refused.status, refused.body], [400, "no"]);
   const elsewhere = new Response(null, { status: 302, headers: { location: "https://other/" } });
-  const redirect = await assertRejects(() => endpointOf(elsewhere).endpoint.fetch({ signal }), UrlRefusal);
+  const redirect = await assertRejects(
+    () => endpointOf(elsewhere).endpoint.fetch({ signal }),
+    HttpStatusError,
+  );
   assert(redirect.status === 302 && redirect.body !== "", redirect.message);
-  await assertRejects(() => endpointOf(new TypeError("reset")).endpoint.fetch({ signal }), AnswerCut);
+  await assertRejects(() => endpointOf(new TypeError("reset")).endpoint.fetch({ signal }), ResponseCutError);
 });
 
 Deno.test("a message is posted as JSON, and its answer can be ended while it is taken", async () => {

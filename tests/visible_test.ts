@@ -100,10 +100,10 @@ Deno.test("no text of a client or a tool reaches the terminal or a log as it cam
 
 /** Files of lib that write to a terminal, and what of. */
 const PRINTERS = new Map([
-  ["app/terminal.ts", "everything the programs print"],
+  ["app/program_io.ts", "everything the programs print"],
   ["state/log_files.ts", "the log, which is escaped where it is formatted"],
   ["app/double_click.ts", "one sentence of its own"],
-  ["transport/own_stdio.ts", "MCP on standard output, which is JSON for a program"],
+  ["transport/process_stdio.ts", "MCP on standard output, which is JSON for a program"],
 ]);
 
 Deno.test("nothing prints but what writes out what cannot be seen", () => {

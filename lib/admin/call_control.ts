@@ -1,6 +1,7 @@
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
-import { didYouMean, quoteName } from "../base/suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import { currentWait } from "../call/wait.ts";
 import { bodyText } from "../observe/body_text.ts";
 import { type CallBodies, type CallFilter, type CallStore, passes } from "../observe/call_store.ts";

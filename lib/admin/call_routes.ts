@@ -1,6 +1,7 @@
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { didYouMean, quoteName } from "../base/suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { type CallBodies, type CallFilter, passes } from "../observe/call_store.ts";
 import { type CallRecord, isoTime } from "../observe/record.ts";

@@ -21,15 +21,31 @@ type Counts = Pick<
 
 interface ObservationOptions {
   files: StateFiles;
-  /** Where calls are looked at. */
-  desk: CallControl;
-  address: () => string;
-  counts: () => Counts;
-  /** What is wrong with the configuration, each in a sentence. */
-  faults: () => string[];
-  /** What is worth knowing, each in a sentence. */
-  notes: () => string[];
+  calls: CallControl;
+  /** Where the daemon listens, as `ws://127.0.0.1:8765/`. */
+  address: string;
 }
+
+/** What one part of the daemon contributes to its health report. */
+interface HealthSource {
+  counts?(): Partial<Counts>;
+  /** What is wrong now, each in a sentence. */
+  faults?(): readonly string[];
+  /** What is worth knowing and needs no action, each in a sentence. */
+  notes?(): readonly string[];
+}
+
+const NO_COUNTS: Counts = {
+  sessions: 0,
+  connections: 0,
+  pending: 0,
+  refused: {},
+  inflight: 0,
+  queued: 0,
+  tools: 0,
+  held: { bytes: 0, maxBytes: 0, evictions: 0 },
+  handles: undefined,
+};
 
 /** Failures older than this are no longer worth a mention in the health report. */
 const RECENT_MS = 15 * MINUTE_MS;
@@ -42,6 +58,7 @@ export class Observation implements AsyncDisposable {
   /** Records every call that passes. */
   readonly policy: Policy;
   readonly #options: ObservationOptions;
+  readonly #sources: HealthSource[] = [];
   readonly #metrics = new Metrics();
   readonly #lag = new LagMeter();
   #writer: HealthWriter | undefined;
@@ -49,14 +66,20 @@ export class Observation implements AsyncDisposable {
   constructor(options: ObservationOptions) {
     this.#options = options;
     this.policy = observeCalls({
-      running: options.desk.running,
+      running: options.calls.running,
       record: (record, exchange) => {
         this.#metrics.record(record);
         this.recorder.record(record);
-        options.desk.record(record, exchange);
+        options.calls.record(record, exchange);
         options.files.appendMetrics(metricsLine(record));
       },
     });
+    this.register({ faults: () => [...options.files.faults(), ...options.calls.faults()] });
+  }
+
+  /** Adds a source to the health report; sources are shown in the order they were added. */
+  register(source: HealthSource): void {
+    this.#sources.push(source);
   }
 
   /** Begins to keep `health.json`; the daemon listens by now. */
@@ -75,12 +98,11 @@ export class Observation implements AsyncDisposable {
       version: VERSION,
       pid: Deno.pid,
       startedAt: this.startedAt,
-      address: this.#options.address(),
+      address: this.#options.address,
       gauges: () => this.#gauges(),
       recentErrors: () => this.recorder.errorsSince(Date.now() - RECENT_MS),
-      notes: () => this.#options.notes(),
-      faults:
-        () => [...this.#options.files.faults(), ...this.#options.desk.faults(), ...this.#options.faults()],
+      notes: () => this.#sources.flatMap((source) => source.notes?.() ?? []),
+      faults: () => this.#sources.flatMap((source) => source.faults?.() ?? []),
     });
   }
 
@@ -92,7 +114,7 @@ export class Observation implements AsyncDisposable {
   #gauges(): Gauges {
     const { rss, heapUsed } = Deno.memoryUsage();
     return {
-      ...this.#options.counts(),
+      ...this.#sources.reduce<Counts>((counts, source) => ({ ...counts, ...source.counts?.() }), NO_COUNTS),
       uptimeMs: performance.now() - this.#startedMs,
       eventLoopLagMs: this.#lag.worstMs,
       memory: { rssBytes: rss, heapUsedBytes: heapUsed },

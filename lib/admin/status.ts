@@ -1,5 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import type { BreakerStatus } from "../call/admission.ts";
 import { currentWait } from "../call/wait.ts";
 import { isoTime, toolOf } from "../observe/record.ts";

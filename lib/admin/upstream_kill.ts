@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
-import { didYouMean, quoteName } from "../base/suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { Slot } from "../upstream/slot.ts";
 

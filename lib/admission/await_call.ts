@@ -36,7 +36,7 @@ const TOOL = {
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
 } satisfies JsonObject;
 
-/** The server of the one tool {@linkcode AWAIT_CALL}; in the catalog when calls may be detached. */
+/** The server of the tool {@linkcode AWAIT_CALL}; in the catalog when calls may be detached. */
 export class AwaitServer implements Server {
   readonly name = "exai_calls";
   readonly #calls: DetachedCalls;
@@ -72,7 +72,7 @@ export class AwaitServer implements Server {
   }
 }
 
-/** The outcome of `found`, if it comes in time; its progress goes to whoever waits. */
+/** The outcome of `found`, if it arrives within `waitMs`; its progress is reported to `call`. */
 async function waitFor(found: DetachedCall, call: Call, waitMs: number): Promise<Result | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const stop = () => resolve(undefined);

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { Circuit } from "../base/circuit.ts";
+import { CircuitBreaker } from "../base/circuit_breaker.ts";
 import { ExaiError } from "../base/errors.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { BreakerStatus } from "../call/admission.ts";
@@ -12,61 +12,60 @@ const log = getLogger(["exai", "admission"]);
 export interface ServerBreakerOptions {
   /** The server's name, for messages. */
   name: string;
-  /** Which of its processes this is about, for messages, as "in /home/me/project"; left out: there is one. */
+  /** Which of its processes, for messages, as "in /home/me/project"; left out: there is only one. */
   where?: string;
-  /** Failures in a row after which it is left alone. */
+  /** Consecutive failures after which the breaker opens. */
   failures: number;
-  /** How long it is left alone before one call tries it again, in milliseconds. */
+  /** How long it stays open before one call probes the server, in milliseconds. */
   openMs: number;
-  /** How long one of its calls may take, in milliseconds; a caller that gave less has found out nothing. */
+  /** Time limit of its calls, in milliseconds; a time-out with a shorter limit of the caller is not counted. */
   callTimeoutMs: number;
-  /** Whether several sessions may call it: time-outs of one then say little about the others' calls. */
+  /** Whether several sessions may call it: time-outs of one then say little about calls of others. */
   isShared?: boolean;
   /** A clock that never jumps, in milliseconds. */
   now?: () => number;
-  /** Called when it has opened or closed. */
+  /** Called when the breaker has opened or closed. */
   onchange?(): void;
 }
 
-/** Longest time a server may ask to be left alone: after it one call tries, and it may ask again. */
+/** Longest time a server may keep the breaker open by `Retry-After`; after it one call probes the server. */
 const MAX_HOLD_MS = MINUTE_MS;
 
-/** HTTP status of a server that was asked too much: by all, or by one, as where a tool has a quota. */
+/** HTTP status of a rate limit: of the server, or of one session where a tool has a quota. */
 const TOO_MANY_REQUESTS = 429;
 
-/** HTTP statuses that say what is wrong with one message, not with the server. */
+/** HTTP statuses that are about one message, not about the server. */
 const CALLERS_FAULT: ReadonlySet<unknown> = new Set([400, 413, 414, 422, 431]);
 
-/** How a call failed that was let through. */
+/** How a call failed. */
 export interface BreakerFailure {
   error: ExaiError;
-  /** How long the server had it, in milliseconds: without waiting before it, or for the caller's client. */
+  /** How long the server worked on it, in milliseconds: without waits for permits or for the client. */
   ranMs: number;
-  /** Whether the server answers anybody, of a call it did not answer in time; undefined when that is not known. */
+  /** After a time-out: whether the server responds to other messages; undefined when that is not known. */
   isAnswering?: boolean;
 }
 
 /**
- * Leaves a server alone that keeps failing: does not answer in time, cannot be reached, crashes, is overloaded. What a
- * tool itself says has failed, what a caller did wrong and what it cancelled are no failures of the server. A call that
- * runs out of time on a process that several sessions share and that answers is a matter of that call: it counts for its
- * session alone. So do other breakers tell errors of one transaction from those of the host (Envoy's outlier detection).
+ * The circuit breaker of one process of a server. Failures are time-outs, failed connections, crashes and overload; errors
+ * that a tool reports, invalid requests and cancelled calls are ignored. A time-out on a shared process that responds to
+ * others counts for its session only, as Envoy's outlier detection tells errors of one transaction from those of the host.
  */
 export class ServerBreaker {
   readonly name: string;
   readonly #options: ServerBreakerOptions;
-  readonly #circuit: Circuit;
+  readonly #circuit: CircuitBreaker;
   readonly #sessions: SessionFailures;
   #lastError: string | undefined;
-  /** What the last failure came of. */
+  /** The cause of the last failure. */
   #lastCause: unknown;
-  /** Sessions of the calls in a row that the server has refused. */
+  /** Sessions of the consecutive calls that the server has rate-limited. */
   readonly #limited = new Set<string>();
 
   constructor(options: ServerBreakerOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#circuit = new Circuit({ ...options, onchange: () => this.#changed() });
+    this.#circuit = new CircuitBreaker({ ...options, onchange: () => this.#changed() });
     this.#sessions = new SessionFailures(options);
   }
 
@@ -76,34 +75,34 @@ export class ServerBreaker {
     return { state, failures, lastError: this.#lastError, retryAfterMs, refusedSessions };
   }
 
-  /** What is wrong, in a sentence; undefined when calls are made. */
+  /** Why calls are refused, in a sentence; undefined when the breaker is closed. */
   get fault(): string | undefined {
     return this.#circuit.state === "closed" ? undefined : this.#describe();
   }
 
-  /** Whether there is nothing to remember of it. */
+  /** Whether there is no failure to remember. */
   get isClean(): boolean {
-    // It is closed then: failures are what opens it.
+    // Without failures it is closed.
     return this.#circuit.failures === 0 && this.#sessions.size === 0;
   }
 
-  /** Forgets every failure: the configuration was read again. */
+  /** Clears all failures, as after a reload of the configuration. */
   reset(): void {
     this.#circuit.reset();
     this.#sessions.clear();
     this.#limited.clear();
   }
 
-  /** Forgets the session `id`, which is over. */
+  /** Drops the state of the session `id`, which has ended. */
   forget(id: string): void {
     this.#sessions.forget(id);
     this.#limited.delete(id);
   }
 
   /**
-   * Refuses a call at once that {@linkcode enter} would refuse, or that has waited for something else since.
+   * Refuses a call that {@linkcode enter} would refuse.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the breaker is open
    */
   check(call: Call): void {
     this.#checkSession(call);
@@ -112,10 +111,10 @@ export class ServerBreaker {
   }
 
   /**
-   * Lets a call through, and gives what it must tell {@linkcode leave}. While another call tries whether the server is
-   * well again, it waits some seconds for what that one finds out.
+   * Lets a call through, and returns the token for {@linkcode leave}. While another call probes a half-open breaker, it
+   * waits some seconds for the outcome.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the server is left alone; the signal's reason
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the breaker is open; the signal's reason
    */
   enter(call: Call): number | Promise<number> {
     this.#checkSession(call);
@@ -124,36 +123,35 @@ export class ServerBreaker {
 
   async #enterInTime(call: Call): Promise<number> {
     const what = `the call that tries whether server "${this.name}" is well again`;
-    const era = await waitingFor(call, what, this.#circuit.enterInTime(call.signal, call.caller.id));
+    const era = await waitingFor(call, what, this.#circuit.enterOrWait(call.signal, call.caller.id));
     if (era === 0) throw this.#refusal();
     return era;
   }
 
-  /** A call that was let through has ended: what that says of the server is learnt. */
+  /** Records how a call that {@linkcode enter} let through has ended. */
   leave(era: number, call: Call, failure?: BreakerFailure): void {
     if (!failure) {
       this.#limited.clear();
       this.#sessions.forget(call.caller.id);
-      return this.#circuit.leave(era, "well", call.caller.id);
+      return this.#circuit.leave(era, "success", call.caller.id);
     }
     const { error } = failure;
-    // One crash ends every call under way: that is one failure, however many they are.
+    // A crash fails all running calls with one cause: it counts once.
     const cause = error.cause instanceof ExaiError ? error.cause : error;
     const isUnwell = cause !== this.#lastCause && this.#saysUnwell(call, failure);
     this.#lastCause = cause;
     const saysSo = isUnwell && !this.#isOfOne(error, call);
     if (saysSo) this.#lastError = error.message;
-    this.#circuit.leave(era, saysSo ? "unwell" : "nothing", call.caller.id);
+    this.#circuit.leave(era, saysSo ? "failure" : "ignored", call.caller.id);
     if (!saysSo || error.retryAfterMs === undefined) return;
-    // What one answer asks for may be about one call. A second session, or failures enough, say that it is about all.
+    // `Retry-After` of one answer may be about one call; that of a second session, or of an open breaker, is about all.
     if (this.#limited.size < 2 && this.#circuit.state !== "open") return;
-    this.#circuit.hold(Math.min(error.retryAfterMs, MAX_HOLD_MS));
+    this.#circuit.openFor(Math.min(error.retryAfterMs, MAX_HOLD_MS));
   }
 
   /**
-   * Notes that the server has refused a call; whether that may come of what this caller asks for, and is kept to it: of a
-   * server that several sessions call one of them alone has been refused since the last answer, or it crashed while no
-   * other's call was under way.
+   * Whether a failure is attributed to the session alone and not to the server: on a shared server only this session was
+   * rate-limited since the last success, or the server crashed while no other session had a call running.
    */
   #isOfOne(error: ExaiError, { caller }: Call): boolean {
     const { status, alone } = error.details ?? {};
@@ -164,25 +162,25 @@ export class ServerBreaker {
     if (status === undefined && error.retryAfterMs === undefined) return false;
     this.#limited.add(caller.id);
     if (!this.#options.isShared || this.#limited.size > 1) return false;
-    // It wants to be left alone, or is tried after it has failed everybody.
+    // The server asks for a pause, or this is the probe of an open breaker.
     const isAboutAll = error.retryAfterMs !== undefined || this.#circuit.state !== "closed";
     if (status !== TOO_MANY_REQUESTS && (status === undefined || isAboutAll)) return false;
     this.#sessions.failed(caller.id, error.message);
     return true;
   }
 
-  /** A call that was let through was not made: nothing is found out. */
+  /** A call that {@linkcode enter} let through was not made. */
   giveUp(era: number, call: Call): void {
-    this.#circuit.leave(era, "nothing", call.caller.id);
+    this.#circuit.leave(era, "ignored", call.caller.id);
   }
 
   #saysUnwell(call: Call, failure: BreakerFailure): boolean {
     const { error } = failure;
     if (error.code === "TIMEOUT") return this.#timeoutSaysUnwell(call, failure);
     if (error.code !== "UPSTREAM_UNAVAILABLE") return false;
-    // The server has lost our session, and refused at once: it is well.
+    // The server has lost our session and refused at once: it responds.
     if (error.details?.outcome === "not_run") return false;
-    // It has refused the message for what it asks for, and answers others.
+    // The server rejects this message and answers others.
     if (error.details?.fault === "caller") return false;
     const status = error.details?.status;
     // A server that rests after its crashes was not asked at all; one that names a status was.

@@ -1,4 +1,4 @@
-/** Longest time a timer can be set for; what is due later is looked at again then. */
+/** Longest delay of a timer; later deadlines set it again. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 interface DeadlineEntry extends Disposable {
@@ -7,18 +7,18 @@ interface DeadlineEntry extends Disposable {
 }
 
 /**
- * Deadlines by the hundred on one timer for each duration: calls with the same time limit expire in the order they
- * began, so only the first needs a timer. Making and clearing one for each call was a quarter of what a call costs.
+ * Many deadlines on one timer for each duration: calls with the same time limit expire in the order they began, so only
+ * the first needs a timer. A timer for each call was a quarter of the cost of a call.
  */
 export class Deadlines {
   readonly #lanes = new Map<number, Lane>();
 
-  /** Timers set now. */
+  /** Number of timers that are set. */
   get timers(): number {
     return this.#lanes.size;
   }
 
-  /** Calls `expire` after `durationMs`, unless what is returned is disposed before. */
+  /** Calls `expire` after `durationMs`, unless the returned object is disposed before. */
   after(durationMs: number, expire: () => void): Disposable {
     let lane = this.#lanes.get(durationMs);
     if (!lane) this.#lanes.set(durationMs, lane = new Lane(() => this.#lanes.delete(durationMs)));
@@ -26,7 +26,7 @@ export class Deadlines {
   }
 }
 
-/** The deadlines of one duration, in the order they end. */
+/** The deadlines of one duration, in the order they expire. */
 class Lane {
   readonly #entries = new Set<DeadlineEntry>();
   readonly #onempty: () => void;
@@ -50,7 +50,7 @@ class Lane {
     );
   }
 
-  // The timer is set for an entry that may be gone by now: what has not ended yet gets it next.
+  // The entry the timer was set for may have been removed: the timer is set again for the next one.
   #expire(): void {
     this.#timer = undefined;
     const nowMs = performance.now();

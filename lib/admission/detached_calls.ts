@@ -1,6 +1,6 @@
-import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { heldBytesOf } from "../base/held_bytes.ts";
+import { heapBytesOf } from "../base/heap_bytes.ts";
 import type { Caller, Progress, Whereabouts } from "../call/call.ts";
 import { type Belonging, mayUse, ownerKey } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
@@ -9,33 +9,33 @@ import type { Result } from "../wire/rpc.ts";
 /** The tool that waits for a detached call. */
 export const AWAIT_CALL = "await_call";
 
-/** How much of finished calls is kept for one session. */
+/** Limits on the results kept for one session. */
 interface DetachedLimits {
   maxResults: number;
-  /** Their size in UTF-16 code units, together. */
+  /** Their total size in UTF-16 code units. */
   maxChars: number;
-  /** The bound on what is held for all sessions together. */
+  /** The memory budget of all sessions. */
   budget?: ByteBudget;
 }
 
-/** A call that outlasts the request it came with; windows of its workspace ask for it by its handle. */
+/** A call that goes on after its request was answered. Sessions of its workspace can wait for it by its handle. */
 export interface DetachedCall {
   readonly handle: string;
-  /** The tool's name, as the session knows it. */
+  /** The tool's name in the merged catalog. */
   readonly tool: string;
   readonly startedAtMs: number;
-  /** The last progress it told. */
+  /** The last reported progress. */
   readonly progress: Progress | undefined;
   /** Resolves with its outcome; never rejects. */
   readonly outcome: Promise<Result>;
   readonly isOver: boolean;
-  /** Those who wait, called with each progress. */
+  /** Called with each progress notification. */
   readonly watchers: Set<(progress: Progress) => void>;
-  /** Stops it; its outcome is an error that says so. */
+  /** Cancels it with `reason`. */
   cancel(reason: ExaiError): void;
 }
 
-/** What a call that is to be detached gives. */
+/** A call that is about to be detached. */
 type Detachable = Pick<DetachedCall, "tool" | "startedAtMs" | "progress" | "outcome" | "cancel">;
 
 interface KeptDetachedCall extends Detachable {
@@ -43,7 +43,7 @@ interface KeptDetachedCall extends Detachable {
   readonly belonging: Belonging;
   isOver: boolean;
   chars: number;
-  /** What its result holds of the budget of all. */
+  /** Counts its result against the memory budget. */
   account: ByteAccount | undefined;
   progress: Progress | undefined;
   readonly watchers: Set<(progress: Progress) => void>;
@@ -60,7 +60,7 @@ export class DetachedCalls {
     this.#limits = limits;
   }
 
-  /** Takes a call over. */
+  /** Keeps a call that was detached. */
   add(caller: Caller, call: Detachable): DetachedCall & { tell(progress: Progress): void } {
     const calls = this.#sessions.get(caller.id) ?? new Map<string, KeptDetachedCall>();
     this.#sessions.set(caller.id, calls);
@@ -85,9 +85,9 @@ export class DetachedCalls {
   }
 
   /**
-   * The call `handle`, where it belongs to the workspace of `caller`.
+   * The call `handle`, if it belongs to the workspace of `caller`.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` when there is no such call, not any more, or it belongs to others
+   * @throws {ExaiError} `INVALID_PARAMS` when there is no such call, or it belongs to another workspace
    */
   async get(caller: Whereabouts, handle: string): Promise<DetachedCall> {
     const found = this.#find(handle);
@@ -111,7 +111,7 @@ export class DetachedCalls {
     return undefined;
   }
 
-  /** Stops the calls of a session that is over. */
+  /** Cancels the calls of a session that has ended. */
   forget(caller: Caller): void {
     const calls = this.#sessions.get(caller.id);
     this.#sessions.delete(caller.id);
@@ -123,7 +123,7 @@ export class DetachedCalls {
     calls?.clear();
   }
 
-  /** Resolves when none is running. */
+  /** Resolves when no detached call runs. */
   async idle(): Promise<void> {
     if (this.#running === 0) return;
     this.#idle ??= Promise.withResolvers<void>();
@@ -147,16 +147,16 @@ export class DetachedCalls {
     return result;
   }
 
-  /** Has the result counted, unless its session is over; when room is needed its handle is forgotten. */
+  /** Counts the result against the budget, unless its session has ended; evicted when memory is needed. */
   #charge(calls: Map<string, KeptDetachedCall>, call: KeptDetachedCall, result: Result): void {
     if (!calls.has(call.handle)) return;
     const budget = this.#limits.budget ?? UNBOUNDED;
     call.account = budget.open({
-      rank: GIVES_WAY.results,
+      rank: EVICTION_RANK.results,
       sinceMs: performance.now(),
-      giveWay: () => drop(calls, call.handle),
+      evict: () => drop(calls, call.handle),
     });
-    call.account.add(heldBytesOf(result));
+    call.account.add(heapBytesOf(result));
   }
 }
 
@@ -165,12 +165,12 @@ function drop(calls: Map<string, KeptDetachedCall>, handle: string): void {
   calls.delete(handle);
 }
 
-/** The outcome of `work`, with what it throws as its error. */
+/** The result of `work`; what it throws becomes the error of the result. */
 export function settled(work: Promise<Result>): Promise<Result> {
   return work.catch((thrown) => ({ error: toRpcError(thrown) }));
 }
 
-/** How far a call has come, as a sentence with a space behind it. */
+/** The progress of a call as a sentence, followed by a space. */
 export function progressText(progress: Progress | undefined): string {
   if (!progress) return "";
   const { progress: step, total, message } = progress;

@@ -15,34 +15,34 @@ import type { Result } from "../wire/rpc.ts";
 import { AWAIT_CALL, type DetachedCalls, progressText, settled } from "./detached_calls.ts";
 
 interface DetachOptions {
-  /** Silence towards the caller after which its call is detached, in milliseconds. */
+  /** Time without progress after which a call is detached, in milliseconds. */
   afterMs: number;
-  /** Time limit of calls that may be detached: it includes what they take afterwards. */
+  /** Time-out of calls that may be detached, including the time after that. */
   whole: Policy;
-  /** Time limit of those that may not. */
+  /** Time-out of the other calls. */
   short: Policy;
 }
 
 /**
- * Detaches `tools/call`s that leave their caller without a word for too long: it gets a handle for a result, and the
- * call goes on. Progress is a word, so a caller that is told of it waits on.
+ * Detaches a `tools/call` that reports no progress for too long: the caller gets a handle as the result, and the call
+ * goes on.
  */
 export function detaching(calls: DetachedCalls, options: DetachOptions): Policy {
   return (next) => {
     const [whole, short] = [options.whole(next), options.short(next)];
-    return (call) => mayDetach(call) ? new Running(call, calls, options.afterMs).run(whole) : short(call);
+    return (call) =>
+      mayDetach(call) ? new DetachableRun(call, calls, options.afterMs).run(whole) : short(call);
   };
 }
 
 /**
- * A window that shows one server alone has no `await_call`, and a client that speaks of tasks has something better (MCP
- * basic/utilities/tasks).
+ * A session of one server alone has no `await_call`, and a call with a task needs none (MCP basic/utilities/tasks).
  */
 function mayDetach({ method, params, caller }: Call): boolean {
   return method === "tools/call" && caller.server === undefined && params.task === undefined;
 }
 
-class Running {
+class DetachableRun {
   readonly #call: Call;
   readonly #calls: DetachedCalls;
   readonly #afterMs: number;
@@ -52,7 +52,7 @@ class Running {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking = 0;
   #progress: Progress | undefined;
-  #tell: ((progress: Progress) => void) | undefined;
+  #reportProgress: ((progress: Progress) => void) | undefined;
 
   constructor(call: Call, calls: DetachedCalls, afterMs: number) {
     this.#call = call;
@@ -93,7 +93,7 @@ class Running {
       outcome: settled(work),
       cancel: (reason) => this.#controller.abort(reason),
     });
-    this.#tell = call.tell;
+    this.#reportProgress = call.tell;
     const seconds = (Date.now() - this.#startedAtMs) / SECOND_MS;
     const text =
       `${tool} is still running after ${seconds.toFixed(1)} s and goes on. ${progressText(call.progress)}` +
@@ -106,23 +106,23 @@ class Running {
   #notify(method: string, params: Call["params"]): void {
     const isProgress = method === "notifications/progress";
     if (isProgress) this.#note(params as unknown as Progress);
-    if (!this.#tell) return this.#call.notify(method, params);
-    // The request it would belong to has been answered.
+    if (!this.#reportProgress) return this.#call.notify(method, params);
+    // The request it belongs to has been answered already.
     if (!isProgress) this.#call.caller.notify(method, params);
   }
 
   #note({ progress, total, message }: Progress): void {
     this.#progress = { progress, total, message };
-    if (this.#tell) this.#tell(this.#progress);
+    if (this.#reportProgress) this.#reportProgress(this.#progress);
     else if (this.#call.progressToken !== undefined) this.#wait();
   }
 
   async #ask(method: string, params: Call["params"], options?: AskOptions): Promise<Result> {
-    if (this.#tell) {
+    if (this.#reportProgress) {
       const asked = askOnce(options, () => this.#call.caller.ask(method, params, options));
       return await waitingFor(this.#call, waitForClient(method), asked);
     }
-    // The client is busy with the call itself: it has not been left alone.
+    // A client that answers a request of the call knows that the call runs.
     clearTimeout(this.#timer);
     this.#asking++;
     try {

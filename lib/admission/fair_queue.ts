@@ -1,9 +1,21 @@
 /**
- * A queue that serves its keys in turn: each key's entries in their own order, one from each key before a second
- * from any, so that one busy session cannot starve another. All operations are O(1) but `take` past blocked keys.
+ * A round-robin queue: one entry of each key before a second of any, and the entries of a key in their order, so that
+ * one busy session cannot starve another. All operations are O(1), except `take` past blocked keys.
+ *
+ * @example
+ * ```ts
+ * import { FairQueue } from "./fair_queue.ts";
+ *
+ * const queue = new FairQueue<string>();
+ * queue.push("busy", "b1");
+ * queue.push("busy", "b2");
+ * queue.push("quiet", "q1");
+ * const take = () => queue.take(() => true);
+ * console.assert([take(), take(), take()].join() === "b1,q1,b2");
+ * ```
  */
 export class FairQueue<T> {
-  // A Map keeps the order of insertion: the first key is the next in turn.
+  // A Map keeps insertion order: the first key is next.
   readonly #lanes = new Map<string, Set<T>>();
   #size = 0;
 
@@ -22,7 +34,7 @@ export class FairQueue<T> {
     return this.#lanes.size;
   }
 
-  /** How many entries are served before `entry` of `key`, if every key may be served and nobody leaves. */
+  /** How many entries are served before `entry` of `key`, if no key is blocked and no entry removed. */
   ahead(key: string, entry: T): number {
     const at = [...this.#lanes.get(key) ?? []].indexOf(entry);
     let before = 0;
@@ -41,7 +53,7 @@ export class FairQueue<T> {
     this.#size++;
   }
 
-  /** Takes `entry` out of the queue, wherever it stands; false when it is not there any more. */
+  /** Removes `entry`; false when it is not in the queue. */
   remove(key: string, entry: T): boolean {
     const lane = this.#lanes.get(key);
     if (!lane?.delete(entry)) return false;
@@ -50,7 +62,7 @@ export class FairQueue<T> {
     return true;
   }
 
-  /** The next entry whose key may be served, with its key's turn passed on; undefined when there is none. */
+  /** Removes and returns the next entry whose key may be served; its key goes to the end of the queue. */
   take(mayServe: (key: string) => boolean): T | undefined {
     for (const [key, lane] of this.#lanes) {
       if (!mayServe(key)) continue;

@@ -1,7 +1,7 @@
 import type { Call } from "../call/call.ts";
 import type { Permit } from "./permits.ts";
 
-/** A call that runs, and the permit it holds. */
+/** A running call and the permit it holds. */
 interface LimitHolder {
   readonly call: Call;
   readonly permit: Permit;
@@ -10,13 +10,12 @@ interface LimitHolder {
 const HOLDER = Symbol("holder");
 
 /**
- * The signal a call runs under, which is all that reaches what it asks deep down, a provider of models. It carries the
- * holder itself: a `WeakMap` with an entry for each call grows until a full collection, and every small one has to look
- * at it.
+ * The signal of a call, which is all of the call that reaches a model provider. It carries the holder itself: a `WeakMap`
+ * with an entry for each call grows until a full garbage collection and slows down every minor one.
  */
 type HeldSignal = AbortSignal & { [HOLDER]?: LimitHolder };
 
-/** Notes that `call` runs on `permit`. */
+/** Records that `call` holds `permit`. */
 export function noteHolder(call: Call, permit: Permit): void {
   const signal: HeldSignal = call.signal;
   signal[HOLDER] = { call, permit };
@@ -28,7 +27,7 @@ export function holderOf(signal: HeldSignal): LimitHolder | undefined {
 }
 
 /**
- * What `slot` resolves with; meanwhile the permit of `holder` is lent.
+ * Waits for `slot`; meanwhile the permit of `holder` is lent.
  *
  * @throws {ExaiError} the signal's reason
  */

@@ -11,46 +11,60 @@ interface PermitLimits {
   perKey: number;
   /** Permits held at once in all. */
   total: number;
-  /** Whether a key that holds none gets one even when `total` are held, so that no key waits for what others run. */
+  /** Whether a key that holds none gets one even when `total` are held, so that no key is blocked by others. */
   everyKeyRuns?: boolean;
   /** Waiters one key may have; the next is refused. */
   queueMax: number;
-  /** Waiters there may be in all before a key with more than its share is refused; left out: any number. */
+  /** Waiters in all before a key with more than its share is refused; left out: unlimited. */
   queueTotalMax?: number;
-  /** Whose permits these are, for messages, where one key may hold all; left out: the daemon's. */
+  /** Whose permits these are, for messages, when one key may hold all; left out: the daemon's. */
   holder?: string;
 }
 
-/** An admission slot; given back by `using`, once however often it is disposed. */
+/** An admission slot, released by `using`; disposing it again has no effect. */
 export interface Permit extends Disposable {
   readonly key: string;
-  /** How long it has been lent back in all, in milliseconds. */
+  /** Total time it was lent back, in milliseconds. */
   readonly lentMs: number;
-  /** Gives it back for as long as its call waits for somebody; the call gets it again by {@linkcode takeBack}. */
+  /** Releases it while its call waits for a client or a provider, until {@linkcode takeBack}. */
   lend(): void;
   /**
-   * Gets a permit back that was lent, before all who have not had one; waits while none is free.
+   * Reacquires a permit that was lent, ahead of calls that have not begun; waits while none is free.
    *
    * @throws {ExaiError} the signal's reason
    */
   takeBack(call: WaitingCall): Promise<void>;
 }
 
-/** What waiting for a permit needs to know of a call. */
+/** The part of a call that is needed to wait for a permit. */
 type WaitingCall = Pick<Call, "signal" | "trace">;
 
 interface Waiter {
   grant(): void;
 }
 
-/** Counting permits with a bounded, fair queue in front of them. */
+/**
+ * A counting semaphore with limits by key and in all, and a bounded, fair queue.
+ *
+ * @example
+ * ```ts
+ * import { Permits } from "./permits.ts";
+ *
+ * const permits = new Permits({ perKey: 1, total: 10, queueMax: 5 });
+ * {
+ *   using _permit = await permits.acquire("session-1", new AbortController().signal);
+ *   console.assert(permits.held === 1);
+ * }
+ * console.assert(permits.held === 0);
+ * ```
+ */
 export class Permits {
   readonly #limits: PermitLimits;
   readonly #held = new Tally();
   readonly #queue = new FairQueue<Waiter>();
-  /** Those that had a permit and lent it back: they come first, for what they have begun is held up. */
+  /** Calls that have lent their permit; served first, since they have begun. */
   readonly #returning = new FairQueue<Waiter>();
-  /** Moving average of how long a permit is held, in milliseconds: what `retry_after_ms` is reckoned from. */
+  /** Moving average of how long a permit is held, in milliseconds; `retry_after_ms` is estimated from it. */
   #averageHoldMs = 0;
 
   constructor(limits: PermitLimits) {
@@ -66,14 +80,14 @@ export class Permits {
   }
 
   /**
-   * A permit for `key`, at once when one is free, otherwise when its turn comes. A waiter whose `signal` aborts
-   * leaves the queue at once and takes nobody's place.
+   * A permit for `key`: synchronously when one is free, otherwise when its turn comes. A waiter whose `signal` aborts
+   * leaves the queue at once.
    *
    * @throws {ExaiError} `OVER_CAPACITY` with `retryAfterMs` when the queue of this key is full; the signal's reason
    */
   acquire(key: string, signal: AbortSignal, trace?: Call["trace"]): Permit | Promise<Permit> {
     if (signal.aborted) throw abortError(signal);
-    // Nobody waits who might hold one: whoever gives one back passes it on.
+    // A free permit means an empty queue: a released permit goes to the next waiter.
     if (this.#mayHold(key)) {
       this.#held.add(key);
       return new HeldPermit(this, key);
@@ -82,21 +96,21 @@ export class Permits {
     return this.#wait(this.#queue, key, { signal, trace }).then(() => new HeldPermit(this, key));
   }
 
-  /** Takes a permit again for a call that had one; `giveBack` follows. */
+  /** Reacquires a permit for a call that had one; `giveBack` follows. */
   async reacquire(key: string, call: WaitingCall): Promise<void> {
     if (call.signal.aborted) throw abortError(call.signal);
     if (this.#mayHold(key)) this.#held.add(key);
     else await this.#wait(this.#returning, key, call);
   }
 
-  /** A permit of `key` is free that was held for `heldMs`. */
+  /** Releases a permit of `key` that was held for `heldMs`. */
   giveBack(key: string, heldMs: number): void {
     this.#averageHoldMs += (heldMs - this.#averageHoldMs) / 16;
     this.#held.remove(key);
-    this.#pass();
+    this.#grantNext();
   }
 
-  /** The refusal of a call of `key` that more than may wait are before. */
+  /** The error for a call of `key` when the queue is full. */
   overCapacity(key: string): ExaiError {
     const { holder, perKey } = this.#limits;
     const waiting = holder === undefined ? this.#queue.sizeOf(key) : this.#queue.size;
@@ -111,7 +125,7 @@ export class Permits {
     );
   }
 
-  /** A key that waits for little is taken even when many wait, so that a few busy sessions do not lock it out. */
+  /** A key with few waiters is admitted even when many wait, so that busy sessions do not lock it out. */
   #isFull(key: string): boolean {
     const { queueMax, queueTotalMax = Infinity } = this.#limits;
     const waiting = this.#queue.sizeOf(key);
@@ -127,7 +141,7 @@ export class Permits {
       reject(abortError(signal));
     };
     const waiter: Waiter = {
-      // Counted at once: whoever asks before the waiter has noticed must not get the same one.
+      // Counted at once: an `acquire` before the waiter resumes must not get the same permit.
       grant: () => {
         signal.removeEventListener("abort", onAbort);
         noted[Symbol.dispose]();
@@ -156,8 +170,8 @@ export class Permits {
     return own < perKey && (this.held < total || (everyKeyRuns === true && own === 0));
   }
 
-  // One that is given back may serve two: whoever is next, and its own key, which may then hold none.
-  #pass(): void {
+  // One released permit may admit two waiters: the next one, and one of its own key, which may then hold none.
+  #grantNext(): void {
     const mayServe = (key: string) => this.#mayHold(key);
     let next: Waiter | undefined;
     while ((next = this.#returning.take(mayServe) ?? this.#queue.take(mayServe))) next.grant();
@@ -168,11 +182,11 @@ class HeldPermit implements Permit {
   readonly key: string;
   readonly #permits: Permits;
   #sinceMs = performance.now();
-  #isOver = false;
-  /** Those that wait for somebody now: the permit is given back with the first, and taken with the last. */
+  #isDisposed = false;
+  /** Number of waits in progress: the permit is released with the first and reacquired after the last. */
   #lent = 0;
-  /** Set while the permit is not held though nothing has ended. */
-  #isAway = false;
+  /** Set while the permit is lent. */
+  #isLent = false;
   #lentSinceMs = 0;
   #lentMs = 0;
   #return: Promise<void> | undefined;
@@ -183,16 +197,16 @@ class HeldPermit implements Permit {
   }
 
   get lentMs(): number {
-    return this.#isAway ? this.#lentMs + performance.now() - this.#lentSinceMs : this.#lentMs;
+    return this.#isLent ? this.#lentMs + performance.now() - this.#lentSinceMs : this.#lentMs;
   }
 
   lend(): void {
     this.#lent++;
-    if (!this.#isOver && !this.#isAway) this.#giveAway();
+    if (!this.#isDisposed && !this.#isLent) this.#release();
   }
 
   async takeBack(call: WaitingCall): Promise<void> {
-    if (--this.#lent > 0 || this.#isOver || !this.#isAway) return;
+    if (--this.#lent > 0 || this.#isDisposed || !this.#isLent) return;
     await (this.#return ??= this.#reacquire(call).finally(() => this.#return = undefined));
   }
 
@@ -201,20 +215,20 @@ class HeldPermit implements Permit {
     const nowMs = performance.now();
     this.#lentMs += nowMs - this.#lentSinceMs;
     this.#sinceMs = nowMs;
-    this.#isAway = false;
-    if (this.#isOver) this.#permits.giveBack(this.key, 0);
-    else if (this.#lent > 0) this.#giveAway();
+    this.#isLent = false;
+    if (this.#isDisposed) this.#permits.giveBack(this.key, 0);
+    else if (this.#lent > 0) this.#release();
   }
 
-  #giveAway(): void {
-    this.#isAway = true;
+  #release(): void {
+    this.#isLent = true;
     this.#lentSinceMs = performance.now();
     this.#permits.giveBack(this.key, this.#lentSinceMs - this.#sinceMs);
   }
 
   [Symbol.dispose](): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    if (!this.#isAway) this.#permits.giveBack(this.key, performance.now() - this.#sinceMs);
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    if (!this.#isLent) this.#permits.giveBack(this.key, performance.now() - this.#sinceMs);
   }
 }

@@ -1,28 +1,60 @@
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { type Admission, ANY_PLACE, type Worker } from "../call/admission.ts";
-import { type Call, derive, type Policy, type Target } from "../call/call.ts";
+import type { Admission, Worker } from "../call/admission.ts";
+import { derive, type Policy, type Target } from "../call/call.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Tally } from "./tally.ts";
 
-/** Runs a server's calls as its admission says: for a server that is one worker, and not several processes. */
+/** Counts the requests that run, so that a daemon that stops lets them finish and takes no new ones. */
+export class Drain {
+  #running = 0;
+  #closed = false;
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  /** Requests running now. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** `target`, refusing with `SHUTTING_DOWN` once {@linkcode close} was called. */
+  guard(target: Target): Target {
+    return async (call) => {
+      if (this.#closed) {
+        throw new ExaiError(
+          "SHUTTING_DOWN",
+          "the daemon is stopping and takes no new calls; try again shortly",
+        );
+      }
+      this.#running++;
+      try {
+        return await target(call);
+      } finally {
+        this.#running--;
+        if (this.#running === 0) this.#idle?.resolve();
+      }
+    };
+  }
+
+  /** Refuses new requests from now on; resolves when those that run have ended. */
+  close(): Promise<void> {
+    this.#closed = true;
+    if (this.#running === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers<void>();
+    return this.#idle.promise;
+  }
+}
+
+/** Runs the calls of a server that is one worker, and not several processes, when `admission` allows. */
 export function admitted(admission: Admission): Policy {
   return (next) => {
     const worker: Worker = { alive: true, call: next };
-    // The worker is always there, so there is always a result.
-    const run = (call: Call) => admission.run(call, worker) as ReturnType<Target>;
-    const runAt = async (call: Call, admitted: Disposable | Promise<Disposable>) => {
-      using _place = admitted instanceof Promise ? await admitted : admitted;
-      return await run(call);
-    };
     return (call) => {
       try {
         admission.check(call);
-        const admitted = admission.place(call);
-        // Nothing to give back: one promise less for each call of a server without a limit of its own.
-        return admitted === ANY_PLACE ? run(call) : runAt(call, admitted);
+        // The worker is always alive, so there is always a result.
+        return admission.run(call, worker) as ReturnType<Target>;
       } catch (thrown) {
         return Promise.reject(thrown);
       }
@@ -30,7 +62,15 @@ export function admitted(admission: Admission): Policy {
   };
 }
 
-/** How many calls there are, running and waiting for anything, of each session and in all. */
+/** Reports that a call begins, now that it is admitted: until here it has done nothing, and may be made again. */
+export function noteBegin(): Policy {
+  return (next) => (call) => {
+    call.begin?.();
+    return next(call);
+  };
+}
+
+/** Counts the calls of each session, whether they run or wait, and refuses those beyond a bound. */
 export class CallBound {
   readonly #maxPerSession: number;
   readonly #refusal: (session: string) => ExaiError;
@@ -46,7 +86,7 @@ export class CallBound {
     return this.#pending.total;
   }
 
-  /** Refuses calls of a session that has too many already, whatever those wait for. */
+  /** Refuses a call of a session that has as many as it may have. */
   readonly policy: Policy = (next) => async (call) => {
     const { id } = call.caller;
     if (this.#pending.of(id) >= this.#maxPerSession) throw this.#refusal(id);
@@ -61,7 +101,7 @@ export class CallBound {
 
 /**
  * Aborts a call after `limitMs`, or sooner if its caller asked for less, with `TIMEOUT` as the reason. The time
- * counts from when the call has come, and includes all it waits for.
+ * counts from when the call was received, and includes all its waits.
  */
 export function withTimeout(limitMs: number): Policy {
   const deadlines = new Deadlines();
@@ -81,8 +121,8 @@ export function withTimeout(limitMs: number): Policy {
 }
 
 /**
- * Frees whoever waits for a call once its signal aborts, whether the target heeds it or not. Stands innermost, so
- * that a target that hangs gives its permit back too.
+ * Rejects a call once its signal aborts, whether or not the target observes the signal. Stands innermost, so that a
+ * target that hangs releases its permit too.
  */
 export function freeOnAbort(): Policy {
   return (next) => (call) => untilAborted(next(call), call.signal);

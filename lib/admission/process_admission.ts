@@ -2,7 +2,7 @@ import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { type Admission, ANY_PLACE, type BreakerStatus, type Worker } from "../call/admission.ts";
+import type { Admission, BreakerStatus, Worker } from "../call/admission.ts";
 import { type AskOptions, type Call, derive, type Target } from "../call/call.ts";
 import { type BreakerFailure, isServersTime, type ServerBreaker } from "./breaker.ts";
 import { noteHolder } from "./holders.ts";
@@ -11,50 +11,51 @@ import { type Permit, Permits } from "./permits.ts";
 export interface ProcessAdmissionOptions {
   /** The server's name, for messages. */
   name: string;
-  /** The permits of all calls of the daemon. */
+  /** The permits of the daemon. */
   permits: Permits;
-  /** Calls it may run at once; undefined: no limit of its own. */
+  /** Calls it may run at once; undefined: unlimited. */
   maxInflight?: number;
-  /** Its calls of one session that may wait. */
+  /** Calls of one session that may wait for it. */
   queueMax: number;
-  /** Left out: it is never left alone. */
+  /** Left out: calls are never refused for failures. */
   breaker?: ServerBreaker;
-  /** How long one of its calls may take, in milliseconds; left out: any time. */
+  /** Time limit of its calls, in milliseconds; left out: none. */
   callTimeoutMs?: number;
   /** Whether several sessions may call it. */
   isShared?: boolean;
-  /** Whether what it asks waits for slots of its own, and lends the permit of its call meanwhile: see `holders.ts`. */
+  /** Whether its calls wait for provider slots and lend their permit meanwhile: see `holders.ts`. */
   asksProviders?: boolean;
   /** A clock that never jumps, in milliseconds. */
   now?: () => number;
 }
 
+const UNCOUNTED_PLACE: Disposable = { [Symbol.dispose]() {} };
+
 type AdmittedResult = Awaited<ReturnType<Target>>;
 
-/** So many times what one session may have waiting, all sessions may have before those with the most are refused. */
+/** Bound on the waiting calls of all sessions, as a multiple of the bound for one. */
 const QUEUE_TOTAL_FACTOR = 4;
 
-/** How long a worker that let a call run out of all the time it had may take to show that it answers at all. */
-const PATIENCE_MS = 5 * SECOND_MS;
+/** How long a worker may take to respond to a probe after one of its calls has timed out. */
+const PROBE_MS = 5 * SECOND_MS;
 
-/** The same, where a caller gave up before: clients wait for a minute, and so long a worker must have been silent. */
-const GIVEN_UP_PATIENCE_MS = 30 * SECOND_MS;
+/** The same after a caller has given up before the limit: by then the worker was silent for about a minute. */
+const GIVEN_UP_PROBE_MS = 30 * SECOND_MS;
 
-/** A call that has begun. */
+/** A running call. */
 interface AdmittedRun {
   era: number;
   call: Call;
   worker: Worker;
-  /** What the worker had sent by then. */
+  /** The number of messages the worker had sent when it began. */
   heard: number | undefined;
   beganMs: number;
 }
 
 /**
- * The way of a call to one worker. What is scarce for everybody is taken last: a call waits for the worker's own place
- * first, then for what others find out of a worker that was left alone, and only then for a permit of the daemon and of
- * its session, which it gives back while it waits for its client. All take them in this order, so none waits for
- * another that waits for it.
+ * Admits calls to one worker. Shared resources are acquired last: first the worker's own place, then the probe of a
+ * half-open breaker, and only then a permit of the daemon and of the session, which is lent back while the call waits
+ * for its client. Every call acquires in this order, so there is no deadlock.
  */
 export class ProcessAdmission implements Admission {
   readonly #own: Permits | undefined;
@@ -86,11 +87,27 @@ export class ProcessAdmission implements Admission {
     this.#breaker?.check(call);
   }
 
-  place(call: Call): Disposable | Promise<Disposable> {
-    return this.#own?.acquire(call.caller.id, call.signal, call.trace) ?? ANY_PLACE;
+  run(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
+    // One promise less for each call of a worker without a limit of its own.
+    return this.#own ? this.#runInPlace(call, worker) : this.#runWithPermit(call, worker);
   }
 
-  async run(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
+  /**
+   * A place among the calls the worker may run at once; released by `using`.
+   *
+   * @throws {ExaiError} `OVER_CAPACITY` when too many calls wait; the signal's reason
+   */
+  place({ caller, signal, trace }: Call): Disposable | Promise<Disposable> {
+    return this.#own?.acquire(caller.id, signal, trace) ?? UNCOUNTED_PLACE;
+  }
+
+  async #runInPlace(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
+    const acquired = this.place(call);
+    using _place = acquired instanceof Promise ? await acquired : acquired;
+    return await this.#runWithPermit(call, worker);
+  }
+
+  async #runWithPermit(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
     const entered = this.#breaker?.enter(call) ?? 0;
     const era = entered instanceof Promise ? await entered : entered;
     let permit: Permit | undefined;
@@ -98,52 +115,52 @@ export class ProcessAdmission implements Admission {
     try {
       const admitted = this.#permits.acquire(call.caller.id, call.signal, call.trace);
       permit = admitted instanceof Promise ? await admitted : admitted;
-      // It may have failed for others meanwhile.
+      // Other calls may have failed during the wait.
       this.#breaker?.check(call);
       if (!worker.alive) return undefined;
       run = { era, call, worker, heard: worker.liveness?.heard, beganMs: this.#now() };
       call.begin?.();
       if (this.#asksProviders) noteHolder(call, permit);
-      const work = worker.call(mayBeAsked(call) ? lendingWhileAsked(call, permit) : call);
+      const work = worker.call(acceptsRequests(call) ? lendingWhileAsking(call, permit) : call);
       const result = await untilAborted(work, call.signal);
       this.#breaker?.leave(era, call);
       return result;
     } catch (thrown) {
       if (!run) throw thrown;
       const ranMs = this.#now() - run.beganMs - permit!.lentMs;
-      this.#learn(run, { error: ExaiError.from(thrown), ranMs });
+      this.#reportFailure(run, { error: ExaiError.from(thrown), ranMs });
       throw thrown;
     } finally {
-      // Its client may be busy with this call still, and what it asks for then must not have to wait for it.
+      // Released before the answer is delivered, so that the next call of the client does not wait for this one.
       permit?.[Symbol.dispose]();
       if (!run) this.#breaker?.giveUp(era, call);
     }
   }
 
-  /** What is learnt from a call that failed; of one that was not answered in time, once it is known who was late. */
-  #learn({ era, call, worker, heard }: AdmittedRun, failure: BreakerFailure): void {
+  /** Reports a failed call to the breaker; a time-out only after a probe has shown whether the worker responds. */
+  #reportFailure({ era, call, worker, heard }: AdmittedRun, failure: BreakerFailure): void {
     const { liveness } = worker;
-    const patienceMs = this.#patienceMs(call, failure);
+    const probeMs = this.#probeMs(call, failure);
     const isAnswering = liveness !== undefined && liveness.heard !== heard;
-    const isAsked = liveness !== undefined && patienceMs !== undefined && !isAnswering;
-    // Where one session has it for itself, it makes no difference to the breaker.
+    const isAsked = liveness !== undefined && probeMs !== undefined && !isAnswering;
+    // For a worker of one session the probe makes no difference to the breaker.
     if (!isAsked || !this.#isShared) this.#breaker?.leave(era, call, { ...failure, isAnswering });
     if (!isAsked) return;
-    void liveness.check(patienceMs).then((isAnswering) => {
+    void liveness.check(probeMs).then((isAnswering) => {
       if (!this.#isShared) return;
-      // The next process is another: what this one was like says nothing of it.
+      // The next process is another one.
       if (!worker.alive) this.#breaker?.giveUp(era, call);
       else this.#breaker?.leave(era, call, { ...failure, isAnswering });
     });
   }
 
-  /** How long a worker may take to show that it answers at all; undefined where its call says nothing of that. */
-  #patienceMs(call: Call, { error, ranMs }: BreakerFailure): number | undefined {
-    const isLate = error.code === "TIMEOUT";
-    if (isLate && isServersTime(call, { ranMs, callTimeoutMs: this.#callTimeoutMs })) return PATIENCE_MS;
-    // What one session has for itself may work for long without a word, and waits for nobody but that session.
-    const isGivenUp = this.#isShared && (isLate || error.code === "CANCELLED");
-    return isGivenUp && ranMs >= GIVEN_UP_PATIENCE_MS ? GIVEN_UP_PATIENCE_MS : undefined;
+  /** How long the worker may take to respond to a probe; undefined when the failure calls for none. */
+  #probeMs(call: Call, { error, ranMs }: BreakerFailure): number | undefined {
+    const isTimeout = error.code === "TIMEOUT";
+    if (isTimeout && isServersTime(call, { ranMs, callTimeoutMs: this.#callTimeoutMs })) return PROBE_MS;
+    // A worker of one session may be silent for long: only that session waits for it.
+    const isGivenUp = this.#isShared && (isTimeout || error.code === "CANCELLED");
+    return isGivenUp && ranMs >= GIVEN_UP_PROBE_MS ? GIVEN_UP_PROBE_MS : undefined;
   }
 
   reset(): void {
@@ -171,19 +188,19 @@ export class ProcessAdmission implements Admission {
   }
 
   get isClean(): boolean {
-    // Nobody waits for a place while none is taken.
+    // Calls wait for a place only while others run.
     return this.running === 0 && (this.#breaker?.isClean ?? true);
   }
 }
 
-/** Whether the caller's client can be asked something that a person or a model answers. */
-function mayBeAsked({ caller: { capabilities } }: Call): boolean {
+/** Whether the caller's client accepts requests: sampling, elicitation, roots. */
+function acceptsRequests({ caller: { capabilities } }: Call): boolean {
   return isObject(capabilities.elicitation) || isObject(capabilities.sampling) ||
     isObject(capabilities.roots);
 }
 
-/** `call`, which gives `permit` back for as long as its client is asked something. */
-function lendingWhileAsked(call: Call, permit: Permit): Call {
+/** `call`, which lends `permit` back while its client answers a request. */
+function lendingWhileAsking(call: Call, permit: Permit): Call {
   const ask = async (
     method: string,
     params: Call["params"],
@@ -195,7 +212,7 @@ function lendingWhileAsked(call: Call, permit: Permit): Call {
       return answer = await call.ask(method, params, options);
     } finally {
       const back = permit.takeBack(call);
-      // An answer goes on to a server that then works again; a refusal needs no permit to be passed on.
+      // With an answer the server works on; a refusal can be forwarded without a permit.
       if (answer) await back;
       else back.catch(() => {});
     }

@@ -1,12 +1,12 @@
 interface Failures {
-  /** How many in a row. */
+  /** Consecutive failures. */
   count: number;
   refusedUntilMs: number;
   lastError: string;
 }
 
 interface SessionFailuresOptions {
-  /** Failures in a row after which the calls of a session are refused. */
+  /** Consecutive failures after which the calls of a session are refused. */
   failures: number;
   /** For how long, in milliseconds. */
   openMs: number;
@@ -14,7 +14,7 @@ interface SessionFailuresOptions {
   now?: () => number;
 }
 
-/** A session whose calls are refused. */
+/** Why the calls of a session are refused, and for how long. */
 interface RefusedSession {
   failures: number;
   forMs: number;
@@ -22,9 +22,8 @@ interface RefusedSession {
 }
 
 /**
- * The failures of each session on a process that several share and that answers others: time-outs, and refusals for
- * calls that are too many. They come of what the session asks for: its own calls are refused for a while, so that they
- * need not be waited for in vain, and nobody else's are.
+ * Consecutive failures (time-outs, 429s) of each session on a shared process that answers other sessions. They depend on
+ * what the session asks for, so only its own calls are refused for a while.
  */
 export class SessionFailures {
   readonly #options: SessionFailuresOptions;
@@ -36,18 +35,18 @@ export class SessionFailures {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Sessions of which something is remembered. */
+  /** Sessions with failures. */
   get size(): number {
     return this.#bySession.size;
   }
 
-  /** Sessions whose calls are refused now. */
+  /** Number of sessions whose calls are refused now. */
   get refused(): number {
     const nowMs = this.#now();
     return this.#bySession.values().filter(({ refusedUntilMs }) => refusedUntilMs > nowMs).toArray().length;
   }
 
-  /** A call of `session` has failed with `error`. */
+  /** Records that a call of `session` has failed with `error`. */
   failed(session: string, error: string): void {
     const known = this.#bySession.get(session);
     const count = (known?.count ?? 0) + 1;
@@ -56,7 +55,7 @@ export class SessionFailures {
     this.#bySession.set(session, { count, refusedUntilMs, lastError: error });
   }
 
-  /** Why calls of `session` are refused; undefined: they are not. */
+  /** Why calls of `session` are refused; undefined if they are not. */
   refusalOf(session: string): RefusedSession | undefined {
     if (this.#bySession.size === 0) return undefined;
     const known = this.#bySession.get(session);
@@ -64,7 +63,7 @@ export class SessionFailures {
     return known && forMs > 0 ? { failures: known.count, forMs, lastError: known.lastError } : undefined;
   }
 
-  /** A call of `session` was answered, or the session is over. */
+  /** Clears the failures of `session`: a call was answered, or the session has ended. */
   forget(session: string): void {
     if (this.#bySession.size > 0) this.#bySession.delete(session);
   }

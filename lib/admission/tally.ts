@@ -1,14 +1,14 @@
-/** Counts by key and in all. A key that counts nothing is forgotten, for sessions come and go. */
+/** Counts by key and in total. A key whose count is 0 takes no memory. */
 export class Tally {
   readonly #counts = new Map<string, number>();
   #total = 0;
 
-  /** The count of all keys together. */
+  /** The sum over all keys. */
   get total(): number {
     return this.#total;
   }
 
-  /** Keys that are kept. */
+  /** Keys with a count above 0. */
   get keys(): number {
     return this.#counts.size;
   }
@@ -22,7 +22,7 @@ export class Tally {
     this.#total++;
   }
 
-  /** Takes one back that was added. */
+  /** Reverts one `add`. */
   remove(key: string): void {
     const left = this.of(key) - 1;
     if (left === 0) this.#counts.delete(key);

@@ -16,16 +16,16 @@ type AdmissionSettings = Pick<
   | "queueMax"
 >;
 
-/** What decides when calls may run: the daemon's permits, the bound on what waits, what each process has of its own. */
+/** Admission of all calls: the permits of the daemon, the bound on each session, the admission of each process. */
 export class Admissions {
-  /** The permits of all calls. */
+  /** The permits of the daemon. */
   readonly permits: Permits;
   /** Bounds the calls of each session. */
   readonly bound: CallBound;
   readonly #settings: AdmissionSettings;
   readonly #onchange: () => void;
 
-  /** `onchange` is called when something in the health report has changed. */
+  /** `onchange` is called when a breaker has opened or closed. */
   constructor(settings: AdmissionSettings, onchange: () => void) {
     const { sessionMaxInflight, globalMaxInflight, queueMax } = settings;
     this.#settings = settings;
@@ -36,12 +36,12 @@ export class Admissions {
     this.bound = new CallBound(sessionMaxInflight + queueMax, (session) => permits.overCapacity(session));
   }
 
-  /** Calls that have come and wait for something. */
+  /** Number of calls that wait. */
   get waiting(): number {
     return Math.max(0, this.bound.size - this.permits.held);
   }
 
-  /** What decides for one process of a mounted server. */
+  /** The admission of one process of a mounted server. */
   readonly ofProcess = (process: AdmittedProcess): Admission => {
     const { queueMax } = this.#settings;
     const callTimeoutMs = process.callTimeoutMs ?? this.#settings.callTimeoutMs;
@@ -54,7 +54,7 @@ export class Admissions {
     });
   };
 
-  /** What decides for the daemon's own tools, which are never left alone. */
+  /** The admission of EXAI's own tools, which have no breaker. */
   ofOwn(name: string): Admission {
     const { queueMax } = this.#settings;
     return new ProcessAdmission({ name, permits: this.permits, queueMax, asksProviders: true });

@@ -8,19 +8,19 @@ import { AwaitServer } from "../admission/await_call.ts";
 import { DetachedCalls } from "../admission/detached_calls.ts";
 import { detaching } from "../admission/detaching.ts";
 
-/** What is kept of finished calls for one session: as much as for a client that is away. */
+/** Limits on the results kept for one session: the same as for a client that is disconnected. */
 const KEPT = { maxResults: 256, maxChars: 16 * MIB };
 
 type CallTimeoutSettings = Pick<Settings, "callTimeoutMs" | "detachAfterMs" | "detachMaxMs">;
 
-/** How long callers wait, and calls may take: time limits, and calls that are detached from their requests. */
+/** The time limits of calls, and the calls that are detached from their requests when they take long. */
 export class CallTimeouts {
   readonly #settings: CallTimeoutSettings;
   readonly #own: Server;
   readonly #calls: DetachedCalls;
   readonly #awaiting: AwaitServer;
 
-  /** `own`: the server of the daemon's own tools, for which the settings speak. */
+  /** `own`: the server of EXAI's own tools, to which the settings apply. */
   constructor(settings: CallTimeoutSettings, own: Server, options: { budget?: ByteBudget } = {}) {
     this.#calls = new DetachedCalls({ ...KEPT, ...options });
     this.#awaiting = new AwaitServer(this.#calls);
@@ -28,17 +28,17 @@ export class CallTimeouts {
     this.#own = own;
   }
 
-  /** `servers`, with the one that waits for detached calls when there may be such. */
+  /** `servers`, with the server of the tool that waits for detached calls if any server detaches calls. */
   withAwaiting(servers: readonly Server[]): Server[] {
     return servers.some((server) => this.detaches(server)) ? [...servers, this.#awaiting] : [...servers];
   }
 
-  /** Whether calls of `server` may be answered with a handle, which no output schema allows for. */
+  /** Whether calls of `server` may be answered with a handle, which does not match an output schema. */
   detaches(server: Server): boolean {
     return this.#afterMs(server) > 0;
   }
 
-  /** Whether `server` does no work of its own: its calls wait for others that have their permits. */
+  /** Whether `server` does no work of its own: its calls wait for calls that hold permits already. */
   onlyWaits(server: Server): boolean {
     return server === this.#awaiting;
   }
@@ -57,7 +57,7 @@ export class CallTimeouts {
     });
   }
 
-  /** A session is over: nobody waits for its calls any more. */
+  /** Drops the detached calls of a session that has ended. */
   forget(caller: Caller): void {
     this.#calls.forget(caller);
   }

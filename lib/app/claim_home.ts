@@ -7,7 +7,7 @@ import { loadClientTls } from "../config/tls.ts";
 import { HomeLock, type HomeOwner } from "../state/home_lock.ts";
 import { probe } from "../client/probe.ts";
 
-/** How the holder is probed: no token is shown, and whose program listens does not matter, since nothing is told it. */
+/** How the holder is probed: no token is sent, so the user of the listening program does not matter. */
 const PROBE = {
   usesToken: false,
   ofAnyUser: true,
@@ -21,10 +21,10 @@ export interface RunningDaemon extends HomeOwner {
 }
 
 /**
- * Takes the state directory for this process, or says which daemon has it. One that does not answer is starting or
- * stopping, and is waited for.
+ * Locks the state directory for this process, or returns the daemon that has it. A daemon that does not answer is
+ * starting or stopping, and is waited for.
  *
- * @throws {ExaiError} `CONFIG` when it neither answers nor goes
+ * @throws {ExaiError} `CONFIG` when it neither answers nor ends in time
  */
 export async function claimHome(settings: Settings, paths: StatePaths): Promise<HomeLock | RunningDaemon> {
   const found = await HomeLock.wait(paths, (owner) => findDaemon(settings, paths, owner));
@@ -36,33 +36,33 @@ export async function claimHome(settings: Settings, paths: StatePaths): Promise<
 }
 
 /**
- * A daemon of the home whose lock file was removed, so that its lock keeps nobody out: it answers under the process id
- * it has written. Whoever answers at the address of a daemon that is gone has another.
+ * A daemon of the state directory whose lock file was removed, so that its lock is of no effect: it answers with the
+ * process id in `daemon.json`, unlike another program at the address of a daemon that has ended.
  */
 async function findWithoutLock(settings: Settings, paths: StatePaths): Promise<RunningDaemon | undefined> {
   const endpoint = await readEndpoint(paths.endpoint);
   if (endpoint?.pid === undefined || endpoint.pid === Deno.pid) return undefined;
   const { url, socket, pid, version } = endpoint;
-  // The socket is the home's own: whoever listens there is of this home, also one that tells us nothing without a token.
+  // The socket belongs to the state directory, so its listener is the daemon, even if it requires a token to answer.
   const isThere = await answersAtSocket(socket) || await answersAs(pid, url, settings);
   return isThere ? { url, pid, version } : undefined;
 }
 
-/** The daemon of the home, once it answers. It is shown no secret: that it answers as EXAI does is enough. */
+/** The daemon of the state directory, once it answers. No secret is sent to it. */
 async function findDaemon(
   settings: Settings,
   paths: StatePaths,
   owner: HomeOwner,
 ): Promise<RunningDaemon | undefined> {
   const endpoint = await readEndpoint(paths.endpoint);
-  // What a daemon before this holder has left.
+  // Left by an earlier daemon.
   if (!endpoint || (owner.pid !== undefined && endpoint.pid !== owner.pid)) return undefined;
   const { url, socket, pid, version } = endpoint;
   const isThere = await answersAtSocket(socket) || await answersAtAddress(url, settings);
   return isThere ? { url, pid, version } : undefined;
 }
 
-/** Pipes of Windows cannot be had by a WebSocket. */
+/** A WebSocket cannot connect to a named pipe of Windows. */
 async function answersAtSocket(socket: string | undefined): Promise<boolean> {
   if (!socket?.startsWith("/")) return false;
   return (await probe("ws://localhost/", { ...PROBE, socket })).kind === "exai";
@@ -78,7 +78,7 @@ async function answersAtAddress(url: string, settings: Settings): Promise<boolea
   const isTls = url.startsWith("wss:");
   const tls = isTls ? await loadClientTls(settings).catch(() => undefined) : undefined;
   const { kind } = await probe(url, { ...PROBE, tls });
-  // A certificate this program does not know, or one of its own that is asked for, does not mean that nobody is there.
+  // An unknown certificate, or a required client certificate, does not mean that no daemon is there.
   return isTls ? kind !== "nobody" : kind === "exai";
 }
 

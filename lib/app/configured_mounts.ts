@@ -17,31 +17,28 @@ import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import type { AdmissionFor } from "../upstream/process_records.ts";
+import type { DaemonEvents } from "./daemon_events.ts";
 import { connectUrl } from "../remote/url_transport.ts";
 import { RotatingFile } from "../state/rotating_file.ts";
 
 const log = getLogger(["exai", "config"]);
 
 interface ConfiguredMountsOptions extends DatabaseEvents {
-  /** Decides when calls may run on each process; left out: at once. */
-  admissionFor?: AdmissionFor;
+  events: DaemonEvents;
+  /** Decides when calls may run on each process. */
+  admissionFor: AdmissionFor;
 }
 
-/** A server may send messages of this size, however small those of clients must be. */
+/** Servers may always send messages of this size, however low the limit for clients is. */
 const MIN_MESSAGE_BYTES = 4 * MIB;
 
-/** The mounted servers as `mcp.json` has them, now and whenever it changes. */
+/** The mounted servers of `mcp.json`, updated when the file changes. */
 export class ConfiguredMounts implements AsyncDisposable {
-  /** The lists of some server have changed; set by whoever shows them. */
-  onListChanged = () => {};
-  /** The servers of these names have come, gone or changed; set by whoever shows them. */
-  onServersChanged = (_names: readonly string[]) => {};
-  /** Which tools clients see has changed; set by whoever shows them. */
-  onToolSetsChanged = (_before: ToolSets) => {};
-  /** Which tools clients see. */
+  /** The tools each client sees. */
   toolSets: ToolSets = toolSetsOf([]);
-  /** By which this daemon is known to what it starts and reaches; another at each start. */
+  /** Identifies this run of the daemon to the servers it starts and connects to. */
   readonly daemonId = crypto.randomUUID();
+  readonly #events: DaemonEvents;
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
@@ -51,8 +48,9 @@ export class ConfiguredMounts implements AsyncDisposable {
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
-  private constructor(settings: Settings, paths: StatePaths, hooks: ConfiguredMountsOptions) {
-    // A larger message could not be passed on to a client; what a server says of itself must fit all the same.
+  private constructor(settings: Settings, paths: StatePaths, options: ConfiguredMountsOptions) {
+    this.#events = options.events;
+    // A larger message could not be forwarded to a client.
     this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
     this.#host = new ProcessHost({
@@ -60,16 +58,16 @@ export class ConfiguredMounts implements AsyncDisposable {
       log: (server, text) => this.#logs.append(server, text),
       limits: { maxLineBytes: this.#maxMessageBytes },
     });
-    this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, hooks) : undefined;
+    this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, options) : undefined;
     this.#mounts = new Mounts({
       lists: this.#lists,
       connect: (config) => this.#connect(config),
-      admissionFor: hooks.admissionFor,
+      admissionFor: options.admissionFor,
       clientInfo: { name: "exai", version: VERSION },
       log: (server, text) => this.#logs.append(server, text),
       daemonId: this.daemonId,
-      onListChanged: () => this.onListChanged(),
-      onServersChanged: (names) => this.onServersChanged(names),
+      onListChanged: () => this.#events.emit("listsChanged"),
+      onServersChanged: (names) => this.#events.emit("serversChanged", names),
     });
     const { upstreamMemory, upstreamProcesses, upstreamMemoryLimitMib } = settings;
     this.#governor = new Governor({
@@ -82,13 +80,13 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#governor.start();
   }
 
-  /** Mounts what the configuration at `paths.config` names; servers are started when they are needed. */
+  /** Mounts the servers of the configuration at `paths.config`; they are started when they are needed. */
   static async open(
     settings: Settings,
     paths: StatePaths,
-    hooks: ConfiguredMountsOptions = {},
+    options: ConfiguredMountsOptions,
   ): Promise<ConfiguredMounts> {
-    const mounts = new ConfiguredMounts(settings, paths, hooks);
+    const mounts = new ConfiguredMounts(settings, paths, options);
     const loginEnv = () => mounts.#host.loginEnv();
     const ownPort = settings.port || undefined;
     mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), {
@@ -104,23 +102,23 @@ export class ConfiguredMounts implements AsyncDisposable {
     return this.#mounts.servers;
   }
 
-  /** Servers that were taken out of the configuration or changed there, while something runs on them. */
+  /** Servers that were removed from the configuration or changed, while calls still run on them. */
   get retiring(): Iterable<MountedServer> {
     return this.#mounts.retiring;
   }
 
-  /** A session is over: servers that are on their way out keep nothing for it any more. */
+  /** Releases what removed servers hold for a session that has ended. */
   detach(caller: Caller): void {
     this.#mounts.detach(caller);
   }
 
-  /** Memory of each server's process and all it has started, in bytes, by process id. */
+  /** Memory of each server process and its descendants, in bytes, by process id. */
   async memory(): Promise<ReadonlyMap<number, number>> {
     const usage = await this.#host.usage();
     return new Map(Array.from(usage, ([pid, { memoryBytes }]) => [pid, memoryBytes]));
   }
 
-  /** What is wrong with the configuration and with servers that keep failing, each in a sentence. */
+  /** Faults of the configuration and of servers that keep failing, each in a sentence. */
   faults(): string[] {
     return [
       ...this.#faults.map(formatFault),
@@ -130,7 +128,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     ];
   }
 
-  /** Reads the configuration now; servers that rest because they kept failing may start again at once. */
+  /** Reads the configuration now, and resets the backoff of failing servers. */
   async reload(): Promise<ServersChange> {
     const change = await this.#watch!.reload();
     this.#mounts.forgive();
@@ -158,18 +156,18 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#faults = change.faults;
     for (const fault of change.faults) log.error("{fault}", { fault: formatFault(fault) });
     for (const warning of change.warnings) log.warning("{warning}", { warning: formatFault(warning) });
-    // The login shell takes its time; the first window need not wait for it.
+    // Reading the environment of the login shell is slow; it is done before the first session needs it.
     if ([...change.servers.values()].some(({ kind }) => kind === "stdio")) void this.#host.loginEnv();
     this.#mounts.apply(change);
-    this.onToolSetsChanged(before);
+    this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
   }
 }
 
-/** What is wrong with the processes of a server, each in a sentence. */
+/** Faults of the processes of a server, each in a sentence. */
 function troublesOf({ name, records }: MountedServer): string[] {
   return Array.from(records).flatMap(({ supervisor: { trouble }, admission, where }) => {
     const faults = admission.fault === undefined ? [] : [admission.fault];
-    // One that has failed once is started again at once, which is not worth a mention.
+    // A single failure is followed by an immediate restart and is not reported.
     if (!trouble || trouble.failures < 2 || trouble.isCallersFault) return faults;
     const { failures, retryAt, lastError } = trouble;
     const which = where === undefined ? name : `${name} ${where}`;
@@ -181,7 +179,7 @@ function troublesOf({ name, records }: MountedServer): string[] {
   });
 }
 
-/** What the servers write to stderr: a rotated file for each in the directory of the logs. */
+/** The stderr of servers: a rotated file for each in the log directory. */
 class ServerLogs implements AsyncDisposable {
   readonly #dir: string;
   readonly #maxBytes: number;

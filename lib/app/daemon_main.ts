@@ -17,9 +17,8 @@ import { CrashReports, describeUncleanExit } from "../state/crash_reports.ts";
 import { describeOwner, HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
 import { probe, type Probed } from "../client/probe.ts";
-import { stopSignal } from "./signals.ts";
-import { complainAs, print } from "./terminal.ts";
 import { ensureStateDir } from "../state/state_files.ts";
+import { complainAs, print, stopSignal } from "./program_io.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
@@ -85,7 +84,7 @@ async function serve(loaded: LoadedSettings): Promise<number> {
   const home = await claimHome(loaded.settings, paths);
   const isFine = loaded.switches.has("if-not-running");
   if (!(home instanceof HomeLock)) return explainRunning(home, { isFine, home: paths.home });
-  // Given back last: until then this process writes to the directory.
+  // Released last: until then this process writes to the directory.
   using lock = home;
   const crashed = Promise.withResolvers<number>();
   const running: { daemon?: Daemon } = {};
@@ -116,7 +115,7 @@ interface Surroundings {
   crashes: CrashReports;
   /** The daemon once it has started, for crash reports. */
   running: { daemon?: Daemon };
-  /** Resolves with the exit code when there are too many errors nobody caught. */
+  /** Resolves with the exit code after too many uncaught errors. */
   crashed: Promise<number>;
 }
 
@@ -146,7 +145,7 @@ async function run({ settings, switches }: LoadedSettings, around: Surroundings)
   return typeof end === "number" ? end : 0;
 }
 
-/** Says which daemon has the state directory. */
+/** Reports which daemon has the state directory. */
 function explainRunning(running: RunningDaemon, { isFine, home }: { isFine: boolean; home: string }): number {
   const message = `an EXAI daemon already runs at ${running.url}${describeOwner(running)}`;
   if (isFine) return say(message);
@@ -157,7 +156,7 @@ function explainRunning(running: RunningDaemon, { isFine, home }: { isFine: bool
   );
 }
 
-/** Says who holds the address. Only the answer of whoever listens there is proof, not a file with a process id. */
+/** Reports which program has the address, by its answer: a file with a process id would be no proof. */
 async function explainTaken(
   taken: AddressInUse,
   settings: Settings,
@@ -171,7 +170,7 @@ async function explainTaken(
   throw new ExaiError("CONFIG", `${message}; use it, stop it first, or set EXAI_WS_PORT to run another`);
 }
 
-/** On the socket first: no certificate is asked there. */
+/** By the socket first, which requires no certificate. */
 async function whoListens(url: string, settings: Settings): Promise<Probed> {
   const found = await locateDaemon(settings, statePaths(settings));
   const { socket, usesToken, ofAnyUser, readToken, readTls } = found;

@@ -1,51 +1,83 @@
+import { CallControl } from "../admin/call_control.ts";
+import { Observation } from "../admin/observation.ts";
+import type { Server } from "../call/server.ts";
 import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import type { ClockWatch } from "../observe/clock_watch.ts";
-import { SqliteCallJournal } from "../state/call_journal.ts";
-import type { HandleBudget } from "../edge/handle_budget.ts";
-import type { PeerUsers } from "../transport/peer_user.ts";
-import { Admissions } from "./admissions.ts";
-import { CallControl } from "../admin/call_control.ts";
-import { openCallRecords } from "../state/call_records.ts";
-import type { Listeners } from "../edge/listeners.ts";
-import type { HomeLock } from "../state/home_lock.ts";
-import type { DatabaseEvents } from "../state/resilient_database.ts";
-import { ConfiguredMounts } from "./configured_mounts.ts";
-import { Notes, openClock } from "../observe/notes.ts";
-import { openOwnServer, type OwnServer } from "./own_server.ts";
-import { StateFiles } from "../state/state_files.ts";
+import { HandleBudget } from "../edge/handle_budget.ts";
+import { Listeners } from "../edge/listeners.ts";
+import { StartupQueue } from "../edge/startup_queue.ts";
 import { TokenKeeper } from "../edge/token.ts";
+import { checkPeers } from "../edge/exposure.ts";
+import { Notes, openClock } from "../observe/notes.ts";
+import { SqliteCallJournal } from "../state/call_journal.ts";
+import { openCallRecords } from "../state/call_records.ts";
+import { HomeLock } from "../state/home_lock.ts";
+import type { DatabaseEvents } from "../state/resilient_database.ts";
+import { ensureStateDir, StateFiles } from "../state/state_files.ts";
 import { sweepSockets, sweepVolatileDirs } from "../state/volatile_sweep.ts";
+import { PeerUsers } from "../transport/peer_user.ts";
+import { Admissions } from "./admissions.ts";
+import { ConfiguredMounts } from "./configured_mounts.ts";
+import { DaemonEvents } from "./daemon_events.ts";
+import { openOwnServer } from "./own_server.ts";
 
-/** What must be open before the daemon can be put together, and closed after it. */
-export interface DaemonParts {
-  lock: HomeLock;
-  token: TokenKeeper;
-  own: OwnServer;
-  files: StateFiles;
-  mounts: ConfiguredMounts;
-  journal: SqliteCallJournal | undefined;
-  desk: CallControl;
-  clock: ClockWatch;
-  notes: Notes;
-  front: Listeners;
-  users: PeerUsers;
-  handles: HandleBudget;
-  admissions: Admissions;
-  stack: AsyncDisposableStack;
-  /** Told when something is the matter with a file or with handles: health is to be written anew. */
-  health: { changed(): void };
+/** What a daemon is started with. */
+export interface DaemonOptions {
+  settings: Settings;
+  paths: StatePaths;
+  /** Additional servers, for tests. */
+  servers?: readonly Server[];
+  /** Faults of what was set up before the daemon, such as its log file, each in a sentence. */
+  faults?: () => string[];
+  /** Notes about earlier daemons, each in a sentence. */
+  notes?: () => readonly string[];
+  /** The lock of the state directory, which the caller releases; left out: the daemon locks it itself. */
+  lock?: HomeLock;
 }
 
-/** What is open before the databases are. */
-type Opened = Pick<DaemonParts, "lock" | "front" | "users" | "handles" | "health" | "stack">;
+/**
+ * Everything a daemon needs open before its sessions and its router can be made, each closed by `stack`. The order
+ * matters: the lock of the state directory, then the address, and only then the databases, which a second daemon must
+ * not touch.
+ *
+ * @throws {ExaiError} `CONFIG`, with what to do: another daemon has the state directory, the address is taken
+ */
+export async function openParts(options: DaemonOptions, stack: AsyncDisposableStack) {
+  const listening = await openListeners(options, stack);
+  const storage = await openStorage(options, listening, stack);
+  const open = { ...listening, ...storage };
+  return { ...open, ...await openServers(options, open, stack) };
+}
 
-/** Opens them, each to be closed by `stack`. */
-export async function openParts(
-  { settings, paths }: { settings: Settings; paths: StatePaths },
-  opened: Opened,
-): Promise<DaemonParts> {
-  const { health, stack } = opened;
+export type DaemonParts = Awaited<ReturnType<typeof openParts>>;
+
+type OpenListeners = Awaited<ReturnType<typeof openListeners>>;
+type OpenStorage = Awaited<ReturnType<typeof openStorage>>;
+
+/** The right to the state directory, and the addresses; requests wait in `startup` until the daemon can answer. */
+async function openListeners({ settings, paths, ...given }: DaemonOptions, stack: AsyncDisposableStack) {
+  await ensureStateDir(paths);
+  const lock = given.lock ?? stack.use(await takeHome(paths));
+  const users = stack.use(await PeerUsers.open());
+  await checkPeers(settings, users);
+  const events = new DaemonEvents();
+  const onchange = () => void events.emit("healthChanged");
+  const handles = stack.use(HandleBudget.ofProcess(onchange));
+  const startup = new StartupQueue();
+  const listeners = stack.use(
+    await Listeners.open({ settings, paths, handler: startup.handle, handles, onchange }),
+  );
+  // Disposed before the listeners, which wait for the requests that wait in it.
+  stack.use(startup);
+  return { lock, users, events, handles, startup, listeners };
+}
+
+/** The files and databases of the state directory. */
+async function openStorage(
+  { settings, paths }: DaemonOptions,
+  { events }: OpenListeners,
+  stack: AsyncDisposableStack,
+) {
   const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
   const token = await TokenKeeper.open({
     setting: settings.token,
@@ -53,28 +85,45 @@ export async function openParts(
     graceMs: settings.tokenGraceMs,
   });
   const notes = new Notes();
+  const clock = stack.use(openClock());
   const hooks: Required<DatabaseEvents> = {
-    onchange: () => health.changed(),
+    onchange: () => void events.emit("healthChanged"),
     onquarantine: (note) => {
       notes.addLasting(note);
-      health.changed();
+      events.emit("healthChanged");
     },
   };
-  // What a daemon left that was killed while git ran.
+  // Left by a daemon that was killed while git ran.
   await Deno.remove(paths.git, { recursive: true }).catch(() => {});
-  const clock = stack.use(openClock());
-  const own = stack.use(await openOwnServer(settings, paths, { clock, ...hooks }));
-  const admissions = new Admissions(settings, hooks.onchange);
-  const { ofProcess: admissionFor } = admissions;
-  const mounts = stack.use(await ConfiguredMounts.open(settings, paths, { ...hooks, admissionFor }));
   await sweepVolatileDirs(paths.home);
   await sweepSockets(paths.home);
   const journal = openJournal(settings, paths, hooks);
   if (journal) stack.use(journal);
-  const calls = openCallRecords(settings, paths, { now: clock.now, ...hooks });
-  if (calls) stack.use(calls);
-  const desk = new CallControl({ store: calls, maxBodyChars: settings.callsBodyMaxBytes });
-  return { ...opened, token, own, files, mounts, journal, desk, clock, notes, admissions };
+  const records = openCallRecords(settings, paths, { now: clock.now, ...hooks });
+  if (records) stack.use(records);
+  const calls = new CallControl({ store: records, maxBodyChars: settings.callsBodyMaxBytes });
+  return { files, token, notes, clock, hooks, journal, calls };
+}
+
+/** EXAI's own tools and the mounted servers, with what observes and admits their calls. */
+async function openServers(
+  { settings, paths }: DaemonOptions,
+  { events, listeners, files, calls, clock, hooks }: OpenListeners & OpenStorage,
+  stack: AsyncDisposableStack,
+) {
+  const observation = new Observation({ files, calls, address: listeners.url });
+  const own = stack.use(await openOwnServer(settings, paths, { clock, observation, events, ...hooks }));
+  const admissions = new Admissions(settings, hooks.onchange);
+  const { ofProcess: admissionFor } = admissions;
+  const mounts = stack.use(
+    await ConfiguredMounts.open(settings, paths, { events, admissionFor, ...hooks }),
+  );
+  return { observation, own, admissions, mounts };
+}
+
+/** @throws {ExaiError} `CONFIG` when another process has it */
+async function takeHome(paths: StatePaths): Promise<HomeLock> {
+  return await HomeLock.wait<never>(paths, () => Promise.resolve(undefined), 0);
 }
 
 function openJournal(

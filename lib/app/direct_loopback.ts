@@ -5,9 +5,8 @@ type GlobalFetch = typeof globalThis.fetch;
 type ClientInit = RequestInit & { client?: Deno.HttpClient };
 
 /**
- * Has every `fetch` of this program, also those of libraries, reach this machine without a proxy: mounted servers and
- * models on loopback are not where a proxy looks for them. Whatever else is fetched obeys the variables. Nothing is
- * changed where no variable names a proxy.
+ * Makes every `fetch` of this program, those of libraries included, bypass proxies for loopback addresses: a proxy cannot
+ * reach servers and models of this machine. Other requests obey the proxy variables. Does nothing if no proxy is set.
  */
 export function keepLoopbackDirect(): void {
   if (namesProxies()) globalThis.fetch = pastProxies(globalThis.fetch);

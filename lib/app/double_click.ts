@@ -1,6 +1,6 @@
 /**
- * Waits for a key when the program was double-clicked on Windows: its window closes with it, and nobody could read why
- * it failed. A program started from a console or a script shares that window or has none, and goes on at once.
+ * Waits for a key when the program was double-clicked on Windows: its window closes with the program, before the error
+ * can be read. Returns at once for a program that was started from a console or a script.
  */
 export async function holdWindow(): Promise<void> {
   if (!ownsItsConsole()) return;

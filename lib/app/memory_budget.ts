@@ -10,7 +10,7 @@ const MOST_BYTES = 256 * MIB;
 const LEAST_BYTES = 16 * MIB;
 const LOG_EVERY_MS = 10 * SECOND_MS;
 
-/** The bound on all that is held for clients, as the settings have it. */
+/** The memory budget for everything held for clients, from the settings. */
 export function openMemoryBudget(
   settings: Pick<Settings, "maxHeldBytes" | "maxFrameBytes">,
   onevict: () => void,
@@ -28,7 +28,7 @@ export function openMemoryBudget(
   return budget;
 }
 
-/** What to say while, and for a minute after, something had to give way. */
+/** The fault to report until a minute after the last eviction. */
 export function memoryFault(budget: ByteBudget): string | undefined {
   if (performance.now() - budget.lastEvictionMs > MINUTE_MS) return undefined;
   return `more was to be held for clients than the ${formatBytes(budget.maxBytes)} of EXAI_MAX_HELD_BYTES, ` +
@@ -36,8 +36,8 @@ export function memoryFault(budget: ByteBudget): string | undefined {
 }
 
 /**
- * A sixteenth of the machine's memory, and no more than a quarter of what the heap may grow to; but always enough for two
- * answers: a window that is about to read one must not be taken for one that does not.
+ * A sixteenth of the memory of the machine, at most a quarter of the heap limit, but at least two messages: otherwise a
+ * client that is just reading one would be taken for one that does not read.
  */
 function byMemory(maxFrameBytes: number): number {
   const { heap_size_limit: heapBytes } = getHeapStatistics();
@@ -45,7 +45,7 @@ function byMemory(maxFrameBytes: number): number {
   return Math.round(Math.max(LEAST_BYTES, 2 * maxFrameBytes, bytes));
 }
 
-/** What is held now: of what goes without a word this is found out here. */
+/** The memory held now; recounted, since some is released without notice. */
 export function memoryHeld(budget: ByteBudget) {
   budget.recount();
   const { bytes, maxBytes, evictions } = budget;

@@ -16,20 +16,20 @@ import type { ModelRouter } from "../provider/routing.ts";
 
 const log = getLogger(["exai", "config"]);
 
-/** Characters of extracted files that are kept, so that the same file is not sent twice. */
+/** Characters of extracted files that are cached, so that the same file is not sent twice. */
 const MAX_CACHED_CHARS = 32_000_000;
 
-/** The providers and models as the settings and `models.json` have them, now and whenever that file changes. */
+/** The providers and models of the settings and `models.json`, updated when the file changes. */
 export class ConfiguredModels implements AsyncDisposable {
   readonly router: ModelRouter;
-  /** What is wrong with the file has changed; set by whoever shows it. */
-  onChanged = () => {};
   readonly #settings: Settings;
+  readonly #onchange: () => void;
   readonly #providers: Providers;
   #watch: ModelsWatch | undefined;
 
-  private constructor(settings: Settings) {
+  private constructor(settings: Settings, onchange: () => void) {
     this.#settings = settings;
+    this.#onchange = onchange;
     this.router = this.#providers = createProviders({
       setups: setupsOf(settings),
       ollamaHost: settings.findLocal ? settings.ollamaHost : undefined,
@@ -39,9 +39,16 @@ export class ConfiguredModels implements AsyncDisposable {
     });
   }
 
-  /** Sets up what `settings` and the file at `paths.models` name. A fault in the file costs only the entry it is in. */
-  static async open(settings: Settings, paths: StatePaths): Promise<ConfiguredModels> {
-    const models = new ConfiguredModels(settings);
+  /**
+   * Sets up what `settings` and the file at `paths.models` name. A fault in the file disables only the entry it is in;
+   * `onchange` is called when the file was read again.
+   */
+  static async open(
+    settings: Settings,
+    paths: StatePaths,
+    { onchange = () => {} }: { onchange?: () => void } = {},
+  ): Promise<ConfiguredModels> {
+    const models = new ConfiguredModels(settings, onchange);
     const env = Deno.env.toObject();
     models.#watch = await watchModels(paths.models, (inForce) => models.#apply(inForce), {
       env,
@@ -51,7 +58,7 @@ export class ConfiguredModels implements AsyncDisposable {
     return models;
   }
 
-  /** What is wrong with the file, each in a sentence. */
+  /** Faults of the file, each in a sentence. */
   faults(): string[] {
     return this.#watch?.current.faults.map(formatFault) ?? [];
   }
@@ -70,11 +77,11 @@ export class ConfiguredModels implements AsyncDisposable {
     for (const fault of faults) log.error("{fault}", { fault: formatFault(fault) });
     const custom = providers.map((one): ProviderSetup => ({ kind: "custom", ...one }));
     this.#providers.configure({ setups: [...setupsOf(this.#settings), ...custom], models });
-    this.onChanged();
+    this.#onchange();
   }
 }
 
-/** The providers with a key, or with an address of their own, in the order in which `auto` prefers them. */
+/** The providers with a key or an address, in the order in which `auto` prefers them. */
 function setupsOf(settings: Settings): ProviderSetup[] {
   const { kimiUrl, kimiSilenceMs, glmUrl, glmSilenceMs, openaiUrl, openaiSilenceMs } = settings;
   const kimiKey = settings.kimiApiKey || settings.moonshotApiKey;
@@ -103,7 +110,7 @@ function setupsOf(settings: Settings): ProviderSetup[] {
   }];
 }
 
-/** How an application names itself to OpenRouter (https://openrouter.ai/docs/app-attribution). */
+/** The headers by which OpenRouter identifies an application (https://openrouter.ai/docs/app-attribution). */
 function attribution({ openrouterReferer, openrouterTitle }: Settings): Record<string, string> {
   return {
     ...(openrouterReferer === "" ? {} : { "HTTP-Referer": openrouterReferer }),
@@ -111,7 +118,7 @@ function attribution({ openrouterReferer, openrouterTitle }: Settings): Record<s
   };
 }
 
-/** Slots for the providers that have a cap; the others are bounded by the daemon's own. */
+/** Limits the requests to the providers that have a limit; the others are bounded by the permits of the daemon. */
 function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit {
   const permits = new Map(
     Object.entries({ kimi: kimiMaxInflight, glm: glmMaxInflight }).map(([provider, most]) => {
@@ -120,7 +127,7 @@ function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit
   );
   return (provider, signal) => {
     const holder = holderOf(signal);
-    // In turn by window, as far as it is known whose call it is.
+    // Fair by session, if the call is known.
     const slot = permits.get(provider)?.acquire(
       holder?.call.caller.id ?? provider,
       signal,
@@ -132,7 +139,7 @@ function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit
 
 const NO_SLOT: Disposable = { [Symbol.dispose]() {} };
 
-/** Keeps the texts used last, up to so many characters in all. */
+/** A least-recently-used cache of texts, bounded by their total length. */
 class BoundedTexts implements TextCache {
   readonly #maxChars: number;
   readonly #texts = new Map<string, string>();
@@ -145,7 +152,7 @@ class BoundedTexts implements TextCache {
   get(key: string): string | undefined {
     const text = this.#texts.get(key);
     if (text === undefined) return undefined;
-    // A map keeps its order of insertion: the last used goes last.
+    // A Map keeps insertion order: the most recently used goes last.
     this.#texts.delete(key);
     this.#texts.set(key, text);
     return text;

@@ -12,55 +12,54 @@ import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
 import { REVISIONS } from "../wire/mcp.ts";
 import type { Observation } from "../admin/observation.ts";
+import type { DaemonEvents } from "./daemon_events.ts";
 import { ConfiguredModels } from "./model_providers.ts";
 import { UserTools } from "../user_tools/user_tools.ts";
 import { sessionWorkspaces } from "../workspace/session_workspace.ts";
 
-/** EXAI's own tools, those the user has written, and the threads they remember. */
+/** EXAI's own tools, those the user has written, and their threads. */
 export interface OwnServer extends AsyncDisposable {
   readonly server: ExaiServer;
   readonly toolNames: readonly string[];
   /** Names of the tools the user has written. */
   readonly userToolNames: readonly string[];
-  /** The tools on offer have changed; set by whoever shows them. */
-  onToolsChanged: () => void;
-  /** Says what watches the daemon; its tools show it. Called before the first call. */
-  observe(observation: ToolObservation): void;
-  /** What is wrong with the files that configure the tools, each in a sentence. */
+  /** Faults of the configuration of the tools, each in a sentence. */
   faults(): string[];
-  /** The providers of models, and how they fare. */
+  /** The model providers and their state. */
   providers(): readonly ProviderStatus[];
-  /** The threads its tools remember. */
+  /** The threads of its tools. */
   readonly threads: ThreadStore;
-  /** Reads those files now. */
+  /** Reads the configuration now. */
   reload(): Promise<void>;
 }
 
-/** What the tools show of the daemon. */
-type ToolObservation = Pick<Observation, "health" | "recorder" | "startedAt" | "changed">;
-
-/** What the server is told and tells while it runs. */
 interface OwnServerOptions extends DatabaseEvents {
-  clock?: Pick<ClockWatch, "now">;
+  clock: Pick<ClockWatch, "now">;
+  /** What the tools show of the daemon. */
+  observation: Pick<Observation, "health" | "recorder" | "startedAt">;
+  events: DaemonEvents;
 }
 
-/** Opens the server of EXAI's own tools. A database of threads that cannot be used is a fault of it, not an error. */
+/** Opens the server of EXAI's own tools. An unusable database is reported as a fault and does not throw. */
 export async function openOwnServer(
   settings: Settings,
   paths: StatePaths,
-  { clock, onchange, onquarantine }: OwnServerOptions = {},
+  options: OwnServerOptions,
 ): Promise<OwnServer> {
-  const threads = openThreads(settings, paths, { clock, onchange, onquarantine });
-  const configured = await ConfiguredModels.open(settings, paths);
+  const { observation, events } = options;
+  const threads = openThreads(settings, paths, options);
+  const configured = await ConfiguredModels.open(settings, paths, {
+    onchange: () => events.emit("healthChanged"),
+  });
   const models = configured.router;
-  const host = new DaemonHost(models);
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
-  let offerUserTools = () => {};
-  const onUserTools = () => offerUserTools();
-  const userTools = await UserTools.open(paths.tools, { databaseDir: paths.home, onchange: onUserTools });
+  const userTools = await UserTools.open(paths.tools, {
+    databaseDir: paths.home,
+    onchange: (tools) => events.emit("userToolsChanged", tools),
+  });
   const server = createExaiServer({
-    host,
+    host: new DaemonHost(models, observation),
     threads,
     models,
     openWorkspace,
@@ -68,12 +67,12 @@ export async function openOwnServer(
     leanMode,
     userTools: userTools.tools,
   });
-  offerUserTools = () => {
-    server.setUserTools(userTools.tools);
-    own.onToolsChanged();
-    host.observation?.changed();
-  };
-  const own: OwnServer = {
+  events.on("userToolsChanged", (tools) => {
+    server.setUserTools(tools);
+    events.emit("serversChanged", [server.name]);
+    events.emit("healthChanged");
+  });
+  return {
     server,
     get toolNames() {
       return server.toolNames;
@@ -81,18 +80,13 @@ export async function openOwnServer(
     get userToolNames() {
       return userTools.tools.map(({ name }) => name);
     },
-    onToolsChanged: () => {},
-    observe: (observation) => {
-      host.observation = observation;
-      configured.onChanged = () => observation.changed();
-    },
     providers: () => models.status(),
     threads,
     faults: () => [
       ...(threads.fault === undefined ? [] : [threads.fault]),
       ...configured.faults(),
       ...userTools.faults(),
-      ...models.status().flatMap(restOf),
+      ...models.status().flatMap(breakerFault),
     ],
     reload: async () => {
       await Promise.all([configured.reload(), userTools.reload()]);
@@ -103,26 +97,25 @@ export async function openOwnServer(
       threads[Symbol.dispose]();
     },
   };
-  return own;
 }
 
 function openThreads(
   settings: Settings,
   { database }: StatePaths,
-  { clock, onchange, onquarantine }: OwnServerOptions,
+  { clock, onchange, onquarantine }: Pick<OwnServerOptions, "clock" | "onchange" | "onquarantine">,
 ): ReturnType<typeof openThreadStore> {
   return openThreadStore({
     path: database,
     timeoutMs: settings.conversationTimeoutMs,
-    now: clock?.now,
+    now: clock.now,
     maxTurns: settings.maxConversationTurns,
     onchange,
     onquarantine,
   });
 }
 
-/** A provider that keeps failing is left alone for a while. */
-function restOf({ name, reason, restsForMs }: ProviderStatus): string[] {
+/** The fault of a provider whose breaker is open. */
+function breakerFault({ name, reason, restsForMs }: ProviderStatus): string[] {
   return restsForMs === undefined ? [] : [`provider ${name} is not asked: ${reason}`];
 }
 
@@ -131,27 +124,28 @@ class DaemonHost implements ToolHost {
   readonly runtime = `deno ${Deno.version.deno}`;
   readonly pid = Deno.pid;
   readonly revisions = REVISIONS;
-  observation: ToolObservation | undefined;
   readonly #models: ModelRouter;
+  readonly #observation: OwnServerOptions["observation"];
 
-  constructor(models: ModelRouter) {
+  constructor(models: ModelRouter, observation: OwnServerOptions["observation"]) {
     this.#models = models;
+    this.#observation = observation;
   }
 
   get startedAtMs() {
-    return this.observation?.startedAt.getTime() ?? Date.now();
+    return this.#observation.startedAt.getTime();
   }
 
   health() {
-    return this.observation?.health() ?? {};
+    return this.#observation.health();
   }
 
   async recentErrors(caller: Whereabouts, maxLines: number) {
-    return await this.observation?.recorder.recentErrors(await caller.identity(), maxLines) ?? [];
+    return await this.#observation.recorder.recentErrors(await caller.identity(), maxLines);
   }
 
   async activity(caller: Whereabouts, maxLines: number) {
-    return await this.observation?.recorder.activity(await caller.identity(), maxLines) ?? [];
+    return await this.#observation.recorder.activity(await caller.identity(), maxLines);
   }
 
   providers() {

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { deadline } from "@std/async/deadline";
 import { resolve } from "@std/path/resolve";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { quoteName } from "../base/quote.ts";
+import { quoteName } from "../base/text.ts";
 import { registerSecret } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { loadSettings } from "../config/load.ts";
@@ -13,11 +13,10 @@ import type { DaemonStarter } from "../shim/autostart.ts";
 import { Bridge } from "../shim/bridge.ts";
 import { Dialer, type Dialing } from "../shim/dialer.ts";
 import { openLink } from "../client/link.ts";
-import { openStdin, openStdout } from "../transport/own_stdio.ts";
+import { openStdin, openStdout } from "../transport/process_stdio.ts";
 import { STDIN_ENDED, StdioPeer } from "../transport/stdio.ts";
 import { startLogging } from "../state/log_files.ts";
-import { stopSignal } from "./signals.ts";
-import { complainAs, print } from "./terminal.ts";
+import { complainAs, print, stopSignal } from "./program_io.ts";
 
 const log = getLogger(["exai", "shim"]);
 

@@ -4,12 +4,13 @@ import type { ToolSets } from "../router/tool_set.ts";
 import type { ToolViewOptions } from "../router/tool_view.ts";
 import type { Session } from "../session/session.ts";
 import { LEAN_TOOLS } from "../tool/selection.ts";
-import type { DaemonParts } from "./daemon_parts.ts";
+import type { ConfiguredMounts } from "./configured_mounts.ts";
+import type { OwnServer } from "./own_server.ts";
 
-/** What windows see of all tools. */
+/** How the merged tools are shown to clients. */
 export function viewOf(
   { toolSearch, toolSearchChars }: Settings,
-  { own, mounts }: Pick<DaemonParts, "own" | "mounts">,
+  { own, mounts }: { own: OwnServer; mounts: ConfiguredMounts },
 ): ToolViewOptions {
   return {
     toolSets: () => mounts.toolSets,
@@ -20,7 +21,7 @@ export function viewOf(
   };
 }
 
-/** Servers have come, gone or changed: every window that sees one of them is told. */
+/** Notifies the clients that see one of these servers, which were added, removed or changed. */
 export function announceServers(sessions: Iterable<Session>, names: readonly string[]): void {
   for (const session of sessions) {
     if (session.server !== undefined && !names.includes(session.server)) continue;
@@ -30,7 +31,7 @@ export function announceServers(sessions: Iterable<Session>, names: readonly str
   }
 }
 
-/** Which tools clients see has changed: the windows it concerns are told. */
+/** Notifies the clients whose tool set has changed. */
 export function announceToolSets(
   sessions: Iterable<Session>,
   { before, now }: { before: ToolSets; now: ToolSets },

@@ -38,7 +38,7 @@ interface WithinOptions {
  * Settles as `work` does, or rejects after `timeoutMs`. Its timer goes with the work: that of `deadline` in @std/async
  * stays until its time is over, so that a client could heap up one for each of its calls.
  */
-export async function within<T>(work: Promise<T>, { timeoutMs, late }: WithinOptions): Promise<T> {
+export async function withDeadline<T>(work: Promise<T>, { timeoutMs, late }: WithinOptions): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => reject(late ?? new DOMException("Signal timed out.", "TimeoutError")),
@@ -48,7 +48,7 @@ export async function within<T>(work: Promise<T>, { timeoutMs, late }: WithinOpt
 }
 
 /** What `work` resolves with, or undefined when that takes longer than `ms`; its timer goes with the work. */
-export async function unlessLate<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
+export async function resolvedWithin<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => resolve(undefined), ms);
   return await Promise.race([work, late]).finally(() => clearTimeout(timer));

@@ -1,5 +1,5 @@
 /** Who gives way first when the budget is used up, lowest first; within a rank the one that has waited longest. */
-export const GIVES_WAY = {
+export const EVICTION_RANK = {
   /** Requests still being read: nothing has run, and the client is told. */
   incoming: 0,
   /** Answers that were sent to the end, kept in case some of it was lost on the way. */
@@ -11,19 +11,19 @@ export const GIVES_WAY = {
   /** What a client that is there has not confirmed. */
   unconfirmed: 4,
   /** The word that an answer was given and had to make room, which is all that is left of it. */
-  word: 5,
+  notice: 5,
   /** What a client that is there leaves unread; its connection is closed. */
   unread: 6,
 } as const;
 
 /** Somebody who holds bytes for others, and can let go of them. */
 interface BudgetHolder {
-  /** One of {@linkcode GIVES_WAY}. */
+  /** One of {@linkcode EVICTION_RANK}. */
   readonly rank: number;
   /** Since when it waits, by `performance.now()`. */
   readonly sinceMs: number;
   /** Lets go of at least `bytes` if it has so many, the oldest first; its account is told as ever. */
-  giveWay(bytes: number): void;
+  evict(bytes: number): void;
   /** Sets the account right, where bytes go without a word. */
   recount?(): void;
 }
@@ -145,7 +145,7 @@ export class ByteBudget {
       // One that let go of what it held in a lower rank takes its new place in the next round.
       if (holder.rank > rank) continue;
       const had = this.#bytes;
-      holder.giveWay(had - target);
+      holder.evict(had - target);
       if (this.#bytes < had) this.#note();
     }
     return this.#bytes < before;

@@ -1,7 +1,7 @@
 import { SEPARATOR } from "@std/path";
 import { normalize as normalizePosix } from "@std/path/posix/normalize";
 import { normalize as normalizeWindows } from "@std/path/windows/normalize";
-import { trimEndOf } from "./trim.ts";
+import { trimEndOf } from "./text.ts";
 
 /** The path a URI leads to on this machine, or why it leads to none. */
 type UriPath = { path: string; why?: undefined } | { path?: undefined; why: string };

@@ -1,7 +1,5 @@
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
-import { MAX_NAME_CHARS } from "./quote.ts";
-
-export { quoteName } from "./quote.ts";
+import { MAX_NAME_CHARS } from "./text.ts";
 
 /** Those of `names` that `word` may be a typo of, closest first. */
 export function closeMatches(word: string, names: readonly string[]): string[] {

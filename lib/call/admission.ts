@@ -1,86 +1,76 @@
 import type { Result } from "../wire/rpc.ts";
 import type { Call } from "./call.ts";
 
-/** What does the work of calls: a process of a mounted server, or a server within the daemon. */
+/** What runs calls: a process of a mounted server, or a server within the daemon. */
 export interface Worker {
-  /** False once it has ended: a call that was only waiting for it may go to another. */
+  /** False once it has ended: a call that has not begun may go to another worker. */
   readonly alive: boolean;
-  /** Whether it answers anybody; undefined where nobody can find out. */
+  /** How to find out whether it responds; undefined where that is not possible. */
   readonly liveness?: Liveness;
   call(call: Call): Promise<Result>;
 }
 
-/** Whether a process answers at all, whatever becomes of one call. */
+/** Whether a process responds at all, independent of a single call. */
 export interface Liveness {
-  /** Messages it has sent so far. */
+  /** Number of messages received from it. */
   readonly heard: number;
   /**
-   * Whether it sends anything within `patienceMs` now that it is asked to; asked for each call that was not answered. A
-   * process that says nothing, call after call, is replaced.
+   * Probes it, and resolves with whether it sends anything within `patienceMs`. A process that stays silent for several
+   * calls in a row is replaced.
    */
   check(patienceMs: number): Promise<boolean>;
 }
 
-/** How a circuit breaker stands, for `ps` and the health report. */
+/** State of a circuit breaker, for `ps` and the health report. */
 export interface BreakerStatus {
   state: "closed" | "open" | "half_open";
-  /** Failures in a row. */
+  /** Consecutive failures. */
   failures: number;
-  /** What the last of them said. */
+  /** Message of the last failure. */
   lastError: string | undefined;
-  /** How long calls are refused, in milliseconds; undefined when the next one is made. */
+  /** How long calls are still refused, in milliseconds; undefined when the next call is let through. */
   retryAfterMs: number | undefined;
-  /** Sessions whose calls are refused for their own time-outs, while those of others are made. */
+  /** Sessions whose calls are refused because of their own time-outs, while those of others are let through. */
   refusedSessions: number;
 }
 
 /**
- * Decides when calls may run on one worker. Kept by share key, not by the name of the server: what goes wrong in one
- * project says nothing of the process in another.
+ * Decides when calls may run on one worker. Kept by share key, not by server name: failures in one project say nothing
+ * about the process of another.
  */
 export interface Admission {
   /**
-   * Refuses at once what would be refused after a wait.
+   * Refuses a call early that would be refused after a wait.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the worker is left alone
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while the breaker is open
    */
   check(call: Call): void;
   /**
-   * A place among the calls the worker may run at once, when the call's turn comes; given back by `using`. Nothing that
-   * other workers need is held meanwhile.
+   * Runs a call once the worker, its session and the daemon may run one more; undefined when the worker has ended
+   * before the call began. Nothing that other workers need is held while the call waits for this one.
    *
-   * @throws {ExaiError} `OVER_CAPACITY` when too many wait; the signal's reason
-   */
-  place(call: Call): Disposable | Promise<Disposable>;
-  /**
-   * Runs a call that has its place, once the daemon and its session may run one more; undefined when the worker has
-   * ended before the call began.
-   *
-   * @throws {ExaiError} what the worker throws; `UPSTREAM_UNAVAILABLE` while it is left alone; the signal's reason
+   * @throws {ExaiError} what the worker throws; `OVER_CAPACITY` when too many calls wait; `UPSTREAM_UNAVAILABLE` while
+   * the breaker is open; the signal's reason
    */
   run(call: Call, worker: Worker): Promise<Result | undefined>;
-  /** Forgets every failure: the configuration was read again. */
+  /** Clears all failures, as after a reload of the configuration. */
   reset(): void;
-  /** Forgets the session `id`, which is over. */
+  /** Drops the state of the session `id`, which has ended. */
   forget(id: string): void;
-  /** Calls that have a place. */
+  /** Calls that run. */
   readonly running: number;
   /** Calls that wait for a place. */
   readonly waiting: number;
   readonly breaker: BreakerStatus | undefined;
-  /** What is wrong, in a sentence; undefined when calls are made. */
+  /** Why calls are refused, in a sentence; undefined when they are not. */
   readonly fault: string | undefined;
-  /** Whether there is nothing to remember and nobody waits. */
+  /** Whether there is no state to keep: no failure, and no call that runs or waits. */
   readonly isClean: boolean;
 }
-
-/** A place where nobody counts them. */
-export const ANY_PLACE: Disposable = { [Symbol.dispose]() {} };
 
 /** Admits every call at once. */
 export const UNLIMITED: Admission = {
   check: () => {},
-  place: () => ANY_PLACE,
   async run(call, worker) {
     if (!worker.alive) return undefined;
     call.begin?.();

@@ -3,7 +3,7 @@ import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Belonging, Identity } from "./owner.ts";
 
-/** The session on whose behalf a call runs, as far as a target may know it. */
+/** The session on whose behalf a call runs, as far as targets may know it. */
 export interface Caller {
   /** Session id. */
   readonly id: string;
@@ -15,33 +15,33 @@ export interface Caller {
   /** Working directory of the window, absolute. */
   readonly cwd: string | undefined;
   readonly namedDirs: NamedDirs;
-  /** To whom belongs what is kept of it now: a line of the record of calls. */
+  /** The owner of data stored for it now, as a line of the record of calls. */
   readonly belonging: Belonging;
-  /** On whose behalf it is connected; left out by callers that are no client's. */
+  /** On whose behalf it is connected; undefined for callers that are not clients. */
   readonly principal?: string;
   /** Least severe level of log messages the client asked for with `logging/setLevel`. */
   readonly logLevel: LogLevel | undefined;
-  /** The daemons by which it comes, of a session of another daemon or of what one has started; see `base/via.ts`. */
+  /** The chain of daemons it is connected through, if any; see `wire/via.ts`. */
   readonly via?: readonly string[];
-  /** The one mounted server this session sees, under its own names; undefined for the merged catalog. */
+  /** The one mounted server the session sees (`/mcp/NAME`); undefined for the merged catalog. */
   readonly server: string | undefined;
-  /** Sends the client a notification that belongs to no call; dropped when it cannot take any. */
+  /** Sends the client a notification that belongs to no call; dropped when the client cannot receive any. */
   notify(method: string, params?: JsonObject): void;
-  /** A resource it was subscribed to is not told of any more, though it has not unsubscribed. */
+  /** Ends a subscription that the client has not ended itself: it gets no more updates of the resource. */
   subscriptionLost?(uri: string): void;
   /**
-   * Asks the client something outside of any call: its roots, or what a task of its needs.
+   * Sends the client a request that belongs to no call: for its roots, or on behalf of one of its tasks.
    *
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
-  /** The client's roots, in its order; undefined when it has none to tell. Asked for once, until they change. */
+  /** The client's roots, in its order; undefined when it has none. Requested once, until they change. */
   roots(): Promise<readonly Root[] | undefined>;
-  /** Who it is to those that keep something for it. May ask the client for its roots, once until they change. */
+  /** Its identity as an owner of data. May request the roots of the client, once until they change. */
   identity(): Promise<Identity>;
 }
 
-/** Who a caller is and where it works, as far as that decides what its calls may see. */
+/** The part of a caller that decides which files and data its calls may see. */
 export type Whereabouts = Pick<Caller, "cwd" | "namedDirs" | "roots" | "identity">;
 
 /** A directory or file the client works in (MCP client/roots). */
@@ -50,47 +50,54 @@ export interface Root extends JsonObject {
 }
 
 /**
- * What the directories a client names, `cwd` and its roots, are good for: `read`, our tools read there, and mounted
- * servers start there; `start`, the latter only, for clients of HTTP, whose directory no program of ours has vouched
- * for; `none`, for other users of the machine, who name the directories of the owner.
+ * What the directories a client names (`cwd` and its roots) are used for. `read`: EXAI's tools read there and mounted
+ * servers start there. `start`: mounted servers start there; for HTTP clients, whose directory was not verified by a
+ * shim. `none`: not used; for other users of the machine, who would name directories of the daemon's user.
  */
 export type NamedDirs = "read" | "start" | "none";
 
-/** One request on its way to a target. */
-export interface Call {
+/** What was asked: data that never changes. A policy that changes it makes another call with {@linkcode derive}. */
+interface CallData {
   /** MCP method, as `tools/call`. */
   readonly method: string;
   readonly params: JsonObject;
-  readonly caller: Caller;
-  /** Aborted when the caller cancels or vanishes, the call times out, or the daemon stops. */
-  readonly signal: AbortSignal;
   /** The token the caller gave for progress; undefined when it wants none. */
   readonly progressToken: string | number | undefined;
   /** How long the caller will wait, in milliseconds, if it said so. */
   readonly timeoutMs?: number;
-  /** When `signal` will abort at the latest, by `monotonicNow`, in milliseconds; set by the policy that times calls out. */
+}
+
+/** For whom a call runs, until when, and the way back to its caller. */
+interface CallContext {
+  readonly caller: Caller;
+  /** Aborted when the caller cancels or disconnects for good, the call times out, or the daemon stops. */
+  readonly signal: AbortSignal;
+  /** When `signal` aborts at the latest, by `monotonicNow`, in milliseconds; set by the time-out policy. */
   readonly deadlineMs?: number;
-  /** What those it passes note about it; undefined where nobody reads it. */
+  /** What the layers note about the call, for its record; undefined where there is no record. */
   readonly trace?: CallTrace;
-  /** Says that work begins that must not be done twice; undefined where nobody asks about it afterwards. */
+  /** Reports that work begins which must not run twice; undefined for a call that may be repeated. */
   begin?(): void;
   /** Sends the caller a notification that belongs to this call: progress, log messages. */
   notify(method: string, params: JsonObject): void;
   /**
-   * Asks the caller's client something on behalf of this call: sampling, elicitation, roots.
+   * Sends the caller's client a request on behalf of this call: sampling, elicitation, roots.
    *
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
 }
 
-/** What is found out about a call on its way. */
+/** One request to a target: its data and its context. */
+export interface Call extends CallData, CallContext {}
+
+/** Facts about a call that the layers note while it runs. */
 export interface CallTrace {
-  /** The server it was led to; undefined while it is not known. */
+  /** The server it is for; undefined until the router knows. */
   server?: string;
-  /** What it waits for now, the latest last; written by `beginWait`. */
+  /** What it waits for, the latest last; written by `beginWait`. */
   waits?: Wait[];
-  /** What else is worth knowing of it while it runs. */
+  /** A remark for the list of running calls. */
   note?: string;
 }
 
@@ -98,23 +105,22 @@ export interface CallTrace {
 export interface Wait {
   /** Since when, by `performance.now`, in milliseconds. */
   readonly sinceMs: number;
-  /** What it waits for now, as "a permit of server "files" (7 before it)". */
+  /** A description, as `a permit of server "files" (7 before it)`. */
   what(): string;
 }
 
 export interface AskOptions {
   signal?: AbortSignal;
   timeoutMs?: number;
-  /** Called for each progress notification the client sends about what it was asked. */
+  /** Called for each progress notification of the client about the request. */
   onProgress?: (params: JsonObject) => void;
   /**
-   * Set where several calls wait for the answer to one question: whoever would ask the client hands its asking over,
-   * and gets the answer that all of them get. The client is asked once.
+   * Set where several calls wait for the answer to the same request: sends it once, and gives all of them the answer.
    */
   once?: (ask: () => Promise<Result>) => Promise<Result>;
 }
 
-/** Asks by `ask`, or shares the answer where the question is that of other calls, too. */
+/** Sends the request by `ask`, or shares the answer of the same request of other calls. */
 export function askOnce(options: AskOptions | undefined, ask: () => Promise<Result>): Promise<Result> {
   return options?.once ? options.once(ask) : ask();
 }
@@ -125,12 +131,25 @@ export type Target = (call: Call) => Promise<Result>;
 /** Wraps a target with one concern: permits, time-outs, metrics. */
 export type Policy = (next: Target) => Target;
 
-/** `target` behind `policies`, the first outermost. */
+/**
+ * `target` behind `policies`, the first outermost.
+ *
+ * @example
+ * ```ts
+ * import { type Call, compose, type Policy, type Target } from "./call.ts";
+ *
+ * const order: string[] = [];
+ * const note = (name: string): Policy => (next) => (call) => (order.push(name), next(call));
+ * const target: Target = () => Promise.resolve({ result: {} });
+ * await compose(target, [note("record"), note("time-out")])({} as Call);
+ * console.assert(order.join() === "record,time-out");
+ * ```
+ */
 export function compose(target: Target, policies: readonly Policy[]): Target {
   return policies.reduceRight((next, policy) => policy(next), target);
 }
 
-/** `call` with some of its parts replaced; the methods keep working on the original. */
+/** A copy of `call` with some of its parts replaced; its methods act on the original. */
 export function derive(call: Call, parts: Partial<Call>): Call {
   return {
     method: parts.method ?? call.method,
@@ -147,14 +166,14 @@ export function derive(call: Call, parts: Partial<Call>): Call {
   };
 }
 
-/** One step of a running call, for the caller to show. */
+/** Progress of a running call (MCP basic/utilities/progress). */
 export interface Progress {
   progress: number;
   total?: number;
   message?: string;
 }
 
-/** Tells the caller how far its call has come, if it asked to know (MCP basic/utilities/progress). */
+/** Sends a progress notification, if the caller gave a progress token. */
 export function reportProgress(call: Call, progress: Progress): void {
   if (call.progressToken === undefined) return;
   call.notify("notifications/progress", { progressToken: call.progressToken, ...progress });

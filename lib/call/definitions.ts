@@ -6,9 +6,8 @@ import {
   TaskSchema,
   ToolSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { clip } from "../base/clip.ts";
+import { clip, quoteName } from "../base/text.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { quoteName } from "../base/quote.ts";
 import { KIB, MIB } from "../base/units.ts";
 import { measure } from "./measure.ts";
 import type { ListKind } from "./server.ts";
@@ -16,13 +15,13 @@ import type { ListKind } from "./server.ts";
 /** A list without the entries that clients refuse. */
 export interface Sifted {
   entries: readonly JsonObject[];
-  /** What was left out or put right, a phrase for each entry; at most {@linkcode MAX_NAMED}, and how many more. */
+  /** What was left out or corrected, a phrase for each entry; at most {@linkcode MAX_NAMED}, and how many more. */
   faults: readonly string[];
 }
 
 type Sieved = ListKind | "tasks";
 
-/** What the SDK's own clients take; one entry they refuse makes them refuse the whole list. */
+/** The schemas by which the SDK's clients check lists; one invalid entry makes them reject the whole list. */
 const SCHEMAS = {
   tools: ToolSchema,
   prompts: PromptSchema,
@@ -31,7 +30,7 @@ const SCHEMAS = {
   tasks: TaskSchema,
 } as const;
 
-/** What tells the entries of a list apart, and what one is called. */
+/** The field that identifies the entries of a list, and the noun for one. */
 const KEYS: Readonly<Record<Sieved, { key: string; noun: string }>> = {
   tools: { key: "name", noun: "tool" },
   prompts: { key: "name", noun: "prompt" },
@@ -40,17 +39,17 @@ const KEYS: Readonly<Record<Sieved, { key: string; noun: string }>> = {
   tasks: { key: "taskId", noun: "task" },
 };
 
-/** Readers of JSON give up at some depth, the strictest widespread one at 128. */
+/** JSON parsers limit the depth; the strictest common one allows 128. */
 const MAX_DEPTH = 100;
 const MAX_ENTRY_CHARS = MIB;
-/** All entries of one server together; the merged list must fit into one message. */
+/** Of all entries of one server: the merged list must fit into one message. */
 const MAX_LIST_CHARS = 4 * MIB;
 const MAX_NAMED = 10;
 const MAX_REASON_CHARS = KIB / 4;
 
 /**
- * The entries of `list` that every client takes. What a client would refuse is left out, lest it refuse with it all
- * that the other servers offer; a null where something optional may stand means that it is not there.
+ * The entries of `list` that every client accepts. An invalid entry is left out, since a client would reject the whole
+ * merged list for it; null in place of an optional member is removed.
  */
 export function sift(kind: Sieved, list: readonly unknown[]): Sifted {
   const entries: JsonObject[] = [];
@@ -83,7 +82,7 @@ export function sift(kind: Sieved, list: readonly unknown[]): Sifted {
   return { entries, faults: shortened(faults) };
 }
 
-/** What is wrong with an entry, or the entry as it is shown. */
+/** What is wrong with an entry, or the entry to show. */
 function look(kind: Sieved, value: unknown): string | { entry: JsonObject; note?: string } {
   if (!isObject(value)) return "it is no object";
   const first = faultOf(kind, value);
@@ -106,7 +105,7 @@ function whyNotBeside(entry: JsonObject, { key, seen }: { key: string; seen: Rea
   return seen.has(value) ? `the same ${key} stands in the list before it` : undefined;
 }
 
-/** Members whose own members, or whose elements', may be left out as well. */
+/** Members in which optional members may be null as well. */
 const PARTS = ["annotations", "execution", "inputSchema", "outputSchema", "icons", "arguments"];
 
 function withoutNulls(entry: JsonObject): JsonObject {

@@ -5,8 +5,8 @@ interface MeasureLimits {
 }
 
 /**
- * About how many characters `value` is as JSON; in words, which limit it is over. Goes over it without calling itself,
- * for what is nested deeply enough makes a function that does run out of stack.
+ * The approximate length of `value` as JSON in characters, or a phrase that says which limit it exceeds. Not recursive:
+ * a deeply nested value would overflow the stack.
  */
 export function measure(value: unknown, { maxDepth, maxChars }: MeasureLimits): number | string {
   let chars = 0;

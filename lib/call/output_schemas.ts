@@ -1,27 +1,26 @@
-import { clip } from "../base/clip.ts";
+import { clip, quoteName } from "../base/text.ts";
 import { delay } from "@std/async/delay";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { quoteName } from "../base/quote.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { KIB } from "../base/units.ts";
 import { measure } from "./measure.ts";
 import type { Sifted } from "./definitions.ts";
 
-/** Compiling a larger one would hold everybody up; clients would be held up by it as well. */
+/** Compiling a larger schema would block the event loop, here and in clients. */
 const MAX_SCHEMA_CHARS = 64 * KIB;
 const MAX_REASON_CHARS = 200;
 const MAX_TURN_MS = 5;
 
 /**
- * `tools` without the output schemas that cannot be compiled: the SDK's clients compile each as the list arrives, and
- * one that fails makes them refuse the whole list. The tool itself can be used without it.
+ * Removes the output schemas that cannot be compiled: the SDK's clients compile each when the list arrives, and reject
+ * the whole list if one fails. The tool can be used without its schema.
  */
 export async function siftOutputSchemas({ entries, faults }: Sifted): Promise<Sifted> {
   if (!entries.some(({ outputSchema }) => outputSchema !== undefined)) return { entries, faults };
   // Loaded when the first server needs it.
   const { Ajv } = await import("ajv");
-  // As the SDK's clients set it up; what it has to say of foreign schemas must not reach our own stderr.
+  // The options of the SDK's clients; messages about foreign schemas must not reach stderr.
   const ajv = new Ajv({ strict: false, validateSchema: false, allErrors: true, logger: false });
   const compile = (schema: JsonObject) =>
     typeof schema.$id === "string" ? ajv.getSchema(schema.$id) ?? ajv.compile(schema) : ajv.compile(schema);
@@ -29,7 +28,7 @@ export async function siftOutputSchemas({ entries, faults }: Sifted): Promise<Si
   const kept: JsonObject[] = [];
   let sinceMs = monotonicNow();
   for (const entry of entries) {
-    // A schema takes a millisecond or more, and everybody else waits for it.
+    // Compiling takes a millisecond or more for each schema, which blocks all other calls.
     if (monotonicNow() - sinceMs > MAX_TURN_MS) {
       await delay(0);
       sinceMs = monotonicNow();

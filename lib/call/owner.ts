@@ -1,30 +1,30 @@
-/** To whom something that is kept belongs: a thread, the result of a call, a line of the record. */
+/** The owner of stored data: a thread, the result of a call, a line of the record. */
 export interface Owner {
-  /** On whose behalf it was made. */
+  /** On whose behalf the data was stored. */
   readonly principal: string;
-  /** The real path of the directory its window worked in; of a window without one, a name that is the window's alone. */
+  /** The real path of the directory of its session; for a session without one, a name unique to the session. */
   readonly workspace: string;
 }
 
-/** Who asks for something that is kept, or has something kept. */
+/** A client that reads or stores data. */
 export interface Identity {
   readonly principal: string;
-  /** The workspace it works in now, then those it has worked in before: what it began there is still its own. */
+  /** Its current workspace, then its earlier ones: data stored there still belongs to it. */
   readonly workspaces: readonly [string, ...string[]];
 }
 
-/** The commands of the daemon's own user, which see everything. Nothing that a window asks for goes by this. */
+/** The commands of the daemon's own user, which see everything. No request of a client is made as this viewer. */
 export const OPERATOR = Symbol("operator");
 
-/** Whoever asks to see something that is kept. */
+/** A client, or the operator, that asks to see stored data. */
 export type Viewer = Identity | typeof OPERATOR;
 
-/** To whom something belongs whose owner is found out when somebody asks. */
+/** An owner that is determined only when it is needed, since that may ask the client for its roots. */
 export interface Belonging {
   owner(): Promise<Owner>;
 }
 
-/** Whether two callers are one session: what is a session's alone, as a task is, belongs to no other. */
+/** Whether two callers are the same session, for what belongs to one session only, such as a task. */
 export function isSameSession(one: { readonly id: string }, other: { readonly id: string }): boolean {
   return one.id === other.id;
 }
@@ -34,17 +34,17 @@ export function isSamePrincipal(one: string, other: string): boolean {
   return one === other;
 }
 
-/** To whom belongs what `identity` has kept now. */
+/** The owner of data that `identity` stores now. */
 export function ownerOf({ principal, workspaces }: Identity): Owner {
   return { principal, workspace: workspaces[0] };
 }
 
-/** `owner` as a text, equal for equal owners: for a column of a database. */
+/** `owner` as a string that is equal for equal owners, for a column of a database. */
 export function ownerKey({ principal, workspace }: Owner): string {
   return JSON.stringify([principal, workspace]);
 }
 
-/** The keys of all owners whose things `viewer` may use; undefined: everybody's. For a query that finds only those. */
+/** The keys of all owners whose data `viewer` may use, for a query; undefined: all data. */
 export function ownerKeysFor(viewer: Viewer): string[] | undefined {
   if (viewer === OPERATOR) return undefined;
   const { principal, workspaces } = viewer;
@@ -52,14 +52,24 @@ export function ownerKeysFor(viewer: Viewer): string[] | undefined {
 }
 
 /**
- * Whether `viewer` may see, continue, await or cancel what belongs to the owner with the key `owner`: the same workspace
- * of the same principal may, and nobody else. Every room that keeps something asks here.
+ * Whether `viewer` may see, continue, await or cancel what belongs to the owner with the key `owner`: only the same
+ * workspace of the same principal may. Every room that stores data decides by this function.
+ *
+ * @example
+ * ```ts
+ * import { mayUse, ownerKey, ownerOf } from "./owner.ts";
+ *
+ * const alice = { principal: "alice", workspaces: ["/work/app"] } as const;
+ * const key = ownerKey(ownerOf(alice));
+ * console.assert(mayUse(alice, key));
+ * console.assert(!mayUse({ ...alice, principal: "bob" }, key));
+ * ```
  */
 export function mayUse(viewer: Viewer, owner: string): boolean {
   return ownerKeysFor(viewer)?.includes(owner) ?? true;
 }
 
-/** As {@linkcode mayUse}, for belongings; of those whose owner is not found within `waitMs`, nothing may be used. */
+/** As {@linkcode mayUse}, for belongings; those whose owner is not determined within `waitMs` are left out. */
 export async function usable(
   viewer: Viewer,
   belongings: Iterable<Belonging>,
@@ -72,6 +82,6 @@ export async function usable(
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, waitMs);
   await Promise.race([Promise.all(asking), late.promise]).finally(() => clearTimeout(timer));
-  // What is found out later must not change what is being read.
+  // A copy: an owner that is determined later must not change the set while it is read.
   return new Set(found);
 }

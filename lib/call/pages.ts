@@ -1,17 +1,17 @@
-import { within } from "../base/abort.ts";
+import { withDeadline } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import type { Result } from "../wire/rpc.ts";
 import { measure } from "./measure.ts";
 
-/** How much of one list is taken from whoever sends it. */
+/** Limits on one list of a peer. */
 interface PageLimits {
   maxPages: number;
   maxEntries: number;
   /** Of the entries' JSON, and of the cursors, in UTF-16 code units. */
   maxChars: number;
-  /** How long the pages after the first may take together. */
+  /** Total time for the pages after the first. */
   timeoutMs: number;
 }
 
@@ -22,9 +22,9 @@ const LIMITS: PageLimits = {
   timeoutMs: 30 * SECOND_MS,
 };
 
-/** A whole list, or as much of it as was taken. */
+/** A whole list, or the part within the limits. */
 interface Pages {
-  /** As they were sent: whether each is what it should be has not been looked at. */
+  /** As they were sent, not validated. */
   entries: JsonObject[];
   /** Why the list ends before its sender says so; undefined for a whole one. */
   fault?: string;
@@ -34,9 +34,9 @@ interface Pages {
 type AskPage = (params: JsonObject) => Promise<Result>;
 
 /**
- * Every page of a list (MCP server/utilities/pagination), within `limits`: the sender decides how many pages it claims
- * to have, so neither their number nor their size may be trusted. Ends where a cursor comes again; the empty text is a
- * cursor like any other. What was taken by then is kept.
+ * Every page of a list (MCP server/utilities/pagination), within `limits`: neither the number nor the size of the pages
+ * can be trusted. Ends at a limit or at a repeated cursor, with the entries read until then. An empty string is a valid
+ * cursor.
  *
  * @throws {Error} when the first page is refused, or a later one cannot be asked for
  */
@@ -59,7 +59,7 @@ export async function allPages(
   return reading.pages;
 }
 
-/** One list on its way in. */
+/** A list that is being read. */
 class ListReading {
   readonly pages: Pages = { entries: [] };
   readonly #field: string;
@@ -74,7 +74,7 @@ class ListReading {
     this.#limits = limits;
   }
 
-  /** Takes one page; gives the cursor of the next. */
+  /** Adds one page; returns the cursor of the next. */
   take(page: JsonObject): string | undefined {
     const { maxEntries, maxPages, maxChars } = this.#limits;
     const { [this.#field]: entries, nextCursor } = page;
@@ -98,12 +98,12 @@ class ListReading {
     return nextCursor;
   }
 
-  /** The page, unless the time for the whole list is over before it comes. */
+  /** The page, unless the time for the whole list ends before it arrives. */
   async inTime(asked: Promise<Result>): Promise<Result | undefined> {
     const { timeoutMs } = this.#limits;
     const remainingMs = Math.max(0, this.#begunAtMs + timeoutMs - monotonicNow());
     try {
-      return await within(asked, { timeoutMs: remainingMs });
+      return await withDeadline(asked, { timeoutMs: remainingMs });
     } catch (thrown) {
       if (!(thrown instanceof DOMException && thrown.name === "TimeoutError")) throw thrown;
       asked.catch(() => {});
@@ -112,7 +112,7 @@ class ListReading {
     }
   }
 
-  /** The list ends here for a reason that is not its sender's. */
+  /** Cuts the list here, with the reason. */
   stop(why: string): undefined {
     this.pages.fault = `the list is cut after ${this.pages.entries.length} entries: ${why}`;
   }

@@ -10,10 +10,12 @@ export interface Server {
   /** Unique in the catalog; `[A-Za-z0-9_-]`. */
   readonly name: string;
   readonly target: Target;
-  /** The scheme of its resources, where nobody else may answer for one of that scheme: `exai:`. */
+  /** Names that `mcp.json` gives its tools in the merged catalog; undefined: their own. */
+  readonly toolNaming?: { readonly rename: Readonly<Record<string, string>>; readonly prefix: string };
+  /** A URI scheme that only this server may answer for: `exai:`. */
   readonly ownScheme?: string;
   /**
-   * What the server said, or says now, to `initialize` for this caller. Starts it if it must be started.
+   * The answer of the server to `initialize`, for this caller. Starts the server if necessary.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` naming the server
    */
@@ -25,11 +27,11 @@ export interface Server {
    */
   list(kind: ListKind, call: Call): Promise<readonly JsonObject[]>;
   /**
-   * Asks the server anew for a list it has not said has changed, for somebody names what is not in it. What does not run
-   * for this caller is not started for that. Resolves with whether the list is another now.
+   * Requests a list again though the server has not announced a change, because a client used a name that is not in it.
+   * Does not start the server. Resolves with whether the list has changed.
    */
   refresh?(kind: ListKind, call: Call): Promise<boolean>;
-  /** What stands between `caller` and the server, as "server "files" to start"; undefined: nothing but its answer. */
+  /** What a request of `caller` waits for before the server has it, as `server "files" to start`; undefined: nothing. */
   waitOf?(caller: Caller): string | undefined;
   /** How long it may take to start; undefined: no longer than others. */
   readonly startTimeoutMs?: number;
@@ -37,15 +39,15 @@ export interface Server {
   readonly callTimeoutMs?: number;
   /** Silence after which a call is answered with a handle and goes on, in milliseconds; undefined: never. */
   readonly detachAfterMs?: number;
-  /** Calls it may run at once; undefined: no limit of its own. */
+  /** Calls it may run at once; undefined: unlimited. */
   readonly maxInflight?: number;
-  /** It decides itself when each of its processes may run a call; false: what stands in front of it does. */
+  /** Whether it applies the admission policy itself, for each of its processes. */
   readonly admitsItself?: boolean;
-  /** The caller wants log messages from another level on. */
+  /** The caller has set another log level. */
   logLevelChanged?(caller: Caller): void;
-  /** Passes on a notification of the client that belongs to no call: `notifications/roots/list_changed`. */
+  /** Forwards a notification of the client that belongs to no call: `notifications/roots/list_changed`. */
   notify?(caller: Caller, method: string, params: JsonObject): void;
-  /** A session is over: what it held is given back. */
+  /** Releases what is held for a session that has ended. */
   detach?(caller: Caller): void;
 }
 

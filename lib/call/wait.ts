@@ -1,8 +1,8 @@
 import type { Call, CallTrace, Wait, Whereabouts } from "./call.ts";
 
-/** Notes that `call` waits for `what`, until what is returned is disposed. Nothing is noted where nobody reads it. */
+/** Notes that `call` waits for `what`, until the returned object is disposed. Does nothing for a call without a trace. */
 export function beginWait({ trace }: Pick<Call, "trace">, what: () => string): Disposable {
-  if (!trace) return NOT_NOTED;
+  if (!trace) return NO_WAIT;
   const wait: Wait = { sinceMs: performance.now(), what };
   const waits = trace.waits ??= [];
   waits.push(wait);
@@ -14,7 +14,7 @@ export function beginWait({ trace }: Pick<Call, "trace">, what: () => string): D
   };
 }
 
-/** Settles as `work` does; meanwhile `call` is noted to wait for `what`. */
+/** Settles as `work` does; until then `call` is shown as waiting for `what`. */
 export async function waitingFor<T>(
   call: Pick<Call, "trace">,
   what: string | (() => string),
@@ -24,10 +24,10 @@ export async function waitingFor<T>(
   return await work;
 }
 
-/** What a call waits for while its client is asked for its roots. */
+/** Shown while the client is asked for its roots. */
 export const ROOTS_WAIT = "its client to tell its roots";
 
-/** Where the caller of `call` works; while its client is asked for that, `call` is noted to wait for it. */
+/** The directories of the caller of `call`, which is shown as waiting while its client is asked for them. */
 export function whereaboutsOf(call: Call): Whereabouts {
   const { caller } = call;
   return {
@@ -38,12 +38,12 @@ export function whereaboutsOf(call: Call): Whereabouts {
   };
 }
 
-/** What a call waits for now; undefined while it runs. */
+/** The latest wait of a call; undefined while it runs. */
 export function currentWait(trace: CallTrace | undefined): Wait | undefined {
   return trace?.waits?.at(-1);
 }
 
-/** What a call waits for while its client is asked by `method`. */
+/** Shown while the client is sent a request of `method`. */
 export function waitForClient(method: string): string {
   switch (method) {
     case "elicitation/create":
@@ -55,4 +55,4 @@ export function waitForClient(method: string): string {
   }
 }
 
-const NOT_NOTED: Disposable = { [Symbol.dispose]() {} };
+const NO_WAIT: Disposable = { [Symbol.dispose]() {} };

@@ -176,7 +176,7 @@ async function connect({ url, ...options }: Way): Promise<ClientSocket> {
   } catch (thrown) {
     const message = messageOf(thrown);
     log.debug("no connection to {url}: {message}", { url, message });
-    const refused = thrown instanceof ConnectError && thrown.refused;
+    const refused = thrown instanceof ConnectError && thrown.isRefused;
     if (refused) throw new LinkError("refused", `no daemon listens at ${url}`);
     throw new LinkError("unreachable", `what listens at ${url} does not answer as a daemon: ${message}`);
   }

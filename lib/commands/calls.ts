@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { quoteName } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped, visible, visibleJson } from "../base/visible.ts";
 import type { LoadedSettings } from "../config/load.ts";

@@ -1,6 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { didYouMean, quoteName } from "../base/suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
 import { visible, visibleJson } from "../base/visible.ts";
 import type { LoadedSettings } from "../config/load.ts";

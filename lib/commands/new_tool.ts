@@ -1,6 +1,6 @@
 import { basename, join } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { quoteName } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import { statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { toolTemplate } from "../user_tools/template.ts";

@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { quoteName } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import { visibleJson } from "../base/visible.ts";
 import type { LoadedSettings } from "../config/load.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";

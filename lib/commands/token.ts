@@ -1,5 +1,5 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { quoteName } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import type { LoadedSettings } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { AUTO_TOKEN } from "../config/token_rule.ts";

@@ -2,7 +2,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import * as z from "zod/mini";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { closeMatches } from "../base/suggest.ts";
-import { trimStartOf } from "../base/trim.ts";
+import { trimStartOf } from "../base/text.ts";
 import { parseEnvFile } from "./env_file.ts";
 import { readRegularFileSync } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";

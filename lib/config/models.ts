@@ -1,8 +1,7 @@
 import { dirname } from "@std/path";
 import * as z from "zod/mini";
 import { messageOf } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
-import { ownEntry } from "../base/own.ts";
+import { isObject, type JsonObject, ownEntry } from "../base/json.ts";
 import { fill } from "../base/template.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type JsonDocument, parseDocument } from "./servers/document.ts";

@@ -1,7 +1,7 @@
 import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { join } from "@std/path/join";
-import { fnv1a } from "../base/hash.ts";
+import { fnv1a } from "../base/text.ts";
 import type { Settings } from "./settings.ts";
 
 /** The files of one user, private to the user. Those that EXAI writes lie in the state directory. */

@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { trimEndOf } from "../base/trim.ts";
+import { trimEndOf } from "../base/text.ts";
 import { fill, variablesIn } from "../base/template.ts";
 
 /** What makes two sessions share one process of a mounted server (design.md section 7). */

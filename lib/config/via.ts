@@ -1,6 +1,6 @@
-import { readVia, VIA_VARIABLE } from "../wire/via.ts";
+import { parseVia, VIA_VARIABLE } from "../wire/via.ts";
 
 /** The daemons below which this process was started. */
 export function inheritedVia(): string[] {
-  return readVia(Deno.env.get(VIA_VARIABLE));
+  return parseVia(Deno.env.get(VIA_VARIABLE));
 }

@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { checkVia, readVia, VIA_HEADER } from "../wire/via.ts";
+import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import type { HttpServerTransport } from "../transport/http_server.ts";
 import { WebSocketChannel, type WebSocketChannelOptions } from "../transport/websocket_server.ts";
 import { CLOSE, CODES } from "../wire/codes.ts";
@@ -221,8 +221,8 @@ export class HttpHandler {
       throw new ExaiError("RESOURCE_NOT_FOUND", why);
     }
     const server = this.#serverOf(mcp?.[1]);
-    const via = readVia(request.headers.get(VIA_HEADER));
-    checkVia(via, this.#options.daemonId);
+    const via = parseVia(request.headers.get(VIA_HEADER));
+    assertNoLoop(via, this.#options.daemonId);
     const newcomer = this.#newcomer(visit);
     // Not known any more once the connection is upgraded.
     const { door, remoteAddr } = arrival;

@@ -1,10 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { dirname, join } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { fnv1a } from "../base/hash.ts";
+import { fnv1a } from "../base/text.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { StatePaths } from "../config/paths.ts";
-import { runtimeDir, socketName } from "../config/paths.ts";
+import { runtimeDir, socketName, type StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { loadServerTls } from "../config/tls.ts";
 import type { HttpRequestHandler } from "./arrival.ts";

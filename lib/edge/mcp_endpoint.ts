@@ -1,14 +1,14 @@
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json } from "../base/json.ts";
-import { checkVia, readVia, VIA_HEADER } from "../wire/via.ts";
+import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { readJsonBody } from "../transport/http_body.ts";
 import type { HttpExchange, HttpServerTransport } from "../transport/http_server.ts";
 import { CODES, toRpcError } from "../wire/codes.ts";
-import { asMeant, whyNoBatch } from "../wire/lenient.ts";
+import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
-import { checkEnvelope, refusedId, type RequestId, responseTo } from "../wire/rpc.ts";
+import { checkEnvelope, errorResponseId, type RequestId, responseTo } from "../wire/rpc.ts";
 import { plainAccept } from "./media_types.ts";
 import type { Principal } from "./principal.ts";
 
@@ -109,8 +109,8 @@ export class McpEndpoint {
     if (!isObject(exchange.body) || exchange.body.method !== "initialize") {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
     }
-    const via = readVia(request.headers.get(VIA_HEADER));
-    checkVia(via, this.#options.daemonId);
+    const via = parseVia(request.headers.get(VIA_HEADER));
+    assertNoLoop(via, this.#options.daemonId);
     await this.#makeRoom();
     const transport = this.#options.open({ server, cwd: cwdOf(request), via, principal });
     await transport.start();
@@ -141,7 +141,7 @@ class BadMessage extends Error {
 
   constructor(value: unknown, why: string) {
     super(why);
-    this.id = isObject(value) ? refusedId(value.id) : null;
+    this.id = isObject(value) ? errorResponseId(value.id) : null;
     this.error = new ExaiError("INVALID_REQUEST", why);
   }
 }
@@ -149,14 +149,14 @@ class BadMessage extends Error {
 /** One message as it is meant; what is wrong with it is said as at the other doors. */
 function single(value: Json): Json {
   if (!isObject(value)) throw new BadMessage(value, "a body must hold one JSON object");
-  const meant = asMeant(value);
+  const meant = normalizeMessage(value);
   const message = checkEnvelope(meant);
   if (typeof message === "string") throw new BadMessage(value, message);
   return meant;
 }
 
 function batch(messages: readonly Json[], { headers }: Request, { revision }: OpenSession): Json[] {
-  const why = whyNoBatch(messages, headers.get("mcp-protocol-version") ?? revision);
+  const why = batchFault(messages, headers.get("mcp-protocol-version") ?? revision);
   if (why !== undefined) throw new BadMessage(messages, why);
   return messages.map(single);
 }

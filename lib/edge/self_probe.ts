@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { deadline } from "@std/async/deadline";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { ownEntry } from "../base/own.ts";
+import { ownEntry } from "../base/json.ts";
 
 const log = getLogger(["exai", "edge"]);
 

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { AUTO_TOKEN, isToken, TOKEN_RULE } from "../config/token_rule.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { othersCanRead, whyUntrusted } from "../config/trust.ts";

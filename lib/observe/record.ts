@@ -1,4 +1,4 @@
-import { clip } from "../base/clip.ts";
+import { clip } from "../base/text.ts";
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { visibleJson } from "../base/visible.ts";

@@ -1,4 +1,4 @@
-import { ownEntry } from "../base/own.ts";
+import { ownEntry } from "../base/json.ts";
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -4,7 +4,7 @@ import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import type { Environment } from "./environment.ts";
-import { signalGroup } from "./signals.ts";
+import { signalGroup } from "./process_trees.ts";
 
 const log = getLogger(["exai", "upstream"]);
 

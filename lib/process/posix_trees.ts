@@ -1,8 +1,7 @@
 import { delay } from "@std/async/delay";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { type ProcessRow, processTable, treeOf } from "./process_table.ts";
-import { signalGroup } from "./signals.ts";
-import type { ProcessTrees } from "./trees.ts";
+import { type ProcessTrees, signalGroup } from "./process_trees.ts";
 import { ProcessGuard } from "./process_guard.ts";
 
 const POLL_MS = 20;

@@ -4,7 +4,7 @@ import { isAbsolute } from "@std/path";
 import { ExaiError, type ExaiErrorOptions, messageOf } from "../base/errors.ts";
 import { overCapacityFor } from "../base/exhaustion.ts";
 import type { StdioServerConfig } from "../config/server_config.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Executable, type ExecutableFiles, resolveCommand, searchedDirs } from "./command.ts";
 import { type Environment, inheritedFrom, type Platform, withVariables } from "./environment.ts";
@@ -12,7 +12,7 @@ import { loginEnvironment } from "./login_shell.ts";
 import { PosixTrees } from "./posix_trees.ts";
 import { type TreeUsage, treeUsage } from "./process_table.ts";
 import { searchPath } from "./search_path.ts";
-import type { ProcessTrees } from "./trees.ts";
+import type { ProcessTrees } from "./process_trees.ts";
 import { WindowsTrees } from "./windows_trees.ts";
 import { PROCESS_LIMITS, type ProcessLimits, ServerProcess } from "./server_process.ts";
 

@@ -6,8 +6,8 @@ import type { Transport } from "../transport/transport.ts";
 import type { RpcMessage } from "../wire/rpc.ts";
 import { StdoutReader } from "./stdout_reader.ts";
 import { StdinWriter } from "./stdin_writer.ts";
-import { StderrReader } from "./stderr.ts";
-import type { ProcessTrees } from "./trees.ts";
+import { StderrReader } from "./stderr_reader.ts";
+import type { ProcessTrees } from "./process_trees.ts";
 
 /** What one process may take, and how long it may take to end. */
 export interface ProcessLimits {
@@ -108,8 +108,8 @@ export class ServerProcess implements Transport, AsyncDisposable {
   }
 
   /** What kept its messages from being understood, where that is known. */
-  get oddity(): string | undefined {
-    return this.#inbox.oddity;
+  get protocolIssue(): string | undefined {
+    return this.#inbox.protocolIssue;
   }
 
   /** Bytes sent that the process has not read yet. */

@@ -1,6 +1,6 @@
-import { clip } from "../base/clip.ts";
+import { clip } from "../base/text.ts";
 import { ExaiError } from "../base/errors.ts";
-import { contained } from "../base/handling_faults.ts";
+import { loggingErrors } from "../base/handler_errors.ts";
 import { isObject } from "../base/json.ts";
 import { forEachYielding } from "../base/event_loop.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
@@ -9,11 +9,11 @@ import { toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
 import { readTooDeep, type TooDeep } from "../wire/too_deep.ts";
 import { isTooDeep } from "../wire/shape.ts";
-import { parseLenient } from "../wire/lenient_json.ts";
+import { parseLenient } from "../wire/lenient.ts";
 import { isAnswer, readServerMessage } from "../wire/server_message.ts";
-import { BrokenAnswers } from "./broken_answers.ts";
-import { HeaderBlock, ONE_A_LINE } from "./framing.ts";
-import { SplitMessage } from "./split_message.ts";
+import { MalformedResponses } from "./malformed_responses.ts";
+import { ContentLengthHeaders, ONE_A_LINE } from "./content_length.ts";
+import { MultilineMessage } from "./multiline_message.ts";
 
 /** Lines of noise that are kept to be shown. */
 const MAX_NOISE_KEPT = 5;
@@ -57,9 +57,9 @@ export class StdoutReader {
   readonly #decoder = new TextDecoder();
   readonly #handOn: (message: RpcMessage) => void;
   readonly #framer: LineFramer;
-  readonly #broken: BrokenAnswers;
-  readonly #split: SplitMessage;
-  readonly #headers = new HeaderBlock();
+  readonly #broken: MalformedResponses;
+  readonly #split: MultilineMessage;
+  readonly #headers = new ContentLengthHeaders();
   /** Whether messages have come behind headers. */
   #isFramed = false;
   /** Whether the next line is the body that was counted. */
@@ -73,9 +73,9 @@ export class StdoutReader {
   constructor(options: StdoutReaderOptions) {
     this.#options = options;
     // What stands behind a message in the same chunk belongs to other calls.
-    this.#handOn = contained("a line of a server", options.onmessage);
-    this.#broken = new BrokenAnswers(options.server, this.#handOn);
-    this.#split = new SplitMessage({
+    this.#handOn = loggingErrors("a line of a server", options.onmessage);
+    this.#broken = new MalformedResponses(options.server, this.#handOn);
+    this.#split = new MultilineMessage({
       maxChars: options.maxLineBytes,
       ongiveup: (text) => this.#passOver(text),
     });
@@ -114,7 +114,7 @@ export class StdoutReader {
   }
 
   /** What kept its messages from being understood, where that is known. */
-  get oddity(): string | undefined {
+  get protocolIssue(): string | undefined {
     if (this.#isFramed) {
       return `it writes Content-Length headers as language servers do; ${ONE_A_LINE}, and read so`;
     }

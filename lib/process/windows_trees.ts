@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { type Job, JobObjects } from "./job_object.ts";
-import type { ProcessTrees } from "./trees.ts";
+import type { ProcessTrees } from "./process_trees.ts";
 
 const log = getLogger(["exai", "upstream"]);
 

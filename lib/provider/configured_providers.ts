@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { registerSecret } from "../base/log.ts";
-import { trimEndOf } from "../base/trim.ts";
+import { trimEndOf } from "../base/text.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
 import { CUSTOM } from "./dialect/custom.ts";

@@ -1,4 +1,4 @@
-import { beginningOf, boundedBody, boundedEvents, inflated } from "../base/bounded_body.ts";
+import { beginningOf, boundedBody, boundedEvents, inflated } from "../base/http_response.ts";
 import { ExaiError } from "../base/errors.ts";
 import { formatBytes, KIB } from "../base/units.ts";
 

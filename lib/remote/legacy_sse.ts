@@ -1,13 +1,12 @@
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import type { RpcMessage } from "../wire/rpc.ts";
+import { mintedId, type RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
-import { ownId } from "../wire/own_id.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
-import { ServerEndpoint, withdrawnBy } from "./endpoint.ts";
-import { eventsOf, type ServerEvent } from "./events.ts";
-import { isAboutSession, SessionLost, UrlRefusal } from "./failures.ts";
-import { MessageReader } from "./reader.ts";
+import { ServerEndpoint, withdrawnBy } from "./server_endpoint.ts";
+import { eventsOf, type ServerEvent } from "./server_events.ts";
+import { HttpStatusError, isAboutSession, SessionLostError } from "./errors.ts";
+import { MessageReader } from "./message_reader.ts";
 
 /**
  * HTTP with SSE, as it was before revision 2025-03-26. The SDK's own transport opens a stream that has ended again by
@@ -34,7 +33,7 @@ export class LegacySse implements UpstreamTransport {
       server: config.title,
       onmessage: (message) => {
         // The answer has come here: whatever its request waits for, nobody needs it.
-        if (!("method" in message) && message.id !== null) this.#endpoint.cancelSoon(ownId(message.id));
+        if (!("method" in message) && message.id !== null) this.#endpoint.cancelSoon(mintedId(message.id));
         this.onmessage?.(message);
       },
       onrefused: (answer) => void this.send(answer).catch(() => {}),
@@ -55,7 +54,7 @@ export class LegacySse implements UpstreamTransport {
     await this.#ready.promise;
   }
 
-  /** @throws {SessionLost} it did not run; {@linkcode UrlRefusal} any other refusal */
+  /** @throws {SessionLostError} it did not run; {@linkcode HttpStatusError} any other refusal */
   async send(message: RpcMessage): Promise<void> {
     if (this.#isClosed || !this.#messages) throw new Error(this.describeEnd());
     const withdrawn = withdrawnBy(message);
@@ -119,8 +118,8 @@ export class LegacySse implements UpstreamTransport {
   }
 
   #understood(thrown: unknown): unknown {
-    if (!(thrown instanceof UrlRefusal) || !isAboutSession(thrown, true)) return thrown;
-    const lost = new SessionLost(thrown);
+    if (!(thrown instanceof HttpStatusError) || !isAboutSession(thrown, true)) return thrown;
+    const lost = new SessionLostError(thrown);
     if (!this.#isLost) this.onlost?.(lost.message);
     this.#isLost = true;
     return lost;

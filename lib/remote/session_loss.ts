@@ -2,9 +2,9 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { isTooDeep } from "../wire/shape.ts";
-import type { ServerEndpoint } from "./endpoint.ts";
-import { eventsOf } from "./events.ts";
-import { isAboutSession, UrlRefusal } from "./failures.ts";
+import type { ServerEndpoint } from "./server_endpoint.ts";
+import { eventsOf } from "./server_events.ts";
+import { HttpStatusError, isAboutSession } from "./errors.ts";
 import { PROBE_METHOD } from "./unsaid_losses.ts";
 
 const METHOD_NOT_FOUND = -32601;
@@ -30,13 +30,13 @@ export interface Refused {
 }
 
 /** `text` as a refusal, where the body of an answer with HTTP status 200 says in it that the session is not known. */
-export function refusalIn(text: string, response: Response): UrlRefusal | undefined {
+export function refusalIn(text: string, response: Response): HttpStatusError | undefined {
   if (text.length > MAX_REFUSAL_CHARS || !text.includes('"error"') || !saysLost(text)) return undefined;
-  return errorIn(text) === undefined ? undefined : new UrlRefusal(response, text);
+  return errorIn(text) === undefined ? undefined : new HttpStatusError(response, text);
 }
 
 /** Whether the refusal is the server's own answer to the request, and says nothing of the session. */
-export function isOwnAnswer({ status, body }: UrlRefusal, { id }: Refused): boolean {
+export function isOwnAnswer({ status, body }: HttpStatusError, { id }: Refused): boolean {
   return (status === 404 || status < 300) && namesRequest(errorIn(body), id);
 }
 
@@ -46,7 +46,7 @@ export function isOwnAnswer({ status, body }: UrlRefusal, { id }: Refused): bool
  * about it all the same. A refusal that does not name the request was made before there was a request to run.
  */
 export function sessionVerdict(
-  refusal: UrlRefusal,
+  refusal: HttpStatusError,
   { id, hasSession }: Pick<Refused, "id"> & { hasSession: boolean },
 ): "lost" | "perhaps" | "unsaid" | "kept" {
   const { status, body } = refusal;
@@ -76,7 +76,7 @@ export type SessionCheck = "same" | "lost" | "kept";
 export class SessionProbe {
   readonly #endpoint: ServerEndpoint;
   readonly #timeoutMs: number;
-  #asking: Promise<UrlRefusal | undefined> | undefined;
+  #asking: Promise<HttpStatusError | undefined> | undefined;
 
   constructor(endpoint: ServerEndpoint, startTimeoutMs: number) {
     this.#endpoint = endpoint;
@@ -84,7 +84,7 @@ export class SessionProbe {
   }
 
   /** Asks, once for all who want to know it now. */
-  async look(refusal: UrlRefusal, { method = "" }: Refused): Promise<SessionCheck> {
+  async look(refusal: HttpStatusError, { method = "" }: Refused): Promise<SessionCheck> {
     this.#asking ??= this.#ask().finally(() => this.#asking = undefined);
     const other = await this.#asking;
     if (other === undefined) return "kept";
@@ -96,9 +96,9 @@ export class SessionProbe {
     return likeness(refusal, method) === likeness(other, PROBE.method) ? "same" : "lost";
   }
 
-  async #ask(): Promise<UrlRefusal | undefined> {
+  async #ask(): Promise<HttpStatusError | undefined> {
     const timer = setTimeout(() => this.#endpoint.cancel(PROBE.id), this.#timeoutMs);
-    let refusal: UrlRefusal | undefined;
+    let refusal: HttpStatusError | undefined;
     try {
       await this.#endpoint.post(PROBE, undefined, async (response) => {
         const text = await firstMessage(response);
@@ -106,14 +106,14 @@ export class SessionProbe {
       });
       return refusal;
     } catch (thrown) {
-      if (!(thrown instanceof UrlRefusal)) return undefined;
+      if (!(thrown instanceof HttpStatusError)) return undefined;
       return this.#verdictOf(thrown) === "kept" ? undefined : thrown;
     } finally {
       clearTimeout(timer);
     }
   }
 
-  #verdictOf(refusal: UrlRefusal): ReturnType<typeof sessionVerdict> {
+  #verdictOf(refusal: HttpStatusError): ReturnType<typeof sessionVerdict> {
     return sessionVerdict(refusal, { id: PROBE.id, hasSession: this.#endpoint.sessionId !== undefined });
   }
 }
@@ -153,7 +153,7 @@ function saysLost(text: string): boolean {
 }
 
 /** What two refusals for one reason have in common: not the method and the ids in them. */
-function likeness({ status, body }: UrlRefusal, method: string): string {
+function likeness({ status, body }: HttpStatusError, method: string): string {
   const error = errorIn(body)?.error;
   const said = isObject(error) ? `${error.code} ${error.message}` : body;
   return `${status} ${said.replaceAll(method, "").replace(/\d+/g, "#").trim()}`;

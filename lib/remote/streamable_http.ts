@@ -1,16 +1,16 @@
 import { delay } from "@std/async/delay";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { RequestId, RpcMessage } from "../wire/rpc.ts";
+import { isRequest, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import { malformedAnswer } from "../wire/server_message.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
-import { ServerEndpoint, withdrawnBy } from "./endpoint.ts";
-import { eventsOf } from "./events.ts";
-import { AnswerCut, cut, SessionLost, UrlRefusal } from "./failures.ts";
-import { Listening } from "./listening.ts";
+import { ServerEndpoint, withdrawnBy } from "./server_endpoint.ts";
+import { eventsOf } from "./server_events.ts";
+import { cut, HttpStatusError, ResponseCutError, SessionLostError } from "./errors.ts";
+import { StandaloneStream } from "./standalone_stream.ts";
 import { kindOf, OwnRefusals } from "./own_refusals.ts";
-import { MessageReader } from "./reader.ts";
+import { MessageReader } from "./message_reader.ts";
 import {
   isOwnAnswer,
   refusalIn,
@@ -52,7 +52,7 @@ export class StreamableHttp implements UpstreamTransport {
   readonly #probe: SessionProbe;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
-  #listening: Listening | undefined;
+  #listening: StandaloneStream | undefined;
   #isLost = false;
   #end: string | undefined;
 
@@ -69,7 +69,6 @@ export class StreamableHttp implements UpstreamTransport {
     });
   }
 
-  /** How its own stream stands. */
   get listening(): string | undefined {
     return this.#listening?.state;
   }
@@ -81,12 +80,12 @@ export class StreamableHttp implements UpstreamTransport {
   /**
    * Sends `message`; of a request, settles when its answer has been passed on.
    *
-   * @throws {SessionLost} it did not run; {@linkcode AnswerCut} it may have; {@linkcode UrlRefusal} any other refusal
+   * @throws {SessionLostError} it did not run; {@linkcode ResponseCutError} it may have; {@linkcode HttpStatusError} any other refusal
    */
   async send(message: RpcMessage): Promise<void> {
     if (this.#closing.signal.aborted) throw new Error(this.describeEnd());
     const method = "method" in message ? message.method : undefined;
-    const id = "method" in message && "id" in message ? message.id : undefined;
+    const id = isRequest(message) ? message.id : undefined;
     // A server that is asked to initialize anew gives another session.
     if (method === "initialize") this.#endpoint.sessionId = undefined;
     // A server that takes no word of it any more has its request ended all the same.
@@ -99,7 +98,7 @@ export class StreamableHttp implements UpstreamTransport {
         (response, signal) => this.#take(response, { id, signal }),
       );
     } catch (thrown) {
-      if (method === "initialize" || !(thrown instanceof UrlRefusal)) throw thrown;
+      if (method === "initialize" || !(thrown instanceof HttpStatusError)) throw thrown;
       await this.#refused(thrown, { id, method, kind: kindOf(this.#url, message) });
     }
     if (id !== undefined) {
@@ -184,10 +183,12 @@ export class StreamableHttp implements UpstreamTransport {
       } catch (thrown) {
         if (isAnswered) return;
         const failure = cut(thrown, signal);
-        if (!(failure instanceof AnswerCut) || lastEventId === undefined) throw failure;
+        if (!(failure instanceof ResponseCutError) || lastEventId === undefined) throw failure;
       }
       if (isAnswered) return;
-      if (lastEventId === undefined) throw new AnswerCut("the stream of its answer ended without an answer");
+      if (lastEventId === undefined) {
+        throw new ResponseCutError("the stream of its answer ended without an answer");
+      }
       const isTooOften = inAll >= MAX_RESUMES_IN_ALL;
       body = await this.#resume(lastEventId, {
         signal,
@@ -207,8 +208,8 @@ export class StreamableHttp implements UpstreamTransport {
       try {
         return (await this.#endpoint.openStream(lastEventId, signal)).body;
       } catch (thrown) {
-        if (thrown instanceof UrlRefusal && thrown.status < 500) {
-          throw new AnswerCut(
+        if (thrown instanceof HttpStatusError && thrown.status < 500) {
+          throw new ResponseCutError(
             `the stream of its answer was cut and cannot be taken up: ${thrown.message}`,
             thrown,
           );
@@ -216,13 +217,13 @@ export class StreamableHttp implements UpstreamTransport {
         last = thrown;
       }
     }
-    throw new AnswerCut("the stream of its answer was cut again and again", last);
+    throw new ResponseCutError("the stream of its answer was cut again and again", last);
   }
 
   #listen(): void {
     if (this.#closing.signal.aborted) return;
     const { signal } = this.#closing;
-    this.#listening = new Listening({
+    this.#listening = new StandaloneStream({
       open: (lastEventId) => this.#endpoint.openStream(lastEventId, signal),
       onevent: ({ event, data }) => {
         return event === "message" && data !== "" ? this.#reader.take(data) : false;
@@ -241,14 +242,14 @@ export class StreamableHttp implements UpstreamTransport {
     void this.#listening.run();
   }
 
-  /** @throws {UrlRefusal} the answer says that the session is not known, or something like it */
+  /** @throws {HttpStatusError} the answer says that the session is not known, or something like it */
   #checkSession(text: string, response: Response): void {
     const refusal = refusalIn(text, response);
     if (refusal) throw refusal;
   }
 
   /** Whether a refusal is about the session: it is lost, or this is the first message that is refused so. */
-  async #isLoss(refusal: UrlRefusal, refused: Refused & { kind: string }): Promise<boolean> {
+  async #isLoss(refusal: HttpStatusError, refused: Refused & { kind: string }): Promise<boolean> {
     if (refused.id === undefined || this.#isLost || this.#closing.signal.aborted) return true;
     if (await this.#probe.look(refusal, refused) !== "kept") return true;
     refusal.isAboutMessage = !this.#isLost && ownRefusals.isOwn(refused.kind, this);
@@ -256,14 +257,14 @@ export class StreamableHttp implements UpstreamTransport {
   }
 
   /** The same of one that says nothing of the session, as {@linkcode SessionProbe.look} has it. */
-  async #unsaidLoss(refusal: UrlRefusal, refused: Refused & { kind: string }): Promise<SessionCheck> {
+  async #unsaidLoss(refusal: HttpStatusError, refused: Refused & { kind: string }): Promise<SessionCheck> {
     if (!unsaidLosses.mayAsk(this.#url)) return "kept";
     const found = await this.#probe.look(refusal, refused);
     return found === "kept" || unsaidLosses.isLoss(this.#url, this, refused.kind) ? found : "kept";
   }
 
   /** Passes a refusal on as the answer where it is one. */
-  async #refused(refusal: UrlRefusal, refused: Refused & { kind: string }): Promise<void> {
+  async #refused(refusal: HttpStatusError, refused: Refused & { kind: string }): Promise<void> {
     const hasSession = this.#endpoint.sessionId !== undefined;
     const verdict = sessionVerdict(refusal, { id: refused.id, hasSession });
     if (verdict === "lost" && await this.#isLoss(refusal, refused)) throw this.#lose(refusal);
@@ -279,8 +280,8 @@ export class StreamableHttp implements UpstreamTransport {
   }
 
   /** What is under way may still be answered; nothing new is sent. */
-  #lose(refusal: UrlRefusal): SessionLost {
-    const lost = new SessionLost(refusal);
+  #lose(refusal: HttpStatusError): SessionLostError {
+    const lost = new SessionLostError(refusal);
     if (!this.#isLost) this.onlost?.(lost.message);
     this.#isLost = true;
     return lost;

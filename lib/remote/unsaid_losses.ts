@@ -1,5 +1,5 @@
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import type { RpcMessage } from "../wire/rpc.ts";
 import { kindOf } from "./own_refusals.ts";
 

@@ -4,7 +4,7 @@ import type { RpcMessage } from "../wire/rpc.ts";
 import { BoundedFetch } from "./bounded_fetch.ts";
 import { isAboutRevision } from "../wire/mcp.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
-import { UrlRefusal } from "./failures.ts";
+import { HttpStatusError } from "./errors.ts";
 import { LegacySse } from "./legacy_sse.ts";
 import { StreamableHttp } from "./streamable_http.ts";
 
@@ -77,7 +77,7 @@ class FallingBack implements UpstreamTransport {
     this.#current.setProtocolVersion(revision);
   }
 
-  async #goOver(message: RpcMessage, refusal: UrlRefusal): Promise<void> {
+  async #goOver(message: RpcMessage, refusal: HttpStatusError): Promise<void> {
     const first = this.#current;
     first.onclose = undefined;
     await first.close();
@@ -108,8 +108,8 @@ class FallingBack implements UpstreamTransport {
 }
 
 /** Whether a server refuses Streamable HTTP itself, and not what was said with it. */
-function isForAnother(thrown: unknown): thrown is UrlRefusal {
-  if (!(thrown instanceof UrlRefusal)) return false;
+function isForAnother(thrown: unknown): thrown is HttpStatusError {
+  if (!(thrown instanceof HttpStatusError)) return false;
   const { status, body } = thrown;
   if (status < 400 || status >= 500 || isAboutRevision(body)) return false;
   return status !== 401 && status !== 403 && status !== 408 && status !== 429;

@@ -1,13 +1,14 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
-import { untilAborted, within } from "../base/abort.ts";
+import { untilAborted, withDeadline } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { type JsonObject, textOf } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
 import { byKey, type CatalogEntry, entryOf, KEY, type ShownTools } from "./entries.ts";
 import { LateLists, type WantedList } from "./late_lists.ts";
+import { configuredName } from "./tool_names.ts";
 import { eligible, type Missing, outcomeOf, waitOf } from "./missing.ts";
 
 const log = getLogger(["exai", "router"]);
@@ -16,50 +17,50 @@ export interface CatalogOptions {
   servers: () => readonly Server[];
   /** How long one server may take for a list before it is left out, in milliseconds. */
   deadlineMs: number;
-  /** Whether results of the server's tools may be other than their output schemas say, so that none are shown. */
+  /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
 }
 
-/** How long lists that are at hand may take, as those that are kept. */
-const AT_HAND_MS = 100;
+/** How long a list that is cached may take. */
+const CACHED_LIST_MS = 100;
 
-/** What a call waits for where no single server is to be named. */
+/** Shown as the wait of a call that waits for several servers. */
 const ALL_LISTS = "the servers' lists";
 
-/** What a session was shown last of one kind, by the key it knows each entry by, and when. */
+/** The last list of one kind that a session was shown, and the generation it is from. */
 interface ShownCatalog {
   entries: Map<string, CatalogEntry>;
-  /** The same, with those that stand behind another of the same key. */
+  /** All entries, those hidden by another with the same key included. */
   all: readonly CatalogEntry[];
   missing: readonly Missing[];
   generation: number;
-  /** Entries found to be there still after the lists had changed, and as of when. */
+  /** Entries verified to exist still after a change, and in which generation. */
   confirmed: { keys: Set<string>; generation: number };
 }
 
-/** The merged lists as each session sees them. */
+/** The merged lists of all servers, as each session sees them. */
 export class Catalog {
   readonly #options: CatalogOptions;
-  /** By session, not by its id: another that comes under the same one later was shown nothing. */
+  /** Keyed by the object, not by the id: a later session may have the same id. */
   readonly #shown = new WeakMap<Caller, Map<ListKind, ShownCatalog>>();
-  /** Sessions that are over: what is still being asked for them is shown to nobody. */
-  readonly #over = new WeakSet<Caller>();
+  /** Ended sessions: lists that arrive for them are dropped. */
+  readonly #ended = new WeakSet<Caller>();
   readonly #late = new LateLists();
-  /** How often the lists have changed. */
+  /** Number of changes of the lists so far. */
   #generation = 0;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
   }
 
-  /** Something in the lists has changed: what sessions were shown need not be so any more. */
+  /** Marks the lists that sessions were shown as outdated. */
   invalidate(): void {
     this.#generation++;
   }
 
-  /** Forgets a session that is over. */
+  /** Drops the state of a session that has ended. */
   forget(caller: Caller): void {
-    this.#over.add(caller);
+    this.#ended.add(caller);
     this.#shown.delete(caller);
   }
 
@@ -73,7 +74,7 @@ export class Catalog {
     call: Call,
     onlist?: (server: Server, list: CatalogEntry[] | Missing) => void,
   ): Promise<ShownCatalog> {
-    // What changes while servers are asked makes the answer out of date.
+    // A change while the lists are requested makes the result outdated.
     const generation = this.#generation;
     const lists = await Promise.all(
       this.#options.servers().map(async (server) => {
@@ -90,9 +91,9 @@ export class Catalog {
     return shown;
   }
 
-  /** Lists may come when the call they were asked for has long been answered, and its session is over. */
+  /** Lists may arrive after their session has ended. */
   #keep(caller: Caller, kind: ListKind, shown: ShownCatalog): void {
-    if (this.#over.has(caller)) return;
+    if (this.#ended.has(caller)) return;
     const byKind = this.#shown.get(caller);
     if (byKind) byKind.set(kind, shown);
     else this.#shown.set(caller, new Map([[kind, shown]]));
@@ -105,9 +106,9 @@ export class Catalog {
   }
 
   /**
-   * The entry of a name that {@linkcode find} has not found: servers are asked once again, for not all announce what
-   * changes, and those that are still starting are waited for, each within its start limit. What is missing at the end
-   * may have it.
+   * Looks for a name that {@linkcode find} did not find: requests the lists again, since some servers do not announce
+   * changes, and waits for servers that are still starting, each within its start limit. Without an entry the result
+   * names the servers whose lists are missing.
    */
   async search(
     kind: ListKind,
@@ -127,7 +128,7 @@ export class Catalog {
       }));
       const coming = missing.filter((one) => one.coming && !failed.has(one.server));
       if (coming.length === 0) {
-        return { missing, renamed: new Map([...shown.entries].filter(([, { own }]) => own.name === name)) };
+        return { missing, renamed: new Map([...shown.entries].filter(([, entry]) => entry.name === name)) };
       }
       const outcomes = coming.map((one) => outcomeOf(one, call));
       const [server, why] = await waitingFor(
@@ -135,30 +136,32 @@ export class Catalog {
         () => coming.map(({ server }) => waitOf(server, kind, call.caller)).join(", "),
         untilAborted(Promise.race(outcomes), call.signal),
       );
-      // It is waited for once, whatever becomes of its next start.
+      // Waited for only once.
       failed.set(server, why);
       shown = await this.#listAll(kind, call);
     }
   }
 
-  /** Resolves with whether some server shows something else now. */
+  /** Resolves with whether any list has changed. */
   async #refreshAll(kind: ListKind, call: Call): Promise<boolean> {
     const asked = this.#options.servers().map(async (server) => {
       if (!server.refresh) return false;
-      return await within(server.refresh(kind, this.#lasting(call)), { timeoutMs: this.#options.deadlineMs })
+      return await withDeadline(server.refresh(kind, this.#lasting(call)), {
+        timeoutMs: this.#options.deadlineMs,
+      })
         .catch(() => false);
     });
     const all = untilAborted(Promise.all(asked), call.signal);
     return (await waitingFor(call, ALL_LISTS, all)).includes(true);
   }
 
-  /** As {@linkcode list}; what the caller was shown last, where nothing has changed since. */
+  /** As {@linkcode list}, or the last list the caller was shown if it is not outdated. */
   async current(kind: ListKind, call: Call): Promise<Map<string, CatalogEntry>> {
     const shown = this.#shown.get(call.caller)?.get(kind);
     return shown?.generation === this.#generation ? shown.entries : await this.list(kind, call);
   }
 
-  /** The entry the caller of `call` knows as `key`; asked for anew when it was not shown one. */
+  /** The entry the caller knows as `key`; requests the lists if it was not shown one. */
   find(
     kind: ListKind,
     key: string,
@@ -176,14 +179,14 @@ export class Catalog {
     return confirmed.generation === this.#generation && confirmed.keys.has(key);
   }
 
-  // Where the server still has it, no other server is waited for. A client need not list again after a change.
+  // Asks first the server that had the entry. A client need not list again after a change.
   async #findAnew(kind: ListKind, key: string, from: { call: Call; shown: ShownCatalog | undefined }) {
     const { call, shown } = from;
     const known = shown?.entries.get(key);
     if (shown && known && this.#options.servers().includes(known.server)) {
       const generation = this.#generation;
       const entries = await this.#listOf(known.server, kind, call);
-      // A server that cannot say what it has is the one to say so: what it had is not gone.
+      // The list is unavailable: the call itself will report why.
       if (!Array.isArray(entries)) return known;
       const still = entries.find(({ own }) => own[KEY[kind]] === known.own[KEY[kind]]);
       if (still) {
@@ -197,8 +200,8 @@ export class Catalog {
   }
 
   /**
-   * The entry of `key` as soon as a server that is asked has it under that name: a slow one is not waited for then. What
-   * other servers have at hand is looked at all the same, for a name may be that of several.
+   * The entry of `key` as soon as one server has it, without waiting for slow servers. Cached lists of the others are
+   * taken into account, since several servers may use the name.
    */
   async #findAmongAll(kind: ListKind, key: string, call: Call): Promise<CatalogEntry | undefined> {
     const out = new Set(this.#options.servers());
@@ -208,14 +211,14 @@ export class Catalog {
       out.delete(server);
       if (!Array.isArray(list)) return;
       seen.push(...list);
-      if (KEY[kind] === "name" && list.some(({ own }) => own.name === key)) found.resolve();
+      if (KEY[kind] === "name" && list.some(({ name }) => name === key)) found.resolve();
     };
-    // The call goes on while the rest of the lists come: what they wait for is not what it waits for.
+    // Without the trace: the call does not wait for the remaining lists.
     const whole = this.#listAll(kind, derive(call, { trace: undefined }), onlist);
     whole.catch(() => {});
     const settling = new AbortController();
     const { signal } = settling;
-    const early = found.promise.then(() => delay(AT_HAND_MS, { signal })).catch(() => {});
+    const early = found.promise.then(() => delay(CACHED_LIST_MS, { signal })).catch(() => {});
     const wait = () => Array.from(out, (server) => waitOf(server, kind, call.caller)).join(", ") || ALL_LISTS;
     await waitingFor(call, wait, Promise.race([whole, early]));
     settling.abort();
@@ -223,14 +226,14 @@ export class Catalog {
     return entry ?? entryOf(key, await waitingFor(call, wait, whole));
   }
 
-  /** The name under which the caller is shown `entry`, as far as it was. */
+  /** The name under which the caller was shown `entry`, if it was. */
   nameOf(kind: ListKind, { server, own }: CatalogEntry, caller: Caller): string | undefined {
     const entries = this.#shown.get(caller)?.get(kind)?.entries ?? [];
     for (const [name, one] of entries) if (one.server === server && one.own.name === own.name) return name;
     return undefined;
   }
 
-  // One bad server never delays or fails the others: it is left out, and the session told when it has come round.
+  // A slow or failing server is left out; the session is notified when its list arrives.
   async #listOf(server: Server, kind: ListKind, call: Call): Promise<CatalogEntry[] | Missing> {
     const asked = this.#ask(server, kind, call);
     const late = Symbol("late");
@@ -244,10 +247,10 @@ export class Catalog {
         untilAborted(Promise.race([asked, tooLate]), call.signal),
       );
       if (list !== late) {
-        this.#late.came(by);
-        return this.#entriesOf(server, list);
+        this.#late.arrived(by);
+        return this.#entriesOf(server, kind, list);
       }
-      this.#late.await(by, asked, () => this.#hasCome(by));
+      this.#late.await(by, asked, () => this.#onArrival(by));
       return { server, why: "it is still starting", coming: asked };
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
@@ -259,18 +262,25 @@ export class Catalog {
     }
   }
 
-  #hasCome({ kind, caller }: WantedList): void {
+  #onArrival({ kind, caller }: WantedList): void {
     this.invalidate();
-    if (this.#over.has(caller)) return;
+    if (this.#ended.has(caller)) return;
     caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
   }
 
-  #entriesOf(server: Server, list: readonly JsonObject[]): CatalogEntry[] {
-    if (!this.#options.hidesOutputSchemas?.(server)) return list.map((own) => ({ server, own }));
-    return list.map(({ outputSchema: _, ...own }) => ({ server, own }));
+  #entriesOf(server: Server, kind: ListKind, list: readonly JsonObject[]): CatalogEntry[] {
+    const hidesSchemas = this.#options.hidesOutputSchemas?.(server) ?? false;
+    return list.map((definition) => {
+      const name = textOf(definition.name) ?? "";
+      return {
+        server,
+        name: kind === "tools" ? configuredName(name, server) : name,
+        own: hidesSchemas ? withoutOutputSchema(definition) : definition,
+      };
+    });
   }
 
-  // The list is wanted beyond this call, so the call's end does not take it back.
+  // Not cancelled with the call: the list is cached for others.
   #ask(server: Server, kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
     const lasting = this.#lasting(call);
     return Promise.resolve().then(() => server.list(kind, lasting));
@@ -282,3 +292,7 @@ export class Catalog {
 }
 
 const NEVER = new AbortController().signal;
+
+function withoutOutputSchema({ outputSchema: _, ...definition }: JsonObject): JsonObject {
+  return definition;
+}

@@ -2,24 +2,26 @@ import { type JsonObject, textOf } from "../base/json.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { publicNames } from "./names.ts";
 
-/** One entry of a merged list and the server it leads to. */
+/** One entry of a merged list, and the server it is from. */
 export interface CatalogEntry {
   server: Server;
+  /** Its name before collisions between servers are resolved, for tools and prompts. */
+  name: string;
   /** As the server describes it. */
   own: JsonObject;
 }
 
-/** The merged tools as one window may see them, by public name. */
+/** The merged tools that one client may see, by public name. */
 export type ShownTools = ReadonlyMap<string, CatalogEntry>;
 
-/** `entry` under the name the merged catalog has for it. */
-export function shownAs(name: string, { own }: CatalogEntry): JsonObject {
+/** The definition of `entry` with its public name. */
+export function shownAs(name: string, { own }: Pick<CatalogEntry, "own">): JsonObject {
   return own.name === undefined || own.uri !== undefined || own.uriTemplate !== undefined || own.name === name
     ? own
     : { ...own, name };
 }
 
-/** What tells the entries of each list apart. */
+/** The field that identifies the entries of each list. */
 export const KEY: Readonly<Record<ListKind, string>> = {
   tools: "name",
   prompts: "name",
@@ -27,27 +29,27 @@ export const KEY: Readonly<Record<ListKind, string>> = {
   templates: "uriTemplate",
 };
 
-/** A merged list: what a client knows by each key, and all there is. */
+/** A merged list: the entry of each key, and all entries. */
 interface Listing {
   entries: ReadonlyMap<string, CatalogEntry>;
   all: readonly CatalogEntry[];
 }
 
-/** The entry of `key`; `server__name` means that server's, also where the name alone is plain. */
+/** The entry of `key`. `server__name` is always accepted, also for a name that is unique. */
 export function entryOf(key: string, { entries, all }: Listing): CatalogEntry | undefined {
   return entries.get(key) ??
-    all.find(({ server, own }) =>
-      own.uri === undefined && own.uriTemplate === undefined && key === `${server.name}__${own.name}`
+    all.find(({ server, name, own }) =>
+      own.uri === undefined && own.uriTemplate === undefined && key === `${server.name}__${name}`
     );
 }
 
-/** The entries that can be asked for, by what a client knows each as. */
+/** The entries by key: their public name or URI. */
 export function byKey(kind: ListKind, all: readonly CatalogEntry[]): Map<string, CatalogEntry> {
   const key = KEY[kind];
-  // What has no text for a key cannot be asked for.
+  // An entry without a text as its key cannot be requested.
   const entries = all.filter(({ own }) => textOf(own[key]) !== undefined);
   if (key !== "name") {
-    // A URI is what it is; where two servers offer the same one, the first answers for it.
+    // URIs are not renamed; the first server that offers one answers for it.
     const first = new Map<string, CatalogEntry>();
     for (const entry of entries) {
       const uri = textOf(entry.own[key])!;
@@ -55,8 +57,6 @@ export function byKey(kind: ListKind, all: readonly CatalogEntry[]): Map<string,
     }
     return first;
   }
-  const names = publicNames(
-    entries.map(({ server, own }) => ({ server: server.name, name: textOf(own.name)! })),
-  );
+  const names = publicNames(entries.map(({ server, name }) => ({ server: server.name, name })));
   return new Map(entries.map((entry, i) => [names[i]!, entry]));
 }

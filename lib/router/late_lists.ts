@@ -1,35 +1,35 @@
 import type { Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 
-/** What is remembered of one server; beyond that all of it is forgotten. */
+/** Places remembered for one server; at the limit all are dropped. */
 const MAX_REMEMBERED = 10_000;
 
-/** A list of one server as a session wants it. */
+/** A list of one server, requested by a session. */
 export interface WantedList {
   server: Server;
   kind: ListKind;
   caller: Caller;
 }
 
-/** The lists that missed their deadline the last time, and who waits to be told that they have come. */
+/** The lists that missed their deadline, and the sessions to notify when they arrive. */
 export class LateLists {
-  /** By place: nobody there waits for those again. */
+  /** By place: later requests there do not wait for the deadline. */
   readonly #late = new WeakMap<Server, Set<string>>();
-  /** By session, not by its id: another that comes under the same one is told as well. */
+  /** Keyed by the object, not by the id: a later session may have the same id. */
   readonly #awaiting = new WeakMap<Server, WeakMap<Caller, Set<ListKind>>>();
 
-  /** Whether the list was late for one that may have it of the same process. */
+  /** Whether the list was late for a session that may share the process. */
   has({ server, kind, caller }: WantedList): boolean {
     return this.#late.get(server)?.has(placeOf(kind, caller)) === true;
   }
 
-  /** The list has come in time. */
-  came({ server, kind, caller }: WantedList): void {
+  /** Records that the list has arrived in time. */
+  arrived({ server, kind, caller }: WantedList): void {
     this.#late.get(server)?.delete(placeOf(kind, caller));
   }
 
-  /** The list is late; `hasCome` is called once for all who ask for the same when it has come. */
-  await({ server, kind, caller }: WantedList, asked: Promise<unknown>, hasCome: () => void): void {
+  /** Records that the list is late; `onArrival` is called once for a session when it arrives. */
+  await({ server, kind, caller }: WantedList, asked: Promise<unknown>, onArrival: () => void): void {
     const place = placeOf(kind, caller);
     const late = this.#of(server).add(place);
     const awaiting = this.#awaitedBy(caller, server);
@@ -37,7 +37,7 @@ export class LateLists {
     awaiting.add(kind);
     asked.then(() => {
       late.delete(place);
-      hasCome();
+      onArrival();
     }).catch(() => {}).finally(() => awaiting.delete(kind));
   }
 
@@ -55,7 +55,7 @@ export class LateLists {
   }
 }
 
-/** Sessions that may have the same process of a server, so that its list is late for all of them. */
+/** A key that is equal for sessions that may share a process, for which a list is late alike. */
 function placeOf(kind: ListKind, { id, cwd, capabilities }: Caller): string {
   return JSON.stringify(cwd === undefined || capabilities?.roots ? [kind, id] : [kind, null, cwd]);
 }

@@ -1,38 +1,38 @@
-import { within } from "../base/abort.ts";
+import { withDeadline } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { quoteName } from "../base/quote.ts";
+import { quoteName } from "../base/text.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 
-/** Servers that could not be asked, named in one message. */
+/** Unavailable servers named in one message. */
 const MAX_MISSING = 5;
 
-/** A server that is not in a merged list although it belongs there. */
+/** A server whose list is missing in a merged list. */
 export interface Missing {
   server: Server;
-  /** What keeps it, in words. */
+  /** Why, as a phrase. */
   why: string;
-  /** Resolves when its list is there after all, or will not come; undefined when it is not on its way. */
+  /** Settles when its list arrives or fails; undefined when it is not pending. */
   coming?: Promise<unknown>;
 }
 
-/** What whoever asks `server` for its list waits for. */
+/** Shown as the wait of a call that needs the list of `server`. */
 export function waitOf(server: Server, kind: ListKind, caller: Caller): string {
   return server.waitOf?.(caller) ?? `server "${server.name}" to list its ${kind}`;
 }
 
-/** Those whose names the merged list shows as `server__name` are alone meant by such a name. */
+/** The servers that may have `name`: for `server__name` that one alone. */
 export function eligible(missing: readonly Missing[], name: string): readonly Missing[] {
   const named = missing.filter(({ server }) => name.startsWith(`${server.name}__`));
   return named.length > 0 ? named : missing;
 }
 
-/** What has become of a list that was late, in words. */
+/** How waiting for a late list has ended, as a phrase. */
 export async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Server, string]> {
   const timeoutMs = Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
   try {
-    await within(coming!, { timeoutMs });
+    await withDeadline(coming!, { timeoutMs });
     return [server, "its list has come and gone"];
   } catch (thrown) {
     const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
@@ -43,7 +43,7 @@ export async function outcomeOf({ server, coming }: Missing, call: Call): Promis
   }
 }
 
-/** The error for a name nobody is known to have, which says who could not be asked. */
+/** The error for an unknown name, which lists the servers that could not be asked. */
 export function unknownName(
   kind: "tools" | "prompts",
   name: string,

@@ -1,18 +1,29 @@
-import { fnv1a } from "../base/hash.ts";
+import { fnv1a } from "../base/text.ts";
 
-/** The longest tool or prompt name clients are known to take. */
+/** The longest tool or prompt name that all known clients accept. */
 const MAX_NAME_CHARS = 64;
 
-/** One thing a server offers, by the server's own name for it. */
+/** A tool or prompt by the server's own name. */
 interface NamedOffer {
   server: string;
   name: string;
 }
 
 /**
- * The names the merged catalog shows for `offers`, in the same order: a server's own name when it is unique and valid,
- * otherwise `server__name`; always at most 64 characters of `[A-Za-z0-9_-]`, and the same in every run, whatever the
- * order in which servers answered.
+ * The public names for `offers`, in the same order: the server's own name when it is unique and valid, otherwise
+ * `server__name`. At most 64 characters of `[A-Za-z0-9_-]`, and the same in every run whichever server answers first.
+ *
+ * @example
+ * ```ts
+ * import { publicNames } from "./names.ts";
+ *
+ * const names = publicNames([
+ *   { server: "git", name: "status" },
+ *   { server: "disk", name: "status" },
+ *   { server: "disk", name: "usage" },
+ * ]);
+ * console.assert(names.join() === "git__status,disk__status,usage");
+ * ```
  */
 export function publicNames(offers: readonly NamedOffer[]): string[] {
   const owners = new Map<string, number>();
@@ -34,7 +45,7 @@ function isValid(name: string): boolean {
   return name.length <= MAX_NAME_CHARS && /^[A-Za-z0-9_-]+$/.test(name);
 }
 
-// What had to be shortened or cleaned ends in a hash of the whole, so that two long names stay two.
+// A shortened or cleaned name ends in a hash of the original, so that two long names stay distinct.
 function firstFree(wanted: string, taken: ReadonlySet<string>): string {
   const clean = wanted.replace(/[^A-Za-z0-9_-]/g, "_");
   if (clean === wanted && wanted.length <= MAX_NAME_CHARS && !taken.has(wanted)) return wanted;

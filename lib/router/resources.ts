@@ -1,9 +1,9 @@
 // @ts-types="@modelcontextprotocol/sdk/shared/uriTemplate"
 import { UriTemplate } from "@modelcontextprotocol/sdk/shared/uriTemplate.js";
-import { unlessLate, within } from "../base/abort.ts";
+import { resolvedWithin, withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
-import { quoteName } from "../base/quote.ts";
+import { quoteName } from "../base/text.ts";
 import { type Call, derive } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { beginWait, waitingFor } from "../call/wait.ts";
@@ -14,7 +14,7 @@ import type { Catalog, CatalogOptions } from "./catalog.ts";
 /** Runs a call on the server that was found. */
 type RunOnServer = (server: Server, call: Call) => Promise<Result>;
 
-/** Finds the server a resource belongs to, by the lists it stands in or the template it fits. */
+/** Finds the server of a resource, by the lists that contain it or the template it matches. */
 export class ResourceFinder {
   readonly #catalog: Catalog;
   readonly #options: CatalogOptions;
@@ -25,44 +25,44 @@ export class ResourceFinder {
   }
 
   /**
-   * Runs a call about the resource `uri` on its server. Several servers may list it or have a template it fits: each is
-   * asked in turn until one knows it. A server may also know resources it does not list, as those a tool's result links
-   * to: one that stands nowhere is looked for on the servers that have resources, those first that list others of its
-   * scheme. A scheme that is one server's own is asked of nobody else. Reading changes nothing and is tried in turn; a subscription is left with each that may mean. A server's
-   * own error is passed on, unless another server knows the resource. One that does not answer holds up no other.
+   * Runs a call about the resource `uri` on its server. Servers that list it, or have a template it matches, are tried in
+   * turn until one has it. Servers may have resources they do not list, as those that a tool's result links to: an
+   * unlisted one is looked for on all servers with resources, first on those that list others of its scheme. The scheme
+   * of {@linkcode Server.ownScheme} is requested from that server alone. A subscription is sent to all candidates at
+   * once. The error of a server is returned, unless another server has the resource; a slow server does not delay others.
    *
    * @throws {ExaiError} `RESOURCE_NOT_FOUND`
    */
   async lead(call: Call, run: RunOnServer, uri = call.params.uri): Promise<Result> {
     if (typeof uri !== "string") throw new ExaiError("INVALID_PARAMS", "uri must be a text");
-    using tries = new Tries(run, call, this.#options.deadlineMs);
-    return await this.#lead(call, tries, uri);
+    using attempts = new Attempts(run, call, this.#options.deadlineMs);
+    return await this.#run(call, attempts, uri);
   }
 
-  async #lead(call: Call, tries: Tries, uri: string): Promise<Result> {
+  async #run(call: Call, attempts: Attempts, uri: string): Promise<Result> {
     const scheme = schemeOf(uri);
     const owner = this.#options.servers().find(({ ownScheme }) => ownScheme === scheme);
     if (owner) {
-      await tries.one(owner);
-      return tries.outcome(uri);
+      await attempts.one(owner);
+      return attempts.outcome(uri);
     }
     const listed = await this.#catalog.find("resources", uri, call);
-    // Nobody else is meant by what one server lists, whatever becomes of it there.
-    if (listed && (await tries.one(listed.server) || tries.fault)) return tries.outcome(uri);
+    // A listed resource is requested from no other server, also if it fails.
+    if (listed && (await attempts.one(listed.server) || attempts.fault)) return attempts.outcome(uri);
     const fitting = [
       ...await this.#catalog.offering("resources", (key) => key === uri, call),
       ...await this.#catalog.offering("templates", (key) => key === uri || fits(key, uri), call),
     ];
-    if (await tries.some(fitting)) return tries.outcome(uri);
-    if (tries.fault) return tries.outcome(uri);
+    if (await attempts.some(fitting)) return attempts.outcome(uri);
+    if (attempts.fault) return attempts.outcome(uri);
     const { likely, others } = await this.#candidates(uri, call);
     const isAlone = likely.length + others.length === 1;
-    if (await tries.some(likely)) return tries.outcome(uri);
-    // What a server says that was only guessed at is worth nothing beside others.
+    if (await attempts.some(likely)) return attempts.outcome(uri);
+    // Errors of servers that are only a guess are ignored.
     if (!(call.method.endsWith("subscribe") && likely.length > 0)) {
-      await tries.some(others, { isGuess: !isAlone });
+      await attempts.some(others, { isGuess: !isAlone });
     }
-    return tries.outcome(uri);
+    return attempts.outcome(uri);
   }
 
   async #candidates(uri: string, call: Call): Promise<{ likely: Server[]; others: Server[] }> {
@@ -81,7 +81,7 @@ export class ResourceFinder {
   async #hasResources(server: Server, call: Call): Promise<boolean> {
     try {
       const described = server.describe(call.caller, call.signal);
-      const asked = within(described, { timeoutMs: this.#options.deadlineMs });
+      const asked = withDeadline(described, { timeoutMs: this.#options.deadlineMs });
       const wait = () => server.waitOf?.(call.caller) ?? `server "${server.name}" to say what it offers`;
       return isObject((await waitingFor(call, wait, asked)).capabilities.resources);
     } catch {
@@ -94,19 +94,19 @@ function schemeOf(uri: string): string {
   return uri.slice(0, uri.indexOf(":") + 1).toLowerCase();
 }
 
-/** One call, tried on one server after the other. */
-class Tries implements Disposable {
-  /** The first error of a server that is about more than that it does not know the resource. */
+/** One call, tried on one server after another. */
+class Attempts implements Disposable {
+  /** The first error of a server other than that it does not have the resource. */
   fault: RpcError | undefined;
   readonly #run: RunOnServer;
   readonly #call: Call;
   readonly #isSubscription: boolean;
-  /** How long one server may take before others are asked beside it, in milliseconds. */
+  /** How long one server may take before the next is tried as well, in milliseconds. */
   readonly #deadlineMs: number;
   readonly #ended = new AbortController();
   readonly #tried = new Set<Server>();
   /** Servers that have not answered yet. */
-  readonly #open = new Set<Server>();
+  readonly #pending = new Set<Server>();
   #good: Result | undefined;
   #notFound: RpcError | undefined;
   /** What was thrown for {@linkcode fault}, whose code it has. */
@@ -116,19 +116,19 @@ class Tries implements Disposable {
     this.#run = run;
     this.#isSubscription = call.method.endsWith("subscribe");
     this.#deadlineMs = deadlineMs;
-    // A subscription that comes late is one all the same.
+    // A late subscription is still valid, and is not cancelled.
     const signal = this.#isSubscription ? call.signal : AbortSignal.any([call.signal, this.#ended.signal]);
     this.#call = derive(call, { signal });
   }
 
-  /** Takes back what is still asked: the call has its answer. */
+  /** Cancels the pending requests. */
   [Symbol.dispose](): void {
     this.#ended.abort(new ExaiError("CANCELLED", "another server has answered"));
   }
 
   /**
-   * Whether one of `servers` takes the call; a subscription is tried on all at once, anything else on each that comes
-   * next when the one before has refused it, or is late.
+   * Whether one of `servers` accepts the call. A subscription is tried on all at once, another call on the next server
+   * when the one before has refused it or is slow.
    */
   async some(servers: readonly Server[], options: { isGuess?: boolean } = {}): Promise<boolean> {
     const begun: Promise<boolean>[] = [];
@@ -140,24 +140,24 @@ class Tries implements Disposable {
     };
     if (this.#isSubscription) {
       for (const server of servers) begin(server);
-      await unlessLate(Promise.all(begun), this.#deadlineMs);
+      await resolvedWithin(Promise.all(begun), this.#deadlineMs);
     } else {
       for (const server of servers) {
         const tried = begin(server);
-        const taken = await unlessLate(Promise.race([tried, untilOne(begun)]), this.#deadlineMs);
+        const taken = await resolvedWithin(Promise.race([tried, untilOne(begun)]), this.#deadlineMs);
         if (taken) return true;
       }
     }
-    const wait = () => `${Array.from(this.#open, ({ name }) => `server "${name}"`).join(", ")} to answer`;
-    using _wait = this.#open.size > 0 ? beginWait(this.#call, wait) : undefined;
+    const wait = () => `${Array.from(this.#pending, ({ name }) => `server "${name}"`).join(", ")} to answer`;
+    using _wait = this.#pending.size > 0 ? beginWait(this.#call, wait) : undefined;
     return await untilOne(begun);
   }
 
-  /** Whether `server` takes the call. One bad server does not fail the others, unless the caller has given up. */
+  /** Whether `server` accepts the call. Its errors are recorded, unless the call was cancelled. */
   async one(server: Server, { isGuess = false } = {}): Promise<boolean> {
     if (this.#tried.has(server)) return false;
     this.#tried.add(server);
-    this.#open.add(server);
+    this.#pending.add(server);
     let result: Result;
     try {
       result = await this.#run(server, this.#call);
@@ -166,7 +166,7 @@ class Tries implements Disposable {
       result = { error: toRpcError(thrown) };
       if (!isNotFound(result.error) && !isGuess && !this.fault) this.#thrown = thrown;
     } finally {
-      this.#open.delete(server);
+      this.#pending.delete(server);
     }
     const { error } = result;
     if (error === undefined) this.#good ??= result;
@@ -175,7 +175,7 @@ class Tries implements Disposable {
     return error === undefined;
   }
 
-  /** @throws {ExaiError} what a server threw; `RESOURCE_NOT_FOUND` when none said anything better */
+  /** @throws {ExaiError} what a server threw; `RESOURCE_NOT_FOUND` when no server has the resource */
   outcome(uri: string): Result {
     if (this.#good) return this.#good;
     if (this.#thrown !== undefined) throw this.#thrown;
@@ -191,7 +191,7 @@ class Tries implements Disposable {
   }
 }
 
-/** Resolves with true once one of `tries` does, with false once none will. */
+/** Resolves with true once one of `tries` does, with false when none does. */
 function untilOne(tries: readonly Promise<boolean>[]): Promise<boolean> {
   const wins = tries.map((tried) => tried.then((taken) => taken || Promise.reject(REFUSED)));
   return Promise.any(wins).catch(({ errors }: AggregateError) => {
@@ -203,7 +203,7 @@ function untilOne(tries: readonly Promise<boolean>[]): Promise<boolean> {
 
 const REFUSED = Symbol("refused");
 
-/** As servers say that they do not know a resource: by MCP's own code, or as a parameter that makes no sense. */
+/** Whether a server does not have the resource: by the code of MCP, or by "invalid params". */
 function isNotFound({ code }: RpcError): boolean {
   return code === -32002 || code === -32602;
 }

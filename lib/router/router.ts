@@ -1,10 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject, textOf } from "../base/json.ts";
-import { ownEntry } from "../base/own.ts";
+import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
-import { isRepeatableTool } from "../wire/repeatable.ts";
+import { isIdempotentTool } from "../wire/idempotency.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
 import { type CatalogEntry, shownAs } from "./entries.ts";
@@ -18,21 +17,21 @@ export interface RouterOptions extends ToolViewOptions {
   servers: () => readonly Server[];
   serverInfo: Implementation;
   instructions?: string;
-  /** What stands in front of every call that does work, before it is known where it leads: metrics. */
+  /** Policies of every call that does work, applied before its server is known. */
   policies: readonly Policy[];
-  /** What stands in front of one server's work: time-out, permits. Asked once for each server. */
+  /** Policies of the work of one server. Called once for each server. */
   policiesFor(server: Server): readonly Policy[];
-  /** What stands in front of a question about a server itself, which waits for no work: time-out. Asked once too. */
-  askingPoliciesFor(server: Server): readonly Policy[];
+  /** Policies of queries about a server (lists, log level), which do no work. Called once for each server. */
+  queryPoliciesFor(server: Server): readonly Policy[];
   /** How long one server may take for a list before it is left out, in milliseconds. */
   listDeadlineMs: number;
-  /** Whether results of the server's tools may be other than their output schemas say, so that none are shown. */
+  /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
 }
 
 type MethodHandler = (call: Call) => Promise<Result>;
 
-/** Every MCP method a client may send, led to the server it belongs to: the merged catalog, or one server alone. */
+/** Dispatches every MCP method of clients to the server it is for: in the merged catalog, or of one server alone. */
 export class Router {
   readonly #options: RouterOptions;
   readonly #catalog: Catalog;
@@ -42,7 +41,7 @@ export class Router {
   readonly #work: Target;
   readonly #find: Target;
   readonly #working = new WeakMap<Server, Target>();
-  readonly #asking = new WeakMap<Server, Target>();
+  readonly #querying = new WeakMap<Server, Target>();
   readonly #handlers: Readonly<Record<string, MethodHandler>>;
 
   constructor(options: RouterOptions) {
@@ -55,7 +54,7 @@ export class Router {
     this.#catalog = new Catalog(catalogOptions);
     this.#view = new ToolView(this.#catalog, options);
     this.#resources = new ResourceFinder(this.#catalog, catalogOptions);
-    this.#work = compose((call) => this.#lead(call), options.policies);
+    this.#work = compose((call) => this.#dispatch(call), options.policies);
     this.#find = compose((call) => this.#view.find(call), options.policies);
     this.#handlers = {
       "initialize": (call) => this.#initialize(call),
@@ -70,37 +69,37 @@ export class Router {
 
   /** Handles one request of any session. */
   readonly target: Target = (call) => {
-    // One that comes as a request would reach a server that several windows share, with ids that are not theirs.
+    // A notification sent as a request would reach a shared server with ids of other sessions.
     if (isNotificationName(call.method)) return Promise.reject(noSuchMethod(call.method));
     const handler = ownEntry(this.#handlers, call.method);
     if (handler) return handler(call);
-    return isFrontName(call) ? this.#workAtFront(call) : this.#work(call);
+    return isSearchToolName(call) ? this.#workBySearch(call) : this.#work(call);
   };
 
-  /** Names of the servers that have a door of their own. */
+  /** Names of the servers that can be used alone, at `/mcp/NAME`. */
   get serverNames(): string[] {
     return this.#options.servers().map(({ name }) => name);
   }
 
-  /** The lists of some server have changed. */
+  /** A list of some server has changed. */
   invalidate(): void {
     this.#catalog.invalidate();
   }
 
   /**
-   * Passes on a notification of a client that belongs to no call. Of a window that sees all servers only those whose
-   * receiver is known are: nothing is broadcast.
+   * Forwards a notification of a client that belongs to no call. From a session of the merged catalog only notifications
+   * with a known receiver are forwarded: nothing is broadcast.
    */
   notify(caller: Caller, method: string, params: JsonObject): void {
-    // The daemon has said it to the server itself, once for all its windows.
+    // The daemon has sent it to the server itself, once for all sessions.
     if (method === "notifications/initialized") return;
-    // What is a request by its name would run without an answer, a permit and a record.
+    // A request sent as a notification would run without an answer, a permit and a record.
     if (!isNotificationName(method)) return;
     if (caller.server === undefined && !FOR_ANY_SERVER.has(method)) return;
     for (const server of this.#seenBy(caller)) server.notify?.(caller, method, params);
   }
 
-  /** A session is over: whatever was held for it is given back. */
+  /** Releases what is held for a session that has ended. */
   detach(caller: Caller): void {
     this.#catalog.forget(caller);
     this.#view.forget(caller);
@@ -137,9 +136,9 @@ export class Router {
     return { result: { [field]: Array.from(entries, ([name, entry]) => shownAs(name, entry)) } };
   }
 
-  // What call_tool stands for meets every policy as if the window had called it by its name.
-  async #workAtFront(call: Call): Promise<Result> {
-    if (!await this.#view.isFront(call)) return await this.#work(call);
+  // The tool that call_tool names passes every policy as if it were called directly.
+  async #workBySearch(call: Call): Promise<Result> {
+    if (!await this.#view.isSearchCall(call)) return await this.#work(call);
     return call.params.name === FIND_TOOL ? await this.#find(call) : await this.#work(callThrough(call));
   }
 
@@ -149,13 +148,13 @@ export class Router {
     return await this.#tasks.list(call, (server, call) => this.#ask(server, call), listDeadlineMs);
   }
 
-  /** Leads a call that does work to its server; that of a tool, which most are, without a promise in between. */
-  #lead(call: Call): Promise<Result> {
+  /** Dispatches a call that does work; `tools/call`, the most frequent, without an additional promise. */
+  #dispatch(call: Call): Promise<Result> {
     const isToolCall = call.method === "tools/call" && call.caller.server === undefined;
-    return isToolCall ? this.#named("tools", call) : this.#leadByMethod(call);
+    return isToolCall ? this.#named("tools", call) : this.#dispatchByMethod(call);
   }
 
-  async #leadByMethod(call: Call): Promise<Result> {
+  async #dispatchByMethod(call: Call): Promise<Result> {
     if (call.caller.server !== undefined) return await this.#run(this.#one(call.caller.server), call);
     switch (call.method) {
       case "prompts/get":
@@ -182,20 +181,20 @@ export class Router {
     const asked = found instanceof Promise ? await found : found;
     const entry = asked ?? await this.#search(kind, name, call);
     if (kind === "tools") {
-      const shown = entry.own.name === name ? name : this.#catalog.nameOf(kind, entry, call.caller);
+      const shown = entry.name === name ? name : this.#catalog.nameOf(kind, entry, call.caller);
       this.#view.check(shown ?? name, entry, call.caller);
     }
     const own = entry.own.name === name
       ? call
       : derive(call, { params: { ...call.params, name: entry.own.name } });
-    // What does no harm when it is done twice need not be kept in mind.
-    const quiet = call.begin && isRepeatableTool(entry.own) ? derive(own, { begin: undefined }) : own;
+    // A call that may be repeated need not be written to the journal.
+    const quiet = call.begin && isIdempotentTool(entry.own) ? derive(own, { begin: undefined }) : own;
     const result = await this.#run(entry.server, quiet);
     this.#tasks.note(call.caller, entry.server, result);
     return result;
   }
 
-  /** @throws {ExaiError} naming the servers that could not be asked and why, where there are any */
+  /** @throws {ExaiError} naming the servers that could not be asked and why, if any */
   async #search(kind: "tools" | "prompts", name: string, call: Call): Promise<CatalogEntry> {
     const { entry, missing, renamed } = await this.#catalog.search(kind, name, call);
     if (entry) return entry;
@@ -225,7 +224,7 @@ export class Router {
   }
 
   #ask(server: Server, call: Call): Promise<Result> {
-    return targetOf(server, this.#asking, this.#options.askingPoliciesFor)(call);
+    return targetOf(server, this.#querying, this.#options.queryPoliciesFor)(call);
   }
 
   #one(name: string): Server {
@@ -241,10 +240,10 @@ export class Router {
   }
 }
 
-/** Notifications of a client that each server may need: of its roots, and of the tasks it runs for a server. */
+/** Notifications that any server may need: changed roots, and the status of tasks that the client runs. */
 const FOR_ANY_SERVER = new Set(["notifications/roots/list_changed", "notifications/tasks/status"]);
 
-/** What the merged catalog offers, whatever is mounted at the moment: servers come and go while a session lasts. */
+/** The capabilities of the merged catalog; independent of the mounted servers, which may change during a session. */
 const CAPABILITIES: JsonObject = {
   tools: { listChanged: true },
   prompts: { listChanged: true },
@@ -264,12 +263,12 @@ function targetOf(
   return target;
 }
 
-function isFrontName({ method, params, caller }: Call): boolean {
+function isSearchToolName({ method, params, caller }: Call): boolean {
   return method === "tools/call" && caller.server === undefined &&
     (params.name === CALL_TOOL || params.name === FIND_TOOL);
 }
 
-/** Whether `method` names a notification (MCP basic, messages): all of them begin so, and no request does. */
+/** Whether `method` is that of a notification (MCP basic, messages). */
 function isNotificationName(method: string): boolean {
   return method.startsWith("notifications/");
 }

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
-import { quoteValue } from "../base/quote.ts";
+import { quoteValue } from "../base/text.ts";
 import { type Call, type Caller, derive, type Target } from "../call/call.ts";
 import { sift } from "../call/definitions.ts";
 import { allPages } from "../call/pages.ts";
@@ -10,19 +10,19 @@ import type { Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
 import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
 
-/** Tasks of one session that are known at once; beyond that the oldest are forgotten. */
+/** Tasks remembered for one session; at the limit the oldest is dropped. */
 const MAX_TASKS = 10_000;
 
 const log = getLogger(["exai", "router"]);
 
-/** Passes a call on to a server. */
+/** Sends a call to a server. */
 type Ask = (server: Server, call: Call) => Promise<Result>;
 
 /** Which server each task of a session runs on (MCP 2025-11-25, basic/utilities/tasks). */
 export class TaskRoutes {
   readonly #bySession = new WeakMap<Caller, Map<string, Server>>();
 
-  /** Notes the task a call has made, if it made one. */
+  /** Remembers the task a call has created, if any. */
   note(caller: Caller, server: Server, { result }: Result): void {
     const taskId = (result?.task as JsonObject | undefined)?.taskId;
     if (typeof taskId !== "string" || taskId.length > MAX_ID_CHARS) return;
@@ -45,14 +45,14 @@ export class TaskRoutes {
   }
 
   /**
-   * The session's tasks on every server it has any on; a server that does not answer within `deadlineMs` is left out.
+   * The session's tasks on all servers; a server that does not answer within `deadlineMs` is left out.
    */
   async list(call: Call, ask: Ask, deadlineMs: number): Promise<Result> {
     if (call.params.cursor !== undefined) {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
     const routes = this.#bySession.get(call.caller);
-    // A server that was changed meanwhile lists what runs on it as it was.
+    // A server whose configuration has changed lists the tasks of its earlier instances too.
     const servers = new Map(Array.from(routes?.values() ?? [], (server) => [server.name, server]));
     const lists = await Promise.all(Array.from(servers.values(), async (server) => {
       const late = new AbortController();
@@ -61,7 +61,7 @@ export class TaskRoutes {
         const own = derive(call, { signal: AbortSignal.any([call.signal, late.signal]) });
         const listed = untilAborted(allTasks((call) => ask(server, call), own), own.signal);
         const tasks = await waitingFor(call, `server "${server.name}" to list its tasks`, listed);
-        // What it shows beside the session's own may go by a name under which the session has another's.
+        // Drops a task id that the session has on another server as well.
         return tasks.filter(({ taskId }) => leadsTo(routes, { taskId, server }));
       } catch (thrown) {
         if (call.signal.aborted) throw thrown;
@@ -78,7 +78,7 @@ export class TaskRoutes {
   }
 }
 
-/** Whether a session that names `taskId` is not led to another server than `server`. */
+/** Whether `taskId` of the session is not on another server than `server`. */
 function leadsTo(
   routes: ReadonlyMap<string, Server> | undefined,
   { taskId, server }: { taskId: unknown; server: Server },

@@ -4,14 +4,14 @@ import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { type Call, derive } from "../call/call.ts";
 import { shownAs, type ShownTools } from "./entries.ts";
 
-/** The two tools that stand for all that a window is not shown. */
+/** The two tools that a client is shown in place of all tools. */
 export const FIND_TOOL = "find_tool";
 export const CALL_TOOL = "call_tool";
 
 const DEFAULT_LIMIT = 5;
 const MAX_LIMIT = 20;
 
-/** Names told when nothing fits. */
+/** Names listed when nothing matches. */
 const MAX_NAMES = 100;
 
 /** As `tools/list` shows them. */
@@ -70,8 +70,8 @@ export function findTools(call: Call, tools: ShownTools): JsonObject {
 }
 
 /**
- * A call of {@linkcode CALL_TOOL} as the call it stands for: everything but name and arguments is the caller's own, so
- * that progress, cancellation, questions and limits are those of the tool it names.
+ * Unwraps a call of {@linkcode CALL_TOOL}: only name and arguments change, so that progress, cancellation, requests to
+ * the client and limits apply to the tool it names.
  *
  * @throws {ExaiError} `INVALID_PARAMS`
  */
@@ -83,7 +83,7 @@ export function callThrough(call: Call): Call {
       "name of call_tool must be the name of a tool, as find_tool gave it",
     );
   }
-  // Some models write the object as a text.
+  // Some models send the object as a JSON string.
   const given = typeof args === "string" ? parseObject(args) : args;
   if (!isObject(given)) {
     throw new ExaiError(
@@ -118,7 +118,7 @@ function describe(name: string, tools: ShownTools): JsonObject {
 
 const indexes = new WeakMap<ShownTools, MiniSearch>();
 
-/** The index of one listing; made once. */
+/** The search index of a list of tools; built once. */
 function indexOf(tools: ShownTools): MiniSearch {
   const known = indexes.get(tools);
   if (known !== undefined) return known;
@@ -131,9 +131,9 @@ function indexOf(tools: ShownTools): MiniSearch {
       fuzzy: (term) => term.length > 4 ? 0.2 : false,
     },
   });
-  index.addAll(Array.from(tools, ([id, { server, own }]) => ({
+  index.addAll(Array.from(tools, ([id, { server, name, own }]) => ({
     id,
-    name: `${id} ${textOf(own.name) ?? ""}`,
+    name: `${id} ${name}`,
     title: textOf(own.title) ?? "",
     server: server.name,
     description: textOf(own.description) ?? "",
@@ -150,7 +150,7 @@ function parametersOf({ inputSchema }: JsonObject): string {
   }).join(" ");
 }
 
-/** `createIssue`, `create_issue` and `create issue` are the same words; a plural is its singular. */
+/** Splits camel case and snake case into words, and reduces plurals to the singular. */
 function wordsOf(text: string): string[] {
   const words = text.replace(/(\p{Ll}|\d)(\p{Lu})/gu, "$1 $2").split(/[^\p{L}\p{N}]+/u);
   return words.filter((word) => word !== "").map((word) =>

@@ -1,20 +1,19 @@
 import type { ClientToolsConfig } from "../config/client_tools.ts";
-import { textOf } from "../base/json.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
 import type { CatalogEntry } from "./entries.ts";
 
-/** Which tools of the merged catalog some clients see. */
+/** The tools of the merged catalog that some clients see. */
 export interface ToolSet {
-  /** What it is made of. */
+  /** Its configuration. */
   readonly config: ClientToolsConfig;
-  /** Whether they see the tool the merged catalog has as `name`. */
+  /** Whether they see the tool with the public name `name`. */
   shows(name: string, entry: CatalogEntry): boolean;
 }
 
-/** The tool set of a client by the client's own name; undefined: it sees everything. */
+/** Finds the tool set of a client by the client's name; undefined: it sees all tools. */
 export type ToolSets = (clientName: string | undefined) => ToolSet | undefined;
 
-/** Reads `configs` in their order: the first that fits a client counts, whatever the case of its letters. */
+/** The first of `configs` that matches the name of a client applies, ignoring case. */
 export function toolSetsOf(configs: readonly ClientToolsConfig[]): ToolSets {
   const sets = configs.map((config) => ({
     fits: anyOf([config.client], { ignoreCase: true }),
@@ -29,8 +28,8 @@ function toSet(config: ClientToolsConfig): ToolSet {
   const excluded = anyOf(exclude);
   return {
     config,
-    shows(name, { server, own }) {
-      const names = [name, `${server.name}/${textOf(own.name) ?? ""}`];
+    shows(name, { server, name: configured }) {
+      const names = [name, `${server.name}/${configured}`];
       const any = (patterns: Matcher) => names.some((one) => patterns.test(one));
       return (included === undefined || any(included)) && !any(excluded);
     },

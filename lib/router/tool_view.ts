@@ -8,7 +8,7 @@ import { type CatalogEntry, shownAs, type ShownTools } from "./entries.ts";
 import { CALL_TOOL, FIND_TOOL, findTools, SEARCH_TOOLS } from "./tool_search.ts";
 import type { ToolSet, ToolSets } from "./tool_set.ts";
 
-/** What windows are shown of the merged tools; everything unless said otherwise. */
+/** How the merged tools are shown to clients; all of them by default. */
 export interface ToolViewOptions {
   /** The tool sets in force. */
   toolSets?: () => ToolSets;
@@ -20,11 +20,11 @@ export interface ToolViewOptions {
   isCore?(name: string, entry: CatalogEntry): boolean;
 }
 
-/** The merged tools as each window sees them: its client's set, all of it or the core with the two that find the rest. */
+/** The merged tools as each client sees them: its tool set, or the core tools with the two search tools. */
 export class ToolView {
   readonly #catalog: Catalog;
   readonly #options: ToolViewOptions;
-  /** Sessions that were shown the search front last. */
+  /** Sessions that were last shown the search tools. */
   readonly #searching = new WeakSet<Caller>();
 
   constructor(catalog: Catalog, options: ToolViewOptions) {
@@ -45,7 +45,7 @@ export class ToolView {
     return [...shown.filter(({ name }) => name !== FIND_TOOL && name !== CALL_TOOL), ...SEARCH_TOOLS];
   }
 
-  /** A session is over. */
+  /** Drops the state of a session that has ended. */
   forget(caller: Caller): void {
     this.#searching.delete(caller);
   }
@@ -55,7 +55,7 @@ export class ToolView {
     return this.#setOf(caller)?.shows(name, entry) ?? true;
   }
 
-  /** @throws {ExaiError} `TOOL_NOT_FOUND` when the caller's tool set hides the tool, with where that is said */
+  /** @throws {ExaiError} `TOOL_NOT_FOUND` when the caller's tool set hides the tool, naming the entry in mcp.json */
   check(name: string, entry: CatalogEntry, caller: Caller): void {
     if (this.shows(name, entry, caller)) return;
     const set = this.#setOf(caller)!;
@@ -68,18 +68,18 @@ export class ToolView {
     );
   }
 
-  /** What to say of a tool that is not there. */
+  /** Advice for the error of an unknown tool. */
   adviceFor(caller: Caller): string {
     return this.#searching.has(caller)
       ? `${FIND_TOOL} finds tools by what they do`
       : "tools/list names them all";
   }
 
-  /** Whether a call that names one of the two tools of the search front means it. */
-  async isFront(call: Call): Promise<boolean> {
+  /** Whether a call that names one of the search tools means it, and not a tool of a server with that name. */
+  async isSearchCall(call: Call): Promise<boolean> {
     const name = call.params.name as string;
     if (this.#searching.has(call.caller)) return true;
-    // After a restart of the daemon a window has not listed again; a server may have a tool of this name as well.
+    // After a restart of the daemon a client may not have listed the tools again.
     return this.#modeOf(call.caller) !== "off" && await this.#catalog.find("tools", name, call) === undefined;
   }
 
@@ -109,7 +109,7 @@ export class ToolView {
   }
 }
 
-/** One listing as a tool set leaves it; the same object each time, for the index of the search hangs on it. */
+/** The tools of a list that a tool set shows; cached, since the search index is keyed by the object. */
 function seenIn(entries: ShownTools, set: ToolSet): ShownTools {
   let bySet = filtered.get(entries);
   if (!bySet) filtered.set(entries, bySet = new Map());

@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Root } from "../call/call.ts";
-import { jsonChars } from "../transport/json_size.ts";
+import { jsonChars } from "../transport/message_size.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
 
 type Roots = readonly Root[] | undefined;

@@ -1,14 +1,14 @@
 import { getLogger } from "@logtape/logtape";
-import { GIVES_WAY } from "../base/byte_budget.ts";
+import { EVICTION_RANK } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import { InboundQueue } from "./inbound_queue.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
-import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/joined_lines.ts";
+import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
-import { isPassing, responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { isEphemeral, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
@@ -85,7 +85,7 @@ export function join(
     try {
       handle(text);
     } catch (thrown) {
-      logHandlingFault("a frame of a client", thrown);
+      logHandlerError("a frame of a client", thrown);
       refuse(`the frame could not be handled: ${messageOf(thrown)}`);
     }
   };
@@ -145,11 +145,11 @@ function isOp(frame: unknown): boolean {
 function intakeOf(channel: FrameChannel, session: Session, take: (text: string) => void): InboundQueue {
   let sinceMs = 0;
   const account = session.budget.open({
-    rank: GIVES_WAY.incoming,
+    rank: EVICTION_RANK.incoming,
     get sinceMs() {
       return sinceMs;
     },
-    giveWay() {
+    evict() {
       intake.drop();
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
     },
@@ -173,7 +173,7 @@ function leave(
   // When a newer connection has taken the session over, the end of this one is no news.
   if (!session.mailbox.detach(outlet)) return;
   log.debug("session {id} lost its connection ({code})", { id: session.id, code: how.end.code });
-  const { code, clean } = how.end;
+  const { code, wasClean: clean } = how.end;
   // Deno reports a connection that ends without a close frame as it does one whose close frame has no code.
   const isUnsure = code === NO_CODE && session.resumable;
   const meant = clean && code < CLOSE.invalidHello && !isUnsure;
@@ -247,7 +247,7 @@ function mailboxOutlet(session: Session): PeerOutlet {
         onlost?.(error);
         return sent = tooLargeNotice(error);
       });
-      if (isPassing(sent)) mailbox.postNow(text);
+      if (isEphemeral(sent)) mailbox.postNow(text);
       else mailbox.post(text, onlost);
     },
   };

@@ -1,7 +1,6 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { formatBytes } from "../base/units.ts";
-import { exceedsBytes } from "../transport/bytes.ts";
-import { jsonChars, MAX_BYTES_PER_CHAR } from "../transport/json_size.ts";
+import { exceedsBytes, jsonChars, MAX_BYTES_PER_CHAR } from "../transport/message_size.ts";
 
 /**
  * `message` as the text of one frame. What cannot be sent, because it is too large or no JSON, is replaced by what

@@ -1,8 +1,8 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
-import { checkVia, readVia } from "../wire/via.ts";
+import { assertNoLoop, parseVia } from "../wire/via.ts";
 import type { FrameChannel } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
 import { implementationOf } from "../wire/mcp.ts";
@@ -98,7 +98,7 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: Hel
     gate?.entered();
     const { isOwner } = principalAt(gate);
     answerCommand(channel, opening, { hooks, token, isOwner }).catch((thrown) => {
-      logHandlingFault("a command", thrown);
+      logHandlerError("a command", thrown);
       refuse(CLOSE.internal, "internal error");
     });
   };
@@ -164,7 +164,7 @@ function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; g
   const { hooks, gate } = how;
   const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
   try {
-    checkVia(readVia(hello.via), hooks.daemonId);
+    assertNoLoop(parseVia(hello.via), hooks.daemonId);
     checkDirectory(hello.cwd ?? "");
     const { session, waiting } = findSession(hello, { registry: hooks.registry, gate });
     if (typeof hello.resume === "object") session.mailbox.confirmPosts(hello.resume?.posts ?? 0);
@@ -220,7 +220,7 @@ function newSession(hello: Hello): Omit<NewSession, "namedDirs" | "principal"> {
     client: client.name ? implementationOf(client) : undefined,
     cwd: hello.cwd || undefined,
     server: hello.server,
-    via: hello.via === undefined ? undefined : readVia(hello.via),
+    via: hello.via === undefined ? undefined : parseVia(hello.via),
     resumable: Boolean(hello.resume),
     listens: isSubscribed,
   };

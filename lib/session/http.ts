@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
-import { heldBytesOf } from "../base/held_bytes.ts";
+import { heapBytesOf } from "../base/heap_bytes.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Target } from "../call/call.ts";
 import { HttpServerTransport } from "../transport/http_server.ts";
@@ -90,7 +90,7 @@ function attach(session: Session, transport: HttpServerTransport, hooks: HttpSes
     // Only the message that began the session: a later, malformed initialize is refused and ends nothing.
     if (!begun && "method" in message && "id" in message) outlet.initializing(message.id);
     begun = true;
-    peer.receive(message as unknown as JsonObject, heldBytesOf(message));
+    peer.receive(message as unknown as JsonObject, heapBytesOf(message));
   };
 }
 

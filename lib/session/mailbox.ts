@@ -1,6 +1,6 @@
-import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { heldBytes } from "../base/held_bytes.ts";
+import { heapBytes } from "../base/heap_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { ForgottenAnswers } from "./forgotten_answers.ts";
 import type { JournaledCall, Mark, SessionJournal } from "./journal.ts";
@@ -59,7 +59,7 @@ export class Mailbox {
 
   constructor(limits: MailboxLimits) {
     this.#limits = limits;
-    const rank = () => this.attached ? GIVES_WAY.unconfirmed : GIVES_WAY.away;
+    const rank = () => this.attached ? EVICTION_RANK.unconfirmed : EVICTION_RANK.away;
     const since = () => this.#sinceMs;
     this.#account = (limits.budget ?? UNBOUNDED).open({
       get rank() {
@@ -68,7 +68,7 @@ export class Mailbox {
       get sinceMs() {
         return since();
       },
-      giveWay: (bytes) => this.#giveWay(bytes),
+      evict: (bytes) => this.#giveWay(bytes),
     });
     this.#posts = new OutboundMessages({ ...limits, onmove: (bytes) => this.#account.add(bytes) });
   }
@@ -91,7 +91,7 @@ export class Mailbox {
   adopt(calls: readonly JournaledCall[]): void {
     for (const { mark, answer } of calls) {
       if (answer === undefined) this.#lost.set(mark.id, mark);
-      else this.#keep({ id: mark.id, text: answer, bytes: heldBytes(answer), mark });
+      else this.#keep({ id: mark.id, text: answer, bytes: heapBytes(answer), mark });
     }
   }
 
@@ -148,13 +148,13 @@ export class Mailbox {
   answer(id: RequestId, text: string): void {
     const mark = this.#takeBegun(id);
     if (mark) this.#journal!.finish(mark, text, { soon: this.attached });
-    if (this.#keepAnswers) this.#keep({ id, text, bytes: heldBytes(text), mark });
+    if (this.#keepAnswers) this.#keep({ id, text, bytes: heapBytes(text), mark });
     this.#outlet?.send(text);
   }
 
   /** Sends the refusal of a request that came under the id of a running call, which goes on and keeps its mark. */
   refuseTwin(id: RequestId, text: string): void {
-    if (this.#keepAnswers) this.#keep({ id, text, bytes: heldBytes(text) });
+    if (this.#keepAnswers) this.#keep({ id, text, bytes: heapBytes(text) });
     this.#outlet?.send(text);
   }
 
@@ -229,7 +229,7 @@ export class Mailbox {
   /** As any answer it is kept until it is confirmed: client and daemon must count the same ones. */
   #refuseForgotten(id: RequestId, text: string): void {
     const mark = this.#forgotten.take(id);
-    this.#keep({ id, text, bytes: heldBytes(text), mark });
+    this.#keep({ id, text, bytes: heapBytes(text), mark });
     this.#outlet?.send(text);
   }
 

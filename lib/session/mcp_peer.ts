@@ -1,9 +1,9 @@
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
-import { jsonChars } from "../transport/json_size.ts";
+import { jsonChars } from "../transport/message_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
   implementationOf,
@@ -12,12 +12,12 @@ import {
   negotiateRevision,
   progressTokenOf,
 } from "../wire/mcp.ts";
-import { asMeant, whyNoBatch } from "../wire/lenient.ts";
-import { isRepeatable } from "../wire/repeatable.ts";
+import { batchFault, normalizeMessage } from "../wire/lenient.ts";
+import { isIdempotent } from "../wire/idempotency.ts";
 import {
   checkEnvelope,
+  errorResponseId,
   MAX_ID_CHARS,
-  refusedId,
   type RequestId,
   responseTo,
   type Result,
@@ -85,27 +85,27 @@ export class McpPeer implements Speaker {
   /** Takes one parsed message of the client, of a size that is told where it matters. Never throws: what is wrong with it is answered. */
   receive(value: JsonObject, bytes = 0): void {
     try {
-      const message = checkEnvelope(asMeant(value));
+      const message = checkEnvelope(normalizeMessage(value));
       if (typeof message === "string") return this.refuseMessage(value, message);
       if (!("method" in message)) this.#asks.settle(message);
       else if ("id" in message) {
         this.#handleRequest(message, bytes).catch((thrown) => this.#giveUp(message, thrown));
       } else this.#handleNotification(message.method, message.params ?? {});
     } catch (thrown) {
-      logHandlingFault("a message of a client", thrown);
+      logHandlerError("a message of a client", thrown);
     }
   }
 
   /** The handling of a request itself has failed: its client is told so, as it may wait without end. */
   #giveUp({ id }: RpcRequest, thrown: unknown): void {
-    logHandlingFault("a request of a client", thrown);
+    logHandlerError("a request of a client", thrown);
     this.#cancelled.delete(id);
     this.#outlet.answer(id, responseTo(id, { error: toRpcError(thrown) }));
   }
 
   /** Takes the messages of one batch, of which some may be no messages, where the client's revision has batches. */
   receiveBatch(batch: readonly Json[], bytes = 0): void {
-    const why = whyNoBatch(batch, this.#session.revision);
+    const why = batchFault(batch, this.#session.revision);
     if (why !== undefined) return this.#refuseWithoutId("INVALID_REQUEST", why);
     for (const value of batch) {
       if (isObject(value)) this.receive(value, Math.ceil(bytes / batch.length));
@@ -144,7 +144,7 @@ export class McpPeer implements Speaker {
     if (value.method === undefined && ("result" in value || "error" in value)) {
       return this.#asks.refused(value.id, why);
     }
-    const id = refusedId(value.id);
+    const id = errorResponseId(value.id);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     const response = responseTo(id, { error });
     if (id !== null && this.#session.calls.has(id)) this.#outlet.refuseTwin(id, response);
@@ -216,7 +216,7 @@ export class McpPeer implements Speaker {
         method,
         params,
         progressToken: progressTokenOf(params),
-        begin: isRepeatable(method) ? undefined : () => this.#outlet.began?.(id),
+        begin: isIdempotent(method) ? undefined : () => this.#outlet.began?.(id),
         notify: (method, params) => this.#notifyAbout(id, method, params),
         ask: (method, params, options) => this.#asks.ask({ method, params, relatedTo: id }, options),
       },

@@ -1,5 +1,5 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Target } from "../call/call.ts";
 import { allPages } from "../call/pages.ts";
@@ -52,7 +52,7 @@ export class OpPeer {
     try {
       this.refuse(thrown, requestId);
     } catch (fault) {
-      logHandlingFault("an op of a client", fault);
+      logHandlerError("an op of a client", fault);
     }
   }
 

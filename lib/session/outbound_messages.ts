@@ -1,5 +1,5 @@
 import type { ExaiError } from "../base/errors.ts";
-import { heldBytes } from "../base/held_bytes.ts";
+import { heapBytes } from "../base/heap_bytes.ts";
 
 /** A message to the client that answers nothing: a notification or a question. */
 interface OutboundMessage {
@@ -58,7 +58,7 @@ export class OutboundMessages {
   }
 
   keep(text: string, onlost?: OnLost): void {
-    const bytes = heldBytes(text);
+    const bytes = heapBytes(text);
     this.#kept.push({ number: ++this.#newest, text, bytes, onlost });
     this.#chars += text.length;
     const { maxMessages, maxChars, onmove } = this.#limits;

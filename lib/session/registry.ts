@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { suspendAwareTimeout } from "../base/suspend_aware_timeout.ts";
+import { suspendAwareTimeout } from "../base/time.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { CLOSE } from "../wire/codes.ts";

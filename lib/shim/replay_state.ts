@@ -1,6 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import { type PeekedResponse, withBody } from "../wire/peek.ts";
-import { isRepeatable } from "../wire/repeatable.ts";
+import { isIdempotent } from "../wire/idempotency.ts";
 import { ResponseCache } from "./response_cache.ts";
 import { ClientState } from "./client_state.ts";
 import type { PendingRequest } from "./pending_messages.ts";
@@ -27,7 +27,7 @@ export class ReplayState {
 
   /** Whether running `request` a second time does no harm. */
   isSafeToRepeat(request: PendingRequest): boolean {
-    if (request.method !== "tools/call") return isRepeatable(request.method);
+    if (request.method !== "tools/call") return isIdempotent(request.method);
     const params: JsonObject = JSON.parse(request.text).params ?? {};
     return this.lists.isSafeToRepeat(params.name);
   }

@@ -1,4 +1,4 @@
-import { suspendAwareTimeout } from "../base/suspend_aware_timeout.ts";
+import { suspendAwareTimeout } from "../base/time.ts";
 import type { Settings } from "../config/settings.ts";
 import type { PendingRequest } from "./pending_messages.ts";
 

@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import { type PeekedResponse, responseBody } from "../wire/peek.ts";
-import { isRepeatableTool } from "../wire/repeatable.ts";
+import { isIdempotentTool } from "../wire/idempotency.ts";
 
 /** Requests whose answers are kept, so that they can be given while the daemon is away. */
 const LIST_METHODS = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
@@ -62,7 +62,7 @@ export class ResponseCache {
     for (const query of this.queries().filter(({ method }) => method === "tools/list")) {
       const tools: Json = JSON.parse(`{${this.get(query)}`).result?.tools;
       const tool = Array.isArray(tools) && tools.find((tool) => isObject(tool) && tool.name === name);
-      if (tool) return isRepeatableTool(tool);
+      if (tool) return isIdempotentTool(tool);
     }
     return false;
   }

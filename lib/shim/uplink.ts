@@ -1,15 +1,15 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { writeVia } from "../wire/via.ts";
+import { formatVia } from "../wire/via.ts";
 import { VERSION } from "../base/version.ts";
 import { inheritedVia } from "../config/via.ts";
 import type { Settings } from "../config/settings.ts";
-import { eachLine, LineJoiner } from "../transport/joined_lines.ts";
+import { eachLine, LineJoiner } from "../transport/line_joiner.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { peek, type Peeked } from "../wire/peek.ts";
 import type { HelloAck } from "../wire/ops.ts";
-import { isPassing, type RequestId } from "../wire/rpc.ts";
+import { isEphemeral, type RequestId } from "../wire/rpc.ts";
 import type { Link } from "../client/link.ts";
 import { OwnRequests } from "./own_requests.ts";
 import type { RecoveredSets } from "./recovery.ts";
@@ -94,7 +94,7 @@ export class Uplink {
       : true;
     const via = inheritedVia();
     return {
-      ...(via.length > 0 ? { via: writeVia(via) } : {}),
+      ...(via.length > 0 ? { via: formatVia(via) } : {}),
       client: { name: "exai-shim", version: VERSION },
       cwd: this.#cwd,
       nudge: true,
@@ -125,7 +125,7 @@ export class Uplink {
 
   #write(text: string): boolean {
     const socket = this.#link?.socket;
-    if (!socket?.open) return false;
+    if (!socket?.isOpen) return false;
     if (this.#joiner) this.#joiner.send(text);
     else socket.send(text);
     return true;
@@ -234,7 +234,7 @@ export class Uplink {
 
 /** Whether the daemon counts `frame` among what answers nothing. */
 function isPost(frame: Peeked): boolean {
-  if (frame.kind === "notification") return !isPassing(frame.message);
+  if (frame.kind === "notification") return !isEphemeral(frame.message);
   return frame.kind === "request";
 }
 

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { Connection, type ConnectionOptions } from "./sqlite/connection.ts";
+import { DatabaseConnection, type DatabaseOptions } from "./sqlite/connection.ts";
 import { DamagedDatabase, databaseError, isBusy, isDamage, isUnusable } from "./sqlite/errors.ts";
 import { backUp, isInaccessible, quarantine, realPathOf, removeDatabase } from "./sqlite/quarantine.ts";
 import { IN_MEMORY, type Lock } from "./sqlite/sql.ts";
@@ -22,7 +22,7 @@ export interface DatabaseEvents {
   onquarantine?(note: string): void;
 }
 
-interface ResilientDatabaseOptions<S> extends ConnectionOptions<S>, DatabaseEvents {
+interface ResilientDatabaseOptions<S> extends DatabaseOptions<S>, DatabaseEvents {
   /** What it is, for messages: "the journal". */
   what: string;
   /** Whether the whole content is worthless once a single write to it has failed. */
@@ -31,9 +31,9 @@ interface ResilientDatabaseOptions<S> extends ConnectionOptions<S>, DatabaseEven
   retryMs?: number;
 }
 
-type State<S> =
+type DatabaseState<S> =
   | { kind: "closed" }
-  | { kind: "open"; connection: Connection<S> }
+  | { kind: "open"; connection: DatabaseConnection<S> }
   | { kind: "failed"; fault: string; retry: ReturnType<typeof setTimeout> };
 
 /**
@@ -42,7 +42,7 @@ type State<S> =
  */
 export class ResilientDatabase<S> implements Disposable {
   readonly #options: ResilientDatabaseOptions<S>;
-  #state: State<S> = { kind: "closed" };
+  #state: DatabaseState<S> = { kind: "closed" };
   readonly #checkTimer: ReturnType<typeof setInterval>;
 
   constructor(options: ResilientDatabaseOptions<S>) {
@@ -123,11 +123,11 @@ export class ResilientDatabase<S> implements Disposable {
     this.#close();
   }
 
-  get #connection(): Connection<S> | undefined {
+  get #connection(): DatabaseConnection<S> | undefined {
     return this.#state.kind === "open" ? this.#state.connection : undefined;
   }
 
-  #openOrReplace(): Connection<S> {
+  #openOrReplace(): DatabaseConnection<S> {
     const { path, losesAllByFault } = this.#options;
     try {
       return this.#open();
@@ -140,9 +140,9 @@ export class ResilientDatabase<S> implements Disposable {
     }
   }
 
-  #open(): Connection<S> {
+  #open(): DatabaseConnection<S> {
     const isWalDamaged = this.#options.path !== IN_MEMORY && this.#backUpDamagedWal();
-    const connection = Connection.open(this.#options, isWalDamaged);
+    const connection = DatabaseConnection.open(this.#options, isWalDamaged);
     this.#cancelRetry();
     this.#state = { kind: "open", connection };
     return connection;
@@ -191,7 +191,7 @@ export class ResilientDatabase<S> implements Disposable {
   }
 
   /** @throws {ExaiError} as {@linkcode run} */
-  #reopen(): Connection<S> {
+  #reopen(): DatabaseConnection<S> {
     const hadFault = this.fault !== undefined;
     try {
       const connection = this.#openOrReplace();

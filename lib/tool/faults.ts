@@ -1,7 +1,8 @@
 import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
-import { didYouMean, quoteName } from "../base/suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 
 /** More faults than this help nobody. */
 const MAX_FAULTS = 8;

@@ -1,6 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { didYouMean, quoteName } from "../base/suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import { type SelectionOptions, selectTools } from "./selection.ts";
 import type { Tool } from "./tool.ts";

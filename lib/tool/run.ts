@@ -29,7 +29,7 @@ export interface ToolSurroundings extends Pick<ToolContext, "models" | "host" | 
 export async function runTool(tool: Tool, call: Call, surroundings: ToolSurroundings): Promise<ToolResult> {
   if (call.signal.aborted) throw abortError(call.signal);
   const startedMs = performance.now();
-  const context = new CallContext(call, surroundings);
+  const context = new ToolRunContext(call, surroundings);
   const facts = () => ({ tool: tool.name, durationMs: performance.now() - startedMs });
   try {
     const work = tool.call((call.params.arguments ?? {}) as JsonObject, context);
@@ -57,7 +57,7 @@ function explain(tool: string, thrown: unknown): ExaiError {
 }
 
 /** One call as its tool sees it. Made for each call, so it computes nothing in advance. */
-class CallContext implements ToolContext {
+class ToolRunContext implements ToolContext {
   readonly #call: Call;
   readonly #surroundings: ToolSurroundings;
   #workspace: Workspace | undefined;

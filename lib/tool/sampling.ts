@@ -1,6 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { ownEntry } from "../base/own.ts";
+import { isObject, type Json, type JsonObject, ownEntry } from "../base/json.ts";
 import type { Call } from "../call/call.ts";
 import { estimateTokens } from "../provider/tokens.ts";
 import type { ChatResult, FinishReason, ModelClass, Sample, SampleRequest } from "../provider/provider.ts";

@@ -1,4 +1,5 @@
-import { didYouMean, quoteName } from "../base/suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import type { Tool } from "./tool.ts";
 
 /** What `LEAN_MODE` leaves, as far as it is there. */

@@ -18,5 +18,5 @@ export interface FrameChannel {
 
 export interface ChannelEnd {
   code: number;
-  clean: boolean;
+  wasClean: boolean;
 }

@@ -1,11 +1,11 @@
 // @ts-types="@modelcontextprotocol/sdk/server/webStandardStreamableHttp"
 import type { EventStore } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
-import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { heldBytesOf } from "../base/held_bytes.ts";
+import { heapBytesOf } from "../base/heap_bytes.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
-import { jsonChars } from "./json_size.ts";
+import { jsonChars } from "./message_size.ts";
 
 /** A message in the SDK's terms: the same, with values it knows less of. */
 export type SdkMessage = Parameters<EventStore["storeEvent"]>[1];
@@ -91,7 +91,7 @@ export class EventLog implements EventStore {
       get sinceMs() {
         return since();
       },
-      giveWay: (bytes) => this.#giveWay(bytes),
+      evict: (bytes) => this.#giveWay(bytes),
     });
   }
 
@@ -174,7 +174,7 @@ export class EventLog implements EventStore {
     }
     const { maxMessages, maxChars } = this.#limits;
     event.chars = Math.min(jsonChars(message, maxChars), maxChars);
-    event.bytes = heldBytesOf(message);
+    event.bytes = heapBytesOf(message);
     stream.kept.push(event);
     this.#isEmptied = false;
     this.#count(1, event.chars);
@@ -234,15 +234,15 @@ export class EventLog implements EventStore {
     event.isNotice = true;
     event.chars = jsonChars(event.message, Infinity);
     this.#count(0, event.chars - chars);
-    const noticeBytes = heldBytesOf(event.message);
+    const noticeBytes = heapBytesOf(event.message);
     this.#account.add(noticeBytes - event.bytes);
     event.bytes = noticeBytes;
   }
 
   get #rank(): number {
-    if (this.#isEmptied) return GIVES_WAY.word;
-    if (this.#hasDelivered) return GIVES_WAY.delivered;
-    return this.#isAttended ? GIVES_WAY.unconfirmed : GIVES_WAY.away;
+    if (this.#isEmptied) return EVICTION_RANK.notice;
+    if (this.#hasDelivered) return EVICTION_RANK.delivered;
+    return this.#isAttended ? EVICTION_RANK.unconfirmed : EVICTION_RANK.away;
   }
 
   /** Whether there is anything to gain by letting go of what was delivered. */

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { Json } from "../base/json.ts";
 import { formatBytes, KIB, SECOND_MS } from "../base/units.ts";
@@ -49,9 +49,9 @@ async function readText(request: Request, { maxBytes, budget = UNBOUNDED }: Http
   const reader = request.body.getReader();
   let givenWay: ExaiError | undefined;
   using account = budget.open({
-    rank: GIVES_WAY.incoming,
+    rank: EVICTION_RANK.incoming,
     sinceMs: performance.now(),
-    giveWay: () => {
+    evict: () => {
       givenWay = tooMany();
       chunks.length = 0;
       account.set(0);

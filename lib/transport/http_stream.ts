@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { formatBytes, KIB } from "../base/units.ts";
 
 const log = getLogger(["exai", "transport"]);
@@ -48,11 +48,11 @@ class Metered implements UnderlyingDefaultSource<Uint8Array> {
     this.#hooks = hooks;
     const since = () => this.#unreadSinceMs;
     this.#account = (hooks.budget ?? UNBOUNDED).open({
-      rank: GIVES_WAY.unread,
+      rank: EVICTION_RANK.unread,
       get sinceMs() {
         return since();
       },
-      giveWay: () => this.#cut(new Error("what is held for all clients is too much, and this is unread")),
+      evict: () => this.#cut(new Error("what is held for all clients is too much, and this is unread")),
       recount: () => this.#charge(),
     });
     const gone = () => {

@@ -2,50 +2,55 @@ import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import { LineFramer, type OverlongLine } from "./line_framer.ts";
 
-/** Takes a piece; what it returns, if anything, is to be waited for before the next. */
-export type Taker = (chunk: Uint8Array) => Promise<void> | void;
+/** Takes one chunk, which it must not keep. The next one waits for the promise, if there is one. */
+export type ChunkHandler = (chunk: Uint8Array) => Promise<void> | void;
 
 /** Where bytes come from. */
 export interface ByteSource {
-  /** Hands every piece to `take`, which does not keep it, and waits where it says so; resolves at the end. */
-  readAll(take: Taker): Promise<void>;
+  /** Hands every chunk to `handle`; resolves at the end of the source. */
+  readAll(handle: ChunkHandler): Promise<void>;
+}
+
+interface LineSourceOptions {
+  /** Longest line kept, its newline included. */
+  maxLineBytes: number;
+  /** Takes the two ends of a longer one. */
+  onoverlong?(line: OverlongLine): void;
+  /** What to wait for before more is read, if anything. */
+  backpressure?(): Promise<void> | undefined;
 }
 
 /**
- * Reads bytes and emits `data` once for each whole line, newline included, within one call: the shape of a stdin the
- * SDK's transport takes. That transport copies all it holds with each chunk it is handed, so it is handed lines.
- *
- * A line beyond `maxLineBytes` is not kept; `onoverlong` gets its ends.
+ * Reads bytes and emits `data` once for each whole line, newline included: the part of a `Readable` that the SDK's
+ * stdio transport uses. That transport copies its buffer with each chunk, so it gets one line at a time.
  */
 export class LineSource extends EventEmitter {
-  onoverlong?: (line: OverlongLine) => void;
-  /** What is to be waited for before more is read, if anything is. */
-  backpressure?: () => Promise<void> | undefined;
   readonly #source: ByteSource;
   readonly #framer: LineFramer;
+  readonly #backpressure: LineSourceOptions["backpressure"];
 
-  constructor(source: ByteSource, options: { maxLineBytes: number }) {
+  constructor(source: ByteSource, { backpressure, ...options }: LineSourceOptions) {
     super();
     this.#source = source;
+    this.#backpressure = backpressure;
     this.#framer = new LineFramer({
       ...options,
       online: (line) => void this.emit("data", Buffer.from(line.buffer, line.byteOffset, line.byteLength)),
-      onoverlong: (line) => this.onoverlong?.(line),
     });
   }
 
-  /** Reads to the end. A last line without a newline is taken as a line. */
+  /** Reads to the end. A last line without a newline counts as a line. */
   async run(): Promise<void> {
     let taking: Promise<void> | undefined;
     await this.#source.readAll((chunk) => {
       taking = this.#framer.take(chunk);
-      return taking ? taking.then(() => this.backpressure?.()) : this.backpressure?.();
+      return taking ? taking.then(() => this.#backpressure?.()) : this.#backpressure?.();
     });
     // A source that fails does not wait for the lines before.
     await taking;
     this.#framer.end();
   }
 
-  /** What the SDK calls when it closes; reading goes on, for the end must still be seen. */
+  /** Called by the SDK's transport when it closes. Reading goes on, so that the end of the source is seen. */
   pause(): void {}
 }

@@ -3,29 +3,34 @@ import { MIB } from "../base/units.ts";
 
 /** Where bytes go: `Deno.stdout`, or anything that writes like it. */
 export interface ByteSink {
-  /** Bytes of `data` taken, which may be fewer than it holds. */
+  /** Resolves with the number of bytes written, which may be fewer than `data` holds. */
   write(data: Uint8Array): Promise<number>;
 }
 
 const BATCH_CHARS = MIB;
 
+interface LineWriterOptions {
+  /** Called once when a write fails, as when the reader of a pipe is gone. Nothing is written after that. */
+  onerror?(error: Error): void;
+}
+
 /**
- * Writes text in order, without blocking; what arrives while a write is under way goes out together in the next.
- * Emits `drain` when nothing is left, as the SDK's transport expects of a stdout.
+ * Writes text in order, without blocking; what arrives during a write goes out together in the next one. Emits `drain`
+ * when the queue is empty, which is what the SDK's stdio transport expects of a stdout.
  */
 export class LineWriter extends EventEmitter {
-  /** Called once when the sink takes no more, as when its reader has gone. Nothing is written after that. */
-  onbroken?: (error: Error) => void;
   readonly #sink: ByteSink;
+  readonly #onerror: LineWriterOptions["onerror"];
   readonly #encoder = new TextEncoder();
   #queue: string[] = [];
   #queuedChars = 0;
-  #busy = false;
-  #broken = false;
+  #isBusy = false;
+  #isBroken = false;
 
-  constructor(sink: ByteSink) {
+  constructor(sink: ByteSink, options: LineWriterOptions = {}) {
     super();
     this.#sink = sink;
+    this.#onerror = options.onerror;
   }
 
   /** Text not yet handed to the sink, in UTF-16 code units. */
@@ -33,34 +38,34 @@ export class LineWriter extends EventEmitter {
     return this.#queuedChars;
   }
 
-  /** Queues `text`; true when it need not be waited for. */
+  /** Queues `text`. @returns whether the caller may go on without waiting for `drain` */
   write(text: string): boolean {
-    if (this.#broken) return true;
+    if (this.#isBroken) return true;
     this.#queue.push(text);
     this.#queuedChars += text.length;
-    if (!this.#busy) {
-      this.#busy = true;
-      // What else comes in this turn goes out in the same write.
+    if (!this.#isBusy) {
+      this.#isBusy = true;
+      // Text of the same turn of the event loop goes out in the same write.
       queueMicrotask(() => this.#run());
     }
     return this.#queuedChars < BATCH_CHARS;
   }
 
-  /** Resolves when everything queued so far and since is written, or cannot be. */
+  /** Resolves when the queue is empty: everything is written, or the sink has failed. */
   async flushed(): Promise<void> {
-    if (this.#busy) await new Promise((resolve) => this.once("drain", resolve));
+    if (this.#isBusy) await new Promise((resolve) => this.once("drain", resolve));
   }
 
   async #run(): Promise<void> {
     try {
       while (this.#queue.length > 0) await this.#writeAll(this.#nextBatch());
     } catch (thrown) {
-      this.#broken = true;
+      this.#isBroken = true;
       this.#queue = [];
       this.#queuedChars = 0;
-      this.onbroken?.(thrown as Error);
+      this.#onerror?.(thrown as Error);
     } finally {
-      this.#busy = false;
+      this.#isBusy = false;
       this.emit("drain");
     }
   }

@@ -9,14 +9,13 @@ import { formatBytes, MIB } from "../base/units.ts";
 import { toRpcError } from "../wire/codes.ts";
 import {
   checkEnvelope,
-  kindOf,
-  refusedId,
+  errorResponseId,
+  isRequest,
   type RequestId,
   responseTo,
   type RpcMessage,
-  type RpcRequest,
 } from "../wire/rpc.ts";
-import { asMeant, whyNoBatch } from "../wire/lenient.ts";
+import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { findId, type OverlongLine } from "./line_framer.ts";
 import { type ByteSource, LineSource } from "./line_source.ts";
 import { type ByteSink, LineWriter } from "./line_writer.ts";
@@ -30,28 +29,29 @@ export interface Line {
   bytes: number;
 }
 
-/** Why a client that closed stdin has ended, as against one that was cut off. */
+/** The reason given to `onend` when the client closes stdin. */
 export const STDIN_ENDED = "stdin has ended";
 
-/** What a {@linkcode StdioPeer} tells its owner. */
 interface StdioHandlers {
   onmessage(message: RpcMessage, line: Line): void;
-  /** The revision the client has agreed on, once it has initialized. */
+  /** The negotiated MCP revision, once the client has initialized. */
   revision?(): string | undefined;
-  /** The client has answered the request `id` with what is no response. */
+  /** The client has sent a malformed response to the request `id`. */
   onbadanswer?(id: RequestId, why: string): void;
-  /** What is to be waited for before more is read of the client, if anything is. */
+  /** What to wait for before more of stdin is read, if anything. */
   backpressure?(): Promise<void> | undefined;
-  /** Called once: the client closed stdin or no longer reads stdout. */
+  /** Called once, when the client closes stdin or stops reading stdout. */
   onend(why: string): void;
 }
 
-/** Longest line taken: the largest WebSocket message Deno can send. */
+/** Longest line read: the largest WebSocket message Deno can send. */
 const MAX_LINE_BYTES = 64 * MIB;
 
 /**
- * The client on stdin and stdout. The SDK's transport reads and frames the messages; this hands on each with the very
- * text it came in, notices the end of stdin, and answers what is no message, as a server should (JSON-RPC 2.0, 5.1).
+ * The client on stdin and stdout (MCP 2025-11-25, transports, stdio), on the SDK's own transport. What that transport
+ * lacks, in v2 too, is here: each message keeps the text it came in, so that it is passed on unparsed; input is bounded
+ * and read with backpressure; what is no message is answered as JSON-RPC 2.0 (5.1) asks. Version 1 does not see the end
+ * of stdin either.
  */
 export class StdioPeer {
   readonly #source: LineSource;
@@ -59,24 +59,28 @@ export class StdioPeer {
   readonly #transport: StdioServerTransport;
   readonly #handlers: StdioHandlers;
   #line: Buffer = Buffer.alloc(0);
-  #ended = false;
+  #hasEnded = false;
 
   constructor(io: { input: ByteSource; output: ByteSink }, handlers: StdioHandlers) {
     this.#handlers = handlers;
-    this.#source = new LineSource(io.input, { maxLineBytes: MAX_LINE_BYTES });
-    this.#source.onoverlong = (line) => this.#refuseOverlong(line);
-    this.#source.backpressure = () => handlers.backpressure?.();
+    this.#source = new LineSource(io.input, {
+      maxLineBytes: MAX_LINE_BYTES,
+      onoverlong: (line) => this.#refuseOverlong(line),
+      backpressure: () => handlers.backpressure?.(),
+    });
     this.#source.prependListener("data", (line: Buffer) => this.#line = line);
-    this.#writer = new LineWriter(io.output);
-    this.#writer.onbroken = (error) => this.#end(`stdout takes no more: ${error.message}`);
+    this.#writer = new LineWriter(io.output, {
+      onerror: (error) => this.#end(`stdout takes no more: ${error.message}`),
+    });
+    // The SDK's transport uses of both streams no more than what these have.
     this.#transport = new StdioServerTransport(
       this.#source as unknown as Readable,
       this.#writer as unknown as Writable,
       { maxBufferSize: Number.MAX_SAFE_INTEGER },
     );
     this.#transport.onmessage = (message) => this.#deliver(message);
-    // The SDK's idea of a message is stricter than ours; what it refuses is looked at again.
-    this.#transport.onerror = () => this.#deliverRefused();
+    // The SDK's schema is stricter than JSON-RPC; a line it rejects is read again here.
+    this.#transport.onerror = () => this.#deliverRejected();
   }
 
   /** Begins reading. */
@@ -93,38 +97,37 @@ export class StdioPeer {
     return this.#writer.queuedChars;
   }
 
-  /** Sends a message that is text already, without its newline. */
+  /** Sends a serialized message, given without its newline. */
   sendText(text: string): void {
     this.#writer.write(text + "\n");
   }
 
-  /** Sends a message of our own. */
   send(message: RpcMessage): void {
     this.#transport.send(message as Parameters<StdioServerTransport["send"]>[0]);
   }
 
-  /** Answers `id` with what went wrong. */
+  /** Sends `error` as the response to `id`. */
   refuse(id: RequestId | null, error: ExaiError): void {
     this.send(responseTo(id, { error: toRpcError(error) }));
   }
 
-  /** Resolves when everything sent is written, or cannot be. */
+  /** Resolves when everything sent is written, or stdout has failed. */
   flushed(): Promise<void> {
     return this.#writer.flushed();
   }
 
   #end(why: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     this.#handlers.onend(why);
   }
 
   #deliver(message: unknown): void {
     const text = this.#line.toString("utf8").trim();
-    this.#handOn(message, { text, bytes: this.#line.length });
+    this.#dispatch(message, { text, bytes: this.#line.length });
   }
 
-  #deliverRefused(): void {
+  #deliverRejected(): void {
     const text = this.#line.toString("utf8").trim();
     if (text === "") return;
     let value: unknown;
@@ -133,29 +136,29 @@ export class StdioPeer {
     } catch {
       return this.refuse(null, new ExaiError("PARSE_ERROR", "a line must hold one JSON message"));
     }
-    if (!Array.isArray(value)) return this.#handOn(value, { text, bytes: this.#line.length });
-    const why = whyNoBatch(value, this.#handlers.revision?.());
-    if (why !== undefined) return this.#refuseValue(value, why);
-    // The daemon is sent single messages.
-    for (const item of value) this.#handOn(item, lineOf(item));
+    if (!Array.isArray(value)) return this.#dispatch(value, { text, bytes: this.#line.length });
+    const why = batchFault(value, this.#handlers.revision?.());
+    if (why !== undefined) return this.#reject(value, why);
+    // The daemon takes single messages.
+    for (const item of value) this.#dispatch(item, lineOf(item));
   }
 
-  #handOn(value: unknown, line: Line): void {
-    const meant = isObject(value) ? asMeant(value) : value;
-    const message = isObject(meant) ? checkEnvelope(meant) : "a message must be a JSON object";
-    if (typeof message === "string") return this.#refuseValue(value, message);
+  #dispatch(value: unknown, line: Line): void {
+    const normalized = isObject(value) ? normalizeMessage(value) : value;
+    const message = isObject(normalized) ? checkEnvelope(normalized) : "a message must be a JSON object";
+    if (typeof message === "string") return this.#reject(value, message);
     try {
-      this.#handlers.onmessage(message, meant === value ? line : lineOf(meant));
+      this.#handlers.onmessage(message, normalized === value ? line : lineOf(normalized));
     } catch (thrown) {
       log.error("a message of the client could not be handled: {thrown}", { thrown });
-      if (kindOf(message) === "request") this.refuse((message as RpcRequest).id, ExaiError.from(thrown));
+      if (isRequest(message)) this.refuse(message.id, ExaiError.from(thrown));
     }
   }
 
-  #refuseValue(value: unknown, why: string): void {
+  #reject(value: unknown, why: string): void {
     const fields = isObject(value) ? value : {};
-    const id = refusedId(fields.id);
-    // A response is never answered, not even a malformed one.
+    const id = errorResponseId(fields.id);
+    // A response gets no response, even if it is malformed.
     if (fields.method === undefined && ("result" in fields || "error" in fields)) {
       if (id !== null) this.#handlers.onbadanswer?.(id, why);
       return;

@@ -14,7 +14,7 @@ export interface UpstreamTransport extends Transport {
   /** How the server's own stream stands, where there is one. */
   readonly listening?: string;
   /** What kept the server's messages from being understood, where that is known. */
-  readonly oddity?: string;
+  readonly protocolIssue?: string;
   /** Why it has ended, in words, where that is known. */
   describeEnd?(): string;
   onmessage?: (message: RpcMessage, extra?: MessageExtra) => void;

@@ -8,11 +8,11 @@ export interface SocketEnd {
 export class ConnectError extends Error {
   override name = "ConnectError";
   /** Whether nobody listens at the address, as against someone who does not answer as expected. */
-  readonly refused: boolean;
+  readonly isRefused: boolean;
 
   constructor(message: string, options: { refused: boolean }) {
     super(message);
-    this.refused = options.refused;
+    this.isRefused = options.refused;
   }
 }
 
@@ -50,13 +50,13 @@ export class ClientSocket {
   }
 
   /** Whether frames can be sent. */
-  get open(): boolean {
+  get isOpen(): boolean {
     return !this.#over && this.#socket.readyState === WebSocket.OPEN;
   }
 
   /** Sends one frame; false when the connection has ended. */
   send(text: string): boolean {
-    if (!this.open) return false;
+    if (!this.isOpen) return false;
     this.#socket.send(text);
     return true;
   }

@@ -1,8 +1,8 @@
 import { getLogger } from "@logtape/logtape";
-import { type ByteAccount, type ByteBudget, GIVES_WAY, UNBOUNDED } from "../base/byte_budget.ts";
+import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
 import { CLOSE } from "../wire/codes.ts";
-import { byteLength } from "./bytes.ts";
+import { byteLength } from "./message_size.ts";
 import type { ChannelEnd, FrameChannel } from "./channel.ts";
 
 const log = getLogger(["exai", "transport"]);
@@ -40,19 +40,19 @@ export class WebSocketChannel implements FrameChannel {
     this.#options = options;
     const since = () => this.#unreadSinceMs;
     this.#account = (options.budget ?? UNBOUNDED).open({
-      rank: GIVES_WAY.unread,
+      rank: EVICTION_RANK.unread,
       get sinceMs() {
         return since();
       },
       // Where memory is short the peer is not waited for.
-      giveWay: () => this.#dropSlow({ graceMs: 0 }),
+      evict: () => this.#dropSlow({ graceMs: 0 }),
       recount: () => this.#charge(this.queuedBytes),
     });
     socket.onmessage = (event) => this.#guarded(() => this.#receive(event.data));
-    socket.onclose = (event) => this.#end({ code: event.code, clean: event.wasClean });
+    socket.onclose = (event) => this.#end({ code: event.code, wasClean: event.wasClean });
     socket.onerror = (event) => {
       log.debug("connection error: {message}", { message: (event as ErrorEvent).message });
-      this.#end({ code: 1006, clean: false });
+      this.#end({ code: 1006, wasClean: false });
     };
   }
 
@@ -95,7 +95,7 @@ export class WebSocketChannel implements FrameChannel {
   // session must not wait for it.
   #drop(code: number, reason: string): void {
     this.close(code, reason);
-    this.#end({ code, clean: false });
+    this.#end({ code, wasClean: false });
   }
 
   #receive(data: unknown): void {

@@ -1,4 +1,4 @@
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { LiveTasks } from "./live_tasks.ts";

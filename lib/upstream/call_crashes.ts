@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
-import { fnv1a } from "../base/hash.ts";
+import { fnv1a } from "../base/text.ts";
 import { textOf } from "../base/json.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
 import type { Call, Caller } from "../call/call.ts";

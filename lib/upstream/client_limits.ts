@@ -1,6 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
-import { ownEntry } from "../base/own.ts";
+import { isObject, type JsonObject, ownEntry } from "../base/json.ts";
 
 /** The client capability each request of a server needs. */
 export const CLIENT_CAPABILITY: Readonly<Record<string, string>> = {

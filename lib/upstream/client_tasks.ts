@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { quoteValue } from "../base/quote.ts";
+import { quoteValue } from "../base/text.ts";
 import type { Caller } from "../call/call.ts";
 import type { Result, RpcRequest } from "../wire/rpc.ts";
 import { createdTask, MAX_HANDLE_CHARS, MAX_HANDLES, relatedTask } from "./handle_table.ts";

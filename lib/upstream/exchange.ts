@@ -1,7 +1,7 @@
 import { abortError } from "../base/abort.ts";
 import type { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call } from "../call/call.ts";
 import { withProgressToken } from "../wire/mcp.ts";
@@ -109,9 +109,9 @@ export class UpstreamExchange {
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const timer = setTimeout(() => {
-      const { oddity } = this.#transport;
+      const { protocolIssue } = this.#transport;
       const why = `it did not answer ${method} within ${timeoutMs} ms${
-        oddity === undefined ? "" : `; ${oddity}`
+        protocolIssue === undefined ? "" : `; ${protocolIssue}`
       }`;
       this.#withdraw(id, this.#faults.unavailable(why), method);
     }, timeoutMs);

@@ -2,7 +2,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { redact } from "../base/log.ts";
 import { overCapacityFor } from "../base/exhaustion.ts";
 import { refusalStatus } from "./message_fault.ts";
-import { AnswerCut, SessionLost, UrlRefusal } from "../remote/failures.ts";
+import { HttpStatusError, ResponseCutError, SessionLostError } from "../remote/errors.ts";
 
 /** What callers of one server are told when the connection to it fails them. */
 export class Faults {
@@ -30,7 +30,7 @@ export class Faults {
 
   /** Why a message could not be sent or answered: the server's fault, unless it is this machine that lacks something. */
   of(thrown: unknown): ExaiError {
-    const mayHaveRun = thrown instanceof AnswerCut ? "; the call was under way and may have run" : "";
+    const mayHaveRun = thrown instanceof ResponseCutError ? "; the call was under way and may have run" : "";
     return overCapacityFor(`server "${this.#server}"`, thrown) ??
       this.unavailable(`${messageOf(thrown)}${mayHaveRun}`, thrown);
   }
@@ -52,7 +52,7 @@ export class Faults {
 
 /** Whether a call that failed with `cause` has run, as far as it is known, and whether the call is what was wrong. */
 function outcomeOf(cause: unknown): { outcome?: "unknown" | "not_run"; fault?: "caller" } {
-  if (cause instanceof SessionLost) return { outcome: "not_run" };
-  if (cause instanceof UrlRefusal && cause.isAboutMessage) return { fault: "caller" };
-  return cause instanceof AnswerCut ? { outcome: "unknown" } : {};
+  if (cause instanceof SessionLostError) return { outcome: "not_run" };
+  if (cause instanceof HttpStatusError && cause.isAboutMessage) return { fault: "caller" };
+  return cause instanceof ResponseCutError ? { outcome: "unknown" } : {};
 }

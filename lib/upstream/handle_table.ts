@@ -1,10 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { quoteValue } from "../base/quote.ts";
+import { quoteValue } from "../base/text.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
-import type { RequestId, Result } from "../wire/rpc.ts";
-import { ownId } from "../wire/own_id.ts";
+import { mintedId, type RequestId, type Result } from "../wire/rpc.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
 export const MAX_HANDLES = 10_000;
@@ -136,7 +135,7 @@ export class TaskProgress {
   }
 
   get(token: RequestId) {
-    return this.#byToken.get(ownId(token));
+    return this.#byToken.get(mintedId(token));
   }
 
   /** Forgets everything of a session that is over. */

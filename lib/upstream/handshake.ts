@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { type InitializeResult, isAboutRevision, LATEST_REVISION, REVISIONS } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
-import { UrlRefusal } from "../remote/failures.ts";
+import { HttpStatusError } from "../remote/errors.ts";
 
 /** Before the first that EXAI offers; the same on the wire in all that is used here. */
 const FIRST_DRAFT = "2024-10-07";
@@ -45,7 +45,7 @@ async function attempt(ask: AskInitialize, revision: string): Promise<Initialize
     return refused(error.message, error.data, revision);
   } catch (thrown) {
     const refusal = (thrown as Error).cause;
-    if (!(refusal instanceof UrlRefusal) || !isAboutRevision(refusal.body)) throw thrown;
+    if (!(refusal instanceof HttpStatusError) || !isAboutRevision(refusal.body)) throw thrown;
     return { ...refused(refusal.message, undefined, revision, refusal.body), thrown };
   }
 }

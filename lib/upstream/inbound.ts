@@ -1,4 +1,4 @@
-import { ChangeNotices } from "../base/change_notices.ts";
+import { NotificationThrottle } from "../base/notification_throttle.ts";
 import type { ExaiError } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
 import { redact } from "../base/log.ts";
@@ -22,7 +22,7 @@ const MAX_LOG_CHARS = 4000;
  */
 export class Inbound {
   readonly #context: InboundContext;
-  readonly #changes = new ChangeNotices();
+  readonly #changes = new NotificationThrottle();
   /** As which the clients run questions of the upstream. */
   readonly #clientTasks = new ClientTasks();
   readonly #addressing: Addressing;
@@ -71,7 +71,7 @@ export class Inbound {
   #deliver(method: string, params: JsonObject, origin?: Origin): void {
     const kinds = changedLists(method);
     if (kinds.length > 0) {
-      return this.#changes.tell(method, () => {
+      return this.#changes.notify(method, () => {
         this.#context.onListChanged(kinds);
         for (const caller of this.#context.attached.values()) caller.notify(method, params);
       });
@@ -106,7 +106,7 @@ export class Inbound {
     if (callers.length === 0) return this.#logStray(method, params);
     if (uri.length > MAX_URI_CHARS) return callers.forEach((caller) => caller.notify(method, params));
     // Who has unsubscribed by the time it is told need not hear of it.
-    this.#changes.tell(`${method} ${uri}`, () => {
+    this.#changes.notify(`${method} ${uri}`, () => {
       for (const caller of this.#context.subscriptions.subscribersOf(uri)) caller.notify(method, params);
     });
   }

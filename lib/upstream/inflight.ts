@@ -1,9 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Call } from "../call/call.ts";
-import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
+import { mintedId, type RequestId, type Result, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { NamelessErrors } from "./nameless_errors.ts";
-import { ownId } from "../wire/own_id.ts";
 import { namesItsTask } from "./work.ts";
 
 /** One request on its way to an upstream. */
@@ -67,7 +66,7 @@ export class InFlightTable {
   }
 
   get(id: RequestId): InFlight | undefined {
-    return this.#byId.get(ownId(id));
+    return this.#byId.get(mintedId(id));
   }
 
   /** A message was sent that gets no answer: an error without an id may be about it. */
@@ -77,7 +76,7 @@ export class InFlightTable {
 
   /** Takes a request out; `withdrawn` when the server has not answered it, and may go on with it. */
   take(id: RequestId, options?: { withdrawn: boolean }): InFlight | undefined {
-    const own = ownId(id);
+    const own = mintedId(id);
     const entry = this.#byId.get(own);
     if (!entry) return undefined;
     this.#byId.delete(own);
@@ -97,7 +96,7 @@ export class InFlightTable {
     const isPlain = id === null && error && this.#byId.size === 1 &&
       this.#nameless.isAboutRequest(error.code);
     const [only] = isPlain ? this.#byId.keys() : [];
-    if (id !== null) this.#nameless.answered(ownId(id));
+    if (id !== null) this.#nameless.answered(mintedId(id));
     const answered = id ?? only;
     const entry = answered === undefined ? undefined : this.take(answered);
     try {

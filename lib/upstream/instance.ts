@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
-import { within } from "../base/abort.ts";
+import { withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
-import { contained } from "../base/handling_faults.ts";
+import { loggingErrors } from "../base/handler_errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
@@ -241,7 +241,7 @@ export class Instance implements AsyncDisposable {
 
   async #initialize(): Promise<void> {
     const { capabilities, clientInfo, startTimeoutMs } = this.#options;
-    this.#transport.onmessage = contained(
+    this.#transport.onmessage = loggingErrors(
       "a message of a server",
       (message: RpcMessage, extra?: MessageExtra) => this.#receive(message, extra?.about),
     );
@@ -256,7 +256,7 @@ export class Instance implements AsyncDisposable {
     this.#transport.onresumed = () => void this.#inbound.catchUp(this.lists);
     // A server behind a URL may take the connection and say nothing.
     const late = this.#faults.unavailable(`it did not connect within ${startTimeoutMs} ms`);
-    await within(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
+    await withDeadline(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
     const ask = (protocolVersion: string) =>
       this.#exchange.ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
     const description = await initialize(ask, this.#options.name);

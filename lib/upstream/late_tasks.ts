@@ -1,8 +1,7 @@
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
-import type { RequestId } from "../wire/rpc.ts";
-import { ownId } from "../wire/own_id.ts";
+import { mintedId, type RequestId } from "../wire/rpc.ts";
 
 /** Withdrawn requests whose answers are looked out for; beyond that the oldest count as late. */
 const MAX_LATE = 1000;
@@ -37,12 +36,12 @@ export class LateTasks {
 
   /** Whether the answer to `id` may still come. */
   has(id: RequestId | null): id is RequestId {
-    return id !== null && this.#byId.has(ownId(id));
+    return id !== null && this.#byId.has(mintedId(id));
   }
 
   /** Whose request `id` was; undefined when that session is over. */
   take(id: RequestId): Beginning | undefined {
-    const own = ownId(id);
+    const own = mintedId(id);
     const beginning = this.#byId.get(own);
     this.#byId.delete(own);
     clearTimeout(this.#waits.get(own)?.timer);

@@ -1,6 +1,6 @@
 import { delay } from "@std/async/delay";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { allPages } from "../call/pages.ts";
 import { type ListKind, LISTS } from "../call/server.ts";

@@ -1,6 +1,6 @@
 import { delay } from "@std/async/delay";
 import { type JsonObject, textOf } from "../base/json.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";

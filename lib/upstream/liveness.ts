@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Liveness } from "../call/admission.ts";
 

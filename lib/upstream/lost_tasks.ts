@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { textOf } from "../base/json.ts";
-import { quoteValue } from "../base/quote.ts";
+import { quoteValue } from "../base/text.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { LiveTask, LiveTasks } from "./live_tasks.ts";

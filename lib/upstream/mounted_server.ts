@@ -100,7 +100,6 @@ export class MountedServer implements Server, AsyncDisposable {
     const elsewhere = isAboutTask ? this.#taskElsewhere(call) : undefined;
     if (elsewhere) return await elsewhere;
     const isWork = doesWork(call.method);
-    const isLimited = this.maxInflight !== undefined;
     for (let isRepeated = false;;) {
       if (isWork) this.#pool.records.crashes.check(prepared);
       const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
@@ -115,7 +114,7 @@ export class MountedServer implements Server, AsyncDisposable {
       slot.beginCall();
       try {
         const instance = slot.started ?? await this.#startOf(slot, call);
-        const result = await runOn(prepared, { slot, instance, isWork, isLimited });
+        const result = await runOn(prepared, { slot, instance, isWork });
         if (!result) continue;
         slot.hasAnswered ||= isWork;
         return await this.#finish(call, result, slot);

@@ -1,4 +1,4 @@
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { RequestId } from "../wire/rpc.ts";
 

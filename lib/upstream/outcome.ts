@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Call } from "../call/call.ts";
-import { isRepeatable, isRepeatableTool } from "../wire/repeatable.ts";
+import { isIdempotent, isIdempotentTool } from "../wire/idempotency.ts";
 import type { ListCache } from "./lists.ts";
 
 /**
@@ -16,8 +16,8 @@ export async function mayRepeat(
   const outcome = thrown.details?.outcome;
   if (outcome === "not_run") return true;
   if (outcome !== "unknown") return false;
-  if (call.method !== "tools/call") return isRepeatable(call.method);
+  if (call.method !== "tools/call") return isIdempotent(call.method);
   // A list that is not known by now is not asked for: the connection is gone.
   const tools = await lists?.known("tools") ?? [];
-  return isRepeatableTool(tools.find(({ name }) => name === call.params.name));
+  return isIdempotentTool(tools.find(({ name }) => name === call.params.name));
 }

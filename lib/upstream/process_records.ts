@@ -1,4 +1,4 @@
-import { fnv1a } from "../base/hash.ts";
+import { fnv1a } from "../base/text.ts";
 import { visible } from "../base/visible.ts";
 import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Caller } from "../call/call.ts";

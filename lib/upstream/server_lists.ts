@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { unlessLate, untilAborted } from "../base/abort.ts";
+import { resolvedWithin, untilAborted } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -159,7 +159,7 @@ export class ServerLists {
 
   /** A server that was well before and is not now goes on being shown: its callers hear what is wrong with it. */
   async #inTime<T>(asked: Promise<T>, last: T, signal: AbortSignal): Promise<T> {
-    const inTime = unlessLate(asked.catch(() => last), MAX_LIST_WAIT_MS);
+    const inTime = resolvedWithin(asked.catch(() => last), MAX_LIST_WAIT_MS);
     return await untilAborted(inTime, signal) ?? last;
   }
 

@@ -1,11 +1,10 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { logHandlingFault } from "../base/handling_faults.ts";
-import { isObject, type JsonObject, textOf } from "../base/json.ts";
-import { ownEntry } from "../base/own.ts";
+import { logHandlerError } from "../base/handler_errors.ts";
+import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
 import type { AskOptions, Call, Caller, Root } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";
-import { type RequestId, responseTo, type Result, type RpcRequest } from "../wire/rpc.ts";
+import { mintedId, type RequestId, responseTo, type Result, type RpcRequest } from "../wire/rpc.ts";
 import type { Addressing } from "./addressing.ts";
 import { askFor, StandingQuestions } from "./asking.ts";
 import type { Addressee } from "./attribution.ts";
@@ -13,7 +12,6 @@ import { asUnderstood, CLIENT_CAPABILITY, refuseUnanswerable } from "./client_li
 import type { ClientTasks } from "./client_tasks.ts";
 import type { InboundContext } from "./inbound_context.ts";
 import type { Origin } from "./inflight.ts";
-import { ownId } from "../wire/own_id.ts";
 import { relatedTask } from "./handle_table.ts";
 
 /** Questions of one server that one client is busy with. */
@@ -63,7 +61,7 @@ export class ServerQuestions {
 
   /** The question a server names by `id`; it may write a number as text in one place and not in the other. */
   #askedAs(id: unknown): AbortController | undefined {
-    const other = typeof id === "number" ? String(id) : ownId(id as RequestId);
+    const other = typeof id === "number" ? String(id) : mintedId(id as RequestId);
     return this.#asked.get(id as RequestId) ?? this.#asked.get(other);
   }
 
@@ -89,7 +87,7 @@ export class ServerQuestions {
 
   /** Answering has failed: the server is told so, as it may wait without end. */
   #giveUp({ id }: RpcRequest, thrown: unknown): void {
-    logHandlingFault("a request of a server", thrown);
+    logHandlerError("a request of a server", thrown);
     this.#asked.delete(id);
     this.#context.send(responseTo(id, { error: toRpcError(new ExaiError("INTERNAL", messageOf(thrown))) }));
   }

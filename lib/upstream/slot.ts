@@ -1,7 +1,6 @@
-import { fnv1a } from "../base/hash.ts";
-import type { JsonObject } from "../base/json.ts";
+import { fnv1a } from "../base/text.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../config/server_config.ts";
-import { isObject } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";

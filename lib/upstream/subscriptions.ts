@@ -1,4 +1,4 @@
-import { unlessLate, untilAborted } from "../base/abort.ts";
+import { resolvedWithin, untilAborted } from "../base/abort.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { waitingFor } from "../call/wait.ts";
@@ -206,7 +206,7 @@ export class Subscriptions {
     topic.pending++;
     try {
       // A server that does not answer one session must not keep the others waiting.
-      if (!isFirst) await turn(unlessLate(before, MAX_TURN_WAIT_MS));
+      if (!isFirst) await turn(resolvedWithin(before, MAX_TURN_WAIT_MS));
       return await work(topic);
     } finally {
       topic.pending--;

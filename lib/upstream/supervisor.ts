@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { monotonicNow } from "../base/monotonic.ts";
+import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 
 /** An instance that has run for this long was well: what went wrong before it does not count any more. */

@@ -1,6 +1,6 @@
-import { clip } from "../base/clip.ts";
+import { clip } from "../base/text.ts";
 import { getLogger } from "@logtape/logtape";
-import { within } from "../base/abort.ts";
+import { withDeadline } from "../base/abort.ts";
 import { pathOfUri } from "../base/file_uri.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -47,7 +47,7 @@ export async function realPathOf(path: string): Promise<string> {
   // What names another machine is not looked at: that would send it this user's name.
   const plain = pathOfUri(path).path;
   if (plain === undefined) return path;
-  return await within(Deno.realPath(plain), { timeoutMs: LOOK_TIMEOUT_MS }).catch(() => plain);
+  return await withDeadline(Deno.realPath(plain), { timeoutMs: LOOK_TIMEOUT_MS }).catch(() => plain);
 }
 
 /** What each session has been told of its roots, so that it is told once and not by every server. */
@@ -89,7 +89,7 @@ function tell(caller: Caller, what: { unusable: readonly string[]; instead: stri
 
 async function whyNoDirectory(path: string): Promise<string | undefined> {
   try {
-    const { isDirectory } = await within(Deno.stat(path), { timeoutMs: LOOK_TIMEOUT_MS });
+    const { isDirectory } = await withDeadline(Deno.stat(path), { timeoutMs: LOOK_TIMEOUT_MS });
     return isDirectory ? undefined : "it is no directory";
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return "there is no such directory here";

@@ -18,8 +18,8 @@ const LOAD_WAIT_MS = SECOND_MS;
 
 interface UserToolsOptions extends Pick<FileWatchOptions, "databaseDir"> {
   loadTimeoutMs?: number;
-  /** Called when the tools or their faults have changed since {@linkcode UserTools.open} resolved. */
-  onchange?(): void;
+  /** Called when the tools or their faults have changed. */
+  onchange?(tools: readonly Tool[]): void;
 }
 
 /** A file as of its last load. */
@@ -45,7 +45,6 @@ export class UserTools implements AsyncDisposable {
   #reported: readonly string[] = [];
   /** Whether unchanged files are loaded again too. */
   #loadsAll = false;
-  #isOpen = false;
   readonly #opened = Promise.withResolvers<void>();
   readonly #closing = new AbortController();
 
@@ -99,7 +98,6 @@ export class UserTools implements AsyncDisposable {
     const timer = stack.adopt(new AbortController(), (controller) => controller.abort());
     await Promise.race([loading, delay(LOAD_WAIT_MS, { signal: timer.signal }).catch(() => {})]);
     this.#apply();
-    this.#isOpen = true;
     this.#opened.resolve();
     await loading;
     this.#apply();
@@ -113,7 +111,7 @@ export class UserTools implements AsyncDisposable {
     for (const fault of faults) if (!before.faults.includes(fault)) log.error("{fault}", { fault });
     const isSame = before.tools.length === this.#tools.length &&
       before.tools.every((tool, i) => tool === this.#tools[i]) && before.faults.join() === faults.join();
-    if (!isSame && this.#isOpen && !this.#watch.isClosed) this.#options.onchange?.();
+    if (!isSame && !this.#watch.isClosed) this.#options.onchange?.(this.#tools);
   }
 
   async #update({ files, helpers, refused }: ToolFiles): Promise<void> {

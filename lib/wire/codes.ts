@@ -1,6 +1,6 @@
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { quoteName } from "../base/quote.ts";
+import { quoteName } from "../base/text.ts";
 import type { RequestId, RpcError } from "./rpc.ts";
 
 /** WebSocket close codes of the EXAI protocol (docs/protocol.md). */

@@ -1,4 +1,4 @@
-import { clip } from "../base/clip.ts";
+import { clip } from "../base/text.ts";
 import { ExaiError } from "../base/errors.ts";
 import { type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { quoteValue } from "../base/quote.ts";
+import { quoteValue } from "../base/text.ts";
 import type { OpError } from "./codes.ts";
 import { isNonce } from "./proof.ts";
 import type { RequestId } from "./rpc.ts";

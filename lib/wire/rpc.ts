@@ -40,6 +40,11 @@ export function responseTo(id: RequestId | null, result: Result): RpcResponse {
     : { jsonrpc: "2.0", id, error: result.error };
 }
 
+/** Whether `message` is a request, which wants a response. */
+export function isRequest(message: RpcMessage): message is RpcRequest {
+  return "method" in message && "id" in message;
+}
+
 /** What kind of JSON-RPC message `message` is. */
 export function kindOf(message: RpcMessage): "request" | "notification" | "response" {
   if ("method" in message) return "id" in message ? "request" : "notification";
@@ -55,7 +60,7 @@ export function isRequestId(id: unknown): id is RequestId {
 }
 
 /** The id a refused request is answered under: what it gave, unless reading has changed it into another number. */
-export function refusedId(id: unknown): RequestId | null {
+export function errorResponseId(id: unknown): RequestId | null {
   if (isRequestId(id)) return id;
   return typeof id === "number" && Number.isFinite(id) && !Number.isInteger(id) ? id : null;
 }
@@ -95,6 +100,14 @@ export function checkEnvelope(value: JsonObject): RpcMessage | string {
  * Whether a message is of use only now: it is not kept for a client that is away, and neither end counts it among what
  * has arrived.
  */
-export function isPassing(message: object): boolean {
+export function isEphemeral(message: object): boolean {
   return "method" in message && message.method === "notifications/progress";
+}
+
+/**
+ * The id or progress token we minted that a server means by `id`. Ours are numbers, so one that a server sends back as
+ * text can be no other.
+ */
+export function mintedId(id: RequestId): RequestId {
+  return typeof id === "string" && /^\s*0*\d{1,15}(?:\.0+)?\s*$/.test(id) ? Number(id) : id;
 }

@@ -1,4 +1,4 @@
-import { clip } from "../base/clip.ts";
+import { clip } from "../base/text.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { checkEnvelope, isRequestId, responseTo, type RpcError, type RpcMessage } from "./rpc.ts";
 

@@ -1,4 +1,4 @@
-import { clip } from "../base/clip.ts";
+import { clip } from "../base/text.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { toRpcError } from "./codes.ts";

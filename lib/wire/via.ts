@@ -15,11 +15,11 @@ const ID = /^[A-Za-z0-9-]{1,40}$/;
 const MAX_CHARS = 1000;
 
 /** The ids of daemons in `text`, which anybody may have written. */
-export function readVia(text: string | null | undefined): string[] {
+export function parseVia(text: string | null | undefined): string[] {
   return (text ?? "").slice(0, MAX_CHARS).split(",").map((id) => id.trim()).filter((id) => ID.test(id));
 }
 
-export function writeVia(via: readonly string[]): string {
+export function formatVia(via: readonly string[]): string {
   return via.join(",");
 }
 
@@ -28,7 +28,7 @@ export function writeVia(via: readonly string[]): string {
  *
  * @throws {ExaiError} `FORBIDDEN`
  */
-export function checkVia(via: readonly string[], id: string): void {
+export function assertNoLoop(via: readonly string[], id: string): void {
   if (via.includes(id)) {
     throw new ExaiError(
       "FORBIDDEN",

@@ -1,7 +1,7 @@
 import { basename, isAbsolute, join, relative, SEPARATOR } from "@std/path";
 import { ExaiError } from "../base/errors.ts";
 import { pathOfUri } from "../base/file_uri.ts";
-import { quoteName } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import type { Whereabouts } from "../call/call.ts";
 
 export interface BoundaryOptions {

@@ -1,6 +1,6 @@
 import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
-import { quoteName } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
 import type { Whereabouts } from "../call/call.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type {

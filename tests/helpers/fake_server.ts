@@ -59,7 +59,7 @@ export function routerOf(servers: readonly Server[], options: Partial<RouterOpti
     serverInfo: { name: "exai", version: "1" },
     policies: [],
     policiesFor: () => [],
-    askingPoliciesFor: () => [],
+    queryPoliciesFor: () => [],
     listDeadlineMs: NEVER_MS,
     ...options,
   });

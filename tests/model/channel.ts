@@ -50,7 +50,7 @@ export class MemoryChannel implements FrameChannel {
 
   /** The daemon closes. */
   close(code: number): void {
-    this.#end({ code, clean: true });
+    this.#end({ code, wasClean: true });
   }
 
   get isStalled(): boolean {
@@ -78,7 +78,7 @@ export class MemoryChannel implements FrameChannel {
   /** The window says goodbye. */
   leave(): void {
     this.flow();
-    this.#end({ code: 1000, clean: true });
+    this.#end({ code: 1000, wasClean: true });
   }
 
   /**
@@ -88,7 +88,7 @@ export class MemoryChannel implements FrameChannel {
   cut({ up, down }: { up: number; down: number }): void {
     for (const text of this.#down.splice(0, down)) this.#ontext(text);
     for (const text of this.#up.splice(0, up)) this.#arrive(text);
-    this.#end({ code: 1006, clean: false });
+    this.#end({ code: 1006, wasClean: false });
   }
 
   #end(end: ChannelEnd): void {

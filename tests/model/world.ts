@@ -101,7 +101,7 @@ export class World {
       serverInfo: { name: "model", version: "1" },
       policies: [],
       policiesFor: (server) => [timeout(server), this.#admissions.bound.policy],
-      askingPoliciesFor: (server) => [timeout(server), freeOnAbort()],
+      queryPoliciesFor: (server) => [timeout(server), freeOnAbort()],
       listDeadlineMs: 5000,
     });
   }

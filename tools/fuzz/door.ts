@@ -1,5 +1,5 @@
 import { isObject, type Json, type JsonObject } from "../../lib/base/json.ts";
-import { refusedId, type RequestId } from "../../lib/wire/rpc.ts";
+import { errorResponseId, type RequestId } from "../../lib/wire/rpc.ts";
 import type { Random } from "./frames.ts";
 
 /** A place where others' messages come in. */
@@ -96,7 +96,7 @@ export class Expected {
 
 /** Whether an answer can carry `id` and be recognised: one that is read as another number, or is too long, is not said. */
 export function isId(id: Json | undefined): id is RequestId {
-  return refusedId(id) !== null;
+  return errorResponseId(id) !== null;
 }
 
 export function parse(text: string): Json | undefined {

@@ -143,7 +143,7 @@ class MemoryChannel implements FrameChannel {
   hangUp(code = 1000): void {
     const { onclose } = this;
     this.onclose = undefined;
-    onclose?.({ code, clean: true });
+    onclose?.({ code, wasClean: true });
   }
 
   #take(text: string): void {
@@ -174,7 +174,7 @@ function routerOf(): Router {
     serverInfo: { name: "fuzz", version: "1" },
     policies: [],
     policiesFor: () => [withTimeout(60_000), admitted(admission)],
-    askingPoliciesFor: () => [withTimeout(60_000), freeOnAbort()],
+    queryPoliciesFor: () => [withTimeout(60_000), freeOnAbort()],
     listDeadlineMs: 5000,
   });
 }

@@ -3,7 +3,7 @@ import { StdioPeer } from "../../lib/transport/stdio.ts";
 import { responseTo, type RpcMessage } from "../../lib/wire/rpc.ts";
 import { isAnswer, readServerMessage } from "../../lib/wire/server_message.ts";
 import { isObject, type Json } from "../../lib/base/json.ts";
-import { parseLenient } from "../../lib/wire/lenient_json.ts";
+import { parseLenient } from "../../lib/wire/lenient.ts";
 import { type Door, Expected, type OpenDoor, parse, until, Violation } from "./door.ts";
 import type { Random } from "./frames.ts";
 

@@ -35,11 +35,13 @@ export interface Coverage {
 const MEASURE_MAX_MS = 600_000;
 const MEASURE_TEST_TIMEOUT_MS = 180_000;
 
-/** Every file of tests below `root` that belongs to the gate. */
+/** Every file of tests below `root`, fast or slow, but those that take minutes each. */
 export async function testFiles(root: string): Promise<string[]> {
   const files: string[] = [];
-  for await (const { name } of Deno.readDir(join(root, "tests"))) {
-    if (name.endsWith("_test.ts")) files.push(`tests/${name}`);
+  for (const dir of ["tests", "tests/slow"]) {
+    for await (const { name } of Deno.readDir(join(root, dir))) {
+      if (name.endsWith("_test.ts")) files.push(`${dir}/${name}`);
+    }
   }
   return files.sort();
 }

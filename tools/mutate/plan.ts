@@ -51,8 +51,8 @@ function reachingSteps(mutant: Mutant, { known, files }: Coverage): Step[] {
  */
 function loadingSteps(mutant: Mutant, { files }: Coverage): Step[] {
   const loading = [...files].filter(([, { loaded }]) => loaded.has(mutant.key));
-  const own = `tests/${basename(mutant.file, ".ts")}_test.ts`;
-  const distance = ([file, { loaded }]: [string, FileCoverage]) => file === own ? 0 : loaded.size;
+  const own = `${basename(mutant.file, ".ts")}_test.ts`;
+  const distance = ([file, { loaded }]: [string, FileCoverage]) => basename(file) === own ? 0 : loaded.size;
   const nearest = loading.sort((a, b) => distance(a) - distance(b));
   const steps = nearest.map(([file, coverage]) => stepOf(file, coverage, coverage.tests));
   return steps.filter((step) => step !== undefined);

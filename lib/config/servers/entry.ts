@@ -1,7 +1,6 @@
 import type * as z from "zod/mini";
 import { messageOf } from "../../base/errors.ts";
-import { isObject, type Json } from "../../base/json.ts";
-import { ownEntry } from "../../base/own.ts";
+import { isObject, type Json, ownEntry } from "../../base/json.ts";
 import type {
   CommonServerConfig,
   ServerConfig,
@@ -10,7 +9,7 @@ import type {
 } from "../server_config.ts";
 import { escapeVariables, variablesIn } from "../../base/template.ts";
 import { MIB, MINUTE_MS } from "../../base/units.ts";
-import { trimEndOf } from "../../base/trim.ts";
+import { trimEndOf } from "../../base/text.ts";
 import { parseEnvFile } from "../env_file.ts";
 import { readRegularFile } from "../regular_file.ts";
 import { whyUntrusted } from "../trust.ts";

@@ -1,7 +1,7 @@
 import { isAbsolute, join, SEPARATOR } from "@std/path";
 import { messageOf } from "../../base/errors.ts";
 import { registerSecret } from "../../base/log.ts";
-import { ownEntry } from "../../base/own.ts";
+import { ownEntry } from "../../base/json.ts";
 import { SESSION_VARIABLES } from "../server_config.ts";
 import { fillSome, variablesIn } from "../../base/template.ts";
 import { MIB } from "../../base/units.ts";

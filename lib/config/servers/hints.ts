@@ -1,5 +1,5 @@
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
-import { ownEntry } from "../../base/own.ts";
+import { ownEntry } from "../../base/json.ts";
 import { closeMatches } from "../../base/suggest.ts";
 
 /** Keys of other clients that change nothing here. */

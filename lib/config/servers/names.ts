@@ -1,4 +1,4 @@
-import { trimEndOf, trimStartOf } from "../../base/trim.ts";
+import { trimEndOf, trimStartOf } from "../../base/text.ts";
 
 /** The name of EXAI's own tools in the catalog, which no mounted server may take. */
 export const OWN_SERVER_NAME = "exai";

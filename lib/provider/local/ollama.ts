@@ -1,7 +1,7 @@
 import { pooledMap } from "@std/async/pool";
 import { isObject, type JsonObject, textOf } from "../../base/json.ts";
 import { MIB } from "../../base/units.ts";
-import { trimEndOf } from "../../base/trim.ts";
+import { trimEndOf } from "../../base/text.ts";
 
 /** Where Ollama is when nobody said otherwise (https://docs.ollama.com/faq). */
 const DEFAULT_PORT = 11434;

@@ -1,5 +1,4 @@
-import { isObject, type Json, type JsonObject } from "../../base/json.ts";
-import { ownEntry } from "../../base/own.ts";
+import { isObject, type Json, type JsonObject, ownEntry } from "../../base/json.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
 import { type FaultFacts, providerFault } from "./faults.ts";
 

@@ -1,4 +1,4 @@
-import { Circuit } from "../../base/circuit.ts";
+import { CircuitBreaker } from "../../base/circuit_breaker.ts";
 import type { FaultKind } from "../provider.ts";
 import { faultOf, providerFault } from "./faults.ts";
 
@@ -16,12 +16,12 @@ const UNWELL: readonly (FaultKind | undefined)[] = ["outage", "timeout", "cut"];
 export class Breaker {
   readonly #provider: string;
   readonly #options: BreakerOptions;
-  readonly #circuit: Circuit;
+  readonly #circuit: CircuitBreaker;
 
   constructor(provider: string, options: BreakerOptions) {
     this.#provider = provider;
     this.#options = options;
-    this.#circuit = new Circuit(options);
+    this.#circuit = new CircuitBreaker(options);
   }
 
   /** How long it stays open, in milliseconds; undefined while calls go through. */
@@ -44,10 +44,10 @@ export class Breaker {
     if (era === 0) throw this.#refusal();
     try {
       const result = await work();
-      this.#circuit.leave(era, "well");
+      this.#circuit.leave(era, "success");
       return result;
     } catch (thrown) {
-      this.#circuit.leave(era, UNWELL.includes(faultOf(thrown)) ? "unwell" : "nothing");
+      this.#circuit.leave(era, UNWELL.includes(faultOf(thrown)) ? "failure" : "ignored");
       throw thrown;
     }
   }

@@ -1,8 +1,8 @@
-import { clip } from "../../base/clip.ts";
+import { clip } from "../../base/text.ts";
 import { type ErrorCode, ExaiError } from "../../base/errors.ts";
 import { isObject } from "../../base/json.ts";
 import { redact } from "../../base/log.ts";
-import { retryAfterMs } from "../../base/retry_after.ts";
+import { retryAfterMs } from "../../base/http_response.ts";
 import type { FaultKind } from "../provider.ts";
 
 const CODES: Readonly<Record<FaultKind, ErrorCode>> = {

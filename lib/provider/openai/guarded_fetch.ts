@@ -1,4 +1,4 @@
-import { beginningOf } from "../../base/bounded_body.ts";
+import { beginningOf } from "../../base/http_response.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
 import { formatBytes, KIB, MIB } from "../../base/units.ts";

@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
-import { monotonicNow } from "../../base/monotonic.ts";
+import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { faultOf } from "./faults.ts";
 

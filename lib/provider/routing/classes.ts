@@ -1,4 +1,4 @@
-import { ownEntry } from "../../base/own.ts";
+import { ownEntry } from "../../base/json.ts";
 import type { ModelClass } from "../provider.ts";
 
 /** The class of model a tool is best served by. What is not named is served by a balanced one. */

@@ -1,5 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
-import { didYouMean, quoteName } from "../../base/suggest.ts";
+import { didYouMean } from "../../base/suggest.ts";
+import { quoteName } from "../../base/text.ts";
 import { SHIPPED_MODELS } from "../catalogue/catalogue.ts";
 import { unfitness } from "../fitness.ts";
 import { PROVIDER_KINDS } from "../kinds.ts";

@@ -7,7 +7,7 @@ import { execute, IN_MEMORY, inTransaction, type Lock } from "./sql.ts";
 
 const log = getLogger(["exai", "store"]);
 
-export interface ConnectionOptions<S> {
+export interface DatabaseOptions<S> {
   path: string;
   /** The format, version by version. */
   migrations: readonly string[];
@@ -22,14 +22,14 @@ export interface ConnectionOptions<S> {
 }
 
 /** An open database, its prepared statements, and the files it had when it was opened. */
-export class Connection<S> implements Disposable {
+export class DatabaseConnection<S> implements Disposable {
   readonly sql: S;
   readonly #db: DatabaseSync;
-  readonly #options: ConnectionOptions<S>;
+  readonly #options: DatabaseOptions<S>;
   #database: FileIdentity | undefined;
   #wal: FileIdentity | undefined;
 
-  private constructor(db: DatabaseSync, sql: S, options: ConnectionOptions<S>) {
+  private constructor(db: DatabaseSync, sql: S, options: DatabaseOptions<S>) {
     this.#db = db;
     this.sql = sql;
     this.#options = options;
@@ -41,16 +41,16 @@ export class Connection<S> implements Disposable {
    * @param isWalDamaged whether a part of its write-ahead log is unreadable; the readable part is then checkpointed
    * @throws what SQLite, `prepare` or `onopen` throws
    */
-  static open<S>(options: ConnectionOptions<S>, isWalDamaged: boolean): Connection<S> {
+  static open<S>(options: DatabaseOptions<S>, isWalDamaged: boolean): DatabaseConnection<S> {
     const { path, migrations, isDurable = false, prepare, onopen } = options;
     const db = openDatabase(path, migrations);
-    let opened: Connection<S> | undefined;
+    let opened: DatabaseConnection<S> | undefined;
     try {
       // Data handed to the system survives the end of this process, but not of the machine.
       if (!isDurable) execute(db, "PRAGMA synchronous = OFF");
       // Otherwise the next start would find the same damage, unless something is written before.
       if (isWalDamaged) execute(db, "PRAGMA wal_checkpoint(TRUNCATE)");
-      const connection = opened = new Connection(db, prepare(db), options);
+      const connection = opened = new DatabaseConnection(db, prepare(db), options);
       if (onopen) inTransaction(db, "write", () => onopen(connection.sql));
       connection.#identifyFiles();
       return connection;

@@ -1,5 +1,5 @@
 import { ExaiError } from "../../base/errors.ts";
-import { quoteName } from "../../base/suggest.ts";
+import { quoteName } from "../../base/text.ts";
 import { HOUR_MS } from "../../base/units.ts";
 import {
   type Identity,

@@ -1,6 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { quoteName } from "../../base/suggest.ts";
+import { quoteName } from "../../base/text.ts";
 import { MIB } from "../../base/units.ts";
 import type { GitOutput, Repository, Workspace, WorkspaceEntry } from "../../workspace/workspace.ts";
 import { type Attachment, hashOf } from "./attachment.ts";

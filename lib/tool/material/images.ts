@@ -1,5 +1,5 @@
 import { ExaiError } from "../../base/errors.ts";
-import { quoteName } from "../../base/suggest.ts";
+import { quoteName } from "../../base/text.ts";
 import type { ImagePart } from "../../provider/provider.ts";
 import { MAX_FILE_BYTES, type Workspace } from "../../workspace/workspace.ts";
 

@@ -1,5 +1,4 @@
-import type { Json, JsonObject } from "../../base/json.ts";
-import { ownEntry } from "../../base/own.ts";
+import { type Json, type JsonObject, ownEntry } from "../../base/json.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 
 /** One argument of the MCP prompt that stands for a tool. Its value is text, as the protocol has it. */

@@ -1,8 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
-import { isObject, type JsonObject, textOf } from "../../base/json.ts";
-import { ownEntry } from "../../base/own.ts";
-import { quoteValue } from "../../base/quote.ts";
-import { didYouMean, quoteName } from "../../base/suggest.ts";
+import { isObject, type JsonObject, ownEntry, textOf } from "../../base/json.ts";
+import { quoteName, quoteValue } from "../../base/text.ts";
+import { didYouMean } from "../../base/suggest.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 import { firstCall, type Parameter, parametersOf } from "./parameters.ts";
 

@@ -1,6 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { quoteValue } from "../../base/quote.ts";
+import { quoteValue } from "../../base/text.ts";
 import type { Thread } from "../../state/thread_store.ts";
 import { writeTranscript } from "../../state/transcript.ts";
 import type { Whereabouts } from "../../call/call.ts";

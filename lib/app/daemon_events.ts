@@ -1,0 +1,22 @@
+import { EventEmitter } from "node:events";
+import type { ToolSets } from "../router/tool_set.ts";
+import type { Session } from "../session/session.ts";
+import type { Tool } from "../tool/tool.ts";
+
+interface DaemonEventMap {
+  /** Something that the health report shows has changed. */
+  healthChanged: [];
+  /** A list of some server has changed. */
+  listsChanged: [];
+  /** The servers of these names were added, removed or changed. */
+  serversChanged: [names: readonly string[]];
+  /** Which tools each client sees has changed. */
+  toolSetsChanged: [change: { before: ToolSets; now: ToolSets }];
+  /** The tools the user has written have changed. */
+  userToolsChanged: [tools: readonly Tool[]];
+  /** A session has ended for good. */
+  sessionEnded: [session: Session];
+}
+
+/** What the parts of one daemon tell one another. Listeners are called at once, in the order they were added. */
+export class DaemonEvents extends EventEmitter<DaemonEventMap> {}

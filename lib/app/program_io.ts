@@ -1,0 +1,35 @@
+import { visibleLines } from "../base/visible.ts";
+
+/**
+ * Prints to standard output. Only this file writes to the terminal, and it escapes control characters in the text of
+ * clients, tools and servers.
+ */
+export function print(text: string): void {
+  // deno-lint-ignore no-console -- the one place that prints
+  console.log(visibleLines(text));
+}
+
+/** Prints to standard error, each line prefixed with the name of the program. */
+export function complainAs(program: string, text: string): void {
+  const lines = visibleLines(text).split("\n");
+  // deno-lint-ignore no-console -- the log may not be set up yet
+  console.error(lines.map((line) => `${program}: ${line}`).join("\n"));
+}
+
+const SIGNALS: Deno.Signal[] = Deno.build.os === "windows"
+  ? ["SIGINT", "SIGBREAK"]
+  : ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** Resolves with the first signal that asks the program to stop; a second one ends it at once. */
+export function stopSignal(): Promise<Deno.Signal> {
+  const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
+  let asked = false;
+  for (const signal of SIGNALS) {
+    Deno.addSignalListener(signal, () => {
+      if (asked) Deno.exit(130);
+      asked = true;
+      resolve(signal);
+    });
+  }
+  return promise;
+}

@@ -1,0 +1,31 @@
+import { isObject, type Json } from "../base/json.ts";
+
+/** Requests that may be made twice: they read, or they set what they have set before. */
+const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
+  "initialize",
+  "ping",
+  "completion/complete",
+  "logging/setLevel",
+  "prompts/get",
+  "prompts/list",
+  "resources/list",
+  "resources/read",
+  "resources/subscribe",
+  "resources/templates/list",
+  "resources/unsubscribe",
+  "tasks/get",
+  "tasks/list",
+  "tasks/result",
+  "tools/list",
+]);
+
+/** Whether `method` changes nothing that matters when it is done twice. Of `tools/call` its tool says so. */
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT_METHODS.has(method);
+}
+
+/** Whether `tool`, as `tools/list` shows it, says that calling it twice does no harm (MCP server/tools, annotations). */
+export function isIdempotentTool(tool: Json | undefined): boolean {
+  const annotations = isObject(tool) && isObject(tool.annotations) ? tool.annotations : {};
+  return annotations.readOnlyHint === true || annotations.idempotentHint === true;
+}

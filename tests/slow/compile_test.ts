@@ -1,0 +1,53 @@
+import { assertEquals } from "@std/assert";
+import { bundleDaemon } from "../../tools/compile/daemon.ts";
+import { bundleShim } from "../../tools/compile/shim.ts";
+import { ScriptedDaemon, SERVER_INFO } from "../fixtures/scripted_daemon.ts";
+import { runDaemon, startDaemon } from "../helpers/program.ts";
+import { Shim } from "../helpers/shim.ts";
+
+const KIB = 1024;
+
+Deno.test("the bundled shim is small and carries messages as its source does", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "exai-bundle-" });
+  const program = `${dir}/shim.js`;
+  const { bytes } = await bundleShim(program);
+  assertEquals(bytes < 200 * KIB, true, `${bytes} bytes`);
+  {
+    await using daemon = new ScriptedDaemon();
+    await using shim = await Shim.start({ port: daemon.port, program });
+    const { serverInfo } = (await shim.initialize()).result as { serverInfo: unknown };
+    assertEquals(serverInfo, SERVER_INFO);
+    const connection = await daemon.connection();
+    await connection.next();
+    const strange = '{"jsonrpc":"2.0","id":5,"method":"x","params":{"n":1.0},"extra":[]}';
+    await shim.send(strange);
+    assertEquals(await connection.nextText(), strange);
+    await shim.send('{"jsonrpc":"1.0","id":6,"method":"x"}');
+    assertEquals(((await shim.answer(6)).error as { code: number }).code, -32600);
+  }
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("the bundled daemon has what it loads late: certificates are made, and asked of its clients", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "exai-bundle-" });
+  const [program, home, certs] = [`${dir}/daemon/daemon.js`, `${dir}/home`, `${dir}/home/certs`];
+  await bundleDaemon(`${dir}/daemon`);
+  assertEquals((await runDaemon({ program, home, args: ["certs"] })).code, 0);
+  {
+    const env = {
+      EXAI_SOCKET: "off",
+      EXAI_TLS_CERT: `${certs}/server.pem`,
+      EXAI_TLS_KEY: `${certs}/server.key`,
+      EXAI_TLS_CLIENT_CA: `${certs}/ca.pem`,
+    };
+    await using daemon = await startDaemon({ program, home, env });
+    const client = {
+      EXAI_TLS_CA: `${certs}/ca.pem`,
+      EXAI_TLS_CLIENT_CERT: `${certs}/client.pem`,
+      EXAI_TLS_CLIENT_KEY: `${certs}/client.key`,
+    };
+    await using shim = await Shim.ready({ port: Number(new URL(daemon.url).port), env: client });
+    assertEquals((await shim.call("version")).error, undefined);
+  }
+  await Deno.remove(dir, { recursive: true });
+});
