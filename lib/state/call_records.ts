@@ -182,8 +182,8 @@ export class SqliteCallRecords implements CallStore, Disposable {
       record.id,
       Math.round(record.endedAtMs),
       Math.round(record.durationMs * 1000),
-      this.#number(sql.addOrigin, session, client, clientVersion),
-      this.#number(sql.addTarget, server, method, tool),
+      this.#number(sql.addOrigin, [session, client, clientVersion]),
+      this.#number(sql.addTarget, [server, method, tool]),
       record.bytesIn,
       record.bytesOut,
       record.outcome === "ok" ? null : record.outcome,
@@ -193,12 +193,13 @@ export class SqliteCallRecords implements CallStore, Disposable {
   }
 
   /** The row number of an origin or a target, inserted if it is new. */
-  #number(add: StatementSync, a: string, b: string, c: string): number {
+  #number(add: StatementSync, names: readonly [string, string, string]): number {
+    const [a, b, c] = names;
     // With lengths, since names may contain any separator.
     const key = `${a.length} ${b.length} ${a}${b}${c}`;
     let number = this.#numbers.get(key);
     if (number === undefined) {
-      number = Number(add.get(a, b, c)!.number);
+      number = Number(add.get(...names)!.number);
       this.#numbers.set(key, number);
     }
     return number;

@@ -60,7 +60,7 @@ export class HomeLock implements Disposable {
       this.#lock[Symbol.dispose]();
       this.#lock = again;
     } else if (this.#fault === undefined) {
-      log.error("{path} was removed while in use, and cannot be had again", { path: this.#path });
+      log.error("{path} was removed while in use, and cannot be taken again", { path: this.#path });
     }
     this.#fault = again
       ? undefined

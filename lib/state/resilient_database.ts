@@ -39,6 +39,22 @@ type DatabaseState<S> =
 /**
  * A database file that the daemon can do without: a fault is logged once, and work goes on without the file until it is
  * usable again. An unreadable file is quarantined, never deleted, and a new one created.
+ *
+ * @example
+ * ```ts
+ * import { ResilientDatabase } from "./resilient_database.ts";
+ * import { IN_MEMORY, prepareAll } from "./sqlite/sql.ts";
+ *
+ * using notes = new ResilientDatabase({
+ *   path: IN_MEMORY,
+ *   what: "the notes",
+ *   migrations: ["CREATE TABLE note (text TEXT)"],
+ *   prepare: (db) => prepareAll(db, { add: "INSERT INTO note VALUES (?)", all: "SELECT text FROM note" }),
+ * });
+ * notes.open();
+ * notes.write((sql) => sql.add.run("first"));
+ * console.assert(notes.use((sql) => sql.all.all().length) === 1);
+ * ```
  */
 export class ResilientDatabase<S> implements Disposable {
   readonly #options: ResilientDatabaseOptions<S>;
@@ -193,15 +209,16 @@ export class ResilientDatabase<S> implements Disposable {
   /** @throws {ExaiError} as {@linkcode run} */
   #reopen(): DatabaseConnection<S> {
     const hadFault = this.fault !== undefined;
+    let connection: DatabaseConnection<S>;
     try {
-      const connection = this.#openOrReplace();
-      this.#recovered(hadFault);
-      return connection;
+      connection = this.#openOrReplace();
     } catch (thrown) {
       this.#fail(thrown);
       if (this.#connection) return this.#connection;
       throw databaseError(thrown, this.#options.path);
     }
+    this.#recovered(hadFault);
+    return connection;
   }
 
   #tryReopen(): void {
