@@ -141,7 +141,7 @@ const REVIEWED = new Set([
   "edge/mcp_endpoint.ts CODES[error.code]",
   "edge/node_listener.ts STATUS_CODES[response.status]",
   "observe/metrics.ts BUCKETS_S[bucket]",
-  "observe/ring.ts this.#items[this.#next]",
+  "observe/ring_buffer.ts this.#items[this.#next]",
   "provider/openai/faults.ts CODES[kind]",
   "provider/configured_providers.ts KINDS[kind]",
   "provider/routing/classes.ts ORDER[wanted]",

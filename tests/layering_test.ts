@@ -133,14 +133,18 @@ Deno.test("the rules find what they forbid", async (test) => {
     "lib/tool/a.ts": "if (sessionId !== a) {}",
   });
   const keeper = (members: string) => (sources: Source[]) =>
-    unownedMethods([parseSource("lib/observe/recorder.ts", members), ...sources])
-      .filter((fault) => fault.startsWith("Recorder."));
+    unownedMethods([parseSource("lib/observe/recent_activity.ts", members), ...sources])
+      .filter((fault) => fault.startsWith("RecentActivity."));
   await rule(
     "a store that does not take who asks",
-    keeper("class Recorder { #a(n: number) {} async b(viewer: Viewer, n: number) {} c(n: number) {} }"),
+    keeper("class RecentActivity { #a(n: number) {} async b(viewer: Viewer, n: number) {} c(n: number) {} }"),
     {},
   );
-  await rule("an interface that is not", keeper("interface Recorder { b(id: Identity): X; c(): Y }"), {});
+  await rule(
+    "an interface that is not",
+    keeper("interface RecentActivity { b(id: Identity): X; c(): Y }"),
+    {},
+  );
   await rule("a room that shows everything", seesAll, {
     "lib/tool/a.ts": 'import { OPERATOR } from "../call/owner.ts"; show(OPERATOR);',
   });

@@ -10,8 +10,8 @@ import { WebSocketClientTransport } from "@modelcontextprotocol/sdk/client/webso
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
 import { CreateMessageRequestSchema, ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import type { Arrival } from "../lib/edge/arrival.ts";
-import { type PeerPolicy, Principals } from "../lib/edge/principal.ts";
+import type { RequestContext } from "../lib/edge/request_context.ts";
+import { type PeerPolicy, PrincipalResolver } from "../lib/edge/principal.ts";
 import { SessionRegistry } from "../lib/session/registry.ts";
 import type { SocketOwner } from "../lib/transport/peer_user.ts";
 import { testDaemon } from "./helpers/daemon.ts";
@@ -106,13 +106,17 @@ function principalOf(
   { policy = "own", asksToken = false, arrival = {} }: {
     policy?: PeerPolicy;
     asksToken?: boolean;
-    arrival?: Partial<Arrival>;
+    arrival?: Partial<RequestContext>;
   } = {},
 ) {
-  const principals = new Principals({ users: { ofPeer: () => owner }, policy, asksToken: () => asksToken });
+  const principals = new PrincipalResolver({
+    users: { ofPeer: () => owner },
+    policy,
+    requiresToken: () => asksToken,
+  });
   const completed = Promise.resolve();
   try {
-    return principals.of({ completed, localAddr: at(1), remoteAddr: at(2), door: "", ...arrival });
+    return principals.resolve({ completed, localAddr: at(1), remoteAddr: at(2), endpoint: "", ...arrival });
   } catch (thrown) {
     return (thrown as { code?: string }).code;
   }

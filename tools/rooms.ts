@@ -185,7 +185,7 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
     in: "lib/tool/host.ts",
     except: ["health", "providers", "providersListed", "refreshProviders"],
   },
-  Recorder: { in: "lib/observe/recorder.ts", except: ["record", "noteError", "errorsSince"] },
+  RecentActivity: { in: "lib/observe/recent_activity.ts", except: ["record", "recordError", "errorsSince"] },
   DetachedCalls: { in: "lib/admission/detached_calls.ts", except: ["idle"] },
   TaskRoutes: { in: "lib/router/tasks.ts", except: [] },
   HandleTable: { in: "lib/upstream/handle_table.ts", except: ["setOver", "get", "has", "takeOver"] },

@@ -4,93 +4,90 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { exhaustedResource } from "../base/exhaustion.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
-import type { HttpRequestHandler, TlsOptions } from "./arrival.ts";
+import type { HttpRequestHandler, TlsOptions } from "./request_context.ts";
 import type { HandleBudget } from "./handle_budget.ts";
-import { KeptAddress } from "./kept_address.ts";
+import { PortReservation } from "./port_reservation.ts";
 import { bindPrivately } from "./socket_file.ts";
 
 const log = getLogger(["exai", "edge"]);
 
 /** Where to listen. */
 type ListenAt =
-  /** Port 0 takes a free one from the system. */
+  /** With port 0 the system assigns a free one. */
   | { hostname: string; port: number; tls?: Pick<TlsOptions, "cert" | "key"> }
-  /** A Unix socket; the path is free (see `SocketFile`). */
+  /** A Unix socket; nothing exists at the path (see `SocketFile`). */
   | { path: string };
 
 type ListenOptions = ListenAt & {
   handler: HttpRequestHandler;
-  /** What to do when the system has no handle for another connection. */
+  /** Asked for handles when the system has none left for a connection. */
   handles?: HandleBudget;
-  /** Called when it is no longer served, and when it is again. */
+  /** Called when the server has stopped by itself, and when it runs again. */
   onchange?(): void;
 };
 
-/** How long after a failure to listen again it is tried once more, in milliseconds; longer each time. */
+/** Backoff between attempts to listen again, in milliseconds. */
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = SECOND_MS;
-/** For how long it is told that the place was not served. */
-const TOLD_MS = 60 * SECOND_MS;
+/** How long an outage stays a fault in the health report. */
+const REPORT_MS = 60 * SECOND_MS;
 
 /**
- * A server that comes back: a handler that throws after it has upgraded a connection stops the whole `Deno.serve`, and
- * so does a connection the system has no handle for. Its end is watched, and it is started again at the same place,
- * which no other program gets meanwhile.
+ * An HTTP server on `Deno.serve` that restarts: a handler that throws after an upgrade stops the whole server, and so
+ * does a connection the system has no file handle for. The address stays reserved meanwhile.
  */
-export class Listener implements AsyncDisposable {
+export class DenoListener implements AsyncDisposable {
   readonly #options: ListenOptions;
-  /** Where it is no Unix socket; another user cannot make one in our directory. */
-  readonly #address: KeptAddress | undefined;
+  /** Undefined for a Unix socket: other users cannot create one in its directory. */
+  readonly #reservation: PortReservation | undefined;
   #server: Deno.HttpServer<Deno.Addr>;
   #stopping = false;
   #outage: { sinceMs: number; untilMs: number } | undefined;
-  /** Closes every connection of the server that runs, whatever it is for. */
-  #dropAll = new AbortController();
   readonly #restarted = Promise.withResolvers<void>();
 
   /** @throws {ExaiError} `CONFIG` when the address cannot be listened on */
   constructor(options: ListenOptions) {
     this.#options = options;
-    this.#address = "path" in options ? undefined : new KeptAddress(options);
+    this.#reservation = "path" in options ? undefined : new PortReservation(options);
     try {
       this.#server = this.#listen();
     } catch (thrown) {
-      this.#address?.[Symbol.dispose]();
+      this.#reservation?.[Symbol.dispose]();
       throw thrown;
     }
   }
 
-  /** Where it listens: of a TCP server, the port it has got. */
+  /** The address it listens on, with the assigned port. */
   get address(): Deno.Addr {
     return this.#server.addr;
   }
 
-  /** Resolves once the server has had to be started again. */
+  /** Resolves when the server has been restarted for the first time. */
   get restarted(): Promise<void> {
     return this.#restarted.promise;
   }
 
-  /** In a sentence, that it is not served now, or was not a moment ago; undefined when nothing is the matter. */
+  /** The current or recent outage, in a sentence; undefined when there was none in the last minute. */
   get fault(): string | undefined {
     if (!this.#outage) return undefined;
     const { sinceMs, untilMs } = this.#outage;
     const nowMs = performance.now();
-    if (nowMs - untilMs > TOLD_MS) return undefined;
+    if (nowMs - untilMs > REPORT_MS) return undefined;
     const seconds = (Math.min(untilMs, nowMs) - sinceMs) / SECOND_MS;
     if (untilMs <= nowMs) {
-      return `${this.#place} was not served for ${seconds.toFixed(1)} s, and is served again`;
+      return `${this.#description} was not served for ${seconds.toFixed(1)} s, and is served again`;
     }
-    const isKept = this.#address?.isKept ?? true;
-    return `${this.#place} is not served for the moment (for ${
+    const isKept = this.#reservation?.isHeld ?? true;
+    return `${this.#description} is not served for the moment (for ${
       seconds.toFixed(1)
     } s now); it is tried again by ` +
       `itself, and meanwhile other programs ${isKept ? "cannot" : "may"} listen there`;
   }
 
-  /** Stops accepting connections; those that are open stay. Resolves when the last one is closed. */
+  /** Stops accepting connections; open ones continue. Resolves when the last one is closed. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#address?.[Symbol.dispose]();
+    this.#reservation?.[Symbol.dispose]();
     await this.#server.shutdown();
   }
 
@@ -100,10 +97,11 @@ export class Listener implements AsyncDisposable {
 
   #listen(): Deno.HttpServer<Deno.Addr> {
     const at: ListenAt = this.#options;
-    const { signal } = this.#dropAll = new AbortController();
-    const common = { onListen: () => {}, onError: answerFault, signal };
-    // Which port it is is known when the server listens.
-    let door = SOCKET_DOOR;
+    // Closes all connections of this server when aborted.
+    const connections = new AbortController();
+    const common = { onListen: () => {}, onError: internalError, signal: connections.signal };
+    // The port is known once the server listens.
+    let endpoint = SOCKET_DOOR;
     const handler: Deno.ServeHandler<Deno.Addr> = (request, info) =>
       this.#options.handler(request, {
         get completed() {
@@ -113,36 +111,35 @@ export class Listener implements AsyncDisposable {
           return info.remoteAddr;
         },
         localAddr: this.address,
-        door,
+        endpoint,
       });
     try {
       const server: Deno.HttpServer<Deno.Addr> = "path" in at
         ? bindPrivately(at.path, () => Deno.serve({ path: at.path, ...common }, handler))
-        : this.#address!.serve((place) => Deno.serve({ ...place, ...at.tls, ...common }, handler));
-      if (!("path" in at)) door = doorOf(server.addr as Deno.NetAddr, at.tls !== undefined);
-      const dropAll = this.#dropAll;
-      const again = (thrown?: unknown) => void this.#comeBack({ thrown, dropAll });
-      server.finished.then(() => again(), again);
+        : this.#reservation!.serve((address) => Deno.serve({ ...address, ...at.tls, ...common }, handler));
+      if (!("path" in at)) endpoint = endpointOf(server.addr as Deno.NetAddr, at.tls !== undefined);
+      const restart = (thrown?: unknown) => void this.#restart({ thrown, connections });
+      server.finished.then(() => restart(), restart);
       return server;
     } catch (thrown) {
       if ("path" in at) throw cannotListen(at.path, thrown);
-      if (thrown instanceof Deno.errors.AddrInUse) throw new AddressInUse(at.hostname, at.port);
+      if (thrown instanceof Deno.errors.AddrInUse) throw new AddressInUseError(at.hostname, at.port);
       throw cannotListen(`${at.hostname}:${at.port}`, thrown);
     }
   }
 
-  /** The connections of the server that has stopped go on, unless they hold the handles that are wanted. */
-  async #comeBack(end: { thrown?: unknown; dropAll: AbortController }): Promise<void> {
+  /** Connections of the stopped server continue, unless they must be closed to free file handles. */
+  async #restart(end: { thrown?: unknown; connections: AbortController }): Promise<void> {
     if (this.#stopping) return;
     log.error("{place} is not served any more: the server stopped by itself and is started again", {
-      place: this.#place,
+      place: this.#description,
     });
     const { handles } = this.#options;
     const free = handles && exhaustedResource(end.thrown)
-      ? handles.gone(() => end.dropAll.abort())
+      ? handles.waitUntilFree(() => end.connections.abort())
       : Promise.resolve();
-    // The handles kept back are free by now, and one of them may be wanted for this.
-    this.#address?.keep();
+    // After the reserved handles are released: binding the address may need one.
+    this.#reservation?.hold();
     this.#outage = { sinceMs: performance.now(), untilMs: Infinity };
     this.#options.onchange?.();
     await free;
@@ -151,7 +148,7 @@ export class Listener implements AsyncDisposable {
         this.#server = this.#listen();
         this.#outage.untilMs = performance.now();
         this.#options.onchange?.();
-        log.info("{place} is served again", { place: this.#place });
+        log.info("{place} is served again", { place: this.#description });
         return this.#restarted.resolve();
       } catch (thrown) {
         log.error("{why}; trying again", { why: messageOf(thrown) });
@@ -160,14 +157,14 @@ export class Listener implements AsyncDisposable {
     }
   }
 
-  get #place(): string {
+  get #description(): string {
     if ("path" in this.#options) return `the socket ${this.#options.path}`;
-    return `the address ${doorOf(this.address as Deno.NetAddr, this.#options.tls !== undefined)}`;
+    return `the address ${endpointOf(this.address as Deno.NetAddr, this.#options.tls !== undefined)}`;
   }
 }
 
-/** The door a TCP server is, by the address and the port it has got. */
-export function doorOf({ hostname, port }: { hostname: string; port: number }, tls: boolean): string {
+/** The endpoint URL of a TCP server. */
+export function endpointOf({ hostname, port }: { hostname: string; port: number }, tls: boolean): string {
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return `${tls ? "wss" : "ws"}://${host}:${port}`;
 }
@@ -176,14 +173,14 @@ function cannotListen(place: string, thrown: unknown): ExaiError {
   return new ExaiError("CONFIG", `cannot listen on ${place}: ${messageOf(thrown)}`, { cause: thrown });
 }
 
-/** The address is taken, by another daemon or by a stranger. */
-export class AddressInUse extends ExaiError {
+/** Another program listens on the address, possibly another daemon. */
+export class AddressInUseError extends ExaiError {
   constructor(hostname: string, port: number) {
     super("CONFIG", `${hostname}:${port} is already in use; stop what listens there or set EXAI_WS_PORT`);
   }
 }
 
-function answerFault(thrown: unknown): Response {
+function internalError(thrown: unknown): Response {
   log.error("a request could not be handled: {thrown}", { thrown });
   return new Response("internal error\n", { status: 500 });
 }

@@ -1,73 +1,76 @@
 import { visible } from "../base/visible.ts";
 import { type Belonging, OPERATOR, usable, type Viewer } from "../call/owner.ts";
-import { type CallRecord, isoTime } from "./record.ts";
-import { Ring } from "./ring.ts";
+import { type CallRecord, isoTime } from "./call_record.ts";
+import { RingBuffer } from "./ring_buffer.ts";
 
-interface RecorderOptions {
-  /** Calls kept for `activity`. */
+interface RecentActivityOptions {
+  /** Calls kept. */
   maxCalls?: number;
-  /** Failures kept for `recentErrors`. */
+  /** Failures kept. */
   maxErrors?: number;
 }
 
 const MAX_MESSAGE_CHARS = 500;
 
-/** How long it may take to find out whose calls are whose; clients may have to be asked for their roots. */
+/** Timeout for resolving the owners of calls, since clients may have to be asked for their roots. */
 const OWNERS_WAIT_MS = 500;
 
 interface RecordedFailure {
   atMs: number;
-  /** Undefined for a failure of the daemon's own. */
+  /** Undefined for a failure of the daemon itself. */
   belonging: Belonging | undefined;
   line: string;
 }
 
-/** Outcomes that are nobody's fault: the call went well, or its caller no longer wanted it. */
-const UNREMARKABLE: ReadonlySet<string> = new Set(["ok", "CANCELLED"]);
+/** Outcomes that are not failures: a success, or a call that its caller cancelled. */
+const NOT_FAILURES: ReadonlySet<string> = new Set(["ok", "CANCELLED"]);
 
-/** Keeps the latest calls and failures in memory, for the tools that show them. */
-export class Recorder {
-  readonly #calls: Ring<CallRecord>;
-  readonly #failures: Ring<RecordedFailure>;
+/** The latest calls and failures, in memory, for the tools `activity` and `health`. */
+export class RecentActivity {
+  readonly #calls: RingBuffer<CallRecord>;
+  readonly #failures: RingBuffer<RecordedFailure>;
 
-  constructor(options: RecorderOptions = {}) {
-    this.#calls = new Ring(options.maxCalls ?? 5000);
-    this.#failures = new Ring(options.maxErrors ?? 500);
+  constructor(options: RecentActivityOptions = {}) {
+    this.#calls = new RingBuffer(options.maxCalls ?? 5000);
+    this.#failures = new RingBuffer(options.maxErrors ?? 500);
   }
 
   record(record: CallRecord): void {
     this.#calls.push(record);
-    if (UNREMARKABLE.has(record.outcome)) return;
+    if (NOT_FAILURES.has(record.outcome)) return;
     const { endedAtMs: atMs, belonging } = record;
     this.#failures.push({ atMs, belonging, line: failureLine(record) });
   }
 
-  /** Notes a failure that belongs to no call. */
-  noteError(message: string): void {
+  /** Records a failure that belongs to no call. */
+  recordError(message: string): void {
     const atMs = Date.now();
     this.#failures.push({ atMs, belonging: undefined, line: `${isoTime(atMs)} ${message.trimEnd()}` });
   }
 
-  /** The latest calls that `viewer` may know of, oldest first, one line each. */
-  async activity(viewer: Viewer, maxLines: number): Promise<string[]> {
-    const calls = await seenBy(viewer, this.#calls.last(Infinity));
+  /** The latest calls that `viewer` may see, oldest first, one line each. */
+  async calls(viewer: Viewer, maxLines: number): Promise<string[]> {
+    const calls = await visibleTo(viewer, this.#calls.last(Infinity));
     return calls.slice(-maxLines).map(activityLine);
   }
 
-  /** The latest failures that `viewer` may know of, oldest first, one line each. */
+  /** The latest failures that `viewer` may see, oldest first, one line each. */
   async recentErrors(viewer: Viewer, maxLines: number): Promise<string[]> {
     if (maxLines === 0) return [];
-    const failures = await seenBy(viewer, this.#failures.last(Infinity));
+    const failures = await visibleTo(viewer, this.#failures.last(Infinity));
     return failures.slice(-maxLines).map(({ line }) => line);
   }
 
-  /** How many failures there were since `sinceMs`; no more are counted than are kept. */
+  /** How many of the kept failures happened since `sinceMs` (milliseconds since 1970). */
   errorsSince(sinceMs: number): number {
     return this.#failures.last(Infinity).filter(({ atMs }) => atMs >= sinceMs).length;
   }
 }
 
-async function seenBy<T extends { belonging?: Belonging }>(viewer: Viewer, all: readonly T[]): Promise<T[]> {
+async function visibleTo<T extends { belonging?: Belonging }>(
+  viewer: Viewer,
+  all: readonly T[],
+): Promise<T[]> {
   const known = await usable(viewer, all.flatMap(({ belonging }) => belonging ?? []), OWNERS_WAIT_MS);
   return all.filter(({ belonging }) => belonging === undefined ? viewer === OPERATOR : known.has(belonging));
 }

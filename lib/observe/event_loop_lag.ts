@@ -1,8 +1,11 @@
 const SAMPLE_MS = 1000;
 const SAMPLES_KEPT = 15;
 
-/** Measures how late timers fire: how long the event loop was too busy to serve anyone. */
-export class LagMeter implements Disposable {
+/**
+ * Measures how late timers fire: how long the event loop was blocked. (`monitorEventLoopDelay` of `node:perf_hooks` reports
+ * no delay in Deno 2.9 while the loop is blocked.)
+ */
+export class EventLoopLagMonitor implements Disposable {
   readonly #lagsMs: number[] = [];
   readonly #timer: ReturnType<typeof setInterval>;
   #expectedMs = performance.now() + SAMPLE_MS;
@@ -11,7 +14,7 @@ export class LagMeter implements Disposable {
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
   }
 
-  /** The worst delay of the last seconds, in milliseconds. */
+  /** The longest delay of the last 15 s, in milliseconds. */
   get worstMs(): number {
     return Math.max(0, ...this.#lagsMs);
   }

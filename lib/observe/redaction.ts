@@ -1,13 +1,13 @@
 import { redact } from "../base/log.ts";
 
-/** Names of fields whose value nobody should find in a record. */
+/** Names of fields whose value must not be recorded. */
 const SECRET_KEY =
   /(^|[_.-])(pass(word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|authorization|cookie|credentials?)s?$/i;
 const SECRET_CAMEL_KEY = /(Password|Passphrase|Secret|Token|ApiKey|AccessKey|PrivateKey|Credentials?)s?$/;
-/** `progressToken` is MCP's and opens nothing. */
+/** Matches of the above that are no secrets: `progressToken` of MCP, counts of model tokens. */
 const HARMLESS = /^(progressToken|(max|total|prompt|completion|input|output)_?tokens?)$/i;
 
-/** What keys and passwords look like wherever they stand. */
+/** Formats of API keys and private keys. */
 const SECRET_TEXTS: readonly RegExp[] = [
   /\b(?:sk|rk|pk)[-_][A-Za-z0-9_-]{16,}/g,
   /\bgh[pousr]_[A-Za-z0-9]{20,}/g,
@@ -24,11 +24,21 @@ const USER_INFO = /(:\/\/[^\s/:@"]*:)[^\s/@"]+@/g;
 const ASSIGNED =
   /((?:pass(?:word|wd)|secret|token|api[_-]?key|access[_-]?key)s?\\?["']?\s*[=:]\s*\\?["']?)[^\s"'\\,;&]{4,}/gi;
 
-/** `text` without what looks like a secret, and without every secret that was registered. */
-export function withoutSecrets(text: string): string {
+/**
+ * `text` with everything that looks like a secret, and every registered secret, replaced by `[secret]`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { redactSecrets } from "./redaction.ts";
+ *
+ * assertEquals(redactSecrets("curl -H 'Authorization: Bearer abcdefgh12'"), "curl -H 'Authorization: Bearer [secret]'");
+ * ```
+ */
+export function redactSecrets(text: string): string {
   let clean = redact(text);
   for (const pattern of SECRET_TEXTS) clean = clean.replace(pattern, "[secret]");
-  clean = withoutJwts(clean);
+  clean = redactJwts(clean);
   return clean.replace(BEARER, "$1 [secret]").replace(USER_INFO, "$1[secret]@").replace(
     ASSIGNED,
     "$1[secret]",
@@ -40,10 +50,10 @@ const JWT = /eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*/y;
 const REST_OF_PART = /[\w-]*/y;
 
 /**
- * `text` without JSON Web Tokens. Of each part between dots only the first place is tried where one can begin: an
- * expression alone would try each, and scan the rest of the part every time.
+ * `text` without JSON Web Tokens. Of each part between dots only the first possible start is tried: a plain regular
+ * expression would try each, and scan the rest of the part every time (quadratic).
  */
-function withoutJwts(text: string): string {
+function redactJwts(text: string): string {
   let clean = "";
   let copied = 0;
   for (let at = text.indexOf(JWT_BEGIN); at >= 0;) {
@@ -62,22 +72,22 @@ function withoutJwts(text: string): string {
 }
 
 /**
- * `value` as JSON of at most `maxChars`, without secrets: registered ones, fields with the name of one, and texts that
- * look like one.
+ * `value` as JSON of at most `maxChars` UTF-16 code units, without secrets: registered ones, fields named like one, and
+ * strings that look like one.
  */
-export function bodyText(value: unknown, maxChars: number): string {
-  // A secret must not be half kept because the cut went through it: cut with room to spare, clean, cut again.
-  const spareChars = 2 * maxChars + 4096;
-  const budget = { chars: spareChars };
+export function redactedJson(value: unknown, maxChars: number): string {
+  // Cut generously, redact, cut again: a secret that the final cut splits would no longer be recognized.
+  const excerptChars = 2 * maxChars + 4096;
+  const budget = { chars: excerptChars };
   const whole = JSON.stringify(excerpt(value, { budget, depth: 0 })) ?? "";
-  const clean = withoutSecrets(whole.length > spareChars ? whole.slice(0, spareChars) : whole);
+  const clean = redactSecrets(whole.length > excerptChars ? whole.slice(0, excerptChars) : whole);
   return clean.length > maxChars ? `${clean.slice(0, maxChars)}… (cut off)` : clean;
 }
 
-/** What is nested deeper is left out: nobody reads it, and a walk without bound runs out of stack. */
+/** Bounds the recursion of `excerpt`. */
 const MAX_DEPTH = 64;
 
-/** A copy of `value` that holds no secrets by name, and no more of it than `budget` allows. */
+/** A copy of `value` without fields named like a secret, of at most about `budget` characters. */
 function excerpt(value: unknown, at: { budget: { chars: number }; depth: number }): unknown {
   const { budget, depth } = at;
   budget.chars--;

@@ -1,5 +1,17 @@
-/** The last `capacity` things that were pushed. */
-export class Ring<T> {
+/**
+ * The last `capacity` items pushed. (lru-cache keeps items by key; here there is no key.)
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { RingBuffer } from "./ring_buffer.ts";
+ *
+ * const lines = new RingBuffer<string>(2);
+ * for (const line of ["a", "b", "c"]) lines.push(line);
+ * assertEquals(lines.last(Infinity), ["b", "c"]);
+ * ```
+ */
+export class RingBuffer<T> {
   readonly #capacity: number;
   readonly #items: T[] = [];
   #next = 0;
@@ -13,7 +25,7 @@ export class Ring<T> {
     this.#next = (this.#next + 1) % this.#capacity;
   }
 
-  /** At most `count` of the latest, oldest first. */
+  /** At most `count` of the latest items, oldest first. */
   last(count: number): T[] {
     const ordered = this.#items.length < this.#capacity
       ? this.#items

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { MemoryReturn } from "../lib/observe/memory_return.ts";
+import { MemoryReclaimer } from "../lib/observe/memory_reclaimer.ts";
 import { MIB, MINUTE_MS } from "../lib/base/units.ts";
 
 async function until(isSo: () => boolean): Promise<void> {
@@ -12,7 +12,7 @@ async function until(isSo: () => boolean): Promise<void> {
 
 Deno.test("garbage is not collected while calls run, but for at most a minute", async () => {
   let [nowMs, rss, isBusy, looks, collections] = [0, 100 * MIB, true, 0, 0];
-  using _ = new MemoryReturn({
+  using _ = new MemoryReclaimer({
     isBusy: () => isBusy,
     use: () => (looks++, { rss, heapTotal: 0, heapUsed: 0 }),
     trim: () => Promise.resolve(),
@@ -45,7 +45,7 @@ Deno.test("garbage is not collected while calls run, but for at most a minute", 
 Deno.test("room that a collection after a burst leaves empty is given back once nobody waits, and what was freed with it", async () => {
   let [nowMs, rss, heapTotal, isBusy, looks, trims] = [0, 100 * MIB, 30 * MIB, false, 0, 0];
   const collections: boolean[] = [];
-  using _ = new MemoryReturn({
+  using _ = new MemoryReclaimer({
     isBusy: () => isBusy,
     use: () => (looks++, { rss, heapTotal, heapUsed: 20 * MIB }),
     collect: ({ isThorough }) => {

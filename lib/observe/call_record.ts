@@ -4,53 +4,53 @@ import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { visibleJson } from "../base/visible.ts";
 import type { Call, Policy } from "../call/call.ts";
 import type { Belonging } from "../call/owner.ts";
-import { type RunningCall, RunningCalls } from "./running.ts";
+import { type RunningCall, RunningCalls } from "./running_calls.ts";
 
 type TargetResult = Awaited<ReturnType<Parameters<Policy>[0]>>;
 
-/** How one call went. */
+/** The outcome of one call, with what identifies it. */
 export interface CallRecord {
-  /** No other call ever had it; `formatCallId` shows it. */
+  /** Unique across restarts; `formatCallId` shows it. */
   id: number;
   /** When it ended, in milliseconds since 1970. */
   endedAtMs: number;
   /** Session id. */
   session: string;
-  /** Whose call it was; undefined for one read from a file, which the operator alone does. */
+  /** The owner of the call; undefined for one read from a file, which only the operator does. */
   belonging?: Belonging;
-  /** Name of the client, if it said one. */
+  /** Name of the client, if it sent one. */
   client: string | undefined;
   clientVersion: string | undefined;
-  /** The server it was led to, if there is one. */
+  /** The server it was routed to, if any. */
   server: string | undefined;
   /** MCP method. */
   method: string;
-  /** What was called: the tool for `tools/call`, otherwise the method. */
+  /** The tool for `tools/call`, otherwise the method. */
   tool: string;
   durationMs: number;
-  /** `ok`; `tool_error` when the tool itself says it failed; one of our codes; `error` for another server's error. */
+  /** `ok`; `tool_error` for a result with `isError`; an `ERROR_CODES` code; `error` for a server's own error. */
   outcome: string;
-  /** Text in the arguments and in the answer, about as many bytes as were moved (see {@linkcode payloadBytes}). */
+  /** Approximate size of the arguments and of the result (see {@linkcode payloadBytes}). */
   bytesIn: number;
   bytesOut: number;
-  /** What the failure said, for the log of recent errors; undefined for a call that went well. */
+  /** The error message, for the log of recent errors; undefined for a success. */
   message: string | undefined;
-  /** What it waits for, of a call that runs. */
+  /** What a running call waits for. */
   waitsFor?: string;
   /** Since when, in milliseconds since 1970. */
   waitingSinceMs?: number;
 }
 
-/** What was said in a call: what was asked, and the result if there is one. */
+/** The parameters of a call, and its result if there is one. */
 export interface RecordedExchange {
   params: JsonObject;
   result: TargetResult | undefined;
 }
 
-interface ObserveOptions {
-  /** Told of each call once it has ended. `exchange` is not to be kept: it may be large. */
+interface RecordCallsOptions {
+  /** Called for each call that has ended. `exchange` may be large and must not be retained. */
   record: (record: CallRecord, exchange: RecordedExchange) => void;
-  /** Where those that run are kept. */
+  /** Holds the calls in flight. */
   running?: RunningCalls;
 }
 
@@ -60,8 +60,8 @@ const MAX_NODES = 200;
 const SCALAR_BYTES = 4;
 const KNOWN_CODES: ReadonlySet<string> = new Set(ERROR_CODES);
 
-/** Records every call that passes, whatever its end. Costs a call about a microsecond. */
-export function observeCalls(options: ObserveOptions): Policy {
+/** A policy that records every call when it ends, in about a microsecond. */
+export function recordCalls(options: RecordCallsOptions): Policy {
   const running = options.running ?? new RunningCalls();
   return (next) => async (call) => {
     const startedMs = performance.now();
@@ -75,24 +75,24 @@ export function observeCalls(options: ObserveOptions): Policy {
       throw error;
     } finally {
       running.end(begun);
-      const { outcome, message } = result === undefined ? ofThrown(thrown) : ofResult(result);
+      const { outcome, message } = result === undefined ? outcomeOfThrown(thrown) : outcomeOfResult(result);
       const durationMs = performance.now() - startedMs;
       const bytesOut = result === undefined ? 0 : payloadBytes(result.result?.content);
-      const record = describe(begun, { durationMs, bytesOut, outcome, message });
+      const record = toRecord(begun, { durationMs, bytesOut, outcome, message });
       options.record(record, { params: call.params, result });
     }
   };
 }
 
-/** Notes on the call which server it is led to, for its record. */
-export function noteServer(name: string): Policy {
+/** A policy that puts the name of the call's server on its trace, for the record. */
+export function recordServer(name: string): Policy {
   return (next) => (call) => {
     if (call.trace) call.trace.server = name;
     return next(call);
   };
 }
 
-function describe(
+function toRecord(
   { id, call, belonging }: RunningCall,
   end: Pick<CallRecord, "durationMs" | "bytesOut" | "outcome" | "message">,
 ): CallRecord {
@@ -105,7 +105,7 @@ function describe(
     client: caller.client?.name,
     clientVersion: caller.client?.version,
     server: call.trace?.server,
-    method: nameOf(method),
+    method: clipName(method),
     tool: toolOf(call),
     durationMs: end.durationMs,
     outcome: end.outcome,
@@ -115,22 +115,22 @@ function describe(
   };
 }
 
-/** What `call` calls: its tool, or its method. */
+/** The tool that `call` names, or its method. */
 export function toolOf({ method, params }: Call): string {
   const name = method === "tools/call" && typeof params.name === "string" ? params.name : method;
-  return nameOf(name);
+  return clipName(name);
 }
 
-function nameOf(name: string): string {
+function clipName(name: string): string {
   return name.length > MAX_NAME_LENGTH ? clip(name, MAX_NAME_LENGTH) : name;
 }
 
-function ofThrown(thrown: unknown): Pick<CallRecord, "outcome" | "message"> {
+function outcomeOfThrown(thrown: unknown): Pick<CallRecord, "outcome" | "message"> {
   const error = ExaiError.from(thrown);
   return { outcome: error.code, message: oneLine(error.message) };
 }
 
-function ofResult({ result, error }: TargetResult): Pick<CallRecord, "outcome" | "message"> {
+function outcomeOfResult({ result, error }: TargetResult): Pick<CallRecord, "outcome" | "message"> {
   if (error !== undefined) {
     const code = isObject(error.data) ? error.data.code : undefined;
     const outcome = typeof code === "string" && KNOWN_CODES.has(code) ? code : "error";
@@ -146,8 +146,16 @@ function oneLine(message: Json | undefined): string {
 }
 
 /**
- * About how many bytes `value` holds: the length of its strings, without names and punctuation. Looks at the first
- * few hundred values only, so that a call pays for its record what it costs to count, not to write it out again.
+ * The approximate size of `value` in bytes: the length of its strings, without keys and punctuation. Only the first
+ * 200 values are counted: serializing the value again would cost more than the rest of the record.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { payloadBytes } from "./call_record.ts";
+ *
+ * assertEquals(payloadBytes({ path: "a.ts", line: 7 }), 4 + 4);
+ * ```
  */
 export function payloadBytes(value: Json | undefined): number {
   return count(value, { nodesLeft: MAX_NODES });
@@ -165,7 +173,7 @@ function count(value: Json | undefined, budget: { nodesLeft: number }): number {
   return bytes;
 }
 
-/** One line of `metrics.jsonl`, with its line end. */
+/** One line of `metrics.jsonl`, line feed included. */
 export function metricsLine(record: CallRecord): string {
   return visibleJson({
     time: isoTime(record.endedAtMs),
@@ -179,7 +187,7 @@ export function metricsLine(record: CallRecord): string {
   }) + "\n";
 }
 
-// Writing out a time costs more than all else in a line; under load many calls end in the same millisecond.
+// Formatting the time costs more than the rest of a line; under load many calls end in the same millisecond.
 let lastTime = { atMs: NaN, text: "" };
 
 /** `atMs` (milliseconds since 1970) as ISO 8601 in UTC. */

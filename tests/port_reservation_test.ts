@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { HeldAddress } from "../lib/edge/held_address.ts";
-import { KeptAddress } from "../lib/edge/kept_address.ts";
-import { Listener } from "../lib/edge/listener.ts";
+import { PlaceholderSocket } from "../lib/edge/placeholder_socket.ts";
+import { PortReservation } from "../lib/edge/port_reservation.ts";
+import { DenoListener } from "../lib/edge/deno_listener.ts";
 import { freePort } from "../tools/lib/free_port.ts";
 
 const IS_LINUX = Deno.build.os === "linux";
@@ -9,7 +9,7 @@ const STRANGER = 65534;
 const PYTHON = "/usr/bin/python3";
 const isRoot = Deno.build.os !== "windows" && Deno.uid() === 0;
 
-const serve = (kept: KeptAddress) =>
+const serve = (kept: PortReservation) =>
   kept.serve((at) => Deno.serve({ ...at, onListen: () => {} }, () => new Response("ours")));
 
 function assertTaken(hostname: string, port: number): void {
@@ -35,17 +35,17 @@ except OSError as error: print(error.strerror)`;
   return new TextDecoder().decode((await command.output()).stdout).trim();
 }
 
-for (const mayShare of [true, false]) {
-  const how = mayShare ? "by a second socket" : "by listening itself, where there is no second socket";
+for (const canReusePort of [true, false]) {
+  const how = canReusePort ? "by a second socket" : "by listening itself, where there is no second socket";
   Deno.test(`an address stays taken between two servers, ${how}`, async () => {
     const port = freePort();
     for (const at of [{ hostname: "127.0.0.1", port: 0 }, { hostname: "127.0.0.1", port }]) {
-      using kept = new KeptAddress(at, { mayShare });
+      using kept = new PortReservation(at, { canReusePort });
       const first = serve(kept);
       assertTaken(at.hostname, first.addr.port);
       await first.shutdown();
-      kept.keep();
-      assert(kept.isKept);
+      kept.hold();
+      assert(kept.isHeld);
       assertTaken(at.hostname, first.addr.port);
       await using second = serve(kept);
       assertEquals(second.addr.port, first.addr.port);
@@ -60,7 +60,7 @@ Deno.test({
   ignore: !IS_LINUX || !isRoot || !await hasPython(),
   async fn() {
     for (const hostname of ["127.0.0.1", "::1", "0.0.0.0", "::"]) {
-      const held = HeldAddress.take({ hostname, port: 0 })!;
+      const held = PlaceholderSocket.bind({ hostname, port: 0 })!;
       assertEquals(await bindAsStranger(hostname, held.port), "Address already in use", hostname);
       await Deno.connect({ hostname: hostname.includes(":") ? "::1" : "127.0.0.1", port: held.port }).then(
         () => assert(false, "it takes connections"),
@@ -77,11 +77,11 @@ Deno.test({
   ignore: !IS_LINUX,
   fn() {
     const port = freePort();
-    using held = HeldAddress.take({ hostname: "127.0.0.1", port });
+    using held = PlaceholderSocket.bind({ hostname: "127.0.0.1", port });
     assertEquals(held?.port, port);
-    assertEquals(HeldAddress.take({ hostname: "127.0.0.1", port }), undefined);
+    assertEquals(PlaceholderSocket.bind({ hostname: "127.0.0.1", port }), undefined);
     const handler = () => Promise.resolve(new Response());
-    const error = assertThrows(() => new Listener({ hostname: "127.0.0.1", port, handler }), Error);
+    const error = assertThrows(() => new DenoListener({ hostname: "127.0.0.1", port, handler }), Error);
     assertMatch(error.message, /already in use/);
   },
 });
@@ -90,7 +90,7 @@ Deno.test({
   name: "a held address is left to no child and can be had again at once when it is given back",
   ignore: !IS_LINUX,
   async fn() {
-    const held = HeldAddress.take({ hostname: "127.0.0.1", port: 0 })!;
+    const held = PlaceholderSocket.bind({ hostname: "127.0.0.1", port: 0 })!;
     const { stdout } = await new Deno.Command("/bin/ls", { args: ["-l", "/proc/self/fd"] }).output();
     assertEquals(new TextDecoder().decode(stdout).includes("socket:"), false);
     held[Symbol.dispose]();
@@ -111,7 +111,7 @@ Deno.test({
     await client.read(new Uint8Array(1));
     client.close();
     server.close();
-    using held = HeldAddress.take({ hostname: "127.0.0.1", port });
+    using held = PlaceholderSocket.bind({ hostname: "127.0.0.1", port });
     assertEquals(held?.port, port);
   },
 });

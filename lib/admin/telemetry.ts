@@ -3,23 +3,22 @@ import { MINUTE_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Policy } from "../call/call.ts";
 import { HEALTH_INTERVAL_MS } from "../config/settings.ts";
-import type { Gauges } from "../observe/gauges.ts";
 import { buildHealth } from "../observe/health.ts";
 import { HealthWriter } from "../observe/health_writer.ts";
-import { LagMeter } from "../observe/lag.ts";
-import { Metrics } from "../observe/metrics.ts";
-import { metricsLine, observeCalls } from "../observe/record.ts";
-import { Recorder } from "../observe/recorder.ts";
+import { EventLoopLagMonitor } from "../observe/event_loop_lag.ts";
+import { type GaugeValues, Metrics } from "../observe/metrics.ts";
+import { metricsLine, recordCalls } from "../observe/call_record.ts";
+import { RecentActivity } from "../observe/recent_activity.ts";
 import type { CallControl } from "./call_control.ts";
 import type { StateFiles } from "../state/state_files.ts";
 
-/** What the daemon's own parts count. */
-type Counts = Pick<
-  Gauges,
+/** Gauges that the parts of the daemon provide. */
+type DaemonCounts = Pick<
+  GaugeValues,
   "sessions" | "connections" | "pending" | "refused" | "inflight" | "queued" | "tools" | "held" | "handles"
 >;
 
-interface ObservationOptions {
+interface TelemetryOptions {
   files: StateFiles;
   calls: CallControl;
   /** Where the daemon listens, as `ws://127.0.0.1:8765/`. */
@@ -28,14 +27,14 @@ interface ObservationOptions {
 
 /** What one part of the daemon contributes to its health report. */
 interface HealthSource {
-  counts?(): Partial<Counts>;
+  counts?(): Partial<DaemonCounts>;
   /** What is wrong now, each in a sentence. */
   faults?(): readonly string[];
   /** What is worth knowing and needs no action, each in a sentence. */
   notes?(): readonly string[];
 }
 
-const NO_COUNTS: Counts = {
+const NO_COUNTS: DaemonCounts = {
   sessions: 0,
   connections: 0,
   pending: 0,
@@ -50,26 +49,26 @@ const NO_COUNTS: Counts = {
 /** Failures older than this are no longer worth a mention in the health report. */
 const RECENT_MS = 15 * MINUTE_MS;
 
-/** Everything that watches the daemon, wired to where it is shown: health, metrics, the record of calls. */
-export class Observation implements AsyncDisposable {
+/** Collects health, metrics and the call record, and exposes them as reports and files. */
+export class Telemetry implements AsyncDisposable {
   readonly startedAt = new Date();
   readonly #startedMs = performance.now();
-  readonly recorder = new Recorder();
-  /** Records every call that passes. */
+  readonly activity = new RecentActivity();
+  /** The policy that records every call. */
   readonly policy: Policy;
-  readonly #options: ObservationOptions;
+  readonly #options: TelemetryOptions;
   readonly #sources: HealthSource[] = [];
   readonly #metrics = new Metrics();
-  readonly #lag = new LagMeter();
+  readonly #lag = new EventLoopLagMonitor();
   #writer: HealthWriter | undefined;
 
-  constructor(options: ObservationOptions) {
+  constructor(options: TelemetryOptions) {
     this.#options = options;
-    this.policy = observeCalls({
+    this.policy = recordCalls({
       running: options.calls.running,
       record: (record, exchange) => {
         this.#metrics.record(record);
-        this.recorder.record(record);
+        this.activity.record(record);
         options.calls.record(record, exchange);
         options.files.appendMetrics(metricsLine(record));
       },
@@ -82,15 +81,15 @@ export class Observation implements AsyncDisposable {
     this.#sources.push(source);
   }
 
-  /** Begins to keep `health.json`; the daemon listens by now. */
+  /** Starts writing `health.json`; the daemon must listen. */
   start(): void {
     const write = (text: string) => this.#options.files.writeHealth(text);
     this.#writer = new HealthWriter({ build: () => this.health(), write, intervalMs: HEALTH_INTERVAL_MS });
   }
 
-  /** Something in the health report has changed: it is written soon. */
-  changed(): void {
-    this.#writer?.changed();
+  /** Schedules a write of `health.json` after a change. */
+  healthChanged(): void {
+    this.#writer?.requestWrite();
   }
 
   health(): JsonObject {
@@ -100,21 +99,24 @@ export class Observation implements AsyncDisposable {
       startedAt: this.startedAt,
       address: this.#options.address,
       gauges: () => this.#gauges(),
-      recentErrors: () => this.recorder.errorsSince(Date.now() - RECENT_MS),
+      recentErrors: () => this.activity.errorsSince(Date.now() - RECENT_MS),
       notes: () => this.#sources.flatMap((source) => source.notes?.() ?? []),
       faults: () => this.#sources.flatMap((source) => source.faults?.() ?? []),
     });
   }
 
-  /** The metrics in the Prometheus text format. */
-  exposition(): string {
-    return this.#metrics.expose(this.#gauges());
+  /** The metrics in the Prometheus text exposition format. */
+  prometheusText(): string {
+    return this.#metrics.toPrometheusText(this.#gauges());
   }
 
-  #gauges(): Gauges {
+  #gauges(): GaugeValues {
     const { rss, heapUsed } = Deno.memoryUsage();
     return {
-      ...this.#sources.reduce<Counts>((counts, source) => ({ ...counts, ...source.counts?.() }), NO_COUNTS),
+      ...this.#sources.reduce<DaemonCounts>(
+        (counts, source) => ({ ...counts, ...source.counts?.() }),
+        NO_COUNTS,
+      ),
       uptimeMs: performance.now() - this.#startedMs,
       eventLoopLagMs: this.#lag.worstMs,
       memory: { rssBytes: rss, heapUsedBytes: heapUsed },

@@ -15,20 +15,22 @@ const FD_DIR = "/proc/self/fd";
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
 /**
- * Cuts the TCP connection from `remote`. What the runtime has begun to write to a peer that does not read is held until
- * that peer is gone, and closing the WebSocket only waits behind it; the system itself is asked to end the connection.
- * Linux only; elsewhere, and where the process may not, it does nothing and the memory comes back when the peer goes.
+ * Shuts down the TCP connection from `remote` by a system call. A write to a peer that does not read stays in memory
+ * until that peer is gone, and the close of the WebSocket waits behind it. Linux only; elsewhere, or without permission,
+ * it does nothing, and the memory is freed when the peer disconnects.
+ *
+ * @returns whether the connection was shut down
  */
-export function cutConnection(remote: Deno.Addr): boolean {
+export function forceClose(remote: Deno.Addr): boolean {
   if (Deno.build.os !== "linux" || remote.transport !== "tcp") return false;
   try {
     library ??= Deno.dlopen("libc.so.6", SYMBOLS);
     const { getpeername, shutdown } = library.symbols;
     const found = openHandles().filter((fd) => isPeer(fd, remote, getpeername));
-    // A connection of our own to the same place would be a second one: neither is touched.
+    // A connection of this process to the same peer would match as well: then neither is closed.
     return found.length === 1 && shutdown(found[0]!, SHUT_RDWR) === 0;
   } catch (thrown) {
-    log.debug("a connection could not be cut: {thrown}", { thrown });
+    log.debug("a connection could not be closed: {thrown}", { thrown });
     return false;
   }
 }
@@ -46,6 +48,6 @@ function isPeer(fd: number, { hostname, port }: Deno.NetAddr, getpeername: GetPe
   if (view.getUint16(2) !== port) return false;
   const family = new Uint16Array(address.buffer)[0];
   if (family === AF_INET) return address.subarray(4, 8).join(".") === hostname;
-  // The port with the family is enough to tell it by: whose address is written in which way is not compared.
+  // Port and family identify it: IPv6 addresses have several notations, so they are not compared.
   return family === AF_INET6 && hostname.includes(":");
 }

@@ -5,16 +5,16 @@ import type { Belonging } from "../call/owner.ts";
 export interface RunningCall {
   readonly id: number;
   readonly call: Call;
-  /** Whose it is, where its caller worked when it began. */
+  /** The owner of the call, with the workspace its caller was in when the call began. */
   readonly belonging: Belonging;
   /** In milliseconds since 1970. */
   readonly startedAtMs: number;
 }
 
-/** So many ids there are for each millisecond of a daemon's life; the next daemon's begin after them. */
+/** Ids reserved for each millisecond of uptime, so that the ids of the next daemon do not overlap. */
 const IDS_PER_MS = 32;
 
-/** The calls that run now, each under an id no other call ever had. */
+/** The calls in flight, each under an id that is unique across daemon restarts. */
 export class RunningCalls {
   readonly #byId = new Map<number, RunningCall>();
   #nextId: number;
@@ -47,12 +47,24 @@ export class RunningCalls {
   }
 }
 
-/** An id of a call as people see it: letters and digits. */
+/**
+ * The id of a call as users see it: base 36.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { formatCallId, parseCallId } from "./running_calls.ts";
+ *
+ * assertEquals(formatCallId(57_240_000_000_000), "kafoy3uo0");
+ * assertEquals(parseCallId("kafoy3uo0"), 57_240_000_000_000);
+ * assertEquals(parseCallId("no id"), undefined);
+ * ```
+ */
 export function formatCallId(id: number): string {
   return id.toString(36);
 }
 
-/** The id `text` stands for; undefined when it is none. */
+/** The inverse of {@linkcode formatCallId}; undefined when `text` is not an id. */
 export function parseCallId(text: string): number | undefined {
   if (!/^[0-9a-z]{1,10}$/i.test(text)) return undefined;
   return parseInt(text, 36);

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { UnsaidLosses } from "../lib/remote/unsaid_losses.ts";
+import { UnexplainedLosses } from "../lib/remote/unexplained_losses.ts";
 
 const URL = "http://one/";
 const [one, two, three, four] = [{}, {}, {}, {}];
@@ -9,7 +9,7 @@ const kind = JSON.stringify([URL, "tools/call", "a"]);
 
 function remembered() {
   const clock = { nowMs: 1_000_000 };
-  return { clock, losses: new UnsaidLosses(() => clock.nowMs) };
+  return { clock, losses: new UnexplainedLosses(() => clock.nowMs) };
 }
 
 Deno.test("a session is given up once for a refusal without words; when the next is refused too, not for a pause that grows to two minutes", () => {
@@ -17,14 +17,14 @@ Deno.test("a session is given up once for a refusal without words; when the next
   const pauses: number[] = [];
   let before: WeakKey = one!;
   for (let n = 0; n < 8; n++) {
-    assertEquals(losses.mayAsk(URL), true);
+    assertEquals(losses.mayProbe(URL), true);
     // All that was under way on it.
     assertEquals([losses.isLoss(URL, before, kind), losses.isLoss(URL, before, kind)], [true, true]);
     const next = {};
-    assertEquals([losses.isLoss(URL, next, kind), losses.mayAsk(URL)], [false, false]);
-    assertEquals(losses.mayAsk("http://other/"), true);
+    assertEquals([losses.isLoss(URL, next, kind), losses.mayProbe(URL)], [false, false]);
+    assertEquals(losses.mayProbe("http://other/"), true);
     const beganMs = clock.nowMs;
-    while (!losses.mayAsk(URL)) clock.nowMs += 1000;
+    while (!losses.mayProbe(URL)) clock.nowMs += 1000;
     pauses.push((clock.nowMs - beganMs) / 1000);
     before = next;
   }
@@ -35,16 +35,16 @@ Deno.test("a session that was of use is given up at once, however lately the one
   const { losses } = remembered();
   losses.isLoss(URL, one!, kind);
   // What the old one still answers says nothing of the next.
-  losses.taken(call("a"), URL, one!);
-  losses.taken(call("b"), URL, two!);
-  losses.taken(call("a"), URL, two!);
+  losses.accepted(call("a"), URL, one!);
+  losses.accepted(call("b"), URL, two!);
+  losses.accepted(call("a"), URL, two!);
   assertEquals(losses.isLoss(URL, two!, kind), true);
-  losses.taken(list, URL, three!);
+  losses.accepted(list, URL, three!);
   assertEquals(losses.isLoss(URL, three!, kind), true);
-  losses.taken(call("b"), URL, four!);
+  losses.accepted(call("b"), URL, four!);
   assertEquals(losses.isLoss(URL, four!, kind), false);
-  losses.taken(list, URL, four!);
-  assertEquals([losses.mayAsk(URL), losses.isLoss(URL, four!, kind)], [true, true]);
+  losses.accepted(list, URL, four!);
+  assertEquals([losses.mayProbe(URL), losses.isLoss(URL, four!, kind)], [true, true]);
 });
 
 Deno.test("no more than 256 servers are remembered", () => {
