@@ -9,7 +9,7 @@ import type { Settings } from "../config/settings.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { openCallRecords } from "../state/call_records_file.ts";
 import { callJson, parseFilter, parseLimit } from "../admin/call_routes.ts";
-import { askDaemon, followDaemon, isDaemonThere } from "../client/daemon_client.ts";
+import { askDaemon, followDaemon, isDaemonRunning } from "../client/daemon_client.ts";
 import { accessHome } from "./home_access.ts";
 import { formatCell, formatRow, formatTable } from "./table.ts";
 
@@ -53,7 +53,9 @@ export async function callsCommand(
   const [id] = words;
   if (id !== undefined) query.set("id", id);
   const ask = () => askDaemon(loaded.settings, `/calls?${query}`);
-  const found = await isDaemonThere(loaded.settings) ? await ask() : await withoutDaemon(loaded, query, ask);
+  const found = await isDaemonRunning(loaded.settings)
+    ? await ask()
+    : await withoutDaemon(loaded, query, ask);
   if (id !== undefined) return json ? asJson(found.call) : inFull(found.call as JsonObject);
   const calls = found.calls as JsonObject[];
   if (json) return asJson(calls);
