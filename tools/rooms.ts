@@ -61,7 +61,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     outsideWorld: true,
   },
   observe: {
-    holds: "metrics, health, the record of calls, the daemon's own memory and clock",
+    holds: "metrics, health, the record of calls; the memory and the clock of the daemon",
     mayImport: ["base", "call"],
     outsideWorld: true,
   },
@@ -101,12 +101,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     outsideWorld: true,
   },
   edge: {
-    holds: "listeners, guard, token, certificates, the connections that may come in",
+    holds: "listeners, the request guard, connection limits, token and certificates",
     mayImport: ["base", "wire", "config", "transport", "call", "observe", "state"],
     outsideWorld: true,
   },
   admin: {
-    holds: "what the daemon shows of itself and takes over HTTP: status, calls, threads",
+    holds: "the HTTP routes of the daemon: status, metrics, calls, threads; ending calls and sessions",
     mayImport: [
       "base",
       "wire",

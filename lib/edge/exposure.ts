@@ -26,7 +26,7 @@ export function checkBoundAddress(address: string, settings: ExposureSettings): 
   if (!isLoopbackAddress(address)) rejectExposed(`${settings.host} (here ${address})`, settings);
 }
 
-function rejectExposed(shown: string, { token, tlsCert }: ExposureSettings): void {
+function rejectExposed(address: string, { token, tlsCert }: ExposureSettings): void {
   const missing = [
     ...(token === "" ? ["a token (EXAI_WS_TOKEN=auto)"] : []),
     ...(tlsCert === "" ? ["TLS (EXAI_TLS_CERT and EXAI_TLS_KEY; exai-daemon certs makes them)"] : []),
@@ -34,7 +34,7 @@ function rejectExposed(shown: string, { token, tlsCert }: ExposureSettings): voi
   if (missing.length === 0) return;
   throw new ExaiError(
     "CONFIG",
-    `EXAI_WS_HOST is ${shown}, which other machines can reach: that needs ${missing.join(" and ")}; ` +
+    `EXAI_WS_HOST is ${address}, which other machines can reach: that needs ${missing.join(" and ")}; ` +
       "or set EXAI_WS_HOST to 127.0.0.1",
   );
 }

@@ -190,6 +190,27 @@ function badInitialize(id: unknown): Response {
   return rpcErrorResponse(new ExaiError("INVALID_PARAMS", why), id);
 }
 
+/** The paths of MCP: the merged catalog, and single servers below it. */
+export const MCP_PATH = /^\/mcp(?:\/([^/]*))?\/?$/;
+
+/**
+ * The server that a path names; undefined for the merged catalog.
+ *
+ * @throws {ExaiError} `RESOURCE_NOT_FOUND` with the names of all servers
+ */
+export function findServer(
+  name: string | undefined,
+  servers: { serverNames(): readonly string[] },
+): string | undefined {
+  if (!name) return undefined;
+  const names = servers.serverNames();
+  if (names.includes(name)) return name;
+  throw new ExaiError(
+    "RESOURCE_NOT_FOUND",
+    `there is no server ${JSON.stringify(name)}; there are: ${names.join(", ")}`,
+  );
+}
+
 /** An HTTP response with a JSON-RPC error for anything that was thrown. */
 export function rpcErrorResponse(thrown: unknown, id: unknown = null): Response {
   const error = ExaiError.from(thrown);

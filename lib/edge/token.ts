@@ -73,25 +73,25 @@ export class TokenStore implements TokenVerifier {
     return this.#current !== "";
   }
 
-  /** Whether `shown` opens a new connection: it is the current token or one in its grace period. */
-  accepts(shown: string): boolean {
+  /** Whether `presented` opens a new connection: it is the current token or one in its grace period. */
+  accepts(presented: string): boolean {
     this.#forgetExpired();
     // All are compared: the time must not depend on which one matches.
-    return [this.#current, ...this.#others].filter((token) => secretsEqual(shown, token)).length > 0;
+    return [this.#current, ...this.#others].filter((token) => secretsEqual(presented, token)).length > 0;
   }
 
   /**
-   * Replaces the current token by `next`; false when `shown` is not the current token. `shown` stays valid for the grace
+   * Replaces the current token by `next`; false when `presented` is not the current token. `presented` stays valid for the grace
    * period, and open connections stay open.
    *
    * @throws {ExaiError} `INVALID_PARAMS` when `next` is not a valid token, or the daemon runs without a token
    */
-  async rotate(shown: string, next: string): Promise<boolean> {
+  async rotate(presented: string, next: string): Promise<boolean> {
     if (!this.required) {
       throw new ExaiError("INVALID_PARAMS", "this daemon runs without a token; set EXAI_WS_TOKEN to use one");
     }
     // During another rotation the current token counts as replaced.
-    if (!secretsEqual(shown, this.#current) || this.#incoming !== undefined) return false;
+    if (!secretsEqual(presented, this.#current) || this.#incoming !== undefined) return false;
     if (!isToken(next)) {
       const why = next === AUTO_TOKEN ? "; auto is for the setting EXAI_WS_TOKEN only" : "";
       throw new ExaiError("INVALID_PARAMS", `new must be ${TOKEN_RULE}${why}; the token stays as it was`);
@@ -113,9 +113,9 @@ export class TokenStore implements TokenVerifier {
    *
    * @throws {ExaiError} `INVALID_PARAMS` when the token is not kept in a file
    */
-  rotateGenerated(shown: string): Promise<boolean> {
+  rotateGenerated(presented: string): Promise<boolean> {
     if (this.#options.setting !== AUTO_TOKEN) throw noTokenFileError(this.#options.setting);
-    return this.rotate(shown, generateToken());
+    return this.rotate(presented, generateToken());
   }
 
   get #others(): string[] {
