@@ -11,7 +11,7 @@ import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { TokenStore } from "../edge/token.ts";
-import type { ProviderStatus } from "../provider/status.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { killUpstream } from "./kill.ts";

@@ -17,7 +17,7 @@ import { CrashReports } from "../state/crash_reports.ts";
 import { describeOwner, HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
 import { endOfThePreviousDaemon } from "../state/previous_daemon.ts";
-import { probe, type Probed } from "../client/probe.ts";
+import { probeDaemon, type ProbeResult } from "../client/probe.ts";
 import { ensureStateDir } from "../state/state_files.ts";
 import { complainAs, print, stopSignal } from "./program_io.ts";
 
@@ -136,15 +136,15 @@ async function explainTaken(
 }
 
 /** By the socket first, which requires no certificate. */
-async function whoListens(url: string, settings: Settings): Promise<Probed> {
+async function whoListens(url: string, settings: Settings): Promise<ProbeResult> {
   const found = await locateDaemon(settings, statePaths(settings));
-  const { socket, usesToken, ofAnyUser, readToken, readTls } = found;
-  const options = { usesToken, ofAnyUser, readToken, timeoutMs: PROBE_TIMEOUT_MS };
+  const { socket, usesToken, allowsAnyUser, readToken, readTls } = found;
+  const options = { usesToken, allowsAnyUser, readToken, timeoutMs: PROBE_TIMEOUT_MS };
   if (socket?.startsWith("/")) {
-    const found = await probe("ws://localhost/", { ...options, socket });
+    const found = await probeDaemon("ws://localhost/", { ...options, socket });
     if (found.kind === "exai") return found;
   }
-  return await probe(url, { ...options, tls: await readTls?.() });
+  return await probeDaemon(url, { ...options, tls: await readTls?.() });
 }
 
 function banner(daemon: Daemon, paths: StatePaths): string {

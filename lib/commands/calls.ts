@@ -8,7 +8,7 @@ import type { Settings } from "../config/settings.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { openCallRecords } from "../state/call_records_file.ts";
 import { callJson, parseFilter, parseLimit } from "../admin/call_routes.ts";
-import { askDaemon, followDaemon, isDaemonThere } from "../client/daemon_client.ts";
+import { askDaemon, followDaemon, isDaemonRunning } from "../client/daemon_client.ts";
 import { type Command, type CommandFlag, type Invocation, JSON_FLAG } from "./command.ts";
 import { accessHome } from "./home_access.ts";
 import { formatCell, formatLocalTime, formatRow, formatTable } from "./table.ts";
@@ -69,7 +69,7 @@ async function calls(invocation: Invocation): Promise<string> {
   const [id] = args;
   if (id !== undefined) query.set("id", id);
   const ask = () => askDaemon(settings, `/calls?${query}`);
-  const found = await isDaemonThere(settings) ? await ask() : await withoutDaemon(invocation, query, ask);
+  const found = await isDaemonRunning(settings) ? await ask() : await withoutDaemon(invocation, query, ask);
   const json = switches.has("json");
   if (id !== undefined) return json ? visibleJson(found.call, 2) : formatCall(found.call as JsonObject);
   const list = found.calls as JsonObject[];

@@ -1,7 +1,7 @@
 import type { StatePaths } from "../config/paths.ts";
 import { statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { isDaemonThere } from "../client/daemon_client.ts";
+import { isDaemonRunning } from "../client/daemon_client.ts";
 import { HomeLock } from "../state/home_lock.ts";
 import { ensureStateDir } from "../state/state_files.ts";
 
@@ -22,7 +22,7 @@ interface HomeAccess<T> {
 export async function accessHome<T>(settings: Settings, { ask, alone }: HomeAccess<T>): Promise<T> {
   const paths = statePaths(settings);
   await ensureStateDir(paths);
-  const found = await HomeLock.wait(paths, async () => await isDaemonThere(settings) || undefined);
+  const found = await HomeLock.wait(paths, async () => await isDaemonRunning(settings) || undefined);
   if (!(found instanceof HomeLock)) return await ask();
   using _lock = found;
   return await alone(paths);
