@@ -36,6 +36,18 @@ Deno.test("every variable of EXAI's own the documentation names is a setting, or
   assertEquals(await unknown(/\b(EXAI_[A-Z][A-Z_]*[A-Z])\b/g, new Set([...settings, ...others])), []);
 });
 
+Deno.test("every file of the code the documentation names is there", async () => {
+  const missing: string[] = [];
+  for (const [path, text] of await readPages()) {
+    for (const [, file] of text.matchAll(/`((?:lib|tests|tools)\/[\w/]+\.ts)`/g)) {
+      const isTemplate = /\b(NAME|TOPIC)\b/.test(file!);
+      const isThere = isTemplate || await Deno.stat(new URL(file!, root)).then(() => true, () => false);
+      if (!isThere) missing.push(`${path}: ${file}`);
+    }
+  }
+  assertEquals(missing, []);
+});
+
 Deno.test("every page, and every heading of one, that the documentation links to is there", async () => {
   const all = await readPages();
   const broken: string[] = [];
