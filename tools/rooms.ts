@@ -224,18 +224,6 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
 
 /** Files of `lib/` under 20 lines, and why each is not a part of another. A new one is rather merged into its neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
-  "lib/admission/begin.ts": "to be looked at",
-  "lib/app/daemon_options.ts": "to be looked at",
-  "lib/app/signals.ts": "to be looked at",
-  "lib/app/terminal.ts": "to be looked at",
-  "lib/base/clip.ts": "to be looked at",
-  "lib/base/hash.ts": "to be looked at",
-  "lib/base/json.ts": "to be looked at",
-  "lib/base/monotonic.ts": "to be looked at",
-  "lib/base/own.ts": "to be looked at",
-  "lib/base/quote.ts": "to be looked at",
-  "lib/base/retry_after.ts": "to be looked at",
-  "lib/base/trim.ts": "to be looked at",
   "lib/base/version.ts": "to be looked at",
   "lib/client/link_error.ts": "to be looked at",
   "lib/client/loopback.ts": "to be looked at",
@@ -243,14 +231,9 @@ export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/config/env_file.ts": "to be looked at",
   "lib/config/servers/names.ts": "to be looked at",
   "lib/config/via.ts": "to be looked at",
-  "lib/process/signals.ts": "to be looked at",
-  "lib/process/trees.ts": "to be looked at",
   "lib/shim/lines.ts": "to be looked at",
   "lib/state/call_records_file.ts": "to be looked at",
-  "lib/transport/bytes.ts": "to be looked at",
   "lib/transport/pipe_client.ts": "to be looked at",
   "lib/upstream/marked_via.ts": "to be looked at",
   "lib/upstream/quiet.ts": "to be looked at",
-  "lib/wire/lenient_json.ts": "to be looked at",
-  "lib/wire/own_id.ts": "to be looked at",
 };
