@@ -39,20 +39,20 @@ export function createModelRouter(options: ConfigurableRouterOptions): Configura
 }
 
 class ConfiguredRouter extends FallbackRouter implements ConfigurableRouter {
-  readonly #providers: ProviderSet;
+  readonly #set: ProviderSet;
 
   constructor(options: ConfigurableRouterOptions) {
-    const providers = new ProviderSet(options);
+    const set = new ProviderSet(options);
     super({
-      providers: () => providers.providers,
+      providers: () => set.providers,
       defaultModel: options.defaultModel,
-      discover: (signal) => providers.discover(signal),
+      discover: (signal) => set.discover(signal),
     });
-    this.#providers = providers;
+    this.#set = set;
   }
 
   configure(update: ProviderSetUpdate): void {
-    this.#providers.update(update);
+    this.#set.update(update);
     this.invalidate();
   }
 }

@@ -176,8 +176,8 @@ export class FallbackRouter implements ModelRouter {
   }
 
   #modelsByProvider(query: RouteQuery): (readonly ModelInfo[])[] {
-    const own = query.sample && isAllowed(query, CLIENT_PROVIDER) ? [[clientModel()]] : [];
-    return [...this.#allowed(query).map((provider) => provider.models()), ...own];
+    const clientModels = query.sample && isAllowed(query, CLIENT_PROVIDER) ? [[clientModel()]] : [];
+    return [...this.#allowed(query).map((provider) => provider.models()), ...clientModels];
   }
 
   #allowed(query: RouteQuery): Provider[] {

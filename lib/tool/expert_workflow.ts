@@ -169,8 +169,8 @@ async function toQuestion<Args extends WorkflowArgs>(
   context: ToolContext,
 ): Promise<ModelQuestion> {
   const { args, steps } = run;
-  const own = await spec.material?.(run, context);
-  const earlierFiles = [...unionOf(steps.toReversed(), "relevant_files"), ...own?.files ?? []];
+  const gathered = await spec.material?.(run, context);
+  const earlierFiles = [...unionOf(steps.toReversed(), "relevant_files"), ...gathered?.files ?? []];
   return {
     tool: spec.name,
     prompt: spec.prompt,
@@ -180,7 +180,7 @@ async function toQuestion<Args extends WorkflowArgs>(
     defaults: spec.defaults,
     history: await earlierHistory(spec.name, args, context),
     material: {
-      documents: own?.documents,
+      documents: gathered?.documents,
       // Files of this step must exist; those of earlier steps may have been deleted since.
       named: args.relevant_files ?? [],
       earlier: await realPaths(earlierFiles, context),

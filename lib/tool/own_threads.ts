@@ -1,12 +1,5 @@
 import type { Whereabouts } from "../call/call.ts";
-import type {
-  Recorded,
-  ShowOptions,
-  Thread,
-  ThreadStore,
-  ThreadWithTurns,
-  TurnEntry,
-} from "../state/thread_store.ts";
+import type { ShowOptions, ThreadStore, TurnEntry } from "../state/thread_store.ts";
 
 /** A {@linkcode ThreadStore} restricted to the threads of one caller. */
 export class OwnThreads {
@@ -19,17 +12,17 @@ export class OwnThreads {
   }
 
   /** See {@linkcode ThreadStore.record}. */
-  async record(entry: TurnEntry): Promise<Recorded> {
+  async record(entry: TurnEntry) {
     return await this.#store.record(await this.#caller.identity(), entry);
   }
 
   /** See {@linkcode ThreadStore.show}. */
-  async show(id: string, options?: ShowOptions): Promise<ThreadWithTurns> {
+  async show(id: string, options?: ShowOptions) {
     return await this.#store.show(await this.#caller.identity(), id, options);
   }
 
   /** See {@linkcode ThreadStore.list}. */
-  async list(options?: { limit?: number }): Promise<Thread[]> {
+  async list(options?: { limit?: number }) {
     return await this.#store.list(await this.#caller.identity(), options);
   }
 }

@@ -111,12 +111,12 @@ export class GuardedFetch implements Disposable {
   }
 
   #filterHeaders(headers: Headers): Headers {
-    const kept = new Headers(this.#options.headers);
+    const filtered = new Headers(this.#options.headers);
     for (const name of PROTOCOL_HEADERS) {
       const value = headers.get(name);
-      if (value !== null) kept.set(name, value);
+      if (value !== null) filtered.set(name, value);
     }
-    return kept;
+    return filtered;
   }
 
   async #toEvents(response: Response): Promise<Response> {
