@@ -27,7 +27,7 @@ export async function checkListener(url: string, { mayBeNobody }: { mayBeNobody:
     );
   }
   // A daemon that has just ended has no listener: that passes, unlike a system that tells nothing.
-  throw users.works
+  throw users.isSupported
     ? new LinkError("unreachable", `the system knows of no listener at ${url}`)
     : new LinkError(
       "unproven",
