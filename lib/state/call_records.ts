@@ -1,7 +1,7 @@
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { withoutSecrets } from "../observe/body_text.ts";
+import { redactSecrets } from "../observe/redaction.ts";
 import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
-import type { CallRecord } from "../observe/record.ts";
+import type { CallRecord } from "../observe/call_record.ts";
 import { MIGRATIONS, prepareStatements, type RecordStatements, ROWS_AT_ONCE } from "./records/statements.ts";
 import { ResilientDatabase } from "./resilient_database.ts";
 
@@ -77,7 +77,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     return fault && (this.#lost > 0 ? `${fault}; ${this.#lost} calls are not in it` : fault);
   }
 
-  get withBodies(): boolean {
+  get keepsBodies(): boolean {
     return this.#options.withBodies;
   }
 
@@ -172,7 +172,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
       sql.addCalls.run(...rows.slice(done, done + ROWS_AT_ONCE).flat());
     }
     for (const row of rows.slice(done)) sql.addCall.run(...row);
-    for (const record of this.withBodies ? batch : []) {
+    for (const record of this.keepsBodies ? batch : []) {
       const said = this.#bodies.get(record)?.();
       if (said) sql.addBody.run(record.id, said.request, said.answer ?? null);
     }
@@ -190,7 +190,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
       record.bytesOut,
       record.outcome === "ok" ? null : record.outcome,
       // What a server says of its failure may quote what it was given.
-      record.message === undefined ? null : withoutSecrets(record.message),
+      record.message === undefined ? null : redactSecrets(record.message),
     ];
   }
 

@@ -6,7 +6,7 @@ import { type LogSink, redact } from "../base/log.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped } from "../base/visible.ts";
 import { VERSION } from "../base/version.ts";
-import { Ring } from "../observe/ring.ts";
+import { RingBuffer } from "../observe/ring_buffer.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
@@ -34,7 +34,7 @@ const CRASHED = 70;
 export class CrashReports implements Disposable {
   counts: () => JsonObject;
   readonly #options: CrashReportsOptions;
-  readonly #lines = new Ring<string>(LOG_LINES);
+  readonly #lines = new RingBuffer<string>(LOG_LINES);
   readonly #strays: number[] = [];
   readonly #notes: string[] = [];
   #isEnding = false;

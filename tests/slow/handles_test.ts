@@ -121,12 +121,12 @@ Deno.test("handles kept back are given up when the system has none left, and tak
     count: () => open,
     onchange: () => told.push(String(handles.fault)),
   });
-  assert(handles.isTight);
-  const free = handles.gone(() => dropped++);
+  assert(handles.isLow);
+  const free = handles.waitUntilFree(() => dropped++);
   assertMatch(String(handles.fault), /are used up/);
   open = 20;
   await free;
-  assertEquals([handles.isTight, dropped], [false, 0]);
+  assertEquals([handles.isLow, dropped], [false, 0]);
   assertMatch(String(handles.fault), /are free again/);
   assertEquals(handles.state, { open: 20, max: 64 });
   assertEquals(told.map((fault) => /are used up|are free again/.exec(fault)?.[0]), [
@@ -137,11 +137,11 @@ Deno.test("handles kept back are given up when the system has none left, and tak
 
 Deno.test("where the system does not say how many handles there are, nobody is turned away but while there are none", async () => {
   using handles = new HandleBudget({ max: undefined, count: () => 1e6 });
-  assertEquals([handles.isTight, handles.state, handles.fault], [false, undefined, undefined]);
-  const free = handles.gone(() => {});
-  assert(handles.isTight, "whoever comes while there are none is turned away all the same");
+  assertEquals([handles.isLow, handles.state, handles.fault], [false, undefined, undefined]);
+  const free = handles.waitUntilFree(() => {});
+  assert(handles.isLow, "whoever comes while there are none is turned away all the same");
   await free;
-  assert(!handles.isTight);
+  assert(!handles.isLow);
 });
 
 const SPAWN = Object.assign(new Error("spawn EMFILE"), { code: "EMFILE" });
@@ -172,7 +172,7 @@ Deno.test("a server that cannot be started for want of handles is tried again at
   const caller = { id: "a", capabilities: {} };
   for (let n = 0; n < 6; n++) {
     const config = { kind: "stdio", name: "poor", title: "poor", idleStopMs: 0 };
-    const request = { key: "k", config, tenant: { caller }, scope: "machine" } as unknown as Parameters<
+    const request = { key: "k", config, session: { caller }, scope: "machine" } as unknown as Parameters<
       Pool["slot"]
     >[0];
     const slot = pool.slot(request);
@@ -180,6 +180,6 @@ Deno.test("a server that cannot be started for want of handles is tried again at
     assertEquals(error.code, "OVER_CAPACITY");
     await waitFor(() => ![...pool].includes(slot), "the slot stays");
   }
-  assertEquals([...pool.records].flatMap(({ supervisor }) => supervisor.trouble ?? []), []);
+  assertEquals([...pool.records].flatMap(({ supervisor }) => supervisor.failureState ?? []), []);
   await pool[Symbol.asyncDispose]();
 });
