@@ -63,8 +63,8 @@ export class LineFramer {
   }
 
   /**
-   * Takes the next chunk, which is not kept. The one after it waits for the promise, if there is one: it resolves
-   * after a turn of the event loop, and then the rest of the lines.
+   * Takes the next chunk, which is not kept. The one after it waits for the promise, if there is one: many lines are
+   * taken in portions, with a turn of the event loop in between.
    */
   take(chunk: Uint8Array): Promise<void> | undefined {
     let start = 0;

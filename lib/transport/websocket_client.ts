@@ -10,9 +10,9 @@ export class ConnectError extends Error {
   /** Whether nothing listens at the address, in contrast to a listener that does not answer as expected. */
   readonly isRefused: boolean;
 
-  constructor(message: string, options: { refused: boolean }) {
+  constructor(message: string, options: { isRefused: boolean }) {
     super(message);
-    this.isRefused = options.refused;
+    this.isRefused = options.isRefused;
   }
 }
 
@@ -117,7 +117,7 @@ export function opened(socket: WebSocket, options: { timeoutMs: number }): Promi
   const { promise, resolve, reject } = Promise.withResolvers<ClientSocket>();
   const fail = (message: string) => {
     clearTimeout(timer);
-    reject(new ConnectError(message, { refused: isRefusal(message) }));
+    reject(new ConnectError(message, { isRefused: isRefusal(message) }));
   };
   const timer = setTimeout(() => {
     fail(`no answer within ${options.timeoutMs} ms`);
