@@ -156,7 +156,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 };
 
-/** The rooms `shim.ts` may load, all told: it is started once for each window. */
+/** All rooms `shim.ts` may load: a shim starts for each window. */
 export const SHIM_ROOMS: readonly string[] = [
   "base",
   "wire",
@@ -168,18 +168,19 @@ export const SHIM_ROOMS: readonly string[] = [
   "app",
 ];
 
-/** The one file that compares principals, workspaces and sessions: whose something is, and who may see it. */
+/** The one file that compares principals, workspaces and sessions: it decides ownership and visibility. */
 export const OWNERSHIP = "lib/call/owner.ts";
 
 /** Files that still compare sessions by themselves. */
 export const COMPARES_SESSIONS: readonly string[] = ["lib/upstream/instance/attribution.ts"];
 
-/** Who asks, as a parameter of a method that keeps or shows something for somebody. */
+/** Types of the parameter that says who asks, in methods that keep or show data of a session. */
 export const ASKERS: readonly string[] = ["Viewer", "Identity", "Whereabouts", "Caller", "Call"];
 
-/** Where things of many sessions are kept, and the methods that need not say for whom since they show nothing. */
+/** Classes that keep data of many sessions, and their methods that need no asker because they show nothing. */
 export const KEEPERS: Readonly<Record<string, { in: string; except: readonly string[] }>> = {
   ThreadStore: { in: "lib/state/thread_store.ts", except: ["deleteExpired"] },
+  ThreadRows: { in: "lib/state/threads/thread_rows.ts", except: ["deleteExpired"] },
   OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list"] },
   ToolHost: {
     in: "lib/tool/host.ts",
@@ -216,7 +217,8 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
 };
 
 /**
- * What shows everything, whosever it is, and the rooms that may name it: no room that answers a window is among them.
+ * Names that give access to data of every session, and the rooms that may use them. No room that answers a client is
+ * among them.
  * `OPERATOR` is the viewer that sees all; `CallStore` and `CallControl` are the record of all calls.
  */
 export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
@@ -225,9 +227,8 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
   CallControl: ["admin", "app", "commands"],
 };
 
-/** Files of `lib/` under 20 lines, and why each is not a part of another. A new one is rather merged into its neighbour. */
+/** Files of `lib/` under 20 lines, and why each is a file of its own. The list only shrinks: merge a new one into its neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
-  "lib/base/version.ts": "to be looked at",
-  "lib/state/call_records_file.ts": "to be looked at",
-  "lib/transport/pipe_client.ts": "to be looked at",
+  "lib/base/version.ts": "changed by each release, and by nothing else",
+  "lib/transport/pipe_client.ts": "named pipes of Windows; loaded only where one is used",
 };

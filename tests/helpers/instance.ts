@@ -6,7 +6,7 @@ import type { UpstreamTransport } from "../../lib/transport/upstream_transport.t
 import type { Result, RpcMessage, RpcRequest } from "../../lib/wire/rpc.ts";
 import { call } from "./call.ts";
 
-/** The side of an upstream that a test plays: what it was sent, and what it says. */
+/** The server side of an upstream, played by a test: what it received, and what it sends. */
 export class Upstream implements UpstreamTransport {
   onmessage?: (message: RpcMessage) => void;
   onclose?: () => void;
@@ -72,7 +72,7 @@ export class Upstream implements UpstreamTransport {
   }
 }
 
-/** A window that notes what it is told and asked, and answers as the test says. */
+/** A window that records notifications and requests, and answers as the test says. */
 export class Window {
   readonly heard: { method: string; params: JsonObject | undefined }[] = [];
   readonly asked: { method: string; params: JsonObject; by: "call" | "session"; options?: AskOptions }[] = [];
@@ -129,5 +129,5 @@ export async function instanceOf(
   return { instance, upstream, logged };
 }
 
-/** Everything that is under way has been done. */
+/** Resolves when all pending work is done. */
 export const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));

@@ -5,7 +5,7 @@ import { instanceOf, settled, type Upstream, Window } from "./instance.ts";
 
 export const QUESTION = { method: "elicitation/create", params: { message: "who?" } };
 export const ASKED = { elicitation: {}, sampling: {} };
-/** What the upstream is told when it asks `question`. */
+/** The answer the upstream gets to `question`. */
 export async function ask(
   upstream: Upstream,
   id: unknown,
