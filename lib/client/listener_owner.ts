@@ -31,7 +31,7 @@ export async function checkListenerOwner(
     );
   }
   // No listener is transient, as of a daemon that has just ended; a system that cannot tell owners is not.
-  throw users.works
+  throw users.isSupported
     ? new LinkError("unreachable", `the system knows of no listener at ${url}`)
     : new LinkError(
       "unproven",

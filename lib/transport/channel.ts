@@ -1,18 +1,18 @@
 /**
- * One connection that carries text frames: what the session room needs of a WebSocket. `send` never throws and
- * never blocks; a peer that does not read is dropped instead (close code 4009).
+ * One connection that carries text frames: the part of a WebSocket the session room needs. `send` never throws and
+ * never blocks; a peer that does not read is disconnected (close code 4009).
  */
 export interface FrameChannel {
   send(text: string): void;
   close(code: number, reason: string): void;
-  /** Bytes queued for a peer that has not read them yet. */
+  /** Bytes queued that the peer has not read. */
   readonly queuedBytes: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
   onframe?: (text: string) => void;
-  /** A frame that cannot be a message: binary data. */
+  /** Called for a frame that cannot be a message: binary data. */
   onbadframe?: (reason: string) => void;
-  /** Called once. `clean` is false when the connection was cut without a close frame. */
+  /** Called once. `wasClean` is false when the connection was cut without a close frame. */
   onclose?: (end: ChannelEnd) => void;
 }
 

@@ -1,84 +1,54 @@
 // @ts-types="@modelcontextprotocol/sdk/server/webStandardStreamableHttp"
 import type { EventStore } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
 import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
-import { ExaiError } from "../base/errors.ts";
 import { heapBytesOf } from "../base/heap_bytes.ts";
-import { toRpcError } from "../wire/codes.ts";
-import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
+import { isEphemeral, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import { jsonChars } from "./message_size.ts";
+import { isAnswer, type KeptEvent, type LoggedEvent, StreamEvents } from "./stream_events.ts";
 
-/** A message in the SDK's terms: the same, with values it knows less of. */
+/** A message as the SDK types it. */
 export type SdkMessage = Parameters<EventStore["storeEvent"]>[1];
 
 export interface EventLogLimits {
-  /** Messages kept for a client that may come back for them. */
+  /** Messages kept for a client that may resume. */
   maxMessages: number;
-  /** Their size in UTF-16 code units, together. */
+  /** Their size together, in UTF-16 code units. */
   maxChars: number;
   /** The bound on what is held for all clients together. */
   budget?: ByteBudget;
 }
 
-/** One message of a stream as Server-Sent Events number it. */
-export interface LoggedEvent {
-  id: string;
-  message: RpcMessage;
-}
-
-interface KeptEvent extends LoggedEvent {
-  at: number;
-  chars: number;
-  /** Memory it takes. */
-  bytes: number;
-  /** It stands for an answer that had to make room. */
-  isNotice?: boolean;
-}
-
-type LoggedAnswer = RpcResponse & { id: RequestId };
-
-interface Stream {
-  next: number;
-  kept: KeptEvent[];
-  /** Requests this stream has answered. */
-  answered: Set<RequestId>;
-}
-
-/** What there is for a client that comes back to a stream. */
+/** What a client gets that resumes a stream. */
 export type Resumption =
-  /** The stream goes on: what was missed, then what comes. */
+  /** The stream continues: the missed messages, then new ones. */
   | { kind: "open" }
-  /** The stream has given its answer: this was missed and nothing more will come. */
+  /** The stream has given its answer: the missed messages, and nothing more. */
   | { kind: "over"; missed: LoggedEvent[] };
 
-/** Streams that were sent to their end are kept in this number: some of it may be lost on the way all the same. */
+/** Streams sent to their end that are kept, since part of them may have been lost on the way. */
 const DELIVERED_STREAMS = 8;
 const DELIVERED_CHARS = 1024 * 1024;
-/** Requests that get no answer and have not been answered for form's sake yet. */
+/** Requests without an answer whose streams have not been closed yet. */
 const MAX_DISCARDED = 1000;
-/** An answer of this size takes no more room than the word that it was given. */
+/** An answer of this size takes no more memory than the notice that it was evicted. */
 const SMALL_BYTES = 1024;
-/** The stream of what belongs to no request; it has no end of its own. */
+/** The SDK's id of the stream for messages that belong to no request. It has no end. */
 const STANDALONE = "_GET_stream";
 
 /**
- * The events of one HTTP session's streams, for a client whose connection was cut (MCP basic/transports, resumability
- * and redelivery). Kept in memory and bounded: an answer that has to make room leaves word that it was given.
+ * The events of one HTTP session's streams, for a client that resumes after a cut (MCP basic/transports, resumability
+ * and redelivery). In memory and bounded: an evicted answer leaves a notice that it was given.
  */
 export class EventLog implements EventStore {
   readonly #limits: EventLogLimits;
-  readonly #streams = new Map<string, Stream>();
-  /** Streams sent to their end, the oldest first. */
-  readonly #delivered = new Set<string>();
-  readonly #discarded = new Set<RequestId>();
-  #events = 0;
-  #chars = 0;
-  /** Whether the client reads some stream now. */
-  #isAttended = true;
-  /** Whether what is left of what had to make room is only the word that it was there. */
-  #isEmptied = false;
-  #isOver = false;
-  #sinceMs = performance.now();
   readonly #account: ByteAccount;
+  readonly #events: StreamEvents;
+  readonly #discarded = new Set<RequestId>();
+  #isAttended = true;
+  /** Whether nothing but notices is left to evict. */
+  #hasOnlyNotices = false;
+  #isClosed = false;
+  #sinceMs = performance.now();
 
   constructor(limits: EventLogLimits) {
     this.#limits = limits;
@@ -91,47 +61,42 @@ export class EventLog implements EventStore {
       get sinceMs() {
         return since();
       },
-      evict: (bytes) => this.#giveWay(bytes),
+      evict: (bytes) => this.#evict(bytes),
     });
+    this.#events = new StreamEvents(this.#account);
   }
 
-  /** Whether the client reads some stream now; one that does not is away. */
+  /** Whether the client reads a stream at the moment; otherwise it counts as disconnected. */
   set isAttended(is: boolean) {
     this.#isAttended = is;
     this.#sinceMs = performance.now();
   }
 
-  /** The session is over: nobody comes back for anything, and calls that end later leave nothing here. */
+  /** Drops everything: the session has ended, and calls that end later leave nothing here. */
   clear(): void {
-    this.#isOver = true;
-    this.#streams.clear();
-    this.#delivered.clear();
+    this.#isClosed = true;
+    this.#events.clear();
     this.#discarded.clear();
-    this.#events = 0;
-    this.#chars = 0;
-    this.#account.set(0);
   }
 
-  /** Numbers `message` as the next event of a stream and keeps it. */
+  /** Assigns `message` the id of the next event of a stream, and keeps it. */
   storeEvent(streamId: string, message: SdkMessage): Promise<string> {
-    // The SDK stores the answers of calls that outlast its session; nobody would ever free their bytes.
-    if (this.#isOver) return Promise.resolve(`${streamId}.0`);
-    const stream = this.#open(streamId);
+    // The SDK stores answers of calls that outlast their session, whose memory would never be freed.
+    if (this.#isClosed) return Promise.resolve(`${streamId}.0`);
+    const stream = this.#events.open(streamId);
     const at = stream.next++;
     const id = `${streamId}.${at}`;
-    // A stream is opened with an event that is empty.
-    if ("jsonrpc" in message) {
-      this.#note(streamId, stream, { at, id, message: message as RpcMessage, chars: 0, bytes: 0 });
-    }
+    // The SDK opens a stream with an empty event.
+    if ("jsonrpc" in message) this.#keep(streamId, { at, id, message: message as RpcMessage });
     return Promise.resolve(id);
   }
 
-  /** What there is for a client that has `lastEventId`. */
+  /** What a client gets that resumes after the event `lastEventId`. */
   resume(lastEventId: string): Resumption {
     const { streamId, at } = parseId(lastEventId);
-    const stream = this.#streams.get(streamId);
+    const stream = this.#events.streams.get(streamId);
     if (stream ? stream.answered.size === 0 : streamId === STANDALONE) return { kind: "open" };
-    return { kind: "over", missed: (stream?.kept ?? []).filter((event) => event.at > at) };
+    return { kind: "over", missed: this.#events.of(streamId).filter((event) => event.at > at) };
   }
 
   async replayEventsAfter(
@@ -139,162 +104,117 @@ export class EventLog implements EventStore {
     { send }: { send(eventId: string, message: SdkMessage): Promise<void> },
   ): Promise<string> {
     const { streamId, at } = parseId(lastEventId);
-    const missed = this.#streams.get(streamId)?.kept.filter((event) => event.at > at) ?? [];
+    const missed = this.#events.of(streamId).filter((event) => event.at > at);
     for (const { id, message } of missed) await send(id, message as SdkMessage);
     return streamId;
   }
 
-  /** The stream that answered `id` last was sent to its end: it need not be kept as long as others. */
+  /** Notes that the stream that answered `id` was sent to its end: it is evicted before others. */
   delivered(id: RequestId): void {
-    // The latest of them: an id may come again once it is answered.
-    const [streamId] = [...this.#streams].findLast(([, stream]) => stream.answered.has(id)) ?? [];
-    if (streamId !== undefined) this.#delivered.add(streamId);
+    // The latest one: an id may be used again after its answer.
+    const [streamId] = [...this.#events.streams].findLast(([, stream]) => stream.answered.has(id)) ?? [];
+    if (streamId !== undefined) this.#events.markDelivered(streamId);
     this.#trimDelivered();
   }
 
-  /** The request `id` gets no answer: its stream is over once it is answered for form's sake. */
+  /** Notes that the request `id` gets no answer: its stream is forgotten when the SDK closes it with an empty one. */
   discard(id: RequestId): void {
     this.#discarded.add(id);
     if (this.#discarded.size > MAX_DISCARDED) this.#discarded.delete(this.#discarded.values().next().value!);
   }
 
-  #open(streamId: string): Stream {
-    let stream = this.#streams.get(streamId);
-    if (!stream) this.#streams.set(streamId, stream = { next: 0, kept: [], answered: new Set() });
-    return stream;
-  }
-
-  #note(streamId: string, stream: Stream, event: KeptEvent): void {
-    const { message } = event;
+  #keep(streamId: string, { at, id, message }: LoggedEvent & { at: number }): void {
+    const stream = this.#events.open(streamId);
     if (isAnswer(message)) {
-      if (this.#discarded.delete(message.id)) return this.#forget(streamId);
+      if (this.#discarded.delete(message.id)) return this.#events.forget(streamId);
       stream.answered.add(message.id);
-    } else if ("method" in message && message.method === "notifications/progress") {
-      return; // of use only now
+    } else if (isEphemeral(message)) {
+      return;
     }
     const { maxMessages, maxChars } = this.#limits;
-    event.chars = Math.min(jsonChars(message, maxChars), maxChars);
-    event.bytes = heapBytesOf(message);
-    stream.kept.push(event);
-    this.#isEmptied = false;
-    this.#count(1, event.chars);
-    // One talkative call must not take the room of the others' answers.
-    if (stream.kept.length > maxMessages / 4) this.#drop(streamId, stream.kept[0]!);
+    const chars = Math.min(jsonChars(message, maxChars), maxChars);
+    const event: KeptEvent = { at, id, message, chars, bytes: heapBytesOf(message) };
+    this.#events.add(stream, event);
+    this.#hasOnlyNotices = false;
+    // One call with many messages must not displace the answers of others.
+    if (stream.kept.length > maxMessages / 4) this.#events.drop(streamId, stream.kept[0]!);
     this.#trim(event);
-    this.#account.add(event.bytes);
-  }
-
-  #count(events: number, chars: number): void {
-    this.#events += events;
-    this.#chars += chars;
-  }
-
-  #forget(streamId: string): void {
-    for (const event of this.#streams.get(streamId)?.kept ?? []) {
-      this.#count(-1, -event.chars);
-      this.#account.add(-event.bytes);
-    }
-    this.#streams.delete(streamId);
-    this.#delivered.delete(streamId);
+    this.#events.charge(event);
   }
 
   #trimDelivered(): void {
+    const { delivered } = this.#events;
+    const charsOf = (streamId: string) =>
+      this.#events.of(streamId).reduce((sum, { chars }) => sum + chars, 0);
     let chars = 0;
-    for (const streamId of this.#delivered) {
-      for (const event of this.#streams.get(streamId)?.kept ?? []) chars += event.chars;
-    }
-    for (const streamId of this.#delivered) {
-      if (this.#delivered.size <= DELIVERED_STREAMS && chars <= DELIVERED_CHARS) return;
-      for (const event of this.#streams.get(streamId)?.kept ?? []) chars -= event.chars;
-      this.#forget(streamId);
+    for (const streamId of delivered) chars += charsOf(streamId);
+    for (const streamId of delivered) {
+      if (delivered.size <= DELIVERED_STREAMS && chars <= DELIVERED_CHARS) return;
+      chars -= charsOf(streamId);
+      this.#events.forget(streamId);
     }
   }
 
   #trim(newest: KeptEvent): void {
-    for (const streamId of this.#delivered) {
-      if (!this.#full()) return;
-      this.#forget(streamId);
+    for (const streamId of this.#events.delivered) {
+      if (!this.#isFull) return;
+      this.#events.forget(streamId);
     }
-    for (const [streamId, { kept }] of this.#streams) {
+    for (const [streamId, { kept }] of this.#events.streams) {
       for (const event of [...kept]) {
-        if (!this.#full()) return;
+        if (!this.#isFull) return;
         if (event !== newest) this.#makeRoom(streamId, event);
       }
     }
   }
 
-  #full(): boolean {
-    return this.#events > this.#limits.maxMessages || this.#chars > this.#limits.maxChars;
+  get #isFull(): boolean {
+    return this.#events.count > this.#limits.maxMessages || this.#events.chars > this.#limits.maxChars;
   }
 
+  /** Replaces an answer by a notice where that helps, and drops the event otherwise. */
   #makeRoom(streamId: string, event: KeptEvent): void {
-    const { message, chars } = event;
-    if (!isAnswer(message) || this.#events > this.#limits.maxMessages) return this.#drop(streamId, event);
-    event.message = forgotten(message.id);
-    event.isNotice = true;
-    event.chars = jsonChars(event.message, Infinity);
-    this.#count(0, event.chars - chars);
-    const noticeBytes = heapBytesOf(event.message);
-    this.#account.add(noticeBytes - event.bytes);
-    event.bytes = noticeBytes;
+    const { message } = event;
+    const isOverCount = this.#events.count > this.#limits.maxMessages;
+    if (!isAnswer(message) || isOverCount) this.#events.drop(streamId, event);
+    else this.#events.replaceByNotice(event, message.id);
   }
 
   get #rank(): number {
-    if (this.#isEmptied) return EVICTION_RANK.notice;
+    if (this.#hasOnlyNotices) return EVICTION_RANK.notice;
     if (this.#hasDelivered) return EVICTION_RANK.delivered;
     return this.#isAttended ? EVICTION_RANK.unconfirmed : EVICTION_RANK.away;
   }
 
-  /** Whether there is anything to gain by letting go of what was delivered. */
+  /** Whether evicting delivered streams frees memory. */
   get #hasDelivered(): boolean {
-    return this.#delivered.values().some((id) => this.#streams.get(id)?.kept.some(isWorthDropping));
+    return this.#events.delivered.values().some((id) => this.#events.of(id).some(isWorthEvicting));
   }
 
-  /**
-   * Makes room for others, what was delivered first: answers leave word that they were given. Only when that word is
-   * all that is left does it go too.
-   */
-  #giveWay(bytes: number): void {
+  /** Frees memory, delivered streams first: answers are replaced by notices, which are dropped when nothing else is left. */
+  #evict(bytes: number): void {
     const before = this.#account.bytes;
     const target = before - bytes;
-    const ids = this.#hasDelivered ? [...this.#delivered] : [...this.#streams.keys()];
-    const mayDropAll = this.#isEmptied;
-    for (const streamId of ids) this.#empty(streamId, { target, mayDropAll });
-    this.#isEmptied = this.#account.bytes === before;
+    const ids = this.#hasDelivered ? [...this.#events.delivered] : [...this.#events.streams.keys()];
+    const mayDropAll = this.#hasOnlyNotices;
+    for (const streamId of ids) this.#evictStream(streamId, { target, mayDropAll });
+    this.#hasOnlyNotices = this.#account.bytes === before;
   }
 
-  #empty(streamId: string, { target, mayDropAll }: { target: number; mayDropAll: boolean }): void {
-    for (const event of [...this.#streams.get(streamId)?.kept ?? []]) {
+  #evictStream(streamId: string, { target, mayDropAll }: { target: number; mayDropAll: boolean }): void {
+    for (const event of [...this.#events.of(streamId)]) {
       if (this.#account.bytes <= target) return;
-      if (mayDropAll) this.#drop(streamId, event);
-      else if (isWorthDropping(event)) this.#makeRoom(streamId, event);
+      if (mayDropAll) this.#events.drop(streamId, event);
+      else if (isWorthEvicting(event)) this.#makeRoom(streamId, event);
     }
   }
-
-  #drop(streamId: string, event: KeptEvent): void {
-    const stream = this.#streams.get(streamId)!;
-    stream.kept.splice(stream.kept.indexOf(event), 1);
-    this.#count(-1, -event.chars);
-    this.#account.add(-event.bytes);
-    if (stream.answered.size > 0 && stream.kept.length === 0) this.#forget(streamId);
-  }
 }
 
-function isWorthDropping({ isNotice, bytes }: KeptEvent): boolean {
+function isWorthEvicting({ isNotice, bytes }: KeptEvent): boolean {
   return !isNotice && bytes > SMALL_BYTES;
-}
-
-function isAnswer(message: RpcMessage): message is LoggedAnswer {
-  return !("method" in message);
 }
 
 function parseId(eventId: string): { streamId: string; at: number } {
   const dot = eventId.lastIndexOf(".");
   return { streamId: eventId.slice(0, dot), at: Number(eventId.slice(dot + 1)) };
-}
-
-function forgotten(id: RequestId): RpcMessage {
-  const why = "the call ended, but its answer was too large to be kept while its client was away";
-  const error = new ExaiError("OUTCOME_UNKNOWN", why, { details: { outcome: "unknown" } });
-  return responseTo(id, { error: toRpcError(error) });
 }

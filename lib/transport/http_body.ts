@@ -5,7 +5,7 @@ import type { Json } from "../base/json.ts";
 import { formatBytes, KIB, SECOND_MS } from "../base/units.ts";
 import { shapeFault } from "../wire/shape.ts";
 
-/** A body of this size is read at once. */
+/** A body of this size is read without being tracked. */
 const MAX_SMALL_BYTES = 16 * KIB;
 
 interface HttpBodyLimits {
@@ -14,18 +14,18 @@ interface HttpBodyLimits {
   budget?: ByteBudget;
 }
 
-/** What a request carries. */
+/** The parsed body of a request. */
 interface JsonBody {
   value: Json;
-  /** Its size, in UTF-16 code units where the client did not declare it. */
+  /** Its size in bytes, or in UTF-16 code units if the client did not declare it. */
   bytes: number;
 }
 
 /**
- * The JSON a request carries. No more than `maxBytes` of it is ever held, and of all that are being read at once no more
- * than the budget allows: the one that has been coming for longest gives way.
+ * Reads the JSON body of a request. At most `maxBytes` of it are held, and of all bodies together as much as the
+ * budget allows: the one that began first is evicted.
  *
- * @throws {ExaiError} `TOO_LARGE`, `PARSE_ERROR`, `INVALID_REQUEST`, `OVER_CAPACITY`
+ * @throws {ExaiError} `TOO_LARGE`, `PARSE_ERROR`, `INVALID_REQUEST` for its shape, `OVER_CAPACITY` when it is evicted
  */
 export async function readJsonBody(request: Request, limits: HttpBodyLimits): Promise<JsonBody> {
   const text = await readText(request, limits);
@@ -42,7 +42,7 @@ export async function readJsonBody(request: Request, limits: HttpBodyLimits): Pr
 async function readText(request: Request, { maxBytes, budget = UNBOUNDED }: HttpBodyLimits): Promise<string> {
   const declared = request.headers.get("content-length");
   if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
-  // A declared length is kept to by the HTTP layer. What is small comes in one piece and need not be watched.
+  // The HTTP layer enforces a declared length. A small body comes in one piece.
   if (request.body === null || (declared !== null && Number(declared) <= MAX_SMALL_BYTES)) {
     return await request.text();
   }

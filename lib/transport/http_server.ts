@@ -4,15 +4,16 @@ import type { ByteBudget } from "../base/byte_budget.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { CODES, idInUse, toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
-import { EventLog, type EventLogLimits, type LoggedEvent, type SdkMessage } from "./event_log.ts";
+import { EventLog, type EventLogLimits, type SdkMessage } from "./event_log.ts";
 import { meteredStream } from "./http_stream.ts";
 import { RequestsInFlight } from "./requests_in_flight.ts";
+import type { LoggedEvent } from "./stream_events.ts";
 import type { SendOptions, Transport } from "./transport.ts";
 
 interface HttpTransportOptions {
-  /** Makes the session once a client's `initialize` has been found valid; gives what the client names it by. */
+  /** Creates the session after a valid `initialize`; returns its id. */
   newSessionId(): string;
-  /** What is kept for a client whose connection was cut. */
+  /** Limits of what is kept for a client whose connection was cut. */
   keep: EventLogLimits;
   /** Unread bytes held for one stream; beyond that it is cut. */
   maxQueuedBytes: number;
@@ -20,20 +21,21 @@ interface HttpTransportOptions {
 
 /** One HTTP exchange of a session. */
 export interface HttpExchange {
-  /** What a POST carries, parsed. */
+  /** The parsed body of a POST. */
   body?: unknown;
-  /** Its size. */
+  /** Its size in bytes. */
   bodyBytes?: number;
-  /** Resolves when the response has been handed to the system, or its client has gone. */
+  /** Resolves when the response has been passed to the system; rejects when the client is gone. */
   completed: Promise<void>;
 }
 
-/** How long a client should wait before it comes back to a stream that was cut. */
+/** The reconnection time sent to clients. */
 const RETRY_MS = SECOND_MS;
 
 /**
- * The server's end of one Streamable HTTP session (MCP basic/transports): the SDK's transport, with what it leaves to
- * its user. A stream nobody reads is cut, answers are kept until they are delivered, a stream that is over stays over.
+ * The server's end of one Streamable HTTP session (MCP basic/transports), on the SDK's transport. Adds what that
+ * leaves to its user: a stream that is not read is cut, answers are kept until they are delivered, a stream that has
+ * ended is not opened again.
  */
 export class HttpServerTransport implements Transport {
   onmessage?: (message: RpcMessage) => void;
@@ -41,7 +43,7 @@ export class HttpServerTransport implements Transport {
   onerror?: (error: Error) => void;
   bytesIn = 0;
   bytesOut = 0;
-  /** Resolves when the session is over. */
+  /** Resolves when the session has ended. */
   readonly closed: Promise<void>;
   readonly #sdk: WebStandardStreamableHTTPServerTransport;
   readonly #log: EventLog;
@@ -76,12 +78,12 @@ export class HttpServerTransport implements Transport {
     return this.#sdk.sessionId;
   }
 
-  /** Streams the client reads now. */
+  /** Streams the client reads at the moment. */
   get streams(): number {
     return this.#streams;
   }
 
-  /** Whether the client holds a stream open for what belongs to no request of its own. */
+  /** Whether the client has a standalone stream open. */
   get listening(): boolean {
     return this.#listeners > 0;
   }
@@ -90,7 +92,7 @@ export class HttpServerTransport implements Transport {
     return this.#sdk.start();
   }
 
-  /** Answers one request of the client. */
+  /** Handles one HTTP request of the client. */
   async handle(request: Request, exchange: HttpExchange): Promise<Response> {
     this.bytesIn += exchange.bodyBytes ?? 0;
     const lastEventId = request.method === "GET" ? request.headers.get("last-event-id") : null;
@@ -98,21 +100,21 @@ export class HttpServerTransport implements Transport {
       const resumption = this.#log.resume(lastEventId);
       if (resumption.kind === "over") return this.#finished(resumption.missed, request, exchange);
     }
-    const { body, ids, twins } = this.#inFlight.admit(exchange.body);
-    if (twins.length > 0 && body === undefined) return refusedTwins(twins);
+    const { body, ids, duplicates } = this.#inFlight.admit(exchange.body);
+    if (duplicates.length > 0 && body === undefined) return duplicateErrors(duplicates);
     const response = await this.#sdk.handleRequest(request, { parsedBody: body });
     if (response.body === null || !isEventStream(response)) {
       this.#inFlight.release(ids);
-      return response.ok && twins.length > 0 ? refusedTwins(twins) : response;
+      return response.ok && duplicates.length > 0 ? duplicateErrors(duplicates) : response;
     }
     const { status, headers } = response;
     const stream = this.#watch(response.body, request, { ...exchange, body });
-    return new Response(twins.length > 0 ? headedBy(twins, stream) : stream, { status, headers });
+    return new Response(duplicates.length > 0 ? withPrefix(duplicates, stream) : stream, { status, headers });
   }
 
   /**
-   * Sends a message down the stream of the request it belongs to, or down the standalone stream when it belongs to
-   * none or that one has been answered.
+   * Sends a message on the stream of the request it belongs to, or on the standalone stream if it belongs to none or
+   * that one has been answered.
    */
   async send(message: RpcMessage, options: SendOptions = {}): Promise<void> {
     try {
@@ -126,13 +128,13 @@ export class HttpServerTransport implements Transport {
   }
 
   /**
-   * Ends the stream of a request that gets no answer since it was cancelled. The client may come back to it, and is
-   * then told that there is nothing more.
+   * Ends the stream of a cancelled request, which gets no answer. A client that resumes it is told that nothing
+   * follows.
    */
   abandon(id: RequestId): void {
     this.#log.discard(id);
     this.#sdk.closeSSEStream(id);
-    // The SDK forgets the request only when it is answered; the answer goes nowhere, for its stream is closed.
+    // The SDK forgets the request only when it is answered; this answer is not sent, since the stream is closed.
     this.#sdk.send({ jsonrpc: "2.0", id, result: {} }).catch(() => {}).finally(() =>
       this.#inFlight.answered(id)
     );
@@ -161,7 +163,7 @@ export class HttpServerTransport implements Transport {
     });
   }
 
-  /** The rest of a stream that is over. Nothing to send is HTTP's way to say: do not come back for it (204). */
+  /** The rest of a stream that has ended. 204 tells a client not to reconnect. */
   #finished(missed: readonly LoggedEvent[], request: Request, exchange: HttpExchange): Response {
     if (missed.length === 0) return new Response(null, { status: 204 });
     const headers = { "content-type": "text/event-stream", "cache-control": "no-cache, no-transform" };
@@ -177,7 +179,7 @@ export class HttpServerTransport implements Transport {
   }
 }
 
-/** Events as text, written one by one as they are read. */
+/** The events as text, serialized as they are read. */
 function eventStream(events: readonly LoggedEvent[]): ReadableStream<Uint8Array> {
   const texts = events.values().map(({ id, message }) =>
     `id: ${id}\nevent: message\ndata: ${JSON.stringify(message)}\n\n`
@@ -185,12 +187,13 @@ function eventStream(events: readonly LoggedEvent[]): ReadableStream<Uint8Array>
   return ReadableStream.from(texts).pipeThrough(new TextEncoderStream());
 }
 
-/** A stream as it is, with the refusals of `twins` before it. */
-function headedBy(
-  twins: readonly RequestId[],
+/** `stream` with the errors for `duplicates` before it. */
+function withPrefix(
+  duplicates: readonly RequestId[],
   stream: ReadableStream<Uint8Array>,
 ): ReadableStream<Uint8Array> {
-  const events = twins.map((id) => `event: message\ndata: ${JSON.stringify(refusalOf(id))}\n\n`).join("");
+  const events = duplicates.map((id) => `event: message\ndata: ${JSON.stringify(duplicateError(id))}\n\n`)
+    .join("");
   const head = new TextEncoder().encode(events);
   return stream.pipeThrough(
     new TransformStream(
@@ -203,13 +206,13 @@ function headedBy(
   );
 }
 
-function refusedTwins(twins: readonly RequestId[]): Response {
-  const refusals = twins.map(refusalOf);
+function duplicateErrors(duplicates: readonly RequestId[]): Response {
+  const refusals = duplicates.map(duplicateError);
   const { http: status } = CODES.INVALID_REQUEST;
   return Response.json(refusals.length === 1 ? refusals[0] : refusals, { status });
 }
 
-function refusalOf(id: RequestId): RpcResponse {
+function duplicateError(id: RequestId): RpcResponse {
   return responseTo(id, { error: toRpcError(idInUse(id)) });
 }
 

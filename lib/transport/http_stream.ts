@@ -11,34 +11,34 @@ interface StreamHooks {
   maxQueuedBytes: number;
   /** The bound on what is held for all clients together. */
   budget?: ByteBudget;
-  /** Settles when the client has all of it, or has gone. */
+  /** Settles when the client has received everything, or is gone. */
   completed?: Promise<void>;
   onbytes(bytes: number): void;
-  /** Called once when nothing more will be read from `body`. `cut`: the client did not take all of it. */
+  /** Called once, when `body` is read no further. `cut`: the client did not take all of it. */
   onend(cut: boolean): void;
 }
 
 /**
- * `body` as it is sent to a client, counted, and cut when the client leaves too much of it unread: a stream takes
- * whatever is put into it, whether or not anybody reads.
+ * Returns `body` with its bytes counted, and cut when the client leaves too much unread: a stream itself queues
+ * without a bound.
  */
 export function meteredStream(
   body: ReadableStream<Uint8Array>,
   hooks: StreamHooks,
 ): ReadableStream<Uint8Array> {
-  const metered = new Metered(body.getReader(), hooks);
+  const metered = new MeteredSource(body.getReader(), hooks);
   return new ReadableStream<Uint8Array>(metered, {
     highWaterMark: hooks.maxQueuedBytes,
     size: ({ length }) => length,
   });
 }
 
-class Metered implements UnderlyingDefaultSource<Uint8Array> {
+class MeteredSource implements UnderlyingDefaultSource<Uint8Array> {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #hooks: StreamHooks;
   readonly #account;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  /** Since when there has always been something unread. */
+  /** When the unread output began. */
   #unreadSinceMs = 0;
   #isOver = false;
   #isGone = false;
@@ -80,7 +80,7 @@ class Metered implements UnderlyingDefaultSource<Uint8Array> {
       if (this.#isOver) return;
       if (done) break;
       this.#hooks.onbytes(value.length);
-      // In pieces, so that what is given to the system and cannot be taken back is little.
+      // In pieces, so that little is with the system, from which it cannot be taken back.
       for (let at = 0; at < value.length; at += MAX_PIECE_BYTES) {
         controller.enqueue(value.length <= MAX_PIECE_BYTES ? value : value.slice(at, at + MAX_PIECE_BYTES));
       }
@@ -98,7 +98,7 @@ class Metered implements UnderlyingDefaultSource<Uint8Array> {
     this.#account.set(this.#queuedBytes);
   }
 
-  /** What was put in and not read yet; nothing once the stream has come to its end. */
+  /** Bytes enqueued and not read; none after the end of the stream. */
   get #queuedBytes(): number {
     const desired = this.#controller?.desiredSize ?? null;
     if (desired === null || this.#isGone || (this.#isOver && desired === 0)) return 0;

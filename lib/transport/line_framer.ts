@@ -14,43 +14,57 @@ interface LineFramerOptions {
   /** Longest line kept, its newline included. */
   maxLineBytes: number;
   /**
-   * Takes one whole line, its newline included. The bytes are good only until it returns; what it returns, if anything,
-   * is waited for before the next.
+   * Takes one whole line, its newline included. The bytes are valid until it returns. The next line waits for the
+   * promise, if there is one.
    */
   online(line: Uint8Array): Promise<void> | void;
-  /** Told of a line beyond `maxLineBytes`. */
+  /** Takes the ends of a line beyond `maxLineBytes`. */
   onoverlong?(line: OverlongLine): void;
 }
 
 const KEPT_END_BYTES = 4 * KIB;
 const NEWLINE = 10;
-// On a Buffer this is twice as fast as its own indexOf.
+// Twice as fast on a Buffer as its own indexOf.
 const indexOfByte = Uint8Array.prototype.indexOf;
 
 /**
- * Cuts bytes into lines, whatever pieces they come in. Each byte is copied twice at most, however long its line;
- * of a line that is too long only the ends are kept.
+ * Splits bytes in chunks of any size into lines. Each byte is copied twice at most, however long its line; of a line
+ * that is too long only the ends are kept.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { LineFramer } from "./line_framer.ts";
+ *
+ * const lines: string[] = [];
+ * const framer = new LineFramer({
+ *   maxLineBytes: 1024,
+ *   online: (line) => void lines.push(new TextDecoder().decode(line)),
+ * });
+ * for (const chunk of ["a\nb", "c\n"]) framer.take(new TextEncoder().encode(chunk));
+ * assertEquals(lines, ["a\n", "bc\n"]);
+ * ```
  */
 export class LineFramer {
   readonly #options: LineFramerOptions;
   #parts: Uint8Array[] = [];
   #bytes = 0;
   #tail = "";
-  /** Bytes that are one line, whatever is in them; undefined: up to the next newline, as ever. */
+  /** Length of a line that ends by count instead of at a newline. */
   #counted: number | undefined;
 
   constructor(options: LineFramerOptions) {
     this.#options = options;
   }
 
-  /** Bytes of the line that is not whole yet. */
+  /** Bytes of the incomplete line. */
   get pendingBytes(): number {
     return this.#bytes;
   }
 
   /**
-   * Takes the next piece, which is not kept. What it returns, if anything, is to be waited for before the next: there
-   * were so many lines that others have their turn before the rest of them.
+   * Takes the next chunk, which is not kept. The one after it waits for the promise, if there is one: many lines are
+   * taken in portions, with a turn of the event loop in between.
    */
   take(chunk: Uint8Array): Promise<void> | undefined {
     let start = 0;
@@ -65,17 +79,17 @@ export class LineFramer {
     if (start < chunk.length) this.#keep(chunk.slice(start));
   }
 
-  /** The next `bytes` bytes are one line, whatever is in them. To be called by who takes the line before. */
+  /** Makes the next `bytes` bytes one line. Called while the line before is taken. */
   count(bytes: number): void {
     this.#counted = bytes;
   }
 
-  /** The first byte of what is there of a line that was counted. */
+  /** The first byte of a counted line, once it has arrived. */
   get firstCounted(): number | undefined {
     return this.#counted === undefined ? undefined : this.#parts[0]?.[0];
   }
 
-  /** What was counted is no one line after all: what is there of it is taken as lines. */
+  /** Stops counting: what has arrived of the counted line is split at newlines. */
   uncount(): Promise<void> | undefined {
     this.#counted = undefined;
     const parts = this.#parts.splice(0);
@@ -84,12 +98,12 @@ export class LineFramer {
     return this.take(Buffer.concat(parts));
   }
 
-  /** The part of a line that has no end yet, if it is no longer than a line may be. */
+  /** The incomplete line, if it is not too long. */
   get pending(): Uint8Array | undefined {
     return this.#bytes <= this.#options.maxLineBytes ? Buffer.concat(this.#parts) : undefined;
   }
 
-  /** Where the line that begins at `start` ends; 0 if its end is not there. */
+  /** Where the line at `start` ends; 0 if its end has not arrived. */
   #endOfLine(chunk: Uint8Array, start: number): number {
     if (this.#counted === undefined) return indexOfByte.call(chunk, NEWLINE, start) + 1;
     const end = start + this.#counted - this.#bytes;
@@ -103,7 +117,7 @@ export class LineFramer {
     await this.take(rest);
   }
 
-  /** A last line without a newline is taken as a line. */
+  /** Ends the input. A last line without a newline counts as a line. */
   end(): void {
     this.#counted = undefined;
     if (this.#bytes > 0) this.take(Uint8Array.of(NEWLINE));
@@ -130,7 +144,7 @@ export class LineFramer {
   }
 }
 
-// Only looked at for an id, which is ASCII where it matters.
+// Searched only for an id, which is ASCII.
 function text(bytes: Uint8Array): string {
   return new TextDecoder("latin1").decode(bytes);
 }
@@ -139,13 +153,13 @@ const ID = String.raw`"id"\s*:\s*(-?\d{1,15}|"(?:[^"\\]|\\.)*")`;
 const ID_FIRST = new RegExp(String.raw`^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?${ID}\s*,`);
 const ID_LAST = new RegExp(String.raw`,\s*${ID}\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$`);
 
-/** The id of a message of which only the ends are known, where writers of JSON-RPC put it. */
+/** The id of a message of which only the ends are known, where JSON-RPC writers put it. */
 export function findId({ head, tail }: OverlongLine): RequestId | null {
   const found = ID_FIRST.exec(head) ?? ID_LAST.exec(tail);
   try {
     return found ? JSON.parse(found[1]!) : null;
   } catch {
-    // A text in quotes that is none of JSON, as with a control character or an escape it does not have.
+    // Not a JSON string, as with a control character or an invalid escape.
     return null;
   }
 }

@@ -1,14 +1,14 @@
 import { KIB } from "../base/units.ts";
 
-/** A frame is not made longer than this by joining; a longer message goes alone. */
+/** Longest frame made by joining; a longer message is sent alone. */
 const MAX_JOINED_CHARS = 64 * KIB;
 
 /** Messages one frame may hold. */
 export const MAX_JOINED_LINES = 1000;
 
 /**
- * Sends the messages of one turn of the event loop in one frame, each on a line of its own (docs/protocol.md, `lines`).
- * A frame costs each end a call of the system and a turn of its event loop, which is more than the message itself.
+ * Sends the messages of one turn of the event loop as one frame, one a line (docs/protocol.md, `lines`). A frame
+ * costs each end a system call and a turn of its event loop, which is more than a message.
  */
 export class LineJoiner {
   readonly #send: (frame: string) => void;
@@ -19,7 +19,7 @@ export class LineJoiner {
     this.#send = send;
   }
 
-  /** Queues `text`, which holds no line break; it goes out before the event loop turns. */
+  /** Queues `text`, which contains no line break; it is sent before the event loop turns. */
   send(text: string): void {
     if (this.#chars + text.length > MAX_JOINED_CHARS || this.#lines.length === MAX_JOINED_LINES) this.flush();
     if (text.length > MAX_JOINED_CHARS) return this.#send(text);
@@ -28,7 +28,7 @@ export class LineJoiner {
     this.#chars += text.length + 1;
   }
 
-  /** Sends what is queued now. */
+  /** Sends what is queued. */
   flush(): void {
     if (this.#lines.length === 0) return;
     const frame = this.#lines.length === 1 ? this.#lines[0]! : this.#lines.join("\n");
@@ -38,7 +38,20 @@ export class LineJoiner {
   }
 }
 
-/** Hands each message of a frame to `take`; false when there were more than {@linkcode MAX_JOINED_LINES}. */
+/**
+ * Passes each message of a frame to `take`.
+ *
+ * @returns false when there are more than {@linkcode MAX_JOINED_LINES}
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { eachLine } from "./line_joiner.ts";
+ *
+ * const lines: string[] = [];
+ * assertEquals(eachLine('{"a":1}\n{"b":2}', (line) => lines.push(line)), true);
+ * assertEquals(lines, ['{"a":1}', '{"b":2}']);
+ * ```
+ */
 export function eachLine(frame: string, take: (line: string) => void): boolean {
   let start = 0;
   for (let count = 0; count < MAX_JOINED_LINES; count++) {

@@ -5,22 +5,24 @@ export function byteLength(text: string): number {
   return Buffer.byteLength(text);
 }
 
-/** Whether `text` takes more than `maxBytes` in UTF-8; counts only when its length leaves that open. */
+/** Whether `text` takes more than `maxBytes` in UTF-8; encodes it only if its length leaves that open. */
 export function exceedsBytes(text: string, maxBytes: number): boolean {
   if (text.length * 3 <= maxBytes) return false;
   return text.length > maxBytes || byteLength(text) > maxBytes;
 }
 
-/** What a container or a primitive adds beside the text in it, in UTF-16 code units; rather too much than too little. */
+/** What a container or a primitive adds beside its text, in UTF-16 code units; rather too much. */
 const NODE_CHARS = 8;
 const MAX_DEPTH = 200;
 
-/** The most bytes of UTF-8 one UTF-16 code unit of a string can take in JSON: an escape such as `\u0001`. */
+/** Most UTF-8 bytes that one UTF-16 code unit of a string takes in JSON: an escape such as `\u0001`. */
 export const MAX_BYTES_PER_CHAR = 6;
 
 /**
- * About how many UTF-16 code units `value` takes as JSON, found by looking instead of writing: the text of its strings
- * before escapes, and a little for everything else. `Infinity` beyond `maxChars` and for what may not be JSON at all.
+ * About how many UTF-16 code units `value` takes as JSON, without serializing it: the text of its strings before
+ * escapes, and a little for everything else.
+ *
+ * @returns `Infinity` beyond `maxChars`, and for a value that may not be JSON
  */
 export function jsonChars(value: unknown, maxChars: number): number {
   const left = subtract(value, maxChars, 0);

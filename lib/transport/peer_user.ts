@@ -4,7 +4,7 @@ import type { SocketOwner, SocketOwners } from "./peer_user/owner.ts";
 export type { SocketEndpoint } from "../base/ip_address.ts";
 export type { SocketOwner } from "./peer_user/owner.ts";
 
-/** Both ends of one TCP connection, as our own end sees them. */
+/** Both ends of one TCP connection, as this end sees them. */
 interface PeerConnection {
   local: SocketEndpoint;
   remote: SocketEndpoint;
@@ -13,10 +13,10 @@ interface PeerConnection {
 const UNKNOWN: SocketOwner = { kind: "unknown" };
 
 /**
- * Tells which user of this machine holds the other end of a loopback TCP connection, or listens at a port. A loopback
- * port has no owner and no mode, unlike a Unix socket, so the system's table of sockets is asked.
+ * Finds the user of this machine at the other end of a loopback TCP connection, or of a listener. Unlike a Unix
+ * socket, a loopback port has no owner and no mode, so the system's table of sockets is read.
  *
- * `unknown` must count as a stranger: a process can close its end before it is looked up.
+ * `unknown` must count as another user: a process can close its end before it is looked up.
  */
 export class PeerUsers implements Disposable {
   readonly #owners: SocketOwners | undefined;
@@ -25,29 +25,32 @@ export class PeerUsers implements Disposable {
     this.#owners = owners;
   }
 
-  /** Never throws: where the system cannot be asked, every answer is `unknown`. */
+  /** Never throws: if the system has no such table, every result is `unknown`. */
   static async open(): Promise<PeerUsers> {
     return new PeerUsers(await openOwners().catch(() => undefined));
   }
 
-  /** Whether this system can be asked at all. */
-  get works(): boolean {
+  /** Whether this system has such a table. */
+  get isSupported(): boolean {
     return this.#owners !== undefined;
   }
 
-  /** Who holds the other end of a connection. Takes tens of microseconds where the system has an index to ask. */
+  /** The user at the other end of a connection. Takes tens of microseconds where the system has an index. */
   ofPeer({ local, remote }: PeerConnection): SocketOwner {
     const here = addressBytes(local.hostname);
     const there = addressBytes(remote.hostname);
     if (!here || !there || isUnspecified(here)) return UNKNOWN;
-    // The peer's row has the ends the other way round.
+    // The peer's row has the ends swapped.
     return this.#ask({
       local: { address: there, port: remote.port },
       remote: { address: here, port: local.port },
     });
   }
 
-  /** Who listens at an address, by number or as `localhost`, in which case all that listen there must be of one user. */
+  /**
+   * The user who listens at an address, which may be `localhost`: then another user on either loopback address
+   * counts.
+   */
   ofListener({ hostname, port }: SocketEndpoint): SocketOwner {
     if (hostname.toLowerCase() !== "localhost") return this.#listener(hostname, port);
     const found = ["127.0.0.1", "::1"].map((loopback) => this.#listener(loopback, port));
@@ -68,7 +71,7 @@ export class PeerUsers implements Disposable {
     try {
       return this.#owners?.find(wanted) ?? UNKNOWN;
     } catch {
-      // As without file handles left: whoever cannot be told is a stranger.
+      // For example without file handles: what cannot be looked up is unknown.
       return UNKNOWN;
     }
   }
@@ -86,7 +89,7 @@ export async function isOwnListener(at: SocketEndpoint): Promise<boolean> {
   return users.ofListener(at).kind === "own";
 }
 
-/** Each system's way is loaded where it is used. */
+/** Loads the code of this system only. */
 async function openOwners(): Promise<SocketOwners | undefined> {
   switch (Deno.build.os) {
     case "linux":

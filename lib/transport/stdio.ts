@@ -49,9 +49,9 @@ const MAX_LINE_BYTES = 64 * MIB;
 
 /**
  * The client on stdin and stdout (MCP 2025-11-25, transports, stdio), on the SDK's own transport. What that transport
- * lacks, in v2 too, is here: each message keeps the text it came in, so that it is passed on unparsed; input is bounded
- * and read with backpressure; what is no message is answered as JSON-RPC 2.0 (5.1) asks. Version 1 does not see the end
- * of stdin either.
+ * lacks, in v2 too, is here: each message keeps the text it came in, so that it is passed on unparsed; input is read with
+ * backpressure, and a line that is too long gets an error instead of ending the connection; what is no message is
+ * answered as JSON-RPC 2.0 (5.1) asks. Version 1 does not see the end of stdin either.
  */
 export class StdioPeer {
   readonly #source: LineSource;
@@ -72,7 +72,7 @@ export class StdioPeer {
     this.#writer = new LineWriter(io.output, {
       onerror: (error) => this.#end(`stdout takes no more: ${error.message}`),
     });
-    // The SDK's transport uses of both streams no more than what these have.
+    // The SDK's transport uses only the part of both streams that is implemented here.
     this.#transport = new StdioServerTransport(
       this.#source as unknown as Readable,
       this.#writer as unknown as Writable,

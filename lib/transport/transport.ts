@@ -1,11 +1,11 @@
 import type { RequestId, RpcMessage } from "../wire/rpc.ts";
 
 /**
- * Moves JSON-RPC messages between us and one peer. The shape of the MCP SDK's `Transport`, so that the SDK's own
- * transports (Streamable HTTP, SSE, in-memory, stdio) and clients fit without an adapter.
+ * Moves JSON-RPC messages to and from one peer. The interface of the MCP SDK's `Transport`, so that the SDK's
+ * transports and clients fit without an adapter.
  */
 export interface Transport {
-  /** Begins delivery; the callbacks must be set before. */
+  /** Begins delivery. The callbacks must be set before. */
   start(): Promise<void>;
   /**
    * Queues one message.
@@ -14,14 +14,14 @@ export interface Transport {
    */
   send(message: RpcMessage, options?: SendOptions): Promise<void>;
   close(): Promise<void>;
-  /** Called once, whoever closed. */
+  /** Called once, whichever side closed. */
   onclose?: () => void;
-  /** Something was wrong that did not end the transport. */
+  /** Called with an error that does not end the transport. */
   onerror?: (error: Error) => void;
   onmessage?: (message: RpcMessage) => void;
 }
 
 export interface SendOptions {
-  /** The request of the peer this message belongs to; HTTP sends it down that request's stream. */
+  /** The request of the peer that this message belongs to; HTTP sends it on that request's stream. */
   relatedRequestId?: RequestId;
 }

@@ -1,26 +1,26 @@
 import type { Transport } from "./transport.ts";
 import type { RequestId, RpcMessage } from "../wire/rpc.ts";
 
-/** What a transport knows of a message beside what is in it; the SDK's transports have words of their own here. */
+/** What a transport knows about a message beside its content. */
 export interface MessageExtra {
-  /** The request of ours on whose own stream it came, where requests have one. */
+  /** The request of ours on whose stream the message came, where requests have one. */
   about?: RequestId;
 }
 
-/** The transport of an upstream, with what only some transports have. */
+/** The transport of an upstream, with optional members that only some have. */
 export interface UpstreamTransport extends Transport {
-  /** Process id of a server that runs as a child. */
+  /** Process id of a server that runs as a child process. */
   readonly pid?: number;
-  /** How the server's own stream stands, where there is one. */
+  /** State of the standalone stream, where there is one. */
   readonly listening?: string;
-  /** What kept the server's messages from being understood, where that is known. */
+  /** What keeps the server's messages from being understood, if that is known. */
   readonly protocolIssue?: string;
-  /** Why it has ended, in words, where that is known. */
+  /** Why it has ended, in words. */
   describeEnd?(): string;
   onmessage?: (message: RpcMessage, extra?: MessageExtra) => void;
   setProtocolVersion?(revision: string): void;
-  /** The server knows us no more: what is under way may still be answered, but nothing new is. */
+  /** Called when the server has lost the session: requests under way may still be answered, new ones are not. */
   onlost?: (why: string) => void;
-  /** What the server sent for some time was not heard, and now it is again. */
+  /** Called when the standalone stream is open again: what was sent meanwhile is lost. */
   onresumed?: () => void;
 }

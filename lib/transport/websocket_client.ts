@@ -4,34 +4,34 @@ export interface SocketEnd {
   reason: string;
 }
 
-/** Why no connection came about. */
+/** The connection could not be opened. */
 export class ConnectError extends Error {
   override name = "ConnectError";
-  /** Whether nobody listens at the address, as against someone who does not answer as expected. */
+  /** Whether nothing listens at the address, in contrast to a listener that does not answer as expected. */
   readonly isRefused: boolean;
 
-  constructor(message: string, options: { refused: boolean }) {
+  constructor(message: string, options: { isRefused: boolean }) {
     super(message);
-    this.isRefused = options.refused;
+    this.isRefused = options.isRefused;
   }
 }
 
-/** The client's end of an open WebSocket that carries text frames. Frames wait until `onframe` is set. */
+/** The client's end of an open WebSocket with text frames. Frames are kept until `onframe` is set. */
 export class ClientSocket {
-  /** Resolves when the connection has ended, whoever ended it. */
+  /** Resolves when the connection has ended, whichever side ended it. */
   readonly closed: Promise<SocketEnd>;
   readonly #socket: WebSocket;
   readonly #end: (end: SocketEnd) => void;
   #onframe: ((text: string) => void) | undefined;
-  #early: string[] = [];
-  #over = false;
+  #pending: string[] = [];
+  #isOver = false;
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
     const { promise, resolve } = Promise.withResolvers<SocketEnd>();
     this.closed = promise;
     this.#end = (end) => {
-      this.#over = true;
+      this.#isOver = true;
       resolve(end);
     };
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -41,17 +41,17 @@ export class ClientSocket {
 
   set onframe(handler: ((text: string) => void) | undefined) {
     this.#onframe = handler;
-    while (this.#onframe && this.#early.length > 0) this.#onframe(this.#early.shift()!);
+    while (this.#onframe && this.#pending.length > 0) this.#onframe(this.#pending.shift()!);
   }
 
-  /** Bytes not yet handed to the system. */
+  /** Bytes not yet passed to the system. */
   get queuedBytes(): number {
     return this.#socket.bufferedAmount;
   }
 
   /** Whether frames can be sent. */
   get isOpen(): boolean {
-    return !this.#over && this.#socket.readyState === WebSocket.OPEN;
+    return !this.#isOver && this.#socket.readyState === WebSocket.OPEN;
   }
 
   /** Sends one frame; false when the connection has ended. */
@@ -61,39 +61,38 @@ export class ClientSocket {
     return true;
   }
 
-  /** Begins to close properly; `closed` tells when the peer has confirmed. */
+  /** Starts the closing handshake; `closed` resolves when the peer has confirmed it. */
   close(code: number, reason?: string): void {
     if (this.#socket.readyState <= WebSocket.OPEN) this.#socket.close(code, reason);
   }
 
-  /** Lets go of a connection that is of no more use, without waiting for its peer. */
+  /** Ends the connection at once, without waiting for the peer. */
   drop(reason: string): void {
     this.#end({ code: 1006, reason });
     this.#socket.close();
   }
 
   #receive(data: unknown): void {
-    if (this.#over || typeof data !== "string") return;
+    if (this.#isOver || typeof data !== "string") return;
     if (this.#onframe) this.#onframe(data);
-    else this.#early.push(data);
+    else this.#pending.push(data);
   }
 }
 
-/** How to reach the peer. */
 interface ConnectOptions {
   timeoutMs: number;
-  /** Path of the Unix socket to go through; the URL then only names the host in the request. */
+  /** Path of a Unix socket or named pipe; the URL then gives only the host of the request. */
   socket?: string;
-  /** For `wss:`, as PEM: whom to trust beside the usual authorities, and what to show. */
+  /** For `wss:`, as PEM: additional certificate authorities, and the client certificate. */
   tls?: { caCerts?: string[]; cert?: string; key?: string };
-  /** Makes the HTTP client to connect with; Deno's own unless said otherwise. */
+  /** Creates the HTTP client; Deno's own by default. */
   makeClient?(options: Deno.CreateHttpClientOptions): Deno.HttpClient;
 }
 
 /**
  * Opens a WebSocket to `url`.
  *
- * @throws {ConnectError}
+ * @throws {ConnectError} it cannot be opened in time
  */
 export async function connectWebSocket(url: string, options: ConnectOptions): Promise<ClientSocket> {
   const { socket, tls, makeClient } = options;
@@ -113,12 +112,12 @@ function isPipe(path: string): boolean {
   return path.startsWith("\\\\.\\pipe\\");
 }
 
-/** Waits until `socket`, which has just been made, is open. */
+/** Waits until `socket`, which was just created, is open. */
 export function opened(socket: WebSocket, options: { timeoutMs: number }): Promise<ClientSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<ClientSocket>();
   const fail = (message: string) => {
     clearTimeout(timer);
-    reject(new ConnectError(message, { refused: isRefusal(message) }));
+    reject(new ConnectError(message, { isRefused: isRefusal(message) }));
   };
   const timer = setTimeout(() => {
     fail(`no answer within ${options.timeoutMs} ms`);
@@ -133,7 +132,8 @@ export function opened(socket: WebSocket, options: { timeoutMs: number }): Promi
   return promise;
 }
 
-// Deno names no system error here: "tcp connect error" is all it says when nobody listens.
+// Deno gives a WebSocket error neither a code nor a cause: "tcp connect error" is all it says of a refused
+// connection.
 function isRefusal(message: string): boolean {
   return /tcp connect error|refused/i.test(message);
 }

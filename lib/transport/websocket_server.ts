@@ -7,7 +7,7 @@ import type { ChannelEnd, FrameChannel } from "./channel.ts";
 
 const log = getLogger(["exai", "transport"]);
 
-/** How long a peer that reads too slowly may take to come to the close frame. */
+/** How long a slow reader has to receive the close frame. */
 const CLOSE_GRACE_MS = 5 * SECOND_MS;
 
 export interface WebSocketChannelOptions {
@@ -15,13 +15,13 @@ export interface WebSocketChannelOptions {
   maxFrameBytes: number;
   /** Unread bytes held for the peer; beyond that the connection is closed with 4009. */
   maxQueuedBytes: number;
-  /** Ends the connection below the WebSocket, for a peer that does not read. */
+  /** Closes the connection below the WebSocket, for a peer that does not read. */
   cut?: () => void;
   /** The bound on what is held for all clients together. */
   budget?: ByteBudget;
 }
 
-/** The server's end of a WebSocket as a {@linkcode FrameChannel}. No event ever throws into `Deno.serve`. */
+/** The server's end of a WebSocket as a {@linkcode FrameChannel}. No event handler throws into `Deno.serve`. */
 export class WebSocketChannel implements FrameChannel {
   onframe?: (text: string) => void;
   onbadframe?: (reason: string) => void;
@@ -31,9 +31,9 @@ export class WebSocketChannel implements FrameChannel {
   readonly #socket: WebSocket;
   readonly #options: WebSocketChannelOptions;
   readonly #account: ByteAccount;
-  /** Since when there has always been something unread. */
+  /** When the unread output began. */
   #unreadSinceMs = 0;
-  #ended = false;
+  #hasEnded = false;
 
   constructor(socket: WebSocket, options: WebSocketChannelOptions) {
     this.#socket = socket;
@@ -44,11 +44,11 @@ export class WebSocketChannel implements FrameChannel {
       get sinceMs() {
         return since();
       },
-      // Where memory is short the peer is not waited for.
+      // When memory is short there is no grace.
       evict: () => this.#dropSlow({ graceMs: 0 }),
       recount: () => this.#charge(this.queuedBytes),
     });
-    socket.onmessage = (event) => this.#guarded(() => this.#receive(event.data));
+    socket.onmessage = (event) => this.#catching(() => this.#receive(event.data));
     socket.onclose = (event) => this.#end({ code: event.code, wasClean: event.wasClean });
     socket.onerror = (event) => {
       log.debug("connection error: {message}", { message: (event as ErrorEvent).message });
@@ -61,7 +61,7 @@ export class WebSocketChannel implements FrameChannel {
   }
 
   send(text: string): void {
-    if (this.#ended || this.#socket.readyState !== WebSocket.OPEN) return;
+    if (this.#hasEnded || this.#socket.readyState !== WebSocket.OPEN) return;
     this.bytesOut += byteLength(text);
     this.#socket.send(text);
     const queuedBytes = this.#socket.bufferedAmount;
@@ -83,7 +83,7 @@ export class WebSocketChannel implements FrameChannel {
     }
   }
 
-  /** The peer may still read that it was too slow, for a moment; then what it left unread is let go of. */
+  /** Closes with 4009; after the grace what is unread is discarded. */
   #dropSlow({ graceMs }: { graceMs: number }): void {
     log.warning("a client left {bytes} unread and is dropped", { bytes: formatBytes(this.queuedBytes) });
     this.#drop(CLOSE.tooSlowReader, "answers are not being read");
@@ -91,15 +91,15 @@ export class WebSocketChannel implements FrameChannel {
     setTimeout(cut, graceMs);
   }
 
-  // A peer that does not read never sees the close frame either, so its close event may not come for hours: the
-  // session must not wait for it.
+  // A peer that does not read never sees the close frame, so its close event may take hours: the session does not
+  // wait for it.
   #drop(code: number, reason: string): void {
     this.close(code, reason);
     this.#end({ code, wasClean: false });
   }
 
   #receive(data: unknown): void {
-    if (this.#ended) return;
+    if (this.#hasEnded) return;
     if (typeof data !== "string") return this.onbadframe?.("a frame must be text holding one JSON message");
     const bytes = byteLength(data);
     this.bytesIn += bytes;
@@ -112,15 +112,15 @@ export class WebSocketChannel implements FrameChannel {
     this.onframe?.(data);
   }
 
-  // The close event can fire twice, and an error may come with or without one.
+  // The close event can fire twice, and an error event can come with or without one.
   #end(end: ChannelEnd): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     this.#account.set(0);
-    this.#guarded(() => this.onclose?.(end));
+    this.#catching(() => this.onclose?.(end));
   }
 
-  #guarded(work: () => void): void {
+  #catching(work: () => void): void {
     try {
       work();
     } catch (thrown) {

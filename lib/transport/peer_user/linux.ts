@@ -2,7 +2,7 @@ import { findInProc } from "./linux_proc.ts";
 import { SocketDiag } from "./linux_sock_diag.ts";
 import type { LinuxSocket, SocketOwner, SocketOwners, WantedSocket } from "./owner.ts";
 
-/** What the kernel shows for a user the namespace does not know. */
+/** The uid shown for users that the namespace does not map. */
 const OVERFLOW_UID = 65534;
 
 const NO_ENTRY = 2;
@@ -13,7 +13,7 @@ export function openLinuxOwners(): SocketOwners {
 
 class LinuxOwners implements SocketOwners {
   readonly #diag: SocketDiag | undefined;
-  /** Whether the kernel has ever found a socket by it: one built without socket diagnosis never finds any. */
+  /** Whether a lookup has ever succeeded: a kernel without socket diagnosis finds nothing. */
   #diagWorks = false;
   readonly #ownUid = trustedOwnUid();
 
@@ -25,7 +25,7 @@ class LinuxOwners implements SocketOwners {
     const row = this.#row(wanted);
     if (!row || row.inode === 0) return undefined;
     const user = String(row.uid);
-    // In a user namespace many users are shown under one number.
+    // In a user namespace many users are shown under one uid.
     if (this.#ownUid === undefined) return { kind: "unknown", user };
     return { kind: row.uid === this.#ownUid ? "own" : "other", user };
   }
@@ -34,8 +34,7 @@ class LinuxOwners implements SocketOwners {
     this.#diag?.[Symbol.dispose]();
   }
 
-  // The files list every socket and walk the whole hash table, milliseconds on a large machine; asking by the ends
-  // of one connection takes microseconds.
+  // Reading the files walks the whole hash table, milliseconds on a large machine; a lookup takes microseconds.
   #row(wanted: WantedSocket): LinuxSocket | undefined {
     const answer = this.#diag?.find(wanted);
     if (typeof answer === "object") {
@@ -47,7 +46,7 @@ class LinuxOwners implements SocketOwners {
   }
 }
 
-/** Our own uid, unless other users could be shown under the same. */
+/** Our own uid, unless other users may be shown under the same. */
 function trustedOwnUid(): number | undefined {
   const uid = Deno.uid() ?? undefined;
   if (uid !== OVERFLOW_UID) return uid;

@@ -3,7 +3,7 @@ import type { LinuxSocket, WantedSocket } from "./owner.ts";
 
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/** What is read of one table: two hundred thousand sockets. */
+/** How much of a table is read: two hundred thousand sockets. */
 const MAX_TABLE_BYTES = 32 * 1024 * 1024;
 
 const STATE_LISTEN = "0A";
@@ -14,7 +14,7 @@ interface ProcRow extends LinuxSocket {
   state: string;
 }
 
-/** The socket in the tables of /proc/net, which every kernel has. */
+/** Finds the socket in the tables of /proc/net, which every kernel has. */
 export function findInProc(wanted: WantedSocket): LinuxSocket | undefined {
   return findSocket(wanted, () => TABLES.values().map(readTable));
 }
@@ -22,7 +22,7 @@ export function findInProc(wanted: WantedSocket): LinuxSocket | undefined {
 /** As {@linkcode findInProc}, in the text of the tables. */
 export function findSocket(wanted: WantedSocket, tables: () => Iterable<string>): LinuxSocket | undefined {
   if (!wanted.remote) return listenerAt(wanted.local, rowsOf(tables(), wanted));
-  // Rows can be passed over when others go while the file is read.
+  // A read can miss rows when others are removed meanwhile.
   for (let attempt = 0; attempt < 2; attempt++) {
     const found = rowsOf(tables(), wanted).find((row) => isConnection(row, wanted));
     if (found) return found;
@@ -35,14 +35,14 @@ function isConnection({ local, remote }: ProcRow, wanted: WantedSocket): boolean
     remote.port === wanted.remote!.port && sameAddress(remote.address, wanted.remote!.address);
 }
 
-/** The kernel leads a connection to who listens at its very address, before who listens at all of them. */
+/** The kernel prefers a listener at the exact address over one at the unspecified address. */
 function listenerAt({ address }: SocketAddress, rows: Iterable<ProcRow>): LinuxSocket | undefined {
   const listening = [...rows].filter(({ state }) => state === STATE_LISTEN);
   return listening.find(({ local }) => sameAddress(local.address, address)) ??
     listening.find(({ local }) => isUnspecified(local.address));
 }
 
-/** The rows whose own port is the one wanted. */
+/** The rows with the wanted local port. */
 function* rowsOf(tables: Iterable<string>, { local }: WantedSocket): Generator<ProcRow> {
   const port = `:${local.port.toString(16).toUpperCase().padStart(4, "0")}`;
   for (const table of tables) {
@@ -62,7 +62,10 @@ function parseRow(line: string): ProcRow | undefined {
   return { local, remote, state, uid: Number(uid), inode: Number(inode) };
 }
 
-/** `0100007F:1F90`, or four such words for IPv6, each in the byte order of the machine: little endian wherever Deno runs. */
+/**
+ * `0100007F:1F90`, or four such words for IPv6, each in the byte order of the machine: little endian wherever Deno
+ * runs.
+ */
 function parseAddress(text: string | undefined): SocketAddress | undefined {
   const found = /^((?:[0-9A-F]{8}){1,4}):([0-9A-F]{4})$/i.exec(text ?? "");
   if (!found) return undefined;
@@ -73,7 +76,7 @@ function parseAddress(text: string | undefined): SocketAddress | undefined {
   return { address, port: parseInt(found[2]!, 16) };
 }
 
-/** A file of /proc has no size and comes in parts. */
+/** A file of /proc has no size and is read in parts. */
 function readTable(path: string): string {
   using file = openTable(path);
   if (!file) return "";

@@ -20,7 +20,7 @@ const NO_COOKIE = 0xffffffff;
 
 const MAX_STALE_REPLIES = 8;
 
-/** Asks the kernel for one TCP socket by its ends, over netlink (sock_diag(7)). */
+/** Looks up one TCP socket by its ends, over netlink (sock_diag(7)). */
 export class SocketDiag implements Disposable {
   readonly #socket: LibcSocket;
   readonly #reply = new Uint8Array(1024);
@@ -30,7 +30,7 @@ export class SocketDiag implements Disposable {
     this.#socket = socket;
   }
 
-  /** Undefined where there is no glibc, or the system refuses a socket of netlink. */
+  /** Undefined without glibc, or where the system refuses a netlink socket. */
   static open(): SocketDiag | undefined {
     try {
       return new SocketDiag(
@@ -41,14 +41,14 @@ export class SocketDiag implements Disposable {
     }
   }
 
-  /** The socket; the kernel's error number when it has none to show; undefined when it gave no answer. */
+  /** The socket, the kernel's error number if it has none, or undefined without a reply. */
   find(wanted: WantedSocket): LinuxSocket | number | undefined {
     const sequence = this.#sequence = (this.#sequence + 1) >>> 0;
     const request = encodeRequest(wanted, sequence);
     const { fd, calls: { send, recv } } = this.#socket;
     if (Number(send(fd, request, BigInt(request.length), 0)) !== request.length) return undefined;
     const reply = this.#reply;
-    // The answer is there when `send` returns. What an interrupted question has left is passed over.
+    // The reply is there when `send` returns. Replies to interrupted requests are skipped.
     for (let n = 0; n < MAX_STALE_REPLIES; n++) {
       const length = Number(recv(fd, reply, BigInt(reply.length), MSG_DONTWAIT));
       if (length < HEADER_BYTES) return undefined;
@@ -83,7 +83,9 @@ function encodeRequest({ local, remote }: WantedSocket, sequence: number): Uint8
   return bytes;
 }
 
-/** What the kernel found. Where there is no such connection it shows what listens at its end, which is another's. */
+/**
+ * Decodes the reply. Without such a connection the kernel returns the listener at its end, which is another socket.
+ */
 function decodeReply(view: DataView, { local, remote }: WantedSocket): LinuxSocket | number | undefined {
   const type = view.getUint16(4, true);
   if (type === NLMSG_ERROR && view.byteLength >= HEADER_BYTES + 4) return -view.getInt32(16, true);

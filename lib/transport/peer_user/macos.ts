@@ -17,7 +17,7 @@ const INI_IPV4 = 1;
 /** `proc_fdinfo`: a descriptor and its kind. */
 const FDINFO_BYTES = 8;
 
-/** `socket_fdinfo` of <sys/proc_info.h> has 792 bytes; the kernel takes a larger buffer. */
+/** `socket_fdinfo` of <sys/proc_info.h> has 792 bytes; the kernel accepts a larger buffer. */
 const SOCKET_INFO_BYTES = 1024;
 const KIND_OFFSET = 256;
 const REMOTE_PORT_OFFSET = 264;
@@ -36,13 +36,13 @@ export function openMacOwners(): SocketOwners | undefined {
 }
 
 /**
- * macOS shows a user the sockets of his own processes, which is the question asked: a socket that is not among them is
- * a stranger's. Every process has to be looked at, so those that had a socket of ours come first.
+ * macOS shows a user the sockets of their own processes, which is enough: any other socket is another user's. Every
+ * process has to be searched, those with earlier matches first.
  */
 class MacOwners implements SocketOwners {
   readonly #library = Deno.dlopen("/usr/lib/libproc.dylib", LIBPROC);
   readonly #uid: number;
-  /** The latest last. */
+  /** Processes with earlier matches, the latest last. */
   readonly #likely = new Set<number>();
 
   constructor(uid: number) {
@@ -52,7 +52,7 @@ class MacOwners implements SocketOwners {
   find(wanted: WantedSocket): SocketOwner | undefined {
     const isOwner = (pid: number) => this.#sockets(pid).some((socket) => isWanted(socket, wanted));
     const likely = [...this.#likely].reverse();
-    // A process id may be another user's by now: only those that are listed as ours count.
+    // A process id may belong to another user by now: only listed ones count.
     const own = new Set(this.#ownPids());
     const pid = likely.filter((pid) => own.has(pid)).find(isOwner) ??
       [...own].find((pid) => !this.#likely.has(pid) && isOwner(pid));
@@ -107,13 +107,13 @@ export function socketDescriptors(list: DataView): number[] {
   return found;
 }
 
-/** Reads a `socket_fdinfo`; undefined for a socket that is not TCP. Ports and addresses stand in network order. */
+/** Decodes a `socket_fdinfo`; undefined for a socket that is not TCP. Ports and addresses are in network order. */
 export function decodeSocketInfo(info: DataView): MacSocket | undefined {
   if (info.getInt32(KIND_OFFSET, true) !== SOCKINFO_TCP) return undefined;
   const isV4 = (info.getUint8(VERSION_OFFSET) & INI_IPV4) !== 0;
   const address = (offset: number) => {
     const bytes = new Uint8Array(info.buffer, info.byteOffset + offset, 16);
-    // An IPv4 address stands in the last of the four words.
+    // An IPv4 address is in the last of the four words.
     return isV4 ? mapped(bytes.subarray(12)) : bytes.slice();
   };
   return {

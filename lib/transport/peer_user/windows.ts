@@ -41,7 +41,7 @@ export function openWindowsOwners(): SocketOwners {
   return new WindowsOwners();
 }
 
-/** Windows names the process of each socket; the user is its token's. */
+/** Windows gives the process of each socket; the user is that of its token. */
 class WindowsOwners implements SocketOwners {
   readonly #table = Deno.dlopen("iphlpapi.dll", IPHLPAPI);
   readonly #kernel = Deno.dlopen("kernel32.dll", KERNEL32);
@@ -55,7 +55,7 @@ class WindowsOwners implements SocketOwners {
       return table ? decodeTcpTable(table, family === AF_INET6) : [];
     });
     const row = findRow(rows, wanted);
-    // A connection that is over belongs to process 0.
+    // A closed connection belongs to process 0.
     if (!row || row.pid === 0) return undefined;
     if (row.pid === Deno.pid) return { kind: "own", user: this.#own };
     const user = this.#userOf(row.pid);
@@ -67,7 +67,7 @@ class WindowsOwners implements SocketOwners {
     for (const library of [this.#table, this.#kernel, this.#security]) library.close();
   }
 
-  /** The table grows between asking for its size and reading it, so the size is asked for anew. */
+  /** The table may grow between asking for its size and reading it. */
   #read(family: number, kind: number): DataView | undefined {
     const size = new Uint32Array([FIRST_TABLE_BYTES]);
     for (let attempt = 0; attempt < TABLE_ATTEMPTS && size[0]! <= MAX_TABLE_BYTES; attempt++) {
@@ -79,7 +79,7 @@ class WindowsOwners implements SocketOwners {
     return undefined;
   }
 
-  /** The SID a process runs as; undefined when we may not know, as of another user's processes. */
+  /** The SID a process runs as; undefined without access, as to another user's processes. */
   #userOf(pid: number): string | undefined {
     const { OpenProcess, CloseHandle } = this.#kernel.symbols;
     const process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid);
@@ -99,7 +99,7 @@ class WindowsOwners implements SocketOwners {
   }
 
   #userOfToken(token: Deno.PointerValue): string | undefined {
-    // TOKEN_USER: a pointer to the SID, which lies behind it in the same buffer, and attributes.
+    // TOKEN_USER: a pointer to the SID, which follows in the same buffer, and attributes.
     const buffer = new Uint8Array(256);
     const length = new Uint32Array(1);
     const { GetTokenInformation, ConvertSidToStringSidW } = this.#security.symbols;
@@ -126,7 +126,7 @@ function readUtf16(pointer: Deno.PointerObject): string {
   return text;
 }
 
-/** The row of the connection, or of who listens at the address; at its very address before at all of them. */
+/** The row of the connection, or of the listener: at the exact address before the unspecified one. */
 export function findRow(rows: readonly WindowsSocket[], wanted: WantedSocket): WindowsSocket | undefined {
   const { local, remote } = wanted;
   const atPort = rows.filter((row) => row.local.port === local.port);
@@ -140,7 +140,7 @@ export function findRow(rows: readonly WindowsSocket[], wanted: WantedSocket): W
 const ROW_BYTES = 24;
 const ROW6_BYTES = 56;
 
-/** Reads what GetExtendedTcpTable has written; ports stand in network order in the low half of a DWORD. */
+/** Decodes the result of GetExtendedTcpTable; ports are in network order in the low half of a DWORD. */
 export function decodeTcpTable(view: DataView, isV6: boolean): WindowsSocket[] {
   const rowBytes = isV6 ? ROW6_BYTES : ROW_BYTES;
   const count = Math.min(view.getUint32(0, true), Math.floor((view.byteLength - 4) / rowBytes));
