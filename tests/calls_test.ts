@@ -12,8 +12,8 @@ import { registerSecret } from "../lib/base/log.ts";
 import { HOUR_MS, KIB, MIB } from "../lib/base/units.ts";
 import { callsCommand, cancelCommand, killCommand, sinceMs } from "../lib/commands/calls.ts";
 import { loadSettings } from "../lib/config/load.ts";
-import { bodyText } from "../lib/observe/body_text.ts";
-import type { CallRecord } from "../lib/observe/record.ts";
+import { redactedJson } from "../lib/observe/redaction.ts";
+import type { CallRecord } from "../lib/observe/call_record.ts";
 import { type CallRecordsOptions, SqliteCallRecords } from "../lib/state/call_records.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -178,7 +178,7 @@ Deno.test("a record that is damaged begins anew", async () => {
 
 Deno.test("no secret gets into what is kept of arguments and answers", () => {
   registerSecret("canary-in-the-settings");
-  const kept = bodyText({
+  const kept = redactedJson({
     password: "canary-1",
     apiKey: "canary-2",
     nested: [{ "X-Api-Key": "canary-3", Authorization: "canary-4", access_token: "canary-5" }],
@@ -201,7 +201,7 @@ Deno.test("no secret gets into what is kept of a failure", async () => {
 
 Deno.test("what is kept of a huge argument is cut, and no secret is cut in half", () => {
   const secret = "ghp_" + "a1".repeat(20);
-  const kept = bodyText({ text: "x ".repeat(40) + secret + "y".repeat(10 * MIB) }, 100);
+  const kept = redactedJson({ text: "x ".repeat(40) + secret + "y".repeat(10 * MIB) }, 100);
   assert(kept.length < 120, String(kept.length));
   assertEquals(kept.includes("ghp_"), false);
 });

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { limitOf } from "../lib/admin/call_routes.ts";
+import { parseLimit } from "../lib/admin/call_routes.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawHttp, statusOf } from "./helpers/http_client.ts";
 import { doorsOf, statusAt } from "./helpers/raw_head.ts";
@@ -131,5 +131,5 @@ Deno.test("a list of calls has a limit, and what is no limit or no time is refus
   }
   assertEquals(await statusOf(ask("limit=1000&since=0")), 200);
   const { searchParams } = new URL("http://localhost/?limit=100000");
-  assertEquals(limitOf(searchParams), 2000);
+  assertEquals(parseLimit(searchParams), 2000);
 });

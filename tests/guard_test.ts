@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Listener } from "../lib/edge/listener.ts";
+import { DenoListener } from "../lib/edge/deno_listener.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { connectRaw } from "./helpers/raw_socket.ts";
@@ -67,7 +67,7 @@ Deno.test("a token made by the daemon is private to the user and the same after 
 
 Deno.test("a server that a faulty handler has stopped comes back on its port", async () => {
   let faulty = true;
-  await using listener = new Listener({
+  await using listener = new DenoListener({
     hostname: "127.0.0.1",
     port: 0,
     handler: (request) => {

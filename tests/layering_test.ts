@@ -1,16 +1,18 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { SHIM_ROOMS } from "../tools/rooms.ts";
+import { ROOMS, SHIM_ROOMS } from "../tools/rooms.ts";
 import {
   cycles,
   doubleNames,
   forbiddenImports,
+  outOfBounds,
   outsideWorldUses,
   ownerComparisons,
   reachable,
   roomOf,
   seesAll,
   settingsPastConfig,
+  thinFiles,
   tooLong,
   unknownRooms,
   unownedMethods,
@@ -65,6 +67,14 @@ Deno.test("files and functions stay short", () => {
   assertEquals(tooLong(helpers), []);
 });
 
+Deno.test("a file of its own has a subject of its own", () => {
+  assertEquals(thinFiles(product), []);
+});
+
+Deno.test("files, functions and rooms stay small as a whole", () => {
+  assertEquals(outOfBounds(product), []);
+});
+
 Deno.test("what is exported is used elsewhere", () => {
   assertEquals(unusedExports([...product, ...helpers]), []);
 });
@@ -73,12 +83,17 @@ Deno.test("no two types and no two folders of lib have one name", () => {
   assertEquals(doubleNames(product), []);
 });
 
-Deno.test("the rules find what they forbid", async (test) => {
-  const rule = (name: string, found: (sources: Source[]) => string[], files: Record<string, string>) =>
+/** A rule that finds one fault in `files`, as a step of `test`. */
+function finding(test: Deno.TestContext) {
+  return (name: string, found: (sources: Source[]) => string[], files: Record<string, string>) =>
     test.step(name, () => {
       const sources = Object.entries(files).map(([path, text]) => parseSource(path, text));
       assertEquals(found(sources).length, 1, JSON.stringify(found(sources)));
     });
+}
+
+Deno.test("the rules find what they forbid", async (test) => {
+  const rule = finding(test);
   await rule("an import upward", forbiddenImports, {
     "lib/base/a.ts": 'import { x } from "../wire/b.ts"; import { y } from "./c.ts";',
   });
@@ -118,14 +133,18 @@ Deno.test("the rules find what they forbid", async (test) => {
     "lib/tool/a.ts": "if (sessionId !== a) {}",
   });
   const keeper = (members: string) => (sources: Source[]) =>
-    unownedMethods([parseSource("lib/observe/recorder.ts", members), ...sources])
-      .filter((fault) => fault.startsWith("Recorder."));
+    unownedMethods([parseSource("lib/observe/recent_activity.ts", members), ...sources])
+      .filter((fault) => fault.startsWith("RecentActivity."));
   await rule(
     "a store that is not told who asks",
-    keeper("class Recorder { #a(n: number) {} async b(viewer: Viewer, n: number) {} c(n: number) {} }"),
+    keeper("class RecentActivity { #a(n: number) {} async b(viewer: Viewer, n: number) {} c(n: number) {} }"),
     {},
   );
-  await rule("an interface that is not", keeper("interface Recorder { b(id: Identity): X; c(): Y }"), {});
+  await rule(
+    "an interface that is not",
+    keeper("interface RecentActivity { b(id: Identity): X; c(): Y }"),
+    {},
+  );
   await rule("a room that shows everything", seesAll, {
     "lib/tool/a.ts": 'import { OPERATOR } from "../call/owner.ts"; show(OPERATOR);',
   });
@@ -139,6 +158,37 @@ Deno.test("the rules find what they forbid", async (test) => {
     "lib/wire/a.ts": "interface A { b: B }",
   });
   await rule("two folders of one name", doubleNames, { "lib/base/x/a.ts": "", "lib/wire/x/a.ts": "" });
+});
+
+Deno.test("the rules of sizes find what they forbid", async (test) => {
+  const rule = finding(test);
+  await rule(
+    "a thin file without a reason",
+    (sources) => thinFiles(sources, { "lib/base/b.ts": "a reason" }),
+    {
+      "lib/base/a.ts": "a;\n",
+      "lib/base/b.ts": "b;\n",
+    },
+  );
+  await rule(
+    "a reason for a file that is not thin",
+    (sources) => thinFiles(sources, { "lib/base/a.ts": "a reason" }),
+    {
+      "lib/base/a.ts": "\n".repeat(20),
+    },
+  );
+  const ofEqualRooms = (text: string) =>
+    Object.fromEntries(Object.keys(ROOMS).map((room) => [`lib/${room}/a.ts`, text]));
+  await rule("files that are long on the whole", outOfBounds, ofEqualRooms("\n".repeat(100)));
+  await rule(
+    "functions that are long on the whole",
+    outOfBounds,
+    ofEqualRooms(`function f() {${"\n".repeat(24)}}\nconst g = () => 1;\n`),
+  );
+  await rule("a room that holds a large part of all", outOfBounds, {
+    ...ofEqualRooms("\n".repeat(10)),
+    "lib/tool/b.ts": "\n".repeat(40),
+  });
   await rule("a file too long", tooLong, { "lib/base/a.ts": "\n".repeat(301) });
   await rule("a function too long", tooLong, { "lib/base/a.ts": `const f = () => {${"\n".repeat(60)}};` });
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { originOf } from "../lib/edge/connection_limits.ts";
-import { RateLimiter } from "../lib/edge/rate_limiter.ts";
+
+import { RateLimiter, rateLimitKeyOf } from "../lib/edge/rate_limiter.ts";
 import { PendingConnections } from "../lib/edge/pending_connections.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";
@@ -97,7 +97,7 @@ Deno.test("of those who wait without a hello one of the largest crowd goes, so t
   const room = new PendingConnections<string>();
   room.add("other", "2.2.2.2");
   for (let n = 0; n < 5; n++) room.add(`crowd ${n}`, "1.1.1.1");
-  assertEquals([room.removeOne(), room.removeOne()], ["crowd 0", "crowd 1"]);
+  assertEquals([room.evictOldest(), room.evictOldest()], ["crowd 0", "crowd 1"]);
   assertEquals([room.delete("other"), room.delete("other")], [true, false]);
   assertEquals([...room], ["crowd 2", "crowd 3", "crowd 4"]);
 });
@@ -120,11 +120,11 @@ Deno.test("a rate limit forgets in time, tells keys apart, and keeps no more of 
 
 Deno.test("tries are counted by address: of IPv6 by network, on the socket together", () => {
   const tcp = (hostname: string): Deno.Addr => ({ transport: "tcp", hostname, port: 1 });
-  const of = (hostname: string) => originOf(tcp(hostname));
+  const of = (hostname: string) => rateLimitKeyOf(tcp(hostname));
   assertEquals(of("10.0.0.1"), "10.0.0.1");
   assertEquals(of("::ffff:10.0.0.1"), "10.0.0.1");
   assertEquals(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::9"));
   assert(of("2001:db8:1:2::9") !== of("2001:db8:1:3::9"));
   assertEquals(of("::1"), "::1");
-  assertEquals(originOf({ transport: "unix", path: "" }), "socket");
+  assertEquals(rateLimitKeyOf({ transport: "unix", path: "" }), "socket");
 });

@@ -10,8 +10,8 @@ import { WebSocketClientTransport } from "@modelcontextprotocol/sdk/client/webso
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
 import { CreateMessageRequestSchema, ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import type { Arrival } from "../lib/edge/arrival.ts";
-import { type PeerPolicy, Principals } from "../lib/edge/principal.ts";
+import type { RequestContext } from "../lib/edge/request_context.ts";
+import { type PeerPolicy, PrincipalResolver } from "../lib/edge/principal.ts";
 import { SessionRegistry } from "../lib/session/registry.ts";
 import type { SocketOwner } from "../lib/transport/peer_user.ts";
 import { testDaemon } from "./helpers/daemon.ts";
@@ -103,16 +103,20 @@ const socketAddr = { transport: "unix", path: "/it" } as const;
 
 function principalOf(
   owner: SocketOwner,
-  { policy = "own", asksToken = false, arrival = {} }: {
+  { policy = "own", asksToken = false, context = {} }: {
     policy?: PeerPolicy;
     asksToken?: boolean;
-    arrival?: Partial<Arrival>;
+    context?: Partial<RequestContext>;
   } = {},
 ) {
-  const principals = new Principals({ users: { ofPeer: () => owner }, policy, asksToken: () => asksToken });
+  const principals = new PrincipalResolver({
+    users: { ofPeer: () => owner },
+    policy,
+    requiresToken: () => asksToken,
+  });
   const completed = Promise.resolve();
   try {
-    return principals.of({ completed, localAddr: at(1), remoteAddr: at(2), door: "", ...arrival });
+    return principals.resolve({ completed, localAddr: at(1), remoteAddr: at(2), endpoint: "", ...context });
   } catch (thrown) {
     return (thrown as { code?: string }).code;
   }
@@ -122,18 +126,18 @@ Deno.test("who somebody is decides what is his, and nobody who cannot be told is
   const own = principalOf({ kind: "own", user: "1" });
   assertEquals(own, { id: "owner", isOwner: true });
   assertEquals(
-    principalOf({ kind: "unknown" }, { arrival: { localAddr: socketAddr, remoteAddr: socketAddr } }),
+    principalOf({ kind: "unknown" }, { context: { localAddr: socketAddr, remoteAddr: socketAddr } }),
     own,
   );
   for (const kind of ["other", "unknown"] as const) {
     assertEquals(principalOf({ kind }), "FORBIDDEN");
-    assertEquals(principalOf({ kind }, { arrival: { clientCertificate: "AA" } }), "FORBIDDEN");
+    assertEquals(principalOf({ kind }, { context: { clientCertificate: "AA" } }), "FORBIDDEN");
   }
   const any = { policy: "any" } as const;
   assertEquals(principalOf({ kind: "other", user: "2" }, any), { id: "user 2", isOwner: false });
   assertEquals(principalOf({ kind: "unknown" }, any), { id: "user unknown", isOwner: false });
   const token = { asksToken: true };
   assertEquals(principalOf({ kind: "other" }, token), own);
-  const shown = principalOf({ kind: "other" }, { ...token, arrival: { clientCertificate: "AA" } });
+  const shown = principalOf({ kind: "other" }, { ...token, context: { clientCertificate: "AA" } });
   assertEquals(shown, { id: "certificate AA", isOwner: true });
 });

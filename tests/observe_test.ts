@@ -3,15 +3,14 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Call, Target } from "../lib/call/call.ts";
 import { OPERATOR } from "../lib/call/owner.ts";
-import type { Gauges } from "../lib/observe/gauges.ts";
 import { buildHealth } from "../lib/observe/health.ts";
 import { HealthWriter } from "../lib/observe/health_writer.ts";
-import { Metrics } from "../lib/observe/metrics.ts";
-import { type CallRecord, metricsLine, observeCalls, payloadBytes } from "../lib/observe/record.ts";
-import { Recorder } from "../lib/observe/recorder.ts";
+import { type GaugeValues, Metrics } from "../lib/observe/metrics.ts";
+import { type CallRecord, metricsLine, payloadBytes, recordCalls } from "../lib/observe/call_record.ts";
+import { RecentActivity } from "../lib/observe/recent_activity.ts";
 import { call } from "./helpers/call.ts";
 
-const gauges: Gauges = {
+const gauges: GaugeValues = {
   held: { bytes: 0, maxBytes: 0, evictions: 0 },
   handles: undefined,
   sessions: 3,
@@ -36,7 +35,7 @@ function callOf(params: JsonObject, method = "tools/call"): Call {
 
 async function recordOf(target: Target, call = callOf({ name: "probe", arguments: { text: "12345" } })) {
   const records: CallRecord[] = [];
-  await observeCalls({ record: (record) => records.push(record) })(target)(call).catch(() => {});
+  await recordCalls({ record: (record) => records.push(record) })(target)(call).catch(() => {});
   assertEquals(records.length, 1);
   return records[0]!;
 }
@@ -83,7 +82,7 @@ Deno.test("every way a call can end is recorded under its own outcome", async ()
 Deno.test("an observed call gives its result or its error to the caller unchanged", async () => {
   const result = { result: { content: [] } };
   const failure = new ExaiError("FORBIDDEN", "no");
-  const observe = observeCalls({ record: () => {} });
+  const observe = recordCalls({ record: () => {} });
   assertEquals(await observe(() => Promise.resolve(result))(callOf({})) === result, true);
   assertEquals(await assertRejects(() => observe(() => Promise.reject(failure))(callOf({}))), failure);
 });
@@ -120,7 +119,7 @@ Deno.test("metrics count calls and latency by tool and outcome in the Prometheus
   metrics.record(recordWith({ durationMs: 3 }));
   metrics.record(recordWith({ durationMs: 40 }));
   metrics.record(recordWith({ outcome: "TIMEOUT", durationMs: 500_000 }));
-  const lines = metrics.expose(gauges).split("\n");
+  const lines = metrics.toPrometheusText(gauges).split("\n");
   for (
     const line of [
       'exai_calls_total{tool="probe",outcome="ok"} 2',
@@ -144,7 +143,7 @@ Deno.test("every line of the metrics is one Prometheus can read, whatever a tool
   const metrics = new Metrics();
   metrics.record(recordWith({ tool: 'a"b\\c\nd' }));
   const sample = /^[a-z_]+(\{([a-z]+="([^"\\\n]|\\["\\n])*",?)+\})? [-+0-9.eInf]+$/;
-  const text = metrics.expose(gauges);
+  const text = metrics.toPrometheusText(gauges);
   for (const line of text.trimEnd().split("\n")) {
     assert(/^# (HELP|TYPE) /.test(line) || sample.test(line), line);
   }
@@ -157,23 +156,25 @@ Deno.test("a client that makes up tool names cannot make the metrics grow", () =
     metrics.record(recordWith({ tool: `made-up-${i}`, outcome: "TOOL_NOT_FOUND" }));
     metrics.record(recordWith({ tool: `real-${i}` }));
   }
-  const counters = metrics.expose(gauges).split("\n").filter((line) => line.startsWith("exai_calls_total{"));
+  const counters = metrics.toPrometheusText(gauges).split("\n").filter((line) =>
+    line.startsWith("exai_calls_total{")
+  );
   assert(counters.length <= 12, String(counters.length));
   const total = counters.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
   assertEquals(total, 2000);
 });
 
 Deno.test("the recorder keeps the latest calls and failures and forgets older ones", async () => {
-  const recorder = new Recorder({ maxCalls: 3, maxErrors: 2 });
+  const recorder = new RecentActivity({ maxCalls: 3, maxErrors: 2 });
   for (let i = 1; i <= 5; i++) recorder.record(recordWith({ tool: `t${i}` }));
   const tools = async (maxLines: number) =>
-    (await recorder.activity(OPERATOR, maxLines)).map((line) => line.split(" ")[1]);
+    (await recorder.calls(OPERATOR, maxLines)).map((line) => line.split(" ")[1]);
   assertEquals(await tools(100), ["t3", "t4", "t5"]);
   assertEquals(await tools(1), ["t5"]);
   assertEquals(await recorder.recentErrors(OPERATOR, 100), []);
   recorder.record(recordWith({ tool: "slow", outcome: "TIMEOUT", message: "took too long" }));
   recorder.record(recordWith({ tool: "gone", outcome: "CANCELLED", message: "nobody's fault" }));
-  recorder.noteError("the disk is full");
+  recorder.recordError("the disk is full");
   const [first, second] = await recorder.recentErrors(OPERATOR, 100);
   assertEquals(first, "2026-01-02T00:00:00.000Z slow TIMEOUT: took too long [session-1]");
   assert(second!.endsWith(" the disk is full"));
@@ -243,7 +244,7 @@ Deno.test("the health file is written at the start, on change, and says stopped 
   const writer = new HealthWriter({ build, write: file.write, intervalMs: 3_600_000, minGapMs: 1 });
   await file.until(1);
   sessions = 1;
-  for (let i = 0; i < 100; i++) writer.changed();
+  for (let i = 0; i < 100; i++) writer.requestWrite();
   await file.until(2);
   await writer[Symbol.asyncDispose]();
   assertEquals(file.texts.map((text) => JSON.parse(text)), [
@@ -282,13 +283,13 @@ Deno.test("a disk slower than the changes never has two writes of the health fil
   let most = 0;
   const write = async (text: string) => {
     most = Math.max(most, ++writing);
-    writer.changed();
+    writer.requestWrite();
     await new Promise((resolve) => setTimeout(resolve, 5));
     writing--;
     await file.write(text);
   };
   const writer = new HealthWriter({ build: () => ({}), write, intervalMs: 1, minGapMs: 1 });
-  writer.changed();
+  writer.requestWrite();
   await file.until(5);
   await writer[Symbol.asyncDispose]();
   assertEquals(most, 1);

@@ -3,7 +3,7 @@ import { fromFileUrl } from "@std/path";
 import { anyOf } from "../lib/base/patterns.ts";
 import { redact, registerSecret } from "../lib/base/secrets.ts";
 import { trimEndOf, trimStartOf } from "../lib/base/text.ts";
-import { bodyText, withoutSecrets } from "../lib/observe/body_text.ts";
+import { redactedJson, redactSecrets } from "../lib/observe/redaction.ts";
 import { parseAnalysis } from "../lib/tool/dialogue/analysis.ts";
 import { peek } from "../lib/wire/peek.ts";
 import { testDaemon } from "./helpers/daemon.ts";
@@ -43,19 +43,6 @@ Deno.test("an expression that is put together was looked at", () => {
   assertEquals(counts, REVIEWED);
 });
 
-Deno.test("the search for slow expressions finds those that were there", () => {
-  const were: RegExp[] = [
-    /\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*/g,
-    /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"]*:)[^\s/@"]+@/gi,
-    /\s*\n\s*/g,
-    /^Bearer +(.+)$/i,
-    /^-+|-+$/g,
-    /(\\*)"/g,
-  ];
-  const missed = were.filter(({ source, flags }) => slowInput(source, flags) === undefined).map(String);
-  assertEquals(missed, []);
-});
-
 Deno.test("a slow expression is found, and none invented, when single runs are held up for long", () => {
   const [square, step] = [(chars: number) => chars ** 2 / 5e6, (chars: number) => chars / 5e4];
   for (const [timeOf, isSlow] of [[square, true], [step, false]] as const) {
@@ -92,7 +79,7 @@ Deno.test("what looks like a secret is taken out wherever it stands", () => {
       ["postgres://ada:secret-word@host/db", "postgres://ada:[secret]@host/db"],
       ["see http://host:80/a@b", "see http://host:80/a@b"],
     ]
-  ) assertEquals(withoutSecrets(text!), clean);
+  ) assertEquals(redactSecrets(text!), clean);
 });
 
 Deno.test("a pattern with many stars fits names as it should, in time that grows with the name", () => {
@@ -147,6 +134,6 @@ Deno.test("what is said in a running call is shown only where it is recorded, wh
     await client.next();
     await client.close();
   }
-  const text = bodyText({ a: "eyJ-".repeat(40_000), b: "a.".repeat(80_000), password: "hush" }, 1e6);
+  const text = redactedJson({ a: "eyJ-".repeat(40_000), b: "a.".repeat(80_000), password: "hush" }, 1e6);
   assert(!text.includes("hush"));
 });

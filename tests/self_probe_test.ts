@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import { Listeners } from "../lib/edge/listeners.ts";
-import { probeOwnDoors } from "../lib/edge/self_probe.ts";
+import { probeListeners } from "../lib/edge/self_probe.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import type { HttpRequestHandler } from "../lib/edge/arrival.ts";
+import type { HttpRequestHandler } from "../lib/edge/request_context.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 
 const letAllIn: HttpRequestHandler = (request) => {
@@ -38,9 +38,9 @@ Deno.test("a daemon whose doors let a stranger in does not start, and says how t
 });
 
 Deno.test("a door that checks one thing and not another is found out", async () => {
-  const hostOnly: HttpRequestHandler = (request, arrival) =>
+  const hostOnly: HttpRequestHandler = (request, context) =>
     /^localhost(:\d+)?$/.test(request.headers.get("host") ?? "")
-      ? letAllIn(request, arrival)
+      ? letAllIn(request, context)
       : new Response("no", { status: 403 });
   const error = await assertRejects(() => openWith(hostOnly, { socket: "off" }), ExaiError);
   assert(!error.message.includes("another Host") && !error.message.includes("token"), error.message);
@@ -50,7 +50,7 @@ Deno.test("a door that checks one thing and not another is found out", async () 
 Deno.test("a door that does not answer lets nobody in, and does not keep the daemon", async () => {
   using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { hostname, port } = silent.addr as Deno.NetAddr;
-  await probeOwnDoors([{ kind: "address", hostname, port }], { asksToken: true, timeoutMs: 50 });
+  await probeListeners([{ kind: "address", hostname, port }], { requiresToken: true, timeoutMs: 50 });
 });
 
 Deno.test("what the daemon tries itself is not counted as somebody turned away", async () => {

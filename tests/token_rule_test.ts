@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
-import { TokenKeeper } from "../lib/edge/token.ts";
+import { TokenStore } from "../lib/edge/token.ts";
 import { defaultSettings, loadSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
@@ -56,12 +56,12 @@ Deno.test("the same tokens are refused in the setting and in the file", async ()
     // The line end belongs to the file, as white space around it does to whoever has edited it.
     if (token.trim() !== token) continue;
     await Deno.writeTextFile(path, token + "\n");
-    const open = () => TokenKeeper.open({ setting: "auto", path, graceMs: 0 });
+    const open = () => TokenStore.open({ setting: "auto", path, graceMs: 0 });
     await assertRejects(open, ExaiError, "delete it");
     assertEquals(await Deno.readTextFile(path), token + "\n");
   }
   await Deno.writeTextFile(path, "");
-  const made = await TokenKeeper.open({ setting: "auto", path, graceMs: 0 });
+  const made = await TokenStore.open({ setting: "auto", path, graceMs: 0 });
   assertEquals((await Deno.readTextFile(path)).trim(), made.current);
   await Deno.remove(dir, { recursive: true });
 });

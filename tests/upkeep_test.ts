@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { HOUR_MS, SECOND_MS } from "../lib/base/units.ts";
-import { ClockWatch, describeGap, type TimeGap } from "../lib/observe/clock_watch.ts";
+import { type ClockGap, ClockMonitor, describeGap } from "../lib/observe/clock_monitor.ts";
 import { SessionRegistry } from "../lib/session/registry.ts";
 import { tempDir } from "./helpers/files.ts";
 import { startDaemon } from "./helpers/program.ts";
@@ -13,9 +13,13 @@ const START = Date.UTC(2026, 10, 24);
 /** Clocks a test sets, and what is noticed of it. */
 function machine() {
   let [wallMs, steadyMs, uptimeMs] = [START, 1000, 90_000];
-  const gaps: TimeGap[] = [];
-  const watch = new ClockWatch({ wallMs: () => wallMs, steadyMs: () => steadyMs, uptimeMs: () => uptimeMs });
-  watch.onGap = (gap) => gaps.push(gap);
+  const gaps: ClockGap[] = [];
+  const watch = new ClockMonitor({
+    wallMs: () => wallMs,
+    steadyMs: () => steadyMs,
+    uptimeMs: () => uptimeMs,
+  });
+  watch.on("gap", (gap) => gaps.push(gap));
   return {
     watch,
     gaps,
@@ -31,14 +35,14 @@ Deno.test("time that goes on evenly is nothing to tell of, and a second more or 
   for (const drift of [0, 900, -900, 200]) {
     pass(SECOND_MS);
     set(drift);
-    watch.look(SECOND_MS);
+    watch.check(SECOND_MS);
   }
   assertEquals(gaps, []);
 });
 
 Deno.test("sleep, a stopped process and a clock that is set are told apart", () => {
   const { watch, gaps, pass, sleep, set } = machine();
-  const look = () => (watch.look(SECOND_MS), describeGap(gaps.pop()!));
+  const look = () => (watch.check(SECOND_MS), describeGap(gaps.pop()!));
   pass(SECOND_MS);
   sleep(2 * HOUR_MS);
   assertEquals(look(), "the machine slept for 7200 s");

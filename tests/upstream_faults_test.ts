@@ -3,7 +3,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import { Faults } from "../lib/upstream/faults.ts";
 import { messageFault, refusalStatus } from "../lib/upstream/message_fault.ts";
 import {
-  fetchFailure,
+  fetchError,
   HttpStatusError,
   isAboutSession,
   ResponseCutError,
@@ -57,12 +57,12 @@ Deno.test("a refusal is about the session by its status, or by what it says", ()
 
 Deno.test("a request that reached nobody has not run; one that was cut may have, and no address is repeated", () => {
   const sent = "error sending request for url (http://h/?key=1): client error (Connect): refused";
-  const unreached = fetchFailure(new TypeError(sent)) as Error;
+  const unreached = fetchError(new TypeError(sent)) as Error;
   assertEquals([unreached.message, unreached instanceof ResponseCutError], [
     "it cannot be reached (refused)",
     false,
   ]);
-  const cut = fetchFailure(
+  const cut = fetchError(
     new TypeError("error sending request", { cause: new Error("it was reset") }),
   ) as Error;
   assertEquals([cut.message, cut instanceof ResponseCutError], [
@@ -71,7 +71,7 @@ Deno.test("a request that reached nobody has not run; one that was cut may have,
   ]);
   assert((cut.cause as Error).message === "error sending request");
   const other = new Error("other");
-  assert(fetchFailure(other) === other);
+  assert(fetchError(other) === other);
 });
 
 Deno.test("callers are told which server failed, how, and whether their call may have run", () => {

@@ -1,64 +1,61 @@
-import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import { currentWait } from "../call/wait.ts";
-import { bodyText } from "../observe/body_text.ts";
-import { type CallBodies, type CallFilter, type CallStore, passes } from "../observe/call_store.ts";
-import { type CallRecord, payloadBytes, type RecordedExchange, toolOf } from "../observe/record.ts";
-import { formatCallId, parseCallId, type RunningCall, RunningCalls } from "../observe/running.ts";
+import { redactedJson } from "../observe/redaction.ts";
+import { type CallBodies, type CallFilter, type CallStore, matchesFilter } from "../observe/call_store.ts";
+import { type CallRecord, payloadBytes, type RecordedExchange, toolOf } from "../observe/call_record.ts";
+import { formatCallId, parseCallId, type RunningCall, RunningCalls } from "../observe/running_calls.ts";
 import type { Session } from "../session/session.ts";
-import { CLOSE } from "../wire/codes.ts";
 
-/** What stands for the outcome of a call that has none yet. */
+/** The outcome of a call that has not ended. */
 const RUNNING = "running";
 
 interface CallControlOptions {
-  /** Where calls are kept; undefined when they are not. */
+  /** The call history; undefined when it is disabled. */
   store: CallStore | undefined;
-  /** How much of an argument or an answer is kept, in UTF-16 code units. */
+  /** Maximum length of recorded arguments and results, in UTF-16 code units. */
   maxBodyChars: number;
 }
 
-/** The sessions of the daemon, as far as the desk needs them. */
-export interface Sessions extends Iterable<Session> {
+/** Read access to the sessions of the daemon, and a way to end one. */
+export interface SessionAccess extends Iterable<Session> {
   get(id: string): Session | undefined;
   end(session: Session, why: string): void;
 }
 
-/** Someone who watches calls end. */
-type Watcher = (record: CallRecord) => void;
+type CallListener = (record: CallRecord) => void;
 
-/** The calls of the daemon, those that run and those that were: to be looked at, followed and ended. */
+/** Lists, follows and cancels the calls of the daemon, running and ended ones. */
 export class CallControl {
   readonly running = new RunningCalls();
   readonly #options: CallControlOptions;
-  readonly #watchers = new Set<Watcher>();
+  readonly #listeners = new Set<CallListener>();
 
   constructor(options: CallControlOptions) {
     this.#options = options;
   }
 
-  /** Takes note of a call that has ended. */
+  /** Records a call that has ended, and notifies the subscribers. */
   record(record: CallRecord, exchange: RecordedExchange): void {
     const { store } = this.#options;
-    // What was said is not held until it is written where it is not wanted: it would outlive its call by far.
-    store?.add(record, store.withBodies ? () => this.#bodiesOf(exchange) : undefined);
-    for (const watch of this.#watchers) watch(record);
+    // Without bodies the exchange is not retained until the record is written.
+    store?.add(record, store.keepsBodies ? () => this.#bodiesOf(exchange) : undefined);
+    for (const listener of this.#listeners) listener(record);
   }
 
-  /** What is wrong with the record of calls, each in a sentence. */
+  /** Current faults of the call history, each in a sentence. */
   faults(): string[] {
     const fault = this.#options.store?.fault;
     return fault === undefined ? [] : [fault];
   }
 
-  /** The latest calls that pass `filter`, oldest first; those that run come last. */
+  /** The latest calls that match `filter`, oldest first, followed by the running ones. */
   list(filter: CallFilter, limit: number): CallRecord[] {
     const wantsEnded = filter.outcome !== RUNNING;
     const ended = wantsEnded ? this.#options.store?.list(filter, limit) ?? [] : [];
     const running = filter.outcome === undefined || !wantsEnded
-      ? Array.from(this.running, describeRunning).filter((record) => passes(record, filter))
+      ? Array.from(this.running, describeRunning).filter((record) => matchesFilter(record, filter))
       : [];
     return [...ended, ...running].slice(-limit);
   }
@@ -66,7 +63,7 @@ export class CallControl {
   /**
    * One call.
    *
-   * @throws {ExaiError} `RESOURCE_NOT_FOUND` for an id that is none, or no longer
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND` for an unknown id
    */
   find(id: string): { record: CallRecord; bodies?: CallBodies } {
     const number = parseCallId(id);
@@ -76,30 +73,30 @@ export class CallControl {
       const { params } = running.call;
       return {
         record: describeRunning(running),
-        // What is said in a call is shown only where it is recorded as well.
-        bodies: store?.withBodies
-          ? { request: bodyText(params.arguments ?? params, maxBodyChars) }
+        // Bodies are shown only if they are recorded as well.
+        bodies: store?.keepsBodies
+          ? { request: redactedJson(params.arguments ?? params, maxBodyChars) }
           : undefined,
       };
     }
     const found = number === undefined ? undefined : this.#options.store?.find(number);
     if (found) return found;
-    const why = this.#options.store ? "it never was, or was too old to be kept" : "EXAI_CALLS is off";
+    const why = this.#options.store ? "it never existed, or was too old to be kept" : "EXAI_CALLS is off";
     throw new ExaiError("RESOURCE_NOT_FOUND", `there is no call ${quoteName(id)}: ${why}`);
   }
 
-  /** Has `watch` called for each call that ends, until what is returned is disposed. */
-  watch(watch: Watcher): Disposable {
-    this.#watchers.add(watch);
-    return { [Symbol.dispose]: () => this.#watchers.delete(watch) };
+  /** Calls `listener` for each call that ends, until the returned subscription is disposed. */
+  subscribe(listener: CallListener): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
   }
 
   /**
-   * Cancels the call `id`: its client gets `CANCELLED`.
+   * Cancels the call `id`; its client gets the error `CANCELLED`.
    *
-   * @throws {ExaiError} `RESOURCE_NOT_FOUND` when no such call runs
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND` when it is not running
    */
-  cancel(id: string, sessions: Sessions): CallRecord {
+  cancel(id: string, sessions: SessionAccess): CallRecord {
     const number = parseCallId(id);
     const running = number === undefined ? undefined : this.running.get(number);
     if (!running) throw this.#notRunning(id);
@@ -122,39 +119,10 @@ export class CallControl {
   #bodiesOf({ params, result }: RecordedExchange): CallBodies {
     const { maxBodyChars } = this.#options;
     return {
-      request: bodyText(params.arguments ?? params, maxBodyChars),
-      answer: result === undefined ? undefined : bodyText(result.error ?? result.result, maxBodyChars),
+      request: redactedJson(params.arguments ?? params, maxBodyChars),
+      answer: result === undefined ? undefined : redactedJson(result.error ?? result.result, maxBodyChars),
     };
   }
-}
-
-/**
- * Ends the session `id`: its calls are cancelled, its servers let go. A shim begins a new one.
- *
- * @throws {ExaiError} `RESOURCE_NOT_FOUND` when there is no such session
- */
-export async function killSession(id: string, sessions: Sessions): Promise<string> {
-  const session = findSession(id, sessions);
-  const why = "the session was ended by exai-daemon kill";
-  session.calls.cancelAll(new ExaiError("CANCELLED", why));
-  // The calls' answers go out before the connection does.
-  await delay(0);
-  session.mailbox.close(CLOSE.goingAway, why);
-  sessions.end(session, why);
-  return session.id;
-}
-
-function findSession(id: string, sessions: Sessions): Session {
-  const exact = sessions.get(id);
-  if (exact) return exact;
-  const ids = Array.from(sessions, (session) => session.id);
-  const begun = ids.filter((known) => id.length >= 4 && known.startsWith(id));
-  if (begun.length === 1) return sessions.get(begun[0]!)!;
-  const why = begun.length > 1 ? `${begun.length} sessions begin with it` : "exai-daemon ps lists them";
-  throw new ExaiError(
-    "RESOURCE_NOT_FOUND",
-    `there is no session ${quoteName(id)}${didYouMean(id, ids)}; ${why}`,
-  );
 }
 
 function describeRunning({ id, call, startedAtMs }: RunningCall): CallRecord {

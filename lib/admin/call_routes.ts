@@ -3,27 +3,28 @@ import type { JsonObject } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import type { Route } from "../edge/http_handler.ts";
-import { type CallBodies, type CallFilter, passes } from "../observe/call_store.ts";
-import { type CallRecord, isoTime } from "../observe/record.ts";
-import { formatCallId } from "../observe/running.ts";
-import { type CallControl, killSession, type Sessions } from "./call_control.ts";
+import { type CallBodies, type CallFilter, matchesFilter } from "../observe/call_store.ts";
+import { type CallRecord, isoTime } from "../observe/call_record.ts";
+import { formatCallId } from "../observe/running_calls.ts";
+import type { CallControl, SessionAccess } from "./call_control.ts";
+import { killSession } from "./kill.ts";
 
 interface CallRouteSources {
-  desk: CallControl;
-  sessions: Sessions;
-  /** Ends the processes of a mounted server; says which. */
+  calls: CallControl;
+  sessions: SessionAccess;
+  /** Ends the processes of a mounted server; returns a description of each. */
   killUpstream(id: string): Promise<readonly string[]>;
 }
 
 const DEFAULT_LIMIT = 50;
 
-/** Calls listed at once: reading and writing them takes milliseconds in which nobody else is served. */
+/** Maximum number of calls per response: reading and serializing them blocks the event loop. */
 const MAX_LIMIT = 2000;
 
-/** Lines a follower may leave unread before the oldest it has not seen are left out. */
+/** Maximum number of lines buffered for a client that follows calls; further lines are dropped. */
 const MAX_UNREAD_LINES = 10_000;
 
-/** A call as JSON: over HTTP, and from `exai-daemon calls --json`. */
+/** A call as JSON, for HTTP and `exai-daemon calls --json`. */
 export function callJson(record: CallRecord, bodies?: CallBodies): JsonObject {
   const { id, session, client, clientVersion, server, method, tool, outcome, message } = record;
   return {
@@ -48,36 +49,36 @@ export function callJson(record: CallRecord, bodies?: CallBodies): JsonObject {
   };
 }
 
-/** What is shown and ended of calls over HTTP. The callers see to the method. */
+/** The routes that list, follow, cancel and kill calls. The caller restricts their HTTP methods. */
 export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" | "cancel" | "kill", Route> {
-  const { desk, sessions, killUpstream } = sources;
+  const { calls, sessions, killUpstream } = sources;
   return {
     list(request) {
       const query = new URL(request.url).searchParams;
       const id = query.get("id");
       if (id !== null) {
-        const { record, bodies } = desk.find(id);
+        const { record, bodies } = calls.find(id);
         return Response.json({ call: callJson(record, bodies) });
       }
       checkNames(query);
-      const calls = desk.list(filterOf(query), limitOf(query));
-      return Response.json({ calls: calls.map((record) => callJson(record)) });
+      const records = calls.list(parseFilter(query), parseLimit(query));
+      return Response.json({ calls: records.map((record) => callJson(record)) });
     },
     follow(request) {
       const query = new URL(request.url).searchParams;
       checkNames(query);
-      return follow(desk, filterOf(query));
+      return streamCalls(calls, parseFilter(query));
     },
     cancel(request) {
       const id = new URL(request.url).searchParams.get("id") ?? "";
-      return Response.json({ cancelled: callJson(desk.cancel(id, sessions)) });
+      return Response.json({ cancelled: callJson(calls.cancel(id, sessions)) });
     },
     async kill(request) {
       const query = new URL(request.url).searchParams;
       const id = query.get("id") ?? "";
       switch (query.get("what")) {
         case "call":
-          return Response.json({ ended: [formatCallId(desk.cancel(id, sessions).id)] });
+          return Response.json({ ended: [formatCallId(calls.cancel(id, sessions).id)] });
         case "session":
           return Response.json({ ended: [await killSession(id, sessions)] });
         case "upstream":
@@ -92,11 +93,20 @@ export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" 
 }
 
 /**
- * How many calls a query asks for; of more than can be had at once, the latest.
+ * The `limit` of a query, at most 2000; default 50.
  *
- * @throws {ExaiError} `INVALID_PARAMS` for what is no number of calls
+ * @throws {ExaiError} `INVALID_PARAMS` when it is not a positive integer
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseLimit } from "./call_routes.ts";
+ *
+ * assertEquals(parseLimit(new URLSearchParams("limit=7")), 7);
+ * assertEquals(parseLimit(new URLSearchParams()), 50);
+ * ```
  */
-export function limitOf(query: URLSearchParams): number {
+export function parseLimit(query: URLSearchParams): number {
   const text = query.get("limit");
   if (text === null) return DEFAULT_LIMIT;
   if (/^\d{1,9}$/.test(text) && Number(text) >= 1) return Math.min(Number(text), MAX_LIMIT);
@@ -107,11 +117,11 @@ export function limitOf(query: URLSearchParams): number {
 }
 
 /**
- * Which calls a query asks for.
+ * The filter of a query.
  *
- * @throws {ExaiError} `INVALID_PARAMS` for a time or an outcome that is none
+ * @throws {ExaiError} `INVALID_PARAMS` for an invalid time or outcome
  */
-export function filterOf(query: URLSearchParams): CallFilter {
+export function parseFilter(query: URLSearchParams): CallFilter {
   const text = (name: string) => query.get(name) ?? undefined;
   const since = text("since");
   if (since !== undefined && !/^-?\d{1,16}(\.\d+)?$/.test(since)) {
@@ -130,7 +140,7 @@ export function filterOf(query: URLSearchParams): CallFilter {
   };
 }
 
-/** What a query for calls may name. */
+/** The parameters of a query for calls. */
 const QUERY_NAMES: readonly string[] = ["id", "session", "server", "tool", "outcome", "since", "limit"];
 
 function checkNames(query: URLSearchParams): void {
@@ -143,7 +153,7 @@ function checkNames(query: URLSearchParams): void {
   }
 }
 
-/** How calls can have ended, as a filter names it. */
+/** The values of the parameter `outcome`. */
 const OUTCOMES: readonly string[] = ["ok", "failed", "running", "tool_error", "error", ...ERROR_CODES];
 
 function checkOutcome(outcome: string | undefined): void {
@@ -154,20 +164,20 @@ function checkOutcome(outcome: string | undefined): void {
   );
 }
 
-/** Each call as it ends, a line of JSON each, until whoever asked goes. */
-function follow(desk: CallControl, filter: CallFilter): Response {
+/** Streams each call when it ends, as one line of JSON, until the client disconnects. */
+function streamCalls(calls: CallControl, filter: CallFilter): Response {
   const encoder = new TextEncoder();
-  let watching: Disposable;
+  let subscription: Disposable;
   const lines = new ReadableStream<Uint8Array>({
     start(controller) {
-      // A first line at once: the client knows by it that nothing is missed from here on.
+      // Tells the client that calls are reported from here on.
       controller.enqueue(encoder.encode("\n"));
-      watching = desk.watch((record) => {
-        if (!passes(record, filter) || (controller.desiredSize ?? 0) <= 0) return;
+      subscription = calls.subscribe((record) => {
+        if (!matchesFilter(record, filter) || (controller.desiredSize ?? 0) <= 0) return;
         controller.enqueue(encoder.encode(JSON.stringify(callJson(record)) + "\n"));
       });
     },
-    cancel: () => watching[Symbol.dispose](),
+    cancel: () => subscription[Symbol.dispose](),
   }, { highWaterMark: MAX_UNREAD_LINES });
   return new Response(lines, { headers: { "content-type": "application/x-ndjson" } });
 }

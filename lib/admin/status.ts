@@ -2,9 +2,9 @@ import type { JsonObject } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
 import type { BreakerStatus } from "../call/admission.ts";
 import { currentWait } from "../call/wait.ts";
-import { isoTime, toolOf } from "../observe/record.ts";
-import { formatCallId, type RunningCall } from "../observe/running.ts";
-import type { ProviderStatus } from "../provider/status.ts";
+import { isoTime, toolOf } from "../observe/call_record.ts";
+import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
@@ -12,71 +12,70 @@ import { decideShare } from "../upstream/share_key.ts";
 import type { ConnectionState } from "../upstream/supervisor.ts";
 import type { Slot } from "../upstream/slot.ts";
 
-/** What runs in the daemon now, as `GET /status` and `exai-daemon ps` show it. */
+/** What runs in the daemon, as shown by `GET /status` and `exai-daemon ps`. */
 export interface DaemonStatus extends JsonObject {
   servers: ServerStatus[];
   sessions: JsonObject[];
-  /** The calls that wait for something before they can go on. */
+  /** Calls that wait for something. */
   waiting: WaitingCallRow[];
-  /** The providers of models that are set up. */
+  /** The configured model providers. */
   providers: JsonObject[];
 }
 
-/** A call that waits, and for what. */
 interface WaitingCallRow extends JsonObject {
   call: string;
   session: string;
   server?: string;
   tool: string;
   waits_for: string;
-  /** Since when it waits for that. */
+  /** When the wait began. */
   since: string;
 }
 
-/** One running instance of a mounted server, or the server itself when none runs. */
+/** One running instance of a mounted server, or the server when none runs. */
 interface ServerStatus extends JsonObject {
   server: string;
   state: string;
-  /** How the connection to it stands: idle, connecting, ready, broken, resting or retired. */
+  /** Connection state: idle, connecting, ready, broken, resting or retired. */
   connection?: ConnectionState["state"];
-  /** How the stream stands on which a server behind a URL sends of its own accord: opening, open, waiting or none. */
+  /** State of the stream for server messages of a remote server: opening, open, waiting or none. */
   listening?: string;
   pid?: number;
-  /** Whom it is shared with: machine, project or session. */
+  /** Sharing scope: machine, project or session. */
   scope?: string;
   share_key?: string;
-  /** Why it is shared as far as it is. */
+  /** The reason for the scope. */
   why?: string;
-  /** Client capabilities it has made use of: it asks its clients questions. */
+  /** Client capabilities it has used in requests to clients. */
   asks?: string[];
-  /** Questions of it that were refused, as they could have been for one of several windows. */
+  /** Its requests that were rejected because several clients could have been meant. */
   refused_questions?: JsonObject;
   sessions: string[];
   calls: number;
   inflight: number;
-  /** Calls that wait for one of the places it has (`maxInflight`). */
+  /** Calls that wait for a slot (`maxInflight`). */
   queued: number;
   memory_bytes?: number;
   started_at?: string;
-  /** How often it has failed in a row, of a server that has not started since. */
+  /** Consecutive failures since the last successful start. */
   failures?: number;
   last_error?: string;
-  /** What is wrong with the lists it shows, of a server that shows some. */
+  /** Faults in its lists. */
   list_faults?: string[];
-  /** When it may be started again. */
+  /** Time of the next start attempt. */
   retry_at?: string;
-  /** How its circuit breaker stands: closed while calls are made. */
+  /** State of its circuit breaker. */
   breaker?: JsonObject;
 }
 
 interface StatusSources {
   servers: readonly MountedServer[];
-  /** Those that were taken out of the configuration or changed there, while something runs on them. */
+  /** Servers that were removed from the configuration or changed, while they still have running instances. */
   retiring: Iterable<MountedServer>;
   sessions: Iterable<Session>;
-  /** Memory of each server's process and all it has started, in bytes, by process id. */
+  /** Memory of each server's process tree, in bytes, by process id. */
   memory: ReadonlyMap<number, number>;
-  /** The calls that run now. */
+  /** The calls in flight. */
   running: Iterable<RunningCall>;
   providers: readonly ProviderStatus[];
 }
@@ -116,7 +115,9 @@ function describeBreaker(status: BreakerStatus | undefined): JsonObject | undefi
   };
 }
 
-function describeProvider({ name, available, reason, restsForMs }: ProviderStatus): JsonObject {
+function describeProvider(
+  { name, available, reason, circuitOpenForMs: restsForMs }: ProviderStatus,
+): JsonObject {
   const breaker = restsForMs === undefined ? "closed" : "open";
   const rest = restsForMs === undefined ? undefined : Math.ceil(restsForMs);
   return { provider: name, available, reason, breaker, retry_after_ms: rest };
@@ -133,7 +134,7 @@ function describeServer(server: MountedServer, memory: ReadonlyMap<number, numbe
     rows.push({ ...describeSlot(server, { slot, record: undefined, memory }), ...RETIRED });
   }
   if (server.isRetired) return rows.map((row) => ({ ...row, ...RETIRED }));
-  // Those that do not run are shown for what is wrong with them.
+  // Instances that do not run are shown only with a fault.
   for (const record of records.values()) {
     const trouble = describeTrouble(record);
     if (trouble.state === undefined && record.admission.isClean) continue;
@@ -196,13 +197,13 @@ function describeAdmission({ admission }: ProcessRecord): Pick<ServerStatus, "qu
   return { queued: admission.waiting, breaker: describeBreaker(admission.breaker) };
 }
 
-/** Why a process does not run, of one that has failed and not started since. */
+/** The state of a process that has failed and not started since. */
 function describeTrouble({ supervisor: { trouble } }: ProcessRecord): Partial<ServerStatus> {
   if (!trouble) return {};
   const { failures, crashLimitReached, retryAt, lastError } = trouble;
-  const rests = retryAt.getTime() > monotonicNow();
-  const state = crashLimitReached ? "crash limit reached" : rests ? "backing off" : "failed";
-  const connection = rests ? "resting" : "broken";
+  const isBackingOff = retryAt.getTime() > monotonicNow();
+  const state = crashLimitReached ? "crash limit reached" : isBackingOff ? "backing off" : "failed";
+  const connection = isBackingOff ? "resting" : "broken";
   return { state, connection, failures, last_error: lastError, retry_at: retryAt.toISOString() };
 }
 

@@ -2,19 +2,19 @@ import { ExaiError } from "../base/errors.ts";
 import { OPERATOR } from "../call/owner.ts";
 import type { Thread, ThreadStore, ThreadWithTurns } from "../state/thread_store.ts";
 import type { Route } from "../edge/http_handler.ts";
-import { only } from "./route.ts";
+import { allowMethod } from "./route_guards.ts";
 
-/** Threads looked through for an id that was shortened. */
+/** Maximum number of threads searched for an abbreviated id. */
 export const MAX_THREADS = 10_000;
 
-/** What may be done with threads from outside of tools: all of them, whosever they are. */
+/** Access to the threads of all owners, for the commands. */
 export interface ThreadAccess {
   list(options?: { limit?: number }): Promise<Thread[]>;
   show(id: string): Promise<ThreadWithTurns>;
   delete(id: string): Promise<boolean>;
 }
 
-/** The threads of `store`, for the commands of the daemon's own user. */
+/** Access to all threads of `store`, as the operator. */
 export function allThreads(store: ThreadStore): ThreadAccess {
   return {
     list: (options) => store.list(OPERATOR, options),
@@ -23,17 +23,20 @@ export function allThreads(store: ThreadStore): ThreadAccess {
   };
 }
 
-/** The threads over HTTP, for the commands: the daemon alone opens their database. */
+/** The threads over HTTP: while the daemon runs, commands must not open their database. */
 export function threadRoutes(threads: ThreadAccess): [string, Route][] {
   return [
     [
       "/threads",
-      only("GET", async () => Response.json({ threads: await threads.list({ limit: MAX_THREADS }) })),
+      allowMethod("GET", async () => Response.json({ threads: await threads.list({ limit: MAX_THREADS }) })),
     ],
-    ["/threads/show", only("GET", async (request) => Response.json(await threads.show(idIn(request))))],
+    [
+      "/threads/show",
+      allowMethod("GET", async (request) => Response.json(await threads.show(idIn(request)))),
+    ],
     [
       "/threads/delete",
-      only("POST", async (request) => Response.json({ deleted: await threads.delete(idIn(request)) })),
+      allowMethod("POST", async (request) => Response.json({ deleted: await threads.delete(idIn(request)) })),
     ],
   ];
 }

@@ -2,13 +2,13 @@ import { admitted, freeOnAbort, noteBegin, withTimeout } from "../admission/poli
 import type { Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { Settings } from "../config/settings.ts";
-import { noteServer } from "../observe/record.ts";
+import { recordServer } from "../observe/call_record.ts";
 import type { Admissions } from "./admissions.ts";
 import type { CallTimeouts } from "./call_timeouts.ts";
 
 interface CallPoliciesOptions {
   settings: Pick<Settings, "callTimeoutMs">;
-  /** Counts, measures and records every call. */
+  /** DaemonCounts, measures and records every call. */
   record: Policy;
   admissions: Admissions;
   timeouts: CallTimeouts;
@@ -35,7 +35,7 @@ export function callPolicies(options: CallPoliciesOptions) {
   return {
     policies: [record],
     policiesFor: (server: Server): Policy[] => [
-      noteServer(server.name),
+      recordServer(server.name),
       timeouts.limit(server),
       ...admissionOf(server, options),
     ],

@@ -1,6 +1,6 @@
 import { delay } from "@std/async/delay";
 import { httpRoutes } from "../admin/http_routes.ts";
-import type { Observation } from "../admin/observation.ts";
+import type { Telemetry } from "../admin/telemetry.ts";
 import { Drain } from "../admission/policies.ts";
 import { resolvedWithin } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
@@ -8,19 +8,19 @@ import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Server } from "../call/server.ts";
 import type { Settings } from "../config/settings.ts";
-import type { HttpRequestHandler } from "../edge/arrival.ts";
+import type { HttpRequestHandler } from "../edge/request_context.ts";
 import { Challenge } from "../edge/challenge.ts";
 import type { RefusalReason } from "../edge/connection_limits.ts";
 import { Guard } from "../edge/guard.ts";
 import { HttpHandler } from "../edge/http_handler.ts";
 import type { Listeners } from "../edge/listeners.ts";
-import { MemoryReturn } from "../observe/memory_return.ts";
+import { MemoryReclaimer } from "../observe/memory_reclaimer.ts";
 import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { EndpointFile } from "../state/endpoint_file.ts";
-import { INSTRUCTIONS } from "../tool/instructions.ts";
+import { INSTRUCTIONS } from "../tool/exai_server.ts";
 import { findWorkspace } from "../workspace/find_workspace.ts";
 import { callPolicies } from "./call_policies.ts";
 import { CallTimeouts } from "./call_timeouts.ts";
@@ -42,7 +42,7 @@ const CLOSE_GRACE_MS = SECOND_MS;
 export class Daemon implements AsyncDisposable {
   readonly #settings: Settings;
   readonly #listeners: Listeners;
-  readonly #observation: Observation;
+  readonly #telemetry: Telemetry;
   readonly #own: OwnServer;
   readonly #timeouts: CallTimeouts;
   readonly #sessions: SessionRegistry;
@@ -52,19 +52,19 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions, parts: DaemonParts) {
     const { settings } = options;
-    const { observation, own, mounts, events } = parts;
+    const { telemetry, own, mounts, events } = parts;
     this.#settings = settings;
     this.#listeners = parts.listeners;
-    this.#observation = observation;
+    this.#telemetry = telemetry;
     this.#own = own;
-    const budget = openMemoryBudget(settings, () => observation.changed());
+    const budget = openMemoryBudget(settings, () => telemetry.healthChanged());
     this.#timeouts = new CallTimeouts(settings, own.server, { budget });
     this.#sessions = new SessionRegistry({
       ...registryLimits(settings),
       findWorkspace,
       budget,
       journal: parts.journal,
-      onStart: () => observation.changed(),
+      onStart: () => telemetry.healthChanged(),
       onEnd: (session) => events.emit("sessionEnded", session),
     });
     const servers = () =>
@@ -80,21 +80,21 @@ export class Daemon implements AsyncDisposable {
       daemonId: mounts.daemonId,
       users: parts.users,
       routes: httpRoutes({
-        observation,
+        telemetry,
         mounts,
         own,
         token: parts.token,
-        desk: parts.calls,
+        calls: parts.calls,
         sessions: this.#sessions,
       }),
       serverNames: () => servers().map(({ name }) => name),
       onExai: (channel, gate) => attachExai(channel, hooks, gate),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
-      onHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
+      openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
     });
     this.#listen(router, parts);
     this.#reportHealth(options, parts);
-    observation.register({
+    telemetry.register({
       faults: () => [memoryFault(budget) ?? []].flat(),
       counts: () => ({ held: memoryHeld(budget) }),
     });
@@ -109,18 +109,18 @@ export class Daemon implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const parts = await openParts(options, stack);
     const daemon = new Daemon(options, parts);
-    const { listeners, startup, observation, admissions } = parts;
-    stack.use(observation);
-    stack.use(new MemoryReturn({ isBusy: () => admissions.permits.held > 0 }));
+    const { listeners, startup, telemetry, admissions } = parts;
+    stack.use(telemetry);
+    stack.use(new MemoryReclaimer({ isBusy: () => admissions.permits.held > 0 }));
     // Before the first answer: the file still names the previous daemon.
     const { url, socket } = daemon;
     stack.use(
       await EndpointFile.write(options.paths.endpoint, { url, socket, pid: Deno.pid, version: VERSION }),
     );
-    startup.open(daemon.handler);
+    startup.setHandler(daemon.handler);
     await listeners.probe();
-    daemon.#handler.forgetRefusals();
-    observation.start();
+    daemon.#handler.resetRefusals();
+    telemetry.start();
     daemon.#stack = stack.move();
     return daemon;
   }
@@ -132,7 +132,7 @@ export class Daemon implements AsyncDisposable {
 
   /** The daemon's health, as `GET /health` shows it. */
   health(): JsonObject {
-    return this.#observation.health();
+    return this.#telemetry.health();
   }
 
   /** Where clients connect: `ws://host:port/`. */
@@ -179,21 +179,21 @@ export class Daemon implements AsyncDisposable {
 
   #createRouter(
     servers: () => readonly Server[],
-    { observation, own, mounts, admissions }: DaemonParts,
+    { telemetry, own, mounts, admissions }: DaemonParts,
   ): Router {
     const [settings, timeouts] = [this.#settings, this.#timeouts];
     return new Router({
       servers,
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
-      ...callPolicies({ settings, record: observation.policy, admissions, timeouts, own: own.server }),
+      ...callPolicies({ settings, record: telemetry.policy, admissions, timeouts, own: own.server }),
       listDeadlineMs: LIST_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
     });
   }
 
-  #attachHooks(router: Router, guard: Guard, { token, mounts, observation }: DaemonParts): AttachHooks {
+  #attachHooks(router: Router, guard: Guard, { token, mounts, telemetry }: DaemonParts): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
       registry: this.#sessions,
@@ -207,18 +207,18 @@ export class Daemon implements AsyncDisposable {
       },
       daemonId: mounts.daemonId,
       authenticate: (shown) => guard.authenticate(shown),
-      challenge: (asked) => new Challenge(token.inForce, asked),
+      challenge: (asked) => new Challenge(token.validTokens, asked),
       command: (command) => this.#handler.command(command),
-      health: () => Promise.resolve(observation.health()),
+      health: () => Promise.resolve(telemetry.health()),
       rotateToken: (current, next) => token.rotate(current, next),
       onNotification: (session, method, params) => router.notify(session, method, params),
     };
   }
 
   /** Connects the parts that react to what happens in others. */
-  #listen(router: Router, { events, observation, mounts, notes, clock }: DaemonParts): void {
+  #listen(router: Router, { events, telemetry, mounts, notes, clock }: DaemonParts): void {
     const [sessions, timeouts] = [this.#sessions, this.#timeouts];
-    events.on("healthChanged", () => observation.changed());
+    events.on("healthChanged", () => telemetry.healthChanged());
     events.on("listsChanged", () => router.invalidate());
     events.on("serversChanged", (names) => {
       router.invalidate();
@@ -229,19 +229,23 @@ export class Daemon implements AsyncDisposable {
       router.detach(session);
       mounts.detach(session);
       timeouts.forget(session);
-      observation.changed();
+      telemetry.healthChanged();
     });
-    notes.follow(clock, () => sessions.touchAll());
+    clock.on("gap", (gap) => {
+      notes.addClockGap(gap);
+      // Clients could not send anything meanwhile.
+      if (gap.sleptMs > 0 || gap.stoppedMs > 0) sessions.touchAll();
+    });
   }
 
   #reportHealth(options: DaemonOptions, parts: DaemonParts): void {
-    const { observation, admissions, mounts, own, lock, journal, handles, notes } = parts;
-    observation.register({ faults: () => mounts.faults() });
-    observation.register({ faults: () => own.faults(), counts: () => ({ tools: this.toolCount }) });
-    observation.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
-    observation.register({ faults: () => this.#listeners.faults(), notes: () => notes.list });
-    observation.register({ faults: () => [journal?.fault ?? [], lock.fault ?? []].flat() });
-    observation.register({
+    const { telemetry, admissions, mounts, own, lock, journal, handles, notes } = parts;
+    telemetry.register({ faults: () => mounts.faults() });
+    telemetry.register({ faults: () => own.faults(), counts: () => ({ tools: this.toolCount }) });
+    telemetry.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
+    telemetry.register({ faults: () => this.#listeners.faults(), notes: () => notes.list });
+    telemetry.register({ faults: () => [journal?.fault ?? [], lock.fault ?? []].flat() });
+    telemetry.register({
       faults: () => [handles.fault ?? []].flat(),
       counts: () => ({
         sessions: this.#sessions.size,

@@ -5,7 +5,7 @@ import { formatHelp, settingsOf } from "../config/help.ts";
 import { type LoadedSettings, loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { AddressInUse } from "../edge/listener.ts";
+import { AddressInUseError } from "../edge/deno_listener.ts";
 import { CALLS_OPTIONS } from "../commands/calls.ts";
 import { locateDaemon } from "../client/address.ts";
 import { claimHome, type RunningDaemon } from "./claim_home.ts";
@@ -132,7 +132,7 @@ async function run({ settings, switches }: LoadedSettings, around: Surroundings)
       notes: () => [...before, ...crashes.notes],
     });
   } catch (thrown) {
-    if (!(thrown instanceof AddressInUse)) throw thrown;
+    if (!(thrown instanceof AddressInUseError)) throw thrown;
     return await explainTaken(thrown, settings, { fine: switches.has("if-not-running") });
   }
   around.running.daemon = daemon;
@@ -158,7 +158,7 @@ function explainRunning(running: RunningDaemon, { isFine, home }: { isFine: bool
 
 /** Reports which program has the address, by its answer: a file with a process id would be no proof. */
 async function explainTaken(
-  taken: AddressInUse,
+  taken: AddressInUseError,
   settings: Settings,
   how: { fine: boolean },
 ): Promise<number> {

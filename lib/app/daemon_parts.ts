@@ -1,14 +1,15 @@
 import { CallControl } from "../admin/call_control.ts";
-import { Observation } from "../admin/observation.ts";
+import { Telemetry } from "../admin/telemetry.ts";
 import type { Server } from "../call/server.ts";
 import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { HandleBudget } from "../edge/handle_budget.ts";
 import { Listeners } from "../edge/listeners.ts";
 import { StartupQueue } from "../edge/startup_queue.ts";
-import { TokenKeeper } from "../edge/token.ts";
+import { TokenStore } from "../edge/token.ts";
 import { checkPeers } from "../edge/exposure.ts";
-import { Notes, openClock } from "../observe/notes.ts";
+import { ClockMonitor } from "../observe/clock_monitor.ts";
+import { HealthNotes } from "../observe/health_notes.ts";
 import { SqliteCallJournal } from "../state/call_journal.ts";
 import { openCallRecords } from "../state/call_records.ts";
 import { HomeLock } from "../state/home_lock.ts";
@@ -29,7 +30,7 @@ export interface DaemonOptions {
   servers?: readonly Server[];
   /** Faults of what was set up before the daemon, such as its log file, each in a sentence. */
   faults?: () => string[];
-  /** Notes about earlier daemons, each in a sentence. */
+  /** HealthNotes about earlier daemons, each in a sentence. */
   notes?: () => readonly string[];
   /** The lock of the state directory, which the caller releases; left out: the daemon locks it itself. */
   lock?: HomeLock;
@@ -62,7 +63,7 @@ async function openListeners({ settings, paths, ...given }: DaemonOptions, stack
   await checkPeers(settings, users);
   const events = new DaemonEvents();
   const onchange = () => void events.emit("healthChanged");
-  const handles = stack.use(HandleBudget.ofProcess(onchange));
+  const handles = stack.use(HandleBudget.forProcess(onchange));
   const startup = new StartupQueue();
   const listeners = stack.use(
     await Listeners.open({ settings, paths, handler: startup.handle, handles, onchange }),
@@ -79,13 +80,13 @@ async function openStorage(
   stack: AsyncDisposableStack,
 ) {
   const files = stack.use(await StateFiles.open(paths, { maxBytes: settings.metricsMaxBytes }));
-  const token = await TokenKeeper.open({
+  const token = await TokenStore.open({
     setting: settings.token,
     path: paths.token,
     graceMs: settings.tokenGraceMs,
   });
-  const notes = new Notes();
-  const clock = stack.use(openClock());
+  const notes = new HealthNotes();
+  const clock = stack.use(ClockMonitor.ofSystem());
   const hooks: Required<DatabaseEvents> = {
     onchange: () => void events.emit("healthChanged"),
     onquarantine: (note) => {
@@ -111,14 +112,14 @@ async function openServers(
   { events, listeners, files, calls, clock, hooks }: OpenListeners & OpenStorage,
   stack: AsyncDisposableStack,
 ) {
-  const observation = new Observation({ files, calls, address: listeners.url });
-  const own = stack.use(await openOwnServer(settings, paths, { clock, observation, events, ...hooks }));
+  const telemetry = new Telemetry({ files, calls, address: listeners.url });
+  const own = stack.use(await openOwnServer(settings, paths, { clock, telemetry, events, ...hooks }));
   const admissions = new Admissions(settings, hooks.onchange);
   const { ofProcess: admissionFor } = admissions;
   const mounts = stack.use(
     await ConfiguredMounts.open(settings, paths, { events, admissionFor, ...hooks }),
   );
-  return { observation, own, admissions, mounts };
+  return { telemetry, own, admissions, mounts };
 }
 
 /** @throws {ExaiError} `CONFIG` when another process has it */

@@ -5,13 +5,13 @@ import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { openThreadStore } from "../state/sqlite_thread_store.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
-import type { ClockWatch } from "../observe/clock_watch.ts";
-import type { ProviderStatus } from "../provider/status.ts";
-import type { ModelRouter } from "../provider/routing.ts";
+import type { ClockMonitor } from "../observe/clock_monitor.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
+import type { ModelRouter } from "../provider/model_router.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
 import { REVISIONS } from "../wire/mcp.ts";
-import type { Observation } from "../admin/observation.ts";
+import type { Telemetry } from "../admin/telemetry.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
 import { ConfiguredModels } from "./model_providers.ts";
 import { UserTools } from "../user_tools/user_tools.ts";
@@ -34,9 +34,9 @@ export interface OwnServer extends AsyncDisposable {
 }
 
 interface OwnServerOptions extends DatabaseEvents {
-  clock: Pick<ClockWatch, "now">;
+  clock: Pick<ClockMonitor, "now">;
   /** What the tools show of the daemon. */
-  observation: Pick<Observation, "health" | "recorder" | "startedAt">;
+  telemetry: Pick<Telemetry, "activity" | "health" | "startedAt">;
   events: DaemonEvents;
 }
 
@@ -46,7 +46,7 @@ export async function openOwnServer(
   paths: StatePaths,
   options: OwnServerOptions,
 ): Promise<OwnServer> {
-  const { observation, events } = options;
+  const { telemetry, events } = options;
   const threads = openThreads(settings, paths, options);
   const configured = await ConfiguredModels.open(settings, paths, {
     onchange: () => events.emit("healthChanged"),
@@ -59,7 +59,7 @@ export async function openOwnServer(
     onchange: (tools) => events.emit("userToolsChanged", tools),
   });
   const server = createExaiServer({
-    host: new DaemonHost(models, observation),
+    host: new DaemonHost(models, telemetry),
     threads,
     models,
     openWorkspace,
@@ -115,8 +115,8 @@ function openThreads(
 }
 
 /** The fault of a provider whose breaker is open. */
-function breakerFault({ name, reason, restsForMs }: ProviderStatus): string[] {
-  return restsForMs === undefined ? [] : [`provider ${name} is not asked: ${reason}`];
+function breakerFault({ name, reason, circuitOpenForMs }: ProviderStatus): string[] {
+  return circuitOpenForMs === undefined ? [] : [`provider ${name} is not asked: ${reason}`];
 }
 
 class DaemonHost implements ToolHost {
@@ -125,35 +125,35 @@ class DaemonHost implements ToolHost {
   readonly pid = Deno.pid;
   readonly revisions = REVISIONS;
   readonly #models: ModelRouter;
-  readonly #observation: OwnServerOptions["observation"];
+  readonly #telemetry: OwnServerOptions["telemetry"];
 
-  constructor(models: ModelRouter, observation: OwnServerOptions["observation"]) {
+  constructor(models: ModelRouter, telemetry: OwnServerOptions["telemetry"]) {
     this.#models = models;
-    this.#observation = observation;
+    this.#telemetry = telemetry;
   }
 
   get startedAtMs() {
-    return this.#observation.startedAt.getTime();
+    return this.#telemetry.startedAt.getTime();
   }
 
   health() {
-    return this.#observation.health();
+    return this.#telemetry.health();
   }
 
   async recentErrors(caller: Whereabouts, maxLines: number) {
-    return await this.#observation.recorder.recentErrors(await caller.identity(), maxLines);
+    return await this.#telemetry.activity.recentErrors(await caller.identity(), maxLines);
   }
 
   async activity(caller: Whereabouts, maxLines: number) {
-    return await this.#observation.recorder.activity(await caller.identity(), maxLines);
+    return await this.#telemetry.activity.calls(await caller.identity(), maxLines);
   }
 
   providers() {
     return this.#models.status();
   }
 
-  providersListed(maxAgeMs: number) {
-    return this.#models.listed(maxAgeMs);
+  ensureProvidersFresh(maxAgeMs: number) {
+    return this.#models.ensureFresh(maxAgeMs);
   }
 
   refreshProviders() {

@@ -1,14 +1,15 @@
 import { ExaiError } from "./errors.ts";
 
-/** The error an aborted `signal` stands for: its reason when that is ours, otherwise `CANCELLED`. */
+/** The error of an aborted `signal`: its reason if that is an {@linkcode ExaiError}, otherwise `CANCELLED`. */
 export function abortError(signal: AbortSignal): ExaiError {
   if (signal.reason instanceof ExaiError) return signal.reason;
   return new ExaiError("CANCELLED", "the call was cancelled", { cause: signal.reason });
 }
 
 /**
- * Settles as `work` does, or rejects as soon as `signal` aborts, whatever `work` does afterwards. Frees the
- * caller of work that ignores its signal.
+ * Settles as `work` does, or rejects as soon as `signal` aborts, for work that ignores its signal. Unlike `abortable`
+ * of @std/async it rejects with an {@linkcode ExaiError} and makes one promise instead of three: it is on the path of
+ * each call.
  *
  * @throws {ExaiError} the signal's reason, or `CANCELLED`
  */
@@ -30,13 +31,13 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 
 interface WithinOptions {
   timeoutMs: number;
-  /** What it rejects with; left out: a `DOMException` named `TimeoutError`. */
+  /** The error it rejects with; a `DOMException` named `TimeoutError` by default. */
   late?: Error;
 }
 
 /**
- * Settles as `work` does, or rejects after `timeoutMs`. Its timer goes with the work: that of `deadline` in @std/async
- * stays until its time is over, so that a client could heap up one for each of its calls.
+ * Settles as `work` does, or rejects after `timeoutMs`. Unlike `deadline` of @std/async it clears its timer: there
+ * each finished call would leave one until its time is over.
  */
 export async function withDeadline<T>(work: Promise<T>, { timeoutMs, late }: WithinOptions): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
@@ -47,7 +48,7 @@ export async function withDeadline<T>(work: Promise<T>, { timeoutMs, late }: Wit
   return await Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }
 
-/** What `work` resolves with, or undefined when that takes longer than `ms`; its timer goes with the work. */
+/** Settles as `work` does, or resolves with undefined after `ms`. */
 export async function resolvedWithin<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => resolve(undefined), ms);

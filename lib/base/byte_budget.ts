@@ -1,60 +1,75 @@
-/** Who gives way first when the budget is used up, lowest first; within a rank the one that has waited longest. */
+/** What is evicted first when the budget is used up, lowest first; within a rank the oldest. */
 export const EVICTION_RANK = {
-  /** Requests still being read: nothing has run, and the client is told. */
+  /** Requests still being read: nothing has run, and the client gets an error. */
   incoming: 0,
-  /** Answers that were sent to the end, kept in case some of it was lost on the way. */
+  /** Answers that were sent, kept in case part of them was lost on the way. */
   delivered: 1,
-  /** What waits for a client that is away. */
+  /** Messages for a client that is disconnected. */
   away: 2,
   /** Results of calls that outlasted their request. */
   results: 3,
-  /** What a client that is there has not confirmed. */
+  /** Messages that a connected client has not confirmed. */
   unconfirmed: 4,
-  /** The word that an answer was given and had to make room, which is all that is left of it. */
+  /** Notices that stand for evicted answers. */
   notice: 5,
-  /** What a client that is there leaves unread; its connection is closed. */
+  /** Output that a connected client leaves unread; its connection is closed. */
   unread: 6,
 } as const;
 
-/** Somebody who holds bytes for others, and can let go of them. */
+/** A holder of bytes that can be evicted. */
 interface BudgetHolder {
   /** One of {@linkcode EVICTION_RANK}. */
   readonly rank: number;
-  /** Since when it waits, by `performance.now()`. */
+  /** Since when it holds them, by `performance.now()`. */
   readonly sinceMs: number;
-  /** Lets go of at least `bytes` if it has so many, the oldest first; its account is told as ever. */
+  /** Frees at least `bytes` if it holds as many, the oldest first, and adjusts its account. */
   evict(bytes: number): void;
-  /** Sets the account right, where bytes go without a word. */
+  /** Adjusts the account, for a holder that is not told when bytes are freed. */
   recount?(): void;
 }
 
-/** The part of the budget that the arguments of calls may have, whosever they are. */
+/** The share of the budget for the arguments of all calls. */
 const CALLS_PART = 1 / 2;
-/** The part they may have with what is set aside for callers that have less than others. */
+/** The same with the reserve for callers that hold less than others. */
 const MAX_CALLS_PART = 3 / 4;
 
 interface ByteBudgetOptions {
   maxBytes: number;
-  /** Called when something had to give way. */
+  /** Called after an eviction. */
   onevict?(): void;
 }
 
 /**
- * One bound on all that is held for others, beside the bounds of each holder: many that keep to their own limit could
- * use up the memory of the process together. To add to an account costs two additions; only beyond the bound are the
- * holders looked at.
+ * One bound on everything held for clients, beside the bounds of each holder: many holders within their own limits
+ * could use up the memory of the process together. Adding to an account costs two additions; holders are looked at
+ * only beyond the bound.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { ByteBudget, EVICTION_RANK } from "./byte_budget.ts";
+ *
+ * const budget = new ByteBudget({ maxBytes: 100 });
+ * const queue = budget.open({
+ *   rank: EVICTION_RANK.away,
+ *   sinceMs: performance.now(),
+ *   evict: () => queue.set(0),
+ * });
+ * queue.add(101);
+ * assertEquals([budget.bytes, budget.evictions], [0, 1]);
+ * ```
  */
 export class ByteBudget {
-  /** How often a holder had to give way. */
+  /** How many times a holder freed bytes. */
   evictions = 0;
-  /** When the last one had to, by `performance.now()`. */
+  /** When the last one did, by `performance.now()`. */
   lastEvictionMs = -Infinity;
   readonly maxBytes: number;
   readonly #onevict: (() => void) | undefined;
   /** Accounts that are not empty. */
   readonly #accounts = new Set<ByteAccount>();
   readonly #calls: ByteAccount;
-  /** What calls hold for each of their callers. */
+  /** Bytes of the arguments of calls, by caller. */
   readonly #callers = new Map<object, number>();
   #bytes = 0;
   #evicting = false;
@@ -69,15 +84,16 @@ export class ByteBudget {
     return this.#bytes;
   }
 
-  /** An account; `holder` is asked to give way, and without one nothing is ever taken from it. */
+  /** Opens an account. Without a `holder` nothing is ever evicted from it. */
   open(holder: BudgetHolder | undefined): ByteAccount {
     return new ByteAccount(holder, (account, bytes) => this.#moved(account, bytes));
   }
 
   /**
-   * Takes `bytes` for the arguments of a call of `caller`, which are not held any less while it waits or runs. False
-   * when the call is to be refused: calls have half of the budget already, and this caller its share of that, or there
-   * is little left of what is set aside for those that have less.
+   * Takes `bytes` for the arguments of a call, which cannot be evicted while it waits or runs.
+   *
+   * @returns false when the call must be rejected: calls hold half of the budget and this caller its share of that,
+   * or little is left of the reserve
    */
   tryTakeCall(bytes: number, caller: object): boolean {
     if (bytes === 0) return true;
@@ -86,7 +102,7 @@ export class ByteBudget {
     const most = this.maxBytes * CALLS_PART;
     if (total > 0 && total + bytes > most) {
       const others = this.#callers.size - (this.#callers.has(caller) ? 1 : 0);
-      // As if there were one more, so that there is something left for the next.
+      // As if there were one caller more, so that something is left for the next.
       const share = most / (others + 2);
       const left = this.maxBytes * MAX_CALLS_PART - total;
       if (own > share || bytes > left / 2) return false;
@@ -96,7 +112,7 @@ export class ByteBudget {
     return true;
   }
 
-  /** The call is over. */
+  /** Gives back what {@linkcode tryTakeCall} took. */
   giveBackCall(bytes: number, caller: object): void {
     if (bytes === 0) return;
     const own = (this.#callers.get(caller) ?? 0) - bytes;
@@ -105,7 +121,7 @@ export class ByteBudget {
     this.#calls.add(-bytes);
   }
 
-  /** Sets right the accounts of holders whose bytes go without a word. */
+  /** Adjusts the accounts of holders that are not told when bytes are freed. */
   recount(): void {
     for (const { holder } of [...this.#accounts]) holder?.recount?.();
   }
@@ -121,11 +137,11 @@ export class ByteBudget {
     this.#evicting = true;
     try {
       this.recount();
-      // A little more than needed: the next byte must not begin all this anew.
+      // A little more than needed, so that the next byte does not start another eviction.
       const target = this.maxBytes * 15 / 16;
-      // A holder that has no more to give in its rank takes a higher one, and is asked again.
-      for (let idleRounds = 0; this.#bytes > this.maxBytes && idleRounds < 2;) {
-        idleRounds = this.#evictRound(target) ? 0 : idleRounds + 1;
+      // A holder with nothing left in its rank moves to a higher one, and is asked again.
+      for (let emptyRounds = 0; this.#bytes > this.maxBytes && emptyRounds < 2;) {
+        emptyRounds = this.#evictRound(target) ? 0 : emptyRounds + 1;
         this.recount();
       }
     } finally {
@@ -133,51 +149,51 @@ export class ByteBudget {
     }
   }
 
-  /** Asks one holder after the other; false when none has anything left to give. */
+  /** Asks one holder after the other; false when none freed anything. */
   #evictRound(target: number): boolean {
     const before = this.#bytes;
-    const asked = Array.from(this.#accounts, ({ holder }) => holder)
+    const holders = Array.from(this.#accounts, ({ holder }) => holder)
       .filter((holder) => holder !== undefined)
       .map((holder) => ({ holder, rank: holder.rank, sinceMs: holder.sinceMs }))
       .sort((a, b) => a.rank - b.rank || a.sinceMs - b.sinceMs);
-    for (const { holder, rank } of asked) {
+    for (const { holder, rank } of holders) {
       if (this.#bytes <= target) break;
-      // One that let go of what it held in a lower rank takes its new place in the next round.
+      // A holder that moved to a higher rank is asked in the next round.
       if (holder.rank > rank) continue;
       const had = this.#bytes;
       holder.evict(had - target);
-      if (this.#bytes < had) this.#note();
+      if (this.#bytes < had) this.#recordEviction();
     }
     return this.#bytes < before;
   }
 
-  #note(): void {
+  #recordEviction(): void {
     this.evictions++;
     this.lastEvictionMs = performance.now();
     this.#onevict?.();
   }
 }
 
-/** What one holder holds. */
+/** The bytes of one holder. */
 export class ByteAccount implements Disposable {
   bytes = 0;
   readonly holder: BudgetHolder | undefined;
   readonly #onmove: (account: ByteAccount, bytes: number) => void;
 
-  /** @param onmove told of each change, after it */
+  /** @param onmove called after each change */
   constructor(holder: BudgetHolder | undefined, onmove: (account: ByteAccount, bytes: number) => void) {
     this.holder = holder;
     this.#onmove = onmove;
   }
 
-  /** It holds so many bytes more; fewer, below zero. */
+  /** Adds `bytes`, or subtracts them if negative. */
   add(bytes: number): void {
     if (bytes === 0) return;
     this.bytes += bytes;
     this.#onmove(this, bytes);
   }
 
-  /** It holds so many bytes now. */
+  /** Sets the number of bytes. */
   set(bytes: number): void {
     this.add(bytes - this.bytes);
   }
@@ -187,5 +203,5 @@ export class ByteAccount implements Disposable {
   }
 }
 
-/** For what is used without a daemon around it: anything fits. */
+/** A budget without a bound, for use outside a daemon. */
 export const UNBOUNDED = new ByteBudget({ maxBytes: Infinity });

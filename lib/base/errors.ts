@@ -1,4 +1,4 @@
-/** What can go wrong, as stable codes that clients may switch on. `lib/wire/codes.ts` maps each to the wire. */
+/** Stable error codes that clients may switch on. `lib/wire/codes.ts` maps each to the wire. */
 export const ERROR_CODES = [
   "PARSE_ERROR",
   "INVALID_REQUEST",
@@ -23,16 +23,15 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** What an {@linkcode ExaiError} carries beside its code and message. */
 export interface ExaiErrorOptions {
   cause?: unknown;
-  /** How long the caller should wait before it asks again, in milliseconds. */
+  /** How long the caller should wait before it tries again, in milliseconds. */
   retryAfterMs?: number;
   /** Further facts for the caller, safe to send over the wire. */
   details?: Record<string, unknown>;
 }
 
-/** An error with a message fit for the person at the client: what was wrong and what to do. */
+/** An error with a message for the user of the client: what was wrong and what to do. */
 export class ExaiError extends Error {
   override name = "ExaiError";
   readonly code: ErrorCode;
@@ -46,7 +45,7 @@ export class ExaiError extends Error {
     this.details = options.details;
   }
 
-  /** `thrown` itself when it already is one of ours, otherwise wrapped as `INTERNAL`. */
+  /** `thrown` itself if it is an {@linkcode ExaiError}, otherwise wrapped as `INTERNAL`. */
   static from(thrown: unknown): ExaiError {
     if (thrown instanceof ExaiError) return thrown;
     return new ExaiError("INTERNAL", messageOf(thrown), { cause: thrown });

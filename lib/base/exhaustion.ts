@@ -1,49 +1,57 @@
-import { ExaiError, messageOf } from "./errors.ts";
+import { ExaiError } from "./errors.ts";
 import { SECOND_MS } from "./units.ts";
 
-/** What the system says when the machine, or this process, has no more handles, processes or memory to give. */
-const WANTS: readonly { codes: readonly string[]; says: RegExp; what: string }[] = [
-  {
-    codes: ["EMFILE", "ENFILE"],
-    says: /too many open files|\(os error (?:24|23)\)/i,
-    what: "no file handles are left (see ulimit -n)",
-  },
-  {
-    codes: ["EAGAIN"],
-    says: /resource temporarily unavailable|\(os error 11\)/i,
-    what: "no process can be started",
-  },
-  { codes: ["ENOMEM"], says: /cannot allocate memory|\(os error 12\)/i, what: "no memory is left" },
+/** The system errors that mean that the machine, or this process, is out of something. */
+const EXHAUSTED: readonly { codes: readonly string[]; errnos: readonly number[]; what: string }[] = [
+  { codes: ["EMFILE", "ENFILE"], errnos: [24, 23], what: "no file handles are left (see ulimit -n)" },
+  // 11 on Linux, 35 on macOS.
+  { codes: ["EAGAIN"], errnos: [11, 35], what: "no process can be started" },
+  { codes: ["ENOMEM"], errnos: [12], what: "no memory is left" },
 ];
+
+/** How the runtime writes the system error into a message when it sets no `code`, as for `fetch`. */
+const OS_ERROR = /\(os error (\d+)\)/;
 
 const RETRY_AFTER_MS = SECOND_MS;
 const MAX_CAUSES = 5;
 
 /**
- * What the machine wants for, in words, where that is why `thrown` was thrown. It is nobody's fault: no server and no
- * provider must be left alone for it. What a server says of itself does not count, so ours and its own errors are passed over.
+ * The resource the machine is out of, in words, if that is why `thrown` was thrown; no server or provider is at fault
+ * then. What a server says of itself does not count, so our own errors and errors with its text are skipped.
  */
 export function exhaustedResource(thrown: unknown): string | undefined {
   let error: unknown = thrown;
+  let isRuntimes = false;
   for (let depth = 0; error instanceof Error && depth < MAX_CAUSES; depth++) {
     if (error instanceof ExaiError) return undefined;
-    const { code, name } = error as { code?: unknown; name: string };
-    const isSystem = typeof code === "string" || !/^(Error|StreamableHTTPError|SseError)$/.test(name);
-    const found = WANTS.find(({ codes, says }) =>
-      codes.includes(String(code)) || (isSystem && says.test(messageOf(error)))
+    const code = (error as { code?: unknown }).code;
+    // A plain `Error` without a code may hold the text of a server, unless it is the cause that `fetch` gives.
+    isRuntimes = isRuntimes || typeof code === "string" || error.name !== "Error";
+    const errno = isRuntimes ? Number(OS_ERROR.exec(error.message)?.[1]) : NaN;
+    const found = EXHAUSTED.find(({ codes, errnos }) =>
+      codes.includes(String(code)) || errnos.includes(errno)
     );
     if (found) return found.what;
+    isRuntimes = error instanceof TypeError;
     error = error.cause;
   }
   return undefined;
 }
 
-/** `thrown` as the refusal that says so, when the machine's want is what is behind it. */
+/**
+ * The refusal `OVER_CAPACITY` of what failed, if the machine is out of something.
+ *
+ * @param what what failed, as the beginning of the message
+ */
 export function overCapacityFor(what: string, thrown: unknown): ExaiError | undefined {
-  const want = exhaustedResource(thrown);
-  if (want === undefined) return undefined;
-  return new ExaiError("OVER_CAPACITY", `${what}: on this machine ${want} just now; try again in a moment`, {
-    cause: thrown,
-    retryAfterMs: RETRY_AFTER_MS,
-  });
+  const resource = exhaustedResource(thrown);
+  if (resource === undefined) return undefined;
+  return new ExaiError(
+    "OVER_CAPACITY",
+    `${what}: on this machine ${resource} just now; try again in a moment`,
+    {
+      cause: thrown,
+      retryAfterMs: RETRY_AFTER_MS,
+    },
+  );
 }

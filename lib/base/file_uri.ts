@@ -3,15 +3,24 @@ import { normalize as normalizePosix } from "@std/path/posix/normalize";
 import { normalize as normalizeWindows } from "@std/path/windows/normalize";
 import { trimEndOf } from "./text.ts";
 
-/** The path a URI leads to on this machine, or why it leads to none. */
+/** The path of a URI on this machine, or why it has none. */
 type UriPath = { path: string; why?: undefined } | { path?: undefined; why: string };
 
 const ON_WINDOWS = SEPARATOR === "\\";
 
 /**
- * The absolute path a `file:` URI, or a plain absolute path in its place, names on this machine. It takes what clients
- * send that is no proper URI: a raw `%`, `#`, `?` or space, a drive letter where the host should stand, escapes that
- * are no UTF-8. A host is refused by its name: to look it up would send it this user's name (UNC paths on Windows).
+ * The absolute path of a `file:` URI, or of a plain absolute path in its place. Accepts the improper URIs that
+ * clients send: a raw `%`, `#`, `?` or space, a drive letter as the host, escapes that are not UTF-8. A host is
+ * rejected by its name: resolving it would send this user's name to it (UNC paths on Windows).
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { pathOfUri } from "./file_uri.ts";
+ *
+ * assertEquals(pathOfUri("file:///home/me/a%20b", false), { path: "/home/me/a b" });
+ * assertEquals(pathOfUri("file:///C:/work", true), { path: "C:\\work" });
+ * ```
  */
 export function pathOfUri(uri: string, onWindows = ON_WINDOWS): UriPath {
   const [, scheme, rest = ""] = /^([A-Za-z][A-Za-z\d+.-]+):(.*)$/s.exec(uri) ?? [];
@@ -37,7 +46,7 @@ function absolute(path: string, onWindows: boolean): UriPath {
   return { path: trimmed.length === 2 ? `${trimmed}\\` : trimmed };
 }
 
-/** Escapes that make up text are taken as what they stand for; others stay as they are. */
+/** Decodes escapes that form UTF-8 text and keeps others. */
 function unescape(text: string): string {
   return text.replace(/(?:%[\dA-Fa-f]{2})+/g, (escapes) => {
     try {

@@ -3,12 +3,14 @@ import { MINUTE_MS } from "./units.ts";
 
 const log = getLogger(["exai", "faults"]);
 
-/** When each place last said that something went wrong there. */
+/** When each handler last logged an error. */
 const lastSaidMs = new Map<string, number>();
 
 /**
- * Says that handling one message of a peer (`what`: whose) threw, once a minute at most: whoever can make it happen once
- * can make it happen for every message. It is caught where messages are read, so that the next ones are still read.
+ * Logs that handling a message threw, once a minute at most: a peer that can cause it once can cause it for each
+ * message.
+ *
+ * @param what whose message it was
  */
 export function logHandlerError(what: string, thrown: unknown, nowMs = performance.now()): void {
   const lastMs = lastSaidMs.get(what);
@@ -17,7 +19,7 @@ export function logHandlerError(what: string, thrown: unknown, nowMs = performan
   log.error("{what} could not be handled: {thrown}", { what, thrown });
 }
 
-/** `handle` without throwing: whoever reads messages has more to read, and those belong to others too. */
+/** Wraps `handle` so that it logs what it throws: the messages after it must still be read. */
 export function loggingErrors<T extends unknown[]>(
   what: string,
   handle: (...message: T) => void,

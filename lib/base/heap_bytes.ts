@@ -1,12 +1,12 @@
 const NOT_LATIN1 = /[^\0-\xff]/;
 
-/** What an object or a primitive takes beside the text in it; about what V8 needs. */
+/** About what V8 needs for an object or a primitive, beside its text. */
 const NODE_BYTES = 16;
 const MAX_DEPTH = 200;
 
-/** The memory `text` takes: V8 keeps one byte a code unit where all of them are Latin-1, two otherwise. */
+/** The memory `text` takes in V8: one byte a code unit if all of them are Latin-1, two otherwise. */
 export function heapBytes(text: string): number {
-  // For a text kept in one byte V8 knows without looking that nothing can match.
+  // For a one-byte string V8 knows without a scan that nothing can match.
   return NOT_LATIN1.test(text) ? text.length * 2 : text.length;
 }
 

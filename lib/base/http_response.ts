@@ -1,9 +1,9 @@
 import { isYieldDue, yieldToEventLoop } from "./event_loop.ts";
 
 interface BodyLimits {
-  /** Most that is taken of the body, or of one event of it, after it was decompressed. */
+  /** Largest size of the body, or of one event of it, after decompression. */
   maxBytes: number;
-  /** What the body fails with beyond it. */
+  /** The error the body fails with beyond it. */
   tooLarge(): Error;
 }
 
@@ -11,10 +11,13 @@ type Chunk = Uint8Array<ArrayBuffer>;
 
 const [NEWLINE, RETURN] = [10, 13];
 
-/** `response` with a body that fails beyond the limit. `fetch` decompresses, so what is counted is what arrives here. */
+/**
+ * Returns `response` with a body that fails beyond the limit. `fetch` decompresses, so the limit is on what arrives
+ * here.
+ */
 export function boundedBody(response: Response, { maxBytes, tooLarge }: BodyLimits): Response {
   let bytes = 0;
-  return withBody(response, {
+  return transformed(response, {
     transform(chunk, controller) {
       bytes += chunk.length;
       if (bytes > maxBytes) throw tooLarge();
@@ -25,12 +28,12 @@ export function boundedBody(response: Response, { maxBytes, tooLarge }: BodyLimi
 }
 
 /**
- * `response`, a stream of Server-Sent Events, with a body that fails when one event is larger than the limit. The
- * stream itself has no end. Whatever stands between two blank lines is an event: a comment or a field that never ends too.
+ * Returns `response`, a stream of Server-Sent Events without an end, with a body that fails when one event is larger
+ * than the limit. An event is what stands between two blank lines, comments and endless fields included.
  */
 export function boundedEvents(response: Response, { maxBytes, tooLarge }: BodyLimits): Response {
   const count = eventCounter();
-  return withBody(response, {
+  return transformed(response, {
     transform(chunk, controller) {
       if (count(chunk) > maxBytes) throw tooLarge();
       controller.enqueue(chunk);
@@ -40,19 +43,19 @@ export function boundedEvents(response: Response, { maxBytes, tooLarge }: BodyLi
 }
 
 /**
- * `response` with a body that is decompressed where it is `deflate`: `fetch` knows gzip and br and asks for no more, but
- * some servers answer so all the same.
+ * Returns `response` with its body decompressed if it is `deflate`: `fetch` supports gzip and br and asks for no
+ * more, but some servers send it all the same.
  */
 export function inflated(response: Response): Response {
   if (!/^\s*deflate\s*$/i.test(response.headers.get("content-encoding") ?? "")) return response;
   let inflate: TransformStream<Chunk, Chunk> | undefined;
   let writer: WritableStreamDefaultWriter<Chunk> | undefined;
   let done: Promise<void> | undefined;
-  return withBody(response, {
+  return transformed(response, {
     async transform(chunk, controller) {
       if (chunk.length === 0) return;
       if (!inflate) {
-        // What HTTP calls deflate has the header of zlib (RFC 9110, 8.4.1.2); some servers leave it out.
+        // HTTP's deflate has the header of zlib (RFC 9110, 8.4.1.2); some servers leave it out.
         inflate = new DecompressionStream((chunk[0]! & 15) === 8 ? "deflate" : "deflate-raw");
         writer = inflate.writable.getWriter();
         done = inflate.readable.pipeTo(new WritableStream({ write: (part) => controller.enqueue(part) }));
@@ -67,10 +70,10 @@ export function inflated(response: Response): Response {
   });
 }
 
-/** `response` with no more than the beginning of its body: enough to say what is wrong. */
+/** Returns `response` with the first `maxBytes` of its body. */
 export function beginningOf(response: Response, maxBytes: number): Response {
   let left = maxBytes;
-  return withBody(response, {
+  return transformed(response, {
     transform(chunk, controller) {
       controller.enqueue(chunk.subarray(0, left));
       left -= chunk.length;
@@ -79,18 +82,21 @@ export function beginningOf(response: Response, maxBytes: number): Response {
   });
 }
 
-function withBody(response: Response, transformer: Transformer<Chunk, Chunk>): Response {
+function transformed(response: Response, transformer: Transformer<Chunk, Chunk>): Response {
   if (response.body === null || response.status === 0) return response;
   const { status, statusText, headers } = response;
   const body = response.body.pipeThrough(new TransformStream(transformer));
   const bounded = new Response(body, { status, statusText, headers });
-  // A response that is made has neither; who follows redirects asks for them.
+  // A constructed response has neither, and what follows redirects reads them.
   Object.defineProperty(bounded, "url", { value: response.url });
   Object.defineProperty(bounded, "redirected", { value: response.redirected });
   return bounded;
 }
 
-/** The size of the largest event that ends in a chunk, or of the one that is not whole yet; lines end with CR, LF or both. */
+/**
+ * Returns a function that gives the size of the largest event that ends in a chunk, or of the unfinished one. Lines
+ * end with CR, LF or both.
+ */
 function eventCounter(): (chunk: Uint8Array) => number {
   let eventBytes = 0;
   let lineBytes = 0;
@@ -106,15 +112,15 @@ function eventCounter(): (chunk: Uint8Array) => number {
     lineBytes += bytes;
     eventBytes += bytes;
   };
-  const countBytes = (chunk: Uint8Array) => {
+  const countByByte = (chunk: Uint8Array) => {
     for (const byte of chunk) {
       if (byte === RETURN || (byte === NEWLINE && !isAfterReturn)) endLine();
       else if (byte !== NEWLINE) add(1);
       isAfterReturn = byte === RETURN;
     }
   };
-  // Nobody sends CR; without one the search is the system's own, which is fifty times as fast.
-  const countLines = (chunk: Uint8Array) => {
+  // CR is not used in practice; without it the native search is fifty times as fast.
+  const countByLine = (chunk: Uint8Array) => {
     let start = 0;
     for (let end; (end = chunk.indexOf(NEWLINE, start)) >= 0; start = end + 1) {
       add(end - start);
@@ -124,13 +130,24 @@ function eventCounter(): (chunk: Uint8Array) => number {
   };
   return (chunk) => {
     largest = 0;
-    if (isAfterReturn || chunk.includes(RETURN)) countBytes(chunk);
-    else countLines(chunk);
+    if (isAfterReturn || chunk.includes(RETURN)) countByByte(chunk);
+    else countByLine(chunk);
     return Math.max(largest, eventBytes);
   };
 }
 
-/** How long an answer asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date (RFC 9110, 10.2.3). */
+/**
+ * How long a response asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { retryAfterMs } from "./http_response.ts";
+ *
+ * assertEquals(retryAfterMs(new Headers({ "retry-after": "2" })), 2000);
+ * assertEquals(retryAfterMs(new Headers()), undefined);
+ * ```
+ */
 export function retryAfterMs(
   headers: Pick<Headers, "get"> | undefined,
   nowMs = Date.now(),

@@ -12,7 +12,7 @@ export interface SocketAddress {
 
 const V4_MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
-/** The 16 bytes of an IP address, with or without a scope; undefined for what is none. */
+/** The 16 bytes of an IP address, with or without a scope; undefined for any other text. */
 export function addressBytes(hostname: string): Uint8Array<ArrayBuffer> | undefined {
   const plain = hostname.replace(/^\[(.*)\]$/, "$1").split("%", 1)[0]!;
   if (/^\d{1,3}(\.\d{1,3}){3}$/.test(plain)) {
@@ -20,7 +20,7 @@ export function addressBytes(hostname: string): Uint8Array<ArrayBuffer> | undefi
     return parts.every((part) => part <= 255) ? mapped(parts) : undefined;
   }
   if (!plain.includes(":")) return undefined;
-  // The URL parser knows every way to write an IPv6 address, and gives groups of hexadecimal digits alone.
+  // The URL parser accepts every notation of IPv6 and returns groups of hexadecimal digits.
   const groups = URL.parse(`http://[${plain}]/`)?.hostname.slice(1, -1);
   return groups === undefined ? undefined : groupBytes(groups);
 }
@@ -34,12 +34,12 @@ export function isMapped(address: Uint8Array): boolean {
   return V4_MAPPED.every((byte, at) => address[at] === byte);
 }
 
-/** Whether an address stands for every address of the machine. */
+/** Whether it is the unspecified address, which stands for every address of the machine. */
 export function isUnspecified(address: Uint8Array): boolean {
   return (isMapped(address) ? address.subarray(12) : address).every((byte) => byte === 0);
 }
 
-/** Whether an address leads to this machine alone: 127.0.0.0/8 or ::1. */
+/** Whether it is a loopback address: 127.0.0.0/8 or ::1. */
 export function isLoopback(address: Uint8Array): boolean {
   if (isMapped(address)) return address[12] === 127;
   return address.every((byte, at) => byte === (at === 15 ? 1 : 0));

@@ -10,16 +10,25 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /**
- * A foreign value where it is a text. `String()` and templates are not for foreign values: an object whose `toString`
- * is no function, or an array nested thousands deep, makes them throw.
+ * `value` if it is a string. `String()` and templates are not for foreign values: an object whose `toString` is no
+ * function, or an array nested thousands deep, makes them throw.
  */
 export function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
 /**
- * The entry of `table` under a name that somebody else chose. Every object inherits `constructor`, `toString` and
- * `__proto__`, so that `table[name]` finds something that nobody has put there.
+ * The entry of `table` under a foreign name. `table[name]` also finds what every object inherits, such as
+ * `constructor` and `__proto__`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { ownEntry } from "./json.ts";
+ *
+ * assertEquals(ownEntry({ a: 1 }, "a"), 1);
+ * assertEquals(ownEntry({ a: 1 }, "constructor"), undefined);
+ * ```
  */
 export function ownEntry<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(table, name) ? table[name] : undefined;

@@ -11,21 +11,21 @@ import { jsonEscaped, visibleLines } from "./visible.ts";
 
 export { redact, registerSecret };
 
-/** Makes of a formatter the place log lines go to. What it writes has no secret in it. */
+/** Makes a sink from a formatter. The formatter's output has no secrets in it. */
 export type LogSink = (format: TextFormatter) => (record: LogRecord) => void;
 
 export interface LogOptions {
   /** Least severe level that is logged. */
   level: LogLevel;
   format: "text" | "json";
-  /** Where every line goes, by a name of its own. */
+  /** Each record goes to every sink. */
   sinks: Readonly<Record<string, LogSink>>;
 }
 
 /**
- * Sends what is logged under the category `exai` to `options.sinks`. Calling it again replaces what was set up.
+ * Sends what is logged under the category `exai` to `options.sinks`, replacing an earlier set-up.
  *
- * The sinks must be synchronous and are not closed here: whoever made them flushes them.
+ * The sinks must be synchronous. They are not closed here: their owner flushes them.
  */
 export function setupLog(options: LogOptions): void {
   const formatter = options.format === "json" ? getJsonLinesFormatter() : getTextFormatter({
@@ -33,10 +33,10 @@ export function setupLog(options: LogOptions): void {
     level: "full",
     category: ".",
     value: "bare",
-    // A name a client chose must not be able to forge a line of its own.
+    // A name chosen by a client must not be able to forge a line.
     sanitize: { newlines: "escape" },
   });
-  // A client or a server may have chosen any part of a line.
+  // Any part of a line may come from a client or a server.
   const shown = options.format === "json" ? jsonEscaped : visibleLines;
   const clean: TextFormatter = (record) => shown(redact(formatter(record)));
   const sinks = Object.fromEntries(

@@ -1,51 +1,63 @@
-/** Between two tellings of the same change of a server. */
+/** Between two notifications of the same key. */
 const PAUSE_MS = 100;
 
 /**
- * Passes on that something of a peer has changed: the first time at once, then once each pause however often the peer
- * says it, and the last time always. Each telling costs work for all whom it concerns, and says no more than the one
- * before it.
+ * Throttles the change notifications of a peer, for each key: the first runs at once, further ones at the end of a
+ * pause, of which only the last. Each costs work for every listener and says no more than the one before it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { NotificationThrottle } from "./notification_throttle.ts";
+ *
+ * const seen: number[] = [];
+ * const throttle = new NotificationThrottle();
+ * for (const n of [1, 2, 3]) throttle.notify("tools", () => seen.push(n));
+ * assertEquals(seen, [1]);
+ * throttle.end();
+ * assertEquals(seen, [1, 3]);
+ * ```
  */
 export class NotificationThrottle {
-  /** What was told in this pause, and how to tell what came since. */
-  readonly #pauses = new Map<string, { timer: ReturnType<typeof setTimeout>; again?: () => void }>();
+  /** The keys notified in the last pause, each with the notification that is due at its end. */
+  readonly #pauses = new Map<string, { timer: ReturnType<typeof setTimeout>; trailing?: () => void }>();
   readonly #maxKeys: number;
-  #hasEnded = false;
+  #isEnded = false;
 
-  /** @param maxKeys how many different changes are told apart; beyond that they are told at once */
+  /** @param maxKeys how many keys are throttled; further ones are notified at once */
   constructor(maxKeys = 256) {
     this.#maxKeys = maxKeys;
   }
 
-  /** Runs `tell` for the change `key`, now or at the end of the pause; of several meanwhile the last. */
-  notify(key: string, tell: () => void): void {
+  /** Runs `notify` for the change `key`, now or at the end of the pause. */
+  notify(key: string, notify: () => void): void {
     const pause = this.#pauses.get(key);
-    if (pause) pause.again = tell;
+    if (pause) pause.trailing = notify;
     else {
-      this.#begin(key);
-      tell();
+      this.#startPause(key);
+      notify();
     }
   }
 
-  /** The peer is gone: tells what waits, and from now on everything at once. */
+  /** Runs what is due, and from now on everything at once: the peer is gone. */
   end(): void {
-    this.#hasEnded = true;
+    this.#isEnded = true;
     const pauses = [...this.#pauses.values()];
     this.#pauses.clear();
-    for (const { timer, again } of pauses) {
+    for (const { timer, trailing } of pauses) {
       clearTimeout(timer);
-      again?.();
+      trailing?.();
     }
   }
 
-  #begin(key: string): void {
-    if (this.#hasEnded || this.#pauses.size >= this.#maxKeys) return;
-    this.#pauses.set(key, { timer: setTimeout(() => this.#end(key), PAUSE_MS) });
+  #startPause(key: string): void {
+    if (this.#isEnded || this.#pauses.size >= this.#maxKeys) return;
+    this.#pauses.set(key, { timer: setTimeout(() => this.#endPause(key), PAUSE_MS) });
   }
 
-  #end(key: string): void {
-    const again = this.#pauses.get(key)?.again;
+  #endPause(key: string): void {
+    const trailing = this.#pauses.get(key)?.trailing;
     this.#pauses.delete(key);
-    if (again) this.notify(key, again);
+    if (trailing) this.notify(key, trailing);
   }
 }

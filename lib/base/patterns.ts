@@ -1,11 +1,19 @@
-/** Says which texts fit. */
 export interface Matcher {
   test(text: string): boolean;
 }
 
 /**
- * A list of patterns as one matcher; `*` stands for any characters. As an expression each `*` would multiply the time
- * by the length of the name, which somebody else has chosen.
+ * A list of patterns as one matcher; `*` matches any characters. Not a regular expression, in which each `*` would
+ * multiply the time by the length of a foreign name.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { anyOf } from "./patterns.ts";
+ *
+ * const matcher = anyOf(["read_*", "list"]);
+ * assertEquals(["read_file", "list", "lists"].map((name) => matcher.test(name)), [true, true, false]);
+ * ```
  */
 export function anyOf(patterns: readonly string[], options: { ignoreCase?: boolean } = {}): Matcher {
   const fold = (text: string) => options.ignoreCase ? text.toLowerCase() : text;
@@ -18,7 +26,10 @@ export function anyOf(patterns: readonly string[], options: { ignoreCase?: boole
   };
 }
 
-/** Whether `text` is `parts` with anything between them: each is taken where it first comes, which leaves most. */
+/**
+ * Whether `text` is `parts` with anything between them. Taking each part where it first occurs leaves most for the
+ * rest.
+ */
 function fits(text: string, parts: readonly string[]): boolean {
   const [first = "", ...rest] = parts;
   const last = rest.pop();

@@ -1,10 +1,10 @@
-/** A value shorter than this is too common in ordinary text to be a secret. */
+/** A shorter value is too common in ordinary text to be a secret. */
 const MIN_SECRET_LENGTH = 4;
 
 /** The registered secrets in every form they are written in, by their first characters. */
 const byPrefix = new Map<string, Set<string>>();
 
-/** Whether some secret begins with the UTF-16 code unit; looked at for each character of a text. */
+/** Whether a secret begins with this UTF-16 code unit; read for each character of a text. */
 const isFirstUnit = new Uint8Array(0x10000);
 
 /**
@@ -29,7 +29,7 @@ function escape(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-/** `text` with `[secret]` in place of every registered secret; of secrets that overlap nothing is left either. */
+/** `text` with each registered secret replaced by `[secret]`, overlapping ones included. */
 export function redact(text: string): string {
   let clean = "";
   let copied = 0;
@@ -51,7 +51,7 @@ export function redact(text: string): string {
   return `${clean}${text.slice(copied, begin)}[secret]${text.slice(end)}`;
 }
 
-/** Length of the longest secret that stands at `at`; 0 when none does. */
+/** Length of the longest secret at `at`; 0 if there is none. */
 function longestAt(text: string, at: number): number {
   let longest = 0;
   for (const secret of byPrefix.get(text.slice(at, at + MIN_SECRET_LENGTH)) ?? []) {

@@ -1,9 +1,19 @@
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { MAX_NAME_CHARS } from "./text.ts";
 
-/** Those of `names` that `word` may be a typo of, closest first. */
+/**
+ * Up to three of `names` that `word` may be a typo of, closest first.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { closeMatches } from "./suggest.ts";
+ *
+ * assertEquals(closeMatches("verson", ["chat", "version"]), ["version"]);
+ * ```
+ */
 export function closeMatches(word: string, names: readonly string[]): string[] {
-  // A longer word is no typo of ours, and comparing it costs its length times that of every name.
+  // Comparing costs the length of the word times that of every name; a longer one is no typo.
   if (word.length > MAX_NAME_CHARS) return [];
   const wanted = word.toLowerCase();
   return names

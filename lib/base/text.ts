@@ -1,15 +1,15 @@
 /**
- * The first `maxChars` of `text`, for whoever keeps them. What `slice`, `trim` and a regular expression give is a view in
- * V8 that keeps the whole text alive: of a name of megabytes, its first hundred letters would hold all of it.
+ * The first `maxChars` of `text`, as a copy. `slice`, `trim` and regular expressions give views that keep the whole
+ * text alive in V8: the first hundred characters of a name of megabytes would hold all of it.
  */
 export function clip(text: string, maxChars: number): string {
-  // Joined texts are written out before they are cut, so that this is a view of the short copy alone.
+  // V8 flattens a concatenation before it cuts it, so this is a view of the short copy.
   return ` ${text.slice(0, maxChars)}`.slice(1);
 }
 
 /**
- * `text` without the `chars` at its end. An expression such as `/-+$/` takes time that grows with the square of a run of
- * them that does not stand at the end.
+ * `text` without the `chars` at its end. An expression such as `/-+$/` takes time quadratic in a run of them
+ * elsewhere.
  */
 export function trimEndOf(text: string, chars: string): string {
   let end = text.length;
@@ -24,22 +24,33 @@ export function trimStartOf(text: string, chars: string): string {
   return text.slice(start);
 }
 
-/** Of a name, this much is shown in a message. */
+/** How much of a name is shown in a message. */
 export const MAX_NAME_CHARS = 100;
 
-/** A foreign value for a message: a short text in quotes, a number as it is, of anything else what it is. */
+/** A foreign value as shown in a message: a text in quotes, a number as it is, of anything else its type. */
 export function quoteValue(value: unknown): string {
   if (typeof value === "string") return quoteName(value);
   if (Array.isArray(value)) return "an array";
   return typeof value === "object" && value !== null ? "an object" : `${value as number | boolean | null}`;
 }
 
-/** `name` in quotes for a message, cut if it is long. */
+/**
+ * `name` in quotes, cut if it is long.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { quoteName } from "./text.ts";
+ *
+ * assertEquals(quoteName('a"b'), '"a\\"b"');
+ * assertEquals(quoteName("x".repeat(200)).length, 103);
+ * ```
+ */
 export function quoteName(name: string): string {
   return JSON.stringify(name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS)}…` : name);
 }
 
-/** FNV-1a, 32 bits, in base 36: short and the same everywhere. Tells texts apart; keeps nothing secret. */
+/** FNV-1a, 32 bits, in base 36: a short, stable hash. Not for secrets. */
 export function fnv1a(text: string): string {
   let value = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);

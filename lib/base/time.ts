@@ -1,19 +1,19 @@
 import { SECOND_MS } from "./units.ts";
 
 /**
- * The time in milliseconds since 1970 as it was when this process began, plus how long it has run since: it goes on
- * evenly, whatever becomes of the machine's clock. For how long something took or may take; not for a date to show.
+ * A monotonic time in milliseconds: the time since 1970 when the process began, plus how long it has run. For
+ * durations and deadlines, not for dates.
  */
 export function monotonicNow(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** A timer that is this late was not waited for: the process was stopped, or the machine asleep. */
+/** A timer this late means that the process was stopped or the machine asleep. */
 const GAP_MS = SECOND_MS;
 
 /**
- * Runs `expire` after `timeoutMs`, unless what is returned is disposed before. A process that was stopped meanwhile finds
- * its timers run out and what it waited for unread: then it waits `graceMs` more.
+ * Runs `expire` after `timeoutMs`, unless it is disposed before. After a suspension the timer is due while the input
+ * is still unread; `expire` then runs `graceMs` later.
  */
 export function suspendAwareTimeout(expire: () => void, timeoutMs: number, graceMs: number): Disposable {
   let dueMs = performance.now() + timeoutMs;

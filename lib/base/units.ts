@@ -7,7 +7,7 @@ export const SECOND_MS = 1000;
 export const MINUTE_MS = 60 * SECOND_MS;
 export const HOUR_MS = 60 * MINUTE_MS;
 
-/** `bytes` for a person: "512 B", "1.5 KiB", "32 MiB". */
+/** `bytes` in the largest unit that fits: "512 B", "1.5 KiB", "32 MiB". */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB"];
   let value = bytes;

@@ -1,2 +1,2 @@
-/** Version of both programs; the wire protocol says it in `hello_ack.daemon.version`. */
+/** Version of both programs, sent as `hello_ack.daemon.version`. */
 export const VERSION = "0.1.0";

@@ -1,40 +1,48 @@
 /**
- * What a terminal obeys or does not show: controls (C0, C1, DEL), line and paragraph separators, direction marks,
- * characters without width, halves of a surrogate pair. U+FE0F only picks the form of the emoji before it.
+ * What a terminal interprets or does not show: controls (C0, C1, DEL), line and paragraph separators, direction
+ * marks, zero-width characters, lone surrogates. U+FE0F only selects the form of the emoji before it.
  */
 const UNSEEN = /[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]--[\ufe0f]]/gv;
 const UNSEEN_IN_LINES = /[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]--[\ufe0f\n\t]]/gv;
-/** Most texts hold nothing else, and are found to in a tenth of the time. */
+/** A tenfold faster test that most texts pass. */
 const PLAIN = /^[ -~]*$/;
 const PLAIN_LINES = /^[\n\t -~]*$/;
-/** More marks on one letter than any writing has; they would run over the lines around it. */
+/** More combining marks on one letter than any script has; they would overlap the lines around it. */
 const FLOOD = /(\p{M}{4})\p{M}+/gu;
 
-/** Of a name or a cell, this much is shown. */
+/** How much of a name or a table cell is shown. */
 const MAX_CHARS = 200;
 
 /**
- * Foreign text as a part of one line of a terminal or a log: what cannot be seen is written out (`\x1b`), and a long
- * text is cut. Writing it out says more than leaving it out, and no sequence has to be recognised for it.
+ * Foreign text for one line of a terminal or a log: invisible characters are escaped (`\x1b`), and a long text is
+ * cut. Escaping shows more than removing, and no control sequence has to be parsed for it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { visible } from "./visible.ts";
+ *
+ * assertEquals(visible("a\x1b[2Jb\n"), "a\\x1b[2Jb\\n");
+ * ```
  */
 export function visible(text: string, maxChars = MAX_CHARS): string {
   return escaped(text.length > maxChars ? `${text.slice(0, maxChars)}…` : text, UNSEEN);
 }
 
-/** As {@linkcode visible} for a text of several lines, whole: its line ends and tabs stay. */
+/** As {@linkcode visible} for a whole text of several lines: line ends and tabs stay. */
 export function visibleLines(text: string): string {
   return escaped(text, UNSEEN_IN_LINES);
 }
 
-/** `value` as JSON of which a terminal obeys nothing: the same value, with what cannot be seen as `\u` escapes. */
+/** `value` as JSON with invisible characters as `\u` escapes; it parses to the same value. */
 export function visibleJson(value: unknown, indent?: number): string {
   return jsonEscaped(JSON.stringify(value, null, indent) ?? "null");
 }
 
-/** `text`, which is JSON, with what cannot be seen as `\u` escapes; it means the same. */
+/** `text`, which is JSON, with invisible characters as `\u` escapes; it parses to the same value. */
 export function jsonEscaped(text: string): string {
   if (PLAIN_LINES.test(text)) return text;
-  // Of controls, what JSON.stringify writes has line ends alone, and those between its strings.
+  // The only controls JSON.stringify writes are line ends between its strings.
   return text.replace(UNSEEN_IN_LINES, units);
 }
 

@@ -8,7 +8,7 @@ import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { openCallRecords } from "../state/call_records.ts";
-import { callJson, filterOf, limitOf } from "../admin/call_routes.ts";
+import { callJson, parseFilter, parseLimit } from "../admin/call_routes.ts";
 import { askDaemon, followDaemon, isDaemonThere } from "../client/daemon_client.ts";
 import { accessHome } from "./home_access.ts";
 import { formatCell, formatRow, formatTable } from "./table.ts";
@@ -135,15 +135,15 @@ async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchP
   using store = openCallRecords({ ...settings, calls: true }, paths, {
     onquarantine: (note) => notes.push(note),
   });
-  const desk = new CallControl({ store, maxBodyChars: settings.callsBodyMaxBytes });
-  const [fault] = [...notes, ...desk.faults()];
+  const calls = new CallControl({ store, maxBodyChars: settings.callsBodyMaxBytes });
+  const [fault] = [...notes, ...calls.faults()];
   if (fault !== undefined) throw new ExaiError("CONFIG", fault);
   const id = query.get("id");
   if (id !== null) {
-    const { record, bodies } = desk.find(id);
+    const { record, bodies } = calls.find(id);
     return { call: callJson(record, bodies) };
   }
-  return { calls: desk.list(filterOf(query), limitOf(query)).map((record) => callJson(record)) };
+  return { calls: calls.list(parseFilter(query), parseLimit(query)).map((record) => callJson(record)) };
 }
 
 async function follow(

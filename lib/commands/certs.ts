@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { LoadedSettings } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { readRegularFile } from "../config/regular_file.ts";
-import type { Authority, Certified } from "../edge/certificates.ts";
+import type { CertificateAndKey, CertificateAuthority } from "../edge/certificates.ts";
 import { ensureStateDir, writePrivateFile } from "../state/state_files.ts";
 
 /** How `exai-daemon certs` is used. */
@@ -46,7 +46,7 @@ async function makeAll(dir: string, hosts: readonly string[]): Promise<string> {
     throw new ExaiError("CONFIG", `${JSON.stringify(wrong)} is no host name or address; ${CERTS_USAGE}`);
   }
   const { authority, made } = await authorityIn(dir);
-  const { issue } = await import("../edge/certificates.ts");
+  const { issueCertificate: issue } = await import("../edge/certificates.ts");
   await save(dir, "server", await issue(authority, { hosts: names }));
   await save(dir, "client", await issue(authority, { client: "client" }));
   return [
@@ -72,7 +72,7 @@ async function makeClient(dir: string, [name, ...rest]: readonly string[]): Prom
     throw new ExaiError("CONFIG", `a client needs one name of letters, digits and . _ -; ${CERTS_USAGE}`);
   }
   const { authority } = await authorityIn(dir);
-  const { issue } = await import("../edge/certificates.ts");
+  const { issueCertificate: issue } = await import("../edge/certificates.ts");
   await save(dir, name, await issue(authority, { client: name }));
   return [`Made a certificate of the client ${name} in ${dir}`, "", ...clientSettings(dir, name)].join("\n");
 }
@@ -87,8 +87,10 @@ function clientSettings(dir: string, name: string): string[] {
 }
 
 /** The authority kept in `dir`; one is made where there is none. */
-async function authorityIn(dir: string): Promise<{ authority: Authority; made: boolean }> {
-  const { makeAuthority, openAuthority } = await import("../edge/certificates.ts");
+async function authorityIn(dir: string): Promise<{ authority: CertificateAuthority; made: boolean }> {
+  const { createAuthority: makeAuthority, importAuthority: openAuthority } = await import(
+    "../edge/certificates.ts"
+  );
   const kept = await load(dir, "ca");
   if (kept) return { authority: await openAuthority(kept), made: false };
   const fresh = await makeAuthority("EXAI local CA");
@@ -96,7 +98,7 @@ async function authorityIn(dir: string): Promise<{ authority: Authority; made: b
   return { authority: await openAuthority(fresh), made: true };
 }
 
-async function load(dir: string, name: string): Promise<Certified | undefined> {
+async function load(dir: string, name: string): Promise<CertificateAndKey | undefined> {
   const read = (suffix: string) =>
     readRegularFile(join(dir, `${name}.${suffix}`)).catch((thrown) => {
       if (thrown instanceof Deno.errors.NotFound) return undefined;
@@ -109,7 +111,7 @@ async function load(dir: string, name: string): Promise<Certified | undefined> {
   throw new ExaiError("CONFIG", `${join(dir, `${name}.${missing}`)} is missing; remove the other half too`);
 }
 
-async function save(dir: string, name: string, { cert, key }: Certified): Promise<void> {
+async function save(dir: string, name: string, { cert, key }: CertificateAndKey): Promise<void> {
   await writePrivateFile(join(dir, `${name}.key`), key);
   await writePrivateFile(join(dir, `${name}.pem`), cert);
 }

@@ -6,7 +6,7 @@ import { AUTO_TOKEN } from "../config/token_rule.ts";
 import type { Settings } from "../config/settings.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { accessHome } from "./home_access.ts";
-import { noTokenFile, readTokenFile, writeNewToken } from "../edge/token.ts";
+import { noTokenFileError, readTokenFile, writeNewToken } from "../edge/token.ts";
 
 const USAGE = "token rotate | token show";
 
@@ -25,7 +25,7 @@ export async function tokenCommand(
   if (rest.length > 0 || (word !== "rotate" && word !== "show")) {
     throw new ExaiError("CONFIG", `${quoteName(args.join(" "))} is nothing to do with the token; ${USAGE}`);
   }
-  if (settings.token !== AUTO_TOKEN) throw noTokenFile(settings.token);
+  if (settings.token !== AUTO_TOKEN) throw noTokenFileError(settings.token);
   return word === "rotate" ? await rotate(settings) : await show(settings);
 }
 

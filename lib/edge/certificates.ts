@@ -4,28 +4,28 @@ import { HOUR_MS } from "../base/units.ts";
 
 const DAY_MS = 24 * HOUR_MS;
 const CA_DAYS = 3650;
-/** What browsers and Apple's systems accept at most. */
+/** The maximum that browsers and Apple's systems accept. */
 const LEAF_DAYS = 397;
-/** Clocks of other machines may be a little behind. */
+/** Tolerates clients whose clock is behind. */
 const BACKDATED_MS = HOUR_MS;
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
-/** A certificate and its key, as PEM. */
-export interface Certified {
+/** A certificate and its private key, as PEM. */
+export interface CertificateAndKey {
   cert: string;
   key: string;
 }
 
-/** A certificate authority that can sign. */
-export interface Authority {
+/** A certificate authority with its signing key. */
+export interface CertificateAuthority {
   cert: x509.X509Certificate;
   key: CryptoKey;
 }
 
-/** Makes a certificate authority that can sign certificates of others and no further authorities. */
-export async function makeAuthority(name: string): Promise<Certified> {
-  const keys = await makeKeys();
+/** Creates a self-signed certificate authority that can sign end-entity certificates, but no further authorities. */
+export async function createAuthority(name: string): Promise<CertificateAndKey> {
+  const keys = await generateKeys();
   const cert = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
     name: [{ CN: [name] }],
@@ -41,8 +41,8 @@ export async function makeAuthority(name: string): Promise<Certified> {
   return { cert: pem(cert.toString("pem")), key: await exportKey(keys.privateKey) };
 }
 
-/** The authority that was kept as PEM. */
-export async function openAuthority({ cert, key }: Certified): Promise<Authority> {
+/** Imports a certificate authority from PEM. */
+export async function importAuthority({ cert, key }: CertificateAndKey): Promise<CertificateAuthority> {
   const [der] = x509.PemConverter.decode(key);
   return {
     cert: new x509.X509Certificate(cert),
@@ -50,15 +50,18 @@ export async function openAuthority({ cert, key }: Certified): Promise<Authority
   };
 }
 
-export type Subject =
-  /** A server, under every name and address it is reached by; the first is its common name. */
+type CertificateSubject =
+  /** A server, with all its host names and IP addresses; the first is the common name. */
   | { hosts: readonly string[] }
-  /** A client, by a name that is for people. */
+  /** A client, with a display name. */
   | { client: string };
 
-/** Makes a certificate of one server or client, signed by `authority`. */
-export async function issue(authority: Authority, subject: Subject): Promise<Certified> {
-  const keys = await makeKeys();
+/** Issues a certificate for a server or a client, signed by `authority`. */
+export async function issueCertificate(
+  authority: CertificateAuthority,
+  subject: CertificateSubject,
+): Promise<CertificateAndKey> {
+  const keys = await generateKeys();
   const isServer = "hosts" in subject;
   const usage = isServer ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth;
   const commonName = isServer ? subject.hosts[0]! : subject.client;
@@ -94,14 +97,14 @@ function validFor(days: number): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(from), notAfter: new Date(from + days * DAY_MS) };
 }
 
-/** Positive, and with 127 random bits not to be guessed. */
+/** A positive number with 126 random bits. */
 function serialNumber(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[0] = (bytes[0]! & 0x7f) | 0x40;
   return bytes.toHex();
 }
 
-function makeKeys(): Promise<CryptoKeyPair> {
+function generateKeys(): Promise<CryptoKeyPair> {
   return crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]) as Promise<CryptoKeyPair>;
 }
 

@@ -10,47 +10,47 @@ import { PendingConnections } from "./pending_connections.ts";
 const log = getLogger(["exai", "edge"]);
 
 export interface ConnectionLimitsOptions {
-  /** Connections served at once. */
+  /** Maximum number of established connections. */
   maxConnections: number;
-  /** Connections that have not said hello yet. */
+  /** Maximum number of connections that have not sent a hello yet. */
   maxPending: number;
-  /** Wrong tokens from one address in a second, and hellos of one user where no token is asked; 0: any number. */
+  /** Wrong tokens per second and address, and hellos per second and user where no token is required; 0: unlimited. */
   helloRate: number;
-  /** The file handles of this process: where they run short, whoever comes is turned away. */
-  handles?: Pick<HandleBudget, "isTight">;
+  /** The file handles of this process; new connections are refused while they are low. */
+  handles?: Pick<HandleBudget, "isLow">;
 }
 
-/** Why somebody was not let in. */
+/** Why a connection or request was refused. */
 export type RefusalReason = "origin" | "user" | "token" | "connections" | "pending" | "rate" | "handles";
 
-/** What a connection that must say hello is asked by. */
+/** Decides on a pending connection when its hello arrives. */
 export interface HelloAdmission {
-  /** Its token is right, or none is asked: whether there is room for it; it has been closed if not. */
+  /** Called for a valid token, or where none is required. False: a limit is reached and the connection was closed. */
   mayEnter(): boolean;
-  /** Its hello was good. */
+  /** Called for a valid hello: the connection is established. */
   entered(): void;
-  /** Its token was wrong: whether to tell it so; it has been closed if not. */
+  /** Called for a wrong token. True: the client may be sent the reason; false: the connection was closed. */
   refused(): boolean;
 }
 
-/** Who stands at the door. */
+/** A connection attempt that must be confirmed by a hello. */
 export interface ConnectionAttempt {
-  /** For whom its tries are counted. */
-  from: string;
-  /** Whether a token is asked of it. */
-  asksToken: boolean;
+  /** The key its attempts are counted under. */
+  rateLimitKey: string;
+  /** Whether its hello must carry a token. */
+  requiresToken: boolean;
 }
 
 const BURST_SECONDS = 5;
 const MAX_ADDRESSES = 4096;
 
-/** Counts who comes and who waits, and turns away what is too much. Those who are in are never asked again. */
+/** Limits new connections and counts those it refuses. Established connections are not checked again. */
 export class ConnectionLimits {
   readonly #options: ConnectionLimitsOptions;
-  readonly #tries: RateLimiter;
-  readonly #inside = new Set<WebSocketChannel>();
-  readonly #waiting = new PendingConnections<WebSocketChannel>();
-  /** How often somebody was turned away since the start, by reason. */
+  readonly #attempts: RateLimiter;
+  readonly #established = new Set<WebSocketChannel>();
+  readonly #pending = new PendingConnections<WebSocketChannel>();
+  /** Refusals since the start, by reason. */
   readonly refusals: Record<RefusalReason, number> = {
     origin: 0,
     user: 0,
@@ -63,145 +63,124 @@ export class ConnectionLimits {
 
   constructor(options: ConnectionLimitsOptions) {
     this.#options = options;
-    this.#tries = new RateLimiter({
+    this.#attempts = new RateLimiter({
       perSecond: options.helloRate,
       burstSeconds: BURST_SECONDS,
       maxKeys: MAX_ADDRESSES,
     });
   }
 
-  /** Connections open, those that have not said hello among them. */
+  /** The number of open connections, pending ones included. */
   get connections(): number {
-    return this.#inside.size + this.#waiting.size;
+    return this.#established.size + this.#pending.size;
   }
 
   get pending(): number {
-    return this.#waiting.size;
+    return this.#pending.size;
   }
 
   *channels(): IterableIterator<WebSocketChannel> {
-    yield* this.#inside;
-    yield* this.#waiting;
+    yield* this.#established;
+    yield* this.#pending;
   }
 
-  /** Counts `reason`. */
-  count(reason: RefusalReason): void {
+  countRefusal(reason: RefusalReason): void {
     this.refusals[reason]++;
   }
 
-  /** Begins to count anew. */
-  forgetRefusals(): void {
+  /** Sets all counters of {@linkcode refusals} to zero. */
+  resetRefusals(): void {
     for (const reason of Object.keys(this.refusals) as RefusalReason[]) this.refusals[reason] = 0;
   }
 
   /**
-   * Counts a wrong token. A right one is never asked how many wrong ones came before it, from the same address or not:
-   * otherwise strangers could keep out who knows it.
+   * Counts a wrong token. Only wrong tokens are limited: if they counted against valid ones from the same address, a
+   * stranger could lock out the user.
    *
-   * @returns why it is refused: `OVER_CAPACITY` from an address that has shown too many
+   * @returns the error to answer with: `UNAUTHORIZED`, or `OVER_CAPACITY` above the rate limit
    */
-  wrongToken(from: string): ExaiError {
-    if (this.#tries.take(from)) {
-      this.count("token");
+  rejectToken(rateLimitKey: string): ExaiError {
+    if (this.#attempts.take(rateLimitKey)) {
+      this.countRefusal("token");
       return new ExaiError("UNAUTHORIZED", "a token is needed: Authorization: Bearer <EXAI_WS_TOKEN>");
     }
-    this.count("rate");
+    this.countRefusal("rate");
     return new ExaiError("OVER_CAPACITY", "too many wrong tokens from this address", {
       retryAfterMs: SECOND_MS,
     });
   }
 
-  /** Takes a connection that has shown its token; false when there is no room, and it has been closed. */
-  admit(channel: WebSocketChannel): boolean {
-    if (this.#options.handles?.isTight) {
-      this.#turnAway(channel, "handles", "no file handles to spare");
+  /** Adds an authenticated connection; false: a limit is reached and the connection was closed. */
+  add(channel: WebSocketChannel): boolean {
+    if (this.#options.handles?.isLow) {
+      this.#reject(channel, "handles", "no file handles to spare");
       return false;
     }
-    if (this.#inside.size >= this.#options.maxConnections) {
-      this.#turnAway(channel, "connections", "too many connections");
+    if (this.#established.size >= this.#options.maxConnections) {
+      this.#reject(channel, "connections", "too many connections");
       return false;
     }
-    this.#inside.add(channel);
+    this.#established.add(channel);
     return true;
   }
 
   /**
-   * Takes a connection that will say hello. At the limit one goes that has waited long: who means to come in says hello
-   * at once, so that somebody who only waits cannot keep others out.
+   * Adds a connection that must send a hello. Above the limit an old pending connection is closed: clients send their
+   * hello at once, so idle connections cannot block new ones.
+   *
+   * @returns undefined when the connection was closed
    */
-  receive(channel: WebSocketChannel, newcomer: ConnectionAttempt): HelloAdmission | undefined {
-    if (this.#options.handles?.isTight) this.#closeOneWaiting("handles", "no file handles to spare");
-    if (this.#inside.size >= this.#options.maxConnections) {
-      this.#turnAway(channel, "connections", "too many connections");
+  addPending(channel: WebSocketChannel, attempt: ConnectionAttempt): HelloAdmission | undefined {
+    if (this.#options.handles?.isLow) this.#evictPending("handles", "no file handles to spare");
+    if (this.#established.size >= this.#options.maxConnections) {
+      this.#reject(channel, "connections", "too many connections");
       return undefined;
     }
-    this.#waiting.add(channel, newcomer.from);
-    if (this.#waiting.size > this.#options.maxPending) {
-      this.#closeOneWaiting("pending", "no hello yet, and too many others wait");
+    this.#pending.add(channel, attempt.rateLimitKey);
+    if (this.#pending.size > this.#options.maxPending) {
+      this.#evictPending("pending", "no hello yet, and too many others wait");
     }
     return {
-      mayEnter: () => this.#mayEnter(channel, newcomer),
+      mayEnter: () => this.#tryAdmit(channel, attempt),
       entered: () => {
-        if (this.#waiting.delete(channel)) this.#inside.add(channel);
+        if (this.#pending.delete(channel)) this.#established.add(channel);
       },
       refused: () => {
-        const { code, message } = this.wrongToken(newcomer.from);
+        const { code, message } = this.rejectToken(attempt.rateLimitKey);
         if (code === "OVER_CAPACITY") channel.close(CLOSE.overCapacity, message);
         return code !== "OVER_CAPACITY";
       },
     };
   }
 
-  left(channel: WebSocketChannel): void {
-    this.#inside.delete(channel);
-    this.#waiting.delete(channel);
+  /** Removes a connection that was closed. */
+  remove(channel: WebSocketChannel): void {
+    this.#established.delete(channel);
+    this.#pending.delete(channel);
   }
 
-  #closeOneWaiting(reason: RefusalReason, why: string): void {
-    const channel = this.#waiting.removeOne();
-    if (channel) this.#turnAway(channel, reason, why);
+  #evictPending(reason: RefusalReason, why: string): void {
+    const channel = this.#pending.evictOldest();
+    if (channel) this.#reject(channel, reason, why);
   }
 
-  #mayEnter(channel: WebSocketChannel, { from, asksToken }: ConnectionAttempt): boolean {
-    if (this.#options.handles?.isTight) {
-      this.#turnAway(channel, "handles", "no file handles to spare; try again in a moment");
+  #tryAdmit(channel: WebSocketChannel, { rateLimitKey, requiresToken }: ConnectionAttempt): boolean {
+    if (this.#options.handles?.isLow) {
+      this.#reject(channel, "handles", "no file handles to spare; try again in a moment");
       return false;
     }
-    if (!asksToken && !this.#tries.take(from)) {
-      this.#turnAway(channel, "rate", "too many hellos of this user; try again in a second");
+    if (!requiresToken && !this.#attempts.take(rateLimitKey)) {
+      this.#reject(channel, "rate", "too many hellos of this user; try again in a second");
       return false;
     }
-    if (this.#inside.size < this.#options.maxConnections) return true;
-    this.#turnAway(channel, "connections", "too many connections");
+    if (this.#established.size < this.#options.maxConnections) return true;
+    this.#reject(channel, "connections", "too many connections");
     return false;
   }
 
-  #turnAway(channel: WebSocketChannel, reason: RefusalReason, why: string): void {
-    this.count(reason);
-    log.debug("a connection is turned away: {why}", { why });
+  #reject(channel: WebSocketChannel, reason: RefusalReason, why: string): void {
+    this.countRefusal(reason);
+    log.debug("a connection is refused: {why}", { why });
     channel.close(CLOSE.overCapacity, why);
   }
-}
-
-/**
- * Whom tries are counted for: an address; of IPv6 the network, since one machine has as many addresses as it likes;
- * everybody on the socket together, who are this user's own programs.
- */
-export function originOf(address: Deno.Addr): string {
-  if (address.transport !== "tcp" && address.transport !== "udp") return "socket";
-  const { hostname } = address;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(hostname);
-  if (mapped) return mapped[1]!;
-  if (!hostname.includes(":")) return hostname;
-  return hostname === "::1" ? hostname : networkOf(hostname);
-}
-
-/** The first 64 bits of an IPv6 address. */
-function networkOf(address: string): string {
-  const [head = "", tail = ""] = address.split("%")[0]!.split("::");
-  const front = head.split(":").filter((part) => part !== "");
-  const back = tail.split(":").filter((part) => part !== "");
-  const gap = address.includes("::") ? Math.max(0, 8 - front.length - back.length) : 0;
-  const groups = [...front, ...new Array<string>(gap).fill("0"), ...back];
-  return groups.slice(0, 4).map((group) => parseInt(group, 16).toString(16)).join(":");
 }

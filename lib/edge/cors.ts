@@ -1,22 +1,22 @@
 import type { Guard } from "./guard.ts";
 
-/** How long a browser may remember what it was allowed, in seconds. */
+/** How long a browser may cache a preflight response, in seconds. */
 const MAX_AGE_S = "600";
 
-/** The answer to a browser that asks before it sends what a page of an allowed origin wants; undefined for others. */
+/** The response to a CORS preflight request from an allowed origin; undefined for any other request. */
 export function preflight(request: Request, guard: Guard): Response | undefined {
   const origin = request.headers.get("origin");
   const isPreflight = request.method === "OPTIONS" && request.headers.has("access-control-request-method");
   if (!isPreflight || origin === null || !guard.allowsOrigin(origin)) return undefined;
   const response = new Response(null, { status: 204 });
-  const wanted = request.headers.get("access-control-request-headers");
+  const requested = request.headers.get("access-control-request-headers");
   response.headers.set("access-control-allow-methods", "GET, POST, DELETE");
-  if (wanted) response.headers.set("access-control-allow-headers", wanted);
+  if (requested) response.headers.set("access-control-allow-headers", requested);
   response.headers.set("access-control-max-age", MAX_AGE_S);
   return allowOrigin(response, origin);
 }
 
-/** Lets a page of an allowed origin read `response`: without it the browser keeps the answer from the page. */
+/** Adds the headers that let a page of an allowed origin read `response`. */
 export function withCors(request: Request, response: Response, guard: Guard): Response {
   const origin = request.headers.get("origin");
   return origin !== null && guard.allowsOrigin(origin) ? allowOrigin(response, origin) : response;

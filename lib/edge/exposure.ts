@@ -3,29 +3,30 @@ import { addressBytes, isLoopback } from "../base/ip_address.ts";
 import type { Settings } from "../config/settings.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
 
-/** What decides who can reach the daemon, and what stops them. */
+/** The settings that decide who can reach the daemon, and what protects it. */
 export type ExposureSettings = Pick<Settings, "host" | "token" | "tlsCert">;
 
 /**
- * Refuses an address other machines can reach, unless nobody gets in without the token and nobody can read it on the
- * way.
+ * Rejects an address that other machines can reach, unless a token and TLS are configured.
  *
  * @throws {ExaiError} `CONFIG` with what is missing
  */
 export function checkExposure(settings: ExposureSettings): void {
   const { host } = settings;
-  if (host.toLowerCase() !== "localhost" && !isLoopbackAddress(host)) refuseExposed(host, settings);
+  if (host.toLowerCase() !== "localhost" && !isLoopbackAddress(host)) rejectExposed(host, settings);
 }
 
 /**
- * As {@linkcode checkExposure}, for the address the system has listened at: `localhost` is what the machine's hosts
- * file says.
+ * {@linkcode checkExposure} for the address that is bound: the hosts file of the machine may map `localhost` to any
+ * address.
+ *
+ * @throws {ExaiError} `CONFIG` with what is missing
  */
-export function checkBound(address: string, settings: ExposureSettings): void {
-  if (!isLoopbackAddress(address)) refuseExposed(`${settings.host} (here ${address})`, settings);
+export function checkBoundAddress(address: string, settings: ExposureSettings): void {
+  if (!isLoopbackAddress(address)) rejectExposed(`${settings.host} (here ${address})`, settings);
 }
 
-function refuseExposed(shown: string, { token, tlsCert }: ExposureSettings): void {
+function rejectExposed(shown: string, { token, tlsCert }: ExposureSettings): void {
   const missing = [
     ...(token === "" ? ["a token (EXAI_WS_TOKEN=auto)"] : []),
     ...(tlsCert === "" ? ["TLS (EXAI_TLS_CERT and EXAI_TLS_KEY; exai-daemon certs makes them)"] : []),
@@ -44,16 +45,16 @@ function isLoopbackAddress(host: string): boolean {
 }
 
 /**
- * Sees to it that the users of connections can be told where that is what keeps others out: by a connection to
- * ourselves.
+ * Checks that the user behind a loopback connection can be identified, if that is what protects the daemon. Tries it
+ * with a connection to itself.
  *
- * @throws {ExaiError} `CONFIG` when they cannot
+ * @throws {ExaiError} `CONFIG` when it cannot
  */
 export async function checkPeers(
   { token, peers }: Pick<Settings, "token" | "peers">,
   users: Pick<PeerUsers, "ofPeer">,
 ): Promise<void> {
-  if (token !== "" || peers === "any" || await knowsOurselves(users)) return;
+  if (token !== "" || peers === "any" || await canIdentifyPeers(users)) return;
   throw new ExaiError(
     "CONFIG",
     "this system does not say which user a loopback connection comes from, so a token is needed: set " +
@@ -61,8 +62,8 @@ export async function checkPeers(
   );
 }
 
-async function knowsOurselves(users: Pick<PeerUsers, "ofPeer">): Promise<boolean> {
-  // The address a default daemon listens at; where only IPv6 is there, the other.
+async function canIdentifyPeers(users: Pick<PeerUsers, "ofPeer">): Promise<boolean> {
+  // The default address; `::1` on machines with IPv6 only.
   for (const hostname of ["127.0.0.1", "::1"]) {
     try {
       using listener = Deno.listen({ hostname, port: 0 });
@@ -72,7 +73,7 @@ async function knowsOurselves(users: Pick<PeerUsers, "ofPeer">): Promise<boolean
       ]);
       using _client = client;
       using _server = server;
-      return users.ofPeer({ local: listener.addr, remote: client.localAddr as Deno.NetAddr }).kind === "own";
+      return users.ofPeer({ local: listener.addr, remote: client.localAddr }).kind === "own";
     } catch (thrown) {
       if (hostname === "::1") throw thrown;
     }

@@ -1,18 +1,18 @@
-/** What a browser loads into a page of its own; only browsers say so. */
+/** Values of Sec-Fetch-Dest for documents that are embedded in a page. */
 const NESTED = ["iframe", "frame", "embed", "object", "fencedframe"];
 
 /**
- * Whether a browser says that the request was made by a page that is not ours (Fetch Metadata, `Sec-Fetch-*`). That
- * holds where there is no `Origin`: for images, scripts, frames, links and plain GETs. Pages cannot set these headers,
- * and no program but a browser sends `Sec-Fetch-Site`.
+ * Whether the request was made by a page of another site, by its Fetch Metadata headers (`Sec-Fetch-*`). They cover
+ * requests without an `Origin`: images, scripts, frames, links and plain GETs. Pages cannot set them, and only browsers
+ * send `Sec-Fetch-Site`.
  *
- * @param isAllowedOrigin whether the request carries an `Origin` from the list, whose pages may send it across sites
+ * @param isAllowedOrigin whether the request has an `Origin` on the allow list, whose pages may send it across sites
  */
-export function isForeignFetch(request: Request, isAllowedOrigin: boolean): boolean {
+export function isCrossSiteRequest(request: Request, isAllowedOrigin: boolean): boolean {
   const site = request.headers.get("sec-fetch-site");
   const destination = request.headers.get("sec-fetch-dest");
   if (site === null) {
-    // Node.js sends the mode and nothing else. A destination comes from a browser, and something kept the site back.
+    // Node.js sends only the mode. A destination comes from a browser; a proxy removed the site.
     return destination !== null && destination !== "empty" && !isAllowedOrigin;
   }
   const mode = request.headers.get("sec-fetch-mode");
@@ -20,11 +20,11 @@ export function isForeignFetch(request: Request, isAllowedOrigin: boolean): bool
     case "same-origin":
       return false;
     case "none":
-      // An address somebody typed, a bookmark, a program built on a browser: no page made it. A page can have its
-      // visitor follow a link, which is a cross-site request, but it cannot have one typed.
+      // A typed address, a bookmark, or a program built on a browser. A page cannot cause such a request: a link is
+      // a cross-site request.
       return mode === "navigate" && (!isSafe(request) || NESTED.includes(destination ?? ""));
     default:
-      // same-site, cross-site, and what no browser says.
+      // same-site, cross-site, and unknown values.
       return !isAllowedOrigin || mode === "navigate";
   }
 }
@@ -33,8 +33,8 @@ function isSafe({ method }: Request): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-/** Has browsers keep an answer from pages of others: as image, script or frame, and from guessing what it is. */
-export function keepFromPages(response: Response): Response {
+/** Sets the headers that stop pages of other origins from embedding `response`, and browsers from sniffing its type. */
+export function setSecurityHeaders(response: Response): Response {
   const { headers } = response;
   headers.set("x-content-type-options", "nosniff");
   headers.set("cross-origin-resource-policy", "same-origin");

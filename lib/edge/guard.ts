@@ -1,29 +1,29 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ExaiError } from "../base/errors.ts";
-import { isForeignFetch } from "./fetch_metadata.ts";
+import { isCrossSiteRequest } from "./fetch_metadata.ts";
 
-/** Knows the token. Asked on every check, since it can be rotated. */
-export interface TokenCheck {
-  /** Whether one is needed at all. */
+/** Checks tokens. Called for every request, since the token can be rotated. */
+export interface TokenVerifier {
+  /** Whether a token is required. */
   readonly required: boolean;
-  /** Whether `shown` is one in force, in a time that does not depend on how much of it is right. */
-  accepts(shown: string): boolean;
+  /** Whether `token` is valid; compares in constant time. */
+  accepts(token: string): boolean;
 }
 
 interface GuardOptions {
-  token: TokenCheck;
-  /** The address listened on, by which clients may call it. */
+  token: TokenVerifier;
+  /** The address the daemon listens on; clients may use it as Host. */
   host: string;
-  /** Host names accepted beside that and loopback. */
+  /** Host names accepted in addition to that and loopback. */
   allowedHosts: readonly string[];
-  /** Origins accepted; a request with another Origin is refused. */
+  /** Accepted origins; a request with any other Origin is refused. */
   allowedOrigins: readonly string[];
 }
 
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
-/** Decides who may speak to the daemon at all. Asked before anything else happens to a request. */
+/** Protects the daemon from web pages and clients without the token. Checks a request before anything else does. */
 export class Guard {
   readonly #options: GuardOptions;
   readonly #hosts: ReadonlySet<string>;
@@ -35,9 +35,8 @@ export class Guard {
   }
 
   /**
-   * Refuses a request a browser tab could have made: one whose Host is not ours (DNS rebinding), that comes from a
-   * web page (any Origin that is neither on the list nor the very address the request was sent to), or that a page of
-   * another site has the browser load.
+   * Rejects a request that a web page may have made: its Host is not one of the daemon's (DNS rebinding), its Origin is
+   * neither on the allow list nor the address of the daemon, or its Fetch Metadata name another site.
    *
    * @throws {ExaiError} `FORBIDDEN`
    */
@@ -52,7 +51,7 @@ export class Guard {
       const hint = "add it to EXAI_WS_ALLOWED_ORIGINS if it is yours";
       throw new ExaiError("FORBIDDEN", `Origin ${JSON.stringify(origin)} is not allowed; ${hint}`);
     }
-    if (isForeignFetch(request, origin !== null && this.allowsOrigin(origin))) {
+    if (isCrossSiteRequest(request, origin !== null && this.allowsOrigin(origin))) {
       throw new ExaiError(
         "FORBIDDEN",
         "a page of another site has asked a browser for this (Sec-Fetch-Site); open the address itself, or add the " +
@@ -61,31 +60,31 @@ export class Guard {
     }
   }
 
-  /** Whether a token is needed at all. */
-  get asksToken(): boolean {
+  /** Whether a token is required. */
+  get requiresToken(): boolean {
     return this.#options.token.required;
   }
 
-  /** Whether web pages of `origin` may speak to the daemon. */
+  /** Whether web pages of `origin` may send requests. */
   allowsOrigin(origin: string): boolean {
     return this.#options.allowedOrigins.includes(origin);
   }
 
-  /** Whether `shown` is a token in force, in a time that does not depend on how much of it is right. */
-  authenticate(shown: string | undefined): boolean {
-    const { token } = this.#options;
-    return !token.required || token.accepts(shown ?? "");
+  /** Whether `token` is valid, or none is required; compares in constant time. */
+  authenticate(token: string | undefined): boolean {
+    const verifier = this.#options.token;
+    return !verifier.required || verifier.accepts(token ?? "");
   }
 }
 
-/** The token a request carries as `Authorization: Bearer` or, for clients that cannot set headers, as `?token=`. */
-export function shownToken(request: Request): string | undefined {
+/** The token of a request: `Authorization: Bearer` or, for clients that cannot set headers, `?token=`. */
+export function requestToken(request: Request): string | undefined {
   const bearer = request.headers.get("authorization")?.match(/^Bearer +([^ ].*)$/i)?.[1];
-  return bearer ?? urlOf(request).searchParams.get("token") ?? undefined;
+  return bearer ?? parseUrl(request).searchParams.get("token") ?? undefined;
 }
 
 /** Compares two secrets in constant time, whatever their lengths. */
-export function sameSecret(a: string, b: string): boolean {
+export function secretsEqual(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b));
 }
 
@@ -93,17 +92,17 @@ function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
 
-// The Host has been checked by then: a page of that origin can only have come from the daemon itself.
+// The Host has been checked before: a page of that origin was served by the daemon itself.
 function isSameOrigin(origin: string, host: string): boolean {
   return ["http", "https"].some((scheme) => origin.toLowerCase() === `${scheme}://${host.toLowerCase()}`);
 }
 
 /**
- * The address of a request; a Host or a path can be such that there is none.
+ * The URL of a request.
  *
- * @throws {ExaiError} `INVALID_REQUEST`
+ * @throws {ExaiError} `INVALID_REQUEST` when its Host and path make no valid URL
  */
-export function urlOf(request: Request): URL {
+export function parseUrl(request: Request): URL {
   try {
     return new URL(request.url);
   } catch (cause) {
@@ -111,15 +110,15 @@ export function urlOf(request: Request): URL {
   }
 }
 
-/** HTTP/2, which is spoken with TLS only, says its host in the place of a header. */
+/** The Host of a request. HTTP/2, which is only used with TLS, has `:authority` in its place. */
 function hostOf(request: Request): string {
   const host = request.headers.get("host");
   if (host !== null) return host;
-  const url = urlOf(request);
+  const url = parseUrl(request);
   return url.protocol === "https:" ? url.host : "";
 }
 
-/** A Host without its port, if it has one that can be. */
+/** A Host without its port; an invalid port is not removed. */
 function hostName(host: string): string {
   return host.replace(/:(\d{1,5})$/, (all, port) => Number(port) <= 65_535 ? "" : all).toLowerCase();
 }

@@ -4,104 +4,104 @@ import { SECOND_MS } from "../base/units.ts";
 const log = getLogger(["exai", "edge"]);
 
 interface HandleBudgetOptions {
-  /** Most handles this process may have open; undefined where the system does not say. */
+  /** Maximum number of open handles; undefined where the system does not report it. */
   max: number | undefined;
-  /** How many it has open now; throws when none is left to look with. */
+  /** The number of open handles; throws when no handle is left to count with. */
   count(): number;
-  /** Called when handles have run out, or are free again. */
+  /** Called when handles are exhausted, and when they are free again. */
   onchange?(): void;
 }
 
-/** Handles kept back for the daemon's own work: its databases, its logs, a child's three pipes. */
+/** Handles reserved for the daemon itself: databases, logs, the three pipes of a child process. */
 const RESERVED = 8;
-/** From this part of all on, whoever comes is turned away. */
-const TIGHT_SHARE = 7 / 8;
-/** How long a count is good for. */
-const MAX_AGE_MS = 100;
+/** The share of handles in use above which new connections are refused. */
+const LOW_SHARE = 7 / 8;
+/** How long a count is cached. */
+const COUNT_MAX_AGE_MS = 100;
 const POLL_MS = SECOND_MS / 10;
-/** How long handles may be gone before those who hold them, and say nothing, have to go. */
-const PATIENCE_MS = 3 * SECOND_MS;
-/** For how long it is told that they were gone. */
-const TOLD_MS = 60 * SECOND_MS;
+/** How long handles may be exhausted before idle connections are closed. */
+const DROP_IDLE_AFTER_MS = 3 * SECOND_MS;
+/** How long an exhaustion stays a fault in the health report. */
+const REPORT_MS = 60 * SECOND_MS;
 
 /**
- * The handles of this process: files, sockets and pipes, of which the system gives each process so many. Connections are
- * what is turned away when they run short, and a few are kept back, so that the daemon itself goes on.
+ * The file handles of this process: files, sockets and pipes, up to the limit of the system. When they run low, new
+ * connections are refused; a few are reserved so that the daemon itself keeps working.
  */
 export class HandleBudget implements Disposable {
   readonly #options: HandleBudgetOptions;
   #reserve: Disposable[] = [];
   #counted = { atMs: -Infinity, open: 0 };
   #freeing: Promise<void> | undefined;
-  /** Whether there are none now. Not told by the promise: that is set after, and cleared after, `onchange` is called. */
-  #areGone = false;
-  #lastGoneMs = -Infinity;
-  #times = 0;
-  #isOver = false;
+  /** Separate from `#freeing`, which is set and cleared only after `onchange` is called. */
+  #isExhausted = false;
+  #lastExhaustedMs = -Infinity;
+  #exhaustions = 0;
+  #isDisposed = false;
 
   constructor(options: HandleBudgetOptions) {
     this.#options = options;
     this.#takeReserve();
   }
 
-  /** The handles of this process, as far as the system says. The limit is the soft one: a program cannot raise it here. */
-  static ofProcess(onchange?: () => void): HandleBudget {
-    return new HandleBudget({ max: softLimit(), count: countOwn, onchange });
+  /** The handles of this process, as far as the system reports them. The limit is the soft limit. */
+  static forProcess(onchange?: () => void): HandleBudget {
+    return new HandleBudget({ max: softLimit(), count: countOpenHandles, onchange });
   }
 
-  /** How many are open, and how many may be; undefined where the system does not say. */
+  /** Open handles and their limit; undefined where the system does not report it. */
   get state(): { open: number; max: number } | undefined {
     const { max } = this.#options;
     return max === undefined ? undefined : { open: this.#open(max), max };
   }
 
-  /** Whether they run so short that whoever comes is turned away. */
-  get isTight(): boolean {
+  /** Whether new connections must be refused. */
+  get isLow(): boolean {
     const { max } = this.#options;
-    if (this.#areGone) return true;
+    if (this.#isExhausted) return true;
     if (max === undefined) return false;
-    return this.#open(max) - this.#reserve.length > (max - RESERVED) * TIGHT_SHARE;
+    return this.#open(max) - this.#reserve.length > (max - RESERVED) * LOW_SHARE;
   }
 
-  /** What is wrong, in a sentence; undefined when they have not run out lately. */
+  /** A sentence for the health report; undefined when handles were not exhausted in the last minute. */
   get fault(): string | undefined {
-    if (performance.now() - this.#lastGoneMs > TOLD_MS) return undefined;
-    const now = this.#areGone ? "are used up" : "were used up a moment ago, and are free again";
+    if (performance.now() - this.#lastExhaustedMs > REPORT_MS) return undefined;
+    const now = this.#isExhausted ? "are used up" : "were used up a moment ago, and are free again";
     return `the ${
       this.#options.max ?? ""
-    } file handles this process may have ${now} (${this.#times} times since the ` +
-      "start); clients were turned away: close some, or raise the limit (ulimit -n) and start the daemon anew";
+    } file handles this process may have ${now} (${this.#exhaustions} times since the ` +
+      "start); connections were refused: close some, or raise the limit (ulimit -n) and restart the daemon";
   }
 
   /**
-   * The system has refused a handle. Gives back those kept back, and resolves when there are enough again. When that
-   * takes long, `dropIdle` is called, which is to close what holds them.
+   * Called when the system has refused a handle. Releases the reserved ones, and resolves when enough are free. After
+   * 3 s it calls `dropIdle`, which closes idle connections.
    */
-  gone(dropIdle: () => void): Promise<void> {
+  waitUntilFree(dropIdle: () => void): Promise<void> {
     const waited = this.#freeing ??= this.#untilFree().finally(() => this.#freeing = undefined);
-    const timer = setTimeout(dropIdle, PATIENCE_MS);
+    const timer = setTimeout(dropIdle, DROP_IDLE_AFTER_MS);
     return waited.finally(() => clearTimeout(timer));
   }
 
   [Symbol.dispose](): void {
-    this.#isOver = true;
-    this.#giveReserve();
+    this.#isDisposed = true;
+    this.#releaseReserve();
   }
 
   async #untilFree(): Promise<void> {
-    this.#giveReserve();
-    this.#areGone = true;
-    this.#times++;
-    this.#lastGoneMs = performance.now();
+    this.#releaseReserve();
+    this.#isExhausted = true;
+    this.#exhaustions++;
+    this.#lastExhaustedMs = performance.now();
     this.#options.onchange?.();
     log.error("no file handles are left (the limit is {max}): connections are refused until some are free", {
       max: this.#options.max,
     });
     do await new Promise((resolve) => setTimeout(resolve, POLL_MS)); while (
-      !this.#isOver && !this.#isEnough()
+      !this.#isDisposed && !this.#isEnough()
     );
-    this.#lastGoneMs = performance.now();
-    this.#areGone = false;
+    this.#lastExhaustedMs = performance.now();
+    this.#isExhausted = false;
     this.#takeReserve();
     log.info("file handles are free again: connections are accepted");
     this.#options.onchange?.();
@@ -116,45 +116,45 @@ export class HandleBudget implements Disposable {
 
   #open(max: number): number {
     const nowMs = performance.now();
-    if (nowMs - this.#counted.atMs < MAX_AGE_MS) return this.#counted.open;
+    if (nowMs - this.#counted.atMs < COUNT_MAX_AGE_MS) return this.#counted.open;
     try {
       this.#counted = { atMs: nowMs, open: this.#options.count() };
     } catch {
-      // There is none left to look with.
+      // No handle is left to count with.
       this.#counted = { atMs: nowMs, open: max };
     }
     return this.#counted.open;
   }
 
   #takeReserve(): void {
-    if (this.#options.max === undefined || this.#isOver) return;
+    if (this.#options.max === undefined || this.#isDisposed) return;
     try {
       while (this.#reserve.length < RESERVED) this.#reserve.push(Deno.openSync("/dev/null"));
     } catch {
-      // As many as there are.
+      // Reserves what is left.
     }
   }
 
-  #giveReserve(): void {
+  #releaseReserve(): void {
     for (const handle of this.#reserve.splice(0)) handle[Symbol.dispose]();
   }
 }
 
 const FD_DIR = Deno.build.os === "linux" ? "/proc/self/fd" : "/dev/fd";
 
-/** Those open now, but the one this is found out with. */
-function countOwn(): number {
+/** The number of open handles, without the one that reads the directory. */
+function countOpenHandles(): number {
   let open = -1;
   for (const _ of Deno.readDirSync(FD_DIR)) open++;
   return open;
 }
 
-/** The soft limit on open files; Linux alone shows it to a program that cannot ask the system itself. */
+/** The soft limit on open files (`ulimit -n`); only Linux has a file for it. */
 function softLimit(): number | undefined {
   if (Deno.build.os !== "linux") return undefined;
   try {
-    // Where it may not count, it knows nothing: a program without every permission may not look into /proc.
-    countOwn();
+    // Without the permission to read /proc, handles cannot be counted.
+    countOpenHandles();
     const [, soft] = /^Max open files\s+(\d+)/m.exec(Deno.readTextFileSync("/proc/self/limits")) ?? [];
     return soft === undefined ? undefined : Number(soft);
   } catch {

@@ -9,156 +9,156 @@ import {
   ConnectionLimits,
   type ConnectionLimitsOptions,
   type HelloAdmission,
-  originOf,
   type RefusalReason,
 } from "./connection_limits.ts";
-import type { Arrival, HttpRequestHandler } from "./arrival.ts";
+import type { HttpRequestHandler, RequestContext } from "./request_context.ts";
 import { preflight, withCors } from "./cors.ts";
-import { cutConnection } from "./cut_connection.ts";
-import { keepFromPages } from "./fetch_metadata.ts";
-import { type Guard, shownToken, urlOf } from "./guard.ts";
-import { type HttpClient, McpEndpoint, rpcRefusal } from "./mcp_endpoint.ts";
-import { type Principal, type PrincipalOptions, Principals } from "./principal.ts";
-import { asksUpgrade, offeredProtocols, upgradeFault, upgradeNatively } from "./upgrade.ts";
+import { forceClose } from "./force_close.ts";
+import { setSecurityHeaders } from "./fetch_metadata.ts";
+import { type Guard, parseUrl, requestToken } from "./guard.ts";
+import { type HttpSessionRequest, McpEndpoint, rpcErrorResponse } from "./mcp_endpoint.ts";
+import { rateLimitKeyOf } from "./rate_limiter.ts";
+import { type Principal, type PrincipalOptions, PrincipalResolver } from "./principal.ts";
+import { isUpgradeRequest, offeredProtocols, upgradeWithDeno, validateUpgrade } from "./websocket_upgrade.ts";
 
-/** What stands behind a path of the daemon: plain HTTP. The guard has been passed when it is called. */
+/** Handles an HTTP path of the daemon. Called after the guard. */
 export type Route = (request: Request, by: Pick<Principal, "isOwner">) => Response | Promise<Response>;
 
 interface HttpHandlerOptions extends WebSocketChannelOptions, ConnectionLimitsOptions {
   guard: Guard;
-  /** Tells whose a connection is while no token is asked. */
+  /** Identifies the user of a loopback connection while no token is required. */
   users: PrincipalOptions["users"];
-  /** Whose are taken then. */
+  /** Which users' connections are accepted then. */
   peers: PrincipalOptions["policy"];
-  /** HTTP routes by exact path, beside those of MCP. */
+  /** HTTP routes by exact path, in addition to those of MCP. */
   routes: ReadonlyMap<string, Route>;
-  /** Names of the servers that can be had alone, under `/mcp/NAME`. */
+  /** Names of the servers available under `/mcp/NAME`. */
   serverNames(): readonly string[];
-  /** Which daemon this is, to refuse what comes from itself. */
+  /** The id of this daemon, to detect requests that loop back to it. */
   daemonId: string;
   pingIntervalMs: number;
   pingTimeoutMs: number;
-  /** A connection that must say hello first. */
+  /** Called for a connection that must send a hello first. */
   onExai(channel: WebSocketChannel, gate: HelloAdmission & { principal: Principal; door: string }): void;
-  /** A connection of the subprotocol `mcp`, already authenticated. */
+  /** Called for an authenticated connection of the subprotocol `mcp`. */
   onMcp(
     channel: WebSocketChannel,
     options: { server?: string; via: readonly string[]; principal: Principal },
   ): void;
-  /** Makes the transport of a client that is about to initialize over HTTP. */
-  onHttp(client: HttpClient): HttpServerTransport;
+  /** Creates the transport of a client that sends `initialize` over HTTP. */
+  openHttp(client: HttpSessionRequest): HttpServerTransport;
 }
 
-/** A request of one of our commands. */
+/** A request of an `exai-daemon` command. */
 interface CommandRequest extends Pick<Principal, "isOwner"> {
   method: string;
-  /** With its query. */
+  /** With the query. */
   path: string;
-  /** The token it has proved to know; undefined where none is needed. */
+  /** The token that the client has proved to know; undefined where none is required. */
   token: string | undefined;
 }
 
-/** Where MCP is spoken: the merged catalog, and one server alone below it. */
+/** The paths of MCP: the merged catalog, and single servers below it. */
 const MCP_PATH = /^\/mcp(?:\/([^/]*))?\/?$/;
 
-/** The subprotocol by which a client says that it speaks MCP only. */
+/** The WebSocket subprotocol of clients that speak MCP without EXAI ops. */
 const MCP_SUBPROTOCOL = "mcp";
 
-/** Every door of the daemon behind one request handler: guard, HTTP routes, WebSocket upgrades. */
+/** The request handler of all listeners: guard, HTTP routes, MCP endpoint, WebSocket upgrades. */
 export class HttpHandler {
   readonly #options: HttpHandlerOptions;
-  readonly #desk: ConnectionLimits;
+  readonly #limits: ConnectionLimits;
   readonly #mcp: McpEndpoint;
-  readonly #principals: Principals;
+  readonly #principals: PrincipalResolver;
 
   constructor(options: HttpHandlerOptions) {
     this.#options = options;
-    this.#desk = new ConnectionLimits(options);
+    this.#limits = new ConnectionLimits(options);
     const { users, peers: policy, guard } = options;
-    this.#principals = new Principals({ users, policy, asksToken: () => guard.asksToken });
-    this.#mcp = new McpEndpoint({ ...options, open: (client) => options.onHttp(client) });
+    this.#principals = new PrincipalResolver({ users, policy, requiresToken: () => guard.requiresToken });
+    this.#mcp = new McpEndpoint({ ...options, open: (client) => options.openHttp(client) });
   }
 
-  /** WebSocket connections that are open. */
+  /** The number of open WebSocket connections. */
   get connections(): number {
-    return this.#desk.connections;
+    return this.#limits.connections;
   }
 
-  /** Those of them that have not said hello yet. */
+  /** The number of open WebSocket connections without a hello. */
   get pending(): number {
-    return this.#desk.pending;
+    return this.#limits.pending;
   }
 
-  /** How often somebody was turned away since the start, by reason. */
+  /** Refusals since the start, by reason. */
   get refusals(): Readonly<Record<RefusalReason, number>> {
-    return this.#desk.refusals;
+    return this.#limits.refusals;
   }
 
-  /** Forgets them: what came before was ourselves, trying our own doors. */
-  forgetRefusals(): void {
-    this.#desk.forgetRefusals();
+  /** Sets the refusals to zero, after the daemon has probed its own listeners. */
+  resetRefusals(): void {
+    this.#limits.resetRefusals();
   }
 
-  /** Tells every client that the daemon is going away. */
+  /** Closes every connection with the code `goingAway`. */
   closeAll(reason: string): void {
-    for (const channel of this.#desk.channels()) channel.close(CLOSE.goingAway, reason);
+    for (const channel of this.#limits.channels()) channel.close(CLOSE.goingAway, reason);
   }
 
-  /** Handles one request; refusals are answered, never thrown. */
-  readonly handle: HttpRequestHandler = async (request, arrival) => {
+  /** Handles one request. Does not throw: errors are sent as responses. */
+  readonly handle: HttpRequestHandler = async (request, context) => {
     const { guard } = this.#options;
     try {
-      const principal = this.#admit(request, arrival);
-      const { pathname } = urlOf(request);
-      if (asksUpgrade(request)) return this.#upgrade(request, pathname, { arrival, principal });
-      const answer = keepFromPages(
+      const principal = this.#identify(request, context);
+      const { pathname } = parseUrl(request);
+      if (isUpgradeRequest(request)) return this.#upgrade(request, pathname, { context, principal });
+      const response = setSecurityHeaders(
         preflight(request, guard) ??
-          withCors(request, await this.#serve(request, pathname, { arrival, principal }), guard),
+          withCors(request, await this.#serve(request, pathname, { context, principal }), guard),
       );
-      // Where handles run short, a connection is not kept for a request that may never come.
-      if (this.#options.handles?.isTight) answer.headers.set("connection", "close");
-      return answer;
+      // While handles are low, idle connections are not kept alive.
+      if (this.#options.handles?.isLow) response.headers.set("connection", "close");
+      return response;
     } catch (thrown) {
-      return keepFromPages(refusal(ExaiError.from(thrown)));
+      return setSecurityHeaders(errorResponse(ExaiError.from(thrown)));
     }
   };
 
-  /** Answers a command that came over a WebSocket and has proved that it knows `token`, as if by HTTP with it. */
+  /** Handles a command that was sent over a WebSocket with a proof of `token`, as if sent by HTTP with that token. */
   async command({ method, path, token, isOwner }: CommandRequest): Promise<Response> {
     try {
       const url = new URL(`http://localhost${path}`);
       const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
       return await this.#route(new Request(url, { method, headers }), url.pathname, { isOwner });
     } catch (thrown) {
-      return refusal(ExaiError.from(thrown));
+      return errorResponse(ExaiError.from(thrown));
     }
   }
 
   /**
-   * Refuses pages of others and other users of the machine before anything is counted or looked up for them.
+   * Rejects web pages and other users of the machine before any work is done for them.
    *
    * @throws {ExaiError} `FORBIDDEN`
    */
-  #admit(request: Request, arrival: Arrival): Principal {
+  #identify(request: Request, context: RequestContext): Principal {
     let reason: RefusalReason = "origin";
     try {
       this.#options.guard.checkOrigin(request);
       reason = "user";
-      return this.#principals.of(arrival);
+      return this.#principals.resolve(context);
     } catch (thrown) {
-      this.#desk.count(reason);
+      this.#limits.countRefusal(reason);
       throw thrown;
     }
   }
 
-  async #serve(request: Request, pathname: string, visit: Visit): Promise<Response> {
+  async #serve(request: Request, pathname: string, admitted: AdmittedRequest): Promise<Response> {
     try {
-      this.#checkToken(request, visit);
+      this.#checkToken(request, admitted);
       const mcp = MCP_PATH.exec(pathname);
-      if (mcp) return await this.#serveMcp(request, mcp[1], visit);
-      return await this.#route(request, pathname, visit.principal);
+      if (mcp) return await this.#serveMcp(request, mcp[1], admitted);
+      return await this.#route(request, pathname, admitted.principal);
     } catch (thrown) {
-      return refusal(ExaiError.from(thrown));
+      return errorResponse(ExaiError.from(thrown));
     }
   }
 
@@ -175,19 +175,19 @@ export class HttpHandler {
   #serveMcp(
     request: Request,
     name: string | undefined,
-    { arrival: { completed }, principal }: Visit,
+    { context: { completed }, principal }: AdmittedRequest,
   ): Promise<Response> | Response {
     try {
       return this.#mcp.handle(request, { server: this.#serverOf(name), completed, principal });
     } catch (thrown) {
-      return rpcRefusal(thrown);
+      return rpcErrorResponse(thrown);
     }
   }
 
   /**
    * The server a path names; undefined for the merged catalog.
    *
-   * @throws {ExaiError} `RESOURCE_NOT_FOUND` naming those there are
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND` with the names of all servers
    */
   #serverOf(name: string | undefined): string | undefined {
     if (!name) return undefined;
@@ -199,79 +199,92 @@ export class HttpHandler {
     );
   }
 
-  /** @throws {ExaiError} `UNAUTHORIZED`; `OVER_CAPACITY` from an address that shows too many wrong tokens */
-  #checkToken(request: Request, { arrival }: Visit): void {
+  /** @throws {ExaiError} `UNAUTHORIZED`; `OVER_CAPACITY` after too many wrong tokens from one address */
+  #checkToken(request: Request, { context }: AdmittedRequest): void {
     const { guard } = this.#options;
-    if (!guard.asksToken || guard.authenticate(shownToken(request))) return;
-    throw this.#desk.wrongToken(originOf(arrival.remoteAddr));
+    if (!guard.requiresToken || guard.authenticate(requestToken(request))) return;
+    throw this.#limits.rejectToken(rateLimitKeyOf(context.remoteAddr));
   }
 
-  // Everything that can fail comes before the upgrade: whatever throws after it stops the whole server.
-  #upgrade(request: Request, pathname: string, visit: Visit): Response {
-    const { pingIntervalMs, pingTimeoutMs } = this.#options;
-    const { arrival, principal } = visit;
-    const fault = upgradeFault(request);
-    if (fault) return keepFromPages(fault);
-    const mcpOnly = offeredProtocols(request).includes(MCP_SUBPROTOCOL);
-    if (mcpOnly) this.#checkToken(request, visit);
-    const mcp = mcpOnly ? MCP_PATH.exec(pathname) : null;
-    if (pathname !== "/" && !mcp) {
-      const why =
-        "WebSocket connections are accepted at /, and with the subprotocol mcp at /mcp and /mcp/NAME";
-      throw new ExaiError("RESOURCE_NOT_FOUND", why);
-    }
-    const server = this.#serverOf(mcp?.[1]);
+  // Everything that can fail comes before the upgrade: an error after it stops the whole server.
+  #upgrade(request: Request, pathname: string, admitted: AdmittedRequest): Response {
+    const invalid = validateUpgrade(request);
+    if (invalid) return setSecurityHeaders(invalid);
+    const isMcp = offeredProtocols(request).includes(MCP_SUBPROTOCOL);
+    if (isMcp) this.#checkToken(request, admitted);
+    const server = this.#upgradeServer(pathname, isMcp);
     const via = parseVia(request.headers.get(VIA_HEADER));
     assertNoLoop(via, this.#options.daemonId);
-    const newcomer = this.#newcomer(visit);
-    // Not known any more once the connection is upgraded.
-    const { door, remoteAddr } = arrival;
-    const { socket, response } = (arrival.upgrade ?? upgradeNatively)(request, {
-      idleTimeoutMs: pingIntervalMs + pingTimeoutMs,
-      ...(mcpOnly ? { protocol: MCP_SUBPROTOCOL } : {}),
+    const attempt = this.#attemptOf(admitted);
+    const { principal, context } = admitted;
+    // Read before the upgrade: unknown after it.
+    const { endpoint: door } = context;
+    return this.#openChannel(request, context, {
+      protocol: isMcp ? MCP_SUBPROTOCOL : undefined,
+      onOpen: (channel) => {
+        if (!isMcp) this.#awaitHello(channel, attempt, { principal, door });
+        else if (this.#limits.add(channel)) this.#options.onMcp(channel, { server, via, principal });
+      },
     });
-    const channel = new WebSocketChannel(socket, { ...this.#options, cut: () => cut(socket, remoteAddr) });
-    socket.addEventListener("close", () => this.#desk.left(channel));
-    const enter = () => {
-      if (!mcpOnly) this.#receive(channel, newcomer, { principal, door });
-      else if (this.#desk.admit(channel)) this.#options.onMcp(channel, { server, via, principal });
-    };
-    // A socket of Node's is open by now, and its first frame may come at once.
-    if (socket.readyState === WebSocket.OPEN) enter();
-    else socket.onopen = enter;
+  }
+
+  /** @throws {ExaiError} `RESOURCE_NOT_FOUND` for a path without WebSockets, and an unknown server */
+  #upgradeServer(pathname: string, isMcp: boolean): string | undefined {
+    const mcp = isMcp ? MCP_PATH.exec(pathname) : null;
+    if (pathname === "/" || mcp) return this.#serverOf(mcp?.[1]);
+    const why = "WebSocket connections are accepted at /, and with the subprotocol mcp at /mcp and /mcp/NAME";
+    throw new ExaiError("RESOURCE_NOT_FOUND", why);
+  }
+
+  #openChannel(
+    request: Request,
+    context: RequestContext,
+    { protocol, onOpen }: { protocol?: string; onOpen(channel: WebSocketChannel): void },
+  ): Response {
+    const { pingIntervalMs, pingTimeoutMs } = this.#options;
+    const { remoteAddr, upgrade = upgradeWithDeno } = context;
+    const idleTimeoutMs = pingIntervalMs + pingTimeoutMs;
+    const { socket, response } = upgrade(request, { idleTimeoutMs, protocol });
+    const cut = () => terminate(socket, remoteAddr);
+    const channel = new WebSocketChannel(socket, { ...this.#options, cut });
+    socket.addEventListener("close", () => this.#limits.remove(channel));
+    // A socket of ws is already open, and its first frame may arrive at once.
+    if (socket.readyState === WebSocket.OPEN) onOpen(channel);
+    else socket.onopen = () => onOpen(channel);
     return response;
   }
 
-  /** For whom a connection's tries are counted: with a token its address, which is all that is known of strangers. */
-  #newcomer({ arrival, principal }: Visit): ConnectionAttempt {
-    const { asksToken } = this.#options.guard;
-    return { asksToken, from: asksToken ? originOf(arrival.remoteAddr) : principal.id };
+  /** Attempts are counted by address where a token is required, and by user elsewhere. */
+  #attemptOf({ context, principal }: AdmittedRequest): ConnectionAttempt {
+    const { requiresToken } = this.#options.guard;
+    const rateLimitKey = requiresToken ? rateLimitKeyOf(context.remoteAddr) : principal.id;
+    return { requiresToken, rateLimitKey };
   }
 
-  #receive(
+  #awaitHello(
     channel: WebSocketChannel,
-    newcomer: ConnectionAttempt,
-    about: { principal: Principal; door: string },
+    attempt: ConnectionAttempt,
+    connection: { principal: Principal; door: string },
   ): void {
-    const gate = this.#desk.receive(channel, newcomer);
-    if (gate) this.#options.onExai(channel, { ...gate, ...about });
+    const gate = this.#limits.addPending(channel, attempt);
+    if (gate) this.#options.onExai(channel, { ...gate, ...connection });
   }
 }
 
-/** A request that has been admitted. */
-interface Visit {
-  arrival: Arrival;
+/** A request that has passed the guard, with its principal. */
+interface AdmittedRequest {
+  context: RequestContext;
   principal: Principal;
 }
 
-/** Ends a connection whose peer does not read what it is sent. */
-function cut(socket: WebSocket, remoteAddr: Deno.Addr): void {
-  // A socket of Node's knows how.
+/** Closes the connection of a peer that does not read. */
+function terminate(socket: WebSocket, remoteAddr: Deno.Addr): void {
+  // A socket of ws.
   if ("terminate" in socket && typeof socket.terminate === "function") socket.terminate();
-  else cutConnection(remoteAddr);
+  else forceClose(remoteAddr);
 }
 
-function refusal(error: ExaiError): Response {
+function errorResponse(error: ExaiError): Response {
   const body = JSON.stringify({ error: { code: error.code, message: error.message } }) + "\n";
   const headers = new Headers({ "content-type": "application/json" });
   if (error.code === "UNAUTHORIZED") headers.set("www-authenticate", "Bearer");

@@ -6,17 +6,17 @@ import { SECOND_MS } from "../base/units.ts";
 import { runtimeDir, socketName, type StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { loadServerTls } from "../config/tls.ts";
-import type { HttpRequestHandler } from "./arrival.ts";
+import type { HttpRequestHandler } from "./request_context.ts";
 import type { HandleBudget } from "./handle_budget.ts";
-import { AddressInUse, Listener } from "./listener.ts";
+import { AddressInUseError, DenoListener, endpointOf, tcpAddress } from "./deno_listener.ts";
 import type { NodeListener } from "./node_listener.ts";
 import { MAX_SOCKET_PATH_BYTES, SocketFile } from "./socket_file.ts";
-import { type ProbedListener, probeOwnDoors } from "./self_probe.ts";
-import { checkBound, checkExposure, type ExposureSettings } from "./exposure.ts";
+import { type ProbedListener, probeListeners } from "./self_probe.ts";
+import { checkBoundAddress, checkExposure, type ExposureSettings } from "./exposure.ts";
 
 const log = getLogger(["exai", "edge"]);
 
-/** How long a door of ours may take to refuse a stranger; the start waits for it. */
+/** Time limit for each probe of a listener, in milliseconds; the start waits for them. */
 const PROBE_TIMEOUT_MS = 2 * SECOND_MS;
 
 interface ListenersOptions {
@@ -25,86 +25,87 @@ interface ListenersOptions {
   handler: HttpRequestHandler;
   /** The file handles of this process. */
   handles?: HandleBudget;
-  /** Called when a door is no longer served, and when it is again. */
+  /** Called when a listener has stopped by itself, and when it runs again. */
   onchange?(): void;
 }
 
-/** Anything that listens. */
-interface Door {
-  /** That it is not served, in a sentence. */
+interface Listener {
+  /** The current or recent outage, in a sentence. */
   readonly fault?: string | undefined;
   stop(): Promise<void>;
 }
 
-/** Every address the daemon listens at. */
+/** Everything the daemon listens on: a TCP address, and a Unix socket or named pipe. */
 export class Listeners implements AsyncDisposable {
-  /** The address everybody may use: `ws://host:port/`, or `wss:` with TLS. */
+  /** The URL of the TCP address: `ws://host:port/`, or `wss:` with TLS. */
   readonly url: string;
   /** Path of the Unix socket or named pipe, if there is one. */
   socket: string | undefined;
   readonly #address: Deno.NetAddr;
-  readonly #doors: Door[];
+  readonly #listeners: Listener[];
   readonly #files = new AsyncDisposableStack();
   readonly #settings: ListenersOptions["settings"];
   #stopped: Promise<void> | undefined;
 
-  private constructor(tcp: Listener | NodeListener, scheme: "ws" | "wss", { settings }: ListenersOptions) {
+  private constructor(
+    tcp: DenoListener | NodeListener,
+    { settings, isTls }: Pick<ListenersOptions, "settings"> & { isTls: boolean },
+  ) {
     this.#settings = settings;
-    this.#address = tcp.address as Deno.NetAddr;
-    const { hostname, port } = this.#address;
-    this.url = `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
-    this.#doors = [tcp];
+    this.#address = tcpAddress(tcp.address);
+    this.url = `${endpointOf(this.#address, isTls)}/`;
+    this.#listeners = [tcp];
   }
 
   /**
-   * Listens everywhere the settings say.
+   * Listens on everything that the settings name.
    *
    * @throws {ExaiError} `CONFIG`: the address is taken, a socket the settings name cannot be used
    */
   static async open(options: ListenersOptions): Promise<Listeners> {
     checkExposure(options.settings);
-    // The address first: it is where another daemon of the same settings is noticed.
-    const doors = await Listeners.#openAddress(options);
+    // The address first: a second daemon with the same settings fails here.
+    const listeners = await Listeners.#openAddress(options);
     try {
-      checkBound(doors.#address.hostname, options.settings);
-      await doors.#openSocket(options);
-      return doors;
+      checkBoundAddress(listeners.#address.hostname, options.settings);
+      await listeners.#openSocket(options);
+      return listeners;
     } catch (thrown) {
-      await doors[Symbol.asyncDispose]();
+      await listeners[Symbol.asyncDispose]();
       throw thrown;
     }
   }
 
   /**
-   * Tries every door as a stranger would; what answers there is in place by now.
+   * Sends every listener the requests that it must refuse. The request handler must be in place.
    *
-   * @throws {ExaiError} `CONFIG` when a stranger gets in
+   * @throws {ExaiError} `CONFIG` when one is not refused
    */
   async probe(): Promise<void> {
-    const asksToken = this.#settings.token !== "";
-    await probeOwnDoors(this.#seenFromOutside(), { asksToken, timeoutMs: PROBE_TIMEOUT_MS });
+    const requiresToken = this.#settings.token !== "";
+    await probeListeners(this.#probeTargets(), { requiresToken, timeoutMs: PROBE_TIMEOUT_MS });
   }
 
-  /** Which doors are not served, each in a sentence. */
+  /** Current and recent outages, each in a sentence. */
   faults(): string[] {
-    return this.#doors.flatMap((door) => door.fault ?? []);
+    return this.#listeners.flatMap(({ fault }) => fault ?? []);
   }
 
-  /** Stops accepting connections; those that are open stay. Resolves when the last one is closed. */
+  /** Stops accepting connections; open ones continue. Resolves when the last one is closed. */
   stop(): Promise<void> {
-    return this.#stopped ??= Promise.all(this.#doors.map((door) => door.stop())).then(() => {});
+    return this.#stopped ??= Promise.all(this.#listeners.map((listener) => listener.stop())).then(() => {});
   }
 
-  /** As `stop`, unless that has been asked for before: then connections still open are not waited for. */
+  /** As `stop`; after a call of `stop` it does not wait for open connections. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#stopped) await this.stop();
     await this.#files.disposeAsync();
   }
 
-  #seenFromOutside(): ProbedListener[] {
+  #probeTargets(): ProbedListener[] {
     const { protocol } = new URL(this.url);
     const { hostname, port } = this.#address;
-    const tls = protocol === "wss:" ? { asksCertificate: this.#settings.tlsClientCa !== "" } : undefined;
+    const tls = protocol === "wss:" ? { requestsCertificate: this.#settings.tlsClientCa !== "" } : undefined;
     return [
       { kind: "address", hostname, port, tls },
       ...(this.socket ? [{ kind: "socket", path: this.socket } as const] : []),
@@ -113,17 +114,17 @@ export class Listeners implements AsyncDisposable {
 
   static async #openAddress(options: ListenersOptions): Promise<Listeners> {
     const { settings, handler, handles, onchange } = options;
-    // Clients dial this address for the name: it may mean another one to each program.
+    // Clients dial this address for the name, which the hosts file may map to any.
     const hostname = settings.host.toLowerCase() === "localhost" ? "127.0.0.1" : settings.host;
     const at = { hostname, port: settings.port, handler, handles, onchange };
     const tls = await loadServerTls(settings);
-    if (!tls) return new Listeners(new Listener(at), "ws", options);
+    if (!tls) return new Listeners(new DenoListener(at), { settings, isTls: false });
     try {
-      if (!tls.clientCa) return new Listeners(new Listener({ ...at, tls }), "wss", options);
+      if (!tls.clientCa) return new Listeners(new DenoListener({ ...at, tls }), { settings, isTls: true });
       const { NodeListener } = await import("./node_listener.ts");
-      return new Listeners(await NodeListener.listen({ ...at, tls }), "wss", options);
+      return new Listeners(await NodeListener.listen({ ...at, tls }), { settings, isTls: true });
     } catch (thrown) {
-      if (thrown instanceof AddressInUse) throw thrown;
+      if (thrown instanceof AddressInUseError) throw thrown;
       const hint = "see that EXAI_TLS_CERT and EXAI_TLS_KEY belong together";
       throw new ExaiError("CONFIG", `cannot listen with TLS: ${messageOf(thrown)}; ${hint}`, {
         cause: thrown,
@@ -131,39 +132,35 @@ export class Listeners implements AsyncDisposable {
     }
   }
 
-  async #openSocket({ settings, paths, handler, handles, onchange }: ListenersOptions): Promise<void> {
+  async #openSocket(options: ListenersOptions): Promise<void> {
+    const { settings, paths, handler, handles, onchange } = options;
     if (settings.socket === "off") return;
     try {
-      if (Deno.build.os === "windows") return await this.#openPipe(settings, paths, handler);
-      const place = settings.socket === "auto"
+      if (Deno.build.os === "windows") return await this.#openPipe(options);
+      const location = settings.socket === "auto"
         ? shortSocket(paths)
         : { path: settings.socket, lockPath: settings.socket + ".lock" };
-      const file = this.#files.use(await SocketFile.claim(place));
-      this.#doors.push(new Listener({ path: file.path, handler, handles, onchange }));
+      const file = this.#files.use(await SocketFile.claim(location));
+      this.#listeners.push(new DenoListener({ path: file.path, handler, handles, onchange }));
       this.socket = file.path;
     } catch (thrown) {
       if (settings.socket !== "auto") throw thrown;
-      // What nobody asked for must not keep the daemon from its work.
+      // A socket that the settings do not name is optional.
       log.warning("{why}; shims use {url}", { why: messageOf(thrown), url: this.url });
     }
   }
 
-  /** A named pipe of this user, as Windows has it in place of sockets. */
-  async #openPipe(
-    { socket }: { socket: string },
-    paths: StatePaths,
-    handler: HttpRequestHandler,
-  ): Promise<void> {
+  /** A named pipe of this user: the socket of Windows. */
+  async #openPipe({ settings: { socket }, paths, handler }: ListenersOptions): Promise<void> {
     const { NodeListener } = await import("./node_listener.ts");
     const path = socket === "auto" ? `\\\\.\\pipe\\exai-${fnv1a(paths.home)}` : socket;
-    this.#doors.push(await NodeListener.listen({ path, handler }));
+    this.#listeners.push(await NodeListener.listen({ path, handler }));
     this.socket = path;
   }
 }
 
 /**
- * The socket in the state directory; where its path would be too long for one, in the user's directory for such
- * things, under a name made of the state directory's.
+ * The socket in the state directory or, when its path would be too long, in `XDG_RUNTIME_DIR` under a hash of it.
  *
  * @throws {ExaiError} `CONFIG` when the path is too long and there is no such directory
  */

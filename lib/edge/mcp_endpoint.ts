@@ -9,94 +9,100 @@ import { CODES, toRpcError } from "../wire/codes.ts";
 import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
 import { checkEnvelope, errorResponseId, type RequestId, responseTo } from "../wire/rpc.ts";
-import { plainAccept } from "./media_types.ts";
+import { normalizeAccept } from "./accept_header.ts";
 import type { Principal } from "./principal.ts";
 
-/** A client of Streamable HTTP that wants to attach. */
-export interface HttpClient {
-  /** The one server it wants; undefined for the merged catalog. */
+/** The parameters of a new session over Streamable HTTP. */
+export interface HttpSessionRequest {
+  /** The only server it sees; undefined for the merged catalog. */
   server?: string;
-  /** Its working directory, if it told. */
+  /** The client's working directory, if it sent one. */
   cwd?: string;
-  /** The daemons by which it comes. */
+  /** Ids of the daemons that forwarded the request. */
   via?: readonly string[];
   principal: Principal;
 }
 
 interface McpEndpointOptions {
-  /** Largest body accepted. */
+  /** Maximum size of a request body, in bytes. */
   maxFrameBytes: number;
   maxConnections: number;
-  /** Which daemon this is, to refuse what comes from itself. */
+  /** The id of this daemon, to detect requests that loop back to it. */
   daemonId: string;
-  /** The bound on what is held for all clients together. */
+  /** The memory budget of all clients together. */
   budget?: ByteBudget;
-  /** Makes the transport of a session that is about to begin. */
-  open(client: HttpClient): HttpServerTransport;
+  /** Creates the transport of a new session. */
+  open(client: HttpSessionRequest): HttpServerTransport;
 }
 
-/** How a request came. */
-interface Approach {
-  /** The one server its path names; undefined for the merged catalog. */
+/** A request that has passed the guard. */
+interface McpRequestContext {
+  /** The server in its path; undefined for the merged catalog. */
   server?: string;
   /** Resolves when the response has been sent. */
   completed: Promise<void>;
-  /** On whose behalf; a session is there only for the one that opened it. */
+  /** A session is visible only to the principal that opened it. */
   principal: Principal;
 }
 
-interface OpenSession extends Pick<Approach, "server"> {
+interface HttpSessionEntry extends Pick<McpRequestContext, "server"> {
   /** The id of its principal. */
   owner: string;
-  /** As its client has asked for it. */
+  /** The negotiated protocol version. */
   revision: string;
   transport: HttpServerTransport;
 }
 
-/** The header by which a client may tell its working directory, percent-encoded; MCP has no word for it. */
+/** A header with the client's working directory, percent-encoded; MCP has no field for it. */
 const CWD_HEADER = "x-exai-cwd";
 
 /**
- * The Streamable HTTP door (MCP basic/transports): leads each request to the transport of its session. The guard has
- * been passed, and the server is known, when it is asked.
+ * The Streamable HTTP endpoint (MCP basic/transports): passes each request to the transport of its session. Called after
+ * the guard, with the name of an existing server.
  */
 export class McpEndpoint {
   readonly #options: McpEndpointOptions;
-  /** By the key its client was given, the least recently used first. */
-  readonly #sessions = new Map<string, OpenSession>();
+  /**
+   * By Mcp-Session-Id, the least recently used first. (Not lru-cache: a session with an open stream is not evicted.)
+   */
+  readonly #sessions = new Map<string, HttpSessionEntry>();
 
   constructor(options: McpEndpointOptions) {
     this.#options = options;
   }
 
-  /** Answers one request; what is wrong with it is answered as a JSON-RPC error. */
-  async handle(request: Request, how: Approach): Promise<Response> {
+  /** Handles one request; errors are sent as JSON-RPC error responses. */
+  async handle(request: Request, context: McpRequestContext): Promise<Response> {
     try {
-      const exchange: HttpExchange = { completed: how.completed };
+      const exchange: HttpExchange = { completed: context.completed };
       if (request.method === "POST") {
         const { value, bytes } = await readJsonBody(request, {
           maxBytes: this.#options.maxFrameBytes,
           budget: this.#options.budget,
         });
-        Object.assign(exchange, { body: Array.isArray(value) ? value : single(value), bodyBytes: bytes });
+        Object.assign(exchange, {
+          body: Array.isArray(value) ? value : parseMessage(value),
+          bodyBytes: bytes,
+        });
       }
-      plainAccept(request);
+      normalizeAccept(request);
       const id = request.headers.get("mcp-session-id");
-      if (id === null) return await this.#begin(request, exchange, how);
-      const session = this.#find(id, how);
-      if (Array.isArray(exchange.body)) exchange.body = batch(exchange.body, request, session);
+      if (id === null) return await this.#initialize(request, exchange, context);
+      const session = this.#sessionFor(id, context);
+      if (Array.isArray(exchange.body)) exchange.body = parseBatch(exchange.body, request, session);
       return await session.transport.handle(request, exchange);
     } catch (thrown) {
-      return thrown instanceof BadMessage ? rpcRefusal(thrown.error, thrown.id) : rpcRefusal(thrown);
+      return thrown instanceof InvalidMessageError
+        ? rpcErrorResponse(thrown.error, thrown.id)
+        : rpcErrorResponse(thrown);
     }
   }
 
-  // To another principal a session is not there, whatever it knows of it.
-  #find(id: string, { server, principal }: Approach): OpenSession {
+  // The session of another principal is reported as missing.
+  #sessionFor(id: string, { server, principal }: McpRequestContext): HttpSessionEntry {
     const session = this.#sessions.get(id);
     if (!session || session.server !== server || !isSamePrincipal(session.owner, principal.id)) {
-      const why =
-        "it has ended, or the daemon has been started anew; initialize again without Mcp-Session-Id";
+      const why = "it has ended, or the daemon has been restarted; initialize again without Mcp-Session-Id";
       throw new ExaiError("RESOURCE_NOT_FOUND", `there is no such session here: ${why}`);
     }
     this.#sessions.delete(id);
@@ -104,14 +110,18 @@ export class McpEndpoint {
     return session;
   }
 
-  async #begin(request: Request, exchange: HttpExchange, { server, principal }: Approach): Promise<Response> {
+  async #initialize(
+    request: Request,
+    exchange: HttpExchange,
+    { server, principal }: McpRequestContext,
+  ): Promise<Response> {
     if (!["POST", "GET", "DELETE"].includes(request.method)) return methodNotAllowed();
     if (!isObject(exchange.body) || exchange.body.method !== "initialize") {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
     }
     const via = parseVia(request.headers.get(VIA_HEADER));
     assertNoLoop(via, this.#options.daemonId);
-    await this.#makeRoom();
+    await this.#evictIdle();
     const transport = this.#options.open({ server, cwd: cwdOf(request), via, principal });
     await transport.start();
     const response = await transport.handle(request, exchange);
@@ -124,8 +134,8 @@ export class McpEndpoint {
     return response;
   }
 
-  /** Clients of HTTP often go without a word: at the limit the one that has been silent longest makes room. */
-  async #makeRoom(): Promise<void> {
+  /** HTTP clients often disappear without a DELETE: at the limit the least recently used session without a stream is closed. */
+  async #evictIdle(): Promise<void> {
     if (this.#sessions.size < this.#options.maxConnections) return;
     for (const { transport } of this.#sessions.values()) {
       if (transport.streams === 0) return await transport.close();
@@ -134,8 +144,8 @@ export class McpEndpoint {
   }
 }
 
-/** A body that is no message, and the id its refusal is to have. */
-class BadMessage extends Error {
+/** A body that is not a JSON-RPC message, with the id for the error response. */
+class InvalidMessageError extends Error {
   readonly id: RequestId | null;
   readonly error: ExaiError;
 
@@ -146,38 +156,42 @@ class BadMessage extends Error {
   }
 }
 
-/** One message as it is meant; what is wrong with it is said as at the other doors. */
-function single(value: Json): Json {
-  if (!isObject(value)) throw new BadMessage(value, "a body must hold one JSON object");
-  const meant = normalizeMessage(value);
-  const message = checkEnvelope(meant);
-  if (typeof message === "string") throw new BadMessage(value, message);
-  return meant;
+/**
+ * One message, normalized as on the other transports.
+ *
+ * @throws {InvalidMessageError}
+ */
+function parseMessage(value: Json): Json {
+  if (!isObject(value)) throw new InvalidMessageError(value, "a body must hold one JSON object");
+  const normalized = normalizeMessage(value);
+  const message = checkEnvelope(normalized);
+  if (typeof message === "string") throw new InvalidMessageError(value, message);
+  return normalized;
 }
 
-function batch(messages: readonly Json[], { headers }: Request, { revision }: OpenSession): Json[] {
+function parseBatch(messages: readonly Json[], { headers }: Request, { revision }: HttpSessionEntry): Json[] {
   const why = batchFault(messages, headers.get("mcp-protocol-version") ?? revision);
-  if (why !== undefined) throw new BadMessage(messages, why);
-  return messages.map(single);
+  if (why !== undefined) throw new InvalidMessageError(messages, why);
+  return messages.map(parseMessage);
 }
 
 function cwdOf(request: Request): string | undefined {
-  const told = request.headers.get(CWD_HEADER) || undefined;
+  const encoded = request.headers.get(CWD_HEADER) || undefined;
   try {
-    return told && decodeURIComponent(told);
+    return encoded && decodeURIComponent(encoded);
   } catch {
-    return told;
+    return encoded;
   }
 }
 
 function badInitialize(id: unknown): Response {
   const why =
     "initialize needs an id and the params protocolVersion, capabilities and clientInfo {name, version}";
-  return rpcRefusal(new ExaiError("INVALID_PARAMS", why), id);
+  return rpcErrorResponse(new ExaiError("INVALID_PARAMS", why), id);
 }
 
-/** Whatever was thrown as an HTTP response that carries a JSON-RPC error. */
-export function rpcRefusal(thrown: unknown, id: unknown = null): Response {
+/** An HTTP response with a JSON-RPC error for anything that was thrown. */
+export function rpcErrorResponse(thrown: unknown, id: unknown = null): Response {
   const error = ExaiError.from(thrown);
   const known = typeof id === "string" || typeof id === "number" ? id : null;
   const body = responseTo(known, { error: toRpcError(error) });

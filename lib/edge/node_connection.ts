@@ -3,10 +3,10 @@ import { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 
 /**
- * Connects to a named pipe, or to an address with TLS whose certificate is not looked at: only for asking our own
- * doors. Loaded only where one of them is of such a kind.
+ * Connects to a named pipe, or by TLS without a check of the certificate, to probe a listener of this process. Loaded
+ * only where there is such a listener.
  */
-export async function openByNode(to: { path: string } | { hostname: string; port: number }) {
+export async function connectWithNode(to: { path: string } | { hostname: string; port: number }) {
   const isPipe = "path" in to;
   const socket: Socket = isPipe
     ? connect({ path: to.path })

@@ -9,13 +9,19 @@ import { getLogger } from "@logtape/logtape";
 // @ts-types="@types/ws"
 import { type WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { MIB } from "../base/units.ts";
-import type { Arrival, HttpRequestHandler, TlsOptions, Upgraded, UpgradeOptions } from "./arrival.ts";
+import type {
+  HttpRequestHandler,
+  RequestContext,
+  TlsOptions,
+  UpgradedConnection,
+  WebSocketUpgradeOptions,
+} from "./request_context.ts";
 import { SOCKET_DOOR } from "../wire/proof.ts";
-import { AddressInUse, doorOf } from "./listener.ts";
+import { AddressInUseError, endpointOf } from "./deno_listener.ts";
 
 const log = getLogger(["exai", "edge"]);
 
-/** As `Deno.serve` has it; what a message may really hold is checked after it. */
+/** The limit of `Deno.serve`; the configured limit is checked later. */
 const MAX_PAYLOAD_BYTES = 64 * MIB;
 
 type NodeListenOptions = { handler: HttpRequestHandler } & NodeListenAt;
@@ -23,12 +29,12 @@ type NodeListenOptions = { handler: HttpRequestHandler } & NodeListenAt;
 type NodeListenAt =
   /** A Unix socket or a named pipe. */
   | { path: string }
-  /** Port 0 takes a free one from the system. */
+  /** With port 0 the system assigns a free one. */
   | { hostname: string; port: number; tls: TlsOptions };
 
 /**
- * A server for what `Deno.serve` does not do, named pipes and certificates of clients, with the same handler and the same limits behind it.
- * Loaded only where it is used.
+ * An HTTP server on `node:http`, for what `Deno.serve` does not support: named pipes and client certificates. Loaded only
+ * where it is used.
  */
 export class NodeListener implements AsyncDisposable {
   readonly #server: Server;
@@ -46,33 +52,37 @@ export class NodeListener implements AsyncDisposable {
   /**
    * Resolves when the server listens.
    *
-   * @throws {AddressInUse} and what else the system says
+   * @throws {AddressInUseError} when another program listens on the address
+   * @throws any other error of the system
    */
   static async listen(options: NodeListenOptions): Promise<NodeListener> {
-    // Which port it is is known when the server listens.
-    const handler: HttpRequestHandler = (request, arrival) =>
-      options.handler(request, { ...arrival, door: place() });
-    const place = () => "path" in options ? SOCKET_DOOR : doorOf(listener.address, true);
+    // The port is known once the server listens.
+    const handler: HttpRequestHandler = (request, context) =>
+      options.handler(request, { ...context, endpoint: endpoint() });
+    const endpoint = () => "path" in options ? SOCKET_DOOR : endpointOf(listener.address, true);
     const server = "tls" in options
       ? createTlsServer(tlsOptions(options.tls), requestListener(handler))
       : createServer(requestListener(handler));
     const isPipe = "path" in options;
-    server.on(isPipe ? "connection" : "secureConnection", (socket: Socket) => noteEnds(socket, isPipe));
+    server.on(
+      isPipe ? "connection" : "secureConnection",
+      (socket: Socket) => recordConnection(socket, isPipe),
+    );
     const upgrades = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD_BYTES });
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      void answerUpgrade({ request, socket: socket as Socket, head, upgrades, handler });
+      void handleUpgrade({ request, socket: socket as Socket, head, upgrades, handler });
     });
     server.on("tlsClientError", ({ message }: Error) => log.debug("no TLS: {message}", { message }));
     const listener = new NodeListener(server);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once("error", (thrown) => reject(inUse(thrown, options) ?? thrown));
+    server.once("error", (thrown) => reject(addressInUse(thrown, options) ?? thrown));
     if ("path" in options) server.listen(options.path, resolve);
     else server.listen(options.port, options.hostname, resolve);
     await promise;
     return listener;
   }
 
-  /** Where it listens, unless it is a pipe. */
+  /** The address it listens on; not for a pipe. */
   get address(): Deno.NetAddr {
     const { address, port } = this.#server.address() as AddressInfo;
     return { transport: "tcp", hostname: address, port };
@@ -96,9 +106,9 @@ function tlsOptions({ cert, key, clientCa }: TlsOptions) {
   return { cert, key, ...(clientCa ? { ca: clientCa, requestCert: true, rejectUnauthorized: true } : {}) };
 }
 
-function inUse(thrown: Error, at: NodeListenAt): AddressInUse | undefined {
+function addressInUse(thrown: Error, at: NodeListenAt): AddressInUseError | undefined {
   const taken = (thrown as { code?: string }).code === "EADDRINUSE" && "port" in at;
-  return taken ? new AddressInUse(at.hostname, at.port) : undefined;
+  return taken ? new AddressInUseError(at.hostname, at.port) : undefined;
 }
 
 function requestListener(handler: HttpRequestHandler) {
@@ -109,7 +119,7 @@ function requestListener(handler: HttpRequestHandler) {
       outgoing.on("close", () => reject(new Error("the client has gone")));
     });
     completed.catch(() => {});
-    return handler(request, { completed, ...endsOf(incoming.socket), door: "" });
+    return handler(request, { completed, ...connectionInfoOf(incoming.socket), endpoint: "" });
   }, { overrideGlobalObjects: false });
 }
 
@@ -121,37 +131,37 @@ interface UpgradeRequest {
   handler: HttpRequestHandler;
 }
 
-async function answerUpgrade({ request, socket, head, upgrades, handler }: UpgradeRequest): Promise<void> {
+async function handleUpgrade({ request, socket, head, upgrades, handler }: UpgradeRequest): Promise<void> {
   let upgraded = false;
-  const upgrade = (_: Request, options: UpgradeOptions): Upgraded => {
+  const upgrade = (_: Request, options: WebSocketUpgradeOptions): UpgradedConnection => {
     let opened: NodeWebSocket | undefined;
     upgrades.options.handleProtocols = () => options.protocol ?? false;
     upgrades.handleUpgrade(request, socket, head, (made) => opened = made);
     upgraded = true;
-    // Asked for wrongly: it has been answered with what is wrong.
+    // An invalid request: ws has sent the error response.
     if (!opened) return { socket: new EventTarget() as unknown as WebSocket, response: new Response(null) };
-    keepAlive(opened, options.idleTimeoutMs);
+    startHeartbeat(opened, options.idleTimeoutMs);
     return { socket: opened as unknown as WebSocket, response: new Response(null) };
   };
   try {
-    const asked = toRequest(request);
-    if (!asked) {
-      return await refuse(socket, new Response("this is no request for a WebSocket\n", { status: 400 }));
+    const upgradeRequest = toRequest(request);
+    if (!upgradeRequest) {
+      return await reject(socket, new Response("not a valid WebSocket request\n", { status: 400 }));
     }
-    const response = await handler(asked, {
+    const response = await handler(upgradeRequest, {
       completed: Promise.resolve(),
-      ...endsOf(socket),
-      door: "",
+      ...connectionInfoOf(socket),
+      endpoint: "",
       upgrade,
     });
-    if (!upgraded) await refuse(socket, response);
+    if (!upgraded) await reject(socket, response);
   } catch (thrown) {
     log.error("a connection could not be upgraded: {thrown}", { thrown });
     socket.destroy();
   }
 }
 
-/** Undefined for a request whose method, path or headers no request of ours can have. */
+/** Undefined when method, path or headers are not valid for a `Request`. */
 function toRequest({ method, url, rawHeaders }: IncomingMessage): Request | undefined {
   try {
     const headers = new Headers();
@@ -164,7 +174,7 @@ function toRequest({ method, url, rawHeaders }: IncomingMessage): Request | unde
   }
 }
 
-async function refuse(socket: Socket, response: Response): Promise<void> {
+async function reject(socket: Socket, response: Response): Promise<void> {
   const body = Buffer.from(await response.arrayBuffer());
   response.headers.set("content-length", String(body.length));
   response.headers.set("connection", "close");
@@ -173,34 +183,34 @@ async function refuse(socket: Socket, response: Response): Promise<void> {
   socket.end(body);
 }
 
-/** As the idle time-out of `Deno.upgradeWebSocket`: ping at half of the time, give up at the whole. */
-function keepAlive(socket: NodeWebSocket, idleTimeoutMs: number): void {
-  let heard = true;
+/** The idle timeout of `Deno.upgradeWebSocket`: pings after half of the time, closes the connection after all of it. */
+function startHeartbeat(socket: NodeWebSocket, idleTimeoutMs: number): void {
+  let isAlive = true;
   const timer = setInterval(() => {
-    if (!heard) return socket.terminate();
-    heard = false;
+    if (!isAlive) return socket.terminate();
+    isAlive = false;
     socket.ping();
   }, idleTimeoutMs / 2);
-  const onHeard = () => heard = true;
-  socket.on("pong", onHeard).on("ping", onHeard).on("message", onHeard);
+  const markAlive = () => isAlive = true;
+  socket.on("pong", markAlive).on("ping", markAlive).on("message", markAlive);
   socket.on("close", () => clearInterval(timer));
 }
 
-type Ends = Pick<Arrival, "localAddr" | "remoteAddr" | "clientCertificate">;
+type ConnectionInfo = Pick<RequestContext, "localAddr" | "remoteAddr" | "clientCertificate">;
 
-/** Noted when a connection comes: a socket that is closed tells nothing any more, and must not pass for a pipe's. */
-const ends = new WeakMap<Socket, Ends>();
+/** Recorded when a connection is accepted: a closed socket has no addresses, and would look like a pipe. */
+const connections = new WeakMap<Socket, ConnectionInfo>();
 
-function endsOf(socket: Socket): Ends {
-  const noted = ends.get(socket);
+function connectionInfoOf(socket: Socket): ConnectionInfo {
+  const noted = connections.get(socket);
   if (noted) return noted;
-  throw new Error("a request on a connection nobody has noted");
+  throw new Error("a request on a connection that was not recorded");
 }
 
-function noteEnds(socket: Socket, isPipe: boolean): void {
+function recordConnection(socket: Socket, isPipe: boolean): void {
   const pipe = { transport: "unix", path: "" } as const;
   const end = (hostname = "", port = 0) => ({ transport: "tcp", hostname, port }) as const;
-  ends.set(socket, {
+  connections.set(socket, {
     localAddr: isPipe ? pipe : end(socket.localAddress, socket.localPort),
     remoteAddr: isPipe ? pipe : end(socket.remoteAddress, socket.remotePort),
     clientCertificate: isPipe ? undefined : fingerprintOf(socket as TLSSocket),

@@ -1,6 +1,6 @@
-/** Those who wait, by where they come from. */
+/** Connections that wait for a hello, grouped by origin. */
 export class PendingConnections<T> {
-  /** Of each origin the one that has waited longest first. */
+  /** The oldest of each origin first. */
   readonly #byOrigin = new Map<string, Set<T>>();
   readonly #origins = new Map<T, string>();
 
@@ -19,7 +19,7 @@ export class PendingConnections<T> {
     else this.#byOrigin.set(origin, new Set([item]));
   }
 
-  /** False when it did not wait. */
+  /** Returns false when `item` was not pending. */
   delete(item: T): boolean {
     const origin = this.#origins.get(item);
     if (origin === undefined) return false;
@@ -30,8 +30,8 @@ export class PendingConnections<T> {
     return true;
   }
 
-  /** Takes out the one that has waited longest of the origin that has the most, so that one crowd leaves others alone. */
-  removeOne(): T | undefined {
+  /** Removes the oldest item of the largest origin, so that one origin cannot evict the others. */
+  evictOldest(): T | undefined {
     const groups = [...this.#byOrigin.values()];
     const largest = groups.reduce<Set<T> | undefined>(
       (most, group) => most && most.size >= group.size ? most : group,

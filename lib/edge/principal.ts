@@ -1,31 +1,31 @@
 import { ExaiError } from "../base/errors.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
-import type { Arrival } from "./arrival.ts";
+import type { RequestContext } from "./request_context.ts";
 
-/** On whose behalf a connection is made. */
+/** The user or certificate on whose behalf a connection acts. */
 export interface Principal {
-  /** Equal for the connections of one; never shown to anybody. */
+  /** Equal for all connections of one principal; internal, never sent to a client. */
   id: string;
-  /** Whether it is the daemon's own user, or has a secret of his: then it may read the files he works on. */
+  /** Whether it is the daemon's user, or has a secret of that user, and so may read the files of its workspace. */
   isOwner: boolean;
 }
 
-/** Whose loopback connections are taken while no token is asked. */
+/** Which users' loopback connections are accepted while no token is required. */
 export type PeerPolicy = "own" | "any";
 
 export interface PrincipalOptions {
-  /** Tells whose a loopback connection is. */
+  /** Identifies the user of a loopback connection. */
   users: Pick<PeerUsers, "ofPeer">;
   policy: PeerPolicy;
-  /** Whether a token is asked of everybody: then nobody's user is. */
-  asksToken(): boolean;
+  /** Whether a token is required; then users are not identified. */
+  requiresToken(): boolean;
 }
 
-/** The daemon's own user, and whoever shows a token of his. */
+/** The daemon's user, and every client with its token. */
 const OWNER = "owner";
 
-/** Tells on whose behalf each connection is made, and refuses other users of the machine while there is no token. */
-export class Principals {
+/** Finds the principal of each connection, and rejects other users of the machine while no token is required. */
+export class PrincipalResolver {
   readonly #options: PrincipalOptions;
 
   constructor(options: PrincipalOptions) {
@@ -33,31 +33,31 @@ export class Principals {
   }
 
   /**
-   * With a token, whoever shows a good one is the same principal through all its rotations, unless a certificate says
-   * more. Has to be asked before the connection is upgraded: its ends are not known any more afterwards.
+   * All clients with a valid token are one principal, also after a rotation, unless they have certificates. Must be
+   * called before an upgrade, after which the addresses of the connection are unknown.
    *
-   * @throws {ExaiError} `FORBIDDEN` for another user of the machine, or one nobody can tell
+   * @throws {ExaiError} `FORBIDDEN` for another user of the machine, and for one that cannot be identified
    */
-  of({ localAddr, remoteAddr, clientCertificate }: Arrival): Principal {
-    const shown = clientCertificate === undefined ? undefined : `certificate ${clientCertificate}`;
-    if (this.#options.asksToken()) return { id: shown ?? OWNER, isOwner: true };
-    // The modes of the socket and of its directory have kept others out. The system knows who has connected
-    // (SO_PEERCRED), but Deno does not hand out the descriptor it could be asked by.
+  resolve({ localAddr, remoteAddr, clientCertificate }: RequestContext): Principal {
+    const certificate = clientCertificate === undefined ? undefined : `certificate ${clientCertificate}`;
+    if (this.#options.requiresToken()) return { id: certificate ?? OWNER, isOwner: true };
+    // Only this user can open the socket, by the modes of its file and directory. (Deno does not expose the descriptor
+    // for SO_PEERCRED.)
     if (remoteAddr.transport !== "tcp" || localAddr.transport !== "tcp") return { id: OWNER, isOwner: true };
     const { kind, user } = this.#options.users.ofPeer({ local: localAddr, remote: remoteAddr });
-    if (kind !== "own" && this.#options.policy === "own") throw stranger(kind);
-    const isOwner = kind === "own" || shown !== undefined;
-    return { id: shown ?? (kind === "own" ? OWNER : `user ${user ?? "unknown"}`), isOwner };
+    if (kind !== "own" && this.#options.policy === "own") throw unknownPeerError(kind);
+    const isOwner = kind === "own" || certificate !== undefined;
+    return { id: certificate ?? (kind === "own" ? OWNER : `user ${user ?? "unknown"}`), isOwner };
   }
 }
 
-function stranger(kind: "other" | "unknown"): ExaiError {
+function unknownPeerError(kind: "other" | "unknown"): ExaiError {
   const why = kind === "other"
     ? "this connection comes from another user of the machine than the daemon's"
     : "the system does not say which user this connection comes from";
   return new ExaiError(
     "FORBIDDEN",
-    `${why}; start the daemon with EXAI_WS_TOKEN=auto to let in who shows its token, ` +
+    `${why}; start the daemon with EXAI_WS_TOKEN=auto to let in clients with its token, ` +
       "or with EXAI_WS_PEERS=any to let in every user of this machine",
   );
 }

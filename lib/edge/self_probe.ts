@@ -5,42 +5,42 @@ import { ownEntry } from "../base/json.ts";
 
 const log = getLogger(["exai", "edge"]);
 
-/** A door as a stranger sees it. */
+/** A listener to probe. */
 export type ProbedListener =
-  | { kind: "address"; hostname: string; port: number; tls?: { asksCertificate: boolean } }
+  | { kind: "address"; hostname: string; port: number; tls?: { requestsCertificate: boolean } }
   | { kind: "socket"; path: string };
 
 interface SelfProbeOptions {
-  /** Whether nobody should get in without the token. */
-  asksToken: boolean;
-  /** How long a door may take to answer; one that does not answer lets nobody in. */
+  /** Whether requests without a token must be refused. */
+  requiresToken: boolean;
+  /** Time limit for each attempt, in milliseconds; no answer counts as refused. */
   timeoutMs: number;
 }
 
-/** One way a stranger tries. */
+/** A request that must be refused. */
 interface ProbeAttempt {
-  /** What is wrong when it works. */
-  gotIn: string;
+  /** What is wrong when it is not refused. */
+  failure: string;
   bytes: Uint8Array;
-  /** Reads what came so far: whether the stranger got in; undefined: not known yet. */
-  verdict(text: string): boolean | undefined;
+  /** Whether the response so far shows that it was not refused; undefined: not known yet. */
+  isAdmitted(text: string): boolean | undefined;
 }
 
 /**
- * Tries to get in at each of our own doors as a stranger would: from a web page, by a rebound name, without the token,
+ * Sends each listener of this daemon requests that it must refuse: from a web page, with a rebound Host, without the token,
  * without a certificate.
  *
- * @throws {ExaiError} `CONFIG` when one gets in
+ * @throws {ExaiError} `CONFIG` when one is not refused
  */
-export async function probeOwnDoors(
-  doors: readonly ProbedListener[],
+export async function probeListeners(
+  listeners: readonly ProbedListener[],
   options: SelfProbeOptions,
 ): Promise<void> {
   const found = await Promise.all(
-    doors.flatMap((door) =>
-      attempts(door, options.asksToken).map(async (attempt) => {
-        const gotIn = await tryOne(door, attempt, options.timeoutMs);
-        return gotIn ? [`${nameOf(door)}: ${attempt.gotIn}`] : [];
+    listeners.flatMap((listener) =>
+      attempts(listener, options.requiresToken).map(async (attempt) => {
+        const isAdmitted = await runAttempt(listener, { ...attempt, timeoutMs: options.timeoutMs });
+        return isAdmitted ? [`${nameOf(listener)}: ${attempt.failure}`] : [];
       })
     ),
   );
@@ -53,9 +53,9 @@ export async function probeOwnDoors(
   );
 }
 
-function attempts(door: ProbedListener, asksToken: boolean): ProbeAttempt[] {
-  const host = door.kind === "socket" ? "localhost" : `localhost:${door.port}`;
-  if (door.kind === "address" && door.tls?.asksCertificate) {
+function attempts(listener: ProbedListener, requiresToken: boolean): ProbeAttempt[] {
+  const host = listener.kind === "socket" ? "localhost" : `localhost:${listener.port}`;
+  if (listener.kind === "address" && listener.tls?.requestsCertificate) {
     return [
       http("a client without a certificate is answered (runtimes older than Deno 2.9 may not ask for one)", {
         host,
@@ -68,7 +68,7 @@ function attempts(door: ProbedListener, asksToken: boolean): ProbeAttempt[] {
     http("what a page of another site loads is not refused", { host, "sec-fetch-site": "cross-site" }, 403),
     upgrade("a web page's WebSocket is not refused", { host, origin: "https://stranger.invalid" }),
   ];
-  if (!asksToken) return all;
+  if (!requiresToken) return all;
   return [
     ...all,
     http("a request without the token is not refused", { host }, 401),
@@ -81,27 +81,27 @@ function attempts(door: ProbedListener, asksToken: boolean): ProbeAttempt[] {
   ];
 }
 
-/** A request for something harmless; any answer but `refused` lets in, any at all when that is undefined. */
-function http(gotIn: string, headers: Record<string, string>, refused: number | undefined): ProbeAttempt {
+/** A GET of `/health` that must be answered with the status `refused`, or not at all when that is undefined. */
+function http(failure: string, headers: Record<string, string>, refused: number | undefined): ProbeAttempt {
   return {
-    gotIn,
+    failure,
     bytes: head({ ...headers, connection: "close" }, "/health"),
-    verdict: (text) => {
+    isAdmitted: (text) => {
       const status = statusIn(text);
       return status === undefined ? undefined : status !== refused;
     },
   };
 }
 
-/** A WebSocket; with an `opening` only its answer tells. */
-function upgrade(gotIn: string, headers: Record<string, string>, opening?: string): ProbeAttempt {
+/** A WebSocket upgrade that must be refused or, with an `opening` frame, the opening. */
+function upgrade(failure: string, headers: Record<string, string>, opening?: string): ProbeAttempt {
   const key = { "sec-websocket-version": "13", "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==" };
   const start = head({ ...headers, upgrade: "websocket", connection: "Upgrade", ...key }, "/");
   const frame = opening === undefined ? new Uint8Array() : textFrame(opening);
   return {
-    gotIn,
+    failure,
     bytes: new Uint8Array([...start, ...frame]),
-    verdict: (text) => {
+    isAdmitted: (text) => {
       const status = statusIn(text);
       if (status !== 101) return status === undefined ? undefined : false;
       if (opening === undefined) return true;
@@ -120,21 +120,20 @@ function statusIn(text: string): number | undefined {
   return found ? Number(found[1]) : undefined;
 }
 
-/** One final text frame of less than 126 bytes, masked with zeros (RFC 6455, section 5.2). */
+/** One final text frame of less than 126 bytes, with a mask of zeros (RFC 6455, section 5.2). */
 function textFrame(text: string): Uint8Array {
   const payload = new TextEncoder().encode(text);
   return new Uint8Array([0x81, 0x80 | payload.length, 0, 0, 0, 0, ...payload]);
 }
 
-async function tryOne(
-  door: ProbedListener,
-  { bytes, verdict }: ProbeAttempt,
-  timeoutMs: number,
+async function runAttempt(
+  listener: ProbedListener,
+  { bytes, isAdmitted, timeoutMs }: ProbeAttempt & { timeoutMs: number },
 ): Promise<boolean> {
   let conn: ProbeConnection | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
-    const opened: ProbeConnection = await deadline(connect(door), timeoutMs);
+    const opened: ProbeConnection = await deadline(connect(listener), timeoutMs);
     conn = opened;
     const close = () => opened.close();
     timer = setTimeout(close, timeoutMs);
@@ -143,12 +142,12 @@ async function tryOne(
     let text = "";
     for await (const part of opened.readable.pipeThrough(new TextDecoderStream("latin1"))) {
       text += part;
-      const known = verdict(text);
+      const known = isAdmitted(text);
       if (known !== undefined) return known;
     }
   } catch (thrown) {
-    // Cut off, or not even let to connect.
-    log.debug("nobody gets in at {door}: {why}", { door: nameOf(door), why: messageOf(thrown) });
+    // The connection was refused or closed.
+    log.debug("{listener} refuses the probe: {why}", { listener: nameOf(listener), why: messageOf(thrown) });
   } finally {
     clearTimeout(timer);
     conn?.close();
@@ -162,22 +161,22 @@ interface ProbeConnection {
   close(): void;
 }
 
-async function connect(door: ProbedListener): Promise<ProbeConnection> {
-  if (door.kind === "socket" && door.path.startsWith("/")) {
-    return closable(await Deno.connect({ transport: "unix", path: door.path }));
+async function connect(listener: ProbedListener): Promise<ProbeConnection> {
+  if (listener.kind === "socket" && listener.path.startsWith("/")) {
+    return closable(await Deno.connect({ transport: "unix", path: listener.path }));
   }
-  if (door.kind === "address" && !door.tls) return closable(await Deno.connect(reachable(door)));
-  const { openByNode } = await import("./node_connection.ts");
-  return await openByNode(door.kind === "socket" ? { path: door.path } : reachable(door));
+  if (listener.kind === "address" && !listener.tls) return closable(await Deno.connect(reachable(listener)));
+  const { connectWithNode } = await import("./node_connection.ts");
+  return await connectWithNode(listener.kind === "socket" ? { path: listener.path } : reachable(listener));
 }
 
-/** Where a server that listens everywhere is reached. */
+/** The loopback address for a server that listens on a wildcard address. */
 function reachable({ hostname, port }: { hostname: string; port: number }) {
-  const everywhere: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
-  return { hostname: ownEntry(everywhere, hostname) ?? hostname, port };
+  const wildcards: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+  return { hostname: ownEntry(wildcards, hostname) ?? hostname, port };
 }
 
-/** As it is, but that it may be closed more than once. */
+/** `conn` with a `close` that may be called more than once. */
 function closable(conn: Deno.Conn): ProbeConnection {
   const close = () => {
     try {
@@ -189,6 +188,6 @@ function closable(conn: Deno.Conn): ProbeConnection {
   return { readable: conn.readable, writable: conn.writable, close };
 }
 
-function nameOf(door: ProbedListener): string {
-  return door.kind === "socket" ? door.path : `${door.hostname}:${door.port}`;
+function nameOf(listener: ProbedListener): string {
+  return listener.kind === "socket" ? listener.path : `${listener.hostname}:${listener.port}`;
 }

@@ -2,24 +2,24 @@ import { dirname } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { FileLock } from "../state/file_lock.ts";
 
-/** Longest path a Unix socket can have, in bytes: `sun_path` less the zero that ends it. */
+/** Maximum length of the path of a Unix socket, in bytes: `sun_path` without the terminating zero. */
 export const MAX_SOCKET_PATH_BYTES = Deno.build.os === "darwin" ? 103 : 107;
 
 const OWNER_ONLY = 0o600;
-const OTHERS_NOTHING = 0o077;
-const OTHERS_WRITE = 0o022;
-const EVERYBODY_WRITES = 0o002;
+const NO_ACCESS_FOR_OTHERS = 0o077;
+const WRITABLE_BY_OTHERS = 0o022;
+const WORLD_WRITABLE = 0o002;
 const STICKY = 0o1000;
 
 interface SocketFileOptions {
   path: string;
-  /** A file of its own, locked for as long as the socket is used: the system frees it when its holder dies. */
+  /** A separate file that is locked while the socket is used: the system unlocks it when the process ends. */
   lockPath: string;
 }
 
 /**
- * The right to listen at a path. Whoever holds the lock is the one daemon whose socket it is, so what a dead one left
- * there is removed, and a live one's never.
+ * The right to listen at a path. The lock belongs to one daemon at a time, so a socket found there is a stale one and can
+ * be removed.
  */
 export class SocketFile implements AsyncDisposable {
   readonly path: string;
@@ -30,10 +30,15 @@ export class SocketFile implements AsyncDisposable {
     this.#lock = lock;
   }
 
-  /** @throws {ExaiError} `CONFIG`: another daemon's, something else's, or a directory others may write to */
+  /**
+   * Locks the path and removes a stale socket.
+   *
+   * @throws {ExaiError} `CONFIG` when another program uses the path, or other users may write to the directory
+   */
   static async claim({ path, lockPath }: SocketFileOptions): Promise<SocketFile> {
     if (new TextEncoder().encode(path).length > MAX_SOCKET_PATH_BYTES) {
-      throw refusal(path, `it is longer than the ${MAX_SOCKET_PATH_BYTES} bytes the system allows`);
+      const why = `it is longer than the ${MAX_SOCKET_PATH_BYTES} bytes the system allows`;
+      throw unusableSocket(path, { why });
     }
     try {
       await checkDirectory(dirname(path));
@@ -47,7 +52,7 @@ export class SocketFile implements AsyncDisposable {
         throw thrown;
       }
     } catch (thrown) {
-      throw refusal(path, messageOf(thrown), thrown);
+      throw unusableSocket(path, { why: messageOf(thrown), cause: thrown });
     }
   }
 
@@ -58,11 +63,11 @@ export class SocketFile implements AsyncDisposable {
 }
 
 /**
- * Makes a socket at `path` that nobody but the user can connect to, from the moment it is there: `bind` makes it before
- * it returns. The umask holds for the whole process; a file another thread makes meanwhile is private too, no worse.
+ * Calls `bind`, which must create a socket at `path` before it returns, so that only this user can ever connect to it. The
+ * umask is that of the process: a file that another thread creates meanwhile is private as well.
  */
 export function bindPrivately<T>(path: string, bind: () => T): T {
-  const umask = Deno.umask(OTHERS_NOTHING);
+  const umask = Deno.umask(NO_ACCESS_FOR_OTHERS);
   let bound: T;
   try {
     bound = bind();
@@ -74,25 +79,26 @@ export function bindPrivately<T>(path: string, bind: () => T): T {
 }
 
 /**
- * In a directory others can write to they could put their own socket there before ours, which clients would then take
- * for ours; the sticky bit, as /tmp has it, does not help against that. The same holds for what leads there, where the
- * sticky bit keeps others from replacing a directory that is ours.
+ * Rejects a directory that other users can write to: they could create the socket first, and clients would trust it. The
+ * sticky bit of `/tmp` does not prevent that. In the parent directories it does prevent a replacement of `dir`.
  */
 async function checkDirectory(dir: string): Promise<void> {
-  for (const place of new Set([dir, await Deno.realPath(dir)])) {
-    await checkOwner(place);
-    const { mode } = await Deno.stat(place);
-    if (mode !== null && (mode & OTHERS_WRITE) !== 0) throw new Error(`other users may write to ${place}`);
-    for (const above of ancestorsOf(place)) {
+  for (const path of new Set([dir, await Deno.realPath(dir)])) {
+    await checkOwner(path);
+    const { mode } = await Deno.stat(path);
+    if (mode !== null && (mode & WRITABLE_BY_OTHERS) !== 0) {
+      throw new Error(`other users may write to ${path}`);
+    }
+    for (const above of ancestorsOf(path)) {
       await checkOwner(above);
       const { mode } = await Deno.stat(above);
-      if (mode === null || (mode & EVERYBODY_WRITES) === 0 || (mode & STICKY) !== 0) continue;
+      if (mode === null || (mode & WORLD_WRITABLE) === 0 || (mode & STICKY) !== 0) continue;
       throw new Error(`other users may write to ${above}, which leads to it`);
     }
   }
 }
 
-/** Refuses what belongs to another user, a symbolic link among it. */
+/** Rejects a path, or a symbolic link, that belongs to another user. */
 async function checkOwner(path: string): Promise<void> {
   for (const { uid } of [await Deno.lstat(path), await Deno.stat(path)]) {
     if (uid !== null && uid !== Deno.uid() && uid !== 0) throw new Error(`${path} belongs to user ${uid}`);
@@ -121,11 +127,11 @@ async function isListening(path: string): Promise<boolean> {
     (await Deno.connect({ transport: "unix", path })).close();
     return true;
   } catch (thrown) {
-    // Nobody listens: refused. Anything else, as a full queue, is a sign of life.
+    // Refused: no process listens. Any other error, such as a full queue, comes from a live one.
     return !(thrown instanceof Deno.errors.ConnectionRefused || thrown instanceof Deno.errors.NotFound);
   }
 }
 
-function refusal(path: string, why: string, cause?: unknown): ExaiError {
+function unusableSocket(path: string, { why, cause }: { why: string; cause?: unknown }): ExaiError {
   return new ExaiError("CONFIG", `the socket ${path} cannot be used: ${why}`, { cause });
 }

@@ -1,43 +1,43 @@
 import { deadline } from "@std/async/deadline";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { Arrival, HttpRequestHandler } from "./arrival.ts";
+import type { HttpRequestHandler, RequestContext } from "./request_context.ts";
 
-/** How long a request waits for the daemon to be put together. */
+/** How long a request waits for the daemon to start. */
 const MAX_WAIT_MS = 20 * SECOND_MS;
-/** Requests that wait at the same time. */
+/** Maximum number of waiting requests. */
 const MAX_WAITING = 1000;
 
 /**
- * Has requests wait that come before there is anything to answer them. The address is had first, since it is where
- * another daemon is noticed, and connections are taken from then on.
+ * Holds requests that arrive before the daemon can answer them. The address is bound first, to detect another daemon, and
+ * accepts connections from then on.
  */
 export class StartupQueue implements Disposable {
-  readonly #opened = Promise.withResolvers<HttpRequestHandler | undefined>();
+  readonly #ready = Promise.withResolvers<HttpRequestHandler | undefined>();
   #handler: HttpRequestHandler | undefined;
   #waiting = 0;
 
-  /** Answers requests, as soon as that can be done. */
-  readonly handle: HttpRequestHandler = (request, arrival) =>
-    this.#handler ? this.#handler(request, arrival) : this.#wait(request, arrival);
+  /** Passes requests to the handler, once it is set. */
+  readonly handle: HttpRequestHandler = (request, context) =>
+    this.#handler ? this.#handler(request, context) : this.#wait(request, context);
 
-  /** From now on `handler` answers. */
-  open(handler: HttpRequestHandler): void {
+  /** Passes all waiting and later requests to `handler`. */
+  setHandler(handler: HttpRequestHandler): void {
     this.#handler = handler;
-    this.#opened.resolve(handler);
+    this.#ready.resolve(handler);
   }
 
-  /** Has those who still wait turned away: there will be nothing. */
+  /** Rejects all waiting requests. */
   [Symbol.dispose](): void {
-    this.#opened.resolve(undefined);
+    this.#ready.resolve(undefined);
   }
 
-  async #wait(request: Request, arrival: Arrival): Promise<Response> {
+  async #wait(request: Request, context: RequestContext): Promise<Response> {
     if (this.#waiting >= MAX_WAITING) return refusal();
     this.#waiting++;
     try {
-      const handler = await deadline(this.#opened.promise, MAX_WAIT_MS).catch(() => undefined);
-      return handler ? await handler(request, arrival) : refusal();
+      const handler = await deadline(this.#ready.promise, MAX_WAIT_MS).catch(() => undefined);
+      return handler ? await handler(request, context) : refusal();
     } finally {
       this.#waiting--;
     }

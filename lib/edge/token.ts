@@ -5,28 +5,28 @@ import { monotonicNow } from "../base/time.ts";
 import { AUTO_TOKEN, isToken, TOKEN_RULE } from "../config/token_rule.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { othersCanRead, whyUntrusted } from "../config/trust.ts";
-import { sameSecret, type TokenCheck } from "./guard.ts";
+import { secretsEqual, type TokenVerifier } from "./guard.ts";
 import { writePrivateFile } from "../state/state_files.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
-/** Tokens that were replaced and still work; of more of them the oldest goes. */
+/** Maximum number of replaced tokens that are still valid. */
 const MAX_RETIRED = 8;
 
 interface TokenOptions {
   /** `EXAI_WS_TOKEN`. */
   setting: string;
-  /** The private file an automatic token is kept in. */
+  /** The private file of a generated token. */
   path: string;
-  /** How long a token still works after it was replaced, in milliseconds. */
+  /** How long a token stays valid after a rotation, in milliseconds. */
   graceMs: number;
 }
 
-/** The token in force, those that were in force a moment ago, and the file it is kept in when the daemon made it. */
-export class TokenKeeper implements TokenCheck {
+/** The current token, the replaced ones that are still valid, and the file of a generated one. */
+export class TokenStore implements TokenVerifier {
   #current: string;
-  /** What is being written to the file: whoever has read it there may show it before the writing is known to be done. */
-  #next: string | undefined;
+  /** A token that is being written to the file: clients may read and send it before the write is reported as done. */
+  #incoming: string | undefined;
   #retired: { token: string; untilMs: number }[] = [];
   readonly #options: TokenOptions;
 
@@ -37,15 +37,15 @@ export class TokenKeeper implements TokenCheck {
   }
 
   /**
-   * The token the settings ask for; an automatic one is read from its file or made.
+   * The token of the settings; with `auto` it is read from the file or generated.
    *
    * @throws {ExaiError} `CONFIG` when the file cannot be read or written
    */
-  static async open(options: TokenOptions): Promise<TokenKeeper> {
+  static async open(options: TokenOptions): Promise<TokenStore> {
     const { setting, path } = options;
-    if (setting !== AUTO_TOKEN) return new TokenKeeper(setting, options);
+    if (setting !== AUTO_TOKEN) return new TokenStore(setting, options);
     try {
-      return new TokenKeeper(await readTokenFile(path) ?? await writeNewToken(path), options);
+      return new TokenStore(await readTokenFile(path) ?? await writeNewToken(path), options);
     } catch (thrown) {
       throw new ExaiError("CONFIG", `the token file ${path} cannot be used: ${messageOf(thrown)}`, {
         cause: thrown,
@@ -57,13 +57,13 @@ export class TokenKeeper implements TokenCheck {
     return this.#current;
   }
 
-  /** How long a token still works after it was replaced, in milliseconds. */
+  /** How long a token stays valid after a rotation, in milliseconds. */
   get graceMs(): number {
     return this.#options.graceMs;
   }
 
-  /** Every token that opens a new connection now, the newest first; none when none is needed. */
-  get inForce(): string[] {
+  /** The tokens that open new connections, the current one first; empty when none is required. */
+  get validTokens(): string[] {
     if (!this.required) return [];
     this.#forgetExpired();
     return [this.#current, ...this.#others];
@@ -73,35 +73,35 @@ export class TokenKeeper implements TokenCheck {
     return this.#current !== "";
   }
 
-  /** Whether `shown` opens a new connection: it is the token in force, or was until a moment ago. */
+  /** Whether `shown` opens a new connection: it is the current token or one in its grace period. */
   accepts(shown: string): boolean {
     this.#forgetExpired();
-    // Every one is compared, so that the time says nothing of which it was.
-    return [this.#current, ...this.#others].filter((token) => sameSecret(shown, token)).length > 0;
+    // All are compared: the time must not depend on which one matches.
+    return [this.#current, ...this.#others].filter((token) => secretsEqual(shown, token)).length > 0;
   }
 
   /**
-   * Puts `next` in force if `shown` is the token in force now; false if it is not. `shown` still opens connections for
-   * the grace, and no connection that is open ends.
+   * Replaces the current token by `next`; false when `shown` is not the current token. `shown` stays valid for the grace
+   * period, and open connections stay open.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` for what could not be shown again, or when the daemon runs without one
+   * @throws {ExaiError} `INVALID_PARAMS` when `next` is not a valid token, or the daemon runs without a token
    */
   async rotate(shown: string, next: string): Promise<boolean> {
     if (!this.required) {
       throw new ExaiError("INVALID_PARAMS", "this daemon runs without a token; set EXAI_WS_TOKEN to use one");
     }
-    // While another is being put in force, the one shown is as good as replaced.
-    if (!sameSecret(shown, this.#current) || this.#next !== undefined) return false;
+    // During another rotation the current token counts as replaced.
+    if (!secretsEqual(shown, this.#current) || this.#incoming !== undefined) return false;
     if (!isToken(next)) {
       const why = next === AUTO_TOKEN ? "; auto is for the setting EXAI_WS_TOKEN only" : "";
       throw new ExaiError("INVALID_PARAMS", `new must be ${TOKEN_RULE}${why}; the token stays as it was`);
     }
     registerSecret(next);
-    this.#next = next;
+    this.#incoming = next;
     try {
       if (this.#options.setting === AUTO_TOKEN) await writePrivateFile(this.#options.path, next + "\n");
     } finally {
-      this.#next = undefined;
+      this.#incoming = undefined;
     }
     this.#retire(this.#current);
     this.#current = next;
@@ -109,17 +109,20 @@ export class TokenKeeper implements TokenCheck {
   }
 
   /**
-   * As `rotate`, to a token made here, which whoever may reads in the file.
+   * {@linkcode rotate} to a generated token, which clients read from the file.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` when there is no such file
+   * @throws {ExaiError} `INVALID_PARAMS` when the token is not kept in a file
    */
-  rotateFile(shown: string): Promise<boolean> {
-    if (this.#options.setting !== AUTO_TOKEN) throw noTokenFile(this.#options.setting);
-    return this.rotate(shown, makeToken());
+  rotateGenerated(shown: string): Promise<boolean> {
+    if (this.#options.setting !== AUTO_TOKEN) throw noTokenFileError(this.#options.setting);
+    return this.rotate(shown, generateToken());
   }
 
   get #others(): string[] {
-    return [...this.#next === undefined ? [] : [this.#next], ...this.#retired.map(({ token }) => token)];
+    return [
+      ...this.#incoming === undefined ? [] : [this.#incoming],
+      ...this.#retired.map(({ token }) => token),
+    ];
   }
 
   #forgetExpired(): void {
@@ -134,8 +137,8 @@ export class TokenKeeper implements TokenCheck {
   }
 }
 
-/** Why there is nothing to rotate or show in a file. */
-export function noTokenFile(setting: string): ExaiError {
+/** The error for a token that is not kept in a file. */
+export function noTokenFileError(setting: string): ExaiError {
   const why = setting === ""
     ? "no token is used: EXAI_WS_TOKEN is empty; set it to auto"
     : "the token is the one EXAI_WS_TOKEN holds: change it there, in the clients too, and start the daemon " +
@@ -144,10 +147,10 @@ export function noTokenFile(setting: string): ExaiError {
 }
 
 /**
- * The token in the file at `path`; undefined where there is none.
+ * The token in the file at `path`; undefined when the file is missing or empty.
  *
- * @throws {ExaiError} `CONFIG` when others can write the file
- * @throws what the file system says; for a token that could not be shown: with it nobody would get in
+ * @throws {ExaiError} `CONFIG` when other users can write the file, or it holds no valid token
+ * @throws any other error of the file system
  */
 export async function readTokenFile(path: string): Promise<string | undefined> {
   const distrust = whyUntrusted(path);
@@ -160,27 +163,27 @@ export async function readTokenFile(path: string): Promise<string | undefined> {
       remedy: `chmod 600 '${path}' && exai-daemon token rotate`,
     });
   }
-  let kept: string;
+  let text: string;
   try {
-    kept = (await readRegularFile(path)).trim();
+    text = (await readRegularFile(path)).trim();
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return undefined;
     throw thrown;
   }
-  if (kept === "" || isToken(kept)) return kept || undefined;
+  if (text === "" || isToken(text)) return text || undefined;
   throw new ExaiError(
     "CONFIG",
     `it holds no token, which is ${TOKEN_RULE}; delete it, and the daemon makes a new one`,
   );
 }
 
-/** Puts a new token into the file at `path`. */
+/** Writes a new token to the file at `path` and returns it. */
 export async function writeNewToken(path: string): Promise<string> {
-  const made = makeToken();
-  await writePrivateFile(path, made + "\n");
-  return made;
+  const token = generateToken();
+  await writePrivateFile(path, token + "\n");
+  return token;
 }
 
-function makeToken(): string {
+function generateToken(): string {
   return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
 }

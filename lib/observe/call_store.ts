@@ -1,40 +1,40 @@
-import type { CallRecord } from "./record.ts";
+import type { CallRecord } from "./call_record.ts";
 
-/** Which calls are wanted; what is left out excludes nothing. */
+/** Selects calls; a missing field matches every call. */
 export interface CallFilter {
-  /** Session id, or its beginning. */
+  /** Session id, or a prefix of it. */
   session?: string;
   server?: string;
   tool?: string;
-  /** `ok`, `tool_error`, a code; `failed` for all but `ok`. */
+  /** `ok`, `tool_error`, an error code; `failed` for all but `ok`. */
   outcome?: string;
-  /** No call that began before, in milliseconds since 1970. */
+  /** Only calls that began at this time or later, in milliseconds since 1970. */
   sinceMs?: number;
 }
 
-/** What was said in a call, as far as it was recorded: JSON, cut and with secrets taken out. */
+/** Arguments and result of a call as recorded: JSON, truncated, secrets redacted. */
 export interface CallBodies {
   request: string;
-  /** Undefined when it had no answer. */
+  /** Undefined for a call without a result. */
   answer?: string;
 }
 
-/** Every call of the last days. Nothing in it throws for its own faults: a call is never hurt by being recorded. */
+/** The call history on disk. No method throws for a fault of the store: recording must not fail a call. */
 export interface CallStore {
-  /** Whether what was said is recorded too. */
-  readonly withBodies: boolean;
-  /** Takes note of a call; written a moment later. `bodies` is asked then, for what was said. */
+  /** Whether arguments and results are recorded. */
+  readonly keepsBodies: boolean;
+  /** Queues a call to be written; `bodies` is called when it is. */
   add(record: CallRecord, bodies?: () => CallBodies): void;
-  /** The latest calls that pass `filter`, oldest first. */
+  /** The latest calls that match `filter`, oldest first. */
   list(filter: CallFilter, limit: number): CallRecord[];
-  /** One call, with what was said in it. */
+  /** One call, with its bodies if they were recorded. */
   find(id: number): { record: CallRecord; bodies?: CallBodies } | undefined;
-  /** What is wrong with it now, in a sentence. */
+  /** The current fault of the store, in a sentence. */
   readonly fault: string | undefined;
 }
 
-/** Whether `record` passes `filter`. */
-export function passes(record: CallRecord, filter: CallFilter): boolean {
+/** Whether `record` matches every field of `filter`. */
+export function matchesFilter(record: CallRecord, filter: CallFilter): boolean {
   const { session, server, tool, outcome, sinceMs } = filter;
   return (session === undefined || record.session.startsWith(session)) &&
     (server === undefined || record.server === server) &&

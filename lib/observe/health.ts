@@ -1,23 +1,23 @@
 import type { JsonObject } from "../base/json.ts";
-import type { Gauges } from "./gauges.ts";
+import type { GaugeValues } from "./metrics.ts";
 
-/** Where the health report takes its facts from. */
+/** The inputs of the health report. */
 interface HealthSources {
   version: string;
   pid: number;
   startedAt: Date;
   /** Where the daemon listens, as `ws://127.0.0.1:8765/`. */
   address: string;
-  gauges(): Gauges;
-  /** Failures in the last minutes. */
+  gauges(): GaugeValues;
+  /** Number of failures in the last minutes. */
   recentErrors(): number;
-  /** What is wrong now, each in a sentence; empty when all is well. */
+  /** Current faults, each in a sentence; the status is `degraded` while there is one. */
   faults(): string[];
-  /** What is worth knowing and nothing is to be done about, each in a sentence. */
+  /** Events that need no action, each in a sentence. */
   notes(): string[];
 }
 
-/** A blocked event loop delays every call of every window. */
+/** A blocked event loop delays every call of every client. */
 const MAX_LAG_MS = 1000;
 
 /** The health of the daemon, as `health.json`, `GET /health`, the op `health` and the tool `health` show it. */

@@ -5,15 +5,15 @@ const log = getLogger(["exai", "observe"]);
 
 interface HealthWriterOptions {
   build: () => JsonObject;
-  /** Replaces the file as a whole; tells of its own failures and need not reject. */
+  /** Replaces the whole file; may report its failures itself instead of rejecting. */
   write: (text: string) => Promise<void>;
-  /** How often the file is written when nothing changes, in milliseconds. */
+  /** Time between two writes without a change, in milliseconds. */
   intervalMs: number;
-  /** Least time between two writes, in milliseconds. */
+  /** Minimum time between two writes, in milliseconds. */
   minGapMs?: number;
 }
 
-/** Keeps a file of the daemon's health: written at once, on change, at an interval, and when it stops. */
+/** Writes the health report to a file: at once, after a change, at an interval, and when the daemon stops. */
 export class HealthWriter implements AsyncDisposable {
   readonly #options: HealthWriterOptions;
   readonly #minGapMs: number;
@@ -21,7 +21,7 @@ export class HealthWriter implements AsyncDisposable {
   #dueMs = Infinity;
   #lastWriteMs = -Infinity;
   #writing: Promise<void> = Promise.resolve();
-  #busy = false;
+  #isWriting = false;
   #stopped = false;
 
   constructor(options: HealthWriterOptions) {
@@ -30,8 +30,8 @@ export class HealthWriter implements AsyncDisposable {
     this.#schedule(0);
   }
 
-  /** Says that something worth seeing has changed. Cheap enough to call for every connection. */
-  changed(): void {
+  /** Schedules a write after a change. Cheap enough to call for every connection. */
+  requestWrite(): void {
     this.#schedule(Math.max(0, this.#lastWriteMs + this.#minGapMs - performance.now()));
   }
 
@@ -45,17 +45,17 @@ export class HealthWriter implements AsyncDisposable {
 
   #tick(): void {
     this.#dueMs = Infinity;
-    // A disk may be slower than the gap; the next write then waits for it.
-    if (this.#busy) return this.#schedule(this.#minGapMs);
+    // The previous write takes longer than the gap.
+    if (this.#isWriting) return this.#schedule(this.#minGapMs);
     this.#lastWriteMs = performance.now();
-    this.#busy = true;
+    this.#isWriting = true;
     this.#writing = this.#write().finally(() => {
-      this.#busy = false;
+      this.#isWriting = false;
       this.#schedule(this.#options.intervalMs);
     });
   }
 
-  // A fault in what is reported must not end the daemon that reports it.
+  // A fault in the report must not end the daemon.
   async #write(status?: string): Promise<void> {
     try {
       const health = this.#options.build();
@@ -65,7 +65,7 @@ export class HealthWriter implements AsyncDisposable {
     }
   }
 
-  /** Writes a last time, with the status `stopped`, so that the file does not claim a daemon that is gone. */
+  /** Writes a last report with the status `stopped`. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;

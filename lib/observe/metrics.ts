@@ -1,31 +1,54 @@
-import type { CallRecord } from "./record.ts";
-import type { Gauges } from "./gauges.ts";
+import type { CallRecord } from "./call_record.ts";
+
+/** The current state of the daemon in numbers. */
+export interface GaugeValues {
+  sessions: number;
+  connections: number;
+  /** Connections that have not said hello yet. */
+  pending: number;
+  /** Refused connections and requests since the start, by reason. */
+  refused: Readonly<Record<string, number>>;
+  /** Calls running. */
+  inflight: number;
+  /** Calls waiting for a permit. */
+  queued: number;
+  /** Tools that EXAI itself offers. */
+  tools: number;
+  uptimeMs: number;
+  /** Longest delay of a timer in the last 15 s. */
+  eventLoopLagMs: number;
+  /** Memory held for clients, and how often the limit evicted something. */
+  held: { bytes: number; maxBytes: number; evictions: number };
+  /** Open file handles and their limit; undefined where the system does not report them. */
+  handles: { open: number; max: number } | undefined;
+  memory: { rssBytes: number; heapUsedBytes: number };
+}
 
 /** Upper bounds of the latency buckets, in seconds. */
 const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
-/** What a name becomes that would make one series too many. */
+/** Replaces the tool name of calls that would exceed the number of series. */
 const OTHER = "(other)";
 
-/** Outcomes of a call whose name nobody here gave: counted together, so that a client cannot fill the table. */
-const NAMELESS: ReadonlySet<string> = new Set(["TOOL_NOT_FOUND", "METHOD_NOT_FOUND"]);
+/** Outcomes with a tool name that only the client knows: counted together, so that a client cannot fill the table. */
+const UNKNOWN_NAME: ReadonlySet<string> = new Set(["TOOL_NOT_FOUND", "METHOD_NOT_FOUND"]);
 
-interface Series {
-  /** Calls whose latency fell into each bucket; the last is for all longer ones. */
+interface LatencySeries {
+  /** Calls per latency bucket; the last bucket is +Inf. */
   readonly buckets: number[];
   count: number;
   sumMs: number;
 }
 
 interface MetricsOptions {
-  /** Tools told apart; the calls of all further ones are counted together. */
+  /** Tools with a series of their own; the calls of all others are counted together. */
   maxTools?: number;
 }
 
-/** Counts calls and their latency by tool and outcome, for Prometheus. */
+/** A Prometheus registry: calls and their latency by tool and outcome, and the gauges of the daemon. */
 export class Metrics {
   readonly #maxTools: number;
-  readonly #series = new Map<string, Map<string, Series>>();
+  readonly #series = new Map<string, Map<string, LatencySeries>>();
   #bytesIn = 0;
   #bytesOut = 0;
 
@@ -45,8 +68,8 @@ export class Metrics {
     series.sumMs += record.durationMs;
   }
 
-  #seriesOf(record: CallRecord): Series {
-    const tool = NAMELESS.has(record.outcome) ? OTHER : record.tool;
+  #seriesOf(record: CallRecord): LatencySeries {
+    const tool = UNKNOWN_NAME.has(record.outcome) ? OTHER : record.tool;
     let outcomes = this.#series.get(tool);
     if (outcomes === undefined) {
       const name = this.#series.size < this.#maxTools ? tool : OTHER;
@@ -61,10 +84,10 @@ export class Metrics {
     return series;
   }
 
-  /** Everything in the Prometheus text format, version 0.0.4. */
-  expose(gauges: Gauges): string {
+  /** All metrics in the Prometheus text exposition format, version 0.0.4. */
+  toPrometheusText(gauges: GaugeValues): string {
     return [
-      ...this.#exposeCalls(),
+      ...this.#callFamilies(),
       ...family("exai_payload_bytes_total", "counter", "Text moved in arguments and answers.", [
         `{direction="in"} ${this.#bytesIn}`,
         `{direction="out"} ${this.#bytesOut}`,
@@ -72,7 +95,7 @@ export class Metrics {
       ...family(
         "exai_refused_total",
         "counter",
-        "Connections and requests turned away at the door, by reason.",
+        "Connections and requests refused, by reason.",
         Object.entries(gauges.refused).map(([reason, count]) => `{reason="${reason}"} ${count}`),
       ),
       ...GAUGES.flatMap(([name, help, read]) => family(name, "gauge", help, [` ${read(gauges)}`])),
@@ -80,17 +103,17 @@ export class Metrics {
     ].join("\n");
   }
 
-  #exposeCalls(): string[] {
+  #callFamilies(): string[] {
     const counts: string[] = [];
     const latencies: string[] = [];
     for (const [tool, outcomes] of this.#series) {
       for (const [outcome, { buckets, count, sumMs }] of outcomes) {
         const labels = `tool="${escapeLabel(tool)}",outcome="${escapeLabel(outcome)}"`;
         counts.push(`{${labels}} ${count}`);
-        let upTo = 0;
+        let cumulative = 0;
         for (const [index, bound] of BUCKETS_S.entries()) {
-          upTo += buckets[index]!;
-          latencies.push(`_bucket{${labels},le="${bound}"} ${upTo}`);
+          cumulative += buckets[index]!;
+          latencies.push(`_bucket{${labels},le="${bound}"} ${cumulative}`);
         }
         latencies.push(`_bucket{${labels},le="+Inf"} ${count}`);
         latencies.push(`_sum{${labels}} ${sumMs / 1000}`, `_count{${labels}} ${count}`);
@@ -108,7 +131,7 @@ export class Metrics {
   }
 }
 
-const GAUGES: readonly [name: string, help: string, read: (gauges: Gauges) => number][] = [
+const GAUGES: readonly [name: string, help: string, read: (gauges: GaugeValues) => number][] = [
   ["exai_sessions", "Sessions the daemon knows, connected or waiting to resume.", (g) => g.sessions],
   ["exai_connections", "Connections open.", (g) => g.connections],
   ["exai_connections_pending", "Connections that have not said hello yet.", (g) => g.pending],

@@ -5,20 +5,20 @@ import { formatBytes, KIB } from "../base/units.ts";
 export type ServerFetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
 interface BoundedFetchOptions {
-  /** The server's name, for messages. */
+  /** The server's name, for error messages. */
   server: string;
-  /** Largest body, and largest event of a stream, taken of it. */
+  /** Largest body, and largest event of a stream, in bytes after decompression. */
   maxBytes: number;
 }
 
-/** Of a body that says what went wrong, this much is read. */
+/** How much of an error body is read. */
 const MAX_ERROR_BODY_BYTES = 4 * KIB;
 
 const EVENT_STREAM = /^\s*text\/event-stream\b/i;
 
 /**
- * A `fetch` for one server behind a URL that takes no more of it than it may send, whatever kind of answer it is. What
- * counts is what is there after decompression: 250 kB of gzip can hold 256 MB.
+ * A `fetch` for one server that bounds every body. What counts is the size after decompression: 250 kB of
+ * gzip can hold 256 MB.
  */
 export class BoundedFetch {
   readonly #options: BoundedFetchOptions;
@@ -49,7 +49,9 @@ export class BoundedFetch {
   }
 }
 
-/** Whether HTTP itself keeps `response` within `maxBytes`: its length is declared, and it is not compressed. */
+/**
+ * Whether HTTP itself keeps `response` within `maxBytes`: its length is declared, and it is not compressed.
+ */
 function fits({ headers }: Response, maxBytes: number): boolean {
   const declared = headers.get("content-length");
   return declared !== null && !headers.has("content-encoding") && Number(declared) <= maxBytes;

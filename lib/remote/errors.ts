@@ -1,16 +1,17 @@
-import { clip } from "../base/text.ts";
+import { ExaiError } from "../base/errors.ts";
 import { retryAfterMs } from "../base/http_response.ts";
+import { clip } from "../base/text.ts";
 
-/** Of what a server says when it refuses, this much is shown. */
+/** How much of an error body is shown in a message. */
 const MAX_SHOWN_CHARS = 300;
 
-/** The server refused a message, and says so with an HTTP status. */
+/** The server refused a message with an HTTP status. */
 export class HttpStatusError extends Error {
   readonly status: number;
   readonly retryAfterMs: number | undefined;
-  /** What the server said, as far as it is read. */
+  /** The body, as far as it was read. */
   readonly body: string;
-  /** Whether it is known to be about the message alone: the server and the session are well. */
+  /** Whether the refusal is known to be about the message alone, while server and session work. */
   isAboutMessage = false;
 
   constructor({ status, headers }: Pick<Response, "status" | "headers">, body: string) {
@@ -22,21 +23,21 @@ export class HttpStatusError extends Error {
   }
 }
 
-/** The server does not know our session any more: it refused the message, which so did not run. */
+/** The server no longer knows the session: it refused the message, which therefore did not run. */
 export class SessionLostError extends Error {
   constructor(override readonly cause: HttpStatusError) {
     super(`it does not know the session any more (${cause.message})`);
   }
 }
 
-/** A stream of events did not begin in time. */
+/** An event stream did not begin in time. */
 export class StreamTimeoutError extends Error {
   constructor(timeoutMs: number) {
     super(`its event stream did not begin within ${timeoutMs} ms`);
   }
 }
 
-/** The connection was cut, or the answer ended, before there was an answer: the message may have run. */
+/** The connection was cut, or the response ended, before there was an answer: the message may have run. */
 export class ResponseCutError extends Error {
   constructor(what: string, cause?: unknown) {
     super(what, { cause });
@@ -44,9 +45,9 @@ export class ResponseCutError extends Error {
 }
 
 /**
- * Whether the server refused because of the session (MCP basic/transports, session management). 404 is what the
- * specification wants for it; others are common, and then only the text tells. A server without session ids that was
- * restarted says that it was not initialized.
+ * Whether the server refused because of the session (MCP basic/transports, session management). The specification asks
+ * for 404; other statuses are common, and only their text tells. A server without session ids that was restarted says
+ * that it was not initialized.
  */
 export function isAboutSession({ status, body }: HttpStatusError, hasSession: boolean): boolean {
   if (status === 404 && hasSession) return true;
@@ -56,10 +57,13 @@ export function isAboutSession({ status, body }: HttpStatusError, hasSession: bo
     : /\bsession\b|not (?:been )?initiali[sz]ed/i.test(body);
 }
 
-/** `thrown` by `fetch`, told apart: whether the server can have got the message. */
-export function fetchFailure(thrown: unknown): unknown {
+/**
+ * The error for what `fetch` threw, by whether the server can have received the message. Deno gives no code here: that
+ * the connection was never made stands in the text alone.
+ */
+export function fetchError(thrown: unknown): unknown {
   if (!(thrown instanceof TypeError)) return thrown;
-  // What happened stands in the cause; the URL in it says nothing new, and may hold a key.
+  // The cause says what happened; the URL in its text is known, and may hold a key.
   const { message } = thrown.cause instanceof Error ? thrown.cause : thrown;
   const what = message.replace(/^error sending request .*?: client error \(\w+\): /, "");
   if (/client error \(Connect\)/.test(message)) {
@@ -68,13 +72,18 @@ export function fetchFailure(thrown: unknown): unknown {
   return new ResponseCutError(`the connection was cut before it answered (${what})`, thrown);
 }
 
-/** What the end of a body before its end means. */
-export function cut(thrown: unknown, signal: AbortSignal): unknown {
-  const isNetwork = thrown instanceof TypeError || (thrown as Error)?.name === "Http" ||
-    /connection|body|reset|closed/i.test(String((thrown as Error)?.message));
-  if (signal.aborted || (thrown as { code?: unknown })?.code === "TOO_LARGE" || !isNetwork) return thrown;
+/**
+ * The error for what was thrown while a body was read: whether the connection was cut. Deno throws a `TypeError` or an
+ * `Http` error for that; streams in between throw plain errors without a code, which only their text tells apart.
+ */
+export function bodyError(thrown: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted || !(thrown instanceof Error)) return thrown;
+  if (thrown instanceof ExaiError || thrown instanceof HttpStatusError) return thrown;
+  const isNetwork = thrown instanceof TypeError || thrown.name === "Http" ||
+    /connection|body|reset|closed/i.test(thrown.message);
+  if (!isNetwork) return thrown;
   return new ResponseCutError(
-    `the connection was cut before the answer was whole (${(thrown as Error).message})`,
+    `the connection was cut before the answer was whole (${thrown.message})`,
     thrown,
   );
 }

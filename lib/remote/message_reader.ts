@@ -7,14 +7,14 @@ import { readTooDeep, TOO_DEEP, type TooDeep, tooDeepAnswer } from "../wire/too_
 
 interface MessageReaderOptions {
   server: string;
-  /** `about`: the request in whose answer it came. */
+  /** `about`: the request in whose response the message came. */
   onmessage(message: RpcMessage, about?: RequestId): void;
-  /** A request of the server cannot be taken. */
+  /** Takes the response to a request of the server that cannot be read. */
   onrefused(answer: RpcResponse): void;
   onerror(error: Error): void;
 }
 
-/** Reads the messages a server behind a URL sends, in a body or in events. */
+/** Reads the messages of a server behind a URL, from a body or from events. */
 export class MessageReader {
   readonly #options: MessageReaderOptions;
 
@@ -23,61 +23,65 @@ export class MessageReader {
   }
 
   /**
-   * Takes one text of JSON: a message, or a batch of them (revision 2025-03-26).
+   * Takes one JSON text: a message, or a batch (revision 2025-03-26).
    *
-   * @param asked the request whose answer it should hold; an answer that names none is to this one
-   * @returns whether that answer was in it; of a long batch, when all of it is taken
+   * @param requestId the request that the text should answer; a response without an id counts as its answer
+   * @returns whether the answer was in it; a promise for a long batch
    */
-  take(text: string, asked?: RequestId): boolean | Promise<boolean> {
+  take(text: string, requestId?: RequestId): boolean | Promise<boolean> {
     const { server, onmessage } = this.#options;
     const deep = readTooDeep(text, server);
-    if (deep) return this.#takeDeep(deep, asked);
+    if (deep) return this.#takeDeep(deep, requestId);
     let value: unknown;
     try {
       value = parseLenient(text).value;
     } catch {
-      if (asked === undefined) this.#refuse("a message must be JSON");
-      else onmessage({ jsonrpc: "2.0", id: asked, error: malformedAnswer("it is not JSON", server) });
-      return asked !== undefined;
+      if (requestId === undefined) this.#reject("a message must be JSON");
+      else onmessage({ jsonrpc: "2.0", id: requestId, error: malformedAnswer("it is not JSON", server) });
+      return requestId !== undefined;
     }
     let isAnswered = false;
     const items = Array.isArray(value) ? value : [value];
     const wait = forEachYielding(items, (item) => {
-      // In the body of an answer to one request it is plain which request an answer without an id is to.
-      const named =
-        asked !== undefined && items.length === 1 && isObject(item) && item.method === undefined &&
+      // In the response to one request, an answer without an id can be to that request only.
+      const identified =
+        requestId !== undefined && items.length === 1 && isObject(item) && item.method === undefined &&
           (item.id === null || item.id === undefined)
-          ? { ...item, id: asked }
+          ? { ...item, id: requestId }
           : item;
-      if (this.#takeOne(named, asked)) isAnswered = true;
+      if (this.#takeOne(identified, requestId)) isAnswered = true;
     });
     return wait ? wait.then(() => isAnswered) : isAnswered;
   }
 
-  #takeDeep(deep: TooDeep, asked: RequestId | undefined): boolean {
+  #takeDeep(deep: TooDeep, requestId: RequestId | undefined): boolean {
     const { server, onmessage, onrefused, onerror } = this.#options;
     if (deep.error) onerror(deep.error);
-    else if (asked === undefined) this.#refuse(TOO_DEEP);
+    else if (requestId === undefined) this.#reject(TOO_DEEP);
     for (const refusal of deep.refusals) onrefused(refusal);
-    const named = deep.answers.filter(({ id }) => id !== null);
-    // As above: what names no request, and is none, can be nothing else where the answer to one is due.
-    const isNameless = asked !== undefined && named.length === 0 && !deep.asks;
-    const answers = isNameless ? [tooDeepAnswer(asked, server)] : asked === undefined ? deep.answers : named;
-    for (const answer of answers) onmessage(answer, asked);
-    return asked !== undefined && answers.some(({ id }) => String(id) === String(asked));
+    const identified = deep.answers.filter(({ id }) => id !== null);
+    // As above, for a text of which only the outermost members are known.
+    const isUnidentified = requestId !== undefined && identified.length === 0 && !deep.asks;
+    const answers = isUnidentified
+      ? [tooDeepAnswer(requestId, server)]
+      : requestId === undefined
+      ? deep.answers
+      : identified;
+    for (const answer of answers) onmessage(answer, requestId);
+    return requestId !== undefined && answers.some(({ id }) => String(id) === String(requestId));
   }
 
-  #takeOne(value: unknown, asked: RequestId | undefined): boolean {
+  #takeOne(value: unknown, requestId: RequestId | undefined): boolean {
     const message = readServerMessage(value, this.#options.server);
     if (typeof message === "string") {
-      this.#refuse(message);
+      this.#reject(message);
       return false;
     }
-    this.#options.onmessage(message, asked);
-    return asked !== undefined && !("method" in message) && String(message.id) === String(asked);
+    this.#options.onmessage(message, requestId);
+    return requestId !== undefined && !("method" in message) && String(message.id) === String(requestId);
   }
 
-  #refuse(what: string): void {
+  #reject(what: string): void {
     const { server, onerror } = this.#options;
     onerror(new Error(`server "${server}" sent a message that is none: ${what}`));
   }

@@ -2,19 +2,18 @@
 import { fetchWithinOrigin, unfollowedRedirect } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { isRequest, type RequestId, type RpcMessage } from "../wire/rpc.ts";
+import { isRequest, isRequestId, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
-import { fetchFailure, HttpStatusError, StreamTimeoutError } from "./errors.ts";
+import { fetchError, HttpStatusError, StreamTimeoutError } from "./errors.ts";
 
-/** How long the server may take to accept what wants no answer. */
+/** How long the server may take to accept a notification or a response. */
 const ACCEPT_MS = 30 * SECOND_MS;
 
-/** How long a request stays open after nobody needs its answer any more. */
-const AFTERWORD_MS = 5 * SECOND_MS;
+/** How long a request stays open after its answer is no longer needed. */
+const LINGER_MS = 5 * SECOND_MS;
 
 type EndpointConfig = Pick<UrlServerConfig, "url" | "headers" | "startTimeoutMs">;
 
-/** One HTTP request. */
 interface UrlRequest {
   url?: string | URL;
   method?: string;
@@ -23,7 +22,7 @@ interface UrlRequest {
   signal: AbortSignal;
 }
 
-/** Makes the HTTP requests of one server, and can end each of them. */
+/** Makes the HTTP requests to one server, and can abort each of them. */
 export class ServerEndpoint {
   /** Sent with every request, once known. */
   sessionId: string | undefined;
@@ -31,13 +30,13 @@ export class ServerEndpoint {
   readonly #config: EndpointConfig;
   readonly #fetch: ServerFetch;
   readonly #open = new Set<AbortController>();
-  readonly #byId = new Map<RequestId, AbortController>();
-  /** What ends requests that are still open although nobody needs their answers. */
-  readonly #afterwords = new Map<RequestId, ReturnType<typeof setTimeout>>();
+  readonly #byRequest = new Map<RequestId, AbortController>();
+  /** Timers that abort requests whose answers are no longer needed. */
+  readonly #lingering = new Map<RequestId, ReturnType<typeof setTimeout>>();
 
   constructor(config: EndpointConfig, fetch: ServerFetch) {
     this.#config = config;
-    // Follows redirects within the origin only, five at most, so that our headers reach nobody else.
+    // Follows up to five redirects within the origin only: the configured headers reach no other host.
     this.#fetch = fetchWithinOrigin(fetch);
   }
 
@@ -48,12 +47,13 @@ export class ServerEndpoint {
   /**
    * Makes a request.
    *
-   * @throws {HttpStatusError} the server refused it; {@linkcode AnswerCut} it may have had it and did not answer
+   * @throws {HttpStatusError} the server refused it
+   * @throws {ResponseCutError} the server may have received it and did not answer
    */
   async fetch({ url = this.url, method = "GET", headers = {}, body, signal }: UrlRequest): Promise<Response> {
     const init = { method, headers: this.#headers(headers), body, signal };
     const response = await this.#fetch(url, init).catch((thrown) => {
-      throw fetchFailure(thrown);
+      throw fetchError(thrown);
     });
     if (response.ok) return response;
     const redirect = unfollowedRedirect(response, url);
@@ -65,9 +65,9 @@ export class ServerEndpoint {
   }
 
   /**
-   * Opens a stream of events. What bounds it is when it begins: it may then be silent for as long as it likes.
+   * Opens an event stream. The time-out covers its headers; afterwards it may be silent for any time.
    *
-   * @throws {StreamTimeoutError} its headers did not come in time; the errors of {@linkcode fetch}
+   * @throws {StreamTimeoutError} its headers did not come in time; otherwise as {@linkcode fetch}
    */
   async openStream(lastEventId: string | undefined, signal: AbortSignal): Promise<Response> {
     const headers = { accept: "text/event-stream", "last-event-id": lastEventId };
@@ -81,7 +81,7 @@ export class ServerEndpoint {
     }
   }
 
-  /** Posts `message`, and hands the answer on while the request can still be ended by {@linkcode cancel}. */
+  /** Posts `message` and passes the response to `take`, during which {@linkcode cancel} can still abort it. */
   async post(
     message: RpcMessage,
     url: string | URL | undefined,
@@ -89,8 +89,8 @@ export class ServerEndpoint {
   ): Promise<void> {
     const id = isRequest(message) ? message.id : undefined;
     const controller = this.#begin();
-    if (id !== undefined) this.#byId.set(id, controller);
-    // Whoever waits for the answer to a request ends it in time.
+    if (id !== undefined) this.#byRequest.set(id, controller);
+    // Requests have a time-out where they are made.
     const timer = id === undefined ? setTimeout(() => controller.abort(), ACCEPT_MS) : undefined;
     try {
       const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
@@ -100,26 +100,25 @@ export class ServerEndpoint {
     } finally {
       clearTimeout(timer);
       this.#open.delete(controller);
-      if (id !== undefined && this.#byId.get(id) === controller) this.#forget(id);
+      if (id !== undefined && this.#byRequest.get(id) === controller) this.#release(id);
     }
   }
 
-  /** Nobody waits for the answer to `id` any more. */
-  cancel(id: unknown): void {
-    this.#byId.get(id as RequestId)?.abort();
+  /** Aborts the request `id`, if it is open. */
+  cancel(id: RequestId): void {
+    this.#byRequest.get(id)?.abort();
   }
 
-  /** The same; its request is given a moment to end by itself. */
-  cancelSoon(id: unknown): void {
-    const own = id as RequestId;
-    if (!this.#byId.has(own) || this.#afterwords.has(own)) return;
-    this.#afterwords.set(own, setTimeout(() => this.cancel(own), AFTERWORD_MS));
+  /** Aborts the request `id` unless it ends by itself within a few seconds. */
+  cancelSoon(id: RequestId): void {
+    if (!this.#byRequest.has(id) || this.#lingering.has(id)) return;
+    this.#lingering.set(id, setTimeout(() => this.cancel(id), LINGER_MS));
   }
 
-  #forget(id: RequestId): void {
-    this.#byId.delete(id);
-    clearTimeout(this.#afterwords.get(id));
-    this.#afterwords.delete(id);
+  #release(id: RequestId): void {
+    this.#byRequest.delete(id);
+    clearTimeout(this.#lingering.get(id));
+    this.#lingering.delete(id);
   }
 
   /** A signal that {@linkcode close} aborts. */
@@ -127,7 +126,7 @@ export class ServerEndpoint {
     return this.#begin().signal;
   }
 
-  /** Ends every request. */
+  /** Aborts every request. */
   close(): void {
     for (const controller of this.#open) controller.abort();
     this.#open.clear();
@@ -139,8 +138,8 @@ export class ServerEndpoint {
     return controller;
   }
 
-  #headers(more: Record<string, string | undefined>): Headers {
-    const all = { "mcp-session-id": this.sessionId, "mcp-protocol-version": this.revision, ...more };
+  #headers(extra: Record<string, string | undefined>): Headers {
+    const all = { "mcp-session-id": this.sessionId, "mcp-protocol-version": this.revision, ...extra };
     const headers = new Headers();
     for (const [name, value] of Object.entries(all)) if (value !== undefined) headers.set(name, value);
     for (const [name, value] of Object.entries(this.#config.headers)) headers.set(name, value);
@@ -148,9 +147,11 @@ export class ServerEndpoint {
   }
 }
 
-/** The request `message` withdraws, if it does withdraw one. */
-export function withdrawnBy(message: RpcMessage): unknown {
-  return "method" in message && !("id" in message) && message.method === "notifications/cancelled"
-    ? message.params?.requestId
-    : undefined;
+/** The id of the request that `message` cancels, if it is a cancellation. */
+export function cancelledRequest(message: RpcMessage): RequestId | undefined {
+  if (!("method" in message) || "id" in message || message.method !== "notifications/cancelled") {
+    return undefined;
+  }
+  const id = message.params?.requestId;
+  return isRequestId(id) ? id : undefined;
 }

@@ -1,7 +1,7 @@
 import { createParser } from "eventsource-parser";
 import { isYieldDue, yieldToEventLoop } from "../base/event_loop.ts";
 
-/** One event of a stream of Server-Sent Events. */
+/** One Server-Sent Event. */
 export interface ServerEvent {
   event: string;
   data: string;
@@ -9,16 +9,16 @@ export interface ServerEvent {
 }
 
 interface EventsOptions {
-  /** The server says how long to wait before the stream is opened again. */
+  /** Called with the reconnection time the server asks for. */
   onretry?(ms: number): void;
   /**
-   * Ends the stream. The signal of its request alone does not do that for certain: once a body was wrapped the runtime may
-   * collect what leads from the one to the other, and the connection would stay open for as long as its server likes.
+   * Ends the stream. The signal of its request is not enough: once a body is wrapped, the runtime may collect
+   * the link between the two, and the connection would stay open for as long as the server likes.
    */
   signal?: AbortSignal;
 }
 
-/** The events of `body`, as they come. Ends when the stream does; throws when it is cut. */
+/** Yields the events of `body`. Ends when the stream does; throws when it is cut. */
 export async function* eventsOf(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
   { onretry, signal }: EventsOptions = {},
@@ -42,8 +42,18 @@ export async function* eventsOf(
 }
 
 /**
- * Makes every line end with LF. The parser holds back a line that ends with CR until it sees whether LF follows, so the
- * last event of a server that writes CR would never come.
+ * Returns a function that makes every line of a text in parts end with LF. The parser holds back a line that
+ * ends with CR until it sees whether LF follows, so the last event of a server that writes CR would never
+ * come.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { lineEndUnifier } from "./server_events.ts";
+ *
+ * const unify = lineEndUnifier();
+ * assertEquals(["a\r", "\nb\r\n"].map(unify), ["a\n", "b\n"]);
+ * ```
  */
 export function lineEndUnifier(): (text: string) => string {
   let isAfterReturn = false;

@@ -5,32 +5,35 @@ import { eventsOf, type ServerEvent } from "./server_events.ts";
 import { HttpStatusError, isAboutSession, StreamTimeoutError } from "./errors.ts";
 import type { SessionCheck } from "./session_loss.ts";
 
-const FIRST_PAUSE_MS = SECOND_MS;
+const MIN_PAUSE_MS = SECOND_MS;
 const MAX_PAUSE_MS = 30 * SECOND_MS;
-const GROWTH = 1.5;
-/** A stream that lasted this long was well: the next pause is the first again. */
-const WELL_MS = 10 * SECOND_MS;
-/** A server that answers otherwise is there: the stream is tried at once, but not more often than this. */
+const PAUSE_FACTOR = 1.5;
+/** A stream that lasted this long was stable: the next pause is the shortest again. */
+const STABLE_MS = 10 * SECOND_MS;
+/** After an answer to another request the stream is opened without a pause, but not more often than this. */
 const MIN_NUDGE_MS = SECOND_MS;
 
-/** HTTP status of a server that has no stream of its own (MCP basic/transports, listening for messages). */
+/** HTTP status of a server without a standalone stream (MCP basic/transports, listening for messages). */
 const NO_STREAM = 405;
 
-/** How the server's own stream stands, for `ps`. */
+/** State of the stream, as `ps` shows it. */
 type StandaloneStreamState = "opening" | "open" | "waiting" | "none";
 
+/** What follows after one stream has ended: nothing, another at once, or another after a pause. */
+type NextStep = "stop" | "reopen" | "pause";
+
 export interface StandaloneStreamOptions {
-  /** Opens the stream, after the event `lastEventId` where one is known. */
+  /** Opens the stream, after the event `lastEventId` if there was one. */
   open(lastEventId: string | undefined): Promise<Response>;
-  /** A promise is waited for before the next event. */
+  /** Takes one event. The next one waits for the promise, if there is one. */
   onevent(event: ServerEvent): unknown;
-  /** The stream is open again: what was sent meanwhile is lost. */
+  /** Called when the stream is open again: what was sent meanwhile is lost. */
   onresumed(): void;
-  /** The server refused the stream because it does not know the session any more. */
+  /** Called when the server refuses the stream because it no longer knows the session. */
   onlost(refusal: HttpStatusError): void;
-  /** Finds out whether a refusal that does not say so is about the session. */
-  look(refusal: HttpStatusError): Promise<SessionCheck>;
-  /** The stream cannot go on. */
+  /** Checks whether a refusal without a reason is about the session. */
+  check(refusal: HttpStatusError): Promise<SessionCheck>;
+  /** Called with an error after which the stream cannot be opened again. */
   onfatal(error: ExaiError): void;
   onerror(error: unknown): void;
   /** Aborted when the connection is closed. */
@@ -39,51 +42,52 @@ export interface StandaloneStreamOptions {
 }
 
 /**
- * Keeps the stream open that a server sends on of its own accord (MCP basic/transports, listening for messages), for as
- * long as the connection lasts: a server that was away for minutes is heard again. The SDK gives up after two tries.
+ * Keeps the stream open on which a server sends what belongs to no request (MCP basic/transports, listening
+ * for messages), for as long as the connection lasts. The SDK gives up after two attempts; this one also
+ * returns after an outage of minutes.
  */
 export class StandaloneStream {
   state: StandaloneStreamState = "opening";
   readonly #options: StandaloneStreamOptions;
-  #pauseMs = FIRST_PAUSE_MS;
+  #pauseMs = MIN_PAUSE_MS;
   #retryMs: number | undefined;
   #lastEventId: string | undefined;
-  /** Whether this session's stream has been open before. */
+  /** Whether the stream has been open in this session. */
   #wasOpen = false;
-  #triedAtMs = 0;
+  #openedAtMs = 0;
   #wake: AbortController | undefined;
 
   constructor(options: StandaloneStreamOptions) {
     this.#options = options;
   }
 
-  /** Listens until the connection is closed or the server says that it has no such stream. */
+  /** Reads until the connection is closed or the server says that it has no such stream. */
   async run(): Promise<void> {
     const { signal } = this.#options;
     for (let isFirst = true; !signal.aborted; isFirst = false) {
-      this.#triedAtMs = performance.now();
-      const again = await this.#listenOnce(isFirst);
-      if (!again || signal.aborted) break;
+      this.#openedAtMs = performance.now();
+      const next = await this.#readOnce(isFirst);
+      if (next === "stop" || signal.aborted) break;
       this.state = "waiting";
-      if (again !== "at once") await this.#pause();
+      if (next === "pause") await this.#pause();
     }
     this.state = "none";
   }
 
-  /** The server has just answered something else. */
+  /** Shortens a pause: the server has just answered another request. */
   nudge(): void {
-    if (this.state === "waiting" && performance.now() - this.#triedAtMs >= MIN_NUDGE_MS) this.#wake?.abort();
+    if (this.state === "waiting" && performance.now() - this.#openedAtMs >= MIN_NUDGE_MS) this.#wake?.abort();
   }
 
-  /** Listens once; says whether, and when, it is to be tried again. */
-  async #listenOnce(isFirst: boolean): Promise<boolean | "at once"> {
+  /** Opens the stream and reads it to its end. */
+  async #readOnce(isFirst: boolean): Promise<NextStep> {
     const { open, onresumed, onerror, onfatal, onevent, signal } = this.#options;
     try {
       const response = await open(this.#lastEventId);
       this.state = "open";
       this.#wasOpen = true;
       if (!isFirst) onresumed();
-      if (response.body === null) return true;
+      if (response.body === null) return "pause";
       const onretry = (ms: number) => this.#retryMs = ms;
       for await (const event of eventsOf(response.body, { onretry, signal })) {
         if (event.id) this.#lastEventId = event.id;
@@ -91,42 +95,44 @@ export class StandaloneStream {
         if (taken instanceof Promise) await taken;
       }
     } catch (thrown) {
-      if (signal.aborted) return false;
+      if (signal.aborted) return "stop";
       onerror(thrown);
-      // Some servers send headers with their first event. Not to miss it, the next stream is opened without a pause.
-      if (thrown instanceof StreamTimeoutError) return "at once";
-      if (thrown instanceof HttpStatusError) return await this.#isWorthRetrying(thrown);
+      // Some servers send headers with their first event. Not to miss it, the next stream is opened without a
+      // pause.
+      if (thrown instanceof StreamTimeoutError) return "reopen";
+      if (thrown instanceof HttpStatusError) return await this.#afterRefusal(thrown);
       if (thrown instanceof ExaiError) {
         onfatal(thrown);
-        return false;
+        return "stop";
       }
     }
-    return true;
+    return "pause";
   }
 
-  async #isWorthRetrying(refusal: HttpStatusError): Promise<boolean> {
+  async #afterRefusal(refusal: HttpStatusError): Promise<NextStep> {
     const { status } = refusal;
-    // 409: it has not noticed yet that the last stream is over, and there may be but one.
-    if (status === 408 || status === 409 || status === 429 || status >= 500) return true;
-    const { hasSession, onlost, look } = this.#options;
-    // Servers without such a stream refuse it in many ways; of one that had it, the refusal means something.
-    if (!this.#wasOpen) return false;
+    // 409: the server has not noticed the end of the last stream, and allows only one.
+    if (status === 408 || status === 409 || status === 429 || status >= 500) return "pause";
+    const { hasSession, onlost, check } = this.#options;
+    // Servers without such a stream refuse it in many ways; a refusal counts only if the stream was open
+    // before.
+    if (!this.#wasOpen) return "stop";
     if (!isAboutSession(refusal, hasSession)) {
-      if (status === NO_STREAM) return false;
-      if (!hasSession || await look(refusal) === "kept") return true;
+      if (status === NO_STREAM) return "stop";
+      if (!hasSession || await check(refusal) === "alive") return "pause";
     }
     onlost(refusal);
-    return false;
+    return "stop";
   }
 
   async #pause(): Promise<void> {
-    if (performance.now() - this.#triedAtMs >= WELL_MS) this.#pauseMs = FIRST_PAUSE_MS;
+    if (performance.now() - this.#openedAtMs >= STABLE_MS) this.#pauseMs = MIN_PAUSE_MS;
     const pauseMs = Math.min(MAX_PAUSE_MS, Math.max(this.#pauseMs, this.#retryMs ?? 0));
-    this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * GROWTH);
+    this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * PAUSE_FACTOR);
     this.#wake = new AbortController();
     const onAbort = () => this.#wake?.abort();
     this.#options.signal.addEventListener("abort", onAbort, { once: true });
-    // Not all at once, where many daemons lost the same server.
+    // Jitter, for a server that many daemons lost at the same time.
     await delay(pauseMs * (0.75 + Math.random() / 4), { signal: this.#wake.signal }).catch(() => {});
     this.#options.signal.removeEventListener("abort", onAbort);
   }

@@ -9,16 +9,16 @@ import { LegacySse } from "./legacy_sse.ts";
 import { StreamableHttp } from "./streamable_http.ts";
 
 interface UrlTransportOptions {
-  /** Largest message taken, after decompression. */
+  /** Largest message accepted, in bytes after decompression. */
   maxMessageBytes: number;
 }
 
-/** A server behind a URL, by the transport its configuration names (MCP basic/transports). */
+/** The transport of a server behind a URL, of the kind its configuration names (MCP basic/transports). */
 export function connectUrl(config: UrlServerConfig, options: UrlTransportOptions): UpstreamTransport {
   const { fetch } = new BoundedFetch({ server: config.title, maxBytes: options.maxMessageBytes });
   if (config.kind === "sse") return new LegacySse(config, fetch);
   const http = new StreamableHttp(config, fetch);
-  return config.fallBackToSse ? new FallingBack(http, () => new LegacySse(config, fetch)) : http;
+  return config.fallBackToSse ? new SseFallback(http, () => new LegacySse(config, fetch)) : http;
 }
 
 type RemoteConnection =
@@ -26,10 +26,10 @@ type RemoteConnection =
   & Required<Pick<UpstreamTransport, "describeEnd" | "setProtocolVersion">>;
 
 /**
- * Tries Streamable HTTP and goes over to SSE when the server refuses the first message with a 4xx, as servers from
- * before 2025-03-26 do (MCP basic/transports, backwards compatibility).
+ * Tries Streamable HTTP, and falls back to SSE when the server refuses the first message with a 4xx, as
+ * servers from before 2025-03-26 do (MCP basic/transports, backwards compatibility).
  */
-class FallingBack implements UpstreamTransport {
+class SseFallback implements UpstreamTransport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: UpstreamTransport["onmessage"];
@@ -50,7 +50,7 @@ class FallingBack implements UpstreamTransport {
   }
 
   async start(): Promise<void> {
-    this.#listen();
+    this.#forward();
     await this.#current.start();
   }
 
@@ -59,8 +59,8 @@ class FallingBack implements UpstreamTransport {
     try {
       await this.#current.send(message);
     } catch (thrown) {
-      if (this.#isClosed || !isForAnother(thrown)) throw thrown;
-      await this.#goOver(message, thrown);
+      if (this.#isClosed || !isOlderTransport(thrown)) throw thrown;
+      await this.#switchToSse(message, thrown);
     }
   }
 
@@ -77,17 +77,17 @@ class FallingBack implements UpstreamTransport {
     this.#current.setProtocolVersion(revision);
   }
 
-  async #goOver(message: RpcMessage, refusal: HttpStatusError): Promise<void> {
+  async #switchToSse(message: RpcMessage, refusal: HttpStatusError): Promise<void> {
     const first = this.#current;
     first.onclose = undefined;
     await first.close();
     this.#current = this.#fallBack();
     try {
-      this.#listen();
+      this.#forward();
       await this.#current.start();
     } catch (thrown) {
       if (thrown instanceof ExaiError) throw thrown;
-      // Whoever wrote the URL meant one of the two.
+      // The user meant one of the two transports.
       throw new Error(`${refusal.message}; as a server of the older HTTP with SSE: ${messageOf(thrown)}`, {
         cause: refusal,
       });
@@ -95,7 +95,7 @@ class FallingBack implements UpstreamTransport {
     await this.#current.send(message);
   }
 
-  #listen(): void {
+  #forward(): void {
     this.#current.onclose = () => this.onclose?.();
     this.#current.onerror = (error) => this.onerror?.(error);
     this.#current.onmessage = (message, extra) => {
@@ -107,8 +107,8 @@ class FallingBack implements UpstreamTransport {
   }
 }
 
-/** Whether a server refuses Streamable HTTP itself, and not what was said with it. */
-function isForAnother(thrown: unknown): thrown is HttpStatusError {
+/** Whether a server refuses Streamable HTTP itself, and not the message. */
+function isOlderTransport(thrown: unknown): thrown is HttpStatusError {
   if (!(thrown instanceof HttpStatusError)) return false;
   const { status, body } = thrown;
   if (status < 400 || status >= 500 || isAboutRevision(body)) return false;

@@ -131,7 +131,7 @@ export function daemonCommand(): { command: string; args: string[] } {
   const start = "--if-not-running";
   if (!isCompiled()) {
     // daemon.ts beside shim.ts, daemon.js beside a bundled shim.js.
-    // A bundle has no deno.json beside it that would allow the daemon to hold its port (lib/edge/kept_address.ts).
+    // A bundle has no deno.json beside it that would allow the daemon to hold its port (lib/edge/port_reservation.ts).
     const program = join(programDir(), `daemon${extname(Deno.mainModule)}`);
     return { command: Deno.execPath(), args: ["run", "-A", "--unstable-net", program, start] };
   }

@@ -2,9 +2,9 @@ import type { StatementSync } from "node:sqlite";
 import { MINUTE_MS } from "../base/units.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { withoutSecrets } from "../observe/body_text.ts";
+import { redactSecrets } from "../observe/redaction.ts";
 import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
-import type { CallRecord } from "../observe/record.ts";
+import type { CallRecord } from "../observe/call_record.ts";
 import { MIGRATIONS, prepareStatements, type RecordStatements, ROWS_AT_ONCE } from "./records/statements.ts";
 import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 
@@ -75,7 +75,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     return fault && (this.#lost > 0 ? `${fault}; ${this.#lost} calls are not in it` : fault);
   }
 
-  get withBodies(): boolean {
+  get keepsBodies(): boolean {
     return this.#options.withBodies;
   }
 
@@ -170,7 +170,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
       sql.addCalls.run(...rows.slice(done, done + ROWS_AT_ONCE).flat());
     }
     for (const row of rows.slice(done)) sql.addCall.run(...row);
-    for (const record of this.withBodies ? batch : []) {
+    for (const record of this.keepsBodies ? batch : []) {
       const bodies = this.#bodies.get(record)?.();
       if (bodies) sql.addBody.run(record.id, bodies.request, bodies.answer ?? null);
     }
@@ -188,7 +188,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
       record.bytesOut,
       record.outcome === "ok" ? null : record.outcome,
       // The error message of a server may quote its arguments.
-      record.message === undefined ? null : withoutSecrets(record.message),
+      record.message === undefined ? null : redactSecrets(record.message),
     ];
   }
 

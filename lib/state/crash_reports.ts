@@ -7,7 +7,7 @@ import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped } from "../base/visible.ts";
 import { VERSION } from "../base/version.ts";
 import { readRegularFile } from "../config/regular_file.ts";
-import { Ring } from "../observe/ring.ts";
+import { RingBuffer } from "../observe/ring_buffer.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
@@ -34,7 +34,7 @@ const CRASHED = 70;
  */
 export class CrashReports implements Disposable {
   readonly #options: CrashReportsOptions;
-  readonly #lines = new Ring<string>(LOG_LINES);
+  readonly #lines = new RingBuffer<string>(LOG_LINES);
   /** When the uncaught errors of the last minute came, on the monotonic clock. */
   readonly #uncaughtMs: number[] = [];
   readonly #notes: string[] = [];

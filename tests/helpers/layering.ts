@@ -1,9 +1,23 @@
-import { ASKERS, COMPARES_SESSIONS, KEEPERS, OWNERSHIP, ROOMS, SEES_ALL } from "../../tools/rooms.ts";
-import type { Compared, Source } from "./source.ts";
+import {
+  ASKERS,
+  COMPARES_SESSIONS,
+  KEEPERS,
+  OWNERSHIP,
+  ROOMS,
+  SEES_ALL,
+  THIN_FILES,
+} from "../../tools/rooms.ts";
+import { ANONYMOUS, type Compared, type Source } from "./source.ts";
 
 /** How long files and functions may be: the program's own, and those of tests and tools. */
 const MAX_LINES = { file: 300, function: 60 };
 const MAX_LINES_BESIDE = { file: 400, function: 80 };
+
+/** A file of `lib/` with fewer lines is part of another's subject, unless `THIN_FILES` says why it is not. */
+const MIN_FILE_LINES = 20;
+
+/** What the sizes of `lib/` as a whole stay below: lines, but for the share of one room in all lines. */
+const BOUNDS = { fileMedian: 100, functionP90: 25, roomShare: 0.15 };
 
 /** The room a file of `lib/` belongs to. */
 export function roomOf(path: string): string | undefined {
@@ -141,6 +155,44 @@ export function tooLong(sources: readonly Source[]): string[] {
         .map((fn) => `${path}: ${fn.name} has ${fn.lines} lines`),
     ];
   });
+}
+
+/** Files of `lib/` too short to be of their own, and entries of `reasons` that are no such file any more. */
+export function thinFiles(
+  sources: readonly Source[],
+  reasons: Readonly<Record<string, string>> = THIN_FILES,
+): string[] {
+  const thin = sources.filter(({ path, lines }) => roomOf(path) !== undefined && lines < MIN_FILE_LINES);
+  const paths = new Set(thin.map(({ path }) => path));
+  return [
+    ...thin.filter(({ path }) => !Object.hasOwn(reasons, path))
+      .map(({ path, lines }) => `${path} has ${lines} lines and no reason in THIN_FILES`),
+    ...Object.keys(reasons).filter((path) => !paths.has(path))
+      .map((path) => `${path} is in THIN_FILES and no file under ${MIN_FILE_LINES} lines`),
+  ];
+}
+
+/** Sizes of `lib/` as a whole that are out of bounds: the median of files, the 90th percentile of functions, a room's share. */
+export function outOfBounds(sources: readonly Source[]): string[] {
+  const files = sources.filter(({ path }) => roomOf(path) !== undefined);
+  const named = files.flatMap(({ functions }) => functions).filter(({ name }) => name !== ANONYMOUS);
+  const median = percentile(files.map(({ lines }) => lines), 0.5);
+  const p90 = percentile(named.map(({ lines }) => lines), 0.9);
+  const linesOf = (files: readonly Source[]) => files.reduce((sum, { lines }) => sum + lines, 0);
+  const total = linesOf(files);
+  const rooms = Object.entries(Object.groupBy(files, ({ path }) => roomOf(path)!))
+    .map(([room, inRoom]) => ({ room, share: linesOf(inRoom ?? []) / total }));
+  return [
+    ...(median >= BOUNDS.fileMedian ? [`half of the files have ${median} lines or more`] : []),
+    ...(p90 >= BOUNDS.functionP90 ? [`a tenth of the functions have ${p90} lines or more`] : []),
+    ...rooms.filter(({ share }) => share >= BOUNDS.roomShare)
+      .map(({ room, share }) => `${room} has ${Math.round(share * 100)} % of all lines`),
+  ];
+}
+
+/** The smallest of `values` that at least the part `p` of them do not exceed; 0 when there are none. */
+function percentile(values: readonly number[], p: number): number {
+  return values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(p * values.length) - 1)] ?? 0;
 }
 
 /** Names that two types, or two folders, of `lib/` have: a reader would take one for the other. */

@@ -31,6 +31,9 @@ export interface Compared {
   object: string | undefined;
 }
 
+/** The name of a function that has none of its own and is not assigned to one. */
+export const ANONYMOUS = "(anonymous)";
+
 const OUTSIDE = new Set(["Deno", "fetch", "WebSocket"]);
 const SETTINGS = new Set(["Deno.env.get", "Deno.env.has", "Deno.args", "process.argv", "process.env"]);
 
@@ -211,7 +214,7 @@ interface Declarator {
 function functionName(node: Deno.lint.Node): string {
   const named = node as unknown as { id?: { name?: string } | null; parent: Record<string, unknown> };
   const around = (named.parent.id ?? named.parent.key) as { name?: string } | undefined;
-  return named.id?.name ?? around?.name ?? "(anonymous)";
+  return named.id?.name ?? around?.name ?? ANONYMOUS;
 }
 
 function resolve(from: string, specifier: string): string {

@@ -3,7 +3,7 @@ import { fromFileUrl, join } from "@std/path";
 import { loggingErrors } from "../../lib/base/handler_errors.ts";
 import { Attribution } from "../../lib/upstream/attribution.ts";
 import { InFlightTable } from "../../lib/upstream/inflight.ts";
-import { bodyText } from "../../lib/observe/body_text.ts";
+import { redactedJson } from "../../lib/observe/redaction.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { MAX_DEPTH, MAX_MEMBERS, outlineOf } from "../../lib/wire/shape.ts";
 import { assertServes, testDaemon } from "../helpers/daemon.ts";
@@ -205,11 +205,11 @@ Deno.test("lists of more entries than any tool takes are refused before each is 
 
 Deno.test("the record of a body goes no deeper than it is read, and keeps its secrets", () => {
   for (const levels of [100, 20_000]) {
-    const text = bodyText({ password: "hunter22", deep: JSON.parse(nested(levels)) }, 1000);
+    const text = redactedJson({ password: "hunter22", deep: JSON.parse(nested(levels)) }, 1000);
     assertMatch(text, /^\{"password":"\[secret\]","deep":\[\[/);
     assertMatch(text, /nested too deep/);
   }
-  const long = bodyText({ many: Array.from({ length: 1_000_000 }, () => "a") }, 1000);
+  const long = redactedJson({ many: Array.from({ length: 1_000_000 }, () => "a") }, 1000);
   assertEquals(long.length, 1000 + "… (cut off)".length);
 });
 

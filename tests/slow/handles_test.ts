@@ -121,12 +121,12 @@ Deno.test("handles kept back are given up when the system has none left, and tak
     count: () => open,
     onchange: () => told.push(String(handles.fault)),
   });
-  assert(handles.isTight);
-  const free = handles.gone(() => dropped++);
+  assert(handles.isLow);
+  const free = handles.waitUntilFree(() => dropped++);
   assertMatch(String(handles.fault), /are used up/);
   open = 20;
   await free;
-  assertEquals([handles.isTight, dropped], [false, 0]);
+  assertEquals([handles.isLow, dropped], [false, 0]);
   assertMatch(String(handles.fault), /are free again/);
   assertEquals(handles.state, { open: 20, max: 64 });
   assertEquals(told.map((fault) => /are used up|are free again/.exec(fault)?.[0]), [
@@ -137,11 +137,11 @@ Deno.test("handles kept back are given up when the system has none left, and tak
 
 Deno.test("where the system does not say how many handles there are, nobody is turned away but while there are none", async () => {
   using handles = new HandleBudget({ max: undefined, count: () => 1e6 });
-  assertEquals([handles.isTight, handles.state, handles.fault], [false, undefined, undefined]);
-  const free = handles.gone(() => {});
-  assert(handles.isTight, "whoever comes while there are none is turned away all the same");
+  assertEquals([handles.isLow, handles.state, handles.fault], [false, undefined, undefined]);
+  const free = handles.waitUntilFree(() => {});
+  assert(handles.isLow, "whoever comes while there are none is turned away all the same");
   await free;
-  assert(!handles.isTight);
+  assert(!handles.isLow);
 });
 
 const SPAWN = Object.assign(new Error("spawn EMFILE"), { code: "EMFILE" });

@@ -8,7 +8,7 @@ import { defaultSettings } from "../../lib/config/load.ts";
 import { statePaths } from "../../lib/config/paths.ts";
 import { FileLock } from "../../lib/state/file_lock.ts";
 import { StartupQueue } from "../../lib/edge/startup_queue.ts";
-import { Listener } from "../../lib/edge/listener.ts";
+import { DenoListener } from "../../lib/edge/deno_listener.ts";
 import { assertServes, testDaemon } from "../helpers/daemon.ts";
 import { tempDir } from "../helpers/files.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
@@ -162,15 +162,15 @@ Deno.test("a lock keeps a second holder out, and may be given back twice", async
 
 Deno.test("requests that come before the daemon is put together wait for it, and are refused when it fails", async () => {
   const gate = new StartupQueue();
-  await using listener = new Listener({ hostname: "127.0.0.1", port: 0, handler: gate.handle });
+  await using listener = new DenoListener({ hostname: "127.0.0.1", port: 0, handler: gate.handle });
   const url = `http://127.0.0.1:${(listener.address as Deno.NetAddr).port}/`;
   const early = fetch(url);
-  const opened = delay(50).then(() => gate.open(() => new Response("here")));
+  const opened = delay(50).then(() => gate.setHandler(() => new Response("here")));
   assertEquals(await (await early).text(), "here");
   await opened;
 
   const failing = new StartupQueue();
-  await using other = new Listener({ hostname: "127.0.0.1", port: 0, handler: failing.handle });
+  await using other = new DenoListener({ hostname: "127.0.0.1", port: 0, handler: failing.handle });
   const waiting = fetch(`http://127.0.0.1:${(other.address as Deno.NetAddr).port}/`);
   await delay(20);
   failing[Symbol.dispose]();

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../../lib/base/errors.ts";
-import { checkBound, checkExposure, checkPeers } from "../../lib/edge/exposure.ts";
+import { checkBoundAddress, checkExposure, checkPeers } from "../../lib/edge/exposure.ts";
 import { loadSettings } from "../../lib/config/load.ts";
 import type { Settings } from "../../lib/config/settings.ts";
 import { bindPrivately } from "../../lib/edge/socket_file.ts";
@@ -256,10 +256,10 @@ Deno.test("an address by any name that other machines can reach is refused witho
 
 Deno.test("localhost is checked by what the system makes of it", () => {
   const settings = { host: "localhost", token: "", tlsCert: "" };
-  checkBound("127.0.0.1", settings);
-  checkBound("::1", settings);
-  assertMatch(messageOf(() => checkBound("10.0.0.1", settings)), /localhost \(here 10\.0\.0\.1\)/);
-  checkBound("10.0.0.1", { ...settings, token: "auto", tlsCert: "/cert" });
+  checkBoundAddress("127.0.0.1", settings);
+  checkBoundAddress("::1", settings);
+  assertMatch(messageOf(() => checkBoundAddress("10.0.0.1", settings)), /localhost \(here 10\.0\.0\.1\)/);
+  checkBoundAddress("10.0.0.1", { ...settings, token: "auto", tlsCert: "/cert" });
 });
 
 Deno.test("an IPv6 address may be written in brackets", () => {

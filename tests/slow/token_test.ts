@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { ExaiError } from "../../lib/base/errors.ts";
 import { redact } from "../../lib/base/log.ts";
 import type { Call } from "../../lib/call/call.ts";
-import { TokenKeeper } from "../../lib/edge/token.ts";
+import { TokenStore } from "../../lib/edge/token.ts";
 import { textResult } from "../../lib/wire/mcp.ts";
 import { CountingServer } from "../helpers/counting_server.ts";
 import { CuttingProxy } from "../helpers/cutting_proxy.ts";
@@ -33,31 +33,31 @@ Deno.test("a token that was rotated still opens connections through its grace, a
 
 Deno.test("a retired token ends with its grace, at most a few are kept, and no log holds any", async () => {
   const options = { setting: "token-0000", path: "", graceMs: 60_000 };
-  const keeper = await TokenKeeper.open(options);
+  const keeper = await TokenStore.open(options);
   for (let n = 0; n < 20; n++) await keeper.rotate(`token-${pad(n)}`, `token-${pad(n + 1)}`);
   const accepted = Array.from({ length: 21 }, (_, n) => n).filter((n) => keeper.accepts(`token-${pad(n)}`));
   assertEquals(accepted, [12, 13, 14, 15, 16, 17, 18, 19, 20]);
   assertEquals(redact("it was token-0003 and is token-0020"), "it was [secret] and is [secret]");
-  const brief = await TokenKeeper.open({ ...options, graceMs: 0 });
+  const brief = await TokenStore.open({ ...options, graceMs: 0 });
   await brief.rotate("token-0000", "token-0001");
   assertEquals([brief.accepts("token-0000"), brief.accepts("token-0001")], [false, true]);
 });
 
 Deno.test("whoever has read the next token in its file gets in, also while it is being put in force", async () => {
   await using dir = await tempDir({});
-  const keeper = await TokenKeeper.open({ setting: "auto", path: `${dir.path}/token`, graceMs: 0 });
+  const keeper = await TokenStore.open({ setting: "auto", path: `${dir.path}/token`, graceMs: 0 });
   const first = keeper.current;
   const rotating = keeper.rotate(first, "the-next-token");
   assertEquals([keeper.accepts(first), keeper.accepts("the-next-token")], [true, true]);
-  assertEquals(keeper.inForce, [first, "the-next-token"]);
+  assertEquals(keeper.validTokens, [first, "the-next-token"]);
   assertEquals(await keeper.rotate(first, "another-token"), false);
   assertEquals(await rotating, true);
-  assertEquals([keeper.accepts(first), keeper.inForce], [false, ["the-next-token"]]);
+  assertEquals([keeper.accepts(first), keeper.validTokens], [false, ["the-next-token"]]);
   assertEquals(await Deno.readTextFile(`${dir.path}/token`), "the-next-token\n");
   await Deno.remove(`${dir.path}/token`);
   await Deno.mkdir(`${dir.path}/token/in-the-way`, { recursive: true });
   await assertRejects(() => keeper.rotate("the-next-token", "never-written"));
-  assertEquals(keeper.inForce, ["the-next-token"]);
+  assertEquals(keeper.validTokens, ["the-next-token"]);
 });
 
 Deno.test(
@@ -137,7 +137,7 @@ Deno.test("a token that stands in the settings is not rotated in a file, and it 
     headers: { authorization: "Bearer correct-horse" },
   });
   assertEquals([refused.status, (await refused.json()).error.code], [400, "INVALID_PARAMS"]);
-  const keeper = await TokenKeeper.open({ setting: "", path: "", graceMs: 0 });
+  const keeper = await TokenStore.open({ setting: "", path: "", graceMs: 0 });
   await assertRejects(() => keeper.rotate("", "long-enough"), ExaiError, "runs without a token");
 });
 

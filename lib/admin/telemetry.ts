@@ -1,0 +1,130 @@
+import type { JsonObject } from "../base/json.ts";
+import { MINUTE_MS } from "../base/units.ts";
+import { VERSION } from "../base/version.ts";
+import type { Policy } from "../call/call.ts";
+import { HEALTH_INTERVAL_MS } from "../config/settings.ts";
+import { buildHealth } from "../observe/health.ts";
+import { HealthWriter } from "../observe/health_writer.ts";
+import { EventLoopLagMonitor } from "../observe/event_loop_lag.ts";
+import { type GaugeValues, Metrics } from "../observe/metrics.ts";
+import { metricsLine, recordCalls } from "../observe/call_record.ts";
+import { RecentActivity } from "../observe/recent_activity.ts";
+import type { CallControl } from "./call_control.ts";
+import type { StateFiles } from "../state/state_files.ts";
+
+/** Gauges that the parts of the daemon provide. */
+type DaemonCounts = Pick<
+  GaugeValues,
+  "sessions" | "connections" | "pending" | "refused" | "inflight" | "queued" | "tools" | "held" | "handles"
+>;
+
+interface TelemetryOptions {
+  files: StateFiles;
+  calls: CallControl;
+  /** Where the daemon listens, as `ws://127.0.0.1:8765/`. */
+  address: string;
+}
+
+/** What one part of the daemon contributes to its health report. */
+interface HealthSource {
+  counts?(): Partial<DaemonCounts>;
+  /** What is wrong now, each in a sentence. */
+  faults?(): readonly string[];
+  /** What is worth knowing and needs no action, each in a sentence. */
+  notes?(): readonly string[];
+}
+
+const NO_COUNTS: DaemonCounts = {
+  sessions: 0,
+  connections: 0,
+  pending: 0,
+  refused: {},
+  inflight: 0,
+  queued: 0,
+  tools: 0,
+  held: { bytes: 0, maxBytes: 0, evictions: 0 },
+  handles: undefined,
+};
+
+/** Failures older than this are no longer worth a mention in the health report. */
+const RECENT_MS = 15 * MINUTE_MS;
+
+/** Collects health, metrics and the call record, and exposes them as reports and files. */
+export class Telemetry implements AsyncDisposable {
+  readonly startedAt = new Date();
+  readonly #startedMs = performance.now();
+  readonly activity = new RecentActivity();
+  /** The policy that records every call. */
+  readonly policy: Policy;
+  readonly #options: TelemetryOptions;
+  readonly #sources: HealthSource[] = [];
+  readonly #metrics = new Metrics();
+  readonly #lag = new EventLoopLagMonitor();
+  #writer: HealthWriter | undefined;
+
+  constructor(options: TelemetryOptions) {
+    this.#options = options;
+    this.policy = recordCalls({
+      running: options.calls.running,
+      record: (record, exchange) => {
+        this.#metrics.record(record);
+        this.activity.record(record);
+        options.calls.record(record, exchange);
+        options.files.appendMetrics(metricsLine(record));
+      },
+    });
+    this.register({ faults: () => [...options.files.faults(), ...options.calls.faults()] });
+  }
+
+  /** Adds a source to the health report; sources are shown in the order they were added. */
+  register(source: HealthSource): void {
+    this.#sources.push(source);
+  }
+
+  /** Starts writing `health.json`; the daemon must listen. */
+  start(): void {
+    const write = (text: string) => this.#options.files.writeHealth(text);
+    this.#writer = new HealthWriter({ build: () => this.health(), write, intervalMs: HEALTH_INTERVAL_MS });
+  }
+
+  /** Schedules a write of `health.json` after a change. */
+  healthChanged(): void {
+    this.#writer?.requestWrite();
+  }
+
+  health(): JsonObject {
+    return buildHealth({
+      version: VERSION,
+      pid: Deno.pid,
+      startedAt: this.startedAt,
+      address: this.#options.address,
+      gauges: () => this.#gauges(),
+      recentErrors: () => this.activity.errorsSince(Date.now() - RECENT_MS),
+      notes: () => this.#sources.flatMap((source) => source.notes?.() ?? []),
+      faults: () => this.#sources.flatMap((source) => source.faults?.() ?? []),
+    });
+  }
+
+  /** The metrics in the Prometheus text exposition format. */
+  prometheusText(): string {
+    return this.#metrics.toPrometheusText(this.#gauges());
+  }
+
+  #gauges(): GaugeValues {
+    const { rss, heapUsed } = Deno.memoryUsage();
+    return {
+      ...this.#sources.reduce<DaemonCounts>(
+        (counts, source) => ({ ...counts, ...source.counts?.() }),
+        NO_COUNTS,
+      ),
+      uptimeMs: performance.now() - this.#startedMs,
+      eventLoopLagMs: this.#lag.worstMs,
+      memory: { rssBytes: rss, heapUsedBytes: heapUsed },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#lag[Symbol.dispose]();
+    await this.#writer?.[Symbol.asyncDispose]();
+  }
+}
