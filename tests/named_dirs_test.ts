@@ -89,7 +89,7 @@ Deno.test("of another user's session no directory is known, and its client is no
   using registry = new SessionRegistry({ resumeWindowMs: 0, idleMs: 0, maxFrameBytes: 1024 });
   const session = registry.create({
     cwd: "/home/owner",
-    resumable: false,
+    isResumable: false,
     namedDirs: "none",
     principal: "user 1000",
   });

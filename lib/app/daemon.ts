@@ -17,7 +17,7 @@ import type { Listeners } from "../edge/listeners.ts";
 import { MemoryReclaimer } from "../observe/memory_reclaimer.ts";
 import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
-import { openHttpSession } from "../session/http.ts";
+import { openHttpSession } from "../session/http_session.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { EndpointFile } from "../state/endpoint_file.ts";
 import { INSTRUCTIONS } from "../tool/exai_server.ts";

@@ -135,13 +135,13 @@ export class SqliteCallJournal implements CallJournal, Disposable {
   #journalOf(session: TrackedSession): SessionJournal {
     return {
       begin: (id) => this.#beginCall(session, id),
-      finish: (mark, answer, { soon = false } = {}) =>
-        this.#answer(session, TrackedCall.of(mark), {
+      finish: (entry, answer, { soon = false } = {}) =>
+        this.#answer(session, TrackedCall.of(entry), {
           answer,
           isUrgent: !soon || answer.length <= LARGE_ANSWER_CHARS,
         }),
-      dropAnswer: (mark) => this.#dropAnswer(TrackedCall.of(mark)),
-      forget: (mark) => this.#forget(session, TrackedCall.of(mark)),
+      dropAnswer: (entry) => this.#dropAnswer(TrackedCall.of(entry)),
+      forget: (entry) => this.#forget(session, TrackedCall.of(entry)),
       close: () => this.#close(session),
       release: () => {
         this.#checkpoint();
@@ -226,13 +226,13 @@ export class SqliteCallJournal implements CallJournal, Disposable {
 
   #readCalls(sql: JournalStatements, session: TrackedSession, row: number): JournaledCall[] {
     // A process killed within a checkpoint, before it cleared the tail, leaves a call twice.
-    const known = new Map<RequestId, { mark: TrackedCall; answer: string | undefined }>();
+    const known = new Map<RequestId, { entry: TrackedCall; answer: string | undefined }>();
     for (const { number, request, text } of sql.callsOfSession.all(row)) {
-      const mark = new TrackedCall(JSON.parse(String(request)), this.#nextCall++, Number(number));
-      session.calls.add(mark);
-      const duplicate = known.get(mark.id);
-      if (duplicate) this.#forget(session, duplicate.mark);
-      known.set(mark.id, { mark, answer: text === null ? duplicate?.answer : String(text) });
+      const entry = new TrackedCall(JSON.parse(String(request)), this.#nextCall++, Number(number));
+      session.calls.add(entry);
+      const duplicate = known.get(entry.id);
+      if (duplicate) this.#forget(session, duplicate.entry);
+      known.set(entry.id, { entry, answer: text === null ? duplicate?.answer : String(text) });
     }
     return [...known.values()];
   }

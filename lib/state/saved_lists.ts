@@ -1,7 +1,7 @@
 import { MIB } from "../base/units.ts";
 import { prepareAll, type Statements } from "./sqlite/sql.ts";
 import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
-import type { KeptView, ListStore, ViewKey } from "../upstream/list_store.ts";
+import type { ListStore, StoredView, ViewKey } from "../upstream/list_store.ts";
 
 /** A larger view is not saved, in characters. */
 const MAX_VIEW_CHARS = 8 * MIB;
@@ -61,12 +61,12 @@ export class SqliteServerLists implements ListStore, Disposable {
     return this.#file.fault;
   }
 
-  get({ server, capabilities, config }: ViewKey): KeptView | undefined {
+  get({ server, capabilities, config }: ViewKey): StoredView | undefined {
     const row = this.#file.use((sql) => sql.get.get(server, capabilities, config));
     return row && parse(String(row.text));
   }
 
-  set({ server, capabilities, config }: ViewKey, view: KeptView): void {
+  set({ server, capabilities, config }: ViewKey, view: StoredView): void {
     const text = textOf(view);
     if (text === undefined || text.length > MAX_VIEW_CHARS) return;
     this.#file.write((sql) => {
@@ -81,7 +81,7 @@ export class SqliteServerLists implements ListStore, Disposable {
 }
 
 /** Undefined for text that is no JSON; the server is asked then. */
-function parse(text: string): KeptView | undefined {
+function parse(text: string): StoredView | undefined {
   try {
     return JSON.parse(text);
   } catch {
@@ -90,7 +90,7 @@ function parse(text: string): KeptView | undefined {
 }
 
 /** Undefined for lists nested too deeply to be serialized; they are asked for again. */
-function textOf(view: KeptView): string | undefined {
+function textOf(view: StoredView): string | undefined {
   try {
     return JSON.stringify(view);
   } catch {

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { Call } from "../../lib/call/call.ts";
-import { attachExai, type AttachHooks, type HelloGate } from "../../lib/session/hello.ts";
+import { attachExai, type AttachHooks, type HandshakeGuard } from "../../lib/session/hello.ts";
 import { type RegistryOptions, SessionRegistry } from "../../lib/session/registry.ts";
 import type { ChannelEnd, FrameChannel } from "../../lib/transport/channel.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
@@ -74,8 +74,8 @@ export function daemonHooks(parts: Partial<AttachHooks> = {}, options: Partial<R
     onNotification: ({ id }, method, params) => notified.push([id, method, params]),
     ...parts,
   };
-  /** A new connection at the door. */
-  const connect = (gate?: HelloGate) => {
+  /** A new connection to the listener. */
+  const connect = (gate?: HandshakeGuard) => {
     const channel = new MemoryChannel();
     attachExai(channel, hooks, gate);
     return channel;

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { VERSION } from "../../lib/base/version.ts";
-import { answerProof } from "../../lib/client/handshake.ts";
-import { LinkError } from "../../lib/client/link_error.ts";
+import { verifyProof } from "../../lib/client/handshake.ts";
+import { LinkError } from "../../lib/client/link_target.ts";
 import type { HelloAck } from "../../lib/wire/ops.ts";
 import { makeNonce } from "../../lib/wire/proof.ts";
 
@@ -9,7 +9,7 @@ import { makeNonce } from "../../lib/wire/proof.ts";
 export class OpClient implements Disposable {
   readonly #socket: WebSocket;
   readonly #calls = new Map<number, PromiseWithResolvers<JsonObject>>();
-  /** Those who wait for the next frame that answers no call. */
+  /** Callers waiting for the next frame that answers no call. */
   readonly #asks: PromiseWithResolvers<JsonObject>[] = [];
   #lastId = 0;
   #end: Error | undefined;
@@ -20,7 +20,7 @@ export class OpClient implements Disposable {
     socket.onclose = ({ code, reason }) => this.#fail(`the connection ended (${code} ${reason})`);
   }
 
-  /** @throws when nobody answers at `url` */
+  /** @throws when nothing answers at `url` */
   static async connect(url: string): Promise<OpClient> {
     const socket = new WebSocket(url);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -48,7 +48,7 @@ export class OpClient implements Disposable {
     const clientNonce = makeNonce();
     const answer = await this.ask({ op: "challenge", nonce: clientNonce });
     try {
-      return await answerProof(answer, { url: this.#socket.url, clientNonce, token });
+      return await verifyProof(answer, { url: this.#socket.url, clientNonce, token });
     } catch (thrown) {
       if (!(thrown instanceof LinkError && thrown.fault === "unauthorized")) throw thrown;
       throw new Error("hello was refused: unauthorized", { cause: thrown });

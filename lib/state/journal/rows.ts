@@ -1,5 +1,5 @@
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
-import type { Mark } from "../../session/journal.ts";
+import type { JournalEntry } from "../../session/journal.ts";
 import type { RequestId } from "../../wire/rpc.ts";
 import type { JournalStatements } from "./statements.ts";
 import { type JournalTail, readTail } from "./tail.ts";
@@ -8,7 +8,7 @@ import { type JournalTail, readTail } from "./tail.ts";
 const BOOT_TOLERANCE_MS = MINUTE_MS;
 
 /** A call whose client may still ask about it. */
-export class TrackedCall implements Mark {
+export class TrackedCall implements JournalEntry {
   readonly id: RequestId;
   /** Its number in the tail of this process. */
   readonly number: number;
@@ -23,10 +23,10 @@ export class TrackedCall implements Mark {
     this.row = row;
   }
 
-  /** @throws {TypeError} when another journal made the mark */
-  static of(mark: Mark): TrackedCall {
-    if (mark instanceof TrackedCall) return mark;
-    throw new TypeError("the mark is not of this journal");
+  /** @throws {TypeError} when another journal made the entry */
+  static of(entry: JournalEntry): TrackedCall {
+    if (entry instanceof TrackedCall) return entry;
+    throw new TypeError("the entry is not of this journal");
   }
 }
 
