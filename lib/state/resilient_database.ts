@@ -102,8 +102,8 @@ export class ResilientDatabase<S> implements Disposable {
   /**
    * Runs `work` in one transaction. A file found to be damaged is quarantined and the work repeated on the new one.
    *
-   * @throws {ExaiError} what `work` throws; `CONFIG`, `OVER_CAPACITY` or `INTERNAL`, naming the file and what to do, when
-   * the file cannot be used
+   * @throws {ExaiError} what `work` throws; `CONFIG`, `OVER_CAPACITY` or `INTERNAL`, naming the file and what to do,
+   * when the file cannot be used
    */
   run<T>(lock: Lock, work: (sql: S) => T): T {
     const connection = this.#connection ?? this.#reopen();
@@ -253,7 +253,7 @@ export class ResilientDatabase<S> implements Disposable {
     if (!isDamage(thrown)) return false;
     try {
       this.#quarantine(thrown);
-      // Its owner writes its whole state to a new file in `onopen`, which must not run within the operation that failed.
+      // Its owner writes all it has to a new file in `onopen`, which must not run within the operation that failed.
       if (this.#options.losesAllByFault) return false;
       this.#open();
       return true;

@@ -38,7 +38,7 @@ const SQL = {
   prune: PRUNE,
 } as const;
 
-/** The latest lists of mounted servers, in SQLite. Its faults are logged, never thrown: without it servers are asked. */
+/** The latest lists of mounted servers, in SQLite. Faults are logged, not thrown: without it servers are asked. */
 export class SqliteServerLists implements ListStore, Disposable {
   readonly #bounds: readonly [maxViews: number, maxChars: number];
   readonly #file: ResilientDatabase<Statements<keyof typeof SQL>>;

@@ -24,8 +24,8 @@ interface FileThreadStore extends ThreadStore {
 }
 
 /**
- * Opens the store of threads in a SQLite database. A file that is damaged, newer or not ours is quarantined and a new one
- * created; one that cannot be used is a {@linkcode FileThreadStore.fault}, and tried again later.
+ * Opens the store of threads in a SQLite database. A file that is damaged, newer or not ours is quarantined and a new
+ * one created; one that cannot be used is a {@linkcode FileThreadStore.fault}, and tried again later.
  */
 export function openThreadStore(options: ThreadStoreOptions): FileThreadStore {
   return new SqliteThreadStore(options);

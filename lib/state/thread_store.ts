@@ -94,8 +94,8 @@ export interface ThreadStore extends Disposable {
    * identical, the existing reply stays until there is another. A different step 1 after the tool's work in this thread
    * has ended begins a new run. A new thread belongs to `by`.
    *
-   * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a thread that is unknown, expired or of another owner; `TOO_LARGE` for a
-   * full thread or too long an exchange; `OVER_CAPACITY` while another process holds the store
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a thread that is unknown, expired or of another owner; `TOO_LARGE` for
+   * a full thread or too long an exchange; `OVER_CAPACITY` while another process holds the store
    */
   record(by: Identity, entry: TurnEntry): Promise<Recorded>;
   /**

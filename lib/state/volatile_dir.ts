@@ -5,8 +5,9 @@ import { listOrphanedTails, listTails } from "./journal/tail.ts";
 const HOME_FILE = "home";
 
 /**
- * Creates or reuses the volatile directory, on a file system in memory that a reboot clears, where the daemon of `home` keeps the tail of its journal.
- * Its file `home` names that home, so that a later daemon can clear the directory once the home is gone.
+ * Creates or reuses the volatile directory, on a file system in memory that a reboot clears, where the daemon of `home`
+ * keeps the tail of its journal. Its file `home` names that home, so that a later daemon can clear the directory once
+ * the home is gone.
  *
  * @returns false when the directory is not, or cannot be made, private to this user
  */

@@ -18,8 +18,8 @@ import { HomeLock } from "./home_lock.ts";
 const log = getLogger(["exai", "state"]);
 
 /**
- * How long a directory that names no home is kept, in milliseconds: an empty one may be in the making, and one with tails
- * may belong to an older version.
+ * How long a directory that names no home is kept, in milliseconds: an empty one may be in the making, and one with
+ * tails may belong to an older version.
  */
 const UNSIGNED_MAX_AGE_MS = { empty: MINUTE_MS, withTails: 24 * HOUR_MS };
 

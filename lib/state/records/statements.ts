@@ -2,8 +2,8 @@ import type { DatabaseSync } from "node:sqlite";
 import { prepareAll, type Statements } from "../sqlite/sql.ts";
 
 /**
- * The format of `calls.db`, version by version. What many calls have in common is normalized into `origin` and `target`,
- * so that a call is a row of a few numbers, which costs a quarter to write.
+ * The format of `calls.db`, version by version. What many calls have in common is normalized into `origin` and
+ * `target`, so that a call is a row of a few numbers, which costs a quarter to write.
  */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE origin (

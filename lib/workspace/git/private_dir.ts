@@ -18,7 +18,7 @@ export interface BorrowedPaths {
  * Links the repository's references into the private git directory `dir`. Git opens only the parts named here, each
  * checked before: neither configuration nor hooks, attributes, grafts or submodules.
  *
- * @throws {ExaiError} `FORBIDDEN` when a part leads out of the session's directories, `INVALID_PARAMS` when it is no file
+ * @throws {ExaiError} `FORBIDDEN` when a part leads out of the session's directories, `INVALID_PARAMS` for a special file
  */
 export async function fillPrivateDir(
   dir: string,

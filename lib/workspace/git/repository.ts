@@ -108,8 +108,8 @@ class PrivateRepository implements Repository {
   }
 
   /**
-   * Sets the working directory of runs to `dir`. A repository above the session's directory may be used only if it tracks
-   * a file there: a home directory that is a repository, for example, does not track a download in it.
+   * Sets the working directory of runs to `dir`. A repository above the session's directory may be used only if it
+   * tracks a file there: a home directory that is a repository, for example, does not track a download in it.
    *
    * @throws {ExaiError} `FORBIDDEN` when it tracks none
    */
