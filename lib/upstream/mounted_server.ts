@@ -6,7 +6,7 @@ import type { ListKind, Server } from "../call/server.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
-import { mayRepeat, runOn } from "./call_run.ts";
+import { mayRepeat } from "./repeatable_call.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { Instance } from "./instance/instance.ts";
 import { Leases, ROOTS_CHANGED } from "./leases.ts";
@@ -40,6 +40,7 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly maxInflight: number | undefined;
   readonly memoryLimitBytes: number | undefined;
   readonly admitsItself = true;
+  readonly toolNaming: ServerConfig["tools"];
   /** The instances that take calls. */
   readonly slots: Iterable<Slot>;
   /** The instances that end once their calls have finished. */
@@ -60,6 +61,7 @@ export class MountedServer implements Server, AsyncDisposable {
   constructor(config: ServerConfig, options: MountedServerOptions) {
     this.name = config.name;
     this.config = config;
+    this.toolNaming = config.tools;
     this.startTimeoutMs = config.startTimeoutMs;
     this.callTimeoutMs = config.callTimeoutMs;
     this.detachAfterMs = config.detachAfterMs;
@@ -104,14 +106,14 @@ export class MountedServer implements Server, AsyncDisposable {
   async #serve(call: Call): Promise<Result> {
     const remembered = this.#lists.rememberedResult(call);
     if (remembered) return this.#tools.offeredOf(remembered);
-    const prepared = this.#tools.ownCall(call, this.name);
+    this.#tools.check(call, this.name);
     const isAboutTask = isTaskMethod(call.method);
     const elsewhere = isAboutTask ? this.#taskElsewhere(call) : undefined;
     if (elsewhere) return await elsewhere;
     const isWork = isWorkMethod(call.method);
 
     for (let isRepeated = false;;) {
-      if (isWork) this.#pool.records.crashes.check(prepared);
+      if (isWork) this.#pool.records.crashes.check(call);
       const home = isAboutTask ? this.#pool.slotOfTask(call.caller, call.params.taskId) : undefined;
       const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
       const slot = ready ?? await this.#leaseFor(call);
@@ -124,12 +126,13 @@ export class MountedServer implements Server, AsyncDisposable {
       slot.beginCall();
       try {
         const instance = slot.started ?? await this.#untilStarted(slot, call);
-        const result = await runOn(prepared, { slot, instance, isWork });
+        if (isAboutTask) call.begin?.();
+        const result = await (isWork ? slot.admission.run(call, instance) : instance.call(call));
         if (!result) continue;
         slot.hasAnswered ||= isWork;
         return await this.#finish(call, result, slot);
       } catch (thrown) {
-        if (isRepeated || !await mayRepeat(thrown, prepared, slot.started?.lists)) throw thrown;
+        if (isRepeated || !await mayRepeat(thrown, call, slot.started?.lists)) throw thrown;
         isRepeated = true;
       } finally {
         slot.endCall();

@@ -45,7 +45,7 @@ export class ShownLists {
     const all = [...[truncationOf(list) ?? []].flat(), ...faults].map((fault) => `${kind}: ${fault}`);
     this.#faults.set(list, all);
     this.#log(kind, all);
-    return { entries: kind === "tools" ? this.#tools.named(entries) : entries, faults };
+    return { entries, faults };
   }
 
   /** Logs faults once, however often the same list is read. */
