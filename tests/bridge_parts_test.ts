@@ -11,7 +11,16 @@ import { CapturedLog } from "./helpers/captured_log.ts";
 const MIB = 1024 * 1024;
 
 function request(id: number, parts: Partial<PendingRequest> = {}): PendingRequest {
-  return { kind: "request", id, method: "tools/call", text: "{}", bytes: 10, sent: true, sends: 1, ...parts };
+  return {
+    kind: "request",
+    id,
+    method: "tools/call",
+    text: "{}",
+    bytes: 10,
+    isSent: true,
+    sends: 1,
+    ...parts,
+  };
 }
 
 Deno.test("a question is answered once, and withdrawn once when its daemon goes", () => {
@@ -56,7 +65,7 @@ function unanswered(...entries: PendingRequest[]) {
 
 Deno.test("a request is answered once, whatever becomes of it", async () => {
   const entry = request(1);
-  const it = unanswered(entry, request(9), request(3, { sent: false }));
+  const it = unanswered(entry, request(9), request(3, { isSent: false }));
   for (const one of [...it.ledger.requests()]) it.rest.handleDaemonTimeout(one, 1000);
   it.rest.handleDaemonTimeout(entry, 1000);
   it.rest.failAfterCut(entry, "unknown");
@@ -66,7 +75,7 @@ Deno.test("a request is answered once, whatever becomes of it", async () => {
 });
 
 Deno.test("when the client has said all, every request that waits is answered", () => {
-  const it = unanswered(request(1), request(2, { sent: false }));
+  const it = unanswered(request(1), request(2, { isSent: false }));
   it.rest.failAll();
   assertEquals(it.codes(), [[1, "CANCELLED"], [2, "DAEMON_UNAVAILABLE"]]);
   assertEquals([it.ledger.requestCount, it.codes()], [0, []]);
@@ -85,7 +94,7 @@ Deno.test("a fate that leaves hope answers nothing; the others say which they ar
 
 Deno.test("the last reason why there is no daemon is the one that is told", () => {
   using log = new CapturedLog();
-  const it = unanswered(request(1, { sent: false }), request(2, { sent: false }));
+  const it = unanswered(request(1, { isSent: false }), request(2, { isSent: false }));
   const [first, second] = [...it.ledger.requests()];
   for (let n = 0; n < 2; n++) it.rest.handleLinkError(new LinkError("refused", "nobody listens"));
   assertEquals(log.take(), ["warning: nobody listens"], "once, however often it is tried");
@@ -98,11 +107,11 @@ Deno.test("the last reason why there is no daemon is the one that is told", () =
 });
 
 Deno.test("of what was too large only the largest that was sent is given up", () => {
-  const it = unanswered(request(1), request(2, { bytes: 30 }), request(3, { bytes: 40, sent: false }));
+  const it = unanswered(request(1), request(2, { bytes: 30 }), request(3, { bytes: 40, isSent: false }));
   it.rest.failLargest(20);
   assertStringIncludes(it.told[0]![1].message, "30 B");
   assertEquals(it.codes(), [[2, "TOO_LARGE"]]);
-  const none = unanswered(request(3, { sent: false }));
+  const none = unanswered(request(3, { isSent: false }));
   none.rest.failLargest(20);
   assertEquals(none.told, []);
 });
@@ -141,14 +150,20 @@ Deno.test("what is no request is sent when it may be, kept until it has arrived,
   it.box.notify("notifications/x", { text: "x", bytes: 1 });
   it.box.respond("q", { text: "y", bytes: 1 });
   assertEquals(it.sent, ["x", "y"]);
-  assertEquals([...it.ledger].map(({ sent, sequence: place }) => [sent, place]), [[true, 1], [true, 2]]);
+  assertEquals([...it.ledger].map(({ isSent: sent, sequence: place }) => [sent, place]), [[true, 1], [
+    true,
+    2,
+  ]]);
   const early = outbox({ ready: false });
   early.box.notify("notifications/x", { text: "x", bytes: 1 });
   early.box.respond("q", { text: "y", bytes: 1 });
   assertEquals(early.sent, ["y"], "an answer is for the daemon that has asked");
   const away = outbox({ open: false });
   away.box.notify("notifications/x", { text: "x", bytes: 1 });
-  assertEquals([...away.ledger].map(({ sent, sequence: place }) => [sent, place]), [[false, undefined]]);
+  assertEquals([...away.ledger].map(({ isSent: sent, sequence: place }) => [sent, place]), [[
+    false,
+    undefined,
+  ]]);
 });
 
 Deno.test("no more than 128 MiB of requests wait, and as much of the rest where no arrivals are told", () => {
@@ -173,7 +188,7 @@ Deno.test("after a cut each message has its fate: sent again, kept, dropped or g
     method: "notifications/x",
     text: "n",
     bytes: 1,
-    sent: true,
+    isSent: true,
   };
   it.ledger.add(note);
   const fates = ["send", "keep", "unknown"] as const;
@@ -183,16 +198,16 @@ Deno.test("after a cut each message has its fate: sent again, kept, dropped or g
   assertEquals([it.sent.length, it.stopped, it.fates], [1, [1, 2, 3], [[2, "keep"], [3, "unknown"]]]);
   assertEquals([...it.ledger].length, 3);
   it.box.applyRestart(undefined, ({ id }) => id === 1);
-  assertEquals(it.ledger.get(1)!.sent, false, "it is sent when the next daemon has met the client");
+  assertEquals(it.ledger.get(1)!.isSent, false, "it is sent when the next daemon has met the client");
   assertEquals(it.fates.slice(2), [[2, "unknown"], [3, "unknown"]]);
 });
 
 Deno.test("a request that has gone out once may have arrived, though it cannot be sent now", () => {
   const { box, ledger } = outbox({ open: false });
-  const entries = [request(1), request(2, { sent: false, sends: 0 })];
+  const entries = [request(1), request(2, { isSent: false, sends: 0 })];
   for (const entry of entries) {
     ledger.add(entry);
     box.send(entry);
   }
-  assertEquals(entries.map(({ sent, sends }) => [sent, sends]), [[true, 2], [false, 1]]);
+  assertEquals(entries.map(({ isSent: sent, sends }) => [sent, sends]), [[true, 2], [false, 1]]);
 });

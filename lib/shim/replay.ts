@@ -23,7 +23,7 @@ export async function replayHandshake(state: ClientState, { requests, send }: Re
   if (response.failed) {
     throw new ExaiError("DAEMON_UNAVAILABLE", `the daemon refuses to initialize: {${response.body}`);
   }
-  if (state.initialized) send('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  if (state.hasInitialized) send('{"jsonrpc":"2.0","method":"notifications/initialized"}');
   const repeat = (method: string, params: JsonObject) =>
     requests.request(method, params).then(({ failed, body }) => {
       if (failed) log.warning("the new daemon refuses {method}: {body}", { method, body });
