@@ -4,7 +4,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { adviceOnKey } from "../lib/config/servers/hints.ts";
 import { readServers } from "../lib/config/servers.ts";
-import { classOf } from "../lib/provider/routing/classes.ts";
+import { classForTool } from "../lib/provider/routing/model_classes.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { RawHttp, sseMessages } from "./helpers/http_client.ts";
 import { runDaemon } from "./helpers/program.ts";
@@ -115,7 +115,7 @@ Deno.test("a name that every object inherits is an ordinary name in mcp.json", a
   await Deno.remove(dir, { recursive: true });
   for (const name of INHERITED) {
     assertEquals(typeof (adviceOnKey(name, ["command"]) ?? ""), "string");
-    assertEquals(classOf(name), "balanced");
+    assertEquals(classForTool(name), "balanced");
   }
 });
 
@@ -142,9 +142,9 @@ const REVIEWED = new Set([
   "edge/node_listener.ts STATUS_CODES[response.status]",
   "observe/metrics.ts BUCKETS_S[bucket]",
   "observe/ring_buffer.ts this.#items[this.#next]",
-  "provider/openai/faults.ts CODES[kind]",
-  "provider/configured_providers.ts KINDS[kind]",
-  "provider/routing/classes.ts ORDER[wanted]",
+  "provider/openai/provider_errors.ts CODES[kind]",
+  "provider/provider_set.ts DEFAULTS[kind]",
+  "provider/routing/model_classes.ts PREFERENCE[preferred]",
   "router/catalog.ts KEY[kind]",
   "router/entries.ts KEY[kind]",
   "router/router.ts LISTS[kind]",
@@ -154,7 +154,7 @@ const REVIEWED = new Set([
   "shim/autostart.ts this.#settings[name]",
   "tool/builtin/consensus.ts STANCES[stance]",
   "tool/builtin/tracer.ts MODES[modeOf(args)]",
-  "tool/dialogue/brief.ts HINTS[field]",
+  "tool/dialogue/workflow_brief.ts HINTS[field]",
   "tool/exai_server.ts LISTS[kind]",
   "tool/sampling.ts PRIORITIES[modelClass]",
   "tool/surface/parameters.ts FALLBACKS[field]",

@@ -40,7 +40,7 @@ class Rig {
   async look(): Promise<number[]> {
     const before = this.retired.length;
     this.#nowMs += 10_000;
-    await this.governor.look();
+    await this.governor.check();
     return this.retired.slice(before).map(({ pid }) => pid);
   }
 
@@ -162,8 +162,8 @@ Deno.test("a server that was parked is gone with all it started, and started aga
   await it.echo("one");
   const [slot] = it.server.slots;
   const instance = await slot!.instance;
-  await it.governor.look();
-  await it.governor.look();
+  await it.governor.check();
+  await it.governor.check();
   await instance.ended;
   assertEquals(it.pid(), undefined);
   const { result } = await it.echo("two");
@@ -174,7 +174,7 @@ Deno.test("a server that was parked is gone with all it started, and started aga
 Deno.test("what real processes hold is measured: memory of the tree, and how many there are", async () => {
   await using it = governed({ memoryBytes: 1, now: () => 0 });
   await it.echo("one");
-  await it.governor.look();
+  await it.governor.check();
   assertStringIncludes(it.governor.fault!, "mounted servers hold ");
   const [, mib] = /hold ([\d.]+) MiB/.exec(it.governor.fault!) ?? [];
   assert(Number(mib) > 10 && Number(mib) < 1000, it.governor.fault);

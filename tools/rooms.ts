@@ -82,7 +82,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     outsideWorld: true,
   },
   tool: {
-    holds: "the in-process tools, one in a file, and their registry",
+    holds: "the in-process tools and their registry",
     mayImport: ["base", "wire", "call", "provider", "state", "workspace"],
   },
   user_tools: {
@@ -183,7 +183,7 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list"] },
   ToolHost: {
     in: "lib/tool/host.ts",
-    except: ["health", "providers", "providersListed", "refreshProviders"],
+    except: ["health", "providers", "ensureProvidersFresh", "refreshProviders"],
   },
   RecentActivity: { in: "lib/observe/recent_activity.ts", except: ["record", "recordError", "errorsSince"] },
   DetachedCalls: { in: "lib/admission/detached_calls.ts", except: ["idle"] },
@@ -224,35 +224,13 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
 
 /** Files of `lib/` under 20 lines, and why each is not a part of another. A new one is rather merged into its neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
-  "lib/admission/begin.ts": "to be looked at",
-  "lib/app/daemon_options.ts": "to be looked at",
-  "lib/app/signals.ts": "to be looked at",
-  "lib/app/terminal.ts": "to be looked at",
-  "lib/base/clip.ts": "to be looked at",
-  "lib/base/hash.ts": "to be looked at",
-  "lib/base/json.ts": "to be looked at",
-  "lib/base/monotonic.ts": "to be looked at",
-  "lib/base/own.ts": "to be looked at",
-  "lib/base/quote.ts": "to be looked at",
-  "lib/base/retry_after.ts": "to be looked at",
-  "lib/base/trim.ts": "to be looked at",
   "lib/base/version.ts": "to be looked at",
   "lib/config/client_tools.ts": "to be looked at",
   "lib/config/env_file.ts": "to be looked at",
   "lib/config/servers/names.ts": "to be looked at",
   "lib/config/via.ts": "to be looked at",
-  "lib/process/signals.ts": "to be looked at",
-  "lib/process/trees.ts": "to be looked at",
   "lib/state/call_records_file.ts": "to be looked at",
-  "lib/tool/builtin/annotations.ts": "to be looked at",
-  "lib/tool/builtin/health.ts": "to be looked at",
-  "lib/tool/dialogue/progress.ts": "to be looked at",
-  "lib/tool/instructions.ts": "to be looked at",
-  "lib/tool/prompts/chat.ts": "to be looked at",
-  "lib/transport/bytes.ts": "to be looked at",
   "lib/transport/pipe_client.ts": "to be looked at",
   "lib/upstream/marked_via.ts": "to be looked at",
   "lib/upstream/quiet.ts": "to be looked at",
-  "lib/wire/lenient_json.ts": "to be looked at",
-  "lib/wire/own_id.ts": "to be looked at",
 };

@@ -4,7 +4,7 @@ import type { BreakerStatus } from "../call/admission.ts";
 import { currentWait } from "../call/wait.ts";
 import { isoTime, toolOf } from "../observe/call_record.ts";
 import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
-import type { ProviderStatus } from "../provider/status.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
@@ -115,7 +115,9 @@ function describeBreaker(status: BreakerStatus | undefined): JsonObject | undefi
   };
 }
 
-function describeProvider({ name, available, reason, restsForMs }: ProviderStatus): JsonObject {
+function describeProvider(
+  { name, available, reason, circuitOpenForMs: restsForMs }: ProviderStatus,
+): JsonObject {
   const breaker = restsForMs === undefined ? "closed" : "open";
   const rest = restsForMs === undefined ? undefined : Math.ceil(restsForMs);
   return { provider: name, available, reason, breaker, retry_after_ms: rest };

@@ -20,7 +20,7 @@ import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http_session.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { EndpointFile } from "../state/endpoint_file.ts";
-import { INSTRUCTIONS } from "../tool/instructions.ts";
+import { INSTRUCTIONS } from "../tool/exai_server.ts";
 import { findWorkspace } from "../workspace/find_workspace.ts";
 import { callPolicies } from "./call_policies.ts";
 import { CallTimeouts } from "./call_timeouts.ts";

@@ -7,7 +7,7 @@ import { OPERATOR } from "../../lib/call/owner.ts";
 import { MIGRATIONS } from "../../lib/state/threads/migrations.ts";
 import { openThreadStore } from "../../lib/state/sqlite_thread_store.ts";
 import { SessionRegistry } from "../../lib/session/registry.ts";
-import type { Envelope } from "../../lib/tool/answer.ts";
+import type { Envelope } from "../../lib/tool/tool_output.ts";
 import { testDaemon } from "../helpers/daemon.ts";
 import { httpClient, RawHttp } from "../helpers/http_client.ts";
 import { OddServer } from "../helpers/odd_server.ts";
