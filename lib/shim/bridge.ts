@@ -70,7 +70,7 @@ export class Bridge implements DialerHooks {
       onResponseTimeout: (entry) => this.#timeOut(entry),
     });
     this.#uplink = new Uplink(options, {
-      pendingIds: () => [...this.#pending.requests()].filter(({ isSent: sent }) => sent).map(({ id }) => id),
+      pendingIds: () => [...this.#pending.requests()].filter(({ isSent }) => isSent).map(({ id }) => id),
       onFrame: (text, frame) => this.#handleFrame(text, frame),
       isPaused: () => this.#backpressure.isPaused,
       onResume: (unseen, { knowsArrivals }) =>
@@ -203,7 +203,7 @@ export class Bridge implements DialerHooks {
 
   #handleResponse(message: { id: RequestId }, line: Line): void {
     if (this.#daemonRequests.take(message.id)) return this.#outbox.respond(message.id, line);
-    log.debug("the client answers {id}, which nobody asks any more", { id: message.id });
+    log.debug("the client's response to {id} matches no request", { id: message.id });
   }
 
   #acknowledge(count: number): void {
@@ -227,7 +227,7 @@ export class Bridge implements DialerHooks {
         if (frame.id === null) break;
         if (frame.failed && this.#keepForNextDaemon(frame.id, text)) return;
         const request = this.#pending.answer(frame.id);
-        if (!request) return log.debug("the daemon answers {id}, which waits no more", { id: frame.id });
+        if (!request) return log.debug("the daemon's response to {id} matches no request", { id: frame.id });
         this.#replayState.noteResponse(request, { text, response: frame });
         break;
       }
