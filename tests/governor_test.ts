@@ -3,7 +3,6 @@ import { MIB } from "../lib/base/units.ts";
 import { type GovernedSlot, Governor, type GovernorOptions } from "../lib/process/governor.ts";
 import { ProcessHost } from "../lib/process/process_host.ts";
 import type { StdioServerConfig } from "../lib/config/server_config.ts";
-import { Pool } from "../lib/upstream/pool.ts";
 import { MountedServer } from "../lib/upstream/mounted_server.ts";
 import { bad } from "./helpers/mounts.ts";
 import { call } from "./helpers/call.ts";
@@ -128,13 +127,11 @@ function governed(options: Partial<GovernorOptions>) {
     startTimeoutMs: 60_000,
     idleStopMs: 0,
   };
-  const pool = new Pool({
-    name: "well",
+  const server = new MountedServer(config, {
     connect: (config) => host.spawn(config as never),
     clientInfo: { name: "test", version: "1" },
     onListChanged: () => {},
   });
-  const server = new MountedServer(config, pool);
   let nowMs = 0;
   const governor = new Governor({
     memoryBytes: 0,

@@ -35,7 +35,7 @@ Deno.test("a room imports only the rooms its row allows, and never another room'
   assertEquals(forbiddenImports(product), []);
 });
 
-Deno.test("no file imports itself by a detour", () => {
+Deno.test("there are no import cycles", () => {
   assertEquals(cycles([...product, ...helpers]), []);
 });
 
@@ -43,7 +43,7 @@ Deno.test("only the rooms of the outside world touch Deno, node:, fetch and WebS
   assertEquals(outsideWorldUses(product), []);
 });
 
-Deno.test("one file decides whose something is, and what keeps something is always told who asks", () => {
+Deno.test("one file decides ownership, and what keeps data of many sessions takes who asks", () => {
   assertEquals(ownerComparisons(product), []);
   assertEquals(unownedMethods(product), []);
   assertEquals(seesAll(product), []);
@@ -109,7 +109,7 @@ Deno.test("the rules find what they forbid", async (test) => {
   await rule("an entry point that does more than compose", forbiddenImports, {
     "shim.ts": 'import "./lib/app/shim_main.ts"; import "./lib/transport/stdio.ts";',
   });
-  await rule("a ring of three files", cycles, {
+  await rule("a cycle of three files", cycles, {
     "lib/base/a.ts": 'import "./b.ts";',
     "lib/base/b.ts": 'export * from "./c.ts";',
     "lib/base/c.ts": 'import type { A } from "./a.ts";',
@@ -120,7 +120,7 @@ Deno.test("the rules find what they forbid", async (test) => {
   await rule("the type of a socket", outsideWorldUses, { "lib/session/a.ts": "let s: WebSocket;" });
   await rule("Deno", outsideWorldUses, { "lib/tool/a.ts": "let l: Deno.Listener = Deno.listen();" });
   await rule("a node module", outsideWorldUses, { "lib/tool/a.ts": 'import { join } from "node:path";' });
-  await rule("a setting of its own", settingsPastConfig, {
+  await rule("a setting read past config", settingsPastConfig, {
     "lib/edge/a.ts": 'Deno.env.get("X"); Deno.env.toObject(); x.env;',
   });
   await rule("a comparison of owners", ownerComparisons, {
@@ -136,7 +136,7 @@ Deno.test("the rules find what they forbid", async (test) => {
     unownedMethods([parseSource("lib/observe/recent_activity.ts", members), ...sources])
       .filter((fault) => fault.startsWith("RecentActivity."));
   await rule(
-    "a store that is not told who asks",
+    "a store that does not take who asks",
     keeper("class RecentActivity { #a(n: number) {} async b(viewer: Viewer, n: number) {} c(n: number) {} }"),
     {},
   );
@@ -148,8 +148,8 @@ Deno.test("the rules find what they forbid", async (test) => {
   await rule("a room that shows everything", seesAll, {
     "lib/tool/a.ts": 'import { OPERATOR } from "../call/owner.ts"; show(OPERATOR);',
   });
-  await rule("a room nobody planned", unknownRooms, { "lib/utils/a.ts": "" });
-  await rule("an export nobody uses", unusedExports, {
+  await rule("a room outside of the table", unknownRooms, { "lib/utils/a.ts": "" });
+  await rule("an unused export", unusedExports, {
     "lib/base/a.ts": "export const a = 1, b = 2; export function c() {} a;",
     "lib/wire/a.ts": "b; c;",
   });

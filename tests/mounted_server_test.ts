@@ -141,8 +141,8 @@ Deno.test("a server that cannot be started says why, and soon rests", async () =
   assertEquals((await fails()).message, "no such program");
   assertMatch((await fails()).message, /server "shared" in \/w failed 2 times in a row and rests/);
   const [record] = [...it.mounted.records];
-  assertEquals([record!.supervisor.trouble?.failures, record!.where], [2, "in /w"]);
-  it.mounted.forgive();
+  assertEquals([record!.supervisor.failureState?.failures, record!.where], [2, "in /w"]);
+  it.mounted.resetBackoff();
   assertEquals([...it.mounted.records], []);
   assertEquals([(await fails()).message, it.starts()], ["no such program", 3]);
 });
@@ -215,7 +215,7 @@ Deno.test("a connection that the server has forgotten is replaced, and what runs
   it.upstreams[0]!.onlost!("it forgot us");
   await until("the window is connected again", () => it.upstreams.length === 2 || undefined);
   const [record] = [...it.mounted.records];
-  assertEquals(record!.supervisor.trouble, undefined);
+  assertEquals(record!.supervisor.failureState, undefined);
   assertEquals((await it.mounted.target(ada.call())).result!.n, 2);
   it.upstreams[0]!.say({ id: it.upstreams[0]!.last("tools/call").id, result: { late: true } });
   assertEquals((await running).result, { late: true });

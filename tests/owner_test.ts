@@ -4,7 +4,7 @@ import type { Root } from "../lib/call/call.ts";
 import { type Belonging, isSameSession, mayUse, OPERATOR, ownerKey, usable } from "../lib/call/owner.ts";
 import { findWorkspace } from "../lib/workspace/find_workspace.ts";
 import { Ownership, type OwnershipSource } from "../lib/session/ownership.ts";
-import { HandleTable, MAX_HANDLE_CHARS } from "../lib/upstream/handle_table.ts";
+import { HandleTable, MAX_HANDLE_CHARS } from "../lib/upstream/tasks/handle_table.ts";
 import { call } from "./helpers/call.ts";
 import { twoWorkspaces } from "./helpers/two_workspaces.ts";
 

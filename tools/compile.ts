@@ -39,9 +39,8 @@ const SHIM_PERMISSIONS = [
 ];
 
 /**
- * The daemon runs any command `mcp.json` names, so whatever it were denied it could do by way of one. Less than all
- * would cost it `/proc` (Deno opens that only to programs that may do everything), where it finds what a server has
- * left running and how much memory it takes.
+ * The daemon runs any command `mcp.json` names, so denying it anything gains nothing. With less than all permissions it
+ * could not read `/proc` (Deno requires `--allow-all`), where it finds orphans of servers and their memory use.
  */
 const DAEMON_PERMISSIONS = ["--allow-all"];
 

@@ -1,6 +1,6 @@
 /**
- * Does harm to daemon, connections, servers and disks while ten windows call, and holds every answer against the record
- * of what has run. `--help` lists the flags.
+ * Injects faults into the daemon, connections, servers and disks while ten windows call, and compares every answer with
+ * the record of executions. `--help` lists the flags.
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { FAULTS } from "./faults/faults.ts";

@@ -156,7 +156,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 };
 
-/** The rooms `shim.ts` may load, all told: it is started once for each window. */
+/** All rooms `shim.ts` may load: a shim starts for each window. */
 export const SHIM_ROOMS: readonly string[] = [
   "base",
   "wire",
@@ -168,18 +168,19 @@ export const SHIM_ROOMS: readonly string[] = [
   "app",
 ];
 
-/** The one file that compares principals, workspaces and sessions: whose something is, and who may see it. */
+/** The one file that compares principals, workspaces and sessions: it decides ownership and visibility. */
 export const OWNERSHIP = "lib/call/owner.ts";
 
 /** Files that still compare sessions by themselves. */
-export const COMPARES_SESSIONS: readonly string[] = ["lib/upstream/attribution.ts"];
+export const COMPARES_SESSIONS: readonly string[] = ["lib/upstream/instance/attribution.ts"];
 
-/** Who asks, as a parameter of a method that keeps or shows something for somebody. */
+/** Types of the parameter that says who asks, in methods that keep or show data of a session. */
 export const ASKERS: readonly string[] = ["Viewer", "Identity", "Whereabouts", "Caller", "Call"];
 
-/** Where things of many sessions are kept, and the methods that need not say for whom since they show nothing. */
+/** Classes that keep data of many sessions, and their methods that need no asker because they show nothing. */
 export const KEEPERS: Readonly<Record<string, { in: string; except: readonly string[] }>> = {
   ThreadStore: { in: "lib/state/thread_store.ts", except: ["deleteExpired"] },
+  ThreadRows: { in: "lib/state/threads/thread_rows.ts", except: ["deleteExpired"] },
   OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list"] },
   ToolHost: {
     in: "lib/tool/host.ts",
@@ -188,32 +189,36 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   RecentActivity: { in: "lib/observe/recent_activity.ts", except: ["record", "recordError", "errorsSince"] },
   DetachedCalls: { in: "lib/admission/detached_calls.ts", except: ["idle"] },
   TaskRoutes: { in: "lib/router/tasks.ts", except: [] },
-  HandleTable: { in: "lib/upstream/handle_table.ts", except: ["setOver", "get", "has", "takeOver"] },
-  TaskProgress: { in: "lib/upstream/handle_table.ts", except: ["set", "get"] },
-  LiveTasks: {
-    in: "lib/upstream/live_tasks.ts",
-    except: ["answered", "hasStatus", "clear", "takeCut", "over", "remainingMs"],
+  HandleTable: { in: "lib/upstream/tasks/handle_table.ts", except: ["setEnded", "get", "has", "addAll"] },
+  TaskProgress: { in: "lib/upstream/tasks/handle_table.ts", except: ["set", "get"] },
+  UnfetchedTasks: {
+    in: "lib/upstream/tasks/unfetched_tasks.ts",
+    except: ["answered", "setStatus", "clear", "takeInterrupted", "allFetched", "remainingMs"],
   },
-  TaskNames: {
-    in: "lib/upstream/task_names.ts",
-    except: ["nameOf", "ownOf", "outward", "inward", "shownResult"],
+  TaskAliases: {
+    in: "lib/upstream/tasks/task_aliases.ts",
+    except: ["clientName", "serverName", "toClient", "toServer", "resultToClient"],
   },
-  LateTasks: { in: "lib/upstream/late_tasks.ts", except: ["has", "take", "end"] },
-  LostTasks: { in: "lib/upstream/lost_tasks.ts", except: ["add"] },
-  ElicitationNames: { in: "lib/upstream/elicitation_names.ts", except: [] },
-  Subscriptions: { in: "lib/upstream/subscriptions.ts", except: ["subscribersOf"] },
+  WithdrawnTaskRequests: {
+    in: "lib/upstream/tasks/withdrawn_requests.ts",
+    except: ["has", "take", "clear"],
+  },
+  OrphanedHandles: { in: "lib/upstream/tasks/orphaned_handles.ts", except: ["add"] },
+  ElicitationAliases: { in: "lib/upstream/tasks/elicitation_aliases.ts", except: [] },
+  Subscriptions: { in: "lib/upstream/instance/subscriptions.ts", except: ["subscribersOf"] },
   ListMemory: {
-    in: "lib/upstream/list_memory.ts",
-    except: ["viewAt", "learn", "changed", "lists", "askedBy", "asked"],
+    in: "lib/upstream/lists/list_memory.ts",
+    except: ["viewAt", "learn", "changed", "lists", "usedCapabilities", "addUsedCapabilities"],
   },
   Attribution: {
-    in: "lib/upstream/attribution.ts",
-    except: ["addressee", "suspects", "quietInMs", "running"],
+    in: "lib/upstream/instance/attribution.ts",
+    except: ["addressee", "candidates", "quietInMs", "runningCalls"],
   },
 };
 
 /**
- * What shows everything, whosever it is, and the rooms that may name it: no room that answers a window is among them.
+ * Names that give access to data of every session, and the rooms that may use them. No room that answers a client is
+ * among them.
  * `OPERATOR` is the viewer that sees all; `CallStore` and `CallControl` are the record of all calls.
  */
 export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
@@ -222,15 +227,8 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
   CallControl: ["admin", "app", "commands"],
 };
 
-/** Files of `lib/` under 20 lines, and why each is not a part of another. A new one is rather merged into its neighbour. */
+/** Files of `lib/` under 20 lines, and why each is a file of its own. The list only shrinks: merge a new one into its neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
-  "lib/base/version.ts": "to be looked at",
-  "lib/config/client_tools.ts": "to be looked at",
-  "lib/config/env_file.ts": "to be looked at",
-  "lib/config/servers/names.ts": "to be looked at",
-  "lib/config/via.ts": "to be looked at",
-  "lib/state/call_records_file.ts": "to be looked at",
-  "lib/transport/pipe_client.ts": "to be looked at",
-  "lib/upstream/marked_via.ts": "to be looked at",
-  "lib/upstream/quiet.ts": "to be looked at",
+  "lib/base/version.ts": "changed by each release, and by nothing else",
+  "lib/transport/pipe_client.ts": "named pipes of Windows; loaded only where one is used",
 };

@@ -163,7 +163,7 @@ function describeSlot(
     memory: ReadonlyMap<number, number>;
   },
 ): ServerStatus {
-  const { started } = slot;
+  const { started: started } = slot;
   const pid = started?.pid;
   const row: ServerStatus = {
     server: name,
@@ -172,7 +172,7 @@ function describeSlot(
     scope: slot.scope,
     share_key: slot.keyHash,
     why: slot.why,
-    asks: slot.asked.size > 0 ? [...slot.asked] : undefined,
+    asks: slot.usedCapabilities.size > 0 ? [...slot.usedCapabilities] : undefined,
     refused_questions: describeRefused(slot),
     sessions: slot.sessionIds,
     calls: started?.callCount ?? 0,
@@ -187,7 +187,7 @@ function describeSlot(
   return { ...(started ? {} : describeTrouble(record)), ...row, ...describeAdmission(record) };
 }
 
-function describeRefused({ refused }: Slot): JsonObject | undefined {
+function describeRefused({ refusedQuestions: refused }: Slot): JsonObject | undefined {
   if (!refused) return undefined;
   const { count, lastMethod, lastAt } = refused;
   return { count, last_method: lastMethod, last_at: lastAt.toISOString() };
@@ -198,9 +198,9 @@ function describeAdmission({ admission }: ProcessRecord): Pick<ServerStatus, "qu
 }
 
 /** The state of a process that has failed and not started since. */
-function describeTrouble({ supervisor: { trouble } }: ProcessRecord): Partial<ServerStatus> {
-  if (!trouble) return {};
-  const { failures, crashLimitReached, retryAt, lastError } = trouble;
+function describeTrouble({ supervisor: { failureState } }: ProcessRecord): Partial<ServerStatus> {
+  if (!failureState) return {};
+  const { failures, crashLimitReached, retryAt, lastError } = failureState;
   const isBackingOff = retryAt.getTime() > monotonicNow();
   const state = crashLimitReached ? "crash limit reached" : isBackingOff ? "backing off" : "failed";
   const connection = isBackingOff ? "resting" : "broken";

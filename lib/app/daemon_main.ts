@@ -1,81 +1,51 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { ownEntry } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
-import { formatHelp, settingsOf } from "../config/help.ts";
 import { type LoadedSettings, loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { AddressInUseError } from "../edge/deno_listener.ts";
-import { CALLS_OPTIONS } from "../commands/calls.ts";
 import { locateDaemon } from "../client/address.ts";
 import { claimHome, type RunningDaemon } from "./claim_home.ts";
-import { COMMANDS, givenOption, runCommand } from "../commands/commands.ts";
+import { checkOptions, COMMANDS, flagNames, runCommand } from "../commands/commands.ts";
+import { commandHelp, programHelp } from "../commands/help.ts";
 import { Daemon } from "./daemon.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
 import { holdWindow } from "./double_click.ts";
-import { CrashReports } from "../state/crash_reports.ts";
+import { CrashReports, describeUncleanExit } from "../state/crash_reports.ts";
 import { describeOwner, HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
-import { endOfThePreviousDaemon } from "../state/previous_daemon.ts";
 import { probeDaemon, type ProbeResult } from "../client/probe.ts";
 import { ensureStateDir } from "../state/state_files.ts";
 import { complainAs, print, stopSignal } from "./program_io.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
-const SWITCHES = [
-  { flag: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
-  { flag: "json", help: "With a command: print all of it as JSON" },
-  { flag: "why", help: "With ps: say why each server is shared as far as it is" },
-  { flag: "follow", help: "With calls: show each call as it ends, until Ctrl+C" },
-  { flag: "version", help: "Show the version and exit" },
-] as const;
-
 const PROBE_TIMEOUT_MS = 2000;
 
 /** Runs `exai-daemon`. Resolves with the exit code: 0 when it was told to stop, 1 when it could not start. */
 export async function daemonMain(): Promise<number> {
   try {
-    const loaded = loadSettings({
-      programDir: programDir(),
-      switches: SWITCHES.map(({ flag }) => flag),
-      options: CALLS_OPTIONS,
-    });
-    if (loaded.switches.has("help")) return say(help());
+    const loaded = loadSettings({ programDir: programDir(), ...flagNames() });
+    if (loaded.switches.has("help")) {
+      const [name = ""] = loaded.words;
+      const command = ownEntry(COMMANDS, name);
+      return say(command ? commandHelp(name, command) : programHelp());
+    }
     if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
     if (loaded.words.length > 0) {
       const { text, code } = await runCommand(loaded, print);
       say(text);
       return code;
     }
-    const option = givenOption(loaded);
-    if (option !== undefined) {
-      throw new ExaiError(
-        "CONFIG",
-        `--${option} is a flag of calls; write exai-daemon calls --${option}=...`,
-      );
-    }
+    checkOptions(loaded);
     return await serve(loaded);
   } catch (thrown) {
     complain(thrown);
     await holdWindow();
     return 1;
   }
-}
-
-function help(): string {
-  return formatHelp({
-    program: "exai-daemon",
-    usage: "[command] [--flag=value ...]",
-    about: [
-      "One warm daemon per machine: runs EXAI's tools and shares MCP servers between every window.",
-      "",
-      "Without a command it starts the daemon. Commands:",
-      ...Object.entries(COMMANDS).map(([word, { help }]) => `  ${word.padEnd(28)}  ${help}`),
-    ].join("\n"),
-    settings: settingsOf("daemon"),
-    switches: SWITCHES,
-  });
 }
 
 async function serve(loaded: LoadedSettings): Promise<number> {
@@ -88,7 +58,12 @@ async function serve(loaded: LoadedSettings): Promise<number> {
   // Released last: until then this process writes to the directory.
   using lock = home;
   const crashed = Promise.withResolvers<number>();
-  using crashes = new CrashReports({ dir: paths.crashes, exit: crashed.resolve });
+  const running: { daemon?: Daemon } = {};
+  using crashes = new CrashReports({
+    dir: paths.crashes,
+    counts: () => running.daemon?.health() ?? {},
+    exit: crashed.resolve,
+  });
   await using logging = await startLogging({
     program: "daemon",
     settings: loaded.settings,
@@ -97,7 +72,7 @@ async function serve(loaded: LoadedSettings): Promise<number> {
   });
   crashes.install();
   try {
-    return await run(loaded, { paths, lock, logging, crashes, crashed: crashed.promise });
+    return await run(loaded, { paths, lock, logging, crashes, running, crashed: crashed.promise });
   } catch (thrown) {
     if (!(thrown instanceof ExaiError)) crashes.write(thrown, true);
     throw thrown;
@@ -109,13 +84,15 @@ interface Surroundings {
   lock: HomeLock;
   logging: Logging;
   crashes: CrashReports;
+  /** The daemon once it has started, for crash reports. */
+  running: { daemon?: Daemon };
   /** Resolves with the exit code after too many uncaught errors. */
   crashed: Promise<number>;
 }
 
 async function run({ settings, switches }: LoadedSettings, around: Surroundings): Promise<number> {
   const { paths, lock, logging, crashes, crashed } = around;
-  const before = await endOfThePreviousDaemon(paths.health);
+  const before = await describeUncleanExit(paths.health);
   let daemon: Daemon;
   try {
     daemon = await Daemon.start({
@@ -129,7 +106,7 @@ async function run({ settings, switches }: LoadedSettings, around: Surroundings)
     if (!(thrown instanceof AddressInUseError)) throw thrown;
     return await explainTaken(thrown, settings, { fine: switches.has("if-not-running") });
   }
-  crashes.counts = () => daemon.health();
+  around.running.daemon = daemon;
   say(banner(daemon, paths));
   log.info("exai {version} listens on {url}", { version: VERSION, url: daemon.url });
   for (const note of before) log.warning("{note}", { note });

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
-import { namesProxies, withoutProxies } from "../config/proxies.ts";
+import { namesProxies, withoutProxies } from "../config/process_variables.ts";
 import { type ClientSocket, ConnectError, connectWebSocket } from "../transport/websocket_client.ts";
 import { hostOf, isLoopbackHost } from "./daemon_url.ts";
 import {

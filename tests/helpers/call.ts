@@ -2,7 +2,7 @@ import type { Call, Caller } from "../../lib/call/call.ts";
 import { ownerOf } from "../../lib/call/owner.ts";
 import { SOMEBODY } from "./threads.ts";
 
-/** One session: what is kept for it is kept from call to call. */
+/** One session for all calls, so that its state persists between them. */
 const NOBODY: Caller = {
   id: "session-1",
   client: undefined,
@@ -19,7 +19,7 @@ const NOBODY: Caller = {
   logLevel: undefined,
 };
 
-/** A call of the tool `probe` by nobody in particular, with some of its parts replaced. */
+/** A call of the tool `probe` by an arbitrary caller, with some of its parts replaced. */
 export function call(parts: Partial<Call> = {}): Call {
   return {
     method: "tools/call",

@@ -1,4 +1,4 @@
-/** Passes connections on to a port or Unix socket of this machine and cuts them where it is told. */
+/** Forwards connections to a port or Unix socket of this machine and cuts them where the test says. */
 export class CuttingProxy implements AsyncDisposable {
   /** Where it listens, when its target is a port. */
   readonly port: number;
@@ -49,7 +49,7 @@ export class CuttingProxy implements AsyncDisposable {
   async #pass(client: Deno.Conn): Promise<void> {
     this.#open.add(client);
     const server = await connectTo(this.target).catch(() => undefined);
-    // As if nobody listened here either.
+    // As if nothing listened here either.
     if (!server) return this.#close(client);
     for (const end of [server, client]) if ("setNoDelay" in end) (end as Deno.TcpConn).setNoDelay();
     this.#open.add(server);

@@ -116,7 +116,7 @@ export function makeCall(method: string, params: JsonObject, parts: Partial<Call
   return {
     method,
     params,
-    // The tools look at no more of a caller than this.
+    // The tools read nothing else of a caller.
     caller: {
       id: "session",
       namedDirs: "read",

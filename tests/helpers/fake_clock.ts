@@ -1,4 +1,4 @@
-/** Time that passes only when it is told to: timers and `performance.now`, until it is disposed. */
+/** A clock that only the test advances: timers and `performance.now`, until it is disposed. */
 export class FakeClock implements Disposable {
   readonly #real = { setTimeout, clearTimeout, setInterval, clearInterval, now: performance.now };
   readonly #timers = new Map<number, { dueMs: number; run: () => void; everyMs?: number }>();

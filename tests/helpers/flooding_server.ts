@@ -15,7 +15,7 @@ export type Flood =
   | "gzip event"
   | "endless small events";
 
-/** A body that never ends: `head`, then `part` for as long as somebody reads. */
+/** A body that never ends: `head`, then `part` for as long as it is read. */
 function endless(part: string, head = ""): ReadableStream<Uint8Array> {
   const chunk = new TextEncoder().encode(part.repeat(Math.ceil(65_536 / part.length)));
   let first = true;
@@ -69,7 +69,7 @@ const RESULTS: Record<string, JsonObject> = {
   "tools/call": { content: [{ type: "text", text: "pong" }] },
 };
 
-/** An MCP server behind a URL that is well until it is told to flood those who call its tool. */
+/** An MCP server behind a URL that behaves until the test has it flood the callers of its tool. */
 export class FloodingServer implements AsyncDisposable {
   /** What calls are answered with; a result when undefined. */
   flood: Flood | undefined;

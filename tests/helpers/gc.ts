@@ -9,7 +9,7 @@ export async function liveHeapBytes(): Promise<number> {
     setFlagsFromString("--expose-gc");
     collect = runInNewContext("gc") as () => void;
   }
-  // A turn of the event loop lets go of what the last message left, and finalizers have theirs after the first.
+  // The first turn of the event loop releases what the last message left; finalizers run in the next.
   for (let times = 0; times < 2; times++) {
     await new Promise((resolve) => setTimeout(resolve, 0));
     collect();

@@ -1,12 +1,12 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { askOnce, type AskOptions, type Call, type Caller } from "../../lib/call/call.ts";
-import { Instance } from "../../lib/upstream/instance.ts";
-import type { InstanceOptions } from "../../lib/upstream/instance_options.ts";
+import { Instance } from "../../lib/upstream/instance/instance.ts";
+import type { InstanceOptions } from "../../lib/upstream/instance/instance_options.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import type { Result, RpcMessage, RpcRequest } from "../../lib/wire/rpc.ts";
 import { call } from "./call.ts";
 
-/** The side of an upstream that a test plays: what it was sent, and what it says. */
+/** The server side of an upstream, played by a test: what it received, and what it sends. */
 export class Upstream implements UpstreamTransport {
   onmessage?: (message: RpcMessage) => void;
   onclose?: () => void;
@@ -72,7 +72,7 @@ export class Upstream implements UpstreamTransport {
   }
 }
 
-/** A window that notes what it is told and asked, and answers as the test says. */
+/** A window that records notifications and requests, and answers as the test says. */
 export class Window {
   readonly heard: { method: string; params: JsonObject | undefined }[] = [];
   readonly asked: { method: string; params: JsonObject; by: "call" | "session"; options?: AskOptions }[] = [];
@@ -120,7 +120,7 @@ export async function instanceOf(
     capabilities: { elicitation: {}, sampling: {} },
     roots: undefined,
     startTimeoutMs: 1000,
-    whenRefused: "call again",
+    refusalAdvice: "call again",
     settleMs: 0,
     log: (line) => void logged.push(line),
     onListChanged: () => {},
@@ -129,5 +129,5 @@ export async function instanceOf(
   return { instance, upstream, logged };
 }
 
-/** Everything that is under way has been done. */
+/** Resolves when all pending work is done. */
 export const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));

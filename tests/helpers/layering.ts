@@ -35,7 +35,7 @@ function mayImport(path: string, target: string): boolean {
   const [from, to] = [roomOf(path), roomOf(target)];
   const isOwnFile = target.endsWith(".ts");
   if (from === undefined) {
-    // The two entry points only compose; tools and tests may look anywhere.
+    // The two entry points only compose; tools and tests may import anything.
     const isEntryPoint = !path.includes("/");
     return !isEntryPoint || !isOwnFile || (to === "app" && !isInside(target));
   }
@@ -44,7 +44,7 @@ function mayImport(path: string, target: string): boolean {
   return to !== undefined && ROOMS[from]?.mayImport.includes(to) === true && !isInside(target);
 }
 
-/** Whether `path` is a room's own affair: what lies in a folder within the room. */
+/** Whether `path` is internal to a room: in a folder within it. */
 function isInside(path: string): boolean {
   return path.split("/").length > 3;
 }
@@ -55,7 +55,7 @@ export function unknownRooms(sources: readonly Source[]): string[] {
   return [...rooms].filter((room) => !Object.hasOwn(ROOMS, room));
 }
 
-/** Uses of the outside world in rooms that must not know it. */
+/** Uses of the outside world in rooms whose row does not allow it. */
 export function outsideWorldUses(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, imports, globals }) => {
     const room = roomOf(path);
@@ -65,7 +65,7 @@ export function outsideWorldUses(sources: readonly Source[]): string[] {
   });
 }
 
-/** Readings of the environment or the command line that pass the schema of the settings by. */
+/** Reads of the environment or the command line outside of the schema of settings. */
 export function settingsPastConfig(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, settings }) => {
     const room = roomOf(path);
@@ -73,7 +73,7 @@ export function settingsPastConfig(sources: readonly Source[]): string[] {
   });
 }
 
-/** Comparisons of owners beside those of the one file that decides whose something is. */
+/** Comparisons of owners outside of the one file that decides ownership. */
 export function ownerComparisons(sources: readonly Source[]): string[] {
   return sources.filter(({ path }) => path.startsWith("lib/") && path !== OWNERSHIP).flatMap((source) => {
     const { path, compared } = source;
@@ -95,7 +95,7 @@ function namesSession({ object, name }: Compared, { path, names }: Source): bool
   return name === "id" && object !== undefined && ASKERS.some((asker) => names.has(asker));
 }
 
-/** Methods that keep or show something of many sessions without being told for whom. */
+/** Methods that keep or show data of many sessions without a parameter that says who asks. */
 export function unownedMethods(sources: readonly Source[]): string[] {
   return Object.entries(KEEPERS).flatMap(([keeper, { in: file, except }]) => {
     const methods = sources.find(({ path }) => path === file)?.methods.filter(({ of }) => of === keeper) ??
@@ -107,7 +107,7 @@ export function unownedMethods(sources: readonly Source[]): string[] {
   });
 }
 
-/** Names of what shows everything, in rooms that must not show it. */
+/** Names that give access to data of every session, in rooms that must not have it. */
 export function seesAll(sources: readonly Source[]): string[] {
   return Object.entries(SEES_ALL).flatMap(([name, rooms]) =>
     sources.filter(({ path, names }) =>
@@ -116,7 +116,7 @@ export function seesAll(sources: readonly Source[]): string[] {
   );
 }
 
-/** Each ring of files that import one another, once, as the files along it. */
+/** Each import cycle, once, as the files along it. */
 export function cycles(sources: readonly Source[]): string[] {
   const byPath = new Map(sources.map((source) => [source.path, source]));
   const done = new Set<string>();
@@ -145,7 +145,7 @@ export function reachable(sources: readonly Source[], entry: string): string[] {
   return [...seen];
 }
 
-/** Files and functions longer than a reader can hold. */
+/** Files and functions above the limits. */
 export function tooLong(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, lines, functions }) => {
     const max = roomOf(path) === undefined ? MAX_LINES_BESIDE : MAX_LINES;
@@ -195,7 +195,7 @@ function percentile(values: readonly number[], p: number): number {
   return values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(p * values.length) - 1)] ?? 0;
 }
 
-/** Names that two types, or two folders, of `lib/` have: a reader would take one for the other. */
+/** Names that two types, or two folders, of `lib/` share. */
 export function doubleNames(sources: readonly Source[]): string[] {
   const places = new Map<string, Set<string>>();
   const note = (name: string, place: string) => places.set(name, (places.get(name) ?? new Set()).add(place));
@@ -209,7 +209,7 @@ export function doubleNames(sources: readonly Source[]): string[] {
     .map(([name, where]) => `${name} is in ${[...where].join(", ")}`);
 }
 
-/** What `lib/` exports and no other file of `all` names. */
+/** Exports of `lib/` that no other file of `all` names. */
 export function unusedExports(all: readonly Source[]): string[] {
   const users = new Map<string, Set<string>>();
   for (const { path, names } of all) {
@@ -217,6 +217,6 @@ export function unusedExports(all: readonly Source[]): string[] {
   }
   return all.filter(({ path }) => roomOf(path) !== undefined).flatMap(({ path, exports }) =>
     exports.filter((name) => [...users.get(name) ?? []].every((user) => user === path))
-      .map((name) => `${path} exports ${name} for nobody`)
+      .map((name) => `${path} exports ${name}, which no other file uses`)
   );
 }

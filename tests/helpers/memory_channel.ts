@@ -74,7 +74,7 @@ export function daemonHooks(parts: Partial<AttachHooks> = {}, options: Partial<R
     onNotification: ({ id }, method, params) => notified.push([id, method, params]),
     ...parts,
   };
-  /** A new connection at the door. */
+  /** A new connection to the listener. */
   const connect = (gate?: HandshakeGuard) => {
     const channel = new MemoryChannel();
     attachExai(channel, hooks, gate);

@@ -42,14 +42,14 @@ export class MemoryDaemon {
     return { socket: this.socket, ack: welcome(fields) as unknown as HelloAck };
   }
 
-  /** The messages nobody has taken yet. */
+  /** The messages not taken yet. */
   take(): JsonObject[] {
     const taken = this.frames.slice(this.#taken);
     this.#taken = this.frames.length;
     return taken.flatMap((frame) => frame.split("\n")).map((text) => JSON.parse(text));
   }
 
-  /** The next message nobody has taken, which is alone in its frame. */
+  /** The next message not taken yet, which is alone in its frame. */
   async next(): Promise<JsonObject> {
     while (this.frames.length === this.#taken) await new Promise<void>((resolve) => this.#seen = resolve);
     return JSON.parse(this.frames[this.#taken++]!);

@@ -19,7 +19,7 @@ const INITIALIZED = {
   serverInfo: { name: "scripted", version: "1" },
 };
 
-/** The client of a {@linkcode Bridge}: what it is told, in order. */
+/** The client of a {@linkcode Bridge}, which records what it receives, in order. */
 class MemoryClient implements ClientPort {
   readonly told: JsonObject[] = [];
   /** Each line that was sent as text. */

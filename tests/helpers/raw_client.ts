@@ -48,7 +48,7 @@ export class RawClient implements Disposable {
     this.socket.send(typeof message === "string" ? message : JSON.stringify(message));
   }
 
-  /** The next frame nobody has taken yet. */
+  /** The next frame not taken yet. */
   next(): Promise<JsonObject> {
     const frame = this.#frames.shift();
     if (frame) return Promise.resolve(frame);

@@ -17,7 +17,7 @@ export interface RawServerOptions {
   answer(request: RpcRequest, server: RawConnection): unknown;
 }
 
-/** A server that knows nothing of MCP but `initialize`: it keeps what it is sent and answers as it is told. */
+/** A server that implements only `initialize` of MCP: it records what it receives and answers as the test says. */
 export class RawConnection {
   readonly received: RpcMessage[] = [];
   /** Resolves when the daemon has let go of it. */

@@ -107,7 +107,7 @@ export class Shim implements AsyncDisposable {
     return this.next((message) => message.id === id && message.method === undefined);
   }
 
-  /** The next message nobody has taken that `wanted` accepts. */
+  /** The next message not taken yet that `wanted` accepts. */
   next(wanted: (message: JsonObject) => boolean = () => true): Promise<JsonObject> {
     const index = this.#untaken.findIndex(wanted);
     if (index >= 0) return Promise.resolve(this.#untaken.splice(index, 1)[0]!);

@@ -41,7 +41,7 @@ function answer(nonce: string, proofs: string[]): JsonObject {
   return { op: "challenge_res", nonce, door: "ws://127.0.0.1:1", proofs };
 }
 
-/** Listens where a daemon would and keeps everything it is told: request lines, headers, frames, bodies. */
+/** Listens where a daemon would and records everything it receives: request lines, headers, frames, bodies. */
 export class Stranger implements AsyncDisposable {
   readonly port: number;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;

@@ -1,11 +1,11 @@
 import type { JsonObject } from "../../lib/base/json.ts";
-import type { ServerQuestion } from "../../lib/upstream/inbound_context.ts";
+import type { ServerQuestion } from "../../lib/upstream/instance/instance_options.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
 import { instanceOf, settled, type Upstream, Window } from "./instance.ts";
 
 export const QUESTION = { method: "elicitation/create", params: { message: "who?" } };
 export const ASKED = { elicitation: {}, sampling: {} };
-/** What the upstream is told when it asks `question`. */
+/** The answer the upstream gets to `question`. */
 export async function ask(
   upstream: Upstream,
   id: unknown,

@@ -60,7 +60,7 @@ function hasAnswer(home: string): boolean {
   );
   const tails = Array.from(Deno.readDirSync(`${home}/${memory}`), ({ name }) => `${home}/${memory}/${name}`);
   if (tails.some((path) => /^a /m.test(Deno.readTextFileSync(path)))) return true;
-  using db = new DatabaseSync(`${home}/journal.db`, { readOnly: true });
+  using db = new DatabaseSync(`${home}/journal.db`, { readOnly: true, timeout: 5000 });
   return db.prepare("SELECT 1 FROM answer").get() !== undefined;
 }
 

@@ -49,7 +49,7 @@ export class Contestant implements AsyncDisposable {
     return new Contestant(subject, fleet, { windows, stack: stack.move() });
   }
 
-  /** One round of `shape`; after a failure there are no more of it. */
+  /** One round of `shape`; after a failure it is not run again. */
   async work(shape: Shape, options: WorkOptions): Promise<void> {
     const tally = this.#tallyOf(shape);
     if (tally.failure !== undefined) return;

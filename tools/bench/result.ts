@@ -23,10 +23,10 @@ export interface WindowsResult {
   idlePercent?: number;
 }
 
-/** How a subject bore one shape of work. */
+/** The figures of a subject for one workload. */
 export interface LoadResult {
   shape: Shape;
-  /** Why there are no numbers, or no more of them. */
+  /** Why numbers are missing or incomplete. */
   failure?: string;
   calls: number;
   p50Ms: number;

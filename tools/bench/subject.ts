@@ -1,4 +1,4 @@
-/** One way to work: so many windows, each with so many calls in flight, each call with so much text in it. */
+/** A workload: the number of windows, of calls in flight in each, and the size of each call. */
 export interface Shape {
   windows: number;
   inflight: number;

@@ -15,11 +15,11 @@ export interface SuiteOptions {
   onstep(what: string): void;
 }
 
-/** Large texts are driven for a shorter time, but for so many calls at least. */
+/** Large texts run for a shorter time, but for at least this many calls. */
 const LARGE = { share: 0.7, minCalls: 3 };
 const WARM_UP_SHARE = 0.7;
 
-/** Measures every subject: alone what windows cost, then together, in turns, how they bear work. */
+/** Measures every subject: first alone, what windows cost, then all in turns under each workload. */
 export async function runSuite(
   subjects: readonly Subject[],
   options: SuiteOptions,

@@ -36,7 +36,7 @@ export const ATTEMPTS: readonly Attempt[] = [
   { name: "kill session", words: killAnIdleSession },
 ];
 
-/** So many at once: more would only wait for the processors. */
+/** Commands at once: more would only wait for the processors. */
 const AT_ONCE = 4;
 const SPREAD_MS = 700;
 const INTERRUPTED_MS = 10_000;

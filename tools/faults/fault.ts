@@ -4,7 +4,7 @@ import type { CallOptions, LoadWindow } from "../load/window.ts";
 import type { Gate } from "./gate.ts";
 import type { ThreadKeeper } from "./threads.ts";
 
-/** What a fault has to do its harm with. */
+/** What a fault can act on. */
 export interface Scene {
   rig: Rig;
   /** Between shims and daemon; only there when the fault asks for it. */
@@ -13,13 +13,13 @@ export interface Scene {
   load: Load;
   /** Only there when the fault asks for it. */
   threads?: ThreadKeeper;
-  /** Holds the threads the product shows against what they must be; what is wrong goes into the account. */
+  /** Compares the threads the product shows with the expected ones; differences go into the account. */
   checkThreads(): Promise<void>;
   /** From 0 to 1, the same for the same seed. */
   random: () => number;
 }
 
-/** One kind of harm. */
+/** One kind of fault. */
 export interface Fault {
   name: string;
   /** Settings of daemon and shims. */
@@ -36,7 +36,7 @@ export interface Fault {
   prefix?(): Promise<readonly string[]>;
   /** How calls are made, where it matters. */
   nextCall?(random: () => number): CallOptions;
-  /** Does the harm and, where it does not heal by itself, undoes it. `n` counts from 0. */
+  /** Injects the fault, and undoes it where the product does not recover by itself. `n` counts from 0. */
   harm(scene: Scene, n: number): Promise<void>;
 }
 

@@ -3,11 +3,11 @@ interface Passage {
   sockets: Deno.TcpConn[];
   /** Bytes, counted both ways, that still pass before it is cut. */
   left: number;
-  /** Swallows what comes and tells nobody, as a half-open connection does. */
+  /** Discards all data without closing, as a half-open connection does. */
   silent: boolean;
 }
 
-/** Stands between shims and the daemon's address and does to the connections what networks do. */
+/** A proxy between the shims and the daemon that breaks connections as networks do. */
 export class Gate implements AsyncDisposable {
   readonly port: number;
   readonly #listener: Deno.TcpListener;
@@ -27,12 +27,12 @@ export class Gate implements AsyncDisposable {
     for (const passage of [...this.#passages]) this.#end(passage);
   }
 
-  /** Cuts every connection after so many more bytes, wherever in a frame that may be. */
+  /** Cuts every connection after that many more bytes, also in the middle of a frame. */
   cutAfter(bytes: () => number): void {
     for (const passage of this.#passages) passage.left = bytes();
   }
 
-  /** Lets nothing more through on the connections there are, and does not end them. New ones pass. */
+  /** Stops all traffic on the open connections without closing them. New connections pass. */
   silence(): void {
     for (const passage of this.#passages) passage.silent = true;
   }
@@ -62,7 +62,7 @@ export class Gate implements AsyncDisposable {
       for (const socket of passage.sockets) socket.setNoDelay();
       await Promise.all([this.#pump(passage, client, server), this.#pump(passage, server, client)]);
     } catch {
-      // Nobody listens: the client sees its connection end.
+      // Nothing listens: the client sees its connection end.
       this.#end(passage);
     }
   }

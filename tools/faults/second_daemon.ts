@@ -26,7 +26,7 @@ export async function startSecondDaemons(scene: Scene, n: number): Promise<void>
   for (const run of runs) {
     const fault = run.result && misbehaviour(run.result);
     if (fault) rig.tally.wrong(`exai-daemon ${run.args.join(" ")} beside a daemon: ${fault}`);
-    // Whoever serves now lives on; all others are ended, so that the next strike finds one daemon.
+    // The serving daemon stays; all others are ended, so that the next round finds one daemon.
     if (run.pid !== serving) await run[Symbol.asyncDispose]();
   }
   const others = left.filter((pid) => pid !== serving);
@@ -56,7 +56,7 @@ async function settle({ rig }: Scene, runs: readonly CommandRun[]): Promise<numb
   for (;;) {
     const left = await daemonsOf(rig.home, runs);
     if (left.length <= 1 || performance.now() > untilMs) return left;
-    // Two that have said where they listen will not give way any more.
+    // Two daemons that have written where they listen both stay.
     const listening = runs.filter(({ pid, hasSpoken }) => hasSpoken && left.includes(pid));
     if (listening.length > 1) return left;
     await delay(POLL_MS);
@@ -91,7 +91,7 @@ async function isDaemonOf(home: string, dir: string): Promise<boolean> {
     if (!args.some((arg) => /(^|[/\\])(daemon\.ts|exai-daemon)$/.test(arg))) return false;
     return (await Deno.readTextFile(`${dir}/environ`)).split("\0").includes(`EXAI_HOME=${home}`);
   } catch {
-    // It has ended, or belongs to somebody else.
+    // It has ended, or belongs to another user.
     return false;
   }
 }

@@ -12,11 +12,11 @@ import { ThreadKeeper } from "./threads.ts";
 const INFLIGHT = 2;
 /** How long a window may take until a call goes through again. */
 const RECOVERY_MS = 60_000;
-/** What has no answer so long after the last call is lost. */
+/** A call without an answer this long after the last one is lost. */
 const LOST_MS = 75_000;
-/** The longest pause before a fault strikes: it must find the calls in every state. */
+/** Longest random pause before a fault, so that it meets calls in every state. */
 const LULL_MS = 40;
-/** The harm itself may take so long; a program that hangs must not hold up the others. */
+/** Limit of one injection, so that a program that hangs does not block the others. */
 const HARM_MS = 180_000;
 const PROGRESS_EVERY = 10;
 
@@ -44,7 +44,7 @@ export interface FaultResult {
   failure?: string;
 }
 
-/** Tries `fault` so many times under load. */
+/** Injects `fault` the given number of times under load. */
 export async function tryFault(fault: Fault, options: SuiteOptions): Promise<FaultResult> {
   const begunMs = performance.now();
   const result: FaultResult = { name: fault.name, times: 0, elapsedMs: 0, worstRecoveryMs: 0 };
@@ -75,7 +75,7 @@ async function run(fault: Fault, options: SuiteOptions, result: FaultResult): Pr
   const load = new Load(windows, { inflight: INFLIGHT, nextCall });
   const told = new Set<string>();
   const checkThreads = async () => {
-    // What is lost is lost at each look; it is told once.
+    // A lost call is found by each check and reported once.
     for (const what of await threads?.check() ?? []) {
       if (!told.has(what)) rig.tally.wrong(what), told.add(what);
     }
@@ -136,7 +136,7 @@ function smallCall(random: () => number): CallOptions {
   };
 }
 
-/** Whether nothing happened that must not. */
+/** Whether the fault broke nothing. */
 export function isClean({ verdict, failure, skipped }: FaultResult): boolean {
   if (skipped !== undefined) return true;
   if (!verdict || failure !== undefined) return false;

@@ -7,7 +7,7 @@ export interface Door {
   name: string;
   /** Share of all frames that it gets. */
   share: number;
-  /** Memory is measured after so many frames: what is kept of the last calls, with a bound, is full by then. */
+  /** Frames before memory is measured: bounded records of the last calls are full by then. */
   fillFrames?: number;
   /** Frames in a batch; a thousand when left out. */
   batchFrames?: number;

@@ -91,7 +91,7 @@ function heapMib(): number {
   return spaces.reduce((sum, { space_used_size }) => sum + space_used_size, 0) / MIB;
 }
 
-/** Notices what nobody caught: rejections, errors of event handlers, errors that were only logged. */
+/** Collects uncaught errors: rejections, errors of event handlers, errors that were only logged. */
 async function watchFaults() {
   const faults: string[] = [];
   const onRejection = (event: PromiseRejectionEvent) => {

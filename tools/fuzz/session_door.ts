@@ -85,7 +85,7 @@ class SessionDoor implements OpenDoor {
     return Promise.resolve();
   }
 
-  // First come connections whose first frame is not what it should be: each is turned away or let in, never lost.
+  // First, connections with a broken first frame: each is rejected or accepted, never lost.
   #greet(channel: MemoryChannel, frames: readonly string[], lines: boolean): void {
     for (const frame of frames.slice(0, 20)) {
       const stranger = new MemoryChannel(() => 1, { opsToo: true });

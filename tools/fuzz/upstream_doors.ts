@@ -136,7 +136,7 @@ async function untilQuiet(isDone: () => boolean, moved: () => number, quietMs: n
   }
 }
 
-/** Makes the calls, so many at once, and keeps what is said to them. */
+/** Makes the calls, a bounded number at once, and keeps their answers. */
 class SpoiltCaller {
   readonly #socket: WebSocket;
   readonly #calls: readonly SpoiltCall[];

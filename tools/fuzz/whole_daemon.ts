@@ -20,7 +20,7 @@ export interface WholeDaemonOptions {
   bystanderTool?: string;
 }
 
-/** A daemon of this process with all its doors, its log in a file, and somebody beside the fuzzer who uses it. */
+/** A daemon in this process with all its doors, its log in a file, and a well-behaved client beside the fuzzer. */
 export class WholeDaemon implements AsyncDisposable {
   readonly url: string;
   readonly bystander: Bystander;

@@ -9,7 +9,7 @@ import { makeNonce } from "../../lib/wire/proof.ts";
 export class OpClient implements Disposable {
   readonly #socket: WebSocket;
   readonly #calls = new Map<number, PromiseWithResolvers<JsonObject>>();
-  /** Those who wait for the next frame that answers no call. */
+  /** Callers waiting for the next frame that answers no call. */
   readonly #asks: PromiseWithResolvers<JsonObject>[] = [];
   #lastId = 0;
   #end: Error | undefined;
@@ -20,7 +20,7 @@ export class OpClient implements Disposable {
     socket.onclose = ({ code, reason }) => this.#fail(`the connection ended (${code} ${reason})`);
   }
 
-  /** @throws when nobody answers at `url` */
+  /** @throws when nothing answers at `url` */
   static async connect(url: string): Promise<OpClient> {
     const socket = new WebSocket(url);
     const { promise, resolve, reject } = Promise.withResolvers<void>();

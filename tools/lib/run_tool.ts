@@ -8,7 +8,7 @@ export interface ToolOptions {
   deadlineMs: number;
 }
 
-/** Something the person at the keyboard got wrong: it is shown as it is and the exit code is 2. */
+/** A mistake on the command line: its message is shown alone and the exit code is 2. */
 export class UsageError extends Error {}
 
 /** Runs a tool to its end, a signal, or its deadline, releases all it holds, and exits: with 0 when all went well. */
@@ -29,7 +29,7 @@ export async function runTool(main: () => Promise<void>, options: ToolOptions): 
     code ||= thrown instanceof UsageError ? 2 : 1;
     console.error(`${name}: failed: ${messageOf(thrown)}`);
   };
-  // What was cut off in the middle may fail later; only the first fault is told, and nothing keeps us from tidying up.
+  // Interrupted work may fail later; only the first fault is reported, and cleaning up goes on.
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     cut.reject(event.reason);
@@ -49,7 +49,7 @@ export function progress(text: string): void {
   try {
     Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
   } catch {
-    // Nobody reads any more.
+    // The terminal is gone.
   }
 }
 

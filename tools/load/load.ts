@@ -12,7 +12,7 @@ export interface LoadOptions {
   failedPauseMs?: number;
 }
 
-/** Windows that call without end until they are stopped. */
+/** Windows that call until they are stopped. */
 export class Load {
   readonly #windows: readonly LoadWindow[];
   readonly #callers: Promise<void>[];
@@ -39,7 +39,7 @@ export class Load {
     });
   }
 
-  /** Makes no more calls and waits for the answers to those made; what has none after `timeoutMs` is lost. */
+  /** Stops calling and waits for the pending answers; a call without one after `timeoutMs` is lost. */
   async stop(timeoutMs: number): Promise<void> {
     this.#stopped = true;
     await deadline(Promise.all(this.#callers), timeoutMs).catch(() => {});

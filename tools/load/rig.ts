@@ -38,7 +38,7 @@ export class Rig implements AsyncDisposable {
     this.recordPath = recordPath;
     this.#options = options;
     this.port = freePort();
-    // A daemon that a shim has started is nobody's child.
+    // A daemon started by a shim is not a child of this process.
     this.#held.use(hold("process", () => this.#endStrayDaemon()));
   }
 
@@ -79,7 +79,7 @@ export class Rig implements AsyncDisposable {
     await addressOf(daemon, "the daemon");
   }
 
-  /** The process id of the daemon, whoever has started it. */
+  /** The process id of the daemon, whether this rig or a shim started it. */
   async daemonPid(): Promise<number> {
     return this.#daemon?.pid ?? JSON.parse(await Deno.readTextFile(join(this.home, "daemon.json"))).pid;
   }

@@ -1,4 +1,4 @@
-/** What a call may do: run at most once, or again without harm. */
+/** Whether a call runs at most once, or may be repeated. */
 export type CounterTool = "count" | "look";
 
 /** How a call ended: it ran, or the code of its error. */

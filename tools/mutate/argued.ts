@@ -1,12 +1,12 @@
 import type { Mutant } from "./mutants.ts";
 
-/** Why a mutant lives, for one that nobody means to kill. */
+/** Why a mutant may survive. */
 export interface Argument {
   file: string;
   operator: string;
   code: string;
   replacement: string;
-  /** Whether the change makes no difference anybody can see; such a mutant does not count. */
+  /** Whether the change has no observable effect; such a mutant does not count. */
   equivalent: boolean;
   reason: string;
 }

@@ -79,7 +79,7 @@ function sha256(text: string): string {
 
 type Line = { loaded: string[] } | { reached: string[]; test?: string; ms?: number };
 
-/** What other processes reach is told before the line of the test that ran at the time. */
+/** Lines of other processes come before the line of the test that ran at the time. */
 function readLog(lines: readonly Line[], keys: ReadonlyMap<string, string>) {
   // What the log says is instrumented too, and no mutant of ours.
   const keysOf = (ids: Iterable<string>) =>

@@ -22,7 +22,7 @@ const CLOCK = /\b(?:performance\.now|monotonicNow)\(\)/;
 const OF_SYSTEM = /^Deno\.build\.os [!=]== "(\w+)"$/;
 const TYPE_TEST = /\btypeof [\w.?!#()[\] ]+ [!=]== $/;
 
-/** Finds the changes of `text` that change no more than what the log says, and under what name. */
+/** Finds the changes of `text` that affect only log output. */
 export function loggingIn(text: string): (change: Change) => boolean {
   const logged = [...calls(text, LOGGING), ...matches(text, LOG_NAME)];
   return (change) => onlyLogs(text, change, logged);

@@ -20,7 +20,7 @@ const PLACES: readonly Kind[] = [
 /** How long a client stays. */
 const MIN_STAY_MS = 3000;
 const MAX_STAY_MS = 30_000;
-/** A client with so many calls in flight gets no more. */
+/** Most calls a client has in flight. */
 const MAX_INFLIGHT = 20;
 const TICK_MS = 20;
 
