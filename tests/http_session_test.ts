@@ -68,12 +68,12 @@ Deno.test("a session over HTTP begins with a valid initialize and is shown under
     via,
     principal,
     namedDirs,
-    isResumable: resumable,
-    isConnected: connected,
+    isResumable,
+    isConnected,
   } = session()!;
   assertMatch(id, /^http-[0-9a-f]{8}$/);
   assertNotEquals(id, transport.sessionId);
-  assertEquals([client?.name, server, cwd, via, principal, namedDirs, resumable, connected], [
+  assertEquals([client?.name, server, cwd, via, principal, namedDirs, isResumable, isConnected], [
     "web",
     "files",
     "/work",

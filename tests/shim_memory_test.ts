@@ -14,11 +14,11 @@ import { FakeTimers } from "./helpers/fake_timers.ts";
 function request(id: string | number, parts: Partial<PendingRequest> = {}): PendingRequest {
   const method = parts.method ?? "tools/call";
   const text = JSON.stringify({ jsonrpc: "2.0", id, method, params: { name: "acts" } });
-  return { kind: "request", id, method, text, bytes: 10, sent: true, sends: 1, ...parts };
+  return { kind: "request", id, method, text, bytes: 10, isSent: true, sends: 1, ...parts };
 }
 
 function notification(parts: Partial<PendingMessage> = {}): PendingMessage {
-  return { kind: "notification", method: "notifications/x", text: "{}", bytes: 3, sent: true, ...parts };
+  return { kind: "notification", method: "notifications/x", text: "{}", bytes: 3, isSent: true, ...parts };
 }
 
 function answered(result: JsonObject) {
@@ -45,7 +45,7 @@ Deno.test("an answer confirms what was sent before its request, and neither what
   const ledger = new PendingMessages();
   const entries = [
     notification({ text: "before" }),
-    notification({ text: "not sent", sent: false }),
+    notification({ text: "not sent", isSent: false }),
     request(1),
     request(2),
     notification({ text: "after" }),
@@ -66,7 +66,7 @@ Deno.test("what is no request is forgotten once so many messages have arrived as
     notification({ text: "third", sequence: 3 }),
     notification({ text: "fourth", sequence: 4 }),
     notification({ text: "nowhere" }),
-    notification({ text: "again", sequence: 2, sent: false }),
+    notification({ text: "again", sequence: 2, isSent: false }),
   ];
   for (const entry of entries) ledger.add(entry);
   ledger.acknowledge(3);
@@ -250,7 +250,7 @@ Deno.test("a client is introduced with all it has said, and with no more", async
   const state = new ClientState();
   state.initialize = { a: 1 };
   assertEquals(await introduced(state), [{ method: "initialize", params: { a: 1 } }]);
-  state.initialized = true;
+  state.hasInitialized = true;
   state.logLevel = { level: "error" };
   state.subscriptions.set("a:1", { uri: "a:1" });
   using log = new CapturedLog();
@@ -313,7 +313,7 @@ Deno.test("lists that have changed are named once each and kept, but not what wa
 
 Deno.test("what becomes of a message after a resume", () => {
   const facts = (unseen: number[], knowsArrivals = false) => ({ unseen: new Set(unseen), knowsArrivals });
-  assertEquals(afterResume(request(1, { sent: false }), facts([])), "send");
+  assertEquals(afterResume(request(1, { isSent: false }), facts([])), "send");
   assertEquals(afterResume(request(1), facts([2])), "keep");
   assertEquals(afterResume(request(1, { sends: 49 }), facts([1])), "send");
   assertEquals(afterResume(request(1, { sends: 50 }), facts([1])), "undelivered");
@@ -332,7 +332,7 @@ Deno.test("what becomes of a request that an earlier daemon may have had", () =>
       isSafeToRepeat: () => safe,
     });
   const never = { recovered: undefined, isSafeToRepeat: () => false };
-  assertEquals(atRestart(request(1, { sent: false }), never), "send");
+  assertEquals(atRestart(request(1, { isSent: false }), never), "send");
   for (const sets of [undefined, { unknown: [1] }]) {
     assertEquals([fate(1, false, sets), fate(2, true, sets), fate(3, true, sets)], [
       "unknown",
@@ -349,10 +349,10 @@ Deno.test("what becomes of a request that an earlier daemon may have had", () =>
 
 Deno.test("what becomes of a message once the next daemon has met the client", () => {
   const fate = (entry: PendingMessage | PendingRequest, replayed = true) => afterRestart(entry, { replayed });
-  assertEquals([fate(request(1)), fate(request(1, { sent: false }))], ["keep", "send"]);
-  assertEquals(fate(notification({ kind: "response", method: undefined, sent: false })), "drop");
-  assertEquals(fate(notification({ method: "notifications/cancelled", sent: false })), "drop");
+  assertEquals([fate(request(1)), fate(request(1, { isSent: false }))], ["keep", "send"]);
+  assertEquals(fate(notification({ kind: "response", method: undefined, isSent: false })), "drop");
+  assertEquals(fate(notification({ method: "notifications/cancelled", isSent: false })), "drop");
   const initialized = notification({ method: "notifications/initialized" });
   assertEquals([fate(initialized), fate(initialized, false)], ["drop", "send"]);
-  assertEquals([fate(notification()), fate(notification({ sent: false }))], ["drop", "send"]);
+  assertEquals([fate(notification()), fate(notification({ isSent: false }))], ["drop", "send"]);
 });

@@ -141,7 +141,7 @@ Deno.test("nobody waits, nobody is pinged, and what is waited for next is watche
 });
 
 function entry(sent: boolean): PendingRequest {
-  return { kind: "request", id: 1, method: "x", text: "{}", bytes: 2, sent, sends: 0 };
+  return { kind: "request", id: 1, method: "x", text: "{}", bytes: 2, isSent: sent, sends: 0 };
 }
 
 function requestTimers(

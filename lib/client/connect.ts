@@ -59,8 +59,8 @@ async function connectToFallback<T>(
     return await connectAt(fallback, target, async (connection) => {
       await target.logReady;
       const { url, socket } = connection.dialed;
-      log.info("{nobody}; the daemon of this state directory, at {place}, is used", {
-        nobody: refused.message,
+      log.info("{reason}; the daemon of this state directory, at {place}, is used", {
+        reason: refused.message,
         place: socket ?? url,
       });
       return await use(connection);

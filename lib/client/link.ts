@@ -1,4 +1,4 @@
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { HelloAck } from "../wire/ops.ts";
@@ -36,7 +36,7 @@ export async function sayHello(
   socket.send(JSON.stringify({ op: "hello", ...(proof ? { proof } : {}), ...hello, ...overrides }));
   const answer = await nextFrame(socket, dialed.timeoutMs);
   const ack = parseOpFrame(answer, "hello_ack");
-  if (ack?.ok === true) return { socket, ack: ack as unknown as HelloAck };
+  if (isAccepted(ack)) return { socket, ack };
   socket.drop("no use of it");
   const isUnauthorized = ack
     // A code of the protocol (docs/protocol.md), though its field is called `error`.
@@ -47,4 +47,9 @@ export async function sayHello(
   if (refusal) throw new LinkError("rejected", `the daemon at ${place} refuses us: ${refusal}`);
   const said = answer.kind === "frame" ? "its first frame is no hello_ack" : answer.why;
   throw new LinkError("unreachable", `what answers at ${place} is no EXAI daemon: ${said}`);
+}
+
+/** The other fields are trusted: the daemon has proved itself. */
+function isAccepted(ack: unknown): ack is HelloAck {
+  return isObject(ack) && ack.ok === true;
 }

@@ -143,7 +143,7 @@ export class SessionRegistry implements Disposable {
     const { journal, calls } = found;
     const session = this.#add(wanted, { resumeToken, journal, isRecovered: true });
     session.output.restore(calls);
-    log.info("session {id} is taken over with {count} calls from the journal", {
+    log.info("session {id} is recovered with {count} calls from the journal", {
       id: session.id,
       count: calls.length,
     });
@@ -155,7 +155,7 @@ export class SessionRegistry implements Disposable {
     if (!session.isResumable || this.#options.resumeWindowMs === 0) {
       return this.end(session, "the client has gone away");
     }
-    log.debug("session {id} was cut off and waits", { id: session.id });
+    log.debug("session {id} lost its connection and waits to be resumed", { id: session.id });
     this.#evictLongestDetached();
     const expire = () => this.end(session, "the client did not come back");
     this.#resumeWindows.set(
@@ -168,7 +168,7 @@ export class SessionRegistry implements Disposable {
   #evictLongestDetached(): void {
     const [longest] = this.#resumeWindows.keys();
     if (this.#resumeWindows.size < MAX_DETACHED || longest === undefined) return;
-    log.warning("more than {count} sessions are away: {id} is given up", {
+    log.warning("more than {count} sessions are detached: {id} is evicted", {
       count: MAX_DETACHED,
       id: longest,
     });

@@ -1,10 +1,9 @@
 import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { heapBytes } from "../base/heap_bytes.ts";
 import type { RequestId } from "../wire/rpc.ts";
-import { EvictedResponses } from "./evicted_responses.ts";
 import type { JournaledCall, JournalEntry, SessionJournal } from "./journal.ts";
 import { type OnUndelivered, OutboundMessages } from "./outbound_messages.ts";
+import { OutboundResponses } from "./outbound_responses.ts";
 
 export interface ReplayLimits {
   /** Messages kept for a client that is away or has not acknowledged them; responses are counted apart. */
@@ -28,27 +27,28 @@ export interface FrameSink {
   close(code: number, reason: string): void;
 }
 
-interface KeptResponse {
-  id: RequestId;
-  text: string;
-  /** Memory it takes. */
-  bytes: number;
-  entry?: JournalEntry;
-}
-
 /**
  * The outbound side of one session. Without a connection messages are buffered. Responses are also kept after they were
  * sent, until the client acknowledges them: when a connection is cut, a sent frame need not have been received.
+ *
+ * @example
+ * ```ts
+ * import { ReplayBuffer } from "./replay_buffer.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const buffer = new ReplayBuffer({ maxMessages: 10, maxChars: 1000 }, { keepsResponses: true });
+ * buffer.sendResponse(1, "one");
+ * buffer.sendResponse(2, "two");
+ * const sent: string[] = [];
+ * buffer.attach({ send: (text) => void sent.push(text), close: () => {} });
+ * buffer.resume([2], () => "evicted");
+ * assertEquals(sent, ["two"]);
+ * ```
  */
 export class ReplayBuffer {
-  readonly #limits: ReplayLimits;
   readonly #keepsResponses: boolean;
   readonly #messages: OutboundMessages;
-  readonly #responses: KeptResponse[] = [];
-  #responsesChars = 0;
-  /** Responses sent or kept since the client last resumed; {@linkcode acknowledgeResponses} counts from there. */
-  #responseCount = 0;
-  readonly #evicted = new EvictedResponses((entry) => this.#journal?.forget(entry));
+  readonly #responses: OutboundResponses;
   /** Undefined once the session has ended. */
   #journal: SessionJournal | undefined;
   /** Journal entries of running calls. */
@@ -64,7 +64,6 @@ export class ReplayBuffer {
   #sinceMs = performance.now();
 
   constructor(limits: ReplayLimits, { keepsResponses, journal }: ReplayBufferOptions) {
-    this.#limits = limits;
     this.#keepsResponses = keepsResponses;
     this.#journal = journal;
     const rank = () => this.isAttached ? EVICTION_RANK.unconfirmed : EVICTION_RANK.away;
@@ -78,7 +77,9 @@ export class ReplayBuffer {
       },
       evict: (bytes) => this.#evict(bytes),
     });
-    this.#messages = new OutboundMessages({ ...limits, onSizeChange: (bytes) => this.#account.add(bytes) });
+    const onSizeChange = (bytes: number) => this.#account.add(bytes);
+    this.#messages = new OutboundMessages({ ...limits, onSizeChange });
+    this.#responses = new OutboundResponses({ ...limits, onSizeChange, journal: () => this.#journal });
   }
 
   get isAttached(): boolean {
@@ -89,7 +90,7 @@ export class ReplayBuffer {
   restore(calls: readonly JournaledCall[]): void {
     for (const { entry, answer } of calls) {
       if (answer === undefined) this.#unknown.set(entry.id, entry);
-      else this.#keep({ id: entry.id, text: answer, bytes: heapBytes(answer), entry });
+      else this.#responses.add({ id: entry.id, text: answer, entry });
     }
   }
 
@@ -145,13 +146,13 @@ export class ReplayBuffer {
   sendResponse(id: RequestId, text: string): void {
     const entry = this.#takeBegun(id);
     if (entry) this.#journal!.finish(entry, text, { soon: this.isAttached });
-    if (this.#isResumable) this.#keep({ id, text, bytes: heapBytes(text), entry });
+    if (this.#isResumable) this.#responses.add({ id, text, entry });
     this.#sink?.send(text);
   }
 
   /** Sends an error for a request that reuses the id of a running call, which keeps its journal entry. */
   rejectDuplicate(id: RequestId, text: string): void {
-    if (this.#isResumable) this.#keep({ id, text, bytes: heapBytes(text) });
+    if (this.#isResumable) this.#responses.add({ id, text });
     this.#sink?.send(text);
   }
 
@@ -162,22 +163,17 @@ export class ReplayBuffer {
 
   /** The client has received the first `count` responses of this connection. */
   acknowledgeResponses(count: number): void {
-    let first = this.#responseCount - this.#responses.length;
-    while (first < count && this.#responses.length > 0) {
-      this.#drop(this.#responses.shift()!);
-      first++;
-    }
-    if (this.#responses.length === 0) this.#evicted.acknowledge();
+    this.#responses.acknowledge(count);
   }
 
   /** Whether the response to `id` is kept. */
   hasResponse(id: RequestId): boolean {
-    return this.#responses.some((response) => response.id === id);
+    return this.#responses.has(id);
   }
 
   /** Whether the response to `id` was evicted before the client acknowledged it. */
   hasEvicted(id: RequestId): boolean {
-    return this.#evicted.has(id);
+    return this.#responses.hasEvicted(id);
   }
 
   /** Whether an earlier daemon began the call `id` and its outcome is unknown. */
@@ -199,35 +195,14 @@ export class ReplayBuffer {
    * @returns how many messages are lost for good
    */
   resume(waiting: readonly RequestId[], evictedError: (id: RequestId) => string): number {
-    const wanted = new Set(waiting);
-    // Listed before anything is kept again: what is evicted from here on has been sent again.
-    const evicted = waiting.filter((id) => this.#evicted.has(id));
-    const kept: KeptResponse[] = [];
-    for (const response of this.#responses.splice(0)) {
-      if (wanted.has(response.id)) kept.push(response);
-      else this.#drop(response);
-    }
-    this.#responsesChars = 0;
-    this.#responseCount = 0;
+    const responses = this.#responses.takeWanted(waiting);
     // What the client has received was acknowledged before hello_ack, so nothing more is to be skipped.
     const { pending, undelivered } = this.#messages.resume(0);
     for (const text of pending) this.#sink?.send(text);
     if (!this.#acknowledgesMessages) this.#messages.clear();
-    for (const response of kept) {
-      this.#account.add(-response.bytes);
-      this.#keep(response);
-      this.#sink?.send(response.text);
-    }
-    for (const id of evicted) this.#replaceEvicted(id, evictedError(id));
+    for (const text of this.#responses.keepAgain(responses, evictedError)) this.#sink?.send(text);
     for (const onUndelivered of undelivered) onUndelivered(evictedMessage());
     return undelivered.length;
-  }
-
-  /** Kept like any response, since client and daemon must count the same ones. */
-  #replaceEvicted(id: RequestId, text: string): void {
-    const entry = this.#evicted.take(id);
-    this.#keep({ id, text, bytes: heapBytes(text), entry });
-    this.#sink?.send(text);
   }
 
   /** Ends the buffer with its session: drops everything and keeps nothing more. */
@@ -235,13 +210,11 @@ export class ReplayBuffer {
     this.#sink = undefined;
     this.#isClosed = true;
     this.#messages.clear();
-    this.#responses.length = 0;
-    this.#evicted.clear();
+    this.#responses.clear();
     // A call aborted by the end of its session has no response worth recording.
     this.#begun.clear();
     this.#unknown.clear();
     this.#journal = undefined;
-    this.#responsesChars = 0;
     this.#account.set(0);
   }
 
@@ -249,38 +222,11 @@ export class ReplayBuffer {
     return this.#keepsResponses && !this.#isClosed;
   }
 
-  #keep(response: KeptResponse): void {
-    this.#responseCount++;
-    this.#responses.push(response);
-    this.#responsesChars += response.text.length;
-    const { maxMessages, maxChars } = this.#limits;
-    while (
-      this.#responses.length > 1 && (this.#responses.length > maxMessages || this.#responsesChars > maxChars)
-    ) {
-      this.#evictOldestResponse();
-    }
-    this.#account.add(response.bytes);
-  }
-
-  #evictOldestResponse(): void {
-    const oldest = this.#responses.shift()!;
-    this.#responsesChars -= oldest.text.length;
-    this.#account.add(-oldest.bytes);
-    if (oldest.entry) this.#journal?.dropAnswer(oldest.entry);
-    this.#evicted.add(oldest);
-  }
-
   /** Frees `bytes`: messages are evicted before responses. */
   #evict(bytes: number): void {
     const target = this.#account.bytes - bytes;
     while (this.#messages.size > 0 && this.#account.bytes > target) this.#messages.evictOldest();
-    while (this.#responses.length > 0 && this.#account.bytes > target) this.#evictOldestResponse();
-  }
-
-  #drop({ text, bytes, entry }: KeptResponse): void {
-    this.#responsesChars -= text.length;
-    this.#account.add(-bytes);
-    if (entry) this.#journal?.forget(entry);
+    while (this.#responses.size > 0 && this.#account.bytes > target) this.#responses.evictOldest();
   }
 
   #takeBegun(id: RequestId): JournalEntry | undefined {

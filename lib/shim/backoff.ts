@@ -8,6 +8,17 @@ interface BackoffOptions {
 /**
  * Delays that double with each attempt and are shortened at random by up to half, so that many windows do not retry in
  * step. Kept here: `@std/async/retry` runs the attempts itself, and these are woken early by requests.
+ *
+ * @example
+ * ```ts
+ * import { Backoff } from "./backoff.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const backoff = new Backoff({ minMs: 100, maxMs: 1000, random: () => 0 });
+ * assertEquals(Array.from({ length: 5 }, () => backoff.next()), [100, 200, 400, 800, 1000]);
+ * backoff.reset();
+ * assertEquals(backoff.next(), 100);
+ * ```
  */
 export class Backoff {
   readonly #options: BackoffOptions;

@@ -70,7 +70,7 @@ export class Bridge implements DialerHooks {
       onResponseTimeout: (entry) => this.#timeOut(entry),
     });
     this.#uplink = new Uplink(options, {
-      pendingIds: () => [...this.#pending.requests()].filter(({ sent }) => sent).map(({ id }) => id),
+      pendingIds: () => [...this.#pending.requests()].filter(({ isSent }) => isSent).map(({ id }) => id),
       onFrame: (text, frame) => this.#handleFrame(text, frame),
       isPaused: () => this.#backpressure.isPaused,
       onResume: (unseen, { knowsArrivals }) =>
@@ -172,7 +172,7 @@ export class Bridge implements DialerHooks {
   #handleRequest(message: RpcRequest, line: Line): void {
     const { id, method } = message;
     if (this.#pending.has(id)) return this.#client.refuse(null, errors.idInUse(id));
-    const entry: PendingRequest = { kind: "request", id, method, ...line, sent: false, sends: 0 };
+    const entry: PendingRequest = { kind: "request", id, method, ...line, isSent: false, sends: 0 };
     const { maxFrameBytes } = this.#uplink;
     if (line.bytes > maxFrameBytes) {
       return this.#client.refuse(id, errors.tooLarge(line.bytes, maxFrameBytes));
@@ -191,19 +191,19 @@ export class Bridge implements DialerHooks {
   #handleNotification(message: RpcNotification, line: Line): void {
     const { method, params } = message;
     if (method === "notifications/progress") return void this.#uplink.send(line.text);
-    if (method === "notifications/initialized") this.#replayState.client.initialized = true;
+    if (method === "notifications/initialized") this.#replayState.client.hasInitialized = true;
     if (method === "notifications/cancelled") {
       const cancelled = this.#pending.take(params?.requestId as RequestId);
       this.#failures.checkIdle();
       // The daemon never received the request.
-      if (cancelled && !cancelled.sent) return;
+      if (cancelled && !cancelled.isSent) return;
     }
     this.#outbox.notify(method, line);
   }
 
   #handleResponse(message: { id: RequestId }, line: Line): void {
     if (this.#daemonRequests.take(message.id)) return this.#outbox.respond(message.id, line);
-    log.debug("the client answers {id}, which nobody asks any more", { id: message.id });
+    log.debug("the client's response to {id} matches no request", { id: message.id });
   }
 
   #acknowledge(count: number): void {
@@ -213,7 +213,7 @@ export class Bridge implements DialerHooks {
 
   #timeOut(entry: PendingRequest): void {
     this.#failures.fail(entry, errors.timedOut(entry.method, this.#options.shimRpcTimeoutMs));
-    if (!entry.sent || entry.method === "initialize") return;
+    if (!entry.isSent || entry.method === "initialize") return;
     const params = { requestId: entry.id, reason: "not answered in time" };
     const cancelled: RpcNotification = { jsonrpc: "2.0", method: "notifications/cancelled", params };
     this.#handleNotification(cancelled, lineOf(cancelled));
@@ -227,7 +227,7 @@ export class Bridge implements DialerHooks {
         if (frame.id === null) break;
         if (frame.failed && this.#keepForNextDaemon(frame.id, text)) return;
         const request = this.#pending.answer(frame.id);
-        if (!request) return log.debug("the daemon answers {id}, which waits no more", { id: frame.id });
+        if (!request) return log.debug("the daemon's response to {id} matches no request", { id: frame.id });
         this.#replayState.noteResponse(request, { text, response: frame });
         break;
       }
@@ -251,7 +251,7 @@ export class Bridge implements DialerHooks {
   #keepForNextDaemon(id: RequestId, text: string): boolean {
     const entry = this.#pending.get(id);
     if (!entry || JSON.parse(text).error?.data?.code !== "SHUTTING_DOWN") return false;
-    entry.sent = false;
+    entry.isSent = false;
     this.#timers.awaitNextDaemon(entry);
     return true;
   }

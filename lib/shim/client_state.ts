@@ -8,7 +8,7 @@ export class ClientState {
   /** The result of that `initialize`, as text without the id. */
   initializeBody = "";
   /** Whether the client has sent `notifications/initialized`. */
-  initialized = false;
+  hasInitialized = false;
   /** Parameters of the last `logging/setLevel`. */
   logLevel: JsonObject | undefined;
   /** Parameters of `resources/subscribe` by URI. */

@@ -49,7 +49,7 @@ export class FailureResponder {
   /** Fails all pending requests: the client has closed stdin, and may still read. */
   failAll(): void {
     for (const entry of [...this.#pending.requests()]) {
-      const error = entry.sent ? errors.stdinClosed(entry.method) : errors.daemonNeverReached(this.#reason);
+      const error = entry.isSent ? errors.stdinClosed(entry.method) : errors.daemonNeverReached(this.#reason);
       this.fail(entry, error);
     }
   }
@@ -66,13 +66,13 @@ export class FailureResponder {
     if (fault !== "unauthorized" && fault !== "rejected" && fault !== "unproven") return;
     // Waiting does not help. Requests that were sent stay pending, as their outcome may still be learned.
     for (const entry of this.#pending.requests()) {
-      if (!entry.sent) this.fail(entry, errors.rejectedByDaemon(fault, message));
+      if (!entry.isSent) this.fail(entry, errors.rejectedByDaemon(fault, message));
     }
   }
 
   /** No daemon has taken `entry` for `waitedMs`. */
   handleDaemonTimeout(entry: PendingRequest, waitedMs: number): void {
-    const mayHaveRun = entry.sent && !this.#options.replayState.isSafeToRepeat(entry);
+    const mayHaveRun = entry.isSent && !this.#options.replayState.isSafeToRepeat(entry);
     const { advice } = this.#options;
     const error = mayHaveRun
       ? errors.outcomeUnknown(entry.method)
@@ -89,7 +89,7 @@ export class FailureResponder {
 
   /** Fails the largest sent request, after the daemon closed the connection over a frame that was too large. */
   failLargest(maxBytes: number): void {
-    const sent = [...this.#pending.requests()].filter((entry) => entry.sent);
+    const sent = [...this.#pending.requests()].filter((entry) => entry.isSent);
     if (sent.length === 0) return;
     const largest = sent.reduce((a, b) => a.bytes > b.bytes ? a : b);
     this.fail(largest, errors.tooLarge(largest.bytes, maxBytes));

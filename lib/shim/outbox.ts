@@ -55,33 +55,33 @@ export class Outbox {
       log.warning("{method} of {bytes} bytes is dropped: {reason}", { method, bytes, reason: error.message });
       return;
     }
-    this.#add({ kind: "notification", method, ...line, sent: false }, this.#options.uplink.isReady);
+    this.#add({ kind: "notification", method, ...line, isSent: false }, this.#options.uplink.isReady);
   }
 
   /** Passes on the client's response to `id`, or an error in its place when there is no room. */
   respond(id: RequestId, line: Line): void {
     const error = this.#capacityError(line);
     if (error) this.respondWithError(id, error);
-    else this.#add({ kind: "response", ...line, sent: false }, true);
+    else this.#add({ kind: "response", ...line, isSent: false }, true);
   }
 
   /** Answers the daemon's request `id` with `error`. */
   respondWithError(id: RequestId, error: ExaiError): void {
     log.warning("the client's answer to {id} cannot be passed on: {reason}", { id, reason: error.message });
     const line = lineOf(responseTo(id, { error: toRpcError(error) }));
-    this.#add({ kind: "response", ...line, sent: false }, true);
+    this.#add({ kind: "response", ...line, isSent: false }, true);
   }
 
   send(entry: PendingMessage | PendingRequest): void {
     const { uplink, timers } = this.#options;
     if (!isRequest(entry)) {
       if (!uplink.send(entry.text)) return;
-      entry.sent = true;
+      entry.isSent = true;
       entry.sequence = uplink.sentCount;
       return;
     }
     timers.stopAwaitingDaemon(entry);
-    entry.sent = uplink.sendRequest(entry.text) || entry.sent;
+    entry.isSent = uplink.sendRequest(entry.text) || entry.isSent;
     entry.sends++;
   }
 
@@ -92,8 +92,7 @@ export class Outbox {
       const action = actionFor(entry);
       if (action === "send") this.send(entry);
       else if (action === "drop") pending.remove(entry);
-      // Only requests are kept or failed.
-      else this.#keepOrFail(entry as PendingRequest, action);
+      else if (isRequest(entry)) this.#keepOrFail(entry, action);
     }
   }
 
@@ -104,7 +103,7 @@ export class Outbox {
   ): void {
     for (const entry of this.#options.pending.requests()) {
       const action = atRestart(entry, { recovered, isSafeToRepeat });
-      if (action === "send") entry.sent = false;
+      if (action === "send") entry.isSent = false;
       else this.#keepOrFail(entry, action);
     }
   }

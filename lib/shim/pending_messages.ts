@@ -8,7 +8,7 @@ export interface PendingMessage {
   readonly text: string;
   readonly bytes: number;
   /** Whether it was sent on some connection, and so may have been received. */
-  sent: boolean;
+  isSent: boolean;
   /** Its number among the messages sent in the session; of notifications and responses. */
   sequence?: number;
 }
@@ -112,14 +112,14 @@ export class PendingMessages {
   /** The first `count` messages of the session have arrived: those that are no requests are removed. */
   acknowledge(count: number): void {
     for (const entry of this.#entries) {
-      if (!isRequest(entry) && entry.sent && (entry.sequence ?? Infinity) <= count) this.remove(entry);
+      if (!isRequest(entry) && entry.isSent && (entry.sequence ?? Infinity) <= count) this.remove(entry);
     }
   }
 
   #removeSentBefore(request: PendingRequest): void {
     for (const entry of this.#entries) {
       if (entry === request) return;
-      if (!isRequest(entry) && entry.sent) this.remove(entry);
+      if (!isRequest(entry) && entry.isSent) this.remove(entry);
     }
   }
 }

@@ -30,7 +30,7 @@ export function afterResume(
   entry: PendingMessage | PendingRequest,
   { unseen, knowsArrivals }: { unseen: ReadonlySet<RequestId>; knowsArrivals: boolean },
 ): RecoveryAction {
-  if (!entry.sent) return "send";
+  if (!entry.isSent) return "send";
   if (isRequest(entry)) {
     if (!unseen.has(entry.id)) return "keep";
     return entry.sends < MAX_UNSEEN_SENDS ? "send" : "undelivered";
@@ -48,7 +48,7 @@ export function atRestart(
   entry: PendingRequest,
   facts: { recovered: JournalFindings | undefined; isSafeToRepeat(request: PendingRequest): boolean },
 ): RecoveryAction {
-  if (!entry.sent) return "send";
+  if (!entry.isSent) return "send";
   const { recovered } = facts;
   const mayRepeat = () => facts.isSafeToRepeat(entry) && entry.sends < MAX_SENDS;
   if (recovered === undefined || recovered.unknown.has(entry.id)) return mayRepeat() ? "send" : "unknown";
@@ -69,9 +69,9 @@ export function afterRestart(
   entry: PendingMessage | PendingRequest,
   facts: { replayed: boolean },
 ): RecoveryAction {
-  if (isRequest(entry)) return entry.sent ? "keep" : "send";
+  if (isRequest(entry)) return entry.isSent ? "keep" : "send";
   // Both refer to requests of the daemon that has ended.
   if (entry.kind === "response" || entry.method === "notifications/cancelled") return "drop";
   if (entry.method === "notifications/initialized") return facts.replayed ? "drop" : "send";
-  return entry.sent ? "drop" : "send";
+  return entry.isSent ? "drop" : "send";
 }

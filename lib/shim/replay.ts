@@ -23,11 +23,11 @@ export async function replayHandshake(state: ClientState, { requests, send }: Re
   if (response.failed) {
     throw new ExaiError("DAEMON_UNAVAILABLE", `the daemon refuses to initialize: {${response.body}`);
   }
-  if (state.initialized) send('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  if (state.hasInitialized) send('{"jsonrpc":"2.0","method":"notifications/initialized"}');
   const repeat = (method: string, params: JsonObject) =>
     requests.request(method, params).then(({ failed, body }) => {
       if (failed) log.warning("the new daemon refuses {method}: {body}", { method, body });
-    }, (reason) => log.debug("{method} was cut off: {reason}", { method, reason }));
+    }, (reason) => log.debug("{method} failed: {reason}", { method, reason }));
   if (state.logLevel) repeat("logging/setLevel", state.logLevel);
   for (const params of state.subscriptions.values()) repeat("resources/subscribe", params);
 }

@@ -24,7 +24,7 @@ export class RequestTimers {
   awaitDaemon(entry: PendingRequest): void {
     const { connectTimeoutMs } = this.#settings;
     // The daemon keeps the response to a request it has received for the resume window.
-    if (entry.sent) this.awaitNextDaemon(entry);
+    if (entry.isSent) this.awaitNextDaemon(entry);
     else this.#startDaemonTimer(entry, connectTimeoutMs);
   }
 
