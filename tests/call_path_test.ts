@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { ServerProcess } from "../lib/process/server_process.ts";
-import type { RpcMessage } from "../lib/wire/rpc.ts";
+import { StdinWriter } from "../lib/process/stdin_writer.ts";
 import { bad, mountingDaemon } from "./helpers/mounts.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 
@@ -25,10 +24,10 @@ function filesOf(stack: string): string[] {
 Deno.test("a call of a mounted tool passes the files that docs/architecture.md lists, in that order", async () => {
   const stacks: string[] = [];
   const { stackTraceLimit } = Error;
-  const { send } = ServerProcess.prototype;
-  ServerProcess.prototype.send = function (message: RpcMessage) {
-    if ("method" in message && message.method === "tools/call") stacks.push(new Error().stack ?? "");
-    return send.call(this, message);
+  const { write } = StdinWriter.prototype;
+  StdinWriter.prototype.write = function (line: string) {
+    if (line.includes('"tools/call"')) stacks.push(new Error().stack ?? "");
+    return write.call(this, line);
   };
   Error.stackTraceLimit = Infinity;
   try {
@@ -48,7 +47,7 @@ Deno.test("a call of a mounted tool passes the files that docs/architecture.md l
     await client.close();
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
-    ServerProcess.prototype.send = send;
+    StdinWriter.prototype.write = write;
   }
   const documented = await documentedStops();
   assert(documented.length > 0 && documented.length <= 12, `${documented.length} stops are documented`);

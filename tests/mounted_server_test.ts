@@ -53,25 +53,26 @@ Deno.test("windows of one directory share a process, which is started once, in t
   assertEquals([...it.mounted.slots][0]!.sessionIds, ["bob"]);
 });
 
-Deno.test("a tool is called by the name it is shown under, and one that is not offered is refused", async () => {
+Deno.test("a server lists and takes its own names of tools, and one that is not offered is refused", async () => {
   const tools = { exclude: ["b"], rename: {}, prefix: "my_" };
   await using it = mountedUpstreams({ config: { tools }, answer: TOOLS });
   const [ada] = windows();
   const named = (name: unknown, server?: string) =>
     it.mounted.target({ ...ada.call({ params: { name } as JsonObject }), caller: { ...ada.caller, server } });
-  assertEquals((await named("my_probe")).result!.name, "probe");
+  assertEquals((await named("probe")).result!.name, "probe");
   assertEquals((await named("probe", "shared")).result!.name, "probe");
   const missing = await assertRejects(
-    () => named("my_b"),
+    () => named("b"),
     ExaiError,
-    'server "shared" offers no tool "my_b"',
+    'server "shared" offers no tool "b"',
   );
   assertEquals(missing.code, "TOOL_NOT_FOUND");
   assertEquals(
     (await assertRejects(() => named(7), ExaiError, "name must be a text")).code,
     "INVALID_PARAMS",
   );
-  assertEquals(namesOf(await it.mounted.list("tools", lists(ada))), ["my_probe"]);
+  assertEquals(namesOf(await it.mounted.list("tools", lists(ada))), ["probe"]);
+  assertEquals(it.mounted.toolNaming, tools);
   const own = await it.mounted.target(lists(ada));
   assertEquals(namesOf(own.result!.tools), ["probe"]);
   assertEquals(it.mounted.listFaults, []);

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { fnv1a } from "../lib/base/text.ts";
 import { publicNames } from "../lib/router/names.ts";
+import { configuredName } from "../lib/router/tool_names.ts";
 
 Deno.test("a name that is unique and valid stays as its server gave it", () => {
   assertEquals(publicNames([{ server: "fs", name: "read_file" }]), ["read_file"]);
@@ -61,4 +62,11 @@ Deno.test("what a name has that clients do not take is written as an underscore,
     "a__b",
     `a__b_${fnv1a("a__b#0")}`,
   ]);
+});
+
+Deno.test("rename of the configuration comes before its prefix; without either a tool has its own name", () => {
+  const server = { toolNaming: { rename: { b: "bee", toString: "text" }, prefix: "my_" } };
+  const names = ["ab", "b", "", "toString", "constructor"].map((own) => configuredName(own, server));
+  assertEquals(names, ["my_ab", "bee", "my_", "text", "my_constructor"]);
+  assertEquals(configuredName("b", {}), "b");
 });

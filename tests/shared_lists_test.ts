@@ -11,7 +11,7 @@ import {
   listChangedMethod,
   truncationOf,
 } from "../lib/upstream/lists/list_cache.ts";
-import { mayRepeat } from "../lib/upstream/call_run.ts";
+import { mayRepeat } from "../lib/upstream/repeatable_call.ts";
 import { ShownLists } from "../lib/upstream/lists/shown_lists.ts";
 import { ToolFilter } from "../lib/upstream/lists/tool_filter.ts";
 import { call } from "./helpers/call.ts";
@@ -200,17 +200,12 @@ Deno.test("lists are the same when they say the same, and not when that cannot b
   assertEquals(isSameList([round], [round]), false);
 });
 
-const CHOICE = { exclude: [], rename: {}, prefix: "" };
+const CHOICE = { exclude: [] };
 
-Deno.test("the configuration says which tools are offered, and under which names", () => {
+Deno.test("the configuration says which tools are offered", () => {
   const all = new ToolFilter(CHOICE);
-  assertEquals([all.offers("a"), all.ownName("a"), all.named([tool("a")])], [true, "a", [tool("a")]]);
-  const filter = new ToolFilter({
-    include: ["a*", "b"],
-    exclude: ["*x"],
-    rename: { b: "bee" },
-    prefix: "my_",
-  });
+  assertEquals(all.offers("a"), true);
+  const filter = new ToolFilter({ include: ["a*", "b"], exclude: ["*x"] });
   assertEquals(["ab", "b", "ax", "c"].map((name) => filter.offers(name)), [true, true, false, false]);
   assertEquals([tool("ax"), tool("ab"), { name: 7 }, "odd"].map((entry) => filter.offersEntry(entry)), [
     false,
@@ -218,24 +213,14 @@ Deno.test("the configuration says which tools are offered, and under which names
     true,
     true,
   ]);
-  assertEquals(namesOf(filter.named([tool("ab"), tool("b"), {}])), ["my_ab", "bee", "my_"]);
-  assertEquals(["my_ab", "bee", "ab", "my_b", "b"].map((name) => filter.ownName(name)), [
-    "ab",
-    "b",
-    "ab",
-    "my_b",
-    "b",
-  ]);
-  const same = tool("a");
-  assert(new ToolFilter(CHOICE).named([same])[0] === same);
 });
 
 Deno.test("a list is shown without what clients refuse and what is not offered; what is wrong with it is told", async () => {
-  const shown = new ShownLists("s", new ToolFilter({ ...CHOICE, exclude: ["secret"], prefix: "p_" }));
+  const shown = new ShownLists("s", new ToolFilter({ exclude: ["secret"] }));
   const list = [tool("a"), { name: "bad" }, { name: "secret" }];
   assertEquals(shown.faultsOf(list), []);
   const of = await shown.of("tools", list);
-  assertEquals(namesOf(of), ["p_a"]);
+  assertEquals(namesOf(of), ["a"]);
   assert(await shown.of("tools", list) === of);
   const faults = shown.faultsOf(list);
   assertEquals(

@@ -21,7 +21,7 @@ export interface Server {
    */
   describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult>;
   /**
-   * The complete list of `kind` for this caller, under the names the server goes by in the merged catalog.
+   * The complete list of `kind` for this caller, with the server's own names.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` naming the server
    */

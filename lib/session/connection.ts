@@ -85,10 +85,17 @@ class SessionConnection {
   receive(frame: string): void {
     this.#countBytes();
     this.#nudgeLater?.();
-    if (!this.#options.lines) this.#queue.push(frame);
-    else if (!eachLine(frame, (line) => this.#queue.push(line))) {
+    if (!this.#options.lines) this.#take(frame);
+    else if (!eachLine(frame, (line) => this.#take(line))) {
       this.reject(`a frame may hold at most ${MAX_JOINED_LINES} messages`);
     }
+  }
+
+  // Most messages find the queue empty and need not pass it.
+  #take(text: string): void {
+    if (!this.#queue.isIdle) return this.#queue.push(text);
+    this.#handle(text);
+    this.#queue.handled(text.length);
   }
 
   /** Answers a frame that holds no message. */

@@ -31,12 +31,21 @@ export class InboundQueue {
     return this.#chars;
   }
 
+  /** Whether a message may be handled at once, without {@linkcode push}; {@linkcode handled} follows then. */
+  get isIdle(): boolean {
+    return !this.#isClosed && !this.#isDraining;
+  }
+
+  /** Counts a message of `chars` characters that was handled without being queued. */
+  handled(chars: number): void {
+    if (isYieldDue(chars)) void this.#drain();
+  }
+
   push(text: string): void {
     if (this.#isClosed) return;
-    if (!this.#isDraining) {
+    if (this.isIdle) {
       this.#options.handle(text);
-      if (isYieldDue(text.length)) void this.#drain();
-      return;
+      return this.handled(text.length);
     }
     this.#queue.push(text);
     this.#resize(text.length);

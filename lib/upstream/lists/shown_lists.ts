@@ -9,8 +9,8 @@ import type { ToolFilter } from "./tool_filter.ts";
 const log = getLogger(["exai", "upstream"]);
 
 /**
- * The lists of one server as the merged catalog shows them: without entries that some client rejects, and with only the
- * tools the configuration offers, under its names. Each list is checked once.
+ * The lists of one server as the merged catalog takes them: without entries that some client rejects, and with only the
+ * tools the configuration offers. Each list is checked once.
  */
 export class ShownLists {
   readonly #server: string;
