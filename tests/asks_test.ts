@@ -3,8 +3,8 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { AskOptions, Call } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";
-import { Asks, type SendToClient } from "../lib/session/asks.ts";
-import { ActiveCalls, type CallRequest } from "../lib/session/calls.ts";
+import { type SendToClient, ServerRequests } from "../lib/session/server_requests.ts";
+import { ActiveCalls, type CallRequest } from "../lib/session/active_calls.ts";
 import type { RpcResponse } from "../lib/wire/rpc.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 import { callerOf } from "./helpers/fake_server.ts";
@@ -14,12 +14,13 @@ type Posted = { message: JsonObject & { id: string }; options: Parameters<SendTo
 /** The questions to one client, and what was sent to it. */
 function client() {
   const posted: Posted[] = [];
-  const asks = new Asks((message, options) => {
+  const asks = new ServerRequests((message, options) => {
     posted.push({ message: message as unknown as Posted["message"], options });
   });
-  const ask = (options?: AskOptions) => asks.ask({ method: "m", params: { a: 1 }, relatedTo: 7 }, options);
+  const ask = (options?: AskOptions) =>
+    asks.request({ method: "m", params: { a: 1 }, relatedTo: 7 }, options);
   const answer = (nth: number, parts: JsonObject = { result: { ok: true } }) =>
-    asks.settle({ jsonrpc: "2.0", id: posted[nth]!.message.id, ...parts } as unknown as RpcResponse);
+    asks.handleResponse({ jsonrpc: "2.0", id: posted[nth]!.message.id, ...parts } as unknown as RpcResponse);
   return { asks, posted, ask, answer };
 }
 
@@ -53,20 +54,22 @@ Deno.test("a question goes out under an id of this daemon's own, and its answer 
 
 Deno.test("an answer to what nobody asked is none", () => {
   const { asks } = client();
-  assertEquals(asks.settle({ jsonrpc: "2.0", id: null, result: {} }), false);
-  assertEquals(asks.settle({ jsonrpc: "2.0", id: "other", result: {} }), false);
+  assertEquals(asks.handleResponse({ jsonrpc: "2.0", id: null, result: {} }), false);
+  assertEquals(asks.handleResponse({ jsonrpc: "2.0", id: "other", result: {} }), false);
 });
 
 Deno.test("progress of the client reaches who asked for it, under a token of its own", async () => {
   const { asks, posted, ask, answer } = client();
   const seen: JsonObject[] = [];
-  const asked = asks.ask({ method: "m", params: { _meta: { x: 1 } } }, { onProgress: (p) => seen.push(p) });
+  const asked = asks.request({ method: "m", params: { _meta: { x: 1 } } }, {
+    onProgress: (p) => seen.push(p),
+  });
   const { id, params } = posted[0]!.message;
   assertEquals(params, { _meta: { x: 1, progressToken: id } });
-  asks.progress({ progressToken: id, progress: 1 });
-  asks.progress({ progressToken: "other", progress: 2 });
+  asks.handleProgress({ progressToken: id, progress: 1 });
+  asks.handleProgress({ progressToken: "other", progress: 2 });
   void ask();
-  asks.progress({ progressToken: posted[1]!.message.id, progress: 3 });
+  asks.handleProgress({ progressToken: posted[1]!.message.id, progress: 3 });
   assertEquals(seen, [{ progressToken: id, progress: 1 }]);
   answer(0);
   await asked;
@@ -123,22 +126,22 @@ Deno.test("a question is withdrawn when its time is over, and without a limit wa
 Deno.test("a question that never reached the client, or was answered by what is no answer, fails with why", async () => {
   const { asks, posted, ask, answer } = client();
   const lost = ask();
-  posted[0]!.options.onlost!(new ExaiError("OVER_CAPACITY", "it had to make room"));
+  posted[0]!.options.onUndelivered!(new ExaiError("OVER_CAPACITY", "it had to make room"));
   assertEquals(await failure(lost), "OVER_CAPACITY: it had to make room");
   const odd = ask();
-  asks.refused(posted[1]!.message.id, "result must be an object");
+  asks.rejectMalformed(posted[1]!.message.id, "result must be an object");
   assertEquals(
     await failure(odd),
     "INVALID_REQUEST: the client's answer is malformed: result must be an object",
   );
   assertEquals([answer(0), answer(1)], [false, false]);
-  asks.refused("other", "nobody asked");
+  asks.rejectMalformed("other", "nobody asked");
 });
 
 Deno.test("at the end of a session every question fails", async () => {
   const { asks, ask, answer } = client();
   const all = [ask(), ask()].map(failure);
-  asks.end(new ExaiError("CANCELLED", "gone"));
+  asks.close(new ExaiError("CANCELLED", "gone"));
   assertEquals(await Promise.all(all), ["CANCELLED: gone", "CANCELLED: gone"]);
   assertEquals(answer(0), false);
 });
@@ -289,12 +292,12 @@ Deno.test("a call is cancelled by its id in its own space, by its signal, or wit
 
 Deno.test("a question that is lost at once, of one who has given up already, is not withdrawn as well", async () => {
   const methods: unknown[] = [];
-  const asks = new Asks((message, { onlost } = {}) => {
+  const asks = new ServerRequests((message, { onUndelivered } = {}) => {
     methods.push((message as { method?: string }).method);
-    onlost?.(new ExaiError("OVER_CAPACITY", "it had to make room"));
+    onUndelivered?.(new ExaiError("OVER_CAPACITY", "it had to make room"));
   });
   const signal = AbortSignal.abort();
-  const asked = asks.ask({ method: "roots/list", params: {} }, { signal });
+  const asked = asks.request({ method: "roots/list", params: {} }, { signal });
   await assertRejects(() => asked, ExaiError, "it had to make room");
   assertEquals(methods, ["roots/list"]);
 });

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Call, Caller } from "../lib/call/call.ts";
-import { Attribution, SETTLE_MS } from "../lib/upstream/attribution.ts";
-import { LiveTasks } from "../lib/upstream/live_tasks.ts";
+import { Attribution, SETTLE_MS } from "../lib/upstream/instance/attribution.ts";
+import { UnfetchedTasks } from "../lib/upstream/tasks/unfetched_tasks.ts";
 import { call } from "./helpers/call.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
 
@@ -15,10 +15,10 @@ const callOf = (caller: Caller): Call => call({ caller });
 Deno.test("a server that knows one window alone speaks to it, whether it calls or not", () => {
   const attribution = new Attribution();
   assertEquals(attribution.addressee(true), undefined);
-  attribution.met(ADA);
-  attribution.met({ ...ADA });
+  attribution.sessionAttached(ADA);
+  attribution.sessionAttached({ ...ADA });
   assertEquals(attribution.addressee(true), { caller: ADA });
-  attribution.met(BOB);
+  attribution.sessionAttached(BOB);
   assertEquals(attribution.addressee(true), undefined);
 });
 
@@ -26,23 +26,23 @@ Deno.test("whoever calls a server is known to it from then on", () => {
   using _clock = new SteadyClock();
   const attribution = new Attribution({ settleMs: 0 });
   const [hers, his] = [callOf(ADA), callOf(BOB)];
-  attribution.began(hers);
-  attribution.ended(hers);
+  attribution.callStarted(hers);
+  attribution.callEnded(hers);
   assertEquals(attribution.addressee(true), { caller: ADA });
-  attribution.began(his);
-  attribution.ended(his);
+  attribution.callStarted(his);
+  attribution.callEnded(his);
   assertEquals(attribution.addressee(true), undefined);
 });
 
 Deno.test("what a server says is about the latest call of the one window whose calls run", () => {
   const attribution = new Attribution();
   const [first, second, his] = [callOf(ADA), callOf(ADA), callOf(BOB)];
-  attribution.began(first);
-  attribution.began(second);
+  attribution.callStarted(first);
+  attribution.callStarted(second);
   assertEquals(attribution.addressee(true), { caller: ADA, call: second });
-  attribution.ended(second);
+  attribution.callEnded(second);
   assertEquals(attribution.addressee(true)?.call, first);
-  attribution.began(his);
+  attribution.callStarted(his);
   assertEquals(attribution.addressee(true), undefined);
 });
 
@@ -50,16 +50,16 @@ Deno.test("for two seconds after a call of another window it is nobody's, and th
   using clock = new SteadyClock();
   const attribution = new Attribution();
   const [hers, his] = [callOf(ADA), callOf(BOB)];
-  attribution.began(hers);
-  attribution.ended(hers);
-  attribution.began(his);
+  attribution.callStarted(hers);
+  attribution.callEnded(hers);
+  attribution.callStarted(his);
   assertEquals([attribution.quietInMs("bob"), SETTLE_MS], [2000, 2000]);
   clock.pass(1999);
   assertEquals([attribution.quietInMs("bob"), attribution.addressee(true)], [1, undefined]);
-  assertEquals(attribution.suspects().map(({ id }) => id), ["ada", "bob"]);
+  assertEquals(attribution.candidates().map(({ id }) => id), ["ada", "bob"]);
   clock.pass(1);
   assertEquals([attribution.quietInMs("bob"), attribution.addressee(true)?.caller], [0, BOB]);
-  assertEquals(attribution.suspects().map(({ id }) => id), ["bob"]);
+  assertEquals(attribution.candidates().map(({ id }) => id), ["bob"]);
   clock.pass(1000);
   assertEquals(attribution.quietInMs("bob"), 0);
 });
@@ -68,10 +68,10 @@ Deno.test("a call that was withdrawn and not answered may be spoken of five time
   using clock = new SteadyClock();
   const attribution = new Attribution({ settleMs: 100 });
   const [dropped, answered] = [callOf(ADA), callOf(ADA)];
-  attribution.began(dropped);
-  attribution.began(answered);
-  attribution.ended(dropped, { withdrawn: true });
-  attribution.ended(answered);
+  attribution.callStarted(dropped);
+  attribution.callStarted(answered);
+  attribution.callEnded(dropped, { withdrawn: true });
+  attribution.callEnded(answered);
   assertEquals(attribution.quietInMs("bob"), 500);
   clock.pass(500);
   assertEquals(attribution.quietInMs("bob"), 0);
@@ -81,23 +81,23 @@ Deno.test("a window is quiet when no calls of others run, and it says which run"
   using _clock = new SteadyClock();
   const attribution = new Attribution({ settleMs: 100 });
   const [hers, his, cleos] = [callOf(ADA), callOf(BOB), callOf(CLEO)];
-  attribution.began(his);
-  assertEquals([attribution.quietInMs("bob"), [...attribution.running()]], [0, [his]]);
-  assertEquals([attribution.quietInMs("ada"), [...attribution.running()]], [Infinity, [his]]);
-  attribution.ended(his);
-  assertEquals([attribution.quietInMs("ada"), [...attribution.running()]], [100, []]);
-  attribution.began(hers);
-  attribution.began(cleos);
-  assertEquals([...attribution.running()], [hers, cleos]);
+  attribution.callStarted(his);
+  assertEquals([attribution.quietInMs("bob"), [...attribution.runningCalls()]], [0, [his]]);
+  assertEquals([attribution.quietInMs("ada"), [...attribution.runningCalls()]], [Infinity, [his]]);
+  attribution.callEnded(his);
+  assertEquals([attribution.quietInMs("ada"), [...attribution.runningCalls()]], [100, []]);
+  attribution.callStarted(hers);
+  attribution.callStarted(cleos);
+  assertEquals([...attribution.runningCalls()], [hers, cleos]);
 });
 
 Deno.test("while another window has a task that runs, what names nothing is nobody's", () => {
-  const tasks = new LiveTasks();
+  const tasks = new UnfetchedTasks();
   const attribution = new Attribution({ tasks });
-  attribution.began(callOf(BOB));
-  tasks.begun(BOB, { taskId: "his" });
+  attribution.callStarted(callOf(BOB));
+  tasks.add(BOB, { taskId: "his" });
   assertEquals(attribution.addressee(true)?.caller, BOB);
-  tasks.begun(ADA, { taskId: "hers" });
+  tasks.add(ADA, { taskId: "hers" });
   assertEquals(attribution.addressee(true), undefined);
 });
 
@@ -106,18 +106,18 @@ Deno.test("windows whose calls have settled are forgotten beyond some number, an
   const attribution = new Attribution({ settleMs: 100 });
   const end = (id: string) => {
     const its = callOf({ ...ADA, id });
-    attribution.began(its);
-    attribution.ended(its);
+    attribution.callStarted(its);
+    attribution.callEnded(its);
   };
   const running = callOf({ ...ADA, id: "running" });
-  attribution.began(running);
+  attribution.callStarted(running);
   for (let n = 0; n < 63; n++) end(`early ${n}`);
   clock.pass(100);
   end("late");
-  assertEquals(attribution.suspects().map(({ id }) => id), ["running", "late"]);
+  assertEquals(attribution.candidates().map(({ id }) => id), ["running", "late"]);
   // The clock goes back to where all would be meant who are remembered.
   clock.pass(-1);
-  assertEquals(attribution.suspects().map(({ id }) => id), ["running", "late"]);
+  assertEquals(attribution.candidates().map(({ id }) => id), ["running", "late"]);
 });
 
 Deno.test("up to that number nobody is forgotten", () => {
@@ -125,53 +125,55 @@ Deno.test("up to that number nobody is forgotten", () => {
   const attribution = new Attribution({ settleMs: 100 });
   for (let n = 0; n < 64; n++) {
     const its = callOf({ ...ADA, id: `window ${n}` });
-    attribution.began(its);
-    attribution.ended(its);
+    attribution.callStarted(its);
+    attribution.callEnded(its);
     if (n === 62) clock.pass(100);
   }
   clock.pass(-1);
-  assertEquals(attribution.suspects().length, 64);
+  assertEquals(attribution.candidates().length, 64);
 });
 
 Deno.test("a window that comes back under its id is known by its new session, once the calls of the old one have settled", () => {
   using clock = new SteadyClock();
   const attribution = new Attribution({ settleMs: 100 });
-  attribution.met(BOB);
+  attribution.sessionAttached(BOB);
   const old = callOf(ADA);
-  attribution.began(old);
-  attribution.ended(old);
-  attribution.forget(ADA);
+  attribution.callStarted(old);
+  attribution.callEnded(old);
+  attribution.sessionEnded(ADA);
   const again = { ...ADA };
   const its = callOf(again);
-  attribution.met(again);
-  attribution.began(its);
+  attribution.sessionAttached(again);
+  attribution.callStarted(its);
   assertEquals([attribution.addressee(true), attribution.quietInMs("ada")], [undefined, 100]);
   clock.pass(100);
   const found = attribution.addressee(true);
-  assertEquals([found?.caller === again, found?.call === its, attribution.suspects()], [true, true, [again]]);
+  assertEquals([found?.caller === again, found?.call === its, attribution.candidates()], [true, true, [
+    again,
+  ]]);
 });
 
 Deno.test("a call that outlives its session is nobody's, also when the window is back, and ends as its own", () => {
   using _clock = new SteadyClock();
   const attribution = new Attribution({ settleMs: 0 });
   const [old, its] = [callOf(ADA), callOf({ ...ADA })];
-  attribution.began(old);
-  attribution.forget(ADA);
-  attribution.began(its);
-  assertEquals([attribution.addressee(true), [...attribution.running()]], [undefined, [its, old]]);
-  attribution.ended(old);
-  assertEquals([attribution.addressee(true)?.call === its, [...attribution.running()]], [true, [its]]);
-  attribution.ended(its);
-  assertEquals([...attribution.running()], []);
+  attribution.callStarted(old);
+  attribution.sessionEnded(ADA);
+  attribution.callStarted(its);
+  assertEquals([attribution.addressee(true), [...attribution.runningCalls()]], [undefined, [its, old]]);
+  attribution.callEnded(old);
+  assertEquals([attribution.addressee(true)?.call === its, [...attribution.runningCalls()]], [true, [its]]);
+  attribution.callEnded(its);
+  assertEquals([...attribution.runningCalls()], []);
 });
 
 Deno.test("two sessions of one id are told apart, also where nobody has said that the first is over", () => {
   const attribution = new Attribution({ settleMs: 0 });
   const again = { ...ADA };
   const [old, its] = [callOf(ADA), callOf(again)];
-  attribution.began(old);
-  attribution.ended(old);
-  attribution.began(its);
+  attribution.callStarted(old);
+  attribution.callEnded(old);
+  attribution.callStarted(its);
   assertEquals(attribution.addressee(true)?.caller === again, true);
 });
 
@@ -180,10 +182,10 @@ Deno.test("of sessions that are over none is remembered once its calls have sett
   const attribution = new Attribution({ settleMs: 100 });
   for (const caller of [ADA, BOB]) {
     const its = callOf(caller);
-    attribution.began(its);
-    attribution.ended(its);
+    attribution.callStarted(its);
+    attribution.callEnded(its);
     clock.pass(100);
-    attribution.forget(caller);
+    attribution.sessionEnded(caller);
   }
   // The clock goes back to where both would be meant.
   clock.pass(-150);

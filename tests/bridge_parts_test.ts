@@ -1,11 +1,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { ExaiError } from "../lib/base/errors.ts";
-import { HeldUp } from "../lib/shim/held_up.ts";
+import { Backpressure } from "../lib/shim/backpressure.ts";
 import { type PendingMessage, PendingMessages, type PendingRequest } from "../lib/shim/pending_messages.ts";
-import { LinkError } from "../lib/client/link_error.ts";
+import { LinkError } from "../lib/client/link_target.ts";
 import { Outbox } from "../lib/shim/outbox.ts";
-import { OpenQuestions } from "../lib/shim/open_questions.ts";
-import { UnansweredRequests } from "../lib/shim/unanswered_requests.ts";
+import { DaemonRequests } from "../lib/shim/daemon_requests.ts";
+import { FailureResponder } from "../lib/shim/failure_responder.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 
 const MIB = 1024 * 1024;
@@ -15,30 +15,30 @@ function request(id: number, parts: Partial<PendingRequest> = {}): PendingReques
 }
 
 Deno.test("a question is answered once, and withdrawn once when its daemon goes", () => {
-  const questions = new OpenQuestions();
+  const questions = new DaemonRequests();
   for (const id of ["a", "b", "c", 1]) questions.add(id);
   assertEquals([questions.take("a"), questions.take("a"), questions.take("1")], [true, false, false]);
-  questions.cancel({ requestId: "b" });
-  questions.cancel(undefined);
-  questions.cancel(null);
-  const withdrawn = questions.withdraw().map(({ method, params }) => [method, params]);
+  questions.handleCancelled({ requestId: "b" });
+  questions.handleCancelled(undefined);
+  questions.handleCancelled(null);
+  const withdrawn = questions.cancelAll().map(({ method, params }) => [method, params]);
   const reason = "the daemon that asked has gone away";
   assertEquals(withdrawn, ["c", 1].map((requestId) => ["notifications/cancelled", { requestId, reason }]));
-  assertEquals([questions.withdraw(), questions.take("c")], [[], false]);
+  assertEquals([questions.cancelAll(), questions.take("c")], [[], false]);
 });
 
 Deno.test("a client is held up beyond 32 MiB, until 16 MiB are left", async () => {
-  const heldUp = new HeldUp();
-  assertEquals([heldUp.roomFor(32 * MIB), heldUp.isHeldUp], [undefined, false]);
-  const room = heldUp.roomFor(32 * MIB + 1);
-  assertEquals([heldUp.roomFor(33 * MIB) === room, heldUp.isHeldUp], [true, true]);
-  heldUp.taken(16 * MIB + 1);
-  assertEquals(heldUp.isHeldUp, true);
-  heldUp.taken(16 * MIB);
-  assertEquals(heldUp.isHeldUp, false);
+  const heldUp = new Backpressure();
+  assertEquals([heldUp.waitForCapacity(32 * MIB), heldUp.isPaused], [undefined, false]);
+  const room = heldUp.waitForCapacity(32 * MIB + 1);
+  assertEquals([heldUp.waitForCapacity(33 * MIB) === room, heldUp.isPaused], [true, true]);
+  heldUp.drainedTo(16 * MIB + 1);
+  assertEquals(heldUp.isPaused, true);
+  heldUp.drainedTo(16 * MIB);
+  assertEquals(heldUp.isPaused, false);
   await room;
-  const again = heldUp.roomFor(33 * MIB);
-  heldUp.release();
+  const again = heldUp.waitForCapacity(33 * MIB);
+  heldUp.resume();
   await again;
 });
 
@@ -46,9 +46,9 @@ function unanswered(...entries: PendingRequest[]) {
   const ledger = new PendingMessages();
   for (const entry of entries) ledger.add(entry);
   const told: [unknown, ExaiError][] = [];
-  const rest = new UnansweredRequests(ledger, {
+  const rest = new FailureResponder(ledger, {
     client: { refuse: (id, error) => void told.push([id, error]) },
-    memory: { isSafeToRepeat: ({ id }) => id === 9 },
+    replayState: { isSafeToRepeat: ({ id }) => id === 9 },
     advice: "Start it.",
   });
   return { rest, ledger, codes: () => told.splice(0).map(([id, { code }]) => [id, code]), told };
@@ -57,17 +57,17 @@ function unanswered(...entries: PendingRequest[]) {
 Deno.test("a request is answered once, whatever becomes of it", async () => {
   const entry = request(1);
   const it = unanswered(entry, request(9), request(3, { sent: false }));
-  for (const one of [...it.ledger.requests()]) it.rest.tire(one, 1000);
-  it.rest.tire(entry, 1000);
-  it.rest.giveUp(entry, "unknown");
+  for (const one of [...it.ledger.requests()]) it.rest.handleDaemonTimeout(one, 1000);
+  it.rest.handleDaemonTimeout(entry, 1000);
+  it.rest.failAfterCut(entry, "unknown");
   assertStringIncludes(it.told[2]![1].message, "for 1 s: it has not answered yet. ");
   assertEquals(it.codes(), [[1, "OUTCOME_UNKNOWN"], [9, "DAEMON_UNAVAILABLE"], [3, "DAEMON_UNAVAILABLE"]]);
-  await it.rest.idle();
+  await it.rest.whenIdle();
 });
 
 Deno.test("when the client has said all, every request that waits is answered", () => {
   const it = unanswered(request(1), request(2, { sent: false }));
-  it.rest.refuseAll();
+  it.rest.failAll();
   assertEquals(it.codes(), [[1, "CANCELLED"], [2, "DAEMON_UNAVAILABLE"]]);
   assertEquals([it.ledger.requestCount, it.codes()], [0, []]);
 });
@@ -75,10 +75,10 @@ Deno.test("when the client has said all, every request that waits is answered", 
 Deno.test("a fate that leaves hope answers nothing; the others say which they are", () => {
   const it = unanswered(request(1), request(2, { sends: 7 }));
   const [first, second] = [...it.ledger.requests()];
-  for (const fate of ["send", "keep", "drop"] as const) it.rest.giveUp(first!, fate);
+  for (const fate of ["send", "keep", "drop"] as const) it.rest.failAfterCut(first!, fate);
   assertEquals(it.told, []);
-  it.rest.giveUp(first!, "unknown");
-  it.rest.giveUp(second!, "undelivered");
+  it.rest.failAfterCut(first!, "unknown");
+  it.rest.failAfterCut(second!, "undelivered");
   assertStringIncludes(it.told[1]![1].message, "7 times");
   assertEquals(it.codes(), [[1, "OUTCOME_UNKNOWN"], [2, "DAEMON_UNAVAILABLE"]]);
 });
@@ -87,11 +87,11 @@ Deno.test("the last reason why there is no daemon is the one that is told", () =
   using log = new CapturedLog();
   const it = unanswered(request(1, { sent: false }), request(2, { sent: false }));
   const [first, second] = [...it.ledger.requests()];
-  for (let n = 0; n < 2; n++) it.rest.unlinked(new LinkError("refused", "nobody listens"));
+  for (let n = 0; n < 2; n++) it.rest.handleLinkError(new LinkError("refused", "nobody listens"));
   assertEquals(log.take(), ["warning: nobody listens"], "once, however often it is tried");
-  it.rest.tire(first!, 1000);
-  it.rest.lost("1006");
-  it.rest.tire(second!, 1000);
+  it.rest.handleDaemonTimeout(first!, 1000);
+  it.rest.noteDisconnect("1006");
+  it.rest.handleDaemonTimeout(second!, 1000);
   const [before, after] = it.told.map(([, { message }]) => message);
   assertStringIncludes(before!, "nobody listens");
   assertStringIncludes(after!, "the connection ended (1006)");
@@ -99,11 +99,11 @@ Deno.test("the last reason why there is no daemon is the one that is told", () =
 
 Deno.test("of what was too large only the largest that was sent is given up", () => {
   const it = unanswered(request(1), request(2, { bytes: 30 }), request(3, { bytes: 40, sent: false }));
-  it.rest.refuseLargest(20);
+  it.rest.failLargest(20);
   assertStringIncludes(it.told[0]![1].message, "30 B");
   assertEquals(it.codes(), [[2, "TOO_LARGE"]]);
   const none = unanswered(request(3, { sent: false }));
-  none.rest.refuseLargest(20);
+  none.rest.failLargest(20);
   assertEquals(none.told, []);
 });
 
@@ -118,20 +118,20 @@ function outbox(state: { ready?: boolean; open?: boolean; tellsArrivals?: boolea
     return true;
   };
   const uplink = {
-    ready: state.ready ?? true,
+    isReady: state.ready ?? true,
     maxFrameBytes: 200 * MIB,
-    tellsArrivals: state.tellsArrivals ?? false,
-    get sent() {
+    acknowledgesMessages: state.tellsArrivals ?? false,
+    get sentCount() {
       return sent.length;
     },
     send,
     sendRequest: send,
   };
   const box = new Outbox({
-    ledger,
+    pending: ledger,
     uplink,
-    timers: { stopWaiting: ({ id }) => void stopped.push(id) },
-    unanswered: { giveUp: ({ id }, fate) => void fates.push([id, fate]) },
+    timers: { stopAwaitingDaemon: ({ id }) => void stopped.push(id) },
+    failures: { failAfterCut: ({ id }, fate) => void fates.push([id, fate]) },
   });
   return { box, ledger, sent, fates, stopped };
 }
@@ -141,21 +141,21 @@ Deno.test("what is no request is sent when it may be, kept until it has arrived,
   it.box.notify("notifications/x", { text: "x", bytes: 1 });
   it.box.respond("q", { text: "y", bytes: 1 });
   assertEquals(it.sent, ["x", "y"]);
-  assertEquals([...it.ledger].map(({ sent, place }) => [sent, place]), [[true, 1], [true, 2]]);
+  assertEquals([...it.ledger].map(({ sent, sequence: place }) => [sent, place]), [[true, 1], [true, 2]]);
   const early = outbox({ ready: false });
   early.box.notify("notifications/x", { text: "x", bytes: 1 });
   early.box.respond("q", { text: "y", bytes: 1 });
   assertEquals(early.sent, ["y"], "an answer is for the daemon that has asked");
   const away = outbox({ open: false });
   away.box.notify("notifications/x", { text: "x", bytes: 1 });
-  assertEquals([...away.ledger].map(({ sent, place }) => [sent, place]), [[false, undefined]]);
+  assertEquals([...away.ledger].map(({ sent, sequence: place }) => [sent, place]), [[false, undefined]]);
 });
 
 Deno.test("no more than 128 MiB of requests wait, and as much of the rest where no arrivals are told", () => {
   using log = new CapturedLog();
   const it = outbox({ open: false });
-  assertEquals(it.box.whyNotTaken({ bytes: 128 * MIB }), undefined);
-  assertEquals(it.box.whyNotTaken({ bytes: 128 * MIB + 1 })?.code, "OVER_CAPACITY");
+  assertEquals(it.box.overCapacity({ bytes: 128 * MIB }), undefined);
+  assertEquals(it.box.overCapacity({ bytes: 128 * MIB + 1 })?.code, "OVER_CAPACITY");
   it.box.notify("notifications/x", { text: "x", bytes: 128 * MIB });
   it.box.notify("notifications/y", { text: "y", bytes: 1 });
   assertEquals([...it.ledger].map(({ text }) => text), ["x"]);
@@ -177,10 +177,12 @@ Deno.test("after a cut each message has its fate: sent again, kept, dropped or g
   };
   it.ledger.add(note);
   const fates = ["send", "keep", "unknown"] as const;
-  it.box.settle((entry) => entry === note ? "drop" : fates[(entry as PendingRequest).id as number - 1]!);
+  it.box.applyRecovery((entry) =>
+    entry === note ? "drop" : fates[(entry as PendingRequest).id as number - 1]!
+  );
   assertEquals([it.sent.length, it.stopped, it.fates], [1, [1, 2, 3], [[2, "keep"], [3, "unknown"]]]);
   assertEquals([...it.ledger].length, 3);
-  it.box.judge(undefined, ({ id }) => id === 1);
+  it.box.applyRestart(undefined, ({ id }) => id === 1);
   assertEquals(it.ledger.get(1)!.sent, false, "it is sent when the next daemon has met the client");
   assertEquals(it.fates.slice(2), [[2, "unknown"], [3, "unknown"]]);
 });

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import { LinkError, type LinkFault } from "../lib/client/link.ts";
+import { LinkError, type LinkFault } from "../lib/client/link_target.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { MemoryWindow } from "./helpers/memory_window.ts";
 import { INITIALIZE } from "./helpers/shim.ts";
@@ -71,9 +71,9 @@ Deno.test("an answer of the client that has no room is replaced by one that says
   for (const id of ["a", "b", "c"]) it.daemon.send({ jsonrpc: "2.0", id, method: "roots/list" });
   it.write({ id: "a", result: { roots: [] } }, 301);
   it.write({ id: "b", result: { roots: [] } }, 300);
-  it.bridge.badAnswer("c", "no result");
-  it.bridge.badAnswer("c", "once more");
-  it.bridge.badAnswer("nobody asked", "no result");
+  it.bridge.handleMalformedResponse("c", "no result");
+  it.bridge.handleMalformedResponse("c", "once more");
+  it.bridge.handleMalformedResponse("nobody asked", "no result");
   it.write({ id: "a", result: { roots: [] } });
   const answers = it.daemon.take().map(({ id, result, error }) => {
     return [id, result ?? ((error as JsonObject).data as JsonObject).code];
@@ -168,7 +168,7 @@ Deno.test("why there is no daemon is logged when it changes, not with each try",
   using it = await MemoryWindow.ready();
   using log = new CapturedLog();
   const faults = ["nobody listens", "nobody listens", "no answer", "nobody listens"];
-  for (const fault of faults) it.bridge.onfault(new LinkError("refused", fault));
+  for (const fault of faults) it.bridge.onLinkError(new LinkError("refused", fault));
   assertEquals(log.take(), ["nobody listens", "no answer", "nobody listens"].map((why) => `warning: ${why}`));
 });
 
@@ -209,16 +209,16 @@ Deno.test("a request that has gone out need not be afraid of the time a daemon m
 
 Deno.test("a window is idle when its last request is answered, cancelled or refused, and not before", async () => {
   using it = await MemoryWindow.ready();
-  assertEquals(await isOver(it.bridge.idle()), true);
+  assertEquals(await isOver(it.bridge.whenIdle()), true);
   const ends = [
     () => it.daemon.answer({ id: 2 }),
     () => it.write({ method: "notifications/cancelled", params: { requestId: 2 } }),
-    () => it.bridge.refuseAll(),
+    () => it.bridge.failAll(),
   ];
   for (const end of ends) {
     it.call("acts", 1);
     it.call("acts", 2);
-    const idle = it.bridge.idle();
+    const idle = it.bridge.whenIdle();
     it.daemon.answer({ id: 1 });
     assertEquals(await isOver(idle), false);
     end();
@@ -231,7 +231,7 @@ Deno.test("at the end every request is answered, with what became of it", async 
   it.call("acts", 1);
   it.cut(1006, "pulled");
   it.call("acts", 2);
-  it.bridge.refuseAll();
+  it.bridge.failAll();
   const told = it.client.take();
   assertEquals(codes(told), [[1, "CANCELLED"], [2, "DAEMON_UNAVAILABLE"]]);
   assertStringIncludes(String(told[0]!.message), "stdin was closed before the answer to tools/call");
@@ -240,24 +240,20 @@ Deno.test("at the end every request is answered, with what became of it", async 
 
 Deno.test("a daemon is wanted until one was tried, and then while a request waits", () => {
   using it = new MemoryWindow();
-  let demands = 0;
-  it.bridge.ondemand = () => demands++;
-  assertEquals(it.bridge.wanted(), true);
-  it.bridge.onfault(new LinkError("refused", "nobody listens"));
-  assertEquals([it.bridge.wanted(), demands], [false, 0]);
+  assertEquals(it.bridge.isDaemonNeeded(), true);
+  it.bridge.onLinkError(new LinkError("refused", "nobody listens"));
+  assertEquals([it.bridge.isDaemonNeeded(), it.demands], [false, 0]);
   it.call("acts");
-  assertEquals([it.bridge.wanted(), demands], [true, 1]);
-  it.bridge.refuseAll();
-  assertEquals(it.bridge.wanted(), false);
+  assertEquals([it.bridge.isDaemonNeeded(), it.demands], [true, 1]);
+  it.bridge.failAll();
+  assertEquals(it.bridge.isDaemonNeeded(), false);
 });
 
 Deno.test("a window that has its connection wants no other", async () => {
   using it = await MemoryWindow.ready();
-  let demands = 0;
-  it.bridge.ondemand = () => demands++;
   it.call("acts");
   it.daemon.answer({ id: 1 });
-  assertEquals([it.bridge.wanted(), demands], [false, 0]);
+  assertEquals([it.bridge.isDaemonNeeded(), it.demands], [false, 0]);
 });
 
 const TURNED_AWAY: [LinkFault, string | undefined][] = [
@@ -275,7 +271,7 @@ for (const [fault, code] of TURNED_AWAY) {
     it.cut();
     it.call("acts", 2);
     it.client.take();
-    it.bridge.onfault(new LinkError(fault, "the reason why"));
+    it.bridge.onLinkError(new LinkError(fault, "the reason why"));
     const told = it.client.take();
     assertEquals(codes(told), code ? [[2, code]] : []);
     if (code) assertStringIncludes(String(told[0]!.message), "the reason why");
@@ -288,7 +284,7 @@ Deno.test("a request that waited too long for a daemon says why there was none, 
   await wait(40);
   const [first] = it.client.take();
   assertStringIncludes(String(first!.message), "it has not answered yet");
-  it.bridge.onfault(new LinkError("refused", "nobody listens"));
+  it.bridge.onLinkError(new LinkError("refused", "nobody listens"));
   it.call("acts", 2);
   await wait(40);
   const [second] = it.client.take();
@@ -322,9 +318,9 @@ Deno.test("a request not answered in time is cancelled at the daemon, but never 
 Deno.test("more is taken of a daemon while the client has read half of what may wait for it", async () => {
   using it = new MemoryWindow({ maxQueuedBytes: 1000 });
   it.client.queuedChars = 500;
-  assertEquals(await isOver(it.bridge.room()), true);
+  assertEquals(await isOver(it.bridge.waitForCapacity()), true);
   it.client.queuedChars = 501;
-  const room = it.bridge.room();
+  const room = it.bridge.waitForCapacity();
   assertEquals(await isOver(room), false);
   it.client.room.resolve();
   assertEquals(await isOver(room), true);

@@ -16,7 +16,7 @@ const [ada, bob] = windows();
 
 /** Crashes under `calls`, `aliveMs` after the start. */
 function crash(crashes: CallCrashes, calls: Call[], { atMs = 0, aliveMs = 0 } = {}): void {
-  crashes.ended({ begunAtMs: 0, startedAtMs: atMs - aliveMs, suspect: suspectOf(calls) }, ENDED, atMs);
+  crashes.processEnded({ begunAtMs: 0, startedAtMs: atMs - aliveMs, suspect: suspectOf(calls) }, ENDED, atMs);
 }
 
 function refusal(crashes: CallCrashes, call: Call, nowMs = 0): string {
@@ -58,7 +58,7 @@ Deno.test("crashes a minute of good work apart, at a start, or under calls of se
   for (let n = 0; n < 9; n++) crash(crashes, [call], { atMs: n * 100_000, aliveMs: 60_000 });
   for (let n = 0; n < 9; n++) crash(crashes, [call, bob.call(tool("die"))]);
   for (let n = 0; n < 9; n++) crash(crashes, [ada.call({ method: "tools/list" })]);
-  for (let n = 0; n < 9; n++) crashes.ended({ begunAtMs: 0, suspect: suspectOf([call]) }, ENDED, 0);
+  for (let n = 0; n < 9; n++) crashes.processEnded({ begunAtMs: 0, suspect: suspectOf([call]) }, ENDED, 0);
   crashes.check(call, 0);
   crashes.check(ada.call(tool("live")), 0);
 });
@@ -99,7 +99,7 @@ Deno.test("a process that fails under the calls of one session alone rests for t
   assertThrows(() => supervisor.beginFor("bob", 1), ExaiError, "6 times");
   fail("ada");
   assertThrows(() => supervisor.beginFor("bob", 1), ExaiError, "7 times");
-  supervisor.forgive();
+  supervisor.resetBackoff();
   supervisor.beginFor("ada", 1);
   fail("ada");
   fail("bob");

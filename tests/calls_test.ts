@@ -10,7 +10,10 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { registerSecret } from "../lib/base/log.ts";
 import { HOUR_MS, KIB, MIB } from "../lib/base/units.ts";
-import { callsCommand, cancelCommand, killCommand, sinceMs } from "../lib/commands/calls.ts";
+import { callsCommand, sinceMs } from "../lib/commands/calls.ts";
+import { cancelCommand } from "../lib/commands/cancel.ts";
+import { killCommand } from "../lib/commands/kill.ts";
+import { runCommandAlone } from "./helpers/command.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { redactedJson } from "../lib/observe/redaction.ts";
 import type { CallRecord } from "../lib/observe/call_record.ts";
@@ -65,7 +68,7 @@ function load(home: string, url: string, args: string[]) {
 }
 
 async function calls(home: string, url: string, args: string[] = [], words: string[] = []) {
-  const printed = await callsCommand(words, load(home, url, [...args, "--json"]), () => {});
+  const printed = await runCommandAlone(callsCommand, words, load(home, url, [...args, "--json"]));
   return JSON.parse(printed);
 }
 
@@ -231,8 +234,14 @@ Deno.test("exai-daemon calls lists what ran, from the daemon and from its file o
   }
   const [kept] = await calls(home, url);
   assertEquals(kept.tool, "version");
-  assertStringIncludes(await callsCommand([kept.id], load(home, url, []), () => {}), "EXAI_CALLS_BODIES");
-  const unknown = await assertRejects(() => callsCommand(["zzz"], load(home, url, []), () => {}), ExaiError);
+  assertStringIncludes(
+    await runCommandAlone(callsCommand, [kept.id], load(home, url, [])),
+    "EXAI_CALLS_BODIES",
+  );
+  const unknown = await assertRejects(
+    () => runCommandAlone(callsCommand, ["zzz"], load(home, url, [])),
+    ExaiError,
+  );
   assertEquals(unknown.code, "RESOURCE_NOT_FOUND");
   await Deno.remove(home, { recursive: true });
 });
@@ -283,11 +292,14 @@ Deno.test("a running call is listed, and cancel ends it with CANCELLED and says 
   await begun;
   const [running] = await calls(it.home, it.url, ["--outcome=running"]);
   assertEquals([running.tool, running.server, running.outcome], ["hold", "odd", "running"]);
-  const said = await cancelCommand([running.id], load(it.home, it.url, []));
+  const said = await runCommandAlone(cancelCommand, [running.id], load(it.home, it.url, []));
   assertStringIncludes(said, "hold");
   const { code, message } = (await reply).error as JsonObject;
   assertEquals([code, message], ["CANCELLED", "the call was cancelled by exai-daemon cancel"]);
-  const again = await assertRejects(() => cancelCommand([running.id], load(it.home, it.url, [])), ExaiError);
+  const again = await assertRejects(
+    () => runCommandAlone(cancelCommand, [running.id], load(it.home, it.url, [])),
+    ExaiError,
+  );
   assertStringIncludes(again.message, "no call runs now");
 });
 
@@ -300,11 +312,14 @@ Deno.test("kill session cancels its calls and closes its connection; other sessi
   const reply = victim.call("hold");
   await begun;
   const close = await assertRejects(
-    () => killCommand(["session", "victin-1"], load(it.home, it.url, [])),
+    () => runCommandAlone(killCommand, ["session", "victin-1"], load(it.home, it.url, [])),
     ExaiError,
   );
   assertStringIncludes(close.message, "did you mean victim-1");
-  assertEquals(await killCommand(["session", "vict"], load(it.home, it.url, [])), "ended session victim-1");
+  assertEquals(
+    await runCommandAlone(killCommand, ["session", "vict"], load(it.home, it.url, [])),
+    "ended session victim-1",
+  );
   assertEquals(((await reply).error as JsonObject).code, "CANCELLED");
   assertEquals((await victim.closed).code, 1001);
   assertEquals((await other.call("version")).error, undefined);
@@ -316,7 +331,7 @@ Deno.test("kill upstream ends a server's processes; its next call starts a fresh
   await client.call("serves_echo", { text: "hi" });
   const [before] = await it.status();
   assertEquals(
-    await killCommand(["upstream", "mean"], load(it.home, it.url, [])),
+    await runCommandAlone(killCommand, ["upstream", "mean"], load(it.home, it.url, [])),
     `ended upstream mean (process ${before!.pid})`,
   );
   assertEquals((await it.status())[0]!.state, "not started");
@@ -324,7 +339,7 @@ Deno.test("kill upstream ends a server's processes; its next call starts a fresh
   const [after] = await it.status();
   assert(after!.pid !== before!.pid);
   const unknown = await assertRejects(
-    () => killCommand(["upstream", "meen"], load(it.home, it.url, [])),
+    () => runCommandAlone(killCommand, ["upstream", "meen"], load(it.home, it.url, [])),
     ExaiError,
   );
   assertStringIncludes(unknown.message, "did you mean mean");

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
-import { ProgressHeartbeat } from "../lib/tool/dialogue/progress_heartbeat.ts";
+import { ProgressHeartbeat } from "../lib/tool/dialogue/call_progress.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 import { fakeModel, FakeModels, promptOf, textOf } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -286,7 +286,7 @@ Deno.test("whoever waits for a silent model hears again and again that the wait 
   const { promise, resolve } = Promise.withResolvers<void>();
   {
     using pulse = new ProgressHeartbeat((message) => told.push(message) === 4 && resolve(), 1);
-    pulse.tell("asked m");
+    pulse.send("asked m");
     await promise;
   }
   assertEquals(told[0], "asked m");

@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { doesWork } from "../lib/upstream/work.ts";
-import { asUnderstood, refuseUnanswerable } from "../lib/upstream/client_limits.ts";
+import { isWorkMethod } from "../lib/upstream/method_kind.ts";
+import { checkAnswerable, withoutUnsupportedTask } from "../lib/upstream/questions/client_capabilities.ts";
 
 Deno.test("a question is refused in the name of a client that did not offer what it needs", () => {
   const refused = (method: string, params: JsonObject, capabilities: JsonObject) => {
     try {
-      refuseUnanswerable(method, params, capabilities);
+      checkAnswerable(method, params, capabilities);
       return undefined;
     } catch (thrown) {
       return `${(thrown as ExaiError).code} ${(thrown as ExaiError).message}`;
@@ -49,24 +49,24 @@ Deno.test("a question is refused in the name of a client that did not offer what
 Deno.test("a client that runs no tasks is not asked to run one", () => {
   const params = { task: { ttl: 1 }, a: 1 };
   const runs = { tasks: { requests: { sampling: { createMessage: {} } } } };
-  assertEquals(asUnderstood("sampling/createMessage", params, runs), params);
+  assertEquals(withoutUnsupportedTask("sampling/createMessage", params, runs), params);
   for (const tasks of [undefined, {}, { requests: {} }, { requests: { sampling: {} } }, true]) {
-    assertEquals(asUnderstood("sampling/createMessage", params, { tasks } as JsonObject), { a: 1 });
+    assertEquals(withoutUnsupportedTask("sampling/createMessage", params, { tasks } as JsonObject), { a: 1 });
   }
-  assertEquals(asUnderstood("elicitation/create", params, runs), { a: 1 });
-  assertEquals(asUnderstood("elicitation/create", { a: 1 }, {}), { a: 1 });
+  assertEquals(withoutUnsupportedTask("elicitation/create", params, runs), { a: 1 });
+  assertEquals(withoutUnsupportedTask("elicitation/create", { a: 1 }, {}), { a: 1 });
 });
 
 Deno.test("questions about a server itself and about a task wait for nothing", () => {
   for (
     const method of ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "tasks/list"]
   ) {
-    assertEquals(doesWork(method), false, method);
+    assertEquals(isWorkMethod(method), false, method);
   }
   for (const method of ["logging/setLevel", "tasks/get", "tasks/result"]) {
-    assertEquals(doesWork(method), false, method);
+    assertEquals(isWorkMethod(method), false, method);
   }
   for (const method of ["tools/call", "prompts/get", "resources/read"]) {
-    assertEquals(doesWork(method), true, method);
+    assertEquals(isWorkMethod(method), true, method);
   }
 });

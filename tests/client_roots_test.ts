@@ -46,7 +46,7 @@ Deno.test("roots are asked for once, kept until they change, and whoever waits h
   await clock.settle();
   assertEquals(waiting, [{ roots: A, isOver: true }, { roots: A, isOver: true }]);
   assertEquals([roots.state, await roots.get(), asked.length, clock.pending], ["known", A, 1, 0]);
-  roots.changed();
+  roots.invalidate();
   assertEquals(roots.state, "unasked");
   const again = get();
   asked[1]!.answer(told(B));
@@ -71,7 +71,7 @@ Deno.test("a client that is silent is waited for ten seconds, then for one, and 
   asked[0]!.answer(told(A));
   await clock.settle();
   assertEquals([said[1], roots.state], ["late", "known"]);
-  roots.changed();
+  roots.invalidate();
   const third = get();
   await clock.pass(9999);
   assertEquals(third, {}, "once it has told them it is waited for as at first");
@@ -82,10 +82,10 @@ Deno.test("a client is asked anew when it has been silent for more than ten seco
   const { roots, asked, said, get } = client();
   get();
   await clock.pass(10_000);
-  roots.remind();
+  roots.retryOverdue();
   assertEquals(asked.length, 1, "not yet");
   await clock.pass(1);
-  roots.remind();
+  roots.retryOverdue();
   assertEquals(asked.length, 2);
   const { signal } = asked[0]!.options;
   assertEquals([signal?.aborted, (signal?.reason as ExaiError).code], [true, "TIMEOUT"]);
@@ -99,7 +99,7 @@ Deno.test("a client is asked anew when it has been silent for more than ten seco
   await clock.settle();
   assertEquals([waiting.roots, roots.state], [B, "known"]);
   await clock.pass(20_000);
-  roots.remind();
+  roots.retryOverdue();
   assertEquals(asked.length, 2, "what is known is not overdue");
 });
 
@@ -107,7 +107,7 @@ Deno.test("a client that has not missed anything is not reminded", async () => {
   using clock = new FakeClock();
   const { roots, asked } = client();
   await clock.pass(60_000);
-  roots.remind();
+  roots.retryOverdue();
   assertEquals(asked.length, 0);
 });
 
@@ -161,10 +161,10 @@ Deno.test("a client that answered with an error is not asked again before its ti
     await clock.pass(500);
   }
   assertEquals(roots.state, "late");
-  roots.remind();
+  roots.retryOverdue();
   assertEquals(asked.length, 3);
   await clock.pass(10_000);
-  roots.remind();
+  roots.retryOverdue();
   assertEquals(asked.length, 4);
 });
 

@@ -78,8 +78,8 @@ Deno.test("frames hold several messages where the client asked for that, and one
 
 Deno.test("a connection that is closed sends first what it has to say", async () => {
   const { session, channel } = client({ lines: true, resume: true });
-  session.mailbox.postNow('{"last":1}');
-  session.mailbox.close(4008, "why");
+  session.output.sendTransient('{"last":1}');
+  session.output.close(4008, "why");
   assertEquals([channel.take(), channel.closed], [[{ last: 1 }], [4008, "why"]]);
   await settle();
   assertEquals(channel.frames, []);
@@ -98,10 +98,10 @@ Deno.test("a client that asked for it is nudged, and told how much of what it se
   const text = { jsonrpc: "2.0", method: "notifications/x", params: { x: "x".repeat(150_000) } };
   assertEquals(await say({ op: "cancel", request_id: 1 }, text), []);
   assertEquals(await say(text), [{ op: "received", messages: 2 }], "messages of MCP are counted");
-  assertEquals(session.arrivals, 2);
+  assertEquals(session.receivedCount, 2);
   const deep = `{"jsonrpc":"2.0","method":"notifications/x","params":${"[".repeat(3000)}${"]".repeat(3000)}}`;
   await say(deep, [ping(1)], { jsonrpc: "2.0" }, { odd: 1 }, "no JSON");
-  assertEquals(session.arrivals, 7, "what is refused has come as well");
+  assertEquals(session.receivedCount, 7, "what is refused has come as well");
   assertEquals((await client().say(text, text)).length, 0);
 });
 
@@ -147,7 +147,7 @@ Deno.test("the end of a connection that was replaced ends nothing", () => {
   const { channel, session, hello, registry } = client({ resume: true, session_id: "s" });
   hello({ session_id: "s", resume: { token: session.resumeToken } });
   channel.onclose!({ code: 1000, wasClean: true });
-  assertEquals([registry.size, session.connected], [1, true]);
+  assertEquals([registry.size, session.isConnected], [1, true]);
 });
 
 Deno.test("whatever is wrong with the handling of one frame, the client is told and the next is handled", async () => {
@@ -300,15 +300,15 @@ Deno.test("answers are confirmed by count, and kept until they are", async () =>
   await say(ping(1), ping(2));
   session.notify("notifications/x");
   await say({ op: "received", answers: 2 });
-  assertEquals([session.mailbox.holds(1), session.mailbox.holds(2), session.mailbox.postsBase], [
+  assertEquals([session.output.hasResponse(1), session.output.hasResponse(2), session.output.messagesBase], [
     false,
     true,
     0,
   ]);
   await say({ op: "received", answers: 3, posts: 1 });
-  assertEquals([session.mailbox.holds(2), session.mailbox.postsBase], [false, 1]);
+  assertEquals([session.output.hasResponse(2), session.output.messagesBase], [false, 1]);
   await say({ jsonrpc: "2.0", id: {}, method: "ping" }, ping(3), { op: "received", answers: 4 });
-  assertEquals(session.mailbox.holds(3), false, "what answers no request is not counted");
+  assertEquals(session.output.hasResponse(3), false, "what answers no request is not counted");
 });
 
 Deno.test("an answer too large for one message is replaced by why, under the id that waits for it", async () => {

@@ -2,22 +2,15 @@ import { assert, assertEquals } from "@std/assert";
 import { COMMANDS } from "../lib/commands/commands.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
 import denoJson from "../deno.json" with { type: "json" };
+import { readPages } from "./helpers/pages.ts";
 
 const root = new URL("../", import.meta.url);
-
-async function pages(): Promise<Map<string, string>> {
-  const docs = await Array.fromAsync(Deno.readDir(new URL("docs/", root)));
-  const paths = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
-  for (const { name } of docs) if (name.endsWith(".md")) paths.push(`docs/${name}`);
-  const texts = paths.map(async (path) => [path, await Deno.readTextFile(new URL(path, root))] as const);
-  return new Map(await Promise.all(texts));
-}
 
 /** What `pattern` finds in the documentation and is not among `known`, with the page it stands on. */
 async function unknown(pattern: RegExp, known: ReadonlySet<string>): Promise<string[]> {
   const found: string[] = [];
   let count = 0;
-  for (const [path, text] of await pages()) {
+  for (const [path, text] of await readPages()) {
     for (const [, name] of text.matchAll(pattern)) {
       count++;
       if (!known.has(name!)) found.push(`${path}: ${name}`);
@@ -44,7 +37,7 @@ Deno.test("every variable of EXAI's own the documentation names is a setting, or
 });
 
 Deno.test("every page, and every heading of one, that the documentation links to is there", async () => {
-  const all = await pages();
+  const all = await readPages();
   const broken: string[] = [];
   for (const [path, text] of all) {
     for (const [, target, anchor] of text.matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {

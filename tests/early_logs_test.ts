@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { EarlyLogs } from "../lib/upstream/early_logs.ts";
+import { EarlyLogBuffer } from "../lib/upstream/instance/inbound.ts";
 import type { RpcNotification } from "../lib/wire/rpc.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
 import { windows } from "./helpers/mounted.ts";
@@ -62,15 +62,15 @@ Deno.test("a question that comes along with the answer to initialize is answered
 Deno.test("no more than a hundred lines and 256 KiB are held for the first window", () => {
   const delivered: RpcNotification[] = [];
   const held = (size: number, count: number) => {
-    const logs = new EarlyLogs((message) => void delivered.push(message));
-    const taken = Array.from({ length: count }, () => logs.takes(line("x".repeat(size))));
+    const logs = new EarlyLogBuffer((message) => void delivered.push(message));
+    const taken = Array.from({ length: count }, () => logs.hold(line("x".repeat(size))));
     logs.release();
-    assertEquals([logs.isHolding, logs.takes(line(""))], [false, false]);
+    assertEquals([logs.isHolding, logs.hold(line(""))], [false, false]);
     return taken.filter((isTaken) => isTaken).length;
   };
   assertEquals([held(10, 150), delivered.length], [100, 100]);
   assertEquals([held(100_000, 5), delivered.length], [2, 102]);
-  const logs = new EarlyLogs(() => {});
-  assertEquals(logs.takes({ jsonrpc: "2.0", method: "notifications/tools/list_changed" }), false);
-  assertEquals(logs.takes({ ...line("x"), id: 1 }), false);
+  const logs = new EarlyLogBuffer(() => {});
+  assertEquals(logs.hold({ jsonrpc: "2.0", method: "notifications/tools/list_changed" }), false);
+  assertEquals(logs.hold({ ...line("x"), id: 1 }), false);
 });

@@ -4,7 +4,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { adviceOnKey } from "../lib/config/servers/hints.ts";
 import { readServers } from "../lib/config/servers.ts";
-import { classOf } from "../lib/provider/routing/classes.ts";
+import { classForTool } from "../lib/provider/routing/model_classes.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { RawHttp, sseMessages } from "./helpers/http_client.ts";
 import { runDaemon } from "./helpers/program.ts";
@@ -115,7 +115,7 @@ Deno.test("a name that every object inherits is an ordinary name in mcp.json", a
   await Deno.remove(dir, { recursive: true });
   for (const name of INHERITED) {
     assertEquals(typeof (adviceOnKey(name, ["command"]) ?? ""), "string");
-    assertEquals(classOf(name), "balanced");
+    assertEquals(classForTool(name), "balanced");
   }
 });
 
@@ -127,14 +127,13 @@ const REVIEWED = new Set([
   "call/definitions.ts KEYS[kind]",
   "call/definitions.ts SCHEMAS[kind]",
   "commands/calls.ts UNITS_MS[ago[2]!]",
-  "commands/commands.ts COMMANDS[word]",
   "commands/threads.ts ACTIONS[word]",
   "user_tools/user_tools.ts this.#tools[i]",
   "config/help.ts SETTINGS[name]",
   "config/load.ts SETTINGS[name]",
   "config/servers.ts this.#file[list]",
-  "config/servers/clients.ts CLIENT_KEYS[key as keyof typeof CLIENT_KEYS]",
-  "config/servers/document.ts REASONS[code]",
+  "config/servers/client_entries.ts CLIENT_KEYS[key as keyof typeof CLIENT_KEYS]",
+  "config/json_document.ts REASONS[code]",
   'config/servers/entry.ts URL_TYPES[entry.type ?? "http"]',
   "config/servers/own_programs.ts BESIDE[program]",
   "edge/http_handler.ts CODES[error.code]",
@@ -142,25 +141,25 @@ const REVIEWED = new Set([
   "edge/node_listener.ts STATUS_CODES[response.status]",
   "observe/metrics.ts BUCKETS_S[bucket]",
   "observe/ring_buffer.ts this.#items[this.#next]",
-  "provider/openai/faults.ts CODES[kind]",
-  "provider/configured_providers.ts KINDS[kind]",
-  "provider/routing/classes.ts ORDER[wanted]",
+  "provider/openai/provider_errors.ts CODES[kind]",
+  "provider/provider_set.ts DEFAULTS[kind]",
+  "provider/routing/model_classes.ts PREFERENCE[preferred]",
   "router/catalog.ts KEY[kind]",
   "router/entries.ts KEY[kind]",
   "router/router.ts LISTS[kind]",
-  'session/calls.ts this.#running[request.space ?? "mcp"]',
-  "session/calls.ts this.#running[space]",
+  'session/active_calls.ts this.#running[request.space ?? "mcp"]',
+  "session/active_calls.ts this.#running[space]",
   "shim/autostart.ts SETTINGS[name]",
   "shim/autostart.ts this.#settings[name]",
   "tool/builtin/consensus.ts STANCES[stance]",
   "tool/builtin/tracer.ts MODES[modeOf(args)]",
-  "tool/dialogue/brief.ts HINTS[field]",
+  "tool/dialogue/workflow_brief.ts HINTS[field]",
   "tool/exai_server.ts LISTS[kind]",
   "tool/sampling.ts PRIORITIES[modelClass]",
   "tool/surface/parameters.ts FALLBACKS[field]",
   "tool/user_tool_services.ts SERVICES[method]",
-  "upstream/lists.ts LISTS[kind]",
-  "upstream/server_lists.ts LISTS[kind]",
+  "upstream/lists/list_cache.ts LISTS[kind]",
+  "upstream/lists/server_lists.ts LISTS[kind]",
   "process/environment.ts INHERITED[platform]",
   "wire/codes.ts CODES[error.code]",
 ]);

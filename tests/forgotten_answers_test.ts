@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { ForgottenAnswers } from "../lib/session/forgotten_answers.ts";
-import type { Mark } from "../lib/session/journal.ts";
+import { EvictedResponses } from "../lib/session/evicted_responses.ts";
+import type { JournalEntry } from "../lib/session/journal.ts";
 import type { RequestId } from "../lib/wire/rpc.ts";
 
 function forgotten() {
   const told: RequestId[] = [];
-  const marked = (id: RequestId) => ({ id, mark: { id } as Mark });
-  return { told, marked, answers: new ForgottenAnswers(({ id }) => void told.push(id)) };
+  const marked = (id: RequestId) => ({ id, entry: { id } as JournalEntry });
+  return { told, marked, answers: new EvictedResponses(({ id }) => void told.push(id)) };
 }
 
 Deno.test("that an answer was given is known until it is given again or all are confirmed", () => {
@@ -22,9 +22,9 @@ Deno.test("that an answer was given is known until it is given again or all are 
   ]);
   assertEquals(told, [], "the journal has need of what is given again");
   answers.add({ id: 4 });
-  answers.confirm();
+  answers.acknowledge();
   assertEquals([told, answers.has(2), answers.has(4)], [[2], false, false]);
-  answers.confirm();
+  answers.acknowledge();
   assertEquals(told, [2], "once");
 });
 

@@ -50,7 +50,7 @@ function governed(options: Partial<GovernorOptions>, held: Held[], limitMib?: nu
     look: async () => {
       nowMs += 1000;
       retired.length = 0;
-      await governor.look();
+      await governor.check();
       return retired.map(([pid]) => pid);
     },
   };
@@ -193,7 +193,7 @@ Deno.test("one server with a limit of its own is looked after beside others that
     usage: () => Promise.resolve(new Map([1, 2].map((pid) => [pid, { memoryBytes: MIB, processes: 1 }]))),
     servers: () => [server("free", 1), server("bound", 2, MIB - 1)],
   }, []);
-  await governor.look();
+  await governor.check();
   assertEquals(retired, ["bound"]);
 });
 

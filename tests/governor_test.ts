@@ -3,7 +3,6 @@ import { MIB } from "../lib/base/units.ts";
 import { type GovernedSlot, Governor, type GovernorOptions } from "../lib/process/governor.ts";
 import { ProcessHost } from "../lib/process/process_host.ts";
 import type { StdioServerConfig } from "../lib/config/server_config.ts";
-import { Pool } from "../lib/upstream/pool.ts";
 import { MountedServer } from "../lib/upstream/mounted_server.ts";
 import { bad } from "./helpers/mounts.ts";
 import { call } from "./helpers/call.ts";
@@ -40,7 +39,7 @@ class Rig {
   async look(): Promise<number[]> {
     const before = this.retired.length;
     this.#nowMs += 10_000;
-    await this.governor.look();
+    await this.governor.check();
     return this.retired.slice(before).map(({ pid }) => pid);
   }
 
@@ -128,13 +127,11 @@ function governed(options: Partial<GovernorOptions>) {
     startTimeoutMs: 60_000,
     idleStopMs: 0,
   };
-  const pool = new Pool({
-    name: "well",
+  const server = new MountedServer(config, {
     connect: (config) => host.spawn(config as never),
     clientInfo: { name: "test", version: "1" },
     onListChanged: () => {},
   });
-  const server = new MountedServer(config, pool);
   let nowMs = 0;
   const governor = new Governor({
     memoryBytes: 0,
@@ -162,8 +159,8 @@ Deno.test("a server that was parked is gone with all it started, and started aga
   await it.echo("one");
   const [slot] = it.server.slots;
   const instance = await slot!.instance;
-  await it.governor.look();
-  await it.governor.look();
+  await it.governor.check();
+  await it.governor.check();
   await instance.ended;
   assertEquals(it.pid(), undefined);
   const { result } = await it.echo("two");
@@ -174,7 +171,7 @@ Deno.test("a server that was parked is gone with all it started, and started aga
 Deno.test("what real processes hold is measured: memory of the tree, and how many there are", async () => {
   await using it = governed({ memoryBytes: 1, now: () => 0 });
   await it.echo("one");
-  await it.governor.look();
+  await it.governor.check();
   assertStringIncludes(it.governor.fault!, "mounted servers hold ");
   const [, mib] = /hold ([\d.]+) MiB/.exec(it.governor.fault!) ?? [];
   assert(Number(mib) > 10 && Number(mib) < 1000, it.governor.fault);

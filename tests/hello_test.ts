@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import { attachMcp, type HelloGate } from "../lib/session/hello.ts";
+import { attachMcp, type HandshakeGuard } from "../lib/session/hello.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 import { daemonHooks, MemoryChannel, settle } from "./helpers/memory_channel.ts";
 
@@ -17,7 +17,7 @@ Deno.test("a hello is answered with who the daemon is, what it allows and the se
     limits: { max_bytes: 10_000, session_max_inflight: 3, call_timeout_ms: 7 },
   });
   const session = registry.get("mine")!;
-  assertEquals([session.resumable, session.client, session.cwd, session.via], [
+  assertEquals([session.isResumable, session.client, session.cwd, session.via], [
     false,
     undefined,
     undefined,
@@ -122,14 +122,14 @@ Deno.test("who shows a wrong token is told so and turned away; who proves to kno
 });
 
 /** The door a connection comes through, and what it was told. */
-function gateOf(parts: Partial<HelloGate> = {}) {
+function gateOf(parts: Partial<HandshakeGuard> = {}) {
   const told: string[] = [];
-  const gate: HelloGate = {
+  const gate: HandshakeGuard = {
     door: "socket:/run/exai",
     principal: { id: "somebody", isOwner: false },
-    mayEnter: () => (told.push("may enter?"), true),
-    entered: () => told.push("entered"),
-    refused: () => (told.push("refused"), true),
+    tryAdmit: () => (told.push("may enter?"), true),
+    admitted: () => told.push("entered"),
+    mayReportRejection: () => (told.push("refused"), true),
     ...parts,
   };
   return { gate, told };
@@ -137,7 +137,7 @@ function gateOf(parts: Partial<HelloGate> = {}) {
 
 Deno.test("the door knows who enters and who was refused, and may have closed the connection itself", async () => {
   const { connect, registry } = daemonHooks({ authenticate: (token) => token === "right" });
-  const through = (parts: Partial<HelloGate>, frame: JsonObject) => {
+  const through = (parts: Partial<HandshakeGuard>, frame: JsonObject) => {
     const { gate, told } = gateOf(parts);
     const channel = connect(gate);
     channel.say(frame);
@@ -149,9 +149,9 @@ Deno.test("the door knows who enters and who was refused, and may have closed th
   const { principal, namedDirs, cwd } = registry.get("a")!;
   assertEquals([principal, namedDirs, cwd], ["somebody", "none", undefined]);
   assertEquals(through({}, { op: "hello" }).told, ["refused"]);
-  const silent = through({ refused: () => false }, { op: "hello" });
+  const silent = through({ mayReportRejection: () => false }, { op: "hello" });
   assertEquals([silent.channel.frames, silent.channel.closed], [[], undefined]);
-  const full = through({ mayEnter: () => false }, hello);
+  const full = through({ tryAdmit: () => false }, hello);
   assertEquals([full.channel.frames, full.told, registry.size], [[], [], 1]);
   assertEquals(
     through({}, { ...hello, session_id: "a b" }).told,
@@ -262,7 +262,7 @@ Deno.test("without its token, or a word of resuming, a client begins anew under 
 Deno.test("a client is told what made room while it was away", async () => {
   const { back, end, session } = await cutOff();
   await end(1);
-  for (let n = 0; n < 300; n++) session.mailbox.answer(`x${n}`, "{}");
+  for (let n = 0; n < 300; n++) session.output.sendResponse(`x${n}`, "{}");
   for (let n = 0; n < 258; n++) session.notify("notifications/x");
   const [ack, ...rest] = back({ waiting: [1] }).take();
   assertEquals(ack!.unseen, []);
@@ -312,7 +312,7 @@ Deno.test("a client of another daemon's session is introduced first, and told wh
       token === "old"
         ? {
           journal: open,
-          calls: [{ mark: { id: 1 }, answer: '{"id":1}' }, { mark: { id: 2 }, answer: undefined }],
+          calls: [{ entry: { id: 1 }, answer: '{"id":1}' }, { entry: { id: 2 }, answer: undefined }],
         }
         : undefined,
   };
@@ -321,9 +321,9 @@ Deno.test("a client of another daemon's session is introduced first, and told wh
   channel.say({ op: "hello", session_id: "s", resume: { token: "old", waiting: [1, 2, 3] } });
   const [ack, ...rest] = channel.take();
   const session = registry.get("s")!;
-  assertEquals(session.mailbox.hasLost(2), true);
+  assertEquals(session.output.isOutcomeUnknown(2), true);
   channel.say({ jsonrpc: "2.0", id: 4, method: "initialize", params: {} });
-  assertEquals(session.mailbox.hasLost(2), false, "it has been told");
+  assertEquals(session.output.isOutcomeUnknown(2), false, "it has been told");
   channel.onclose!({ code: 1006, wasClean: false });
   const again = connect();
   again.say({ op: "hello", session_id: "s", resume: { token: "old", waiting: [9] } });
@@ -344,7 +344,7 @@ Deno.test("a connection of the subprotocol mcp speaks MCP alone, for whom it aut
     via: ["d1"],
     principal: { id: "x", isOwner: false },
   });
-  assertEquals([session.server, session.via, session.principal, session.namedDirs, session.resumable], [
+  assertEquals([session.server, session.via, session.principal, session.namedDirs, session.isResumable], [
     "files",
     ["d1"],
     "x",

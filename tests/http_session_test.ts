@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import { type HttpSessionOptions, openHttpSession } from "../lib/session/http.ts";
+import { type HttpSessionOptions, openHttpSession } from "../lib/session/http_session.ts";
 import type { RegistryOptions } from "../lib/session/registry.ts";
 import { textResult } from "../lib/wire/mcp.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
@@ -60,7 +60,17 @@ Deno.test("a session over HTTP begins with a valid initialize and is shown under
   assertEquals([registry.size, transport.sessionId], [0, undefined]);
   const [answer] = await post(INITIALIZE);
   assertEquals([answer!.id, answer!.error], [0, undefined]);
-  const { id, client, server, cwd, via, principal, namedDirs, resumable, connected } = session()!;
+  const {
+    id,
+    client,
+    server,
+    cwd,
+    via,
+    principal,
+    namedDirs,
+    isResumable: resumable,
+    isConnected: connected,
+  } = session()!;
   assertMatch(id, /^http-[0-9a-f]{8}$/);
   assertNotEquals(id, transport.sessionId);
   assertEquals([client?.name, server, cwd, via, principal, namedDirs, resumable, connected], [
@@ -135,7 +145,7 @@ Deno.test("an answer too large is replaced by why, and a message too large by a 
     "TOO_LARGE",
     "who asked is told that it did not arrive",
   );
-  assertEquals(session()!.connected, true);
+  assertEquals(session()!.isConnected, true);
 });
 
 Deno.test("a cancelled request ends its stream without an answer", async () => {
@@ -175,7 +185,7 @@ Deno.test("client and daemon may each end the session, and the other end with it
     const other = await httpClient();
     await other.post(INITIALIZE);
     if (end === "end") other.registry.end(other.session()!, "enough");
-    else other.session()!.mailbox.close(1001, "idle");
+    else other.session()!.output.close(1001, "idle");
     await other.transport.closed;
     assertEquals(other.registry.size, 0);
   }

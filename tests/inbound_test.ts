@@ -26,7 +26,7 @@ Deno.test("a server's ping is answered, and its question goes to the call that r
   assertEquals(questions, [{
     method: "elicitation/create",
     capability: "elicitation",
-    suspects: [],
+    candidates: [],
     isRefused: false,
   }]);
 });
@@ -50,7 +50,7 @@ Deno.test("a question that might be any of several windows' is refused, and it i
   assertMatch(error!.message, /elicitation\/create was refused: .* server "it" .*; call again$/);
   assertEquals([
     error!.code,
-    questions.map(({ suspects, ...rest }) => ({ ...rest, who: suspects.map(({ id }) => id) })),
+    questions.map(({ candidates: suspects, ...rest }) => ({ ...rest, who: suspects.map(({ id }) => id) })),
   ], [
     -32600,
     [{ method: "elicitation/create", capability: "elicitation", isRefused: true, who: ["ada", "bob"] }],
@@ -112,7 +112,7 @@ Deno.test("where no window that might be meant can answer, the server is told wh
     (await ask(upstream, "s", { method: "sampling/createMessage" }))!.error!.message,
     /was refused/,
   );
-  assertEquals(questions[0]!.suspects.map(({ id }) => id), ["bob"]);
+  assertEquals(questions[0]!.candidates.map(({ id }) => id), ["bob"]);
   assertEquals(
     (await ask(upstream, "r", { method: "roots/list" }))?.error?.message,
     "this client does not offer roots",

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ListKind } from "../lib/call/server.ts";
-import { Instance } from "../lib/upstream/instance.ts";
+import { Instance } from "../lib/upstream/instance/instance.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
 
 const OK = { result: { ok: true } };
@@ -269,8 +269,8 @@ Deno.test("a task is its window's: others cannot see it, and its progress and st
   await instance.call(ada.call({ progressToken: "mine" }));
   const token = upstream.last("tools/call").id;
   assertEquals([
-    instance.handles.owners.holds(ada.caller, "t1"),
-    instance.handles.owners.holds(bob.caller, "t1"),
+    instance.handles.tasks.holds(ada.caller, "t1"),
+    instance.handles.tasks.holds(bob.caller, "t1"),
   ], [
     true,
     false,
@@ -301,9 +301,9 @@ Deno.test("a task is its window's: others cannot see it, and its progress and st
   await instance.call(ada.call({ method: "tasks/result", params: { taskId: "t1" } }));
   assertEquals(instance.tasks.has(ada.caller), false);
   instance.leave(ada.caller);
-  assertEquals(instance.handles.owners.holds(ada.caller, "t1"), true);
+  assertEquals(instance.handles.tasks.holds(ada.caller, "t1"), true);
   instance.detach(ada.caller);
-  assertEquals(instance.handles.owners.holds(ada.caller, "t1"), false);
+  assertEquals(instance.handles.tasks.holds(ada.caller, "t1"), false);
   upstream.say({ method: "notifications/progress", params: { progressToken: token, progress: 3 } });
   assertEquals([ada.heard.length, logged.length], [2, 1]);
 });
@@ -313,13 +313,19 @@ Deno.test("the status of a task tells whether it may still be spoken of, and its
   const [ada, bob] = [new Window("ada"), new Window("bob")];
   upstream.answer = ({ params }) => ({ result: { task: { taskId: String(params!.name) } } });
   for (const name of ["t1", "t2"]) await instance.call(ada.call({ params: { name } }));
-  assertEquals(instance.tasks.othersRun(bob.caller), true);
+  assertEquals(instance.tasks.hasRunningOfOthers(bob.caller), true);
   upstream.say({ method: "notifications/tasks/status", params: { taskId: "t1", status: "completed" } });
-  assertEquals(instance.tasks.othersRun(bob.caller), true);
+  assertEquals(instance.tasks.hasRunningOfOthers(bob.caller), true);
   upstream.say({ method: "notifications/tasks/status", params: { taskId: "t2", status: "failed" } });
-  assertEquals([instance.tasks.othersRun(bob.caller), instance.tasks.has(ada.caller)], [false, true]);
+  assertEquals([instance.tasks.hasRunningOfOthers(bob.caller), instance.tasks.has(ada.caller)], [
+    false,
+    true,
+  ]);
   instance.detach(ada.caller);
-  assertEquals([instance.tasks.othersRun(bob.caller), instance.tasks.has(ada.caller)], [false, false]);
+  assertEquals([instance.tasks.hasRunningOfOthers(bob.caller), instance.tasks.has(ada.caller)], [
+    false,
+    false,
+  ]);
 });
 
 Deno.test("a change of lists is told to those attached, and the lists are asked for anew", async () => {

@@ -71,7 +71,7 @@ Deno.test("where a client counts what has come, what waited is let go of and not
     await settle();
     assertEquals(taken(), ["a", "b", "c"], how);
     assertEquals(
-      session.arrivals,
+      session.receivedCount,
       3,
       "what comes late from the old connection is not counted either",
     );
@@ -121,19 +121,19 @@ Deno.test("a flood beyond the budget closes its connection with 4029, and nothin
     assertEquals(registry.size, 1, "its session is there to come back to");
     const [next] = back();
     next.say(note("c"));
-    assertEquals([taken(), session.arrivals], [["c"], receipts ? 1 : 0]);
+    assertEquals([taken(), session.receivedCount], [["c"], receipts ? 1 : 0]);
   }
 });
 
 Deno.test("an intake that is over takes nothing, also where it is ended by what it takes", async () => {
-  for (const end of ["finish", "drop"] as const) {
+  for (const end of ["flush", "discard"] as const) {
     using clock = new SteadyClock();
     const taken: string[] = [];
     const moves: number[] = [];
     const intake: InboundQueue = new InboundQueue({
       maxChars: 1000,
-      onmove: (chars) => void moves.push(chars),
-      take(text) {
+      onSizeChange: (chars) => void moves.push(chars),
+      handle(text) {
         taken.push(text);
         if (text === "end") intake[end]();
       },
@@ -145,7 +145,7 @@ Deno.test("an intake that is over takes nothing, also where it is ended by what 
     await settle();
     await settle();
     intake.push("three");
-    assertEquals(taken, end === "finish" ? ["one", "end", "two"] : ["one", "end"]);
+    assertEquals(taken, end === "flush" ? ["one", "end", "two"] : ["one", "end"]);
     assertEquals(intake.chars, 0);
     assert(moves.every((chars) => chars !== 0));
     assertEquals(moves.reduce((sum, chars) => sum + chars, 0), 0);

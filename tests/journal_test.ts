@@ -25,7 +25,7 @@ async function recovered(home: string, token: string, options: Partial<CallJourn
     await Deno.copyFile(`${home}/${name}`, `${copy.path}/${name}`);
   }
   using journal = open(copy.path, options);
-  return journal.recover(token)?.calls.map(({ mark, answer }) => [mark.id, answer] as const);
+  return journal.recover(token)?.calls.map(({ entry: mark, answer }) => [mark.id, answer] as const);
 }
 
 Deno.test("a journal tells the next daemon what was finished and what had begun, at every moment", async () => {
@@ -170,7 +170,7 @@ Deno.test("while another has the journal it gives no calls, says so, and has the
   assertEquals(next.recover("token"), undefined);
   stopped[Symbol.dispose]();
   await free.promise;
-  assertEquals(next.recover("token")?.calls.map(({ mark }) => mark.id), [1]);
+  assertEquals(next.recover("token")?.calls.map(({ entry: mark }) => mark.id), [1]);
 });
 
 Deno.test("without its tail a session is not believed to have begun nothing since", async () => {

@@ -23,7 +23,6 @@ Deno.test("a window that loses the server it hears while it is being subscribed 
   const made: Slot[] = [];
   const pool = {
     daemonId: undefined,
-    onLost: (_slot: Slot, _isBroken: boolean) => {},
     slot() {
       const slot = {
         alive: true,
@@ -32,8 +31,8 @@ Deno.test("a window that loses the server it hears while it is being subscribed 
           : Promise.resolve({ alive: true, resubscribe: () => ({}) }),
         started: {},
         callers: [caller],
-        lease: () => {},
-        serves: (_caller: Caller) => true,
+        attach: () => {},
+        hasSession: (_caller: Caller) => true,
       };
       made.push(slot as unknown as Slot);
       return slot;
@@ -44,7 +43,7 @@ Deno.test("a window that loses the server it hears while it is being subscribed 
   await until("the first attempt", () => made[0]);
   leases.unsubscribed(caller, "x://a");
   made[0]!.alive = false;
-  pool.onLost(made[0]!, true);
+  leases.slotLost(made[0]!, true);
   first.reject(new Error("it is gone"));
   await until("another connection", () => made[1]);
   assertEquals(made.length, 2);
@@ -54,8 +53,7 @@ Deno.test("a window that loses the server it hears while it is being subscribed 
 function ledTo({ isStarted = true } = {}) {
   const made: (Slot & { left: string[] })[] = [];
   const pool = {
-    onLost: (_slot: Slot, _isBroken: boolean) => {},
-    forget: () => {},
+    sessionEnded: () => {},
     slot() {
       const callers = new Map<string, Caller>();
       const left: string[] = [];
@@ -66,10 +64,10 @@ function ledTo({ isStarted = true } = {}) {
         get callers() {
           return callers.values();
         },
-        lease: (caller: Caller) => void callers.set(caller.id, caller),
+        attach: (caller: Caller) => void callers.set(caller.id, caller),
         leave: (caller: Caller) => (callers.delete(caller.id), void left.push(caller.id)),
-        release: (caller: Caller) => void callers.delete(caller.id),
-        serves: ({ id }: Caller) => callers.has(id),
+        detach: (caller: Caller) => void callers.delete(caller.id),
+        hasSession: ({ id }: Caller) => callers.has(id),
         left,
       };
       made.push(slot as unknown as typeof made[number]);
@@ -78,15 +76,15 @@ function ledTo({ isStarted = true } = {}) {
   };
   const config = { kind: "http", name: "far", share: "auto", url: "http://localhost/", headers: {} };
   const leases = new Leases(config as unknown as ServerConfig, pool as unknown as Pool);
-  return { leases, pool, made, caller: call().caller };
+  return { leases, made, caller: call().caller };
 }
 
 Deno.test("a connection that breaks is made anew for who could hear it; one that never was is not tried on and on", async () => {
   for (const isStarted of [true, false]) {
-    const { leases, pool, made, caller } = ledTo({ isStarted });
+    const { leases, made, caller } = ledTo({ isStarted });
     const slot = await leases.lease(caller);
     slot.alive = false;
-    pool.onLost(slot, true);
+    leases.slotLost(slot, true);
     await settled();
     assertEquals(made.length, isStarted ? 2 : 1);
   }
@@ -106,7 +104,7 @@ Deno.test("of a window that is over nothing is kept, and what it was led to lets
 
 Deno.test("a window that moves leaves the process it was led to", async () => {
   const { leases, made, caller } = ledTo();
-  leases.move(caller, await leases.lease(caller));
+  leases.relocate(caller, await leases.lease(caller));
   await leases.lease(caller);
   assertEquals(made.map(({ left }) => left), [[caller.id], []]);
 });

@@ -1,14 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
-import { ListMemory, type Outdated } from "../lib/upstream/list_memory.ts";
-import type { KeptView, ViewKey } from "../lib/upstream/list_store.ts";
-import { type ListPlace, listPlace, type Scope } from "../lib/upstream/share_key.ts";
+import { ListMemory, type OutdatedLists } from "../lib/upstream/lists/list_memory.ts";
+import type { StoredView, ViewKey } from "../lib/upstream/list_store.ts";
+import { type ListScope, listScopeOf, type Scope } from "../lib/upstream/share_key.ts";
 import { Window } from "./helpers/instance.ts";
 
 const tool = (name: string): JsonObject => ({ name });
 const namesOf = (list: readonly JsonObject[] | undefined) => list?.map(({ name, uri }) => name ?? uri);
-const told = (outdated: Outdated) => outdated.map(([kind, { id }]) => `${id} ${kind}`);
+const told = (outdated: OutdatedLists) => outdated.map(([kind, { id }]) => `${id} ${kind}`);
 
 const STDIO = {
   kind: "stdio",
@@ -22,23 +22,23 @@ const STDIO = {
   cwd: "/w",
 } as never as ServerConfig;
 const HTTP = { ...STDIO, kind: "http", url: "http://h/", headers: { h: "1" } } as never as ServerConfig;
-const DESCRIPTION: KeptView["description"] = {
+const DESCRIPTION: StoredView["description"] = {
   protocolVersion: "2025-11-25",
   capabilities: { tools: {} },
   serverInfo: { name: "s", version: "1" },
 };
-const place = (listKey: string, resourcesFor: ListPlace["resourcesFor"] = "directory"): ListPlace => ({
+const place = (listKey: string, resourcesFor: ListScope["resourcesFor"] = "directory"): ListScope => ({
   listKey,
-  told: {},
+  advertised: {},
   resourcesFor,
 });
 const [HERE, THERE] = [place("here"), place("there")];
 const [ADA, BOB] = ["ada", "bob"].map((id) => new Window(id).caller) as [Window["caller"], Window["caller"]];
 
 /** A memory with what its store was asked for and given. */
-function memoryOf(config = STDIO, kept?: KeptView) {
+function memoryOf(config = STDIO, kept?: StoredView) {
   const keys: ViewKey[] = [];
-  const saved: KeptView[] = [];
+  const saved: StoredView[] = [];
   const memory = new ListMemory(config, {
     get: (key) => (keys.push(key), kept),
     set: (_, view) => void saved.push(view),
@@ -49,17 +49,21 @@ function memoryOf(config = STDIO, kept?: KeptView) {
 }
 
 Deno.test("a window is shown what its own place shows, and before that is known what was kept", () => {
-  const kept: KeptView = { description: DESCRIPTION, lists: { tools: [tool("kept")] }, asked: ["sampling"] };
+  const kept: StoredView = {
+    description: DESCRIPTION,
+    lists: { tools: [tool("kept")] },
+    asked: ["sampling"],
+  };
   const { memory, learn } = memoryOf(STDIO, kept);
-  assertEquals([namesOf(memory.viewOf(ADA).current("tools")), memory.isSettled(ADA)], [["kept"], false]);
-  assertEquals([...memory.askedBy(union)], ["sampling"]);
-  memory.settle(ADA, HERE);
-  assertEquals([namesOf(memory.viewOf(ADA).current("tools")), memory.isSettled(ADA)], [["kept"], true]);
+  assertEquals([namesOf(memory.viewOf(ADA).current("tools")), memory.hasScope(ADA)], [["kept"], false]);
+  assertEquals([...memory.usedCapabilities(union)], ["sampling"]);
+  memory.setScope(ADA, HERE);
+  assertEquals([namesOf(memory.viewOf(ADA).current("tools")), memory.hasScope(ADA)], [["kept"], true]);
   assertEquals(memory.viewOf(ADA).description, DESCRIPTION);
   learn([tool("here")]);
   learn([tool("there")], THERE);
   assertEquals(namesOf(memory.viewOf(ADA).current("tools")), ["here"]);
-  memory.settle(ADA, THERE);
+  memory.setScope(ADA, THERE);
   assertEquals(namesOf(memory.viewOf(ADA).current("tools")), ["there"]);
   const shown = [...memory.lists()].map(([kind, list]) => `${kind} ${namesOf(list)}`);
   assert(["tools here", "tools there", "tools kept"].every((line) => shown.includes(line)), shown.join());
@@ -71,25 +75,25 @@ Deno.test("a window that has seen a list hears once that its place shows another
   const { memory, learn } = memoryOf();
   const list = [tool("a")];
   assertEquals(learn(list), []);
-  memory.settle(ADA, HERE);
-  memory.settle(BOB, THERE);
+  memory.setScope(ADA, HERE);
+  memory.setScope(BOB, THERE);
   learn(list, THERE);
-  for (const caller of [ADA, BOB]) assertEquals(memory.seen("tools", list, caller), false);
+  for (const caller of [ADA, BOB]) assertEquals(memory.listShown("tools", list, caller), false);
   assertEquals([learn(list), learn([tool("a")]), learn([tool("b")]), learn([tool("c")])], [[], [], [
     "ada tools",
   ], []]);
-  assertEquals(memory.seen("tools", [tool("c")], ADA), false);
-  assertEquals(memory.seen("tools", [tool("old")], ADA), true);
+  assertEquals(memory.listShown("tools", [tool("c")], ADA), false);
+  assertEquals(memory.listShown("tools", [tool("old")], ADA), true);
   assertEquals(learn([tool("d")]), []);
 });
 
 Deno.test("a window that asks for a list need not be told of it", () => {
   const { memory, learn } = memoryOf();
-  memory.settle(ADA, HERE);
-  memory.asks("tools", ADA);
-  memory.asks("tools", BOB);
-  memory.seen("tools", [tool("a")], ADA);
-  memory.asks("tools", ADA);
+  memory.setScope(ADA, HERE);
+  memory.listRequested("tools", ADA);
+  memory.listRequested("tools", BOB);
+  memory.listShown("tools", [tool("a")], ADA);
+  memory.listRequested("tools", ADA);
   assertEquals(learn([tool("b")]), []);
 });
 
@@ -98,12 +102,12 @@ Deno.test("a window that is led elsewhere hears what is other there", () => {
   const list = [tool("a")];
   learn(list);
   learn([tool("b")], THERE);
-  memory.settle(ADA, HERE);
-  memory.seen("tools", list, ADA);
+  memory.setScope(ADA, HERE);
+  memory.listShown("tools", list, ADA);
   assertEquals([
-    told(memory.settle(ADA, HERE)),
-    told(memory.settle(ADA, THERE)),
-    told(memory.settle(ADA, HERE)),
+    told(memory.setScope(ADA, HERE)),
+    told(memory.setScope(ADA, THERE)),
+    told(memory.setScope(ADA, HERE)),
   ], [
     [],
     ["ada tools"],
@@ -115,9 +119,9 @@ Deno.test("a change is told to those of its place that have seen such a list, an
   const { memory, learn } = memoryOf();
   const list = [tool("a")];
   for (const where of [HERE, THERE]) learn(list, where);
-  memory.settle(ADA, HERE);
-  memory.settle(BOB, THERE);
-  for (const caller of [ADA, BOB]) memory.seen("tools", list, caller);
+  memory.setScope(ADA, HERE);
+  memory.setScope(BOB, THERE);
+  for (const caller of [ADA, BOB]) memory.listShown("tools", list, caller);
   assertEquals(told(memory.changed(["tools", "prompts"], HERE)), ["ada tools"]);
   assertEquals([memory.viewAt(HERE).current("tools"), namesOf(memory.viewAt(THERE).current("tools"))], [
     undefined,
@@ -134,18 +138,18 @@ Deno.test("a change is told to those of its place that have seen such a list, an
 Deno.test("of a window that is over nothing is kept, whatever comes late for it", () => {
   const { memory, learn } = memoryOf();
   const ada = new Window("ada").caller;
-  memory.settle(ada, HERE);
-  memory.seen("tools", [tool("a")], ada);
+  memory.setScope(ada, HERE);
+  memory.listShown("tools", [tool("a")], ada);
   memory.forget(ada);
-  assertEquals([learn([tool("b")]), memory.isSettled(ada)], [[], false]);
-  memory.settle(ada, HERE);
-  memory.seen("tools", [tool("a")], ada);
-  assertEquals([learn([tool("c")]), memory.isSettled(ada)], [[], false]);
+  assertEquals([learn([tool("b")]), memory.hasScope(ada)], [[], false]);
+  memory.setScope(ada, HERE);
+  memory.listShown("tools", [tool("a")], ada);
+  assertEquals([learn([tool("c")]), memory.hasScope(ada)], [[], false]);
 });
 
 Deno.test("resources of one directory are shown in no other, and those of one window not even to the next there", () => {
   const resources = [{ uri: "a:" }];
-  const of = (where: ListPlace) => {
+  const of = (where: ListScope) => {
     const { memory, saved } = memoryOf();
     memory.viewAt(where).description = DESCRIPTION;
     memory.learn("resources", { list: resources, asOf: 0 }, where);
@@ -172,24 +176,24 @@ Deno.test("a server that has no resources has none anywhere, once it has describ
 Deno.test("what a place showed and asked is kept for the next daemon, once it has described itself", () => {
   const { memory, learn, saved } = memoryOf();
   learn([tool("a")]);
-  memory.asked({}, ["sampling"]);
+  memory.addUsedCapabilities({}, ["sampling"]);
   assertEquals(saved, []);
   memory.viewAt(HERE).description = DESCRIPTION;
   const list = [tool("b")];
   learn(list);
   learn(list);
-  memory.asked({}, ["sampling"]);
+  memory.addUsedCapabilities({}, ["sampling"]);
   assertEquals(saved, [{ description: DESCRIPTION, lists: { tools: list }, asked: ["sampling"] }]);
-  memory.asked({}, ["sampling", "roots"]);
+  memory.addUsedCapabilities({}, ["sampling", "roots"]);
   assertEquals(saved.at(-1)!.asked, ["sampling", "roots"]);
 });
 
 Deno.test("what is kept is known by all of a configuration that decides which server runs, and by nothing else", () => {
   const digestOf = (config: ServerConfig) => {
     const { memory, keys } = memoryOf(config);
-    memory.askedBy({});
-    memory.askedBy({ roots: {} });
-    memory.askedBy({});
+    memory.usedCapabilities({});
+    memory.usedCapabilities({ roots: {} });
+    memory.usedCapabilities({});
     assertEquals(keys.map(({ server, capabilities }) => [server, capabilities]), [["s", "{}"], [
       "s",
       '{"roots":{}}',
@@ -215,7 +219,7 @@ Deno.test("what is kept is known by all of a configuration that decides which se
 Deno.test("so many places are remembered; one that no window is in makes room", () => {
   const { memory } = memoryOf();
   const views = Array.from({ length: 64 }, (_, n) => memory.viewAt(place(`p${n}`)));
-  memory.settle(ADA, place("p0"));
+  memory.setScope(ADA, place("p0"));
   assert(memory.viewAt(place("p1")) === views[1]);
   memory.viewAt(place("p64"));
   assert(memory.viewAt(place("p0")) === views[0] && memory.viewAt(place("p2")) === views[2]);
@@ -228,12 +232,12 @@ Deno.test("windows see the same lists where their processes are told the same, a
     scope: Scope,
     { workspace = "/w", uris = undefined as string[] | undefined, told = {} } = {},
   ) =>
-    listPlace({ ...STDIO, ...parts } as ServerConfig, {
+    listScopeOf({ ...STDIO, ...parts } as ServerConfig, {
       caller: ADA,
       workspace,
       roots: uris?.map((uri) => ({ uri })),
-      rootless: false,
-    }, { scope, told });
+      isRootless: false,
+    }, { scope, advertised: told });
   const key = (...args: Parameters<typeof of>) => of(...args).listKey;
   assertEquals([
     of({}, "session").resourcesFor,
@@ -246,7 +250,7 @@ Deno.test("windows see the same lists where their processes are told the same, a
   ]);
   assertEquals(of({ cwdFree: true }, "project").resourcesFor, "everybody");
   assertEquals(of({ args: ["${workspaceFolder}"] }, "machine").resourcesFor, "directory");
-  assertEquals(of({}, "machine", { told: { roots: {} } }).told, { roots: {} });
+  assertEquals(of({}, "machine", { told: { roots: {} } }).advertised, { roots: {} });
   const there = { workspace: "/x" };
   assertEquals(key({}, "machine", there), key({}, "machine"));
   assert(key({}, "project", there) !== key({}, "project"));

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { PingedLiveness } from "../lib/upstream/liveness.ts";
+import { PingedLiveness } from "../lib/upstream/instance/liveness.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
 import { settle } from "./helpers/memory_channel.ts";
 
@@ -11,7 +11,7 @@ function pinged(ping: (it: PingedLiveness) => Promise<unknown>, maxSilences = 2)
   const liveness: PingedLiveness = new PingedLiveness({
     ping: () => (pings++, ping(liveness)),
     maxSilences,
-    onsilent: (why) => void silent.push(why),
+    onSilent: (why) => void silent.push(why),
   });
   return { liveness, silent, pings: () => pings };
 }

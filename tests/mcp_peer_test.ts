@@ -74,7 +74,7 @@ Deno.test("a ping is answered by the session itself, and a call by its target", 
   assertEquals([method, params.name, progressToken, caller === session], ["tools/call", "t", 5, true]);
   assertEquals(session.callCount, 1);
   const seen: string[] = [];
-  session.remindOfRoots = () => seen.push("roots");
+  session.retryOverdueRoots = () => seen.push("roots");
   session.touch = () => seen.push("touch");
   await say(request(2, "tools/list"), notification("notifications/x"), request(5, "ping"));
   assertEquals(seen, ["touch", "roots", "touch", "touch"]);
@@ -219,7 +219,7 @@ Deno.test("a notification that belongs to no call is handed on; roots that chang
 
 Deno.test("roots that come late are told of as if they had changed", () => {
   const { session, notified } = mcpClient({ session_id: "s" });
-  session.speaker!.rootsArrived();
+  session.peer!.rootsChanged();
   assertEquals(notified, [["s", "notifications/roots/list_changed", {}]]);
 });
 

@@ -2,12 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
 import type { ChatResult, Sample, SampleRequest } from "../lib/provider/provider.ts";
-import {
-  createProviders,
-  type ModelEntry,
-  type ProviderSetup,
-} from "../lib/provider/configured_providers.ts";
-import type { ModelRouter, RouteQuery } from "../lib/provider/routing.ts";
+import { createModelRouter, type ModelEntry, type ProviderSetup } from "../lib/provider/configured_router.ts";
+import type { ModelRouter, RouteQuery } from "../lib/provider/model_router.ts";
 import { cutAfter, fail, hang, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
 import { QUESTION, rig, TEST_KEY } from "./helpers/provider_rig.ts";
 
@@ -24,7 +20,7 @@ class Several implements AsyncDisposable {
       this.servers.set(kind, server);
       return { kind, apiKey: TEST_KEY, baseUrl: server.url };
     });
-    this.models = createProviders({ setups, models, defaultModel, retry: { baseMs: 0 } });
+    this.models = createModelRouter({ setups, models, defaultModel, retry: { initialDelayMs: 0 } });
   }
 
   async ask(query: Partial<RouteQuery> = {}, signal = new AbortController().signal) {
@@ -153,12 +149,12 @@ Deno.test("lists are asked for once, and again when they are older than wanted",
   await using it = rig({ kind: "kimi" });
   it.server.models = [{ id: "kimi-k2.6" }];
   const listings = () => it.server.requests.filter(({ path }) => path === "/models").length;
-  await it.models.listed(HOUR_MS);
-  await it.models.listed(HOUR_MS);
+  await it.models.ensureFresh(HOUR_MS);
+  await it.models.ensureFresh(HOUR_MS);
   assertEquals(listings(), 1);
   assertEquals(it.models.status()[0]!.models.map(({ name }) => name), ["kimi-k2.6"]);
   it.server.models = [{ id: "kimi-k9" }];
-  await it.models.listed(-1);
+  await it.models.ensureFresh(-1);
   assertEquals(listings(), 2);
   assertEquals(it.models.status()[0]!.models.map(({ name }) => name), ["kimi-k9"]);
 });
@@ -291,7 +287,7 @@ Deno.test("several custom servers are told apart by their names", async () => {
     { kind: "custom", name: "desk", baseUrl: `${desk.url}/` },
   ];
   desk.models = [{ id: "llama", max_model_len: 16_384 }, { id: "nomic-embed-text" }];
-  using models = createProviders({ setups });
+  using models = createModelRouter({ setups });
   await models.refresh();
   const { signal } = new AbortController();
   const ask = async (requested: string) => {

@@ -1,4 +1,4 @@
-import { UNLIMITED } from "../lib/call/admission.ts";
+import { type Admission, UNLIMITED } from "../lib/call/admission.ts";
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
@@ -141,8 +141,8 @@ Deno.test("a server that cannot be started says why, and soon rests", async () =
   assertEquals((await fails()).message, "no such program");
   assertMatch((await fails()).message, /server "shared" in \/w failed 2 times in a row and rests/);
   const [record] = [...it.mounted.records];
-  assertEquals([record!.supervisor.trouble?.failures, record!.where], [2, "in /w"]);
-  it.mounted.forgive();
+  assertEquals([record!.supervisor.failureState?.failures, record!.where], [2, "in /w"]);
+  it.mounted.resetBackoff();
   assertEquals([...it.mounted.records], []);
   assertEquals([(await fails()).message, it.starts()], ["no such program", 3]);
 });
@@ -215,7 +215,7 @@ Deno.test("a connection that the server has forgotten is replaced, and what runs
   it.upstreams[0]!.onlost!("it forgot us");
   await until("the window is connected again", () => it.upstreams.length === 2 || undefined);
   const [record] = [...it.mounted.records];
-  assertEquals(record!.supervisor.trouble, undefined);
+  assertEquals(record!.supervisor.failureState, undefined);
   assertEquals((await it.mounted.target(ada.call())).result!.n, 2);
   it.upstreams[0]!.say({ id: it.upstreams[0]!.last("tools/call").id, result: { late: true } });
   assertEquals((await running).result, { late: true });
@@ -266,7 +266,7 @@ Deno.test("what may run on each process, and when, is asked of its admission", a
       log.push("check");
       if (reason) throw new ExaiError("UPSTREAM_UNAVAILABLE", reason);
     },
-    place: () => (log.push("place"), { [Symbol.dispose]: () => void log.push("given back") }),
+    run: (...args: Parameters<Admission["run"]>) => (log.push("run"), UNLIMITED.run(...args)),
   });
   await using it = mountedUpstreams({
     config: { maxInflight: 2, callTimeoutMs: 5 },
@@ -278,8 +278,7 @@ Deno.test("what may run on each process, and when, is asked of its admission", a
   assertEquals(log, [
     '{"name":"shared","maxInflight":2,"callTimeoutMs":5,"where":"in /w","isShared":true}',
     "check",
-    "place",
-    "given back",
+    "run",
   ]);
   log.length = 0;
   await it.mounted.target(lists(ada));
@@ -287,7 +286,7 @@ Deno.test("what may run on each process, and when, is asked of its admission", a
   assertEquals(log, []);
   await using free = mountedUpstreams({ answer: TOOLS, admissionFor: () => admission() });
   await free.mounted.target(ada.call());
-  assertEquals(log, ["check"]);
+  assertEquals(log, ["check", "run"]);
   await using left = mountedUpstreams({ answer: TOOLS, admissionFor: () => admission("left alone") });
   await assertRejects(() => left.mounted.target(ada.call()), ExaiError, "left alone");
   assertEquals(sentTo(left.upstreams[0] ?? new Upstream(), "tools/call").length, 0);

@@ -89,7 +89,7 @@ Deno.test("of another user's session no directory is known, and its client is no
   using registry = new SessionRegistry({ resumeWindowMs: 0, idleMs: 0, maxFrameBytes: 1024 });
   const session = registry.create({
     cwd: "/home/owner",
-    resumable: false,
+    isResumable: false,
     namedDirs: "none",
     principal: "user 1000",
   });
@@ -103,10 +103,10 @@ const socketAddr = { transport: "unix", path: "/it" } as const;
 
 function principalOf(
   owner: SocketOwner,
-  { policy = "own", asksToken = false, arrival = {} }: {
+  { policy = "own", asksToken = false, context = {} }: {
     policy?: PeerPolicy;
     asksToken?: boolean;
-    arrival?: Partial<RequestContext>;
+    context?: Partial<RequestContext>;
   } = {},
 ) {
   const principals = new PrincipalResolver({
@@ -116,7 +116,7 @@ function principalOf(
   });
   const completed = Promise.resolve();
   try {
-    return principals.resolve({ completed, localAddr: at(1), remoteAddr: at(2), endpoint: "", ...arrival });
+    return principals.resolve({ completed, localAddr: at(1), remoteAddr: at(2), endpoint: "", ...context });
   } catch (thrown) {
     return (thrown as { code?: string }).code;
   }
@@ -126,18 +126,18 @@ Deno.test("who somebody is decides what is his, and nobody who cannot be told is
   const own = principalOf({ kind: "own", user: "1" });
   assertEquals(own, { id: "owner", isOwner: true });
   assertEquals(
-    principalOf({ kind: "unknown" }, { arrival: { localAddr: socketAddr, remoteAddr: socketAddr } }),
+    principalOf({ kind: "unknown" }, { context: { localAddr: socketAddr, remoteAddr: socketAddr } }),
     own,
   );
   for (const kind of ["other", "unknown"] as const) {
     assertEquals(principalOf({ kind }), "FORBIDDEN");
-    assertEquals(principalOf({ kind }, { arrival: { clientCertificate: "AA" } }), "FORBIDDEN");
+    assertEquals(principalOf({ kind }, { context: { clientCertificate: "AA" } }), "FORBIDDEN");
   }
   const any = { policy: "any" } as const;
   assertEquals(principalOf({ kind: "other", user: "2" }, any), { id: "user 2", isOwner: false });
   assertEquals(principalOf({ kind: "unknown" }, any), { id: "user unknown", isOwner: false });
   const token = { asksToken: true };
   assertEquals(principalOf({ kind: "other" }, token), own);
-  const shown = principalOf({ kind: "other" }, { ...token, arrival: { clientCertificate: "AA" } });
+  const shown = principalOf({ kind: "other" }, { ...token, context: { clientCertificate: "AA" } });
   assertEquals(shown, { id: "certificate AA", isOwner: true });
 });

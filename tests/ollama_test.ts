@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { ollamaOrigin } from "../lib/provider/local/ollama.ts";
-import { createProviders } from "../lib/provider/configured_providers.ts";
+import { createModelRouter } from "../lib/provider/configured_router.ts";
 import { OpenAiServer, say } from "./fixtures/openai_server.ts";
 import { assertDocumented } from "./helpers/documented_bodies.ts";
 import { QUESTION } from "./helpers/provider_rig.ts";
@@ -37,7 +37,7 @@ function ollama() {
 Deno.test("an Ollama that runs is found by itself, with what its models can do and the window they have", async () => {
   const { server, host } = ollama();
   await using _server = server;
-  using models = createProviders({ setups: [], ollamaHost: host });
+  using models = createModelRouter({ setups: [], ollamaHost: host });
   const route = await models.resolve({ tool: "chat" });
   assertEquals([route.model.provider, route.model.name], ["ollama", "qwen3:8b"]);
   assertEquals(route.model.contextTokens, 16_384, "what its file sets");
@@ -63,7 +63,7 @@ Deno.test("an Ollama that starts later is found when the lists are asked for ane
   const { other } = server;
   await using _server = server;
   server.other = () => new Response(null, { status: 503 });
-  using models = createProviders({ setups: [], ollamaHost: host });
+  using models = createModelRouter({ setups: [], ollamaHost: host });
   await models.refresh();
   assertEquals(models.status().length, 0);
   server.other = other;
@@ -77,7 +77,7 @@ Deno.test("an Ollama that starts later is found when the lists are asked for ane
 Deno.test("a server on Ollama's port that is something else is left alone", async () => {
   await using server = new OpenAiServer();
   server.other = () => Response.json({ version: 3 });
-  using models = createProviders({ setups: [], ollamaHost: new URL(server.url).host });
+  using models = createModelRouter({ setups: [], ollamaHost: new URL(server.url).host });
   await models.refresh();
   assertEquals(models.status().length, 0);
   assert(server.requests.every(({ path }) => path === "/api/version"));

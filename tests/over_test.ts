@@ -1,18 +1,18 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { NotificationThrottle } from "../lib/base/notification_throttle.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { Asks } from "../lib/session/asks.ts";
+import { ServerRequests } from "../lib/session/server_requests.ts";
 
 Deno.test(
   "a client whose session is over is asked nothing, and nobody waits for it",
   { sanitizeOps: true },
   async () => {
     const sent: unknown[] = [];
-    const asks = new Asks((message) => sent.push(message));
-    const before = asks.ask({ method: "roots/list", params: {} }, { timeoutMs: 60_000 });
-    asks.end(new ExaiError("CANCELLED", "the session is over"));
+    const asks = new ServerRequests((message) => sent.push(message));
+    const before = asks.request({ method: "roots/list", params: {} }, { timeoutMs: 60_000 });
+    asks.close(new ExaiError("CANCELLED", "the session is over"));
     await assertRejects(() => before, ExaiError, "the session is over");
-    const after = () => asks.ask({ method: "roots/list", params: {} }, { timeoutMs: 60_000 });
+    const after = () => asks.request({ method: "roots/list", params: {} }, { timeoutMs: 60_000 });
     await assertRejects(after, ExaiError, "the session is over");
     assertEquals(sent.length, 1);
   },

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { VERSION } from "../lib/base/version.ts";
-import type { Envelope } from "../lib/tool/answer.ts";
+import type { Envelope } from "../lib/tool/tool_output.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 

@@ -4,7 +4,7 @@ import type { Root } from "../lib/call/call.ts";
 import { type Belonging, isSameSession, mayUse, OPERATOR, ownerKey, usable } from "../lib/call/owner.ts";
 import { findWorkspace } from "../lib/workspace/find_workspace.ts";
 import { Ownership, type OwnershipSource } from "../lib/session/ownership.ts";
-import { HandleTable, MAX_HANDLE_CHARS } from "../lib/upstream/handle_table.ts";
+import { HandleTable, MAX_HANDLE_CHARS } from "../lib/upstream/tasks/handle_table.ts";
 import { call } from "./helpers/call.ts";
 import { twoWorkspaces } from "./helpers/two_workspaces.ts";
 
@@ -58,7 +58,7 @@ Deno.test("a client is asked for its roots when somebody looks, once until they 
   assertEquals((await first.owner()).workspace, "/p");
   assertEquals(asked.roots, 1);
   root = "/q";
-  own.moved();
+  own.invalidate();
   assertEquals((await own.identity()).workspaces, ["/q", "/p"]);
   assertEquals((await first.owner()).workspace, "/p");
   assertEquals((await own.belonging.owner()).workspace, "/q");
@@ -68,10 +68,10 @@ Deno.test("a session is remembered to have worked in its last sixteen directorie
   let n = 0;
   const { own } = ownership({ findWorkspace: () => Promise.resolve(`/p${n}`) });
   for (; n < 30; n++) {
-    own.moved();
+    own.invalidate();
     await own.identity();
   }
-  own.moved();
+  own.invalidate();
   const { workspaces } = await own.identity();
   assertEquals([workspaces.length, workspaces[0], workspaces.at(-1)], [17, "/p30", "/p14"]);
 });

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import { ProcessRecords } from "../lib/upstream/process_records.ts";
-import { likenessKey } from "../lib/upstream/share_key.ts";
+import { processGroupKey } from "../lib/upstream/share_key.ts";
 import type { Slot, SlotRequest } from "../lib/upstream/slot.ts";
 import { call } from "./helpers/call.ts";
 
@@ -14,11 +14,11 @@ function request(key: string, scope: SlotRequest["scope"] = "project"): SlotRequ
     key,
     scope,
     why: "",
-    mayMove: false,
-    told: {},
-    listed: { listKey: key, told: {}, resourcesFor: "directory" },
+    canIsolate: false,
+    advertised: {},
+    listScope: { listKey: key, advertised: {}, resourcesFor: "directory" },
     config: {} as ServerConfig,
-    tenant: { caller, workspace: `/${key}`, roots: undefined, rootless: false },
+    session: { caller, workspace: `/${key}`, roots: undefined, isRootless: false },
     mixesRoots: false,
   };
 }
@@ -39,7 +39,7 @@ Deno.test("of processes that do not run no more than some hundreds are remembere
   for (let n = 0; n < 1000; n++) fail(request(`project ${n}`));
   assertEquals(keys().length, 258);
   assertEquals([keys()[0], keys().at(-1)], ["project 0", "project 999"]);
-  assertEquals(records.of(request("project 999")).supervisor.trouble?.failures, 1);
+  assertEquals(records.of(request("project 999")).supervisor.failureState?.failures, 1);
 });
 
 Deno.test("nothing is kept of a process that was well, nor of a window's own once the window is gone", () => {
@@ -52,20 +52,20 @@ Deno.test("nothing is kept of a process that was well, nor of a window's own onc
   for (const key of ["well", "ill"]) records.release(key);
   assertEquals(keys(), ["ill", "gone", "busy"]);
   running.add("busy");
-  records.forget(gone.tenant.caller);
-  records.forget(busy.tenant.caller);
+  records.forget(gone.session.caller);
+  records.forget(busy.session.caller);
   assertEquals(keys(), ["ill", "busy"]);
   running.delete("busy");
   records.release("busy");
   assertEquals(keys(), ["ill"]);
-  records.forgive();
+  records.resetBackoff();
   assertEquals(keys(), []);
 });
 
 Deno.test("what goes wrong on one process says nothing of another", () => {
   const { records, fail } = recordsOf();
   for (let n = 0; n < 2; n++) fail(request("sick"));
-  assertEquals(records.of(request("sound")).supervisor.trouble, undefined);
+  assertEquals(records.of(request("sound")).supervisor.failureState, undefined);
   assertEquals(records.of(request("sick")).where, "in /sick");
 });
 
@@ -77,16 +77,16 @@ Deno.test("a program that fails again and again rests for long; what is behind a
     const wanted = { ...request("a"), config: config as ServerConfig };
     const alike = { ...request("b", "session"), config: config as ServerConfig };
     const { supervisor } = records.of(wanted);
-    const key = likenessKey(alike.config, alike.tenant, alike.told);
+    const key = processGroupKey(alike.config, alike.session, alike.advertised);
     for (let n = 0; n < 5; n++) {
       supervisor.failed(supervisor.begin(100_000 * n), BROKEN, 100_000 * n);
-      records.failedAlike(alike, {
-        slot: { likeness: key, hasAnswered: false } as Slot,
+      records.groupFailed(alike, {
+        slot: { groupKey: key, hasAnswered: false } as Slot,
         attempt: { begunAtMs: Infinity },
         reason: BROKEN,
       });
     }
-    assertEquals(supervisor.trouble?.crashLimitReached, rests);
-    assertEquals(records.known(key)?.supervisor.trouble?.crashLimitReached, rests);
+    assertEquals(supervisor.failureState?.crashLimitReached, rests);
+    assertEquals(records.known(key)?.supervisor.failureState?.crashLimitReached, rests);
   }
 });

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { ServerConfig } from "../lib/config/server_config.ts";
-import { hasWords, namesOfUrl, programNames } from "../lib/upstream/program_names.ts";
+import { hasWords, namesOfUrl, programNames } from "../lib/upstream/sharing/program_names.ts";
 import { decideShare, knownServer } from "../lib/upstream/share_key.ts";
 
 /** What the program of each line is called, the words of a line parted by spaces; `'...'` is one argument. */
@@ -243,7 +243,7 @@ for (const [share, names] of Object.entries(KNOWN)) {
         args: ["-y", name],
       } as never as ServerConfig;
       const decision = decideShare(config);
-      assertEquals([decision.scope, decision.mayMove], [share, false], name);
+      assertEquals([decision.scope, decision.canIsolate], [share, false], name);
       assertMatch(decision.why, /^(it|two processes of it) \w+ .*\w+ \w+/, name);
     }
   });

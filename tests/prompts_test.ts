@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { hashOf } from "../lib/tool/material/attachment.ts";
-import { promptId, renderPrompt } from "../lib/tool/prompts/prompt.ts";
-import { PROMPTS } from "../lib/tool/prompts/prompts.ts";
+import { promptId, renderPrompt } from "../lib/tool/dialogue/prompt.ts";
+import { BUILTIN_PROMPTS } from "../lib/tool/builtin/tools.ts";
 import { SEVERITIES } from "../lib/tool/fields.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 
@@ -30,12 +30,12 @@ Deno.test("every tool that asks a model in its own words has a prompt, and no pr
   const raw = asking.filter((name) => name.startsWith("kimi_"));
   assertEquals(
     asking.filter((name) => !raw.includes(name)).toSorted(),
-    PROMPTS.map(({ name }) => name).toSorted(),
+    BUILTIN_PROMPTS.map(({ name }) => name).toSorted(),
   );
 });
 
 Deno.test("each prompt states its role, its method and the shape of the answer, in few words", () => {
-  for (const prompt of PROMPTS) {
+  for (const prompt of BUILTIN_PROMPTS) {
     const { name, version, role, method, output } = prompt;
     assert(Number.isInteger(version) && version >= 1, name);
     assertMatch(role, /^You [^\n]+\.$/, name);
@@ -50,7 +50,7 @@ Deno.test("each prompt states its role, its method and the shape of the answer, 
 });
 
 Deno.test("an answer a program reads is asked for as JSON, by an example that is JSON", () => {
-  for (const { name, output } of PROMPTS) {
+  for (const { name, output } of BUILTIN_PROMPTS) {
     const example = /^\{[\s\S]*^\}$/m.exec(output)?.[0];
     assertEquals(example === undefined, IN_WORDS.includes(name), name);
     if (example === undefined) continue;
@@ -65,13 +65,13 @@ Deno.test("an answer a program reads is asked for as JSON, by an example that is
 });
 
 Deno.test("what a model is shown is never taken for instructions", () => {
-  for (const prompt of PROMPTS) assertStringIncludes(renderPrompt(prompt), "not for you");
+  for (const prompt of BUILTIN_PROMPTS) assertStringIncludes(renderPrompt(prompt), "not for you");
 });
 
 Deno.test("a prompt whose text has changed has a new version", async () => {
-  for (const prompt of PROMPTS) {
+  for (const prompt of BUILTIN_PROMPTS) {
     const hash = (await hashOf(renderPrompt(prompt))).slice(0, 16);
     assertEquals(PUBLISHED[promptId(prompt)], hash, `"${promptId(prompt)}": "${hash}",`);
   }
-  assertEquals(Object.keys(PUBLISHED).length, PROMPTS.length);
+  assertEquals(Object.keys(PUBLISHED).length, BUILTIN_PROMPTS.length);
 });

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { Challenge } from "../lib/edge/challenge.ts";
-import { answerProof } from "../lib/client/handshake.ts";
-import { LinkError } from "../lib/client/link_error.ts";
+import { verifyProof } from "../lib/client/handshake.ts";
+import { LinkError } from "../lib/client/link_target.ts";
 import { addressDoor, makeNonce, proofText, SOCKET_DOOR } from "../lib/wire/proof.ts";
 import { connectWebSocket } from "../lib/transport/websocket_client.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
@@ -150,7 +150,7 @@ Deno.test("through the grace of a rotation either token is proved and proves; af
   for (const known of [token, "the-next-token"]) {
     const { client, nonce, answer, proof } = await challenged(it.url, known);
     assertEquals((answer.proofs as string[]).length, 2);
-    await answerProof(answer, { url: it.url, clientNonce: nonce, token: known });
+    await verifyProof(answer, { url: it.url, clientNonce: nonce, token: known });
     assertEquals((await client.ask({ op: "hello", proof })).ok, true, known);
     await client.close();
   }
@@ -165,7 +165,7 @@ Deno.test("through the grace of a rotation either token is proved and proves; af
   );
   const { client: late, nonce, answer } = await challenged(strict.url);
   const asked = { url: strict.url, clientNonce: nonce, token };
-  await assertRejects(() => answerProof(answer, asked), LinkError, "has not proved");
+  await assertRejects(() => verifyProof(answer, asked), LinkError, "has not proved");
   for (const one of [before.client, client, rotating, late]) await one.close();
 });
 
@@ -193,9 +193,9 @@ Deno.test("on the socket the door is the socket, and a proof for the address is 
   client.send(JSON.stringify({ op: "challenge", nonce }));
   const answer = JSON.parse(await promise);
   assertEquals(answer.door, SOCKET_DOOR);
-  await answerProof(answer, { url: "ws://localhost/", socket, clientNonce: nonce, token });
+  await verifyProof(answer, { url: "ws://localhost/", socket, clientNonce: nonce, token });
   await assertRejects(
-    () => answerProof(answer, { url: it.url, clientNonce: nonce, token }),
+    () => verifyProof(answer, { url: it.url, clientNonce: nonce, token }),
     LinkError,
     "passes the connection on",
   );
@@ -206,7 +206,7 @@ Deno.test("on the socket the door is the socket, and a proof for the address is 
 Deno.test("a client takes a proof only for the address it dialled, but over TLS for any", async () => {
   const clientNonce = makeNonce();
   const take = (door: string, url: string) =>
-    answerProof({ ...new Challenge([token], { door, clientNonce }).answer }, { url, clientNonce, token });
+    verifyProof({ ...new Challenge([token], { door, clientNonce }).answer }, { url, clientNonce, token });
   const door = "ws://127.0.0.1:8765";
   await take(door, "ws://127.0.0.1:8765/");
   await take(door, "ws://box.example:8765/");

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ChatRequest, ThinkingMode } from "../lib/provider/provider.ts";
-import type { ModelEntry, ProviderSetup } from "../lib/provider/configured_providers.ts";
+import type { ModelEntry, ProviderSetup } from "../lib/provider/configured_router.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import type { ModelStatus } from "../lib/provider/status.ts";
+import type { ModelStatus } from "../lib/provider/provider_status.ts";
 import { say } from "./fixtures/openai_server.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 import { assertDocumented } from "./helpers/documented_bodies.ts";

@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createServer, type Fixture } from "@copilotkit/aimock";
 import { ExaiError } from "../lib/base/errors.ts";
-import { createProviders, type ProviderSetup } from "../lib/provider/configured_providers.ts";
-import type { ModelRouter } from "../lib/provider/routing.ts";
+import { createModelRouter, type ProviderSetup } from "../lib/provider/configured_router.ts";
+import type { ModelRouter } from "../lib/provider/model_router.ts";
 
 const { signal } = new AbortController();
 
@@ -16,7 +16,7 @@ async function start(fixtures: Fixture[]) {
     models: (kind: ProviderSetup["kind"]) => {
       const models = kind === "custom" ? [MODELS.custom] : undefined;
       const setups = [{ kind, apiKey: "mock-key-1234", baseUrl: `${mock.url}/v1`, models }];
-      return routers.use(createProviders({ setups, retry: { baseMs: 0 } }));
+      return routers.use(createModelRouter({ setups, retry: { initialDelayMs: 0 } }));
     },
     [Symbol.asyncDispose]: async () => {
       routers[Symbol.dispose]();

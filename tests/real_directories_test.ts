@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { fromFileUrl, toFileUrl } from "@std/path";
-import { realPathOf } from "../lib/upstream/working_directory.ts";
+import { realPathOf } from "../lib/upstream/sharing/working_directory.ts";
 import { httpClient } from "./helpers/http_client.ts";
 import { mountedUpstreams } from "./helpers/mounted.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";

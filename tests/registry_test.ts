@@ -7,7 +7,7 @@ import { type NewSession, type RegistryOptions, SessionRegistry } from "../lib/s
 import type { Session } from "../lib/session/session.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 
-const WANTED: NewSession = { resumable: true, namedDirs: "read", principal: "owner" };
+const WANTED: NewSession = { isResumable: true, namedDirs: "read", principal: "owner" };
 
 /** A registry, and what became of its sessions. */
 function registryOf(options: Partial<RegistryOptions> = {}) {
@@ -32,7 +32,7 @@ function connect(session: Session) {
     send: () => {},
     close: (...how: unknown[]) => void (line.closed = how),
   };
-  session.mailbox.attach(line);
+  session.output.attach(line);
   return line;
 }
 
@@ -67,16 +67,16 @@ Deno.test("a session is taken over by who shows its token on behalf of the same 
   assertEquals(line.closed, []);
   assertEquals(registry.resume("a", resumeToken, "owner"), session);
   assertEquals(line.closed, [4008, "the client has attached anew"]);
-  const fixed = create("c", { resumable: false });
+  const fixed = create("c", { isResumable: false });
   assertEquals(registry.resume("c", fixed.resumeToken, "owner"), undefined);
 });
 
 Deno.test("a session whose connection was cut waits for its client so long, and no longer", async () => {
   using clock = new FakeClock();
   const { registry, create, take } = registryOf();
-  const [back, gone, fixed] = [create("back"), create("gone"), create("fixed", { resumable: false })];
+  const [back, gone, fixed] = [create("back"), create("gone"), create("fixed", { isResumable: false })];
   take();
-  for (const session of [back, gone, fixed]) registry.detached(session);
+  for (const session of [back, gone, fixed]) registry.handleDisconnect(session);
   assertEquals(take(), ["end fixed the client has gone away"]);
   await clock.pass(999);
   assertEquals(registry.resume("back", back.resumeToken, "owner"), back);
@@ -86,7 +86,7 @@ Deno.test("a session whose connection was cut waits for its client so long, and 
   await clock.pass(1e6);
   assertEquals([take(), clock.pending, registry.size], [[], 0, 1]);
   const none = registryOf({ resumeWindowMs: 0 });
-  none.registry.detached(none.create("a"));
+  none.registry.handleDisconnect(none.create("a"));
   assertEquals(none.take(), ["start a", "end a the client has gone away"]);
 });
 
@@ -94,7 +94,7 @@ Deno.test("a session that was ended does not wait, and ends once", async () => {
   using clock = new FakeClock();
   const { registry, create, take } = registryOf();
   const session = create("a");
-  registry.detached(session);
+  registry.handleDisconnect(session);
   registry.end(session, "enough");
   registry.end(session, "again");
   assertEquals([take(), clock.pending, registry.size], [["start a", "end a enough"], 0, 0]);
@@ -105,7 +105,7 @@ Deno.test("a session that was ended does not wait, and ends once", async () => {
 Deno.test("of more than 4096 sessions that are away the one longest away is given up", async () => {
   using clock = new FakeClock();
   const { registry, create, take } = registryOf();
-  for (let n = 0; n < 4097; n++) registry.detached(create(`s${n}`));
+  for (let n = 0; n < 4097; n++) registry.handleDisconnect(create(`s${n}`));
   const ended = () => take().filter((what) => what.startsWith("end"));
   assertEquals(ended(), ["end s0 too many sessions wait for their clients"]);
   assertEquals(clock.pending, 4096);
@@ -115,7 +115,7 @@ Deno.test("of more than 4096 sessions that are away the one longest away is give
 Deno.test("a session that cannot be resumed is closed when it is idle, and none that runs, listens or can come back", async () => {
   using clock = new FakeClock();
   const { registry, create, take } = registryOf({ idleMs: 60_000 });
-  const fixed = { resumable: false };
+  const fixed = { isResumable: false };
   const idle = create("idle", fixed);
   const line = connect(idle);
   const running = create("running", fixed);
@@ -158,7 +158,7 @@ Deno.test("a session that cannot be resumed is closed when it is idle, and none 
 
 Deno.test("what a session holds is bounded by what it may be sent", () => {
   const budget = new ByteBudget({ maxBytes: 10 });
-  const limits = (maxFrameBytes: number) => registryOf({ maxFrameBytes, budget }).registry.mailboxLimits;
+  const limits = (maxFrameBytes: number) => registryOf({ maxFrameBytes, budget }).registry.replayLimits;
   const MIB = 1024 * 1024;
   assertEquals(limits(1000), { maxMessages: 256, maxChars: 16 * MIB, budget });
   assertEquals(limits(10 * MIB).maxChars, 20 * MIB);
@@ -185,7 +185,7 @@ function journalOf() {
       token === "known"
         ? {
           journal: ofSession(token),
-          calls: [{ mark: { id: 1 }, answer: "one" }, { mark: { id: 2 }, answer: undefined }],
+          calls: [{ entry: { id: 1 }, answer: "one" }, { entry: { id: 2 }, answer: undefined }],
         }
         : undefined,
   };
@@ -202,8 +202,8 @@ Deno.test("a session an earlier daemon knew is begun anew under its token, with 
   assertEquals([session.id, session.resumeToken, session.isRecovered, take()], ["a:2", "known", true, [
     "start a:2",
   ]]);
-  assertEquals([session.mailbox.holds(1), session.mailbox.hasLost(2)], [true, true]);
-  session.mailbox.began(3);
+  assertEquals([session.output.hasResponse(1), session.output.isOutcomeUnknown(2)], [true, true]);
+  session.output.markBegun(3);
   assertEquals(told, ["open", "begin 3 known"]);
   registry.end(session, "over");
   assertEquals(told.at(-1), "release known");
@@ -213,7 +213,7 @@ Deno.test("a session an earlier daemon knew is begun anew under its token, with 
 Deno.test("the journal keeps the calls of sessions that can be resumed, until their client says goodbye", () => {
   const { journal, told } = journalOf();
   const { registry, create } = registryOf({ journal });
-  registry.end(create("fixed", { resumable: false }), "over");
+  registry.end(create("fixed", { isResumable: false }), "over");
   assertEquals(told, []);
   const [one, two] = [create("one"), create("two")];
   assertEquals([one.isRecovered, one.resumeToken === two.resumeToken], [false, false]);

@@ -38,9 +38,9 @@ Deno.test("a daemon whose doors let a stranger in does not start, and says how t
 });
 
 Deno.test("a door that checks one thing and not another is found out", async () => {
-  const hostOnly: HttpRequestHandler = (request, arrival) =>
+  const hostOnly: HttpRequestHandler = (request, context) =>
     /^localhost(:\d+)?$/.test(request.headers.get("host") ?? "")
-      ? letAllIn(request, arrival)
+      ? letAllIn(request, context)
       : new Response("no", { status: 403 });
   const error = await assertRejects(() => openWith(hostOnly, { socket: "off" }), ExaiError);
   assert(!error.message.includes("another Host") && !error.message.includes("token"), error.message);

@@ -96,7 +96,7 @@ Deno.test("a process that ends by itself says how, with its last words, and take
   await settled();
   end(3);
   const ended = await process.closed;
-  assertEquals(ended, { code: 3, signal: null, stderrTail: "a first line\nout of\nluck", wanted: false });
+  assertEquals(ended, { code: 3, signal: null, stderrTail: "a first line\nout of\nluck", wasClosed: false });
   assertEquals([process.end, done], [ended, ["adopt 4711", "sweep 4711 10000", "closed"]]);
   assertEquals(
     process.describeEnd(),
@@ -113,7 +113,7 @@ Deno.test("a process that ends by itself says how, with its last words, and take
   assertEquals([error.code, error.details], ["UPSTREAM_UNAVAILABLE", { server: "files" }]);
   assertEquals([child.stdin.destroyed, child.stdout.destroyed, child.stderr.destroyed], [true, true, true]);
   await process.close();
-  assertEquals(process.end!.wanted, false);
+  assertEquals(process.end!.wasClosed, false);
 });
 
 Deno.test("a process that a signal has ended, and that said nothing, says that", async () => {
@@ -151,7 +151,7 @@ Deno.test("a process is asked to end by closing its stdin, and nothing more wher
   await assertRejects(() => process.send(NOTE), ExaiError, "it is being stopped");
   end(0);
   await closing;
-  assertEquals([done, process.end!.wanted, process.describeEnd()], [
+  assertEquals([done, process.end!.wasClosed, process.describeEnd()], [
     ["adopt 4711", "sweep 4711 10000", "closed"],
     true,
     "it was stopped",
@@ -191,7 +191,7 @@ for (
     await settled();
     assertEquals(child.stdin.writableEnded, true);
     end(0);
-    assertEquals((await process.closed).wanted, false);
+    assertEquals((await process.closed).wasClosed, false);
   });
 }
 

@@ -10,7 +10,7 @@ import { ByteBudget } from "../lib/base/byte_budget.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { encode, sendable } from "../lib/session/encode.ts";
-import { Session, type SessionOptions, type Speaker } from "../lib/session/session.ts";
+import { type ClientPeer, Session, type SessionOptions } from "../lib/session/session.ts";
 import { SubscriptionQuota } from "../lib/session/subscription_quota.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 
@@ -20,20 +20,20 @@ function sessionOf(parts: Partial<SessionOptions> = {}) {
     id: "a",
     namedDirs: "read",
     principal: "owner",
-    resumable: true,
-    mailbox: { maxMessages: 9, maxChars: 999 },
+    isResumable: true,
+    replayLimits: { maxMessages: 9, maxChars: 999 },
     maxFrameBytes: 100,
     ...parts,
   });
   const told: unknown[] = [];
   let roots: () => Promise<{ result: JsonObject } | { error: { code: number; message: string } }> = () =>
     Promise.resolve({ result: { roots: [{ uri: "file:///r" }] } });
-  const speaker: Speaker = {
+  const speaker: ClientPeer = {
     notify: (...what) => told.push(what),
     ask: (method, params, options) => (told.push(["ask", method, params, options?.timeoutMs]), roots()),
-    rootsArrived: () => told.push("roots arrived"),
+    rootsChanged: () => told.push("roots arrived"),
   };
-  session.speaker = speaker;
+  session.bindPeer(speaker);
   return { session, take: () => told.splice(0), setRoots: (next: typeof roots) => roots = next };
 }
 
@@ -50,7 +50,7 @@ Deno.test("a client that has not initialized is told nothing and asked nothing",
   session.notify("n", { a: 1 });
   await session.ask("m", { b: 2 }, { timeoutMs: 3 });
   assertEquals(take(), [["n", { a: 1 }], ["ask", "m", { b: 2 }, 3]]);
-  session.speaker = undefined;
+  session.bindPeer(undefined);
   session.notify("n");
   await assertRejects(() => session.ask("m", {}), ExaiError);
 });
@@ -88,15 +88,15 @@ Deno.test("a window whose roots are not known is told why and where its servers 
       params.data as string,
       cwd === undefined ? "run without a directory" : "run in /work",
     );
-    session.remindOfRoots();
+    session.retryOverdueRoots();
     assertEquals(take(), []);
     await clock.pass(1);
-    session.remindOfRoots();
+    session.retryOverdueRoots();
     assertEquals(take().length, 1, "roots that are overdue are asked for again");
     answer.resolve({ result: { roots: [{ uri: "file:///r" }] } });
     await clock.settle();
     assertEquals(take(), ["roots arrived"]);
-    session.remindOfRoots();
+    session.retryOverdueRoots();
     assertEquals(take(), []);
   }
 });
@@ -104,9 +104,9 @@ Deno.test("a window whose roots are not known is told why and where its servers 
 Deno.test("a window is told how many messages to it are lost, if any are", () => {
   const { session, take } = sessionOf();
   session.revision = "2025-11-25";
-  session.warnOfLost(0);
+  session.warnOfUndelivered(0);
   assertEquals(take(), []);
-  session.warnOfLost(3);
+  session.warnOfUndelivered(3);
   const [[method, params]] = take() as [[string, JsonObject]];
   assertEquals([method, params.level, params.logger], ["notifications/message", "warning", "exai"]);
   assertStringIncludes(params.data as string, "3 messages for this window are lost");
@@ -134,13 +134,13 @@ Deno.test("what a session keeps is its directory's until the client tells of ano
 
 Deno.test("the end of a session aborts its calls and frees what it held", async () => {
   const budget = new ByteBudget({ maxBytes: 1000 });
-  const { session } = sessionOf({ mailbox: { maxMessages: 9, maxChars: 999, budget } });
+  const { session } = sessionOf({ replayLimits: { maxMessages: 9, maxChars: 999, budget } });
   const ended: string[] = [];
   session.ended.addEventListener("abort", () => ended.push(session.ended.reason.message));
   session.subscriptions.add("a:1");
-  session.mailbox.answer(1, "one");
-  session.mailbox.attach({ send: () => {}, close: () => {} });
-  assertEquals(session.connected, true);
+  session.output.sendResponse(1, "one");
+  session.output.attach({ send: () => {}, close: () => {} });
+  assertEquals(session.isConnected, true);
   const request = { id: 1, method: "m", params: {}, notify: () => {}, ask: () => Promise.reject() };
   const work = session.calls.run(
     request,
@@ -151,7 +151,7 @@ Deno.test("the end of a session aborts its calls and frees what it held", async 
   session.end("again");
   const { error } = await work;
   assertEquals([error!.message, (error!.data as JsonObject).code], ["enough", "CANCELLED"]);
-  assertEquals([ended, budget.bytes, session.subscriptions.size, session.connected], [
+  assertEquals([ended, budget.bytes, session.subscriptions.size, session.isConnected], [
     ["enough"],
     0,
     0,

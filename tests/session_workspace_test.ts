@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { toFileUrl } from "@std/path";
 import type { Root } from "../lib/call/call.ts";
-import { workspaceOf } from "../lib/upstream/working_directory.ts";
+import { workspaceOf } from "../lib/upstream/sharing/working_directory.ts";
 import { Window } from "./helpers/instance.ts";
 
 /** Where servers run for a window with these roots, and what it was told. */

@@ -4,12 +4,12 @@ import type { JsonObject } from "../lib/base/json.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import type { Caller } from "../lib/call/call.ts";
 import {
+  advertisedCapabilities,
   decideShare,
-  isPlaced,
+  isDirectoryBound,
+  refusalAdvice,
   type Scope,
   shareKey,
-  toldCapabilities,
-  whenRefused,
 } from "../lib/upstream/share_key.ts";
 
 const [ADA, BOB] = ["ada", "bob"].map((id) => ({ ...call().caller, id })) as [Caller, Caller];
@@ -27,7 +27,7 @@ const configOf = (parts: object, base: object = STDIO) => ({ ...base, ...parts }
 
 Deno.test("what the user wrote decides, then what is known, then how the server is reached", () => {
   const decided = (parts: object, base = STDIO as object) => {
-    const { scope, mayMove, why } = decideShare(configOf(parts, base));
+    const { scope, canIsolate: mayMove, why } = decideShare(configOf(parts, base));
     assertMatch(why, /\w+ \w+ \w+/);
     return [scope, mayMove];
   };
@@ -46,7 +46,7 @@ Deno.test("what the user wrote decides, then what is known, then how the server 
 });
 
 Deno.test("a window whose question was refused is told what it can do", () => {
-  const refused = (share: string, mayMove: boolean) => whenRefused(configOf({ share }), mayMove);
+  const refused = (share: string, mayMove: boolean) => refusalAdvice(configOf({ share }), mayMove);
   assertMatch(refused("auto", true), /call again.* run apart/);
   for (const share of ["auto", "machine"]) {
     assertMatch(refused(share, false), /call again when no other window's call runs/);
@@ -55,8 +55,8 @@ Deno.test("a window whose question was refused is told what it can do", () => {
 });
 
 Deno.test("a process of several windows is told what any of them may be able to, one of a window what it is", () => {
-  const told = (scope: Scope, placed: boolean, rootless: boolean, capabilities: JsonObject = {}) =>
-    toldCapabilities({ scope, placed, rootless }, { ...ADA, capabilities });
+  const told = (scope: Scope, isBound: boolean, isRootless: boolean, capabilities: JsonObject = {}) =>
+    advertisedCapabilities({ scope, isBound, isRootless }, { ...ADA, capabilities });
   const union = { sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } };
   assertEquals(told("machine", false, true, { tasks: {} }), union);
   assertEquals([told("project", true, true), told("project", false, false)], [union, union]);
@@ -80,7 +80,7 @@ Deno.test("a process of several windows is told what any of them may be able to,
 });
 
 Deno.test("a directory matters to a process of one window, and to one of a directory that does not say otherwise", () => {
-  const placed = (scope: Scope, cwdFree: boolean) => isPlaced(configOf({ cwdFree }), scope);
+  const placed = (scope: Scope, cwdFree: boolean) => isDirectoryBound(configOf({ cwdFree }), scope);
   assertEquals([placed("session", true), placed("session", false)], [true, true]);
   assertEquals([placed("project", true), placed("project", false)], [false, true]);
   assertEquals([placed("machine", true), placed("machine", false)], [false, false]);
@@ -92,7 +92,7 @@ Deno.test("two windows share a process when all that it gets and where it is are
       caller: ADA,
       workspace: "/w",
       roots: undefined,
-      rootless: false,
+      isRootless: false,
       ...tenant,
     }, scope);
   const one = key({ env: { a: "1", b: null } });
@@ -109,7 +109,7 @@ Deno.test("two windows share a process when all that it gets and where it is are
       key({ cwd: "/x" }),
       key({}, "project", { workspace: "/x" }),
       key({}, "project", { roots: [{ uri: "file:///v" }] }),
-      key({}, "project", { rootless: true }),
+      key({}, "project", { isRootless: true }),
       key({}, "project", { workspace: undefined }),
       key({}, "project", { caller: { ...ADA, principal: "another user" } }),
       key({}, "session"),

@@ -4,13 +4,12 @@ import type { JsonObject } from "../lib/base/json.ts";
 import type { Call, Caller } from "../lib/call/call.ts";
 import type { LogLevel } from "../lib/wire/mcp.ts";
 import { mintedId, type Result } from "../lib/wire/rpc.ts";
-import { Attribution } from "../lib/upstream/attribution.ts";
+import { Attribution } from "../lib/upstream/instance/attribution.ts";
 import { Semaphore } from "../lib/upstream/semaphore.ts";
-import { InFlightTable } from "../lib/upstream/inflight.ts";
-import { namesItsTask } from "../lib/upstream/work.ts";
-import type { Instance } from "../lib/upstream/instance.ts";
-import { LiveTasks } from "../lib/upstream/live_tasks.ts";
-import { SharedLogLevel } from "../lib/upstream/log_level.ts";
+import { InFlightTable } from "../lib/upstream/instance/inflight.ts";
+import { isTaskMethod } from "../lib/upstream/method_kind.ts";
+import type { Instance } from "../lib/upstream/instance/instance.ts";
+import { SharedLogLevel } from "../lib/upstream/instance/log_level.ts";
 import {
   createdTask,
   HandleTable,
@@ -18,8 +17,8 @@ import {
   relatedTask,
   requiredElicitations,
   TaskProgress,
-} from "../lib/upstream/handle_table.ts";
-import { quiet } from "../lib/upstream/quiet.ts";
+} from "../lib/upstream/tasks/handle_table.ts";
+import { UnfetchedTasks, untilUnused } from "../lib/upstream/tasks/unfetched_tasks.ts";
 import { call } from "./helpers/call.ts";
 
 const [ADA, BOB] = ["ada", "bob"].map((id) => ({ ...call().caller, id })) as [Caller, Caller];
@@ -122,14 +121,14 @@ Deno.test("an id of ours that comes back as text is the same, any other text is 
 });
 
 Deno.test("a task is waited for until it was fetched, cancelled, has expired or its window is gone", () => {
-  const tasks = new LiveTasks();
-  tasks.begun(ADA, { taskId: "a", ttl: 1000 }, 0);
-  tasks.begun(BOB, { taskId: "b", ttl: 400 }, 0);
+  const tasks = new UnfetchedTasks();
+  tasks.add(ADA, { taskId: "a", ttl: 1000 }, 0);
+  tasks.add(BOB, { taskId: "b", ttl: 400 }, 0);
   assertEquals([tasks.remainingMs(0), tasks.remainingMs(400), tasks.has(BOB)], [1000, 600, false]);
-  tasks.begun(BOB, { taskId: 7 as never }, 0);
-  tasks.begun(BOB, { taskId: "x".repeat(MAX_HANDLE_CHARS + 1) }, 0);
+  tasks.add(BOB, { taskId: 7 as never }, 0);
+  tasks.add(BOB, { taskId: "x".repeat(MAX_HANDLE_CHARS + 1) }, 0);
   assertEquals(tasks.has(BOB), false);
-  tasks.begun(BOB, { taskId: "x".repeat(MAX_HANDLE_CHARS) }, 0);
+  tasks.add(BOB, { taskId: "x".repeat(MAX_HANDLE_CHARS) }, 0);
   assertEquals(tasks.has(BOB), true);
   tasks.answered("tasks/result", 7, { result: {} });
   tasks.answered("tasks/result", "a", { error: { code: 1, message: "no" } });
@@ -142,33 +141,37 @@ Deno.test("a task is waited for until it was fetched, cancelled, has expired or 
 
 Deno.test("another window's task is in the way while it runs: not once it is over or has expired", () => {
   for (const status of ["completed", "failed", "cancelled", "working", "input_required"]) {
-    const tasks = new LiveTasks();
-    tasks.begun(ADA, { taskId: "a", ttl: 1000 }, 0);
-    assertEquals([tasks.othersRun(ADA, 0), tasks.othersRun(BOB, 0), tasks.othersRun(BOB, 1000)], [
+    const tasks = new UnfetchedTasks();
+    tasks.add(ADA, { taskId: "a", ttl: 1000 }, 0);
+    assertEquals([
+      tasks.hasRunningOfOthers(ADA, 0),
+      tasks.hasRunningOfOthers(BOB, 0),
+      tasks.hasRunningOfOthers(BOB, 1000),
+    ], [
       false,
       true,
       false,
     ]);
-    tasks.hasStatus(7, status);
-    tasks.hasStatus("b", status);
-    assertEquals(tasks.othersRun(BOB, 0), true);
-    tasks.hasStatus("a", status);
+    tasks.setStatus(7, status);
+    tasks.setStatus("b", status);
+    assertEquals(tasks.hasRunningOfOthers(BOB, 0), true);
+    tasks.setStatus("a", status);
     const runs = status === "working" || status === "input_required";
-    assertEquals(tasks.othersRun(BOB, 0), runs, status);
+    assertEquals(tasks.hasRunningOfOthers(BOB, 0), runs, status);
     assertEquals(tasks.has(ADA), true);
   }
-  const tasks = new LiveTasks();
-  tasks.begun(ADA, { taskId: "a" }, 0);
+  const tasks = new UnfetchedTasks();
+  tasks.add(ADA, { taskId: "a" }, 0);
   tasks.answered("tasks/get", "a", { result: { status: "failed" } });
-  assertEquals([tasks.othersRun(BOB, 0), tasks.remainingMs(0)], [false, Infinity]);
+  assertEquals([tasks.hasRunningOfOthers(BOB, 0), tasks.remainingMs(0)], [false, Infinity]);
 });
 
 Deno.test("so many tasks are kept, the latest", () => {
-  const tasks = new LiveTasks();
-  tasks.begun(BOB, { taskId: "first" }, 0);
-  for (let n = 1; n < 10_000; n++) tasks.begun(ADA, { taskId: `t${n}` }, 0);
+  const tasks = new UnfetchedTasks();
+  tasks.add(BOB, { taskId: "first" }, 0);
+  for (let n = 1; n < 10_000; n++) tasks.add(ADA, { taskId: `t${n}` }, 0);
   assertEquals(tasks.has(BOB), true);
-  tasks.begun(ADA, { taskId: "last" }, 0);
+  tasks.add(ADA, { taskId: "last" }, 0);
   assertEquals(tasks.has(BOB), false);
 });
 
@@ -233,7 +236,7 @@ Deno.test("a call is known to run from its request to its answer, longer when it
   const table = new InFlightTable(attribution);
   table.add(1, entry([], "one", call({ caller: ADA, method: "tasks/get" })));
   table.add(2, entry([], "two"));
-  assertEquals([attribution.quietInMs("bob"), namesItsTask("tasks/get"), namesItsTask("tools/call")], [
+  assertEquals([attribution.quietInMs("bob"), isTaskMethod("tasks/get"), isTaskMethod("tools/call")], [
     0,
     true,
     false,
@@ -363,9 +366,9 @@ Deno.test("a server that does not answer is asked for a level again only when a 
 });
 
 Deno.test("a process that is gone is quiet, whatever tasks it was asked for", async () => {
-  const tasks = new LiveTasks();
-  tasks.begun(ADA, { taskId: "a", ttl: 60_000 });
+  const tasks = new UnfetchedTasks();
+  tasks.add(ADA, { taskId: "a", ttl: 60_000 });
   const instance = { tasks, inflight: 0, alive: false, idle: () => Promise.resolve() };
-  await quiet(instance as unknown as Instance, new AbortController().signal);
+  await untilUnused(instance as unknown as Instance, new AbortController().signal);
   assertEquals(tasks.has(ADA), false);
 });

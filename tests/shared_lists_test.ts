@@ -4,10 +4,16 @@ import { setupLog } from "../lib/base/log.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ListKind } from "../lib/call/server.ts";
 import type { Result } from "../lib/wire/rpc.ts";
-import { changedLists, cutOf, isSameList, ListCache, listChangedMethod } from "../lib/upstream/lists.ts";
-import { mayRepeat } from "../lib/upstream/outcome.ts";
-import { ShownLists } from "../lib/upstream/shown_lists.ts";
-import { ToolFilter } from "../lib/upstream/tool_choice.ts";
+import {
+  changedLists,
+  isSameList,
+  ListCache,
+  listChangedMethod,
+  truncationOf,
+} from "../lib/upstream/lists/list_cache.ts";
+import { mayRepeat } from "../lib/upstream/call_run.ts";
+import { ShownLists } from "../lib/upstream/lists/shown_lists.ts";
+import { ToolFilter } from "../lib/upstream/lists/tool_filter.ts";
 import { call } from "./helpers/call.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
 
@@ -65,7 +71,7 @@ Deno.test("a list whose change is not announced is good for half a minute, and s
       isAnnounced,
     });
     const first = await cache.get("tools");
-    assertEquals(typeof cutOf(first), isAnnounced ? "string" : "undefined");
+    assertEquals(typeof truncationOf(first), isAnnounced ? "string" : "undefined");
     clock.pass(29_999);
     await cache.get("tools");
     assertEquals(asked.length, 1);
@@ -132,8 +138,8 @@ Deno.test("a list that was cut and now is whole is another, though its entries a
   clock.pass(30_000);
   nextCursor = undefined;
   const whole = await cache.get("tools");
-  assertNotEquals(cutOf(cut), undefined);
-  assertEquals([cut === whole, cutOf(whole)], [false, undefined]);
+  assertNotEquals(truncationOf(cut), undefined);
+  assertEquals([cut === whole, truncationOf(whole)], [false, undefined]);
 });
 
 Deno.test("catching up asks for what is known again and says what has changed; what cannot be had is left out", async () => {
@@ -242,7 +248,7 @@ Deno.test("a list is shown without what clients refuse and what is not offered; 
   const { cache } = cacheOf(() => ({ result: { tools: [tool("a")], nextCursor: 7 } as JsonObject }));
   const cut = await cache.get("tools");
   await shown.of("tools", cut);
-  assertEquals(shown.faultsOf(cut), [`tools: ${cutOf(cut)}`]);
+  assertEquals(shown.faultsOf(cut), [`tools: ${truncationOf(cut)}`]);
 });
 
 Deno.test("what is wrong with a list is logged once, however often it comes, and again when something else is", async () => {

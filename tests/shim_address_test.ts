@@ -2,8 +2,9 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import process from "node:process";
 import { redact } from "../lib/base/secrets.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import { type AddressSettings, isLocal, locateDaemon, urlOf } from "../lib/client/address.ts";
-import { LinkError } from "../lib/client/link_error.ts";
+import { type AddressSettings, locateDaemon } from "../lib/client/address.ts";
+import { isLocal, urlOf } from "../lib/client/daemon_url.ts";
+import { LinkError } from "../lib/client/link_target.ts";
 import { tempDir } from "./helpers/files.ts";
 
 const SETTINGS: AddressSettings = {
@@ -71,26 +72,26 @@ Deno.test("the socket is that of the daemon the settings mean, the one they name
   assertEquals((await odd.locate()).socket, undefined);
   for (const text of ["", "no JSON", "[]", "null"]) {
     await using none = await home({ "daemon.json": text });
-    const { socket, elsewhere } = await none.locate();
+    const { socket, fallback: elsewhere } = await none.locate();
     assertEquals([socket, elsewhere], [undefined, undefined], text);
   }
 });
 
 Deno.test("the daemon of the state directory is the one to use elsewhere, if this machine is meant", async () => {
   await using it = await home(endpoint());
-  assertEquals((await it.locate()).elsewhere, undefined, "it is where it should be");
-  assertEquals((await it.locate({ port: 0 })).elsewhere, undefined);
-  assertEquals((await it.locate({ port: 9000, host: "box.example" })).elsewhere, undefined);
-  const { elsewhere, readUrl } = await it.locate({ port: 9000 });
+  assertEquals((await it.locate()).fallback, undefined, "it is where it should be");
+  assertEquals((await it.locate({ port: 0 })).fallback, undefined);
+  assertEquals((await it.locate({ port: 9000, host: "box.example" })).fallback, undefined);
+  const { fallback: elsewhere, readUrl } = await it.locate({ port: 9000 });
   assertEquals(
     [elsewhere!.socket, await elsewhere!.readUrl(), await readUrl()],
     ["/run/d.sock", "ws://127.0.0.1:8765/", "ws://127.0.0.1:9000/"],
   );
-  assertEquals((await it.locate({ port: 9000, socket: "off" })).elsewhere!.socket, undefined);
+  assertEquals((await it.locate({ port: 9000, socket: "off" })).fallback!.socket, undefined);
   await using none = await home();
-  assertEquals((await none.locate({ port: 9000 })).elsewhere, undefined);
+  assertEquals((await none.locate({ port: 9000 })).fallback, undefined);
   await using odd = await home(endpoint({ url: 7 }));
-  const [fault, message] = await faultOf((await odd.locate({ port: 9000 })).elsewhere!.readUrl());
+  const [fault, message] = await faultOf((await odd.locate({ port: 9000 })).fallback!.readUrl());
   assertEquals([fault, message], ["refused", `no daemon has written its address to ${odd.paths.endpoint}`]);
 });
 
@@ -164,8 +165,8 @@ Deno.test("a token that is not there yet proves nothing", async () => {
 Deno.test("whose daemon it may be, and what TLS needs, is what the settings say", async () => {
   await using it = await home({ "ca.pem": "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n" });
   const own = await it.locate();
-  assertEquals([own.ofAnyUser, await own.readTls!(), own.fault], [false, undefined, undefined]);
-  assertEquals((await it.locate({ peers: "any" })).ofAnyUser, true);
+  assertEquals([own.allowsAnyUser, await own.readTls!(), own.fault], [false, undefined, undefined]);
+  assertEquals((await it.locate({ peers: "any" })).allowsAnyUser, true);
   const tlsCa = `${it.paths.home}/ca.pem`;
   assertEquals((await (await it.locate({ tlsCa })).readTls!())?.caCerts?.length, 1);
 });

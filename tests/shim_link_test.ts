@@ -2,9 +2,10 @@ import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "
 import type { JsonObject } from "../lib/base/json.ts";
 import { Challenge } from "../lib/edge/challenge.ts";
 import { nextFrame } from "../lib/client/frames.ts";
-import { answerProof, handshake } from "../lib/client/handshake.ts";
-import { LinkError, type LinkFault, sayHello } from "../lib/client/link.ts";
-import { isLoopback } from "../lib/client/loopback.ts";
+import { authenticateDaemon, verifyProof } from "../lib/client/handshake.ts";
+import { sayHello } from "../lib/client/link.ts";
+import { LinkError, type LinkFault } from "../lib/client/link_target.ts";
+import { isLoopbackHost } from "../lib/client/daemon_url.ts";
 import { makeNonce, SOCKET_DOOR } from "../lib/wire/proof.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { MemoryDaemon } from "./helpers/memory_daemon.ts";
@@ -32,7 +33,7 @@ Deno.test("the next frame is one frame: what follows waits for whoever takes the
   const answer = nextFrame(daemon.socket, 60_000);
   daemon.send("first");
   daemon.send("second");
-  assertEquals([await answer, timers.size], [{ text: "first" }, 0]);
+  assertEquals([await answer, timers.size], [{ kind: "frame", text: "first" }, 0]);
   const later: string[] = [];
   daemon.socket.onframe = (text) => later.push(text);
   assertEquals(later, ["second"]);
@@ -41,11 +42,18 @@ Deno.test("the next frame is one frame: what follows waits for whoever takes the
 Deno.test("a connection that ends in place of an answer says how, one that is silent for how long", async () => {
   const closed = new MemoryDaemon();
   closed.end(4003, "unauthorized");
-  assertEquals(await nextFrame(closed.socket, 60_000), { code: 4003, why: "closed with 4003 unauthorized" });
+  assertEquals(await nextFrame(closed.socket, 60_000), {
+    kind: "closed",
+    code: 4003,
+    why: "closed with 4003 unauthorized",
+  });
   const cut = new MemoryDaemon();
   cut.end(1006);
-  assertEquals((await nextFrame(cut.socket, 60_000)).why, "closed with 1006");
-  assertEquals(await nextFrame(new MemoryDaemon().socket, 10), { why: "no answer within 10 ms" });
+  assertEquals(await nextFrame(cut.socket, 60_000), { kind: "closed", code: 1006, why: "closed with 1006" });
+  assertEquals(await nextFrame(new MemoryDaemon().socket, 10), {
+    kind: "timeout",
+    why: "no answer within 10 ms",
+  });
 });
 
 const HELLO = { client: "test", nudge: true };
@@ -56,7 +64,7 @@ function hello(
 ) {
   const daemon = new MemoryDaemon();
   const { proof, socket, timeoutMs = 60_000 } = way;
-  const link = sayHello({ socket: daemon.socket, way: { url, socket, timeoutMs }, proof }, HELLO);
+  const link = sayHello({ socket: daemon.socket, dialed: { url, socket, timeoutMs }, proof }, HELLO);
   reply(daemon, how);
   return { daemon, link };
 }
@@ -120,7 +128,7 @@ function shake(
   dialled: { url: string; socket?: string; timeoutMs?: number } = { url },
 ) {
   const daemon = new MemoryDaemon();
-  const proof = handshake(daemon.socket, { timeoutMs: 60_000, ...dialled }, token);
+  const proof = authenticateDaemon(daemon.socket, { timeoutMs: 60_000, ...dialled }, token);
   const [challenge] = daemon.take();
   assertEquals(challenge!.op, "challenge");
   reply(daemon, how(challenge!));
@@ -134,7 +142,7 @@ function answerOf(challenge: JsonObject, { door = "ws://127.0.0.1:8765", known =
 
 Deno.test("a daemon that proves itself is shown a proof in return", async () => {
   const daemon = new MemoryDaemon();
-  const proof = handshake(daemon.socket, { url, timeoutMs: 60_000 }, token);
+  const proof = authenticateDaemon(daemon.socket, { url, timeoutMs: 60_000 }, token);
   const [{ nonce }] = daemon.take() as [JsonObject];
   const challenge = new Challenge([token], { door: "ws://127.0.0.1:8765", clientNonce: String(nonce) });
   daemon.send({ ...challenge.answer, op: "challenge_res" });
@@ -221,14 +229,14 @@ Deno.test("who does not answer a challenge is named by the way it was reached", 
   assertEquals(fault, "unreachable");
   assertStringIncludes(message, "/run/exai.sock");
   const at = { url, socket: "/run/exai.sock", clientNonce: makeNonce(), token };
-  assertStringIncludes((await faultOf(answerProof({}, at))).message, "/run/exai.sock");
+  assertStringIncludes((await faultOf(verifyProof({}, at))).message, "/run/exai.sock");
 });
 
 /** Whether a proof for `door` is taken by one who dialled `url`, or a socket. */
 async function isTaken(door: string, url: string, socket?: string): Promise<boolean> {
   const clientNonce = makeNonce();
   const { answer } = new Challenge([token], { door, clientNonce });
-  return await answerProof({ ...answer }, { url, socket, clientNonce, token }).then(() => true, (thrown) => {
+  return await verifyProof({ ...answer }, { url, socket, clientNonce, token }).then(() => true, (thrown) => {
     if (!(thrown instanceof LinkError)) throw thrown;
     return false;
   });
@@ -263,7 +271,7 @@ Deno.test("on a socket nothing but the daemon's own socket is taken", async () =
 
 Deno.test("this machine as seen from itself goes by few names", () => {
   const names = ["::1", "localhost", "LocalHost", "127.0.0.1", "127.255.255.254"];
-  assertEquals(names.filter((name) => !isLoopback(name)), []);
+  assertEquals(names.filter((name) => !isLoopbackHost(name)), []);
   const others = [
     "",
     "::2",
@@ -274,5 +282,5 @@ Deno.test("this machine as seen from itself goes by few names", () => {
     "127.",
     "1270",
   ];
-  assertEquals(others.filter(isLoopback), []);
+  assertEquals(others.filter(isLoopbackHost), []);
 });

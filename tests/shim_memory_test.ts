@@ -4,9 +4,9 @@ import { ResponseCache } from "../lib/shim/response_cache.ts";
 import { ClientState } from "../lib/shim/client_state.ts";
 import { type PendingMessage, PendingMessages, type PendingRequest } from "../lib/shim/pending_messages.ts";
 import { ReplayState } from "../lib/shim/replay_state.ts";
-import { OwnRequests } from "../lib/shim/own_requests.ts";
+import { ShimRequests } from "../lib/shim/shim_requests.ts";
 import { afterRestart, afterResume, atRestart } from "../lib/shim/recovery.ts";
-import { changedLists, replay } from "../lib/shim/replay.ts";
+import { refreshLists, replayHandshake } from "../lib/shim/replay.ts";
 import { peek, type PeekedResponse } from "../lib/wire/peek.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
@@ -61,15 +61,15 @@ Deno.test("an answer confirms what was sent before its request, and neither what
 Deno.test("what is no request is forgotten once so many messages have arrived as stood before it", () => {
   const ledger = new PendingMessages();
   const entries = [
-    notification({ text: "first", place: 1 }),
+    notification({ text: "first", sequence: 1 }),
     request(1),
-    notification({ text: "third", place: 3 }),
-    notification({ text: "fourth", place: 4 }),
+    notification({ text: "third", sequence: 3 }),
+    notification({ text: "fourth", sequence: 4 }),
     notification({ text: "nowhere" }),
-    notification({ text: "again", place: 2, sent: false }),
+    notification({ text: "again", sequence: 2, sent: false }),
   ];
   for (const entry of entries) ledger.add(entry);
-  ledger.confirm(3);
+  ledger.acknowledge(3);
   assertEquals([...ledger].map(({ text, kind }) => kind === "request" ? 1 : text), [
     1,
     "fourth",
@@ -83,7 +83,7 @@ Deno.test("a request that is forgotten takes its timers along", () => {
   const ledger = new PendingMessages();
   let disposed = 0;
   const daemonTimer = { [Symbol.dispose]: () => disposed++ };
-  ledger.add(request(1, { daemonTimer, answerTimer: setTimeout(() => {}, 1000) }));
+  ledger.add(request(1, { daemonTimer, responseTimer: setTimeout(() => {}, 1000) }));
   ledger.take(1);
   assertEquals([disposed, timers.size], [1, 0]);
 });
@@ -152,7 +152,7 @@ Deno.test("what is remembered of a client is what its daemon answered well, anew
   const state = new ClientState();
   assertEquals([state.revision, state.mayNotify("tools")], [undefined, false]);
   const note = (method: string, params: JsonObject | undefined, result: JsonObject = {}) =>
-    state.noteAnswer({ method, text: JSON.stringify({ method, params }) }, answered(result));
+    state.noteResponse({ method, text: JSON.stringify({ method, params }) }, answered(result));
   const capabilities = { tools: { listChanged: true }, prompts: { listChanged: "yes" }, resources: {} };
   note("initialize", { a: 1 }, { protocolVersion: "2025-06-18", capabilities });
   assertEquals([state.initialize, state.revision], [{ a: 1 }, "2025-06-18"]);
@@ -169,7 +169,7 @@ Deno.test("what is remembered of a client is what its daemon answered well, anew
   assertEquals([state.initialize, state.revision, state.mayNotify("tools")], [{}, undefined, false]);
   assertEquals([state.logLevel, state.subscriptions.size], [undefined, 0]);
   const nothing = '{"jsonrpc":"2.0","id":1}';
-  state.noteAnswer({ method: "initialize", text: "{}" }, {
+  state.noteResponse({ method: "initialize", text: "{}" }, {
     text: nothing,
     response: peek(nothing) as PeekedResponse,
   });
@@ -181,22 +181,22 @@ Deno.test("what is remembered of a client is what its daemon answered well, anew
 Deno.test("nothing is answered from memory that the daemon refused, nor before it has met the client", () => {
   const memory = new ReplayState();
   const list = request(5, { method: "tools/list", text: '{"method":"tools/list"}' });
-  assertEquals(memory.answerFor(request(4, { method: "ping" })), undefined);
+  assertEquals(memory.responseFor(request(4, { method: "ping" })), undefined);
   const failed = '{"jsonrpc":"2.0","id":1,"error":{}}';
-  memory.noteAnswer(request(1, { method: "initialize" }), {
+  memory.noteResponse(request(1, { method: "initialize" }), {
     text: failed,
     response: peek(failed) as PeekedResponse,
   });
-  assertEquals(memory.state.initialize, undefined);
-  memory.noteAnswer(request(1, { method: "initialize" }), answered({ a: 1 }));
-  assertEquals(memory.answerFor(list), undefined);
-  memory.noteAnswer(list, answered({ tools: [] }));
-  assertEquals(memory.answerFor(list), '{"jsonrpc":"2.0","id":5,"result":{"tools":[]}}');
+  assertEquals(memory.client.initialize, undefined);
+  memory.noteResponse(request(1, { method: "initialize" }), answered({ a: 1 }));
+  assertEquals(memory.responseFor(list), undefined);
+  memory.noteResponse(list, answered({ tools: [] }));
+  assertEquals(memory.responseFor(list), '{"jsonrpc":"2.0","id":5,"result":{"tools":[]}}');
   const ping = request("p", { method: "ping" });
-  assertEquals(memory.answerFor(ping), '{"jsonrpc":"2.0","id":"p","result":{}}');
+  assertEquals(memory.responseFor(ping), '{"jsonrpc":"2.0","id":"p","result":{}}');
   const again = request(2, { method: "initialize" });
-  assertEquals(memory.answerFor(again), '{"jsonrpc":"2.0","id":2,"result":{"a":1}}');
-  assertEquals(memory.answerFor(request(3)), undefined);
+  assertEquals(memory.responseFor(again), '{"jsonrpc":"2.0","id":2,"result":{"a":1}}');
+  assertEquals(memory.responseFor(request(3)), undefined);
 });
 
 Deno.test("a call that names no tool is not safe to repeat, a request that reads is", () => {
@@ -208,15 +208,15 @@ Deno.test("a call that names no tool is not safe to repeat, a request that reads
 
 Deno.test("requests of the shim's own are told from the client's, and each gets its own answer", async () => {
   const sent: JsonObject[] = [];
-  const own = new OwnRequests((text) => void sent.push(JSON.parse(text)));
-  const [first, second] = [own.ask("ping"), own.ask("x/y", { a: 1 })];
+  const own = new ShimRequests((text) => void sent.push(JSON.parse(text)));
+  const [first, second] = [own.request("ping"), own.request("x/y", { a: 1 })];
   assertEquals(sent.map(({ jsonrpc, method, params }) => [jsonrpc, method, params]), [
     ["2.0", "ping", undefined],
     ["2.0", "x/y", { a: 1 }],
   ]);
   const settle = (id: unknown, rest: JsonObject) => {
     const text = JSON.stringify({ jsonrpc: "2.0", id, ...rest });
-    return own.settle(text, peek(text) as PeekedResponse);
+    return own.handleResponse(text, peek(text) as PeekedResponse);
   };
   assertEquals([settle(1, { result: {} }), settle("exai-shim-1", { result: {} })], [false, false]);
   assertEquals(settle(sent[1]!.id, { result: { b: 2 } }), true);
@@ -225,7 +225,7 @@ Deno.test("requests of the shim's own are told from the client's, and each gets 
   assertEquals(settle(sent[0]!.id, { result: {} }), true, "late, and still nobody else's");
   assertEquals(await first, { failed: true, body: '"error":{"code":1}}' });
   assertEquals(await second, { failed: false, body: '"result":{"b":2}}' });
-  const cut = own.ask("ping");
+  const cut = own.request("ping");
   own.failAll("the connection was cut");
   assertEquals(own.size, 0);
   const error = await assertRejects(() => cut, Error, "the connection was cut");
@@ -235,14 +235,14 @@ Deno.test("requests of the shim's own are told from the client's, and each gets 
 /** What the daemon is told when a client is introduced to it that was `noted` to have said all this. */
 async function introduced(state: ClientState, refuses?: string) {
   const sent: JsonObject[] = [];
-  const own = new OwnRequests((text) => {
+  const own = new ShimRequests((text) => {
     const { id, method, params } = JSON.parse(text);
     sent.push({ method, params });
     const body = method === refuses ? '"error":{"message":"no"}}' : '"result":{}}';
     const answer = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},${body}`;
-    queueMicrotask(() => own.settle(answer, peek(answer) as PeekedResponse));
+    queueMicrotask(() => own.handleResponse(answer, peek(answer) as PeekedResponse));
   });
-  await replay(state, { own, send: (text) => void sent.push(JSON.parse(text)) });
+  await replayHandshake(state, { requests: own, send: (text) => void sent.push(JSON.parse(text)) });
   return sent;
 }
 
@@ -272,12 +272,12 @@ Deno.test("a daemon that goes while a client is introduced to it is no fault of 
   const state = new ClientState();
   state.initialize = {};
   state.logLevel = { level: "error" };
-  const own = new OwnRequests((text) => {
+  const own = new ShimRequests((text) => {
     if (JSON.parse(text).method !== "initialize") return;
     const answer = `{"jsonrpc":"2.0","id":${JSON.stringify(JSON.parse(text).id)},"result":{}}`;
-    queueMicrotask(() => own.settle(answer, peek(answer) as PeekedResponse));
+    queueMicrotask(() => own.handleResponse(answer, peek(answer) as PeekedResponse));
   });
-  await replay(state, { own, send: () => {} });
+  await replayHandshake(state, { requests: own, send: () => {} });
   own.failAll("it is gone");
   for (let turn = 0; turn < 5; turn++) await Promise.resolve();
   assertEquals(log.take().length, 1);
@@ -298,13 +298,13 @@ Deno.test("lists that have changed are named once each and kept, but not what wa
     "resources/templates/list": '"result":{"new":5}}',
   };
   const own = {
-    ask: async (method: string) => {
+    request: async (method: string) => {
       await Promise.resolve();
       if (method === "resources/templates/list") cache.put(query(method), '"result":{"newer":5}}');
       return { failed: bodies[method]!.startsWith('"error"'), body: bodies[method]! };
     },
-  } as unknown as OwnRequests;
-  assertEquals(await changedLists(cache, own), new Set(["tools", "resources"]));
+  } as unknown as ShimRequests;
+  assertEquals(await refreshLists(cache, own), new Set(["tools", "resources"]));
   assertEquals(cache.get(query("tools/list")), bodies["tools/list"]);
   assertEquals(cache.get(query("tools/list", "2")), undefined, "a page of a list that is gone");
   assertEquals(cache.get(query("resources/list")), '"result":{"n":4}}');

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Backoff } from "../lib/shim/backoff.ts";
 import { Dialer, type DialerHooks, type Dialing } from "../lib/shim/dialer.ts";
 import type { PendingRequest } from "../lib/shim/pending_messages.ts";
-import { LinkError, type LinkFault } from "../lib/client/link.ts";
+import { LinkError, type LinkFault } from "../lib/client/link_target.ts";
 import { Receipts } from "../lib/shim/receipts.ts";
 import { RequestTimers } from "../lib/shim/request_timers.ts";
 import { LivenessCheck } from "../lib/shim/liveness_check.ts";
@@ -30,13 +30,13 @@ function receipts() {
 Deno.test("what has arrived is told after half a second, once however much it was", () => {
   using timers = new FakeTimers();
   const { receipts: it, told } = receipts();
-  it.countAnswer(5);
+  it.countResponse(5);
   timers.pass(499);
-  it.countPost(5);
+  it.countMessage(5);
   assertEquals([told, timers.size], [[], 1]);
   timers.pass(1);
-  assertEquals([told, timers.size, it.posts], [[{ op: "received", answers: 1, posts: 1 }], 0, 1]);
-  it.countPost(5);
+  assertEquals([told, timers.size, it.messages], [[{ op: "received", answers: 1, posts: 1 }], 0, 1]);
+  it.countMessage(5);
   timers.pass(500);
   assertEquals(told.slice(1), [{ op: "received", answers: 1, posts: 2 }]);
 });
@@ -44,18 +44,18 @@ Deno.test("what has arrived is told after half a second, once however much it wa
 Deno.test("what has arrived is told at once after 128 messages or a Mi of characters", () => {
   using timers = new FakeTimers();
   const { receipts: it, told } = receipts();
-  for (let n = 0; n < 127; n++) it.countAnswer(1);
+  for (let n = 0; n < 127; n++) it.countResponse(1);
   assertEquals(told.length, 0);
-  it.countAnswer(1);
+  it.countResponse(1);
   assertEquals([told.length, timers.size], [1, 0]);
-  it.countAnswer(1024 * 1024 - 1);
+  it.countResponse(1024 * 1024 - 1);
   assertEquals([told.length, timers.size], [1, 1]);
-  it.countPost(1);
+  it.countMessage(1);
   assertEquals([told, timers.size], [
     [{ op: "received", answers: 128, posts: 0 }, { op: "received", answers: 129, posts: 1 }],
     0,
   ]);
-  for (let n = 0; n < 127; n++) it.countAnswer(1);
+  for (let n = 0; n < 127; n++) it.countResponse(1);
   assertEquals(told.length, 2, "counted anew");
 });
 
@@ -63,15 +63,15 @@ Deno.test("each connection has its own answers and goes on with the posts of the
   using timers = new FakeTimers();
   const { receipts: it, told } = receipts();
   it.begin(7);
-  for (let n = 0; n < 127; n++) it.countAnswer(1);
-  it.countPost(1024 * 1024 - 1000);
-  it.countAnswer(1);
+  for (let n = 0; n < 127; n++) it.countResponse(1);
+  it.countMessage(1024 * 1024 - 1000);
+  it.countResponse(1);
   it.stop();
   assertEquals(timers.size, 0, "nothing is told on a connection that has ended");
   assertEquals(told.length, 1);
   it.begin(8);
-  assertEquals(it.posts, 8);
-  it.countPost(999);
+  assertEquals(it.messages, 8);
+  it.countMessage(999);
   timers.pass(500);
   assertEquals(told.slice(1), [{ op: "received", answers: 0, posts: 9 }]);
 });
@@ -83,7 +83,7 @@ function watchdog() {
     timeoutMs: 30,
     isWaiting: () => it.waiting,
     ping: () => it.pings++,
-    onhang: () => it.hangs++,
+    onUnresponsive: () => it.hangs++,
   });
   return Object.assign(it, { dog });
 }
@@ -109,12 +109,12 @@ Deno.test("a daemon that was heard is pinged after that silence, and one that an
   const it = watchdog();
   it.dog.watch();
   timers.pass(60);
-  it.dog.heard();
+  it.dog.activity();
   timers.pass(40);
   assertEquals([it.pings, timers.lastMs], [0, 60]);
   timers.pass(60);
   assertEquals(it.pings, 1);
-  it.dog.heard();
+  it.dog.activity();
   timers.pass(30);
   assertEquals([it.hangs, timers.lastMs], [0, 70]);
   timers.pass(70);
@@ -151,8 +151,8 @@ function requestTimers(
   const timers = new RequestTimers(
     { connectTimeoutMs: 100, resumeWindowMs: 300, shimRpcTimeoutMs: 0, ...settings },
     {
-      ontired: (_, waitedMs) => events.push(["tired", waitedMs]),
-      onunanswered: () => events.push("unanswered"),
+      onDaemonTimeout: (_, waitedMs) => events.push(["tired", waitedMs]),
+      onResponseTimeout: () => events.push("unanswered"),
     },
   );
   return { timers, events };
@@ -165,7 +165,7 @@ Deno.test("a request waits for a daemon as long as it may, and longer if it was 
   timers.awaitDaemon(entry(true));
   const stopped = entry(false);
   timers.awaitDaemon(stopped);
-  timers.stopWaiting(stopped);
+  timers.stopAwaitingDaemon(stopped);
   clock.pass(100);
   assertEquals(events, [["tired", 100]]);
   clock.pass(200);
@@ -181,10 +181,10 @@ Deno.test("a request waits for a daemon as long as it may, and longer if it was 
 
 Deno.test("a request waits for its answer for ever, unless told otherwise", () => {
   using clock = new FakeTimers();
-  requestTimers({}).timers.awaitAnswer(entry(true));
+  requestTimers({}).timers.awaitResponse(entry(true));
   assertEquals(clock.size, 0);
   const { timers, events } = requestTimers({ shimRpcTimeoutMs: 50 });
-  timers.awaitAnswer(entry(true));
+  timers.awaitResponse(entry(true));
   clock.pass(50);
   assertEquals(events, ["unanswered"]);
 });
@@ -200,11 +200,11 @@ function dialing(options: { wanted?: boolean; starts?: boolean } = {}) {
   const it = { wanted: options.wanted ?? false };
   const hooks: DialerHooks = {
     hello: () => ({ n: tries.length }),
-    wanted: () => it.wanted,
-    room: () => room.wait,
-    onup: () => events.push("up"),
-    ondown: ({ code }) => events.push(`down ${code}`),
-    onfault: ({ fault }) => events.push(fault),
+    isDaemonNeeded: () => it.wanted,
+    waitForCapacity: () => room.wait,
+    onConnect: () => events.push("up"),
+    onDisconnect: ({ code }) => events.push(`down ${code}`),
+    onLinkError: ({ fault }) => events.push(fault),
   };
   const how: Dialing = {
     connect: async () => {
@@ -273,7 +273,7 @@ for (const [fault, gapMs] of [["unauthorized", 1000], ["unproven", 1000], ["reje
     using it = dialing({ wanted: true });
     await it.fail(fault);
     assertEquals([it.events, it.clock.lastMs], [[fault], gapMs]);
-    it.dialer.demand();
+    it.dialer.connectSoon();
     await it.pass(gapMs - 1);
     assertEquals(it.tries.length, 1);
     await it.pass(1);
@@ -289,17 +289,17 @@ Deno.test("a request that needs the daemon hastens the next try, but not below t
   }
   assertEquals(it.tries.length, 8);
   await it.pass(100);
-  it.dialer.demand();
+  it.dialer.connectSoon();
   await it.pass(149);
   assertEquals(it.tries.length, 8);
   await it.pass(1);
   assertEquals(it.tries.length, 9);
   await it.fail();
   await it.pass(250);
-  it.dialer.demand();
+  it.dialer.connectSoon();
   await it.settle();
   assertEquals([it.tries.length, it.clock.size], [10, 0], "at once after it");
-  it.dialer.demand();
+  it.dialer.connectSoon();
   await it.settle();
   assertEquals(it.tries.length, 10, "one try at a time");
 });
@@ -311,7 +311,7 @@ Deno.test("a request that comes while a try is under way waits for that, also if
   it.clock.fire();
   await it.settle();
   assertEquals([it.tries.length, it.clock.set], [2, 1]);
-  it.dialer.demand();
+  it.dialer.connectSoon();
   assertEquals(it.clock.set, 1);
 });
 

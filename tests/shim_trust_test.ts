@@ -1,9 +1,11 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { LinkError } from "../lib/client/link_error.ts";
-import { errorLine, notificationLine } from "../lib/shim/lines.ts";
-import { checkListener } from "../lib/client/listener.ts";
-import { faultOfSocket, readOwnFile } from "../lib/client/own_files.ts";
-import * as refusals from "../lib/shim/refusals.ts";
+import { LinkError } from "../lib/client/link_target.ts";
+import { lineOf } from "../lib/shim/outbox.ts";
+import { checkListenerOwner } from "../lib/client/listener_owner.ts";
+import { readOwnFile, whySocketUntrusted } from "../lib/client/own_files.ts";
+import * as errors from "../lib/shim/errors.ts";
+import { toRpcError } from "../lib/wire/codes.ts";
+import { responseTo } from "../lib/wire/rpc.ts";
 import { PeerUsers, type SocketOwner } from "../lib/transport/peer_user.ts";
 import { tempDir } from "./helpers/files.ts";
 
@@ -40,7 +42,7 @@ const UNKNOWN: SocketOwner = { kind: "unknown" };
 Deno.test("without a token a listener of our own user is believed, at whatever loopback address", async () => {
   using it = system(OWN);
   for (const host of ["127.0.0.1:8765", "[::1]:8765", "localhost:8765", "127.0.0.1"]) {
-    for (const mayBeNobody of [true, false]) await checkListener(`ws://${host}/`, { mayBeNobody });
+    for (const allowsUnknown of [true, false]) await checkListenerOwner(`ws://${host}/`, { allowsUnknown });
   }
   assertEquals(it.asked.filter((_, n) => n % 2 === 0), [
     { hostname: "127.0.0.1", port: 8765 },
@@ -54,14 +56,14 @@ Deno.test("without a token a listener of our own user is believed, at whatever l
 Deno.test("another machine's listener, and one that shows a certificate, is not asked about", async () => {
   using it = system(OTHER);
   for (const url of ["ws://box.example:8765/", "ws://10.0.0.1:8765/", "wss://127.0.0.1:8765/"]) {
-    await checkListener(url, { mayBeNobody: false });
+    await checkListenerOwner(url, { allowsUnknown: false });
   }
   assertEquals(it.asked, []);
 });
 
 /** Why the listener at `ws://127.0.0.1:8765/` is not believed. */
-async function distrust(mayBeNobody: boolean): Promise<[string, string]> {
-  const check = () => checkListener("ws://127.0.0.1:8765/", { mayBeNobody });
+async function distrust(allowsUnknown: boolean): Promise<[string, string]> {
+  const check = () => checkListenerOwner("ws://127.0.0.1:8765/", { allowsUnknown });
   const { fault, message } = await assertRejects(check, LinkError);
   assertStringIncludes(message, "ws://127.0.0.1:8765/");
   return [fault, message];
@@ -69,8 +71,8 @@ async function distrust(mayBeNobody: boolean): Promise<[string, string]> {
 
 Deno.test("another user's listener is never believed, and it is said what can be done", async () => {
   using _it = system(OTHER);
-  for (const mayBeNobody of [true, false]) {
-    const [fault, message] = await distrust(mayBeNobody);
+  for (const allowsUnknown of [true, false]) {
+    const [fault, message] = await distrust(allowsUnknown);
     assertEquals(fault, "unproven");
     assertMatch(message, /^another user's program.*EXAI_WS_TOKEN=auto.*EXAI_WS_PORT.*EXAI_WS_PEERS=any/);
   }
@@ -78,7 +80,7 @@ Deno.test("another user's listener is never believed, and it is said what can be
 
 Deno.test("a listener that is nobody's may be yet to come, but must be somebody's once we are connected", async () => {
   using _it = system(UNKNOWN);
-  await checkListener("ws://127.0.0.1:8765/", { mayBeNobody: true });
+  await checkListenerOwner("ws://127.0.0.1:8765/", { allowsUnknown: true });
   const [fault, message] = await distrust(false);
   assertEquals(fault, "unreachable");
   assertStringIncludes(message, "knows of no listener");
@@ -86,7 +88,7 @@ Deno.test("a listener that is nobody's may be yet to come, but must be somebody'
 
 Deno.test("a system that tells nothing cannot prove whose a listener is", async () => {
   using _it = system(undefined);
-  await checkListener("ws://127.0.0.1:8765/", { mayBeNobody: true });
+  await checkListenerOwner("ws://127.0.0.1:8765/", { allowsUnknown: true });
   const [fault, message] = await distrust(false);
   assertEquals(fault, "unproven");
   assertMatch(message, /does not tell whose program listens.*EXAI_WS_TOKEN=auto/);
@@ -130,17 +132,17 @@ Deno.test("a socket is spoken on if it is one, and nobody else can put another i
   ignore: !isUnix,
 }, async () => {
   await using it = await withSocket();
-  assertEquals(await faultOfSocket(it.path), undefined);
-  assertEquals(await faultOfSocket(`${it.dir}/file`), "it is no socket");
-  assertMatch(String(await faultOfSocket(`${it.dir}/none`)), /No such file/);
+  assertEquals(await whySocketUntrusted(it.path), undefined);
+  assertEquals(await whySocketUntrusted(`${it.dir}/file`), "it is no socket");
+  assertMatch(String(await whySocketUntrusted(`${it.dir}/none`)), /No such file/);
   for (const mode of [0o720, 0o702, 0o777]) {
     await Deno.chmod(it.dir, mode);
-    assertEquals(await faultOfSocket(it.path), "other users may write to its directory");
+    assertEquals(await whySocketUntrusted(it.path), "other users may write to its directory");
     await Deno.chmod(it.dir, 0o1000 | mode);
-    assertEquals(await faultOfSocket(it.path), undefined, "the sticky bit keeps others off");
+    assertEquals(await whySocketUntrusted(it.path), undefined, "the sticky bit keeps others off");
   }
   await Deno.chmod(it.dir, 0o755);
-  assertEquals(await faultOfSocket(it.path), undefined);
+  assertEquals(await whySocketUntrusted(it.path), undefined);
 });
 
 Deno.test("another user's socket, or one in another user's directory, is not spoken on", {
@@ -148,10 +150,10 @@ Deno.test("another user's socket, or one in another user's directory, is not spo
 }, async () => {
   await using it = await withSocket();
   await Deno.chown(it.path, 65534, null);
-  assertEquals(await faultOfSocket(it.path), "it belongs to user 65534");
+  assertEquals(await whySocketUntrusted(it.path), "it belongs to user 65534");
   await Deno.chown(it.path, 0, null);
   await Deno.chown(it.dir, 65534, null);
-  assertEquals(await faultOfSocket(it.path), "its directory belongs to user 65534");
+  assertEquals(await whySocketUntrusted(it.path), "its directory belongs to user 65534");
   await Deno.chown(it.dir, 0, null);
 });
 
@@ -163,11 +165,11 @@ Deno.test("a user's socket may lie in a directory of the user's own, or of root'
   await Deno.chown(it.path, 65534, null);
   Deno.uid = () => 65534;
   try {
-    assertEquals(await faultOfSocket(it.path), undefined, "root's");
+    assertEquals(await whySocketUntrusted(it.path), undefined, "root's");
     await Deno.chown(it.dir, 65534, null);
-    assertEquals(await faultOfSocket(it.path), undefined);
+    assertEquals(await whySocketUntrusted(it.path), undefined);
     await Deno.chown(it.dir, 1, null);
-    assertEquals(await faultOfSocket(it.path), "its directory belongs to user 1");
+    assertEquals(await whySocketUntrusted(it.path), "its directory belongs to user 1");
   } finally {
     Deno.uid = uid;
   }
@@ -178,73 +180,73 @@ Deno.test("on Windows no socket is a file, and none is looked at", async () => {
   const { build } = Deno;
   Object.defineProperty(Deno, "build", { value: { ...build, os: "windows" }, configurable: true });
   try {
-    assertEquals(await faultOfSocket("\\\\.\\pipe\\exai"), undefined);
+    assertEquals(await whySocketUntrusted("\\\\.\\pipe\\exai"), undefined);
   } finally {
     Object.defineProperty(Deno, "build", { value: build, configurable: true });
   }
 });
 
-const REFUSALS: [string, () => ReturnType<typeof refusals.notReached>, string, RegExp, number?][] = [
+const REFUSALS: [string, () => ReturnType<typeof errors.daemonNeverReached>, string, RegExp, number?][] = [
   [
     "no daemon",
-    () => refusals.daemonUnavailable(2500, { why: "nobody listens", advice: "Start it." }),
+    () => errors.daemonUnavailable(2500, { why: "nobody listens", advice: "Start it." }),
     "DAEMON_UNAVAILABLE",
     /for 2\.5 s: nobody listens\. The shim keeps trying\. Start it\.$/,
     1000,
   ],
   [
     "no daemon before the end",
-    () => refusals.notReached("why"),
+    () => errors.daemonNeverReached("why"),
     "DAEMON_UNAVAILABLE",
     /stdin was closed.*: why$/,
   ],
   [
     "the end",
-    () => refusals.stdinClosed("tools/call"),
+    () => errors.stdinClosed("tools/call"),
     "CANCELLED",
     /stdin was closed.*tools\/call.*cancelled/,
   ],
   [
     "a wrong token",
-    () => refusals.turnedAway("unauthorized", "why"),
+    () => errors.rejectedByDaemon("unauthorized", "why"),
     "UNAUTHORIZED",
     /^why\..*EXAI_WS_TOKEN.*the shim keeps trying$/,
   ],
   [
     "no proof",
-    () => refusals.turnedAway("unproven", "why"),
+    () => errors.rejectedByDaemon("unproven", "why"),
     "DAEMON_UNAVAILABLE",
     /^why\. The shim keeps trying$/,
   ],
   [
     "an unknown outcome",
-    () => refusals.outcomeUnknown("tools/call"),
+    () => errors.outcomeUnknown("tools/call"),
     "OUTCOME_UNKNOWN",
     /tools\/call, so it may or may not have run; check/,
   ],
   [
     "cuts",
-    () => refusals.undelivered("tools/call", 50),
+    () => errors.undelivered("tools/call", 50),
     "DAEMON_UNAVAILABLE",
     /50 times this tools\/call.*ask again/,
   ],
   [
     "a time-out",
-    () => refusals.timedOut("x", 1500),
+    () => errors.timedOut("x", 1500),
     "TIMEOUT",
     /^x was.*within 1\.5 s \(EXAI_SHIM_RPC_TIMEOUT\)/,
   ],
-  ["a large message", () => refusals.tooLarge(2048, 1024), "TOO_LARGE", /2 KiB.*1 KiB.*EXAI_WS_MAX_BYTES/],
+  ["a large message", () => errors.tooLarge(2048, 1024), "TOO_LARGE", /2 KiB.*1 KiB.*EXAI_WS_MAX_BYTES/],
   [
     "too much",
-    () => refusals.tooMuchWaiting(3, 2048),
+    () => errors.tooManyPending(3, 2048),
     "OVER_CAPACITY",
     /^3 requests with 2 KiB.*again/,
     1000,
   ],
-  ["a lost answer", () => refusals.answerNotKept(2048), "OVER_CAPACITY", /answer of 2 KiB.*ask again/],
-  ["a bad answer", () => refusals.malformedAnswer("why"), "INVALID_REQUEST", /malformed: why$/],
-  ["an id in use", () => refusals.idInUse("1"), "INVALID_REQUEST", /request id "1" is in use/],
+  ["a lost answer", () => errors.responseNotBuffered(2048), "OVER_CAPACITY", /answer of 2 KiB.*ask again/],
+  ["a bad answer", () => errors.malformedResponse("why"), "INVALID_REQUEST", /malformed: why$/],
+  ["an id in use", () => errors.idInUse("1"), "INVALID_REQUEST", /request id "1" is in use/],
 ];
 for (const [what, make, code, message, retryAfterMs] of REFUSALS) {
   Deno.test(`a person at the client is told of ${what}: what happened, and what to do`, () => {
@@ -256,11 +258,11 @@ for (const [what, make, code, message, retryAfterMs] of REFUSALS) {
 }
 
 Deno.test("messages of the shim's own are lines like the client's", () => {
-  const { text, bytes } = errorLine("q", refusals.malformedAnswer("ü"));
+  const { text, bytes } = lineOf(responseTo("q", { error: toRpcError(errors.malformedResponse("ü")) }));
   const { jsonrpc, id, error } = JSON.parse(text);
   assertEquals([jsonrpc, id, error.code, error.data], ["2.0", "q", -32600, { code: "INVALID_REQUEST" }]);
   assertEquals(bytes, new TextEncoder().encode(text).length);
-  assertEquals(notificationLine("notifications/x", { a: 1 }), {
+  assertEquals(lineOf({ jsonrpc: "2.0", method: "notifications/x", params: { a: 1 } }), {
     text: '{"jsonrpc":"2.0","method":"notifications/x","params":{"a":1}}',
     bytes: 61,
   });

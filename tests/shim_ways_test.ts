@@ -1,6 +1,13 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { LinkError, type LinkFault, openLink } from "../lib/client/link.ts";
-import { type LinkTarget, openWay, type Place, reachDaemon, type Reached } from "../lib/client/ways.ts";
+import { openLink } from "../lib/client/link.ts";
+import {
+  type DaemonLocation,
+  LinkError,
+  type LinkFault,
+  type LinkTarget,
+  type VerifiedConnection,
+} from "../lib/client/link_target.ts";
+import { connectToDaemon, openVerified } from "../lib/client/connect.ts";
 import { PeerUsers } from "../lib/transport/peer_user.ts";
 import { ScriptedDaemon } from "./fixtures/scripted_daemon.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
@@ -40,7 +47,7 @@ function at(url: string, parts: Partial<LinkTarget> = {}): LinkTarget {
   return {
     readUrl: () => Promise.resolve(url),
     usesToken: false,
-    ofAnyUser: true,
+    allowsAnyUser: true,
     readToken: () => Promise.resolve(undefined),
     ...parts,
   };
@@ -48,7 +55,10 @@ function at(url: string, parts: Partial<LinkTarget> = {}): LinkTarget {
 
 /** Where `target` was reached; the connection is let go. */
 async function reach(target: LinkTarget) {
-  const { socket, way, ...rest } = await reachDaemon(target, (reached: Reached) => Promise.resolve(reached));
+  const { socket, dialed: way, ...rest } = await connectToDaemon(
+    target,
+    (reached: VerifiedConnection) => Promise.resolve(reached),
+  );
   socket.drop("seen");
   await socket.closed;
   return { ...way, ...rest };
@@ -159,26 +169,26 @@ Deno.test("without a token it is asked whose the listener is, before the connect
   await using it = listener();
   {
     using own = owners("own", "own");
-    await reach(at(it.url, { ofAnyUser: false }));
+    await reach(at(it.url, { allowsAnyUser: false }));
     assertEquals(own.asked.length, 2);
   }
   {
     using _other = owners("other");
-    assertEquals((await faultOf(at(it.url, { ofAnyUser: false })))[0], "unproven");
+    assertEquals((await faultOf(at(it.url, { allowsAnyUser: false })))[0], "unproven");
     assertEquals(it.sockets.length, 1, "another user's is not even connected to");
   }
   {
     using _late = owners("unknown", "other");
-    assertEquals((await faultOf(at(it.url, { ofAnyUser: false })))[0], "unproven");
+    assertEquals((await faultOf(at(it.url, { allowsAnyUser: false })))[0], "unproven");
     await it.closed[1];
   }
   {
     using _gone = owners("unknown", "unknown");
-    assertEquals((await faultOf(at(it.url, { ofAnyUser: false })))[0], "unreachable");
+    assertEquals((await faultOf(at(it.url, { allowsAnyUser: false })))[0], "unreachable");
   }
   using none = owners();
-  await reach(at(it.url, { ofAnyUser: true }));
-  await reach(at(it.url, { ofAnyUser: false, usesToken: true }));
+  await reach(at(it.url, { allowsAnyUser: true }));
+  await reach(at(it.url, { allowsAnyUser: false, usesToken: true }));
   assertEquals(none.asked, [], "a token says more");
 });
 
@@ -186,7 +196,7 @@ Deno.test("on the socket nobody is asked whose it is: the file system has told",
   await using dir = await tempDir({});
   await using _it = listener(`${dir.path}/d.sock`);
   using none = owners();
-  await reach(at("", { socket: `${dir.path}/d.sock`, ofAnyUser: false }));
+  await reach(at("", { socket: `${dir.path}/d.sock`, allowsAnyUser: false }));
   assertEquals(none.asked, []);
 });
 
@@ -207,10 +217,10 @@ Deno.test("a daemon elsewhere is used where nobody listens, and the log says so"
   await using it = listener();
   using log = new CapturedLog();
   const url = freeUrl();
-  const elsewhere: Place = { readUrl: () => Promise.resolve(it.url) };
+  const elsewhere: DaemonLocation = { readUrl: () => Promise.resolve(it.url) };
   let isLogReady = false;
   const logReady = Promise.resolve().then(() => isLogReady = true);
-  assertEquals((await reach(at(url, { elsewhere, logReady }))).url, it.url);
+  assertEquals((await reach(at(url, { fallback: elsewhere, logReady }))).url, it.url);
   const said = log.take().filter((line) => line.startsWith("info: "));
   assertEquals(said, [
     `info: no daemon listens at ${url}; the daemon of this state directory, at ${it.url}, is used`,
@@ -220,23 +230,30 @@ Deno.test("a daemon elsewhere is used where nobody listens, and the log says so"
 
 Deno.test("a daemon elsewhere is not used in place of one that is there, whatever that says", async () => {
   await using it = listener();
-  const elsewhere: Place = { readUrl: () => Promise.reject(new Error("not to be read")) };
+  const elsewhere: DaemonLocation = { readUrl: () => Promise.reject(new Error("not to be read")) };
   const refuse = () => Promise.reject(new LinkError("rejected", "no such server"));
-  await assertRejects(() => reachDaemon(at(it.url, { elsewhere }), refuse), LinkError, "no such server");
-  assertEquals((await reach(at(it.url, { elsewhere }))).url, it.url);
+  await assertRejects(
+    () => connectToDaemon(at(it.url, { fallback: elsewhere }), refuse),
+    LinkError,
+    "no such server",
+  );
+  assertEquals((await reach(at(it.url, { fallback: elsewhere }))).url, it.url);
 });
 
 Deno.test("a daemon elsewhere that turns us away says why; one that is gone leaves nobody", async () => {
   await using it = listener();
   const url = freeUrl();
-  const elsewhere: Place = { readUrl: () => Promise.resolve(it.url) };
+  const elsewhere: DaemonLocation = { readUrl: () => Promise.resolve(it.url) };
   for (const fault of ["unauthorized", "rejected"] as const) {
     const use = () => Promise.reject(new LinkError(fault, "go away"));
-    await assertRejects(() => reachDaemon(at(url, { elsewhere }), use), LinkError, "go away");
+    await assertRejects(() => connectToDaemon(at(url, { fallback: elsewhere }), use), LinkError, "go away");
   }
   for (const fault of ["refused", "unproven", "unreachable"] as const) {
     const use = () => Promise.reject(new LinkError(fault, "go away"));
-    const error = await assertRejects(() => reachDaemon(at(url, { elsewhere }), use), LinkError);
+    const error = await assertRejects(
+      () => connectToDaemon(at(url, { fallback: elsewhere }), use),
+      LinkError,
+    );
     assertEquals([error.fault, error.message], ["refused", `no daemon listens at ${url}`], fault);
   }
 });
@@ -251,7 +268,7 @@ Deno.test("what is on this machine is reached past a proxy, what is elsewhere as
   };
   const before = Deno.env.get("ALL_PROXY");
   const open = async (url: string) => {
-    const { socket } = await openWay({ url, timeoutMs: 1000 }, at(url));
+    const { socket } = await openVerified({ url, timeoutMs: 1000 }, at(url));
     socket.drop("seen");
   };
   try {

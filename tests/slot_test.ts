@@ -21,10 +21,10 @@ async function slotOf(
     key: '["a key"]',
     scope: "project",
     why: "because",
-    mayMove: true,
-    told: { elicitation: {} },
-    listed: { listKey: "k", told: {}, resourcesFor: "directory" },
-    tenant: {} as never,
+    canIsolate: true,
+    advertised: { elicitation: {} },
+    listScope: { listKey: "k", advertised: {}, resourcesFor: "directory" },
+    session: {} as never,
     mixesRoots: false,
     config: { kind: "stdio", command: "none", args: [], env: {}, idleStopMs } as unknown as ServerConfig,
     admission: UNLIMITED,
@@ -40,7 +40,7 @@ const windows = (capabilities = ASKED) =>
 
 Deno.test("a slot says what it was made for, and names its key without telling it", async () => {
   const { slot } = await slotOf();
-  assertEquals([slot.scope, slot.why, slot.mayMove, slot.key, slot.capabilities as unknown, slot.alive], [
+  assertEquals([slot.scope, slot.why, slot.canIsolate, slot.key, slot.advertised as unknown, slot.alive], [
     "project",
     "because",
     true,
@@ -49,56 +49,56 @@ Deno.test("a slot says what it was made for, and names its key without telling i
     true,
   ]);
   assertNotEquals(slot.keyHash, slot.key);
-  assertEquals((await slotOf({ scope: "session" })).slot.mayMove, false);
-  assertEquals((await slotOf({ mayMove: false })).slot.mayMove, false);
+  assertEquals((await slotOf({ scope: "session" })).slot.canIsolate, false);
+  assertEquals((await slotOf({ canIsolate: false })).slot.canIsolate, false);
 });
 
 Deno.test("whoever leases a slot is attached to its instance, at once or when that has started", async () => {
   const { slot, instance, start } = await slotOf({}, { isStarted: false });
   const [ada, bob] = windows();
-  slot.lease(ada.caller);
+  slot.attach(ada.caller);
   assertEquals([slot.started, instance.attached.size, slot.isIdle], [undefined, 0, false]);
   start();
   await settled();
-  slot.lease(bob.caller);
+  slot.attach(bob.caller);
   assertEquals([slot.started === instance, [...instance.attached.keys()], slot.sessionIds], [
     true,
     ["ada", "bob"],
     ["ada", "bob"],
   ]);
-  assertEquals([[...slot.callers].map(({ id }) => id), slot.serves(ada.caller)], [["ada", "bob"], true]);
+  assertEquals([[...slot.callers].map(({ id }) => id), slot.hasSession(ada.caller)], [["ada", "bob"], true]);
   slot.leave(ada.caller);
-  assertEquals([slot.serves(ada.caller), [...instance.attached.keys()]], [false, ["bob"]]);
-  slot.release(bob.caller);
+  assertEquals([slot.hasSession(ada.caller), [...instance.attached.keys()]], [false, ["bob"]]);
+  slot.detach(bob.caller);
   assertEquals([slot.sessionIds, instance.attached.size], [[], 0]);
 });
 
 Deno.test("a session that is over takes nothing from the next one under its id", async () => {
   const { slot, instance } = await slotOf();
   const [ada] = windows();
-  slot.lease(ada.caller);
+  slot.attach(ada.caller);
   const again = new Window("ada", ASKED);
-  slot.lease(again.caller);
+  slot.attach(again.caller);
   slot.leave(ada.caller);
-  slot.release(ada.caller);
+  slot.detach(ada.caller);
   assertEquals([[...slot.callers], [...instance.attached.values()]], [[again.caller], [again.caller]]);
 });
 
 Deno.test("a session that leaves keeps its tasks, one that is over does not", async () => {
   const { slot, instance } = await slotOf();
   const [ada] = windows();
-  slot.lease(ada.caller);
-  instance.tasks.begun(ada.caller, { taskId: "t" });
+  slot.attach(ada.caller);
+  instance.tasks.add(ada.caller, { taskId: "t" });
   slot.leave(ada.caller);
   assertEquals([instance.tasks.has(ada.caller), slot.isIdle], [true, false]);
-  slot.release(ada.caller);
+  slot.detach(ada.caller);
   assertEquals([instance.tasks.has(ada.caller), slot.isIdle], [false, true]);
 });
 
 Deno.test("a slot is idle when no call, no task and no subscription needs it", async () => {
   const { slot, instance, upstream } = await slotOf();
   const [ada] = windows();
-  slot.lease(ada.caller);
+  slot.attach(ada.caller);
   assertEquals([slot.isIdle, slot.isCalled], [true, false]);
   slot.beginCall();
   assertEquals([slot.isIdle, slot.isCalled], [false, true]);
@@ -116,12 +116,12 @@ Deno.test("a slot is idle when no call, no task and no subscription needs it", a
 Deno.test("with nobody left it is stopped after a while, unless somebody comes back", async () => {
   const { slot, stops } = await slotOf({}, { idleStopMs: 30 });
   const [ada] = windows();
-  slot.lease(ada.caller);
+  slot.attach(ada.caller);
   slot.leave(ada.caller);
-  slot.lease(ada.caller);
+  slot.attach(ada.caller);
   await delay(60);
   assertEquals(stops(), 0);
-  slot.release(ada.caller);
+  slot.detach(ada.caller);
   assertEquals(stops(), 0);
   await delay(60);
   assertEquals(stops(), 1);
@@ -131,11 +131,11 @@ Deno.test("the end of a session that was never on it does not begin its time ane
   const { slot, stops } = await slotOf({}, { idleStopMs: 1000 });
   using timers = new FakeTimers();
   const [ada] = windows();
-  slot.lease(ada.caller);
-  slot.release(ada.caller);
+  slot.attach(ada.caller);
+  slot.detach(ada.caller);
   for (let n = 0; n < 3; n++) {
     timers.pass(400);
-    slot.release(new Window(`other ${n}`).caller);
+    slot.detach(new Window(`other ${n}`).caller);
   }
   assertEquals(stops(), 1);
 });
@@ -143,7 +143,7 @@ Deno.test("the end of a session that was never on it does not begin its time ane
 Deno.test("a call keeps it though its session has left, and the last that ends lets it go", async () => {
   const { slot, stops } = await slotOf({ scope: "session" });
   const [ada, bob] = windows();
-  slot.lease(ada.caller);
+  slot.attach(ada.caller);
   slot.beginCall();
   slot.beginCall();
   slot.leave(ada.caller);
@@ -152,7 +152,7 @@ Deno.test("a call keeps it though its session has left, and the last that ends l
   assertEquals(stops(), 0);
   slot.endCall();
   assertEquals(stops(), 1);
-  slot.lease(ada.caller);
+  slot.attach(ada.caller);
   slot.beginCall();
   slot.endCall();
   assertEquals(stops(), 1);
@@ -161,12 +161,12 @@ Deno.test("a call keeps it though its session has left, and the last that ends l
 Deno.test("one of a single session is stopped at once, one that is to run as long as the daemon never", async () => {
   const [ada] = windows();
   const own = await slotOf({ scope: "session" }, { idleStopMs: 0 });
-  own.slot.lease(ada.caller);
-  own.slot.release(ada.caller);
+  own.slot.attach(ada.caller);
+  own.slot.detach(ada.caller);
   assertEquals(own.stops(), 1);
   const lasting = await slotOf({}, { idleStopMs: 0 });
-  lasting.slot.lease(ada.caller);
-  lasting.slot.release(ada.caller);
+  lasting.slot.attach(ada.caller);
+  lasting.slot.detach(ada.caller);
   await delay(10);
   assertEquals(lasting.stops(), 0);
 });
@@ -174,8 +174,8 @@ Deno.test("one of a single session is stopped at once, one that is to run as lon
 Deno.test("one whose tasks run is looked at again each minute, and stopped when they are over", async () => {
   const { slot, instance, stops } = await slotOf({ scope: "session" });
   const [ada] = windows();
-  slot.lease(ada.caller);
-  instance.tasks.begun(ada.caller, { taskId: "t" });
+  slot.attach(ada.caller);
+  instance.tasks.add(ada.caller, { taskId: "t" });
   {
     using time = new HurriedTime((ms) => ms === 60_000);
     slot.leave(ada.caller);
@@ -186,8 +186,8 @@ Deno.test("one whose tasks run is looked at again each minute, and stopped when 
     assertEquals(stops(), 1);
   }
   const brief = await slotOf({ scope: "session" });
-  brief.slot.lease(ada.caller);
-  brief.instance.tasks.begun(ada.caller, { taskId: "t", ttl: 200 });
+  brief.slot.attach(ada.caller);
+  brief.instance.tasks.add(ada.caller, { taskId: "t", ttl: 200 });
   brief.slot.leave(ada.caller);
   assertEquals(brief.stops(), 0);
   await delay(300);
@@ -197,10 +197,10 @@ Deno.test("one whose tasks run is looked at again each minute, and stopped when 
 Deno.test("somebody who comes back while its tasks are waited for keeps it", async () => {
   const { slot, instance, stops } = await slotOf({ scope: "session" });
   const [ada, bob] = windows();
-  slot.lease(ada.caller);
-  instance.tasks.begun(ada.caller, { taskId: "t", ttl: 200 });
+  slot.attach(ada.caller);
+  instance.tasks.add(ada.caller, { taskId: "t", ttl: 200 });
   slot.leave(ada.caller);
-  slot.lease(bob.caller);
+  slot.attach(bob.caller);
   await delay(300);
   assertEquals(stops(), 0);
 });
@@ -208,86 +208,95 @@ Deno.test("somebody who comes back while its tasks are waited for keeps it", asy
 Deno.test("one that is closed is not stopped any more", async () => {
   const { slot, stops } = await slotOf({}, { idleStopMs: 10 });
   const [ada] = windows();
-  slot.lease(ada.caller);
+  slot.attach(ada.caller);
   slot.leave(ada.caller);
   slot.close();
-  slot.release(ada.caller);
+  slot.detach(ada.caller);
   await delay(30);
   assertEquals([stops(), slot.alive], [0, false]);
 });
 
 Deno.test("questions that could be two windows' are counted, and which was the last", async () => {
-  const { slot } = await slotOf({ mayMove: false });
+  const { slot } = await slotOf({ canIsolate: false });
   const [ada, bob] = windows();
-  for (const { caller } of [ada, bob]) slot.lease(caller);
+  for (const { caller } of [ada, bob]) slot.attach(caller);
   const about = { method: "elicitation/create", capability: "elicitation" };
-  slot.questioned({ ...about, suspects: [], isRefused: false });
-  assertEquals([slot.refused, [...slot.asked]], [undefined, ["elicitation"]]);
+  slot.noteQuestion({ ...about, candidates: [], isRefused: false });
+  assertEquals([slot.refusedQuestions, [...slot.usedCapabilities]], [undefined, ["elicitation"]]);
   const suspects = [ada.caller, bob.caller];
-  slot.questioned({ ...about, suspects, isRefused: true });
-  slot.questioned({ method: "x/\x1bodd", capability: undefined, suspects, isRefused: true });
-  assertEquals([slot.refused?.count, slot.refused?.lastMethod, slot.asked.size], [2, "x/\\x1bodd", 1]);
-  assertEquals(slot.refused!.lastAt.getTime() > Date.now() - 10_000, true);
-  assertEquals([slot.apartFor(ada.caller), slot.apartFor(bob.caller)], [undefined, undefined]);
+  slot.noteQuestion({ ...about, candidates: suspects, isRefused: true });
+  slot.noteQuestion({ method: "x/\x1bodd", capability: undefined, candidates: suspects, isRefused: true });
+  assertEquals(
+    [slot.refusedQuestions?.count, slot.refusedQuestions?.lastMethod, slot.usedCapabilities.size],
+    [2, "x/\\x1bodd", 1],
+  );
+  assertEquals(slot.refusedQuestions!.lastAt.getTime() > Date.now() - 10_000, true);
+  assertEquals([slot.isolationReasonFor(ada.caller), slot.isolationReasonFor(bob.caller)], [
+    undefined,
+    undefined,
+  ]);
 });
 
 Deno.test("a window whose question could have been another's goes on by itself, if it can be asked at all", async () => {
   const { slot } = await slotOf();
   const [ada, bob] = windows();
   const mute = new Window("mute");
-  for (const { caller } of [ada, bob, mute]) slot.lease(caller);
-  assertEquals(slot.apartFor(ada.caller), undefined);
-  slot.questioned({
+  for (const { caller } of [ada, bob, mute]) slot.attach(caller);
+  assertEquals(slot.isolationReasonFor(ada.caller), undefined);
+  slot.noteQuestion({
     method: "elicitation/create",
     capability: "elicitation",
-    suspects: [ada.caller, mute.caller],
+    candidates: [ada.caller, mute.caller],
     isRefused: true,
   });
   assertEquals(
-    slot.apartFor(ada.caller),
+    slot.isolationReasonFor(ada.caller),
     "a question of its server (elicitation) could have been for this window or another",
   );
-  assertEquals([slot.apartFor(bob.caller), slot.apartFor(mute.caller)], [undefined, undefined]);
+  assertEquals([slot.isolationReasonFor(bob.caller), slot.isolationReasonFor(mute.caller)], [
+    undefined,
+    undefined,
+  ]);
   for (const { caller } of [bob, mute]) slot.leave(caller);
-  assertEquals(slot.apartFor(ada.caller), undefined);
+  assertEquals(slot.isolationReasonFor(ada.caller), undefined);
 });
 
 Deno.test("a window that can be asked goes on by itself while calls of others run on a server that asks", async () => {
-  const rigs = [{}, { mayMove: false }] as const;
+  const rigs = [{}, { canIsolate: false }] as const;
   for (const request of rigs) {
     const { slot, instance, upstream } = await slotOf(request);
     const [ada, bob] = windows();
-    for (const { caller } of [ada, bob]) slot.lease(caller);
+    for (const { caller } of [ada, bob]) slot.attach(caller);
     void instance.call(ada.call());
-    assertEquals(slot.apartFor(bob.caller), undefined);
-    slot.questioned({
+    assertEquals(slot.isolationReasonFor(bob.caller), undefined);
+    slot.noteQuestion({
       method: "elicitation/create",
       capability: "elicitation",
-      suspects: [],
+      candidates: [],
       isRefused: false,
     });
     assertEquals(
-      slot.apartFor(bob.caller),
-      "mayMove" in request
+      slot.isolationReasonFor(bob.caller),
+      "canIsolate" in request
         ? undefined
         : "its server asks questions (elicitation), and another window's calls were running",
     );
-    assertEquals(slot.apartFor(ada.caller), undefined);
+    assertEquals(slot.isolationReasonFor(ada.caller), undefined);
     upstream.say({ id: upstream.last("tools/call").id, result: {} });
-    assertEquals(slot.apartFor(bob.caller), undefined);
+    assertEquals(slot.isolationReasonFor(bob.caller), undefined);
   }
 });
 
 Deno.test("before it has started nobody goes on by itself, and nothing fails when it never does", async () => {
   const { slot } = await slotOf({}, { isStarted: false });
   const [ada] = windows();
-  slot.lease(ada.caller);
-  slot.asked.add("elicitation");
-  assertEquals(slot.apartFor(ada.caller), undefined);
-  slot.release(ada.caller);
+  slot.attach(ada.caller);
+  slot.usedCapabilities.add("elicitation");
+  assertEquals(slot.isolationReasonFor(ada.caller), undefined);
+  slot.detach(ada.caller);
   const failing = new Slot(
     Promise.reject(new Error("no")),
-    { ...slot, tenant: {}, told: {}, config: { kind: "stdio", env: {}, idleStopMs: 0 } } as never,
+    { ...slot, session: {}, advertised: {}, config: { kind: "stdio", env: {}, idleStopMs: 0 } } as never,
     () => {},
   );
   await settled();

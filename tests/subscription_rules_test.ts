@@ -4,7 +4,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { untilAborted } from "../lib/base/abort.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { Caller } from "../lib/call/call.ts";
-import { Subscriptions } from "../lib/upstream/subscriptions.ts";
+import { Subscriptions } from "../lib/upstream/instance/subscriptions.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 
 const [ADA, BOB] = ["ada", "bob"].map((id) => ({ ...call().caller, id })) as [Caller, Caller];

@@ -11,7 +11,7 @@ function pausesOf(supervisor: Supervisor, count: number, reason = BROKEN): numbe
   let nowMs = 0;
   return Array.from({ length: count }, () => {
     supervisor.failed(supervisor.begin(nowMs), reason, nowMs);
-    const pauseMs = supervisor.trouble!.retryAt.getTime() - nowMs;
+    const pauseMs = supervisor.failureState!.retryAt.getTime() - nowMs;
     nowMs += pauseMs;
     return pauseMs;
   });
@@ -20,8 +20,8 @@ function pausesOf(supervisor: Supervisor, count: number, reason = BROKEN): numbe
 Deno.test("a server behind a URL is tried again and again, ten seconds apart at most", () => {
   const supervisor = new Supervisor("far", { isRemote: true });
   assertEquals(pausesOf(supervisor, 8), [0, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
-  assertEquals(supervisor.trouble?.crashLimitReached, false);
-  const nowMs = supervisor.trouble!.retryAt.getTime() - 10_000;
+  assertEquals(supervisor.failureState?.crashLimitReached, false);
+  const nowMs = supervisor.failureState!.retryAt.getTime() - 10_000;
   const error = assertThrows(() => supervisor.begin(nowMs), ExaiError);
   assertEquals([error.retryAfterMs, /exai-daemon reload/.test(error.message)], [10_000, false]);
 });
@@ -31,16 +31,16 @@ Deno.test("a process that runs here rests for five minutes after five failures, 
   assertEquals(pausesOf(supervisor, 5), [0, 500, 1000, 2000, 300_000]);
   const error = assertThrows(() => supervisor.begin(4000), ExaiError, 'server "near" in /w failed 5 times');
   assertEquals([error.code, error.details?.server, error.cause], ["UPSTREAM_UNAVAILABLE", "near", BROKEN]);
-  supervisor.forgive();
-  assertEquals([supervisor.trouble, supervisor.isClean], [undefined, true]);
+  supervisor.resetBackoff();
+  assertEquals([supervisor.failureState, supervisor.isClean], [undefined, true]);
   assertEquals(supervisor.begin(4000).begunAtMs, 4000);
 });
 
 Deno.test("what is its caller's fault does not count, is told as it is, and is tried again in half a second", () => {
   const supervisor = new Supervisor("near");
   assertEquals(pausesOf(supervisor, 6, CALLERS), [500, 500, 500, 500, 500, 500]);
-  assertEquals([supervisor.trouble?.failures, supervisor.trouble?.isCallersFault], [0, true]);
-  const nowMs = supervisor.trouble!.retryAt.getTime() - 1;
+  assertEquals([supervisor.failureState?.failures, supervisor.failureState?.isCallersFault], [0, true]);
+  const nowMs = supervisor.failureState!.retryAt.getTime() - 1;
   const error = assertThrows(() => supervisor.begin(nowMs), ExaiError);
   assertEquals([error.message, error.retryAfterMs], ["no such directory", 1]);
   supervisor.begin(nowMs + 1);
@@ -51,14 +51,14 @@ Deno.test("starts that were under way when one failed count with it, later ones 
   const [one, two] = [supervisor.begin(0), supervisor.begin(5)];
   supervisor.failed(one, BROKEN, 10);
   supervisor.failed(two, BROKEN, 20);
-  assertEquals(supervisor.trouble?.failures, 1);
+  assertEquals(supervisor.failureState?.failures, 1);
   supervisor.failed({ begunAtMs: 20 }, BROKEN, 30);
-  assertEquals(supervisor.trouble?.failures, 2);
-  supervisor.forgive();
+  assertEquals(supervisor.failureState?.failures, 2);
+  supervisor.resetBackoff();
   const callers = new Supervisor("near");
   callers.failed({ begunAtMs: 0 }, CALLERS, 10);
   callers.failed({ begunAtMs: 5 }, BROKEN, 20);
-  assertEquals(callers.trouble?.failures, 1);
+  assertEquals(callers.failureState?.failures, 1);
 });
 
 Deno.test("how a connection stands is told at each step", () => {
@@ -87,8 +87,8 @@ Deno.test("how a connection stands is told at each step", () => {
   supervisor.stopped();
   assertEquals(supervisor.connection, { state: "idle" });
   supervisor.begin();
-  supervisor.lost(new ExaiError("UPSTREAM_UNAVAILABLE", "it forgot us"));
-  assertEquals([supervisor.connection, supervisor.trouble?.failures], [
+  supervisor.connectionLost(new ExaiError("UPSTREAM_UNAVAILABLE", "it forgot us"));
+  assertEquals([supervisor.connection, supervisor.failureState?.failures], [
     { state: "broken", lastError: "it forgot us" },
     2,
   ]);
@@ -111,7 +111,7 @@ Deno.test("connections lost for the same again and again are told once, until a 
   const [forgot, deaf] = ["it forgot us", "it is deaf"].map((why) =>
     new ExaiError("UPSTREAM_UNAVAILABLE", why)
   );
-  const isNew = (reason: ExaiError, atMs: number) => supervisor.isNewLoss(reason, atMs);
+  const isNew = (reason: ExaiError, atMs: number) => supervisor.shouldLogLoss(reason, atMs);
   assertEquals([isNew(forgot!, 0), isNew(forgot!, 1000), isNew(forgot!, 60_000)], [true, false, false]);
   assertEquals([isNew(deaf!, 60_001), isNew(deaf!, 120_000), isNew(deaf!, 180_000)], [true, false, true]);
 });

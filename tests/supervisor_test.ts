@@ -17,7 +17,7 @@ function failing(
     const attempt = supervisor.begin(nowMs);
     nowMs += options.tookMs;
     supervisor.failed(attempt, BROKEN, nowMs);
-    const pauseMs = supervisor.trouble!.retryAt.getTime() - nowMs;
+    const pauseMs = supervisor.failureState!.retryAt.getTime() - nowMs;
     nowMs += pauseMs;
     return pauseMs / SECOND_MS;
   });
@@ -27,14 +27,14 @@ for (const tookMs of [0, 10 * SECOND_MS, MINUTE_MS, 10 * MINUTE_MS]) {
   Deno.test(`failed starts add up to the crash limit, at ${tookMs / SECOND_MS} s a start`, () => {
     const supervisor = new Supervisor("odd");
     assertEquals(failing(supervisor, { times: 6, tookMs }), [0, 0.5, 1, 2, 300, 300]);
-    assertEquals(supervisor.trouble?.crashLimitReached, true);
+    assertEquals(supervisor.failureState?.crashLimitReached, true);
   });
 }
 
 Deno.test("while a server rests its callers are told why, for how long, and what to do", () => {
   const supervisor = new Supervisor("odd");
   failing(supervisor, { times: 5, tookMs: 0 });
-  const nowMs = supervisor.trouble!.retryAt.getTime() - 90 * SECOND_MS;
+  const nowMs = supervisor.failureState!.retryAt.getTime() - 90 * SECOND_MS;
   const error = assertThrows(() => supervisor.begin(nowMs), ExaiError);
   assertEquals([error.code, error.retryAfterMs], ["UPSTREAM_UNAVAILABLE", 90 * SECOND_MS]);
   for (const part of ['"odd"', "5 times in a row", "90 s", "it is broken", "exai-daemon reload"]) {
@@ -48,9 +48,9 @@ Deno.test("a server that has run for a minute starts with a clean sheet; one tha
   const ends = (ranMs: number, fromMs: number) => {
     const attempt = supervisor.begin(fromMs);
     supervisor.started(attempt, fromMs);
-    assertEquals(supervisor.trouble, undefined);
+    assertEquals(supervisor.failureState, undefined);
     supervisor.failed(attempt, BROKEN, fromMs + ranMs);
-    return supervisor.trouble!.failures;
+    return supervisor.failureState!.failures;
   };
   assertEquals(ends(SECOND_MS, MINUTE_MS), 4);
   assertEquals(ends(MINUTE_MS, 2 * MINUTE_MS), 1);
@@ -64,12 +64,12 @@ for (const end of ["stopped", "lost"] as const) {
       const attempt = supervisor.begin(MINUTE_MS);
       supervisor.started(attempt, MINUTE_MS);
       if (end === "stopped") supervisor.stopped(MINUTE_MS + ranMs);
-      else supervisor.lost(BROKEN, MINUTE_MS + ranMs);
+      else supervisor.connectionLost(BROKEN, MINUTE_MS + ranMs);
       return supervisor;
     };
     const well = ending(MINUTE_MS);
-    assertEquals([well.isClean, well.trouble], [true, undefined]);
-    assertEquals(ending(SECOND_MS).trouble?.failures, 4);
+    assertEquals([well.isClean, well.failureState], [true, undefined]);
+    assertEquals(ending(SECOND_MS).failureState?.failures, 4);
   });
 }
 
@@ -77,7 +77,7 @@ Deno.test("a fault of the caller is told once, a failure of the server each time
   const supervisor = new Supervisor("odd");
   const own = new ExaiError("UPSTREAM_UNAVAILABLE", "no directory", { details: { fault: "caller" } });
   const isTold = (reason: ExaiError, atMs: number) => {
-    const isNews = supervisor.isNews(reason);
+    const isNews = supervisor.shouldLog(reason);
     supervisor.failed(supervisor.begin(atMs), reason, atMs);
     return isNews;
   };
@@ -89,7 +89,7 @@ Deno.test("starts that failed together count once: ten windows that come at once
   const supervisor = new Supervisor("odd");
   const attempts = Array.from({ length: 10 }, () => supervisor.begin(0));
   for (const attempt of attempts) supervisor.failed(attempt, BROKEN, SECOND_MS);
-  assertEquals(supervisor.trouble?.failures, 1);
+  assertEquals(supervisor.failureState?.failures, 1);
 });
 
 Deno.test("a server that keeps failing shows in status and health with its last error, and reload lets it start", async () => {

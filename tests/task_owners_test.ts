@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { LateTasks } from "../lib/upstream/late_tasks.ts";
-import { LiveTasks } from "../lib/upstream/live_tasks.ts";
+import { WithdrawnTaskRequests } from "../lib/upstream/tasks/withdrawn_requests.ts";
+import { UnfetchedTasks } from "../lib/upstream/tasks/unfetched_tasks.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
@@ -165,7 +165,7 @@ Deno.test("a task that is begun for a window that has left is nobody's, is cance
   assertEquals(upstream.last("tasks/cancel").params, { taskId: "t" });
   assertEquals([await listedBy(ada), await listedBy(bob), instance.tasks.remainingMs()], [[], [], 0]);
   // What its server says on its behalf is not guessed to be for whoever calls.
-  assertEquals(instance.handles.owners.has("t"), true);
+  assertEquals(instance.handles.tasks.has("t"), true);
   for (const method of ABOUT) {
     await assertRejects(
       () => instance.call(bob.call({ method, params: { taskId: "t" } })),
@@ -187,7 +187,7 @@ Deno.test("a request withdrawn after its window has left begins nobody's task", 
   await assertRejects(() => asked, ExaiError);
   upstream.say({ id: upstream.last("tools/call").id, result: { task: task("t") } });
   assertEquals([upstream.last("tasks/cancel").params, instance.tasks.remainingMs()], [{ taskId: "t" }, 0]);
-  assertEquals(instance.handles.owners.get("t"), undefined);
+  assertEquals(instance.handles.tasks.get("t"), undefined);
 });
 
 Deno.test("a server that begins no tasks is told that a request was withdrawn, whatever that asked for", async () => {
@@ -207,7 +207,7 @@ Deno.test("a server that has ended is waited for no longer to name a task", asyn
   const { instance, upstream, answerLate } = await withdrawn();
   await instance[Symbol.asyncDispose]();
   answerLate();
-  assertEquals([upstream.last("tasks/cancel"), instance.handles.late.has(2)], [undefined, false]);
+  assertEquals([upstream.last("tasks/cancel"), instance.handles.withdrawn.has(2)], [undefined, false]);
 });
 
 Deno.test("a late answer that begins no task changes nothing", async () => {
@@ -288,21 +288,24 @@ Deno.test("a task may go on behind a URL whose connection has ended: its window 
 });
 
 Deno.test("tasks that ended with their server are given once, without those of windows that left meanwhile", () => {
-  const tasks = new LiveTasks();
+  const tasks = new UnfetchedTasks();
   const [ada, eve] = [new Window("ada"), new Window("eve")];
   for (const [{ caller }, taskId] of [[ada, "hers"], [eve, "his"]] as const) {
-    tasks.begun(caller, task(taskId));
+    tasks.add(caller, task(taskId));
   }
   tasks.clear();
   tasks.forget(eve.caller);
-  assertEquals([tasks.takeCut().map(({ taskId }) => taskId), tasks.takeCut()], [["hers"], []]);
+  assertEquals([tasks.takeInterrupted().map(({ taskId }) => taskId), tasks.takeInterrupted()], [
+    ["hers"],
+    [],
+  ]);
 });
 
 Deno.test("a server that names no task for a withdrawn request within 30 seconds is told of that, unless it ends", () => {
   using time = new FakeTimers();
-  const late = new LateTasks();
+  const late = new WithdrawnTaskRequests();
   const told: number[] = [];
-  const withdraw = (id: number) => late.withdrawn(new Window("ada").call(), id, () => told.push(id));
+  const withdraw = (id: number) => late.add(new Window("ada").call(), id, () => told.push(id));
   for (const id of [1, 2]) withdraw(id);
   late.take(1);
   time.pass(29_999);
@@ -310,21 +313,21 @@ Deno.test("a server that names no task for a withdrawn request within 30 seconds
   time.pass(1);
   assertEquals([told, late.has(1), late.has("2"), late.has(null)], [[2], false, true, false]);
   withdraw(3);
-  late.end();
+  late.clear();
   time.pass(60_000);
   assertEquals([told, late.has(2), late.has(3)], [[2], false, false]);
 });
 
 Deno.test("so many answers to withdrawn requests are looked out for, the latest", () => {
-  const late = new LateTasks();
+  const late = new WithdrawnTaskRequests();
   const call = new Window("ada").call();
-  for (let id = 0; id < 1001; id++) late.withdrawn(call, id);
+  for (let id = 0; id < 1001; id++) late.add(call, id);
   assertEquals([late.has(0), late.has(1), late.has(1000)], [false, true, true]);
   const told: number[] = [];
-  const more = new LateTasks();
-  for (let id = 0; id < 1002; id++) more.withdrawn(call, id, () => told.push(id));
+  const more = new WithdrawnTaskRequests();
+  for (let id = 0; id < 1002; id++) more.add(call, id, () => told.push(id));
   assertEquals(told, [0, 1], "the server is told at once of those that are looked out for no more");
-  more.end();
+  more.clear();
 });
 
 Deno.test("a window hears that its task is lost under the name it knows that by", async () => {

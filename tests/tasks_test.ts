@@ -12,7 +12,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import type { Caller } from "../lib/call/call.ts";
-import { LiveTasks } from "../lib/upstream/live_tasks.ts";
+import { UnfetchedTasks } from "../lib/upstream/tasks/unfetched_tasks.ts";
 import { addSampling } from "./helpers/asking_tool.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
@@ -265,16 +265,16 @@ Deno.test("a window that got a process of its own goes on with the tasks it bega
 });
 
 Deno.test("a task that nobody fetches keeps its process no longer than its time to live, nor than its window", () => {
-  const tasks = new LiveTasks();
+  const tasks = new UnfetchedTasks();
   const [ada, bob] = [{ id: "ada" }, { id: "bob" }] as [Caller, Caller];
-  tasks.begun(ada, { taskId: "a", ttl: 1000 }, 0);
-  tasks.begun(bob, { taskId: "b", ttl: null }, 0);
+  tasks.add(ada, { taskId: "a", ttl: 1000 }, 0);
+  tasks.add(bob, { taskId: "b", ttl: null }, 0);
   assertEquals(tasks.remainingMs(0), Infinity);
   tasks.answered("tasks/get", "b", { result: {} });
   assertEquals(tasks.has(bob), true);
   tasks.forget(bob);
   assertEquals([tasks.remainingMs(400), tasks.remainingMs(1000), tasks.has(ada)], [600, 0, false]);
-  tasks.begun(ada, { taskId: "c", ttl: 1000 }, 0);
+  tasks.add(ada, { taskId: "c", ttl: 1000 }, 0);
   tasks.answered("tasks/cancel", "c", { error: { code: -1, message: "no" } });
   assertEquals(tasks.has(ada), true);
   tasks.answered("tasks/cancel", "c", { result: {} });

@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import { allThreads } from "../lib/admin/thread_routes.ts";
 import { threadsAction, threadsCommand } from "../lib/commands/threads.ts";
+import { runCommandAlone } from "./helpers/command.ts";
 import { openThreadStore } from "../lib/state/sqlite_thread_store.ts";
 import { defaultSettings, loadSettings } from "../lib/config/load.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -30,7 +31,7 @@ async function setUp() {
     home: dir.path,
     run: (...args: string[]) => {
       const switches = new Set(args.includes("--json") ? ["json"] : []);
-      return threadsCommand(args.filter((arg) => arg !== "--json"), { settings, switches });
+      return runCommandAlone(threadsCommand, args.filter((arg) => arg !== "--json"), { settings, switches });
     },
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
@@ -95,7 +96,7 @@ Deno.test("where no daemon ever ran there are no threads, and looking makes no f
   await using dir = await tempDir({});
   const home = join(dir.path, "state");
   const settings = defaultSettings({ home });
-  assertStringIncludes(await threadsCommand([], { settings, switches: new Set() }), "no threads");
+  assertStringIncludes(await runCommandAlone(threadsCommand, [], { settings }), "no threads");
   await assertRejects(() => Deno.stat(home), Deno.errors.NotFound);
 });
 

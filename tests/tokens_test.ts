@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
-import { estimateTokens } from "../lib/provider/tokens.ts";
+import { estimateTokens } from "../lib/provider/token_estimate.ts";
 
-const source = await Deno.readTextFile(new URL("../lib/provider/tokens.ts", import.meta.url));
+const source = await Deno.readTextFile(new URL("../lib/provider/token_estimate.ts", import.meta.url));
 
 Deno.test("the estimate is the tokenizer's own count, within a percent", async () => {
   for (

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import * as z from "zod";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { defineTool, type ToolContext, type ToolOutcome } from "../lib/tool/tool.ts";
+import { defineTool, type OptionalToolOutput, type ToolContext } from "../lib/tool/tool.ts";
 import { makeCall, TestTools } from "./helpers/exai_tools.ts";
 
 const input = z.object({
@@ -12,7 +12,10 @@ const input = z.object({
   tags: z.array(z.object({ name: z.string() })).optional(),
 });
 
-type Run = (args: z.output<typeof input>, context: ToolContext) => ToolOutcome | Promise<ToolOutcome>;
+type Run = (
+  args: z.output<typeof input>,
+  context: ToolContext,
+) => OptionalToolOutput | Promise<OptionalToolOutput>;
 
 function toolsWith(run: Run): TestTools {
   const odd = defineTool({ name: "odd", title: "Odd", description: "d", input, annotations: {}, run });

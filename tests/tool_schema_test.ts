@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
-import { LEAN_TOOLS } from "../lib/tool/selection.ts";
+import { LEAN_TOOLS } from "../lib/tool/tool_selection.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 import { fakeModel, FakeModels } from "./helpers/fake_models.ts";
 import { git, tempDir } from "./helpers/files.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import type { ClientToolsConfig } from "../lib/config/client_tools.ts";
+import type { ClientToolsConfig } from "../lib/config/server_config.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../lib/base/json.ts";
 import type { RouterOptions } from "../lib/router/router.ts";

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS, MINUTE_MS } from "../lib/base/units.ts";
-import { PROVIDER_NAMES } from "../lib/provider/kinds.ts";
-import type { ProviderStatus } from "../lib/provider/status.ts";
+import { PROVIDER_NAMES } from "../lib/provider/provider_kinds.ts";
+import type { ProviderStatus } from "../lib/provider/provider_status.ts";
 import { filterLines } from "../lib/tool/line_filter.ts";
 import { makeCall, TEST_HOST, TestTools } from "./helpers/exai_tools.ts";
 
@@ -190,7 +190,9 @@ Deno.test("listmodels shows what the providers list themselves, not older than a
     if (maxAgeMs <= MINUTE_MS) known = [KIMI];
     return Promise.resolve();
   };
-  using tools = new TestTools({ host: { ...TEST_HOST, providers: () => known, providersListed } });
+  using tools = new TestTools({
+    host: { ...TEST_HOST, providers: () => known, ensureProvidersFresh: providersListed },
+  });
   const { summary } = await tools.content("listmodels", {});
   assertEquals(summary, "1 model of 1 provider.");
 });

@@ -82,15 +82,15 @@ Deno.test("no session is idle for the time in which its client could not speak",
     client: undefined,
     cwd: undefined,
     server: undefined,
-    resumable: false,
+    isResumable: false,
     namedDirs: "read",
     principal: "owner",
   });
   session.lastUsedMs -= 2 * HOUR_MS;
   registry.touchAll();
-  registry.sweep();
+  registry.closeIdle();
   assertEquals(registry.size, 1);
-  registry.sweep(performance.now() + HOUR_MS + 1);
+  registry.closeIdle(performance.now() + HOUR_MS + 1);
   assertEquals(registry.size, 0);
 });
 

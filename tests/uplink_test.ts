@@ -135,7 +135,7 @@ Deno.test("a request written to a connection that has just closed waits for the 
 
 Deno.test("a daemon that has not met the client is sent nothing of its before it has, whatever it says it knows", async () => {
   using it = new MemoryWindow();
-  it.bridge.onup(it.daemon.link({ unseen: [] }));
+  it.bridge.onConnect(it.daemon.link({ unseen: [] }));
   it.call("acts", 1);
   assertEquals(it.daemon.take(), []);
   await it.turn();
@@ -174,7 +174,7 @@ Deno.test("a connection that has ended leaves no timer behind", async () => {
   using it = await MemoryWindow.ready({ maxFrameBytes: Infinity }, { limits: undefined, receipts: true });
   it.cut();
   using timers = new FakeTimers();
-  it.bridge.onup(it.daemon.link({ unseen: [], receipts: true }));
+  it.bridge.onConnect(it.daemon.link({ unseen: [], receipts: true }));
   it.daemon.send({ jsonrpc: "2.0", method: "notifications/x" });
   assertEquals(timers.size, 2, "for the ping and the receipt");
   it.cut();
@@ -192,13 +192,11 @@ Deno.test("an end that was confirmed leaves no timer behind", async () => {
 
 Deno.test("a connection that is cut while its daemon meets the client is not one to send on", async () => {
   using it = new MemoryWindow();
-  let demands = 0;
-  it.bridge.ondemand = () => demands++;
-  it.bridge.onup(it.daemon.link());
+  it.bridge.onConnect(it.daemon.link());
   it.cut();
   await it.turn();
   it.call("acts", 1);
-  assertEquals(demands, 1, "the request waits for the next");
+  assertEquals(it.demands, 1, "the request waits for the next");
 });
 
 Deno.test("that the client could not be introduced is logged with the reason", async () => {

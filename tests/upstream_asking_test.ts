@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { AskOptions, Call } from "../lib/call/call.ts";
 import { askOnce } from "../lib/call/call.ts";
-import { askFor } from "../lib/upstream/asking.ts";
+import { askOnceFor } from "../lib/upstream/questions/pending_questions.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { call } from "./helpers/call.ts";
 import { instanceOf, settled, Window } from "./helpers/instance.ts";
@@ -36,7 +36,7 @@ const gone = () => Promise.reject(new Error("the call is over"));
 Deno.test("a question for several calls is put to the client once, and all of them wait for it", async () => {
   const { promise, resolve } = Promise.withResolvers<Result>();
   const { asked, away, calls } = callsOf([back, back, back], () => promise);
-  const answer = askFor(calls, ASKING);
+  const answer = askOnceFor(calls, ASKING);
   assertEquals([asked, [...away]], [[0], [0, 1, 2]]);
   resolve({ result: { action: "accept" } });
   assertEquals(await answer, { result: { action: "accept" } });
@@ -44,16 +44,22 @@ Deno.test("a question for several calls is put to the client once, and all of th
 
 Deno.test("the answer goes on as soon as one of the calls may, whatever has become of the others", async () => {
   const client = () => Promise.resolve({ result: { ok: true } });
-  assertEquals(await askFor(callsOf([gone, never, back], client).calls, ASKING), { result: { ok: true } });
+  assertEquals(await askOnceFor(callsOf([gone, never, back], client).calls, ASKING), {
+    result: { ok: true },
+  });
 });
 
 Deno.test("what asking comes to is told once, and so is that no call may go on", async () => {
   const refused = () => Promise.reject(new Error("nobody answered"));
   for (const backs of [[back], [back, back]]) {
-    await assertRejects(() => askFor(callsOf(backs, refused).calls, ASKING), Error, "nobody answered");
+    await assertRejects(() => askOnceFor(callsOf(backs, refused).calls, ASKING), Error, "nobody answered");
   }
   const client = () => Promise.resolve({ result: {} });
-  await assertRejects(() => askFor(callsOf([gone, gone], client).calls, ASKING), Error, "the call is over");
+  await assertRejects(
+    () => askOnceFor(callsOf([gone, gone], client).calls, ASKING),
+    Error,
+    "the call is over",
+  );
 });
 
 /** Ada alone, with calls that run and can be cancelled, asked a question that nobody has answered yet. */

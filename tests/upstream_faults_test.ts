@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { Faults } from "../lib/upstream/faults.ts";
-import { messageFault, refusalStatus } from "../lib/upstream/message_fault.ts";
+import { ServerErrors } from "../lib/upstream/instance/server_errors.ts";
+import { messageError, refusalStatus } from "../lib/upstream/instance/server_errors.ts";
 import {
   fetchError,
   HttpStatusError,
@@ -75,7 +75,7 @@ Deno.test("a request that reached nobody has not run; one that was cut may have,
 });
 
 Deno.test("callers are told which server failed, how, and whether their call may have run", () => {
-  const faults = new Faults("far");
+  const faults = new ServerErrors("far");
   const lost = faults.of(new SessionLostError(refusal(404, "gone", { "retry-after": "9" })));
   assertEquals([lost.code, lost.details], ["UPSTREAM_UNAVAILABLE", { server: "far", outcome: "not_run" }]);
   const cut = faults.of(new ResponseCutError("it was cut"));
@@ -97,7 +97,7 @@ Deno.test("callers are told which server failed, how, and whether their call may
   ]);
   const want = faults.of(Object.assign(new Error("too many"), { code: "EMFILE" }));
   assertEquals([want.code, /server "far"/.test(want.message)], ["OVER_CAPACITY", true]);
-  const under = faults.cutOff(plain);
+  const under = faults.interrupted(plain);
   assertEquals([under.code, under.message, under.details, under.cause], [
     "UPSTREAM_UNAVAILABLE",
     'server "far": it is away; the call was under way and may have run',
@@ -114,10 +114,10 @@ Deno.test("callers are told which server failed, how, and whether their call may
 
 Deno.test("a message that cannot be sent is the caller's, unless the connection is not well", () => {
   const own = new ExaiError("TOO_LARGE", "too large");
-  assert(messageFault(own, "s") === own);
-  assertEquals(messageFault(BROKEN, "s"), undefined);
-  assertEquals(messageFault(new Error("x"), "s"), undefined);
-  const deep = messageFault(new RangeError("stack"), "s")!;
+  assert(messageError(own, "s") === own);
+  assertEquals(messageError(BROKEN, "s"), undefined);
+  assertEquals(messageError(new Error("x"), "s"), undefined);
+  const deep = messageError(new RangeError("stack"), "s")!;
   assertEquals(deep.code, "INVALID_PARAMS");
   assertMatch(deep.message, /server "s": stack; send less/);
   assertEquals(refusalStatus(Object.assign(new Error(""), { code: 401 })), 401);

@@ -82,7 +82,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     outsideWorld: true,
   },
   tool: {
-    holds: "the in-process tools, one in a file, and their registry",
+    holds: "the in-process tools and their registry",
     mayImport: ["base", "wire", "call", "provider", "state", "workspace"],
   },
   user_tools: {
@@ -172,7 +172,7 @@ export const SHIM_ROOMS: readonly string[] = [
 export const OWNERSHIP = "lib/call/owner.ts";
 
 /** Files that still compare sessions by themselves. */
-export const COMPARES_SESSIONS: readonly string[] = ["lib/upstream/attribution.ts"];
+export const COMPARES_SESSIONS: readonly string[] = ["lib/upstream/instance/attribution.ts"];
 
 /** Types of the parameter that says who asks, in methods that keep or show data of a session. */
 export const ASKERS: readonly string[] = ["Viewer", "Identity", "Whereabouts", "Caller", "Call"];
@@ -183,32 +183,35 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list"] },
   ToolHost: {
     in: "lib/tool/host.ts",
-    except: ["health", "providers", "providersListed", "refreshProviders"],
+    except: ["health", "providers", "ensureProvidersFresh", "refreshProviders"],
   },
   RecentActivity: { in: "lib/observe/recent_activity.ts", except: ["record", "recordError", "errorsSince"] },
   DetachedCalls: { in: "lib/admission/detached_calls.ts", except: ["idle"] },
   TaskRoutes: { in: "lib/router/tasks.ts", except: [] },
-  HandleTable: { in: "lib/upstream/handle_table.ts", except: ["setOver", "get", "has", "takeOver"] },
-  TaskProgress: { in: "lib/upstream/handle_table.ts", except: ["set", "get"] },
-  LiveTasks: {
-    in: "lib/upstream/live_tasks.ts",
-    except: ["answered", "hasStatus", "clear", "takeCut", "over", "remainingMs"],
+  HandleTable: { in: "lib/upstream/tasks/handle_table.ts", except: ["setEnded", "get", "has", "addAll"] },
+  TaskProgress: { in: "lib/upstream/tasks/handle_table.ts", except: ["set", "get"] },
+  UnfetchedTasks: {
+    in: "lib/upstream/tasks/unfetched_tasks.ts",
+    except: ["answered", "setStatus", "clear", "takeInterrupted", "allFetched", "remainingMs"],
   },
-  TaskNames: {
-    in: "lib/upstream/task_names.ts",
-    except: ["nameOf", "ownOf", "outward", "inward", "shownResult"],
+  TaskAliases: {
+    in: "lib/upstream/tasks/task_aliases.ts",
+    except: ["clientName", "serverName", "toClient", "toServer", "resultToClient"],
   },
-  LateTasks: { in: "lib/upstream/late_tasks.ts", except: ["has", "take", "end"] },
-  LostTasks: { in: "lib/upstream/lost_tasks.ts", except: ["add"] },
-  ElicitationNames: { in: "lib/upstream/elicitation_names.ts", except: [] },
-  Subscriptions: { in: "lib/upstream/subscriptions.ts", except: ["subscribersOf"] },
+  WithdrawnTaskRequests: {
+    in: "lib/upstream/tasks/withdrawn_requests.ts",
+    except: ["has", "take", "clear"],
+  },
+  OrphanedHandles: { in: "lib/upstream/tasks/orphaned_handles.ts", except: ["add"] },
+  ElicitationAliases: { in: "lib/upstream/tasks/elicitation_aliases.ts", except: [] },
+  Subscriptions: { in: "lib/upstream/instance/subscriptions.ts", except: ["subscribersOf"] },
   ListMemory: {
-    in: "lib/upstream/list_memory.ts",
-    except: ["viewAt", "learn", "changed", "lists", "askedBy", "asked"],
+    in: "lib/upstream/lists/list_memory.ts",
+    except: ["viewAt", "learn", "changed", "lists", "usedCapabilities", "addUsedCapabilities"],
   },
   Attribution: {
-    in: "lib/upstream/attribution.ts",
-    except: ["addressee", "suspects", "quietInMs", "running"],
+    in: "lib/upstream/instance/attribution.ts",
+    except: ["addressee", "candidates", "quietInMs", "runningCalls"],
   },
 };
 
@@ -226,20 +229,6 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
 /** Files of `lib/` under 20 lines, and why each is a file of its own. The list only shrinks: merge a new one into its neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/base/version.ts": "changed by each release, and by nothing else",
-  "lib/client/link_error.ts": "not merged with its neighbour yet",
-  "lib/client/loopback.ts": "not merged with its neighbour yet",
-  "lib/config/client_tools.ts": "not merged with its neighbour yet",
-  "lib/config/env_file.ts": "not merged with its neighbour yet",
-  "lib/config/servers/names.ts": "not merged with its neighbour yet",
-  "lib/config/via.ts": "not merged with its neighbour yet",
-  "lib/shim/lines.ts": "not merged with its neighbour yet",
   "lib/state/call_records_file.ts": "not merged with its neighbour yet",
-  "lib/tool/builtin/annotations.ts": "not merged with its neighbour yet",
-  "lib/tool/builtin/health.ts": "not merged with its neighbour yet",
-  "lib/tool/dialogue/progress.ts": "not merged with its neighbour yet",
-  "lib/tool/instructions.ts": "not merged with its neighbour yet",
-  "lib/tool/prompts/chat.ts": "not merged with its neighbour yet",
   "lib/transport/pipe_client.ts": "loads `ws`, so it is imported only where a named pipe is dialled",
-  "lib/upstream/marked_via.ts": "not merged with its neighbour yet",
-  "lib/upstream/quiet.ts": "not merged with its neighbour yet",
 };

@@ -1,8 +1,9 @@
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
+import { COMMANDS } from "../lib/commands/commands.ts";
 import { shownDefault } from "../lib/config/help.ts";
-import { CLIENT_KEYS } from "../lib/config/servers/clients.ts";
+import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
-import { type Setting, SETTINGS } from "../lib/config/settings.ts";
+import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { type Room, ROOMS } from "./rooms.ts";
 import { modelFieldRows, stepFieldRows, toolRows } from "./tool_tables.ts";
@@ -15,13 +16,20 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   tools: () => markdownTable(["tool", "what it is for", "fields of its own", "works in, asks a"], toolRows()),
   "step fields": () => markdownTable(["field", "type", "what it is"], stepFieldRows()),
   "model fields": () => markdownTable(["field", "type", "what it is"], modelFieldRows()),
+  commands: commandsTable,
+  "command flags": commandFlagsTable,
   rooms: roomsTable,
   "close codes": closeCodesTable,
   "error codes": errorCodesTable,
 };
 
 function settingsTable(): string {
-  const rows = Object.values<Setting>(SETTINGS).map((setting) => [
+  return Object.entries(SETTING_TOPICS)
+    .map(([topic, settings]) => `## ${topic}\n\n${topicTable(Object.values<Setting>(settings))}`).join("\n");
+}
+
+function topicTable(settings: readonly Setting[]): string {
+  const rows = settings.map((setting) => [
     code(setting.env),
     code(`--${setting.flag}`),
     code(shownDefault(setting)),
@@ -40,6 +48,24 @@ function serverKeysTable(): string {
 function clientKeysTable(): string {
   const rows = Object.entries(CLIENT_KEYS).map(([key, { allowed, help }]) => [code(key), allowed, help]);
   return markdownTable(["key", "allowed", "what it does"], rows);
+}
+
+function commandsTable(): string {
+  const rows = Object.entries(COMMANDS).flatMap(([name, { forms }]) =>
+    forms.map(({ args, does }) => [code(`exai-daemon ${name} ${args}`.trimEnd()), does])
+  );
+  return markdownTable(["command", "what it does"], rows);
+}
+
+function commandFlagsTable(): string {
+  const rows = Object.entries(COMMANDS).flatMap(([name, { flags = [] }]) =>
+    flags.map((flag) => [
+      code(name),
+      code(flag.value === undefined ? `--${flag.name}` : `--${flag.name}=${flag.value}`),
+      flag.help,
+    ])
+  );
+  return markdownTable(["command", "flag", "what it does"], rows);
 }
 
 function roomsTable(): string {

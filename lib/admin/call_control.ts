@@ -81,7 +81,7 @@ export class CallControl {
     }
     const found = number === undefined ? undefined : this.#options.store?.find(number);
     if (found) return found;
-    const why = this.#options.store ? "it never was, or was too old to be kept" : "EXAI_CALLS is off";
+    const why = this.#options.store ? "it never existed, or was too old to be kept" : "EXAI_CALLS is off";
     throw new ExaiError("RESOURCE_NOT_FOUND", `there is no call ${quoteName(id)}: ${why}`);
   }
 

@@ -96,6 +96,15 @@ export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" 
  * The `limit` of a query, at most 2000; default 50.
  *
  * @throws {ExaiError} `INVALID_PARAMS` when it is not a positive integer
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseLimit } from "./call_routes.ts";
+ *
+ * assertEquals(parseLimit(new URLSearchParams("limit=7")), 7);
+ * assertEquals(parseLimit(new URLSearchParams()), 50);
+ * ```
  */
 export function parseLimit(query: URLSearchParams): number {
   const text = query.get("limit");

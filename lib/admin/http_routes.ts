@@ -11,7 +11,7 @@ import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { TokenStore } from "../edge/token.ts";
-import type { ProviderStatus } from "../provider/status.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { killUpstream } from "./kill.ts";
@@ -54,43 +54,16 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
 }
 
 /** Routes with data of the owner: threads, calls, sessions, directories, configuration. */
-function ownerRoutes(
-  { telemetry, mounts, own, token, sessions, calls }: RouteSources,
-): [string, Route][] {
+function ownerRoutes(sources: RouteSources): [string, Route][] {
+  const { telemetry, mounts, own, token, sessions, calls } = sources;
   const routes = callRoutes({ calls, sessions, killUpstream: (id) => killUpstream(id, mounts) });
   return [
     [
       "/metrics",
       allowMethod("GET", () => new Response(telemetry.prometheusText(), { headers: PROMETHEUS })),
     ],
-    [
-      "/status",
-      allowMethod("GET", async () => {
-        const memory = await mounts.memory();
-        const providers = own.providers();
-        const { running } = calls;
-        const { servers, retiring } = mounts;
-        return Response.json(buildStatus({ servers, retiring, sessions, memory, running, providers }));
-      }),
-    ],
-    [
-      "/reload",
-      allowMethod("POST", async () => {
-        const [change] = await Promise.all([mounts.reload(), own.reload()]);
-        const { added, changed, removed, unchanged } = change;
-        const warnings = change.warnings.map(formatFault);
-        const faults = [...change.faults.map(formatFault), ...own.faults()];
-        return Response.json({
-          added,
-          changed,
-          removed,
-          unchanged,
-          tools: own.userToolNames,
-          warnings,
-          faults,
-        });
-      }),
-    ],
+    ["/status", allowMethod("GET", () => status(sources))],
+    ["/reload", allowMethod("POST", () => reload(sources))],
     ["/calls", allowMethod("GET", routes.list)],
     ["/calls/follow", allowMethod("GET", routes.follow)],
     ["/cancel", allowMethod("POST", routes.cancel)],
@@ -100,10 +73,26 @@ function ownerRoutes(
   ];
 }
 
+async function status({ mounts, own, sessions, calls: { running } }: RouteSources): Promise<Response> {
+  const memory = await mounts.memory();
+  const { servers, retiring } = mounts;
+  const providers = own.providers();
+  return Response.json(buildStatus({ servers, retiring, sessions, memory, running, providers }));
+}
+
+/** Reads the configuration of servers and tools again. */
+async function reload({ mounts, own }: RouteSources): Promise<Response> {
+  const [change] = await Promise.all([mounts.reload(), own.reload()]);
+  const { added, changed, removed, unchanged } = change;
+  const warnings = change.warnings.map(formatFault);
+  const faults = [...change.faults.map(formatFault), ...own.faults()];
+  return Response.json({ added, changed, removed, unchanged, tools: own.userToolNames, warnings, faults });
+}
+
 /** Rotates the token. Requires the current one: a replaced token in its grace period only opens connections. */
 async function rotateToken(request: Request, token: TokenStore): Promise<Response> {
   if (await token.rotateGenerated(requestToken(request) ?? "")) {
     return Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS });
   }
-  throw new ExaiError("UNAUTHORIZED", "the token shown is no longer the one in force");
+  throw new ExaiError("UNAUTHORIZED", "the token is not the current one");
 }

@@ -21,7 +21,7 @@ export async function killSession(id: string, sessions: SessionAccess): Promise<
   session.calls.cancelAll(new ExaiError("CANCELLED", why));
   // The responses of the calls are sent before the connection is closed.
   await delay(0);
-  session.mailbox.close(CLOSE.goingAway, why);
+  session.output.close(CLOSE.goingAway, why);
   sessions.end(session, why);
   return session.id;
 }

@@ -15,7 +15,7 @@ export function ownerOnly(routes: readonly [string, Route][]): [string, Route][]
     if (by.isOwner) return route(request, by);
     throw new ExaiError(
       "FORBIDDEN",
-      `${path} is for the user the daemon runs as, or for who shows its token`,
+      `${path} is only for the user the daemon runs as, and clients with its token`,
     );
   }]);
 }

@@ -4,7 +4,7 @@ import type { BreakerStatus } from "../call/admission.ts";
 import { currentWait } from "../call/wait.ts";
 import { isoTime, toolOf } from "../observe/call_record.ts";
 import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
-import type { ProviderStatus } from "../provider/status.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
@@ -115,7 +115,9 @@ function describeBreaker(status: BreakerStatus | undefined): JsonObject | undefi
   };
 }
 
-function describeProvider({ name, available, reason, restsForMs }: ProviderStatus): JsonObject {
+function describeProvider(
+  { name, available, reason, circuitOpenForMs: restsForMs }: ProviderStatus,
+): JsonObject {
   const breaker = restsForMs === undefined ? "closed" : "open";
   const rest = restsForMs === undefined ? undefined : Math.ceil(restsForMs);
   return { provider: name, available, reason, breaker, retry_after_ms: rest };
@@ -161,7 +163,7 @@ function describeSlot(
     memory: ReadonlyMap<number, number>;
   },
 ): ServerStatus {
-  const { started } = slot;
+  const { started: started } = slot;
   const pid = started?.pid;
   const row: ServerStatus = {
     server: name,
@@ -170,7 +172,7 @@ function describeSlot(
     scope: slot.scope,
     share_key: slot.keyHash,
     why: slot.why,
-    asks: slot.asked.size > 0 ? [...slot.asked] : undefined,
+    asks: slot.usedCapabilities.size > 0 ? [...slot.usedCapabilities] : undefined,
     refused_questions: describeRefused(slot),
     sessions: slot.sessionIds,
     calls: started?.callCount ?? 0,
@@ -185,7 +187,7 @@ function describeSlot(
   return { ...(started ? {} : describeTrouble(record)), ...row, ...describeAdmission(record) };
 }
 
-function describeRefused({ refused }: Slot): JsonObject | undefined {
+function describeRefused({ refusedQuestions: refused }: Slot): JsonObject | undefined {
   if (!refused) return undefined;
   const { count, lastMethod, lastAt } = refused;
   return { count, last_method: lastMethod, last_at: lastAt.toISOString() };
@@ -196,9 +198,9 @@ function describeAdmission({ admission }: ProcessRecord): Pick<ServerStatus, "qu
 }
 
 /** The state of a process that has failed and not started since. */
-function describeTrouble({ supervisor: { trouble } }: ProcessRecord): Partial<ServerStatus> {
-  if (!trouble) return {};
-  const { failures, crashLimitReached, retryAt, lastError } = trouble;
+function describeTrouble({ supervisor: { failureState } }: ProcessRecord): Partial<ServerStatus> {
+  if (!failureState) return {};
+  const { failures, crashLimitReached, retryAt, lastError } = failureState;
   const isBackingOff = retryAt.getTime() > monotonicNow();
   const state = crashLimitReached ? "crash limit reached" : isBackingOff ? "backing off" : "failed";
   const connection = isBackingOff ? "resting" : "broken";
@@ -210,7 +212,7 @@ function describeSession(session: Session): JsonObject {
     session: session.id,
     client: session.client?.name,
     client_version: session.client?.version,
-    connected: session.connected,
+    connected: session.isConnected,
     server: session.server,
     cwd: session.cwd,
     roots: session.rootsState,

@@ -5,12 +5,12 @@ import type { Settings } from "../config/settings.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { loadClientTls } from "../config/tls.ts";
 import { HomeLock, type HomeOwner } from "../state/home_lock.ts";
-import { probe } from "../client/probe.ts";
+import { probeDaemon } from "../client/probe.ts";
 
 /** How the holder is probed: no token is sent, so the user of the listening program does not matter. */
 const PROBE = {
   usesToken: false,
-  ofAnyUser: true,
+  allowsAnyUser: true,
   readToken: () => Promise.resolve(undefined),
   timeoutMs: 2 * SECOND_MS,
 };
@@ -65,21 +65,21 @@ async function findDaemon(
 /** A WebSocket cannot connect to a named pipe of Windows. */
 async function answersAtSocket(socket: string | undefined): Promise<boolean> {
   if (!socket?.startsWith("/")) return false;
-  return (await probe("ws://localhost/", { ...PROBE, socket })).kind === "exai";
+  return (await probeDaemon("ws://localhost/", { ...PROBE, socket })).kind === "exai";
 }
 
 async function answersAs(pid: number, url: string, settings: Settings): Promise<boolean> {
   const tls = await loadClientTls(settings).catch(() => undefined);
-  const answer = await probe(url, { ...PROBE, tls });
+  const answer = await probeDaemon(url, { ...PROBE, tls });
   return answer.kind === "exai" && answer.pid === pid;
 }
 
 async function answersAtAddress(url: string, settings: Settings): Promise<boolean> {
   const isTls = url.startsWith("wss:");
   const tls = isTls ? await loadClientTls(settings).catch(() => undefined) : undefined;
-  const { kind } = await probe(url, { ...PROBE, tls });
+  const { kind } = await probeDaemon(url, { ...PROBE, tls });
   // An unknown certificate, or a required client certificate, does not mean that no daemon is there.
-  return isTls ? kind !== "nobody" : kind === "exai";
+  return isTls ? kind !== "none" : kind === "exai";
 }
 
 async function readEndpoint(path: string) {

@@ -15,7 +15,7 @@ import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
 import { ProcessHost } from "../process/process_host.ts";
-import type { AdmissionFor } from "../upstream/process_records.ts";
+import type { AdmissionFactory } from "../upstream/process_records.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
 import { connectUrl } from "../remote/url_transport.ts";
 import { RotatingFile } from "../state/rotating_file.ts";
@@ -25,7 +25,7 @@ const log = getLogger(["exai", "config"]);
 interface ConfiguredMountsOptions extends Pick<SavedListsOptions, "onchange" | "onaside"> {
   events: DaemonEvents;
   /** Decides when calls may run on each process. */
-  admissionFor: AdmissionFor;
+  admissionFor: AdmissionFactory;
 }
 
 /** Servers may always send messages of this size, however low the limit for clients is. */
@@ -130,7 +130,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   /** Reads the configuration now, and resets the backoff of failing servers. */
   async reload(): Promise<ServersChange> {
     const change = await this.#watch!.reload();
-    this.#mounts.forgive();
+    this.#mounts.resetBackoff();
     return change;
   }
 
@@ -164,11 +164,11 @@ export class ConfiguredMounts implements AsyncDisposable {
 
 /** Faults of the processes of a server, each in a sentence. */
 function troublesOf({ name, records }: MountedServer): string[] {
-  return Array.from(records).flatMap(({ supervisor: { trouble }, admission, where }) => {
+  return Array.from(records).flatMap(({ supervisor: { failureState }, admission, where }) => {
     const faults = admission.fault === undefined ? [] : [admission.fault];
     // A single failure is followed by an immediate restart and is not reported.
-    if (!trouble || trouble.failures < 2 || trouble.isCallersFault) return faults;
-    const { failures, retryAt, lastError } = trouble;
+    if (!failureState || failureState.failures < 2 || failureState.isCallersFault) return faults;
+    const { failures, retryAt, lastError } = failureState;
     const which = where === undefined ? name : `${name} ${where}`;
     const until = retryAt.toISOString();
     return [

@@ -1,15 +1,15 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { ownEntry } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
-import { formatHelp, settingsOf } from "../config/help.ts";
 import { type LoadedSettings, loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { AddressInUseError } from "../edge/deno_listener.ts";
-import { CALLS_OPTIONS } from "../commands/calls.ts";
 import { locateDaemon } from "../client/address.ts";
 import { claimHome, type RunningDaemon } from "./claim_home.ts";
-import { COMMANDS, givenOption, runCommand } from "../commands/commands.ts";
+import { checkOptions, COMMANDS, flagNames, runCommand } from "../commands/commands.ts";
+import { commandHelp, programHelp } from "../commands/help.ts";
 import { Daemon } from "./daemon.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
 import { holdWindow } from "./double_click.ts";
@@ -17,65 +17,36 @@ import { CrashReports } from "../state/crash_reports.ts";
 import { describeOwner, HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
 import { endOfThePreviousDaemon } from "../state/previous_daemon.ts";
-import { probe, type Probed } from "../client/probe.ts";
+import { probeDaemon, type ProbeResult } from "../client/probe.ts";
 import { ensureStateDir } from "../state/state_files.ts";
 import { complainAs, print, stopSignal } from "./program_io.ts";
 
 const log = getLogger(["exai", "daemon"]);
-
-const SWITCHES = [
-  { flag: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
-  { flag: "json", help: "With a command: print all of it as JSON" },
-  { flag: "why", help: "With ps: say why each server is shared as far as it is" },
-  { flag: "follow", help: "With calls: show each call as it ends, until Ctrl+C" },
-  { flag: "version", help: "Show the version and exit" },
-] as const;
 
 const PROBE_TIMEOUT_MS = 2000;
 
 /** Runs `exai-daemon`. Resolves with the exit code: 0 when it was told to stop, 1 when it could not start. */
 export async function daemonMain(): Promise<number> {
   try {
-    const loaded = loadSettings({
-      programDir: programDir(),
-      switches: SWITCHES.map(({ flag }) => flag),
-      options: CALLS_OPTIONS,
-    });
-    if (loaded.switches.has("help")) return say(help());
+    const loaded = loadSettings({ programDir: programDir(), ...flagNames() });
+    if (loaded.switches.has("help")) {
+      const [name = ""] = loaded.words;
+      const command = ownEntry(COMMANDS, name);
+      return say(command ? commandHelp(name, command) : programHelp());
+    }
     if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
     if (loaded.words.length > 0) {
       const { text, code } = await runCommand(loaded, print);
       say(text);
       return code;
     }
-    const option = givenOption(loaded);
-    if (option !== undefined) {
-      throw new ExaiError(
-        "CONFIG",
-        `--${option} is a flag of calls; write exai-daemon calls --${option}=...`,
-      );
-    }
+    checkOptions(loaded);
     return await serve(loaded);
   } catch (thrown) {
     complain(thrown);
     await holdWindow();
     return 1;
   }
-}
-
-function help(): string {
-  return formatHelp({
-    program: "exai-daemon",
-    usage: "[command] [--flag=value ...]",
-    about: [
-      "One warm daemon per machine: runs EXAI's tools and shares MCP servers between every window.",
-      "",
-      "Without a command it starts the daemon. Commands:",
-      ...Object.entries(COMMANDS).map(([word, { help }]) => `  ${word.padEnd(28)}  ${help}`),
-    ].join("\n"),
-    settings: settingsOf("daemon"),
-    switches: SWITCHES,
-  });
 }
 
 async function serve(loaded: LoadedSettings): Promise<number> {
@@ -165,15 +136,15 @@ async function explainTaken(
 }
 
 /** By the socket first, which requires no certificate. */
-async function whoListens(url: string, settings: Settings): Promise<Probed> {
+async function whoListens(url: string, settings: Settings): Promise<ProbeResult> {
   const found = await locateDaemon(settings, statePaths(settings));
-  const { socket, usesToken, ofAnyUser, readToken, readTls } = found;
-  const options = { usesToken, ofAnyUser, readToken, timeoutMs: PROBE_TIMEOUT_MS };
+  const { socket, usesToken, allowsAnyUser, readToken, readTls } = found;
+  const options = { usesToken, allowsAnyUser, readToken, timeoutMs: PROBE_TIMEOUT_MS };
   if (socket?.startsWith("/")) {
-    const found = await probe("ws://localhost/", { ...options, socket });
+    const found = await probeDaemon("ws://localhost/", { ...options, socket });
     if (found.kind === "exai") return found;
   }
-  return await probe(url, { ...options, tls: await readTls?.() });
+  return await probeDaemon(url, { ...options, tls: await readTls?.() });
 }
 
 function banner(daemon: Daemon, paths: StatePaths): string {

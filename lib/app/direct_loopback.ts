@@ -1,5 +1,5 @@
 import { addressBytes, isLoopback, isUnspecified } from "../base/ip_address.ts";
-import { namesProxies, withoutProxies } from "../config/proxies.ts";
+import { namesProxies, withoutProxies } from "../config/process_variables.ts";
 
 type GlobalFetch = typeof globalThis.fetch;
 type ClientInit = RequestInit & { client?: Deno.HttpClient };

@@ -8,11 +8,11 @@ import type { Settings } from "../config/settings.ts";
 import type { TextCache } from "../provider/provider.ts";
 import {
   type Admit,
-  createProviders,
-  type Providers,
+  type ConfigurableRouter,
+  createModelRouter,
   type ProviderSetup,
-} from "../provider/configured_providers.ts";
-import type { ModelRouter } from "../provider/routing.ts";
+} from "../provider/configured_router.ts";
+import type { ModelRouter } from "../provider/model_router.ts";
 
 const log = getLogger(["exai", "config"]);
 
@@ -24,13 +24,13 @@ export class ConfiguredModels implements AsyncDisposable {
   readonly router: ModelRouter;
   readonly #settings: Settings;
   readonly #onchange: () => void;
-  readonly #providers: Providers;
+  readonly #providers: ConfigurableRouter;
   #watch: ModelsWatch | undefined;
 
   private constructor(settings: Settings, onchange: () => void) {
     this.#settings = settings;
     this.#onchange = onchange;
-    this.router = this.#providers = createProviders({
+    this.router = this.#providers = createModelRouter({
       setups: setupsOf(settings),
       ollamaHost: settings.findLocal ? settings.ollamaHost : undefined,
       defaultModel: settings.defaultModel,

@@ -5,8 +5,8 @@ import type { Settings } from "../config/settings.ts";
 import { openThreadStore, type ThreadStoreOptions } from "../state/sqlite_thread_store.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ClockMonitor } from "../observe/clock_monitor.ts";
-import type { ProviderStatus } from "../provider/status.ts";
-import type { ModelRouter } from "../provider/routing.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
+import type { ModelRouter } from "../provider/model_router.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
 import { REVISIONS } from "../wire/mcp.ts";
@@ -114,8 +114,8 @@ function openThreads(
 }
 
 /** The fault of a provider whose breaker is open. */
-function breakerFault({ name, reason, restsForMs }: ProviderStatus): string[] {
-  return restsForMs === undefined ? [] : [`provider ${name} is not asked: ${reason}`];
+function breakerFault({ name, reason, circuitOpenForMs }: ProviderStatus): string[] {
+  return circuitOpenForMs === undefined ? [] : [`provider ${name} is not asked: ${reason}`];
 }
 
 class DaemonHost implements ToolHost {
@@ -151,8 +151,8 @@ class DaemonHost implements ToolHost {
     return this.#models.status();
   }
 
-  providersListed(maxAgeMs: number) {
-    return this.#models.listed(maxAgeMs);
+  ensureProvidersFresh(maxAgeMs: number) {
+    return this.#models.ensureFresh(maxAgeMs);
   }
 
   refreshProviders() {

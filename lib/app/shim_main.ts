@@ -8,7 +8,8 @@ import { VERSION } from "../base/version.ts";
 import { loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { isLocal, locateDaemon } from "../client/address.ts";
+import { locateDaemon } from "../client/address.ts";
+import { isLocal } from "../client/daemon_url.ts";
 import type { DaemonStarter } from "../shim/autostart.ts";
 import { Bridge } from "../shim/bridge.ts";
 import { Dialer, type Dialing } from "../shim/dialer.ts";
@@ -64,8 +65,8 @@ async function serve(given: Settings): Promise<number> {
   logUnhandled();
   const ended = Promise.withResolvers<string>();
   const client: StdioPeer = new StdioPeer({ input: openStdin(), output: openStdout() }, {
-    onmessage: (message, line) => bridge.fromClient(message, line),
-    onbadanswer: (id, why) => bridge.badAnswer(id, why),
+    onmessage: (message, line) => bridge.handleMessage(message, line),
+    onbadanswer: (id, why) => bridge.handleMalformedResponse(id, why),
     backpressure: (): Promise<void> | undefined => bridge.backpressure(),
     onend: ended.resolve,
     revision: () => bridge.revision,
@@ -74,15 +75,15 @@ async function serve(given: Settings): Promise<number> {
     ...settings,
     cwd: startDirectory(),
     advice: adviceFor(settings, paths),
+    onDemand: () => dialer.connectSoon(),
   });
-  const dialer = new Dialer(dialing(settings, paths, starting), bridge);
-  bridge.ondemand = () => dialer.demand();
+  const dialer: Dialer = new Dialer(dialing(settings, paths, starting), bridge);
   dialer.run();
   await client.start();
   await using _logging = await starting;
   const why = await Promise.race([ended.promise, stopSignal()]);
   log.info("{why}: the shim ends, the daemon goes on", { why });
-  if (why === STDIN_ENDED) await deadline(bridge.idle(), LAST_ANSWERS_MS).catch(() => bridge.refuseAll());
+  if (why === STDIN_ENDED) await deadline(bridge.whenIdle(), LAST_ANSWERS_MS).catch(() => bridge.failAll());
   await deadline(client.flushed(), LAST_WRITE_MS).catch(() => {});
   await bridge.close(CLOSE_MS);
   return 0;

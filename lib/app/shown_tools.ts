@@ -3,7 +3,7 @@ import type { Settings } from "../config/settings.ts";
 import type { ToolSets } from "../router/tool_set.ts";
 import type { ToolViewOptions } from "../router/tool_view.ts";
 import type { Session } from "../session/session.ts";
-import { LEAN_TOOLS } from "../tool/selection.ts";
+import { LEAN_TOOLS } from "../tool/tool_selection.ts";
 import type { ConfiguredMounts } from "./configured_mounts.ts";
 import type { OwnServer } from "./own_server.ts";
 

@@ -1,12 +1,12 @@
 import { registerSecret } from "../base/log.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { type JsonObject, textOf } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { AUTO_TOKEN } from "../config/token_rule.ts";
-import { LinkError } from "./link_error.ts";
-import { isLoopback } from "./loopback.ts";
-import { type ReadFile, readOwnFile } from "./own_files.ts";
-import type { LinkTarget } from "./ways.ts";
+import { isLocal, urlOf } from "./daemon_url.ts";
+import { parseObject } from "./frames.ts";
+import { LinkError, type LinkTarget } from "./link_target.ts";
+import { type OwnFile, readOwnFile } from "./own_files.ts";
 
 /** The settings that say where the daemon is. */
 export type AddressSettings = Pick<
@@ -14,10 +14,10 @@ export type AddressSettings = Pick<
   "host" | "port" | "token" | "peers" | "socket" | "tlsCa" | "tlsClientCert" | "tlsClientKey"
 >;
 
-/** Where the daemon is now: the address, the socket and the token may all change while this program runs. */
+/** Locates the daemon now: its address, socket and token may all change while this program runs. */
 export async function locateDaemon(settings: AddressSettings, paths: StatePaths): Promise<LinkTarget> {
   const file = await readOwnFile(paths.endpoint);
-  const endpoint = parse(file.text);
+  const endpoint = file.text === undefined ? undefined : parseObject(file.text);
   return {
     socket: socketOf(settings, endpoint),
     readUrl: () =>
@@ -26,10 +26,10 @@ export async function locateDaemon(settings: AddressSettings, paths: StatePaths)
         : Promise.resolve(urlOf(settings)),
     readTls: async () => (await import("../config/tls.ts")).loadClientTls(settings),
     usesToken: settings.token !== "",
-    ofAnyUser: settings.peers === "any",
+    allowsAnyUser: settings.peers === "any",
     fault: file.fault,
     readToken: () => readToken(settings.token, paths.token),
-    elsewhere: listensElsewhere(settings, endpoint)
+    fallback: listensElsewhere(settings, endpoint)
       ? {
         socket: settings.socket === "off" ? undefined : textOf(endpoint.socket),
         readUrl: () => urlFrom(endpoint, { file, path: paths.endpoint }),
@@ -38,7 +38,7 @@ export async function locateDaemon(settings: AddressSettings, paths: StatePaths)
   };
 }
 
-/** Whether the daemon of this state directory is not where the settings say, though they mean one of this machine. */
+/** Whether the daemon of this state directory listens on another port than the settings name for this machine. */
 function listensElsewhere(
   settings: AddressSettings,
   endpoint: JsonObject | undefined,
@@ -50,11 +50,7 @@ function hasPort({ url }: JsonObject, port: number): boolean {
   return port === 0 || URL.parse(String(url))?.port === String(port);
 }
 
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
-}
-
-/** The socket the settings name, or that of the daemon of this state directory if it is the one they mean. */
+/** The socket the settings name, or that of this state directory's daemon if its port is the one they name. */
 function socketOf(settings: AddressSettings, endpoint: JsonObject | undefined): string | undefined {
   if (settings.socket === "off") return undefined;
   if (settings.socket !== "auto") return settings.socket;
@@ -62,27 +58,14 @@ function socketOf(settings: AddressSettings, endpoint: JsonObject | undefined): 
   return textOf(endpoint.socket);
 }
 
-/** The address of a daemon on a fixed port. One that listens everywhere is reached on loopback. */
-export function urlOf({ host, port, tlsCa }: Pick<Settings, "host" | "port" | "tlsCa">): string {
-  // A name may mean several addresses, of which a stranger may hold one; the daemon takes this one.
-  const isV4 = host === "" || host === "0.0.0.0" || host === "::" || host.toLowerCase() === "localhost";
-  const name = isV4 ? "127.0.0.1" : host;
-  return `${tlsCa ? "wss" : "ws"}://${name.includes(":") ? `[${name}]` : name}:${port}/`;
-}
-
-/** Whether the daemon at `host` is one this machine could start. */
-export function isLocal(host: string): boolean {
-  return ["", "0.0.0.0", "::"].includes(host) || isLoopback(host);
-}
-
 async function urlFrom(
   endpoint: JsonObject | undefined,
-  { file, path }: { file: ReadFile; path: string },
+  { file, path }: { file: OwnFile; path: string },
 ): Promise<string> {
   if (typeof endpoint?.url !== "string") {
     throw new LinkError("refused", file.fault ?? `no daemon has written its address to ${path}`);
   }
-  // The port of a dead daemon may be someone else's by now.
+  // Another program may have the port of a dead daemon by now.
   if (typeof endpoint.pid === "number" && !await isAlive(endpoint.pid)) {
     throw new LinkError("refused", `the daemon that wrote ${path} (process ${endpoint.pid}) is gone`);
   }
@@ -104,17 +87,8 @@ async function readToken(setting: string, path: string): Promise<string | undefi
   return token;
 }
 
-function parse(text: string | undefined) {
-  try {
-    const value: unknown = JSON.parse(String(text));
-    return isObject(value) ? value : undefined;
-  } catch {
-    // Nothing was read, or no JSON.
-  }
-}
-
 async function isAlive(pid: number): Promise<boolean> {
-  // Deno itself has no way to ask; loaded only here, for it makes a start 13 ms longer.
+  // Deno has no API for this. Imported on demand: node:process adds 13 ms to a start.
   const { default: process } = await import("node:process");
   try {
     process.kill(pid, 0);

@@ -2,32 +2,35 @@ import { type ErrorCode, ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { locateDaemon } from "./address.ts";
-import { LinkError } from "./link.ts";
-import { reachDaemon, type Reached } from "./ways.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
+import { locateDaemon } from "./address.ts";
+import { connectToDaemon } from "./connect.ts";
+import { parseObject } from "./frames.ts";
+import { LinkError, type VerifiedConnection } from "./link_target.ts";
 
-/** How long a running daemon may take to answer a command. */
+/** Time for a running daemon to answer a command. */
 const TIMEOUT_MS = 10_000;
 
 const OK = 200;
 const NORMAL_CLOSURE = 1000;
 
-/** An answer that has begun. */
+/** A response whose status has arrived. */
 interface DaemonAnswer extends Disposable {
   status: number;
-  /** What it holds, in parts as they come. */
+  /** The body, in chunks as they arrive. */
   parts: AsyncIterable<string>;
-  /** Who answers. */
+  /** The address or socket it comes from. */
   place: string;
-  /** It goes on for as long as the daemon does. */
-  goOn(): void;
+  /** The body may go on for as long as the daemon runs. */
+  disableTimeout(): void;
 }
 
 /**
- * Asks the running daemon for `path`, once it has proved that it is ours. The token itself is not sent.
+ * Sends one request to the running daemon, once it has proved that it is the user's. The token itself is not sent.
  *
- * @throws {ExaiError} `DAEMON_UNAVAILABLE` when none answers; what the daemon itself says is wrong
+ * @returns the JSON body of the response
+ * @throws {ExaiError} `DAEMON_UNAVAILABLE` when none answers or it refuses; `RESOURCE_NOT_FOUND` and `INVALID_PARAMS`
+ * are the daemon's own
  */
 export async function askDaemon(settings: Settings, path: string, method = "GET"): Promise<JsonObject> {
   using answer = await ask(settings, path, method);
@@ -37,14 +40,14 @@ export async function askDaemon(settings: Settings, path: string, method = "GET"
 }
 
 /**
- * The lines the running daemon sends for `path`, as they come, until it stops.
+ * Streams the lines the running daemon sends for `path`, until it stops.
  *
  * @throws {ExaiError} as {@linkcode askDaemon}
  */
 export async function* followDaemon(settings: Settings, path: string): AsyncGenerator<string> {
   using answer = await ask(settings, path, "GET");
   if (answer.status !== OK) throw refusal(await bodyOf(answer), answer);
-  answer.goOn();
+  answer.disableTimeout();
   let rest = "";
   for await (const part of answer.parts) {
     const lines = (rest + part).split("\n");
@@ -53,10 +56,10 @@ export async function* followDaemon(settings: Settings, path: string): AsyncGene
   }
 }
 
-/** Whether anybody answers where the settings say the daemon is, whatever the answer. */
-export async function isDaemonThere(settings: Settings): Promise<boolean> {
+/** Whether anything listens where the settings say the daemon is. */
+export async function isDaemonRunning(settings: Settings): Promise<boolean> {
   try {
-    const { socket } = await reach(settings);
+    const { socket } = await connect(settings);
     socket.close(NORMAL_CLOSURE);
     return true;
   } catch (thrown) {
@@ -65,7 +68,7 @@ export async function isDaemonThere(settings: Settings): Promise<boolean> {
 }
 
 async function ask(settings: Settings, path: string, method: string): Promise<DaemonAnswer> {
-  const { socket, way, proof } = await reach(settings).catch((thrown) => {
+  const { socket, dialed: way, proof } = await connect(settings).catch((thrown) => {
     throw unavailable(thrown);
   });
   const place = way.socket ?? way.url;
@@ -79,14 +82,14 @@ async function ask(settings: Settings, path: string, method: string): Promise<Da
   try {
     socket.send(JSON.stringify({ op: "request", method, path, ...(proof ? { proof } : {}) }));
     const { value: head, done } = await frames.next();
-    if (done) return await cutOff(socket, place);
+    if (done) return await throwClosed(socket, place);
     if (head.op !== "response") throw unexpected(place, head);
     return {
       status: Number(head.status),
-      // What goes on for as long as the daemon does ends with it, without an end of its own.
-      parts: partsOf(frames, async () => isEndless || await cutOff(socket, place)),
+      // An endless body ends when the daemon does, without `response_end`.
+      parts: partsOf(frames, async () => isEndless || await throwClosed(socket, place)),
       place,
-      goOn() {
+      disableTimeout() {
         isEndless = true;
         clearTimeout(timer);
       },
@@ -98,27 +101,27 @@ async function ask(settings: Settings, path: string, method: string): Promise<Da
   }
 }
 
-async function reach(settings: Settings): Promise<Reached> {
-  // Only a way that cannot be opened is given up for the next one: what was asked once is not asked again.
-  return await reachDaemon(
+async function connect(settings: Settings): Promise<VerifiedConnection> {
+  // The request is sent after this, so that it is never sent on two connections.
+  return await connectToDaemon(
     await locateDaemon(settings, statePaths(settings)),
-    (reached) => Promise.resolve(reached),
+    (connection) => Promise.resolve(connection),
   );
 }
 
-/** The frames of a connection until it ends, however it does. */
+/** The frames of a connection until it ends. */
 async function* framesOf(socket: ClientSocket): AsyncGenerator<JsonObject, undefined> {
-  let over = false;
+  let isCancelled = false;
   const stream = new ReadableStream<string>({
     start(controller) {
-      socket.onframe = (text) => over || controller.enqueue(text);
-      socket.closed.then(() => over || controller.close());
+      socket.onframe = (text) => isCancelled || controller.enqueue(text);
+      socket.closed.then(() => isCancelled || controller.close());
     },
     cancel() {
-      over = true;
+      isCancelled = true;
     },
   });
-  for await (const text of stream) yield parse(text) ?? {};
+  for await (const text of stream) yield parseObject(text) ?? {};
 }
 
 async function* partsOf(
@@ -132,31 +135,22 @@ async function* partsOf(
   await onCut();
 }
 
-async function cutOff(socket: ClientSocket, place: string): Promise<never> {
+async function throwClosed(socket: ClientSocket, place: string): Promise<never> {
   const { code, reason } = await socket.closed;
   const why = `the connection ended with ${code} ${reason}`.trimEnd();
   throw new ExaiError("DAEMON_UNAVAILABLE", `the daemon at ${place} has not answered: ${why}`);
 }
 
 async function bodyOf({ parts }: DaemonAnswer): Promise<JsonObject | undefined> {
-  return parse((await Array.fromAsync(parts)).join(""));
+  return parseObject((await Array.fromAsync(parts)).join(""));
 }
 
-function parse(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Errors about what was asked for, not about the daemon. */
-const ABOUT_REQUEST: readonly string[] = ["RESOURCE_NOT_FOUND", "INVALID_PARAMS"];
+/** Errors about the request rather than the daemon. */
+const REQUEST_ERRORS: readonly string[] = ["RESOURCE_NOT_FOUND", "INVALID_PARAMS"];
 
 function refusal(body: JsonObject | undefined, { status, place }: DaemonAnswer): ExaiError {
   const error = isObject(body?.error) ? body.error : {};
-  if (ABOUT_REQUEST.includes(String(error.code))) {
+  if (REQUEST_ERRORS.includes(String(error.code))) {
     return new ExaiError(error.code as ErrorCode, String(error.message));
   }
   const why = error.message ?? `status ${status}`;
@@ -172,8 +166,8 @@ function unexpected(place: string, frame: JsonObject): ExaiError {
 
 function unavailable(thrown: unknown): ExaiError {
   if (thrown instanceof ExaiError) return thrown;
-  const isNobody = thrown instanceof LinkError && thrown.fault === "refused";
-  const hint = isNobody
+  const isRefused = thrown instanceof LinkError && thrown.fault === "refused";
+  const hint = isRefused
     ? "; start one with exai-daemon, or set EXAI_WS_PORT or EXAI_HOME to where it runs"
     : "";
   return new ExaiError("DAEMON_UNAVAILABLE", messageOf(thrown) + hint, { cause: thrown });

@@ -1,42 +1,60 @@
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
 
-/** What came next on a connection. */
-export interface NextFrame {
-  text?: string;
-  /** Close code, when the connection was closed in place of an answer. */
-  code?: number;
-  /** Why there is no text. */
-  why?: string;
-}
+/** What happened next on a connection; `why` says it in words. */
+export type NextFrame =
+  | { kind: "frame"; text: string }
+  | { kind: "closed"; code: number; why: string }
+  | { kind: "timeout"; why: string };
 
-/** The next frame, or the end of the connection, or the end of the time. */
+/** Waits for the next frame, the end of the connection, or the timeout. */
 export async function nextFrame(socket: ClientSocket, timeoutMs: number): Promise<NextFrame> {
   const { promise, resolve } = Promise.withResolvers<NextFrame>();
   const why = `no answer within ${timeoutMs} ms`;
-  const timer = setTimeout(() => resolve({ why }), timeoutMs);
-  socket.closed.then(({ code, reason }) => resolve({ code, why: `closed with ${code} ${reason}`.trimEnd() }));
+  const timer = setTimeout(() => resolve({ kind: "timeout", why }), timeoutMs);
+  socket.closed.then(({ code, reason }) =>
+    resolve({ kind: "closed", code, why: `closed with ${code} ${reason}`.trimEnd() })
+  );
   socket.onframe = (text) => {
-    // What follows the answer waits for whoever takes the connection.
+    // The socket buffers later frames until the next handler is set.
     socket.onframe = undefined;
-    resolve({ text });
+    resolve({ kind: "frame", text });
   };
-  const answer = await promise;
+  const next = await promise;
   clearTimeout(timer);
-  return answer;
+  return next;
 }
 
-/** The frame that `text` holds, if it is the op named. */
-export function opIn(text: string | undefined, op: string): JsonObject | undefined {
+/** The frame when it holds the EXAI op `op`. */
+export function parseOpFrame(next: NextFrame, op: string): JsonObject | undefined {
+  if (next.kind !== "frame") return undefined;
+  const frame = parseObject(next.text);
+  return frame?.op === op ? frame : undefined;
+}
+
+/**
+ * The JSON object in `text`; undefined when it is something else.
+ *
+ * @example
+ * ```ts
+ * import { parseObject } from "./frames.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parseObject('{"op":"nudge"}'), { op: "nudge" });
+ * assertEquals(parseObject("[]"), undefined);
+ * assertEquals(parseObject("{"), undefined);
+ * ```
+ */
+export function parseObject(text: string): JsonObject | undefined {
   try {
-    const frame: unknown = JSON.parse(String(text));
-    return isObject(frame) && frame.op === op ? frame : undefined;
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
   } catch {
-    // Nothing came, or no JSON.
+    return undefined;
   }
 }
 
-/** Whether a close code is one a daemon chose: the range WebSocket leaves to applications (RFC 6455, 7.4.2). */
-export function isOurCode(code = 0): boolean {
-  return code >= 4000 && code < 5000;
+/** Whether the connection was closed with a code of the application's range, which a daemon uses (RFC 6455, 7.4.2). */
+export function isClosedByApplication(next: NextFrame): next is NextFrame & { kind: "closed" } {
+  return next.kind === "closed" && next.code >= 4000 && next.code < 5000;
 }

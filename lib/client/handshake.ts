@@ -13,45 +13,39 @@ import {
   type Prover,
   SOCKET_DOOR,
 } from "../wire/proof.ts";
-import { isOurCode, type NextFrame, nextFrame, opIn } from "./frames.ts";
-import { LinkError } from "./link_error.ts";
+import { isClosedByApplication, type NextFrame, nextFrame, parseOpFrame } from "./frames.ts";
+import { type DialOptions, LinkError } from "./link_target.ts";
 
-/** A daemon has a proof for each token in force, of which there are few. */
+/** Proofs in one answer: one for each token in force. */
 const MAX_PROOFS = 16;
 
-/** Where a connection was made to. */
-interface Dialled {
-  /** The address, or any at all on a socket. */
-  url: string;
-  /** Path of the Unix socket or named pipe. */
-  socket?: string;
-  timeoutMs: number;
-}
-
 /**
- * Has what is at the other end prove that it knows `token`, and makes the proof to show it in return. Nothing that
- * has to do with the token is sent before that.
+ * Challenges the other end to prove that it knows `token` (HMAC challenge-response, docs/protocol.md). Nothing derived
+ * from the token is sent before that.
  *
- * @returns our proof, good on this connection only
- * @throws {LinkError}
+ * @returns our own proof, valid on this connection only
+ * @throws {LinkError} `unproven`, `unauthorized`, `rejected` or `unreachable`
  */
-export async function handshake(socket: ClientSocket, dialled: Dialled, token: string): Promise<string> {
+export async function authenticateDaemon(
+  socket: ClientSocket,
+  dialed: Pick<DialOptions, "url" | "socket" | "timeoutMs">,
+  token: string,
+): Promise<string> {
   const clientNonce = makeNonce();
   socket.send(JSON.stringify({ op: "challenge", nonce: clientNonce }));
-  const answer = await nextFrame(socket, dialled.timeoutMs);
-  const place = dialled.socket ?? dialled.url;
-  const frame = opIn(answer.text, "challenge_res");
-  if (!frame) throw noProof(place, answer);
-  return await answerProof(frame, { ...dialled, clientNonce, token });
+  const answer = await nextFrame(socket, dialed.timeoutMs);
+  const frame = parseOpFrame(answer, "challenge_res");
+  if (!frame) throw noProof(dialed.socket ?? dialed.url, answer);
+  return await verifyProof(frame, { ...dialed, clientNonce, token });
 }
 
 /**
- * Checks the answer to a challenge.
+ * Verifies the daemon's answer to a challenge.
  *
  * @returns our own proof
- * @throws {LinkError} `unproven`, or `unauthorized` when the proof is by another token than ours
+ * @throws {LinkError} `unproven`, or `unauthorized` when the proof was made with another token
  */
-export async function answerProof(
+export async function verifyProof(
   { nonce, door, proofs }: JsonObject,
   asked: { url: string; socket?: string; clientNonce: string; token: string },
 ): Promise<string> {
@@ -74,7 +68,7 @@ export async function answerProof(
         "another program",
     );
   }
-  if (!isDialled(door, asked)) {
+  if (!isDialed(door, asked)) {
     throw new LinkError(
       "unproven",
       `the daemon reached through ${place} has proved itself, but it listens at ${door}: another program passes ` +
@@ -86,15 +80,15 @@ export async function answerProof(
 }
 
 /**
- * Whether the daemon listens where we dialled, so that nobody in between passes our exchange on. Over TLS the
- * certificate has said whom we talk to. A host name says only the port: what it means to the daemon is not known here.
+ * Whether the daemon listens where we connected, so that no program in between relays the exchange. Over TLS the
+ * certificate proves that. Of a host name only the port is compared, as the daemon may resolve the name differently.
  */
-function isDialled(door: string, { url, socket }: { url: string; socket?: string }): boolean {
+function isDialed(door: string, { url, socket }: { url: string; socket?: string }): boolean {
   if (socket !== undefined) return door === SOCKET_DOOR;
   if (url.startsWith("wss:")) return true;
-  const dialled = addressDoor(url);
-  if (door === dialled) return true;
-  const port = dialled.slice(dialled.lastIndexOf(":"));
+  const dialed = addressDoor(url);
+  if (door === dialed) return true;
+  const port = dialed.slice(dialed.lastIndexOf(":"));
   return !isAddress(new URL(url).hostname) && door.startsWith("ws://") && door.endsWith(port);
 }
 
@@ -130,14 +124,17 @@ function importKey(token: string): Promise<CryptoKey> {
   ]);
 }
 
-function noProof(place: string, { text, code, why }: NextFrame): LinkError {
-  if (code === CLOSE.overCapacity) {
-    return new LinkError("rejected", `the daemon at ${place} refuses us: ${why}`);
+function noProof(place: string, answer: NextFrame): LinkError {
+  if (answer.kind === "closed" && answer.code === CLOSE.overCapacity) {
+    return new LinkError("rejected", `the daemon at ${place} refuses us: ${answer.why}`);
   }
-  if (text === undefined && !isOurCode(code)) {
-    return new LinkError("unreachable", `what listens at ${place} does not answer as a daemon: ${why}`);
+  if (answer.kind !== "frame" && !isClosedByApplication(answer)) {
+    return new LinkError(
+      "unreachable",
+      `what listens at ${place} does not answer as a daemon: ${answer.why}`,
+    );
   }
-  const said = text === undefined ? why! : "its first frame is no challenge_res";
+  const said = answer.kind === "frame" ? "its first frame is no challenge_res" : answer.why;
   return unproven(place, `${said}; it is an EXAI daemon older than this program, or another program`);
 }
 

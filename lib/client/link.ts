@@ -2,48 +2,49 @@ import type { JsonObject } from "../base/json.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { HelloAck } from "../wire/ops.ts";
-import { isOurCode, nextFrame, opIn } from "./frames.ts";
-import { LinkError } from "./link_error.ts";
-import { type LinkTarget, reachDaemon, type Reached } from "./ways.ts";
+import { connectToDaemon } from "./connect.ts";
+import { isClosedByApplication, nextFrame, parseOpFrame } from "./frames.ts";
+import { LinkError, type LinkTarget, type VerifiedConnection } from "./link_target.ts";
 
-export { LinkError, type LinkFault } from "./link_error.ts";
-export type { LinkTarget } from "./ways.ts";
-
-/** A connection on which the daemon has said welcome. */
+/** A connection whose hello the daemon has acknowledged. */
 export interface Link {
   socket: ClientSocket;
   ack: HelloAck;
 }
 
 /**
- * Connects to the daemon and says `hello`, to which the proof of the token is added. Whatever is wrong with the socket,
- * the address is tried after it.
+ * Connects to the daemon and sends `hello`, with the proof of the token added.
  *
  * @throws {LinkError}
  */
 export function openLink(target: LinkTarget, hello: JsonObject): Promise<Link> {
-  return reachDaemon(target, (reached) => sayHello(reached, hello));
+  return connectToDaemon(target, (connection) => sayHello(connection, hello));
 }
 
 /**
- * Says `hello` on a connection whose other end has proved itself.
+ * Sends `hello` on a verified connection.
  *
- * @throws {LinkError}
+ * @throws {LinkError} `unauthorized`, `rejected`, or `unreachable` when the other end does not answer as a daemon
  */
-export async function sayHello({ socket, way, proof }: Reached, hello: JsonObject): Promise<Link> {
-  const place = way.socket ?? way.url;
-  // Nothing is held back on a socket, so nothing need be nudged.
-  const how = way.socket === undefined ? {} : { nudge: false };
-  socket.send(JSON.stringify({ op: "hello", ...(proof ? { proof } : {}), ...hello, ...how }));
-  const answer = await nextFrame(socket, way.timeoutMs);
-  const ack = opIn(answer.text, "hello_ack");
+export async function sayHello(
+  { socket, dialed, proof }: VerifiedConnection,
+  hello: JsonObject,
+): Promise<Link> {
+  const place = dialed.socket ?? dialed.url;
+  // Nagle's algorithm, which nudges work around, is TCP's: a Unix socket has none.
+  const overrides = dialed.socket === undefined ? {} : { nudge: false };
+  socket.send(JSON.stringify({ op: "hello", ...(proof ? { proof } : {}), ...hello, ...overrides }));
+  const answer = await nextFrame(socket, dialed.timeoutMs);
+  const ack = parseOpFrame(answer, "hello_ack");
   if (ack?.ok === true) return { socket, ack: ack as unknown as HelloAck };
   socket.drop("no use of it");
-  if (answer.code === CLOSE.unauthorized || ack?.error === "unauthorized") {
-    throw new LinkError("unauthorized", `the daemon at ${place} does not accept our token`);
-  }
-  const refusal = ack ? String(ack.error) : isOurCode(answer.code) && answer.why;
+  const isUnauthorized = ack
+    // A code of the protocol (docs/protocol.md), though its field is called `error`.
+    ? ack.error === "unauthorized"
+    : answer.kind === "closed" && answer.code === CLOSE.unauthorized;
+  if (isUnauthorized) throw new LinkError("unauthorized", `the daemon at ${place} does not accept our token`);
+  const refusal = ack ? String(ack.error) : isClosedByApplication(answer) && answer.why;
   if (refusal) throw new LinkError("rejected", `the daemon at ${place} refuses us: ${refusal}`);
-  const said = answer.text === undefined ? answer.why : "its first frame is no hello_ack";
+  const said = answer.kind === "frame" ? "its first frame is no hello_ack" : answer.why;
   throw new LinkError("unreachable", `what answers at ${place} is no EXAI daemon: ${said}`);
 }

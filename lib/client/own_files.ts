@@ -6,18 +6,15 @@ const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 const ROOT = 0;
 
-/** A file of the state directory, and why it is not believed. */
-export interface ReadFile {
+/** The content of a file of the state directory, or why it is not used. */
+export interface OwnFile {
   text?: string;
-  /** Undefined: there is no such file, or `text` is what it holds. */
+  /** Undefined when there is no such file, or `text` holds it. */
   fault?: string;
 }
 
-/**
- * Reads a file that only our own user, or the system's administrator, can have written: what another user could put
- * there would send us to that user's program.
- */
-export async function readOwnFile(path: string): Promise<ReadFile> {
+/** Reads a file that only our own user or root can have written: another user's would lead to that user's program. */
+export async function readOwnFile(path: string): Promise<OwnFile> {
   try {
     const distrust = whyUntrusted(path);
     if (distrust !== undefined) return { fault: `${path} is not believed: ${distrust}` };
@@ -28,8 +25,8 @@ export async function readOwnFile(path: string): Promise<ReadFile> {
   }
 }
 
-/** Why the Unix socket at `path` is not to be spoken on; undefined: it is our own user's. */
-export async function faultOfSocket(path: string): Promise<string | undefined> {
+/** Why the Unix socket at `path` must not be used; undefined when it is our own user's. */
+export async function whySocketUntrusted(path: string): Promise<string | undefined> {
   if (Deno.build.os === "windows") return undefined;
   try {
     const info = await Deno.lstat(path);
@@ -37,9 +34,9 @@ export async function faultOfSocket(path: string): Promise<string | undefined> {
     if (info.uid !== Deno.uid()) return `it belongs to user ${info.uid}`;
     const dir = await Deno.stat(dirname(path));
     if (isForeign(dir)) return `its directory belongs to user ${dir.uid}`;
-    // In a sticky directory nobody else can put another socket in the place of ours.
-    const open = ((dir.mode ?? 0) & OTHERS_WRITE) !== 0 && ((dir.mode ?? 0) & STICKY) === 0;
-    return open ? "other users may write to its directory" : undefined;
+    // In a sticky directory other users cannot replace the socket.
+    const isReplaceable = ((dir.mode ?? 0) & OTHERS_WRITE) !== 0 && ((dir.mode ?? 0) & STICKY) === 0;
+    return isReplaceable ? "other users may write to its directory" : undefined;
   } catch (thrown) {
     return (thrown as Error).message;
   }

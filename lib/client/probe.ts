@@ -1,39 +1,39 @@
 import { VERSION } from "../base/version.ts";
 import type { ClientTls } from "../config/tls.ts";
-import { LinkError, sayHello } from "./link.ts";
-import { openWay } from "./ways.ts";
+import { openVerified } from "./connect.ts";
+import { sayHello } from "./link.ts";
+import { LinkError } from "./link_target.ts";
 
-/** What answers at an address. */
-export type Probed =
+/** What answers at an address: an EXAI daemon, another program, or nothing. */
+export type ProbeResult =
   | { kind: "exai"; version?: string; pid?: number }
-  | { kind: "stranger"; why: string }
-  | { kind: "nobody" };
+  | { kind: "other"; why: string }
+  | { kind: "none" };
 
 interface ProbeOptions {
-  /** Whether a token is used at all. */
   usesToken: boolean;
-  ofAnyUser: boolean;
+  allowsAnyUser: boolean;
   readToken(): Promise<string | undefined>;
   timeoutMs: number;
-  /** Path of a Unix socket to ask through. */
+  /** Path of a Unix socket to connect through. */
   socket?: string;
   /** For `wss:`. */
   tls?: ClientTls;
 }
 
-/** Asks whoever listens at `url` (`ws://host:port/`) whether it is an EXAI daemon: only its own answer is proof. */
-export async function probe(url: string, options: ProbeOptions): Promise<Probed> {
-  const { usesToken, ofAnyUser, readToken, ...way } = options;
+/** Connects to `url` (`ws://host:port/`) to see whether an EXAI daemon listens there. */
+export async function probeDaemon(url: string, options: ProbeOptions): Promise<ProbeResult> {
+  const { usesToken, allowsAnyUser, readToken, ...way } = options;
   try {
-    const reached = await openWay({ url, ...way }, { usesToken, ofAnyUser, readToken });
-    const { socket, ack } = await sayHello(reached, { client: { name: "exai-probe", version: VERSION } });
+    const connection = await openVerified({ url, ...way }, { usesToken, allowsAnyUser, readToken });
+    const { socket, ack } = await sayHello(connection, { client: { name: "exai-probe", version: VERSION } });
     socket.close(1000);
     return { kind: "exai", ...ack.daemon };
   } catch (thrown) {
     if (!(thrown instanceof LinkError)) throw thrown;
-    if (thrown.fault === "refused") return { kind: "nobody" };
-    // It has asked us for a token and we have none: nothing more can be known of it.
+    if (thrown.fault === "refused") return { kind: "none" };
+    // It asks for a token, and there is none to identify it further.
     if (thrown.fault === "unauthorized" && !usesToken) return { kind: "exai" };
-    return { kind: "stranger", why: thrown.message };
+    return { kind: "other", why: thrown.message };
   }
 }

@@ -3,22 +3,48 @@ import type { JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
 import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped, visible, visibleJson } from "../base/visible.ts";
-import type { LoadedSettings } from "../config/load.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { openCallRecords } from "../state/call_records_file.ts";
 import { callJson, parseFilter, parseLimit } from "../admin/call_routes.ts";
-import { askDaemon, followDaemon, isDaemonThere } from "../client/daemon_client.ts";
+import { askDaemon, followDaemon, isDaemonRunning } from "../client/daemon_client.ts";
+import { type Command, type CommandFlag, type Invocation, JSON_FLAG } from "./command.ts";
 import { accessHome } from "./home_access.ts";
-import { formatCell, formatRow, formatTable } from "./table.ts";
+import { formatCell, formatLocalTime, formatRow, formatTable } from "./table.ts";
 
-/** The flags with a value that `calls` takes. */
-export const CALLS_OPTIONS = ["session", "server", "tool", "outcome", "since", "limit"] as const;
+/** The flags that choose calls, each sent to the daemon as a parameter of the same name. */
+const FILTERS: readonly CommandFlag[] = [
+  { name: "session", value: "ID", help: "Calls of the session with this id, or whose id begins with it" },
+  { name: "server", value: "NAME", help: "Calls of this server" },
+  { name: "tool", value: "NAME", help: "Calls of this tool" },
+  {
+    name: "outcome",
+    value: "CODE|failed|running",
+    completions: ["ok", "tool_error", "failed", "running"],
+    help: "Calls that ended so: ok, tool_error or an error code; failed: all but ok; running: not ended yet",
+  },
+  {
+    name: "since",
+    value: "10m|TIME",
+    completions: ["10m", "1h", "1d"],
+    help: "Calls that started since: 30s, 10m, 2h, 1d ago, or a time as 2026-11-24T09:00",
+  },
+  { name: "limit", value: "N", help: "At most this many calls, the latest; 50 when not given" },
+];
 
-const CALLS_USAGE =
-  "calls [ID] [--session=ID] [--server=NAME] [--tool=NAME] [--outcome=CODE|failed|running] " +
-  "[--since=10m|TIME] [--limit=N] [--follow] [--json]";
+export const callsCommand: Command = {
+  summary: "List calls, or show one in full",
+  forms: [
+    {
+      args: "[ID]",
+      does: "the latest calls, those that run last, or one in full; without a daemon from the file",
+    },
+    { args: "--follow", does: "each call as it ends, until Ctrl+C" },
+  ],
+  flags: [...FILTERS, { name: "follow", help: "Show each call as it ends, until Ctrl+C" }, JSON_FLAG],
+  run: calls,
+};
 
 const HEADINGS = [
   "CALL",
@@ -34,57 +60,26 @@ const HEADINGS = [
   "WAITS FOR",
 ];
 
-/**
- * Runs `exai-daemon calls`: asks the daemon that runs, or reads the file where none does.
- *
- * @param print takes what is shown while it goes on
- * @returns what to print at the end
- * @throws {ExaiError} `CONFIG` for a flag that makes no sense, `RESOURCE_NOT_FOUND` for an unknown id
- */
-export async function callsCommand(
-  words: readonly string[],
-  loaded: LoadedSettings,
-  print: (text: string) => void,
-): Promise<string> {
-  const query = queryOf(loaded);
-  const json = loaded.switches.has("json");
-  if (words.length > 1) throw new ExaiError("CONFIG", `calls takes one id; ${CALLS_USAGE}`);
-  if (loaded.switches.has("follow")) return await follow(loaded, query, print);
-  const [id] = words;
+/** @throws {ExaiError} `CONFIG` for a flag that makes no sense, `RESOURCE_NOT_FOUND` for an unknown id */
+async function calls(invocation: Invocation): Promise<string> {
+  const { args, settings, switches, usage } = invocation;
+  const query = queryOf(invocation);
+  if (args.length > 1) throw new ExaiError("CONFIG", `calls takes one id; ${usage}`);
+  if (switches.has("follow")) return await follow(invocation, query);
+  const [id] = args;
   if (id !== undefined) query.set("id", id);
-  const ask = () => askDaemon(loaded.settings, `/calls?${query}`);
-  const found = await isDaemonThere(loaded.settings) ? await ask() : await withoutDaemon(loaded, query, ask);
-  if (id !== undefined) return json ? asJson(found.call) : inFull(found.call as JsonObject);
-  const calls = found.calls as JsonObject[];
-  if (json) return asJson(calls);
-  return calls.length === 0 ? "There are no such calls." : formatTable(HEADINGS, calls.map(rowOf));
+  const ask = () => askDaemon(settings, `/calls?${query}`);
+  const found = await isDaemonRunning(settings) ? await ask() : await withoutDaemon(invocation, query, ask);
+  const json = switches.has("json");
+  if (id !== undefined) return json ? visibleJson(found.call, 2) : formatCall(found.call as JsonObject);
+  const list = found.calls as JsonObject[];
+  if (json) return visibleJson(list, 2);
+  return list.length === 0 ? "There are no such calls." : formatTable(HEADINGS, list.map(rowOf));
 }
 
-/** Has the daemon cancel a call. */
-export async function cancelCommand(words: readonly string[], { settings }: LoadedSettings): Promise<string> {
-  const [id] = words;
-  if (id === undefined || words.length > 1) throw new ExaiError("CONFIG", "cancel takes the id of one call");
-  const { cancelled } = await askDaemon(settings, `/cancel?${new URLSearchParams({ id })}`, "POST");
-  const { id: full, tool, session } = cancelled as JsonObject;
-  return visible(`cancelled ${full}: ${tool} of session ${session}`, 500);
-}
-
-/** Has the daemon end a call, a session or the processes of a server. */
-export async function killCommand(words: readonly string[], { settings }: LoadedSettings): Promise<string> {
-  const [what = "", id] = words;
-  if (id === undefined || words.length > 2) {
-    throw new ExaiError(
-      "CONFIG",
-      "kill takes what and which: kill call ID, kill session ID, kill upstream NAME",
-    );
-  }
-  const { ended } = await askDaemon(settings, `/kill?${new URLSearchParams({ what, id })}`, "POST");
-  return (ended as string[]).map((name) => visible(`ended ${what} ${name}`, 500)).join("\n");
-}
-
-function queryOf({ options }: LoadedSettings): URLSearchParams {
+function queryOf({ options }: Invocation): URLSearchParams {
   const query = new URLSearchParams();
-  for (const name of CALLS_OPTIONS) {
+  for (const { name } of FILTERS) {
     const value = options.get(name)?.at(-1);
     if (value === undefined) continue;
     query.set(name, name === "since" ? String(sinceMs(value)) : value);
@@ -113,9 +108,9 @@ export function sinceMs(text: string, nowMs = Date.now()): number {
   );
 }
 
-/** Reads the file, unless a daemon has started in the meantime. */
+/** Reads the file, or asks a daemon that has started in the meantime. */
 async function withoutDaemon(
-  { settings }: LoadedSettings,
+  { settings }: Invocation,
   query: URLSearchParams,
   ask: () => Promise<JsonObject>,
 ): Promise<JsonObject> {
@@ -129,31 +124,27 @@ async function withoutDaemon(
   return await accessHome(settings, { ask, alone: () => fromFile(settings, paths, query) });
 }
 
-// deno-lint-ignore require-await -- SQLite works at once
+// deno-lint-ignore require-await -- SQLite is synchronous
 async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchParams): Promise<JsonObject> {
   const notes: string[] = [];
   using store = openCallRecords({ ...settings, calls: true }, paths, { onaside: (note) => notes.push(note) });
-  const calls = new CallControl({ store, maxBodyChars: settings.callsBodyMaxBytes });
-  const [fault] = [...notes, ...calls.faults()];
+  const control = new CallControl({ store, maxBodyChars: settings.callsBodyMaxBytes });
+  const [fault] = [...notes, ...control.faults()];
   if (fault !== undefined) throw new ExaiError("CONFIG", fault);
   const id = query.get("id");
   if (id !== null) {
-    const { record, bodies } = calls.find(id);
+    const { record, bodies } = control.find(id);
     return { call: callJson(record, bodies) };
   }
-  return { calls: calls.list(parseFilter(query), parseLimit(query)).map((record) => callJson(record)) };
+  return { calls: control.list(parseFilter(query), parseLimit(query)).map((record) => callJson(record)) };
 }
 
-async function follow(
-  loaded: LoadedSettings,
-  query: URLSearchParams,
-  print: (text: string) => void,
-): Promise<string> {
-  const json = loaded.switches.has("json");
+async function follow({ settings, switches, print }: Invocation, query: URLSearchParams): Promise<string> {
+  const json = switches.has("json");
   const widths = [9, 23, 12, 28, 20, 10, 9, 9, 36];
   const line = (cells: readonly unknown[]) => formatRow(cells.map(formatCell), widths);
   if (!json) print(line(HEADINGS));
-  for await (const text of followDaemon(loaded.settings, `/calls/follow?${query}`)) {
+  for await (const text of followDaemon(settings, `/calls/follow?${query}`)) {
     print(json ? jsonEscaped(text) : line(rowOf(JSON.parse(text))));
   }
   return "the daemon has stopped";
@@ -163,7 +154,7 @@ function rowOf(call: JsonObject): unknown[] {
   const client = call.client_version ? `${call.client} ${call.client_version}` : call.client;
   return [
     call.id,
-    localTime(String(call.started_at)),
+    formatLocalTime(String(call.started_at), "millisecond"),
     call.server,
     call.tool,
     call.outcome,
@@ -176,7 +167,7 @@ function rowOf(call: JsonObject): unknown[] {
   ];
 }
 
-function inFull(call: JsonObject): string {
+function formatCall(call: JsonObject): string {
   const { request, answer, ...facts } = call;
   const lines = Object.entries(facts)
     .filter(([, value]) => value !== undefined && value !== null)
@@ -188,7 +179,7 @@ function inFull(call: JsonObject): string {
   return [...lines, ...bodies].join("\n");
 }
 
-/** JSON set out for a person; as it is where it was cut. */
+/** JSON with indents; text that was cut is no JSON and stays as it is. */
 function pretty(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
@@ -200,16 +191,6 @@ function pretty(text: string): string {
 function formatMs(ms: number): string {
   if (ms < SECOND_MS) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
   return `${(ms / SECOND_MS).toFixed(1)} s`;
-}
-
-function localTime(iso: string): string {
-  const at = new Date(iso);
-  const local = new Date(at.getTime() - at.getTimezoneOffset() * MINUTE_MS);
-  return local.toISOString().slice(0, 23).replace("T", " ");
-}
-
-function asJson(value: unknown): string {
-  return visibleJson(value, 2);
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -1,54 +1,58 @@
 import { join } from "@std/path";
 import { ExaiError } from "../base/errors.ts";
-import type { LoadedSettings } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { readRegularFile } from "../config/regular_file.ts";
+import type { Settings } from "../config/settings.ts";
 import type { CertificateAndKey, CertificateAuthority } from "../edge/certificates.ts";
 import { ensureStateDir, writePrivateFile } from "../state/state_files.ts";
+import { type Command, type Invocation } from "./command.ts";
 
-/** How `exai-daemon certs` is used. */
-const CERTS_USAGE = "certs [HOST...] | certs client NAME";
+export const certsCommand: Command = {
+  summary: "Make a local CA and certificates for TLS",
+  forms: [
+    { args: "[HOST...]", does: "makes a CA, once, and certificates of the daemon and of a client" },
+    { args: "client NAME", does: "makes a certificate of one more client" },
+  ],
+  run: certs,
+};
 
 const ALWAYS = ["localhost", "127.0.0.1", "::1"];
 const FILE_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
 const HOST = /^[A-Za-z0-9:][A-Za-z0-9.:-]*$/;
 
 /**
- * Runs `exai-daemon certs ...`: makes a certificate authority of this user, once, and with it certificates of the
- * daemon and of a client, anew at each call.
+ * Makes the user's certificate authority unless there is one, and with it new certificates.
  *
- * @param args what follows `certs`
- * @returns what was made and the settings to use it by
  * @throws {ExaiError} `CONFIG` for a name that cannot be one, or a file that cannot be used
  */
-export async function certsCommand(
-  args: readonly string[],
-  { settings }: Pick<LoadedSettings, "settings">,
-): Promise<string> {
+async function certs({ args, settings, usage }: Invocation): Promise<string> {
   const paths = statePaths(settings);
   await ensureStateDir(paths);
   await Deno.mkdir(paths.certs, { recursive: true, mode: 0o700 });
-  if (args[0] === "client") return await makeClient(paths.certs, args.slice(1));
-  return await makeAll(paths.certs, [...args, ...ALWAYS, ...hostsOf(settings)]);
+  if (args[0] === "client") return await makeClient(paths.certs, args.slice(1), usage);
+  return await makeAll(paths.certs, [...args, ...ALWAYS, ...hostsOf(settings)], usage);
 }
 
-function hostsOf({ host, allowedHosts }: LoadedSettings["settings"]): string[] {
+function hostsOf({ host, allowedHosts }: Settings): string[] {
   const everywhere = ["0.0.0.0", "::"];
   return [host, ...allowedHosts.map((name) => name.replace(/:\d+$/, ""))].filter((name) =>
     !everywhere.includes(name)
   );
 }
 
-async function makeAll(dir: string, hosts: readonly string[]): Promise<string> {
+async function makeAll(dir: string, hosts: readonly string[], usage: string): Promise<string> {
   const names = [...new Set(hosts)];
   const wrong = names.find((name) => !HOST.test(name));
   if (wrong !== undefined) {
-    throw new ExaiError("CONFIG", `${JSON.stringify(wrong)} is no host name or address; ${CERTS_USAGE}`);
+    throw new ExaiError(
+      "CONFIG",
+      `${JSON.stringify(wrong)} is no host name or address; ${usage}`,
+    );
   }
   const { authority, made } = await authorityIn(dir);
-  const { issueCertificate: issue } = await import("../edge/certificates.ts");
-  await save(dir, "server", await issue(authority, { hosts: names }));
-  await save(dir, "client", await issue(authority, { client: "client" }));
+  const { issueCertificate } = await import("../edge/certificates.ts");
+  await save(dir, "server", await issueCertificate(authority, { hosts: names }));
+  await save(dir, "client", await issueCertificate(authority, { client: "client" }));
   return [
     made
       ? `Made a certificate authority, and certificates of the daemon and of a client, in ${dir}`
@@ -66,14 +70,17 @@ async function makeAll(dir: string, hosts: readonly string[]): Promise<string> {
   ].join("\n");
 }
 
-async function makeClient(dir: string, [name, ...rest]: readonly string[]): Promise<string> {
+async function makeClient(dir: string, [name, ...rest]: readonly string[], usage: string): Promise<string> {
   const reserved = ["ca", "server"];
   if (name === undefined || rest.length > 0 || !FILE_NAME.test(name) || reserved.includes(name)) {
-    throw new ExaiError("CONFIG", `a client needs one name of letters, digits and . _ -; ${CERTS_USAGE}`);
+    throw new ExaiError(
+      "CONFIG",
+      `a client needs one name of letters, digits and . _ -; ${usage}`,
+    );
   }
   const { authority } = await authorityIn(dir);
-  const { issueCertificate: issue } = await import("../edge/certificates.ts");
-  await save(dir, name, await issue(authority, { client: name }));
+  const { issueCertificate } = await import("../edge/certificates.ts");
+  await save(dir, name, await issueCertificate(authority, { client: name }));
   return [`Made a certificate of the client ${name} in ${dir}`, "", ...clientSettings(dir, name)].join("\n");
 }
 
@@ -86,16 +93,14 @@ function clientSettings(dir: string, name: string): string[] {
   ];
 }
 
-/** The authority kept in `dir`; one is made where there is none. */
+/** The authority stored in `dir`, made if there is none. */
 async function authorityIn(dir: string): Promise<{ authority: CertificateAuthority; made: boolean }> {
-  const { createAuthority: makeAuthority, importAuthority: openAuthority } = await import(
-    "../edge/certificates.ts"
-  );
+  const { createAuthority, importAuthority } = await import("../edge/certificates.ts");
   const kept = await load(dir, "ca");
-  if (kept) return { authority: await openAuthority(kept), made: false };
-  const fresh = await makeAuthority("EXAI local CA");
+  if (kept) return { authority: await importAuthority(kept), made: false };
+  const fresh = await createAuthority("EXAI local CA");
   await save(dir, "ca", fresh);
-  return { authority: await openAuthority(fresh), made: true };
+  return { authority: await importAuthority(fresh), made: true };
 }
 
 async function load(dir: string, name: string): Promise<CertificateAndKey | undefined> {

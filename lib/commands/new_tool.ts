@@ -2,22 +2,23 @@ import { basename, join } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { quoteName } from "../base/text.ts";
 import { statePaths } from "../config/paths.ts";
-import type { Settings } from "../config/settings.ts";
 import { toolTemplate } from "../user_tools/template.ts";
+import type { Command, Invocation } from "./command.ts";
 
-/**
- * Runs `exai-daemon new-tool NAME`: writes a tool to begin with, and never over one that is there.
- *
- * @returns what to print
- * @throws {ExaiError} `CONFIG` for a name no tool can have, a file that is there, a directory that cannot be used
- */
-export async function newToolCommand(words: readonly string[], settings: Settings): Promise<string> {
-  const [name = "", ...rest] = words;
+export const newToolCommand: Command = {
+  summary: "Write a tool of your own to begin with",
+  forms: [{ args: "NAME", does: "writes a tool of your own to begin with, never over one that is there" }],
+  run: newTool,
+};
+
+/** @throws {ExaiError} `CONFIG` for an invalid name, a file that exists, a directory that cannot be used */
+async function newTool({ args, settings }: Invocation): Promise<string> {
+  const [name = "", ...rest] = args;
   if (rest.length > 0 || !/^[A-Za-z0-9-][A-Za-z0-9_-]{0,63}$/.test(name)) {
     throw new ExaiError(
       "CONFIG",
       `${
-        quoteName(words.join(" "))
+        quoteName(args.join(" "))
       } cannot be the name of a tool; new-tool NAME takes 1 to 64 of A-Z a-z 0-9 _ -, ` +
         "the first no _",
     );

@@ -1,7 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { quoteName } from "../base/text.ts";
 import { visibleJson } from "../base/visible.ts";
-import type { LoadedSettings } from "../config/load.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { openThreadStore } from "../state/sqlite_thread_store.ts";
@@ -9,32 +8,37 @@ import type { Thread, ThreadWithTurns, Turn } from "../state/thread_store.ts";
 import { writeTranscript } from "../state/transcript.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { accessHome } from "./home_access.ts";
-import { formatTable } from "./table.ts";
+import { type Command, type Invocation, JSON_FLAG, usageOf } from "./command.ts";
+import { formatLocalTime, formatTable } from "./table.ts";
 import { allThreads, MAX_THREADS, type ThreadAccess } from "../admin/thread_routes.ts";
 
-/** Of an id, this much at least must be given. */
+/** The shortest beginning of an id that stands for it. */
 const MIN_PREFIX_CHARS = 4;
 
 type Action = (store: ThreadAccess, args: readonly string[], options: { json: boolean }) => Promise<string>;
 
 const ACTIONS: Readonly<Record<string, Action>> = { list, show, delete: remove, export: exportThreads };
 
-/** How `exai-daemon threads` is used. */
-const THREADS_USAGE = "threads [list | show ID | delete ID... | export [ID...]] [--json]";
+export const threadsCommand: Command = {
+  summary: "List, show, delete or export threads of every workspace",
+  forms: [
+    { args: "list", does: "the threads of every workspace, those used last first; the same without `list`" },
+    { args: "show ID", does: "one thread in full" },
+    { args: "delete ID...", does: "deletes threads" },
+    { args: "export [ID...]", does: "all threads, or those named, as Markdown or with `--json` as JSON" },
+  ],
+  flags: [JSON_FLAG],
+  run: threads,
+};
 
 /**
- * Runs `exai-daemon threads ...`: through the daemon, or on the database itself while none runs.
+ * Goes through the daemon, or to the database itself while none runs.
  *
- * @param args what follows `threads`
- * @returns what to print
- * @throws {ExaiError} `CONFIG` for what is no action or leaves the thread in doubt, `RESOURCE_NOT_FOUND`
+ * @throws {ExaiError} `CONFIG` for an unknown action or an ambiguous id, `RESOURCE_NOT_FOUND`
  */
-export async function threadsCommand(
-  args: readonly string[],
-  { settings, switches }: Pick<LoadedSettings, "settings" | "switches">,
-): Promise<string> {
+async function threads({ args, settings, switches }: Invocation): Promise<string> {
   const act = threadsAction(args, { json: switches.has("json") });
-  // Where no daemon ever ran there are no threads, and looking makes no file.
+  // Without a database there are no threads; reading must not create one.
   if (!await exists(statePaths(settings).database)) {
     using none = openThreadStore(limitsOf(settings));
     return await act(allThreads(none));
@@ -46,9 +50,9 @@ export async function threadsCommand(
 }
 
 /**
- * What `args` ask to be done with threads.
+ * The action that `args` name, bound to its arguments.
  *
- * @throws {ExaiError} `CONFIG` when that is nothing there is
+ * @throws {ExaiError} `CONFIG` for an unknown action
  */
 export function threadsAction(
   [word = "list", ...rest]: readonly string[],
@@ -56,12 +60,15 @@ export function threadsAction(
 ): (threads: ThreadAccess) => Promise<string> {
   const action = Object.hasOwn(ACTIONS, word) ? ACTIONS[word] : undefined;
   if (action === undefined) {
-    throw new ExaiError("CONFIG", `${quoteName(word)} is nothing to do with threads; ${THREADS_USAGE}`);
+    throw new ExaiError(
+      "CONFIG",
+      `${quoteName(word)} is nothing to do with threads; ${usageOf("threads", threadsCommand)}`,
+    );
   }
   return (threads) => action(threads, rest, options);
 }
 
-/** @throws {ExaiError} `CONFIG` when the database could not be read and was put aside */
+/** @throws {ExaiError} `CONFIG` when the database could not be read and was moved aside */
 async function onDatabase(
   settings: Settings,
   { database }: StatePaths,
@@ -97,8 +104,8 @@ async function list(
     id,
     tool,
     turns,
-    localTime(usedAtMs),
-    localTime(expiresAtMs),
+    formatLocalTime(usedAtMs, "minute"),
+    formatLocalTime(expiresAtMs, "minute"),
     title,
   ]);
   return formatTable(["THREAD", "TOOL", "EXCHANGES", "LAST USED", "EXPIRES", "ABOUT"], rows);
@@ -157,7 +164,7 @@ function print(threads: readonly ThreadWithTurns[], { json }: { json: boolean })
   return threads.map(({ thread, turns }) => writeTranscript(thread, turns)).join("\n");
 }
 
-/** The full ids that `args` mean: each may be the beginning of one. */
+/** The full ids for `args`, each of which may be the beginning of an id. */
 async function resolveIds(
   store: ThreadAccess,
   args: readonly string[],
@@ -166,7 +173,9 @@ async function resolveIds(
   if (args.length === 0 || (exactly !== undefined && args.length !== exactly)) {
     throw new ExaiError(
       "CONFIG",
-      `threads ${word} needs ${exactly === 1 ? "one thread" : "a thread"}; ${THREADS_USAGE}`,
+      `threads ${word} needs ${exactly === 1 ? "one thread" : "a thread"}; ${
+        usageOf("threads", threadsCommand)
+      }`,
     );
   }
   const threads = await store.list({ limit: MAX_THREADS });
@@ -190,11 +199,6 @@ function resolveId(arg: string, threads: readonly Thread[]): string {
   );
 }
 
-function localTime(ms: number): string {
-  const at = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000);
-  return at.toISOString().slice(0, 16).replace("T", " ");
-}
-
 async function exists(path: string): Promise<boolean> {
   try {
     await Deno.stat(path);
@@ -205,7 +209,7 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** The threads of the running daemon, by its routes. */
+/** The threads of the running daemon, over its HTTP routes. */
 function threadsOfDaemon(settings: Settings): ThreadAccess {
   const withId = (path: string, id: string) => `${path}?${new URLSearchParams({ id })}`;
   return {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { debounce } from "@std/async/debounce";
 import { basename, dirname, join, resolve } from "@std/path";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
@@ -6,37 +7,35 @@ import { SECOND_MS } from "../base/units.ts";
 
 const logger = getLogger(["exai", "config"]);
 
-/** How long the file must rest before it is read, in milliseconds: editors write it in several steps. */
+// chokidar was considered: under Deno it watches by `Deno.watchFs` too, and cannot leave a directory of databases out.
+
+/** How long the file must be unchanged before it is read, in milliseconds: editors write it in several steps. */
 const SETTLE_MS = 100;
 
 /**
- * How often the file is looked at even if no change was reported, in milliseconds: not every file system reports all,
- * and Deno does not report a new link.
+ * How often the file is polled in addition, in milliseconds: not every file system reports every change, and Deno does
+ * not report a new link.
  */
 const POLL_MS = 5 * SECOND_MS;
 
-/**
- * As `POLL_MS`, where a directory is not watched at all. Looking is a handful of `stat` calls, some tens of
- * microseconds.
- */
+/** As `POLL_MS`, where a directory is not watched at all. A poll is a few `stat` calls, some tens of microseconds. */
 const POLL_UNWATCHED_MS = SECOND_MS;
 
 export interface FileWatchOptions {
   pollMs?: number;
   /**
-   * A directory that holds databases of this process: what lies in it is looked at every second, never watched.
+   * A directory with databases of this process: it is polled every second and never watched.
    *
-   * `Deno.watchFs` opens, and closes, each file an event names to see which it is (inotify reports names only), in a
-   * thread of its own. SQLite's locks are POSIX locks, which belong to the process, and which the system drops as soon
-   * as the process closes any handle of the file. Another process would then take a database that is in use for one
-   * that nobody uses, and its log for a left one.
+   * `Deno.watchFs` opens and closes each file an event names (inotify reports names only). SQLite's locks are POSIX
+   * locks: they belong to the process and are dropped as soon as it closes any handle of the file. Another process would
+   * then take a database in use for an unused one, and its log for a stale one.
    */
   databaseDir?: string;
 }
 
 /**
- * Has a file, or the files of a directory, read again whenever one changes, one reading after the other. It, and the
- * directories on the way to it, need not exist yet.
+ * Reads a file, or the files of a directory, again whenever one changes; readings never overlap. The path need not exist
+ * yet.
  */
 export class FileWatch<Reading> implements AsyncDisposable {
   readonly #path: string;
@@ -48,12 +47,14 @@ export class FileWatch<Reading> implements AsyncDisposable {
   readonly #databaseDir: string | undefined;
   #pollMs: number;
   #polling: ReturnType<typeof setInterval> | undefined;
-  /** Fingerprint of the file as it was read last. */
+  /** Fingerprint of the file at the last reading. */
   #seen = "";
-  #settle: ReturnType<typeof setTimeout> | undefined;
+  readonly #settled = debounce(() => {
+    this.reload().catch((thrown) => this.#report(thrown));
+  }, SETTLE_MS);
   #isClosed = false;
 
-  /** @param read reads the file and takes over what it says; what it throws is logged, unless `reload` was called */
+  /** @param read reads the file and applies it; errors are logged, or thrown by {@linkcode reload} if that was called */
   constructor(path: string, read: () => Promise<Reading>, options: FileWatchOptions = {}) {
     this.#path = resolve(path);
     this.#read = read;
@@ -97,14 +98,14 @@ export class FileWatch<Reading> implements AsyncDisposable {
     try {
       this.#watcher = Deno.watchFs([...targets.dirs.keys()], { recursive: false });
       this.#watching = this.#follow(this.#watcher, targets).catch((thrown) => this.#warn(thrown));
-      // A directory may have come between the look and the watch.
+      // A directory may have been created since `watchTargets` looked.
       this.#arm();
     } catch (thrown) {
       this.#warn(thrown);
     }
   }
 
-  /** Leaves the directory of the databases out, and sees to it that what lies there is looked at often enough. */
+  /** Removes the directory of databases from `targets` and polls more often in its place. */
   #withoutDatabases(targets: WatchTargets): WatchTargets {
     const holdsDatabases = (dir: string) =>
       this.#databaseDir !== undefined && isSameDir(dir, this.#databaseDir);
@@ -132,30 +133,22 @@ export class FileWatch<Reading> implements AsyncDisposable {
     const matters = (path: string) => names.has(basename(path)) || dirs.has(path) || dirname(path) === inside;
     for await (const { kind, paths } of watcher) {
       if (kind === "access" || !paths.some(matters)) continue;
-      this.#scheduleReload();
-      // The way to the file may have changed: a directory came or went, or a link points elsewhere.
+      if (this.#isClosed) return;
+      this.#settled();
+      // A directory may have been created or removed, or a link may point elsewhere.
       this.#arm();
     }
   }
 
   #poll(): void {
     this.#arm();
-    if (this.#settle === undefined && fingerprint(this.#path) !== this.#seen) this.#scheduleReload();
-  }
-
-  #scheduleReload(): void {
-    if (this.#isClosed) return;
-    clearTimeout(this.#settle);
-    this.#settle = setTimeout(() => {
-      this.#settle = undefined;
-      this.reload().catch((thrown) => this.#report(thrown));
-    }, SETTLE_MS);
+    if (!this.#settled.pending && fingerprint(this.#path) !== this.#seen) this.#settled();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#polling);
-    clearTimeout(this.#settle);
+    this.#settled.clear();
     this.#watcher?.close();
     await this.#watching;
     await this.#reading;
@@ -163,15 +156,15 @@ export class FileWatch<Reading> implements AsyncDisposable {
 }
 
 interface WatchTargets {
-  /** Directories to watch, with what tells each from a later one of the same name. */
+  /** Directories to watch, each with its inode, which tells it from a later one of the same name. */
   dirs: Map<string, number | null>;
   /** Names in them that matter. */
   names: Set<string>;
-  /** The one of them in which every name does. */
+  /** The directory in which every name matters. */
   inside: string | undefined;
 }
 
-/** What must be watched to hear of every change of the file at `path`, which may be a link to elsewhere. */
+/** What to watch for changes of the file at `path`, which may be a link. */
 function watchTargets(path: string): WatchTargets {
   let child = path;
   let dir = dirname(path);
@@ -198,12 +191,12 @@ function isSameDir(a: string, b: string): boolean {
   return (realPath(a) ?? a) === (realPath(b) ?? b);
 }
 
-/** What changes whenever the file does, or a file of the directory. */
+/** A text that changes whenever the file, or a file of the directory, does; empty when there is none. */
 export function fingerprint(path: string): string {
   const info = stat(path);
   if (!info) return "";
   const { dev, ino, size, mtime, mode, uid, gid } = info;
-  // Who may write to it counts: what is not read for that is read once it is closed to others.
+  // The mode and owner count: a file refused because others may write to it is read once that is corrected.
   const own = [dev, ino, size, mtime?.getTime(), mode, uid, gid].join();
   return info.isDirectory ? [own, ...fingerprintsIn(path)].join("\n") : own;
 }

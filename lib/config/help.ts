@@ -12,7 +12,7 @@ interface HelpOptions {
   /** The settings to show, all of them when left out. */
   settings?: readonly (keyof Settings)[];
   /** Flags of the command itself that are no settings. */
-  switches?: readonly { flag: string; help: string }[];
+  switches?: readonly ShownFlag[];
 }
 
 const table: Readonly<Record<string, Setting>> = SETTINGS;
@@ -23,28 +23,47 @@ export function settingsOf(program: Program): (keyof Settings)[] {
   return names.filter((name) => SETTINGS[name].programs.includes(program));
 }
 
+/** The flags of the settings that mean something to `program`. */
+export function settingFlags(program: Program): ShownFlag[] {
+  return settingsOf(program).map((name) => table[name]!);
+}
+
 /** The text of `--help`. */
 export function formatHelp(options: HelpOptions): string {
   const names = options.settings ?? Object.keys(SETTINGS);
   const settings = names.map((name) => table[name]!);
   const switches = [{ flag: "help", help: "Show this text and exit" }, ...options.switches ?? []];
-  const width = Math.max(...[...settings, ...switches].map(({ flag }) => flag.length)) + "  --  ".length;
+  const width = flagWidth([...settings, ...switches]);
   const indent = " ".repeat(width);
-  const row = (flag: string, help: string) => `  --${flag}`.padEnd(width) + help;
   return [
     options.about,
     "",
     `Usage: ${options.program} ${options.usage}`.trimEnd(),
     "",
-    ...switches.map(({ flag, help }) => row(flag, help)),
+    ...formatFlags(switches, width),
     "",
     "Settings, each a flag or an environment variable (the flag wins):",
     ...settings.flatMap((setting) => [
-      row(setting.flag, setting.help),
+      ...formatFlags([setting], width),
       `${indent}${setting.env}, default ${shownDefault(setting) || "empty"}; ${setting.allowed}`,
     ]),
     "",
   ].join("\n");
+}
+
+interface ShownFlag {
+  /** Without its dashes. */
+  flag: string;
+  help: string;
+}
+
+/** One line for each flag, its help from column `width` on. */
+export function formatFlags(flags: readonly ShownFlag[], width = flagWidth(flags)): string[] {
+  return flags.map(({ flag, help }) => `  --${flag}`.padEnd(width) + help);
+}
+
+function flagWidth(flags: readonly ShownFlag[]): number {
+  return Math.max(...flags.map(({ flag }) => flag.length)) + "  --  ".length;
 }
 
 /** The default of `setting` as a person reads it; empty when there is none. */

@@ -3,8 +3,7 @@ import * as z from "zod/mini";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { closeMatches } from "../base/suggest.ts";
 import { trimStartOf } from "../base/text.ts";
-import { parseEnvFile } from "./env_file.ts";
-import { readRegularFileSync } from "./regular_file.ts";
+import { parseEnvFile, readRegularFileSync } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 import { type Setting, SETTINGS, type Settings } from "./settings.ts";
 
@@ -14,26 +13,26 @@ export interface SettingSources {
   env?: Record<string, string | undefined>;
   /** Directory whose `.env` is read when `ENV_FILE` names no other file. */
   programDir?: string;
-  /** Flags of the command itself that are no settings: `--help`, `--if-not-running`. */
+  /** Switches of the program that are no settings: `--help`, `--if-not-running`. */
   switches?: readonly string[];
-  /** Flags of the command itself that take a value. */
+  /** Flags of the program that take a value and are no settings. */
   options?: readonly string[];
 }
 
-/** What a command line and its surroundings say. */
+/** A command line with the settings in force. */
 export interface LoadedSettings {
   settings: Settings;
   /** The arguments that are no flags. */
   words: string[];
-  /** Which of the command's own switches are on. */
+  /** The switches of the program that are on. */
   switches: ReadonlySet<string>;
-  /** The command's own flags with a value; a repeated one keeps all. */
+  /** The values of the program's own flags; a repeated flag keeps all. */
   options: ReadonlyMap<string, string[]>;
 }
 
 const entries = Object.entries(SETTINGS) as [keyof Settings, Setting][];
 
-// One schema of the whole table: a setting is read as text, whatever its source, and checked in one pass.
+// One schema for the whole table: every setting is text, whatever its source, and all are checked in one pass.
 const schema = z.object(Object.fromEntries(entries.map(([name, setting]) => [name, setting.schema])));
 
 /**
@@ -48,7 +47,7 @@ export function loadSettings(sources: SettingSources = {}): LoadedSettings {
   const file = readEnvFile(line.flags.get("env-file") ?? env.ENV_FILE, sources.programDir, faults);
   const raw: Record<string, string> = {};
   for (const [name, setting] of entries) {
-    // An editor's form or a `NAME=` line leaves variables empty that nobody meant to set.
+    // An empty variable counts as not set: editors' forms and `NAME=` lines leave some.
     raw[name] = line.flags.get(setting.flag) ?? ((env[setting.env] ?? file[setting.env]) || setting.fallback);
   }
   const parsed = schema.safeParse(raw);
@@ -83,7 +82,7 @@ function readFlags(sources: SettingSources, faults: string[]) {
   const unknown: string[] = [];
   const parsed: Record<string, unknown> = parseArgs(sources.args ?? Deno.args, {
     boolean: switchNames,
-    // The words too: an id of digits is no number.
+    // Words too: an id of digits must not become a number.
     string: ["_", ...settingFlags, ...optionNames],
     collect: optionNames,
     alias: { h: "help" },
@@ -136,7 +135,7 @@ function findEnvFile(dir: string): string | undefined {
   try {
     for (const { name } of Deno.readDirSync(dir)) if (name === ".env") return `${dir}/.env`;
   } catch {
-    // A directory that cannot be listed holds nothing for us.
+    // A directory that cannot be listed has no .env to read.
   }
   return undefined;
 }

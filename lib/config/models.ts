@@ -4,9 +4,9 @@ import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject, ownEntry } from "../base/json.ts";
 import { fill } from "../base/template.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { type JsonDocument, parseDocument } from "./servers/document.ts";
-import { Expander, VariableFault } from "./servers/expand.ts";
-import { type ConfigFault, formatKey } from "./servers/fault.ts";
+import { type JsonDocument, parseDocument } from "./json_document.ts";
+import { Expander, VariableFault } from "./variables.ts";
+import { type ConfigFault, formatKey } from "./config_fault.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 
@@ -43,7 +43,7 @@ const model = z.strictObject({
   auto: z.optional(z.boolean()),
 });
 
-/** A server of the OpenAI API that the user names. */
+/** A server with the OpenAI API, configured by the user. */
 export interface CustomProvider {
   name: string;
   baseUrl: string;
@@ -53,30 +53,30 @@ export interface CustomProvider {
   silenceMs?: number;
 }
 
-/** What the user says of a model; what is left out stays as it is known. */
+/** Facts about a model, set by the user; the others stay as EXAI knows them. */
 export type ModelOverride = z.output<typeof model>;
 
-/** What `models.json` says: what is without a fault, and the faults. */
+/** The content of `models.json`: the entries without a fault, and the faults. */
 export interface ModelsFile {
   providers: CustomProvider[];
   models: ModelOverride[];
   faults: ConfigFault[];
   /** Names of the providers whose entries could not be read. */
   faultyProviders: string[];
-  /** Names of the models whose entries could not be read, as far as they have one. */
+  /** Names of the models whose entries could not be read, where those have a name. */
   faultyModels: string[];
-  /** Whether the file could be read as a whole; when not, it says nothing about anything. */
+  /** Whether the file as a whole could be read. */
   readable: boolean;
-  /** Whether there is no file, or not a word in it. */
+  /** Whether the file is missing or empty. */
   isBlank: boolean;
 }
 
-/** Names a custom provider may not take: those of the providers EXAI knows, and what means something as a model. */
+/** Names a custom provider may not have: those of built-in providers, and words with a meaning as a model. */
 const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto"];
 
 /**
  * Reads the custom providers and models from the file at `path` (docs/models.md); variables as in `mcp.json`. A missing
- * file says nothing. Faults are part of the answer: a faulty entry never hides the others.
+ * file is an empty one. Faults are part of the result: a faulty entry never hides the others.
  */
 export async function readModels(path: string, env: Record<string, string | undefined>): Promise<ModelsFile> {
   const distrust = whyUntrusted(path);
@@ -182,13 +182,13 @@ class ModelsReader {
     this.#issues(["models", index], parsed.error.issues);
   }
 
-  /** A whole section is not what it should be: nothing is known of what it was meant to hold. */
+  /** Reports a section of the wrong kind; its intended content is unknown, so the file counts as unreadable. */
   #misshapen(section: string, message: string): void {
     this.#file.readable = false;
     this.#fault([section], message);
   }
 
-  /** `entry` with the variables in its texts filled in; there is no session here to leave any for. */
+  /** `entry` with the variables in its strings filled in; those of a session are a fault here. */
   async #expand(entry: JsonObject): Promise<JsonObject> {
     const { expander } = this.#source;
     const put = async (value: unknown): Promise<unknown> => {

@@ -1,84 +1,53 @@
-import { isDeepStrictEqual } from "node:util";
-import { resolve } from "@std/path";
-import { FileWatch, type FileWatchOptions } from "./file_watch.ts";
+import { type ConfigWatch, watchConfig } from "./config_watch.ts";
+import type { FileWatchOptions } from "./file_watch.ts";
 import { type CustomProvider, type ModelOverride, type ModelsFile, readModels } from "./models.ts";
-import type { ConfigFault } from "./servers/fault.ts";
+import type { ConfigFault } from "./config_fault.ts";
 
-/** What `models.json` says that is in force, and what is wrong with it. */
+/** The content of `models.json` in force, and the faults in the file. */
 export interface ModelsInForce {
   providers: readonly CustomProvider[];
   models: readonly ModelOverride[];
   faults: readonly ConfigFault[];
 }
 
+export type ModelsWatch = ConfigWatch<ModelsInForce>;
+
 interface ModelsWatchOptions extends FileWatchOptions {
-  /** Where variables in the file get their values from. */
+  /** Values of the variables in the file. */
   env: Record<string, string | undefined>;
 }
 
-/** The providers and models of `models.json`, kept up to date with the file. */
-export interface ModelsWatch extends AsyncDisposable {
-  /** What was read last. */
-  readonly current: ModelsInForce;
-  /** Reads the file now, whether it changed or not. */
-  reload(): Promise<ModelsInForce>;
-}
-
 /**
- * Reads the file at `path` and again whenever it changes; `onChange` hears of each later reading that differs from the
- * one before. What is faulty stays as it last was without a fault: one entry, or all of them when the file cannot be
- * read or is gone.
+ * Reads the file at `path` and again whenever it changes; `onChange` is called after each later reading that differs from
+ * the one before. A faulty entry keeps its last good content, and so does the whole file when it cannot be read or is
+ * gone.
  */
-export async function watchModels(
+export function watchModels(
   path: string,
   onChange: (inForce: ModelsInForce) => void,
   options: ModelsWatchOptions,
 ): Promise<ModelsWatch> {
-  const watch = new ModelsFileWatch(resolve(path), onChange, options);
-  await watch.reload();
-  return watch;
+  return watchConfig<ModelsInForce>(path, {
+    ...options,
+    initial: { providers: [], models: [], faults: [] },
+    read: async (path, before) => keepGood(before, await readAfter(path, before, options.env)),
+    onChange,
+  });
 }
 
-class ModelsFileWatch implements ModelsWatch {
-  current: ModelsInForce = { providers: [], models: [], faults: [] };
-  readonly #path: string;
-  readonly #onChange: (inForce: ModelsInForce) => void;
-  readonly #options: ModelsWatchOptions;
-  readonly #file: FileWatch<ModelsInForce>;
-  #isFirst = true;
-
-  constructor(path: string, onChange: (inForce: ModelsInForce) => void, options: ModelsWatchOptions) {
-    this.#path = path;
-    this.#onChange = onChange;
-    this.#options = options;
-    this.#file = new FileWatch(path, () => this.#read(), options);
-  }
-
-  reload(): Promise<ModelsInForce> {
-    return this.#file.reload();
-  }
-
-  async #read(): Promise<ModelsInForce> {
-    const before = this.current;
-    const file = await readModels(this.#path, this.#options.env);
-    // A file that is gone or empty is most likely being replaced.
-    if (file.isBlank && before.providers.length + before.models.length > 0) {
-      const message = "is gone or empty; what it said stays; to take that back, write {} into it";
-      Object.assign(file, { readable: false, faults: [{ path: this.#path, message }] });
-    }
-    this.current = keepGood(before, file);
-    const tell = !this.#isFirst && !this.#file.isClosed && !isDeepStrictEqual(before, this.current);
-    this.#isFirst = false;
-    if (tell) this.#onChange(this.current);
-    return this.current;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file[Symbol.asyncDispose]();
-  }
+async function readAfter(
+  path: string,
+  { providers, models }: ModelsInForce,
+  env: ModelsWatchOptions["env"],
+): Promise<ModelsFile> {
+  const file = await readModels(path, env);
+  if (!file.isBlank || providers.length + models.length === 0) return file;
+  // A file that is gone or empty is most likely being replaced.
+  const message = "is gone or empty; what it said stays; to take that back, write {} into it";
+  return { ...file, readable: false, faults: [{ path, message }] };
 }
 
-/** What `file` says, and of what it holds a fault about what was in force `before`. */
+/** The content of `file`; for what has a fault in it, what was in force `before`. */
 function keepGood(before: ModelsInForce, file: ModelsFile): ModelsInForce {
   const { faults, readable, faultyProviders, faultyModels } = file;
   const stays = (faulty: readonly string[], good: readonly Named[]) => (one: Named) =>

@@ -4,45 +4,45 @@ import { join } from "@std/path/join";
 import { fnv1a } from "../base/text.ts";
 import type { Settings } from "./settings.ts";
 
-/** The files of one user, private to the user. Those that EXAI writes lie in the state directory. */
+/** The files of one user, private to that user. All that EXAI writes are in the state directory. */
 export interface StatePaths {
   home: string;
-  /** Held by the one process that may open the databases: the daemon of this directory, for as long as it lives. */
+  /** Locked by the one process that may open the databases, while it runs: the daemon, or a command. */
   lock: string;
   token: string;
   health: string;
   metrics: string;
   database: string;
-  /** The calls the next daemon must know of if this one crashes. */
+  /** Calls the next daemon must know of if this one crashes. */
   journal: string;
   /** Every call of the last days, for `exai-daemon calls`. */
   calls: string;
-  /** What mounted servers showed last. */
+  /** The last known lists of mounted servers. */
   lists: string;
-  /** Reports of errors nobody caught. */
+  /** Reports of uncaught errors. */
   crashes: string;
   logs: string;
-  /** The private git directories of tools that look at a repository, each there while one runs. */
+  /** Private git directories of tools that read a repository, each removed after its run. */
   git: string;
-  /** Held while one shim starts the daemon, so that ten shims start one. */
+  /** Locked while a shim starts the daemon, so that ten shims start one. */
   startLock: string;
-  /** Where the running daemon says its address, for shims when the port is taken from the system. */
+  /** The address of the running daemon, for shims when the system has chosen the port. */
   endpoint: string;
   /** The Unix socket the daemon listens on, where its path is short enough for one. */
   socket: string;
   /** The certificates `exai-daemon certs` makes. */
   certs: string;
-  /** Held by the daemon whose socket it is, for as long as it lives. */
+  /** Locked by the daemon that owns the socket, while it runs. */
   socketLock: string;
   /** The mounted servers: `mcp.json`, which the user writes. */
   config: string;
   /** Custom providers and what models can do: `models.json`, which the user writes. */
   models: string;
-  /** The directory of the tools the user has written. */
+  /** The directory of user tools. */
   tools: string;
 }
 
-/** The paths in the state directory that `settings` and this system give. */
+/** The paths for `settings` on this system. */
 export function statePaths(
   settings: Pick<Settings, "home"> & Partial<Pick<Settings, "config" | "modelsFile" | "toolsDir">>,
 ): StatePaths {
@@ -102,7 +102,7 @@ function defaultHome(): string {
   }
 }
 
-/** The user's directory for sockets, which is the user's alone; undefined where the system has none. */
+/** The user's private directory for sockets; undefined where the system has none. */
 export function runtimeDir(): string | undefined {
   return env("XDG_RUNTIME_DIR") ?? (Deno.build.os === "darwin" ? env("TMPDIR") : undefined);
 }
@@ -112,24 +112,24 @@ export function socketName(home: string): string {
   return `exai-${fnv1a(home)}.sock`;
 }
 
-/** Directories in memory, the preferred one first; none where the system has no place for such. */
+/** Directories in memory, the preferred one first; empty where the system has none. */
 export function volatileBases(): string[] {
   const memory = Deno.build.os === "linux" ? "/dev/shm" : undefined;
   return [env("XDG_RUNTIME_DIR"), memory].filter((base) => base !== undefined);
 }
 
-/** A directory in memory for what the daemon of `home` keeps there; undefined where the system has no place for it. */
+/** The directory in memory of the daemon of `home`; undefined where the system has none. */
 export function volatileDir(home: string): string | undefined {
   const [base] = volatileBases();
   return base && join(base, volatileName(home));
 }
 
-/** The name of the directory for what the daemon of `home` keeps in memory. */
+/** The name of the directory in memory of the daemon of `home`. */
 export function volatileName(home: string): string {
   return `${volatilePrefix()}${fnv1a(home)}`;
 }
 
-/** What the names of all such directories of this user begin with. */
+/** The prefix of the names of all such directories of this user. */
 export function volatilePrefix(): string {
   return `exai-${Deno.uid()}-`;
 }

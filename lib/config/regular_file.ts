@@ -1,6 +1,7 @@
+import { ExaiError } from "../base/errors.ts";
 import { formatBytes, MIB } from "../base/units.ts";
 
-/** Far more than any file of a user's holds that is read as a whole. */
+/** Far more than any configuration file holds. */
 const MAX_BYTES = 16 * MIB;
 
 interface RegularFileOptions {
@@ -8,10 +9,10 @@ interface RegularFileOptions {
 }
 
 /**
- * Reads a text file of the user's that is to be small. What is no regular file is refused before it is opened: opening
- * a named pipe waits until somebody writes to it, a device may have no end, and either would stop the start.
+ * Reads a small text file of the user's. Anything but a regular file is refused before it is opened: opening a named pipe
+ * blocks until it has a writer, and a device may have no end; either would block the start.
  *
- * @throws what the file system says; `TypeError` for what is no such file, with the reason as a clause
+ * @throws errors of the file system; `TypeError` for anything else than a small regular file, with the reason as a clause
  */
 export async function readRegularFile(path: string, options: RegularFileOptions = {}): Promise<string> {
   check(await Deno.stat(path), options);
@@ -24,7 +25,7 @@ export function readRegularFileSync(path: string, options: RegularFileOptions = 
   return Deno.readTextFileSync(path);
 }
 
-/** What stands in place of a regular file; undefined when it is one. */
+/** What a path leads to in place of a regular file; undefined for a regular file. */
 function kindInPlaceOfFile(info: Deno.FileInfo): string | undefined {
   if (info.isFile) return undefined;
   if (info.isDirectory) return "a directory";
@@ -38,4 +39,18 @@ function check(info: Deno.FileInfo, { maxBytes = MAX_BYTES }: RegularFileOptions
   if (info.size > maxBytes) {
     throw new TypeError(`it has ${formatBytes(info.size)}, and at most ${formatBytes(maxBytes)} are read`);
   }
+}
+
+/**
+ * The variables in the text of a `.env` file.
+ *
+ * @throws {ExaiError} `CONFIG` when this runtime cannot read such files
+ */
+export function parseEnvFile(text: string): Record<string, string> {
+  // Loaded when needed: importing `node:util` takes 12 ms, and most starts have no such file. Deno 2.6 has no parseEnv.
+  const util = globalThis.process.getBuiltinModule("node:util");
+  if (typeof util.parseEnv !== "function") {
+    throw new ExaiError("CONFIG", "this Deno cannot read env files, 2.9 can; set the variables themselves");
+  }
+  return util.parseEnv(text) as Record<string, string>;
 }

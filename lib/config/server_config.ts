@@ -1,8 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
 import { trimEndOf } from "../base/text.ts";
 import { fill, variablesIn } from "../base/template.ts";
+import type { SearchMode } from "./settings.ts";
 
-/** What makes two sessions share one process of a mounted server (design.md section 7). */
+/** What makes two sessions share one process of a mounted server: docs/servers.md, "Who shares a process". */
 export type Share = "auto" | "machine" | "project" | "session";
 
 /** What every mounted server has, however it is reached. */
@@ -17,16 +18,28 @@ export interface CommonServerConfig {
   tools: ToolChoice;
   /** Calls this server may run at once; undefined: no limit of its own. */
   maxInflight?: number;
-  /** How long one call may take; undefined: the daemon's own limit. */
+  /** How long one call may take, in milliseconds; undefined: the daemon's own limit. */
   callTimeoutMs?: number;
   /** Silence after which a call is answered with a handle and goes on, in milliseconds; undefined: never. */
   detachAfterMs?: number;
-  /** How long it may take from spawn to the answer to `initialize`. */
+  /** How long it may take from spawn to the answer to `initialize`, in milliseconds. */
   startTimeoutMs: number;
   /** Memory its process and all it starts may hold before it is replaced, in bytes; undefined: the daemon's own limit. */
   memoryLimitBytes?: number;
-  /** How long it runs on with nobody attached; 0: as long as the daemon. */
+  /** How long it runs without an attached session, in milliseconds; 0: as long as the daemon. */
   idleStopMs: number;
+}
+
+/** Which tools some clients see: an entry of `clients` in `mcp.json`. */
+export interface ClientToolsConfig {
+  /** The client's own name; `*` stands for any characters. */
+  client: string;
+  /** The tools it sees, by their name in the merged catalog or as `server/tool`; undefined: all. */
+  include: readonly string[] | undefined;
+  /** Of those, the ones it does not. */
+  exclude: readonly string[];
+  /** Undefined: as the daemon is set. */
+  search: SearchMode | undefined;
 }
 
 /** Which of a server's tools are offered, and under which names. */

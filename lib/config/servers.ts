@@ -1,19 +1,18 @@
 import { dirname } from "@std/path";
-import type { ClientToolsConfig } from "./client_tools.ts";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import type { ServerConfig } from "./server_config.ts";
-import { readClients } from "./servers/clients.ts";
-import { type JsonDocument, parseDocument } from "./servers/document.ts";
+import { trimEndOf, trimStartOf } from "../base/text.ts";
+import type { ClientToolsConfig, ServerConfig } from "./server_config.ts";
+import { readClients } from "./servers/client_entries.ts";
+import { type JsonDocument, parseDocument } from "./json_document.ts";
 import { type EntryContext, keyOf, readEntry, type Report } from "./servers/entry.ts";
-import { Expander, isSecretName, type VariableSources } from "./servers/expand.ts";
-import type { ConfigFault } from "./servers/fault.ts";
+import { Expander, isSecretName, type VariableSources } from "./variables.ts";
+import type { ConfigFault } from "./config_fault.ts";
 import { meantKey } from "./servers/hints.ts";
-import { catalogName, OWN_SERVER_NAME } from "./servers/names.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { othersCanRead, whyUntrusted } from "./trust.ts";
 
-export { type ConfigFault, formatFault } from "./servers/fault.ts";
+export { type ConfigFault, formatFault } from "./config_fault.ts";
 export { serversJsonSchema } from "./servers/keys.ts";
 
 /** Where variables in the file get their values from; the defaults are the process's own. */
@@ -31,10 +30,10 @@ export interface ServersFile {
   faulty: string[];
   /** Which tools clients see. */
   clients: ClientToolsConfig[];
-  /** Whether something is wrong with that. */
+  /** Whether one of their entries has a fault. */
   clientsFaulty: boolean;
   faults: ConfigFault[];
-  /** What does no harm but is hardly what was meant. */
+  /** Harmless, but unlikely to be intended. */
   warnings: ConfigFault[];
   /** Whether the file could be read as a whole; when not, it says nothing about any server. */
   readable: boolean;
@@ -42,7 +41,7 @@ export interface ServersFile {
   isBlank: boolean;
 }
 
-/** The two names clients give the object of servers; the first goes before the second. */
+/** The keys clients use for the object of servers; the first takes precedence. */
 const SECTIONS = ["mcpServers", "servers"] as const;
 
 /**
@@ -107,11 +106,11 @@ interface Source extends Pick<EntryContext, "expander" | "ownPort"> {
   document: JsonDocument;
 }
 
-/** Collects what one document says. */
+/** Reads one document into a {@linkcode ServersFile}. */
 class ServersReader {
   readonly #file: ServersFile;
   readonly #source: Source;
-  /** Title by name of each server met so far. */
+  /** Title by name of each server read so far. */
   readonly #titles = new Map<string, string>();
 
   constructor(file: ServersFile, source: Source) {
@@ -119,7 +118,7 @@ class ServersReader {
     this.#source = source;
   }
 
-  /** A file whose servers nobody would find is a fault, not an empty file. */
+  /** A file with keys but without a section of servers is a fault, not an empty file. */
   checkSections(): void {
     const { path, document: { value, positionOf } } = this.#source;
     const keys = Object.keys(value).filter((key) => key !== "$schema");
@@ -132,7 +131,7 @@ class ServersReader {
     this.#file.faults.push({ path, ...positionOf(typo === undefined ? [] : [typo]), message: advice });
   }
 
-  /** A secret that stands in the file itself, and not in a variable, is only as private as the file. */
+  /** A secret in the file itself, and not in a variable, is only as private as the file. */
   checkSecrets(): void {
     const { path, document: { value } } = this.#source;
     const entries = SECTIONS.flatMap((section) =>
@@ -213,4 +212,22 @@ class ServersReader {
       this.#file[list].push({ path, ...position, server: title, key: keyOf(keys), message });
     };
   }
+}
+
+/** The name of EXAI's own tools in the catalog; reserved. */
+const OWN_SERVER_NAME = "exai";
+
+const MAX_NAME_CHARS = 64;
+
+/**
+ * The name of a server in the catalog and in URLs, made of its name in the file.
+ *
+ * @returns undefined when that holds no ASCII letter, digit, `_` or `-`
+ */
+function catalogName(title: string): string | undefined {
+  const name = trimEndOf(trimStartOf(title.replace(/[^A-Za-z0-9_-]+/g, "-"), "-"), "-").slice(
+    0,
+    MAX_NAME_CHARS,
+  );
+  return name === "" ? undefined : name;
 }

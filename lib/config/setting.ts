@@ -2,31 +2,31 @@ import { isAbsolute } from "@std/path/is-absolute";
 import * as z from "zod/mini";
 import { HOUR_MS, SECOND_MS } from "../base/units.ts";
 
-/** Which of the two programs reads a setting. */
+/** One of the two programs, as a reader of a setting. */
 export type Program = "daemon" | "shim";
 
-/** One setting: where it is read from, what it may be, and the line of help that `--help` and docs/settings.md show. */
+/** One setting: where it is read from, which values it takes, and its line in `--help` and docs/settings.md. */
 export interface Setting<T = unknown> {
   /** Environment variable. */
   env: string;
   /** Command-line flag without its dashes. */
   flag: string;
-  /** What stands for it when nobody sets it, as text. */
+  /** The value of a setting that is not set, as text. */
   fallback: string;
   /** Unit of the text value, if it has one. */
   unit?: string;
   help: string;
-  /** What a good value looks like, for the message about a bad one. */
+  /** What a good value looks like; part of the message about a bad one. */
   allowed: string;
   /** Text to value; fails on what is not allowed. */
   schema: z.ZodMiniType<T, string>;
-  /** The programs it means something to. */
+  /** The programs that read it. */
   programs: readonly Program[];
   /** A secret never appears in help, logs or messages. */
   secret?: boolean;
 }
 
-/** What every setting says of itself. */
+/** What all kinds of settings have in common. */
 type Spec = {
   env: string;
   help: string;
@@ -64,6 +64,11 @@ export function integer(spec: Spec & { unit?: string }, min: number, max: number
   const inRange = (text: string) => /^\d+$/.test(text.trim()) && Number(text) >= min && Number(text) <= max;
   const schema = z.pipe(z.string().check(z.refine(inRange)), z.transform(Number));
   return setting(spec, { allowed: `a whole number from ${min} to ${max}`, unit: spec.unit, schema });
+}
+
+/** A whole number of bytes. */
+export function bytes(spec: Spec, min: number, max: number) {
+  return integer({ ...spec, unit: "bytes" }, min, max);
 }
 
 const TRUE = ["true", "1", "yes", "on"];

@@ -3,15 +3,15 @@ import type { Settings } from "./settings.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 
-/** What a TLS server needs, as PEM. */
+/** The PEM texts of a TLS server. */
 interface ServerTls {
   cert: string;
   key: string;
-  /** The CA whose certificates clients must show; undefined: none is asked. */
+  /** The CA of client certificates; undefined: clients need none. */
   clientCa?: string;
 }
 
-/** What a TLS client needs, as PEM, in the words of `Deno.createHttpClient`. */
+/** The PEM texts of a TLS client, as options of `Deno.createHttpClient`. */
 export interface ClientTls {
   caCerts?: string[];
   cert?: string;
@@ -46,7 +46,7 @@ export async function loadServerTls(
 }
 
 /**
- * What is needed to connect with TLS; undefined where the settings say nothing of it.
+ * The TLS options of a client; undefined when no setting asks for TLS.
  *
  * @throws {ExaiError} `CONFIG`, as above
  */

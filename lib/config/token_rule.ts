@@ -1,20 +1,28 @@
-/** Shortest token that is taken. */
+/** Length of the shortest accepted token. */
 const MIN_TOKEN_CHARS = 8;
 const MAX_TOKEN_CHARS = 512;
 
-/** What stands for a token that the daemon makes itself and keeps in the state directory. */
+/** The value of `EXAI_WS_TOKEN` for a token that the daemon generates and keeps in the state directory. */
 export const AUTO_TOKEN = "auto";
 
-/** What a token may be, as a sentence says it. */
+/** The rule for tokens, for messages. */
 export const TOKEN_RULE =
   `${MIN_TOKEN_CHARS} to ${MAX_TOKEN_CHARS} printable ASCII characters, with no space at either end`;
 
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
 /**
- * Whether `token` can be shown again wherever it is asked for. Space at an end is lost in files and in headers, and what
- * is not printable ASCII cannot stand in a header at all: whoever set such a token would be locked out. Spaces within,
- * as in a pass phrase, stay. The one rule for the setting, the file and a rotation.
+ * Whether `token` is valid: the one rule for the setting, the file and a rotation. Files and headers lose space at either
+ * end, and headers cannot hold anything but printable ASCII, so other tokens would lock their owner out. Inner spaces, as
+ * in a pass phrase, are allowed.
+ *
+ * @example
+ * ```ts
+ * import { isToken } from "./token_rule.ts";
+ *
+ * console.log(isToken("correct horse battery")); // true
+ * console.log(isToken("short")); // false
+ * ```
  */
 export function isToken(token: string): boolean {
   const { length } = token;

@@ -9,19 +9,19 @@ const OTHERS_READ = 0o044;
 const OTHERS_ENTER = 0o011;
 const STICKY = 0o1000;
 const ROOT = 0;
-/** More parts than this has no path that leads anywhere; links can lead in a circle. */
+/** Bounds the walk along a path: links may form a circle. */
 const MAX_STEPS = 512;
 
 /**
- * Why what stands at `path` is not to be used: somebody else than this user and root can change it, so that it would
- * have the user's rights, or a token of it be known. The rules are those of OpenSSH's StrictModes as Debian has them: the
- * owner is this user or root; neither others nor a group may write, but the user's own private group. The same holds for
- * the directory it lies in, where the sticky bit keeps others from replacing it, and for what a link leads to. Nor may
- * others be able to replace any directory or link on the way: then what is read could be another file than was checked.
+ * Why the file at `path` must not be used: another user than this one and root can change it, and its content would run,
+ * or be trusted, with this user's rights. The rules are those of OpenSSH's StrictModes on Debian: the owner is this user or
+ * root, and neither others nor a group may write, except the user's own private group. The same applies to its directory
+ * (where the sticky bit keeps others from replacing the file), to the target of a link, and to every directory and link on
+ * the path, any of which could be replaced between check and use.
  *
- * @param options.around looks at what it lies in alone, and not at itself
- * @returns a sentence with what to do; undefined when there is nothing wrong, no such file, or on Windows, where access
- * lists say who may write and are not looked at
+ * @param options.around checks the directories only, not the file itself
+ * @returns a sentence with what to do; undefined when nothing is wrong, there is no such file, or on Windows, where access
+ * lists are not checked
  */
 export function whyUntrusted(path: string, options: { around?: boolean } = {}): string | undefined {
   if (Deno.build.os === "windows") return undefined;
@@ -40,7 +40,7 @@ export function whyUntrusted(path: string, options: { around?: boolean } = {}): 
     }
     return faultOnTheWay(path);
   } catch {
-    // What cannot be looked at is not read either; reading it says why.
+    // A file that cannot be examined cannot be read either; reading it reports why.
   }
   return undefined;
 }
@@ -70,7 +70,7 @@ function namesIn(path: string): string[] {
   return path.split("/").filter((name) => name !== "" && name !== ".");
 }
 
-/** Whether others than this user can read the file at `path`; false where that cannot be said. */
+/** Whether other users can read the file at `path`; false where that is unknown. */
 export function othersCanRead(path: string): boolean {
   if (Deno.build.os === "windows") return false;
   try {
@@ -105,7 +105,7 @@ function quoted(path: string): string {
   return `'${path.replaceAll("'", "'\\''")}'`;
 }
 
-/** Whether `gid` is the group that bears this user's name and has no other member, as most systems make one for each. */
+/** Whether `gid` is the group with this user's name and no other member, which most systems create for each user. */
 function isPrivateGroup(gid: number | null): boolean {
   if (gid === null || gid !== Deno.gid()) return false;
   const lines = (file: string) => Deno.readTextFileSync(file).split("\n").map((line) => line.split(":"));

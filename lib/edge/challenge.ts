@@ -1,13 +1,5 @@
 import { createHmac } from "node:crypto";
-import {
-  base64url,
-  isDoor,
-  isNonce,
-  makeNonce,
-  type ProofExchange,
-  proofText,
-  type Prover,
-} from "../wire/proof.ts";
+import { base64url, isDoor, isNonce, makeNonce, type ProofExchange, proofText } from "../wire/proof.ts";
 import { secretsEqual } from "./guard.ts";
 
 /** The response to a client that wants proof of the token before it sends its own. */
@@ -47,7 +39,7 @@ export class Challenge {
     return [...this.#expected].filter(([, expected]) => secretsEqual(proof, expected)).at(0)?.[0];
   }
 
-  #prove(token: string, prover: Prover): string {
+  #prove(token: string, prover: "daemon" | "client"): string {
     return base64url(createHmac("sha256", token).update(proofText(prover, this.#exchange)).digest());
   }
 }

@@ -26,11 +26,11 @@ export type RefusalReason = "origin" | "user" | "token" | "connections" | "pendi
 /** Decides on a pending connection when its hello arrives. */
 export interface HelloAdmission {
   /** Called for a valid token, or where none is required. False: a limit is reached and the connection was closed. */
-  mayEnter(): boolean;
+  tryAdmit(): boolean;
   /** Called for a valid hello: the connection is established. */
-  entered(): void;
+  admitted(): void;
   /** Called for a wrong token. True: the client may be sent the reason; false: the connection was closed. */
-  refused(): boolean;
+  mayReportRejection(): boolean;
 }
 
 /** A connection attempt that must be confirmed by a hello. */
@@ -141,11 +141,11 @@ export class ConnectionLimits {
       this.#evictPending("pending", "no hello yet, and too many others wait");
     }
     return {
-      mayEnter: () => this.#tryAdmit(channel, attempt),
-      entered: () => {
+      tryAdmit: () => this.#tryAdmit(channel, attempt),
+      admitted: () => {
         if (this.#pending.delete(channel)) this.#established.add(channel);
       },
-      refused: () => {
+      mayReportRejection: () => {
         const { code, message } = this.rejectToken(attempt.rateLimitKey);
         if (code === "OVER_CAPACITY") channel.close(CLOSE.overCapacity, message);
         return code !== "OVER_CAPACITY";

@@ -41,7 +41,7 @@ export class DenoListener implements AsyncDisposable {
   /** Undefined for a Unix socket: other users cannot create one in its directory. */
   readonly #reservation: PortReservation | undefined;
   #server: Deno.HttpServer<Deno.Addr>;
-  #stopping = false;
+  #isStopping = false;
   #outage: { sinceMs: number; untilMs: number } | undefined;
   readonly #restarted = Promise.withResolvers<void>();
 
@@ -86,7 +86,7 @@ export class DenoListener implements AsyncDisposable {
 
   /** Stops accepting connections; open ones continue. Resolves when the last one is closed. */
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#isStopping = true;
     this.#reservation?.[Symbol.dispose]();
     await this.#server.shutdown();
   }
@@ -117,7 +117,7 @@ export class DenoListener implements AsyncDisposable {
       const server: Deno.HttpServer<Deno.Addr> = "path" in at
         ? bindPrivately(at.path, () => Deno.serve({ path: at.path, ...common }, handler))
         : this.#reservation!.serve((address) => Deno.serve({ ...address, ...at.tls, ...common }, handler));
-      if (!("path" in at)) endpoint = endpointOf(server.addr as Deno.NetAddr, at.tls !== undefined);
+      if (!("path" in at)) endpoint = endpointOf(tcpAddress(server.addr), at.tls !== undefined);
       const restart = (thrown?: unknown) => void this.#restart({ thrown, connections });
       server.finished.then(() => restart(), restart);
       return server;
@@ -130,7 +130,7 @@ export class DenoListener implements AsyncDisposable {
 
   /** Connections of the stopped server continue, unless they must be closed to free file handles. */
   async #restart(end: { thrown?: unknown; connections: AbortController }): Promise<void> {
-    if (this.#stopping) return;
+    if (this.#isStopping) return;
     log.error("{place} is not served any more: the server stopped by itself and is started again", {
       place: this.#description,
     });
@@ -143,7 +143,7 @@ export class DenoListener implements AsyncDisposable {
     this.#outage = { sinceMs: performance.now(), untilMs: Infinity };
     this.#options.onchange?.();
     await free;
-    for (let retryMs = FIRST_RETRY_MS; !this.#stopping; retryMs = Math.min(2 * retryMs, MAX_RETRY_MS)) {
+    for (let retryMs = FIRST_RETRY_MS; !this.#isStopping; retryMs = Math.min(2 * retryMs, MAX_RETRY_MS)) {
       try {
         this.#server = this.#listen();
         this.#outage.untilMs = performance.now();
@@ -159,8 +159,14 @@ export class DenoListener implements AsyncDisposable {
 
   get #description(): string {
     if ("path" in this.#options) return `the socket ${this.#options.path}`;
-    return `the address ${endpointOf(this.address as Deno.NetAddr, this.#options.tls !== undefined)}`;
+    return `the address ${endpointOf(tcpAddress(this.address), this.#options.tls !== undefined)}`;
   }
+}
+
+/** @throws {TypeError} for an address of another kind, which a TCP server does not have */
+export function tcpAddress(address: Deno.Addr): Deno.NetAddr {
+  if (address.transport === "tcp") return address;
+  throw new TypeError(`not a TCP address: ${address.transport}`);
 }
 
 /** The endpoint URL of a TCP server. */

@@ -73,7 +73,7 @@ async function canIdentifyPeers(users: Pick<PeerUsers, "ofPeer">): Promise<boole
       ]);
       using _client = client;
       using _server = server;
-      return users.ofPeer({ local: listener.addr, remote: client.localAddr as Deno.NetAddr }).kind === "own";
+      return users.ofPeer({ local: listener.addr, remote: client.localAddr }).kind === "own";
     } catch (thrown) {
       if (hostname === "::1") throw thrown;
     }

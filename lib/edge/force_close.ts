@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { AF_INET, AF_INET6, SHUT_RDWR } from "../transport/libc_socket.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -7,9 +8,6 @@ const SYMBOLS = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
 } as const;
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SHUT_RDWR = 2;
 const FD_DIR = "/proc/self/fd";
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;

@@ -70,7 +70,7 @@ export class HandleBudget implements Disposable {
     return `the ${
       this.#options.max ?? ""
     } file handles this process may have ${now} (${this.#exhaustions} times since the ` +
-      "start); connections were refused: close some, or raise the limit (ulimit -n) and start the daemon anew";
+      "start); connections were refused: close some, or raise the limit (ulimit -n) and restart the daemon";
   }
 
   /**

@@ -8,7 +8,7 @@ import type { Settings } from "../config/settings.ts";
 import { loadServerTls } from "../config/tls.ts";
 import type { HttpRequestHandler } from "./request_context.ts";
 import type { HandleBudget } from "./handle_budget.ts";
-import { AddressInUseError, DenoListener } from "./deno_listener.ts";
+import { AddressInUseError, DenoListener, endpointOf, tcpAddress } from "./deno_listener.ts";
 import type { NodeListener } from "./node_listener.ts";
 import { MAX_SOCKET_PATH_BYTES, SocketFile } from "./socket_file.ts";
 import { type ProbedListener, probeListeners } from "./self_probe.ts";
@@ -49,13 +49,11 @@ export class Listeners implements AsyncDisposable {
 
   private constructor(
     tcp: DenoListener | NodeListener,
-    scheme: "ws" | "wss",
-    { settings }: ListenersOptions,
+    { settings, isTls }: Pick<ListenersOptions, "settings"> & { isTls: boolean },
   ) {
     this.#settings = settings;
-    this.#address = tcp.address as Deno.NetAddr;
-    const { hostname, port } = this.#address;
-    this.url = `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+    this.#address = tcpAddress(tcp.address);
+    this.url = `${endpointOf(this.#address, isTls)}/`;
     this.#listeners = [tcp];
   }
 
@@ -120,11 +118,11 @@ export class Listeners implements AsyncDisposable {
     const hostname = settings.host.toLowerCase() === "localhost" ? "127.0.0.1" : settings.host;
     const at = { hostname, port: settings.port, handler, handles, onchange };
     const tls = await loadServerTls(settings);
-    if (!tls) return new Listeners(new DenoListener(at), "ws", options);
+    if (!tls) return new Listeners(new DenoListener(at), { settings, isTls: false });
     try {
-      if (!tls.clientCa) return new Listeners(new DenoListener({ ...at, tls }), "wss", options);
+      if (!tls.clientCa) return new Listeners(new DenoListener({ ...at, tls }), { settings, isTls: true });
       const { NodeListener } = await import("./node_listener.ts");
-      return new Listeners(await NodeListener.listen({ ...at, tls }), "wss", options);
+      return new Listeners(await NodeListener.listen({ ...at, tls }), { settings, isTls: true });
     } catch (thrown) {
       if (thrown instanceof AddressInUseError) throw thrown;
       const hint = "see that EXAI_TLS_CERT and EXAI_TLS_KEY belong together";
@@ -134,10 +132,11 @@ export class Listeners implements AsyncDisposable {
     }
   }
 
-  async #openSocket({ settings, paths, handler, handles, onchange }: ListenersOptions): Promise<void> {
+  async #openSocket(options: ListenersOptions): Promise<void> {
+    const { settings, paths, handler, handles, onchange } = options;
     if (settings.socket === "off") return;
     try {
-      if (Deno.build.os === "windows") return await this.#openPipe(settings, paths, handler);
+      if (Deno.build.os === "windows") return await this.#openPipe(options);
       const location = settings.socket === "auto"
         ? shortSocket(paths)
         : { path: settings.socket, lockPath: settings.socket + ".lock" };
@@ -152,11 +151,7 @@ export class Listeners implements AsyncDisposable {
   }
 
   /** A named pipe of this user: the socket of Windows. */
-  async #openPipe(
-    { socket }: { socket: string },
-    paths: StatePaths,
-    handler: HttpRequestHandler,
-  ): Promise<void> {
+  async #openPipe({ settings: { socket }, paths, handler }: ListenersOptions): Promise<void> {
     const { NodeListener } = await import("./node_listener.ts");
     const path = socket === "auto" ? `\\\\.\\pipe\\exai-${fnv1a(paths.home)}` : socket;
     this.#listeners.push(await NodeListener.listen({ path, handler }));

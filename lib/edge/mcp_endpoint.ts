@@ -102,8 +102,7 @@ export class McpEndpoint {
   #sessionFor(id: string, { server, principal }: McpRequestContext): HttpSessionEntry {
     const session = this.#sessions.get(id);
     if (!session || session.server !== server || !isSamePrincipal(session.owner, principal.id)) {
-      const why =
-        "it has ended, or the daemon has been started anew; initialize again without Mcp-Session-Id";
+      const why = "it has ended, or the daemon has been restarted; initialize again without Mcp-Session-Id";
       throw new ExaiError("RESOURCE_NOT_FOUND", `there is no such session here: ${why}`);
     }
     this.#sessions.delete(id);

@@ -146,7 +146,7 @@ async function handleUpgrade({ request, socket, head, upgrades, handler }: Upgra
   try {
     const upgradeRequest = toRequest(request);
     if (!upgradeRequest) {
-      return await reject(socket, new Response("this is no request for a WebSocket\n", { status: 400 }));
+      return await reject(socket, new Response("not a valid WebSocket request\n", { status: 400 }));
     }
     const response = await handler(upgradeRequest, {
       completed: Promise.resolve(),

@@ -1,31 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { addressBytes, isMapped, type SocketEndpoint } from "../base/ip_address.ts";
+import { AF_INET, AF_INET6, LibcSocket, SHUT_RDWR, SOCK_STREAM } from "../transport/libc_socket.ts";
 
 const log = getLogger(["exai", "edge"]);
-
-const LIBC = {
-  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
-  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-  listen: { parameters: ["i32", "i32"], result: "i32" },
-  shutdown: { parameters: ["i32", "i32"], result: "i32" },
-  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
-  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-  close: { parameters: ["i32"], result: "i32" },
-} as const satisfies Deno.ForeignLibraryInterface;
-
-type Libc = Deno.DynamicLibrary<typeof LIBC>;
-
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_STREAM_CLOEXEC = 1 | 0o2000000;
-const SHUT_RDWR = 2;
-const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
-const SO_REUSEPORT = 15;
-/** Sizes of `sockaddr_in` and `sockaddr_in6`. */
-const V4_BYTES = 16;
-const V6_BYTES = 28;
 
 /**
  * A second socket bound to the address that a server listens on. It does not listen; it keeps the port bound while the
@@ -35,13 +13,10 @@ const V6_BYTES = 28;
  */
 export class PlaceholderSocket implements Disposable {
   readonly port: number;
-  readonly #library: Libc;
-  readonly #fd: number;
-  #isDisposed = false;
+  readonly #socket: LibcSocket;
 
-  private constructor(library: Libc, fd: number, port: number) {
-    this.#library = library;
-    this.#fd = fd;
+  private constructor(socket: LibcSocket, port: number) {
+    this.#socket = socket;
     this.port = port;
   }
 
@@ -53,34 +28,36 @@ export class PlaceholderSocket implements Disposable {
   static bind(at: SocketEndpoint): PlaceholderSocket | undefined {
     const address = Deno.build.os === "linux" ? encodeAddress(at) : undefined;
     if (!address) return undefined;
-    let library: Libc;
     try {
-      library = Deno.dlopen("libc.so.6", LIBC);
+      const socket = LibcSocket.open({ family: familyOf(address), type: SOCK_STREAM });
+      const port = bindPlaceholder(socket, address);
+      if (port !== undefined) return new PlaceholderSocket(socket, port);
+      socket[Symbol.dispose]();
     } catch (thrown) {
       log.debug("the address is not bound by a second socket: {why}", { why: messageOf(thrown) });
-      return undefined;
     }
-    const fd = library.symbols.socket(familyOf(address), SOCK_STREAM_CLOEXEC, 0);
-    const port = fd < 0 ? undefined : bindPlaceholder(library, fd, address);
-    if (port !== undefined) return new PlaceholderSocket(library, fd, port);
-    if (fd >= 0) library.symbols.close(fd);
-    library.close();
     return undefined;
   }
 
   [Symbol.dispose](): void {
-    if (this.#isDisposed) return;
-    this.#isDisposed = true;
-    this.#library.symbols.close(this.#fd);
-    this.#library.close();
+    this.#socket[Symbol.dispose]();
   }
 }
 
-/** Binds `fd` and returns its port; undefined when a system call fails. */
-function bindPlaceholder(library: Libc, fd: number, address: Uint8Array<ArrayBuffer>): number | undefined {
-  const { bind, listen, shutdown } = library.symbols;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_REUSEPORT = 15;
+/** Sizes of `sockaddr_in` and `sockaddr_in6`. */
+const V4_BYTES = 16;
+const V6_BYTES = 28;
+
+/** Binds `socket` and returns its port; undefined when a system call fails. */
+function bindPlaceholder(
+  { fd, calls: { bind, getsockname, listen, setsockopt, shutdown } }: LibcSocket,
+  address: Uint8Array<ArrayBuffer>,
+): number | undefined {
   const set = (name: number, value: number) =>
-    library.symbols.setsockopt(fd, SOL_SOCKET, name, new Int32Array([value]), 4) === 0;
+    setsockopt(fd, SOL_SOCKET, name, new Int32Array([value]), 4) === 0;
   const isFixed = portOf(address) !== 0;
   // Without it, connections of the previous daemon in TIME_WAIT keep the port busy.
   if (isFixed && !set(SO_REUSEADDR, 1)) return undefined;
@@ -92,7 +69,7 @@ function bindPlaceholder(library: Libc, fd: number, address: Uint8Array<ArrayBuf
   }
   if (!set(SO_REUSEPORT, 1)) return undefined;
   const bound = new Uint8Array(V6_BYTES);
-  if (library.symbols.getsockname(fd, bound, new Uint32Array([bound.length])) !== 0) return undefined;
+  if (getsockname(fd, bound, new Uint32Array([bound.length])) !== 0) return undefined;
   return portOf(bound) || undefined;
 }
 

@@ -57,7 +57,7 @@ function unknownPeerError(kind: "other" | "unknown"): ExaiError {
     : "the system does not say which user this connection comes from";
   return new ExaiError(
     "FORBIDDEN",
-    `${why}; start the daemon with EXAI_WS_TOKEN=auto to let in who shows its token, ` +
+    `${why}; start the daemon with EXAI_WS_TOKEN=auto to let in clients with its token, ` +
       "or with EXAI_WS_PEERS=any to let in every user of this machine",
   );
 }

@@ -39,7 +39,7 @@ export async function probeListeners(
   const found = await Promise.all(
     listeners.flatMap((listener) =>
       attempts(listener, options.requiresToken).map(async (attempt) => {
-        const isAdmitted = await runAttempt(listener, attempt, options.timeoutMs);
+        const isAdmitted = await runAttempt(listener, { ...attempt, timeoutMs: options.timeoutMs });
         return isAdmitted ? [`${nameOf(listener)}: ${attempt.failure}`] : [];
       })
     ),
@@ -128,8 +128,7 @@ function textFrame(text: string): Uint8Array {
 
 async function runAttempt(
   listener: ProbedListener,
-  { bytes, isAdmitted }: ProbeAttempt,
-  timeoutMs: number,
+  { bytes, isAdmitted, timeoutMs }: ProbeAttempt & { timeoutMs: number },
 ): Promise<boolean> {
   let conn: ProbeConnection | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;

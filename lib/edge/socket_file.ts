@@ -37,7 +37,8 @@ export class SocketFile implements AsyncDisposable {
    */
   static async claim({ path, lockPath }: SocketFileOptions): Promise<SocketFile> {
     if (new TextEncoder().encode(path).length > MAX_SOCKET_PATH_BYTES) {
-      throw unusableSocket(path, `it is longer than the ${MAX_SOCKET_PATH_BYTES} bytes the system allows`);
+      const why = `it is longer than the ${MAX_SOCKET_PATH_BYTES} bytes the system allows`;
+      throw unusableSocket(path, { why });
     }
     try {
       await checkDirectory(dirname(path));
@@ -51,7 +52,7 @@ export class SocketFile implements AsyncDisposable {
         throw thrown;
       }
     } catch (thrown) {
-      throw unusableSocket(path, messageOf(thrown), thrown);
+      throw unusableSocket(path, { why: messageOf(thrown), cause: thrown });
     }
   }
 
@@ -131,6 +132,6 @@ async function isListening(path: string): Promise<boolean> {
   }
 }
 
-function unusableSocket(path: string, why: string, cause?: unknown): ExaiError {
+function unusableSocket(path: string, { why, cause }: { why: string; cause?: unknown }): ExaiError {
   return new ExaiError("CONFIG", `the socket ${path} cannot be used: ${why}`, { cause });
 }

@@ -19,7 +19,7 @@ export function isUpgradeRequest(request: Request): boolean {
  * everything that would make the upgrade itself throw.
  */
 export function validateUpgrade(request: Request): Response | undefined {
-  if (request.method !== "GET") return invalidUpgrade("a WebSocket is asked for with GET");
+  if (request.method !== "GET") return invalidUpgrade("the method must be GET");
   if (headerList(request, "upgrade").length !== 1) return invalidUpgrade("Upgrade must name websocket alone");
   if (!headerList(request, "connection").some((name) => name.toLowerCase() === "upgrade")) {
     return invalidUpgrade("Connection must hold Upgrade");
@@ -67,6 +67,6 @@ function headerList(request: Request, header: string): string[] {
 }
 
 function invalidUpgrade(why: string, status = 400): Response {
-  const message = `this is no request for a WebSocket: ${why}`;
+  const message = `not a valid WebSocket request: ${why}`;
   return Response.json({ error: { code: "INVALID_REQUEST", message } }, { status });
 }

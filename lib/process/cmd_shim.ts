@@ -1,22 +1,22 @@
 import { win32 } from "node:path";
 
-/** `%~dp0` and `%dp0%`, the directory of the batch file, as the tools write it, with or without a backslash after. */
+/** The directory of the batch file, as the tools write it, with or without a backslash after it. */
 const HERE = String.raw`%(?:~dp0|dp0%)\\?`;
 const SCRIPT = String.raw`${HERE}([^"%]+\.[cm]?js)`;
 
-/** A call of a script with all arguments passed on, as npm's cmd-shim, pnpm and yarn write it. */
+/** A call of a script with all arguments, as npm's cmd-shim, pnpm and yarn write it. */
 const CALL = new RegExp(String.raw`"${SCRIPT}"\s+%\*`, "gi");
 
-/** A script named by a variable, as the `npx.cmd` and `npm.cmd` that come with Node do it. */
+/** A script in a variable, as in the `npx.cmd` and `npm.cmd` of Node. */
 const NAMED = new RegExp(String.raw`^[ \t]*SET[ \t]+"?(\w+)=${SCRIPT}"?[ \t\r]*$`, "gim");
 
-/** The last call of whatever program with a variable and all arguments. */
+/** A call of a program in a variable, with all arguments. */
 const CALL_NAMED = /"%(\w+)%"\s+%\*/gi;
 
 /**
- * The Node script that the batch file `text` in `dir` does nothing but start.
+ * The Node script that the batch file `text` in `dir` starts, if it does nothing else.
  *
- * @returns undefined when it is no such file
+ * @returns undefined for any other file
  */
 export function readCmdShim(text: string, dir: string): string | undefined {
   if (!/node/i.test(text)) return undefined;

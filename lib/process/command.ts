@@ -2,15 +2,15 @@ import { posix, win32 } from "node:path";
 import { readCmdShim } from "./cmd_shim.ts";
 import { type Environment, type Platform, valueOf } from "./environment.ts";
 
-/** What to hand to the system to start a program. */
+/** What the system is given to start a program. */
 export interface Executable {
   file: string;
   args: readonly string[];
-  /** The arguments are a command line of `cmd.exe` that must not be quoted once more (Windows). */
+  /** The arguments are a command line of `cmd.exe` that must not be quoted again (Windows). */
   verbatim?: boolean;
 }
 
-/** The file system as far as finding a program needs it; tests put their own here. */
+/** The part of the file system that finding a program needs; a parameter for tests. */
 export interface ExecutableFiles {
   isExecutable(path: string): Promise<boolean>;
   readText(path: string): Promise<string>;
@@ -27,7 +27,9 @@ interface ResolveOptions {
 const DEFAULT_PATHEXT = ".COM;.EXE;.BAT;.CMD";
 
 /**
- * The executable that `command` means, found as the system would, and never through a shell that reads the arguments.
+ * The executable of `command`, found as the system would, and never through a shell that reads the arguments. Written
+ * here since cross-spawn runs every `.cmd` in `cmd.exe`, which then stands between the daemon and the server, looks
+ * into the current directory on Windows, and reports a missing program only when it exits.
  *
  * @returns undefined when there is none
  */
@@ -43,7 +45,7 @@ export async function resolveCommand(
   return /\.(cmd|bat)$/i.test(file) ? await unwrapBatch(file, args, options) : { file, args };
 }
 
-/** The directories a bare command is looked for in. */
+/** The directories a command without a path is searched in. */
 export function searchedDirs(env: Environment, platform: Platform): string[] {
   const path = platform === "windows" ? win32 : posix;
   return (valueOf(env, "PATH", platform) ?? "").split(path.delimiter).filter((dir) => path.isAbsolute(dir));
@@ -53,7 +55,7 @@ async function findFile(command: string, options: ResolveOptions): Promise<strin
   const { cwd, env, platform, files } = options;
   const path = platform === "windows" ? win32 : posix;
   const isBare = !(platform === "windows" ? /[/\\]/ : /\//).test(command);
-  // Never the current directory: what lies in a project is not started because a command is called so.
+  // Never the current directory: a file of a project must not run because of its name.
   const dirs = isBare ? searchedDirs(env, platform) : [cwd];
   const names = platform === "windows" ? withExtensions(command, env) : [command];
   for (const dir of dirs) {
@@ -76,7 +78,7 @@ function withExtensions(command: string, env: Environment): string[] {
 
 /**
  * A batch file that only starts a Node script, as npm, pnpm and yarn write them for `npx` and installed programs, is
- * taken for that script. Any other is run by `cmd.exe`, with each argument quoted against it.
+ * resolved to that script. Any other is run by `cmd.exe`, with each argument quoted for it.
  */
 async function unwrapBatch(
   file: string,
@@ -95,15 +97,15 @@ async function unwrapBatch(
 }
 
 /**
- * `arg` as one argument of a batch file. Within quotes only `"`, `%` and line ends mean something to `cmd.exe`: quotes
- * are doubled, `%` is kept from naming a variable, and a line end cannot be passed at all.
+ * Quotes `arg` as one argument of a batch file. Within quotes only `"`, `%` and line ends are special to `cmd.exe`:
+ * quotes are doubled, `%` is kept from naming a variable, and a line end cannot be passed at all.
  */
 function quoteForCmd(arg: string): string {
   if (/[\r\n\0]/.test(arg)) throw new Error("an argument of a batch file cannot hold a line end");
   return `"${withDoubledQuotes(arg).replaceAll("%", "%%cd:~,%")}"`;
 }
 
-/** `arg` with each quote doubled, and the backslashes before a quote and at the end. */
+/** Doubles each quote, and the backslashes before a quote and at the end. */
 function withDoubledQuotes(arg: string): string {
   let quoted = "";
   let backslashes = 0;

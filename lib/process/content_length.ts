@@ -1,21 +1,21 @@
-/** What a server that cannot be understood is told to do. */
+/** The advice for a server whose output is not understood. */
 export const ONE_A_LINE = "a stdio server must write one JSON message a line";
 
 const LENGTH = /^content-length:\s*(\d{1,10})\s*$/i;
 const OTHER_HEADER = /^[\w-]{1,40}:\s*\S/;
 
 /**
- * Recognizes the headers that language servers put before each message in place of a newline behind it. MCP has them
- * not, but some servers are built on libraries for both.
+ * Recognizes the headers that language servers put before each message in place of a newline after it. MCP does not
+ * have them, but some servers use libraries for both.
  */
 export class ContentLengthHeaders {
   #line: string | undefined;
   #bytes = 0;
 
   /**
-   * Takes a line that may belong to a block of headers.
+   * Takes a line that may be a header.
    *
-   * @returns `taken`: it does; the size of the body when that begins behind it; undefined when it is something else
+   * @returns `taken` for a header; the size of the body after the last one; undefined for any other line
    */
   take(line: string): "taken" | number | undefined {
     const bare = line.trim();
@@ -30,7 +30,7 @@ export class ContentLengthHeaders {
     return bare === "" && this.#bytes > 0 ? (this.#line = undefined, this.#bytes) : undefined;
   }
 
-  /** The line that was taken for a header, when what follows it shows that it was none. */
+  /** The line that was taken for a header, when what follows it is not a body. */
   giveUp(): string | undefined {
     const line = this.#line;
     this.#line = undefined;

@@ -4,12 +4,12 @@ import { ownEntry } from "../base/json.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * What every server inherits: who the user is, the language, where files go, how the network and the desktop are
- * reached. The first of these are what the MCP SDK's own clients pass on.
+ * The variables every server inherits: the user, the language, directories, how network and desktop are reached. The
+ * first ones are what the MCP SDK's clients pass on.
  *
- * Nothing else is inherited. The daemon outlives and serves many windows, so whatever happened to be set in the one that
- * started it must not reach the servers of all: neither EXAI's token and keys nor a virtual environment of that window.
- * What a server needs beyond this, `mcp.json` gives it: `"env": {"GITHUB_TOKEN": "${env:GITHUB_TOKEN}"}`.
+ * Nothing else is inherited. The daemon serves many windows, so variables of the one that started it must not reach
+ * every server: neither EXAI's token and keys nor a virtual environment. `mcp.json` adds what a server needs: `"env":
+ * {"GITHUB_TOKEN": "${env:GITHUB_TOKEN}"}`.
  */
 const INHERITED: Readonly<Record<"posix" | "windows", readonly string[]>> = {
   posix: [
@@ -30,20 +30,30 @@ const INHERITED: Readonly<Record<"posix" | "windows", readonly string[]>> = {
 
 export type Platform = keyof typeof INHERITED;
 
-/** The variables of `env` that every server inherits. Names on Windows know no case. */
+/** The variables of `env` that every server inherits. Names are case-insensitive on Windows. */
 export function inheritedFrom(env: Environment, platform: Platform): Record<string, string> {
   const names = new Set(INHERITED[platform]);
   const isInherited = (name: string) =>
     platform === "windows" ? names.has(name.toUpperCase()) : names.has(name) || name.startsWith("LC_");
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    // A function that bash exported is no value.
+    // A function exported by bash.
     if (value !== undefined && isInherited(name) && !value.startsWith("()")) kept[name] = value;
   }
   return kept;
 }
 
-/** `base` with the variables of `added` set, or taken out where they are null. Names on Windows know no case. */
+/**
+ * `base` with the variables of `added` set, or removed where they are null. Names are case-insensitive on Windows.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { withVariables } from "./environment.ts";
+ *
+ * assertEquals(withVariables({ Path: "a", X: "1" }, { PATH: "b", X: null }, "windows"), { PATH: "b" });
+ * ```
+ */
 export function withVariables(
   base: Readonly<Record<string, string>>,
   added: Readonly<Record<string, string | null>>,
@@ -61,7 +71,7 @@ export function withVariables(
   return env;
 }
 
-/** The value of `name` in `env`. Names on Windows know no case. */
+/** The value of `name` in `env`. Names are case-insensitive on Windows. */
 export function valueOf(env: Environment, name: string, platform: Platform): string | undefined {
   if (platform === "posix") return ownEntry(env, name);
   const key = Object.keys(env).find((known) => known.toUpperCase() === name.toUpperCase());

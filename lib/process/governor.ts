@@ -5,20 +5,20 @@ import type { TreeUsage } from "./process_table.ts";
 const log = getLogger(["exai", "upstream"]);
 
 export interface GovernorOptions {
-  /** Memory all mounted servers may hold together, in bytes; 0: any. */
+  /** Memory of all mounted servers together, in bytes; 0: no limit. */
   memoryBytes: number;
-  /** Processes they may be together; 0: any number. */
+  /** Their processes together; 0: no limit. */
   processes: number;
-  /** Memory one process tree may hold where its server says nothing else, in bytes; 0: any. */
+  /** Memory of one process tree if its server sets no limit, in bytes; 0: no limit. */
   memoryLimitBytes: number;
-  /** What the process trees that begin with these processes hold now. */
+  /** The usage of each process tree, by its root. */
   usage(): Promise<ReadonlyMap<number, TreeUsage>>;
   servers(): Iterable<GovernedServer>;
-  /** How often it looks, in milliseconds; 10 s unless said otherwise. */
+  /** Interval of checks, in milliseconds; 10 s by default. */
   intervalMs?: number;
-  /** A clock that never jumps, in milliseconds. */
+  /** A monotonic clock, in milliseconds. */
   now?: () => number;
-  /** Called when there has come, or gone, something wrong. */
+  /** Called when {@linkcode Governor.fault} is set or cleared. */
   onchange?(): void;
 }
 
@@ -26,7 +26,7 @@ export interface GovernorOptions {
 export interface GovernedSlot {
   readonly scope: "machine" | "project" | "session";
   readonly started: { readonly pid?: number; readonly callCount: number } | undefined;
-  /** Whether it could be stopped now and nobody would miss anything. */
+  /** Whether it could be stopped now without an effect. */
   readonly isIdle: boolean;
 }
 
@@ -36,18 +36,18 @@ interface GovernedServer {
   readonly memoryLimitBytes: number | undefined;
   readonly slots: Iterable<GovernedSlot>;
   /**
-   * Stops an instance once what runs on it has finished, after `graceMs` at the latest; its sessions stay, and their
-   * next call starts another.
+   * Stops an instance when its calls have ended, after `graceMs` at the latest. Its sessions stay, and their next
+   * call starts another.
    */
   retireSlot(slot: GovernedSlot, graceMs: number): void;
 }
 
 const INTERVAL_MS = 10 * SECOND_MS;
 
-/** How long calls may go on on an instance that holds too much, before it is ended under them. */
+/** How long calls may continue on an instance that is over its limit. */
 const LIMIT_GRACE_MS = 2 * MINUTE_MS;
 
-/** One that is parked is idle; a call that comes at that very moment gets this much. */
+/** A parked instance is idle; a call that arrives at that moment gets this time. */
 const PARK_GRACE_MS = MINUTE_MS;
 
 interface MeasuredSlot extends TreeUsage {
@@ -58,55 +58,55 @@ interface MeasuredSlot extends TreeUsage {
 }
 
 /**
- * Keeps mounted servers within a budget of memory and processes: the one not used for longest is stopped first, and none
- * that has something to do. One that has outgrown its own limit is replaced.
+ * Keeps mounted servers within a budget of memory and processes: stops idle instances, the least recently used first,
+ * and replaces an instance that is over its own limit.
  */
 export class Governor implements Disposable {
   readonly #options: GovernorOptions;
   readonly #now: () => number;
-  /** Since when a slot has been seen idle, and how many calls it had had by then. */
+  /** When a slot was first seen idle, and how many calls it had had by then. */
   readonly #idle = new WeakMap<GovernedSlot, { callCount: number; sinceMs: number }>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #fault: string | undefined;
-  #isOver = false;
+  #isDisposed = false;
 
   constructor(options: GovernorOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Begins to look. The caller's process is not kept alive by it. */
+  /** Starts the periodic checks, which do not keep the process running. */
   start(): void {
-    if (this.#isOver) return;
+    if (this.#isDisposed) return;
     this.#timer = setTimeout(async () => {
-      await this.look().catch((thrown) => log.warning("looking after servers: {thrown}", { thrown }));
+      await this.check().catch((thrown) => log.warning("looking after servers: {thrown}", { thrown }));
       this.start();
     }, this.#options.intervalMs ?? INTERVAL_MS);
     Deno.unrefTimer(this.#timer);
   }
 
-  /** What is wrong now, in a sentence. */
+  /** What is wrong, in a sentence; undefined within the budget. */
   get fault(): string | undefined {
     return this.#fault;
   }
 
-  /** Looks once, and does what there is to do. */
-  async look(): Promise<void> {
-    const tenants = await this.#tenants();
-    const kept = tenants.filter((tenant) => !this.#replaceIfTooLarge(tenant));
+  /** Checks once, and stops what is over a limit. */
+  async check(): Promise<void> {
+    const slots = await this.#measure();
+    const kept = slots.filter((slot) => !this.#replaceIfTooLarge(slot));
     this.#setFault(this.#park(kept));
   }
 
   [Symbol.dispose](): void {
-    this.#isOver = true;
+    this.#isDisposed = true;
     clearTimeout(this.#timer);
   }
 
-  async #tenants(): Promise<MeasuredSlot[]> {
+  async #measure(): Promise<MeasuredSlot[]> {
     const slots = [...this.#options.servers()].flatMap((server) =>
       [...server.slots].filter(({ started }) => started?.pid !== undefined).map((slot) => ({ server, slot }))
     );
-    // With nothing to look after, looking costs nothing.
+    // Without servers or limits, the process table is not read.
     if (slots.length === 0 || !this.#hasWork(slots)) return [];
     const usage = await this.#options.usage();
     return slots.flatMap(({ server, slot }) => {
@@ -153,53 +153,60 @@ export class Governor implements Disposable {
     return true;
   }
 
-  /** Stops idle ones until the rest is within the budget. Returns what is wrong when that is not enough. */
-  #park(tenants: readonly MeasuredSlot[]): string | undefined {
-    let memory = tenants.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
-    let processes = tenants.reduce((sum, tenant) => sum + tenant.processes, 0);
-    for (const tenant of this.#byPriority(tenants)) {
+  /**
+   * Stops idle instances until the rest is within the budget.
+   *
+   * @returns what is wrong when that is not enough
+   */
+  #park(slots: readonly MeasuredSlot[]): string | undefined {
+    let memory = slots.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+    let processes = slots.reduce((sum, slot) => sum + slot.processes, 0);
+    for (const measured of this.#byPriority(slots)) {
       const over = this.#over(memory, processes);
       if (over === undefined) return undefined;
-      memory -= tenant.memoryBytes;
-      processes -= tenant.processes;
+      memory -= measured.memoryBytes;
+      processes -= measured.processes;
       log.info("{server} (process {pid}, {memory}) is parked: {over}; its next call starts it again", {
-        server: tenant.server.name,
-        pid: tenant.pid,
-        memory: formatBytes(tenant.memoryBytes),
+        server: measured.server.name,
+        pid: measured.pid,
+        memory: formatBytes(measured.memoryBytes),
         over,
       });
-      tenant.server.retireSlot(tenant.slot, PARK_GRACE_MS);
+      measured.server.retireSlot(measured.slot, PARK_GRACE_MS);
     }
     const over = this.#over(memory, processes);
     return over && `${over}, and none of them can be spared`;
   }
 
-  /** Those that may be stopped: the shared ones before those of one session, which may hold its state; oldest first. */
-  #byPriority(tenants: readonly MeasuredSlot[]): MeasuredSlot[] {
+  /**
+   * The instances that may be stopped: shared ones before those of one session, which may hold its state; the longest
+   * idle first.
+   */
+  #byPriority(slots: readonly MeasuredSlot[]): MeasuredSlot[] {
     const rank = ({ slot }: MeasuredSlot) => slot.scope === "session" ? 1 : 0;
     const nowMs = this.#now();
-    // One that was used a moment ago will be used again: stopping it would only cost its start.
-    return tenants.filter(({ slot, idleSinceMs }) => slot.isIdle && idleSinceMs < nowMs)
+    // One that was just used is likely to be used again.
+    return slots.filter(({ slot, idleSinceMs }) => slot.isIdle && idleSinceMs < nowMs)
       .sort((a, b) => rank(a) - rank(b) || a.idleSinceMs - b.idleSinceMs);
   }
 
   #over(memory: number, processes: number): string | undefined {
-    const { memoryBytes, processes: most } = this.#options;
+    const { memoryBytes, processes: maxProcesses } = this.#options;
     if (memoryBytes > 0 && memory > memoryBytes) {
       return `mounted servers hold ${formatBytes(memory)}, more than the ${
         formatBytes(memoryBytes)
       } of EXAI_UPSTREAM_MEMORY`;
     }
-    if (most > 0 && processes > most) {
-      return `mounted servers are ${processes} processes, more than the ${most} of EXAI_UPSTREAM_PROCESSES`;
+    if (maxProcesses > 0 && processes > maxProcesses) {
+      return `mounted servers are ${processes} processes, more than the ${maxProcesses} of EXAI_UPSTREAM_PROCESSES`;
     }
     return undefined;
   }
 
   #setFault(fault: string | undefined): void {
-    const changed = (fault === undefined) !== (this.#fault === undefined);
+    const isChanged = (fault === undefined) !== (this.#fault === undefined);
     this.#fault = fault;
-    if (!changed) return;
+    if (!isChanged) return;
     if (fault) log.warning("{fault}", { fault });
     this.#options.onchange?.();
   }

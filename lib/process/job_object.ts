@@ -17,18 +17,18 @@ const EXTENDED_LIMITS_BYTES = 144;
 const LIMIT_FLAGS_OFFSET = 16;
 const KILL_ON_JOB_CLOSE = 0x2000;
 
-/** A process and all that it starts, as one thing that Windows ends when its last handle is closed. */
+/** A process and its descendants, which Windows ends when the last handle is closed. */
 export interface Job {
-  /** @returns whether Windows did as told */
+  /** @returns whether it succeeded */
   terminate(): boolean;
   close(): void;
 }
 
-/** Job objects of Windows, each of which ends with this process, however this process ends. */
+/** Job objects of Windows. Each ends with this process, however that ends. */
 export class JobObjects {
   readonly #library = Deno.dlopen("kernel32.dll", KERNEL32);
 
-  /** A job that holds the process `pid`; undefined when Windows refuses. */
+  /** Creates a job with the process `pid`; undefined when Windows refuses. */
   create(pid: number): Job | undefined {
     const { symbols } = this.#library;
     const job = symbols.CreateJobObjectW(null, null);

@@ -10,18 +10,19 @@ const log = getLogger(["exai", "upstream"]);
 
 const TIMEOUT_MS = 10 * SECOND_MS;
 const MAX_OUTPUT_BYTES = 4 * MIB;
-/** Variables that are so only because nobody is at the terminal. */
-const OF_THE_QUESTION = ["TERM", "SHLVL", "PWD", "OLDPWD", "_", "EXAI_RESOLVING_ENVIRONMENT"];
+/** Variables of this shell only, not of a terminal. */
+const SHELL_ONLY = ["TERM", "SHLVL", "PWD", "OLDPWD", "_", "EXAI_RESOLVING_ENVIRONMENT"];
 const MARK = "_exai_environment_begins_or_ends_";
 
-/** Shells that know neither `-l` beside `-i` nor `2>`. */
+/** Shells without `-l` beside `-i` and without `2>`. */
 const C_SHELLS = /(^|\/)t?csh$/;
 
 /**
- * The environment a terminal of this user would have: a daemon that was started from the desktop knows nothing of what
- * the profile sets up (nvm, Homebrew, asdf, ~/.local/bin).
+ * The environment of the user's terminals: a daemon started from the desktop lacks what the profile sets up (nvm,
+ * Homebrew, asdf, ~/.local/bin). Written here since shell-env has no time-out, waits for background programs of the
+ * profile that hold stdout open, and splits values at line ends; it also brings execa.
  *
- * @returns undefined when there is no such shell or it does not answer; that is logged
+ * @returns undefined when there is no such shell or it does not answer, which is logged
  */
 export async function loginEnvironment(
   env: Environment,
@@ -49,15 +50,15 @@ function shellOfUser(): string | undefined {
 
 function run(shell: string, env: Environment, timeoutMs: number): Promise<string> {
   const isCShell = C_SHELLS.test(shell);
-  // `env -0` is missing on older systems; the marks tell its output from what the profile prints.
+  // `env -0` is missing on older systems; the marks separate the output from what the profile prints.
   const list = isCShell ? "/usr/bin/env" : "/usr/bin/env -0 2>/dev/null || /usr/bin/env";
   const script = `printf %s ${MARK}; ${list}; printf %s ${MARK}`;
   const child = spawn(shell, [isCShell ? "-ic" : "-ilc", script], {
     cwd: env.HOME || "/",
-    // Programs that a profile starts can tell by the variable that nobody is there.
+    // Tells programs that the profile starts that no one is at the terminal.
     env: { ...env, TERM: "dumb", EXAI_RESOLVING_ENVIRONMENT: "1" } as Record<string, string>,
     stdio: ["ignore", "pipe", "ignore"],
-    // A session of its own, or an interactive shell would fight for the daemon's terminal.
+    // A session of its own: an interactive shell would take over the daemon's terminal.
     detached: true,
   });
   return new Promise((resolve, reject) => {
@@ -77,7 +78,7 @@ function run(shell: string, env: Environment, timeoutMs: number): Promise<string
     child.stdout.setEncoding("utf8");
     child.stdout.on("data", (text: string) => {
       output += text;
-      // A profile may leave something running that holds stdout open, so the end is not awaited.
+      // A background program of the profile may hold stdout open, so the end is not awaited.
       if (isWhole(output)) finish(() => resolve(output));
       else if (output.length > MAX_OUTPUT_BYTES) fail("it prints without end");
     });
@@ -96,6 +97,6 @@ function parse(output: string): Record<string, string> {
     const cut = line.indexOf("=");
     if (cut > 0) env[line.slice(0, cut)] = line.slice(cut + 1);
   }
-  for (const name of OF_THE_QUESTION) delete env[name];
+  for (const name of SHELL_ONLY) delete env[name];
   return env;
 }

@@ -4,12 +4,12 @@ import { findId } from "../transport/line_framer.ts";
 import { isRequestId, type RequestId, type RpcResponse } from "../wire/rpc.ts";
 import { malformedAnswer } from "../wire/server_message.ts";
 
-/** How long the answer may take that a line with an answer in it may only tell of, as a log does. */
+/** A line with an answer in it may be a log of the answer, which then follows within this time. */
 const FOLLOWING_MS = SECOND_MS;
-/** Ids that are waited for at once; what comes beyond is noise. */
+/** Pending ids; further ones are ignored. */
 const MAX_PENDING = 100;
 const MAX_END_CHARS = 1024;
-/** What loggers that write JSON put into each line. */
+/** Members that loggers put into each line. */
 const LOG_MEMBERS = [
   "level",
   "severity",
@@ -24,8 +24,8 @@ const LOG_MEMBERS = [
 ];
 
 /**
- * Answers that are no JSON, so that whoever waits for one is told so instead of waiting on. A line that only holds one,
- * behind other text, may be the server's log of what it sends next.
+ * Finds answers that are not valid, so that their requests fail at once instead of timing out. A line with an answer
+ * behind other text may be the log of a valid answer that follows.
  */
 export class MalformedResponses {
   readonly #server: string;
@@ -37,7 +37,7 @@ export class MalformedResponses {
     this.#onanswer = onanswer;
   }
 
-  /** Takes a line that is no JSON. */
+  /** Takes a line that is not JSON. */
   take(line: string): void {
     const begin = line.indexOf("{");
     if (begin === -1 || !line.includes('"jsonrpc"')) return;
@@ -49,7 +49,7 @@ export class MalformedResponses {
     this.#answerLater(id, "there is other text on its line");
   }
 
-  /** Takes what is JSON, but no JSON-RPC: with the id of a request it may be meant as its answer. */
+  /** Takes JSON that is not JSON-RPC: with the id of a request it may be meant as its answer. */
   takeOther(value: unknown): void {
     if (!isObject(value) || !isRequestId(value.id) || value.method !== undefined) return;
     if (LOG_MEMBERS.some((name) => Object.hasOwn(value, name))) return;
@@ -61,7 +61,7 @@ export class MalformedResponses {
     this.#pending.set(id, setTimeout(() => this.#answer(id, what), FOLLOWING_MS));
   }
 
-  /** The request `id` has been answered. */
+  /** Drops what is pending for the request `id`, which has been answered. */
   answered(id: RequestId | null): void {
     if (this.#pending.size === 0 || id === null) return;
     clearTimeout(this.#pending.get(id));

@@ -6,13 +6,13 @@ const MAX_LINES = 100_000;
 
 interface SplitMessageOptions {
   maxChars: number;
-  /** The lines were no message after all, or did not become one in time and size. */
+  /** Takes lines that are not a message, or did not become one in time and size. */
   ongiveup(text: string): void;
 }
 
 /**
- * Puts together a message that was written over several lines, as a server does that indents its JSON: from a line that
- * only opens an object or a list to the line that only closes it, with the same indentation.
+ * Joins a message written over several lines, as by a server that indents its JSON: from a line that only opens an
+ * object or an array to the line that only closes it, with the same indentation.
  */
 export class MultilineMessage {
   readonly #options: SplitMessageOptions;
@@ -25,20 +25,21 @@ export class MultilineMessage {
     this.#options = options;
   }
 
-  /** Whether the beginning of a message is there. */
+  /** Whether a message has begun. */
   get isOpen(): boolean {
     return this.#lines.length > 0;
   }
 
   /**
-   * Takes a line that is no message by itself.
+   * Takes a line that is not a message by itself.
    *
-   * @returns the whole text once it is there; `taken` while it is not; undefined for a line that belongs to none
+   * @returns the whole text when the line ends it; `taken` while it is incomplete; undefined for a line that belongs
+   * to no message
    */
   take(line: string): { text: string } | "taken" | undefined {
     const bare = line.trimEnd();
     const opened = /^\s*([{[])$/.exec(bare);
-    // What stands within is indented: a second that opens as far out begins anew.
+    // Inner lines are indented: a second opening with the same indentation starts a new message.
     if (opened && this.isOpen && bare.length === this.#close.length) this.giveUp();
     if (!this.isOpen) {
       if (!opened) return undefined;
@@ -53,7 +54,7 @@ export class MultilineMessage {
     return "taken";
   }
 
-  /** The lines that are there belong to no message. */
+  /** Passes the lines so far to `ongiveup`. */
   giveUp(): void {
     if (this.isOpen) this.#options.ongiveup(this.#empty());
   }

@@ -6,17 +6,17 @@ import { ProcessGuard } from "./process_guard.ts";
 
 const POLL_MS = 20;
 
-/** How long a killed group may take to be gone; only one that waits for its own parent takes longer. */
+/** How long a killed group may take to end; a zombie whose parent does not wait for it takes longer. */
 const KILL_WAIT_MS = 500;
 
-/** Trees as process groups: each process that is adopted leads a group of its own. */
+/** Process trees as process groups: each adopted process leads a group. */
 export class PosixTrees implements ProcessTrees {
-  readonly #watchdog = new ProcessGuard();
-  /** Groups that processes of a tree have made for themselves, by the tree; found when it was asked to end. */
+  readonly #guard = new ProcessGuard();
+  /** Processes of each tree in groups of their own, found when it was asked to end. */
   readonly #strays = new Map<number, ProcessRow[]>();
 
   adopt(pid: number): void {
-    this.#watchdog.add(pid);
+    this.#guard.add(pid);
   }
 
   async terminate(pid: number): Promise<void> {
@@ -38,14 +38,14 @@ export class PosixTrees implements ProcessTrees {
       await areGone(groups, KILL_WAIT_MS);
     }
     this.#strays.delete(pid);
-    this.#watchdog.remove(pid);
+    this.#guard.remove(pid);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#watchdog[Symbol.asyncDispose]();
+    await this.#guard[Symbol.asyncDispose]();
   }
 
-  /** The groups of those strays that are still the processes they were. */
+  /** The groups of the strays that are still the same processes. */
   async #groupsOfStrays(pid: number): Promise<Set<number>> {
     const strays = this.#strays.get(pid) ?? [];
     if (strays.length === 0) return new Set();
@@ -55,7 +55,7 @@ export class PosixTrees implements ProcessTrees {
   }
 }
 
-// The end of a process that is not our child is no event anyone tells us of.
+// Polled: there is no event for the end of a process that is not a child.
 async function areGone(groups: readonly number[], timeoutMs: number): Promise<boolean> {
   const deadline = monotonicNow() + timeoutMs;
   for (;;) {

@@ -5,9 +5,9 @@ import { WATCHDOG_SCRIPT } from "./process_guard_script.ts";
 const log = getLogger(["exai", "upstream"]);
 
 /**
- * Ends the process groups of a daemon that was killed outright and could not do so itself. One tiny shell for each
- * daemon, started with the first group, reads from a pipe which groups there are; the system closes the pipe when the
- * daemon is gone, however it went, and the shell ends what is left: SIGTERM, a second later SIGKILL.
+ * Ends the process groups of a daemon that was killed and could not do so itself. One small shell for each daemon,
+ * started with the first group, reads the groups from a pipe; when the daemon is gone the system closes the pipe, and
+ * the shell sends SIGTERM to what is left, a second later SIGKILL.
  */
 export class ProcessGuard implements AsyncDisposable {
   readonly #groups = new Set<number>();
@@ -15,24 +15,24 @@ export class ProcessGuard implements AsyncDisposable {
   #exited: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  /** Guards the group `pgid` from now on. */
+  /** Guards the group `pgid`. */
   add(pgid: number): void {
     this.#groups.add(pgid);
     if (this.#shell) this.#tell(`+${pgid}`);
     else this.#start();
   }
 
-  /** The group is gone: its number may soon be another's. */
+  /** Forgets the group `pgid`, which has ended: its number may be used again. */
   remove(pgid: number): void {
     if (this.#groups.delete(pgid)) this.#tell(`-${pgid}`);
   }
 
-  /** Process id of the shell, while there is one. */
+  /** Process id of the shell, while it runs. */
   get pid(): number | undefined {
     return this.#shell?.pid;
   }
 
-  /** Lets the shell go, which ends what is still guarded. */
+  /** Ends the shell, which ends the groups that are still guarded. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     this.#shell?.ref();
@@ -45,7 +45,7 @@ export class ProcessGuard implements AsyncDisposable {
       cwd: "/",
       env: { PATH: "/usr/bin:/bin" },
       stdio: ["pipe", "ignore", "ignore"],
-      // A session of its own: what ends the daemon's terminal or group must not end it.
+      // A session of its own: signals to the daemon's terminal or group must not reach it.
       detached: true,
     });
     this.#shell = shell;
@@ -64,7 +64,7 @@ export class ProcessGuard implements AsyncDisposable {
       if (!this.#isClosed && this.#groups.size > 0) this.#start();
     });
     shell.stdin?.on("error", () => {});
-    // The shell alone does not keep the daemon running.
+    // The shell does not keep the daemon running.
     shell.unref();
     for (const pgid of this.#groups) this.#tell(`+${pgid}`);
   }

@@ -1,7 +1,7 @@
 /**
- * POSIX shell. Reads `+PGID` and `-PGID` lines until its stdin ends, then ends every group still listed. Groups that
- * descendants of those have made for themselves (browsers do) end too, as far as they can be found: `/proc` is read
- * without starting a process for each, elsewhere `ps` tells.
+ * A POSIX shell script. Reads `+PGID` and `-PGID` lines to the end of its stdin, then ends the groups still listed.
+ * It also ends groups that their descendants have made (browsers do), as far as it finds them: from `/proc`, which
+ * needs no further process, elsewhere from `ps`.
  */
 export const WATCHDOG_SCRIPT = String
   .raw`# The watchdog of EXAI: ends the MCP servers of a daemon that was killed.

@@ -11,7 +11,7 @@ import { type Environment, inheritedFrom, type Platform, withVariables } from ".
 import { loginEnvironment } from "./login_shell.ts";
 import { PosixTrees } from "./posix_trees.ts";
 import { type TreeUsage, treeUsage } from "./process_table.ts";
-import { searchPath } from "./search_path.ts";
+import { isDirectory, searchPath } from "./search_path.ts";
 import type { ProcessTrees } from "./process_trees.ts";
 import { WindowsTrees } from "./windows_trees.ts";
 import { PROCESS_LIMITS, type ProcessLimits, ServerProcess } from "./server_process.ts";
@@ -19,15 +19,15 @@ import { PROCESS_LIMITS, type ProcessLimits, ServerProcess } from "./server_proc
 export interface ProcessHostOptions {
   /** The daemon's own environment. */
   env: Environment;
-  /** Takes whole lines for the log of one server, by its name: what it writes to stderr, when it starts and ends. */
+  /** Takes whole lines for the log of a server, by its name: its stderr, and when it starts and ends. */
   log?(name: string, text: string): void;
   limits?: Partial<ProcessLimits>;
 }
 
-/** What is started: a {@linkcode StdioServerConfig} bound to a session, as far as it matters here. */
+/** The part of a {@linkcode StdioServerConfig}, bound to a session, that a process is started with. */
 export type ServerCommand = Pick<StdioServerConfig, "name" | "title" | "command" | "args" | "env" | "cwd">;
 
-/** Everything a process is started with. Two servers with the same launch are the same. */
+/** What the system is given to start a process. */
 interface Launch extends Executable {
   env: Readonly<Record<string, string>>;
   cwd: string;
@@ -35,8 +35,8 @@ interface Launch extends Executable {
 
 const PLATFORM: Platform = Deno.build.os === "windows" ? "windows" : "posix";
 
-/** How old what the login shell said must be before it is asked again for a program that was not found. */
-const STALE_MS = 10 * SECOND_MS;
+/** After this time the login shell is asked again when a program is not found. */
+const LOGIN_ENV_MAX_AGE_MS = 10 * SECOND_MS;
 
 const FILES: ExecutableFiles = {
   isExecutable: async (path) => {
@@ -47,7 +47,7 @@ const FILES: ExecutableFiles = {
   readText: (path) => Deno.readTextFile(path),
 };
 
-/** Starts the servers of one daemon as child processes and answers for their end. */
+/** Starts the stdio servers of one daemon as child processes and ends them with it. */
 export class ProcessHost implements AsyncDisposable {
   readonly #options: ProcessHostOptions;
   readonly #trees: ProcessTrees = PLATFORM === "windows" ? new WindowsTrees() : new PosixTrees();
@@ -58,12 +58,12 @@ export class ProcessHost implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** The processes that have not ended yet. */
+  /** The processes that have not ended. */
   get running(): ReadonlySet<ServerProcess> {
     return this.#running;
   }
 
-  /** What a login shell of this user sets; empty when it does not tell. Asked once. */
+  /** The environment of the user's login shell, empty when it is not known. Cached. */
   loginEnv(): Promise<Record<string, string>> {
     this.#login ??= {
       atMs: monotonicNow(),
@@ -73,14 +73,14 @@ export class ProcessHost implements AsyncDisposable {
   }
 
   /**
-   * Finds what `command` means: the executable, its whole environment, its directory.
+   * Resolves `command`: the executable, its environment, its directory.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when program or directory do not exist, with what to do
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when program or directory do not exist
    */
   async resolve(command: ServerCommand): Promise<Launch> {
     const cwd = command.cwd ?? this.#options.env.HOME ?? this.#options.env.USERPROFILE ?? "/";
     if (!isAbsolute(cwd) || !await isDirectory(cwd)) {
-      // Of this session's directory, so that it says nothing of the server: another session may have one.
+      // The fault of this session's directory, not of the server: other sessions may have another.
       const details = { server: command.title, fault: "caller" };
       const advice =
         "correct cwd in mcp.json or, if it is the window's own, open the window in a directory that is there";
@@ -88,25 +88,26 @@ export class ProcessHost implements AsyncDisposable {
     }
     const launch = await this.#find(command, cwd);
     if (launch) return launch;
-    // It may have been installed, or its place added to the profile, since the shell was asked.
-    if (this.#login && monotonicNow() - this.#login.atMs > STALE_MS) {
+    // It may have been installed, or added to the profile, since the shell was asked.
+    if (this.#login && monotonicNow() - this.#login.atMs > LOGIN_ENV_MAX_AGE_MS) {
       this.#login = undefined;
-      const second = await this.#find(command, cwd);
-      if (second) return second;
+      const retried = await this.#find(command, cwd);
+      if (retried) return retried;
     }
     throw notFound(command, await this.#environmentFor(command));
   }
 
   /**
-   * Starts `command`. Its messages are held back until `start()`.
+   * Starts `command`. Its messages are read from `start()` on.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when it cannot be started, with what to do
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when it cannot be started, `OVER_CAPACITY` when the machine is out of
+   * something
    */
   async spawn(command: ServerCommand): Promise<ServerProcess> {
     const launch = await this.resolve(command);
-    const child = await started(launch).catch((thrown) => {
-      const want = overCapacityFor(`server "${command.title}" cannot start`, thrown);
-      if (want) throw want;
+    const child = await startChild(launch).catch((thrown) => {
+      const overCapacity = overCapacityFor(`server "${command.title}" cannot start`, thrown);
+      if (overCapacity) throw overCapacity;
       throw unavailable(command, `${launch.file} cannot be run: ${messageOf(thrown)}`, { cause: thrown });
     });
     const process = new ServerProcess(child, {
@@ -121,7 +122,7 @@ export class ProcessHost implements AsyncDisposable {
     return process;
   }
 
-  /** What each running process holds with all that it has started, by process id. */
+  /** The memory and the number of processes of each running process tree, by process id. */
   usage(): Promise<Map<number, TreeUsage>> {
     return treeUsage([...this.#running].map(({ pid }) => pid));
   }
@@ -147,14 +148,14 @@ export class ProcessHost implements AsyncDisposable {
   }
 }
 
-/** Starts the process; settles once the system says that it runs or cannot. */
-function started(launch: Launch): Promise<ChildProcess & { pid: number }> {
+/** Starts the process; settles when the system has started it or failed to. */
+function startChild(launch: Launch): Promise<ChildProcess & { pid: number }> {
   return new Promise((resolve, reject) => {
     const child = spawn(launch.file, [...launch.args], {
       cwd: launch.cwd,
       env: { ...launch.env },
       stdio: "pipe",
-      // A group of its own, so that all of it can be ended. On Windows that would cost it its hidden console.
+      // A process group of its own, so that the tree can be ended. On Windows that would cost it its hidden console.
       detached: PLATFORM === "posix",
       windowsHide: true,
       windowsVerbatimArguments: launch.verbatim ?? false,
@@ -184,8 +185,4 @@ function notFound(wanted: ServerCommand, env: Environment): ExaiError {
     ? "correct command in mcp.json"
     : "install it, or write its full path as command in mcp.json";
   return unavailable(wanted, `command ${JSON.stringify(command)}: ${where}; ${advice}`);
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
 }

@@ -9,15 +9,15 @@ const COMMAND_OPTIONS = { timeout: 5 * SECOND_MS, maxBuffer: 16 * MIB, windowsHi
 export interface ProcessRow {
   pid: number;
   ppid: number;
-  /** Process group; 0 where there are none (Windows). */
+  /** Process group; 0 on Windows. */
   pgid: number;
-  /** Tells this process from a later one with the same pid. */
+  /** Distinguishes this process from a later one with the same pid. */
   startedAt: string;
-  /** Memory it holds, if the table tells it: on Linux {@linkcode residentBytes} does. */
+  /** Resident memory, if the table has it; on Linux {@linkcode residentBytes} reads it. */
   rssBytes?: number;
 }
 
-/** Every process of the machine; empty when the system does not tell. */
+/** Every process of the machine; empty when the system does not list them. */
 export async function processTable(): Promise<ProcessRow[]> {
   try {
     if (Deno.build.os === "linux") return await linuxTable();
@@ -27,7 +27,18 @@ export async function processTable(): Promise<ProcessRow[]> {
   }
 }
 
-/** `roots` and everything below them: their children's children, and who is left of their groups. */
+/**
+ * The processes `roots`, their descendants, and the rest of their groups.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { treeOf } from "./process_table.ts";
+ *
+ * const row = (pid: number, ppid: number) => ({ pid, ppid, pgid: pid, startedAt: "" });
+ * assertEquals(treeOf([2], [row(1, 0), row(2, 1), row(3, 2)]).map(({ pid }) => pid), [2, 3]);
+ * ```
+ */
 export function treeOf(roots: Iterable<number>, table: readonly ProcessRow[]): ProcessRow[] {
   const pids = new Set(roots);
   const groups = new Set(pids);
@@ -43,14 +54,14 @@ export function treeOf(roots: Iterable<number>, table: readonly ProcessRow[]): P
   return [...found];
 }
 
-/** What one process and all it has started hold. */
+/** What a process and its descendants use. */
 export interface TreeUsage {
-  /** Shared pages are counted in each process. */
+  /** Resident memory; shared pages count in each process. */
   memoryBytes: number;
   processes: number;
 }
 
-/** What each tree below one of `roots` holds, by its root. */
+/** The usage of each tree, by its root. */
 export async function treeUsage(roots: readonly number[]): Promise<Map<number, TreeUsage>> {
   const table = await processTable();
   const sums = await Promise.all(roots.map(async (root) => {
@@ -77,7 +88,7 @@ async function linuxTable(): Promise<ProcessRow[]> {
   return stats.filter((stat) => stat !== "").map(readStat);
 }
 
-/** A line of `/proc/PID/stat` (proc_pid_stat(5)); the name in brackets may hold anything. */
+/** A line of `/proc/PID/stat` (proc_pid_stat(5)); the name in brackets may contain anything. */
 function readStat(stat: string): ProcessRow {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return {

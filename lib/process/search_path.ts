@@ -2,7 +2,7 @@ import { delimiter } from "node:path";
 import { join } from "@std/path";
 import type { Environment } from "./environment.ts";
 
-/** Where programs that servers are started with are often found although no profile says so. */
+/** Common directories of programs that a profile may not name. */
 function wellKnownDirs(env: Environment): string[] {
   if (Deno.build.os === "windows") {
     const below = (root: string | undefined, ...parts: string[]) => root ? [join(root, ...parts)] : [];
@@ -28,7 +28,7 @@ function wellKnownDirs(env: Environment): string[] {
   ];
 }
 
-/** The newest version of Node that nvm has installed: a profile that loads nvm only on demand does not show it. */
+/** The newest Node that nvm has installed: a profile that loads nvm on demand does not show it. */
 async function nvmDir(env: Environment): Promise<string[]> {
   const root = env.NVM_DIR || (env.HOME && join(env.HOME, ".nvm"));
   if (!root || Deno.build.os === "windows") return [];
@@ -39,8 +39,8 @@ async function nvmDir(env: Environment): Promise<string[]> {
 }
 
 /**
- * The PATH servers are started with: the login shell's, then what only the daemon's own has, then the well-known
- * directories that exist.
+ * The PATH of servers: the login shell's, then what only the daemon's own has, then the common directories that
+ * exist.
  */
 export async function searchPath(login: Environment, own: Environment): Promise<string> {
   const entries = [login.PATH, own.PATH ?? own.Path].flatMap((path) => path?.split(delimiter) ?? []);
@@ -49,6 +49,6 @@ export async function searchPath(login: Environment, own: Environment): Promise<
   return [...new Set([...entries.filter((entry) => entry !== ""), ...existing.flat()])].join(delimiter);
 }
 
-async function isDirectory(path: string): Promise<boolean> {
+export async function isDirectory(path: string): Promise<boolean> {
   return await Deno.stat(path).then((info) => info.isDirectory, () => false);
 }

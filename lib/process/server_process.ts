@@ -1,4 +1,5 @@
 import type { ChildProcess } from "node:child_process";
+import { resolvedWithin } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import { visibleLines } from "../base/visible.ts";
@@ -9,13 +10,13 @@ import { StdinWriter } from "./stdin_writer.ts";
 import { StderrReader } from "./stderr_reader.ts";
 import type { ProcessTrees } from "./process_trees.ts";
 
-/** What one process may take, and how long it may take to end. */
+/** The limits of one process. */
 export interface ProcessLimits {
-  /** Longest message taken from it. */
+  /** Longest message read from it. */
   maxLineBytes: number;
-  /** What may wait for it to read; beyond that a message is refused with `OVER_CAPACITY`. */
+  /** Bytes that may wait for it to read; beyond that a message is rejected with `OVER_CAPACITY`. */
   maxQueuedBytes: number;
-  /** How long it may take to end once its stdin is closed, before SIGTERM. */
+  /** How long it may take to end after its stdin is closed, before SIGTERM. */
   closeGraceMs: number;
   /** How long it may take to end after SIGTERM, before SIGKILL. */
   termGraceMs: number;
@@ -33,10 +34,10 @@ interface ProcessEnd {
   /** Exit code; null when a signal ended it. */
   code: number | null;
   signal: string | null;
-  /** Its last lines on stderr, without secrets. */
+  /** Its last lines on stderr, redacted. */
   stderrTail: string;
-  /** Whether it ended because it was closed from here. */
-  wanted: boolean;
+  /** Whether {@linkcode ServerProcess.close} ended it. */
+  wasClosed: boolean;
 }
 
 interface ServerProcessOptions extends ProcessLimits {
@@ -46,14 +47,14 @@ interface ServerProcessOptions extends ProcessLimits {
   log(text: string): void;
 }
 
-/** How long what a process wrote before it ended may still be on its way. */
+/** How long output written before the end may take to arrive. */
 const DRAIN_MS = 100;
-/** How long in all, as long as there is always more. */
+/** The same in total, while more keeps arriving. */
 const MAX_DRAIN_MS = 5 * SECOND_MS;
 
 /**
- * A running child process that speaks MCP on its stdin and stdout (MCP 2025-11-25, transports, stdio), with everything
- * it has started. Disposing of it ends the whole tree.
+ * A running MCP server on the stdin and stdout of a child process (MCP 2025-11-25, transports, stdio). Disposing of
+ * it ends the process and all its descendants.
  */
 export class ServerProcess implements Transport, AsyncDisposable {
   onmessage?: (message: RpcMessage) => void;
@@ -61,63 +62,63 @@ export class ServerProcess implements Transport, AsyncDisposable {
   onclose?: () => void;
   readonly pid: number;
   readonly startedAt = new Date();
-  /** Resolves once the process and all that it has started are gone. */
+  /** Resolves when the process and its descendants have ended. */
   readonly closed: Promise<ProcessEnd>;
   readonly #child: ChildProcess;
   readonly #options: ServerProcessOptions;
-  readonly #inbox: StdoutReader;
-  readonly #outbox: StdinWriter;
-  readonly #stderr: StderrReader;
+  readonly #stdoutReader: StdoutReader;
+  readonly #stdinWriter: StdinWriter;
+  readonly #stderrReader: StderrReader;
   readonly #exited = Promise.withResolvers<void>();
   #ending: Promise<void> | undefined;
   #end: ProcessEnd | undefined;
-  #wanted = false;
-  /** Present while it is not read on, until what it has sent is taken. */
-  #taking: Promise<void> | undefined;
+  #isClosed = false;
+  /** Pending while reading is paused, until the last chunk is processed. */
+  #reading: Promise<void> | undefined;
 
-  /** Takes charge of `child`, which was just started with three pipes. */
+  /** Takes over `child`, which was just started with three pipes. */
   constructor(child: ChildProcess & { pid: number }, options: ServerProcessOptions) {
     this.#child = child;
     this.#options = options;
     this.pid = child.pid;
     options.trees.adopt(child.pid);
-    this.#inbox = new StdoutReader({
+    this.#stdoutReader = new StdoutReader({
       ...options,
       onmessage: (message) => this.onmessage?.(message),
       onrefused: (answer) => void this.send(answer).catch(() => {}),
       onerror: (error) => this.onerror?.(error),
       onnoise: (line) => this.#log(`(stdout, no message) ${line}\n`),
     });
-    this.#outbox = new StdinWriter(child.stdin!, {
+    this.#stdinWriter = new StdinWriter(child.stdin!, {
       server: options.server,
       maxBytes: options.maxQueuedBytes,
     });
-    this.#stderr = new StderrReader(child.stderr!, (text) => this.#log(text));
+    this.#stderrReader = new StderrReader(child.stderr!, (text) => this.#log(text));
     child.stdin!.on("error", () => this.#shutDown());
     child.stdout!.on("error", () => this.#shutDown());
-    // Without stdout it is of no more use.
+    // Without stdout the server cannot answer.
     child.stdout!.on("end", () => this.#shutDown());
     this.closed = this.#watch();
     this.#log("(started)\n");
   }
 
-  /** Messages and bytes moved so far, and lines on stdout that were no message. */
+  /** Messages and bytes so far, and lines of stdout that were not messages. */
   get traffic() {
-    const { bytes: bytesIn, messageCount: messagesIn, noiseCount, noise } = this.#inbox;
-    return { bytesIn, messagesIn, noiseCount, noise, bytesOut: this.#outbox.bytes };
+    const { bytes: bytesIn, messageCount: messagesIn, noiseCount, noise } = this.#stdoutReader;
+    return { bytesIn, messagesIn, noiseCount, noise, bytesOut: this.#stdinWriter.bytes };
   }
 
-  /** What kept its messages from being understood, where that is known. */
+  /** What keeps its messages from being understood, if that is known. */
   get protocolIssue(): string | undefined {
-    return this.#inbox.protocolIssue;
+    return this.#stdoutReader.protocolIssue;
   }
 
-  /** Bytes sent that the process has not read yet. */
+  /** Bytes sent that the process has not read. */
   get bufferedBytes(): number {
-    return this.#outbox.bufferedBytes;
+    return this.#stdinWriter.bufferedBytes;
   }
 
-  /** How it ended; known when `onclose` is called. */
+  /** How it ended; set before `onclose` is called. */
   get end(): ProcessEnd | undefined {
     return this.#end;
   }
@@ -128,18 +129,19 @@ export class ServerProcess implements Transport, AsyncDisposable {
   }
 
   /**
-   * Queues one message. Resolves at once while the process keeps up with reading, and when it has caught up otherwise.
+   * Queues one message. Resolves at once while the process keeps up with reading, and otherwise when it has caught
+   * up.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when it has ended, `OVER_CAPACITY` when it leaves too much unread
    */
   async send(message: RpcMessage): Promise<void> {
     if (this.#ending || this.#end) throw this.#unavailable();
-    await this.#outbox.write(JSON.stringify(message) + "\n");
+    await this.#stdinWriter.write(JSON.stringify(message) + "\n");
   }
 
-  /** Ends the process and all that it has started: closes its stdin, then SIGTERM, then SIGKILL. */
+  /** Ends the process and its descendants: closes its stdin, then SIGTERM, then SIGKILL. */
   async close(): Promise<void> {
-    this.#wanted ||= this.#end === undefined;
+    this.#isClosed ||= this.#end === undefined;
     await this.#shutDown();
     await this.closed;
   }
@@ -148,15 +150,12 @@ export class ServerProcess implements Transport, AsyncDisposable {
     await this.close();
   }
 
-  /** Why it ended, in words for the person at the client. */
+  /** Why it ended, in words for the user. */
   describeEnd(): string {
     if (!this.#end) return "it is being stopped";
-    const { code, signal, stderrTail, wanted } = this.#end;
-    if (wanted) return "it was stopped";
-    const how = signal ? `it was ended by ${signal}` : `it exited with code ${code}`;
-    return stderrTail === ""
-      ? `${how} and said nothing on stderr`
-      : `${how}; its last words on stderr: ${stderrTail}`;
+    const { stderrTail, wasClosed } = this.#end;
+    const how = describeExit(this.#end);
+    return wasClosed || stderrTail === "" ? how : `${how}; its last words on stderr: ${stderrTail}`;
   }
 
   #unavailable(): ExaiError {
@@ -168,7 +167,8 @@ export class ServerProcess implements Transport, AsyncDisposable {
 
   #log(text: string): void {
     const prefix = `${new Date().toISOString()} [${this.pid}] `;
-    // Line by line, so that none can be written that seems to come from another process; a log is read in a terminal.
+    // Prefixed line by line, so that no line can pass for one of another process; escaped, since logs are read in
+    // terminals.
     const lines = visibleLines(text.replaceAll("\r\n", "\n")).split("\n");
     this.#options.log(lines.map((line) => line === "" ? "" : prefix + line).join("\n"));
   }
@@ -182,10 +182,10 @@ export class ServerProcess implements Transport, AsyncDisposable {
     this.#exited.resolve();
     const swept = this.#options.trees.sweep(this.pid, this.#options.termGraceMs);
     await this.#drained(stdioClosed);
-    this.#inbox.end();
-    // Node tells a signal; where it tells a code in its place, the name is what people know.
-    this.#end = { code, signal, stderrTail: this.#stderr.tail, wanted: this.#wanted };
-    this.#log(`(${this.describeEnd().split(";")[0]})\n`);
+    this.#stdoutReader.end();
+    // Node reports either a signal or a code.
+    this.#end = { code, signal, stderrTail: this.#stderrReader.tail, wasClosed: this.#isClosed };
+    this.#log(`(${describeExit(this.#end)})\n`);
     this.onclose?.();
     await swept;
     for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) stream?.destroy();
@@ -195,25 +195,27 @@ export class ServerProcess implements Transport, AsyncDisposable {
 
   #take(chunk: Uint8Array): void {
     const stdout = this.#child.stdout!;
-    // Node reads on by itself when a process ends.
-    const taking = this.#taking ? this.#taking.then(() => this.#inbox.take(chunk)) : this.#inbox.take(chunk);
+    // Node resumes the stream by itself when a process ends.
+    const taking = this.#reading
+      ? this.#reading.then(() => this.#stdoutReader.take(chunk))
+      : this.#stdoutReader.take(chunk);
     if (!taking) return;
     stdout.pause();
-    this.#taking = taking;
+    this.#reading = taking;
     taking.then(() => {
-      if (this.#taking !== taking) return;
-      this.#taking = undefined;
+      if (this.#reading !== taking) return;
+      this.#reading = undefined;
       stdout.resume();
     });
   }
 
-  /** What it wrote at its end may be more than is taken at once. */
+  /** Waits for the last output, which may be more than one chunk. */
   async #drained(stdioClosed: Promise<void>): Promise<void> {
     const untilMs = performance.now() + MAX_DRAIN_MS;
     do {
-      await this.#taking;
+      await this.#reading;
       await settlesWithin(stdioClosed, DRAIN_MS);
-    } while (this.#taking && performance.now() < untilMs);
+    } while (this.#reading && performance.now() < untilMs);
   }
 
   #shutDown(): Promise<void> {
@@ -223,7 +225,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
   async #endTree(): Promise<void> {
     const { trees, closeGraceMs, termGraceMs } = this.#options;
     const exited = this.#exited.promise;
-    this.#outbox.end();
+    this.#stdinWriter.end();
     if (await settlesWithin(exited, closeGraceMs)) return;
     await trees.terminate(this.pid);
     if (await settlesWithin(exited, termGraceMs)) return;
@@ -232,10 +234,12 @@ export class ServerProcess implements Transport, AsyncDisposable {
   }
 }
 
+function describeExit({ code, signal, stderrTail, wasClosed }: ProcessEnd): string {
+  if (wasClosed) return "it was stopped";
+  const how = signal ? `it was ended by ${signal}` : `it exited with code ${code}`;
+  return stderrTail === "" ? `${how} and said nothing on stderr` : how;
+}
+
 async function settlesWithin(work: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), timeoutMs));
-  const settled = await Promise.race([work.then(() => true, () => true), late]);
-  clearTimeout(timer);
-  return settled;
+  return await resolvedWithin(work.then(() => true, () => true), timeoutMs) ?? false;
 }

@@ -2,20 +2,20 @@ import type { Readable } from "node:stream";
 import { redact } from "../base/log.ts";
 import { formatBytes, KIB, MIB } from "../base/units.ts";
 
-/** What a server may write before it is made to wait, in bytes for each slice of time. */
+/** Bytes read in each slice of time; then the server has to wait. */
 const SLICE_MS = 100;
 const MAX_READ_BYTES = 2 * MIB;
 
-/** What goes on into the log, in characters for each slice: the first of a burst, and a steady trickle. */
+/** Characters logged in each slice: the first of a burst, and a steady trickle. */
 const MAX_LOGGED_CHARS = 16 * KIB;
 
 const TAIL_CHARS = 2 * KIB;
 const TAIL_LINES = 10;
 
 /**
- * Reads what a server writes to stderr, so that it never waits for a reader: its last lines are kept for messages, and
- * all of it goes on in whole lines. A flood is thinned out before it reaches the log, and one beyond 20 MiB a second is
- * read no faster, so that it costs the daemon next to nothing.
+ * Reads a server's stderr, so that it never blocks on a full pipe: keeps its last lines for messages and logs whole
+ * lines. A flood is logged in part, and is read at 20 MiB a second at most, so that it costs the daemon next to
+ * nothing.
  */
 export class StderrReader {
   readonly #stream: Readable;
@@ -28,7 +28,7 @@ export class StderrReader {
   #skippedBytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param onText takes whole lines, each with its line end, without secrets */
+  /** @param onText takes whole redacted lines, each with its line end */
   constructor(stream: Readable, onText: (text: string) => void) {
     this.#stream = stream;
     this.#onText = onText;
@@ -37,7 +37,7 @@ export class StderrReader {
     stream.on("close", () => this.#end());
   }
 
-  /** The last lines, for a message. */
+  /** The last lines, redacted. */
   get tail(): string {
     const lines = this.#tail.split("\n").map((line) => line.trimEnd()).filter((line) => line !== "");
     return redact(lines.slice(-TAIL_LINES).join("\n"));

@@ -2,12 +2,12 @@ import type { Writable } from "node:stream";
 import { ExaiError } from "../base/errors.ts";
 import { formatBytes } from "../base/units.ts";
 
-/** What is on its way to a process's stdin: in order, and no more than `maxBytes` of it. */
+/** Writes lines to a process's stdin, in order and with at most `maxBytes` pending. */
 export class StdinWriter {
   readonly #stream: Writable;
   readonly #options: { server: string; maxBytes: number };
   #drained: Promise<void> | undefined;
-  /** Bytes handed over in all. */
+  /** Bytes written so far. */
   bytes = 0;
 
   constructor(stream: Writable, options: { server: string; maxBytes: number }) {
@@ -15,15 +15,15 @@ export class StdinWriter {
     this.#options = options;
   }
 
-  /** Bytes the process has not read yet. */
+  /** Bytes the process has not read. */
   get bufferedBytes(): number {
     return this.#stream.writableLength;
   }
 
   /**
-   * Queues `line`. Resolves at once while the process keeps up, and when it has caught up otherwise.
+   * Queues `line`. Resolves at once while the process keeps up, and otherwise when it has caught up.
    *
-   * @throws {ExaiError} `OVER_CAPACITY` when it has left too much unread; a single line is always taken
+   * @throws {ExaiError} `OVER_CAPACITY` when too much is unread; a single line is always accepted
    */
   async write(line: string): Promise<void> {
     const { server, maxBytes } = this.#options;
@@ -42,7 +42,7 @@ export class StdinWriter {
     if (isAhead) await (this.#drained ??= this.#drain());
   }
 
-  /** Says that nothing more will come. */
+  /** Closes stdin after what is queued. */
   end(): void {
     this.#stream.end();
   }

@@ -20,73 +20,73 @@ const MAX_NOISE_KEPT = 5;
 const MAX_NOISE_CHARS = 200;
 
 /**
- * What some terminals and shells put around a line: the zero bytes and the mark of UTF-16, as PowerShell writes it, and
- * colours.
+ * What some terminals and shells put around a line: NUL bytes and byte order mark of UTF-16, as PowerShell writes it,
+ * and colours.
  */
 // deno-lint-ignore no-control-regex
 const NOT_TEXT = /\0|^[\uFFFD\uFEFF]+|\x1b\[[\d;]*[A-Za-z]/g;
 
 const [OPENING, LIST, CLOSING] = ["{", "[", "}"].map((brace) => brace.charCodeAt(0));
-/** How long the newline behind a message may take. */
+/** How long the newline after a message may take. */
 const UNENDED_MS = SECOND_MS;
 
-/** What stands for messages that are dealt with by their outermost members. */
-const TAKEN = Symbol("taken");
+/** Stands for messages that were handled by their outermost members. */
+const HANDLED = Symbol("taken");
 
 interface StdoutReaderOptions {
   server: string;
   maxLineBytes: number;
   onmessage(message: RpcMessage): void;
-  /** A request of the server cannot be taken. */
+  /** Takes the error response to a request of the server that cannot be read. */
   onrefused(answer: RpcResponse): void;
-  /** Something was wrong with a message. */
+  /** Called with what is wrong with a message. */
   onerror(error: ExaiError): void;
-  /** A line was no message. */
+  /** Called with a line that is not a message. */
   onnoise(line: string): void;
 }
 
-/** Turns what a process writes to stdout into messages. What is no message is counted and passed over. */
+/** Turns a process's stdout into messages. Other lines are counted and skipped. */
 export class StdoutReader {
-  /** Bytes read in all. */
+  /** Bytes read so far. */
   bytes = 0;
   messageCount = 0;
   noiseCount = 0;
-  /** The first lines of noise, shortened. */
+  /** The first lines of noise, cut. */
   readonly noise: string[] = [];
   readonly #options: StdoutReaderOptions;
   readonly #decoder = new TextDecoder();
-  readonly #handOn: (message: RpcMessage) => void;
+  readonly #deliver: (message: RpcMessage) => void;
   readonly #framer: LineFramer;
-  readonly #broken: MalformedResponses;
-  readonly #split: MultilineMessage;
+  readonly #malformed: MalformedResponses;
+  readonly #multiline: MultilineMessage;
   readonly #headers = new ContentLengthHeaders();
-  /** Whether messages have come behind headers. */
+  /** Whether messages have Content-Length headers. */
   #isFramed = false;
-  /** Whether the next line is the body that was counted. */
+  /** Whether the next line is a body of counted bytes. */
   #isBody = false;
-  /** The messages that stand on the line that is taken next. */
+  /** The messages on the line that is taken next. */
   #joined: string[] | undefined;
-  /** Runs while what has come ends like a message, but without a newline. */
+  /** Set while the input ends like a message, but without a newline. */
   #unended: ReturnType<typeof setTimeout> | undefined;
-  #hasMended = false;
+  #hasRepaired = false;
 
   constructor(options: StdoutReaderOptions) {
     this.#options = options;
-    // What stands behind a message in the same chunk belongs to other calls.
-    this.#handOn = loggingErrors("a line of a server", options.onmessage);
-    this.#broken = new MalformedResponses(options.server, this.#handOn);
-    this.#split = new MultilineMessage({
+    // Later messages in the chunk belong to other calls.
+    this.#deliver = loggingErrors("a line of a server", options.onmessage);
+    this.#malformed = new MalformedResponses(options.server, this.#deliver);
+    this.#multiline = new MultilineMessage({
       maxChars: options.maxLineBytes,
-      ongiveup: (text) => this.#passOver(text),
+      ongiveup: (text) => this.#skip(text),
     });
     this.#framer = new LineFramer({
       maxLineBytes: options.maxLineBytes,
       online: (line) => this.#takeFirst(this.#decoder.decode(line)),
-      onoverlong: (line) => this.#refuse(line),
+      onoverlong: (line) => this.#rejectOverlong(line),
     });
   }
 
-  /** What it returns, if anything, is to be waited for before the next piece. */
+  /** Takes one chunk. The next one waits for the promise, if there is one. */
   take(chunk: Uint8Array): Promise<void> | undefined {
     this.bytes += chunk.length;
     clearTimeout(this.#unended);
@@ -95,12 +95,12 @@ export class StdoutReader {
     return this.#awaitRest(chunk) ?? undefined;
   }
 
-  /** What has come of a message that is not whole may be all there is of it. */
+  /** Starts the timer after which an incomplete message is taken as it is. */
   #awaitRest(chunk: Uint8Array): Promise<void> | void {
     clearTimeout(this.#unended);
     if (this.#isBody) {
       const first = this.#framer.firstCounted;
-      // A line that reads like a header may be one of a page, or of a log.
+      // A line that looks like a header may be part of a page or a log.
       if (first !== undefined && first !== OPENING && first !== LIST) return this.#takeNoBody();
       this.#unended = setTimeout(() => void this.#takeNoBody(), UNENDED_MS);
     } else if (chunk.at(-1) === CLOSING) {
@@ -113,7 +113,7 @@ export class StdoutReader {
     return this.#framer.uncount();
   }
 
-  /** What kept its messages from being understood, where that is known. */
+  /** What keeps its messages from being understood, if that is known. */
   get protocolIssue(): string | undefined {
     if (this.#isFramed) {
       return `it writes Content-Length headers as language servers do; ${ONE_A_LINE}, and read so`;
@@ -125,16 +125,16 @@ export class StdoutReader {
   end(): void {
     clearTimeout(this.#unended);
     this.#framer.end();
-    this.#split.giveUp();
-    this.#broken.end();
+    this.#multiline.giveUp();
+    this.#malformed.end();
   }
 
-  /** A server that never ends its lines is heard all the same, if late. */
+  /** Takes messages of a server that does not end its lines. */
   #takeUnended(): void {
     const { pending } = this.#framer;
     const text = pending ? this.#decoder.decode(pending) : "";
     if (!/^\s*\{/.test(text) || isTooDeep(text)) return;
-    // Several may stand there by now. Within a string no quote stands behind a brace and before a letter.
+    // Several may have arrived. Within a string no quote follows a brace and precedes a letter.
     const messages = text.split(/(?<=\})\s*(?=\{"\w)/);
     if (messages.some((message) => this.#parse(message) === undefined)) return;
     this.#joined = messages;
@@ -151,7 +151,7 @@ export class StdoutReader {
       this.#isBody = false;
       return this.#takeBody(line);
     }
-    // Of a server that writes lines, such a line is a log.
+    // From a server that writes lines, a header is a log line.
     if (this.messageCount > 0 && !this.#isFramed) return this.#takeLine(line);
     const found = this.#headers.take(line);
     if (typeof found === "number") {
@@ -160,7 +160,7 @@ export class StdoutReader {
     }
     if (found !== undefined) return;
     const before = this.#headers.giveUp();
-    if (before !== undefined) this.#note(before);
+    if (before !== undefined) this.#addNoise(before);
     return this.#takeLine(line);
   }
 
@@ -176,66 +176,66 @@ export class StdoutReader {
 
   #takeLine(line: string): Promise<void> | void {
     const value = this.#parse(line);
-    if (this.#split.isOpen && value !== TAKEN && !(isObject(value) && value.jsonrpc !== undefined)) {
-      return this.#putTogether(line);
+    if (this.#multiline.isOpen && value !== HANDLED && !(isObject(value) && value.jsonrpc !== undefined)) {
+      return this.#takeMultiline(line);
     }
-    this.#split.giveUp();
+    this.#multiline.giveUp();
     if (value !== undefined) return this.#takeParsed(value, line);
     const bare = line.replace(NOT_TEXT, "");
     const cleaned = bare === line ? undefined : this.#parse(bare);
     if (cleaned !== undefined) return this.#takeParsed(cleaned, bare);
-    return this.#putTogether(bare);
+    return this.#takeMultiline(bare);
   }
 
-  /** Undefined for what is no JSON; TAKEN for messages that may not be parsed. */
+  /** Undefined for what is not JSON; HANDLED for messages that must not be parsed. */
   #parse(line: string): unknown {
     const deep = readTooDeep(line, this.#options.server);
     if (deep) return this.#takeDeep(deep);
     try {
-      const { isMended, value } = parseLenient(line);
-      if (isMended) this.#noteMended();
+      const { isRepaired: isRepaired, value } = parseLenient(line);
+      if (isRepaired) this.#noteRepaired();
       return value;
     } catch {
       return undefined;
     }
   }
 
-  /** A line that is no message may be one of a message's many lines. */
-  #putTogether(line: string): Promise<void> | void {
-    const whole = this.#split.take(line);
-    if (whole === undefined) return this.#passOver(line);
+  /** Takes a line that may be part of a message of several lines. */
+  #takeMultiline(line: string): Promise<void> | void {
+    const whole = this.#multiline.take(line);
+    if (whole === undefined) return this.#skip(line);
     if (whole === "taken") return;
     const value = this.#parse(whole.text);
-    if (value === undefined) this.#passOver(whole.text);
+    if (value === undefined) this.#skip(whole.text);
     else return this.#takeParsed(value, whole.text);
   }
 
-  #passOver(text: string): void {
-    this.#note(text);
-    this.#broken.take(text);
+  #skip(text: string): void {
+    this.#addNoise(text);
+    this.#malformed.take(text);
   }
 
-  #takeDeep({ answers, refusals, error }: TooDeep): typeof TAKEN | undefined {
+  #takeDeep({ answers, refusals, error }: TooDeep): typeof HANDLED | undefined {
     if (error === undefined) return undefined;
     this.messageCount++;
     this.#options.onerror(error);
-    for (const answer of answers) this.#handOn(answer);
+    for (const answer of answers) this.#deliver(answer);
     for (const refusal of refusals) this.#options.onrefused(refusal);
-    return TAKEN;
+    return HANDLED;
   }
 
   #takeParsed(value: unknown, line: string): Promise<void> | void {
-    if (value === TAKEN) return;
-    // Revision 2025-03-26 allows batches.
+    if (value === HANDLED) return;
+    // Revision 2025-03-26 has batches.
     if (Array.isArray(value)) return forEachYielding(value, (item) => this.#takeValue(item, line));
     this.#takeValue(value, line);
   }
 
   #takeValue(value: unknown, line: string): void {
-    // A logger that writes JSON to stdout speaks JSON, but no JSON-RPC.
+    // A logger that writes JSON to stdout.
     if (!isObject(value) || (value.jsonrpc === undefined && !isAnswer(value))) {
-      this.#broken.takeOther(value);
-      return this.#note(line);
+      this.#malformed.takeOther(value);
+      return this.#addNoise(line);
     }
     const message = readServerMessage(value, this.#options.server);
     if (typeof message === "string") {
@@ -245,17 +245,17 @@ export class StdoutReader {
       );
     }
     this.messageCount++;
-    if (!("method" in message)) this.#broken.answered(message.id);
-    this.#handOn(message);
+    if (!("method" in message)) this.#malformed.answered(message.id);
+    this.#deliver(message);
   }
 
-  #noteMended(): void {
-    if (this.#hasMended) return;
-    this.#hasMended = true;
+  #noteRepaired(): void {
+    if (this.#hasRepaired) return;
+    this.#hasRepaired = true;
     this.#options.onnoise("NaN or Infinity in a message, which JSON does not have: read as null");
   }
 
-  #note(line: string): void {
+  #addNoise(line: string): void {
     const text = clip(line.trim(), MAX_NOISE_CHARS);
     if (text === "") return;
     this.noiseCount++;
@@ -264,8 +264,8 @@ export class StdoutReader {
     this.#options.onnoise(text);
   }
 
-  /** Whoever waits for a message that is too long is told so, instead of waiting on. */
-  #refuse(line: OverlongLine): void {
+  /** Reports a message that is too long; if it is an answer, its request fails at once. */
+  #rejectOverlong(line: OverlongLine): void {
     this.#isBody = false;
     const { server, maxLineBytes, onerror } = this.#options;
     const error = new ExaiError(
@@ -278,6 +278,6 @@ export class StdoutReader {
     );
     onerror(error);
     const id = /"method"\s*:/.test(line.head.slice(0, MAX_NOISE_CHARS)) ? null : findId(line);
-    if (id !== null) this.#handOn(responseTo(id, { error: toRpcError(error) }));
+    if (id !== null) this.#deliver(responseTo(id, { error: toRpcError(error) }));
   }
 }

@@ -7,8 +7,8 @@ import type { ProcessTrees } from "./process_trees.ts";
 const log = getLogger(["exai", "upstream"]);
 
 /**
- * Trees as job objects: what a process starts is in its job, and the system ends the job with the daemon that holds it.
- * Where jobs are not to be had, `taskkill` follows the parents.
+ * Process trees as job objects: descendants are in the job of their root, and the system ends the job with the
+ * daemon. If jobs are not available, `taskkill` follows the parent ids.
  */
 export class WindowsTrees implements ProcessTrees {
   readonly #jobs = new Map<number, Job>();
@@ -28,7 +28,7 @@ export class WindowsTrees implements ProcessTrees {
     if (job) this.#jobs.set(pid, job);
   }
 
-  // A console program without a window cannot be asked; what could be, was asked when its stdin was closed.
+  // A console program without a window cannot be asked to end, except by closing its stdin, which was done.
   terminate(pid: number): Promise<void> {
     return this.kill(pid);
   }

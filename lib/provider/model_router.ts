@@ -1,267 +1,108 @@
-import { ExaiError } from "../base/errors.ts";
-import { SECOND_MS } from "../base/units.ts";
-import { askChain } from "./routing/chain.ts";
-import { chooseAuto, findModel, MAX_CHAIN, needsInWords } from "./routing/choose.ts";
-import { classOf } from "./routing/classes.ts";
-import { clientLendsNothing, howToSetUp, nothingFits, unfitModel, unknownModel } from "./routing/refusals.ts";
-import { settleDefaults } from "./fitness.ts";
-import { estimateTokens } from "./tokens.ts";
 import type {
   ChatOptions,
   ChatRequest,
+  ChatResult,
+  FaultKind,
   FileService,
   ModelClass,
   ModelInfo,
-  Provider,
   RawRequest,
+  Sample,
+  ThinkingMode,
 } from "./provider.ts";
-import type { ModelNeeds, ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./routing.ts";
-import { askClient, CLIENT_PROVIDER, clientModel } from "./sampling.ts";
-import type { ProviderStatus } from "./status.ts";
+import type { ProviderStatus } from "./provider_status.ts";
 
-interface ModelRouterOptions {
-  /** In the order in which `auto` prefers them; others from one call to the next when the configuration changes. */
-  providers: () => readonly Provider[];
-  /** Looks for providers that come and go, as a local Ollama; called now, and whenever lists are asked for anew. */
-  discover?: (signal: AbortSignal) => Promise<readonly Provider[]>;
-  /** What is asked when a call names no model. */
-  defaultModel?: string;
+/** What a call needs of its model besides text. */
+export interface ModelNeeds {
+  images?: boolean;
+  /** Whether it must think, or how hard. */
+  thinking?: boolean | ThinkingMode;
+  webSearch?: boolean;
+  tools?: boolean;
+  /** The estimated size of the request, in tokens. */
+  inputTokens?: number;
 }
 
-/** How long the providers' lists are waited for; when they take longer, what was known before stands for them. */
-const LIST_WAIT_MS = 3 * SECOND_MS;
-
-/** A name nobody knows makes the providers be asked again, but not more often than this. */
-const RELIST_AFTER_MS = 60 * SECOND_MS;
-
-/** Estimated tokens of one image; vendors count from some hundred to two thousand. */
-const IMAGE_TOKENS = 1500;
-
-/** Chooses among `options.providers` and the attached client's own model. Disposing it ends what it asks for itself. */
-export class FallbackRouter implements ModelRouter {
-  readonly #options: ModelRouterOptions;
-  readonly #end = new AbortController();
-  #found: readonly Provider[] = [];
-  #discovery: Promise<void>;
-  #refresh: Promise<void> | undefined;
-  #refreshedAtMs = -Infinity;
-  /** How often there were other providers. */
-  #changes = 0;
-
-  constructor(options: ModelRouterOptions) {
-    this.#options = options;
-    this.#discovery = this.#discover(this.#end.signal);
-  }
-
-  async resolve(query: RouteQuery): Promise<ModelRoute> {
-    const requested = query.requested?.trim() || this.#options.defaultModel || "auto";
-    await this.#discovery;
-    if (requested.toLowerCase() === "auto") return await this.#resolveAuto(requested, query);
-    const { sample } = query;
-    const [head, ...hint] = requested.split("/");
-    if (head === CLIENT_PROVIDER && sample !== undefined && isOpen(query, CLIENT_PROVIDER)) {
-      return this.#resolveNamed(requested, { model: clientModel(hint.join("/")), query });
-    }
-    if (head === CLIENT_PROVIDER && sample === undefined) throw clientLendsNothing(this.#models(query));
-    if (this.#providers.some(({ name }) => name === requested)) {
-      return await this.#resolveAuto(requested, { ...query, provider: requested });
-    }
-    const model = await this.#find(requested, query);
-    if (model === undefined) throw unknownModel(requested, this.#models(query));
-    return this.#resolveNamed(requested, { model, query });
-  }
-
-  chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
-    return askChain(route, {
-      ...options,
-      needs: () => needsOf(request),
-      ask: async (model, options) => {
-        const { request: settled, leftOut } = settleDefaults(request, model);
-        const question = { ...settled, model };
-        const result = model.provider === CLIENT_PROVIDER && route.sample
-          ? await askClient(question, { ...options, sample: route.sample, wanted: route.wanted })
-          : await this.#provider(model.provider).chat(question, options);
-        return { ...result, leftOut };
-      },
-    });
-  }
-
-  complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {
-    const { webSearch, tools } = request;
-    return askChain(route, {
-      ...options,
-      needs: async () => ({
-        webSearch,
-        tools: (tools?.length ?? 0) > 0,
-        inputTokens: await estimateTokens(JSON.stringify(request.messages)),
-      }),
-      ask: (model, options) => {
-        const provider = model.provider === CLIENT_PROVIDER ? undefined : this.#provider(model.provider);
-        if (provider?.complete !== undefined) return provider.complete({ ...request, model }, options);
-        throw new ExaiError(
-          "INVALID_PARAMS",
-          `${model.provider} takes no raw completions; name a model of kimi`,
-        );
-      },
-    });
-  }
-
-  files(name: string): FileService {
-    const provider = this.#providers.find((one) => one.name === name);
-    if (provider === undefined) {
-      throw new ExaiError("INVALID_PARAMS", `${name} is not set up: ${howToSetUp(name)}`);
-    }
-    if (provider.files === undefined) {
-      throw new ExaiError("INVALID_PARAMS", `${name} stores no files; kimi does`);
-    }
-    return provider.files;
-  }
-
-  status(): readonly ProviderStatus[] {
-    return this.#providers.map((provider) => provider.status());
-  }
-
-  async listed(maxAgeMs: number): Promise<void> {
-    await this.#discovery;
-    await this.#listOnce(LIST_WAIT_MS, { again: performance.now() - this.#refreshedAtMs > maxAgeMs });
-  }
-
-  async refresh(signal?: AbortSignal): Promise<void> {
-    const ended = this.#end.signal;
-    const either = signal ? AbortSignal.any([signal, ended]) : ended;
-    const change = this.#changes;
-    this.#discovery = this.#discover(either);
-    await this.#discovery;
-    await Promise.all(this.#providers.map((provider) => provider.refresh(either)));
-    if (!either.aborted && change === this.#changes) this.#refreshedAtMs = performance.now();
-  }
-
-  [Symbol.dispose](): void {
-    this.#end.abort();
-  }
-
-  /** There are other providers than before: their lists are asked for when they are next needed. */
-  providersChanged(): void {
-    this.#changes++;
-    this.#refresh = undefined;
-    this.#refreshedAtMs = -Infinity;
-  }
-
-  get #providers(): readonly Provider[] {
-    return [...this.#options.providers(), ...this.#found];
-  }
-
-  #provider(name: string): Provider {
-    const provider = this.#providers.find((one) => one.name === name);
-    if (provider !== undefined) return provider;
-    throw new ExaiError(
-      "INVALID_PARAMS",
-      `the provider ${name} is not there any more; name another model, or auto`,
-    );
-  }
-
-  /** The models a query may choose from, the client's own last: its user may be asked before it answers. */
-  #models(query: RouteQuery): ModelInfo[] {
-    return this.#byProvider(query).flat();
-  }
-
-  #byProvider(query: RouteQuery): (readonly ModelInfo[])[] {
-    const own = query.sample && isOpen(query, CLIENT_PROVIDER) ? [[clientModel()]] : [];
-    return [...this.#open(query).map((provider) => provider.models()), ...own];
-  }
-
-  #open(query: RouteQuery): Provider[] {
-    return this.#providers.filter(({ name, kind }) => isOpen(query, name) || isOpen(query, kind));
-  }
-
-  #resolveNamed(requested: string, { model, query }: { model: ModelInfo; query: RouteQuery }): ModelRoute {
-    const unfit = unfitModel(model, query.needs ?? {}, this.#models(query));
-    if (unfit !== undefined) throw unfit;
-    const why = requested === model.name
-      ? `${model.name} was asked for`
-      : `${requested} was asked for: ${model.name}`;
-    return { requested, model, fallbacks: [], why, wanted: wantedBy(query), sample: query.sample };
-  }
-
-  async #resolveAuto(requested: string, query: RouteQuery): Promise<ModelRoute> {
-    await this.#listOnce(LIST_WAIT_MS);
-    const { needs = {}, sample } = query;
-    const wanted = wantedBy(query);
-    const away = this.#open(query).map((provider) => provider.status()).filter(({ available }) => !available);
-    const isAway = ([first]: readonly ModelInfo[]) => away.some(({ name }) => name === first?.provider);
-    const all = this.#byProvider(query);
-    // What cannot be reached now is still better than nothing.
-    const chain = [
-      ...chooseAuto(all.filter((models) => !isAway(models)), { wanted, needs }),
-      ...chooseAuto(all.filter(isAway), { wanted, needs }),
-    ];
-    const [model, ...fallbacks] = chain.slice(0, MAX_CHAIN);
-    if (model === undefined) throw nothingFits(needs, this.#models(query), query.provider);
-    const why = whyChosen(model, { query, wanted, away });
-    return { requested, model, fallbacks, why, wanted, sample };
-  }
-
-  /** The model `requested` names; when nobody knows it, the providers are asked for their lists once more. */
-  async #find(requested: string, query: RouteQuery): Promise<ModelInfo | undefined> {
-    const known = findModel(this.#models(query), requested);
-    if (known !== undefined || performance.now() - this.#refreshedAtMs < RELIST_AFTER_MS) return known;
-    await this.#listOnce(Infinity, { again: true });
-    return findModel(this.#models(query), requested);
-  }
-
-  /** Has the lists asked for in the background, once, and waits for them for a while. */
-  async #listOnce(waitMs: number, { again = false } = {}): Promise<void> {
-    if (this.#refreshedAtMs > -Infinity && !again) return;
-    this.#refresh ??= this.refresh().finally(() => this.#refresh = undefined);
-    if (waitMs === Infinity) return await this.#refresh;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeout = new Promise<void>((resolve) => timer = setTimeout(resolve, waitMs));
-    await Promise.race([this.#refresh, timeout]);
-    clearTimeout(timer);
-  }
-
-  async #discover(signal: AbortSignal): Promise<void> {
-    this.#found = await this.#options.discover?.(signal).catch(() => []) ?? [];
-  }
+/** A request for a model. */
+export interface RouteQuery {
+  /** A name, an alias, `provider/name`, or `auto`; defaults to the configured default model, then `auto`. */
+  requested?: string;
+  /** The calling tool; determines the model class for `auto`. */
+  tool: string;
+  /** Overrides the model class of the tool. */
+  class?: ModelClass;
+  /** Restricts the choice to this provider. */
+  provider?: string;
+  needs?: ModelNeeds;
+  /** The client's model, if the client supports sampling. */
+  sample?: Sample;
 }
 
-/** Whether a query that asks for one provider may use the provider or kind `name`. */
-function isOpen({ provider }: RouteQuery, name: string): boolean {
-  return provider === undefined || provider === name;
+/** The models a request is sent to, in order. */
+export interface ModelRoute {
+  /** The requested name, or `auto`. */
+  readonly requested: string;
+  /** The first model; the request must fit its context window. */
+  readonly model: ModelInfo;
+  /** Tried in order after a rate limit, an outage or an open circuit breaker; empty for a named model. */
+  readonly fallbacks: readonly ModelInfo[];
+  /** Why `model` was selected, as a sentence. */
+  readonly why: string;
+  /** The preferred class of model, regardless of the class of `model`. */
+  readonly preferredClass: ModelClass;
+  readonly sample?: Sample;
 }
 
-/** The class of model that serves `query` best. */
-function wantedBy({ class: said, tool }: RouteQuery): ModelClass {
-  return said ?? classOf(tool);
+/** A failed or skipped model of a route. */
+export interface ModelAttempt {
+  model: string;
+  provider: string;
+  /** `unfit`: skipped, because the model lacks an ability. */
+  fault: FaultKind | "unfit";
+  message: string;
 }
 
-/** Why `auto` chose `model`, in a sentence. */
-function whyChosen(
-  model: ModelInfo,
-  { query, wanted, away }: { query: RouteQuery; wanted: ModelClass; away: readonly ProviderStatus[] },
-): string {
-  const { tool, needs = {}, provider } = query;
-  const which = provider === undefined ? "" : ` of ${provider}`;
-  const best = `${tool} wants a ${wanted} model${needsInWords(needs)}, and ${model.provider}/${model.name}`;
-  const found = model.class === wanted ? "is the first such" : `(${model.class}) is the nearest there is`;
-  const others = away.filter(({ name }) => name !== model.provider).map(({ name, reason }) =>
-    `${name} (${reason})`
-  );
-  return `${best} ${found}${which}${others.length === 0 ? "" : `; passed over: ${others.join(", ")}`}`;
+/** The routing decision, for the metadata of the result. */
+interface Routing {
+  requested: string;
+  /** `provider/model`. */
+  chosen: string;
+  why: string;
+  tried: readonly ModelAttempt[];
 }
 
-/** What `request` needs of its model. */
-async function needsOf({ messages, thinkingMode, webSearch, tools }: ChatRequest): Promise<ModelNeeds> {
-  const parts = messages.flatMap(({ content }) =>
-    typeof content === "string" ? [{ type: "text" as const, text: content }] : content
-  );
-  const images = parts.filter((part) => part.type === "image").length;
-  const text = parts.map((part) => part.type === "text" ? part.text : "").join("\n");
-  return {
-    images: images > 0,
-    thinking: thinkingMode,
-    webSearch,
-    tools: (tools?.length ?? 0) > 0,
-    inputTokens: await estimateTokens(text) + images * IMAGE_TOKENS,
-  };
+export type RoutedResult = ChatResult & { routing: Routing };
+
+/** Selects models and sends requests to them. */
+export interface ModelRouter extends Disposable {
+  /**
+   * Selects the model for a request. An unknown name triggers one refresh of the providers' lists.
+   *
+   * @throws {ExaiError} `INVALID_PARAMS`, listing the alternatives, when the requested model does not exist or does not
+   * meet `needs`, or when there is no model at all
+   */
+  resolve(query: RouteQuery): Promise<ModelRoute>;
+  /**
+   * Sends a chat request to the model of `route`, then to its fallbacks.
+   *
+   * @throws {ExaiError} as `Provider.chat`; `details.tried` lists the models if several were tried
+   */
+  chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult>;
+  /** Like {@linkcode chat} with a raw request. */
+  complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult>;
+  /**
+   * Returns the file storage of the provider `name`.
+   *
+   * @throws {ExaiError} `INVALID_PARAMS` when the provider is not configured or stores no files
+   */
+  files(name: string): FileService;
+  /** The status of the configured providers; does no I/O. */
+  status(): readonly ProviderStatus[];
+  /**
+   * Refreshes the lists of models if they are older than `maxAgeMs`, in milliseconds, and waits at most a few seconds
+   * for that. Never rejects: `status` reports failures.
+   */
+  ensureFresh(maxAgeMs: number): Promise<void>;
+  /** Refreshes the lists of all providers and closes their circuit breakers. Never rejects. */
+  refresh(signal?: AbortSignal): Promise<void>;
 }

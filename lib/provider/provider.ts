@@ -1,16 +1,16 @@
 import type { JsonObject } from "../base/json.ts";
-import type { ProviderName } from "./kinds.ts";
-import type { Abilities, ProviderStatus } from "./status.ts";
+import type { ProviderName } from "./provider_kinds.ts";
+import type { Abilities, ProviderStatus } from "./provider_status.ts";
 
-/** How hard a model should think before it answers, least first. Only a model with the ability `thinking` takes it. */
+/** Requested thinking effort, lowest first. Only models with the ability `thinking` take it. */
 export const THINKING_MODES = ["minimal", "low", "medium", "high", "max"] as const;
 
 export type ThinkingMode = (typeof THINKING_MODES)[number];
 
-/** How quick and how able a model is among those of its time. */
+/** The trade-off between speed and capability a model makes. */
 export type ModelClass = "fast" | "balanced" | "deep";
 
-/** What a model can do beside answering text with text. */
+/** Abilities of a model besides text chat. */
 export interface ModelAbilities extends Abilities {
   /** Calls functions it is offered. */
   tools: boolean;
@@ -18,19 +18,17 @@ export interface ModelAbilities extends Abilities {
   jsonSchema: boolean;
 }
 
-/** How hard a provider's own dial makes a model think, least first. */
+/** The effort levels of the providers' APIs, lowest first. */
 export const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
 export type Effort = (typeof EFFORTS)[number];
 
-/**
- * How the thinking of a model is steered: not at all, on or off, never off, or by the efforts it knows, least first.
- */
+/** How thinking is controlled: not at all, on or off, never off, or by one of the listed effort levels. */
 export type ThinkingControl = "none" | "switch" | "always" | readonly Effort[];
 
-/** A model as the catalogue has it. */
+/** A model in the catalogue. */
 export interface ModelInfo {
-  /** Name the provider knows it by. */
+  /** The name in the provider's API. */
   name: string;
   /** Name of the provider that serves it. */
   provider: string;
@@ -42,11 +40,11 @@ export interface ModelInfo {
   maxOutputTokens: number;
   abilities: ModelAbilities;
   thinking: ThinkingControl;
-  /** Whether it takes a temperature; many that think do not. */
+  /** Whether it takes a temperature; many thinking models do not. */
   takesTemperature: boolean;
-  /** Whether it searches the web only while it does not think. */
+  /** Whether web search requires thinking to be off. */
   searchStopsThinking?: boolean;
-  /** Whether `auto` may choose it. */
+  /** Whether `auto` may select it. */
   auto: boolean;
 }
 
@@ -57,17 +55,17 @@ export interface TextPart {
 
 export interface ImagePart {
   type: "image";
-  /** A `data:` URL with base64 content, or an `https:` URL where the provider fetches those. */
+  /** A `data:` URL with base64 content, or an `https:` URL if the provider fetches images. */
   url: string;
 }
 
 export type ChatContent = string | readonly (TextPart | ImagePart)[];
 
-/** One function call a model asks for. */
+/** A function call requested by a model. */
 export interface ToolCall {
   id: string;
   name: string;
-  /** JSON text, as the model wrote it: it may be faulty. */
+  /** JSON as the model wrote it; possibly invalid. */
   arguments: string;
 }
 
@@ -77,7 +75,7 @@ export type ChatMessage =
   | { role: "assistant"; content: string; toolCalls?: readonly ToolCall[]; reasoning?: string }
   | { role: "tool"; toolCallId: string; content: string };
 
-/** A function a model may call. */
+/** A function offered to a model. */
 interface ChatTool {
   name: string;
   description?: string;
@@ -85,96 +83,96 @@ interface ChatTool {
   parameters?: JsonObject;
 }
 
-/** Whether and which of the tools the model calls. */
+/** Whether the model must call a tool, and which. */
 export type ModelToolChoice = "auto" | "none" | "required" | { name: string };
 
-/** A question to a model, whichever it is. */
+/** A chat request, independent of the model and provider. */
 export interface ChatRequest {
   messages: readonly ChatMessage[];
-  /** 0 to 1; not sent to models that take none. */
+  /** From 0 to 1; not sent to models that take no temperature. */
   temperature?: number;
   thinkingMode?: ThinkingMode;
-  /** Stands for `thinkingMode` where that is left out, with a model that can do it beside the rest of the request. */
+  /** Used if `thinkingMode` is omitted and the model supports it along with the rest of the request. */
   defaultThinkingMode?: ThinkingMode;
   /** Whether the model may search the web. */
   webSearch?: boolean;
   tools?: readonly ChatTool[];
   toolChoice?: ModelToolChoice;
   maxOutputTokens?: number;
-  /** The answer is to be JSON that fits `schema`; a model that cannot be held to one is told so in words. */
+  /** Requests JSON that matches `schema`; without native support the schema becomes part of the prompt. */
   jsonSchema?: { name: string; schema: JsonObject };
 }
 
-/** A completion request written by the caller in the provider's own terms (OpenAI chat completions). */
+/** A completion request in the format of the OpenAI chat completions API, passed through to the provider. */
 export interface RawRequest {
   messages: readonly JsonObject[];
   tools?: readonly JsonObject[];
   tool_choice?: string | JsonObject;
   temperature?: number;
-  /** Adds the provider's own web search to `tools`, and answers its calls. */
+  /** Adds the provider's web search to `tools` and answers its calls. */
   webSearch?: boolean;
 }
 
-/** What an answer cost, in tokens. */
+/** The token usage of a completion. */
 export interface Usage {
   inputTokens: number;
   outputTokens: number;
-  /** Of the input, what the provider had in its cache. */
+  /** Input tokens served from the provider's cache. */
   cachedTokens?: number;
-  /** Of the output, what was thought and not said. */
+  /** Output tokens spent on reasoning. */
   reasoningTokens?: number;
-  /** The provider told nothing: these are estimates of our own. */
+  /** Whether the counts are estimates because the provider reported none. */
   estimated?: boolean;
 }
 
-/** A source the model names for what it found on the web. */
+/** A web source of an answer. */
 export interface Citation {
   url: string;
   title?: string;
 }
 
-/** Why a model stopped. */
+/** Why the model stopped generating. */
 export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter";
 
-/** A model's answer. */
+/** The completed answer of a model. */
 export interface ChatResult {
-  /** Never empty, unless there are `toolCalls`. */
+  /** Empty only if there are `toolCalls`. */
   text: string;
-  /** The model that answered, as the provider names it. */
+  /** The model as named in the provider's response. */
   model: string;
   provider: string;
   usage: Usage;
   finishReason: FinishReason;
   toolCalls?: readonly ToolCall[];
   citations?: readonly Citation[];
-  /** What the model thought, where the provider shows it. */
+  /** The reasoning, if the provider returns it. */
   reasoning?: string;
-  /** What of the request was a mere default and more than the model can do, and why, in a sentence. */
+  /** A sentence on a default of the request that was omitted because the model does not support it. */
   leftOut?: string;
 }
 
-/** How far an answer has come. */
+/** The progress of a chat request. */
 export interface ChatProgress {
   phase: "queued" | "sent" | "thinking" | "searching" | "answering" | "retrying" | "falling_back";
-  /** Characters of thought and answer so far. */
+  /** Characters of reasoning and answer so far. */
   chars: number;
-  /** For a person: "kimi-k2.5 is answering (1,204 characters)". */
+  /** For display: "kimi-k2.5 is answering (1,204 characters)". */
   message: string;
 }
 
 export interface ChatOptions {
-  /** Aborting it closes the connection at once, so that nothing more is generated or billed. */
+  /** Aborting it closes the connection, which stops generation and billing. */
   signal: AbortSignal;
   /** Called at most a few times a second. */
   onProgress?: (progress: ChatProgress) => void;
-  /** When the caller gives up, in milliseconds since 1970: no wait is begun that would outlast it. */
+  /** When the caller times out, in milliseconds since 1970. No wait is started that would outlast it. */
   deadlineMs?: number;
 }
 
-/** A question to one model of one provider, its defaults settled. */
+/** A chat request to one model, with defaults applied. */
 export type ProviderRequest = Omit<ChatRequest, "defaultThinkingMode"> & { model: ModelInfo };
 
-/** A question in the provider's own terms to one of its models. */
+/** A raw request to one model. */
 export type ProviderRawRequest = RawRequest & { model: ModelInfo };
 
 /** A source of models. */
@@ -182,106 +180,107 @@ export interface Provider {
   /** `kimi`, `openai`, or the name of a custom entry. */
   readonly name: string;
   readonly kind: ProviderName;
-  /** What it offers, as last known. */
+  /** The models as last listed. */
   models(): readonly ModelInfo[];
   /**
-   * Asks `request.model` once. Nothing is asked for that the model has not: it is refused by name.
+   * Sends one request to `request.model`.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` what the model cannot do or the provider would not take; `UPSTREAM_UNAVAILABLE`,
-   * `OUTCOME_UNKNOWN`, `TOO_LARGE`, `TIMEOUT` with `details.provider` and `details.fault` (a {@linkcode FaultKind});
-   * the reason `options.signal` was aborted with
+   * @throws {ExaiError} `INVALID_PARAMS` when the model lacks an ability or the provider rejects the request;
+   * `UPSTREAM_UNAVAILABLE`, `CONFIG`, `OUTCOME_UNKNOWN`, `TOO_LARGE`, `TIMEOUT` with `details.provider` and
+   * `details.fault` (a {@linkcode FaultKind}); the abort reason of `options.signal`
    */
   chat(request: ProviderRequest, options: ChatOptions): Promise<ChatResult>;
-  /** As {@linkcode chat}, with messages and tools passed on as they are. Absent where there is no such thing. */
+  /** Like {@linkcode chat} with a raw request. Absent if the provider does not support it. */
   complete?(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult>;
-  /** Absent where the provider takes no files. */
+  /** Absent if the provider stores no files. */
   readonly files?: FileService;
-  /** What it has to say of itself. */
+  /** The current status; does no I/O. */
   status(): ProviderStatus;
-  /** Asks the provider what it offers, and forgets an open breaker. Never fails: `status` has the reason. */
+  /** Fetches the list of models and closes the circuit breaker. Never rejects: `status` reports a failure. */
   refresh(signal: AbortSignal): Promise<void>;
 }
 
-/** What went wrong at a provider; `details.fault` of its errors. */
+/** The kind of a provider error, as `details.fault`. */
 export type FaultKind =
-  /** Asked too often or too much (429); `retryAfterMs` says when to come back. */
+  /** HTTP 429; `retryAfterMs` says when to retry. */
   | "rate_limit"
-  /** Could not be reached or failed before it took the request on (5xx, connection refused). */
+  /** Unreachable, or failed before processing the request (5xx, connection refused). */
   | "outage"
-  /** Failed so often of late that it is left alone for a while. */
+  /** Not sent: the circuit breaker is open. */
   | "breaker_open"
-  /** The key was refused, or the account has nothing left. */
+  /** The key was rejected, or the account has no credit. */
   | "auth"
-  /** The request itself was refused (400, 404, 413, 422). */
+  /** The request was rejected (400, 404, 413, 422). */
   | "refused"
-  /** The answer broke off, or came to nothing after the model may have run: it may have been billed. */
+  /** The response was lost or truncated after the model may have run, so it may have been billed. */
   | "cut"
-  /** The answer was no such thing as the protocol has. */
+  /** The response violates the protocol. */
   | "malformed"
-  /** The model ran and said nothing. */
+  /** The model ran and returned no text. */
   | "empty"
-  /** The answer grew past what is taken. */
+  /** The response exceeded a size limit. */
   | "too_large"
-  /** Took longer than the provider may take. */
+  /** The provider sent nothing for too long. */
   | "timeout";
 
-/** Why a file is handed over: `file-extract` for its text, `assistants` to keep it under an id. */
+/** `file-extract` returns the text and deletes the file; `assistants` keeps the file under an id. */
 type FilePurpose = "file-extract" | "assistants";
 
 export interface FileUpload {
-  /** Name with its extension: the provider goes by it. */
+  /** The name with its extension, by which the provider detects the format. */
   name: string;
   bytes: Uint8Array;
   purpose: FilePurpose;
 }
 
 export interface UploadedFile {
-  /** The provider's id of a file that it keeps; absent where it was deleted after its text was taken. */
+  /** The provider's id; absent if the file was deleted after extraction. */
   id?: string;
   name: string;
   sizeBytes: number;
-  /** What the provider read in it; for `file-extract` only. */
+  /** The extracted text; for `file-extract` only. */
   text?: string;
-  /** Whether the text was known from an earlier upload of the same content. */
+  /** Whether the text came from the cache. */
   cached: boolean;
 }
 
-/** A provider's own storage for files. */
+/** The file storage of a provider. */
 export interface FileService {
   /**
-   * Uploads `file`; for `file-extract` fetches its text and deletes it there again.
+   * Uploads `file`; for `file-extract` fetches its text and deletes the upload.
    *
    * @throws {ExaiError} as {@linkcode Provider.chat}
    */
   upload(file: FileUpload, options: Pick<ChatOptions, "signal">): Promise<UploadedFile>;
 }
 
-/** Texts of files, by the hash of what was uploaded. */
+/** A cache of extracted texts, by the hash of the uploaded content. */
 export interface TextCache {
   get(key: string): Promise<string | undefined> | string | undefined;
   set(key: string, text: string): Promise<void> | void;
 }
 
 /**
- * Asks the attached client for a completion of its own model (MCP client/sampling). Made for each call by whoever
- * speaks MCP; rejects with an `ExaiError` when the client refuses.
+ * Requests a completion from the client's model (MCP client/sampling). Created per call.
+ *
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the client rejects the request
  */
 export type Sample = (request: SampleRequest, options: ChatOptions) => Promise<ChatResult>;
 
-/** What MCP sampling can say of a question. */
+/** The parts of a chat request that MCP sampling supports. */
 export interface SampleRequest {
   systemPrompt?: string;
   messages: readonly SampleMessage[];
   temperature?: number;
   maxOutputTokens: number;
-  /** The class of model that would suit; the client decides. */
+  /** The preferred class of model; a hint to the client. */
   modelClass: ModelClass;
-  /** Part of the name of a model that would suit; the client decides. */
+  /** Part of the name of the preferred model; a hint to the client. */
   modelHint?: string;
 }
 
 export interface SampleMessage {
   role: "user" | "assistant";
-  /** One block each, as revisions before 2025-11-25 have it; images as base64 with their MIME type. */
+  /** One block per message, as revisions before 2025-11-25 require; images as base64 with their MIME type. */
   content: { type: "text"; text: string } | { type: "image"; data: string; mimeType: string };
 }

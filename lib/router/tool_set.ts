@@ -1,4 +1,4 @@
-import type { ClientToolsConfig } from "../config/client_tools.ts";
+import type { ClientToolsConfig } from "../config/server_config.ts";
 import { anyOf, type Matcher } from "../base/patterns.ts";
 import type { CatalogEntry } from "./entries.ts";
 

@@ -1,4 +1,4 @@
-import type { SearchMode } from "../config/client_tools.ts";
+import type { SearchMode } from "../config/settings.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Call, Caller } from "../call/call.ts";

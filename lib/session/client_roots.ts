@@ -6,50 +6,53 @@ import type { AskOptions, Root } from "../call/call.ts";
 import { jsonChars } from "../transport/message_size.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
 
+/** The JSON-RPC error code of an unknown method. */
+const METHOD_NOT_FOUND = -32601;
+
 type Roots = readonly Root[] | undefined;
 
-/** What is known of a client's roots: `asked`, somebody waits for them; `late`, nobody waits any more. */
+/** What is known of a client's roots: `asked`, a caller waits for them; `late`, callers have gone on without them. */
 export type RootsState = "unasked" | "asked" | "late" | "known";
 
-/** How the roots of one client are asked for, and who is told of what comes of it. */
+/** How the roots of one client are requested, and what happens when they are late. */
 export interface RootsHooks {
-  /** Asks the client for `roots/list`. */
+  /** Sends `roots/list` to the client. */
   ask(options: AskOptions): Promise<Result>;
-  /** Whoever asked goes on without roots: the client has not told them, for the reason `why`. */
+  /** Callers go on without roots, for the reason `why`; called once. */
   onMissing(why: string): void;
-  /** The roots have come after somebody had to go on without them. */
+  /** The roots have arrived after callers went on without them. */
   onLate(): void;
 }
 
-/** How long whoever needs the roots waits for a client that does not answer, the first time and afterwards. */
+/** How long a caller waits for a client that does not answer, the first time and afterwards. */
 const FIRST_WAIT_MS = 10 * SECOND_MS;
 const NEXT_WAIT_MS = SECOND_MS;
-/** An answer is still taken so much later; then the question is withdrawn. */
+/** The request is cancelled after this time; until then a late response is used. */
 const LATE_ANSWER_MS = 5 * MINUTE_MS;
-/** A client that is silent for so long is asked anew when the roots are needed next. */
-const ASK_ANEW_MS = 10 * SECOND_MS;
-/** Pauses before a client that answered with an error is asked again. */
-const RETRY_PAUSES_MS = [100, 500];
-/** How often a client is asked again because its roots changed before it had answered. */
+/** After this time without a response the next use sends a new request. */
+const RETRY_AFTER_MS = 10 * SECOND_MS;
+/** Delays before the retries after an error response. */
+const RETRY_DELAYS_MS = [100, 500];
+/** Requests sent in a row because the roots changed before the response. */
 const MAX_ROUNDS = 3;
-/** Roots a client may tell of, how long each may be and all together: they are kept. What is beyond is passed over. */
+/** Bounds of the roots kept: their number, the JSON characters of each, and of all together. The rest is ignored. */
 const MAX_ROOTS = 1000;
 const MAX_ROOT_CHARS = 8 * KIB;
 const MAX_ALL_ROOTS_CHARS = 256 * KIB;
 
 /**
- * The roots of one client (MCP client/roots). They decide in which directory servers run, so whoever needs them waits for
- * the answer, for a bounded time, and only an answer is kept: a client that was silent or failed is asked again.
+ * The roots of one client (MCP client/roots). Servers run in them, so callers wait for the response, for a bounded time.
+ * Only a response is cached: a client that was silent or failed is asked again.
  */
 export class ClientRoots {
   readonly #hooks: RootsHooks;
   #known: { roots: Roots } | undefined;
-  #asking: { done: Promise<Roots>; withdraw: AbortController } | undefined;
-  /** Counts the client's word that its roots have changed: an answer to an earlier question is then old. */
+  #request: { done: Promise<Roots>; cancel: AbortController } | undefined;
+  /** Counts `roots/list_changed`, to detect a response that is outdated on arrival. */
   #changes = 0;
-  /** Somebody went on without roots that have not come since. */
-  #missed = false;
-  #hasFailed = false;
+  /** Callers went on without roots that have not arrived since. */
+  #isMissed = false;
+  #hasWarned = false;
   #askedAtMs = 0;
 
   constructor(hooks: RootsHooks) {
@@ -58,19 +61,19 @@ export class ClientRoots {
 
   get state(): RootsState {
     if (this.#known) return "known";
-    if (this.#missed) return "late";
-    return this.#asking ? "asked" : "unasked";
+    if (this.#isMissed) return "late";
+    return this.#request ? "asked" : "unasked";
   }
 
   /**
-   * The roots, or undefined when the client has none or has not told them in time.
+   * The roots; undefined when the client has none or has not answered in time.
    *
    * @throws {ExaiError} `CANCELLED` when the session ends first
    */
   async get(): Promise<Roots> {
     if (this.#known) return this.#known.roots;
-    const waitMs = this.#missed ? NEXT_WAIT_MS : FIRST_WAIT_MS;
-    const { done } = this.#ask();
+    const waitMs = this.#isMissed ? NEXT_WAIT_MS : FIRST_WAIT_MS;
+    const { done } = this.#startRequest();
     const { promise: late, resolve } = Promise.withResolvers<"late">();
     const timer = setTimeout(() => resolve("late"), waitMs);
     const roots = await Promise.race([done, late]).finally(() => clearTimeout(timer));
@@ -78,49 +81,49 @@ export class ClientRoots {
     return roots === "late" ? undefined : roots;
   }
 
-  /** The client says that its roots have changed. */
-  changed(): void {
+  /** The client's roots have changed. */
+  invalidate(): void {
     this.#changes++;
     this.#known = undefined;
   }
 
-  /** The client is heard of: if its roots are overdue it is asked for them again. Nobody waits for that. */
-  remind(): void {
-    if (this.state === "late" && performance.now() - this.#askedAtMs > ASK_ANEW_MS) this.#ask();
+  /** Sends a new request, without waiting, when the response is overdue. */
+  retryOverdue(): void {
+    if (this.state === "late" && performance.now() - this.#askedAtMs > RETRY_AFTER_MS) this.#startRequest();
   }
 
-  #ask() {
-    const isOverdue = performance.now() - this.#askedAtMs > ASK_ANEW_MS;
-    if (this.#asking && !isOverdue) return this.#asking;
-    this.#asking?.withdraw.abort(new ExaiError("TIMEOUT", "the roots are asked for anew"));
+  #startRequest() {
+    const isOverdue = performance.now() - this.#askedAtMs > RETRY_AFTER_MS;
+    if (this.#request && !isOverdue) return this.#request;
+    this.#request?.cancel.abort(new ExaiError("TIMEOUT", "the roots are asked for anew"));
     this.#askedAtMs = performance.now();
-    const withdraw = new AbortController();
-    const asking = { done: this.#find(withdraw.signal), withdraw };
-    this.#asking = asking;
-    const over = () => {
-      if (this.#asking === asking) this.#asking = undefined;
+    const cancel = new AbortController();
+    const request = { done: this.#fetch(cancel.signal), cancel };
+    this.#request = request;
+    const clear = () => {
+      if (this.#request === request) this.#request = undefined;
     };
-    asking.done.then(over, over);
-    return asking;
+    request.done.then(clear, clear);
+    return request;
   }
 
-  async #find(signal: AbortSignal): Promise<Roots> {
+  async #fetch(signal: AbortSignal): Promise<Roots> {
     let why = "";
     for (let failures = 0, rounds = 1;;) {
-      const { isOld, roots, failure } = await this.#askOnce(signal);
-      if (failure === undefined && (!isOld || rounds++ >= MAX_ROUNDS)) return this.#learn(roots);
+      const { isOutdated, roots, failure } = await this.#fetchOnce(signal);
+      if (failure === undefined && (!isOutdated || rounds++ >= MAX_ROUNDS)) return this.#store(roots);
       if (failure === undefined) continue;
       why = failure;
-      const pauseMs = RETRY_PAUSES_MS[failures++];
-      if (pauseMs === undefined) break;
-      await delay(pauseMs, { signal }).catch(() => {});
+      const delayMs = RETRY_DELAYS_MS[failures++];
+      if (delayMs === undefined) break;
+      await delay(delayMs, { signal }).catch(() => {});
       if (signal.aborted) break;
     }
     if (!signal.aborted) this.#miss(`it answers roots/list with an error: ${why}`);
     return undefined;
   }
 
-  async #askOnce(signal: AbortSignal): Promise<{ isOld?: boolean; roots?: Roots; failure?: string }> {
+  async #fetchOnce(signal: AbortSignal): Promise<{ isOutdated?: boolean; roots?: Roots; failure?: string }> {
     const changes = this.#changes;
     let answer: Result;
     try {
@@ -134,29 +137,29 @@ export class ClientRoots {
     const { roots } = answer.result ?? {};
     if (!Array.isArray(roots)) return { failure: "the answer holds no list of roots" };
     return {
-      roots: keptRoots(roots as JsonObject[]),
-      isOld: changes !== this.#changes,
+      roots: boundedRoots(roots as JsonObject[]),
+      isOutdated: changes !== this.#changes,
     };
   }
 
-  #learn(roots: Roots): Roots {
+  #store(roots: Roots): Roots {
     this.#known = { roots };
-    const wasMissed = this.#missed;
-    this.#missed = false;
+    const wasMissed = this.#isMissed;
+    this.#isMissed = false;
     if (wasMissed && roots) this.#hooks.onLate();
     return roots;
   }
 
   #miss(why: string): void {
-    if (!this.#hasFailed) this.#hooks.onMissing(why);
-    this.#hasFailed = this.#missed = true;
+    if (!this.#hasWarned) this.#hooks.onMissing(why);
+    this.#hasWarned = this.#isMissed = true;
   }
 }
 
-function keptRoots(told: readonly JsonObject[]): Root[] {
+function boundedRoots(offered: readonly JsonObject[]): Root[] {
   const kept: Root[] = [];
   let chars = 0;
-  for (const value of told.slice(0, MAX_ROOTS)) {
+  for (const value of offered.slice(0, MAX_ROOTS)) {
     if (!isRoot(value)) continue;
     chars += jsonChars(value, MAX_ROOT_CHARS);
     if (chars <= MAX_ALL_ROOTS_CHARS) kept.push(value);
@@ -169,7 +172,7 @@ function isRoot(value: JsonObject): value is Root {
     jsonChars(value, MAX_ROOT_CHARS) !== Infinity;
 }
 
-/** A client that offers roots and does not know the method has none. */
+/** A client with the roots capability that lacks the method has no roots. */
 function isUnknownMethod({ code }: RpcError): boolean {
-  return code === -32601;
+  return code === METHOD_NOT_FOUND;
 }

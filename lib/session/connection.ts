@@ -2,7 +2,6 @@ import { getLogger } from "@logtape/logtape";
 import { EVICTION_RANK } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import { InboundQueue } from "./inbound_queue.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
@@ -11,138 +10,166 @@ import { CLOSE, toRpcError } from "../wire/codes.ts";
 import { isEphemeral, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
+import { InboundQueue } from "./inbound_queue.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
-import type { Outlet } from "./mailbox.ts";
-import { McpPeer, type PeerOutlet } from "./mcp_peer.ts";
-import { nudger } from "./nudge.ts";
+import { McpPeer, type MessageSink } from "./mcp_peer.ts";
+import { createNudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
+import type { FrameSink } from "./replay_buffer.ts";
 import type { Session } from "./session.ts";
 
 const log = getLogger(["exai", "session"]);
 
-/** What stands for the code of a close frame without one (RFC 6455, 7.1.5). */
-const NO_CODE = 1005;
+/** Reported for a close frame without a code (RFC 6455, 7.1.5). */
+const NO_STATUS_RECEIVED = 1005;
 
-/** So much of what a connection has sent may wait while others have their turn. */
-const MAX_WAITING_CHARS = 16 * MIB;
+/** Characters one connection may have queued. */
+const MAX_QUEUED_CHARS = 16 * MIB;
 
-/** What a connection needs of the daemon once its session is known. */
+/** What a connection with a session needs of the daemon. */
 export interface ConnectionHooks extends OpHooks {
   registry: SessionRegistry;
   onNotification(session: Session, method: string, params: JsonObject): void;
 }
 
-/** The peers of a session outlive its connections, so that a call that was cut off finds its way back. */
-const peers = new WeakMap<Session, Peers>();
-
-interface Peers {
-  mcp: McpPeer;
-  ops: OpPeer;
-}
-
-interface JoinOptions {
+interface ConnectionOptions {
   hooks: ConnectionHooks;
-  /** Whether EXAI ops are spoken beside MCP. */
-  opsToo: boolean;
-  /** Whether the client asked in its hello to be nudged. */
+  /** Whether the client speaks EXAI ops beside MCP. */
+  speaksOps: boolean;
+  /** Whether its hello asked for nudges. */
   nudge?: boolean;
-  /** Whether the client asked in its hello for frames that hold several messages, each on its line. */
+  /** Whether its hello asked for frames with several messages, one a line. */
   lines?: boolean;
-  /** Whether the client asked in its hello that either end tell the other what has arrived. */
+  /** Whether its hello asked for receipts of what has arrived, in both directions. */
   receipts?: boolean;
 }
 
-/** Makes `channel` the connection of `session`: what arrives is handled, what the session sends goes out. */
-export function join(
-  channel: FrameChannel,
-  session: Session,
-  { hooks, opsToo, nudge, lines, receipts }: JoinOptions,
-): void {
-  const { mcp, ops } = peersFor(session, hooks);
-  let onclosing = () => {};
-  const outlet = lines ? joining(channel, () => onclosing()) : plain(channel, () => onclosing());
-  session.mailbox.attach(outlet, { keepPosts: receipts });
-  const arrivals = receipts ? new InboundReceipts(session, (text) => outlet.send(text)) : undefined;
-  const count = byteCounter(channel, session);
-  const { refuse, refuseShape } = refusals({ mcp, ops }, opsToo);
-  const arrived = nudge ? nudger(channel) : undefined;
-  channel.onbadframe = refuse;
-  const handle = (text: string) => {
-    const fault = shapeFault(text);
-    const frame = fault === undefined ? parse(text) : undefined;
-    // What is refused has arrived as well: its client would wait for it to, and send it again after a cut.
-    if (!isOp(frame)) arrivals?.count(text.length);
-    if (fault !== undefined) refuseShape(text, fault);
-    else if (frame === undefined) refuse("a frame must hold one JSON message; this one is no JSON");
-    else if (Array.isArray(frame) && (!opsToo || frame.some(isRpc))) mcp.receiveBatch(frame, text.length);
-    else if (!isObject(frame)) refuse("a frame must hold one JSON object");
-    else if (opsToo && frame.jsonrpc === undefined) void ops.receive(frame, text.length);
-    else mcp.receive(frame, text.length);
-  };
-  // One that cannot be handled must not take those behind it in the same frame along.
-  const take = (text: string) => {
+/** Makes `channel` the connection of `session`, in place of one it may have. */
+export function bindConnection(channel: FrameChannel, session: Session, options: ConnectionOptions): void {
+  const connection = new SessionConnection(channel, session, options);
+  channel.onbadframe = (why) => connection.reject(why);
+  channel.onframe = (frame) => connection.receive(frame);
+  channel.onclose = (end) => connection.handleClose(end);
+}
+
+/** One connection of a session: its frames become messages for the session's peers. */
+class SessionConnection {
+  readonly #channel: FrameChannel;
+  readonly #session: Session;
+  readonly #options: ConnectionOptions;
+  readonly #mcp: McpPeer;
+  readonly #ops: OpPeer;
+  readonly #sink: FrameSink;
+  readonly #queue: InboundQueue;
+  readonly #receipts: InboundReceipts | undefined;
+  readonly #nudgeLater: (() => void) | undefined;
+  #countedIn: number;
+  #countedOut: number;
+
+  constructor(channel: FrameChannel, session: Session, options: ConnectionOptions) {
+    this.#channel = channel;
+    this.#session = session;
+    this.#options = options;
+    this.#countedIn = channel.bytesIn;
+    this.#countedOut = channel.bytesOut;
+    ({ mcp: this.#mcp, ops: this.#ops } = peersOf(session, options.hooks));
+    this.#queue = openQueue(channel, session, (text) => this.#handle(text));
+    const sink = frameSink(channel, { joinsLines: options.lines, beforeClose: () => this.#settleQueue() });
+    this.#sink = sink;
+    session.output.attach(sink, { acknowledgesMessages: options.receipts });
+    this.#receipts = options.receipts ? new InboundReceipts(session, (text) => sink.send(text)) : undefined;
+    this.#nudgeLater = options.nudge ? createNudger(channel) : undefined;
+  }
+
+  receive(frame: string): void {
+    this.#countBytes();
+    this.#nudgeLater?.();
+    if (!this.#options.lines) this.#queue.push(frame);
+    else if (!eachLine(frame, (line) => this.#queue.push(line))) {
+      this.reject(`a frame may hold at most ${MAX_JOINED_LINES} messages`);
+    }
+  }
+
+  /** Answers a frame that holds no message. */
+  reject(why: string): void {
+    if (this.#options.speaksOps) this.#ops.reject(new ExaiError("INVALID_REQUEST", why));
+    else this.#mcp.rejectText(why);
+  }
+
+  handleClose(end: ChannelEnd): void {
+    this.#countBytes();
+    if (this.#session.isResumable) this.#settleQueue();
+    else this.#queue.discard();
+    this.#detach(end);
+  }
+
+  // A message that cannot be handled must not keep those after it in the same frame from being handled.
+  #handle(text: string): void {
     try {
-      handle(text);
+      this.#dispatch(text);
     } catch (thrown) {
       logHandlerError("a frame of a client", thrown);
-      refuse(`the frame could not be handled: ${messageOf(thrown)}`);
+      this.reject(`the frame could not be handled: ${messageOf(thrown)}`);
     }
-  };
-  const intake = intakeOf(channel, session, take);
-  // What a client that comes back asks for is what has been taken; of one with receipts the rest comes again by itself.
-  const settle = () => receipts ? intake.drop() : intake.finish();
-  onclosing = settle;
-  channel.onframe = (text) => {
-    count();
-    arrived?.();
-    if (!lines) intake.push(text);
-    else if (!eachLine(text, (line) => intake.push(line))) {
-      refuse(`a frame may hold at most ${MAX_JOINED_LINES} messages`);
-    }
-  };
-  channel.onclose = (end) => {
-    count();
-    if (session.resumable) settle();
-    // Of one that is over nothing is wanted any more.
-    else intake.drop();
-    leave(session, outlet, { hooks, end });
-  };
+  }
+
+  #dispatch(text: string): void {
+    const { speaksOps } = this.#options;
+    const fault = shapeFault(text);
+    const message = fault === undefined ? parse(text) : undefined;
+    // Rejected messages count as well: the client would send them again after a cut otherwise.
+    if (!isOp(message)) this.#receipts?.count(text.length);
+    if (fault !== undefined) this.#rejectShape(text, fault);
+    else if (message === undefined) this.reject("a frame must hold one JSON message; this one is no JSON");
+    else if (Array.isArray(message) && (!speaksOps || message.some(isRpc))) {
+      this.#mcp.receiveBatch(message, text.length);
+    } else if (!isObject(message)) this.reject("a frame must hold one JSON object");
+    else if (speaksOps && message.jsonrpc === undefined) void this.#ops.receive(message, text.length);
+    else this.#mcp.receive(message, text.length);
+  }
+
+  #rejectShape(text: string, why: string): void {
+    const outline = outlineOf(text);
+    if (!isObject(outline)) this.reject(why);
+    else if (this.#options.speaksOps && outline.jsonrpc === undefined) {
+      this.#ops.reject(new ExaiError("INVALID_REQUEST", why), outline.request_id);
+    } else this.#mcp.rejectMessage(outline, why);
+  }
+
+  /**
+   * Ends the queue when the client may resume. A client with receipts sends again what is dropped here; of any other,
+   * everything received must be handled, for that is what it resumes from.
+   */
+  #settleQueue(): void {
+    if (this.#options.receipts) this.#queue.discard();
+    else this.#queue.flush();
+  }
+
+  /** Adds the bytes since the last count to those of the session. */
+  #countBytes(): void {
+    const { bytesIn, bytesOut } = this.#channel;
+    this.#session.bytesIn += bytesIn - this.#countedIn;
+    this.#session.bytesOut += bytesOut - this.#countedOut;
+    this.#countedIn = bytesIn;
+    this.#countedOut = bytesOut;
+  }
+
+  #detach({ code, wasClean }: ChannelEnd): void {
+    const { registry } = this.#options.hooks;
+    // Not when a newer connection has replaced this one.
+    if (!this.#session.output.detach(this.#sink)) return;
+    log.debug("session {id} lost its connection ({code})", { id: this.#session.id, code });
+    // Deno reports a connection cut without a close frame like a close frame without a code.
+    const mayBeCut = code === NO_STATUS_RECEIVED && this.#session.isResumable;
+    const isGoodbye = wasClean && code < CLOSE.invalidHello && !mayBeCut;
+    if (isGoodbye) registry.end(this.#session, "the client closed the connection", { goodbye: true });
+    else registry.handleDisconnect(this.#session);
+  }
 }
 
-/** How a text that holds no message is refused: to a client that may speak EXAI ops, as an op, unless it is MCP. */
-function refusals({ mcp, ops }: Peers, opsToo: boolean) {
-  const refuse = (why: string) => {
-    if (opsToo) ops.refuse(new ExaiError("INVALID_REQUEST", why));
-    else mcp.refuseText(why);
-  };
-  const refuseShape = (text: string, why: string) => {
-    const value = outlineOf(text);
-    if (!isObject(value)) refuse(why);
-    else if (opsToo && value.jsonrpc === undefined) {
-      ops.refuse(new ExaiError("INVALID_REQUEST", why), value.request_id);
-    } else mcp.refuseMessage(value, why);
-  };
-  return { refuse, refuseShape };
-}
-
-/** Adds what has gone over `channel` since it was last called to what has gone over the connections of `session`. */
-function byteCounter(channel: FrameChannel, session: Session): () => void {
-  const counted = { in: channel.bytesIn, out: channel.bytesOut };
-  return () => {
-    session.bytesIn += channel.bytesIn - counted.in;
-    session.bytesOut += channel.bytesOut - counted.out;
-    counted.in = channel.bytesIn;
-    counted.out = channel.bytesOut;
-  };
-}
-
-function isOp(frame: unknown): boolean {
-  return isObject(frame) && frame.jsonrpc === undefined && typeof frame.op === "string";
-}
-
-/** What waits counts as what is held for all clients, as requests over HTTP that are being read do. */
-function intakeOf(channel: FrameChannel, session: Session, take: (text: string) => void): InboundQueue {
+/** The inbound queue of a connection. What is queued counts towards the byte budget, as HTTP requests being read do. */
+function openQueue(channel: FrameChannel, session: Session, handle: (text: string) => void): InboundQueue {
   let sinceMs = 0;
   const account = session.budget.open({
     rank: EVICTION_RANK.incoming,
@@ -150,59 +177,39 @@ function intakeOf(channel: FrameChannel, session: Session, take: (text: string) 
       return sinceMs;
     },
     evict() {
-      intake.drop();
+      queue.discard();
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
     },
   });
-  const intake = new InboundQueue({
-    take,
-    maxChars: MAX_WAITING_CHARS,
-    onmove(chars) {
+  const queue = new InboundQueue({
+    handle,
+    maxChars: MAX_QUEUED_CHARS,
+    onSizeChange(chars) {
       if (account.bytes === 0) sinceMs = performance.now();
       account.add(chars);
     },
   });
-  return intake;
+  return queue;
 }
 
-function leave(
-  session: Session,
-  outlet: Outlet,
-  how: { hooks: ConnectionHooks; end: ChannelEnd },
-): void {
-  // When a newer connection has taken the session over, the end of this one is no news.
-  if (!session.mailbox.detach(outlet)) return;
-  log.debug("session {id} lost its connection ({code})", { id: session.id, code: how.end.code });
-  const { code, wasClean: clean } = how.end;
-  // Deno reports a connection that ends without a close frame as it does one whose close frame has no code.
-  const isUnsure = code === NO_CODE && session.resumable;
-  const meant = clean && code < CLOSE.invalidHello && !isUnsure;
-  if (meant) how.hooks.registry.end(session, "the client closed the connection", { goodbye: true });
-  else how.hooks.registry.detached(session);
-}
-
-/** `onclosing`: called before it is closed from here, as when its client has come back on another. */
-function plain(channel: FrameChannel, onclosing: () => void): Outlet {
+/** @param beforeClose called before this side closes the connection, as when the client has resumed on another */
+function frameSink(
+  channel: FrameChannel,
+  { joinsLines, beforeClose }: { joinsLines?: boolean; beforeClose(): void },
+): FrameSink {
+  const joiner = joinsLines ? new LineJoiner((frame) => channel.send(frame)) : undefined;
   return {
-    send: (text) => channel.send(text),
+    send: joiner ? (text) => joiner.send(text) : (text) => channel.send(text),
     close(code, reason) {
-      onclosing();
+      beforeClose();
+      joiner?.flush();
       channel.close(code, reason);
     },
   };
 }
 
-/** Sends the messages of one turn in one frame. */
-function joining(channel: FrameChannel, onclosing: () => void): Outlet {
-  const joiner = new LineJoiner((frame) => channel.send(frame));
-  return {
-    send: (text) => joiner.send(text),
-    close(code, reason) {
-      onclosing();
-      joiner.flush();
-      channel.close(code, reason);
-    },
-  };
+function isOp(message: unknown): boolean {
+  return isObject(message) && message.jsonrpc === undefined && typeof message.op === "string";
 }
 
 function isRpc(value: Json): boolean {
@@ -217,10 +224,18 @@ function parse(text: string): Json | undefined {
   }
 }
 
-function peersFor(session: Session, hooks: ConnectionHooks): Peers {
+interface Peers {
+  mcp: McpPeer;
+  ops: OpPeer;
+}
+
+/** The peers of each session. They outlive its connections, so that a call can end on another than it began on. */
+const peers = new WeakMap<Session, Peers>();
+
+function peersOf(session: Session, hooks: ConnectionHooks): Peers {
   let pair = peers.get(session);
   if (!pair) {
-    const mcp = new McpPeer(session, mailboxOutlet(session), {
+    const mcp = new McpPeer(session, messageSink(session), {
       target: hooks.target,
       onNotification: (method, params) => hooks.onNotification(session, method, params),
     });
@@ -230,30 +245,30 @@ function peersFor(session: Session, hooks: ConnectionHooks): Peers {
   return pair;
 }
 
-function mailboxOutlet(session: Session): PeerOutlet {
-  const { mailbox, maxFrameBytes } = session;
+function messageSink(session: Session): MessageSink {
+  const { output, maxFrameBytes } = session;
   return {
-    answer(id, response) {
+    respond(id, response) {
       const text = encode(response, maxFrameBytes, (error) => responseTo(id, { error: toRpcError(error) }));
-      if (id === null) mailbox.postNow(text);
-      else mailbox.answer(id, text);
+      if (id === null) output.sendTransient(text);
+      else output.sendResponse(id, text);
     },
-    refuseTwin: (id, response) => mailbox.refuseTwin(id, JSON.stringify(response)),
-    began: (id) => mailbox.began(id),
-    abandon: (id) => mailbox.abandon(id),
-    post(message, { onlost }) {
+    rejectDuplicate: (id, response) => output.rejectDuplicate(id, JSON.stringify(response)),
+    markBegun: (id) => output.markBegun(id),
+    abandon: (id) => output.abandon(id),
+    send(message, { onUndelivered }) {
       let sent = message;
       const text = encode<RpcMessage>(message, maxFrameBytes, (error) => {
-        onlost?.(error);
+        onUndelivered?.(error);
         return sent = tooLargeNotice(error);
       });
-      if (isEphemeral(sent)) mailbox.postNow(text);
-      else mailbox.post(text, onlost);
+      if (isEphemeral(sent)) output.sendTransient(text);
+      else output.send(text, onUndelivered);
     },
   };
 }
 
-/** What the client is told in place of a message that cannot be sent to it. */
+/** The notification sent in place of a message that cannot be encoded. */
 export function tooLargeNotice(error: ExaiError): RpcMessage {
   const params = { level: "error", logger: "exai", data: error.message };
   return { jsonrpc: "2.0", method: "notifications/message", params };

@@ -3,22 +3,32 @@ import { formatBytes } from "../base/units.ts";
 import { exceedsBytes, jsonChars, MAX_BYTES_PER_CHAR } from "../transport/message_size.ts";
 
 /**
- * `message` as the text of one frame. What cannot be sent, because it is too large or no JSON, is replaced by what
- * `refuse` makes of the error: a request never stays without its answer.
+ * The text of `message`. A message that is too large or cannot be serialized is replaced by the one `toError` returns,
+ * so that no request stays unanswered.
+ *
+ * @example
+ * ```ts
+ * import { encode } from "./encode.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const toError = ({ code }: { code: string }) => ({ code, data: "" });
+ * assertEquals(encode({ code: "", data: "a" }, 100, toError), '{"code":"","data":"a"}');
+ * assertEquals(encode({ code: "", data: "a".repeat(100) }, 100, toError), '{"code":"TOO_LARGE","data":""}');
+ * ```
  */
-export function encode<T>(message: T, maxBytes: number, refuse: (error: ExaiError) => T): string {
+export function encode<T>(message: T, maxBytes: number, toError: (error: ExaiError) => T): string {
   const text = textOf(message, maxBytes);
-  return typeof text === "string" ? text : JSON.stringify(refuse(text));
+  return typeof text === "string" ? text : JSON.stringify(toError(text));
 }
 
-/** As {@linkcode encode}, for a transport that writes the text itself: it is written here only to be measured. */
-export function sendable<T>(message: T, maxBytes: number, refuse: (error: ExaiError) => T): T {
+/** As {@linkcode encode}, for a transport that serializes by itself: only messages that may be too large are serialized. */
+export function sendable<T>(message: T, maxBytes: number, toError: (error: ExaiError) => T): T {
   const isSmall = jsonChars(message, maxBytes / MAX_BYTES_PER_CHAR) !== Infinity;
   const text = isSmall ? "" : textOf(message, maxBytes);
-  return typeof text === "string" ? message : refuse(text);
+  return typeof text === "string" ? message : toError(text);
 }
 
-/** The JSON of `message`, or why it cannot be sent. */
+/** The JSON of `message`, or the error why it cannot be sent. */
 function textOf(message: unknown, maxBytes: number): string | ExaiError {
   let text: string;
   try {

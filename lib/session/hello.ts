@@ -18,23 +18,23 @@ import { SOCKET_DOOR } from "../wire/proof.ts";
 import { type RequestId, responseTo } from "../wire/rpc.ts";
 import { shapeFault } from "../wire/shape.ts";
 import { answerCommand, type CommandHooks } from "./command.ts";
-import { type ConnectionHooks, join } from "./connection.ts";
+import { bindConnection, type ConnectionHooks } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
 
-/** No system has longer paths. */
+/** Longer than any path a system allows. */
 const MAX_CWD_CHARS = 32 * KIB;
 
-/** What attaching a connection needs of the daemon. */
+/** What accepting a connection needs of the daemon. */
 export interface AttachHooks extends ConnectionHooks, CommandHooks {
   helloTimeoutMs: number;
   daemon: HelloAck["daemon"];
   limits: HelloAck["limits"];
-  /** Which daemon this is, to refuse what comes from itself. */
+  /** Id of this daemon, to reject connections that come from itself. */
   daemonId: string;
-  /** Compares in constant time. */
+  /** Compares the token in constant time. */
   authenticate(token: string | undefined): boolean;
-  /** Proves to a client at `door` that we know the token, before it shows anything itself. */
+  /** Proves to a client at `door` that the daemon knows the token, before the client sends its own proof. */
   challenge(asked: { door: string; clientNonce: string }): HelloChallenge;
 }
 
@@ -45,81 +45,137 @@ interface HelloChallenge {
   tokenOf(proof: string): string | undefined;
 }
 
-/** On whose behalf a connection comes. */
+/** On whose behalf a client connects. */
 interface HelloPrincipal {
   id: string;
-  /** Whether that is the daemon's own user: others name directories that are not theirs. */
+  /** Whether it is the daemon's own user. Other users cannot name directories. */
   isOwner: boolean;
 }
 
-/** Where no door tells, as in tests of the session alone: whoever connects is the daemon's own user. */
+/** The principal of a connection without a guard, as in tests. */
 const OWN_USER: HelloPrincipal = { id: "owner", isOwner: true };
 
-/** What stands at the door a connection came through, and counts those who try it. */
-export interface HelloGate {
-  /** The address or socket the connection came to, as `proof.ts` writes it. */
+/** Admits the connections of one listener, and counts attempts. */
+export interface HandshakeGuard {
+  /** The address or socket the connection was accepted on, as `proof.ts` writes it. */
   door: string;
-  /** On whose behalf it comes. */
   principal: HelloPrincipal;
-  /** The token was right, or none is asked: whether there is room; the connection has been closed if not. */
-  mayEnter(): boolean;
-  entered(): void;
-  /** The token was wrong: whether to say so; the connection has been closed if not. */
-  refused(): boolean;
+  /** Called with a right token, or where none is used; false when there is no room and the connection was closed. */
+  tryAdmit(): boolean;
+  admitted(): void;
+  /** Called with a wrong token; false when the connection was closed without a reply. */
+  mayReportRejection(): boolean;
 }
 
-/** Takes a new connection that must begin with a hello (docs/protocol.md). */
-export function attachExai(channel: FrameChannel, hooks: AttachHooks, gate?: HelloGate): void {
-  const refuse = (code: CloseCode, reason: string) => channel.close(code, reason);
-  const timer = setTimeout(() => refuse(CLOSE.helloTimedOut, "no hello in time"), hooks.helloTimeoutMs);
+/** Accepts a connection that must begin with a hello, or a command's request (docs/protocol.md). */
+export function attachExai(channel: FrameChannel, hooks: AttachHooks, guard?: HandshakeGuard): void {
+  const handshake = new Handshake(channel, hooks, guard);
+  const timer = setTimeout(
+    () => channel.close(CLOSE.helloTimedOut, "no hello in time"),
+    hooks.helloTimeoutMs,
+  );
   channel.onclose = () => clearTimeout(timer);
-  channel.onbadframe = () => refuse(CLOSE.helloExpected, "the first frame must be a hello");
-  let challenge: HelloChallenge | undefined;
+  channel.onbadframe = () => channel.close(CLOSE.helloExpected, "the first frame must be a hello");
   channel.onframe = (text) => {
-    const opening = readOpening(text);
-    if (typeof opening === "object" && opening.op === "challenge" && !challenge) {
-      // It costs less than the connection did and keeps nobody waiting, so it is not counted as a try: who knows the
-      // token must be able to ask, whatever strangers do. The time for the hello goes on.
-      challenge = hooks.challenge({ door: gate?.door ?? SOCKET_DOOR, clientNonce: opening.nonce });
-      return channel.send(JSON.stringify({ op: "challenge_res", ...challenge.answer } satisfies OpReply));
-    }
+    const frame = parseFirstFrame(text);
+    // A challenge costs less than the connection did, so it is not counted as an attempt. The timeout goes on.
+    if (typeof frame === "object" && frame.op === "challenge" && handshake.answerChallenge(frame)) return;
     clearTimeout(timer);
     channel.onframe = undefined;
-    if (typeof opening === "number") {
-      return refuse(opening, "the first frame must be a hello with valid fields");
-    }
-    if (opening.op === "challenge") {
-      return refuse(CLOSE.helloExpected, "a connection has one challenge; a hello comes after it");
-    }
-    const token = opening.proof === undefined ? plainToken(opening) : challenge?.tokenOf(opening.proof);
-    if (!hooks.authenticate(token)) return turnAway(channel, gate);
-    if (gate && !gate.mayEnter()) return;
-    if (opening.op === "hello") return greet(channel, opening, { hooks, gate });
-    gate?.entered();
-    const { isOwner } = principalAt(gate);
-    answerCommand(channel, opening, { hooks, token, isOwner }).catch((thrown) => {
-      logHandlerError("a command", thrown);
-      refuse(CLOSE.internal, "internal error");
-    });
+    handshake.accept(frame);
   };
 }
 
-function principalAt(gate: HelloGate | undefined): HelloPrincipal {
-  return gate?.principal ?? OWN_USER;
+/** The frames of one connection up to its hello. */
+class Handshake {
+  readonly #channel: FrameChannel;
+  readonly #hooks: AttachHooks;
+  readonly #guard: HandshakeGuard | undefined;
+  #challenge: HelloChallenge | undefined;
+
+  constructor(channel: FrameChannel, hooks: AttachHooks, guard: HandshakeGuard | undefined) {
+    this.#channel = channel;
+    this.#hooks = hooks;
+    this.#guard = guard;
+  }
+
+  /** Answers the connection's first challenge; false for a later one. */
+  answerChallenge({ nonce }: ChallengeOp): boolean {
+    if (this.#challenge) return false;
+    const door = this.#guard?.door ?? SOCKET_DOOR;
+    this.#challenge = this.#hooks.challenge({ door, clientNonce: nonce });
+    this.#send({ op: "challenge_res", ...this.#challenge.answer });
+    return true;
+  }
+
+  /** Takes the frame that opens the connection, or the close code for an invalid one. */
+  accept(frame: FirstFrame | CloseCode): void {
+    if (typeof frame === "number") {
+      return this.#channel.close(frame, "the first frame must be a hello with valid fields");
+    }
+    if (frame.op === "challenge") {
+      return this.#channel.close(
+        CLOSE.helloExpected,
+        "a connection has one challenge; a hello comes after it",
+      );
+    }
+    const token = frame.proof === undefined ? plainToken(frame) : this.#challenge?.tokenOf(frame.proof);
+    if (!this.#hooks.authenticate(token)) return this.#rejectToken();
+    if (this.#guard && !this.#guard.tryAdmit()) return;
+    if (frame.op === "hello") return this.#openSession(frame);
+    this.#guard?.admitted();
+    const { isOwner } = this.#principal;
+    answerCommand(this.#channel, frame, { hooks: this.#hooks, token, isOwner }).catch((thrown) => {
+      logHandlerError("a command", thrown);
+      this.#channel.close(CLOSE.internal, "internal error");
+    });
+  }
+
+  get #principal(): HelloPrincipal {
+    return this.#guard?.principal ?? OWN_USER;
+  }
+
+  #rejectToken(): void {
+    if (this.#guard && !this.#guard.mayReportRejection()) return;
+    this.#send({ op: "hello_ack", ok: false, error: "unauthorized" });
+    this.#channel.close(CLOSE.unauthorized, "unauthorized");
+  }
+
+  #openSession(hello: Hello): void {
+    const hooks = this.#hooks;
+    try {
+      assertNoLoop(parseVia(hello.via), hooks.daemonId);
+      checkDirectory(hello.cwd ?? "");
+      const { session, waiting } = findSession(hello, hooks.registry, this.#principal);
+      if (typeof hello.resume === "object") session.output.acknowledgeMessages(hello.resume?.posts ?? 0);
+      this.#guard?.admitted();
+      this.#send({
+        op: "hello_ack",
+        ok: true,
+        ...ackOf(session, waiting, hooks),
+        ...(hello.lines ? { lines: true as const } : {}),
+        ...(hello.receipts ? receiptsOf(session) : {}),
+      });
+      const { nudge, lines, receipts } = hello;
+      bindConnection(this.#channel, session, { hooks, speaksOps: true, nudge, lines, receipts });
+      if (waiting) session.warnOfUndelivered(session.output.resume(waiting, evictedError));
+    } catch (thrown) {
+      this.#send({ op: "hello_ack", ok: false, error: messageOf(thrown) });
+      this.#channel.close(CLOSE.invalidHello, "invalid hello");
+    }
+  }
+
+  #send(reply: OpReply): void {
+    this.#channel.send(JSON.stringify(reply));
+  }
 }
 
-/** The token a hello carries as it is; a command carries a proof only. */
-function plainToken(opening: Hello | CommandOp): string | undefined {
-  return opening.op === "hello" ? opening.token ?? undefined : undefined;
+/** The token of a hello; a command sends a proof only. */
+function plainToken(frame: Hello | CommandOp): string | undefined {
+  return frame.op === "hello" ? frame.token ?? undefined : undefined;
 }
 
-function turnAway(channel: FrameChannel, gate: HelloGate | undefined): void {
-  if (gate && !gate.refused()) return;
-  channel.send(JSON.stringify({ op: "hello_ack", ok: false, error: "unauthorized" } satisfies OpReply));
-  channel.close(CLOSE.unauthorized, "unauthorized");
-}
-
-/** Takes a connection of the subprotocol `mcp`, which authenticated in its upgrade request and says no hello. */
+/** Accepts a connection of the subprotocol `mcp`, which authenticated in its upgrade request and sends no hello. */
 export function attachMcp(
   channel: FrameChannel,
   hooks: AttachHooks,
@@ -130,21 +186,21 @@ export function attachMcp(
   } = {},
 ): void {
   const session = hooks.registry.create({
-    resumable: false,
+    isResumable: false,
     server,
     via,
     listens: isSubscribed,
-    ...claimsOf(principal),
+    ...grantsOf(principal),
   });
-  join(channel, session, { hooks, opsToo: false });
+  bindConnection(channel, session, { hooks, speaksOps: false });
 }
 
-/** What a connection may begin with. */
-type Opening = Hello | ChallengeOp | CommandOp;
+/** A frame that may be the first of a connection. */
+type FirstFrame = Hello | ChallengeOp | CommandOp;
 
-const OPENINGS = ["hello", "challenge", "request"];
+const FIRST_OPS = ["hello", "challenge", "request"];
 
-function readOpening(text: string): Opening | CloseCode {
+function parseFirstFrame(text: string): FirstFrame | CloseCode {
   if (shapeFault(text) !== undefined) return CLOSE.helloExpected;
   let frame: unknown;
   try {
@@ -152,40 +208,15 @@ function readOpening(text: string): Opening | CloseCode {
   } catch {
     return CLOSE.helloExpected;
   }
-  if (!isObject(frame) || !OPENINGS.includes(textOf(frame.op) ?? "")) return CLOSE.helloExpected;
+  if (!isObject(frame) || !FIRST_OPS.includes(textOf(frame.op) ?? "")) return CLOSE.helloExpected;
   try {
-    return parseOp(frame) as Opening;
+    return parseOp(frame) as FirstFrame;
   } catch {
     return CLOSE.invalidHello;
   }
 }
 
-function greet(channel: FrameChannel, hello: Hello, how: { hooks: AttachHooks; gate?: HelloGate }): void {
-  const { hooks, gate } = how;
-  const say = (reply: OpReply) => channel.send(JSON.stringify(reply));
-  try {
-    assertNoLoop(parseVia(hello.via), hooks.daemonId);
-    checkDirectory(hello.cwd ?? "");
-    const { session, waiting } = findSession(hello, { registry: hooks.registry, gate });
-    if (typeof hello.resume === "object") session.mailbox.confirmPosts(hello.resume?.posts ?? 0);
-    gate?.entered();
-    say({
-      op: "hello_ack",
-      ok: true,
-      ...ackOf(session, waiting, hooks),
-      ...(hello.lines ? { lines: true as const } : {}),
-      ...(hello.receipts ? receiptsOf(session) : {}),
-    });
-    const { nudge, lines, receipts } = hello;
-    join(channel, session, { hooks, opsToo: true, nudge, lines, receipts });
-    if (waiting) session.warnOfLost(session.mailbox.resume(waiting, refuseForgotten));
-  } catch (thrown) {
-    say({ op: "hello_ack", ok: false, error: messageOf(thrown) });
-    channel.close(CLOSE.invalidHello, "invalid hello");
-  }
-}
-
-/** A session keeps its directory for as long as it lasts. */
+/** Bounds what is kept with the session. */
 function checkDirectory({ length }: string): void {
   if (length <= MAX_CWD_CHARS) return;
   throw new ExaiError("INVALID_REQUEST", `cwd may hold ${MAX_CWD_CHARS} characters at most, not ${length}`);
@@ -193,11 +224,11 @@ function checkDirectory({ length }: string): void {
 
 function findSession(
   hello: Hello,
-  { registry, gate }: { registry: SessionRegistry; gate?: HelloGate },
+  registry: SessionRegistry,
+  principal: HelloPrincipal,
 ): { session: Session; waiting?: RequestId[] } {
   const wantedId = hello.session_id || undefined;
-  const principal = principalAt(gate);
-  const wanted: NewSession = { ...newSession(hello), ...claimsOf(principal) };
+  const wanted: NewSession = { ...newSession(hello), ...grantsOf(principal) };
   if (wantedId !== undefined && typeof hello.resume === "object" && hello.resume) {
     const { token, waiting = [] } = hello.resume;
     const session = registry.resume(wantedId, token, principal.id) ??
@@ -207,8 +238,8 @@ function findSession(
   return { session: registry.create({ ...wanted, wantedId }) };
 }
 
-/** What a connection of `principal` gets, whatever it says itself. */
-function claimsOf({ id, isOwner }: HelloPrincipal): Pick<NewSession, "principal" | "namedDirs"> {
+/** What follows from the principal alone, whatever the hello says. */
+function grantsOf({ id, isOwner }: HelloPrincipal): Pick<NewSession, "principal" | "namedDirs"> {
   return { principal: id, namedDirs: isOwner ? "read" : "none" };
 }
 
@@ -221,12 +252,12 @@ function newSession(hello: Hello): Omit<NewSession, "namedDirs" | "principal"> {
     cwd: hello.cwd || undefined,
     server: hello.server,
     via: hello.via === undefined ? undefined : parseVia(hello.via),
-    resumable: Boolean(hello.resume),
+    isResumable: Boolean(hello.resume),
     listens: isSubscribed,
   };
 }
 
-/** Whether the client of an open connection waits for updates, which it need not say again and again. */
+/** Whether the client waits for resource updates, so that its session is not idle. */
 function isSubscribed({ subscriptions }: Session): boolean {
   return subscriptions.size > 0;
 }
@@ -236,26 +267,27 @@ function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: Attach
     session_id: session.id,
     daemon: hooks.daemon,
     limits: hooks.limits,
-    ...(session.resumable ? { resume_token: session.resumeToken } : {}),
+    ...(session.isResumable ? { resume_token: session.resumeToken } : {}),
     ...(waiting ? outcomes(session, waiting) : {}),
   };
 }
 
-/** What the client need not wait for, and whether it must be introduced first. */
-function outcomes({ mailbox, calls, isRecovered, revision }: Session, waiting: readonly RequestId[]) {
-  const unknown = waiting.filter((id) => mailbox.hasLost(id));
+/** Which pending requests get no response from this daemon. In `recovered`: the client must initialize first. */
+function outcomes({ output, calls, isRecovered, revision }: Session, waiting: readonly RequestId[]) {
+  const unknown = waiting.filter((id) => output.isOutcomeUnknown(id));
   const unseen = waiting.filter((id) =>
-    !calls.has(id) && !mailbox.holds(id) && !mailbox.hasForgotten(id) && !mailbox.hasLost(id)
+    !calls.has(id) && !output.hasResponse(id) && !output.hasEvicted(id) && !output.isOutcomeUnknown(id)
   );
-  // Without the client's initialize it cannot know yet what was said to it here.
+  // Without `initialize` this daemon does not know the client, though it has its calls.
   return isRecovered && revision === undefined ? { recovered: { unseen, unknown } } : { unseen };
 }
 
-function receiptsOf({ mailbox, arrivals }: Session) {
-  return { receipts: true as const, posts: mailbox.postsBase, received: arrivals };
+function receiptsOf({ output, receivedCount }: Session) {
+  return { receipts: true as const, posts: output.messagesBase, received: receivedCount };
 }
 
-function refuseForgotten(id: RequestId): string {
+/** The response to a request whose own response was evicted. */
+function evictedError(id: RequestId): string {
   const error = new ExaiError("OUTCOME_UNKNOWN", "the call ended, but its answer was too large to be kept", {
     details: { outcome: "unknown" },
   });

@@ -1,87 +1,89 @@
 import { isYieldDue, yieldToEventLoop } from "../base/event_loop.ts";
 
 interface InboundQueueOptions {
-  /** Takes one message. Never throws. */
-  take(text: string): void;
-  /** What waits has changed by so many characters. */
-  onmove?(chars: number): void;
-  /** Characters that may wait; beyond that the oldest are taken at once, whatever waits elsewhere. */
+  /** Handles one message. Never throws. */
+  handle(text: string): void;
+  /** Called with the change of the queued characters, negative when fewer. */
+  onSizeChange?(chars: number): void;
+  /** Characters that may be queued; beyond that the oldest messages are handled at once. */
   maxChars: number;
 }
 
 /**
- * Takes the messages of one source that cannot be told to send no more for a moment, as a WebSocket of Deno: in order,
- * each at once as long as there are few, and in portions between which everybody else has a turn when there are many.
+ * Handles the messages of a source without flow control, as Deno's WebSocket is, in order: each at once while there are
+ * few, and in portions between which it yields to the event loop when there are many.
  */
 export class InboundQueue {
   readonly #options: InboundQueueOptions;
   #queue: string[] = [];
-  /** Where the queue begins. */
-  #at = 0;
+  /** Index of the first queued message. */
+  #head = 0;
   #chars = 0;
   #isDraining = false;
-  #isOver = false;
+  #isClosed = false;
 
   constructor(options: InboundQueueOptions) {
     this.#options = options;
   }
 
-  /** Characters that wait. */
+  /** Characters that are queued. */
   get chars(): number {
     return this.#chars;
   }
 
   push(text: string): void {
-    if (this.#isOver) return;
+    if (this.#isClosed) return;
     if (!this.#isDraining) {
-      this.#options.take(text);
+      this.#options.handle(text);
       if (isYieldDue(text.length)) void this.#drain();
       return;
     }
     this.#queue.push(text);
-    this.#move(text.length);
-    while (this.#chars > this.#options.maxChars) this.#takeNext();
+    this.#resize(text.length);
+    while (this.#chars > this.#options.maxChars) this.#handleNext();
   }
 
-  /** Takes all that waits, and nothing that comes later: its source is over, or another has its place. */
-  finish(): void {
-    this.#isOver = true;
-    while (this.#at < this.#queue.length) this.#takeNext();
+  /** Handles all queued messages and closes the queue. */
+  flush(): void {
+    this.#isClosed = true;
+    while (this.#head < this.#queue.length) this.#handleNext();
   }
 
-  /** Lets go of all that waits, and of what comes later: behind what is missing it would be taken for that. */
-  drop(): void {
-    this.#isOver = true;
+  /** Drops all queued messages and closes the queue: messages after a gap must not be handled. */
+  discard(): void {
+    this.#isClosed = true;
     this.#queue = [];
-    this.#at = 0;
-    this.#move(-this.#chars);
+    this.#head = 0;
+    this.#resize(-this.#chars);
   }
 
   async #drain(): Promise<void> {
     this.#isDraining = true;
     do {
       await yieldToEventLoop();
-      for (let isDue = false; !isDue && this.#at < this.#queue.length;) isDue = isYieldDue(this.#takeNext());
-    } while (this.#at < this.#queue.length);
+      for (let isDue = false; !isDue && this.#head < this.#queue.length;) {
+        isDue = isYieldDue(this.#handleNext());
+      }
+    } while (this.#head < this.#queue.length);
     this.#isDraining = false;
   }
 
-  #takeNext(): number {
-    const text = this.#queue[this.#at++]!;
-    if (this.#at === this.#queue.length) {
+  #handleNext(): number {
+    const text = this.#queue[this.#head++]!;
+    if (this.#head === this.#queue.length) {
       this.#queue = [];
-      this.#at = 0;
-    } else if (this.#at >= 1024) {
-      this.#queue.splice(0, this.#at);
-      this.#at = 0;
+      this.#head = 0;
+    } else if (this.#head >= 1024) {
+      this.#queue.splice(0, this.#head);
+      this.#head = 0;
     }
-    this.#move(-text.length);
-    this.#options.take(text);
+    this.#resize(-text.length);
+    this.#options.handle(text);
     return text.length;
   }
 
-  #move(chars: number): void {
+  #resize(chars: number): void {
     this.#chars += chars;
-    if (chars !== 0) this.#options.onmove?.(chars);
+    if (chars !== 0) this.#options.onSizeChange?.(chars);
   }
 }

@@ -1,29 +1,29 @@
 import type { RequestId } from "../wire/rpc.ts";
 
-/** Stands for one call in a journal. */
-export interface Mark {
+/** The journal's handle of one call. */
+export interface JournalEntry {
   readonly id: RequestId;
 }
 
-/** One call that a session's client may still ask about. */
+/** A call whose outcome the client may still ask for. */
 export interface JournaledCall {
-  readonly mark: Mark;
-  /** The text of its answer; undefined when it had none, or it was not kept. */
+  readonly entry: JournalEntry;
+  /** The text of its response; undefined when there was none, or it was not kept. */
   readonly answer: string | undefined;
 }
 
 /**
- * What outlives the daemon: which calls that must not run twice were begun, and how they ended. Nothing in it ever
- * throws; a journal that cannot be written makes outcomes unknown, and never a call fail.
+ * Records, across restarts of the daemon, which calls that must not run twice were begun and how they ended. Its methods
+ * never throw: a journal that cannot be written leaves outcomes unknown, but fails no call.
  */
 export interface CallJournal {
-  /** Begins to keep the calls of a session; only its resume token gives them out again. */
+  /** Starts recording the calls of a session, to be recovered with its resume token. */
   open(token: string): SessionJournal;
-  /** Takes over what was kept of a session that has ended otherwise than by its client's goodbye. */
+  /** Takes over the record of a session that ended without its client's goodbye. */
   recover(token: string): RecoveredSession | undefined;
 }
 
-/** A session as the journal has it: a call that is not among `calls` never began, or its client has its answer. */
+/** A recorded session. A call missing from `calls` either never began, or its client has the response. */
 export interface RecoveredSession {
   readonly journal: SessionJournal;
   readonly calls: readonly JournaledCall[];
@@ -31,16 +31,16 @@ export interface RecoveredSession {
 
 /** The journal of one session. */
 export interface SessionJournal {
-  /** A call begins. When this returns, a successor of this process knows of it. */
-  begin(id: RequestId): Mark;
-  /** It has ended. `soon`: its client is there and will confirm it in a moment, so a large answer may wait. */
-  finish(mark: Mark, answer: string, options?: { soon?: boolean }): void;
-  /** Its answer is not kept any more; that it has run still is. */
-  dropAnswer(mark: Mark): void;
-  /** Nobody will ask about it again. */
-  forget(mark: Mark): void;
-  /** The client has said goodbye: nobody will ask about any of them. */
+  /** Records that a call begins, durably: a later daemon knows of it once this returns. */
+  begin(id: RequestId): JournalEntry;
+  /** Records the response. `soon`: the client is attached and acknowledges shortly, so a large one may be written later. */
+  finish(entry: JournalEntry, answer: string, options?: { soon?: boolean }): void;
+  /** Drops the text of the response; that the call has run stays recorded. */
+  dropAnswer(entry: JournalEntry): void;
+  /** Drops the entry: the client has the response. */
+  forget(entry: JournalEntry): void;
+  /** Drops all entries: the client has said goodbye. */
   close(): void;
-  /** The session is over, but its client may yet come back and ask. */
+  /** Ends the recording, and keeps the entries for a client that comes back. */
   release(): void;
 }

@@ -1,25 +1,24 @@
 import type { FrameChannel } from "../transport/channel.ts";
 
-/** What is sent when there is nothing else to send. */
 const NUDGE = JSON.stringify({ op: "nudge" });
-const QUIET_MS = 1;
+const NUDGE_DELAY_MS = 1;
 
 /**
- * For a client whose TCP holds a small message back until the one before it is acknowledged (Nagle's algorithm, which
- * Deno's own WebSocket client leaves on): an acknowledgement travels with whatever we send, and by itself only after
- * 40 ms and more. So when a frame has no answer at once, something is sent in its place.
+ * Works around Nagle's algorithm, which Deno's WebSocket client leaves on: the client's TCP holds a small message back
+ * until the one before it is acknowledged. An acknowledgement travels with any frame sent, alone only after 40 ms or
+ * more (delayed ACK, RFC 1122, 4.2.3.2). So a frame that gets no immediate answer is answered with a `nudge` op.
  *
- * @returns what to call with each frame that arrives
+ * @returns a function to call with each frame received
  */
-export function nudger(channel: FrameChannel): () => void {
-  let sentBefore = 0;
+export function createNudger(channel: FrameChannel): () => void {
+  let bytesOutBefore = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const nudge = () => {
     timer = undefined;
-    if (channel.bytesOut === sentBefore) channel.send(NUDGE);
+    if (channel.bytesOut === bytesOutBefore) channel.send(NUDGE);
   };
   return () => {
-    sentBefore = channel.bytesOut;
-    timer ??= setTimeout(nudge, QUIET_MS);
+    bytesOutBefore = channel.bytesOut;
+    timer ??= setTimeout(nudge, NUDGE_DELAY_MS);
   };
 }

@@ -7,16 +7,16 @@ import { toOpError, toRpcError } from "../wire/codes.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/ops.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
-import type { IdSpace } from "./calls.ts";
-import { MIN_COUNTED_BYTES, tooMuchHeld } from "./mcp_peer.ts";
+import type { IdSpace } from "./active_calls.ts";
+import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./active_calls.ts";
 import { encode } from "./encode.ts";
 import type { Session } from "./session.ts";
 
-/** What the ops need of the daemon. */
+/** What EXAI ops need of the daemon. */
 export interface OpHooks {
   target: Target;
   health(): Promise<JsonObject>;
-  /** Makes `next` the daemon's token; false when `current` is not the one in force. */
+  /** Replaces the daemon's token; false when `current` is not the one in force. */
   rotateToken(current: string, next: string): Promise<boolean>;
 }
 
@@ -24,48 +24,48 @@ export interface OpHooks {
 export class OpPeer {
   readonly #session: Session;
   readonly #hooks: OpHooks;
-  #lists = 0;
+  #nextListId = 0;
 
   constructor(session: Session, hooks: OpHooks) {
     this.#session = session;
     this.#hooks = hooks;
   }
 
-  /** Takes one frame with an `op`. Never throws: what is wrong with it is answered, and the session goes on. */
+  /** Handles one frame with an `op`. Never throws: an invalid one is answered with an error. */
   async receive(frame: JsonObject, size = 0): Promise<void> {
     const { budget } = this.#session;
-    const bytes = size < MIN_COUNTED_BYTES ? 0 : size;
-    if (!budget.tryTakeCall(bytes, this.#session)) return this.refuse(tooMuchHeld(), frame.request_id);
+    const bytes = size < MIN_CHARGED_BYTES ? 0 : size;
+    if (!budget.tryTakeCall(bytes, this.#session)) return this.reject(callBudgetExceeded(), frame.request_id);
     try {
       const request = parseOp(frame);
       this.#session.touch();
-      // Most are calls: they are handled without a promise in between.
+      // Calls, which are the most frequent, skip the promise of #handle.
       await (request.op === "call_tool" ? this.#callTool(request) : this.#handle(request));
     } catch (thrown) {
-      this.#giveUp(thrown, frame.request_id);
+      this.#fail(thrown, frame.request_id);
     } finally {
       budget.giveBackCall(bytes, this.#session);
     }
   }
 
-  #giveUp(thrown: unknown, requestId: unknown): void {
+  #fail(thrown: unknown, requestId: unknown): void {
     try {
-      this.refuse(thrown, requestId);
+      this.reject(thrown, requestId);
     } catch (fault) {
       logHandlerError("an op of a client", fault);
     }
   }
 
-  /** Answers a frame that could not be handled. */
-  refuse(thrown: unknown, requestId?: unknown): void {
+  /** Answers a frame with an `error` op. */
+  reject(thrown: unknown, requestId?: unknown): void {
     const error = toOpError(toRpcError(thrown));
-    const known = typeof requestId === "string" || typeof requestId === "number";
-    this.#send({ op: "error", ...error, ...(known ? { request_id: requestId } : {}) });
+    const hasId = typeof requestId === "string" || typeof requestId === "number";
+    this.#send({ op: "error", ...error, ...(hasId ? { request_id: requestId } : {}) });
   }
 
   #send(reply: OpReply): void {
-    this.#session.mailbox.postNow(
-      encode(reply, this.#session.maxFrameBytes, (error) => refusal(reply, error)),
+    this.#session.output.sendTransient(
+      encode(reply, this.#session.maxFrameBytes, (error) => errorReply(reply, error)),
     );
   }
 
@@ -81,8 +81,8 @@ export class OpPeer {
       case "cancel":
         return this.#cancel(request.request_id);
       case "received":
-        this.#session.mailbox.confirmPosts(request.posts ?? 0);
-        return this.#session.mailbox.confirm(request.answers);
+        this.#session.output.acknowledgeMessages(request.posts ?? 0);
+        return this.#session.output.acknowledgeResponses(request.answers);
       case "health":
         return this.#send({ op: "health_res", ok: true, health: await this.#hooks.health() });
       case "rotate_token":
@@ -91,7 +91,7 @@ export class OpPeer {
   }
 
   async #listTools(): Promise<JsonObject[]> {
-    const ask = (params: JsonObject) => this.#run(this.#lists++, "tools/list", params, { space: "own" });
+    const ask = (params: JsonObject) => this.#run(this.#nextListId++, "tools/list", params, { space: "own" });
     try {
       return (await allPages(ask, { method: "tools/list", field: "tools" })).entries;
     } catch (thrown) {
@@ -135,7 +135,7 @@ export class OpPeer {
     this.#send({ op: "progress", request_id: id, progress, total, message });
   }
 
-  // A cancel that comes after its call has ended says nothing: the client waits for another reply by then.
+  // Unanswered: the call's own reply says how it ended.
   #cancel(id: RequestId): void {
     this.#session.calls.cancel(id, new ExaiError("CANCELLED", "the client cancelled the call"), "op");
   }
@@ -146,7 +146,8 @@ export class OpPeer {
   }
 }
 
-function refusal(reply: OpReply, error: ExaiError): OpReply {
+/** The reply sent in place of one that cannot be encoded. */
+function errorReply(reply: OpReply, error: ExaiError): OpReply {
   const op = toOpError(toRpcError(error));
   if (reply.op === "call_tool_res") return { op: reply.op, request_id: reply.request_id, error: op };
   return { op: "error", ...op };

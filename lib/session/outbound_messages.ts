@@ -1,39 +1,40 @@
 import type { ExaiError } from "../base/errors.ts";
 import { heapBytes } from "../base/heap_bytes.ts";
 
-/** A message to the client that answers nothing: a notification or a question. */
+/** A request or notification to the client. */
 interface OutboundMessage {
-  /** Its number in this session, from 1; those kept follow one another without a gap. */
+  /** Sequence number in the session, from 1; the kept messages are consecutive. */
   number: number;
   text: string;
   bytes: number;
-  onlost?: OnLost;
+  onUndelivered?: OnUndelivered;
 }
 
-/** Told when a message was never seen by the client and will not be. */
-export type OnLost = (error: ExaiError) => void;
+/** Called when a message never reached the client and will not be sent again. */
+export type OnUndelivered = (error: ExaiError) => void;
 
-/** What a connection begins with. */
 interface Resumed {
-  texts: string[];
-  /** Messages that had to make room and never reached the client. */
-  lost: OnLost[];
+  /** Texts to send again. */
+  pending: string[];
+  /** Callbacks of messages that were evicted and never reached the client. */
+  undelivered: OnUndelivered[];
 }
 
 interface OutboundLimits {
   maxMessages: number;
+  /** In UTF-16 code units, all messages together. */
   maxChars: number;
-  /** Told how many bytes more, or fewer below zero, are held. */
-  onmove(bytes: number): void;
+  /** Called with the change of the bytes held, negative when fewer. */
+  onSizeChange(bytes: number): void;
 }
 
-const NOBODY: OnLost = () => {};
-/** Of messages that made room, so many are remembered in case the client turns out never to have had them. */
-const MAX_REMEMBERED = 1000;
+const NOOP: OnUndelivered = () => {};
+/** Evicted messages remembered, in case the client turns out not to have received them. */
+const MAX_EVICTED = 1000;
 
 /**
- * Messages of one session that answer nothing, kept in their order until the client has confirmed them or, if it
- * confirms none, until they are sent. The oldest make room for the newest.
+ * Requests and notifications to one client, kept in order until it acknowledges them by number or, if it sends no
+ * acknowledgements, until they are sent. Beyond the limits the oldest are evicted.
  */
 export class OutboundMessages {
   readonly #limits: OutboundLimits;
@@ -41,8 +42,7 @@ export class OutboundMessages {
   #chars = 0;
   /** Number of the newest message. */
   #newest = 0;
-  /** Those that had to make room, of which the client may have had some. */
-  #dropped: { number: number; onlost: OnLost }[] = [];
+  #dropped: { number: number; onUndelivered: OnUndelivered }[] = [];
 
   constructor(limits: OutboundLimits) {
     this.#limits = limits;
@@ -52,51 +52,51 @@ export class OutboundMessages {
     return this.#kept.length;
   }
 
-  /** Number of the message before the first one kept. */
+  /** Number of the message before the first kept one. */
   get base(): number {
     return this.#newest - this.#kept.length;
   }
 
-  keep(text: string, onlost?: OnLost): void {
+  add(text: string, onUndelivered?: OnUndelivered): void {
     const bytes = heapBytes(text);
-    this.#kept.push({ number: ++this.#newest, text, bytes, onlost });
+    this.#kept.push({ number: ++this.#newest, text, bytes, onUndelivered });
     this.#chars += text.length;
-    const { maxMessages, maxChars, onmove } = this.#limits;
+    const { maxMessages, maxChars, onSizeChange } = this.#limits;
     while (this.#kept.length > 1 && (this.#kept.length > maxMessages || this.#chars > maxChars)) {
-      this.dropOldest();
+      this.evictOldest();
     }
-    onmove(bytes);
+    onSizeChange(bytes);
   }
 
-  /** The client has the first `count` messages of the session. */
-  confirm(count: number): void {
-    while (this.#kept.length > 0 && this.#kept[0]!.number <= count) this.#take();
+  /** The client has received the messages up to number `count`. */
+  acknowledge(count: number): void {
+    while (this.#kept.length > 0 && this.#kept[0]!.number <= count) this.#shift();
     if (this.#dropped.length > 0) this.#dropped = this.#dropped.filter(({ number }) => number > count);
   }
 
-  dropOldest(): void {
-    const { number, onlost = NOBODY } = this.#take();
-    this.#dropped.push({ number, onlost });
-    if (this.#dropped.length > MAX_REMEMBERED) this.#dropped.shift();
+  evictOldest(): void {
+    const { number, onUndelivered = NOOP } = this.#shift();
+    this.#dropped.push({ number, onUndelivered });
+    if (this.#dropped.length > MAX_EVICTED) this.#dropped.shift();
   }
 
-  /** The client is there anew and has had the first `count` messages; it is sent the rest. */
+  /** The client has reconnected and received the messages up to number `count`. */
   resume(count: number): Resumed {
-    this.confirm(count);
-    const lost = this.#dropped.map(({ onlost }) => onlost);
+    this.acknowledge(count);
+    const undelivered = this.#dropped.map(({ onUndelivered }) => onUndelivered);
     this.#dropped = [];
-    return { texts: this.#kept.map(({ text }) => text), lost };
+    return { pending: this.#kept.map(({ text }) => text), undelivered };
   }
 
   clear(): void {
-    while (this.#kept.length > 0) this.#take();
+    while (this.#kept.length > 0) this.#shift();
     this.#dropped = [];
   }
 
-  #take(): OutboundMessage {
-    const post = this.#kept.shift()!;
-    this.#chars -= post.text.length;
-    this.#limits.onmove(-post.bytes);
-    return post;
+  #shift(): OutboundMessage {
+    const message = this.#kept.shift()!;
+    this.#chars -= message.text.length;
+    this.#limits.onSizeChange(-message.bytes);
+    return message;
   }
 }

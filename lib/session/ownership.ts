@@ -1,76 +1,75 @@
 import type { Root } from "../call/call.ts";
 import { type Belonging, type Identity, type Owner, ownerOf } from "../call/owner.ts";
 
-/** What a session says of where it works. */
+/** The directories a client has named. */
 export interface SessionDirectories {
   readonly cwd: string | undefined;
-  /** Undefined when its client has none, or does not tell. */
+  /** Undefined when the client has none, or does not answer. */
   readonly roots: readonly Root[] | undefined;
 }
 
-/** The real path of the directory a session works in; undefined when it names none that is a workspace. */
-export type FindWorkspace = (where: SessionDirectories) => Promise<string | undefined>;
+/** Resolves to the real path of a session's workspace; undefined when its directories are none. */
+export type WorkspaceResolver = (where: SessionDirectories) => Promise<string | undefined>;
 
-/** What its session knows of itself. */
+/** What {@linkcode Ownership} reads of its session. */
 export interface OwnershipSource {
   readonly principal: string;
-  /** Known to its client alone, and the same when a later daemon takes the session over. */
+  /** Known to the client alone, and unchanged when a later daemon recovers the session. */
   readonly secret: string;
   readonly cwd: string | undefined;
-  /** Whether its client has roots to tell. */
+  /** Whether the client has the roots capability. */
   hasRoots(): boolean;
   roots(): Promise<readonly Root[] | undefined>;
-  /** Left out: no session has a workspace. */
-  readonly findWorkspace?: FindWorkspace;
+  /** Default: the session has no workspace. */
+  readonly findWorkspace?: WorkspaceResolver;
 }
 
-/** Workspaces a session is remembered to have worked in. */
+/** Former workspaces remembered for one session. */
 const MAX_WORKSPACES = 16;
 
-/** Finds out to whom belongs what is kept for one session. Costs nothing until somebody asks. */
+/** Determines who owns what is kept for one session. Lazy: the client is asked for its roots on first use. */
 export class Ownership {
   readonly #source: OwnershipSource;
-  /** Where it has worked, the latest first. */
+  /** The latest first. */
   #workspaces: string[] = [];
-  #now: Moment;
+  #current: OwnerSnapshot;
 
   constructor(source: OwnershipSource) {
     this.#source = source;
-    this.#now = new Moment(source);
+    this.#current = new OwnerSnapshot(source);
   }
 
-  /** To whom belongs what is kept at this moment. */
+  /** The owner of what is kept now, resolved later. */
   get belonging(): Belonging {
-    return this.#now.hold();
+    return this.#current.retain();
   }
 
-  /** What is begun in one directory can be gone on with although the client has told of another since. */
+  /** Includes former workspaces, so that what was begun in one directory can be continued after the roots changed. */
   async identity(): Promise<Identity> {
-    const { principal, workspace } = await this.#now.owner();
+    const { principal, workspace } = await this.#current.owner();
     const before = this.#workspaces.filter((known) => known !== workspace);
     this.#workspaces = [workspace, ...before].slice(0, MAX_WORKSPACES);
     return { principal, workspaces: [workspace, ...before] };
   }
 
-  /** The client has told something else of where it works. */
-  moved(): void {
-    this.#now.settle();
-    this.#now = new Moment(this.#source);
+  /** The client's directories have changed. */
+  invalidate(): void {
+    this.#current.freeze();
+    this.#current = new OwnerSnapshot(this.#source);
   }
 
-  /** The session is over: its client is not asked any more. */
+  /** The session has ended: its client is not asked any more. */
   end(): void {
-    this.#now.settle();
+    this.#current.freeze();
   }
 }
 
-/** The time in which a session works in one place. What is kept holds on to it, so it lets go of the session. */
-class Moment implements Belonging {
+/** The owner while the client's directories stay the same. Records retain it, so it drops its reference to the session. */
+class OwnerSnapshot implements Belonging {
   #source: OwnershipSource | undefined;
   #owner: Promise<Owner> | undefined;
-  /** Whether something that is kept has it. */
-  #isHeld = false;
-  #isOver = false;
+  #isRetained = false;
+  #isFrozen = false;
 
   constructor(source: OwnershipSource) {
     this.#source = source;
@@ -80,26 +79,28 @@ class Moment implements Belonging {
     return this.#owner ??= this.#find();
   }
 
-  hold(): Belonging {
-    this.#isHeld = true;
-    if (this.#isOver) void this.owner();
+  retain(): Belonging {
+    this.#isRetained = true;
+    if (this.#isFrozen) void this.owner();
     return this;
   }
 
-  /** It is over: whoever asks later is told what is known now. */
-  settle(): void {
-    this.#isOver = true;
-    if (this.#isHeld) void this.owner();
+  /** Fixes the owner to what is known now. */
+  freeze(): void {
+    this.#isFrozen = true;
+    if (this.#isRetained) void this.owner();
   }
 
   async #find(): Promise<Owner> {
     const { principal, secret, cwd, findWorkspace, ...client } = this.#source!;
     this.#source = undefined;
-    const alone = async () => `session ${await digest(secret)}`;
-    // A client that has roots and was not asked for them may work anywhere.
-    if (client.hasRoots() && this.#isOver) return ownerOf({ principal, workspaces: [await alone()] });
+    const ownWorkspace = async () => `session ${await digest(secret)}`;
+    // A client with roots that was not asked for them may work anywhere.
+    if (client.hasRoots() && this.#isFrozen) {
+      return ownerOf({ principal, workspaces: [await ownWorkspace()] });
+    }
     const roots = client.hasRoots() ? await client.roots() : undefined;
-    const workspace = await findWorkspace?.({ cwd, roots }) ?? await alone();
+    const workspace = await findWorkspace?.({ cwd, roots }) ?? await ownWorkspace();
     return ownerOf({ principal, workspaces: [workspace] });
   }
 }

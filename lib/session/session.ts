@@ -5,13 +5,13 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
 import type { Belonging, Identity } from "../call/owner.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
-import { ActiveCalls } from "./calls.ts";
-import { ClientRoots, type RootsState } from "./client_roots.ts";
 import type { Result } from "../wire/rpc.ts";
+import { ActiveCalls } from "./active_calls.ts";
+import { ClientRoots, type RootsState } from "./client_roots.ts";
 import type { SessionJournal } from "./journal.ts";
-import { type FindWorkspace, Ownership } from "./ownership.ts";
+import { Ownership, type WorkspaceResolver } from "./ownership.ts";
+import { ReplayBuffer, type ReplayLimits } from "./replay_buffer.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
-import { Mailbox, type MailboxLimits } from "./mailbox.ts";
 
 const log = getLogger(["exai", "session"]);
 
@@ -20,74 +20,77 @@ export interface SessionOptions {
   client?: Implementation;
   cwd?: string;
   namedDirs: NamedDirs;
-  /** On whose behalf it was begun. */
+  /** On whose behalf the client connected. */
   principal: string;
-  /** Left out: it has no workspace, and what is kept for it is its own alone. */
-  findWorkspace?: FindWorkspace;
+  /** Default: the session has no workspace, and owns what is kept for it alone. */
+  findWorkspace?: WorkspaceResolver;
   /** The one mounted server this session sees; undefined for the merged catalog. */
   server?: string;
-  /** The daemons by which it comes. */
+  /** Ids of the daemons between the client and this one. */
   via?: readonly string[];
-  /** Whether its client may come back after a cut connection. */
-  resumable: boolean;
-  mailbox: MailboxLimits;
-  /** Requests that may run and wait at once; any number unless said otherwise. */
+  /** Whether the client may resume after a cut connection. */
+  isResumable: boolean;
+  replayLimits: ReplayLimits;
+  /** Requests that may run and wait at once. Default: unlimited. */
   maxRunning?: number;
   /** Largest message the client takes, in bytes. */
   maxFrameBytes: number;
-  /** What its client shows to take it over, if it was made by an earlier daemon. */
+  /** What the client presents to resume. Default: a random one. */
   resumeToken?: string;
+  /** Whether an earlier daemon began the session; its client must be initialized again. Default: false. */
+  isRecovered?: boolean;
+  /** Records the calls for the next daemon. */
+  journal?: SessionJournal;
 }
 
-/** How a session speaks to its client outside of any call. */
-export interface Speaker {
+/** The MCP peer of a session, which sends messages that belong to no call. */
+export interface ClientPeer {
   notify(method: string, params?: JsonObject): void;
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
-  /** The client's roots are others than those its servers were started with. */
-  rootsArrived(): void;
+  /** The client's roots differ from those its servers were started with. */
+  rootsChanged(): void;
 }
 
-/** Our record of one attached client. Nothing in it is shared with another session. */
+/** The record of one attached client. Sessions share nothing with one another. */
 export class Session implements Caller {
   readonly id: string;
   readonly namedDirs: NamedDirs;
   readonly principal: string;
-  readonly resumable: boolean;
-  /** What a client must show to take this session over; never logged. */
+  readonly isResumable: boolean;
+  /** A secret: never logged. */
   readonly resumeToken: string;
   readonly startedAt = new Date();
   readonly server: string | undefined;
   readonly via: readonly string[] | undefined;
   readonly maxFrameBytes: number;
   readonly calls: ActiveCalls;
-  /** Resources its client is subscribed to. */
   readonly subscriptions = new SubscriptionQuota();
-  readonly mailbox: Mailbox;
-  /** The bound on what is held for all sessions together. */
+  /** Messages to the client. */
+  readonly output: ReplayBuffer;
+  /** The byte budget shared by all sessions. */
   readonly budget: ByteBudget;
+  readonly isRecovered: boolean;
   client: Implementation | undefined;
   cwd: string | undefined;
   revision: string | undefined;
   logLevel: LogLevel | undefined;
-  /** When its client last said something, by a clock that never jumps, in milliseconds. */
+  /** When the client sent something last, by `performance.now()`. */
   lastUsedMs: number = performance.now();
   callCount = 0;
   bytesIn = 0;
   bytesOut = 0;
-  /** MCP messages of the client that have arrived, on whatever connection; of clients that want to be told. */
-  arrivals = 0;
-  /** Set by the peer that speaks MCP with the client; a client of EXAI ops only has none. */
-  speaker: Speaker | undefined;
-  /** Whether it was begun with an earlier daemon; its client must be introduced before it is as it was. */
-  readonly isRecovered: boolean;
+  /** MCP messages received, on all connections; only of clients that asked for receipts. */
+  receivedCount = 0;
   #capabilities: JsonObject = {};
-  #journal: SessionJournal | undefined;
+  /** Undefined for a client that speaks EXAI ops only. */
+  #peer: ClientPeer | undefined;
+  readonly #journal: SessionJournal | undefined;
   readonly #roots = new ClientRoots({
     ask: (options) => this.ask("roots/list", {}, options),
-    onMissing: (why) => this.#warnOfRoots(why),
+    onMissing: (why) => this.#warnOfMissingRoots(why),
     onLate: () => {
-      this.#ownership.moved();
-      this.speaker?.rootsArrived();
+      this.#ownership.invalidate();
+      this.#peer?.rootsChanged();
     },
   });
   readonly #ownership: Ownership;
@@ -101,12 +104,13 @@ export class Session implements Caller {
     this.principal = options.principal;
     this.server = options.server;
     this.via = options.via;
-    this.resumable = options.resumable;
+    this.isResumable = options.isResumable;
     this.maxFrameBytes = options.maxFrameBytes;
     this.calls = new ActiveCalls(options.maxRunning);
-    this.budget = options.mailbox.budget ?? UNBOUNDED;
+    this.budget = options.replayLimits.budget ?? UNBOUNDED;
     this.resumeToken = options.resumeToken ?? crypto.randomUUID();
-    this.isRecovered = options.resumeToken !== undefined;
+    this.isRecovered = options.isRecovered ?? false;
+    this.#journal = options.journal;
     this.#ownership = new Ownership({
       principal: this.principal,
       secret: this.resumeToken,
@@ -115,18 +119,20 @@ export class Session implements Caller {
       roots: () => this.roots(),
       findWorkspace: options.findWorkspace,
     });
-    this.mailbox = new Mailbox(options.mailbox);
-    this.mailbox.keepAnswers = options.resumable;
+    this.output = new ReplayBuffer(options.replayLimits, {
+      keepsResponses: options.isResumable,
+      journal: options.journal,
+    });
   }
 
-  /** Aborted when the session is over for good. */
+  /** Aborted when the session has ended for good. */
   get ended(): AbortSignal {
     return this.#ended.signal;
   }
 
-  /** Whether a client is attached now. */
-  get connected(): boolean {
-    return this.mailbox.attached;
+  /** Whether the client is connected now. */
+  get isConnected(): boolean {
+    return this.output.isAttached;
   }
 
   get belonging(): Belonging {
@@ -141,16 +147,25 @@ export class Session implements Caller {
     return this.#capabilities;
   }
 
-  /** What the client has offered in `initialize`; one whose directories are good for nothing is not asked for them. */
+  /** The capabilities from `initialize`, without roots where the client's directories are not used. */
   set capabilities(offered: JsonObject) {
     const { roots: _, ...rest } = offered;
     this.#capabilities = this.namedDirs === "none" ? rest : offered;
-    this.#ownership.moved();
+    this.#ownership.invalidate();
+  }
+
+  get peer(): ClientPeer | undefined {
+    return this.#peer;
+  }
+
+  /** Has `peer` send the messages of {@linkcode notify} and {@linkcode ask}. */
+  bindPeer(peer: ClientPeer | undefined): void {
+    this.#peer = peer;
   }
 
   notify(method: string, params?: JsonObject): void {
-    // A client that has not initialized speaks EXAI ops, and gets nothing it did not ask for.
-    if (this.revision !== undefined) this.speaker?.notify(method, params);
+    // A client that has not initialized speaks EXAI ops and takes no MCP notifications.
+    if (this.revision !== undefined) this.#peer?.notify(method, params);
   }
 
   subscriptionLost(uri: string): void {
@@ -158,7 +173,7 @@ export class Session implements Caller {
   }
 
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result> {
-    if (this.speaker && this.revision !== undefined) return this.speaker.ask(method, params, options);
+    if (this.#peer && this.revision !== undefined) return this.#peer.ask(method, params, options);
     return Promise.reject(
       new ExaiError("METHOD_NOT_FOUND", "this client cannot be asked; it does not speak MCP"),
     );
@@ -168,34 +183,36 @@ export class Session implements Caller {
     return isObject(this.capabilities.roots) ? this.#roots.get() : Promise.resolve(undefined);
   }
 
-  /** What is known of the client's roots; undefined for a client that has none to tell. */
+  /** Undefined for a client without the roots capability. */
   get rootsState(): RootsState | undefined {
     return isObject(this.capabilities.roots) ? this.#roots.state : undefined;
   }
 
-  /** The client says that its roots have changed: they are asked for anew. */
+  /** The client's roots have changed: they are requested again when needed. */
   forgetRoots(): void {
-    this.#ownership.moved();
-    this.#roots.changed();
+    this.#ownership.invalidate();
+    this.#roots.invalidate();
   }
 
-  /** A call of the client's comes: roots that are overdue are asked for again. */
-  remindOfRoots(): void {
-    this.#roots.remind();
+  /** Requests overdue roots again; called for each call of the client. */
+  retryOverdueRoots(): void {
+    this.#roots.retryOverdue();
   }
 
-  #warnOfRoots(why: string): void {
+  #warnOfMissingRoots(why: string): void {
     const instead = this.cwd === undefined ? "without a directory" : `in ${this.cwd}`;
-    const data = `this window's roots are not known, because ${why}; ` +
-      `its servers run ${instead} until it tells them`;
-    log.warning("session {id}: {data}", { id: this.id, data });
-    this.notify("notifications/message", { level: "warning", logger: "exai", data });
+    this.#warn(
+      `this window's roots are not known, because ${why}; its servers run ${instead} until it tells them`,
+    );
   }
 
-  /** Tells window and log that `count` messages to it are lost. */
-  warnOfLost(count: number): void {
+  /** Warns that `count` messages to the client are lost. */
+  warnOfUndelivered(count: number): void {
     if (count === 0) return;
-    const data = `${count} messages for this window are lost: it did not read, and they had to make room`;
+    this.#warn(`${count} messages for this window are lost: it did not read, and they had to make room`);
+  }
+
+  #warn(data: string): void {
     log.warning("session {id}: {data}", { id: this.id, data });
     this.notify("notifications/message", { level: "warning", logger: "exai", data });
   }
@@ -208,15 +225,9 @@ export class Session implements Caller {
     this.lastUsedMs = performance.now();
   }
 
-  /** Has its calls kept in `journal`. */
-  set journal(journal: SessionJournal) {
-    this.#journal = journal;
-    this.mailbox.journal = journal;
-  }
-
   /**
-   * Ends the session: its calls are aborted and nothing is kept for it, but in the journal, unless its client has said
-   * `goodbye`.
+   * Ends the session: aborts its calls and drops what is kept for it. The journal keeps its entries, unless the client
+   * has said `goodbye`.
    */
   end(why: string, options: { goodbye?: boolean } = {}): void {
     if (this.#ended.signal.aborted) return;
@@ -224,7 +235,7 @@ export class Session implements Caller {
     this.calls.cancelAll(reason);
     this.#ownership.end();
     this.#ended.abort(reason);
-    this.mailbox.clear();
+    this.output.clear();
     this.subscriptions.clear();
     if (options.goodbye) this.#journal?.close();
     else this.#journal?.release();

@@ -2,12 +2,12 @@ import { ExaiError } from "../base/errors.ts";
 import { formatBytes, MIB } from "../base/units.ts";
 import { MAX_URI_CHARS } from "../wire/mcp.ts";
 
-/** Resources one session may be subscribed to. */
+/** Subscriptions of one session. */
 const MAX_SUBSCRIPTIONS = 4096;
-/** All its URIs together, in UTF-16 code units. */
+/** Their URIs together, in UTF-16 code units. */
 const MAX_ALL_CHARS = MIB;
 
-/** What one session is subscribed to, within bounds: each subscription is kept, here and at a server, until its end. */
+/** The resource subscriptions of one session (MCP server/resources), which take memory here and at a server. */
 export class SubscriptionQuota {
   readonly #uris = new Set<string>();
   #chars = 0;
@@ -17,9 +17,9 @@ export class SubscriptionQuota {
   }
 
   /**
-   * Takes a subscription; true when it is a new one.
+   * Adds a subscription; false when there is one for `uri` already.
    *
-   * @throws {ExaiError} `INVALID_PARAMS`, `OVER_CAPACITY`
+   * @throws {ExaiError} `INVALID_PARAMS` when the URI is too long, `OVER_CAPACITY` when the quota is used up
    */
   add(uri: string): boolean {
     if (this.#uris.has(uri)) return false;

@@ -7,11 +7,12 @@ import { isCompiled, programDir, type StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS, SETTINGS, type Settings } from "../config/settings.ts";
 import { FileLock } from "../state/file_lock.ts";
 import { Backoff } from "./backoff.ts";
-import { type Link, LinkError } from "../client/link.ts";
+import type { Link } from "../client/link.ts";
+import { LinkError } from "../client/link_target.ts";
 
 const log = getLogger(["exai", "shim"]);
 
-/** The settings a started daemon must share with us, wherever we have them from. */
+/** The settings a started daemon gets from the shim, wherever the shim has them from. */
 const SHARED = [
   "home",
   "host",
@@ -27,19 +28,20 @@ const SHARED = [
 
 export type StartSettings = Pick<Settings, (typeof SHARED)[number]>;
 
+/** Interval between attempts to connect to the daemon being started. */
 const POLL_MS = 25;
-/** How often a window looks whether the one that starts the daemon has done so. */
-const TURN_POLL_MS = 100;
+/** As above while another window starts it. */
+const LOCKED_POLL_MS = 100;
 
-const SILENT = `has not answered within ${DAEMON_START_TIMEOUT_MS / 1000} s`;
+const NO_ANSWER = `has not answered within ${DAEMON_START_TIMEOUT_MS / 1000} s`;
 
-/** Starts the daemon, once however many shims want it at the same moment. */
+/** Starts the daemon; of many shims at the same moment only one does. */
 export class DaemonStarter {
   readonly #settings: StartSettings;
   readonly #paths: StatePaths;
-  readonly #pauses = new Backoff({ minMs: 3000, maxMs: 30_000 });
+  readonly #backoff = new Backoff({ minMs: 3000, maxMs: 30_000 });
   #notBefore = 0;
-  #lastFault: LinkError | undefined;
+  #lastError: LinkError | undefined;
 
   constructor(settings: StartSettings, paths: StatePaths) {
     this.#settings = settings;
@@ -47,39 +49,39 @@ export class DaemonStarter {
   }
 
   /**
-   * Starts the daemon unless another has in the meantime, and connects to it.
+   * Starts the daemon, unless another process has done so, and connects to it.
    *
-   * @param dial makes one try to connect
-   * @throws {LinkError} the daemon could not be started, ended at once, or does not answer
+   * @param dial makes one attempt to connect
+   * @throws {LinkError} `refused` when the daemon cannot be started, ends at once, or does not answer
    */
   async start(dial: () => Promise<Link>): Promise<Link> {
-    // A daemon that cannot start must not be started again with every request.
-    if (this.#lastFault && performance.now() < this.#notBefore) throw this.#lastFault;
+    // A daemon that cannot start is not started again for each request.
+    if (this.#lastError && performance.now() < this.#notBefore) throw this.#lastError;
     try {
-      const link = await this.#startAsOne(dial);
-      this.#pauses.reset();
-      this.#lastFault = undefined;
+      const link = await this.#startOnce(dial);
+      this.#backoff.reset();
+      this.#lastError = undefined;
       return link;
     } catch (thrown) {
-      this.#lastFault = thrown instanceof LinkError
+      this.#lastError = thrown instanceof LinkError
         ? thrown
         : new LinkError("refused", `the daemon cannot be started: ${messageOf(thrown)}`);
-      this.#notBefore = performance.now() + this.#pauses.next();
-      throw this.#lastFault;
+      this.#notBefore = performance.now() + this.#backoff.next();
+      throw this.#lastError;
     }
   }
 
-  /** Of all windows that want the daemon one starts it; the others look for it meanwhile. */
-  async #startAsOne(dial: () => Promise<Link>): Promise<Link> {
+  /** The window that holds the lock starts the daemon; the others poll for it. */
+  async #startOnce(dial: () => Promise<Link>): Promise<Link> {
     await makeHome(this.#paths.home);
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     do {
       using lock = await tryLock(this.#paths.startLock);
       const link = await tryDial(dial) ?? (lock && await this.#spawnAndDial(dial));
       if (link) return link;
-      await delay(TURN_POLL_MS);
+      await delay(LOCKED_POLL_MS);
     } while (performance.now() < deadline);
-    throw this.#fault(`by another window ${SILENT}`);
+    throw this.#fault(`by another window ${NO_ANSWER}`);
   }
 
   async #spawnAndDial(dial: () => Promise<Link>): Promise<Link> {
@@ -92,7 +94,7 @@ export class DaemonStarter {
       stdin: "null",
       stdout: "null",
       stderr: "null",
-      // A session of its own: what ends the client's process group must not end the daemon.
+      // In a session of its own, so that signals to the client's process group do not reach the daemon.
       detached: true,
     }).spawn();
     child.unref();
@@ -103,10 +105,10 @@ export class DaemonStarter {
       await delay(POLL_MS);
       const link = await tryDial(dial);
       if (link) return link;
-      // Exit code 0 means that another daemon was faster; it will answer.
+      // Exit code 0: another daemon was started first and is about to answer.
       if (exitCode) throw this.#fault(`ended at once with exit code ${exitCode}`);
     }
-    throw this.#fault(SILENT);
+    throw this.#fault(NO_ANSWER);
   }
 
   #fault(what: string): LinkError {
@@ -119,19 +121,19 @@ export class DaemonStarter {
     );
   }
 
-  // What is empty here is left to the daemon's own default, not set to an empty text.
+  // Empty settings are left out, so that the daemon uses its defaults.
   #environment(): Record<string, string> {
     const values = SHARED.map((name) => [SETTINGS[name].env, String(this.#settings[name])]);
     return Object.fromEntries(values.filter(([, value]) => value !== ""));
   }
 }
 
-/** The daemon's command line: the executable beside ours, or the source beside our own entry point. */
+/** The daemon's command line: the executable beside the shim's, or the source beside its entry point. */
 export function daemonCommand(): { command: string; args: string[] } {
   const start = "--if-not-running";
   if (!isCompiled()) {
     // daemon.ts beside shim.ts, daemon.js beside a bundled shim.js.
-    // A bundle has no deno.json beside it that would allow the daemon to hold its port (lib/edge/port_reservation.ts).
+    // A bundle has no deno.json with the unstable API the daemon listens with (lib/edge/port_reservation.ts).
     const program = join(programDir(), `daemon${extname(Deno.mainModule)}`);
     return { command: Deno.execPath(), args: ["run", "-A", "--unstable-net", program, start] };
   }
@@ -148,7 +150,7 @@ async function tryDial(dial: () => Promise<Link>): Promise<Link | undefined> {
   }
 }
 
-/** @throws {LinkError} naming the setting when there cannot be such a directory */
+/** @throws {LinkError} `refused`, naming the setting, when the directory cannot be made */
 async function makeHome(home: string): Promise<void> {
   try {
     await Deno.mkdir(home, { recursive: true, mode: 0o700 });
@@ -158,13 +160,13 @@ async function makeHome(home: string): Promise<void> {
   }
 }
 
-/** The lock; undefined while another window has it. */
+/** The lock; undefined while another window holds it. */
 async function tryLock(path: string): Promise<Disposable | undefined> {
   try {
     return await FileLock.tryTake(path);
   } catch (thrown) {
-    // As on a state directory that cannot be written. More than one daemon may be started then; all but the first find
-    // the address taken and end.
+    // The state directory may be read-only. Several windows may then start a daemon; all but the first find the
+    // address in use and exit.
     log.warning("cannot lock {path}: {reason}", { path, reason: messageOf(thrown) });
     return { [Symbol.dispose]: () => {} };
   }

@@ -1,29 +1,31 @@
-/** Bounds of the waits between two tries. */
 interface BackoffOptions {
   minMs: number;
   maxMs: number;
-  /** A number from 0 to 1; `Math.random` unless a test needs to know. */
+  /** A number from 0 to 1. Default: `Math.random`. */
   random?: () => number;
 }
 
-/** Waits that double from try to try, each shortened at random by up to half, so that many windows do not try in step. */
+/**
+ * Delays that double with each attempt and are shortened at random by up to half, so that many windows do not retry in
+ * step. Kept here: `@std/async/retry` runs the attempts itself, and these are woken early by requests.
+ */
 export class Backoff {
   readonly #options: BackoffOptions;
-  #tries = 0;
+  #attempts = 0;
 
   constructor(options: BackoffOptions) {
     this.#options = options;
   }
 
-  /** The wait before the next try, in milliseconds. */
+  /** The delay before the next attempt, in milliseconds. */
   next(): number {
     const { minMs, maxMs, random = Math.random } = this.#options;
-    const fullMs = Math.min(maxMs, minMs * 2 ** this.#tries++);
+    const fullMs = Math.min(maxMs, minMs * 2 ** this.#attempts++);
     return fullMs * (1 - random() / 2);
   }
 
-  /** Begins anew, after a try that went well. */
+  /** Starts over, after a success. */
   reset(): void {
-    this.#tries = 0;
+    this.#attempts = 0;
   }
 }

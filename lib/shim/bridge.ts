@@ -1,5 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { JsonObject } from "../base/json.ts";
+import type { Link } from "../client/link.ts";
+import type { LinkError } from "../client/link_target.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Line, StdioPeer } from "../transport/stdio.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
@@ -12,276 +14,279 @@ import {
   type RpcNotification,
   type RpcRequest,
 } from "../wire/rpc.ts";
+import { Backpressure } from "./backpressure.ts";
+import { DaemonRequests } from "./daemon_requests.ts";
 import type { DialerHooks } from "./dialer.ts";
-import { HeldUp } from "./held_up.ts";
+import * as errors from "./errors.ts";
+import { FailureResponder } from "./failure_responder.ts";
+import { lineOf, Outbox } from "./outbox.ts";
 import { PendingMessages, type PendingRequest } from "./pending_messages.ts";
-import { notificationLine } from "./lines.ts";
-import type { Link, LinkError } from "../client/link.ts";
-import { ReplayState } from "./replay_state.ts";
-import { Outbox } from "./outbox.ts";
-import { OpenQuestions } from "./open_questions.ts";
 import { afterRestart, afterResume } from "./recovery.ts";
-import * as refusals from "./refusals.ts";
-import { changedLists, replay } from "./replay.ts";
+import { refreshLists, replayHandshake } from "./replay.ts";
+import { ReplayState } from "./replay_state.ts";
 import { RequestTimers, type TimerSettings } from "./request_timers.ts";
-import { UnansweredRequests } from "./unanswered_requests.ts";
 import { Uplink, type UplinkSettings } from "./uplink.ts";
 
 const log = getLogger(["exai", "shim"]);
 
-export type BridgeSettings =
+export type BridgeOptions =
   & UplinkSettings
   & TimerSettings
   & Pick<Settings, "maxQueuedBytes">
   & {
-    /** What a person can do who has no daemon, as the end of an error message. */
+    /** The end of an error message: what the user can do without a daemon. */
     advice: string;
+    /** Called when a request waits for a daemon. */
+    onDemand(): void;
   };
 
-/** What the bridge needs of the client's side. */
+/** What the bridge uses of the client's side. */
 export type ClientPort = Pick<StdioPeer, "sendText" | "send" | "refuse" | "flushed" | "queuedChars">;
 
 /**
- * Carries every MCP message between the client and the daemon as it is, and sees to it that each request of the client
- * gets exactly one answer, whatever becomes of the daemon.
+ * Carries every MCP message between the client and the daemon unchanged, and ensures that each request of the client gets
+ * exactly one response, whatever happens to the daemon.
  */
 export class Bridge implements DialerHooks {
-  /** Called when a request waits for a daemon. */
-  ondemand: () => void = () => {};
   readonly #client: ClientPort;
-  readonly #settings: BridgeSettings;
+  readonly #options: BridgeOptions;
   readonly #uplink: Uplink;
-  readonly #ledger = new PendingMessages();
-  readonly #memory = new ReplayState();
+  readonly #pending = new PendingMessages();
+  readonly #replayState = new ReplayState();
   readonly #timers: RequestTimers;
-  readonly #questions = new OpenQuestions();
-  readonly #heldUp = new HeldUp();
-  readonly #unanswered: UnansweredRequests;
+  readonly #daemonRequests = new DaemonRequests();
+  readonly #backpressure = new Backpressure();
+  readonly #failures: FailureResponder;
   readonly #outbox: Outbox;
-  #tried = false;
+  #hasAttempted = false;
 
-  constructor(client: ClientPort, settings: BridgeSettings) {
+  constructor(client: ClientPort, options: BridgeOptions) {
     this.#client = client;
-    this.#settings = settings;
-    const { advice } = settings;
-    this.#unanswered = new UnansweredRequests(this.#ledger, { client, memory: this.#memory, advice });
-    this.#timers = new RequestTimers(settings, {
-      ontired: (entry, waitedMs) => this.#unanswered.tire(entry, waitedMs),
-      onunanswered: (entry) => this.#giveUp(entry),
+    this.#options = options;
+    const { advice } = options;
+    this.#failures = new FailureResponder(this.#pending, { client, replayState: this.#replayState, advice });
+    this.#timers = new RequestTimers(options, {
+      onDaemonTimeout: (entry, waitedMs) => this.#failures.handleDaemonTimeout(entry, waitedMs),
+      onResponseTimeout: (entry) => this.#timeOut(entry),
     });
-    this.#uplink = new Uplink(settings, {
-      waiting: () => [...this.#ledger.requests()].filter(({ sent }) => sent).map(({ id }) => id),
-      onframe: (text, frame) => this.#fromDaemon(text, frame),
-      isHeldUp: () => this.#heldUp.isHeldUp,
-      onresume: (unseen, { knowsArrivals }) =>
-        this.#outbox.settle((entry) => afterResume(entry, { unseen, knowsArrivals })),
-      onreceived: (messages) => this.#received(messages),
-      onrestart: (recovered) =>
-        this.#outbox.judge(recovered, (request) => this.#memory.isSafeToRepeat(request)),
+    this.#uplink = new Uplink(options, {
+      pendingIds: () => [...this.#pending.requests()].filter(({ sent }) => sent).map(({ id }) => id),
+      onFrame: (text, frame) => this.#handleFrame(text, frame),
+      isPaused: () => this.#backpressure.isPaused,
+      onResume: (unseen, { knowsArrivals }) =>
+        this.#outbox.applyRecovery((entry) => afterResume(entry, { unseen, knowsArrivals })),
+      onAcknowledge: (count) => this.#acknowledge(count),
+      onRestart: (recovered) =>
+        this.#outbox.applyRestart(recovered, (request) => this.#replayState.isSafeToRepeat(request)),
       introduce: () => this.#introduce(),
-      onmet: (facts) => this.#meet(facts),
-      onlost: (end) => this.#lost(end),
+      onIntroduced: (facts) => this.#handleIntroduced(facts),
+      onDisconnect: (end) => this.#handleDisconnect(end),
     });
     this.#outbox = new Outbox({
-      ledger: this.#ledger,
+      pending: this.#pending,
       uplink: this.#uplink,
       timers: this.#timers,
-      unanswered: this.#unanswered,
+      failures: this.#failures,
     });
   }
 
-  /** The revision the client has agreed on, once it has initialized. */
+  /** The negotiated MCP revision, once the client has initialized. */
   get revision(): string | undefined {
-    return this.#memory.state.revision;
+    return this.#replayState.client.revision;
   }
 
-  /** Takes a message of the client. */
-  fromClient(message: RpcMessage, line: Line): void {
+  /** Handles a message of the client. */
+  handleMessage(message: RpcMessage, line: Line): void {
     switch (kindOf(message)) {
       case "request":
-        return this.#request(message as RpcRequest, line);
+        return this.#handleRequest(message as RpcRequest, line);
       case "notification":
-        return this.#notification(message as RpcNotification, line);
+        return this.#handleNotification(message as RpcNotification, line);
       case "response":
-        return this.#response(message as RpcMessage & { id: RequestId }, line);
+        return this.#handleResponse(message as RpcMessage & { id: RequestId }, line);
     }
   }
 
-  /** The client has answered with what is no response. */
-  badAnswer(id: RequestId, why: string): void {
-    if (this.#questions.take(id)) this.#outbox.failAnswer(id, refusals.malformedAnswer(why));
+  /** Handles a response of the client that is malformed. */
+  handleMalformedResponse(id: RequestId, why: string): void {
+    if (this.#daemonRequests.take(id)) this.#outbox.respondWithError(id, errors.malformedResponse(why));
   }
 
   /**
-   * Resolves when the client may be read on; undefined when it may now. It may always while the daemon is away, for then
-   * its requests are answered here.
+   * Resolves when the client may be read; undefined when it may be read now. Without a daemon it always may, since its
+   * requests are then answered here.
    */
   backpressure(): Promise<void> | undefined {
-    if (!this.#uplink.tellsArrivals) return undefined;
-    const room = this.#heldUp.roomFor(this.#ledger.otherBytes);
-    // A daemon that hangs must not keep the client waiting for ever.
-    if (room) this.#uplink.expectWord();
-    return room;
+    if (!this.#uplink.acknowledgesMessages) return undefined;
+    const resumed = this.#backpressure.waitForCapacity(this.#pending.otherBytes);
+    // The liveness check ends the pause when the daemon hangs.
+    if (resumed) this.#uplink.expectActivity();
+    return resumed;
   }
 
-  /** Resolves when no request waits for an answer. */
-  idle(): Promise<void> {
-    return this.#unanswered.idle();
+  /** Resolves when no request is pending. */
+  whenIdle(): Promise<void> {
+    return this.#failures.whenIdle();
   }
 
-  /** Answers every request that still waits: the client has closed stdin and may yet read. */
-  refuseAll(): void {
-    this.#unanswered.refuseAll();
+  /** Fails all pending requests: the client has closed stdin, and may still read. */
+  failAll(): void {
+    this.#failures.failAll();
   }
 
-  /** Tells the daemon that the client has gone; resolves when it knows or `timeoutMs` has passed. */
+  /** Ends the session with the daemon; resolves when that has confirmed or `timeoutMs` has passed. */
   close(timeoutMs: number): Promise<void> {
     return this.#uplink.close(timeoutMs);
   }
 
-  // What the dialer asks and tells.
+  // DialerHooks
 
   hello(): JsonObject {
     return this.#uplink.hello();
   }
 
-  wanted(): boolean {
-    return !this.#tried || this.#ledger.requestCount > 0;
+  isDaemonNeeded(): boolean {
+    return !this.#hasAttempted || this.#pending.requestCount > 0;
   }
 
-  /** Resolves when there is room for what a daemon would send. */
-  async room(): Promise<void> {
-    if (this.#client.queuedChars > this.#settings.maxQueuedBytes / 2) await this.#client.flushed();
+  async waitForCapacity(): Promise<void> {
+    if (this.#client.queuedChars > this.#options.maxQueuedBytes / 2) await this.#client.flushed();
   }
 
-  onup(link: Link): void {
-    this.#tried = true;
-    this.#uplink.onup(link);
+  onConnect(link: Link): void {
+    this.#hasAttempted = true;
+    this.#uplink.connected(link);
   }
 
-  ondown(end: SocketEnd): void {
-    this.#uplink.ondown(end);
+  onDisconnect(end: SocketEnd): void {
+    this.#uplink.disconnected(end);
   }
 
-  onfault(fault: LinkError): void {
-    this.#tried = true;
-    this.#unanswered.unlinked(fault);
+  onLinkError(error: LinkError): void {
+    this.#hasAttempted = true;
+    this.#failures.handleLinkError(error);
   }
 
-  // From the client.
+  // Messages of the client
 
-  #request(message: RpcRequest, line: Line): void {
+  #handleRequest(message: RpcRequest, line: Line): void {
     const { id, method } = message;
-    if (this.#ledger.has(id)) return this.#client.refuse(null, refusals.idInUse(id));
+    if (this.#pending.has(id)) return this.#client.refuse(null, errors.idInUse(id));
     const entry: PendingRequest = { kind: "request", id, method, ...line, sent: false, sends: 0 };
     const { maxFrameBytes } = this.#uplink;
     if (line.bytes > maxFrameBytes) {
-      return this.#client.refuse(id, refusals.tooLarge(line.bytes, maxFrameBytes));
+      return this.#client.refuse(id, errors.tooLarge(line.bytes, maxFrameBytes));
     }
-    const remembered = this.#uplink.ready ? undefined : this.#memory.answerFor(entry);
+    const remembered = this.#uplink.isReady ? undefined : this.#replayState.responseFor(entry);
     if (remembered !== undefined) return this.#client.sendText(remembered);
-    const why = this.#outbox.whyNotTaken(line);
-    if (why) return this.#client.refuse(id, why);
-    this.#ledger.add(entry);
-    this.#timers.awaitAnswer(entry);
-    if (this.#uplink.ready) return this.#outbox.send(entry);
+    const error = this.#outbox.overCapacity(line);
+    if (error) return this.#client.refuse(id, error);
+    this.#pending.add(entry);
+    this.#timers.awaitResponse(entry);
+    if (this.#uplink.isReady) return this.#outbox.send(entry);
     this.#timers.awaitDaemon(entry);
-    this.ondemand();
+    this.#options.onDemand();
   }
 
-  #notification(message: RpcNotification, line: Line): void {
+  #handleNotification(message: RpcNotification, line: Line): void {
     const { method, params } = message;
     if (method === "notifications/progress") return void this.#uplink.send(line.text);
-    if (method === "notifications/initialized") this.#memory.state.initialized = true;
+    if (method === "notifications/initialized") this.#replayState.client.initialized = true;
     if (method === "notifications/cancelled") {
-      const cancelled = this.#ledger.take(params?.requestId as RequestId);
-      this.#unanswered.checkIdle();
-      // The daemon need not hear of a request it never had.
+      const cancelled = this.#pending.take(params?.requestId as RequestId);
+      this.#failures.checkIdle();
+      // The daemon never received the request.
       if (cancelled && !cancelled.sent) return;
     }
     this.#outbox.notify(method, line);
   }
 
-  #response(message: { id: RequestId }, line: Line): void {
-    if (this.#questions.take(message.id)) return this.#outbox.respond(message.id, line);
+  #handleResponse(message: { id: RequestId }, line: Line): void {
+    if (this.#daemonRequests.take(message.id)) return this.#outbox.respond(message.id, line);
     log.debug("the client answers {id}, which nobody asks any more", { id: message.id });
   }
 
-  #received(messages: number): void {
-    this.#ledger.confirm(messages);
-    this.#heldUp.taken(this.#ledger.otherBytes);
+  #acknowledge(count: number): void {
+    this.#pending.acknowledge(count);
+    this.#backpressure.drainedTo(this.#pending.otherBytes);
   }
 
-  // From the daemon.
+  #timeOut(entry: PendingRequest): void {
+    this.#failures.fail(entry, errors.timedOut(entry.method, this.#options.shimRpcTimeoutMs));
+    if (!entry.sent || entry.method === "initialize") return;
+    const params = { requestId: entry.id, reason: "not answered in time" };
+    const cancelled: RpcNotification = { jsonrpc: "2.0", method: "notifications/cancelled", params };
+    this.#handleNotification(cancelled, lineOf(cancelled));
+  }
 
-  #fromDaemon(text: string, frame: Peeked): void {
+  // Messages of the daemon
+
+  #handleFrame(text: string, frame: Peeked): void {
     switch (frame.kind) {
       case "response": {
         if (frame.id === null) break;
-        if (frame.failed && this.#putOff(frame.id, text)) return;
-        const request = this.#ledger.answer(frame.id);
+        if (frame.failed && this.#keepForNextDaemon(frame.id, text)) return;
+        const request = this.#pending.answer(frame.id);
         if (!request) return log.debug("the daemon answers {id}, which waits no more", { id: frame.id });
-        this.#memory.noteAnswer(request, { text, response: frame });
+        this.#replayState.noteResponse(request, { text, response: frame });
         break;
       }
       case "request":
-        this.#questions.add(frame.id);
+        this.#daemonRequests.add(frame.id);
         break;
       case "notification":
-        if (frame.message.method === "notifications/cancelled") this.#questions.cancel(frame.message.params);
+        if (frame.message.method === "notifications/cancelled") {
+          this.#daemonRequests.handleCancelled(frame.message.params);
+        }
     }
-    // One line is one message: a text that holds line breaks between its tokens is written anew.
+    // MCP's stdio transport delimits messages by newlines, so a text with line breaks is serialized again.
     this.#client.sendText(/[\n\r]/.test(text) ? JSON.stringify(JSON.parse(text)) : text);
-    this.#unanswered.checkIdle();
-    if (this.#client.queuedChars > this.#settings.maxQueuedBytes) {
+    this.#failures.checkIdle();
+    if (this.#client.queuedChars > this.#options.maxQueuedBytes) {
       this.#uplink.cut("the client does not read");
     }
   }
 
-  /** Keeps a request that a stopping daemon takes no more for the next one; false for any other error. */
-  #putOff(id: RequestId, text: string): boolean {
-    const entry = this.#ledger.get(id);
+  /** Keeps a request that a stopping daemon does not take any more; false for any other error. */
+  #keepForNextDaemon(id: RequestId, text: string): boolean {
+    const entry = this.#pending.get(id);
     if (!entry || JSON.parse(text).error?.data?.code !== "SHUTTING_DOWN") return false;
     entry.sent = false;
     this.#timers.awaitNextDaemon(entry);
     return true;
   }
 
-  // When the daemon comes and goes.
+  // Changes of the connection
 
   async #introduce(): Promise<{ replayed: boolean }> {
-    const { state } = this.#memory;
-    for (const cancelled of this.#questions.withdraw()) this.#client.send(cancelled);
-    const replayed = state.initialize !== undefined;
-    if (replayed) await replay(state, { own: this.#uplink.own, send: (text) => this.#uplink.send(text) });
-    return { replayed };
+    const { client } = this.#replayState;
+    for (const cancelled of this.#daemonRequests.cancelAll()) this.#client.send(cancelled);
+    if (client.initialize === undefined) return { replayed: false };
+    const { requests } = this.#uplink;
+    await replayHandshake(client, { requests, send: (text) => this.#uplink.send(text) });
+    return { replayed: true };
   }
 
-  #meet(facts: { replayed: boolean }): void {
-    this.#outbox.settle((entry) => afterRestart(entry, facts));
+  #handleIntroduced(facts: { replayed: boolean }): void {
+    this.#outbox.applyRecovery((entry) => afterRestart(entry, facts));
     if (!facts.replayed) return;
-    changedLists(this.#memory.lists, this.#uplink.own).then((names) => this.#tellChanged(names), () => {});
+    refreshLists(this.#replayState.lists, this.#uplink.requests).then(
+      (names) => this.#notifyChanged(names),
+      () => {},
+    );
   }
 
-  #tellChanged(names: ReadonlySet<string>): void {
+  #notifyChanged(names: ReadonlySet<string>): void {
     for (const name of names) {
-      const isWanted = this.#memory.state.mayNotify(name);
-      if (isWanted) this.#client.send({ jsonrpc: "2.0", method: `notifications/${name}/list_changed` });
+      const isDeclared = this.#replayState.client.mayNotify(name);
+      if (isDeclared) this.#client.send({ jsonrpc: "2.0", method: `notifications/${name}/list_changed` });
     }
   }
 
-  #lost(end: SocketEnd): void {
-    this.#unanswered.lost(`${end.code} ${end.reason}`.trimEnd());
-    this.#heldUp.release();
-    if (end.code === CLOSE.frameTooLarge) this.#unanswered.refuseLargest(this.#uplink.maxFrameBytes);
-    for (const entry of this.#ledger.requests()) this.#timers.awaitDaemon(entry);
-  }
-
-  #giveUp(entry: PendingRequest): void {
-    this.#unanswered.refuse(entry, refusals.timedOut(entry.method, this.#settings.shimRpcTimeoutMs));
-    if (!entry.sent || entry.method === "initialize") return;
-    const method = "notifications/cancelled";
-    const params = { requestId: entry.id, reason: "not answered in time" };
-    this.#notification({ jsonrpc: "2.0", method, params }, notificationLine(method, params));
+  #handleDisconnect(end: SocketEnd): void {
+    this.#failures.noteDisconnect(`${end.code} ${end.reason}`.trimEnd());
+    this.#backpressure.resume();
+    if (end.code === CLOSE.frameTooLarge) this.#failures.failLargest(this.#uplink.maxFrameBytes);
+    for (const entry of this.#pending.requests()) this.#timers.awaitDaemon(entry);
   }
 }

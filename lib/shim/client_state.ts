@@ -1,33 +1,33 @@
 import { isObject, type JsonObject } from "../base/json.ts";
 import { type PeekedResponse, responseBody } from "../wire/peek.ts";
 
-/** What a daemon must be told that has not met the client: all that its MCP session consists of. */
+/** The state of the client's MCP session, which a new daemon must be given. */
 export class ClientState {
-  /** Parameters of the client's `initialize`, once it was answered well. */
+  /** Parameters of the client's `initialize`, once it has succeeded. */
   initialize: JsonObject | undefined;
-  /** That answer, without its id. */
+  /** The result of that `initialize`, as text without the id. */
   initializeBody = "";
-  /** Whether the client has said `notifications/initialized`. */
+  /** Whether the client has sent `notifications/initialized`. */
   initialized = false;
   /** Parameters of the last `logging/setLevel`. */
   logLevel: JsonObject | undefined;
   /** Parameters of `resources/subscribe` by URI. */
   readonly subscriptions = new Map<unknown, JsonObject>();
 
-  /** The revision the client has agreed on, once it has initialized. */
+  /** The negotiated MCP revision, once the client has initialized. */
   get revision(): string | undefined {
     const revision = this.initializeBody && JSON.parse(`{${this.initializeBody}`).result?.protocolVersion;
     return typeof revision === "string" && revision !== "" ? revision : undefined;
   }
 
-  /** Takes in that the daemon has answered `request` well. */
-  noteAnswer(
+  /** Records a successful response of the daemon. */
+  noteResponse(
     request: { method: string; text: string },
     answer: { text: string; response: PeekedResponse },
   ): void {
     switch (request.method) {
       case "initialize":
-        this.#begin(paramsOf(request.text), responseBody(answer.text, answer.response));
+        this.#initialize(paramsOf(request.text), responseBody(answer.text, answer.response));
         break;
       case "logging/setLevel":
         this.logLevel = paramsOf(request.text);
@@ -42,13 +42,13 @@ export class ClientState {
     }
   }
 
-  /** Whether the server may send the client `notifications/<list>/list_changed`, as it said in `initialize`. */
+  /** Whether the daemon declared `notifications/<list>/list_changed` in its capabilities. */
   mayNotify(list: string): boolean {
     const capabilities = this.initializeBody && JSON.parse(`{${this.initializeBody}`).result?.capabilities;
     return isObject(capabilities) && isObject(capabilities[list]) && capabilities[list].listChanged === true;
   }
 
-  #begin(params: JsonObject, body: string): void {
+  #initialize(params: JsonObject, body: string): void {
     this.initialize = params;
     this.initializeBody = body;
     this.logLevel = undefined;

@@ -1,40 +1,42 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import type { Link } from "../client/link.ts";
+import { LinkError } from "../client/link_target.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { Backoff } from "./backoff.ts";
-import { type Link, LinkError } from "../client/link.ts";
 
 const log = getLogger(["exai", "shim"]);
 
-/** What the dialer needs to know and whom it tells. */
+/** The user of the connections a {@linkcode Dialer} makes. */
 export interface DialerHooks {
-  /** What to say in the hello of the next connection. */
+  /** The hello of the next connection, without token or proof. */
   hello(): JsonObject;
-  /** Whether somebody waits for the daemon, so that it may be started. */
-  wanted(): boolean;
+  /** Whether requests wait for the daemon, so that it may be started. */
+  isDaemonNeeded(): boolean;
   /** Resolves when there is room for what a daemon would send. */
-  room(): Promise<void>;
-  onup(link: Link): void;
-  ondown(end: SocketEnd): void;
-  onfault(fault: LinkError): void;
+  waitForCapacity(): Promise<void>;
+  onConnect(link: Link): void;
+  onDisconnect(end: SocketEnd): void;
+  onLinkError(error: LinkError): void;
 }
 
-/** The ways to a link. */
+/** How to get a link. */
 export interface Dialing {
   /** @throws {LinkError} */
   connect(hello: JsonObject): Promise<Link>;
-  /** Starts the daemon and connects; undefined when that is not to be done. */
+  /** Starts the daemon and connects; undefined when it must not be started. */
   start?(connect: () => Promise<Link>): Promise<Link>;
 }
 
-/** A try begins at most this often, however many requests ask for one. */
+/** Attempts begin at least this far apart, however many requests ask for one. */
 const MIN_GAP_MS = 250;
-/** As above, while our token is not accepted: a daemon may count what looks like guessing. */
+/** As above while our token is not accepted: a daemon may count attempts as guessing. */
 const UNAUTHORIZED_GAP_MS = 1000;
+/** A connection that ends sooner does not reset the backoff. */
 const SHORT_LIFE_MS = 1000;
 
-/** Keeps a link to the daemon: connects, connects again when it is cut, and waits between the tries. */
+/** Keeps a link to the daemon: connects, reconnects when it is cut, and backs off between attempts. */
 export class Dialer {
   readonly #dialing: Dialing;
   readonly #hooks: DialerHooks;
@@ -47,42 +49,41 @@ export class Dialer {
     this.#hooks = hooks;
   }
 
-  /** Runs for as long as the program does. */
+  /** Runs until the program ends. */
   async run(): Promise<never> {
     while (true) {
-      await this.#hooks.room();
+      await this.#hooks.waitForCapacity();
       const begunAt = performance.now();
-      const link = await this.#tryOnce();
+      const link = await this.#attempt();
       if (link instanceof LinkError) {
-        this.#hooks.onfault(link);
+        this.#hooks.onLinkError(link);
         await this.#pause(isUnauthorized(link) ? UNAUTHORIZED_GAP_MS : MIN_GAP_MS);
         continue;
       }
-      this.#hooks.onup(link);
+      this.#hooks.onConnect(link);
       const end = await link.socket.closed;
       log.info("the connection to the daemon has ended: {code} {reason}", { ...end });
-      this.#hooks.ondown(end);
-      // A daemon that takes us and drops us at once must not be called in a tight loop.
+      this.#hooks.onDisconnect(end);
       if (performance.now() - begunAt < SHORT_LIFE_MS) await this.#pause(0);
       else this.#backoff.reset();
     }
   }
 
-  /** Somebody waits for the daemon: the next try comes soon. */
-  demand(): void {
+  /** Makes the next attempt as soon as the minimum gap allows: a request waits for the daemon. */
+  connectSoon(): void {
     const leftMs = this.#notBefore - performance.now();
     if (leftMs <= 0) this.#wake?.();
     else if (this.#wake) setTimeout(this.#wake, leftMs);
   }
 
-  async #tryOnce(): Promise<Link | LinkError> {
+  async #attempt(): Promise<Link | LinkError> {
     const connect = () => this.#dialing.connect(this.#hooks.hello());
     try {
       return await connect();
     } catch (thrown) {
-      const fault = asLinkError(thrown);
-      const mayStart = fault.fault === "refused" && this.#dialing.start && this.#hooks.wanted();
-      if (!mayStart) return fault;
+      const error = asLinkError(thrown);
+      const mayStart = error.fault === "refused" && this.#dialing.start && this.#hooks.isDaemonNeeded();
+      if (!mayStart) return error;
     }
     try {
       return await this.#dialing.start!(connect);
@@ -92,10 +93,10 @@ export class Dialer {
   }
 
   async #pause(minMs: number): Promise<void> {
-    const waitMs = Math.max(minMs, this.#backoff.next());
+    const backoffMs = Math.max(minMs, this.#backoff.next());
     this.#notBefore = performance.now() + minMs;
-    const wantedMs = Math.max(minMs, MIN_GAP_MS);
-    await this.#sleep(this.#hooks.wanted() ? Math.min(waitMs, wantedMs) : waitMs);
+    const neededMs = Math.max(minMs, MIN_GAP_MS);
+    await this.#sleep(this.#hooks.isDaemonNeeded() ? Math.min(backoffMs, neededMs) : backoffMs);
   }
 
   async #sleep(ms: number): Promise<void> {

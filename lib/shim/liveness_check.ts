@@ -1,39 +1,38 @@
-/** When silence is too long, and what to do then. */
-interface WatchdogOptions {
-  /** Silence after which the daemon is pinged, while something waits for it. */
+interface LivenessOptions {
+  /** Silence after which the daemon is pinged, while a response is pending. */
   intervalMs: number;
-  /** How long it may leave that ping unanswered. */
+  /** Time for the response to that ping. */
   timeoutMs: number;
-  /** Whether an answer is waited for at all. */
+  /** Whether anything waits for the daemon. */
   isWaiting(): boolean;
   ping(): void;
-  /** Called once: the daemon hangs. */
-  onhang(): void;
+  /** Called once, when the daemon has not answered the ping. */
+  onUnresponsive(): void;
 }
 
 /**
- * Notices a daemon that is there and does not answer, as a stopped process is: the built-in WebSocket client neither
- * sends pings nor tells of those it answers. A quiet connection nobody waits on is left alone.
+ * Detects a daemon that is connected but does not answer, as a stopped process. Deno's WebSocket client neither sends
+ * pings nor reports pongs, so an MCP `ping` is used. A connection nothing waits on is not checked.
  */
 export class LivenessCheck {
-  readonly #options: WatchdogOptions;
+  readonly #options: LivenessOptions;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #heardAt = 0;
+  #lastActivityMs = 0;
 
-  constructor(options: WatchdogOptions) {
+  constructor(options: LivenessOptions) {
     this.#options = options;
   }
 
-  /** Something was sent that will be answered. */
+  /** A message was sent that the daemon answers. */
   watch(): void {
     if (this.#timer !== undefined) return;
-    this.#heardAt = performance.now();
+    this.#lastActivityMs = performance.now();
     this.#wait(this.#options.intervalMs, () => this.#check());
   }
 
-  /** Something came from the daemon. */
-  heard(): void {
-    this.#heardAt = performance.now();
+  /** A frame of the daemon has arrived. */
+  activity(): void {
+    this.#lastActivityMs = performance.now();
   }
 
   stop(): void {
@@ -44,14 +43,14 @@ export class LivenessCheck {
   #check(): void {
     this.#timer = undefined;
     if (!this.#options.isWaiting()) return;
-    const silentMs = performance.now() - this.#heardAt;
+    const silentMs = performance.now() - this.#lastActivityMs;
     if (silentMs < this.#options.intervalMs) {
       return this.#wait(this.#options.intervalMs - silentMs, () => this.#check());
     }
-    const askedAt = performance.now();
+    const pingedAtMs = performance.now();
     this.#options.ping();
     this.#wait(this.#options.timeoutMs, () => {
-      if (this.#heardAt < askedAt) return this.#options.onhang();
+      if (this.#lastActivityMs < pingedAtMs) return this.#options.onUnresponsive();
       this.#check();
     });
   }

@@ -2,33 +2,36 @@ import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
 import { MIB } from "../base/units.ts";
 import type { Line } from "../transport/stdio.ts";
-import type { RequestId } from "../wire/rpc.ts";
+import { toRpcError } from "../wire/codes.ts";
+import { type RequestId, responseTo, type RpcMessage } from "../wire/rpc.ts";
+import * as errors from "./errors.ts";
+import type { FailureResponder } from "./failure_responder.ts";
 import {
   isRequest,
   type PendingMessage,
   type PendingMessages,
   type PendingRequest,
 } from "./pending_messages.ts";
-import { errorLine } from "./lines.ts";
-import { atRestart, type Fate, type RecoveredSets } from "./recovery.ts";
-import * as refusals from "./refusals.ts";
+import { atRestart, type JournalFindings, type RecoveryAction } from "./recovery.ts";
 import type { RequestTimers } from "./request_timers.ts";
-import type { UnansweredRequests } from "./unanswered_requests.ts";
 import type { Uplink } from "./uplink.ts";
 
 const log = getLogger(["exai", "shim"]);
 
-/** Requests kept for the daemon, together; beyond that they are refused rather than let memory grow. The rest likewise. */
-const MAX_HELD_BYTES = 128 * MIB;
+/** Bytes of the pending requests, and of the other pending messages: more is rejected to bound the memory. */
+const MAX_PENDING_BYTES = 128 * MIB;
 
 interface OutboxOptions {
-  ledger: PendingMessages;
-  uplink: Pick<Uplink, "ready" | "maxFrameBytes" | "tellsArrivals" | "sent" | "send" | "sendRequest">;
-  timers: Pick<RequestTimers, "stopWaiting">;
-  unanswered: Pick<UnansweredRequests, "giveUp">;
+  pending: PendingMessages;
+  uplink: Pick<
+    Uplink,
+    "isReady" | "maxFrameBytes" | "acknowledgesMessages" | "sentCount" | "send" | "sendRequest"
+  >;
+  timers: Pick<RequestTimers, "stopAwaitingDaemon">;
+  failures: Pick<FailureResponder, "failAfterCut">;
 }
 
-/** What the client says on its way to the daemon: kept until it has arrived, sent, and after a cut sent again. */
+/** The client's messages to the daemon: sent, kept until they have arrived, and sent again after a cut. */
 export class Outbox {
   readonly #options: OutboxOptions;
 
@@ -36,36 +39,37 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Why a request of `bytes` is not taken; undefined: it is. */
-  whyNotTaken({ bytes }: Pick<Line, "bytes">): ExaiError | undefined {
-    const { requestBytes, requestCount } = this.#options.ledger;
-    return requestBytes + bytes > MAX_HELD_BYTES
-      ? refusals.tooMuchWaiting(requestCount, requestBytes)
+  /** The error for a request of `bytes` when there is no room for it. */
+  overCapacity({ bytes }: Pick<Line, "bytes">): ExaiError | undefined {
+    const { requestBytes, requestCount } = this.#options.pending;
+    return requestBytes + bytes > MAX_PENDING_BYTES
+      ? errors.tooManyPending(requestCount, requestBytes)
       : undefined;
   }
 
-  /** Passes on a notification of the client, at once if a daemon is there that has met it. */
+  /** Passes on a notification, at once when an initialized daemon is connected. */
   notify(method: string, line: Line): void {
-    const error = this.#whyNoRoom(line);
+    const error = this.#capacityError(line);
     if (error) {
       const { bytes } = line;
       log.warning("{method} of {bytes} bytes is dropped: {reason}", { method, bytes, reason: error.message });
       return;
     }
-    this.#keep({ kind: "notification", method, ...line, sent: false }, this.#options.uplink.ready);
+    this.#add({ kind: "notification", method, ...line, sent: false }, this.#options.uplink.isReady);
   }
 
-  /** Passes on the client's answer to `id`. Whoever asked must not wait for one that has no room. */
+  /** Passes on the client's response to `id`, or an error in its place when there is no room. */
   respond(id: RequestId, line: Line): void {
-    const error = this.#whyNoRoom(line);
-    if (error) this.failAnswer(id, error);
-    else this.#keep({ kind: "response", ...line, sent: false }, true);
+    const error = this.#capacityError(line);
+    if (error) this.respondWithError(id, error);
+    else this.#add({ kind: "response", ...line, sent: false }, true);
   }
 
-  /** Answers `id` with what is wrong with the client's answer. */
-  failAnswer(id: RequestId, error: ExaiError): void {
+  /** Answers the daemon's request `id` with `error`. */
+  respondWithError(id: RequestId, error: ExaiError): void {
     log.warning("the client's answer to {id} cannot be passed on: {reason}", { id, reason: error.message });
-    this.#keep({ kind: "response", ...errorLine(id, error), sent: false }, true);
+    const line = lineOf(responseTo(id, { error: toRpcError(error) }));
+    this.#add({ kind: "response", ...line, sent: false }, true);
   }
 
   send(entry: PendingMessage | PendingRequest): void {
@@ -73,54 +77,60 @@ export class Outbox {
     if (!isRequest(entry)) {
       if (!uplink.send(entry.text)) return;
       entry.sent = true;
-      entry.place = uplink.sent;
+      entry.sequence = uplink.sentCount;
       return;
     }
-    timers.stopWaiting(entry);
+    timers.stopAwaitingDaemon(entry);
     entry.sent = uplink.sendRequest(entry.text) || entry.sent;
     entry.sends++;
   }
 
-  /** Does with everything kept what `fateOf` says. */
-  settle(fateOf: (entry: PendingMessage | PendingRequest) => Fate): void {
-    const { ledger } = this.#options;
-    for (const entry of ledger) {
-      const fate = fateOf(entry);
-      if (fate === "send") this.send(entry);
-      else if (fate === "drop") ledger.remove(entry);
-      // The rest is sent or dropped.
-      else this.#keepOrGiveUp(entry as PendingRequest, fate);
+  /** Applies `actionFor` to all pending messages. */
+  applyRecovery(actionFor: (entry: PendingMessage | PendingRequest) => RecoveryAction): void {
+    const { pending } = this.#options;
+    for (const entry of pending) {
+      const action = actionFor(entry);
+      if (action === "send") this.send(entry);
+      else if (action === "drop") pending.remove(entry);
+      // Only requests are kept or failed.
+      else this.#keepOrFail(entry as PendingRequest, action);
     }
   }
 
-  /** Decides about what an earlier daemon may have had, as long as the next one's word about it holds. */
-  judge(
-    recovered: RecoveredSets | undefined,
+  /** Decides which requests of an earlier daemon the next one is sent. */
+  applyRestart(
+    recovered: JournalFindings | undefined,
     isSafeToRepeat: (request: PendingRequest) => boolean,
   ): void {
-    for (const entry of this.#options.ledger.requests()) {
-      const fate = atRestart(entry, { recovered, isSafeToRepeat });
-      if (fate === "send") entry.sent = false;
-      else this.#keepOrGiveUp(entry, fate);
+    for (const entry of this.#options.pending.requests()) {
+      const action = atRestart(entry, { recovered, isSafeToRepeat });
+      if (action === "send") entry.sent = false;
+      else this.#keepOrFail(entry, action);
     }
   }
 
-  #keepOrGiveUp(entry: PendingRequest, fate: Fate): void {
-    const { timers, unanswered } = this.#options;
-    timers.stopWaiting(entry);
-    unanswered.giveUp(entry, fate);
+  #keepOrFail(entry: PendingRequest, action: RecoveryAction): void {
+    const { timers, failures } = this.#options;
+    timers.stopAwaitingDaemon(entry);
+    failures.failAfterCut(entry, action);
   }
 
-  #whyNoRoom({ bytes }: Line): ExaiError | undefined {
-    const { uplink, ledger } = this.#options;
-    if (bytes > uplink.maxFrameBytes) return refusals.tooLarge(bytes, uplink.maxFrameBytes);
-    if (uplink.tellsArrivals) return undefined;
-    return ledger.otherBytes + bytes > MAX_HELD_BYTES ? refusals.answerNotKept(bytes) : undefined;
+  #capacityError({ bytes }: Line): ExaiError | undefined {
+    const { uplink, pending } = this.#options;
+    if (bytes > uplink.maxFrameBytes) return errors.tooLarge(bytes, uplink.maxFrameBytes);
+    // With acknowledgements the client is not read beyond the limit (backpressure.ts).
+    if (uplink.acknowledgesMessages) return undefined;
+    return pending.otherBytes + bytes > MAX_PENDING_BYTES ? errors.responseNotBuffered(bytes) : undefined;
   }
 
-  /** Keeps `entry` until the daemon has it, and sends it now if it may be and a daemon is there. */
-  #keep(entry: PendingMessage, mayBeSent: boolean): void {
-    this.#options.ledger.add(entry);
-    if (mayBeSent) this.send(entry);
+  #add(entry: PendingMessage, maySend: boolean): void {
+    this.#options.pending.add(entry);
+    if (maySend) this.send(entry);
   }
+}
+
+/** `message` as one line of MCP's stdio transport. */
+export function lineOf(message: RpcMessage): Line {
+  const text = JSON.stringify(message);
+  return { text, bytes: new TextEncoder().encode(text).length };
 }

@@ -1,48 +1,48 @@
 import type { RequestId } from "../wire/rpc.ts";
 
-/** A message of the client that may still be needed. */
+/** A message of the client that the daemon has not acknowledged. */
 export interface PendingMessage {
   readonly kind: "request" | "notification" | "response";
   readonly method?: string;
   /** The text as the client wrote it. */
   readonly text: string;
   readonly bytes: number;
-  /** Whether it has gone out on some connection; it may have been received then. */
+  /** Whether it was sent on some connection, and so may have been received. */
   sent: boolean;
-  /** Which of the session's messages it was; of what is no request. */
-  place?: number;
+  /** Its number among the messages sent in the session; of notifications and responses. */
+  sequence?: number;
 }
 
-/** A request the client waits on. */
+/** A request the client waits for. */
 export interface PendingRequest extends PendingMessage {
   readonly kind: "request";
   readonly id: RequestId;
   readonly method: string;
-  /** How often it has gone out. */
+  /** How often it was sent. */
   sends: number;
-  /** Runs out when the request has waited long enough for a daemon. */
+  /** Bounds the wait for a daemon. */
   daemonTimer?: Disposable;
-  /** Runs out when the request has waited long enough for its answer (`EXAI_SHIM_RPC_TIMEOUT`). */
-  answerTimer?: ReturnType<typeof setTimeout>;
+  /** Bounds the wait for the response (`EXAI_SHIM_RPC_TIMEOUT`). */
+  responseTimer?: ReturnType<typeof setTimeout>;
 }
 
 /**
- * What the client has said and the daemon has not confirmed, in order: requests until they are answered, other
- * messages until the answer to a later request shows that they arrived.
+ * The client's messages, in order, until the daemon has them: requests until they are answered, others until they are
+ * acknowledged or the response to a later request shows that they have arrived.
  */
 export class PendingMessages {
-  // A set keeps the order in which it was filled.
+  // Iterates in insertion order.
   readonly #entries = new Set<PendingMessage | PendingRequest>();
   readonly #requests = new Map<RequestId, PendingRequest>();
   #requestBytes = 0;
   #otherBytes = 0;
 
-  /** Size of the requests kept, in UTF-8. */
+  /** Bytes of the pending requests, in UTF-8. */
   get requestBytes(): number {
     return this.#requestBytes;
   }
 
-  /** Size of what is kept and is no request. */
+  /** Bytes of the other pending messages. */
   get otherBytes(): number {
     return this.#otherBytes;
   }
@@ -51,7 +51,7 @@ export class PendingMessages {
     return this.#requests.size;
   }
 
-  /** The request `id`, if somebody waits for it. */
+  /** The pending request `id`. */
   get(id: RequestId): PendingRequest | undefined {
     return this.#requests.get(id);
   }
@@ -64,7 +64,7 @@ export class PendingMessages {
     return this.#requests.values();
   }
 
-  /** Everything kept, oldest first; entries may be removed while walking. */
+  /** All messages, oldest first; entries may be removed during iteration. */
   [Symbol.iterator](): IterableIterator<PendingMessage | PendingRequest> {
     return this.#entries.values();
   }
@@ -79,7 +79,7 @@ export class PendingMessages {
     this.#requestBytes += entry.bytes;
   }
 
-  /** Forgets `entry` and its timers; false when it was gone already. */
+  /** Removes `entry` and stops its timers; false when it was not pending. */
   remove(entry: PendingMessage | PendingRequest): boolean {
     if (!this.#entries.delete(entry)) return false;
     if (!isRequest(entry)) {
@@ -89,34 +89,34 @@ export class PendingMessages {
     this.#requests.delete(entry.id);
     this.#requestBytes -= entry.bytes;
     entry.daemonTimer?.[Symbol.dispose]();
-    clearTimeout(entry.answerTimer);
+    clearTimeout(entry.responseTimer);
     return true;
   }
 
-  /** Takes out the request `id`, which is settled one way or another; undefined when nobody waits for it. */
+  /** Removes and returns the request `id`; undefined when it is not pending. */
   take(id: RequestId): PendingRequest | undefined {
     const entry = this.#requests.get(id);
     if (entry) this.remove(entry);
     return entry;
   }
 
-  /** Takes out the request `id` as answered. What was said before it must have arrived, for frames keep their order. */
+  /** As {@linkcode take} for an answered request: messages sent before it must have arrived, as frames keep their order. */
   answer(id: RequestId): PendingRequest | undefined {
     const entry = this.#requests.get(id);
     if (!entry) return undefined;
-    if (this.#entries.size > this.#requests.size) this.#confirmBefore(entry);
+    if (this.#entries.size > this.#requests.size) this.#removeSentBefore(entry);
     this.remove(entry);
     return entry;
   }
 
-  /** The first `count` messages of the session have arrived: what is no request need not be kept any more. */
-  confirm(count: number): void {
+  /** The first `count` messages of the session have arrived: those that are no requests are removed. */
+  acknowledge(count: number): void {
     for (const entry of this.#entries) {
-      if (!isRequest(entry) && entry.sent && (entry.place ?? Infinity) <= count) this.remove(entry);
+      if (!isRequest(entry) && entry.sent && (entry.sequence ?? Infinity) <= count) this.remove(entry);
     }
   }
 
-  #confirmBefore(request: PendingRequest): void {
+  #removeSentBefore(request: PendingRequest): void {
     for (const entry of this.#entries) {
       if (entry === request) return;
       if (!isRequest(entry) && entry.sent) this.remove(entry);
@@ -124,7 +124,6 @@ export class PendingMessages {
   }
 }
 
-/** Whether `entry` is a request. */
 export function isRequest(entry: PendingMessage | PendingRequest): entry is PendingRequest {
   return entry.kind === "request";
 }

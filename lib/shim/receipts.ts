@@ -1,47 +1,43 @@
-/** Messages received after which the daemon is told at once. */
+/** Messages, and characters, received after which a receipt is sent at once. */
 const BATCH_MESSAGES = 128;
 const BATCH_CHARS = 1024 * 1024;
-const QUIET_MS = 500;
+/** Otherwise a receipt is sent this long after the first message without one. */
+const RECEIPT_DELAY_MS = 500;
 
-/**
- * Tells the daemon how many messages have arrived, so that it need not keep them for a resume: now and then, not each by
- * itself.
- */
+/** Sends the daemon receipts of the messages received, in batches, so that it need not keep them for a resume. */
 export class Receipts {
   readonly #send: (text: string) => void;
-  /** Answers of this connection. */
-  #answers = 0;
-  /** What answers nothing, of the whole session. */
-  #posts = 0;
-  #untold = 0;
-  #untoldChars = 0;
+  #responses = 0;
+  #messages = 0;
+  #unreported = 0;
+  #unreportedChars = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(send: (text: string) => void) {
     this.#send = send;
   }
 
-  /** Requests and notifications of the daemon that have arrived in this session. */
-  get posts(): number {
-    return this.#posts;
+  /** Requests and notifications received in this session, on all connections. */
+  get messages(): number {
+    return this.#messages;
   }
 
-  /** An answer of so many UTF-16 code units has arrived. */
-  countAnswer(chars: number): void {
-    this.#answers++;
+  /** Counts a response; they are numbered by connection. */
+  countResponse(chars: number): void {
+    this.#responses++;
     this.#count(chars);
   }
 
-  /** A message that answers nothing has arrived. */
-  countPost(chars: number): void {
-    this.#posts++;
+  /** Counts a request or notification. */
+  countMessage(chars: number): void {
+    this.#messages++;
     this.#count(chars);
   }
 
-  /** A connection has begun on which the daemon goes on after its message number `posts`. */
-  begin(posts: number): void {
-    this.#posts = posts;
-    this.#answers = this.#untold = this.#untoldChars = 0;
+  /** A connection begins, on which the daemon sends the message after number `messages` next. */
+  begin(messages: number): void {
+    this.#messages = messages;
+    this.#responses = this.#unreported = this.#unreportedChars = 0;
   }
 
   /** The connection has ended. */
@@ -51,15 +47,15 @@ export class Receipts {
   }
 
   #count(chars: number): void {
-    this.#untold++;
-    this.#untoldChars += chars;
-    if (this.#untold >= BATCH_MESSAGES || this.#untoldChars >= BATCH_CHARS) this.#tell();
-    else this.#timer ??= setTimeout(() => this.#tell(), QUIET_MS);
+    this.#unreported++;
+    this.#unreportedChars += chars;
+    if (this.#unreported >= BATCH_MESSAGES || this.#unreportedChars >= BATCH_CHARS) this.#report();
+    else this.#timer ??= setTimeout(() => this.#report(), RECEIPT_DELAY_MS);
   }
 
-  #tell(): void {
+  #report(): void {
     this.stop();
-    this.#untold = this.#untoldChars = 0;
-    this.#send(JSON.stringify({ op: "received", answers: this.#answers, posts: this.#posts }));
+    this.#unreported = this.#unreportedChars = 0;
+    this.#send(JSON.stringify({ op: "received", answers: this.#responses, posts: this.#messages }));
   }
 }

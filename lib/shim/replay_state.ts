@@ -5,27 +5,27 @@ import { ResponseCache } from "./response_cache.ts";
 import { ClientState } from "./client_state.ts";
 import type { PendingRequest } from "./pending_messages.ts";
 
-/** What the shim remembers of the conversation, for the time when the daemon is away or another. */
+/** What the shim needs of the conversation to bridge the absence of a daemon and to initialize the next one. */
 export class ReplayState {
-  readonly state = new ClientState();
+  readonly client = new ClientState();
   readonly lists = new ResponseCache();
 
-  /** Takes in the daemon's answer to a request of the client. */
-  noteAnswer(request: PendingRequest, answer: { text: string; response: PeekedResponse }): void {
+  /** Records the daemon's response to a request of the client. */
+  noteResponse(request: PendingRequest, answer: { text: string; response: PeekedResponse }): void {
     if (answer.response.failed) return;
-    this.state.noteAnswer(request, answer);
+    this.client.noteResponse(request, answer);
     this.lists.note(request, answer);
   }
 
-  /** The answer to `request` as the daemon gave it before, while it is away; undefined when only it can answer. */
-  answerFor(request: PendingRequest): string | undefined {
-    if (!this.state.initialize) return undefined;
+  /** The response to `request` without a daemon: the one it gave before. Undefined when there is none. */
+  responseFor(request: PendingRequest): string | undefined {
+    if (!this.client.initialize) return undefined;
     if (request.method === "ping") return withBody(request.id, '"result":{}}');
-    const body = request.method === "initialize" ? this.state.initializeBody : this.lists.find(request);
+    const body = request.method === "initialize" ? this.client.initializeBody : this.lists.find(request);
     return body === undefined ? undefined : withBody(request.id, body);
   }
 
-  /** Whether running `request` a second time does no harm. */
+  /** Whether `request` may run twice: by its method, or by the annotations of the tool it calls. */
   isSafeToRepeat(request: PendingRequest): boolean {
     if (request.method !== "tools/call") return isIdempotent(request.method);
     const params: JsonObject = JSON.parse(request.text).params ?? {};

@@ -5,13 +5,13 @@ import type { PendingRequest } from "./pending_messages.ts";
 export type TimerSettings = Pick<Settings, "connectTimeoutMs" | "resumeWindowMs" | "shimRpcTimeoutMs">;
 
 interface TimerHooks {
-  /** The request has waited `waitedMs` for a daemon. */
-  ontired(entry: PendingRequest, waitedMs: number): void;
-  /** The request was not answered within `EXAI_SHIM_RPC_TIMEOUT`. */
-  onunanswered(entry: PendingRequest): void;
+  /** No daemon has taken the request for `waitedMs`. */
+  onDaemonTimeout(entry: PendingRequest, waitedMs: number): void;
+  /** No response came within `EXAI_SHIM_RPC_TIMEOUT`. */
+  onResponseTimeout(entry: PendingRequest): void;
 }
 
-/** How long requests wait for a daemon and for their answers. */
+/** Bounds how long requests wait for a daemon and for their responses. */
 export class RequestTimers {
   readonly #settings: TimerSettings;
   readonly #hooks: TimerHooks;
@@ -23,31 +23,31 @@ export class RequestTimers {
 
   awaitDaemon(entry: PendingRequest): void {
     const { connectTimeoutMs } = this.#settings;
-    // The daemon holds the answer to what it has got for that long.
+    // The daemon keeps the response to a request it has received for the resume window.
     if (entry.sent) this.awaitNextDaemon(entry);
-    else this.#expectDaemon(entry, connectTimeoutMs);
+    else this.#startDaemonTimer(entry, connectTimeoutMs);
   }
 
-  /** Waits for as long as a daemon may need to take over from another. */
+  /** Allows for the time the next daemon may take to replace this one. */
   awaitNextDaemon(entry: PendingRequest): void {
     const { connectTimeoutMs, resumeWindowMs } = this.#settings;
-    this.#expectDaemon(entry, Math.max(connectTimeoutMs, resumeWindowMs));
+    this.#startDaemonTimer(entry, Math.max(connectTimeoutMs, resumeWindowMs));
   }
 
-  stopWaiting(entry: PendingRequest): void {
+  stopAwaitingDaemon(entry: PendingRequest): void {
     entry.daemonTimer?.[Symbol.dispose]();
     entry.daemonTimer = undefined;
   }
 
-  awaitAnswer(entry: PendingRequest): void {
+  awaitResponse(entry: PendingRequest): void {
     const { shimRpcTimeoutMs } = this.#settings;
     if (shimRpcTimeoutMs === 0) return;
-    entry.answerTimer = setTimeout(() => this.#hooks.onunanswered(entry), shimRpcTimeoutMs);
+    entry.responseTimer = setTimeout(() => this.#hooks.onResponseTimeout(entry), shimRpcTimeoutMs);
   }
 
-  #expectDaemon(entry: PendingRequest, waitMs: number): void {
+  #startDaemonTimer(entry: PendingRequest, waitMs: number): void {
     if (entry.daemonTimer !== undefined) return;
-    const giveUp = () => this.#hooks.ontired(entry, waitMs);
-    entry.daemonTimer = suspendAwareTimeout(giveUp, waitMs, this.#settings.connectTimeoutMs);
+    const onTimeout = () => this.#hooks.onDaemonTimeout(entry, waitMs);
+    entry.daemonTimer = suspendAwareTimeout(onTimeout, waitMs, this.#settings.connectTimeoutMs);
   }
 }

@@ -3,23 +3,23 @@ import { MIB } from "../base/units.ts";
 import { type PeekedResponse, responseBody } from "../wire/peek.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
 
-/** Requests whose answers are kept, so that they can be given while the daemon is away. */
+/** Requests whose responses are cached, to be given while there is no daemon. */
 const LIST_METHODS = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
 
 const MAX_CACHED_CHARS = 4 * MIB;
 
-/** A list request as its method and parameters make it out; progress tokens and the like play no part. */
+/** The identity of a list request: its method and parameters without `_meta`. */
 interface ListQuery {
   method: string;
   params: JsonObject;
 }
 
-/** The last answers to the client's list requests, as text: parsed only if the daemon goes away. */
+/** The last responses to the client's list requests, as text that is parsed only after the daemon has ended. */
 export class ResponseCache {
   readonly #bodies = new Map<string, string>();
   #chars = 0;
 
-  /** Keeps the answer to `request`, if it is a list. */
+  /** Caches the response to `request`, if that is a list request. */
   note(
     request: { method: string; text: string },
     answer: { text: string; response: PeekedResponse },
@@ -28,10 +28,10 @@ export class ResponseCache {
     this.put(queryOf(request), responseBody(answer.text, answer.response));
   }
 
-  /** Keeps `body` for `query`. A new first page makes the other pages of its list useless. */
+  /** Caches `body` for `query`. A new first page drops the other pages of its list, whose cursors it replaces. */
   put(query: ListQuery, body: string): void {
     if (query.params.cursor === undefined) {
-      for (const kept of this.queries()) if (kept.method === query.method) this.#drop(keyOf(kept));
+      for (const cached of this.queries()) if (cached.method === query.method) this.#drop(keyOf(cached));
     }
     const key = keyOf(query);
     this.#drop(key);
@@ -40,7 +40,7 @@ export class ResponseCache {
     this.#chars += body.length;
   }
 
-  /** The kept answer to a request, without its id. */
+  /** The cached response to a request, without its id. */
   find(request: { method: string; text: string }): string | undefined {
     return LIST_METHODS.includes(request.method) ? this.get(queryOf(request)) : undefined;
   }
@@ -49,7 +49,7 @@ export class ResponseCache {
     return this.#bodies.get(keyOf(query));
   }
 
-  /** What is kept. */
+  /** The requests with a cached response. */
   queries(): ListQuery[] {
     return [...this.#bodies.keys()].map((key) => {
       const [method, params] = JSON.parse(key);
@@ -57,7 +57,7 @@ export class ResponseCache {
     });
   }
 
-  /** Whether the daemon's list says that calling the tool `name` again does no harm. */
+  /** Whether the tool `name` may be called twice, by its annotations in the cached list (MCP server/tools). */
   isSafeToRepeat(name: Json | undefined): boolean {
     for (const query of this.queries().filter(({ method }) => method === "tools/list")) {
       const tools: Json = JSON.parse(`{${this.get(query)}`).result?.tools;

@@ -1,70 +1,70 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { formatVia } from "../wire/via.ts";
 import { VERSION } from "../base/version.ts";
-import { inheritedVia } from "../config/via.ts";
+import type { Link } from "../client/link.ts";
+import { inheritedVia } from "../config/process_variables.ts";
 import type { Settings } from "../config/settings.ts";
 import { eachLine, LineJoiner } from "../transport/line_joiner.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
-import { peek, type Peeked } from "../wire/peek.ts";
 import type { HelloAck } from "../wire/ops.ts";
+import { peek, type Peeked } from "../wire/peek.ts";
 import { isEphemeral, type RequestId } from "../wire/rpc.ts";
-import type { Link } from "../client/link.ts";
-import { OwnRequests } from "./own_requests.ts";
-import type { RecoveredSets } from "./recovery.ts";
-import { Receipts } from "./receipts.ts";
+import { formatVia } from "../wire/via.ts";
 import { LivenessCheck } from "./liveness_check.ts";
+import { Receipts } from "./receipts.ts";
+import type { JournalFindings } from "./recovery.ts";
+import { ShimRequests } from "./shim_requests.ts";
 
 const log = getLogger(["exai", "shim"]);
 
-/** What the owner of an {@linkcode Uplink} does. */
+/** What the owner of an {@linkcode Uplink} provides and is notified of. */
 interface UplinkHooks {
-  /** Requests that were sent and are not answered. */
-  waiting(): RequestId[];
-  /** Whether the client is not read on until the daemon has taken more. */
-  isHeldUp(): boolean;
-  /** A frame for the client, of a kind already known. */
-  onframe(text: string, frame: Peeked): void;
-  /** The daemon knows our session; these requests never reached it. */
-  onresume(unseen: ReadonlySet<RequestId>, facts: { knowsArrivals: boolean }): void;
-  /** The first `messages` that were sent on the last connection, as {@linkcode Uplink.sent} counts, have arrived. */
-  onreceived(messages: number): void;
-  /** The daemon has not met our client. What its journal says of our requests; undefined: it does not know us. */
-  onrestart(recovered: RecoveredSets | undefined): void;
-  /** The daemon has not met our client: introduce it, if it has said who it is. What is thrown ends the connection. */
+  /** Ids of the requests that were sent and are not answered. */
+  pendingIds(): RequestId[];
+  /** Whether backpressure pauses the client until the daemon has acknowledged more. */
+  isPaused(): boolean;
+  /** A frame for the client. */
+  onFrame(text: string, frame: Peeked): void;
+  /** The same daemon has resumed the session; the requests in `unseen` never arrived. */
+  onResume(unseen: ReadonlySet<RequestId>, facts: { knowsArrivals: boolean }): void;
+  /** The first `count` messages sent in the session, as {@linkcode Uplink.sentCount} counts, have arrived. */
+  onAcknowledge(count: number): void;
+  /** The daemon does not know the client. `recovered`: what its journal has of our requests, if it knows the session. */
+  onRestart(recovered: JournalFindings | undefined): void;
+  /** Initializes a daemon that does not know the client; `replayed`: whether there was anything to replay. */
   introduce(): Promise<{ replayed: boolean }>;
-  /** From here on messages may be sent to the daemon that had not met our client. */
-  onmet(facts: { replayed: boolean }): void;
-  onlost(end: SocketEnd): void;
+  /** That daemon now takes the client's messages. */
+  onIntroduced(facts: { replayed: boolean }): void;
+  onDisconnect(end: SocketEnd): void;
 }
 
 export type UplinkSettings =
   & Pick<Settings, "maxFrameBytes" | "pingIntervalMs" | "pingTimeoutMs" | "sessionId" | "server">
   & {
-    /** The window's directory as it was at the start: it may be deleted, and then cannot be read any more. */
+    /** The window's directory, read at the start: it may be deleted later. */
     cwd: string | undefined;
   };
 
-/** Our session with the daemon, over however many connections. */
+/** The shim's session with the daemon, over any number of connections. */
 export class Uplink {
   /** Largest message the daemon takes, in bytes. */
   maxFrameBytes: number;
-  readonly own = new OwnRequests((text) => void this.send(text));
+  readonly requests = new ShimRequests((text) => void this.send(text));
   readonly #hooks: UplinkHooks;
   readonly #receipts = new Receipts((text) => void this.#write(text));
-  readonly #watchdog: LivenessCheck;
+  readonly #liveness: LivenessCheck;
   readonly #server: string | undefined;
   readonly #cwd: string | undefined;
   #sessionId: string | undefined;
   #resumeToken: string | undefined;
   #link: Link | undefined;
-  /** Present when the daemon takes several messages in one frame. */
+  /** Set when the daemon takes several messages in one frame. */
   #joiner: LineJoiner | undefined;
-  #ready = false;
-  #sent = 0;
-  /** Whether the session we may resume has met our client; a cut may come before it has. */
-  #met = false;
+  #isReady = false;
+  #sentCount = 0;
+  /** Whether the session to be resumed has been initialized; a connection may be cut before that. */
+  #isIntroduced = false;
 
   constructor(settings: UplinkSettings, hooks: UplinkHooks) {
     this.#hooks = hooks;
@@ -72,25 +72,24 @@ export class Uplink {
     this.#server = settings.server || undefined;
     this.#cwd = settings.cwd;
     this.#sessionId = settings.sessionId || undefined;
-    this.#watchdog = new LivenessCheck({
+    this.#liveness = new LivenessCheck({
       intervalMs: settings.pingIntervalMs,
       timeoutMs: settings.pingTimeoutMs,
-      isWaiting: () => hooks.isHeldUp() || hooks.waiting().length > 0,
-      ping: () => this.own.ask("ping").catch(() => {}),
-      onhang: () => this.cut("the daemon does not answer pings"),
+      isWaiting: () => hooks.isPaused() || hooks.pendingIds().length > 0,
+      ping: () => this.requests.request("ping").catch(() => {}),
+      onUnresponsive: () => this.cut("the daemon does not answer pings"),
     });
   }
 
   /** Whether the client's messages may be sent. */
-  get ready(): boolean {
-    return this.#ready;
+  get isReady(): boolean {
+    return this.#isReady;
   }
 
-  /** The next hello, apart from the token (docs/protocol.md). */
+  /** The next hello, without token or proof (docs/protocol.md). */
   hello(): JsonObject {
-    const waiting = this.#hooks.waiting();
     const resume = this.#resumeToken
-      ? { token: this.#resumeToken, waiting, posts: this.#receipts.posts }
+      ? { token: this.#resumeToken, waiting: this.#hooks.pendingIds(), posts: this.#receipts.messages }
       : true;
     const via = inheritedVia();
     return {
@@ -106,20 +105,20 @@ export class Uplink {
     };
   }
 
-  /** Messages sent on this connection. */
-  get sent(): number {
-    return this.#sent;
+  /** Number of the last message sent in this session. */
+  get sentCount(): number {
+    return this.#sentCount;
   }
 
-  /** Whether the daemon tells what has arrived, so that no more need be read of the client than it takes. */
-  get tellsArrivals(): boolean {
+  /** Whether the daemon acknowledges messages, so that backpressure can bound what is sent. */
+  get acknowledgesMessages(): boolean {
     return this.#link?.ack.receipts === true;
   }
 
-  /** Sends one message; false when there is no connection to send it on. */
+  /** Sends one message; false when there is no connection. */
   send(text: string): boolean {
     if (!this.#write(text)) return false;
-    this.#sent++;
+    this.#sentCount++;
     return true;
   }
 
@@ -131,18 +130,18 @@ export class Uplink {
     return true;
   }
 
-  /** Sends a request of the client; from here on the daemon must not fall silent. */
+  /** Sends a request of the client and checks the daemon's liveness from here on. */
   sendRequest(text: string): boolean {
-    this.expectWord();
+    this.expectActivity();
     return this.send(text);
   }
 
-  /** From here on the daemon must not fall silent. */
-  expectWord(): void {
-    this.#watchdog.watch();
+  /** Checks the daemon's liveness from here on. */
+  expectActivity(): void {
+    this.#liveness.watch();
   }
 
-  onup(link: Link): void {
+  connected(link: Link): void {
     const { ack, socket } = link;
     log.info("connected to daemon {version}, process {pid}, session {session}", {
       ...ack.daemon,
@@ -154,38 +153,38 @@ export class Uplink {
     this.#resumeToken = ack.resume_token;
     this.maxFrameBytes = ack.limits?.max_bytes ?? this.maxFrameBytes;
     this.#receipts.begin(ack.posts ?? 0);
-    this.#hooks.onreceived(ack.received ?? 0);
-    // What is sent from here on goes on from what the daemon has.
-    this.#sent = ack.received ?? 0;
-    if (ack.unseen && this.#met) {
-      this.#hooks.onresume(new Set(ack.unseen), { knowsArrivals: ack.received !== undefined });
-      this.#ready = true;
+    const received = ack.received ?? 0;
+    this.#hooks.onAcknowledge(received);
+    this.#sentCount = received;
+    if (ack.unseen && this.#isIntroduced) {
+      this.#hooks.onResume(new Set(ack.unseen), { knowsArrivals: ack.received !== undefined });
+      this.#isReady = true;
     } else {
-      this.#met = false;
-      this.#hooks.onrestart(recoveredOf(ack));
-      this.#meet(link);
+      this.#isIntroduced = false;
+      this.#hooks.onRestart(journalFindingsOf(ack));
+      this.#introduce(link);
     }
-    // What was sent on an earlier connection may still wait for its answer.
-    this.expectWord();
+    // Requests sent on an earlier connection may still be pending.
+    this.expectActivity();
     socket.onframe = (frame) =>
       ack.lines ? eachLine(frame, (text) => this.#receive(text)) : this.#receive(frame);
   }
 
-  ondown(end: SocketEnd): void {
+  disconnected(end: SocketEnd): void {
     this.#link = undefined;
-    this.#ready = false;
-    this.#watchdog.stop();
+    this.#isReady = false;
+    this.#liveness.stop();
     this.#receipts.stop();
-    this.own.failAll("the connection to the daemon was cut");
-    this.#hooks.onlost(end);
+    this.requests.failAll("the connection to the daemon was cut");
+    this.#hooks.onDisconnect(end);
   }
 
-  /** Cuts the connection, to take it up again later. */
+  /** Cuts the connection, to be resumed on another. */
   cut(why: string): void {
     this.#link?.socket.drop(why);
   }
 
-  /** Ends the session for good; resolves when the daemon has confirmed or `timeoutMs` has passed. */
+  /** Ends the session; resolves when the daemon has confirmed the close or `timeoutMs` has passed. */
   async close(timeoutMs: number): Promise<void> {
     const socket = this.#link?.socket;
     if (!socket) return;
@@ -197,13 +196,13 @@ export class Uplink {
     clearTimeout(timer);
   }
 
-  async #meet(link: Link): Promise<void> {
+  async #introduce(link: Link): Promise<void> {
     try {
       const facts = await this.#hooks.introduce();
       if (this.#link !== link) return;
-      // In one turn: what the client says in between would be neither sent now nor among what was kept.
-      this.#ready = this.#met = true;
-      this.#hooks.onmet(facts);
+      // Synchronous with onIntroduced: a message of the client in between would be neither sent nor pending.
+      this.#isReady = this.#isIntroduced = true;
+      this.#hooks.onIntroduced(facts);
     } catch (thrown) {
       log.warning("the client could not be introduced: {reason}", { reason: messageOf(thrown) });
       link.socket.drop(messageOf(thrown));
@@ -211,35 +210,35 @@ export class Uplink {
   }
 
   #receive(text: string): void {
-    this.#watchdog.heard();
+    this.#liveness.activity();
     try {
       const frame = peek(text);
       if (frame === undefined) return log.warning("the daemon sent a frame that is no JSON object");
-      if (frame.kind === "op") return this.#hearOp(frame.message);
+      if (frame.kind === "op") return this.#handleOp(frame.message);
       if (frame.kind === "response" && frame.id !== null) {
-        this.#receipts.countAnswer(text.length);
-        if (this.own.settle(text, frame)) return;
-      } else if (isPost(frame)) this.#receipts.countPost(text.length);
-      this.#hooks.onframe(text, frame);
+        this.#receipts.countResponse(text.length);
+        if (this.requests.handleResponse(text, frame)) return;
+      } else if (isCountedMessage(frame)) this.#receipts.countMessage(text.length);
+      this.#hooks.onFrame(text, frame);
     } catch (thrown) {
       log.error("a frame of the daemon could not be handled: {thrown}", { thrown });
     }
   }
 
-  #hearOp(message: JsonObject): void {
-    if (message.op === "received") return this.#hooks.onreceived(Number(message.messages));
+  #handleOp(message: JsonObject): void {
+    if (message.op === "received") return this.#hooks.onAcknowledge(Number(message.messages));
     if (message.op !== "nudge") log.debug("the daemon says {message}", { message });
   }
 }
 
-/** Whether the daemon counts `frame` among what answers nothing. */
-function isPost(frame: Peeked): boolean {
+/** Whether `frame` is one of the messages that are numbered and acknowledged (`posts` in docs/protocol.md). */
+function isCountedMessage(frame: Peeked): boolean {
   if (frame.kind === "notification") return !isEphemeral(frame.message);
   return frame.kind === "request";
 }
 
-function recoveredOf({ recovered, unseen }: HelloAck): RecoveredSets | undefined {
+function journalFindingsOf({ recovered, unseen }: HelloAck): JournalFindings | undefined {
   if (recovered) return { unseen: new Set(recovered.unseen), unknown: new Set(recovered.unknown) };
-  // A session begun on the last connection, which was cut before the client was introduced.
+  // The session began on the last connection, which was cut before the client was introduced.
   return unseen && { unseen: new Set(unseen), unknown: new Set() };
 }

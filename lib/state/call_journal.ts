@@ -4,7 +4,7 @@ import { HOUR_MS, KIB, MIB, SECOND_MS } from "../base/units.ts";
 import type {
   CallJournal,
   JournaledCall,
-  Mark,
+  JournalEntry,
   RecoveredSession,
   SessionJournal,
 } from "../session/journal.ts";
@@ -157,7 +157,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     };
   }
 
-  #beginCall(session: KeptSession, id: RequestId): Mark {
+  #beginCall(session: KeptSession, id: RequestId): JournalEntry {
     const call: KeptCall = { id, n: this.#nextCall++ };
     session.calls.add(call);
     const { row } = session;
@@ -236,8 +236,8 @@ export class SqliteCallJournal implements CallJournal, Disposable {
       const mark: KeptCall = { id: JSON.parse(String(request)), n: this.#nextCall++, row: Number(number) };
       session.calls.add(mark);
       const twin = known.get(mark.id);
-      if (twin) this.#forget(session, twin.mark as KeptCall);
-      known.set(mark.id, { mark, answer: text === null ? twin?.answer : String(text) });
+      if (twin) this.#forget(session, twin.entry as KeptCall);
+      known.set(mark.id, { entry: mark, answer: text === null ? twin?.answer : String(text) });
     }
     return [...known.values()];
   }

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import { ResilientDatabase } from "./resilient_database.ts";
-import type { KeptView, ListStore, ViewKey } from "../upstream/list_store.ts";
+import type { ListStore, StoredView, ViewKey } from "../upstream/list_store.ts";
 
 /** A view larger than this is not kept, in characters. */
 const MAX_VIEW_CHARS = 8 * MIB;
@@ -68,12 +68,12 @@ export class SqliteServerLists implements ListStore, Disposable {
     return this.#file.fault;
   }
 
-  get({ server, capabilities, config }: ViewKey): KeptView | undefined {
+  get({ server, capabilities, config }: ViewKey): StoredView | undefined {
     const row = this.#file.use((sql) => sql.get.get(server, capabilities, config));
     return row && parse(String(row.text));
   }
 
-  set({ server, capabilities, config }: ViewKey, view: KeptView): void {
+  set({ server, capabilities, config }: ViewKey, view: StoredView): void {
     const text = textOf(view);
     if (text === undefined || text.length > MAX_VIEW_CHARS) return;
     this.#file.useAtOnce((sql) => {
@@ -96,7 +96,7 @@ function prepareStatements(db: DatabaseSync): SavedListStatements {
 }
 
 /** A view that cannot be read is as good as none: the server is asked. */
-function parse(text: string): KeptView | undefined {
+function parse(text: string): StoredView | undefined {
   try {
     return JSON.parse(text);
   } catch {
@@ -105,7 +105,7 @@ function parse(text: string): KeptView | undefined {
 }
 
 /** Undefined for lists that are nested too deeply to be written; they are asked for again. */
-function textOf(view: KeptView): string | undefined {
+function textOf(view: StoredView): string | undefined {
   try {
     return JSON.stringify(view);
   } catch {

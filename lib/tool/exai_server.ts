@@ -4,84 +4,90 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { Call, Caller, Whereabouts } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import { ROOTS_WAIT, whereaboutsOf } from "../call/wait.ts";
+import type { ModelRouter } from "../provider/model_router.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
-import type { ModelRouter } from "../provider/routing.ts";
 import { type InitializeResult, negotiateRevision } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
+import type { OpenWorkspace } from "../workspace/workspace.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { ToolHost } from "./host.ts";
-import { INSTRUCTIONS } from "./instructions.ts";
-import { makeOffer, type ToolOffer } from "./offer.ts";
+import { type OfferedTools, offerTools } from "./offered_tools.ts";
 import { OwnThreads } from "./own_threads.ts";
-import { runTool, type ToolSurroundings } from "./run.ts";
+import { runTool, type ToolDependencies } from "./run_tool.ts";
 import { complete } from "./surface/completion.ts";
 import { getPrompt, listPrompts } from "./surface/prompts.ts";
 import { listResources, readResource, RESOURCE_TEMPLATES } from "./surface/resources.ts";
 import type { Tool } from "./tool.ts";
-import type { OpenWorkspace } from "../workspace/workspace.ts";
 
 const log = getLogger(["exai", "tool"]);
 
 const NAME = "exai";
 
+/** How a model uses EXAI's tools; clients put it into the context (MCP lifecycle, `instructions`). */
+export const INSTRUCTIONS =
+  "EXAI's own tools that take step_number work in steps: each answer says what to do before the next step " +
+  "(required_actions) and gives the call that goes on (next_call); keep its continuation_id. With the last step most " +
+  "of them ask another model. chat and consensus ask models at once; challenge makes you re-examine a claim; " +
+  "listmodels shows what can be asked.";
+
 export interface ExaiServerOptions {
   host: ToolHost;
   threads: ThreadStore;
-  /** Whom the tools ask. */
+  /** The models for the tools. */
   models: ModelRouter;
   openWorkspace: OpenWorkspace;
-  /** Names of tools not to offer; `version` is always offered. */
+  /** The names of tools not to offer; `version` is always offered. */
   disabledTools?: readonly string[];
-  /** Whether only the core tools are offered. */
+  /** Whether to offer only the core tools. */
   leanMode?: boolean;
-  /** The tools to choose from; all of EXAI's own unless said otherwise. */
+  /** The built-in tools; defaults to all of them. */
   tools?: readonly Tool[];
-  /** Tools of the user's own, to begin with. */
+  /** The initial tools of the user. */
   userTools?: readonly Tool[];
 }
 
-/** EXAI's own tools as one server of the catalog. */
+/** The server of EXAI's own tools in the catalog. */
 export interface ExaiServer extends Server {
-  /** Names of the tools offered now, in order. */
+  /** The names of the offered tools, in order. */
   readonly toolNames: readonly string[];
-  /** What is odd about the settings that choose the tools; logged already. */
+  /** Warnings about the settings that select tools; already logged. */
   readonly warnings: readonly string[];
-  /** Offers `tools` beside EXAI's own from now on, in place of those set before. */
+  /** Replaces the user's tools. Running calls are not affected. */
   setUserTools(tools: readonly Tool[]): void;
 }
 
-/** Makes the server `exai`. What must be remembered is in `options.threads`. */
+/** Creates the server `exai`. All its state is in `options.threads`. */
 export function createExaiServer(options: ExaiServerOptions): ExaiServer {
-  return new OwnTools(options);
+  return new ExaiToolServer(options);
 }
 
-class OwnTools implements ExaiServer {
+class ExaiToolServer implements ExaiServer {
   readonly name = NAME;
   readonly ownScheme = `${NAME}:`;
   readonly #options: ExaiServerOptions;
-  /** Sessions of which it is being found out who they are. */
+  /** Sessions whose identity is being determined. */
   readonly #identifying = new Set<string>();
-  #offer: ToolOffer;
-  #surroundings: ToolSurroundings;
+  #offered: OfferedTools;
+  #dependencies: ToolDependencies;
 
   constructor(options: ExaiServerOptions) {
     this.#options = options;
-    this.#offer = this.#makeOffer(options.userTools ?? []);
-    this.#surroundings = { ...options, tools: this.#offer.definitions };
+    this.#offered = this.#offer(options.userTools ?? []);
+    this.#dependencies = { ...options, tools: this.#offered.definitions };
     for (const warning of this.warnings) log.warning("{warning}", { warning });
   }
 
   get toolNames(): string[] {
-    return this.#offer.definitions.map(({ name }) => name);
+    return this.#offered.definitions.map(({ name }) => name);
   }
 
   get warnings(): readonly string[] {
-    return this.#offer.warnings;
+    return this.#offered.warnings;
   }
 
   setUserTools(tools: readonly Tool[]): void {
-    this.#offer = this.#makeOffer(tools);
-    this.#surroundings = { ...this.#options, tools: this.#offer.definitions };
+    this.#offered = this.#offer(tools);
+    this.#dependencies = { ...this.#options, tools: this.#offered.definitions };
   }
 
   describe(caller: Caller): Promise<InitializeResult> {
@@ -101,9 +107,9 @@ class OwnTools implements ExaiServer {
   async list(kind: ListKind, { caller }: Pick<Call, "caller">): Promise<readonly JsonObject[]> {
     switch (kind) {
       case "tools":
-        return this.#offer.definitions;
+        return this.#offered.definitions;
       case "prompts":
-        return listPrompts(this.#offer.definitions);
+        return listPrompts(this.#offered.definitions);
       case "resources":
         return await this.#listResources(caller);
       case "templates":
@@ -115,7 +121,7 @@ class OwnTools implements ExaiServer {
     return this.#identifying.has(id) ? ROOTS_WAIT : undefined;
   }
 
-  /** Whose threads are listed may depend on the client's roots. */
+  /** The identity, and so the list of threads, may depend on the client's roots, which take time to get. */
   async #listResources(caller: Caller): Promise<readonly JsonObject[]> {
     const identity = () => {
       this.#identifying.add(caller.id);
@@ -125,9 +131,9 @@ class OwnTools implements ExaiServer {
   }
 
   readonly target = (call: Call): Promise<Result> =>
-    call.method === "tools/call" ? this.#callTool(call) : this.#answer(call);
+    call.method === "tools/call" ? this.#callTool(call) : this.#handle(call);
 
-  async #answer(call: Call): Promise<Result> {
+  async #handle(call: Call): Promise<Result> {
     const kind = KIND_BY_METHOD.get(call.method);
     if (kind !== undefined) {
       checkCursor(call.params);
@@ -135,7 +141,7 @@ class OwnTools implements ExaiServer {
     }
     switch (call.method) {
       case "prompts/get":
-        return { result: getPrompt(call.params, this.#offer.definitions) };
+        return { result: getPrompt(call.params, this.#offered.definitions) };
       case "resources/read":
         return { result: await this.#read(call) };
       case "completion/complete":
@@ -145,9 +151,9 @@ class OwnTools implements ExaiServer {
     }
   }
 
-  #makeOffer(userTools: readonly Tool[]): ToolOffer {
+  #offer(userTools: readonly Tool[]): OfferedTools {
     const { disabledTools = [], leanMode = false, tools = BUILTIN_TOOLS } = this.#options;
-    return makeOffer([...tools, ...userTools], {
+    return offerTools([...tools, ...userTools], {
       disabledTools,
       leanMode,
       alwaysWanted: userTools.map(({ name }) => name),
@@ -157,11 +163,11 @@ class OwnTools implements ExaiServer {
   async #callTool(call: Call): Promise<Result> {
     const { name, arguments: args } = call.params;
     if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be the name of a tool");
-    const tool = this.#offer.find(name);
+    const tool = this.#offered.find(name);
     if (args !== undefined && args !== null && !isObject(args)) {
       throw new ExaiError("INVALID_PARAMS", `arguments of ${name} must be an object of its fields`);
     }
-    return { result: await runTool(tool, call, this.#surroundings) };
+    return { result: await runTool(tool, call, this.#dependencies) };
   }
 
   async #read(call: Call): Promise<JsonObject> {
@@ -176,7 +182,7 @@ class OwnTools implements ExaiServer {
 
   async #complete(call: Call): Promise<JsonObject> {
     return await complete(call.params, {
-      tools: this.#offer.definitions,
+      tools: this.#offered.definitions,
       models: this.#options.models,
       threads: this.#threadsOf(whereaboutsOf(call)),
       canSample: isObject(call.caller.capabilities.sampling),

@@ -1,19 +1,19 @@
 import * as z from "zod";
 import { THINKING_MODES } from "../provider/provider.ts";
 
-/** Longest prompt taken, in characters. */
+/** The longest prompt, in characters. */
 export const MAX_PROMPT_CHARS = 60_000;
 
-/** Images one call takes. */
+/** Images per call. */
 const MAX_IMAGES = 5;
 
-/** Text of the caller's own writing. */
+/** A text written by the caller. */
 export const promptText = z.string().min(1).max(MAX_PROMPT_CHARS);
 
 const stepNumber = z.int().min(1);
 const strings = z.array(z.string());
 
-/** How much a caller believes what it found so far, least first. */
+/** The caller's confidence in its findings, lowest first. */
 const CONFIDENCES = [
   "exploring",
   "low",
@@ -24,18 +24,18 @@ const CONFIDENCES = [
   "certain",
 ] as const;
 
-/** How bad an issue is, worst first. */
+/** The severity of an issue, highest first. */
 export const SEVERITIES = ["critical", "high", "medium", "low"] as const;
 
-/** The least severe issue that is to be reported. */
+/** The lowest severity to report. */
 export const severityFilter = z.enum([...SEVERITIES, "all"]).optional();
 
-/** Every tool that remembers. */
+/** For tools with threads. */
 export const continuationField = {
   continuation_id: z.string().min(1).optional().describe("thread to continue, as an answer offered it"),
 };
 
-/** Every tool that may ask a model. */
+/** For tools that may ask a model. */
 export const modelFields = {
   model: z.string().min(1).max(200).optional().describe("name or alias; else chosen for the task"),
   temperature: z.number().min(0).max(1).optional(),
@@ -44,7 +44,7 @@ export const modelFields = {
   images: z.array(z.string().min(1)).max(MAX_IMAGES).optional().describe("paths or data: URLs"),
 };
 
-/** Every tool that works in steps. */
+/** For stepwise tools. */
 export const stepFields = {
   step: promptText.describe("this step in words"),
   step_number: stepNumber,
@@ -54,10 +54,10 @@ export const stepFields = {
   ...continuationField,
 };
 
-/** An issue; what else the caller says of it (file, line, remedy) is kept as it is. */
+/** An issue; further fields (file, line, remedy) are kept unchanged. */
 const issue = z.looseObject({ severity: z.enum(SEVERITIES), description: z.string() });
 
-/** Every tool that investigates in steps. */
+/** For stepwise investigations. */
 export const workflowFields = {
   ...stepFields,
   findings: z.string().max(MAX_PROMPT_CHARS).describe("what this step found, with evidence"),
@@ -71,14 +71,14 @@ export const workflowFields = {
   ...modelFields,
 };
 
-/** What clients of the original daemon send to every tool, also to those that ask no model. */
+/** Fields that clients of the original daemon send to every tool, even if it asks no model. */
 export const MODEL_FIELD_NAMES: readonly string[] = [...Object.keys(modelFields), "use_assistant_model"];
 
-/** Arguments that say which model is asked, and how. */
+/** The arguments of {@linkcode modelFields}. */
 export type ModelArgs = z.output<z.ZodObject<typeof modelFields>>;
 
-/** Arguments of one step of any tool. */
+/** The arguments of {@linkcode stepFields}. */
 export type StepArgs = z.output<z.ZodObject<typeof stepFields>>;
 
-/** Arguments of one step of an investigation. */
+/** The arguments of {@linkcode workflowFields}. */
 export type WorkflowArgs = z.output<z.ZodObject<typeof workflowFields>>;

@@ -1,31 +1,28 @@
 import type { JsonObject } from "../base/json.ts";
 import type { Whereabouts } from "../call/call.ts";
-import type { ProviderStatus } from "../provider/status.ts";
+import type { ProviderStatus } from "../provider/provider_status.ts";
 
-/**
- * What the tools may know of the daemon they run in. The daemon hands it in, so that no tool reaches for the process,
- * a file or the network by itself.
- */
+/** The daemon as tools see it. Injected, so that no tool accesses the process, files or the network directly. */
 export interface ToolHost {
-  /** Version of the program. */
+  /** The version of the program. */
   readonly version: string;
-  /** What runs it, as `deno 2.9.6`. */
+  /** The runtime, such as `deno 2.9.6`. */
   readonly runtime: string;
   readonly pid: number;
   /** When the daemon started, in milliseconds since 1970. */
   readonly startedAtMs: number;
-  /** MCP revisions spoken, newest first. */
+  /** The supported MCP revisions, newest first. */
   readonly revisions: readonly string[];
-  /** The health of the daemon as `health.json` has it. */
+  /** The report of `health.json`. */
   health(): JsonObject | Promise<JsonObject>;
-  /** The latest failures of calls that `caller` may know of, oldest first, one line each. */
+  /** The latest errors visible to `caller`, oldest first, one line each. */
   recentErrors(caller: Whereabouts, maxLines: number): readonly string[] | Promise<readonly string[]>;
-  /** The latest calls that `caller` may know of, oldest first, one line each. */
+  /** The latest calls visible to `caller`, oldest first, one line each. */
   activity(caller: Whereabouts, maxLines: number): readonly string[] | Promise<readonly string[]>;
-  /** The providers that are set up, as last known. */
+  /** The status of the configured providers. */
   providers(): readonly ProviderStatus[];
-  /** Waits, some seconds at most, for lists of what the providers offer that are no older than `maxAgeMs`. */
-  providersListed?(maxAgeMs: number): Promise<void>;
-  /** Asks every provider anew what it offers; absent when nothing about them is kept. */
+  /** Refreshes lists of models older than `maxAgeMs`; waits a few seconds at most. Absent if none are cached. */
+  ensureProvidersFresh?(maxAgeMs: number): Promise<void>;
+  /** Refreshes the lists of all providers. Absent if none are cached. */
   refreshProviders?(): Promise<void>;
 }

@@ -2,33 +2,43 @@ import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 
-/** Longest pattern taken. */
+/** The longest pattern, in characters. */
 export const MAX_PATTERN_CHARS = 200;
 
-/** Largest compiled pattern taken, in RE2's instructions: what matching one character costs at worst. */
+/** The largest compiled pattern, in RE2 instructions: the worst-case cost per character. */
 const MAX_INSTRUCTIONS = 1000;
 
-/** Only this much of a line is looked at. */
+/** The part of a line that is matched. */
 const MAX_LINE_CHARS = 2000;
 
-/** How long matching may hold up all else before it lets others have their turn, in milliseconds. */
+/** Matching yields to the event loop after this time, in milliseconds. */
 const SLICE_MS = 5;
 
-/** How long matching may take all told, in milliseconds. */
-const BUDGET_MS = SECOND_MS;
+/** The total time limit, in milliseconds. */
+const TIMEOUT_MS = SECOND_MS;
 
 /**
- * Those of `lines` that `pattern` matches. The pattern is the caller's, so it is matched by RE2: in time linear in
- * the line, whatever the pattern, which has no lookaround and no backreference in return.
+ * Returns the lines that match `pattern`. The caller's pattern is untrusted, so RE2 matches it: in linear time, without
+ * lookaround and backreferences.
  *
- * @throws {ExaiError} `INVALID_PARAMS` for a pattern that RE2 does not take, or that is too costly to go on with
+ * @throws {ExaiError} `INVALID_PARAMS` for a pattern that RE2 does not support or that is too costly; the abort reason
+ * of `signal`
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { filterLines } from "./line_filter.ts";
+ *
+ * const { signal } = new AbortController();
+ * assertEquals(await filterLines(["chat ok", "debug failed"], "ok$", signal), ["chat ok"]);
+ * ```
  */
 export async function filterLines(
   lines: readonly string[],
   pattern: string,
   signal: AbortSignal,
 ): Promise<string[]> {
-  // Loaded when it is first needed: a quarter of a megabyte that most daemons never use.
+  // Loaded on first use: most daemons never need it.
   const { RE2JS } = await import("re2js");
   const startedMs = performance.now();
   const regex = compile(RE2JS, pattern);
@@ -38,7 +48,7 @@ export async function filterLines(
     if (regex.matcher(line.slice(0, MAX_LINE_CHARS)).find()) matching.push(line);
     const nowMs = performance.now();
     if (nowMs < sliceEndMs) continue;
-    if (nowMs - startedMs > BUDGET_MS) {
+    if (nowMs - startedMs > TIMEOUT_MS) {
       throw new ExaiError(
         "INVALID_PARAMS",
         `filter is too costly to match ${lines.length} lines; simplify it`,

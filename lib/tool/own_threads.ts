@@ -8,7 +8,7 @@ import type {
   TurnEntry,
 } from "../state/thread_store.ts";
 
-/** The threads of one caller, the only ones its calls come near. */
+/** A {@linkcode ThreadStore} restricted to the threads of one caller. */
 export class OwnThreads {
   readonly #store: ThreadStore;
   readonly #caller: Pick<Whereabouts, "identity">;
@@ -18,17 +18,17 @@ export class OwnThreads {
     this.#caller = caller;
   }
 
-  /** As {@linkcode ThreadStore.record}. */
+  /** See {@linkcode ThreadStore.record}. */
   async record(entry: TurnEntry): Promise<Recorded> {
     return await this.#store.record(await this.#caller.identity(), entry);
   }
 
-  /** As {@linkcode ThreadStore.show}. */
+  /** See {@linkcode ThreadStore.show}. */
   async show(id: string, options?: ShowOptions): Promise<ThreadWithTurns> {
     return await this.#store.show(await this.#caller.identity(), id, options);
   }
 
-  /** As {@linkcode ThreadStore.list}. */
+  /** See {@linkcode ThreadStore.list}. */
   async list(options?: { limit?: number }): Promise<Thread[]> {
     return await this.#store.list(await this.#caller.identity(), options);
   }

@@ -1,12 +1,11 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, ownEntry } from "../base/json.ts";
 import type { Call } from "../call/call.ts";
-import { estimateTokens } from "../provider/tokens.ts";
 import type { ChatResult, FinishReason, ModelClass, Sample, SampleRequest } from "../provider/provider.ts";
+import { estimateTokens } from "../provider/token_estimate.ts";
 
 /**
- * The way to the attached client's own model (MCP client/sampling), on behalf of `call`; undefined when the client
- * lends none.
+ * Returns access to the client's model (MCP client/sampling) for `call`; undefined if the client does not support it.
  */
 export function sampleOf(call: Call): Sample | undefined {
   if (!isObject(call.caller.capabilities.sampling)) return undefined;
@@ -16,12 +15,12 @@ export function sampleOf(call: Call): Sample | undefined {
       onProgress: () =>
         onProgress?.({ phase: "answering", chars: 0, message: "the client's model is at work" }),
     });
-    if (error) throw refused(error.message);
+    if (error) throw samplingError(error.message);
     return await toResult(result ?? {}, request);
   };
 }
 
-/** What a class of model is in the terms of MCP: 0 is of no weight, 1 of the most. */
+/** MCP model preferences by class; priorities are from 0 (unimportant) to 1. */
 const PRIORITIES: Readonly<Record<ModelClass, JsonObject>> = {
   fast: { intelligencePriority: 0.2, speedPriority: 0.9 },
   balanced: { intelligencePriority: 0.6, speedPriority: 0.5 },
@@ -46,7 +45,7 @@ async function toResult(
   { content, model, stopReason }: JsonObject,
   { systemPrompt = "", messages }: SampleRequest,
 ): Promise<ChatResult> {
-  // One block before revision 2025-11-25, one or several since.
+  // A single block before revision 2025-11-25; since then one or more.
   const blocks: Json[] = Array.isArray(content) ? content : [content ?? null];
   const text = textOf(blocks);
   const question = [systemPrompt, textOf(messages.map((message) => ({ ...message.content })))].join("\n");
@@ -54,7 +53,7 @@ async function toResult(
     text,
     model: typeof model === "string" && model !== "" ? model : "unknown",
     provider: "client",
-    // A client tells nothing of what was used.
+    // MCP sampling does not report usage.
     usage: {
       inputTokens: await estimateTokens(question),
       outputTokens: await estimateTokens(text),
@@ -71,10 +70,10 @@ function textOf(blocks: readonly Json[]): string {
 
 const FINISH: Readonly<Record<string, FinishReason>> = { maxTokens: "length", toolUse: "tool_calls" };
 
-function refused(why: string): ExaiError {
+function samplingError(reason: string): ExaiError {
   return new ExaiError(
     "UPSTREAM_UNAVAILABLE",
-    `the client did not lend its model: ${why}. Allow sampling in the client, or set up a provider (listmodels says how)`,
+    `the client did not lend its model: ${reason}. Allow sampling in the client, or set up a provider (listmodels says how)`,
     { details: { provider: "client", fault: "refused" } },
   );
 }

@@ -2,8 +2,8 @@ import * as z from "zod";
 import type { JsonObject } from "../base/json.ts";
 
 /**
- * `input` as the plain JSON Schema that strict clients take: nothing by reference, nothing that says nothing. Every
- * window pays for every character, so the limits on the length of texts are left to the message of who exceeds them.
+ * Converts `input` to a JSON Schema for strict clients: without references and redundant keywords. Definitions use up
+ * context in every window, so text length limits are omitted and only reported when exceeded.
  */
 export function publishSchema(input: z.ZodObject): JsonObject {
   const { $schema: _, ...schema } = z.toJSONSchema(input, {
@@ -11,12 +11,12 @@ export function publishSchema(input: z.ZodObject): JsonObject {
     reused: "inline",
     unrepresentable: "throw",
     override: ({ jsonSchema }) => {
-      // zod bounds every integer by what a double holds, and says "anything" of further fields.
+      // zod adds the safe integer limit, and an empty schema for additional properties.
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       delete jsonSchema.minLength;
       delete jsonSchema.maxLength;
-      const further = jsonSchema.additionalProperties;
-      if (typeof further === "object" && Object.keys(further).length === 0) {
+      const { additionalProperties } = jsonSchema;
+      if (typeof additionalProperties === "object" && Object.keys(additionalProperties).length === 0) {
         delete jsonSchema.additionalProperties;
       }
     },

@@ -2,85 +2,101 @@ import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller, Progress, Whereabouts } from "../call/call.ts";
+import type { ModelRouter } from "../provider/model_router.ts";
 import type { Sample } from "../provider/provider.ts";
-import type { ModelRouter } from "../provider/routing.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
-import { OUTPUT_SCHEMA, type ToolAnswer } from "./answer.ts";
-import { argumentError, checkSize } from "./faults.ts";
+import type { Workspace } from "../workspace/workspace.ts";
+import type { ToolAnnotations } from "./annotations.ts";
+import { argumentError, checkSize } from "./argument_errors.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
 import { publishSchema } from "./schema.ts";
-import type { Workspace } from "../workspace/workspace.ts";
+import { OUTPUT_SCHEMA, type ToolOutput } from "./tool_output.ts";
 
-/** What a tool has at hand while one call of it runs. */
+/** The services and metadata of one call. */
 export interface ToolContext {
-  /** The session that calls. */
+  /** The calling session. */
   readonly caller: Caller;
-  /** Aborted when the answer is no longer wanted; stop what costs time or money. */
+  /** Aborted when the result is no longer needed; stop work that costs time or money. */
   readonly signal: AbortSignal;
-  /** When `signal` will abort at the latest, in milliseconds since 1970; undefined when nobody set a time. */
+  /** When `signal` will abort at the latest, in milliseconds since 1970; undefined without a time-out. */
   readonly deadlineMs: number | undefined;
-  /** Tells the caller how far the call has come; dropped once the call has ended. */
+  /** Sends a progress notification; ignored once the call has ended. */
   progress(progress: Progress): void;
   readonly threads: OwnThreads;
   readonly models: ModelRouter;
-  /** The client's own model, where it lends it. */
+  /** The client's model, if the client supports sampling. */
   readonly sample: Sample | undefined;
-  /** The files and the git of this session. */
+  /** The files and git repositories of the session. */
   readonly workspace: Workspace;
   readonly host: ToolHost;
-  /** For what the host tells of the caller's workspace. */
+  /** Identifies the caller's workspace to `host`. */
   readonly whereabouts: Whereabouts;
-  /** Every tool on offer, as published. */
+  /** The definitions of all offered tools. */
   readonly tools: readonly ToolDefinition[];
 }
 
-/** Hints for clients about what a tool does (MCP server/tools, `ToolAnnotations`). */
-export interface ToolAnnotations extends JsonObject {
-  readOnlyHint?: boolean;
-  destructiveHint?: boolean;
-  idempotentHint?: boolean;
-  openWorldHint?: boolean;
-}
+/** The return value of a tool; without one the result says that the tool is done. */
+export type OptionalToolOutput = ToolOutput | undefined | void;
 
-/** What a tool may give back: nothing at all is an answer too. */
-export type ToolOutcome = ToolAnswer | undefined | void;
-
-/** A tool as its file writes it. */
+/** The definition of a tool for {@linkcode defineTool}. */
 export interface ToolSpec<Input extends z.ZodObject> {
-  /** `[A-Za-z0-9_-]`, at most 64 characters. */
+  /** `[A-Za-z0-9_-]`, at most 64 characters (the common subset of what clients accept). */
   name: string;
-  /** Shown to people. */
+  /** For display. */
   title: string;
-  /** For the model that chooses: what it is for, in a sentence or two. */
+  /** For the model that selects a tool: its purpose in a sentence or two. */
   description: string;
-  /** Fields that are not in it are refused by name. */
+  /** Unknown fields are rejected. */
   input: Input;
   annotations: ToolAnnotations;
-  /** Fields that are taken and mean nothing, unpublished: clients of the original daemon send them. */
+  /** Unpublished fields that are accepted and ignored, for clients of the original daemon. */
   ignores?: readonly string[];
   /**
-   * Does the work. The arguments have passed `input`.
+   * Runs one call with validated arguments.
    *
-   * @throws {ExaiError} what the caller should read and do next; anything else is reported as a fault of the tool
+   * @throws {ExaiError} an error the caller can act on; any other error is reported as a bug of the tool
    */
-  run(args: z.output<Input>, context: ToolContext): ToolOutcome | Promise<ToolOutcome>;
+  run(args: z.output<Input>, context: ToolContext): OptionalToolOutput | Promise<OptionalToolOutput>;
 }
 
-/** A tool ready to be offered and called. */
+/** A callable tool. */
 export interface Tool {
   readonly name: string;
-  /** As `tools/list` shows it; made once. */
+  /** The entry of `tools/list`. */
   readonly definition: ToolDefinition;
   /**
-   * Checks `args` and runs the tool.
+   * Validates `args` and runs the tool.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` naming each field that is wrong and what is allowed
+   * @throws {ExaiError} `INVALID_PARAMS` naming each invalid field and what is allowed; what the tool throws
    */
-  call(args: JsonObject, context: ToolContext): ToolOutcome | Promise<ToolOutcome>;
+  call(args: JsonObject, context: ToolContext): OptionalToolOutput | Promise<OptionalToolOutput>;
 }
 
-/** Makes a {@linkcode Tool} of its parts: schema in, typed arguments to `run`. */
+/**
+ * Creates a {@linkcode Tool}. The schema of `input` is published, and `run` gets the validated, typed arguments.
+ *
+ * @throws {ExaiError} `INTERNAL` when the name is invalid
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import * as z from "zod";
+ * import { defineTool, type ToolContext } from "./tool.ts";
+ *
+ * const greet = defineTool({
+ *   name: "greet",
+ *   title: "Greet",
+ *   description: "Greets a person by name.",
+ *   input: z.object({ who: z.string().min(1), loud: z.boolean().default(false) }),
+ *   annotations: { readOnlyHint: true },
+ *   run: ({ who, loud }) => ({ content: `Hello, ${loud ? who.toUpperCase() : who}!` }),
+ * });
+ *
+ * assertEquals(greet.definition.inputSchema.required, ["who"]);
+ * assertEquals(greet.call({ who: "Ada" }, {} as ToolContext), { content: "Hello, Ada!" });
+ * ```
+ */
 export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): Tool {
   const { name, title, description, annotations, ignores = [] } = spec;
   const input = spec.input.strict();
@@ -103,14 +119,14 @@ export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): To
     },
     call(args, context) {
       checkSize(name, args, fields);
-      const parsed = input.safeParse(without(args, ignores));
-      if (!parsed.success) throw argumentError(name, parsed.error.issues, fields);
+      const parsed = input.safeParse(omit(args, ignores));
+      if (!parsed.success) throw argumentError(name, parsed.error.issues, { args, fields });
       return spec.run(parsed.data as z.output<Input>, context);
     },
   };
 }
 
-function without(args: JsonObject, names: readonly string[]): JsonObject {
+function omit(args: JsonObject, names: readonly string[]): JsonObject {
   if (!names.some((name) => name in args)) return args;
   return Object.fromEntries(Object.entries(args).filter(([name]) => !names.includes(name)));
 }

@@ -1,13 +1,13 @@
 import * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
-import { ask } from "./dialogue/ask.ts";
-import { tellProgress } from "./dialogue/progress.ts";
-import { argumentError } from "./faults.ts";
+import { MAX_FILE_BYTES } from "../workspace/workspace.ts";
+import { argumentError } from "./argument_errors.ts";
+import { askModel } from "./dialogue/ask_model.ts";
+import { progressSender } from "./dialogue/call_progress.ts";
 import { modelFields, promptText } from "./fields.ts";
 import { decodeText } from "./material/text.ts";
 import type { ToolContext } from "./tool.ts";
-import { MAX_FILE_BYTES } from "../workspace/workspace.ts";
 
 const question = z.strictObject({
   prompt: promptText,
@@ -20,7 +20,7 @@ const file = z.strictObject({ path: z.string().min(1) });
 
 type Service = (params: JsonObject, call: { tool: string; context: ToolContext }) => Promise<Json>;
 
-/** What a user's tool may ask of the daemon while a call of it runs, by the name it has in its context. */
+/** The methods of the context of a user's tool, by name. */
 const SERVICES: Readonly<Record<string, Service>> = {
   async readFile(params, { context: { workspace } }) {
     const { path } = parse(file, params, "context.readFile");
@@ -41,10 +41,10 @@ const SERVICES: Readonly<Record<string, Service>> = {
       method: ["Answer what was asked, from what you are shown."],
       output: "What the question asks for, and nothing else.",
     };
-    const reply = await ask(
+    const reply = await askModel(
       { tool: "chat", prompt, text, args, defaults: {}, material: { named: files, lineNumbers: false } },
       context,
-      { onProgress: tellProgress(context) },
+      { onProgress: progressSender(context) },
     );
     const { text: answer, model, provider, usage } = reply;
     return { text: answer, model, provider, usage };
@@ -52,9 +52,9 @@ const SERVICES: Readonly<Record<string, Service>> = {
 };
 
 /**
- * Does for a user's tool what it asks for by `method`: within the directories of the session, with its models.
+ * Runs a context method for a user's tool, with the session's directories and models.
  *
- * @throws {ExaiError} what the tool, and by its failure the caller, should read
+ * @throws {ExaiError} `INVALID_PARAMS` for an unknown method or invalid arguments; what the method throws
  */
 export async function serveUserTool(
   method: string,
@@ -70,6 +70,8 @@ export async function serveUserTool(
 
 function parse<Shape extends z.ZodObject>(schema: Shape, params: JsonObject, name: string): z.output<Shape> {
   const parsed = schema.safeParse(params);
-  if (!parsed.success) throw argumentError(name, parsed.error.issues, Object.keys(schema.shape));
+  if (!parsed.success) {
+    throw argumentError(name, parsed.error.issues, { args: params, fields: Object.keys(schema.shape) });
+  }
   return parsed.data;
 }

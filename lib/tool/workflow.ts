@@ -2,68 +2,70 @@ import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Recorded, Thread, Turn } from "../state/thread_store.ts";
-import type { Continuation, ToolAnswer } from "./answer.ts";
+import { STEPWISE } from "./annotations.ts";
 import type { StepArgs } from "./fields.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";
+import type { Continuation, ToolOutput } from "./tool_output.ts";
 
-/** How the last step ended: nothing to send, no doubt left, with a model's opinion, or with a model that failed. */
+/** How the last step ended: without a model, with certainty, with a model's opinion, or with the error of a model. */
 type Completion = "local" | "certain" | "expert" | "error";
 
-/** What {@linkcode WorkflowSpec.finish} gives back. With `failure` the work is not over: the step can be repeated. */
-export interface Ending extends Pick<ToolAnswer, "model" | "provider" | "usage" | "facts" | "failure"> {
+/** The result of {@linkcode WorkflowSpec.finish}. With `failure` the last step stays open and can be repeated. */
+export interface WorkflowResult
+  extends Pick<ToolOutput, "model" | "provider" | "usage" | "facts" | "failure"> {
   completion: Completion;
   content: JsonObject;
-  /** What the thread keeps as the answer to the last step; nothing if it follows from the steps. */
+  /** The reply to store in the thread; omitted if it follows from the steps. */
   reply?: JsonObject;
 }
 
-/** The work so far: this step and all before it that still count, oldest first. */
-export interface Work<Args> {
+/** The state of a workflow: the current step and all valid steps, oldest first. */
+export interface WorkflowRun<Args> {
   args: Args;
   steps: readonly Args[];
-  /** What `consolidate` made of the steps. */
+  /** The result of `consolidate`. */
   state: JsonObject;
 }
 
-/** A tool that works in steps, as its file writes it. */
+/** The definition of a stepwise tool for {@linkcode defineWorkflow}. */
 export interface WorkflowSpec<Args extends StepArgs>
   extends Pick<ToolSpec<z.ZodObject>, "name" | "title" | "description" | "ignores"> {
-  /** Unless said otherwise the tool asks nobody, and a step that is sent again does no harm. */
+  /** Defaults to {@linkcode STEPWISE}. */
   annotations?: ToolSpec<z.ZodObject>["annotations"];
   input: z.ZodObject & z.ZodType<Args>;
-  /** Status of a step that others must follow: `pause_for_planning`. */
+  /** The status of every step but the last, such as `pause_for_planning`. */
   pauseStatus: string;
-  /** Status of the last step: `planning_complete`. */
+  /** The status of the last step, such as `planning_complete`. */
   completeStatus: string;
-  /** Arguments that the next step must repeat. */
+  /** Arguments to repeat in the next step. */
   carry: readonly (keyof Args & string)[];
-  /** The branch a step is on; all are on one line unless said otherwise. */
+  /** The branch of a step; defaults to the main line. */
   branchOf?(args: Args): string;
-  /** An answer that is no step of the work: a question back. */
-  intercept?(args: Args): ToolAnswer | undefined;
+  /** Returns an output instead of recording a step, such as a question to the user. */
+  intercept?(args: Args): ToolOutput | undefined;
   /**
-   * Refuses a step that does not fit those before it.
+   * Validates a step against the earlier ones.
    *
    * @throws {ExaiError} `INVALID_PARAMS` naming the field and what is allowed
    */
   check?(args: Args, earlier: readonly Args[], context: ToolContext): void | Promise<void>;
-  /** The arguments as the thread keeps them; all of them unless said otherwise. */
+  /** The arguments to store in the thread; defaults to all of them. */
   toRequest?(args: Args): JsonObject;
-  /** Why the work is not done although the caller says so. */
+  /** Why the workflow continues although the caller set `next_step_required` to false. */
   holdOpen?(args: Args): string | undefined;
-  /** Everything the steps say, as one. */
+  /** Merges the steps into one state. */
   consolidate(steps: readonly Args[]): JsonObject;
-  /** What the caller must do before its next step. */
-  requiredActions(work: Work<Args>): string[];
-  /** What the next call has beside `carry`, or in its place. */
-  nextArguments?(work: Work<Args>): JsonObject;
-  /** What else the answer to a step that others must follow says. */
-  describePause?(work: Work<Args>, context: ToolContext): Promise<JsonObject | undefined>;
-  /** Ends the work. If it throws, the steps are kept and the last can be sent again. */
-  finish(work: Work<Args>, context: ToolContext): Ending | Promise<Ending>;
+  /** Instructions for the caller before the next step. */
+  requiredActions(run: WorkflowRun<Args>): string[];
+  /** Arguments of the next call besides `carry`; they take precedence. */
+  nextArguments?(run: WorkflowRun<Args>): JsonObject;
+  /** Further content of the output of every step but the last. */
+  describePause?(run: WorkflowRun<Args>, context: ToolContext): Promise<JsonObject | undefined>;
+  /** Finishes the workflow. If it throws, the steps are kept and the last one can be repeated. */
+  finish(run: WorkflowRun<Args>, context: ToolContext): WorkflowResult | Promise<WorkflowResult>;
 }
 
-/** Makes a tool of a {@linkcode WorkflowSpec}. What it knows is in the thread, never on the tool. */
+/** Creates a stepwise tool. All its state is in the thread. */
 export function defineWorkflow<Args extends StepArgs>(spec: WorkflowSpec<Args>): Tool {
   return defineTool({
     name: spec.name,
@@ -71,8 +73,7 @@ export function defineWorkflow<Args extends StepArgs>(spec: WorkflowSpec<Args>):
     description: spec.description,
     input: spec.input,
     ignores: spec.ignores,
-    // A step that is sent twice replaces itself.
-    annotations: spec.annotations ?? { destructiveHint: false, idempotentHint: true, openWorldHint: false },
+    annotations: spec.annotations ?? STEPWISE,
     run: (args, context) => runStep(spec, args as unknown as Args, context),
   });
 }
@@ -81,69 +82,67 @@ async function runStep<Args extends StepArgs>(
   spec: WorkflowSpec<Args>,
   args: Args,
   context: ToolContext,
-): Promise<ToolAnswer> {
-  const aside = spec.intercept?.(args);
-  if (aside) return aside;
-  checkStart(args);
+): Promise<ToolOutput> {
+  const intercepted = spec.intercept?.(args);
+  if (intercepted) return intercepted;
+  checkThread(args);
   await spec.check?.(args, await earlierSteps(spec, args, context), context);
   const heldOpen = args.next_step_required ? undefined : spec.holdOpen?.(args);
   const isLast = !args.next_step_required && heldOpen === undefined;
-  const recorded = await record(spec, args, context);
+  const recorded = await recordStep(spec, args, context);
   const steps = recorded.turns.flatMap(toArgs<Args>);
-  const work = { args, steps, state: spec.consolidate(steps) };
-  const position = describePosition(work, recorded, { isLast, heldOpen });
+  const run = { args, steps, state: spec.consolidate(steps) };
+  const position = describePosition(run, recorded, { isLast, heldOpen });
   const continuation = continuationOf(recorded.thread);
-  if (isLast) return await end(spec, work, { context, position, continuation });
-  const more = await spec.describePause?.(work, context);
-  const content = { ...position, ...describePause(spec, work, continuation), ...more };
+  if (isLast) return await finish(spec, run, { context, position, continuation });
+  const further = await spec.describePause?.(run, context);
+  const content = { ...position, ...describePause(spec, run, continuation), ...further };
   return { status: spec.pauseStatus, content, continuation };
 }
 
-interface Stand {
+interface FinishContext {
   context: ToolContext;
   position: JsonObject;
   continuation: Continuation;
 }
 
-async function end<Args extends StepArgs>(
+async function finish<Args extends StepArgs>(
   spec: WorkflowSpec<Args>,
-  work: Work<Args>,
-  { context, position, continuation }: Stand,
-): Promise<ToolAnswer> {
-  const { completion, content, reply, ...by } = await spec.finish(work, context);
-  const { state, args } = work;
-  if (by.failure) {
-    const { continuation_id } = continuation;
-    const again = {
-      tool: spec.name,
-      arguments: { ...args, continuation_id, backtrack_from_step: undefined },
-    };
-    return { content: { ...position, completion, state, ...content, next_call: again }, ...by, continuation };
-  }
-  // Only now is the work over: had the end failed, the step would still stand open.
+  run: WorkflowRun<Args>,
+  { context, position, continuation }: FinishContext,
+): Promise<ToolOutput> {
+  const { completion, content, reply, ...metadata } = await spec.finish(run, context);
+  const { state, args } = run;
   const { continuation_id } = continuation;
-  const kept = await record(spec, { ...args, continuation_id, backtrack_from_step: undefined }, context, {
-    isLast: true,
-    reply,
-  }).catch((thrown) => ({ note: notKept(thrown) }));
+  const repeated = { ...args, continuation_id, backtrack_from_step: undefined };
+  if (metadata.failure) {
+    const next_call = { tool: spec.name, arguments: repeated };
+    return { content: { ...position, completion, state, ...content, next_call }, ...metadata, continuation };
+  }
+  // The step is closed only now, so that it can be repeated if finishing fails.
+  const stored = await recordStep(spec, repeated, context, { isLast: true, reply })
+    .catch((thrown) => ({ note: notStoredNote(thrown) }));
   return {
     status: spec.completeStatus,
-    content: { ...position, completion, state, ...content, ...("note" in kept ? kept : {}) },
-    ...by,
-    continuation: "thread" in kept ? continuationOf(kept.thread) : undefined,
+    content: { ...position, completion, state, ...content, ...("note" in stored ? stored : {}) },
+    ...metadata,
+    continuation: "thread" in stored ? continuationOf(stored.thread) : undefined,
   };
 }
 
-function continuationOf({ id, remainingTurns }: Thread): Continuation {
+export function continuationOf({ id, remainingTurns }: Thread): Continuation {
   return { continuation_id: id, remaining_turns: remainingTurns };
 }
 
-/** What to say when an answer is there and its thread is not: the answer has been paid for and must not be lost. */
-export function notKept(thrown: unknown): string {
+/**
+ * The note for an output that could not be stored in its thread. The output is returned all the same: it has been paid
+ * for.
+ */
+export function notStoredNote(thrown: unknown): string {
   return `this answer could not be added to its thread: ${ExaiError.from(thrown).message}`;
 }
 
-function checkStart({ step_number, continuation_id, backtrack_from_step }: StepArgs): void {
+function checkThread({ step_number, continuation_id, backtrack_from_step }: StepArgs): void {
   if (continuation_id !== undefined) return;
   if (step_number > 1) {
     throw new ExaiError(
@@ -160,7 +159,7 @@ function checkStart({ step_number, continuation_id, backtrack_from_step }: StepA
   }
 }
 
-/** The steps that stand before this one, without those it takes back. */
+/** The earlier steps, without those that the current one drops. */
 async function earlierSteps<Args extends StepArgs>(
   spec: WorkflowSpec<Args>,
   { continuation_id, backtrack_from_step = Infinity }: Args,
@@ -171,7 +170,7 @@ async function earlierSteps<Args extends StepArgs>(
   return turns.flatMap(toArgs<Args>).filter(({ step_number }) => step_number < backtrack_from_step);
 }
 
-function record<Args extends StepArgs>(
+function recordStep<Args extends StepArgs>(
   spec: WorkflowSpec<Args>,
   args: Args,
   { threads }: ToolContext,
@@ -195,7 +194,7 @@ function toArgs<Args>({ step, request }: Turn): Args[] {
 }
 
 function describePosition<Args extends StepArgs>(
-  { args, steps }: Work<Args>,
+  { args, steps }: WorkflowRun<Args>,
   { dropped, replaced }: Recorded,
   { isLast, heldOpen }: { isLast: boolean; heldOpen: string | undefined },
 ): JsonObject {
@@ -213,10 +212,10 @@ function describePosition<Args extends StepArgs>(
 
 function describePause<Args extends StepArgs>(
   spec: WorkflowSpec<Args>,
-  work: Work<Args>,
-  { continuation_id, remaining_turns }: { continuation_id: string; remaining_turns: number },
+  run: WorkflowRun<Args>,
+  { continuation_id, remaining_turns }: Continuation,
 ): JsonObject {
-  const { args, state } = work;
+  const { args, state } = run;
   const step_number = args.step_number + 1;
   const carried = spec.carry.filter((name) => args[name] !== undefined).map((name) => [name, args[name]]);
   const next: JsonObject = {
@@ -226,7 +225,7 @@ function describePause<Args extends StepArgs>(
     next_step_required: step_number < args.total_steps,
     ...("findings" in args ? { findings: "(what you found)" } : {}),
     ...Object.fromEntries(carried),
-    ...spec.nextArguments?.(work),
+    ...spec.nextArguments?.(run),
     continuation_id,
   };
   const full = remaining_turns > 0 ? [] : [
@@ -235,7 +234,7 @@ function describePause<Args extends StepArgs>(
   ];
   return {
     state,
-    required_actions: [...spec.requiredActions(work), ...full],
+    required_actions: [...spec.requiredActions(run), ...full],
     next_call: { tool: spec.name, arguments: next },
   };
 }

@@ -6,32 +6,39 @@ import { SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
-import { type CallName, REST_MS, type StartAttempt, type Suspect, WELL_MS } from "./supervisor.ts";
-import { doesWork } from "./work.ts";
+import {
+  type CalledName,
+  CRASH_BACKOFF_MS,
+  type CrashSuspect,
+  STABLE_MS,
+  type StartAttempt,
+} from "./supervisor.ts";
+import { BoundedMap } from "./bounded_map.ts";
+import { isWorkMethod } from "./method_kind.ts";
 
-/** So many crashes in a row under the same call of a session alone, and that call is refused. */
+/** Crashes in a row after which a call of one session is refused. */
 const CALL_LIMIT = 3;
-/** The same of whatever a session called: then all its calls are. */
+/** Crashes in a row under any calls of one session after which all its calls are refused. */
 const SESSION_LIMIT = 9;
-/** Of what one session had called when a process ended, so many are held to be the cause. */
+/** Calls suspected at most for one crash. */
 const MAX_SUSPECTS = 16;
-/** Calls that are remembered; beyond that the oldest are forgotten. */
+/** Calls remembered at most; beyond that the oldest are forgotten. */
 const MAX_KEPT = 256;
 
 interface Crash {
   session: string;
-  /** How many in a row. */
+  /** Crashes in a row. */
   count: number;
   refusedUntilMs: number;
   lastError: string;
 }
 
-/** The one session whose calls are among `calls`, which a process has left unanswered; undefined: several, or none. */
-export function suspectOf(calls: Iterable<Call | undefined>): Suspect | undefined {
+/** The session whose calls alone are among `calls`, left unanswered by a process; undefined: several, or none. */
+export function suspectOf(calls: Iterable<Call | undefined>): CrashSuspect | undefined {
   let caller: Caller | undefined;
-  const names = new Map<string, CallName>();
+  const names = new Map<string, CalledName>();
   for (const call of calls) {
-    if (!call || !doesWork(call.method)) continue;
+    if (!call || !isWorkMethod(call.method)) continue;
     caller ??= call.caller;
     if (!isSameSession(caller, call.caller)) return undefined;
     const name = nameOf(call);
@@ -41,30 +48,29 @@ export function suspectOf(calls: Iterable<Call | undefined>): Suspect | undefine
 }
 
 /**
- * Calls under which a process that several sessions share has crashed again and again while no other session's call was
- * under way: they are refused for a while, to the session that made them, so that the process can go on for the others.
+ * Calls under which a shared process keeps crashing while no call of another session is running. They are refused for a
+ * while to the session that makes them, so that the process stays up for the others.
  */
 export class CallCrashes {
   readonly #server: string;
-  readonly #byCall = new Map<string, Crash>();
+  readonly #byCall = new BoundedMap<string, Crash>(MAX_KEPT);
 
   constructor(server: string) {
     this.#server = server;
   }
 
-  /** A process has ended by itself. */
-  ended({ startedAtMs, suspect }: StartAttempt, reason: ExaiError, nowMs = monotonicNow()): void {
+  /** Counts the end of a process that has ended by itself. */
+  processEnded({ startedAtMs, suspect }: StartAttempt, reason: ExaiError, nowMs = monotonicNow()): void {
     if (!suspect || startedAtMs === undefined) return;
     const { session, calls } = suspect;
     for (const { key } of [...calls, { key: session }]) {
       const known = this.#byCall.get(key);
       const limit = key === session ? SESSION_LIMIT : CALL_LIMIT;
-      const isInRow = known && (nowMs - startedAtMs < WELL_MS || known.count >= limit);
+      const isInRow = known && (nowMs - startedAtMs < STABLE_MS || known.count >= limit);
       const count = isInRow ? known.count + 1 : 1;
-      const refusedUntilMs = count >= limit ? nowMs + REST_MS : 0;
+      const refusedUntilMs = count >= limit ? nowMs + CRASH_BACKOFF_MS : 0;
       this.#byCall.delete(key);
       this.#byCall.set(key, { session, count, refusedUntilMs, lastError: reason.message });
-      if (this.#byCall.size > MAX_KEPT) this.#byCall.delete(this.#byCall.keys().next().value!);
     }
   }
 
@@ -92,12 +98,12 @@ export class CallCrashes {
     );
   }
 
-  /** A session is over. */
+  /** Forgets a session that has ended. */
   forget({ id }: Caller): void {
     for (const [key, { session }] of this.#byCall) if (session === id) this.#byCall.delete(key);
   }
 
-  /** The configuration was read again: the past does not count any more. */
+  /** Forgets every crash. */
   clear(): void {
     this.#byCall.clear();
   }
@@ -108,11 +114,11 @@ export class CallCrashes {
   }
 }
 
-function nameOf({ caller, method, params }: Call): CallName {
+function nameOf({ caller, method, params }: Call): CalledName {
   const name = textOf(params.name) ?? textOf(params.uri);
   const label = name === undefined
     ? visible(method)
     : `${method === "tools/call" ? "tool" : visible(method)} ${JSON.stringify(visible(name))}`;
-  // A hash beside what is shown of it: a name may be of any length.
+  // `visible` may map two names to one label, so the key has a hash of the name too.
   return { key: `${caller.id} ${label} ${name === undefined ? "" : fnv1a(name)}`, label };
 }

@@ -1,78 +1,71 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { bindToSession, type ServerConfig } from "../config/server_config.ts";
-import { isObject } from "../base/json.ts";
+import type { ServerConfig } from "../config/server_config.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { ROOTS_WAIT } from "../call/wait.ts";
-import type { Instance } from "./instance.ts";
+import type { Instance } from "./instance/instance.ts";
 import type { Pool } from "./pool.ts";
-import {
-  decideShare,
-  isPlaced,
-  type ListPlace,
-  listPlace,
-  type ShareDecision,
-  shareKey,
-  type SharingSession,
-  toldCapabilities,
-} from "./share_key.ts";
+import { createSessionLease, loseSubscription, retryDelayMs, type SessionLease } from "./session_lease.ts";
+import { decideShare, type ListScope } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
-import { loseSubscription, newSessionLease, pauseMs, type SessionLease } from "./session_lease.ts";
-import { markedVia } from "./marked_via.ts";
-import { locationOf, startedIn, workspaceOf } from "./working_directory.ts";
+import { slotRequestFor } from "./slot_request.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
-/** How long calls may go on in a process whose sessions go on elsewhere. */
-const PARTING_GRACE_MS = 10 * MINUTE_MS;
+/** How long calls may run on in a process whose sessions have moved to others. */
+const SPLIT_GRACE_MS = 10 * MINUTE_MS;
+
+/** The notification of a client whose roots have changed (MCP client/roots). */
+export const ROOTS_CHANGED = "notifications/roots/list_changed";
+
+interface LeasesOptions {
+  /** Whether the server is known to ask for roots. */
+  asksRoots?(): boolean;
+  /** Called when it is known whose lists a session is shown. */
+  onScopeKnown?(caller: Caller, scope: ListScope): void;
+}
 
 /**
- * Which running instance of one server each session is led to. A session that loses its instance gets another when it
- * needs one; one that is subscribed to something gets it at once, and is subscribed there again.
+ * Which running instance of one server serves each session. A session that loses its instance gets another when it
+ * needs one; a session with subscriptions gets it at once and is subscribed there again.
  */
 export class Leases {
   readonly #config: ServerConfig;
   readonly #pool: Pool;
-  readonly #tenancies = new Map<string, SessionLease>();
-  /** Sessions that are over: what still runs for them begins nothing, for nobody would end it. */
-  readonly #over = new WeakSet<Caller>();
-  /** Whether the server is known to ask for roots; set by whoever knows. */
-  asksRoots = () => false;
-  /** It is known where a session is led to; set by whoever wants to know. */
-  onPlaced = (_caller: Caller, _place: ListPlace) => {};
+  readonly #options: LeasesOptions;
+  readonly #bySession = new Map<string, SessionLease>();
+  /** Sessions that have ended: work still in progress for them must not create a lease. */
+  readonly #ended = new WeakSet<Caller>();
 
-  constructor(config: ServerConfig, pool: Pool) {
+  constructor(config: ServerConfig, pool: Pool, options: LeasesOptions = {}) {
     this.#config = config;
     this.#pool = pool;
-    pool.onLost = (slot, isBroken) => this.#lost(slot, isBroken);
-    pool.onSubscriptionLost = (slot, { caller, uri, why }) => {
-      const tenancy = this.#tenancies.get(caller.id);
-      // One whose process ends is subscribed again on the next.
-      if (slot.alive && tenancy?.attached === slot) loseSubscription(tenancy, uri, `${why}; subscribe again`);
-    };
+    this.#options = options;
   }
 
   /**
-   * The slot of a session, which is attached to it.
+   * The slot of a session; attaches the session to it.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it, `CANCELLED` when it is over
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it, `CANCELLED` when the session
+   * has ended
    */
   lease(caller: Caller): Promise<Slot> {
-    if (this.#over.has(caller)) return Promise.reject(new ExaiError("CANCELLED", "the session is over"));
-    const tenancy = this.#of(caller);
-    const known = tenancy.slot;
-    if (known) return known.then((slot) => slot.alive ? slot : this.#renew(tenancy, known));
-    const slot = this.#attach(tenancy);
-    tenancy.slot = slot;
-    slot.catch(() => tenancy.slot === slot && (tenancy.slot = undefined));
+    if (this.#ended.has(caller)) return Promise.reject(new ExaiError("CANCELLED", "the session is over"));
+    const lease = this.#of(caller);
+    const known = lease.slot;
+    if (known) return known.then((slot) => slot.alive ? slot : this.#renew(lease, known));
+    const slot = this.#attach(lease);
+    lease.slot = slot;
+    slot.catch(() => lease.slot === slot && (lease.slot = undefined));
     return slot;
   }
 
-  /** The slot a session is attached to, if it is to any. */
+  /** The slot a session is attached to; undefined: none. */
   current(caller: Caller): Promise<Slot> | undefined {
-    return this.#tenancies.get(caller.id)?.slot;
+    return this.#bySession.get(caller.id)?.slot;
   }
 
   /** The running instance a session is attached to. */
@@ -80,47 +73,58 @@ export class Leases {
     return this.ready(caller)?.started;
   }
 
-  /** The slot that {@linkcode lease} would resolve with, if its instance runs: nothing need be waited for then. */
+  /** The slot {@linkcode lease} would resolve with, if its instance runs already. */
   ready(caller: Caller): Slot | undefined {
-    const slot = this.#tenancies.get(caller.id)?.attached;
-    return slot?.alive && slot.serves(caller) && slot.started ? slot : undefined;
+    const slot = this.#bySession.get(caller.id)?.attached;
+    return slot?.alive && slot.hasSession(caller) && slot.started ? slot : undefined;
   }
 
-  /** What a session waits for that has asked for its slot; undefined: nothing, or it has not. */
+  /** What a session that has asked for its slot waits for; undefined: nothing. */
   waitOf(caller: Caller): string | undefined {
-    const tenancy = this.#tenancies.get(caller.id);
-    if (!tenancy?.slot) return undefined;
-    if (!tenancy.attached?.alive) return ROOTS_WAIT;
-    return tenancy.attached.started ? undefined : `server "${this.#config.name}" to start`;
+    const lease = this.#bySession.get(caller.id);
+    if (!lease?.slot) return undefined;
+    if (!lease.attached?.alive) return ROOTS_WAIT;
+    return lease.attached.started ? undefined : `server "${this.#config.name}" to start`;
   }
 
   /**
-   * What the instance a session is led to is made for. The session is not attached, and nothing is started.
+   * Describes the instance that serves a session. The session is not attached and nothing is started.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it
    */
-  placeOf(caller: Caller): Promise<SlotRequest> {
-    return this.#requestFor({ caller, whyApart: this.#tenancies.get(caller.id)?.whyApart });
+  requestOf(caller: Caller): Promise<SlotRequest> {
+    return this.#requestFor({ caller, isolationReason: this.#bySession.get(caller.id)?.isolationReason });
   }
 
-  /** What a server asks would not be certain to be this session's: it goes on in a process of its own. */
-  moveOut(caller: Caller, slot: Slot, why: string): void {
+  /** Moves a session to a process of its own, as questions of a shared one could not be attributed to it. */
+  isolate(caller: Caller, slot: Slot, why: string): void {
     log.info("{server}: a window gets a process of its own: {why}", { server: this.#config.name, why });
-    const tenancy = this.#of(caller);
-    tenancy.whyApart = why;
-    this.#leave(tenancy, slot);
+    const lease = this.#of(caller);
+    lease.isolationReason = why;
+    this.#leave(lease, slot);
   }
 
-  /** A session goes on in another process than that of `slot`: its roots are others now. */
-  move(caller: Caller, slot: Slot): void {
-    const tenancy = this.#of(caller);
-    this.#leave(tenancy, slot);
-    tenancy.retry?.abort();
+  /** Moves a session away from `slot`, as its roots have changed. */
+  relocate(caller: Caller, slot: Slot): void {
+    const lease = this.#of(caller);
+    this.#leave(lease, slot);
+    lease.retry?.abort();
   }
 
-  /** The server of `slot` asks for roots: sessions that tell some and such that tell none go on apart. */
-  partByRoots(slot: Slot): void {
-    if (!slot.hasRoots) return this.#pool.retireSlot(slot, PARTING_GRACE_MS);
+  /** The roots of a session have changed: moves it where they are part of the share key, tells its server otherwise. */
+  rootsChanged(caller: Caller, params: JsonObject): void {
+    this.current(caller)?.then(async (slot) => {
+      if (slot.scope === "machine") return;
+      // An isolated copy of a process that is shared by directory is bound to that directory too.
+      const isOwn = slot.scope === "session" && decideShare(this.#config).scope !== "project";
+      if (isOwn) return (await slot.instance).notify(caller, ROOTS_CHANGED, params);
+      this.relocate(caller, slot);
+    }).catch(() => {});
+  }
+
+  /** The server of `slot` asks for roots: separates sessions that have roots from sessions that have none. */
+  splitByRoots(slot: Slot): void {
+    if (!slot.hasRoots) return this.#pool.retireSlot(slot, SPLIT_GRACE_MS);
     for (const caller of [...slot.callers]) {
       if (!isObject(caller.capabilities.roots)) this.#leave(this.#of(caller), slot);
     }
@@ -128,161 +132,157 @@ export class Leases {
 
   /** A session has subscribed to `uri` on `slot`. */
   subscribed(caller: Caller, uri: string, slot: Slot): void {
-    if (this.#over.has(caller)) return;
-    const tenancy = this.#of(caller);
-    tenancy.subscriptions.add(uri);
-    if (!slot.alive) void this.#restore(tenancy);
-    else if (!slot.serves(caller)) void this.#carryOver(tenancy, slot);
+    if (this.#ended.has(caller)) return;
+    const lease = this.#of(caller);
+    lease.subscriptions.add(uri);
+    if (!slot.alive) void this.#restore(lease);
+    else if (!slot.hasSession(caller)) void this.#carryOver(lease, slot);
   }
 
-  /** A session was led elsewhere while it subscribed on `slot`: the subscription follows it. */
-  async #carryOver(tenancy: SessionLease, slot: Slot): Promise<void> {
-    slot.started?.leave(tenancy.caller);
-    const current = await this.lease(tenancy.caller).catch(() => undefined);
-    if (current) await this.#resubscribe(tenancy, current);
-    else void this.#restore(tenancy);
+  /** A session moved away from `slot` while it subscribed there: subscribes it on its new slot. */
+  async #carryOver(lease: SessionLease, slot: Slot): Promise<void> {
+    slot.started?.leave(lease.caller);
+    const current = await this.lease(lease.caller).catch(() => undefined);
+    if (current) await this.#resubscribe(lease, current);
+    else void this.#restore(lease);
   }
 
-  /** A session is not subscribed to `uri` any more; whether it was. */
+  /** A session has unsubscribed from `uri`; returns whether it was subscribed. */
   unsubscribed(caller: Caller, uri: string): boolean {
-    return this.#tenancies.get(caller.id)?.subscriptions.delete(uri) ?? false;
+    return this.#bySession.get(caller.id)?.subscriptions.delete(uri) ?? false;
   }
 
-  /** A session that was taken to have unsubscribed from `uri` is subscribed after all: the server did not let it go. */
-  goesOn(caller: Caller, uri: string): void {
-    this.#tenancies.get(caller.id)?.subscriptions.add(uri);
+  /** Reverts {@linkcode unsubscribed}: the server refused to end the subscription. */
+  keepSubscription(caller: Caller, uri: string): void {
+    this.#bySession.get(caller.id)?.subscriptions.add(uri);
   }
 
-  /** A session is over. */
+  /** The server of `slot` has ended the subscription of a session to `uri`. */
+  subscriptionLost(slot: Slot, { caller, uri, why }: { caller: Caller; uri: string; why: string }): void {
+    const lease = this.#bySession.get(caller.id);
+    // A session whose process ends is subscribed again on the next one.
+    if (slot.alive && lease?.attached === slot) loseSubscription(lease, uri, `${why}; subscribe again`);
+  }
+
+  /** Ends the lease of a session that has ended. */
   end(caller: Caller): void {
-    const tenancy = this.#tenancies.get(caller.id);
-    this.#tenancies.delete(caller.id);
-    this.#over.add(caller);
-    tenancy?.over.abort();
-    this.#pool.forget(caller);
-    // One that is being attached now is let go when it is.
-    tenancy?.slot?.then((slot) => slot.release(caller)).catch(() => {});
+    const lease = this.#bySession.get(caller.id);
+    this.#bySession.delete(caller.id);
+    this.#ended.add(caller);
+    lease?.ended.abort();
+    this.#pool.sessionEnded(caller);
+    // An attach that is still in progress is undone when it is done.
+    lease?.slot?.then((slot) => slot.detach(caller)).catch(() => {});
   }
 
-  /** Every session is let go: the server is on its way out, for which `why` is told to those that are subscribed. */
+  /** Ends every lease; `why` is reported to sessions with subscriptions, if it is given. */
   endAll(why?: string): void {
-    for (const tenancy of this.#tenancies.values()) {
-      tenancy.over.abort();
+    for (const lease of this.#bySession.values()) {
+      lease.ended.abort();
       if (why === undefined) continue;
-      for (const uri of [...tenancy.subscriptions]) loseSubscription(tenancy, uri, why);
+      for (const uri of [...lease.subscriptions]) loseSubscription(lease, uri, why);
     }
-    this.#tenancies.clear();
+    this.#bySession.clear();
   }
 
-  /** Takes the subscriptions of `old` over, the leases of this server under its configuration of before. */
+  /** Takes over the subscriptions of `old`, the leases of this server under its earlier configuration. */
   inherit(old: Leases): void {
-    for (const { caller, subscriptions } of old.#tenancies.values()) {
+    for (const { caller, subscriptions } of old.#bySession.values()) {
       if (subscriptions.size === 0) continue;
-      const tenancy = this.#of(caller);
-      for (const uri of subscriptions) tenancy.subscriptions.add(uri);
-      // Whatever becomes of the old server, they are not lost.
+      const lease = this.#of(caller);
+      for (const uri of subscriptions) lease.subscriptions.add(uri);
+      // The end of the old server must not report them as lost.
       subscriptions.clear();
-      void this.#restore(tenancy);
+      void this.#restore(lease);
     }
   }
 
   #of(caller: Caller): SessionLease {
-    let tenancy = this.#tenancies.get(caller.id);
-    if (!tenancy) this.#tenancies.set(caller.id, tenancy = newSessionLease(caller, this.#config.name));
-    return tenancy;
+    let lease = this.#bySession.get(caller.id);
+    if (!lease) this.#bySession.set(caller.id, lease = createSessionLease(caller, this.#config.name));
+    return lease;
   }
 
-  /** The instance of `stale` has ended: the first who notices gets a new one for all. */
-  #renew(tenancy: SessionLease, stale: Promise<Slot>): Promise<Slot> {
-    if (tenancy.slot === stale) tenancy.slot = undefined;
-    return this.lease(tenancy.caller);
+  /** Replaces a slot that has ended; concurrent callers share the new one. */
+  #renew(lease: SessionLease, stale: Promise<Slot>): Promise<Slot> {
+    if (lease.slot === stale) lease.slot = undefined;
+    return this.lease(lease.caller);
   }
 
-  async #attach(tenancy: SessionLease): Promise<Slot> {
-    const slot = this.#pool.slot(await this.#requestFor(tenancy));
-    slot.lease(tenancy.caller);
-    tenancy.attached = slot;
-    if (tenancy.subscriptions.size > 0) void this.#resubscribe(tenancy, slot);
+  async #attach(lease: SessionLease): Promise<Slot> {
+    const slot = this.#pool.slot(await this.#requestFor(lease));
+    slot.attach(lease.caller);
+    lease.attached = slot;
+    if (lease.subscriptions.size > 0) void this.#resubscribe(lease, slot);
     return slot;
   }
 
-  async #requestFor({ caller, whyApart }: Pick<SessionLease, "caller" | "whyApart">): Promise<SlotRequest> {
-    const roots = await caller.roots();
-    const named = await workspaceOf(caller, roots);
-    const { workspace, places } = await locationOf(named, roots);
-    const asksRoots = this.asksRoots();
-    const rootless = asksRoots && roots === undefined;
-    const tenant: SharingSession = { caller, workspace, roots, places, rootless };
-    const via = [...caller.via ?? [], ...[this.#pool.daemonId ?? []].flat()];
-    const [shared, own] = [workspace, named].map((dir) => markedVia(bindToSession(this.#config, dir), via));
-    const config = startedIn(own!, shared!);
-    const decision: ShareDecision = whyApart === undefined
-      ? decideShare(this.#config)
-      : { scope: "session", why: whyApart, mayMove: false };
-    const { scope } = decision;
-    const placed = isPlaced(config, scope);
-    const told = toldCapabilities({ scope, placed, rootless: tenant.rootless }, caller);
-    const listed = listPlace(this.#config, tenant, { scope, told });
-    this.onPlaced(caller, listed);
-    const mixesRoots = scope === "project" && placed && !asksRoots;
-    return { ...decision, key: shareKey(shared!, tenant, scope), config, tenant, told, listed, mixesRoots };
+  async #requestFor(
+    { caller, isolationReason }: Pick<SessionLease, "caller" | "isolationReason">,
+  ): Promise<SlotRequest> {
+    const asksRoots = () => this.#options.asksRoots?.() ?? false;
+    const { daemonId } = this.#pool;
+    const request = await slotRequestFor(this.#config, caller, { isolationReason, asksRoots, daemonId });
+    this.#options.onScopeKnown?.(caller, request.listScope);
+    return request;
   }
 
-  #leave(tenancy: SessionLease, slot: Slot): void {
-    // Another call of the session has left it already.
-    if (!slot.serves(tenancy.caller)) return;
-    tenancy.slot = undefined;
-    slot.leave(tenancy.caller);
-    void this.#restore(tenancy);
+  #leave(lease: SessionLease, slot: Slot): void {
+    // Another call of the session may have moved it already.
+    if (!slot.hasSession(lease.caller)) return;
+    lease.slot = undefined;
+    slot.leave(lease.caller);
+    void this.#restore(lease);
   }
 
-  #lost(slot: Slot, isBroken: boolean): void {
-    // What a server behind a URL says of its own accord is heard by those attached, whether they call it or not.
-    const listens = isBroken && slot.started !== undefined && this.#config.kind !== "stdio";
+  /** The instance of `slot` has ended or is being stopped; `isBroken`: it failed or lost its connection. */
+  slotLost(slot: Slot, isBroken: boolean): void {
+    // Sessions attached to a URL server hear its unsolicited messages, even if they make no calls.
+    const wantsStream = isBroken && slot.started !== undefined && this.#config.kind !== "stdio";
     for (const { id } of slot.callers) {
-      const tenancy = this.#tenancies.get(id);
-      if (tenancy) void this.#restore(tenancy, listens);
+      const lease = this.#bySession.get(id);
+      if (lease) void this.#restore(lease, wantsStream);
     }
   }
 
-  /** Gets a session that is subscribed to something a new instance, however often that takes. */
-  async #restore(tenancy: SessionLease, listens = false): Promise<void> {
-    tenancy.listens ||= listens;
-    if (tenancy.isRestoring) return;
-    tenancy.isRestoring = true;
-    const { over: { signal }, subscriptions } = tenancy;
-    for (let failures = 0; (subscriptions.size > 0 || tenancy.listens) && !signal.aborted;) {
-      const pauseMs = await this.#tryRestore(tenancy, failures);
-      if (pauseMs === undefined) break;
-      tenancy.retry = new AbortController();
-      await delay(pauseMs, { signal: AbortSignal.any([signal, tenancy.retry.signal]) }).catch(() => {});
-      failures = tenancy.retry.signal.aborted ? 0 : failures + 1;
+  /** Retries until a session with subscriptions has a new instance. */
+  async #restore(lease: SessionLease, wantsStream = false): Promise<void> {
+    lease.wantsStream ||= wantsStream;
+    if (lease.isRestoring) return;
+    lease.isRestoring = true;
+    const { ended: { signal }, subscriptions } = lease;
+    for (let failures = 0; (subscriptions.size > 0 || lease.wantsStream) && !signal.aborted;) {
+      const delayMs = await this.#tryRestore(lease, failures);
+      if (delayMs === undefined) break;
+      lease.retry = new AbortController();
+      await delay(delayMs, { signal: AbortSignal.any([signal, lease.retry.signal]) }).catch(() => {});
+      failures = lease.retry.signal.aborted ? 0 : failures + 1;
     }
-    tenancy.retry = undefined;
-    tenancy.listens = tenancy.isRestoring = false;
+    lease.retry = undefined;
+    lease.wantsStream = lease.isRestoring = false;
   }
 
-  /** One attempt after `failures` that came to nothing; gives the pause before the next, undefined when there is none. */
-  async #tryRestore(tenancy: SessionLease, failures: number): Promise<number | undefined> {
+  /** One attempt after `failures` failed ones; resolves with the delay before the next, undefined: no next one. */
+  async #tryRestore(lease: SessionLease, failures: number): Promise<number | undefined> {
     let slot: Slot;
     try {
-      slot = await this.lease(tenancy.caller);
+      slot = await this.lease(lease.caller);
     } catch (thrown) {
       const error = ExaiError.from(thrown);
-      if (error.retryAfterMs !== undefined) return pauseMs(error, failures);
+      if (error.retryAfterMs !== undefined) return retryDelayMs(error, failures);
       const why = `${error.message}; subscribe again`;
-      for (const uri of [...tenancy.subscriptions]) loseSubscription(tenancy, uri, why);
+      for (const uri of [...lease.subscriptions]) loseSubscription(lease, uri, why);
       return undefined;
     }
     const error = await slot.instance.then(() => undefined, ExaiError.from);
-    return !error && slot.alive ? undefined : pauseMs(error, failures);
+    return !error && slot.alive ? undefined : retryDelayMs(error, failures);
   }
 
-  /** Subscribes a session on a new instance to all it was subscribed to, and tells it that it may have missed something. */
-  async #resubscribe(tenancy: SessionLease, slot: Slot): Promise<void> {
-    const { caller, subscriptions } = tenancy;
+  /** Subscribes a session again on a new instance, and notifies it of updates it may have missed. */
+  async #resubscribe(lease: SessionLease, slot: Slot): Promise<void> {
+    const { caller, subscriptions } = lease;
     const instance = await slot.instance.catch(() => undefined);
-    if (!instance || !slot.serves(caller)) return;
+    if (!instance || !slot.hasSession(caller)) return;
     await Promise.all(Array.from(subscriptions, async (uri) => {
       try {
         const { error } = await instance.resubscribe(caller, uri);
@@ -290,9 +290,9 @@ export class Leases {
         // It may have unsubscribed meanwhile.
         if (subscriptions.has(uri)) caller.notify("notifications/resources/updated", { uri });
       } catch (thrown) {
-        // The next instance will be asked.
+        // The next instance is asked instead.
         if (!instance.alive || !subscriptions.has(uri)) return;
-        loseSubscription(tenancy, uri, `${messageOf(thrown)}; subscribe again`);
+        loseSubscription(lease, uri, `${messageOf(thrown)}; subscribe again`);
       }
     }));
   }

@@ -2,27 +2,27 @@ import type { JsonObject } from "../base/json.ts";
 import type { ListKind } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 
-/** Which view of which server: what a server shows depends on its configuration and on what the client can do. */
+/** What the lists of a server depend on. */
 export interface ViewKey {
   /** The server's name. */
   server: string;
-  /** Digest of the configuration that made it. */
+  /** Digest of its configuration. */
   config: string;
-  /** The client capabilities it was told of. */
+  /** The client capabilities advertised to it, as JSON. */
   capabilities: string;
 }
 
-/** What a server showed last. */
-export interface KeptView {
+/** The last lists of a server. */
+export interface StoredView {
   /** Its answer to `initialize`. */
   description: InitializeResult;
   lists: Partial<Readonly<Record<ListKind, readonly JsonObject[]>>>;
-  /** Client capabilities it has made use of; left out by daemons that did not keep them. */
+  /** Client capabilities it has made use of; absent in files of older daemons. */
   asked?: readonly string[];
 }
 
-/** Keeps what servers showed last, so that the next daemon can show it at once. Nothing of it throws. */
+/** Keeps the last lists of servers across restarts of the daemon. No method throws. */
 export interface ListStore {
-  get(key: ViewKey): KeptView | undefined;
-  set(key: ViewKey, view: KeptView): void;
+  get(key: ViewKey): StoredView | undefined;
+  set(key: ViewKey, view: StoredView): void;
 }

@@ -6,32 +6,30 @@ import type { ListKind, Server } from "../call/server.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
-import { runOn } from "./call_run.ts";
+import { mayRepeat, runOn } from "./call_run.ts";
 import type { Semaphore } from "./semaphore.ts";
-import type { Instance } from "./instance.ts";
-import { Leases } from "./leases.ts";
-import { mayRepeat } from "./outcome.ts";
+import type { Instance } from "./instance/instance.ts";
+import { Leases, ROOTS_CHANGED } from "./leases.ts";
 import type { ListStore } from "./list_store.ts";
-import type { Pool } from "./pool.ts";
-import { followRoots, ROOTS_CHANGED } from "./roots_change.ts";
-import { ServerLists } from "./server_lists.ts";
-import { ShownLists } from "./shown_lists.ts";
+import { isTaskMethod, isWorkMethod } from "./method_kind.ts";
+import { Pool, type PoolOptions } from "./pool.ts";
+import { ServerLists } from "./lists/server_lists.ts";
+import { ShownLists } from "./lists/shown_lists.ts";
+import { ToolFilter } from "./lists/tool_filter.ts";
 import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
-import { tasksElsewhere } from "./tasks_elsewhere.ts";
-import { ToolFilter } from "./tool_choice.ts";
-import { doesWork, namesItsTask } from "./work.ts";
+import { mergeTaskLists } from "./tasks/merged_task_list.ts";
 
-export interface MountedServerOptions {
-  /** Keeps what the server shows beyond the life of the daemon. */
+export interface MountedServerOptions extends Omit<PoolOptions, "name"> {
+  /** Keeps lists across restarts of the daemon. */
   lists?: ListStore;
-  /** How many servers are started at once only to see what they show now. */
-  visits?: Semaphore;
+  /** Bounds the servers that are started at once only to read their lists. */
+  probes?: Semaphore;
 }
 
 /**
- * One server of the configuration. Each session is led to the running instance its share key names; the instance is
- * started when the first needs it and stopped some time after the last has gone.
+ * One server of the configuration. Each session is served by the running instance its share key names, which is started
+ * for the first session that needs it and stopped some time after the last has gone.
  */
 export class MountedServer implements Server, AsyncDisposable {
   readonly name: string;
@@ -42,23 +40,24 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly maxInflight: number | undefined;
   readonly memoryLimitBytes: number | undefined;
   readonly admitsItself = true;
-  /** The running instances, for `ps`; `retiring`: those that end once what runs on them has finished. */
+  /** The instances that take calls. */
   readonly slots: Iterable<Slot>;
+  /** The instances that end once their calls have finished. */
   readonly retiring: Iterable<Slot>;
   readonly #pool: Pool;
   readonly #tools: ToolFilter;
   readonly #leases: Leases;
   readonly #lists: ServerLists;
-  /** The same server under its configuration of now. */
+  /** The same server under its new configuration. */
   #successor: MountedServer | undefined;
-  /** The same server under its configurations of before, while something runs on it. */
-  readonly #before = new Set<MountedServer>();
-  /** Calls that have come and are not answered yet. */
+  /** The same server under earlier configurations, while calls or tasks run there. */
+  readonly #predecessors = new Set<MountedServer>();
+  /** Calls that are not answered yet. */
   #running = 0;
-  /** Resolved when none runs, for a server that is to go. */
-  #quiet: PromiseWithResolvers<void> | undefined;
+  /** Resolved when no call runs, once the server is being retired. */
+  #drained: PromiseWithResolvers<void> | undefined;
 
-  constructor(config: ServerConfig, pool: Pool, options: MountedServerOptions = {}) {
+  constructor(config: ServerConfig, options: MountedServerOptions) {
     this.name = config.name;
     this.config = config;
     this.startTimeoutMs = config.startTimeoutMs;
@@ -66,13 +65,23 @@ export class MountedServer implements Server, AsyncDisposable {
     this.detachAfterMs = config.detachAfterMs;
     this.maxInflight = config.maxInflight;
     this.memoryLimitBytes = config.memoryLimitBytes;
-    this.slots = this.#pool = pool;
+    const { lists: store, probes, ...rest } = options;
+    const pool = this.slots = this.#pool = new Pool({ ...rest, name: config.name }, {
+      onLost: (slot, isBroken) => this.#leases.slotLost(slot, isBroken),
+      onStarted: (slot, instance) => this.#lists.instanceStarted(slot, instance),
+      onListsStale: (kinds, scope) => this.#lists.listsStale(kinds, scope),
+      onQuestion: (slot) => this.#lists.capabilitiesUsed(slot),
+      onRootsAsked: (slot) => this.#lists.rootsAsked(slot),
+      onSubscriptionLost: (slot, lost) => this.#leases.subscriptionLost(slot, lost),
+    });
     this.retiring = pool.retiring;
-    this.#leases = new Leases(config, pool);
+    const leases = this.#leases = new Leases(config, pool, {
+      asksRoots: () => this.#lists.asksRoots,
+      onScopeKnown: (caller, scope) => this.#lists.scopeKnown(caller, scope),
+    });
     this.#tools = new ToolFilter(config.tools);
     const shown = new ShownLists(config.name, this.#tools);
-    const { lists: store, visits } = options;
-    this.#lists = new ServerLists(config, { leases: this.#leases, pool, shown, store, visits });
+    this.#lists = new ServerLists(config, { leases, pool, shown, store, probes });
   }
 
   readonly target = async (call: Call): Promise<Result> => {
@@ -80,15 +89,15 @@ export class MountedServer implements Server, AsyncDisposable {
     try {
       return await this.#serve(call);
     } catch (thrown) {
-      return await this.#insteadOf(thrown).target(call);
+      return await this.#successorFor(thrown).target(call);
     } finally {
-      if (--this.#running === 0) this.#quiet?.resolve();
+      if (--this.#running === 0) this.#drained?.resolve();
     }
   };
 
-  /** The server that is to do in this one's place what could not be begun, because this one is retired. */
-  #insteadOf(thrown: unknown): MountedServer {
-    if (this.#successor && thrown === this.#pool.retired) return this.#successor;
+  /** The server to use instead, if `thrown` says that this one is retired; rethrows any other error. */
+  #successorFor(thrown: unknown): MountedServer {
+    if (this.#successor && thrown === this.#pool.retiredError) return this.#successor;
     throw thrown;
   }
 
@@ -96,24 +105,25 @@ export class MountedServer implements Server, AsyncDisposable {
     const remembered = this.#lists.rememberedResult(call);
     if (remembered) return this.#tools.offeredOf(remembered);
     const prepared = this.#tools.ownCall(call, this.name);
-    const isAboutTask = namesItsTask(call.method);
+    const isAboutTask = isTaskMethod(call.method);
     const elsewhere = isAboutTask ? this.#taskElsewhere(call) : undefined;
     if (elsewhere) return await elsewhere;
-    const isWork = doesWork(call.method);
+    const isWork = isWorkMethod(call.method);
+
     for (let isRepeated = false;;) {
       if (isWork) this.#pool.records.crashes.check(prepared);
-      const home = isAboutTask ? this.#pool.homeOf(call.caller, call.params.taskId) : undefined;
+      const home = isAboutTask ? this.#pool.slotOfTask(call.caller, call.params.taskId) : undefined;
       const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
-      const slot = ready ?? await this.#leased(call);
-      const why = isWork ? slot.apartFor(call.caller) : undefined;
+      const slot = ready ?? await this.#leaseFor(call);
+      const why = isWork ? slot.isolationReasonFor(call.caller) : undefined;
       if (why !== undefined) {
-        this.#leases.moveOut(call.caller, slot, why);
+        this.#leases.isolate(call.caller, slot, why);
         continue;
       }
       if (isWork) slot.admission.check(call);
       slot.beginCall();
       try {
-        const instance = slot.started ?? await this.#startOf(slot, call);
+        const instance = slot.started ?? await this.#untilStarted(slot, call);
         const result = await runOn(prepared, { slot, instance, isWork });
         if (!result) continue;
         slot.hasAnswered ||= isWork;
@@ -127,57 +137,58 @@ export class MountedServer implements Server, AsyncDisposable {
     }
   }
 
-  /** What a call about a task comes to where that runs under a configuration of before, or a list needs no process. */
+  /** Answers a task call whose task runs under an earlier configuration, or a list that needs no process. */
   #taskElsewhere(call: Call): Promise<Result> | undefined {
     const { caller, method, params } = call;
     if (method !== "tasks/list") {
-      return [...this.#before].find((old) => old.#pool.homeOf(caller, params.taskId))?.target(call);
+      return [...this.#predecessors].find((old) => old.#pool.slotOfTask(caller, params.taskId))?.target(call);
     }
     if (this.#successor) return this.#successor.target(call);
-    return this.#pool.retired && tasksElsewhere(call, { result: { tasks: [] } }, { slots: this.#allSlots() });
+    return this.#pool.retiredError &&
+      mergeTaskLists(call, { result: { tasks: [] } }, { slots: this.#allSlots() });
   }
 
-  /** Those of its configurations of before among them. */
+  /** Every slot, including those under earlier configurations. */
   *#allSlots(): Generator<Slot> {
-    yield* this.#pool.all();
-    for (const old of this.#before) yield* old.#pool.all();
+    yield* this.#pool.allSlots();
+    for (const old of this.#predecessors) yield* old.#pool.allSlots();
   }
 
-  #leased(call: Call): Promise<Slot> {
+  #leaseFor(call: Call): Promise<Slot> {
     return waitingFor(call, ROOTS_WAIT, untilAborted(this.#leases.lease(call.caller), call.signal));
   }
 
   readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
 
-  #startOf(slot: Slot, call: Call): Promise<Instance> {
+  #untilStarted(slot: Slot, call: Call): Promise<Instance> {
     return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));
   }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
     return await this.#lists.describe(caller, signal).catch((thrown) =>
-      this.#insteadOf(thrown).describe(caller, signal)
+      this.#successorFor(thrown).describe(caller, signal)
     );
   }
 
   async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
-    return await this.#lists.list(kind, call).catch((thrown) => this.#insteadOf(thrown).list(kind, call));
+    return await this.#lists.list(kind, call).catch((thrown) => this.#successorFor(thrown).list(kind, call));
   }
 
   async refresh(kind: ListKind, call: Call): Promise<boolean> {
     return await this.#lists.refresh(kind, call);
   }
 
-  /** What is wrong with the lists it shows: entries that clients would refuse, lists without end. */
+  /** What is wrong with its lists: entries that clients would reject, lists without end. */
   get listFaults(): string[] {
     return this.#lists.faults;
   }
 
   notify(caller: Caller, method: string, params: JsonObject): void {
-    if (method === ROOTS_CHANGED) return followRoots(caller, this.#leases, { config: this.config, params });
+    if (method === ROOTS_CHANGED) return this.#leases.rootsChanged(caller, params);
     if (method !== "notifications/tasks/status") {
       return this.#onInstanceOf(caller, (instance) => instance.notify(caller, method, params));
     }
-    // The session may have moved on from the process it runs the task for.
+    // The session may have moved to another process than the one it runs the task for.
     for (const { instance } of this.#allSlots()) {
       instance.then((its) => its.notify(caller, method, params), () => {});
     }
@@ -192,22 +203,22 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#leases.end(caller);
   }
 
-  /** Goes on for the sessions of `old`, this server under its configuration of before. */
+  /** Takes over the sessions of `old`, this server under its earlier configuration. */
   inherit(old: MountedServer): void {
-    this.#pool.lostTasks = old.#pool.lostTasks;
+    this.#pool.inherit(old.#pool);
     this.#leases.inherit(old.#leases);
     old.#successor = this;
-    for (const one of [...old.#before, old]) this.#before.add(one);
+    for (const server of [...old.#predecessors, old]) this.#predecessors.add(server);
   }
 
-  /** What is remembered of its processes, those that do not run among them. */
+  /** What is remembered of its processes, whether they run or not. */
   get records(): Iterable<ProcessRecord> {
     return this.#pool.records;
   }
 
-  /** What went wrong so far does not count any more: it may be started, and called, at once. */
-  forgive(): void {
-    this.#pool.records.forgive();
+  /** Forgets past failures: it may be started, and called, at once. */
+  resetBackoff(): void {
+    this.#pool.records.resetBackoff();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -215,41 +226,41 @@ export class MountedServer implements Server, AsyncDisposable {
     await this.#pool[Symbol.asyncDispose]();
   }
 
-  /** Takes nothing new, lets what runs finish, then stops every instance. */
+  /** Stops every instance once its calls have finished; takes no new sessions. */
   async retire(): Promise<void> {
-    this.#pool.close();
-    // Those that wait for their turn run too.
-    this.#quiet = Promise.withResolvers();
-    if (this.#running > 0) await this.#quiet.promise;
+    this.#pool.stopAccepting();
+    // Calls that wait for admission are counted too.
+    this.#drained = Promise.withResolvers();
+    if (this.#running > 0) await this.#drained.promise;
     this.#leases.endAll("it was taken out of mcp.json");
     await this.#pool.retire();
-    for (let next = this.#successor; next; next = next.#successor) next.#before.delete(this);
+    for (let next = this.#successor; next; next = next.#successor) next.#predecessors.delete(this);
   }
 
-  /** Stops one running instance; its sessions stay, and get another when they need one. */
+  /** Stops one running instance; its sessions get another when they need one. */
   end(slot: Slot): void {
     this.#pool.end(slot);
   }
 
-  /** Stops one running instance once its calls are done, after `graceMs` at the latest; its sessions stay. */
+  /** Stops one running instance once its calls have finished, after `graceMs` at the latest. */
   retireSlot(slot: Slot, graceMs: number): void {
     this.#pool.retireSlot(slot, graceMs);
   }
 
-  /** Whether it is on its way out as a whole: taken out of the configuration, or changed there. */
+  /** Whether it was taken out of the configuration or changed there. */
   get isRetired(): boolean {
-    return this.#pool.retired !== undefined;
+    return this.#pool.retiredError !== undefined;
   }
 
   #finish(call: Call, result: Result, slot: Slot): Result | Promise<Result> {
-    if (namesItsTask(call.method) && !slot.started?.handles.isTaskOf(call.caller, call.params.taskId)) {
-      this.#pool.lostTasks.explained(call, result);
+    if (isTaskMethod(call.method) && !slot.started?.handles.isTaskOf(call.caller, call.params.taskId)) {
+      this.#pool.orphaned.explain(call, result);
     }
     if (result.error) return result;
-    this.#lists.answered(call, slot);
+    this.#lists.listed(call, slot);
     switch (call.method) {
       case "resources/subscribe":
-        // What has agreed is on its way out; the session is told what the server of now says.
+        // This one is being retired: the answer of the current server counts.
         if (this.#successor) return this.#successor.target(call);
         this.#leases.subscribed(call.caller, uriOf(call), slot);
         return result;
@@ -257,7 +268,7 @@ export class MountedServer implements Server, AsyncDisposable {
         this.#leases.unsubscribed(call.caller, uriOf(call));
         return this.#successor ? this.#successor.#unsubscribeToo(call) : result;
       case "tasks/list":
-        return tasksElsewhere(call, result, { here: slot, slots: this.#allSlots() });
+        return mergeTaskLists(call, result, { here: slot, slots: this.#allSlots() });
       case "tools/list":
         return this.#tools.offeredOf(result);
       default:
@@ -265,20 +276,20 @@ export class MountedServer implements Server, AsyncDisposable {
     }
   }
 
-  /** The session has unsubscribed from this server as it was before, whose subscriptions this one has taken over. */
+  /** Ends a subscription taken over from an earlier configuration, where the session has just ended it. */
   async #unsubscribeToo(call: Call): Promise<Result> {
     const uri = uriOf(call);
-    // At once: where it is not subscribed again yet, it must not be later.
+    // Before the server is asked, so that it is not subscribed again meanwhile.
     const isKept = this.#leases.unsubscribed(call.caller, uri);
     let result: Result | undefined;
     try {
       return result = await this.target(call);
     } finally {
-      if (isKept && (!result || result.error)) this.#leases.goesOn(call.caller, uri);
+      if (isKept && (!result || result.error)) this.#leases.keepSubscription(call.caller, uri);
     }
   }
 
-  /** Does something on the instance a session is attached to, if it is to any. */
+  /** Calls `act` with the instance a session is attached to, if any. */
   #onInstanceOf(caller: Caller, act: (instance: Instance) => unknown): void {
     this.#leases.current(caller)?.then(async (slot) => await act(await slot.instance)).catch(() => {});
   }

@@ -6,36 +6,35 @@ import type { Implementation } from "../wire/mcp.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { ListStore } from "./list_store.ts";
 import { MountedServer } from "./mounted_server.ts";
-import { Pool } from "./pool.ts";
-import type { Connect } from "./pool_options.ts";
-import type { AdmissionFor } from "./process_records.ts";
+import type { Connect } from "./start_instance.ts";
+import type { AdmissionFactory } from "./process_records.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
-/** So many servers are started at once only to see what they show now. */
-const MAX_VISITS = 2;
+/** Servers started at once only to read their lists. */
+const MAX_PROBES = 2;
 
 interface MountsOptions {
   connect: Connect;
-  /** Who the daemon says it is to the servers it mounts. */
+  /** How the daemon identifies itself to the servers it mounts. */
   clientInfo: Implementation;
-  /** Which daemon this is, for what it starts and reaches; undefined: none that could be mounted. */
+  /** Identifies this daemon to what it mounts; undefined: it cannot be mounted itself. */
   daemonId?: string;
-  /** Keeps what the servers show beyond the life of the daemon. */
+  /** Keeps lists across restarts of the daemon. */
   lists?: ListStore;
   /** Decides when calls may run on each process; left out: at once. */
-  admissionFor?: AdmissionFor;
-  /** Takes a line for a server's own log file. */
+  admissionFor?: AdmissionFactory;
+  /** Takes text for a server's own log file. */
   log?(server: string, text: string): void;
-  /** How long after a call what a server says may be about it, in milliseconds. */
+  /** How long after a call a message of its server may still be about it, in milliseconds. */
   settleMs?: number;
-  /** Called when some of the lists of a server have changed; the sessions attached to it have been told. */
+  /** Called when some of the lists of a server have changed; the sessions attached to it have been notified. */
   onListChanged(kinds: readonly ListKind[]): void;
-  /** Called when the servers of these names have come, gone or changed. */
+  /** Called when the servers of these names were added, removed or changed. */
   onServersChanged(names: readonly string[]): void;
 }
 
-/** Which servers a new reading of the configuration adds, takes away and changes. */
+/** Which servers a new configuration adds, removes and changes. */
 interface MountsChange {
   servers: ReadonlyMap<string, ServerConfig>;
   added: readonly string[];
@@ -48,31 +47,31 @@ export class Mounts implements AsyncDisposable {
   readonly #options: MountsOptions;
   readonly #byName = new Map<string, MountedServer>();
   readonly #retiring = new Map<MountedServer, Promise<void>>();
-  readonly #visits = new Semaphore(MAX_VISITS);
+  readonly #probes = new Semaphore(MAX_PROBES);
   #ordered: readonly MountedServer[] = [];
 
   constructor(options: MountsOptions) {
     this.#options = options;
   }
 
-  /** The servers in the order of their names, so that the catalog is the same in every run. */
+  /** The servers in the order of their names, so that the catalog does not depend on the order in the file. */
   get servers(): readonly MountedServer[] {
     return this.#ordered;
   }
 
-  /** Those that were taken out or changed, while something runs on them. */
+  /** Servers that were removed or changed, while calls or tasks run on them. */
   get retiring(): Iterable<MountedServer> {
     return this.#retiring.keys();
   }
 
-  /** A session is over: what was taken out or changed keeps nothing for it any more. */
+  /** Forgets a session that has ended, on servers that are being retired. */
   detach(caller: Caller): void {
     for (const server of this.#retiring.keys()) server.detach(caller);
   }
 
   /**
-   * Puts a new configuration in force. What has not changed goes on untouched; calls in flight on what was removed or
-   * changed finish on the old instance, and so do tasks whose results somebody wants.
+   * Applies a new configuration. Unchanged servers are not touched; calls in flight on a removed or changed server, and
+   * tasks whose results are not fetched yet, finish on the old instance.
    */
   apply(change: MountsChange): void {
     const { servers, added, removed, changed } = change;
@@ -83,9 +82,9 @@ export class Mounts implements AsyncDisposable {
     if (names.length > 0) this.#options.onServersChanged(names);
   }
 
-  /** The configuration was read again: servers that rest because they kept failing may start at once. */
-  forgive(): void {
-    for (const server of this.#ordered) server.forgive();
+  /** Forgets past failures of every server: it may start at once. */
+  resetBackoff(): void {
+    for (const server of this.#ordered) server.resetBackoff();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -101,12 +100,10 @@ export class Mounts implements AsyncDisposable {
 
   #mount(config: ServerConfig): void {
     const { name } = config;
-    const server = new MountedServer(config, new Pool({ ...this.#options, name }), {
-      lists: this.#options.lists,
-      visits: this.#visits,
-    });
-    // Before it goes: its sessions keep what they are subscribed to. One that was taken out may run tasks still.
-    const old = this.#byName.get(name) ?? [...this.#retiring.keys()].findLast((gone) => gone.name === name);
+    const server = new MountedServer(config, { ...this.#options, probes: this.#probes });
+    // Before it is retired: sessions keep their subscriptions. A removed one may still run tasks.
+    const old = this.#byName.get(name) ??
+      [...this.#retiring.keys()].findLast((removed) => removed.name === name);
     if (old) server.inherit(old);
     this.#retire(name);
     this.#byName.set(name, server);

@@ -4,12 +4,12 @@ import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
 import { CallCrashes } from "./call_crashes.ts";
-import { likenessKey, type Scope } from "./share_key.ts";
+import { processGroupKey, type Scope } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { type StartAttempt, Supervisor } from "./supervisor.ts";
 import type { ExaiError } from "../base/errors.ts";
 
-/** What an admission is made of: the server, and which of its processes. */
+/** The process an admission is made for. */
 export interface AdmittedProcess {
   /** The server's name, for messages. */
   name: string;
@@ -21,39 +21,39 @@ export interface AdmittedProcess {
   isShared?: boolean;
 }
 
-/** Makes what decides when calls may run on one process. */
-export type AdmissionFor = (process: AdmittedProcess) => Admission;
+/** Creates the admission of one process. */
+export type AdmissionFactory = (process: AdmittedProcess) => Admission;
 
-/** What is remembered of one process, by its share key, whether it runs or not. */
+/** What is remembered of the process of one share key, whether it runs or not. */
 export interface ProcessRecord {
   readonly key: string;
-  /** Names the share key without telling what is in it. */
+  /** Identifies the share key without revealing the environment in it. */
   readonly keyHash: string;
   readonly scope: Scope;
   /** Which of the server's processes it is, for messages; undefined when there is one. */
   readonly where: string | undefined;
-  /** Says when it may be started again. */
+  /** Decides when it may be started again. */
   readonly supervisor: Supervisor;
   /** Decides when calls may run on it. */
   readonly admission: Admission;
-  /** The session it belongs to, of one that belongs to a single session. */
+  /** Its only session, for scope `session`. */
   readonly session: Caller | undefined;
 }
 
 interface ProcessRecordsOptions {
   name: string;
-  admissionFor?: AdmissionFor;
+  admissionFor?: AdmissionFactory;
   /** Whether a process of this key is starting or running. */
   inUse(key: string): boolean;
 }
 
-/** So many processes that do not run are remembered, with what went wrong on them; then the oldest is forgotten. */
-const MAX_GONE = 256;
+/** Records kept of processes that do not run; beyond that the oldest are forgotten. */
+const MAX_STOPPED = 256;
 
-/** Of a client's name, this much is shown. */
+/** Longest client name shown in messages. */
 const MAX_CLIENT_CHARS = 60;
 
-/** How a process that failed was begun, and what was made of it. */
+/** A process that has failed. */
 interface StartFailure {
   slot: Slot;
   attempt: StartAttempt;
@@ -64,11 +64,11 @@ interface StartFailure {
 export class ProcessRecords implements Iterable<ProcessRecord> {
   readonly #options: ProcessRecordsOptions;
   readonly #byKey = new Map<string, ProcessRecord>();
-  /** Records of sessions that are over whose process has not ended yet. */
-  readonly #over = new WeakSet<ProcessRecord>();
-  /** The session whose process was the last to end after a good start, of those that are made alike. */
+  /** Records of ended sessions whose process has not ended yet. */
+  readonly #orphaned = new WeakSet<ProcessRecord>();
+  /** The session whose process was the last of its group to end after it had started. */
   readonly #lastEnded = new WeakMap<ProcessRecord, string>();
-  /** Calls that have ended processes which other sessions need. */
+  /** Calls that have crashed processes shared with other sessions. */
   readonly crashes: CallCrashes;
 
   constructor(options: ProcessRecordsOptions) {
@@ -80,14 +80,14 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     return this.#byKey.values();
   }
 
-  /** The record of the process of `key`, if anything is remembered of it. */
+  /** The record of the process of `key`, if there is one. */
   known(key: string): ProcessRecord | undefined {
     return this.#byKey.get(key);
   }
 
-  /** The record of the process that `request` asks for. */
+  /** The record of the process of `request`, created if there is none. */
   of(request: SlotRequest): ProcessRecord {
-    const { key, config, scope, tenant } = request;
+    const { key, config, scope, session } = request;
     const known = this.#byKey.get(key);
     if (known) return known;
     const { name, admissionFor = () => UNLIMITED } = this.#options;
@@ -100,7 +100,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       where,
       supervisor: new Supervisor(name, { where, isRemote: config.kind !== "stdio" }),
       admission: admissionFor({ name, maxInflight, callTimeoutMs, where, isShared: scope !== "session" }),
-      session: scope === "session" ? tenant.caller : undefined,
+      session: scope === "session" ? session.caller : undefined,
     };
     this.#byKey.set(key, record);
     this.#prune();
@@ -108,39 +108,39 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   }
 
   /**
-   * Of a server of which each session has its own process: refuses another where those of other sessions that are made
-   * alike keep failing. `slots` are those there are; where one of them has been of use, the server is well.
+   * Rejects a process of one session while other processes of its group keep failing, unless one of `slots` in the
+   * group has answered a call.
    *
-   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and `retryAfterMs`
    */
-  checkAlike(request: SlotRequest, slots: Iterable<Slot>): void {
-    const alike = this.#alike(request);
-    if (!alike) return;
+  checkGroup(request: SlotRequest, slots: Iterable<Slot>): void {
+    const group = this.#groupOf(request);
+    if (!group) return;
     for (const slot of slots) {
-      if (slot.likeness === alike.key && slot.hasAnswered) return void this.#byKey.delete(alike.key);
+      if (slot.groupKey === group.key && slot.hasAnswered) return void this.#byKey.delete(group.key);
     }
-    alike.supervisor.check();
+    group.supervisor.check();
   }
 
-  /** The process made for `request` has failed: what that says of others that are made alike is remembered. */
-  failedAlike(request: SlotRequest, { slot, attempt, reason }: StartFailure): void {
-    const known = this.#alike(request);
-    if (slot.likeness === undefined || reason.details?.fault === "caller") return;
-    if (slot.hasAnswered) return void this.#byKey.delete(slot.likeness);
-    const alike = known ?? this.#addAlike(request, slot.likeness);
-    const session = request.tenant.caller.id;
+  /** The process started for `request` has failed: notes the failure for its group. */
+  groupFailed(request: SlotRequest, { slot, attempt, reason }: StartFailure): void {
+    const known = this.#groupOf(request);
+    if (slot.groupKey === undefined || reason.details?.fault === "caller") return;
+    if (slot.hasAnswered) return void this.#byKey.delete(slot.groupKey);
+    const group = known ?? this.#addGroup(request, slot.groupKey);
+    const session = request.session.caller.id;
     const hasStarted = attempt.startedAtMs !== undefined;
-    // One session may end its process again and again by what it asks of it: that says nothing to others.
-    if (hasStarted && this.#lastEnded.get(alike) === session) return;
-    if (hasStarted) this.#lastEnded.set(alike, session);
-    alike.supervisor.failed(attempt, reason);
+    // Crashes of one session in a row may be caused by its own calls.
+    if (hasStarted && this.#lastEnded.get(group) === session) return;
+    if (hasStarted) this.#lastEnded.set(group, session);
+    group.supervisor.failed(attempt, reason);
   }
 
-  #alike({ scope, config, tenant, told }: SlotRequest): ProcessRecord | undefined {
-    return scope === "session" ? this.#byKey.get(likenessKey(config, tenant, told)) : undefined;
+  #groupOf({ scope, config, session, advertised }: SlotRequest): ProcessRecord | undefined {
+    return scope === "session" ? this.#byKey.get(processGroupKey(config, session, advertised)) : undefined;
   }
 
-  #addAlike({ config, scope, tenant: { workspace } }: SlotRequest, key: string): ProcessRecord {
+  #addGroup({ config, scope, session: { workspace } }: SlotRequest, key: string): ProcessRecord {
     const where = workspace === undefined ? "in every window" : `in every window of ${visible(workspace)}`;
     const supervisor = new Supervisor(this.#options.name, { where, isRemote: config.kind !== "stdio" });
     const keyHash = fnv1a(key);
@@ -150,37 +150,39 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     return record;
   }
 
-  /** The process of `key` has ended: nothing is kept of one that was well. */
+  /** The process of `key` has ended: drops its record unless that holds failures. */
   release(key: string): void {
     const record = this.#byKey.get(key);
-    if (record && (isClean(record) || this.#over.has(record))) this.#byKey.delete(key);
+    if (record && (isClean(record) || this.#orphaned.has(record))) this.#byKey.delete(key);
   }
 
-  /** A session is over: nobody asks again for a process that was its own. */
+  /** Forgets a session that has ended. */
   forget(caller: Caller): void {
     this.crashes.forget(caller);
     for (const record of this.#byKey.values()) {
       record.admission.forget(caller.id);
       if (!record.session || !isSameSession(record.session, caller)) continue;
-      if (this.#options.inUse(record.key)) this.#over.add(record);
+      if (this.#options.inUse(record.key)) this.#orphaned.add(record);
       else this.#byKey.delete(record.key);
     }
   }
 
-  /** The configuration was read again: the past does not count any more. */
-  forgive(): void {
+  /** Forgets past failures. */
+  resetBackoff(): void {
     this.crashes.clear();
     for (const { key, supervisor, admission } of this.#byKey.values()) {
-      supervisor.forgive();
+      supervisor.resetBackoff();
       admission.reset();
       if (!this.#options.inUse(key)) this.release(key);
     }
   }
 
   #prune(): void {
-    const gone = [...this.#byKey.keys()].filter((key) => !this.#options.inUse(key));
+    const stopped = [...this.#byKey.keys()].filter((key) => !this.#options.inUse(key));
     // The newest is about to start.
-    for (const key of gone.slice(0, Math.max(0, gone.length - 1 - MAX_GONE))) this.#byKey.delete(key);
+    for (const key of stopped.slice(0, Math.max(0, stopped.length - 1 - MAX_STOPPED))) {
+      this.#byKey.delete(key);
+    }
   }
 }
 
@@ -188,13 +190,13 @@ function isClean({ supervisor, admission }: ProcessRecord): boolean {
   return supervisor.isClean && admission.isClean;
 }
 
-function placeOf({ scope, tenant }: SlotRequest): string | undefined {
+function placeOf({ scope, session }: SlotRequest): string | undefined {
   switch (scope) {
     case "machine":
       return undefined;
     case "project":
-      return tenant.workspace === undefined ? undefined : `in ${visible(tenant.workspace)}`;
+      return session.workspace === undefined ? undefined : `in ${visible(session.workspace)}`;
     case "session":
-      return `of the window ${visible(tenant.caller.client?.name ?? "", MAX_CLIENT_CHARS)}`.trimEnd();
+      return `of the window ${visible(session.caller.client?.name ?? "", MAX_CLIENT_CHARS)}`.trimEnd();
   }
 }

@@ -1,4 +1,4 @@
-/** Lets so many pieces of work run at once; the others wait in the order they came. */
+/** Bounds how many pieces of work run at once; the others wait in order. */
 export class Semaphore {
   readonly #maxRunning: number;
   readonly #waiting: (() => void)[] = [];
@@ -14,7 +14,7 @@ export class Semaphore {
     try {
       return await work();
     } finally {
-      // Whoever is next takes the place over.
+      // The next in line takes over the place.
       const next = this.#waiting.shift();
       if (next) next();
       else this.#running--;

@@ -6,11 +6,11 @@ import type { Slot } from "./slot.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
-/** Between two attempts to get an instance for a session that is subscribed to something. */
-const FIRST_PAUSE_MS = SECOND_MS / 4;
-const MAX_PAUSE_MS = 30 * SECOND_MS;
+/** Delay between attempts to get an instance for a session with subscriptions. */
+const FIRST_DELAY_MS = SECOND_MS / 4;
+const MAX_DELAY_MS = 30 * SECOND_MS;
 
-/** What one server has for one session. */
+/** What one server holds for one session. */
 export interface SessionLease {
   readonly caller: Caller;
   /** Name of the server. */
@@ -19,36 +19,36 @@ export interface SessionLease {
   slot: Promise<Slot> | undefined;
   /** The same, once it is known. */
   attached: Slot | undefined;
-  /** Why it goes on in a process of its own; undefined: it shares one. */
-  whyApart: string | undefined;
-  /** Resources it is subscribed to, whichever instance that is with. */
+  /** Why it has a process of its own; undefined: it shares one. */
+  isolationReason: string | undefined;
+  /** Resources it is subscribed to, on whichever instance. */
   readonly subscriptions: Set<string>;
-  /** Aborted when the session is over. */
-  readonly over: AbortController;
+  /** Aborted when the session has ended. */
+  readonly ended: AbortController;
   isRestoring: boolean;
-  /** Whether it is to hear what the server says of its own accord, and has no instance it could hear. */
-  listens: boolean;
-  /** Aborted to try again now what {@linkcode Leases} is about to try again later. */
+  /** Whether it needs an instance only to hear unsolicited messages of the server. */
+  wantsStream: boolean;
+  /** Aborted to make the next attempt at once. */
   retry: AbortController | undefined;
 }
 
-/** The tenancy of a session that has nothing yet of `server`. */
-export function newSessionLease(caller: Caller, server: string): SessionLease {
+/** The lease of a session that has no slot of `server` yet. */
+export function createSessionLease(caller: Caller, server: string): SessionLease {
   return {
     caller,
     server,
     slot: undefined,
     attached: undefined,
-    whyApart: undefined,
+    isolationReason: undefined,
     subscriptions: new Set(),
-    over: new AbortController(),
+    ended: new AbortController(),
     isRestoring: false,
-    listens: false,
+    wantsStream: false,
     retry: undefined,
   };
 }
 
-/** A session hears no more of `uri`, and is told so; what it has of it may be out of date. */
+/** Ends the subscription of a session to `uri` and tells its client: what the client has read may be out of date. */
 export function loseSubscription(
   { caller, server, subscriptions }: SessionLease,
   uri: string,
@@ -63,12 +63,12 @@ export function loseSubscription(
 }
 
 /**
- * How long to wait before the next attempt. A server that fails rests by itself, which its refusals say; what does not
- * count as its failure would be tried without end.
+ * Delay before the next attempt, in milliseconds. A failure of the server brings its own back-off in `retryAfterMs`; one
+ * that is not the server's does not count there, so it backs off exponentially here.
  */
-export function pauseMs(error: ExaiError | undefined, failures: number): number {
+export function retryDelayMs(error: ExaiError | undefined, failures: number): number {
   const isCounted = error?.code !== "OVER_CAPACITY" && error?.details?.fault !== "caller";
-  const growing = isCounted ? FIRST_PAUSE_MS * failures : FIRST_PAUSE_MS * 2 ** failures;
-  const leastMs = Math.min(growing, isCounted ? SECOND_MS : MAX_PAUSE_MS);
+  const growing = isCounted ? FIRST_DELAY_MS * failures : FIRST_DELAY_MS * 2 ** failures;
+  const leastMs = Math.min(growing, isCounted ? SECOND_MS : MAX_DELAY_MS);
   return Math.max(leastMs, error?.retryAfterMs ?? 0);
 }

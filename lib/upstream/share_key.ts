@@ -2,28 +2,28 @@ import { pathOfUri } from "../base/file_uri.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { type ServerConfig, type Share, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
-import { KNOWN_SERVERS, type KnownServer } from "./known_servers.ts";
-import { hasWords, namesOfUrl, programNames } from "./program_names.ts";
+import { KNOWN_SERVERS, type KnownServer } from "./sharing/known_servers.ts";
+import { hasWords, namesOfUrl, programNames } from "./sharing/program_names.ts";
 
-/** What one session brings to the question which process it may share. */
+/** The facts about one session that decide which process it may share. */
 export interface SharingSession {
   caller: Caller;
-  /** Where the session's first root or its working directory is: the real path, absolute. */
+  /** Real, absolute path of the session's first root or its working directory. */
   workspace: string | undefined;
   /** As the session's client names them. */
   roots: readonly Root[] | undefined;
-  /** Where they are; left out: where they say. */
-  places?: readonly string[];
-  /** Whether it tells no roots although the server is known to ask for them. */
-  rootless: boolean;
+  /** Real paths of `roots`; left out: the paths in their URIs. */
+  rootPaths?: readonly string[];
+  /** Whether it has no roots although the server is known to ask for them. */
+  isRootless: boolean;
 }
 
-/** Which lists a session is shown: those of the processes it may be led to. */
-export interface ListPlace {
-  /** Names the processes that show the same lists: those told the same, and where it matters in one directory. */
+/** Which processes show the same lists. */
+export interface ListScope {
+  /** Same for processes with the same capabilities and, where it matters, in the same directory. */
   listKey: string;
-  /** Client capabilities they are told of. */
-  told: JsonObject;
+  /** Client capabilities advertised to them. */
+  advertised: JsonObject;
   /** Whom the resources they list are for. */
   resourcesFor: "everybody" | "directory" | "session";
 }
@@ -36,15 +36,15 @@ export interface ShareDecision {
   scope: Scope;
   /** In a few words, for `ps --why`. */
   why: string;
-  /** Whether a session may be given a process of its own where its calls must run apart from those of others. */
-  mayMove: boolean;
+  /** Whether a session may get a process of its own where its calls must run apart from those of others. */
+  canIsolate: boolean;
 }
 
-/** Decides how far `config` is shared; undefined: nothing to say. The first that says something has its way. */
+/** Decides how far `config` is shared; undefined: leaves that to the next one. */
 type Decider = (config: ServerConfig) => ShareDecision | undefined;
 
-/** What the user wrote wins, then what is known of the server. What is observed of one belongs before the last. */
-const DECIDERS: readonly Decider[] = [asWritten, asKnown, byKind];
+/** In order of precedence: the user's configuration, the table of known servers, a default by kind. */
+const DECIDERS: readonly Decider[] = [asConfigured, asKnown, byKind];
 
 const decisions = new WeakMap<ServerConfig, ShareDecision>();
 
@@ -58,31 +58,31 @@ export function decideShare(config: ServerConfig): ShareDecision {
   return decision!;
 }
 
-function asWritten({ share }: ServerConfig): ShareDecision | undefined {
+function asConfigured({ share }: ServerConfig): ShareDecision | undefined {
   if (share === "auto") return undefined;
-  // Who writes machine wants one process, whatever comes of it; project says whose windows share, not that they must.
-  return { scope: share, why: `share is ${share} in mcp.json`, mayMove: share === "project" };
+  // `machine` asks for one process in any case; `project` allows sharing but does not demand it.
+  return { scope: share, why: `share is ${share} in mcp.json`, canIsolate: share === "project" };
 }
 
 function asKnown(config: ServerConfig): ShareDecision | undefined {
   const known = knownServer(config);
-  return known && { scope: known.share, why: known.why, mayMove: false };
+  return known && { scope: known.share, why: known.why, canIsolate: false };
 }
 
 function byKind({ kind }: ServerConfig): ShareDecision {
   return kind === "stdio"
-    ? { scope: "project", why: "a command's process serves the windows of one directory", mayMove: true }
-    : { scope: "machine", why: "one connection to a URL serves all windows", mayMove: true };
+    ? { scope: "project", why: "a command's process serves the windows of one directory", canIsolate: true }
+    : { scope: "machine", why: "one connection to a URL serves all windows", canIsolate: true };
 }
 
-/** What a window can do that a server with this configuration asked, where it might as well have asked another. */
-export function whenRefused({ share }: ServerConfig, mayMove: boolean): string {
-  if (mayMove) return "call again: windows that are asked run apart from now on";
+/** What to do when a question of this server was refused because it could not be attributed to one session. */
+export function refusalAdvice({ share }: ServerConfig, canIsolate: boolean): string {
+  if (canIsolate) return "call again: windows that are asked run apart from now on";
   const alone = "call again when no other window's call runs on it";
   return share === "machine" ? `${alone}, or give it "share": "project" or "session" in mcp.json` : alone;
 }
 
-/** What the table says of the server that `config` starts or leads to. */
+/** The entry of {@linkcode KNOWN_SERVERS} for the server that `config` starts or leads to. */
 export function knownServer(config: ServerConfig): KnownServer | undefined {
   const names = config.kind === "stdio" ? programNames(config.command, config.args) : namesOfUrl(config.url);
   return KNOWN_SERVERS.find(({ words, isExact }) =>
@@ -91,28 +91,29 @@ export function knownServer(config: ServerConfig): KnownServer | undefined {
 }
 
 /**
- * What a process that several windows share is told its client can do: all that one of them may be able to, whoever
- * comes first. A question a window's client cannot answer is refused in its name. Tasks are not in it: nobody can run
- * one in the name of a client that runs none.
+ * Advertised to a process that several sessions share: everything any of their clients may offer, as the process
+ * outlives each of them. A question one client cannot answer is rejected on its behalf. Tasks are left out: the daemon
+ * cannot run one on behalf of a client.
  */
-const UNION: JsonObject = {
+const SHARED_CAPABILITIES: JsonObject = {
   sampling: { tools: {}, context: {} },
   elicitation: { form: {}, url: {} },
 };
 
-/** What a process is told that has the roots of its place, which are part of the share key and never change. */
-export const TOLD_WITH_ROOTS: JsonObject = { roots: {}, ...UNION };
+/** Advertised to a shared process whose sessions have the same roots: these are part of its share key. */
+export const SHARED_WITH_ROOTS: JsonObject = { roots: {}, ...SHARED_CAPABILITIES };
 
 /**
- * The client capabilities an instance is told of: those of its one window, or the union where there may be several.
+ * The client capabilities advertised to an instance: those of its only session, or the union for a shared one.
  *
- * @param rootless whether it is for windows that tell no roots, and is known to ask for them
+ * @param isBound whether the instance is bound to a directory, see {@linkcode isDirectoryBound}
+ * @param isRootless whether its sessions have no roots although the server is known to ask for them
  */
-export function toldCapabilities(
-  { scope, placed, rootless }: { scope: Scope; placed: boolean; rootless: boolean },
+export function advertisedCapabilities(
+  { scope, isBound, isRootless }: { scope: Scope; isBound: boolean; isRootless: boolean },
   caller: Caller,
 ): JsonObject {
-  if (scope !== "session") return placed && !rootless ? TOLD_WITH_ROOTS : UNION;
+  if (scope !== "session") return isBound && !isRootless ? SHARED_WITH_ROOTS : SHARED_CAPABILITIES;
   const own: JsonObject = {};
   for (const name of ["roots", "sampling", "elicitation", "tasks", "experimental", "extensions"]) {
     const capability = caller.capabilities[name];
@@ -121,31 +122,38 @@ export function toldCapabilities(
   return own;
 }
 
-/** Whether it matters to the server in which directory its sessions are. */
-export function isPlaced(config: ServerConfig, scope: Scope): boolean {
+/** Whether instances of `config` serve only sessions of one directory. */
+export function isDirectoryBound(config: ServerConfig, scope: Scope): boolean {
   return scope === "session" || scope === "project" && !config.cwdFree;
 }
 
 /**
- * Names the process a tenant may share: two tenants with the same key get the same process. `config` is bound to the
- * session by now, so its command, arguments, environment, URL and headers are those the process really gets. What a
- * client can do is not part of it: all windows of one place share one process. Only of a server that asks for roots, and
- * may do something else without any, windows that tell none have a process of their own.
+ * Names the process that serves a session: sessions with the same key share one. `config` is bound to the session, so
+ * its command, arguments, environment, URL and headers are what the process gets. Client capabilities are not part of
+ * the key, except that a server which asks for roots has a process of its own for sessions without roots.
  */
-export function shareKey(config: ServerConfig, tenant: SharingSession, scope: Scope): string {
-  const { caller } = tenant;
+export function shareKey(config: ServerConfig, session: SharingSession, scope: Scope): string {
   const what = whatRuns(config, scope);
-  const where = scope === "project" && isPlaced(config, scope) ? placeOf(tenant) : [];
-  const who = scope === "session" ? [caller.id] : [];
+  const where = scope === "project" && isDirectoryBound(config, scope) ? locationKey(session) : [];
+  const who = scope === "session" ? [session.caller.id] : [];
   return JSON.stringify([what, where, who]);
 }
 
 /**
- * Names what the processes of single sessions have in common that are made alike: whether one starts says something of
- * the others. What a client can do is part of it, for each is told of its own.
+ * Names a group of processes, each of one session, that run the same with the same capabilities: whether one of them
+ * starts tells whether the others would.
  */
-export function likenessKey(config: ServerConfig, { workspace }: SharingSession, told: JsonObject): string {
-  return JSON.stringify(["each session", whatRuns(config, "session"), workspace ?? null, sorted(told)]);
+export function processGroupKey(
+  config: ServerConfig,
+  { workspace }: SharingSession,
+  advertised: JsonObject,
+): string {
+  return JSON.stringify([
+    "each session",
+    whatRuns(config, "session"),
+    workspace ?? null,
+    sorted(advertised),
+  ]);
 }
 
 function whatRuns(config: ServerConfig, scope: Scope) {
@@ -154,32 +162,28 @@ function whatRuns(config: ServerConfig, scope: Scope) {
   return [config.command, config.args, sorted(config.env), cwd];
 }
 
-/**
- * Which processes of `config`, as the configuration file has it, show the lists that the process a tenant is led to
- * shows: those that are told the same and, where a server may look around, run in the same directory.
- */
-export function listPlace(
+/** The scope of the lists a session is shown of `config`, which is as the configuration file has it. */
+export function listScopeOf(
   config: ServerConfig,
-  tenant: SharingSession,
-  { scope, told }: { scope: Scope; told: JsonObject },
-): ListPlace {
-  const isLocal = scope === "session" || isPlaced(config, scope) || usesWorkspace(config);
-  const where = isLocal ? placeOf(tenant) : null;
+  session: SharingSession,
+  { scope, advertised }: { scope: Scope; advertised: JsonObject },
+): ListScope {
+  const isLocal = scope === "session" || isDirectoryBound(config, scope) || usesWorkspace(config);
+  const where = isLocal ? locationKey(session) : null;
   return {
-    listKey: JSON.stringify([told, where]),
-    told,
+    listKey: JSON.stringify([advertised, where]),
+    advertised,
     resourcesFor: scope === "session" ? "session" : isLocal ? "directory" : "everybody",
   };
 }
 
-/** The place of a tenant: its directory, its roots where they are more than that, and on whose behalf it is there. */
-function placeOf(tenant: SharingSession) {
-  const { workspace, roots, rootless } = tenant;
-  // By what they lead to, however that is written and whatever name a client gives it.
-  const places = tenant.places ?? roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? [];
-  const isPlain = places.length === 0 || places.length === 1 && places[0] === workspace;
-  // As with what is kept (call/owner.ts): two users, or certificates, are in no place together.
-  return [workspace ?? null, isPlain ? rootless : places, tenant.caller.principal ?? null];
+/** The directory of a session, its roots where they are more than that, and its principal. */
+function locationKey({ caller, workspace, roots, rootPaths, isRootless }: SharingSession) {
+  // Paths rather than URIs: clients spell and name the same root differently.
+  const paths = rootPaths ?? roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? [];
+  const isPlain = paths.length === 0 || paths.length === 1 && paths[0] === workspace;
+  // As in call/owner.ts: different users or certificates never share.
+  return [workspace ?? null, isPlain ? isRootless : paths, caller.principal ?? null];
 }
 
 function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] {

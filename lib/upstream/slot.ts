@@ -5,79 +5,77 @@ import { visible } from "../base/visible.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
-import type { Instance } from "./instance.ts";
-import type { ServerQuestion } from "./inbound_context.ts";
+import type { Instance } from "./instance/instance.ts";
+import type { ServerQuestion } from "./instance/instance_options.ts";
 import {
-  likenessKey,
-  type ListPlace,
+  type ListScope,
+  processGroupKey,
   type Scope,
   type ShareDecision,
   type SharingSession,
 } from "./share_key.ts";
 
-/** How often an instance that only tasks keep running is looked at: a timer cannot be set for as long as some last. */
+/** How often to check an instance that only tasks keep running: these may outlast what `setTimeout` can wait. */
 const TASK_CHECK_MS = MINUTE_MS;
 
 /**
- * An instance whose last session goes on in another ends as soon as that: its roots, say, are others now, and nobody
- * else has those of before. One that changes them again and again would leave an instance behind each time.
+ * When to stop an instance whose last session has moved to another one, after its roots changed: no other session is
+ * likely to come for it, and a client that changes roots often would leave one behind each time.
  */
 const LEFT_STOP_MS = 3 * SECOND_MS;
 
-/** Questions of a server that were refused, as it could not be told whose they were. */
+/** Questions of a server that were refused because they could not be attributed to one session. */
 interface RefusedQuestions {
   count: number;
   lastMethod: string;
   lastAt: Date;
 }
 
-/** What a new instance is made for. */
+/** Describes the instance that serves a session. */
 export interface SlotRequest extends ShareDecision {
   /** Share key. */
   key: string;
   /** Bound to the session. */
   config: ServerConfig;
-  tenant: SharingSession;
-  /** Client capabilities it is told of. */
-  told: JsonObject;
-  /** Whose lists it shows. */
-  listed: ListPlace;
-  /** Whether windows that tell roots and such that tell none share it, as long as its server does not ask for any. */
+  session: SharingSession;
+  /** Client capabilities advertised to it. */
+  advertised: JsonObject;
+  listScope: ListScope;
+  /** Whether sessions with and without roots share it; only while its server is not known to ask for roots. */
   mixesRoots: boolean;
 }
 
-/** The place of one share key: an instance that is starting or running, and who is attached to it. */
+/** The instance of one share key, starting or running, and the sessions attached to it. */
 export class Slot {
   readonly instance: Promise<Instance>;
   readonly scope: Scope;
   /** Share key. */
   readonly key: string;
-  /** Names the share key without telling what is in it: the environment may hold secrets. */
+  /** Identifies the share key without revealing the environment in it. */
   readonly keyHash: string;
-  /** What it has in common with those of other sessions that are made alike, of one that is a single session's. */
-  readonly likeness: string | undefined;
-  /** Whether it has answered a call that did work. */
+  /** Key of its process group, for scope `session`; see {@linkcode processGroupKey}. */
+  readonly groupKey: string | undefined;
+  /** Whether it has answered a call that does work. */
   hasAnswered = false;
-  /** Client capabilities the instance is told of. */
-  readonly capabilities: JsonObject;
-  /** Whose lists it shows. */
-  readonly listed: ListPlace;
-  /** Whether windows that tell roots and such that tell none share it, as long as its server does not ask for any. */
+  /** Client capabilities advertised to the instance. */
+  readonly advertised: JsonObject;
+  readonly listScope: ListScope;
+  /** See {@linkcode SlotRequest}. */
   readonly mixesRoots: boolean;
-  /** Whether it has roots to tell its server. */
+  /** Whether its sessions have roots. */
   readonly hasRoots: boolean;
   /** Decides when calls may run on it. */
   readonly admission: Admission;
   /** Why it is shared as far as it is. */
   readonly why: string;
-  /** Whether a session may leave for a process of its own; one that everybody was told to share stays shared. */
-  readonly mayMove: boolean;
+  /** Whether a session may move to a process of its own. */
+  readonly canIsolate: boolean;
   /** Client capabilities its server has made use of. */
-  readonly asked = new Set<string>();
-  /** Sessions a question may have been for that could not be attributed. */
-  readonly #suspects = new Set<string>();
-  /** Questions of its server that could not be attributed; undefined while there were none. */
-  refused: RefusedQuestions | undefined;
+  readonly usedCapabilities = new Set<string>();
+  /** Ids of sessions that a refused question may have been for. */
+  readonly #candidates = new Set<string>();
+  refusedQuestions: RefusedQuestions | undefined;
+  /** The instance, once it has started. */
   started: Instance | undefined;
   alive = true;
   /** Stops the instance, also one that is still starting. */
@@ -86,8 +84,8 @@ export class Slot {
   readonly #idleStopMs: number;
   #calls = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Whether the last of its sessions goes on elsewhere. */
-  #isLeft = false;
+  /** Whether its last session has moved to another instance. */
+  #isAbandoned = false;
 
   constructor(
     instance: Promise<Instance>,
@@ -99,14 +97,14 @@ export class Slot {
     this.scope = request.scope;
     this.key = request.key;
     this.keyHash = fnv1a(request.key);
-    const { scope, config, tenant, told } = request;
-    this.likeness = scope === "session" ? likenessKey(config, tenant, told) : undefined;
+    const { scope, config, session, advertised } = request;
+    this.groupKey = scope === "session" ? processGroupKey(config, session, advertised) : undefined;
     this.why = request.why;
-    this.mayMove = request.mayMove && request.scope !== "session";
-    this.capabilities = request.told;
-    this.listed = request.listed;
+    this.canIsolate = request.canIsolate && request.scope !== "session";
+    this.advertised = request.advertised;
+    this.listScope = request.listScope;
     this.mixesRoots = request.mixesRoots;
-    this.hasRoots = request.tenant.roots !== undefined;
+    this.hasRoots = request.session.roots !== undefined;
     this.#idleStopMs = request.config.idleStopMs;
     this.stop = stop;
     instance.then((started) => {
@@ -115,7 +113,7 @@ export class Slot {
     }, () => {});
   }
 
-  /** Sessions attached. */
+  /** The sessions attached to it. */
   get callers(): Iterable<Caller> {
     return this.#callers.values();
   }
@@ -125,116 +123,113 @@ export class Slot {
   }
 
   /** Whether `caller` is attached. */
-  serves(caller: Caller): boolean {
+  hasSession(caller: Caller): boolean {
     return this.#callers.has(caller.id);
   }
 
-  /** Whether nothing runs on it and nobody waits for anything from it: a call, a task, word of a resource. */
+  /** Whether it has started and has no call, no unfetched task and no subscription. */
   get isIdle(): boolean {
-    const { started } = this;
+    const { started: started } = this;
     return started !== undefined && this.#calls === 0 && started.inflight === 0 &&
       started.tasks.remainingMs() === 0 && !started.hasSubscriptions;
   }
 
-  /**
-   * Its server has asked a session something, or may have: then nobody was asked, and nobody's calls wait for that. Where
-   * they may, the sessions it may have been for go on apart.
-   */
-  questioned({ method, capability, suspects, isRefused }: ServerQuestion): void {
-    if (capability) this.asked.add(capability);
+  /** Notes a question of its server. If it was refused, the sessions it may have been for are isolated later. */
+  noteQuestion({ method, capability, candidates, isRefused }: ServerQuestion): void {
+    if (capability) this.usedCapabilities.add(capability);
     if (isRefused) {
-      this.refused = {
-        count: (this.refused?.count ?? 0) + 1,
+      this.refusedQuestions = {
+        count: (this.refusedQuestions?.count ?? 0) + 1,
         lastMethod: visible(method),
         lastAt: new Date(),
       };
     }
-    if (!this.mayMove) return;
-    for (const { id } of suspects) this.#suspects.add(id);
+    if (!this.canIsolate) return;
+    for (const { id } of candidates) this.#candidates.add(id);
   }
 
   /**
-   * Why the calls of `caller` must run in a process of its own from now on; undefined where they may run together with
-   * those of others. A server that asks can be shared as long as nobody else's calls run when it does.
+   * Why the calls of `caller` must run in a process of its own; undefined: they may share this one. A server that asks
+   * questions can be shared while the calls of only one session run.
    */
-  apartFor({ id, capabilities }: Caller): string | undefined {
-    if (!this.mayMove || this.asked.size === 0 || !this.started) return undefined;
-    const asked = this.asked.values().find((capability) => isObject(capabilities[capability]));
+  isolationReasonFor({ id, capabilities }: Caller): string | undefined {
+    if (!this.canIsolate || this.usedCapabilities.size === 0 || !this.started) return undefined;
+    const asked = this.usedCapabilities.values().find((capability) => isObject(capabilities[capability]));
     if (asked === undefined) return undefined;
-    if (this.#suspects.has(id) && this.#callers.size > 1) {
+    if (this.#candidates.has(id) && this.#callers.size > 1) {
       return `a question of its server (${asked}) could have been for this window or another`;
     }
     if (this.started.attribution.quietInMs(id) === 0) return undefined;
     return `its server asks questions (${asked}), and another window's calls were running`;
   }
 
-  /** Attaches a session; the instance runs at least as long as one is attached. */
-  lease(caller: Caller): void {
+  /** Attaches a session; the instance runs at least while one is attached. */
+  attach(caller: Caller): void {
     clearTimeout(this.#idleTimer);
-    this.#isLeft = false;
+    this.#isAbandoned = false;
     this.#callers.set(caller.id, caller);
     this.started?.attach(caller);
   }
 
-  /** Lets a session go that goes on elsewhere; the tasks it has begun here stay its own. */
+  /** Detaches a session that has moved to another instance; it keeps the tasks it has begun here. */
   leave(caller: Caller): void {
-    if (!this.#drop(caller)) return;
-    this.#isLeft = this.#callers.size === 0;
+    if (!this.#remove(caller)) return;
+    this.#isAbandoned = this.#callers.size === 0;
     this.started?.leave(caller);
-    this.#mayStop();
+    this.#scheduleStop();
   }
 
-  /** Lets go of all of a session that is over. */
-  release(caller: Caller): void {
-    const wasHere = this.#drop(caller);
-    if (wasHere) this.#suspects.delete(caller.id);
+  /** Detaches a session that has ended, and forgets its tasks. */
+  detach(caller: Caller): void {
+    const wasHere = this.#remove(caller);
+    if (wasHere) this.#candidates.delete(caller.id);
     this.started?.detach(caller);
-    // Every server hears of every session's end: one that was never here does not begin its time anew.
-    if (wasHere || this.scope === "session") this.#mayStop();
+    // Called for every session that ends: one that was never attached must not restart the idle timer.
+    if (wasHere || this.scope === "session") this.#scheduleStop();
   }
 
-  /** Its id may be another session's by now, that stays. */
-  #drop(caller: Caller): boolean {
+  /** A later session may have the same id and must stay attached. */
+  #remove(caller: Caller): boolean {
     return this.#callers.get(caller.id) === caller && this.#callers.delete(caller.id);
   }
 
-  /** Whether calls run on it or wait for it. */
+  /** Whether it has calls, running or waiting for its start. */
   get isCalled(): boolean {
     return this.#calls > 0;
   }
 
-  /** A call is about to run, and keeps the instance whether or not its session stays; {@linkcode endCall} follows. */
+  /** Keeps the instance running for a call until {@linkcode endCall}, even if the call's session ends. */
   beginCall(): void {
     this.#calls++;
   }
 
   endCall(): void {
-    if (--this.#calls === 0 && this.#callers.size === 0) this.#mayStop();
+    if (--this.#calls === 0 && this.#callers.size === 0) this.#scheduleStop();
   }
 
-  /** The instance is gone or on its way out. */
+  /** Marks the instance as ended or ending. */
   close(): void {
     this.alive = false;
     clearTimeout(this.#idleTimer);
   }
 
-  /** With nobody left the instance is stopped, after a while in which a window may come back. */
-  #mayStop(): void {
+  /** Stops an unused instance, after a delay in which a session may come back. */
+  #scheduleStop(): void {
     clearTimeout(this.#idleTimer);
     if (!this.#isUnused) return;
-    if (this.scope === "session") return this.#stopOnceTasksAreOver();
+    if (this.scope === "session") return this.#stopOnceFetched();
     const idleStopMs = this.#idleStopMs || Infinity;
-    const waitMs = this.#isLeft ? Math.min(LEFT_STOP_MS, idleStopMs) : idleStopMs;
+    const waitMs = this.#isAbandoned ? Math.min(LEFT_STOP_MS, idleStopMs) : idleStopMs;
     if (waitMs === Infinity) return;
-    this.#idleTimer = setTimeout(() => this.#stopOnceTasksAreOver(), waitMs);
+    this.#idleTimer = setTimeout(() => this.#stopOnceFetched(), waitMs);
   }
 
-  #stopOnceTasksAreOver(): void {
+  #stopOnceFetched(): void {
     if (!this.#isUnused) return;
     const remainingMs = this.started?.tasks.remainingMs() ?? 0;
     if (remainingMs === 0) return this.stop();
     const waitMs = Math.min(remainingMs, TASK_CHECK_MS);
-    this.#idleTimer = setTimeout(() => this.#stopOnceTasksAreOver(), waitMs);
+    this.#idleTimer = setTimeout(() => this.#stopOnceFetched(), waitMs);
   }
 
   get #isUnused(): boolean {

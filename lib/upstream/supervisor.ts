@@ -2,70 +2,81 @@ import { ExaiError } from "../base/errors.ts";
 import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 
-/** An instance that has run for this long was well: what went wrong before it does not count any more. */
-export const WELL_MS = MINUTE_MS;
-/** So many failures in a row and the server rests for long. */
+/** After running for this long an instance counts as stable: earlier failures are forgotten. */
+export const STABLE_MS = MINUTE_MS;
+/** Failures in a row after which the server backs off for {@linkcode CRASH_BACKOFF_MS}. */
 const CRASH_LIMIT = 5;
-const FIRST_PAUSE_MS = SECOND_MS / 2;
-const MAX_PAUSE_MS = 30 * SECOND_MS;
-export const REST_MS = 5 * MINUTE_MS;
-/** Asking a server behind a URL costs next to nothing, and it comes back by itself: it never rests for long. */
-const MAX_REMOTE_PAUSE_MS = 10 * SECOND_MS;
+const FIRST_BACKOFF_MS = SECOND_MS / 2;
+const MAX_BACKOFF_MS = 30 * SECOND_MS;
+export const CRASH_BACKOFF_MS = 5 * MINUTE_MS;
+/** A server behind a URL is cheap to ask and recovers by itself, so its back-off stays short. */
+const MAX_REMOTE_BACKOFF_MS = 10 * SECOND_MS;
 
 /** What a session has called. */
-export interface CallName {
-  /** Tells it from all others, also those of other sessions. */
+export interface CalledName {
+  /** Unique, also among sessions. */
   key: string;
   /** For messages. */
   label: string;
 }
 
-/** The one session whose calls a process was working on when it ended. */
-export interface Suspect {
+/** The only session whose calls were running in a process when it ended. */
+export interface CrashSuspect {
   session: string;
-  /** What it called. */
-  calls: readonly CallName[];
+  calls: readonly CalledName[];
 }
 
-/** One start of a server and what came of it. */
+/** One start of a server. */
 export interface StartAttempt {
   begunAtMs: number;
   /** Undefined until it has answered `initialize`. */
   startedAtMs?: number;
-  /** The one session whose calls were under way when it ended by itself. */
-  suspect?: Suspect;
+  /** The only session whose calls were running when it ended by itself. */
+  suspect?: CrashSuspect;
 }
 
-/** What stands in the way of a server's next start. */
-interface Trouble {
-  /** How often it has failed in a row. */
+/** Why a server does not start now. */
+interface FailureState {
+  /** Failures in a row. */
   failures: number;
-  /** Whether it failed too often to be started again soon. */
   crashLimitReached: boolean;
-  /** When it may be started again; in the past when it may be now. */
+  /** When it may be started again; in the past when it may be started now. */
   retryAt: Date;
   lastError: string;
-  /** It could not be started as its caller is: it does not count, and is tried again soon. */
+  /** The caller's situation made the start fail, such as a missing directory: does not count as a failure. */
   isCallersFault: boolean;
 }
 
-/** How the connection to one process, or one server behind a URL, stands. */
+/** The state of the connection to one process, or to one server behind a URL. */
 export type ConnectionState =
-  /** Nobody has needed it yet, or not since it was stopped. */
+  /** Not needed yet, or stopped. */
   | { state: "idle" }
-  /** It is being started, or opened, and initialized. */
+  /** Starting or opening, until `initialize` is answered. */
   | { state: "connecting"; sinceMs: number }
   | { state: "ready"; sinceMs: number }
-  /** It was lost; the next who needs it gets another at once. */
+  /** Lost; the next call connects again at once. */
   | { state: "broken"; lastError: string }
-  /** It failed too often to be tried before a certain time. */
+  /** Failed too often; not tried before `retryAt`. */
   | { state: "resting"; lastError: string; failures: number; retryAt: Date }
-  /** It takes nothing new, and ends once what runs on it has finished. */
+  /** Takes nothing new and ends once its calls have finished. */
   | { state: "retired" };
 
 /**
- * Decides when a server that keeps failing may be started again: at once the first time, later and later after. What
- * counts are failures in a row, however long each start took; starts that were under way together count once.
+ * Decides when a failing server may be started again: at once the first time, with growing delays after that. Failures
+ * in a row count, however long each start took; starts that were in progress together count once.
+ *
+ * @example A server that has failed twice backs off.
+ * ```ts
+ * import { ExaiError } from "../base/errors.ts";
+ * import { Supervisor } from "./supervisor.ts";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const supervisor = new Supervisor("files");
+ * const crash = new ExaiError("UPSTREAM_UNAVAILABLE", "exit code 1");
+ * supervisor.failed(supervisor.begin(0), crash, 0);
+ * supervisor.failed(supervisor.begin(1), crash, 1);
+ * assertThrows(() => supervisor.check(2), ExaiError, "failed 2 times in a row");
+ * ```
  */
 export class Supervisor {
   readonly #name: string;
@@ -74,14 +85,14 @@ export class Supervisor {
   #failures = 0;
   #last: { atMs: number; reason: ExaiError; isCallersFault: boolean } | undefined;
   #connection: ConnectionState = { state: "idle" };
-  /** The session under whose calls alone all the failures in a row have come. */
-  #blamed: string | undefined;
-  /** The last connection that was lost while the server went on. */
+  /** The session whose calls alone were running at each failure in the row. */
+  #suspectedSession: string | undefined;
+  /** The last connection lost while the server itself was well. */
   #lastLoss: { message: string; atMs: number } | undefined;
 
   /**
-   * `where` says which of the server's processes this is about, for messages; undefined when there is one. `isRemote`:
-   * it runs elsewhere, and is not started from here.
+   * @param where which process of the server this is, for messages; undefined when there is one
+   * @param isRemote whether the server is behind a URL
    */
   constructor(name: string, { where, isRemote = false }: { where?: string; isRemote?: boolean } = {}) {
     this.#name = name;
@@ -89,15 +100,15 @@ export class Supervisor {
     this.#isRemote = isRemote;
   }
 
-  /** Whether there is nothing to remember. */
+  /** Whether there is no failure to remember. */
   get isClean(): boolean {
     return this.#failures === 0 && (this.#last === undefined || monotonicNow() >= this.#retryAtMs);
   }
 
   /**
-   * A start is about to be made.
+   * Begins a start.
    *
-   * @throws {ExaiError} as {@linkcode check} does
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` as {@linkcode check} does
    */
   begin(nowMs = monotonicNow()): StartAttempt {
     this.check(nowMs);
@@ -106,30 +117,30 @@ export class Supervisor {
   }
 
   /**
-   * The same for `session`: what failed under the calls of another session alone stands in no one else's way.
+   * Begins a start for `session`. Failures under the calls of another session alone do not hold it back.
    *
-   * @throws {ExaiError} as {@linkcode check} does
+   * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` as {@linkcode check} does
    */
   beginFor(session: string, nowMs = monotonicNow()): StartAttempt {
-    const isAnothers = this.#blamed !== undefined && this.#blamed !== session;
+    const isAnothers = this.#suspectedSession !== undefined && this.#suspectedSession !== session;
     if (!isAnothers) return this.begin(nowMs);
     this.#connection = { state: "connecting", sinceMs: nowMs };
     return { begunAtMs: nowMs };
   }
 
-  /** @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the last failure and when to try again, while it may not be started */
+  /** @throws {ExaiError} `UPSTREAM_UNAVAILABLE` during a back-off, with the last failure and `retryAfterMs` */
   check(nowMs = monotonicNow()): void {
-    const trouble = this.trouble;
-    const retryAfterMs = trouble ? trouble.retryAt.getTime() - nowMs : 0;
-    if (!trouble || retryAfterMs <= 0) return;
-    if (trouble.isCallersFault) throw this.#refusal(trouble.lastError, retryAfterMs);
-    const advice = trouble.crashLimitReached
+    const state = this.failureState;
+    const retryAfterMs = state ? state.retryAt.getTime() - nowMs : 0;
+    if (!state || retryAfterMs <= 0) return;
+    if (state.isCallersFault) throw this.#refusal(state.lastError, retryAfterMs);
+    const advice = state.crashLimitReached
       ? "; put right what it says, then `exai-daemon reload` lets it start at once"
       : "";
     const where = this.#where === undefined ? "" : ` ${this.#where}`;
     throw this.#refusal(
-      `server "${this.#name}"${where} failed ${trouble.failures} times in a row and rests for ` +
-        `${Math.ceil(retryAfterMs / SECOND_MS)} s; the last time: ${trouble.lastError}${advice}`,
+      `server "${this.#name}"${where} failed ${state.failures} times in a row and rests for ` +
+        `${Math.ceil(retryAfterMs / SECOND_MS)} s; the last time: ${state.lastError}${advice}`,
       retryAfterMs,
     );
   }
@@ -144,80 +155,81 @@ export class Supervisor {
   failed(attempt: StartAttempt, reason: ExaiError, nowMs = monotonicNow()): void {
     const { begunAtMs, startedAtMs, suspect } = attempt;
     const isCallers = isCallersFault(reason);
-    const wasWell = startedAtMs !== undefined && nowMs - startedAtMs >= WELL_MS;
+    const wasStable = startedAtMs !== undefined && nowMs - startedAtMs >= STABLE_MS;
     if (!isCallers) {
-      if (wasWell) this.#failures = 1;
+      if (wasStable) this.#failures = 1;
       else if (!this.#last || begunAtMs >= this.#last.atMs || this.#failures === 0) this.#failures++;
-      this.#blamed = this.#failures === 1 || this.#blamed === suspect?.session ? suspect?.session : undefined;
+      const isSameSuspect = this.#failures === 1 || this.#suspectedSession === suspect?.session;
+      this.#suspectedSession = isSameSuspect ? suspect?.session : undefined;
     }
     this.#last = { atMs: nowMs, reason, isCallersFault: isCallers };
     this.#connection = { state: "broken", lastError: reason.message };
   }
 
-  /** It has no connection, which is no failure of the server: that was lost on which it was well, or none could be had. */
-  lost(reason: ExaiError, nowMs = monotonicNow()): void {
-    this.#mayHaveBeenWell(nowMs);
+  /** The connection is gone without a failure of the server, or the machine could not open one. */
+  connectionLost(reason: ExaiError, nowMs = monotonicNow()): void {
+    this.#resetIfStable(nowMs);
     this.#connection = { state: "broken", lastError: reason.message };
   }
 
-  /** It is being stopped from here. */
+  /** The server is being stopped by the daemon. */
   stopped(nowMs = monotonicNow()): void {
-    this.#mayHaveBeenWell(nowMs);
+    this.#resetIfStable(nowMs);
     this.#connection = { state: "idle" };
   }
 
-  /** Whether `reason` is worth a word: a caller's own mistake comes again with each attempt to do without it. */
-  isNews(reason: ExaiError): boolean {
+  /** Whether to log `reason`: a caller's own fault repeats with each attempt. */
+  shouldLog(reason: ExaiError): boolean {
     return !isCallersFault(reason) || this.#last?.reason.message !== reason.message;
   }
 
-  /** Whether a connection lost for `reason` is worth a word: not when the one before was lost for the same just now. */
-  isNewLoss({ message }: ExaiError, nowMs = monotonicNow()): boolean {
+  /** Whether to log a connection lost for `reason`: not when the one before was just lost for the same. */
+  shouldLogLoss({ message }: ExaiError, nowMs = monotonicNow()): boolean {
     const last = this.#lastLoss;
     this.#lastLoss = { message, atMs: nowMs };
-    return last?.message !== message || nowMs - last.atMs >= WELL_MS;
+    return last?.message !== message || nowMs - last.atMs >= STABLE_MS;
   }
 
-  /** How its connection stands now. */
+  /** The state of its connection now. */
   get connection(): ConnectionState {
-    const { trouble } = this;
-    if (this.#connection.state !== "broken" || !trouble || trouble.retryAt.getTime() <= monotonicNow()) {
+    const { failureState: state } = this;
+    if (this.#connection.state !== "broken" || !state || state.retryAt.getTime() <= monotonicNow()) {
       return this.#connection;
     }
-    const { failures, retryAt, lastError } = trouble;
+    const { failures, retryAt, lastError } = state;
     return { state: "resting", failures, retryAt, lastError };
   }
 
-  /** The configuration was read again: the past does not count any more. */
-  forgive(): void {
+  /** Forgets past failures. */
+  resetBackoff(): void {
     this.#failures = 0;
-    this.#last = this.#blamed = undefined;
+    this.#last = this.#suspectedSession = undefined;
   }
 
-  /** What went wrong; undefined when nothing has, or it has started since. */
-  get trouble(): Trouble | undefined {
+  /** The last failure; undefined when there was none, or it has started since. */
+  get failureState(): FailureState | undefined {
     if (!this.#last || this.#connection.state === "ready") return undefined;
-    const crashLimitReached = this.#isAtLimit;
     const { reason, isCallersFault } = this.#last;
     return {
       failures: this.#failures,
-      crashLimitReached,
+      crashLimitReached: this.#isAtLimit,
       retryAt: new Date(this.#retryAtMs),
       lastError: reason.message,
       isCallersFault,
     };
   }
 
-  /** What failed before an instance that was well for long does not count: failures are counted in a row. */
-  #mayHaveBeenWell(nowMs: number): void {
-    if (this.#connection.state === "ready" && nowMs - this.#connection.sinceMs >= WELL_MS) this.forgive();
+  #resetIfStable(nowMs: number): void {
+    if (this.#connection.state === "ready" && nowMs - this.#connection.sinceMs >= STABLE_MS) {
+      this.resetBackoff();
+    }
   }
 
   get #retryAtMs(): number {
     const { atMs, isCallersFault } = this.#last!;
-    if (isCallersFault) return atMs + FIRST_PAUSE_MS;
-    if (this.#isAtLimit) return atMs + REST_MS;
-    return atMs + Math.min(pauseAfterMs(this.#failures), this.#isRemote ? MAX_REMOTE_PAUSE_MS : Infinity);
+    if (isCallersFault) return atMs + FIRST_BACKOFF_MS;
+    if (this.#isAtLimit) return atMs + CRASH_BACKOFF_MS;
+    return atMs + Math.min(backoffMs(this.#failures), this.#isRemote ? MAX_REMOTE_BACKOFF_MS : Infinity);
   }
 
   get #isAtLimit(): boolean {
@@ -227,19 +239,15 @@ export class Supervisor {
   #refusal(message: string, retryAfterMs: number): ExaiError {
     const { reason, isCallersFault } = this.#last!;
     const details = { server: this.#name, ...(isCallersFault ? { fault: "caller" } : {}) };
-    return new ExaiError("UPSTREAM_UNAVAILABLE", message, {
-      retryAfterMs,
-      cause: reason,
-      details,
-    });
+    return new ExaiError("UPSTREAM_UNAVAILABLE", message, { retryAfterMs, cause: reason, details });
   }
 }
 
-function pauseAfterMs(failures: number): number {
-  return failures < 2 ? 0 : Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 2));
+function backoffMs(failures: number): number {
+  return failures < 2 ? 0 : Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (failures - 2));
 }
 
-/** Whether a start has failed for what its caller is, as one without a directory. */
+/** Whether a start has failed because of the caller's situation, such as a missing directory. */
 function isCallersFault({ details }: ExaiError): boolean {
   return details?.fault === "caller";
 }

@@ -25,7 +25,7 @@ interface Codes {
   http: number;
 }
 
-/** The one table between our codes, JSON-RPC codes and HTTP statuses. */
+/** The one mapping between error codes, JSON-RPC codes and HTTP statuses. */
 export const CODES: Readonly<Record<ErrorCode, Codes>> = {
   PARSE_ERROR: { rpc: -32700, http: 400 },
   INVALID_REQUEST: { rpc: -32600, http: 400 },
@@ -48,7 +48,7 @@ export const CODES: Readonly<Record<ErrorCode, Codes>> = {
   TOO_LARGE: { rpc: -32017, http: 413 },
 };
 
-/** Any thrown value as a JSON-RPC error; our own code stands in `data.code`. */
+/** Any thrown value as a JSON-RPC error, with the stable code in `data.code`. */
 export function toRpcError(thrown: unknown): RpcError {
   const error = ExaiError.from(thrown);
   const data: JsonObject = { ...(error.details as JsonObject | undefined), code: error.code };
@@ -56,14 +56,16 @@ export function toRpcError(thrown: unknown): RpcError {
   return { code: CODES[error.code].rpc, message: error.message, data };
 }
 
-/** The error an EXAI op reply carries. */
+/** The error of a reply to an EXAI op. */
 export interface OpError {
   code: string;
   message: string;
   retry_after_ms?: number;
 }
 
-/** A JSON-RPC error as an op error: our own code where `data.code` holds one, otherwise the number's nearest name. */
+/**
+ * A JSON-RPC error as an op error. Its code is `data.code` if there is one, otherwise a code with the same number.
+ */
 export function toOpError(error: RpcError): OpError {
   const data = error.data as JsonObject | undefined;
   const named = typeof data?.code === "string" ? data.code : undefined;
@@ -82,7 +84,7 @@ function nameOf(rpcCode: number): ErrorCode {
   return "INTERNAL";
 }
 
-/** Why a request is refused whose id a running call has. */
+/** The error for a request whose id a running call has. */
 export function idInUse(id: RequestId): ExaiError {
   return new ExaiError(
     "INVALID_REQUEST",

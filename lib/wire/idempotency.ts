@@ -1,6 +1,6 @@
 import { isObject, type Json } from "../base/json.ts";
 
-/** Requests that may be made twice: they read, or they set what they have set before. */
+/** Requests that read, or that set the same again. */
 const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
   "initialize",
   "ping",
@@ -19,12 +19,12 @@ const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
   "tools/list",
 ]);
 
-/** Whether `method` changes nothing that matters when it is done twice. Of `tools/call` its tool says so. */
+/** Whether `method` may be sent twice. For `tools/call` it depends on the tool. */
 export function isIdempotent(method: string): boolean {
   return IDEMPOTENT_METHODS.has(method);
 }
 
-/** Whether `tool`, as `tools/list` shows it, says that calling it twice does no harm (MCP server/tools, annotations). */
+/** Whether `tool` declares that calling it twice does no harm (MCP server/tools, annotations). */
 export function isIdempotentTool(tool: Json | undefined): boolean {
   const annotations = isObject(tool) && isObject(tool.annotations) ? tool.annotations : {};
   return annotations.readOnlyHint === true || annotations.idempotentHint === true;

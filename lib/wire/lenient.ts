@@ -1,34 +1,40 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 
-/** Parameters that may be left out in every request, and for which some clients write null. */
-const OPTIONAL = ["cursor", "arguments", "_meta"];
+/** Optional parameters of requests for which some clients send null. */
+const NULLABLE = ["cursor", "arguments", "_meta"];
 
 /**
- * A client's message as it is meant: null where something optional may stand is the same as nothing there. Every door
- * reads messages through this, and so does the shim; what is well formed is given back as it is.
+ * Returns a client's message without optional parameters that are null. Every endpoint and the shim read messages
+ * through this; a well-formed message is returned as it is.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { normalizeMessage } from "./lenient.ts";
+ *
+ * const message = { jsonrpc: "2.0", id: 1, method: "tools/list", params: { cursor: null } };
+ * assertEquals(normalizeMessage(message).params, {});
+ * ```
  */
 export function normalizeMessage(message: JsonObject): JsonObject {
   const { params } = message;
   if (params === undefined || message.method === undefined) return message;
-  if (params === null) return without(message, ["params"]);
-  if (!isObject(params) || !OPTIONAL.some((name) => params[name] === null)) return message;
-  return { ...message, params: without(params, OPTIONAL.filter((name) => params[name] === null)) };
+  if (params === null) return omit(message, ["params"]);
+  if (!isObject(params) || !NULLABLE.some((name) => params[name] === null)) return message;
+  return { ...message, params: omit(params, NULLABLE.filter((name) => params[name] === null)) };
 }
 
-function without(object: JsonObject, names: readonly string[]): JsonObject {
+function omit(object: JsonObject, names: readonly string[]): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));
 }
 
-/** Messages one batch may hold. */
+/** Messages a batch may hold. */
 const MAX_BATCH = 100;
 
-/** The only revision of MCP that has batches. */
+/** The only revision of MCP with batches. */
 const BATCH_REVISION = "2025-03-26";
 
-/**
- * Why an array cannot be taken as a batch of messages from a client that has agreed on `revision`; undefined when it
- * can.
- */
+/** Why `batch` is rejected from a client that has negotiated `revision`; undefined when it is valid. */
 export function batchFault(batch: readonly Json[], revision: string | undefined): string | undefined {
   if (revision !== BATCH_REVISION) {
     const agreed = revision === undefined ? "none is agreed on yet" : `this client has agreed on ${revision}`;
@@ -38,21 +44,21 @@ export function batchFault(batch: readonly Json[], revision: string | undefined)
   return batch.length > MAX_BATCH ? `a batch may hold ${MAX_BATCH} messages at most` : undefined;
 }
 
-/** A string of JSON, one without an end to the end of the text, or a number JSON has no word for. */
+/** A JSON string, an unterminated one up to the end of the text, or a number that JSON does not have. */
 const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/gs;
 
 /**
- * Parses `text`, where need be with `null` in place of the numbers JSON does not have: Python's `json.dumps` writes NaN
- * and Infinity unless told otherwise.
+ * Parses `text`, if necessary with `null` in place of numbers that JSON does not have: Python's `json.dumps` writes
+ * NaN and Infinity unless told otherwise.
  *
- * @throws {SyntaxError} it is no JSON in that way either
+ * @throws {SyntaxError} it is not JSON then either
  */
-export function parseLenient(text: string): { value: unknown; isMended: boolean } {
+export function parseLenient(text: string): { value: unknown; isRepaired: boolean } {
   try {
-    return { value: JSON.parse(text), isMended: false };
+    return { value: JSON.parse(text), isRepaired: false };
   } catch (thrown) {
     if (!/NaN|Infinity/.test(text)) throw thrown;
-    const mended = text.replace(STRING_OR_NUMBER, (found) => found.startsWith('"') ? found : "null");
-    return { value: JSON.parse(mended), isMended: true };
+    const repaired = text.replace(STRING_OR_NUMBER, (found) => found.startsWith('"') ? found : "null");
+    return { value: JSON.parse(repaired), isRepaired: true };
   }
 }

@@ -3,13 +3,13 @@ import { ExaiError } from "../base/errors.ts";
 import { type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 
-/** MCP revisions with an `initialize` handshake that EXAI speaks, newest first. */
+/** Supported MCP revisions with an `initialize` handshake, newest first. */
 export const REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] as const;
 
-/** The revision offered to a client that asks for one we do not speak (MCP lifecycle, version negotiation). */
+/** The revision offered to a client that asks for an unsupported one (MCP lifecycle, version negotiation). */
 export const LATEST_REVISION = REVISIONS[0];
 
-/** The revision both sides go on with after a client asked for `requested`. */
+/** The revision to answer a client with that asked for `requested`. */
 export function negotiateRevision(requested: Json | undefined): string {
   return REVISIONS.find((revision) => revision === requested) ?? LATEST_REVISION;
 }
@@ -20,16 +20,16 @@ export interface Implementation extends JsonObject {
   version: string;
 }
 
-/** How long the URI of a subscription may be. */
+/** Longest URI of a subscription. */
 export const MAX_URI_CHARS = 8 * KIB;
 
-/** Of what a client calls itself, this much is kept. */
+/** How much of a client's name and version is kept. */
 const MAX_NAME_CHARS = 256;
 
 /**
  * The `uri` of a request about a resource.
  *
- * @throws {ExaiError} `INVALID_PARAMS`
+ * @throws {ExaiError} `INVALID_PARAMS` when it is not a string
  */
 export function uriOf({ params }: { params: JsonObject }): string {
   const uri = textOf(params.uri);
@@ -38,8 +38,8 @@ export function uriOf({ params }: { params: JsonObject }): string {
 }
 
 /**
- * A client as it is kept: its name and version are texts of a bounded length, whatever it says, for they are shown,
- * recorded, and compared with patterns. What else it says of itself (icons, a description) nobody here asks for.
+ * The name and version of a client as bounded strings: they are shown, recorded and matched with patterns. Other
+ * members (icons, a description) are not used.
  */
 export function implementationOf(info: JsonObject): Implementation {
   const text = (value: Json | undefined) => typeof value === "string" ? clip(value, MAX_NAME_CHARS) : "";
@@ -54,7 +54,7 @@ export interface InitializeResult extends JsonObject {
   instructions?: string;
 }
 
-/** A tool as `tools/list` shows it; fields we do not know are passed on as they are. */
+/** A tool as `tools/list` shows it; unknown members are passed on. */
 export interface ToolDefinition extends JsonObject {
   name: string;
   description?: string;
@@ -88,7 +88,7 @@ export const LOG_LEVELS = [
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** The progress token of a request, if its caller wants progress. */
+/** The progress token of a request, if there is one. */
 export function progressTokenOf(params: JsonObject | undefined): string | number | undefined {
   const meta = params?._meta as JsonObject | undefined;
   const token = meta?.progressToken;
@@ -100,7 +100,7 @@ export function withProgressToken(params: JsonObject, token: string | number): J
   return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };
 }
 
-/** Whether a refusal says that it is about the revision of the protocol. */
+/** Whether a refusal is about the protocol revision. There is no error code for it. */
 export function isAboutRevision(text: string): boolean {
   return /protocol[\s_-]*version|(?:unsupported|unknown|invalid|incompatible)\b.{0,40}\bversion|version\b.{0,40}\bsupported/i
     .test(text);

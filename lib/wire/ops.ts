@@ -12,7 +12,7 @@ const clientInfo = z.union([
   z.looseObject({ name: z.optional(z.string()), version: z.optional(z.string()) }),
 ]);
 
-/** What a client that comes back after a cut connection says: who it was, and what it still waits for. */
+/** What a client sends to resume its session after a cut: who it was, and which requests still wait. */
 const resume = z.looseObject({
   token: z.string(),
   waiting: z.optional(z.array(requestId)),
@@ -34,10 +34,10 @@ const hello = z.looseObject({
   via: z.optional(z.string()),
 });
 
-/** The client asks for proof that the daemon knows the token, before it shows anything itself. */
+/** Asks the daemon to prove that it knows the token, before the client shows anything. */
 const challenge = z.looseObject({ op: z.literal("challenge"), nonce: z.string().check(z.refine(isNonce)) });
 
-/** One request of a command in place of a hello; no session begins. */
+/** One HTTP-like request of a command, in place of a hello; no session begins. */
 const request = z.looseObject({
   op: z.literal("request"),
   method: z.enum(["GET", "POST"]),
@@ -78,9 +78,9 @@ export type OpRequest = {
 }[keyof typeof opSchemas];
 
 /**
- * Checks one op frame.
+ * Validates one op frame.
  *
- * @throws {ExaiError} `UNKNOWN_OP`, or `INVALID_REQUEST` naming the field that is wrong
+ * @throws {ExaiError} `UNKNOWN_OP`, or `INVALID_REQUEST` with the invalid field
  */
 export function parseOp(frame: JsonObject): OpRequest {
   const op = frame.op;
@@ -98,45 +98,45 @@ export function parseOp(frame: JsonObject): OpRequest {
   throw new ExaiError("INVALID_REQUEST", `${op}: field ${field}: ${issue?.message ?? "invalid"}`);
 }
 
-/** The reply to a good hello. */
+/** The reply to a valid hello. */
 export interface HelloAck {
   op: "hello_ack";
   ok: true;
   session_id: string;
   daemon: { version: string; pid: number };
   limits: { max_bytes: number; session_max_inflight: number; call_timeout_ms: number };
-  /** Shown again in `hello.resume.token` to take this session over after a cut connection. */
+  /** Sent back in `hello.resume.token` to resume this session. */
   resume_token?: string;
-  /** Set when the hello asked for it: a frame may hold several messages, each on a line of its own. */
+  /** Set if the hello asked for it: a frame may hold several messages, one a line. */
   lines?: true;
-  /** Set when the hello asked for it: either end tells the other how many messages have arrived. */
+  /** Set if the hello asked for it: either end acknowledges how many messages have arrived. */
   receipts?: true;
-  /** With `receipts`: number of the last request or notification before those that follow on this connection. */
+  /** With `receipts`: number of the last request or notification before the first on this connection. */
   posts?: number;
-  /** With `receipts`: messages of the client that have arrived in this session; those that follow are numbered from there. */
+  /** With `receipts`: messages of the client received in this session; further ones are numbered from there. */
   received?: number;
-  /** In answer to `resume.waiting`: the requests that never arrived here and should be sent again. */
+  /** In answer to `resume.waiting`: the requests that never arrived and must be sent again. */
   unseen?: RequestId[];
-  /** In answer to `resume` by a daemon that has not met the client, but has its session in its journal. */
+  /** In answer to `resume` from another daemon that has the session in its journal. */
   recovered?: Recovered;
 }
 
-/** What became of the requests a client waits for whose session lasted longer than the daemon it was with. */
+/** The pending requests of a session that outlived its daemon. */
 interface Recovered {
-  /** They never began: send them, once the client is introduced. */
+  /** They never began: the client sends them again, after `initialize`. */
   unseen: RequestId[];
-  /** They began, and how they ended is not known. The rest are answered after the acknowledgement. */
+  /** They began, and their outcome is unknown. The others are answered after the acknowledgement. */
   unknown: RequestId[];
 }
 
-/** The reply to a hello that is refused. */
+/** The reply to a rejected hello. */
 interface HelloRefused {
   op: "hello_ack";
   ok: false;
   error: string;
 }
 
-/** Every frame the daemon sends that is not JSON-RPC. */
+/** Every frame of the daemon that is not JSON-RPC. */
 export type OpReply =
   | HelloAck
   | HelloRefused

@@ -1,12 +1,12 @@
 /**
- * What client and daemon put under a MAC to show each other that they know the token without sending it
- * (docs/protocol.md). The keyed hash itself is computed by each side with the means it has.
+ * What client and daemon authenticate with a MAC to prove that they know the token without sending it
+ * (docs/protocol.md). Each side computes the MAC by its own means.
  */
 
-/** Who proves: each side's text begins with its own label, so that neither can be sent its own proof back. */
+/** The side that proves: each text begins with its own label, so that a proof cannot be reflected. */
 export type Prover = "daemon" | "client";
 
-/** What one exchange is about. */
+/** The facts of one exchange. */
 export interface ProofExchange {
   /** The address the client dialled, as the daemon knows it: `ws://127.0.0.1:8765`, or {@linkcode SOCKET_DOOR}. */
   door: string;
@@ -27,7 +27,7 @@ export function makeNonce(): string {
   return base64url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
 }
 
-/** Whether `value` has the form of a nonce, or of a proof, which is as long. */
+/** Whether `value` has the form of a nonce, which is also that of a proof. */
 export function isNonce(value: unknown): value is string {
   return typeof value === "string" && NONCE.test(value);
 }
@@ -37,12 +37,12 @@ export function isDoor(value: unknown): value is string {
   return typeof value === "string" && DOOR.test(value);
 }
 
-/** The text under the MAC. No part can hold a line break, so each text can be read in one way only. */
+/** The text under the MAC. No part can contain a line break, so the text is unambiguous. */
 export function proofText(prover: Prover, { door, clientNonce, daemonNonce }: ProofExchange): string {
   return [`exai ${prover} proof 1`, door, clientNonce, daemonNonce].join("\n");
 }
 
-/** The door at an address: `ws://host:port`, with the port even where it is the usual one. */
+/** The door at an address: `ws://host:port`, with the port even if it is the default. */
 export function addressDoor(url: string): string {
   const { protocol, hostname, port } = new URL(url);
   return `${protocol}//${hostname}:${port || (protocol === "wss:" ? "443" : "80")}`;

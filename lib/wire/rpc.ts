@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 
-/** A request id as JSON-RPC has it: `1` and `"1"` are two different ids. */
+/** A JSON-RPC request id: `1` and `"1"` are two different ids. */
 export type RequestId = string | number;
 
 /** JSON-RPC 2.0 request. */
@@ -11,7 +11,7 @@ export interface RpcRequest {
   params?: JsonObject;
 }
 
-/** JSON-RPC 2.0 notification: a request that wants no answer. */
+/** JSON-RPC 2.0 notification: a request without a response. */
 export interface RpcNotification {
   jsonrpc: "2.0";
   method: string;
@@ -25,7 +25,7 @@ export interface RpcError {
   data?: Json;
 }
 
-/** How a request ended, without its id: what a target gives and a response carries. */
+/** The outcome of a request, without its id. */
 export type Result = { result: JsonObject; error?: undefined } | { error: RpcError; result?: undefined };
 
 /** JSON-RPC 2.0 response. `id` is null only when the request's id could not be read. */
@@ -33,7 +33,7 @@ export type RpcResponse = { jsonrpc: "2.0"; id: RequestId | null } & Result;
 
 export type RpcMessage = RpcRequest | RpcNotification | RpcResponse;
 
-/** A response to `id` that carries `result`; the id stands first so that a reader can find it without parsing. */
+/** A response to `id`; the id comes first so that a reader finds it without parsing. */
 export function responseTo(id: RequestId | null, result: Result): RpcResponse {
   return result.error === undefined
     ? { jsonrpc: "2.0", id, result: result.result }
@@ -51,24 +51,31 @@ export function kindOf(message: RpcMessage): "request" | "notification" | "respo
   return "response";
 }
 
-/** How long an id may be: ids are kept as long as their requests, and longer where answers were not kept. */
+/** Longest id: ids are kept as long as their requests, and longer where answers were not kept. */
 export const MAX_ID_CHARS = 1024;
 
-/** Whether `id` can name a request. Beyond the safe integers two numbers that were sent become one that is read. */
+/** Whether `id` is a valid request id. Beyond the safe integers, two numbers that were sent can be parsed as one. */
 export function isRequestId(id: unknown): id is RequestId {
   return typeof id === "string" ? id.length <= MAX_ID_CHARS : Number.isSafeInteger(id);
 }
 
-/** The id a refused request is answered under: what it gave, unless reading has changed it into another number. */
+/** The id of the error response to an invalid request: its own, unless parsing has changed the number. */
 export function errorResponseId(id: unknown): RequestId | null {
   if (isRequestId(id)) return id;
   return typeof id === "number" && Number.isFinite(id) && !Number.isInteger(id) ? id : null;
 }
 
 /**
- * Checks the envelope of a parsed JSON-RPC message and nothing within: what is only passed on is not ours to judge.
+ * Validates the envelope of a parsed JSON-RPC message, not its contents, which are only passed on.
  *
- * @returns the message, or the text of what is wrong with it
+ * @returns the message, or what is wrong with it
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { checkEnvelope } from "./rpc.ts";
+ *
+ * assertEquals(checkEnvelope({ jsonrpc: "2.0", id: 1 }), "a response needs either a result or an error");
+ * ```
  */
 export function checkEnvelope(value: JsonObject): RpcMessage | string {
   if (value.jsonrpc !== "2.0") return 'jsonrpc must be "2.0"';
@@ -97,16 +104,16 @@ export function checkEnvelope(value: JsonObject): RpcMessage | string {
 }
 
 /**
- * Whether a message is of use only now: it is not kept for a client that is away, and neither end counts it among what
- * has arrived.
+ * Whether a message is of use only at the moment: it is not kept for a disconnected client, and not counted in
+ * receipts.
  */
 export function isEphemeral(message: object): boolean {
   return "method" in message && message.method === "notifications/progress";
 }
 
 /**
- * The id or progress token we minted that a server means by `id`. Ours are numbers, so one that a server sends back as
- * text can be no other.
+ * The minted id or progress token that a server refers to by `id`. Minted ones are numbers, which some servers send
+ * back as strings.
  */
 export function mintedId(id: RequestId): RequestId {
   return typeof id === "string" && /^\s*0*\d{1,15}(?:\.0+)?\s*$/.test(id) ? Number(id) : id;

@@ -2,21 +2,21 @@ import { clip } from "../base/text.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { checkEnvelope, isRequestId, responseTo, type RpcError, type RpcMessage } from "./rpc.ts";
 
-/** JSON-RPC: internal error. What a server did wrong has no number of its own. */
+/** JSON-RPC: internal error. Malformed responses have no code of their own. */
 const INTERNAL = -32603;
 
-/** Of a malformed answer, this much is shown. */
+/** How much of a malformed answer is shown. */
 const MAX_SHOWN_CHARS = 200;
 
 /**
- * Reads one message of a server. An answer that is malformed is taken where its meaning is plain, and becomes an error
- * that says what is wrong where it is not: whoever waits for it hears at once, instead of waiting in vain.
+ * Validates one message of a server. A malformed answer is repaired where its meaning is clear, and becomes an error
+ * response otherwise, so that its request does not wait in vain.
  *
- * @returns the message, or the text of what is wrong with one that answers nothing
+ * @returns the message, or what is wrong with one that answers nothing
  */
 export function readServerMessage(value: unknown, server: string): RpcMessage | string {
   if (!isObject(value)) return "a message must be an object";
-  // No request has a result or an error: some servers repeat the method they answer.
+  // No request has a result or an error; some servers repeat the method in the response.
   if (value.method === undefined || isAnswer(value)) return readAnswer(value, server);
   if (value.params !== null) return checkEnvelope(value);
   const { params: _, ...message } = value;
@@ -25,17 +25,17 @@ export function readServerMessage(value: unknown, server: string): RpcMessage | 
 
 /** Whether `value` answers a request, well-formed or not. */
 export function isAnswer(value: JsonObject): boolean {
-  return isRequestId(plainId(value.id)) && ("result" in value || "error" in value);
+  return isRequestId(unwrappedId(value.id)) && ("result" in value || "error" in value);
 }
 
-/** An id as it was sent, where it comes back in a list of one. */
-function plainId(id: Json | undefined): Json | undefined {
+/** An id that comes back as an array of one. */
+function unwrappedId(id: Json | undefined): Json | undefined {
   return Array.isArray(id) && id.length === 1 ? id[0] : id;
 }
 
 function readAnswer(value: JsonObject, server: string): RpcMessage | string {
   const { result, error } = value;
-  const id = plainId(value.id);
+  const id = unwrappedId(value.id);
   if (!isRequestId(id)) {
     return id === null && isObject(error)
       ? responseTo(null, { error: readError(error, server) })
@@ -52,7 +52,7 @@ function readAnswer(value: JsonObject, server: string): RpcMessage | string {
   return malformed(`its result must be an object, and is ${shown(result)}`);
 }
 
-/** The error of an answer that is none in the sense of JSON-RPC. */
+/** The error response for a malformed answer. */
 export function malformedAnswer(what: string, server: string): RpcError {
   return {
     code: INTERNAL,

@@ -1,18 +1,20 @@
 import { KIB } from "../base/units.ts";
 
-/** How deeply a message may be nested. Real schemas and arguments stay below 50. */
+/** Deepest nesting of a message. Real schemas and arguments stay below 50. */
 export const MAX_DEPTH = 512;
 /**
- * The same of what a server sends. It is more, since a refusal takes along all that is in the message: a list whose one
- * deep definition is left out by itself.
+ * The same for a server's messages. It is larger since rejecting one rejects all that is in it, such as a list with
+ * one deep definition that would be left out by itself.
  */
 export const MAX_SERVER_DEPTH = 4096;
-/** How many members all objects of a message may have together: reading each costs microseconds, and nothing else runs. */
+/**
+ * Members of all objects of a message together: parsing each costs microseconds, and nothing else runs meanwhile.
+ */
 export const MAX_MEMBERS = 100_000;
 
-/** A smaller text can hold neither too many members nor a nesting that anything here runs out of stack on. */
+/** A smaller text cannot have too many members, nor a nesting that overflows any stack. */
 const MIN_CHECKED_CHARS = 4 * KIB;
-/** What is nested too deeply has so many characters at least. */
+/** A text that is nested too deeply has at least this length. */
 const MIN_DEEP_CHARS = 2 * (MAX_SERVER_DEPTH + 1);
 
 const QUOTE = 0x22;
@@ -20,8 +22,8 @@ const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 
 /**
- * What is wrong with the shape of a message, if anything is. It is looked for in its text, before it is parsed: parsing
- * a million levels or members stops everything else for seconds.
+ * What is wrong with the shape of a message, if anything. Checked before parsing: to parse a million levels or
+ * members blocks everything else for seconds.
  */
 export function shapeFault(text: string): string | undefined {
   return text.length < MIN_CHECKED_CHARS
@@ -30,8 +32,8 @@ export function shapeFault(text: string): string | undefined {
 }
 
 /**
- * Whether `text`, which a server sent, is nested too deeply to be parsed, whatever its size. Most are told not to be by how few brackets they
- * have, strings included: looking for these costs next to nothing.
+ * Whether `text`, sent by a server, is nested too deeply to be parsed. Most texts are cleared by counting brackets,
+ * those in strings included, which costs next to nothing.
  */
 export function isTooDeep(text: string): boolean {
   return text.length >= MIN_DEEP_CHARS && hasManyBrackets(text) &&
@@ -66,14 +68,14 @@ function faultOf(text: string, max: { depth: number; members: number }): string 
   return undefined;
 }
 
-/** A text of this size is parsed soon enough, whatever its shape. */
+/** A text of this size is parsed whole, whatever its shape. */
 const MAX_PARSED_CHARS = 256 * KIB;
-/** Of what is outermost in a larger one, this much is parsed. */
+/** How much of the outermost level of a larger text is parsed. */
 const MAX_OUTLINE_CHARS = 64 * KIB;
 
 /**
- * A message whose shape is refused, to tell by its outermost members whose answer the refusal is: of a large one what
- * is nested stands empty. Undefined where that cannot be told.
+ * The outermost members of a message with an invalid shape, to find out whose error response it gets. In a large one,
+ * nested values are empty. Undefined if it cannot be told.
  */
 export function outlineOf(text: string): unknown {
   const outline = text.length <= MAX_PARSED_CHARS ? text : withoutNested(text);
@@ -84,7 +86,7 @@ export function outlineOf(text: string): unknown {
   }
 }
 
-/** `text` with what is nested deeper than `kept` levels left out. */
+/** `text` with the contents of what is nested deeper than `kept` levels removed. */
 export function withoutNested(text: string, kept = 1): string | undefined {
   let outline = "";
   let depth = 0;
@@ -102,7 +104,7 @@ export function withoutNested(text: string, kept = 1): string | undefined {
   return outline;
 }
 
-/** Where the string that begins at `from` ends; -1 if it does not. */
+/** The offset of the quote that ends the string at `from`; -1 if there is none. */
 function endOfString(text: string, from: number): number {
   for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
     let backslashes = 0;

@@ -6,32 +6,32 @@ import { isRequestId, type RequestId, responseTo, type RpcResponse } from "./rpc
 import { isAnswer, malformedAnswer } from "./server_message.ts";
 import { isTooDeep, MAX_SERVER_DEPTH, withoutNested } from "./shape.ts";
 
-/** What is wrong with such a text. */
+/** The reason given to the peer. */
 export const TOO_DEEP = `it is nested deeper than ${MAX_SERVER_DEPTH} levels`;
 const MAX_NAMES_CHARS = 200;
 
-/** What a text of a server was that is nested too deeply to be parsed, as far as its outermost members tell. */
+/** The messages in a text that is nested too deeply to be parsed, as far as their outermost members tell. */
 export interface TooDeep {
-  /** For those who wait for an answer in it. */
+  /** Error responses for the requests that the text answers. */
   answers: RpcResponse[];
-  /** For the server, which waits for an answer to what it asks in it. */
+  /** Error responses to the server's requests in it. */
   refusals: RpcResponse[];
-  /** Whether a request or a notification is in it. */
+  /** Whether it contains a request or a notification. */
   asks: boolean;
-  /** For the server's log; undefined when nothing in it is a message. */
+  /** For the server's log; undefined when it contains no message. */
   error: ExaiError | undefined;
 }
 
 /**
- * Looks at a text of a server before it is parsed: to parse millions of levels and to write them anew stops everything
- * else for many seconds, and the client's own parser may end on far fewer.
+ * Examines a text of a server before it is parsed: to parse and serialize millions of levels blocks everything else
+ * for many seconds, and the client's parser may support far fewer.
  *
  * @returns undefined for a text that may be parsed
  */
 export function readTooDeep(text: string, server: string): TooDeep | undefined {
   if (!isTooDeep(text)) return undefined;
   const found: TooDeep = { answers: [], refusals: [], asks: false, error: undefined };
-  const names = outermost(text).map((item) => readItem(item, { server, found }));
+  const names = outermostMessages(text).map((item) => classify(item, { server, found }));
   const shown = clip(names.filter((name) => name !== undefined).join(", "), MAX_NAMES_CHARS);
   if (shown !== "") {
     found.error = malformed(`server "${server}" sent a message that is none: ${TOO_DEEP} (${shown})`);
@@ -39,13 +39,13 @@ export function readTooDeep(text: string, server: string): TooDeep | undefined {
   return found;
 }
 
-/** The answer to `id` when nobody can tell what the text was that should hold it. */
+/** The error response to `id`, whose answer is nested too deeply to be read. */
 export function tooDeepAnswer(id: RequestId | null, server: string): RpcResponse {
   return responseTo(id, { error: malformedAnswer(TOO_DEEP, server) });
 }
 
-/** Notes what is to be said about one message; its name, or undefined when it is none. */
-function readItem(
+/** Adds what one message needs to `found`; returns its name, or undefined when it is not a message. */
+function classify(
   item: JsonObject,
   { server, found }: { server: string; found: TooDeep },
 ): string | undefined {
@@ -62,8 +62,8 @@ function readItem(
   return `the answer to ${isRequestId(id) ? JSON.stringify(id) : "a request it does not name"}`;
 }
 
-/** The messages in `text` with what is nested in them left out; none where that cannot be told. */
-function outermost(text: string): JsonObject[] {
+/** The messages in `text` without nested values; none if they cannot be told. */
+function outermostMessages(text: string): JsonObject[] {
   const isBatch = /^\s*\[/.test(text);
   const outline = withoutNested(text, isBatch ? 2 : 1);
   try {

@@ -1,22 +1,34 @@
 import { ExaiError } from "../base/errors.ts";
 
 /**
- * By which daemons something was started or reached, the first of them first: in the environment of what a daemon
- * starts, in the header of its HTTP requests, in the hello of a shim that finds it in its environment. A daemon that
- * finds itself there would mount itself.
+ * The ids of the daemons that a request has passed, the first one first: in the environment of what a daemon starts,
+ * in the header of its HTTP requests, in the hello of a shim below it. As with `Via` of HTTP (RFC 9110, 7.6.3), a
+ * daemon that finds itself in the list would forward to itself.
  */
 export const VIA_VARIABLE = "EXAI_VIA";
 export const VIA_HEADER = "x-exai-via";
 
-/** So many daemons may stand between a window and a server. */
-const MAX_DAEMONS = 4;
+/** Daemons that may stand between a client and a server. */
+const MAX_HOPS = 4;
 
-const ID = /^[A-Za-z0-9-]{1,40}$/;
+const DAEMON_ID = /^[A-Za-z0-9-]{1,40}$/;
 const MAX_CHARS = 1000;
 
-/** The ids of daemons in `text`, which anybody may have written. */
+/**
+ * The daemon ids in `text`, which is foreign; anything else in it is ignored.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseVia } from "./via.ts";
+ *
+ * assertEquals(parseVia("one, two,?"), ["one", "two"]);
+ * ```
+ */
 export function parseVia(text: string | null | undefined): string[] {
-  return (text ?? "").slice(0, MAX_CHARS).split(",").map((id) => id.trim()).filter((id) => ID.test(id));
+  return (text ?? "").slice(0, MAX_CHARS).split(",").map((id) => id.trim()).filter((id) =>
+    DAEMON_ID.test(id)
+  );
 }
 
 export function formatVia(via: readonly string[]): string {
@@ -24,7 +36,7 @@ export function formatVia(via: readonly string[]): string {
 }
 
 /**
- * Turns away who comes by way of the daemon `id` itself, or of too many others.
+ * Rejects a request that has passed the daemon `id` itself, or too many others.
  *
  * @throws {ExaiError} `FORBIDDEN`
  */
@@ -36,10 +48,10 @@ export function assertNoLoop(via: readonly string[], id: string): void {
         "address; take that entry out of mcp.json, or out of the configuration of the program it starts",
     );
   }
-  if (via.length <= MAX_DAEMONS) return;
+  if (via.length <= MAX_HOPS) return;
   throw new ExaiError(
     "FORBIDDEN",
-    `${via.length} EXAI daemons stand one behind the other here, and ${MAX_DAEMONS} may; see whose mcp.json leads ` +
+    `${via.length} EXAI daemons stand one behind the other here, and ${MAX_HOPS} may; see whose mcp.json leads ` +
       "back to another of them",
   );
 }

@@ -4,7 +4,7 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { HOUR_MS } from "../../lib/base/units.ts";
 import type { Call, Caller } from "../../lib/call/call.ts";
-import type { Envelope } from "../../lib/tool/answer.ts";
+import type { Envelope } from "../../lib/tool/tool_output.ts";
 import { sessionWorkspaces } from "../../lib/workspace/session_workspace.ts";
 import { createExaiServer, type ExaiServer, type ExaiServerOptions } from "../../lib/tool/exai_server.ts";
 import type { ToolHost } from "../../lib/tool/host.ts";

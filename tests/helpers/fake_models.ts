@@ -1,5 +1,5 @@
 import { ExaiError } from "../../lib/base/errors.ts";
-import { settleDefaults } from "../../lib/provider/fitness.ts";
+import { applyDefaults } from "../../lib/provider/model_fitness.ts";
 import type {
   ChatMessage,
   ChatOptions,
@@ -9,8 +9,8 @@ import type {
   ModelInfo,
   RawRequest,
 } from "../../lib/provider/provider.ts";
-import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/routing.ts";
-import type { ProviderStatus } from "../../lib/provider/status.ts";
+import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/model_router.ts";
+import type { ProviderStatus } from "../../lib/provider/provider_status.ts";
 
 /** One question as a model got it. */
 export interface Asked {
@@ -71,14 +71,21 @@ export class FakeModels implements ModelRouter {
         const names = offered.map(({ name }) => name).join(", ") || "none";
         throw new ExaiError("INVALID_PARAMS", `there is no model ${requested}; available: ${names}`);
       }
-      resolve({ requested, model, fallbacks: [], why: "the test says so", wanted: "balanced", sample });
+      resolve({
+        requested,
+        model,
+        fallbacks: [],
+        why: "the test says so",
+        preferredClass: "balanced",
+        sample,
+      });
       this.#queries.set(model.name, query);
     });
   }
 
   async chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
     const { model } = route;
-    const settled = settleDefaults(request, model);
+    const settled = applyDefaults(request, model);
     const asked = {
       model: model.name,
       query: this.#queries.get(model.name)!,
@@ -106,7 +113,7 @@ export class FakeModels implements ModelRouter {
     return [];
   }
 
-  listed(): Promise<void> {
+  ensureFresh(): Promise<void> {
     return Promise.resolve();
   }
 

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { askOnce, type AskOptions, type Call, type Caller } from "../../lib/call/call.ts";
-import { Instance } from "../../lib/upstream/instance.ts";
-import type { InstanceOptions } from "../../lib/upstream/instance_options.ts";
+import { Instance } from "../../lib/upstream/instance/instance.ts";
+import type { InstanceOptions } from "../../lib/upstream/instance/instance_options.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import type { Result, RpcMessage, RpcRequest } from "../../lib/wire/rpc.ts";
 import { call } from "./call.ts";
@@ -120,7 +120,7 @@ export async function instanceOf(
     capabilities: { elicitation: {}, sampling: {} },
     roots: undefined,
     startTimeoutMs: 1000,
-    whenRefused: "call again",
+    refusalAdvice: "call again",
     settleMs: 0,
     log: (line) => void logged.push(line),
     onListChanged: () => {},

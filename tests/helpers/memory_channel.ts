@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { Call } from "../../lib/call/call.ts";
-import { attachExai, type AttachHooks, type HelloGate } from "../../lib/session/hello.ts";
+import { attachExai, type AttachHooks, type HandshakeGuard } from "../../lib/session/hello.ts";
 import { type RegistryOptions, SessionRegistry } from "../../lib/session/registry.ts";
 import type { ChannelEnd, FrameChannel } from "../../lib/transport/channel.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
@@ -75,7 +75,7 @@ export function daemonHooks(parts: Partial<AttachHooks> = {}, options: Partial<R
     ...parts,
   };
   /** A new connection to the listener. */
-  const connect = (gate?: HelloGate) => {
+  const connect = (gate?: HandshakeGuard) => {
     const channel = new MemoryChannel();
     attachExai(channel, hooks, gate);
     return channel;

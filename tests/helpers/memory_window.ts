@@ -1,6 +1,6 @@
 import type { ExaiError } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
-import { Bridge, type BridgeSettings, type ClientPort } from "../../lib/shim/bridge.ts";
+import { Bridge, type BridgeOptions, type ClientPort } from "../../lib/shim/bridge.ts";
 import type { RequestId, RpcMessage } from "../../lib/wire/rpc.ts";
 import { MemoryDaemon } from "./memory_daemon.ts";
 import { INITIALIZE } from "./shim.ts";
@@ -50,7 +50,7 @@ class MemoryClient implements ClientPort {
   }
 }
 
-const SETTINGS: BridgeSettings = {
+const SETTINGS: Omit<BridgeOptions, "onDemand"> = {
   advice: "Start it.",
   connectTimeoutMs: 60_000,
   resumeWindowMs: 120_000,
@@ -69,13 +69,16 @@ export class MemoryWindow implements Disposable {
   readonly client = new MemoryClient();
   readonly bridge: Bridge;
   daemon = new MemoryDaemon();
+  /** How often a request waited for a daemon. */
+  demands = 0;
 
-  constructor(settings: Partial<BridgeSettings> = {}) {
-    this.bridge = new Bridge(this.client, { ...SETTINGS, ...settings });
+  constructor(settings: Partial<BridgeOptions> = {}) {
+    const onDemand = () => void this.demands++;
+    this.bridge = new Bridge(this.client, { ...SETTINGS, onDemand, ...settings });
   }
 
   /** One whose client has initialized and asked for the tools. */
-  static async ready(settings: Partial<BridgeSettings> = {}, ack: JsonObject = {}): Promise<MemoryWindow> {
+  static async ready(settings: Partial<BridgeOptions> = {}, ack: JsonObject = {}): Promise<MemoryWindow> {
     const window = new MemoryWindow(settings);
     await window.connect(ack);
     window.ask("initialize", INITIALIZE, "i");
@@ -93,7 +96,7 @@ export class MemoryWindow implements Disposable {
   /** Connects to the next daemon, which welcomes with `ack`. */
   async connect(ack: JsonObject = {}): Promise<MemoryDaemon> {
     this.daemon = new MemoryDaemon();
-    this.bridge.onup(this.daemon.link(ack));
+    this.bridge.onConnect(this.daemon.link(ack));
     await this.turn();
     return this.daemon;
   }
@@ -111,13 +114,13 @@ export class MemoryWindow implements Disposable {
 
   /** Cuts the connection. */
   cut(code?: number, reason?: string): void {
-    this.bridge.ondown({ code: code ?? 1006, reason: reason ?? "" });
+    this.bridge.onDisconnect({ code: code ?? 1006, reason: reason ?? "" });
   }
 
   /** The client writes a message; what it holds besides is its own. */
   write(message: JsonObject, bytes?: number): void {
     const text = JSON.stringify({ jsonrpc: "2.0", ...message });
-    this.bridge.fromClient(JSON.parse(text), { text, bytes: bytes ?? text.length });
+    this.bridge.handleMessage(JSON.parse(text), { text, bytes: bytes ?? text.length });
   }
 
   ask(method: string, params: JsonObject = {}, id: RequestId = 1, bytes?: number): void {
@@ -140,7 +143,7 @@ export class MemoryWindow implements Disposable {
 
   [Symbol.dispose](): void {
     // Takes their timers along.
-    this.bridge.refuseAll();
+    this.bridge.failAll();
     this.cut();
   }
 }

@@ -1,13 +1,12 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { ServerConfig } from "../../lib/config/server_config.ts";
 import type { MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
-import type { PoolOptions } from "../../lib/upstream/pool_options.ts";
 import type { Result, RpcRequest } from "../../lib/wire/rpc.ts";
 import { Upstream, Window } from "./instance.ts";
 import { mountedServer } from "./shared_server.ts";
 
 export interface MountedOptions
-  extends MountedServerOptions, Pick<PoolOptions, "admissionFor" | "settleMs" | "log"> {
+  extends Pick<MountedServerOptions, "lists" | "probes" | "admissionFor" | "settleMs" | "log"> {
   config?: Partial<ServerConfig>;
   capabilities?: JsonObject;
   /** What each process answers; `n` counts them from 1. */

@@ -43,6 +43,8 @@ export function npmServer(name: string, args: string[] = [], env: Record<string,
 export async function mountingDaemon(
   servers: Record<string, JsonObject>,
   settings: TestDaemonOptions["settings"] = {},
+  /** Servers beside those of mcp.json. */
+  others: TestDaemonOptions["servers"] = undefined,
 ) {
   const home = await Deno.makeTempDir({ prefix: "exai-mounts-" });
   await Deno.chmod(home, 0o700);
@@ -50,7 +52,7 @@ export async function mountingDaemon(
   const write = (servers: Record<string, JsonObject>) =>
     Deno.writeTextFile(config, JSON.stringify({ mcpServers: servers }));
   await write(servers);
-  const it = await testDaemon({ settings: { globalMaxInflight: 100, ...settings, home } });
+  const it = await testDaemon({ settings: { globalMaxInflight: 100, ...settings, home }, servers: others });
   const reload = async (): Promise<JsonObject> =>
     await (await fetch(new URL("/reload", it.http), { method: "POST" })).json();
   return {

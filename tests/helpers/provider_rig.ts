@@ -1,10 +1,10 @@
 import type { ChatOptions, ChatRequest } from "../../lib/provider/provider.ts";
 import {
-  createProviders,
+  type ConfigurableRouterOptions,
+  createModelRouter,
   type ProviderSetup,
-  type ProvidersOptions,
-} from "../../lib/provider/configured_providers.ts";
-import type { ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/routing.ts";
+} from "../../lib/provider/configured_router.ts";
+import type { ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/model_router.ts";
 import { OpenAiServer, type Script } from "../fixtures/openai_server.ts";
 
 /** A provider of one kind at a server of the test's own. */
@@ -21,7 +21,7 @@ export interface Rig extends AsyncDisposable {
   >;
 }
 
-export interface RigOptions extends Partial<Omit<ProvidersOptions, "setups">> {
+export interface RigOptions extends Partial<Omit<ConfigurableRouterOptions, "setups">> {
   kind?: ProviderSetup["kind"];
   scripts?: Script[];
   setup?: Partial<ProviderSetup>;
@@ -35,8 +35,8 @@ export const QUESTION: ChatRequest = { messages: [{ role: "user", content: "Hell
 /** Sets up a provider of `options.kind` at a server that does as `options.scripts` say. No retry waits. */
 export function rig({ kind = "openai", scripts = [], setup, ...rest }: RigOptions = {}): Rig {
   const server = new OpenAiServer(...scripts);
-  const models = createProviders({
-    retry: { baseMs: 0 },
+  const models = createModelRouter({
+    retry: { initialDelayMs: 0 },
     ...rest,
     setups: [{ kind, apiKey: TEST_KEY, baseUrl: server.url, ...setup }],
   });

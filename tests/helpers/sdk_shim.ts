@@ -11,7 +11,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { assert, assertEquals } from "@std/assert";
 import type { JsonObject } from "../../lib/base/json.ts";
-import type { Envelope } from "../../lib/tool/answer.ts";
+import type { Envelope } from "../../lib/tool/tool_output.ts";
 
 export interface SdkShimOptions {
   /** State directory of the daemon. */

@@ -9,8 +9,7 @@ import type { ListKind } from "../../lib/call/server.ts";
 import type { ListStore } from "../../lib/upstream/list_store.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import { MountedServer, type MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
-import { Pool } from "../../lib/upstream/pool.ts";
-import type { Connect, PoolOptions } from "../../lib/upstream/pool_options.ts";
+import type { Connect } from "../../lib/upstream/start_instance.ts";
 
 export interface SharedServerOptions {
   config?: Partial<ServerConfig>;
@@ -23,7 +22,7 @@ export interface SharedServerOptions {
   /** How long after a call what the server says may be about it, in milliseconds. */
   settleMs?: number;
   /** Decides when calls may run on each of its processes; left out: at once. */
-  admissionFor?: PoolOptions["admissionFor"];
+  admissionFor?: MountedServerOptions["admissionFor"];
   /** Takes what the server says that belongs to no window. */
   log?(server: string, text: string): void;
   /** Fills a fresh server of the SDK; called once for each instance that is started. */
@@ -53,7 +52,7 @@ export function sharedServer(options: SharedServerOptions) {
 export function mountedServer(
   given: Partial<ServerConfig>,
   connect: Connect,
-  options: MountedServerOptions & Pick<PoolOptions, "admissionFor" | "settleMs" | "log"> & {
+  options: Pick<MountedServerOptions, "lists" | "probes" | "admissionFor" | "settleMs" | "log"> & {
     onListChanged?: () => void;
   } = {},
 ) {
@@ -72,18 +71,19 @@ export function mountedServer(
     env: {},
     ...given,
   } as ServerConfig;
-  const pool = new Pool({
-    name: config.name,
+  const { lists, probes, settleMs, log, admissionFor } = options;
+  const mounted = new MountedServer(config, {
     connect,
     clientInfo: { name: "exai", version: "1" },
-    settleMs: options.settleMs,
-    log: options.log,
-    admissionFor: options.admissionFor,
+    lists,
+    probes,
+    settleMs,
+    log,
+    admissionFor,
     onListChanged: (kinds) => {
       changes.push([...kinds]);
       options.onListChanged?.();
     },
   });
-  const mounted = new MountedServer(config, pool, options);
   return { mounted, changes, [Symbol.asyncDispose]: () => mounted[Symbol.asyncDispose]() };
 }

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../lib/base/json.ts";
-import type { ServerQuestion } from "../../lib/upstream/inbound_context.ts";
+import type { ServerQuestion } from "../../lib/upstream/instance/instance_options.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
 import { instanceOf, settled, type Upstream, Window } from "./instance.ts";
 

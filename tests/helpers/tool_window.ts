@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { Settings } from "../../lib/config/settings.ts";
-import type { Envelope } from "../../lib/tool/answer.ts";
+import type { Envelope } from "../../lib/tool/tool_output.ts";
 import type { OpenAiServer } from "../fixtures/openai_server.ts";
 import { RawClient } from "./raw_client.ts";
 

@@ -6,7 +6,7 @@ import { isObject, type JsonObject } from "../../lib/base/json.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
 import type { RequestId } from "../../lib/wire/rpc.ts";
-import type { AdmissionFor } from "../../lib/upstream/process_records.ts";
+import type { AdmissionFactory } from "../../lib/upstream/process_records.ts";
 import { mountedServer } from "../helpers/shared_server.ts";
 import { turn } from "./channel.ts";
 import { ModelTasks } from "./tasks.ts";
@@ -48,7 +48,7 @@ export interface ModelServerOptions {
   /** Calls each of its processes may run at once. */
   maxInflight?: number;
   /** Decides when calls may run on each of its processes. */
-  admissionFor: AdmissionFor;
+  admissionFor: AdmissionFactory;
   /** Called when the lists of a process have changed. */
   onListChanged(): void;
 }
@@ -164,7 +164,7 @@ export class ModelServer {
   /** Every process in `place` ends at once, as if killed. That it did so before does not keep it from starting again. */
   async kill(place: string): Promise<void> {
     await Promise.all(this.aliveIn(place).map((process) => process.kill()));
-    this.mounted.forgive();
+    this.mounted.resetBackoff();
   }
 
   release(): void {

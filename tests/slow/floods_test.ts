@@ -126,11 +126,11 @@ Deno.test("of a flood no more than so much waits: beyond it the oldest are taken
   let most = 0;
   let waiting = 0;
   const intake = new InboundQueue({
-    take(text) {
+    handle(text) {
       taken.push(text);
       for (const untilMs = performance.now() + WORK_MS; performance.now() < untilMs;);
     },
-    onmove: (chars) => most = Math.max(most, waiting += chars),
+    onSizeChange: (chars) => most = Math.max(most, waiting += chars),
     maxChars: 5000,
   });
   const sent = Array.from({ length: 20_000 }, (_, at) => String(at).padStart(10));

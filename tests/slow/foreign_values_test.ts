@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { loggingErrors } from "../../lib/base/handler_errors.ts";
-import { Attribution } from "../../lib/upstream/attribution.ts";
-import { InFlightTable } from "../../lib/upstream/inflight.ts";
+import { Attribution } from "../../lib/upstream/instance/attribution.ts";
+import { InFlightTable } from "../../lib/upstream/instance/inflight.ts";
 import { redactedJson } from "../../lib/observe/redaction.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { MAX_DEPTH, MAX_MEMBERS, outlineOf } from "../../lib/wire/shape.ts";

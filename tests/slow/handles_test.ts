@@ -172,7 +172,7 @@ Deno.test("a server that cannot be started for want of handles is tried again at
   const caller = { id: "a", capabilities: {} };
   for (let n = 0; n < 6; n++) {
     const config = { kind: "stdio", name: "poor", title: "poor", idleStopMs: 0 };
-    const request = { key: "k", config, tenant: { caller }, scope: "machine" } as unknown as Parameters<
+    const request = { key: "k", config, session: { caller }, scope: "machine" } as unknown as Parameters<
       Pool["slot"]
     >[0];
     const slot = pool.slot(request);
@@ -180,6 +180,6 @@ Deno.test("a server that cannot be started for want of handles is tried again at
     assertEquals(error.code, "OVER_CAPACITY");
     await waitFor(() => ![...pool].includes(slot), "the slot stays");
   }
-  assertEquals([...pool.records].flatMap(({ supervisor }) => supervisor.trouble ?? []), []);
+  assertEquals([...pool.records].flatMap(({ supervisor }) => supervisor.failureState ?? []), []);
   await pool[Symbol.asyncDispose]();
 });

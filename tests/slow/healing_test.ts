@@ -253,8 +253,8 @@ Deno.test("a server behind a URL that cannot be reached for long is tried every 
     remote.failed({ begunAtMs: n * 1000 }, away, n * 1000);
     local.failed({ begunAtMs: n * 1000 }, away, n * 1000);
   }
-  assertEquals(remote.trouble!.retryAt.getTime(), 19_000 + 10_000);
-  assertEquals(local.trouble!.retryAt.getTime(), 19_000 + 300_000);
+  assertEquals(remote.failureState!.retryAt.getTime(), 19_000 + 10_000);
+  assertEquals(local.failureState!.retryAt.getTime(), 19_000 + 300_000);
 });
 
 Deno.test("a legacy SSE server that forgets whose messages it gets goes on, and nothing runs twice", async () => {

@@ -8,7 +8,7 @@ import { ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/typ
 import { fromFileUrl } from "@std/path";
 import { SqliteServerLists } from "../../lib/state/saved_lists.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
-import type { KeptView } from "../../lib/upstream/list_store.ts";
+import type { StoredView } from "../../lib/upstream/list_store.ts";
 import { testDaemon } from "../helpers/daemon.ts";
 import { rawServer } from "../helpers/raw_server.ts";
 import { sdkClient, textOf } from "../helpers/sdk_client.ts";
@@ -172,7 +172,7 @@ Deno.test("what is kept is shown for the very configuration and the client capab
 Deno.test("the file is bounded: of more views than it may hold the oldest go; too large a view is not kept", async () => {
   await using file = await listsFile();
   const lists = new SqliteServerLists(`${file.path}2`, { maxViews: 2, maxChars: 1000 });
-  const view = (text: string) => ({ description: { text }, lists: {} }) as unknown as KeptView;
+  const view = (text: string) => ({ description: { text }, lists: {} }) as unknown as StoredView;
   const key = (server: string) => ({ server, config: "c", capabilities: "{}" });
   for (const server of ["a", "b", "c"]) lists.set(key(server), view(server));
   const held = () => ["a", "b", "c"].filter((server) => lists.get(key(server)));
@@ -191,7 +191,7 @@ Deno.test("a damaged file is begun anew", async () => {
   );
   using lists = new SqliteServerLists(`${file.path}3`);
   const key = { server: "a", config: "c", capabilities: "{}" };
-  lists.set(key, { description: {}, lists: { tools: [{ name: "t" }] } } as unknown as KeptView);
+  lists.set(key, { description: {}, lists: { tools: [{ name: "t" }] } } as unknown as StoredView);
   assertEquals([lists.get(key)?.lists.tools, lists.fault], [[{ name: "t" }], undefined]);
 });
 

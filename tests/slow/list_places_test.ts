@@ -7,7 +7,7 @@ import type { RpcMessage, RpcRequest, RpcResponse } from "../../lib/wire/rpc.ts"
 import { call } from "../helpers/call.ts";
 import { firstText, RawClient } from "../helpers/raw_client.ts";
 import { rawServer } from "../helpers/raw_server.ts";
-import { ListMemory } from "../../lib/upstream/list_memory.ts";
+import { ListMemory } from "../../lib/upstream/lists/list_memory.ts";
 import { McpWindow } from "../helpers/mcp_window.ts";
 import { mountingDaemon } from "../helpers/mounts.ts";
 import { twoWorkspaces } from "../helpers/two_workspaces.ts";
@@ -144,7 +144,7 @@ Deno.test("of a server that asks for roots, windows that tell none have a proces
 
 Deno.test("a list that was being read when the server said it had changed is not taken for the list of now", () => {
   const memory = new ListMemory({ kind: "stdio", name: "s", share: "project" } as ServerConfig, undefined);
-  const place = { listKey: "p", told: {}, resourcesFor: "directory" } as const;
+  const place = { listKey: "p", advertised: {}, resourcesFor: "directory" } as const;
   const view = memory.viewAt(place);
   const asOf = view.changes;
   memory.changed(["tools"], place);

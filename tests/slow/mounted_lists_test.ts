@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../../lib/base/errors.ts";
-import type { KeptView, ListStore } from "../../lib/upstream/list_store.ts";
+import type { ListStore, StoredView } from "../../lib/upstream/list_store.ts";
 import { Mounts } from "../../lib/upstream/mounts.ts";
 import type { ServerConfig } from "../../lib/config/server_config.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
@@ -8,7 +8,7 @@ import { settled, Upstream, Window } from "../helpers/instance.ts";
 import { type MountedOptions, mountedUpstreams, toolsResult } from "../helpers/mounted.ts";
 import { until } from "../helpers/until.ts";
 
-const DESCRIPTION: KeptView["description"] = {
+const DESCRIPTION: StoredView["description"] = {
   protocolVersion: "2025-11-25",
   capabilities: { tools: {} },
   serverInfo: { name: "kept", version: "1" },
@@ -17,8 +17,8 @@ const CHANGED = "notifications/tools/list_changed";
 const { signal } = new AbortController();
 
 /** A store that has kept these tools, and what is kept in it since. */
-function storeOf(...names: string[]): ListStore & { saved: KeptView[] } {
-  const saved: KeptView[] = [];
+function storeOf(...names: string[]): ListStore & { saved: StoredView[] } {
+  const saved: StoredView[] = [];
   const tools = toolsResult(...names).result!.tools as [];
   return {
     saved,
@@ -144,7 +144,7 @@ Deno.test("what a server asked in the last daemon is known, and what it asks now
   const lists = storeOf("a");
   await using it = rigOf({ lists });
   await it.mounted.target(it.ada.call());
-  assertEquals([...[...it.mounted.slots][0]!.asked], ["sampling"]);
+  assertEquals([...[...it.mounted.slots][0]!.usedCapabilities], ["sampling"]);
   await settled();
   it.upstreams[0]!.say({ id: "q", method: "elicitation/create", params: {} });
   await settled();
@@ -289,7 +289,7 @@ Deno.test("one that was changed goes on with its subscriptions; one that is take
   await until("the old one is stopped", () => first.isClosed || undefined);
   const failing = [...mounts.servers[0]!.records][0]!.supervisor;
   failing.failed({ begunAtMs: 0 }, new ExaiError("UPSTREAM_UNAVAILABLE", "x"), 0);
-  mounts.forgive();
+  mounts.resetBackoff();
   assertEquals(failing.isClean, true);
   apply([], ["a"]);
   await mounts[Symbol.asyncDispose]();

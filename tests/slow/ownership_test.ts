@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { deadline } from "@std/async/deadline";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { SECOND_MS } from "../../lib/base/units.ts";
-import type { Envelope } from "../../lib/tool/answer.ts";
+import type { Envelope } from "../../lib/tool/tool_output.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
 import { Shim } from "../helpers/shim.ts";
 import { planStep, twoWorkspaces } from "../helpers/two_workspaces.ts";

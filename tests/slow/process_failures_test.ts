@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { ExaiError } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
-import { messageFault, refusalStatus } from "../../lib/upstream/message_fault.ts";
+import { messageError, refusalStatus } from "../../lib/upstream/instance/server_errors.ts";
 import { asking, mountingDaemon } from "../helpers/mounts.ts";
 import { RawClient } from "../helpers/raw_client.ts";
 import { sdkClient, textOf } from "../helpers/sdk_client.ts";
@@ -132,7 +132,7 @@ Deno.test("a person who does not answer in time is no fault of the server that a
 });
 
 Deno.test("a message that cannot be sent for what is in it is the caller's fault, a broken connection is not", () => {
-  const codeOf = (thrown: unknown) => messageFault(thrown, "files")?.code;
+  const codeOf = (thrown: unknown) => messageError(thrown, "files")?.code;
   assertEquals(codeOf(new RangeError("Invalid string length")), "INVALID_PARAMS");
   assertEquals(codeOf(new ExaiError("TOO_LARGE", "12 MiB")), "TOO_LARGE");
   assertEquals(codeOf(new ExaiError("UPSTREAM_UNAVAILABLE", "it has ended")), undefined);

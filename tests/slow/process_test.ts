@@ -14,7 +14,7 @@ Deno.test("a process is spoken to on stdin and stdout, and ends when it is close
   assertEquals([process.traffic.messagesIn, host.running.size], [1, 1]);
   await process.close();
   const end = await process.closed;
-  assertEquals([end.code, end.signal, end.wanted, host.running.size], [0, null, true, 0]);
+  assertEquals([end.code, end.signal, end.wasClosed, host.running.size], [0, null, true, 0]);
   const error = await assertRejects(() => process.send({ jsonrpc: "2.0", method: "x" }), ExaiError);
   assertEquals(error.code, "UPSTREAM_UNAVAILABLE");
   assertStringIncludes(error.message, 'server "echo"');
@@ -101,7 +101,7 @@ Deno.test("a process that exits at once says why: its code and its last words", 
     "it exited with code 3; its last words on stderr: one\nmissing API key",
   );
   const end = await process.closed;
-  assertEquals([end.code, end.wanted], [3, false]);
+  assertEquals([end.code, end.wasClosed], [3, false]);
   assertMatch(host.logged.join(""), /missing API key\n/);
 });
 
@@ -112,7 +112,7 @@ Deno.test("a process that is killed is told apart from one that was closed", asy
   await client.ask("a");
   Deno.kill(process.pid, "SIGKILL");
   const end = await process.closed;
-  assertEquals([end.code, end.signal, end.wanted], [null, "SIGKILL", false]);
+  assertEquals([end.code, end.signal, end.wasClosed], [null, "SIGKILL", false]);
   assertMatch(process.describeEnd(), /^it was ended by SIGKILL/);
 });
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../../lib/base/json.ts";
-import { namesProxies, withoutProxies } from "../../lib/config/proxies.ts";
+import { namesProxies, withoutProxies } from "../../lib/config/process_variables.ts";
 import { tempDir } from "../helpers/files.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
 import { INITIALIZE, Shim } from "../helpers/shim.ts";

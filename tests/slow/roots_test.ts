@@ -227,7 +227,7 @@ Deno.test("roots that change before the client has answered are asked for again,
   const it = hooks([() => first.promise, () => answered(B)]);
   const roots = new ClientRoots(it);
   const waiting = [roots.get(), roots.get()];
-  roots.changed();
+  roots.invalidate();
   first.resolve({ result: { roots: A } });
   assertEquals(await Promise.all(waiting), [B, B]);
   assertEquals(it.seen, ["asked", "asked"]);
@@ -237,7 +237,7 @@ Deno.test("a client that changes its roots with every question is not asked for 
   let asked = 0;
   const roots: ClientRoots = new ClientRoots({
     ask: () => {
-      roots.changed();
+      roots.invalidate();
       return asked++ > 50 ? Promise.reject(new ExaiError("CANCELLED", "over")) : answered(A);
     },
     onMissing: () => {},

@@ -4,7 +4,7 @@ import type { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { z } from "zod";
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { Settings } from "../../lib/config/settings.ts";
-import { LEAN_TOOLS } from "../../lib/tool/selection.ts";
+import { LEAN_TOOLS } from "../../lib/tool/tool_selection.ts";
 import { testDaemon } from "../helpers/daemon.ts";
 import { openAiFaults } from "../helpers/json_schema.ts";
 import { sdkClient, type SdkClientOptions, textOf } from "../helpers/sdk_client.ts";

@@ -2,12 +2,12 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ByteBudget } from "../../lib/base/byte_budget.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { Caller } from "../../lib/call/call.ts";
-import { ActiveCalls } from "../../lib/session/calls.ts";
-import { Mailbox } from "../../lib/session/mailbox.ts";
+import { ActiveCalls } from "../../lib/session/active_calls.ts";
+import { ReplayBuffer } from "../../lib/session/replay_buffer.ts";
 import { SubscriptionQuota } from "../../lib/session/subscription_quota.ts";
-import { cutOf, ListCache } from "../../lib/upstream/lists.ts";
-import { HandleTable } from "../../lib/upstream/handle_table.ts";
-import { Subscriptions } from "../../lib/upstream/subscriptions.ts";
+import { ListCache, truncationOf } from "../../lib/upstream/lists/list_cache.ts";
+import { HandleTable } from "../../lib/upstream/tasks/handle_table.ts";
+import { Subscriptions } from "../../lib/upstream/instance/subscriptions.ts";
 import { FloodingServer } from "../helpers/flooding_server.ts";
 import { mountingDaemon } from "../helpers/mounts.ts";
 import { RawClient } from "../helpers/raw_client.ts";
@@ -115,15 +115,15 @@ Deno.test("requests of a session that run at once are bounded, and their end mak
 
 Deno.test("calls that outlast their session hold nothing of the budget", () => {
   const budget = new ByteBudget({ maxBytes: 1_000_000 });
-  const mailbox = new Mailbox({ maxMessages: 10, maxChars: 10_000, budget });
-  mailbox.keepAnswers = true;
-  mailbox.answer(1, "before");
-  mailbox.post("before");
+  const limits = { maxMessages: 10, maxChars: 10_000, budget };
+  const output = new ReplayBuffer(limits, { keepsResponses: true });
+  output.sendResponse(1, "before");
+  output.send("before");
   assert(budget.bytes > 0);
-  mailbox.clear();
-  mailbox.answer(2, "after");
-  mailbox.refuseTwin(3, "after");
-  mailbox.post("after");
+  output.clear();
+  output.sendResponse(2, "after");
+  output.rejectDuplicate(3, "after");
+  output.send("after");
   assertEquals(budget.bytes, 0);
 });
 
@@ -159,5 +159,5 @@ Deno.test("a server's list without end is cut", async () => {
   const lists = new ListCache({ ask, has: () => true, isAnnounced: () => true });
   const list = await lists.get("tools");
   assertEquals(list.length, 10_000);
-  assertMatch(String(cutOf(list)), /it has more than 10000 entries/);
+  assertMatch(String(truncationOf(list)), /it has more than 10000 entries/);
 });

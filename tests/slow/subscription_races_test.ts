@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { delay } from "@std/async/delay";
 import type { JsonObject } from "../../lib/base/json.ts";
-import { SharedLogLevel } from "../../lib/upstream/log_level.ts";
+import { SharedLogLevel } from "../../lib/upstream/instance/log_level.ts";
 import { LOG_LEVELS } from "../../lib/wire/mcp.ts";
 import type { RpcRequest } from "../../lib/wire/rpc.ts";
 import { call } from "../helpers/call.ts";

@@ -5,7 +5,7 @@ import { ProcessAdmission } from "../../lib/admission/process_admission.ts";
 import { type ErrorCode, ExaiError } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { Worker } from "../../lib/call/admission.ts";
-import { PingedLiveness } from "../../lib/upstream/liveness.ts";
+import { PingedLiveness } from "../../lib/upstream/instance/liveness.ts";
 import { call } from "../helpers/call.ts";
 import { asking, mountingDaemon } from "../helpers/mounts.ts";
 import { firstText, RawClient } from "../helpers/raw_client.ts";
@@ -142,7 +142,7 @@ Deno.test("a process is given up once it was silent so many times in a row, and 
   const liveness = new PingedLiveness({
     ping: () => isWell ? Promise.resolve() : Promise.reject(new Error("late")),
     maxSilences: 2,
-    onsilent: (why) => given.push(why),
+    onSilent: (why) => given.push(why),
   });
   const check = () => liveness.check(7);
   assertEquals([await check(), given.length], [false, 0]);
@@ -163,7 +163,7 @@ Deno.test("a server behind a URL that refuses a ping answers; one that cannot be
     const liveness = new PingedLiveness({
       ping: () => Promise.reject(error),
       maxSilences: 9,
-      onsilent: () => {},
+      onSilent: () => {},
     });
     assertEquals(await liveness.check(1), answers, String(status));
   }

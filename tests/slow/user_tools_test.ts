@@ -3,6 +3,7 @@ import { fromFileUrl, join } from "@std/path";
 import { ExaiError } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { newToolCommand } from "../../lib/commands/new_tool.ts";
+import { runCommandAlone } from "../helpers/command.ts";
 import { UserTools } from "../../lib/user_tools/user_tools.ts";
 import { defaultSettings } from "../../lib/config/load.ts";
 import type { Settings } from "../../lib/config/settings.ts";
@@ -245,13 +246,20 @@ Deno.test("new-tool writes a tool that works and says where, and never writes ov
   await using home = await tempDir({});
   const settings = defaultSettings({ home: home.path });
   const path = join(home.path, "tools", "count-words.js");
-  assertStringIncludes(await newToolCommand(["count-words"], settings), `wrote ${path}`);
+  assertStringIncludes(await runCommandAlone(newToolCommand, ["count-words"], { settings }), `wrote ${path}`);
   await Deno.writeTextFile(path, "// mine\n", { append: true });
-  const error = await assertRejects(() => newToolCommand(["count-words"], settings), ExaiError);
+  const error = await assertRejects(
+    () => runCommandAlone(newToolCommand, ["count-words"], { settings }),
+    ExaiError,
+  );
   assertStringIncludes(error.message, "is there already");
   assertStringIncludes(await Deno.readTextFile(path), "// mine");
   for (const words of [[], ["a b"], ["../a"], ["_a"], ["a", "b"]]) {
-    await assertRejects(() => newToolCommand(words, settings), ExaiError, "cannot be the name of a tool");
+    await assertRejects(
+      () => runCommandAlone(newToolCommand, words, { settings }),
+      ExaiError,
+      "cannot be the name of a tool",
+    );
   }
   await using tools = await UserTools.open(join(home.path, "tools"));
   assertEquals(tools.faults(), []);

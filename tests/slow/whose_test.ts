@@ -7,7 +7,7 @@ import { OPERATOR } from "../../lib/call/owner.ts";
 import { MIGRATIONS } from "../../lib/state/threads/migrations.ts";
 import { openThreadStore } from "../../lib/state/sqlite_thread_store.ts";
 import { SessionRegistry } from "../../lib/session/registry.ts";
-import type { Envelope } from "../../lib/tool/answer.ts";
+import type { Envelope } from "../../lib/tool/tool_output.ts";
 import { testDaemon } from "../helpers/daemon.ts";
 import { httpClient, RawHttp } from "../helpers/http_client.ts";
 import { OddServer } from "../helpers/odd_server.ts";
@@ -320,7 +320,7 @@ Deno.test("a thread is its user's: another principal in the same directory has n
 
 Deno.test("a session is not resumed on behalf of another principal, although its token is known", () => {
   using registry = new SessionRegistry({ resumeWindowMs: HOUR_MS, idleMs: 0, maxFrameBytes: 1024 });
-  const session = registry.create({ resumable: true, namedDirs: "read", principal: "owner" });
+  const session = registry.create({ isResumable: true, namedDirs: "read", principal: "owner" });
   assertEquals(registry.resume(session.id, session.resumeToken, "certificate AA"), undefined);
   assertEquals(registry.resume(session.id, session.resumeToken, "owner"), session);
 });

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { VERSION } from "../../lib/base/version.ts";
-import { answerProof } from "../../lib/client/handshake.ts";
-import { LinkError } from "../../lib/client/link_error.ts";
+import { verifyProof } from "../../lib/client/handshake.ts";
+import { LinkError } from "../../lib/client/link_target.ts";
 import type { HelloAck } from "../../lib/wire/ops.ts";
 import { makeNonce } from "../../lib/wire/proof.ts";
 
@@ -48,7 +48,7 @@ export class OpClient implements Disposable {
     const clientNonce = makeNonce();
     const answer = await this.ask({ op: "challenge", nonce: clientNonce });
     try {
-      return await answerProof(answer, { url: this.#socket.url, clientNonce, token });
+      return await verifyProof(answer, { url: this.#socket.url, clientNonce, token });
     } catch (thrown) {
       if (!(thrown instanceof LinkError && thrown.fault === "unauthorized")) throw thrown;
       throw new Error("hello was refused: unauthorized", { cause: thrown });

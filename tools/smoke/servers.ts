@@ -1,5 +1,5 @@
 import { dirname, fromFileUrl, resolve } from "@std/path";
-import { probe } from "../../lib/client/probe.ts";
+import { probeDaemon } from "../../lib/client/probe.ts";
 import { loadSettings } from "../../lib/config/load.ts";
 import { statePaths } from "../../lib/config/paths.ts";
 import { locateDaemon } from "../../lib/client/address.ts";
@@ -42,8 +42,8 @@ export async function runningDaemon(shim = SOURCE.shim): Promise<Subject | undef
   const target = await locateDaemon(settings, statePaths(settings));
   const url = await target.readUrl().catch(() => undefined);
   if (!url) return undefined;
-  const { usesToken, ofAnyUser, readToken } = target;
-  const found = await probe(url, { usesToken, ofAnyUser, readToken, timeoutMs: PROBE_MS });
+  const { usesToken, allowsAnyUser, readToken } = target;
+  const found = await probeDaemon(url, { usesToken, allowsAnyUser, readToken, timeoutMs: PROBE_MS });
   if (found.kind !== "exai") return undefined;
   const server = { url, token: await target.readToken() };
   const env = { EXAI_WS_AUTOSTART: "false" };

@@ -11,18 +11,25 @@ const LAUNCHERS = new Set(
     .split(" "),
 );
 
-/** What stands between a launcher and what it starts. */
+/** Words between a launcher and the program it starts. */
 const BETWEEN = new Set("run x exec dlx tool task start -- &".split(" "));
 
 const ASSIGNMENT = /^[A-Za-z_][A-Za-z0-9_]*=/;
-/** How long a `timeout` lasts and the like. */
+/** The duration of `timeout` and the like. */
 const QUANTITY = /^\d+(?:\.\d+)?[smhd]?$/;
 const SCRIPT_FILE = /\.(?:[cm]?[jt]sx?|py|rb|pl|php|jar|dll)$/i;
 const MAX_NESTED = 8;
 
 /**
- * The words of `line` that are started as programs: the first, and behind launchers and shells those that they start.
- * Which flags of a launcher take a value is not known, so a word behind a flag counts, and the next one as well.
+ * The words of `line` that are started as programs: the first, and after launchers and shells those that they start.
+ * Which flags of a launcher take a value is unknown, so both the word after a flag and the next one count.
+ *
+ * @example
+ * ```ts
+ * import { firstCommands } from "./command_line.ts";
+ *
+ * console.log(firstCommands(["env", "DEBUG=1", "npx", "-y", "some-server"])); // ["env", "npx", "some-server"]
+ * ```
  */
 export function firstCommands(line: Words, nested = 0): string[] {
   const start = line.findIndex((word) => !ASSIGNMENT.test(word));
@@ -73,7 +80,7 @@ function inShell(words: Words, nested: number): string[] {
 /** The commands of a shell's text, one array each; quotes are taken off, comments and line ends left out. */
 export function wordsOf(text: string): Words[] {
   const lines: string[][] = [[]];
-  // A quote that is not closed goes on to the end, so that the text is read once.
+  // An unclosed quote extends to the end, so that the text is scanned once.
   const token =
     /\\\r?\n|"((?:[^"\\]|\\[^]?)*)(?:"|$)|'([^']*)(?:'|$)|(#[^\n]*)|([;&|(){}`\n]|\$\()|([^\s;&|(){}`"'#]+)/g;
   let joined = false;

@@ -9,12 +9,10 @@ import type {
 } from "../server_config.ts";
 import { escapeVariables, variablesIn } from "../../base/template.ts";
 import { MIB, MINUTE_MS } from "../../base/units.ts";
-import { trimEndOf } from "../../base/text.ts";
-import { parseEnvFile } from "../env_file.ts";
-import { readRegularFile } from "../regular_file.ts";
+import { parseEnvFile, readRegularFile } from "../regular_file.ts";
 import { whyUntrusted } from "../trust.ts";
-import { type Expander, keepNamedSecret, VariableFault } from "./expand.ts";
-import { formatKey } from "./fault.ts";
+import { type Expander, keepNamedSecret, VariableFault } from "../variables.ts";
+import { formatKey } from "../config_fault.ts";
 import { adviceOnKey, meantKey, misspeltKey } from "./hints.ts";
 import {
   OWN_KEYS,
@@ -26,15 +24,15 @@ import {
   type UrlEntry,
   urlSchema,
 } from "./keys.ts";
-import { ownProgram } from "./own_programs.ts";
+import { checkCommand, checkUrl } from "./self_mount.ts";
 
 const START_TIMEOUT_MS = MINUTE_MS;
 const IDLE_STOP_MS = 5 * MINUTE_MS;
 
-/** Takes note of something wrong at `path` within the entry. */
+/** Reports something wrong at `path` within the entry. */
 export type Report = (path: PropertyKey[], message: string) => void;
 
-/** Where an entry's faults and its values come from and go to. */
+/** What an entry is read with. */
 export interface EntryContext {
   /** The server's name in the catalog and in the file. */
   name: string;
@@ -49,10 +47,10 @@ export interface EntryContext {
 type EntryKind = "stdio" | "url";
 
 /**
- * One server's entry as a {@linkcode ServerConfig}; what is wrong with it goes to `context`, and whoever asked decides
- * by the faults whether to use the outcome.
+ * Reads the entry of one server. Faults and warnings are reported to `context`; the caller must not use the result of an
+ * entry with a fault.
  *
- * @returns undefined when it is too faulty to make anything of
+ * @returns undefined when no configuration can be made of it
  */
 export async function readEntry(value: Json, context: EntryContext): Promise<ServerConfig | undefined> {
   if (!isObject(value)) {
@@ -66,7 +64,7 @@ export async function readEntry(value: Json, context: EntryContext): Promise<Ser
   for (const key of Object.keys(value)) {
     if (names.includes(key)) continue;
     const meant = misspeltKey(key, names);
-    // Ignored, it would leave the server other than its owner believes it to be.
+    // A misspelt key is a fault: ignored, it would leave a setting out that its author relies on.
     if (meant !== undefined) context.fault([key], `is no key that EXAI reads; write ${meant}`);
     const advice = meant === undefined ? adviceOnKey(key, names) : undefined;
     if (advice) context.warn([key], advice);
@@ -95,10 +93,10 @@ function kindOf(entry: Record<string, unknown>, context: EntryContext): EntryKin
   );
   if (typo === undefined) {
     context.fault([], "has neither command nor url; one of them must say what to start or reach");
-  } else {context.fault(
-      [typo],
-      `is no key that EXAI reads; write ${meantKey(typo, ["command", "url"])} in its place`,
-    );}
+  } else {
+    const meant = meantKey(typo, ["command", "url"]);
+    context.fault([typo], `is no key that EXAI reads; write ${meant} in its place`);
+  }
   return undefined;
 }
 
@@ -113,7 +111,7 @@ function faultOf(
     (value, key) => (value as Record<PropertyKey, unknown>)?.[key],
     entry.value,
   );
-  // What a person put into env, headers or args may be a secret.
+  // Values in env, headers and args may be secrets.
   const isPlain = issue.path.length === 1 && typeof found !== "object" && first !== "url";
   const shown = isPlain ? JSON.stringify(found) : describe(found);
   entry.context.fault(
@@ -171,9 +169,7 @@ async function stdioOf(entry: StdioEntry, common: CommonServerConfig, context: E
     args,
     env,
   };
-  const own = ownProgram([config.command, ...args], expander.places);
-  if (own !== undefined) context.fault(["command"], wouldMountItself(`starts ${own}`));
-  checkBridges(config, context);
+  checkCommand(config, context);
   for (const [name, value] of Object.entries(env)) if (value) keepNamedSecret(name, value);
   if (entry.cwd !== undefined) config.cwd = expander.expandHome(await text(["cwd"], entry.cwd));
   return config;
@@ -213,9 +209,7 @@ async function urlOf(entry: UrlEntry, common: CommonServerConfig, context: Entry
   if (!isLate && !["http:", "https:"].includes(URL.parse(url)?.protocol ?? "")) {
     context.fault(["url"], `is no such URL; allowed: ${URL_KEYS.url.allowed}`);
   }
-  if (!isLate && isOwnAddress(url, context.ownPort)) {
-    context.fault(["url"], wouldMountItself("is the address of this daemon"));
-  }
+  if (!isLate) checkUrl(url, context);
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(entry.headers ?? {})) {
     headers[name] = await expandAt(["headers", name], String(value), context);
@@ -232,37 +226,6 @@ async function urlOf(entry: UrlEntry, common: CommonServerConfig, context: Entry
     fallBackToSse: entry.type === undefined,
   };
   return config;
-}
-
-/** Refuses a bridge to this daemon, such as `npx mcp-remote http://127.0.0.1:8765/mcp`. */
-function checkBridges({ args, env }: StdioServerConfig, { ownPort, fault }: EntryContext): void {
-  const told: [PropertyKey[], string | null][] = [
-    ...args.map((arg, i): [PropertyKey[], string] => [["args", i], arg]),
-    ...Object.entries(env).map(([name, value]): [PropertyKey[], string | null] => [["env", name], value]),
-  ];
-  for (const [path, text] of told) {
-    const urls = text?.match(MCP_URL) ?? [];
-    if (urls.some((url) => isOwnAddress(url.replace(/^ws/i, "http"), ownPort))) {
-      fault(path, wouldMountItself("names the address of this daemon"));
-    }
-  }
-}
-
-/** Where MCP is spoken at a daemon: at `/mcp` over HTTP, at any path over WebSocket. */
-const MCP_URL = /\bhttps?:\/\/[^\s"'<>/?#]+\/mcp\b[^\s"'<>]*|\bwss?:\/\/[^\s"'<>]+/gi;
-
-function wouldMountItself(what: string): string {
-  return `${what}: EXAI would mount itself and show every tool twice; take this entry out here. exai-shim belongs ` +
-    "into the configuration of an editor, and the servers of that editor into this file";
-}
-
-/** Whether `url` leads to the port `own` of this machine. */
-function isOwnAddress(url: string, own: number | undefined): boolean {
-  const { hostname = "", port = "", protocol } = URL.parse(url) ?? {};
-  if (own === undefined || Number(port || (protocol === "https:" ? 443 : 80)) !== own) return false;
-  const host = trimEndOf(hostname.toLowerCase(), ".");
-  return /^(?:(?:.*\.)?localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\]|\[::ffff:7f.*\])$/.test(host) ||
-    host === Deno.hostname().toLowerCase();
 }
 
 function isHeader(name: string, value: string): boolean {

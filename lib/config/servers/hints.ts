@@ -2,7 +2,7 @@ import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { ownEntry } from "../../base/json.ts";
 import { closeMatches } from "../../base/suggest.ts";
 
-/** Keys of other clients that change nothing here. */
+/** Keys of other clients that have no effect here. */
 const HARMLESS = new Set([
   "$schema",
   "alwaysAllow",
@@ -22,7 +22,7 @@ const HARMLESS = new Set([
 /** JSON has no comments, so some write them as keys. */
 const COMMENT = /^(?:[_$#/]|x-)|^comments?$/i;
 
-/** Keys of other clients for which we have one of our own. */
+/** Our names for keys of other clients. */
 const OUR_NAME: Readonly<Record<string, string>> = {
   allowedTools: "include",
   cmd: "command",
@@ -40,14 +40,14 @@ const OUR_NAME: Readonly<Record<string, string>> = {
   workingDirectory: "cwd",
 };
 
-/** The key of ours that somebody who wrote `key` most likely meant. */
+/** The key of ours that `key` most likely stands for. */
 export function meantKey(key: string, known: readonly string[]): string | undefined {
   const ours = ownEntry(OUR_NAME, key);
   if (ours !== undefined) return ours;
   return closeMatches(key.replace(/[_-]/g, ""), known)[0];
 }
 
-/** The key of ours that `key` is a slip of the pen for; none for one that other programs are known to read. */
+/** The key of ours that `key` is a typo of; undefined for keys known from other programs. */
 export function misspeltKey(key: string, known: readonly string[]): string | undefined {
   if (HARMLESS.has(key) || ownEntry(OUR_NAME, key) !== undefined || COMMENT.test(key)) return undefined;
   const folded = key.replace(/[_-]/g, "").toLowerCase();
@@ -56,7 +56,7 @@ export function misspeltKey(key: string, known: readonly string[]): string | und
   return levenshteinDistance(folded, close.toLowerCase()) <= 2 ? close : undefined;
 }
 
-/** What to say about a key that is not one of `known`; nothing when it does no harm. */
+/** The warning about a key that is not one of `known`; undefined when it is harmless. */
 export function adviceOnKey(key: string, known: readonly string[]): string | undefined {
   if (HARMLESS.has(key)) return undefined;
   const meant = meantKey(key, known);

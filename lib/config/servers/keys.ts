@@ -1,11 +1,11 @@
 import * as z from "zod/mini";
 import { HOUR_MS } from "../../base/units.ts";
-import { clientsSchema } from "./clients.ts";
+import { clientsSchema } from "./client_entries.ts";
 
 /** One key of a server's entry. */
 interface Key<T extends z.ZodMiniType = z.ZodMiniType> {
   schema: T;
-  /** What a good value looks like, for the message about a bad one. */
+  /** What a good value looks like; part of the message about a bad one. */
   allowed: string;
   /** What it does, in a phrase. */
   help: string;
@@ -44,7 +44,7 @@ export const STDIO_KEYS = {
   cwd: key(text, "the path of a directory", "Directory to start in; the session's directory when not given"),
 };
 
-/** What clients write for the two kinds of URL server, and what we call them. */
+/** The values of `type` that clients write for a URL server, and ours for them. */
 export const URL_TYPES: Readonly<Record<string, "http" | "sse">> = {
   "http": "http",
   "streamable-http": "http",
@@ -124,13 +124,13 @@ function shapeOf<K extends Record<string, Key>>(keys: K): Shape<K> {
   return Object.fromEntries(entries) as Shape<K>;
 }
 
-/** An entry with `command`. Keys of other clients pass. */
+/** An entry with `command`. Unknown keys are allowed. */
 export const stdioSchema = z.looseObject({
   ...shapeOf({ ...STDIO_KEYS, ...OWN_KEYS }),
   command: STDIO_KEYS.command.schema,
 });
 
-/** An entry with `url`. Keys of other clients pass. */
+/** An entry with `url`. Unknown keys are allowed. */
 export const urlSchema = z.looseObject({
   ...shapeOf({ ...URL_KEYS, ...OWN_KEYS }),
   url: URL_KEYS.url.schema,

@@ -2,8 +2,8 @@ import { readRegularFileSync } from "../regular_file.ts";
 import { isAbsolute, join } from "@std/path";
 import { firstCommands, type Words, wordsOf } from "./command_line.ts";
 
-/** What a command runs is looked for in these. */
-interface Places {
+/** Where the program of a command is looked for. */
+export interface Places {
   /** The value of PATH. */
   searchPath: string;
   /** What a relative path is relative to. */
@@ -17,7 +17,7 @@ const OWN_NAME =
 /** Their entry points in the sources and in a bundle. */
 const OWN_FILE = /^(?:exai-)?(shim|daemon)\.(?:ts|m?js)$/i;
 
-/** What lies beside such an entry point, or above it, of which one is enough. */
+/** Files beside such an entry point, or above it, one of which identifies it. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
   shim: ["lib/shim", "daemon/daemon.js", "exai-shim", "exai-shim.exe"],
   daemon: ["lib/shim", "../shim.js", "exai-daemon", "exai-daemon.exe"],
@@ -29,8 +29,8 @@ const MAX_SCRIPT_BYTES = 16 * 1024;
 const MAX_SCRIPTS = 3;
 
 /**
- * Which of our own programs `words` starts, through whatever stands before it: a path, a link, `npx`, `deno run`,
- * `env`, `cmd /c`, `sh -c`, a small script. What hides it better is found out when it runs.
+ * Which of our own programs `words` starts, directly or by a path, a link, `npx`, `deno run`, `env`, `cmd /c`, `sh -c` or
+ * a small script. What this does not find is rejected when it connects (`EXAI_VIA`).
  */
 export function ownProgram(words: Words, places: Places): string | undefined {
   return findIn([words], places, MAX_SCRIPTS);
@@ -49,7 +49,7 @@ function findIn(lines: readonly Words[], places: Places, scripts: number): strin
 function programOf(word: string, places: Places, scripts: number): string | undefined {
   const path = pathOf(word, places);
   const info = path === undefined ? undefined : statOf(path);
-  // The name of a directory says what a server works on, not what runs.
+  // A directory is what a server works on, not what runs.
   if (info?.isDirectory) return undefined;
   const real = path === undefined ? undefined : realPathOf(path);
   for (const name of [word, real].filter((name) => name !== undefined)) {
@@ -72,13 +72,13 @@ function programInScript(path: string, places: Places, scripts: number): string 
   if (!info?.isFile || info.size > MAX_SCRIPT_BYTES) return undefined;
   const text = readText(path);
   if (text === undefined || !SCRIPT.test(text)) return undefined;
-  // Of other languages nothing is understood, and a shell's lines that are none do no harm.
+  // Only shell scripts are understood.
   const [first = ""] = text.split("\n", 1);
   if (first.startsWith("#!") && !/\b(?:ba|da|z|k|fi)?sh\b/.test(first)) return undefined;
   return findIn(wordsOf(text), places, scripts);
 }
 
-/** Where the program `word` lies; undefined where it cannot be found. */
+/** The path of the program `word`; undefined when it is not found. */
 function pathOf(word: string, { searchPath, dir }: Places): string | undefined {
   if (/[/\\]/.test(word)) return isAbsolute(word) ? word : join(dir, word);
   const isWindows = Deno.build.os === "windows";

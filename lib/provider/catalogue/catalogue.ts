@@ -1,10 +1,11 @@
 import type { Effort, ModelAbilities, ModelClass, ModelInfo, ThinkingControl } from "../provider.ts";
+import type { ModelStatus } from "../provider_status.ts";
 import data from "./models.json" with { type: "json" };
 
-/** What a file may say of a model; what it leaves out stays as it is known, or is taken for the least. */
+/** A model as `models.json` or the shipped catalogue describes it. Omitted fields keep their known or default value. */
 export interface ModelEntry {
   name: string;
-  /** A name of `ProviderKind`, or of a custom entry; left out: every provider that has a model of that name. */
+  /** The name of a provider. Omitted: every provider that has a model of that name. */
   provider?: string;
   aliases?: readonly string[];
   class?: ModelClass;
@@ -18,15 +19,15 @@ export interface ModelEntry {
   thinking?: ThinkingControl;
   temperature?: boolean;
   searchStopsThinking?: boolean;
-  /** Whether `auto` may choose it. */
+  /** Whether `auto` may select it. */
   auto?: boolean;
 }
 
 /** An entry of the shipped catalogue, which names its provider. */
 type ShippedEntry = ModelEntry & { provider: string };
 
-/** What a model is taken for that nobody described: enough for a question, nothing that may be refused. */
-const LEAST: Required<Omit<ModelEntry, "name" | "provider">> = {
+/** Defaults for a model without a description: no ability that a provider might reject. */
+const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider">> = {
   aliases: [],
   class: "balanced",
   contextTokens: 32_768,
@@ -42,26 +43,37 @@ const LEAST: Required<Omit<ModelEntry, "name" | "provider">> = {
   auto: false,
 };
 
-/** The models that EXAI knows of its own, in the order in which `auto` prefers them within a class. */
+/** The shipped catalogue, in the order in which `auto` prefers the models of a class. */
 export const SHIPPED_MODELS: readonly ShippedEntry[] = (data as { models: ShippedEntry[] }).models;
 
-/** Lays `over` upon `entry`: what it leaves out stays. */
-export function mergeEntries(entry: ModelEntry, over: Omit<ModelEntry, "name">): ModelEntry {
-  const said = Object.entries(over).filter(([, value]) => value !== undefined);
-  return { ...entry, ...Object.fromEntries(said), name: entry.name };
+/**
+ * Merges the defined fields of `overrides` into `entry`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { mergeEntries } from "./catalogue.ts";
+ *
+ * const merged = mergeEntries({ name: "acme-1", images: true }, { contextTokens: 8192, images: undefined });
+ * assertEquals(merged, { name: "acme-1", images: true, contextTokens: 8192 });
+ * ```
+ */
+export function mergeEntries(entry: ModelEntry, overrides: Omit<ModelEntry, "name">): ModelEntry {
+  const defined = Object.entries(overrides).filter(([, value]) => value !== undefined);
+  return { ...entry, ...Object.fromEntries(defined), name: entry.name };
 }
 
-/** The model that `entry` describes, of the provider `provider`. */
+/** Returns the model of `provider` that `entry` describes. */
 export function toModel(entry: ModelEntry, provider: string): ModelInfo {
   const { aliases, class: modelClass, contextTokens, thinking, searchStopsThinking, auto, ...rest } =
-    mergeEntries({ ...LEAST, name: entry.name }, entry) as Required<ModelEntry>;
+    mergeEntries({ ...DEFAULTS, name: entry.name }, entry) as Required<ModelEntry>;
   return {
     name: entry.name,
     provider,
     aliases,
     class: modelClass,
     contextTokens,
-    // An answer cannot be longer than the window that must hold the question too.
+    // The window holds the question as well as the answer.
     maxOutputTokens: Math.min(rest.maxOutputTokens, Math.ceil(contextTokens / 2)),
     abilities: abilitiesOf(rest, thinking),
     thinking,
@@ -84,4 +96,10 @@ function abilitiesOf(entry: Partial<ModelEntry>, thinking: ThinkingControl): Mod
 
 function hasEffort(efforts: readonly Effort[]): boolean {
   return efforts.length > 0;
+}
+
+/** Returns the part of `model` that status reports show. */
+export function toModelStatus({ name, aliases, contextTokens, abilities }: ModelInfo): ModelStatus {
+  const { files, search, thinking, images } = abilities;
+  return { name, aliases, contextTokens, abilities: { files, search, thinking, images } };
 }

@@ -1,6 +1,17 @@
 import { type Effort, EFFORTS, type ThinkingControl, type ThinkingMode } from "../provider.ts";
 
-/** Of the efforts a model knows, the one nearest to `mode`; between two as near, the greater. */
+/**
+ * Returns the effort nearest to `mode`; of two equally near, the higher.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { nearestEffort } from "./thinking.ts";
+ *
+ * assertEquals(nearestEffort(["low", "high"], "medium"), "high");
+ * assertEquals(nearestEffort(["none", "low"], "minimal"), "none");
+ * ```
+ */
 export function nearestEffort(efforts: readonly Effort[], mode: ThinkingMode): Effort {
   const sorted = EFFORTS.filter((effort) => efforts.includes(effort));
   if (mode === "minimal") return sorted[0]!;
@@ -9,7 +20,7 @@ export function nearestEffort(efforts: readonly Effort[], mode: ThinkingMode): E
   return sorted.reduce((best, effort) => distance(effort) <= distance(best) ? effort : best);
 }
 
-/** Whether `mode` asks a model with this `control` to think at all. */
+/** Whether a model with this `control` thinks at all under `mode`. */
 export function isThinking(control: ThinkingControl, mode: ThinkingMode): boolean {
   switch (control) {
     case "none":
@@ -23,7 +34,7 @@ export function isThinking(control: ThinkingControl, mode: ThinkingMode): boolea
   }
 }
 
-/** Whether `control` has a way of not thinking. */
+/** Whether thinking can be turned off. */
 export function canStopThinking(control: ThinkingControl): boolean {
   return control === "none" || control === "switch" || (control !== "always" && control.includes("none"));
 }

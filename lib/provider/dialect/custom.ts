@@ -4,7 +4,7 @@ import { nearestEffort } from "../catalogue/thinking.ts";
 import type { ModelInfo, ThinkingMode } from "../provider.ts";
 import { type Dialect, windowOf } from "./dialect.ts";
 
-/** What local servers list beside the models that chat. */
+/** Ids of models that local servers list and that do not chat. */
 const NO_CHAT = /embed|rerank|whisper|\btts\b|diffusion/i;
 
 /** Any server of the OpenAI API: LM Studio, vLLM, llama.cpp, Ollama, a gateway. */
@@ -18,8 +18,8 @@ export const CUSTOM: Dialect = {
 };
 
 /**
- * `reasoning_effort` is what Ollama (https://docs.ollama.com/api/openai-compatibility), vLLM and LM Studio take. Only
- * models that someone said can think get it: by Ollama itself, or in models.json.
+ * Ollama (https://docs.ollama.com/api/openai-compatibility), vLLM and LM Studio take `reasoning_effort`. It is sent
+ * only to models described as thinking, by Ollama or in models.json.
  */
 function thinking(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject {
   if (mode === undefined || typeof model.thinking === "string") return {};
@@ -41,7 +41,7 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
   };
 }
 
-/** What LM Studio, llama.cpp and (through its own API) Ollama say a model can do. */
+/** The capabilities as LM Studio, llama.cpp and (through its own API) Ollama list them. */
 function capabilitiesOf(listed: JsonObject): string[] {
   const { capabilities } = listed;
   if (Array.isArray(capabilities)) return capabilities.map(String);

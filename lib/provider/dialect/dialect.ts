@@ -1,47 +1,65 @@
-import type { JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject } from "../../base/json.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
 import type { ModelInfo, ThinkingMode, ToolCall } from "../provider.ts";
 
-/** What a provider adds to, or does otherwise than, the API of OpenAI that all of them speak. */
+/**
+ * How a provider differs from the OpenAI chat completions API, which all of them implement.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type Dialect, windowOf } from "./dialect.ts";
+ *
+ * const ACME: Dialect = {
+ *   maxTokensField: "max_tokens",
+ *   asksForUsage: true,
+ *   fetchesImages: false,
+ *   hasJsonMode: true,
+ *   thinking: (_model, mode) => mode === undefined ? {} : { think: mode !== "minimal" },
+ *   describe: (listed) => ({ contextTokens: windowOf(listed) }),
+ * };
+ * assertEquals(ACME.describe({ id: "acme-1", context_length: 8192 }), { contextTokens: 8192 });
+ * ```
+ */
 export interface Dialect {
-  /** Field that bounds the answer. */
+  /** The field that limits the tokens of the answer. */
   maxTokensField: "max_tokens" | "max_completion_tokens";
-  /** Whether the bound is always said, because the provider's own is lower than what a review needs. */
+  /** Whether the limit is always sent, because the provider's default is too low for a review. */
   alwaysBoundsOutput?: boolean;
-  /** Whether the usage of a stream comes only when `stream_options` asks for it. */
+  /** Whether a stream reports its usage only when `stream_options` asks for it. */
   asksForUsage: boolean;
-  /** Whether it fetches images by `https:` itself. */
+  /** Whether the provider fetches images from `https:` URLs. */
   fetchesImages: boolean;
-  /** Whether the thoughts of earlier answers go back to it. */
+  /** Whether the reasoning of earlier answers is sent back. */
   takesReasoningBack?: boolean;
-  /** Whether it knows `response_format: {"type": "json_object"}`. */
+  /** Whether it supports `response_format: {"type": "json_object"}`. */
   hasJsonMode: boolean;
   /**
-   * Fields that make `model` think as `mode` says; undefined: as it will. Only called with a mode that the model can
-   * be set to.
+   * The fields that set the thinking of `model` to `mode`; undefined leaves it to the model. Called only with a mode
+   * the model supports.
    */
   thinking(model: ModelInfo, mode: ThinkingMode | undefined, how: { webSearch: boolean }): JsonObject;
-  /** Fields and tools that let `model` search the web. Only called for one that can. */
+  /** The fields and tools that enable web search. Called only for a model that can search. */
   webSearch?(model: ModelInfo): { fields?: JsonObject; tools?: JsonObject[] };
-  /** What answers a call of a tool that the provider itself runs; undefined for the caller's own tools. */
+  /** The result of a tool call that the provider runs itself; undefined for the caller's own tools. */
   answerBuiltin?(call: ToolCall): string | undefined;
-  /** What an entry of `/models` says of a model; undefined for one that does not chat. */
+  /** Reads an entry of `/models`; undefined for a model that does not chat. */
   describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined;
 }
 
-/** What servers of several kinds say about the window of a model in `/models`. */
+/** Reads the context window of an entry of `/models`, in tokens, in any of the fields servers use for it. */
 export function windowOf(listed: JsonObject): number | undefined {
-  const meta = listed.meta as JsonObject | undefined;
-  const said = [
-    // LM Studio: what it was loaded with, then what it could have.
+  const meta = isObject(listed.meta) ? listed.meta : {};
+  const candidates = [
+    // LM Studio: the loaded length, then (below) the longest possible one.
     listed.loaded_context_length,
     // Kimi, OpenRouter.
     listed.context_length,
     // vLLM.
     listed.max_model_len,
     listed.max_context_length,
-    // llama.cpp: what it was started with; the training length beside it is more than it has.
-    meta?.n_ctx,
+    // llama.cpp: the length it was started with; n_ctx_train beside it may be longer.
+    meta.n_ctx,
   ];
-  return said.find((tokens) => typeof tokens === "number" && tokens > 0) as number | undefined;
+  return candidates.find((tokens): tokens is number => typeof tokens === "number" && tokens > 0);
 }

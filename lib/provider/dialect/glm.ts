@@ -6,12 +6,12 @@ import { type Dialect, windowOf } from "./dialect.ts";
 /** GLM of Z.AI and Zhipu (https://docs.z.ai/api-reference/llm/chat-completion). */
 export const GLM: Dialect = {
   maxTokensField: "max_tokens",
-  // The last event of a stream has the usage without being asked; stream_options is none of its fields.
+  // The last event of a stream always has the usage; stream_options is not a documented field.
   asksForUsage: false,
   fetchesImages: true,
   hasJsonMode: true,
   thinking,
-  // search-prime is the engine Z.AI names; search_result puts what was found into the answer's web_search field.
+  // search-prime is the engine Z.AI documents; search_result adds the sources as the answer's web_search field.
   webSearch: () => ({
     tools: [{
       type: "web_search",
@@ -22,8 +22,8 @@ export const GLM: Dialect = {
 };
 
 /**
- * All take the switch (https://docs.z.ai/guides/capabilities/thinking-mode); from GLM-5.2 on `reasoning_effort` says
- * how hard while it is on.
+ * Every model takes the switch (https://docs.z.ai/guides/capabilities/thinking-mode); since GLM-5.2 `reasoning_effort`
+ * sets the effort while it is on.
  */
 function thinking(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject {
   const control = model.thinking;

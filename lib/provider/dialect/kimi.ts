@@ -3,23 +3,23 @@ import { nearestEffort } from "../catalogue/thinking.ts";
 import type { ModelInfo, ThinkingMode } from "../provider.ts";
 import { type Dialect, windowOf } from "./dialect.ts";
 
-/** Name of the search that Kimi runs itself (https://platform.kimi.ai/docs/guide/use-web-search). */
+/** The web search tool that Kimi runs itself (https://platform.kimi.ai/docs/guide/use-web-search). */
 const KIMI_WEB_SEARCH = "$web_search";
 
 /** Kimi (https://platform.kimi.ai/docs/api/chat). */
 export const KIMI: Dialect = {
-  // max_tokens is deprecated, and what stands for it when left out is too short for a review.
+  // max_tokens is deprecated, and the default limit is too short for a review.
   maxTokensField: "max_completion_tokens",
   alwaysBoundsOutput: true,
   asksForUsage: true,
-  // Images go as base64 or as an uploaded file (https://platform.kimi.ai/docs/guide/use-kimi-vision-model).
+  // Images are sent as base64 or as an uploaded file (https://platform.kimi.ai/docs/guide/use-kimi-vision-model).
   fetchesImages: false,
-  // K3 and K2 thinking want the reasoning_content of earlier turns (.../docs/guide/use-kimi-k2-thinking-model).
+  // K3 and K2 thinking need the reasoning_content of earlier turns (.../docs/guide/use-kimi-k2-thinking-model).
   takesReasoningBack: true,
   hasJsonMode: true,
   thinking,
   webSearch: () => ({ tools: [{ type: "builtin_function", function: { name: KIMI_WEB_SEARCH } }] }),
-  // The search runs on Kimi's side: its call is answered with its own arguments, as they are.
+  // The search runs at Kimi: its call is answered with its own arguments, unchanged.
   answerBuiltin: (call) => call.name === KIMI_WEB_SEARCH ? call.arguments : undefined,
   describe: (listed) => ({
     contextTokens: windowOf(listed),
@@ -30,8 +30,8 @@ export const KIMI: Dialect = {
 };
 
 /**
- * K3 takes `reasoning_effort`, K2.5 and K2.6 a switch (https://platform.kimi.ai/docs/api/models-overview). While they
- * search the web their thinking must be off (.../docs/guide/use-web-search).
+ * K3 takes `reasoning_effort`, K2.5 and K2.6 a switch (https://platform.kimi.ai/docs/api/models-overview). Thinking
+ * must be off while they search the web (.../docs/guide/use-web-search).
  */
 function thinking(model: ModelInfo, mode: ThinkingMode | undefined, how: { webSearch: boolean }): JsonObject {
   const control = model.thinking;

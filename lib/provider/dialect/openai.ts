@@ -3,7 +3,7 @@ import { nearestEffort } from "../catalogue/thinking.ts";
 import type { ModelInfo, ThinkingMode } from "../provider.ts";
 import { type Dialect, windowOf } from "./dialect.ts";
 
-/** What OpenAI lists beside the models that chat. */
+/** Ids of models that OpenAI lists and that do not chat. */
 const NO_CHAT =
   /embedding|whisper|tts|dall-e|image|moderation|realtime|audio|transcribe|sora|babbage|davinci|-pro\b/;
 
@@ -14,7 +14,7 @@ export const OPENAI: Dialect = {
   fetchesImages: true,
   hasJsonMode: true,
   thinking,
-  // Chat completions search with the search models alone; they always do, and this says so
+  // Only the search models search in chat completions. They always do; the field makes it explicit
   // (https://developers.openai.com/api/docs/guides/tools-web-search).
   webSearch: () => ({ fields: { web_search_options: {} } }),
   describe: (listed) =>

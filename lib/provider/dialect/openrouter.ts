@@ -4,7 +4,7 @@ import { nearestEffort } from "../catalogue/thinking.ts";
 import type { ModelInfo, ThinkingMode } from "../provider.ts";
 import type { Dialect } from "./dialect.ts";
 
-/** Efforts OpenRouter takes for any model that thinks, and maps to what the model has. */
+/** The efforts OpenRouter takes for any model that thinks, and maps to those of the model. */
 const EFFORTS = ["minimal", "low", "medium", "high", "xhigh"] as const;
 
 /** OpenRouter (https://openrouter.ai/docs/api/api-reference/chat). */
@@ -26,7 +26,7 @@ function thinking(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject 
   return { reasoning: { effort: nearestEffort(model.thinking, mode) } };
 }
 
-/** The list says all there is to know (https://openrouter.ai/docs/guides/overview/models). */
+/** The list describes models in full (https://openrouter.ai/docs/guides/overview/models). */
 function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
   const architecture = isObject(listed.architecture) ? listed.architecture : {};
   const outputs = strings(architecture.output_modalities);
@@ -38,7 +38,7 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
     maxOutputTokens: number(top.max_completion_tokens),
     images: strings(architecture.input_modalities).includes("image"),
     tools: takes.includes("tools"),
-    // A server tool of OpenRouter's own: it is there for every model that calls tools.
+    // Web search is a server tool of OpenRouter, available to every model that calls tools.
     search: takes.includes("tools"),
     thinking: takes.includes("reasoning") ? EFFORTS : "none",
     temperature: takes.includes("temperature"),

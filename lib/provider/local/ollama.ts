@@ -1,23 +1,34 @@
 import { pooledMap } from "@std/async/pool";
 import { isObject, type JsonObject, textOf } from "../../base/json.ts";
-import { MIB } from "../../base/units.ts";
 import { trimEndOf } from "../../base/text.ts";
+import { MIB } from "../../base/units.ts";
 
-/** Where Ollama is when nobody said otherwise (https://docs.ollama.com/faq). */
+/** The default port of Ollama (https://docs.ollama.com/faq). */
 const DEFAULT_PORT = 11434;
 
-/** It is on this machine: what does not answer at once is not there. */
+/** Ollama runs on this machine, so a slow answer means that it is not there. */
 const PROBE_TIMEOUT_MS = 1000;
 const SHOW_TIMEOUT_MS = 5000;
 const MAX_BYTES = 16 * MIB;
-/** Models looked at, and how many at once. */
 const MAX_MODELS = 1000;
-const MAX_AT_ONCE = 8;
+const MAX_CONCURRENT_REQUESTS = 8;
 
-/** The window Ollama gives a model at least; a longer question is cut there without a word. */
-const LEAST_WINDOW_TOKENS = 4096;
+/** The default window of Ollama. It silently truncates longer questions. */
+const DEFAULT_WINDOW_TOKENS = 4096;
 
-/** The origin `OLLAMA_HOST` names, which Ollama takes as host, host and port, or URL; all addresses means this one. */
+/**
+ * Parses `OLLAMA_HOST`: a host, a host and port, or a URL. The unspecified address stands for the loopback address.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { ollamaOrigin } from "./ollama.ts";
+ *
+ * assertEquals(ollamaOrigin(), "http://127.0.0.1:11434");
+ * assertEquals(ollamaOrigin("0.0.0.0:8080"), "http://127.0.0.1:8080");
+ * assertEquals(ollamaOrigin("https://ollama.example"), "https://ollama.example:443");
+ * ```
+ */
 export function ollamaOrigin(host = ""): string {
   const text = host.trim();
   const [, scheme = "http", rest = ""] = /^(?:(https?):\/\/)?(.*)$/s.exec(trimEndOf(text, "/")) ?? [];
@@ -27,7 +38,7 @@ export function ollamaOrigin(host = ""): string {
   return `${scheme}://${address}:${port ?? defaultPort}`;
 }
 
-/** Whether an Ollama answers at `origin`. */
+/** Whether an Ollama answers at `origin`. Never throws. */
 export async function findOllama(origin: string, signal: AbortSignal): Promise<boolean> {
   try {
     const answer = await get(`${origin}/api/version`, { signal, timeoutMs: PROBE_TIMEOUT_MS });
@@ -38,8 +49,10 @@ export async function findOllama(origin: string, signal: AbortSignal): Promise<b
 }
 
 /**
- * The models of the Ollama at `origin`, as entries of `/models` with what they can do and the window they have
+ * Lists the models of the Ollama at `origin` as entries of `/models`, with their capabilities and context windows
  * (https://docs.ollama.com/api: tags, ps, show).
+ *
+ * @throws {Error} when the list of models cannot be fetched
  */
 export async function listOllama(origin: string, signal: AbortSignal): Promise<JsonObject[]> {
   const [tags, running] = await Promise.all([
@@ -48,25 +61,25 @@ export async function listOllama(origin: string, signal: AbortSignal): Promise<J
   ]);
   const loaded = new Map(objects(running.models).map((one) => [one.name, one.context_length]));
   const described = pooledMap(
-    MAX_AT_ONCE,
+    MAX_CONCURRENT_REQUESTS,
     objects(tags.models).slice(0, MAX_MODELS),
     async ({ name }: JsonObject) => {
       const shown = await show(origin, textOf(name) ?? "", signal);
-      const window = loaded.get(name) ?? setWindow(shown.parameters) ?? LEAST_WINDOW_TOKENS;
+      const window = loaded.get(name) ?? configuredWindow(shown.parameters) ?? DEFAULT_WINDOW_TOKENS;
       return { id: name, capabilities: shown.capabilities, context_length: window };
     },
   );
   return await Array.fromAsync(described);
 }
 
-/** What Ollama tells of one model; nothing when it would not. */
+/** Fetches the description of one model; empty when that fails. */
 async function show(origin: string, model: string, signal: AbortSignal): Promise<JsonObject> {
   const init = { method: "POST", body: JSON.stringify({ model }) };
   return await get(`${origin}/api/show`, { signal, timeoutMs: SHOW_TIMEOUT_MS, init }).catch(() => ({}));
 }
 
-/** The window the model's own file sets. */
-function setWindow(parameters: unknown): number | undefined {
+/** The window that the Modelfile sets. */
+function configuredWindow(parameters: unknown): number | undefined {
   const [, tokens] = /^num_ctx\s+(\d+)$/m.exec(typeof parameters === "string" ? parameters : "") ?? [];
   return tokens === undefined ? undefined : Number(tokens);
 }

@@ -1,9 +1,9 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
-import type { ModelEntry } from "../catalogue/catalogue.ts";
-import { unfitness } from "../fitness.ts";
+import { type ModelEntry, toModelStatus } from "../catalogue/catalogue.ts";
 import type { Dialect } from "../dialect/dialect.ts";
-import type { ProviderName } from "../kinds.ts";
+import { unmetNeeds } from "../model_fitness.ts";
+import type { ModelNeeds } from "../model_router.ts";
 import type {
   ChatOptions,
   ChatResult,
@@ -15,37 +15,37 @@ import type {
   ToolCall,
   Usage,
 } from "../provider.ts";
-import type { ModelNeeds } from "../routing.ts";
-import type { ModelStatus, ProviderStatus } from "../status.ts";
-import { estimateTokens } from "../tokens.ts";
-import type { CompletionReader } from "./answer.ts";
-import { toBody, toRawBody } from "./body.ts";
+import type { ProviderName } from "../provider_kinds.ts";
+import type { ModelStatus, ProviderStatus } from "../provider_status.ts";
+import { estimateTokens } from "../token_estimate.ts";
+import type { CompletionReader } from "./completion_reader.ts";
 import type { ProviderEndpoint } from "./endpoint.ts";
-import { faultOf, providerFault } from "./faults.ts";
-import { ProgressReporter } from "./progress.ts";
-import type { Roster } from "./roster.ts";
+import type { ModelList } from "./model_list.ts";
+import { ProgressReporter } from "./progress_reporter.ts";
+import { faultKindOf, providerError } from "./provider_errors.ts";
+import { toBody, toRawBody } from "./request_body.ts";
 
 interface ApiProviderOptions {
   kind: ProviderName;
   endpoint: ProviderEndpoint;
   dialect: Dialect;
-  roster: Roster;
-  /** What it lists; left out: its `/models`. */
+  modelList: ModelList;
+  /** Lists the models; defaults to `/models` of the endpoint. */
   list?: (signal: AbortSignal) => Promise<JsonObject[]>;
   files?: FileService;
 }
 
-/** Searches one answer may take; a model that wants more goes in circles. */
+/** Web searches per answer; a model that requests more is looping. */
 const MAX_SEARCHES = 10;
 
-/** A provider that speaks the API of OpenAI. */
+/** A provider with the OpenAI chat completions API. */
 export class ApiProvider implements Provider {
   readonly name: string;
   readonly kind: ProviderName;
   readonly files?: FileService;
   readonly #options: ApiProviderOptions;
-  /** Why its list could not be had, when it was last asked for. */
-  #listFault: ExaiError | undefined;
+  /** The error of the last attempt to list the models. */
+  #listError: ExaiError | undefined;
 
   constructor(options: ApiProviderOptions) {
     this.name = options.endpoint.name;
@@ -55,12 +55,12 @@ export class ApiProvider implements Provider {
   }
 
   models(): readonly ModelInfo[] {
-    return this.#options.roster.models;
+    return this.#options.modelList.models;
   }
 
-  /** Takes another word of the user's on its models in place of the one before. */
+  /** Replaces the user's overrides of its models. */
   override(overrides: readonly ModelEntry[]): void {
-    this.#options.roster.override(overrides);
+    this.#options.modelList.override(overrides);
   }
 
   chat(request: ProviderRequest, options: ChatOptions): Promise<ChatResult> {
@@ -68,97 +68,90 @@ export class ApiProvider implements Provider {
     const images = request.messages.some(({ content }) =>
       typeof content !== "string" && content.some((part) => part.type === "image")
     );
-    refuse(model, { images, thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
-    return this.#ask(toBody(request, this.#options.dialect), model, options);
+    assertMeets(model, { images, thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
+    return this.#complete(toBody(request, this.#options.dialect), model, options);
   }
 
   complete(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult> {
     const { model, webSearch, tools } = request;
-    refuse(model, { webSearch, tools: (tools?.length ?? 0) > 0 });
-    return this.#ask(toRawBody(request, this.#options.dialect), model, options);
+    assertMeets(model, { webSearch, tools: (tools?.length ?? 0) > 0 });
+    return this.#complete(toRawBody(request, this.#options.dialect), model, options);
   }
 
   status(): ProviderStatus {
-    const { endpoint } = this.#options;
-    const models = this.models();
-    const openForMs = endpoint.breaker.openForMs;
+    const { openForMs } = this.#options.endpoint.breaker;
     const reason = openForMs === undefined
-      ? this.#listFault?.message
+      ? this.#listError?.message
       : `it failed several times in a row and is left alone for ${Math.ceil(openForMs / 1000)} s more`;
-    const some = (ability: keyof ModelStatus["abilities"]) =>
+    const models = this.models().map(toModelStatus);
+    const hasAny = (ability: keyof ModelStatus["abilities"]) =>
       models.some(({ abilities }) => abilities[ability]);
     return {
       name: this.name,
       kind: this.kind,
       available: reason === undefined,
       reason,
-      ...(openForMs === undefined ? {} : { restsForMs: openForMs }),
+      ...(openForMs === undefined ? {} : { circuitOpenForMs: openForMs }),
       abilities: {
         files: this.files !== undefined,
-        search: some("search"),
-        thinking: some("thinking"),
-        images: some("images"),
+        search: hasAny("search"),
+        thinking: hasAny("thinking"),
+        images: hasAny("images"),
       },
-      models: models.map((
-        { name, aliases, contextTokens, abilities: { files, search, thinking, images } },
-      ) => ({
-        name,
-        aliases,
-        contextTokens,
-        abilities: { files, search, thinking, images },
-      })),
+      models,
     };
   }
 
   async refresh(signal: AbortSignal): Promise<void> {
-    const { endpoint, roster, list = (signal) => endpoint.list(signal) } = this.#options;
+    const { endpoint, modelList, list = (signal) => endpoint.listModels(signal) } = this.#options;
     try {
-      roster.list(await list(signal));
+      modelList.setListed(await list(signal));
       endpoint.breaker.reset();
-      this.#listFault = undefined;
+      this.#listError = undefined;
     } catch (thrown) {
       if (signal.aborted) return;
-      // Some serve no list: that says nothing about their models.
-      const serves = faultOf(thrown) === "refused" || faultOf(thrown) === "malformed";
-      this.#listFault = serves ? undefined : ExaiError.from(thrown);
+      // Some servers have no list of models and are available nevertheless.
+      const fault = faultKindOf(thrown);
+      const hasNoList = fault === "refused" || fault === "malformed";
+      this.#listError = hasNoList ? undefined : ExaiError.from(thrown);
     }
   }
 
-  /** Asks until the model has said its answer: the provider's own tools are served on the way. */
-  async #ask(body: JsonObject, model: ModelInfo, options: ChatOptions): Promise<ChatResult> {
+  /** Sends requests until the model answers; calls of the provider's built-in tools are answered in between. */
+  async #complete(body: JsonObject, model: ModelInfo, options: ChatOptions): Promise<ChatResult> {
     const { endpoint } = this.#options;
     const progress = new ProgressReporter(model.name, options.onProgress);
     const messages = [...body.messages as JsonObject[]];
     const usages: Usage[] = [];
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
-      const answer = await endpoint.ask({ ...body, messages }, {
+      const answer = await endpoint.complete({ ...body, messages }, {
         signal: options.signal,
         deadlineMs: options.deadlineMs,
         onSent: (attempt) => progress.sent(attempt),
-        onPart: (answer) => progress.grown(answer),
+        onDelta: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
       usages.push(answer.usage ?? await estimateUsage(messages, answer));
-      const served = this.#serve(answer.toolCalls);
-      if (served === undefined) return this.#result(answer, model, usages);
+      const results = this.#answerBuiltins(answer.toolCalls);
+      if (results === undefined) return this.#result(answer, model, usages);
       progress.searching();
-      messages.push(answer.toMessage(), ...served);
+      messages.push(answer.toMessage(), ...results);
     }
-    throw providerFault(
+    throw providerError(
       "malformed",
       `${model.name} searched the web ${MAX_SEARCHES} times without an answer; put the question more narrowly`,
       { provider: this.name, model: model.name },
     );
   }
 
-  /** The answers to `calls` when the provider's own tools are all that was called. */
-  #serve(calls: readonly ToolCall[]): JsonObject[] | undefined {
+  /** The results of `calls` if all of them are of built-in tools; otherwise undefined. */
+  #answerBuiltins(calls: readonly ToolCall[]): JsonObject[] | undefined {
     const { answerBuiltin } = this.#options.dialect;
     if (calls.length === 0 || answerBuiltin === undefined) return undefined;
-    const served = calls.map((call) => ({ call, content: answerBuiltin(call) }));
-    if (served.some(({ content }) => content === undefined)) return undefined;
-    return served.map(({ call, content }) => ({
+    const results = calls.map((call) => ({ call, content: answerBuiltin(call) }));
+    if (results.some(({ content }) => content === undefined)) return undefined;
+    return results.map(({ call, content }) => ({
       role: "tool",
       tool_call_id: call.id,
       name: call.name,
@@ -172,7 +165,7 @@ export class ApiProvider implements Provider {
       text: answer.text,
       model: answer.model ?? model.name,
       provider: this.name,
-      usage: sum(usages),
+      usage: sumUsages(usages),
       finishReason: answer.finishReason ?? "stop",
       toolCalls: toolCalls.length > 0 ? toolCalls : undefined,
       citations: citations.length > 0 ? citations : undefined,
@@ -181,10 +174,10 @@ export class ApiProvider implements Provider {
   }
 }
 
-/** @throws {ExaiError} `INVALID_PARAMS` naming the model and what it cannot do */
-function refuse(model: ModelInfo, needs: ModelNeeds): void {
-  const fault = unfitness(model, needs);
-  if (fault !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${fault}`);
+/** @throws {ExaiError} `INVALID_PARAMS` naming the model and the needs it does not meet */
+function assertMeets(model: ModelInfo, needs: ModelNeeds): void {
+  const unmet = unmetNeeds(model, needs);
+  if (unmet !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${unmet}`);
 }
 
 async function estimateUsage(messages: readonly JsonObject[], answer: CompletionReader): Promise<Usage> {
@@ -202,14 +195,14 @@ function textOf(content: unknown): string {
   return parts.map((part) => isObject(part) && typeof part.text === "string" ? part.text : "").join("\n");
 }
 
-function sum(usages: readonly Usage[]): Usage {
+function sumUsages(usages: readonly Usage[]): Usage {
   const add = (a: number | undefined, b: number | undefined) =>
     a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
-  return usages.reduce((all, one) => ({
-    inputTokens: all.inputTokens + one.inputTokens,
-    outputTokens: all.outputTokens + one.outputTokens,
-    cachedTokens: add(all.cachedTokens, one.cachedTokens),
-    reasoningTokens: add(all.reasoningTokens, one.reasoningTokens),
-    estimated: all.estimated || one.estimated,
+  return usages.reduce((sum, usage) => ({
+    inputTokens: sum.inputTokens + usage.inputTokens,
+    outputTokens: sum.outputTokens + usage.outputTokens,
+    cachedTokens: add(sum.cachedTokens, usage.cachedTokens),
+    reasoningTokens: add(sum.reasoningTokens, usage.reasoningTokens),
+    estimated: sum.estimated || usage.estimated,
   }));
 }

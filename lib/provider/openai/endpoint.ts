@@ -1,126 +1,136 @@
 import { getLogger } from "@logtape/logtape";
+import type OpenAI from "openai";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
-import { CompletionReader } from "./answer.ts";
-import { Breaker, type BreakerOptions } from "./breaker.ts";
-import { faultOfApi, isApiError, providerFault } from "./faults.ts";
+import { CompletionReader } from "./completion_reader.ts";
 import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
-import { isWorthWaiting, RETRY, type RetryOptions, wait, waitBefore, type WaitBounds } from "./retry.ts";
-import { type Address, openClient } from "./sdk.ts";
+import { type BreakerOptions, ProviderBreaker } from "./provider_breaker.ts";
+import { fromApiError, isApiError, providerError, type ProviderErrorInfo } from "./provider_errors.ts";
+import {
+  DEFAULT_RETRY_POLICY,
+  fitsDeadline,
+  retryDelay,
+  type RetryPolicy,
+  sleep,
+  type WaitOptions,
+} from "./retry.ts";
+import { type ClientAddress, createClient } from "./sdk_client.ts";
 
 const log = getLogger(["exai", "provider"]);
 
-/** Takes a slot of the provider's; given back by disposing it. */
+/** Acquires a slot of the provider; disposing it releases the slot. */
 export type Admit = (provider: string, signal: AbortSignal) => Promise<Disposable> | Disposable;
 
-interface EndpointOptions extends Address {
-  /** Name of the provider. */
+interface EndpointOptions extends ClientAddress {
+  /** The name of the provider. */
   name: string;
   headers?: Readonly<Record<string, string>>;
-  /** How long the provider may send nothing at all. */
+  /** How long the provider may send nothing before the request times out. */
   silenceMs: number;
   admit?: Admit;
-  retry?: Partial<RetryOptions>;
+  retry?: Partial<RetryPolicy>;
   breaker?: Partial<BreakerOptions>;
 }
 
-/** What is told while one question is asked. */
-interface CompletionOptions extends WaitBounds {
-  /** The slot is there and the question goes out, for the `attempt`th time. */
+/** Bounds and progress callbacks of one completion. */
+interface CompletionOptions extends WaitOptions {
+  /** Called when a slot is acquired and the request is sent; `attempt` starts at 1. */
   onSent?: (attempt: number) => void;
-  /** More of the answer has come. */
-  onPart?: (answer: CompletionReader) => void;
-  /** The provider would not; it is asked again after `waitMs`. */
+  /** Called for each event of the stream. */
+  onDelta?: (answer: CompletionReader) => void;
+  /** Called before a wait of `waitMs` milliseconds, after which the request is sent (again). */
   onRetry?: (waitMs: number, reason: ExaiError) => void;
 }
 
 const BREAKER: BreakerOptions = { failures: 5, openMs: 30 * SECOND_MS };
 const LIST_SILENCE_MS = 10 * SECOND_MS;
 
-/** One token of a long answer takes some 200 bytes of its stream. */
+/** A token takes about 200 bytes of a stream. */
 const MAX_STREAM_BYTES = 128 * MIB;
 const MAX_LIST_BYTES = 32 * MIB;
 
-/** The address of one provider, and the manners with which it is asked. */
+/** Sends requests to one provider, with retries, a circuit breaker and rate limits. */
 export class ProviderEndpoint {
   readonly name: string;
-  readonly breaker: Breaker;
+  readonly breaker: ProviderBreaker;
   readonly #options: EndpointOptions;
-  readonly #retry: RetryOptions;
-  /** Until when the provider wants no question to a model, by model, as `performance.now()` has it. */
-  readonly #notBeforeMs = new Map<string, number>();
+  readonly #retry: RetryPolicy;
+  /** The end of the rate limit of each model, as a `performance.now()` time. */
+  readonly #limitedUntilMs = new Map<string, number>();
 
   constructor(options: EndpointOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#retry = { ...RETRY, ...options.retry };
-    this.breaker = new Breaker(options.name, { ...BREAKER, ...options.breaker });
+    this.#retry = { ...DEFAULT_RETRY_POLICY, ...options.retry };
+    this.breaker = new ProviderBreaker(options.name, { ...BREAKER, ...options.breaker });
   }
 
   /**
-   * Asks for a completion, as a stream, and gives back the whole answer. What cannot have been billed is asked again.
+   * Requests a completion as a stream and returns the whole answer. Failed requests that cannot have been billed are
+   * retried.
    *
-   * @throws {ExaiError} a fault of the provider; the reason `signal` was aborted with
+   * @throws {ExaiError} a provider error; the abort reason of `options.signal`
    */
-  async ask(body: JsonObject, options: CompletionOptions): Promise<CompletionReader> {
+  async complete(body: JsonObject, options: CompletionOptions): Promise<CompletionReader> {
     const model = String(body.model);
     for (let attempt = 1;; attempt++) {
       try {
         await this.#waitForLimit(model, options);
-        return await this.#askOnce(body, { ...options, attempt });
+        return await this.#attempt(body, { ...options, attempt });
       } catch (thrown) {
         if (options.signal.aborted) throw abortError(options.signal);
-        const fault = ExaiError.from(thrown);
-        this.#heed(model, fault);
-        const waitMs = waitBefore(attempt, fault, this.#retry);
-        if (waitMs === undefined || !isWorthWaiting(waitMs, options)) throw fault;
+        const error = ExaiError.from(thrown);
+        this.#rememberLimit(model, error);
+        const waitMs = retryDelay(attempt, error, this.#retry);
+        if (waitMs === undefined || !fitsDeadline(waitMs, options)) throw error;
         log.info("asking {provider} again in {waitMs} ms: {reason}", {
           provider: this.name,
           waitMs: Math.round(waitMs),
-          reason: fault.message,
+          reason: error.message,
         });
-        options.onRetry?.(waitMs, fault);
-        await wait(waitMs, options);
+        options.onRetry?.(waitMs, error);
+        await sleep(waitMs, options);
       }
     }
   }
 
   /**
-   * What `/models` lists.
+   * Returns the entries of `/models`.
    *
-   * @throws {ExaiError} a fault of the provider
+   * @throws {ExaiError} a provider error
    */
-  list(signal: AbortSignal): Promise<JsonObject[]> {
+  listModels(signal: AbortSignal): Promise<JsonObject[]> {
     const limits = { silenceMs: LIST_SILENCE_MS, maxBytes: MAX_LIST_BYTES };
-    return this.exchange({ signal, limits }, async (client) => {
+    return this.request({ signal, limits }, async (client) => {
       const page = await client.models.list({ signal });
-      const listed = (page as unknown as { data?: unknown }).data;
+      // A server may answer with anything, whatever the type says.
+      const listed: unknown = page.data;
       return Array.isArray(listed) ? listed.filter(isObject) : [];
     });
   }
 
   /**
-   * One exchange through the `openai` package that is no completion.
+   * Sends a request other than a completion through the `openai` package.
    *
-   * @throws {ExaiError} a fault of the provider; the reason `signal` was aborted with
+   * @throws {ExaiError} a provider error; the abort reason of `signal`
    */
-  async exchange<T>(
+  async request<T>(
     { signal, limits }: { signal: AbortSignal; limits: FetchLimits },
-    work: (client: Awaited<ReturnType<typeof openClient>>) => Promise<T>,
+    send: (client: OpenAI) => Promise<T>,
   ): Promise<T> {
-    const facts = { provider: this.name };
+    const errorInfo = { provider: this.name };
     const { headers } = this.#options;
-    using guard = new GuardedFetch({ ...limits, facts, headers, expectsEvents: false });
+    using guard = new GuardedFetch({ ...limits, errorInfo, headers, expectsEvents: false });
     try {
-      return await work(await openClient(this.#options, guard));
+      return await send(await createClient(this.#options, guard));
     } catch (thrown) {
-      throw this.#explain(thrown, { signal, guard, facts, hasOutput: false });
+      throw this.#toError(thrown, { signal, guard, errorInfo, hasOutput: false });
     }
   }
 
-  async #askOnce(
+  async #attempt(
     body: JsonObject,
     options: CompletionOptions & { attempt: number },
   ): Promise<CompletionReader> {
@@ -132,92 +142,87 @@ export class ProviderEndpoint {
     });
   }
 
-  async #stream(body: JsonObject, { signal, onPart }: CompletionOptions): Promise<CompletionReader> {
-    const facts = { provider: this.name, model: String(body.model) };
+  async #stream(body: JsonObject, { signal, onDelta }: CompletionOptions): Promise<CompletionReader> {
+    const errorInfo = { provider: this.name, model: String(body.model) };
     const { headers, silenceMs } = this.#options;
     using guard = new GuardedFetch({
       silenceMs,
       maxBytes: MAX_STREAM_BYTES,
-      facts,
+      errorInfo,
       headers,
       expectsEvents: true,
     });
-    const answer = new CompletionReader(facts);
+    const answer = new CompletionReader(errorInfo);
     try {
-      const client = await openClient(this.#options, guard);
-      const events = await client.chat.completions.create(body as never, { signal });
-      for await (const event of events as unknown as AsyncIterable<unknown>) {
+      const client = await createClient(this.#options, guard);
+      // The body has fields of the dialect that the type does not know.
+      const params = body as unknown as OpenAI.ChatCompletionCreateParamsStreaming;
+      for await (const event of await client.chat.completions.create(params, { signal })) {
         answer.add(event);
-        onPart?.(answer);
+        onDelta?.(answer);
       }
       if (signal.aborted) throw abortError(signal);
       answer.finish();
       return answer;
     } catch (thrown) {
-      throw this.#explain(thrown, { signal, guard, facts, hasOutput: answer.hasOutput, answer });
+      throw this.#toError(thrown, { signal, guard, errorInfo, hasOutput: answer.hasOutput, answer });
     }
   }
 
-  #explain(thrown: unknown, context: ExchangeContext): ExaiError {
-    const { signal, guard, facts, hasOutput, answer } = context;
+  #toError(thrown: unknown, context: FailureContext): ExaiError {
+    const { signal, guard, errorInfo, hasOutput, answer } = context;
     if (signal.aborted) return abortError(signal);
-    const cause = causeOf(guard.explainBody(thrown));
+    const cause = unwrap(guard.causeOfBodyError(thrown));
     if (cause instanceof ExaiError) return cause;
-    if (isApiError(thrown)) return faultOfApi(thrown, { ...facts, cause: thrown }, hasOutput);
+    if (isApiError(thrown)) return fromApiError(thrown, { ...errorInfo, cause: thrown }, hasOutput);
     if (cause instanceof SyntaxError) {
-      return providerFault(
+      return providerError(
         "malformed",
         `${this.name} sent what is no JSON; check that its URL is that of an OpenAI API`,
-        {
-          ...facts,
-          cause,
-        },
+        { ...errorInfo, cause },
       );
     }
-    const why = messageOf(cause);
-    return answer ? ExaiError.from(answer.brokenOff(why)) : providerFault("outage", `${this.name}: ${why}`, {
-      ...facts,
-      cause,
-    });
+    const reason = messageOf(cause);
+    if (answer) return answer.truncated(reason);
+    return providerError("outage", `${this.name}: ${reason}`, { ...errorInfo, cause });
   }
 
-  /** Remembers how long the provider wants to be left alone. */
-  #heed(model: string, { retryAfterMs, details }: ExaiError): void {
+  /** Stores the end of a rate limit, so that other calls wait for it too. */
+  #rememberLimit(model: string, { retryAfterMs, details }: ExaiError): void {
     if (details?.fault !== "rate_limit" || retryAfterMs === undefined) return;
-    this.#notBeforeMs.set(model, performance.now() + retryAfterMs);
+    this.#limitedUntilMs.set(model, performance.now() + retryAfterMs);
   }
 
-  /** Other calls heed the wait that one call was told. */
+  /** Waits for the end of a rate limit that an earlier call was told. */
   async #waitForLimit(model: string, options: CompletionOptions): Promise<void> {
-    const waitMs = (this.#notBeforeMs.get(model) ?? 0) - performance.now();
+    const waitMs = (this.#limitedUntilMs.get(model) ?? 0) - performance.now();
     if (waitMs <= 0) {
-      this.#notBeforeMs.delete(model);
+      this.#limitedUntilMs.delete(model);
       return;
     }
-    const isTooLong = waitMs > this.#retry.maxWaitMs || !isWorthWaiting(waitMs, options);
-    const reason = providerFault(
+    const isTooLong = waitMs > this.#retry.maxDelayMs || !fitsDeadline(waitMs, options);
+    const error = providerError(
       "rate_limit",
       `${this.name} wants no question to ${model} for ${
         Math.ceil(waitMs / 1000)
       } s; wait, or name another model`,
       { provider: this.name, model, retryAfterMs: Math.ceil(waitMs) },
     );
-    if (isTooLong) throw reason;
-    options.onRetry?.(waitMs, reason);
-    await wait(waitMs, options);
+    if (isTooLong) throw error;
+    options.onRetry?.(waitMs, error);
+    await sleep(waitMs, options);
   }
 }
 
-interface ExchangeContext {
+interface FailureContext {
   signal: AbortSignal;
   guard: GuardedFetch;
-  facts: { provider: string; model?: string };
+  errorInfo: ProviderErrorInfo;
   hasOutput: boolean;
   answer?: CompletionReader;
 }
 
-/** What the `openai` package wrapped: it turns each failure of its `fetch` into one of its own. */
-function causeOf(thrown: unknown): unknown {
-  const { cause } = (thrown ?? {}) as { cause?: unknown };
-  return cause instanceof Error ? cause : thrown;
+/** The `openai` package wraps every error of its `fetch`. */
+function unwrap(thrown: unknown): unknown {
+  return thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
 }

@@ -1,38 +1,38 @@
-import { beginningOf } from "../../base/http_response.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
+import { beginningOf } from "../../base/http_response.ts";
 import { formatBytes, KIB, MIB } from "../../base/units.ts";
-import { type FaultFacts, providerFault } from "./faults.ts";
+import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
 
-/** Bounds on one exchange with a provider. */
+/** Limits on one request to a provider. */
 export interface FetchLimits {
-  /** How long nothing may come: before the answer and between its parts. */
+  /** The longest silence before the response and between its chunks, in milliseconds. */
   silenceMs: number;
-  /** How much one answer may hold in all. */
+  /** The size limit of the response body. */
   maxBytes: number;
 }
 
 interface GuardedFetchOptions extends FetchLimits {
-  facts: FaultFacts;
-  /** Headers that go out beside those of the protocol; no others do. */
+  errorInfo: ProviderErrorInfo;
+  /** Headers to send besides those of the protocol; all others are dropped. */
   headers?: Readonly<Record<string, string>>;
-  /** Whether the answer is to be a stream of events; a whole JSON answer is then handed on as one event. */
+  /** Whether the response is a stream of events; a JSON response is then converted to one event. */
   expectsEvents: boolean;
 }
 
-/** Of a body that says what went wrong, this much is read. */
+/** The part of an error response that is read. */
 const MAX_ERROR_BODY_BYTES = 64 * KIB;
 
-/** One event of a stream is never near this. */
+/** The size limit of one line of a stream. */
 const MAX_LINE_BYTES = 16 * MIB;
 
 const PROTOCOL_HEADERS = ["accept", "authorization", "content-type"];
 
-/** Faults of `fetch` that arise before anything was sent, by their words in Deno's messages. */
+/** Errors of `fetch` before the request was sent. Deno gives them no code, so the wording of the message decides. */
 const NEVER_SENT =
   /\(Connect\)|dns error|tcp connect|connection refused|invalid peer certificate|tls handshake/i;
 
-/** A `fetch` for one exchange with a provider that keeps to the limits. Disposing it ends its timer. */
+/** A `fetch` with limits for one request to a provider. Disposing it clears its timer. */
 export class GuardedFetch implements Disposable {
   readonly #options: GuardedFetchOptions;
   readonly #silence = new AbortController();
@@ -43,73 +43,74 @@ export class GuardedFetch implements Disposable {
   }
 
   /**
-   * As the global `fetch`, except that redirects are not followed: what a user asks goes where the settings say.
+   * Like the global `fetch`, but does not follow redirects: prompts go only to the configured URL.
    *
-   * @throws {ExaiError} a fault: `outage` when nothing was sent, `timeout`, otherwise `cut`
+   * @throws {ExaiError} the provider error `outage` when nothing was sent, `timeout`, `refused` for a redirect,
+   * otherwise `cut`
    */
   readonly fetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
-    const { facts } = this.#options;
+    const { errorInfo } = this.#options;
     const caller = init.signal ?? undefined;
     const signals = caller ? [caller, this.#silence.signal] : [this.#silence.signal];
-    this.#touch();
+    this.#restartTimer();
     let response: Response;
     try {
       response = await fetch(input, {
         ...init,
-        headers: this.#only(new Headers(init.headers)),
+        headers: this.#filterHeaders(new Headers(init.headers)),
         redirect: "manual",
         signal: AbortSignal.any(signals),
       });
     } catch (thrown) {
-      this.#stop();
+      this.#clearTimer();
       if (caller?.aborted) throw thrown;
-      throw this.#explain(thrown);
+      throw this.#toError(thrown);
     }
-    this.#touch();
+    this.#restartTimer();
     if (response.status >= 300 && response.status < 400) {
-      this.#stop();
+      this.#clearTimer();
       await response.body?.cancel();
       const to = response.headers.get("location") ?? "elsewhere";
-      throw providerFault(
+      throw providerError(
         "refused",
-        `${facts.provider} moved to ${to}; set its URL to where it is now`,
-        facts,
+        `${errorInfo.provider} moved to ${to}; set its URL to where it is now`,
+        errorInfo,
       );
     }
-    if (!response.ok) return this.#bounded(beginningOf(response, MAX_ERROR_BODY_BYTES));
-    return this.#options.expectsEvents ? await this.#asEvents(response) : this.#bounded(response);
+    if (!response.ok) return this.#limitBody(beginningOf(response, MAX_ERROR_BODY_BYTES));
+    return this.#options.expectsEvents ? await this.#toEvents(response) : this.#limitBody(response);
   };
 
   [Symbol.dispose](): void {
-    this.#stop();
+    this.#clearTimer();
   }
 
-  /** What broke a body off, when that was us; otherwise `thrown`. */
-  explainBody(thrown: unknown): unknown {
+  /** The time-out error if it aborted the body; otherwise `thrown`. */
+  causeOfBodyError(thrown: unknown): unknown {
     return this.#silence.signal.aborted ? this.#silence.signal.reason : thrown;
   }
 
-  #explain(thrown: unknown): ExaiError {
+  #toError(thrown: unknown): ExaiError {
     if (this.#silence.signal.aborted) return this.#silence.signal.reason as ExaiError;
-    const { facts } = this.#options;
+    const { errorInfo } = this.#options;
     const message = `${messageOf(thrown)} ${messageOf((thrown as Error).cause ?? "")}`;
-    const want = overCapacityFor(`${facts.provider} cannot be asked`, thrown);
-    if (want) return want;
+    const exhausted = overCapacityFor(`${errorInfo.provider} cannot be asked`, thrown);
+    if (exhausted) return exhausted;
     if (NEVER_SENT.test(message)) {
-      return providerFault("outage", `${facts.provider} cannot be reached: ${messageOf(thrown)}`, {
-        ...facts,
+      return providerError("outage", `${errorInfo.provider} cannot be reached: ${messageOf(thrown)}`, {
+        ...errorInfo,
         cause: thrown,
       });
     }
-    return providerFault(
+    return providerError(
       "cut",
-      `the connection to ${facts.provider} broke before it answered. The model may have run, so it was not asked ` +
+      `the connection to ${errorInfo.provider} broke before it answered. The model may have run, so it was not asked ` +
         "again; repeat the call if that may be billed twice",
-      { ...facts, cause: thrown },
+      { ...errorInfo, cause: thrown },
     );
   }
 
-  #only(headers: Headers): Headers {
+  #filterHeaders(headers: Headers): Headers {
     const kept = new Headers(this.#options.headers);
     for (const name of PROTOCOL_HEADERS) {
       const value = headers.get(name);
@@ -118,74 +119,74 @@ export class GuardedFetch implements Disposable {
     return kept;
   }
 
-  async #asEvents(response: Response): Promise<Response> {
+  async #toEvents(response: Response): Promise<Response> {
     const type = response.headers.get("content-type") ?? "";
     if (/^text\/html/i.test(type)) {
       await response.body?.cancel();
-      this.#stop();
-      const { facts } = this.#options;
-      throw providerFault(
+      this.#clearTimer();
+      const { errorInfo } = this.#options;
+      throw providerError(
         "malformed",
-        `${facts.provider} answered with a web page; check that its URL ends where its API begins, mostly in /v1`,
-        facts,
+        `${errorInfo.provider} answered with a web page; check that its URL ends where its API begins, mostly in /v1`,
+        errorInfo,
       );
     }
-    const bounded = this.#bounded(response);
-    if (!/^application\/json/i.test(type)) return bounded;
-    const text = await bounded.text();
+    const limited = this.#limitBody(response);
+    if (!/^application\/json/i.test(type)) return limited;
+    const text = await limited.text();
     return new Response(`data: ${text.replace(/[\r\n]+/g, " ")}\n\n`, { headers: response.headers });
   }
 
-  #bounded(response: Response): Response {
+  #limitBody(response: Response): Response {
     if (response.body === null) {
-      this.#stop();
+      this.#clearTimer();
       return response;
     }
-    const { maxBytes, facts } = this.#options;
+    const { maxBytes, errorInfo } = this.#options;
     let bytes = 0;
     let lineBytes = 0;
-    const bounds = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    const limiter = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
       transform: (chunk, controller) => {
-        this.#touch();
+        this.#restartTimer();
         bytes += chunk.byteLength;
         const newline = chunk.lastIndexOf(10);
         lineBytes = newline < 0 ? lineBytes + chunk.byteLength : chunk.byteLength - newline;
         if (bytes > maxBytes || lineBytes > MAX_LINE_BYTES) {
-          throw providerFault("too_large", tooLarge(facts, Math.min(maxBytes, bytes)), facts);
+          throw providerError("too_large", tooLarge(errorInfo, Math.min(maxBytes, bytes)), errorInfo);
         }
         controller.enqueue(chunk);
       },
-      flush: () => this.#stop(),
+      flush: () => this.#clearTimer(),
     });
-    return new Response(response.body.pipeThrough(bounds), {
+    return new Response(response.body.pipeThrough(limiter), {
       status: response.status,
       statusText: response.statusText,
       headers: response.headers,
     });
   }
 
-  #touch(): void {
-    this.#stop();
-    const { silenceMs, facts } = this.#options;
+  #restartTimer(): void {
+    this.#clearTimer();
+    const { silenceMs, errorInfo } = this.#options;
     this.#timer = setTimeout(() => {
-      this.#silence.abort(providerFault(
+      this.#silence.abort(providerError(
         "timeout",
-        `${facts.provider} sent nothing for ${
+        `${errorInfo.provider} sent nothing for ${
           silenceMs / 1000
         } s and was given up. The model may have run, so it ` +
           "was not asked again; ask for less, or raise its time-out",
-        facts,
+        errorInfo,
       ));
     }, silenceMs);
   }
 
-  #stop(): void {
+  #clearTimer(): void {
     clearTimeout(this.#timer);
   }
 }
 
-function tooLarge(facts: FaultFacts, bytes: number): string {
-  return `the answer of ${facts.provider} grew past ${
+function tooLarge(errorInfo: ProviderErrorInfo, bytes: number): string {
+  return `the answer of ${errorInfo.provider} grew past ${
     formatBytes(bytes)
   } and was stopped; ask for a shorter one`;
 }

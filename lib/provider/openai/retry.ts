@@ -1,54 +1,69 @@
 import { delay } from "@std/async/delay";
 import { abortError } from "../../base/abort.ts";
-import { ExaiError } from "../../base/errors.ts";
+import type { ExaiError } from "../../base/errors.ts";
 import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import { faultOf } from "./faults.ts";
+import { faultKindOf } from "./provider_errors.ts";
 
-export interface RetryOptions {
-  /** How often one request is sent at most. */
-  attempts: number;
-  /** What the first wait is about, in milliseconds; each further one is twice as long. */
-  baseMs: number;
-  /** Longest wait that is worth it; a provider that asks for more is given up. */
-  maxWaitMs: number;
+export interface RetryPolicy {
+  /** Attempts in total, including the first. */
+  maxAttempts: number;
+  /** The delay before the second attempt, in milliseconds; doubled for each further one, with jitter. */
+  initialDelayMs: number;
+  /** The longest delay, in milliseconds; a longer `Retry-After` fails the request instead. */
+  maxDelayMs: number;
 }
 
-export const RETRY: RetryOptions = { attempts: 3, baseMs: 500, maxWaitMs: 20 * SECOND_MS };
+export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+  maxAttempts: 3,
+  initialDelayMs: 500,
+  maxDelayMs: 20 * SECOND_MS,
+};
 
-/** What bounds the waits of one call. */
-export interface WaitBounds {
+/** Bounds on the delays of one call. */
+export interface WaitOptions {
   signal: AbortSignal;
-  /** When the caller gives up, in milliseconds since 1970. */
+  /** When the caller times out, in milliseconds since 1970. */
   deadlineMs?: number;
 }
 
 /**
- * How long to wait before the same is asked again; undefined: not at all. Only what cannot have been billed is asked
- * again: a refusal for load, a failure the provider admits, a connection that never came about.
+ * Returns the delay before the next attempt, in milliseconds; undefined for no retry. Only requests that cannot have
+ * been billed are retried: after a rate limit, a server error or a failed connection.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { providerError } from "./provider_errors.ts";
+ * import { DEFAULT_RETRY_POLICY, retryDelay } from "./retry.ts";
+ *
+ * const outage = providerError("outage", "acme answered 503", { provider: "acme" });
+ * assert(retryDelay(1, outage, DEFAULT_RETRY_POLICY) !== undefined);
+ * assert(retryDelay(3, outage, DEFAULT_RETRY_POLICY) === undefined);
+ * ```
  */
-export function waitBefore(attempt: number, thrown: unknown, options: RetryOptions): number | undefined {
-  const fault = faultOf(thrown);
-  if ((fault !== "rate_limit" && fault !== "outage") || attempt >= options.attempts) return undefined;
-  const asked = (thrown as ExaiError).retryAfterMs;
-  // Calls that were refused together must not come back together.
-  const waitMs = asked === undefined
-    ? options.baseMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
-    : asked * (1 + Math.random() / 10);
-  return waitMs > options.maxWaitMs ? undefined : waitMs;
+export function retryDelay(attempt: number, error: ExaiError, policy: RetryPolicy): number | undefined {
+  const fault = faultKindOf(error);
+  if ((fault !== "rate_limit" && fault !== "outage") || attempt >= policy.maxAttempts) return undefined;
+  const { retryAfterMs } = error;
+  // The jitter keeps calls that failed together from retrying together.
+  const delayMs = retryAfterMs === undefined
+    ? policy.initialDelayMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
+    : retryAfterMs * (1 + Math.random() / 10);
+  return delayMs > policy.maxDelayMs ? undefined : delayMs;
 }
 
-/** Whether the caller will still be there after `waitMs`. */
-export function isWorthWaiting(waitMs: number, { deadlineMs }: WaitBounds): boolean {
+/** Whether a wait of `waitMs` ends before the caller times out. */
+export function fitsDeadline(waitMs: number, { deadlineMs }: WaitOptions): boolean {
   return deadlineMs === undefined || monotonicNow() + waitMs < deadlineMs;
 }
 
 /**
- * Waits, unless `signal` aborts.
+ * Waits for `waitMs` milliseconds.
  *
- * @throws {ExaiError} the signal's reason
+ * @throws {ExaiError} the abort reason of `signal`
  */
-export async function wait(waitMs: number, { signal }: WaitBounds): Promise<void> {
+export async function sleep(waitMs: number, { signal }: WaitOptions): Promise<void> {
   try {
     await delay(waitMs, { signal });
   } catch {

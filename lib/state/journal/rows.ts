@@ -1,5 +1,5 @@
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
-import type { Mark } from "../../session/journal.ts";
+import type { JournalEntry } from "../../session/journal.ts";
 import type { JournalStatements } from "./statements.ts";
 import { type JournalTail, readTail } from "./tail.ts";
 
@@ -7,7 +7,7 @@ import { type JournalTail, readTail } from "./tail.ts";
 const BOOT_TOLERANCE_MS = MINUTE_MS;
 
 /** A call somebody may still ask about. */
-export interface KeptCall extends Mark {
+export interface KeptCall extends JournalEntry {
   readonly n: number;
   /** Its row in the database, once it is there. */
   row?: number;

@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { READ_ONLY } from "../annotations.ts";
 import { promptText } from "../fields.ts";
 import { defineTool } from "../tool.ts";
-import { READ_ONLY } from "./annotations.ts";
 
 const INSTRUCTIONS = `Examine this claim as if someone you have no wish to please had made it.
 
@@ -11,7 +11,7 @@ const INSTRUCTIONS = `Examine this claim as if someone you have no wish to pleas
 4. Say plainly whether it holds, holds in part, or does not, and why. If you said otherwise before, say which of the \
 two is right. Agreeing is fine when the evidence does; politeness is no evidence.`;
 
-/** Turns a claim into a request to re-examine it, so that it is not agreed with out of habit. */
+/** Returns a claim with instructions to re-examine it, against agreement out of habit. */
 export const challenge = defineTool({
   name: "challenge",
   title: "Challenge",

@@ -1,15 +1,13 @@
 import * as z from "zod";
-import type { Json, JsonObject } from "../../base/json.ts";
-import type { Thread } from "../../state/thread_store.ts";
-import type { ToolAnswer } from "../answer.ts";
-import { ask } from "../dialogue/ask.ts";
+import { ASKS_MODELS } from "../annotations.ts";
+import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
+import { progressSender } from "../dialogue/call_progress.ts";
 import { toHistory } from "../dialogue/history.ts";
-import { tellProgress } from "../dialogue/progress.ts";
+import type { Prompt } from "../dialogue/prompt.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
-import { CHAT } from "../prompts/chat.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
-import { notKept } from "../workflow.ts";
-import { ASKS_MODELS } from "./annotations.ts";
+import type { ToolOutput } from "../tool_output.ts";
+import { continuationOf, notStoredNote } from "../workflow.ts";
 
 const input = z.object({
   prompt: promptText.describe("the question, with what is needed to understand it"),
@@ -20,7 +18,22 @@ const input = z.object({
 
 type ChatArgs = z.output<typeof input>;
 
-/** Asks a model a question, with files and images, and goes on with the conversation. */
+export const CHAT_PROMPT: Prompt = {
+  name: "chat",
+  version: 1,
+  role: "You are a senior engineer whom another developer, or their coding agent, consults as an equal.",
+  method: [
+    "Find the question behind the words; where two readings lead to different answers, say which one you take.",
+    "Weigh at least one alternative before you recommend something, and say what would change your mind.",
+    "Disagree when you have reason to. Agreement without a reason helps nobody.",
+    "Keep to what was asked: no rewrite where a change of one line does it, no advice that fits any project.",
+  ],
+  output:
+    "Markdown. The answer first, in a sentence or two; then the reasons; then, if there is one, the next step. " +
+    "As short as the question allows.",
+};
+
+/** Asks a model a question with files and images, in a thread that can be continued. */
 export const chat = defineTool({
   name: "chat",
   title: "Chat",
@@ -32,15 +45,15 @@ export const chat = defineTool({
   run: converse,
 });
 
-async function converse(args: ChatArgs, context: ToolContext): Promise<ToolAnswer> {
+async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutput> {
   const { prompt, files = [], continuation_id } = args;
   const earlier = continuation_id === undefined
     ? undefined
     : await context.threads.show(continuation_id, { forExchange: true });
-  const reply = await ask(
+  const reply = await askModel(
     {
       tool: "chat",
-      prompt: CHAT,
+      prompt: CHAT_PROMPT,
       text: prompt,
       args,
       defaults: { temperature: 0.5 },
@@ -48,32 +61,39 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolAnswe
       material: { named: files, lineNumbers: false },
     },
     context,
-    { onProgress: tellProgress(context) },
+    { onProgress: progressSender(context) },
   );
   const { text, model, provider, usage, facts } = reply;
-  const kept = await context.threads.record({
-    threadId: continuation_id,
-    tool: "chat",
-    title: prompt,
-    request: { prompt, ...(files.length > 0 ? { files } : {}) },
-    reply: { content: text, model, provider, files: reply.files as unknown as Json[] },
-  }).then(({ thread }) => offer(thread), (thrown): ChatState => ({ facts: { note: notKept(thrown) } }));
+  const thread = await storeExchange(args, reply, context);
   return {
     content: text,
     contentType: "markdown",
     model,
     provider,
     usage,
-    facts: { ...facts, ...kept.facts },
-    continuation: kept.continuation,
+    facts: { ...facts, ...thread.facts },
+    continuation: thread.continuation,
   };
 }
 
-interface ChatState {
-  facts?: JsonObject;
-  continuation?: ToolAnswer["continuation"];
-}
+/** The part of the output that depends on whether the thread could be stored. */
+type ThreadState = Pick<ToolOutput, "facts" | "continuation">;
 
-function offer({ id, remainingTurns }: Thread): ChatState {
-  return { continuation: { continuation_id: id, remaining_turns: remainingTurns } };
+async function storeExchange(
+  { prompt, files = [], continuation_id }: ChatArgs,
+  { text, model, provider, files: shown }: ModelReply,
+  { threads }: ToolContext,
+): Promise<ThreadState> {
+  try {
+    const { thread } = await threads.record({
+      threadId: continuation_id,
+      tool: "chat",
+      title: prompt,
+      request: { prompt, ...(files.length > 0 ? { files } : {}) },
+      reply: { content: text, model, provider, files: shown },
+    });
+    return { continuation: continuationOf(thread) };
+  } catch (thrown) {
+    return { facts: { note: notStoredNote(thrown) } };
+  }
 }

@@ -2,13 +2,13 @@ import * as z from "zod";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { ask } from "../dialogue/ask.ts";
-import { tellProgress } from "../dialogue/progress.ts";
+import { ASKS_MODELS } from "../annotations.ts";
+import { askModel } from "../dialogue/ask_model.ts";
+import { progressSender } from "../dialogue/call_progress.ts";
+import type { Prompt } from "../dialogue/prompt.ts";
 import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
-import { CONSENSUS, type Stance, STANCES } from "../prompts/consensus.ts";
 import type { ToolContext } from "../tool.ts";
-import { defineWorkflow, type Ending, type Work } from "../workflow.ts";
-import { ASKS_MODELS } from "./annotations.ts";
+import { defineWorkflow, type WorkflowResult, type WorkflowRun } from "../workflow.ts";
 
 const MAX_MODELS = 10;
 
@@ -32,15 +32,15 @@ const input = z.object({
 type ConsensusArgs = z.output<typeof input>;
 type WantedOpinion = z.output<typeof opinion>;
 
-/** What one model said, or why it said nothing. */
+/** The answer of one model, or its error. */
 interface Opinion extends JsonObject {
   model: string;
   stance: Stance;
   status: "success" | "error";
 }
 
-/** What clients of the original daemon send for its way of asking one model a step. */
-const OF_THE_ORIGINAL = [
+/** Fields of the original daemon, which asked one model per step. */
+const IGNORED_FIELDS = [
   "model",
   "use_assistant_model",
   "current_model_index",
@@ -52,7 +52,35 @@ const OF_THE_ORIGINAL = [
   "hypothesis",
 ];
 
-/** Asks several models about one proposal, at once, none knowing of the others. */
+type Stance = "for" | "against" | "neutral";
+
+export const CONSENSUS_PROMPT: Prompt = {
+  name: "consensus",
+  version: 1,
+  role: "You are one of several experts asked, apart from one another, to assess the same proposal.",
+  method: [
+    "Decide whether it can be done, whether it is worth doing, and for whom.",
+    "Compare it with the best alternative, doing nothing included.",
+    "Weigh the cost to build, to run and to undo, and what happens when it fails.",
+    "Keep your stance honest: it says what to look for, not what to find. If the proposal is harmful, or plainly " +
+    "right, say so whatever your stance.",
+  ],
+  output:
+    "Markdown under these headings, at most 600 words in all: Verdict (one sentence), Analysis, Key risks, " +
+    "Recommendation, Confidence (a number from 1 to 10, and why). The verdict must stand by itself: it will be read beside others.",
+};
+
+/** What each stance adds to {@linkcode CONSENSUS_PROMPT}. */
+const STANCES: Readonly<Record<Stance, string>> = {
+  for:
+    "Stance: make the best honest case for the proposal. Look for what makes it work, and how its problems can be met.",
+  against:
+    "Stance: make the best honest case against the proposal. Look for where it fails, and what it would cost.",
+  neutral:
+    "Stance: weigh both sides by their evidence. If it points one way, go that way; do not make up a balance.",
+};
+
+/** Asks several models about a proposal, concurrently and independently. */
 export const consensus = defineWorkflow<ConsensusArgs>({
   name: "consensus",
   title: "Consensus",
@@ -61,7 +89,7 @@ export const consensus = defineWorkflow<ConsensusArgs>({
     "They are asked in the step with next_step_required false.",
   input,
   annotations: ASKS_MODELS,
-  ignores: OF_THE_ORIGINAL,
+  ignores: IGNORED_FIELDS,
   pauseStatus: "pause_for_consensus",
   completeStatus: "consensus_complete",
   carry: ["models", "relevant_files", "temperature", "thinking_mode", "use_websearch"],
@@ -72,7 +100,7 @@ export const consensus = defineWorkflow<ConsensusArgs>({
         "models is required in step 1: name the models to ask (listmodels has them)",
       );
     }
-    refuseTwins(
+    rejectDuplicates(
       (models ?? []).map(({ model, stance = "neutral" }) => ({ key: model.toLowerCase(), model, stance })),
     );
   },
@@ -97,20 +125,22 @@ function filesIn(steps: readonly ConsensusArgs[]): string[] {
   return [...new Set(steps.flatMap(({ relevant_files }) => relevant_files ?? []))];
 }
 
-interface Voice {
-  /** What tells one model from another. */
+interface ModelStance {
+  /** Identifies the model. */
   key: string;
   model: string;
   stance: Stance;
 }
 
-/** The same model asked twice from the same side would count its opinion double. */
-function refuseTwins(voices: readonly Voice[]): void {
+/** Rejects a model that is named twice with one stance, which would count its opinion double. */
+function rejectDuplicates(stances: readonly ModelStance[]): void {
   const seen = new Map<string, string>();
-  for (const { key, model, stance } of voices) {
-    const twin = seen.get(`${key} ${stance}`);
-    if (twin !== undefined) {
-      const names = twin === model ? `${model} twice` : `${twin} and ${model}, which are the same model,`;
+  for (const { key, model, stance } of stances) {
+    const duplicate = seen.get(`${key} ${stance}`);
+    if (duplicate !== undefined) {
+      const names = duplicate === model
+        ? `${model} twice`
+        : `${duplicate} and ${model}, which are the same model,`;
       throw new ExaiError(
         "INVALID_PARAMS",
         `models names ${names} with the stance ${stance}; give each another stance, or leave one out`,
@@ -120,16 +150,16 @@ function refuseTwins(voices: readonly Voice[]): void {
   }
 }
 
-async function askAll(work: Work<ConsensusArgs>, context: ToolContext): Promise<Ending> {
+async function askAll(work: WorkflowRun<ConsensusArgs>, context: ToolContext): Promise<WorkflowResult> {
   const wanted = wantedIn(work.steps);
-  await refuseAliases(wanted, context);
-  const tell = tellProgress(context);
+  await rejectAliases(wanted, context);
+  const send = progressSender(context);
   let answered = 0;
   const outcomes = await Promise.all(wanted.map(async (one) => {
     const who = `${one.model} (${one.stance ?? "neutral"})`;
-    const outcome = await askOne(one, work, { context, tell: (message) => tell(`${who}: ${message}`) });
+    const outcome = await askOne(one, work, { context, onProgress: (message) => send(`${who}: ${message}`) });
     answered++;
-    tell(
+    send(
       `${who} ${outcome.status === "success" ? "has answered" : "failed"} (${answered} of ${wanted.length})`,
     );
     return outcome;
@@ -138,30 +168,30 @@ async function askAll(work: Work<ConsensusArgs>, context: ToolContext): Promise<
   return conclude(work, outcomes);
 }
 
-/** Two names for one model are found out before anybody is asked; a name nobody knows fails by itself later. */
-async function refuseAliases(
+/** Rejects two names for one model before any model is asked. An unknown name fails later, in its own opinion. */
+async function rejectAliases(
   wanted: readonly WantedOpinion[],
   { models, sample }: ToolContext,
 ): Promise<void> {
-  const voices = await Promise.all(wanted.map(async ({ model, stance = "neutral" }) => {
+  const stances = await Promise.all(wanted.map(async ({ model, stance = "neutral" }) => {
     const route = await models.resolve({ requested: model, tool: "consensus", sample }).catch(() =>
       undefined
     );
     return { key: route ? `${route.model.provider}/${route.model.name}` : model, model, stance };
   }));
-  refuseTwins(voices);
+  rejectDuplicates(stances);
 }
 
 async function askOne(
   { model, stance = "neutral", stance_prompt }: WantedOpinion,
-  { args, steps }: Work<ConsensusArgs>,
-  { context, tell }: { context: ToolContext; tell: (message: string) => void },
+  { args, steps }: WorkflowRun<ConsensusArgs>,
+  { context, onProgress }: { context: ToolContext; onProgress: (message: string) => void },
 ): Promise<Opinion> {
   try {
-    const reply = await ask(
+    const reply = await askModel(
       {
         tool: "consensus",
-        prompt: CONSENSUS,
+        prompt: CONSENSUS_PROMPT,
         instructions: [STANCES[stance], stance_prompt ?? ""].join("\n").trim(),
         text: `# Proposal\n${steps[0]!.step}`,
         args: { ...args, model, images: args.images ?? steps.findLast(({ images }) => images)?.images },
@@ -169,7 +199,7 @@ async function askOne(
         material: { named: filesIn(steps), lineNumbers: true },
       },
       context,
-      { onProgress: tell },
+      { onProgress },
     );
     const { text, provider, usage, facts } = reply;
     return {
@@ -188,15 +218,15 @@ async function askOne(
   }
 }
 
-function conclude({ steps }: Work<ConsensusArgs>, responses: readonly Opinion[]): Ending {
-  const good = responses.filter(({ status }) => status === "success");
+function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opinion[]): WorkflowResult {
+  const successes = responses.filter(({ status }) => status === "success");
   const content: JsonObject = {
     your_findings: steps.findLast(({ findings }) => findings)?.findings,
     responses: [...responses],
-    answered: good.length,
-    failed: responses.length - good.length,
+    answered: successes.length,
+    failed: responses.length - successes.length,
   };
-  if (good.length === 0) {
+  if (successes.length === 0) {
     const required_actions = ["No model answered. Read the errors in responses, then send this step again."];
     return {
       completion: "error",
@@ -207,11 +237,11 @@ function conclude({ steps }: Work<ConsensusArgs>, responses: readonly Opinion[])
       },
     };
   }
-  const opinions = good.map(({ model, stance, verdict }) => `## ${model} (${stance})\n${verdict}`);
+  const opinions = successes.map(({ model, stance, verdict }) => `## ${model} (${stance})\n${verdict}`);
   return {
     completion: "expert",
     content: { ...content, presentation: PRESENTATION },
-    usage: total(good),
+    usage: totalUsage(successes),
     reply: { content: opinions.join("\n\n") },
   };
 }
@@ -220,7 +250,7 @@ const PRESENTATION =
   "Say where the models agree and where they do not, and why; weigh reasons, not votes. Then give " +
   "your own recommendation, how sure it is, and the next steps. Name the models that failed.";
 
-function total(responses: readonly Opinion[]): JsonObject {
+function totalUsage(responses: readonly Opinion[]): JsonObject {
   const sum = (field: string) =>
     responses.reduce((tokens, { usage }) => tokens + Number((usage as JsonObject)[field] ?? 0), 0);
   return { input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens") };

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { workflowFields } from "../fields.ts";
-import { consolidateFindings, listFindings } from "../investigation.ts";
+import { consolidateFindings, listFindings } from "../findings.ts";
 import { defineWorkflow } from "../workflow.ts";
 
 const count = z.int().min(0);
@@ -19,7 +19,7 @@ const input = z.object({
 
 type DocgenArgs = z.output<typeof input>;
 
-/** Documents files one by one, and does not end before each has had its turn. */
+/** Documents files one by one, and finishes only when all are documented. */
 export const docgen = defineWorkflow<DocgenArgs>({
   name: "docgen",
   title: "Docgen",

@@ -1,17 +1,16 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
+import type { RoutedResult } from "../../provider/model_router.ts";
 import type { RawRequest } from "../../provider/provider.ts";
-import type { RoutedResult } from "../../provider/routing.ts";
-import type { ToolAnswer } from "../answer.ts";
-import { describeUsage } from "../dialogue/ask.ts";
-import { tellProgress } from "../dialogue/progress.ts";
-import { ProgressHeartbeat } from "../dialogue/progress_heartbeat.ts";
+import { ASKS_MODELS } from "../annotations.ts";
+import { describeUsage } from "../dialogue/ask_model.ts";
+import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
 import { modelFields } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
-import { ASKS_MODELS } from "./annotations.ts";
+import type { ToolOutput } from "../tool_output.ts";
 
-/** Published as text, which it mostly is; a list of parts is passed on too. */
+/** Published as a string; a list of parts is passed through too. */
 const text = z.unknown().optional().meta({ type: "string" });
 
 const message = z.looseObject({
@@ -44,7 +43,7 @@ const input = z.object({
 
 type ToolChatArgs = z.output<typeof input>;
 
-/** One completion of Kimi in its own terms, the calls it wants left to the caller. */
+/** Sends one raw completion request to Kimi. The caller runs the requested tool calls. */
 export const kimiChatWithTools = defineTool({
   name: "kimi_chat_with_tools",
   title: "Kimi chat with tools",
@@ -55,7 +54,7 @@ export const kimiChatWithTools = defineTool({
   run: complete,
 });
 
-async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolAnswer> {
+async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolOutput> {
   const { models, signal } = context;
   const route = await models.resolve({
     requested: args.model,
@@ -63,11 +62,11 @@ async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolA
     provider: "kimi",
     needs: { tools: (args.tools?.length ?? 0) > 0, webSearch: args.use_websearch },
   });
-  using pulse = new ProgressHeartbeat(tellProgress(context));
+  using heartbeat = new ProgressHeartbeat(progressSender(context));
   const result = await models.complete(route, toRequest(args), {
     signal,
     deadlineMs: context.deadlineMs,
-    onProgress: ({ message }) => pulse.tell(message),
+    onProgress: ({ message }) => heartbeat.send(message),
   });
   const { model, provider, usage, routing } = result;
   return {
@@ -100,7 +99,7 @@ function toChoice(choice: unknown, tools: ToolChatArgs["tools"] = []): RawReques
   throw new ExaiError("INVALID_PARAMS", `tool_choice is ${JSON.stringify(choice)}; allowed: ${known}`);
 }
 
-/** The answer as the message a caller adds to its own, when it has run the tools. */
+/** Converts the result to the message that the caller appends before the results of its tools. */
 function toMessage({ text, toolCalls, finishReason, reasoning, citations }: RoutedResult): JsonObject {
   return {
     role: "assistant",

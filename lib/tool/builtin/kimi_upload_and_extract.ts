@@ -2,13 +2,13 @@ import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { formatBytes, MIB } from "../../base/units.ts";
-import type { ToolAnswer } from "../answer.ts";
-import { tellProgress } from "../dialogue/progress.ts";
-import { defineTool, type ToolContext } from "../tool.ts";
 import type { WorkspaceEntry } from "../../workspace/workspace.ts";
-import { ASKS_MODELS } from "./annotations.ts";
+import { ASKS_MODELS } from "../annotations.ts";
+import { progressSender } from "../dialogue/call_progress.ts";
+import { defineTool, type ToolContext } from "../tool.ts";
+import type { ToolOutput } from "../tool_output.ts";
 
-/** What Kimi's Files API takes. Nothing of it goes into a prompt by itself, so the limit of prompts does not apply. */
+/** The limit of Kimi's Files API. The files are not part of a prompt, so prompt limits do not apply. */
 const MAX_UPLOAD_BYTES = 100 * MIB;
 const MAX_FILES = 20;
 
@@ -19,7 +19,7 @@ const input = z.object({
 
 type ExtractArgs = z.output<typeof input>;
 
-/** Hands files to Kimi and gives back what it reads in them: PDFs, office documents, scans. */
+/** Uploads files to Kimi and returns the extracted text: PDFs, office documents, scans. */
 export const kimiUploadAndExtract = defineTool({
   name: "kimi_upload_and_extract",
   title: "Kimi upload and extract",
@@ -30,16 +30,16 @@ export const kimiUploadAndExtract = defineTool({
   run: extract,
 });
 
-async function extract({ files, purpose }: ExtractArgs, context: ToolContext): Promise<ToolAnswer> {
+async function extract({ files, purpose }: ExtractArgs, context: ToolContext): Promise<ToolOutput> {
   const { models, workspace, signal } = context;
   const service = models.files("kimi");
-  // Every file is checked before the first one leaves the machine.
+  // All files are validated before the first upload.
   const entries = await Promise.all(files.map((file) => findFile(file, context)));
-  const tell = tellProgress(context);
+  const sendProgress = progressSender(context);
   const results: JsonObject[] = [];
   for (const [index, entry] of entries.entries()) {
     const name = entry.shownAs.split("/").at(-1)!;
-    tell(`${name} (${index + 1} of ${entries.length})`);
+    sendProgress(`${name} (${index + 1} of ${entries.length})`);
     const bytes = await workspace.read(entry, { maxBytes: MAX_UPLOAD_BYTES });
     const { id, text, sizeBytes, cached } = await service.upload({ name, bytes, purpose }, { signal });
     results.push({ file: entry.shownAs, file_id: id, size_bytes: sizeBytes, cached, text });

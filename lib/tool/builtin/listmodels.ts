@@ -1,16 +1,16 @@
 import * as z from "zod";
 import type { JsonObject } from "../../base/json.ts";
 import { MINUTE_MS } from "../../base/units.ts";
-import { PROVIDER_NAMES } from "../../provider/kinds.ts";
-import type { ModelStatus } from "../../provider/status.ts";
-import { listProviders } from "../provider_choices.ts";
+import { PROVIDER_NAMES } from "../../provider/provider_kinds.ts";
+import type { ModelStatus } from "../../provider/provider_status.ts";
+import { READ_ONLY } from "../annotations.ts";
 import { defineTool } from "../tool.ts";
-import { READ_ONLY } from "./annotations.ts";
+import { listProviders } from "./provider_list.ts";
 
-/** Providers add models and take them away; older than this their lists are asked for anew. */
+/** Older lists of models are fetched again. */
 const MAX_AGE_MS = MINUTE_MS;
 
-/** The models of each provider, or how to get at them. */
+/** Lists the models of each provider, or how to configure it. */
 export const listmodels = defineTool({
   name: "listmodels",
   title: "List models",
@@ -19,7 +19,7 @@ export const listmodels = defineTool({
   ignores: ["model"],
   annotations: READ_ONLY,
   async run({ provider }, context) {
-    await context.host.providersListed?.(MAX_AGE_MS);
+    await context.host.ensureProvidersFresh?.(MAX_AGE_MS);
     const shown = listProviders(context).filter(({ kind }) => provider === undefined || kind === provider);
     const providers = shown.map(({ facts, status }) => ({
       ...facts,

@@ -4,7 +4,7 @@ import type { JsonObject } from "../../base/json.ts";
 import { MODEL_FIELD_NAMES, stepFields } from "../fields.ts";
 import { defineWorkflow } from "../workflow.ts";
 
-/** A plan of this many steps is worth thinking about longer before it goes into detail. */
+/** Plans with this many steps get more instructions before they go into detail. */
 const LARGE_PLAN_STEPS = 5;
 
 const stepNumber = z.int().min(1).optional();
@@ -21,7 +21,7 @@ const input = z.object({
 
 type PlannerArgs = z.output<typeof input>;
 
-/** Plans in steps, with revisions of earlier steps and branches for alternatives. */
+/** Plans step by step, with revisions and branches for alternatives. */
 export const planner = defineWorkflow<PlannerArgs>({
   name: "planner",
   title: "Planner",
@@ -54,11 +54,15 @@ const PRESENTATION = {
 function checkRevision(args: PlannerArgs, earlier: readonly PlannerArgs[]): void {
   const { is_step_revision, revises_step_number: revised } = args;
   if (revised === undefined) {
-    if (is_step_revision) throw misfit("revises_step_number is required when is_step_revision is true");
+    if (is_step_revision) {
+      throw invalidParams("revises_step_number is required when is_step_revision is true");
+    }
     return;
   }
   if (revised === args.step_number) {
-    throw misfit("revises_step_number must name an earlier step; to replace this one just send it again");
+    throw invalidParams(
+      "revises_step_number must name an earlier step; to replace this one just send it again",
+    );
   }
   checkKnown("revises_step_number", revised, earlier);
 }
@@ -66,15 +70,17 @@ function checkRevision(args: PlannerArgs, earlier: readonly PlannerArgs[]): void
 function checkBranch(args: PlannerArgs, earlier: readonly PlannerArgs[]): void {
   const { is_branch_point, branch_from_step: from, branch_id } = args;
   if (is_branch_point || from !== undefined) {
-    if (from === undefined) throw misfit("branch_from_step is required when is_branch_point is true");
-    if (branch_id === undefined) throw misfit("branch_id is required where a branch begins: give it a name");
+    if (from === undefined) throw invalidParams("branch_from_step is required when is_branch_point is true");
+    if (branch_id === undefined) {
+      throw invalidParams("branch_id is required where a branch begins: give it a name");
+    }
     checkKnown("branch_from_step", from, earlier);
     return;
   }
   const branches = branchesIn(earlier);
   if (branch_id === undefined || branches.includes(branch_id)) return;
   const known = branches.length === 0 ? "none yet" : branches.join(", ");
-  throw misfit(
+  throw invalidParams(
     `branch_id ${JSON.stringify(branch_id)} is no branch of this plan (known: ${known}); to begin it set ` +
       "is_branch_point and branch_from_step",
   );
@@ -83,10 +89,12 @@ function checkBranch(args: PlannerArgs, earlier: readonly PlannerArgs[]): void {
 function checkKnown(field: string, number: number, earlier: readonly PlannerArgs[]): void {
   const known = [...new Set(earlier.map((step) => step.step_number))];
   if (known.includes(number)) return;
-  throw misfit(`${field} is ${number}, which is no step of this plan (known: ${known.join(", ") || "none"})`);
+  throw invalidParams(
+    `${field} is ${number}, which is no step of this plan (known: ${known.join(", ") || "none"})`,
+  );
 }
 
-function misfit(message: string): ExaiError {
+function invalidParams(message: string): ExaiError {
   return new ExaiError("INVALID_PARAMS", message);
 }
 
@@ -94,7 +102,7 @@ function branchesIn(steps: readonly PlannerArgs[]): string[] {
   return [...new Set(steps.flatMap(({ branch_id }) => branch_id ?? []))];
 }
 
-/** The shape of the plan without its text, which the caller has. */
+/** Outlines the plan without its text, which the caller has. */
 function outline(steps: readonly PlannerArgs[]): JsonObject {
   return {
     steps: steps.map(({ step_number, branch_id, branch_from_step, revises_step_number }) => ({
@@ -107,7 +115,7 @@ function outline(steps: readonly PlannerArgs[]): JsonObject {
   };
 }
 
-/** The plan as it stands: each line of it in order, with what was revised in its newest words. */
+/** Writes the plan: the main line and each branch in order, with the latest revision of each step. */
 function writePlan(steps: readonly PlannerArgs[]): JsonObject {
   const revisions = new Map<PlannerArgs, PlannerArgs>();
   for (const step of steps) {
@@ -131,14 +139,14 @@ function writeStep({ step_number, step }: PlannerArgs, revision: PlannerArgs | u
   return { step_number, step: revision.step, revised_in_step: revision.step_number };
 }
 
-/** The step that `step` revises, over any number of revisions; itself if it revises none that is still there. */
+/** Follows revisions back to the original step; returns `step` if it revises no existing step. */
 function originalOf(step: PlannerArgs, all: readonly PlannerArgs[]): PlannerArgs {
   const seen = new Set([step]);
   for (let current = step;;) {
     const revised = all.filter((other) => other.step_number === current.revises_step_number);
     const next = revised.find(({ branch_id }) => branch_id === current.branch_id) ?? revised[0];
     if (next === undefined) return current;
-    // Two steps that revise each other: both stand.
+    // Steps that revise each other count as originals.
     if (seen.has(next)) return step;
     seen.add(next);
     current = next;

@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
-import { defineExpertWorkflow } from "../expert.ts";
+import { jsonOutput, type Prompt } from "../dialogue/prompt.ts";
+import { defineExpertWorkflow } from "../expert_workflow.ts";
 import { severityFilter, workflowFields } from "../fields.ts";
 import { GitChanges } from "../material/git_changes.ts";
-import { PRECOMMIT } from "../prompts/precommit.ts";
 import type { ToolContext } from "../tool.ts";
-import type { Work } from "../workflow.ts";
+import type { WorkflowRun } from "../workflow.ts";
 
 const input = z.object({
   ...workflowFields,
@@ -19,6 +19,30 @@ const input = z.object({
 
 type PrecommitArgs = z.output<typeof input>;
 
+export const PRECOMMIT_PROMPT: Prompt = {
+  name: "precommit",
+  version: 1,
+  role: "You decide whether a change to a repository is fit to be committed as it is.",
+  method: [
+    "Read the diff as a whole: what does it mean to do, and does it do that and nothing else?",
+    "For each hunk ask what relied on the old behaviour: callers, stored data, tests, configuration, docs.",
+    "Look for what a diff does not show: a caller not updated, a migration not written, a test not added, a new file " +
+    "not added to version control.",
+    "Look for what must not be committed: secrets, debug output, disabled tests, unrelated edits, generated files.",
+    "Judge only the change and what it touches; leave older faults alone unless the change makes them worse.",
+  ],
+  output: jsonOutput(`{
+  "verdict": "commit|fix_first",
+  "summary": "what the change does, in two sentences",
+  "issues": [{"severity": "critical|high|medium|low", "title": "…", "location": "path:line", "problem": "…", "fix": "…",
+    "blocks_commit": true}],
+  "missing": ["tests, docs, migrations, call sites that should be part of this change"],
+  "regression_risks": [{"area": "…", "why": "…", "check": "how to find out"}],
+  "commit_message": "a message that says why",
+  "files_needed": ["…"]
+}`),
+};
+
 /** Checks the changes of a git repository before they are committed. */
 export const precommit = defineExpertWorkflow<PrecommitArgs>({
   name: "precommit",
@@ -28,7 +52,7 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
   input,
   phase: "validation",
   ownFields: ["path", "compare_to", "include_staged", "include_unstaged", "focus_on", "severity_filter"],
-  prompt: PRECOMMIT,
+  prompt: PRECOMMIT_PROMPT,
   defaults: { temperature: 0.2 },
   async check(args, earlier, context) {
     if (args.step_number === 1 && args.path === undefined) {
@@ -37,7 +61,7 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
     await using _changes = await openChanges([...earlier, args], context);
   },
   async describePause({ args, steps }, context) {
-    // The list is for looking; it is not repeated with every step.
+    // The list of changes is part of the first step only.
     if (args.step_number !== 1) return undefined;
     await using changes = await openChanges(steps, context);
     return { changes: await changes?.summarize() };
@@ -56,13 +80,13 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
       "Check that nothing secret or temporary is in it.",
     ],
   },
-  async material({ steps }: Work<PrecommitArgs>, context: ToolContext) {
+  async material({ steps }: WorkflowRun<PrecommitArgs>, context: ToolContext) {
     await using changes = await openChanges(steps, context);
     return { documents: await changes?.diffs() ?? [], files: await changes?.untracked() ?? [] };
   },
 });
 
-/** The changes that `steps` ask for, the latest word on each option counting. */
+/** Opens the changes selected by the options of `steps`; the latest value of each option counts. */
 async function openChanges(
   steps: readonly PrecommitArgs[],
   { workspace, signal }: ToolContext,
@@ -72,7 +96,7 @@ async function openChanges(
   const path = latest("path");
   if (path === undefined) return undefined;
   const compareTo = latest("compare_to");
-  // Compared with a commit, what was committed since is meant, unless more is asked for.
+  // With compare_to only commits are included by default.
   const staged = latest("include_staged") ?? compareTo === undefined;
   const unstaged = latest("include_unstaged") ?? compareTo === undefined;
   return await GitChanges.open({ path, compareTo, staged, unstaged }, { workspace, signal });

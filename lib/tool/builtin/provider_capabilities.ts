@@ -1,10 +1,10 @@
 import * as z from "zod";
-import { PROVIDER_KINDS, type ProviderName } from "../../provider/kinds.ts";
-import { listProviders } from "../provider_choices.ts";
+import { PROVIDER_KINDS, type ProviderName } from "../../provider/provider_kinds.ts";
+import { READ_ONLY } from "../annotations.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
-import { READ_ONLY } from "./annotations.ts";
+import { listProviders } from "./provider_list.ts";
 
-/** What is set up and what each provider can do. */
+/** Lists the configured providers and their abilities. */
 export const providerCapabilities = defineTool({
   name: "provider_capabilities",
   title: "Provider capabilities",
@@ -18,7 +18,7 @@ export const providerCapabilities = defineTool({
   annotations: READ_ONLY,
   async run({ include_tools, show_advanced, invalidate_cache }, context) {
     const { host, tools } = context;
-    await (invalidate_cache ? host.refreshProviders?.() : host.providersListed?.(Infinity));
+    await (invalidate_cache ? host.refreshProviders?.() : host.ensureProvidersFresh?.(Infinity));
     const entries = listProviders(context);
     const providers = entries.map(({ kind, status, facts }) => ({
       ...facts,

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { defineExpertWorkflow } from "../expert.ts";
+import { jsonOutput, type Prompt } from "../dialogue/prompt.ts";
+import { defineExpertWorkflow } from "../expert_workflow.ts";
 import { workflowFields } from "../fields.ts";
-import { THINKDEEP } from "../prompts/thinkdeep.ts";
 
 const input = z.object({
   ...workflowFields,
@@ -9,7 +9,31 @@ const input = z.object({
   focus_areas: z.array(z.string()).optional(),
 });
 
-/** Takes a line of thought further, with a model's second opinion at the end. */
+export const THINKDEEP_PROMPT: Prompt = {
+  name: "thinkdeep",
+  version: 1,
+  role:
+    "You are a principal engineer asked to take another's line of thought apart and put it together better.",
+  method: [
+    "State the problem in your own words and what a solution must achieve.",
+    "Name the assumptions the reasoning so far rests on; test each against what you were shown.",
+    "Look for what it leaves out: edge cases, failure, concurrency, cost, the people who will live with it.",
+    "Build the strongest alternative, compare it with the present one, and decide.",
+    "Say how sure you are and which observation would settle the matter.",
+  ],
+  output: jsonOutput(`{
+  "conclusion": "the answer in a few sentences",
+  "confirmed": ["what holds, and why"],
+  "challenged": [{"assumption": "…", "problem": "…", "evidence": "path:line or reasoning"}],
+  "alternatives": [{"approach": "…", "gains": "…", "costs": "…"}],
+  "risks": [{"severity": "critical|high|medium|low", "risk": "…", "remedy": "…"}],
+  "next_steps": ["…"],
+  "confidence": "low|medium|high",
+  "files_needed": ["…"]
+}`),
+};
+
+/** Develops a line of reasoning, with a second opinion of a model at the end. */
 export const thinkdeep = defineExpertWorkflow<z.output<typeof input>>({
   name: "thinkdeep",
   title: "Think deep",
@@ -18,7 +42,7 @@ export const thinkdeep = defineExpertWorkflow<z.output<typeof input>>({
   input,
   phase: "thinkdeep",
   ownFields: ["problem_context", "focus_areas"],
-  prompt: THINKDEEP,
+  prompt: THINKDEEP_PROMPT,
   defaults: { temperature: 0.7, thinkingMode: "high" },
   actions: {
     begin: [

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { JsonObject } from "../../base/json.ts";
-import type { ToolAnswer } from "../answer.ts";
 import { promptText, workflowFields } from "../fields.ts";
-import { consolidateFindings, listFindings } from "../investigation.ts";
+import { consolidateFindings, listFindings } from "../findings.ts";
+import type { ToolOutput } from "../tool_output.ts";
 import { defineWorkflow } from "../workflow.ts";
 
 const input = z.object({
@@ -42,7 +42,7 @@ const MODES: Record<Mode, { is: string; look: readonly string[]; presentation: s
   },
 };
 
-/** Traces how code runs or hangs together, step by step. */
+/** Traces the execution or the dependencies of code, step by step. */
 export const tracer = defineWorkflow<TracerArgs>({
   name: "tracer",
   title: "Tracer",
@@ -72,12 +72,12 @@ export const tracer = defineWorkflow<TracerArgs>({
   }),
 });
 
-/** `ask` never gets as far as a step. */
+/** `intercept` handles `ask`, so a step has one of the other modes. */
 function modeOf({ trace_mode }: TracerArgs): Mode {
   return trace_mode === "dependencies" ? "dependencies" : "precision";
 }
 
-function askForMode(args: TracerArgs): ToolAnswer {
+function askForMode(args: TracerArgs): ToolOutput {
   const again = { ...args, trace_mode: "precision" } as unknown as JsonObject;
   return {
     status: "mode_selection_required",

@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../../base/units.ts";
+import { READ_ONLY } from "../annotations.ts";
 import type { ToolHost } from "../host.ts";
 import { defineTool } from "../tool.ts";
-import { READ_ONLY } from "./annotations.ts";
 
-/** What the daemon is. Clients call it to see that the whole path works, so it asks nothing that could take time. */
+/** Describes the daemon. Clients call it as a health check, so it does no I/O. */
 export const version = defineTool({
   name: "version",
   title: "Version",

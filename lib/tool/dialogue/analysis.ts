@@ -1,8 +1,17 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
 
 /**
- * A model's answer as the object it was asked for. Models put fences and sentences around their JSON; what is no JSON
- * at all is kept word for word under `text`.
+ * Parses the JSON object in a model's answer. Models may wrap it in a fence or in sentences. An answer without an
+ * object is returned as `{ text }`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseAnalysis } from "./analysis.ts";
+ *
+ * assertEquals(parseAnalysis('Here it is: {"summary": "fine"}'), { summary: "fine" });
+ * assertEquals(parseAnalysis("no JSON"), { text: "no JSON" });
+ * ```
  */
 export function parseAnalysis(answer: string): JsonObject {
   const candidates = [answer, fenced(answer), answer.slice(answer.indexOf("{"), answer.lastIndexOf("}") + 1)];
@@ -30,7 +39,7 @@ function tryParse(text: string): unknown {
   }
 }
 
-/** The files an analysis says it lacked. */
+/** Returns the files that the model requested in its analysis. */
 export function filesNeeded({ files_needed }: JsonObject): string[] {
   if (!Array.isArray(files_needed)) return [];
   return files_needed.filter((file): file is string => typeof file === "string" && file !== "");

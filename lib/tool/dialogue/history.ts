@@ -1,43 +1,33 @@
-import type { Json, JsonObject } from "../../base/json.ts";
+import { isObject, type Json } from "../../base/json.ts";
 import type { Turn } from "../../state/thread_store.ts";
 import type { SentFile } from "../material/attachment.ts";
 
-/** What a thread keeps of a model's answer. */
-interface StoredReply extends JsonObject {
-  /** The answer in full. */
-  content: string;
-  model?: string;
-  provider?: string;
-  /** The files the model was shown, as `{path, hash}`. */
-  files?: Json[];
-}
-
-/** A question of the past and its answer. */
+/** An earlier question and its answer. */
 export interface DialogueExchange {
   user: string;
   assistant: string;
-  /** The files that went with the question. */
+  /** The files shown with the question. */
   files: readonly SentFile[];
 }
 
-/** What was said in a thread so far. */
+/** The conversation of a thread so far. */
 export interface History {
   exchanges: readonly DialogueExchange[];
-  /** What was reported since and no model has answered. */
+  /** The steps since the last answer. */
   unanswered: string;
 }
 
 export const NO_HISTORY: History = { exchanges: [], unanswered: "" };
 
-/** The turns of a thread as a conversation: steps that no model answered go with the next question. */
+/** Converts the turns of a thread to a conversation. Unanswered steps become part of the next question. */
 export function toHistory(turns: readonly Turn[]): History {
   const exchanges: DialogueExchange[] = [];
   let pending: string[] = [];
   for (const turn of turns) {
     pending.push(describeRequest(turn));
-    const reply = turn.reply as StoredReply | undefined;
-    if (typeof reply?.content !== "string") continue;
-    exchanges.push({ user: pending.join("\n\n"), assistant: reply.content, files: filesOf(reply) });
+    const { content, files } = turn.reply ?? {};
+    if (typeof content !== "string") continue;
+    exchanges.push({ user: pending.join("\n\n"), assistant: content, files: toSentFiles(files) });
     pending = [];
   }
   return { exchanges, unanswered: pending.join("\n\n") };
@@ -51,11 +41,15 @@ function describeRequest({ tool, step, request }: Turn): string {
   );
 }
 
-function filesOf({ files = [] }: StoredReply): SentFile[] {
-  return files as unknown as SentFile[];
+function toSentFiles(files: Json | undefined): SentFile[] {
+  return Array.isArray(files) ? files.filter(isSentFile) : [];
 }
 
-/** The files shown in `exchanges`, latest first, each once. */
+function isSentFile(value: Json): value is SentFile {
+  return isObject(value) && typeof value.path === "string" && typeof value.hash === "string";
+}
+
+/** Returns the paths of the files shown in `exchanges`, latest first, without duplicates. */
 export function filesShown(exchanges: readonly DialogueExchange[]): string[] {
   const paths = exchanges.toReversed().flatMap(({ files }) => files.map(({ path }) => path));
   return [...new Set(paths)];

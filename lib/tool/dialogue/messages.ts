@@ -3,7 +3,7 @@ import { type Attachment, type LeftOut, renderAttachment } from "../material/att
 import type { Material } from "../material/collect.ts";
 import type { DialogueExchange, History } from "./history.ts";
 
-/** A question with everything that goes with it. */
+/** The parts of a request. */
 interface Composition {
   system: string;
   history: History;
@@ -14,13 +14,13 @@ interface Composition {
 }
 
 /**
- * The messages of a request: the system prompt, the conversation so far, the question. Each file stands where the
- * content it has now was first shown, so that what a provider has in its cache stays valid; one that was edited since
- * stands with the question.
+ * Composes the messages of a request: the system prompt, the conversation so far, the question. A file is placed where
+ * its current content was first shown, which keeps the provider's prompt cache valid; a file edited since is placed
+ * with the question.
  */
 export function composeMessages({ system, history, text, material, images }: Composition): ChatMessage[] {
   const { exchanges, unanswered } = history;
-  const placed = place(material.attachments, exchanges);
+  const placed = placeAttachments(material.attachments, exchanges);
   const past = exchanges.flatMap((exchange, i): ChatMessage[] => [
     { role: "user", content: joinParts([...placed[i]!.map(renderAttachment), exchange.user]) },
     { role: "assistant", content: exchange.assistant },
@@ -38,8 +38,11 @@ export function composeMessages({ system, history, text, material, images }: Com
   ];
 }
 
-/** The attachments of each exchange, and last those of the question. */
-function place(attachments: readonly Attachment[], exchanges: readonly DialogueExchange[]): Attachment[][] {
+/** Groups the attachments by exchange; the last group belongs to the question. */
+function placeAttachments(
+  attachments: readonly Attachment[],
+  exchanges: readonly DialogueExchange[],
+): Attachment[][] {
   const places: Attachment[][] = Array.from({ length: exchanges.length + 1 }, () => []);
   for (const attachment of attachments) {
     const { path, hash } = attachment;

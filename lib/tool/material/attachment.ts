@@ -1,39 +1,34 @@
-/** A text a model is shown beside the question: a file, or a part of a diff. */
+import type { JsonObject } from "../../base/json.ts";
+
+/** A text shown to the model with the question: a file, or a part of a diff. */
 export interface Attachment {
-  /** As the model and people read it: `src/a.ts`. */
+  /** The displayed name, such as `src/a.ts`. */
   name: string;
   text: string;
-  /** SHA-256 of what it was made of, in hex. */
+  /** The SHA-256 of the source, in hex. */
   hash: string;
-  /** Real path of a file; absent for what is none. */
+  /** The real path; absent if it is not a file. */
   path?: string;
 }
 
-/** What was not shown, and why. */
+/** Omitted material and the reason. */
 export interface LeftOut {
   name: string;
   reason: string;
 }
 
-/** A file that was shown in a thread, as the thread keeps it. */
-export interface SentFile {
+/** A file shown in a thread, as the thread stores it. */
+export interface SentFile extends JsonObject {
   path: string;
   hash: string;
 }
 
-/** `attachment` as it stands in a message. The markers are what the prompts call BEGIN and END. */
+/** Renders an attachment for a message, between the BEGIN and END markers that the prompts refer to. */
 export function renderAttachment({ name, text }: Attachment): string {
   return `--- BEGIN ${name} ---\n${text}${text.endsWith("\n") ? "" : "\n"}--- END ${name} ---`;
 }
 
-/** `text` with a number before each line, so that a model can name the place. */
-export function numberLines(text: string): string {
-  const lines = text.replace(/\n$/, "").split("\n");
-  const width = String(lines.length).length;
-  return lines.map((line, i) => `${String(i + 1).padStart(width)}| ${line}`).join("\n");
-}
-
-/** SHA-256 of `bytes` in hex. */
+/** Returns the SHA-256 of `bytes` in hex. */
 export async function hashOf(bytes: Uint8Array | string): Promise<string> {
   const data = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
   return new Uint8Array(await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>)).toHex();

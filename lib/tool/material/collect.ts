@@ -1,67 +1,68 @@
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { MAX_FILE_BYTES, type Workspace, type WorkspaceEntry } from "../../workspace/workspace.ts";
-import { type Attachment, hashOf, type LeftOut, numberLines, renderAttachment } from "./attachment.ts";
-import { decodeText } from "./text.ts";
+import { type Attachment, hashOf, type LeftOut, renderAttachment } from "./attachment.ts";
+import { decodeText, numberLines } from "./text.ts";
 
-/** Files taken from one directory. */
+/** Files read from one directory. */
 const MAX_FROM_DIRECTORY = 200;
 
-/** What a question is to be shown with. */
-export interface WantedFile {
-  /** Texts that are no files; first in line. */
+/** The material to collect for a question. */
+export interface MaterialRequest {
+  /** Texts other than files; first in order. */
   documents?: readonly Attachment[];
-  /** Files and directories the caller names now: what is wrong with one refuses the call. */
+  /** Files and directories named in this call; an error in one rejects the call. */
   named: readonly string[];
-  /** Real paths of files known from before, latest first: what is wrong with one only leaves it out. */
+  /** Real paths of files from earlier, latest first; an error in one only omits it. */
   earlier?: readonly string[];
-  /** Whether each line gets its number. */
+  /** Whether to number the lines. */
   lineNumbers: boolean;
 }
 
 interface CollectOptions {
   workspace: Workspace;
-  /** What all of it may take of the model's window. */
+  /** The token budget for all material. */
   budgetTokens: number;
   estimateTokens(text: string): number | Promise<number>;
   signal: AbortSignal;
 }
 
-/** What goes with a question, most wanted first, and what did not fit or could not be read. */
+/** The collected material, most important first, and what was omitted. */
 export interface Material {
   attachments: readonly Attachment[];
   leftOut: readonly LeftOut[];
 }
 
 /**
- * Reads what is wanted, each content once, as far as the budget goes: what was named now before what is known from
- * earlier, last changed first.
+ * Reads the requested material without duplicates until the budget is used up: files named in this call before those
+ * from earlier, most recently changed first.
  *
- * @throws {ExaiError} for a named file that may not be read, is not there, is too large or is no text
+ * @throws {ExaiError} for a named file that is forbidden, missing, too large or not text
  */
-export async function collect(wanted: WantedFile, options: CollectOptions): Promise<Material> {
+export async function collect(request: MaterialRequest, options: CollectOptions): Promise<Material> {
   const { workspace, signal } = options;
-  const basket = new Basket(options);
-  for (const document of wanted.documents ?? []) await basket.add(document);
-  const found = await findNamed(wanted.named, { workspace, signal });
-  basket.leftOut.push(...found.leftOut);
+  const { lineNumbers } = request;
+  const builder = new MaterialBuilder(options);
+  for (const document of request.documents ?? []) await builder.add(document);
+  const found = await findNamed(request.named, { workspace, signal });
+  builder.leftOut.push(...found.leftOut);
   const seen = new Set<string>();
   for (const { entry, isOptional } of found.files) {
     seen.add(entry.path);
     if (signal.aborted) throw abortError(signal);
-    await read(entry, { isOptional, wanted, basket, workspace });
+    await readInto(builder, entry, { isOptional, lineNumbers, workspace });
   }
-  for (const path of wanted.earlier ?? []) {
+  for (const path of request.earlier ?? []) {
     if (seen.has(path)) continue;
     seen.add(path);
     if (signal.aborted) throw abortError(signal);
-    const entry = await workspace.find(path).catch((thrown) => void basket.refuse(path, thrown));
-    if (entry?.kind === "file") await read(entry, { isOptional: true, wanted, basket, workspace });
+    const entry = await workspace.find(path).catch((thrown) => void builder.omit(path, thrown));
+    if (entry?.kind === "file") await readInto(builder, entry, { isOptional: true, lineNumbers, workspace });
   }
-  return basket;
+  return builder;
 }
 
-/** What named paths stand for: files, each once, last changed first. */
+/** Resolves named paths to distinct files, most recently changed first. */
 async function findNamed(
   named: readonly string[],
   { workspace, signal }: Pick<CollectOptions, "workspace" | "signal">,
@@ -88,17 +89,17 @@ async function findNamed(
   return { files: newestFirst, leftOut };
 }
 
-interface MaterialOptions {
-  /** Whether a file that cannot be shown is left out instead of refusing the call. */
+interface FileReadOptions {
+  /** Whether an error omits the file instead of rejecting the call. */
   isOptional: boolean;
-  wanted: WantedFile;
-  basket: Basket;
+  lineNumbers: boolean;
   workspace: Workspace;
 }
 
-async function read(
+async function readInto(
+  builder: MaterialBuilder,
   entry: WorkspaceEntry,
-  { isOptional, wanted, basket, workspace }: MaterialOptions,
+  { isOptional, lineNumbers, workspace }: FileReadOptions,
 ): Promise<void> {
   try {
     const bytes = await workspace.read(entry, { maxBytes: MAX_FILE_BYTES });
@@ -109,44 +110,44 @@ async function read(
         `${entry.shownAs} is no text file; leave it out, or name it in images if it is one`,
       );
     }
-    const shown = wanted.lineNumbers ? numberLines(text) : text;
-    await basket.add({ name: entry.shownAs, text: shown, hash: await hashOf(bytes), path: entry.path });
+    const shown = lineNumbers ? numberLines(text) : text;
+    await builder.add({ name: entry.shownAs, text: shown, hash: await hashOf(bytes), path: entry.path });
   } catch (thrown) {
     if (!isOptional) throw thrown;
-    basket.refuse(entry.shownAs, thrown);
+    builder.omit(entry.shownAs, thrown);
   }
 }
 
-/** Takes texts until the budget is used up, and no text twice. */
-class Basket implements Material {
+/** Collects attachments within a token budget and without duplicates. */
+class MaterialBuilder implements Material {
   readonly attachments: Attachment[] = [];
   readonly leftOut: LeftOut[] = [];
-  readonly #names = new Map<string, string>();
+  readonly #nameByHash = new Map<string, string>();
   readonly #options: CollectOptions;
-  #leftTokens: number;
+  #remainingTokens: number;
 
   constructor(options: CollectOptions) {
     this.#options = options;
-    this.#leftTokens = options.budgetTokens;
+    this.#remainingTokens = options.budgetTokens;
   }
 
   async add(attachment: Attachment): Promise<void> {
     const { name, hash } = attachment;
-    const same = this.#names.get(hash);
+    const same = this.#nameByHash.get(hash);
     if (same !== undefined) return void this.leftOut.push({ name, reason: `same content as ${same}` });
     const tokens = await this.#options.estimateTokens(renderAttachment(attachment));
-    if (tokens > this.#leftTokens) {
+    if (tokens > this.#remainingTokens) {
       const reason = `about ${tokens} tokens, and the model's window has ${
-        Math.max(0, this.#leftTokens)
+        Math.max(0, this.#remainingTokens)
       } left`;
       return void this.leftOut.push({ name, reason });
     }
-    this.#leftTokens -= tokens;
-    this.#names.set(hash, name);
+    this.#remainingTokens -= tokens;
+    this.#nameByHash.set(hash, name);
     this.attachments.push(attachment);
   }
 
-  refuse(name: string, thrown: unknown): void {
+  omit(name: string, thrown: unknown): void {
     this.leftOut.push({ name, reason: ExaiError.from(thrown).message });
   }
 }

@@ -5,11 +5,11 @@ import { MIB } from "../../base/units.ts";
 import type { GitOutput, Repository, Workspace, WorkspaceEntry } from "../../workspace/workspace.ts";
 import { type Attachment, hashOf } from "./attachment.ts";
 
-/** Which changes of a repository are looked at. */
+/** Which changes of a repository to collect. */
 interface ChangeQuery {
-  /** The repository, or a directory in it: only what lies below is looked at. */
+  /** The repository, or a directory in it to restrict the changes to. */
   path: string;
-  /** A commit, branch or tag: what was committed since the histories parted. */
+  /** A commit, branch or tag: includes the commits since the merge base. */
   compareTo?: string;
   staged: boolean;
   unstaged: boolean;
@@ -20,7 +20,7 @@ interface ChangeOptions {
   signal: AbortSignal;
 }
 
-/** One set of changes: what is staged, what is not, what was committed. */
+/** One set of changes. */
 interface Range {
   name: "committed" | "staged" | "unstaged";
   /** For `git diff`. */
@@ -34,12 +34,12 @@ const MAX_REASON_CHARS = 300;
 
 const DIFF = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--relative"];
 
-/** The changes of one repository below one directory. Open until it is disposed of. */
+/** The changes of one repository below one directory. */
 export class GitChanges implements AsyncDisposable {
   readonly #repository: Repository;
   readonly #entry: WorkspaceEntry;
   readonly #ranges: readonly Range[];
-  readonly #wantsUntracked: boolean;
+  readonly #includesUntracked: boolean;
   readonly #signal: AbortSignal;
 
   private constructor(
@@ -50,24 +50,29 @@ export class GitChanges implements AsyncDisposable {
     this.#repository = found.repository;
     this.#entry = found.entry;
     this.#ranges = found.ranges;
-    this.#wantsUntracked = query.unstaged;
+    this.#includesUntracked = query.unstaged;
     this.#signal = signal;
   }
 
   /**
-   * Finds the repository and the commit to compare with.
+   * Opens the repository and resolves the commit to compare with.
    *
-   * @throws {ExaiError} `INVALID_PARAMS` when there is no repository or no such commit; what {@linkcode Workspace} throws
+   * @throws {ExaiError} `INVALID_PARAMS` when there is no repository or no such commit; what {@linkcode Workspace}
+   * throws
    */
   static async open(query: ChangeQuery, options: ChangeOptions): Promise<GitChanges> {
     const entry = await options.workspace.find(query.path);
     if (entry.kind !== "directory") {
-      throw wrong("path", query.path, "is a file; name the repository's directory");
+      throw invalidField("path", query.path, "is a file; name the repository's directory");
     }
     const { signal } = options;
     const repository = await options.workspace.openRepository(entry, signal);
     if (repository === undefined) {
-      throw wrong("path", query.path, "is in no git work tree; name the repository, or run git init there");
+      throw invalidField(
+        "path",
+        query.path,
+        "is in no git work tree; name the repository, or run git init there",
+      );
     }
     try {
       const ranges = await rangesOf(
@@ -81,14 +86,16 @@ export class GitChanges implements AsyncDisposable {
     }
   }
 
-  /** Which files changed and by how many lines, without their content. */
+  /** Lists the changed files with their line counts. */
   async summarize(): Promise<JsonObject> {
     const files: JsonObject[] = [];
     for (const { name, args } of this.#ranges) {
       const { stdout } = await this.#mustRun([...DIFF, "--numstat", ...args, "--", "."], MAX_LIST_BYTES);
       for (const line of stdout.split("\n")) {
         const [added, removed, path] = line.split("\t");
-        if (path !== undefined) files.push({ path, in: name, added: count(added), removed: count(removed) });
+        if (path !== undefined) {
+          files.push({ path, in: name, added: parseCount(added), removed: parseCount(removed) });
+        }
       }
     }
     for (const path of await this.#untrackedNames()) files.push({ path, in: "untracked" });
@@ -100,7 +107,7 @@ export class GitChanges implements AsyncDisposable {
     };
   }
 
-  /** The diffs, one text for each file and range. */
+  /** Returns the diffs, one text per file and range. */
   async diffs(): Promise<Attachment[]> {
     const texts: Attachment[] = [];
     for (const { name, args } of this.#ranges) {
@@ -117,13 +124,13 @@ export class GitChanges implements AsyncDisposable {
     return texts;
   }
 
-  /** The files git does not know yet and would not ignore, by their full paths. */
+  /** Returns the full paths of the untracked files that are not ignored. */
   async untracked(): Promise<string[]> {
     return (await this.#untrackedNames()).map((name) => `${this.#entry.path}/${name}`);
   }
 
   async #untrackedNames(): Promise<string[]> {
-    if (!this.#wantsUntracked) return [];
+    if (!this.#includesUntracked) return [];
     const args = ["ls-files", "-z", "--others", "--exclude-standard", "--", "."];
     const { stdout } = await this.#mustRun(args, MAX_LIST_BYTES);
     return stdout.split("\0").filter((name) => name !== "");
@@ -137,7 +144,7 @@ export class GitChanges implements AsyncDisposable {
     return this.#repository.run(args, { signal: this.#signal, maxBytes });
   }
 
-  /** As {@linkcode #run}, where a failure must not look like "no changes". */
+  /** Like {@linkcode #run}, but throws on failure, which must not look like an empty diff. */
   async #mustRun(args: readonly string[], maxBytes: number): Promise<GitOutput> {
     const output = await this.#run(args, maxBytes);
     if (output.ok) return output;
@@ -151,41 +158,44 @@ export class GitChanges implements AsyncDisposable {
 async function rangesOf(query: ChangeQuery, git: Git): Promise<Range[]> {
   const since = query.compareTo === undefined ? undefined : await findCommit(query.compareTo, git);
   const ranges: Range[] = [];
-  if (since !== undefined) ranges.push({ name: "committed", args: [await startOf(since, git), "HEAD"] });
+  if (since !== undefined) ranges.push({ name: "committed", args: [await mergeBase(since, git), "HEAD"] });
   if (query.staged) ranges.push({ name: "staged", args: ["--cached"] });
-  // To tell what changed within a submodule, git would open that repository.
+  // Otherwise git opens the repositories of submodules.
   if (query.unstaged) ranges.push({ name: "unstaged", args: ["--ignore-submodules=all"] });
   return ranges;
 }
 
-/** What git said went wrong, and what helps where objects of a partial clone were not fetched. */
+/**
+ * Quotes git's error, with advice for missing objects of a partial clone. git exits with 128 for all of these errors,
+ * so the wording decides.
+ */
 function reasonIn(stderr: string): string {
-  // What is said of a configuration may repeat a value of it.
+  // An error about the configuration may quote a secret value.
   if (/config/i.test(stderr)) return "a configuration cannot be read; run the command there yourself";
-  const said = stderr.trim().split("\n").slice(0, 3).join("; ").slice(0, MAX_REASON_CHARS);
+  const quoted = stderr.trim().split("\n").slice(0, 3).join("; ").slice(0, MAX_REASON_CHARS);
   const isMissing = /unable to read|bad object|missing|could not get object/i.test(stderr);
   return isMissing
-    ? `${said}; nothing is fetched here: run git fetch or git diff there yourself first`
-    : said;
+    ? `${quoted}; nothing is fetched here: run git fetch or git diff there yourself first`
+    : quoted;
 }
 
 type Git = (args: readonly string[]) => Promise<GitOutput>;
 
-/** The full name of the commit `ref` means. What begins with "-" would be an option to git, and is refused. */
+/** Resolves `ref` to the full name of a commit. Rejects a leading "-", which git would take for an option. */
 async function findCommit(ref: string, git: Git): Promise<string> {
   const advice = "give a branch, a tag or a commit";
   // deno-lint-ignore no-control-regex -- no name of a commit has one
   if (ref.startsWith("-") || ref.length > MAX_REF_CHARS || /[\x00-\x20\x7f]/.test(ref)) {
-    throw wrong("compare_to", ref, `is no name of a commit; ${advice}`);
+    throw invalidField("compare_to", ref, `is no name of a commit; ${advice}`);
   }
   const { ok, stdout } = await git(["rev-parse", "--verify", "--quiet", `${ref}^{commit}`]);
   const commit = stdout.trim();
   if (ok && /^[0-9a-f]{40,64}$/.test(commit)) return commit;
-  throw wrong("compare_to", ref, `is not in this repository; ${advice} that it has`);
+  throw invalidField("compare_to", ref, `is not in this repository; ${advice} that it has`);
 }
 
-/** Where HEAD and `commit` parted; `commit` itself where they have nothing in common. */
-async function startOf(commit: string, git: Git): Promise<string> {
+/** Returns the merge base of `commit` and HEAD, or `commit` if there is none. */
+async function mergeBase(commit: string, git: Git): Promise<string> {
   const { ok, stdout } = await git(["merge-base", commit, "HEAD"]);
   return ok ? stdout.trim() : commit;
 }
@@ -194,11 +204,11 @@ function splitDiff(diff: string): string[] {
   return diff.split(/^(?=diff --git )/m).filter((part) => part.trim() !== "");
 }
 
-/** Lines as `--numstat` counts them; a binary file has none. */
-function count(text: string | undefined): number | undefined {
+/** Parses a line count of `--numstat`; undefined for binary files. */
+function parseCount(text: string | undefined): number | undefined {
   return text === undefined || text === "-" ? undefined : Number(text);
 }
 
-function wrong(field: string, value: string, why: string): ExaiError {
-  return new ExaiError("INVALID_PARAMS", `${field} ${quoteName(value)} ${why}`);
+function invalidField(field: string, value: string, problem: string): ExaiError {
+  return new ExaiError("INVALID_PARAMS", `${field} ${quoteName(value)} ${problem}`);
 }

@@ -3,8 +3,8 @@ import { quoteName } from "../../base/text.ts";
 import type { ImagePart } from "../../provider/provider.ts";
 import { MAX_FILE_BYTES, type Workspace } from "../../workspace/workspace.ts";
 
-/** The images models take, by how their files begin. */
-const TYPES: readonly [mime: string, begins: string, at: number][] = [
+/** The image types models accept, with their signatures. */
+const TYPES: readonly [mime: string, signature: string, offset: number][] = [
   ["image/png", "\x89PNG", 0],
   ["image/jpeg", "\xff\xd8\xff", 0],
   ["image/gif", "GIF8", 0],
@@ -14,9 +14,9 @@ const TYPES: readonly [mime: string, begins: string, at: number][] = [
 const DATA_URL = /^data:([a-z]+\/[a-z0-9.+-]+);base64,([A-Za-z0-9+/\s]*={0,2})$/i;
 
 /**
- * The images the caller names, by path, `data:` URL or `https:` URL, ready to be sent.
+ * Loads images given by path, `data:` URL or `https:` URL. Files become `data:` URLs.
  *
- * @throws {ExaiError} naming the image that cannot be used and what to do
+ * @throws {ExaiError} `INVALID_PARAMS` or `TOO_LARGE` naming the unusable image
  */
 export async function loadImages(images: readonly string[], workspace: Workspace): Promise<ImagePart[]> {
   return await Promise.all(
@@ -55,8 +55,10 @@ function checkDataUrl(url: string): string {
 }
 
 function typeOf(bytes: Uint8Array): string | undefined {
-  return TYPES.find(([, begins, at]) => [...begins].every((char, i) => bytes[at + i] === char.charCodeAt(0)))
-    ?.[0];
+  const found = TYPES.find(([, signature, offset]) =>
+    [...signature].every((char, i) => bytes[offset + i] === char.charCodeAt(0))
+  );
+  return found?.[0];
 }
 
 function unusable(image: string, why: string): ExaiError {

@@ -1,29 +1,29 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
-import type { ModelRouter } from "../../provider/routing.ts";
+import type { ModelRouter } from "../../provider/model_router.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 import type { OwnThreads } from "../own_threads.ts";
 import { type Parameter, parametersOf } from "./parameters.ts";
 import { findPrompt } from "./prompts.ts";
 import { isThreadTemplate } from "./resources.ts";
 
-/** Values given at most (MCP server/utilities/completion). */
+/** The limit of MCP server/utilities/completion. */
 const MAX_VALUES = 100;
 
-/** Where values come from. */
+/** The sources of completion values. */
 interface CompletionSources {
   tools: readonly ToolDefinition[];
   models: ModelRouter;
-  /** Those of the caller. */
+  /** The threads of the caller. */
   threads: OwnThreads;
-  /** Whether the client lends its own model. */
+  /** Whether the client supports sampling. */
   canSample: boolean;
 }
 
 /**
- * What the argument somebody is typing may become (MCP `completion/complete`).
+ * Completes the value of an argument (MCP `completion/complete`).
  *
- * @throws {ExaiError} `INVALID_PARAMS` for a prompt, template or argument there is not
+ * @throws {ExaiError} `INVALID_PARAMS` for an unknown prompt, template or argument
  */
 export async function complete(
   { ref, argument }: JsonObject,
@@ -75,7 +75,7 @@ async function threadIds({ threads }: CompletionSources): Promise<string[]> {
   return (await threads.list({ limit: MAX_VALUES })).map(({ id }) => id);
 }
 
-/** Those of `values` that begin as `typed` does, then those that have it within; of a list, its last entry counts. */
+/** Selects the values with the prefix `typed`, then those that contain it. In a list the last entry is completed. */
 function toCompletion(values: readonly string[], typed: string, { isList = false } = {}): JsonObject {
   const [, before = "", begun = ""] = (isList ? /^(.*,\s*)?(.*)$/s : /^()(.*)$/s).exec(typed) ?? [];
   const wanted = begun.toLowerCase();

@@ -1,18 +1,18 @@
 import { type Json, type JsonObject, ownEntry } from "../../base/json.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 
-/** One argument of the MCP prompt that stands for a tool. Its value is text, as the protocol has it. */
+/** An argument of the MCP prompt for a tool. Its value is a string, as MCP requires. */
 export interface Parameter {
-  /** As people see it; `task` for the first step of a tool that works in steps. */
+  /** The displayed name; `task` for the first step of a stepwise tool. */
   name: string;
-  /** The field of the tool it fills. */
+  /** The field of the tool. */
   field: string;
   required: boolean;
   schema: JsonObject;
 }
 
-/** Fields the work itself fills in, not the person who begins it. */
-const OF_THE_WORK: readonly string[] = [
+/** Fields that the model fills in, not the user. */
+const MODEL_FIELDS: readonly string[] = [
   "step_number",
   "total_steps",
   "next_step_required",
@@ -37,7 +37,7 @@ const OF_THE_WORK: readonly string[] = [
   "stream",
 ];
 
-/** What a tool can be begun without although its schema asks for it: a person need not say it. */
+/** Values for required fields that the user need not enter. */
 const FALLBACKS: JsonObject = {
   step_number: 1,
   total_steps: 3,
@@ -52,14 +52,14 @@ const FALLBACKS: JsonObject = {
   total_files_to_document: 0,
 };
 
-/** The arguments of the prompt for `tool`. */
+/** Returns the arguments of the prompt for `tool`. */
 export function parametersOf(tool: ToolDefinition): Parameter[] {
   const { properties = {}, required = [] } = tool.inputSchema as {
     properties?: Record<string, JsonObject>;
     required?: string[];
   };
   return Object.entries(properties)
-    .filter(([field]) => !OF_THE_WORK.includes(field))
+    .filter(([field]) => !MODEL_FIELDS.includes(field))
     .map(([field, schema]) => ({
       name: field === "step" ? "task" : field,
       field,
@@ -68,16 +68,16 @@ export function parametersOf(tool: ToolDefinition): Parameter[] {
     }));
 }
 
-/** The arguments of a first call of `tool`, from the texts a person gave. */
+/** Converts the texts a user entered to the arguments of a first call. */
 export function firstCall(tool: ToolDefinition, given: Readonly<Record<string, string>>): JsonObject {
   const { required = [] } = tool.inputSchema as { required?: string[] };
   const fallbacks = required.filter((field) => Object.hasOwn(FALLBACKS, field))
     .map((field) => [field, FALLBACKS[field]]);
-  const said = parametersOf(tool).flatMap(({ name, field, schema }) => {
+  const entered = parametersOf(tool).flatMap(({ name, field, schema }) => {
     const text = ownEntry(given, name)?.trim() ?? "";
     return text === "" ? [] : [[field, toValue(text, schema)]];
   });
-  return Object.fromEntries([...fallbacks, ...said]);
+  return Object.fromEntries([...fallbacks, ...entered]);
 }
 
 function toValue(text: string, schema: JsonObject): Json {
@@ -94,18 +94,18 @@ function toValue(text: string, schema: JsonObject): Json {
   }
 }
 
-/** A list as people write one: names separated by commas, or JSON. */
+/** Parses a list: names separated by commas, or JSON. */
 function toList(text: string, items: JsonObject): Json[] {
   if (/^\s*\[/.test(text)) {
     try {
       return JSON.parse(text) as Json[];
     } catch {
-      // It only begins like JSON.
+      // Not JSON, although it starts with a bracket.
     }
   }
   const parts = text.split(",").map((part) => part.trim()).filter((part) => part !== "");
   if (items.type !== "object") return parts;
-  // `kimi:for` for consensus; the only lists of objects a person would write by hand.
+  // `kimi:for` for consensus, the only list of objects that a user enters.
   return parts.map((part) => {
     const [, model = part, stance] = /^(.*):(for|against|neutral)$/.exec(part) ?? [];
     return stance === undefined ? { model } : { model, stance };

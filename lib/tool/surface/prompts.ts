@@ -1,11 +1,11 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject, ownEntry, textOf } from "../../base/json.ts";
-import { quoteName, quoteValue } from "../../base/text.ts";
 import { didYouMean } from "../../base/suggest.ts";
+import { quoteName, quoteValue } from "../../base/text.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 import { firstCall, type Parameter, parametersOf } from "./parameters.ts";
 
-/** The prompts a client shows its user, one for each tool (MCP server/prompts). */
+/** Lists the prompts, one per tool (MCP server/prompts). */
 export function listPrompts(tools: readonly ToolDefinition[]): JsonObject[] {
   return tools.map((tool) => ({
     name: tool.name,
@@ -23,9 +23,9 @@ function describe({ name, required, schema }: Parameter): JsonObject {
 }
 
 /**
- * The prompt `params.name`, filled in (MCP `prompts/get`).
+ * Renders the prompt `params.name` (MCP `prompts/get`).
  *
- * @throws {ExaiError} `INVALID_PARAMS` naming the prompt or argument that is wrong
+ * @throws {ExaiError} `INVALID_PARAMS` naming the invalid prompt or argument
  */
 export function getPrompt(params: JsonObject, tools: readonly ToolDefinition[]): JsonObject {
   const tool = findPrompt(params.name, tools);

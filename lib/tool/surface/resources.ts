@@ -1,33 +1,33 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { quoteValue } from "../../base/text.ts";
+import type { Whereabouts } from "../../call/call.ts";
 import type { Thread } from "../../state/thread_store.ts";
 import { writeTranscript } from "../../state/transcript.ts";
-import type { Whereabouts } from "../../call/call.ts";
 import type { ToolHost } from "../host.ts";
 import type { OwnThreads } from "../own_threads.ts";
 
-/** Where a client finds what the daemon remembers of its workspace (MCP server/resources). */
+/** The URIs of the resources of a workspace (MCP server/resources). */
 const CALLS = "exai://calls";
 const THREADS = "exai://threads";
 const THREAD_TEMPLATE = `${THREADS}/{id}`;
 
-/** Calls shown. */
+/** Calls in the call record. */
 const MAX_CALLS = 500;
 
-/** Threads listed, last used first. */
+/** Threads listed, most recently used first. */
 const MAX_THREADS = 100;
 
-/** What the resources are made of. */
+/** The sources of the resources. */
 interface ResourceSources {
   host: ToolHost;
-  /** Who asks. */
+  /** Identifies the caller. */
   whereabouts: Whereabouts;
-  /** Its threads. */
+  /** The threads of the caller. */
   threads: OwnThreads;
 }
 
-/** Every resource there is now. */
+/** Lists the current resources. */
 export async function listResources({ threads }: Pick<ResourceSources, "threads">): Promise<JsonObject[]> {
   const known = await threads.list({ limit: MAX_THREADS });
   return [
@@ -60,7 +60,7 @@ function describeThread({ id, tool, title, turns, usedAtMs }: Thread): JsonObjec
   };
 }
 
-/** The templates of resources that are named, not listed. */
+/** The templates of resources that need not be listed. */
 export const RESOURCE_TEMPLATES: readonly JsonObject[] = [{
   uriTemplate: THREAD_TEMPLATE,
   name: "thread",
@@ -69,15 +69,15 @@ export const RESOURCE_TEMPLATES: readonly JsonObject[] = [{
   mimeType: "text/markdown",
 }];
 
-/** Whether `uri` is the template that {@linkcode RESOURCE_TEMPLATES} has, or one of its resources. */
+/** Whether `uri` is the template in {@linkcode RESOURCE_TEMPLATES} or the URI of a thread. */
 export function isThreadTemplate(uri: unknown): boolean {
   return typeof uri === "string" && (uri === THREAD_TEMPLATE || uri.startsWith(`${THREADS}/`));
 }
 
 /**
- * The content of one resource (MCP `resources/read`).
+ * Reads a resource (MCP `resources/read`).
  *
- * @throws {ExaiError} `RESOURCE_NOT_FOUND`
+ * @throws {ExaiError} `RESOURCE_NOT_FOUND` for an unknown resource, or one of another workspace
  */
 export async function readResource(
   { uri }: JsonObject,

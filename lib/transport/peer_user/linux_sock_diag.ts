@@ -1,17 +1,9 @@
 import { isMapped, sameAddress } from "../../base/ip_address.ts";
+import { AF_INET, AF_INET6, LibcSocket } from "../libc_socket.ts";
 import type { LinuxSocket, WantedSocket } from "./owner.ts";
 
-const LIBC = {
-  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
-  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
-  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
-  close: { parameters: ["i32"], result: "i32" },
-} as const satisfies Deno.ForeignLibraryInterface;
-
-const AF_INET = 2;
-const AF_INET6 = 10;
 const AF_NETLINK = 16;
-const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
+const SOCK_RAW = 3;
 const NETLINK_SOCK_DIAG = 4;
 const MSG_DONTWAIT = 0x40;
 const IPPROTO_TCP = 6;
@@ -30,40 +22,35 @@ const MAX_STALE_REPLIES = 8;
 
 /** Asks the kernel for one TCP socket by its ends, over netlink (sock_diag(7)). */
 export class SocketDiag implements Disposable {
-  readonly #library: Deno.DynamicLibrary<typeof LIBC>;
-  readonly #fd: number;
+  readonly #socket: LibcSocket;
   readonly #reply = new Uint8Array(1024);
   #sequence = 0;
 
-  private constructor(library: Deno.DynamicLibrary<typeof LIBC>, fd: number) {
-    this.#library = library;
-    this.#fd = fd;
+  private constructor(socket: LibcSocket) {
+    this.#socket = socket;
   }
 
-  /** Undefined where there is no such library or no such family of sockets. */
+  /** Undefined where there is no glibc, or the system refuses a socket of netlink. */
   static open(): SocketDiag | undefined {
-    let library: Deno.DynamicLibrary<typeof LIBC>;
     try {
-      library = Deno.dlopen("libc.so.6", LIBC);
+      return new SocketDiag(
+        LibcSocket.open({ family: AF_NETLINK, type: SOCK_RAW, protocol: NETLINK_SOCK_DIAG }),
+      );
     } catch {
       return undefined;
     }
-    const fd = library.symbols.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG);
-    if (fd >= 0) return new SocketDiag(library, fd);
-    library.close();
-    return undefined;
   }
 
   /** The socket; the kernel's error number when it has none to show; undefined when it gave no answer. */
   find(wanted: WantedSocket): LinuxSocket | number | undefined {
     const sequence = this.#sequence = (this.#sequence + 1) >>> 0;
     const request = encodeRequest(wanted, sequence);
-    const { send, recv } = this.#library.symbols;
-    if (Number(send(this.#fd, request, BigInt(request.length), 0)) !== request.length) return undefined;
+    const { fd, calls: { send, recv } } = this.#socket;
+    if (Number(send(fd, request, BigInt(request.length), 0)) !== request.length) return undefined;
     const reply = this.#reply;
     // The answer is there when `send` returns. What an interrupted question has left is passed over.
     for (let n = 0; n < MAX_STALE_REPLIES; n++) {
-      const length = Number(recv(this.#fd, reply, BigInt(reply.length), MSG_DONTWAIT));
+      const length = Number(recv(fd, reply, BigInt(reply.length), MSG_DONTWAIT));
       if (length < HEADER_BYTES) return undefined;
       const view = new DataView(reply.buffer, 0, length);
       if (view.getUint32(8, true) === sequence) return decodeReply(view, wanted);
@@ -72,8 +59,7 @@ export class SocketDiag implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#library.symbols.close(this.#fd);
-    this.#library.close();
+    this.#socket[Symbol.dispose]();
   }
 }
 

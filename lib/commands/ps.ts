@@ -1,0 +1,109 @@
+import { formatBytes, SECOND_MS } from "../base/units.ts";
+import { visible, visibleJson } from "../base/visible.ts";
+import type { DaemonStatus } from "../admin/status.ts";
+import { askDaemon } from "../client/daemon_client.ts";
+import { type Command, type Invocation, JSON_FLAG } from "./command.ts";
+import { formatTable, MAX_ERROR_CHARS } from "./table.ts";
+
+export const psCommand: Command = {
+  summary: "Show mounted servers, sessions and waiting calls of the running daemon",
+  forms: [
+    { args: "", does: "mounted servers (process, sessions, memory, calls), sessions and calls that wait" },
+    { args: "--why", does: "the same, and why each server is shared as far as it is" },
+  ],
+  flags: [{ name: "why", help: "Say why each server is shared as far as it is" }, JSON_FLAG],
+  run: ps,
+};
+
+async function ps({ settings, switches }: Invocation): Promise<string> {
+  const status = await askDaemon(settings, "/status") as DaemonStatus;
+  if (switches.has("json")) return visibleJson(status, 2);
+  return [
+    serverTable(status.servers),
+    ...(switches.has("why") ? [reasonTable(status.servers)] : []),
+    ...problemsOf(status.servers),
+    sessionTable(status.sessions),
+    ...(status.waiting.length > 0 ? [waitingTable(status.waiting)] : []),
+  ].join("\n\n");
+}
+
+function serverTable(servers: DaemonStatus["servers"]): string {
+  const rows = servers.map((row) => [
+    row.server,
+    row.listening === "waiting" ? `${row.state}, not heard` : row.state,
+    row.pid,
+    row.scope,
+    row.share_key,
+    row.sessions.length,
+    row.memory_bytes === undefined ? undefined : formatBytes(row.memory_bytes),
+    row.calls,
+    row.inflight,
+    row.queued,
+  ]);
+  const headings = [
+    "SERVER",
+    "STATE",
+    "PID",
+    "SHARED",
+    "KEY",
+    "SESSIONS",
+    "MEMORY",
+    "CALLS",
+    "RUNNING",
+    "QUEUED",
+  ];
+  return formatTable(headings, rows);
+}
+
+function reasonTable(servers: DaemonStatus["servers"]): string {
+  const rows = servers.map((row) => [row.server, row.scope, row.share_key, row.sessions.length, row.why]);
+  return formatTable(["SERVER", "SHARED", "KEY", "SESSIONS", "WHY"], rows);
+}
+
+function sessionTable(sessions: DaemonStatus["sessions"]): string {
+  const rows = sessions.map((row) => [
+    row.session,
+    row.client,
+    row.connected ? "yes" : "no",
+    row.calls,
+    row.inflight,
+    row.cwd,
+  ]);
+  return formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], rows);
+}
+
+function waitingTable(waiting: DaemonStatus["waiting"]): string {
+  const rows = waiting.map((row) => [row.call, row.session, row.tool, row.waits_for, formatAge(row.since)]);
+  return formatTable(["CALL", "SESSION", "TOOL", "WAITS FOR", "FOR"], rows);
+}
+
+/** What is wrong with the servers, each in a sentence. */
+function problemsOf(servers: DaemonStatus["servers"]): string[] {
+  const troubles = servers.flatMap(({ server, failures, retry_at, last_error }) =>
+    !failures ? [] : [
+      `${visible(server)} failed ${failures} times in a row, starts again from ${retry_at} on: ` +
+      visible(String(last_error), MAX_ERROR_CHARS),
+    ]
+  );
+  const breakers = servers.flatMap(({ server, breaker }) =>
+    breaker === undefined || breaker.state === "closed"
+      ? []
+      : [`${visible(server)} is left alone: ${visible(String(breaker.last_error), MAX_ERROR_CHARS)}`]
+  );
+  const refused = servers.flatMap(({ server, refused_questions: questions }) =>
+    questions === undefined ? [] : [
+      `${
+        visible(server)
+      }: ${questions.count} of its questions were refused, as they could have been for one of ` +
+      `several windows; the last was ${questions.last_method} at ${questions.last_at}`,
+    ]
+  );
+  const listFaults = servers.flatMap(({ server, list_faults }) =>
+    (list_faults ?? []).map((fault) => `${visible(server)}: ${visible(fault, MAX_ERROR_CHARS)}`)
+  );
+  return [...troubles, ...new Set([...breakers, ...refused, ...listFaults])];
+}
+
+function formatAge(since: string): string {
+  return `${(Math.max(0, Date.now() - Date.parse(since)) / SECOND_MS).toFixed(1)} s`;
+}

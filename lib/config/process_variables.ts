@@ -1,0 +1,29 @@
+import { parseVia, VIA_VARIABLE } from "../wire/via.ts";
+
+/** The variables that send programs through a proxy, or past it. */
+const PROXY_VARIABLE = /^(?:https?|all|no)_proxy$/i;
+
+/** Whether the environment names a proxy. */
+export function namesProxies(): boolean {
+  return Object.keys(Deno.env.toObject()).some((name) => PROXY_VARIABLE.test(name));
+}
+
+/**
+ * Calls `make` with the proxy variables removed from the environment. Deno reads them when an HTTP client is made and has
+ * no other way to make one that ignores them; it even treats a Unix socket as a proxy, which `NO_PROXY` then forbids. The
+ * variables are restored before anything else runs, so that child processes inherit them.
+ */
+export function withoutProxies<T>(make: () => T): T {
+  const hidden = Object.entries(Deno.env.toObject()).filter(([name]) => PROXY_VARIABLE.test(name));
+  try {
+    for (const [name] of hidden) Deno.env.delete(name);
+    return make();
+  } finally {
+    for (const [name, value] of hidden) Deno.env.set(name, value);
+  }
+}
+
+/** The daemons this process descends from, by `EXAI_VIA`. */
+export function inheritedVia(): string[] {
+  return parseVia(Deno.env.get(VIA_VARIABLE));
+}

@@ -1,0 +1,72 @@
+import * as z from "zod/mini";
+import { KIB } from "../../base/units.ts";
+import { flag, integer, seconds, setting, text } from "../setting.ts";
+
+/** Mounted MCP servers: their file, their failures, their memory. */
+export const MOUNTED_SERVER_SETTINGS = {
+  config: text({
+    env: "EXAI_CONFIG",
+    help: "File of the mounted MCP servers; empty: mcp.json in EXAI_HOME, or in the system's place for it",
+  }),
+  keepLists: flag({
+    env: "EXAI_KEEP_LISTS",
+    fallback: true,
+    help:
+      "Whether what mounted servers offer is kept in lists.db, so that a window sees it at once after a restart",
+  }),
+  breakerFailures: integer(
+    {
+      env: "EXAI_BREAKER_FAILURES",
+      fallback: 5,
+      help:
+        "Failures in a row (no answer in time, not reached, crashed) after which calls of a process of a mounted server are refused; 0: never",
+    },
+    0,
+    1000,
+  ),
+  breakerOpenMs: seconds(
+    {
+      env: "EXAI_BREAKER_OPEN",
+      fallback: 30,
+      help: "How long they are refused before calls try it again, one every two seconds at first",
+    },
+    0.01,
+    86_400,
+  ),
+  upstreamMemory: setting<number | "auto">(
+    {
+      env: "EXAI_UPSTREAM_MEMORY",
+      fallback: "auto",
+      help:
+        "Memory mounted servers may hold together; beyond it the one not used for longest is stopped until its next call; auto: half of the machine's; 0: any",
+    },
+    {
+      allowed: "auto, or a whole number of MiB",
+      unit: "MiB",
+      schema: z.pipe(
+        z.string().check(z.regex(/^(auto|\d{1,8})$/)),
+        z.transform((text: string) => text === "auto" ? "auto" as const : Number(text) * 1024 * KIB),
+      ),
+    },
+  ),
+  upstreamMemoryLimitMib: integer(
+    {
+      env: "EXAI_UPSTREAM_MEMORY_LIMIT",
+      fallback: 0,
+      unit: "MiB",
+      help:
+        "Memory one mounted server may hold where mcp.json has no memoryLimitMb for it; one that holds more is replaced when its calls are done; 0: any",
+    },
+    0,
+    1024 * 1024,
+  ),
+  upstreamProcesses: integer(
+    {
+      env: "EXAI_UPSTREAM_PROCESSES",
+      fallback: 0,
+      help: "Processes mounted servers may be together, in the same way; 0: any number",
+    },
+    0,
+    100_000,
+  ),
+} as const;

@@ -1,0 +1,99 @@
+import { ExaiError } from "../../base/errors.ts";
+import { didYouMean } from "../../base/suggest.ts";
+import { quoteName } from "../../base/text.ts";
+import { SHIPPED_MODELS } from "../catalogue/catalogue.ts";
+import { unmetNeeds } from "../model_fitness.ts";
+import type { ModelNeeds } from "../model_router.ts";
+import type { ModelInfo } from "../provider.ts";
+import { PROVIDER_KINDS } from "../provider_kinds.ts";
+import { findModel } from "./model_selection.ts";
+
+/** Names listed in one message; `listmodels` shows all. */
+const MAX_NAMES = 30;
+
+/** The error for a name that no provider knows. */
+export function unknownModel(requested: string, available: readonly ModelInfo[]): ExaiError {
+  const elsewhere = SHIPPED_MODELS.find(({ name, aliases = [] }) =>
+    name === requested || aliases.includes(requested)
+  );
+  if (elsewhere !== undefined && !available.some(({ provider }) => provider === elsewhere.provider)) {
+    return new ExaiError(
+      "INVALID_PARAMS",
+      `the model ${elsewhere.name} is one of ${elsewhere.provider}, which is not set up: ${
+        setupAdvice(elsewhere.provider)
+      }. ` +
+        listing(available),
+    );
+  }
+  const names = available.flatMap(({ name, aliases }) => [name, ...aliases]);
+  return new ExaiError(
+    "INVALID_PARAMS",
+    `there is no model ${quoteName(requested)}${didYouMean(requested, names)}. ${listing(available)}`,
+  );
+}
+
+/** The error for a request for the client's model from a client without sampling. */
+export function samplingUnavailable(available: readonly ModelInfo[]): ExaiError {
+  return new ExaiError(
+    "INVALID_PARAMS",
+    `this client does not lend its model (it has no MCP sampling); name another. ${listing(available)}`,
+  );
+}
+
+/** The error for a named model that does not meet `needs`; undefined if it does. */
+export function unsuitableModel(
+  model: ModelInfo,
+  needs: ModelNeeds,
+  available: readonly ModelInfo[],
+): ExaiError | undefined {
+  const unmet = unmetNeeds(model, needs);
+  if (unmet === undefined) return undefined;
+  const others = available.filter((one) => unmetNeeds(one, needs) === undefined);
+  const instead = others.length === 0 ? "" : `. These can: ${names(others)}`;
+  return new ExaiError("INVALID_PARAMS", `${model.name} ${unmet}${instead}`);
+}
+
+/** The error when `auto` finds no model. */
+export function noSuitableModel(
+  needs: ModelNeeds,
+  available: readonly ModelInfo[],
+  provider?: string,
+): ExaiError {
+  const where = provider === undefined ? "" : ` of ${provider}`;
+  if (available.length === 0) {
+    const advice = provider === undefined
+      ? "set one of KIMI_API_KEY, GLM_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY or CUSTOM_API_URL where the daemon " +
+        "starts, run Ollama on this machine, or use a client that lends its model (MCP sampling)"
+      : `${provider} is not set up: ${setupAdvice(provider)}`;
+    return new ExaiError("INVALID_PARAMS", `there is no model${where} to ask; ${advice}`);
+  }
+  const faults = available.filter(({ auto }) => auto).slice(0, 5)
+    .map((model) => `${model.name} ${unmetNeeds(model, needs) ?? "can"}`);
+  return new ExaiError(
+    "INVALID_PARAMS",
+    `no model${where} can do this: ${faults.join(" | ") || "none may be chosen by itself; name one"}. ${
+      listing(available)
+    }`,
+  );
+}
+
+/** Advice on how to configure `provider`. */
+export function setupAdvice(provider: string): string {
+  const variables = PROVIDER_KINDS.find(({ name }) => name === provider)?.setUpBy ?? [];
+  return variables.length === 0 ? "it takes a client that lends its model" : `set ${variables.join(" or ")}`;
+}
+
+function listing(available: readonly ModelInfo[]): string {
+  return available.length === 0 ? "No model is available" : `Available: ${names(available)}`;
+}
+
+function names(models: readonly ModelInfo[]): string {
+  const shown = models.slice(0, MAX_NAMES).map((model) =>
+    // A name that several providers have is qualified.
+    findModel(models, model.name) === model ? model.name : `${model.provider}/${model.name}`
+  );
+  const more = models.length > MAX_NAMES
+    ? ` and ${models.length - MAX_NAMES} more (listmodels shows all)`
+    : "";
+  return `${shown.join(", ")}${more}; or auto`;
+}

@@ -1,0 +1,135 @@
+import { ExaiError } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import { KIB, SECOND_MS } from "../base/units.ts";
+import { askOnce, type AskOptions, type Call, type Caller, type Target } from "../call/call.ts";
+import { waitForClient, waitingFor } from "../call/wait.ts";
+import { idInUse, toRpcError } from "../wire/codes.ts";
+import type { RequestId, Result } from "../wire/rpc.ts";
+
+/**
+ * The namespace of a request id. One socket may carry MCP and EXAI ops side by side, and the daemon lists tools for an op
+ * under ids of its own: the same id in two namespaces names two calls.
+ */
+export type IdSpace = "mcp" | "op" | "own";
+
+/** A client's request, from which a {@linkcode Call} is made. */
+export interface CallRequest {
+  id: RequestId;
+  /** Default: `mcp`. */
+  space?: IdSpace;
+  method: string;
+  params: JsonObject;
+  progressToken?: string | number;
+  timeoutMs?: number;
+  begin?(): void;
+  notify(method: string, params: JsonObject): void;
+  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+}
+
+/** The running calls of one session. Each id runs at most once and gets exactly one result. */
+export class ActiveCalls {
+  readonly #running: Readonly<Record<IdSpace, Map<RequestId, AbortController>>> = {
+    mcp: new Map(),
+    op: new Map(),
+    own: new Map(),
+  };
+  readonly #max: number;
+
+  /** @param max calls that may run at once */
+  constructor(max = Infinity) {
+    this.#max = max;
+  }
+
+  get size(): number {
+    const { mcp, op, own } = this.#running;
+    return mcp.size + op.size + own.size;
+  }
+
+  has(id: RequestId, space: IdSpace = "mcp"): boolean {
+    return this.#running[space].has(id);
+  }
+
+  /** Runs `request` on `target`. Never rejects: what is thrown becomes the result's error. */
+  async run(request: CallRequest, caller: Caller, target: Target): Promise<Result> {
+    const running = this.#running[request.space ?? "mcp"];
+    if (running.has(request.id)) return { error: toRpcError(idInUse(request.id)) };
+    if (this.size >= this.#max) return { error: toRpcError(tooManyCalls(this.#max)) };
+    const controller = new AbortController();
+    running.set(request.id, controller);
+    let hasEnded = false;
+    const call: Call = {
+      method: request.method,
+      params: request.params,
+      caller,
+      signal: controller.signal,
+      progressToken: request.progressToken,
+      timeoutMs: request.timeoutMs,
+      trace: { server: undefined },
+      begin: request.begin,
+      // Progress must stop when the call has ended (MCP basic/utilities/progress).
+      notify: (method, params) => hasEnded || request.notify(method, params),
+      ask: (method, params, options) =>
+        waitingFor(
+          call,
+          waitForClient(method),
+          askOnce(options, () => request.ask(method, params, options)),
+        ),
+    };
+    try {
+      const result: Result | undefined = await target(call);
+      return result ??
+        { error: toRpcError(new ExaiError("INTERNAL", `${request.method} ended without a result`)) };
+    } catch (thrown) {
+      return { error: toRpcError(thrown) };
+    } finally {
+      hasEnded = true;
+      running.delete(request.id);
+    }
+  }
+
+  /** Aborts the call `id`; false when it is not running. */
+  cancel(id: RequestId, reason: ExaiError, space: IdSpace = "mcp"): boolean {
+    const controller = this.#running[space].get(id);
+    controller?.abort(reason);
+    return controller !== undefined;
+  }
+
+  /** Aborts the call that runs under `signal`; false when there is none. */
+  cancelBySignal(signal: AbortSignal, reason: ExaiError): boolean {
+    for (const controller of this.#controllers()) {
+      if (controller.signal !== signal) continue;
+      controller.abort(reason);
+      return true;
+    }
+    return false;
+  }
+
+  /** Aborts every call. */
+  cancelAll(reason: ExaiError): void {
+    for (const controller of this.#controllers()) controller.abort(reason);
+  }
+
+  #controllers(): AbortController[] {
+    return Object.values(this.#running).flatMap((running) => [...running.values()]);
+  }
+}
+
+function tooManyCalls(max: number): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    `this session has ${max} requests running and waiting, the most it may have`,
+    { retryAfterMs: SECOND_MS },
+  );
+}
+
+/** Requests smaller than this are not charged to the byte budget. */
+export const MIN_CHARGED_BYTES = 4 * KIB;
+
+/** The error of a request that the byte budget of all calls has no room for. */
+export function callBudgetExceeded(): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    "the calls that wait and run carry more than the daemon may hold (half of EXAI_MAX_HELD_BYTES); try again soon",
+    { retryAfterMs: SECOND_MS },
+  );
+}

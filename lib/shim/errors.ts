@@ -1,0 +1,105 @@
+import { ExaiError } from "../base/errors.ts";
+import { formatBytes, SECOND_MS } from "../base/units.ts";
+import type { LinkFault } from "../client/link_target.ts";
+
+// Errors the user reads: what went wrong, what happened to the request, what to do. Import as a namespace.
+
+/** No daemon was there for `waitedMs`; the request has not run, or may run again. */
+export function daemonUnavailable(
+  waitedMs: number,
+  { why, advice }: { why: string; advice: string },
+): ExaiError {
+  return new ExaiError(
+    "DAEMON_UNAVAILABLE",
+    `the EXAI daemon could not be reached for ${waitedMs / SECOND_MS} s: ${why}. ` +
+      `The shim keeps trying. ${advice}`,
+    { retryAfterMs: SECOND_MS },
+  );
+}
+
+/** The client closed stdin before the shim reached a daemon. */
+export function daemonNeverReached(why: string): ExaiError {
+  return new ExaiError("DAEMON_UNAVAILABLE", `stdin was closed before the EXAI daemon was reached: ${why}`);
+}
+
+/** The client closed stdin while the daemon ran the request. */
+export function stdinClosed(method: string): ExaiError {
+  return new ExaiError(
+    "CANCELLED",
+    `stdin was closed before the answer to ${method}, which is cancelled with it`,
+  );
+}
+
+/** The daemon does not accept the connection. */
+export function rejectedByDaemon(fault: LinkFault, why: string): ExaiError {
+  if (fault !== "unauthorized") return new ExaiError("DAEMON_UNAVAILABLE", `${why}. The shim keeps trying`);
+  return new ExaiError(
+    "UNAUTHORIZED",
+    `${why}. Give this window the daemon's EXAI_WS_TOKEN, or set EXAI_WS_TOKEN=auto for both; ` +
+      "the shim keeps trying",
+  );
+}
+
+/** The daemon ended while it had the request. */
+export function outcomeUnknown(method: string): ExaiError {
+  return new ExaiError(
+    "OUTCOME_UNKNOWN",
+    `the daemon went away while it had this ${method}, so it may or may not have run; ` +
+      "check what it was to do before asking again",
+    { details: { outcome: "unknown" } },
+  );
+}
+
+/** The connection was cut each time the request was sent, before it arrived. */
+export function undelivered(method: string, sends: number): ExaiError {
+  return new ExaiError(
+    "DAEMON_UNAVAILABLE",
+    `the connection was cut each of the ${sends} times this ${method} was sent, and the daemon never had it; ` +
+      "ask again, or for less at once",
+  );
+}
+
+export function timedOut(method: string, timeoutMs: number): ExaiError {
+  return new ExaiError(
+    "TIMEOUT",
+    `${method} was not answered within ${timeoutMs / SECOND_MS} s (EXAI_SHIM_RPC_TIMEOUT) and was cancelled`,
+  );
+}
+
+export function tooLarge(bytes: number, maxBytes: number): ExaiError {
+  return new ExaiError(
+    "TOO_LARGE",
+    `the message holds ${formatBytes(bytes)} and the daemon takes ${formatBytes(maxBytes)} at most; ` +
+      "send less at once, or raise EXAI_WS_MAX_BYTES for the daemon",
+  );
+}
+
+export function tooManyPending(count: number, bytes: number): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    `${count} requests with ${
+      formatBytes(bytes)
+    } are waiting for the daemon; ask again when some are answered`,
+    { retryAfterMs: SECOND_MS },
+  );
+}
+
+/** Sent to the daemon in place of a response there was no room for. */
+export function responseNotBuffered(bytes: number): ExaiError {
+  return new ExaiError(
+    "OVER_CAPACITY",
+    `the client's answer of ${formatBytes(bytes)} could not be kept while the daemon was away; ask again`,
+  );
+}
+
+/** Sent to the daemon in place of a malformed response. */
+export function malformedResponse(why: string): ExaiError {
+  return new ExaiError("INVALID_REQUEST", `the client's answer is malformed: ${why}`);
+}
+
+export function idInUse(id: string | number): ExaiError {
+  return new ExaiError(
+    "INVALID_REQUEST",
+    `request id ${JSON.stringify(id)} is in use by a request that is not answered yet`,
+  );
+}

@@ -1,0 +1,97 @@
+import { getLogger } from "@logtape/logtape";
+import type { ExaiError } from "../base/errors.ts";
+import type { LinkError } from "../client/link_target.ts";
+import type { StdioPeer } from "../transport/stdio.ts";
+import * as errors from "./errors.ts";
+import type { PendingMessages, PendingRequest } from "./pending_messages.ts";
+import type { RecoveryAction } from "./recovery.ts";
+import type { ReplayState } from "./replay_state.ts";
+
+const log = getLogger(["exai", "shim"]);
+
+interface FailureResponderOptions {
+  client: Pick<StdioPeer, "refuse">;
+  replayState: Pick<ReplayState, "isSafeToRepeat">;
+  /** The end of an error message: what the user can do without a daemon. */
+  advice: string;
+}
+
+/** Answers the client's requests that get no response from a daemon, each with an error that says what happened. */
+export class FailureResponder {
+  readonly #pending: PendingMessages;
+  readonly #options: FailureResponderOptions;
+  /** Why there is no daemon. */
+  #reason = "it has not answered yet";
+  #onIdle: (() => void) | undefined;
+
+  constructor(pending: PendingMessages, options: FailureResponderOptions) {
+    this.#pending = pending;
+    this.#options = options;
+  }
+
+  /** Resolves when no request is pending. */
+  async whenIdle(): Promise<void> {
+    if (this.#pending.requestCount > 0) await new Promise<void>((resolve) => this.#onIdle = resolve);
+  }
+
+  /** Must be called after a request was removed from the pending ones. */
+  checkIdle(): void {
+    if (this.#onIdle && this.#pending.requestCount === 0) this.#onIdle();
+  }
+
+  /** Answers `entry` with `error`, if it is still pending. */
+  fail(entry: PendingRequest, error: ExaiError): void {
+    if (!this.#pending.remove(entry)) return;
+    this.#options.client.refuse(entry.id, error);
+    this.checkIdle();
+  }
+
+  /** Fails all pending requests: the client has closed stdin, and may still read. */
+  failAll(): void {
+    for (const entry of [...this.#pending.requests()]) {
+      const error = entry.sent ? errors.stdinClosed(entry.method) : errors.daemonNeverReached(this.#reason);
+      this.fail(entry, error);
+    }
+  }
+
+  /** The connection has ended with the close code and reason in `why`. */
+  noteDisconnect(why: string): void {
+    this.#reason = `the connection ended (${why})`;
+  }
+
+  /** An attempt to connect has failed. */
+  handleLinkError({ fault, message }: LinkError): void {
+    if (this.#reason !== message) log.warning("{reason}", { reason: message });
+    this.#reason = message;
+    if (fault !== "unauthorized" && fault !== "rejected" && fault !== "unproven") return;
+    // Waiting does not help. Requests that were sent stay pending, as their outcome may still be learned.
+    for (const entry of this.#pending.requests()) {
+      if (!entry.sent) this.fail(entry, errors.rejectedByDaemon(fault, message));
+    }
+  }
+
+  /** No daemon has taken `entry` for `waitedMs`. */
+  handleDaemonTimeout(entry: PendingRequest, waitedMs: number): void {
+    const mayHaveRun = entry.sent && !this.#options.replayState.isSafeToRepeat(entry);
+    const { advice } = this.#options;
+    const error = mayHaveRun
+      ? errors.outcomeUnknown(entry.method)
+      : errors.daemonUnavailable(waitedMs, { why: this.#reason, advice });
+    this.fail(entry, error);
+  }
+
+  /** Fails a request with the action `unknown` or `undelivered`. */
+  failAfterCut(entry: PendingRequest, action: RecoveryAction): void {
+    const { method, sends } = entry;
+    if (action === "unknown") this.fail(entry, errors.outcomeUnknown(method));
+    if (action === "undelivered") this.fail(entry, errors.undelivered(method, sends));
+  }
+
+  /** Fails the largest sent request, after the daemon closed the connection over a frame that was too large. */
+  failLargest(maxBytes: number): void {
+    const sent = [...this.#pending.requests()].filter((entry) => entry.sent);
+    if (sent.length === 0) return;
+    const largest = sent.reduce((a, b) => a.bytes > b.bytes ? a : b);
+    this.fail(largest, errors.tooLarge(largest.bytes, maxBytes));
+  }
+}

@@ -1,0 +1,78 @@
+import { ExaiError, messageOf } from "../../base/errors.ts";
+import { redact } from "../../base/log.ts";
+import { overCapacityFor } from "../../base/exhaustion.ts";
+
+import { HttpStatusError, ResponseCutError, SessionLostError } from "../../remote/errors.ts";
+
+/** Creates the errors of calls that failed with the connection to one server. */
+export class ServerErrors {
+  readonly #server: string;
+
+  constructor(server: string) {
+    this.#server = server;
+  }
+
+  /** The error of a call that was running when the server ended; `isAlone`: no call of another session was. */
+  interrupted(reason: ExaiError, { isAlone = false } = {}): ExaiError {
+    return new ExaiError(reason.code, `${reason.message}; the call was under way and may have run`, {
+      cause: reason,
+      details: { server: this.#server, outcome: "unknown", ...(isAlone ? { alone: true } : {}) },
+    });
+  }
+
+  /** The error of a call that was not sent, because the server has lost our session. */
+  notRun(reason: ExaiError): ExaiError {
+    return new ExaiError(reason.code, reason.message, {
+      cause: reason,
+      details: { ...reason.details, outcome: "not_run" },
+    });
+  }
+
+  /** The error for a message that could not be sent or answered: the server's fault, or this machine's lack of handles. */
+  of(thrown: unknown): ExaiError {
+    const mayHaveRun = thrown instanceof ResponseCutError ? "; the call was under way and may have run" : "";
+    return overCapacityFor(`server "${this.#server}"`, thrown) ??
+      this.unavailable(`${messageOf(thrown)}${mayHaveRun}`, thrown);
+  }
+
+  unavailable(why: string, cause?: unknown): ExaiError {
+    // Set by servers behind a URL.
+    const { status = refusalStatus(cause), retryAfterMs } = (cause ?? {}) as {
+      status?: number;
+      retryAfterMs?: number;
+    };
+    // A server may repeat an API key in its refusal.
+    return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#server}": ${redact(why)}`, {
+      cause,
+      retryAfterMs,
+      details: { server: this.#server, ...(status === undefined ? {} : { status }), ...outcomeOf(cause) },
+    });
+  }
+}
+
+/** Whether a call that failed with `cause` has run, and whether the call itself was at fault. */
+function outcomeOf(cause: unknown): { outcome?: "unknown" | "not_run"; fault?: "caller" } {
+  if (cause instanceof SessionLostError) return { outcome: "not_run" };
+  if (cause instanceof HttpStatusError && cause.isAboutMessage) return { fault: "caller" };
+  return cause instanceof ResponseCutError ? { outcome: "unknown" } : {};
+}
+
+/** The error of a message that itself cannot be sent; undefined when the connection is at fault. */
+export function messageError(thrown: unknown, server: string): ExaiError | undefined {
+  if (thrown instanceof ExaiError) return thrown.code === "UPSTREAM_UNAVAILABLE" ? undefined : thrown;
+  // JSON.stringify: nested too deeply for the stack, or longer than a string can be.
+  if (!(thrown instanceof RangeError)) return undefined;
+  return new ExaiError(
+    "INVALID_PARAMS",
+    `the arguments cannot be sent to server "${server}": ${thrown.message}; send less, or less deeply nested`,
+  );
+}
+
+/** The HTTP status a message was refused with: from `code`, or from the text where the MCP SDK has no code for it. */
+export function refusalStatus(cause: unknown): number | undefined {
+  if (!(cause instanceof Error)) return undefined;
+  const { code } = cause as { code?: unknown };
+  if (typeof code === "number" && code >= 400) return code;
+  const [, status] = /\(HTTP (4\d\d)\)/.exec(cause.message) ?? [];
+  return status === undefined ? undefined : Number(status);
+}

@@ -1,0 +1,164 @@
+import { delay } from "@std/async/delay";
+import { isObject, type JsonObject } from "../../base/json.ts";
+import { monotonicNow } from "../../base/time.ts";
+import { SECOND_MS } from "../../base/units.ts";
+import { allPages } from "../../call/pages.ts";
+import { type ListKind, LISTS } from "../../call/server.ts";
+import type { InitializeResult } from "../../wire/mcp.ts";
+import type { Result } from "../../wire/rpc.ts";
+
+/** Lifetime of a list whose changes the server does not announce, or that is truncated. */
+const UNANNOUNCED_MS = 30 * SECOND_MS;
+
+/** Shortest time between requests for a list made because a call named an entry that is not in it. */
+const REFRESH_GAP_MS = SECOND_MS;
+
+interface ListCacheOptions {
+  /** Sends a request of the daemon itself. */
+  ask(method: string, params: JsonObject): Promise<Result>;
+  /** Whether the server has a list of `kind`. */
+  has(kind: ListKind): boolean;
+  /** Whether the server announces changes of its list of `kind` (`listChanged`). */
+  isAnnounced(kind: ListKind): boolean;
+}
+
+interface CachedList {
+  list: Promise<readonly JsonObject[]>;
+  askedAtMs: number;
+  /** The same, once it has resolved. */
+  resolved?: readonly JsonObject[];
+}
+
+/** Why a list is incomplete, by list. */
+const truncations = new WeakMap<readonly JsonObject[], string>();
+
+/** Why `list` is incomplete; undefined when it is complete. */
+export function truncationOf(list: readonly JsonObject[]): string | undefined {
+  return truncations.get(list);
+}
+
+/** Whether two lists are equal; also false if they are nested too deeply to compare. */
+export function isSameList(one: readonly JsonObject[], other: readonly JsonObject[]): boolean {
+  try {
+    return one.length === other.length && JSON.stringify(one) === JSON.stringify(other);
+  } catch {
+    return false;
+  }
+}
+
+/** The lists of one server, each cached until the server announces a change, or for {@linkcode UNANNOUNCED_MS}. */
+export class ListCache {
+  readonly #kept = new Map<ListKind, CachedList>();
+  readonly #next = new Map<ListKind, Promise<readonly JsonObject[]>>();
+  readonly #options: ListCacheOptions;
+
+  constructor(options: ListCacheOptions) {
+    this.#options = options;
+  }
+
+  /** The list of all pages; the same array while its content is the same. */
+  get(kind: ListKind): Promise<readonly JsonObject[]> {
+    const kept = this.#kept.get(kind);
+    return kept && this.#isCurrent(kind, kept) ? kept.list : this.#request(kind);
+  }
+
+  /** The cached list, whatever its age; makes no request. */
+  async known(kind: ListKind): Promise<readonly JsonObject[] | undefined> {
+    return await this.#kept.get(kind)?.list.catch(() => undefined);
+  }
+
+  /** The list of `kind` has changed: drops it. */
+  forget(kind: ListKind): void {
+    this.#kept.delete(kind);
+  }
+
+  /** Requests every cached list again; resolves with the kinds that have changed. Failed requests are left out. */
+  async catchUp(): Promise<ListKind[]> {
+    const known = Array.from(this.#kept, ([kind, { resolved }]) => ({ kind, resolved }));
+    const changed = await Promise.all(known.map(async ({ kind, resolved }) => {
+      const now = await this.#request(kind).catch(() => resolved);
+      return now !== resolved;
+    }));
+    return known.filter((_, i) => changed[i]).map(({ kind }) => kind);
+  }
+
+  /**
+   * Requests a list again although no change was announced. Concurrent callers share one request, made at most once in
+   * {@linkcode REFRESH_GAP_MS}.
+   */
+  refresh(kind: ListKind): Promise<readonly JsonObject[]> {
+    const kept = this.#kept.get(kind);
+    if (!kept) return this.get(kind);
+    const next = this.#next.get(kind);
+    if (next) return next;
+    const refreshed = this.#afterGap(kept).then(() => {
+      this.#next.delete(kind);
+      return this.#request(kind);
+    });
+    this.#next.set(kind, refreshed);
+    return refreshed;
+  }
+
+  #isCurrent(kind: ListKind, { askedAtMs, resolved }: CachedList): boolean {
+    if (resolved === undefined) return true;
+    const isLasting = this.#options.isAnnounced(kind) && truncationOf(resolved) === undefined;
+    return isLasting || monotonicNow() - askedAtMs < UNANNOUNCED_MS;
+  }
+
+  async #afterGap({ askedAtMs, list }: CachedList): Promise<void> {
+    await list.catch(() => {});
+    const waitMs = askedAtMs + REFRESH_GAP_MS - monotonicNow();
+    if (waitMs > 0) await delay(waitMs, { persistent: false });
+  }
+
+  #request(kind: ListKind): Promise<readonly JsonObject[]> {
+    const before = this.#kept.get(kind)?.resolved;
+    const kept: CachedList = { list: this.#requestAll(kind, before), askedAtMs: monotonicNow() };
+    this.#kept.set(kind, kept);
+    kept.list.then((list) => kept.resolved = list, () => {
+      // A failure is not cached.
+      if (this.#kept.get(kind) === kept) this.#kept.delete(kind);
+    });
+    return kept.list;
+  }
+
+  async #requestAll(
+    kind: ListKind,
+    before: readonly JsonObject[] | undefined,
+  ): Promise<readonly JsonObject[]> {
+    if (!this.#options.has(kind)) return before ?? [];
+    const { method } = LISTS[kind];
+    const { entries, fault } = await allPages((params) => this.#options.ask(method, params), LISTS[kind]);
+    if (before && fault === truncationOf(before) && isSameList(before, entries)) return before;
+    if (fault !== undefined) truncations.set(entries, fault);
+    return entries;
+  }
+}
+
+/** The lists a `list_changed` notification is about. */
+export function changedLists(method: string): ListKind[] {
+  switch (method) {
+    case "notifications/tools/list_changed":
+      return ["tools"];
+    case "notifications/prompts/list_changed":
+      return ["prompts"];
+    case "notifications/resources/list_changed":
+      return ["resources", "templates"];
+    default:
+      return [];
+  }
+}
+
+/** The notification that the list of `kind` has changed. */
+export function listChangedMethod(kind: ListKind): string {
+  return `notifications/${kind === "templates" ? "resources" : kind}/list_changed`;
+}
+
+/** The server capability for lists of `kind`; undefined when it has none. */
+export function capabilityOf(
+  description: InitializeResult | undefined,
+  kind: ListKind,
+): JsonObject | undefined {
+  const capability = description?.capabilities[kind === "templates" ? "resources" : kind];
+  return isObject(capability) ? capability : undefined;
+}

@@ -1,0 +1,74 @@
+import { bindToSession, type ServerConfig } from "../config/server_config.ts";
+import type { Caller } from "../call/call.ts";
+import { formatVia, VIA_HEADER, VIA_VARIABLE } from "../wire/via.ts";
+import {
+  advertisedCapabilities,
+  decideShare,
+  isDirectoryBound,
+  listScopeOf,
+  type ShareDecision,
+  shareKey,
+  type SharingSession,
+} from "./share_key.ts";
+import { locationOf, workspaceOf } from "./sharing/working_directory.ts";
+import type { SlotRequest } from "./slot.ts";
+
+/** What a slot request depends on beside the configuration and the session. */
+interface SlotRequestOptions {
+  /** Why the session gets a process of its own; undefined: it shares one. */
+  isolationReason: string | undefined;
+  /** Whether the server is known to ask for roots; read once the session's own are known. */
+  asksRoots(): boolean;
+  daemonId: string | undefined;
+}
+
+/**
+ * Describes the instance of `config` that serves a session: its share key, its directory and the capabilities
+ * advertised to it. Nothing is started.
+ *
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory and the session has none
+ */
+export async function slotRequestFor(
+  config: ServerConfig,
+  caller: Caller,
+  { isolationReason, daemonId, ...options }: SlotRequestOptions,
+): Promise<SlotRequest> {
+  const roots = await caller.roots();
+  const named = await workspaceOf(caller, roots);
+  const { workspace, rootPaths } = await locationOf(named, roots);
+  const asksRoots = options.asksRoots();
+  const isRootless = asksRoots && roots === undefined;
+  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
+  const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
+  const [shared, own] = [workspace, named].map((dir) => withVia(bindToSession(config, dir), via));
+  const bound = withDirectoryOf(shared!, own!);
+  const decision: ShareDecision = isolationReason === undefined
+    ? decideShare(config)
+    : { scope: "session", why: isolationReason, canIsolate: false };
+  const { scope } = decision;
+  const isBound = isDirectoryBound(bound, scope);
+  const advertised = advertisedCapabilities({ scope, isBound, isRootless }, caller);
+  const listScope = listScopeOf(config, session, { scope, advertised });
+  const mixesRoots = scope === "project" && isBound && !asksRoots;
+  const key = shareKey(shared!, session, scope);
+  return { ...decision, key, config: bound, session, advertised, listScope, mixesRoots };
+}
+
+/**
+ * `config` with the ids of the daemons that lead to its server. They are part of the share key, so that a daemon is not
+ * led back to what runs here under our name.
+ */
+function withVia<T extends ServerConfig>(config: T, via: readonly string[]): T {
+  if (via.length === 0) return config;
+  return config.kind === "stdio"
+    ? { ...config, env: { ...config.env, [VIA_VARIABLE]: formatVia(via) } }
+    : { ...config, headers: { ...config.headers, [VIA_HEADER]: formatVia(via) } };
+}
+
+/**
+ * `own`, which spells the directory as the session does (paths in its arguments must match those in the session's
+ * requests), started in the real directory of `shared`: a symbolic link may lead elsewhere by then.
+ */
+function withDirectoryOf(shared: ServerConfig, own: ServerConfig): ServerConfig {
+  return own.kind === "stdio" && shared.kind === "stdio" ? { ...own, cwd: shared.cwd } : own;
+}

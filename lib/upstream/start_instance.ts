@@ -1,0 +1,72 @@
+import { overCapacityFor } from "../base/exhaustion.ts";
+import { redact } from "../base/log.ts";
+import { visible } from "../base/visible.ts";
+import type { ServerConfig } from "../config/server_config.ts";
+import type { UpstreamTransport } from "../transport/upstream_transport.ts";
+import type { Implementation } from "../wire/mcp.ts";
+import { Instance } from "./instance/instance.ts";
+import type { InstanceOptions } from "./instance/instance_options.ts";
+import { refusalAdvice } from "./share_key.ts";
+import type { SlotRequest } from "./slot.ts";
+
+/** Longest line written to a server's log file, in characters. */
+const MAX_LOG_CHARS = 4096;
+
+/** Unanswered calls in a row after which a process of one session is replaced: it delays no other session. */
+const MAX_SILENCES_OF_ONE_SESSION = 3;
+
+/** Connects to a server as its configuration says: spawns the process, or opens the URL. */
+export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
+
+/** What the instances of one server are started with. */
+export interface InstanceStartOptions {
+  connect: Connect;
+  clientInfo: Implementation;
+  /** Takes text for the server's own log file: messages that belong to no session. */
+  log?(server: string, text: string): void;
+  /** How long after a call a message of the server may still be about it, in milliseconds. */
+  settleMs?: number;
+}
+
+/** What a running instance reports. */
+export type InstanceEvents = Pick<
+  InstanceOptions,
+  "onQuestion" | "onRootsAsked" | "onLost" | "onSubscriptionLost" | "onListChanged"
+>;
+
+/**
+ * Starts the instance that `request` describes.
+ *
+ * @throws {ExaiError} `OVER_CAPACITY` when the machine lacks a handle or memory for it; `UPSTREAM_UNAVAILABLE` when it
+ * does not start, or `signal` aborts
+ */
+export async function startInstance(
+  request: SlotRequest,
+  { connect, clientInfo, settleMs, log, orphaned, signal, events }:
+    & InstanceStartOptions
+    & Pick<InstanceOptions, "orphaned">
+    & { signal: AbortSignal; events: InstanceEvents },
+): Promise<Instance> {
+  const { config, session, scope, advertised, canIsolate } = request;
+  const transport = await connect(config).catch((thrown) => {
+    throw overCapacityFor(`server "${config.title}" cannot start`, thrown) ?? thrown;
+  });
+  // Not awaited: a server that hangs at its start must not delay the daemon's shutdown.
+  const close = () => void transport.close().catch(() => {});
+  if (signal.aborted) close();
+  else signal.addEventListener("abort", close, { once: true });
+  return await Instance.start(transport, {
+    name: config.name,
+    clientInfo,
+    capabilities: advertised,
+    refusalAdvice: refusalAdvice(config, canIsolate),
+    settleMs,
+    orphaned,
+    log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
+    ...events,
+    // A process of one session asks its client each time, so that it sees roots change.
+    roots: scope === "project" ? session.roots ?? "none" : undefined,
+    startTimeoutMs: config.startTimeoutMs,
+    maxSilences: scope === "session" ? MAX_SILENCES_OF_ONE_SESSION : undefined,
+  });
+}

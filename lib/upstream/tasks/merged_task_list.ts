@@ -1,0 +1,35 @@
+import { getLogger } from "@logtape/logtape";
+import type { JsonObject } from "../../base/json.ts";
+import { type Call, derive } from "../../call/call.ts";
+import { allPages } from "../../call/pages.ts";
+import type { Result } from "../../wire/rpc.ts";
+import type { Slot } from "../slot.ts";
+
+const log = getLogger(["exai", "upstream"]);
+
+/**
+ * Adds the tasks a session has on other instances to the first page of its `tasks/list`. An instance that does not
+ * answer is left out.
+ */
+export async function mergeTaskLists(
+  call: Call,
+  first: Result,
+  { here, slots }: { here?: Slot; slots: Iterable<Slot> },
+): Promise<Result> {
+  if (call.params.cursor !== undefined || !Array.isArray(first.result?.tasks)) return first;
+  const others = [...slots].filter((slot) => slot !== here && slot.started?.tasks.has(call.caller));
+  if (others.length === 0) return first;
+  const more = await Promise.all(others.map((slot) => allTasks(slot, call).catch(() => [])));
+  // Instances of one server may share their tasks.
+  const byId = new Map(
+    [...first.result.tasks as JsonObject[], ...more.flat()].map((task) => [task?.taskId, task]),
+  );
+  return { result: { ...first.result, tasks: [...byId.values()] } };
+}
+
+async function allTasks(slot: Slot, call: Call): Promise<JsonObject[]> {
+  const ask = (params: JsonObject) => slot.started!.call(derive(call, { params }));
+  const { entries, fault } = await allPages(ask, { method: "tasks/list", field: "tasks" });
+  if (fault !== undefined) log.warning("tasks/list: {fault}", { fault });
+  return entries;
+}

@@ -1,0 +1,246 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { COMMANDS, flagNames, runCommand } from "../lib/commands/commands.ts";
+import { commandHelp } from "../lib/commands/help.ts";
+import { loadSettings } from "../lib/config/load.ts";
+import { readModels } from "../lib/config/models.ts";
+import { formatFault, readServers } from "../lib/config/servers.ts";
+import { loadServerTls } from "../lib/config/tls.ts";
+import denoJson from "../deno.json" with { type: "json" };
+import { tempDir } from "./helpers/files.ts";
+import { bad, mountingDaemon } from "./helpers/mounts.ts";
+import { OddServer } from "./helpers/odd_server.ts";
+import { codeBlocks, readPages, shownCommands, wordsOf } from "./helpers/pages.ts";
+import { RawClient } from "./helpers/raw_client.ts";
+
+const root = fromFileUrl(new URL("..", import.meta.url));
+const TASKS: Readonly<Record<string, { command: string }>> = denoJson.tasks;
+
+/** What is checked by less than running it, and why. */
+const NOT_RUN: Readonly<Record<string, string>> = {
+  "deno task ok": "runs this test",
+  "deno task long": "takes minutes",
+  "deno check": "the gate runs it",
+  "deno task test": "runs this test",
+  "deno task slow": "takes minutes",
+  "deno task docs": "writes files; the gate runs it with --check",
+  "deno task compile": "takes minutes; compile_test runs it",
+  "npx -y deno@2.9.6 task smoke": "downloads a package",
+  "npx -y deno@2.9.6 task ok": "downloads a package",
+  "npx -y deno@2.9.6 task slow": "downloads a package",
+  "npx -y deno@2.9.6 task compile": "downloads a package",
+  "npx -y deno@2.9.6": "downloads a package",
+  "claude mcp add --scope user exai -- /path/to/exai/exai-shim": "a program of others",
+  "deno bundle NAME.ts -o NAME.js": "a command of Deno; user_tools_test loads such files",
+};
+
+/** Every command the documentation shows, once, with the pages it stands on. */
+async function commands(): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const [path, text] of await readPages()) {
+    for (const line of shownCommands(text)) {
+      found.set(line, [found.get(line), path].filter(Boolean).join(", "));
+    }
+  }
+  return found;
+}
+
+const shown = [...(await commands()).keys()];
+const ofDaemon = shown.filter((line) => /^exai-daemon [^-]/.test(line));
+const ofTasks = shown.filter((line) => line.startsWith("deno task "));
+const ofTests = shown.filter((line) => line.startsWith("deno test "));
+const ofSettings = shown.filter((line) => /^[A-Z_]+=\S* .*exai-daemon$/.test(line));
+const ofPrograms = shown.filter((line) => /^deno run -A (--inspect )?(daemon|shim)\.ts/.test(line));
+
+Deno.test("each command shown is checked here, or not run for a reason", () => {
+  const checked = [
+    ...ofDaemon,
+    ...ofTasks,
+    ...ofTests,
+    ...ofSettings,
+    ...ofPrograms,
+    ...Object.keys(NOT_RUN),
+  ];
+  assertEquals(shown.filter((line) => !checked.includes(line)), []);
+  assertEquals(Object.keys(NOT_RUN).filter((line) => !shown.includes(line)), [], "no longer shown");
+});
+
+/** A daemon with something to list, show, cancel and kill, and the commands run against it. */
+async function commandLine() {
+  const odd = new OddServer();
+  const it = await mountingDaemon({ mean: bad("serves") }, { token: "auto" }, [odd]);
+  const token = (await Deno.readTextFile(`${it.home}/token`)).trim();
+  const clients: RawClient[] = [];
+  const connect = async (hello = {}) => {
+    const client = await RawClient.hello(it.url, { token, ...hello });
+    clients.push(client);
+    return client;
+  };
+  const run = async (words: readonly string[], print: (text: string) => void = () => {}) => {
+    const loaded = loadSettings({
+      args: [...words, `--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto"],
+      env: { ENV_FILE: "" },
+      ...flagNames(),
+    });
+    return await runCommand(loaded, print);
+  };
+  const firstCall = async (outcome: string) =>
+    JSON.parse((await run(["calls", `--outcome=${outcome}`, "--json"])).text)[0].id;
+  /** What stands for ID or NAME in a command. */
+  const valueFor: Readonly<Record<string, () => Promise<string>>> = {
+    calls: async () => {
+      await (await connect()).call("version");
+      return await firstCall("ok");
+    },
+    cancel: async () => {
+      const begun = odd.nextHold();
+      void (await connect()).call("hold").catch(() => {});
+      await begun;
+      return await firstCall("running");
+    },
+    "kill call": () => valueFor.cancel!(),
+    "kill session": async () => (await connect({ session_id: "victim" })).ack.session_id as string,
+    "kill upstream": () => Promise.resolve("mean"),
+    threads: async () => {
+      const step = { step: "s", step_number: 1, total_steps: 2, next_step_required: true };
+      await (await connect()).call("planner", { ...step });
+      return JSON.parse((await run(["threads", "--json"])).text)[0].id;
+    },
+    "certs": () => Promise.resolve("box.example"),
+    "new-tool": () => Promise.resolve("my-tool"),
+  };
+  const fill = async (words: readonly string[]): Promise<string[]> => {
+    const value = valueFor[words.slice(0, 2).join(" ")] ?? valueFor[words[0]!];
+    return await Promise.all(
+      words.map(async (word) => {
+        if (!/^\[?(ID|NAME|HOST)\b/.test(word)) return word;
+        if (value === undefined) {
+          throw new Error(`valueFor does not say what ${word} is in: ${words.join(" ")}`);
+        }
+        return await value();
+      }),
+    );
+  };
+  return {
+    home: it.home,
+    run,
+    fill,
+    stop: () => it.daemon.stop(),
+    async [Symbol.asyncDispose]() {
+      odd.release.resolve();
+      for (const client of clients) await client.close();
+      await it[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("each command of exai-daemon shown does its work with a daemon that runs", async () => {
+  await using line = await commandLine();
+  for (const text of ofDaemon) {
+    const words = wordsOf(text).slice(1);
+    if (words.includes("--help")) {
+      for (const [name, command] of Object.entries(COMMANDS)) {
+        assertMatch(commandHelp(name, command), /^Usage: exai-daemon /m);
+      }
+    } else if (words.includes("--follow")) {
+      const begun = Promise.withResolvers<string>();
+      const following = line.run(words, begun.resolve);
+      assertMatch(await begun.promise, /^CALL +STARTED/);
+      void following.catch(() => {});
+    } else {
+      if (words[0] === "new-tool") {
+        await Deno.remove(`${line.home}/tools`, { recursive: true }).catch(() => {});
+      }
+      const { code, text: said } = await line.run(await line.fill(words));
+      assertEquals(code, 0, `${text}: ${said}`);
+      assert(said.length > 0, text);
+    }
+    assert(words[0] === "COMMAND" || Object.hasOwn(COMMANDS, words[0]!), text);
+  }
+  // A daemon with the settings shown finds the files that the commands above have made.
+  for (const text of ofSettings) {
+    const made: Readonly<Record<string, string>> = { CERT: "server.pem", KEY: "server.key", CA: "ca.pem" };
+    const filled = text.replaceAll(
+      /_(CERT|KEY|CA)=\.\.\./g,
+      (_, what) => `_${what}=${line.home}/certs/${made[what]}`,
+    );
+    const pairs = wordsOf(filled).filter((word) => word.includes("=")).map((word) => word.split("="));
+    const { settings } = loadSettings({ args: [], env: { ...Object.fromEntries(pairs), ENV_FILE: "" } });
+    assertMatch((await loadServerTls(settings))?.clientCa ?? "", /BEGIN CERTIFICATE/);
+  }
+});
+
+/** Runs Deno in the root of the repository. */
+async function deno(...args: string[]): Promise<string> {
+  const command = new Deno.Command(Deno.execPath(), { args, cwd: root, env: { NO_COLOR: "1" } });
+  const { code, stdout, stderr } = await command.output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assertEquals(code, 0, `deno ${args.join(" ")}: ${err}`);
+  return out!;
+}
+
+Deno.test("each task shown is one, its program starts, and its flags are known to it", async () => {
+  const toRun = ofTasks.filter((line) => !Object.hasOwn(NOT_RUN, line));
+  for (const line of [...ofTasks, ...Object.keys(NOT_RUN)]) {
+    const task = / task (\S+)/.exec(line)?.[1];
+    if (task === undefined) continue;
+    const files = TASKS[task]?.command.match(/\b[\w/]+\.ts\b/g) ?? [];
+    assert(TASKS[task] !== undefined, line);
+    for (const file of files) assert((await Deno.stat(`${root}/${file}`)).isFile, `${line}: ${file}`);
+  }
+  const tasks = new Set(toRun.map((line) => line.split(" ")[2]!));
+  for (const task of tasks) {
+    const isProgram = ["daemon", "shim"].includes(task);
+    const help = await deno("task", "-q", task, isProgram ? "--version" : "--help");
+    const flags = toRun.filter((line) => line.split(" ")[2] === task).flatMap((line) =>
+      line.match(/--[\w-]+/g) ?? []
+    );
+    assertEquals(flags.filter((flag) => !help.includes(flag)), [], `flags of ${task}`);
+  }
+});
+
+Deno.test("each program shown from source starts", async () => {
+  for (const line of ofPrograms) {
+    const words = wordsOf(line.replace("--inspect ", "--inspect=127.0.0.1:0 ")).slice(1);
+    assertMatch(await deno(...words, "--version"), /^exai-/);
+  }
+});
+
+Deno.test("each test shown is there, and its filter fits one", async () => {
+  for (const line of ofTests) {
+    const words = wordsOf(line);
+    const path = words.find((word) => word.endsWith("_test.ts"))!;
+    const text = await Deno.readTextFile(`${root}/${path}`);
+    const at = words.indexOf("--filter");
+    if (at >= 0) assert(text.includes(words[at + 1]!), line);
+  }
+});
+
+Deno.test("each configuration shown is one: of a client, mcp.json or models.json", async () => {
+  await using dir = await tempDir({});
+  const env = { ISSUES_TOKEN: "t", LAB_KEY: "k", HOME: dir.path };
+  for (const [page, text] of await readPages()) {
+    for (const block of codeBlocks(text, ["json", "jsonc"])) {
+      const path = `${dir.path}/file.json`;
+      await Deno.writeTextFile(path, block, { mode: 0o600 });
+      if (/^ {2}"providers"/m.test(block)) {
+        assertEquals((await readModels(path, env)).faults.map(formatFault), [], page);
+      } else if (/"exai": \{/.test(block)) checkClient(JSON.parse(block), page);
+      else if (/^ {2}"(mcpServers|servers|clients)"/m.test(block)) {
+        const { faults, warnings } = await readServers(path, { env });
+        assertEquals([...faults, ...warnings].map(formatFault), [], page);
+      }
+    }
+  }
+});
+
+/** Checks an entry for the shim in a client's configuration. */
+function checkClient(
+  file: Record<string, Record<string, { command: string; args?: string[] }>>,
+  page: string,
+) {
+  const { command, args = [] } = (file.mcpServers ?? file.servers)!.exai!;
+  const started = [command, ...args].at(-1)!;
+  assertMatch(started, /^\/path\/to\/exai\/(exai-shim|shim\.ts|daemon\.ts)$/, page);
+  if (started.endsWith(".ts")) assertEquals([command, ...args].slice(0, 3), ["deno", "run", "-A"], page);
+}
