@@ -18,7 +18,7 @@ function open(path: string, notes: string[] = []) {
       all: db.prepare("SELECT text FROM note ORDER BY rowid"),
     }),
     retryMs: 60_000,
-    onaside: (note) => notes.push(note),
+    onquarantine: (note) => notes.push(note),
   });
   file.open();
   return file;
@@ -38,11 +38,11 @@ async function spoilt(spoil: (path: string) => void) {
   {
     using file = open(path, notes);
     add(file, "before");
-    file.look();
+    file.checkFile();
     spoil(path);
     add(file, "after");
-    file.look();
-    file.look();
+    file.checkFile();
+    file.checkFile();
     add(file, "later");
     now = all(file);
   }

@@ -8,7 +8,8 @@ import type { StatePaths } from "../config/paths.ts";
 import { type ConfigFault, formatFault } from "../config/servers.ts";
 import { type ServersChange, type ServersWatch, watchServers } from "../config/servers_watch.ts";
 import type { Settings } from "../config/settings.ts";
-import { type SavedListsOptions, SqliteServerLists } from "../state/saved_lists.ts";
+import type { DatabaseEvents } from "../state/resilient_database.ts";
+import { SqliteServerLists } from "../state/saved_lists.ts";
 import { type ToolSets, toolSetsOf } from "../router/tool_set.ts";
 import { Governor } from "../process/governor.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
@@ -22,7 +23,7 @@ import { RotatingFile } from "../state/rotating_file.ts";
 
 const log = getLogger(["exai", "config"]);
 
-interface ConfiguredMountsOptions extends Pick<SavedListsOptions, "onchange" | "onaside"> {
+interface ConfiguredMountsOptions extends DatabaseEvents {
   events: DaemonEvents;
   /** Decides when calls may run on each process. */
   admissionFor: AdmissionFactory;

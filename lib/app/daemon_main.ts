@@ -13,10 +13,9 @@ import { commandHelp, programHelp } from "../commands/help.ts";
 import { Daemon } from "./daemon.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
 import { holdWindow } from "./double_click.ts";
-import { CrashReports } from "../state/crash_reports.ts";
+import { CrashReports, describeUncleanExit } from "../state/crash_reports.ts";
 import { describeOwner, HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
-import { endOfThePreviousDaemon } from "../state/previous_daemon.ts";
 import { probeDaemon, type ProbeResult } from "../client/probe.ts";
 import { ensureStateDir } from "../state/state_files.ts";
 import { complainAs, print, stopSignal } from "./program_io.ts";
@@ -59,7 +58,12 @@ async function serve(loaded: LoadedSettings): Promise<number> {
   // Released last: until then this process writes to the directory.
   using lock = home;
   const crashed = Promise.withResolvers<number>();
-  using crashes = new CrashReports({ dir: paths.crashes, exit: crashed.resolve });
+  const running: { daemon?: Daemon } = {};
+  using crashes = new CrashReports({
+    dir: paths.crashes,
+    counts: () => running.daemon?.health() ?? {},
+    exit: crashed.resolve,
+  });
   await using logging = await startLogging({
     program: "daemon",
     settings: loaded.settings,
@@ -68,7 +72,7 @@ async function serve(loaded: LoadedSettings): Promise<number> {
   });
   crashes.install();
   try {
-    return await run(loaded, { paths, lock, logging, crashes, crashed: crashed.promise });
+    return await run(loaded, { paths, lock, logging, crashes, running, crashed: crashed.promise });
   } catch (thrown) {
     if (!(thrown instanceof ExaiError)) crashes.write(thrown, true);
     throw thrown;
@@ -80,13 +84,15 @@ interface Surroundings {
   lock: HomeLock;
   logging: Logging;
   crashes: CrashReports;
+  /** The daemon once it has started, for crash reports. */
+  running: { daemon?: Daemon };
   /** Resolves with the exit code after too many uncaught errors. */
   crashed: Promise<number>;
 }
 
 async function run({ settings, switches }: LoadedSettings, around: Surroundings): Promise<number> {
   const { paths, lock, logging, crashes, crashed } = around;
-  const before = await endOfThePreviousDaemon(paths.health);
+  const before = await describeUncleanExit(paths.health);
   let daemon: Daemon;
   try {
     daemon = await Daemon.start({
@@ -100,7 +106,7 @@ async function run({ settings, switches }: LoadedSettings, around: Surroundings)
     if (!(thrown instanceof AddressInUseError)) throw thrown;
     return await explainTaken(thrown, settings, { fine: switches.has("if-not-running") });
   }
-  crashes.counts = () => daemon.health();
+  around.running.daemon = daemon;
   say(banner(daemon, paths));
   log.info("exai {version} listens on {url}", { version: VERSION, url: daemon.url });
   for (const note of before) log.warning("{note}", { note });

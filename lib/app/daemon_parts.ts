@@ -11,8 +11,9 @@ import { checkPeers } from "../edge/exposure.ts";
 import { ClockMonitor } from "../observe/clock_monitor.ts";
 import { HealthNotes } from "../observe/health_notes.ts";
 import { SqliteCallJournal } from "../state/call_journal.ts";
-import { openCallRecords } from "../state/call_records_file.ts";
+import { openCallRecords } from "../state/call_records.ts";
 import { HomeLock } from "../state/home_lock.ts";
+import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { ensureStateDir, StateFiles } from "../state/state_files.ts";
 import { sweepSockets, sweepVolatileDirs } from "../state/volatile_sweep.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
@@ -86,9 +87,9 @@ async function openStorage(
   });
   const notes = new HealthNotes();
   const clock = stack.use(ClockMonitor.ofSystem());
-  const hooks: DatabaseHooks = {
+  const hooks: Required<DatabaseEvents> = {
     onchange: () => void events.emit("healthChanged"),
-    onaside: (note) => {
+    onquarantine: (note) => {
       notes.addLasting(note);
       events.emit("healthChanged");
     },
@@ -121,12 +122,6 @@ async function openServers(
   return { telemetry, own, admissions, mounts };
 }
 
-/** What a database reports: a fault has appeared or gone, a damaged file was moved aside. */
-interface DatabaseHooks {
-  onchange(): void;
-  onaside(note: string): void;
-}
-
 /** @throws {ExaiError} `CONFIG` when another process has it */
 async function takeHome(paths: StatePaths): Promise<HomeLock> {
   return await HomeLock.wait<never>(paths, () => Promise.resolve(undefined), 0);
@@ -135,7 +130,7 @@ async function takeHome(paths: StatePaths): Promise<HomeLock> {
 function openJournal(
   settings: Settings,
   paths: StatePaths,
-  hooks: DatabaseHooks,
+  hooks: DatabaseEvents,
 ): SqliteCallJournal | undefined {
   if (!settings.journal) return undefined;
   const { journalMaxAgeMs: maxAgeMs, journalMaxBytes: maxChars } = settings;

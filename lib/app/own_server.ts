@@ -2,7 +2,8 @@ import { VERSION } from "../base/version.ts";
 import type { Whereabouts } from "../call/call.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { openThreadStore, type ThreadStoreOptions } from "../state/sqlite_thread_store.ts";
+import type { DatabaseEvents } from "../state/resilient_database.ts";
+import { openThreadStore } from "../state/sqlite_thread_store.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ClockMonitor } from "../observe/clock_monitor.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
@@ -32,7 +33,7 @@ export interface OwnServer extends AsyncDisposable {
   reload(): Promise<void>;
 }
 
-interface OwnServerOptions extends Pick<ThreadStoreOptions, "onchange" | "onaside"> {
+interface OwnServerOptions extends DatabaseEvents {
   clock: Pick<ClockMonitor, "now">;
   /** What the tools show of the daemon. */
   telemetry: Pick<Telemetry, "activity" | "health" | "startedAt">;
@@ -101,7 +102,7 @@ export async function openOwnServer(
 function openThreads(
   settings: Settings,
   { database }: StatePaths,
-  { clock, onchange, onaside }: Pick<OwnServerOptions, "clock" | "onchange" | "onaside">,
+  { clock, onchange, onquarantine }: Pick<OwnServerOptions, "clock" | "onchange" | "onquarantine">,
 ): ReturnType<typeof openThreadStore> {
   return openThreadStore({
     path: database,
@@ -109,7 +110,7 @@ function openThreads(
     now: clock.now,
     maxTurns: settings.maxConversationTurns,
     onchange,
-    onaside,
+    onquarantine,
   });
 }
 

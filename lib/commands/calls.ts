@@ -6,7 +6,7 @@ import { jsonEscaped, visible, visibleJson } from "../base/visible.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { CallControl } from "../admin/call_control.ts";
-import { openCallRecords } from "../state/call_records_file.ts";
+import { openCallRecords } from "../state/call_records.ts";
 import { callJson, parseFilter, parseLimit } from "../admin/call_routes.ts";
 import { askDaemon, followDaemon, isDaemonRunning } from "../client/daemon_client.ts";
 import { type Command, type CommandFlag, type Invocation, JSON_FLAG } from "./command.ts";
@@ -127,7 +127,9 @@ async function withoutDaemon(
 // deno-lint-ignore require-await -- SQLite is synchronous
 async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchParams): Promise<JsonObject> {
   const notes: string[] = [];
-  using store = openCallRecords({ ...settings, calls: true }, paths, { onaside: (note) => notes.push(note) });
+  using store = openCallRecords({ ...settings, calls: true }, paths, {
+    onquarantine: (note) => notes.push(note),
+  });
   const control = new CallControl({ store, maxBodyChars: settings.callsBodyMaxBytes });
   const [fault] = [...notes, ...control.faults()];
   if (fault !== undefined) throw new ExaiError("CONFIG", fault);

@@ -1,76 +1,68 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { dirname } from "@std/path";
 import { HOUR_MS, KIB, MIB, SECOND_MS } from "../base/units.ts";
-import type {
-  CallJournal,
-  JournaledCall,
-  JournalEntry,
-  RecoveredSession,
-  SessionJournal,
-} from "../session/journal.ts";
+import type { CallJournal, JournaledCall, RecoveredSession, SessionJournal } from "../session/journal.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { type JournalStatements, MIGRATIONS, prepareStatements } from "./journal/statements.ts";
 import {
-  addSession,
   deleteCall,
-  forgetOtherBoots,
-  type KeptCall,
-  type KeptSession,
-  makeRoom,
+  deleteOtherBoots,
+  evictAnswers,
+  insertSession,
   putCall,
-  takeTail,
+  replayTail,
+  TrackedCall,
+  type TrackedSession,
 } from "./journal/rows.ts";
-import { JournalTail, tailsLeft } from "./journal/tail.ts";
+import { JournalTail, listOrphanedTails } from "./journal/tail.ts";
 import { openVolatileDir, removeVolatileDir } from "./volatile_dir.ts";
-import { ResilientDatabase } from "./resilient_database.ts";
+import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 
-export interface CallJournalOptions {
-  /** Database file; made if it is not there. */
+export interface CallJournalOptions extends DatabaseEvents {
+  /** Database file, created if missing. */
   path: string;
-  /** A directory in memory for the last second; the database's own unless it is, or can be made, this user's alone. */
+  /** Directory in memory for the tail; the database's own is used when this one cannot be made private to the user. */
   tailDir?: string;
-  /** How long a session is kept that nobody uses, in milliseconds. */
+  /** How long an unused session is kept, in milliseconds. */
   maxAgeMs: number;
-  /** Size of the answers kept, together, in UTF-16 code units; the oldest make room. */
+  /** Size of all answers together, in UTF-16 code units; the oldest are evicted. */
   maxChars: number;
-  /** How long after a fault the file is tried again, in milliseconds; 5 s unless said otherwise. */
+  /** How long after a fault the file is tried again, in milliseconds; 5 s by default. */
   retryMs?: number;
-  /** Called when a fault has come or gone. */
-  onchange?(): void;
-  /** Called with a sentence when a file that could not be read was put aside. */
-  onaside?(note: string): void;
 }
 
-/** A larger answer is worth waiting for its client's receipt, after which it need not be written at all. */
+/** A larger answer waits for its client's receipt, after which it need not be written at all. */
 const LARGE_ANSWER_CHARS = 16 * KIB;
-/** How often what is still asked about goes from the tail into the database. Most calls are confirmed by then. */
-const FOLD_MS = SECOND_MS;
+/** How often unconfirmed calls are moved from the tail to the database. Most calls are confirmed by then. */
+const CHECKPOINT_MS = SECOND_MS;
 const MAX_TAIL_BYTES = 4 * MIB;
-const RETRY_MS = 5 * SECOND_MS;
 
-/** What is open while the journal can be used. */
+/** What is open while the journal is usable. */
 interface JournalFiles {
   sql: JournalStatements;
   tail: JournalTail;
 }
 
-/** In place of a session's tail: the database has all of it. */
-const FOLDED = "";
+/** In place of the name of a session's tail: the database has all of its calls. */
+const NO_TAIL = "";
 
-/** The journal of calls: in a SQLite file of its own, and for the last second in a tail beside it. */
+/**
+ * The journal of calls in a SQLite file of its own. New entries are appended to a tail in memory; a checkpoint moves
+ * those that are still needed to the database.
+ */
 export class SqliteCallJournal implements CallJournal, Disposable {
   readonly #options: CallJournalOptions;
   readonly #file: ResilientDatabase<JournalFiles>;
   readonly #tailDir: string;
-  readonly #sessions = new Set<KeptSession>();
-  /** Calls that began, or were answered, since the last fold. */
-  readonly #fresh = new Map<KeptCall, KeptSession>();
-  /** Rows of calls that nobody will ask about again. */
-  #gone: number[] = [];
+  readonly #sessions = new Set<TrackedSession>();
+  /** Calls that began, or were answered, since the last checkpoint. */
+  readonly #changed = new Map<TrackedCall, TrackedSession>();
+  /** Rows of confirmed calls, to be deleted by the next checkpoint. */
+  #confirmedRows: number[] = [];
   #nextCall = 1;
   #tailBytes = 0;
-  #foldTimer: ReturnType<typeof setTimeout> | undefined;
-  readonly #pruner: ReturnType<typeof setInterval>;
+  #checkpointTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #pruneTimer: ReturnType<typeof setInterval>;
 
   /** Opens the journal. A file that cannot be used is a {@linkcode fault}, not an error. */
   constructor(options: CallJournalOptions) {
@@ -83,27 +75,27 @@ export class SqliteCallJournal implements CallJournal, Disposable {
       what: "the journal",
       migrations: MIGRATIONS,
       prepare: (db) => ({ sql: prepareStatements(db), tail: new JournalTail(this.#tailDir) }),
-      // A successor must not take a call it does not name for one not begun.
+      // A call that is missing would count as one that never began, and be run twice.
       losesAllByFault: true,
-      retryMs: options.retryMs ?? RETRY_MS,
-      onopen: ({ sql, tail }) => this.#begin(sql, tail),
+      retryMs: options.retryMs,
+      onopen: ({ sql, tail }) => this.#restore(sql, tail),
       onclose: ({ tail }) => tail[Symbol.dispose](),
       onchange: options.onchange,
-      onaside: options.onaside,
+      onquarantine: options.onquarantine,
     });
     this.#file.open();
-    this.#pruner = setInterval(() => this.prune(), Math.min(options.maxAgeMs / 2, HOUR_MS));
+    this.#pruneTimer = setInterval(() => this.prune(), Math.min(options.maxAgeMs / 2, HOUR_MS));
   }
 
-  /** What is wrong with the file now, in a sentence. */
+  /** Why the file cannot be used now, in a sentence. */
   get fault(): string | undefined {
     return this.#file.fault;
   }
 
   open(token: string): SessionJournal {
-    const session: KeptSession = { tokenHash: hashOf(token), calls: new Set(), row: undefined };
+    const session: TrackedSession = { tokenHash: hashOf(token), calls: new Set(), row: undefined };
     this.#sessions.add(session);
-    this.#file.useAtOnce(({ sql, tail }) => addSession(sql, tail, session));
+    this.#file.write(({ sql, tail }) => insertSession(sql, tail, session));
     return this.#journalOf(session);
   }
 
@@ -111,161 +103,164 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     const tokenHash = hashOf(token);
     const isLive = [...this.#sessions].some((session) => timingSafeEqual(session.tokenHash, tokenHash));
     if (isLive) return undefined;
-    this.#fold();
-    return this.#file.useAtOnce(({ sql, tail }) => {
-      this.#takeTails(sql);
-      // The hash is looked up, not compared: how long that takes says nothing of a token nobody could guess.
+    this.#checkpoint();
+    return this.#file.write(({ sql, tail }) => {
+      this.#replayTails(sql);
+      // An index look-up of a SHA-256 hash leaks nothing useful by its timing.
       const found = sql.sessionByToken.get(tokenHash);
       if (!found) return undefined;
-      // Its tail is missing, or its daemon is stopped, not gone: what it has not begun it may begin when it is woken.
-      if (found.tail !== FOLDED && found.tail !== tail.name) return undefined;
-      const session: KeptSession = { tokenHash, calls: new Set(), row: Number(found.number) };
-      sql.touchSession.run(tail.name, Date.now(), session.row!);
+      // Its tail is missing, or its daemon is only stopped and may begin further calls when it continues.
+      if (found.tail !== NO_TAIL && found.tail !== tail.name) return undefined;
+      const row = Number(found.number);
+      const session: TrackedSession = { tokenHash, calls: new Set(), row };
+      sql.touchSession.run(tail.name, Date.now(), row);
       this.#sessions.add(session);
-      return { journal: this.#journalOf(session), calls: this.#readCalls(sql, session) };
+      return { journal: this.#journalOf(session), calls: this.#readCalls(sql, session, row) };
     });
   }
 
-  /** Drops the sessions nobody has used for too long. */
+  /** Deletes the sessions that were unused for `maxAgeMs`. */
   prune(now = Date.now()): void {
-    this.#file.useAtOnce(({ sql, tail }) => this.#prune(sql, tail, now));
+    this.#file.write(({ sql, tail }) => this.#prune(sql, tail, now));
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#pruner);
-    this.#fold();
-    this.#file.useAtOnce(({ sql, tail: { name } }) => sql.foldedTail.run(name));
+    clearInterval(this.#pruneTimer);
+    this.#checkpoint();
+    this.#file.write(({ sql, tail: { name } }) => sql.clearTail.run(name));
     this.#file[Symbol.dispose]();
     if (this.#tailDir !== dirname(this.#options.path)) removeVolatileDir(this.#tailDir);
   }
 
-  #journalOf(session: KeptSession): SessionJournal {
+  #journalOf(session: TrackedSession): SessionJournal {
     return {
       begin: (id) => this.#beginCall(session, id),
-      finish: (mark, answer, { soon = false } = {}) =>
-        this.#answer(session, mark as KeptCall, {
+      finish: (entry, answer, { soon = false } = {}) =>
+        this.#answer(session, TrackedCall.of(entry), {
           answer,
           isUrgent: !soon || answer.length <= LARGE_ANSWER_CHARS,
         }),
-      dropAnswer: (mark) => this.#dropAnswer(mark as KeptCall),
-      forget: (mark) => this.#forget(session, mark as KeptCall),
+      dropAnswer: (entry) => this.#dropAnswer(TrackedCall.of(entry)),
+      forget: (entry) => this.#forget(session, TrackedCall.of(entry)),
       close: () => this.#close(session),
       release: () => {
-        this.#fold();
+        this.#checkpoint();
         this.#sessions.delete(session);
       },
     };
   }
 
-  #beginCall(session: KeptSession, id: RequestId): JournalEntry {
-    const call: KeptCall = { id, n: this.#nextCall++ };
+  #beginCall(session: TrackedSession, id: RequestId): TrackedCall {
+    const call = new TrackedCall(id, this.#nextCall++);
     session.calls.add(call);
     const { row } = session;
-    if (row !== undefined) this.#file.use(({ tail }) => tail.begun(row, call.n, JSON.stringify(id)));
-    this.#note(call, session);
+    if (row !== undefined) {
+      this.#file.use(({ tail }) => tail.appendBegun(row, call.number, JSON.stringify(id)));
+    }
+    this.#markChanged(call, session);
     return call;
   }
 
   #answer(
-    session: KeptSession,
-    call: KeptCall,
+    session: TrackedSession,
+    call: TrackedCall,
     { answer, isUrgent }: { answer: string; isUrgent: boolean },
   ): void {
-    // One answer must not drive out all the others.
+    // One answer must not evict all the others.
     if (answer.length > this.#options.maxChars / 4) return;
     call.answer = answer;
     const { row } = session;
     if (isUrgent && row !== undefined) {
       this.#file.use(({ tail }) => {
-        // A call that is in the database already is named there, and here, by other numbers.
-        if (call.row !== undefined) tail.begun(row, call.n, JSON.stringify(call.id));
-        tail.answered(row, call.n, answer);
+        // After a checkpoint the tail no longer has the call that the answer refers to.
+        if (call.row !== undefined) tail.appendBegun(row, call.number, JSON.stringify(call.id));
+        tail.appendAnswer(row, call.number, answer);
         this.#tailBytes = tail.bytes;
       });
     }
-    this.#note(call, session);
-    if (this.#tailBytes > MAX_TAIL_BYTES) this.#fold();
+    this.#markChanged(call, session);
+    if (this.#tailBytes > MAX_TAIL_BYTES) this.#checkpoint();
   }
 
-  #note(call: KeptCall, session: KeptSession): void {
-    this.#fresh.set(call, session);
-    this.#foldTimer ??= setTimeout(() => this.#fold(), FOLD_MS);
+  #markChanged(call: TrackedCall, session: TrackedSession): void {
+    this.#changed.set(call, session);
+    this.#checkpointTimer ??= setTimeout(() => this.#checkpoint(), CHECKPOINT_MS);
   }
 
-  #dropAnswer(call: KeptCall): void {
+  #dropAnswer(call: TrackedCall): void {
     call.answer = undefined;
     const { row } = call;
-    if (row !== undefined) this.#file.useAtOnce(({ sql }) => sql.deleteAnswer.run(row));
+    if (row !== undefined) this.#file.write(({ sql }) => sql.deleteAnswer.run(row));
   }
 
-  #forget(session: KeptSession, call: KeptCall): void {
+  #forget(session: TrackedSession, call: TrackedCall): void {
     session.calls.delete(call);
-    this.#fresh.delete(call);
-    if (call.row !== undefined) this.#gone.push(call.row);
+    this.#changed.delete(call);
+    if (call.row !== undefined) this.#confirmedRows.push(call.row);
   }
 
-  #close(session: KeptSession): void {
+  #close(session: TrackedSession): void {
     this.#sessions.delete(session);
     for (const call of session.calls) this.#forget(session, call);
     const { row } = session;
-    if (row !== undefined) this.#file.useAtOnce(({ sql }) => sql.deleteSession.run(row));
+    if (row !== undefined) this.#file.write(({ sql }) => sql.deleteSession.run(row));
   }
 
-  /** Brings what is still asked about from the tail into the database, and clears the tail. */
-  #fold(): void {
-    clearTimeout(this.#foldTimer);
-    this.#foldTimer = undefined;
+  /** Moves unconfirmed calls from the tail to the database. */
+  #checkpoint(): void {
+    clearTimeout(this.#checkpointTimer);
+    this.#checkpointTimer = undefined;
     const { maxChars } = this.#options;
-    this.#file.useAtOnce(({ sql }) => {
-      for (const row of this.#gone) deleteCall(sql, row);
-      for (const [call, session] of this.#fresh) {
+    this.#file.write(({ sql }) => {
+      for (const row of this.#confirmedRows) deleteCall(sql, row);
+      for (const [call, session] of this.#changed) {
         if (session.row !== undefined) putCall(sql, session.row, call);
       }
-      if (this.#fresh.size > 0) makeRoom(sql, maxChars);
+      if (this.#changed.size > 0) evictAnswers(sql, maxChars);
     });
-    this.#gone = [];
-    this.#fresh.clear();
+    this.#confirmedRows = [];
+    this.#changed.clear();
     this.#file.use(({ tail }) => tail.clear());
     this.#tailBytes = 0;
   }
 
-  #readCalls(sql: JournalStatements, session: KeptSession): JournaledCall[] {
-    // A process killed between folding and clearing has left a call twice.
-    const known = new Map<RequestId, JournaledCall>();
-    for (const { number, request, text } of sql.callsOfSession.all(session.row!)) {
-      const mark: KeptCall = { id: JSON.parse(String(request)), n: this.#nextCall++, row: Number(number) };
-      session.calls.add(mark);
-      const twin = known.get(mark.id);
-      if (twin) this.#forget(session, twin.entry as KeptCall);
-      known.set(mark.id, { entry: mark, answer: text === null ? twin?.answer : String(text) });
+  #readCalls(sql: JournalStatements, session: TrackedSession, row: number): JournaledCall[] {
+    // A process killed within a checkpoint, before it cleared the tail, leaves a call twice.
+    const known = new Map<RequestId, { entry: TrackedCall; answer: string | undefined }>();
+    for (const { number, request, text } of sql.callsOfSession.all(row)) {
+      const entry = new TrackedCall(JSON.parse(String(request)), this.#nextCall++, Number(number));
+      session.calls.add(entry);
+      const duplicate = known.get(entry.id);
+      if (duplicate) this.#forget(session, duplicate.entry);
+      known.set(entry.id, { entry, answer: text === null ? duplicate?.answer : String(text) });
     }
     return [...known.values()];
   }
 
-  /** Takes up a file just opened: what lives here is written into it, and what has no use any more is dropped. */
-  #begin(sql: JournalStatements, tail: JournalTail): void {
-    this.#gone = [];
-    this.#fresh.clear();
-    forgetOtherBoots(sql);
+  /** Writes the sessions of this process to a file just opened, and deletes what is obsolete in it. */
+  #restore(sql: JournalStatements, tail: JournalTail): void {
+    this.#confirmedRows = [];
+    this.#changed.clear();
+    deleteOtherBoots(sql);
     for (const { row } of this.#sessions) if (row !== undefined) sql.deleteSession.run(row);
     for (const session of this.#sessions) {
-      addSession(sql, tail, session);
+      const row = insertSession(sql, tail, session);
       for (const call of session.calls) {
         call.row = undefined;
-        putCall(sql, session.row!, call);
+        putCall(sql, row, call);
       }
     }
-    this.#takeTails(sql);
+    this.#replayTails(sql);
     this.#prune(sql, tail, Date.now());
-    makeRoom(sql, this.#options.maxChars);
+    evictAnswers(sql, this.#options.maxChars);
   }
 
-  #takeTails(sql: JournalStatements): void {
-    // Beside the database are those of a daemon that could not write to memory, or that others have cleared from there.
+  #replayTails(sql: JournalStatements): void {
+    // A daemon that cannot write to memory keeps its tail beside the database, and a sweep moves tails there.
     const dirs = new Set([this.#tailDir, dirname(this.#options.path)]);
-    for (const { name, path } of Array.from(dirs, tailsLeft).flat()) {
-      takeTail(sql, path);
-      sql.foldedTail.run(name);
+    for (const { name, path } of Array.from(dirs, listOrphanedTails).flat()) {
+      replayTail(sql, path);
+      sql.clearTail.run(name);
     }
   }
 

@@ -1,57 +1,55 @@
-import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import type { StatementSync } from "node:sqlite";
+import { MINUTE_MS } from "../base/units.ts";
+import type { StatePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
 import { redactSecrets } from "../observe/redaction.ts";
 import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
 import type { CallRecord } from "../observe/call_record.ts";
 import { MIGRATIONS, prepareStatements, type RecordStatements, ROWS_AT_ONCE } from "./records/statements.ts";
-import { ResilientDatabase } from "./resilient_database.ts";
+import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 
-export interface CallRecordsOptions {
-  /** Database file; made if it is not there. */
+export interface CallRecordsOptions extends DatabaseEvents {
+  /** Database file, created if missing. */
   path: string;
   /** How long a call is kept, in milliseconds. */
   maxAgeMs: number;
-  /** Size of the file; the oldest calls make room. */
+  /** Size of the file; the oldest calls are deleted beyond it. */
   maxBytes: number;
-  /** Whether what was said is kept too. */
+  /** Whether arguments and answers are recorded too. */
   withBodies: boolean;
-  /** How long after a fault the file is tried again, in milliseconds; 5 s unless said otherwise. */
+  /** How long after a fault the file is tried again, in milliseconds; 5 s by default. */
   retryMs?: number;
-  /** The time by which calls grow old, in milliseconds since 1970. */
+  /** The clock, in milliseconds since 1970. */
   now?: () => number;
-  /** Called when a fault has come or gone. */
-  onchange?(): void;
-  /** Called with a sentence when a file that could not be read was put aside. */
-  onaside?(note: string): void;
 }
 
-/** How long a call waits for others to be written with it. */
+/** How long a call waits for others of its batch. */
 const FLUSH_MS = 100;
-/** So many at once take a fraction of a millisecond. */
+/** A batch of this size takes a fraction of a millisecond. */
 const MAX_BATCH = 128;
-/** While the file cannot be written the latest of these many are kept for when it can be. */
+/** Calls held in memory while the file cannot be written. */
 const MAX_PENDING = 4096;
-const RETRY_MS = 5 * SECOND_MS;
 const PRUNE_MS = MINUTE_MS;
-/** Deleted in one go, so that no call waits long for it. */
+/** Most rows deleted in one transaction, so that calls do not wait long for it. */
 const PRUNE_ROWS = 2000;
-/** Names whose numbers are known without asking the file, which takes some ten microseconds beside the calls. */
+/** Most cached row numbers of names; a look-up in the file takes some ten microseconds. */
 const MAX_NAMES = 1000;
 
-/** The record of calls in a SQLite file of its own, written in batches beside the calls. */
+/** The record of calls in a SQLite file of its own, written in batches off the path of the calls. */
 export class SqliteCallRecords implements CallStore, Disposable {
   readonly #options: CallRecordsOptions;
   readonly #file: ResilientDatabase<RecordStatements>;
   readonly #numbers = new Map<string, number>();
   readonly #pruner: ReturnType<typeof setInterval>;
   #pending: CallRecord[] = [];
-  /** What was said in those that wait. */
+  /** Arguments and answers of pending calls. */
   readonly #bodies = new WeakMap<CallRecord, () => CallBodies>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pruneTimer: ReturnType<typeof setTimeout> | undefined;
   #lost = 0;
   #hasDeleted = false;
 
-  /** Opens the record. A file that cannot be used is a {@linkcode fault}, not an error. */
+  /** Opens the file. One that cannot be used is a {@linkcode fault}, not an error. */
   constructor(options: CallRecordsOptions) {
     this.#options = options;
     this.#file = new ResilientDatabase({
@@ -59,13 +57,13 @@ export class SqliteCallRecords implements CallStore, Disposable {
       what: "the record of calls",
       migrations: MIGRATIONS,
       prepare: prepareStatements,
-      retryMs: options.retryMs ?? RETRY_MS,
+      retryMs: options.retryMs,
       onopen: () => this.#numbers.clear(),
       onchange: () => {
         if (this.#pending.length > 0) this.#flushSoon();
         options.onchange?.();
       },
-      onaside: options.onaside,
+      onquarantine: options.onquarantine,
     });
     this.#file.open();
     this.#pruner = setInterval(() => this.prune(), PRUNE_MS);
@@ -114,9 +112,9 @@ export class SqliteCallRecords implements CallStore, Disposable {
     });
   }
 
-  /** Deletes what is too old or too much, a part at a time. */
+  /** Deletes calls beyond the age or size limit, a part at a time. */
   prune(nowMs = (this.#options.now ?? Date.now)()): void {
-    const more = this.#file.useAtOnce((sql) => {
+    const more = this.#file.write((sql) => {
       const end = this.#pruneEnd(sql, nowMs);
       if (end === undefined) return false;
       sql.deleteBodies.run(end);
@@ -125,10 +123,10 @@ export class SqliteCallRecords implements CallStore, Disposable {
     clearTimeout(this.#pruneTimer);
     if (more) this.#hasDeleted = true;
     if (more) this.#pruneTimer = setTimeout(() => this.prune(nowMs), 0);
-    else this.#forgetNames();
+    else this.#deleteUnusedNames();
   }
 
-  /** Writes what waits. */
+  /** Writes pending calls and closes the file. */
   [Symbol.dispose](): void {
     clearInterval(this.#pruner);
     clearTimeout(this.#pruneTimer);
@@ -140,7 +138,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   #flushSoon(): void {
     if (this.#timer !== undefined) return;
     this.#timer = setTimeout(() => this.#flush(), FLUSH_MS);
-    // Whoever ends the program disposes of this; a call that waits to be written does not keep it alive.
+    // Dispose flushes; a pending call alone does not keep the process alive.
     Deno.unrefTimer(this.#timer);
   }
 
@@ -150,7 +148,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     const batch = this.#pending;
     if (batch.length === 0) return;
     this.#pending = [];
-    const done = this.#file.useAtOnce((sql) => {
+    const done = this.#file.write((sql) => {
       this.#write(sql, batch);
       return true;
     });
@@ -158,7 +156,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
       this.#lost = 0;
       return;
     }
-    // What was given a number in a transaction that failed has none.
+    // Numbers assigned in the transaction that failed are void.
     this.#numbers.clear();
     this.#pending = batch.slice(-MAX_PENDING);
     this.#lost += batch.length - this.#pending.length;
@@ -173,8 +171,8 @@ export class SqliteCallRecords implements CallStore, Disposable {
     }
     for (const row of rows.slice(done)) sql.addCall.run(...row);
     for (const record of this.keepsBodies ? batch : []) {
-      const said = this.#bodies.get(record)?.();
-      if (said) sql.addBody.run(record.id, said.request, said.answer ?? null);
+      const bodies = this.#bodies.get(record)?.();
+      if (bodies) sql.addBody.run(record.id, bodies.request, bodies.answer ?? null);
     }
   }
 
@@ -184,29 +182,30 @@ export class SqliteCallRecords implements CallStore, Disposable {
       record.id,
       Math.round(record.endedAtMs),
       Math.round(record.durationMs * 1000),
-      this.#number(sql.addOrigin, session, client, clientVersion),
-      this.#number(sql.addTarget, server, method, tool),
+      this.#number(sql.addOrigin, [session, client, clientVersion]),
+      this.#number(sql.addTarget, [server, method, tool]),
       record.bytesIn,
       record.bytesOut,
       record.outcome === "ok" ? null : record.outcome,
-      // What a server says of its failure may quote what it was given.
+      // The error message of a server may quote its arguments.
       record.message === undefined ? null : redactSecrets(record.message),
     ];
   }
 
-  /** The number of what many calls have in common; given one if it has none. */
-  #number(add: RecordStatements["addOrigin"], a: string, b: string, c: string): number {
-    // With the lengths, since names chosen by others may hold any separator.
+  /** The row number of an origin or a target, inserted if it is new. */
+  #number(add: StatementSync, names: readonly [string, string, string]): number {
+    const [a, b, c] = names;
+    // With lengths, since names may contain any separator.
     const key = `${a.length} ${b.length} ${a}${b}${c}`;
     let number = this.#numbers.get(key);
     if (number === undefined) {
-      number = Number(add.get(a, b, c)!.number);
+      number = Number(add.get(...names)!.number);
       this.#numbers.set(key, number);
     }
     return number;
   }
 
-  /** Where the next part to be deleted ends; undefined when nothing need be. */
+  /** The id before which calls are deleted next; undefined when nothing is to be deleted. */
   #pruneEnd(sql: RecordStatements, nowMs: number): number | undefined {
     const oldest = sql.oldest.get()?.id;
     if (oldest === undefined) return undefined;
@@ -217,7 +216,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     return Math.min(this.#partEnd(sql) ?? Number.MAX_SAFE_INTEGER, young);
   }
 
-  /** The end of the oldest calls, so many as are deleted in one go; the latest call is never among them. */
+  /** The id after the oldest calls that one transaction deletes; the latest call is never among them. */
   #partEnd(sql: RecordStatements): number | undefined {
     const most = this.#options.withBodies ? PRUNE_ROWS / 100 : PRUNE_ROWS;
     for (let rows = most; rows >= 1; rows = Math.floor(rows / 2)) {
@@ -227,22 +226,38 @@ export class SqliteCallRecords implements CallStore, Disposable {
     return undefined;
   }
 
-  /** What is in use of the file: deleting gives pages back to it, not to the disk. */
+  /** The size of the pages in use: deletion frees pages of the file, not space on the disk. */
   #bytes(sql: RecordStatements): number {
-    const value = (statement: RecordStatements["pageCount"]) => Number(Object.values(statement.get()!)[0]);
+    const value = (statement: StatementSync) => Number(Object.values(statement.get()!)[0]);
     return (value(sql.pageCount) - value(sql.freePages)) * value(sql.pageSize);
   }
 
-  /** Sessions and tools that no call names any more are deleted too, once the calls were. */
-  #forgetNames(): void {
+  /** Deletes the sessions and tools that deleted calls have left without any call. */
+  #deleteUnusedNames(): void {
     if (!this.#hasDeleted) return;
     this.#hasDeleted = false;
     this.#numbers.clear();
-    this.#file.useAtOnce((sql) => {
+    this.#file.write((sql) => {
       sql.deleteStrayOrigins.run();
       sql.deleteStrayTargets.run();
     });
   }
+}
+
+/** Opens the record of calls as the settings say; undefined when it is off. */
+export function openCallRecords(
+  settings: Settings,
+  paths: StatePaths,
+  options: DatabaseEvents & Pick<CallRecordsOptions, "now"> = {},
+): SqliteCallRecords | undefined {
+  if (!settings.calls) return undefined;
+  return new SqliteCallRecords({
+    path: paths.calls,
+    maxAgeMs: settings.callsMaxAgeMs,
+    maxBytes: settings.callsMaxBytes,
+    withBodies: settings.callsBodies,
+    ...options,
+  });
 }
 
 type RecordRow = Record<string, unknown>;

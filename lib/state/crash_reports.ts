@@ -1,58 +1,58 @@
 import { getLogger } from "@logtape/logtape";
 import { join } from "@std/path";
 import { messageOf } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import { type LogSink, redact } from "../base/log.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped } from "../base/visible.ts";
 import { VERSION } from "../base/version.ts";
+import { readRegularFile } from "../config/regular_file.ts";
 import { RingBuffer } from "../observe/ring_buffer.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
 interface CrashReportsOptions {
-  /** Directory of the reports; made with the first. */
+  /** Directory of the reports, created with the first. */
   dir: string;
-  /** What the daemon counts, for the report. */
-  counts?: () => JsonObject;
-  /** Ends the daemon after what cannot be survived; it has been logged and reported. */
-  exit: (code: number) => void;
+  /** The health of the daemon, for the report; asked while a report is written. */
+  counts?(): JsonObject;
+  /** Ends the daemon, after a flood of errors was logged and reported. */
+  exit(code: number): void;
 }
 
 const MAX_REPORTS = 10;
 const LOG_LINES = 200;
-/** So many errors nobody caught within a minute are no accident any more: a fresh daemon is better than this one. */
-const MAX_STRAYS = 20;
+/** More uncaught errors than this within a minute end the daemon, so that a new one starts from a clean state. */
+const MAX_UNCAUGHT = 20;
 
-/** The exit code after errors that could not be survived (sysexits.h, EX_SOFTWARE). */
+/** The exit code after a flood of uncaught errors (sysexits.h, EX_SOFTWARE). */
 const CRASHED = 70;
 
 /**
- * Catches what nobody else does: logs it, writes a report, and lets the daemon go on, since each call stands for itself.
- * Only a flood of it ends the daemon.
+ * Handles uncaught errors: logs them and writes a report. The daemon goes on, since calls do not share state; only a
+ * flood of errors ends it.
  */
 export class CrashReports implements Disposable {
-  counts: () => JsonObject;
   readonly #options: CrashReportsOptions;
   readonly #lines = new RingBuffer<string>(LOG_LINES);
-  readonly #strays: number[] = [];
+  /** When the uncaught errors of the last minute came, on the monotonic clock. */
+  readonly #uncaughtMs: number[] = [];
   readonly #notes: string[] = [];
   #isEnding = false;
 
   constructor(options: CrashReportsOptions) {
     this.#options = options;
-    this.counts = options.counts ?? (() => ({}));
   }
 
-  /** Keeps the latest log lines, for a report. */
+  /** Collects the latest log lines, for a report. */
   readonly sink: LogSink = (format) => (record) => this.#lines.push(format(record).trimEnd());
 
-  /** What the reports have to say to whoever looks at health. */
+  /** Notes for the health report. */
   get notes(): readonly string[] {
     return this.#notes;
   }
 
-  /** Begins to catch. Reports of daemons before this one become a note. */
+  /** Installs the handlers. The latest report of an earlier daemon becomes a note. */
   install(): void {
     const last = this.#names().at(-1);
     if (last !== undefined) this.#notes.push(`there is a crash report: ${join(this.#options.dir, last)}`);
@@ -65,20 +65,15 @@ export class CrashReports implements Disposable {
     globalThis.removeEventListener("error", this.#onError);
   }
 
-  /** Writes a report; gives its path, undefined when it could not be written. Never throws. */
+  /** Writes a report. Never throws; its path, undefined when it could not be written. */
   write(thrown: unknown, fatal: boolean): string | undefined {
     try {
       Deno.mkdirSync(this.#options.dir, { recursive: true, mode: 0o700 });
       const name = `crash-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.json`;
       const path = join(this.#options.dir, name);
-      // Redacted as a whole: a secret may be in the message, in the stack, or in what the daemon counts.
-      Deno.writeTextFileSync(
-        path,
-        jsonEscaped(redact(JSON.stringify(this.#report(thrown, fatal), null, 2))) + "\n",
-        {
-          mode: 0o600,
-        },
-      );
+      // Redacted as a whole: a secret may be in the message, the stack or the counts.
+      const text = jsonEscaped(redact(JSON.stringify(this.#report(thrown, fatal), null, 2)));
+      Deno.writeTextFileSync(path, `${text}\n`, { mode: 0o600 });
       for (const old of this.#names().slice(0, -MAX_REPORTS)) Deno.removeSync(join(this.#options.dir, old));
       return path;
     } catch (fault) {
@@ -100,17 +95,17 @@ export class CrashReports implements Disposable {
   #caught(thrown: unknown, what: string): void {
     if (this.#isEnding) return;
     const nowMs = performance.now();
-    this.#strays.push(nowMs);
-    while (this.#strays[0]! < nowMs - MINUTE_MS) this.#strays.shift();
-    this.#isEnding = this.#strays.length > MAX_STRAYS;
+    this.#uncaughtMs.push(nowMs);
+    while (this.#uncaughtMs[0]! < nowMs - MINUTE_MS) this.#uncaughtMs.shift();
+    this.#isEnding = this.#uncaughtMs.length > MAX_UNCAUGHT;
     log.error("{what}: {thrown}", { what, thrown });
-    // One of a kind is told of in full; the rest of a flood would only push it out.
-    const isFirst = this.#strays.length === 1;
+    // Only the first of a flood is reported: more reports would push it out of the directory.
+    const isFirst = this.#uncaughtMs.length === 1;
     if (!isFirst && !this.#isEnding) return;
     const path = this.write(thrown, this.#isEnding);
     if (path) this.#notes.splice(0, Infinity, `${what}: ${redact(messageOf(thrown))}; report: ${path}`);
     if (!this.#isEnding) return;
-    log.fatal("{count} such errors within a minute: the daemon ends", { count: this.#strays.length });
+    log.fatal("{count} such errors within a minute: the daemon ends", { count: this.#uncaughtMs.length });
     this.#options.exit(CRASHED);
   }
 
@@ -126,7 +121,7 @@ export class CrashReports implements Disposable {
       pid: Deno.pid,
       uptime_s: Math.round(performance.now() / SECOND_MS),
       memory: { ...Deno.memoryUsage() },
-      counts: this.counts(),
+      counts: this.#options.counts?.() ?? {},
       log: this.#lines.last(LOG_LINES),
     };
   }
@@ -138,5 +133,35 @@ export class CrashReports implements Disposable {
     } catch {
       return [];
     }
+  }
+}
+
+/**
+ * Says so when the previous daemon was killed, crashed, or ended with the machine: its health file still says that it
+ * runs, and its process does not exist.
+ *
+ * @param path its `health.json`
+ * @returns a note for the health report, or none
+ */
+export async function describeUncleanExit(path: string): Promise<string[]> {
+  try {
+    const health: unknown = JSON.parse(await readRegularFile(path));
+    if (!isObject(health) || health.status === "stopped" || typeof health.pid !== "number") return [];
+    if (isAlive(health.pid)) return [];
+    return [
+      `the daemon before this one (process ${health.pid}) ended without stopping; it was last seen at ${health.time}`,
+    ];
+  } catch {
+    // There was no daemon before, or its file is unreadable.
+    return [];
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return globalThis.process.kill(pid, 0);
+  } catch (thrown) {
+    // The process exists, but belongs to another user.
+    return thrown instanceof Error && "code" in thrown && thrown.code === "EPERM";
   }
 }

@@ -1,16 +1,16 @@
 import { readRegularFile } from "../config/regular_file.ts";
 import { writePrivateFile } from "./state_files.ts";
 
-/** What the running daemon says of itself for shims and commands that look for it. */
+/** How shims and commands reach the running daemon. */
 interface DaemonEndpoint {
   url: string;
-  /** Its Unix socket or named pipe, if it has one. */
+  /** Its Unix socket or named pipe. */
   socket?: string;
   pid: number;
   version: string;
 }
 
-/** The file that says where the daemon of this state directory listens; there while it runs. */
+/** The file with the addresses of the daemon of this state directory; it exists while the daemon runs. */
 export class EndpointFile implements AsyncDisposable {
   readonly #path: string;
   readonly #text: string;
@@ -26,7 +26,7 @@ export class EndpointFile implements AsyncDisposable {
     return new EndpointFile(path, text);
   }
 
-  /** Removes the file, unless another daemon has written its own by now. */
+  /** Removes the file unless another daemon has written its own since. */
   async [Symbol.asyncDispose](): Promise<void> {
     const found = await readRegularFile(this.#path).catch(() => undefined);
     if (found === this.#text) await Deno.remove(this.#path).catch(() => {});

@@ -1,17 +1,17 @@
 import { deadline } from "@std/async/deadline";
 
 const LOCK_WAIT_MS = 500;
-/** How often a lock is tried whose file somebody else removes at the same moment. */
+/** Attempts at a lock whose file another process keeps removing. */
 const MAX_ATTEMPTS = 10;
 
 /**
- * An exclusive lock on a file of its own. The system frees it when its holder ends, however that happens; the file stays
- * and means nothing by itself.
+ * An exclusive lock (`flock`) on a file of its own. The system releases it when the holder ends, however that happens;
+ * the file stays and means nothing by itself.
  */
 export class FileLock implements Disposable {
   readonly #path: string;
   readonly #file: Deno.FsFile;
-  #isFree = false;
+  #isReleased = false;
 
   private constructor(path: string, file: Deno.FsFile) {
     this.#path = path;
@@ -19,17 +19,17 @@ export class FileLock implements Disposable {
   }
 
   /**
-   * Takes the lock, or gives undefined when another has it.
+   * Takes the lock; undefined when another process has it.
    *
-   * @throws what the file system says when the file cannot be made or locked
+   * @throws what the file system says when the file cannot be created or locked
    */
   static async tryTake(path: string): Promise<FileLock | undefined> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      await refuseOther(path);
+      await requireRegularFile(path);
       const file = await Deno.open(path, { create: true, write: true, mode: 0o600 });
       try {
         const isOurs = await tryLock(file);
-        // A lock on a file that was removed meanwhile keeps nobody out.
+        // A lock on a file that was removed since it was opened excludes no other process.
         if (isOurs && await isStillAt(path, file)) return new FileLock(path, file);
         file.close();
         if (!isOurs) return undefined;
@@ -41,22 +41,22 @@ export class FileLock implements Disposable {
     return undefined;
   }
 
-  /** Whether the file that is locked is still the one at its path: once it is not, the lock keeps nobody out. */
+  /** Whether the locked file is still the one at its path; otherwise the lock excludes no other process. */
   async isInPlace(): Promise<boolean> {
     return await isStillAt(this.#path, this.#file);
   }
 
-  /** Replaces what the file says about the holder, for people and for those who wait. */
+  /** Replaces the text of the file, which describes the holder to people and to waiting processes. */
   write(text: string): void {
     this.#file.truncateSync(0);
     this.#file.writeSync(new TextEncoder().encode(text));
   }
 
   [Symbol.dispose](): void {
-    if (this.#isFree) return;
-    this.#isFree = true;
-    // To close it is not enough: a child that is being started at this moment has the file too, until it is another
-    // program.
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    // Closing is not enough: a child process that is just being started holds the descriptor too, until it executes
+    // its program.
     try {
       this.#file.unlockSync();
     } finally {
@@ -65,16 +65,16 @@ export class FileLock implements Disposable {
   }
 }
 
-/** Opening a named pipe to write waits for a reader, who may never come; a device is nobody's to lock. */
-async function refuseOther(path: string): Promise<void> {
+/** Opening a named pipe to write would wait for a reader, and a device is not ours to lock. */
+async function requireRegularFile(path: string): Promise<void> {
   const info = await Deno.stat(path).catch(() => undefined);
   if (info && !info.isFile) throw new Error(`${path} is no regular file; remove it`);
 }
 
-/** Locks `file` for this process alone; false when another has it. */
+/** Locks `file` for this process; false when another has it. */
 async function tryLock(file: Deno.FsFile): Promise<boolean> {
   if ("tryLock" in file) return await file.tryLock(true);
-  // Deno before 2.8 can only wait for a lock: one that is free comes at once.
+  // Deno before 2.8 can only wait for a lock; a free one is granted at once.
   return await deadline((file as Deno.FsFile).lock(true), LOCK_WAIT_MS).then(() => true, () => false);
 }
 

@@ -12,55 +12,55 @@ const log = getLogger(["exai", "state"]);
 
 const POLL_MS = 50;
 
-/** How often it is looked whether the lock still keeps others out, in milliseconds. */
-const LOOK_MS = 10 * SECOND_MS;
+/** How often the lock file is checked for being in place, in milliseconds. */
+const CHECK_MS = 10 * SECOND_MS;
 
-/** How long a holder of the home that does not answer is waited for: it is starting, stopping, or a command. */
+/** How long to wait for a holder that does not answer: it is starting, stopping, or a command. */
 const HOME_WAIT_MS = 20 * SECOND_MS;
 
-/** What the holder of a home says of itself. */
+/** The holder of a state directory, as its lock file describes it. */
 export interface HomeOwner {
   pid?: number;
   version?: string;
 }
 
 /**
- * The right to use what is in a state directory: databases, token, logs. One process has it, the daemon, or a command
- * while no daemon runs.
+ * Exclusive use of a state directory: databases, token, logs. Its daemon holds the lock, or a command while no daemon
+ * runs.
  */
 export class HomeLock implements Disposable {
   readonly #path: string;
   #lock: FileLock;
   #fault: string | undefined;
-  #isOver = false;
-  readonly #looking: ReturnType<typeof setInterval>;
+  #isReleased = false;
+  readonly #checkTimer: ReturnType<typeof setInterval>;
 
   private constructor(path: string, lock: FileLock) {
     this.#path = path;
     this.#lock = lock;
-    this.#looking = setInterval(() => void this.look(), LOOK_MS);
-    Deno.unrefTimer(this.#looking);
+    this.#checkTimer = setInterval(() => void this.check(), CHECK_MS);
+    Deno.unrefTimer(this.#checkTimer);
   }
 
-  /** What is wrong with it, in a sentence; undefined while it keeps others out. */
+  /** Why the lock does not exclude other processes, in a sentence; undefined while it does. */
   get fault(): string | undefined {
     return this.#fault;
   }
 
-  /** Takes the lock again when its file was removed or replaced, as programs that tidy up do. */
-  async look(): Promise<void> {
+  /** Takes the lock again when its file was removed or replaced, as by clean-up programs. */
+  async check(): Promise<void> {
     const isInPlace = await this.#lock.isInPlace().catch(() => false);
-    if (isInPlace || this.#isOver) return;
+    if (isInPlace || this.#isReleased) return;
     const again = await FileLock.tryTake(this.#path).catch(() => undefined);
-    // It was given back meanwhile, and somebody else may be waiting for it.
-    if (this.#isOver) return again?.[Symbol.dispose]();
+    // Released while the file was checked: another process may be waiting for the lock.
+    if (this.#isReleased) return again?.[Symbol.dispose]();
     if (again) {
       log.warning("{path} was removed while in use and has been made again", { path: this.#path });
-      sign(again);
+      writeHolder(again);
       this.#lock[Symbol.dispose]();
       this.#lock = again;
     } else if (this.#fault === undefined) {
-      log.error("{path} was removed while in use, and cannot be had again", { path: this.#path });
+      log.error("{path} was removed while in use, and cannot be taken again", { path: this.#path });
     }
     this.#fault = again
       ? undefined
@@ -68,9 +68,9 @@ export class HomeLock implements Disposable {
   }
 
   /**
-   * Takes it, or gives undefined when another process has it. The directory must be there.
+   * Takes the lock; undefined when another process has it. The directory must exist.
    *
-   * @throws {ExaiError} `CONFIG` when the file system cannot say who has it
+   * @throws {ExaiError} `CONFIG` when the file system cannot lock
    */
   static async tryTake(
     { home, lock: path }: Pick<StatePaths, "home" | "lock">,
@@ -89,19 +89,19 @@ export class HomeLock implements Disposable {
       );
     }
     if (!lock) return undefined;
-    sign(lock);
+    writeHolder(lock);
     return new HomeLock(path, lock);
   }
 
   /**
-   * Takes it as soon as it is free.
+   * Takes the lock as soon as it is free.
    *
-   * @param answer asked each time it is not; what it gives ends the waiting
+   * @param probe called with the holder on each attempt that fails; a result other than undefined ends the wait
    * @throws {ExaiError} `CONFIG` naming the holder after `waitMs`
    */
   static async wait<T>(
     paths: Pick<StatePaths, "home" | "lock">,
-    answer: (owner: HomeOwner) => Promise<T | undefined>,
+    probe: (owner: HomeOwner) => Promise<T | undefined>,
     waitMs = HOME_WAIT_MS,
   ): Promise<HomeLock | T> {
     const end = performance.now() + waitMs;
@@ -109,29 +109,29 @@ export class HomeLock implements Disposable {
       const lock = await HomeLock.tryTake(paths);
       if (lock) return lock;
       const owner = await readOwner(paths.lock);
-      const answered = await answer(owner);
-      if (answered !== undefined) return answered;
+      const found = await probe(owner);
+      if (found !== undefined) return found;
       if (performance.now() >= end) throw heldBy(owner, paths.home, waitMs);
       await delay(POLL_MS);
     }
   }
 
   [Symbol.dispose](): void {
-    this.#isOver = true;
-    clearInterval(this.#looking);
+    this.#isReleased = true;
+    clearInterval(this.#checkTimer);
     this.#lock[Symbol.dispose]();
   }
 }
 
-function sign(lock: FileLock): void {
+function writeHolder(lock: FileLock): void {
   try {
     lock.write(JSON.stringify({ pid: Deno.pid, version: VERSION }) + "\n");
   } catch {
-    // A full disk: the lock holds all the same, only others cannot say whose it is.
+    // A full disk: the lock still holds, but other processes cannot name the holder.
   }
 }
 
-/** "(version 1.2.3, process 42)", as far as it is known. */
+/** ` (version 1.2.3, process 42)`, as far as it is known. */
 export function describeOwner({ pid, version }: HomeOwner): string {
   const facts = [version && `version ${version}`, pid && `process ${pid}`].filter(Boolean);
   return facts.length === 0 ? "" : ` (${facts.join(", ")})`;
@@ -146,7 +146,7 @@ function heldBy(owner: HomeOwner, home: string, waitMs: number): ExaiError {
   );
 }
 
-/** Who has locked the file; empty where that cannot be read, as on Windows while it is locked. */
+/** The holder of the lock; empty when its file is unreadable, as on Windows while it is locked. */
 async function readOwner(path: string): Promise<HomeOwner> {
   try {
     const found: unknown = JSON.parse(await readRegularFile(path));

@@ -11,21 +11,21 @@ interface LoggingOptions {
   program: Program;
   settings: Pick<Settings, "logLevel" | "logFormat" | "metricsMaxBytes">;
   paths: Pick<StatePaths, "logs">;
-  /** Further places lines go to, by a name of their own. */
+  /** Further sinks by name. */
   sinks?: Readonly<Record<string, LogSink>>;
 }
 
-/** What has been set up by {@linkcode startLogging}; disposing of it writes out what waits. */
+/** Logging set up by {@linkcode startLogging}; dispose writes the queued lines. */
 export interface Logging extends AsyncDisposable {
-  /** What is wrong with the log file now, in a sentence. */
+  /** Why the log file cannot be written now, in a sentence, or none. */
   faults(): string[];
 }
 
-/** Text for a stderr nobody reads that is kept at most. */
+/** Most text queued for a stderr that is not read. */
 const MAX_STDERR_CHARS = MIB;
 const FLUSH_TIMEOUT_MS = 1000;
 
-/** Sends the program's log to stderr and to a private, rotated file of its own in the state directory. */
+/** Sends the program's log to stderr and to a private, rotated file in the state directory. */
 export async function startLogging(options: LoggingOptions): Promise<Logging> {
   const { program, settings, paths } = options;
   await Deno.mkdir(paths.logs, { recursive: true, mode: 0o700 }).catch(() => {});
@@ -36,7 +36,7 @@ export async function startLogging(options: LoggingOptions): Promise<Logging> {
     format: settings.logFormat,
     sinks: {
       file: (format) => (record) => file.append(format(record)),
-      // Never blocks: an editor that does not read stderr must not stop its own calls.
+      // Never blocks: an editor that does not read stderr must not stall its own calls.
       stderr: (format) => (record) => {
         if (stderr.queuedChars < MAX_STDERR_CHARS) stderr.write(format(record));
       },

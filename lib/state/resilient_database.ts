@@ -1,297 +1,275 @@
-import type { DatabaseSync } from "node:sqlite";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { IN_MEMORY, inTransaction, type Lock, openDatabase } from "./sqlite/database.ts";
-import { DamagedDatabase, databaseError, saysDamaged, saysHeld, saysUseless } from "./sqlite/faults.ts";
-import { FileIdentity, rescue } from "./sqlite/file_identity.ts";
-import { copyAside, isOutOfReach, moveAside, removeDatabase } from "./sqlite/put_aside.ts";
-import { walFault } from "./sqlite/wal_check.ts";
+import { DatabaseConnection, type DatabaseOptions } from "./sqlite/connection.ts";
+import { DamagedDatabase, databaseError, isBusy, isDamage, isUnusable } from "./sqlite/errors.ts";
+import { backUp, isInaccessible, quarantine, realPathOf, removeDatabase } from "./sqlite/quarantine.ts";
+import { IN_MEMORY, type Lock } from "./sqlite/sql.ts";
+import { checkWal } from "./sqlite/wal_check.ts";
 
 const log = getLogger(["exai", "store"]);
 
-/** How often it is looked whether the file is still there, in milliseconds. */
-const LOOK_MS = 10 * SECOND_MS;
+/** How often the file is checked for being in place, in milliseconds. */
+const CHECK_MS = 10 * SECOND_MS;
 
-interface ResilientDatabaseOptions<S> {
-  path: string;
-  /** What it is, for messages: "the journal". */
-  what: string;
-  /** Its format, version by version. */
-  migrations: readonly string[];
-  /** Prepares its statements. */
-  prepare(db: DatabaseSync): S;
-  /** Whether what it says is worth nothing once something could not be written to it. */
-  losesAllByFault?: boolean;
-  /** Whether it must outlive a machine that fails, not only this process. */
-  isDurable?: boolean;
-  /** How long after a fault it is tried again, in milliseconds. */
-  retryMs: number;
-  /** Called inside the transaction that begins the work with a file just opened. What it throws is a fault. */
-  onopen?(sql: S): void;
-  /** Called when it is closed, for whatever reason: what `prepare` has made beside statements goes. */
-  onclose?(sql: S): void;
-  /** Called when there has come, or gone, a fault. */
+const RETRY_MS = 5 * SECOND_MS;
+
+/** What the owner of a database is told about its file. */
+export interface DatabaseEvents {
+  /** Called when a fault begins or ends. */
   onchange?(): void;
-  /** Called with a sentence when a file that could not be read was put aside. */
-  onaside?(note: string): void;
+  /** Called with a sentence when a file that could not be read, or a part of it, was moved or copied away. */
+  onquarantine?(note: string): void;
 }
 
+interface ResilientDatabaseOptions<S> extends DatabaseOptions<S>, DatabaseEvents {
+  /** What it is, for messages: "the journal". */
+  what: string;
+  /** Whether the whole content is worthless once a single write to it has failed. */
+  losesAllByFault?: boolean;
+  /** How long after a fault the file is tried again, in milliseconds; 5 s by default. */
+  retryMs?: number;
+}
+
+type DatabaseState<S> =
+  | { kind: "closed" }
+  | { kind: "open"; connection: DatabaseConnection<S> }
+  | { kind: "failed"; fault: string; retry: ReturnType<typeof setTimeout> };
+
 /**
- * A database file that can be missed: a fault is told once, and work goes on without it until it can be used. What
- * cannot be read is put aside, never deleted, and a new file begun.
+ * A database file that the daemon can do without: a fault is logged once, and work goes on without the file until it is
+ * usable again. An unreadable file is quarantined, never deleted, and a new one created.
+ *
+ * @example
+ * ```ts
+ * import { ResilientDatabase } from "./resilient_database.ts";
+ * import { IN_MEMORY, prepareAll } from "./sqlite/sql.ts";
+ *
+ * using notes = new ResilientDatabase({
+ *   path: IN_MEMORY,
+ *   what: "the notes",
+ *   migrations: ["CREATE TABLE note (text TEXT)"],
+ *   prepare: (db) => prepareAll(db, { add: "INSERT INTO note VALUES (?)", all: "SELECT text FROM note" }),
+ * });
+ * notes.open();
+ * notes.write((sql) => sql.add.run("first"));
+ * console.assert(notes.use((sql) => sql.all.all().length) === 1);
+ * ```
  */
 export class ResilientDatabase<S> implements Disposable {
   readonly #options: ResilientDatabaseOptions<S>;
-  #db: DatabaseSync | undefined;
-  #sql: S | undefined;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #fault: string | undefined;
-  /** The database and its log, while they are open. */
-  #files: { database: FileIdentity; log: FileIdentity } | undefined;
-  readonly #looking: ReturnType<typeof setInterval>;
+  #state: DatabaseState<S> = { kind: "closed" };
+  readonly #checkTimer: ReturnType<typeof setInterval>;
 
   constructor(options: ResilientDatabaseOptions<S>) {
     this.#options = options;
-    this.#looking = setInterval(() => this.look(), LOOK_MS);
-    Deno.unrefTimer(this.#looking);
+    this.#checkTimer = setInterval(() => this.checkFile(), CHECK_MS);
+    Deno.unrefTimer(this.#checkTimer);
   }
 
-  /** What is wrong with it now, in a sentence. */
+  /** Why the file cannot be used now, in a sentence. */
   get fault(): string | undefined {
-    return this.#fault;
+    return this.#state.kind === "failed" ? this.#state.fault : undefined;
   }
 
-  /** Opens it. One that is damaged, or worth nothing by the fault it has, is begun anew. */
+  /** Opens the file, or a new one in place of one that is damaged. Failure is a {@linkcode fault}, not an error. */
   open(): void {
     try {
-      this.#openOrBegin();
+      this.#openOrReplace();
     } catch (thrown) {
       this.#fail(thrown);
     }
   }
 
-  /** Runs `work`, whose single statement stands for itself; undefined when the file cannot be used. */
+  /** Runs `work` without a transaction of its own; undefined when the file cannot be used. */
   use<T>(work: (sql: S) => T): T | undefined {
-    if (!this.#sql) return undefined;
+    const connection = this.#connection;
+    if (!connection) return undefined;
     try {
-      return work(this.#sql);
+      return work(connection.sql);
     } catch (thrown) {
       this.#fail(thrown);
       return undefined;
     }
   }
 
-  /** Runs `work` all or not at all; undefined when the file cannot be used. */
-  useAtOnce<T>(work: (sql: S) => T): T | undefined {
-    const db = this.#db;
-    return db && this.use((sql) => inTransaction(db, "write", () => work(sql)));
+  /** Runs `work` in one transaction that writes; undefined when the file cannot be used. */
+  write<T>(work: (sql: S) => T): T | undefined {
+    const connection = this.#connection;
+    return connection && this.use(() => connection.transaction("write", work));
   }
 
   /**
-   * Runs `work` all or not at all. A file found to be damaged is put aside and the work done on the new one.
+   * Runs `work` in one transaction. A file found to be damaged is quarantined and the work repeated on the new one.
    *
-   * @throws {ExaiError} what `work` throws; naming the file and what to do, when it cannot be used
+   * @throws {ExaiError} what `work` throws; `CONFIG`, `OVER_CAPACITY` or `INTERNAL`, naming the file and what to do, when
+   * the file cannot be used
    */
   run<T>(lock: Lock, work: (sql: S) => T): T {
+    const connection = this.#connection ?? this.#reopen();
     try {
-      if (!this.#sql) this.#reopen();
-      return this.#atOnce(lock, work);
+      return connection.transaction(lock, work);
     } catch (thrown) {
-      if (!saysDamaged(thrown)) throw databaseError(thrown, this.#options.path);
+      const error = databaseError(thrown, this.#options.path);
+      if (!isDamage(thrown)) throw error;
       this.#fail(thrown);
-      if (!this.#sql) throw databaseError(thrown, this.#options.path);
-      return this.#atOnce(lock, work);
+      if (!this.#connection) throw error;
+      return this.#connection.transaction(lock, work);
     }
   }
 
-  /**
-   * Notices that the file was removed or replaced while it was open, which SQLite does not: what it writes then is gone
-   * with the process. What was removed is written again.
-   */
-  look(): void {
-    if (!this.#db || !this.#files) return;
-    const { database, log } = this.#files;
-    const [change, logChange] = [database.look(), log.look()];
-    if (change === "same" && logChange === "same") return;
+  /** Checks that the file was not removed or replaced while open. A removed one is written again. */
+  checkFile(): void {
+    const connection = this.#connection;
+    if (!connection) return;
     try {
-      const { path, what } = this.#options;
-      this.#tell(`${what} ${path} ${rescue(this.#db, path, change)}`);
-      this.#close();
-      this.#reopen();
+      const change = connection.rescue();
+      if (change === undefined) return;
+      this.#report(`${this.#options.what} ${this.#options.path} ${change}`);
     } catch (thrown) {
-      this.#fail(thrown);
+      return this.#fail(thrown);
     }
+    this.#close();
+    this.#tryReopen();
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#looking);
-    clearTimeout(this.#retry);
+    clearInterval(this.#checkTimer);
+    this.#cancelRetry();
     this.#close();
   }
 
-  #atOnce<T>(lock: Lock, work: (sql: S) => T): T {
-    return inTransaction(this.#db!, lock, () => work(this.#sql!));
+  get #connection(): DatabaseConnection<S> | undefined {
+    return this.#state.kind === "open" ? this.#state.connection : undefined;
   }
 
-  #openOrBegin(): void {
+  #openOrReplace(): DatabaseConnection<S> {
     const { path, losesAllByFault } = this.#options;
     try {
-      this.#openOnce();
+      return this.#open();
     } catch (thrown) {
-      const isUseless = saysUseless(thrown) || (path !== IN_MEMORY && isOutOfReach(realPathOf(path)));
-      if (!isUseless && (!losesAllByFault || saysHeld(thrown))) throw thrown;
-      if (isUseless) this.#putAside(thrown);
+      const isUseless = isUnusable(thrown) || (path !== IN_MEMORY && isInaccessible(realPathOf(path)));
+      if (!isUseless && (!losesAllByFault || isBusy(thrown))) throw thrown;
+      if (isUseless) this.#quarantine(thrown);
       else removeDatabase(path);
-      this.#openOnce();
+      return this.#open();
     }
   }
 
-  #openOnce(): void {
-    const { path, migrations, isDurable = false, prepare, onopen } = this.#options;
-    const isLogDamaged = path !== IN_MEMORY && this.#saveLog();
-    const db = openDatabase(path, migrations);
-    let sql: S | undefined;
-    try {
-      // What SQLite has handed to the system outlives this process, but not the machine.
-      if (!isDurable) db.exec("PRAGMA synchronous = OFF");
-      // Else the next start would find the same damage, unless something is written before.
-      if (isLogDamaged) db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-      const prepared = sql = prepare(db);
-      if (onopen) inTransaction(db, "write", () => onopen(prepared));
-      this.#db = db;
-      this.#sql = sql;
-      this.#files = path === IN_MEMORY
-        ? undefined
-        : { database: new FileIdentity(path), log: new FileIdentity(`${realPathOf(path)}-wal`) };
-    } catch (thrown) {
-      this.#letGo(db, sql);
-      throw thrown;
-    }
+  #open(): DatabaseConnection<S> {
+    const isWalDamaged = this.#options.path !== IN_MEMORY && this.#backUpDamagedWal();
+    const connection = DatabaseConnection.open(this.#options, isWalDamaged);
+    this.#cancelRetry();
+    this.#state = { kind: "open", connection };
+    return connection;
   }
 
   /**
-   * Copies the file aside if SQLite would leave out some of its log; what comes before that is still good.
+   * Copies the file if SQLite would drop a part of its write-ahead log; the content before that part is still good.
    *
-   * @throws {DamagedDatabase} when what is left would be worth nothing
+   * @throws {DamagedDatabase} when the remaining content would be worthless
    */
-  #saveLog(): boolean {
-    const { path, losesAllByFault } = this.#options;
-    const fault = walFault(realPathOf(path));
-    if (!fault) return false;
-    const { reason, losesAll } = fault;
-    if (losesAll || losesAllByFault) throw new DamagedDatabase(path, reason);
+  #backUpDamagedWal(): boolean {
+    const { path, what, losesAllByFault } = this.#options;
+    const damage = checkWal(realPathOf(path));
+    if (!damage) return false;
+    const { reason, isTotal } = damage;
+    if (isTotal || losesAllByFault) throw new DamagedDatabase(path, reason);
     let copy: string;
     try {
-      copy = `as it was found it is kept as ${copyAside(realPathOf(path))}`;
+      copy = `as it was found it is kept as ${backUp(realPathOf(path))}`;
     } catch (thrown) {
       copy = `it could not be copied: ${messageOf(thrown)}`;
     }
-    this.#tell(`the latest changes to ${this.#options.what} ${path} are lost, because ${reason}; ${copy}`);
+    this.#report(`the latest changes to ${what} ${path} are lost, because ${reason}; ${copy}`);
     return true;
   }
 
-  /** @throws what was thrown before, when the file cannot be moved */
-  #putAside(thrown: unknown): void {
+  /** @throws `thrown`, when the file cannot be moved */
+  #quarantine(thrown: unknown): void {
     const { path, what } = this.#options;
     const reason = thrown instanceof DamagedDatabase ? thrown.reason : messageOf(thrown);
     let to: string;
     try {
-      to = moveAside(realPathOf(path));
+      to = quarantine(realPathOf(path));
     } catch (fault) {
       log.error("{path} cannot be put aside: {why}", { path, why: messageOf(fault) });
       throw thrown;
     }
-    this.#tell(
+    this.#report(
       `${what} ${path} could not be read (${reason}); it was put aside as ${to} and a new one begun`,
     );
   }
 
-  #tell(note: string): void {
+  #report(note: string): void {
     log.error("{note}", { note });
-    this.#options.onaside?.(note);
+    this.#options.onquarantine?.(note);
   }
 
-  /** @throws what keeps it from being opened */
-  #reopen(): void {
+  /** @throws {ExaiError} as {@linkcode run} */
+  #reopen(): DatabaseConnection<S> {
+    const hadFault = this.fault !== undefined;
+    let connection: DatabaseConnection<S>;
     try {
-      this.#openOrBegin();
+      connection = this.#openOrReplace();
     } catch (thrown) {
       this.#fail(thrown);
-      throw thrown;
+      if (this.#connection) return this.#connection;
+      throw databaseError(thrown, this.#options.path);
     }
-    this.#recovered();
+    this.#recovered(hadFault);
+    return connection;
   }
 
-  #tryOpen(): void {
+  #tryReopen(): void {
     try {
       this.#reopen();
     } catch {
-      // It is told and tried again.
+      // It is logged, and tried again later.
     }
   }
 
-  #recovered(): void {
+  #recovered(hadFault: boolean): void {
     const { what, path, onchange } = this.#options;
-    clearTimeout(this.#retry);
-    if (this.#fault !== undefined) log.info("{what} {path} can be written again", { what, path });
-    this.#fault = undefined;
+    if (hadFault) log.info("{what} {path} can be written again", { what, path });
     onchange?.();
   }
 
   #fail(thrown: unknown): void {
-    const { path, what, retryMs, losesAllByFault, onchange } = this.#options;
+    const { path, what, retryMs = RETRY_MS, losesAllByFault, onchange } = this.#options;
+    const hadFault = this.fault !== undefined;
     this.#close();
-    if (this.#beginAfterDamage(thrown)) return this.#recovered();
-    const first = this.#fault === undefined;
-    this.#fault = `${what} ${path} cannot be written: ${messageOf(thrown)}`;
-    if (first) log.error("{fault}; calls go on without it", { fault: this.#fault });
-    if (losesAllByFault && !saysHeld(thrown)) removeDatabase(path);
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#tryOpen(), retryMs);
-    if (first) onchange?.();
+    if (this.#replaceDamaged(thrown)) return this.#recovered(hadFault);
+    const fault = `${what} ${path} cannot be written: ${messageOf(thrown)}`;
+    if (!hadFault) log.error("{fault}; calls go on without it", { fault });
+    if (losesAllByFault && !isBusy(thrown)) removeDatabase(path);
+    this.#cancelRetry();
+    this.#state = { kind: "failed", fault, retry: setTimeout(() => this.#tryReopen(), retryMs) };
+    if (!hadFault) onchange?.();
   }
 
-  /** Puts a file aside that was found damaged in use, and begins a new one; false when this is not the case, or not possible. */
-  #beginAfterDamage(thrown: unknown): boolean {
-    if (!saysDamaged(thrown)) return false;
+  /** Quarantines a file found to be damaged in use and opens a new one; whether it did. */
+  #replaceDamaged(thrown: unknown): boolean {
+    if (!isDamage(thrown)) return false;
     try {
-      this.#putAside(thrown);
-      // What lives in this process is written into it when it is opened, but not from within what failed.
+      this.#quarantine(thrown);
+      // Its owner writes its whole state to a new file in `onopen`, which must not run within the operation that failed.
       if (this.#options.losesAllByFault) return false;
-      this.#openOnce();
+      this.#open();
       return true;
     } catch {
       return false;
     }
   }
 
+  #cancelRetry(): void {
+    if (this.#state.kind === "failed") clearTimeout(this.#state.retry);
+  }
+
   #close(): void {
-    const [db, sql] = [this.#db, this.#sql];
-    this.#db = undefined;
-    this.#sql = undefined;
-    this.#letGo(db, sql);
-  }
-
-  #letGo(db: DatabaseSync | undefined, sql: S | undefined): void {
-    try {
-      if (sql !== undefined) this.#options.onclose?.(sql);
-    } catch (thrown) {
-      log.debug("closing a database: {thrown}", { thrown });
-    }
-    try {
-      db?.close();
-    } catch (thrown) {
-      log.debug("closing a database: {thrown}", { thrown });
-    }
-  }
-}
-
-/** Where the file really is: SQLite keeps its log beside what a link leads to. */
-function realPathOf(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return path;
+    const connection = this.#connection;
+    if (!connection) return;
+    this.#state = { kind: "closed" };
+    connection[Symbol.dispose]();
   }
 }

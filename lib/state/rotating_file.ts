@@ -2,14 +2,14 @@ import { messageOf } from "../base/errors.ts";
 import { KIB, MIB } from "../base/units.ts";
 
 interface RotatingFileOptions {
-  /** Size at which the file is put aside and a new one begun, in bytes. */
+  /** Size at which the file is rotated, in bytes. */
   maxBytes: number;
-  /** Files put aside that are kept: `name.1` is the newest. */
+  /** Rotated files that are kept, 3 by default; `name.1` is the newest. */
   maxOldFiles?: number;
-  /** How long a line may wait for others to be written with it, in milliseconds. */
+  /** How long a line may wait for others of its batch, in milliseconds; 500 by default. */
   delayMs?: number;
-  /** Told once when writing begins to fail, and once (with undefined) when it works again. */
-  onFault?: (fault: string | undefined) => void;
+  /** Called once when writing begins to fail, and once (with undefined) when it works again. */
+  onFault?(fault: string | undefined): void;
 }
 
 const DELAY_MS = 500;
@@ -17,9 +17,23 @@ const BATCH_CHARS = 64 * KIB;
 const MAX_PENDING_CHARS = 4 * MIB;
 
 /**
- * A private file that lines are appended to, in batches and without blocking. It is opened anew for each batch, so
- * that several processes may share it, Windows may rename it, and a full disk or a missing directory does no harm
- * once it is back. Lines that cannot be written are dropped and counted; nothing is ever thrown.
+ * A private file that lines are appended to, in batches and without blocking. It is opened for each batch, so that
+ * several processes can share it, Windows can rename it, and writing recovers from a full disk or a missing directory.
+ * Lines that cannot be written are dropped and counted; nothing is thrown.
+ *
+ * Not the rotating sink of `@logtape/file`: it sets no file mode, keeps one descriptor open (a process goes on writing
+ * to a file that another has rotated), ignores short writes, and reports a full disk in its own log only.
+ *
+ * @example
+ * ```ts
+ * import { RotatingFile } from "./rotating_file.ts";
+ *
+ * const path = Deno.makeTempDirSync() + "/metrics.jsonl";
+ * await using file = new RotatingFile(path, { maxBytes: 1_000_000 });
+ * file.append('{"tool":"chat"}\n');
+ * await file.flush();
+ * console.assert(Deno.readTextFileSync(path) === '{"tool":"chat"}\n');
+ * ```
  */
 export class RotatingFile implements AsyncDisposable {
   readonly path: string;
@@ -36,12 +50,12 @@ export class RotatingFile implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Why lines cannot be written now, in a sentence; undefined when they can. */
+  /** Why lines cannot be written now, in a sentence. */
   get fault(): string | undefined {
     return this.#fault && `${this.#fault}; ${this.#lost} lines lost`;
   }
 
-  /** Queues `line`, which ends with a line end. */
+  /** Queues `line`, which ends with `\n`. */
   append(line: string): void {
     if (this.#pendingChars > MAX_PENDING_CHARS) {
       this.#lost++;
@@ -50,10 +64,10 @@ export class RotatingFile implements AsyncDisposable {
     this.#pending.push(line);
     this.#pendingChars += line.length;
     if (this.#pendingChars >= BATCH_CHARS) this.#start();
-    else this.#arm();
+    else this.#schedule();
   }
 
-  /** Resolves when everything queued so far is written, or could not be. */
+  /** Resolves when every queued line is written, or has failed to be. */
   async flush(): Promise<void> {
     while (this.#writing || this.#pending.length > 0) await this.#start();
   }
@@ -62,11 +76,11 @@ export class RotatingFile implements AsyncDisposable {
     await this.flush();
   }
 
-  // Lines that come while a batch is written wait for the next like any others: a busy program writes many at once.
-  #arm(): void {
+  // Lines queued while a batch is written wait their full time too, so that a busy program writes large batches.
+  #schedule(): void {
     if (this.#timer !== undefined || this.#writing) return;
     this.#timer = setTimeout(() => this.#start(), this.#options.delayMs ?? DELAY_MS);
-    // Whoever ends the program flushes; a waiting line alone does not keep it alive.
+    // Dispose flushes; a queued line alone does not keep the process alive.
     Deno.unrefTimer(this.#timer);
   }
 
@@ -75,7 +89,7 @@ export class RotatingFile implements AsyncDisposable {
     this.#timer = undefined;
     return this.#writing ??= this.#writeBatch().finally(() => {
       this.#writing = undefined;
-      if (this.#pending.length > 0) this.#arm();
+      if (this.#pending.length > 0) this.#schedule();
     });
   }
 
@@ -85,14 +99,14 @@ export class RotatingFile implements AsyncDisposable {
     this.#pendingChars = 0;
     try {
       await this.#write(lines.join(""));
-      this.#tell(undefined);
+      this.#setFault(undefined);
     } catch (thrown) {
       this.#lost += lines.length;
-      this.#tell(`${this.path} cannot be written: ${messageOf(thrown)}`);
+      this.#setFault(`${this.path} cannot be written: ${messageOf(thrown)}`);
     }
   }
 
-  #tell(fault: string | undefined): void {
+  #setFault(fault: string | undefined): void {
     const changed = (this.#fault === undefined) !== (fault === undefined);
     this.#fault = fault;
     if (changed) this.#options.onFault?.(fault);
@@ -106,7 +120,7 @@ export class RotatingFile implements AsyncDisposable {
     await Deno.writeFile(this.path, bytes, { append: true, mode: 0o600 });
   }
 
-  // A file that cannot be put aside, as when another program holds it open on Windows, goes on growing until it can.
+  // A file that cannot be renamed, as when another program holds it open on Windows, grows until it can be.
   async #rotate(): Promise<void> {
     const keep = this.#options.maxOldFiles ?? 3;
     for (let n = keep - 1; n >= 1; n--) {

@@ -1,9 +1,9 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { MIB, SECOND_MS } from "../base/units.ts";
-import { ResilientDatabase } from "./resilient_database.ts";
+import { MIB } from "../base/units.ts";
+import { prepareAll, type Statements } from "./sqlite/sql.ts";
+import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 import type { ListStore, StoredView, ViewKey } from "../upstream/list_store.ts";
 
-/** A view larger than this is not kept, in characters. */
+/** A larger view is not saved, in characters. */
 const MAX_VIEW_CHARS = 8 * MIB;
 
 const MIGRATIONS: readonly string[] = [
@@ -17,7 +17,7 @@ const MIGRATIONS: readonly string[] = [
    );`,
 ];
 
-/** Takes away what is beyond the bounds, the longest kept first. */
+/** Deletes the oldest views beyond the bounds. */
 const PRUNE = `DELETE FROM view WHERE rowid IN (
   SELECT id FROM (
     SELECT rowid AS id, row_number() OVER newest AS n, sum(length(text)) OVER newest AS chars FROM view
@@ -25,29 +25,23 @@ const PRUNE = `DELETE FROM view WHERE rowid IN (
   ) WHERE n > ? OR chars > ?
 )`;
 
-const RETRY_MS = 5 * SECOND_MS;
-
-export interface SavedListsOptions {
-  /** Views kept at most. */
+interface SavedListsOptions extends DatabaseEvents {
+  /** Most views in the file. */
   maxViews?: number;
-  /** Characters of all views together. */
+  /** Size of all views together, in characters. */
   maxChars?: number;
-  /** Called when a fault has come or gone. */
-  onchange?(): void;
-  /** Called with a sentence when a file that could not be read was put aside. */
-  onaside?(note: string): void;
 }
 
-interface SavedListStatements {
-  get: StatementSync;
-  set: StatementSync;
-  prune: StatementSync;
-}
+const SQL = {
+  get: "SELECT text FROM view WHERE server = ? AND capabilities = ? AND config = ?",
+  set: "INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?)",
+  prune: PRUNE,
+} as const;
 
-/** What mounted servers showed last, in SQLite. A fault of it is told once, never thrown: it holds nothing that is missed. */
+/** The latest lists of mounted servers, in SQLite. Its faults are logged, never thrown: without it servers are asked. */
 export class SqliteServerLists implements ListStore, Disposable {
   readonly #bounds: readonly [maxViews: number, maxChars: number];
-  readonly #file: ResilientDatabase<SavedListStatements>;
+  readonly #file: ResilientDatabase<Statements<keyof typeof SQL>>;
 
   constructor(path: string, options: SavedListsOptions = {}) {
     this.#bounds = [options.maxViews ?? 500, options.maxChars ?? 64 * MIB];
@@ -55,15 +49,14 @@ export class SqliteServerLists implements ListStore, Disposable {
       path,
       what: "the lists of the servers,",
       migrations: MIGRATIONS,
-      prepare: prepareStatements,
-      retryMs: RETRY_MS,
+      prepare: (db) => prepareAll(db, SQL),
       onchange: options.onchange,
-      onaside: options.onaside,
+      onquarantine: options.onquarantine,
     });
     this.#file.open();
   }
 
-  /** What is wrong with it, in a sentence. */
+  /** Why the file cannot be used now, in a sentence. */
   get fault(): string | undefined {
     return this.#file.fault;
   }
@@ -76,7 +69,7 @@ export class SqliteServerLists implements ListStore, Disposable {
   set({ server, capabilities, config }: ViewKey, view: StoredView): void {
     const text = textOf(view);
     if (text === undefined || text.length > MAX_VIEW_CHARS) return;
-    this.#file.useAtOnce((sql) => {
+    this.#file.write((sql) => {
       sql.set.run(server, capabilities, config, text, Date.now());
       sql.prune.run(...this.#bounds);
     });
@@ -87,15 +80,7 @@ export class SqliteServerLists implements ListStore, Disposable {
   }
 }
 
-function prepareStatements(db: DatabaseSync): SavedListStatements {
-  return {
-    get: db.prepare("SELECT text FROM view WHERE server = ? AND capabilities = ? AND config = ?"),
-    set: db.prepare("INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?)"),
-    prune: db.prepare(PRUNE),
-  };
-}
-
-/** A view that cannot be read is as good as none: the server is asked. */
+/** Undefined for text that is no JSON; the server is asked then. */
 function parse(text: string): StoredView | undefined {
   try {
     return JSON.parse(text);
@@ -104,7 +89,7 @@ function parse(text: string): StoredView | undefined {
   }
 }
 
-/** Undefined for lists that are nested too deeply to be written; they are asked for again. */
+/** Undefined for lists nested too deeply to be serialized; they are asked for again. */
 function textOf(view: StoredView): string | undefined {
   try {
     return JSON.stringify(view);

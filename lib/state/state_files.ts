@@ -15,7 +15,7 @@ const MAX_SHOWN_CHARS = 120;
 const RENAME_ATTEMPTS = 10;
 const RENAME_PAUSE_MS = 20;
 
-/** The files a daemon keeps up to date in its state directory. What goes wrong with them is told, never thrown. */
+/** The files a daemon keeps up to date in its state directory. Faults are logged and listed, never thrown. */
 export class StateFiles implements AsyncDisposable {
   readonly #paths: StatePaths;
   readonly #metrics: RotatingFile;
@@ -27,7 +27,7 @@ export class StateFiles implements AsyncDisposable {
   }
 
   /**
-   * Makes the state directory fit for use.
+   * Prepares the state directory.
    *
    * @throws {ExaiError} `CONFIG` (see {@linkcode ensureStateDir})
    */
@@ -36,12 +36,12 @@ export class StateFiles implements AsyncDisposable {
     return new StateFiles(paths, options.maxBytes);
   }
 
-  /** What is wrong with the files now, each in a sentence. */
+  /** Why files cannot be written now, each in a sentence. */
   faults(): string[] {
     return [this.#healthFault, this.#metrics.fault].filter((fault) => fault !== undefined);
   }
 
-  /** Adds one line to `metrics.jsonl`. */
+  /** Appends one line to `metrics.jsonl`. */
   appendMetrics(line: string): void {
     this.#metrics.append(line);
   }
@@ -70,9 +70,10 @@ function report(fault: string | undefined): void {
 }
 
 /**
- * Makes the state directory, for this user alone, or checks the one that is there.
+ * Creates the state directory, for this user alone, or checks the existing one.
  *
- * @throws {ExaiError} `CONFIG` when it cannot be made, is another user's, or is open to others and not ours to close
+ * @throws {ExaiError} `CONFIG` when it cannot be created, belongs to another user, or is open to others and holds other
+ * files too
  */
 export async function ensureStateDir(paths: StatePaths): Promise<void> {
   const { home } = paths;
@@ -87,23 +88,22 @@ export async function ensureStateDir(paths: StatePaths): Promise<void> {
 }
 
 /**
- * Sees that the state directory, if there is one, is a directory; what reads a file in it need not tell a path that
- * leads nowhere from a file that is missing.
+ * Checks that the state directory, if it exists, is a directory, so that a missing file in it means only that.
  *
- * @throws {ExaiError} `CONFIG` when there cannot be one at this path
+ * @throws {ExaiError} `CONFIG` when it cannot exist at this path
  */
 export async function checkStateDir({ home }: Pick<StatePaths, "home">): Promise<void> {
   try {
     if (!(await Deno.stat(home)).isDirectory) throw new Error("it is no directory");
   } catch (thrown) {
-    // It is made when it is wanted.
+    // It is created when needed.
     if (!(thrown instanceof Deno.errors.NotFound)) throw unusable(home, thrown);
   }
 }
 
 function unusable(home: string, thrown: unknown): ExaiError {
   const shown = home.length > MAX_SHOWN_CHARS ? `${home.slice(0, MAX_SHOWN_CHARS)}...` : home;
-  // Errors of the file system repeat the path, however long it is.
+  // Errors of the file system repeat the path at full length.
   const why = messageOf(thrown).replaceAll(home, shown);
   return new ExaiError(
     "CONFIG",
@@ -116,12 +116,12 @@ async function checkPrivacy(paths: StatePaths, info: Deno.FileInfo): Promise<voi
   if (info.uid !== null && info.uid !== Deno.uid()) {
     throw new Error(`it belongs to user ${info.uid}, and this program runs as user ${Deno.uid()}`);
   }
-  // Who may write to the directory around it could put another in its place.
+  // A user who may write to the parent directory could replace it.
   const distrust = whyUntrusted(paths.home, { around: true });
   if (distrust !== undefined) throw new Error(distrust);
   if (info.mode === null || (info.mode & OTHERS) === 0) return;
-  // Closing a directory of other things, as a home or a shared one, would lock their users out of it.
-  if (!await isOursAlone(paths)) {
+  // Closing a directory with other files, such as a home or a shared one, would lock out their users.
+  if (!await holdsOnlyOurFiles(paths)) {
     const mode = (info.mode & 0o777).toString(8);
     throw new Error(
       `it is open to other users (mode ${mode}) and holds other files, so it is not closed to them`,
@@ -130,20 +130,20 @@ async function checkPrivacy(paths: StatePaths, info: Deno.FileInfo): Promise<voi
   await Deno.chmod(paths.home, PRIVATE_DIR);
 }
 
-/** Whether the directory holds nothing but our files and those a user puts there for us, or one only EXAI makes. */
-async function isOursAlone(paths: StatePaths): Promise<boolean> {
+/** Whether all files of the directory are EXAI's, or one is that only EXAI creates. */
+async function holdsOnlyOurFiles(paths: StatePaths): Promise<boolean> {
   const names = (await Array.fromAsync(Deno.readDir(paths.home))).map(({ name }) => name);
   const known = Object.values(paths).map((path) => basename(path));
-  const sure = [paths.database, paths.health].map((path) => basename(path));
-  return names.every((name) => known.includes(name)) || names.some((name) => sure.includes(name));
+  const unmistakable = [paths.database, paths.health].map((path) => basename(path));
+  return names.every((name) => known.includes(name)) || names.some((name) => unmistakable.includes(name));
 }
 
 let writes = 0;
 
 /**
- * Replaces the file at `path` as a whole, readable by this user alone. A reader sees the old text or the new one.
+ * Replaces the file at `path` atomically, readable by this user alone. A reader sees the old text or the new one.
  *
- * @throws what the file system says, with nothing left behind
+ * @throws what the file system says; no temporary file is left
  */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
   const fresh = `${path}.${Deno.pid}.${writes++}.tmp`;
@@ -156,7 +156,7 @@ export async function writePrivateFile(path: string, text: string): Promise<void
   }
 }
 
-/** Renames over `path`, which Windows refuses while another program has it open: a reader is done in a moment. */
+/** Renames over `path`; retried on Windows, where that fails while a reader has it open. */
 async function replace(fresh: string, path: string): Promise<void> {
   for (let attempt = 1;; attempt++) {
     try {

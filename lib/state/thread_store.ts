@@ -3,25 +3,25 @@ import type { Identity, Viewer } from "../call/owner.ts";
 
 /**
  * One conversation or investigation over many calls. It belongs to the workspace it was begun in, not to a session:
- * another window there goes on with it, or the same after a restart.
+ * another window there can continue it, or the same window after a restart.
  */
 export interface Thread {
-  /** The `continuation_id` clients show. */
+  /** The `continuation_id` of clients. */
   readonly id: string;
   /** The tool that began it. */
   readonly tool: string;
-  /** What it is about, one line, for a list. */
+  /** Its subject in one line, for a list. */
   readonly title: string;
   readonly createdAtMs: number;
   readonly usedAtMs: number;
-  /** When it is forgotten unless it is used before. */
+  /** When it is deleted unless it is used before. */
   readonly expiresAtMs: number;
   readonly turns: number;
-  /** Exchanges it still takes. */
+  /** Exchanges left before it is full. */
   readonly remainingTurns: number;
 }
 
-/** Where an exchange stands in a tool's work in steps. */
+/** The position of an exchange in a tool's work in steps. */
 export interface StepMark {
   /** 1 and up. */
   readonly number: number;
@@ -31,10 +31,10 @@ export interface StepMark {
   readonly last: boolean;
 }
 
-/** One exchange: what was asked of a tool and, unless it follows from the requests, what it answered. */
+/** One exchange: a request to a tool and, unless it can be derived from the requests, the reply. */
 export interface Turn {
   readonly tool: string;
-  /** Counts how often this tool's work in steps began anew in this thread, from 1. */
+  /** Which run of this tool's work in steps it is within the thread, from 1. */
   readonly run: number;
   /** Absent for an exchange that is no step. */
   readonly step?: StepMark;
@@ -43,12 +43,12 @@ export interface Turn {
   readonly atMs: number;
 }
 
-/** An exchange to keep. */
+/** An exchange to record. */
 export interface TurnEntry {
-  /** The thread it continues; absent: a new one begins. */
+  /** The thread it continues; left out: a new thread. */
   threadId?: string;
   tool: string;
-  /** Title of the thread if a new one begins. */
+  /** Title of a new thread. */
   title: string;
   step?: StepMark;
   request: JsonObject;
@@ -57,12 +57,12 @@ export interface TurnEntry {
   dropFrom?: number;
 }
 
-/** What {@linkcode ThreadStore.record} did, as one consistent moment of the thread. */
+/** The result of {@linkcode ThreadStore.record}: a consistent snapshot of the thread. */
 export interface Recorded {
   readonly thread: Thread;
-  /** The turns of this tool's current run, oldest first; the new one among them. */
+  /** The turns of this tool's current run with the new one, oldest first. */
   readonly turns: readonly Turn[];
-  /** Whether the step was there already and has been replaced. */
+  /** Whether the step existed and has been replaced. */
   readonly replaced: boolean;
   /** Steps dropped by `dropFrom`. */
   readonly dropped: number;
@@ -74,40 +74,40 @@ export interface ThreadWithTurns {
   readonly turns: readonly Turn[];
 }
 
-/** Which exchanges of a thread are wanted, and what for. */
 export interface ShowOptions {
+  /** Only the exchanges of this tool's current run. */
   tool?: string;
+  /** Whether another exchange will follow: a full thread is then rejected before a model is paid for one. */
   forExchange?: boolean;
 }
 
 /**
- * Keeps threads beyond the process. Every method is one atomic operation, so that windows and processes may work on
- * the same thread at the same time. To whom a thread does not belong, it is not there.
+ * Stores threads across restarts. Every method is one atomic operation, so that windows may work on the same thread
+ * concurrently. For all but its owner a thread does not exist.
  *
- * A thread of before there were owners belongs to nobody: it stands in nobody's list, and becomes that of the first who
- * shows its id, which cannot be guessed.
+ * A thread from before threads had owners is in no list, and becomes that of the first caller who shows its id, which
+ * cannot be guessed.
  */
 export interface ThreadStore extends Disposable {
   /**
-   * Keeps one exchange. A step sent twice (same tool, run, branch and number) replaces the first; word for word the
-   * same, it keeps the answer it has until there is another. A different step 1 after the tool's work in this thread
+   * Records one exchange. A step sent twice (same tool, run, branch and number) replaces the first; when the request is
+   * identical, the existing reply stays until there is another. A different step 1 after the tool's work in this thread
    * has ended begins a new run. A new thread belongs to `by`.
    *
-   * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a thread unknown, expired or of others, `TOO_LARGE` for one that is full or an
-   * exchange that is too big, `OVER_CAPACITY` while another process holds the store
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a thread that is unknown, expired or of another owner; `TOO_LARGE` for a
+   * full thread or too long an exchange; `OVER_CAPACITY` while another process holds the store
    */
   record(by: Identity, entry: TurnEntry): Promise<Recorded>;
   /**
-   * A thread and its exchanges, oldest first; of one tool's current run only, if `tool` is given. With `forExchange`
-   * it is asked for to be continued: one that takes no further exchange is refused, before anybody is paid for one.
+   * A thread and its exchanges, oldest first.
    *
    * @throws {ExaiError} `RESOURCE_NOT_FOUND`; with `forExchange` also `TOO_LARGE`
    */
   show(viewer: Viewer, id: string, options?: ShowOptions): Promise<ThreadWithTurns>;
-  /** The threads `viewer` may use that are not expired, last used first. */
+  /** The unexpired threads that `viewer` may use, last used first. */
   list(viewer: Viewer, options?: { limit?: number }): Promise<Thread[]>;
-  /** Forgets a thread; false if there was none that `viewer` may use. */
+  /** Deletes a thread; false if there is none that `viewer` may use. */
   delete(viewer: Viewer, id: string): Promise<boolean>;
-  /** Forgets the expired threads and says how many; a new thread does so too. */
+  /** Deletes the expired threads, as a new thread does too; how many. */
   deleteExpired(): Promise<number>;
 }

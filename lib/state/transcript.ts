@@ -2,7 +2,7 @@ import type { JsonObject } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
 import type { Thread, Turn } from "./thread_store.ts";
 
-/** A thread as a page of Markdown that people can read. */
+/** A thread as a page of Markdown. */
 export function writeTranscript(thread: Thread, turns: readonly Turn[]): string {
   const { id, tool, title, createdAtMs, usedAtMs } = thread;
   const head = [
@@ -19,16 +19,16 @@ function writeTurn({ tool, step, request, reply, atMs }: Turn): string[] {
   const branch = step?.branch ? ` of ${visible(step.branch)}` : "";
   const place = step === undefined ? "" : `, step ${step.number}${branch}`;
   const head = ["", `## ${tool}${place} (${isoTime(atMs)})`];
-  const answer = reply === undefined ? [] : [`**${reply.model ?? "Answer"}:**`, said(reply)];
-  return [...head, ...[...sayings(request), ...answer].flatMap((text) => ["", text])];
+  const answer = reply === undefined ? [] : [`**${reply.model ?? "Answer"}:**`, replyText(reply)];
+  return [...head, ...[...requestTexts(request), ...answer].flatMap((text) => ["", text])];
 }
 
-function sayings({ prompt, step, findings }: JsonObject): string[] {
+function requestTexts({ prompt, step, findings }: JsonObject): string[] {
   const texts = [prompt ?? step, findings ? `Findings: ${findings}` : undefined];
   return texts.flatMap((text) => text === undefined || text === "" ? [] : [String(text)]);
 }
 
-function said({ content }: JsonObject): string {
+function replyText({ content }: JsonObject): string {
   return typeof content === "string" ? content : JSON.stringify(content, null, 2);
 }
 

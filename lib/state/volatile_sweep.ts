@@ -17,12 +17,15 @@ import { HomeLock } from "./home_lock.ts";
 
 const log = getLogger(["exai", "state"]);
 
-/** A directory that does not say whose it is may be about to; one with tails may be of an older version, and needed. */
-const UNSIGNED_KEEP_MS = { empty: MINUTE_MS, withTails: 24 * HOUR_MS };
+/**
+ * How long a directory that names no home is kept, in milliseconds: an empty one may be in the making, and one with tails
+ * may belong to an older version.
+ */
+const UNSIGNED_MAX_AGE_MS = { empty: MINUTE_MS, withTails: 24 * HOUR_MS };
 
 /**
- * Clears the directories in memory that daemons of this user have left which were killed, whichever home they had. What
- * a home that is still there needs of them goes into that home. The right to `home` is had.
+ * Clears the volatile directories that killed daemons of this user left, whatever their homes. Tails that an existing
+ * home needs are moved into it. The caller holds the lock of `home`.
  */
 export async function sweepVolatileDirs(
   home: string,
@@ -39,18 +42,19 @@ export async function sweepVolatileDirs(
   }
 }
 
-/** The sockets of homes whose path is too long for one in them, and their locks. */
+/** Sockets of homes whose own path would be too long for a socket, and their locks. */
 const SOCKET_NAME = /^exai-[0-9a-z]{7}\.sock(\.lock)?$/;
 
 /**
- * Removes the sockets daemons of this user have left in the user's directory for sockets. A daemon that lives holds the
- * lock of its own. The right to `home` is had.
+ * Removes the sockets that ended daemons of this user left in the user's runtime directory. A running daemon holds the
+ * lock of its socket. The caller holds the lock of `home`.
  */
 export async function sweepSockets(home: string, dir: string | undefined = runtimeDir()): Promise<void> {
-  const names = dir === undefined ? [] : await Array.fromAsync(Deno.readDir(dir)).catch(() => []);
+  if (dir === undefined) return;
+  const entries = await Array.fromAsync(Deno.readDir(dir)).catch(() => []);
   const own = socketName(home);
-  const paths = names.filter(({ name }) => SOCKET_NAME.test(name) && !name.startsWith(own))
-    .map(({ name }) => join(dir!, name.replace(/\.lock$/, "")));
+  const paths = entries.filter(({ name }) => SOCKET_NAME.test(name) && !name.startsWith(own))
+    .map(({ name }) => join(dir, name.replace(/\.lock$/, "")));
   for (const path of new Set(paths)) {
     try {
       await clearSocket(path);
@@ -74,11 +78,11 @@ async function clearSocket(path: string): Promise<void> {
 
 async function clear(dir: string, home: string): Promise<void> {
   const owner = homeOf(dir);
-  // A relative path leads elsewhere from here.
+  // A relative path would be resolved against another working directory.
   if (owner === undefined || !isAbsolute(owner) || volatileName(owner) !== basename(dir)) {
     return clearUnsigned(dir);
   }
-  // Ours, from a time when another directory was to be used.
+  // Of this home, from before the preferred base directory changed.
   if (owner === home) return moveTails(dir, home);
   if (!await isOwnDirectory(owner)) {
     if (discardVolatileDir(dir)) {
@@ -87,7 +91,7 @@ async function clear(dir: string, home: string): Promise<void> {
     return;
   }
   const paths = statePaths({ home: owner });
-  // A home without one is being made or removed, and not by us.
+  // A home without a lock file is being created or removed.
   if (!await Deno.stat(paths.lock).catch(() => undefined)) return;
   using lock = await HomeLock.tryTake(paths);
   if (!lock) return;
@@ -98,13 +102,13 @@ async function clear(dir: string, home: string): Promise<void> {
 function clearUnsigned(dir: string): void {
   const ageMs = Date.now() - changedAtMs(dir);
   const isEmpty = [...Deno.readDirSync(dir)].length === 0;
-  if (ageMs > (isEmpty ? UNSIGNED_KEEP_MS.empty : UNSIGNED_KEEP_MS.withTails)) discardVolatileDir(dir);
+  if (ageMs > (isEmpty ? UNSIGNED_MAX_AGE_MS.empty : UNSIGNED_MAX_AGE_MS.withTails)) discardVolatileDir(dir);
 }
 
 /**
- * Whether the home is there.
+ * Whether the home exists.
  *
- * @throws what the file system says when that cannot be known, or that it is another user's
+ * @throws what the file system says when that is unknown, or that it belongs to another user
  */
 async function isOwnDirectory(path: string): Promise<boolean> {
   try {

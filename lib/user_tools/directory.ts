@@ -5,21 +5,21 @@ import { whyUntrusted } from "../config/trust.ts";
 
 const EXTENSIONS = [".js", ".mjs", ".ts"];
 
-/** What the directory of a user's tools holds. */
+/** The content of the directory of a user's tools. */
 export interface ToolFiles {
-  /** The files with a tool in them by name, and what changes whenever they do. */
+  /** Fingerprints of the files with a tool, by name. */
   files: Map<string, string>;
-  /** What changes whenever a file beside them does that they may import. */
+  /** Fingerprint of the files that tools may import. */
   helpers: string;
-  /** Why a file is not to be loaded, by name. */
+  /** Why a file is not loaded, by name. */
   refused: Map<string, string>;
-  /** Why the directory as a whole is not to be used. */
+  /** Why the directory as a whole is not used. */
   fault?: string;
 }
 
 /**
- * Looks through the directory of a user's tools. One that is not there holds none. What others than the user may
- * change is refused: it would run with the user's rights.
+ * Reads the directory of a user's tools; empty when it is missing. Files that other users may change are refused, since
+ * they would run with the user's rights.
  */
 export async function readToolFiles(dir: string): Promise<ToolFiles> {
   const found: ToolFiles = { files: new Map(), helpers: "", refused: new Map() };
@@ -29,7 +29,7 @@ export async function readToolFiles(dir: string): Promise<ToolFiles> {
   if (fault !== undefined) return { ...found, fault: `${dir} is not used: ${fault}` };
   try {
     for (const { name } of (await Array.fromAsync(Deno.readDir(dir))).toSorted(byName)) {
-      await look(join(dir, name), name, found);
+      await inspect(join(dir, name), name, found);
     }
   } catch (thrown) {
     found.fault = `${dir} cannot be read: ${messageOf(thrown)}`;
@@ -37,10 +37,10 @@ export async function readToolFiles(dir: string): Promise<ToolFiles> {
   return found;
 }
 
-async function look(path: string, name: string, found: ToolFiles): Promise<void> {
+async function inspect(path: string, name: string, found: ToolFiles): Promise<void> {
   const info = await statOf(path);
   if (!info?.isFile || !EXTENSIONS.includes(extname(name)) || name.endsWith(".d.ts")) return;
-  // A change of what a tool may import changes the tool, and must be the user's own as well.
+  // A file that a tool may import is part of the tool, and must be the user's own as well.
   const isHelper = /^[._]/.test(name);
   const fault = whyUntrusted(path);
   if (fault !== undefined) {

@@ -1,4 +1,4 @@
-/** A tool to begin with, as `exai-daemon new-tool` writes it. */
+/** The source of a new tool, as `exai-daemon new-tool` writes it. */
 export function toolTemplate(name: string): string {
   return `// A tool of EXAI. Save the file and every window has the change; "exai-daemon reload" says what is wrong with it.
 // It runs in a thread of its own with your rights: it may use everything Deno and Node.js have, and import files beside

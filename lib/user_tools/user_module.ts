@@ -4,99 +4,101 @@ import type { Json, JsonObject } from "../base/json.ts";
 import { isCompiled } from "../config/paths.ts";
 import type { Tool, ToolContext } from "../tool/tool.ts";
 import { defineUserTool } from "../tool/user_tool.ts";
-import { NotBegun, ToolThread } from "./tool_thread.ts";
+import { NotStarted, ToolWorker } from "./tool_worker.ts";
 
 export interface LoadOptions {
-  /** How long the module may take to load. */
+  /** Time limit of loading the module, in milliseconds. */
   timeoutMs: number;
   /** Aborted when the daemon stops. */
   signal: AbortSignal;
 }
 
-/** One version of one file with a tool in it. */
+/** One version of a file with a tool, with a worker that is replaced when it ends. */
 export class UserModule implements Disposable {
   readonly tool: Tool;
   readonly #path: string;
   readonly #options: LoadOptions;
-  #thread: ToolThread;
-  #starting: Promise<ToolThread> | undefined;
+  #worker: ToolWorker;
+  #restarting: Promise<ToolWorker> | undefined;
   #isReplaced = false;
 
-  private constructor(path: string, thread: ToolThread, options: LoadOptions) {
+  private constructor(path: string, { worker, definition }: Started, options: LoadOptions) {
     this.#path = path;
     this.#options = options;
-    this.#thread = thread;
-    this.tool = defineUserTool(thread.said, {
+    this.#worker = worker;
+    this.tool = defineUserTool(definition, {
       fallbackName: toolNameOf(path),
       run: (args, context) => this.#run(args, context),
     });
   }
 
   /**
-   * Loads the file at `path` in a thread of its own.
+   * Loads the file at `path` in a worker.
    *
    * @throws {ExaiError} `CONFIG` with what is wrong with it
    */
   static async load(path: string, options: LoadOptions): Promise<UserModule> {
-    const thread = await start(path, options);
+    const started = await start(path, options);
     try {
-      return new UserModule(path, thread, options);
+      return new UserModule(path, started, options);
     } catch (thrown) {
-      thread[Symbol.dispose]();
+      started.worker[Symbol.dispose]();
       throw thrown;
     }
   }
 
-  /** There is another version now: calls that run end on this one. */
+  /** Called when a newer version replaces this one, on which running calls still end. */
   retire(): void {
     this.#isReplaced = true;
-    this.#thread.retire();
+    this.#worker.retire();
   }
 
   [Symbol.dispose](): void {
     this.#isReplaced = true;
-    this.#thread[Symbol.dispose]();
+    this.#worker[Symbol.dispose]();
   }
 
   async #run(args: JsonObject, context: ToolContext): Promise<Json | undefined> {
     for (;;) {
-      const thread = await this.#ready();
+      const worker = await this.#ready();
       try {
-        return await thread.run(args, context);
+        return await worker.run(args, context);
       } catch (thrown) {
-        if (!(thrown instanceof NotBegun)) throw thrown;
+        if (!(thrown instanceof NotStarted)) throw thrown;
       }
     }
   }
 
-  /** The thread, or the next one when that has been given up. */
-  #ready(): ToolThread | Promise<ToolThread> {
-    return this.#thread.isRetired ? this.#starting ??= this.#restart() : this.#thread;
+  /** The worker, or a new one when it takes no more calls. */
+  #ready(): ToolWorker | Promise<ToolWorker> {
+    return this.#worker.isRetired ? this.#restarting ??= this.#restart() : this.#worker;
   }
 
-  async #restart(): Promise<ToolThread> {
+  async #restart(): Promise<ToolWorker> {
     const { name } = this.tool;
     try {
       if (this.#isReplaced) throw new ExaiError("INTERNAL", "it has just been replaced; call it again");
-      this.#thread = await start(this.#path, this.#options);
-      if (this.#isReplaced) this.#thread.retire();
-      return this.#thread;
+      this.#worker = (await start(this.#path, this.#options)).worker;
+      if (this.#isReplaced) this.#worker.retire();
+      return this.#worker;
     } catch (thrown) {
       throw new ExaiError("INTERNAL", `${name} cannot be started again: ${messageOf(thrown)}`);
     } finally {
-      this.#starting = undefined;
+      this.#restarting = undefined;
     }
   }
 }
 
-/** What a tool is called that does not say: its file without the extension. */
+/** The default name of a tool: its file name without the extension. */
 function toolNameOf(path: string): string {
   return basename(path, extname(path));
 }
 
-async function start(path: string, options: LoadOptions): Promise<ToolThread> {
+type Started = Awaited<ReturnType<typeof ToolWorker.start>>;
+
+async function start(path: string, options: LoadOptions): Promise<Started> {
   try {
-    return await ToolThread.start(toolNameOf(path), { url: toFileUrl(path).href, ...options });
+    return await ToolWorker.start(toolNameOf(path), { url: toFileUrl(path).href, ...options });
   } catch (thrown) {
     if (!path.endsWith(".ts") || !isCompiled()) throw thrown;
     throw new ExaiError(

@@ -10,27 +10,27 @@ import { UserModule } from "./user_module.ts";
 
 const log = getLogger(["exai", "tool"]);
 
-/** How long a module may take to load, in milliseconds. */
+/** Time limit of loading a module, in milliseconds. */
 const LOAD_TIMEOUT_MS = 10 * SECOND_MS;
 
-/** How long the tools that are loaded wait for those that are not yet, in milliseconds. */
-const PATIENCE_MS = SECOND_MS;
+/** How long loaded tools wait for slower ones before they are offered, in milliseconds. */
+const LOAD_WAIT_MS = SECOND_MS;
 
 interface UserToolsOptions extends Pick<FileWatchOptions, "databaseDir"> {
   loadTimeoutMs?: number;
-  /** Called when the tools in force, or what is wrong with some, have changed. */
+  /** Called when the tools or their faults have changed. */
   onchange?(tools: readonly Tool[]): void;
 }
 
-/** A file as it was loaded last. */
+/** A file as of its last load. */
 interface LoadedTool {
   fingerprint: string;
-  /** The last version without a fault. */
+  /** The last good version. */
   module?: UserModule;
   fault?: string;
 }
 
-/** The tools of the user's own, kept up to date with their directory. Each faulty one keeps its last good version. */
+/** The tools the user has written, kept up to date with their directory. A faulty file keeps its last good version. */
 export class UserTools implements AsyncDisposable {
   readonly #dir: string;
   readonly #options: UserToolsOptions;
@@ -39,11 +39,12 @@ export class UserTools implements AsyncDisposable {
   #helpers = "";
   #dirFault: string | undefined;
   #refused: ReadonlyMap<string, string> = new Map();
-  /** Names of tools that two files give themselves, by the file that comes second. */
-  #twice: ReadonlyMap<string, string> = new Map();
+  /** Faults of files whose tool has the name of an earlier one, by file. */
+  #duplicates: ReadonlyMap<string, string> = new Map();
   #tools: readonly Tool[] = [];
-  #told: readonly string[] = [];
-  #isAnew = false;
+  #reported: readonly string[] = [];
+  /** Whether unchanged files are loaded again too. */
+  #loadsAll = false;
   readonly #opened = Promise.withResolvers<void>();
   readonly #closing = new AbortController();
 
@@ -53,31 +54,32 @@ export class UserTools implements AsyncDisposable {
     this.#watch = new FileWatch(dir, () => this.#read(), options);
   }
 
-  /** Loads what is in `dir`; what is wrong with it is part of {@linkcode faults}, never thrown. */
+  /** Loads the tools in `dir`. Its errors are among {@linkcode faults}, never thrown. */
   static async open(dir: string, options: UserToolsOptions = {}): Promise<UserTools> {
     const tools = new UserTools(dir, options);
-    // A module that hangs does not keep the daemon from its start.
+    // A module that hangs does not delay the start of the daemon.
     await Promise.race([tools.reload(), tools.#opened.promise]);
     return tools;
   }
 
-  /** The tools in force, by the names of their files. */
+  /** The loaded tools, ordered by the names of their files. */
   get tools(): readonly Tool[] {
     return this.#tools;
   }
 
-  /** What is wrong with files and directory, each in a sentence that names it. */
+  /** Faults of the files and the directory, each in a sentence that names it. */
   faults(): string[] {
-    const faulty = Array.from(this.#files, ([name, { fault }]) => [name, fault] as const)
-      .flatMap(([name, fault]) => fault === undefined ? [] : [[name, fault] as const]);
-    const files = [...faulty, ...this.#refused, ...this.#twice];
+    const faulty = [...this.#files].flatMap(([name, { fault }]) =>
+      fault === undefined ? [] : [[name, fault] as const]
+    );
+    const files = [...faulty, ...this.#refused, ...this.#duplicates];
     const lines = files.map(([name, fault]) => `${join(this.#dir, name)}: ${fault}`);
     return this.#dirFault === undefined ? lines : [this.#dirFault, ...lines];
   }
 
-  /** Loads every file anew. */
+  /** Loads every file again. */
   async reload(): Promise<void> {
-    this.#isAnew = true;
+    this.#loadsAll = true;
     await this.#watch.reload();
   }
 
@@ -90,31 +92,31 @@ export class UserTools implements AsyncDisposable {
   async #read(): Promise<void> {
     const found = await readToolFiles(this.#dir);
     this.#dirFault = found.fault;
-    // What can no longer be trusted or read is not loaded; what runs already is not made worse by that.
-    const loading = found.fault === undefined ? this.#take(found) : Promise.resolve();
-    using patience = new DisposableStack();
-    const timer = patience.adopt(new AbortController(), (controller) => controller.abort());
-    await Promise.race([loading, delay(PATIENCE_MS, { signal: timer.signal }).catch(() => {})]);
+    // Nothing is loaded from an untrusted or unreadable directory; loaded tools stay.
+    const loading = found.fault === undefined ? this.#update(found) : Promise.resolve();
+    using stack = new DisposableStack();
+    const timer = stack.adopt(new AbortController(), (controller) => controller.abort());
+    await Promise.race([loading, delay(LOAD_WAIT_MS, { signal: timer.signal }).catch(() => {})]);
     this.#apply();
     this.#opened.resolve();
     await loading;
     this.#apply();
   }
 
-  /** Puts in force what is loaded by now. */
+  /** Offers the tools that are loaded by now. */
   #apply(): void {
-    const before = { tools: this.#tools, faults: this.#told };
+    const before = { tools: this.#tools, faults: this.#reported };
     this.#assemble();
-    const faults = this.#told = this.faults();
+    const faults = this.#reported = this.faults();
     for (const fault of faults) if (!before.faults.includes(fault)) log.error("{fault}", { fault });
     const isSame = before.tools.length === this.#tools.length &&
       before.tools.every((tool, i) => tool === this.#tools[i]) && before.faults.join() === faults.join();
     if (!isSame && !this.#watch.isClosed) this.#options.onchange?.(this.#tools);
   }
 
-  async #take({ files, helpers, refused }: ToolFiles): Promise<void> {
-    const isAnew = this.#isAnew || helpers !== this.#helpers;
-    this.#isAnew = false;
+  async #update({ files, helpers, refused }: ToolFiles): Promise<void> {
+    const loadsAll = this.#loadsAll || helpers !== this.#helpers;
+    this.#loadsAll = false;
     this.#helpers = helpers;
     this.#refused = refused;
     for (const [name, { module }] of [...this.#files]) {
@@ -123,7 +125,7 @@ export class UserTools implements AsyncDisposable {
       this.#files.delete(name);
     }
     const stale = [...files].filter(([name, print]) =>
-      isAnew || this.#files.get(name)?.fingerprint !== print
+      loadsAll || this.#files.get(name)?.fingerprint !== print
     );
     await Promise.all(stale.map(([name, print]) => this.#load(name, print)));
   }
@@ -144,14 +146,17 @@ export class UserTools implements AsyncDisposable {
 
   #assemble(): void {
     const byName = new Map<string, { file: string; tool: Tool }>();
-    const twice = new Map<string, string>();
+    const duplicates = new Map<string, string>();
     for (const [file, { module }] of [...this.#files].sort(([a], [b]) => a < b ? -1 : 1)) {
       if (module === undefined) continue;
       const first = byName.get(module.tool.name);
       if (first === undefined) byName.set(module.tool.name, { file, tool: module.tool });
-      else twice.set(file, `its tool is called ${module.tool.name}, as the one in ${first.file}; rename one`);
+      else {duplicates.set(
+          file,
+          `its tool is called ${module.tool.name}, as the one in ${first.file}; rename one`,
+        );}
     }
-    this.#twice = twice;
+    this.#duplicates = duplicates;
     this.#tools = Array.from(byName.values(), ({ tool }) => tool);
   }
 }

@@ -7,12 +7,12 @@ import type { Whereabouts } from "../call/call.ts";
 export interface BoundaryOptions {
   /** Directories every session may read (`EXAI_ALLOWED_DIRS`). */
   allowedDirs: readonly string[];
-  /** What no session may read wherever it lies: the daemon's own state. */
+  /** Directories no session may read, even within allowed ones: the daemon's own state. */
   deniedDirs: readonly string[];
 }
 
-/** Which paths a session may read. Built once for each call, so that roots that change are heeded. */
-export class Boundary {
+/** The paths a session may read. Built for each call, so that changed roots take effect. */
+export class PathBoundary {
   readonly #caller: Whereabouts;
   readonly #options: BoundaryOptions;
   #allowed: Promise<readonly string[]> | undefined;
@@ -24,9 +24,9 @@ export class Boundary {
   }
 
   /**
-   * The real path `path` leads to, if it may be read.
+   * The real path of `path`.
    *
-   * @throws {ExaiError} `FORBIDDEN`, `RESOURCE_NOT_FOUND`, `INVALID_PARAMS`
+   * @throws {ExaiError} `FORBIDDEN` when it may not be read, `RESOURCE_NOT_FOUND`, `INVALID_PARAMS`
    */
   async resolve(path: string): Promise<string> {
     const wanted = this.#absolute(path);
@@ -35,8 +35,8 @@ export class Boundary {
     try {
       real = await Deno.realPath(wanted);
     } catch (thrown) {
-      // What lies outside is not told apart: whether it is there is no business of the caller's.
-      if (!isWithinAny(wanted, [...allowed, ...this.#named()])) throw this.#outside(path, allowed);
+      // Outside the allowed directories a missing file is not distinguished from an existing one.
+      if (!isWithinAny(wanted, [...allowed, ...this.#namedDirs()])) throw this.#outside(path, allowed);
       if (thrown instanceof Deno.errors.NotFound) {
         throw new ExaiError("RESOURCE_NOT_FOUND", `there is no file ${quoteName(path)}; correct its path`);
       }
@@ -48,9 +48,9 @@ export class Boundary {
   }
 
   /**
-   * Refuses a real path that may not be read; `path` is what the caller called it.
+   * Checks that a real path may be read; `path` is its name in the error.
    *
-   * @throws {ExaiError} `FORBIDDEN`
+   * @throws {ExaiError} `FORBIDDEN` when it may not
    */
   async check(real: string, path = real): Promise<void> {
     const allowed = await this.#allowedDirs();
@@ -61,19 +61,19 @@ export class Boundary {
     }
   }
 
-  /** The outermost allowed directory that `real` lies in. */
+  /** The outermost allowed directory that contains `real`. */
   async homeOf(real: string): Promise<string | undefined> {
     const around = (await this.#allowedDirs()).filter((dir) => isWithin(real, dir));
     return around.sort((a, b) => a.length - b.length)[0];
   }
 
-  /** `real` as it is shown: relative to the first allowed directory it lies in. */
-  async shorten(real: string): Promise<string> {
+  /** `real` for people: relative to the first allowed directory that contains it, with `/`. */
+  async displayPath(real: string): Promise<string> {
     const allowed = await this.#allowedDirs();
     const home = allowed.find((dir) => isWithin(real, dir));
     if (home === undefined) return real;
     const short = relative(home, real) || basename(real);
-    // Of two directories with equal files, only the first may go unnamed.
+    // Only paths in the first directory go without its name, so that no two files are shown alike.
     const shown = home === allowed[0] ? short : join(basename(home), short);
     return shown.replaceAll(SEPARATOR, "/");
   }
@@ -95,12 +95,11 @@ export class Boundary {
     );
   }
 
-  /** The allowed directories as they were named, for telling a missing file from one outside. */
-  #named(): string[] {
+  /** The allowed directories before links are resolved, to tell a missing file from one outside. */
+  #namedDirs(): string[] {
     const { cwd, namedDirs } = this.#caller;
-    return [namedDirs === "read" ? cwd : undefined, ...this.#options.allowedDirs].filter((dir) =>
-      dir !== undefined && !isTop(dir)
-    ) as string[];
+    return [namedDirs === "read" ? cwd : undefined, ...this.#options.allowedDirs]
+      .filter((dir) => dir !== undefined).filter((dir) => !isDiskRoot(dir));
   }
 
   #allowedDirs(): Promise<readonly string[]> {
@@ -109,13 +108,13 @@ export class Boundary {
 
   async #findAllowed(): Promise<string[]> {
     const own = this.#caller.namedDirs === "read" ? await this.#ownDirs() : [];
-    // A window started from nowhere in particular (the desktop, a service) has the top of the disk as its directory,
-    // which is nothing anybody chose to share. Whoever wants that names it in EXAI_ALLOWED_DIRS.
-    const sensible = (await realPaths(own)).filter((dir) => !isTop(dir));
-    return [...new Set([...sensible, ...await realPaths(this.#options.allowedDirs)])];
+    // A window started by the desktop or a service has the root of the disk as its directory, which nobody chose to
+    // share. It can still be named in EXAI_ALLOWED_DIRS.
+    const chosen = (await realPaths(own)).filter((dir) => !isDiskRoot(dir));
+    return [...new Set([...chosen, ...await realPaths(this.#options.allowedDirs)])];
   }
 
-  /** What the client says of where it works. */
+  /** The working directory and the roots of the client. */
   async #ownDirs(): Promise<string[]> {
     const roots = (await this.#caller.roots() ?? []).map(({ uri }) => pathOfUri(uri).path);
     return [this.#caller.cwd, ...roots].filter((dir) => dir !== undefined);
@@ -136,22 +135,33 @@ export class Boundary {
   }
 }
 
-/** Whether `path` is `dir` or lies in it; both absolute. */
+/**
+ * Whether `path` is `dir` or lies in it; both absolute.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { isWithin } from "./boundary.ts";
+ *
+ * assert(isWithin("/work/src/a.ts", "/work"));
+ * assert(!isWithin("/workshop/a.ts", "/work"));
+ * ```
+ */
 export function isWithin(path: string, dir: string): boolean {
-  const way = relative(dir, path);
-  return way !== ".." && !way.startsWith(`..${SEPARATOR}`) && !isAbsolute(way);
+  const rest = relative(dir, path);
+  return rest !== ".." && !rest.startsWith(`..${SEPARATOR}`) && !isAbsolute(rest);
 }
 
 function isWithinAny(path: string, dirs: readonly string[]): boolean {
   return dirs.some((dir) => isWithin(path, dir));
 }
 
-/** Whether `dir` is the top of a disk. */
-export function isTop(dir: string): boolean {
+/** Whether `dir` is the root of a disk. */
+export function isDiskRoot(dir: string): boolean {
   return join(dir, "..") === join(dir);
 }
 
-/** The real paths of those of `dirs` that are there. */
+/** The real paths of those of `dirs` that exist. */
 async function realPaths(dirs: readonly string[]): Promise<string[]> {
   const found = await Promise.all(dirs.map((dir) => Deno.realPath(dir).catch(() => undefined)));
   return found.filter((dir) => dir !== undefined);

@@ -2,19 +2,19 @@ import { isAbsolute } from "@std/path";
 import { pathOfUri } from "../base/file_uri.ts";
 import { userHome } from "../config/paths.ts";
 import type { SessionDirectories } from "../session/ownership.ts";
-import { isTop } from "./boundary.ts";
+import { isDiskRoot } from "./boundary.ts";
 
 /**
- * The real path of the directory a session works in: of its client's first root, or of its working directory where
- * there is no root, or none of this machine. A program started from nowhere in particular (the desktop, a service) has
- * the top of the disk or the home directory, which is no workspace: windows of different work would meet there.
+ * The real path of the directory a session works in: the client's first root, or the working directory when there is no
+ * root on this machine. The root of the disk and the home directory are no workspace: programs started by the desktop or
+ * a service have them, and unrelated windows would share one.
  */
 export async function findWorkspace({ cwd, roots }: SessionDirectories): Promise<string | undefined> {
   const home = await realDirectory(userHome());
   const root = roots?.[0] && pathOfUri(roots[0].uri);
   for (const named of [root?.path, cwd]) {
     const real = named === undefined ? undefined : await realDirectory(named);
-    if (real !== undefined) return isTop(real) || real === home ? undefined : real;
+    if (real !== undefined) return isDiskRoot(real) || real === home ? undefined : real;
   }
   return undefined;
 }

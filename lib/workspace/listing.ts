@@ -1,8 +1,9 @@
 import { join } from "@std/path";
+import { abortError } from "../base/abort.ts";
 import type { Repository } from "./workspace.ts";
 
-/** Directories that hold what others made: dependencies, builds, caches, the insides of tools. */
-export const SKIPPED_DIRS: ReadonlySet<string> = new Set([
+/** Directories of dependencies, build output, caches and the state of tools. */
+const SKIPPED_DIRS: ReadonlySet<string> = new Set([
   ".git",
   ".hg",
   ".svn",
@@ -31,8 +32,8 @@ export const SKIPPED_DIRS: ReadonlySet<string> = new Set([
   ".aws",
 ]);
 
-/** Files that are no text, or text that nobody wrote, by the end of their name. */
-const NO_TEXT = new RegExp(
+/** Binary and generated files, by the end of their name. */
+const NO_SOURCE = new RegExp(
   String
     .raw`\.(?:png|jpe?g|gif|webp|bmp|ico|icns|tiff?|avif|heic|svgz|psd|mp[34]|m4[av]|wav|ogg|flac|webm|mov|avi|mkv|` +
     String
@@ -41,27 +42,30 @@ const NO_TEXT = new RegExp(
   "i",
 );
 
-/** Files that hold secrets as a rule; named by itself, each can still be read. */
+/** Files that usually hold secrets. They are not listed, but can be read by name. */
 const SECRET =
   /(?:^|[/\\])(?:\.env(?!\.(?:example|sample|template)$)[^/\\]*|\.netrc|\.npmrc|\.pypirc|id_[a-z0-9]+|[^/\\]*\.(?:pem|key|p12|pfx|jks|keystore))$/i;
 
 const MAX_LIST_BYTES = 8_000_000;
+/** Most entries that {@linkcode listTree} reads. */
+const MAX_ENTRIES = 20_000;
+const MAX_DEPTH = 20;
 
-/** Whether a file that nobody named belongs in what a model is shown; `way` leads to it from where the search began. */
-export function worthReading(way: string): boolean {
-  if (NO_TEXT.test(way) || SECRET.test(way)) return false;
-  return !way.split(/[/\\]/).slice(0, -1).some((part) => SKIPPED_DIRS.has(part));
+/** Whether a listed file is shown to a model; `path` is relative to the listed directory. */
+export function isWorthReading(path: string): boolean {
+  if (NO_SOURCE.test(path) || SECRET.test(path)) return false;
+  return !path.split(/[/\\]/).slice(0, -1).some((part) => SKIPPED_DIRS.has(part));
 }
 
 interface TrackedOptions {
-  /** Opens the repository that the directory lies in. */
+  /** Opens the repository that contains the directory. */
   open(): Promise<Repository | undefined>;
   signal: AbortSignal;
 }
 
 /**
- * The files below `dir` that git tracks or would offer to track, absolute; undefined where there is no repository, or
- * none that may be used.
+ * The files below `dir` that git tracks, or that are untracked and not ignored, absolute; undefined when there is no
+ * usable repository.
  */
 export async function listTracked(
   dir: string,
@@ -73,11 +77,36 @@ export async function listTracked(
     if (repository === undefined) return undefined;
     const { ok, stdout, cut } = await repository.run(args, { signal, maxBytes: MAX_LIST_BYTES });
     if (!ok) return undefined;
-    // The last one ends with NUL too, unless it was cut off. A file in conflict is named once for each side.
+    // The last name ends with NUL too, unless it was cut off. A file in conflict is listed once for each stage.
     const names = new Set(stdout.split("\0").slice(0, -1));
     return names.size === 0 && !cut ? undefined : [...names].map((name) => join(dir, name));
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     return undefined;
   }
+}
+
+/** The files below `dir`, absolute, breadth first. Symbolic links are not followed. */
+export async function listTree(dir: string, signal: AbortSignal): Promise<string[]> {
+  const files: string[] = [];
+  let level = [dir];
+  let seen = 0;
+  for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth++) {
+    const next: string[] = [];
+    for (const parent of level) {
+      if (signal.aborted) throw abortError(signal);
+      try {
+        for await (const entry of Deno.readDir(parent)) {
+          if (++seen > MAX_ENTRIES) return files;
+          const path = join(parent, entry.name);
+          if (entry.isFile) files.push(path);
+          else if (entry.isDirectory && !SKIPPED_DIRS.has(entry.name)) next.push(path);
+        }
+      } catch {
+        // A directory that cannot be listed is skipped.
+      }
+    }
+    level = next;
+  }
+  return files;
 }

@@ -6,42 +6,41 @@ import { SECOND_MS } from "../base/units.ts";
 import type {
   OpenWorkspace,
   Repository,
-  Walked,
   WalkOptions,
+  WalkResult,
   Workspace,
   WorkspaceEntry,
 } from "./workspace.ts";
-import { Boundary, type BoundaryOptions } from "./boundary.ts";
+import { type BoundaryOptions, PathBoundary } from "./boundary.ts";
 import { openRepository } from "./git/repository.ts";
-import { listTracked, worthReading } from "./listing.ts";
-import { walkTree } from "./walk.ts";
+import { isWorthReading, listTracked, listTree } from "./listing.ts";
 
-/** Of the files of one directory, so many are looked at to find the newest. */
+/** Most files of one directory that are compared to find the newest. */
 const MAX_CANDIDATES = 5000;
 
 const GIT_TIMEOUT_MS = 30 * SECOND_MS;
 
 interface WorkspaceOptions extends BoundaryOptions {
-  /** Longest time one run of git may take. */
+  /** Time limit of one run of git, in milliseconds; 30 s by default. */
   gitTimeoutMs?: number;
-  /** Where private git directories are made; left out: where the system has its temporary files. */
+  /** Directory for private git directories; the system's temporary directory by default. */
   gitDir?: string;
 }
 
-/** Opens the files and the git of sessions, each within its own {@linkcode Boundary}. */
+/** Opens the workspaces of sessions, each within its own {@linkcode PathBoundary}. */
 export function sessionWorkspaces(options: WorkspaceOptions): OpenWorkspace {
   return (caller) => new SessionWorkspace(caller, options);
 }
 
 class SessionWorkspace implements Workspace {
-  readonly #boundary: Boundary;
+  readonly #boundary: PathBoundary;
   readonly #gitTimeoutMs: number;
   readonly #gitDir: string | undefined;
 
   constructor(caller: Whereabouts, options: WorkspaceOptions) {
     this.#gitTimeoutMs = options.gitTimeoutMs ?? GIT_TIMEOUT_MS;
     this.#gitDir = options.gitDir;
-    this.#boundary = new Boundary(caller, options);
+    this.#boundary = new PathBoundary(caller, options);
   }
 
   async find(path: string): Promise<WorkspaceEntry> {
@@ -51,13 +50,13 @@ class SessionWorkspace implements Workspace {
     throw new ExaiError("INVALID_PARAMS", `${quoteName(path)} is neither a file nor a directory`);
   }
 
-  async walk(directory: WorkspaceEntry, { maxFiles, signal }: WalkOptions): Promise<Walked> {
+  async walk(directory: WorkspaceEntry, { maxFiles, signal }: WalkOptions): Promise<WalkResult> {
     const open = () => this.openRepository(directory, signal);
     const paths = await listTracked(directory.path, { open, signal }) ??
-      await walkTree(directory.path, signal);
-    const worthy = paths.filter((path) => worthReading(path.slice(directory.path.length)));
+      await listTree(directory.path, signal);
+    const candidates = paths.filter((path) => isWorthReading(path.slice(directory.path.length)));
     const found: WorkspaceEntry[] = [];
-    for (const path of worthy.slice(0, MAX_CANDIDATES)) {
+    for (const path of candidates.slice(0, MAX_CANDIDATES)) {
       if (signal.aborted) throw abortError(signal);
       const entry = await this.#describe(path);
       if (entry?.kind === "file") found.push(entry);
@@ -65,15 +64,15 @@ class SessionWorkspace implements Workspace {
     found.sort((a, b) => b.modifiedAtMs - a.modifiedAtMs || (a.path < b.path ? -1 : 1));
     const newest = await Promise.all(found.slice(0, maxFiles).map((entry) => this.#unlessLink(entry)));
     const files = newest.filter((entry) => entry !== undefined);
-    return { files, more: found.length > maxFiles || worthy.length > MAX_CANDIDATES };
+    return { files, more: found.length > maxFiles || candidates.length > MAX_CANDIDATES };
   }
 
   async read({ path, shownAs }: WorkspaceEntry, { maxBytes }: { maxBytes: number }): Promise<Uint8Array> {
     using file = await Deno.open(path);
-    // Whoever can write here could have put a link in its place since it was checked: what is open must be what
-    // lies there now, and that must be no link.
-    const [opened, there, real] = await Promise.all([file.stat(), Deno.lstat(path), Deno.realPath(path)]);
-    if (real !== path || opened.ino !== there.ino || opened.dev !== there.dev || !opened.isFile) {
+    // The file could have been replaced by a link since it was checked: the open file must be the one at the path now,
+    // and that must be no link.
+    const [opened, named, real] = await Promise.all([file.stat(), Deno.lstat(path), Deno.realPath(path)]);
+    if (real !== path || opened.ino !== named.ino || opened.dev !== named.dev || !opened.isFile) {
       throw new ExaiError("FORBIDDEN", `${shownAs} was replaced while it was read; call again`);
     }
     if (opened.size > maxBytes) throw tooLarge(shownAs, opened.size, maxBytes);
@@ -90,7 +89,7 @@ class SessionWorkspace implements Workspace {
     if (info === undefined || !(info.isFile || info.isDirectory)) return undefined;
     return {
       path,
-      shownAs: await this.#boundary.shorten(path),
+      shownAs: await this.#boundary.displayPath(path),
       kind: info.isFile ? "file" : "directory",
       sizeBytes: info.size,
       modifiedAtMs: info.mtime?.getTime() ?? 0,
@@ -109,7 +108,7 @@ class SessionWorkspace implements Workspace {
   }
 }
 
-// The size is asked of the system before, but a file of /proc has none and one that is written to grows.
+// The size was checked before, but a file in /proc reports none, and a file that is written to grows.
 async function readUpTo(
   file: Deno.FsFile,
   { maxBytes, shownAs }: { maxBytes: number; shownAs: string },

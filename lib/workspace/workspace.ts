@@ -3,11 +3,11 @@ import type { Whereabouts } from "../call/call.ts";
 /** Largest file that is read, in bytes. */
 export const MAX_FILE_BYTES = 1_000_000;
 
-/** Something in the caller's directories that may be read. */
+/** A file or directory that the caller may read. */
 export interface WorkspaceEntry {
   /** Absolute, with every symbolic link resolved. */
   path: string;
-  /** For people and models: relative to the working directory where it lies in it, with `/`. */
+  /** For people and models: relative to the working directory if it lies there, with `/`. */
   shownAs: string;
   kind: "file" | "directory";
   sizeBytes: number;
@@ -16,74 +16,72 @@ export interface WorkspaceEntry {
 }
 
 export interface WalkOptions {
-  /** Files given at most. */
+  /** Most files in the result. */
   maxFiles: number;
   signal: AbortSignal;
 }
 
-/** What {@linkcode Workspace.walk} found. */
-export interface Walked {
+/** The result of {@linkcode Workspace.walk}. */
+export interface WalkResult {
   /** Last changed first. */
   files: readonly WorkspaceEntry[];
-  /** Whether there were more than were wanted. */
+  /** Whether there are more than `maxFiles`. */
   more: boolean;
 }
 
 export interface GitOptions {
   signal: AbortSignal;
-  /** What is read of the output, in bytes; the rest is dropped. */
+  /** Limit of the output, in bytes; the rest is dropped. */
   maxBytes: number;
 }
 
-/** How a run of git ended. */
+/** The result of a run of git. */
 export interface GitOutput {
   ok: boolean;
   stdout: string;
   stderr: string;
-  /** Whether there was more output than was wanted. */
+  /** Whether output beyond `maxBytes` was dropped. */
   cut: boolean;
 }
 
-/** A git repository for looking. Nothing it says is run, and nothing is written. */
+/** Read-only access to a git repository. No program that it names is run, and nothing in it is written. */
 export interface Repository extends AsyncDisposable {
   /**
-   * Runs git in the directory it was opened for, without a shell. Everything in `args` is git's own or checked by the
-   * caller.
+   * Runs git in the directory the repository was opened for, without a shell. The caller has checked `args`.
    *
-   * @throws {ExaiError} `TIMEOUT`; `UPSTREAM_UNAVAILABLE` when git cannot be run; the reason `options.signal` was
-   * aborted with
+   * @throws {ExaiError} `TIMEOUT`; `UPSTREAM_UNAVAILABLE` when git cannot be run; the abort reason of `options.signal`
    */
   run(args: readonly string[], options: GitOptions): Promise<GitOutput>;
 }
 
 /**
- * Files and git as far as one session may see them: its working directory, its roots and `EXAI_ALLOWED_DIRS`, each
- * after its symbolic links are resolved.
+ * The files and the git repositories that one session may read: those in its working directory, its roots and
+ * `EXAI_ALLOWED_DIRS`, after symbolic links are resolved.
  */
 export interface Workspace {
   /**
-   * What `path` leads to: absolute, relative to the working directory, or a `file:` URI.
+   * The file or directory at `path`: absolute, relative to the working directory, or a `file:` URI.
    *
-   * @throws {ExaiError} `FORBIDDEN` when it leads out of the allowed directories, `RESOURCE_NOT_FOUND` when there is
-   * nothing, `INVALID_PARAMS` when it is neither file nor directory
+   * @throws {ExaiError} `FORBIDDEN` when it is outside the allowed directories, `RESOURCE_NOT_FOUND` when it does not
+   * exist, `INVALID_PARAMS` when it is neither a file nor a directory
    */
   find(path: string): Promise<WorkspaceEntry>;
-  /** The text files below `directory` that are worth reading: what git ignores, builds and secrets are left out. */
-  walk(directory: WorkspaceEntry, options: WalkOptions): Promise<Walked>;
+  /** The text files below `directory`, without files that git ignores, build output and secrets. */
+  walk(directory: WorkspaceEntry, options: WalkOptions): Promise<WalkResult>;
   /**
-   * The content of a file that {@linkcode find} or {@linkcode walk} gave.
+   * The content of a file from {@linkcode find} or {@linkcode walk}.
    *
-   * @throws {ExaiError} `FORBIDDEN` when it has been replaced by a way out since, `TOO_LARGE` beyond `maxBytes`
+   * @throws {ExaiError} `FORBIDDEN` when it was replaced since, `TOO_LARGE` beyond `maxBytes`
    */
   read(file: WorkspaceEntry, options: { maxBytes: number }): Promise<Uint8Array>;
   /**
-   * The git repository `directory` lies in, undefined where it lies in none.
+   * The git repository that contains `directory`; undefined when there is none.
    *
-   * @throws {ExaiError} `FORBIDDEN` when the repository is outside of what the session may see, `INVALID_PARAMS` when
-   * it is damaged, `UPSTREAM_UNAVAILABLE` when git cannot be run; the reason `signal` was aborted with
+   * @throws {ExaiError} `FORBIDDEN` when a part of the repository is outside the allowed directories, `INVALID_PARAMS`
+   * when it is damaged, `UPSTREAM_UNAVAILABLE` when git cannot be run; the abort reason of `signal`
    */
   openRepository(directory: WorkspaceEntry, signal: AbortSignal): Promise<Repository | undefined>;
 }
 
-/** Opens the workspace of one session. Costs nothing until it is used. */
+/** Opens the workspace of one session. The file system is not read until it is used. */
 export type OpenWorkspace = (caller: Whereabouts) => Workspace;

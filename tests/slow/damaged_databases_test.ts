@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { HOUR_MS } from "../../lib/base/units.ts";
-import { walFault } from "../../lib/state/sqlite/wal_check.ts";
+import { checkWal } from "../../lib/state/sqlite/wal_check.ts";
 import { assertServes, testDaemon } from "../helpers/daemon.ts";
 import { tempDir } from "../helpers/files.ts";
 import { bad } from "../helpers/mounts.ts";
@@ -132,28 +132,28 @@ Deno.test("of a log damaged in the middle what comes before stays, and all of it
   const notes: string[] = [];
   const titles = [];
   {
-    using store = openThreads({ ...options, path: spoilt, onaside: (note) => notes.push(note) });
+    using store = openThreads({ ...options, path: spoilt, onquarantine: (note) => notes.push(note) });
     titles.push(...(await store.list()).map(({ title }) => title));
   }
   assert(titles.includes("one") && !titles.includes("three"), titles.join());
   assertStringIncludes(notes.join(), "frame");
-  using again = openThreads({ ...options, path: spoilt, onaside: (note) => notes.push(note) });
+  using again = openThreads({ ...options, path: spoilt, onquarantine: (note) => notes.push(note) });
   assertEquals([again.fault, notes.length], [undefined, 1], "said once");
 });
 
 Deno.test("a log whose last frames a crash has torn says nothing", async () => {
   await using killed = await killedHome();
   const path = `${killed.path}/exai.db`;
-  assertEquals(walFault(path), undefined);
+  assertEquals(checkWal(path), undefined);
   const { size } = await Deno.stat(`${path}-wal`);
   await Deno.truncate(`${path}-wal`, size - 100);
-  assertEquals(walFault(path), undefined);
+  assertEquals(checkWal(path), undefined);
   // The last frame, written whole but for some bytes.
   await Deno.truncate(`${path}-wal`, size - FRAME);
   change(`${path}-wal`, size - 2 * FRAME + 200);
-  assertEquals(walFault(path), undefined);
+  assertEquals(checkWal(path), undefined);
   await Deno.truncate(`${path}-wal`, 0);
-  assertEquals(walFault(path), undefined);
+  assertEquals(checkWal(path), undefined);
 });
 
 Deno.test("a database found damaged in use is put aside, and the call that found it is answered", async () => {
@@ -170,7 +170,7 @@ Deno.test("a database found damaged in use is put aside, and the call that found
   // All but the first pages, which say what there is.
   for (let at = 5 * 4096; at < size; at += 4096) change(path, at, "\xff".repeat(64));
   const notes: string[] = [];
-  using store = openThreads({ ...options, onaside: (note) => notes.push(note) });
+  using store = openThreads({ ...options, onquarantine: (note) => notes.push(note) });
   const entry = { tool: "chat", title: "new", request: {} };
   for (let n = 0; n < 20 && notes.length === 0; n++) await store.record(entry);
   await store.list();

@@ -46,15 +46,15 @@ Deno.test("a daemon whose lock file is removed keeps its home to itself, and mak
   const paths = { home: home.path, lock: `${home.path}/daemon.lock` };
   using lock = await HomeLock.tryTake(paths);
   await Deno.remove(paths.lock);
-  await lock!.look();
+  await lock!.check();
   assertEquals([await HomeLock.tryTake(paths), lock!.fault], [undefined, undefined]);
   await Deno.remove(paths.lock);
   {
     using _other = await HomeLock.tryTake(paths);
-    await lock!.look();
+    await lock!.check();
     assertStringIncludes(lock!.fault!, "daemon.lock was removed while in use");
   }
-  await lock!.look();
+  await lock!.check();
   assertEquals(lock!.fault, undefined);
 });
 
@@ -66,7 +66,7 @@ Deno.test("a home that is given back while its lock is being looked after is fre
     const lock = await HomeLock.tryTake(paths);
     assert(lock, `after a look that was ${turns} turns old`);
     await Deno.remove(paths.lock);
-    const looked = lock!.look();
+    const looked = lock!.check();
     for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
     lock![Symbol.dispose]();
     await looked;

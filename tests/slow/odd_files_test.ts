@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { endOfThePreviousDaemon } from "../../lib/state/previous_daemon.ts";
+import { describeUncleanExit } from "../../lib/state/crash_reports.ts";
 import { readTokenFile } from "../../lib/edge/token.ts";
 import { loadSettings } from "../../lib/config/load.ts";
 import { readModels } from "../../lib/config/models.ts";
@@ -66,7 +66,7 @@ Deno.test({
     inDir(async (dir) => {
       await makePipe(`${dir}/pipe`);
       await assertRejects(() => FileLock.tryTake(`${dir}/pipe`), Error, "no regular file");
-      assertEquals(await endOfThePreviousDaemon(`${dir}/pipe`), []);
+      assertEquals(await describeUncleanExit(`${dir}/pipe`), []);
     }),
 });
 

@@ -1,6 +1,7 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { prepareAll, type Statements } from "../sqlite/sql.ts";
 
-/** The format of `journal.db`, version by version. A call's answer is a row of its own, for it comes later, or never. */
+/** The format of `journal.db`, version by version. An answer has a row of its own, since it comes later or never. */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE boot (at_ms INTEGER NOT NULL);
    CREATE TABLE session (
@@ -22,51 +23,32 @@ export const MIGRATIONS: readonly string[] = [
    );`,
 ];
 
-/** The statements of the journal, prepared once. */
-export interface JournalStatements {
-  boot: StatementSync;
-  deleteBoot: StatementSync;
-  setBoot: StatementSync;
-  addSession: StatementSync;
-  sessionByToken: StatementSync;
-  touchSession: StatementSync;
-  foldedTail: StatementSync;
-  deleteSession: StatementSync;
-  deleteOldSessions: StatementSync;
-  addCall: StatementSync;
-  callsOfSession: StatementSync;
-  deleteCall: StatementSync;
-  deleteStrayCalls: StatementSync;
-  addAnswer: StatementSync;
-  deleteAnswer: StatementSync;
-  deleteStrayAnswers: StatementSync;
-  answersChars: StatementSync;
-  answersByAge: StatementSync;
-}
+const SQL = {
+  boot: "SELECT at_ms FROM boot",
+  deleteBoot: "DELETE FROM boot",
+  setBoot: "INSERT INTO boot (at_ms) VALUES (?)",
+  addSession: "INSERT INTO session (token_hash, tail, used_ms) VALUES (?, ?, ?)",
+  sessionByToken: "SELECT number, tail FROM session WHERE token_hash = ?",
+  touchSession: "UPDATE session SET tail = ?, used_ms = ? WHERE number = ?",
+  clearTail: "UPDATE session SET tail = '' WHERE tail = ?",
+  deleteSession: "DELETE FROM session WHERE number = ?",
+  deleteOldSessions: "DELETE FROM session WHERE used_ms < ?",
+  addCall: "INSERT INTO call (session, request) VALUES (?, ?)",
+  callsOfSession:
+    "SELECT number, request, text FROM call LEFT JOIN answer ON call = number WHERE session = ? ORDER BY number",
+  deleteCall: "DELETE FROM call WHERE number = ?",
+  deleteStrayCalls: "DELETE FROM call WHERE session NOT IN (SELECT number FROM session)",
+  addAnswer: "INSERT OR REPLACE INTO answer (call, text) VALUES (?, ?)",
+  deleteAnswer: "DELETE FROM answer WHERE call = ?",
+  deleteStrayAnswers: "DELETE FROM answer WHERE call NOT IN (SELECT number FROM call)",
+  answersChars: "SELECT sum(chars) AS chars FROM answer",
+  answersByAge: "SELECT call, chars FROM answer ORDER BY call",
+} as const;
+
+/** The statements of the journal. */
+export type JournalStatements = Statements<keyof typeof SQL>;
 
 /** Prepares every statement on `db`. */
 export function prepareStatements(db: DatabaseSync): JournalStatements {
-  const sql = (text: string) => db.prepare(text);
-  return {
-    boot: sql("SELECT at_ms FROM boot"),
-    deleteBoot: sql("DELETE FROM boot"),
-    setBoot: sql("INSERT INTO boot (at_ms) VALUES (?)"),
-    addSession: sql("INSERT INTO session (token_hash, tail, used_ms) VALUES (?, ?, ?)"),
-    sessionByToken: sql("SELECT number, tail FROM session WHERE token_hash = ?"),
-    touchSession: sql("UPDATE session SET tail = ?, used_ms = ? WHERE number = ?"),
-    foldedTail: sql("UPDATE session SET tail = '' WHERE tail = ?"),
-    deleteSession: sql("DELETE FROM session WHERE number = ?"),
-    deleteOldSessions: sql("DELETE FROM session WHERE used_ms < ?"),
-    addCall: sql("INSERT INTO call (session, request) VALUES (?, ?)"),
-    callsOfSession: sql(
-      "SELECT number, request, text FROM call LEFT JOIN answer ON call = number WHERE session = ? ORDER BY number",
-    ),
-    deleteCall: sql("DELETE FROM call WHERE number = ?"),
-    deleteStrayCalls: sql("DELETE FROM call WHERE session NOT IN (SELECT number FROM session)"),
-    addAnswer: sql("INSERT OR REPLACE INTO answer (call, text) VALUES (?, ?)"),
-    deleteAnswer: sql("DELETE FROM answer WHERE call = ?"),
-    deleteStrayAnswers: sql("DELETE FROM answer WHERE call NOT IN (SELECT number FROM call)"),
-    answersChars: sql("SELECT sum(chars) AS chars FROM answer"),
-    answersByAge: sql("SELECT call, chars FROM answer ORDER BY call"),
-  };
+  return prepareAll(db, SQL);
 }

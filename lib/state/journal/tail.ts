@@ -1,27 +1,29 @@
 import { join } from "@std/path";
+import { KIB } from "../../base/units.ts";
 
 const NAME = /^journal-[\w-]+\.tail$/;
 
-/** One line of a tail: call `n` of the session in row `session` has begun, or is answered. */
+/** One line of a tail: a call of the session in row `session` has begun, or was answered. */
 type TailLine =
-  | { kind: "begun"; session: number; n: number; request: string }
-  | { kind: "answered"; session: number; n: number; text: string };
+  | { kind: "begun"; session: number; call: number; request: string }
+  | { kind: "answered"; session: number; call: number; text: string };
 
 const encoder = new TextEncoder();
 
 /**
- * The last moments of a journal: a file to which each line is only appended, in memory where the system has a place for
- * that, which takes a call three microseconds where a transaction on a disk takes a hundred. What the process has written is there when it is killed.
+ * The latest entries of a journal, in a file that lines are only appended to. On a file system in memory an entry takes
+ * three microseconds, where a transaction on a disk takes a hundred. What was written survives when the process is
+ * killed.
  */
 export class JournalTail implements Disposable {
-  /** File name, which no other tail has. */
+  /** File name, unique to this tail. */
   readonly name = `journal-${crypto.randomUUID()}.tail`;
   readonly path: string;
   readonly #file: Deno.FsFile;
-  readonly #buffer = new Uint8Array(32 * 1024);
+  readonly #buffer = new Uint8Array(32 * KIB);
   #bytes = 0;
 
-  /** Makes a tail in `dir`, private to the user, and locked for as long as this process lives. */
+  /** Creates a tail in `dir`, private to the user, and locked as long as this process lives. */
   constructor(dir: string) {
     this.path = join(dir, this.name);
     this.#file = Deno.openSync(this.path, { createNew: true, append: true, mode: 0o600 });
@@ -32,23 +34,31 @@ export class JournalTail implements Disposable {
     return this.#bytes;
   }
 
-  /** @throws what the file system says; what was written before stands */
-  begun(session: number, n: number, request: string): void {
-    this.#append(`b ${session} ${n} ${request}\n`);
+  /**
+   * Notes that call `call` of the session in row `session` has begun. `request` is its id as JSON.
+   *
+   * @throws what the file system says; earlier entries stay
+   */
+  appendBegun(session: number, call: number, request: string): void {
+    this.#append(`b ${session} ${call} ${request}\n`);
   }
 
-  /** `text` holds no line break: it is JSON. */
-  answered(session: number, n: number, text: string): void {
-    this.#append(`a ${session} ${n} ${text}\n`);
+  /**
+   * Notes the answer of a call. `text` is JSON, so without a line break.
+   *
+   * @throws what the file system says; earlier entries stay
+   */
+  appendAnswer(session: number, call: number, text: string): void {
+    this.#append(`a ${session} ${call} ${text}\n`);
   }
 
-  /** What it says is in the database, or of no use any more. */
+  /** Removes the entries, after they were written to the database. */
   clear(): void {
     this.#file.truncateSync(0);
     this.#bytes = 0;
   }
 
-  /** Ends it: it is of no use to anybody any more. */
+  /** Removes the file. */
   [Symbol.dispose](): void {
     this.#file.close();
     Deno.removeSync(this.path);
@@ -62,73 +72,40 @@ export class JournalTail implements Disposable {
   }
 }
 
-/** A tail in a directory. */
 interface TailFile {
   name: string;
   path: string;
 }
 
 /** The tails in `dir`. */
-export function tailsOf(dir: string): TailFile[] {
+export function listTails(dir: string): TailFile[] {
   return Array.from(Deno.readDirSync(dir), ({ name, isFile }) => ({ name, path: join(dir, name), isFile }))
     .filter(({ name, isFile }) => isFile && NAME.test(name));
 }
 
-/** The tails in `dir` whose processes are gone; that of a process that is only stopped is not among them. */
-export function tailsLeft(dir: string): TailFile[] {
-  return tailsOf(dir).filter(({ path }) => isLeft(path));
+/** The tails in `dir` whose processes have ended; a process that is only stopped (SIGSTOP) still holds its lock. */
+export function listOrphanedTails(dir: string): TailFile[] {
+  return listTails(dir).filter(({ path }) => isOrphaned(path));
 }
 
-/** What the tail at `path` says; a line that was not written to its end is left out. */
+/** The entries of the tail at `path`, without an incomplete last line. */
 export function* readTail(path: string): Generator<TailLine> {
   const lines = Deno.readTextFileSync(path).split("\n");
   lines.pop();
   for (const line of lines) {
-    const [, kind, session, n, rest] = /^([ab]) (\d+) (\d+) (.*)$/.exec(line) ?? [];
-    const call = { session: Number(session), n: Number(n) };
-    if (kind === "b") yield { kind: "begun", ...call, request: rest! };
-    else if (kind === "a") yield { kind: "answered", ...call, text: rest! };
+    const [, kind, session, number, rest = ""] = /^([ab]) (\d+) (\d+) (.*)$/.exec(line) ?? [];
+    const call = { session: Number(session), call: Number(number) };
+    if (kind === "b") yield { kind: "begun", ...call, request: rest };
+    else if (kind === "a") yield { kind: "answered", ...call, text: rest };
   }
 }
 
-/** Whether nobody writes to the tail at `path` any more: only a process that is gone has given up its lock. */
-function isLeft(path: string): boolean {
+/** Whether the process that wrote the tail at `path` has ended, which released its lock. */
+function isOrphaned(path: string): boolean {
   try {
     using file = Deno.openSync(path, { read: true, write: true });
     return file.tryLockSync(true);
   } catch {
     return false;
   }
-}
-
-/**
- * Makes `dir` for this user alone, or finds it so, and can write there; false when not. Where others may write they
- * could write answers, and below `/dev` a compiled program, which has not every permission, may not open a file.
- */
-export function isPrivateDir(dir: string): boolean {
-  try {
-    Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
-    return isOursAlone(dir) && canWrite(dir);
-  } catch {
-    return false;
-  }
-}
-
-/** Whether `dir` is a directory, and no link to one, that only this user may look into; false where there is none. */
-export function isOursAlone(dir: string): boolean {
-  try {
-    const { isDirectory, uid, mode } = Deno.lstatSync(dir);
-    if (Deno.build.os === "windows") return isDirectory;
-    return isDirectory && uid === Deno.uid() && (mode! & 0o077) === 0;
-  } catch {
-    return false;
-  }
-}
-
-/** @throws what the file system says, or that Deno does not allow it */
-function canWrite(dir: string): boolean {
-  const path = join(dir, `try-${crypto.randomUUID()}`);
-  Deno.openSync(path, { createNew: true, write: true }).close();
-  Deno.removeSync(path);
-  return true;
 }

@@ -1,8 +1,9 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { prepareAll, type Statements } from "../sqlite/sql.ts";
 
 /**
- * The format of `calls.db`, version by version. What many calls have in common stands in rows of its own, so that a call
- * is a row of a few numbers: writing it costs a quarter.
+ * The format of `calls.db`, version by version. What many calls have in common is normalized into `origin` and `target`,
+ * so that a call is a row of a few numbers, which costs a quarter to write.
  */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE origin (
@@ -33,7 +34,7 @@ export const MIGRATIONS: readonly string[] = [
    CREATE TABLE body (call INTEGER PRIMARY KEY, request TEXT NOT NULL, answer TEXT) STRICT;`,
 ];
 
-/** Calls written with one statement: eight times as cheap as one by one. */
+/** Calls inserted by one statement, which costs an eighth of as many single ones. */
 export const ROWS_AT_ONCE = 16;
 
 const COLUMNS = "(?,?,?,?,?,?,?,?,?)";
@@ -42,63 +43,44 @@ const SELECT = "SELECT id, ended_ms, duration_us, bytes_in, bytes_out, outcome, 
   "client_version, server, method, tool FROM call JOIN origin ON origin.number = origin " +
   "JOIN target ON target.number = target ";
 
-/** The statements of the record of calls, prepared once. */
-export interface RecordStatements {
-  addOrigin: StatementSync;
-  addTarget: StatementSync;
-  addCall: StatementSync;
-  /** {@linkcode ROWS_AT_ONCE} of them. */
-  addCalls: StatementSync;
-  addBody: StatementSync;
-  call: StatementSync;
-  body: StatementSync;
+const SQL = {
+  addOrigin: insertOrFind("origin", "session, client, client_version"),
+  addTarget: insertOrFind("target", "server, method, tool"),
+  addCall: ADD_CALLS + COLUMNS,
+  /** Inserts {@linkcode ROWS_AT_ONCE} calls. */
+  addCalls: ADD_CALLS + Array(ROWS_AT_ONCE).fill(COLUMNS).join(","),
+  addBody: "INSERT OR REPLACE INTO body (call, request, answer) VALUES (?, ?, ?)",
+  call: `${SELECT} WHERE id = ?`,
+  body: "SELECT request, answer FROM body WHERE call = ?",
   /** Calls that pass a filter, latest first. */
-  calls: StatementSync;
-  oldest: StatementSync;
-  /** The id of the call so many calls after the oldest. */
-  idAfterOldest: StatementSync;
+  calls: `${SELECT} WHERE (:session IS NULL OR substr(session, 1, length(:session)) = :session) ` +
+    "AND (:server IS NULL OR server = :server) AND (:tool IS NULL OR tool = :tool) " +
+    "AND (:outcome IS NULL OR ifnull(outcome, 'ok') = :outcome OR (:outcome = 'failed' AND outcome IS NOT NULL)) " +
+    "AND (:since IS NULL OR ended_ms - duration_us / 1000 >= :since) ORDER BY id DESC LIMIT :limit",
+  oldest: "SELECT id FROM call ORDER BY id LIMIT 1",
+  /** The id of the call that has the given number of calls before it. */
+  idAfterOldest: "SELECT id FROM call ORDER BY id LIMIT 1 OFFSET ?",
   /** The id of the first call that ended at a time or after. */
-  firstSince: StatementSync;
-  deleteCalls: StatementSync;
-  deleteBodies: StatementSync;
-  deleteStrayOrigins: StatementSync;
-  deleteStrayTargets: StatementSync;
-  pageCount: StatementSync;
-  freePages: StatementSync;
-  pageSize: StatementSync;
+  firstSince: "SELECT id FROM call WHERE ended_ms >= ? ORDER BY id LIMIT 1",
+  deleteCalls: "DELETE FROM call WHERE id < ?",
+  deleteBodies: "DELETE FROM body WHERE call < ?",
+  deleteStrayOrigins: "DELETE FROM origin WHERE number NOT IN (SELECT origin FROM call)",
+  deleteStrayTargets: "DELETE FROM target WHERE number NOT IN (SELECT target FROM call)",
+  pageCount: "PRAGMA page_count",
+  freePages: "PRAGMA freelist_count",
+  pageSize: "PRAGMA page_size",
+} as const;
+
+/** Inserts a row unless it exists; its number either way. */
+function insertOrFind(table: string, columns: string): string {
+  return `INSERT INTO ${table} (${columns}) VALUES (?, ?, ?) ` +
+    "ON CONFLICT DO UPDATE SET number = number RETURNING number";
 }
+
+/** The statements of the record of calls. */
+export type RecordStatements = Statements<keyof typeof SQL>;
 
 /** Prepares every statement on `db`. */
 export function prepareStatements(db: DatabaseSync): RecordStatements {
-  const sql = (text: string) => db.prepare(text);
-  const intern = (table: string, columns: string) =>
-    sql(
-      `INSERT INTO ${table} (${columns}) VALUES (?, ?, ?) ` +
-        `ON CONFLICT DO UPDATE SET number = number RETURNING number`,
-    );
-  return {
-    addOrigin: intern("origin", "session, client, client_version"),
-    addTarget: intern("target", "server, method, tool"),
-    addCall: sql(ADD_CALLS + COLUMNS),
-    addCalls: sql(ADD_CALLS + Array(ROWS_AT_ONCE).fill(COLUMNS).join(",")),
-    addBody: sql("INSERT OR REPLACE INTO body (call, request, answer) VALUES (?, ?, ?)"),
-    call: sql(`${SELECT} WHERE id = ?`),
-    body: sql("SELECT request, answer FROM body WHERE call = ?"),
-    calls: sql(
-      `${SELECT} WHERE (:session IS NULL OR substr(session, 1, length(:session)) = :session) ` +
-        "AND (:server IS NULL OR server = :server) AND (:tool IS NULL OR tool = :tool) " +
-        "AND (:outcome IS NULL OR ifnull(outcome, 'ok') = :outcome OR (:outcome = 'failed' AND outcome IS NOT NULL)) " +
-        "AND (:since IS NULL OR ended_ms - duration_us / 1000 >= :since) ORDER BY id DESC LIMIT :limit",
-    ),
-    oldest: sql("SELECT id FROM call ORDER BY id LIMIT 1"),
-    idAfterOldest: sql("SELECT id FROM call ORDER BY id LIMIT 1 OFFSET ?"),
-    firstSince: sql("SELECT id FROM call WHERE ended_ms >= ? ORDER BY id LIMIT 1"),
-    deleteCalls: sql("DELETE FROM call WHERE id < ?"),
-    deleteBodies: sql("DELETE FROM body WHERE call < ?"),
-    deleteStrayOrigins: sql("DELETE FROM origin WHERE number NOT IN (SELECT origin FROM call)"),
-    deleteStrayTargets: sql("DELETE FROM target WHERE number NOT IN (SELECT target FROM call)"),
-    pageCount: sql("PRAGMA page_count"),
-    freePages: sql("PRAGMA freelist_count"),
-    pageSize: sql("PRAGMA page_size"),
-  };
+  return prepareAll(db, SQL);
 }

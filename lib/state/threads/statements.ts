@@ -1,19 +1,53 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { prepareAll, type Statements } from "../sqlite/sql.ts";
 import type { Turn } from "../thread_store.ts";
 
-/** A thread as the database gives it. */
+/** The format of the thread database, version by version. Published entries never change; new ones are appended. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE thread (
+    id TEXT PRIMARY KEY,
+    tool TEXT NOT NULL,
+    title TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    used_at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX thread_used ON thread (used_at_ms);
+
+  CREATE TABLE turn (
+    seq INTEGER PRIMARY KEY,
+    thread_id TEXT NOT NULL REFERENCES thread (id) ON DELETE CASCADE,
+    tool TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    step INTEGER, -- null for an exchange that is no step
+    branch TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    request TEXT NOT NULL, -- JSON
+    reply TEXT, -- JSON; null when it follows from the requests
+    at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX turn_thread ON turn (thread_id, seq);
+  CREATE UNIQUE INDEX turn_step ON turn (thread_id, tool, run, branch, step) WHERE step IS NOT NULL;
+  `,
+  `
+  ALTER TABLE thread ADD COLUMN owner TEXT; -- as ownerKey writes it; null: begun before threads had owners
+  CREATE INDEX thread_owner ON thread (owner, used_at_ms);
+  `,
+];
+
+/** A thread as stored. */
 export interface ThreadRow {
   id: string;
   tool: string;
   title: string;
-  created_at_ms: number;
-  used_at_ms: number;
+  createdAtMs: number;
+  usedAtMs: number;
   owner: string | null;
   turns: number;
 }
 
 const THREAD = "SELECT thread.*, (SELECT count(*) FROM turn WHERE thread_id = id) AS turns FROM thread";
-// Two used in the same millisecond stand in the order of what was written in them.
+// Threads used in the same millisecond are ordered by their last turns.
 const LATEST_FIRST =
   "ORDER BY used_at_ms DESC, (SELECT max(seq) FROM turn WHERE thread_id = id) DESC, id LIMIT ?";
 const OF_RUN = "thread_id = ? AND tool = ? AND run = ?";
@@ -43,25 +77,37 @@ const SQL = {
   turnsOfRun: `SELECT * FROM turn WHERE ${OF_RUN} ORDER BY seq`,
 } as const;
 
-/** Every statement the store runs, prepared once. */
-export type ThreadStatements = Readonly<Record<keyof typeof SQL, StatementSync>>;
+/** The statements of the store of threads. */
+export type ThreadStatements = Statements<keyof typeof SQL>;
 
-/** Prepares {@linkcode ThreadStatements} for `db`. */
+/** Prepares every statement on `db`. */
 export function prepareStatements(db: DatabaseSync): ThreadStatements {
-  const prepared = Object.entries(SQL).map(([name, sql]) => [name, db.prepare(sql)]);
-  return Object.fromEntries(prepared) as ThreadStatements;
+  return prepareAll(db, SQL);
+}
+
+/** A row of the table `thread`, with the number of its turns. */
+export function toThreadRow(row: Record<string, unknown>): ThreadRow {
+  return {
+    id: String(row.id),
+    tool: String(row.tool),
+    title: String(row.title),
+    createdAtMs: Number(row.created_at_ms),
+    usedAtMs: Number(row.used_at_ms),
+    owner: row.owner === null ? null : String(row.owner),
+    turns: Number(row.turns),
+  };
 }
 
 /** A row of the table `turn` as a turn. */
 export function toTurn(row: Record<string, unknown>): Turn {
-  const number = row.step as number | null;
-  const reply = row.reply as string | null;
   return {
     tool: String(row.tool),
     run: Number(row.run),
-    ...(number === null ? {} : { step: { number, branch: String(row.branch), last: row.last === 1 } }),
+    ...(row.step === null
+      ? {}
+      : { step: { number: Number(row.step), branch: String(row.branch), last: row.last === 1 } }),
     request: JSON.parse(String(row.request)),
-    ...(reply === null ? {} : { reply: JSON.parse(reply) }),
+    ...(row.reply === null ? {} : { reply: JSON.parse(String(row.reply)) }),
     atMs: Number(row.at_ms),
   };
 }

@@ -1,13 +1,13 @@
 import { isAbsolute, join } from "@std/path";
 import { unusable } from "./guard.ts";
 
-/** One setting, its name as git normalizes it: `core.autocrlf`. */
+/** One setting with its name as git normalizes it, such as `core.autocrlf`. */
 export type ConfigEntry = readonly [key: string, value: string];
 
 const BOOLEAN = /^(?:true|false|yes|no|on|off|[01])?$/i;
 
-/** What is taken over from the repository and the user. None of it names a program or a file. */
-const PLAIN: Readonly<Record<string, RegExp>> = {
+/** Settings copied from the repository and the user. None of them names a program or a file. */
+const COPIED: Readonly<Record<string, RegExp>> = {
   "core.autocrlf": /^(?:true|false|yes|no|on|off|[01]|input)?$/i,
   "core.eol": /^(?:lf|crlf|native)$/i,
   "core.filemode": BOOLEAN,
@@ -16,14 +16,14 @@ const PLAIN: Readonly<Record<string, RegExp>> = {
   "core.precomposeunicode": BOOLEAN,
 };
 
-/** How the repository is laid out: without these git would misread it. */
+/** The layout of the repository, without which git would misread it. */
 const LAYOUT: Readonly<Record<string, RegExp>> = {
   "extensions.objectformat": /^sha(?:1|256)$/i,
   "extensions.refstorage": /^(?:files|reftable)$/i,
 };
 
-/** Extensions that say nothing about how what is read here is laid out. */
-const HARMLESS = [
+/** Extensions that do not change the layout of what is read here. */
+const IGNORED = [
   "noop",
   "noop-v1",
   "partialclone",
@@ -33,7 +33,7 @@ const HARMLESS = [
   "compatobjectformat",
 ];
 
-/** The output of `git config --list -z`. A name without a value means true. */
+/** Parses the output of `git config --list -z`. A name without a value means true. */
 export function parseEntries(output: string): ConfigEntry[] {
   return output.split("\0").filter((entry) => entry !== "").map((entry) => {
     const end = entry.indexOf("\n");
@@ -46,14 +46,18 @@ export function lastValue(entries: readonly ConfigEntry[], key: string): string 
   return entries.findLast(([name]) => name === key)?.[1];
 }
 
-/** What of the repository's configuration holds for a private git directory. */
+/**
+ * The settings of the repository that apply to a private git directory.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` for a repository extension that is not known
+ */
 export function repositoryValues(entries: readonly ConfigEntry[]): ConfigEntry[] {
-  const layout = chosen(entries, LAYOUT);
+  const layout = select(entries, LAYOUT);
   const hasVersion = Number(lastValue(entries, "core.repositoryformatversion") ?? 0) >= 1;
   for (const [key] of entries) {
     const extension = /^extensions\.(.*)$/s.exec(key)?.[1];
-    if (extension === undefined || !hasVersion || HARMLESS.includes(extension)) continue;
-    // Of an extension that is not known, or has an unknown value, git says the same.
+    if (extension === undefined || !hasVersion || IGNORED.includes(extension)) continue;
+    // Git rejects an unknown extension, or one with an unknown value, as well.
     if (!layout.some(([known]) => known === key)) {
       throw unusable("", "uses a repository extension that is not known");
     }
@@ -61,11 +65,11 @@ export function repositoryValues(entries: readonly ConfigEntry[]): ConfigEntry[]
   return [
     ["core.repositoryformatversion", layout.length > 0 ? "1" : "0"],
     ...layout,
-    ...chosen(entries, PLAIN),
+    ...select(entries, COPIED),
   ];
 }
 
-/** What of the user's and the system's configuration holds for a private git directory, and where files of theirs lie. */
+/** The settings of the user and the system that apply to a private git directory, with the paths of their files. */
 export function userValues(
   entries: readonly ConfigEntry[],
   { HOME: home = "", XDG_CONFIG_HOME: xdg }: Readonly<Record<string, string>>,
@@ -77,10 +81,10 @@ export function userValues(
       return [key!, path.startsWith("~/") ? join(home, path.slice(2)) : path] as const;
     },
   );
-  return [...chosen(entries, PLAIN), ...paths.filter(([, path]) => isAbsolute(path))];
+  return [...select(entries, COPIED), ...paths.filter(([, path]) => isAbsolute(path))];
 }
 
-function chosen(entries: readonly ConfigEntry[], allowed: Readonly<Record<string, RegExp>>): ConfigEntry[] {
+function select(entries: readonly ConfigEntry[], allowed: Readonly<Record<string, RegExp>>): ConfigEntry[] {
   return entries.filter(([key, value]) => Object.hasOwn(allowed, key) && allowed[key]!.test(value));
 }
 

@@ -1,23 +1,23 @@
 import { basename } from "@std/path";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { quoteName } from "../../base/text.ts";
-import { type Boundary, isWithin } from "../boundary.ts";
+import { isWithin, type PathBoundary } from "../boundary.ts";
 
-/** Keeps what git opens within the directories of a session. */
+/** Restricts the files that git opens to the directories of a session. */
 export class GitGuard {
-  readonly #boundary: Boundary;
+  readonly #boundary: PathBoundary;
   readonly #parent: string | undefined;
 
-  /** `parent` is a directory above the session's whose repository the session's directory belongs to. */
-  constructor(boundary: Boundary, parent?: string) {
+  /** `parent` is the top of a repository that contains the session's directory. */
+  constructor(boundary: PathBoundary, parent?: string) {
     this.#boundary = boundary;
     this.#parent = parent;
   }
 
   /**
-   * The real path of `path`, if git may open it; `what` is its part in the repository.
+   * The real path of `path`; `what` names it in the error.
    *
-   * @throws {ExaiError} `FORBIDDEN`, `RESOURCE_NOT_FOUND`
+   * @throws {ExaiError} `FORBIDDEN` when git may not open it, `RESOURCE_NOT_FOUND`
    */
   async resolve(path: string, what: string): Promise<string> {
     if (this.#parent !== undefined) {
@@ -35,9 +35,9 @@ export class GitGuard {
   }
 
   /**
-   * The real path of the file `path`, undefined where there is none.
+   * The real path of the file `path`; undefined when it does not exist.
    *
-   * @throws {ExaiError} also when it is no regular file, or larger than `maxBytes`
+   * @throws {ExaiError} as {@linkcode resolve}; `INVALID_PARAMS` when it is no regular file, or larger than `maxBytes`
    */
   async file(path: string, maxBytes: number): Promise<string | undefined> {
     const info = await Deno.lstat(path).catch(ifMissing);
@@ -49,7 +49,7 @@ export class GitGuard {
     return real;
   }
 
-  /** The content of the file `path` as {@linkcode file} finds it. */
+  /** The content of the file `path`, checked as by {@linkcode file}. */
   async bytes(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
     const real = await this.file(path, maxBytes);
     if (real === undefined) return undefined;
@@ -60,7 +60,7 @@ export class GitGuard {
     }
   }
 
-  /** The text of the file `path` as {@linkcode file} finds it. */
+  /** The text of the file `path`, checked as by {@linkcode file}. */
   async text(path: string, maxBytes: number): Promise<string | undefined> {
     const bytes = await this.bytes(path, maxBytes);
     try {
@@ -71,13 +71,13 @@ export class GitGuard {
   }
 }
 
-/** Undefined for a path where nothing is; anything else that went wrong stays an error. */
+/** For `catch`: undefined for a missing file; any other error is thrown. */
 export function ifMissing(thrown: unknown): undefined {
   if (thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory) return undefined;
   throw unusable("", messageOf(thrown));
 }
 
-/** Says that a part of a repository is not as git makes it. Shows none of its content. */
+/** An error for a part of a repository that git did not make so. It shows none of its content. */
 export function unusable(path: string, why: string): ExaiError {
   const name = path === "" ? "a part of it" : quoteName(path);
   return new ExaiError(

@@ -3,14 +3,14 @@ import { abortError } from "../../base/abort.ts";
 import { messageOf } from "../../base/errors.ts";
 import { type GitGuard, unusable } from "./guard.ts";
 
-/** More entries than this in references and objects are not looked through; `git gc` packs them into a few files. */
+/** Most entries in references and objects; `git gc` packs them into a few files. */
 const MAX_ENTRIES = 500_000;
 const MAX_DEPTH = 40;
 const MAX_ALTERNATES = 20;
 const MAX_LIST_BYTES = 65_536;
 
-/** Looks through the directories git reads, for links that lead out of the session's and for what is no file. */
-export class Inspector {
+/** Checks the directories that git reads for links that lead out of the session's, and for special files. */
+export class DirectoryInspector {
   readonly #guard: GitGuard;
   readonly #signal: AbortSignal;
   readonly #seen = new Set<string>();
@@ -22,18 +22,18 @@ export class Inspector {
   }
 
   /**
-   * The real path of the directory of references `path`.
+   * The real path of the directory `path`, checked with all its entries.
    *
    * @throws {ExaiError} `FORBIDDEN`, `INVALID_PARAMS`, `RESOURCE_NOT_FOUND`
    */
   async directory(path: string, what: string): Promise<string> {
     const real = await this.#guard.resolve(path, what);
-    await this.#look(real, what, 0);
+    await this.#inspect(real, what, 0);
     return real;
   }
 
   /**
-   * The real path of the object store `path`, with every store it borrows from looked through too.
+   * The real path of the object store `path`, checked together with its alternates.
    *
    * @throws {ExaiError} as {@linkcode directory}
    */
@@ -54,31 +54,31 @@ export class Inspector {
     const list = join(store, "info", "alternates");
     const lines = (await this.#guard.text(list, MAX_LIST_BYTES))?.split("\n") ?? [];
     return lines.filter((line) => line !== "" && !line.startsWith("#")).map((line) => {
-      // Git would take the quotes and escapes away, and open what then remains.
+      // Git would open the path without quotes and escapes.
       if (line.startsWith('"')) throw unusable(list, "quotes a path; write it without quotes");
-      // As git does: "a/.." goes before links are followed.
+      // As git does: "a/.." is removed before links are followed.
       return isAbsolute(line) ? join(line) : join(store, line);
     });
   }
 
-  async #look(dir: string, what: string, depth: number): Promise<void> {
+  async #inspect(dir: string, what: string, depth: number): Promise<void> {
     if (this.#seen.has(dir)) return;
     this.#seen.add(dir);
     if (this.#signal.aborted) throw abortError(this.#signal);
     if (depth > MAX_DEPTH) throw unusable(dir, "lies too deep");
     const entries = await this.#list(dir);
     if (entries === undefined) return;
-    const further: string[] = [];
+    const directories: string[] = [];
     for (const { name, isFile, isDirectory, isSymlink } of entries) {
       const path = join(dir, name);
-      if (isDirectory) further.push(path);
-      else if (isSymlink) further.push(...await this.#follow(path, what));
+      if (isDirectory) directories.push(path);
+      else if (isSymlink) directories.push(...await this.#follow(path, what));
       else if (!isFile) throw unusable(path, "is no regular file");
     }
-    for (const path of further) await this.#look(path, what, depth + 1);
+    for (const path of directories) await this.#inspect(path, what, depth + 1);
   }
 
-  /** The directory a link leads to, if it is one. */
+  /** The target of a link if it is a directory, or none. */
   async #follow(path: string, what: string): Promise<string[]> {
     const real = await this.#guard.resolve(path, what);
     const { isFile, isDirectory } = await Deno.stat(real);
@@ -94,7 +94,8 @@ export class Inspector {
         entries.push(entry);
       }
     } catch (thrown) {
-      // A loose object's directory may go while git packs; what may not be listed, git may not read by name either.
+      // Git removes the directory of loose objects when it packs them. A directory that cannot be listed is an error,
+      // since git could still read a file in it by name.
       if (thrown instanceof Deno.errors.NotFound) return undefined;
       throw unusable(dir, `cannot be listed (${messageOf(thrown)})`);
     }

@@ -1,45 +1,46 @@
 import { dirname, isAbsolute, join } from "@std/path";
 import { ExaiError } from "../../base/errors.ts";
-import { type Boundary, isWithin } from "../boundary.ts";
+import { isWithin, type PathBoundary } from "../boundary.ts";
 import { GitGuard, ifMissing, unusable } from "./guard.ts";
 
-/** Where a repository keeps what. All paths are real. */
+/** The directories of a repository. All paths are real. */
 export interface RepositoryLocation {
-  /** The top of the work tree: the directory that has `.git` in it. */
+  /** The top of the work tree: the directory that contains `.git`. */
   top: string;
-  /** `.git` as it lies there. */
+  /** `.git` in `top`: a directory, a link or a file. */
   dotGit: string;
   gitDir: string;
-  /** The same as `gitDir`, but for a linked work tree (`git worktree add`). */
+  /** The same as `gitDir`, except in a linked work tree (`git worktree add`). */
   commonDir: string;
   guard: GitGuard;
-  /** The session's directory, where the repository is one above it. */
+  /** The session's directory, when the top of the repository is above it. */
   below?: string;
 }
 
 const MAX_POINTER_BYTES = 16_384;
 
-/** How a file `.git` begins that stands for a directory elsewhere (gitrepository-layout). */
+/** The prefix of a file `.git` that names a directory elsewhere (gitrepository-layout(5)). */
 const POINTER = "gitdir: ";
 
 /**
- * The repository `dir` lies in: found as git finds it, by `.git` alone, so a bare repository that was committed as
+ * Finds the repository that contains `dir` as git does, but by `.git` alone: a bare repository that was committed as
  * files is none.
  *
- * @throws {ExaiError} `FORBIDDEN` when git's directories lie outside the session's
+ * @throws {ExaiError} `FORBIDDEN` when git's directories are outside the session's; `INVALID_PARAMS` when `.git` is
+ * damaged
  */
-export async function locate(dir: string, boundary: Boundary): Promise<RepositoryLocation | undefined> {
+export async function locate(dir: string, boundary: PathBoundary): Promise<RepositoryLocation | undefined> {
   const home = await boundary.homeOf(dir);
   const mount = await deviceOf(dir);
   for (let top = dir;; top = dirname(top)) {
-    // Git does not look beyond a mount point either.
+    // Git does not cross a mount point either.
     if (await deviceOf(top) !== mount) return undefined;
     const below = home === undefined || isWithin(top, home) ? undefined : home;
     const guard = new GitGuard(boundary, below === undefined ? undefined : top);
     const dotGit = join(top, ".git");
     const gitDir = await gitDirOf(dotGit, guard);
     if (gitDir !== undefined) {
-      // Within git's own directory there is no work tree.
+      // Git's own directory is no work tree.
       if (isWithin(dir, gitDir)) return undefined;
       const commonDir = await commonDirOf(gitDir, guard);
       return { top, dotGit, gitDir, commonDir, guard, below };
@@ -52,13 +53,13 @@ async function deviceOf(dir: string): Promise<number | undefined> {
   return (await Deno.lstat(dir).catch(() => undefined))?.dev;
 }
 
-/** Where `.git` leads: itself, what a link leads to, or what the file `.git` names. */
+/** The git directory of `.git`: itself, the target of the link, or the path in the file; undefined when missing. */
 export async function gitDirOf(dotGit: string, guard: GitGuard): Promise<string | undefined> {
   const info = await Deno.lstat(dotGit).catch(ifMissing);
   if (info === undefined) return undefined;
   const real = info.isSymlink ? await guard.resolve(dotGit, "directory .git") : dotGit;
   const { isDirectory, isFile } = info.isSymlink ? await Deno.stat(real) : info;
-  // What is no repository does not hide the one above it.
+  // A directory that is no repository does not hide the repository above it.
   if (isDirectory) return await looksLikeGitDir(real) ? real : undefined;
   if (!isFile) throw unusable(dotGit, "is neither a directory nor a file");
   const text = await guard.text(real, MAX_POINTER_BYTES) ?? "";
@@ -68,7 +69,7 @@ export async function gitDirOf(dotGit: string, guard: GitGuard): Promise<string 
   return await guard.resolve(named, "git directory, which the file .git names,");
 }
 
-/** `text` without the line ends it ends with, in linear time. */
+/** `text` without trailing line ends, in linear time (a regular expression could backtrack). */
 function withoutLineEnds(text: string): string {
   let end = text.length;
   while (end > 0 && (text[end - 1] === "\n" || text[end - 1] === "\r")) end--;
@@ -77,12 +78,12 @@ function withoutLineEnds(text: string): string {
 
 async function looksLikeGitDir(dir: string): Promise<boolean> {
   const parts = ["HEAD", "objects", "refs"].map((part) => Deno.lstat(join(dir, part)).catch(ifMissing));
-  const isMade = (await Promise.all(parts)).every((info) => info !== undefined);
-  // A linked work tree's has neither objects nor references of its own.
-  return isMade || await Deno.lstat(join(dir, "commondir")).catch(ifMissing) !== undefined;
+  const isComplete = (await Promise.all(parts)).every((info) => info !== undefined);
+  // The git directory of a linked work tree has neither objects nor references.
+  return isComplete || await Deno.lstat(join(dir, "commondir")).catch(ifMissing) !== undefined;
 }
 
-/** The directory that the linked work tree of `gitDir` shares with others; `gitDir` itself for any other. */
+/** The common directory of a linked work tree; `gitDir` itself for any other. */
 export async function commonDirOf(gitDir: string, guard: GitGuard): Promise<string> {
   const text = await guard.text(join(gitDir, "commondir"), MAX_POINTER_BYTES);
   if (text === undefined) return gitDir;
@@ -92,11 +93,10 @@ export async function commonDirOf(gitDir: string, guard: GitGuard): Promise<stri
 }
 
 /**
- * Refuses a repository that is another user's, as git itself does: who owns it could change it under our hands. Git
- * asks no further when it is told the directory, as it is here, so this asks. `trusted` are the user's own
- * `safe.directory` settings.
+ * Rejects a repository of another user, who could change it at any time, as git does. Git skips that check when GIT_DIR
+ * is set, as it is here. `trusted` are the values of the user's `safe.directory`.
  *
- * @throws {ExaiError} `FORBIDDEN`
+ * @throws {ExaiError} `FORBIDDEN` when another user owns it
  */
 export async function checkOwner(
   { top, dotGit, gitDir }: RepositoryLocation,
@@ -114,7 +114,7 @@ export async function checkOwner(
 }
 
 function isTrusted(top: string, trusted: readonly string[]): boolean {
-  // An empty value takes back the ones before it.
+  // An empty value resets the list.
   const valid = trusted.slice(trusted.lastIndexOf("") + 1);
   return valid.some((dir) =>
     dir === "*" || dir === top ||

@@ -3,7 +3,7 @@ import { isAbsolute, join } from "@std/path";
 import { ExaiError } from "../../base/errors.ts";
 import { MIB } from "../../base/units.ts";
 import type { GitOptions, GitOutput, Repository } from "../workspace.ts";
-import type { Boundary } from "../boundary.ts";
+import type { PathBoundary } from "../boundary.ts";
 import {
   type ConfigEntry,
   lastValue,
@@ -14,25 +14,25 @@ import {
 } from "./config_values.ts";
 import { unusable } from "./guard.ts";
 import { gitEnvironment, PRIVATE_CONFIG, userEnvironment } from "./hardening.ts";
-import { Inspector } from "./inspect.ts";
+import { DirectoryInspector } from "./inspect.ts";
 import { checkOwner, locate, type RepositoryLocation } from "./locate.ts";
-import { type Borrowed, fillPrivateDir } from "./private_dir.ts";
+import { type BorrowedPaths, fillPrivateDir } from "./private_dir.ts";
 import { runGit } from "./run.ts";
 import { checkSubmodules, LIST_STAGED, MAX_STAGED_BYTES } from "./submodules.ts";
 
 interface OpenOptions {
-  boundary: Boundary;
+  boundary: PathBoundary;
   signal: AbortSignal;
   timeoutMs: number;
-  /** Where the private git directory is made; left out: where the system has its temporary files. */
+  /** Directory for private git directories; the system's temporary directory by default. */
   privateDirs?: string;
 }
 
-interface RepositoryOptions {
+interface ConfigOptions {
   env: Record<string, string>;
   signal: AbortSignal;
   stdin?: Uint8Array;
-  /** For messages. */
+  /** The owner of the configuration, for messages: "the repository's". */
   whose: string;
 }
 
@@ -40,10 +40,11 @@ const MAX_CONFIG_BYTES = MIB;
 const NEWLINE = new Uint8Array([10]);
 
 /**
- * The repository that the real path `dir` lies in, undefined where it lies in none. It is gone with `await using`.
+ * Opens the repository that contains the real path `dir`; undefined when there is none. Dispose removes its private git
+ * directory.
  *
- * @throws {ExaiError} `FORBIDDEN` when a part of it lies outside the session's directories or another user owns it,
- * `INVALID_PARAMS` when it is not as git makes it, `UPSTREAM_UNAVAILABLE` without git, `TIMEOUT`
+ * @throws {ExaiError} `FORBIDDEN` when a part of it is outside the session's directories or another user owns it,
+ * `INVALID_PARAMS` when it is damaged, `UPSTREAM_UNAVAILABLE` without git, `TIMEOUT`
  */
 export async function openRepository(dir: string, options: OpenOptions): Promise<Repository | undefined> {
   const at = await locate(dir, options.boundary);
@@ -68,7 +69,7 @@ async function makePrivateDir(dir: string | undefined): Promise<string> {
   return await Deno.makeTempDir({ dir, prefix: "exai-git-" });
 }
 
-/** A repository as git sees it through a private git directory. */
+/** A repository that git reads through a private git directory. */
 class PrivateRepository implements Repository {
   readonly #dir: string;
   readonly #at: RepositoryLocation;
@@ -89,13 +90,17 @@ class PrivateRepository implements Repository {
     return runGit(args, { cwd: this.#cwd, env: this.#env, timeoutMs: this.#timeoutMs }, options);
   }
 
-  /** Makes the private git directory. False where the repository has no work tree. */
+  /** Fills the private git directory; false when the repository has no work tree. */
   async fill(signal: AbortSignal): Promise<boolean> {
     const [repository, user] = await Promise.all([this.#repositoryConfig(signal), this.#userConfig(signal)]);
     await checkOwner(this.#at, user.filter(([key]) => key === "safe.directory").map(([, value]) => value));
     if (isBare(repository, this.#at)) return false;
     await this.#checkWorkTree(lastValue(repository, "core.worktree"));
-    const borrowed = await fillPrivateDir(this.#dir, this.#at, new Inspector(this.#at.guard, signal));
+    const borrowed = await fillPrivateDir(
+      this.#dir,
+      this.#at,
+      new DirectoryInspector(this.#at.guard, signal),
+    );
     const config = [...userValues(user, this.#base), ...repositoryValues(repository), ...PRIVATE_CONFIG];
     await Deno.writeTextFile(join(this.#dir, "config"), renderConfig(config));
     this.#use(borrowed);
@@ -103,15 +108,17 @@ class PrivateRepository implements Repository {
   }
 
   /**
-   * Lets runs begin in `dir`. A repository above the session's directory is the session's own only if it tracks
-   * something there: a home directory that is a repository, for one, has nothing to do with a download in it.
+   * Sets the working directory of runs to `dir`. A repository above the session's directory may be used only if it tracks
+   * a file there: a home directory that is a repository, for example, does not track a download in it.
+   *
+   * @throws {ExaiError} `FORBIDDEN` when it tracks none
    */
   async openAt(dir: string, signal: AbortSignal): Promise<void> {
     const { below, top } = this.#at;
     this.#cwd = top;
     const staged = await this.run(LIST_STAGED, { signal, maxBytes: MAX_STAGED_BYTES });
     if (staged.cut) throw unusable(top, "has too many files");
-    // An index that cannot be read fails later runs too, and they say why.
+    // An unreadable index fails later runs too, which report it.
     await checkSubmodules(staged.stdout, this.#at);
     this.#cwd = dir;
     if (below === undefined) return;
@@ -133,7 +140,7 @@ class PrivateRepository implements Repository {
     await remove(this.#dir);
   }
 
-  #use({ objects, index }: Borrowed): void {
+  #use({ objects, index }: BorrowedPaths): void {
     this.#env = {
       ...this.#env,
       GIT_WORK_TREE: this.#at.top,
@@ -142,7 +149,7 @@ class PrivateRepository implements Repository {
     };
   }
 
-  /** What the repository's own files say, without the files they include: those could lie anywhere. */
+  /** The configuration of the repository, without included files, which could be anywhere. */
   async #repositoryConfig(signal: AbortSignal): Promise<ConfigEntry[]> {
     const { gitDir, commonDir, guard } = this.#at;
     const files = [join(commonDir, "config"), join(gitDir, "config.worktree")];
@@ -159,7 +166,7 @@ class PrivateRepository implements Repository {
 
   async #listConfig(
     args: readonly string[],
-    { env, whose, ...options }: RepositoryOptions,
+    { env, whose, ...options }: ConfigOptions,
   ): Promise<ConfigEntry[]> {
     const start = { cwd: this.#dir, env, timeoutMs: this.#timeoutMs };
     const more = { ...options, maxBytes: 4 * MAX_CONFIG_BYTES };
@@ -169,7 +176,7 @@ class PrivateRepository implements Repository {
     throw new ExaiError("INVALID_PARAMS", `git cannot read ${whose} configuration (${why}); correct it`);
   }
 
-  /** `core.worktree` could make any directory the work tree. A submodule's leads back to where it was found. */
+  /** Rejects `core.worktree` with another directory. A submodule's names the directory in which it was found. */
   async #checkWorkTree(named: string | undefined): Promise<void> {
     if (named === undefined) return;
     const { gitDir, top } = this.#at;
@@ -184,11 +191,11 @@ class PrivateRepository implements Repository {
 }
 
 function isBare(config: readonly ConfigEntry[], { gitDir, commonDir }: RepositoryLocation): boolean {
-  // Linked work trees may belong to a repository that has none of its own.
+  // A linked work tree may belong to a bare repository.
   return gitDir === commonDir && /^(?:true|yes|on|1)$/i.test(lastValue(config, "core.bare") ?? "");
 }
 
 async function remove(dir: string): Promise<void> {
-  // Links are removed, not followed.
+  // Does not follow links.
   await Deno.remove(dir, { recursive: true }).catch(() => {});
 }

@@ -2,13 +2,13 @@ import { execFile } from "node:child_process";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import type { GitOptions, GitOutput } from "../workspace.ts";
-import { ALWAYS } from "./hardening.ts";
+import { GLOBAL_ARGS } from "./hardening.ts";
 
-/** Where and how git is started. */
+/** How git is started. */
 interface GitStart {
   cwd: string;
   env: Readonly<Record<string, string>>;
-  /** Longest time one run may take: a named pipe or an endless file in a repository would hold it for ever. */
+  /** Time limit, in milliseconds: a named pipe or an endless file in a repository would block git forever. */
   timeoutMs: number;
 }
 
@@ -17,8 +17,8 @@ const KILLED_FOR_OUTPUT = "ERR_CHILD_PROCESS_STDIO_MAXBUFFER";
 /**
  * Runs git without a shell.
  *
- * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when git cannot be started; `TIMEOUT`; the reason `options.signal` was
- * aborted with
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when git cannot be started; `TIMEOUT`; the abort reason of
+ * `options.signal`
  */
 export function runGit(
   args: readonly string[],
@@ -28,7 +28,7 @@ export function runGit(
   if (signal.aborted) return Promise.reject(abortError(signal));
   const deadline = AbortSignal.timeout(timeoutMs);
   return new Promise((resolve, reject) => {
-    const child = execFile("git", [...ALWAYS, ...args], {
+    const child = execFile("git", [...GLOBAL_ARGS, ...args], {
       cwd,
       env: { ...env },
       maxBuffer: maxBytes,
@@ -40,12 +40,12 @@ export function runGit(
       if (signal.aborted) return reject(abortError(signal));
       const cut = error?.code as unknown === KILLED_FOR_OUTPUT;
       if (error && !cut && typeof error.code !== "number") {
-        // A number is git's own exit status; anything else is the system's word for why it did not run.
+        // A number is the exit status of git; anything else is the system's code for why it did not run.
         return reject(deadline.aborted ? tooSlow(args[0], timeoutMs) : cannotRun(error));
       }
       resolve({ ok: error === null || cut, stdout, stderr, cut });
     });
-    // Git may end without having read what it is given.
+    // Git may end without reading its input.
     child.stdin?.on("error", () => {});
     child.stdin?.end(stdin);
   });

@@ -4,22 +4,22 @@ import { messageOf } from "../../base/errors.ts";
 
 const log = getLogger(["exai", "store"]);
 
-/** Of each database so many that were put aside are kept. */
-const MAX_KEPT = 3;
+/** Copies of one database that are kept; the oldest are deleted. */
+const MAX_COPIES = 3;
 
-/** What SQLite keeps beside a database: opened under another name with these, it is what it was. */
+/** The files of a database: renamed together, they are the same database. */
 const SUFFIXES = ["", "-wal", "-shm", "-journal"] as const;
 
-/** A connection makes its own from the log. */
-const REBUILT = "-shm";
+/** The index of the write-ahead log, which each connection rebuilds. */
+const WAL_INDEX = "-shm";
 
 /**
- * Moves a database with all that belongs to it out of the way. No connection to it is open.
+ * Renames an unreadable database, with all its files, to `PATH.damaged-TIME`. No connection to it may be open.
  *
  * @returns its new path
  * @throws what the file system says
  */
-export function moveAside(path: string): string {
+export function quarantine(path: string): string {
   const to = freeName(path);
   for (const suffix of SUFFIXES) {
     if (exists(path + suffix)) Deno.renameSync(path + suffix, to + suffix);
@@ -29,37 +29,46 @@ export function moveAside(path: string): string {
 }
 
 /**
- * Copies a database as it is now, to be looked at. No connection to it is open in this process: closing the handle that
- * reads the file would drop the locks of such a connection.
+ * Copies a database as it is now to `PATH.damaged-TIME`. No connection to it may be open in this process: closing the
+ * handle that reads the file would drop the locks of such a connection.
  *
  * @returns the path of the copy
  * @throws what the file system says
  */
-export function copyAside(path: string): string {
+export function backUp(path: string): string {
   const to = freeName(path);
   for (const suffix of SUFFIXES) {
-    if (suffix !== REBUILT && exists(path + suffix)) Deno.copyFileSync(path + suffix, to + suffix);
+    if (suffix !== WAL_INDEX && exists(path + suffix)) Deno.copyFileSync(path + suffix, to + suffix);
   }
   prune(path);
   return to;
 }
 
-/** Deletes a database whose content is worth nothing. */
+/** Deletes a database with all its files. */
 export function removeDatabase(path: string): void {
   for (const suffix of SUFFIXES) tryTo(() => Deno.removeSync(path + suffix));
 }
 
-/** Whether the files of the database can be of no use, whatever is in them: no files, or not ours to read and write. */
-export function isOutOfReach(path: string): boolean {
-  return SUFFIXES.map((suffix) => path + suffix).some((file) => exists(file) && !isOurs(infoOf(file)));
+/** Whether something in the place of one of the files is no regular file that this user may read and write. */
+export function isInaccessible(path: string): boolean {
+  return SUFFIXES.map((suffix) => path + suffix).some((file) => exists(file) && !isAccessible(infoOf(file)));
 }
 
-/** Whether it is a file this user may read and write; a link that leads nowhere is none. */
-function isOurs(info: Deno.FileInfo | undefined): boolean {
+/** The path SQLite resolves `path` to: it keeps the log beside the target of a symbolic link. */
+export function realPathOf(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/** Whether this user may read and write the file; false for a dangling link. */
+function isAccessible(info: Deno.FileInfo | undefined): boolean {
   if (!info?.isFile) return false;
   if (Deno.build.os === "windows") return true;
   const isOwner = info.uid === Deno.uid() || Deno.uid() === 0;
-  return isOwner && (info.mode! & 0o600) === 0o600;
+  return isOwner && info.mode !== null && (info.mode & 0o600) === 0o600;
 }
 
 function freeName(path: string): string {
@@ -70,7 +79,7 @@ function freeName(path: string): string {
   }
 }
 
-/** Deletes the oldest that were put aside. A directory that lay in the place of a database stays, if it holds anything. */
+/** Deletes the oldest copies. A directory that was in the place of a database stays unless it is empty. */
 function prune(path: string): void {
   tryTo(() => {
     const prefix = `${basename(path)}.damaged-`;
@@ -78,7 +87,7 @@ function prune(path: string): void {
       .filter((name) =>
         name.startsWith(prefix) && !SUFFIXES.some((suffix) => suffix && name.endsWith(suffix))
       );
-    for (const name of names.sort().slice(0, -MAX_KEPT)) removeDatabase(join(dirname(path), name));
+    for (const name of names.sort().slice(0, -MAX_COPIES)) removeDatabase(join(dirname(path), name));
   });
 }
 
@@ -87,7 +96,7 @@ function tryTo(work: () => void): void {
     work();
   } catch (thrown) {
     if (!(thrown instanceof Deno.errors.NotFound)) {
-      log.debug("a file stays that should go: {why}", { why: messageOf(thrown) });
+      log.debug("a file could not be removed: {why}", { why: messageOf(thrown) });
     }
   }
 }
