@@ -230,5 +230,5 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
 /** Files of `lib/` under 20 lines, and why each is a file of its own. The list only shrinks: merge a new one into its neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/base/version.ts": "changed by each release, and by nothing else",
-  "lib/transport/pipe_client.ts": "named pipes of Windows; loaded only where one is used",
+  "lib/transport/pipe_client.ts": "loads `ws`, so it is imported only where a named pipe is dialled",
 };

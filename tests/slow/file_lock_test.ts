@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { FileLock } from "../lib/state/file_lock.ts";
+import { FileLock } from "../../lib/state/file_lock.ts";
 
 Deno.test({
   name: "a lock that is given back is free at once, also while programs are being started",
