@@ -48,7 +48,9 @@ Deno.test("windows of one directory share a process, which is started once, in t
   const elsewhere = new Window("cleo", {}, { cwd: "/x" });
   assertEquals((await it.mounted.target(elsewhere.call())).result!.n, 2);
   assertEquals(it.configs.map((config) => "cwd" in config && config.cwd), ["/w", "/x"]);
-  assertEquals([...it.mounted.slots].map(({ sessionIds }) => sessionIds), [["ada", "bob"], ["cleo"]]);
+  assertEquals([...it.mounted.slots].map(({ sessionIds }) => sessionIds.toSorted()), [["ada", "bob"], [
+    "cleo",
+  ]]);
   it.mounted.detach(ada.caller);
   assertEquals([...it.mounted.slots][0]!.sessionIds, ["bob"]);
 });
