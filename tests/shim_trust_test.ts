@@ -18,7 +18,7 @@ function system(owner: SocketOwner | undefined) {
   const asked: unknown[] = [];
   let closed = 0;
   const users = {
-    works: owner !== undefined,
+    isSupported: owner !== undefined,
     ofListener: (end: unknown) => {
       asked.push(end);
       return owner ?? { kind: "unknown" };

@@ -154,7 +154,7 @@ function owners(...kinds: string[]) {
   const { open } = PeerUsers;
   const asked: unknown[] = [];
   const users = {
-    works: true,
+    isSupported: true,
     ofListener: (end: unknown) => {
       asked.push(end);
       return { kind: kinds[asked.length - 1] };
