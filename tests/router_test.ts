@@ -264,7 +264,8 @@ Deno.test("a call that waits for the lists of servers is shown to do so", async 
 Deno.test("who misses a tool is told which servers could not be asked for theirs, and why", async () => {
   const servers = Array.from({ length: 7 }, (_, n) => {
     const server = new FakeServer(`s${n}`);
-    server.list = () => Promise.reject(new Error(n === 0 ? 'server "s0" is ill' : `fault ${n}`));
+    const ill = new ExaiError("UPSTREAM_UNAVAILABLE", 'server "s0" is ill', { details: { server: "s0" } });
+    server.list = () => Promise.reject(n === 0 ? ill : new Error(`fault ${n}`));
     return server;
   });
   const prefix = "no server that answers has the";

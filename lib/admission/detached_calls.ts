@@ -151,9 +151,10 @@ export class DetachedCalls {
   #charge(calls: Map<string, KeptDetachedCall>, call: KeptDetachedCall, result: Result): void {
     if (!calls.has(call.handle)) return;
     const budget = this.#limits.budget ?? UNBOUNDED;
+    const sinceMs = performance.now();
     call.account = budget.open({
-      rank: EVICTION_RANK.results,
-      sinceMs: performance.now(),
+      rank: () => EVICTION_RANK.results,
+      sinceMs: () => sinceMs,
       evict: () => drop(calls, call.handle),
     });
     call.account.add(heapBytesOf(result));

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { ExaiError } from "../base/errors.ts";
 import { ownEntry } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
 import { type LoadedSettings, loadSettings } from "../config/load.ts";
@@ -18,7 +18,7 @@ import { describeOwner, HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
 import { probeDaemon, type ProbeResult } from "../client/probe.ts";
 import { ensureStateDir } from "../state/state_files.ts";
-import { complainAs, print, stopSignal } from "./program_io.ts";
+import { fail, print, say, stopSignal } from "./program_io.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
@@ -36,15 +36,15 @@ export async function daemonMain(): Promise<number> {
     if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
     if (loaded.words.length > 0) {
       const { text, code } = await runCommand(loaded, print);
-      say(text);
+      print(text);
       return code;
     }
     checkOptions(loaded);
     return await serve(loaded);
   } catch (thrown) {
-    complain(thrown);
+    const code = fail("exai-daemon", thrown);
     await holdWindow();
-    return 1;
+    return code;
   }
 }
 
@@ -161,14 +161,4 @@ function banner(daemon: Daemon, paths: StatePaths): string {
     `  state    ${paths.home}`,
     `  next     point your editor's MCP configuration at exai-shim; "exai-shim --help" shows how`,
   ].join("\n");
-}
-
-function say(text: string): number {
-  print(text);
-  return 0;
-}
-
-function complain(thrown: unknown): void {
-  const lines = thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`;
-  complainAs("exai-daemon", lines);
 }

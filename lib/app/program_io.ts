@@ -1,3 +1,4 @@
+import { ExaiError, messageOf } from "../base/errors.ts";
 import { visibleLines } from "../base/visible.ts";
 
 /**
@@ -9,8 +10,20 @@ export function print(text: string): void {
   console.log(visibleLines(text));
 }
 
+/** Prints `text`; the exit code of success. */
+export function say(text: string): number {
+  print(text);
+  return 0;
+}
+
+/** Reports why `program` could not do what it was told; the exit code of failure. */
+export function fail(program: string, thrown: unknown): number {
+  complainAs(program, thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`);
+  return 1;
+}
+
 /** Prints to standard error, each line prefixed with the name of the program. */
-export function complainAs(program: string, text: string): void {
+function complainAs(program: string, text: string): void {
   const lines = visibleLines(text).split("\n");
   // deno-lint-ignore no-console -- the log may not be set up yet
   console.error(lines.map((line) => `${program}: ${line}`).join("\n"));

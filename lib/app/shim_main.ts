@@ -17,7 +17,7 @@ import { openLink } from "../client/link.ts";
 import { openStdin, openStdout } from "../transport/process_stdio.ts";
 import { STDIN_ENDED, StdioPeer } from "../transport/stdio.ts";
 import { startLogging } from "../state/log_files.ts";
-import { complainAs, print, stopSignal } from "./program_io.ts";
+import { fail, say, stopSignal } from "./program_io.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -43,7 +43,7 @@ export async function shimMain(): Promise<number> {
     if (words.length > 0) throw noWords(words);
     return await serve(settings);
   } catch (thrown) {
-    return complain(thrown);
+    return fail("exai-shim", thrown);
   }
 }
 
@@ -154,15 +154,4 @@ async function help(): Promise<string> {
     settings: settingsOf("shim"),
     switches: SWITCHES,
   });
-}
-
-function say(text: string): number {
-  print(text);
-  return 0;
-}
-
-function complain(thrown: unknown): number {
-  const lines = thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`;
-  complainAs("exai-shim", lines);
-  return 1;
 }

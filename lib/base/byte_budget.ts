@@ -18,10 +18,10 @@ export const EVICTION_RANK = {
 
 /** A holder of bytes that can be evicted. */
 interface BudgetHolder {
-  /** One of {@linkcode EVICTION_RANK}. */
-  readonly rank: number;
+  /** One of {@linkcode EVICTION_RANK}, as it is now. */
+  rank(): number;
   /** Since when it holds them, by `performance.now()`. */
-  readonly sinceMs: number;
+  sinceMs(): number;
   /** Frees at least `bytes` if it holds as many, the oldest first, and adjusts its account. */
   evict(bytes: number): void;
   /** Adjusts the account, for a holder that is not told when bytes are freed. */
@@ -51,8 +51,8 @@ interface ByteBudgetOptions {
  *
  * const budget = new ByteBudget({ maxBytes: 100 });
  * const queue = budget.open({
- *   rank: EVICTION_RANK.away,
- *   sinceMs: performance.now(),
+ *   rank: () => EVICTION_RANK.away,
+ *   sinceMs: () => 0,
  *   evict: () => queue.set(0),
  * });
  * queue.add(101);
@@ -154,12 +154,12 @@ export class ByteBudget {
     const before = this.#bytes;
     const holders = Array.from(this.#accounts, ({ holder }) => holder)
       .filter((holder) => holder !== undefined)
-      .map((holder) => ({ holder, rank: holder.rank, sinceMs: holder.sinceMs }))
+      .map((holder) => ({ holder, rank: holder.rank(), sinceMs: holder.sinceMs() }))
       .sort((a, b) => a.rank - b.rank || a.sinceMs - b.sinceMs);
     for (const { holder, rank } of holders) {
       if (this.#bytes <= target) break;
       // A holder that moved to a higher rank is asked in the next round.
-      if (holder.rank > rank) continue;
+      if (holder.rank() > rank) continue;
       const had = this.#bytes;
       holder.evict(had - target);
       if (this.#bytes < had) this.#recordEviction();

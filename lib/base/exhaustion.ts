@@ -1,4 +1,4 @@
-import { ExaiError } from "./errors.ts";
+import { ExaiError, type ExaiErrorOptions } from "./errors.ts";
 import { SECOND_MS } from "./units.ts";
 
 /** The system errors that mean that the machine, or this process, is out of something. */
@@ -42,8 +42,13 @@ export function exhaustedResource(thrown: unknown): string | undefined {
  * The refusal `OVER_CAPACITY` of what failed, if the machine is out of something.
  *
  * @param what what failed, as the beginning of the message
+ * @param details those of the error, as the server it is about
  */
-export function overCapacityFor(what: string, thrown: unknown): ExaiError | undefined {
+export function overCapacityFor(
+  what: string,
+  thrown: unknown,
+  details?: ExaiErrorOptions["details"],
+): ExaiError | undefined {
   const resource = exhaustedResource(thrown);
   if (resource === undefined) return undefined;
   return new ExaiError(
@@ -52,6 +57,7 @@ export function overCapacityFor(what: string, thrown: unknown): ExaiError | unde
     {
       cause: thrown,
       retryAfterMs: RETRY_AFTER_MS,
+      details,
     },
   );
 }

@@ -106,7 +106,9 @@ export class ProcessHost implements AsyncDisposable {
   async spawn(command: ServerCommand): Promise<ServerProcess> {
     const launch = await this.resolve(command);
     const child = await startChild(launch).catch((thrown) => {
-      const overCapacity = overCapacityFor(`server "${command.title}" cannot start`, thrown);
+      const overCapacity = overCapacityFor(`server "${command.title}" cannot start`, thrown, {
+        server: command.title,
+      });
       if (overCapacity) throw overCapacity;
       throw unavailable(command, `${launch.file} cannot be run: ${messageOf(thrown)}`, { cause: thrown });
     });

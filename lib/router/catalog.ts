@@ -1,7 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { untilAborted, withDeadline } from "../base/abort.ts";
-import { messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
@@ -9,7 +8,7 @@ import { waitingFor } from "../call/wait.ts";
 import { byKey, type CatalogEntry, entryOf, KEY, type ShownTools } from "./entries.ts";
 import { LateLists, type WantedList } from "./late_lists.ts";
 import { configuredName } from "./tool_names.ts";
-import { eligible, type Missing, outcomeOf, waitOf } from "./missing.ts";
+import { eligible, type Missing, type MissingReason, outcomeOf, reasonOf, waitOf } from "./missing.ts";
 
 const log = getLogger(["exai", "router"]);
 
@@ -118,26 +117,26 @@ export class Catalog {
     const again = await this.#refreshAll(kind, call);
     let shown = this.#shown.get(call.caller)?.get(kind);
     if (!shown || again || shown.generation !== this.#generation) shown = await this.#listAll(kind, call);
-    const failed = new Map<Server, string>();
+    const failed = new Map<Server, MissingReason>();
     for (;;) {
       const entry = entryOf(name, shown);
       if (entry) return { entry, missing: [], renamed: new Map() };
       const missing = eligible(shown.missing, name).map((one) => ({
         ...one,
-        why: failed.get(one.server) ?? one.why,
+        ...failed.get(one.server),
       }));
       const coming = missing.filter((one) => one.coming && !failed.has(one.server));
       if (coming.length === 0) {
         return { missing, renamed: new Map([...shown.entries].filter(([, entry]) => entry.name === name)) };
       }
       const outcomes = coming.map((one) => outcomeOf(one, call));
-      const [server, why] = await waitingFor(
+      const [server, reason] = await waitingFor(
         call,
         () => coming.map(({ server }) => waitOf(server, kind, call.caller)).join(", "),
         untilAborted(Promise.race(outcomes), call.signal),
       );
       // Waited for only once.
-      failed.set(server, why);
+      failed.set(server, reason);
       shown = await this.#listAll(kind, call);
     }
   }
@@ -254,9 +253,10 @@ export class Catalog {
       return { server, why: "it is still starting", coming: asked };
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
-      const why = messageOf(thrown);
-      log.warning("{server} is left out of {kind}: {message}", { server: server.name, kind, message: why });
-      return { server, why };
+      const reason = reasonOf(thrown);
+      const { why: message } = reason;
+      log.warning("{server} is left out of {kind}: {message}", { server: server.name, kind, message });
+      return { server, ...reason };
     } finally {
       clearTimeout(timer);
     }

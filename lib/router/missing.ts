@@ -8,11 +8,17 @@ import type { ListKind, Server } from "../call/server.ts";
 /** Unavailable servers named in one message. */
 const MAX_MISSING = 5;
 
-/** A server whose list is missing in a merged list. */
-export interface Missing {
-  server: Server;
-  /** Why, as a phrase. */
+/** Why a list is missing. */
+export interface MissingReason {
+  /** As a phrase. */
   why: string;
+  /** Whether the phrase names the server already. */
+  namesServer?: boolean;
+}
+
+/** A server whose list is missing in a merged list. */
+export interface Missing extends MissingReason {
+  server: Server;
   /** Settles when its list arrives or fails; undefined when it is not pending. */
   coming?: Promise<unknown>;
 }
@@ -28,18 +34,22 @@ export function eligible(missing: readonly Missing[], name: string): readonly Mi
   return named.length > 0 ? named : missing;
 }
 
-/** How waiting for a late list has ended, as a phrase. */
-export async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Server, string]> {
+/** The reason that `thrown` gives; errors of mounted servers name their server. */
+export function reasonOf(thrown: unknown): MissingReason {
+  const namesServer = thrown instanceof ExaiError && thrown.details?.server !== undefined;
+  return { why: messageOf(thrown), namesServer };
+}
+
+/** How waiting for a late list has ended. */
+export async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Server, MissingReason]> {
   const timeoutMs = Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
   try {
     await withDeadline(coming!, { timeoutMs });
-    return [server, "its list has come and gone"];
+    return [server, { why: "its list has come and gone" }];
   } catch (thrown) {
     const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
-    return [
-      server,
-      isLate ? `it was waited for ${timeoutMs / SECOND_MS} s and is still starting` : messageOf(thrown),
-    ];
+    const why = `it was waited for ${timeoutMs / SECOND_MS} s and is still starting`;
+    return [server, isLate ? { why } : reasonOf(thrown)];
   }
 }
 
@@ -52,8 +62,8 @@ export function unknownName(
   const what = `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
   const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
   if (missing.length === 0 || isRenamed) return new ExaiError(code, `there is no ${what}; ${advice}`);
-  const reasons = missing.slice(0, MAX_MISSING).map(({ server, why }) =>
-    why.startsWith("server ") ? why : `server "${server.name}": ${why}`
+  const reasons = missing.slice(0, MAX_MISSING).map(({ server, why, namesServer }) =>
+    namesServer ? why : `server "${server.name}": ${why}`
   );
   if (missing.length > MAX_MISSING) reasons.push(`and ${missing.length - MAX_MISSING} more servers`);
   return new ExaiError(

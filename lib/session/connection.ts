@@ -179,10 +179,8 @@ class SessionConnection {
 function openQueue(channel: FrameChannel, session: Session, handle: (text: string) => void): InboundQueue {
   let sinceMs = 0;
   const account = session.budget.open({
-    rank: EVICTION_RANK.incoming,
-    get sinceMs() {
-      return sinceMs;
-    },
+    rank: () => EVICTION_RANK.incoming,
+    sinceMs: () => sinceMs,
     evict() {
       queue.discard();
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");

@@ -66,15 +66,9 @@ export class ReplayBuffer {
   constructor(limits: ReplayLimits, { keepsResponses, journal }: ReplayBufferOptions) {
     this.#keepsResponses = keepsResponses;
     this.#journal = journal;
-    const rank = () => this.isAttached ? EVICTION_RANK.unconfirmed : EVICTION_RANK.away;
-    const since = () => this.#sinceMs;
     this.#account = (limits.budget ?? UNBOUNDED).open({
-      get rank() {
-        return rank();
-      },
-      get sinceMs() {
-        return since();
-      },
+      rank: () => this.isAttached ? EVICTION_RANK.unconfirmed : EVICTION_RANK.away,
+      sinceMs: () => this.#sinceMs,
       evict: (bytes) => this.#evict(bytes),
     });
     const onSizeChange = (bytes: number) => this.#account.add(bytes);

@@ -52,15 +52,9 @@ export class EventLog implements EventStore {
 
   constructor(limits: EventLogLimits) {
     this.#limits = limits;
-    const rank = () => this.#rank;
-    const since = () => this.#sinceMs;
     this.#account = (limits.budget ?? UNBOUNDED).open({
-      get rank() {
-        return rank();
-      },
-      get sinceMs() {
-        return since();
-      },
+      rank: () => this.#rank,
+      sinceMs: () => this.#sinceMs,
       evict: (bytes) => this.#evict(bytes),
     });
     this.#events = new StreamEvents(this.#account);

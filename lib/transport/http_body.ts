@@ -48,9 +48,10 @@ async function readText(request: Request, { maxBytes, budget = UNBOUNDED }: Http
   }
   const reader = request.body.getReader();
   let givenWay: ExaiError | undefined;
+  const sinceMs = performance.now();
   using account = budget.open({
-    rank: EVICTION_RANK.incoming,
-    sinceMs: performance.now(),
+    rank: () => EVICTION_RANK.incoming,
+    sinceMs: () => sinceMs,
     evict: () => {
       givenWay = tooMany();
       chunks.length = 0;

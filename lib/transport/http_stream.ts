@@ -46,12 +46,9 @@ class MeteredSource implements UnderlyingDefaultSource<Uint8Array> {
   constructor(reader: ReadableStreamDefaultReader<Uint8Array>, hooks: StreamHooks) {
     this.#reader = reader;
     this.#hooks = hooks;
-    const since = () => this.#unreadSinceMs;
     this.#account = (hooks.budget ?? UNBOUNDED).open({
-      rank: EVICTION_RANK.unread,
-      get sinceMs() {
-        return since();
-      },
+      rank: () => EVICTION_RANK.unread,
+      sinceMs: () => this.#unreadSinceMs,
       evict: () => this.#cut(new Error("what is held for all clients is too much, and this is unread")),
       recount: () => this.#charge(),
     });

@@ -38,12 +38,9 @@ export class WebSocketChannel implements FrameChannel {
   constructor(socket: WebSocket, options: WebSocketChannelOptions) {
     this.#socket = socket;
     this.#options = options;
-    const since = () => this.#unreadSinceMs;
     this.#account = (options.budget ?? UNBOUNDED).open({
-      rank: EVICTION_RANK.unread,
-      get sinceMs() {
-        return since();
-      },
+      rank: () => EVICTION_RANK.unread,
+      sinceMs: () => this.#unreadSinceMs,
       // When memory is short there is no grace.
       evict: () => this.#dropSlow({ graceMs: 0 }),
       recount: () => this.#charge(this.queuedBytes),

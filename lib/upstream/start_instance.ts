@@ -49,7 +49,7 @@ export async function startInstance(
 ): Promise<Instance> {
   const { config, session, scope, advertised, canIsolate } = request;
   const transport = await connect(config).catch((thrown) => {
-    throw overCapacityFor(`server "${config.title}" cannot start`, thrown) ?? thrown;
+    throw overCapacityFor(`server "${config.title}" cannot start`, thrown, { server: config.name }) ?? thrown;
   });
   // Not awaited: a server that hangs at its start must not delay the daemon's shutdown.
   const close = () => void transport.close().catch(() => {});

@@ -69,8 +69,8 @@ async function holdingDaemon(server: FloodingServer) {
 /** A holder of pieces that notes what it gives. */
 function holder(name: string, options: { rank: number; sinceMs?: number }, gave: string[]) {
   return {
-    rank: options.rank,
-    sinceMs: options.sinceMs ?? 0,
+    rank: () => options.rank,
+    sinceMs: () => options.sinceMs ?? 0,
     account: undefined as ReturnType<ByteBudget["open"]> | undefined,
     evict() {
       gave.push(name);

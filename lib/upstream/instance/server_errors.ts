@@ -31,7 +31,7 @@ export class ServerErrors {
   /** The error for a message that could not be sent or answered: the server's fault, or this machine's lack of handles. */
   of(thrown: unknown): ExaiError {
     const mayHaveRun = thrown instanceof ResponseCutError ? "; the call was under way and may have run" : "";
-    return overCapacityFor(`server "${this.#server}"`, thrown) ??
+    return overCapacityFor(`server "${this.#server}"`, thrown, { server: this.#server }) ??
       this.unavailable(`${messageOf(thrown)}${mayHaveRun}`, thrown);
   }
 
