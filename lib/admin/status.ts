@@ -123,6 +123,8 @@ function describeProvider(
   return { provider: name, available, reason, breaker, retry_after_ms: rest };
 }
 
+const RETIRED = { state: "ending", connection: "retired" } as const;
+
 function describeServer(server: MountedServer, memory: ReadonlyMap<number, number>): ServerStatus[] {
   const records = new Map(Array.from(server.records, (record) => [record.key, record]));
   const rows = Array.from(server.slots, (slot) => {
@@ -145,8 +147,6 @@ function describeServer(server: MountedServer, memory: ReadonlyMap<number, numbe
   const { scope, why } = decideShare(server.config);
   return [describeIdle(server, { state: "not started", scope, why })];
 }
-
-const RETIRED = { state: "ending", connection: "retired" } as const;
 
 function describeIdle(
   { name }: MountedServer,

@@ -108,6 +108,8 @@ function whyNotBeside(entry: JsonObject, { key, seen }: { key: string; seen: Rea
 /** Members in which optional members may be null as well. */
 const PARTS = ["annotations", "execution", "inputSchema", "outputSchema", "icons", "arguments"];
 
+const SCHEMA_MEMBERS: readonly string[] = ["properties", "required"];
+
 function withoutNulls(entry: JsonObject): JsonObject {
   const bare = dropNulls(entry);
   for (const part of PARTS) {
@@ -120,8 +122,6 @@ function withoutNulls(entry: JsonObject): JsonObject {
   }
   return bare;
 }
-
-const SCHEMA_MEMBERS: readonly string[] = ["properties", "required"];
 
 function dropNulls(object: JsonObject, only?: readonly string[]): JsonObject {
   const kept = Object.entries(object).filter(([key, value]: [string, Json | undefined]) =>

@@ -1,5 +1,7 @@
 import type { Call, CallTrace, Wait, Whereabouts } from "./call.ts";
 
+const NO_WAIT: Disposable = { [Symbol.dispose]() {} };
+
 /** Notes that `call` waits for `what`, until the returned object is disposed. Does nothing for a call without a trace. */
 export function beginWait({ trace }: Pick<Call, "trace">, what: () => string): Disposable {
   if (!trace) return NO_WAIT;
@@ -54,5 +56,3 @@ export function waitForClient(method: string): string {
       return `its client to answer ${method}`;
   }
 }
-
-const NO_WAIT: Disposable = { [Symbol.dispose]() {} };

@@ -125,6 +125,22 @@ interface ReaderSource {
   expander: Expander;
 }
 
+/** What a good value looks like, by key. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  url: "must be a URL with http or https",
+  apiKey: "must be a text, best ${env:NAME}",
+  headers: "must be an object of names and texts",
+  models: "must be an array of names",
+  timeoutSeconds: "must be a number from 1 to 3600",
+  name: "must be the name of a model",
+  provider: "must be the name of a provider",
+  aliases: "must be an array of names",
+  class: "must be fast, balanced or deep",
+  contextTokens: "must be a whole number of at least 256",
+  maxOutputTokens: "must be a whole number of at least 256",
+  thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
+};
+
 class ModelsReader {
   readonly #file: ModelsFile;
   readonly #source: ReaderSource;
@@ -220,19 +236,3 @@ class ModelsReader {
     this.#file.faults.push({ path: file, ...document.positionOf(path), key: formatKey(path), message });
   }
 }
-
-/** What a good value looks like, by key. */
-const ALLOWED: Readonly<Record<string, string>> = {
-  url: "must be a URL with http or https",
-  apiKey: "must be a text, best ${env:NAME}",
-  headers: "must be an object of names and texts",
-  models: "must be an array of names",
-  timeoutSeconds: "must be a number from 1 to 3600",
-  name: "must be the name of a model",
-  provider: "must be the name of a provider",
-  aliases: "must be an array of names",
-  class: "must be fast, balanced or deep",
-  contextTokens: "must be a whole number of at least 256",
-  maxOutputTokens: "must be a whole number of at least 256",
-  thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
-};

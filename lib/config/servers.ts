@@ -106,6 +106,9 @@ interface Source extends Pick<EntryContext, "expander" | "ownPort"> {
   document: JsonDocument;
 }
 
+/** The name of EXAI's own tools in the catalog; reserved. */
+const OWN_SERVER_NAME = "exai";
+
 /** Reads one document into a {@linkcode ServersFile}. */
 class ServersReader {
   readonly #file: ServersFile;
@@ -213,9 +216,6 @@ class ServersReader {
     };
   }
 }
-
-/** The name of EXAI's own tools in the catalog; reserved. */
-const OWN_SERVER_NAME = "exai";
 
 const MAX_NAME_CHARS = 64;
 

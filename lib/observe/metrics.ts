@@ -45,6 +45,23 @@ interface MetricsOptions {
   maxTools?: number;
 }
 
+const GAUGES: readonly [name: string, help: string, read: (gauges: GaugeValues) => number][] = [
+  ["exai_sessions", "Sessions the daemon knows, connected or waiting to resume.", (g) => g.sessions],
+  ["exai_connections", "Connections open.", (g) => g.connections],
+  ["exai_connections_pending", "Connections that have not said hello yet.", (g) => g.pending],
+  ["exai_calls_inflight", "Calls running.", (g) => g.inflight],
+  ["exai_calls_queued", "Calls waiting for a permit.", (g) => g.queued],
+  ["exai_tools", "Tools offered.", (g) => g.tools],
+  ["exai_uptime_seconds", "Time since the daemon started.", (g) => g.uptimeMs / 1000],
+  [
+    "exai_event_loop_lag_seconds",
+    "Worst delay of a timer in the last seconds.",
+    (g) => g.eventLoopLagMs / 1000,
+  ],
+  ["exai_resident_memory_bytes", "Memory of the process.", (g) => g.memory.rssBytes],
+  ["exai_heap_used_bytes", "JavaScript heap in use.", (g) => g.memory.heapUsedBytes],
+];
+
 /** A Prometheus registry: calls and their latency by tool and outcome, and the gauges of the daemon. */
 export class Metrics {
   readonly #maxTools: number;
@@ -130,23 +147,6 @@ export class Metrics {
     ];
   }
 }
-
-const GAUGES: readonly [name: string, help: string, read: (gauges: GaugeValues) => number][] = [
-  ["exai_sessions", "Sessions the daemon knows, connected or waiting to resume.", (g) => g.sessions],
-  ["exai_connections", "Connections open.", (g) => g.connections],
-  ["exai_connections_pending", "Connections that have not said hello yet.", (g) => g.pending],
-  ["exai_calls_inflight", "Calls running.", (g) => g.inflight],
-  ["exai_calls_queued", "Calls waiting for a permit.", (g) => g.queued],
-  ["exai_tools", "Tools offered.", (g) => g.tools],
-  ["exai_uptime_seconds", "Time since the daemon started.", (g) => g.uptimeMs / 1000],
-  [
-    "exai_event_loop_lag_seconds",
-    "Worst delay of a timer in the last seconds.",
-    (g) => g.eventLoopLagMs / 1000,
-  ],
-  ["exai_resident_memory_bytes", "Memory of the process.", (g) => g.memory.rssBytes],
-  ["exai_heap_used_bytes", "JavaScript heap in use.", (g) => g.memory.heapUsedBytes],
-];
 
 function family(name: string, type: string, help: string, samples: readonly string[]): string[] {
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...samples.map((sample) => name + sample)];

@@ -73,6 +73,9 @@ export function sessionVerdict(
  */
 export type SessionCheck = "lost" | "lost_otherwise" | "alive";
 
+/** Not `ping`, which a server may answer before it is initialized. A server without tools says just that. */
+const PROBE = { jsonrpc: "2.0", id: "exai-session", method: PROBE_METHOD, params: {} } as const;
+
 /**
  * Finds out whether a session is lost with a request that has no side effects: a server that does not know the session
  * refuses that one too, and a server whose tool has used similar words does not.
@@ -122,9 +125,6 @@ export class SessionProbe {
     return sessionVerdict(refusal, { id: PROBE.id, hasSession: this.#endpoint.sessionId !== undefined });
   }
 }
-
-/** Not `ping`, which a server may answer before it is initialized. A server without tools says just that. */
-const PROBE = { jsonrpc: "2.0", id: "exai-session", method: PROBE_METHOD, params: {} } as const;
 
 async function firstMessage(response: Response): Promise<string | undefined> {
   const { body, headers } = response;

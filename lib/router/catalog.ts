@@ -37,6 +37,8 @@ interface ShownCatalog {
   confirmed: { keys: Set<string>; generation: number };
 }
 
+const NEVER = new AbortController().signal;
+
 /** The merged lists of all servers, as each session sees them. */
 export class Catalog {
   readonly #options: CatalogOptions;
@@ -290,8 +292,6 @@ export class Catalog {
     return derive(call, { signal: NEVER, progressToken: undefined });
   }
 }
-
-const NEVER = new AbortController().signal;
 
 function withoutOutputSchema({ outputSchema: _, ...definition }: JsonObject): JsonObject {
   return definition;

@@ -191,6 +191,8 @@ class Attempts implements Disposable {
   }
 }
 
+const REFUSED = Symbol("refused");
+
 /** Resolves with true once one of `tries` does, with false when none does. */
 function untilOne(tries: readonly Promise<boolean>[]): Promise<boolean> {
   const wins = tries.map((tried) => tried.then((taken) => taken || Promise.reject(REFUSED)));
@@ -200,8 +202,6 @@ function untilOne(tries: readonly Promise<boolean>[]): Promise<boolean> {
     return false;
   });
 }
-
-const REFUSED = Symbol("refused");
 
 /** Whether a server does not have the resource: by the code of MCP, or by "invalid params". */
 function isNotFound({ code }: RpcError): boolean {

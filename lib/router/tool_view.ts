@@ -109,6 +109,8 @@ export class ToolView {
   }
 }
 
+const filtered = new WeakMap<ShownTools, Map<ToolSet, ShownTools>>();
+
 /** The tools of a list that a tool set shows; cached, since the search index is keyed by the object. */
 function seenIn(entries: ShownTools, set: ToolSet): ShownTools {
   let bySet = filtered.get(entries);
@@ -117,5 +119,3 @@ function seenIn(entries: ShownTools, set: ToolSet): ShownTools {
   if (!seen) bySet.set(set, seen = new Map([...entries].filter(([name, entry]) => set.shows(name, entry))));
   return seen;
 }
-
-const filtered = new WeakMap<ShownTools, Map<ToolSet, ShownTools>>();

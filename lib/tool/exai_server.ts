@@ -61,6 +61,10 @@ export function createExaiServer(options: ExaiServerOptions): ExaiServer {
   return new ExaiToolServer(options);
 }
 
+const KIND_BY_METHOD: ReadonlyMap<string, ListKind> = new Map(
+  Object.entries(LISTS).map(([kind, { method }]) => [method, kind as ListKind]),
+);
+
 class ExaiToolServer implements ExaiServer {
   readonly name = NAME;
   readonly ownScheme = `${NAME}:`;
@@ -189,10 +193,6 @@ class ExaiToolServer implements ExaiServer {
     });
   }
 }
-
-const KIND_BY_METHOD: ReadonlyMap<string, ListKind> = new Map(
-  Object.entries(LISTS).map(([kind, { method }]) => [method, kind as ListKind]),
-);
 
 function checkCursor({ cursor }: JsonObject): void {
   if (cursor === undefined) return;

@@ -41,6 +41,8 @@ function toParams(request: SampleRequest): JsonObject {
   };
 }
 
+const FINISH: Readonly<Record<string, FinishReason>> = { maxTokens: "length", toolUse: "tool_calls" };
+
 async function toResult(
   { content, model, stopReason }: JsonObject,
   { systemPrompt = "", messages }: SampleRequest,
@@ -67,8 +69,6 @@ function textOf(blocks: readonly Json[]): string {
   return blocks.flatMap((block) => isObject(block) && typeof block.text === "string" ? [block.text] : [])
     .join("\n");
 }
-
-const FINISH: Readonly<Record<string, FinishReason>> = { maxTokens: "length", toolUse: "tool_calls" };
 
 function samplingError(reason: string): ExaiError {
   return new ExaiError(

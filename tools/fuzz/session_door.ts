@@ -166,6 +166,21 @@ class MemoryChannel implements FrameChannel {
   }
 }
 
+const TOOLS = ["echo", "throws", "steps", "asks"].map((name) => ({ name, inputSchema: { type: "object" } }));
+
+/** A server whose tools do what makes a session work: answer, throw, report progress, ask. */
+const FIXTURE: Server = {
+  name: "fixture",
+  describe: () =>
+    Promise.resolve({
+      protocolVersion: "2025-11-25",
+      capabilities: { tools: {} },
+      serverInfo: { name: "fixture", version: "1" },
+    }),
+  list: (kind: ListKind) => Promise.resolve(kind === "tools" ? TOOLS : []),
+  target: run,
+};
+
 function routerOf(): Router {
   const permits = new Permits({ perKey: 8, total: 24, queueMax: 256 });
   const admission = new ProcessAdmission({ name: "fuzz", permits, queueMax: 256 });
@@ -195,21 +210,6 @@ function hooksFor(registry: SessionRegistry, router: Router): AttachHooks {
     onNotification: (session, method, params) => router.notify(session, method, params),
   };
 }
-
-/** A server whose tools do what makes a session work: answer, throw, report progress, ask. */
-const FIXTURE: Server = {
-  name: "fixture",
-  describe: () =>
-    Promise.resolve({
-      protocolVersion: "2025-11-25",
-      capabilities: { tools: {} },
-      serverInfo: { name: "fixture", version: "1" },
-    }),
-  list: (kind: ListKind) => Promise.resolve(kind === "tools" ? TOOLS : []),
-  target: run,
-};
-
-const TOOLS = ["echo", "throws", "steps", "asks"].map((name) => ({ name, inputSchema: { type: "object" } }));
 
 async function run(call: Call): Promise<Result> {
   for (const [kind, { method, field }] of Object.entries(LISTS)) {

@@ -27,6 +27,24 @@ export interface Instrumented {
 /** The names Stryker gives its two functions in the code; `runtime.ts` has what they do. */
 export const RUNTIME_NAMES = { isActive: "stryMutAct_9fa48", cover: "stryCov_9fa48" } as const;
 
+const quiet = () => {};
+const no = () => false;
+
+const SILENT = {
+  isTraceEnabled: no,
+  isDebugEnabled: no,
+  isInfoEnabled: no,
+  isWarnEnabled: no,
+  isErrorEnabled: no,
+  isFatalEnabled: no,
+  trace: quiet,
+  debug: quiet,
+  info: quiet,
+  warn: quiet,
+  error: quiet,
+  fatal: quiet,
+};
+
 /** Puts every mutant that Stryker's operators find, and that can mean something, into `sources`, the code by path. */
 export async function instrument(sources: ReadonlyMap<string, string>): Promise<Instrumented> {
   const instrumenter = createInjector()
@@ -80,21 +98,3 @@ function offsetOf(text: string, { line, column }: Position): number {
 function oneLine(code: string): string {
   return code.replace(/\s+/g, " ").trim();
 }
-
-const quiet = () => {};
-const no = () => false;
-
-const SILENT = {
-  isTraceEnabled: no,
-  isDebugEnabled: no,
-  isInfoEnabled: no,
-  isWarnEnabled: no,
-  isErrorEnabled: no,
-  isFatalEnabled: no,
-  trace: quiet,
-  debug: quiet,
-  info: quiet,
-  warn: quiet,
-  error: quiet,
-  fatal: quiet,
-};

@@ -15,15 +15,15 @@ export function isActive(id: string): boolean {
   return id === active;
 }
 
+/** Under this name a program that runs tests says that it takes what was reached by itself. */
+export const TAKE_REACHED = Symbol.for("exai.mutate.takeReached");
+
 export const cover: (...ids: string[]) => boolean = coverage === undefined ? () => false : (...ids) => {
   for (const id of ids) reached.add(id);
   // The program that runs the tests writes at the end of each; another may be killed at any time.
   if (!(TAKE_REACHED in globalThis)) writeReached();
   return true;
 };
-
-/** Under this name a program that runs tests says that it takes what was reached by itself. */
-export const TAKE_REACHED = Symbol.for("exai.mutate.takeReached");
 
 /** What was reached since the last time. */
 export function takeReached(): string[] {

@@ -75,6 +75,12 @@ async function openOps(rig: Rig, counted: Counted): Promise<SoakClient> {
   };
 }
 
+const INITIALIZE = {
+  protocolVersion: "2025-06-18",
+  capabilities: {},
+  clientInfo: { name: "exai-soak", version: "1" },
+};
+
 async function openMcp(rig: Rig, counted: Counted): Promise<SoakClient> {
   const socket = new WebSocket(`ws://127.0.0.1:${rig.port}/mcp`, ["mcp"]);
   const waiting = new Map<number, PromiseWithResolvers<JsonObject>>();
@@ -146,12 +152,6 @@ async function openHttp(rig: Rig, counted: Counted): Promise<SoakClient> {
     },
   };
 }
-
-const INITIALIZE = {
-  protocolVersion: "2025-06-18",
-  capabilities: {},
-  clientInfo: { name: "exai-soak", version: "1" },
-};
 
 function check(way: string, expected: string, { content, error }: JsonObject): void {
   const text = (content as JsonObject[] | undefined)?.[0]?.text;

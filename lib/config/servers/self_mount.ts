@@ -21,6 +21,9 @@ export function checkUrl(url: string, { ownPort, fault }: CheckContext): void {
   if (isOwnAddress(url, ownPort)) fault(["url"], wouldMountItself("is the address of this daemon"));
 }
 
+/** Where MCP is spoken at a daemon: at `/mcp` over HTTP, at any path over WebSocket. */
+const MCP_URL = /\bhttps?:\/\/[^\s"'<>/?#]+\/mcp\b[^\s"'<>]*|\bwss?:\/\/[^\s"'<>]+/gi;
+
 /** Reports a bridge to this daemon, such as `npx mcp-remote http://127.0.0.1:8765/mcp`. */
 function checkBridges({ args, env }: StdioServerConfig, { ownPort, fault }: CheckContext): void {
   const told: [PropertyKey[], string | null][] = [
@@ -34,9 +37,6 @@ function checkBridges({ args, env }: StdioServerConfig, { ownPort, fault }: Chec
     }
   }
 }
-
-/** Where MCP is spoken at a daemon: at `/mcp` over HTTP, at any path over WebSocket. */
-const MCP_URL = /\bhttps?:\/\/[^\s"'<>/?#]+\/mcp\b[^\s"'<>]*|\bwss?:\/\/[^\s"'<>]+/gi;
 
 function wouldMountItself(what: string): string {
   return `${what}: EXAI would mount itself and show every tool twice; take this entry out here. exai-shim belongs ` +

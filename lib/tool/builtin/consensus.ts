@@ -218,6 +218,10 @@ async function askOne(
   }
 }
 
+const PRESENTATION =
+  "Say where the models agree and where they do not, and why; weigh reasons, not votes. Then give " +
+  "your own recommendation, how sure it is, and the next steps. Name the models that failed.";
+
 function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opinion[]): WorkflowResult {
   const successes = responses.filter(({ status }) => status === "success");
   const content: JsonObject = {
@@ -245,10 +249,6 @@ function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opi
     reply: { content: opinions.join("\n\n") },
   };
 }
-
-const PRESENTATION =
-  "Say where the models agree and where they do not, and why; weigh reasons, not votes. Then give " +
-  "your own recommendation, how sure it is, and the next steps. Name the models that failed.";
 
 function totalUsage(responses: readonly Opinion[]): JsonObject {
   const sum = (field: string) =>

@@ -21,6 +21,12 @@ const input = z.object({
 
 type PlannerArgs = z.output<typeof input>;
 
+const PRESENTATION = {
+  presentation:
+    "Show the plan as headings with numbered steps, dependencies and open questions named; compare " +
+    "the branches and say which one you recommend. Ask before you carry it out.",
+};
+
 /** Plans step by step, with revisions and branches for alternatives. */
 export const planner = defineWorkflow<PlannerArgs>({
   name: "planner",
@@ -44,12 +50,6 @@ export const planner = defineWorkflow<PlannerArgs>({
   requiredActions: ({ args }) => actionsFor(args),
   finish: ({ steps }) => ({ completion: "local", content: { plan: writePlan(steps), ...PRESENTATION } }),
 });
-
-const PRESENTATION = {
-  presentation:
-    "Show the plan as headings with numbered steps, dependencies and open questions named; compare " +
-    "the branches and say which one you recommend. Ask before you carry it out.",
-};
 
 function checkRevision(args: PlannerArgs, earlier: readonly PlannerArgs[]): void {
   const { is_step_revision, revises_step_number: revised } = args;

@@ -22,6 +22,10 @@ function describe({ name, required, schema }: Parameter): JsonObject {
   return { name, required, ...(description === "" ? {} : { description }) };
 }
 
+const STEPS =
+  "Say in findings what you know before you call. After each answer do what its required_actions say, then send its " +
+  "next_call with what you found, until its status no longer begins with pause_for.";
+
 /**
  * Renders the prompt `params.name` (MCP `prompts/get`).
  *
@@ -45,10 +49,6 @@ export function getPrompt(params: JsonObject, tools: readonly ToolDefinition[]):
     messages: [{ role: "user", content: { type: "text", text } }],
   };
 }
-
-const STEPS =
-  "Say in findings what you know before you call. After each answer do what its required_actions say, then send its " +
-  "next_call with what you found, until its status no longer begins with pause_for.";
 
 /** @throws {ExaiError} `INVALID_PARAMS` when there is no prompt `name` */
 export function findPrompt(name: unknown, tools: readonly ToolDefinition[]): ToolDefinition {
