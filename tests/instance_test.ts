@@ -163,7 +163,7 @@ Deno.test("a server that is stopped says so, and one that says nothing closed th
 Deno.test("a server that knows the connection no more gets nothing new, and what runs may still be answered", async () => {
   const lost: [string, boolean][] = [];
   const { instance, upstream } = await instanceOf({
-    onLost: (why, { isFault }) => void lost.push([why.message, isFault]),
+    onConnectionLost: (why, { isFault }) => void lost.push([why.message, isFault]),
   });
   const ada = new Window("ada");
   const running = instance.call(ada.call());
@@ -181,12 +181,14 @@ Deno.test("a server that knows the connection no more gets nothing new, and what
 
 Deno.test("a connection that is lost before it was ever of use is the fault of its server", async () => {
   const faults: boolean[] = [];
-  const { instance, upstream } = await instanceOf({ onLost: (_, { isFault }) => void faults.push(isFault) });
+  const { instance, upstream } = await instanceOf({
+    onConnectionLost: (_, { isFault }) => void faults.push(isFault),
+  });
   upstream.answer = () => OK;
   await instance.call(new Window("ada").call());
   upstream.onlost!("it forgot us");
   assertEquals(faults, [false]);
-  const ended = await instanceOf({ onLost: (_, { isFault }) => void faults.push(isFault) });
+  const ended = await instanceOf({ onConnectionLost: (_, { isFault }) => void faults.push(isFault) });
   ended.upstream.onclose!();
   ended.upstream.onlost!("too late");
   assertEquals(faults.length, 1);

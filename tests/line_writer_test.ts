@@ -65,7 +65,7 @@ Deno.test("what comes while a write is under way goes out together", async () =>
 Deno.test("a sink that fails is told of once, and later text is dropped", async () => {
   const errors: string[] = [];
   const sink = { write: () => Promise.reject(new Error("broken pipe")) };
-  const writer = new LineWriter(sink, { onerror: ({ message }) => errors.push(message) });
+  const writer = new LineWriter(sink, { onError: ({ message }) => errors.push(message) });
   writer.write("a");
   writer.write("b");
   await writer.flushed();

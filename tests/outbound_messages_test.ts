@@ -53,7 +53,7 @@ Deno.test("of what made room only what the client never had is lost, and as much
   const lost: number[] = [];
   for (let n = 1; n <= 5; n++) posts.add(String(n), () => lost.push(n));
   posts.acknowledge(2);
-  for (const onlost of posts.resume(3).undelivered) onlost({} as ExaiError);
+  for (const notify of posts.resume(3).undelivered) notify({} as ExaiError);
   assertEquals(lost, [4]);
   assertEquals(posts.resume(0).undelivered, []);
   for (let n = 0; n < 1002; n++) posts.add("x");

@@ -21,13 +21,13 @@ function inboxOf(maxLineBytes = 10_000) {
   const inbox = new StdoutReader({
     server: "odd",
     maxLineBytes,
-    onmessage: (message) => {
+    onMessage: (message) => {
       if ("method" in message && message.method === "throw") throw new Error("not handled");
       messages.push(message);
     },
-    onrefused: (answer) => void refusals.push(answer),
-    onerror: (error) => void errors.push(error),
-    onnoise: (line) => void noises.push(line),
+    onRefused: (answer) => void refusals.push(answer),
+    onError: (error) => void errors.push(error),
+    onNoise: (line) => void noises.push(line),
   });
   return {
     inbox,

@@ -20,7 +20,7 @@ function subscriptionsOf() {
   const answers = { renewal: OK as Result | Promise<Result> };
   const subscriptions = new Subscriptions({
     renew: (uri) => (asked.push(`!${uri}`), Promise.resolve(answers.renewal)),
-    onLost: ({ id }, uri, why) => lost.push(`${id} ${uri} ${why}`),
+    onSubscriptionLost: ({ id }, uri, why) => lost.push(`${id} ${uri} ${why}`),
   });
   const asks = (what: string, answer: Result | Promise<Result> = OK) => ({
     ask: () => (asked.push(what), Promise.resolve(answer)),

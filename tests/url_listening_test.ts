@@ -21,12 +21,12 @@ async function heard(opens: Open[], options: Partial<StandaloneStreamOptions> = 
       if (answer instanceof Error) throw answer;
       return answer;
     },
-    onevent: (event) => void events.push(event),
-    onresumed: () => void log.push("resumed"),
-    onlost: ({ status }) => void log.push(`lost ${status}`),
+    onEvent: (event) => void events.push(event),
+    onResumed: () => void log.push("resumed"),
+    onSessionLost: ({ status }) => void log.push(`lost ${status}`),
     check: () => Promise.resolve("alive"),
-    onfatal: ({ code }) => void log.push(`fatal ${code}`),
-    onerror: (error) => void log.push(`error ${(error as Error).message.slice(0, 40)}`),
+    onFatal: ({ code }) => void log.push(`fatal ${code}`),
+    onError: (error) => void log.push(`error ${(error as Error).message.slice(0, 40)}`),
     signal: controller.signal,
     hasSession: true,
     ...options,
@@ -138,18 +138,18 @@ async function waiting(clock: SteadyClock) {
   const opened = Promise.withResolvers<Response>();
   const listening = new StandaloneStream({
     open: () => (log.push("open"), log.length === 1 ? opened.promise : Promise.resolve(stream())),
-    onevent: () => {},
-    onresumed: () => {},
-    onlost: () => {},
+    onEvent: () => {},
+    onResumed: () => {},
+    onSessionLost: () => {},
     check: () => Promise.resolve("alive"),
-    onfatal: () => {},
-    onerror: () => {},
+    onFatal: () => {},
+    onError: () => {},
     signal: controller.signal,
     hasSession: true,
   });
   assertEquals(listening.state, "opening");
   const done = listening.run();
-  listening.nudge();
+  listening.retryNow();
   const body = Promise.withResolvers<void>();
   opened.resolve(
     new Response(
@@ -159,7 +159,7 @@ async function waiting(clock: SteadyClock) {
   await settled();
   assertEquals(listening.state, "open");
   clock.pass(1000);
-  listening.nudge();
+  listening.retryNow();
   body.resolve();
   await settled();
   clock.pass(-1000);
@@ -171,11 +171,11 @@ Deno.test("a server that answers otherwise is tried at once, but not within a se
   using clock = new SteadyClock();
   const { listening, log, end } = await waiting(clock);
   clock.pass(999);
-  listening.nudge();
+  listening.retryNow();
   await settled();
   assertEquals(log.length, 1);
   clock.pass(1);
-  listening.nudge();
+  listening.retryNow();
   await settled();
   assertEquals(log.length, 2);
   await end();

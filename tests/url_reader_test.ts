@@ -15,9 +15,9 @@ function read(text: string, asked?: RequestId) {
   const refusals: unknown[] = [];
   const reader = new MessageReader({
     server: "far",
-    onmessage: (message) => void messages.push(message),
-    onrefused: (answer) => void refusals.push(answer.id),
-    onerror: ({ message }) => void errors.push(message),
+    onMessage: (message) => void messages.push(message),
+    onRefused: (answer) => void refusals.push(answer.id),
+    onError: ({ message }) => void errors.push(message),
   });
   const isAnswered = reader.take(text, asked);
   return { isAnswered, messages: messages as unknown, errors, ...(refusals.length > 0 && { refusals }) };
@@ -110,7 +110,7 @@ async function eventsIn(...chunks: string[]) {
   const encoder = new TextEncoder();
   const body = ReadableStream.from(chunks.map((chunk) => encoder.encode(chunk)));
   const retries: number[] = [];
-  const events = await Array.fromAsync(eventsOf(body, { onretry: (ms) => void retries.push(ms) }));
+  const events = await Array.fromAsync(eventsOf(body, { onRetry: (ms) => void retries.push(ms) }));
   return { events: events.map(({ event, data, id }) => [event, data, id]), retries };
 }
 

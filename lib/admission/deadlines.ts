@@ -29,11 +29,11 @@ export class Deadlines {
 /** The deadlines of one duration, in the order they expire. */
 class Lane {
   readonly #entries = new Set<DeadlineEntry>();
-  readonly #onempty: () => void;
+  readonly #onEmpty: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(onempty: () => void) {
-    this.#onempty = onempty;
+  constructor(onEmpty: () => void) {
+    this.#onEmpty = onEmpty;
   }
 
   add(atMs: number, expire: () => void): Disposable {
@@ -69,6 +69,6 @@ class Lane {
     if (!this.#entries.delete(entry) || this.#entries.size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#onempty();
+    this.#onEmpty();
   }
 }

@@ -178,19 +178,19 @@ export class ByteBudget {
 export class ByteAccount implements Disposable {
   bytes = 0;
   readonly holder: BudgetHolder | undefined;
-  readonly #onmove: (account: ByteAccount, bytes: number) => void;
+  readonly #onMove: (account: ByteAccount, bytes: number) => void;
 
-  /** @param onmove called after each change */
-  constructor(holder: BudgetHolder | undefined, onmove: (account: ByteAccount, bytes: number) => void) {
+  /** @param onMove called after each change */
+  constructor(holder: BudgetHolder | undefined, onMove: (account: ByteAccount, bytes: number) => void) {
     this.holder = holder;
-    this.#onmove = onmove;
+    this.#onMove = onMove;
   }
 
   /** Adds `bytes`, or subtracts them if negative. */
   add(bytes: number): void {
     if (bytes === 0) return;
     this.bytes += bytes;
-    this.#onmove(this, bytes);
+    this.#onMove(this, bytes);
   }
 
   /** Sets the number of bytes. */

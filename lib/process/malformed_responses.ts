@@ -29,12 +29,12 @@ const LOG_MEMBERS = [
  */
 export class MalformedResponses {
   readonly #server: string;
-  readonly #onanswer: (answer: RpcResponse) => void;
+  readonly #onAnswer: (answer: RpcResponse) => void;
   readonly #pending = new Map<RequestId, ReturnType<typeof setTimeout>>();
 
-  constructor(server: string, onanswer: (answer: RpcResponse) => void) {
+  constructor(server: string, onAnswer: (answer: RpcResponse) => void) {
     this.#server = server;
-    this.#onanswer = onanswer;
+    this.#onAnswer = onAnswer;
   }
 
   /** Takes a line that is not JSON. */
@@ -75,6 +75,6 @@ export class MalformedResponses {
 
   #answer(id: RequestId, what: string): void {
     this.#pending.delete(id);
-    this.#onanswer({ jsonrpc: "2.0", id, error: malformedAnswer(what, this.#server) });
+    this.#onAnswer({ jsonrpc: "2.0", id, error: malformedAnswer(what, this.#server) });
   }
 }

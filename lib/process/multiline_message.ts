@@ -7,7 +7,7 @@ const MAX_LINES = 100_000;
 interface SplitMessageOptions {
   maxChars: number;
   /** Takes lines that are not a message, or did not become one in time and size. */
-  ongiveup(text: string): void;
+  onGiveUp(text: string): void;
 }
 
 /**
@@ -54,9 +54,9 @@ export class MultilineMessage {
     return "taken";
   }
 
-  /** Passes the lines so far to `ongiveup`. */
+  /** Passes the lines so far to `onGiveUp`. */
   giveUp(): void {
-    if (this.isOpen) this.#options.ongiveup(this.#empty());
+    if (this.isOpen) this.#options.onGiveUp(this.#empty());
   }
 
   #empty(): string {

@@ -84,10 +84,10 @@ export class ServerProcess implements Transport, AsyncDisposable {
     options.trees.adopt(child.pid);
     this.#stdoutReader = new StdoutReader({
       ...options,
-      onmessage: (message) => this.onmessage?.(message),
-      onrefused: (answer) => void this.send(answer).catch(() => {}),
-      onerror: (error) => this.onerror?.(error),
-      onnoise: (line) => this.#log(`(stdout, no message) ${line}\n`),
+      onMessage: (message) => this.onmessage?.(message),
+      onRefused: (answer) => void this.send(answer).catch(() => {}),
+      onError: (error) => this.onerror?.(error),
+      onNoise: (line) => this.#log(`(stdout, no message) ${line}\n`),
     });
     this.#stdinWriter = new StdinWriter(child.stdin!, {
       server: options.server,

@@ -36,13 +36,13 @@ const HANDLED = Symbol("taken");
 interface StdoutReaderOptions {
   server: string;
   maxLineBytes: number;
-  onmessage(message: RpcMessage): void;
+  onMessage(message: RpcMessage): void;
   /** Takes the error response to a request of the server that cannot be read. */
-  onrefused(answer: RpcResponse): void;
+  onRefused(answer: RpcResponse): void;
   /** Called with what is wrong with a message. */
-  onerror(error: ExaiError): void;
+  onError(error: ExaiError): void;
   /** Called with a line that is not a message. */
-  onnoise(line: string): void;
+  onNoise(line: string): void;
 }
 
 /** Turns a process's stdout into messages. Other lines are counted and skipped. */
@@ -73,16 +73,16 @@ export class StdoutReader {
   constructor(options: StdoutReaderOptions) {
     this.#options = options;
     // Later messages in the chunk belong to other calls.
-    this.#deliver = loggingErrors("a line of a server", options.onmessage);
+    this.#deliver = loggingErrors("a line of a server", options.onMessage);
     this.#malformed = new MalformedResponses(options.server, this.#deliver);
     this.#multiline = new MultilineMessage({
       maxChars: options.maxLineBytes,
-      ongiveup: (text) => this.#skip(text),
+      onGiveUp: (text) => this.#skip(text),
     });
     this.#framer = new LineFramer({
       maxLineBytes: options.maxLineBytes,
-      online: (line) => this.#takeFirst(this.#decoder.decode(line)),
-      onoverlong: (line) => this.#rejectOverlong(line),
+      onLine: (line) => this.#takeFirst(this.#decoder.decode(line)),
+      onOverlong: (line) => this.#rejectOverlong(line),
     });
   }
 
@@ -169,7 +169,7 @@ export class StdoutReader {
     if (value === undefined) return forEachYielding(text.split("\n"), (line) => void this.#takeLine(line));
     if (!this.#isFramed) {
       this.#isFramed = true;
-      this.#options.onnoise(`(messages behind Content-Length headers are read, but ${ONE_A_LINE})`);
+      this.#options.onNoise(`(messages behind Content-Length headers are read, but ${ONE_A_LINE})`);
     }
     return this.#takeParsed(value, text);
   }
@@ -218,9 +218,9 @@ export class StdoutReader {
   #takeDeep({ answers, refusals, error }: TooDeep): typeof HANDLED | undefined {
     if (error === undefined) return undefined;
     this.messageCount++;
-    this.#options.onerror(error);
+    this.#options.onError(error);
     for (const answer of answers) this.#deliver(answer);
-    for (const refusal of refusals) this.#options.onrefused(refusal);
+    for (const refusal of refusals) this.#options.onRefused(refusal);
     return HANDLED;
   }
 
@@ -239,8 +239,8 @@ export class StdoutReader {
     }
     const message = readServerMessage(value, this.#options.server);
     if (typeof message === "string") {
-      const { server, onerror } = this.#options;
-      return onerror(
+      const { server, onError } = this.#options;
+      return onError(
         new ExaiError("INVALID_REQUEST", `server "${server}" sent a message that is none: ${message}`),
       );
     }
@@ -252,7 +252,7 @@ export class StdoutReader {
   #noteRepaired(): void {
     if (this.#hasRepaired) return;
     this.#hasRepaired = true;
-    this.#options.onnoise("NaN or Infinity in a message, which JSON does not have: read as null");
+    this.#options.onNoise("NaN or Infinity in a message, which JSON does not have: read as null");
   }
 
   #addNoise(line: string): void {
@@ -261,13 +261,13 @@ export class StdoutReader {
     this.noiseCount++;
     if (this.noise.length >= MAX_NOISE_KEPT) return;
     this.noise.push(text);
-    this.#options.onnoise(text);
+    this.#options.onNoise(text);
   }
 
   /** Reports a message that is too long; if it is an answer, its request fails at once. */
   #rejectOverlong(line: OverlongLine): void {
     this.#isBody = false;
-    const { server, maxLineBytes, onerror } = this.#options;
+    const { server, maxLineBytes, onError } = this.#options;
     const error = new ExaiError(
       "TOO_LARGE",
       `server "${server}" sent a message of ${formatBytes(line.bytes)}; at most ${
@@ -276,7 +276,7 @@ export class StdoutReader {
         "ask it for less",
       { details: { server } },
     );
-    onerror(error);
+    onError(error);
     const id = /"method"\s*:/.test(line.head.slice(0, MAX_NOISE_CHARS)) ? null : findId(line);
     if (id !== null) this.#deliver(responseTo(id, { error: toRpcError(error) }));
   }

@@ -8,10 +8,10 @@ import { readTooDeep, TOO_DEEP, type TooDeep, tooDeepAnswer } from "../wire/too_
 interface MessageReaderOptions {
   server: string;
   /** `about`: the request in whose response the message came. */
-  onmessage(message: RpcMessage, about?: RequestId): void;
+  onMessage(message: RpcMessage, about?: RequestId): void;
   /** Takes the response to a request of the server that cannot be read. */
-  onrefused(answer: RpcResponse): void;
-  onerror(error: Error): void;
+  onRefused(answer: RpcResponse): void;
+  onError(error: Error): void;
 }
 
 /** Reads the messages of a server behind a URL, from a body or from events. */
@@ -29,7 +29,7 @@ export class MessageReader {
    * @returns whether the answer was in it; a promise for a long batch
    */
   take(text: string, requestId?: RequestId): boolean | Promise<boolean> {
-    const { server, onmessage } = this.#options;
+    const { server, onMessage } = this.#options;
     const deep = readTooDeep(text, server);
     if (deep) return this.#takeDeep(deep, requestId);
     let value: unknown;
@@ -37,7 +37,7 @@ export class MessageReader {
       value = parseLenient(text).value;
     } catch {
       if (requestId === undefined) this.#reject("a message must be JSON");
-      else onmessage({ jsonrpc: "2.0", id: requestId, error: malformedAnswer("it is not JSON", server) });
+      else onMessage({ jsonrpc: "2.0", id: requestId, error: malformedAnswer("it is not JSON", server) });
       return requestId !== undefined;
     }
     let isAnswered = false;
@@ -55,10 +55,10 @@ export class MessageReader {
   }
 
   #takeDeep(deep: TooDeep, requestId: RequestId | undefined): boolean {
-    const { server, onmessage, onrefused, onerror } = this.#options;
-    if (deep.error) onerror(deep.error);
+    const { server, onMessage, onRefused, onError } = this.#options;
+    if (deep.error) onError(deep.error);
     else if (requestId === undefined) this.#reject(TOO_DEEP);
-    for (const refusal of deep.refusals) onrefused(refusal);
+    for (const refusal of deep.refusals) onRefused(refusal);
     const identified = deep.answers.filter(({ id }) => id !== null);
     // As above, for a text of which only the outermost members are known.
     const isUnidentified = requestId !== undefined && identified.length === 0 && !deep.asks;
@@ -67,7 +67,7 @@ export class MessageReader {
       : requestId === undefined
       ? deep.answers
       : identified;
-    for (const answer of answers) onmessage(answer, requestId);
+    for (const answer of answers) onMessage(answer, requestId);
     return requestId !== undefined && answers.some(({ id }) => String(id) === String(requestId));
   }
 
@@ -77,12 +77,12 @@ export class MessageReader {
       this.#reject(message);
       return false;
     }
-    this.#options.onmessage(message, requestId);
+    this.#options.onMessage(message, requestId);
     return requestId !== undefined && !("method" in message) && String(message.id) === String(requestId);
   }
 
   #reject(what: string): void {
-    const { server, onerror } = this.#options;
-    onerror(new Error(`server "${server}" sent a message that is none: ${what}`));
+    const { server, onError } = this.#options;
+    onError(new Error(`server "${server}" sent a message that is none: ${what}`));
   }
 }

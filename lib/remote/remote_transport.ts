@@ -23,9 +23,9 @@ export abstract class RemoteTransport implements UpstreamTransport {
     this.endpoint = new ServerEndpoint(config, fetch);
     this.reader = new MessageReader({
       server: config.title,
-      onmessage: (message, about) => this.receive(message, about),
-      onrefused: (answer) => void this.send(answer).catch(() => {}),
-      onerror: (error) => this.onerror?.(error),
+      onMessage: (message, about) => this.receive(message, about),
+      onRefused: (answer) => void this.send(answer).catch(() => {}),
+      onError: (error) => this.onerror?.(error),
     });
   }
 

@@ -16,7 +16,7 @@ interface ResponseStreamOptions {
   /** Opens the stream again after the event `lastEventId`. */
   reopen(lastEventId: string): Promise<Response>;
   /** Takes one message. @returns whether it is the answer */
-  onmessage(text: string): boolean | Promise<boolean>;
+  onMessage(text: string): boolean | Promise<boolean>;
   /** Ends the stream. */
   signal: AbortSignal;
 }
@@ -55,15 +55,15 @@ export class ResponseStream {
 
   /** Reads one stream to its end; returns whether it had the answer. */
   async #readOnce(body: NonNullable<Response["body"]>): Promise<boolean> {
-    const { onmessage, signal } = this.#options;
-    const onretry = (ms: number) => this.#pauseMs = Math.max(MIN_PAUSE_MS, Math.min(ms, MAX_PAUSE_MS));
+    const { onMessage, signal } = this.#options;
+    const onRetry = (ms: number) => this.#pauseMs = Math.max(MIN_PAUSE_MS, Math.min(ms, MAX_PAUSE_MS));
     let isAnswered = false;
     try {
-      for await (const { event, data, id } of eventsOf(body, { onretry, signal })) {
+      for await (const { event, data, id } of eventsOf(body, { onRetry, signal })) {
         if (id) this.#lastEventId = id;
         if (event !== "message" || data === "") continue;
         this.#attempts = 0;
-        const taken = onmessage(data);
+        const taken = onMessage(data);
         if (typeof taken === "boolean" ? taken : await taken) isAnswered = true;
       }
     } catch (thrown) {

@@ -10,7 +10,7 @@ export interface ServerEvent {
 
 interface EventsOptions {
   /** Called with the reconnection time the server asks for. */
-  onretry?(ms: number): void;
+  onRetry?(ms: number): void;
   /**
    * Ends the stream. The signal of its request is not enough: once a body is wrapped, the runtime may collect
    * the link between the two, and the connection would stay open for as long as the server likes.
@@ -21,12 +21,12 @@ interface EventsOptions {
 /** Yields the events of `body`. Ends when the stream does; throws when it is cut. */
 export async function* eventsOf(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  { onretry, signal }: EventsOptions = {},
+  { onRetry, signal }: EventsOptions = {},
 ): AsyncGenerator<ServerEvent, void> {
   let ready: ServerEvent[] = [];
   const parser = createParser({
     onEvent: ({ event = "message", data, id }) => ready.push({ event, data, id }),
-    onRetry: onretry,
+    onRetry: onRetry,
   });
   const unify = lineEndUnifier();
   for await (const text of body.pipeThrough(new TextDecoderStream(), { signal })) {

@@ -11,7 +11,7 @@ const PAUSE_FACTOR = 1.5;
 /** A stream that lasted this long was stable: the next pause is the shortest again. */
 const STABLE_MS = 10 * SECOND_MS;
 /** After an answer to another request the stream is opened without a pause, but not more often than this. */
-const MIN_NUDGE_MS = SECOND_MS;
+const MIN_RETRY_MS = SECOND_MS;
 
 /** HTTP status of a server without a standalone stream (MCP basic/transports, listening for messages). */
 const NO_STREAM = 405;
@@ -26,16 +26,16 @@ export interface StandaloneStreamOptions {
   /** Opens the stream, after the event `lastEventId` if there was one. */
   open(lastEventId: string | undefined): Promise<Response>;
   /** Takes one event. The next one waits for the promise, if there is one. */
-  onevent(event: ServerEvent): unknown;
+  onEvent(event: ServerEvent): unknown;
   /** Called when the stream is open again: what was sent meanwhile is lost. */
-  onresumed(): void;
+  onResumed(): void;
   /** Called when the server refuses the stream because it no longer knows the session. */
-  onlost(refusal: HttpStatusError): void;
+  onSessionLost(refusal: HttpStatusError): void;
   /** Checks whether a refusal without a reason is about the session. */
   check(refusal: HttpStatusError): Promise<SessionCheck>;
   /** Called with an error after which the stream cannot be opened again. */
-  onfatal(error: ExaiError): void;
-  onerror(error: unknown): void;
+  onFatal(error: ExaiError): void;
+  onError(error: unknown): void;
   /** Aborted when the connection is closed. */
   signal: AbortSignal;
   hasSession: boolean;
@@ -75,34 +75,34 @@ export class StandaloneStream {
   }
 
   /** Shortens a pause: the server has just answered another request. */
-  nudge(): void {
-    if (this.state === "waiting" && performance.now() - this.#openedAtMs >= MIN_NUDGE_MS) this.#wake?.abort();
+  retryNow(): void {
+    if (this.state === "waiting" && performance.now() - this.#openedAtMs >= MIN_RETRY_MS) this.#wake?.abort();
   }
 
   /** Opens the stream and reads it to its end. */
   async #readOnce(isFirst: boolean): Promise<NextStep> {
-    const { open, onresumed, onerror, onfatal, onevent, signal } = this.#options;
+    const { open, onResumed, onError, onFatal, onEvent, signal } = this.#options;
     try {
       const response = await open(this.#lastEventId);
       this.state = "open";
       this.#wasOpen = true;
-      if (!isFirst) onresumed();
+      if (!isFirst) onResumed();
       if (response.body === null) return "pause";
-      const onretry = (ms: number) => this.#retryMs = ms;
-      for await (const event of eventsOf(response.body, { onretry, signal })) {
+      const onRetry = (ms: number) => this.#retryMs = ms;
+      for await (const event of eventsOf(response.body, { onRetry, signal })) {
         if (event.id) this.#lastEventId = event.id;
-        const taken = onevent(event);
+        const taken = onEvent(event);
         if (taken instanceof Promise) await taken;
       }
     } catch (thrown) {
       if (signal.aborted) return "stop";
-      onerror(thrown);
+      onError(thrown);
       // Some servers send headers with their first event. Not to miss it, the next stream is opened without a
       // pause.
       if (thrown instanceof StreamTimeoutError) return "reopen";
       if (thrown instanceof HttpStatusError) return await this.#afterRefusal(thrown);
       if (thrown instanceof ExaiError) {
-        onfatal(thrown);
+        onFatal(thrown);
         return "stop";
       }
     }
@@ -113,7 +113,7 @@ export class StandaloneStream {
     const { status } = refusal;
     // 409: the server has not noticed the end of the last stream, and allows only one.
     if (status === 408 || status === 409 || status === 429 || status >= 500) return "pause";
-    const { hasSession, onlost, check } = this.#options;
+    const { hasSession, onSessionLost, check } = this.#options;
     // Servers without such a stream refuse it in many ways; a refusal counts only if the stream was open
     // before.
     if (!this.#wasOpen) return "stop";
@@ -121,7 +121,7 @@ export class StandaloneStream {
       if (status === NO_STREAM) return "stop";
       if (!hasSession || await check(refusal) === "alive") return "pause";
     }
-    onlost(refusal);
+    onSessionLost(refusal);
     return "stop";
   }
 

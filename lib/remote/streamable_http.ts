@@ -86,7 +86,7 @@ export class StreamableHttp extends RemoteTransport {
       unexplainedLosses.accepted(message, this.#url, this);
     }
     if (method === "notifications/initialized") this.#listen();
-    else this.#standalone?.nudge();
+    else this.#standalone?.retryNow();
     if (cancelled !== undefined) this.endpoint.cancel(cancelled);
   }
 
@@ -148,7 +148,7 @@ export class StreamableHttp extends RemoteTransport {
     };
     const stream = new ResponseStream({
       reopen: (lastEventId) => this.endpoint.openStream(lastEventId, signal),
-      onmessage: (text) => {
+      onMessage: (text) => {
         if (!isAnswered) this.#checkSession(text, response);
         const taken = this.reader.take(text, id);
         return typeof taken === "boolean" ? answered(taken) : taken.then(answered);
@@ -163,17 +163,17 @@ export class StreamableHttp extends RemoteTransport {
     const { signal } = this.#closing;
     this.#standalone = new StandaloneStream({
       open: (lastEventId) => this.endpoint.openStream(lastEventId, signal),
-      onevent: ({ event, data }) => {
+      onEvent: ({ event, data }) => {
         return event === "message" && data !== "" ? this.reader.take(data) : false;
       },
-      onresumed: () => this.onresumed?.(),
-      onlost: (refusal) => this.lose(refusal),
+      onResumed: () => this.onresumed?.(),
+      onSessionLost: (refusal) => this.lose(refusal),
       check: (refusal) => this.#checkUnexplained(refusal, { id: undefined, method: undefined, kind: "GET" }),
-      onfatal: (error) => {
+      onFatal: (error) => {
         this.endReason ??= error.message;
         void this.close();
       },
-      onerror: (thrown) => this.onerror?.(thrown instanceof Error ? thrown : new Error(String(thrown))),
+      onError: (thrown) => this.onerror?.(thrown instanceof Error ? thrown : new Error(String(thrown))),
       signal,
       hasSession: this.endpoint.sessionId !== undefined,
     });

@@ -73,14 +73,14 @@ export class Catalog {
   async #listAll(
     kind: ListKind,
     call: Call,
-    onlist?: (server: Server, list: CatalogEntry[] | Missing) => void,
+    onList?: (server: Server, list: CatalogEntry[] | Missing) => void,
   ): Promise<ShownCatalog> {
     // A change while the lists are requested makes the result outdated.
     const generation = this.#generation;
     const lists = await Promise.all(
       this.#options.servers().map(async (server) => {
         const list = await this.#listOf(server, kind, call);
-        onlist?.(server, list);
+        onList?.(server, list);
         return list;
       }),
     );
@@ -208,14 +208,14 @@ export class Catalog {
     const out = new Set(this.#options.servers());
     const seen: CatalogEntry[] = [];
     const found = Promise.withResolvers<void>();
-    const onlist = (server: Server, list: CatalogEntry[] | Missing) => {
+    const onList = (server: Server, list: CatalogEntry[] | Missing) => {
       out.delete(server);
       if (!Array.isArray(list)) return;
       seen.push(...list);
       if (KEY[kind] === "name" && list.some(({ name }) => name === key)) found.resolve();
     };
     // Without the trace: the call does not wait for the remaining lists.
-    const whole = this.#listAll(kind, derive(call, { trace: undefined }), onlist);
+    const whole = this.#listAll(kind, derive(call, { trace: undefined }), onList);
     whole.catch(() => {});
     const settling = new AbortController();
     const { signal } = settling;

@@ -78,8 +78,8 @@ export class SqliteCallJournal implements CallJournal, Disposable {
       // A call that is missing would count as one that never began, and be run twice.
       losesAllByFault: true,
       retryMs: options.retryMs,
-      onopen: ({ sql, tail }) => this.#restore(sql, tail),
-      onclose: ({ tail }) => tail[Symbol.dispose](),
+      onOpen: ({ sql, tail }) => this.#restore(sql, tail),
+      onClose: ({ tail }) => tail[Symbol.dispose](),
       onchange: options.onchange,
       onquarantine: options.onquarantine,
     });

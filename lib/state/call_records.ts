@@ -58,7 +58,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
       migrations: MIGRATIONS,
       prepare: prepareStatements,
       retryMs: options.retryMs,
-      onopen: () => this.#numbers.clear(),
+      onOpen: () => this.#numbers.clear(),
       onchange: () => {
         if (this.#pending.length > 0) this.#flushSoon();
         options.onchange?.();

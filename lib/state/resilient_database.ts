@@ -253,7 +253,7 @@ export class ResilientDatabase<S> implements Disposable {
     if (!isDamage(thrown)) return false;
     try {
       this.#quarantine(thrown);
-      // Its owner writes all it has to a new file in `onopen`, which must not run within the operation that failed.
+      // Its owner writes all it has to a new file in `onOpen`, which must not run within the operation that failed.
       if (this.#options.losesAllByFault) return false;
       this.#open();
       return true;

@@ -154,8 +154,8 @@ export class HttpServerTransport implements Transport {
       maxQueuedBytes: this.#maxQueuedBytes,
       budget: this.#budget,
       completed: exchange.completed,
-      onbytes: (bytes) => this.bytesOut += bytes,
-      onend: (wasCut) => {
+      onBytes: (bytes) => this.bytesOut += bytes,
+      onEnd: (wasCut) => {
         cut = wasCut;
         if (--this.#streams === 0) this.#log.isAttended = false;
         this.#listeners -= listeners;

@@ -13,9 +13,9 @@ interface StreamHooks {
   budget?: ByteBudget;
   /** Settles when the client has received everything, or is gone. */
   completed?: Promise<void>;
-  onbytes(bytes: number): void;
+  onBytes(bytes: number): void;
   /** Called once, when `body` is read no further. `cut`: the client did not take all of it. */
-  onend(cut: boolean): void;
+  onEnd(cut: boolean): void;
 }
 
 /**
@@ -76,7 +76,7 @@ class MeteredSource implements UnderlyingDefaultSource<Uint8Array> {
       const { done, value } = await this.#reader.read();
       if (this.#isOver) return;
       if (done) break;
-      this.#hooks.onbytes(value.length);
+      this.#hooks.onBytes(value.length);
       // In pieces, so that little is with the system, from which it cannot be taken back.
       for (let at = 0; at < value.length; at += MAX_PIECE_BYTES) {
         controller.enqueue(value.length <= MAX_PIECE_BYTES ? value : value.slice(at, at + MAX_PIECE_BYTES));
@@ -112,7 +112,7 @@ class MeteredSource implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   #end(cut: boolean): void {
-    if (!this.#isOver) this.#hooks.onend(cut);
+    if (!this.#isOver) this.#hooks.onEnd(cut);
     this.#isOver = true;
   }
 }

@@ -17,9 +17,9 @@ interface LineFramerOptions {
    * Takes one whole line, its newline included. The bytes are valid until it returns. The next line waits for the
    * promise, if there is one.
    */
-  online(line: Uint8Array): Promise<void> | void;
+  onLine(line: Uint8Array): Promise<void> | void;
   /** Takes the ends of a line beyond `maxLineBytes`. */
-  onoverlong?(line: OverlongLine): void;
+  onOverlong?(line: OverlongLine): void;
 }
 
 const KEPT_END_BYTES = 4 * KIB;
@@ -39,7 +39,7 @@ const indexOfByte = Uint8Array.prototype.indexOf;
  * const lines: string[] = [];
  * const framer = new LineFramer({
  *   maxLineBytes: 1024,
- *   online: (line) => void lines.push(new TextDecoder().decode(line)),
+ *   onLine: (line) => void lines.push(new TextDecoder().decode(line)),
  * });
  * for (const chunk of ["a\nb", "c\n"]) framer.take(new TextEncoder().encode(chunk));
  * assertEquals(lines, ["a\n", "bc\n"]);
@@ -71,7 +71,7 @@ export class LineFramer {
     for (let end; (end = this.#endOfLine(chunk, start)) > 0; start = end) {
       const rest = chunk.subarray(start, end);
       const isWhole = this.#bytes === 0 && rest.length <= this.#options.maxLineBytes;
-      const wait = isWhole ? this.#options.online(rest) : this.#finish(rest);
+      const wait = isWhole ? this.#options.onLine(rest) : this.#finish(rest);
       if (wait || isYieldDue(rest.length)) {
         return this.#takeLater(chunk.slice(end), wait || yieldToEventLoop());
       }
@@ -138,9 +138,9 @@ export class LineFramer {
     this.#parts = [];
     this.#bytes = 0;
     this.#tail = "";
-    if (bytes <= this.#options.maxLineBytes) return this.#options.online(Buffer.concat(parts, bytes));
+    if (bytes <= this.#options.maxLineBytes) return this.#options.onLine(Buffer.concat(parts, bytes));
     const head = parts[0] ? text(parts[0].subarray(0, KEPT_END_BYTES)) : "";
-    this.#options.onoverlong?.({ bytes, head, tail });
+    this.#options.onOverlong?.({ bytes, head, tail });
   }
 }
 

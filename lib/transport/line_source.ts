@@ -15,7 +15,7 @@ interface LineSourceOptions {
   /** Longest line kept, its newline included. */
   maxLineBytes: number;
   /** Takes the two ends of a longer one. */
-  onoverlong?(line: OverlongLine): void;
+  onOverlong?(line: OverlongLine): void;
   /** What to wait for before more is read, if anything. */
   backpressure?(): Promise<void> | undefined;
 }
@@ -35,7 +35,7 @@ export class LineSource extends EventEmitter {
     this.#backpressure = backpressure;
     this.#framer = new LineFramer({
       ...options,
-      online: (line) => void this.emit("data", Buffer.from(line.buffer, line.byteOffset, line.byteLength)),
+      onLine: (line) => void this.emit("data", Buffer.from(line.buffer, line.byteOffset, line.byteLength)),
     });
   }
 

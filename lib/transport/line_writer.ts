@@ -11,7 +11,7 @@ const BATCH_CHARS = MIB;
 
 interface LineWriterOptions {
   /** Called once when a write fails, as when the reader of a pipe is gone. Nothing is written after that. */
-  onerror?(error: Error): void;
+  onError?(error: Error): void;
 }
 
 /**
@@ -20,7 +20,7 @@ interface LineWriterOptions {
  */
 export class LineWriter extends EventEmitter {
   readonly #sink: ByteSink;
-  readonly #onerror: LineWriterOptions["onerror"];
+  readonly #onError: LineWriterOptions["onError"];
   readonly #encoder = new TextEncoder();
   #queue: string[] = [];
   #queuedChars = 0;
@@ -30,7 +30,7 @@ export class LineWriter extends EventEmitter {
   constructor(sink: ByteSink, options: LineWriterOptions = {}) {
     super();
     this.#sink = sink;
-    this.#onerror = options.onerror;
+    this.#onError = options.onError;
   }
 
   /** Text not yet handed to the sink, in UTF-16 code units. */
@@ -63,7 +63,7 @@ export class LineWriter extends EventEmitter {
       this.#isBroken = true;
       this.#queue = [];
       this.#queuedChars = 0;
-      this.#onerror?.(thrown as Error);
+      this.#onError?.(thrown as Error);
     } finally {
       this.#isBusy = false;
       this.emit("drain");

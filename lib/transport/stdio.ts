@@ -65,12 +65,12 @@ export class StdioPeer {
     this.#handlers = handlers;
     this.#source = new LineSource(io.input, {
       maxLineBytes: MAX_LINE_BYTES,
-      onoverlong: (line) => this.#refuseOverlong(line),
+      onOverlong: (line) => this.#refuseOverlong(line),
       backpressure: () => handlers.backpressure?.(),
     });
     this.#source.prependListener("data", (line: Buffer) => this.#line = line);
     this.#writer = new LineWriter(io.output, {
-      onerror: (error) => this.#end(`stdout takes no more: ${error.message}`),
+      onError: (error) => this.#end(`stdout takes no more: ${error.message}`),
     });
     // The SDK's transport uses only the part of both streams that is implemented here.
     this.#transport = new StdioServerTransport(

@@ -69,7 +69,7 @@ export class MountedServer implements Server, AsyncDisposable {
     this.memoryLimitBytes = config.memoryLimitBytes;
     const { lists: store, probes, ...rest } = options;
     const pool = this.slots = this.#pool = new Pool({ ...rest, name: config.name }, {
-      onLost: (slot, isBroken) => this.#leases.slotLost(slot, isBroken),
+      onSlotLost: (slot, isBroken) => this.#leases.slotLost(slot, isBroken),
       onStarted: (slot, instance) => this.#lists.instanceStarted(slot, instance),
       onListsStale: (kinds, scope) => this.#lists.listsStale(kinds, scope),
       onQuestion: (slot) => this.#lists.capabilitiesUsed(slot),

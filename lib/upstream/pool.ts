@@ -31,7 +31,7 @@ export interface PoolOptions extends InstanceStartOptions {
 /** What a pool reports of its slots. */
 interface PoolListener {
   /** The instance of `slot` has ended or is being stopped; `isBroken`: it failed or lost its connection. */
-  onLost(slot: Slot, isBroken: boolean): void;
+  onSlotLost(slot: Slot, isBroken: boolean): void;
   onStarted(slot: Slot, instance: Instance): void;
   /** An instance has announced that its lists changed; the sessions attached to it have been notified. */
   onListsStale(kinds: readonly ListKind[], scope: ListScope): void;
@@ -134,7 +134,7 @@ export class Pool implements AsyncDisposable {
         this.#listener.onQuestion?.(slot);
       },
       onRootsAsked: () => this.#listener.onRootsAsked?.(slot),
-      onLost: (why, { isFault }) => this.#connectionLost(slot, { why, isFault, record, attempt }),
+      onConnectionLost: (why, { isFault }) => this.#connectionLost(slot, { why, isFault, record, attempt }),
       onSubscriptionLost: (caller, uri, why) =>
         this.#listener.onSubscriptionLost?.(slot, { caller, uri, why }),
       onListChanged: (kinds) => {
@@ -170,7 +170,7 @@ export class Pool implements AsyncDisposable {
     if (this.retiring.has(slot)) void slot.instance.then((it) => it[Symbol.asyncDispose]()).catch(() => {});
     if (!slot.alive) return;
     slot.stop();
-    this.#listener.onLost?.(slot, false);
+    this.#listener.onSlotLost?.(slot, false);
   }
 
   /**
@@ -186,7 +186,7 @@ export class Pool implements AsyncDisposable {
     if (!isBroken) this.records.known(slot.key)?.supervisor.stopped();
     this.#remove(slot);
     this.retiring.add(slot);
-    this.#listener.onLost?.(slot, isBroken);
+    this.#listener.onSlotLost?.(slot, isBroken);
     const closing = this.#endWithin(slot, graceMs);
     this.#closing.add(closing);
     closing.finally(() => (this.#closing.delete(closing), this.retiring.delete(slot)));
@@ -258,7 +258,7 @@ export class Pool implements AsyncDisposable {
     } else supervisor.connectionLost(reason);
     this.#remove(slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);
-    this.#listener.onLost?.(slot, true);
+    this.#listener.onSlotLost?.(slot, true);
     return isFault ? reason : undefined;
   }
 

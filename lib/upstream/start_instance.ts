@@ -31,7 +31,7 @@ export interface InstanceStartOptions {
 /** What a running instance reports. */
 export type InstanceEvents = Pick<
   InstanceOptions,
-  "onQuestion" | "onRootsAsked" | "onLost" | "onSubscriptionLost" | "onListChanged"
+  "onQuestion" | "onRootsAsked" | "onConnectionLost" | "onSubscriptionLost" | "onListChanged"
 >;
 
 /**

@@ -41,10 +41,10 @@ Deno.test("a character that arrives byte by byte is whole again", async () => {
   const inbox = new StdoutReader({
     server: "s",
     maxLineBytes: KIB,
-    onmessage: (message) => received.push(message),
-    onrefused: fail,
-    onerror: fail,
-    onnoise: fail,
+    onMessage: (message) => received.push(message),
+    onRefused: fail,
+    onError: fail,
+    onNoise: fail,
   });
   for (const byte of new TextEncoder().encode(line + line)) inbox.take(Uint8Array.of(byte));
   assertEquals(received, [JSON.parse(line), JSON.parse(line)]);

@@ -130,7 +130,10 @@ Deno.test("calls that outlast their session hold nothing of the budget", () => {
 const caller = (id: string) => ({ id }) as Caller;
 
 Deno.test("an update of a resource finds those subscribed to it, or to what it is a part of, however many there are", async () => {
-  const subscriptions = new Subscriptions({ renew: () => Promise.resolve({ result: {} }), onLost: () => {} });
+  const subscriptions = new Subscriptions({
+    renew: () => Promise.resolve({ result: {} }),
+    onSubscriptionLost: () => {},
+  });
   const subscribe = (uri: string, id: string) =>
     subscriptions.subscribe(uri, caller(id), { ask: () => Promise.resolve({ result: {} }) });
   for (let n = 0; n < 4096; n++) await subscribe(`file:///${n}`, "many");

@@ -75,10 +75,10 @@ class StdoutDoor implements OpenDoor {
     const inbox = new StdoutReader({
       server: "fuzz",
       maxLineBytes: MAX_LINE_BYTES,
-      onmessage: (message) => isForNoJson(message) ? refused++ : messages++,
-      onrefused: () => {},
-      onerror: () => {},
-      onnoise: () => {},
+      onMessage: (message) => isForNoJson(message) ? refused++ : messages++,
+      onRefused: () => {},
+      onError: () => {},
+      onNoise: () => {},
     });
     let expected = 0;
     let unparsable = 0;

@@ -16,9 +16,9 @@ export interface DatabaseOptions<S> {
   /** Whether a write must survive a failure of the machine, not only the end of this process. */
   isDurable?: boolean;
   /** Called inside a transaction right after opening. What it throws is a fault of the file. */
-  onopen?(sql: S): void;
+  onOpen?(sql: S): void;
   /** Called before closing, to release what `prepare` made besides statements. */
-  onclose?(sql: S): void;
+  onClose?(sql: S): void;
 }
 
 /** An open database, its prepared statements, and the files it had when it was opened. */
@@ -39,10 +39,10 @@ export class DatabaseConnection<S> implements Disposable {
    * Opens the database, migrates it and prepares its statements.
    *
    * @param isWalDamaged whether a part of its write-ahead log is unreadable; the readable part is then checkpointed
-   * @throws what SQLite, `prepare` or `onopen` throws
+   * @throws what SQLite, `prepare` or `onOpen` throws
    */
   static open<S>(options: DatabaseOptions<S>, isWalDamaged: boolean): DatabaseConnection<S> {
-    const { path, migrations, isDurable = false, prepare, onopen } = options;
+    const { path, migrations, isDurable = false, prepare, onOpen } = options;
     const db = openDatabase(path, migrations);
     let opened: DatabaseConnection<S> | undefined;
     try {
@@ -51,7 +51,7 @@ export class DatabaseConnection<S> implements Disposable {
       // Otherwise the next start would find the same damage, unless something is written before.
       if (isWalDamaged) execute(db, "PRAGMA wal_checkpoint(TRUNCATE)");
       const connection = opened = new DatabaseConnection(db, prepare(db), options);
-      if (onopen) inTransaction(db, "write", () => onopen(connection.sql));
+      if (onOpen) inTransaction(db, "write", () => onOpen(connection.sql));
       connection.#identifyFiles();
       return connection;
     } catch (thrown) {
@@ -93,7 +93,7 @@ export class DatabaseConnection<S> implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    closeQuietly(() => this.#options.onclose?.(this.sql));
+    closeQuietly(() => this.#options.onClose?.(this.sql));
     closeQuietly(() => this.#db.close());
   }
 

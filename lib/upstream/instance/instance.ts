@@ -51,7 +51,7 @@ export class Instance implements AsyncDisposable {
   readonly handles: HandleOwners;
   readonly #subscriptions = new Subscriptions({
     renew: (uri) => this.#askAbout(uri, "resources/subscribe"),
-    onLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
+    onSubscriptionLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
   });
   readonly #logLevel: SharedLogLevel;
   readonly #sharedStateCalls: SharedStateCalls;
@@ -270,7 +270,7 @@ export class Instance implements AsyncDisposable {
     if (!this.#exchange.isOpen) return;
     const error = this.#errors.unavailable(why);
     this.#exchange.lose(error);
-    this.#options.onLost?.(error, fault);
+    this.#options.onConnectionLost?.(error, fault);
   }
 
   #receive(message: RpcMessage, about: RequestId | undefined): void {

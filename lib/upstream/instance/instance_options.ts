@@ -33,7 +33,7 @@ export interface InstanceOptions {
    * Called when the connection is lost. `isFault`: the server has failed, rather than dropped a session on which it had
    * answered.
    */
-  onLost?(why: ExaiError, options: { isFault: boolean }): void;
+  onConnectionLost?(why: ExaiError, options: { isFault: boolean }): void;
   /** Called when the server has ended the subscription of a session to `uri`. */
   onSubscriptionLost?(caller: Caller, uri: string, why: string): void;
   /** Called when the server has announced that some of its lists changed. */

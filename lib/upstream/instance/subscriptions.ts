@@ -29,7 +29,7 @@ interface SubscriptionsOptions {
   /** Subscribes to a resource on behalf of the daemon. */
   renew(uri: string): Promise<Result>;
   /** Called when the server has ended a subscription that was confirmed to `caller`. */
-  onLost(caller: Caller, uri: string, why: string): void;
+  onSubscriptionLost(caller: Caller, uri: string, why: string): void;
 }
 
 /** A resource with subscribers, or with requests in progress. */
@@ -188,7 +188,7 @@ export class Subscriptions {
       if (!result.error) return result;
       const lost = [...topic.callers];
       topic.callers.clear();
-      for (const caller of lost) this.#options.onLost(caller, uri, result.error.message);
+      for (const caller of lost) this.#options.onSubscriptionLost(caller, uri, result.error.message);
       return result;
     }).catch(() => {});
   }
