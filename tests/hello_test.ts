@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import { attachMcp, type HandshakeGuard } from "../lib/session/hello.ts";
+import { attachMcp, type HelloContext } from "../lib/session/hello.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 import { daemonHooks, MemoryChannel, settle } from "./helpers/memory_channel.ts";
 
@@ -122,24 +122,24 @@ Deno.test("who shows a wrong token is told so and turned away; who proves to kno
 });
 
 /** The door a connection comes through, and what it was told. */
-function gateOf(parts: Partial<HandshakeGuard> = {}) {
+function contextOf(parts: Partial<HelloContext> = {}) {
   const told: string[] = [];
-  const gate: HandshakeGuard = {
-    door: "socket:/run/exai",
+  const context: HelloContext = {
+    endpoint: "socket:/run/exai",
     principal: { id: "somebody", isOwner: false },
     tryAdmit: () => (told.push("may enter?"), true),
     admitted: () => told.push("entered"),
     mayReportRejection: () => (told.push("refused"), true),
     ...parts,
   };
-  return { gate, told };
+  return { context, told };
 }
 
 Deno.test("the door knows who enters and who was refused, and may have closed the connection itself", async () => {
   const { connect, registry } = daemonHooks({ authenticate: (token) => token === "right" });
-  const through = (parts: Partial<HandshakeGuard>, frame: JsonObject) => {
-    const { gate, told } = gateOf(parts);
-    const channel = connect(gate);
+  const through = (parts: Partial<HelloContext>, frame: JsonObject) => {
+    const { context, told } = contextOf(parts);
+    const channel = connect(context);
     channel.say(frame);
     return { channel, told };
   };
@@ -158,10 +158,10 @@ Deno.test("the door knows who enters and who was refused, and may have closed th
     ["may enter?"],
     "who is refused has not entered",
   );
-  const { gate } = gateOf();
-  const asking = connect(gate);
+  const { context } = contextOf();
+  const asking = connect(context);
   asking.say({ op: "challenge", nonce: NONCE });
-  assertEquals(asking.take(), [{ op: "challenge_res", nonce: "n", door: gate.door, proofs: [NONCE] }]);
+  assertEquals(asking.take(), [{ op: "challenge_res", nonce: "n", door: context.endpoint, proofs: [NONCE] }]);
   await settle();
 });
 
@@ -170,8 +170,8 @@ Deno.test("a command is answered without a session, on behalf of who comes throu
   const { connect, registry } = daemonHooks({
     command: (command) => (asked.push(command), Promise.resolve(new Response("answer", { status: 202 }))),
   });
-  const { gate, told } = gateOf();
-  const channel = connect(gate);
+  const { context, told } = contextOf();
+  const channel = connect(context);
   channel.say({ op: "challenge", nonce: NONCE });
   channel.say({ op: "request", method: "POST", path: "/x", proof: "p" });
   while (!channel.closed) await settle();

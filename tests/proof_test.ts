@@ -3,7 +3,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { Challenge } from "../lib/edge/challenge.ts";
 import { verifyProof } from "../lib/client/handshake.ts";
 import { LinkError } from "../lib/client/link_target.ts";
-import { addressDoor, makeNonce, proofText, SOCKET_DOOR } from "../lib/wire/proof.ts";
+import { addressEndpoint, makeNonce, proofText, SOCKET_ENDPOINT } from "../lib/wire/proof.ts";
 import { connectWebSocket } from "../lib/transport/websocket_client.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";
@@ -64,7 +64,7 @@ Deno.test("what is no proof of the client's opens nothing: the daemon's own, ano
   const wrong: ((answer: JsonObject, nonce: string) => Promise<string> | string)[] = [
     ({ proofs }) => (proofs as string[])[0]!,
     (answer, nonce) => proofFor(answer, { nonce, known: "another-token" }),
-    (answer, nonce) => proofFor({ ...answer, door: SOCKET_DOOR }, { nonce, known: token }),
+    (answer, nonce) => proofFor({ ...answer, door: SOCKET_ENDPOINT }, { nonce, known: token }),
     (answer, nonce) => proofFor({ ...answer, door: "ws://127.0.0.1:1" }, { nonce, known: token }),
     (answer) => proofFor(answer, { nonce: makeNonce(), known: token }),
     (answer, nonce) => proofFor({ ...answer, nonce: makeNonce() }, { nonce, known: token }),
@@ -192,7 +192,7 @@ Deno.test("on the socket the door is the socket, and a proof for the address is 
   client.onframe = resolve;
   client.send(JSON.stringify({ op: "challenge", nonce }));
   const answer = JSON.parse(await promise);
-  assertEquals(answer.door, SOCKET_DOOR);
+  assertEquals(answer.door, SOCKET_ENDPOINT);
   await verifyProof(answer, { url: "ws://localhost/", socket, clientNonce: nonce, token });
   await assertRejects(
     () => verifyProof(answer, { url: it.url, clientNonce: nonce, token }),
@@ -206,7 +206,11 @@ Deno.test("on the socket the door is the socket, and a proof for the address is 
 Deno.test("a client takes a proof only for the address it dialled, but over TLS for any", async () => {
   const clientNonce = makeNonce();
   const take = (door: string, url: string) =>
-    verifyProof({ ...new Challenge([token], { door, clientNonce }).answer }, { url, clientNonce, token });
+    verifyProof({ ...new Challenge([token], { endpoint: door, clientNonce }).answer }, {
+      url,
+      clientNonce,
+      token,
+    });
   const door = "ws://127.0.0.1:8765";
   await take(door, "ws://127.0.0.1:8765/");
   await take(door, "ws://box.example:8765/");
@@ -216,13 +220,13 @@ Deno.test("a client takes a proof only for the address it dialled, but over TLS 
   ) {
     await assertRejects(() => take(door, url), LinkError, "it listens at ws://127.0.0.1:8765", url);
   }
-  await assertRejects(() => take(SOCKET_DOOR, "ws://box.example:8765/"), LinkError);
+  await assertRejects(() => take(SOCKET_ENDPOINT, "ws://box.example:8765/"), LinkError);
   await assertRejects(() => take("wss://127.0.0.1:8765", "ws://127.0.0.1:8765/"), LinkError);
 });
 
 Deno.test("the text under a proof names its maker, and no part can run into the next", () => {
-  const exchange = { door: addressDoor("ws://127.0.0.1/"), clientNonce: "c", daemonNonce: "d" };
+  const exchange = { endpoint: addressEndpoint("ws://127.0.0.1/"), clientNonce: "c", daemonNonce: "d" };
   assertEquals(proofText("daemon", exchange), "exai daemon proof 1\nws://127.0.0.1:80\nc\nd");
   assertNotEquals(proofText("daemon", exchange), proofText("client", exchange));
-  assertEquals(addressDoor("wss://[::1]/"), "wss://[::1]:443");
+  assertEquals(addressEndpoint("wss://[::1]/"), "wss://[::1]:443");
 });

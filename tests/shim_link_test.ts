@@ -6,7 +6,7 @@ import { authenticateDaemon, verifyProof } from "../lib/client/handshake.ts";
 import { sayHello } from "../lib/client/link.ts";
 import { LinkError, type LinkFault } from "../lib/client/link_target.ts";
 import { isLoopbackHost } from "../lib/client/daemon_url.ts";
-import { makeNonce, SOCKET_DOOR } from "../lib/wire/proof.ts";
+import { makeNonce, SOCKET_ENDPOINT } from "../lib/wire/proof.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { MemoryDaemon } from "./helpers/memory_daemon.ts";
 
@@ -136,7 +136,7 @@ function shake(
 }
 
 function answerOf(challenge: JsonObject, { door = "ws://127.0.0.1:8765", known = [token] } = {}): JsonObject {
-  const { answer } = new Challenge(known, { door, clientNonce: String(challenge.nonce) });
+  const { answer } = new Challenge(known, { endpoint: door, clientNonce: String(challenge.nonce) });
   return { op: "challenge_res", ...answer };
 }
 
@@ -144,7 +144,7 @@ Deno.test("a daemon that proves itself is shown a proof in return", async () => 
   const daemon = new MemoryDaemon();
   const proof = authenticateDaemon(daemon.socket, { url, timeoutMs: 60_000 }, token);
   const [{ nonce }] = daemon.take() as [JsonObject];
-  const challenge = new Challenge([token], { door: "ws://127.0.0.1:8765", clientNonce: String(nonce) });
+  const challenge = new Challenge([token], { endpoint: "ws://127.0.0.1:8765", clientNonce: String(nonce) });
   daemon.send({ ...challenge.answer, op: "challenge_res" });
   assertEquals(challenge.tokenOf(await proof), token);
   assertEquals(typeof await shake((asked) => answerOf(asked, { known: ["another", token] })), "string");
@@ -235,7 +235,7 @@ Deno.test("who does not answer a challenge is named by the way it was reached", 
 /** Whether a proof for `door` is taken by one who dialled `url`, or a socket. */
 async function isTaken(door: string, url: string, socket?: string): Promise<boolean> {
   const clientNonce = makeNonce();
-  const { answer } = new Challenge([token], { door, clientNonce });
+  const { answer } = new Challenge([token], { endpoint: door, clientNonce });
   return await verifyProof({ ...answer }, { url, socket, clientNonce, token }).then(() => true, (thrown) => {
     if (!(thrown instanceof LinkError)) throw thrown;
     return false;
@@ -263,10 +263,10 @@ Deno.test("a host name may mean any address of the daemon, but only on the port 
 });
 
 Deno.test("on a socket nothing but the daemon's own socket is taken", async () => {
-  const doors = [SOCKET_DOOR, "ws://127.0.0.1:8765", "ws://localhost:80"];
+  const doors = [SOCKET_ENDPOINT, "ws://127.0.0.1:8765", "ws://localhost:80"];
   const taken = doors.map((door) => isTaken(door, "ws://localhost/", "/run/exai.sock"));
   assertEquals(await Promise.all(taken), [true, false, false]);
-  assertEquals(await isTaken(SOCKET_DOOR, "ws://localhost/"), false);
+  assertEquals(await isTaken(SOCKET_ENDPOINT, "ws://localhost/"), false);
 });
 
 Deno.test("this machine as seen from itself goes by few names", () => {

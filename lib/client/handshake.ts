@@ -2,16 +2,16 @@ import type { JsonObject } from "../base/json.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
 import { CLOSE } from "../wire/codes.ts";
 import {
-  addressDoor,
+  addressEndpoint,
   base64url,
   fromBase64url,
-  isDoor,
+  isEndpoint,
   isNonce,
   makeNonce,
   type ProofExchange,
   proofText,
   type Prover,
-  SOCKET_DOOR,
+  SOCKET_ENDPOINT,
 } from "../wire/proof.ts";
 import { isClosedByApplication, type NextFrame, nextFrame, parseOpFrame } from "./frames.ts";
 import { type DialOptions, LinkError } from "./link_target.ts";
@@ -46,11 +46,11 @@ export async function authenticateDaemon(
  * @throws {LinkError} `unproven`, or `unauthorized` when the proof was made with another token
  */
 export async function verifyProof(
-  { nonce, door, proofs }: JsonObject,
+  { nonce, door: endpoint, proofs }: JsonObject,
   asked: { url: string; socket?: string; clientNonce: string; token: string },
 ): Promise<string> {
   const place = asked.socket ?? asked.url;
-  if (!isNonce(nonce) || !isDoor(door) || !isProofs(proofs)) {
+  if (!isNonce(nonce) || !isEndpoint(endpoint) || !isProofs(proofs)) {
     throw unproven(place, "its answer to our challenge is malformed");
   }
   if (proofs.length === 0) {
@@ -60,7 +60,7 @@ export async function verifyProof(
     );
   }
   const key = await importKey(asked.token);
-  const exchange = { door, clientNonce: asked.clientNonce, daemonNonce: nonce };
+  const exchange = { endpoint, clientNonce: asked.clientNonce, daemonNonce: nonce };
   if (!await anyVerifies(key, exchange, proofs)) {
     throw new LinkError(
       "unauthorized",
@@ -68,10 +68,10 @@ export async function verifyProof(
         "another program",
     );
   }
-  if (!isDialed(door, asked)) {
+  if (!isDialed(endpoint, asked)) {
     throw new LinkError(
       "unproven",
-      `the daemon reached through ${place} has proved itself, but it listens at ${door}: another program passes ` +
+      `the daemon reached through ${place} has proved itself, but it listens at ${endpoint}: another program passes ` +
         "the connection on and could read it. If you forward a port, keep its number, or use TLS",
     );
   }
@@ -83,13 +83,13 @@ export async function verifyProof(
  * Whether the daemon listens where we connected, so that no program in between relays the exchange. Over TLS the
  * certificate proves that. Of a host name only the port is compared, as the daemon may resolve the name differently.
  */
-function isDialed(door: string, { url, socket }: { url: string; socket?: string }): boolean {
-  if (socket !== undefined) return door === SOCKET_DOOR;
+function isDialed(endpoint: string, { url, socket }: { url: string; socket?: string }): boolean {
+  if (socket !== undefined) return endpoint === SOCKET_ENDPOINT;
   if (url.startsWith("wss:")) return true;
-  const dialed = addressDoor(url);
-  if (door === dialed) return true;
+  const dialed = addressEndpoint(url);
+  if (endpoint === dialed) return true;
   const port = dialed.slice(dialed.lastIndexOf(":"));
-  return !isAddress(new URL(url).hostname) && door.startsWith("ws://") && door.endsWith(port);
+  return !isAddress(new URL(url).hostname) && endpoint.startsWith("ws://") && endpoint.endsWith(port);
 }
 
 function isAddress(hostname: string): boolean {

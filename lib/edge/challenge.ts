@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { base64url, isDoor, isNonce, makeNonce, type ProofExchange, proofText } from "../wire/proof.ts";
+import { base64url, isEndpoint, isNonce, makeNonce, type ProofExchange, proofText } from "../wire/proof.ts";
 import { secretsEqual } from "./guard.ts";
 
 /** The response to a client that wants proof of the token before it sends its own. */
@@ -20,14 +20,14 @@ export class Challenge {
   /** The proof expected of a client, by token. */
   readonly #expected: ReadonlyMap<string, string>;
 
-  constructor(tokens: readonly string[], asked: { door: string; clientNonce: string }) {
-    if (!isNonce(asked.clientNonce) || !isDoor(asked.door)) {
-      throw new Error("invalid nonce or door");
+  constructor(tokens: readonly string[], asked: { endpoint: string; clientNonce: string }) {
+    if (!isNonce(asked.clientNonce) || !isEndpoint(asked.endpoint)) {
+      throw new Error("invalid nonce or endpoint");
     }
     this.#exchange = { ...asked, daemonNonce: makeNonce() };
     this.answer = {
       nonce: this.#exchange.daemonNonce,
-      door: asked.door,
+      door: asked.endpoint,
       proofs: tokens.map((token) => this.#prove(token, "daemon")),
     };
     this.#expected = new Map(tokens.map((token) => [token, this.#prove(token, "client")]));

@@ -1,3 +1,4 @@
+import type { HelloAdmission } from "../transport/channel.ts";
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -22,16 +23,6 @@ export interface ConnectionLimitsOptions {
 
 /** Why a connection or request was refused. */
 export type RefusalReason = "origin" | "user" | "token" | "connections" | "pending" | "rate" | "handles";
-
-/** Decides on a pending connection when its hello arrives. */
-export interface HelloAdmission {
-  /** Called for a valid token, or where none is required. False: a limit is reached and the connection was closed. */
-  tryAdmit(): boolean;
-  /** Called for a valid hello: the connection is established. */
-  admitted(): void;
-  /** Called for a wrong token. True: the client may be sent the reason; false: the connection was closed. */
-  mayReportRejection(): boolean;
-}
 
 /** A connection attempt that must be confirmed by a hello. */
 export interface ConnectionAttempt {

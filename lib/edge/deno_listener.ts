@@ -3,7 +3,7 @@ import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { exhaustedResource } from "../base/exhaustion.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { SOCKET_DOOR } from "../wire/proof.ts";
+import { SOCKET_ENDPOINT } from "../wire/proof.ts";
 import type { HttpRequestHandler, TlsOptions } from "./request_context.ts";
 import type { HandleBudget } from "./handle_budget.ts";
 import { PortReservation } from "./port_reservation.ts";
@@ -101,7 +101,7 @@ export class DenoListener implements AsyncDisposable {
     const connections = new AbortController();
     const common = { onListen: () => {}, onError: internalError, signal: connections.signal };
     // The port is known once the server listens.
-    let endpoint = SOCKET_DOOR;
+    let endpoint = SOCKET_ENDPOINT;
     const handler: Deno.ServeHandler<Deno.Addr> = (request, info) =>
       this.#options.handler(request, {
         get completed() {

@@ -16,7 +16,7 @@ import type {
   UpgradedConnection,
   WebSocketUpgradeOptions,
 } from "./request_context.ts";
-import { SOCKET_DOOR } from "../wire/proof.ts";
+import { SOCKET_ENDPOINT } from "../wire/proof.ts";
 import { AddressInUseError, endpointOf } from "./deno_listener.ts";
 
 const log = getLogger(["exai", "edge"]);
@@ -59,7 +59,7 @@ export class NodeListener implements AsyncDisposable {
     // The port is known once the server listens.
     const handler: HttpRequestHandler = (request, context) =>
       options.handler(request, { ...context, endpoint: endpoint() });
-    const endpoint = () => "path" in options ? SOCKET_DOOR : endpointOf(listener.address, true);
+    const endpoint = () => "path" in options ? SOCKET_ENDPOINT : endpointOf(listener.address, true);
     const server = "tls" in options
       ? createTlsServer(tlsOptions(options.tls), requestListener(handler))
       : createServer(requestListener(handler));

@@ -14,7 +14,7 @@ export interface RequestContext {
   localAddr: Deno.Addr;
   /** SHA-256 fingerprint of the client's certificate, if one was requested. */
   clientCertificate?: string;
-  /** The address or socket the request was sent to, in the form of a `door` in `wire/proof.ts`. */
+  /** The address or socket the request was sent to, in the form of `ProofExchange.endpoint`. */
   endpoint: string;
   /** Upgrades the connection to a WebSocket; default: `Deno.upgradeWebSocket`. */
   upgrade?(request: Request, options: WebSocketUpgradeOptions): UpgradedConnection;

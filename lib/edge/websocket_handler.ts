@@ -1,7 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import { WebSocketChannel, type WebSocketChannelOptions } from "../transport/websocket_server.ts";
 import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
-import type { ConnectionAttempt, ConnectionLimits, HelloAdmission } from "./connection_limits.ts";
+import type { HelloAdmission } from "../transport/channel.ts";
+import type { ConnectionAttempt, ConnectionLimits } from "./connection_limits.ts";
 import { setSecurityHeaders } from "./fetch_metadata.ts";
 import { forceClose } from "./force_close.ts";
 import type { Guard } from "./guard.ts";
@@ -20,7 +21,10 @@ export interface WebSocketHandlerOptions extends WebSocketChannelOptions {
   pingIntervalMs: number;
   pingTimeoutMs: number;
   /** Called for a connection that must send a hello first. */
-  onExai(channel: WebSocketChannel, gate: HelloAdmission & { principal: Principal; door: string }): void;
+  onExai(
+    channel: WebSocketChannel,
+    context: HelloAdmission & { principal: Principal; endpoint: string },
+  ): void;
   /** Called for an authenticated connection of the subprotocol `mcp`. */
   onMcp(
     channel: WebSocketChannel,
@@ -69,11 +73,11 @@ export class WebSocketHandler {
     assertNoLoop(via, this.#options.daemonId);
     const attempt = this.#attemptOf({ context, principal });
     // Read before the upgrade: unknown after it.
-    const { endpoint: door } = context;
+    const { endpoint } = context;
     return this.#openChannel(request, context, {
       protocol: isMcp ? MCP_SUBPROTOCOL : undefined,
       onOpen: (channel) => {
-        if (!isMcp) this.#awaitHello(channel, attempt, { principal, door });
+        if (!isMcp) this.#awaitHello(channel, attempt, { principal, endpoint });
         else if (this.#limits.add(channel)) this.#options.onMcp(channel, { server, via, principal });
       },
     });
@@ -115,10 +119,10 @@ export class WebSocketHandler {
   #awaitHello(
     channel: WebSocketChannel,
     attempt: ConnectionAttempt,
-    connection: { principal: Principal; door: string },
+    connection: { principal: Principal; endpoint: string },
   ): void {
-    const gate = this.#limits.addPending(channel, attempt);
-    if (gate) this.#options.onExai(channel, { ...gate, ...connection });
+    const admission = this.#limits.addPending(channel, attempt);
+    if (admission) this.#options.onExai(channel, { ...admission, ...connection });
   }
 }
 

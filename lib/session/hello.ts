@@ -3,7 +3,7 @@ import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import { assertNoLoop, parseVia } from "../wire/via.ts";
-import type { FrameChannel } from "../transport/channel.ts";
+import type { FrameChannel, HelloAdmission } from "../transport/channel.ts";
 import { CLOSE, type CloseCode, toRpcError } from "../wire/codes.ts";
 import { implementationOf } from "../wire/mcp.ts";
 import {
@@ -14,7 +14,7 @@ import {
   type OpReply,
   parseOp,
 } from "../wire/ops.ts";
-import { SOCKET_DOOR } from "../wire/proof.ts";
+import { SOCKET_ENDPOINT } from "../wire/proof.ts";
 import { type RequestId, responseTo } from "../wire/rpc.ts";
 import { shapeFault } from "../wire/shape.ts";
 import { answerCommand, type CommandHooks } from "./command.ts";
@@ -34,8 +34,8 @@ export interface AttachHooks extends ConnectionHooks, CommandHooks {
   daemonId: string;
   /** Compares the token in constant time. */
   authenticate(token: string | undefined): boolean;
-  /** Proves to a client at `door` that the daemon knows the token, before the client sends its own proof. */
-  challenge(asked: { door: string; clientNonce: string }): HelloChallenge;
+  /** Proves to a client at `endpoint` that the daemon knows the token, before the client sends its own proof. */
+  challenge(asked: { endpoint: string; clientNonce: string }): HelloChallenge;
 }
 
 /** The exchange of proofs on one connection. */
@@ -52,24 +52,19 @@ interface HelloPrincipal {
   isOwner: boolean;
 }
 
-/** The principal of a connection without a guard, as in tests. */
+/** The principal of a connection without a context, as in tests. */
 const OWN_USER: HelloPrincipal = { id: "owner", isOwner: true };
 
-/** Admits the connections of one listener, and counts attempts. */
-export interface HandshakeGuard {
-  /** The address or socket the connection was accepted on, as `proof.ts` writes it. */
-  door: string;
+/** What the listener knows of a connection, and its limits. */
+export interface HelloContext extends HelloAdmission {
+  /** The address or socket the connection was accepted on, in the form of `ProofExchange.endpoint`. */
+  endpoint: string;
   principal: HelloPrincipal;
-  /** Called with a right token, or where none is used; false when there is no room and the connection was closed. */
-  tryAdmit(): boolean;
-  admitted(): void;
-  /** Called with a wrong token; false when the connection was closed without a reply. */
-  mayReportRejection(): boolean;
 }
 
 /** Accepts a connection that must begin with a hello, or a command's request (docs/protocol.md). */
-export function attachExai(channel: FrameChannel, hooks: AttachHooks, guard?: HandshakeGuard): void {
-  const handshake = new Handshake(channel, hooks, guard);
+export function attachExai(channel: FrameChannel, hooks: AttachHooks, context?: HelloContext): void {
+  const handshake = new Handshake(channel, hooks, context);
   const timer = setTimeout(
     () => channel.close(CLOSE.helloTimedOut, "no hello in time"),
     hooks.helloTimeoutMs,
@@ -90,20 +85,20 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, guard?: Ha
 class Handshake {
   readonly #channel: FrameChannel;
   readonly #hooks: AttachHooks;
-  readonly #guard: HandshakeGuard | undefined;
+  readonly #context: HelloContext | undefined;
   #challenge: HelloChallenge | undefined;
 
-  constructor(channel: FrameChannel, hooks: AttachHooks, guard: HandshakeGuard | undefined) {
+  constructor(channel: FrameChannel, hooks: AttachHooks, context: HelloContext | undefined) {
     this.#channel = channel;
     this.#hooks = hooks;
-    this.#guard = guard;
+    this.#context = context;
   }
 
   /** Answers the connection's first challenge; false for a later one. */
   answerChallenge({ nonce }: ChallengeOp): boolean {
     if (this.#challenge) return false;
-    const door = this.#guard?.door ?? SOCKET_DOOR;
-    this.#challenge = this.#hooks.challenge({ door, clientNonce: nonce });
+    const endpoint = this.#context?.endpoint ?? SOCKET_ENDPOINT;
+    this.#challenge = this.#hooks.challenge({ endpoint, clientNonce: nonce });
     this.#send({ op: "challenge_res", ...this.#challenge.answer });
     return true;
   }
@@ -121,9 +116,9 @@ class Handshake {
     }
     const token = frame.proof === undefined ? plainToken(frame) : this.#challenge?.tokenOf(frame.proof);
     if (!this.#hooks.authenticate(token)) return this.#rejectToken();
-    if (this.#guard && !this.#guard.tryAdmit()) return;
+    if (this.#context && !this.#context.tryAdmit()) return;
     if (frame.op === "hello") return this.#openSession(frame);
-    this.#guard?.admitted();
+    this.#context?.admitted();
     const { isOwner } = this.#principal;
     answerCommand(this.#channel, frame, { hooks: this.#hooks, token, isOwner }).catch((thrown) => {
       logHandlerError("a command", thrown);
@@ -132,11 +127,11 @@ class Handshake {
   }
 
   get #principal(): HelloPrincipal {
-    return this.#guard?.principal ?? OWN_USER;
+    return this.#context?.principal ?? OWN_USER;
   }
 
   #rejectToken(): void {
-    if (this.#guard && !this.#guard.mayReportRejection()) return;
+    if (this.#context && !this.#context.mayReportRejection()) return;
     this.#send({ op: "hello_ack", ok: false, error: "unauthorized" });
     this.#channel.close(CLOSE.unauthorized, "unauthorized");
   }
@@ -148,7 +143,7 @@ class Handshake {
       checkDirectory(hello.cwd ?? "");
       const { session, waiting } = findSession(hello, hooks.registry, this.#principal);
       if (typeof hello.resume === "object") session.output.acknowledgeMessages(hello.resume?.posts ?? 0);
-      this.#guard?.admitted();
+      this.#context?.admitted();
       this.#send({
         op: "hello_ack",
         ok: true,

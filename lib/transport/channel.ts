@@ -20,3 +20,13 @@ export interface ChannelEnd {
   code: number;
   wasClean: boolean;
 }
+
+/** Decides on a pending connection when its hello arrives. */
+export interface HelloAdmission {
+  /** Called for a valid token, or where none is required. False: a limit is reached and the connection was closed. */
+  tryAdmit(): boolean;
+  /** Called for a valid hello: the connection is established. */
+  admitted(): void;
+  /** Called for a wrong token. True: the client may be sent the reason; false: the connection was closed. */
+  mayReportRejection(): boolean;
+}

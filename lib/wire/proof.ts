@@ -8,19 +8,19 @@ export type Prover = "daemon" | "client";
 
 /** The facts of one exchange. */
 export interface ProofExchange {
-  /** The address the client dialled, as the daemon knows it: `ws://127.0.0.1:8765`, or {@linkcode SOCKET_DOOR}. */
-  door: string;
+  /** The address the client dialled, as the daemon knows it; `door` on the wire: `ws://127.0.0.1:8765`, or {@linkcode SOCKET_ENDPOINT}. */
+  endpoint: string;
   clientNonce: string;
   daemonNonce: string;
 }
 
-/** The door of a Unix socket or named pipe. */
-export const SOCKET_DOOR = "socket";
+/** The endpoint of a Unix socket or named pipe. */
+export const SOCKET_ENDPOINT = "socket";
 
 const NONCE_BYTES = 32;
 /** 32 bytes in base64url without padding. */
 const NONCE = /^[A-Za-z0-9_-]{43}$/;
-const DOOR = /^[\x21-\x7e]{1,300}$/;
+const ENDPOINT = /^[\x21-\x7e]{1,300}$/;
 
 /** A nonce for one exchange. */
 export function makeNonce(): string {
@@ -32,18 +32,18 @@ export function isNonce(value: unknown): value is string {
   return typeof value === "string" && NONCE.test(value);
 }
 
-/** Whether `value` has the form of a door. */
-export function isDoor(value: unknown): value is string {
-  return typeof value === "string" && DOOR.test(value);
+/** Whether `value` has the form of an endpoint. */
+export function isEndpoint(value: unknown): value is string {
+  return typeof value === "string" && ENDPOINT.test(value);
 }
 
 /** The text under the MAC. No part can contain a line break, so the text is unambiguous. */
-export function proofText(prover: Prover, { door, clientNonce, daemonNonce }: ProofExchange): string {
-  return [`exai ${prover} proof 1`, door, clientNonce, daemonNonce].join("\n");
+export function proofText(prover: Prover, { endpoint, clientNonce, daemonNonce }: ProofExchange): string {
+  return [`exai ${prover} proof 1`, endpoint, clientNonce, daemonNonce].join("\n");
 }
 
-/** The door at an address: `ws://host:port`, with the port even if it is the default. */
-export function addressDoor(url: string): string {
+/** The endpoint of an address: `ws://host:port`, with the port even if it is the default. */
+export function addressEndpoint(url: string): string {
   const { protocol, hostname, port } = new URL(url);
   return `${protocol}//${hostname}:${port || (protocol === "wss:" ? "443" : "80")}`;
 }

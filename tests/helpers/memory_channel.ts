@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { Call } from "../../lib/call/call.ts";
-import { attachExai, type AttachHooks, type HandshakeGuard } from "../../lib/session/hello.ts";
+import { attachExai, type AttachHooks, type HelloContext } from "../../lib/session/hello.ts";
 import { type RegistryOptions, SessionRegistry } from "../../lib/session/registry.ts";
 import type { ChannelEnd, FrameChannel } from "../../lib/transport/channel.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
@@ -60,8 +60,8 @@ export function daemonHooks(parts: Partial<AttachHooks> = {}, options: Partial<R
     limits: { max_bytes: 10_000, session_max_inflight: 3, call_timeout_ms: 7 },
     daemonId: "this-daemon",
     authenticate: () => true,
-    challenge: ({ door, clientNonce }) => ({
-      answer: { nonce: "n", door, proofs: [clientNonce] },
+    challenge: ({ endpoint, clientNonce }) => ({
+      answer: { nonce: "n", door: endpoint, proofs: [clientNonce] },
       tokenOf: (proof) => `token of ${proof}`,
     }),
     command: () => Promise.resolve(new Response("answer")),
@@ -75,9 +75,9 @@ export function daemonHooks(parts: Partial<AttachHooks> = {}, options: Partial<R
     ...parts,
   };
   /** A new connection to the listener. */
-  const connect = (gate?: HandshakeGuard) => {
+  const connect = (context?: HelloContext) => {
     const channel = new MemoryChannel();
-    attachExai(channel, hooks, gate);
+    attachExai(channel, hooks, context);
     return channel;
   };
   /** One that has said hello, its acknowledgement, and what followed. */
