@@ -4,7 +4,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon, followDaemon } from "../lib/client/daemon_client.ts";
 import { defaultSettings } from "../lib/config/load.ts";
-import { answerCommand } from "../lib/session/command.ts";
+import { answerCommand } from "../lib/session/command_request.ts";
 import type { ChannelEnd, FrameChannel } from "../lib/transport/channel.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";

@@ -2,7 +2,7 @@ import { deadline } from "@std/async/deadline";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { UrlServerConfig } from "../lib/config/server_config.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { HttpStatusError, ResponseCutError, SessionLostError } from "../lib/remote/errors.ts";
+import { HttpStatusError, ResponseCutError, SessionLostError } from "../lib/remote/http_errors.ts";
 import { LegacySse } from "../lib/remote/legacy_sse.ts";
 import { connectUrl } from "../lib/remote/url_transport.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";

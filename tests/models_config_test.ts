@@ -4,7 +4,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { ConfiguredModels } from "../lib/app/model_providers.ts";
 import { defaultSettings } from "../lib/config/load.ts";
-import { readModels } from "../lib/config/models.ts";
+import { readModels } from "../lib/config/models_file.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import type { Settings } from "../lib/config/settings.ts";
 import { after, fail, hang, OpenAiServer, say } from "./fixtures/openai_server.ts";

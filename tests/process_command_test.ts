@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { type Executable, resolveCommand } from "../lib/process/command.ts";
+import { type Executable, resolveCommand } from "../lib/process/executable.ts";
 import { inheritedFrom, withVariables } from "../lib/process/environment.ts";
 import { loginEnvironment } from "../lib/process/login_shell.ts";
 import { searchPath } from "../lib/process/search_path.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { readCmdShim } from "../lib/process/cmd_shim.ts";
-import { type Executable, resolveCommand, searchedDirs } from "../lib/process/command.ts";
+import { type Executable, resolveCommand, searchedDirs } from "../lib/process/executable.ts";
 import {
   type Environment,
   inheritedFrom,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { Challenge } from "../lib/edge/challenge.ts";
-import { verifyProof } from "../lib/client/handshake.ts";
+import { verifyProof } from "../lib/client/authenticate_daemon.ts";
 import { LinkError } from "../lib/client/link_target.ts";
 import { addressEndpoint, makeNonce, proofText, SOCKET_ENDPOINT } from "../lib/wire/proof.ts";
 import { connectWebSocket } from "../lib/transport/websocket_client.ts";

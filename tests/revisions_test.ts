@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { initialize } from "../lib/upstream/instance/handshake.ts";
+import { initialize } from "../lib/upstream/instance/initialize.ts";
 import { isAboutRevision } from "../lib/wire/mcp.ts";
-import { HttpStatusError } from "../lib/remote/errors.ts";
+import { HttpStatusError } from "../lib/remote/http_errors.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 
 const refusal = (status: number, body = "", headers: Record<string, string> = {}) =>

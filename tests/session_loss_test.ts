@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { HttpStatusError } from "../lib/remote/errors.ts";
+import { HttpStatusError } from "../lib/remote/http_errors.ts";
 import { isOwnResponse, sessionErrorIn, sessionVerdict } from "../lib/remote/session_loss.ts";
 
 const error = (message: string, { code = -32000, id = null as unknown } = {}) =>

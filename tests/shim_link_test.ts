@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "
 import type { JsonObject } from "../lib/base/json.ts";
 import { Challenge } from "../lib/edge/challenge.ts";
 import { nextFrame } from "../lib/client/frames.ts";
-import { authenticateDaemon, verifyProof } from "../lib/client/handshake.ts";
+import { authenticateDaemon, verifyProof } from "../lib/client/authenticate_daemon.ts";
 import { sayHello } from "../lib/client/link.ts";
 import { LinkError, type LinkFault } from "../lib/client/link_target.ts";
 import { isLoopbackHost } from "../lib/client/daemon_url.ts";

@@ -3,7 +3,7 @@ import { LinkError } from "../lib/client/link_target.ts";
 import { lineOf } from "../lib/shim/outbox.ts";
 import { checkListenerOwner } from "../lib/client/listener_owner.ts";
 import { readOwnFile, whySocketUntrusted } from "../lib/client/own_files.ts";
-import * as errors from "../lib/shim/errors.ts";
+import * as errors from "../lib/shim/error_responses.ts";
 import { toRpcError } from "../lib/wire/codes.ts";
 import { responseTo } from "../lib/wire/rpc.ts";
 import { PeerUsers, type SocketOwner } from "../lib/transport/peer_user.ts";

@@ -3,7 +3,7 @@ import { fromFileUrl } from "@std/path";
 import { COMMANDS, flagNames, runCommand } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
 import { loadSettings } from "../lib/config/load.ts";
-import { readModels } from "../lib/config/models.ts";
+import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
 import { loadServerTls } from "../lib/config/tls.ts";
 import denoJson from "../deno.json" with { type: "json" };

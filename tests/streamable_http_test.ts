@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { HttpStatusError, ResponseCutError, SessionLostError } from "../lib/remote/errors.ts";
+import { HttpStatusError, ResponseCutError, SessionLostError } from "../lib/remote/http_errors.ts";
 import { StreamableHttp } from "../lib/remote/streamable_http.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { events, FAR, Far, json, openEvents } from "./helpers/far_server.ts";

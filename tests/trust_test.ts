@@ -5,7 +5,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { readTokenFile } from "../lib/edge/token.ts";
 import { ensureStateDir } from "../lib/state/state_files.ts";
 import { loadSettings } from "../lib/config/load.ts";
-import { readModels } from "../lib/config/models.ts";
+import { readModels } from "../lib/config/models_file.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { readServers } from "../lib/config/servers.ts";
 import { loadServerTls } from "../lib/config/tls.ts";

@@ -8,7 +8,7 @@ import {
   isAboutSession,
   ResponseCutError,
   SessionLostError,
-} from "../lib/remote/errors.ts";
+} from "../lib/remote/http_errors.ts";
 
 const BROKEN = new ExaiError("UPSTREAM_UNAVAILABLE", "it is broken");
 

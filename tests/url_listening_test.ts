@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ServerEvent } from "../lib/remote/server_events.ts";
-import { HttpStatusError } from "../lib/remote/errors.ts";
+import { HttpStatusError } from "../lib/remote/http_errors.ts";
 import { StandaloneStream, type StandaloneStreamOptions } from "../lib/remote/standalone_stream.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 import { settled } from "./helpers/instance.ts";

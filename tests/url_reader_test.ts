@@ -4,7 +4,7 @@ import type { RequestId, RpcMessage } from "../lib/wire/rpc.ts";
 import { BoundedFetch } from "../lib/remote/bounded_fetch.ts";
 import { ServerEndpoint } from "../lib/remote/server_endpoint.ts";
 import { eventsOf, lineEndUnifier } from "../lib/remote/server_events.ts";
-import { HttpStatusError, ResponseCutError } from "../lib/remote/errors.ts";
+import { HttpStatusError, ResponseCutError } from "../lib/remote/http_errors.ts";
 import { MessageReader } from "../lib/remote/message_reader.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 

@@ -7,7 +7,7 @@ import { type CallBodies, type CallFilter, matchesFilter } from "../observe/call
 import { type CallRecord, isoTime } from "../observe/call_record.ts";
 import { formatCallId } from "../observe/running_calls.ts";
 import type { CallControl, SessionAccess } from "./call_control.ts";
-import { killSession } from "./kill.ts";
+import { killSession } from "./terminate.ts";
 
 interface CallRouteSources {
   calls: CallControl;

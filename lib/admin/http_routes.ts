@@ -14,7 +14,7 @@ import type { TokenStore } from "../edge/token.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
-import { killUpstream } from "./kill.ts";
+import { killUpstream } from "./terminate.ts";
 
 /** What the routes need of the mounted servers. */
 interface MountAdmin {

@@ -113,7 +113,7 @@ export async function openVerified(
   const ownerMatters = !target.usesToken && !target.allowsAnyUser && dialed.socket === undefined;
   // Imported on demand: most windows use a socket without a token and need neither.
   const listener = ownerMatters ? await import("./listener_owner.ts") : undefined;
-  const handshake = target.usesToken ? await import("./handshake.ts") : undefined;
+  const handshake = target.usesToken ? await import("./authenticate_daemon.ts") : undefined;
   await listener?.checkListenerOwner(dialed.url, { allowsUnknown: true });
   const socket = await dial(dialed);
   try {

@@ -2,7 +2,7 @@ import { basename, join } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { quoteName } from "../base/text.ts";
 import { statePaths } from "../config/paths.ts";
-import { toolTemplate } from "../user_tools/template.ts";
+import { toolTemplate } from "../user_tools/tool_template.ts";
 import type { Command, Invocation } from "./command.ts";
 
 export const newToolCommand: Command = {

@@ -1,6 +1,6 @@
 import { type ConfigWatch, watchConfig } from "./config_watch.ts";
 import type { FileWatchOptions } from "./file_watch.ts";
-import { type CustomProvider, type ModelOverride, type ModelsFile, readModels } from "./models.ts";
+import { type CustomProvider, type ModelOverride, type ModelsFile, readModels } from "./models_file.ts";
 import type { ConfigFault } from "./config_fault.ts";
 
 /** The content of `models.json` in force, and the faults in the file. */

@@ -6,7 +6,7 @@ import { overCapacityFor } from "../base/exhaustion.ts";
 import type { StdioServerConfig } from "../config/server_config.ts";
 import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { type Executable, type ExecutableFiles, resolveCommand, searchedDirs } from "./command.ts";
+import { type Executable, type ExecutableFiles, resolveCommand, searchedDirs } from "./executable.ts";
 import { type Environment, inheritedFrom, type Platform, withVariables } from "./environment.ts";
 import { loginEnvironment } from "./login_shell.ts";
 import { PosixTrees } from "./posix_trees.ts";

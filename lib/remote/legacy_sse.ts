@@ -2,7 +2,7 @@ import type { UrlServerConfig } from "../config/server_config.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { mintedId, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
-import { HttpStatusError, isAboutSession } from "./errors.ts";
+import { HttpStatusError, isAboutSession } from "./http_errors.ts";
 import { RemoteTransport } from "./remote_transport.ts";
 import { cancelledRequest } from "./server_endpoint.ts";
 import { eventsOf, type ServerEvent } from "./server_events.ts";

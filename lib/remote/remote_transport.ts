@@ -2,7 +2,7 @@ import type { UrlServerConfig } from "../config/server_config.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import type { RequestId, RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
-import { type HttpStatusError, SessionLostError } from "./errors.ts";
+import { type HttpStatusError, SessionLostError } from "./http_errors.ts";
 import { MessageReader } from "./message_reader.ts";
 import { ServerEndpoint } from "./server_endpoint.ts";
 

@@ -1,6 +1,6 @@
 import { delay } from "@std/async/delay";
 import { SECOND_MS } from "../base/units.ts";
-import { bodyError, HttpStatusError, ResponseCutError } from "./errors.ts";
+import { bodyError, HttpStatusError, ResponseCutError } from "./http_errors.ts";
 import { eventsOf } from "./server_events.ts";
 
 /** Failed attempts in a row to resume a stream. */

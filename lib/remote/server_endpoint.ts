@@ -4,7 +4,7 @@ import type { UrlServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { isRequest, isRequestId, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
-import { fetchError, HttpStatusError, StreamTimeoutError } from "./errors.ts";
+import { fetchError, HttpStatusError, StreamTimeoutError } from "./http_errors.ts";
 
 /** How long the server may take to accept a notification or a response. */
 const ACCEPT_MS = 30 * SECOND_MS;

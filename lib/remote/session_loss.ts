@@ -2,7 +2,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { isTooDeep } from "../wire/shape.ts";
-import { HttpStatusError, isAboutSession } from "./errors.ts";
+import { HttpStatusError, isAboutSession } from "./http_errors.ts";
 import type { ServerEndpoint } from "./server_endpoint.ts";
 import { eventsOf } from "./server_events.ts";
 import { PROBE_METHOD } from "./unexplained_losses.ts";

@@ -2,7 +2,7 @@ import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { eventsOf, type ServerEvent } from "./server_events.ts";
-import { HttpStatusError, isAboutSession, StreamTimeoutError } from "./errors.ts";
+import { HttpStatusError, isAboutSession, StreamTimeoutError } from "./http_errors.ts";
 import type { SessionCheck } from "./session_loss.ts";
 
 const MIN_PAUSE_MS = SECOND_MS;

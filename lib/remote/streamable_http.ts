@@ -3,7 +3,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { isRequest, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import { malformedAnswer } from "../wire/server_message.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
-import { bodyError, HttpStatusError } from "./errors.ts";
+import { bodyError, HttpStatusError } from "./http_errors.ts";
 import { messageKind, MessageRefusals } from "./message_refusals.ts";
 import { RemoteTransport } from "./remote_transport.ts";
 import { ResponseStream } from "./response_stream.ts";

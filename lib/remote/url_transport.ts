@@ -4,7 +4,7 @@ import type { RpcMessage } from "../wire/rpc.ts";
 import { BoundedFetch } from "./bounded_fetch.ts";
 import { isAboutRevision } from "../wire/mcp.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
-import { HttpStatusError } from "./errors.ts";
+import { HttpStatusError } from "./http_errors.ts";
 import { LegacySse } from "./legacy_sse.ts";
 import { StreamableHttp } from "./streamable_http.ts";
 

@@ -17,7 +17,7 @@ import {
 import { SOCKET_ENDPOINT } from "../wire/proof.ts";
 import { type RequestId, responseTo } from "../wire/rpc.ts";
 import { shapeFault } from "../wire/shape.ts";
-import { answerCommand, type CommandHooks } from "./command.ts";
+import { answerCommand, type CommandHooks } from "./command_request.ts";
 import { bindConnection, type ConnectionHooks } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";

@@ -17,7 +17,7 @@ import {
 import { Backpressure } from "./backpressure.ts";
 import { DaemonRequests } from "./daemon_requests.ts";
 import type { DialerHooks } from "./dialer.ts";
-import * as errors from "./errors.ts";
+import * as errors from "./error_responses.ts";
 import { FailureResponder } from "./failure_responder.ts";
 import { lineOf, Outbox } from "./outbox.ts";
 import { PendingMessages, type PendingRequest } from "./pending_messages.ts";

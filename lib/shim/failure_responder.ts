@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
 import type { LinkError } from "../client/link_target.ts";
 import type { StdioPeer } from "../transport/stdio.ts";
-import * as errors from "./errors.ts";
+import * as errors from "./error_responses.ts";
 import type { PendingMessages, PendingRequest } from "./pending_messages.ts";
 import type { RecoveryAction } from "./recovery.ts";
 import type { ReplayState } from "./replay_state.ts";

@@ -4,7 +4,7 @@ import { MIB } from "../base/units.ts";
 import type { Line } from "../transport/stdio.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { type RequestId, responseTo, type RpcMessage } from "../wire/rpc.ts";
-import * as errors from "./errors.ts";
+import * as errors from "./error_responses.ts";
 import type { FailureResponder } from "./failure_responder.ts";
 import {
   isRequest,

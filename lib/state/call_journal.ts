@@ -3,7 +3,7 @@ import { dirname } from "@std/path";
 import { HOUR_MS, KIB, MIB, SECOND_MS } from "../base/units.ts";
 import type { CallJournal, JournaledCall, RecoveredSession, SessionJournal } from "../session/journal.ts";
 import type { RequestId } from "../wire/rpc.ts";
-import { type JournalStatements, MIGRATIONS, prepareStatements } from "./journal/statements.ts";
+import { type JournalStatements, MIGRATIONS, prepareStatements } from "./journal/journal_statements.ts";
 import {
   deleteCall,
   deleteOtherBoots,

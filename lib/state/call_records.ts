@@ -5,7 +5,12 @@ import type { Settings } from "../config/settings.ts";
 import { redactSecrets } from "../observe/redaction.ts";
 import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
 import type { CallRecord } from "../observe/call_record.ts";
-import { MIGRATIONS, prepareStatements, type RecordStatements, ROWS_AT_ONCE } from "./records/statements.ts";
+import {
+  MIGRATIONS,
+  prepareStatements,
+  type RecordStatements,
+  ROWS_AT_ONCE,
+} from "./records/record_statements.ts";
 import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 
 export interface CallRecordsOptions extends DatabaseEvents {

@@ -1,8 +1,8 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { DatabaseConnection, type DatabaseOptions } from "./sqlite/connection.ts";
-import { DamagedDatabase, databaseError, isBusy, isDamage, isUnusable } from "./sqlite/errors.ts";
+import { DatabaseConnection, type DatabaseOptions } from "./sqlite/database_connection.ts";
+import { DamagedDatabase, databaseError, isBusy, isDamage, isUnusable } from "./sqlite/sqlite_errors.ts";
 import { backUp, isInaccessible, quarantine, realPathOf, removeDatabase } from "./sqlite/quarantine.ts";
 import { IN_MEMORY, type Lock } from "./sqlite/sql.ts";
 import { checkWal } from "./sqlite/wal_check.ts";

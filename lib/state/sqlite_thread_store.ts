@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { Identity, Viewer } from "../call/owner.ts";
 import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
 import { IN_MEMORY, type Lock } from "./sqlite/sql.ts";
-import { MIGRATIONS, prepareStatements } from "./threads/statements.ts";
+import { MIGRATIONS, prepareStatements } from "./threads/thread_statements.ts";
 import { type ThreadLimits, ThreadRows } from "./threads/thread_rows.ts";
 import type {
   Recorded,

@@ -16,7 +16,7 @@ import { OwnThreads } from "./own_threads.ts";
 import { runTool, type ToolDependencies } from "./run_tool.ts";
 import { complete } from "./surface/completion.ts";
 import { getPrompt, listPrompts } from "./surface/prompts.ts";
-import { listResources, readResource, RESOURCE_TEMPLATES } from "./surface/resources.ts";
+import { listResources, readResource, RESOURCE_TEMPLATES } from "./surface/thread_resources.ts";
 import type { Tool } from "./tool.ts";
 
 const log = getLogger(["exai", "tool"]);

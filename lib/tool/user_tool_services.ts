@@ -6,7 +6,7 @@ import { argumentError } from "./argument_errors.ts";
 import { askModel } from "./dialogue/ask_model.ts";
 import { progressSender } from "./dialogue/call_progress.ts";
 import { modelFields, promptText } from "./fields.ts";
-import { decodeText } from "./material/text.ts";
+import { decodeText } from "./material/text_content.ts";
 import type { ToolContext } from "./tool.ts";
 
 const question = z.strictObject({

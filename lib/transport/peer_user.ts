@@ -1,8 +1,8 @@
 import { addressBytes, isUnspecified, type SocketEndpoint } from "../base/ip_address.ts";
-import type { SocketOwner, SocketOwners } from "./peer_user/owner.ts";
+import type { SocketOwner, SocketOwners } from "./peer_user/socket_owner.ts";
 
 export type { SocketEndpoint } from "../base/ip_address.ts";
-export type { SocketOwner } from "./peer_user/owner.ts";
+export type { SocketOwner } from "./peer_user/socket_owner.ts";
 
 /** Both ends of one TCP connection, as this end sees them. */
 interface PeerConnection {

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { describeUncleanExit } from "../../lib/state/crash_reports.ts";
 import { readTokenFile } from "../../lib/edge/token.ts";
 import { loadSettings } from "../../lib/config/load.ts";
-import { readModels } from "../../lib/config/models.ts";
+import { readModels } from "../../lib/config/models_file.ts";
 import { readServers } from "../../lib/config/servers.ts";
 import { loadServerTls } from "../../lib/config/tls.ts";
 import { FileLock } from "../../lib/state/file_lock.ts";

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { HOUR_MS } from "../../lib/base/units.ts";
 import { OPERATOR } from "../../lib/call/owner.ts";
-import { MIGRATIONS } from "../../lib/state/threads/statements.ts";
+import { MIGRATIONS } from "../../lib/state/threads/thread_statements.ts";
 import { openThreadStore } from "../../lib/state/sqlite_thread_store.ts";
 import { SessionRegistry } from "../../lib/session/registry.ts";
 import type { Envelope } from "../../lib/tool/tool_output.ts";

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { VERSION } from "../../lib/base/version.ts";
-import { verifyProof } from "../../lib/client/handshake.ts";
+import { verifyProof } from "../../lib/client/authenticate_daemon.ts";
 import { LinkError } from "../../lib/client/link_target.ts";
 import type { HelloAck } from "../../lib/wire/ops.ts";
 import { makeNonce } from "../../lib/wire/proof.ts";

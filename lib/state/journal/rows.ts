@@ -1,7 +1,7 @@
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import type { JournalEntry } from "../../session/journal.ts";
 import type { RequestId } from "../../wire/rpc.ts";
-import type { JournalStatements } from "./statements.ts";
+import type { JournalStatements } from "./journal_statements.ts";
 import { type JournalTail, readTail } from "./tail.ts";
 
 /** The boot time is the difference of two clocks, and the wall clock may be adjusted. */

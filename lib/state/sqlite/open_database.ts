@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { dirname } from "@std/path";
 import { SECOND_MS } from "../../base/units.ts";
-import { DamagedDatabase, databaseError } from "./errors.ts";
+import { DamagedDatabase, databaseError } from "./sqlite_errors.ts";
 import { execute, IN_MEMORY, inTransaction, pragma } from "./sql.ts";
 
 /**

@@ -11,7 +11,7 @@ import {
   type Viewer,
 } from "../../call/owner.ts";
 import type { Recorded, ShowOptions, Thread, ThreadWithTurns, TurnEntry } from "../thread_store.ts";
-import { type ThreadRow, type ThreadStatements, toThreadRow, toTurn } from "./statements.ts";
+import { type ThreadRow, type ThreadStatements, toThreadRow, toTurn } from "./thread_statements.ts";
 
 export interface ThreadLimits {
   /** How long a thread is kept after its last use, in milliseconds. */

@@ -2,7 +2,7 @@ import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { MAX_FILE_BYTES, type Workspace, type WorkspaceEntry } from "../../workspace/workspace.ts";
 import { type Attachment, hashOf, type LeftOut, renderAttachment } from "./attachment.ts";
-import { decodeText, numberLines } from "./text.ts";
+import { decodeText, numberLines } from "./text_content.ts";
 
 /** Files read from one directory. */
 const MAX_FROM_DIRECTORY = 200;

@@ -5,7 +5,7 @@ import type { ToolDefinition } from "../../wire/mcp.ts";
 import type { OwnThreads } from "../own_threads.ts";
 import { type Parameter, parametersOf } from "./parameters.ts";
 import { findPrompt } from "./prompts.ts";
-import { isThreadTemplate } from "./resources.ts";
+import { isThreadTemplate } from "./thread_resources.ts";
 
 /** The limit of MCP server/utilities/completion. */
 const MAX_VALUES = 100;

@@ -1,6 +1,6 @@
 import { findInProc } from "./linux_proc.ts";
 import { SocketDiag } from "./linux_sock_diag.ts";
-import type { LinuxSocket, SocketOwner, SocketOwners, WantedSocket } from "./owner.ts";
+import type { LinuxSocket, SocketOwner, SocketOwners, WantedSocket } from "./socket_owner.ts";
 
 /** The uid shown for users that the namespace does not map. */
 const OVERFLOW_UID = 65534;

@@ -1,5 +1,5 @@
 import { isUnspecified, mapped, sameAddress, type SocketAddress } from "../../base/ip_address.ts";
-import type { LinuxSocket, WantedSocket } from "./owner.ts";
+import type { LinuxSocket, WantedSocket } from "./socket_owner.ts";
 
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 

@@ -1,6 +1,6 @@
 import { isMapped, sameAddress } from "../../base/ip_address.ts";
 import { AF_INET, AF_INET6, LibcSocket } from "../libc_socket.ts";
-import type { LinuxSocket, WantedSocket } from "./owner.ts";
+import type { LinuxSocket, WantedSocket } from "./socket_owner.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;

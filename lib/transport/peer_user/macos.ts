@@ -1,5 +1,5 @@
 import { isUnspecified, mapped, sameAddress, type SocketAddress } from "../../base/ip_address.ts";
-import type { SocketOwner, SocketOwners, WantedSocket } from "./owner.ts";
+import type { SocketOwner, SocketOwners, WantedSocket } from "./socket_owner.ts";
 
 const LIBPROC = {
   proc_listpids: { parameters: ["u32", "u32", "buffer", "i32"], result: "i32" },

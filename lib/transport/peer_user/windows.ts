@@ -1,5 +1,5 @@
 import { isUnspecified, mapped, sameAddress, type SocketAddress } from "../../base/ip_address.ts";
-import type { SocketOwner, SocketOwners, WantedSocket } from "./owner.ts";
+import type { SocketOwner, SocketOwners, WantedSocket } from "./socket_owner.ts";
 
 const IPHLPAPI = {
   GetExtendedTcpTable: { parameters: ["buffer", "buffer", "i32", "u32", "i32", "u32"], result: "u32" },

@@ -15,7 +15,7 @@ import { HandleOwners } from "../tasks/handle_owners.ts";
 import { UnfetchedTasks } from "../tasks/unfetched_tasks.ts";
 import { Attribution } from "./attribution.ts";
 import { UpstreamExchange } from "./exchange.ts";
-import { initialize } from "./handshake.ts";
+import { initialize } from "./initialize.ts";
 import { EarlyLogBuffer, Inbound } from "./inbound.ts";
 import { InFlightTable } from "./inflight.ts";
 import type { InstanceOptions } from "./instance_options.ts";

@@ -2,7 +2,7 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import { redact } from "../../base/log.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
 
-import { HttpStatusError, ResponseCutError, SessionLostError } from "../../remote/errors.ts";
+import { HttpStatusError, ResponseCutError, SessionLostError } from "../../remote/http_errors.ts";
 
 /** Creates the errors of calls that failed with the connection to one server. */
 export class ServerErrors {

@@ -1,5 +1,5 @@
 import { isAbsolute, join } from "@std/path";
-import { unusable } from "./guard.ts";
+import { unusable } from "./git_guard.ts";
 
 /** One setting with its name as git normalizes it, such as `core.autocrlf`. */
 export type ConfigEntry = readonly [key: string, value: string];

@@ -1,7 +1,7 @@
 import { isAbsolute, join } from "@std/path";
 import { abortError } from "../../base/abort.ts";
 import { messageOf } from "../../base/errors.ts";
-import { type GitGuard, unusable } from "./guard.ts";
+import { type GitGuard, unusable } from "./git_guard.ts";
 
 /** Most entries in references and objects; `git gc` packs them into a few files. */
 const MAX_ENTRIES = 500_000;

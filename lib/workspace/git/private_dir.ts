@@ -1,6 +1,6 @@
 import { basename, join } from "@std/path";
 import { MIB } from "../../base/units.ts";
-import { unusable } from "./guard.ts";
+import { unusable } from "./git_guard.ts";
 import type { DirectoryInspector } from "./inspect.ts";
 import type { RepositoryLocation } from "./locate.ts";
 

@@ -12,7 +12,7 @@ import {
   repositoryValues,
   userValues,
 } from "./config_values.ts";
-import { unusable } from "./guard.ts";
+import { unusable } from "./git_guard.ts";
 import { gitEnvironment, PRIVATE_CONFIG, userEnvironment } from "./hardening.ts";
 import { DirectoryInspector } from "./inspect.ts";
 import { checkOwner, locate, type RepositoryLocation } from "./locate.ts";

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { MIB } from "../../base/units.ts";
-import { unusable } from "./guard.ts";
+import { unusable } from "./git_guard.ts";
 import { commonDirOf, gitDirOf, type RepositoryLocation } from "./locate.ts";
 
 /** The command whose output {@linkcode checkSubmodules} checks, and the limit of that output, in bytes. */

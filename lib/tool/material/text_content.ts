@@ -26,7 +26,7 @@ export function decodeText(bytes: Uint8Array): string | undefined {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { numberLines } from "./text.ts";
+ * import { numberLines } from "./text_content.ts";
  *
  * assertEquals(numberLines("a\nb\n"), "1| a\n2| b");
  * ```
