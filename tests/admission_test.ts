@@ -206,14 +206,14 @@ function worker(target: Target, alive = true): Worker {
 Deno.test("a worker runs no more calls at once than it may, and says whose the place is", async () => {
   const { admission } = admissionWith({ maxInflight: 1 });
   assertEquals([admission.running, admission.waiting, admission.isClean], [0, 0, true]);
-  const place = admission.place(callOf("a")) as Disposable;
+  const place = admission.acquireOwn(callOf("a")) as Disposable;
   assertEquals([admission.running, admission.isClean], [1, false]);
   const trace: CallTrace = {};
-  const second = admission.place(callOf("a", { trace })) as Promise<Disposable>;
-  admission.place(callOf("a"));
+  const second = admission.acquireOwn(callOf("a", { trace })) as Promise<Disposable>;
+  admission.acquireOwn(callOf("a"));
   assertEquals([admission.waiting, admission.isClean], [2, false]);
   assertEquals(currentWait(trace)!.what(), 'a permit of server "files" (0 before it)');
-  const error = assertThrows(() => admission.place(callOf("a")), ExaiError);
+  const error = assertThrows(() => admission.acquireOwn(callOf("a")), ExaiError);
   assertStringIncludes(error.message, 'server "files" already has 1 calls running and 2 waiting');
   place[Symbol.dispose]();
   const granted = await second;
@@ -224,16 +224,16 @@ Deno.test("a worker runs no more calls at once than it may, and says whose the p
 
 Deno.test("four times what one session may have waiting, all may have before the greedy are refused", () => {
   const { admission } = admissionWith({ maxInflight: 1 });
-  admission.place(callOf("holder"));
-  for (const id of "abcdefg") admission.place(callOf(id));
-  admission.place(callOf("a"));
-  assertThrows(() => admission.place(callOf("b")), ExaiError, "8 waiting");
-  admission.place(callOf("late"));
+  admission.acquireOwn(callOf("holder"));
+  for (const id of "abcdefg") admission.acquireOwn(callOf(id));
+  admission.acquireOwn(callOf("a"));
+  assertThrows(() => admission.acquireOwn(callOf("b")), ExaiError, "8 waiting");
+  admission.acquireOwn(callOf("late"));
 });
 
 Deno.test("a worker without a limit has a place for everybody, and nothing to count", () => {
   const { admission } = admissionWith();
-  for (let n = 0; n < 99; n++) (admission.place(call()) as Disposable)[Symbol.dispose]();
+  for (let n = 0; n < 99; n++) (admission.acquireOwn(call()) as Disposable)[Symbol.dispose]();
   assertEquals([admission.running, admission.waiting, admission.isClean], [0, 0, true]);
   assertEquals([admission.breaker, admission.fault], [undefined, undefined]);
   admission.check(call());
@@ -363,7 +363,7 @@ Deno.test("a call of a server that is left alone is refused at once, though it w
   const run = admitted(admission)(() => Promise.reject(new ExaiError("UPSTREAM_UNAVAILABLE", "it ended")));
   await assertRejects(() => run(call()), ExaiError, "it ended");
   assertEquals(admission.running, 0);
-  using _place = admission.place(callOf("other")) as Disposable;
+  using _place = admission.acquireOwn(callOf("other")) as Disposable;
   await assertRejects(() => run(call()), ExaiError, "left alone");
 });
 

@@ -92,7 +92,7 @@ Deno.test("a name that every object inherits is no flag and no command", async (
   for (const words of [["constructor"], ["threads", "toString"], ["token", "__proto__"]]) {
     const { code, stderr } = await runDaemon({ args: words });
     assertEquals(code === 0, false);
-    assertMatch(stderr, /is no command|is nothing to do with/);
+    assertMatch(stderr, /is not a command|is nothing to do with/);
   }
 });
 

@@ -303,7 +303,7 @@ Deno.test("a name that is missing is waited for where servers are still starting
     empty.list = () => new Promise(() => {});
     return [];
   };
-  assertEquals(await whyMissing(empty), ["empty: its list has come and gone"]);
+  assertEquals(await whyMissing(empty), ["empty: its list arrived, but no longer has this name"]);
 });
 
 Deno.test("whoever gives up does not wait on for a server that is still starting", async () => {

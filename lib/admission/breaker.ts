@@ -49,7 +49,7 @@ export interface BreakerFailure {
 /**
  * The circuit breaker of one process of a server. Failures are time-outs, failed connections, crashes and overload; errors
  * that a tool reports, invalid requests and cancelled calls are ignored. A time-out on a shared process that responds to
- * others counts for its session only, as Envoy's outlier detection tells errors of one transaction from those of the host.
+ * others counts for its session only, as Envoy's outlier detection separates errors of one transaction from those of the host.
  */
 export class ServerBreaker {
   readonly name: string;
@@ -183,7 +183,7 @@ export class ServerBreaker {
     // The server rejects this message and answers others.
     if (error.details?.fault === "caller") return false;
     const status = error.details?.status;
-    // A server that rests after its crashes was not asked at all; one that names a status was.
+    // A server that is backing off after crashes was not asked at all; one that names a status was.
     if (status === undefined) return error.retryAfterMs === undefined;
     return !CALLERS_FAULT.has(status);
   }

@@ -18,7 +18,7 @@ interface DetachedLimits {
   budget?: ByteBudget;
 }
 
-/** A call that goes on after its request was answered. Sessions of its workspace can wait for it by its handle. */
+/** A call that keeps running after its request was answered. Sessions of its workspace can wait for it by its handle. */
 export interface DetachedCall {
   readonly handle: string;
   /** The tool's name in the merged catalog. */

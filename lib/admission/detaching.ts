@@ -25,7 +25,7 @@ interface DetachOptions {
 
 /**
  * Detaches a `tools/call` that reports no progress for too long: the caller gets a handle as the result, and the call
- * goes on.
+ * keeps running.
  */
 export function detaching(calls: DetachedCalls, options: DetachOptions): Policy {
   return (next) => {

@@ -29,7 +29,7 @@ export interface ProcessAdmissionOptions {
   now?: () => number;
 }
 
-const UNCOUNTED_PLACE: Disposable = { [Symbol.dispose]() {} };
+const UNCOUNTED: Disposable = { [Symbol.dispose]() {} };
 
 type AdmittedResult = Awaited<ReturnType<Target>>;
 
@@ -39,7 +39,7 @@ const QUEUE_TOTAL_FACTOR = 4;
 /** How long a worker may take to respond to a probe after one of its calls has timed out. */
 const PROBE_MS = 5 * SECOND_MS;
 
-/** The same after a caller has given up before the limit: by then the worker was silent for about a minute. */
+/** The same after a caller has given up before the limit: the worker was silent for about a minute. */
 const GIVEN_UP_PROBE_MS = 30 * SECOND_MS;
 
 /** A running call. */
@@ -53,7 +53,7 @@ interface AdmittedRun {
 }
 
 /**
- * Admits calls to one worker. Shared resources are acquired last: first the worker's own place, then the probe of a
+ * Admits calls to one worker. Shared resources are acquired last: first the worker's own permit, then the probe of a
  * half-open breaker, and only then a permit of the daemon and of the session, which is lent back while the call waits
  * for its client. Every call acquires in this order, so there is no deadlock.
  */
@@ -88,22 +88,22 @@ export class ProcessAdmission implements Admission {
   }
 
   run(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
-    // One promise less for each call of a worker without a limit of its own.
-    return this.#own ? this.#runInPlace(call, worker) : this.#runWithPermit(call, worker);
+    // One promise less for each call of a worker without its own limit.
+    return this.#own ? this.#runWithOwnPermit(call, worker) : this.#runWithPermit(call, worker);
   }
 
   /**
-   * A place among the calls the worker may run at once; released by `using`.
+   * A permit of the worker, which limits the calls it runs at once; released by `using`.
    *
    * @throws {ExaiError} `OVER_CAPACITY` when too many calls wait; the signal's reason
    */
-  place({ caller, signal, trace }: Call): Disposable | Promise<Disposable> {
-    return this.#own?.acquire(caller.id, signal, trace) ?? UNCOUNTED_PLACE;
+  acquireOwn({ caller, signal, trace }: Call): Disposable | Promise<Disposable> {
+    return this.#own?.acquire(caller.id, signal, trace) ?? UNCOUNTED;
   }
 
-  async #runInPlace(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
-    const acquired = this.place(call);
-    using _place = acquired instanceof Promise ? await acquired : acquired;
+  async #runWithOwnPermit(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
+    const acquired = this.acquireOwn(call);
+    using _own = acquired instanceof Promise ? await acquired : acquired;
     return await this.#runWithPermit(call, worker);
   }
 
@@ -188,7 +188,7 @@ export class ProcessAdmission implements Admission {
   }
 
   get isClean(): boolean {
-    // Calls wait for a place only while others run.
+    // Calls wait for the worker's permit only while others run.
     return this.running === 0 && (this.#breaker?.isClean ?? true);
   }
 }

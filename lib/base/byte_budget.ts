@@ -10,7 +10,7 @@ export const EVICTION_RANK = {
   results: 3,
   /** Messages that a connected client has not confirmed. */
   unconfirmed: 4,
-  /** Notices that stand for evicted answers. */
+  /** Notices that replace evicted answers. */
   notice: 5,
   /** Output that a connected client leaves unread; its connection is closed. */
   unread: 6,
@@ -24,7 +24,7 @@ interface BudgetHolder {
   sinceMs(): number;
   /** Frees at least `bytes` if it holds as many, the oldest first, and adjusts its account. */
   evict(bytes: number): void;
-  /** Adjusts the account, for a holder that is not told when bytes are freed. */
+  /** Adjusts the account, for a holder that does not report freed bytes. */
   recount?(): void;
 }
 
@@ -121,7 +121,7 @@ export class ByteBudget {
     this.#calls.add(-bytes);
   }
 
-  /** Adjusts the accounts of holders that are not told when bytes are freed. */
+  /** Adjusts the accounts of holders that do not report freed bytes. */
   recount(): void {
     for (const { holder } of [...this.#accounts]) holder?.recount?.();
   }

@@ -32,7 +32,7 @@ const MAX_PROBES_PER_KEY = 2;
 /** How long a call waits for the outcome of the probes of others. */
 const MAX_OUTCOME_WAIT_MS = 5000;
 
-/** What callers are told to wait while it is not known how long the probes under way take. */
+/** The wait reported to callers while it is not known how long the running probes take. */
 const UNKNOWN_WAIT_MS = 1000;
 
 /**
@@ -59,7 +59,7 @@ export class CircuitBreaker {
   /** Given to each call that is let through: the outcome of one that began before the last change is ignored. */
   #generation = 1;
   /** Resolved when the state changes or a probe ends. */
-  #news: PromiseWithResolvers<void> | undefined;
+  #stateChange: PromiseWithResolvers<void> | undefined;
 
   constructor(options: CircuitBreakerOptions) {
     this.#options = options;
@@ -115,7 +115,7 @@ export class CircuitBreaker {
       const generation = this.enter(key);
       const leftMs = giveUpAtMs - this.#now();
       if (generation !== 0 || this.#state.kind !== "half_open" || leftMs <= 0) return generation;
-      await this.#newsWithin(Math.min(leftMs, this.refusesForMs ?? UNKNOWN_WAIT_MS), signal);
+      await this.#stateChangeWithin(Math.min(leftMs, this.refusesForMs ?? UNKNOWN_WAIT_MS), signal);
     }
   }
 
@@ -168,19 +168,19 @@ export class CircuitBreaker {
   }
 
   #notify(): void {
-    this.#news?.resolve();
-    this.#news = undefined;
+    this.#stateChange?.resolve();
+    this.#stateChange = undefined;
   }
 
-  async #newsWithin(ms: number, signal: AbortSignal): Promise<void> {
+  async #stateChangeWithin(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) throw abortError(signal);
-    this.#news ??= Promise.withResolvers<void>();
+    this.#stateChange ??= Promise.withResolvers<void>();
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, Math.ceil(ms) + 1);
     const onAbort = () => late.reject(abortError(signal));
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      await Promise.race([this.#news.promise, late.promise]);
+      await Promise.race([this.#stateChange.promise, late.promise]);
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);

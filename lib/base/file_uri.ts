@@ -9,7 +9,7 @@ type UriPath = { path: string; why?: undefined } | { path?: undefined; why: stri
 const ON_WINDOWS = SEPARATOR === "\\";
 
 /**
- * The absolute path of a `file:` URI, or of a plain absolute path in its place. Accepts the improper URIs that
+ * The absolute path of a `file:` URI, or of a plain absolute path. Accepts the improper URIs that
  * clients send: a raw `%`, `#`, `?` or space, a drive letter as the host, escapes that are not UTF-8. A host is
  * rejected by its name: resolving it would send this user's name to it (UNC paths on Windows).
  *

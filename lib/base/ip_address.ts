@@ -34,7 +34,7 @@ export function isMapped(address: Uint8Array): boolean {
   return V4_MAPPED.every((byte, at) => address[at] === byte);
 }
 
-/** Whether it is the unspecified address, which stands for every address of the machine. */
+/** Whether it is the unspecified address, which means every address of the machine. */
 export function isUnspecified(address: Uint8Array): boolean {
   return (isMapped(address) ? address.subarray(12) : address).every((byte) => byte === 0);
 }

@@ -59,7 +59,7 @@ export interface Admission {
   forget(id: string): void;
   /** Calls that run. */
   readonly running: number;
-  /** Calls that wait for a place. */
+  /** Calls that wait for a permit. */
   readonly waiting: number;
   readonly breaker: BreakerStatus | undefined;
   /** Why calls are refused, in a sentence; undefined when they are not. */

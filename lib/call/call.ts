@@ -70,7 +70,7 @@ interface CallData {
 /** For whom a call runs, until when, and the way back to its caller. */
 interface CallContext {
   readonly caller: Caller;
-  /** Aborted when the caller cancels or disconnects for good, the call times out, or the daemon stops. */
+  /** Aborted when the caller cancels or its session ends, the call times out, or the daemon stops. */
   readonly signal: AbortSignal;
   /** When `signal` aborts at the latest, by `monotonicNow`, in milliseconds; set by the time-out policy. */
   readonly deadlineMs?: number;
@@ -101,7 +101,7 @@ export interface CallTrace {
   note?: string;
 }
 
-/** Something a call waits for before it can go on. */
+/** Something a call waits for before it can proceed. */
 export interface Wait {
   /** Since when, by `performance.now`, in milliseconds. */
   readonly sinceMs: number;

@@ -37,7 +37,7 @@ export interface Server {
   readonly startTimeoutMs?: number;
   /** How long one call may take; undefined: the daemon's own limit. */
   readonly callTimeoutMs?: number;
-  /** Silence after which a call is answered with a handle and goes on, in milliseconds; undefined: never. */
+  /** Silence after which a call is answered with a handle and keeps running, in milliseconds; undefined: never. */
   readonly detachAfterMs?: number;
   /** Calls it may run at once; undefined: unlimited. */
   readonly maxInflight?: number;

@@ -21,7 +21,7 @@ interface DaemonAnswer extends Disposable {
   parts: AsyncIterable<string>;
   /** The address or socket it comes from. */
   place: string;
-  /** The body may go on for as long as the daemon runs. */
+  /** The body may last as long as the daemon runs. */
   disableTimeout(): void;
 }
 
@@ -68,10 +68,10 @@ export async function isDaemonRunning(settings: Settings): Promise<boolean> {
 }
 
 async function ask(settings: Settings, path: string, method: string): Promise<DaemonAnswer> {
-  const { socket, dialed: way, proof } = await connect(settings).catch((thrown) => {
+  const { socket, dialed, proof } = await connect(settings).catch((thrown) => {
     throw unavailable(thrown);
   });
-  const place = way.socket ?? way.url;
+  const place = dialed.socket ?? dialed.url;
   const timer = setTimeout(() => socket.drop(`no answer within ${TIMEOUT_MS / 1000} s`), TIMEOUT_MS);
   const frames = framesOf(socket);
   let isEndless = false;

@@ -45,7 +45,7 @@ export interface LinkTarget extends DaemonLocation {
   /** Whether, without a token, the daemon may be another user's. */
   allowsAnyUser: boolean;
   /**
-   * Called when the connection is open, as a daemon that generates its token has done so by then.
+   * Called when the connection is open, since a daemon that generates its token does so before it listens.
    *
    * @throws {LinkError} `unproven` when there is none
    */

@@ -14,7 +14,7 @@ export interface Command {
 
 /** One way to call a command. */
 interface CommandForm {
-  /** What follows the command's name; upper case stands for a value of the caller's, brackets for what may be left out. */
+  /** What follows the command's name; upper case is a value of the caller's, brackets are optional. */
   args: string;
   does: string;
 }

@@ -59,7 +59,7 @@ export function flagNames(): { switches: string[]; options: string[] } {
 /**
  * Runs the command the command line names.
  *
- * @throws {ExaiError} `CONFIG` for a word that is no command; what the command itself throws
+ * @throws {ExaiError} `CONFIG` for a word that is not a command; what the command itself throws
  */
 export async function runCommand(
   { words, ...loaded }: LoadedSettings,
@@ -72,7 +72,7 @@ export async function runCommand(
     const meant = command ? `; ${name} takes no more words` : didYouMean(name, known);
     throw new ExaiError(
       "CONFIG",
-      `${quoteName(words.join(" "))} is no command${meant}; there are: ${known.join(", ")}`,
+      `${quoteName(words.join(" "))} is not a command${meant}; there are: ${known.join(", ")}`,
     );
   }
   checkOptions(loaded, name);

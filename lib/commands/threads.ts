@@ -12,7 +12,7 @@ import { type Command, type Invocation, JSON_FLAG, usageOf } from "./command.ts"
 import { formatLocalTime, formatTable } from "./table.ts";
 import { allThreads, MAX_THREADS, type ThreadAccess } from "../admin/thread_routes.ts";
 
-/** The shortest beginning of an id that stands for it. */
+/** The shortest prefix accepted as an id. */
 const MIN_PREFIX_CHARS = 4;
 
 type Action = (store: ThreadAccess, args: readonly string[], options: { json: boolean }) => Promise<string>;

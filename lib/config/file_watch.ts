@@ -105,7 +105,7 @@ export class FileWatch<Reading> implements AsyncDisposable {
     }
   }
 
-  /** Removes the directory of databases from `targets` and polls more often in its place. */
+  /** Removes the directory of databases from `targets` and polls more often instead. */
   #withoutDatabases(targets: WatchTargets): WatchTargets {
     const holdsDatabases = (dir: string) =>
       this.#databaseDir !== undefined && isSameDir(dir, this.#databaseDir);
@@ -156,7 +156,7 @@ export class FileWatch<Reading> implements AsyncDisposable {
 }
 
 interface WatchTargets {
-  /** Directories to watch, each with its inode, which tells it from a later one of the same name. */
+  /** Directories to watch, each with its inode, which distinguishes it from a later one of the same name. */
   dirs: Map<string, number | null>;
   /** Names in them that matter. */
   names: Set<string>;

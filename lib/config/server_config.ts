@@ -16,11 +16,11 @@ export interface CommonServerConfig {
   /** Whether one process may serve sessions in different working directories. */
   cwdFree: boolean;
   tools: ToolChoice;
-  /** Calls this server may run at once; undefined: no limit of its own. */
+  /** Calls this server may run at once; undefined: no own limit. */
   maxInflight?: number;
   /** How long one call may take, in milliseconds; undefined: the daemon's own limit. */
   callTimeoutMs?: number;
-  /** Silence after which a call is answered with a handle and goes on, in milliseconds; undefined: never. */
+  /** Silence after which a call is answered with a handle and keeps running, in milliseconds; undefined: never. */
   detachAfterMs?: number;
   /** How long it may take from spawn to the answer to `initialize`, in milliseconds. */
   startTimeoutMs: number;
@@ -83,7 +83,7 @@ export type ServerConfig = StdioServerConfig | UrlServerConfig;
 /** Variables that only a session can fill in. */
 export const SESSION_VARIABLES: readonly string[] = ["workspaceFolder", "workspaceFolderBasename"];
 
-/** Whether `config` names the session's directory, so that sessions elsewhere need a process of their own. */
+/** Whether `config` names the session's directory, so that sessions elsewhere need their own process. */
 export function usesWorkspace(config: ServerConfig): boolean {
   return textsOf(config).some((text) => variablesIn(text).length > 0);
 }
@@ -91,7 +91,7 @@ export function usesWorkspace(config: ServerConfig): boolean {
 /**
  * `config` as it is for a session in `workspace`: no variables left, and `cwd` absolute where it can be.
  *
- * @param workspace the session's directory, absolute; undefined when it told none
+ * @param workspace the session's directory, absolute; undefined when it named none
  * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory and the session has none
  */
 export function bindToSession<T extends ServerConfig>(config: T, workspace: string | undefined): T {

@@ -86,7 +86,7 @@ export class ConnectionLimits {
 
   /**
    * Counts a wrong token. Only wrong tokens are limited: if they counted against valid ones from the same address, a
-   * stranger could lock out the user.
+   * client without the token could lock out the user.
    *
    * @returns the error to answer with: `UNAUTHORIZED`, or `OVER_CAPACITY` above the rate limit
    */

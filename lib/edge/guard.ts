@@ -110,7 +110,7 @@ export function parseUrl(request: Request): URL {
   }
 }
 
-/** The Host of a request. HTTP/2, which is only used with TLS, has `:authority` in its place. */
+/** The Host of a request. HTTP/2, which is only used with TLS, has `:authority` instead. */
 function hostOf(request: Request): string {
   const host = request.headers.get("host");
   if (host !== null) return host;

@@ -48,7 +48,9 @@ export async function probeListeners(
   if (faults.length === 0) return;
   throw new ExaiError(
     "CONFIG",
-    `the daemon does not start, because a stranger would get in at ${faults.join("; and at ")}. ` +
+    `the daemon does not start, because requests without authorization are accepted at ${
+      faults.join("; and at ")
+    }. ` +
       "This is a fault in EXAI or in what stands before it, as a proxy; please report it",
   );
 }

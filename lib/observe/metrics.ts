@@ -41,7 +41,7 @@ interface LatencySeries {
 }
 
 interface MetricsOptions {
-  /** Tools with a series of their own; the calls of all others are counted together. */
+  /** Tools with their own series; the calls of all others are counted together. */
   maxTools?: number;
 }
 

@@ -64,7 +64,7 @@ interface MeasuredSlot extends TreeUsage {
 export class Governor implements Disposable {
   readonly #options: GovernorOptions;
   readonly #now: () => number;
-  /** When a slot was first seen idle, and how many calls it had had by then. */
+  /** When a slot was first seen idle, and how many calls it had had. */
   readonly #idle = new WeakMap<GovernedSlot, { callCount: number; sinceMs: number }>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #fault: string | undefined;
@@ -79,7 +79,7 @@ export class Governor implements Disposable {
   start(): void {
     if (this.#isDisposed) return;
     this.#timer = setTimeout(async () => {
-      await this.check().catch((thrown) => log.warning("looking after servers: {thrown}", { thrown }));
+      await this.check().catch((thrown) => log.warning("checking servers failed: {thrown}", { thrown }));
       this.start();
     }, this.#options.intervalMs ?? INTERVAL_MS);
     Deno.unrefTimer(this.#timer);
@@ -166,7 +166,7 @@ export class Governor implements Disposable {
       if (over === undefined) return undefined;
       memory -= measured.memoryBytes;
       processes -= measured.processes;
-      log.info("{server} (process {pid}, {memory}) is parked: {over}; its next call starts it again", {
+      log.info("{server} (process {pid}, {memory}) is stopped: {over}; its next call starts it again", {
         server: measured.server.name,
         pid: measured.pid,
         memory: formatBytes(measured.memoryBytes),

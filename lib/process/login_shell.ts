@@ -35,7 +35,7 @@ export async function loginEnvironment(
     return parse(await run(shell, env, options.timeoutMs ?? TIMEOUT_MS));
   } catch (thrown) {
     const facts = { shell, reason: messageOf(thrown) };
-    log.warning("{shell} did not tell its environment ({reason}); servers get the daemon's own PATH", facts);
+    log.warning("{shell} did not print its environment ({reason}); servers get the daemon's own PATH", facts);
     return undefined;
   }
 }
@@ -55,10 +55,10 @@ function run(shell: string, env: Environment, timeoutMs: number): Promise<string
   const script = `printf %s ${MARK}; ${list}; printf %s ${MARK}`;
   const child = spawn(shell, [isCShell ? "-ic" : "-ilc", script], {
     cwd: env.HOME || "/",
-    // Tells programs that the profile starts that no one is at the terminal.
+    // Tells programs started by the profile that the terminal is not interactive.
     env: { ...env, TERM: "dumb", EXAI_RESOLVING_ENVIRONMENT: "1" } as Record<string, string>,
     stdio: ["ignore", "pipe", "ignore"],
-    // A session of its own: an interactive shell would take over the daemon's terminal.
+    // Its own session: an interactive shell would take over the daemon's terminal.
     detached: true,
   });
   return new Promise((resolve, reject) => {

@@ -12,7 +12,7 @@ const KILL_WAIT_MS = 500;
 /** Process trees as process groups: each adopted process leads a group. */
 export class PosixTrees implements ProcessTrees {
   readonly #guard = new ProcessGuard();
-  /** Processes of each tree in groups of their own, found when it was asked to end. */
+  /** Processes of each tree in separate groups, found when it was asked to end. */
   readonly #strays = new Map<number, ProcessRow[]>();
 
   adopt(pid: number): void {

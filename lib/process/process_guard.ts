@@ -45,7 +45,7 @@ export class ProcessGuard implements AsyncDisposable {
       cwd: "/",
       env: { PATH: "/usr/bin:/bin" },
       stdio: ["pipe", "ignore", "ignore"],
-      // A session of its own: signals to the daemon's terminal or group must not reach it.
+      // Its own session: signals to the daemon's terminal or group must not reach it.
       detached: true,
     });
     this.#shell = shell;

@@ -157,7 +157,7 @@ function startChild(launch: Launch): Promise<ChildProcess & { pid: number }> {
       cwd: launch.cwd,
       env: { ...launch.env },
       stdio: "pipe",
-      // A process group of its own, so that the tree can be ended. On Windows that would cost it its hidden console.
+      // Its own process group, so that the tree can be ended. On Windows that would cost it its hidden console.
       detached: PLATFORM === "posix",
       windowsHide: true,
       windowsVerbatimArguments: launch.verbatim ?? false,

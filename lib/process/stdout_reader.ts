@@ -30,7 +30,7 @@ const [OPENING, LIST, CLOSING] = ["{", "[", "}"].map((brace) => brace.charCodeAt
 /** How long the newline after a message may take. */
 const UNENDED_MS = SECOND_MS;
 
-/** Stands for messages that were handled by their outermost members. */
+/** Marks messages that were handled by their outermost members. */
 const HANDLED = Symbol("taken");
 
 interface StdoutReaderOptions {

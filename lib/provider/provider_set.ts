@@ -22,7 +22,7 @@ import type { ProviderName } from "./provider_kinds.ts";
 /** The configuration of one provider. */
 export interface ProviderSetup {
   kind: Exclude<ProviderName, "client">;
-  /** Defaults to the kind. Custom entries have names of their own. */
+  /** Defaults to the kind. Custom entries have their own names. */
   name?: string;
   /** Omitted for servers that need none. */
   apiKey?: string;

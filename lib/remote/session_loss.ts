@@ -44,7 +44,7 @@ export function isOwnResponse({ status, body }: HttpStatusError, { id }: Refused
  * What a refusal means for the session.
  *
  * - `lost`: the session is unknown, and the message did not run.
- * - `possible`: a tool may have said it of something of its own, as servers with shells or browsers do.
+ * - `possible`: a tool may have said it of its own sessions, as servers with shells or browsers do.
  * - `unexplained`: it says nothing of a session, and may be about it all the same.
  * - `alive`: it is not about the session.
  *

@@ -45,7 +45,7 @@ export async function outcomeOf({ server, coming }: Missing, call: Call): Promis
   const timeoutMs = Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
   try {
     await withDeadline(coming!, { timeoutMs });
-    return [server, { why: "its list has come and gone" }];
+    return [server, { why: "its list arrived, but no longer has this name" }];
   } catch (thrown) {
     const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
     const why = `it was waited for ${timeoutMs / SECOND_MS} s and is still starting`;

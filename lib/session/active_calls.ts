@@ -8,7 +8,7 @@ import type { RequestId, Result } from "../wire/rpc.ts";
 
 /**
  * The namespace of a request id. One socket may carry MCP and EXAI ops side by side, and the daemon lists tools for an op
- * under ids of its own: the same id in two namespaces names two calls.
+ * under its own ids: the same id in two namespaces names two calls.
  */
 export type IdSpace = "mcp" | "op" | "own";
 

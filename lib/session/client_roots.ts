@@ -11,14 +11,14 @@ const METHOD_NOT_FOUND = -32601;
 
 type Roots = readonly Root[] | undefined;
 
-/** What is known of a client's roots: `asked`, a caller waits for them; `late`, callers have gone on without them. */
+/** What is known of a client's roots: `asked`, a caller waits for them; `late`, callers proceeded without them. */
 export type RootsState = "unasked" | "asked" | "late" | "known";
 
 /** How the roots of one client are requested, and what happens when they are late. */
 export interface RootsHooks {
   /** Sends `roots/list` to the client. */
   ask(options: AskOptions): Promise<Result>;
-  /** Callers go on without roots, for the reason `why`; called once. */
+  /** Lets callers proceed without roots, for the reason `why`; called once. */
   onMissing(why: string): void;
   /** The roots have arrived after callers went on without them. */
   onLate(): void;

@@ -73,7 +73,7 @@ export function attachExai(channel: FrameChannel, hooks: AttachHooks, context?: 
   channel.onbadframe = () => channel.close(CLOSE.helloExpected, "the first frame must be a hello");
   channel.onframe = (text) => {
     const frame = parseFirstFrame(text);
-    // A challenge costs less than the connection did, so it is not counted as an attempt. The timeout goes on.
+    // A challenge costs less than the connection did, so it is not counted as an attempt. The timeout keeps running.
     if (typeof frame === "object" && frame.op === "challenge" && handshake.answerChallenge(frame)) return;
     clearTimeout(timer);
     channel.onframe = undefined;

@@ -113,7 +113,7 @@ function streamSink(session: Session, transport: HttpServerTransport) {
       // A client that could not initialize starts over with another session.
       if (response.error && isInitialize) await transport.close();
     },
-    // The transport itself rejects a request with the id of a pending one; this request has a stream of its own.
+    // The transport itself rejects a request with the id of a pending one; this request has its own stream.
     rejectDuplicate: (_id, response) => void send(response),
     send(message, { relatedTo, onUndelivered }) {
       const refuse = (error: ExaiError) => {

@@ -93,7 +93,7 @@ export class OutboundResponses {
   }
 
   /**
-   * Keeps the responses of {@linkcode takeWanted} anew, each just before it is sent.
+   * Keeps the responses of {@linkcode takeWanted} again, each just before it is sent.
    *
    * @param evictedError makes the response to a request whose own response was evicted; it is kept like any other, since
    * client and daemon must count the same ones

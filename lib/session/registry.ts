@@ -175,7 +175,7 @@ export class SessionRegistry implements Disposable {
     this.end(this.#sessions.get(longest)!, "too many sessions wait for their clients");
   }
 
-  /** Ends `session` for good and aborts its calls. `goodbye`: the client will not resume. */
+  /** Ends `session` and aborts its calls. `goodbye`: the client will not resume. */
   end(session: Session, why: string, options: { goodbye?: boolean } = {}): void {
     if (!this.#sessions.delete(session.id)) return;
     this.#closeResumeWindow(session.id);

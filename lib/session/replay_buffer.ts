@@ -186,7 +186,7 @@ export class ReplayBuffer {
    * Responses it does not wait for are dropped.
    *
    * @param evictedError makes the response to a request whose response was evicted
-   * @returns how many messages are lost for good
+   * @returns how many messages are lost
    */
   resume(waiting: readonly RequestId[], evictedError: (id: RequestId) => string): number {
     const responses = this.#responses.takeWanted(waiting);

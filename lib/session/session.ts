@@ -125,7 +125,7 @@ export class Session implements Caller {
     });
   }
 
-  /** Aborted when the session has ended for good. */
+  /** Aborted when the session has ended. */
   get ended(): AbortSignal {
     return this.#ended.signal;
   }

@@ -94,7 +94,7 @@ export class DaemonStarter {
       stdin: "null",
       stdout: "null",
       stderr: "null",
-      // In a session of its own, so that signals to the client's process group do not reach the daemon.
+      // In its own session, so that signals to the client's process group do not reach the daemon.
       detached: true,
     }).spawn();
     child.unref();

@@ -58,7 +58,7 @@ export class Outbox {
     this.#add({ kind: "notification", method, ...line, isSent: false }, this.#options.uplink.isReady);
   }
 
-  /** Passes on the client's response to `id`, or an error in its place when there is no room. */
+  /** Passes on the client's response to `id`, or an error instead when there is no room. */
   respond(id: RequestId, line: Line): void {
     const error = this.#capacityError(line);
     if (error) this.respondWithError(id, error);

@@ -33,7 +33,7 @@ export interface CallJournalOptions extends DatabaseEvents {
 
 /** A larger answer waits for its client's receipt, after which it need not be written at all. */
 const LARGE_ANSWER_CHARS = 16 * KIB;
-/** How often unconfirmed calls are moved from the tail to the database. Most calls are confirmed by then. */
+/** How often unconfirmed calls are moved from the tail to the database. Most calls are confirmed earlier. */
 const CHECKPOINT_MS = SECOND_MS;
 const MAX_TAIL_BYTES = 4 * MIB;
 
@@ -47,7 +47,7 @@ interface JournalFiles {
 const NO_TAIL = "";
 
 /**
- * The journal of calls in a SQLite file of its own. New entries are appended to a tail in memory; a checkpoint moves
+ * The journal of calls in its own SQLite file. New entries are appended to a tail in memory; a checkpoint moves
  * those that are still needed to the database.
  */
 export class SqliteCallJournal implements CallJournal, Disposable {

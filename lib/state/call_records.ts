@@ -40,7 +40,7 @@ const PRUNE_ROWS = 2000;
 /** Most cached row numbers of names; a look-up in the file takes some ten microseconds. */
 const MAX_NAMES = 1000;
 
-/** The record of calls in a SQLite file of its own, written in batches off the path of the calls. */
+/** The record of calls in its own SQLite file, written in batches off the path of the calls. */
 export class SqliteCallRecords implements CallStore, Disposable {
   readonly #options: CallRecordsOptions;
   readonly #file: ResilientDatabase<RecordStatements>;

@@ -29,7 +29,7 @@ const MAX_UNCAUGHT = 20;
 const CRASHED = 70;
 
 /**
- * Handles uncaught errors: logs them and writes a report. The daemon goes on, since calls do not share state; only a
+ * Handles uncaught errors: logs them and writes a report. The daemon keeps running, since calls do not share state; only a
  * flood of errors ends it.
  */
 export class CrashReports implements Disposable {
@@ -84,12 +84,12 @@ export class CrashReports implements Disposable {
 
   #onRejection = (event: PromiseRejectionEvent): void => {
     event.preventDefault();
-    this.#caught(event.reason, "a promise was rejected and nobody took it");
+    this.#caught(event.reason, "unhandled promise rejection");
   };
 
   #onError = (event: ErrorEvent): void => {
     event.preventDefault();
-    this.#caught(event.error, "an error was thrown and nobody caught it");
+    this.#caught(event.error, "uncaught error");
   };
 
   #caught(thrown: unknown, what: string): void {

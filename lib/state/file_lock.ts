@@ -5,7 +5,7 @@ const LOCK_WAIT_MS = 500;
 const MAX_ATTEMPTS = 10;
 
 /**
- * An exclusive lock (`flock`) on a file of its own. The system releases it when the holder ends, however that happens;
+ * An exclusive lock (`flock`) on its own file. The system releases it when the holder ends, however that happens;
  * the file stays and means nothing by itself.
  */
 export class FileLock implements Disposable {

@@ -14,7 +14,7 @@ const CHECK_MS = 10 * SECOND_MS;
 
 const RETRY_MS = 5 * SECOND_MS;
 
-/** What the owner of a database is told about its file. */
+/** What the owner of a database learns about its file. */
 export interface DatabaseEvents {
   /** Called when a fault begins or ends. */
   onchange?(): void;
@@ -37,7 +37,7 @@ type DatabaseState<S> =
   | { kind: "failed"; fault: string; retry: ReturnType<typeof setTimeout> };
 
 /**
- * A database file that the daemon can do without: a fault is logged once, and work goes on without the file until it is
+ * A database file that the daemon can do without: a fault is logged once, and work continues without the file until it is
  * usable again. An unreadable file is quarantined, never deleted, and a new one created.
  *
  * @example
@@ -81,7 +81,7 @@ export class ResilientDatabase<S> implements Disposable {
     }
   }
 
-  /** Runs `work` without a transaction of its own; undefined when the file cannot be used. */
+  /** Runs `work` without its own transaction; undefined when the file cannot be used. */
   use<T>(work: (sql: S) => T): T | undefined {
     const connection = this.#connection;
     if (!connection) return undefined;
@@ -241,7 +241,7 @@ export class ResilientDatabase<S> implements Disposable {
     this.#close();
     if (this.#replaceDamaged(thrown)) return this.#recovered(hadFault);
     const fault = `${what} ${path} cannot be written: ${messageOf(thrown)}`;
-    if (!hadFault) log.error("{fault}; calls go on without it", { fault });
+    if (!hadFault) log.error("{fault}; calls continue without it", { fault });
     if (losesAllByFault && !isBusy(thrown)) removeDatabase(path);
     this.#cancelRetry();
     this.#state = { kind: "failed", fault, retry: setTimeout(() => this.#tryReopen(), retryMs) };

@@ -66,7 +66,7 @@ export class StateFiles implements AsyncDisposable {
 
 function report(fault: string | undefined): void {
   if (fault === undefined) log.info("the state directory can be written again");
-  else log.error("{fault}; calls go on without it", { fault });
+  else log.error("{fault}; calls continue without it", { fault });
 }
 
 /**

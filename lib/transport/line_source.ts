@@ -51,6 +51,6 @@ export class LineSource extends EventEmitter {
     this.#framer.end();
   }
 
-  /** Called by the SDK's transport when it closes. Reading goes on, so that the end of the source is seen. */
+  /** Called by the SDK's transport when it closes. Reading continues, so that the end of the source is seen. */
   pause(): void {}
 }

@@ -38,7 +38,7 @@ export class LineWriter extends EventEmitter {
     return this.#queuedChars;
   }
 
-  /** Queues `text`. @returns whether the caller may go on without waiting for `drain` */
+  /** Queues `text`. @returns whether the caller may continue without waiting for `drain` */
   write(text: string): boolean {
     if (this.#isBroken) return true;
     this.#queue.push(text);

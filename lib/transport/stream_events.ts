@@ -18,7 +18,7 @@ export interface KeptEvent extends LoggedEvent {
   chars: number;
   /** Memory it takes. */
   bytes: number;
-  /** Whether it stands for an evicted answer. */
+  /** Whether it replaces an evicted answer. */
   isNotice?: boolean;
 }
 

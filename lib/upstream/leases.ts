@@ -96,9 +96,9 @@ export class Leases {
     return this.#requestFor({ caller, isolationReason: this.#bySession.get(caller.id)?.isolationReason });
   }
 
-  /** Moves a session to a process of its own, as questions of a shared one could not be attributed to it. */
+  /** Moves a session to its own process, as questions of a shared one could not be attributed to it. */
   isolate(caller: Caller, slot: Slot, why: string): void {
-    log.info("{server}: a window gets a process of its own: {why}", { server: this.#config.name, why });
+    log.info("{server}: a window gets its own process: {why}", { server: this.#config.name, why });
     const lease = this.#of(caller);
     lease.isolationReason = why;
     this.#leave(lease, slot);

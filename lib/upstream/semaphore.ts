@@ -14,7 +14,7 @@ export class Semaphore {
     try {
       return await work();
     } finally {
-      // The next in line takes over the place.
+      // The next waiter takes over the permit.
       const next = this.#waiting.shift();
       if (next) next();
       else this.#running--;

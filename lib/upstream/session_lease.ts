@@ -19,7 +19,7 @@ export interface SessionLease {
   slot: Promise<Slot> | undefined;
   /** The same, once it is known. */
   attached: Slot | undefined;
-  /** Why it has a process of its own; undefined: it shares one. */
+  /** Why it has its own process; undefined: it shares one. */
   isolationReason: string | undefined;
   /** Resources it is subscribed to, on whichever instance. */
   readonly subscriptions: Set<string>;

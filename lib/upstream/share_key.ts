@@ -36,7 +36,7 @@ export interface ShareDecision {
   scope: Scope;
   /** In a few words, for `ps --why`. */
   why: string;
-  /** Whether a session may get a process of its own where its calls must run apart from those of others. */
+  /** Whether a session may get its own process where its calls must run apart from those of others. */
   canIsolate: boolean;
 }
 
@@ -130,7 +130,7 @@ export function isDirectoryBound(config: ServerConfig, scope: Scope): boolean {
 /**
  * Names the process that serves a session: sessions with the same key share one. `config` is bound to the session, so
  * its command, arguments, environment, URL and headers are what the process gets. Client capabilities are not part of
- * the key, except that a server which asks for roots has a process of its own for sessions without roots.
+ * the key, except that a server which asks for roots has a separate process for sessions without roots.
  */
 export function shareKey(config: ServerConfig, session: SharingSession, scope: Scope): string {
   const what = whatRuns(config, scope);

@@ -68,7 +68,7 @@ export class Slot {
   readonly admission: Admission;
   /** Why it is shared as far as it is. */
   readonly why: string;
-  /** Whether a session may move to a process of its own. */
+  /** Whether a session may move to its own process. */
   readonly canIsolate: boolean;
   /** Client capabilities its server has made use of. */
   readonly usedCapabilities = new Set<string>();
@@ -149,7 +149,7 @@ export class Slot {
   }
 
   /**
-   * Why the calls of `caller` must run in a process of its own; undefined: they may share this one. A server that asks
+   * Why the calls of `caller` must run in its own process; undefined: they may share this one. A server that asks
    * questions can be shared while the calls of only one session run.
    */
   isolationReasonFor({ id, capabilities }: Caller): string | undefined {

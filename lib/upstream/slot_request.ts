@@ -15,7 +15,7 @@ import type { SlotRequest } from "./slot.ts";
 
 /** What a slot request depends on beside the configuration and the session. */
 interface SlotRequestOptions {
-  /** Why the session gets a process of its own; undefined: it shares one. */
+  /** Why the session gets its own process; undefined: it shares one. */
   isolationReason: string | undefined;
   /** Whether the server is known to ask for roots; read once the session's own are known. */
   asksRoots(): boolean;
@@ -67,7 +67,7 @@ function withVia<T extends ServerConfig>(config: T, via: readonly string[]): T {
 
 /**
  * `own`, which spells the directory as the session does (paths in its arguments must match those in the session's
- * requests), started in the real directory of `shared`: a symbolic link may lead elsewhere by then.
+ * requests), started in the real directory of `shared`: a symbolic link may have changed since.
  */
 function withDirectoryOf(shared: ServerConfig, own: ServerConfig): ServerConfig {
   return own.kind === "stdio" && shared.kind === "stdio" ? { ...own, cwd: shared.cwd } : own;

@@ -1,7 +1,7 @@
 /** The source of a new tool, as `exai-daemon new-tool` writes it. */
 export function toolTemplate(name: string): string {
   return `// A tool of EXAI. Save the file and every window has the change; "exai-daemon reload" says what is wrong with it.
-// It runs in a thread of its own with your rights: it may use everything Deno and Node.js have, and import files beside
+// It runs in its own thread with your rights: it may use everything Deno and Node.js have, and import files beside
 // it (call those _helper.js, so that they are not taken for tools).
 export default {
   name: ${JSON.stringify(name)},

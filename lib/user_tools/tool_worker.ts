@@ -42,7 +42,7 @@ interface WorkerCall {
   reject(error: Error): void;
 }
 
-/** A worker that runs one tool of the user. Whatever the tool does, the daemon goes on. */
+/** A worker that runs one tool of the user. Nothing the tool does can stop the daemon. */
 export class ToolWorker implements Disposable {
   readonly #tool: string;
   readonly #worker: Worker;
@@ -193,9 +193,9 @@ export class ToolWorker implements Disposable {
     call.abort = { graceTimer, isReceived: false };
   }
 
-  /** Retires the worker; ends it if the tool blocks its event loop, since no other call can go on then. */
+  /** Retires the worker; ends it if the tool blocks its event loop, since no other call can make progress then. */
   #giveUp(id: number, call: WorkerCall): void {
-    log.warning("{tool} goes on with a call that was stopped: its thread is replaced", { tool: this.#tool });
+    log.warning("{tool} ignored the abort of a call: its worker is replaced", { tool: this.#tool });
     if (this.#state === "active") this.#state = "retired";
     this.#settle(id, () => {});
     if (!call.abort?.isReceived) this.#end("another call of it did not end");

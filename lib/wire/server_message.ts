@@ -2,7 +2,7 @@ import { clip } from "../base/text.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { checkEnvelope, isRequestId, responseTo, type RpcError, type RpcMessage } from "./rpc.ts";
 
-/** JSON-RPC: internal error. Malformed responses have no code of their own. */
+/** JSON-RPC: internal error. Malformed responses have no separate code. */
 const INTERNAL = -32603;
 
 /** How much of a malformed answer is shown. */

@@ -108,7 +108,7 @@ export class PathBoundary {
 
   async #findAllowed(): Promise<string[]> {
     const own = this.#caller.namedDirs === "read" ? await this.#ownDirs() : [];
-    // A window started by the desktop or a service has the root of the disk as its directory, which nobody chose to
+    // A window started by the desktop or a service has the root of the disk as its directory, which the user did not choose to
     // share. It can still be named in EXAI_ALLOWED_DIRS.
     const chosen = (await realPaths(own)).filter((dir) => !isDiskRoot(dir));
     return [...new Set([...chosen, ...await realPaths(this.#options.allowedDirs)])];

@@ -17,7 +17,7 @@ const MAX_CONCURRENT_REQUESTS = 8;
 const DEFAULT_WINDOW_TOKENS = 4096;
 
 /**
- * Parses `OLLAMA_HOST`: a host, a host and port, or a URL. The unspecified address stands for the loopback address.
+ * Parses `OLLAMA_HOST`: a host, a host and port, or a URL. The unspecified address means the loopback address.
  *
  * @example
  * ```ts

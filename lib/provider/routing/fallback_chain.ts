@@ -57,7 +57,7 @@ function nameOf({ name, provider }: ModelInfo) {
 
 function reportFallback(model: ModelInfo, failure: ExaiError, { onProgress }: ChatOptions): void {
   const { name, provider } = model;
-  log.warning("{reason}; asking {provider}/{name} in its place", { reason: failure.message, provider, name });
+  log.warning("{reason}; falling back to {provider}/{name}", { reason: failure.message, provider, name });
   onProgress?.({
     phase: "falling_back",
     chars: 0,

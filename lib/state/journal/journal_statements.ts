@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { prepareAll, type Statements } from "../sqlite/sql.ts";
 
-/** The format of `journal.db`, version by version. An answer has a row of its own, since it comes later or never. */
+/** The format of `journal.db`, version by version. An answer has its own row, since it comes later or never. */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE boot (at_ms INTEGER NOT NULL);
    CREATE TABLE session (

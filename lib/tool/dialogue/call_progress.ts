@@ -10,7 +10,7 @@ export function progressSender(context: ToolContext): (message: string) => void 
   return (message) => context.progress({ progress: ++progress, message });
 }
 
-/** Forwards progress messages, and sends one of its own whenever none came for an interval. Disposing it stops that. */
+/** Forwards progress messages, and sends its own whenever none came for an interval. Disposing it stops that. */
 export class ProgressHeartbeat implements Disposable {
   readonly #forward: (message: string) => void;
   readonly #intervalMs: number;

@@ -105,7 +105,7 @@ export class Inbound {
     const callers = this.#context.subscriptions.subscribersOf(uri);
     if (callers.length === 0) return this.#logUnaddressed(method, params);
     if (uri.length > MAX_URI_CHARS) return callers.forEach((caller) => caller.notify(method, params));
-    // Looked up again when the notification is sent: a session may have unsubscribed by then.
+    // Looked up again when the notification is sent: a session may have unsubscribed meanwhile.
     this.#changes.notify(`${method} ${uri}`, () => {
       for (const caller of this.#context.subscriptions.subscribersOf(uri)) caller.notify(method, params);
     });

@@ -16,7 +16,7 @@ interface PingedLivenessOptions {
 }
 
 /**
- * Tells a process that does not respond from one that is slow with one call: any message is a sign of life, and a
+ * Distinguishes a process that does not respond from one that is slow with one call: any message is a sign of life, and a
  * process that has sent none is pinged, as gRPC keepalive does.
  */
 export class PingedLiveness implements Liveness {

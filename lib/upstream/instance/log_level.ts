@@ -56,7 +56,7 @@ export class SharedLogLevel {
   }
 
   /**
-   * Sets the level on the server if it has changed. Changes are made one at a time with the level wanted by then, so that
+   * Sets the level on the server if it has changed. Changes are made one at a time with the level then wanted, so that
    * the last one counts; resolves with the server's answer.
    *
    * @throws {ExaiError} what `setLevel` throws

@@ -80,7 +80,7 @@ export class ServerLists {
     this.#memory.addUsedCapabilities(advertised, usedCapabilities);
   }
 
-  /** The server of `slot` has asked for roots: sessions without roots need a process of their own. */
+  /** The server of `slot` has asked for roots: sessions without roots need their own process. */
   rootsAsked(slot: Slot): void {
     this.#memory.addUsedCapabilities(slot.advertised, ["roots"]);
     if (slot.mixesRoots) this.#leases.splitByRoots(slot);

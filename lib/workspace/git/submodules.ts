@@ -11,7 +11,7 @@ const MAX_FILE_BYTES = 64 * MIB;
 
 /**
  * Checks the submodules in `staged`, the output of {@linkcode LIST_STAGED}. Git opens their directories to see which
- * commit is checked out, even when it is told to ignore submodules.
+ * commit is checked out, even with the option to ignore submodules.
  *
  * @throws {ExaiError} `FORBIDDEN` when one is outside the session's directories, `INVALID_PARAMS` when one is damaged
  */
