@@ -206,3 +206,14 @@ Deno.test("of finished calls the newest are kept", async () => {
   assertEquals(await Promise.all(kept.map((look) => look())), ["gone", "gone", "gone", true]);
   await calls.idle();
 });
+
+Deno.test("a detached call of a renamed tool is reported by the name it was called by", async () => {
+  const toolNaming = { rename: { hold: "keep" }, prefix: "my_" };
+  const server = Object.assign(patientServer(), { toolNaming });
+  await using it = await testDaemon({ servers: [server] });
+  using client = await RawClient.hello(it.url);
+  const reply = firstText(await client.call("keep"));
+  server.release.resolve();
+  assertMatch(reply, /^keep is still running/);
+  await client.close();
+});

@@ -59,7 +59,7 @@ export class Telemetry implements AsyncDisposable {
   readonly #options: TelemetryOptions;
   readonly #sources: HealthSource[] = [];
   readonly #metrics = new Metrics();
-  readonly #lag = new EventLoopLagMonitor();
+  #lag: EventLoopLagMonitor | undefined;
   #writer: HealthWriter | undefined;
 
   constructor(options: TelemetryOptions) {
@@ -81,8 +81,9 @@ export class Telemetry implements AsyncDisposable {
     this.#sources.push(source);
   }
 
-  /** Starts writing `health.json`; the daemon must listen. */
+  /** Starts measuring and writing `health.json`; the daemon must listen.  */
   start(): void {
+    this.#lag = new EventLoopLagMonitor();
     const write = (text: string) => this.#options.files.writeHealth(text);
     this.#writer = new HealthWriter({ build: () => this.health(), write, intervalMs: HEALTH_INTERVAL_MS });
   }
@@ -118,13 +119,13 @@ export class Telemetry implements AsyncDisposable {
         NO_COUNTS,
       ),
       uptimeMs: performance.now() - this.#startedMs,
-      eventLoopLagMs: this.#lag.worstMs,
+      eventLoopLagMs: this.#lag?.worstMs ?? 0,
       memory: { rssBytes: rss, heapUsedBytes: heapUsed },
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#lag[Symbol.dispose]();
+    this.#lag?.[Symbol.dispose]();
     await this.#writer?.[Symbol.asyncDispose]();
   }
 }

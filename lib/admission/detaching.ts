@@ -85,7 +85,7 @@ class DetachableRun {
   }
 
   #detach(work: Promise<Result>): Result {
-    const tool = textOf(this.#call.params.name) ?? "the call";
+    const tool = this.#call.calledName ?? textOf(this.#call.params.name) ?? "the call";
     const call = this.#calls.add(this.#call.caller, {
       tool,
       startedAtMs: this.#startedAtMs,

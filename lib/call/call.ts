@@ -61,6 +61,8 @@ interface CallData {
   /** MCP method, as `tools/call`. */
   readonly method: string;
   readonly params: JsonObject;
+  /** The name the client knows the tool by, set by the router when it puts the server's own name into `params`. */
+  readonly calledName?: string;
   /** The token the caller gave for progress; undefined when it wants none. */
   readonly progressToken: string | number | undefined;
   /** How long the caller will wait, in milliseconds, if it said so. */
@@ -128,7 +130,7 @@ export function askOnce(options: AskOptions | undefined, ask: () => Promise<Resu
 /** Anything callable: an in-process tool, a mounted server, the whole merged catalog. */
 export type Target = (call: Call) => Promise<Result>;
 
-/** Wraps a target with one concern: permits, time-outs, metrics. */
+/** Wraps a target with one concern: permits, time-outs, metrics. The first of several is the outermost. */
 export type Policy = (next: Target) => Target;
 
 /**
@@ -149,21 +151,26 @@ export function compose(target: Target, policies: readonly Policy[]): Target {
   return policies.reduceRight((next, policy) => policy(next), target);
 }
 
+/** Every field of a call: one that is added to `Call` must be copied by {@linkcode derive} too. */
+type CallFields = { [Field in keyof Required<Call>]: Call[Field] };
+
 /** A copy of `call` with some of its parts replaced; its methods act on the original. */
 export function derive(call: Call, parts: Partial<Call>): Call {
-  return {
+  const fields: CallFields = {
     method: parts.method ?? call.method,
     params: parts.params ?? call.params,
+    calledName: parts.calledName ?? call.calledName,
     caller: parts.caller ?? call.caller,
     signal: parts.signal ?? call.signal,
     progressToken: "progressToken" in parts ? parts.progressToken : call.progressToken,
     timeoutMs: parts.timeoutMs ?? call.timeoutMs,
     deadlineMs: parts.deadlineMs ?? call.deadlineMs,
-    trace: call.trace,
+    trace: "trace" in parts ? parts.trace : call.trace,
     begin: "begin" in parts ? parts.begin : call.begin,
     notify: parts.notify ?? call.notify.bind(call),
     ask: parts.ask ?? call.ask.bind(call),
   };
+  return fields;
 }
 
 /** Progress of a running call (MCP basic/utilities/progress). */

@@ -186,7 +186,7 @@ export class Router {
     }
     const own = entry.own.name === name
       ? call
-      : derive(call, { params: { ...call.params, name: entry.own.name } });
+      : derive(call, { params: { ...call.params, name: entry.own.name }, calledName: name });
     // A call that may be repeated need not be written to the journal.
     const quiet = call.begin && isIdempotentTool(entry.own) ? derive(own, { begin: undefined }) : own;
     const result = await this.#run(entry.server, quiet);
