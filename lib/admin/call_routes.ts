@@ -170,7 +170,7 @@ function streamCalls(calls: CallControl, filter: CallFilter): Response {
   let subscription: Disposable;
   const lines = new ReadableStream<Uint8Array>({
     start(controller) {
-      // Tells the client that calls are reported from here on.
+      // Signals to the client that calls are reported from now on.
       controller.enqueue(encoder.encode("\n"));
       subscription = calls.subscribe((record) => {
         if (!matchesFilter(record, filter) || (controller.desiredSize ?? 0) <= 0) return;

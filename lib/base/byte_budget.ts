@@ -41,7 +41,7 @@ interface ByteBudgetOptions {
 
 /**
  * One bound on everything held for clients, beside the bounds of each holder: many holders within their own limits
- * could use up the memory of the process together. Adding to an account costs two additions; holders are looked at
+ * could use up the memory of the process together. Adding to an account costs two additions; holders are checked
  * only beyond the bound.
  *
  * @example

@@ -20,7 +20,7 @@ type State =
   /** `probes`: the keys of the calls that are under way. */
   | { kind: "half_open"; probes: (string | undefined)[]; nextProbeAtMs: number };
 
-/** After this time another call may probe beside a slow one: a call may take long though the other side is well. */
+/** After this time another call may probe beside a slow one: a call may take long although the other side is healthy. */
 const PROBE_INTERVAL_MS = 2000;
 
 /** Concurrent probes: if the other side hangs, each of them hangs with it. */
@@ -127,7 +127,7 @@ export class CircuitBreaker {
     else if (outcome === "success") this.#failures = 0;
   }
 
-  /** Lets nothing through for `ms`, at least: the other side has asked for it. */
+  /** Lets nothing through for at least `ms`, as the other side requested. */
   openFor(ms: number): void {
     const untilMs = this.#now() + ms;
     if (this.#state.kind === "open" && this.#state.untilMs >= untilMs) return;

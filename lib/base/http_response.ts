@@ -44,7 +44,7 @@ export function boundedEvents(response: Response, { maxBytes, tooLarge }: BodyLi
 
 /**
  * Returns `response` with its body decompressed if it is `deflate`: `fetch` supports gzip and br and asks for no
- * more, but some servers send it all the same.
+ * more, but some servers send it anyway.
  */
 export function inflated(response: Response): Response {
   if (!/^\s*deflate\s*$/i.test(response.headers.get("content-encoding") ?? "")) return response;

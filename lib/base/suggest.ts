@@ -13,7 +13,7 @@ import { MAX_NAME_CHARS } from "./text.ts";
  * ```
  */
 export function closeMatches(word: string, names: readonly string[]): string[] {
-  // Comparing costs the length of the word times that of every name; a longer one is no typo.
+  // Comparing costs the length of the word times that of every name; a longer one is not a typo.
   if (word.length > MAX_NAME_CHARS) return [];
   const wanted = word.toLowerCase();
   return names

@@ -96,7 +96,7 @@ function hasFault(thrown: unknown, fault: LinkFault): thrown is LinkError {
   return thrown instanceof LinkError && thrown.fault === fault;
 }
 
-/** The owner of a named pipe cannot be told, so without a token TCP is used, where the owner of the listener can. */
+/** The owner of a named pipe cannot be determined, so without a token TCP is used, where the owner of the listener can. */
 function mayUseSocket(socket: string, { usesToken }: LinkTarget): boolean {
   return usesToken || !socket.startsWith("\\\\");
 }

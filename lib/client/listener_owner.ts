@@ -30,7 +30,7 @@ export async function checkListenerOwner(
       `another user's program listens at ${url}; nothing was sent to it; ${ADVICE}`,
     );
   }
-  // No listener is transient, as of a daemon that has just ended; a system that cannot tell owners is not.
+  // No listener is transient, as of a daemon that has just ended; a system that cannot identify owners is not.
   throw users.isSupported
     ? new LinkError("unreachable", `the system knows of no listener at ${url}`)
     : new LinkError(

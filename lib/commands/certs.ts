@@ -93,7 +93,7 @@ function clientSettings(dir: string, name: string): string[] {
   ];
 }
 
-/** The authority stored in `dir`, made if there is none. */
+/** The authority stored in `dir`, created if there is none. */
 async function authorityIn(dir: string): Promise<{ authority: CertificateAuthority; made: boolean }> {
   const { createAuthority, importAuthority } = await import("../edge/certificates.ts");
   const kept = await load(dir, "ca");

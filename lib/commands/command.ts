@@ -19,7 +19,7 @@ interface CommandForm {
   does: string;
 }
 
-/** A flag of a command that is no setting. */
+/** A flag of a command that is not a setting. */
 export interface CommandFlag {
   /** Without its dashes. */
   name: string;

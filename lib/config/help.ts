@@ -11,7 +11,7 @@ interface HelpOptions {
   about: string;
   /** The settings to show, all of them when left out. */
   settings?: readonly (keyof Settings)[];
-  /** Flags of the command itself that are no settings. */
+  /** Flags of the command itself that are not settings. */
   switches?: readonly ShownFlag[];
 }
 

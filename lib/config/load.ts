@@ -13,16 +13,16 @@ export interface SettingSources {
   env?: Record<string, string | undefined>;
   /** Directory whose `.env` is read when `ENV_FILE` names no other file. */
   programDir?: string;
-  /** Switches of the program that are no settings: `--help`, `--if-not-running`. */
+  /** Switches of the program that are not settings: `--help`, `--if-not-running`. */
   switches?: readonly string[];
-  /** Flags of the program that take a value and are no settings. */
+  /** Flags of the program that take a value and are not settings. */
   options?: readonly string[];
 }
 
 /** A command line with the settings in force. */
 export interface LoadedSettings {
   settings: Settings;
-  /** The arguments that are no flags. */
+  /** The positional arguments. */
   words: string[];
   /** The switches of the program that are on. */
   switches: ReadonlySet<string>;

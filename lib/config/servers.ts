@@ -37,7 +37,7 @@ export interface ServersFile {
   warnings: ConfigFault[];
   /** Whether the file could be read as a whole; when not, it says nothing about any server. */
   readable: boolean;
-  /** Whether there is no file, or not a word in it. */
+  /** Whether the file is missing or blank. */
   isBlank: boolean;
 }
 

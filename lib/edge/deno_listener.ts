@@ -131,7 +131,7 @@ export class DenoListener implements AsyncDisposable {
   /** Connections of the stopped server continue, unless they must be closed to free file handles. */
   async #restart(end: { thrown?: unknown; connections: AbortController }): Promise<void> {
     if (this.#isStopping) return;
-    log.error("{place} is not served any more: the server stopped by itself and is started again", {
+    log.error("the server of {place} stopped unexpectedly and is restarted", {
       place: this.#description,
     });
     const { handles } = this.#options;

@@ -72,7 +72,10 @@ export class NodeListener implements AsyncDisposable {
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       void handleUpgrade({ request, socket: socket as Socket, head, upgrades, handler });
     });
-    server.on("tlsClientError", ({ message }: Error) => log.debug("no TLS: {message}", { message }));
+    server.on(
+      "tlsClientError",
+      ({ message }: Error) => log.debug("TLS handshake failed: {message}", { message }),
+    );
     const listener = new NodeListener(server);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", (thrown) => reject(addressInUse(thrown, options) ?? thrown));

@@ -4,7 +4,7 @@ import { redact } from "../base/log.ts";
 const SECRET_KEY =
   /(^|[_.-])(pass(word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|authorization|cookie|credentials?)s?$/i;
 const SECRET_CAMEL_KEY = /(Password|Passphrase|Secret|Token|ApiKey|AccessKey|PrivateKey|Credentials?)s?$/;
-/** Matches of the above that are no secrets: `progressToken` of MCP, counts of model tokens. */
+/** Matches of the above that are not secrets: `progressToken` of MCP, counts of model tokens. */
 const HARMLESS = /^(progressToken|(max|total|prompt|completion|input|output)_?tokens?)$/i;
 
 /** Formats of API keys and private keys. */

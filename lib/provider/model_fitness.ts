@@ -26,7 +26,7 @@ export function unmetNeeds(model: ModelInfo, needs: ModelNeeds): string | undefi
 
 /**
  * Applies the default thinking mode of `request`, unless the model does not support it along with the rest of the
- * request: a default is no reason to reject a call. `leftOut` then describes the omission.
+ * request: a default does not justify rejecting a call. `leftOut` then describes the omission.
  */
 export function applyDefaults(
   request: ChatRequest,

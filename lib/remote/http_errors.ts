@@ -46,7 +46,7 @@ export class ResponseCutError extends Error {
 
 /**
  * Whether the server refused because of the session (MCP basic/transports, session management). The specification asks
- * for 404; other statuses are common, and only their text tells. A server without session ids that was restarted says
+ * for 404; other statuses are common, and only their text is specific. A server without session ids that was restarted says
  * that it was not initialized.
  */
 export function isAboutSession({ status, body }: HttpStatusError, hasSession: boolean): boolean {
@@ -74,7 +74,7 @@ export function fetchError(thrown: unknown): unknown {
 
 /**
  * The error for what was thrown while a body was read: whether the connection was cut. Deno throws a `TypeError` or an
- * `Http` error for that; streams in between throw plain errors without a code, which only their text tells apart.
+ * `Http` error for that; streams in between throw plain errors without a code, which only their text distinguishes.
  */
 export function bodyError(thrown: unknown, signal: AbortSignal): unknown {
   if (signal.aborted || !(thrown instanceof Error)) return thrown;

@@ -45,7 +45,7 @@ export function isOwnResponse({ status, body }: HttpStatusError, { id }: Refused
  *
  * - `lost`: the session is unknown, and the message did not run.
  * - `possible`: a tool may have said it of its own sessions, as servers with shells or browsers do.
- * - `unexplained`: it says nothing of a session, and may be about it all the same.
+ * - `unexplained`: it does not mention a session, but may be about it.
  * - `alive`: it is not about the session.
  *
  * A refusal that does not name the request was made before there was a request to run.

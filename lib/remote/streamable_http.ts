@@ -90,7 +90,7 @@ export class StreamableHttp extends RemoteTransport {
     if (cancelled !== undefined) this.endpoint.cancel(cancelled);
   }
 
-  /** Resolves when the server has been told that the session is over. */
+  /** Resolves when the server has been notified of the end of the session. */
   close(): Promise<void> {
     return this.#closed ??= this.#close();
   }

@@ -16,7 +16,7 @@ export interface ToolViewOptions {
   search?: SearchMode;
   /** From how many characters of all definitions on `auto` is `on`. */
   searchChars?: number;
-  /** Whether a window that finds its tools is shown this one all the same. */
+  /** Whether this tool is also shown to a window that finds its tools by search. */
   isCore?(name: string, entry: CatalogEntry): boolean;
 }
 

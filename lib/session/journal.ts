@@ -41,6 +41,6 @@ export interface SessionJournal {
   forget(entry: JournalEntry): void;
   /** Drops all entries: the client has said goodbye. */
   close(): void;
-  /** Ends the recording, and keeps the entries for a client that comes back. */
+  /** Ends the recording, and keeps the entries for a client that resumes. */
   release(): void;
 }

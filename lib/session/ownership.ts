@@ -8,7 +8,7 @@ export interface SessionDirectories {
   readonly roots: readonly Root[] | undefined;
 }
 
-/** Resolves to the real path of a session's workspace; undefined when its directories are none. */
+/** Resolves to the real path of a session's workspace; undefined when none of its directories is one. */
 export type WorkspaceResolver = (where: SessionDirectories) => Promise<string | undefined>;
 
 /** What {@linkcode Ownership} reads of its session. */

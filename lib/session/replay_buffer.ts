@@ -88,7 +88,7 @@ export class ReplayBuffer {
     }
   }
 
-  /** Sends to `sink` from here on. */
+  /** Sends to `sink` from now on. */
   attach(sink: FrameSink, { acknowledgesMessages = false } = {}): void {
     this.#sink = sink;
     this.#acknowledgesMessages = acknowledgesMessages;

@@ -109,7 +109,7 @@ export class PendingMessages {
     return entry;
   }
 
-  /** The first `count` messages of the session have arrived: those that are no requests are removed. */
+  /** The first `count` messages of the session have arrived: those that are not requests are removed. */
   acknowledge(count: number): void {
     for (const entry of this.#entries) {
       if (!isRequest(entry) && entry.isSent && (entry.sequence ?? Infinity) <= count) this.remove(entry);

@@ -130,13 +130,13 @@ export class Uplink {
     return true;
   }
 
-  /** Sends a request of the client and checks the daemon's liveness from here on. */
+  /** Sends a request of the client and checks the daemon's liveness from now on. */
   sendRequest(text: string): boolean {
     this.expectActivity();
     return this.send(text);
   }
 
-  /** Checks the daemon's liveness from here on. */
+  /** Checks the daemon's liveness from now on. */
   expectActivity(): void {
     this.#liveness.watch();
   }

@@ -55,7 +55,7 @@ export class HomeLock implements Disposable {
     // Released while the file was checked: another process may be waiting for the lock.
     if (this.#isReleased) return again?.[Symbol.dispose]();
     if (again) {
-      log.warning("{path} was removed while in use and has been made again", { path: this.#path });
+      log.warning("{path} was removed while in use and has been recreated", { path: this.#path });
       writeHolder(again);
       this.#lock[Symbol.dispose]();
       this.#lock = again;

@@ -80,7 +80,7 @@ export class SqliteServerLists implements ListStore, Disposable {
   }
 }
 
-/** Undefined for text that is no JSON; the server is asked then. */
+/** Undefined for text that is not JSON; the server is asked then. */
 function parse(text: string): StoredView | undefined {
   try {
     return JSON.parse(text);

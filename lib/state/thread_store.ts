@@ -36,7 +36,7 @@ export interface Turn {
   readonly tool: string;
   /** Which run of this tool's work in steps it is within the thread, from 1. */
   readonly run: number;
-  /** Absent for an exchange that is no step. */
+  /** Absent for an exchange outside of a workflow. */
   readonly step?: StepMark;
   readonly request: JsonObject;
   readonly reply?: JsonObject;

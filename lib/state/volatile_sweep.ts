@@ -37,7 +37,7 @@ export async function sweepVolatileDirs(
     try {
       await clear(dir, home);
     } catch (thrown) {
-      log.debug("{dir} stays: {why}", { dir, why: messageOf(thrown) });
+      log.debug("{dir} is kept: {why}", { dir, why: messageOf(thrown) });
     }
   }
 }
@@ -59,7 +59,7 @@ export async function sweepSockets(home: string, dir: string | undefined = runti
     try {
       await clearSocket(path);
     } catch (thrown) {
-      log.debug("{path} stays: {why}", { path, why: messageOf(thrown) });
+      log.debug("{path} is kept: {why}", { path, why: messageOf(thrown) });
     }
   }
 }

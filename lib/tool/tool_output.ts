@@ -62,7 +62,7 @@ export const OUTPUT_SCHEMA: JsonObject = {
 
 const NO_OUTPUT: ToolOutput = { content: "The tool has nothing to say; it is done." };
 
-/** Wraps the output of a tool as the result of `tools/call`. Without output the result is well formed all the same. */
+/** Wraps the output of a tool as the result of `tools/call`. Without output the result is still well formed. */
 export function toToolResult(
   output: ToolOutput | undefined,
   facts: { tool: string; durationMs: number },

@@ -135,7 +135,7 @@ export function continuationOf({ id, remainingTurns }: Thread): Continuation {
 }
 
 /**
- * The note for an output that could not be stored in its thread. The output is returned all the same: it has been paid
+ * The note for an output that could not be stored in its thread. The output is still returned: it has been paid
  * for.
  */
 export function notStoredNote(thrown: unknown): string {

@@ -111,7 +111,7 @@ export class Leases {
     lease.retry?.abort();
   }
 
-  /** The roots of a session have changed: moves it where they are part of the share key, tells its server otherwise. */
+  /** The roots of a session have changed: moves it where they are part of the share key, notifies its server otherwise. */
   rootsChanged(caller: Caller, params: JsonObject): void {
     this.current(caller)?.then(async (slot) => {
       if (slot.scope === "machine") return;

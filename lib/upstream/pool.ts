@@ -35,7 +35,7 @@ interface PoolListener {
   onStarted(slot: Slot, instance: Instance): void;
   /** An instance has announced that its lists changed; the sessions attached to it have been notified. */
   onListsStale(kinds: readonly ListKind[], scope: ListScope): void;
-  /** The server of `slot` has asked a session something. */
+  /** The server of `slot` has sent a request to a session. */
   onQuestion(slot: Slot): void;
   /** The server of `slot` has asked for the roots its sessions share. */
   onRootsAsked(slot: Slot): void;
@@ -250,7 +250,7 @@ export class Pool implements AsyncDisposable {
     if (!slot.alive) return undefined;
     this.#orphanHandles(slot, reason.message);
     if (supervisor.shouldLog(reason)) log.warning("{message}", { message: reason.message });
-    // A machine out of handles is no failure of the server.
+    // A machine out of handles is not a failure of the server.
     const isFault = reason.code !== "OVER_CAPACITY";
     if (isFault) {
       this.records.crashes.processEnded(attempt, reason);

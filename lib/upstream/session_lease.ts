@@ -21,7 +21,7 @@ export interface SessionLease {
   attached: Slot | undefined;
   /** Why it has its own process; undefined: it shares one. */
   isolationReason: string | undefined;
-  /** Resources it is subscribed to, on whichever instance. */
+  /** Resources it is subscribed to, on any instance. */
   readonly subscriptions: Set<string>;
   /** Aborted when the session has ended. */
   readonly ended: AbortController;
@@ -48,7 +48,7 @@ export function createSessionLease(caller: Caller, server: string): SessionLease
   };
 }
 
-/** Ends the subscription of a session to `uri` and tells its client: what the client has read may be out of date. */
+/** Ends the subscription of a session to `uri` and notifies its client: what the client has read may be out of date. */
 export function loseSubscription(
   { caller, server, subscriptions }: SessionLease,
   uri: string,

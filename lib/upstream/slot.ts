@@ -213,7 +213,7 @@ export class Slot {
     clearTimeout(this.#idleTimer);
   }
 
-  /** Stops an unused instance, after a delay in which a session may come back. */
+  /** Stops an unused instance, after a delay in which a session may return. */
   #scheduleStop(): void {
     clearTimeout(this.#idleTimer);
     if (!this.#isUnused) return;

@@ -87,7 +87,7 @@ export class Supervisor {
   #connection: ConnectionState = { state: "idle" };
   /** The session whose calls alone were running at each failure in the row. */
   #suspectedSession: string | undefined;
-  /** The last connection lost while the server itself was well. */
+  /** The last connection lost while the server itself was healthy. */
   #lastLoss: { message: string; atMs: number } | undefined;
 
   /**

@@ -132,7 +132,7 @@ export class ToolWorker implements Disposable {
         return this.#end(message.message);
       case "uncaught":
         return log.error(
-          "{tool}: something went wrong beside its calls: {message}",
+          "{tool} failed outside of a call: {message}",
           this.#fields(message.message),
         );
       case "log":

@@ -8,7 +8,10 @@ export type Prover = "daemon" | "client";
 
 /** The facts of one exchange. */
 export interface ProofExchange {
-  /** The address the client dialled, as the daemon knows it; `door` on the wire: `ws://127.0.0.1:8765`, or {@linkcode SOCKET_ENDPOINT}. */
+  /**
+   * The address the client dialled, as the daemon knows it: `ws://127.0.0.1:8765`, or {@linkcode SOCKET_ENDPOINT}.
+   * `door` on the wire.
+   */
   endpoint: string;
   clientNonce: string;
   daemonNonce: string;
@@ -52,7 +55,7 @@ export function base64url(bytes: Uint8Array): string {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** @throws {SyntaxError} when `text` is no base64url */
+/** @throws {SyntaxError} when `text` is not base64url */
 export function fromBase64url(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromBase64(text, { alphabet: "base64url" });
 }

@@ -28,7 +28,7 @@ export function isAnswer(value: JsonObject): boolean {
   return isRequestId(unwrappedId(value.id)) && ("result" in value || "error" in value);
 }
 
-/** An id that comes back as an array of one. */
+/** An id that is returned as an array of one. */
 function unwrappedId(id: Json | undefined): Json | undefined {
   return Array.isArray(id) && id.length === 1 ? id[0] : id;
 }

@@ -75,7 +75,7 @@ const MAX_OUTLINE_CHARS = 64 * KIB;
 
 /**
  * The outermost members of a message with an invalid shape, to find out whose error response it gets. In a large one,
- * nested values are empty. Undefined if it cannot be told.
+ * nested values are empty. Undefined if it cannot be determined.
  */
 export function outlineOf(text: string): unknown {
   const outline = text.length <= MAX_PARSED_CHARS ? text : withoutNested(text);

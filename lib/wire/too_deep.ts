@@ -62,7 +62,7 @@ function classify(
   return `the answer to ${isRequestId(id) ? JSON.stringify(id) : "a request it does not name"}`;
 }
 
-/** The messages in `text` without nested values; none if they cannot be told. */
+/** The messages in `text` without nested values; none if they cannot be determined. */
 function outermostMessages(text: string): JsonObject[] {
   const isBatch = /^\s*\[/.test(text);
   const outline = withoutNested(text, isBatch ? 2 : 1);

@@ -95,7 +95,7 @@ export class PathBoundary {
     );
   }
 
-  /** The allowed directories before links are resolved, to tell a missing file from one outside. */
+  /** The allowed directories before links are resolved, to distinguish a missing file from one outside. */
   #namedDirs(): string[] {
     const { cwd, namedDirs } = this.#caller;
     return [namedDirs === "read" ? cwd : undefined, ...this.#options.allowedDirs]

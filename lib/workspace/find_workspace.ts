@@ -6,7 +6,7 @@ import { isDiskRoot } from "./boundary.ts";
 
 /**
  * The real path of the directory a session works in: the client's first root, or the working directory when there is no
- * root on this machine. The root of the disk and the home directory are no workspace: programs started by the desktop
+ * root on this machine. The root of the disk and the home directory are not workspaces: programs started by the desktop
  * or a service have them, and unrelated windows would share one.
  */
 export async function findWorkspace({ cwd, roots }: SessionDirectories): Promise<string | undefined> {

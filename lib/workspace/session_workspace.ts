@@ -70,7 +70,7 @@ class SessionWorkspace implements Workspace {
   async read({ path, shownAs }: WorkspaceEntry, { maxBytes }: { maxBytes: number }): Promise<Uint8Array> {
     using file = await Deno.open(path);
     // The file could have been replaced by a link since it was checked: the open file must be the one at the path now,
-    // and that must be no link.
+    // and that must not be a link.
     const [opened, named, real] = await Promise.all([file.stat(), Deno.lstat(path), Deno.realPath(path)]);
     if (real !== path || opened.ino !== named.ino || opened.dev !== named.dev || !opened.isFile) {
       throw new ExaiError("FORBIDDEN", `${shownAs} was replaced while it was read; call again`);

@@ -193,7 +193,7 @@ export class ProviderEndpoint {
     this.#limitedUntilMs.set(model, performance.now() + retryAfterMs);
   }
 
-  /** Waits for the end of a rate limit that an earlier call was told. */
+  /** Waits for the end of a rate limit reported to an earlier call. */
   async #waitForLimit(model: string, options: CompletionOptions): Promise<void> {
     const waitMs = (this.#limitedUntilMs.get(model) ?? 0) - performance.now();
     if (waitMs <= 0) {

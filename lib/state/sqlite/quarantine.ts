@@ -49,7 +49,7 @@ export function removeDatabase(path: string): void {
   for (const suffix of SUFFIXES) tryTo(() => Deno.removeSync(path + suffix));
 }
 
-/** Whether something in the place of one of the files is no regular file that this user may read and write. */
+/** Whether the path of one of the files leads to something other than a regular file that this user may read and write. */
 export function isInaccessible(path: string): boolean {
   return SUFFIXES.map((suffix) => path + suffix).some((file) => exists(file) && !isAccessible(infoOf(file)));
 }

@@ -12,7 +12,7 @@ type Checksum = readonly [number, number];
 interface WalDamage {
   /** As the rest of a sentence after "because". */
   reason: string;
-  /** Whether nothing of the database remains without the log. */
+  /** Whether the database is empty without the log. */
   isTotal: boolean;
 }
 
@@ -21,7 +21,7 @@ interface WalDamage {
  * when there are none. SQLite reads a log up to the first frame that does not match and silently drops the rest, as
  * what a crash left behind. (https://www.sqlite.org/fileformat2.html#walformat)
  *
- * An incomplete last transaction is what any crash leaves, and is no damage.
+ * An incomplete last transaction is what any crash leaves, and not damage.
  */
 export function checkWal(path: string): WalDamage | undefined {
   const wal = open(`${path}-wal`);
@@ -47,7 +47,7 @@ interface WalHeader {
   isLittleEndian: boolean;
 }
 
-/** Undefined when it is no header of a log. */
+/** Undefined when it is not the header of a log. */
 function parseHeader(bytes: Uint8Array): WalHeader | undefined {
   const view = viewOf(bytes);
   const magic = view.getUint32(0);

@@ -97,7 +97,7 @@ export function programNames(command: string, args: readonly string[]): string[]
   return names;
 }
 
-/** The names in the path of a URL, by which hosts of many servers tell them apart. */
+/** The names in the path of a URL, by which hosts of many servers distinguish them. */
 export function namesOfUrl(url: string): string[] {
   if (!URL.canParse(url)) return [];
   return new URL(url).pathname.split("/").filter((segment) => segment !== "").map(words);

@@ -37,7 +37,7 @@ export class GitGuard {
   /**
    * The real path of the file `path`; undefined when it does not exist.
    *
-   * @throws {ExaiError} as {@linkcode resolve}; `INVALID_PARAMS` when it is no regular file, or larger than `maxBytes`
+   * @throws {ExaiError} as {@linkcode resolve}; `INVALID_PARAMS` when it is not a regular file, or larger than `maxBytes`
    */
   async file(path: string, maxBytes: number): Promise<string | undefined> {
     const info = await Deno.lstat(path).catch(ifMissing);

@@ -50,7 +50,7 @@ export const PRIVATE_CONFIG: readonly [key: string, value: string][] = [
 ];
 
 /**
- * Arguments before the command: no pager, and paths that are no patterns. The command line overrides every
+ * Arguments before the command: no pager, and literal paths, not patterns. The command line overrides every
  * configuration file, so the most important settings are repeated here.
  */
 export const GLOBAL_ARGS: readonly string[] = [

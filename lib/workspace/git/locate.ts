@@ -40,7 +40,7 @@ export async function locate(dir: string, boundary: PathBoundary): Promise<Repos
     const dotGit = join(top, ".git");
     const gitDir = await gitDirOf(dotGit, guard);
     if (gitDir !== undefined) {
-      // Git's own directory is no work tree.
+      // Git's own directory is not a work tree.
       if (isWithin(dir, gitDir)) return undefined;
       const commonDir = await commonDirOf(gitDir, guard);
       return { top, dotGit, gitDir, commonDir, guard, below };
@@ -59,7 +59,7 @@ export async function gitDirOf(dotGit: string, guard: GitGuard): Promise<string 
   if (info === undefined) return undefined;
   const real = info.isSymlink ? await guard.resolve(dotGit, "directory .git") : dotGit;
   const { isDirectory, isFile } = info.isSymlink ? await Deno.stat(real) : info;
-  // A directory that is no repository does not hide the repository above it.
+  // A directory that is not a repository does not hide the repository above it.
   if (isDirectory) return await looksLikeGitDir(real) ? real : undefined;
   if (!isFile) throw unusable(dotGit, "is neither a directory nor a file");
   const text = await guard.text(real, MAX_POINTER_BYTES) ?? "";
