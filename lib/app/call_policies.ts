@@ -8,7 +8,7 @@ import type { CallTimeouts } from "./call_timeouts.ts";
 
 interface CallPoliciesOptions {
   settings: Pick<Settings, "callTimeoutMs">;
-  /** DaemonCounts, measures and records every call. */
+  /** Counts, measures and records every call. */
   record: Policy;
   admissions: Admissions;
   timeouts: CallTimeouts;
@@ -22,13 +22,13 @@ interface CallPoliciesOptions {
  * 1. `record`: it is counted, measured and recorded, however it ends;
  * 2. the name of its server, which its record shows;
  * 3. its time-out: the time covers all waits that follow. A server may detach its calls instead: they are answered with
- *    a handle and go on;
+ *    a handle and keep running;
  * 4. the bound on the calls of its session, those that wait included;
- * 5. the admission of the process it runs on: a place of the process, the circuit breaker, a permit of the session and
+ * 5. the admission of the process it runs on: a permit of the process, the circuit breaker, a permit of the session and
  *    of the daemon (`ProcessAdmission`). A mounted server has several processes and applies this one itself, once it
  *    knows which of them the call is for.
  *
- * A query (a list, `logging/setLevel`) does no work: it has a time-out and nothing else.
+ * A query (a list, `logging/setLevel`) does no work: it has only a time-out.
  */
 export function callPolicies(options: CallPoliciesOptions) {
   const { settings, record, timeouts } = options;
@@ -47,7 +47,7 @@ export function callPolicies(options: CallPoliciesOptions) {
 }
 
 function admissionOf(server: Server, { admissions, timeouts, own }: CallPoliciesOptions): Policy[] {
-  // Its calls wait for others, which have permits of their own.
+  // Its calls wait for others, which have their own permits.
   if (timeouts.onlyWaits(server)) return [freeOnAbort(), noteBegin()];
   const bound = admissions.bound.policy;
   if (server.admitsItself) return [bound];

@@ -38,7 +38,7 @@ export class CallTimeouts {
     return this.#afterMs(server) > 0;
   }
 
-  /** Whether `server` does no work of its own: its calls wait for calls that hold permits already. */
+  /** Whether calls of `server` only wait for other calls, which hold permits already. */
   onlyWaits(server: Server): boolean {
     return server === this.#awaiting;
   }

@@ -164,7 +164,7 @@ export class Daemon implements AsyncDisposable {
     await resolvedWithin(done, this.#settings.drainTimeoutMs);
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.
     await delay(0);
-    // Before the connections: that they are closed here must not be taken for a goodbye of their clients.
+    // Before the connections, so that closing them is not treated as the clients ending their sessions.
     this.#sessions[Symbol.dispose]();
     this.#handler.closeAll("the daemon is stopping");
     const closed = this.#listeners.stop();
@@ -215,7 +215,7 @@ export class Daemon implements AsyncDisposable {
     };
   }
 
-  /** Connects the parts that react to what happens in others. */
+  /** Connects the parts that react to events of others. */
   #listen(router: Router, { events, telemetry, mounts, notes, clock }: DaemonParts): void {
     const [sessions, timeouts] = [this.#sessions, this.#timeouts];
     events.on("healthChanged", () => telemetry.healthChanged());

@@ -14,9 +14,9 @@ interface DaemonEventMap {
   toolSetsChanged: [change: { before: ToolSets; now: ToolSets }];
   /** The tools the user has written have changed. */
   userToolsChanged: [tools: readonly Tool[]];
-  /** A session has ended for good. */
+  /** A session has ended. */
   sessionEnded: [session: Session];
 }
 
-/** What the parts of one daemon tell one another. Listeners are called at once, in the order they were added. */
+/** Events between the parts of one daemon. Listeners are called at once, in the order they were added. */
 export class DaemonEvents extends EventEmitter<DaemonEventMap> {}

@@ -24,7 +24,7 @@ const log = getLogger(["exai", "daemon"]);
 
 const PROBE_TIMEOUT_MS = 2000;
 
-/** Runs `exai-daemon`. Resolves with the exit code: 0 when it was told to stop, 1 when it could not start. */
+/** Runs `exai-daemon`. Resolves with the exit code: 0 when it was stopped, 1 when it could not start. */
 export async function daemonMain(): Promise<number> {
   try {
     const loaded = loadSettings({ programDir: programDir(), ...flagNames() });
@@ -127,7 +127,7 @@ function explainRunning(running: RunningDaemon, { isFine, home }: { isFine: bool
   );
 }
 
-/** Reports which program has the address, by its answer: a file with a process id would be no proof. */
+/** Reports which program has the address, by its answer: a file with a process id would not prove it. */
 async function explainTaken(
   taken: AddressInUseError,
   settings: Settings,

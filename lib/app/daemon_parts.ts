@@ -30,7 +30,7 @@ export interface DaemonOptions {
   servers?: readonly Server[];
   /** Faults of what was set up before the daemon, such as its log file, each in a sentence. */
   faults?: () => string[];
-  /** HealthNotes about earlier daemons, each in a sentence. */
+  /** Notes about earlier daemons, each in a sentence. */
   notes?: () => readonly string[];
   /** The lock of the state directory, which the caller releases; left out: the daemon locks it itself. */
   lock?: HomeLock;

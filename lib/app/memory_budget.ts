@@ -37,7 +37,7 @@ export function memoryFault(budget: ByteBudget): string | undefined {
 
 /**
  * A sixteenth of the memory of the machine, at most a quarter of the heap limit, but at least two messages: otherwise a
- * client that is just reading one would be taken for one that does not read.
+ * client that is reading one would be treated as one that does not read.
  */
 function byMemory(maxFrameBytes: number): number {
   const { heap_size_limit: heapBytes } = getHeapStatistics();

@@ -16,7 +16,7 @@ export function say(text: string): number {
   return 0;
 }
 
-/** Reports why `program` could not do what it was told; the exit code of failure. */
+/** Reports why `program` failed; the exit code of failure. */
 export function fail(program: string, thrown: unknown): number {
   complainAs(program, thrown instanceof ExaiError ? thrown.message : `unexpected: ${messageOf(thrown)}`);
   return 1;

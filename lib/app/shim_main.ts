@@ -23,13 +23,13 @@ const log = getLogger(["exai", "shim"]);
 
 const SWITCHES = [{ flag: "version", help: "Show the version and exit" }] as const;
 
-/** What was asked before the client closed stdin may still be answered for so long. */
+/** How long requests sent before the client closed stdin may still be answered. */
 const LAST_ANSWERS_MS = 1000;
 const LAST_WRITE_MS = 1000;
 const CLOSE_MS = 250;
 
 /**
- * Runs `exai-shim`. Resolves with the exit code: 0 when the client has gone or told it to stop, 1 when a setting is
+ * Runs `exai-shim`. Resolves with the exit code: 0 when the client has disconnected or stopped it, 1 when a setting is
  * wrong. Nothing but MCP is written to stdout, `--help` and `--version` aside.
  */
 export async function shimMain(): Promise<number> {
@@ -106,7 +106,7 @@ function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown
     try {
       return await openLink({ ...await locateDaemon(settings, paths), logReady: logging }, hello);
     } finally {
-      // What comes of it is worth a line in the log.
+      // The outcome is logged.
       await logging;
     }
   };
@@ -131,7 +131,7 @@ function adviceFor({ autostart, host }: Settings, paths: StatePaths): string {
     : `It was told not to start the daemon (EXAI_WS_AUTOSTART): run exai-daemon; ${log}`;
 }
 
-// A fault of ours must not end the window's only way to its tools, nor reach stdout.
+// An internal error must neither end the window's only connection to its tools nor reach stdout.
 function logUnhandled(): void {
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
