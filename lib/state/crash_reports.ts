@@ -84,12 +84,12 @@ export class CrashReports implements Disposable {
 
   #onRejection = (event: PromiseRejectionEvent): void => {
     event.preventDefault();
-    this.#caught(event.reason, "unhandled promise rejection");
+    this.#caught(event.reason, "a promise was rejected and nobody took it");
   };
 
   #onError = (event: ErrorEvent): void => {
     event.preventDefault();
-    this.#caught(event.error, "uncaught error");
+    this.#caught(event.error, "an error was thrown and nobody caught it");
   };
 
   #caught(thrown: unknown, what: string): void {
