@@ -161,7 +161,7 @@ Deno.test("a record that cannot be written says so, keeps what comes meanwhile, 
   const dir = `${home.path}/state`;
   await Deno.writeTextFile(dir, "");
   let changes = 0;
-  using store = open(dir, { retryMs: 5, onchange: () => ++changes === 2 && changed.resolve() });
+  using store = open(dir, { retryMs: 5, onChange: () => ++changes === 2 && changed.resolve() });
   store.add(recordWith({ id: 7 }), unsaid);
   assertEquals(store.list({}, 10), []);
   assertStringIncludes(store.fault!, `${dir}/calls.db`);

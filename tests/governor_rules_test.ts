@@ -36,7 +36,7 @@ function governed(options: Partial<GovernorOptions>, held: Held[], limitMib?: nu
       memoryLimitBytes: limitMib === undefined ? undefined : limitMib * MIB,
       retireSlot: (slot, graceMs) => void retired.push([slot.started?.pid, graceMs]),
     }],
-    onchange: () => changes++,
+    onChange: () => changes++,
     ...options,
   });
   return {
@@ -87,7 +87,7 @@ Deno.test("what is wrong is told with the numbers and the setting, when it comes
     processes.governor.fault,
     "mounted servers are 3 processes, more than the 2 of EXAI_UPSTREAM_PROCESSES, and none of them can be spared",
   );
-  const quiet = governed({ processes: 2, onchange: undefined }, [{ mib: 1, processes: 3, isIdle: false }]);
+  const quiet = governed({ processes: 2, onChange: undefined }, [{ mib: 1, processes: 3, isIdle: false }]);
   await quiet.look();
 });
 

@@ -71,7 +71,7 @@ Deno.test("over the memory budget, the server not used for longest is parked fir
 
 Deno.test("a server with something to do is never parked; health says that the budget is exceeded", async () => {
   let changes = 0;
-  const rig = new Rig({ memoryBytes: 150 * MIB, onchange: () => changes++ });
+  const rig = new Rig({ memoryBytes: 150 * MIB, onChange: () => changes++ });
   for (const pid of [1, 2]) rig.add(pid, 100).isIdle = false;
   await rig.look();
   assertEquals(await rig.look(), []);

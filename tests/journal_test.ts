@@ -112,7 +112,7 @@ Deno.test("a journal that cannot be written costs no call, says so, and is whole
     using db = new DatabaseSync(`${home.path}/journal.db`);
     db.exec("CREATE TRIGGER broken BEFORE INSERT ON call BEGIN SELECT RAISE(ABORT, 'broken'); END");
   }
-  using journal = open(home.path, { retryMs: 5, onchange: () => changed.shift()?.() });
+  using journal = open(home.path, { retryMs: 5, onChange: () => changed.shift()?.() });
   const session = journal.open("token");
   const finished = session.begin(1);
   session.finish(finished, "an answer");
@@ -164,7 +164,7 @@ Deno.test("while another has the journal it gives no calls, says so, and has the
   stopped.open("token").begin(1);
   const [held, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const changes = [held, free];
-  using next = open(home.path, { retryMs: 5, onchange: () => changes.shift()?.resolve() });
+  using next = open(home.path, { retryMs: 5, onChange: () => changes.shift()?.resolve() });
   await held.promise;
   assertStringIncludes(next.fault!, "held by another process");
   assertEquals(next.recover("token"), undefined);

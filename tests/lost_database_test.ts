@@ -18,7 +18,7 @@ function open(path: string, notes: string[] = []) {
       all: db.prepare("SELECT text FROM note ORDER BY rowid"),
     }),
     retryMs: 60_000,
-    onquarantine: (note) => notes.push(note),
+    onQuarantine: (note) => notes.push(note),
   });
   file.open();
   return file;

@@ -23,9 +23,9 @@ async function withHome(text: string | undefined, work: (home: string) => Promis
   }
 }
 
-function open(home: string, overrides: Partial<Settings> = {}, onchange?: () => void) {
+function open(home: string, overrides: Partial<Settings> = {}, onChange?: () => void) {
   const settings = defaultSettings({ home, findLocal: false, ...overrides });
-  return ConfiguredModels.open(settings, statePaths(settings), { onchange });
+  return ConfiguredModels.open(settings, statePaths(settings), { onChange });
 }
 
 Deno.test("a provider with a key is set up, under either of its names, and no other", async () => {
@@ -136,14 +136,14 @@ Deno.test("a change of models.json takes effect while running, and a call under 
   const gate = Promise.withResolvers<void>();
   await using server = new OpenAiServer(after(gate.promise, say("From the lab.")));
   await withHome(lab(server.url), async (home) => {
-    let onchange = () => {};
-    await using configured = await open(home, {}, () => onchange());
+    let onChange = () => {};
+    await using configured = await open(home, {}, () => onChange());
     const { router } = configured;
     const { signal } = new AbortController();
     const route = await router.resolve({ requested: "llama", tool: "chat" });
     const answer = router.chat(route, QUESTION, { signal });
     await server.asked(1);
-    const changed = new Promise<void>((resolve) => onchange = resolve);
+    const changed = new Promise<void>((resolve) => onChange = resolve);
     const moved = { providers: { desk: { url: server.url, models: ["qwen"] } } };
     await Deno.writeTextFile(join(home, "models.json"), JSON.stringify(moved));
     await changed;

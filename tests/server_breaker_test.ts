@@ -171,7 +171,7 @@ Deno.test("a call that was not made leaves the try to another of its session", (
 Deno.test("that a server is left alone, and that it is well again, is logged and told", () => {
   using log = new CapturedLog();
   let changes = 0;
-  const { breaker, fail, pass } = breakerWith({ failures: 1, onchange: () => changes++ });
+  const { breaker, fail, pass } = breakerWith({ failures: 1, onChange: () => changes++ });
   fail();
   assertEquals([log.take(), changes], [[`warning: ${breaker.fault}`], 1]);
   pass(1000);

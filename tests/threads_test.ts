@@ -186,7 +186,7 @@ Deno.test("a database that cannot be read is put aside, said so, and a new one b
   const begins = (name: string, path: string, words: string[]) =>
     test.step(name, async () => {
       const notes: string[] = [];
-      using store = open({ path, onquarantine: (note) => notes.push(note) });
+      using store = open({ path, onQuarantine: (note) => notes.push(note) });
       assertEquals([store.fault, notes.length], [undefined, 1]);
       for (const word of [path, `${path}.damaged-`, ...words]) assertStringIncludes(notes[0]!, word);
       assertEquals(await store.list(), []);

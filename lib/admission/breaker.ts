@@ -25,7 +25,7 @@ export interface ServerBreakerOptions {
   /** A clock that never jumps, in milliseconds. */
   now?: () => number;
   /** Called when the breaker has opened or closed. */
-  onchange?(): void;
+  onChange?(): void;
 }
 
 /** Longest time a server may keep the breaker open by `Retry-After`; after it one call probes the server. */
@@ -65,7 +65,7 @@ export class ServerBreaker {
   constructor(options: ServerBreakerOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#circuit = new CircuitBreaker({ ...options, onchange: () => this.#changed() });
+    this.#circuit = new CircuitBreaker({ ...options, onChange: () => this.#changed() });
     this.#sessions = new SessionFailures(options);
   }
 
@@ -231,7 +231,7 @@ export class ServerBreaker {
     const { state } = this.#circuit;
     if (state === "open") log.warning("{fault}", { fault: this.#describe() });
     else log.info('server "{name}" is well again', { name: this.name });
-    this.#options.onchange?.();
+    this.#options.onChange?.();
   }
 }
 

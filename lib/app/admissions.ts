@@ -23,13 +23,13 @@ export class Admissions {
   /** Bounds the calls of each session. */
   readonly bound: CallBound;
   readonly #settings: AdmissionSettings;
-  readonly #onchange: () => void;
+  readonly #onChange: () => void;
 
-  /** `onchange` is called when a breaker has opened or closed. */
-  constructor(settings: AdmissionSettings, onchange: () => void) {
+  /** `onChange` is called when a breaker has opened or closed. */
+  constructor(settings: AdmissionSettings, onChange: () => void) {
     const { sessionMaxInflight, globalMaxInflight, queueMax } = settings;
     this.#settings = settings;
-    this.#onchange = onchange;
+    this.#onChange = onChange;
     const limits = { perKey: sessionMaxInflight, total: globalMaxInflight, everyKeyRuns: true };
     const permits = new Permits({ ...limits, queueMax });
     this.permits = permits;
@@ -72,7 +72,7 @@ export class Admissions {
       openMs: breakerOpenMs,
       callTimeoutMs,
       isShared,
-      onchange: this.#onchange,
+      onChange: this.#onChange,
     });
   }
 }

@@ -88,7 +88,7 @@ export class Daemon implements AsyncDisposable {
         sessions: this.#sessions,
       }),
       serverNames: () => servers().map(({ name }) => name),
-      onExai: (channel, gate) => attachExai(channel, hooks, gate),
+      onExai: (channel, context) => attachExai(channel, hooks, context),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
     });

@@ -62,11 +62,11 @@ async function openListeners({ settings, paths, ...given }: DaemonOptions, stack
   const users = stack.use(await PeerUsers.open());
   await checkPeers(settings, users);
   const events = new DaemonEvents();
-  const onchange = () => void events.emit("healthChanged");
-  const handles = stack.use(HandleBudget.forProcess(onchange));
+  const onChange = () => void events.emit("healthChanged");
+  const handles = stack.use(HandleBudget.forProcess(onChange));
   const startup = new StartupQueue();
   const listeners = stack.use(
-    await Listeners.open({ settings, paths, handler: startup.handle, handles, onchange }),
+    await Listeners.open({ settings, paths, handler: startup.handle, handles, onChange }),
   );
   // Disposed before the listeners, which wait for the requests that wait in it.
   stack.use(startup);
@@ -88,8 +88,8 @@ async function openStorage(
   const notes = new HealthNotes();
   const clock = stack.use(ClockMonitor.ofSystem());
   const hooks: Required<DatabaseEvents> = {
-    onchange: () => void events.emit("healthChanged"),
-    onquarantine: (note) => {
+    onChange: () => void events.emit("healthChanged"),
+    onQuarantine: (note) => {
       notes.addLasting(note);
       events.emit("healthChanged");
     },
@@ -114,7 +114,7 @@ async function openServers(
 ) {
   const telemetry = new Telemetry({ files, calls, address: listeners.url });
   const own = stack.use(await openOwnServer(settings, paths, { clock, telemetry, events, ...hooks }));
-  const admissions = new Admissions(settings, hooks.onchange);
+  const admissions = new Admissions(settings, hooks.onChange);
   const { ofProcess: admissionFor } = admissions;
   const mounts = stack.use(
     await ConfiguredMounts.open(settings, paths, { events, admissionFor, ...hooks }),

@@ -13,13 +13,13 @@ const LOG_EVERY_MS = 10 * SECOND_MS;
 /** The memory budget for everything held for clients, from the settings. */
 export function openMemoryBudget(
   settings: Pick<Settings, "maxHeldBytes" | "maxFrameBytes">,
-  onevict: () => void,
+  onEvict: () => void,
 ): ByteBudget {
   let loggedMs = -Infinity;
   const budget = new ByteBudget({
     maxBytes: settings.maxHeldBytes === "auto" ? byMemory(settings.maxFrameBytes) : settings.maxHeldBytes,
-    onevict: () => {
-      onevict();
+    onEvict: () => {
+      onEvict();
       if (performance.now() - loggedMs < LOG_EVERY_MS) return;
       loggedMs = performance.now();
       log.warning("{fault}", { fault: memoryFault(budget) });

@@ -23,13 +23,13 @@ const MAX_CACHED_CHARS = 32_000_000;
 export class ConfiguredModels implements AsyncDisposable {
   readonly router: ModelRouter;
   readonly #settings: Settings;
-  readonly #onchange: () => void;
+  readonly #onChange: () => void;
   readonly #providers: ConfigurableRouter;
   #watch: ModelsWatch | undefined;
 
-  private constructor(settings: Settings, onchange: () => void) {
+  private constructor(settings: Settings, onChange: () => void) {
     this.#settings = settings;
-    this.#onchange = onchange;
+    this.#onChange = onChange;
     this.router = this.#providers = createModelRouter({
       setups: setupsOf(settings),
       ollamaHost: settings.findLocal ? settings.ollamaHost : undefined,
@@ -41,14 +41,14 @@ export class ConfiguredModels implements AsyncDisposable {
 
   /**
    * Sets up what `settings` and the file at `paths.models` name. A fault in the file disables only the entry it is in;
-   * `onchange` is called when the file was read again.
+   * `onChange` is called when the file was read again.
    */
   static async open(
     settings: Settings,
     paths: StatePaths,
-    { onchange = () => {} }: { onchange?: () => void } = {},
+    { onChange = () => {} }: { onChange?: () => void } = {},
   ): Promise<ConfiguredModels> {
-    const models = new ConfiguredModels(settings, onchange);
+    const models = new ConfiguredModels(settings, onChange);
     const env = Deno.env.toObject();
     models.#watch = await watchModels(paths.models, (inForce) => models.#apply(inForce), {
       env,
@@ -77,7 +77,7 @@ export class ConfiguredModels implements AsyncDisposable {
     for (const fault of faults) log.error("{fault}", { fault: formatFault(fault) });
     const custom = providers.map((one): ProviderSetup => ({ kind: "custom", ...one }));
     this.#providers.configure({ setups: [...setupsOf(this.#settings), ...custom], models });
-    this.#onchange();
+    this.#onChange();
   }
 }
 

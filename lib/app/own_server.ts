@@ -49,14 +49,14 @@ export async function openOwnServer(
   const { telemetry, events } = options;
   const threads = openThreads(settings, paths, options);
   const configured = await ConfiguredModels.open(settings, paths, {
-    onchange: () => events.emit("healthChanged"),
+    onChange: () => events.emit("healthChanged"),
   });
   const models = configured.router;
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
   const userTools = await UserTools.open(paths.tools, {
     databaseDir: paths.home,
-    onchange: (tools) => events.emit("userToolsChanged", tools),
+    onChange: (tools) => events.emit("userToolsChanged", tools),
   });
   const server = createExaiServer({
     host: new DaemonHost(models, telemetry),
@@ -102,15 +102,15 @@ export async function openOwnServer(
 function openThreads(
   settings: Settings,
   { database }: StatePaths,
-  { clock, onchange, onquarantine }: Pick<OwnServerOptions, "clock" | "onchange" | "onquarantine">,
+  { clock, onChange, onQuarantine }: Pick<OwnServerOptions, "clock" | "onChange" | "onQuarantine">,
 ): ReturnType<typeof openThreadStore> {
   return openThreadStore({
     path: database,
     timeoutMs: settings.conversationTimeoutMs,
     now: clock.now,
     maxTurns: settings.maxConversationTurns,
-    onchange,
-    onquarantine,
+    onChange,
+    onQuarantine,
   });
 }
 

@@ -65,10 +65,10 @@ async function serve(given: Settings): Promise<number> {
   logUnhandled();
   const ended = Promise.withResolvers<string>();
   const client: StdioPeer = new StdioPeer({ input: openStdin(), output: openStdout() }, {
-    onmessage: (message, line) => bridge.handleMessage(message, line),
-    onbadanswer: (id, why) => bridge.handleMalformedResponse(id, why),
+    onMessage: (message, line) => bridge.handleMessage(message, line),
+    onMalformedResponse: (id, why) => bridge.handleMalformedResponse(id, why),
     backpressure: (): Promise<void> | undefined => bridge.backpressure(),
-    onend: ended.resolve,
+    onEnd: ended.resolve,
     revision: () => bridge.revision,
   });
   const bridge: Bridge = new Bridge(client, {

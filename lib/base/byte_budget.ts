@@ -36,7 +36,7 @@ const MAX_CALLS_PART = 3 / 4;
 interface ByteBudgetOptions {
   maxBytes: number;
   /** Called after an eviction. */
-  onevict?(): void;
+  onEvict?(): void;
 }
 
 /**
@@ -65,7 +65,7 @@ export class ByteBudget {
   /** When the last one did, by `performance.now()`. */
   lastEvictionMs = -Infinity;
   readonly maxBytes: number;
-  readonly #onevict: (() => void) | undefined;
+  readonly #onEvict: (() => void) | undefined;
   /** Accounts that are not empty. */
   readonly #accounts = new Set<ByteAccount>();
   readonly #calls: ByteAccount;
@@ -74,9 +74,9 @@ export class ByteBudget {
   #bytes = 0;
   #evicting = false;
 
-  constructor({ maxBytes, onevict }: ByteBudgetOptions) {
+  constructor({ maxBytes, onEvict }: ByteBudgetOptions) {
     this.maxBytes = maxBytes;
-    this.#onevict = onevict;
+    this.#onEvict = onEvict;
     this.#calls = this.open(undefined);
   }
 
@@ -170,7 +170,7 @@ export class ByteBudget {
   #recordEviction(): void {
     this.evictions++;
     this.lastEvictionMs = performance.now();
-    this.#onevict?.();
+    this.#onEvict?.();
   }
 }
 

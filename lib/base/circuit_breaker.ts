@@ -8,7 +8,7 @@ interface CircuitBreakerOptions {
   /** A monotonic clock, in milliseconds. */
   now?: () => number;
   /** Called after it has opened or closed. */
-  onchange?(): void;
+  onChange?(): void;
 }
 
 /** What a call says of the other side: that it works, that it does not, or neither. */
@@ -132,7 +132,7 @@ export class CircuitBreaker {
     const untilMs = this.#now() + ms;
     if (this.#state.kind === "open" && this.#state.untilMs >= untilMs) return;
     this.#change({ kind: "open", untilMs });
-    this.#options.onchange?.();
+    this.#options.onChange?.();
   }
 
   /** Closes it and forgets every failure. */
@@ -140,7 +140,7 @@ export class CircuitBreaker {
     this.#failures = 0;
     if (this.#state.kind === "closed") return;
     this.#change({ kind: "closed" });
-    this.#options.onchange?.();
+    this.#options.onChange?.();
   }
 
   #endProbe(

@@ -128,7 +128,7 @@ async function withoutDaemon(
 async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchParams): Promise<JsonObject> {
   const notes: string[] = [];
   using store = openCallRecords({ ...settings, calls: true }, paths, {
-    onquarantine: (note) => notes.push(note),
+    onQuarantine: (note) => notes.push(note),
   });
   const control = new CallControl({ store, maxBodyChars: settings.callsBodyMaxBytes });
   const [fault] = [...notes, ...control.faults()];

@@ -78,7 +78,7 @@ async function onDatabase(
   using store = openThreadStore({
     ...limitsOf(settings),
     path: database,
-    onquarantine: (note) => notes.push(note),
+    onQuarantine: (note) => notes.push(note),
   });
   const printed = await act(allThreads(store)).catch((thrown) => thrown);
   if (notes.length > 0) throw new ExaiError("CONFIG", notes.join("\n"));

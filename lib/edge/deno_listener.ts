@@ -23,7 +23,7 @@ type ListenOptions = ListenAt & {
   /** Asked for handles when the system has none left for a connection. */
   handles?: HandleBudget;
   /** Called when the server has stopped by itself, and when it runs again. */
-  onchange?(): void;
+  onChange?(): void;
 };
 
 /** Backoff between attempts to listen again, in milliseconds. */
@@ -141,13 +141,13 @@ export class DenoListener implements AsyncDisposable {
     // After the reserved handles are released: binding the address may need one.
     this.#reservation?.hold();
     this.#outage = { sinceMs: performance.now(), untilMs: Infinity };
-    this.#options.onchange?.();
+    this.#options.onChange?.();
     await free;
     for (let retryMs = FIRST_RETRY_MS; !this.#isStopping; retryMs = Math.min(2 * retryMs, MAX_RETRY_MS)) {
       try {
         this.#server = this.#listen();
         this.#outage.untilMs = performance.now();
-        this.#options.onchange?.();
+        this.#options.onChange?.();
         log.info("{place} is served again", { place: this.#description });
         return this.#restarted.resolve();
       } catch (thrown) {

@@ -9,7 +9,7 @@ interface HandleBudgetOptions {
   /** The number of open handles; throws when no handle is left to count with. */
   count(): number;
   /** Called when handles are exhausted, and when they are free again. */
-  onchange?(): void;
+  onChange?(): void;
 }
 
 /** Handles reserved for the daemon itself: databases, logs, the three pipes of a child process. */
@@ -33,7 +33,7 @@ export class HandleBudget implements Disposable {
   #reserve: Disposable[] = [];
   #counted = { atMs: -Infinity, open: 0 };
   #freeing: Promise<void> | undefined;
-  /** Separate from `#freeing`, which is set and cleared only after `onchange` is called. */
+  /** Separate from `#freeing`, which is set and cleared only after `onChange` is called. */
   #isExhausted = false;
   #lastExhaustedMs = -Infinity;
   #exhaustions = 0;
@@ -45,8 +45,8 @@ export class HandleBudget implements Disposable {
   }
 
   /** The handles of this process, as far as the system reports them. The limit is the soft limit. */
-  static forProcess(onchange?: () => void): HandleBudget {
-    return new HandleBudget({ max: softLimit(), count: countOpenHandles, onchange });
+  static forProcess(onChange?: () => void): HandleBudget {
+    return new HandleBudget({ max: softLimit(), count: countOpenHandles, onChange });
   }
 
   /** Open handles and their limit; undefined where the system does not report it. */
@@ -93,7 +93,7 @@ export class HandleBudget implements Disposable {
     this.#isExhausted = true;
     this.#exhaustions++;
     this.#lastExhaustedMs = performance.now();
-    this.#options.onchange?.();
+    this.#options.onChange?.();
     log.error("no file handles are left (the limit is {max}): connections are refused until some are free", {
       max: this.#options.max,
     });
@@ -104,7 +104,7 @@ export class HandleBudget implements Disposable {
     this.#isExhausted = false;
     this.#takeReserve();
     log.info("file handles are free again: connections are accepted");
-    this.#options.onchange?.();
+    this.#options.onChange?.();
   }
 
   #isEnough(): boolean {

@@ -26,7 +26,7 @@ interface ListenersOptions {
   /** The file handles of this process. */
   handles?: HandleBudget;
   /** Called when a listener has stopped by itself, and when it runs again. */
-  onchange?(): void;
+  onChange?(): void;
 }
 
 interface Listener {
@@ -113,10 +113,10 @@ export class Listeners implements AsyncDisposable {
   }
 
   static async #openAddress(options: ListenersOptions): Promise<Listeners> {
-    const { settings, handler, handles, onchange } = options;
+    const { settings, handler, handles, onChange } = options;
     // Clients dial this address for the name, which the hosts file may map to any.
     const hostname = settings.host.toLowerCase() === "localhost" ? "127.0.0.1" : settings.host;
-    const at = { hostname, port: settings.port, handler, handles, onchange };
+    const at = { hostname, port: settings.port, handler, handles, onChange };
     const tls = await loadServerTls(settings);
     if (!tls) return new Listeners(new DenoListener(at), { settings, isTls: false });
     try {
@@ -133,7 +133,7 @@ export class Listeners implements AsyncDisposable {
   }
 
   async #openSocket(options: ListenersOptions): Promise<void> {
-    const { settings, paths, handler, handles, onchange } = options;
+    const { settings, paths, handler, handles, onChange } = options;
     if (settings.socket === "off") return;
     try {
       if (Deno.build.os === "windows") return await this.#openPipe(options);
@@ -141,7 +141,7 @@ export class Listeners implements AsyncDisposable {
         ? shortSocket(paths)
         : { path: settings.socket, lockPath: settings.socket + ".lock" };
       const file = this.#files.use(await SocketFile.claim(location));
-      this.#listeners.push(new DenoListener({ path: file.path, handler, handles, onchange }));
+      this.#listeners.push(new DenoListener({ path: file.path, handler, handles, onChange }));
       this.socket = file.path;
     } catch (thrown) {
       if (settings.socket !== "auto") throw thrown;

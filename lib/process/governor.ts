@@ -19,7 +19,7 @@ export interface GovernorOptions {
   /** A monotonic clock, in milliseconds. */
   now?: () => number;
   /** Called when {@linkcode Governor.fault} is set or cleared. */
-  onchange?(): void;
+  onChange?(): void;
 }
 
 /** One running instance, as the governor sees it. */
@@ -208,6 +208,6 @@ export class Governor implements Disposable {
     this.#fault = fault;
     if (!isChanged) return;
     if (fault) log.warning("{fault}", { fault });
-    this.#options.onchange?.();
+    this.#options.onChange?.();
   }
 }

@@ -80,8 +80,8 @@ export class SqliteCallJournal implements CallJournal, Disposable {
       retryMs: options.retryMs,
       onOpen: ({ sql, tail }) => this.#restore(sql, tail),
       onClose: ({ tail }) => tail[Symbol.dispose](),
-      onchange: options.onchange,
-      onquarantine: options.onquarantine,
+      onChange: options.onChange,
+      onQuarantine: options.onQuarantine,
     });
     this.#file.open();
     this.#pruneTimer = setInterval(() => this.prune(), Math.min(options.maxAgeMs / 2, HOUR_MS));

@@ -64,11 +64,11 @@ export class SqliteCallRecords implements CallStore, Disposable {
       prepare: prepareStatements,
       retryMs: options.retryMs,
       onOpen: () => this.#numbers.clear(),
-      onchange: () => {
+      onChange: () => {
         if (this.#pending.length > 0) this.#flushSoon();
-        options.onchange?.();
+        options.onChange?.();
       },
-      onquarantine: options.onquarantine,
+      onQuarantine: options.onQuarantine,
     });
     this.#file.open();
     this.#pruner = setInterval(() => this.prune(), PRUNE_MS);

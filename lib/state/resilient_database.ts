@@ -17,9 +17,9 @@ const RETRY_MS = 5 * SECOND_MS;
 /** What the owner of a database learns about its file. */
 export interface DatabaseEvents {
   /** Called when a fault begins or ends. */
-  onchange?(): void;
+  onChange?(): void;
   /** Called with a sentence when a file that could not be read, or a part of it, was moved or copied away. */
-  onquarantine?(note: string): void;
+  onQuarantine?(note: string): void;
 }
 
 interface ResilientDatabaseOptions<S> extends DatabaseOptions<S>, DatabaseEvents {
@@ -203,7 +203,7 @@ export class ResilientDatabase<S> implements Disposable {
 
   #report(note: string): void {
     log.error("{note}", { note });
-    this.#options.onquarantine?.(note);
+    this.#options.onQuarantine?.(note);
   }
 
   /** @throws {ExaiError} as {@linkcode run} */
@@ -230,13 +230,13 @@ export class ResilientDatabase<S> implements Disposable {
   }
 
   #recovered(hadFault: boolean): void {
-    const { what, path, onchange } = this.#options;
+    const { what, path, onChange } = this.#options;
     if (hadFault) log.info("{what} {path} can be written again", { what, path });
-    onchange?.();
+    onChange?.();
   }
 
   #fail(thrown: unknown): void {
-    const { path, what, retryMs = RETRY_MS, losesAllByFault, onchange } = this.#options;
+    const { path, what, retryMs = RETRY_MS, losesAllByFault, onChange } = this.#options;
     const hadFault = this.fault !== undefined;
     this.#close();
     if (this.#replaceDamaged(thrown)) return this.#recovered(hadFault);
@@ -245,7 +245,7 @@ export class ResilientDatabase<S> implements Disposable {
     if (losesAllByFault && !isBusy(thrown)) removeDatabase(path);
     this.#cancelRetry();
     this.#state = { kind: "failed", fault, retry: setTimeout(() => this.#tryReopen(), retryMs) };
-    if (!hadFault) onchange?.();
+    if (!hadFault) onChange?.();
   }
 
   /** Quarantines a file found to be damaged in use and opens a new one; whether it did. */

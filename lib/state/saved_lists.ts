@@ -50,8 +50,8 @@ export class SqliteServerLists implements ListStore, Disposable {
       what: "the lists of the servers,",
       migrations: MIGRATIONS,
       prepare: (db) => prepareAll(db, SQL),
-      onchange: options.onchange,
-      onquarantine: options.onquarantine,
+      onChange: options.onChange,
+      onQuarantine: options.onQuarantine,
     });
     this.#file.open();
   }

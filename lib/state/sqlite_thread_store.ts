@@ -42,8 +42,8 @@ class SqliteThreadStore implements FileThreadStore {
       migrations: MIGRATIONS,
       prepare: (db) => new ThreadRows(prepareStatements(db), options),
       isDurable: true,
-      onchange: options.onchange,
-      onquarantine: options.onquarantine,
+      onChange: options.onChange,
+      onQuarantine: options.onQuarantine,
     });
     this.#file.open();
   }

@@ -29,19 +29,19 @@ export interface Line {
   bytes: number;
 }
 
-/** The reason given to `onend` when the client closes stdin. */
+/** The reason given to `onEnd` when the client closes stdin. */
 export const STDIN_ENDED = "stdin has ended";
 
 interface StdioHandlers {
-  onmessage(message: RpcMessage, line: Line): void;
+  onMessage(message: RpcMessage, line: Line): void;
   /** The negotiated MCP revision, once the client has initialized. */
   revision?(): string | undefined;
   /** The client has sent a malformed response to the request `id`. */
-  onbadanswer?(id: RequestId, why: string): void;
+  onMalformedResponse?(id: RequestId, why: string): void;
   /** What to wait for before more of stdin is read, if anything. */
   backpressure?(): Promise<void> | undefined;
   /** Called once, when the client closes stdin or stops reading stdout. */
-  onend(why: string): void;
+  onEnd(why: string): void;
 }
 
 /** Longest line read: the largest WebSocket message Deno can send. */
@@ -119,7 +119,7 @@ export class StdioPeer {
   #end(why: string): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#handlers.onend(why);
+    this.#handlers.onEnd(why);
   }
 
   #deliver(message: unknown): void {
@@ -148,7 +148,7 @@ export class StdioPeer {
     const message = isObject(normalized) ? checkEnvelope(normalized) : "a message must be a JSON object";
     if (typeof message === "string") return this.#reject(value, message);
     try {
-      this.#handlers.onmessage(message, normalized === value ? line : lineOf(normalized));
+      this.#handlers.onMessage(message, normalized === value ? line : lineOf(normalized));
     } catch (thrown) {
       log.error("a message of the client could not be handled: {thrown}", { thrown });
       if (isRequest(message)) this.refuse(message.id, ExaiError.from(thrown));
@@ -160,7 +160,7 @@ export class StdioPeer {
     const id = errorResponseId(fields.id);
     // A response gets no response, even if it is malformed.
     if (fields.method === undefined && ("result" in fields || "error" in fields)) {
-      if (id !== null) this.#handlers.onbadanswer?.(id, why);
+      if (id !== null) this.#handlers.onMalformedResponse?.(id, why);
       return;
     }
     this.refuse(id, new ExaiError("INVALID_REQUEST", why));

@@ -19,7 +19,7 @@ const LOAD_WAIT_MS = SECOND_MS;
 interface UserToolsOptions extends Pick<FileWatchOptions, "databaseDir"> {
   loadTimeoutMs?: number;
   /** Called when the tools or their faults have changed. */
-  onchange?(tools: readonly Tool[]): void;
+  onChange?(tools: readonly Tool[]): void;
 }
 
 /** A file as of its last load. */
@@ -111,7 +111,7 @@ export class UserTools implements AsyncDisposable {
     for (const fault of faults) if (!before.faults.includes(fault)) log.error("{fault}", { fault });
     const isSame = before.tools.length === this.#tools.length &&
       before.tools.every((tool, i) => tool === this.#tools[i]) && before.faults.join() === faults.join();
-    if (!isSame && !this.#watch.isClosed) this.#options.onchange?.(this.#tools);
+    if (!isSame && !this.#watch.isClosed) this.#options.onChange?.(this.#tools);
   }
 
   async #update({ files, helpers, refused }: ToolFiles): Promise<void> {

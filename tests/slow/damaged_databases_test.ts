@@ -132,12 +132,12 @@ Deno.test("of a log damaged in the middle what comes before stays, and all of it
   const notes: string[] = [];
   const titles = [];
   {
-    using store = openThreads({ ...options, path: spoilt, onquarantine: (note) => notes.push(note) });
+    using store = openThreads({ ...options, path: spoilt, onQuarantine: (note) => notes.push(note) });
     titles.push(...(await store.list()).map(({ title }) => title));
   }
   assert(titles.includes("one") && !titles.includes("three"), titles.join());
   assertStringIncludes(notes.join(), "frame");
-  using again = openThreads({ ...options, path: spoilt, onquarantine: (note) => notes.push(note) });
+  using again = openThreads({ ...options, path: spoilt, onQuarantine: (note) => notes.push(note) });
   assertEquals([again.fault, notes.length], [undefined, 1], "said once");
 });
 
@@ -170,7 +170,7 @@ Deno.test("a database found damaged in use is put aside, and the call that found
   // All but the first pages, which say what there is.
   for (let at = 5 * 4096; at < size; at += 4096) change(path, at, "\xff".repeat(64));
   const notes: string[] = [];
-  using store = openThreads({ ...options, onquarantine: (note) => notes.push(note) });
+  using store = openThreads({ ...options, onQuarantine: (note) => notes.push(note) });
   const entry = { tool: "chat", title: "new", request: {} };
   for (let n = 0; n < 20 && notes.length === 0; n++) await store.record(entry);
   await store.list();

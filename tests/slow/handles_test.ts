@@ -119,7 +119,7 @@ Deno.test("handles kept back are given up when the system has none left, and tak
   using handles: HandleBudget = new HandleBudget({
     max: 64,
     count: () => open,
-    onchange: () => told.push(String(handles.fault)),
+    onChange: () => told.push(String(handles.fault)),
   });
   assert(handles.isLow);
   const free = handles.waitUntilFree(() => dropped++);

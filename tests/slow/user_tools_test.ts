@@ -153,10 +153,10 @@ Deno.test("a module that never ends loading is named, and keeps neither the daem
     "loops.js": "for (;;);",
     "waits.js": "await new Promise(() => {});",
   });
-  let onchange = () => {};
-  await using tools = await UserTools.open(dir.path, { loadTimeoutMs: 2000, onchange: () => onchange() });
+  let onChange = () => {};
+  await using tools = await UserTools.open(dir.path, { loadTimeoutMs: 2000, onChange: () => onChange() });
   assertEquals(tools.tools.map(({ name }) => name), ["good"]);
-  await new Promise<void>((resolve) => onchange = resolve);
+  await new Promise<void>((resolve) => onChange = resolve);
   const faults = tools.faults();
   assertEquals(faults.length, 2, faults.join());
   for (const fault of faults) assertStringIncludes(fault, "was not loaded within 2 s");

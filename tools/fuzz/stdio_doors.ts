@@ -36,12 +36,12 @@ class StdinDoor implements OpenDoor {
         },
       },
     }, {
-      onmessage(message) {
+      onMessage(message) {
         if ("method" in message && "id" in message) {
           queueMicrotask(() => peer.sendText(JSON.stringify(responseTo(message.id, { result: {} }))));
         }
       },
-      onend: () => {},
+      onEnd: () => {},
       revision: () => "2025-03-26",
     });
     await peer.start();
