@@ -19,6 +19,8 @@ const log = getLogger(["exai", "config"]);
 /** Characters of extracted files that are cached, so that the same file is not sent twice. */
 const MAX_CACHED_CHARS = 32_000_000;
 
+const NO_SLOT: Disposable = { [Symbol.dispose]() {} };
+
 /** The providers and models of the settings and `models.json`, updated when the file changes. */
 export class ConfiguredModels implements AsyncDisposable {
   readonly router: ModelRouter;
@@ -136,8 +138,6 @@ function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit
     return holder && slot instanceof Promise ? lendUntil(holder, slot) : slot ?? NO_SLOT;
   };
 }
-
-const NO_SLOT: Disposable = { [Symbol.dispose]() {} };
 
 /** A least-recently-used cache of texts, bounded by their total length. */
 class BoundedTexts implements TextCache {

@@ -82,7 +82,7 @@ async function serve(given: Settings): Promise<number> {
   await client.start();
   await using _logging = await starting;
   const why = await Promise.race([ended.promise, stopSignal()]);
-  log.info("{why}: the shim ends, the daemon goes on", { why });
+  log.info("{why}: the shim exits, the daemon keeps running", { why });
   if (why === STDIN_ENDED) await deadline(bridge.whenIdle(), LAST_ANSWERS_MS).catch(() => bridge.failAll());
   await deadline(client.flushed(), LAST_WRITE_MS).catch(() => {});
   await bridge.close(CLOSE_MS);

@@ -31,6 +31,19 @@ export interface RouterOptions extends ToolViewOptions {
 
 type MethodHandler = (call: Call) => Promise<Result>;
 
+/** Notifications that any server may need: changed roots, and the status of tasks that the client runs. */
+const FOR_ANY_SERVER = new Set(["notifications/roots/list_changed", "notifications/tasks/status"]);
+
+/** The capabilities of the merged catalog; independent of the mounted servers, which may change during a session. */
+const CAPABILITIES: JsonObject = {
+  tools: { listChanged: true },
+  prompts: { listChanged: true },
+  resources: { subscribe: true, listChanged: true },
+  completions: {},
+  logging: {},
+  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
+};
+
 /** Dispatches every MCP method of clients to the server it is for: in the merged catalog, or of one server alone. */
 export class Router {
   readonly #options: RouterOptions;
@@ -184,12 +197,14 @@ export class Router {
       const shown = entry.name === name ? name : this.#catalog.nameOf(kind, entry, call.caller);
       this.#view.check(shown ?? name, entry, call.caller);
     }
-    const own = entry.own.name === name
+    const forServer = entry.own.name === name
       ? call
       : derive(call, { params: { ...call.params, name: entry.own.name }, calledName: name });
     // A call that may be repeated need not be written to the journal.
-    const quiet = call.begin && isIdempotentTool(entry.own) ? derive(own, { begin: undefined }) : own;
-    const result = await this.#run(entry.server, quiet);
+    const work = call.begin && isIdempotentTool(entry.own)
+      ? derive(forServer, { begin: undefined })
+      : forServer;
+    const result = await this.#run(entry.server, work);
     this.#tasks.note(call.caller, entry.server, result);
     return result;
   }
@@ -239,19 +254,6 @@ export class Router {
     return caller.server === undefined ? servers : servers.filter(({ name }) => name === caller.server);
   }
 }
-
-/** Notifications that any server may need: changed roots, and the status of tasks that the client runs. */
-const FOR_ANY_SERVER = new Set(["notifications/roots/list_changed", "notifications/tasks/status"]);
-
-/** The capabilities of the merged catalog; independent of the mounted servers, which may change during a session. */
-const CAPABILITIES: JsonObject = {
-  tools: { listChanged: true },
-  prompts: { listChanged: true },
-  resources: { subscribe: true, listChanged: true },
-  completions: {},
-  logging: {},
-  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
-};
 
 function targetOf(
   server: Server,
