@@ -57,10 +57,11 @@ export function pragma(db: DatabaseSync, name: string): unknown {
  * ```
  */
 export function inTransaction<T>(db: DatabaseSync, lock: Lock, work: () => T): T {
-  execute(db, lock === "write" ? "BEGIN IMMEDIATE" : "BEGIN");
+  const statements = transactionStatements(db);
+  statements[lock].run();
   try {
     const result = work();
-    execute(db, "COMMIT");
+    statements.commit.run();
     return result;
   } catch (thrown) {
     rollBack(db);
@@ -71,8 +72,23 @@ export function inTransaction<T>(db: DatabaseSync, lock: Lock, work: () => T): T
 /** Some faults, such as a full disk, end the transaction in SQLite itself. */
 function rollBack(db: DatabaseSync): void {
   try {
-    if (db.isTransaction) execute(db, "ROLLBACK");
+    if (db.isTransaction) transactionStatements(db).rollback.run();
   } catch {
     // As with a damaged file. The error that led here says more, and is thrown.
   }
+}
+
+const TRANSACTION = {
+  read: "BEGIN",
+  write: "BEGIN IMMEDIATE",
+  commit: "COMMIT",
+  rollback: "ROLLBACK",
+} as const;
+const prepared = new WeakMap<DatabaseSync, Statements<keyof typeof TRANSACTION>>();
+
+/** Prepared once for each database: a statement that is prepared anew is freed only when V8 collects it. */
+function transactionStatements(db: DatabaseSync): Statements<keyof typeof TRANSACTION> {
+  let known = prepared.get(db);
+  if (!known) prepared.set(db, known = prepareAll(db, TRANSACTION));
+  return known;
 }
