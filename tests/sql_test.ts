@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { IN_MEMORY, inTransaction } from "../lib/state/sqlite/sql.ts";
+import { execute, IN_MEMORY, inTransaction } from "../lib/state/sqlite/sql.ts";
 
 /** A database in memory, and the texts of the statements prepared in it. */
 function observed() {
@@ -25,4 +25,17 @@ Deno.test("the statements of transactions are prepared once for each database", 
     }
     assertEquals(prepared.toSorted(), ["BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"]);
   }
+});
+
+Deno.test("a script may hold comments and empty statements anywhere", () => {
+  using db = new DatabaseSync(IN_MEMORY);
+  for (const script of ["", "-- nothing", "/* nothing", ";; ; -- nothing\n", "/* a * b **/ -- c\n\n"]) {
+    execute(db, script);
+  }
+  execute(
+    db,
+    "-- first\nCREATE TABLE a (x /* ; */); -- then\n;/* and */ ALTER TABLE a ADD COLUMN y; -- last\n",
+  );
+  execute(db, "INSERT INTO a VALUES ('-- x', '/* y')--");
+  assertEquals({ ...db.prepare("SELECT * FROM a").get() }, { x: "-- x", y: "/* y" });
 });

@@ -6,19 +6,26 @@ export const IN_MEMORY = ":memory:";
 /** Whether a transaction only reads, beside others, or writes, alone among all writers. */
 export type Lock = "read" | "write";
 
+/** What may stand between statements. Deno crashes on the text of a prepared statement that holds nothing else. */
+const BETWEEN_STATEMENTS = /^(?:[ \t\n\f\r;]|--[^\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/|$))+/;
+
 /**
- * Runs every statement of `script`.
+ * Runs every statement of `script`; comments between and after them are skipped.
  *
  * In place of `DatabaseSync.exec`, whose errors have no `errcode` in Deno: only those of prepared statements do.
  *
  * @throws {Error} with the result code of SQLite as `errcode`
  */
 export function execute(db: DatabaseSync, script: string): void {
-  for (let rest = script; rest.trim() !== "";) {
+  for (let rest = afterComments(script); rest !== "";) {
     const statement = db.prepare(rest);
     statement.all();
-    rest = rest.slice(statement.sourceSQL.length);
+    rest = afterComments(rest.slice(statement.sourceSQL.length));
   }
+}
+
+function afterComments(script: string): string {
+  return script.replace(BETWEEN_STATEMENTS, "");
 }
 
 /** Prepared statements by name. */
