@@ -122,6 +122,17 @@ Deno.test("an appended file is put aside at its size, and no line of the kept on
     assertEquals(lines, Array.from(lines, (_, n) => 120 - lines.length + n));
   }));
 
+Deno.test("a line that comes after dispose is not written", () =>
+  inTempDir(async (dir) => {
+    const file = new RotatingFile(join(dir, "log"), { maxBytes: 100, delayMs: 1 });
+    file.append("before\n");
+    await file[Symbol.asyncDispose]();
+    await Deno.remove(join(dir, "log"));
+    file.append("after\n");
+    await file.flush();
+    assertEquals(namesIn(dir), []);
+  }));
+
 Deno.test("a burst of lines is written in order and none is lost", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "burst");

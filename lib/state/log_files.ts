@@ -46,7 +46,7 @@ export async function startLogging(options: LoggingOptions): Promise<Logging> {
   return {
     faults: () => file.fault === undefined ? [] : [file.fault],
     async [Symbol.asyncDispose]() {
-      const written = Promise.all([file.flush(), stderr.flushed()]);
+      const written = Promise.all([file[Symbol.asyncDispose](), stderr.flushed()]);
       await deadline(written, FLUSH_TIMEOUT_MS).catch(() => {});
     },
   };

@@ -44,6 +44,7 @@ export class RotatingFile implements AsyncDisposable {
   #writing: Promise<void> | undefined;
   #fault: string | undefined;
   #lost = 0;
+  #isDisposed = false;
 
   constructor(path: string, options: RotatingFileOptions) {
     this.path = path;
@@ -55,8 +56,9 @@ export class RotatingFile implements AsyncDisposable {
     return this.#fault && `${this.#fault}; ${this.#lost} lines lost`;
   }
 
-  /** Queues `line`, which ends with `\n`. */
+  /** Queues `line`, which ends with `\n`. Dropped after dispose: the directory may be about to be removed. */
   append(line: string): void {
+    if (this.#isDisposed) return;
     if (this.#pendingChars > MAX_PENDING_CHARS) {
       this.#lost++;
       return;
@@ -73,7 +75,9 @@ export class RotatingFile implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.flush();
+    // Not flush(): a line could come before its caller goes on.
+    while (this.#writing || this.#pending.length > 0) await this.#start();
+    this.#isDisposed = true;
   }
 
   // Lines queued while a batch is written wait their full time too, so that a busy program writes large batches.

@@ -6,19 +6,26 @@ export const IN_MEMORY = ":memory:";
 /** Whether a transaction only reads, beside others, or writes, alone among all writers. */
 export type Lock = "read" | "write";
 
+/** What may stand between statements. Deno crashes on the text of a prepared statement that holds nothing else. */
+const BETWEEN_STATEMENTS = /^(?:[ \t\n\f\r;]|--[^\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/|$))+/;
+
 /**
- * Runs every statement of `script`.
+ * Runs every statement of `script`; comments between and after them are skipped.
  *
  * In place of `DatabaseSync.exec`, whose errors have no `errcode` in Deno: only those of prepared statements do.
  *
  * @throws {Error} with the result code of SQLite as `errcode`
  */
 export function execute(db: DatabaseSync, script: string): void {
-  for (let rest = script; rest.trim() !== "";) {
+  for (let rest = afterComments(script); rest !== "";) {
     const statement = db.prepare(rest);
     statement.all();
-    rest = rest.slice(statement.sourceSQL.length);
+    rest = afterComments(rest.slice(statement.sourceSQL.length));
   }
+}
+
+function afterComments(script: string): string {
+  return script.replace(BETWEEN_STATEMENTS, "");
 }
 
 /** Prepared statements by name. */
@@ -57,10 +64,11 @@ export function pragma(db: DatabaseSync, name: string): unknown {
  * ```
  */
 export function inTransaction<T>(db: DatabaseSync, lock: Lock, work: () => T): T {
-  execute(db, lock === "write" ? "BEGIN IMMEDIATE" : "BEGIN");
+  const statements = transactionStatements(db);
+  statements[lock].run();
   try {
     const result = work();
-    execute(db, "COMMIT");
+    statements.commit.run();
     return result;
   } catch (thrown) {
     rollBack(db);
@@ -71,8 +79,23 @@ export function inTransaction<T>(db: DatabaseSync, lock: Lock, work: () => T): T
 /** Some faults, such as a full disk, end the transaction in SQLite itself. */
 function rollBack(db: DatabaseSync): void {
   try {
-    if (db.isTransaction) execute(db, "ROLLBACK");
+    if (db.isTransaction) transactionStatements(db).rollback.run();
   } catch {
     // As with a damaged file. The error that led here says more, and is thrown.
   }
+}
+
+const TRANSACTION = {
+  read: "BEGIN",
+  write: "BEGIN IMMEDIATE",
+  commit: "COMMIT",
+  rollback: "ROLLBACK",
+} as const;
+const prepared = new WeakMap<DatabaseSync, Statements<keyof typeof TRANSACTION>>();
+
+/** Prepared once for each database: a statement that is prepared anew is freed only when V8 collects it. */
+function transactionStatements(db: DatabaseSync): Statements<keyof typeof TRANSACTION> {
+  let known = prepared.get(db);
+  if (!known) prepared.set(db, known = prepareAll(db, TRANSACTION));
+  return known;
 }
