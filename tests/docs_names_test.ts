@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { COMMANDS } from "../lib/commands/commands.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
+import { BUILTIN_TOOLS } from "../lib/tool/builtin/tools.ts";
 import denoJson from "../deno.json" with { type: "json" };
 import { readPages } from "./helpers/pages.ts";
 
@@ -27,6 +28,11 @@ Deno.test("every task the documentation names is one", async () => {
 
 Deno.test("every command of exai-daemon the documentation names is one", async () => {
   assertEquals(await unknown(/`exai-daemon ([a-z-]+)[^`]*`/g, new Set(Object.keys(COMMANDS))), []);
+});
+
+Deno.test("the number of tools the documentation gives is theirs", async () => {
+  const known = new Set([String(BUILTIN_TOOLS.length)]);
+  assertEquals(await unknown(/\b(\d+) tools of (?:its|EXAI's) own/g, known), [], `there are ${[...known]}`);
 });
 
 Deno.test("every variable of EXAI's own the documentation names is a setting, or read where a comment says so", async () => {

@@ -20,6 +20,7 @@ const TASKS: Readonly<Record<string, { command: string }>> = denoJson.tasks;
 const NOT_RUN: Readonly<Record<string, string>> = {
   "deno task ok": "runs this test",
   "deno task long": "takes minutes",
+  "deno fmt": "writes files; the gate runs it with --check",
   "deno check": "the gate runs it",
   "deno task test": "runs this test",
   "deno task slow": "takes minutes",
@@ -50,7 +51,7 @@ const ofDaemon = shown.filter((line) => /^exai-daemon [^-]/.test(line));
 const ofTasks = shown.filter((line) => line.startsWith("deno task "));
 const ofTests = shown.filter((line) => line.startsWith("deno test "));
 const ofSettings = shown.filter((line) => /^[A-Z_]+=\S* .*exai-daemon$/.test(line));
-const ofPrograms = shown.filter((line) => /^deno run -A (--inspect )?(daemon|shim)\.ts/.test(line));
+const ofPrograms = shown.filter((line) => /^deno run -A (--inspect(?:=\S+)? )?(daemon|shim)\.ts/.test(line));
 
 Deno.test("each command shown is checked here, or not run for a reason", () => {
   const checked = [
@@ -113,6 +114,7 @@ async function commandLine() {
     const value = valueFor[words.slice(0, 2).join(" ")] ?? valueFor[words[0]!];
     return await Promise.all(
       words.map(async (word) => {
+        if (/^\[[a-z]+\]$/.test(word)) return word.slice(1, -1);
         if (!/^\[?(ID|NAME|HOST)\b/.test(word)) return word;
         if (value === undefined) {
           throw new Error(`valueFor does not say what ${word} is in: ${words.join(" ")}`);

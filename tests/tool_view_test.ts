@@ -36,7 +36,7 @@ function windowOn(tools: readonly JsonObject[], options: Partial<RouterOptions> 
 const namesIn = ({ tools }: { tools: JsonObject[] }) => tools.map(({ name }) => name);
 const textIn = ({ content }: JsonObject) => (content as JsonObject[])[0]!.text as string;
 
-Deno.test("the two tools of the search front say what they take, and that finding changes nothing", () => {
+Deno.test("the two search tools say what they take, and that finding changes nothing", () => {
   const shapes = SEARCH_TOOLS.map(({ name, inputSchema, annotations }) => {
     const { properties, ...schema } = inputSchema as JsonObject;
     const types = Object.entries(properties as JsonObject).map(([name, property]) => {
@@ -233,7 +233,7 @@ Deno.test("call_tool keeps what belongs to the call itself", async () => {
   assertEquals([progressToken, timeoutMs, signal], [7, 5, made.signal]);
 });
 
-Deno.test("with the search front a window sees the core and the front, each of its names once", async () => {
+Deno.test("with tool search a window sees the core and the search tools, each of its names once", async () => {
   const tools = toolsOf("a", "find_tool", "b", "call_tool");
   const isCore = (name: string, { server }: { server: { name: string } }) =>
     name !== "b" && server.name === "desk";
@@ -243,7 +243,7 @@ Deno.test("with the search front a window sees the core and the front, each of i
   assertEquals(await windowOn(tools, { search: undefined }).names(), ["a", "find_tool", "b", "call_tool"]);
 });
 
-Deno.test("auto switches the front on beyond so many characters, and off again", async () => {
+Deno.test("auto switches tool search on beyond so many characters, and off again", async () => {
   const tools = toolsOf("a");
   const chars = JSON.stringify(tools).length;
   const auto = (searchChars?: number) => windowOn(tools, { search: "auto", searchChars });
@@ -268,7 +268,7 @@ Deno.test("a server's own find_tool and call_tool are called where the window do
       );
     }
   }
-  // A window that was shown the front means that one, although it has not listed since the daemon began anew.
+  // A window that was shown the search tools means those, even if it has not listed since the daemon restarted.
   const shown = own("on");
   await shown.names();
   assertEquals(namesIn(await shown.find("find_tool")).includes("find_tool"), true);

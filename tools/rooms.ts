@@ -227,7 +227,10 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
   CallControl: ["admin", "app", "commands"],
 };
 
-/** Files of `lib/` under 20 lines, and why each is a file of its own. The list only shrinks: merge a new one into its neighbour. */
+/** Folders with one file per entry of a table, commands and tools, however short. */
+export const ONE_FILE_PER_ENTRY: readonly string[] = ["lib/commands/", "lib/tool/builtin/"];
+
+/** Other files of `lib/` under 20 lines, and why each is a file of its own rather than part of a neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/base/version.ts": "changed by each release, and by nothing else",
   "lib/transport/pipe_client.ts": "loads `ws`, so it is imported only where a named pipe is dialled",

@@ -78,6 +78,6 @@ export function takesArguments({ forms }: Pick<Command, "forms">): boolean {
 
 /** The literal words that may follow the name of `command`: `rotate` and `show` of `token`. */
 export function literalArguments({ forms }: Pick<Command, "forms">): string[] {
-  const first = forms.map(({ args }) => args.split(" ", 1)[0]!);
+  const first = forms.map(({ args }) => args.split(" ", 1)[0]!.replace(/^\[(.+)\]$/, "$1"));
   return [...new Set(first.filter((word) => /^[a-z]/.test(word)))];
 }

@@ -22,7 +22,10 @@ const ACTIONS: Readonly<Record<string, Action>> = { list, show, delete: remove, 
 export const threadsCommand: Command = {
   summary: "List, show, delete or export threads of every workspace",
   forms: [
-    { args: "list", does: "the threads of every workspace, those used last first; the same without `list`" },
+    {
+      args: "[list]",
+      does: "the threads of every workspace, those used last first; the same without `list`",
+    },
     { args: "show ID", does: "one thread in full" },
     { args: "delete ID...", does: "deletes threads" },
     { args: "export [ID...]", does: "all threads, or those named, as Markdown or with `--json` as JSON" },

@@ -2,6 +2,7 @@ import {
   ASKERS,
   COMPARES_SESSIONS,
   KEEPERS,
+  ONE_FILE_PER_ENTRY,
   OWNERSHIP,
   ROOMS,
   SEES_ALL,
@@ -13,7 +14,10 @@ import { ANONYMOUS, type Compared, type Source } from "./source.ts";
 const MAX_LINES = { file: 300, function: 60 };
 const MAX_LINES_BESIDE = { file: 400, function: 80 };
 
-/** A file of `lib/` with fewer lines is part of another's subject, unless `THIN_FILES` says why it is not. */
+/**
+ * A file of `lib/` with fewer lines is part of another's subject, unless its folder has one file per entry or
+ * `THIN_FILES` says why it is not.
+ */
 const MIN_FILE_LINES = 20;
 
 /** What the sizes of `lib/` as a whole stay below: lines, but for the share of one room in all lines. */
@@ -69,7 +73,9 @@ export function outsideWorldUses(sources: readonly Source[]): string[] {
 export function settingsPastConfig(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, settings }) => {
     const room = roomOf(path);
-    return room === undefined || room === "config" ? [] : settings.map((read) => `${path} reads ${read}`);
+    return room === undefined || room === "config"
+      ? []
+      : settings.map((read) => `${path} reads ${read}: make it a setting`);
   });
 }
 
@@ -150,9 +156,9 @@ export function tooLong(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, lines, functions }) => {
     const max = roomOf(path) === undefined ? MAX_LINES_BESIDE : MAX_LINES;
     return [
-      ...(lines > max.file ? [`${path} has ${lines} lines`] : []),
+      ...(lines > max.file ? [`${path} has ${lines} lines, more than ${max.file}: split it by subject`] : []),
       ...functions.filter((fn) => fn.lines > max.function)
-        .map((fn) => `${path}: ${fn.name} has ${fn.lines} lines`),
+        .map((fn) => `${path}: ${fn.name} has ${fn.lines} lines, more than ${max.function}: split it`),
     ];
   });
 }
@@ -162,13 +168,20 @@ export function thinFiles(
   sources: readonly Source[],
   reasons: Readonly<Record<string, string>> = THIN_FILES,
 ): string[] {
-  const thin = sources.filter(({ path, lines }) => roomOf(path) !== undefined && lines < MIN_FILE_LINES);
+  const thin = sources.filter(({ path, lines }) =>
+    roomOf(path) !== undefined && lines < MIN_FILE_LINES &&
+    !ONE_FILE_PER_ENTRY.some((folder) => path.startsWith(folder))
+  );
   const paths = new Set(thin.map(({ path }) => path));
   return [
     ...thin.filter(({ path }) => !Object.hasOwn(reasons, path))
-      .map(({ path, lines }) => `${path} has ${lines} lines and no reason in THIN_FILES`),
+      .map(({ path, lines }) =>
+        `${path} has ${lines} lines: merge it into a neighbour, or say why not in THIN_FILES (tools/rooms.ts)`
+      ),
     ...Object.keys(reasons).filter((path) => !paths.has(path))
-      .map((path) => `${path} is in THIN_FILES and no file under ${MIN_FILE_LINES} lines`),
+      .map((path) =>
+        `${path} is not a file under ${MIN_FILE_LINES} lines: take it out of THIN_FILES (tools/rooms.ts)`
+      ),
   ];
 }
 
@@ -206,7 +219,7 @@ export function doubleNames(sources: readonly Source[]): string[] {
     folders.forEach((folder, i) => note(`folder ${folder}`, folders.slice(0, i + 1).join("/")));
   }
   return [...places].filter(([, where]) => where.size > 1)
-    .map(([name, where]) => `${name} is in ${[...where].join(", ")}`);
+    .map(([name, where]) => `${name} is in ${[...where].join(", ")}: rename one`);
 }
 
 /** Exports of `lib/` that no other file of `all` names. */
@@ -217,6 +230,6 @@ export function unusedExports(all: readonly Source[]): string[] {
   }
   return all.filter(({ path }) => roomOf(path) !== undefined).flatMap(({ path, exports }) =>
     exports.filter((name) => [...users.get(name) ?? []].every((user) => user === path))
-      .map((name) => `${path} exports ${name}, which no other file uses`)
+      .map((name) => `${path} exports ${name}, which no other file uses: drop the export`)
   );
 }

@@ -1,6 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertServes } from "../helpers/daemon.ts";
-import { RawClient } from "../helpers/raw_client.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
 
 Deno.test("the banner says address, tools, state directory and what to do next", async () => {
@@ -11,20 +10,6 @@ Deno.test("the banner says address, tools, state directory and what to do next",
   assertStringIncludes(daemon.banner, "exai-shim");
   await assertServes(daemon.url);
 });
-
-const SIGNALS: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM", "SIGHUP"];
-for (const signal of SIGNALS) {
-  Deno.test(`${signal} tells the clients, leaves no address behind and exits with 0`, async () => {
-    await using daemon = await startDaemon();
-    using client = await RawClient.hello(daemon.url);
-    daemon.process.kill(signal);
-    assertEquals((await client.closed).code, 1001);
-    assertEquals((await daemon.process.status).code, 0);
-    const left = await Array.fromAsync(Deno.readDir(daemon.home), ({ name }) => name);
-    assertEquals(left.includes("daemon.json"), false);
-    assertEquals(JSON.parse(await Deno.readTextFile(`${daemon.home}/health.json`)).status, "stopped");
-  });
-}
 
 Deno.test("a second start on the same port says who runs there", async () => {
   await using first = await startDaemon();

@@ -1,11 +1,11 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import type { JsonObject } from "../../lib/base/json.ts";
-import { McpWindow } from "../helpers/mcp_window.ts";
-import { mountingDaemon } from "../helpers/mounts.ts";
-import { until } from "../helpers/until.ts";
+import type { JsonObject } from "../lib/base/json.ts";
+import { McpWindow } from "./helpers/mcp_window.ts";
+import { mountingDaemon } from "./helpers/mounts.ts";
+import { until } from "./helpers/until.ts";
 
-const fixture = fromFileUrl(new URL("../fixtures/task_server.ts", import.meta.url));
+const fixture = fromFileUrl(new URL("./fixtures/task_server.ts", import.meta.url));
 
 /** A daemon with one server whose tasks go on until `finish`, and its entries of mcp.json. */
 async function working() {

@@ -57,7 +57,7 @@ const office: Build = (server) => {
   }
 };
 
-Deno.test("with the search front a window sees the core tools and the two that lead to the others", async () => {
+Deno.test("with tool search a window sees the core tools and the two search tools", async () => {
   await using on = await windowOn(office, { toolSearch: "on" });
   assertEquals(await on.names(), [...LEAN_TOOLS, "find_tool", "call_tool"]);
   for (const tool of (await on.window.listTools()).tools.slice(-2)) {
@@ -166,7 +166,7 @@ Deno.test("a hidden tool is served by its own name too, and what is wrong with a
 });
 
 Deno.test("a client's entry in mcp.json says how it searches, and hidden tools are not found", async () => {
-  const home = await Deno.makeTempDir({ prefix: "exai-front-" });
+  const home = await Deno.makeTempDir({ prefix: "exai-tool-search-" });
   try {
     const clients = { "small*": { search: "on", exclude: ["*_mail"] } };
     await Deno.writeTextFile(`${home}/mcp.json`, JSON.stringify({ clients }));
@@ -198,7 +198,7 @@ Deno.test("a server's own find_tool is called where the window does not search, 
   );
 });
 
-Deno.test("500 mounted tools take the space of a dozen, and auto switches the front on by itself", async () => {
+Deno.test("500 mounted tools take the space of a dozen, and auto switches tool search on by itself", async () => {
   const many: Build = (server) => {
     for (let i = 0; i < 500; i++) {
       const inputSchema = { id: z.string().describe("which one"), depth: z.number().optional() };
@@ -211,8 +211,8 @@ Deno.test("500 mounted tools take the space of a dozen, and auto switches the fr
   await using auto = await windowOn(many, { toolSearch: "auto" });
   await using few = await windowOn(() => {}, { toolSearch: "auto" });
   const chars = async (window: typeof all) => JSON.stringify((await window.window.listTools()).tools).length;
-  const [without, withFront] = [await chars(all), await chars(auto)];
-  assert(without > 150_000 && withFront < 20_000, `${without} and ${withFront} characters`);
+  const [without, withSearch] = [await chars(all), await chars(auto)];
+  assert(without > 150_000 && withSearch < 20_000, `${without} and ${withSearch} characters`);
   assertEquals((await auto.names()).length, LEAN_TOOLS.length + 2);
   assertEquals((await auto.find("task number 333")).tools[0]!.name, "task_333");
   const args = { name: "task_333", arguments: { id: "a" } };
