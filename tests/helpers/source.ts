@@ -106,7 +106,7 @@ export function parseSource(path: string, text: string): Source {
       TSTypeAliasDeclaration: (node) => source.types.push(node.id.name),
       Identifier: (node) => {
         source.names.add(node.name);
-        if (OUTSIDE.has(node.name) && !isLabel(node)) source.globals.push(node.name);
+        if (OUTSIDE.has(node.name) && !isLabel(node) && !isOfBuild(node)) source.globals.push(node.name);
       },
       MemberExpression: (node) => {
         const read = context.sourceCode.getText(node);
@@ -175,6 +175,12 @@ function methodsOf(
     );
     return [{ of: id?.name ?? "", name: key.name, takes }];
   });
+}
+
+/** Whether `node` is the `Deno` of `Deno.build`: for which system the program runs is a constant. */
+function isOfBuild({ parent }: Deno.lint.Identifier): boolean {
+  const { property, right } = parent as { property?: { name?: string }; right?: { name?: string } };
+  return (property ?? right)?.name === "build";
 }
 
 /** Whether `node` only names a member or a field: `options.fetch`, `{ fetch: 1 }`. */
