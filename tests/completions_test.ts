@@ -70,6 +70,9 @@ Deno.test({
     assertEquals(await inBash("calls", "--outcome", "=", "f"), ["failed"]);
     assertEquals(await inBash("calls", "--outcome", "="), ["ok", "tool_error", "failed", "running"]);
     assertEquals(await inBash("calls", "--outcome=f"), ["--outcome=failed"]);
+    assertEquals(await inBash("--log-level=d"), ["--log-level=debug"]);
+    assertEquals(await inBash("--lean-mode", ""), ["true", "false"]);
+    assertEquals(await inBash("--tool-search", "=", ""), ["off", "auto", "on"]);
     assertEquals(await inBash("ps", "--env-file", "some"), ["some-file"]);
     assert((await inBash("ps", "--")).includes("--why"));
     assert(!(await inBash("cancel", "--")).includes("--why"));

@@ -39,11 +39,11 @@ async function completions({ args, commands, usage }: Invocation): Promise<strin
 
 /** What a shell completes. */
 function completedProgram(commands: Invocation["commands"]): CompletedProgram {
-  const settings = settingFlags("daemon").map(({ flag, help }): CompletedFlag => ({
+  const settings = settingFlags("daemon").map(({ flag, help, values = [] }): CompletedFlag => ({
     name: flag,
     help,
     takesValue: true,
-    values: [],
+    values,
   }));
   return {
     name: "exai-daemon",

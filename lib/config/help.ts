@@ -24,7 +24,7 @@ export function settingsOf(program: Program): (keyof Settings)[] {
 }
 
 /** The flags of the settings that mean something to `program`. */
-export function settingFlags(program: Program): ShownFlag[] {
+export function settingFlags(program: Program): Pick<Setting, "flag" | "help" | "values">[] {
   return settingsOf(program).map((name) => table[name]!);
 }
 

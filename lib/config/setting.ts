@@ -18,6 +18,8 @@ export interface Setting<T = unknown> {
   help: string;
   /** What a good value looks like; part of the message about a bad one. */
   allowed: string;
+  /** All values, where they are few; shells complete them. */
+  values?: readonly string[];
   /** Text to value; fails on what is not allowed. */
   schema: z.ZodMiniType<T, string>;
   /** The programs that read it. */
@@ -38,7 +40,10 @@ type Spec = {
 export const BOTH: readonly Program[] = ["daemon", "shim"];
 export const SHIM: readonly Program[] = ["shim"];
 
-export function setting<T>(spec: Spec, kind: Pick<Setting<T>, "allowed" | "schema" | "unit">): Setting<T> {
+export function setting<T>(
+  spec: Spec,
+  kind: Pick<Setting<T>, "allowed" | "values" | "schema" | "unit">,
+): Setting<T> {
   const flag = spec.flag ?? spec.env.replace(/^EXAI_(WS_)?/, "").toLowerCase().replaceAll("_", "-");
   const { env, help, programs = ["daemon"] } = spec;
   return { env, help, flag, programs, fallback: String(spec.fallback ?? ""), ...kind };
@@ -80,7 +85,7 @@ export function flag(spec: Spec) {
     z.string().check(z.refine(known)),
     z.transform((text: string) => TRUE.includes(text.trim().toLowerCase())),
   );
-  return setting(spec, { allowed: "true or false", schema });
+  return setting(spec, { allowed: "true or false", values: ["true", "false"], schema });
 }
 
 export function text(spec: Spec) {
@@ -118,7 +123,7 @@ export function oneOf<const T extends string>(spec: Spec, values: readonly T[]) 
     z.string().check(z.refine((value) => (values as readonly string[]).includes(value.trim().toLowerCase()))),
     z.transform((value: string) => value.trim().toLowerCase() as T),
   );
-  return setting<T>(spec, { allowed: values.join(", "), schema });
+  return setting<T>(spec, { allowed: values.join(", "), values, schema });
 }
 
 /** A secret: it never appears in help, logs or messages. */
