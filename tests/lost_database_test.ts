@@ -1,5 +1,6 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { ExaiError } from "../lib/base/errors.ts";
 import { ResilientDatabase } from "../lib/state/resilient_database.ts";
 import { tempDir } from "./helpers/files.ts";
 
@@ -94,4 +95,19 @@ Deno.test("a database that another was put in place of is let go, and the other 
   assertEquals(found.notes.length, 1);
   assertStringIncludes(found.notes[0]!, "was replaced while in use");
   assertEquals([found.now, found.again], [["restored", "later"], ["restored", "later"]]);
+});
+
+Deno.test("a database used after it was disposed of creates no file", async () => {
+  await using dir = await tempDir({});
+  const path = `${dir.path}/notes.db`;
+  const file = open(path);
+  add(file, "before");
+  file[Symbol.dispose]();
+  for await (const { name } of Deno.readDir(dir.path)) await Deno.remove(`${dir.path}/${name}`);
+  const error = assertThrows(() => add(file, "after"), ExaiError);
+  assertEquals(error.code, "SHUTTING_DOWN");
+  file.open();
+  file.checkFile();
+  assertEquals([file.use(() => 1), file.write(() => 1), file.fault], [undefined, undefined, undefined]);
+  assertEquals(await Array.fromAsync(Deno.readDir(dir.path)), []);
 });

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { messageOf } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { DatabaseConnection, type DatabaseOptions } from "./sqlite/database_connection.ts";
 import { DamagedDatabase, databaseError, isBusy, isDamage, isUnusable } from "./sqlite/sqlite_errors.ts";
@@ -34,7 +34,8 @@ interface ResilientDatabaseOptions<S> extends DatabaseOptions<S>, DatabaseEvents
 type DatabaseState<S> =
   | { kind: "closed" }
   | { kind: "open"; connection: DatabaseConnection<S> }
-  | { kind: "failed"; fault: string; retry: ReturnType<typeof setTimeout> };
+  | { kind: "failed"; fault: string; retry: ReturnType<typeof setTimeout> }
+  | { kind: "disposed" };
 
 /**
  * A database file that the daemon can do without: a fault is logged once, and work continues without the file until it is
@@ -74,6 +75,7 @@ export class ResilientDatabase<S> implements Disposable {
 
   /** Opens the file, or a new one in place of one that is damaged. Failure is a {@linkcode fault}, not an error. */
   open(): void {
+    if (this.#state.kind === "disposed") return;
     try {
       this.#openOrReplace();
     } catch (thrown) {
@@ -103,7 +105,7 @@ export class ResilientDatabase<S> implements Disposable {
    * Runs `work` in one transaction. A file found to be damaged is quarantined and the work repeated on the new one.
    *
    * @throws {ExaiError} what `work` throws; `CONFIG`, `OVER_CAPACITY` or `INTERNAL`, naming the file and what to do,
-   * when the file cannot be used
+   * when the file cannot be used; `SHUTTING_DOWN` after it was disposed of
    */
   run<T>(lock: Lock, work: (sql: S) => T): T {
     const connection = this.#connection ?? this.#reopen();
@@ -137,6 +139,7 @@ export class ResilientDatabase<S> implements Disposable {
     clearInterval(this.#checkTimer);
     this.#cancelRetry();
     this.#close();
+    this.#state = { kind: "disposed" };
   }
 
   get #connection(): DatabaseConnection<S> | undefined {
@@ -208,6 +211,11 @@ export class ResilientDatabase<S> implements Disposable {
 
   /** @throws {ExaiError} as {@linkcode run} */
   #reopen(): DatabaseConnection<S> {
+    const { what } = this.#options;
+    // Opening it would create a file in a directory that may be about to be removed.
+    if (this.#state.kind === "disposed") {
+      throw new ExaiError("SHUTTING_DOWN", `${what} is closed; the daemon is stopping`);
+    }
     const hadFault = this.fault !== undefined;
     let connection: DatabaseConnection<S>;
     try {
@@ -236,6 +244,7 @@ export class ResilientDatabase<S> implements Disposable {
   }
 
   #fail(thrown: unknown): void {
+    if (this.#state.kind === "disposed") return;
     const { path, what, retryMs = RETRY_MS, losesAllByFault, onChange } = this.#options;
     const hadFault = this.fault !== undefined;
     this.#close();
