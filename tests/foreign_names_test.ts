@@ -124,6 +124,7 @@ Deno.test("a name that every object inherits is an ordinary name in mcp.json", a
  * else chose goes through `ownEntry`, a `Map` or `Object.hasOwn`.
  */
 const REVIEWED = new Set([
+  "base/exhaustion.ts CODES[os]",
   "call/definitions.ts KEYS[kind]",
   "call/definitions.ts SCHEMAS[kind]",
   "commands/calls.ts UNITS_MS[ago[2]!]",
