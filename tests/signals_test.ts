@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { testDaemon } from "./helpers/daemon.ts";
 import { startDaemon } from "./helpers/program.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 
@@ -15,3 +16,14 @@ for (const signal of SIGNALS) {
     assertEquals(JSON.parse(await Deno.readTextFile(`${daemon.home}/health.json`)).status, "stopped");
   });
 }
+
+Deno.test("stopping twice waits for all of the first stop", async () => {
+  await using it = await testDaemon();
+  const files = () => Array.from(Deno.readDirSync(it.home), ({ name }) => name).sort();
+  let isDone = false;
+  const first = it.daemon.stop().then(() => isDone = true);
+  await it.daemon.stop();
+  const left = files();
+  await first;
+  assertEquals([isDone, left.filter((name) => name.endsWith("-wal")), left], [true, [], files()]);
+});

@@ -116,11 +116,11 @@ function describeBreaker(status: BreakerStatus | undefined): JsonObject | undefi
 }
 
 function describeProvider(
-  { name, available, reason, circuitOpenForMs: restsForMs }: ProviderStatus,
+  { name, available, reason, circuitOpenForMs }: ProviderStatus,
 ): JsonObject {
-  const breaker = restsForMs === undefined ? "closed" : "open";
-  const rest = restsForMs === undefined ? undefined : Math.ceil(restsForMs);
-  return { provider: name, available, reason, breaker, retry_after_ms: rest };
+  const breaker = circuitOpenForMs === undefined ? "closed" : "open";
+  const retryAfterMs = circuitOpenForMs === undefined ? undefined : Math.ceil(circuitOpenForMs);
+  return { provider: name, available, reason, breaker, retry_after_ms: retryAfterMs };
 }
 
 const RETIRED = { state: "ending", connection: "retired" } as const;
@@ -163,7 +163,7 @@ function describeSlot(
     memory: ReadonlyMap<number, number>;
   },
 ): ServerStatus {
-  const { started: started } = slot;
+  const { started } = slot;
   const pid = started?.pid;
   const row: ServerStatus = {
     server: name,
@@ -187,9 +187,9 @@ function describeSlot(
   return { ...(started ? {} : describeTrouble(record)), ...row, ...describeAdmission(record) };
 }
 
-function describeRefused({ refusedQuestions: refused }: Slot): JsonObject | undefined {
-  if (!refused) return undefined;
-  const { count, lastMethod, lastAt } = refused;
+function describeRefused({ refusedQuestions }: Slot): JsonObject | undefined {
+  if (!refusedQuestions) return undefined;
+  const { count, lastMethod, lastAt } = refusedQuestions;
   return { count, last_method: lastMethod, last_at: lastAt.toISOString() };
 }
 

@@ -49,6 +49,7 @@ export class Daemon implements AsyncDisposable {
   readonly #drain = new Drain();
   readonly #handler: HttpHandler;
   #stack = new AsyncDisposableStack();
+  #stopped: Promise<void> | undefined;
 
   private constructor(options: DaemonOptions, parts: DaemonParts) {
     const { settings } = options;
@@ -157,9 +158,13 @@ export class Daemon implements AsyncDisposable {
 
   /**
    * Stops: refuses new calls, lets running ones finish for `EXAI_DRAIN_TIMEOUT`, notifies the clients, and closes
-   * everything.
+   * everything. Each call resolves when all of that is done.
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
     const done = Promise.all([this.#drain.close(), this.#timeouts.idle()]);
     await resolvedWithin(done, this.#settings.drainTimeoutMs);
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.

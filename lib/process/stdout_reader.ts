@@ -31,7 +31,7 @@ const [OPENING, LIST, CLOSING] = ["{", "[", "}"].map((brace) => brace.charCodeAt
 const UNENDED_MS = SECOND_MS;
 
 /** Marks messages that were handled by their outermost members. */
-const HANDLED = Symbol("taken");
+const HANDLED = Symbol("handled");
 
 interface StdoutReaderOptions {
   server: string;
@@ -192,7 +192,7 @@ export class StdoutReader {
     const deep = readTooDeep(line, this.#options.server);
     if (deep) return this.#takeDeep(deep);
     try {
-      const { isRepaired: isRepaired, value } = parseLenient(line);
+      const { isRepaired, value } = parseLenient(line);
       if (isRepaired) this.#noteRepaired();
       return value;
     } catch {

@@ -211,9 +211,11 @@ export class StreamableHttp extends RemoteTransport {
       const found = await (isUnexplained
         ? this.#checkUnexplained(refusal, refused)
         : this.#probe.check(refusal, refused));
-      const lost = found === "alive" ? undefined : this.lose(refusal);
-      if (lost && found === "lost") {
-        throw lost;
+      if (found !== "alive") {
+        const lost = this.lose(refusal);
+        if (found === "lost") {
+          throw lost;
+        }
       }
     }
     if (!isOwnResponse(refusal, refused)) throw refusal;

@@ -129,7 +129,7 @@ export class Slot {
 
   /** Whether it has started and has no call, no unfetched task and no subscription. */
   get isIdle(): boolean {
-    const { started: started } = this;
+    const { started } = this;
     return started !== undefined && this.#calls === 0 && started.inflight === 0 &&
       started.tasks.remainingMs() === 0 && !started.hasSubscriptions;
   }

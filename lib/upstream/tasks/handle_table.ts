@@ -12,7 +12,7 @@ export const MAX_HANDLES = 10_000;
 export const MAX_HANDLE_CHARS = 1024;
 
 /** The owner of a handle whose session has ended. */
-const SESSION_ENDED = Symbol("over");
+const SESSION_ENDED = Symbol("session ended");
 
 /**
  * The sessions that own handles of a server: tasks (MCP basic/utilities/tasks) or URL elicitations. A message that names
