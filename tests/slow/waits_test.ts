@@ -10,12 +10,13 @@ type Daemon = Awaited<ReturnType<typeof mountingDaemon>>;
 type Client = Awaited<ReturnType<typeof sdkClient>>;
 
 /** What `ps` and `calls` say the one call that runs waits for. */
-async function shownWait(it: Daemon): Promise<string> {
+async function shownWait(it: Daemon, passing?: RegExp): Promise<string> {
   const get = async (path: string): Promise<JsonObject> => await (await fetch(new URL(path, it.http))).json();
   return await until("a call that waits", async () => {
     const [one, ...others] = (await get("/status")).waiting as JsonObject[];
     const { calls } = await get("/calls?outcome=running") as { calls: JsonObject[] };
     if (!one || calls.length !== 1 || calls[0]!.waits_for !== one.waits_for) return undefined;
+    if (passing?.test(String(one.waits_for))) return undefined;
     assertEquals(others, []);
     const [sinceMs, alsoMs] = [one.since, calls[0]!.waiting_since].map((at) =>
       new Date(String(at)).getTime()
@@ -45,7 +46,8 @@ for (const [method, ask] of Object.entries(SAME_WAY)) {
     await using it = await mountingDaemon({ late: asking(["late", sign]) });
     await using client = await sdkClient(it.url);
     const asked = ask(client).catch(() => {});
-    assertEquals(await shownWait(it), 'server "late" to start');
+    // Where the client works is looked up first, which takes a moment.
+    assertEquals(await shownWait(it, /its client to tell its roots/), 'server "late" to start');
     await Deno.writeTextFile(sign, "");
     await asked;
     await Deno.remove(sign);
