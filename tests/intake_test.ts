@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { ByteBudget } from "../lib/base/byte_budget.ts";
 import { InboundQueue } from "../lib/session/inbound_queue.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import { receive } from "./helpers/inbound.ts";
 import { daemonHooks, type MemoryChannel, settle } from "./helpers/memory_channel.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
 
@@ -130,21 +131,19 @@ Deno.test("an intake that is over takes nothing, also where it is ended by what 
     using clock = new SteadyClock();
     const taken: string[] = [];
     const moves: number[] = [];
-    const intake: InboundQueue = new InboundQueue({
-      maxChars: 1000,
-      onSizeChange: (chars) => void moves.push(chars),
-      handle(text) {
-        taken.push(text);
-        if (text === "end") intake[end]();
-      },
-    });
-    for (let n = 0; n < 200; n++) intake.push("");
+    const handle = (text: string) => {
+      taken.push(text);
+      if (text === "end") intake[end]();
+    };
+    const onSizeChange = (chars: number) => void moves.push(chars);
+    const intake: InboundQueue = new InboundQueue({ maxChars: 1000, onSizeChange, handle });
+    for (let n = 0; n < 200; n++) receive(intake, handle, "");
     clock.pass(10);
-    for (const text of ["", "one", "end", "two"]) intake.push(text);
+    for (const text of ["", "one", "end", "two"]) receive(intake, handle, text);
     taken.length = 0;
     await settle();
     await settle();
-    intake.push("three");
+    receive(intake, handle, "three");
     assertEquals(taken, end === "flush" ? ["one", "end", "two"] : ["one", "end"]);
     assertEquals(intake.chars, 0);
     assert(moves.every((chars) => chars !== 0));

@@ -1,7 +1,7 @@
 import { isYieldDue, yieldToEventLoop } from "../base/event_loop.ts";
 
 interface InboundQueueOptions {
-  /** Handles one message. Never throws. */
+  /** Handles one queued message. Never throws. */
   handle(text: string): void;
   /** Called with the change of the queued characters, negative when fewer. */
   onSizeChange?(chars: number): void;
@@ -10,8 +10,8 @@ interface InboundQueueOptions {
 }
 
 /**
- * Handles the messages of a source without flow control, as Deno's WebSocket is, in order: each at once while there are
- * few, and in portions between which it yields to the event loop when there are many.
+ * Queues the messages of a source without flow control, as Deno's WebSocket is, when there are many: they are handled in
+ * order and in portions, between which it yields to the event loop.
  */
 export class InboundQueue {
   readonly #options: InboundQueueOptions;
@@ -31,7 +31,7 @@ export class InboundQueue {
     return this.#chars;
   }
 
-  /** Whether a message may be handled at once, without {@linkcode push}; {@linkcode handled} follows then. */
+  /** Whether the caller is to handle a message itself, followed by {@linkcode handled}; otherwise it is pushed. */
   get isIdle(): boolean {
     return !this.#isClosed && !this.#isDraining;
   }
@@ -41,12 +41,9 @@ export class InboundQueue {
     if (isYieldDue(chars)) void this.#drain();
   }
 
+  /** Queues a message behind those that wait; drops it once the queue is closed. */
   push(text: string): void {
     if (this.#isClosed) return;
-    if (this.isIdle) {
-      this.#options.handle(text);
-      return this.handled(text.length);
-    }
     this.#queue.push(text);
     this.#resize(text.length);
     while (this.#chars > this.#options.maxChars) this.#handleNext();

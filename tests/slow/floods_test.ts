@@ -5,6 +5,7 @@ import { MIB } from "../../lib/base/units.ts";
 import { LineSource } from "../../lib/transport/line_source.ts";
 import { connectUrl } from "../../lib/remote/url_transport.ts";
 import type { RpcResponse } from "../../lib/wire/rpc.ts";
+import { receive } from "../helpers/inbound.ts";
 import { testDaemon } from "../helpers/daemon.ts";
 import { FAR } from "../helpers/far_server.ts";
 import { testHost } from "../helpers/processes.ts";
@@ -125,16 +126,17 @@ Deno.test("of a flood no more than so much waits: beyond it the oldest are taken
   const taken: string[] = [];
   let most = 0;
   let waiting = 0;
+  const handle = (text: string) => {
+    taken.push(text);
+    for (const untilMs = performance.now() + WORK_MS; performance.now() < untilMs;);
+  };
   const intake = new InboundQueue({
-    handle(text) {
-      taken.push(text);
-      for (const untilMs = performance.now() + WORK_MS; performance.now() < untilMs;);
-    },
+    handle,
     onSizeChange: (chars) => most = Math.max(most, waiting += chars),
     maxChars: 5000,
   });
   const sent = Array.from({ length: 20_000 }, (_, at) => String(at).padStart(10));
-  for (const text of sent) intake.push(text);
+  for (const text of sent) receive(intake, handle, text);
   assertLess(taken.length, sent.length);
   await until("all of it", () => taken.length === sent.length || undefined);
   assertEquals(taken, sent);
