@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { parseAnalysis } from "../lib/tool/dialogue/analysis.ts";
-import { TestTools } from "./helpers/exai_tools.ts";
+import { investigationStep, TestTools } from "./helpers/exai_tools.ts";
 import { fakeModel, FakeModels, promptOf, textOf } from "./helpers/fake_models.ts";
 import { git, tempDir } from "./helpers/files.ts";
 
@@ -18,17 +18,6 @@ const PAUSES: Record<string, string> = {
   analyze: "pause_for_analysis",
   thinkdeep: "pause_for_thinkdeep",
 };
-
-function step(number: number, more: JsonObject = {}): JsonObject {
-  return {
-    step: `step ${number}`,
-    step_number: number,
-    total_steps: 2,
-    next_step_required: number === 1,
-    findings: `found ${number}`,
-    ...more,
-  };
-}
 
 function analyst(): FakeModels {
   return new FakeModels(() => JSON.stringify(ANALYSIS));
@@ -46,7 +35,7 @@ Deno.test("an intermediate step asks no model, reads no file, and says how to go
   using tools = new TestTools({ models, cwd: repository.path });
   for (const [name, status] of Object.entries(PAUSES)) {
     const own: JsonObject = name === "precommit" ? { path: "." } : {};
-    const first = step(1, { relevant_files: ["a.ts"], model: "two", ...own });
+    const first = investigationStep(1, { relevant_files: ["a.ts"], model: "two", ...own });
     const { answer } = await tools.call(name, first);
     assertEquals(answer.status, status, name);
     const { continuation_id } = answer.continuation_offer!;
@@ -75,14 +64,14 @@ Deno.test("the last step gives a model the whole work and the files, and its ans
   const continuation_id = await begin(
     tools,
     "codereview",
-    step(1, {
+    investigationStep(1, {
       relevant_files: ["a.ts"],
       issues_found: [issue],
       review_type: "security",
       severity_filter: "medium",
     }),
   );
-  const last = step(2, {
+  const last = investigationStep(2, {
     continuation_id,
     relevant_files: ["b.ts"],
     hypothesis: "no free()",
@@ -130,7 +119,7 @@ Deno.test("however the last step ends, its status says that the work is complete
   for (const [name, pause] of Object.entries(PAUSES)) {
     const own: JsonObject = name === "precommit" ? { path: "." } : { relevant_files: ["a.ts"] };
     for (const [completion, how] of Object.entries(endings)) {
-      const last = step(1, { next_step_required: false, ...own, ...how });
+      const last = investigationStep(1, { next_step_required: false, ...own, ...how });
       const { answer, isError } = await tools.call(name, last);
       assertEquals((answer.content as JsonObject).completion, completion, name);
       const failed = completion === "error";
@@ -143,8 +132,11 @@ Deno.test("however the last step ends, its status says that the work is complete
 Deno.test("certain: no model is asked, and the answer says so", async () => {
   const models = analyst();
   using tools = new TestTools({ models });
-  const continuation_id = await begin(tools, "debug", step(1));
-  const { answer } = await tools.call("debug", step(2, { continuation_id, confidence: "certain" }));
+  const continuation_id = await begin(tools, "debug", investigationStep(1));
+  const { answer } = await tools.call(
+    "debug",
+    investigationStep(2, { continuation_id, confidence: "certain" }),
+  );
   const { completion, note, findings, expert_analysis } = answer.content as JsonObject;
   assertEquals([answer.status, completion, expert_analysis], ["investigation_complete", "certain", null]);
   assertStringIncludes(String(note), "no expert model was asked");
@@ -157,10 +149,13 @@ Deno.test("without an assistant model, or with nothing to send, the work ends he
   using tools = new TestTools({ models });
   const alone = await tools.content(
     "debug",
-    step(1, { next_step_required: false, use_assistant_model: false }),
+    investigationStep(1, { next_step_required: false, use_assistant_model: false }),
   );
   assertEquals([alone.completion, models.asked.length], ["local", 0]);
-  const empty = await tools.content("debug", step(1, { next_step_required: false, findings: " " }));
+  const empty = await tools.content(
+    "debug",
+    investigationStep(1, { next_step_required: false, findings: " " }),
+  );
   assertEquals([empty.completion, models.asked.length], ["local", 0]);
 });
 
@@ -174,10 +169,10 @@ Deno.test("a provider that fails loses nothing: the state is kept and the step c
     });
   });
   using tools = new TestTools({ models });
-  const continuation_id = await begin(tools, "debug", step(1, { files_checked: ["a.ts"] }));
+  const continuation_id = await begin(tools, "debug", investigationStep(1, { files_checked: ["a.ts"] }));
   const { answer, isError } = await tools.call(
     "debug",
-    step(2, { continuation_id, files_checked: ["b.ts"] }),
+    investigationStep(2, { continuation_id, files_checked: ["b.ts"] }),
   );
   assertEquals([isError, answer.status, answer.metadata.error_code, answer.metadata.retry_after_ms], [
     true,
@@ -203,7 +198,7 @@ Deno.test("a single step that fails can be repeated from what its answer offers"
     return JSON.stringify(ANALYSIS);
   });
   using tools = new TestTools({ models });
-  const { answer } = await tools.call("analyze", step(1, { next_step_required: false }));
+  const { answer } = await tools.call("analyze", investigationStep(1, { next_step_required: false }));
   const { next_call } = answer.content as { next_call: { arguments: JsonObject } };
   const { answer: end } = await tools.call("analyze", next_call.arguments);
   assertEquals([end.status, (end.content as JsonObject).steps_kept], ["analysis_complete", [1]]);
@@ -217,9 +212,9 @@ Deno.test("cancelling the last step stops the model and keeps the steps", async 
     return new Promise<string>(() => {});
   });
   using tools = new TestTools({ models });
-  const continuation_id = await begin(tools, "debug", step(1));
+  const continuation_id = await begin(tools, "debug", investigationStep(1));
   const controller = new AbortController();
-  const call = tools.call("debug", step(2, { continuation_id }), { signal: controller.signal });
+  const call = tools.call("debug", investigationStep(2, { continuation_id }), { signal: controller.signal });
   const signal = await begun.promise;
   controller.abort();
   assertEquals((await assertRejects(() => call, ExaiError)).code, "CANCELLED");
@@ -230,8 +225,8 @@ Deno.test("cancelling the last step stops the model and keeps the steps", async 
 Deno.test("the expert's answer is in the thread once, and later questions build on it", async () => {
   const models = analyst();
   using tools = new TestTools({ models });
-  const continuation_id = await begin(tools, "debug", step(1));
-  await tools.call("debug", step(2, { continuation_id }));
+  const continuation_id = await begin(tools, "debug", investigationStep(1));
+  await tools.call("debug", investigationStep(2, { continuation_id }));
   await tools.call("chat", { prompt: "and now?", continuation_id });
   const { messages } = models.asked.at(-1)!.request;
   assertEquals(messages.map(({ role }) => role), ["system", "user", "assistant", "user"]);
@@ -239,7 +234,7 @@ Deno.test("the expert's answer is in the thread once, and later questions build 
   assertStringIncludes(textOf(messages[1]!), "found 2");
   assertStringIncludes(textOf(messages[2]!), "it leaks");
   // The other way round: what was said in a chat is known to the investigation that follows it.
-  await tools.call("codereview", step(1, { continuation_id, next_step_required: false }));
+  await tools.call("codereview", investigationStep(1, { continuation_id, next_step_required: false }));
   const prompt = promptOf(models.asked.at(-1)!);
   assertEquals(prompt.split("and now?").length, 2);
 });
@@ -250,11 +245,14 @@ Deno.test("the second investigation starts clean, also on the thread of the firs
   const continuation_id = await begin(
     tools,
     "debug",
-    step(1, { files_checked: ["old.ts"], hypothesis: "old idea" }),
+    investigationStep(1, { files_checked: ["old.ts"], hypothesis: "old idea" }),
   );
-  await tools.call("debug", step(2, { continuation_id }));
+  await tools.call("debug", investigationStep(2, { continuation_id }));
   for (const thread of [{ continuation_id }, {}]) {
-    const { state } = await tools.content("debug", step(1, { step: "another fault", ...thread }));
+    const { state } = await tools.content(
+      "debug",
+      investigationStep(1, { step: "another fault", ...thread }),
+    );
     assertEquals([(state as JsonObject).files_checked, (state as JsonObject).hypothesis], [[], undefined]);
   }
 });
@@ -263,22 +261,25 @@ Deno.test("a file out of bounds is refused in the step that names it; one that i
   await using dir = await tempDir({ "a.ts": "A", "b.ts": "B" });
   const models = analyst();
   using tools = new TestTools({ models, cwd: dir.path });
-  const { answer, isError } = await tools.call("debug", step(1, { relevant_files: ["/etc/passwd"] }));
+  const { answer, isError } = await tools.call(
+    "debug",
+    investigationStep(1, { relevant_files: ["/etc/passwd"] }),
+  );
   assertEquals([isError, answer.metadata.error_code], [true, "FORBIDDEN"]);
   assertEquals(await tools.threads.list(), []);
   const continuation_id = await begin(
     tools,
     "debug",
-    step(1, { relevant_files: ["a.ts", "b.ts", "later.ts"] }),
+    investigationStep(1, { relevant_files: ["a.ts", "b.ts", "later.ts"] }),
   );
   await Deno.remove(`${dir.path}/b.ts`);
-  const { answer: end } = await tools.call("debug", step(2, { continuation_id }));
+  const { answer: end } = await tools.call("debug", investigationStep(2, { continuation_id }));
   assertEquals(end.metadata.shown, ["a.ts"]);
   const missing = (end.metadata.not_shown as JsonObject[]).map(({ name }) => String(name));
   assertEquals(missing.map((name) => name.split("/").at(-1)), ["b.ts", "later.ts"]);
   const named = await tools.call(
     "debug",
-    step(1, { next_step_required: false, relevant_files: ["gone.ts"] }),
+    investigationStep(1, { next_step_required: false, relevant_files: ["gone.ts"] }),
   );
   assertStringIncludes(JSON.stringify(named.answer.content), "there is no file");
 });
@@ -286,13 +287,13 @@ Deno.test("a file out of bounds is refused in the step that names it; one that i
 Deno.test("files the expert lacks are asked for", async () => {
   const models = new FakeModels(() => JSON.stringify({ summary: "s", files_needed: ["lib/x.ts"] }));
   using tools = new TestTools({ models });
-  const { files_needed } = await tools.content("debug", step(1, { next_step_required: false }));
+  const { files_needed } = await tools.content("debug", investigationStep(1, { next_step_required: false }));
   assertEquals((files_needed as JsonObject).files, ["lib/x.ts"]);
 });
 
 Deno.test("testgen needs the code it is to test", async () => {
   using tools = new TestTools();
-  const { answer, isError } = await tools.call("testgen", step(1));
+  const { answer, isError } = await tools.call("testgen", investigationStep(1));
   assertEquals(isError, true);
   assertStringIncludes(String(answer.content), "relevant_files is required in step 1");
 });
@@ -300,7 +301,7 @@ Deno.test("testgen needs the code it is to test", async () => {
 Deno.test("thinkdeep thinks hard where the model can; where it cannot, the answer says that it did not", async () => {
   const models = analyst();
   using tools = new TestTools({ models });
-  const last = step(1, { next_step_required: false });
+  const last = investigationStep(1, { next_step_required: false });
   await tools.call("thinkdeep", last);
   assertEquals([models.asked[0]!.request.thinkingMode, models.asked[0]!.request.temperature], ["high", 0.7]);
   models.models = models.models.map((model) => ({
@@ -317,13 +318,13 @@ Deno.test("images named in a step go to the expert, and their data is not kept",
   const models = analyst();
   using tools = new TestTools({ models, cwd: dir.path });
   const data = `data:image/png;base64,${"A".repeat(1000)}`;
-  const continuation_id = await begin(tools, "debug", step(1, { images: ["a.png"] }));
-  await tools.call("debug", step(2, { continuation_id }));
+  const continuation_id = await begin(tools, "debug", investigationStep(1, { images: ["a.png"] }));
+  await tools.call("debug", investigationStep(2, { continuation_id }));
   const images = () =>
     (models.asked.at(-1)!.request.messages.at(-1)!.content as readonly { type: string }[])
       .filter(({ type }) => type === "image").length;
   assertEquals(images(), 1);
-  await tools.call("debug", step(2, { continuation_id, images: ["a.png", data] }));
+  await tools.call("debug", investigationStep(2, { continuation_id, images: ["a.png", data] }));
   assertEquals(images(), 2);
   assert(!JSON.stringify((await tools.threads.show(continuation_id)).turns).includes("AAAA"));
 });

@@ -132,3 +132,15 @@ export function makeCall(method: string, params: JsonObject, parts: Partial<Call
     ...parts,
   };
 }
+
+/** The arguments of one step of a tool that works in two steps. */
+export function investigationStep(number: number, more: JsonObject = {}): JsonObject {
+  return {
+    step: `step ${number}`,
+    step_number: number,
+    total_steps: 2,
+    next_step_required: number === 1,
+    findings: `found ${number}`,
+    ...more,
+  };
+}

@@ -6,6 +6,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { after, fail, hang, hangAfter, OpenAiServer, say } from "../fixtures/openai_server.ts";
+import { investigationStep } from "../helpers/exai_tools.ts";
 import { testDaemon } from "../helpers/daemon.ts";
 import { tempDir } from "../helpers/files.ts";
 import { RawClient } from "../helpers/raw_client.ts";
@@ -19,17 +20,6 @@ function sent({ body }: { body: JsonObject }): string {
 
 function occurrences(text: string, part: string): number {
   return text.split(part).length - 1;
-}
-
-function step(number: number, more: JsonObject = {}): JsonObject {
-  return {
-    step: `step ${number}`,
-    step_number: number,
-    total_steps: 2,
-    next_step_required: number === 1,
-    findings: `found ${number}`,
-    ...more,
-  };
 }
 
 Deno.test("a call whose time is up is answered at once, while the others of its window go on", async () => {
@@ -75,7 +65,7 @@ Deno.test("tools that ask no model answer while every slot of the provider is ta
     assertEquals((await client.call("version")).isError, false);
     assertEquals((await client.call("listmodels")).isError, false);
     assertEquals((await client.call("challenge", { prompt: "so it is" })).isError, false);
-    assertEquals((await client.call("debug", step(1))).status, "pause_for_investigation");
+    assertEquals((await client.call("debug", investigationStep(1))).status, "pause_for_investigation");
     if (client !== busy) await client[Symbol.asyncDispose]();
   }
   assertEquals(provider.chats.length, 1);
@@ -86,9 +76,12 @@ Deno.test("the second investigation knows nothing of the first", async () => {
   await using it = await testDaemon({ settings: onlyProvider(provider) });
   await using client = await ToolWindow.open(it.url);
   const investigate = async (what: string) => {
-    const first = await client.call("debug", step(1, { findings: what, files_checked: [`${what}.ts`] }));
+    const first = await client.call(
+      "debug",
+      investigationStep(1, { findings: what, files_checked: [`${what}.ts`] }),
+    );
     const { continuation_id } = first.continuation_offer!;
-    return await client.content("debug", step(2, { findings: what, continuation_id }));
+    return await client.content("debug", investigationStep(2, { findings: what, continuation_id }));
   };
   await investigate("leak");
   const { state } = await investigate("deadlock");
@@ -140,7 +133,7 @@ Deno.test("/etc/passwd and a symlink to it are refused, by every tool that shows
   await using it = await testDaemon({ settings: onlyProvider(provider) });
   await using client = await ToolWindow.open(it.url, dir.path);
   for (const path of ["/etc/passwd", "link.ts", "../../../../../../../../etc/passwd", "file:///etc/passwd"]) {
-    const last = { ...step(1, { next_step_required: false }), relevant_files: [path] };
+    const last = { ...investigationStep(1, { next_step_required: false }), relevant_files: [path] };
     const calls: [string, JsonObject][] = [
       ["chat", { prompt: "show it", files: [path] }],
       ["chat", { prompt: "show it", images: [path] }],
@@ -186,8 +179,8 @@ Deno.test("next_call of every tool that works in steps can be called as it is, t
     consensus: { models: [{ model: "m" }] },
   };
   for (const [name, fields] of Object.entries(own)) {
-    const { findings: _none, ...plan } = step(1, fields);
-    let answer = await client.call(name, name === "planner" ? plan : step(1, fields));
+    const { findings: _none, ...plan } = investigationStep(1, fields);
+    let answer = await client.call(name, name === "planner" ? plan : investigationStep(1, fields));
     const { continuation_id } = answer.continuation_offer!;
     while (answer.status.startsWith("pause_for_")) {
       const { next_call } = answer.content as { next_call: { tool: string; arguments: JsonObject } };
