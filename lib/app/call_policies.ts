@@ -1,13 +1,11 @@
-import { admitted, freeOnAbort, noteBegin, withTimeout } from "../admission/policies.ts";
+import { admitted, freeOnAbort, noteBegin } from "../admission/policies.ts";
 import type { Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import type { Settings } from "../config/settings.ts";
 import { recordServer } from "../observe/call_record.ts";
 import type { Admissions } from "./admissions.ts";
 import type { CallTimeouts } from "./call_timeouts.ts";
 
 interface CallPoliciesOptions {
-  settings: Pick<Settings, "callTimeoutMs">;
   /** Counts, measures and records every call. */
   record: Policy;
   admissions: Admissions;
@@ -31,7 +29,7 @@ interface CallPoliciesOptions {
  * A query (a list, `logging/setLevel`) does no work: it has only a time-out.
  */
 export function callPolicies(options: CallPoliciesOptions) {
-  const { settings, record, timeouts } = options;
+  const { record, timeouts } = options;
   return {
     policies: [record],
     policiesFor: (server: Server): Policy[] => [
@@ -39,10 +37,7 @@ export function callPolicies(options: CallPoliciesOptions) {
       timeouts.limit(server),
       ...admissionOf(server, options),
     ],
-    queryPoliciesFor: (server: Server): Policy[] => [
-      withTimeout(server.callTimeoutMs ?? settings.callTimeoutMs),
-      freeOnAbort(),
-    ],
+    queryPoliciesFor: (server: Server): Policy[] => [timeouts.queryLimit(server), freeOnAbort()],
   };
 }
 

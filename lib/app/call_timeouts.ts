@@ -45,9 +45,9 @@ export class CallTimeouts {
 
   /** The time limit of the calls of `server`. */
   limit(server: Server): Policy {
-    const { callTimeoutMs, detachMaxMs } = this.#settings;
+    const { detachMaxMs } = this.#settings;
     if (this.onlyWaits(server)) return withTimeout(detachMaxMs);
-    const short = withTimeout(server.callTimeoutMs ?? callTimeoutMs);
+    const short = this.queryLimit(server);
     const afterMs = this.#afterMs(server);
     if (afterMs === 0) return short;
     return detaching(this.#calls, {
@@ -55,6 +55,11 @@ export class CallTimeouts {
       short,
       whole: withTimeout(server.callTimeoutMs ?? detachMaxMs),
     });
+  }
+
+  /** The time limit of queries about `server`, and of its calls that are not detached. */
+  queryLimit(server: Server): Policy {
+    return withTimeout(server.callTimeoutMs ?? this.#settings.callTimeoutMs);
   }
 
   /** Drops the detached calls of a session that has ended. */

@@ -191,7 +191,7 @@ export class Daemon implements AsyncDisposable {
       servers,
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
-      ...callPolicies({ settings, record: telemetry.policy, admissions, timeouts, own: own.server }),
+      ...callPolicies({ record: telemetry.policy, admissions, timeouts, own: own.server }),
       listDeadlineMs: LIST_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
