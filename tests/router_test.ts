@@ -359,3 +359,13 @@ Deno.test("once lists have changed, what was shown is not relied on", async () =
   router.invalidate();
   assertEquals((await failure(ask(router, "tools/call", { name: "t" })))[0], "TOOL_NOT_FOUND");
 });
+
+Deno.test("a call whose tool is found does not wait for the lists of other servers, nor is shown to", async () => {
+  const [quick, slow] = [new FakeServer("quick", { tools: toolsOf("t") }), new FakeServer("slow")];
+  slow.list = () => new Promise(() => {});
+  const trace: CallTrace = {};
+  const waits: unknown[] = [];
+  quick.answer = () => (waits.push(currentWait(trace)?.what()), { result: {} });
+  await ask(routerOf([quick, slow]), "tools/call", { name: "t" }, { trace });
+  assertEquals(waits, [undefined]);
+});

@@ -8,7 +8,9 @@ import { LEAN_TOOLS } from "../../lib/tool/tool_selection.ts";
 import { testDaemon } from "../helpers/daemon.ts";
 import { openAiFaults } from "../helpers/json_schema.ts";
 import { sdkClient, type SdkClientOptions, textOf } from "../helpers/sdk_client.ts";
+import { bad, mountingDaemon } from "../helpers/mounts.ts";
 import { sharedServer } from "../helpers/shared_server.ts";
+import { until } from "../helpers/until.ts";
 
 type Build = (server: McpServer) => void;
 
@@ -218,4 +220,17 @@ Deno.test("500 mounted tools take the space of a dozen, and auto switches tool s
   const args = { name: "task_333", arguments: { id: "a" } };
   assertEquals(textOf(await auto.window.callTool({ name: "call_tool", arguments: args })), "333 a");
   assertEquals((await few.names()).includes("find_tool"), false, "few tools are all shown");
+});
+
+Deno.test("tools that a server announces are found at once, without a new tools/list", async () => {
+  await using it = await mountingDaemon({ desk: bad("none") }, { toolSearch: "on" });
+  await using client = await sdkClient(it.url);
+  await client.listTools();
+  const found = async (query: string) => {
+    const result = await client.callTool({ name: "find_tool", arguments: { query } });
+    return (JSON.parse(textOf(result)) as { tools: { name: string }[] }).tools.map(({ name }) => name);
+  };
+  assertEquals((await found("v1")).includes("v1"), true);
+  await client.callTool({ name: "call_tool", arguments: { name: "none_change" } });
+  await until("the new tool", async () => (await found("v2")).includes("v2") || undefined);
 });
