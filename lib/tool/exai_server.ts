@@ -23,12 +23,18 @@ const log = getLogger(["exai", "tool"]);
 
 const NAME = "exai";
 
-/** How a model uses EXAI's tools; clients put it into the context (MCP lifecycle, `instructions`). */
+/**
+ * How a model uses EXAI's tools; clients put it into the context (MCP lifecycle, `instructions`). It describes the fields
+ * that many tools have, so that each definition need not.
+ */
 export const INSTRUCTIONS =
   "EXAI's own tools that take step_number work in steps: each answer says what to do before the next step " +
   "(required_actions) and gives the call that goes on (next_call); keep its continuation_id. With the last step most " +
-  "of them ask another model. chat and consensus ask models at once; challenge makes you re-examine a claim; " +
-  "listmodels shows what can be asked.";
+  "of them ask another model; confidence certain or use_assistant_model false ends without one. findings: what the " +
+  "step found, with evidence. relevant_context: functions, classes. issues_found: severity critical, high, medium or " +
+  "low. backtrack_from_step drops that step and later ones. model: a name or alias of listmodels; left out: chosen " +
+  "for the task. temperature: 0 to 1. images: paths or data: URLs, at most 5. chat and consensus ask models at once; " +
+  "challenge makes you re-examine a claim.";
 
 export interface ExaiServerOptions {
   host: ToolHost;
