@@ -61,6 +61,7 @@ export const kimiChatWithTools = defineTool({
     "One raw Kimi completion: your messages and function tools as they are. Answers with text or the tool_calls you run.",
   input,
   annotations: ASKS_MODELS,
+  needs: "kimi",
   run: complete,
 });
 
