@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { ServerConfig } from "../lib/config/server_config.ts";
-import { KNOWN_SERVERS } from "../lib/upstream/sharing/known_servers.ts";
-import { knownServer } from "../lib/upstream/share_key.ts";
+import { KNOWN_SERVERS, knownServer } from "../lib/upstream/sharing/known_servers.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
 import { rawServer } from "./helpers/raw_server.ts";

@@ -7,13 +7,8 @@ import type { Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { ServerQuestion } from "./instance/instance_options.ts";
-import {
-  type ListScope,
-  processGroupKey,
-  type Scope,
-  type ShareDecision,
-  type SharingSession,
-} from "./share_key.ts";
+import { type ListScope, processGroupKey, type SharingSession } from "./share_key.ts";
+import type { Scope, ShareDecision } from "./sharing/decide_share.ts";
 
 /** How often to check an instance that only tasks keep running: these may outlast what `setTimeout` can wait. */
 const TASK_CHECK_MS = MINUTE_MS;

@@ -1,5 +1,8 @@
+import type { ServerConfig } from "../../config/server_config.ts";
+import { hasWords, namesOfUrl, programNames } from "./program_names.ts";
+
 /** How far a known server may be shared, and why. */
-export interface KnownServer {
+interface KnownServer {
   share: "machine" | "session";
   /** What state it keeps, or why one process must serve all sessions; shown by `ps --why`. */
   why: string;
@@ -119,3 +122,11 @@ export const KNOWN_SERVERS: readonly KnownServer[] = [
     isExact: true,
   },
 ];
+
+/** The entry of {@linkcode KNOWN_SERVERS} for the server that `config` starts or leads to. */
+export function knownServer(config: ServerConfig): KnownServer | undefined {
+  const names = config.kind === "stdio" ? programNames(config.command, config.args) : namesOfUrl(config.url);
+  return KNOWN_SERVERS.find(({ words, isExact }) =>
+    words.some((wanted) => names.some((name) => isExact ? name === wanted : hasWords(name, wanted)))
+  );
+}
