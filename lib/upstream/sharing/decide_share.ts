@@ -39,7 +39,8 @@ function asConfigured({ share }: ServerConfig): ShareDecision | undefined {
 
 function asKnown(config: ServerConfig): ShareDecision | undefined {
   const known = knownServer(config);
-  return known && { scope: known.share, why: known.why, canIsolate: false };
+  return known &&
+    { scope: known.share, why: known.why, canIsolate: known.share !== "session" && !known.exclusive };
 }
 
 function byKind({ kind }: ServerConfig): ShareDecision {
