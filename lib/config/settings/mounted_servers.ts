@@ -14,6 +14,12 @@ export const MOUNTED_SERVER_SETTINGS = {
     help:
       "Whether what mounted servers offer is kept in lists.db, so that a window sees it at once after a restart",
   }),
+  resolveWrappers: flag({
+    env: "EXAI_RESOLVE_WRAPPERS",
+    fallback: true,
+    help:
+      "Whether the program behind npx or uvx is started itself, in place of the wrapper and the one or two processes it costs",
+  }),
   breakerFailures: integer(
     {
       env: "EXAI_BREAKER_FAILURES",
