@@ -3,24 +3,32 @@ import { ProcessHost, type ServerCommand } from "../../lib/process/process_host.
 import type { ServerProcess } from "../../lib/process/server_process.ts";
 import { tempDir } from "./files.ts";
 
-/** A server that answers each request with how it was started. */
-export const TELLING_SERVER = `#!/usr/bin/env node
-const { version } = require("./package.json");
+/** A server that answers each request with how it was started, and is an MCP server with the tool `tell`. */
+const TELLING_SERVER = `#!/usr/bin/env node
+const { name, version } = require("./package.json");
 let text = "";
 process.stdin.on("data", (chunk) => {
   text += chunk;
-  for (let end; (end = text.indexOf("\\n")) >= 0; text = text.slice(end + 1)) {
-    const { id, method } = JSON.parse(text.slice(0, end));
-    if (method === "exit") process.exit(3);
-    const [, file, ...args] = process.argv;
-    const result = { file, args, cwd: process.cwd(), env: process.env, parent: process.ppid, version };
-    process.stdout.write(JSON.stringify({ jsonrpc: "2.0", id, result }) + "\\n");
-  }
+  for (let end; (end = text.indexOf("\\n")) >= 0; text = text.slice(end + 1)) answer(JSON.parse(text.slice(0, end)));
 });
+function answer({ id, method, params }) {
+  if (method === "exit") process.exit(3);
+  if (id === undefined) return;
+  const [, file, ...args] = process.argv;
+  const { pid, ppid: parent, env } = process;
+  const told = { file, args, cwd: process.cwd(), env, pid, parent, version };
+  const results = {
+    initialize: { protocolVersion: params?.protocolVersion, capabilities: { tools: {} }, serverInfo: { name, version } },
+    "tools/list": { tools: [{ name: "tell", inputSchema: { type: "object" } }] },
+    "tools/call": { content: [{ type: "text", text: JSON.stringify(told) }] },
+  };
+  process.stdout.write(JSON.stringify({ jsonrpc: "2.0", id, result: results[method] ?? told }) + "\\n");
+}
 `;
 
-/** What {@linkcode TELLING_SERVER} answers. */
+/** What the servers of {@linkcode telling} answer. */
 export interface Told {
+  pid: number;
   file: string;
   args: string[];
   cwd: string;
@@ -36,7 +44,7 @@ interface Package {
   files: Readonly<Record<string, string | Uint8Array>>;
 }
 
-/** A package with {@linkcode TELLING_SERVER} as its programs `bins`. */
+/** A package whose programs `bins` are servers that tell how they were started. */
 export function telling(name: string, version: string, bins: readonly string[] = [name]): Package {
   const bin = Object.fromEntries(bins.map((bin, at) => [bin, `${at}.js`]));
   const files = Object.fromEntries(Object.values(bin).map((file) => [file, TELLING_SERVER]));
@@ -135,7 +143,7 @@ export async function npxRig(options: { resolves?: boolean } = {}) {
   };
 }
 
-/** Asks a started {@linkcode TELLING_SERVER} how it was started. */
+/** Asks a server of {@linkcode telling} how it was started. */
 export async function tell(process: ServerProcess): Promise<Told> {
   const { promise, resolve, reject } = Promise.withResolvers<Told>();
   process.onmessage = (message) => resolve((message as unknown as { result: Told }).result);

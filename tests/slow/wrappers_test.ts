@@ -1,7 +1,11 @@
-import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../../lib/base/errors.ts";
-import { npxRig, tell, telling } from "../helpers/npm_registry.ts";
+import { tempDir } from "../helpers/files.ts";
+import { mountingDaemon } from "../helpers/mounts.ts";
+import { NpmRegistry, npxRig, tell, telling } from "../helpers/npm_registry.ts";
+import { shimWindow, textOf } from "../helpers/sdk_client.ts";
+import { until } from "../helpers/until.ts";
 import { SteadyClock } from "../helpers/steady_clock.ts";
 
 const ignore = Deno.build.os === "windows";
@@ -33,7 +37,7 @@ promise("npx -y x is one process, which sees what it sees behind npx", async () 
   assertEquals(await sizeOf(it.host, process.pid), 1);
   assertEquals(told.parent, Deno.pid);
   assertEquals(told.args, ["--flag", "two words", "$HOME", "*", "--", ""]);
-  assertEquals({ ...told, parent: 0 }, { ...expected, parent: 0 });
+  assertEquals({ ...told, pid: 0, parent: 0 }, { ...expected, pid: 0, parent: 0 });
   assertMatch(process.runs!, /^node .*\/node_modules\/x\/0\.js \(x 1\.0\.0\)$/);
   assertMatch(it.logged[0]!, /\(npx -y x runs as node .*0\.js \(x 1\.0\.0\)\)\n$/);
 });
@@ -221,5 +225,42 @@ promise("nothing that installs outlives the host", async () => {
   assertEquals(left, []);
   release();
   await it[Symbol.asyncDispose]();
-  assert(true);
 });
+
+promise(
+  "two windows behind real shims have one process, of which ps says what runs in place of npx",
+  async () => {
+    await using registry = new NpmRegistry();
+    await registry.publish(telling("x", "1.0.0"));
+    for (const resolveWrappers of [true, false]) {
+      await using cache = await tempDir({});
+      const env = { npm_config_registry: registry.url, npm_config_cache: cache.path };
+      const entry = { command: "npx", args: ["-y", "x"], env, share: "machine" };
+      await using it = await mountingDaemon({ it: entry }, { resolveWrappers });
+      const open = (name: string) => shimWindow({ name, home: it.home, url: it.url, cwd: cache.path });
+      await using windows = new AsyncDisposableStack();
+      const told = await Promise.all(["ada", "bob"].map(async (name) => {
+        const window = windows.use(await open(name));
+        return JSON.parse(textOf(await window.callTool({ name: "tell", arguments: {} })));
+      }));
+      assertEquals(told[0].pid, told[1].pid);
+      const [row] = (await it.status()).filter(({ server }) => server === "it");
+      const file = join(it.home, "logs/server-it.log");
+      const log = await until("its log is written", async () => {
+        const text = await Deno.readTextFile(file).catch(() => "");
+        return text.includes("(started)") ? text : undefined;
+      });
+      if (resolveWrappers) {
+        assertEquals([row!.pid, told[0].parent], [told[0].pid, Deno.pid]);
+        assertMatch(String(row!.runs), /^node .*0\.js \(x 1\.0\.0\)$/);
+        assertStringIncludes(log, `(npx -y x runs as ${row!.runs})`);
+      } else {
+        assertEquals([row!.runs, row!.pid === told[0].pid, log.includes("runs as")], [
+          undefined,
+          false,
+          false,
+        ]);
+      }
+    }
+  },
+);
